@@ -1,0 +1,44 @@
+"""Which colour a state has, everywhere on the desk. Colours are unfold's names of its labels."""
+
+GOOD, BAD, WARN, NEWS = "success", "danger", "warning", "info"
+
+TONES = {
+    # people
+    "active": GOOD,
+    "disabled": BAD,
+    "deleted": "",
+    # subscriptions, invoices, checkouts
+    "trialing": NEWS,
+    "past_due": WARN,
+    "unpaid": BAD,
+    "incomplete": WARN,
+    "paused": WARN,
+    "canceled": "",
+    "paid": GOOD,
+    "open": WARN,
+    "uncollectible": BAD,
+    "pending": NEWS,
+    "expired": "",
+    # events, attempts, mails, replays
+    "processed": GOOD,
+    "queued": NEWS,
+    "running": NEWS,
+    "replay_queued": NEWS,
+    "retry_scheduled": WARN,
+    "postponed": NEWS,
+    "lost": BAD,
+    "failed": BAD,
+    "quarantined": BAD,
+    "sent": GOOD,
+    "done": GOOD,
+}
+
+
+def tone(state: str) -> str:
+    """Grey for a state that nobody has given a colour."""
+    return TONES.get(state, "")
+
+
+def worded(state: str) -> str:
+    """``retry_scheduled`` as people say it."""
+    return state.replace("_", " ").replace("-", " ").replace("api keys", "API keys")

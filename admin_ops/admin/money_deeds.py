@@ -1,0 +1,90 @@
+"""What staff give beside what was bought, and the time they add to a trial."""
+
+from datetime import timedelta
+
+from django.urls import reverse
+
+from admin_ops.admin.deeds import Deed, Doer
+from admin_ops.admin.forms import ExtendTrialForm, GiveMoreForm, GivePlanForm, end_of
+from saas.accounts.models import User
+from saas.accounts.staff_roles import Permission
+from saas.billing import clock, overrides, trials
+from saas.billing.models import EntitlementOverride, Subscription
+
+
+def _give_plan(person: User, doer: Doer) -> str:
+    plan, until = doer.fields["plan"], end_of(doer.fields["last_day"])
+    overrides.comp_plan(person, plan_id=plan.pk, expires_at=until, reason=doer.reason, by=doer.user)
+    return f"{person.email} has {plan.name} until {doer.fields['last_day']:%-d %b %Y}."
+
+
+def _give_more(person: User, doer: Doer) -> str:
+    kind, _, key = doer.fields["what"].partition(":")
+    until = end_of(doer.fields["last_day"])
+    if kind == "limit":
+        overrides.override_limit(
+            person, key=key, value=doer.fields["value"], expires_at=until, reason=doer.reason, by=doer.user
+        )
+    else:
+        overrides.grant_feature(person, feature=key, expires_at=until, reason=doer.reason, by=doer.user)
+    return f"{person.email} has more {key.replace('_', ' ')} until {doer.fields['last_day']:%-d %b %Y}."
+
+
+def _end(row: EntitlementOverride, doer: Doer) -> str:
+    overrides.end_override(row.pk, reason=doer.reason, by=doer.user)
+    return f"{row} is taken back."
+
+
+def _page_of_owner(row: EntitlementOverride, doer: Doer) -> str:
+    if row.user_id:
+        return reverse("admin:accounts_user_change", args=[row.user_id])
+    return reverse("admin:billing_entitlementoverride_change", args=[row.pk])
+
+
+def _extend(row: Subscription, doer: Doer) -> str:
+    later = (row.trial_end or clock.now()) + timedelta(days=doer.fields["days"])
+    trials.extend_trial(row, trial_end=later, reason=doer.reason, by=doer.user)
+    return f"The trial goes on until {later:%-d %b %Y}."
+
+
+def _trial_of(person: User) -> Subscription | None:
+    return Subscription.objects.of(person).filter(status=Subscription.Status.TRIALING).order_by("-pk").first()
+
+
+def _extend_hers(person: User, doer: Doer) -> str:
+    if (row := _trial_of(person)) is None:
+        raise trials.NotOnTrial
+    return _extend(row, doer)
+
+
+def _is_customer(person: User) -> bool:
+    return not person.is_staff and person.status != User.Status.DELETED
+
+
+_TRIAL = "The payment provider is asked; nothing is charged before the new end."
+
+EXTEND_TRIAL = Deed(
+    "extend-trial", "Extend the trial", "more_time", _TRIAL, Permission.GIVE_ACCESS, _extend, ExtendTrialForm,
+    fits=lambda row: row.status == Subscription.Status.TRIALING,
+)  # fmt: skip
+END_OVERRIDE = Deed(
+    "end", "Take it back", "undo", "It counts no longer, from now on.", Permission.GIVE_ACCESS, _end,
+    fits=lambda row: row.is_live(clock.now()), is_grave=True, leads_to=_page_of_owner,
+)  # fmt: skip
+DEEDS = (
+    Deed(
+        "extend-trial", "Extend the trial", "more_time", _TRIAL, Permission.GIVE_ACCESS, _extend_hers, ExtendTrialForm,
+        fits=lambda person: _trial_of(person) is not None,
+    ),
+    Deed(
+        "give-plan", "Give a plan", "redeem",
+        "They and the teams that they own have all that the plan gives, free of charge. What they buy goes on beside it; "
+        "the better counts.",
+        Permission.GIVE_ACCESS, _give_plan, GivePlanForm, fits=_is_customer,
+    ),
+    Deed(
+        "give-more", "Give a limit or feature", "add_circle",
+        "One limit is raised or one feature given, whatever they buy. It only ever adds.",
+        Permission.GIVE_ACCESS, _give_more, GiveMoreForm, fits=_is_customer,
+    ),
+)  # fmt: skip

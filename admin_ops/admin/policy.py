@@ -1,0 +1,29 @@
+"""What a browser may load and run on the desk's pages.
+
+Everything comes from here, and no inline script runs: neither ``<script>`` nor ``onclick``. Unfold's pages are built on
+Alpine, which compiles what stands in its attributes, so ``unsafe-eval`` has to be allowed, on these pages only
+(decision 60). Styles may stand inline: unfold writes its colours into the page.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http.response import HttpResponseBase
+
+POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+View = Callable[..., HttpResponseBase]
+
+
+def with_policy(view: View) -> View:
+    @wraps(view)
+    def wrapped(*args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(*args, **kwargs)
+        response.headers.setdefault("Content-Security-Policy", POLICY)
+        return response
+
+    return wrapped

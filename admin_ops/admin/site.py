@@ -1,0 +1,72 @@
+"""The site itself: who is let in, and how one comes and goes."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+from unfold.sites import UnfoldAdminSite
+
+from admin_ops.admin import password
+from admin_ops.admin.login import login_page, target_of
+from admin_ops.admin.policy import with_policy
+from admin_ops.admin.rights import permissions_in, session_of
+from saas.accounts import logins
+from saas.accounts.sessions import SessionStore
+
+if TYPE_CHECKING:
+    _Site = AdminSite
+else:
+    _Site = UnfoldAdminSite
+
+_PASSWORD_PAGES = {"password_change", "password_change_done"}
+_FORM = [never_cache, sensitive_post_parameters(), require_http_methods(["GET", "HEAD", "POST"])]
+
+
+class DeskSite(_Site):
+    """Django's admin behind our own login: the same limit, session, audience and audit as the API's.
+
+    Whoever holds no role is shown the login page, like a stranger.
+    """
+
+    index_title = "Dashboard"
+    index_template = "desk/dashboard.html"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return bool(permissions_in(request))
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        """Without Django's password form, which knows nothing of our sessions and their end."""
+        rest = [url for url in super().get_urls() if getattr(url, "name", None) not in _PASSWORD_PAGES]
+        return [path("password/", self.set_password, name="set-password"), *rest]
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        return with_policy(super().admin_view(view, cacheable))
+
+    @method_decorator([with_policy, *_FORM])
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method != "POST" and self.has_permission(request):
+            return HttpResponseRedirect(target_of(request))
+        return login_page(request, self.each_context(request))
+
+    @method_decorator([with_policy, *_FORM])
+    def set_password(self, request: HttpRequest) -> HttpResponse:
+        """Behind the one link that a new member of staff gets."""
+        return password.page(request, self.each_context(request))
+
+    @method_decorator([never_cache, require_POST])
+    def logout(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if session := session_of(request):
+            logins.log_out(session)
+        request.session = SessionStore()
+        return HttpResponseRedirect(reverse("admin:login"))
+
+
+desk = DeskSite(name="admin")

@@ -1,0 +1,54 @@
+"""The one page about a person: everything that staff need to answer her, newest first."""
+
+from typing import Any
+
+from django.db.models import F
+
+from admin_ops import representations as show
+from saas.accounts.models import LoginSession, Profile, User
+from saas.api.accounts import representations as accounts
+from saas.audit.models import AuditEvent
+from saas.billing.models import Customer, EntitlementOverride, Invoice, Subscription
+from saas.mail.models import Mail
+from saas.teams.models import Membership
+from saas.webhook_events.models import WebhookEvent
+
+SHOWN = 20  # of each kind; the lists of their own have the rest
+
+
+def page_about(user: User) -> dict[str, Any]:
+    """The page's sections, one query each."""
+    return {"user": show.user(user), **_account(user), **_billing(user), **_history(user)}
+
+
+def _account(user: User) -> dict[str, Any]:
+    profile = Profile.objects.filter(user=user).first()
+    sessions = LoginSession.objects.live().filter(user=user).order_by("-last_seen_at")[:SHOWN]
+    return {
+        "profile": accounts.profile(profile) if profile else None,
+        "identities": [show.identity(row) for row in user.oauth_identities.order_by("-last_login_at")[:SHOWN]],
+        "sessions": [show.session(row) for row in sessions],
+        "teams": [show.team(row) for row in Membership.objects.of(user).order_by("-pk")[:SHOWN]],
+    }
+
+
+def _billing(user: User) -> dict[str, Any]:
+    """Events are found by the provider's ids of this customer."""
+    subscriptions = Subscription.objects.of(user).with_customer().order_by(F("ended_at").desc(nulls_first=True), "-pk")
+    known_as = Customer.objects.of(user).exclude(external_id="").values("external_id")
+    events = WebhookEvent.objects.filter(customer_id__in=known_as).order_by("-pk")
+    return {
+        "subscriptions": [show.subscription(row) for row in subscriptions[:SHOWN]],
+        "overrides": [show.override(row) for row in EntitlementOverride.objects.of(user)[:SHOWN]],
+        "invoices": [show.invoice(row) for row in Invoice.objects.of(user).order_by("-pk")[:SHOWN]],
+        "events": [show.webhook_event(row) for row in events[:SHOWN]],
+    }
+
+
+def _history(user: User) -> dict[str, Any]:
+    notes = user.notes.select_related("author").order_by("-pk")[:SHOWN]
+    return {
+        "mails": [show.mail(row) for row in Mail.objects.filter(recipient=user.email).order_by("-pk")[:SHOWN]],
+        "notes": [show.note(row) for row in notes],
+        "audit": [show.audit_event(row) for row in AuditEvent.objects.concerning(user.id)[:SHOWN]],
+    }

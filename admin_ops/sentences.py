@@ -1,0 +1,92 @@
+"""How the desk tells in one line what happened."""
+
+from dataclasses import dataclass
+
+from admin_ops.admin.badges import BAD, GOOD, NEWS, WARN, tone, worded
+from saas.audit.models import AuditEvent
+from saas.billing.models import LedgerEntry
+from saas.mail.models import Mail
+from saas.webhook_events.models import WebhookEvent
+
+DETAIL_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """``icon`` is the name of a Material Symbol, ``tone`` one of the colours of ``badges``."""
+
+    icon: str
+    title: str
+    detail: str = ""
+    tone: str = ""
+
+
+_ACTIONS: dict[str, tuple[str, str, str]] = {
+    "user.registered": ("person_add", "Registered", GOOD),
+    "user.banned": ("block", "Banned", BAD),
+    "user.unbanned": ("lock_open", "Ban lifted", GOOD),
+    "user.sessions_revoked": ("logout", "Logged out everywhere by staff", WARN),
+    "user.deletion_requested": ("delete", "Asked for the account's deletion", BAD),
+    "user.deletion_canceled": ("undo", "Kept the account", GOOD),
+    "session.opened": ("login", "Logged in", ""),
+    "session.closed": ("logout", "Logged out", ""),
+    "session.closed_all": ("logout", "Logged out everywhere", ""),
+    "session.closed_others": ("logout", "Logged out other devices", ""),
+    "session.refresh_reused": ("gpp_bad", "A stolen refresh token was used", BAD),
+    "password.changed": ("password", "Changed the password", ""),
+    "password.reset": ("password", "Set a new password by mail", ""),
+    "password.reset_sent": ("forward_to_inbox", "Password reset was mailed", ""),
+    "email.verified": ("mark_email_read", "Verified the e-mail address", GOOD),
+    "email.changed": ("alternate_email", "Changed the e-mail address", WARN),
+    "email.change_requested": ("alternate_email", "Asked to change the e-mail address", ""),
+    "mfa.reset": ("phonelink_erase", "Second factor removed by staff", WARN),
+    "profile.updated": ("edit", "Edited the profile", ""),
+    "entitlement.given": ("redeem", "Was given access", GOOD),
+    "entitlement.ended": ("redeem", "Given access taken back", WARN),
+    "subscription.trial_extended": ("more_time", "Trial extended", GOOD),
+    "webhook_event.replayed": ("replay", "Webhook event replayed", NEWS),
+    "checkout.started": ("shopping_cart", "Started a checkout", NEWS),
+    "impersonation.started": ("visibility", "Impersonation started", WARN),
+    "impersonation.ended": ("visibility_off", "Impersonation ended", ""),
+    "impersonation.refused": ("visibility_off", "Impersonation refused", ""),
+}
+
+
+def of_event(row: AuditEvent) -> Sentence:
+    """An action that has no words of its own is told by its name: ``team.created`` as "Team created"."""
+    known = _ACTIONS.get(row.action)
+    icon, title, colour = known or ("history", worded(row.action.replace(".", " ")).capitalize(), "")
+    return Sentence(icon, title, row.reason or _facts(row), colour)
+
+
+def _facts(row: AuditEvent) -> str:
+    """Counts and ids; where it came from, for what has none."""
+    told = [f"{worded(name)}: {value}" for name, value in row.data.items() if isinstance(value, str | int)]
+    return " · ".join([*told, *([f"from {row.address}"] if row.address else [])])[:DETAIL_LENGTH]
+
+
+def of_webhook(row: WebhookEvent) -> Sentence:
+    title = f"{row.type or 'Unreadable event'} – {worded(row.status)}"
+    return Sentence("webhook", title, row.last_error[:DETAIL_LENGTH], tone(row.status))
+
+
+def of_mail(row: Mail) -> Sentence:
+    return Sentence("mail", f"Mail “{worded(row.template)}” {row.status}", row.last_error, tone(row.status))
+
+
+_MOVEMENTS = {
+    "trial_started": NEWS,
+    "trial_ended": WARN,
+    "new": GOOD,
+    "upgrade": GOOD,
+    "reactivated": GOOD,
+    "recovered": GOOD,
+    "canceled": BAD,
+    "past_due": WARN,
+}
+
+
+def of_ledger(row: LedgerEntry) -> Sentence:
+    plan = row.subscription.plan.name if row.subscription.plan else row.subscription.price_id
+    monthly = f"{row.monthly_cents / 100:,.2f} {row.currency.upper()} a month"
+    return Sentence("autorenew", f"{plan}: {worded(row.kind)}", monthly, _MOVEMENTS.get(row.kind, ""))

@@ -1,0 +1,50 @@
+"""What staff give a customer beside what she bought."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from saas.api.fields import Text, Whole
+from saas.billing.models import EntitlementOverride
+from saas.billing.overrides import LARGEST_VALUE
+
+REASON_LENGTH = 500
+KEY_LENGTH = 64
+
+
+class OverrideBody(serializers.Serializer[Any]):
+    """``key`` names the plan, the limit or the feature, as ``kind`` says."""
+
+    kind = serializers.ChoiceField(EntitlementOverride.Kind.choices)
+    key = Text(max_length=KEY_LENGTH, help_text="`growth`, `seats` or `sso`.")
+    value = Whole(
+        min_value=0,
+        max_value=LARGEST_VALUE,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Of a limit; null is no limit.",
+    )
+    expires_at = serializers.DateTimeField(help_text="Within three years. It ends by itself.")
+    reason = Text(max_length=REASON_LENGTH)
+
+
+class TrialBody(serializers.Serializer[Any]):
+    trial_end = serializers.DateTimeField(help_text="After the present end, within two years.")
+    reason = Text(max_length=REASON_LENGTH)
+
+
+class OverrideShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    kind = serializers.ChoiceField(EntitlementOverride.Kind.choices)
+    key = serializers.CharField()
+    value = serializers.IntegerField(allow_null=True)
+    reason = serializers.CharField()
+    by = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class NewOverrideShape(serializers.Serializer[Any]):
+    override = OverrideShape()

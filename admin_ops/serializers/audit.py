@@ -1,0 +1,58 @@
+"""The audit trail."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from admin_ops.serializers.lists import PageShape
+from saas.api.fields import Text
+from saas.api.pagination import PageQuery
+
+ID_LENGTH = 64
+
+
+class AuditFilter(serializers.Serializer[Any]):
+    actor = Text(max_length=ID_LENGTH, required=False, default="", allow_blank=True)
+    action = Text(
+        max_length=ID_LENGTH, required=False, default="", allow_blank=True, help_text="`user.banned`, `user.*`"
+    )
+    target = Text(max_length=ID_LENGTH, required=False, default="", allow_blank=True)
+    act_as = Text(
+        max_length=ID_LENGTH, required=False, default="", allow_blank=True, help_text="In whose name it was done."
+    )
+    request_id = Text(max_length=ID_LENGTH, required=False, default="", allow_blank=True)
+    since = serializers.DateTimeField(required=False, default=None)
+    until = serializers.DateTimeField(required=False, default=None, help_text="Up to, and without.")
+
+
+class AuditQuery(PageQuery, AuditFilter):
+    pass
+
+
+class AuditExportQuery(AuditFilter):
+    format = serializers.ChoiceField(["csv", "jsonl"], default="csv")
+
+
+class AuditEventShape(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    actor = serializers.CharField()
+    act_as = serializers.CharField()
+    action = serializers.CharField()
+    target = serializers.CharField()
+    reason = serializers.CharField()
+    address = serializers.CharField()
+    request_id = serializers.CharField()
+    details = serializers.DictField()
+
+
+class AuditShape(PageShape):
+    events = AuditEventShape(many=True)
+
+
+class VerdictShape(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "broken"])
+    verified = serializers.IntegerField(help_text="How many of the newest links were looked at.")
+    waiting = serializers.IntegerField(help_text="Events that are not sealed yet.")
+    head = serializers.CharField(allow_null=True, help_text="`number:digest` of the newest link: keep it as an anchor.")
+    faults = serializers.ListField(child=serializers.CharField())

@@ -1,0 +1,51 @@
+"""Acting in a customer's name."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from admin_ops.serializers.lists import PageShape
+from admin_ops.serializers.people import REASON_LENGTH
+from saas.accounts.impersonations import MAX_MINUTES
+from saas.api.fields import Flag, Text, Whole
+
+TICKET_LENGTH = 100
+
+
+class ImpersonateBody(serializers.Serializer[Any]):
+    reason = Text(max_length=REASON_LENGTH)
+    minutes = Whole(min_value=1, max_value=MAX_MINUTES, required=False, default=MAX_MINUTES)
+    ticket = Text(max_length=TICKET_LENGTH, required=False, default="", allow_blank=True)
+    write = Flag(required=False, default=False)
+    current_password = Text(
+        max_length=4096,
+        required=False,
+        default="",
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="Where the login is older than five minutes.",
+    )
+
+
+class StartedShape(serializers.Serializer[Any]):
+    impersonation_id = serializers.CharField()
+    access_token = serializers.CharField(help_text="For Product and Parity.")
+    token_type = serializers.ChoiceField(["bearer"])
+    expires_at = serializers.DateTimeField()
+
+
+class StaffImpersonationShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    by = serializers.CharField(allow_null=True)
+    user_id = serializers.CharField(allow_null=True)
+    email = serializers.CharField(allow_null=True)
+    reason = serializers.CharField()
+    ticket = serializers.CharField()
+    write = serializers.BooleanField()
+    started_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class ImpersonationsShape(PageShape):
+    impersonations = StaffImpersonationShape(many=True)

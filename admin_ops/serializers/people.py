@@ -1,0 +1,139 @@
+"""People, and the one page about each."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from admin_ops.serializers.access import OverrideShape
+from admin_ops.serializers.audit import AuditEventShape
+from admin_ops.serializers.billing import InvoiceShape, SubscriptionShape
+from admin_ops.serializers.lists import PageShape
+from saas.accounts.models import Audience, User
+from saas.api.accounts.serializers import ProfileShape, UserShape
+from saas.api.fields import Text
+from saas.api.pagination import PageQuery
+from saas.teams.roles import Role
+
+REASON_LENGTH = 500
+NOTE_LENGTH = 4000
+SEARCH_LENGTH = 100
+
+
+class UsersQuery(PageQuery):
+    search = Text(
+        max_length=SEARCH_LENGTH,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Part of the address or name, or an exact id: ours or the payment provider's (`cus_…`, `sub_…`, `in_…`).",
+    )
+    status = serializers.ChoiceField(User.Status.choices, required=False, default="")
+    plan = Text(
+        max_length=32,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Id of a plan that they are subscribed to; `none` for no subscription.",
+    )
+
+
+class ReasonBody(serializers.Serializer[Any]):
+    reason = Text(max_length=REASON_LENGTH)
+
+
+class OptionalReasonBody(serializers.Serializer[Any]):
+    reason = Text(max_length=REASON_LENGTH, required=False, default="", allow_blank=True)
+
+
+class NoteBody(serializers.Serializer[Any]):
+    text = Text(max_length=NOTE_LENGTH)
+
+
+class StaffUserShape(UserShape):
+    is_staff = serializers.BooleanField()
+    status_reason = serializers.CharField()
+    last_login_at = serializers.DateTimeField(allow_null=True)
+
+
+class UsersShape(PageShape):
+    users = StaffUserShape(many=True)
+
+
+class StandingShape(serializers.Serializer[Any]):
+    user = StaffUserShape()
+    status = serializers.ChoiceField(["banned", "active"])
+
+
+class StaffSessionShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    audience = serializers.ChoiceField(Audience.choices)
+    methods = serializers.ListField(child=serializers.CharField())
+    agent = serializers.CharField()
+    address = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField()
+
+
+class IdentityShape(serializers.Serializer[Any]):
+    provider = serializers.CharField()
+    email = serializers.CharField()
+    linked_at = serializers.DateTimeField()
+    last_login_at = serializers.DateTimeField()
+
+
+class UserNoteShape(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    text = serializers.CharField()
+    author = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class NewNoteShape(serializers.Serializer[Any]):
+    note = UserNoteShape()
+
+
+class SessionsRevokedShape(serializers.Serializer[Any]):
+    sessions_revoked = serializers.IntegerField()
+
+
+class WebhookEventShape(serializers.Serializer[Any]):
+    event_id = serializers.CharField()
+    event_type = serializers.CharField()
+    status = serializers.CharField()
+    received_at = serializers.DateTimeField()
+    last_error = serializers.CharField()
+
+
+class NewEventShape(serializers.Serializer[Any]):
+    event = WebhookEventShape()
+
+
+class MailShape(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    template = serializers.CharField()
+    status = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    sent_at = serializers.DateTimeField(allow_null=True)
+
+
+class TeamShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    role = serializers.ChoiceField(Role.choices)
+    owner_user_id = serializers.CharField()
+    joined_at = serializers.DateTimeField()
+
+
+class PersonShape(serializers.Serializer[Any]):
+    user = StaffUserShape()
+    profile = ProfileShape(allow_null=True)
+    identities = IdentityShape(many=True)
+    sessions = StaffSessionShape(many=True)
+    teams = TeamShape(many=True)
+    subscriptions = SubscriptionShape(many=True, help_text="Live ones first.")
+    overrides = OverrideShape(many=True, help_text="What staff gave her, ended ones too.")
+    invoices = InvoiceShape(many=True)
+    events = WebhookEventShape(many=True)
+    mails = MailShape(many=True)
+    notes = UserNoteShape(many=True)
+    audit = AuditEventShape(many=True)

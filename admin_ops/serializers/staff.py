@@ -1,0 +1,40 @@
+"""Staff themselves, and how their service is."""
+
+from typing import Any
+
+from drf_spectacular.utils import PolymorphicProxySerializer
+from rest_framework import serializers
+
+from saas.accounts.models import Role
+from saas.accounts.staff_roles import Permission
+from saas.api.accounts.serializers import HalfLoginShape, LoginShape, UserShape
+
+
+class RolesShape(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(Role.choices, allow_null=True, help_text="The highest of `roles`.")
+    roles = serializers.ListField(child=serializers.ChoiceField(Role.choices))
+
+
+class StaffLoginShape(RolesShape, LoginShape):
+    mfa_enrolment_required = serializers.BooleanField(help_text="Only a second factor can be set up with this login.")
+
+
+class StaffConfirmedShape(StaffLoginShape):
+    recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Shown this once.")
+
+
+EITHER_STAFF_LOGIN = PolymorphicProxySerializer(
+    component_name="StaffLoginOrHalf", serializers=[StaffLoginShape, HalfLoginShape], resource_type_field_name=None
+)
+
+
+class StaffMeShape(RolesShape):
+    user = UserShape()
+    permissions = serializers.ListField(child=serializers.ChoiceField(Permission.choices))
+
+
+class StaffHealthShape(serializers.Serializer[Any]):
+    status = serializers.CharField()
+    service = serializers.CharField()
+    uptime = serializers.FloatField(help_text="Seconds.")
+    audit_events = serializers.IntegerField()

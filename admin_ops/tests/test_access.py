@@ -1,0 +1,117 @@
+"""Over the API: giving what was not bought, taking it back, and time for a trial."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from saas.audit.models import AuditEvent
+from saas.billing import entitlements
+from saas.billing import gateway as providers
+from saas.billing.customers import customer_of, introduce
+from saas.billing.gateway import cycle
+from saas.billing.models import EntitlementOverride, Subscription
+from saas.testing import provider
+
+LATER = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}T00:00:00Z"
+
+
+def give(admin_ops, sam, person, **body):
+    full = {"kind": "plan", "key": "growth", "expires_at": LATER, "reason": "sorry for the outage", **body}
+    return admin_ops.post(f"/api/admin/users/{person.user.pk}/overrides", full, token=sam.token)
+
+
+@pytest.fixture
+def trial(kim):
+    customer = introduce(customer_of(kim.user, providers.current()), kim.user, providers.current())
+    cycle.start(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
+    provider.deliver()
+    return Subscription.objects.get()
+
+
+def extend(admin_ops, sam, row, trial_end, reason="was ill"):
+    path = f"/api/admin/subscriptions/{row.pk}/trial"
+    return admin_ops.post(path, {"trial_end": trial_end.isoformat(), "reason": reason}, token=sam.token)
+
+
+@pytest.mark.parametrize(
+    ("body", "seats", "has_sso"),
+    [
+        ({}, 25, False),
+        ({"kind": "limit", "key": "seats", "value": 7}, 7, False),
+        ({"kind": "limit", "key": "seats", "value": None}, None, False),
+        ({"kind": "feature", "key": "sso"}, 3, True),
+    ],
+)
+def test_what_is_given_counts_at_once_and_is_told_with_its_end(admin_ops, kim, sam, body, seats, has_sso):
+    answer = give(admin_ops, sam, kim, **body)
+
+    assert answer.status_code == 201
+    told = answer.json()["override"]
+    assert (told["by"], told["expires_at"], told["ended_at"]) == (sam.user.email, LATER, None)
+    assert entitlements.limit(kim.user, "seats") == seats
+    assert entitlements.can(kim.user, "sso") == has_sso
+    assert AuditEvent.objects.get(action="entitlement.given").reason == "sorry for the outage"
+    page = admin_ops.get(f"/api/admin/users/{kim.user.pk}", token=sam.token).json()
+    assert [row["id"] for row in page["overrides"]] == [told["id"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"key": "platinum"}, 404),
+        ({"kind": "limit", "key": "planets"}, 422),
+        ({"kind": "feature", "key": "teleport"}, 422),
+        ({"kind": "gold"}, 422),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, 422),
+        ({"expires_at": "2999-01-01T00:00:00Z"}, 422),
+        ({"reason": " "}, 422),
+    ],
+)
+def test_what_does_not_fit_gives_nothing(admin_ops, kim, sam, body, status):
+    assert give(admin_ops, sam, kim, **body).status_code == status
+    assert not EntitlementOverride.objects.exists()
+
+
+def test_it_is_taken_back_once_with_a_reason(admin_ops, kim, sam):
+    path = f"/api/admin/overrides/{give(admin_ops, sam, kim).json()['override']['id']}/end"
+
+    without = admin_ops.post(path, {}, token=sam.token)
+    first = admin_ops.post(path, {"reason": "paid meanwhile"}, token=sam.token)
+    second = admin_ops.post(path, {"reason": "paid meanwhile"}, token=sam.token)
+
+    assert (without.status_code, first.status_code) == (422, 200)
+    assert first.json()["override"]["ended_at"] is not None
+    assert (second.status_code, second.json()["code"]) == (409, "override_ended")
+    assert entitlements.limit(kim.user, "seats") == 3
+    assert AuditEvent.objects.get(action="entitlement.ended").reason == "paid meanwhile"
+
+
+def test_a_trial_ends_later(admin_ops, sam, trial):
+    later = trial.trial_end + timedelta(days=14)
+
+    answer = extend(admin_ops, sam, trial, later)
+
+    assert answer.status_code == 200
+    assert datetime.fromisoformat(answer.json()["subscription"]["trial_end"]) == later.replace(microsecond=0)
+    assert AuditEvent.objects.get(action="subscription.trial_extended").target == trial.pk
+
+
+def test_what_is_no_trial_or_no_later_end_is_refused(admin_ops, sam, trial):
+    earlier = extend(admin_ops, sam, trial, datetime(2020, 1, 1, tzinfo=UTC))
+    Subscription.objects.update(status="active")
+    over = extend(admin_ops, sam, trial, trial.trial_end + timedelta(days=1))
+
+    assert earlier.status_code == 422
+    assert (over.status_code, over.json()["code"]) == (409, "not_on_trial")
+
+
+@pytest.mark.parametrize("path", ["sessions/revoke", "password-reset", "unban"])
+def test_a_reason_may_be_given_where_none_is_asked_for(admin_ops, kim, sam, path):
+    if path == "unban":
+        admin_ops.put(f"/api/admin/users/{kim.user.pk}/ban", {"reason": "spam"}, token=sam.token)
+    method = "PUT" if path == "unban" else "POST"
+
+    admin_ops.send(method, f"/api/admin/users/{kim.user.pk}/{path}", {"reason": "ticket 7"}, token=sam.token)
+
+    assert AuditEvent.objects.filter(reason="ticket 7", actor=sam.user.pk, target=kim.user.pk).count() == 1

@@ -1,0 +1,146 @@
+"""Reading the audit trail."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from saas.accounts.models import Role
+from saas.audit import sealing
+from saas.audit.actions import record
+from saas.audit.models import AuditEvent, AuditSeal
+from saas.testing import factories
+
+
+def body_of(answer):
+    return b"".join(answer.streaming_content).decode()
+
+
+def test_the_trail_is_told_newest_first_in_pages(admin_ops, kim, sam, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        first = admin_ops.get("/api/admin/audit?limit=3", token=sam.token).json()
+    second = admin_ops.get(f"/api/admin/audit?limit=3&cursor={first['next']}", token=sam.token).json()
+
+    assert first["count"] == 4
+    assert [event["action"] for event in first["events"] + second["events"]] == [
+        "session.opened",
+        "staff.created",
+        "session.opened",
+        "user.registered",
+    ]
+    assert second["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("action=user.banned", ["user.banned"]),
+        ("action=user.*", ["user.banned", "user.registered"]),
+        ("action=user.%25", []),
+        ("actor=system", ["staff.created"]),
+        ("since=2999-01-01T00:00:00Z", []),
+        ("until=2000-01-01T00:00:00Z", []),
+        ("until=2999-01-01T00:00:00Z&action=user.banned", ["user.banned"]),
+        ("act_as=usr_nobody", []),
+        ("request_id=req_nobody", []),
+        ("since=2000-01-01T00:00:00Z&action=staff.created", ["staff.created"]),
+    ],
+)
+def test_filters_narrow_the_trail(admin_ops, kim, sam, query, found):
+    admin_ops.put(f"/api/admin/users/{kim.user.id}/ban", {"reason": "spam"}, token=sam.token)
+
+    events = admin_ops.get(f"/api/admin/audit?{query}", token=sam.token).json()["events"]
+
+    assert [event["action"] for event in events] == found
+
+
+def test_target_finds_what_happened_to_one_person(admin_ops, kim, sam):
+    admin_ops.put(f"/api/admin/users/{kim.user.id}/ban", {"reason": "spam"}, token=sam.token)
+
+    event = admin_ops.get(f"/api/admin/audit?target={kim.user.id}&limit=1", token=sam.token).json()["events"][0]
+
+    assert (event["actor"], event["action"], event["reason"]) == (sam.user.id, "user.banned", "spam")
+    assert event["request_id"].startswith("req_")
+
+
+@pytest.mark.parametrize("query", ["since=yesterday", "since=99999-01-01", "actor=" + "a" * 65, "limit=0", "cursor=x"])
+def test_a_query_that_does_not_fit_is_refused(admin_ops, sam, query):
+    assert admin_ops.get(f"/api/admin/audit?{query}", token=sam.token).status_code == 422
+
+
+@pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.SUPPORT_WRITE])
+@pytest.mark.parametrize("path", ["/api/admin/audit", "/api/admin/audit/export"])
+def test_support_does_not_read_the_whole_trail(admin_ops, db, role, path):
+    assert admin_ops.get(path, token=factories.staff("", role).token).status_code == 403
+
+
+def test_a_cell_that_a_spreadsheet_would_calculate_is_exported_as_text(admin_ops, sam):
+    record("user.noted", actor="system", reason="=cmd()")
+    record("user.noted", actor="system", reason='a "quoted", reason\r\nof two lines')
+
+    answer = admin_ops.get("/api/admin/audit/export?format=csv&action=user.noted", token=sam.token)
+    rows = list(csv.DictReader(io.StringIO(body_of(answer), newline="")))
+
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer["Content-Disposition"] == 'attachment; filename="audit.csv"'
+    assert answer["Cache-Control"] == "no-store"
+    assert [row["reason"] for row in rows] == ["'=cmd()", 'a "quoted", reason\r\nof two lines']
+
+
+def test_json_lines_are_the_same_events_oldest_first(admin_ops, kim, sam):
+    listed = admin_ops.get("/api/admin/audit", token=sam.token).json()["events"]
+
+    answer = admin_ops.get(
+        "/api/admin/audit/export?format=jsonl", token=sam.token, headers={"Accept": "application/jsonl"}
+    )
+    exported = [json.loads(line) for line in body_of(answer).splitlines()]
+
+    assert exported[:-1] == listed[::-1]
+    assert exported[-1]["action"] == "audit.exported"
+    assert AuditEvent.objects.filter(action="audit.exported", actor=sam.user.id).count() == 1
+
+
+def test_an_export_reads_a_batch_at_a_time(sam, django_assert_num_queries):
+    for number in range(5):
+        record("user.noted", actor="system", target=f"usr_{number}")
+
+    with django_assert_num_queries(4):  # 2 + 2 + 1, and the empty one
+        events = list(AuditEvent.objects.matching(action="user.noted").in_batches(2))
+
+    assert [event.target for event in events] == [f"usr_{number}" for number in range(5)]
+
+
+@pytest.mark.parametrize("format", ["xml", "", "csv2"])
+def test_an_unknown_format_is_refused(admin_ops, sam, format):
+    assert admin_ops.get(f"/api/admin/audit/export?format={format}", token=sam.token).status_code == 422
+
+
+def test_the_verdict_tells_the_head_of_the_chain_and_what_waits(admin_ops, sam, django_assert_num_queries):
+    sealing.seal()
+    record("test.written")
+
+    with django_assert_num_queries(9):
+        body = admin_ops.get("/api/admin/audit/verify", token=sam.token).json()
+
+    head = AuditSeal.objects.order_by("-number").first()
+    assert body == {"status": "ok", "verified": 2, "waiting": 1, "head": f"2:{head.digest}", "faults": []}
+
+
+def test_the_verdict_names_an_event_whose_seal_does_not_fit(admin_ops, sam):
+    AuditSeal.objects.create(number=1, event=AuditEvent.objects.last(), digest="0" * 64)
+
+    body = admin_ops.get("/api/admin/audit/verify", token=sam.token).json()
+
+    assert body["status"] == "broken"
+    assert len(body["faults"]) == 1
+
+
+def test_who_asks_for_more_than_a_page_holds_gets_a_full_page(admin_ops, sam):
+    for number in range(101):
+        record("demo.done", actor="system", target=f"obj_{number}")
+
+    page = admin_ops.get("/api/admin/audit?limit=1000000000", token=sam.token).json()
+
+    assert len(page["events"]) == 100
+    assert page["next"]

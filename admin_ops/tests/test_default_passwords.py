@@ -1,0 +1,36 @@
+"""No password that stands in a starter's documentation opens anything (T51)."""
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.core.management import CommandError, call_command
+
+from saas.accounts.models import User
+from saas.accounts.staff import create_staff
+from saas.accounts.staff_checks import no_default_passwords
+from saas.errors import Invalid
+
+
+def test_the_starters_admin_does_not_exist(admin_ops, sam):
+    body = {"email": "admin@example.com", "password": "AdminPass123!"}
+
+    assert admin_ops.post("/api/admin/auth/login", body).status_code == 401
+
+
+@pytest.mark.parametrize("password", ["AdminPass123!", "adminpass123!"])
+def test_nobody_is_given_the_starters_password(db, password):
+    with pytest.raises(Invalid):
+        create_staff(email="ada@example.net", password=password, full_name="Ada", by="system", is_superuser=True)
+
+    assert not User.objects.exists()
+
+
+def test_a_deployment_in_which_somebody_has_it_does_not_pass_the_check(sam, kim):
+    User.objects.filter(pk=sam.user.pk).update(password=make_password("AdminPass123!"))
+
+    with pytest.raises(CommandError, match=r"accounts\.E001"):
+        call_command("check", "--deploy", "--database=default", "--tag=database")
+
+
+def test_other_passwords_pass_it(sam):
+    assert no_default_passwords(databases=["default"]) == []
+    assert no_default_passwords() == []

@@ -1,0 +1,153 @@
+"""Webhook events on the desk, and the dashboard."""
+
+import pytest
+from django.utils import timezone
+
+from saas.accounts.models import Role
+from saas.audit.models import AuditEvent
+from saas.billing import checkouts
+from saas.billing.models import Subscription
+from saas.testing import factories, inbox
+from saas.webhook_events.models import WebhookAlarm, WebhookEvent, WebhookPayload
+
+EVENTS = "/admin/webhook_events/webhookevent/"
+
+
+@pytest.fixture
+def desk(admin_ops, sam):
+    return opened(admin_ops, sam)
+
+
+def opened(admin_ops, person):
+    admin_ops.cookies["saas_admin_session"] = person.cookie_key
+    admin_ops.get("/admin/password/")  # sets the CSRF cookie
+    return admin_ops
+
+
+def receive(webhooks, event_id="evt_1", **fields):
+    body = inbox.encoded(inbox.event(event_id, **fields))
+    webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=inbox.signed(body))
+    return WebhookEvent.objects.get(external_id=event_id)
+
+
+def test_the_page_of_an_event_shows_its_payload_attempts_and_headers_as_text(desk, webhooks):
+    event = receive(webhooks, object={"id": "obj_1", "object": "demo", "name": "<script>alert(1)</script>"})
+    inbox.drain()
+
+    content = desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
+
+    assert "&quot;object&quot;: &quot;demo&quot;" in content
+    assert "<script>alert(1)" not in content
+    assert "ignored" in content
+    assert "Nobody of ours." in content
+
+
+def test_bytes_that_are_no_event_are_shown_as_far_as_they_are_text(desk, webhooks):
+    body = b'{"id": "evt_half'
+    webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=inbox.signed(body))
+    event = WebhookEvent.objects.get()
+
+    content = desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
+
+    assert "{&quot;id&quot;: &quot;evt_half" in content
+    assert "quarantined" in content
+
+
+def test_an_event_whose_payload_is_gone_says_so_and_is_not_replayed(desk, webhooks):
+    event = receive(webhooks)
+    WebhookPayload.objects.all().delete()
+
+    shown = desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
+    answer = desk.submit(f"{EVENTS}{event.pk}/do/replay/", {"reason": "once more"})
+
+    assert "Deleted by retention" in shown
+    assert (answer.status_code, b"cannot be replayed" in answer.content) == (422, True)
+
+
+def test_an_event_is_replayed_with_a_reason(desk, webhooks, sam):
+    event = receive(webhooks)
+    inbox.drain()
+
+    desk.submit(f"{EVENTS}{event.pk}/do/replay/", {"reason": "ticket 7"})
+
+    event.refresh_from_db()
+    assert (event.status, event.replay_count) == ("replay_queued", 1)
+    told = AuditEvent.objects.get(action="webhook_event.replayed")
+    assert (told.actor, told.target, told.reason) == (sam.user.pk, "evt_1", "ticket 7")
+
+
+def test_many_are_replayed_at_once_after_one_question(desk, webhooks):
+    ids = [receive(webhooks, f"evt_{number}").pk for number in range(3)]
+    inbox.drain()
+    chosen = {"action": "replay_selected", "_selected_action": ids[:2]}
+
+    asked = desk.submit(EVENTS, chosen)
+    desk.submit(EVENTS, {**chosen, "confirmed": "yes", "reason": "mended"})
+
+    assert "Replay 2 webhook events?" in asked.content.decode()
+    assert WebhookEvent.objects.filter(replay_count=1).count() == 2
+    assert AuditEvent.objects.filter(action="webhook_event.replayed", reason="mended").count() == 2
+
+
+def test_who_may_not_replay_cannot(admin_ops, webhooks):
+    event = receive(webhooks)
+    desk = opened(admin_ops, factories.staff("", Role.SUPPORT_READ))
+
+    assert "/do/replay/" not in desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
+    assert desk.submit(f"{EVENTS}{event.pk}/do/replay/", {"reason": "x"}).status_code == 403
+    desk.submit(EVENTS, {"action": "replay_selected", "_selected_action": event.pk, "confirmed": "yes", "reason": "x"})
+    assert WebhookEvent.objects.get().replay_count == 0
+
+
+def test_over_the_api_an_event_is_replayed_too(admin_ops, webhooks, sam):
+    receive(webhooks)
+    inbox.drain()
+
+    answer = admin_ops.post("/api/admin/events/evt_1/replay", {"reason": "ticket 7"}, token=sam.token)
+
+    assert (answer.status_code, answer.json()["event"]["status"]) == (202, "replay_queued")
+    assert AuditEvent.objects.get(action="webhook_event.replayed").reason == "ticket 7"
+    assert admin_ops.post("/api/admin/events/evt_none/replay", token=sam.token).status_code == 404
+
+
+def test_the_dashboard_tells_whether_the_business_is_well(desk, kim, drain, django_assert_max_num_queries):
+    checkouts.start_checkout(kim.user, plan_id="growth")
+    drain()
+
+    with django_assert_max_num_queries(45):
+        content = desk.get("/admin/").content.decode()
+
+    assert "79 USD" in content
+    assert "+79.00 USD in 30 days" in content
+    assert "Everybody has paid." in content
+    assert "None: everything that came was processed." in content
+    assert 'data-type="line"' in content
+    assert 'data-type="bar"' in content
+
+
+def test_the_dashboard_tells_what_is_wrong(desk, kim, webhooks, drain):
+    checkouts.start_checkout(kim.user, plan_id="growth")
+    drain()
+    Subscription.objects.update(status="past_due", past_due_since=timezone.now())
+    event = receive(webhooks)
+    WebhookEvent.objects.filter(pk=event.pk).update(status="failed", last_error="Broken: on purpose")
+    WebhookAlarm.objects.create(kind="lag", what="an event has been due for 300 s")
+
+    content = desk.get("/admin/").content.decode()
+
+    assert kim.user.email in content
+    assert "1 failed" in content
+    assert "Broken: on purpose" in content
+    assert "an event has been due for 300 s" in content
+
+
+@pytest.mark.parametrize(
+    ("role", "sees_trail"),
+    [(Role.SUPPORT_READ, False), (Role.SUPPORT_WRITE, False), (Role.AUDITOR, True), (Role.ADMIN, True)],
+)
+def test_the_dashboard_shows_each_role_what_it_may_see(admin_ops, role, sees_trail):
+    content = opened(admin_ops, factories.staff("", role)).get("/admin/").content.decode()
+
+    assert ("Latest in the audit trail" in content) == sees_trail
+    assert ("/admin/audit/auditevent/" in content) == sees_trail
+    assert "Monthly recurring revenue" in content

@@ -1,0 +1,274 @@
+"""The page about a person: her whole story, and what staff do there."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from admin_ops.story import story_of
+from saas.accounts import staff
+from saas.accounts.models import Impersonation, LoginSession, Role, UserNote
+from saas.accounts.staff_roles import Permission
+from saas.audit.models import AuditEvent
+from saas.billing import checkouts, entitlements
+from saas.billing.models import EntitlementOverride
+from saas.mail.models import Mail
+from saas.testing import factories, inbox
+from saas.webhook_events.models import WebhookEvent
+
+PERSON = "/admin/accounts/user/"
+LAST_DAY = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}"
+
+
+@pytest.fixture
+def desk(admin_ops, sam):
+    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+    admin_ops.get("/admin/password/")  # sets the CSRF cookie
+    return admin_ops
+
+
+def of(person, deed=""):
+    return f"{PERSON}{person.user.pk}/" + (f"do/{deed}/" if deed else "change/")
+
+
+def page(desk, person, query=""):
+    return desk.get(of(person) + query).content.decode()
+
+
+def test_the_story_tells_everything_in_one_order(desk, kim, sam, drain):
+    checkouts.start_checkout(kim.user, plan_id="growth")
+    drain()
+    staff.add_note(kim.user, by=sam.user, text="Called about an invoice.")
+    staff.revoke_sessions(kim.user, by=sam.user, reason="lost phone")
+
+    moments = story_of(kim.user)
+
+    titles = [moment.sentence.title for moment in moments]
+    assert titles[0] == "Logged out everywhere by staff"
+    assert {"Registered", "Logged in", "Started a checkout", "Note", "Growth: new"} <= set(titles)
+    assert {moment.kind for moment in moments} == {"account", "staff", "money", "webhook", "mail", "note"}
+    assert [moment.at for moment in moments] == sorted((moment.at for moment in moments), reverse=True)
+    assert "by " + sam.user.email in page(desk, kim)
+
+
+def test_a_failed_event_stands_out_and_leads_to_its_page(desk, kim, drain):
+    checkouts.start_checkout(kim.user, plan_id="growth")
+    event = WebhookEvent.objects.get(type="invoice.paid")
+    WebhookEvent.objects.filter(pk=event.pk).update(status="failed", last_error="Broken: no such plan")
+
+    content = page(desk, kim)
+
+    assert "invoice.paid – failed" in content
+    assert "Broken: no such plan" in content
+    assert f"/admin/webhook_events/webhookevent/{event.pk}/change/" in content
+
+
+def test_what_was_looked_at_in_her_name_is_one_line(desk, product, admin_ops, kim, sam):
+    token = admin_ops.post(f"/api/admin/users/{kim.user.pk}/impersonate", {"reason": "ticket 7"}, token=sam.token)
+    for _ in range(3):
+        product.get("/api/auth/me", token=token.json()["access_token"])
+
+    told = [(moment.sentence.title, moment.sentence.detail, moment.by) for moment in story_of(kim.user)]
+
+    assert ("3 requests in their name", "ticket 7", sam.user.email) in told
+
+
+def test_the_story_is_told_by_kind(desk, kim):
+    content = page(desk, kim, "?kind=mail")
+
+    assert "Mail “welcome” queued" in content
+    assert "Registered" not in content
+    assert "Nothing of this kind yet." in page(desk, kim, "?kind=note")
+
+
+def test_the_page_costs_the_same_however_long_the_story_is(desk, kim, sam, django_assert_max_num_queries):
+    checkouts.start_checkout(kim.user, plan_id="growth")
+    for number in range(30):
+        staff.add_note(kim.user, by=sam.user, text=f"Note {number}")
+
+    with django_assert_max_num_queries(32):
+        page(desk, kim)
+
+
+def test_what_a_person_typed_is_shown_as_text(desk, sam):
+    evil = factories.customer(full_name="<script>alert(1)</script>")
+    staff.add_note(evil.user, by=sam.user, text="<img src=x onerror=alert(1)>")
+
+    content = page(desk, evil)
+
+    assert "<script>alert" not in content
+    assert "<img src=x" not in content
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in content
+
+
+@pytest.mark.parametrize(
+    ("deed", "fields", "action"),
+    [
+        ("ban", {"reason": "spam"}, "user.banned"),
+        ("revoke-sessions", {"reason": "lost phone"}, "user.sessions_revoked"),
+        ("send-reset", {"reason": "asked by phone"}, "password.reset_sent"),
+        ("give-plan", {"reason": "sorry", "plan": "scale", "last_day": LAST_DAY}, "entitlement.given"),
+        ("give-more", {"reason": "pilot", "what": "limit:seats", "value": "40", "last_day": LAST_DAY}, "entitlement.given"),
+        ("give-more", {"reason": "pilot", "what": "feature:sso", "last_day": LAST_DAY}, "entitlement.given"),
+    ],
+)  # fmt: skip
+def test_a_deed_says_what_will_happen_and_is_in_the_trail_with_its_reason(desk, kim, sam, deed, fields, action):
+    asked = desk.get(of(kim, deed))
+    before = AuditEvent.objects.filter(action=action).count()
+
+    done = desk.submit(of(kim, deed), fields)
+
+    assert (asked.status_code, before) == (200, 0)
+    assert (done.status_code, done["Location"]) == (302, of(kim))
+    event = AuditEvent.objects.get(action=action)
+    assert (event.actor, event.target, event.reason) == (sam.user.pk, kim.user.pk, fields["reason"])
+    assert event.request_id
+
+
+def test_a_note_is_kept(desk, kim, sam):
+    desk.submit(of(kim, "note"), {"text": "Prefers mail."})
+
+    assert UserNote.objects.get().text == "Prefers mail."
+    assert "Prefers mail." in page(desk, kim)
+
+
+def test_without_a_reason_nothing_happens(desk, kim):
+    answer = desk.submit(of(kim, "ban"), {"reason": " "})
+
+    assert (answer.status_code, b"This field is required." in answer.content) == (422, True)
+    kim.user.refresh_from_db()
+    assert kim.user.is_active
+
+
+def test_what_is_given_counts_and_can_be_taken_back(desk, kim):
+    desk.submit(of(kim, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": LAST_DAY})
+    given = EntitlementOverride.objects.get()
+    assert entitlements.limit(kim.user, "seats") is None
+    assert "given until" in page(desk, kim)
+
+    done = desk.submit(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "paid meanwhile"})
+
+    assert done["Location"] == of(kim)
+    assert entitlements.limit(kim.user, "seats") == 3
+    again = desk.submit(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "again"})
+    assert (again.status_code, b"This has ended already." in again.content) == (422, True)
+
+
+def test_a_refusal_of_the_domain_is_told_on_the_form(desk, kim):
+    answer = desk.submit(of(kim, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": "2020-01-01"})
+
+    assert answer.status_code == 422
+    assert "within the next three years" in answer.content.decode()
+    assert not EntitlementOverride.objects.exists()
+
+
+NEEDED = {
+    "impersonate": Permission.IMPERSONATE, "note": Permission.NOTE_USERS, "give-plan": Permission.GIVE_ACCESS,
+    "give-more": Permission.GIVE_ACCESS, "send-reset": Permission.RECOVER_USERS, "ban": Permission.BAN_USERS,
+    "revoke-sessions": Permission.END_SESSIONS, "reset-mfa": Permission.RECOVER_USERS,
+    "extend-trial": Permission.GIVE_ACCESS, "unban": Permission.BAN_USERS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("deed", NEEDED)
+@pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
+def test_who_may_only_read_is_allowed_no_deed(admin_ops, kim, role, deed):
+    reader = factories.staff("", role)
+    admin_ops.cookies["saas_admin_session"] = reader.cookie_key
+    admin_ops.get("/admin/password/")  # sets the CSRF cookie
+
+    assert admin_ops.get(of(kim, deed)).status_code == 403
+    assert admin_ops.submit(of(kim, deed), {"reason": "x", "text": "x"}).status_code == 403
+    assert not AuditEvent.objects.filter(actor=reader.user.pk).exclude(action="session.opened").exists()
+
+
+def test_who_may_only_read_is_offered_no_deed(admin_ops, kim):
+    admin_ops.cookies["saas_admin_session"] = factories.staff("", Role.SUPPORT_READ).cookie_key
+
+    assert "/do/" not in page(admin_ops, kim)
+
+
+def test_every_deed_on_a_person_is_in_the_table_above():
+    from admin_ops.admin import desk as site
+    from saas.accounts.models import User
+
+    assert {deed.name: deed.needs for deed in site._registry[User].deeds} == NEEDED
+
+
+@pytest.mark.parametrize("path", ["do/nothing/", "do/ban/"])
+def test_what_is_not_there_is_404(desk, kim, path):
+    person = kim.user.pk if path == "do/nothing/" else "usr_nobody"
+
+    assert desk.get(f"{PERSON}{person}/{path}").status_code == 404
+
+
+def test_impersonating_from_the_desk_reads_only_and_is_its_authors_alone(desk, admin_ops, kim, sam, settings):
+    settings.SERVICE_BASE_URLS = {**settings.SERVICE_BASE_URLS, "product": "http://127.0.0.1:9"}  # nobody listens
+    done = desk.submit(of(kim, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+    row = Impersonation.objects.get()
+
+    shown = desk.get(done["Location"])
+
+    assert (row.may_write, row.reason, row.staff_session.sid) == (False, "ticket 7", sam.session_id)
+    assert "Product could not be reached." in shown.content.decode()
+    other = factories.staff("")
+    admin_ops.cookies["saas_admin_session"] = other.cookie_key
+    assert admin_ops.get(done["Location"]).status_code == 403
+
+
+def test_a_refused_impersonation_is_told_and_noted(desk, kim, sam):
+    LoginSession.objects.filter(sid=sam.session_id).update(authenticated_at="2020-01-01T00:00Z")
+
+    answer = desk.submit(of(kim, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+
+    assert (answer.status_code, b"Confirm your password first." in answer.content) == (422, True)
+    assert AuditEvent.objects.get(action="impersonation.refused").data == {"code": "reauth_required"}
+    assert not Impersonation.objects.exists()
+
+
+def test_starting_is_limited_together_with_the_api(desk, admin_ops, kim, sam, settings):
+    settings.RATE_LIMIT_SCALE = 1
+    for _ in range(20):
+        admin_ops.post(f"/api/admin/users/{kim.user.pk}/impersonate", {"reason": ""}, token=sam.token)
+
+    answer = desk.submit(of(kim, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+
+    assert (answer.status_code, b"Too many requests" in answer.content) == (422, True)
+    assert not Impersonation.objects.exists()
+
+
+def test_only_an_admin_ends_anothers_impersonation_here_too(admin_ops, kim, sam):
+    admin_ops.post(f"/api/admin/users/{kim.user.pk}/impersonate", {"reason": "ticket 7"}, token=sam.token)
+    row = Impersonation.objects.get()
+    support = factories.staff("", Role.SUPPORT_WRITE)
+    admin_ops.cookies["saas_admin_session"] = support.cookie_key
+    admin_ops.get("/admin/password/")  # sets the CSRF cookie
+
+    answer = admin_ops.submit(f"/admin/accounts/impersonation/{row.pk}/do/end/", {"reason": ""})
+
+    assert answer.status_code == 422
+    row.refresh_from_db()
+    assert row.ended_at is None
+
+
+def test_a_customer_is_found_by_any_id(desk, admin_ops, kim, other, sam, drain):
+    checkouts.start_checkout(kim.user, plan_id="growth")
+    drain()
+    customer = kim.user.billing_customers.get()
+    subscription = customer.subscriptions.get()
+    ids = [customer.external_id, customer.pk, subscription.external_id, subscription.pk, kim.user.pk, kim.user.email]
+
+    for wanted in ids:
+        listed = desk.get(f"{PERSON}?q={wanted}").content.decode()
+        found = admin_ops.get(f"/api/admin/users?search={wanted}", token=sam.token).json()["users"]
+        assert [row["email"] for row in found] == [kim.user.email]
+        assert kim.user.email in listed
+        assert other.user.email not in listed
+
+
+def test_the_search_at_the_side_finds_people_and_events(desk, kim):
+    inbox.drain()
+    found = desk.get(f"/admin/search/?extended=1&s={kim.user.email}").content.decode()
+
+    assert kim.user.email in found
+    assert Mail.objects.get(recipient=kim.user.email).template not in found

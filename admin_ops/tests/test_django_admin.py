@@ -1,0 +1,263 @@
+"""Django admin: who is let in, what she sees, and what she may do there."""
+
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+
+from admin_ops.admin import desk
+from saas.accounts.models import LoginSession, Role, User
+from saas.audit.models import AuditEvent
+from saas.mail.models import Mail
+from saas.testing import factories
+from saas.testing.factories import PASSWORD
+
+TABLES = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in desk._registry]
+
+
+def open_desk(admin_ops, person):
+    """By the session cookie; the page visited sets the CSRF cookie."""
+    admin_ops.cookies["saas_admin_session"] = person.cookie_key
+    return admin_ops.get("/admin/")
+
+
+def submit_login(admin_ops, person, password=PASSWORD, next=""):
+    admin_ops.get("/admin/login/")
+    return admin_ops.submit("/admin/login/", {"username": person.user.email, "password": password, "next": next})
+
+
+def page(person):
+    return f"/admin/accounts/user/{person.user.pk}/change/"
+
+
+def ban(admin_ops, *people, **fields):
+    chosen = [person.user.pk for person in people]
+    return admin_ops.submit("/admin/accounts/user/", {"action": "ban_selected", "_selected_action": chosen, **fields})
+
+
+def test_staff_log_in_by_our_own_login_and_get_our_own_session(admin_ops, sam):
+    answer = submit_login(admin_ops, sam, next="/admin/accounts/user/")
+
+    assert answer.status_code == 302
+    assert answer["Location"] == "/admin/accounts/user/"
+    cookie = answer.cookies["saas_admin_session"]
+    assert cookie["samesite"] == "Strict"
+    assert cookie["httponly"]
+    newest = LoginSession.objects.order_by("-created_at").first()
+    assert (newest.user_id, newest.audience, newest.methods) == (sam.user.pk, "saas-admin", "pwd")
+    assert admin_ops.get("/admin/").status_code == 200
+    assert admin_ops.get("/api/admin/auth/me").status_code == 200  # one session, two doors
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_after_login_nobody_is_sent_elsewhere(admin_ops, sam, target):
+    assert submit_login(admin_ops, sam, next=target)["Location"] == "/admin/"
+
+
+def test_a_wrong_password_and_a_customer_get_the_same_page_and_no_session(admin_ops, sam, kim):
+    wrong = submit_login(admin_ops, sam, "not the password")
+    customer = submit_login(admin_ops, kim)
+
+    assert wrong.status_code == customer.status_code == 401
+    assert "Invalid credentials" in wrong.content.decode()
+    assert "Invalid credentials" in customer.content.decode()
+    assert "saas_admin_session" not in wrong.cookies
+    assert LoginSession.objects.count() == 2
+
+
+def test_the_login_page_shares_the_limit_of_the_api(admin_ops, sam, settings):
+    settings.RATE_LIMIT_SCALE = 1
+    for _ in range(10):
+        admin_ops.post("/api/admin/auth/login", {"email": "nobody@example.net", "password": "not the password"})
+
+    answer = submit_login(admin_ops, sam)
+
+    assert answer.status_code == 429
+    assert "Too many requests" in answer.content.decode()
+    assert int(answer["Retry-After"]) > 0
+    assert "saas_admin_session" not in answer.cookies
+
+
+def test_a_customers_session_is_shown_the_login_page(admin_ops, kim):
+    answer = open_desk(admin_ops, kim)
+
+    assert answer.status_code == 302
+    assert answer["Location"] == "/admin/login/?next=/admin/"
+
+
+def test_logging_out_ends_the_session_everywhere(admin_ops, sam):
+    open_desk(admin_ops, sam)
+    assert admin_ops.get("/admin/logout/").status_code == 405
+
+    answer = admin_ops.submit("/admin/logout/", {})
+
+    assert answer["Location"] == "/admin/login/"
+    assert admin_ops.get("/api/admin/auth/me", token=sam.token).status_code == 401
+
+
+def test_there_is_no_other_way_to_a_password(admin_ops, sam):
+    open_desk(admin_ops, sam)
+
+    assert admin_ops.get("/admin/password_change/").status_code == 404
+    assert admin_ops.get(f"/admin/accounts/user/{sam.user.pk}/password/").status_code == 302
+    assert not admin_ops.login(username=sam.user.email, password=PASSWORD)
+
+
+@pytest.mark.parametrize("path", TABLES)
+def test_every_table_opens_for_an_admin_and_can_be_searched(admin_ops, kim, sam, path):
+    open_desk(admin_ops, sam)
+
+    assert admin_ops.get(path).status_code == 200
+    assert admin_ops.get(f"{path}?q=nothing").status_code == 200
+    assert admin_ops.get(f"{path}add/").status_code == 403
+
+
+@pytest.mark.parametrize("path", [path for path in TABLES if "auditevent" in path])
+def test_support_does_not_see_what_its_role_does_not_show(admin_ops, path):
+    open_desk(admin_ops, factories.staff("", Role.SUPPORT_WRITE))
+
+    assert admin_ops.get(path).status_code == 403
+    assert "Audit events" not in admin_ops.get("/admin/").content.decode()
+
+
+def test_who_holds_no_role_is_not_let_in(admin_ops):
+    nobody = factories.staff("", Role.AUDITOR)
+    nobody.user.groups.clear()
+
+    assert open_desk(admin_ops, nobody)["Location"] == "/admin/login/?next=/admin/"
+    assert "not authorized" in admin_ops.get("/admin/login/").content.decode()
+
+
+def test_a_persons_page_shows_neither_hash_nor_form(admin_ops, kim, sam):
+    open_desk(admin_ops, sam)
+
+    content = admin_ops.get(page(kim)).content.decode()
+
+    assert kim.user.email in content
+    assert "pbkdf2" not in content
+    assert 'name="_save"' not in content
+    assert 'name="email"' not in content
+
+
+@pytest.mark.parametrize(
+    "forged", [{"is_superuser": "on"}, {"is_staff": "on"}, {"password": "x"}, {"email": "evil@example.net"}]
+)
+def test_forged_fields_change_nobody(admin_ops, kim, sam, forged):
+    open_desk(admin_ops, sam)
+    before = User.objects.filter(pk=kim.user.pk).values().get()
+
+    answer = admin_ops.submit(page(kim), forged)
+
+    assert answer.status_code == 403
+    assert User.objects.filter(pk=kim.user.pk).values().get() == before
+
+
+def test_nothing_is_deleted_here(admin_ops, kim, sam):
+    open_desk(admin_ops, sam)
+
+    by_page = admin_ops.submit(f"/admin/accounts/user/{kim.user.pk}/delete/", {"post": "yes"})
+    admin_ops.submit(
+        "/admin/accounts/user/", {"action": "delete_selected", "_selected_action": kim.user.pk, "post": "yes"}
+    )
+    event = AuditEvent.objects.first()
+    of_the_trail = admin_ops.submit(f"/admin/audit/auditevent/{event.pk}/delete/", {"post": "yes"})
+
+    assert by_page.status_code == of_the_trail.status_code == 403
+    assert User.objects.filter(pk=kim.user.pk).exists()
+    assert AuditEvent.objects.filter(pk=event.pk).exists()
+
+
+@pytest.mark.parametrize("lookup", ["password__startswith=pbkdf2", "groups__name=admin", "sessions__session_key__gt=a"])
+def test_a_column_that_is_not_offered_cannot_be_probed(admin_ops, sam, lookup):
+    open_desk(admin_ops, sam)
+
+    assert admin_ops.get(f"/admin/accounts/user/?{lookup}").status_code == 400
+
+
+def test_neither_the_hash_of_a_cookie_nor_what_a_mail_filled_in_is_shown(admin_ops, kim, sam):
+    open_desk(admin_ops, sam)
+    row = LoginSession.objects.get(sid=kim.session_id)
+    mail = Mail.objects.get(recipient=kim.user.email)
+    Mail.objects.filter(pk=mail.pk).update(context={"link": "https://example.net/reset#secret"})
+
+    sessions = admin_ops.get("/admin/accounts/loginsession/").content.decode()
+    detail = admin_ops.get(f"/admin/accounts/loginsession/{row.pk}/change/")
+    mailed = admin_ops.get(f"/admin/mail/mail/{mail.pk}/change/").content.decode()
+
+    assert kim.session_id in sessions
+    assert row.pk not in sessions
+    assert detail.status_code == 302
+    assert kim.user.email in mailed
+    assert "secret" not in mailed
+
+
+def test_a_ban_asks_for_confirmation_and_a_reason_and_then_bites(admin_ops, product, kim, sam):
+    open_desk(admin_ops, sam)
+
+    asked = ban(admin_ops, kim)
+    without = ban(admin_ops, kim, confirmed="yes", reason="")
+    assert "Ban 1 user?" in asked.content.decode()
+    assert "This field is required." in without.content.decode()
+    assert product.get("/api/auth/me", token=kim.token).status_code == 200
+
+    answer = ban(admin_ops, kim, confirmed="yes", reason="spam")
+
+    assert answer.status_code == 302
+    assert product.get("/api/auth/me", token=kim.token).status_code == 401
+    event = AuditEvent.objects.get(action="user.banned")
+    assert (event.actor, event.target, event.reason) == (sam.user.pk, kim.user.pk, "spam")
+    assert "is banned." in admin_ops.get("/admin/accounts/user/").content.decode()
+    assert not LogEntry.objects.exists()
+
+
+def test_who_cannot_be_banned_is_told_and_the_others_are(admin_ops, kim, sam):
+    open_desk(admin_ops, sam)
+
+    ban(admin_ops, kim, sam, confirmed="yes", reason="spam")
+
+    assert "You cannot ban yourself." in admin_ops.get("/admin/accounts/user/").content.decode()
+    assert User.objects.get(pk=kim.user.pk).status == "disabled"
+    assert User.objects.get(pk=sam.user.pk).status == "active"
+
+
+def test_unbanning_needs_no_reason(admin_ops, kim, sam):
+    open_desk(admin_ops, sam)
+    ban(admin_ops, kim, confirmed="yes", reason="spam")
+
+    admin_ops.submit(
+        "/admin/accounts/user/",
+        {"action": "unban_selected", "_selected_action": kim.user.pk, "confirmed": "yes", "reason": ""},
+    )
+
+    assert User.objects.get(pk=kim.user.pk).status == "active"
+
+
+def test_support_that_may_only_read_is_offered_no_ban(admin_ops, kim):
+    open_desk(admin_ops, factories.staff("", Role.SUPPORT_READ))
+
+    ban(admin_ops, kim, confirmed="yes", reason="spam")
+
+    assert "Ban" not in admin_ops.get(page(kim)).content.decode()
+    assert User.objects.get(pk=kim.user.pk).status == "active"
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/accounts/user/", "person", "/admin/login/", "/admin/password/"])
+def test_pages_load_only_from_here_and_run_no_inline_script(admin_ops, kim, sam, path):
+    if path not in ("/admin/login/", "/admin/password/"):
+        open_desk(admin_ops, sam)
+
+    answer = admin_ops.get(page(kim) if path == "person" else path)
+
+    policy, content = answer["Content-Security-Policy"], answer.content.decode()
+    assert answer.status_code == 200
+    assert "default-src 'none'; script-src 'self' 'unsafe-eval';" in policy  # what is inline does not run
+    assert not re.search(r"<script(?![^>]*\bsrc=)| on[a-z]+=|javascript:", content)
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", content)
+
+
+def test_the_api_beside_it_keeps_its_own_policy(admin_ops, sam):
+    policy = admin_ops.get("/api/admin/auth/me", token=sam.token)["Content-Security-Policy"]
+
+    assert policy == "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"

@@ -1,0 +1,72 @@
+"""The figures."""
+
+from datetime import UTC, datetime
+
+import time_machine
+
+from saas.accounts.models import User
+from saas.testing import factories
+
+
+def test_user_metrics_count_customers_and_when_they_came(admin_ops, db, django_assert_num_queries):
+    with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False):
+        old = factories.customer()
+        User.objects.filter(pk=factories.customer().user.pk).update(status=User.Status.DISABLED)
+        User.objects.filter(pk=factories.customer().user.pk).update(status=User.Status.DELETED)
+    with time_machine.travel(datetime(2026, 3, 25, 12, tzinfo=UTC), tick=False):
+        factories.customer()
+    with time_machine.travel(datetime(2026, 4, 10, 12, tzinfo=UTC), tick=False):
+        User.objects.filter(pk=old.user.pk).update(email_verified_at=datetime(2026, 4, 1, tzinfo=UTC))
+        factories.customer()
+        sam = factories.staff()
+        with django_assert_num_queries(7):
+            body = admin_ops.get("/api/admin/metrics/users", token=sam.token).json()
+
+    days = body.pop("signups_by_day")
+    assert body == {
+        "total_users": 4,
+        "active_users": 3,
+        "disabled_users": 1,
+        "deleted_users": 1,
+        "verified_users": 1,
+        "signups_today": 1,
+        "signups_7d": 1,
+        "signups_30d": 2,
+        "active_1d": 1,
+        "active_7d": 1,
+        "active_30d": 2,
+    }
+    assert len(days) == 30
+    assert days[0] == {"day": "2026-03-12", "count": 0}
+    assert days[-1] == {"day": "2026-04-10", "count": 1}
+    assert sum(day["count"] for day in days) == 2
+
+
+def test_the_health_for_staff_counts_audit_events(admin_ops, sam):
+    body = admin_ops.get("/api/admin/health", token=sam.token).json()
+
+    assert set(body) == {"status", "service", "uptime", "audit_events"}
+    assert (body["status"], body["service"], body["audit_events"]) == ("ok", "admin_ops", 2)
+    assert admin_ops.get("/api/admin/health").status_code == 401
+    assert admin_ops.get("/api/health").status_code == 200
+
+
+def test_the_modules_of_this_service_answer(admin_ops):
+    modules = admin_ops.get("/api/health/modules").json()["modules"]
+
+    assert [(module["module"], module["status"]) for module in modules] == [
+        ("auth-core", "ok"),
+        ("session", "ok"),
+        ("users-core", "ok"),
+        ("settings", "ok"),
+    ]
+    assert admin_ops.get("/api/health/module/oauth").status_code == 404
+
+
+def test_webhook_metrics_tell_what_waits_and_how_it_went(admin_ops, sam):
+    body = admin_ops.get("/api/admin/metrics/webhooks", token=sam.token).json()
+
+    assert (body["due"], body["oldest_due_seconds"], body["failure_rate"]) == (0, 0, None)
+    assert body["by_status"]["queued"] == 0
+    assert body["lag_seconds"] == {"p50": None, "p95": None, "p99": None}
+    assert body["counts_are_exact"] is True

@@ -1,0 +1,44 @@
+"""What happens when two do it at once, or the trail cannot be written. On PostgreSQL: SQLite has one writer anyway."""
+
+import pytest
+from django.db import DatabaseError
+
+from saas import context
+from saas.accounts import staff
+from saas.accounts.models import User
+from saas.audit.models import AuditEvent
+from saas.testing import factories
+from saas.testing.races import at_once
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+
+def test_two_admins_cannot_ban_each_other_at_once():
+    sam, eve = factories.staff().user, factories.staff().user
+
+    outcome = at_once(lambda: staff.ban(sam, by=eve, reason="race"), lambda: staff.ban(eve, by=sam, reason="race"))
+
+    assert outcome == ["done", "last_admin"]
+    assert User.objects.admins().count() == 1
+
+
+def test_eight_bans_at_once_are_one():
+    kim, sam = factories.customer().user, factories.staff().user
+
+    outcome = at_once(*[lambda: staff.ban(User.objects.get(pk=kim.pk), by=sam, reason="race")] * 8)
+
+    assert outcome == ["done"] * 8
+    assert AuditEvent.objects.filter(action="user.banned").count() == 1
+    kim.refresh_from_db()
+    assert kim.token_epoch == 1
+
+
+def test_an_action_whose_audit_event_cannot_be_written_does_not_happen():
+    kim, sam = factories.customer().user, factories.staff().user
+
+    with context.entered(context.Context(address="x" * 46)), pytest.raises(DatabaseError):
+        staff.ban(kim, by=sam, reason="spam")
+
+    kim.refresh_from_db()
+    assert kim.status == "active"
+    assert kim.token_epoch == 0

@@ -1,0 +1,236 @@
+"""The figures about revenue, told by events: and they agree with what a slow count of the rows says, to the cent."""
+
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from admin_ops.revenue import revenue
+from admin_ops.revenue_tables import last_months
+from saas.billing import mirrors
+from saas.billing.models import Customer, LedgerEntry, Subscription
+from saas.testing import factories
+from saas.testing.lives import DAY, START, subscription_event
+from saas.webhook_events.actions import append
+from saas.webhook_events.models import WebhookEvent
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)  # 181 days and a half after the start
+
+
+@pytest.fixture(autouse=True)
+def in_july():
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+def owned(*external_ids):
+    for external_id in external_ids:
+        user = factories.customer().user
+        Customer.objects.create(user=user, provider="stripe", external_id=external_id)
+
+
+def take_in(*events):
+    """Store all events, then tell each subscription once: the way of the events has its own tests."""
+    for event in events:
+        append(event, source=WebhookEvent.Source.DELIVERY)
+    for subscription in dict.fromkeys(event["data"]["object"]["id"] for event in events):
+        mirrors.subscription(subscription)
+
+
+def test_revenue_without_any_subscription_is_nothing(admin_ops, sam):
+    body = admin_ops.get("/api/admin/metrics/revenue", token=sam.token).json()
+
+    months, cohorts = body.pop("months"), body.pop("cohorts")
+    assert body == {
+        "active_subscriptions": 0,
+        "trialing_subscriptions": 0,
+        "past_due_subscriptions": 0,
+        "canceling_subscriptions": 0,
+        "currency": "usd",
+        "monthly_recurring_revenue": 0,
+        "arr": 0,
+        "arpu": 0,
+        "paying_customers": 0,
+        "by_currency": [],
+        "churn_30d": None,
+        "customer_churn_30d": None,
+        "net_revenue_retention_30d": None,
+        "movements_30d": [],
+    }
+    assert [month["month"] for month in months][:: len(months) - 1] == ["2025-08-01", "2026-07-01"]
+    assert months[0] == {
+        "month": "2025-08-01", "opening": 0, "new": 0, "expansion": 0, "reactivation": 0, "contraction": 0, "churn": 0,
+        "closing": 0, "opening_customers": 0, "new_customers": 0, "reactivation_customers": 0, "churn_customers": 0,
+        "closing_customers": 0, "revenue_churn": None, "customer_churn": None, "net_revenue_retention": None,
+    }  # fmt: skip
+    assert cohorts[-2:] == [
+        {"cohort": "2026-06-01", "customers": 0, "retained": [0, 0], "revenue": [0, 0]},
+        {"cohort": "2026-07-01", "customers": 0, "retained": [0], "revenue": [0]},
+    ]
+
+
+@pytest.fixture
+def business(db):
+    """Ann stays and grows, Bea leaves and comes back for less, Cleo leaves in June; Dora pays in euros, Eve tries."""
+    owned("cus_ann", "cus_bea", "cus_cleo", "cus_dora", "cus_eve")
+    take_in(
+        subscription_event("sub_ann", "active", 0, customer="cus_ann"),
+        subscription_event("sub_ann", "active", 40, cents=7900, customer="cus_ann"),
+        subscription_event("sub_bea", "active", 5, cents=7900, customer="cus_bea"),
+        subscription_event("sub_bea", "canceled", 50, cents=7900, customer="cus_bea"),
+        subscription_event("sub_bea2", "active", 160, customer="cus_bea", verb="created"),
+        subscription_event("sub_cleo", "active", 33, customer="cus_cleo", verb="created"),
+        subscription_event("sub_cleo", "past_due", 150, customer="cus_cleo"),
+        subscription_event("sub_cleo", "canceled", 165, customer="cus_cleo"),
+        subscription_event("sub_dora", "active", 34, customer="cus_dora", currency="eur", verb="created"),
+        subscription_event("sub_eve", "trialing", 175, customer="cus_eve", verb="created"),
+        subscription_event("sub_stranger", "active", 34, cents=99_900, customer="cus_stranger", verb="created"),
+    )
+
+
+def test_the_figures_tell_the_story_of_the_business(admin_ops, sam, business, django_assert_num_queries):
+    with django_assert_num_queries(8):  # session, clock, what runs (twice), customers, window (twice), cells
+        body = admin_ops.get("/api/admin/metrics/revenue", token=sam.token).json()
+
+    months, cohorts = body.pop("months"), body.pop("cohorts")
+    assert body == {
+        "active_subscriptions": 3,
+        "trialing_subscriptions": 1,
+        "past_due_subscriptions": 0,
+        "canceling_subscriptions": 0,
+        "currency": "usd",
+        "monthly_recurring_revenue": 98,
+        "arr": 1176,
+        "arpu": 49,
+        "paying_customers": 2,
+        "by_currency": [
+            {"currency": "usd", "monthly_recurring_revenue": 98, "subscriptions": 2},
+            {"currency": "eur", "monthly_recurring_revenue": 19, "subscriptions": 1},
+        ],
+        "churn_30d": 0.1939,  # Cleo's 19 of 98
+        "customer_churn_30d": 0.5,
+        "net_revenue_retention_30d": 0.8061,
+        "movements_30d": [
+            {"kind": "canceled", "count": 1, "amount": -19},
+            {"kind": "reactivated", "count": 1, "amount": 19},
+            {"kind": "trial_started", "count": 1, "amount": 0},
+        ],
+    }
+    by_month = {month.pop("month"): month for month in months}
+    assert by_month["2026-02-01"] == {
+        "opening": 98, "new": 19, "expansion": 60, "reactivation": 0, "contraction": 0, "churn": 79, "closing": 98,
+        "opening_customers": 2, "new_customers": 1, "reactivation_customers": 0, "churn_customers": 1,
+        "closing_customers": 2, "revenue_churn": 0.8061, "customer_churn": 0.5, "net_revenue_retention": 0.8061,
+    }  # fmt: skip
+    assert by_month["2026-07-01"]["closing"] == 98
+    assert {cohort["cohort"]: cohort for cohort in cohorts}["2026-01-01"] == {
+        "cohort": "2026-01-01",
+        "customers": 2,
+        "retained": [2, 1, 1, 1, 1, 2, 2],
+        "revenue": [98, 79, 79, 79, 79, 98, 98],
+    }
+
+
+@st.composite
+def events(draw):
+    """Up to three customers with up to two subscriptions each; whether they are ours is drawn, too."""
+    told = []
+    for customer in range(draw(st.integers(1, 3))):
+        for subscription in range(draw(st.integers(1, 2))):
+            for day in sorted(draw(st.sets(st.integers(0, 181), min_size=1, max_size=5))):
+                status = draw(st.sampled_from(["active", "active", "past_due", "trialing", "unpaid", "canceled"]))
+                cents, currency = draw(st.sampled_from([0, 1900, 2050, 7900])), "eur" if customer == 2 else "usd"
+                told.append(
+                    subscription_event(
+                        f"sub_{customer}_{subscription}", status, day,
+                        cents=cents, currency=currency, customer=f"cus_{customer}",
+                    )
+                )  # fmt: skip
+    return draw(st.permutations(told))
+
+
+def paid(entries, until):
+    """What each customer paid a month before ``until``: the last word of each of her subscriptions."""
+    words = {entry.subscription_id: entry for entry in entries if entry.at < until}
+    totals = defaultdict(int)
+    for entry in words.values():
+        totals[entry.customer_id] += entry.monthly_cents
+    return {customer: cents for customer, cents in totals.items() if cents}
+
+
+def retention(before, after):
+    opening = sum(before.values())
+    return round(sum(after.get(customer, 0) for customer in before) / opening, 4) if opening else None
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(told=events(), ours=st.sets(st.integers(0, 2)))
+def test_every_figure_agrees_with_a_slow_count_to_the_cent(business_of_nobody, told, ours):
+    business_of_nobody(ours)
+    take_in(*told)
+
+    figures = revenue(NOW)
+
+    currency = figures["currency"]
+    ours = LedgerEntry.objects.filter(currency=currency, customer__user__isnull=False)
+    entries = list(ours.order_by("at", "number"))
+    now = paid(entries, NOW)
+    rows = Subscription.objects.earning().filter(customer__user__isnull=False, currency=currency)
+    assert round(figures["monthly_recurring_revenue"] * 100) == sum(now.values()) == sum(r.monthly_cents for r in rows)
+    assert figures["paying_customers"] == len(now)
+    then = paid(entries, NOW - timedelta(days=30))
+    assert figures["net_revenue_retention_30d"] == retention(then, now)
+    check_months(figures, entries)
+    check_cohorts(figures, entries)
+
+
+def check_months(figures, entries):
+    starts = [datetime(day.year, day.month, 1, tzinfo=UTC) for day in last_months(NOW.date())] + [NOW]
+    for month, start, end in zip(figures["months"], starts, starts[1:], strict=False):
+        before, after = paid(entries, start), paid(entries, end)
+        cents = {name: round(value * 100) for name, value in month.items() if isinstance(value, int | float)}
+        came, went = cents["new"] + cents["expansion"] + cents["reactivation"], cents["contraction"] + cents["churn"]
+        assert (cents["opening"], cents["closing"]) == (sum(before.values()), sum(after.values()))
+        assert came - went == cents["closing"] - cents["opening"]
+        assert (month["opening_customers"], month["closing_customers"]) == (len(before), len(after))
+        assert month["net_revenue_retention"] == retention(before, after)
+
+
+def check_cohorts(figures, entries):
+    first = {}
+    for entry in entries:
+        if entry.delta_cents > 0:
+            first.setdefault(entry.customer_id, entry.at.date().replace(day=1))
+    for cohort in figures["cohorts"]:
+        months = [month for month in last_months(NOW.date()) if month >= cohort["cohort"]]
+        ends = [datetime(m.year + m.month // 12, m.month % 12 + 1, 1, tzinfo=UTC) for m in months[:-1]] + [NOW]
+        hers = [
+            {customer: cents for customer, cents in paid(entries, end).items() if first[customer] == cohort["cohort"]}
+            for end in ends
+        ]
+        assert cohort["retained"] == [len(found) for found in hers]
+        assert [round(value * 100) for value in cohort["revenue"]] == [sum(found.values()) for found in hers]
+
+
+@pytest.fixture
+def business_of_nobody(db):
+    """Empties the books, and makes those customers ours who are named."""
+    people = [factories.customer().user for _ in range(3)]
+
+    def begin(ours):
+        LedgerEntry.objects.all().delete()
+        Subscription.objects.all().delete()
+        Customer.objects.all().delete()
+        WebhookEvent.objects.all().delete()
+        for number in ours:
+            Customer.objects.create(user=people[number], provider="stripe", external_id=f"cus_{number}")
+
+    return begin
+
+
+def test_the_start_of_the_made_up_lives_is_new_year():
+    assert datetime.fromtimestamp(START, UTC) == datetime(2026, 1, 1, tzinfo=UTC)
+    assert NOW - datetime.fromtimestamp(START, UTC) == timedelta(seconds=181.5 * DAY)

@@ -1,0 +1,26 @@
+"""One table of rights: what is written down, and what both doors of the desk ask."""
+
+import re
+from pathlib import Path
+
+from saas.accounts.models import Role
+from saas.accounts.staff_roles import TABLE, Permission
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "saas/docs/staff.md"
+
+
+def test_the_table_that_is_written_down_is_the_table_that_is_asked():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    header = re.search(r"^\| permission \|(.*)\|$", text, re.MULTILINE)
+    roles = [Role(name.strip()) for name in header.group(1).split("|")]
+    rows = re.findall(r"^\| `([a-z.-]+)` \|(.*)\|$", text, re.MULTILINE)
+
+    written = {
+        (role, Permission(name))
+        for name, cells in rows
+        for role, cell in zip(roles, cells.split("|"), strict=True)
+        if cell.strip() == "yes"
+    }
+
+    assert [Permission(name) for name, _ in rows] == list(Permission)
+    assert written == {(role, permission) for role, held in TABLE.items() for permission in held}

@@ -1,0 +1,61 @@
+"""The Admin ops API, port 8001: read it as the API reference."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from admin_ops.admin import desk
+from admin_ops.modules import MODULES
+from admin_ops.views import access, audit, auth, billing, events, health, impersonations, metrics, users
+from saas.api.schema import common_urls, handler400, handler403, handler404, handler500
+
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+
+urlpatterns = [
+    *common_urls("Admin ops API", "Support and operations.", MODULES),
+    # Authentication
+    path("api/admin/auth/login", auth.StaffLoginView.as_view(), name="login"),
+    path("api/admin/auth/mfa/verify", auth.StaffSecondFactorView.as_view(), name="mfa-verify"),
+    path("api/admin/auth/mfa/totp", auth.StaffTotpView.as_view(), name="mfa-totp"),
+    path("api/admin/auth/mfa/totp/confirm", auth.StaffConfirmView.as_view(), name="mfa-confirm"),
+    path("api/admin/auth/refresh", auth.StaffRefreshView.as_view(), name="refresh"),
+    path("api/admin/auth/logout", auth.StaffLogoutView.as_view(), name="logout"),
+    path("api/admin/auth/csrf", auth.StaffCsrfView.as_view(), name="csrf"),
+    path("api/admin/auth/me", auth.StaffMeView.as_view(), name="me"),
+    # People
+    path("api/admin/users", users.UsersView.as_view(), name="users"),
+    path("api/admin/users/<str:user_id>", users.UserView.as_view(), name="user"),
+    path("api/admin/users/<str:user_id>/ban", users.BanView.as_view(), name="user-ban"),
+    path("api/admin/users/<str:user_id>/unban", users.UnbanView.as_view(), name="user-unban"),
+    path("api/admin/users/<str:user_id>/sessions/revoke", users.SessionsRevokeView.as_view(), name="user-sessions"),
+    path("api/admin/users/<str:user_id>/password-reset", users.PasswordResetView.as_view(), name="user-password-reset"),
+    path("api/admin/users/<str:user_id>/mfa/reset", users.SecondFactorResetView.as_view(), name="user-mfa-reset"),
+    path("api/admin/users/<str:user_id>/notes", users.NotesView.as_view(), name="user-notes"),
+    path(
+        "api/admin/users/<str:user_id>/impersonate", impersonations.ImpersonateView.as_view(), name="user-impersonate"
+    ),
+    path("api/admin/impersonations", impersonations.ImpersonationsView.as_view(), name="impersonations"),
+    path(
+        "api/admin/impersonations/<str:impersonation_id>",
+        impersonations.ImpersonationView.as_view(),
+        name="impersonation",
+    ),
+    # Billing
+    path("api/admin/subscriptions", billing.SubscriptionsView.as_view(), name="subscriptions"),
+    path("api/admin/subscriptions/<str:subscription_id>/trial", access.TrialView.as_view(), name="trial"),
+    path("api/admin/users/<str:user_id>/overrides", access.OverridesView.as_view(), name="user-overrides"),
+    path("api/admin/overrides/<str:override_id>/end", access.EndOverrideView.as_view(), name="override"),
+    # Webhook events
+    path("api/admin/events/<str:event_id>/replay", events.EventReplayView.as_view(), name="event-replay"),
+    # Metrics
+    path("api/admin/metrics/users", metrics.UserMetricsView.as_view(), name="metrics-users"),
+    path("api/admin/metrics/revenue", metrics.RevenueMetricsView.as_view(), name="metrics-revenue"),
+    path("api/admin/metrics/webhooks", metrics.WebhookMetricsView.as_view(), name="metrics-webhooks"),
+    # Audit trail
+    path("api/admin/audit", audit.AuditView.as_view(), name="audit"),
+    path("api/admin/audit/export", audit.AuditExportView.as_view(), name="audit-export"),
+    path("api/admin/audit/verify", audit.AuditVerifyView.as_view(), name="audit-verify"),
+    path("api/admin/health", health.StaffHealthView.as_view(), name="staff-health"),
+    # Django admin
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", desk.urls),
+]

@@ -1,0 +1,89 @@
+"""Giving access beside what was bought, and time to a trial. The mirrored rows are the provider's, and stay so."""
+
+from datetime import datetime
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from admin_ops import representations as show
+from admin_ops.serializers import access as shapes
+from admin_ops.serializers.billing import OneSubscriptionShape
+from admin_ops.serializers.people import ReasonBody
+from admin_ops.views.base import DeskView, PersonView
+from saas.accounts.models import User
+from saas.accounts.staff_roles import Permission
+from saas.api.openapi import refusals
+from saas.billing import overrides, trials
+from saas.billing.models import EntitlementOverride, Subscription
+from saas.billing.overrides import OverrideEnded
+from saas.billing.trials import NotOnTrial
+from saas.errors import NotFound
+
+
+class OverridesView(PersonView):
+    """A whole plan (a comp), one limit, or one feature: it only adds, and it ends by itself."""
+
+    @extend_schema(
+        operation_id="staff_override_give",
+        summary="Give a plan, a limit or a feature",
+        request=shapes.OverrideBody,
+        responses={201: shapes.NewOverrideShape},
+        tags=["access"],
+    )
+    def post(self, request: Request, user_id: str) -> Response:
+        person = self.person(user_id)
+        self.require(Permission.GIVE_ACCESS)
+        given = _give(person, by=self.user, **self.body(shapes.OverrideBody))
+        return Response({"override": show.override(given)}, status=201)
+
+
+def _give(
+    person: User, *, kind: str, key: str, value: int | None, expires_at: datetime, reason: str, by: User
+) -> EntitlementOverride:
+    why: dict[str, Any] = {"expires_at": expires_at, "reason": reason, "by": by}
+    if kind == EntitlementOverride.Kind.PLAN:
+        return overrides.comp_plan(person, plan_id=key, **why)
+    if kind == EntitlementOverride.Kind.LIMIT:
+        return overrides.override_limit(person, key=key, value=value, **why)
+    return overrides.grant_feature(person, feature=key, **why)
+
+
+class EndOverrideView(DeskView):
+    needs = Permission.READ_BILLING
+
+    @extend_schema(
+        operation_id="staff_override_end",
+        summary="Take it back before its time",
+        request=ReasonBody,
+        responses={200: shapes.NewOverrideShape, **refusals(OverrideEnded)},
+        tags=["access"],
+    )
+    def post(self, request: Request, override_id: str) -> Response:
+        if not EntitlementOverride.objects.filter(pk=override_id).exists():
+            raise NotFound
+        self.require(Permission.GIVE_ACCESS)
+        ended = overrides.end_override(override_id, reason=self.body(ReasonBody)["reason"], by=self.user)
+        return Response({"override": show.override(ended)})
+
+
+class TrialView(DeskView):
+    """The payment provider is asked for it, so it may refuse; nothing is charged before the new end."""
+
+    needs = Permission.READ_BILLING
+
+    @extend_schema(
+        operation_id="staff_trial_extend",
+        summary="Extend a trial",
+        request=shapes.TrialBody,
+        responses={200: OneSubscriptionShape, **refusals(NotOnTrial)},
+        tags=["access"],
+    )
+    def post(self, request: Request, subscription_id: str) -> Response:
+        row = Subscription.objects.with_customer().filter(pk=subscription_id).first()
+        if row is None:
+            raise NotFound
+        self.require(Permission.GIVE_ACCESS)
+        row = trials.extend_trial(row, by=self.user, **self.body(shapes.TrialBody))
+        return Response({"subscription": show.subscription(row)})

@@ -1,0 +1,71 @@
+"""The audit trail, to read and to take along."""
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from admin_ops import export
+from admin_ops import representations as show
+from admin_ops.serializers import audit as shapes
+from admin_ops.views.base import DeskView
+from saas.accounts.staff_roles import Permission
+from saas.api.pagination import paginate
+from saas.audit.actions import record
+from saas.audit.models import AuditEvent
+from saas.audit.verifying import recent_verdict
+
+LINKS_VERIFIED = 5000  # as many as fit into an answer's time
+
+
+class AuditView(DeskView):
+    needs = Permission.READ_AUDIT
+
+    @extend_schema(
+        operation_id="staff_audit",
+        summary="List audit events",
+        parameters=[shapes.AuditQuery],
+        responses=shapes.AuditShape,
+        tags=["audit"],
+    )
+    def get(self, request: Request) -> Response:
+        query = self.query(shapes.AuditQuery)
+        cursor, limit = query.pop("cursor"), query.pop("limit")
+        page = paginate(AuditEvent.objects.matching(**query), cursor=cursor, limit=limit)
+        return Response({"events": [show.audit_event(row) for row in page.items], **page.meta})
+
+
+class AuditVerifyView(DeskView):
+    """Whether the last links of the chain are as they were written. ``manage.py audit_verify`` walks all of it."""
+
+    needs = Permission.READ_AUDIT
+
+    @extend_schema(
+        operation_id="staff_audit_verify",
+        summary="Verify the audit chain",
+        responses=shapes.VerdictShape,
+        tags=["audit"],
+    )
+    def get(self, request: Request) -> Response:
+        return Response(show.verdict(recent_verdict(LINKS_VERIFIED)))
+
+
+class AuditExportView(DeskView):
+    """The same, whole, oldest first, as a file. That it was taken along is in the trail, too."""
+
+    needs = Permission.READ_AUDIT
+    renderer_classes = export.RENDERERS
+
+    @extend_schema(
+        operation_id="staff_audit_export",
+        summary="Export audit events",
+        parameters=[shapes.AuditExportQuery],
+        responses={(200, "text/csv"): OpenApiResponse(str), (200, "application/jsonl"): OpenApiResponse(str)},
+        tags=["audit"],
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        query = self.query(shapes.AuditExportQuery)
+        kind = export.KINDS[query.pop("format")]
+        rows = AuditEvent.objects.matching(**query)
+        record("audit.exported", actor=self.user.id, format=kind.name)
+        return kind.streamed(rows)

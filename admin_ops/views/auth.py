@@ -1,0 +1,134 @@
+"""Staff come in and go out. Nobody registers here: ``manage.py create_staff`` does."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from admin_ops import representations as show
+from admin_ops.serializers import staff as shapes
+from admin_ops.views.base import DeskView
+from saas.accounts import logins, second_factor
+from saas.accounts.attempts import TooManyAttempts
+from saas.accounts.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
+from saas.accounts.models import Audience
+from saas.accounts.passwords import HashingBusy
+from saas.accounts.second_factor import PendingLoginInvalid, SecondFactorOff, SecondFactorOn, WrongCode
+from saas.accounts.stepping_up import ReauthRequired, require_recent
+from saas.api import limits
+from saas.api.accounts import representations as accounts
+from saas.api.accounts.second_factor import ConfirmBody, SetupShape, as_setup
+from saas.api.accounts.security import CurrentPasswordBody
+from saas.api.accounts.serializers import LoginBody, RefreshBody, SecondFactorBody
+from saas.api.accounts.views import CsrfView, keep_cookie, logged_out
+from saas.api.openapi import OptionalBody, refusals
+from saas.api.views import PublicView
+
+
+class StaffLoginView(PublicView):
+    limits = (limits.STAFF_LOGIN,)
+
+    @extend_schema(
+        operation_id="staff_login",
+        summary="Log in",
+        request=LoginBody,
+        responses={200: shapes.EITHER_STAFF_LOGIN, **refusals(InvalidCredentials, TooManyAttempts, HashingBusy)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        login = logins.log_in(**self.body(LoginBody), audience=Audience.STAFF)
+        if isinstance(login, logins.HalfLogin):
+            return Response(accounts.half_login(login))
+        keep_cookie(request, login)
+        return Response(show.staff_login(login))
+
+
+class StaffSecondFactorView(PublicView):
+    limits = (limits.MFA,)
+
+    @extend_schema(
+        operation_id="staff_mfa_verify",
+        summary="Log in: the second factor",
+        request=SecondFactorBody,
+        responses={200: shapes.StaffLoginShape, **refusals(WrongCode, PendingLoginInvalid, TooManyAttempts)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        login = second_factor.complete(**self.body(SecondFactorBody), audience=Audience.STAFF)
+        keep_cookie(request, login)
+        return Response(show.staff_login(login))
+
+
+class StaffRefreshView(PublicView):
+    limits = (limits.REFRESH,)
+
+    @extend_schema(
+        operation_id="staff_refresh",
+        summary="Exchange a refresh token",
+        request=RefreshBody,
+        responses={200: shapes.StaffLoginShape, **refusals(InvalidRefreshToken, RefreshReused, RefreshRotated)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        token = self.body(RefreshBody)["refresh_token"]
+        self.spend(limits.refreshed(token))
+        login = logins.refresh(token, audience=Audience.STAFF)
+        return Response(show.staff_login(login))
+
+
+class StaffTotpView(DeskView):
+    """Sets up an authenticator: all that staff may do who still owe a second factor."""
+
+    before_enrolment = True
+
+    @extend_schema(
+        operation_id="staff_mfa_begin",
+        summary="Set up a second factor",
+        request=OptionalBody(CurrentPasswordBody),
+        responses={200: SetupShape, **refusals(ReauthRequired, SecondFactorOn, TooManyAttempts)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        require_recent(self.session, **self.optional_body(CurrentPasswordBody))
+        return Response(as_setup(second_factor.begin(self.user)))
+
+
+class StaffConfirmView(DeskView):
+    """Turns the second factor on by its first code; answers with a fresh login and the recovery codes, this once."""
+
+    before_enrolment = True
+    limits = (limits.MFA,)
+
+    @extend_schema(
+        operation_id="staff_mfa_confirm",
+        summary="Turn the second factor on",
+        request=ConfirmBody,
+        responses={200: shapes.StaffConfirmedShape, **refusals(SecondFactorOn, SecondFactorOff)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        login, codes = second_factor.confirm(self.session, self.body(ConfirmBody)["code"])
+        keep_cookie(request, login)
+        return Response({**show.staff_login(login), "recovery_codes": codes})
+
+
+class StaffLogoutView(DeskView):
+    before_enrolment = True
+
+    @extend_schema(operation_id="staff_logout", summary="Log out", request=None, responses={204: None}, tags=["auth"])
+    def post(self, request: Request) -> Response:
+        logins.log_out(self.session)
+        return logged_out(request)
+
+
+class StaffCsrfView(CsrfView):
+    """Sets the CSRF cookie and tells the token that a cookie client sends as ``X-CSRFToken`` when it writes."""
+
+
+class StaffMeView(DeskView):
+    before_enrolment = True
+
+    @extend_schema(
+        operation_id="staff_me", summary="Who am I, and what may I do", responses=shapes.StaffMeShape, tags=["auth"]
+    )
+    def get(self, request: Request) -> Response:
+        return Response(show.staff_me(self.user, self.roles))

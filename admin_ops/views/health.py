@@ -1,0 +1,31 @@
+"""How this service is, for staff; the public answer is ``/health``."""
+
+import time
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from admin_ops.serializers import staff as shapes
+from admin_ops.views.base import DeskView
+from saas.api.health import STARTED
+from saas.audit.models import AuditEvent
+
+
+class StaffHealthView(DeskView):
+    @extend_schema(
+        operation_id="staff_health",
+        summary="How the service is doing",
+        responses=shapes.StaffHealthShape,
+        tags=["health"],
+    )
+    def get(self, request: Request) -> Response:
+        return Response(
+            {
+                "status": "ok",
+                "service": settings.SERVICE,
+                "uptime": round(time.monotonic() - STARTED, 3),
+                "audit_events": AuditEvent.objects.count(),
+            }
+        )

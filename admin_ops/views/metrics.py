@@ -1,0 +1,58 @@
+"""How many, and how it goes."""
+
+from dataclasses import asdict
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from admin_ops import queries
+from admin_ops.revenue import revenue
+from admin_ops.serializers import figures as shapes
+from admin_ops.views.base import DeskView
+from saas.accounts.staff_roles import Permission
+from saas.billing import clock
+from saas.webhook_events.figures import summary
+
+
+class UserMetricsView(DeskView):
+    needs = Permission.READ_METRICS
+
+    @extend_schema(
+        operation_id="staff_metrics_users",
+        summary="Figures about people",
+        responses=shapes.UserMetricsShape,
+        tags=["metrics"],
+    )
+    def get(self, request: Request) -> Response:
+        now = timezone.now()
+        counts = {**queries.customer_counts(now), **queries.seen_counts(now)}
+        return Response({**counts, "signups_by_day": queries.signups_by_day(now)})
+
+
+class RevenueMetricsView(DeskView):
+    needs = Permission.READ_METRICS
+
+    @extend_schema(
+        operation_id="staff_metrics_revenue",
+        summary="Figures about revenue",
+        responses=shapes.RevenueShape,
+        tags=["metrics"],
+    )
+    def get(self, request: Request) -> Response:
+        return Response(revenue(clock.now()))
+
+
+class WebhookMetricsView(DeskView):
+    needs = Permission.READ_METRICS
+
+    @extend_schema(
+        operation_id="staff_metrics_webhooks",
+        summary="Figures about webhooks",
+        responses=shapes.WebhookMetricsShape,
+        tags=["metrics"],
+    )
+    def get(self, request: Request) -> Response:
+        figures = summary()
+        return Response({**asdict(figures), "counts_are_exact": figures.counts_are_exact})

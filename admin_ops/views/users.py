@@ -1,0 +1,145 @@
+"""People: finding them, the one page about each, and what staff may do for or against them."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from admin_ops import representations as show
+from admin_ops.person import page_about
+from admin_ops.queries import people
+from admin_ops.serializers import people as shapes
+from admin_ops.views.base import DeskView, PersonView
+from saas.accounts import staff
+from saas.accounts.second_factor import SecondFactorOff
+from saas.accounts.staff import (
+    AccountDeleted,
+    AccountNotActive,
+    CannotBanSelf,
+    CannotResetOwnFactor,
+    LastAdmin,
+    StaffAccount,
+)
+from saas.accounts.staff_roles import Permission
+from saas.api.openapi import OptionalBody, refusals
+from saas.api.pagination import paginate
+
+
+class UsersView(DeskView):
+    needs = Permission.READ_USERS
+
+    @extend_schema(
+        operation_id="staff_users",
+        summary="Find people",
+        parameters=[shapes.UsersQuery],
+        responses=shapes.UsersShape,
+        tags=["users"],
+    )
+    def get(self, request: Request) -> Response:
+        query = self.query(shapes.UsersQuery)
+        cursor, limit = query.pop("cursor"), query.pop("limit")
+        page = paginate(people(**query), cursor=cursor, limit=limit)
+        return Response({"users": [show.user(row) for row in page.items], **page.meta})
+
+
+class UserView(PersonView):
+    @extend_schema(
+        operation_id="staff_user", summary="Everything about a person", responses=shapes.PersonShape, tags=["users"]
+    )
+    def get(self, request: Request, user_id: str) -> Response:
+        return Response(page_about(self.person(user_id)))
+
+
+class BanView(PersonView):
+    """Sessions, tokens and cookies die in the same transaction. Banning twice is answered like once."""
+
+    @extend_schema(
+        operation_id="staff_user_ban",
+        summary="Ban a person",
+        request=shapes.ReasonBody,
+        responses={200: shapes.StandingShape, **refusals(StaffAccount, AccountDeleted, CannotBanSelf, LastAdmin)},
+        tags=["users"],
+    )
+    def put(self, request: Request, user_id: str) -> Response:
+        person = self.person(user_id)
+        self.require(Permission.BAN_USERS)
+        banned = staff.ban(person, by=self.user, reason=self.body(shapes.ReasonBody)["reason"])
+        return Response({"user": show.user(banned), "status": "banned"})
+
+
+class UnbanView(PersonView):
+    @extend_schema(
+        operation_id="staff_user_unban",
+        summary="Lift a ban",
+        request=OptionalBody(shapes.OptionalReasonBody),
+        responses={200: shapes.StandingShape, **refusals(StaffAccount, AccountDeleted)},
+        tags=["users"],
+    )
+    def put(self, request: Request, user_id: str) -> Response:
+        person = self.person(user_id)
+        self.require(Permission.BAN_USERS)
+        unbanned = staff.unban(person, by=self.user, reason=self.reason())
+        return Response({"user": show.user(unbanned), "status": "active"})
+
+
+class SessionsRevokeView(PersonView):
+    @extend_schema(
+        operation_id="staff_user_sessions_revoke",
+        summary="Log a person out everywhere",
+        request=OptionalBody(shapes.OptionalReasonBody),
+        responses={200: shapes.SessionsRevokedShape, **refusals(StaffAccount)},
+        tags=["users"],
+    )
+    def post(self, request: Request, user_id: str) -> Response:
+        person = self.person(user_id)
+        self.require(Permission.END_SESSIONS)
+        ended = staff.revoke_sessions(person, by=self.user, reason=self.reason())
+        return Response({"sessions_revoked": ended})
+
+
+class PasswordResetView(PersonView):
+    """Mails the person a link; nobody here sees it."""
+
+    @extend_schema(
+        operation_id="staff_user_password_reset",
+        summary="Mail a person a password reset",
+        request=OptionalBody(shapes.OptionalReasonBody),
+        responses={202: None, **refusals(StaffAccount, AccountNotActive)},
+        tags=["users"],
+    )
+    def post(self, request: Request, user_id: str) -> Response:
+        person = self.person(user_id)
+        self.require(Permission.RECOVER_USERS)
+        staff.send_password_reset(person, by=self.user, reason=self.reason())
+        return Response(status=202)
+
+
+class SecondFactorResetView(PersonView):
+    """For whoever lost her second factor and the recovery codes: she is logged out everywhere and told by mail."""
+
+    @extend_schema(
+        operation_id="staff_user_mfa_reset",
+        summary="Remove a lost second factor",
+        request=OptionalBody(shapes.OptionalReasonBody),
+        responses={204: None, **refusals(StaffAccount, CannotResetOwnFactor, SecondFactorOff)},
+        tags=["users"],
+    )
+    def post(self, request: Request, user_id: str) -> Response:
+        person = self.person(user_id)
+        self.require(Permission.RECOVER_USERS)
+        staff.reset_second_factor(person, by=self.user, reason=self.reason())
+        return Response(status=204)
+
+
+class NotesView(PersonView):
+    @extend_schema(
+        operation_id="staff_user_note",
+        summary="Add a note about a person",
+        request=shapes.NoteBody,
+        responses={201: shapes.NewNoteShape},
+        tags=["users"],
+    )
+    def post(self, request: Request, user_id: str) -> Response:
+        person = self.person(user_id)
+        self.require(Permission.NOTE_USERS)
+        note = staff.add_note(person, by=self.user, text=self.body(shapes.NoteBody)["text"])
+        return Response({"note": show.note(note)}, status=201)

@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+"""The one door: `python3 manage.py up` runs everything, `python3 manage.py test` tests it, `... help` lists the rest.
+
+These lines also run in a Python that is much too old (even 2.7), so that it can say so.
+"""
+
+import os
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("This needs Python 3.11 or newer; %s is %d.%d." % ((sys.executable,) + sys.version_info[:2]))
+if os.name != "posix":
+    sys.exit("This runs on Linux and macOS; on Windows start it inside WSL.")
+
+from saas import bootstrap
+
+bootstrap.prepare(sys.argv[1:])
+if sys.argv[1:2] == ["test"]:
+    bootstrap.run_tests(sys.argv[2:])
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings.product")
+
+from django.core.management import execute_from_command_line
+
+execute_from_command_line(sys.argv)

@@ -1,0 +1,1 @@
+"""Plans, checkout, subscriptions, payment methods and invoices over HTTP."""

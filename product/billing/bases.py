@@ -1,0 +1,80 @@
+"""What billing's views share: no card number comes in, and whose subscription a request is about."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+from saas import cards
+from saas.api.api_keys import ApiKeyAuthentication, KeyCredential
+from saas.api.authentication import CustomerBearer, CustomerCookie
+from saas.api.views import CustomerView
+from saas.billing.models import Owner
+from saas.errors import NotFound
+from saas.teams.actors import Actor
+from saas.teams.models import Membership
+from saas.teams.roles import Permission
+
+_CARD_SENTENCE = "This looks like a card number. Never send one here; the last four digits are enough."
+
+
+class BillingView(CustomerView):
+    """Refuses whatever body or query holds a card number, known field or not, before anything reads or logs it."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        came = [request.data, dict(request.query_params.lists()), {"Idempotency-Key": idempotency_key(request)}]
+        if found := {path: [_CARD_SENTENCE] for part in came for path, text in _texts(part) if cards.is_in(text)}:
+            raise ValidationError(found)
+
+    def owner(self, team_id: str, permission: Permission = Permission.MANAGE_BILLING) -> Owner:
+        """The caller, or the team of hers that is named: 404 if she is not in it, 403 without the permission."""
+        if not team_id:
+            return self.user
+        membership = Membership.objects.of(self.user).filter(team=team_id).first()
+        if membership is None:
+            raise NotFound
+        Actor(membership).require(permission)
+        return membership.team
+
+
+class KeyedBillingView(BillingView):
+    """One that a team's API key may read, too: programs ask what their team's plan allows."""
+
+    authentication_classes: Sequence[type[BaseAuthentication]] = (ApiKeyAuthentication, CustomerBearer, CustomerCookie)
+
+    def owner(self, team_id: str, permission: Permission = Permission.MANAGE_BILLING) -> Owner:
+        """With a key it is the key's team, named or not, and no other."""
+        if not isinstance(self.request.auth, KeyCredential):
+            return super().owner(team_id, permission)
+        key = self.request.auth.key
+        membership = Membership.objects.of(self.user).filter(team=key.team_id).first()
+        if membership is None or team_id not in {"", key.team_id}:
+            raise NotFound
+        Actor(membership, key).require(permission)
+        return membership.team
+
+
+def idempotency_key(request: Request) -> str:
+    return str(request.META.get("HTTP_IDEMPOTENCY_KEY", ""))
+
+
+def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every string and number in a body, with the path of its field. A name that holds a number is not repeated."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                name = "a field's name" if cards.is_in(key) else key
+                yield name, key
+                yield from _texts(item, f"{path}.{name}" if path else name)
+        case list():
+            for index, item in enumerate(value):
+                yield from _texts(item, f"{path}.{index}")
+        case str():
+            yield path, value
+        case int() if not isinstance(value, bool) and abs(value) < 10**19:
+            yield path, str(value)
+        case float() if value.is_integer() and abs(value) < 10**19:
+            yield path, str(int(value))

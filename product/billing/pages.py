@@ -1,0 +1,117 @@
+"""Pages of paying: the local provider's checkout and portal, and where a payment page leads back to without a front end
+of one's own.
+
+No script runs on them. They grant nothing: what was paid takes effect by the provider's events, or by asking it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+from rest_framework.request import Request
+
+from saas.accounts.models import User
+from saas.api.limits import MINUTE, Limit, by_address, require, spend
+from saas.billing import checkouts, clock, hosted_checkout, subscriptions
+from saas.billing.models import Checkout
+from saas.errors import DomainError, NotFound
+
+PAGES = Limit("billing-page", 120, MINUTE, by_address)
+MAX_FIELD = 500
+
+View = Callable[..., HttpResponse]
+
+
+def page(view: View) -> View:
+    """What is not there is a page, too, and so is a refusal that the view has no place for."""
+
+    @never_cache
+    @require_http_methods(["GET", "POST"])
+    def guarded(request: HttpRequest, **path: str) -> HttpResponse:
+        try:
+            if usage := spend(PAGES, Request(request)):
+                require(usage)
+            return view(request, **path)
+        except NotFound:
+            return render(request, "billing/not_there.html", status=404)
+        except DomainError as refusal:
+            return render(request, "billing/refused.html", {"refused": refusal.detail}, status=refusal.status)
+
+    return guarded
+
+
+def sent(request: HttpRequest, name: str) -> str:
+    return str(request.POST.get(name, ""))[:MAX_FIELD].replace("\x00", "").strip()
+
+
+@page
+def checkout(request: HttpRequest, session_id: str) -> HttpResponse:
+    """What is bought, cards to try, and a way out."""
+    row = hosted_checkout.checkout_of(session_id)
+    if request.method == "GET":
+        return _checkout_page(request, row)
+    try:
+        _act(row, request)
+    except DomainError as refusal:
+        return _checkout_page(request, row, refusal)
+    return redirect(request.path, permanent=False)
+
+
+def _act(row: Checkout, request: HttpRequest) -> None:
+    """Do what the pressed button says."""
+    card = sent(request, "card")
+    if sent(request, "act") == "leave":
+        hosted_checkout.abandon(row)
+    elif card in hosted_checkout.CARDS:
+        hosted_checkout.pay(row, last4=card)
+    else:
+        raise hosted_checkout.ChooseACard
+
+
+def _checkout_page(request: HttpRequest, row: Checkout, refusal: DomainError | None = None) -> HttpResponse:
+    session = hosted_checkout.session_of(row).data
+    where = f"success?checkout_id={row.pk}" if session["status"] == "complete" else "cancel"
+    shown = {
+        "plan": row.plan,
+        "features": [name.replace("-", " ").capitalize() for name in row.plan.features],
+        "email": row.customer.email,
+        "session": session,
+        "trial_ends_at": hosted_checkout.trial_end(session),
+        "cards": hosted_checkout.CARDS,
+        "chosen": sent(request, "card") or "4242",
+        "return_url": f"{settings.FRONTEND_BASE_URL}/billing/{where}",
+        "refused": refusal.detail if refusal else "",
+    }
+    return render(request, "billing/checkout.html", shown, status=refusal.status if refusal else 200)
+
+
+@page
+def success(request: HttpRequest) -> HttpResponse:
+    """Where a payment page leads back to. It asks the provider: whoever has paid never reads that she has not.
+
+    The checkout's id is not to be guessed, and tells no more than the name of a plan.
+    """
+    wanted = str(request.GET.get("checkout_id", ""))[:MAX_FIELD]
+    row = Checkout.objects.select_related("plan", "customer").filter(pk=wanted).first()
+    if row:
+        row = checkouts.reconcile_checkout(row)
+    return render(request, "billing/success.html", {"checkout": row})
+
+
+@require_GET
+def canceled(request: HttpRequest) -> HttpResponse:
+    return render(request, "billing/canceled.html")
+
+
+@page
+def overview(request: HttpRequest) -> HttpResponse:
+    """Where the portal leads back to: what somebody has who is logged in with the cookie."""
+    shown: dict[str, Any] = {"is_known": isinstance(request.user, User)}
+    if isinstance(request.user, User):
+        row = subscriptions.refreshed(request.user)
+        shown |= {"subscription": row, "has_access": bool(row and row.grants_access(clock.now()))}
+    return render(request, "billing/overview.html", shown)

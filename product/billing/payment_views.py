@@ -1,0 +1,116 @@
+"""Payment methods, invoices, entitlements, and the provider's page."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from product.billing import representations as show
+from product.billing import serializers as shapes
+from product.billing.bases import BillingView, KeyedBillingView
+from saas.api import limits
+from saas.api.openapi import OptionalBody, refusals
+from saas.api.pagination import paginate
+from saas.billing import entitlements, payment_methods
+from saas.billing.gateway.interface import PaymentDeclined, ProviderRefused, ProviderUnavailable, UseTheProvidersPage
+from saas.billing.models import Invoice, PaymentMethod
+from saas.errors import Forbidden, Invalid, NotFound
+from saas.teams.roles import Permission
+
+
+class AddPaymentMethodView(BillingView):
+    limits = (limits.CHECKOUT,)
+
+    @extend_schema(
+        operation_id="payment_method_add",
+        summary="Add a payment method",
+        request=shapes.PaymentMethodBody,
+        responses={
+            201: shapes.OnePaymentMethodShape,
+            **refusals(NotFound, PaymentDeclined, ProviderRefused, UseTheProvidersPage, ProviderUnavailable),
+        },
+        tags=["billing"],
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body(shapes.PaymentMethodBody)
+        owner = self.owner(body.pop("team_id"))
+        row = payment_methods.add_payment_method(self.user, owner=owner, **body)
+        return Response({"payment_method": show.payment_method(row)}, status=201)
+
+
+class PaymentMethodsView(BillingView):
+    @extend_schema(
+        operation_id="payment_methods",
+        summary="List the payment methods",
+        parameters=[shapes.OwnedPageQuery],
+        responses={200: shapes.PaymentMethodsShape, **refusals(NotFound, Forbidden)},
+        tags=["billing"],
+    )
+    def get(self, request: Request) -> Response:
+        query = self.query(shapes.OwnedPageQuery)
+        page = paginate(PaymentMethod.objects.of(self.owner(query.pop("team_id"))).usable(), **query)
+        return Response({"payment_methods": [show.payment_method(row) for row in page.items], **page.meta})
+
+
+class PaymentMethodView(BillingView):
+    @extend_schema(
+        operation_id="payment_method_remove",
+        summary="Remove a payment method",
+        parameters=[shapes.TeamBody],
+        responses={204: None, **refusals(ProviderRefused, ProviderUnavailable)},
+        tags=["billing"],
+    )
+    def delete(self, request: Request, payment_method_id: str) -> Response:
+        owner = self.owner(self.query(shapes.TeamBody)["team_id"])
+        row = PaymentMethod.objects.of(owner).usable().filter(pk=payment_method_id).first()
+        if row is None:
+            raise NotFound
+        payment_methods.remove_payment_method(row, by=self.user)
+        return Response(status=204)
+
+
+class InvoicesView(BillingView):
+    @extend_schema(
+        operation_id="invoices",
+        summary="List the invoices",
+        parameters=[shapes.OwnedPageQuery],
+        responses={200: shapes.InvoicesShape, **refusals(NotFound, Forbidden)},
+        tags=["billing"],
+    )
+    def get(self, request: Request) -> Response:
+        query = self.query(shapes.OwnedPageQuery)
+        page = paginate(Invoice.objects.of(self.owner(query.pop("team_id"))).issued(), **query)
+        return Response({"invoices": [show.invoice(row) for row in page.items], **page.meta})
+
+
+class EntitlementsView(KeyedBillingView):
+    @extend_schema(
+        operation_id="entitlements",
+        summary="What the plan allows",
+        parameters=[shapes.TeamBody],
+        responses={200: shapes.EntitlementsShape, **refusals(NotFound)},
+        tags=["billing"],
+    )
+    def get(self, request: Request) -> Response:
+        owner = self.owner(self.query(shapes.TeamBody)["team_id"], Permission.VIEW_TEAM)
+        granted = entitlements.of(owner)
+        return Response(
+            {
+                "limits": granted.limits,
+                "features": granted.features,
+                "limit_details": [show.entitlement(detail) for detail in granted.limit_details],
+                "feature_details": [show.entitlement(detail) for detail in granted.feature_details],
+            }
+        )
+
+
+class PortalView(BillingView):
+    @extend_schema(
+        operation_id="billing_portal",
+        summary="Open the provider's billing portal",
+        request=OptionalBody(shapes.PortalBody),
+        responses={201: shapes.PortalShape, **refusals(NotFound, Invalid, ProviderRefused, ProviderUnavailable)},
+        tags=["billing"],
+    )
+    def post(self, request: Request) -> Response:
+        owner = self.owner(self.optional_body(shapes.PortalBody)["team_id"])
+        return Response({"url": payment_methods.portal_url(self.user, owner=owner)}, status=201)

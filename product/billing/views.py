@@ -1,0 +1,179 @@
+"""Plans, checkouts and subscriptions."""
+
+import re
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from product.billing import representations as show
+from product.billing import serializers as shapes
+from product.billing.bases import BillingView, KeyedBillingView, idempotency_key
+from saas.api import limits
+from saas.api.openapi import refusals
+from saas.api.views import PublicView
+from saas.billing import checkouts, clock, subscriptions
+from saas.billing.checkouts import AlreadySubscribed, CheckoutInProgress, IdempotencyKeyReused, NotForSale
+from saas.billing.gateway.interface import PaymentDeclined, ProviderRefused, ProviderUnavailable
+from saas.billing.models import Checkout, Plan, Subscription
+from saas.billing.subscriptions import NothingToResume, NotSubscribed, SamePlan
+from saas.errors import NotFound
+from saas.teams.roles import Permission
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key again brings the same answer."
+)
+
+
+class PlansView(PublicView):
+    @extend_schema(operation_id="plans", summary="List the plans", responses=shapes.PlansShape, tags=["subscriptions"])
+    def get(self, request: Request) -> Response:
+        return Response({"plans": [show.plan(row) for row in Plan.objects.on_sale()]})
+
+
+class StartCheckoutView(BillingView):
+    limits = (limits.CHECKOUT,)
+
+    @extend_schema(
+        operation_id="checkout_start",
+        summary="Start a checkout",
+        parameters=[IDEMPOTENCY_KEY],
+        request=shapes.CheckoutBody,
+        responses={
+            201: shapes.OneCheckoutShape,
+            **refusals(
+                NotFound,
+                AlreadySubscribed,
+                CheckoutInProgress,
+                IdempotencyKeyReused,
+                PaymentDeclined,
+                ProviderRefused,
+                NotForSale,
+                ProviderUnavailable,
+            ),
+        },
+        tags=["subscriptions"],
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body(shapes.CheckoutBody)
+        row = checkouts.start_checkout(
+            self.user,
+            plan_id=body["plan_id"],
+            owner=self.owner(body["team_id"]),
+            idempotency_key=_idempotency_key(request),
+        )
+        return Response({"checkout": show.checkout(row)}, status=201)
+
+
+def _idempotency_key(request: Request) -> str:
+    key = idempotency_key(request)
+    if key and not _KEY.fullmatch(key):
+        raise ValidationError({"Idempotency-Key": ["Give 1 to 255 printable ASCII characters without spaces."]})
+    return key
+
+
+class CheckoutView(BillingView):
+    @extend_schema(
+        operation_id="checkout",
+        summary="How a checkout stands",
+        responses={200: shapes.OneCheckoutShape, **refusals(ProviderUnavailable)},
+        tags=["subscriptions"],
+    )
+    def get(self, request: Request, checkout_id: str) -> Response:
+        row = Checkout.objects.started_by(self.user).filter(pk=checkout_id).first()
+        if row is None:
+            raise NotFound
+        if not self.impersonation:  # whose requests are transactions: the provider is not asked inside one
+            row = checkouts.reconcile_checkout(row)
+        return Response({"checkout": show.checkout(row)})
+
+
+class CurrentView(KeyedBillingView):
+    @extend_schema(
+        operation_id="subscription_current",
+        summary="Get the current subscription",
+        parameters=[shapes.TeamBody],
+        responses={200: shapes.CurrentShape, **refusals(NotFound)},
+        tags=["subscriptions"],
+    )
+    def get(self, request: Request) -> Response:
+        owner = self.owner(self.query(shapes.TeamBody)["team_id"], Permission.VIEW_TEAM)
+        row = subscriptions.current_subscription(owner)
+        return Response({"subscription": show.subscription(row, clock.now()) if row else None})
+
+
+def _answer(row: Subscription) -> Response:
+    return Response({"subscription": show.subscription(row, clock.now())})
+
+
+class ChangeView(BillingView):
+    @extend_schema(
+        operation_id="subscription_change",
+        summary="Change the plan",
+        request=shapes.ChangeBody,
+        responses={
+            200: shapes.OneSubscriptionShape,
+            **refusals(
+                NotFound, NotSubscribed, SamePlan, PaymentDeclined, NotForSale, ProviderRefused, ProviderUnavailable
+            ),
+        },
+        tags=["subscriptions"],
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body(shapes.ChangeBody)
+        owner = self.owner(body["team_id"])
+        return _answer(subscriptions.change_plan(owner, plan_id=body["plan_id"], by=self.user))
+
+
+class PreviewView(BillingView):
+    @extend_schema(
+        operation_id="subscription_change_preview",
+        summary="Preview a change of plan",
+        request=shapes.ChangeBody,
+        responses={
+            200: shapes.OnePreviewShape,
+            **refusals(NotFound, NotSubscribed, SamePlan, NotForSale, ProviderRefused, ProviderUnavailable),
+        },
+        tags=["subscriptions"],
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body(shapes.ChangeBody)
+        result = subscriptions.preview_change(self.owner(body["team_id"]), plan_id=body["plan_id"])
+        return Response({"preview": show.preview(result, Plan.objects.get(pk=body["plan_id"]))})
+
+
+class CancelView(BillingView):
+    @extend_schema(
+        operation_id="subscription_cancel",
+        summary="Cancel the subscription",
+        request=shapes.CancelBody,
+        responses={
+            200: shapes.OneSubscriptionShape,
+            **refusals(NotFound, NotSubscribed, ProviderRefused, ProviderUnavailable),
+        },
+        tags=["subscriptions"],
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body(shapes.CancelBody)
+        owner = self.owner(body["team_id"])
+        row = subscriptions.cancel(owner, at_period_end=body["at_period_end"], reason=body["reason"], by=self.user)
+        return _answer(row)
+
+
+class ResumeView(BillingView):
+    @extend_schema(
+        operation_id="subscription_resume",
+        summary="Take a cancellation back",
+        parameters=[shapes.TeamBody],
+        request=None,
+        responses={
+            200: shapes.OneSubscriptionShape,
+            **refusals(NotFound, NotSubscribed, NothingToResume, ProviderRefused, ProviderUnavailable),
+        },
+        tags=["subscriptions"],
+    )
+    def post(self, request: Request) -> Response:
+        owner = self.owner(self.query(shapes.TeamBody)["team_id"])
+        return _answer(subscriptions.resume(owner, by=self.user))

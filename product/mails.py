@@ -1,0 +1,35 @@
+"""``/dev/mail``: the mails of a development machine, as their readers would see them. In production there is no such page.
+
+Only there are the links of a mail kept after it was sent (``MAILS_ARE_SHOWN``).
+"""
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from saas.mail import rendering
+from saas.mail.models import Mail
+
+SHOWN = 100
+
+
+@require_safe
+def mails(request: HttpRequest) -> HttpResponse:
+    """The newest first."""
+    _require_development()
+    rows = Mail.objects.order_by("-pk")[:SHOWN]
+    return render(request, "product/mails.html", {"mails": [(row, rendering.message(row).subject) for row in rows]})
+
+
+@require_safe
+def mail(request: HttpRequest, mail_id: int) -> HttpResponse:
+    _require_development()
+    row = get_object_or_404(Mail, pk=mail_id)
+    message = rendering.message(row)
+    return render(request, "product/mail.html", {"row": row, "message": message, "html": message.alternatives[0][0]})
+
+
+def _require_development() -> None:
+    if not settings.MAILS_ARE_SHOWN:
+        raise Http404

@@ -1,0 +1,57 @@
+"""The keys by which programs act for a team. Only people manage them."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from product.teams import representations as show
+from product.teams import serializers as shapes
+from product.teams.views import TeamView, found
+from saas.accounts.verification import EmailNotVerified
+from saas.api.openapi import refusals
+from saas.api.pagination import PageQuery, paginate
+from saas.errors import Forbidden
+from saas.teams import api_keys
+from saas.teams.limits import ApiKeyLimit
+from saas.teams.models import ApiKey
+from saas.teams.roles import Permission
+
+
+class ApiKeysView(TeamView):
+    @extend_schema(
+        operation_id="api_keys",
+        summary="List the API keys",
+        parameters=[PageQuery],
+        responses={200: shapes.ApiKeysShape, **refusals(Forbidden)},
+        tags=["api keys"],
+    )
+    def get(self, request: Request, team_id: str) -> Response:
+        actor = self.actor(team_id)
+        actor.require(Permission.VIEW_API_KEYS)
+        rows = ApiKey.objects.visible_to(self.user).current().filter(team=actor.team)
+        page = paginate(rows, **self.query(PageQuery))
+        return Response({"api_keys": [show.api_key(row) for row in page.items], **page.meta})
+
+    @extend_schema(
+        operation_id="api_key_create",
+        summary="Create an API key",
+        request=shapes.ApiKeyBody,
+        responses={201: shapes.NewApiKeyShape, **refusals(EmailNotVerified, ApiKeyLimit)},
+        tags=["api keys"],
+    )
+    def post(self, request: Request, team_id: str) -> Response:
+        actor = self.actor(team_id)
+        actor.require(Permission.MANAGE_API_KEYS)
+        api_keys.require_verified(actor)
+        key, raw = api_keys.create_key(actor, **self.body(shapes.ApiKeyBody))
+        return Response({"api_key": show.api_key(key), "secret": raw}, status=201)
+
+
+class ApiKeyView(TeamView):
+    @extend_schema(operation_id="api_key_revoke", summary="Revoke an API key", responses={204: None}, tags=["api keys"])
+    def delete(self, request: Request, team_id: str, key_id: str) -> Response:
+        actor = self.actor(team_id)
+        key = found(ApiKey.objects.visible_to(self.user).current().filter(team=actor.team), pk=key_id)
+        actor.require(Permission.MANAGE_API_KEYS)
+        api_keys.revoke_key(actor, key)
+        return Response(status=204)

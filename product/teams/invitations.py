@@ -1,0 +1,127 @@
+"""Asking people into a team, and their answer."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from product.teams import representations as show
+from product.teams import serializers as shapes
+from product.teams.views import TeamView, found
+from saas.accounts.addresses import InvalidAddress
+from saas.accounts.verification import EmailNotVerified
+from saas.api import limits
+from saas.api.limits import TooManyRequests
+from saas.api.openapi import refusals
+from saas.api.pagination import PageQuery, paginate
+from saas.api.views import CustomerView
+from saas.errors import Forbidden, NotFound
+from saas.teams import invitations
+from saas.teams.actors import Actor, RoleAboveOwn
+from saas.teams.invitations import (
+    AlreadyInvited,
+    AlreadyMember,
+    InvitationExpired,
+    InvitationForAnotherAddress,
+    InvitationRevoked,
+    InvitationUsed,
+)
+from saas.teams.limits import SeatLimit
+from saas.teams.models import Invitation
+from saas.teams.roles import Permission
+
+# Spent when the right is known, not before: a stranger must not use up a team's.
+MAILS = (limits.TEAM_INVITE, limits.TEAM_INVITE_DAILY)
+
+
+class InvitationsView(TeamView):
+    @extend_schema(
+        operation_id="invitations",
+        summary="List the open invitations",
+        parameters=[PageQuery],
+        responses={200: shapes.InvitationsShape, **refusals(Forbidden)},
+        tags=["invitations"],
+    )
+    def get(self, request: Request, team_id: str) -> Response:
+        actor = self.actor(team_id)
+        actor.require(Permission.VIEW_INVITATIONS)
+        rows = Invitation.objects.visible_to(self.user).open().filter(team=actor.team)
+        page = paginate(rows, **self.query(PageQuery))
+        return Response({"invitations": [show.invitation(row) for row in page.items], **page.meta})
+
+    @extend_schema(
+        operation_id="invitation_create",
+        summary="Invite somebody",
+        request=shapes.InvitationBody,
+        responses={
+            201: shapes.OneInvitationShape,
+            **refusals(RoleAboveOwn, AlreadyInvited, AlreadyMember, SeatLimit, InvalidAddress),
+        },
+        tags=["invitations"],
+    )
+    def post(self, request: Request, team_id: str) -> Response:
+        actor = self.actor(team_id)
+        actor.require(Permission.MANAGE_INVITATIONS)
+        body = self.body(shapes.InvitationBody)
+        self.spend(*MAILS)
+        invitation = invitations.invite(actor, **body)
+        return Response({"invitation": show.invitation(invitation)}, status=201)
+
+
+class InvitationView(TeamView):
+    @extend_schema(
+        operation_id="invitation_revoke", summary="Revoke an invitation", responses={204: None}, tags=["invitations"]
+    )
+    def delete(self, request: Request, team_id: str, invitation_id: str) -> Response:
+        actor, invitation = _actor_for(self, team_id, invitation_id)
+        invitations.revoke(actor, invitation)
+        return Response(status=204)
+
+
+class ResendView(TeamView):
+    @extend_schema(
+        operation_id="invitation_resend",
+        summary="Send an invitation again",
+        request=None,
+        responses={200: shapes.OneInvitationShape, **refusals(TooManyRequests)},
+        tags=["invitations"],
+    )
+    def post(self, request: Request, team_id: str, invitation_id: str) -> Response:
+        actor, invitation = _actor_for(self, team_id, invitation_id)
+        self.spend(*MAILS)
+        return Response({"invitation": show.invitation(invitations.resend(actor, invitation))})
+
+
+class AcceptView(CustomerView):
+    limits = (limits.INVITATION_ACCEPT,)
+
+    @extend_schema(
+        operation_id="invitation_accept",
+        summary="Accept an invitation",
+        request=shapes.AcceptBody,
+        responses={
+            200: shapes.OneTeamShape,
+            **refusals(
+                EmailNotVerified,
+                InvitationForAnotherAddress,
+                NotFound,
+                InvitationUsed,
+                AlreadyMember,
+                SeatLimit,
+                InvitationExpired,
+                InvitationRevoked,
+            ),
+        },
+        tags=["invitations"],
+    )
+    def post(self, request: Request) -> Response:
+        token = self.body(shapes.AcceptBody)["token"]
+        self.spend(limits.mailed_link(token))
+        membership = invitations.accept(token, user=self.user)
+        return Response({"team": show.team(membership)})
+
+
+def _actor_for(view: TeamView, team_id: str, invitation_id: str) -> tuple[Actor, Invitation]:
+    actor = view.actor(team_id)
+    invitation = found(Invitation.objects.visible_to(view.user).open().filter(team=actor.team), pk=invitation_id)
+    actor.require(Permission.MANAGE_INVITATIONS)
+    return actor, invitation

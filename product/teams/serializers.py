@@ -1,0 +1,134 @@
+"""What comes in and goes out of the team endpoints."""
+
+import unicodedata
+from typing import Any
+
+from rest_framework import serializers
+
+from saas.api.fields import Text, Whole
+from saas.api.pagination import PageShape
+from saas.teams.roles import Role, Scope
+
+MAX_NAME_LENGTH = 100
+MAX_KEY_DAYS = 365
+_NOT_IN_A_NAME = {"Cc", "Zl", "Zp"}  # control characters and line breaks: names stand in mails
+
+
+class Name(Text):
+    """A name for people to read: one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MAX_NAME_LENGTH, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if any(unicodedata.category(character) in _NOT_IN_A_NAME for character in value):
+            raise serializers.ValidationError("A name is one line of text.")
+        return value
+
+
+class TeamBody(serializers.Serializer[Any]):
+    name = Name()
+
+
+class RoleBody(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(Role.choices)
+
+
+class TransferBody(serializers.Serializer[Any]):
+    user_id = Text(max_length=40)
+
+
+class InvitationBody(serializers.Serializer[Any]):
+    email = Text(max_length=254)
+    role = serializers.ChoiceField(Role.choices, default=Role.MEMBER)
+
+
+class AcceptBody(serializers.Serializer[Any]):
+    token = Text(max_length=200, help_text="From the link in the invitation's mail.")
+
+
+class ApiKeyBody(serializers.Serializer[Any]):
+    name = Name()
+    scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices), allow_empty=False, max_length=2)
+    expires_in_days = Whole(min_value=1, max_value=MAX_KEY_DAYS, default=MAX_KEY_DAYS)
+
+
+class TeamShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    owner_user_id = serializers.CharField()
+    role = serializers.ChoiceField(Role.choices, help_text="The caller's own role.")
+    created_at = serializers.DateTimeField()
+
+
+class OneTeamShape(serializers.Serializer[Any]):
+    team = TeamShape()
+
+
+class SeatsShape(serializers.Serializer[Any]):
+    taken = serializers.IntegerField(help_text="Members and open invitations.")
+    limit = serializers.IntegerField(allow_null=True, help_text="What the plan allows; null is unlimited.")
+
+
+class TeamDetailShape(OneTeamShape):
+    seats = SeatsShape()
+
+
+class TeamsShape(PageShape):
+    teams = TeamShape(many=True)
+
+
+class MemberShape(serializers.Serializer[Any]):
+    user_id = serializers.CharField()
+    email = serializers.CharField()
+    full_name = serializers.CharField()
+    role = serializers.ChoiceField(Role.choices)
+    joined_at = serializers.DateTimeField()
+
+
+class OneMemberShape(serializers.Serializer[Any]):
+    member = MemberShape()
+
+
+class MembersShape(PageShape):
+    members = MemberShape(many=True)
+
+
+class InvitationShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    team_id = serializers.CharField()
+    email = serializers.CharField()
+    role = serializers.ChoiceField(Role.choices)
+    status = serializers.ChoiceField(["pending", "expired"])
+    invited_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
+class OneInvitationShape(serializers.Serializer[Any]):
+    invitation = InvitationShape()
+
+
+class InvitationsShape(PageShape):
+    invitations = InvitationShape(many=True)
+
+
+class ApiKeyShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    prefix = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class NewApiKeyShape(serializers.Serializer[Any]):
+    api_key = ApiKeyShape()
+    secret = serializers.CharField(help_text="The key itself, for the Authorization header. It is shown this once.")
+
+
+class ApiKeysShape(PageShape):
+    api_keys = ApiKeyShape(many=True)

@@ -1,0 +1,196 @@
+"""Teams and their members.
+
+Whoever is not in a team gets 404 for everything about it; a member without the right gets 403, before the body is read.
+"""
+
+from typing import TypeVar
+
+from django.db.models import Model, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from product.teams import representations as show
+from product.teams import serializers as shapes
+from saas.api.api_keys import ApiKeyAuthentication, KeyCredential
+from saas.api.authentication import CustomerBearer, CustomerCookie
+from saas.api.limits import TEAM
+from saas.api.openapi import refusals
+from saas.api.pagination import PageQuery, paginate
+from saas.api.views import CustomerView
+from saas.errors import Forbidden, NotFound
+from saas.teams import actions, limits
+from saas.teams.actions import LastOwner, TeamSubscribed
+from saas.teams.actors import Actor, RoleAboveOwn
+from saas.teams.limits import TeamLimit
+from saas.teams.models import ApiKey, Membership
+from saas.teams.roles import Permission, Role
+
+Row = TypeVar("Row", bound=Model)
+
+
+class TeamView(CustomerView):
+    """For people and, within their scopes, for API keys."""
+
+    authentication_classes = (ApiKeyAuthentication, CustomerBearer, CustomerCookie)
+
+    @property
+    def key(self) -> ApiKey | None:
+        return self.request.auth.key if isinstance(self.request.auth, KeyCredential) else None
+
+    def actor(self, team_id: str) -> Actor:
+        """The caller in this team; 404 for whoever is not in it."""
+        membership = self._memberships().filter(team=team_id).first()
+        if membership is None:
+            raise NotFound
+        self.spend(TEAM)  # not before: strangers must not use a team's requests up
+        return Actor(membership, self.key)
+
+    def _memberships(self) -> QuerySet[Membership]:
+        """The caller's own; with an API key only the one in the key's team."""
+        rows = Membership.objects.of(self.user)
+        return rows.filter(team=self.key.team_id) if self.key else rows
+
+
+def found(rows: QuerySet[Row], **identity: str) -> Row:
+    """The one row; 404 if it is not among ``rows``."""
+    row = rows.filter(**identity).first()
+    if row is None:
+        raise NotFound
+    return row
+
+
+class TeamsView(TeamView):
+    @extend_schema(
+        operation_id="teams",
+        summary="List the teams",
+        parameters=[PageQuery],
+        responses=shapes.TeamsShape,
+        tags=["teams"],
+    )
+    def get(self, request: Request) -> Response:
+        page = paginate(self._memberships(), **self.query(PageQuery))
+        return Response({"teams": [show.team(row) for row in page.items], **page.meta})
+
+    @extend_schema(
+        operation_id="team_create",
+        summary="Create a team",
+        request=shapes.TeamBody,
+        responses={201: shapes.OneTeamShape, **refusals(TeamLimit)},
+        tags=["teams"],
+    )
+    def post(self, request: Request) -> Response:
+        if self.key:
+            raise Forbidden
+        membership = actions.create_team(**self.body(shapes.TeamBody), owner=self.user)
+        return Response({"team": show.team(membership)}, status=201)
+
+
+class OneTeamView(TeamView):
+    @extend_schema(operation_id="team", summary="Get a team", responses=shapes.TeamDetailShape, tags=["teams"])
+    def get(self, request: Request, team_id: str) -> Response:
+        actor = self.actor(team_id)
+        actor.require(Permission.VIEW_TEAM)
+        seats = {"taken": limits.seats_taken(actor.team), "limit": limits.seats(actor.team)}
+        return Response({"team": show.team(actor.membership), "seats": seats})
+
+    @extend_schema(
+        operation_id="team_rename",
+        summary="Rename a team",
+        request=shapes.TeamBody,
+        responses=shapes.OneTeamShape,
+        tags=["teams"],
+    )
+    def patch(self, request: Request, team_id: str) -> Response:
+        actor = self.actor(team_id)
+        actor.require(Permission.RENAME_TEAM)
+        membership = actions.rename_team(actor, **self.body(shapes.TeamBody))
+        return Response({"team": show.team(membership)})
+
+    @extend_schema(
+        operation_id="team_delete",
+        summary="Delete a team",
+        responses={204: None, **refusals(TeamSubscribed)},
+        tags=["teams"],
+    )
+    def delete(self, request: Request, team_id: str) -> Response:
+        actor = self.actor(team_id)
+        actor.require(Permission.DELETE_TEAM)
+        actions.delete_team(actor)
+        return Response(status=204)
+
+
+class MembersView(TeamView):
+    @extend_schema(
+        operation_id="members",
+        summary="List the members",
+        parameters=[PageQuery],
+        responses=shapes.MembersShape,
+        tags=["teams"],
+    )
+    def get(self, request: Request, team_id: str) -> Response:
+        actor = self.actor(team_id)
+        actor.require(Permission.VIEW_MEMBERS)
+        rows = Membership.objects.visible_to(self.user).filter(team=actor.team)
+        page = paginate(rows, **self.query(PageQuery))
+        return Response({"members": [show.member(row) for row in page.items], **page.meta})
+
+
+class MemberView(TeamView):
+    @extend_schema(
+        operation_id="member_change_role",
+        summary="Change a member's role",
+        request=shapes.RoleBody,
+        responses={200: shapes.OneMemberShape, **refusals(RoleAboveOwn, LastOwner)},
+        tags=["teams"],
+    )
+    def patch(self, request: Request, team_id: str, user_id: str) -> Response:
+        actor = self._actor_for(team_id, user_id)
+        member = actions.change_role(actor, of=user_id, role=Role(self.body(shapes.RoleBody)["role"]))
+        return Response({"member": show.member(member)})
+
+    @extend_schema(
+        operation_id="member_remove",
+        summary="Remove a member",
+        responses={204: None, **refusals(RoleAboveOwn, LastOwner)},
+        tags=["teams"],
+    )
+    def delete(self, request: Request, team_id: str, user_id: str) -> Response:
+        actions.remove_member(self._actor_for(team_id, user_id), user_id=user_id)
+        return Response(status=204)
+
+    def _actor_for(self, team_id: str, user_id: str) -> Actor:
+        actor = self.actor(team_id)
+        found(Membership.objects.visible_to(self.user).filter(team=actor.team), user=user_id)
+        actor.require(Permission.MANAGE_MEMBERS)
+        return actor
+
+
+class LeaveView(TeamView):
+    @extend_schema(
+        operation_id="team_leave",
+        summary="Leave a team",
+        request=None,
+        responses={204: None, **refusals(LastOwner)},
+        tags=["teams"],
+    )
+    def post(self, request: Request, team_id: str) -> Response:
+        actor = self.actor(team_id)
+        actor.require(Permission.LEAVE_TEAM)
+        actions.leave_team(actor)
+        return Response(status=204)
+
+
+class TransferView(TeamView):
+    @extend_schema(
+        operation_id="team_transfer",
+        summary="Hand a team over",
+        request=shapes.TransferBody,
+        responses={200: shapes.OneTeamShape, **refusals(TeamLimit)},
+        tags=["teams"],
+    )
+    def post(self, request: Request, team_id: str) -> Response:
+        actor = self.actor(team_id)
+        actor.require(Permission.TRANSFER_TEAM)
+        membership = actions.transfer_team(actor, to=self.body(shapes.TransferBody)["user_id"])
+        return Response({"team": show.team(membership)})

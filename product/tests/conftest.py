@@ -1,0 +1,37 @@
+"""Providers to sign in with."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from saas.accounts import oauth_providers
+from saas.testing import identity_provider
+from saas.testing.identity_provider import IdentityProvider
+
+
+@pytest.fixture
+def idp(settings) -> Iterator[IdentityProvider]:
+    """An OpenID provider on loopback, configured under the names ``oidc`` and ``google``."""
+    with identity_provider.running() as provider:
+        settings.OAUTH_PROVIDERS = {name: provider.configured(name) for name in ("oidc", "google")}
+        yield provider
+    oauth_providers._discovered.clear()
+
+
+@pytest.fixture
+def github(settings, monkeypatch) -> Iterator[IdentityProvider]:
+    """GitHub's API on loopback."""
+    with identity_provider.running() as provider:
+        settings.OAUTH_PROVIDERS = {"github": provider.configured("github")}
+        monkeypatch.setattr(
+            oauth_providers,
+            "GITHUB",
+            replace(
+                oauth_providers.GITHUB,
+                token=f"{provider.issuer}/token",
+                user=f"{provider.issuer}/user",
+                emails=f"{provider.issuer}/user/emails",
+            ),
+        )
+        yield provider

@@ -1,0 +1,258 @@
+"""Verifying and changing an address (T40), sessions on other devices (T14, T16), and the pages behind mailed links."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from saas.accounts.models import LoginSession, User
+from saas.mail.models import Mail
+from saas.testing import factories
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import PASSWORD, Person
+from saas.testing.mails import delivered, link_token
+
+NEW_ADDRESS = "Kim.New@example.org"
+
+
+def verify(product: ServiceClient, token: str) -> Any:
+    return product.post("/api/auth/email/verify", {"token": token})
+
+
+def ask_to_change(product: ServiceClient, person: Person, email: Any = NEW_ADDRESS) -> Any:
+    return product.post("/api/auth/email/change", {"new_email": email}, token=person.token)
+
+
+def later(**by: int) -> Any:
+    return time_machine.travel(datetime.now(UTC) + timedelta(**by))
+
+
+def test_the_welcome_mails_link_verifies_the_address_once(product, kim: Person) -> None:
+    token = link_token("welcome")
+
+    first, second = verify(product, token), verify(product, token)
+
+    assert (first.status_code, first.json()) == (200, {"status": "verified"})
+    assert (second.status_code, second.json()["code"]) == (400, "link_invalid")
+    assert product.get("/api/auth/me", token=kim.token).json()["user"]["is_verified"] is True
+
+
+def test_a_verification_link_dies_after_a_day(product, kim: Person) -> None:
+    token = link_token("welcome")
+
+    with later(days=1, seconds=1):
+        assert verify(product, token).status_code == 400
+    assert not User.objects.get().is_verified
+
+
+def test_the_link_is_sent_again_until_the_address_is_verified(product, kim: Person) -> None:
+    assert product.post("/api/auth/email/resend", token=kim.token).status_code == 202
+    verify(product, link_token("verify_email"))
+    assert product.post("/api/auth/email/resend", token=kim.token).status_code == 202
+
+    assert Mail.objects.filter(template="verify_email").count() == 1
+
+
+def test_an_address_changes_when_the_new_mailbox_says_so(product, kim: Person) -> None:
+    assert ask_to_change(product, kim).status_code == 202
+    assert product.get("/api/auth/me", token=kim.token).json()["user"]["email"] == kim.user.email
+    assert [mail.to for mail in delivered("email_change_requested")] == [[kim.user.email]]
+    token = link_token("confirm_new_email")
+
+    assert verify(product, token).status_code == 200
+
+    user = User.objects.get()
+    assert (user.email, user.email_canonical, user.is_verified) == (NEW_ADDRESS, NEW_ADDRESS.lower(), True)
+    assert product.get("/api/auth/me", token=kim.token).status_code == 401
+    assert {mail.to[0] for mail in delivered("email_changed")} == {kim.user.email, NEW_ADDRESS}
+    assert verify(product, token).status_code == 400
+
+
+def test_a_taken_address_is_answered_like_a_free_one(product, kim: Person, other: Person) -> None:
+    delivered()
+
+    free = ask_to_change(product, kim)
+    assert sorted(mail.to[0] for mail in delivered()) == sorted([NEW_ADDRESS, kim.user.email])
+    taken = ask_to_change(product, kim, other.user.email.upper())
+
+    assert (free.status_code, free.content) == (taken.status_code, taken.content) == (202, b'{"status":"accepted"}')
+    assert [mail.to[0] for mail in delivered()] == [kim.user.email]  # the same notice: her own mailbox tells nothing
+
+
+def test_an_address_that_was_taken_meanwhile_is_refused(product, kim: Person) -> None:
+    ask_to_change(product, kim)
+    token = link_token("confirm_new_email")
+    factories.customer(email=NEW_ADDRESS)
+
+    refused = verify(product, token)
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "link_invalid")
+    assert User.objects.get(pk=kim.user.pk).email == kim.user.email
+    assert product.get("/api/auth/me", token=kim.token).status_code == 200
+
+
+def test_changing_the_address_needs_a_fresh_login(product, kim: Person) -> None:
+    with later(minutes=6):
+        refused = ask_to_change(product, kim)
+        accepted = product.post(
+            "/api/auth/email/change", {"new_email": NEW_ADDRESS, "current_password": PASSWORD}, token=kim.token
+        )
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "reauth_required")
+    assert accepted.status_code == 202
+
+
+@pytest.mark.parametrize("email", ["nonsense", "\u212aim@example.org", 5, None, ["a@example.org"]])
+def test_an_address_that_is_none_is_refused(product, kim: Person, email: Any) -> None:
+    assert ask_to_change(product, kim, email).status_code == 422
+
+
+# ── Devices ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_other_device_can_be_logged_out_at_once(product, service, kim: Person, other: Person) -> None:
+    second = service("product").post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()
+
+    assert product.delete("/api/auth/sessions", token=kim.token).status_code == 204
+
+    assert product.get("/api/auth/me", token=second["access_token"]).status_code == 401
+    for token in (kim.token, other.token):
+        assert product.get("/api/auth/me", token=token).status_code == 200
+
+
+def test_a_session_deleted_from_the_table_is_dead_on_the_next_request(product, kim: Person) -> None:
+    product.cookies["saas_session"] = kim.cookie_key
+    assert product.get("/api/auth/me").status_code == 200
+
+    LoginSession.objects.all().delete()
+
+    assert product.get("/api/auth/me").status_code == 401
+
+
+def test_a_login_from_an_unknown_device_is_told_once(product, kim: Person) -> None:
+    for _ in range(2):
+        product.post(
+            "/api/auth/login",
+            {"email": kim.user.email, "password": PASSWORD},
+            headers={"User-Agent": "Strange Browser/1.0"},
+        )
+
+    (mail,) = delivered("new_device")
+    assert "Strange Browser/1.0, from 127.0.0.1" in str(mail.body)
+
+
+@pytest.mark.parametrize(
+    ("agent", "address", "is_told"),
+    [
+        ("Browser/1.0", "198.51.100.1", False),
+        ("Browser/1.0", "198.51.100.200", False),  # the same part of the net
+        ("Browser/1.0", "203.0.113.1", True),  # the same browser somewhere else may be somebody else's
+        ("Browser/2.0", "198.51.100.1", True),
+    ],
+)
+def test_a_device_is_known_by_its_name_and_where_it_is(product, kim: Person, agent: str, address: str, is_told) -> None:
+    def log_in(agent: str, address: str) -> None:
+        product.defaults["REMOTE_ADDR"] = address
+        body = {"email": kim.user.email, "password": PASSWORD}
+        assert product.post("/api/auth/login", body, headers={"User-Agent": agent}).status_code == 200
+
+    log_in("Browser/1.0", "198.51.100.1")
+    delivered()
+
+    log_in(agent, address)
+
+    assert bool(delivered("new_device")) is is_told
+
+
+# ── Pages ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fill_in(product: ServiceClient, path: str, **fields: str) -> Any:
+    page = product.get(path)
+    assert page.status_code == 200
+    csrf = page.content.decode().split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    body = "&".join(f"{name}={value}" for name, value in {**fields, "csrfmiddlewaretoken": csrf}.items())
+    return product.post(path, raw=body.encode(), content_type="application/x-www-form-urlencoded")
+
+
+def test_looking_at_the_page_verifies_nothing_and_its_button_does(product, kim: Person) -> None:
+    token = link_token("welcome")
+    page = product.get(f"/verify?token={token}")
+    assert not User.objects.get().is_verified
+    assert f'value="{token}"' in page.content.decode()
+
+    done = fill_in(product, f"/verify?token={token}", token=token)
+
+    assert (done.status_code, "Your address is confirmed" in done.content.decode()) == (200, True)
+    assert User.objects.get().is_verified
+
+
+def test_a_password_is_set_on_the_page_and_refusals_are_told_there(product, kim: Person) -> None:
+    fill_in(product, "/forgot", email=kim.user.email)
+    from saas.accounts import tasks
+    from saas.accounts.proof_models import ResetRequest
+
+    tasks.answer_reset_request(ResetRequest.objects.get().pk)
+    token = link_token("password_reset")
+
+    short = fill_in(product, f"/reset?token={token}", token=token, new_password="short")
+    done = fill_in(product, f"/reset?token={token}", token=token, new_password="an+entirely+new+phrase")
+    again = fill_in(product, f"/reset?token={token}", token=token, new_password="an+entirely+new+phrase")
+
+    assert (short.status_code, "Use at least 12 characters." in short.content.decode()) == (422, True)
+    assert (done.status_code, "Your new password is set" in done.content.decode()) == (200, True)
+    assert (again.status_code, "not valid" in again.content.decode()) == (400, True)
+    assert User.objects.get().check_password("an entirely new phrase")
+
+
+@pytest.mark.parametrize("path", ["/verify", "/reset", "/forgot"])
+def test_a_page_takes_no_form_without_its_csrf_token(product, kim: Person, path: str) -> None:
+    answer = product.post(path, raw=b"token=x&email=a@example.org", content_type="application/x-www-form-urlencoded")
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "csrf_failed")
+
+
+@pytest.mark.parametrize("path", ["/verify?token=%3Cscript%3Ealert(1)%3C/script%3E", "/reset?token=x", "/forgot"])
+def test_a_page_loads_nothing_keeps_nothing_and_escapes_what_it_shows(product, path: str) -> None:
+    page = product.get(path)
+    html = page.content.decode()
+
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+    assert "form-action 'self'" in page.headers["Content-Security-Policy"]
+    assert page.headers["Referrer-Policy"] == "same-origin"
+    assert "no-store" in page.headers["Cache-Control"]
+    assert "<script" not in html
+    assert "src=" not in html
+    assert "http" not in html
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "welcome",
+        "verify_email",
+        "confirm_new_email",
+        "email_change_requested",
+        "email_changed",
+        "password_reset",
+        "password_changed",
+        "register_attempt",
+        "new_device",
+        "identity_linked",
+        "identity_unlinked",
+        "session_ended_reuse",
+    ],
+)
+def test_every_mail_has_a_subject_a_text_and_a_page(db, template: str) -> None:
+    from saas.mail.actions import post
+
+    values = {"name": "Kim <b>", "agent": "Agent", "address": "192.0.2.1", "provider": "Google"}
+    post(template, to="kim@example.org", context=values, secrets={"token": "t0ken"}, dedupe_key=template)
+
+    (mail,) = delivered(template)
+
+    assert 5 < len(mail.subject) < 60
+    assert "Kim <b>" in str(mail.body)
+    assert "{" not in str(mail.body)
+    assert "Kim &lt;b&gt;" in str(mail.alternatives[0].content)

@@ -1,0 +1,343 @@
+"""What a hostile client sends to the authentication endpoints (T07, T14, T20, T21, T35, T39)."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+import time_machine
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+from saas.accounts import keys, proofs, tokens
+from saas.accounts.models import Audience, LoginSession, User
+from saas.accounts.proof_models import Proof
+from saas.billing.models import Subscription
+from saas.mail.models import Mail
+from saas.testing import factories
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import PASSWORD, Person
+from saas.testing.teams import found_team, verified
+
+ME = "/api/auth/me"
+
+
+def bearer(value: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {value}"}
+
+
+def forged(
+    person: Person, *, headers: dict[str, Any] | None = None, key: Any = None, alg: str = "ES256", **claims: Any
+) -> str:
+    honest = jwt.decode(person.token, options={"verify_signature": False})
+    signer = keys.signer(honest["aud"])
+    changed = {name: value for name, value in {**honest, **claims}.items() if value is not None}
+    head = {"kid": signer.kid, "typ": "at+jwt", **(headers or {})}
+    return jwt.encode(changed, key if key is not None else signer.private, alg, headers=head)
+
+
+def other_audience(person: Person) -> str:
+    return Audience.CUSTOMER if person.user.is_staff else Audience.STAFF
+
+
+def by_her_own_key(person: Person, **headers: Any) -> str:
+    """The header names, or holds, the key that the forger signed with."""
+    mine = ec.generate_private_key(ec.SECP256R1())
+    jwk = json.loads(ECAlgorithm.to_jwk(mine.public_key()))
+    return forged(person, key=mine, headers={"kid": "mine", **{name: value or jwk for name, value in headers.items()}})
+
+
+FAR = 4_000_000_000
+FORGERIES: dict[str, Any] = {
+    "alg none": lambda kim: forged(kim, key="", alg="none"),
+    "hs256 with the public key": lambda kim: forged(kim, key=b"x" * 32, alg="HS256"),
+    "another key": lambda kim: forged(kim, key=keys._load(keys.new_pem()).private),
+    "the other audience's key": lambda kim: forged(kim, key=keys.signer(other_audience(kim)).private),
+    "jku": lambda kim: by_her_own_key(kim, jku="https://evil.example/jwks.json"),
+    "x5u": lambda kim: by_her_own_key(kim, x5u="https://evil.example/cert.pem"),
+    "jwk": lambda kim: by_her_own_key(kim, jwk=None),
+    "jwk under our kid": lambda kim: by_her_own_key(kim, jwk=None, kid=keys.signer(Audience.CUSTOMER).kid),
+    "crit": lambda kim: forged(kim, headers={"crit": ["b64"], "b64": True}),
+    "kid unknown": lambda kim: forged(kim, headers={"kid": "nobody"}),
+    "kid a path": lambda kim: forged(kim, headers={"kid": "../../etc/passwd"}),
+    "kid sql": lambda kim: forged(kim, headers={"kid": "' OR 1=1 --"}),
+    "kid empty": lambda kim: forged(kim, headers={"kid": ""}),
+    "typ jwt": lambda kim: forged(kim, headers={"typ": "JWT"}),
+    "flipped bit": lambda kim: kim.token[:-10] + ("A" if kim.token[-10] != "A" else "B") + kim.token[-9:],
+    "no exp": lambda kim: forged(kim, exp=None),
+    "exp past": lambda kim: forged(kim, exp=1_000_000_000),
+    "nbf future": lambda kim: forged(kim, nbf=FAR),
+    "iat future": lambda kim: forged(kim, iat=FAR),
+    "wrong iss": lambda kim: forged(kim, iss="https://evil.example"),
+    "wrong aud": lambda kim: forged(kim, aud=other_audience(kim)),
+    "aud list": lambda kim: forged(kim, aud=["saas", "saas-admin"]),
+    "no sid": lambda kim: forged(kim, sid=None),
+    "foreign sid": lambda kim: forged(kim, sid="ses_nobody"),
+    "foreign sub": lambda kim: forged(kim, sub="usr_nobody"),
+    "the refresh token": lambda kim: kim.refresh_token,
+    "a reset token": lambda kim: proofs.issue(kim.user, Proof.Purpose.RESET),
+    "a second factor's token": lambda kim: f"mfa_{'a' * 43}",
+    "an invitation's token": lambda kim: f"it_{'a' * 43}",
+    "the cookie": lambda kim: kim.cookie_key,
+    "64 KB": lambda kim: "a" * 65_536,
+    "not latin": lambda kim: "\xff\xfe.\xe9.\x80",
+    "empty": lambda kim: "",
+    "two tokens": lambda kim: f"{kim.token}, Bearer {kim.token}",
+}
+
+
+DOORS = {
+    "product": (ME, "kim"),
+    "parity": ("/auth/me", "kim"),
+    "admin_ops": ("/api/admin/users", "sam"),
+    "webhooks": ("/api/webhooks/logs", "sam"),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+@pytest.mark.parametrize("door", DOORS)
+def test_a_token_that_is_not_ours_is_refused(service, kim: Person, sam: Person, settings, door: str, name: str) -> None:
+    settings.WEBHOOKS_OPEN_OPERATOR_API = False
+    path, who = DOORS[door]
+    person = kim if who == "kim" else sam
+    assert service(door).get(path, token=person.token).status_code == 200
+
+    answer = service(door).get(path, headers=bearer(FORGERIES[name](person)))
+
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_schemes_case_does_not_matter(product, kim: Person, other: Person, scheme: str) -> None:
+    product.cookies["saas_session"] = other.cookie_key
+
+    answer = product.get(ME, headers={"Authorization": f"{scheme} {kim.token}"})
+
+    assert answer.json()["user"]["id"] == kim.user.id
+
+
+@pytest.mark.parametrize("header", ["Basic a2ltOmtpbQ==", "Token abc", "", "Bearer", "\xff"])
+def test_another_scheme_beside_a_good_cookie_is_refused(product, kim: Person, header: str) -> None:
+    product.cookies["saas_session"] = kim.cookie_key
+
+    assert product.get(ME, headers={"Authorization": header}).status_code == 401
+
+
+def test_a_token_in_the_query_is_ignored(product: ServiceClient, kim: Person) -> None:
+    assert product.get(f"{ME}?access_token={kim.token}").status_code == 401
+
+
+def test_logging_out_with_a_token_whose_session_is_over_is_done_already(product: ServiceClient, kim: Person) -> None:
+    assert product.post("/api/auth/logout", token=kim.token).status_code == 204
+    assert product.post("/api/auth/logout", token=kim.token).status_code == 204
+    assert product.get(ME, token=kim.token).status_code == 401
+
+
+def test_logging_out_with_an_expired_token_ends_its_session(product: ServiceClient, kim: Person) -> None:
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        assert product.get(ME, token=kim.token).status_code == 401
+        assert product.post("/api/auth/logout", token=kim.token).status_code == 204
+
+    assert LoginSession.objects.get(sid=kim.session_id).revoked_at is not None
+
+
+@pytest.mark.parametrize("name", [name for name in FORGERIES if name != "exp past"])
+def test_logging_out_with_a_token_that_is_not_ours_is_refused(product, kim: Person, name: str) -> None:
+    assert product.post("/api/auth/logout", headers=bearer(FORGERIES[name](kim))).status_code == 401
+    assert LoginSession.objects.get(sid=kim.session_id).revoked_at is None
+
+
+def test_an_expired_token_is_good_for_nothing_but_logging_out(product: ServiceClient, kim: Person) -> None:
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        assert product.post("/api/auth/logout-all", token=kim.token).status_code == 401
+    assert str(tokens.read_departing(kim.token, Audience.CUSTOMER)["sid"]) == kim.session_id
+
+
+@pytest.mark.parametrize("path", ["register", "login", "refresh", "oauth/oidc/callback"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "application/json; charset=utf-16",
+    ],
+)
+def test_only_json_in_utf8_is_read(product, idp, path: str, content_type: str) -> None:
+    answer = product.post(f"/api/auth/{path}", raw=b'{"email":"a@example.org"}', content_type=content_type)
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": "http://localhost.evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("path", ["register", "login", "refresh", "oauth/oidc/callback"])
+def test_a_page_of_another_site_may_not_write(product, kim: Person, path: str, headers: dict[str, str]) -> None:
+    answer = product.post(f"/api/auth/{path}", {"email": kim.user.email, "password": PASSWORD}, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
+    assert not answer.cookies
+
+
+@pytest.mark.parametrize("header", ["User-Agent", "X-Request-ID", "X-Forwarded-For", "Cookie", "Accept", "X-CSRFToken"])
+@pytest.mark.parametrize(
+    "value", ["\x00", "\xff" * 400, "a" * 5000, "\r\nSet-Cookie: a=b", "saas_session=\xff\x00;;=;,"]
+)
+def test_hostile_headers_do_not_break_a_login(product, kim: Person, header: str, value: str) -> None:
+    answer = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}, headers={header: value})
+
+    assert answer.status_code in {200, 406}
+    assert "\n" not in answer.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize("query", ["state=%00", "state=%ff", "state=%ed%a0%80", "return_to=%00", "state=" + "a" * 6000])
+@pytest.mark.parametrize("path", ["oauth/oidc", "oauth/oidc/callback", "me", "csrf"])
+def test_hostile_queries_are_refused_or_ignored(product, idp, path: str, query: str) -> None:
+    answer = product.get(f"/api/auth/{path}?{query}")
+
+    assert answer.status_code < 500
+    assert path != "oauth/oidc/callback" or answer.status_code in {400, 422}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 5, True, [], {}, ["a@example.org"], "a@example.org,b@example.org", "a@example.org\r\nBcc: b@example.org"],
+)
+def test_an_address_that_is_none_registers_nobody(product: ServiceClient, value: Any) -> None:
+    answer = product.post("/api/auth/register", {"email": value, "password": PASSWORD})
+
+    assert answer.status_code == 422
+    assert not User.objects.exists()
+    assert not Mail.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "\u212aim@example.org",
+        "k\u0131m@example.org",
+        "\u017fam@example.org",
+        "kim@example.org.",
+        "kim@[127.0.0.1]",
+        "kim@1.2.3.4",
+    ],
+)
+def test_a_look_alike_address_is_refused_and_never_written_to(product: ServiceClient, address: str) -> None:
+    answer = product.post("/api/auth/register", {"email": address, "password": PASSWORD})
+
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, ["email"])
+    assert not Mail.objects.exists()
+
+
+LOOK_ALIKES = ["\u212aim@example.org", "k\u0131m@example.org", "kim@ex\u0430mple.org", "KIM\u2024@example.org"]
+
+
+@pytest.mark.parametrize("address", LOOK_ALIKES)
+def test_a_look_alike_of_an_address_is_never_taken_for_it(product, other: Person, address: str) -> None:
+    factories.customer(email="kim@example.org")
+    Mail.objects.all().delete()
+    team = found_team(verified(other))
+
+    login = product.post("/api/auth/login", {"email": address, "password": PASSWORD})
+    product.post("/api/auth/password/forgot", {"email": address})
+    product.post(f"/api/teams/{team.pk}/invitations", {"email": address, "role": "member"}, token=other.token)
+    product.post("/api/auth/register", {"email": address, "password": PASSWORD})
+
+    assert (login.status_code, login.json()["code"]) == (401, "invalid_credentials")
+    to_ours = Mail.objects.filter(recipient="kim@example.org")
+    assert not to_ours.exists()
+    assert all(recipient.isascii() for recipient in Mail.objects.values_list("recipient", flat=True))
+
+
+def test_mail_to_a_domain_in_other_letters_goes_to_that_domain(product: ServiceClient) -> None:
+    product.post("/api/auth/register", {"email": "Kim@stra\xdfe.example", "password": PASSWORD})
+
+    assert Mail.objects.get().recipient == "Kim@xn--strae-oqa.example"
+    taken = product.post("/api/auth/register", {"email": "kim@STRA\u1e9eE.example", "password": PASSWORD})
+    assert (taken.status_code, taken.json()["code"]) == (409, "email_taken")
+
+
+def test_fields_that_are_nobodys_to_set_are_ignored(product: ServiceClient) -> None:
+    wishes = {
+        "is_staff": True, "is_superuser": True, "role": "admin", "is_verified": True, "id": "usr_mine",
+        "status": "disabled", "token_epoch": 7, "email_verified_at": "2020-01-01",
+    }  # fmt: skip
+
+    answer = product.post("/api/auth/register", {"email": "kim@example.org", "password": PASSWORD, **wishes})
+
+    assert answer.status_code == 201
+    user = User.objects.get()
+    assert (user.is_staff, user.is_superuser, user.status, user.token_epoch) == (False, False, "active", 0)
+    assert user.id != "usr_mine"
+    assert user.email_verified_at is None
+
+
+UNSETTABLE = {
+    "is_staff": True, "is_superuser": True, "role": "admin", "roles": ["admin"], "is_verified": True, "id": "x",
+    "status": "disabled", "token_epoch": 7, "email_verified_at": "2020-01-01", "metadata": {"plan": "scale"},
+    "password_hash": "x", "user_id": "usr_x", "owner_id": "usr_x", "plan": "scale", "price": 0,
+    "amount": 0, "currency": "xxx",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("PATCH", "/api/users/profile", {"display_name": "Kim"}, 200),
+        ("PUT", "/api/users/profile", {"display_name": "Kim"}, 200),
+        ("POST", "/api/teams", {"name": "Engineering"}, 201),
+        ("POST", "/api/subscriptions/checkout", {"plan_id": "starter"}, 201),
+    ],
+)
+def test_fields_that_nobody_may_set_are_ignored_wherever_they_are_sent(
+    product, kim: Person, method: str, path: str, body: dict[str, Any], status: int
+) -> None:
+    before = User.objects.filter(pk=kim.user.pk).values().get()
+
+    answer = product.send(method, path, {**UNSETTABLE, **body}, token=kim.token)
+
+    assert answer.status_code == status
+    assert User.objects.filter(pk=kim.user.pk).values().get() == before
+    assert not {"metadata", "password_hash", "token_epoch"} & set(str(answer.json()).replace("'", " ").split())
+    assert "usr_x" not in answer.content.decode()
+    assert set(Subscription.objects.values_list("plan_id", flat=True)) <= {"starter"}
+
+
+def test_the_public_keys_verify_a_token_in_any_language(product: ServiceClient, kim: Person) -> None:
+    answer = product.get("/.well-known/jwks.json")
+
+    assert answer.headers["Cache-Control"] == "public, max-age=300"
+    (jwk,) = answer.json()["keys"]
+    assert set(jwk) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
+    claims = jwt.decode(kim.token, jwt.PyJWK(jwk).key, ["ES256"], audience="saas", issuer="http://localhost:8000")
+    assert claims["sub"] == kim.user.id
+
+
+def test_every_module_of_product_works(product: ServiceClient) -> None:
+    modules = product.get("/api/health/modules").json()["modules"]
+
+    assert {module["module"]: module["status"] for module in modules} == dict.fromkeys(
+        ["auth-core", "session", "oauth", "users-core", "users-profiles", "rate-limiting"], "ok"
+    )
+
+
+def test_the_settings_module_notices_a_missing_secret(settings) -> None:
+    from saas.operations.health import SETTINGS
+
+    SETTINGS.check()
+    settings.AUTH_PEPPER = ""
+
+    with pytest.raises(RuntimeError, match="AUTH_PEPPER"):
+        SETTINGS.check()

@@ -1,0 +1,239 @@
+"""Buying a plan, over HTTP, with the local provider."""
+
+import pytest
+
+from saas.audit.models import AuditEvent
+from saas.billing.models import Checkout, Customer, Subscription
+from saas.teams.models import Membership
+from saas.testing import teams
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import Person
+from saas.webhook_events.models import WebhookEvent
+
+
+def buy(product: ServiceClient, person: Person, plan: str = "starter", **body: object):
+    return product.post("/api/subscriptions/checkout", {"plan_id": plan, **body}, token=person.token)
+
+
+def test_a_checkout_is_active_at_once(product: ServiceClient, kim: Person) -> None:
+    answer = buy(product, kim, "growth")
+
+    assert answer.status_code == 201
+    checkout = answer.json()["checkout"]
+    assert set(checkout) == {"id", "status", "plan", "started_at", "checkout_url"}
+    assert (checkout["status"], checkout["checkout_url"]) == ("active", None)
+    assert (checkout["plan"]["id"], checkout["plan"]["price_monthly"]) == ("growth", 79)
+    current = product.get("/api/subscriptions/current", token=kim.token).json()["subscription"]
+    assert (current["status"], current["plan"]["id"], current["has_access"]) == ("active", "growth", True)
+    assert current["cancel_at_period_end"] is False
+    assert product.get("/api/billing/entitlements", token=kim.token).json()["limits"]["seats"] == 25
+
+
+def test_what_the_local_provider_did_stands_in_the_inbox_and_is_processed(product: ServiceClient, kim: Person) -> None:
+    buy(product, kim)
+
+    events = WebhookEvent.objects.order_by("id").values_list("type", "status", "source")
+    assert list(events) == [
+        ("customer.created", "processed", "local"),
+        ("customer.subscription.created", "processed", "local"),
+        ("invoice.paid", "processed", "local"),
+        ("checkout.session.completed", "processed", "local"),
+    ]
+
+
+def test_without_a_subscription_the_current_one_is_null(product: ServiceClient, kim: Person) -> None:
+    answer = product.get("/api/subscriptions/current", token=kim.token)
+
+    assert (answer.status_code, answer.json()) == (200, {"subscription": None})
+
+
+@pytest.mark.parametrize("plan", ["enterprise", "", "STARTER"])
+def test_an_unknown_plan_is_not_found_and_nothing_happens(product: ServiceClient, kim: Person, plan: str) -> None:
+    answer = buy(product, kim, plan)
+
+    assert answer.status_code == (422 if plan == "" else 404)
+    assert (Checkout.objects.count(), Customer.objects.count(), WebhookEvent.objects.count()) == (0, 0, 0)
+
+
+def test_a_plan_that_is_off_sale_is_not_found(product: ServiceClient, kim: Person) -> None:
+    from saas.billing.models import Plan
+
+    Plan.objects.filter(pk="scale").update(is_active=False)
+
+    assert buy(product, kim, "scale").status_code == 404
+    assert Checkout.objects.count() == 0
+
+
+def test_a_second_subscription_is_refused(product: ServiceClient, kim: Person) -> None:
+    buy(product, kim)
+
+    answer = buy(product, kim, "growth")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "already_subscribed")
+    assert (Subscription.objects.count(), Checkout.objects.count()) == (1, 1)
+
+
+def test_the_same_key_twice_is_one_answer(product: ServiceClient, kim: Person) -> None:
+    def send():
+        headers = {"Idempotency-Key": "click-1"}
+        return product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token, headers=headers)
+
+    first, second = send(), send()
+
+    assert first.status_code == second.status_code == 201
+    assert first.json() == second.json()
+    assert (Subscription.objects.count(), Checkout.objects.count()) == (1, 1)
+
+
+def test_a_key_that_was_used_for_another_plan_is_refused(product: ServiceClient, kim: Person) -> None:
+    headers = {"Idempotency-Key": "click-1"}
+    product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token, headers=headers)
+
+    answer = product.post("/api/subscriptions/checkout", {"plan_id": "scale"}, token=kim.token, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize("key", ["a b", "é", "x" * 256])
+def test_a_key_of_other_characters_is_refused(product: ServiceClient, kim: Person, key: str) -> None:
+    headers = {"Idempotency-Key": key}
+
+    answer = product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token, headers=headers)
+
+    assert answer.status_code == 422
+    assert Checkout.objects.count() == 0
+
+
+def test_two_people_may_use_the_same_key(product: ServiceClient, kim: Person, other: Person) -> None:
+    headers = {"Idempotency-Key": "click-1"}
+    for person in (kim, other):
+        body = {"plan_id": "starter"}
+        answer = product.post("/api/subscriptions/checkout", body, token=person.token, headers=headers)
+        assert answer.status_code == 201
+
+    assert Subscription.objects.count() == 2
+
+
+def test_amount_status_and_currency_in_the_body_change_nothing(product: ServiceClient, kim: Person) -> None:
+    buy(product, kim, "scale", price_monthly=1, status="active", currency="xxx", trial_days=900)
+
+    row = Subscription.objects.get()
+    assert (row.monthly_cents, row.currency, row.trial_end) == (24_900, "usd", None)
+
+
+def test_a_checkout_is_its_buyers_to_see(product: ServiceClient, kim: Person, other: Person) -> None:
+    started = buy(product, kim).json()["checkout"]
+    path = f"/api/subscriptions/checkout/{started['id']}"
+
+    assert product.get(path, token=kim.token).json()["checkout"] == started
+    assert product.get(path, token=other.token).status_code == 404
+    assert product.get("/api/subscriptions/checkout/chk_none", token=kim.token).status_code == 404
+
+
+def test_an_owner_buys_for_her_team(product: ServiceClient, kim: Person, other: Person) -> None:
+    team = teams.found_team(kim)
+
+    answer = buy(product, kim, "growth", team_id=team.pk)
+
+    assert (answer.status_code, answer.json()["checkout"]["status"]) == (201, "active")
+    path = f"/api/subscriptions/current?team_id={team.pk}"
+    assert product.get(path, token=kim.token).json()["subscription"]["plan"]["id"] == "growth"
+    assert product.get("/api/subscriptions/current", token=kim.token).json()["subscription"] is None
+    limits = product.get(f"/api/billing/entitlements?team_id={team.pk}", token=kim.token).json()["limits"]
+    assert limits == {"teams": 10, "seats": 25, "api_keys": 10}
+
+
+def test_for_a_team_of_others_there_is_nothing_to_buy(product: ServiceClient, kim: Person, other: Person) -> None:
+    team = teams.found_team(kim)
+
+    stranger = buy(product, other, team_id=team.pk)
+    Membership.objects.create(team=team, user=other.user, role="admin")
+    member = buy(product, other, team_id=team.pk)
+
+    assert (stranger.status_code, member.status_code) == (404, 403)
+    assert Checkout.objects.count() == 0
+
+
+def test_the_current_subscription_costs_three_queries(
+    product: ServiceClient, kim: Person, django_assert_num_queries
+) -> None:
+    buy(product, kim)
+
+    with django_assert_num_queries(4):  # who, the clock twice, the subscription with its plan
+        assert product.get("/api/subscriptions/current", token=kim.token).status_code == 200
+
+
+def test_starting_is_audited_once(product: ServiceClient, kim: Person) -> None:
+    started = buy(product, kim).json()["checkout"]
+    buy(product, kim)
+
+    rows = AuditEvent.objects.filter(action="checkout.started").values_list("actor", "target")
+    assert list(rows) == [(kim.user.pk, started["id"])]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"plan_id": 5}, {"plan_id": None}, {"plan_id": ["starter"]}, {"plan_id": "x" * 33}]
+)
+def test_a_body_without_a_plan_is_not_valid(product: ServiceClient, kim: Person, body: dict[str, object]) -> None:
+    answer = product.post("/api/subscriptions/checkout", body, token=kim.token)
+
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, ["plan_id"])
+
+
+def test_nobody_buys_without_logging_in(product: ServiceClient) -> None:
+    assert product.post("/api/subscriptions/checkout", {"plan_id": "starter"}).status_code == 401
+    assert product.get("/api/subscriptions/current").status_code == 401
+
+
+def test_changing_the_plan_takes_effect_at_once(product: ServiceClient, kim: Person) -> None:
+    buy(product, kim)
+
+    preview = product.post("/api/subscriptions/change/preview", {"plan_id": "growth"}, token=kim.token)
+    answer = product.post("/api/subscriptions/change", {"plan_id": "growth"}, token=kim.token)
+
+    assert preview.json()["preview"]["next_invoice_cents"] == 13_900  # 79, and the difference for a whole month
+    assert (answer.status_code, answer.json()["subscription"]["plan"]["id"]) == (200, "growth")
+    moves = Subscription.objects.get().ledger.order_by("number").values_list("kind", "delta_cents")
+    assert list(moves) == [("new", 1_900), ("upgrade", 6_000)]
+
+
+@pytest.mark.parametrize(("plan", "status", "code"), [("starter", 409, "same_plan"), ("none", 404, "not_found")])
+def test_a_change_that_makes_no_sense_is_refused(
+    product: ServiceClient, kim: Person, plan: str, status: int, code: str
+) -> None:
+    buy(product, kim)
+
+    answer = product.post("/api/subscriptions/change", {"plan_id": plan}, token=kim.token)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert Subscription.objects.get().plan_id == "starter"
+
+
+def test_canceling_at_the_periods_end_can_be_taken_back(product: ServiceClient, kim: Person) -> None:
+    buy(product, kim)
+
+    canceled = product.post("/api/subscriptions/cancel", {"reason": "too dear"}, token=kim.token).json()
+    resumed = product.post("/api/subscriptions/resume", token=kim.token).json()
+    again = product.post("/api/subscriptions/resume", token=kim.token)
+
+    assert canceled["subscription"]["cancel_at_period_end"] is True
+    assert (canceled["subscription"]["status"], canceled["subscription"]["has_access"]) == ("active", True)
+    assert resumed["subscription"]["cancel_at_period_end"] is False
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_resume")
+
+
+def test_canceling_at_once_ends_the_access_and_one_can_buy_again(product: ServiceClient, kim: Person) -> None:
+    buy(product, kim)
+
+    answer = product.post("/api/subscriptions/cancel", {"at_period_end": False}, token=kim.token)
+
+    assert (answer.json()["subscription"]["status"], answer.json()["subscription"]["has_access"]) == ("canceled", False)
+    assert product.get("/api/subscriptions/current", token=kim.token).json() == {"subscription": None}
+    assert buy(product, kim, "growth").status_code == 201
+
+
+@pytest.mark.parametrize("path", ["cancel", "resume", "change"])
+def test_without_a_subscription_there_is_nothing_to_do(product: ServiceClient, kim: Person, path: str) -> None:
+    answer = product.post(f"/api/subscriptions/{path}", {"plan_id": "growth"}, token=kim.token)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_subscribed")

@@ -1,0 +1,65 @@
+"""What an owner may use, and where it comes from."""
+
+from datetime import timedelta
+
+import pytest
+
+from saas.billing import clock, entitlements
+from saas.billing.overrides import comp_plan, grant_feature, override_limit
+from saas.billing.subscriptions import cancel
+from saas.teams.actions import create_team
+
+
+@pytest.fixture
+def given(sam):
+    return {"expires_at": clock.now() + timedelta(days=30), "reason": "Waits for the invoice", "by": sam.user}
+
+
+def free(key, value):
+    return {"key": key, "value": value, "source": "free", "plan": None, "expires_at": None}
+
+
+def test_entitlements_tell_their_source_and_when_it_ends(product, kim, given, django_assert_num_queries):
+    product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token)
+    row = cancel(kim.user, at_period_end=True, reason="", by=kim.user)
+    override_limit(kim.user, key="seats", value=40, **given)
+    grant_feature(kim.user, feature="sso", **given)
+
+    with django_assert_num_queries(4):  # session, clock, subscriptions, overrides
+        body = product.get("/api/billing/entitlements", token=kim.token).json()
+
+    period_end = row.current_period_end.isoformat().replace("+00:00", "Z")
+    given_until = given["expires_at"].isoformat().replace("+00:00", "Z")
+    bought = {"source": "subscription", "plan": "starter", "expires_at": period_end}
+    overridden = {"source": "override", "plan": None, "expires_at": given_until}
+    assert body == {
+        "limits": {"teams": 1, "seats": 40, "api_keys": 2},
+        "features": ["email-support", "sso"],
+        "limit_details": [
+            free("teams", 1),
+            {"key": "seats", "value": 40, **overridden},
+            {"key": "api_keys", "value": 2, **bought},
+        ],
+        "feature_details": [
+            {"key": "email-support", "value": None, **bought},
+            {"key": "sso", "value": None, **overridden},
+        ],
+    }
+
+
+def test_a_comp_leaves_the_subscription_as_the_provider_tells_it(product, kim, given):
+    comp_plan(kim.user, plan_id="scale", **given)
+
+    assert product.get("/api/subscriptions/current", token=kim.token).json() == {"subscription": None}
+    assert product.get("/api/billing/entitlements", token=kim.token).json()["limits"]["seats"] is None
+
+
+def test_what_a_team_is_given_is_its_own_and_what_its_owner_is_given_counts_for_it(kim, other, given):
+    team = create_team(name="Alpha", owner=kim.user).team
+
+    override_limit(team, key="seats", value=12, **given)
+    assert (entitlements.limit(team, "seats"), entitlements.limit(kim.user, "seats")) == (12, 3)
+    override_limit(kim.user, key="seats", value=15, **given)
+
+    assert entitlements.limit(team, "seats") == 15
+    assert entitlements.limit(other.user, "seats") == 3

@@ -1,0 +1,201 @@
+"""How long a login lives, and what ends it before (T09 to T11, T13, T15, T17, T38)."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connections
+
+from saas.accounts import staff
+from saas.accounts.models import LoginSession, RefreshToken, User
+from saas.audit.models import AuditEvent
+from saas.mail.models import Mail
+from saas.testing import factories
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import PASSWORD, Person
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def clock():
+    with time_machine.travel(NOW, tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture
+def kim(clock, db) -> Person:
+    """Logged in at the fixed time."""
+    return factories.customer()
+
+
+def refresh(product: ServiceClient, token: str) -> Any:
+    return product.post("/api/auth/refresh", {"refresh_token": token})
+
+
+def me(product: ServiceClient, token: str = "") -> int:
+    return int(product.get("/api/auth/me", token=token).status_code)
+
+
+def test_an_access_token_lives_a_quarter_of_an_hour(product, kim: Person, clock) -> None:
+    clock.shift(timedelta(minutes=15) - SECOND)
+    assert me(product, kim.token) == 200
+    clock.shift(SECOND * 2)
+    assert me(product, kim.token) == 401
+
+
+def test_an_unused_refresh_token_lives_a_fortnight(product, kim: Person, clock) -> None:
+    clock.shift(timedelta(days=14) + SECOND)
+
+    assert refresh(product, kim.refresh_token).json()["code"] == "invalid_refresh_token"
+
+
+def test_however_often_it_is_refreshed_a_login_ends_after_ninety_days(product, kim: Person, clock) -> None:
+    token = kim.refresh_token
+    for _ in range(9):
+        clock.shift(timedelta(days=10) - SECOND)
+        answer = refresh(product, token)
+        assert answer.status_code == 200
+        token = answer.json()["refresh_token"]
+
+    clock.shift(SECOND * 10)
+
+    assert refresh(product, token).status_code == 401
+
+
+def test_an_idle_cookie_dies_after_a_week_and_a_used_one_after_thirty_days(product, kim: Person, clock) -> None:
+    product.cookies["saas_session"] = kim.cookie_key
+    for _ in range(4):
+        clock.shift(timedelta(days=7) - SECOND)
+        assert me(product) == 200
+    clock.shift(timedelta(days=2) + SECOND * 5)
+    assert me(product) == 401
+
+
+def test_an_idle_cookie_is_dead_after_a_week(product, kim: Person, clock) -> None:
+    product.cookies["saas_session"] = kim.cookie_key
+    clock.shift(timedelta(days=7) + SECOND)
+
+    assert me(product) == 401
+
+
+def test_a_refresh_token_used_again_later_ends_its_login_and_no_other(product, kim: Person, clock) -> None:
+    elsewhere = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()
+    product.cookies.clear()
+    fresh = refresh(product, kim.refresh_token).json()
+    clock.shift(timedelta(seconds=11))
+
+    replayed = refresh(product, kim.refresh_token)
+
+    assert (replayed.status_code, replayed.json()["code"]) == (401, "refresh_reused")
+    assert refresh(product, fresh["refresh_token"]).status_code == 401
+    assert me(product, fresh["access_token"]) == 401
+    assert me(product, elsewhere["access_token"]) == 200
+    product.cookies["saas_session"] = kim.cookie_key
+    assert me(product) == 401
+    assert AuditEvent.objects.filter(action="session.refresh_reused").count() == 1
+    assert Mail.objects.filter(template="session_ended_reuse").count() == 1
+
+
+@pytest.mark.parametrize("status", ["deleted", "disabled"])
+def test_refreshing_for_somebody_who_may_not_be_here_is_refused(product, kim: Person, status: str) -> None:
+    User.objects.filter(pk=kim.user.pk).update(status=status)
+
+    assert refresh(product, kim.refresh_token).status_code == 401
+
+
+def test_refreshing_for_somebody_whose_account_is_gone_is_refused(product, kim: Person) -> None:
+    User.objects.filter(pk=kim.user.pk).delete()
+
+    answer = refresh(product, kim.refresh_token)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
+    assert me(product, kim.token) == 401
+
+
+def test_logging_out_everywhere_kills_what_was_issued_in_the_same_second(product, kim: Person) -> None:
+    twin = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()
+    cookie = product.cookies["saas_session"].value
+    product.cookies.clear()
+
+    assert product.post("/api/auth/logout-all", token=kim.token).status_code == 204
+
+    assert {me(product, kim.token), me(product, twin["access_token"])} == {401}
+    assert {refresh(product, token).status_code for token in (kim.refresh_token, twin["refresh_token"])} == {401}
+    product.cookies["saas_session"] = cookie
+    assert me(product) == 401
+
+
+@pytest.mark.parametrize("planted", ["chosenbyattacker", "a" * 43])
+def test_a_cookie_that_was_planted_before_the_login_is_replaced(product, kim: Person, planted: str) -> None:
+    product.cookies["saas_session"] = planted
+
+    answer = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD})
+
+    assert answer.cookies["saas_session"].value != planted
+    product.cookies["saas_session"] = planted
+    assert me(product) == 401
+
+
+def test_a_banned_person_is_out_in_both_services_by_every_way(product, parity, kim: Person) -> None:
+    staff.ban(kim.user, by=factories.staff().user, reason="fraud")
+
+    for client in (product, parity):
+        assert client.get("/api/auth/me", token=kim.token).status_code == 401
+        client.cookies["saas_session"] = kim.cookie_key
+        assert client.get("/api/auth/me").status_code == 401
+    assert refresh(product, kim.refresh_token).status_code == 401
+
+
+def together(count: int, call: Any) -> list[Any]:
+    """What ``count`` calls at the same moment answer."""
+    answers: list[Any] = []
+    start = threading.Barrier(count)
+
+    def run(number: int) -> None:
+        start.wait(timeout=10)
+        answers.append(call(number))
+        connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres
+def test_of_eight_exchanges_of_one_refresh_token_one_wins(service) -> None:
+    person = factories.customer()
+    token = person.refresh_token
+    for _ in range(20):
+        answers = together(8, partial(_refreshed, service, token))
+
+        assert sorted(status for status, _ in answers) == [200, *[401] * 7]
+        assert {body["code"] for status, body in answers if status == 401} == {"refresh_rotated"}
+        token = next(body for status, body in answers if status == 200)["refresh_token"]
+    assert RefreshToken.objects.count() == 21
+    assert LoginSession.objects.get().revoked_at is None
+
+
+def _refreshed(service: Any, token: str, number: int) -> tuple[int, Any]:
+    answer = refresh(service("product"), token)
+    return int(answer.status_code), answer.json()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres
+def test_of_twenty_registrations_of_one_address_one_wins(service) -> None:
+    body = {"email": "kim@example.org", "password": PASSWORD}
+
+    statuses = together(20, lambda _: int(service("product").post("/api/auth/register", body).status_code))
+
+    assert statuses.count(201) == 1
+    assert statuses.count(409) == 19
+    assert User.objects.count() == Mail.objects.filter(template="welcome").count() == 1

@@ -1,0 +1,173 @@
+"""Signing in through a provider: the way it goes."""
+
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import httpx
+import pytest
+from oidc_provider_mock import User as MockUser
+from oidc_provider_mock import run_server_in_thread
+
+from saas.accounts import oauth_providers, staff
+from saas.accounts.models import LoginSession, OAuthIdentity, OAuthState, User
+from saas.mail.models import Mail
+from saas.settings.oauth import OAuthProvider
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import Person
+from saas.testing.identity_provider import IdentityProvider
+
+
+def begun(product: ServiceClient, name: str = "oidc", query: str = "") -> str:
+    answer = product.get(f"/api/auth/oauth/{name}{query}")
+    assert answer.status_code == 307
+    return str(answer.headers["Location"])
+
+
+@pytest.fixture
+def mock_provider(settings):
+    """A provider that we did not write (oidc-provider-mock)."""
+    person = MockUser(sub="mara", claims={"email": "mara@example.org", "email_verified": True, "name": "Mara M"})
+    with run_server_in_thread(user_claims=[person]) as server:
+        issuer = f"http://localhost:{server.server_port}"
+        settings.OAUTH_PROVIDERS = {"oidc": OAuthProvider("oidc", "some-client", "some-secret", issuer=issuer)}
+        yield issuer
+    oauth_providers._discovered.clear()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_newcomer_signs_in_through_a_standard_provider(product, mock_provider: str, method: str) -> None:
+    location = begun(product)
+    consent = httpx.post(location, data={"sub": "mara"})
+    came_back = dict(parse_qsl(urlsplit(consent.headers["Location"]).query))
+
+    address = "/api/auth/oauth/oidc/callback"
+    if method == "GET":
+        answer = product.get(f"{address}?code={came_back['code']}&state={came_back['state']}")
+    else:
+        answer = product.post(address, {"state": came_back["state"], "code": came_back["code"]})
+
+    assert answer.status_code == 200
+    body = answer.json()
+    assert set(body) == {
+        "user", "access_token", "token_type", "expires_in", "refresh_token", "session_id", "provider",
+    }  # fmt: skip
+    assert body["provider"] == "oidc"
+    assert (body["user"]["email"], body["user"]["full_name"]) == ("mara@example.org", "Mara M")
+    assert body["user"]["is_verified"] is True
+    assert product.get("/api/auth/me", token=body["access_token"]).status_code == 200
+    assert product.get("/api/auth/me").status_code == 200  # by the cookie
+    assert Mail.objects.get().template == "welcome"
+
+
+def test_the_providers_that_are_configured_are_listed(product, idp: IdentityProvider) -> None:
+    assert product.get("/api/auth/oauth").json() == {"providers": ["google", "oidc"]}
+
+
+def test_a_provider_that_is_not_configured_is_not_there(product: ServiceClient) -> None:
+    start = product.get("/api/auth/oauth/google")
+    callback = product.post("/api/auth/oauth/google/callback", {"state": "s", "code": "c"})
+
+    assert start.status_code == callback.status_code == 404
+    assert start.json()["code"] == "not_found"
+
+
+def test_the_browser_is_sent_with_pkce_state_nonce_and_our_own_redirect_uri(product, idp: IdentityProvider) -> None:
+    asked = parse_qs(urlsplit(begun(product)).query)
+
+    assert asked["redirect_uri"] == ["http://localhost:8000/api/auth/oauth/oidc/callback"]
+    assert asked["response_type"] == ["code"]
+    assert asked["code_challenge_method"] == ["S256"]
+    assert asked["scope"] == ["openid email profile"]
+    assert {len(asked[name][0]) for name in ("state", "nonce", "code_challenge")} == {43}
+    cookie = product.cookies["oauth_browser"]
+    assert (cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (True, "Lax", 600)
+    assert asked["state"][0] not in OAuthState.objects.values_list("state_hash", flat=True)
+
+
+def test_the_browser_cookie_is_host_bound_where_cookies_are_secure(product, idp, settings) -> None:
+    settings.SESSION_COOKIE_SECURE = True
+
+    begun(product)
+
+    cookie = product.cookies["__Host-oauth"]
+    assert (cookie["secure"], cookie["path"], cookie["domain"]) == (True, "/", "")
+
+
+def test_a_known_identity_logs_in_to_its_account_whatever_its_address_is_now(product, idp: IdentityProvider) -> None:
+    first = product.post(
+        "/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="old@example.org", email_verified=True)
+    ).json()
+    second = product.post(
+        "/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org", email_verified=True)
+    ).json()
+
+    assert second["user"]["id"] == first["user"]["id"]
+    assert second["user"]["email"] == "old@example.org"
+    assert second["session_id"] != first["session_id"]
+    assert User.objects.count() == 1
+
+
+@pytest.mark.parametrize("claim", [{}, {"email_verified": False}, {"email_verified": "true"}, {"email_verified": 1}])
+def test_an_address_is_verified_only_if_the_provider_says_so(product, idp: IdentityProvider, claim) -> None:
+    answer = product.post(
+        "/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org", **claim)
+    )
+
+    assert answer.json()["user"]["is_verified"] is False
+
+
+def test_two_tabs_may_sign_in_at_once(product, idp: IdentityProvider) -> None:
+    one, two = begun(product), begun(product)
+
+    for number, location in enumerate((two, one)):
+        answer = product.post(
+            "/api/auth/oauth/oidc/callback", idp.approve(location, sub=f"p{number}", email=f"p{number}@example.org")
+        )
+        assert answer.status_code == 200
+
+
+def test_with_return_to_the_browser_goes_there_with_its_cookie_and_no_tokens(product, idp: IdentityProvider) -> None:
+    location = begun(product, query="?return_to=http://localhost:8000/welcome")
+    came_back = idp.approve(location, email="new@example.org")
+
+    answer = product.get(f"/api/auth/oauth/oidc/callback?state={came_back['state']}&code={came_back['code']}")
+
+    assert (answer.status_code, answer.content) == (303, b"")
+    assert answer.headers["Location"] == "http://localhost:8000/welcome"
+    assert product.get("/api/auth/me").status_code == 200
+
+
+def test_github_signs_in_by_the_primary_verified_address_of_its_api(product, github: IdentityProvider) -> None:
+    github.answers["/user"] = (200, {"id": 4711, "login": "mara", "name": "Mara", "email": "shown@example.org"})
+    github.answers["/user/emails"] = (
+        200,
+        [
+            {"email": "other@example.org", "primary": False, "verified": True},
+            {"email": "mara@example.org", "primary": True, "verified": True},
+        ],
+    )
+
+    answer = product.post("/api/auth/oauth/github/callback", github.approve(begun(product, "github")))
+
+    assert answer.status_code == 200
+    assert answer.json()["user"]["email"] == "mara@example.org"
+    identity = OAuthIdentity.objects.get()
+    assert (identity.issuer, identity.subject) == ("https://github.com", "4711")
+
+
+def test_github_without_a_verified_primary_address_creates_no_account(product, github: IdentityProvider) -> None:
+    github.answers["/user"] = (200, {"id": 4711, "email": "shown@example.org"})
+    github.answers["/user/emails"] = (200, [{"email": "mara@example.org", "primary": True, "verified": False}])
+
+    answer = product.post("/api/auth/oauth/github/callback", github.approve(begun(product, "github")))
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "oauth_email_missing")
+    assert not User.objects.exists()
+
+
+def test_a_banned_person_cannot_sign_in_through_a_provider(product, idp: IdentityProvider, sam: Person) -> None:
+    product.post("/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org"))
+    staff.ban(User.objects.get(email="new@example.org"), by=sam.user, reason="spam")
+    answer = product.post("/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org"))
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
+    assert not LoginSession.objects.live().filter(user__is_staff=False).exists()

@@ -1,0 +1,375 @@
+"""A person's data as one document, and the end of an account (T06, T11)."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from saas.accounts import deletion, erasure, identities, tasks
+from saas.accounts.models import Deletion, FailedAttempts, LoginSession, OAuthIdentity, Profile, User, UserNote
+from saas.accounts.oauth_providers import Identity
+from saas.accounts.proof_models import Proof, ResetRequest, Totp
+from saas.accounts.staff import add_note
+from saas.audit.models import AuditEvent
+from saas.billing import checkouts, payment_methods, subscriptions
+from saas.billing.models import Customer, Invoice, LedgerEntry, PaymentMethod
+from saas.mail.models import Mail
+from saas.teams import invitations
+from saas.teams.models import ApiKey, Invitation, Membership, Team
+from saas.teams.roles import Role
+from saas.testing import factories
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import PASSWORD, Person
+from saas.testing.mails import delivered, link_token
+from saas.testing.races import at_once
+from saas.testing.teams import actor, found_team, join, new_key, verified
+
+WAIT = timedelta(days=14)
+
+
+def delete(product: ServiceClient, person: Person, body: Any = None) -> Any:
+    return product.delete("/api/users/me", body, token=person.token)
+
+
+def keep(product: ServiceClient, token: str) -> Any:
+    return product.post("/api/auth/deletion/cancel", {"token": token})
+
+
+def log_in(product: ServiceClient, person: Person) -> Any:
+    return product.post("/api/auth/login", {"email": person.user.email, "password": PASSWORD})
+
+
+def later(by: timedelta) -> Any:
+    return time_machine.travel(datetime.now(UTC) + by, tick=False)
+
+
+def erase() -> None:
+    with later(WAIT + timedelta(seconds=1)):
+        erasure.erase_due()
+
+
+# ── The export ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_export_tells_everything_and_nothing_of_others(product, kim: Person, other: Person, sam: Person) -> None:
+    team = found_team(verified(kim), "Sentinels")
+    join(team, Role.MEMBER, verified(other))
+    new_key(team, verified(kim))
+    checkouts.start_checkout(kim.user, plan_id="starter")
+    payment_methods.add_payment_method(kim.user, type="card", provider="visa", last4="4242")
+    add_note(kim.user, by=sam.user, text="Called about an invoice.")
+
+    answer = product.get("/api/users/export", token=kim.token)
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{kim.user.id}.json"'
+    told = answer.json()["personal_data"]
+    assert told["account"]["email"] == kim.user.email
+    assert told["profile"]["display_name"] == "Kim Example"
+    assert [row["team__name"] for row in told["memberships"]] == ["Sentinels"]
+    assert [row["plan_id"] for row in told["subscriptions"]] == ["starter"]
+    assert "4242" in [row["last4"] for row in told["payment_methods"]]
+    assert [row["text"] for row in told["notes"]] == ["Called about an invoice."]
+    assert [row["template"] for row in told["mails"]] == ["welcome"]
+    assert {row["by"] for row in told["security_log"]} == {"you", "staff"}
+    assert len(told["sessions"]) == len(told["api_keys"]) == 1
+    page = answer.content.decode()
+    assert other.user.email not in page
+    assert sam.user.id not in page
+
+
+def test_the_export_holds_no_secret(product, kim: Person) -> None:
+    found_team(verified(kim))
+
+    page = product.get("/api/users/export", token=kim.token).content.decode()
+
+    assert User.objects.get(pk=kim.user.pk).password not in page
+    assert LoginSession.objects.get(user=kim.user).session_key not in page
+    assert Proof.objects.get(user=kim.user).token_hash not in page
+    assert "sealed" not in page
+
+
+# ── Giving up ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_whoever_gives_up_her_account_is_out_at_once_everywhere(product, parity, kim: Person) -> None:
+    answer = delete(product, kim)
+
+    assert answer.status_code == 202
+    times = {name: datetime.fromisoformat(at) for name, at in answer.json()["deletion"].items()}
+    assert times["due_at"] - times["requested_at"] == WAIT
+    assert product.get("/api/auth/me", token=kim.token).status_code == 401
+    assert parity.get("/auth/me", token=kim.token).status_code == 401
+    assert product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token}).status_code == 401
+    refused = log_in(product, kim)
+    assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
+    assert User.objects.get().status == "deleted"
+    assert AuditEvent.objects.filter(action="user.deletion_requested", target=kim.user.id).count() == 1
+
+
+def test_an_old_login_needs_the_password_first(product, kim: Person) -> None:
+    with later(timedelta(minutes=6)):
+        without, wrong = delete(product, kim), delete(product, kim, {"current_password": "not the right one"})
+        assert (without.status_code, without.json()["code"]) == (403, "reauth_required")
+        assert (wrong.status_code, list(wrong.json()["errors"])) == (422, ["current_password"])
+        assert not Deletion.objects.exists()
+
+        assert delete(product, kim, {"current_password": PASSWORD}).status_code == 202
+
+
+def test_her_address_stays_taken_until_she_is_erased(product, kim: Person) -> None:
+    delete(product, kim)
+    again = {"email": kim.user.email, "password": PASSWORD}
+    assert product.post("/api/auth/register", again).status_code == 409
+
+    erase()
+
+    assert product.post("/api/auth/register", again).status_code == 201
+
+
+def test_a_subscription_that_would_go_on_has_to_be_canceled_first(product, kim: Person) -> None:
+    checkouts.start_checkout(kim.user, plan_id="starter")
+
+    refused = delete(product, kim)
+    assert (refused.status_code, refused.json()["code"]) == (409, "still_subscribed")
+    assert User.objects.get().status == "active"
+    assert product.get("/api/auth/me", token=kim.token).status_code == 200
+
+    subscriptions.cancel(kim.user, at_period_end=True, reason="", by=kim.user)
+    assert delete(product, kim).status_code == 202
+
+
+def test_the_only_owner_hands_a_team_with_others_over_first(product, kim: Person, other: Person) -> None:
+    team = found_team(verified(kim))
+    join(team, Role.ADMIN, other)
+
+    refused = delete(product, kim)
+    assert (refused.status_code, refused.json()["code"]) == (409, "team_needs_owner")
+    assert not Deletion.objects.exists()
+
+    Membership.objects.filter(user=other.user).update(role=Role.OWNER)
+    assert delete(product, kim).status_code == 202
+
+
+def test_of_two_owners_the_second_cannot_go_while_the_first_waits(product, kim: Person, other: Person) -> None:
+    join(found_team(verified(kim)), Role.OWNER, other)
+    assert delete(product, kim).status_code == 202
+
+    refused = delete(product, other)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "team_needs_owner")
+
+
+def test_a_team_that_is_paid_for_stands_in_the_way(product, kim: Person) -> None:
+    team = found_team(verified(kim))
+    checkouts.start_checkout(kim.user, plan_id="starter", owner=team)
+
+    refused = delete(product, kim)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "team_subscribed")
+
+
+# ── Taking it back ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_mailed_link_undoes_it_once(product, kim: Person) -> None:
+    delete(product, kim)
+    token = link_token("deletion_requested")
+
+    first, second = keep(product, token), keep(product, token)
+
+    assert (first.status_code, first.json()) == (200, {"status": "kept"})
+    assert (second.status_code, second.json()["code"]) == (400, "link_invalid")
+    assert product.get("/api/auth/me", token=kim.token).status_code == 401
+    assert log_in(product, kim).status_code == 200
+    assert [mail.to for mail in delivered("deletion_canceled")] == [[kim.user.email]]
+    erase()
+    assert User.objects.get().email == kim.user.email
+
+
+def test_the_link_works_for_fourteen_days(product, kim: Person) -> None:
+    delete(product, kim)
+    token = link_token("deletion_requested")
+
+    with later(WAIT + timedelta(seconds=1)):
+        assert keep(product, token).status_code == 400
+    with later(WAIT - timedelta(seconds=5)):
+        assert keep(product, token).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["keep_nonsense", "\u0000", "x" * 300])
+def test_another_token_undoes_nothing(product, kim: Person, token: str) -> None:
+    delete(product, kim)
+
+    assert keep(product, token).status_code in {400, 422}
+    assert User.objects.get().status == "deleted"
+
+
+def test_an_old_link_does_not_undo_a_later_deletion_twice(product, kim: Person) -> None:
+    delete(product, kim)
+    old = link_token("deletion_requested")
+    keep(product, old)
+    token = log_in(product, kim).json()["access_token"]
+    product.delete("/api/users/me", token=token)
+
+    assert keep(product, old).status_code == 400
+    assert User.objects.get().status == "deleted"
+
+
+def test_the_page_behind_the_link_undoes_it_when_asked_and_not_before(product, kim: Person) -> None:
+    delete(product, kim)
+    token = link_token("deletion_requested")
+
+    assert product.get(f"/keep?token={token}").status_code == 200
+    assert User.objects.get().status == "deleted"
+    page = product.submit("/keep", {"token": token})
+
+    assert (page.status_code, b"Your account stays" in page.content) == (200, True)
+    assert User.objects.get().status == "active"
+
+
+# ── Afterwards ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_after_fourteen_days_nobody_can_tell_whose_account_it_was(product, kim: Person, sam: Person) -> None:
+    product.post("/api/auth/mfa/totp", token=kim.token)
+    product.post("/api/auth/password/forgot", {"email": kim.user.email})
+    identities.link(
+        Identity("oidc", "https://id.example", "kim-1", kim.user.email, True, "Kim"),
+        session=LoginSession.objects.get(user=kim.user),
+    )
+    add_note(kim.user, by=sam.user, text="Called about an invoice.")
+    log_in(product, kim)
+    delete(product, kim)
+
+    erase()
+
+    row = User.objects.get(pk=kim.user.pk)
+    assert (row.email, row.full_name, row.status) == (f"{row.id}@deleted.invalid", "", "deleted")
+    assert (row.email_canonical, row.last_login, row.has_usable_password()) == (row.email, None, False)
+    for model in (Profile, OAuthIdentity, UserNote, Proof, Totp):
+        assert not model.objects.filter(user=kim.user).exists()
+    assert not LoginSession.objects.filter(user=kim.user).exists()
+    assert not Mail.objects.filter(recipient=kim.user.email).exists()
+    assert not ResetRequest.objects.exists()
+    assert FailedAttempts.objects.count() == 1  # that of sam's own login
+    assert AuditEvent.objects.filter(action="user.erased", target=row.id).count() == 1
+
+
+def test_mails_to_an_address_that_she_proved_before_are_erased_too(product, kim: Person) -> None:
+    product.post("/api/auth/email/verify", {"token": link_token("welcome")})
+    product.post("/api/auth/email/change", {"new_email": "new@example.org"}, token=kim.token)
+    product.post("/api/auth/email/verify", {"token": link_token("confirm_new_email")})
+    token = product.post("/api/auth/login", {"email": "new@example.org", "password": PASSWORD}).json()["access_token"]
+    product.delete("/api/users/me", token=token)
+
+    erase()
+
+    assert not Mail.objects.exists()
+
+
+def test_before_its_time_nothing_is_erased(product, kim: Person) -> None:
+    delete(product, kim)
+
+    with later(WAIT - timedelta(minutes=1)):
+        tasks.tidy()
+
+    assert User.objects.get().email == kim.user.email
+    assert Profile.objects.filter(user=kim.user).exists()
+
+
+def test_an_account_is_erased_once(product, kim: Person) -> None:
+    delete(product, kim)
+
+    erase()
+    erase()
+
+    assert AuditEvent.objects.filter(action="user.erased").count() == 1
+
+
+def test_invoices_and_the_ledger_outlive_her(product, kim: Person) -> None:
+    checkouts.start_checkout(kim.user, plan_id="starter")
+    subscriptions.cancel(kim.user, at_period_end=False, reason="", by=kim.user)
+    kept = (Invoice.objects.count(), LedgerEntry.objects.count())
+    assert min(kept) > 0
+    delete(product, kim)
+
+    erase()
+
+    assert (Invoice.objects.count(), LedgerEntry.objects.count()) == kept
+    assert Customer.objects.get().email == ""
+    assert not PaymentMethod.objects.exists()
+
+
+def test_teams_go_with_her_or_go_on_without_her(product, kim: Person, other: Person) -> None:
+    alone, shared = found_team(verified(kim), "Alone"), Team.objects.create(name="Shared", owner=kim.user)
+    new_key(alone, verified(kim))
+    join(shared, Role.OWNER, kim)
+    join(shared, Role.OWNER, other)
+    delete(product, kim)
+
+    erase()
+
+    alone.refresh_from_db()
+    shared.refresh_from_db()
+    assert alone.deleted_at is not None
+    assert (shared.deleted_at, shared.owner_id) == (None, other.user.id)
+    assert list(Membership.objects.values_list("user", flat=True)) == [other.user.id]
+    assert not ApiKey.objects.exists()
+
+
+def test_invitations_to_her_are_forgotten(product, kim: Person, other: Person) -> None:
+    team = found_team(verified(other))
+    invitations.invite(actor(team, other), email=kim.user.email.upper(), role=Role.MEMBER)
+    delete(product, kim)
+
+    erase()
+
+    assert not Invitation.objects.exists()
+
+
+def test_what_came_in_the_way_meanwhile_puts_it_off(product, kim: Person, other: Person) -> None:
+    join(found_team(verified(kim)), Role.OWNER, other)
+    delete(product, kim)
+    Membership.objects.filter(user=other.user).update(role=Role.ADMIN)
+
+    erase()
+    assert User.objects.get(pk=kim.user.pk).email == kim.user.email
+
+    Membership.objects.filter(user=other.user).update(role=Role.OWNER)
+    with later(WAIT + timedelta(days=2)):
+        tasks.tidy()
+    assert User.objects.get(pk=kim.user.pk).email == f"{kim.user.id}@deleted.invalid"
+
+
+# ── At once ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres
+def test_two_owners_who_go_at_once_leave_one_behind() -> None:
+    kim, ola = factories.customer(), factories.customer()
+    join(found_team(verified(kim)), Role.OWNER, verified(ola))
+
+    outcomes = at_once(lambda: deletion.delete_account(kim.user), lambda: deletion.delete_account(ola.user))
+
+    assert outcomes == ["done", "team_needs_owner"]
+    assert Deletion.objects.count() == User.objects.filter(status="deleted").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres
+def test_of_keeping_and_erasing_at_once_one_wins() -> None:
+    kim = factories.customer()
+    deletion.delete_account(kim.user)
+    token = link_token("deletion_requested")
+    Deletion.objects.update(due_at=datetime.now(UTC))
+
+    outcomes = at_once(lambda: deletion.cancel_deletion(token), erasure.erase_due)
+
+    kim.user.refresh_from_db()
+    kept = (kim.user.status, kim.user.full_name) == ("active", "Kim Example")
+    erased = (kim.user.status, kim.user.full_name) == ("deleted", "")
+    assert outcomes == (["done", "done"] if kept else ["done", "link_invalid"])
+    assert kept or erased

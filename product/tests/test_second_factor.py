@@ -1,0 +1,397 @@
+"""The second factor: on, off, proven, guessed at and lost (T28 to T31, T36)."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyotp
+import pytest
+import time_machine
+from django.db import connections
+
+from saas.accounts import second_factor
+from saas.accounts.models import LoginSession, User
+from saas.accounts.proof_models import PendingLogin, RecoveryCode, Totp
+from saas.accounts.reset_mails import send_reset
+from saas.testing import factories
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import PASSWORD, Person
+from saas.testing.mails import delivered, link_token
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class Owner:
+    """Somebody whose second factor is on."""
+
+    def __init__(self, product: ServiceClient, person: Person) -> None:
+        self.user = person.user
+        self.old_token = person.token
+        setup = product.post("/api/auth/mfa/totp", token=person.token).json()
+        self.secret = setup["secret"]
+        answer = product.post("/api/auth/mfa/totp/confirm", {"code": self.code()}, token=person.token)
+        assert answer.status_code == 200
+        self.fresh = answer.json()
+        self.recovery_codes: list[str] = self.fresh["recovery_codes"]
+
+    def code(self, step: int = 0) -> str:
+        return pyotp.TOTP(self.secret).at(datetime.now(UTC) + timedelta(seconds=30 * step))
+
+
+@pytest.fixture
+def clock():
+    with time_machine.travel(NOW, tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture
+def owner(clock, product: ServiceClient) -> Owner:
+    owner = Owner(product, factories.customer())
+    product.cookies.clear()
+    clock.shift(timedelta(minutes=1))  # the code that confirmed is used up
+    return owner
+
+
+def half(product: ServiceClient, owner: Owner) -> str:
+    answer = product.post("/api/auth/login", {"email": owner.user.email, "password": PASSWORD})
+    assert answer.status_code == 200
+    return str(answer.json()["mfa_token"])
+
+
+def prove(product: ServiceClient, mfa_token: str, **proof: Any) -> Any:
+    return product.post("/api/auth/mfa/verify", {"mfa_token": mfa_token, **proof})
+
+
+def test_setting_up_shows_the_secret_as_text_address_and_picture(product, kim: Person) -> None:
+    setup = product.post("/api/auth/mfa/totp", token=kim.token).json()
+
+    assert set(setup) == {"secret", "otpauth_uri", "qr_svg"}
+    assert setup["otpauth_uri"].startswith("otpauth://totp/SaaS:kim")
+    assert setup["qr_svg"].startswith("<svg")
+    assert setup["secret"] not in str(list(Totp.objects.values()))
+
+
+def test_nothing_is_asked_for_until_a_code_confirms(product, kim: Person) -> None:
+    product.post("/api/auth/mfa/totp", token=kim.token)
+    refused = product.post("/api/auth/mfa/totp/confirm", {"code": "000000"}, token=kim.token)
+    login = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD})
+
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, ["code"])
+    assert "access_token" in login.json()
+
+
+def test_turning_it_on_logs_everybody_out_but_the_client_that_did_it(product, owner: Owner) -> None:
+    assert product.get("/api/auth/me", token=owner.old_token).status_code == 401
+    assert product.get("/api/auth/me", token=owner.fresh["access_token"]).status_code == 200
+    assert LoginSession.objects.live().get().methods == "pwd otp"
+    assert len(set(owner.recovery_codes)) == 10
+    assert [mail.subject for mail in delivered("mfa_enabled")] == ["A second factor was turned on"]
+
+
+def test_the_right_password_earns_half_a_login(product, owner: Owner) -> None:
+    answer = product.post("/api/auth/login", {"email": owner.user.email, "password": PASSWORD})
+
+    assert (answer.status_code, set(answer.json())) == (200, {"mfa_required", "mfa_token"})
+    assert answer.json()["mfa_required"] is True
+    assert "saas_session" not in answer.cookies
+    assert LoginSession.objects.count() == 2
+
+
+def test_half_a_login_opens_no_other_door(product, owner: Owner) -> None:
+    token = half(product, owner)
+
+    assert product.get("/api/auth/me", token=token).status_code == 401
+    assert product.post("/api/auth/refresh", {"refresh_token": token}).status_code == 401
+    assert product.post("/api/auth/email/verify", {"token": token}).status_code == 400
+
+
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_a_code_of_this_moment_completes_the_login(product, owner: Owner, step: int) -> None:
+    answer = prove(product, half(product, owner), code=owner.code(step))
+
+    assert answer.status_code == 200
+    assert product.get("/api/auth/me", token=answer.json()["access_token"]).status_code == 200
+    assert product.get("/api/auth/me").status_code == 200  # by the cookie
+    assert not PendingLogin.objects.filter(used_at=None).exists()
+
+
+@pytest.mark.parametrize("step", [-2, 2])
+def test_a_code_of_another_moment_is_refused(product, owner: Owner, step: int) -> None:
+    answer = prove(product, half(product, owner), code=owner.code(step))
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_code")
+
+
+def test_a_code_works_once(product, owner: Owner) -> None:
+    code = owner.code()
+    assert prove(product, half(product, owner), code=code).status_code == 200
+
+    assert prove(product, half(product, owner), code=code).status_code == 401
+
+
+def test_half_a_login_is_completed_once(product, owner: Owner, clock) -> None:
+    token = half(product, owner)
+    assert prove(product, token, code=owner.code()).status_code == 200
+    clock.shift(timedelta(seconds=60))
+
+    answer = prove(product, token, code=owner.code())
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "mfa_token_invalid")
+
+
+def test_half_a_login_dies_after_five_minutes(product, owner: Owner, clock) -> None:
+    token = half(product, owner)
+    clock.shift(timedelta(minutes=5, seconds=1))
+
+    assert prove(product, token, code=owner.code()).json()["code"] == "mfa_token_invalid"
+
+
+def test_five_wrong_codes_end_the_login_and_make_the_next_one_wait(product, owner: Owner) -> None:
+    token = half(product, owner)
+    for _ in range(5):
+        assert prove(product, token, code="000000").status_code == 401
+
+    dead = prove(product, token, code=owner.code())
+    again = prove(product, half(product, owner), code=owner.code())
+
+    assert (dead.status_code, dead.json()["code"]) == (401, "mfa_token_invalid")
+    assert (again.status_code, again.json()["code"]) == (429, "too_many_attempts")
+    assert int(again.headers["Retry-After"]) == 60
+
+
+@pytest.mark.parametrize(
+    "proof", [{}, {"code": ""}, {"code": "\u0661\u0662\u0663\u0664\u0665\u0666"}, {"recovery_code": "nope"}]
+)
+def test_what_is_no_code_is_refused(product, owner: Owner, proof: dict[str, str]) -> None:
+    assert prove(product, half(product, owner), **proof).status_code == 401
+
+
+@pytest.mark.parametrize("token", ["", "mfa_guessed", "x" * 200])
+def test_a_token_that_is_none_is_refused(product, owner: Owner, token: str) -> None:
+    assert prove(product, token, code=owner.code()).status_code in {401, 422}
+
+
+def test_a_new_epoch_ends_half_a_login(product, owner: Owner) -> None:
+    token = half(product, owner)
+    product.post("/api/auth/logout-all", token=owner.fresh["access_token"])
+
+    assert prove(product, token, code=owner.code()).json()["code"] == "mfa_token_invalid"
+
+
+def test_a_customers_half_login_is_not_completed_at_admin_ops(product, admin_ops, owner: Owner) -> None:
+    answer = admin_ops.post("/api/admin/auth/mfa/verify", {"mfa_token": half(product, owner), "code": owner.code()})
+
+    assert answer.status_code == 401
+    assert PendingLogin.objects.get().tries == 0
+
+
+def test_a_recovery_code_works_once_in_any_case_and_is_told(product, owner: Owner) -> None:
+    code = owner.recovery_codes[0]
+
+    first = prove(product, half(product, owner), recovery_code=code.upper().replace("-", ""))
+    second = prove(product, half(product, owner), recovery_code=code)
+
+    assert (first.status_code, second.status_code) == (200, 401)
+    assert "9 are left" in str(delivered("recovery_code_used")[0].body)
+
+
+def test_recovery_codes_are_stored_hashed_and_renewed_ones_kill_the_earlier(product, owner: Owner) -> None:
+    stored = str(list(RecoveryCode.objects.values()))
+    assert not any(code.replace("-", "") in stored or code in stored for code in owner.recovery_codes)
+
+    fresh = product.post("/api/auth/mfa/recovery-codes", token=owner.fresh["access_token"]).json()["recovery_codes"]
+
+    assert prove(product, half(product, owner), recovery_code=owner.recovery_codes[1]).status_code == 401
+    assert prove(product, half(product, owner), recovery_code=fresh[1]).status_code == 200
+
+
+@pytest.mark.parametrize("call", ["DELETE /api/auth/mfa/totp", "POST /api/auth/mfa/recovery-codes"])
+def test_turning_it_off_needs_a_fresh_login(product, owner: Owner, clock, call: str) -> None:
+    method, path = call.split()
+    clock.shift(timedelta(minutes=6))
+
+    answer = product.send(method, path, token=owner.fresh["access_token"])
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "reauth_required")
+    assert Totp.objects.on(owner.user.id).exists()
+    assert RecoveryCode.objects.count() == 10
+
+
+def test_turned_off_the_password_is_enough_again(product, owner: Owner) -> None:
+    answer = product.delete("/api/auth/mfa/totp", token=owner.fresh["access_token"])
+
+    assert answer.status_code == 200
+    assert product.get("/api/auth/me", token=owner.fresh["access_token"]).status_code == 401
+    assert "access_token" in product.post("/api/auth/login", {"email": owner.user.email, "password": PASSWORD}).json()
+    assert not RecoveryCode.objects.exists()
+
+
+def test_a_second_one_is_not_begun_over_the_first(product, owner: Owner) -> None:
+    answer = product.post("/api/auth/mfa/totp", token=owner.fresh["access_token"])
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "mfa_enabled")
+
+
+def test_a_reset_password_still_asks_for_the_second_factor(product, owner: Owner) -> None:
+    send_reset(User.objects.get(), by="system")
+    product.post(
+        "/api/auth/password/reset", {"token": link_token("password_reset"), "new_password": "an entirely new phrase"}
+    )
+
+    login = product.post("/api/auth/login", {"email": owner.user.email, "password": "an entirely new phrase"})
+
+    assert set(login.json()) == {"mfa_required", "mfa_token"}
+
+
+def test_signing_in_through_a_provider_asks_for_it_too(product, idp) -> None:
+    def came_back() -> Any:
+        location = product.get("/api/auth/oauth/oidc").headers["Location"]
+        return product.post("/api/auth/oauth/oidc/callback", idp.approve(location, email="new@example.org"))
+
+    login = came_back().json()
+    setup = product.post("/api/auth/mfa/totp", token=login["access_token"]).json()
+    code = pyotp.TOTP(setup["secret"]).now()
+    product.post("/api/auth/mfa/totp/confirm", {"code": code}, token=login["access_token"])
+    product.cookies.pop("saas_session")
+
+    answer = came_back()
+
+    assert set(answer.json()) == {"mfa_required", "mfa_token", "provider"}
+    assert "saas_session" not in product.cookies
+
+
+def test_half_a_login_goes_along_to_the_page_that_the_browser_returns_to(product, idp) -> None:
+    location = product.get("/api/auth/oauth/oidc").headers["Location"]
+    login = product.post("/api/auth/oauth/oidc/callback", idp.approve(location, email="new@example.org")).json()
+    totp = pyotp.TOTP(product.post("/api/auth/mfa/totp", token=login["access_token"]).json()["secret"])
+    earlier = totp.at(datetime.now(UTC) - timedelta(seconds=30))
+    product.post("/api/auth/mfa/totp/confirm", {"code": earlier}, token=login["access_token"])
+    product.cookies.pop("saas_session")
+
+    location = product.get("/api/auth/oauth/oidc?return_to=http://localhost:8000/app").headers["Location"]
+    came_back = idp.approve(location, email="new@example.org")
+    answer = product.get(f"/api/auth/oauth/oidc/callback?state={came_back['state']}&code={came_back['code']}")
+
+    page, _, mfa_token = answer.headers["Location"].partition("#mfa_token=")
+    assert (answer.status_code, page, "saas_session" in answer.cookies) == (303, "http://localhost:8000/app", False)
+    assert prove(product, mfa_token, code=totp.now()).status_code == 200
+
+
+def test_parity_asks_for_it_in_camel_case(product, parity, owner: Owner) -> None:
+    answer = parity.post("/auth/login", {"email": owner.user.email, "password": PASSWORD}).json()
+
+    assert set(answer) == {"mfaRequired", "mfaToken"}
+    done = parity.post("/auth/mfa/verify", {"mfaToken": answer["mfaToken"], "code": owner.code()})
+    assert done.status_code == 200
+
+
+def test_staff_prove_it_at_the_api_and_on_the_admin_page(admin_ops, clock) -> None:
+    sam = factories.staff()
+    secret = second_factor.begin(sam.user).secret
+    session = LoginSession.objects.select_related("user").get(sid=sam.session_id)
+    second_factor.confirm(session, pyotp.TOTP(secret).at(NOW))
+    clock.shift(timedelta(minutes=1))
+    body = {"email": sam.user.email, "password": PASSWORD}
+
+    mfa_token = admin_ops.post("/api/admin/auth/login", body).json()["mfa_token"]
+    proof = {"mfa_token": mfa_token, "code": pyotp.TOTP(secret).at(datetime.now(UTC))}
+    answer = admin_ops.post("/api/admin/auth/mfa/verify", proof)
+    assert (answer.status_code, answer.json()["role"]) == (200, "admin")
+
+    admin_ops.cookies.clear()
+    clock.shift(timedelta(minutes=1))
+    login = admin_ops.get("/admin/login/")
+    first = _send(admin_ops, login, username=sam.user.email, password=PASSWORD)
+    assert "saas_admin_session" not in admin_ops.cookies
+    field = first.content.decode().split('name="mfa_token" value="')[1].split('"')[0]
+    wrong = _send(admin_ops, first, mfa_token=field, code="000000")
+    right = _send(admin_ops, wrong, mfa_token=field, code=pyotp.TOTP(secret).at(datetime.now(UTC)))
+    assert (wrong.status_code, right.status_code) == (401, 302)
+    assert admin_ops.get("/admin/").status_code == 200
+
+
+def _send(client: ServiceClient, page: Any, **fields: str) -> Any:
+    from urllib.parse import urlencode
+
+    csrf = page.content.decode().split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    body = urlencode({**fields, "csrfmiddlewaretoken": csrf}).encode()
+    return client.post("/admin/login/", raw=body, content_type="application/x-www-form-urlencoded")
+
+
+def test_a_cookie_from_before_the_second_factor_is_replaced(product, owner: Owner) -> None:
+    product.cookies["saas_session"] = "a" * 43
+
+    answer = prove(product, half(product, owner), code=owner.code())
+
+    assert answer.cookies["saas_session"].value != "a" * 43
+    product.cookies["saas_session"] = "a" * 43
+    assert product.get("/api/auth/me").status_code == 401
+
+
+def test_turning_it_off_logs_everybody_out_but_the_client_that_did_it_and_is_told(product, owner: Owner, clock) -> None:
+    answer = product.delete("/api/auth/mfa/totp", token=owner.fresh["access_token"])
+
+    assert product.get("/api/auth/me", token=answer.json()["access_token"]).status_code == 200
+    assert product.post("/api/auth/refresh", {"refresh_token": owner.fresh["refresh_token"]}).status_code == 401
+    assert [mail.subject for mail in delivered("mfa_disabled")] == ["Your second factor was turned off"]
+
+
+def test_renewed_recovery_codes_are_told(product, owner: Owner) -> None:
+    product.post("/api/auth/mfa/recovery-codes", token=owner.fresh["access_token"])
+
+    assert [mail.subject for mail in delivered("mfa_recovery_codes_renewed")] == ["Your recovery codes were renewed"]
+
+
+def test_setting_up_again_does_not_replace_what_was_confirmed_meanwhile(product, owner: Owner) -> None:
+    stored = Totp.objects.get()
+
+    with pytest.raises(second_factor.SecondFactorOn):
+        second_factor._store(owner.user, "another secret")
+
+    assert Totp.objects.get().sealed_secret == stored.sealed_secret
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres
+def test_of_fifty_guesses_at_once_five_are_looked_at_and_the_right_code_comes_too_late(service) -> None:
+    product = service("product")
+    with time_machine.travel(datetime.now(UTC) - timedelta(minutes=2)):
+        owner = Owner(product, factories.customer(email="kim@example.net"))
+    token = half(product, owner)
+
+    with ThreadPoolExecutor(10) as pool:
+        codes = list(pool.map(lambda _: _guess(service, token), range(50)))
+
+    assert codes.count("invalid_code") <= 5
+    assert set(codes) <= {"invalid_code", "mfa_token_invalid", "too_many_attempts", "unavailable"}
+    assert prove(product, token, code=owner.code()).json()["code"] == "mfa_token_invalid"
+
+
+def _guess(service: Any, token: str) -> str:
+    answer = prove(service("product"), token, code="000000")
+    connections.close_all()
+    return str(answer.json()["code"])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres
+def test_one_code_in_twenty_requests_at_once_completes_one_login(service) -> None:
+    product = service("product")
+    with time_machine.travel(datetime.now(UTC) - timedelta(minutes=2)):
+        owner = Owner(product, factories.customer(email="kim@example.net"))
+    tokens = [half(product, owner) for _ in range(4)]
+    code, statuses = owner.code(), []
+
+    def complete(mfa_token: str) -> None:
+        statuses.append(prove(service("product"), mfa_token, code=code).status_code)
+        connections.close_all()
+
+    threads = [threading.Thread(target=complete, args=(tokens[number % 4],)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 401, 429, 503}  # 503: waited a second for its turn on a busy machine

@@ -1,0 +1,181 @@
+"""Turning over the keys of access tokens: published before they sign, verifying while a token of theirs is alive (T07)."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import time_machine
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+
+from saas.accounts import key_files, keys
+from saas.accounts.models import Audience
+from saas.audit.models import AuditEvent
+from saas.testing import factories
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import PASSWORD, Person
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def folder(settings, tmp_path: Path) -> Path:
+    settings.JWT_KEY_DIR = tmp_path / "jwt"
+    return settings.JWT_KEY_DIR
+
+
+@pytest.fixture
+def clock() -> Iterator[Any]:
+    with time_machine.travel(NOW, tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture
+def kim(clock, db) -> Person:
+    """Logged in at noon."""
+    return factories.customer()
+
+
+def rotate(*arguments: str) -> str:
+    told = StringIO()
+    call_command("rotate_jwt_key", *arguments, stdout=told)
+    return told.getvalue()
+
+
+def published(product: ServiceClient) -> list[str]:
+    return [key["kid"] for key in product.get("/.well-known/jwks.json").json()["keys"]]
+
+
+def log_in(product: ServiceClient, person: Person) -> str:
+    body = {"email": person.user.email, "password": PASSWORD}
+    return str(product.post("/api/auth/login", body).json()["access_token"])
+
+
+def kid(token: str) -> str:
+    return str(jwt.get_unverified_header(token)["kid"])
+
+
+def test_the_next_key_is_published_ten_minutes_before_it_signs(product, kim: Person, clock) -> None:
+    (old,) = published(product)
+
+    told = rotate()
+
+    assert told == (
+        "The new key of customers signs from 2030-01-01 12:10:00 UTC.\n"
+        "The one before verifies until 2030-01-01 12:41:00 UTC.\n"
+    )
+    _, new = published(product)
+    assert kid(log_in(product, kim)) == old
+    clock.shift(timedelta(minutes=10))
+    assert kid(log_in(product, kim)) == new
+
+
+def test_a_token_of_the_old_key_is_good_to_its_last_second(product, parity, kim: Person, clock) -> None:
+    rotate()
+    clock.shift(timedelta(minutes=9, seconds=59))
+    last = log_in(product, kim)
+    clock.shift(timedelta(minutes=14, seconds=59))
+
+    assert product.get("/api/auth/me", token=last).status_code == 200
+    assert parity.get("/auth/me", token=last).status_code == 200
+
+
+def test_an_old_key_is_forgotten_when_no_token_of_it_can_be_alive(product, kim: Person, clock, folder: Path) -> None:
+    (old,) = published(product)
+    rotate()
+    clock.shift(timedelta(minutes=40, seconds=59))
+    assert old in published(product)
+    clock.shift(timedelta(seconds=1))
+    assert old not in published(product)
+    assert old not in keys.verifiers(Audience.CUSTOMER)
+
+    rotate()
+
+    assert len(list(folder.glob("saas.*.pem"))) == 2  # the current and the next: the old file is gone
+
+
+def test_of_two_rotations_at_once_the_second_is_refused(product, kim: Person) -> None:
+    rotate()
+
+    with pytest.raises(CommandError, match="published already"):
+        rotate()
+    assert len(published(product)) == 2
+
+
+def test_each_audience_has_keys_of_its_own(product, kim: Person, clock) -> None:
+    before = keys.signer(Audience.STAFF).kid
+    rotate("--audience", "staff")
+    clock.shift(timedelta(minutes=11))
+
+    assert keys.signer(Audience.STAFF).kid != before
+    assert len(published(product)) == 1  # the customers'
+    assert set(published(product)).isdisjoint(keys.verifiers(Audience.STAFF))
+
+
+def test_a_key_that_leaked_is_replaced_at_once_and_clients_refresh(product, kim: Person) -> None:
+    told = rotate("--compromised")
+
+    assert told == "The new key of customers signs from 2030-01-01 12:00:00 UTC.\n"
+    assert product.get("/api/auth/me", token=kim.token).status_code == 401
+    fresh = product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token}).json()["access_token"]
+    assert product.get("/api/auth/me", token=fresh).status_code == 200
+    assert published(product) == [kid(fresh)]
+    product.cookies["saas_session"] = kim.cookie_key
+    assert product.get("/api/auth/me").status_code == 200
+
+
+def test_a_rotation_is_in_the_audit_trail_and_holds_no_key(product, kim: Person, folder: Path) -> None:
+    rotate()
+
+    event = AuditEvent.objects.get(action="jwt_key.added")
+    assert event.target == published(product)[1]
+    assert "PRIVATE" not in str(event.data)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+
+
+def test_a_key_that_is_set_by_its_value_is_not_turned_over(settings, db) -> None:
+    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": keys.new_pem()}
+
+    with pytest.raises(CommandError, match="JWT_KEY_DIR"):
+        rotate()
+
+
+def test_a_key_by_setting_is_rotated_by_publishing_the_next_one_first(product, kim: Person, settings, tmp_path) -> None:
+    now, following = keys.new_pem(), keys.new_pem()
+    (tmp_path / "next.pem").write_text(following)
+    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": now}
+    settings.JWT_VERIFY_KEYS = [str(tmp_path / "next.pem")]
+
+    token = log_in(product, kim)
+
+    assert len(published(product)) == 2
+    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": following}
+    (tmp_path / "before.pem").write_text(now)
+    settings.JWT_VERIFY_KEYS = [str(tmp_path / "before.pem")]
+    assert product.get("/api/auth/me", token=token).status_code == 200
+
+
+def test_in_production_no_key_is_made_unasked(settings) -> None:
+    settings.DEVELOPMENT_SECRETS = None
+
+    with pytest.raises(ImproperlyConfigured, match="JWT_KEY_DIR"):
+        keys.signer(Audience.CUSTOMER)
+
+
+def test_no_token_outlives_the_time_that_a_key_verifies(settings, db) -> None:
+    settings.ACCESS_TOKEN_MINUTES = 30  # the most that can be set
+
+    claims = jwt.decode(factories.customer().token, options={"verify_signature": False})
+
+    assert timedelta(seconds=claims["exp"] - claims["iat"]) < key_files.LONGEST_TOKEN
+
+
+def test_in_production_the_first_rotation_makes_the_first_key_which_signs_at_once(settings, db, clock) -> None:
+    settings.DEVELOPMENT_SECRETS = None
+
+    assert rotate() == "The new key of customers signs from 2030-01-01 12:00:00 UTC.\n"
+    assert keys.signer(Audience.CUSTOMER).private is not None

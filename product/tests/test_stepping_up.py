@@ -1,0 +1,77 @@
+"""What a thief of an unlocked device must not do: everything delicate asks for a login of the last minutes (T06)."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from saas.accounts.models import Deletion, LoginSession, OAuthIdentity, User
+from saas.accounts.proof_models import Proof, RecoveryCode, Totp
+from saas.mail.models import Mail
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import PASSWORD, Person
+from saas.testing.teams import verified
+
+DELICATE: dict[str, dict[str, Any]] = {
+    "POST /api/auth/password/change": {"new_password": "an entirely new phrase"},
+    "POST /api/auth/email/change": {"new_email": "new@example.net"},
+    "POST /api/auth/mfa/totp": {},
+    "DELETE /api/auth/mfa/totp": {},
+    "POST /api/auth/mfa/recovery-codes": {},
+    "POST /api/auth/oauth/oidc/link": {},
+    "DELETE /api/auth/identities/oidc": {},
+    "DELETE /api/users/me": {},
+}
+
+
+@pytest.fixture
+def kim(kim: Person, idp) -> Person:
+    """She has all that can be taken from her."""
+    OAuthIdentity.objects.create(provider="oidc", issuer="https://id.example", subject="kim", user=kim.user)
+    return verified(kim)
+
+
+def everything() -> list[Any]:
+    tables = (User, OAuthIdentity, Totp, RecoveryCode, Proof, Deletion, Mail, LoginSession)
+    return [list(table.objects.order_by("pk").values()) for table in tables]
+
+
+def send(product: ServiceClient, call: str, person: Person, body: dict[str, Any]) -> Any:
+    method, path = call.split()
+    return product.send(method, path, {**DELICATE[call], **body}, token=person.token)
+
+
+@pytest.mark.parametrize("call", DELICATE)
+def test_five_minutes_after_the_login_it_is_refused_and_nothing_happens(product, kim: Person, call: str) -> None:
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=5, seconds=1), tick=False):
+        product.get("/api/auth/me", token=kim.token)  # notes when she was last seen
+        before = everything()
+
+        refused = send(product, call, kim, {})
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "reauth_required")
+    assert everything() == before
+
+
+@pytest.mark.parametrize("call", DELICATE)
+def test_with_the_password_it_is_done(product, kim: Person, call: str) -> None:
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        fresh = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()["access_token"]
+        LoginSession.objects.update(authenticated_at=datetime.now(UTC) - timedelta(minutes=6))
+        method, path = call.split()
+        answer = product.send(method, path, {**DELICATE[call], "current_password": PASSWORD}, token=fresh)
+
+    no_second_factor = answer.status_code == 409 and answer.json()["code"] == "mfa_not_enabled"
+    assert answer.status_code in {200, 202, 204} or no_second_factor
+
+
+@pytest.mark.parametrize("call", DELICATE)
+def test_a_wrong_password_is_refused_and_nothing_happens(product, kim: Person, call: str) -> None:
+    product.get("/api/auth/me", token=kim.token)
+    before = everything()
+
+    refused = send(product, call, kim, {"current_password": "not the password"})
+
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, ["current_password"])
+    assert everything() == before

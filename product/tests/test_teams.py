@@ -1,0 +1,316 @@
+"""Teams and their members, over HTTP."""
+
+import pytest
+
+from saas.audit.models import AuditEvent
+from saas.teams import invitations
+from saas.teams.models import Membership, Team
+from saas.teams.roles import Role
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import Person
+from saas.testing.teams import actor, found_team, join
+
+
+def test_founding_a_team_answers_with_it_and_its_founder_owns_it(product: ServiceClient, kim: Person) -> None:
+    answer = product.post("/api/teams", {"name": "  Engineering "}, token=kim.token)
+
+    assert answer.status_code == 201
+    team = answer.json()["team"]
+    assert set(team) == {"id", "name", "owner_user_id", "role", "created_at"}
+    assert team["id"].startswith("team_")
+    assert (team["name"], team["owner_user_id"], team["role"]) == ("Engineering", kim.user.id, "owner")
+    assert product.get("/api/teams", token=kim.token).json() == {"teams": [team], "count": 1, "next": None}
+    assert AuditEvent.objects.about(team["id"]).get().action == "team.created"
+
+
+def test_fields_that_nobody_asked_for_are_not_applied(product: ServiceClient, kim: Person, other: Person) -> None:
+    body = {"name": "Engineering", "id": "team_x", "owner_user_id": other.user.id, "role": "viewer", "plan": "scale"}
+
+    team = product.post("/api/teams", body, token=kim.token).json()["team"]
+
+    assert team["id"] != "team_x"
+    assert team["owner_user_id"] == kim.user.id
+    assert Team.objects.get().owner == kim.user
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 101, "two\nlines", "bell\x07", None, 5, True, ["a"], {"a": 1}])
+def test_a_name_is_one_line_of_text(product: ServiceClient, kim: Person, name: object) -> None:
+    answer = product.post("/api/teams", {"name": name}, token=kim.token)
+
+    assert answer.status_code == 422
+    assert set(answer.json()["errors"]) == {"name"}
+    assert not Team.objects.exists()
+
+
+def test_without_a_subscription_there_is_one_team(product: ServiceClient, kim: Person) -> None:
+    found_team(kim)
+
+    answer = product.post("/api/teams", {"name": "Second"}, token=kim.token)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "team_limit")
+    assert Team.objects.count() == 1
+
+
+def test_the_place_of_a_deleted_team_is_free_again(product: ServiceClient, kim: Person) -> None:
+    team = found_team(kim)
+
+    assert product.delete(f"/api/teams/{team.id}", token=kim.token).status_code == 204
+
+    assert product.get(f"/api/teams/{team.id}", token=kim.token).status_code == 404
+    assert product.post("/api/teams", {"name": "Next"}, token=kim.token).status_code == 201
+
+
+def test_a_team_that_is_paid_for_is_not_deleted(product: ServiceClient, kim: Person) -> None:
+    team = found_team(kim)
+    product.post("/api/subscriptions/checkout", {"plan_id": "starter", "team_id": team.id}, token=kim.token)
+
+    answer = product.delete(f"/api/teams/{team.id}", token=kim.token)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "team_subscribed")
+    assert product.get(f"/api/teams/{team.id}", token=kim.token).json()["seats"] == {"taken": 1, "limit": 5}
+
+
+def test_the_owners_own_plan_counts_for_her_teams(product: ServiceClient, kim: Person) -> None:
+    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=kim.token)
+    teams = [product.post("/api/teams", {"name": f"Team {n}"}, token=kim.token).json()["team"] for n in range(10)]
+
+    full = product.post("/api/teams", {"name": "Team 11"}, token=kim.token)
+
+    assert (full.status_code, full.json()["code"]) == (409, "team_limit")
+    seats = product.get(f"/api/teams/{teams[0]['id']}", token=kim.token).json()["seats"]
+    assert seats == {"taken": 1, "limit": 25}
+
+
+def test_a_stranger_finds_nothing_anywhere(product: ServiceClient, kim: Person, other: Person) -> None:
+    team = found_team(kim)
+
+    for method, path in (
+        ("GET", ""),
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("GET", "/members"),
+        ("PATCH", f"/members/{kim.user.id}"),
+        ("DELETE", f"/members/{kim.user.id}"),
+        ("POST", "/leave"),
+        ("POST", "/transfer"),
+        ("GET", "/invitations"),
+        ("POST", "/invitations"),
+        ("GET", "/api-keys"),
+        ("POST", "/api-keys"),
+    ):
+        answer = product.send(method, f"/api/teams/{team.id}{path}", {"name": "Mine"}, token=other.token)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (method, path)
+    assert Team.objects.get().name == "Engineering"
+    assert Membership.objects.count() == 1
+
+
+def test_nobody_is_asked_for_a_body_before_the_right_is_clear(product: ServiceClient, kim: Person) -> None:
+    viewer = join(found_team(kim), Role.VIEWER)
+    team = Team.objects.get()
+
+    answer = product.patch(f"/api/teams/{team.id}", raw=b"{broken", token=viewer.token)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def test_a_team_tells_how_many_seats_are_taken(product: ServiceClient, kim: Person) -> None:
+    team = found_team(kim)
+    invitations.invite(actor(team, kim), email="new@example.org", role=Role.MEMBER)
+
+    answer = product.get(f"/api/teams/{team.id}", token=kim.token)
+
+    assert answer.status_code == 200
+    assert answer.json()["seats"] == {"taken": 2, "limit": 3}
+    assert answer.json()["team"]["role"] == "owner"
+
+
+def test_an_admin_renames_the_team(product: ServiceClient, kim: Person) -> None:
+    team = found_team(kim)
+    admin = join(team, Role.ADMIN)
+
+    answer = product.patch(f"/api/teams/{team.id}", {"name": "Platform"}, token=admin.token)
+
+    assert answer.status_code == 200
+    assert answer.json()["team"]["name"] == "Platform"
+    assert answer.json()["team"]["role"] == "admin"
+    assert Team.objects.get().name == "Platform"
+
+
+def test_members_are_listed_with_their_roles(product: ServiceClient, kim: Person) -> None:
+    team = found_team(kim)
+    viewer = join(team, Role.VIEWER)
+
+    answer = product.get(f"/api/teams/{team.id}/members", token=viewer.token)
+
+    members = answer.json()["members"]
+    assert [(row["user_id"], row["role"]) for row in members] == [(viewer.user.id, "viewer"), (kim.user.id, "owner")]
+    assert set(members[0]) == {"user_id", "email", "full_name", "role", "joined_at"}
+
+
+@pytest.mark.parametrize("role", ["member", "viewer"])
+def test_nobody_raises_her_own_role(product: ServiceClient, kim: Person, role: str) -> None:
+    team = found_team(kim)
+    person = join(team, Role(role))
+
+    answer = product.patch(f"/api/teams/{team.id}/members/{person.user.id}", {"role": "admin"}, token=person.token)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert Membership.objects.get(user=person.user).role == role
+
+
+def test_an_admin_neither_makes_nor_touches_an_owner(product: ServiceClient, kim: Person) -> None:
+    team = found_team(kim)
+    admin, member = join(team, Role.ADMIN), join(team, Role.MEMBER)
+    before = set(Membership.objects.values_list("user", "role"))
+    path = f"/api/teams/{team.id}/members"
+
+    answers = [
+        product.patch(f"{path}/{member.user.id}", {"role": "owner"}, token=admin.token),
+        product.patch(f"{path}/{admin.user.id}", {"role": "owner"}, token=admin.token),
+        product.patch(f"{path}/{kim.user.id}", {"role": "member"}, token=admin.token),
+        product.delete(f"{path}/{kim.user.id}", token=admin.token),
+    ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "role_above_own")] * 4
+    assert set(Membership.objects.values_list("user", "role")) == before
+
+
+def test_the_last_owner_neither_leaves_nor_is_demoted_nor_removed(product: ServiceClient, kim: Person) -> None:
+    team = found_team(kim)
+    join(team, Role.ADMIN)
+    mine = f"/api/teams/{team.id}/members/{kim.user.id}"
+
+    answers = [
+        product.post(f"/api/teams/{team.id}/leave", token=kim.token),
+        product.patch(mine, {"role": "admin"}, token=kim.token),
+        product.delete(mine, token=kim.token),
+    ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "last_owner")] * 3
+    assert Membership.objects.get(user=kim.user).role == "owner"
+
+
+def test_a_banned_owner_does_not_count_as_one(product: ServiceClient, kim: Person, other: Person, sam: Person) -> None:
+    from saas.accounts.staff import ban
+
+    team = found_team(kim)
+    join(team, Role.OWNER, other)
+    ban(other.user, by=sam.user, reason="fraud")
+
+    answer = product.post(f"/api/teams/{team.id}/leave", token=kim.token)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "last_owner")
+
+
+def test_when_the_owner_who_answers_for_the_team_leaves_another_does(
+    product: ServiceClient, kim: Person, other: Person
+) -> None:
+    team = found_team(kim)
+    join(team, Role.OWNER, other)
+
+    assert product.post(f"/api/teams/{team.id}/leave", token=kim.token).status_code == 204
+
+    assert product.get(f"/api/teams/{team.id}", token=kim.token).status_code == 404
+    assert product.get(f"/api/teams/{team.id}", token=other.token).json()["team"]["owner_user_id"] == other.user.id
+
+
+def test_a_removed_member_finds_nothing_on_her_next_request(product: ServiceClient, kim: Person) -> None:
+    team = found_team(kim)
+    member = join(team, Role.MEMBER)
+    assert product.get(f"/api/teams/{team.id}", token=member.token).status_code == 200
+
+    removed = product.delete(f"/api/teams/{team.id}/members/{member.user.id}", token=kim.token)
+
+    assert removed.status_code == 204
+    assert product.get(f"/api/teams/{team.id}", token=member.token).status_code == 404
+    assert product.get("/api/teams", token=member.token).json()["teams"] == []
+    again = product.delete(f"/api/teams/{team.id}/members/{member.user.id}", token=kim.token)
+    assert again.status_code == 404
+
+
+def test_a_role_changes_at_once_and_the_same_role_changes_nothing(product: ServiceClient, kim: Person) -> None:
+    team = found_team(kim)
+    member = join(team, Role.MEMBER)
+    path = f"/api/teams/{team.id}/members/{member.user.id}"
+
+    first = product.patch(path, {"role": "admin"}, token=kim.token)
+    product.patch(path, {"role": "admin"}, token=kim.token)
+
+    assert first.status_code == 200
+    assert first.json()["member"]["role"] == "admin"
+    assert product.patch(f"/api/teams/{team.id}", {"name": "Hers"}, token=member.token).status_code == 200
+    assert AuditEvent.objects.filter(action="membership.role_changed").count() == 1
+
+
+@pytest.mark.parametrize("role", ["boss", "", None, 5, ["owner"], {"a": 1}])
+def test_an_unknown_role_is_refused(product: ServiceClient, kim: Person, role: object) -> None:
+    team = found_team(kim)
+    member = join(team, Role.MEMBER)
+
+    answer = product.patch(f"/api/teams/{team.id}/members/{member.user.id}", {"role": role}, token=kim.token)
+
+    assert answer.status_code == 422
+    assert set(answer.json()["errors"]) == {"role"}
+
+
+def test_transferring_makes_the_heir_the_owner_and_the_giver_an_admin(
+    product: ServiceClient, kim: Person, other: Person
+) -> None:
+    team = found_team(kim)
+    join(team, Role.MEMBER, other)
+
+    answer = product.post(f"/api/teams/{team.id}/transfer", {"user_id": other.user.id}, token=kim.token)
+
+    assert answer.status_code == 200
+    assert (answer.json()["team"]["owner_user_id"], answer.json()["team"]["role"]) == (other.user.id, "admin")
+    assert dict(Membership.objects.values_list("user", "role")) == {other.user.id: "owner", kim.user.id: "admin"}
+
+
+def test_a_team_cannot_be_transferred_to_a_stranger_to_oneself_or_past_the_limit(
+    product: ServiceClient, kim: Person, other: Person
+) -> None:
+    team = found_team(kim)
+    path = f"/api/teams/{team.id}/transfer"
+
+    stranger = product.post(path, {"user_id": other.user.id}, token=kim.token)
+    oneself = product.post(path, {"user_id": kim.user.id}, token=kim.token)
+    found_team(other, "Hers")
+    join(team, Role.MEMBER, other)
+    full = product.post(path, {"user_id": other.user.id}, token=kim.token)
+
+    assert stranger.status_code == 404
+    assert (oneself.status_code, set(oneself.json()["errors"])) == (422, {"user_id"})
+    assert (full.status_code, full.json()["code"]) == (409, "team_limit")
+    assert Team.objects.get(pk=team.pk).owner == kim.user
+
+
+def test_listing_teams_costs_three_queries_however_many_there_are(
+    product: ServiceClient, kim: Person, other: Person, django_assert_num_queries
+) -> None:
+    found_team(kim)
+    join(found_team(other), Role.VIEWER, kim)
+
+    with django_assert_num_queries(3):  # session, count, page
+        assert len(product.get("/api/teams", token=kim.token).json()["teams"]) == 2
+
+
+def test_listing_members_costs_four_queries_however_many_there_are(
+    product: ServiceClient, kim: Person, django_assert_num_queries
+) -> None:
+    team = found_team(kim)
+    for _ in range(3):
+        join(team, Role.MEMBER)
+
+    with django_assert_num_queries(4):  # session, membership, count, page
+        assert len(product.get(f"/api/teams/{team.id}/members", token=kim.token).json()["members"]) == 4
+
+
+def test_members_come_in_pages(product: ServiceClient, kim: Person) -> None:
+    team = found_team(kim)
+    newest = join(team, Role.MEMBER)
+
+    first = product.get(f"/api/teams/{team.id}/members?limit=1", token=kim.token).json()
+    second = product.get(f"/api/teams/{team.id}/members?limit=1&cursor={first['next']}", token=kim.token).json()
+
+    assert [row["user_id"] for row in first["members"] + second["members"]] == [newest.user.id, kim.user.id]
+    assert (first["count"], second["next"]) == (2, None)

@@ -1,0 +1,113 @@
+"""The Product API, port 8000: read it as the API reference."""
+
+from django.urls import path
+
+from product import mails
+from product.billing import pages as billing_pages
+from product.billing import payment_views as payments
+from product.billing import portal_pages
+from product.billing import views as billing
+from product.modules import MODULES
+from product.pages import PageView
+from product.teams import api_keys, invitations
+from product.teams import views as teams
+from saas.api.accounts import oauth, pages, personal_data, second_factor, security, support_visits
+from saas.api.accounts import views as accounts
+from saas.api.schema import common_urls, handler400, handler403, handler404, handler500
+
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+
+urlpatterns = [
+    *common_urls("Product API", "Accounts, subscriptions and teams.", MODULES),
+    # Authentication
+    path("api/auth/register", accounts.RegisterView.as_view(), name="register"),
+    path("api/auth/login", accounts.LoginView.as_view(), name="login"),
+    path("api/auth/refresh", accounts.RefreshView.as_view(), name="refresh"),
+    path("api/auth/logout", accounts.LogoutView.as_view(), name="logout"),
+    path("api/auth/logout-all", accounts.LogoutAllView.as_view(), name="logout-all"),
+    path("api/auth/csrf", accounts.CsrfView.as_view(), name="csrf"),
+    path("api/auth/me", accounts.MeView.as_view(), name="me"),
+    path("api/auth/sessions", accounts.SessionsView.as_view(), name="sessions"),
+    path("api/auth/sessions/<str:sid>", accounts.SessionView.as_view(), name="session"),
+    path("api/auth/support-visits", support_visits.SupportVisitsView.as_view(), name="support-visits"),
+    path("api/auth/reauthenticate", security.ReauthenticateView.as_view(), name="reauthenticate"),
+    path("api/auth/password/change", security.ChangePasswordView.as_view(), name="password-change"),
+    path("api/auth/password/forgot", security.ForgotPasswordView.as_view(), name="password-forgot"),
+    path("api/auth/password/reset", security.ResetPasswordView.as_view(), name="password-reset"),
+    path("api/auth/email/verify", security.VerifyEmailView.as_view(), name="email-verify"),
+    path("api/auth/email/resend", security.ResendVerificationView.as_view(), name="email-resend"),
+    path("api/auth/email/change", security.ChangeEmailView.as_view(), name="email-change"),
+    path("api/auth/mfa/verify", second_factor.VerifyView.as_view(), name="mfa-verify"),
+    path("api/auth/mfa/totp", second_factor.TotpView.as_view(), name="mfa-totp"),
+    path("api/auth/mfa/totp/confirm", second_factor.ConfirmView.as_view(), name="mfa-confirm"),
+    path("api/auth/mfa/recovery-codes", second_factor.RecoveryCodesView.as_view(), name="mfa-recovery-codes"),
+    path("api/auth/deletion/cancel", personal_data.CancelDeletionView.as_view(), name="deletion-cancel"),
+    # Pages behind mailed links
+    path("verify", pages.verify, name="verify-page"),
+    path("reset", pages.reset, name="reset-page"),
+    path("keep", pages.keep, name="keep-page"),
+    path("forgot", pages.forgot, name="forgot-page"),
+    # Development's mailbox
+    path("dev/mail", mails.mails, name="dev-mails"),
+    path("dev/mail/<int:mail_id>", mails.mail, name="dev-mail"),
+    path(".well-known/jwks.json", accounts.JwksView.as_view(), name="jwks"),
+    # Sign-in providers
+    path("api/auth/oauth", oauth.ProvidersView.as_view(), name="oauth-providers"),
+    path("api/auth/oauth/<str:provider>", oauth.StartView.as_view(), name="oauth-start"),
+    path("api/auth/oauth/<str:provider>/callback", oauth.CallbackView.as_view(), name="oauth-callback"),
+    path("api/auth/oauth/<str:provider>/link", oauth.LinkView.as_view(), name="oauth-link"),
+    path("api/auth/identities", oauth.IdentitiesView.as_view(), name="identities"),
+    path("api/auth/identities/<str:provider>", oauth.IdentityView.as_view(), name="identity"),
+    # The local payment provider's pages, and where a payment page leads back to
+    path("checkout/<str:session_id>", billing_pages.checkout, name="hosted-checkout"),
+    path("billing/portal/<str:session_id>", portal_pages.show, name="hosted-portal"),
+    path("billing", billing_pages.overview, name="billing"),
+    path("billing/success", billing_pages.success, name="billing-success"),
+    path("billing/cancel", billing_pages.canceled, name="billing-cancel"),
+    # A person's data
+    path("api/users/profile", accounts.ProfileView.as_view(), name="profile"),
+    path("api/users/export", personal_data.ExportView.as_view(), name="user-export"),
+    path("api/users/me", personal_data.OwnAccountView.as_view(), name="own-account"),
+    # Subscriptions and billing
+    path("api/subscriptions/plans", billing.PlansView.as_view(), name="plans"),
+    path("api/subscriptions/checkout", billing.StartCheckoutView.as_view(), name="checkout-start"),
+    path("api/subscriptions/checkout/<str:checkout_id>", billing.CheckoutView.as_view(), name="checkout"),
+    path("api/subscriptions/current", billing.CurrentView.as_view(), name="subscription-current"),
+    path("api/subscriptions/change", billing.ChangeView.as_view(), name="subscription-change"),
+    path("api/subscriptions/change/preview", billing.PreviewView.as_view(), name="subscription-preview"),
+    path("api/subscriptions/cancel", billing.CancelView.as_view(), name="subscription-cancel"),
+    path("api/subscriptions/resume", billing.ResumeView.as_view(), name="subscription-resume"),
+    path("api/billing/payment-method", payments.AddPaymentMethodView.as_view(), name="payment-method-add"),
+    path("api/billing/payment-methods", payments.PaymentMethodsView.as_view(), name="payment-methods"),
+    path(
+        "api/billing/payment-methods/<str:payment_method_id>",
+        payments.PaymentMethodView.as_view(),
+        name="payment-method",
+    ),
+    path("api/billing/invoices", payments.InvoicesView.as_view(), name="invoices"),
+    path("api/billing/entitlements", payments.EntitlementsView.as_view(), name="entitlements"),
+    path("api/billing/portal", payments.PortalView.as_view(), name="billing-portal"),
+    # Teams
+    path("api/teams", teams.TeamsView.as_view(), name="teams"),
+    path("api/teams/<str:team_id>", teams.OneTeamView.as_view(), name="team"),
+    path("api/teams/<str:team_id>/leave", teams.LeaveView.as_view(), name="team-leave"),
+    path("api/teams/<str:team_id>/transfer", teams.TransferView.as_view(), name="team-transfer"),
+    path("api/teams/<str:team_id>/members", teams.MembersView.as_view(), name="members"),
+    path("api/teams/<str:team_id>/members/<str:user_id>", teams.MemberView.as_view(), name="member"),
+    path("api/teams/<str:team_id>/invitations", invitations.InvitationsView.as_view(), name="invitations"),
+    path(
+        "api/teams/<str:team_id>/invitations/<str:invitation_id>",
+        invitations.InvitationView.as_view(),
+        name="invitation",
+    ),
+    path(
+        "api/teams/<str:team_id>/invitations/<str:invitation_id>/resend",
+        invitations.ResendView.as_view(),
+        name="invitation-resend",
+    ),
+    path("api/invitations/accept", invitations.AcceptView.as_view(), name="invitation-accept"),
+    path("api/teams/<str:team_id>/api-keys", api_keys.ApiKeysView.as_view(), name="api-keys"),
+    path("api/teams/<str:team_id>/api-keys/<str:key_id>", api_keys.ApiKeyView.as_view(), name="api-key"),
+    # Pages for people
+    path("invitations/accept", PageView.as_view(template="product/accept_invitation.html"), name="accept-page"),
+]

@@ -1,0 +1,88 @@
+"""Guesses at one account's password, counted in the database: whatever the address they come from, and whoever flushes
+a cache.
+
+A guess is counted before it is looked at, and forgotten if it was right: so of fifty guesses at once five are looked at.
+The key is a hash of the address in its canonical form, whether or not there is an account.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from saas.accounts.addresses import canonical
+from saas.accounts.models import FailedAttempts
+from saas.accounts.passwords import HashingBusy
+from saas.errors import DomainError
+
+FREE_ATTEMPTS = 5
+WINDOW = timedelta(minutes=15)
+FIRST_BLOCK = timedelta(minutes=1)
+LONGEST_BLOCK = timedelta(minutes=15)
+
+
+class TooManyAttempts(DomainError):
+    code, title, status = "too_many_attempts", "Too many failed attempts. Try again later.", 429
+
+
+def password_key(email: str) -> str:
+    """What the guesses at a password are counted under."""
+    try:
+        return _key("password", canonical(email))
+    except DomainError:
+        return _key("password", email.strip().lower())
+
+
+def second_factor_key(user_id: str) -> str:
+    """What the guesses at a second factor are counted under."""
+    return _key("second factor", user_id)
+
+
+def _key(purpose: str, who: str) -> str:
+    return hashlib.sha256(f"{purpose}:{who}".encode()).hexdigest()
+
+
+@transaction.atomic
+def admit(key: str) -> None:
+    """Count one more attempt. Raises ``TooManyAttempts`` with the seconds to wait if it is one too many.
+
+    Five are free; then each makes the next wait: 1, 2, 4, 8, at most 15 minutes. A quarter of an hour's peace forgets.
+    """
+    now = timezone.now()
+    FailedAttempts.objects.get_or_create(key=key, defaults={"free_from": now, "last_at": now})
+    row = FailedAttempts.objects.select_for_update().get(key=key)
+    if row.free_from > now:
+        raise TooManyAttempts(retry_after_seconds=math.ceil((row.free_from - now).total_seconds()))
+    is_forgotten = now - max(row.last_at, row.free_from) >= WINDOW
+    count = 1 if is_forgotten else row.count + 1
+    FailedAttempts.objects.filter(key=key).update(count=count, last_at=now, free_from=_free_from(count, now))
+
+
+def _free_from(count: int, now: datetime) -> datetime:
+    if count < FREE_ATTEMPTS:
+        return now
+    doublings: int = min(count - FREE_ATTEMPTS, 10)
+    return now + min(FIRST_BLOCK * (1 << doublings), LONGEST_BLOCK)
+
+
+@contextmanager
+def taken_back_if_busy(key: str) -> Iterator[None]:
+    """An attempt that nobody had time to look at (``HashingBusy``) was none."""
+    try:
+        yield
+    except HashingBusy:
+        FailedAttempts.objects.filter(key=key, count__gt=0).update(count=F("count") - 1, free_from=timezone.now())
+        raise
+
+
+def forget(key: str) -> None:
+    """An attempt was right, or the account was proven otherwise (a completed reset).
+
+    The row stays: somebody else may be about to count on it.
+    """
+    FailedAttempts.objects.filter(key=key).update(count=0, free_from=timezone.now())

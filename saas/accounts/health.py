@@ -1,0 +1,43 @@
+"""What the account modules say of themselves when asked."""
+
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+from saas.accounts import tokens
+from saas.accounts.models import Audience, LoginSession, OAuthIdentity, Profile, User
+from saas.accounts.sessions import SessionStore
+from saas.health import Module
+
+
+def _auth_core() -> None:
+    """A token that we sign, we can read."""
+    probe = LoginSession(sid="ses_probe", user_id="usr_probe", audience=Audience.CUSTOMER)
+    if tokens.read(tokens.issue(probe), Audience.CUSTOMER)["sid"] != probe.sid:
+        raise RuntimeError("a token did not come back as it was")
+
+
+def _session() -> None:
+    """The session table answers."""
+    SessionStore().exists("no such session")
+
+
+def _oauth() -> None:
+    """PKCE computes what RFC 7636, appendix B, says, and the table of identities answers."""
+    challenge = create_s256_code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+    if challenge != "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM":
+        raise RuntimeError("PKCE computes a wrong challenge")
+    OAuthIdentity.objects.of("no such issuer", "no such subject")
+
+
+def _users_core() -> None:
+    User.objects.order_by().values("id")[:1].exists()
+
+
+def _users_profiles() -> None:
+    Profile.objects.order_by().values("user_id")[:1].exists()
+
+
+AUTH_CORE = Module("auth-core", ("passwords", "login", "bearer-tokens", "refresh-rotation"), _auth_core)
+SESSION = Module("session", ("session-cookie", "devices", "revocation"), _session)
+OAUTH = Module("oauth", ("openid-connect", "github", "pkce", "account-linking"), _oauth)
+USERS_CORE = Module("users-core", ("accounts", "ban"), _users_core)
+USERS_PROFILES = Module("users-profiles", ("profiles",), _users_profiles)

@@ -1,0 +1,134 @@
+"""Which account an identity at a provider belongs to.
+
+A known identity logs in. An unknown one creates an account, if its address is unknown, too. It is never linked to an
+account because the addresses are equal: whoever registered somebody else's address first would be let in (decision 5).
+"""
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from saas.accounts.actions import welcome
+from saas.accounts.addresses import canonical, deliverable
+from saas.accounts.logins import HalfLogin, InvalidCredentials, Login, enter, open_login
+from saas.accounts.models import LoginSession, OAuthIdentity, Profile, User
+from saas.accounts.oauth_providers import Identity
+from saas.audit.actions import record
+from saas.errors import DomainError, Invalid, NotFound
+from saas.mail.actions import post
+
+METHODS = "fed"
+
+
+class AccountExists(DomainError):
+    code = "account_exists"  # 409
+    title = "There is an account with this e-mail address. Log in to it, then link the provider."
+
+
+class NoUsableAddress(DomainError):
+    code, title = "oauth_email_missing", "The provider gave no e-mail address that we can use."  # 409
+
+
+class IdentityTaken(DomainError):
+    code, title = "identity_taken", "This provider account is linked to an account already."  # 409
+
+
+class LastLoginMethod(DomainError):
+    code, title = "last_login_method", "This is the only way into the account. Set a password first."  # 409
+
+
+def sign_in(identity: Identity) -> Login | HalfLogin:
+    """Log in whoever ``identity`` is. Raises ``AccountExists``, ``NoUsableAddress`` or ``InvalidCredentials``."""
+    if login := _sign_in_known(identity):
+        return login
+    try:
+        return _create_account(identity)
+    except IntegrityError as error:  # a twin was faster, or the address is taken
+        if login := _sign_in_known(identity):
+            return login
+        raise AccountExists from error
+
+
+@transaction.atomic
+def _sign_in_known(identity: Identity) -> Login | HalfLogin | None:
+    known = OAuthIdentity.objects.of(identity.issuer, identity.subject)
+    if known is None:
+        return None
+    if not known.user.is_active or known.user.is_staff:
+        raise InvalidCredentials
+    OAuthIdentity.objects.filter(pk=known.pk).update(last_login_at=timezone.now(), email=identity.email)
+    return enter(known.user, methods=METHODS)
+
+
+@transaction.atomic
+def _create_account(identity: Identity) -> Login:
+    user = _new_user(identity)
+    user.save(force_insert=True)
+    Profile.objects.create(user=user, display_name=user.full_name[:100])
+    _attach(identity, user)
+    record("user.registered", actor=user.id, target=user.id, provider=identity.provider)
+    welcome(user)
+    return open_login(user, methods=METHODS)
+
+
+def _new_user(identity: Identity) -> User:
+    try:
+        user = User(
+            email=deliverable(identity.email), email_canonical=canonical(identity.email), full_name=identity.name
+        )
+    except Invalid as error:
+        raise NoUsableAddress from error
+    user.email_verified_at = timezone.now() if identity.email_is_verified else None
+    user.set_unusable_password()
+    return user
+
+
+def _attach(identity: Identity, user: User) -> None:
+    OAuthIdentity.objects.create(
+        provider=identity.provider,
+        issuer=identity.issuer,
+        subject=identity.subject,
+        user=user,
+        email=identity.email,
+    )
+
+
+def link(identity: Identity, *, session: LoginSession) -> None:
+    """Let the session's user log in by ``identity``, too. Raises ``IdentityTaken``. May be repeated."""
+    try:
+        _link(identity, session.user)
+    except IntegrityError as error:
+        raise IdentityTaken from error
+
+
+@transaction.atomic
+def _link(identity: Identity, user: User | None) -> None:
+    known = OAuthIdentity.objects.of(identity.issuer, identity.subject)
+    if user is None or (known and known.user != user):
+        raise IdentityTaken
+    if known is None:
+        _attach(identity, user)
+        record("identity.linked", actor=user.id, target=user.id, provider=identity.provider)
+        _tell(user, "identity_linked", identity.provider)
+
+
+@transaction.atomic
+def unlink(user: User, *, provider: str) -> None:
+    """Remove a provider from the ways to log in. Raises ``NotFound`` or ``LastLoginMethod``."""
+    locked = User.objects.select_for_update().get(pk=user.pk)  # two unlinks at once must not leave no way in
+    mine = OAuthIdentity.objects.filter(user=locked)
+    if not mine.filter(provider=provider).exists():
+        raise NotFound
+    if not locked.has_usable_password() and mine.count() == 1:
+        raise LastLoginMethod
+    mine.filter(provider=provider).delete()
+    record("identity.unlinked", actor=user.id, target=user.id, provider=provider)
+    _tell(user, "identity_unlinked", provider)
+
+
+def _tell(user: User, template: str, provider: str) -> None:
+    post(
+        template,
+        to=user.email,
+        context={"name": user.full_name, "provider": provider.title()},
+        dedupe_key=f"{template}:{user.id}:{timezone.now().isoformat()}",
+    )

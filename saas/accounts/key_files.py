@@ -1,0 +1,63 @@
+"""Signing keys in a folder, one after the other: a file's name says whose it is and from when it signs.
+
+    saas.20261125T021500Z.pem
+
+So every process that sees the folder agrees on who signs, by the clock alone; none needs to be told or restarted. A key
+stands there, published, before it signs, and stays until no token that it signed can be alive.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from saas import env
+
+LONGEST_TOKEN = timedelta(minutes=31)  # the longest life that can be set, and a minute for clocks that differ
+PUBLISHED_BEFORE = timedelta(minutes=10)  # twice as long as others may keep the public keys
+_CLOCK_TICK_NS = 2_000_000_000  # more than a file system's
+_STAMP = "%Y%m%dT%H%M%SZ"
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, order=True)
+class KeyFile:
+    signs_from: datetime
+    path: Path
+
+
+def of(folder: Path, audience: str) -> list[KeyFile]:
+    """The audience's keys, in the order in which they sign. Every token that is read asks: the folder is listed again when
+    it has changed."""
+    now, changed_at = time.time_ns(), folder.stat().st_mtime_ns if folder.is_dir() else 0
+    is_settled = now - changed_at > _CLOCK_TICK_NS  # else another change might bear the same time
+    return [*_listed(folder, audience, changed_at if is_settled else now)]
+
+
+@lru_cache(maxsize=8)
+def _listed(folder: Path, audience: str, as_of: int) -> list[KeyFile]:
+    return sorted(KeyFile(_signs_from(path), path) for path in folder.glob(f"{audience}.*.pem"))
+
+
+def or_first(folder: Path, audience: str, make: Callable[[], str]) -> list[KeyFile]:
+    """The same, with a first key where there is none. Two processes that start together agree on it."""
+    return of(folder, audience) or [add(folder, audience, make, signs_from=_FIRST)]
+
+
+def in_use(files: list[KeyFile], now: datetime) -> list[KeyFile]:
+    """Those whose tokens may be alive now or later: all but the ones whose successor has signed for long enough."""
+    over = [file for file in files if file.signs_from <= now - LONGEST_TOKEN]
+    return files[max(len(over) - 1, 0) :]
+
+
+def add(folder: Path, audience: str, make: Callable[[], str], *, signs_from: datetime) -> KeyFile:
+    """A new key, readable by its owner only."""
+    path = folder / f"{audience}.{signs_from.astimezone(UTC).strftime(_STAMP)}.pem"
+    env.development_file(path, make)
+    return KeyFile(_signs_from(path), path)
+
+
+def _signs_from(path: Path) -> datetime:
+    return datetime.strptime(path.name.split(".")[1], _STAMP).replace(tzinfo=UTC)

@@ -1,0 +1,159 @@
+"""Signing in through a provider: the two halves of the authorization code flow.
+
+The state is random, stored hashed, used once and bound to the browser that began. The PKCE verifier and the nonce are
+derived from it under our key, so that no table holds them. The network is called between two transactions, never in one.
+"""
+
+import secrets
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from saas.accounts import oauth_providers
+from saas.accounts.identities import link, sign_in
+from saas.accounts.logins import HalfLogin, Login
+from saas.accounts.models import LoginSession, OAuthState
+from saas.accounts.tokens import hashed
+from saas.accounts.verification import EmailNotVerified
+from saas.errors import DomainError, NotFound
+from saas.settings.oauth import OAuthProvider
+
+STATE_LIFE = timedelta(minutes=10)
+
+
+class OAuthStateInvalid(DomainError):
+    code, title, status = "oauth_state_invalid", "This sign-in was not begun here, or is over. Begin again.", 400
+
+
+class ReturnToNotAllowed(DomainError):
+    code, title, status = "return_to_not_allowed", "This is not an address that we send people to.", 400
+
+
+@dataclass(frozen=True)
+class Return:
+    """Somebody came back. ``login`` is None if a provider was linked to an account that was logged in already."""
+
+    login: Login | HalfLogin | None
+    return_to: str
+
+    @property
+    def address(self) -> str:
+        """Where the browser goes. Half a login goes along in the fragment, which no server sees: the page there asks for
+        the second factor."""
+        if not self.return_to or not isinstance(self.login, HalfLogin):
+            return self.return_to
+        return f"{self.return_to}{'&' if '#' in self.return_to else '#'}mfa_token={self.login.mfa_token}"
+
+
+def provider(name: str) -> OAuthProvider:
+    """A configured provider. Raises ``NotFound`` for any other."""
+    found: OAuthProvider | None = settings.OAUTH_PROVIDERS.get(name)
+    if found is None:
+        raise NotFound("This sign-in provider is not configured.")
+    return found
+
+
+def begin(provider: OAuthProvider, *, browser: str, return_to: str = "", session: LoginSession | None = None) -> str:
+    """The address at the provider. With ``session`` the identity is linked to its user instead of logging in.
+
+    Raises ``ReturnToNotAllowed``, ``ProviderUnavailable`` and, for linking, ``EmailNotVerified``.
+    """
+    require_allowed(return_to)
+    if session and session.user and not session.user.is_verified:
+        raise EmailNotVerified  # somebody who squats on an address must not leave a door of her own in it
+    state = secrets.token_urlsafe(32)
+    url = oauth_providers.authorization_url(
+        provider, state=state, nonce=_derived("nonce", state), verifier=_derived("verifier", state)
+    )
+    _remember(provider, state, browser=browser, return_to=return_to, session=session)
+    return url
+
+
+@transaction.atomic
+def _remember(
+    provider: OAuthProvider, state: str, *, browser: str, return_to: str, session: LoginSession | None
+) -> None:
+    now = timezone.now()
+    OAuthState.objects.filter(expires_at__lte=now).delete()
+    OAuthState.objects.create(
+        state_hash=hashed(state),
+        provider=provider.name,
+        browser_hash=hashed(browser),
+        return_to=return_to,
+        session=session,
+        expires_at=now + STATE_LIFE,
+    )
+
+
+def finish(provider: OAuthProvider, *, state: str, code: str, browser: str, issuer: str = "") -> Return:
+    """Log in (or link) whoever the provider says came back. ``issuer`` is the response's ``iss`` (RFC 9207), if any."""
+    begun = _consume(provider, state, browser)
+    _require_issuer(provider, issuer)
+    if not code:
+        raise oauth_providers.CodeRefused
+    identity = oauth_providers.identify(
+        provider, code=code, nonce=_derived("nonce", state), verifier=_derived("verifier", state)
+    )
+    if begun.session_id is None:
+        return Return(sign_in(identity), begun.return_to)
+    link(identity, session=_still_live(begun.session_id))
+    return Return(None, begun.return_to)
+
+
+def _consume(provider: OAuthProvider, state: str, browser: str) -> OAuthState:
+    """Single use by one DELETE whose row count says who won; it commits before the provider is asked."""
+    mine = OAuthState.objects.filter(
+        state_hash=hashed(state),
+        provider=provider.name,
+        browser_hash=hashed(browser),
+        expires_at__gt=timezone.now(),
+    )
+    begun = mine.first()
+    if begun is None or not mine.delete()[0]:
+        raise OAuthStateInvalid
+    return begun
+
+
+def _require_issuer(provider: OAuthProvider, issuer: str) -> None:
+    """A provider that says it names itself in its answers (RFC 9207) must; whoever does it unasked must be right."""
+    known = oauth_providers.endpoints(provider)
+    if not issuer and not known.names_itself:
+        return
+    if issuer not in known.names and "{tenantid}" not in known.issuer:
+        raise OAuthStateInvalid
+
+
+def _still_live(session_id: str) -> LoginSession:
+    session = LoginSession.objects.live().filter(pk=session_id).first()
+    if session is None:
+        raise OAuthStateInvalid
+    return session
+
+
+def _derived(purpose: str, state: str) -> str:
+    digest = salted_hmac(f"saas.accounts.oauth.{purpose}", state, algorithm="sha256").digest()
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def require_allowed(return_to: str) -> None:
+    """Raise unless ``return_to`` is empty or an address at one of our own origins, written plainly."""
+    if not return_to:
+        return
+    try:
+        parts = urlsplit(return_to)
+    except ValueError as error:
+        raise ReturnToNotAllowed from error
+    is_plain = return_to.isascii() and return_to.isprintable() and not set(return_to) & set("\\ @")
+    if not is_plain or f"{parts.scheme}://{parts.netloc}" not in _return_origins():
+        raise ReturnToNotAllowed
+
+
+def _return_origins() -> set[str]:
+    ours = [settings.FRONTEND_BASE_URL, settings.SERVICE_BASE_URLS["product"]]
+    return {*(f"{p.scheme}://{p.netloc}" for p in map(urlsplit, ours)), *settings.CORS_ALLOWED_ORIGINS}

@@ -1,0 +1,93 @@
+"""Calls to identity providers, bounded: known hosts only, no redirects, 3 s to connect, 5 s in all, 1 MB at most."""
+
+import asyncio
+import ipaddress
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from django.conf import settings
+
+from saas.errors import DomainError
+
+CONNECT_SECONDS = 3.0
+TOTAL_SECONDS = 5.0
+MAX_BYTES = 1_048_576
+
+
+class ProviderUnavailable(DomainError):
+    code, title, status = "oauth_provider_unavailable", "The sign-in provider cannot be reached.", 502
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``document`` is the JSON object or list that came back."""
+
+    status: int
+    document: Any
+
+
+def call(
+    method: str,
+    url: str,
+    *,
+    hosts: Collection[str],
+    form: Mapping[str, str] | None = None,
+    auth: tuple[str, str] | None = None,
+    token: str = "",
+) -> Answer:
+    """The provider's answer. Raises ``ProviderUnavailable`` for a redirect, a 5xx, no JSON, too much or too late."""
+    require_allowed(url, hosts)
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        status, body = asyncio.run(_exchange(method, url, headers, form, auth))
+        return Answer(status, json.loads(body))
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError, RecursionError) as error:
+        raise ProviderUnavailable from error
+
+
+async def _exchange(
+    method: str, url: str, headers: dict[str, str], form: Mapping[str, str] | None, auth: tuple[str, str] | None
+) -> tuple[int, bytes]:
+    limits = httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS)
+    async with (
+        asyncio.timeout(TOTAL_SECONDS),  # httpx limits each read, not their sum
+        httpx.AsyncClient(timeout=limits, follow_redirects=False) as client,
+        client.stream(method, url, headers=headers, data=form, auth=auth) as response,
+    ):
+        if response.is_redirect or response.is_server_error:
+            raise ProviderUnavailable
+        return response.status_code, await _bounded(response)
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_raw():  # raw: what is unpacked has no bound
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise ProviderUnavailable
+    return bytes(body)
+
+
+def require_allowed(url: str, hosts: Collection[str]) -> None:
+    """Raise ``ProviderUnavailable`` unless ``url`` is https at one of ``hosts``; outside production loopback may be http."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError as error:
+        raise ProviderUnavailable from error
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and not settings.PRODUCTION and _is_loopback(host))
+    if not is_safe or host not in hosts or parts.username is not None:
+        raise ProviderUnavailable
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,81 @@
+"""Passwords: changed by whoever knows the old one, reset by whoever reads the mailbox."""
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from saas import context
+from saas.accounts import attempts, proofs
+from saas.accounts.actions import check_new_password
+from saas.accounts.addresses import canonical
+from saas.accounts.logins import InvalidCredentials, Login, end_sessions, open_login
+from saas.accounts.models import Audience, LoginSession, OAuthIdentity, User
+from saas.accounts.proof_models import Proof, ResetRequest
+from saas.accounts.tasks import answer_reset_request
+from saas.audit.actions import record
+from saas.doorbell import ring
+from saas.mail.actions import post
+
+
+def change_password(session: LoginSession, *, new_password: str) -> Login:
+    """Set a new password and log in anew: every earlier session and token is dead. Ask ``require_recent`` first."""
+    user = session.user
+    if user is None:
+        raise InvalidCredentials
+    check_new_password(new_password, user, field="new_password")
+    encoded = make_password(new_password)
+    with transaction.atomic():
+        if not _replace_password(user, encoded):
+            raise InvalidCredentials  # reset, banned or logged out everywhere meanwhile
+        record("password.changed", actor=user.id, target=user.id)
+        return open_login(user, methods=session.methods, audience=Audience(session.audience))
+
+
+def request_reset(email: str) -> None:
+    """Note that somebody forgot. A worker mails a link if there is an account; nobody can tell from here.
+
+    Raises ``InvalidAddress``.
+    """
+    here = context.current()
+    with transaction.atomic():
+        asked = ResetRequest.objects.create(email=canonical(email), request_id=here.request_id, address=here.address)
+        ring(answer_reset_request, asked.pk)
+
+
+def reset(token: str, *, new_password: str) -> None:
+    """Set a new password by a mailed link. Nobody is logged in; everybody is logged out. Raises ``ProofInvalid``.
+
+    Reading the mailbox proves the address. What was attached to the account before that, by whoever registered it, goes.
+    """
+    proof = proofs.find(token, Proof.Purpose.RESET)
+    user = proof.user
+    check_new_password(new_password, user, field="new_password")
+    encoded = make_password(new_password)
+    with transaction.atomic():
+        proofs.use(proof)
+        if not user.is_verified:
+            OAuthIdentity.objects.filter(user=user).delete()
+        if not _replace_password(user, encoded, email_verified_at=Coalesce("email_verified_at", timezone.now())):
+            raise proofs.ProofInvalid
+        attempts.forget(attempts.password_key(user.email))
+        record("password.reset", actor=user.id, target=user.id)
+
+
+def _replace_password(user: User, encoded: str, **also: object) -> bool:
+    """Conditional on the epoch, so that of two changes at once one wins; the new epoch kills every token of this second."""
+    now = timezone.now()
+    won = User.objects.filter(pk=user.pk, token_epoch=user.token_epoch, status=User.Status.ACTIVE).update(
+        password=encoded, token_epoch=F("token_epoch") + 1, updated_at=now, **also
+    )
+    if won:
+        end_sessions(user)
+        user.refresh_from_db()
+        post(
+            "password_changed",
+            to=user.email,
+            context={"name": user.full_name},
+            dedupe_key=f"password_changed:{user.id}:{user.token_epoch}",
+        )
+    return bool(won)

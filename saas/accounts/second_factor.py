@@ -1,0 +1,225 @@
+"""The second factor: codes by time (RFC 6238), ten recovery codes, and the half of a login that asks for one of them.
+
+The secret is stored encrypted under a key of its own; a code works once, and of fifty guesses at once five are looked at.
+"""
+
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+
+import pyotp
+import segno
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from saas.accounts import attempts
+from saas.accounts.logins import InvalidCredentials, Login, end_sessions, open_login
+from saas.accounts.models import Audience, LoginSession, User
+from saas.accounts.proof_models import PendingLogin, RecoveryCode, Totp
+from saas.accounts.tokens import hashed
+from saas.audit.actions import record
+from saas.errors import DomainError, Invalid
+from saas.mail.actions import post
+from saas.sealing import seal, unseal
+
+ISSUER = "SaaS"
+STEP_SECONDS = 30
+STEPS_OF_DRIFT = 1
+MAX_TRIES = 5
+RECOVERY_CODES = 10
+_CODE_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that looks like something else
+_CODE_LENGTH = 16  # 79 bits
+METHOD = "otp"
+
+
+class SecondFactorOn(DomainError):
+    code, title = "mfa_enabled", "A second factor is on already. Turn it off first."  # 409
+
+
+class SecondFactorOff(DomainError):
+    code, title = "mfa_not_enabled", "There is no second factor to do this with."  # 409
+
+
+class PendingLoginInvalid(DomainError):
+    code, title, status = "mfa_token_invalid", "This login is over. Begin again.", 401
+
+
+class WrongCode(DomainError):
+    code, title, status = "invalid_code", "This code is not right.", 401
+
+
+class EnrolmentRequired(DomainError):
+    code, title, status = "mfa_enrolment_required", "Set up a second factor first.", 403
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What an authenticator takes over: as text, as an address, and as a picture (SVG) of the address."""
+
+    secret: str
+    uri: str
+    qr_svg: str
+
+
+@transaction.atomic
+def begin(user: User) -> Setup:
+    """A new secret, which does nothing until a code confirms it. Raises ``SecondFactorOn``."""
+    if Totp.objects.on(user.id).exists():
+        raise SecondFactorOn
+    secret = pyotp.random_base32()
+    _store(user, seal(secret, secret=settings.MFA_KEY))
+    uri = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name=ISSUER)
+    return Setup(secret, uri, segno.make(uri, error="m").svg_inline(scale=4))
+
+
+def _store(user: User, sealed: str) -> None:
+    """Never over one that was confirmed meanwhile: its owner would be locked out."""
+    waiting = Totp.objects.filter(user=user, confirmed_at=None)
+    if waiting.update(sealed_secret=sealed, last_step=0):
+        return
+    _, created = Totp.objects.get_or_create(user=user, defaults={"sealed_secret": sealed})
+    if not created:
+        raise SecondFactorOn
+
+
+def confirm(session: LoginSession, code: str) -> tuple[Login, list[str]]:
+    """Turn the second factor on, log in anew and tell the recovery codes, this once. Every earlier session is dead.
+
+    Raises ``SecondFactorOff`` if none was begun, ``Invalid`` for a wrong code.
+    """
+    user = _user_of(session)
+    if not Totp.objects.filter(user=user, confirmed_at=None).exists():
+        raise SecondFactorOff
+    attempts.admit(attempts.second_factor_key(user.id))
+    with transaction.atomic():
+        if not _use_code(user, code):
+            raise Invalid(errors={"code": ["This code is not right."]})
+        if not Totp.objects.filter(user=user, confirmed_at=None).update(confirmed_at=timezone.now()):
+            raise SecondFactorOn
+        attempts.forget(attempts.second_factor_key(user.id))
+        codes = _new_codes(user)
+        return _begin_epoch(session, user, f"{_first_methods(session)} {METHOD}", "mfa.enabled"), codes
+
+
+@transaction.atomic
+def disable(session: LoginSession) -> Login:
+    """Turn it off and log in anew. Raises ``SecondFactorOff``. Ask ``require_recent`` first."""
+    user = _user_of(session)
+    remove(user)
+    return _begin_epoch(session, user, _first_methods(session), "mfa.disabled")
+
+
+def remove(user: User) -> None:
+    """Forget secret and codes, inside the caller's transaction. Raises ``SecondFactorOff``."""
+    if not Totp.objects.on(user.id).delete()[0]:
+        raise SecondFactorOff
+    RecoveryCode.objects.filter(user=user).delete()
+
+
+@transaction.atomic
+def renew_recovery_codes(user: User) -> list[str]:
+    """Ten new codes; the earlier ones are dead. Raises ``SecondFactorOff``. Ask ``require_recent`` first."""
+    if not Totp.objects.on(user.id).exists():
+        raise SecondFactorOff
+    record("mfa.recovery_codes_renewed", actor=user.id, target=user.id)
+    codes = _new_codes(user)
+    _tell(user, "mfa_recovery_codes_renewed", key=hashed(codes[0]))
+    return codes
+
+
+def is_owed(session: LoginSession) -> bool:
+    """A member of staff is logged in without a second factor where staff must have one."""
+    is_staff = session.audience == Audience.STAFF
+    return is_staff and bool(settings.STAFF_MFA_REQUIRED) and METHOD not in session.methods.split()
+
+
+def complete(mfa_token: str, *, audience: Audience, code: str = "", recovery_code: str = "") -> Login:
+    """The second half of a login. Raises ``PendingLoginInvalid``, ``WrongCode``, ``TooManyAttempts``."""
+    pending = _try(mfa_token, audience)
+    user, key = pending.user, attempts.second_factor_key(pending.user.id)
+    attempts.admit(key)
+    with transaction.atomic():
+        is_right = _use_code(user, code) if code else _use_recovery_code(user, recovery_code)
+        if not is_right:
+            raise WrongCode
+        if not PendingLogin.objects.filter(pk=pending.pk, used_at=None).update(used_at=timezone.now()):
+            raise PendingLoginInvalid
+        login = open_login(user, methods=f"{pending.methods} {METHOD}", audience=audience)
+    attempts.forget(key)
+    return login
+
+
+def _try(mfa_token: str, audience: Audience) -> PendingLogin:
+    """Counts a try before it is looked at, in a statement that commits by itself."""
+    mine = PendingLogin.objects.filter(token_hash=hashed(mfa_token), audience=audience, tries__lt=MAX_TRIES)
+    won = mine.update(tries=F("tries") + 1)
+    pending = PendingLogin.objects.usable(timezone.now()).filter(token_hash=hashed(mfa_token)).first()
+    if not won or pending is None:
+        raise PendingLoginInvalid
+    return pending
+
+
+def _use_code(user: User, code: str) -> bool:
+    """Whether ``code`` is of this moment or a step beside it, and newer than the last one used."""
+    row = Totp.objects.filter(user=user).first()
+    if row is None:
+        return False
+    totp = pyotp.TOTP(unseal(row.sealed_secret, secrets=[settings.MFA_KEY, *settings.MFA_KEYS_PREVIOUS]))
+    now = int(time.time()) // STEP_SECONDS
+    for step in range(now - STEPS_OF_DRIFT, now + STEPS_OF_DRIFT + 1):
+        if hmac.compare_digest(totp.generate_otp(step), code.strip().encode("ascii", "replace").decode()):
+            return bool(Totp.objects.filter(user=user, last_step__lt=step).update(last_step=step))
+    return False
+
+
+def _use_recovery_code(user: User, code: str) -> bool:
+    plain = code.strip().lower().replace("-", "")
+    mine = RecoveryCode.objects.filter(user=user, code_hash=hashed(plain), used_at=None)
+    used = bool(mine.update(used_at=timezone.now()))
+    if used:
+        left = RecoveryCode.objects.filter(user=user, used_at=None).count()
+        record("mfa.recovery_code_used", actor=user.id, target=user.id, left=left)
+        _tell(user, "recovery_code_used", key=hashed(plain), left=str(left))
+    return used
+
+
+def _new_codes(user: User) -> list[str]:
+    RecoveryCode.objects.filter(user=user).delete()
+    codes = ["".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_LENGTH)) for _ in range(RECOVERY_CODES)]
+    RecoveryCode.objects.bulk_create(RecoveryCode(user=user, code_hash=hashed(code)) for code in codes)
+    return ["-".join(code[i : i + 4] for i in range(0, _CODE_LENGTH, 4)) for code in codes]
+
+
+def _begin_epoch(session: LoginSession, user: User, methods: str, what: str) -> Login:
+    """Every token of before is dead; the client that did it goes on with a new session."""
+    if not User.objects.filter(pk=user.pk, token_epoch=user.token_epoch, status=User.Status.ACTIVE).update(
+        token_epoch=F("token_epoch") + 1
+    ):
+        raise InvalidCredentials
+    end_sessions(user)
+    user.refresh_from_db()
+    record(what, actor=user.id, target=user.id)
+    _tell(user, what.replace(".", "_"), key=str(user.token_epoch))
+    return open_login(user, methods=methods, audience=Audience(session.audience))
+
+
+def _first_methods(session: LoginSession) -> str:
+    return " ".join(method for method in session.methods.split() if method != METHOD)
+
+
+def _user_of(session: LoginSession) -> User:
+    if session.user is None:
+        raise InvalidCredentials
+    return session.user
+
+
+def _tell(user: User, template: str, *, key: str, **more: str) -> None:
+    post(
+        template,
+        to=user.email,
+        context={"name": user.full_name, **more},
+        dedupe_key=f"{template}:{user.id}:{key}"[:200],
+    )

@@ -1,0 +1,45 @@
+"""Before something that a thief of an unlocked device must not do: a login of the last minutes, or the password again."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from saas.accounts import attempts
+from saas.accounts.logins import password_is_right
+from saas.accounts.models import LoginSession, User
+from saas.errors import DomainError, Invalid
+
+WINDOW = timedelta(minutes=5)
+
+
+class ReauthRequired(DomainError):
+    code, title, status = "reauth_required", "Confirm your password first.", 403
+
+
+def require_recent(session: LoginSession, *, current_password: str = "") -> None:
+    """Raise ``ReauthRequired`` unless the session's login is fresh or ``current_password`` is right, which makes it so.
+
+    A wrong password is ``Invalid``, and counted like a failed login.
+    """
+    if current_password:
+        confirm(session, current_password)
+    elif timezone.now() - session.authenticated_at > WINDOW:
+        raise ReauthRequired
+
+
+def confirm(session: LoginSession, password: str) -> None:
+    """Make the session's login fresh again by the password."""
+    user = session.user
+    _require_password(user, password)
+    session.authenticated_at = timezone.now()
+    LoginSession.objects.filter(pk=session.pk).update(authenticated_at=session.authenticated_at)
+
+
+def _require_password(user: User | None, password: str) -> None:
+    key = attempts.password_key(user.email if user else "")
+    attempts.admit(key)
+    with attempts.taken_back_if_busy(key):
+        is_right = password_is_right(user, password)
+    if not is_right:
+        raise Invalid(errors={"current_password": ["This is not your password."]})
+    attempts.forget(key)

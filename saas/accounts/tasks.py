@@ -1,0 +1,32 @@
+"""What accounts leave for later."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from saas.accounts import erasure, reset_mails, tidying
+from saas.accounts.proof_models import ResetRequest
+
+SWEEP_AFTER = timedelta(seconds=10)
+SWEEP_SIZE = 100
+
+
+@shared_task
+def answer_reset_request(request_id: int) -> None:
+    reset_mails.answer(request_id)
+
+
+@shared_task
+def sweep() -> None:
+    """Find reset requests whose doorbell was lost."""
+    waiting = ResetRequest.objects.filter(handled_at=None, created_at__lt=timezone.now() - SWEEP_AFTER)
+    for request_id in list(waiting.order_by("created_at").values_list("pk", flat=True)[:SWEEP_SIZE]):
+        answer_reset_request(request_id)
+
+
+@shared_task
+def tidy() -> None:
+    """Erase the accounts whose time has come, and delete what is over."""
+    erasure.erase_due()
+    tidying.tidy()

@@ -1,0 +1,248 @@
+"""Signing in through a provider, and linking one to an account."""
+
+import secrets
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from saas.accounts import identities, oauth
+from saas.accounts.attempts import TooManyAttempts
+from saas.accounts.identities import AccountExists, IdentityTaken, LastLoginMethod, NoUsableAddress
+from saas.accounts.logins import InvalidCredentials
+from saas.accounts.models import OAuthIdentity
+from saas.accounts.oauth import OAuthStateInvalid, ReturnToNotAllowed
+from saas.accounts.oauth_providers import CodeRefused, IdTokenInvalid
+from saas.accounts.outbound import ProviderUnavailable
+from saas.accounts.stepping_up import ReauthRequired, require_recent
+from saas.accounts.verification import EmailNotVerified
+from saas.api import limits
+from saas.api.accounts import representations as show
+from saas.api.accounts.security import CurrentPasswordBody
+from saas.api.accounts.serializers import HalfLoginShape, LoginShape
+from saas.api.accounts.views import entered
+from saas.api.fields import Text
+from saas.api.openapi import OptionalBody, refusals
+from saas.api.views import CustomerView, PublicView
+from saas.errors import Invalid, NotFound
+from saas.settings.oauth import OAuthProvider
+
+BROWSER_COOKIE_SECONDS = int(oauth.STATE_LIFE.total_seconds())
+MAX_COOKIE = 100
+
+
+class StartQuery(serializers.Serializer[Any]):
+    return_to = Text(max_length=500, required=False, default="", allow_blank=True)
+
+
+class CallbackBody(serializers.Serializer[Any]):
+    """What the provider appended to our address. ``error`` instead of ``code`` says that the person declined."""
+
+    state = Text(max_length=200, required=False, default="", allow_blank=True)
+    code = Text(max_length=4096, required=False, default="", allow_blank=True)
+    iss = Text(max_length=500, required=False, default="", allow_blank=True)
+
+
+class LinkBody(CurrentPasswordBody):
+    return_to = Text(max_length=500, required=False, default="", allow_blank=True)
+
+
+class ProvidersShape(serializers.Serializer[Any]):
+    providers = serializers.ListField(child=serializers.CharField())
+
+
+class ProviderLoginShape(LoginShape):
+    provider = serializers.CharField()
+
+
+class HalfProviderLoginShape(HalfLoginShape):
+    provider = serializers.CharField()
+
+
+class LinkedShape(serializers.Serializer[Any]):
+    """What ``link`` began is done: nobody was logged in anew."""
+
+    provider = serializers.CharField()
+    linked = serializers.BooleanField()
+
+
+CAME_BACK = PolymorphicProxySerializer(
+    component_name="CameBack",
+    serializers=[ProviderLoginShape, HalfProviderLoginShape, LinkedShape],
+    resource_type_field_name=None,
+)
+
+
+CALLBACK_ANSWERS = {
+    200: CAME_BACK,
+    303: None,
+    **refusals(
+        CodeRefused,
+        OAuthStateInvalid,
+        IdTokenInvalid,
+        InvalidCredentials,
+        AccountExists,
+        IdentityTaken,
+        NoUsableAddress,
+        ProviderUnavailable,
+    ),
+}
+
+
+class LinkShape(serializers.Serializer[Any]):
+    authorization_url = serializers.CharField()
+
+
+class IdentityShape(serializers.Serializer[Any]):
+    provider = serializers.CharField()
+    email = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    last_login_at = serializers.DateTimeField()
+
+
+class IdentitiesShape(serializers.Serializer[Any]):
+    identities = IdentityShape(many=True)
+
+
+class ProvidersView(PublicView):
+    @extend_schema(
+        operation_id="oauth_providers", summary="List the sign-in providers", responses=ProvidersShape, tags=["oauth"]
+    )
+    def get(self, request: Request) -> Response:
+        return Response({"providers": sorted(settings.OAUTH_PROVIDERS)})
+
+
+class StartView(PublicView):
+    """Sends the browser to the provider. ``return_to`` is where it goes afterwards, with the session cookie."""
+
+    limits = (limits.OAUTH,)
+
+    @extend_schema(
+        operation_id="oauth_start",
+        summary="Sign in at a provider",
+        parameters=[StartQuery],
+        responses={307: None, **refusals(ReturnToNotAllowed, ProviderUnavailable)},
+        tags=["oauth"],
+    )
+    def get(self, request: Request, provider: str) -> Response:
+        chosen = oauth.provider(provider)
+        browser = browser_of(request)
+        url = oauth.begin(chosen, browser=browser, **self.query(StartQuery))
+        return bound(Response(status=307, headers={"Location": url}), browser)
+
+
+class CallbackView(PublicView):
+    """Comes back from the provider. An app that posts ``state`` and ``code`` keeps its cookies from the start."""
+
+    limits = (limits.OAUTH,)
+
+    @extend_schema(
+        operation_id="oauth_callback",
+        summary="Come back from a provider",
+        parameters=[CallbackBody],
+        responses=CALLBACK_ANSWERS,
+        tags=["oauth"],
+    )
+    def get(self, request: Request, provider: str) -> Response:
+        return self._finish(request, oauth.provider(provider), self.query(CallbackBody))
+
+    @extend_schema(
+        operation_id="oauth_callback_post",
+        summary="Come back from a provider, from an app",
+        request=CallbackBody,
+        responses=CALLBACK_ANSWERS,
+        tags=["oauth"],
+    )
+    def post(self, request: Request, provider: str) -> Response:
+        return self._finish(request, oauth.provider(provider), self.body(CallbackBody))
+
+    def _finish(self, request: Request, provider: OAuthProvider, sent: dict[str, str]) -> Response:
+        back = oauth.finish(
+            provider, state=sent["state"], code=sent["code"], issuer=sent["iss"], browser=known_browser(request)
+        )
+        if back.login is None:
+            answer = Response({"provider": provider.name, "linked": True})
+        else:
+            answer = entered(request, back.login)
+            answer.data["provider"] = provider.name
+        return Response(status=303, headers={"Location": back.address}) if back.address else answer
+
+
+class LinkView(CustomerView):
+    """Begins a sign-in whose end adds the provider to this account. Needs a login of the last minutes or the password."""
+
+    limits = (limits.OAUTH,)
+
+    @extend_schema(
+        operation_id="oauth_link",
+        summary="Link a provider account",
+        request=LinkBody,
+        responses={
+            200: LinkShape,
+            **refusals(ReauthRequired, EmailNotVerified, ReturnToNotAllowed, TooManyAttempts, ProviderUnavailable),
+        },
+        tags=["oauth"],
+    )
+    def post(self, request: Request, provider: str) -> Response:
+        chosen, body = oauth.provider(provider), self.body(LinkBody)
+        require_recent(self.session, current_password=body["current_password"])
+        browser = browser_of(request)
+        url = oauth.begin(chosen, browser=browser, return_to=body["return_to"], session=self.session)
+        return bound(Response({"authorization_url": url}), browser)
+
+
+class IdentitiesView(CustomerView):
+    @extend_schema(
+        operation_id="identities",
+        summary="List the linked provider accounts",
+        responses=IdentitiesShape,
+        tags=["oauth"],
+    )
+    def get(self, request: Request) -> Response:
+        rows = OAuthIdentity.objects.filter(user=self.user).order_by("provider")
+        return Response({"identities": [show.identity(row) for row in rows]})
+
+
+class IdentityView(CustomerView):
+    @extend_schema(
+        operation_id="identity_unlink",
+        summary="Unlink a provider account",
+        request=OptionalBody(CurrentPasswordBody),
+        responses={204: None, **refusals(ReauthRequired, LastLoginMethod, TooManyAttempts, Invalid)},
+        tags=["oauth"],
+    )
+    def delete(self, request: Request, provider: str) -> Response:
+        if not OAuthIdentity.objects.filter(user=self.user, provider=provider).exists():
+            raise NotFound
+        require_recent(self.session, **self.optional_body(CurrentPasswordBody))
+        identities.unlink(self.user, provider=provider)
+        return Response(status=204)
+
+
+def browser_of(request: Request) -> str:
+    """The random name of this browser, its own or a new one: two tabs may sign in at once."""
+    return known_browser(request) or secrets.token_urlsafe(32)
+
+
+def known_browser(request: Request) -> str:
+    return request.COOKIES.get(_cookie_name(), "")[:MAX_COOKIE]
+
+
+def bound(response: Response, browser: str) -> Response:
+    """Lax, because the provider's redirect is a navigation from another site."""
+    response.set_cookie(
+        _cookie_name(),
+        browser,
+        max_age=BROWSER_COOKIE_SECONDS,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _cookie_name() -> str:
+    return "__Host-oauth" if settings.SESSION_COOKIE_SECURE else "oauth_browser"

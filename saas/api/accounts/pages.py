@@ -1,0 +1,89 @@
+"""The plain pages behind mailed links: forms without scripts. A front end of one's own (``FRONTEND_BASE_URL``) replaces them.
+
+Nothing happens on GET: mail programs follow links before people do.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+from rest_framework.request import Request
+
+from saas.accounts import deletion, recovery, verification
+from saas.accounts.addresses import canonical
+from saas.accounts.proofs import ProofInvalid
+from saas.api import limits
+from saas.errors import DomainError
+
+MAX_FIELD = 500
+
+
+def _page(template: str, act: Callable[[HttpRequest], None]) -> Callable[[HttpRequest], HttpResponse]:
+    """A form that runs ``act`` when it is sent, and says why if that was refused."""
+
+    @never_cache
+    @require_http_methods(["GET", "POST"])
+    def view(request: HttpRequest) -> HttpResponse:
+        shown: dict[str, Any] = {"token": request.GET.get("token", "")[:MAX_FIELD]}
+        if request.method != "POST":
+            return render(request, template, shown)
+        try:
+            act(request)
+        except DomainError as refusal:
+            return _refused(request, template, shown, refusal)
+        return render(request, template, {"done": True})
+
+    return view
+
+
+def _refused(request: HttpRequest, template: str, shown: dict[str, Any], refusal: DomainError) -> HttpResponse:
+    sentences = [sentence for field in (refusal.errors or {}).values() for sentence in field] or [refusal.detail]
+    is_over = isinstance(refusal, ProofInvalid)  # nothing that could be sent once more
+    response = render(request, template, {**shown, "refused": sentences, "over": is_over}, status=refusal.status)
+    if refusal.retry_after_seconds is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
+    return response
+
+
+def _sent(request: HttpRequest, name: str) -> str:
+    return str(request.POST.get(name, ""))[:MAX_FIELD].replace("\x00", "")
+
+
+def _spend(request: HttpRequest, limit: limits.Limit) -> None:
+    if usage := limits.spend(limit, Request(request)):
+        limits.require(usage)
+
+
+def _mailed_token(request: HttpRequest) -> str:
+    token = _sent(request, "token")
+    _spend(request, limits.MAILED_LINK)
+    _spend(request, limits.mailed_link(token))
+    return token
+
+
+def _verify(request: HttpRequest) -> None:
+    verification.verify(_mailed_token(request))
+
+
+def _reset(request: HttpRequest) -> None:
+    recovery.reset(_mailed_token(request), new_password=_sent(request, "new_password"))
+
+
+def _keep(request: HttpRequest) -> None:
+    deletion.cancel_deletion(_mailed_token(request))
+
+
+def _forgot(request: HttpRequest) -> None:
+    email = canonical(_sent(request, "email"))
+    _spend(request, limits.PASSWORD_FORGOT)
+    _spend(request, limits.forgotten(email))
+    recovery.request_reset(email)
+
+
+verify = _page("pages/verify.html", _verify)
+reset = _page("pages/reset.html", _reset)
+keep = _page("pages/keep.html", _keep)
+forgot = _page("pages/forgot.html", _forgot)

@@ -1,0 +1,103 @@
+"""A person's data: all of it as one document, and its end."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from saas.accounts import deletion, privacy
+from saas.accounts.attempts import TooManyAttempts
+from saas.accounts.proofs import ProofInvalid
+from saas.accounts.stepping_up import ReauthRequired, require_recent
+from saas.api import limits
+from saas.api.accounts.security import CurrentPasswordBody, TokenBody
+from saas.api.accounts.views import logged_out
+from saas.api.impersonation import NotWhileImpersonating
+from saas.api.openapi import OptionalBody, refusals
+from saas.api.views import CustomerView, PublicView
+from saas.billing.personal_data import StillSubscribed
+from saas.errors import Invalid
+from saas.teams.actions import TeamSubscribed
+from saas.teams.personal_data import TeamNeedsOwner
+
+
+class ExportShape(serializers.Serializer[Any]):
+    user_id = serializers.CharField()
+    exported_at = serializers.DateTimeField()
+    personal_data = serializers.DictField(help_text="What each part of the system holds, by its name.")
+
+
+class DeletionShape(serializers.Serializer[Any]):
+    requested_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(
+        help_text="Until then the mailed link undoes it; afterwards the data are erased."
+    )
+
+
+class DeletionAcceptedShape(serializers.Serializer[Any]):
+    deletion = DeletionShape()
+
+
+class DeletionCanceledShape(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["kept"])
+
+
+class ExportView(CustomerView):
+    """Everything that we hold about the person, but secrets and what is other people's."""
+
+    limits = (limits.EXPORT,)
+    impersonated_reads = False
+
+    @extend_schema(
+        operation_id="user_export",
+        summary="Everything we hold about me",
+        responses={200: ExportShape, **refusals(NotWhileImpersonating)},
+        tags=["users"],
+    )
+    def get(self, request: Request) -> Response:
+        attachment = f'attachment; filename="{self.user.pk}.json"'
+        return Response(privacy.export(self.user), headers={"Content-Disposition": attachment})
+
+
+class OwnAccountView(CustomerView):
+    """Logs the person out everywhere and, after 14 days, erases what we hold about her. Needs a login of the last minutes
+    or the password; a subscription has to be canceled, and a team with other members handed over, first."""
+
+    limits = (limits.LOGIN,)
+
+    @extend_schema(
+        operation_id="user_delete",
+        summary="Delete my account",
+        request=OptionalBody(CurrentPasswordBody),
+        responses={
+            202: DeletionAcceptedShape,
+            **refusals(ReauthRequired, StillSubscribed, TeamSubscribed, TeamNeedsOwner, TooManyAttempts, Invalid),
+        },
+        tags=["users"],
+    )
+    def delete(self, request: Request) -> Response:
+        require_recent(self.session, **self.optional_body(CurrentPasswordBody))
+        begun = deletion.delete_account(self.user)
+        logged_out(request)
+        return Response({"deletion": {"requested_at": begun.requested_at, "due_at": begun.due_at}}, status=202)
+
+
+class CancelDeletionView(PublicView):
+    """Undoes the deletion by the token of the mail. Nobody is logged in by it."""
+
+    limits = (limits.MAILED_LINK,)
+
+    @extend_schema(
+        operation_id="deletion_cancel",
+        summary="Keep the account after all",
+        request=TokenBody,
+        responses={200: DeletionCanceledShape, **refusals(ProofInvalid)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        token = self.body(TokenBody)["token"]
+        self.spend(limits.mailed_link(token))
+        deletion.cancel_deletion(token)
+        return Response({"status": "kept"})

@@ -1,0 +1,184 @@
+"""What a customer does for the safety of her account."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from saas.accounts import recovery, stepping_up, verification
+from saas.accounts.addresses import InvalidAddress, canonical
+from saas.accounts.attempts import TooManyAttempts
+from saas.accounts.passwords import HashingBusy
+from saas.accounts.proofs import ProofInvalid
+from saas.accounts.stepping_up import ReauthRequired, require_recent
+from saas.api import limits
+from saas.api.accounts.serializers import LoginShape
+from saas.api.accounts.views import logged_in
+from saas.api.fields import Text
+from saas.api.openapi import refusals
+from saas.api.views import CustomerView, PublicView
+
+
+class ReauthenticateBody(serializers.Serializer[Any]):
+    current_password = Text(max_length=4096, trim_whitespace=False)
+
+
+class CurrentPasswordBody(serializers.Serializer[Any]):
+    """``current_password`` may be left out where the login is not older than five minutes."""
+
+    current_password = Text(max_length=4096, required=False, default="", allow_blank=True, trim_whitespace=False)
+
+
+class ChangePasswordBody(CurrentPasswordBody):
+    new_password = Text(max_length=200, trim_whitespace=False)
+
+
+class ForgotBody(serializers.Serializer[Any]):
+    email = Text(max_length=254)
+
+
+class ResetBody(serializers.Serializer[Any]):
+    token = Text(max_length=200)
+    new_password = Text(max_length=200, trim_whitespace=False)
+
+
+class TokenBody(serializers.Serializer[Any]):
+    token = Text(max_length=200)
+
+
+class ChangeEmailBody(CurrentPasswordBody):
+    new_email = Text(max_length=254)
+
+
+class DoneShape(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["accepted", "password_set", "verified"])
+
+
+class ReauthenticateView(CustomerView):
+    """Proves the password again; for five minutes nothing asks for it. Wrong ones count as failed logins."""
+
+    limits = (limits.LOGIN,)
+
+    @extend_schema(
+        operation_id="reauthenticate",
+        summary="Prove the password again",
+        request=ReauthenticateBody,
+        responses={204: None, **refusals(TooManyAttempts, HashingBusy)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        stepping_up.confirm(self.session, self.body(ReauthenticateBody)["current_password"])
+        return Response(status=204)
+
+
+class ChangePasswordView(CustomerView):
+    """Sets a new password and answers with a fresh login: every other session, token and cookie is dead."""
+
+    limits = (limits.LOGIN,)
+
+    @extend_schema(
+        operation_id="password_change",
+        summary="Change the password",
+        request=ChangePasswordBody,
+        responses={200: LoginShape, **refusals(ReauthRequired, TooManyAttempts, HashingBusy)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body(ChangePasswordBody)
+        require_recent(self.session, current_password=body["current_password"])
+        login = recovery.change_password(self.session, new_password=body["new_password"])
+        return logged_in(request, login, status=200)
+
+
+class ForgotPasswordView(PublicView):
+    """Always 202: whether there is an account is told to its mailbox only."""
+
+    limits = (limits.PASSWORD_FORGOT,)
+
+    @extend_schema(
+        operation_id="password_forgot",
+        summary="Ask for a password reset",
+        request=ForgotBody,
+        responses={202: DoneShape, **refusals(InvalidAddress)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        email = canonical(self.body(ForgotBody)["email"])
+        self.spend(limits.forgotten(email))
+        recovery.request_reset(email)
+        return Response({"status": "accepted"}, status=202)
+
+
+class ResetPasswordView(PublicView):
+    """Sets a new password by the token of the mail. Nobody is logged in by it."""
+
+    limits = (limits.MAILED_LINK,)
+
+    @extend_schema(
+        operation_id="password_reset",
+        summary="Reset the password",
+        request=ResetBody,
+        responses={200: DoneShape, **refusals(ProofInvalid, HashingBusy)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body(ResetBody)
+        self.spend(limits.mailed_link(body["token"]))
+        recovery.reset(body["token"], new_password=body["new_password"])
+        return Response({"status": "password_set"})
+
+
+class VerifyEmailView(PublicView):
+    """Uses the token of the mail, be it for the first address or for a new one."""
+
+    limits = (limits.MAILED_LINK,)
+
+    @extend_schema(
+        operation_id="email_verify",
+        summary="Verify an e-mail address",
+        request=TokenBody,
+        responses={200: DoneShape, **refusals(ProofInvalid)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        token = self.body(TokenBody)["token"]
+        self.spend(limits.mailed_link(token))
+        verification.verify(token)
+        return Response({"status": "verified"})
+
+
+class ResendVerificationView(CustomerView):
+    limits = (limits.MAIL_AGAIN,)
+
+    @extend_schema(
+        operation_id="email_resend",
+        summary="Mail the verification link again",
+        request=None,
+        responses={202: DoneShape},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        verification.send_verification(self.user)
+        return Response({"status": "accepted"}, status=202)
+
+
+class ChangeEmailView(CustomerView):
+    """Mails a link to the new address. Always 202: whether it belongs to somebody else is not told."""
+
+    limits = (limits.MAIL_AGAIN,)
+
+    @extend_schema(
+        operation_id="email_change",
+        summary="Change the e-mail address",
+        request=ChangeEmailBody,
+        responses={202: DoneShape, **refusals(ReauthRequired, InvalidAddress, TooManyAttempts)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body(ChangeEmailBody)
+        self.spend(limits.moved_to(canonical(body["new_email"])))
+        require_recent(self.session, current_password=body["current_password"])
+        verification.request_change(self.user, new_email=body["new_email"])
+        return Response({"status": "accepted"}, status=202)

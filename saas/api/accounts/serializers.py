@@ -1,0 +1,174 @@
+"""What comes in and goes out of the authentication contract."""
+
+import re
+import zoneinfo
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from drf_spectacular.utils import PolymorphicProxySerializer
+from rest_framework import serializers
+
+from saas.accounts.models import Profile, User
+from saas.api.fields import Flag, Text
+from saas.api.pagination import PageShape
+
+MAX_SOCIAL_LINKS = 10
+_SOCIAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,30}")
+
+
+class RegisterBody(serializers.Serializer[Any]):
+    email = Text(max_length=254)
+    password = Text(max_length=200, trim_whitespace=False)
+    full_name = Text(max_length=200, required=False, allow_blank=True, default="")
+
+
+class LoginBody(serializers.Serializer[Any]):
+    email = Text(max_length=254)
+    password = Text(max_length=4096, trim_whitespace=False)
+
+
+class RefreshBody(serializers.Serializer[Any]):
+    refresh_token = Text(max_length=200)
+
+
+class UserShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    email = serializers.CharField()
+    full_name = serializers.CharField()
+    locale = serializers.CharField()
+    status = serializers.ChoiceField(User.Status.choices)
+    is_verified = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class TokensShape(serializers.Serializer[Any]):
+    access_token = serializers.CharField()
+    token_type = serializers.ChoiceField(["bearer"])
+    expires_in = serializers.IntegerField(help_text="Seconds.")
+    refresh_token = serializers.CharField()
+
+
+class LoginShape(TokensShape):
+    user = UserShape()
+    session_id = serializers.CharField()
+
+
+class HalfLoginShape(serializers.Serializer[Any]):
+    """The first factor was right: prove the second at ``mfa/verify``."""
+
+    mfa_required = serializers.BooleanField()
+    mfa_token = serializers.CharField(help_text="Five minutes, five tries.")
+
+
+EITHER_LOGIN = PolymorphicProxySerializer(
+    component_name="LoginOrHalf", serializers=[LoginShape, HalfLoginShape], resource_type_field_name=None
+)
+
+
+class SecondFactorBody(serializers.Serializer[Any]):
+    """``code`` of the authenticator, or one of the recovery codes."""
+
+    mfa_token = Text(max_length=200)
+    code = Text(max_length=20, required=False, default="", allow_blank=True)
+    recovery_code = Text(max_length=40, required=False, default="", allow_blank=True)
+
+
+class ImpersonationShape(serializers.Serializer[Any]):
+    by = serializers.CharField()
+    reason = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class MeShape(serializers.Serializer[Any]):
+    user = UserShape()
+    impersonation = ImpersonationShape(allow_null=True)
+
+
+class SessionShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    agent = serializers.CharField()
+    address = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField()
+    current = serializers.BooleanField()
+
+
+class SessionsShape(PageShape):
+    sessions = SessionShape(many=True)
+
+
+class JwkShape(serializers.Serializer[Any]):
+    kty = serializers.CharField()
+    crv = serializers.CharField()
+    x = serializers.CharField()
+    y = serializers.CharField()
+    kid = serializers.CharField()
+    use = serializers.CharField()
+    alg = serializers.CharField()
+
+
+class JwksShape(serializers.Serializer[Any]):
+    keys = JwkShape(many=True)
+
+
+class CsrfShape(serializers.Serializer[Any]):
+    csrf_token = serializers.CharField()
+
+
+class ProfileBody(serializers.Serializer[Any]):
+    """Every field may be left out: what is not sent stays as it is, with PUT as with PATCH."""
+
+    display_name = Text(max_length=100, required=False, allow_blank=True)
+    avatar_url = Text(max_length=500, required=False, allow_blank=True)
+    timezone = Text(max_length=64, required=False)
+    biography = Text(max_length=2000, required=False, allow_blank=True)
+    social_links = serializers.DictField(child=Text(max_length=500), required=False)
+    marketing_opt_in = Flag(required=False)
+    visibility = serializers.ChoiceField(Profile.Visibility.choices, required=False)
+
+    def validate_avatar_url(self, value: str) -> str:
+        return value and _web_address(value)
+
+    def validate_timezone(self, value: str) -> str:
+        if value not in _time_zones():
+            raise serializers.ValidationError("This is not a time zone of the IANA database.")
+        return value
+
+    def validate_social_links(self, value: dict[str, str]) -> dict[str, str]:
+        if len(value) > MAX_SOCIAL_LINKS:
+            raise serializers.ValidationError(f"Give at most {MAX_SOCIAL_LINKS} links.")
+        if not all(_SOCIAL_NAME.fullmatch(name) for name in value):
+            raise serializers.ValidationError("A name is 1 to 30 letters, digits, hyphens or underscores.")
+        return {name: _web_address(address) for name, address in value.items()}
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    """Read once: it walks the whole time zone database on the disk."""
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise serializers.ValidationError("Give an address that starts with https:// or http://.")
+    return value
+
+
+class ProfileShape(serializers.Serializer[Any]):
+    user_id = serializers.CharField()
+    display_name = serializers.CharField()
+    avatar_url = serializers.CharField()
+    timezone = serializers.CharField()
+    biography = serializers.CharField()
+    social_links = serializers.DictField(child=serializers.CharField())
+    marketing_opt_in = serializers.BooleanField()
+    visibility = serializers.ChoiceField(Profile.Visibility.choices)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()

@@ -1,0 +1,204 @@
+"""Register, log in, stay in, go out; who am I; my profile."""
+
+from django.middleware.csrf import get_token, rotate_token
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from saas.accounts import actions, keys, logins
+from saas.accounts.actions import EmailTaken
+from saas.accounts.addresses import InvalidAddress, canonical
+from saas.accounts.attempts import TooManyAttempts
+from saas.accounts.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
+from saas.accounts.models import Audience, LoginSession, Profile
+from saas.accounts.passwords import HashingBusy
+from saas.accounts.sessions import SessionStore
+from saas.api import limits
+from saas.api.accounts import representations as show
+from saas.api.accounts import serializers as shapes
+from saas.api.authentication import CustomerCookie, DepartingBearer
+from saas.api.openapi import refusals
+from saas.api.pagination import PageQuery, paginate
+from saas.api.views import CustomerView, PublicView
+from saas.errors import NotFound
+
+JWKS_SECONDS = 300  # a new key must stand here this long before it signs
+
+
+def entered(request: Request, result: logins.Login | logins.HalfLogin) -> Response:
+    """The answer to a first factor: the login, or what to prove the second factor with."""
+    if isinstance(result, logins.HalfLogin):
+        return Response(show.half_login(result))
+    return logged_in(request, result, status=200)
+
+
+def logged_in(request: Request, login: logins.Login, *, status: int) -> Response:
+    """The answer to every way of logging in: the tokens in the body, the session cookie beside it."""
+    keep_cookie(request, login)
+    return Response(show.login(login), status=status)
+
+
+def keep_cookie(request: Request, login: logins.Login) -> None:
+    """Send the login's session cookie with the answer, and a CSRF token that nobody knew before."""
+    request._request.session = SessionStore.of(login.cookie_key, login.session)
+    rotate_token(request._request)
+
+
+class RegisterView(PublicView):
+    limits = (limits.REGISTER, limits.REGISTER_HOURLY, limits.REGISTER_NEARBY)
+
+    @extend_schema(
+        operation_id="register",
+        summary="Register",
+        request=shapes.RegisterBody,
+        responses={201: shapes.LoginShape, **refusals(EmailTaken, InvalidAddress, HashingBusy)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body(shapes.RegisterBody)
+        self.spend(limits.registered(canonical(body["email"])))
+        login = actions.register(**body)
+        return logged_in(request, login, status=201)
+
+
+class LoginView(PublicView):
+    limits = (limits.LOGIN,)
+
+    @extend_schema(
+        operation_id="login",
+        summary="Log in",
+        request=shapes.LoginBody,
+        responses={200: shapes.EITHER_LOGIN, **refusals(InvalidCredentials, TooManyAttempts, HashingBusy)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        login = logins.log_in(**self.body(shapes.LoginBody), audience=Audience.CUSTOMER)
+        return entered(request, login)
+
+
+class RefreshView(PublicView):
+    limits = (limits.REFRESH,)
+
+    @extend_schema(
+        operation_id="refresh",
+        summary="Exchange a refresh token",
+        request=shapes.RefreshBody,
+        responses={200: shapes.LoginShape, **refusals(InvalidRefreshToken, RefreshReused, RefreshRotated)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        token = self.body(shapes.RefreshBody)["refresh_token"]
+        self.spend(limits.refreshed(token))
+        login = logins.refresh(token, audience=Audience.CUSTOMER)
+        return Response(show.login(login))
+
+
+class LogoutView(CustomerView):
+    authentication_classes = (DepartingBearer, CustomerCookie)
+
+    @extend_schema(operation_id="logout", summary="Log out", request=None, responses={204: None}, tags=["auth"])
+    def post(self, request: Request) -> Response:
+        logins.log_out(self.session)
+        return logged_out(request)
+
+
+class LogoutAllView(CustomerView):
+    @extend_schema(
+        operation_id="logout_all", summary="Log out everywhere", request=None, responses={204: None}, tags=["auth"]
+    )
+    def post(self, request: Request) -> Response:
+        logins.log_out_everywhere(self.user)
+        return logged_out(request)
+
+
+def logged_out(request: Request) -> Response:
+    """Nothing to say, and no cookie any more."""
+    request._request.session = SessionStore()
+    return Response(status=204)
+
+
+class CsrfView(PublicView):
+    """Sets the CSRF cookie and tells the token that a cookie client sends as ``X-CSRFToken`` when it writes."""
+
+    @extend_schema(operation_id="csrf", summary="Get a CSRF token", responses=shapes.CsrfShape, tags=["auth"])
+    def get(self, request: Request) -> Response:
+        return Response({"csrf_token": get_token(request._request)})
+
+
+class JwksView(PublicView):
+    """The public keys of customers' access tokens, for services in any language."""
+
+    @extend_schema(
+        operation_id="jwks", summary="Get the public keys of access tokens", responses=shapes.JwksShape, tags=["auth"]
+    )
+    def get(self, request: Request) -> Response:
+        return Response(keys.jwks(), headers={"Cache-Control": f"public, max-age={JWKS_SECONDS}"})
+
+
+class MeView(CustomerView):
+    @extend_schema(operation_id="me", summary="Who am I", responses=shapes.MeShape, tags=["auth"])
+    def get(self, request: Request) -> Response:
+        return Response({"user": show.user(self.user), "impersonation": show.impersonation(self.impersonation)})
+
+
+class SessionsView(CustomerView):
+    @extend_schema(
+        operation_id="sessions",
+        summary="List the sessions",
+        parameters=[PageQuery],
+        responses=shapes.SessionsShape,
+        tags=["auth"],
+    )
+    def get(self, request: Request) -> Response:
+        page = paginate(LoginSession.objects.live().filter(user=self.user), key="sid", **self.query(PageQuery))
+        return Response({"sessions": [show.session(row, self.session) for row in page.items], **page.meta})
+
+    @extend_schema(
+        operation_id="sessions_revoke_others", summary="End every other session", responses={204: None}, tags=["auth"]
+    )
+    def delete(self, request: Request) -> Response:
+        """Ends every session but this one. (``logout-all`` ends this one, too.)"""
+        logins.log_out_elsewhere(self.session)
+        return Response(status=204)
+
+
+class SessionView(CustomerView):
+    @extend_schema(operation_id="session_revoke", summary="End a session", responses={204: None}, tags=["auth"])
+    def delete(self, request: Request, sid: str) -> Response:
+        session = LoginSession.objects.live().filter(user=self.user, sid=sid).first()
+        if session is None:
+            raise NotFound
+        logins.log_out(session)
+        return Response(status=204)
+
+
+class ProfileView(CustomerView):
+    impersonated_writes = True
+
+    @extend_schema(operation_id="profile", summary="Get the profile", responses=shapes.ProfileShape, tags=["users"])
+    def get(self, request: Request) -> Response:
+        return Response(show.profile(Profile.objects.get(user=self.user)))
+
+    @extend_schema(
+        operation_id="profile_put",
+        summary="Set the profile",
+        request=shapes.ProfileBody,
+        responses=shapes.ProfileShape,
+        tags=["users"],
+    )
+    def put(self, request: Request) -> Response:
+        return self._update()
+
+    @extend_schema(
+        operation_id="profile_patch",
+        summary="Change the profile",
+        request=shapes.ProfileBody,
+        responses=shapes.ProfileShape,
+        tags=["users"],
+    )
+    def patch(self, request: Request) -> Response:
+        return self._update()
+
+    def _update(self) -> Response:
+        profile = actions.update_profile(self.user, self.body(shapes.ProfileBody))
+        return Response(show.profile(profile))

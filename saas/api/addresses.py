@@ -1,0 +1,66 @@
+"""Where a request comes from: its client address behind proxies, and whether its ``Origin`` is one of ours."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from saas.networks import parsed, plain
+
+
+def client_address(request: HttpRequest) -> str:
+    """The caller's IP address.
+
+    ``REMOTE_ADDR``; or, when that peer is a trusted proxy, the address that the outermost of ``TRUSTED_PROXY_COUNT``
+    proxies saw: the n-th from the right of X-Forwarded-For. What stands further left is the caller's own claim.
+    """
+    return address_behind(str(request.META.get("REMOTE_ADDR", "")), request.META.get("HTTP_X_FORWARDED_FOR", ""))
+
+
+def address_behind(peer: str, forwarded_for: str) -> str:
+    """The caller's address, for a ``peer`` that sends ``forwarded_for`` as X-Forwarded-For."""
+    peer = plain(peer)
+    count = settings.TRUSTED_PROXY_COUNT
+    if not count or not is_trusted_proxy(peer):
+        return peer
+    chain = [part.strip() for part in forwarded_for.split(",") if part.strip()]
+    candidate = chain[-min(count, len(chain))] if chain else peer
+    return plain(candidate) if parsed(candidate) else peer
+
+
+def is_loopback(address: str) -> bool:
+    found = parsed(address)
+    return found is not None and found.is_loopback
+
+
+def is_our_origin(origin: str) -> bool:
+    """Our own base URLs (localhost and 127.0.0.1 alike), the CORS list and, outside production, any loopback origin."""
+    if origin in settings.CORS_ALLOWED_ORIGINS:
+        return True
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # such as "http://["
+        return False
+    if not settings.PRODUCTION and (parts.hostname == "localhost" or is_loopback(parts.hostname or "")):
+        return parts.scheme in {"http", "https"}
+    return any(
+        _same_origin(origin, base) for base in [*settings.SERVICE_BASE_URLS.values(), settings.FRONTEND_BASE_URL]
+    )
+
+
+def _same_origin(origin: str, base: str) -> bool:
+    ours = urlsplit(base)
+    return origin in {
+        f"{ours.scheme}://{ours.netloc}",
+        f"{ours.scheme}://{ours.netloc}".replace("//localhost", "//127.0.0.1"),
+    }
+
+
+def is_trusted_proxy(peer: str) -> bool:
+    """Whether ``peer`` is one of our own proxies; a peer without an address came through a socket of this machine."""
+    trusted = settings.TRUSTED_PROXY_CIDRS
+    address = parsed(peer)
+    if address is None:
+        return not peer and "unix" in trusted
+    return any(address in ipaddress.ip_network(cidr) for cidr in trusted if cidr != "unix")

@@ -1,0 +1,45 @@
+"""API keys as bearer tokens. Views about teams take them, and those that tell what a team's plan allows: everywhere else a
+key is no token and the answer is 401."""
+
+from dataclasses import dataclass
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from saas.accounts.models import User
+from saas.teams import api_keys
+from saas.teams.models import ApiKey
+
+
+@dataclass(frozen=True)
+class KeyCredential:
+    """What ``request.auth`` holds when a program came with an API key; ``request.user`` is then who made the key."""
+
+    key: ApiKey
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """``Authorization: Bearer saas_…``. Any other value is left to the next authentication class."""
+
+    def authenticate(self, request: Request) -> tuple[User, KeyCredential] | None:
+        scheme, _, raw = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        raw = raw.strip()
+        if scheme.lower() != "bearer" or not raw.startswith(api_keys.PREFIX):
+            return None
+        key = api_keys.find(raw)
+        if key is None:
+            raise AuthenticationFailed("This API key is not valid.", "invalid_token")
+        return key.created_by, KeyCredential(key)
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="saas"' + (', error="invalid_token"' if "HTTP_AUTHORIZATION" in request.META else "")
+
+
+class _ApiKeyScheme(OpenApiAuthenticationExtension):
+    target_class = ApiKeyAuthentication
+    name = "api_key"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "API key"}

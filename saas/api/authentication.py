@@ -1,0 +1,168 @@
+"""Who is asking: by bearer token or by session cookie, two ways to the same ``LoginSession`` row, one query each."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils import timezone
+from drf_spectacular.drainage import set_override
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.request import Request
+
+from saas import context
+from saas.accounts import impersonations, sessions, tokens
+from saas.accounts.models import Audience, Impersonation, LoginSession, User
+from saas.api.addresses import is_our_origin
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What ``request.auth`` holds: the session, the token if that was how the caller came, and the impersonation if the
+    caller is a member of staff in a customer's name."""
+
+    session: LoginSession
+    token: tokens.AccessToken | None = None
+    impersonation: Impersonation | None = None
+
+
+def _credential(session: LoginSession, token: tokens.AccessToken) -> Credential:
+    """The row decides whether somebody is impersonated, and not the token."""
+    if session.methods != impersonations.METHOD:
+        return Credential(session, token)
+    if row := impersonations.behind(session):
+        return Credential(session, token, row)
+    raise AuthenticationFailed("This session has ended.", "invalid_token")
+
+
+class BearerAuthentication(BaseAuthentication):
+    """``Authorization: Bearer …``. A header that is there and cannot be used is a 401: it never falls back to the cookie."""
+
+    audience: ClassVar[Audience]
+
+    def authenticate(self, request: Request) -> tuple[User, Credential] | None:
+        if "HTTP_AUTHORIZATION" not in request.META:
+            return None
+        scheme, _, raw = request.META["HTTP_AUTHORIZATION"].partition(" ")
+        if scheme.lower() != "bearer":
+            raise AuthenticationFailed("Use a bearer token.", "invalid_token")
+        return self._authenticated(raw.strip())
+
+    def _authenticated(self, raw: str) -> tuple[User, Credential]:
+        try:
+            token = tokens.read(raw, self.audience)
+        except tokens.BadToken as error:
+            raise AuthenticationFailed("This token is not valid.", "invalid_token") from error
+        mine = LoginSession.objects.live().filter(sid=token["sid"], audience=self.audience)
+        session = next(iter(mine), None)  # first() would have a single row put in order
+        if session is None or session.user is None or session.user_id != token["sub"]:
+            raise AuthenticationFailed("This session has ended.", "invalid_token")
+        credential = _credential(session, token)
+        sessions.note_seen(session, timezone.now())
+        context.note_user(session.user_id)
+        return session.user, credential
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="saas"' + (', error="invalid_token"' if "HTTP_AUTHORIZATION" in request.META else "")
+
+
+class DepartingBearer(BearerAuthentication):
+    """For logging out: an authentic token will do that has expired or whose session has ended already."""
+
+    audience = Audience.CUSTOMER
+
+    def _authenticated(self, raw: str) -> tuple[User, Credential]:
+        try:
+            token = tokens.read_departing(raw, self.audience)
+        except tokens.BadToken as error:
+            raise AuthenticationFailed("This token is not valid.", "invalid_token") from error
+        mine = LoginSession.objects.filter(sid=token["sid"], audience=self.audience).select_related("user")
+        session = mine.first()
+        if session is None or session.user is None or session.user_id != token["sub"]:
+            raise AuthenticationFailed("This session has ended.", "invalid_token")
+        return session.user, _credential(session, token)
+
+
+class CookieAuthentication(BaseAuthentication):
+    """The session cookie. Whoever writes with it must send the CSRF token."""
+
+    audience: ClassVar[Audience]
+
+    def authenticate(self, request: Request) -> tuple[User, Credential] | None:
+        session = request._request.session.live_row()  # type: ignore[attr-defined]
+        if session is None or session.audience != self.audience:
+            return None
+        require_csrf_token(request._request)
+        sessions.note_seen(session, timezone.now())
+        context.note_user(str(session.user_id))
+        return session.user, Credential(session)
+
+
+class CustomerBearer(BearerAuthentication):
+    audience = Audience.CUSTOMER
+
+
+class CustomerCookie(CookieAuthentication):
+    audience = Audience.CUSTOMER
+
+
+class StaffBearer(BearerAuthentication):
+    audience = Audience.STAFF
+
+
+class StaffCookie(CookieAuthentication):
+    audience = Audience.STAFF
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    """Django's own check, with our list of origins, that tells the reason instead of answering."""
+
+    def _origin_verified(self, request: HttpRequest) -> bool:
+        return is_our_origin(request.META["HTTP_ORIGIN"])
+
+    def _reject(self, request: HttpRequest, reason: str) -> str:
+        return reason
+
+
+def require_csrf_token(request: HttpRequest) -> None:
+    """Raise 403 ``csrf_failed`` for a write without the token that ``GET /auth/csrf`` gives."""
+    check = _CsrfCheck(lambda _: None)  # type: ignore[arg-type]
+    check.process_request(request)
+    if reason := check.process_view(request, None, (), {}):  # type: ignore[arg-type]
+        raise PermissionDenied(str(reason), "csrf_failed")
+
+
+# Several classes are one scheme to those outside; without this drf-spectacular would warn of a clash of names.
+set_override(BearerAuthentication, "suppress_collision_warning", True)
+set_override(CookieAuthentication, "suppress_collision_warning", True)
+
+
+class _BearerScheme(OpenApiAuthenticationExtension):
+    target_class = BearerAuthentication
+    match_subclasses = True
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "The `access_token` of a login. An unusable one is 401, also beside a good cookie.",
+        }
+
+
+class _CookieScheme(OpenApiAuthenticationExtension):
+    target_class = CookieAuthentication
+    match_subclasses = True
+    name = "cookie"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": "The session cookie of a login. A request that writes needs the CSRF token, too, as `X-CSRFToken`.",
+        }

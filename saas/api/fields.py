@@ -1,0 +1,50 @@
+"""Serializer fields that take what they say and nothing that merely converts to it."""
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+
+_DIGITS = re.compile(r"-?[0-9]{1,18}")
+
+
+class Text(serializers.CharField):
+    """A string, at most ``max_length`` characters. Numbers are not turned into strings."""
+
+    def __init__(self, *, max_length: int, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Flag(serializers.BooleanField):
+    """``true`` or ``false``; not 1, "yes" or "on"."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class QueryWhole(serializers.IntegerField):
+    """A whole number in a query string: ASCII digits, not "+5", "1_0" or the digits of another script."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, str) or not _DIGITS.fullmatch(data):
+            self.fail("invalid")
+        return int(data)
+
+
+class Whole(serializers.IntegerField):
+    """A JSON integer between ``min_value`` and ``max_value``; not "1", 1.0 or true."""
+
+    def __init__(self, *, min_value: int, max_value: int, **options: Any) -> None:
+        super().__init__(min_value=min_value, max_value=max_value, **options)
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return data

@@ -1,0 +1,80 @@
+"""Requests in a customer's name: what they may do, and their line in the audit trail."""
+
+from contextlib import ExitStack
+from typing import Any, ClassVar
+
+from django.db import DatabaseError, transaction
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from saas import context
+from saas.accounts import impersonations
+from saas.accounts.models import Impersonation
+from saas.api.problems import TITLES, Problem
+from saas.errors import DomainError
+
+RETRY_SECONDS = 5
+
+
+class NotWhileImpersonating(DomainError):
+    code, title, status = "not_while_impersonating", "This is not done in somebody else's name.", 403
+
+
+class ImpersonationGuard(APIView):
+    """A view that staff may use in a customer's name: to read, but where ``impersonated_reads`` is off; to write only
+    where ``impersonated_writes`` is on, and with a token that may write.
+
+    The request, its effect and its line in the audit trail are one transaction: without the line there is no effect.
+    """
+
+    impersonated_reads: ClassVar[bool] = True
+    impersonated_writes: ClassVar[bool] = False
+
+    @property
+    def impersonation(self) -> Impersonation | None:
+        return getattr(getattr(self.request, "auth", None), "impersonation", None)
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with ExitStack() as self._held:
+                return super().dispatch(request, *args, **kwargs)
+        except Exception:
+            if self.impersonation:
+                self._note(500)
+            raise
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if row := self.impersonation:
+            self._held.enter_context(transaction.atomic())
+            here = context.current()._replace(impersonator=row.staff_session.user_id or "")
+            self._held.enter_context(context.entered(here))
+            self._require_allowed(row)
+
+    def _require_allowed(self, row: Impersonation) -> None:
+        is_read = self.request.method in SAFE_METHODS
+        if not (self.impersonated_reads if is_read else self.impersonated_writes and row.may_write):
+            raise NotWhileImpersonating
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        return self._noted(response) if self.impersonation else response
+
+    def _noted(self, response: Any) -> Any:
+        try:
+            with transaction.atomic():
+                self._note(response.status_code)
+        except DatabaseError:
+            if transaction.get_connection().in_atomic_block:
+                transaction.set_rollback(True)
+            code, title = TITLES[503]
+            return Problem(503, code=code, title=title, headers={"Retry-After": str(RETRY_SECONDS)})
+        return response
+
+    def _note(self, status: int) -> None:
+        assert self.impersonation
+        match = self.request.resolver_match
+        impersonations.note_request(
+            self.impersonation, method=self.request.method or "", route=match.route if match else "", status=status
+        )

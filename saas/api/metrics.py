@@ -1,0 +1,64 @@
+"""``GET /metrics`` in Prometheus' text format: this process, or all workers of its server (``saas.serving``)."""
+
+import os
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from saas.api.problems import Problem
+from saas.operations.metrics import HeartbeatCollector
+from saas.webhook_events.metrics import InboxCollector
+
+REQUESTS = Counter("http_requests", "Requests answered.", ["method", "route", "status"])
+DURATION = Histogram("http_request_seconds", "Time to answer.", ["method", "route"])
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+class MetricsMiddleware:
+    """Counts and times every request under its route (never its path: ids would make a series each)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        response = self.get_response(request)
+        route = request.resolver_match.route if request.resolver_match else "unmatched"
+        method = request.method if request.method in _METHODS else "other"
+        note_answer(method or "other", route, response.status_code, time.perf_counter() - started)
+        return response
+
+
+def note_answer(method: str, route: str, status: int, seconds: float) -> None:
+    requests, duration = _children(method, route, status)
+    requests.inc()
+    duration.observe(seconds)
+
+
+@lru_cache(maxsize=4096)
+def _children(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Looking them up by their labels takes longer than counting."""
+    return REQUESTS.labels(method, route, status), DURATION.labels(method, route)
+
+
+@csrf_exempt  # it writes nothing; a POST is refused as a method, not as a forgery
+def metrics(request: HttpRequest) -> HttpResponse:
+    if request.method not in {"GET", "HEAD"}:
+        return Problem(405, headers={"Allow": "GET, HEAD"})
+    return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+
+
+def _registry() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(InboxCollector())
+    registry.register(HeartbeatCollector())
+    return registry

@@ -1,0 +1,203 @@
+"""What happens to every request of every service, before any view."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from io import BytesIO
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.crypto import constant_time_compare
+from django.utils.functional import SimpleLazyObject
+
+from saas import context
+from saas.api.addresses import client_address, is_our_origin, is_trusted_proxy
+from saas.api.problems import Problem
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+logger = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
+_AGENT_LENGTH = 300
+_PROBES = ("/health", "/api/health", "/metrics")
+_INTERNALS = ("/docs", "/redoc", "/openapi.json", "/metrics", "/api/health/module")
+
+_API_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
+_PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+
+
+class TrustedProxyMiddleware:
+    """Believes ``X-Forwarded-Proto`` of our own proxies only. (``client_address`` does the same for the address.)"""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not is_trusted_proxy(str(request.META.get("REMOTE_ADDR", ""))):
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        return self.get_response(request)
+
+
+class RequestContextMiddleware:
+    """Gives the request an id (the caller's own if it is a decent one), makes it known to logs, tasks and audit events, and
+    writes the request's own line."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        entered = request_context(
+            request.META.get("HTTP_X_REQUEST_ID", ""), client_address(request), request.META.get("HTTP_USER_AGENT", "")
+        )
+        with context.entered(entered):
+            started = time.perf_counter()
+            response = self.get_response(request)
+            _log(request, response, (time.perf_counter() - started) * 1000)
+        response.headers["X-Request-ID"] = entered.request_id
+        return response
+
+
+def request_context(claimed_id: str, address: str, agent: str) -> context.Context:
+    request_id = claimed_id if _REQUEST_ID.fullmatch(claimed_id) else context.new_request_id()
+    return context.Context(request_id, address, agent.replace("\x00", "")[:_AGENT_LENGTH])
+
+
+def _log(request: HttpRequest, response: HttpResponseBase, milliseconds: float) -> None:
+    is_probe = request.path_info.startswith(_PROBES) and response.status_code < 400
+    facts = {"method": request.method, "path": request.path_info, "status": response.status_code}
+    logger.log(
+        logging.DEBUG if is_probe else logging.INFO, "request", extra={**facts, "milliseconds": round(milliseconds, 1)}
+    )
+    response._has_been_logged = True  # type: ignore[attr-defined]  # else Django does, outside the request's context
+
+
+class HeadersMiddleware:
+    """Security headers. JSON loads nothing and is not kept; pages load only from here."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        headers = response.headers
+        headers.setdefault("Content-Security-Policy", _PAGE_POLICY if is_page else _API_POLICY)
+        # Chromium sends "Origin: null" under no-referrer, and Django's CSRF check would then refuse our own forms.
+        headers.setdefault("Referrer-Policy", "same-origin" if is_page else "no-referrer")
+        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        headers.setdefault("X-Frame-Options", "DENY")
+        if settings.SECURE_HSTS_SECONDS:  # also where a proxy does not tell of https: over http a browser ignores it
+            headers.setdefault(
+                "Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
+            )
+        if not getattr(response, "streaming", False):
+            headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+class InputGuardMiddleware:
+    """Refuses what no view can use: a body over the limit (413), a NUL or broken UTF-8 in the path or query (400)."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self._refusal(request) or self.get_response(request)
+
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        if request.META.get("RAW_URI", "/")[:1] not in {"/", "*"}:  # it names a host of its own, beside the Host header
+            return Problem(400, detail="Send the path only.")
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isascii() or not length.isdigit():
+            return Problem(400, detail="Content-Length is not a number.")
+        if int(length) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE or not _has_gathered_pieces(request):
+            return Problem(413)
+        if not _is_clean(request.path_info.encode("utf-8", "surrogateescape")):
+            return Problem(400, detail="The path holds a character that is not allowed.")
+        query = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
+        if not _is_clean(unquote_to_bytes(query)):
+            return Problem(400, detail="The query holds a character that is not allowed.")
+        return None
+
+
+def _has_gathered_pieces(request: HttpRequest) -> bool:
+    """A body whose length nobody told, read where the server says that it ends; whether it is within the limit."""
+    if "chunked" not in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        return True
+    if not request.META.get("wsgi.input_terminated"):  # the development server, which cannot tell where it ends
+        return True
+    raw = request.META["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+    request.META["wsgi.input"] = request._stream = BytesIO(raw)
+    request.META["CONTENT_LENGTH"] = str(len(raw))
+    return len(raw) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def _is_clean(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return b"\x00" not in raw
+
+
+class InternalsMiddleware:
+    """What tells of our insides is closed in production: documentation, schema, metrics, modules.
+
+    ``OPEN_INTERNALS`` opens it to everybody, ``INTERNALS_TOKEN`` to who has it. To all others it is not there.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if settings.OPEN_INTERNALS or not request.path_info.startswith(_INTERNALS) or _has_internals_token(request):
+            return self.get_response(request)
+        return Problem(404)
+
+
+def _has_internals_token(request: HttpRequest) -> bool:
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    expected = settings.INTERNALS_TOKEN
+    return bool(expected) and scheme.lower() == "bearer" and constant_time_compare(token, expected)
+
+
+class OriginMiddleware:
+    """A browser may write here only from pages of ours.
+
+    ``Origin`` decides where there is one, ``Sec-Fetch-Site`` where there is none; without either it is no browser.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method not in _SAFE_METHODS and not self._may_write(request):
+            return Problem(403, code="origin_not_allowed", title="Requests from this site are not accepted.")
+        return self.get_response(request)
+
+    def _may_write(self, request: HttpRequest) -> bool:
+        if origin := request.META.get("HTTP_ORIGIN"):
+            return is_our_origin(origin)
+        return request.META.get("HTTP_SEC_FETCH_SITE") != "cross-site"
+
+
+class SessionUserMiddleware(AuthenticationMiddleware):
+    """``request.user`` from the session row, which brings its user along: no second query, no second rule."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        request.user = SimpleLazyObject(lambda: _session_user(request))  # type: ignore[assignment]
+
+
+def _session_user(request: HttpRequest) -> object:
+    row = request.session.live_row()  # type: ignore[attr-defined]
+    return row.user if row else AnonymousUser()

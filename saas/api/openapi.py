@@ -1,0 +1,220 @@
+"""How the services describe themselves: what drf-spectacular finds, and what it cannot know.
+
+Every operation documents its refusals as problem documents, and the request id that every response carries.
+"""
+
+import inspect
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiRequest, OpenApiResponse
+
+from saas.accounts.models import Audience
+from saas.api.problems import TITLES
+from saas.errors import DomainError
+
+TAGS = {
+    "access": "What staff give beside what was bought, and time for a trial.",
+    "auth": "Register, log in, stay in, go out; passwords, addresses and devices.",
+    "mfa": "The second factor: set up, prove, turn off.",
+    "oauth": "Sign-in through providers, and the accounts there that belong to an account here.",
+    "users": "People: who they are and what they show of themselves.",
+    "teams": "Teams, their members and roles.",
+    "invitations": "Inviting to a team by mail, and accepting.",
+    "api keys": "Keys by which a program acts for a team.",
+    "subscriptions": "Plans, checkouts and what becomes of a subscription.",
+    "billing": "Payment methods, invoices, and what the plan allows.",
+    "audit": "What happened, who did it, to whom.",
+    "impersonation": "Staff acting in a customer's name, for minutes, with every request in the trail.",
+    "metrics": "Figures about people, revenue and webhooks.",
+    "webhooks": "The door for a provider's events.",
+    "operators": "The log of events, and running them once more.",
+    "health": "Is it alive, is it ready, do its modules work.",
+}
+
+_ALWAYS = {400, 503}
+_HEADERS_OF_PROBLEMS = {
+    401: ["WWW-Authenticate"],
+    405: ["Allow"],
+    429: ["Retry-After", "RateLimit", "RateLimit-Policy"],
+    503: ["Retry-After"],
+}
+_HEADERS = {
+    "X-Request-ID": "The request's id: the caller's own, or a new one. It stands on every log line of the request.",
+    "WWW-Authenticate": "The way to prove who you are.",
+    "Allow": "The methods that this address knows.",
+    "Retry-After": "Seconds after which trying again makes sense.",
+    "RateLimit": "What is left of the limit, and when it is whole again.",
+    "RateLimit-Policy": "The limit: how many requests in how many seconds.",
+}
+_REQUEST_ID_PARAMETER = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "description": "An id of your own for this request: 1 to 64 of `A-Z a-z 0-9 . _ -`. Another one is replaced.",
+    "schema": {"type": "string"},  # no pattern: whatever is sent, the request is answered
+}
+_PROBLEM = {
+    "type": "object",
+    "description": "A refusal or failure (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "example": "urn:saas:problem:invalid"},
+        "title": {"type": "string", "example": "Some fields are not valid."},
+        "status": {"type": "integer", "example": 422},
+        "detail": {"type": "string", "description": "One sentence about this occurrence."},
+        "code": {"type": "string", "description": "Stable and machine-readable.", "example": "invalid"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "object",
+            "description": "The fields that are not valid, each with its sentences.",
+            "additionalProperties": {"type": "array", "items": {"type": "string"}},
+            "example": {"email": ["This field is required."]},
+        },
+    },
+}
+
+
+def refusals(*classes: type[DomainError]) -> dict[int, OpenApiResponse]:
+    """For ``@extend_schema(responses={201: …, **refusals(EmailTaken)})``: what an operation refuses in so many words."""
+    return {
+        status: OpenApiResponse(
+            description=" ".join(f"`{one.code}`: {one.title}" for one in classes if one.status == status)
+        )
+        for status in sorted({one.status for one in classes})
+    }
+
+
+class OptionalBody(OpenApiRequest):
+    """``@extend_schema(request=OptionalBody(…))``: for a view that reads its body with ``optional_body``."""
+
+
+class ApiSchema(AutoSchema):
+    """One operation. What a view says with ``@extend_schema`` always wins."""
+
+    def get_operation(self, path: str, path_regex: str, path_prefix: str, method: str, registry: Any) -> Any:
+        operation = super().get_operation(path, path_regex, path_prefix, method, registry)
+        return operation and self._completed(operation)
+
+    def _completed(self, operation: dict[str, Any]) -> dict[str, Any]:
+        refusals = {str(status): _reference("responses", f"Problem{status}") for status in self._refusals(operation)}
+        own = {status: _finished(int(status), response) for status, response in operation["responses"].items()}
+        operation["responses"] = {
+            **dict(sorted((refusals | own).items())),
+            "default": _reference("responses", "Problem"),
+        }
+        operation["parameters"] = [*operation.get("parameters", []), _reference("parameters", "RequestId")]
+        return operation
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        """No requirement for anybody's operations, where drf-spectacular writes an optional one."""
+        return [requirement for requirement in super().get_auth() if requirement]
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """The docstring of the method, or of the class that defines it: what a base says is for programmers."""
+        name = self.method.lower()
+        owner = next(cls for cls in type(self.view).__mro__ if name in vars(cls))
+        return inspect.cleandoc(getattr(owner, name).__doc__ or owner.__doc__ or "")
+
+    def get_summary(self) -> str | None:
+        """The operation's name in words, where a view says nothing better."""
+        return self.get_operation_id().replace("_", " ").capitalize()
+
+    def get_serializer_name(self, serializer: Any, direction: Any) -> str:
+        """``RegisterBody`` as ``Register`` (drf-spectacular appends ``Request``), ``UserShape`` as ``User``."""
+        name: str = super().get_serializer_name(serializer, direction)
+        return name.removesuffix("Body").removesuffix("Shape")
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        """A body that is declared must be sent, also when none of its fields must."""
+        body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
+        return body and {**body, "required": not isinstance(self.get_request_serializer(), OptionalBody)}
+
+    def _refusals(self, operation: dict[str, Any]) -> list[int]:
+        has_body = "requestBody" in operation
+        has_query = any(parameter.get("in") == "query" for parameter in operation.get("parameters", []))
+        answers = {
+            401: bool(operation.get("security")),
+            403: self.method != "GET" or self._is_for_staff(),
+            404: "{" in self.path,
+            413: has_body,
+            415: has_body,
+            422: has_body or has_query,
+            429: bool(getattr(self.view, "limits", ()) or operation.get("security")),
+        }
+        return sorted(_ALWAYS | {status for status, possible in answers.items() if possible})
+
+    def _is_for_staff(self) -> bool:
+        """Roles, and a second factor that has yet to be set up, decide what staff may even read."""
+        return any(getattr(one, "audience", None) == Audience.STAFF for one in self.view.get_authenticators())
+
+
+def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """drf-spectacular's post-processing hook: the parts that operations refer to, tags, and ids that are unique."""
+    components = result.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = _PROBLEM
+    components["responses"] = _problem_responses()
+    components["parameters"] = {"RequestId": _REQUEST_ID_PARAMETER}
+    components["headers"] = {
+        name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()
+    }
+    operations = [operation for methods in result["paths"].values() for operation in methods.values()]
+    used = {tag for operation in operations for tag in operation.get("tags", [])}
+    result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
+    _name_aliases(result["paths"])
+    return _tidy(result)  # type: ignore[no-any-return]
+
+
+def _problem_responses() -> dict[str, Any]:
+    named = {f"Problem{status}": _problem_response(title, status) for status, (_, title) in TITLES.items()}
+    return {"Problem": _problem_response("Any other refusal or failure."), **named}
+
+
+def _problem_response(description: str, status: int = 0) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": _header_references(_HEADERS_OF_PROBLEMS.get(status, [])),
+        "content": {"application/problem+json": {"schema": _reference("schemas", "Problem")}},
+    }
+
+
+def _header_references(names: list[str]) -> dict[str, Any]:
+    return {name: _reference("headers", name) for name in ["X-Request-ID", *names]}
+
+
+def _reference(kind: str, name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _finished(status: int, response: dict[str, Any]) -> dict[str, Any]:
+    """A response that a view documents itself, with the headers and, for a bare refusal, the body that all have."""
+    phrase = HTTPStatus(status).phrase
+    if status >= HTTPStatus.BAD_REQUEST and "content" not in response:
+        return _problem_response(response.get("description") or phrase, status)
+    headers = {**_header_references([]), **response.get("headers", {})}
+    return {**response, "description": response.get("description") or phrase, "headers": headers}
+
+
+def _name_aliases(paths: dict[str, Any]) -> None:
+    """The same view at ``/x`` and at ``/api/x``: the second operation's id is the first's, after ``api_``."""
+    for path, methods in paths.items():
+        twin = paths.get(path.removeprefix("/api"), {}) if path.startswith("/api/") else {}
+        for method, operation in methods.items():
+            if method in twin and twin[method]["operationId"] == operation["operationId"]:
+                operation["operationId"] = f"api_{operation['operationId']}"
+
+
+def _tidy(value: Any) -> Any:
+    """Without what generators of clients stumble over.
+
+    drf-spectacular marks choices for a hook of its own that we do not use: it would need a name for every list of them.
+    And "no choice" is how a filter is left out here, not a value that a caller could send.
+    """
+    if isinstance(value, dict):
+        choices = value.get("enum")
+        if isinstance(choices, list) and "" not in choices:
+            value = {key: item for key, item in value.items() if key != "minLength" and (key, item) != ("default", "")}
+        return {key: _tidy(item) for key, item in value.items() if key != "x-spec-enum-id"}
+    if isinstance(value, list):
+        return [_tidy(item) for item in value]
+    return value

@@ -1,0 +1,76 @@
+"""Lists, newest first, in pages: the cursor is the last id of the page before, signed so that nobody invents one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core import signing
+from django.db.models import Model, QuerySet
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from saas.api.fields import QueryWhole, Text
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 100
+EXACT_COUNT = 10_000
+_SALT = "saas.api.pagination"
+
+
+class PageSize(QueryWhole):
+    """At least 1. Whoever asks for more than a page may hold gets a full page."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, **options)
+
+    def to_internal_value(self, data: Any) -> int:
+        return min(super().to_internal_value(data), MAX_LIMIT)
+
+
+class PageQuery(serializers.Serializer[Any]):
+    """The query parameters of every list. A list with filters subclasses it."""
+
+    cursor = Text(max_length=500, required=False, default="", allow_blank=True)
+    limit = PageSize(default=DEFAULT_LIMIT, help_text=f"Most items of a page; a page holds {MAX_LIMIT}.")
+
+
+class PageShape(serializers.Serializer[Any]):
+    """What stands beside the items of every list. A list's shape subclasses it."""
+
+    count = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True, help_text="The cursor of the next page.")
+    count_is_exact = serializers.BooleanField(required=False)
+
+
+@dataclass(frozen=True)
+class Page:
+    """``count`` is exact to ``EXACT_COUNT``; ``next`` is the cursor of the next page, or None on the last one."""
+
+    items: list[Any]
+    count: int
+    next: str | None
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """The envelope beside the items."""
+        exact = {} if self.count <= EXACT_COUNT else {"count_is_exact": False}
+        return {"count": min(self.count, EXACT_COUNT), "next": self.next, **exact}
+
+
+def paginate(rows: QuerySet[Any], *, cursor: str, limit: int, key: str = "pk") -> Page:
+    """One page of ``rows`` in descending order of ``key``, unique and growing. 422 for a cursor that is not one of ours."""
+    count = rows.order_by()[: EXACT_COUNT + 1].count()
+    here = rows.filter(**{f"{key}__lt": _read(cursor, rows)}) if cursor else rows
+    items = list(here.order_by(f"-{key}")[: limit + 1])
+    more = len(items) > limit
+    return Page(items[:limit], count, _write(items[limit - 1], key) if more else None)
+
+
+def _write(row: Model, key: str) -> str:
+    return signing.dumps(getattr(row, key), salt=f"{_SALT}.{row._meta.label}")
+
+
+def _read(cursor: str, rows: QuerySet[Any]) -> Any:
+    try:
+        return signing.loads(cursor, salt=f"{_SALT}.{rows.model._meta.label}")
+    except signing.BadSignature as error:
+        raise ValidationError({"cursor": ["This is not a cursor of this list."]}) from error

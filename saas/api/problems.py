@@ -1,0 +1,156 @@
+"""Every error of every service, as a problem document (RFC 9457), whoever raised it: DRF, Django or the domain."""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import DataError, InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions
+
+from saas import context
+from saas.errors import DomainError
+
+logger = logging.getLogger(__name__)
+
+DATABASE_RETRY_SECONDS = 5
+
+TITLES = {
+    400: ("malformed", "The request could not be understood."),
+    401: ("not_authenticated", "Credentials are missing or not valid."),
+    403: ("forbidden", "You may not do this."),
+    404: ("not_found", "Not found."),
+    405: ("method_not_allowed", "This method is not allowed here."),
+    406: ("not_acceptable", "This service answers in JSON."),
+    409: ("conflict", "A rule of this system does not allow this."),
+    410: ("gone", "This is not there any more."),
+    413: ("too_large", "The body is too large."),
+    415: ("unsupported_media_type", "Send the body as application/json in UTF-8."),
+    422: ("invalid", "Some fields are not valid."),
+    429: ("too_many_requests", "Too many requests."),
+    500: ("internal_error", "Something went wrong on our side."),
+    502: ("bad_gateway", "Another system did not answer as it should."),
+    503: ("unavailable", "A part of the system is away for a moment."),
+}
+
+
+class Problem(JsonResponse):
+    """An ``application/problem+json`` response."""
+
+    def __init__(
+        self,
+        status: int,
+        *,
+        code: str = "",
+        title: str = "",
+        detail: str = "",
+        errors: Mapping[str, Sequence[str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        default_code, default_title = TITLES[status]
+        code, title = code or default_code, title or default_title
+        body: dict[str, Any] = {
+            "type": f"urn:saas:problem:{code}",
+            "title": title,
+            "status": status,
+            "detail": detail or title,
+            "code": code,
+            "request_id": context.current().request_id,
+        }
+        if errors:
+            body["errors"] = errors
+        super().__init__(body, status=status, content_type="application/problem+json", headers=headers)
+        self.headers["Content-Length"] = str(
+            len(self.content)
+        )  # no middleware is left to do it for a host that is not ours
+
+
+def handle(error: Exception, view_context: Mapping[str, Any]) -> Problem | None:
+    """DRF's exception handler. ``None`` lets the exception become a 500, logged once by Django."""
+    if isinstance(error, DomainError):
+        return from_domain(error)
+    if isinstance(error, exceptions.ValidationError):
+        return Problem(422, errors=dict(flatten(error.detail)))
+    if isinstance(error, exceptions.APIException):
+        return _from_api(error)
+    return from_django(error)
+
+
+def from_domain(error: DomainError) -> Problem:
+    """A refusal of the domain."""
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return Problem(
+        error.status, code=error.code, title=error.title, detail=error.detail, errors=error.errors, headers=headers
+    )
+
+
+def from_django(error: Exception) -> Problem | None:
+    """What Django and the database raise; ``None`` for an exception that nobody expected."""
+    match error:
+        case Http404():
+            return Problem(404)
+        case PermissionDenied():
+            return Problem(403)
+        case RequestDataTooBig():
+            return Problem(413)
+        case OperationalError() | InterfaceError():
+            logger.error("database_unavailable", exc_info=error)
+            return Problem(503, headers={"Retry-After": str(DATABASE_RETRY_SECONDS)})
+        case DataError():
+            return Problem(422, detail="A value does not fit.")
+    return None
+
+
+def _from_api(error: exceptions.APIException) -> Problem:
+    headers = {}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if (wait := getattr(error, "wait", None)) is not None:
+        headers["Retry-After"] = str(int(wait))
+    codes = error.get_codes()
+    code = codes if isinstance(codes, str) and codes != type(error).default_code else ""
+    detail = "" if isinstance(error.detail, (list, dict)) else str(error.detail)
+    return Problem(error.status_code, code=code, detail=detail, headers=headers)
+
+
+def flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """``{"a": {"b": ["x"]}}`` as ``("a.b", ["x"])``."""
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            yield from flatten(value, f"{path}.{key}" if path else str(key))
+    elif detail and isinstance(detail, list) and isinstance(detail[0], (dict, list)):
+        for index, value in enumerate(detail):
+            yield from flatten(value, f"{path}.{index}" if path else str(index))
+    elif detail:
+        yield path or "body", [str(item) for item in (detail if isinstance(detail, list) else [detail])]
+
+
+# ── Django's own error views (handler400 … handler500 of every URL conf) ─────────────────────────────────────────────
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> Problem:
+    """Suspicious operations: an unknown host, too many fields, a tampered cookie."""
+    return from_django(exception) or Problem(400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> Problem:
+    return Problem(403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> Problem:
+    return Problem(404)
+
+
+def server_error(request: HttpRequest) -> Problem:
+    """What nobody expected, and a database that went away outside our own views (a middleware, Django's admin)."""
+    error = sys.exception()
+    return (from_django(error) if isinstance(error, Exception) else None) or Problem(500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> Problem:
+    """Django's ``CSRF_FAILURE_VIEW``."""
+    return Problem(403, code="csrf_failed", title="The CSRF token is missing or wrong.", detail=reason)

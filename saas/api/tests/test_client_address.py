@@ -1,0 +1,103 @@
+"""Whose bucket a request is counted in, and whose address the trail shows, behind proxies and without (T60)."""
+
+from typing import Any
+
+import pytest
+
+from saas.accounts.models import LoginSession
+from saas.audit.models import AuditEvent
+from saas.networks import neighbourhood, network
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import PASSWORD, Person
+
+PEER = "198.51.100.7"
+FORGED = ["X-Real-IP", "Forwarded", "True-Client-IP", "CF-Connecting-IP", "X-Client-IP"]
+
+
+@pytest.fixture(autouse=True)
+def _unscaled(settings) -> None:
+    settings.RATE_LIMIT_SCALE = 1
+
+
+@pytest.fixture
+def one_proxy(settings) -> None:
+    settings.TRUSTED_PROXY_COUNT = 1
+    settings.TRUSTED_PROXY_CIDRS = ["127.0.0.0/8", "::1/128"]
+
+
+def register(product: ServiceClient, number: int, headers: dict[str, str]) -> int:
+    """Five are looked at in a minute; too short a password is the cheapest refusal."""
+    body = {"email": f"nobody{number}@example.net", "password": "short"}
+    return int(product.post("/api/auth/register", body, headers=headers).status_code)
+
+
+def log_in(product: ServiceClient, person: Person, headers: dict[str, str]) -> Any:
+    return product.post("/api/auth/login", {"email": person.user.email, "password": PASSWORD}, headers=headers)
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", *FORGED])
+def test_without_a_proxy_no_header_changes_the_bucket(product, db, name: str) -> None:
+    statuses = [register(product, number, {name: f"203.0.113.{number}"}) for number in range(6)]
+
+    assert statuses == [422] * 5 + [429]
+
+
+@pytest.mark.usefixtures("one_proxy")
+@pytest.mark.parametrize("forged", ["203.0.113.{0}", "203.0.113.{0}, 203.0.113.9", "{0}, ,x", "::{0}"])
+def test_behind_a_proxy_what_the_caller_claims_herself_changes_no_bucket(product, db, forged: str) -> None:
+    headers = [{"X-Forwarded-For": f"{forged.format(number)}, {PEER}"} for number in range(6)]
+
+    assert [register(product, number, sent) for number, sent in enumerate(headers)] == [422] * 5 + [429]
+
+
+@pytest.mark.usefixtures("one_proxy")
+def test_behind_a_proxy_each_caller_has_a_bucket(product, db) -> None:
+    statuses = [register(product, number, {"X-Forwarded-For": f"203.0.113.{number}"}) for number in range(6)]
+
+    assert statuses == [422] * 6
+
+
+@pytest.mark.usefixtures("one_proxy")
+def test_a_header_from_a_peer_that_is_no_proxy_of_ours_is_not_believed(product, db) -> None:
+    product.defaults["REMOTE_ADDR"] = PEER
+    statuses = [register(product, number, {"X-Forwarded-For": f"203.0.113.{number}"}) for number in range(6)]
+
+    assert statuses == [422] * 5 + [429]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", *FORGED])
+def test_the_trail_and_the_list_of_devices_show_the_true_peer(product, kim: Person, header: str) -> None:
+    product.defaults["REMOTE_ADDR"] = PEER
+
+    session = log_in(product, kim, {header: "203.0.113.1"}).json()["session_id"]
+
+    assert AuditEvent.objects.get(action="session.opened", target=session).address == PEER
+    assert LoginSession.objects.get(sid=session).address == PEER
+
+
+@pytest.mark.usefixtures("one_proxy")
+def test_behind_a_proxy_the_trail_shows_whom_the_proxy_saw(product, kim: Person) -> None:
+    session = log_in(product, kim, {"X-Forwarded-For": f"203.0.113.1, {PEER}"}).json()["session_id"]
+
+    assert AuditEvent.objects.get(action="session.opened", target=session).address == PEER
+
+
+def test_an_ipv4_caller_is_the_same_on_a_socket_of_both_families(product, kim: Person) -> None:
+    product.defaults["REMOTE_ADDR"] = f"::ffff:{PEER}"
+
+    session = log_in(product, kim, {}).json()["session_id"]
+
+    assert LoginSession.objects.get(sid=session).address == PEER
+    assert network("::ffff:192.0.2.1") == network("192.0.2.1") != network("::ffff:192.0.2.2")
+
+
+@pytest.mark.parametrize(
+    ("address", "own", "near"),
+    [
+        ("192.0.2.1", "192.0.2.1/32", "192.0.2.0/24"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("unknown", "unknown", "unknown"),
+    ],
+)
+def test_a_subscriber_is_an_address_or_a_64_and_a_neighbourhood_a_24_or_a_48(address: str, own: str, near: str) -> None:
+    assert (network(address), neighbourhood(address)) == (own, near)

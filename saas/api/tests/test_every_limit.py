@@ -1,0 +1,248 @@
+"""The table of limits (decision 12 of the security design), and every limit at an operation that spends it (T59, T61)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rest_framework.request import Request
+from rest_framework.test import APIRequestFactory
+
+from saas.accounts.impersonations import Wish, impersonate
+from saas.accounts.models import LoginSession
+from saas.api import limits
+from saas.api.limits import Counted, Limit, WhenAway
+from saas.teams.models import Team
+from saas.testing import factories
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import PASSWORD, Person
+from saas.testing.teams import found_team, new_key, verified
+
+HERE = "127.0.0.1/32"
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+TABLE = {
+    "login": (30, MINUTE, WhenAway.LOCAL),
+    "register": (5, MINUTE, WhenAway.LOCAL),
+    "register-hourly": (20, HOUR, WhenAway.LOCAL),
+    "register-nearby": (100, HOUR, WhenAway.LOCAL),
+    "register-account": (3, HOUR, WhenAway.LOCAL),
+    "password-forgot": (20, HOUR, WhenAway.LOCAL),
+    "password-forgot-account": (5, HOUR, WhenAway.LOCAL),
+    "mailed-link": (20, MINUTE, WhenAway.LOCAL),
+    "mailed-link-token": (5, MINUTE, WhenAway.LOCAL),
+    "mail-again": (5, HOUR, WhenAway.LOCAL),
+    "email-change-address": (5, HOUR, WhenAway.LOCAL),
+    "mfa": (20, MINUTE, WhenAway.LOCAL),
+    "refresh": (60, MINUTE, WhenAway.OPEN),
+    "refresh-family": (10, MINUTE, WhenAway.OPEN),
+    "oauth": (30, MINUTE, WhenAway.LOCAL),
+    "team-invite": (20, HOUR, WhenAway.CLOSED),
+    "team-invite-daily": (100, DAY, WhenAway.CLOSED),
+    "invitation-accept": (20, MINUTE, WhenAway.LOCAL),
+    "checkout": (10, MINUTE, WhenAway.LOCAL),
+    "export": (10, HOUR, WhenAway.LOCAL),
+    "reads": (600, MINUTE, WhenAway.OPEN),
+    "writes": (120, MINUTE, WhenAway.OPEN),
+    "team": (3000, MINUTE, WhenAway.OPEN),
+    "staff-login": (10, MINUTE, WhenAway.LOCAL),
+    "impersonation": (20, HOUR, WhenAway.CLOSED),
+}
+BY_ARGUMENT = [limits.registered, limits.forgotten, limits.moved_to, limits.mailed_link, limits.refreshed]
+
+
+def all_limits() -> list[Limit]:
+    named = [value for value in vars(limits).values() if isinstance(value, Limit)]
+    return [*named, *(make("x") for make in BY_ARGUMENT)]
+
+
+def test_the_limits_are_those_of_the_table() -> None:
+    assert {limit.scope: (limit.count, limit.seconds, limit.when_away) for limit in all_limits()} == TABLE
+
+
+def test_whatever_is_guessed_or_spent_is_counted_by_all_processes_together() -> None:
+    alone = {limit.scope for limit in all_limits() if limit.counted is not Counted.TOGETHER}
+
+    assert alone == {"reads", "writes", "team"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request that spends ``limit`` under ``key``; both may depend on who asks."""
+
+    limit: Limit | Callable[[str], Limit]
+    call: str
+    key: str | Callable[[Any], str] = HERE
+    body: Any = None
+    service: str = "product"
+    by: str = ""
+    argument: Callable[[Any], str] = field(default=lambda here: "")
+
+    def __str__(self) -> str:
+        limit = self.limit if isinstance(self.limit, Limit) else self.limit("x")
+        return f"{limit.scope} {self.service} {self.call}"
+
+
+LOGIN = {"email": "nobody@example.net", "password": "not the password"}
+REGISTRATION = {"email": "new@example.net", "password": "short"}
+ANSWERED = {"state": "s", "code": "c"}
+NEW_PASSWORD = {"token": "guess", "new_password": "a fine long phrase"}
+MY_PASSWORD = {"current_password": PASSWORD}
+
+
+def kims(here: Any) -> str:
+    return str(here.kim.user.pk)
+
+
+def sams(here: Any) -> str:
+    return str(here.sam.user.pk)
+
+
+def teams(here: Any) -> str:
+    return str(here.team_id)
+
+
+CASES = [
+    Case(limits.LOGIN, "POST /api/auth/login", body=LOGIN),
+    Case(limits.LOGIN, "POST /auth/login", body=LOGIN, service="parity"),
+    Case(limits.LOGIN, "POST /api/auth/reauthenticate", body=MY_PASSWORD, by="kim"),
+    Case(limits.LOGIN, "POST /api/auth/password/change", body={"new_password": "short"}, by="kim"),
+    Case(limits.LOGIN, "DELETE /api/users/me", body={"current_password": "not mine"}, by="kim"),
+    Case(limits.REGISTER, "POST /api/auth/register", body=REGISTRATION),
+    Case(limits.REGISTER_HOURLY, "POST /api/auth/register", body=REGISTRATION),
+    Case(limits.REGISTER_NEARBY, "POST /api/auth/register", body=REGISTRATION, key="127.0.0.0/24"),
+    Case(limits.registered, "POST /api/auth/register", body=REGISTRATION, argument=lambda _: "new@example.net"),
+    Case(limits.REFRESH, "POST /api/auth/refresh", body={"refresh_token": "rt_guess"}),
+    Case(limits.REFRESH, "POST /api/admin/auth/refresh", body={"refresh_token": "rt_guess"}, service="admin_ops"),
+    Case(limits.refreshed, "POST /api/auth/refresh", body={"refresh_token": "rt_x"}, argument=lambda _: "rt_x"),
+    Case(limits.OAUTH, "GET /api/auth/oauth/nobody"),
+    Case(limits.OAUTH, "GET /api/auth/oauth/nobody/callback"),
+    Case(limits.OAUTH, "POST /api/auth/oauth/nobody/callback", body=ANSWERED),
+    Case(limits.OAUTH, "POST /api/auth/oauth/nobody/link", body=MY_PASSWORD, by="kim"),
+    Case(limits.PASSWORD_FORGOT, "POST /api/auth/password/forgot", body={"email": "new@example.net"}),
+    Case(limits.forgotten, "POST /api/auth/password/forgot", body={"email": "A@B.example"}, argument=lambda _: "a@b.example"),
+    Case(limits.MAILED_LINK, "POST /api/auth/password/reset", body=NEW_PASSWORD),
+    Case(limits.MAILED_LINK, "POST /api/auth/email/verify", body={"token": "guess"}),
+    Case(limits.MAILED_LINK, "POST /api/auth/deletion/cancel", body={"token": "guess"}),
+    Case(limits.mailed_link, "POST /api/auth/password/reset", body=NEW_PASSWORD, argument=lambda _: "guess"),
+    Case(limits.mailed_link, "POST /api/auth/email/verify", body={"token": "guess"}, argument=lambda _: "guess"),
+    Case(limits.mailed_link, "POST /api/auth/deletion/cancel", body={"token": "guess"}, argument=lambda _: "guess"),
+    Case(limits.mailed_link, "POST /api/invitations/accept", body={"token": "inv"}, argument=lambda _: "inv", by="kim"),
+    Case(limits.MFA, "POST /api/auth/mfa/verify", body={"mfa_token": "guess", "code": "000000"}),
+    Case(limits.MFA, "POST /api/auth/mfa/totp/confirm", body={"code": "000000"}, by="kim"),
+    Case(limits.MFA, "POST /api/admin/auth/mfa/verify", body={"mfa_token": "guess", "code": "1"}, service="admin_ops"),
+    Case(limits.MAIL_AGAIN, "POST /api/auth/email/resend", key=kims, by="kim"),
+    Case(limits.MAIL_AGAIN, "POST /api/auth/email/change", body={"new_email": "c@d.example"}, key=kims, by="kim"),
+    Case(
+        limits.moved_to,
+        "POST /api/auth/email/change",
+        body={"new_email": "C@D.example"},
+        argument=lambda _: "c@d.example",
+        by="kim",
+    ),
+    Case(limits.EXPORT, "GET /api/users/export", key=kims, by="kim"),
+    Case(limits.CHECKOUT, "POST /api/subscriptions/checkout", body={"plan_id": "none"}, key=kims, by="kim"),
+    Case(limits.CHECKOUT, "POST /api/billing/payment-method", body={"type": "none"}, key=kims, by="kim"),
+    Case(limits.TEAM_INVITE, "POST /api/teams/{team_id}/invitations", body={"email": "e@f.example"}, key=kims, by="kim"),
+    Case(
+        limits.TEAM_INVITE_DAILY,
+        "POST /api/teams/{team_id}/invitations",
+        body={"email": "e@f.example"},
+        key=teams,
+        by="kim",
+    ),
+    Case(limits.INVITATION_ACCEPT, "POST /api/invitations/accept", body={"token": "guess"}, by="kim"),
+    Case(limits.READS, "GET /api/auth/me", key=kims, by="kim"),
+    Case(limits.READS, "GET /auth/me", key=kims, by="kim", service="parity"),
+    Case(limits.READS, "GET /api/admin/users", key=sams, by="sam", service="admin_ops"),
+    Case(limits.WRITES, "PATCH /api/users/profile", body={"display_name": "K"}, key=kims, by="kim"),
+    Case(limits.WRITES, "PUT /api/admin/users/nobody/ban", body={"reason": "x"}, key=sams, by="sam", service="admin_ops"),
+    Case(limits.TEAM, "GET /api/teams/{team_id}", key=teams, by="kim"),
+    Case(limits.STAFF_LOGIN, "POST /api/admin/auth/login", body=LOGIN, service="admin_ops"),
+    Case(
+        limits.IMPERSONATION,
+        "POST /api/admin/users/{user_id}/impersonate",
+        body={"reason": ""},
+        key=sams,
+        by="sam",
+        service="admin_ops",
+    ),
+]  # fmt: skip
+
+
+@pytest.fixture
+def here(db, settings) -> SimpleNamespace:
+    settings.RATE_LIMIT_SCALE = 1
+    kim, ola, sam = verified(factories.customer()), verified(factories.customer()), factories.staff()
+    return SimpleNamespace(kim=kim, ola=ola, sam=sam, team_id=found_team(kim).pk)
+
+
+def limit_of(case: Case, here: SimpleNamespace) -> Limit:
+    """The limit with its key already found."""
+    limit = case.limit if isinstance(case.limit, Limit) else case.limit(case.argument(here))
+    if not isinstance(case.limit, Limit):
+        return limit
+    key = case.key if isinstance(case.key, str) else case.key(here)
+    return replace(limit, key=lambda _: key)
+
+
+def send(case: Case, here: SimpleNamespace) -> Any:
+    method, path = case.call.split()
+    person: Person | None = getattr(here, case.by, None)
+    client = ServiceClient(case.service)
+    url = path.format(team_id=here.team_id, user_id=here.kim.user.pk)
+    return client.send(method, url, case.body, token=person.token if person else "")
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_one_more_than_the_limit_is_refused_and_told_when_to_come_back(case: Case, here: SimpleNamespace) -> None:
+    limit = limit_of(case, here)
+    nobody = Request(APIRequestFactory().get("/"))
+    for _ in range(limit.count - 1):
+        limits.spend(limit, nobody)
+
+    last, refused = send(case, here), send(case, here)
+
+    assert last.status_code != 429
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert 1 <= int(refused.headers["Retry-After"]) <= limit.seconds
+    assert f'"{limit.scope}";r=0;t=' in refused.headers["RateLimit"]
+    assert f'"{limit.scope}";q={limit.count};w={limit.seconds}' in refused.headers["RateLimit-Policy"]
+
+
+def test_every_limit_has_a_case() -> None:
+    limits_of_cases = {case.limit if isinstance(case.limit, Limit) else case.limit("x") for case in CASES}
+
+    assert {limit.scope for limit in limits_of_cases} == set(TABLE)
+
+
+def test_a_stranger_does_not_use_a_teams_requests_up(here: SimpleNamespace, product) -> None:
+    for _ in range(3):
+        assert product.get(f"/api/teams/{here.team_id}", token=here.ola.token).status_code == 404
+
+    answer = product.get(f"/api/teams/{here.team_id}", token=here.kim.token)
+
+    assert '"team";r=2999;' in answer.headers["RateLimit"]
+
+
+def test_what_is_left_is_told_with_every_answer_to_a_person(here: SimpleNamespace, product) -> None:
+    first, second = (product.get("/api/auth/me", token=here.kim.token) for _ in range(2))
+
+    assert first.headers["RateLimit"].startswith('"reads";r=599;')
+    assert second.headers["RateLimit"].startswith('"reads";r=598;')
+    assert second.headers["RateLimit-Policy"] == '"reads";q=600;w=60'
+    assert product.get("/api/auth/me", token=here.ola.token).headers["RateLimit"].startswith('"reads";r=599;')
+
+
+def test_a_program_and_a_member_of_staff_in_her_name_leave_a_persons_requests_alone(
+    here: SimpleNamespace, product
+) -> None:
+    _, key = new_key(Team.objects.get(pk=here.team_id), here.kim)
+    session = LoginSession.objects.get(sid=here.sam.session_id)
+    _, as_kim = impersonate(here.kim.user, by=session, wish=Wish(reason="ticket 1"))
+
+    answers = [product.get(f"/api/teams/{here.team_id}", token=token) for token in (key, as_kim, here.kim.token)]
+
+    assert ['"reads";r=599;' in answer.headers["RateLimit"] for answer in answers] == [True] * 3

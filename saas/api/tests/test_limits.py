@@ -1,0 +1,228 @@
+"""Rate limits, with the shared counter there and away."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.db import connections
+from django.test import override_settings
+from django.utils import timezone
+
+from saas.accounts.models import User
+from saas.accounts.proof_models import ResetRequest
+from saas.api.local_buckets import LocalBuckets
+from saas.teams.models import Invitation
+from saas.testing.clients import ServiceClient
+from saas.testing.teams import found_team, verified
+
+
+@pytest.fixture(autouse=True)
+def _one_window() -> Iterator[None]:
+    """A window that ended in the middle of a test would forgive what the test counts."""
+    with time_machine.travel(timezone.now(), tick=False):
+        yield
+
+
+def body(number: int) -> dict[str, str]:
+    """Another account each time: the failures of one are counted elsewhere."""
+    return {"email": f"nobody{number}@example.net", "password": "not the password"}
+
+
+@override_settings(RATE_LIMIT_SCALE=1)
+def test_the_thirty_first_login_of_a_minute_is_refused(product: ServiceClient) -> None:
+    allowed = [product.post("/api/auth/login", body(number)).status_code for number in range(30)]
+    refused = product.post("/api/auth/login", body(30))
+
+    assert set(allowed) == {401}
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert refused.headers["RateLimit"].startswith('"login";r=0;t=')
+    assert refused.headers["RateLimit-Policy"] == '"login";q=30;w=60'
+
+
+@override_settings(RATE_LIMIT_SCALE=1)
+def test_another_address_has_its_own_bucket(product: ServiceClient) -> None:
+    for number in range(31):
+        product.post("/api/auth/login", body(number))
+
+    product.defaults["REMOTE_ADDR"] = "203.0.113.7"
+
+    assert product.post("/api/auth/login", body(31)).status_code == 401
+
+
+@override_settings(RATE_LIMIT_SCALE=1)
+def test_a_refused_registration_creates_nobody(product: ServiceClient) -> None:
+    for number in range(6):
+        answer = product.post(
+            "/api/auth/register", {"email": f"p{number}@example.net", "password": "a fine long phrase"}
+        )
+
+    assert answer.status_code == 429
+    assert User.objects.count() == 5
+
+
+@pytest.fixture
+def redis_is_away(settings, monkeypatch):
+    from saas.api import limits
+
+    monkeypatch.setattr(limits, "_away", limits.Breaker(5.0))
+    monkeypatch.setattr(limits, "_buckets", LocalBuckets())
+    settings.CACHES = {
+        **settings.CACHES,
+        "limits": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:1/0",  # nobody listens there
+            "OPTIONS": {"socket_connect_timeout": 0.25},
+        },
+    }
+
+
+@override_settings(RATE_LIMIT_SCALE=1)
+@pytest.mark.usefixtures("redis_is_away")
+def test_without_redis_a_process_counts_alone_to_a_quarter(product: ServiceClient) -> None:
+    answers = [product.post("/api/auth/login", body(number)).status_code for number in range(8)]
+
+    assert answers == [401] * 7 + [429]
+
+
+@pytest.mark.usefixtures("redis_is_away")
+def test_without_redis_refreshing_goes_on(product: ServiceClient, kim) -> None:
+    assert product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token}).status_code == 200
+
+
+@pytest.mark.usefixtures("redis_is_away")
+def test_without_redis_what_is_not_safe_without_a_limit_is_refused_for_five_seconds(product, kim) -> None:
+    team = found_team(verified(kim))
+
+    answer = product.post(f"/api/teams/{team.pk}/invitations", {"email": "e@f.example"}, token=kim.token)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "limits_unavailable")
+    assert answer.headers["Retry-After"] == "5"
+    assert not Invitation.objects.exists()
+
+
+@pytest.mark.usefixtures("redis_is_away")
+def test_without_redis_who_is_logged_in_notices_nothing(product, kim) -> None:
+    assert product.get("/api/auth/me", token=kim.token).status_code == 200
+    assert product.patch("/api/users/profile", {"display_name": "K"}, token=kim.token).status_code == 200
+
+
+@pytest.mark.usefixtures("redis_is_away")
+def test_after_one_failure_nobody_asks_redis_for_five_seconds(product, db, monkeypatch) -> None:
+    from saas.api import limits
+
+    asked, now, really = [], [0.0], limits._counted
+    monkeypatch.setattr(limits, "_away", limits.Breaker(5.0, clock=lambda: now[0]))
+    monkeypatch.setattr(limits, "_counted", lambda *given: asked.append(now[0]) or really(*given))
+
+    for now[0] in (0.0, 1.0, 4.9, 5.0, 9.9, 10.0):
+        product.post("/api/auth/login", body(int(now[0])))
+
+    assert asked == [0.0, 5.0, 10.0]
+
+
+@pytest.mark.usefixtures("redis_is_away")
+def test_a_limit_that_could_not_be_counted_together_is_in_the_metrics(product, kim) -> None:
+    product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token})
+
+    assert 'rate_limit_counter_away_total{scope="refresh"}' in product.get("/metrics").content.decode()
+
+
+def test_of_many_threads_a_process_counts_each() -> None:
+    buckets = LocalBuckets()
+
+    with ThreadPoolExecutor(8) as pool:
+        counts = sorted(count for count, _ in pool.map(lambda _: buckets.add("key", 60), range(800)))
+
+    assert counts == list(range(1, 801))
+
+
+def test_a_local_window_ends_and_begins_anew() -> None:
+    now = 0.0
+    buckets = LocalBuckets(clock=lambda: now)
+
+    assert buckets.add("key", 60) == (1, 60)
+    assert buckets.add("key", 60) == (2, 60)
+    now = 60.0
+    assert buckets.add("key", 60) == (1, 60)
+
+
+@override_settings(RATE_LIMIT_SCALE=1)
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/auth/email/verify", {}),
+        ("/api/auth/password/reset", {"new_password": "a fine long phrase"}),
+        ("/api/auth/deletion/cancel", {}),
+    ],
+)
+def test_one_mailed_link_is_tried_five_times_from_whatever_address(
+    product, db, path: str, body: dict[str, str]
+) -> None:
+    def attempt(number: int, token: str) -> int:
+        product.defaults["REMOTE_ADDR"] = f"203.0.113.{number}"
+        return int(product.post(path, {**body, "token": token}).status_code)
+
+    assert [attempt(number, "guess") for number in range(6)] == [400] * 5 + [429]
+    assert attempt(6, "another") == 400
+
+
+@override_settings(RATE_LIMIT_SCALE=1)
+def test_one_login_is_refreshed_ten_times_a_minute(product, kim, other) -> None:
+    token, statuses = kim.refresh_token, []
+    for number in range(11):
+        product.defaults["REMOTE_ADDR"] = f"203.0.113.{number}"
+        answer = product.post("/api/auth/refresh", {"refresh_token": token})
+        statuses.append(answer.status_code)
+        token = answer.json().get("refresh_token", token)
+
+    assert statuses == [200] * 10 + [429]
+    assert product.post("/api/auth/refresh", {"refresh_token": other.refresh_token}).status_code == 200
+
+
+@override_settings(RATE_LIMIT_SCALE=1)
+def test_two_people_behind_one_address_have_buckets_of_their_own_and_one_takes_hers_along(product, kim, other) -> None:
+    def again(token: str, address: str) -> int:
+        product.defaults["REMOTE_ADDR"] = address
+        return int(product.post("/api/auth/email/resend", token=token).status_code)
+
+    assert [again(kim.token, "203.0.113.1") for _ in range(6)] == [202] * 5 + [429]
+    assert again(kim.token, "203.0.113.2") == 429
+    assert again(other.token, "203.0.113.1") == 202
+
+
+@override_settings(RATE_LIMIT_SCALE=1)
+def test_the_next_window_lets_through_again(product, db) -> None:
+    for number in range(31):
+        product.post("/api/auth/login", body(number))
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=1, seconds=1), tick=False):
+        assert product.post("/api/auth/login", body(32)).status_code == 401
+
+
+@override_settings(RATE_LIMIT_SCALE=1)
+def test_an_ipv6_network_has_one_bucket(product, db) -> None:
+    statuses = []
+    for number in range(31):
+        product.defaults["REMOTE_ADDR"] = f"2001:db8:0:1::{number:x}"
+        statuses.append(product.post("/api/auth/login", body(number)).status_code)
+
+    assert statuses == [401] * 30 + [429]
+
+
+@override_settings(RATE_LIMIT_SCALE=1)
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres
+def test_of_forty_requests_at_once_exactly_as_many_pass_as_may(service) -> None:
+    def forget(number: int) -> int:
+        answer = service("product").post("/api/auth/password/forgot", {"email": f"p{number}@example.net"})
+        connections.close_all()
+        return int(answer.status_code)
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(forget, range(40)))
+
+    assert statuses == [202] * 20 + [429] * 20
+    assert ResetRequest.objects.count() == 20

@@ -1,0 +1,121 @@
+"""The bases of every API view. Authentication and permission stand here, and not in DRF's settings, because DRF binds
+its defaults at import: a test run that holds all four services would use another service's."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import ParseError
+from rest_framework.permissions import SAFE_METHODS, AllowAny, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from saas.accounts import second_factor
+from saas.accounts.models import LoginSession, User
+from saas.api.authentication import (
+    Credential,
+    CustomerBearer,
+    CustomerCookie,
+    StaffBearer,
+    StaffCookie,
+)
+from saas.api.impersonation import ImpersonationGuard
+from saas.api.limits import READS, WRITES, Limit, Usage, as_headers, require, spend
+
+
+class ApiView(APIView):
+    """What public and private views share: a validated body or query, and the rate limits named in ``limits``."""
+
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.usages: list[Usage] = []
+
+    def body(self, serializer_class: type[Serializer[Any]]) -> dict[str, Any]:
+        """The request's JSON object, validated. 400 if there is none, 422 with the fields if it does not fit."""
+        if not self._has_body():
+            raise ParseError("Send a JSON object.")
+        return _validated(serializer_class, self.request.data)
+
+    def optional_body(self, serializer_class: type[Serializer[Any]]) -> dict[str, Any]:
+        """The same where nothing need be sent: no body is as good as ``{}``."""
+        return _validated(serializer_class, self.request.data if self._has_body() else {})
+
+    def _has_body(self) -> bool:
+        return bool(self.request.META.get("CONTENT_LENGTH", "").strip("0"))
+
+    def query(self, serializer_class: type[Serializer[Any]]) -> dict[str, Any]:
+        """The query string, validated; 422 with the fields if it does not fit."""
+        return _validated(serializer_class, self.request.query_params.dict())
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        """The methods, in the ``Allow`` header; DRF would tell our docstrings."""
+        return Response(status=204)
+
+    def check_throttles(self, request: Request) -> None:
+        self.spend(*self.limits)
+
+    def spend(self, *limits: Limit) -> None:
+        """Count this request; for a view whose limit depends on more than who asks, after it has found out."""
+        for limit in limits:
+            if usage := spend(limit, self.request):
+                self.usages.append(usage)
+                require(usage)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in as_headers(self.usages).items() if self.usages else ():
+            response.headers[name] = value
+        return response
+
+
+def _validated(serializer_class: type[Serializer[Any]], data: object) -> dict[str, Any]:
+    serializer = serializer_class(data=data)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+class PublicView(ApiView):
+    """For anybody. Credentials that happen to be sent are not read."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+class _PersonView(ApiView):
+    """Every request counts for the person, too, as a read or as a write."""
+
+    permission_classes = (IsAuthenticated,)
+
+    def check_throttles(self, request: Request) -> None:
+        super().check_throttles(request)
+        self.spend(READS if request.method in SAFE_METHODS else WRITES)
+
+    @property
+    def user(self) -> User:
+        return cast(User, self.request.user)
+
+    @property
+    def session(self) -> LoginSession:
+        return cast(Credential, self.request.auth).session
+
+
+class CustomerView(ImpersonationGuard, _PersonView):
+    """For customers, by bearer token or cookie (Product and Parity), and for staff in a customer's name."""
+
+    authentication_classes: Sequence[type[BaseAuthentication]] = (CustomerBearer, CustomerCookie)
+
+
+class StaffView(_PersonView):
+    """For staff, by bearer token or cookie (Admin ops and the operator API of Webhooks)."""
+
+    authentication_classes = (StaffBearer, StaffCookie)
+    before_enrolment: ClassVar[bool] = False  # whether it serves staff who still owe a second factor
+
+    def check_permissions(self, request: Request) -> None:
+        if request.user.is_authenticated and not self.before_enrolment and second_factor.is_owed(self.session):
+            raise second_factor.EnrolmentRequired
+        super().check_permissions(request)

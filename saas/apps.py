@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+
+
+class SaasConfig(AppConfig):
+    """The project itself, installed for its management commands and so that every process knows the Celery application."""
+
+    name = "saas"
+    verbose_name = "SaaS"
+
+    def ready(self) -> None:
+        from saas.operations import telemetry
+
+        telemetry.start()
+        import saas.celery
+        import saas.operations.task_metrics  # noqa: F401  (here and not in saas/__init__.py: decision 2)

@@ -1,0 +1,111 @@
+"""What happened, who did it, to whom. Rows are only ever added."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    def about(self, target: str) -> AuditEventQuerySet:
+        """Everything that happened to one object, by its id."""
+        return self.filter(target=target)
+
+    def concerning(self, person: str) -> AuditEventQuerySet:
+        """What a person did, what was done to her, and what was done in her name."""
+        return self.filter(models.Q(target=person) | models.Q(actor=person) | models.Q(act_as=person))
+
+    def requests_behind(self, impersonations: Collection[str], *, act_as: str) -> dict[str, int]:
+        """How many requests each impersonation made in the name of ``act_as``, by its id."""
+        lines = self.filter(action="impersonation.request", act_as=act_as, data__impersonation__in=impersonations)
+        return dict(lines.order_by().values_list("data__impersonation").annotate(models.Count("pk")))
+
+    def matching(
+        self,
+        *,
+        actor: str = "",
+        act_as: str = "",
+        action: str = "",
+        target: str = "",
+        request_id: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> AuditEventQuerySet:
+        """By whole values; what is empty matches everything. ``action`` may end in ``.*``: ``user.*``."""
+        wanted: dict[str, object] = {
+            "actor": actor, "act_as": act_as, "target": target, "request_id": request_id, "at__gte": since, "at__lt": until,
+        }  # fmt: skip
+        if action.endswith(".*"):
+            wanted["action__startswith"] = action[:-1]
+        else:
+            wanted["action"] = action
+        return self.filter(**{field: value for field, value in wanted.items() if value})
+
+    def in_batches(self, size: int) -> Iterator[AuditEvent]:
+        """All of them, oldest first, read ``size`` at a time: no statement takes longer because there are many."""
+        last = 0
+        while batch := list(self.filter(pk__gt=last).order_by("pk")[:size]):
+            yield from batch
+            last = batch[-1].pk
+
+    def unsealed(self) -> AuditEventQuerySet:
+        """Not in the chain yet."""
+        return self.filter(seal=None)
+
+    def update(self, **kwargs: Any) -> int:
+        raise TypeError("Audit events are never changed.")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise TypeError("Audit events are never deleted.")
+
+
+class AuditEvent(models.Model):
+    """``actor`` and ``target`` are public ids (``usr_…``, ``team_…``) or ``system``: no foreign key, so that the trail
+    outlives what it tells of."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    actor = models.CharField(max_length=64, db_index=True)
+    act_as = models.CharField(max_length=64, blank=True)  # on whose behalf: the customer who is impersonated
+    action = models.CharField(max_length=64, db_index=True)  # object.verb: "user.banned"
+    target = models.CharField(max_length=64, blank=True, db_index=True)
+    reason = models.CharField(max_length=500, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    data = models.JSONField(default=dict)
+
+    objects = AuditEventQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-id"]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["act_as"], condition=~models.Q(act_as=""), name="audit_events_on_behalf"),
+            models.Index(fields=["request_id"], condition=~models.Q(request_id=""), name="audit_events_of_request"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.target}".strip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("Audit events are never changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise TypeError("Audit events are never deleted.")
+
+
+class AuditSeal(models.Model):
+    """One link of the chain over the trail. ``digest`` covers the event as it stands and the digest of the link before,
+    so that an event that is changed or taken out later shows. Links are only ever added."""
+
+    number = models.PositiveBigIntegerField(primary_key=True)  # 1, 2, 3 …: two who seal at once want the same one
+    event = models.OneToOneField(AuditEvent, models.DO_NOTHING, db_constraint=False, related_name="seal")
+    digest = models.CharField(max_length=64)
+    sealed_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.digest}"

@@ -1,0 +1,99 @@
+"""Letting go of the oldest part of the trail, by its owner, so that what stays can still be verified.
+
+The oldest links go together with their events, into a file first. What is left begins where they ended: one event in the
+trail, sealed like any other, says up to which link it went, with which digest, and the file's SHA-256. Whoever takes more
+out than was told breaks the chain (``verifying``).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, BinaryIO
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection, transaction
+
+from saas.audit.actions import record
+from saas.audit.models import AuditEvent, AuditSeal
+
+if TYPE_CHECKING:
+    from django.db.backends.utils import CursorWrapper
+    from django.db.models import QuerySet
+
+RETIRED = "audit.retired"
+BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Part:
+    """The links up to ``number``, whose last digest is ``digest``."""
+
+    number: int
+    digest: str
+    events: int
+
+
+def oldest_part(before: datetime) -> Part | None:
+    """Every link up to the first whose event is not older than ``before``; ``None`` if there is none to let go of."""
+    younger = AuditSeal.objects.filter(event__at__gte=before).order_by("number").values_list("number", flat=True)
+    first_kept = younger.first()
+    old = AuditSeal.objects.filter(number__lt=first_kept) if first_kept else AuditSeal.objects.all()
+    last = old.order_by("-number").first()
+    return Part(last.number, last.digest, old.count()) if last else None
+
+
+def retire(part: Part, archive: BinaryIO, *, by: str, reason: str) -> str:
+    """Write the part to ``archive``, one JSON object a line, then take it out; the archive's SHA-256.
+
+    Needs the tables' owner: the runtime role may neither delete nor switch the triggers off.
+    """
+    digest = hashlib.sha256()
+    for line in _lines(part):
+        archive.write(line)
+        digest.update(line)
+    archive.flush()
+    _take_out(part, by=by, reason=reason, archive_sha256=digest.hexdigest())
+    return digest.hexdigest()
+
+
+def _lines(part: Part) -> Iterator[bytes]:
+    last = 0
+    while links := list(_links(part).filter(number__gt=last).select_related("event").order_by("number")[:BATCH]):
+        for link in links:
+            event = {field.name: getattr(link.event, field.name) for field in AuditEvent._meta.concrete_fields}
+            told = {"number": link.number, "digest": link.digest, "event": event}
+            yield json.dumps(told, cls=DjangoJSONEncoder, sort_keys=True).encode() + b"\n"
+        last = links[-1].number
+
+
+def _links(part: Part) -> "QuerySet[AuditSeal]":
+    return AuditSeal.objects.filter(number__lte=part.number)
+
+
+@transaction.atomic
+def _take_out(part: Part, *, by: str, reason: str, archive_sha256: str) -> None:
+    """In one transaction with the event that tells of it; the triggers are on again before anybody else can look."""
+    events, seals = AuditEvent._meta.db_table, AuditSeal._meta.db_table
+    with connection.cursor() as cursor:
+        _switch_triggers(cursor, "DISABLE")
+        cursor.execute(
+            f"DELETE FROM {events} WHERE id IN (SELECT event_id FROM {seals} WHERE number <= %s)",  # noqa: S608
+            [part.number],
+        )
+        cursor.execute(f"DELETE FROM {seals} WHERE number <= %s", [part.number])  # noqa: S608
+        _switch_triggers(cursor, "ENABLE")
+    record(
+        RETIRED, actor=by, reason=reason, number=part.number, digest=part.digest, events=part.events,
+        archive_sha256=archive_sha256,
+    )  # fmt: skip
+
+
+def _switch_triggers(cursor: "CursorWrapper", state: str) -> None:
+    if connection.vendor != "postgresql":
+        return
+    if state == "DISABLE":
+        cursor.execute("SET LOCAL statement_timeout = 0")
+    for model in (AuditEvent, AuditSeal):
+        cursor.execute(f"ALTER TABLE {model._meta.db_table} {state} TRIGGER rows_only_grow")

@@ -1,0 +1,53 @@
+"""Who pays: making our customer known to the provider, and letting what the provider told take effect now."""
+
+import time
+
+from django.db.models import Q
+
+from saas.accounts.models import User
+from saas.billing.gateway import Gateway
+from saas.billing.mirrors import link_customer
+from saas.billing.models import Customer, Owner
+from saas.webhook_events import processing
+from saas.webhook_events.models import WebhookEvent
+
+SETTLE_ROUNDS = 20
+SETTLE_PAUSE_SECONDS = 0.05  # another request acts for the same customer: its turn is short
+
+
+def customer_of(owner: Owner, gateway: Gateway) -> Customer:
+    """The owner's row at this provider, made if need be. Not yet known to the provider."""
+    values = {"user": owner} if isinstance(owner, User) else {"team_id": owner.pk}
+    row, _ = Customer.objects.get_or_create(provider=gateway.provider, **values)
+    return row
+
+
+def introduce(customer: Customer, payer: User, gateway: Gateway) -> Customer:
+    """Have the provider know the customer. May be repeated, and by two at once: the key makes it one call."""
+    if not customer.external_id:
+        external_id = gateway.create_customer(
+            reference=customer.pk,
+            email=payer.email,
+            name=payer.full_name,
+            idempotency_key=f"customer:{customer.pk}",
+        )
+        link_customer(customer.pk, external_id)
+        customer.refresh_from_db()
+    return customer
+
+
+def settle(customer: Customer) -> None:
+    """Let everything that the provider told of the customer take effect before we answer.
+
+    The events are in the inbox already, so whatever this does not reach a worker will.
+    """
+    mine = Q(customer_id=customer.external_id) | Q(object_id=customer.external_id)
+    waiting = WebhookEvent.objects.filter(mine, status=WebhookEvent.Status.QUEUED).order_by("pk")
+    for round in range(SETTLE_ROUNDS):
+        ids = list(waiting.values_list("pk", flat=True))
+        if not ids:
+            return
+        if round:
+            time.sleep(SETTLE_PAUSE_SECONDS)
+        for event_id in ids:
+            processing.process(event_id)

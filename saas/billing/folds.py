@@ -1,0 +1,205 @@
+"""What a row is: a function of every stored event of its object, whatever order they came in and however often.
+
+Pure: no database, no network, no clock. ``saas.billing.mirrors`` writes what these functions say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from saas.billing import shapes
+from saas.billing.ordering import Told, in_order
+from saas.billing.shapes import Object
+
+TERMINAL = {"canceled", "incomplete_expired"}
+EARNING = {"active", "past_due"}
+_RANKS = ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "canceled", "incomplete_expired"]
+
+
+@dataclass(frozen=True)
+class SubscriptionState:
+    """A subscription as one snapshot shows it, in either API shape."""
+
+    status: str
+    customer_id: str
+    price_ids: tuple[str, ...]
+    item_id: str
+    quantity: int
+    currency: str
+    monthly_cents: int
+    current_period_start: datetime | None
+    current_period_end: datetime | None
+    cancel_at_period_end: bool
+    trial_end: datetime | None
+    canceled_at: datetime | None
+    ended_at: datetime | None
+    started_at: datetime | None
+
+    @property
+    def is_earning(self) -> bool:
+        return self.status in EARNING
+
+    @property
+    def earning_cents(self) -> int:
+        return self.monthly_cents if self.is_earning else 0
+
+
+@dataclass(frozen=True)
+class Movement:
+    """One line of the ledger. ``delta_cents`` and ``monthly_cents`` are a month's."""
+
+    kind: str
+    at: datetime
+    currency: str
+    delta_cents: int
+    monthly_cents: int
+    event_id: str
+
+
+@dataclass(frozen=True)
+class SubscriptionFold:
+    state: SubscriptionState
+    past_due_since: datetime | None
+    changed_at: datetime
+    ambiguous: bool
+    movements: tuple[Movement, ...]
+
+
+def subscription(events: Sequence[Told]) -> SubscriptionFold | None:
+    """The subscription of ``events``; ``None`` if no event shows it.
+
+    What has ended stays ended: nothing that is not terminal replaces what is.
+    """
+    ordered, is_guess = in_order(events, facets=subscription_state, rank=_rank)
+    history = _Subscription()
+    for told in ordered:
+        history.take(told)
+    return history.folded(is_guess)
+
+
+class _Subscription:
+    """A subscription on its way through its events."""
+
+    def __init__(self) -> None:
+        self.state: SubscriptionState | None = None
+        self.movements: list[Movement] = []
+        self.past_due_since: datetime | None = None
+        self.changed_at: datetime | None = None
+        self.has_earned = False
+
+    def take(self, told: Told) -> None:
+        state = _state(told, self.state)
+        at = shapes.moment(told.created)
+        if at is None or not state.status:
+            return
+        if self.state and self.state.status in TERMINAL and state.status not in TERMINAL:
+            return
+        self._move(state, at, told.id)
+        if state.status != "past_due":
+            self.past_due_since = None
+        elif self.past_due_since is None:
+            self.past_due_since = at
+        self.state, self.changed_at = state, at
+
+    def _move(self, state: SubscriptionState, at: datetime, event_id: str) -> None:
+        for step in _steps(self.state, state, self.has_earned):
+            self.movements.append(Movement(step.kind, at, step.currency, step.delta, step.cents, event_id))
+        self.has_earned = self.has_earned or state.is_earning
+
+    def folded(self, is_guess: bool) -> SubscriptionFold | None:
+        if self.state is None or self.changed_at is None:
+            return None
+        return SubscriptionFold(self.state, self.past_due_since, self.changed_at, is_guess, tuple(self.movements))
+
+
+@dataclass(frozen=True)
+class _Step:
+    kind: str
+    currency: str
+    delta: int
+    cents: int  # a month, afterwards
+
+
+def _steps(before: SubscriptionState | None, after: SubscriptionState, has_earned: bool) -> list[_Step]:
+    """What changed between two states. In each currency the deltas add up to what is earned."""
+    steps = _money(before, after, has_earned)
+    steps += [_Step(kind, after.currency, 0, after.earning_cents) for kind in _facts(before, after)]
+    return steps
+
+
+def _money(before: SubscriptionState | None, after: SubscriptionState, has_earned: bool) -> list[_Step]:
+    if before is None or not before.is_earning:
+        kind = "reactivated" if has_earned else "new"
+        return [_Step(kind, after.currency, after.earning_cents, after.earning_cents)] if after.is_earning else []
+    if not after.is_earning:
+        return [_Step("canceled", before.currency, -before.earning_cents, 0)]
+    if before.currency != after.currency:
+        left = _Step("canceled", before.currency, -before.earning_cents, 0)
+        return [left, _Step("reactivated", after.currency, after.earning_cents, after.earning_cents)]
+    delta = after.earning_cents - before.earning_cents
+    kind = "upgrade" if delta > 0 else "downgrade"
+    return [_Step(kind, after.currency, delta, after.earning_cents)] if delta else []
+
+
+def _facts(before: SubscriptionState | None, after: SubscriptionState) -> list[str]:
+    """What the books note although it moves no money."""
+    old = before.status if before else ""
+    noted = {
+        "trial_started": after.status == "trialing" != old,
+        "trial_ended": old == "trialing" != after.status and not after.is_earning,
+        "renewal": before is not None and _is_renewed(before, after),
+        "past_due": after.status == "past_due" != old,
+        "recovered": old == "past_due" and after.status == "active",
+    }
+    return [kind for kind, happened in noted.items() if happened]
+
+
+def _is_renewed(before: SubscriptionState, after: SubscriptionState) -> bool:
+    """Another period began where the last one ended. A change of interval begins a period, too, but in the middle."""
+    old_end, end, start = before.current_period_end, after.current_period_end, after.current_period_start
+    if not (before.is_earning and after.is_earning and old_end and end):
+        return False
+    return end > old_end and (start is None or start >= old_end)
+
+
+def _state(told: Told, before: SubscriptionState | None) -> SubscriptionState:
+    state = subscription_state(told.object)
+    if told.ends("deleted"):
+        state = replace(state, status="canceled", ended_at=state.ended_at or shapes.moment(told.created))
+    if before and not state.price_ids:  # a snapshot without its lines: what was bought before still is
+        state = replace(
+            before,
+            status=state.status,
+            cancel_at_period_end=state.cancel_at_period_end,
+            canceled_at=state.canceled_at,
+            ended_at=state.ended_at,
+        )
+    return state
+
+
+def subscription_state(snapshot: Object) -> SubscriptionState:
+    """One snapshot, read in whatever shape it has."""
+    lines = shapes.lines(snapshot)
+    first = lines[0] if lines else {}
+    prices = [shapes.price_of(line) for line in lines]
+    return SubscriptionState(
+        status=shapes.text(snapshot.get("status"), 64),
+        customer_id=shapes.id_of(snapshot.get("customer")),
+        price_ids=tuple(found for price in prices if (found := shapes.id_of(price))),
+        item_id=shapes.id_of(first) if first is not snapshot else "",
+        quantity=shapes.count(first.get("quantity"), 1),
+        currency=shapes.text(snapshot.get("currency") or (prices[0].get("currency") if prices else ""), 8),
+        monthly_cents=shapes.monthly_cents(snapshot),
+        current_period_start=shapes.period_start(snapshot),
+        current_period_end=shapes.period_end(snapshot),
+        cancel_at_period_end=snapshot.get("cancel_at_period_end") is True,
+        trial_end=shapes.moment(snapshot.get("trial_end")),
+        canceled_at=shapes.moment(snapshot.get("canceled_at")),
+        ended_at=shapes.moment(snapshot.get("ended_at")),
+        started_at=shapes.moment(snapshot.get("start_date")) or shapes.moment(snapshot.get("created")),
+    )
+
+
+def _rank(snapshot: Object) -> int:
+    status = snapshot.get("status")
+    return _RANKS.index(status) if status in _RANKS else len(_RANKS)

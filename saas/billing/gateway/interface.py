@@ -1,0 +1,103 @@
+"""What billing asks of a payment provider.
+
+Every call may take seconds and fail, so none is made inside a transaction. What a call changes or finds out is appended
+to the inbox as an event, and takes effect from there like everything else that a provider tells.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from saas.errors import DomainError
+
+API_VERSION = "2026-10-28.endive"  # Stripe's; the version that its SDK and our tests speak
+
+
+class ProviderUnavailable(DomainError):
+    code, title, status = "provider_unavailable", "The payment provider does not answer. Try again in a moment.", 503
+
+
+class ProviderRefused(DomainError):
+    code, title = "provider_refused", "The payment provider did not accept this."  # 409
+
+
+class PaymentDeclined(DomainError):
+    code, title = "payment_declined", "The payment was declined."  # 409
+
+
+class UseTheProvidersPage(DomainError):
+    code, title = "use_the_providers_page", "Cards are added on the payment provider's own page."  # 409
+
+
+@dataclass(frozen=True)
+class Session:
+    """A checkout session. ``url`` is empty where there is nothing left to do for the customer."""
+
+    id: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the next invoice would be after a change of plan: the new price, and what the change costs or credits."""
+
+    due_cents: int
+    currency: str
+    next_charge_at: datetime | None
+
+
+class Gateway(Protocol):
+    """Ids are the provider's. The same ``idempotency_key`` twice is one call."""
+
+    provider: str
+
+    def create_customer(self, *, reference: str, email: str, name: str, idempotency_key: str) -> str:
+        """A new customer's id. ``reference`` is our own id of it."""
+        ...
+
+    def create_checkout(
+        self, *, reference: str, customer_id: str, price_id: str, trial_days: int, idempotency_key: str
+    ) -> Session:
+        """Sell one subscription to ``price_id``, free for the first ``trial_days``. ``reference`` is our checkout's id."""
+        ...
+
+    def fetch_checkout(self, session_id: str) -> None:
+        """Find out how far a session has come."""
+        ...
+
+    def expire_checkout(self, session_id: str) -> None:
+        """Let nobody complete the session any more; one that is over stays what it is."""
+        ...
+
+    def fetch_subscription(self, subscription_id: str) -> None: ...
+
+    def all_of(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
+        """Every ``subscription``, ``invoice`` or ``payment_method`` of a customer, or the ``customer`` itself, as the
+        provider has it. Unlike the others, this enters nothing into the inbox."""
+        ...
+
+    def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str) -> None: ...
+
+    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str) -> Preview: ...
+
+    def set_cancel_at_period_end(self, subscription_id: str, *, value: bool, reason: str = "") -> None: ...
+
+    def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
+        """Let a trial end at another time; nothing is charged before."""
+        ...
+
+    def cancel_subscription(self, subscription_id: str, *, reason: str = "") -> None:
+        """End it now. ``reason`` is the customer's, in her words."""
+        ...
+
+    def attach_payment_method(
+        self, *, customer_id: str, type: str, brand: str, last4: str, exp_month: int | None, exp_year: int | None
+    ) -> str:
+        """A new payment method's id. Raises ``UseTheProvidersPage`` where only the provider may see a card."""
+        ...
+
+    def detach_payment_method(self, payment_method_id: str) -> None: ...
+
+    def portal_url(self, *, customer_id: str, return_url: str) -> str:
+        """A page of the provider for this customer alone, good for one visit."""
+        ...

@@ -1,0 +1,52 @@
+"""Everything that was ever told of one object, read from the inbox."""
+
+import json
+
+from django.conf import settings
+
+from saas.billing.ordering import Told
+from saas.billing.shapes import mapping
+from saas.webhook_events.models import WebhookEvent
+
+_NOT_OURS = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]
+
+
+def of(object_id: str, type_prefix: str) -> list[Told]:
+    """The stored events of an object whose type begins with ``type_prefix``.
+
+    Those of the other mode, of another account and those that were ignored do not count, and what retention has
+    emptied tells nothing.
+    """
+    rows = WebhookEvent.objects.of_object(object_id).filter(
+        type__startswith=type_prefix, livemode=settings.STRIPE_LIVEMODE, account="", payload__isnull=False
+    )
+    return [told for row in rows.exclude(status__in=_NOT_OURS) if (told := _told(row))]
+
+
+def objects(type_prefix: str) -> list[str]:
+    """The ids of all objects that events of such types tell of."""
+    rows = WebhookEvent.objects.filter(
+        type__startswith=type_prefix, livemode=settings.STRIPE_LIVEMODE, account="", payload__isnull=False
+    )
+    ids = rows.exclude(status__in=_NOT_OURS).exclude(object_id="").values_list("object_id", flat=True)
+    return sorted(set(ids))
+
+
+def was_told_of(object_id: str) -> bool:
+    """Whether there is a receipt for an event of the object, with its payload or without."""
+    return WebhookEvent.objects.filter(object_id=object_id, payload__isnull=True).exists()
+
+
+def _told(row: WebhookEvent) -> Told | None:
+    try:
+        data = mapping(mapping(json.loads(bytes(row.payload.body))).get("data"))
+    except (ValueError, RecursionError):
+        return None
+    return Told(
+        row.external_id,
+        row.type,
+        int(row.provider_created.timestamp()),
+        mapping(data.get("object")),
+        mapping(data.get("previous_attributes")),
+        is_fetched=row.source == WebhookEvent.Source.FETCH,
+    )

@@ -1,0 +1,94 @@
+"""What must always be true of billing's rows. The database keeps what it can; these are what it cannot know."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value, When
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from saas.accounts.models import User
+from saas.billing import clock
+from saas.billing.models import Checkout, LedgerEntry, Subscription
+from saas.operations.invariants import invariant
+
+PATIENCE = timedelta(days=2)  # for events that are late
+_SETTLED = timedelta(hours=1)  # by then a paid checkout's subscription has arrived
+
+_GAINS = [LedgerEntry.Movement.NEW, LedgerEntry.Movement.EXPANSION, LedgerEntry.Movement.REACTIVATION]
+_LOSSES = [LedgerEntry.Movement.CONTRACTION, LedgerEntry.Movement.CHURN]
+
+
+@invariant
+def deleted_customers_pay_nothing() -> Iterable[str]:
+    """No subscription of a deleted account, team or customer goes on renewing."""
+    gone = Q(customer__user__status=User.Status.DELETED) | Q(customer__team__deleted_at__isnull=False)
+    gone |= Q(customer__deleted_at__isnull=False)
+    return _ids(Subscription.objects.live().filter(gone, cancel_at_period_end=False))
+
+
+@invariant
+def one_live_subscription() -> Iterable[str]:
+    """No customer of ours pays for two subscriptions at once."""
+    rows = Subscription.objects.linked().earning().order_by().values("customer").annotate(found=Count("pk"))
+    return rows.filter(found__gt=1).values_list("customer", flat=True)
+
+
+@invariant
+def one_open_checkout() -> Iterable[str]:
+    """No customer has two open checkouts."""
+    rows = Checkout.objects.filter(status=Checkout.Status.PENDING).order_by().values("customer")
+    return rows.annotate(found=Count("pk")).filter(found__gt=1).values_list("customer", flat=True)
+
+
+@invariant
+def paid_checkouts_have_their_subscription() -> Iterable[str]:
+    """Whoever paid at a checkout has the subscription that it sold."""
+    sold = Subscription.objects.filter(external_id=OuterRef("subscription_id"))
+    paid = Checkout.objects.filter(status=Checkout.Status.ACTIVE, ended_at__lt=timezone.now() - _SETTLED)
+    return paid.exclude(subscription_id="").filter(~Exists(sold)).values_list("pk", flat=True)
+
+
+@invariant
+def paid_subscriptions_have_a_plan() -> Iterable[str]:
+    """Every customer of ours who pays, pays a price that stands for one of our plans."""
+    return _ids(Subscription.objects.linked().earning().filter(plan=None))
+
+
+@invariant
+def periods_are_renewed() -> Iterable[str]:
+    """No subscription that gives access is two days past its period: its events have been missed."""
+    running = Subscription.objects.filter(status__in=Subscription.GRANTING)
+    return _ids(running.filter(current_period_end__lt=clock.now() - PATIENCE))
+
+
+@invariant
+def the_ledger_adds_up() -> Iterable[str]:
+    """A subscription's movements add up to what it brings a month; if not, run manage.py billing_rebuild."""
+    told = Coalesce(Sum("ledger__delta_cents", filter=Q(ledger__currency=F("currency"))), 0)
+    other = Coalesce(Sum("ledger__delta_cents", filter=~Q(ledger__currency=F("currency"))), 0)
+    brings = Case(When(status__in=Subscription.EARNING, then=F("monthly_cents")), default=Value(0))
+    rows = Subscription.objects.annotate(told=told, other=other, brings=brings)
+    return _ids(rows.exclude(told=F("brings"), other=0))
+
+
+@invariant
+def movements_go_their_way() -> Iterable[str]:
+    """What is new or more adds to the revenue, what is less or lost takes from it, and all else leaves it alone."""
+    is_right = Q(movement__in=_GAINS, delta_cents__gt=0) | Q(movement__in=_LOSSES, delta_cents__lt=0)
+    is_right |= Q(movement="", delta_cents=0)
+    return _ids(Subscription.objects.filter(Exists(LedgerEntry.objects.filter(~is_right, subscription=OuterRef("pk")))))
+
+
+@invariant
+def ledger_lines_are_their_customers() -> Iterable[str]:
+    """Every line of the ledger is booked for its subscription's customer, as ours or as a stranger's."""
+    strays = LedgerEntry.objects.exclude(customer=F("subscription__customer"))
+    is_ours = Q(customer__user__isnull=False) | Q(customer__team__isnull=False)
+    wrong = LedgerEntry.objects.filter(~is_ours, is_linked=True) | LedgerEntry.objects.filter(is_ours, is_linked=False)
+    rows = (strays | wrong).order_by()
+    return rows.values_list("subscription__external_id", flat=True).distinct()
+
+
+def _ids(rows: QuerySet[Subscription]) -> Iterable[str]:
+    return rows.order_by("external_id").values_list("external_id", flat=True)

@@ -1,0 +1,185 @@
+"""Writing what the folds say. Each function makes one object's row what all stored events of it tell: it may be
+repeated, runs inside its caller's transaction, and creates the parents that are missing as unlinked stubs."""
+
+import logging
+from typing import Any
+
+from django.db import transaction
+
+from saas.billing import folds, history, ledger, other_folds
+from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
+from saas.webhook_events.models import WebhookEvent
+
+logger = logging.getLogger(__name__)
+
+
+def customer(external_id: str) -> None:
+    """A customer that we made carries our id, and is linked by it; any other is a stub."""
+    fold = other_folds.customer(history.of(external_id, "customer."))
+    if fold is None:
+        return
+    if fold.reference:
+        link_customer(fold.reference, external_id)
+    stub_customer(external_id)
+    values = {
+        "email": fold.email,
+        "delinquent": fold.delinquent,
+        "default_payment_method": fold.default_payment_method,
+        "deleted_at": fold.deleted_at,
+    }
+    Customer.objects.filter(external_id=external_id).update(**values)
+
+
+def stub_customer(external_id: str) -> Customer | None:
+    """The row of a provider's customer, made without an owner if need be; ``None`` where no customer is named."""
+    if not external_id:
+        return None
+    row, _ = Customer.objects.get_or_create(external_id=external_id, defaults={"provider": _provider_of(external_id)})
+    return row
+
+
+def _provider_of(external_id: str) -> str:
+    is_local = WebhookEvent.objects.filter(object_id=external_id, source=WebhookEvent.Source.LOCAL).exists()
+    return Customer.Provider.LOCAL if is_local else Customer.Provider.STRIPE
+
+
+@transaction.atomic
+def link_customer(customer_id: str, external_id: str) -> None:
+    """Give our customer the provider's id. Events that came first have made a stub: what hangs on it moves over."""
+    stub = Customer.objects.filter(external_id=external_id).exclude(pk=customer_id).first()
+    if (
+        stub
+        and stub.user_id is stub.team_id is None
+        and Customer.objects.filter(pk=customer_id, external_id="").exists()
+    ):
+        for model in (Subscription, Invoice, PaymentMethod, LedgerEntry):
+            model.objects.filter(customer=stub).update(customer_id=customer_id)
+        ledger.rebook(customer_id)
+        stub.delete()
+        stub = None
+    if stub is None:
+        Customer.objects.filter(pk=customer_id, external_id="").update(external_id=external_id)
+
+
+def subscription(external_id: str) -> None:
+    """The subscription and its ledger, together."""
+    Subscription.objects.select_for_update().filter(external_id=external_id).first()
+    fold = folds.subscription(history.of(external_id, "customer.subscription."))
+    if fold is None:
+        return
+    owner = stub_customer(fold.state.customer_id)
+    if owner is None:
+        logger.warning("subscription_without_customer", extra={"subscription": external_id})
+        return
+    row, _ = Subscription.objects.update_or_create(
+        external_id=external_id, defaults={"customer": owner, **subscription_values(fold)}
+    )
+    ledger.write(row, fold.movements)
+
+
+def subscription_values(fold: folds.SubscriptionFold) -> dict[str, Any]:
+    """The columns of a subscription, but for its customer."""
+    state = fold.state
+    price = Price.objects.filter(external_id__in=state.price_ids).exclude(plan=None).first()
+    return {
+        "status": state.status,
+        "plan_id": price.plan_id if price else None,
+        "price_id": price.external_id if price else next(iter(state.price_ids), ""),
+        "item_id": state.item_id,
+        "quantity": state.quantity,
+        "currency": state.currency,
+        "monthly_cents": state.monthly_cents,
+        "current_period_end": state.current_period_end,
+        "cancel_at_period_end": state.cancel_at_period_end,
+        "trial_end": state.trial_end,
+        "past_due_since": fold.past_due_since,
+        "canceled_at": state.canceled_at,
+        "ended_at": state.ended_at,
+        "ambiguous": fold.ambiguous,
+        "started_at": state.started_at or fold.changed_at,
+        "changed_at": fold.changed_at,
+    }
+
+
+def invoice(external_id: str) -> None:
+    fold = other_folds.invoice(history.of(external_id, "invoice."))
+    if fold is None:
+        return
+    values = {
+        "customer": stub_customer(fold.customer_id),
+        "subscription_id": fold.subscription_id,
+        "number": fold.number,
+        "status": fold.status,
+        "currency": fold.currency,
+        "total_cents": fold.total_cents,
+        "amount_due_cents": fold.amount_due_cents,
+        "amount_paid_cents": fold.amount_paid_cents,
+        "hosted_url": fold.hosted_url,
+        "paid_at": fold.paid_at,
+    }
+    if fold.issued_at:
+        values["issued_at"] = fold.issued_at
+    Invoice.objects.update_or_create(external_id=external_id, defaults=values)
+
+
+def payment_method(external_id: str) -> None:
+    fold = other_folds.payment_method(history.of(external_id, "payment_method."))
+    if fold is None:
+        return
+    values = {
+        "customer": stub_customer(fold.customer_id),
+        "type": fold.type,
+        "brand": fold.brand,
+        "last4": fold.last4,
+        "exp_month": fold.exp_month,
+        "exp_year": fold.exp_year,
+        "detached_at": fold.detached_at,
+    }
+    if fold.created_at:
+        values["created_at"] = fold.created_at
+    PaymentMethod.objects.update_or_create(external_id=external_id, defaults=values)
+
+
+def price(external_id: str) -> None:
+    """A price as the provider tells it. Which plan it stands for is ours to say, and stays."""
+    fold = other_folds.price(history.of(external_id, "price."))
+    if fold is None:
+        return
+    values = {
+        "is_active": fold.is_active,
+        "product_id": fold.product_id,
+        "unit_amount_cents": fold.unit_amount_cents,
+        "currency": fold.currency,
+        "interval": fold.interval,
+        "interval_count": fold.interval_count,
+    }
+    Price.objects.update_or_create(
+        external_id=external_id, defaults=values, create_defaults={**values, "provider": Customer.Provider.STRIPE}
+    )
+
+
+def product(external_id: str) -> None:
+    fold = other_folds.product(history.of(external_id, "product."))
+    if fold is None:
+        return
+    values = {"name": fold.name, "description": fold.description, "is_active": fold.is_active}
+    Product.objects.update_or_create(
+        external_id=external_id, defaults=values, create_defaults={**values, "provider": Customer.Provider.STRIPE}
+    )
+
+
+def checkout(session_id: str) -> bool:
+    """Bring our checkout to where the provider's session is. ``False`` if the session is ours but the checkout is not
+    there: then the event has overtaken our commit and must wait."""
+    fold = other_folds.checkout_session(history.of(session_id, "checkout.session."))
+    if fold is None:
+        return True
+    stub_customer(fold.customer_id)
+    if not fold.reference.startswith("chk_"):
+        return True
+    ours = Checkout.objects.filter(pk=fold.reference)
+    if fold.status != Checkout.Status.PENDING:
+        ours.exclude(status=Checkout.Status.ACTIVE).update(
+            status=fold.status, ended_at=fold.ended_at, external_id=session_id, subscription_id=fold.subscription_id
+        )
+    return ours.exists()

@@ -1,0 +1,27 @@
+"""The tables of billing. Rows that mirror the provider are never constrained: what it says is true."""
+
+from saas.billing.models.catalogue import Plan, Price, Product
+from saas.billing.models.checkouts import Checkout
+from saas.billing.models.customers import Customer, Owner, PaymentMethod, Workspace
+from saas.billing.models.invoices import Invoice
+from saas.billing.models.ledger import LedgerEntry
+from saas.billing.models.local import LocalClock, LocalObject
+from saas.billing.models.overrides import EntitlementOverride
+from saas.billing.models.subscriptions import Subscription
+
+__all__ = [
+    "Checkout",
+    "Customer",
+    "EntitlementOverride",
+    "Invoice",
+    "LedgerEntry",
+    "LocalClock",
+    "LocalObject",
+    "Owner",
+    "PaymentMethod",
+    "Plan",
+    "Price",
+    "Product",
+    "Subscription",
+    "Workspace",
+]

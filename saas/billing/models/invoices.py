@@ -1,0 +1,54 @@
+"""Invoices as the provider tells of them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from saas.billing.models.customers import Customer, Owner, owned_by
+from saas.fields import PrefixedIdField
+
+
+class InvoiceQuerySet(models.QuerySet["Invoice"]):
+    def of(self, owner: Owner) -> InvoiceQuerySet:
+        return self.filter(owned_by(owner, "customer__"))
+
+    def issued(self) -> InvoiceQuerySet:
+        """What a customer has to do with: no drafts, nothing deleted."""
+        return self.exclude(status__in=[Invoice.Status.DRAFT, Invoice.Status.DELETED])
+
+
+class Invoice(models.Model):
+    """A mirror: the fold of all events of the invoice."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        OPEN = "open"
+        UNCOLLECTIBLE = "uncollectible"
+        VOID = "void"
+        PAID = "paid"
+        DELETED = "deleted"
+
+    id = PrefixedIdField(prefix="inv", primary_key=True)
+    external_id = models.CharField(max_length=255, unique=True)
+    customer = models.ForeignKey(Customer, models.PROTECT, null=True, related_name="invoices")
+    subscription_id = models.CharField(max_length=255, blank=True, db_index=True)  # the provider's id
+    number = models.CharField(max_length=255, blank=True)
+    status = models.CharField(max_length=64)
+    currency = models.CharField(max_length=8, blank=True)
+    total_cents = models.BigIntegerField(default=0)
+    amount_due_cents = models.BigIntegerField(default=0)
+    amount_paid_cents = models.BigIntegerField(default=0)
+    hosted_url = models.CharField(max_length=2048, blank=True)
+    issued_at = models.DateTimeField(default=timezone.now)
+    paid_at = models.DateTimeField(null=True, blank=True)
+
+    objects = InvoiceQuerySet.as_manager()
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["customer", "id"], name="invoices_of_customer")]
+
+    def __str__(self) -> str:
+        return self.number or self.external_id

@@ -1,0 +1,116 @@
+"""Subscriptions as the provider tells of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from saas.billing.models.catalogue import Plan
+from saas.billing.models.customers import Customer, Owner, owned_by
+from saas.fields import PrefixedIdField
+
+PAST_DUE_GRACE = timedelta(days=7)
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def of(self, owner: Owner) -> SubscriptionQuerySet:
+        return self.filter(owned_by(owner, "customer__"))
+
+    def live(self) -> SubscriptionQuerySet:
+        """Not over: whoever has one cannot buy another. A status that we do not know is not over either."""
+        return self.exclude(status__in=Subscription.TERMINAL)
+
+    def granting(self, now: datetime) -> SubscriptionQuerySet:
+        """Those that give access: paid, on trial, or past due for less than the days of grace."""
+        in_grace = Q(status=Subscription.Status.PAST_DUE, past_due_since__gt=now - PAST_DUE_GRACE)
+        return self.filter(Q(status__in=Subscription.GRANTING) | in_grace)
+
+    def earning(self) -> SubscriptionQuerySet:
+        """Those that count as recurring revenue: a trial does not yet, an unpaid renewal still does."""
+        return self.filter(status__in=Subscription.EARNING)
+
+    def linked(self) -> SubscriptionQuerySet:
+        """Of customers who are ours."""
+        return self.exclude(customer__user=None, customer__team=None)
+
+    def with_customer(self) -> SubscriptionQuerySet:
+        """With what a list shows: whose it is, and the plan."""
+        return self.select_related("customer__user", "customer__team", "plan")
+
+    def matching(self, *, status: str = "", plan: str = "") -> SubscriptionQuerySet:
+        """By status and plan id; empty means any."""
+        wanted = {"status": status, "plan_id": plan}
+        return self.filter(**{name: value for name, value in wanted.items() if value})
+
+
+class Subscription(models.Model):
+    """A mirror: the fold of all events that the provider told of it (``saas.billing.folds``), never edited by hand."""
+
+    class Status(models.TextChoices):
+        """The values known today; the column takes any, because the provider may add one."""
+
+        INCOMPLETE = "incomplete"
+        INCOMPLETE_EXPIRED = "incomplete_expired"
+        TRIALING = "trialing"
+        ACTIVE = "active"
+        PAST_DUE = "past_due"
+        UNPAID = "unpaid"
+        PAUSED = "paused"
+        CANCELED = "canceled"
+
+    TERMINAL: ClassVar[list[str]] = [Status.CANCELED, Status.INCOMPLETE_EXPIRED]
+    GRANTING: ClassVar[list[str]] = [Status.TRIALING, Status.ACTIVE]
+    EARNING: ClassVar[list[str]] = [Status.ACTIVE, Status.PAST_DUE]
+
+    id = PrefixedIdField(prefix="sub", primary_key=True)
+    external_id = models.CharField(max_length=255, unique=True)
+    customer = models.ForeignKey(Customer, models.PROTECT, related_name="subscriptions")
+    status = models.CharField(max_length=64)
+    plan = models.ForeignKey(Plan, models.PROTECT, null=True, blank=True, related_name="subscriptions")
+    price_id = models.CharField(max_length=255, blank=True)
+    item_id = models.CharField(max_length=255, blank=True)
+    quantity = models.PositiveBigIntegerField(default=1)
+    currency = models.CharField(max_length=8, blank=True)
+    monthly_cents = models.BigIntegerField(default=0)  # what it costs a month, whatever its interval and status
+    current_period_end = models.DateTimeField(null=True, blank=True)
+    cancel_at_period_end = models.BooleanField(default=False)
+    trial_end = models.DateTimeField(null=True, blank=True)
+    past_due_since = models.DateTimeField(null=True, blank=True)
+    canceled_at = models.DateTimeField(null=True, blank=True)  # when it was asked for, not when it ends
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ambiguous = models.BooleanField(default=False)  # the order of its events is a guess: ask the provider
+    started_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(default=timezone.now)  # the time of the last event
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["status", "id"], name="subscriptions_by_status"),
+            models.Index(fields=["plan", "status"], name="subscriptions_by_plan"),
+            models.Index(
+                fields=["status", "currency", "cancel_at_period_end", "monthly_cents"],
+                condition=Q(status__in=["active", "trialing", "past_due"]),
+                name="subscriptions_by_revenue",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan_id or self.price_id} ({self.status})"
+
+    def grants_access(self, now: datetime) -> bool:
+        """The rule of ``granting`` for a row at hand."""
+        if self.status == self.Status.PAST_DUE:
+            return self.past_due_since is not None and self.past_due_since > now - PAST_DUE_GRACE
+        return self.status in self.GRANTING
+
+    @property
+    def access_ends_at(self) -> datetime | None:
+        """When access ends if nothing else happens: with the grace, or with a period that is not renewed."""
+        if self.status == self.Status.PAST_DUE:
+            return self.past_due_since and self.past_due_since + PAST_DUE_GRACE
+        return self.current_period_end if self.cancel_at_period_end else None

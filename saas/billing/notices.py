@@ -1,0 +1,36 @@
+"""What a customer is told by mail. Once for each fact, whatever number of events tell it."""
+
+from saas.accounts.models import User
+from saas.billing.models import Customer, Invoice, Subscription
+from saas.mail.actions import post
+
+
+def payment_failed(invoice_id: str) -> None:
+    """``invoice_id`` is the provider's. Nothing is said of an invoice that has been paid meanwhile, or is nobody's."""
+    row = Invoice.objects.select_related("customer").filter(external_id=invoice_id, status=Invoice.Status.OPEN).first()
+    payer = _payer(row.customer) if row else None
+    if row and payer:
+        amount = f"{row.amount_due_cents / 100:.2f} {row.currency.upper()}"
+        context = {"name": payer.full_name, "amount": amount, "number": row.number}
+        post("payment_failed", to=payer.email, context=context, dedupe_key=f"payment_failed:{invoice_id}")
+
+
+def trial_ending(subscription_id: str) -> None:
+    """``subscription_id`` is the provider's. A trial that was given more time is announced again."""
+    trials = Subscription.objects.filter(status=Subscription.Status.TRIALING, cancel_at_period_end=False)
+    row = trials.select_related("customer", "plan").filter(external_id=subscription_id).first()
+    payer = _payer(row.customer) if row else None
+    if row and payer and row.trial_end:
+        context = {
+            "name": payer.full_name,
+            "plan": row.plan.name if row.plan else "",
+            "day": f"{row.trial_end:%d %B %Y}".lstrip("0"),
+        }
+        key = f"trial_ending:{subscription_id}:{row.trial_end:%Y-%m-%d}"
+        post("trial_ending", to=payer.email, context=context, dedupe_key=key)
+
+
+def _payer(customer: Customer | None) -> User | None:
+    """The person to write to: of a team, the owner who answers for it."""
+    person = (customer.team.owner if customer.team else customer.user) if customer else None
+    return person if person and person.is_active else None

@@ -1,0 +1,107 @@
+"""What staff give beside what was bought: a whole plan (a comp), a limit, a feature. Each with a reason and an end.
+
+For the desk, with ``owner`` a ``User`` or a ``Team``, ``by`` the member of staff, ``expires_at`` by billing's clock:
+
+    comp_plan(owner, plan_id="growth", expires_at=…, reason="…", by=sam)        -> EntitlementOverride
+    override_limit(owner, key="seats", value=50, expires_at=…, reason="…", by=sam)
+    grant_feature(owner, feature="sso", expires_at=…, reason="…", by=sam)
+    end_override(override_id, reason="…", by=sam)
+    EntitlementOverride.objects.of(owner), .live(clock.now())                   what there is, and what counts
+
+They only add: what is bought and what is given are compared, and the best counts. Who may do this is the desk's to ask.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from saas.accounts.models import User
+from saas.audit.actions import record
+from saas.billing import clock
+from saas.billing.entitlements import FREE_LIMITS
+from saas.billing.models import EntitlementOverride, Owner, Plan
+from saas.errors import DomainError, Invalid, NotFound
+
+LONGEST = timedelta(days=3 * 365)
+LARGEST_VALUE = 1_000_000
+
+
+class OverrideEnded(DomainError):
+    code, title = "override_ended", "This has ended already."  # 409
+
+
+def comp_plan(owner: Owner, *, plan_id: str, expires_at: datetime, reason: str, by: User) -> EntitlementOverride:
+    """Give all that a plan gives. Raises ``NotFound`` for an unknown plan, ``Invalid``."""
+    plan = Plan.objects.filter(pk=plan_id).first()
+    if plan is None:
+        raise NotFound("There is no such plan.")
+    return _give(owner, EntitlementOverride(kind="plan", plan=plan), expires_at, reason, by)
+
+
+def override_limit(
+    owner: Owner, *, key: str, value: int | None, expires_at: datetime, reason: str, by: User
+) -> EntitlementOverride:
+    """Give a limit (``teams``, ``seats``, ``api_keys``); ``None`` is no limit. Raises ``Invalid``."""
+    if key not in FREE_LIMITS:
+        raise Invalid(errors={"key": [f"Choose one of {', '.join(FREE_LIMITS)}."]})
+    if value is not None and not 0 <= value <= LARGEST_VALUE:
+        raise Invalid(errors={"value": [f"Choose a number from 0 to {LARGEST_VALUE}, or none."]})
+    return _give(owner, EntitlementOverride(kind="limit", key=key, value=value), expires_at, reason, by)
+
+
+def grant_feature(owner: Owner, *, feature: str, expires_at: datetime, reason: str, by: User) -> EntitlementOverride:
+    """Give a feature that some plan has. Raises ``Invalid``."""
+    known = sorted({name for features in Plan.objects.values_list("features", flat=True) for name in features})
+    if feature not in known:
+        raise Invalid(errors={"feature": [f"Choose one of {', '.join(known)}."]})
+    return _give(owner, EntitlementOverride(kind="feature", key=feature), expires_at, reason, by)
+
+
+@transaction.atomic
+def _give(
+    owner: Owner, override: EntitlementOverride, expires_at: datetime, reason: str, by: User
+) -> EntitlementOverride:
+    now = clock.now()
+    if not now < expires_at <= now + LONGEST:
+        raise Invalid(errors={"expires_at": ["Choose a time within the next three years."]})
+    if isinstance(owner, User):
+        override.user = owner
+    else:
+        override.team_id = owner.pk
+    override.expires_at, override.reason, override.created_by = expires_at, _given(reason), by
+    override.save(force_insert=True)
+    record("entitlement.given", actor=by.pk, target=owner.pk, reason=override.reason, **_facts(override))
+    return override
+
+
+@transaction.atomic
+def end_override(override_id: str, *, reason: str, by: User) -> EntitlementOverride:
+    """Take it back now. Raises ``NotFound``, ``OverrideEnded``, ``Invalid``."""
+    override = EntitlementOverride.objects.filter(pk=override_id).first()
+    if override is None:
+        raise NotFound("There is no such override.")
+    now, why = clock.now(), _given(reason)
+    if not EntitlementOverride.objects.live(now).filter(pk=override.pk).update(ended_at=now):
+        raise OverrideEnded
+    override.ended_at = now
+    target = override.user_id or override.team_id or ""
+    record("entitlement.ended", actor=by.pk, target=target, reason=why, **_facts(override))
+    return override
+
+
+def _given(reason: str) -> str:
+    if not (given := reason.strip()[:500]):
+        raise Invalid(errors={"reason": ["Say why."]})
+    return given
+
+
+def _facts(override: EntitlementOverride) -> dict[str, Any]:
+    return {
+        "override": override.pk,
+        "kind": override.kind,
+        "plan": override.plan_id,
+        "key": override.key,
+        "value": override.value,
+        "expires_at": override.expires_at.isoformat(),
+    }

@@ -1,0 +1,86 @@
+"""What billing holds about a person. Invoices and the ledger stay: the law asks for them for years."""
+
+from typing import Any
+
+from saas.accounts.models import User
+from saas.accounts.privacy import Not, holds, objects, rows
+from saas.billing.models import (
+    Checkout,
+    Customer,
+    EntitlementOverride,
+    Invoice,
+    LedgerEntry,
+    PaymentMethod,
+    Subscription,
+)
+from saas.errors import DomainError
+
+_THE_BOOKS = Not("It belongs to the books, which are kept as long as the law asks.")
+
+
+class StillSubscribed(DomainError):
+    code, title = "still_subscribed", "Cancel your subscription first, at once or with its period."  # 409
+
+
+@objects
+def _require_no_renewal(user: User) -> None:
+    """A subscription that ends with its period is no obstacle: it takes no more money."""
+    if Subscription.objects.of(user).live().filter(cancel_at_period_end=False).exists():
+        raise StillSubscribed
+
+
+def _customers(user: User) -> Any:
+    return rows(Customer.objects.of(user), "id", "provider", "external_id", "email", "created_at")
+
+
+def _forget_customers(user: User) -> None:
+    Customer.objects.of(user).update(email="", default_payment_method="")
+
+
+def _payment_methods(user: User) -> Any:
+    fields = ["type", "brand", "last4", "exp_month", "exp_year", "created_at", "detached_at"]
+    return rows(PaymentMethod.objects.of(user).select_related(None), *fields)
+
+
+def _forget_payment_methods(user: User) -> None:
+    PaymentMethod.objects.filter(customer__user=user).delete()
+
+
+def _checkouts(user: User) -> Any:
+    return rows(Checkout.objects.filter(started_by=user), "id", "plan_id", "status", "started_at", "ended_at")
+
+
+def _subscriptions(user: User) -> Any:
+    fields = ["id", "plan_id", "status", "currency", "monthly_cents", "started_at", "current_period_end", "ended_at"]
+    return rows(Subscription.objects.of(user), *fields)
+
+
+def _invoices(user: User) -> Any:
+    fields = ["id", "number", "status", "currency", "total_cents", "amount_paid_cents", "issued_at", "paid_at"]
+    return rows(Invoice.objects.of(user), *fields)
+
+
+def _overrides(user: User) -> Any:
+    fields = ["kind", "plan_id", "key", "value", "reason", "created_at", "expires_at", "ended_at"]
+    return rows(EntitlementOverride.objects.filter(user=user), *fields)
+
+
+def _forget_overrides(user: User) -> None:
+    EntitlementOverride.objects.filter(user=user).delete()
+
+
+holds(Customer, "user", "email", name="billing_customers", export=_customers, erase=_forget_customers)
+holds(PaymentMethod, "customer", name="payment_methods", export=_payment_methods, erase=_forget_payment_methods)
+holds(Checkout, "started_by", "customer", name="checkouts", export=_checkouts, erase=_THE_BOOKS)
+holds(
+    EntitlementOverride, "user", "created_by", name="entitlement_overrides", export=_overrides, erase=_forget_overrides
+)
+holds(Subscription, "customer", name="subscriptions", export=_subscriptions, erase=_THE_BOOKS)
+holds(Invoice, "customer", name="invoices", export=_invoices, erase=_THE_BOOKS)
+holds(
+    LedgerEntry,
+    "customer",
+    name="ledger",
+    export=Not("The invoices and subscriptions tell it in words that are meant for people."),
+    erase=_THE_BOOKS,
+)

@@ -1,0 +1,116 @@
+"""What a customer does with a subscription that is there: change its plan, cancel it, take that back.
+
+Each asks the provider; what the provider then tells changes the row.
+"""
+
+import logging
+from typing import Any
+
+from saas.accounts.models import User
+from saas.audit.actions import record
+from saas.billing import clock
+from saas.billing import gateway as providers
+from saas.billing.checkouts import NotForSale
+from saas.billing.customers import settle
+from saas.billing.gateway import Preview
+from saas.billing.models import Customer, Owner, Plan, Price, Subscription
+from saas.errors import DomainError, NotFound
+
+logger = logging.getLogger(__name__)
+
+
+class NotSubscribed(DomainError):
+    code, title = "not_subscribed", "There is no live subscription."  # 409
+
+
+class SamePlan(DomainError):
+    code, title = "same_plan", "The subscription is on this plan already."  # 409
+
+
+class NothingToResume(DomainError):
+    code, title = "nothing_to_resume", "The subscription is not about to be canceled."  # 409
+
+
+def current_subscription(owner: Owner) -> Subscription | None:
+    """The owner's live subscription: one that gives access before one that does not, then the latest."""
+    now = clock.now()
+    live = Subscription.objects.of(owner).live().select_related("plan", "customer")
+    return max(live, key=lambda row: (row.grants_access(now), row.started_at), default=None)
+
+
+def refreshed(owner: Owner) -> Subscription | None:
+    """The same after asking the provider, for somebody who comes back from its pages; as we know it if it is away."""
+    customers = Customer.objects.of(owner).filter(provider=providers.current().provider).exclude(external_id="")
+    for customer in customers:
+        try:
+            for row in Subscription.objects.filter(customer=customer).live():
+                providers.current().fetch_subscription(row.external_id)
+        except DomainError:
+            logger.warning("subscription_not_refreshed", extra={"customer": customer.pk})
+        settle(customer)
+    return current_subscription(owner)
+
+
+def _required(owner: Owner) -> Subscription:
+    if row := current_subscription(owner):
+        return row
+    raise NotSubscribed
+
+
+def change_plan(owner: Owner, *, plan_id: str, by: User) -> Subscription:
+    """Move to another plan at once; the difference is charged with the next invoice.
+
+    Raises ``NotFound`` for a plan that is not on sale, ``NotSubscribed``, ``SamePlan``.
+    """
+    row, price = _change(owner, plan_id)
+    providers.current().change_subscription(
+        subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id
+    )
+    return _settled(row, "subscription.changed", by, plan=plan_id)
+
+
+def preview_change(owner: Owner, *, plan_id: str) -> Preview:
+    """What ``change_plan`` would cost; changes nothing."""
+    row, price = _change(owner, plan_id)
+    return providers.current().preview_change(
+        subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id
+    )
+
+
+def _change(owner: Owner, plan_id: str) -> tuple[Subscription, Price]:
+    plan = Plan.objects.on_sale().filter(pk=plan_id).first()
+    if plan is None:
+        raise NotFound("There is no such plan.")
+    row = _required(owner)
+    if row.plan_id == plan.pk:
+        raise SamePlan
+    price = Price.objects.selling(plan, row.customer.provider).first()
+    if price is None:
+        raise NotForSale(retry_after_seconds=60)
+    return row, price
+
+
+def cancel(owner: Owner, *, at_period_end: bool, reason: str, by: User) -> Subscription:
+    """End the subscription with its period, or now. Raises ``NotSubscribed``."""
+    row = _required(owner)
+    if at_period_end:
+        providers.current().set_cancel_at_period_end(row.external_id, value=True, reason=reason)
+    else:
+        providers.current().cancel_subscription(row.external_id, reason=reason)
+    return _settled(row, "subscription.canceled", by, reason=reason, at_period_end=at_period_end)
+
+
+def resume(owner: Owner, *, by: User) -> Subscription:
+    """Take back a cancellation whose time has not come. Raises ``NotSubscribed``, ``NothingToResume``."""
+    row = _required(owner)
+    if not row.cancel_at_period_end:
+        raise NothingToResume
+    providers.current().set_cancel_at_period_end(row.external_id, value=False)
+    return _settled(row, "subscription.resumed", by)
+
+
+def _settled(row: Subscription, action: str, by: User, *, reason: str = "", **data: Any) -> Subscription:
+    settle(row.customer)
+    record(action, actor=by.pk, target=row.pk, reason=reason, **data)
+    row.refresh_from_db()
+    return row

@@ -1,0 +1,75 @@
+"""Where the order of events is a guess Stripe is asked, before the effect; what it says is one more event."""
+
+import pytest
+
+from saas.billing import gateway as providers
+from saas.billing import stripe_examples
+from saas.billing.gateway import ProviderUnavailable
+from saas.billing.models import Subscription
+from saas.testing.inbox import encoded
+from saas.webhook_events import processing
+from saas.webhook_events.actions import append, receive
+from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.models import WebhookEvent
+
+pytestmark = pytest.mark.django_db
+
+AT = 1_800_000_000
+
+
+class Stripe:
+    """Stands at the other end of the network: what we would ask of it, and what it tells."""
+
+    provider = "stripe"
+
+    def __init__(self, status):
+        self.status, self.asked = status, []
+
+    def fetch_subscription(self, subscription_id):
+        self.asked.append(subscription_id)
+        if self.status is None:
+            raise ProviderUnavailable
+        event = stripe_examples.event(
+            "customer.subscription.updated", at=AT + 9, fields={"id": subscription_id, "status": self.status}
+        )
+        append(event, source=WebhookEvent.Source.FETCH)
+
+
+@pytest.fixture
+def stripe(monkeypatch, request):
+    gateway = Stripe(getattr(request, "param", "past_due"))
+    monkeypatch.setattr(providers, "current", lambda: gateway)
+    return gateway
+
+
+def tell_in_one_second(*statuses):
+    """Updates of one second that tell nothing of what was before: their order cannot be known."""
+    for status in statuses:
+        event = stripe_examples.event("customer.subscription.updated", at=AT, fields={"id": "sub_1", "status": status})
+        event["data"].pop("previous_attributes")
+        receive([Delivery.of(encoded(event), headers={})])
+    processing.drain(5)
+
+
+def test_a_guess_is_settled_by_asking_once(stripe):
+    tell_in_one_second("active", "unpaid")
+
+    row = Subscription.objects.get()
+    assert (row.status, row.ambiguous) == ("past_due", False)
+    assert stripe.asked == ["sub_1"]
+    assert WebhookEvent.objects.get(source="fetch").status in {"queued", "processed"}
+
+
+@pytest.mark.parametrize("stripe", [None], indirect=True)
+def test_a_provider_that_is_away_leaves_the_row_flagged_and_the_events_processed(stripe):
+    tell_in_one_second("active", "unpaid")
+
+    assert Subscription.objects.get().ambiguous
+    assert set(WebhookEvent.objects.values_list("status", flat=True)) == {"processed"}
+
+
+def test_nobody_is_asked_where_the_order_is_plain(stripe):
+    tell_in_one_second("active")
+
+    assert stripe.asked == []
+    assert not Subscription.objects.get().ambiguous

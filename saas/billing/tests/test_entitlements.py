@@ -1,0 +1,115 @@
+"""What a subscription allows, and when it stops to."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from saas.accounts.models import User
+from saas.billing import entitlements
+from saas.billing.models import Customer, Plan, Subscription
+from saas.ids import new_id
+from saas.testing.factories import Person
+
+NOW = timezone.now()
+
+
+@dataclass
+class Team:
+    pk: str
+    owner_id: str
+
+
+def subscribe(user: User, plan: str | None, status: str = "active", **fields: object) -> Subscription:
+    customer, _ = Customer.objects.get_or_create(user=user, provider="local")
+    return Subscription.objects.create(
+        external_id=new_id("sub"), customer=customer, plan_id=plan, status=status, **fields
+    )
+
+
+def test_without_a_subscription_there_is_one_team_with_three_seats_and_one_key(kim: Person) -> None:
+    assert entitlements.of(kim.user).limits == {"teams": 1, "seats": 3, "api_keys": 1}
+    assert entitlements.of(kim.user).features == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "limits"),
+    [
+        ("starter", {"teams": 1, "seats": 5, "api_keys": 2}),
+        ("growth", {"teams": 10, "seats": 25, "api_keys": 10}),
+        ("scale", {"teams": None, "seats": None, "api_keys": None}),
+    ],
+)
+def test_a_plan_gives_its_limits(kim: Person, plan: str, limits: dict[str, int | None]) -> None:
+    subscribe(kim.user, plan)
+
+    assert entitlements.of(kim.user).limits == limits
+
+
+@pytest.mark.parametrize(
+    ("status", "seats"),
+    [
+        ("trialing", 25),
+        ("active", 25),
+        ("incomplete", 3),
+        ("incomplete_expired", 3),
+        ("unpaid", 3),
+        ("paused", 3),
+        ("canceled", 3),
+        ("a status of the future", 3),
+    ],
+)
+def test_the_status_decides_whether_a_plan_counts(kim: Person, status: str, seats: int) -> None:
+    row = subscribe(kim.user, "growth", status)
+
+    assert entitlements.limit(kim.user, "seats") == seats
+    assert row.grants_access(NOW) == (seats == 25)
+
+
+@pytest.mark.parametrize(("days", "seats"), [(0, 25), (6.9, 25), (7.1, 3)])
+def test_a_failed_renewal_keeps_access_for_seven_days(kim: Person, days: float, seats: int) -> None:
+    row = subscribe(kim.user, "growth", "past_due", past_due_since=NOW - timedelta(days=days))
+
+    assert entitlements.limit(kim.user, "seats") == seats
+    assert row.grants_access(NOW) == (seats == 25)
+
+
+def test_the_best_of_all_subscriptions_counts(kim: Person) -> None:
+    subscribe(kim.user, "starter")
+    subscribe(kim.user, "growth")
+    subscribe(kim.user, "scale", "canceled")
+
+    assert entitlements.limit(kim.user, "api_keys") == 10
+    assert entitlements.can(kim.user, "audit-log")
+    assert not entitlements.can(kim.user, "sso")
+
+
+def test_a_price_that_is_no_plan_of_ours_gives_nothing(kim: Person) -> None:
+    subscribe(kim.user, None)
+
+    assert entitlements.limit(kim.user, "seats") == 3
+
+
+def test_a_team_has_what_its_owner_bought_and_nothing_of_others(kim: Person, other: Person) -> None:
+    subscribe(kim.user, "growth")
+
+    assert entitlements.limit(Team("team_1", kim.user.pk), "seats") == 25
+    assert entitlements.limit(Team("team_2", other.user.pk), "seats") == 3
+    assert entitlements.limit(other.user, "seats") == 3
+
+
+def test_all_limits_cost_three_queries(kim: Person, django_assert_num_queries) -> None:
+    with django_assert_num_queries(3):  # the clock, the subscriptions with their plans, what staff gave
+        entitlements.of(kim.user)
+
+
+def test_the_catalogue_in_the_code_is_what_a_fresh_database_sells(db: None) -> None:
+    from saas.billing.seeding import seed_plans
+
+    before = list(Plan.objects.order_by("id").values())
+    seed_plans()
+    seed_plans()
+
+    assert list(Plan.objects.order_by("id").values()) == before
+    assert len(before) == 3

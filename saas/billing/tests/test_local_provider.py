@@ -1,0 +1,234 @@
+"""A subscription's life at the local provider: months pass in one command."""
+
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+
+from saas.billing import entitlements, local_time
+from saas.billing.checkouts import start_checkout
+from saas.billing.gateway import cycle
+from saas.billing.gateway.books import months_after
+from saas.billing.models import Invoice, LedgerEntry, LocalObject, PaymentMethod, Subscription
+from saas.billing.payment_methods import add_payment_method
+from saas.billing.subscriptions import cancel, change_plan
+from saas.testing import provider
+from saas.testing.factories import Person
+from saas.webhook_events.models import WebhookEvent
+
+START = datetime(2027, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def at_the_end_of_january():
+    with time_machine.travel(START, tick=False):
+        yield
+
+
+def pay_with(person: Person, last4: str = "4242") -> PaymentMethod:
+    return add_payment_method(person.user, type="card", provider="visa", last4=last4, exp_month=12, exp_year=2035)
+
+
+def ledger() -> list[tuple[str, int]]:
+    return list(LedgerEntry.objects.order_by("subscription", "number").values_list("kind", "delta_cents"))
+
+
+def test_a_subscription_renews_every_month_on_its_day(kim: Person) -> None:
+    start_checkout(kim.user, plan_id="growth")
+
+    steps = local_time.advance(timedelta(days=100))
+
+    row = Subscription.objects.get()
+    assert steps == 3
+    assert (row.status, row.current_period_end) == ("active", datetime(2027, 5, 31, 12, tzinfo=UTC))
+    assert Invoice.objects.filter(status="paid", total_cents=7900).count() == 4
+    assert ledger() == [("new", 7900), ("renewal", 0), ("renewal", 0), ("renewal", 0)]
+
+
+def test_a_card_that_cannot_be_charged_leads_from_grace_to_the_end(kim: Person) -> None:
+    pay_with(kim, "0341")
+    start_checkout(kim.user, plan_id="growth")
+
+    local_time.advance(timedelta(days=29))
+    assert Subscription.objects.get().status == "past_due"
+    assert entitlements.limit(kim.user, "seats") == 25
+    local_time.advance(timedelta(days=7))
+    assert entitlements.limit(kim.user, "seats") == 3
+    local_time.advance(timedelta(days=7))
+
+    row = Subscription.objects.get()
+    assert (row.status, row.ambiguous) == ("canceled", False)
+    assert ledger() == [("new", 7900), ("renewal", 0), ("past_due", 0), ("canceled", -7900)]
+
+
+def test_a_new_card_pays_what_is_owed(kim: Person) -> None:
+    pay_with(kim, "0341")
+    start_checkout(kim.user, plan_id="growth")
+    local_time.advance(timedelta(days=30))
+    assert list(Invoice.objects.order_by("issued_at").values_list("status", flat=True)) == ["paid", "open"]
+
+    pay_with(kim, "4242")
+
+    assert Subscription.objects.get().status == "active"
+    assert list(Invoice.objects.order_by("issued_at").values_list("status", flat=True)) == ["paid", "paid"]
+    assert ledger()[-1] == ("recovered", 0)
+
+
+def test_what_is_canceled_for_the_periods_end_ends_then(kim: Person) -> None:
+    start_checkout(kim.user, plan_id="growth")
+    cancel(kim.user, at_period_end=True, reason="", by=kim.user)
+
+    local_time.advance(timedelta(days=27))
+    assert entitlements.limit(kim.user, "seats") == 25
+    local_time.advance(timedelta(days=2))
+
+    row = Subscription.objects.get()
+    assert (row.status, row.ended_at) == ("canceled", datetime(2027, 2, 28, 12, tzinfo=UTC))
+    assert entitlements.limit(kim.user, "seats") == 3
+
+
+def test_a_change_of_plan_is_charged_with_the_next_invoice(kim: Person) -> None:
+    start_checkout(kim.user, plan_id="starter")
+    local_time.advance(timedelta(days=14))
+
+    change_plan(kim.user, plan_id="growth", by=kim.user)
+    local_time.advance(timedelta(days=15))
+
+    assert list(Invoice.objects.order_by("issued_at").values_list("total_cents", flat=True)) == [1900, 7900 + 3000]
+    assert ledger() == [("new", 1900), ("upgrade", 6000), ("renewal", 0)]
+
+
+def test_a_trial_becomes_a_paid_subscription(kim: Person) -> None:
+    card = pay_with(kim)
+    cycle.start(card.customer.external_id, "price_local_growth_7900", START, trial_days=14)
+    provider.deliver()
+    assert (Subscription.objects.get().status, ledger()) == ("trialing", [("trial_started", 0)])
+
+    local_time.advance(timedelta(days=15))
+
+    assert (Subscription.objects.get().status, ledger()) == ("active", [("trial_started", 0), ("new", 7900)])
+
+
+@pytest.mark.parametrize("words", [("advance", "31d"), ("--advance", "31d")])
+def test_the_command_moves_the_clock_and_where_no_service_runs_acts_itself(
+    kim: Person, settings, words: tuple[str, ...]
+) -> None:
+    settings.SERVICE_BASE_URLS = {**settings.SERVICE_BASE_URLS, "webhooks": "http://127.0.0.1:1"}  # nobody listens
+    start_checkout(kim.user, plan_id="growth")
+    out = StringIO()
+
+    call_command("billing_clock", *words, stdout=out)
+
+    assert out.getvalue().splitlines() == [
+        "1 steps",
+        "The webhooks service does not take the events: they take effect in this process.",
+        "It is 2027-03-03 12:00:00 UTC for the local provider.",
+    ]
+    assert Invoice.objects.filter(status="paid").count() == 2
+    renewed = WebhookEvent.objects.filter(type="invoice.paid").latest("pk")
+    assert (renewed.source, renewed.status) == ("delivery", "processed")
+
+
+def test_a_clock_that_is_not_told_how_far_stays(db: None) -> None:
+    with pytest.raises(CommandError, match="Say how far"):
+        call_command("billing_clock", "advance")
+
+
+def test_a_trial_is_announced_three_days_before_its_end_and_walks_to_the_end_without_a_card_that_pays(
+    kim: Person, settings
+) -> None:
+    settings.BILLING_TRIAL_DAYS = 14
+    pay_with(kim, "0341")
+    start_checkout(kim.user, plan_id="growth")
+    seen = [Subscription.objects.get().status]
+
+    for days in (11, 4, 14):
+        local_time.advance(timedelta(days=days))
+        seen.append(Subscription.objects.get().status)
+
+    assert seen == ["trialing", "trialing", "past_due", "canceled"]
+    told = WebhookEvent.objects.get(type="customer.subscription.trial_will_end")
+    assert told.provider_created == START + timedelta(days=11)
+    assert [kind for kind, _ in ledger()] == ["trial_started", "new", "past_due", "canceled"]
+
+
+def test_only_the_first_subscription_has_a_trial(kim: Person, settings) -> None:
+    settings.BILLING_TRIAL_DAYS = 14
+    start_checkout(kim.user, plan_id="growth")
+    cancel(kim.user, at_period_end=False, reason="", by=kim.user)
+
+    start_checkout(kim.user, plan_id="growth")
+
+    assert sorted(Subscription.objects.values_list("status", flat=True)) == ["active", "canceled"]
+
+
+def test_the_reason_of_a_cancellation_reaches_the_provider(kim: Person) -> None:
+    start_checkout(kim.user, plan_id="growth")
+
+    cancel(kim.user, at_period_end=True, reason="too dear", by=kim.user)
+
+    subscription = LocalObject.objects.of_kind("subscription").get()
+    assert subscription.data["cancellation_details"] == {"comment": "too dear"}
+
+
+def test_stripes_clock_cannot_be_moved(db: None, settings) -> None:
+    settings.STRIPE_SECRET_KEY = "sk_test"
+
+    with pytest.raises(CommandError, match="Stripe's time cannot be moved"):
+        call_command("billing_clock", "--advance", "1d")
+    assert local_time.catch_up() == 0
+
+
+def test_the_rebuild_finds_nothing_after_a_whole_life(kim: Person) -> None:
+    pay_with(kim, "0341")
+    start_checkout(kim.user, plan_id="growth")
+    local_time.advance(timedelta(days=60))
+    out = StringIO()
+
+    call_command("billing_rebuild", "--check", stdout=out)
+
+    assert out.getvalue() == "0 differences\n"
+
+
+def test_the_rebuild_puts_right_what_was_changed_by_hand(kim: Person) -> None:
+    start_checkout(kim.user, plan_id="growth")
+    row = Subscription.objects.get()
+    Subscription.objects.update(status="canceled", monthly_cents=1)
+    LedgerEntry.objects.all().delete()
+    Invoice.objects.all().delete()
+    invoice = LocalObject.objects.of_kind("invoice").get().pk
+    found = StringIO()
+
+    with pytest.raises(SystemExit):
+        call_command("billing_rebuild", "--check", stdout=found)
+    assert Subscription.objects.get().status == "canceled"
+    call_command("billing_rebuild", stdout=StringIO())
+
+    assert found.getvalue().splitlines() == [
+        f"subscription {row.external_id} differs: monthly_cents, status",
+        f"ledger of {row.external_id} differs",
+        f"invoice {invoice} differs: it is missing",
+        "3 differences",
+    ]
+    assert (Subscription.objects.get().status, ledger()) == ("active", [("new", 7900)])
+    assert Invoice.objects.get().status == "paid"
+
+
+def test_a_row_that_no_event_tells_of_is_named(kim: Person) -> None:
+    pay_with(kim)
+    PaymentMethod.objects.update(external_id="pm_of_nobody")
+    out = StringIO()
+
+    with pytest.raises(SystemExit):
+        call_command("billing_rebuild", "--check", stdout=out)
+
+    assert "payment method pm_of_nobody is told of by no event" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("months", "end"), [(1, (2027, 2, 28)), (2, (2027, 3, 31)), (13, (2028, 2, 29)), (24, (2029, 1, 31))]
+)
+def test_a_month_later_is_the_same_day_or_the_last(months: int, end: tuple[int, int, int]) -> None:
+    assert months_after(START, months) == datetime(*end, 12, tzinfo=UTC)

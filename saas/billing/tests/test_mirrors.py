@@ -1,0 +1,301 @@
+"""The stories again, through the inbox and its real processing, into rows."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from saas.billing import entitlements, mirrors
+from saas.billing.clock import now
+from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
+from saas.billing.rebuild import rebuild
+from saas.billing.tests.samples import Delivery, all_events, deliveries, needs_samples
+from saas.billing.tests.test_stories import assert_expected
+from saas.ids import new_id
+from saas.testing import inbox
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import Person
+from saas.webhook_events.actions import append
+from saas.webhook_events.models import WebhookEvent
+from saas.webhook_events.processing import process
+
+STORIES = deliveries()
+IDS = [story.name for story in STORIES]
+DELIVERY = WebhookEvent.Source.DELIVERY
+
+
+def take_in(events: list[dict[str, Any]]) -> None:
+    """Each event is acted on before the next arrives: the order of arrival is the order of the effects."""
+    for event in events:
+        append(event, source=DELIVERY)
+        inbox.drain()
+
+
+def rows() -> dict[str, Any]:
+    """Everything that the events left behind, but for ids and times of our own."""
+    mirrored = [
+        *Subscription.objects.order_by("external_id").values(
+            "external_id", "customer__external_id", "status", "price_id", "monthly_cents", "current_period_end"
+        ),
+        *Subscription.objects.order_by("external_id").values("past_due_since", "ended_at", "ambiguous", "changed_at"),
+        *Invoice.objects.order_by("external_id").values("external_id", "customer__external_id", "status", "paid_at"),
+        *Customer.objects.order_by("external_id").values("external_id", "email", "default_payment_method"),
+        *PaymentMethod.objects.order_by("external_id").values("external_id", "last4", "detached_at"),
+        *LedgerEntry.objects.order_by("subscription__external_id", "number").values(
+            "kind", "movement", "at", "cohort", "delta_cents", "customer_cents", "event_id"
+        ),
+    ]
+    return {str(number): row for number, row in enumerate(mirrored)}
+
+
+def end_state(story: Delivery) -> dict[str, Any]:
+    state: dict[str, Any] = {
+        "events_stored": WebhookEvent.objects.count(),
+        "invoice": dict(Invoice.objects.values_list("external_id", "status")),
+    }
+    if customer := Customer.objects.filter(external_id=story.customer).first():
+        state["default_payment_method"] = customer.default_payment_method
+    if row := Subscription.objects.first():
+        grace = row.status == "past_due" and row.past_due_since and row.grants_access(row.past_due_since)
+        state |= {
+            "subscription_status": row.status,
+            "access": "grace" if grace else row.grants_access(row.changed_at),
+            "cancel_at_period_end": row.cancel_at_period_end,
+            "price": row.price_id,
+            "current_period_end": int(row.current_period_end.timestamp()) if row.current_period_end else None,
+        }
+    return state
+
+
+@needs_samples
+@pytest.mark.parametrize("story", STORIES, ids=IDS)
+def test_a_story_leaves_the_rows_that_the_index_says(story: Delivery, db: None) -> None:
+    take_in(story.events)
+
+    assert_expected(end_state(story), story.expect)
+    assert not WebhookEvent.objects.exclude(status__in=["processed", "ignored"]).exists()
+
+
+@needs_samples
+@pytest.mark.parametrize("story", STORIES, ids=IDS)
+def test_a_story_told_backwards_leaves_the_same_rows(story: Delivery, db: None) -> None:
+    take_in(story.events[::-1])
+    backwards = rows()
+    for model in (LedgerEntry, Subscription, Invoice, PaymentMethod, Customer, WebhookEvent):
+        model.objects.all().delete()
+    take_in(story.events)
+
+    assert rows() == backwards
+
+
+@needs_samples
+@pytest.mark.parametrize("story", STORIES, ids=IDS)
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_story_in_any_order_leaves_the_expected_rows(story: Delivery, db: None, data: st.DataObject) -> None:
+    for model in (LedgerEntry, Subscription, Invoice, PaymentMethod, Customer, WebhookEvent):
+        model.objects.all().delete()
+
+    take_in(data.draw(st.permutations(story.events)))
+
+    assert_expected(end_state(story), story.expect)
+
+
+@needs_samples
+def test_every_event_of_the_collection_is_mirrored_and_replaying_them_changes_no_row(db: None) -> None:
+    for event in all_events():
+        append(event, source=DELIVERY)
+    inbox.drain()
+    unsettled = WebhookEvent.objects.exclude(status__in=["processed", "ignored"])
+    assert list(unsettled.values_list("type", "status", "last_error")) == []
+    assert not Subscription.objects.linked().exists()  # nobody here bought any of it
+    before = rows()
+
+    WebhookEvent.objects.update(status="replay_queued")
+    inbox.make_due()
+    inbox.drain()
+
+    assert rows() == before
+    assert len(before) > 100
+
+
+def test_the_sparse_event_of_the_starters_guide_harms_nothing(db: None) -> None:
+    append(
+        {
+            "id": "evt_test_123",
+            "type": "customer.subscription.updated",
+            "data": {"subscription_id": "sub_abc", "status": "active"},
+        },
+        source=DELIVERY,
+    )
+    inbox.drain()
+
+    assert WebhookEvent.objects.get().status == "processed"
+    assert not Subscription.objects.exists()
+
+
+def subscription_event(id: str, type: str = "customer.subscription.updated", **object: Any) -> dict[str, Any]:
+    return inbox.event(
+        id, type, object={"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active"} | object
+    )
+
+
+def test_a_subscription_of_a_stranger_is_stored_without_an_owner(db: None) -> None:
+    take_in([subscription_event("evt_1")])
+
+    row = Subscription.objects.get()
+    assert (row.customer.external_id, row.customer.user, row.plan) == ("cus_1", None, None)
+
+
+def test_a_customer_that_we_made_is_linked_whatever_came_first(kim: Person) -> None:
+    ours = Customer.objects.create(user=kim.user, provider="stripe")
+    created = inbox.event(
+        "evt_2", "customer.created", object={"id": "cus_1", "object": "customer", "metadata": {"customer_id": ours.pk}}
+    )
+
+    take_in([subscription_event("evt_1"), created])
+
+    assert Subscription.objects.get().customer == ours
+    assert list(Customer.objects.values_list("external_id", flat=True)) == ["cus_1"]
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_an_event_cannot_take_over_a_customer_that_is_linked_already(kim: Person, order: slice) -> None:
+    ours = Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_real")
+    forged = inbox.event(
+        "evt_1", "customer.created", object={"id": "cus_2", "object": "customer", "metadata": {"customer_id": ours.pk}}
+    )
+
+    take_in([forged, subscription_event("evt_2", customer="cus_2")][order])
+
+    ours.refresh_from_db()
+    assert ours.external_id == "cus_real"
+    assert Subscription.objects.get().customer.user is None
+
+
+def test_a_deleted_customer_stays_deleted(db: None) -> None:
+    def customer(id: str, type: str, at: int) -> dict[str, Any]:
+        return inbox.event(id, type, object={"id": "cus_1", "object": "customer", "email": "a@b.c"}, created=at)
+
+    take_in([customer("evt_2", "customer.deleted", 200), customer("evt_1", "customer.updated", 300)])
+
+    assert Customer.objects.get().deleted_at.timestamp() == 200
+
+
+def session_event(checkout_id: str, **fields: Any) -> dict[str, Any]:
+    session = {"id": "cs_1", "object": "checkout.session", "customer": "cus_1", "payment_status": "paid"}
+    return inbox.event(
+        "evt_1", "checkout.session.completed", object=session | {"client_reference_id": checkout_id} | fields
+    )
+
+
+def test_a_payment_that_overtakes_our_own_commit_waits_for_it(kim: Person) -> None:
+    checkout_id = new_id("chk")
+    take_in([session_event(checkout_id, subscription="sub_1")])
+    assert WebhookEvent.objects.get().status == "retry_scheduled"
+
+    customer = Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+    Checkout.objects.create(id=checkout_id, customer=customer, started_by=kim.user, plan_id="starter")
+    inbox.make_due()
+    inbox.drain()
+
+    row = Checkout.objects.get()
+    assert (row.status, row.external_id, row.subscription_id) == ("active", "cs_1", "sub_1")
+    assert WebhookEvent.objects.get().status == "processed"
+
+
+def test_a_session_of_somebody_else_is_kept_and_harms_nothing(db: None) -> None:
+    take_in([session_event("order-17")])
+
+    assert WebhookEvent.objects.get().status == "processed"
+    assert Customer.objects.get().user is None
+
+
+def test_a_session_that_expires_after_it_was_paid_stays_paid(kim: Person) -> None:
+    customer = Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+    checkout = Checkout.objects.create(customer=customer, plan_id="starter")
+    take_in([session_event(checkout.pk)])
+    expired = session_event(checkout.pk, payment_status="unpaid") | {"id": "evt_2", "type": "checkout.session.expired"}
+
+    take_in([expired])
+
+    assert Checkout.objects.get().status == "active"
+
+
+@pytest.mark.parametrize("foreign", [{"livemode": True}, {"account": "acct_other"}])
+def test_events_of_the_other_mode_or_account_never_enter_a_fold(db: None, foreign: dict[str, Any]) -> None:
+    append(subscription_event("evt_2", "customer.subscription.deleted") | foreign, source=DELIVERY)
+    ours = append(subscription_event("evt_1"), source=DELIVERY)
+
+    process(ours.pk)
+    assert Subscription.objects.get().status == "active"
+    inbox.drain()
+    assert Subscription.objects.get().status == "active"
+
+
+def test_a_price_keeps_the_plan_that_we_gave_it(db: None) -> None:
+    Price.objects.create(provider="stripe", external_id="price_1", plan_id="growth", is_current=True)
+    price = {"id": "price_1", "object": "price", "active": False, "unit_amount": 7900, "currency": "usd"}
+
+    take_in([inbox.event("evt_1", "price.updated", object=price)])
+
+    row = Price.objects.get(external_id="price_1")
+    assert (row.plan_id, row.is_active, row.unit_amount_cents) == ("growth", False, 7900)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_product_is_what_all_its_events_tell_in_whatever_order(db: None, order: tuple[int, ...]) -> None:
+    product = {"id": "prod_1", "object": "product", "active": True, "name": "Growth", "description": "For teams"}
+    told = [
+        inbox.event("evt_1", "product.created", object=product, created=100),
+        inbox.event("evt_2", "product.updated", object=product | {"name": "Growth 2"}, created=200),
+        inbox.event("evt_3", "product.deleted", object=product | {"name": "Growth 2"}, created=300),
+    ]
+
+    take_in([told[number] for number in order])
+
+    row = Product.objects.get(external_id="prod_1")
+    assert (row.name, row.description, row.is_active) == ("Growth 2", "For teams", False)
+
+
+def test_a_product_that_is_not_as_its_events_tell_is_found_and_put_right(db: None) -> None:
+    take_in([inbox.event("evt_1", "product.created", object={"id": "prod_1", "object": "product", "name": "Growth"})])
+    Product.objects.update(name="Tampered")
+
+    assert list(rebuild(repair=True)) == ["product prod_1 differs: name"]
+    assert Product.objects.get().name == "Growth"
+    assert list(rebuild(repair=False)) == []
+
+
+def test_access_by_a_known_price_follows_the_subscription(kim: Person) -> None:
+    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+    Price.objects.create(provider="stripe", external_id="price_1", plan_id="growth", is_current=True)
+    line = {"id": "si_1", "quantity": 1, "price": {"id": "price_1", "unit_amount": 7900, "currency": "usd"}}
+
+    take_in([subscription_event("evt_1", items={"data": [line]})])
+
+    assert entitlements.limit(kim.user, "seats") == 25
+    assert Subscription.objects.get().grants_access(now())
+
+
+def test_a_delivery_over_http_reaches_the_subscription(webhooks: ServiceClient, db: None) -> None:
+    body = inbox.encoded(subscription_event("evt_1"))
+
+    answer = webhooks.post("/api/webhooks/stripe", raw=body, headers=inbox.signed(body))
+    inbox.drain()
+
+    assert answer.status_code == 202
+    assert Subscription.objects.get().status == "active"
+
+
+def test_mirroring_costs_eleven_queries_however_long_the_history(db: None, django_assert_num_queries) -> None:
+    take_in([subscription_event("evt_1")])
+    for number in range(2, 12):
+        append(
+            subscription_event(f"evt_{number}", status="past_due") | {"created": 1_700_000_000 + number},
+            source=DELIVERY,
+        )
+
+    with django_assert_num_queries(11):
+        mirrors.subscription("sub_1")

@@ -1,0 +1,152 @@
+"""What staff give beside what was bought."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from saas.audit.models import AuditEvent
+from saas.billing import clock, entitlements, local_time
+from saas.billing.checkouts import start_checkout
+from saas.billing.entitlements import Detail
+from saas.billing.models import EntitlementOverride, Subscription
+from saas.billing.overrides import OverrideEnded, comp_plan, end_override, grant_feature, override_limit
+from saas.billing.subscriptions import cancel
+from saas.errors import Invalid, NotFound
+from saas.testing.factories import Person
+
+
+def in_days(days: int) -> datetime:
+    return clock.now() + timedelta(days=days)
+
+
+@pytest.fixture
+def given(sam: Person) -> dict[str, Any]:
+    return {"expires_at": in_days(30), "reason": "Waits for the invoice", "by": sam.user}
+
+
+def test_a_comped_plan_gives_all_that_the_plan_gives_and_no_subscription(kim: Person, given: dict[str, Any]) -> None:
+    override = comp_plan(kim.user, plan_id="growth", **given)
+
+    granted = entitlements.of(kim.user)
+    assert granted.limits == {"teams": 10, "seats": 25, "api_keys": 10}
+    assert granted.features == ["audit-log", "email-support", "priority-support"]
+    assert entitlements.can(kim.user, "audit-log")
+    assert granted.limit_details[1] == Detail("seats", 25, "comp", "growth", override.expires_at)
+    assert not Subscription.objects.exists()
+
+
+def test_what_is_given_ends_by_billings_clock(kim: Person, given: dict[str, Any]) -> None:
+    comp_plan(kim.user, plan_id="growth", **given)
+
+    local_time.advance(timedelta(days=29, hours=23))
+    assert entitlements.limit(kim.user, "seats") == 25
+    local_time.advance(timedelta(hours=2))
+
+    assert entitlements.limit(kim.user, "seats") == 3
+    assert entitlements.of(kim.user).limit_details[1] == Detail("seats", 3, "free", None, None)
+
+
+def test_the_best_of_what_is_bought_and_what_is_given_counts(kim: Person, given: dict[str, Any]) -> None:
+    start_checkout(kim.user, plan_id="growth")
+    override_limit(kim.user, key="seats", value=10, **given)
+    override_limit(kim.user, key="api_keys", value=40, **given)
+    override_limit(kim.user, key="teams", value=None, **given)
+
+    assert entitlements.of(kim.user).limits == {"teams": None, "seats": 25, "api_keys": 40}
+    assert [detail.source for detail in entitlements.of(kim.user).limit_details] == [
+        "override",
+        "subscription",
+        "override",
+    ]
+
+
+def test_of_two_that_give_the_same_the_one_that_lasts_longer_is_told(kim: Person, given: dict[str, Any]) -> None:
+    start_checkout(kim.user, plan_id="growth")
+    comp_plan(kim.user, plan_id="growth", **given)
+    assert entitlements.of(kim.user).limit_details[1].source == "subscription"
+
+    row = cancel(kim.user, at_period_end=True, reason="", by=kim.user)
+    longer = comp_plan(kim.user, plan_id="growth", **{**given, "expires_at": in_days(90)})
+
+    assert row.access_ends_at == row.current_period_end
+    assert entitlements.of(kim.user).limit_details[1] == Detail("seats", 25, "comp", "growth", longer.expires_at)
+
+
+def test_a_feature_can_be_given_alone(kim: Person, given: dict[str, Any]) -> None:
+    grant_feature(kim.user, feature="sso", **given)
+
+    assert entitlements.can(kim.user, "sso")
+    assert entitlements.of(kim.user).features == ["sso"]
+    assert entitlements.of(kim.user).feature_details == [Detail("sso", None, "override", None, given["expires_at"])]
+    assert entitlements.limit(kim.user, "seats") == 3
+
+
+def test_ended_by_hand_it_counts_no_more_and_ends_only_once(kim: Person, sam: Person, given: dict[str, Any]) -> None:
+    override = comp_plan(kim.user, plan_id="scale", **given)
+
+    end_override(override.pk, reason="Paid now", by=sam.user)
+
+    assert entitlements.limit(kim.user, "seats") == 3
+    with pytest.raises(OverrideEnded):
+        end_override(override.pk, reason="Again", by=sam.user)
+    assert AuditEvent.objects.filter(action="entitlement.ended").count() == 1
+
+
+def test_what_has_run_out_cannot_be_ended(kim: Person, sam: Person, given: dict[str, Any]) -> None:
+    override = comp_plan(kim.user, plan_id="scale", **given)
+    local_time.advance(timedelta(days=31))
+
+    with pytest.raises(OverrideEnded):
+        end_override(override.pk, reason="Too late", by=sam.user)
+
+
+def test_giving_and_ending_are_in_the_audit_trail(kim: Person, sam: Person, given: dict[str, Any]) -> None:
+    override = override_limit(kim.user, key="seats", value=50, **given)
+    end_override(override.pk, reason="Paid now", by=sam.user)
+
+    told = AuditEvent.objects.filter(action__startswith="entitlement.").order_by("pk")
+    assert [(event.action, event.actor, event.target, event.reason) for event in told] == [
+        ("entitlement.given", sam.user.pk, kim.user.pk, "Waits for the invoice"),
+        ("entitlement.ended", sam.user.pk, kim.user.pk, "Paid now"),
+    ]
+    assert told[0].data == {
+        "override": override.pk,
+        "kind": "limit",
+        "plan": None,
+        "key": "seats",
+        "value": 50,
+        "expires_at": override.expires_at.isoformat(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("give", "what", "field"),
+    [
+        (override_limit, {"key": "rockets", "value": 1}, "key"),
+        (override_limit, {"key": "seats", "value": -1}, "value"),
+        (override_limit, {"key": "seats", "value": 10**9}, "value"),
+        (grant_feature, {"feature": "rockets"}, "feature"),
+        (comp_plan, {"plan_id": "growth", "reason": "  "}, "reason"),
+        (comp_plan, {"plan_id": "growth", "expires_at": in_days}, "expires_at"),
+        (comp_plan, {"plan_id": "growth", "expires_at": lambda _: in_days(4 * 365)}, "expires_at"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    kim: Person, given: dict[str, Any], give: Any, what: dict[str, Any], field: str
+) -> None:
+    asked = {name: value(0) if callable(value) else value for name, value in {**given, **what}.items()}
+
+    with pytest.raises(Invalid) as refusal:
+        give(kim.user, **asked)
+
+    assert list(refusal.value.errors or {}) == [field]
+    assert not EntitlementOverride.objects.exists()
+    assert not AuditEvent.objects.filter(action="entitlement.given").exists()
+
+
+def test_an_unknown_plan_or_override_is_not_found(kim: Person, sam: Person, given: dict[str, Any]) -> None:
+    with pytest.raises(NotFound):
+        comp_plan(kim.user, plan_id="rockets", **given)
+    with pytest.raises(NotFound):
+        end_override("ovr_unknown", reason="Why not", by=sam.user)

@@ -1,0 +1,75 @@
+"""Many at once, on PostgreSQL."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from saas.billing.models import Checkout, Customer, LocalObject, Subscription
+from saas.billing.seeding import seed_plans
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import Person
+from saas.webhook_events.models import WebhookEvent
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+MANY = 10
+
+
+@pytest.fixture(autouse=True)
+def plans(transactional_db: None) -> None:
+    seed_plans()
+
+
+def at_once(sends: list[dict[str, Any]]) -> list[Any]:
+    """Each is sent by a thread of its own, with a connection of its own."""
+
+    def send(options: dict[str, Any]) -> Any:
+        try:
+            return ServiceClient("product").post(**options)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(sends)) as pool:
+        return list(pool.map(send, sends))
+
+
+def checkout(person: Person, key: str = "", plan: str = "starter") -> dict[str, Any]:
+    headers = {"Idempotency-Key": key} if key else {}
+    return {
+        "path": "/api/subscriptions/checkout",
+        "body": {"plan_id": plan},
+        "token": person.token,
+        "headers": headers,
+    }
+
+
+@pytest.mark.parametrize("keys", [[""] * MANY, ["one"] * MANY, [f"click-{number}" for number in range(MANY)]])
+def test_ten_checkouts_at_once_make_one_subscription(kim: Person, keys: list[str]) -> None:
+    answers = at_once([checkout(kim, key) for key in keys])
+
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    made = [answer.json()["checkout"] for answer in answers if answer.status_code == 201]
+    assert len({row["id"] for row in made}) == 1
+    assert {row["status"] for row in made} == {"active"}
+    assert (Subscription.objects.count(), Checkout.objects.count(), Customer.objects.count()) == (1, 1, 1)
+    assert LocalObject.objects.of_kind("subscription").count() == 1
+    assert not WebhookEvent.objects.exclude(status="processed").exists()
+    if keys == ["one"] * MANY:
+        assert len(made) == MANY
+
+
+def test_two_plans_at_once_make_one_subscription(kim: Person) -> None:
+    plans = ["starter", "growth", "scale"] * 3
+
+    answers = at_once([checkout(kim, plan=plan) for plan in plans])
+
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert Subscription.objects.live().count() == 1
+    assert Checkout.objects.filter(status="active").count() == 1
+
+
+def test_people_who_buy_at_once_do_not_wait_for_each_other_in_vain(kim: Person, other: Person) -> None:
+    answers = at_once([checkout(person) for person in (kim, other)])
+
+    assert [answer.json()["checkout"]["status"] for answer in answers] == ["active", "active"]

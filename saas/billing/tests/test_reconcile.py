@@ -1,0 +1,152 @@
+"""Asking the provider every night, and what is found."""
+
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from saas.billing import reconcile
+from saas.billing.checkouts import start_checkout
+from saas.billing.models import Customer, Invoice, LedgerEntry, LocalObject, PaymentMethod, Subscription
+from saas.billing.payment_methods import add_payment_method
+from saas.billing.tests import stripe_params
+from saas.billing.tests.stripe_stand_in import StandIn, stand_in
+from saas.billing.tests.test_stripe_gateway import BUSY, SUBSCRIPTION, no_waiting
+from saas.testing.factories import Person
+from saas.webhook_events.models import WebhookEvent
+
+__all__ = ["no_waiting"]
+
+
+def run() -> list[str]:
+    out = StringIO()
+    call_command("billing_reconcile", stdout=out)
+    return out.getvalue().splitlines()
+
+
+@pytest.fixture
+def bought(kim: Person) -> Subscription:
+    add_payment_method(kim.user, type="card", provider="visa", last4="4242", exp_month=12, exp_year=2099)
+    start_checkout(kim.user, plan_id="growth")
+    return Subscription.objects.get()
+
+
+def test_where_nothing_drifted_nothing_is_found_and_no_trace_is_left(bought: Subscription) -> None:
+    before = WebhookEvent.objects.count()
+
+    assert run() == ["0 differences"]
+
+    assert WebhookEvent.objects.count() == before
+
+
+def test_what_no_event_told_is_found_and_put_right(bought: Subscription) -> None:
+    row = LocalObject.objects.get(pk=bought.external_id)
+    row.data |= {"status": "canceled", "ended_at": row.data["created"] + 60, "canceled_at": row.data["created"] + 60}
+    row.save()
+
+    first, second = run(), run()
+
+    assert first == [
+        f"subscription {bought.external_id} differed: canceled_at, ended_at, status",
+        "1 differences",
+    ]
+    assert second == ["0 differences"]
+    assert Subscription.objects.get().status == "canceled"
+    assert LedgerEntry.objects.order_by("pk").values_list("kind", flat=True).last() == "canceled"
+
+
+def test_what_never_came_is_fetched(bought: Subscription) -> None:
+    invoice, card = Invoice.objects.get(), PaymentMethod.objects.get()
+    WebhookEvent.objects.filter(object_id__in=[invoice.external_id, card.external_id]).delete()
+    Invoice.objects.all().delete()
+    PaymentMethod.objects.all().delete()
+
+    assert run() == [
+        f"invoice {invoice.external_id} differed: it was missing",
+        f"payment_method {card.external_id} differed: it was missing",
+        "2 differences",
+    ]
+
+    assert (Invoice.objects.get().status, PaymentMethod.objects.get().last4) == ("paid", "4242")
+
+
+def test_what_the_provider_does_not_know_is_named_and_left_alone(bought: Subscription) -> None:
+    LocalObject.objects.filter(pk=bought.external_id).delete()
+
+    assert run() == [f"subscription {bought.external_id} is not known to the provider", "1 differences"]
+
+    assert Subscription.objects.get().status == "active"
+
+
+def test_a_checkout_whose_payment_nobody_told_is_completed(kim: Person, settings: Any) -> None:
+    from saas.billing import hosted_checkout
+
+    settings.BILLING_LOCAL_CHECKOUT = "hosted"
+    checkout = start_checkout(kim.user, plan_id="growth")
+    hosted_checkout.pay(checkout, last4="4242")
+    LocalObject.objects.undelivered().delete()  # lost on the way
+
+    found = run()
+
+    assert found[0] == f"checkout {checkout.external_id} differed: status"
+    assert Subscription.objects.get().status == "active"
+    assert run() == ["0 differences"]
+
+
+def test_the_nightly_run_logs_each_difference(bought: Subscription, caplog: pytest.LogCaptureFixture) -> None:
+    Subscription.objects.update(status="unpaid")
+
+    assert reconcile.reconcile_all() == 1
+
+    assert caplog.records[-1].difference == f"subscription {bought.external_id} differed: status"  # type: ignore[attr-defined]
+    assert Subscription.objects.get().status == "active"
+
+
+@pytest.fixture
+def stripes(settings: Any) -> Iterator[StandIn]:
+    empty = {"object": "list", "data": [], "has_more": False, "url": "/"}
+    customer = {"id": "cus_1", "object": "customer", "livemode": False}
+    answers = {
+        "GET /v1/customers/cus_1": customer,
+        "GET /v1/subscriptions": {**empty, "data": [SUBSCRIPTION]},
+        "GET /v1/invoices": empty,
+        "GET /v1/payment_methods": empty,
+    }
+    with stand_in(answers) as here:
+        settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "sk_test_reconcile", here.url
+        yield here
+    told = [stripe_params.faults(f"{asked.method} {asked.path}", asked.fields) for asked in here.asked]
+    assert [fault for faults in told for fault in faults] == []
+
+
+def test_stripe_is_asked_alike(kim: Person, stripes: StandIn) -> None:
+    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+
+    assert run() == ["subscription sub_1 differed: it was missing", "1 differences"]
+
+    assert Subscription.objects.get().customer.user == kim.user
+    assert run() == ["0 differences"]
+
+
+def test_what_stripe_refuses_to_tell_is_named_and_the_rest_is_asked(kim: Person, stripes: StandIn) -> None:
+    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+    del stripes.answers["GET /v1/invoices"]
+
+    assert run() == [
+        "subscription sub_1 differed: it was missing",
+        "invoice of cus_1 could not be asked about: The payment provider did not accept this.",
+        "2 differences",
+    ]
+
+
+def test_a_stripe_that_is_away_is_not_asked_on(kim: Person, other: Person, stripes: StandIn, no_waiting: None) -> None:
+    Customer.objects.create(user=other.user, provider="stripe", external_id="cus_0")
+    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+    stripes.answers = {"GET /v1/customers/cus_0": [BUSY], "GET /v1/customers/cus_1": [BUSY]}
+
+    told = run()
+
+    assert (len(told), told[0].startswith("stopped: ")) == (2, True)
+    assert {asked.path for asked in stripes.asked} in ({"/v1/customers/cus_0"}, {"/v1/customers/cus_1"})

@@ -1,0 +1,57 @@
+"""Giving a trial more time. A trial is the provider's: it is asked, and what it then tells moves the row.
+
+For the desk, with ``by`` the member of staff:
+
+    extend_trial(subscription, trial_end=…, reason="…", by=sam)  -> Subscription
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from saas.accounts.models import User
+from saas.audit.actions import record
+from saas.billing import clock
+from saas.billing import gateway as providers
+from saas.billing.customers import settle
+from saas.billing.models import Subscription
+from saas.errors import DomainError, Invalid
+
+LONGEST = timedelta(days=730)  # from now; Stripe refuses more
+
+
+class NotOnTrial(DomainError):
+    code, title = "not_on_trial", "The subscription is not on trial."  # 409
+
+
+def extend_trial(subscription: Subscription, *, trial_end: datetime, reason: str, by: User) -> Subscription:
+    """Let the trial end later. May be repeated. Raises ``NotOnTrial``, ``Invalid``, and what the provider refuses."""
+    if subscription.status != Subscription.Status.TRIALING:
+        raise NotOnTrial
+    _require_later(subscription, trial_end)
+    if not reason.strip():
+        raise Invalid(errors={"reason": ["Say why."]})
+    providers.current().extend_trial(subscription.external_id, trial_end=trial_end)
+    settle(subscription.customer)
+    return _extended(subscription, trial_end, reason, by)
+
+
+def _require_later(subscription: Subscription, trial_end: datetime) -> None:
+    now = clock.now()
+    if not max(now, subscription.trial_end or now) < trial_end <= now + LONGEST:
+        raise Invalid(errors={"trial_end": ["Choose a time after the trial's present end, within two years."]})
+
+
+@transaction.atomic
+def _extended(row: Subscription, trial_end: datetime, reason: str, by: User) -> Subscription:
+    before = row.trial_end.isoformat() if row.trial_end else None
+    record(
+        "subscription.trial_extended",
+        actor=by.pk,
+        target=row.pk,
+        reason=reason.strip()[:500],
+        before=before,
+        trial_end=trial_end.isoformat(),
+    )
+    row.refresh_from_db()
+    return row

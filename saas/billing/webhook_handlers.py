@@ -1,0 +1,102 @@
+"""What billing does with the provider's events: make the row of the event's object what all its events tell.
+
+So it does not matter which event came first, twice or late. What is not about billing has no handler and is kept.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+
+from saas.billing import folds, history, mirrors, notices
+from saas.billing import gateway as providers
+from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Subscription
+from saas.errors import DomainError
+from saas.webhook_events.models import WebhookEvent
+from saas.webhook_events.registry import EventData, Ignore, Retry, handles, prepares, tells_endings
+
+logger = logging.getLogger(__name__)
+
+
+@handles("customer.created", "customer.updated", "customer.deleted")
+def mirror_customer(event: WebhookEvent, data: EventData) -> None:
+    mirrors.customer(_object_id(event))
+
+
+@handles("customer.subscription.*")
+def mirror_subscription(event: WebhookEvent, data: EventData) -> None:
+    mirrors.subscription(_object_id(event))
+
+
+@prepares("customer.subscription.*")
+def ask_where_order_is_a_guess(event: WebhookEvent, data: EventData) -> None:
+    """What the events leave open the provider knows; what it says is one more event. The local one has told everything.
+
+    A provider that is away changes nothing: the row stays flagged, and the next event asks again.
+    """
+    gateway = providers.current()
+    if gateway.provider != Customer.Provider.STRIPE or not event.object_id:
+        return
+    fold = folds.subscription(history.of(event.object_id, "customer.subscription."))
+    if fold and fold.ambiguous and fold.state.status not in folds.TERMINAL:
+        try:
+            gateway.fetch_subscription(event.object_id)
+        except DomainError:
+            logger.warning("ambiguous_subscription_not_fetched", extra={"subscription": event.object_id})
+
+
+@tells_endings
+def ended(since: datetime, until: datetime) -> Iterator[str]:
+    """An invoice lives as long as its customer, products and prices for ever."""
+    window = (since, until)
+    for rows in (
+        Subscription.objects.filter(ended_at__range=window),
+        PaymentMethod.objects.filter(detached_at__range=window),
+        Checkout.objects.filter(ended_at__range=window).exclude(external_id=""),
+        Customer.objects.filter(deleted_at__range=window),
+        Invoice.objects.filter(customer__deleted_at__range=window),
+    ):
+        yield from rows.values_list("external_id", flat=True)
+
+
+@handles("invoice.*")
+def mirror_invoice(event: WebhookEvent, data: EventData) -> None:
+    """``invoice.upcoming`` announces an invoice that is not there yet, and has no id."""
+    mirrors.invoice(_object_id(event))
+
+
+@handles("invoice.payment_failed")
+def tell_of_the_failed_payment(event: WebhookEvent, data: EventData) -> None:
+    notices.payment_failed(_object_id(event))
+
+
+@handles("customer.subscription.trial_will_end")
+def tell_of_the_trials_end(event: WebhookEvent, data: EventData) -> None:
+    notices.trial_ending(_object_id(event))
+
+
+@handles("payment_method.*")
+def mirror_payment_method(event: WebhookEvent, data: EventData) -> None:
+    mirrors.payment_method(_object_id(event))
+
+
+@handles("product.*")
+def mirror_product(event: WebhookEvent, data: EventData) -> None:
+    mirrors.product(_object_id(event))
+
+
+@handles("price.*")
+def mirror_price(event: WebhookEvent, data: EventData) -> None:
+    """``plan.*`` tells the same prices in an older shape, and is left alone."""
+    mirrors.price(_object_id(event))
+
+
+@handles("checkout.session.*")
+def mirror_checkout(event: WebhookEvent, data: EventData) -> None:
+    if not mirrors.checkout(_object_id(event)):
+        raise Retry("The checkout of this session is not there yet.")
+
+
+def _object_id(event: WebhookEvent) -> str:
+    if not event.object_id:
+        raise Ignore("The event shows no object with an id.")
+    return event.object_id

@@ -1,0 +1,94 @@
+"""One call: the request that a step describes, and the answer that came."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookies import SimpleCookie
+from typing import Any
+
+import httpx
+
+from saas.conformance.contract import Operation, Step
+from saas.conformance.conventions import Convention
+
+PROBLEM = "application/problem+json"
+TOO_MANY = 429
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``body`` has the contract's names; ``cookies`` are those that were set, by name."""
+
+    status: int
+    headers: httpx.Headers
+    body: Any
+    cookies: Mapping[str, Any]
+
+    @property
+    def is_problem(self) -> bool:
+        return str(self.headers.get("Content-Type", "")).partition(";")[0] == PROBLEM
+
+
+class Caller:
+    """Sends to one service. Waits as long as a 429 says, once for each call, at most ``patience_seconds``."""
+
+    def __init__(self, client: httpx.Client, convention: Convention, patience_seconds: float = 65) -> None:
+        self.client = client
+        self.convention = convention
+        self.patience_seconds = patience_seconds
+
+    def call(self, operation: Operation, step: Step, headers: Mapping[str, str]) -> Answer:
+        """``step`` with its references resolved."""
+        request = self._request(operation, step, headers)
+        response = self.client.send(request)
+        if response.status_code == TOO_MANY and step.status != TOO_MANY and self._wait(response):
+            response = self.client.send(request)
+        return self._answer(operation, response)
+
+    def _request(self, operation: Operation, step: Step, headers: Mapping[str, str]) -> httpx.Request:
+        self.client.cookies.clear()  # a step says itself which cookies it sends
+        address = str(self.client.base_url).rstrip("/") + operation.path.format(**step.path_values)
+        sent = {**headers, "Content-Type": step.type} if _has_content(step) else dict(headers)
+        query = {self.convention.wire(name): value for name, value in step.query.items() if value is not None}
+        return self.client.build_request(operation.method, address, params=query, headers=sent, **self._content(step))
+
+    def _content(self, step: Step) -> dict[str, Any]:
+        if step.raw_size:
+            return {"content": b'{"biography":"' + b"x" * step.raw_size + b'"}'}
+        if step.raw is not None:
+            return {"content": step.raw.encode()}
+        if step.body is None:
+            return {}
+        convention = self.convention.other if step.other_names else self.convention
+        return {"json": convention.outgoing(step.body)}
+
+    def _wait(self, response: httpx.Response) -> bool:
+        seconds = response.headers.get("Retry-After", "")
+        if not seconds.isdigit() or int(seconds) > self.patience_seconds:
+            return False
+        time.sleep(int(seconds) + 1)
+        return True
+
+    def _answer(self, operation: Operation, response: httpx.Response) -> Answer:
+        cookies: SimpleCookie = SimpleCookie()
+        for line in response.headers.get_list("Set-Cookie"):
+            cookies.load(line)
+        try:
+            body = response.json() if response.content else None
+        except ValueError:
+            body = response.text[:200]
+        answer = Answer(response.status_code, response.headers, body, cookies)
+        return answer if operation.plain else Answer(answer.status, answer.headers, self._read(answer), cookies)
+
+    def _read(self, answer: Answer) -> Any:
+        """A problem document has one form everywhere; the fields that it names are the caller's."""
+        if not answer.is_problem or not isinstance(answer.body, Mapping):
+            return self.convention.incoming(answer.body)
+        errors = answer.body.get("errors")
+        if not isinstance(errors, Mapping):
+            return answer.body
+        return {**answer.body, "errors": {self.convention.told(name): texts for name, texts in errors.items()}}
+
+
+def _has_content(step: Step) -> bool:
+    return step.body is not None or step.raw is not None or bool(step.raw_size)

@@ -1,0 +1,107 @@
+"""What ``contract.toml`` says, as objects. A name in it that means nothing here is refused at once."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PATH = Path(__file__).with_name("contract.toml")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``answer`` names a shape. ``plain``: its names are the same in every convention."""
+
+    method: str
+    path: str
+    status: int = 200
+    answer: str = ""
+    plain: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call and what must come back; ``contract.toml`` explains each name."""
+
+    at: str = "here"
+    do: str = ""
+    method: str = ""
+    path: str = ""
+    path_values: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    other_names: bool = False
+    raw: str | None = None
+    raw_size: int = 0
+    type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    bearer: str = ""
+    authorization: str | None = None
+    cookies: Sequence[str] = ()
+    csrf: str = ""
+    status: int = 0
+    code: str = ""
+    fields: Sequence[str] = ()
+    answer: str = ""
+    absent: Sequence[str] = ()
+    equal: Mapping[str, Any] = field(default_factory=dict)
+    differ: Mapping[str, Any] = field(default_factory=dict)
+    contains: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    lacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    has_headers: Mapping[str, str] = field(default_factory=dict)
+    lacks_headers: Mapping[str, str] = field(default_factory=dict)
+    no_cookie: bool = False
+    sets_cookie: bool = False
+    drops_cookie: bool = False
+    keep: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    id: str
+    says: str
+    steps: Sequence[Step]
+
+    @property
+    def needs_peer(self) -> bool:
+        return any(step.at == "there" for step in self.steps)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """``shapes``: for each name, its fields and their types."""
+
+    conventions: Mapping[str, bool]
+    kept: frozenset[str]
+    maps: frozenset[str]
+    cookie: str
+    cookie_attributes: frozenset[str]
+    shapes: Mapping[str, Mapping[str, str]]
+    operations: Mapping[str, Operation]
+    rules: Sequence[Rule]
+
+    def operation(self, step: Step) -> Operation:
+        """What ``step`` calls: one of the operations, or an address of its own."""
+        return self.operations[step.do] if step.do else Operation(step.method, step.path)
+
+
+@cache
+def contract() -> Contract:
+    """The contract that stands beside this file."""
+    told = tomllib.loads(PATH.read_text(encoding="utf-8"))
+    return Contract(
+        conventions={name: bool(options.get("renames")) for name, options in told["conventions"].items()},
+        kept=frozenset(told["names"]["kept"]),
+        maps=frozenset(told["names"]["maps"]),
+        cookie=told["cookie"]["name"],
+        cookie_attributes=frozenset(told["cookie"]["attributes"]),
+        shapes=told["shapes"],
+        operations={name: Operation(**options) for name, options in told["operations"].items()},
+        rules=[_rule(**options) for options in told["rules"]],
+    )
+
+
+def _rule(*, id: str, says: str, steps: Sequence[Mapping[str, Any]]) -> Rule:
+    return Rule(id, says, [Step(**options) for options in steps])

@@ -1,0 +1,149 @@
+"""What is wrong with an answer, in words: what a step expects, and what is expected of every answer."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from saas.conformance import shapes
+from saas.conformance.calls import PROBLEM, Answer
+from saas.conformance.contract import Contract, Operation, Step
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NOT_THERE = object()
+
+
+def faults(contract: Contract, operation: Operation, step: Step, answer: Answer) -> Iterator[str]:
+    """Every fault of ``answer``; of one with another status, that alone."""
+    expected = step.status or operation.status
+    if answer.status != expected:
+        yield f"status {answer.status}, not {expected}{_told(answer)}"
+        return
+    yield from _of_every_answer(answer)
+    shape = step.answer or operation.answer
+    yield from _of_refusal(contract, step, answer) if expected >= 400 else _of_success(contract, shape, answer)
+    for check in _CHECKS:
+        yield from check(step, answer)
+    yield from _of_cookie(contract, step, answer)
+
+
+def at(value: Any, path: str) -> Any:
+    """``user.id`` of ``{"user": {"id": 1}}``, ``codes.0`` of ``{"codes": [1]}``; a marker of its own for what is not there."""
+    for name in path.split("."):
+        if isinstance(value, list) and name.isdigit() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            value = value.get(name, _NOT_THERE) if isinstance(value, Mapping) else _NOT_THERE
+    return value
+
+
+def _told(answer: Answer) -> str:
+    code = at(answer.body, "code")
+    return f" ({code})" if isinstance(code, str) else ""
+
+
+def _of_every_answer(answer: Answer) -> Iterator[str]:
+    if not _REQUEST_ID.fullmatch(answer.headers.get("X-Request-ID", "")):
+        yield "no decent X-Request-ID"
+
+
+def _of_success(contract: Contract, shape: str, answer: Answer) -> Iterator[str]:
+    if not shape:
+        if answer.body is not None:
+            yield "there is a body where none is due"
+        return
+    kind = answer.headers.get("Content-Type", "")
+    if kind.partition(";")[0] != "application/json":
+        yield f"Content-Type is {kind!r}, not application/json"
+    yield from shapes.faults(contract, shape, answer.body)
+
+
+def _of_refusal(contract: Contract, step: Step, answer: Answer) -> Iterator[str]:
+    if not answer.is_problem:
+        yield f"Content-Type is {answer.headers.get('Content-Type')!r}, not {PROBLEM}"
+    yield from shapes.faults(contract, "problem", answer.body)
+    if at(answer.body, "status") != answer.status:
+        yield f"the problem tells of status {at(answer.body, 'status')}"
+    if at(answer.body, "request_id") != answer.headers.get("X-Request-ID"):
+        yield "request_id differs from X-Request-ID"
+    if step.code and at(answer.body, "code") not in step.code.split(" or "):
+        yield f"code is {at(answer.body, 'code')!r}, not {step.code!r}"
+
+
+def _of_fields(step: Step, answer: Answer) -> Iterator[str]:
+    errors = at(answer.body, "errors")
+    named = set(errors) if isinstance(errors, Mapping) else set()
+    if step.fields and named != set(step.fields):
+        yield f"errors name {sorted(named)}, not {sorted(step.fields)}"
+    elif step.fields and not all(_is_sentences(texts) for texts in errors.values()):
+        yield "errors are not lists of sentences"
+
+
+def _is_sentences(texts: Any) -> bool:
+    return isinstance(texts, list) and bool(texts) and all(isinstance(text, str) for text in texts)
+
+
+def _of_values(step: Step, answer: Answer) -> Iterator[str]:
+    for path, value in step.equal.items():
+        if (found := at(answer.body, path)) != value:
+            yield f"{path} is {_short(found)}, not {_short(value)}"
+    for path, value in step.differ.items():
+        if at(answer.body, path) == value:
+            yield f"{path} is still {_short(value)}"
+
+
+def _of_absence(step: Step, answer: Answer) -> Iterator[str]:
+    yield from (f"{name} is there" for name in step.absent if at(answer.body, name) is not _NOT_THERE)
+
+
+def _of_items(step: Step, answer: Answer) -> Iterator[str]:
+    for name, wanted in step.contains.items():
+        if not any(_fits(item, wanted) for item in _items(answer, name)):
+            yield f"{name} has no item with {_short(wanted)}"
+    for name, unwanted in step.lacks.items():
+        if any(_fits(item, unwanted) for item in _items(answer, name)):
+            yield f"{name} has an item with {_short(unwanted)}"
+
+
+def _items(answer: Answer, name: str) -> list[Any]:
+    found = at(answer.body, name)
+    return found if isinstance(found, list) else []
+
+
+def _fits(item: Any, wanted: Mapping[str, Any]) -> bool:
+    return all(at(item, name) == value for name, value in wanted.items())
+
+
+def _of_headers(step: Step, answer: Answer) -> Iterator[str]:
+    for name, part in step.has_headers.items():
+        if part.lower() not in answer.headers.get(name, "").lower():
+            yield f"{name} is {answer.headers.get(name)!r}, without {part!r}"
+    for name, part in step.lacks_headers.items():
+        if part in answer.headers.get(name, ""):
+            yield f"{name} is {part!r}"
+
+
+def _of_cookie(contract: Contract, step: Step, answer: Answer) -> Iterator[str]:
+    cookie = answer.cookies.get(contract.cookie) or answer.cookies.get(f"__Host-{contract.cookie}")
+    if step.no_cookie and cookie is not None and cookie.value:
+        yield "a session cookie is set"
+    if step.drops_cookie and (cookie is None or cookie.value):
+        yield "the session cookie is not taken away"
+    if step.sets_cookie and (cookie is None or not cookie.value):
+        yield f"no cookie {contract.cookie} is set"
+    elif step.sets_cookie and cookie is not None:
+        attributes = cookie.OutputString().lower().split("; ")
+        yield from (f"the cookie lacks {one}" for one in sorted(contract.cookie_attributes - set(attributes)))
+
+
+def _short(value: Any) -> str:
+    text = "not there" if value is _NOT_THERE else repr(value)
+    return text if len(text) <= 70 else f"{text[:67]}…"
+
+
+_CHECKS: tuple[Callable[[Step, Answer], Iterator[str]], ...] = (
+    _of_fields,
+    _of_values,
+    _of_absence,
+    _of_items,
+    _of_headers,
+)

@@ -1,0 +1,47 @@
+"""What a run found: a table for people, a document for programs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from saas.conformance.running import Result
+
+
+def as_document(url: str, convention: str, results: Sequence[Result]) -> dict[str, Any]:
+    return {
+        "url": url,
+        "convention": convention,
+        "passed": sum(result.holds for result in results),
+        "failed": sum(not result.holds for result in results),
+        "rules": [
+            {
+                "id": result.rule.id,
+                "says": result.rule.says,
+                "holds": result.holds,
+                "step": result.step or None,
+                "faults": result.faults,
+            }
+            for result in results
+        ],
+    }
+
+
+def show(console: Console, url: str, convention: str, results: Sequence[Result]) -> None:
+    table = Table("", "rule", "what it says, and why it fails", title=f"{url} ({convention})", expand=False)
+    for result in results:
+        mark = Text("pass", "green") if result.holds else Text("FAIL", "bold red")
+        table.add_row(mark, Text(result.rule.id), _sentences(result))
+    console.print(table)
+    failed = [result for result in results if not result.holds]
+    verdict = f"{len(results) - len(failed)} of {len(results)} rules hold"
+    console.print(Text(verdict, "bold red" if failed else "bold green"))
+
+
+def _sentences(result: Result) -> Text:
+    text = Text(result.rule.says)
+    for fault in result.faults:
+        text.append(f"\nstep {result.step}: {fault}", "red")
+    return text

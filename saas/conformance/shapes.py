@@ -1,0 +1,74 @@
+"""Whether an answer has the fields that the contract names, each of its type."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from saas.conformance.contract import Contract
+
+# Nothing that a person keeps to herself is in any answer, whatever else a service adds.
+SECRET = re.compile(r"password|_hash$|hashed|pepper", re.IGNORECASE)
+
+
+def faults(contract: Contract, shape: str, value: Any, where: str = "") -> Iterator[str]:
+    """What is wrong with ``value``, in words; fields besides those of ``shape`` are nobody's concern."""
+    if not isinstance(value, Mapping):
+        yield f"{where or 'the answer'} is no object"
+        return
+    fields = {name.removesuffix("?"): kind for name, kind in contract.shapes[shape].items()}
+    missing = [name for name in contract.shapes[shape] if not name.endswith("?") and name not in value]
+    if missing:
+        there = ", ".join(sorted(set(value) - set(fields))) or "nothing else"
+        yield f"{where or 'the answer'} lacks {', '.join(missing)} (and has {there})"
+    for name, kind in fields.items():
+        if name in value:
+            yield from _of_kind(contract, kind, value[name], f"{where}.{name}".strip("."))
+    yield from (f"{where}.{name}".strip(".") + " must never be told" for name in value if SECRET.search(name))
+
+
+def _of_kind(contract: Contract, kind: str, value: Any, path: str) -> Iterator[str]:
+    if value is None and kind.endswith("?"):
+        return
+    name, _, rest = kind.removesuffix("?").partition(" ")
+    if name == "shape":
+        yield from faults(contract, rest, value, path)
+    elif name == "list":
+        yield from _of_list(contract, rest, value, path)
+    elif not _KINDS[name](value, rest):
+        yield f"{path} is {value!r:.60}, not {kind!r}"
+
+
+def _of_list(contract: Contract, shape: str, value: Any, path: str) -> Iterator[str]:
+    if not isinstance(value, list):
+        yield f"{path} is no list"
+        return
+    for index, item in enumerate(value):
+        yield from faults(contract, shape, item, f"{path}.{index}")
+
+
+def _is_whole(value: Any, _: str = "") -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_time(value: Any, _: str) -> bool:
+    """ISO 8601 with an offset: a time that says nothing of where it is tells nobody anything."""
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+_KINDS: Mapping[str, Callable[[Any, str], bool]] = {
+    "text": lambda value, _: isinstance(value, str),
+    "texts": lambda value, _: isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value),
+    "token": lambda value, _: isinstance(value, str) and len(value) >= 20,
+    "flag": lambda value, _: isinstance(value, bool),
+    "whole": _is_whole,
+    "number": lambda value, _: isinstance(value, int | float) and not isinstance(value, bool),
+    "seconds": lambda value, _: _is_whole(value) and value > 0,
+    "time": _is_time,
+    "map": lambda value, _: isinstance(value, Mapping),
+    "id": lambda value, prefix: isinstance(value, str) and value.startswith(prefix) and len(value) >= len(prefix) + 16,
+    "one": lambda value, words: value in words.split()[1:],
+}

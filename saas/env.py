@@ -1,0 +1,176 @@
+"""Typed readers of the environment: every setting that the system takes from outside is declared through one of these.
+
+A value that cannot be read is a fault; ``refuse_faults()`` at the end of the settings names every fault in one message, and
+never a value. ``declared()`` lists what was asked for, so that a test can hold the README's settings table against it.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_MINIMUM_SECRET_BYTES = 32
+_MINIMUM_VARIETY = 8  # different characters
+_HEX = re.compile(r"[0-9a-fA-F]+")
+_BASE64 = re.compile(r"(?=.*[=+/])[A-Za-z0-9+/_-]+={0,2}")
+_PLACEHOLDER_STARTS = ("dev-", "dev_", "your-", "your_", "test-", "test_", "whsec_test", "whsec_your", "<")
+_PLACEHOLDERS = (
+    "please-set",
+    "please_set",
+    "changeme",
+    "change-me",
+    "change_me",
+    "insecure",
+    "adminpass123",
+    "placeholder",
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable that the system reads. ``default`` is shown to people; a secret shows none."""
+
+    name: str
+    default: str
+    help: str
+
+
+_declared: dict[str, Setting] = {}
+_faults: list[str] = []
+
+
+def declared() -> list[Setting]:
+    """Every variable asked for so far, in the order of asking."""
+    return list(_declared.values())
+
+
+def refuse_faults(others: Iterable[str] = ()) -> None:
+    """Raise ``ImproperlyConfigured`` with every fault found so far and ``others``, if there are any."""
+    faults = [*_faults, *others]
+    _faults.clear()
+    if faults:
+        raise ImproperlyConfigured("The settings are not right:\n" + "\n".join(f"- {fault}" for fault in faults))
+
+
+def note_fault(sentence: str) -> None:
+    """Something else that is wrong with the settings. Names the variable, never its value."""
+    _faults.append(sentence)
+
+
+def weakness(value: str) -> str:
+    """What is wrong with a secret, as the rest of a sentence about it; empty if nothing is."""
+    if not value:
+        return f"must be set to at least {_MINIMUM_SECRET_BYTES} random bytes"
+    if value.lower().startswith(_PLACEHOLDER_STARTS) or any(word in value.lower() for word in _PLACEHOLDERS):
+        return "is a placeholder"
+    if _decoded_length(value) < _MINIMUM_SECRET_BYTES:
+        return f"must be set to at least {_MINIMUM_SECRET_BYTES} random bytes"
+    if len(set(value)) < _MINIMUM_VARIETY or value in (value + value)[1:-1]:
+        return "is not random"
+    return ""
+
+
+def _decoded_length(value: str) -> int:
+    """Bytes. Text that is plainly hexadecimal or Base64 counts as what it stands for."""
+    if _HEX.fullmatch(value):
+        return len(value) // 2
+    if _BASE64.fullmatch(value):
+        return len(value.rstrip("=")) * 3 // 4
+    return len(value.encode())
+
+
+def _read(name: str, default: str, help: str, aliases: Sequence[str] = ()) -> str:
+    _declared[name] = Setting(name, default, help)
+    for candidate in (name, *aliases):
+        if value := os.environ.get(candidate, "").strip():
+            return value
+        if path := os.environ.get(f"{candidate}_FILE", "").strip():
+            return _read_file(candidate, path)
+    return default
+
+
+def _read_file(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        _faults.append(f"{name}_FILE names a file that cannot be read.")
+        return ""
+
+
+def text(name: str, *, help: str, default: str = "", aliases: Sequence[str] = ()) -> str:
+    """A string, stripped."""
+    return _read(name, default, help, aliases)
+
+
+def choice(name: str, *, help: str, choices: Sequence[str], default: str) -> str:
+    """One of ``choices``."""
+    value = _read(name, default, help)
+    if value not in choices:
+        _faults.append(f"{name} must be one of {', '.join(choices)}.")
+        return default
+    return value
+
+
+def boolean(name: str, *, help: str, default: bool, aliases: Sequence[str] = ()) -> bool:
+    """true/false, yes/no, on/off, 1/0, in any case."""
+    value = _read(name, "true" if default else "false", help, aliases).lower()
+    if value not in _TRUE | _FALSE:
+        _faults.append(f"{name} must be true or false.")
+        return default
+    return value in _TRUE
+
+
+def integer(name: str, *, help: str, default: int, minimum: int = 0, maximum: int = 2**31 - 1) -> int:
+    """A whole number between ``minimum`` and ``maximum``, both included."""
+    value = _read(name, str(default), help)
+    if not _WHOLE_NUMBER.fullmatch(value) or not minimum <= int(value) <= maximum:
+        _faults.append(f"{name} must be a whole number between {minimum} and {maximum}.")
+        return default
+    return int(value)
+
+
+def words(name: str, *, help: str, default: Sequence[str] = ()) -> list[str]:
+    """A list separated by commas; empty items are dropped."""
+    value = _read(name, ",".join(default), help)
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def secret(name: str, *, help: str, development_dir: Path | None, aliases: Sequence[str] = ()) -> str:
+    """A secret of at least 32 bytes.
+
+    ``development_dir`` is where a development machine keeps secrets that nobody set: generated once, readable by its
+    owner only, shared by all processes. ``None`` (production) means that the variable must be set.
+    """
+    value = _read(name, "", help, aliases)
+    if not value and development_dir is not None:
+        return _development_secret(development_dir / name.lower())
+    if development_dir is not None and len(value.encode()) < _MINIMUM_SECRET_BYTES:
+        _faults.append(f"{name} must be set to at least {_MINIMUM_SECRET_BYTES} random bytes.")
+    return value  # what production asks of it stands in saas.settings.production
+
+
+def _development_secret(path: Path) -> str:
+    return development_file(path, lambda: secrets.token_urlsafe(48)).strip()
+
+
+def development_file(path: Path, make: Callable[[], str]) -> str:
+    """The text of ``path``, written by ``make`` if it is not there. Two processes that start together agree on one text."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        draft.touch(mode=0o600)
+        draft.write_text(make(), encoding="utf-8")
+        try:
+            os.link(draft, path)  # fails if another process was first: then its text counts
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text(encoding="utf-8")

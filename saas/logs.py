@@ -1,0 +1,97 @@
+"""Log lines: one event a line, with the request id, whatever was put into the message, and no secret in it.
+
+In production each line is a JSON object, written by structlog; in development a line for people.
+"""
+
+import json
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from django.conf import settings
+
+from saas import context, redaction
+
+Event = MutableMapping[str, Any]
+
+
+class ContextFilter(logging.Filter):
+    """Adds the request id and the user of the running request or task to every record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        current = context.current()
+        record.request_id = current.request_id or "-"
+        record.user_id = current.user_id
+        return True
+
+
+OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id", "user_id"}
+FOREIGN = ("django", "celery", "kombu")  # their extra fields are whole objects, for handlers of their own
+
+
+def own_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What the code gave as ``extra``."""
+    if record.name.partition(".")[0] in FOREIGN:
+        return {}
+    return redaction.fields({name: value for name, value in vars(record).items() if name not in OWN_FIELDS})
+
+
+class LineFormatter(logging.Formatter):
+    """``time level request-id logger message field=value …``, the fields being what the code gave as ``extra``.
+
+    A traceback follows on its own lines, everything else stays on one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(request_id)s %(name)s %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redaction.text(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        fields = [f"{name}={value!r}" for name, value in own_fields(record).items()]
+        return _one_line(" ".join([super().formatMessage(record), *fields]))
+
+
+def _one_line(text: str) -> str:
+    """Control characters are shown, and neither end the line nor colour what follows."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def json_formatter() -> logging.Formatter:
+    """One JSON object a line: ``time``, ``level``, ``logger``, ``event``, ``request_id``, ``user``, ``service``, the fields
+    that the code gave, and ``exception`` with its traceback."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[_describe],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _redact,
+            structlog.processors.JSONRenderer(serializer=json.dumps),
+        ],
+    )
+
+
+def _describe(logger: object, method: str, event: Event) -> Event:
+    record: logging.LogRecord = event["_record"]
+    described = {
+        "time": structlog.processors.TimeStamper(fmt="iso", utc=True)(None, "", {})["timestamp"],
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "event": event.pop("event"),
+        "request_id": getattr(record, "request_id", "-"),
+        "user": getattr(record, "user_id", ""),
+        "service": settings.SERVICE if settings.PROCESS == "service" else settings.PROCESS,
+    }
+    event.update({**own_fields(record), **described})
+    return event
+
+
+def _redact(logger: object, method: str, event: Event) -> Event:
+    return {name: value if name in _PLAIN else redaction.anything(value) for name, value in event.items()}
+
+
+_PLAIN = {"time", "level", "logger", "request_id", "user", "service"}

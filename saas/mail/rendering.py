@@ -1,0 +1,49 @@
+"""A mail as it is read: its row, its template and the values that were sealed, put together."""
+
+import re
+from email.utils import parseaddr
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+
+from saas.mail.models import Mail
+from saas.sealing import unseal
+
+PEOPLES_WORDS = {"name", "inviter", "team"}  # what somebody typed who may be a stranger to whoever reads it
+_LONGEST_WORDS = 60
+_LINK = re.compile(r"://|www\.|\w\.\w{2,}", re.IGNORECASE)
+_ADDRESS = re.compile(r"[^\s@:/]+@[^\s@:/]+")
+
+
+def message(mail: Mail) -> EmailMultiAlternatives:
+    """Text and HTML. The id depends on the row only, so that a mailbox shows a mail that went out twice once."""
+    values = _values(mail)
+    subject, _, text = render_to_string(f"mail/{mail.template}.txt", values).strip().partition("\n")
+    values["subject"] = subject.strip()
+    sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
+    headers = {
+        "Message-ID": f"<{mail.pk}.{int(mail.created_at.timestamp())}@{sender}>",
+        "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office replies
+    }
+    built = EmailMultiAlternatives(subject.strip(), text.strip() + "\n", to=[mail.recipient], headers=headers)
+    built.attach_alternative(render_to_string(f"mail/{mail.template}.html", values), "text/html")
+    return built
+
+
+def _values(mail: Mail) -> dict[str, str]:
+    keys = [settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS)]
+    opened = {name: unseal(value, secrets=keys) for name, value in mail.sealed.items()}
+    said = {name: harmless(value) if name in PEOPLES_WORDS else value for name, value in mail.context.items()}
+    return {**said, **opened, "frontend": settings.FRONTEND_BASE_URL}
+
+
+def harmless(words: str) -> str:
+    """Somebody's words on one line; nothing if they hold a link or are long.
+
+    Whoever registers a stranger's address must not write to her by way of a name. An e-mail address alone may stand.
+    """
+    plain = " ".join("".join(c if c.isprintable() else " " for c in words).split())
+    if _ADDRESS.fullmatch(plain):
+        return plain
+    return "" if len(plain) > _LONGEST_WORDS or _LINK.search(plain) else plain

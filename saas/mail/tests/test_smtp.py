@@ -1,0 +1,198 @@
+"""Mails over real SMTP: what arrives, and what happens when the server refuses, breaks off or is away."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+
+import pytest
+import time_machine
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from saas.mail import delivery, tasks
+from saas.mail.actions import post
+from saas.mail.models import Mail
+from saas.testing.races import at_once
+from saas.testing.stack import free_ports
+
+TO = "kim@example.net"
+
+
+class Mailbox:
+    """Keeps what it accepts. ``refusals`` are answered first, one for each mail that comes."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.senders: list[str] = []
+        self.refusals: list[str] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.refusals:
+            return self.refusals.pop(0)
+        self.mails.append(message_from_bytes(envelope.content or b"", policy=default))  # type: ignore[arg-type]
+        self.senders.append(str(envelope.mail_from))
+        return "250 OK"
+
+
+@contextmanager
+def serving(mailbox: Mailbox) -> Iterator[int]:
+    controller = Controller(mailbox, hostname="127.0.0.1", port=free_ports(1))
+    controller.start()
+    try:
+        yield controller.port
+    finally:
+        controller.stop()
+
+
+@pytest.fixture
+def mailbox(settings) -> Iterator[Mailbox]:
+    box = Mailbox()
+    with serving(box) as port:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", port, 5
+        settings.DEFAULT_FROM_EMAIL = "SaaS <no-reply@saas.example>"
+        yield box
+
+
+def post_reset(name: str = "Zoë") -> Mail:
+    post("password_reset", to=TO, context={"name": name}, secrets={"token": "reset_t0ken"}, dedupe_key=f"reset:{name}")
+    return Mail.objects.latest("pk")
+
+
+def later(**by: int) -> Any:
+    return time_machine.travel(datetime.now(UTC) + timedelta(**by), tick=False)
+
+
+def text(mail: EmailMessage, kind: str) -> str:
+    part = mail.get_body((kind,))
+    assert part is not None
+    return str(part.get_content())
+
+
+def test_a_mail_arrives_as_text_and_html_with_its_link_in_both(db, mailbox: Mailbox) -> None:
+    row = post_reset()
+
+    delivery.deliver(row.pk)
+
+    (mail,) = mailbox.mails
+    assert mail.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    link = "http://localhost:8000/reset?token=reset_t0ken"
+    assert link in text(mail, "plain")
+    assert f'href="{link}"' in text(mail, "html")
+    assert "Hello Zoë," in text(mail, "plain")
+    assert Mail.objects.get().status == Mail.Status.SENT
+
+
+def test_its_headers_say_what_it_is_and_nothing_of_the_machine_that_sent_it(db, mailbox: Mailbox) -> None:
+    row = post_reset()
+
+    delivery.deliver(row.pk)
+
+    (mail,) = mailbox.mails
+    assert (mail["Subject"], mail["From"], mail["To"]) == ("Set a new password", "SaaS <no-reply@saas.example>", TO)
+    assert mail["Message-ID"] == f"<{row.pk}.{int(row.created_at.timestamp())}@saas.example>"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Date"].datetime is not None
+    assert set(mail.keys()) - {"X-Peer", "X-MailFrom", "X-RcptTo"} == {
+        "Content-Type", "MIME-Version", "Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted",
+    }  # fmt: skip
+    assert mailbox.senders == ["no-reply@saas.example"]
+
+
+def test_a_mail_that_was_refused_for_now_is_sent_once_when_its_time_has_come(db, mailbox: Mailbox) -> None:
+    mailbox.refusals = ["451 Try again later", "452 Mailbox full"]
+    row = post_reset()
+
+    tasks.deliver(row.pk)
+    tasks.sweep()  # too early
+    row.refresh_from_db()
+    assert (row.status, row.attempts, row.last_error) == (Mail.Status.QUEUED, 1, "SMTPDataError")
+    for seconds in (11, 75, 76, 200):
+        with later(seconds=seconds):
+            tasks.sweep()
+
+    row.refresh_from_db()
+    assert (row.status, row.attempts, row.last_error, row.sealed) == (Mail.Status.SENT, 3, "", {})
+    assert len(mailbox.mails) == 1
+
+
+def test_a_mail_server_that_is_away_costs_no_mail(db, mailbox: Mailbox, settings) -> None:
+    port, settings.EMAIL_PORT = settings.EMAIL_PORT, 1  # nobody listens there
+    row = post_reset()
+    tasks.deliver(row.pk)
+    row.refresh_from_db()
+    assert (row.status, row.last_error) == (Mail.Status.QUEUED, "ConnectionRefusedError")
+
+    settings.EMAIL_PORT = port
+    with later(seconds=11):
+        tasks.sweep()
+
+    assert len(mailbox.mails) == 1
+
+
+def test_a_mail_that_is_refused_for_eight_hours_is_given_up_and_can_be_seen(db, mailbox: Mailbox) -> None:
+    mailbox.refusals = ["550 No such user"] * 10
+    row = post_reset()
+
+    for hours in range(1, 11):
+        with later(hours=7 * hours):
+            tasks.sweep()
+
+    row.refresh_from_db()
+    assert (row.status, row.attempts) == (Mail.Status.FAILED, 6)
+    assert mailbox.mails == []
+
+
+def test_what_the_server_said_about_the_recipient_is_not_in_the_log(db, mailbox: Mailbox, caplog) -> None:
+    mailbox.refusals = [f"550 {TO} is unknown here"]
+
+    delivery.deliver(post_reset().pk)
+
+    ours = [record for record in caplog.records if record.name.startswith("saas.")]
+    assert [record.message for record in ours] == ["mail_failed"]
+    assert TO not in str([vars(record) for record in ours])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres
+def test_eight_workers_who_are_told_of_one_mail_send_it_once(mailbox: Mailbox) -> None:
+    row = post_reset()
+
+    outcomes = at_once(*[lambda: delivery.deliver(row.pk)] * 8)
+
+    assert outcomes == ["done"] * 8
+    assert len(mailbox.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "greeting"),
+    [
+        ("Ada Lovelace", "Hello Ada Lovelace,"),
+        ("J.R. Tolkien", "Hello J.R. Tolkien,"),
+        ("You won! http://evil.example", "Hello,"),
+        ("Claim at evil.example now", "Hello,"),
+        ("www.evil", "Hello,"),
+        ("x" * 61, "Hello,"),
+        ("Ada\r\n\r\nYour account is locked", "Hello Ada Your account is locked,"),
+        ("Ada\u202e", "Hello Ada,"),
+    ],
+)
+def test_nobody_writes_to_a_stranger_by_way_of_a_name(db, mailbox: Mailbox, name: str, greeting: str) -> None:
+    delivery.deliver(post_reset(name).pk)
+
+    assert text(mailbox.mails[0], "plain").splitlines()[0] == greeting
+
+
+def test_every_template_is_there_as_text_and_as_html() -> None:
+    from django.conf import settings
+
+    texts = {path.with_suffix("") for path in settings.BASE_DIR.glob("saas/*/templates/mail/*.txt")}
+    pages = {path.with_suffix("") for path in settings.BASE_DIR.glob("saas/*/templates/mail/*.html")}
+
+    assert {path.name for path in pages - texts} == {"base", "button"}
+    assert texts - pages == set()

@@ -1,0 +1,40 @@
+"""``manage.py audit_verify``: is the audit trail as it was written? Exits with 1 and names what is not."""
+
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from saas.audit import sealing, verifying
+from saas.audit.models import AuditSeal
+
+
+def _anchor(text: str) -> verifying.Anchor:
+    try:
+        return verifying.Anchor.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError("Give an anchor as the log tells it: number:digest.") from error
+
+
+class Command(BaseCommand):
+    help = "Verify the chain over the audit trail."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--anchor",
+            action="append",
+            default=[],
+            type=_anchor,
+            help="A line's `audit_anchor` from the log; again for more.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        sealing.seal()
+        found = False
+        for fault in verifying.faults(options["anchor"]):
+            found = True
+            self.stderr.write(fault)
+        if found:
+            sys.exit(1)
+        self.stdout.write(f"OK: {AuditSeal.objects.count()} events are as they were written.")

@@ -1,0 +1,51 @@
+"""``manage.py billing_clock advance 31d``: let the local provider's time pass."""
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from saas.billing import clock, local_events, local_time
+from saas.billing.models import LocalObject
+from saas.errors import DomainError
+
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def _duration(text: str) -> timedelta:
+    found = re.fullmatch(r"([0-9]{1,6})([dhms])", text)
+    if not found:
+        raise ArgumentTypeError("Give a number and a unit: 31d, 12h, 5m, 30s.")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+class Command(BaseCommand):
+    help = "Show the local payment provider's clock, or move it ahead."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("verb", nargs="?", choices=["show", "advance"], default="show")
+        parser.add_argument("by", nargs="?", type=_duration, help="How far to advance: 31d, 12h, 5m, 30s.")
+        parser.add_argument(
+            "--advance", dest="by_option", metavar="BY", type=_duration, help="The same as `advance BY`."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if by := options["by"] or options["by_option"]:
+            self._advance(by)
+        elif options["verb"] == "advance":
+            raise CommandError("Say how far: advance 31d.")
+        self.stdout.write(f"It is {clock.now():%Y-%m-%d %H:%M:%S} UTC for the local provider.")
+
+    def _advance(self, by: timedelta) -> None:
+        """The events go to the webhooks service, for its workers; where none runs they take effect here."""
+        try:
+            self.stdout.write(f"{local_time.move(by)} steps")
+        except DomainError as error:
+            raise CommandError(error.detail) from error
+        while local_events.deliver():
+            pass
+        if LocalObject.objects.undelivered().exists():
+            self.stdout.write("The webhooks service does not take the events: they take effect in this process.")
+            local_events.take_in()

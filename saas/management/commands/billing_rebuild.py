@@ -1,0 +1,25 @@
+"""``manage.py billing_rebuild``: fold every stored event again, and put right each billing row that differs."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from saas.billing.rebuild import rebuild
+
+
+class Command(BaseCommand):
+    help = "Fold all stored events again and repair the billing rows that differ."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--check", action="store_true", help="Change nothing; exit with 1 if a row differs.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        count = 0
+        for sentence in rebuild(repair=not options["check"]):
+            count += 1
+            self.stdout.write(sentence)
+        self.stdout.write(f"{count} differences")
+        if count and options["check"]:
+            sys.exit(1)

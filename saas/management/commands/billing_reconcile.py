@@ -1,0 +1,18 @@
+"""``manage.py billing_reconcile``: ask the payment provider about every customer, and put right what differs."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from saas.billing.reconcile import differences
+
+
+class Command(BaseCommand):
+    help = "Ask the payment provider about every customer and repair the rows that differ. Beat does it every night."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        count = 0
+        for sentence in differences():
+            count += 1
+            self.stdout.write(sentence)
+        self.stdout.write(f"{count} differences")

@@ -1,0 +1,68 @@
+import os
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from psycopg import sql
+
+from saas.audit.models import AuditEvent, AuditSeal
+
+ONLY_GROW = (AuditEvent._meta.db_table, AuditSeal._meta.db_table)
+PASSWORD = "RUNTIME_ROLE_PASSWORD"
+
+
+class Command(BaseCommand):
+    help = (
+        "Makes the PostgreSQL role that the services run under: it owns nothing, and can only add to the audit trail. "
+        "Run it as the owner, after every migrate; it may be repeated."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--runtime", default="saas_runtime", help="Name of the role. Default: saas_runtime.")
+
+    def handle(self, *, runtime: str, **options: Any) -> None:
+        if connection.vendor != "postgresql":
+            raise CommandError("Only PostgreSQL has roles: set DATABASE_URL to the owner's address.")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_user, current_database()")
+            owner, database = cursor.fetchone()
+            if owner == runtime:
+                raise CommandError(f"{runtime} is the role that you are. Run this as the owner of the tables.")
+            self._create(cursor, runtime)
+            self._grant(cursor, owner=owner, runtime=runtime, database=database)
+        self.stdout.write(f"{runtime} may read and write, owns nothing, and can only add to {', '.join(ONLY_GROW)}.")
+
+    def _create(self, cursor: Any, runtime: str) -> None:
+        cursor.execute("SELECT rolsuper OR rolbypassrls OR rolcreaterole FROM pg_roles WHERE rolname = %s", [runtime])
+        found = cursor.fetchone()
+        if found and found[0]:
+            raise CommandError(f"{runtime} is there, and may do more than a service should.")
+        if not found:
+            cursor.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(runtime)))
+        if password := os.environ.get(PASSWORD, ""):
+            cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(runtime), sql.Literal(password)))
+
+    def _grant(self, cursor: Any, *, owner: str, runtime: str, database: str) -> None:
+        names = {
+            "owner": sql.Identifier(owner),
+            "runtime": sql.Identifier(runtime),
+            "database": sql.Identifier(database),
+        }
+        only_grow = sql.SQL(", ").join(sql.Identifier(table) for table in ONLY_GROW)
+        for statement in _STATEMENTS:
+            cursor.execute(sql.SQL(statement).format(**names, only_grow=only_grow))
+
+
+_STATEMENTS = (
+    "GRANT CONNECT ON DATABASE {database} TO {runtime}",
+    "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+    "GRANT USAGE ON SCHEMA public TO {runtime}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {runtime}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {runtime}",
+    # What the next migration makes is there for the services before anybody runs this again.
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {runtime}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE ON SEQUENCES TO {runtime}",
+    "REVOKE UPDATE, DELETE, TRUNCATE ON {only_grow} FROM {runtime}",
+    "REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {runtime}",
+)

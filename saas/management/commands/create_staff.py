@@ -1,0 +1,38 @@
+"""``manage.py create_staff --email … --role …``: the only way to become staff."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from saas.accounts.models import Role
+from saas.accounts.staff import invite_again, invite_staff
+from saas.errors import DomainError
+
+PAGE = "/admin/password/"  # of Admin ops
+
+
+class Command(BaseCommand):
+    help = "Create a member of staff. Prints the link by which she sets her password, once, within 15 minutes."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--email", required=True)
+        parser.add_argument("--role", action="append", default=[], choices=Role.values, help="May be given again.")
+        parser.add_argument("--name", default="")
+        parser.add_argument("--again", action="store_true", help="Only a new link, for somebody who is staff already.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        roles = [Role(role) for role in options["role"]]
+        if bool(roles) == options["again"]:
+            raise CommandError("Give --role for somebody new, or --again for another link.")
+        try:
+            if options["again"]:
+                user, token = invite_again(email=options["email"], by="system")
+            else:
+                user, token = invite_staff(email=options["email"], full_name=options["name"], by="system", roles=roles)
+        except DomainError as refusal:
+            raise CommandError(refusal.detail) from refusal
+        told = f" ({', '.join(roles)})" if roles else ""
+        self.stdout.write(f"{user.email} is staff{told}. She sets her password here, within 15 minutes:")
+        self.stdout.write(f"{settings.SERVICE_BASE_URLS['admin_ops']}{PAGE}?token={token}")

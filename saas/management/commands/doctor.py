@@ -1,0 +1,172 @@
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from django.conf import settings
+from django.core.management import BaseCommand, CommandParser
+
+from saas import __version__
+from saas.api.addresses import is_loopback
+from saas.audit import verifying
+from saas.operations import checks
+from saas.ports import local_urls
+
+TIMEOUT_SECONDS = 5.0
+AUDIT_LINKS = 1000
+CHECKS: dict[str, checks.Check] = {
+    "Database": checks.database,
+    "Migrations": checks.migrations,
+    "Broker": checks.broker_round_trip,
+    "Limits": checks.cache,
+    "Worker": checks.worker,
+    "Beat": checks.beat,
+    "Mail": checks.mail,
+    "Secrets": checks.secrets_are_kept,
+    "Clock": checks.clock,
+    "Proxies": checks.proxies,
+    "Audit": lambda: _audit(),
+    "Business": checks.business,
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check saw. ``modules`` are those of a service that work."""
+
+    name: str
+    ok: bool
+    detail: str
+    modules: tuple[str, ...] = ()
+    is_stranger: bool = False  # something answers there that is not the service
+
+
+class Command(BaseCommand):
+    help = (
+        "Checks everything, by running it: services and their modules, engines, worker, beat, mail, secrets, clocks, "
+        "proxies, the audit trail, and what must always be true of the business's rows."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="One JSON document instead of lines for people.")
+        parser.add_argument("--port-base", type=int, help="Where `up --port-base` put the services.")
+
+    def handle(self, *, json: bool, port_base: int | None, **options: Any) -> None:
+        urls = settings.SERVICE_BASE_URLS if port_base is None else local_urls(port_base)
+        logging.disable(logging.CRITICAL)  # the findings say it
+        try:
+            services, others = examine(urls)
+        finally:
+            logging.disable(logging.NOTSET)
+        percent = health([*services, *others])
+        self.stdout.write(as_json(services, others, percent) if json else "\n".join(lines(services, others, percent)))
+        if percent < 100:
+            sys.exit(1)
+
+
+def examine(urls: Mapping[str, str]) -> tuple[list[Finding], list[Finding]]:
+    """The services, and everything else."""
+    services = [_service(name, url) for name, url in urls.items()]
+    return services, [*(_run(name, check) for name, check in CHECKS.items()), _ports(urls, services)]
+
+
+def health(findings: list[Finding]) -> int:
+    """Per cent; 100 only if nothing is wrong."""
+    return 100 * sum(finding.ok for finding in findings) // len(findings)
+
+
+def _audit() -> str:
+    """The newest links of the audit trail are as they were written (``audit_verify`` walks all of it)."""
+    verdict = verifying.recent_verdict(AUDIT_LINKS)
+    if verdict.faults:
+        raise RuntimeError(verdict.faults[0])
+    return f"the last {verdict.verified} links are whole, {verdict.waiting} events wait for the sealer"
+
+
+def _run(name: str, check: checks.Check) -> Finding:
+    try:
+        return Finding(name, True, check())
+    except Exception as error:
+        sentence = str(error).strip().partition("\n")[0]
+        return Finding(name, False, sentence or type(error).__name__)
+
+
+def _service(name: str, url: str) -> Finding:
+    try:
+        with httpx.Client(
+            base_url=url, timeout=TIMEOUT_SECONDS, trust_env=not _is_here(url), headers=_internals_key()
+        ) as client:
+            alive = client.get("/health")
+            if not _is_service(name, alive):
+                return Finding(name, False, f"{url} is answered by something else", is_stranger=True)
+            return _modules(name, url, client.get("/api/health/modules"))
+    except httpx.HTTPError as error:
+        return Finding(name, False, f"{url} does not answer ({type(error).__name__})")
+
+
+def _internals_key() -> dict[str, str]:
+    """Opens the state of modules where it is closed to others."""
+    return {"Authorization": f"Bearer {settings.INTERNALS_TOKEN}"} if settings.INTERNALS_TOKEN else {}
+
+
+def _is_service(name: str, answer: httpx.Response) -> bool:
+    try:
+        body = answer.json()
+    except ValueError:
+        return False
+    return answer.status_code == 200 and isinstance(body, dict) and body.get("service") == name
+
+
+def _modules(name: str, url: str, answer: httpx.Response) -> Finding:
+    rows = answer.raise_for_status().json()["modules"]
+    works = tuple(row["module"] for row in rows if row["status"] == "ok")
+    if len(works) == len(rows):
+        return Finding(name, True, f"{url}, {len(rows)} modules", works)
+    broken = ", ".join(row["module"] for row in rows if row["module"] not in works)
+    return Finding(name, False, f"{url}, {len(works)} of {len(rows)} modules work; broken: {broken}", works)
+
+
+def _ports(urls: Mapping[str, str], services: list[Finding]) -> Finding:
+    """On this machine each port is our service's, or free for it."""
+    here = {name: urlsplit(url).port for name, url in urls.items() if _is_here(url)}
+    taken = [f"{here[found.name]} ({found.name})" for found in services if found.is_stranger and found.name in here]
+    if taken:
+        return Finding("Ports", False, f"taken by another program: {', '.join(taken)}")
+    return Finding("Ports", True, ", ".join(str(port) for port in here.values()) or "none here")
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "localhost" or is_loopback(host)
+
+
+def as_json(services: list[Finding], others: list[Finding], percent: int) -> str:
+    document = {
+        "health_percent": percent,
+        "version": __version__,
+        "environment": settings.SAAS_ENV,
+        "services": [{"name": f.name, "ok": f.ok, "detail": f.detail, "modules": list(f.modules)} for f in services],
+        "checks": [{"name": f.name.lower(), "ok": f.ok, "detail": f.detail} for f in others],
+    }
+    return json.dumps(document, indent=2)
+
+
+def lines(services: list[Finding], others: list[Finding], percent: int) -> Iterator[str]:
+    """For people."""
+    working = sum(finding.ok for finding in services)
+    yield f"✓ Workspace: saas {__version__} ({settings.SAAS_ENV})"
+    yield f"{_mark(working == len(services))} Services: {working}/{len(services)}"
+    for found in services:
+        yield f"  {'-' if found.ok else '✗'} {found.name} ({found.detail})"
+    for found in others:
+        yield f"{_mark(found.ok)} {found.name}: {found.detail}"
+    yield f"{_mark(percent == 100)} Health: {percent}%"
+
+
+def _mark(ok: bool) -> str:
+    return "✓" if ok else "✗"

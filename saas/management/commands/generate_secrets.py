@@ -1,0 +1,50 @@
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+
+from saas.accounts.keys import new_pem
+
+RANDOM = ("SECRET_KEY", "SAAS_AUTH_PEPPER", "SAAS_SESSION_SECRET", "SAAS_MFA_KEY", "INTERNALS_TOKEN")
+KEYS = ("JWT_SIGNING_KEY", "JWT_STAFF_SIGNING_KEY")
+SECRET_BYTES = 48
+
+
+class Command(BaseCommand):
+    help = "Makes every secret that production needs and that is ours to make, as lines for an environment file."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--output", type=Path, help="A new file, readable by its owner only; else standard output.")
+
+    def handle(self, *, output: Path | None, **options: Any) -> None:
+        text = "".join(f"{line}\n" for line in _lines())
+        if output is None:
+            self.stdout.write(text, ending="")
+            return
+        _write_new(output, text)
+        self.stdout.write(f"Wrote {len(RANDOM) + len(KEYS)} secrets to {output}. Keep a copy of SAAS_AUTH_PEPPER and")
+        self.stdout.write("SAAS_MFA_KEY apart from the database: without them no password and no second factor works.")
+
+
+def _lines() -> Iterator[str]:
+    for name in RANDOM:
+        yield f"{name}={secrets.token_urlsafe(SECRET_BYTES)}"
+    for name in KEYS:
+        yield f'{name}="{new_pem().strip()}"'.replace("\n", "\\n")
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise CommandError(
+            f"{path} is there already. Nothing was written: other processes may use its secrets."
+        ) from error
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,26 @@
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.staticfiles.management.commands.runserver import Command as RunserverCommand
+
+from saas.development_server import Server
+
+
+class Command(RunserverCommand):
+    addr: str
+    server_cls = Server
+    help = "Django's development server, on the port of the service that the settings name (an explicit port wins)."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.default_port = str(settings.SERVICE_PORTS[settings.SERVICE])
+        super().handle(*args, **options)
+
+    def get_handler(self, *args: Any, **options: Any) -> Any:
+        """Before it listens it loads every view: what is broken shows now, and the first answer is no slower."""
+        import_module(settings.ROOT_URLCONF)
+        return super().get_handler(*args, **options)
+
+    def on_bind(self, server_port: int) -> None:
+        host = f"[{self.addr}]" if ":" in self.addr else self.addr
+        self.stdout.write(f"{settings.SERVICE} listens on http://{host}:{server_port}/ (Ctrl-C stops it)")

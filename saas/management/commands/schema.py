@@ -1,0 +1,36 @@
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandParser
+
+from saas.api import schema_files
+from saas.api.promises import broken
+
+
+class Command(BaseCommand):
+    help = (
+        "Compares the OpenAPI documents that the services make with those in saas/docs/openapi; exit code 1 if they differ. "
+        "With --write they are written anew, and what breaks a client is noted for the changelog."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--write", action="store_true", help="Write the files.")
+
+    def handle(self, *, write: bool, **options: Any) -> None:
+        documents = {name: schema_files.made(name) for name in settings.SERVICE_PORTS}
+        changed = [name for name, document in documents.items() if schema_files.kept(name) != document]
+        breaks = [sentence for name in changed for sentence in self._breaks(name, documents[name], write=write)]
+        self.stdout.write(f"Changed: {', '.join(changed) or 'none'}.")
+        if breaks:
+            self.stdout.write(
+                "\n".join(["These break clients. Tell them in saas/docs/changelog.md, in these words:", *breaks])
+            )
+        if changed and not write:
+            sys.exit(1)
+
+    def _breaks(self, name: str, document: dict[str, Any], *, write: bool) -> list[str]:
+        if write:
+            return schema_files.write(name, document)
+        return [f"{name} {sentence}" for sentence in broken(schema_files.kept(name), document)]

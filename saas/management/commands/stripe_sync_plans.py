@@ -1,0 +1,24 @@
+"""``manage.py stripe_sync_plans``: make our plans products and prices at Stripe, and sell by those."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from saas.billing import gateway
+from saas.billing.catalogue_sync import sync_plans
+from saas.billing.gateway.stripe import StripeGateway
+from saas.errors import DomainError
+
+
+class Command(BaseCommand):
+    help = "Make a product and a price at Stripe for each plan on sale. May be repeated."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        provider = gateway.current()
+        if not isinstance(provider, StripeGateway):
+            raise CommandError("STRIPE_SECRET_KEY is not set: the local provider has its prices already.")
+        try:
+            for sentence in sync_plans(provider):
+                self.stdout.write(sentence)
+        except DomainError as error:
+            raise CommandError(error.detail) from error

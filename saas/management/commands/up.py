@@ -1,0 +1,187 @@
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from socket import create_connection
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, CommandParser, call_command
+from django.core.management.color import supports_color
+from django.db import OperationalError, connections
+from django.utils import timezone
+from django.utils.termcolors import colorize
+
+from saas.operations.models import Heartbeat
+from saas.ports import local_urls, moved_ports
+from saas.supervisor import Program, Supervisor
+
+HOST = "127.0.0.1"
+HEALTH_TIMEOUT_SECONDS = 1.0
+BACKGROUND = {"worker", "beat"}
+BACKGROUND_PATIENCE = timedelta(seconds=20)
+WATCHED = ("saas", "product", "admin_ops", "parity", "webhooks")
+TITLES = {"product": "Product API", "admin_ops": "Admin ops API", "parity": "Parity API", "webhooks": "Webhooks API"}
+COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
+# Two at once, because that is what two cores can use and SQLite lets one write at a time. One worker has nobody to
+# gossip with. (Celery warns of root, who is everybody in a container.)
+WORKER = ("worker", "--concurrency=2", "--without-gossip", "--without-mingle", "--loglevel=INFO")
+BEAT = ("beat", "--loglevel=INFO")
+PYTHON = (sys.executable, "-W", "ignore:You're running the worker with superuser privileges")
+
+
+class Command(BaseCommand):
+    help = "Runs everything: the four services, a worker and beat. Ctrl-C stops it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port-base", type=int, help="Port of product; the other services get the next three.")
+        parser.add_argument(
+            "--noreload", action="store_false", dest="reload", help="Do not start again when code changes."
+        )
+
+    def handle(self, *, port_base: int | None, reload: bool, **options: Any) -> None:
+        started = time.monotonic()
+        ports = dict(settings.SERVICE_PORTS) if port_base is None else moved_ports(port_base)
+        _require_free(ports)
+        self._prepare()
+        moved = {} if port_base is None else _base_urls(port_base)
+        urls = {name: moved.get(f"{name.upper()}_BASE_URL", settings.SERVICE_BASE_URLS[name]) for name in ports}
+        programs = _programs(ports, moved)
+        say = Labels([program.name for program in programs], is_coloured=self._is_coloured(options))
+        supervisor = Supervisor(programs, say, watched=[settings.BASE_DIR / name for name in WATCHED] if reload else [])
+        code = supervisor.run(
+            is_ready=Healthy(ports, urls),
+            on_ready=lambda: say.plainly(_banner(urls, time.monotonic() - started)),
+        )
+        say.plainly("Stopped." if code == 0 else f"Stopped with code {code}.")
+        sys.exit(code)
+
+    def _prepare(self) -> None:
+        database = settings.DATABASES["default"]
+        self.stdout.write(f"Migrating {database['ENGINE'].rpartition('.')[2]} {database['NAME']} …")
+        try:
+            call_command("migrate", verbosity=0, interactive=False)
+        except OperationalError as error:
+            raise CommandError(f"The database is away: {error}".strip().partition("\n")[0]) from error
+        call_command("seed", stdout=self.stdout)
+        connections.close_all()
+
+    def _is_coloured(self, options: Mapping[str, Any]) -> bool:
+        wanted = supports_color() and not options["no_color"] and "NO_COLOR" not in os.environ
+        return wanted or bool(options["force_color"])
+
+
+class Labels:
+    """Writes lines of several programs, each under its program's name, one at a time."""
+
+    def __init__(self, names: Sequence[str], *, is_coloured: bool) -> None:
+        self.lock = Lock()
+        self.width = max(len(name) for name in names)
+        self.colours = dict(zip(names, COLOURS, strict=False)) if is_coloured else {}
+
+    def __call__(self, name: str, line: str) -> None:
+        label = f"{name:>{self.width}} │"
+        colour = self.colours.get(name)
+        self.plainly(f"{colorize(label, fg=colour) if colour else label} {line}")
+
+    def plainly(self, text: str) -> None:
+        with self.lock:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+
+
+class Healthy:
+    """Whether every service has answered ``/health`` once, and worker and beat have shown a sign of life.
+
+    Those two start as soon as the broker lets them, which may be away: after a while nobody waits for them.
+    """
+
+    def __init__(self, ports: Mapping[str, int], urls: Mapping[str, str]) -> None:
+        self.ports = ports
+        self.urls = urls
+        self.waiting_for = list(ports)
+        self.since = timezone.now()
+
+    def __call__(self) -> bool:
+        self.waiting_for = [name for name in self.waiting_for if not self._answers(name)]
+        return not self.waiting_for and (self._is_beating() or timezone.now() - self.since > BACKGROUND_PATIENCE)
+
+    def _is_beating(self) -> bool:
+        return Heartbeat.objects.names_since(self.since) >= BACKGROUND
+
+    def _answers(self, name: str) -> bool:
+        connection = HTTPConnection(HOST, self.ports[name], timeout=HEALTH_TIMEOUT_SECONDS)
+        try:
+            connection.request("GET", "/health", headers={"Host": urlsplit(self.urls[name]).netloc})
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def _base_urls(port_base: int) -> dict[str, str]:
+    """The environment that tells every process where the services are now."""
+    return {f"{name.upper()}_BASE_URL": url for name, url in local_urls(port_base).items()}
+
+
+def _require_free(ports: Mapping[str, int]) -> None:
+    if taken := [f"{port} ({name})" for name, port in ports.items() if _is_taken(port)]:
+        noun, verb = ("Port", "is") if len(taken) == 1 else ("Ports", "are")
+        raise CommandError(
+            f"{noun} {', '.join(taken)} {verb} in use by another program: end it, or move all four with --port-base."
+        )
+
+
+def _is_taken(port: int) -> bool:
+    try:
+        create_connection(("localhost", port), timeout=HEALTH_TIMEOUT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _programs(ports: Mapping[str, int], environment: Mapping[str, str]) -> list[Program]:
+    services = [
+        Program(
+            name,
+            [*PYTHON, *_serve(name, port)],
+            {**environment, **_where_the_code_is(), "DJANGO_SETTINGS_MODULE": f"saas.settings.{name}"},
+        )
+        for name, port in ports.items()
+    ]
+    celery = [*PYTHON, "-m", "celery", "--quiet", "--no-color", "-A", "saas", f"--workdir={settings.BASE_DIR}"]
+    webhooks = {**environment, "DJANGO_SETTINGS_MODULE": "saas.settings.webhooks"}
+    return [
+        *services,
+        Program("worker", [*celery, *WORKER], webhooks),
+        Program("beat", [*celery, *BEAT], webhooks),
+    ]
+
+
+def _serve(name: str, port: int) -> list[str]:
+    """Without Django's reloader, which would double every service's memory: the supervisor watches for all of them.
+    Webhooks has a door of its own, faster than Django's."""
+    if name == "webhooks":
+        return ["-m", "webhooks", "--host", HOST, "--port", str(port)]
+    manage = str(Path(settings.BASE_DIR) / "manage.py")
+    return [manage, "runserver", f"{HOST}:{port}", "--noreload", "--skip-checks"]
+
+
+def _where_the_code_is() -> dict[str, str]:
+    """Whatever folder this was started in."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")]))}
+
+
+def _banner(urls: Mapping[str, str], seconds: float) -> str:
+    width = max(len(url) for url in urls.values())
+    lines = [f"  {TITLES[name]:<14} {url:<{width}}  {url}/docs  {url}/health" for name, url in urls.items()]
+    admin = f"  {'Django admin':<14} {urls['admin_ops']}/admin/"
+    return "\n".join(["", f"READY in {seconds:.1f} s", "", *lines, admin, "", "Ctrl-C stops everything.", ""])

@@ -1,0 +1,72 @@
+"""``manage.py webhook_worker --poll``: act on webhook events without any broker."""
+
+import signal
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error, connection
+
+from saas.mail import tasks as mail_tasks
+from saas.webhook_events import processing, tasks
+
+SWEEP_EVERY_SECONDS = 5.0
+TIDY_EVERY_SECONDS = 600.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Process webhook events by looking at the table: with no broker at all, or beside workers whose broker is away."
+    )
+
+    _stopping = False
+    _tidied_at = float("-inf")
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--poll", action="store_true", help="Look until told to stop.")
+        parser.add_argument("--once", action="store_true", help="Act on what is due now, then stop.")
+        parser.add_argument("--every", type=float, default=0.5, help="Seconds between two looks (0.5).")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["once"]:
+            self._sweep()
+        elif options["poll"]:
+            self._poll(options["every"])
+        else:
+            raise CommandError("Say --poll or --once.")
+
+    def _poll(self, every_seconds: float) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        self.stdout.write(f"Looking at webhook events every {every_seconds:g} s.")
+        self._tidied_at = time.monotonic()
+        swept_at = float("-inf")
+        while not self._stopping:
+            is_time = time.monotonic() - swept_at >= SWEEP_EVERY_SECONDS
+            if self._look(sweep=is_time) and is_time:
+                swept_at = time.monotonic()
+            time.sleep(every_seconds)
+
+    def _look(self, *, sweep: bool) -> bool:
+        """False if the database is away: it will be asked again."""
+        try:
+            self._sweep() if sweep else processing.drain(SWEEP_EVERY_SECONDS)
+        except Error as error:
+            self.stderr.write(f"The database is away: {type(error).__name__}")
+            connection.close()
+            return False
+        return True
+
+    def _sweep(self) -> None:
+        """Events, the mails that alerts and handlers have written, and what is past its time: without a broker nobody
+        else sees to those."""
+        tasks.sweep()
+        mail_tasks.sweep()
+        if time.monotonic() - self._tidied_at >= TIDY_EVERY_SECONDS:
+            self._tidied_at = time.monotonic()
+            tasks.tidy()
+
+    def _stop(self, *_: Any) -> None:
+        """The event being worked on is finished first."""
+        self._stopping = True

@@ -1,0 +1,33 @@
+"""What the modules that belong to no account say of themselves when asked."""
+
+from django.conf import settings
+from django.core import checks
+from django.core.cache import caches
+
+from saas.health import Module
+from saas.ids import new_id
+
+_NEEDED = ("SECRET_KEY", "AUTH_PEPPER", "SESSION_SECRET", "JWT_ISSUER", "DATABASES", "CACHES", "CELERY_BROKER_URL")
+_PROBE_SECONDS = 10
+
+
+def _rate_limiting() -> None:
+    """The limits' counter counts."""
+    counter, key = caches["limits"], new_id("probe")
+    counter.add(key, 0, timeout=_PROBE_SECONDS)
+    counter.incr(key)
+    if counter.incr(key) != 2:
+        raise RuntimeError("the counter lost a count")
+    counter.delete(key)
+
+
+def _settings() -> None:
+    """What must be set is set, and Django finds no error in its caches and security settings."""
+    missing = [name for name in _NEEDED if not getattr(settings, name)]
+    errors = [found for found in checks.run_checks(tags=["caches", "security"]) if found.is_serious()]
+    if missing or errors:
+        raise RuntimeError(f"settings are not right: {missing + [error.id for error in errors]}")
+
+
+RATE_LIMITING = Module("rate-limiting", ("per-address", "per-user", "retry-after"), _rate_limiting)
+SETTINGS = Module("settings", ("typed-environment", "checked-at-start"), _settings)

@@ -1,0 +1,32 @@
+"""What ``/metrics`` tells of the processes that answer no requests."""
+
+import logging
+from collections.abc import Iterator
+
+from django.db import DatabaseError
+from django.utils import timezone
+from prometheus_client import REGISTRY
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from saas.operations.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+
+class HeartbeatCollector:
+    """How long ago each of them showed a sign of life. None while the database is away."""
+
+    def describe(self) -> list[Metric]:
+        return []  # without it the registry would ask the database when this module is imported
+
+    def collect(self) -> Iterator[Metric]:
+        ages = GaugeMetricFamily("heartbeat_age_seconds", "Since the last sign of life.", labels=["process"])
+        try:
+            for beat in Heartbeat.objects.all():
+                ages.add_metric([beat.name], (timezone.now() - beat.at).total_seconds())
+        except DatabaseError:
+            logger.warning("heartbeat_metrics_unavailable", exc_info=True)
+        yield ages
+
+
+REGISTRY.register(HeartbeatCollector())

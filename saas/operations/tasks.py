@@ -1,0 +1,19 @@
+"""What beat asks every night."""
+
+import logging
+
+from celery import shared_task
+
+from saas.operations.invariants import violations
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def check_invariants() -> None:
+    """One error line for each row that is not as it must be: an alert counts them."""
+    for violation in violations():
+        logger.error(
+            "invariant_broken",
+            extra={"invariant": violation.name, "rule": violation.rule, "subject": violation.subject},
+        )

@@ -1,0 +1,28 @@
+"""Encrypting what a table must keep but a copy of the table must not tell (Fernet: AES-128-CBC with HMAC-SHA256)."""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+
+class Unsealable(Exception):
+    """Sealed under another key, or not by us."""
+
+
+def seal(text: str, *, secret: str) -> str:
+    """``text`` encrypted under a key derived from ``secret``."""
+    return _key(secret).encrypt(text.encode()).decode("ascii")
+
+
+def unseal(sealed: str, *, secrets: Sequence[str]) -> str:
+    """What was sealed under any of ``secrets``, the current one first. Raises ``Unsealable``."""
+    try:
+        return MultiFernet([_key(secret) for secret in secrets]).decrypt(sealed.encode()).decode()
+    except InvalidToken as error:
+        raise Unsealable from error
+
+
+def _key(secret: str) -> Fernet:
+    return Fernet(urlsafe_b64encode(hashlib.sha256(b"saas.sealing:" + secret.encode()).digest()))

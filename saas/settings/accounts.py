@@ -1,0 +1,98 @@
+"""Who people are: secrets, passwords, tokens, sessions, sign-in providers."""
+
+from pathlib import Path
+
+from saas import env
+from saas.settings import oauth
+from saas.settings.addresses import SERVICE_BASE_URLS
+from saas.settings.environment import DEVELOPMENT_SECRETS, PRODUCTION
+
+SECRET_KEY = env.secret("SECRET_KEY", development_dir=DEVELOPMENT_SECRETS, help="Django's signing key.")
+SECRET_KEY_FALLBACKS = env.words(
+    "SECRET_KEY_FALLBACKS", help="Earlier signing keys that still verify, during a rotation (commas between)."
+)
+AUTH_PEPPER = env.secret(
+    "SAAS_AUTH_PEPPER",
+    aliases=["RAPIDKIT_AUTH_CORE_PEPPER"],
+    development_dir=DEVELOPMENT_SECRETS,
+    help="Keyed step of the password hash. Losing it means a reset for everybody.",
+)
+AUTH_PEPPER_PREVIOUS = env.text("SAAS_AUTH_PEPPER_PREVIOUS", help="The pepper before, while it is being rotated.")
+SESSION_SECRET = env.secret(
+    "SAAS_SESSION_SECRET",
+    aliases=["RAPIDKIT_SESSION_SECRET"],
+    development_dir=DEVELOPMENT_SECRETS,
+    help="Key under which session cookies are stored hashed.",
+)
+MFA_KEY = env.secret(
+    "SAAS_MFA_KEY", development_dir=DEVELOPMENT_SECRETS, help="Encrypts the secrets of second factors."
+)
+MFA_KEYS_PREVIOUS = env.words("SAAS_MFA_KEYS_PREVIOUS", help="Earlier keys that still decrypt them (commas between).")
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.BaseBackend"]  # lets nobody in: saas.accounts.logins does
+PASSWORD_HASHERS = ["saas.accounts.passwords.PepperedPBKDF2"]
+PASSWORD_ITERATIONS = env.integer(
+    "PASSWORD_ITERATIONS",
+    default=600_000,
+    minimum=100_000,
+    help="PBKDF2-SHA256 iterations. Older hashes are renewed at login.",
+)
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "saas.accounts.passwords.LengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "saas.accounts.passwords.ContextValidator"},
+]
+ACCESS_TOKEN_MINUTES = env.integer(
+    "ACCESS_TOKEN_MINUTES", default=15, minimum=1, maximum=30, help="Life of a customer's access token."
+)
+JWT_ISSUER = env.text("JWT_ISSUER", default=SERVICE_BASE_URLS["product"], help="`iss` of every access token.")
+JWT_KEYS = {  # Docker's --env-file keeps the quotes
+    "saas": env.text(
+        "JWT_SIGNING_KEY", help="PEM of the EC P-256 key that signs customers' tokens. Empty: a key of `JWT_KEY_DIR`."
+    ).strip('"'),
+    "saas-admin": env.text("JWT_STAFF_SIGNING_KEY", help="The same for staff tokens; must be another key.").strip('"'),
+}
+JWT_VERIFY_KEYS = env.words(
+    "JWT_VERIFY_KEYS",
+    help="Files (PEM, commas between) of other customer keys that verify: the next one, and those before.",
+)
+_KEY_DIR = env.text(
+    "JWT_KEY_DIR", help="Folder of signing keys that `rotate_jwt_key` turns over. In development `var/secrets/jwt`."
+)
+JWT_KEY_DIR = Path(_KEY_DIR) if _KEY_DIR else DEVELOPMENT_SECRETS / "jwt" if DEVELOPMENT_SECRETS else None
+STAFF_MFA_REQUIRED = env.boolean(
+    "STAFF_MFA_REQUIRED",
+    default=PRODUCTION,
+    help="Staff without a second factor may only set one up.",
+)
+OAUTH_PROVIDERS = oauth.providers()
+
+IMPERSONATION_ENABLED = env.boolean(
+    "IMPERSONATION_ENABLED", default=True, help="Whether staff may act in a customer's name. Off ends it at once."
+)
+
+SESSION_ENGINE = "saas.accounts.sessions"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = env.boolean(
+    "SESSION_COOKIE_SECURE",
+    aliases=["RAPIDKIT_SESSION_COOKIE_SECURE"],
+    default=PRODUCTION,
+    help="Cookies over https only.",
+)
+SESSION_COOKIE_DOMAIN = (
+    env.text(
+        "SESSION_COOKIE_DOMAIN", help="Set to share the session cookie between host names, such as `.example.com`."
+    )
+    or None
+)
+CUSTOMER_SESSION_COOKIE_NAME = env.text(
+    "SESSION_COOKIE_NAME",
+    aliases=["RAPIDKIT_SESSION_COOKIE_NAME"],
+    default="__Host-saas_session" if SESSION_COOKIE_SECURE and not SESSION_COOKIE_DOMAIN else "saas_session",
+    help="Session cookie of Product and Parity. Default: `saas_session`, in production `__Host-saas_session`.",
+)
+SESSION_COOKIE_AGE = 30 * 24 * 3600  # seconds; the idle limit is kept by the session row
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+CSRF_FAILURE_VIEW = "saas.api.problems.csrf_failure"

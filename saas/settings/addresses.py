@@ -1,0 +1,62 @@
+"""Where the services are, and who may reach them."""
+
+import ipaddress
+
+from saas import env
+from saas.settings.environment import PRODUCTION
+
+SERVICE_PORTS = {"product": 8000, "admin_ops": 8001, "parity": 8002, "webhooks": 8003}
+SERVICE_BASE_URLS = {
+    name: env.text(
+        f"{name.upper()}_BASE_URL",
+        default=f"http://localhost:{port}",
+        help=f"Public address of {name}, without a path.",
+    ).rstrip("/")
+    for name, port in SERVICE_PORTS.items()
+}
+FRONTEND_BASE_URL = env.text(
+    "FRONTEND_BASE_URL", default=SERVICE_BASE_URLS["product"], help="Where links in mails lead."
+).rstrip("/")
+LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = env.words(
+    "ALLOWED_HOSTS", default=[] if PRODUCTION else LOOPBACK_HOSTS, help="Host names that are answered."
+)
+CORS_ALLOWED_ORIGINS = env.words(
+    "CORS_ALLOWED_ORIGINS", help="Exact origins of browser front ends, such as `https://app.example.com`."
+)
+# As everywhere in development: a front end on any port of this machine is one of ours.
+CORS_ALLOWED_ORIGIN_REGEXES = [] if PRODUCTION else [r"^https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$"]
+CORS_ALLOW_CREDENTIALS = True
+CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-csrftoken", "x-request-id"]
+TRUSTED_PROXY_COUNT = env.integer(
+    "TRUSTED_PROXY_COUNT", default=0, maximum=10, help="Proxies in front that append to X-Forwarded-For."
+)
+TRUSTED_PROXY_CIDRS = env.words(
+    "TRUSTED_PROXY_CIDRS", help="Networks these proxies connect from, or `unix` for a socket."
+)
+# The header that tells of https is dropped where it does not come from a trusted proxy (TrustedProxyMiddleware).
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
+OPEN_INTERNALS = env.boolean(
+    "OPEN_INTERNALS",
+    default=not PRODUCTION,
+    help="Whether anybody may read the documentation, the schema, metrics and the state of modules.",
+)
+INTERNALS_TOKEN = env.text(
+    "INTERNALS_TOKEN", help="Bearer token that reads them where they are closed: for Prometheus and doctor."
+)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return text == "unix"
+    return True
+
+
+if not all(_is_network(cidr) for cidr in TRUSTED_PROXY_CIDRS):
+    env.note_fault("TRUSTED_PROXY_CIDRS must list networks, such as 10.0.0.0/8, or unix.")
+    TRUSTED_PROXY_CIDRS = []
+elif bool(TRUSTED_PROXY_COUNT) != bool(TRUSTED_PROXY_CIDRS):
+    env.note_fault("TRUSTED_PROXY_COUNT and TRUSTED_PROXY_CIDRS must be set together.")

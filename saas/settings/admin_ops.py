@@ -1,0 +1,13 @@
+"""The admin_ops service."""
+
+from saas.settings.base import *
+from saas.settings.desk import *
+
+SERVICE = "admin_ops"
+# First, because their templates come before Django admin's own. Unfold has no models, so no other service needs it.
+INSTALLED_APPS = ["admin_ops", "unfold.apps.BasicAppConfig", *INSTALLED_APPS]
+ROOT_URLCONF = "admin_ops.urls"
+SESSION_COOKIE_NAME = "saas_admin_session"
+CSRF_COOKIE_NAME = "admin_ops_csrf"
+SESSION_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_AGE = 8 * 3600  # seconds; no staff session lives longer

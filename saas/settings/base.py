@@ -1,0 +1,124 @@
+"""What all services share. A service's own module says which service it is, never how it behaves.
+
+Every value from outside comes through ``saas.env``; the README's settings table lists exactly these (a test compares).
+"""
+
+import sys
+
+from saas import env
+from saas.settings import production
+from saas.settings.accounts import *
+from saas.settings.addresses import *
+from saas.settings.environment import *
+from saas.settings.infrastructure import *
+from saas.settings.payments import *
+
+# Every app with models stands here, in every service: a service that lacked one could not delete a user.
+INSTALLED_APPS = [
+    "saas",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "saas.operations",
+    "saas.audit",
+    "saas.mail",
+    "saas.webhook_events",
+    "saas.accounts",
+    "saas.billing",
+    "saas.teams",
+]
+
+MIDDLEWARE = [
+    "saas.api.middleware.TrustedProxyMiddleware",
+    "saas.api.middleware.RequestContextMiddleware",
+    "saas.api.metrics.MetricsMiddleware",
+    "saas.api.middleware.HeadersMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "saas.api.middleware.InputGuardMiddleware",
+    "saas.api.middleware.InternalsMiddleware",
+    "saas.api.middleware.OriginMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "saas.api.middleware.SessionUserMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+WSGI_APPLICATION = "saas.wsgi.application"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of a missing folder
+WHITENOISE_USE_FINDERS = not PRODUCTION or not any(STATIC_ROOT.iterdir())  # collected when the image is built
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["saas.api.parsers.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "saas.api.openapi.ApiSchema",
+    "EXCEPTION_HANDLER": "saas.api.problems.handle",
+    "URL_FORMAT_OVERRIDE": None,
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # bytes
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+RATE_LIMIT_SCALE = env.integer(
+    "RATE_LIMIT_SCALE",
+    default=1 if PRODUCTION else 100,
+    minimum=1,
+    help="Multiplies every rate limit but the failed-login and second-factor counters.",
+)
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = None  # HeadersMiddleware sets it: pages and JSON differ
+SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+# An API that redirects http has read the credentials already: the proxy in front answers http, and may redirect pages.
+# Preloading is a decision about the whole domain. Framing and referrers are HeadersMiddleware's;
+# secrets are judged in saas.settings.production.
+SILENCED_SYSTEM_CHECKS = ["security.W002", "security.W008", "security.W009", "security.W021", "security.W022"]
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SPECTACULAR_SETTINGS = {
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": False,  # our PATCH bodies are serializers of their own
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["saas.api.openapi.complete"],
+}
+
+if sys.argv[1:2] != ["generate_secrets"]:  # which makes what is missing
+    env.refuse_faults(production.faults(globals()) if PRODUCTION else ())

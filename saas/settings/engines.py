@@ -1,0 +1,133 @@
+"""What a URL turns into: the database, the caches, the broker and the mail transport, with their time limits."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import dj_database_url
+from kombu.transport import TRANSPORT_ALIASES
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError
+from redis.retry import Retry
+
+from saas import env
+from saas.operations.postgres import ONLY_ON_DEMAND, bounded
+
+RECONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 2.0  # how much longer than the server's own limit somebody waits for its answer
+REDIS_TIMEOUT_SECONDS = 0.25
+BROKER_TIMEOUT_SECONDS = 0.5
+
+# IMMEDIATE: Django's default DEFERRED fails a read-modify-write whose snapshot grew old (959 of 2500 when measured).
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000",
+}
+
+
+def database(
+    url: str, var_dir: Path, *, pool_size: int, may_prepare: bool, statement_timeout_ms: int, is_service: bool
+) -> dict[str, Any]:
+    """Django's ``DATABASES`` entry: SQLite in ``var_dir`` for an empty ``url``, else PostgreSQL, pooled."""
+    config = _postgres(url) if url else None
+    if config is None:
+        var_dir.mkdir(parents=True, exist_ok=True)
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": var_dir / "db.sqlite3", "OPTIONS": SQLITE_OPTIONS}
+    pool: dict[str, Any] = {
+        "min_size": 1,
+        "max_size": pool_size,
+        # A caller of a service is asked to come back; whoever works in the background waits for a busy database.
+        "timeout": 1.0 if is_service else 10.0,
+        "reconnect_timeout": RECONNECT_SECONDS,  # then whoever asks next starts anew, without a back-off grown long
+    }
+    if statement_timeout_ms:
+        pool["connection_class"] = bounded(statement_timeout_ms / 1000 + ANSWER_SECONDS)
+    config["OPTIONS"] = {
+        **config.get("OPTIONS", {}),
+        "connect_timeout": 2,
+        "tcp_user_timeout": 5000,
+        "options": f"-c random_page_cost=1.1 -c statement_timeout={statement_timeout_ms} -c lock_timeout=1000 -c idle_in_transaction_session_timeout=10000",
+        "pool": pool,
+        "prepare_threshold": ONLY_ON_DEMAND if may_prepare else None,
+    }
+    return config
+
+
+def _postgres(url: str) -> dict[str, Any] | None:
+    """``None`` for a URL of something else, which is a fault."""
+    if urlsplit(url).scheme in {"postgres", "postgresql"}:
+        with suppress(ValueError):  # whose text may hold the password
+            return dict(dj_database_url.parse(url, conn_health_checks=True))  # the pool asks before it lends
+    env.note_fault("DATABASE_URL must be postgres://user:password@host/name: no other database is known.")
+    return None
+
+
+def caches(cache_url: str, limits_url: str) -> dict[str, Any]:
+    """``default`` may lose anything at any time; ``limits`` counts requests across processes."""
+    embedded_cache = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    embedded_limits = {"BACKEND": "saas.operations.counters.DatabaseCounterCache"}
+    return {
+        "default": _redis("CACHE_URL", cache_url, "cache") or embedded_cache,
+        "limits": _redis("LIMITS_URL", limits_url, "limits") or embedded_limits,
+    }
+
+
+def _redis(name: str, url: str, prefix: str) -> dict[str, Any] | None:
+    if not url:
+        return None
+    if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+        env.note_fault(f"{name} must be redis://host:port/number.")
+        return None
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": url,
+        "KEY_PREFIX": prefix,
+        "OPTIONS": {
+            "socket_timeout": REDIS_TIMEOUT_SECONDS,
+            "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+            # Once more at once, for a connection that a restart of Redis closed; never after a time-out.
+            "retry": Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
+        },
+    }
+
+
+def broker_options(url: str, var_dir: Path) -> dict[str, Any]:
+    """Kombu's transport options. The embedded broker keeps its messages in files; the row is the queue, so it may lose them."""
+    if url.startswith("filesystem"):
+        TRANSPORT_ALIASES["filesystem"] = "saas.operations.files:Transport"
+        folders = {name: var_dir / "broker" / name for name in ("messages", "processed", "control")}
+        for folder in folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        return {
+            "data_folder_in": str(folders["messages"]),
+            "data_folder_out": str(folders["messages"]),
+            "processed_folder": str(folders["processed"]),
+            "control_folder": str(folders["control"]),
+            "polling_interval": 0.05,
+        }
+    if url.startswith(("amqp", "pyamqp")):
+        return {"connect_timeout": BROKER_TIMEOUT_SECONDS, "write_timeout": BROKER_TIMEOUT_SECONDS}
+    return {"socket_timeout": BROKER_TIMEOUT_SECONDS, "socket_connect_timeout": BROKER_TIMEOUT_SECONDS}
+
+
+def email(url: str) -> dict[str, Any]:
+    """Django's ``EMAIL_*`` settings from ``smtp://user:password@host:port?tls=true|ssl=true``."""
+    parts = urlsplit(url)
+    if parts.scheme == "console":
+        return {"EMAIL_BACKEND": "saas.mail.console.EmailBackend"}
+    if parts.scheme != "smtp" or not parts.hostname:
+        env.note_fault("EMAIL_URL must be console:// or smtp://host:port.")
+        return {}
+    flags = {name for name, values in parse_qs(parts.query).items() if values[-1] in {"1", "true"}}
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or 25,
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": "tls" in flags,
+        "EMAIL_USE_SSL": "ssl" in flags,
+        "EMAIL_TIMEOUT": 5,
+    }

@@ -1,0 +1,40 @@
+"""Where this process runs, and where a development machine keeps what it made itself."""
+
+import os
+import sys
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+from saas import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+if os.environ.get("SAAS_ENV") != "test":
+    load_dotenv(BASE_DIR / ".env")
+
+SAAS_ENV = env.choice(
+    "SAAS_ENV",
+    choices=["development", "test", "production"],
+    default="development",
+    help="`production` refuses development secrets and engines.",
+)
+PRODUCTION = SAAS_ENV == "production"
+DEBUG = env.boolean("DEBUG", default=False, help="Django's debug pages. Off by default, in development too.")
+VAR_DIR = Path(
+    env.text(
+        "SAAS_VAR_DIR",
+        default=str(BASE_DIR / "var"),
+        help="Database, broker and development secrets of the embedded default.",
+    )
+)
+DEVELOPMENT_SECRETS = None if PRODUCTION else VAR_DIR / "secrets"
+
+
+def _process() -> str:
+    """What this process is: its entry point says so, or ``manage.py``'s first argument."""
+    if "SAAS_PROCESS" in os.environ:
+        return os.environ["SAAS_PROCESS"]
+    return {"runserver": "service", "webhook_worker": "worker"}.get("".join(sys.argv[1:2]), "command")
+
+
+PROCESS = _process()  # "service", "worker" or "command"

@@ -1,0 +1,136 @@
+"""What the processes stand on: the database, the caches, the broker, mail and logs. Embedded by default, real by URL."""
+
+from celery.schedules import crontab
+
+from saas import env
+from saas.settings import engines
+from saas.settings.environment import PROCESS, PRODUCTION, SAAS_ENV, VAR_DIR
+
+DATABASE_URL = env.text("DATABASE_URL", help="`postgres://user:password@host/name`. Empty: SQLite in the var folder.")
+REDIS_URL = env.text("REDIS_URL", help="`redis://host:6379/0`: broker, limits and cache. Empty: the embedded ones.")
+CACHE_URL = env.text("CACHE_URL", default=REDIS_URL, help="Redis that may lose anything. Default: REDIS_URL.")
+LIMITS_URL = env.text(
+    "LIMITS_URL", default=REDIS_URL, help="Redis that counts requests; without eviction. Default: REDIS_URL."
+)
+DATABASE_POOL_SIZE = env.integer(
+    "DATABASE_POOL_SIZE", default=8, minimum=1, maximum=1000, help="Most PostgreSQL connections of one process."
+)
+DATABASE_PREPARED_STATEMENTS = env.boolean(
+    "DATABASE_PREPARED_STATEMENTS",
+    default=True,
+    help="Plan hot statements once for each connection. Off for a PgBouncer older than 1.21.",
+)
+_STATEMENT_TIMEOUTS_MS = {
+    "service": env.integer(
+        "DATABASE_STATEMENT_TIMEOUT_MS", default=3000, help="A service's longer statement is cancelled; 0 for never."
+    ),
+    "worker": env.integer(
+        "WORKER_STATEMENT_TIMEOUT_MS", default=15000, help="A worker's longer statement is cancelled; 0 for never."
+    ),
+    "command": 0,  # a migration takes what it takes, but waits no longer than others for a lock
+}
+DATABASES = {
+    "default": engines.database(
+        DATABASE_URL,
+        VAR_DIR,
+        pool_size=DATABASE_POOL_SIZE,
+        may_prepare=DATABASE_PREPARED_STATEMENTS,
+        statement_timeout_ms=_STATEMENT_TIMEOUTS_MS[PROCESS],
+        is_service=PROCESS == "service",
+    )
+}
+CACHES = engines.caches(CACHE_URL, LIMITS_URL)
+RATELIMIT_USE_CACHE = "limits"
+
+CELERY_BROKER_URL = env.text(
+    "BROKER_URL",
+    default=REDIS_URL or "filesystem://localhost",
+    help="Celery broker: `redis://` or `amqp://`. Default: REDIS_URL, else files in the var folder.",
+)
+CELERY_BROKER_TRANSPORT_OPTIONS = engines.broker_options(CELERY_BROKER_URL, VAR_DIR)
+CELERY_BROKER_CONNECTION_TIMEOUT = 0.5
+CELERY_BROKER_HEARTBEAT = 10  # seconds; RabbitMQ's workers would not notice for minutes that their connection is dead
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_TIME_LIMIT = 60
+if not CELERY_BROKER_URL.startswith(
+    ("filesystem://", "redis://", "rediss://", "amqp://", "amqps://", "pyamqp://", "sentinel://", "memory://")
+):
+    env.note_fault("BROKER_URL must be redis://host:port/number or amqp://user:password@host:port/vhost.")
+_IS_EMBEDDED = CELERY_BROKER_URL.startswith("filesystem")
+# With the embedded broker Celery's processes share a lock that dies with one of them, and the others wait for ever.
+# Threads share none; they know no time limit, which real brokers' processes do.
+CELERY_WORKER_POOL = "threads" if _IS_EMBEDDED else "prefork"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 4 if _IS_EMBEDDED else 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False  # the console's mails stay readable
+WORKER_METRICS_PORT = env.integer(
+    "WORKER_METRICS_PORT", default=0, maximum=65535, help="Where a worker tells Prometheus of its tasks; 0 for nowhere."
+)
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULER = "saas.operations.beat:HeartbeatScheduler"
+CELERY_BEAT_SCHEDULE = {
+    "sweep webhook events": {"task": "saas.webhook_events.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "seal audit events": {"task": "saas.audit.tasks.seal", "schedule": 5.0, "options": {"expires": 5}},
+    "anchor audit events": {"task": "saas.audit.tasks.anchor", "schedule": 3600.0, "options": {"expires": 600}},
+    "tidy webhook events": {"task": "saas.webhook_events.tasks.tidy", "schedule": 600.0, "options": {"expires": 600}},
+    "turn local clock": {"task": "saas.billing.tasks.turn_local_clock", "schedule": 10.0, "options": {"expires": 10}},
+    "reconcile billing": {
+        "task": "saas.billing.tasks.reconcile_all",
+        "schedule": 86_400.0,
+        "options": {"expires": 3600},
+    },
+    "sweep accounts": {"task": "saas.accounts.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
+    "tidy accounts": {"task": "saas.accounts.tasks.tidy", "schedule": 600.0, "options": {"expires": 600}},
+    "check invariants": {
+        "task": "saas.operations.tasks.check_invariants",
+        "schedule": crontab(hour="3", minute="30"),
+        "options": {"expires": 3600},
+    },
+    "sweep mail": {"task": "saas.mail.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
+}
+
+EMAIL_URL = env.text(
+    "EMAIL_URL", default="console://", help="`smtp://user:password@host:587?tls=true`, or `console://`."
+)
+globals().update(engines.email(EMAIL_URL))
+MAILS_ARE_SHOWN = SAAS_ENV == "development"  # at /dev/mail, so their links are kept after they were sent
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", default="SaaS <no-reply@localhost>", help="Sender of every mail.")
+
+SENTRY_DSN = env.text("SENTRY_DSN", help="Where unexpected errors are reported. Empty: nowhere.")
+OTEL_ENDPOINT = env.text(
+    "OTEL_ENDPOINT", help="OTLP collector for traces, such as `http://collector:4318/v1/traces`. Empty: none are made."
+)
+_LOG_FORMAT = env.choice(
+    "LOG_FORMAT",
+    choices=["lines", "json"],
+    default="json" if PRODUCTION else "lines",
+    help="Log lines for people, or a JSON object each. Default in production: `json`.",
+)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"context": {"()": "saas.logs.ContextFilter"}},
+    "formatters": {"lines": {"()": "saas.logs.LineFormatter"}, "json": {"()": "saas.logs.json_formatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["context"], "formatter": _LOG_FORMAT}},
+    "root": {
+        "handlers": ["console"],
+        "level": env.choice(
+            "LOG_LEVEL",
+            choices=["DEBUG", "INFO", "WARNING", "ERROR"],
+            default="INFO",
+            help="Least severe log line that is written.",
+        ),
+    },
+    "loggers": {
+        # RequestContextMiddleware writes a line for each request, without what stood in its query.
+        "django.server": {"handlers": ["console"], "level": "CRITICAL", "propagate": False},
+        # Each would write a line for every sweep, every few seconds.
+        "celery.beat": {"level": "WARNING"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # anybody can send any Host
+        "httpx": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "CRITICAL"},  # saas.doorbell says it, and whose request it was
+    },
+}

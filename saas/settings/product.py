@@ -1,0 +1,9 @@
+"""The product service."""
+
+from saas.settings.base import *
+
+SERVICE = "product"
+INSTALLED_APPS += ["product"]
+ROOT_URLCONF = "product.urls"
+SESSION_COOKIE_NAME = CUSTOMER_SESSION_COOKIE_NAME
+CSRF_COOKIE_NAME = "product_csrf"

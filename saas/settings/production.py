@@ -1,0 +1,149 @@
+"""What production refuses to start on, beside settings that cannot be read at all."""
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from saas import env
+from saas.accounts import key_files
+
+# Whose tokens a key signs: their audience, and what the commands call them.
+_SIGNERS = {"JWT_SIGNING_KEY": ("saas", "customers"), "JWT_STAFF_SIGNING_KEY": ("saas-admin", "staff")}
+_LOOPBACK = {"localhost", "127.0.0.1", "[::1]", "::1", "0.0.0.0"}  # noqa: S104
+
+
+def faults(settings: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each setting that is fit for development only. Names the variable, never the value."""
+    yield from _modes(settings)
+    yield from _engines(settings)
+    yield from _addresses(settings)
+    yield from _proxies(settings)
+    yield from _secrets(settings)
+    yield from _keys(settings)
+    yield from _providers(settings)
+
+
+def _modes(settings: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("DEBUG", "WEBHOOKS_ALLOW_UNSIGNED", "WEBHOOKS_OPEN_OPERATOR_API"):
+        if settings[name]:
+            yield f"{name} must be off in production."
+    for name in ("SESSION_COOKIE_SECURE", "STAFF_MFA_REQUIRED"):
+        if not settings[name]:
+            yield f"{name} must be on in production."
+    if settings["PASSWORD_ITERATIONS"] < 600_000:
+        yield "PASSWORD_ITERATIONS must be at least 600000 in production."
+
+
+def _engines(settings: Mapping[str, Any]) -> Iterator[str]:
+    if not settings["DATABASE_URL"]:
+        yield "DATABASE_URL must name a PostgreSQL database in production."
+    for name in ("REDIS_URL", "CACHE_URL", "LIMITS_URL"):
+        if not settings[name]:
+            yield f"{name} must name a Redis server in production."
+    if not settings["CELERY_BROKER_URL"].startswith(("redis://", "rediss://", "amqp://", "amqps://", "pyamqp://")):
+        yield "BROKER_URL must name Redis or RabbitMQ in production."
+
+
+def _addresses(settings: Mapping[str, Any]) -> Iterator[str]:
+    hosts = settings["ALLOWED_HOSTS"]
+    if not hosts or any("*" in host or host.startswith(".") for host in hosts):
+        yield "ALLOWED_HOSTS must list the host names, without wildcards, in production."
+    urls = {f"{name.upper()}_BASE_URL": url for name, url in settings["SERVICE_BASE_URLS"].items()}
+    for name, url in {**urls, "FRONTEND_BASE_URL": settings["FRONTEND_BASE_URL"]}.items():
+        if not url.startswith("https://") or urlsplit(url).hostname in _LOOPBACK:
+            yield f"{name} must start with https:// and a public host name in production."
+    for origin in settings["CORS_ALLOWED_ORIGINS"]:
+        if not origin.startswith("https://") or "*" in origin:
+            yield "CORS_ALLOWED_ORIGINS must list exact https:// origins in production."
+            return
+
+
+def _proxies(settings: Mapping[str, Any]) -> Iterator[str]:
+    for network in settings["TRUSTED_PROXY_CIDRS"]:
+        if network != "unix" and ipaddress.ip_network(network).prefixlen == 0:
+            yield "TRUSTED_PROXY_CIDRS must not trust the whole internet in production."
+
+
+def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Each is there, long and random, and no two are one."""
+    named = [
+        ("SECRET_KEY", settings["SECRET_KEY"]),
+        *(("SECRET_KEY_FALLBACKS", value) for value in settings["SECRET_KEY_FALLBACKS"]),
+        ("SAAS_AUTH_PEPPER", settings["AUTH_PEPPER"]),
+        *_if_set("SAAS_AUTH_PEPPER_PREVIOUS", settings["AUTH_PEPPER_PREVIOUS"]),
+        ("SAAS_SESSION_SECRET", settings["SESSION_SECRET"]),
+        ("SAAS_MFA_KEY", settings["MFA_KEY"]),
+        *(("SAAS_MFA_KEYS_PREVIOUS", value) for value in settings["MFA_KEYS_PREVIOUS"]),
+        *(("STRIPE_WEBHOOK_SECRET", value) for value in settings["STRIPE_WEBHOOK_SECRETS"] or [""]),
+        *_if_set("INTERNALS_TOKEN", settings["INTERNALS_TOKEN"]),
+    ]
+    seen: dict[str, str] = {}
+    for name, value in named:
+        if weakness := env.weakness(value):
+            yield f"{name} {weakness}."
+        elif value in seen:
+            yield f"{name} must differ from {seen[value]}."
+        if value:
+            seen.setdefault(value, name)
+
+
+def _if_set(name: str, value: str) -> Iterator[tuple[str, str]]:
+    if value:
+        yield name, value
+
+
+def _keys(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The keys that sign tokens are private EC P-256 keys, one for each audience; those that verify can be read."""
+    pems = {name: settings["JWT_KEYS"][audience] for name, (audience, _) in _SIGNERS.items()}
+    for name, pem in pems.items():
+        if not pem:
+            yield from _folder_of_keys(settings, name)
+        elif not _is_p256(pem, is_private=True):
+            yield f"{name} must be the private key of an EC P-256 pair, in PEM."
+    first, second = pems.values()
+    if first and first == second:
+        yield "JWT_STAFF_SIGNING_KEY must differ from JWT_SIGNING_KEY."
+    if not all(_holds_p256(Path(path)) for path in settings["JWT_VERIFY_KEYS"]):
+        yield "JWT_VERIFY_KEYS must name files that hold EC P-256 keys, in PEM."
+
+
+def _folder_of_keys(settings: Mapping[str, Any], name: str) -> Iterator[str]:
+    """A service needs a key that is there already; a command may be the one that makes the first."""
+    audience, people = _SIGNERS[name]
+    folder: Path | None = settings["JWT_KEY_DIR"]
+    if not folder:
+        yield f"{name} must be set, or JWT_KEY_DIR, in production."
+    elif settings["PROCESS"] == "service" and not key_files.of(folder, audience):
+        yield f"JWT_KEY_DIR holds no key for {people} yet: `manage.py rotate_jwt_key --audience {people}` makes the first."
+
+
+def _holds_p256(path: Path) -> bool:
+    try:
+        pem = path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return _is_p256(pem, is_private="PRIVATE" in pem)
+
+
+def _is_p256(pem: str, *, is_private: bool) -> bool:
+    raw = pem.replace("\\n", "\n").encode()
+    try:
+        key: Any = (
+            serialization.load_pem_private_key(raw, password=None)
+            if is_private
+            else serialization.load_pem_public_key(raw)
+        )
+    except (ValueError, TypeError):  # TypeError: it is locked with a passphrase
+        return False
+    return isinstance(getattr(key, "curve", None), ec.SECP256R1)
+
+
+def _providers(settings: Mapping[str, Any]) -> Iterator[str]:
+    for name, provider in settings["OAUTH_PROVIDERS"].items():
+        if name != "oidc" and not provider.client_secret:  # an issuer of one's own may know public clients
+            yield f"OAUTH_{name.upper()}_CLIENT_SECRET must be set when OAUTH_{name.upper()}_CLIENT_ID is."

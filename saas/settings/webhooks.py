@@ -1,0 +1,9 @@
+"""The webhooks service."""
+
+from saas.settings.base import *
+
+SERVICE = "webhooks"
+INSTALLED_APPS += ["webhooks"]
+ROOT_URLCONF = "webhooks.urls"
+SESSION_COOKIE_NAME = "saas_admin_session"
+CSRF_COOKIE_NAME = "webhooks_csrf"

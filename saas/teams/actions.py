@@ -1,0 +1,155 @@
+"""Every write to teams and memberships. Invitations and API keys have modules of their own."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from saas.accounts.models import User
+from saas.audit.actions import record
+from saas.billing.models import Subscription
+from saas.errors import DomainError, Invalid, NotFound
+from saas.teams import roles
+from saas.teams.actors import Actor, locked
+from saas.teams.limits import require_free_team
+from saas.teams.models import ApiKey, Invitation, Membership, Team
+from saas.teams.roles import Permission, Role
+
+
+class TeamSubscribed(DomainError):
+    code, title = "team_subscribed", "Cancel the team's subscription first, and wait until it has ended."  # 409
+
+
+class LastOwner(DomainError):
+    code, title = "last_owner", "A team needs an owner: make somebody else one first."  # 409
+
+
+@transaction.atomic
+def create_team(*, name: str, owner: User) -> Membership:
+    """Found a team. Raises ``TeamLimit``. Returns the founder's membership."""
+    User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # two requests at once must not both be the last free
+    require_free_team(owner)
+    team = Team.objects.create(name=name, owner=owner)
+    membership = Membership.objects.create(team=team, user=owner, role=Role.OWNER)
+    record("team.created", actor=owner.id, target=team.id)
+    return membership
+
+
+@transaction.atomic
+def rename_team(actor: Actor, *, name: str) -> Membership:
+    """Give the team another name. Returns the actor's membership, with the team as it is now."""
+    actor = locked(actor, Permission.RENAME_TEAM)
+    if actor.team.name != name:
+        actor.team.name = name
+        actor.team.save(update_fields=["name", "updated_at"])
+        record("team.renamed", actor=actor.id, target=actor.team.id)
+    return actor.membership
+
+
+@transaction.atomic
+def delete_team(actor: Actor) -> None:
+    """End a team with all its memberships, invitations and keys. Raises ``TeamSubscribed`` while somebody pays for it."""
+    team = locked(actor, Permission.DELETE_TEAM).team
+    if Subscription.objects.of(team).live().exists():
+        raise TeamSubscribed
+    record("team.deleted", actor=actor.id, target=team.id, members=team.memberships.count())
+    team.memberships.all().delete()
+    team.invitations.all().delete()
+    team.api_keys.all().delete()
+    Team.objects.live().filter(pk=team.pk).update(deleted_at=timezone.now(), updated_at=timezone.now())
+
+
+@transaction.atomic
+def transfer_team(actor: Actor, *, to: str) -> Membership:
+    """Make the member ``to`` (a user's id) the owner who answers for the team; the actor stays as an admin.
+
+    Raises ``TeamLimit`` if the new owner's plan allows no further team. Returns the actor's membership.
+    """
+    actor = locked(actor, Permission.TRANSFER_TEAM)
+    heir = _member(actor.team, to)
+    if heir == actor.membership or not heir.user.is_active:
+        raise Invalid(errors={"user_id": ["Choose another member, with an active account."]})
+    User.objects.select_for_update(no_key=True).get(pk=heir.user_id)
+    if actor.team.owner_id != heir.user_id:
+        require_free_team(heir.user)
+    Team.objects.filter(pk=actor.team.pk).update(owner=heir.user, updated_at=timezone.now())
+    _set_role(heir, Role.OWNER)
+    _set_role(actor.membership, Role.ADMIN)
+    record("team.transferred", actor=actor.id, target=actor.team.id, member=heir.user_id)
+    return Membership.objects.of(actor.membership.user).get(pk=actor.membership.pk)
+
+
+@transaction.atomic
+def change_role(actor: Actor, *, of: str, role: Role) -> Membership:
+    """Give the member ``of`` (a user's id) another role. Raises ``RoleAboveOwn``, ``LastOwner``."""
+    actor = locked(actor, Permission.MANAGE_MEMBERS)
+    member = _member(actor.team, of)
+    actor.require_reach(member.role)
+    actor.require_reach(role)
+    if member.role == role:
+        return member
+    if role != Role.OWNER:
+        _keep_an_owner(member)
+    record("membership.role_changed", actor=actor.id, target=actor.team.id, member=of, old=member.role, new=role)
+    _set_role(member, role)
+    return member
+
+
+@transaction.atomic
+def remove_member(actor: Actor, *, user_id: str) -> None:
+    """Put a member out: her next request finds nothing. Raises ``RoleAboveOwn``, ``LastOwner``."""
+    actor = locked(actor, Permission.MANAGE_MEMBERS)
+    member = _member(actor.team, user_id)
+    actor.require_reach(member.role)
+    record("membership.removed", actor=actor.id, target=actor.team.id, member=user_id)
+    _end(member)
+
+
+@transaction.atomic
+def leave_team(actor: Actor) -> None:
+    """Go. Raises ``LastOwner``."""
+    actor = locked(actor, Permission.LEAVE_TEAM)
+    record("membership.left", actor=actor.id, target=actor.team.id, member=actor.membership.user_id)
+    _end(actor.membership)
+
+
+def _member(team: Team, user_id: str) -> Membership:
+    member = Membership.objects.select_related("user", "team").filter(team=team, user=user_id).first()
+    if member is None:
+        raise NotFound
+    return member
+
+
+def _end(member: Membership) -> None:
+    _keep_an_owner(member)
+    _withdraw_invitations(member, keep=[])
+    _revoke_keys(member)
+    member.delete()
+
+
+def _set_role(member: Membership, role: Role) -> None:
+    member.role = role
+    member.save(update_fields=["role"])
+    may_invite = roles.grants(role, Permission.MANAGE_INVITATIONS)
+    _withdraw_invitations(member, keep=roles.assignable(role) if may_invite else [])
+    if not roles.grants(role, Permission.MANAGE_API_KEYS):
+        _revoke_keys(member)
+
+
+def _keep_an_owner(member: Membership) -> None:
+    """Raise ``LastOwner`` if nobody else is one; else let another owner answer for the team."""
+    if member.role != Role.OWNER:
+        return
+    heir = Membership.objects.owners().filter(team=member.team_id).exclude(pk=member.pk).first()
+    if heir is None:
+        raise LastOwner
+    Team.objects.filter(pk=member.team_id, owner=member.user_id).update(owner=heir.user_id, updated_at=timezone.now())
+
+
+def _withdraw_invitations(member: Membership, *, keep: list[Role]) -> None:
+    """What somebody granted ends with her right to grant it: her open invitations to roles not in ``keep``."""
+    sent = Invitation.objects.open().filter(team=member.team_id, invited_by=member.user_id)
+    sent.exclude(role__in=keep).update(revoked_at=timezone.now())
+
+
+def _revoke_keys(member: Membership) -> None:
+    made = ApiKey.objects.current().filter(team=member.team_id, created_by=member.user_id)
+    made.update(revoked_at=timezone.now())

@@ -1,0 +1,70 @@
+"""Who acts in a team, by what right."""
+
+from dataclasses import dataclass, replace
+
+from saas.errors import DomainError, Forbidden, NotFound
+from saas.teams import roles
+from saas.teams.models import ApiKey, Membership, Team
+from saas.teams.roles import Permission, Role, Scope
+
+
+class RoleAboveOwn(DomainError):
+    code, title, status = "role_above_own", "You may not give, change or remove a role above your own.", 403
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A member; or an API key, which acts with the role of the member who made it (an admin's at most) and its scopes."""
+
+    membership: Membership
+    key: ApiKey | None = None
+
+    @property
+    def id(self) -> str:
+        """What the audit trail calls the actor."""
+        return self.key.id if self.key else self.membership.user_id
+
+    @property
+    def team(self) -> Team:
+        return self.membership.team
+
+    @property
+    def role(self) -> Role:
+        if self.key:
+            return roles.lower(self.membership.role, roles.HIGHEST_ROLE_OF_A_KEY)
+        return Role(self.membership.role)
+
+    def may(self, permission: Permission) -> bool:
+        in_scope = self.key is None or any(
+            permission in roles.SCOPES[Scope(scope)] for scope in self.key.scopes.split()
+        )
+        return in_scope and roles.grants(self.role, permission)
+
+    def require(self, permission: Permission) -> None:
+        """Raise ``Forbidden`` without ``permission``."""
+        if not self.may(permission):
+            raise Forbidden
+
+    def require_reach(self, role: str) -> None:
+        """Raise ``RoleAboveOwn`` for a role that the actor may neither give nor take."""
+        if not roles.reaches(self.role, role):
+            raise RoleAboveOwn
+
+
+def lock(team_id: str) -> Team:
+    """The live team, locked until the transaction ends: whatever counts its people or roles happens one at a time."""
+    team = Team.objects.live().select_for_update(of=("self",), no_key=True).filter(pk=team_id).first()
+    if team is None:
+        raise NotFound
+    return team
+
+
+def locked(actor: Actor, permission: Permission) -> Actor:
+    """Lock the team and look again: the role that the request came with may be gone by now."""
+    lock(actor.team.id)
+    membership = Membership.objects.select_related("team", "user").filter(pk=actor.membership.pk).first()
+    if membership is None:
+        raise NotFound
+    fresh = replace(actor, membership=membership)
+    fresh.require(permission)
+    return fresh

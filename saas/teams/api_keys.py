@@ -1,0 +1,104 @@
+"""API keys: ``saas_``, 40 random characters, 6 of checksum. Made for a program, shown once, known by their hash.
+
+The checksum tells a mistyped or cut key from a real one without asking the database, and a secret scanner a real one
+from noise.
+"""
+
+import zlib
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+
+from saas.accounts import tokens
+from saas.accounts.verification import EmailNotVerified
+from saas.audit.actions import record
+from saas.errors import NotFound
+from saas.teams.actors import Actor, locked
+from saas.teams.limits import require_free_api_key
+from saas.teams.models import ApiKey
+from saas.teams.roles import Permission, Scope
+
+PREFIX = "saas_"
+SHOWN_LENGTH = len(PREFIX) + 8
+USED_EVERY = timedelta(minutes=1)
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_RANDOM_LENGTH, _CHECKSUM_LENGTH = 40, 6
+
+
+@transaction.atomic
+def create_key(actor: Actor, *, name: str, scopes: Collection[Scope], expires_in_days: int) -> tuple[ApiKey, str]:
+    """The new key's row, and the key itself, which nobody can see again. Raises ``EmailNotVerified``, ``ApiKeyLimit``."""
+    actor = locked(actor, Permission.MANAGE_API_KEYS)
+    require_verified(actor)
+    require_free_api_key(actor.team)
+    raw, now = _new_key(), timezone.now()
+    key = ApiKey.objects.create(
+        team=actor.team,
+        created_by=actor.membership.user,
+        name=name,
+        prefix=raw[:SHOWN_LENGTH],
+        key_hash=tokens.hashed(raw),
+        scopes=" ".join(scope for scope in Scope if scope in scopes),
+        created_at=now,
+        expires_at=now + timedelta(days=expires_in_days),
+    )
+    record("api_key.created", actor=actor.id, target=actor.team.id, key=key.id, scopes=key.scopes)
+    return key, raw
+
+
+def require_verified(actor: Actor) -> None:
+    """Raise ``EmailNotVerified`` for a member whose address nobody has confirmed."""
+    if not actor.membership.user.is_verified:
+        raise EmailNotVerified
+
+
+@transaction.atomic
+def revoke_key(actor: Actor, key: ApiKey) -> None:
+    """Make a key useless, at once and for good."""
+    actor = locked(actor, Permission.MANAGE_API_KEYS)
+    if not ApiKey.objects.current().filter(pk=key.pk).update(revoked_at=timezone.now()):
+        raise NotFound
+    record("api_key.revoked", actor=actor.id, target=actor.team.id, key=key.id)
+
+
+def find(raw: str) -> ApiKey | None:
+    """The usable key that ``raw`` is, with the person who made it; noted as used."""
+    if not _is_well_formed(raw):
+        return None
+    now = timezone.now()
+    key = ApiKey.objects.usable(now).select_related("created_by").filter(key_hash=tokens.hashed(raw)).first()
+    if key:
+        _note_used(key, now)
+    return key
+
+
+def _note_used(key: ApiKey, now: datetime) -> None:
+    """Write "last used", at most once a minute."""
+    if key.last_used_at is None or now - key.last_used_at >= USED_EVERY:
+        long_ago = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_EVERY)
+        ApiKey.objects.filter(long_ago, pk=key.pk).update(last_used_at=now)
+
+
+def _new_key() -> str:
+    random = get_random_string(_RANDOM_LENGTH, _ALPHABET)
+    return PREFIX + random + _checksum(random)
+
+
+def _is_well_formed(raw: str) -> bool:
+    body = raw.removeprefix(PREFIX)
+    if len(raw) != len(PREFIX) + _RANDOM_LENGTH + _CHECKSUM_LENGTH or not raw.isascii():
+        return False
+    return _checksum(body[:_RANDOM_LENGTH]) == body[_RANDOM_LENGTH:]
+
+
+def _checksum(random: str) -> str:
+    number = zlib.crc32(random.encode("ascii"))
+    digits = ""
+    for _ in range(_CHECKSUM_LENGTH):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits

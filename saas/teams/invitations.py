@@ -1,0 +1,182 @@
+"""Asking people into a team, and their answer."""
+
+import secrets
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from saas.accounts import tokens
+from saas.accounts.addresses import canonical, deliverable
+from saas.accounts.models import User
+from saas.accounts.verification import EmailNotVerified
+from saas.audit.actions import record
+from saas.errors import DomainError, NotFound
+from saas.mail.actions import post
+from saas.teams.actors import Actor, RoleAboveOwn, lock, locked
+from saas.teams.limits import require_free_seat, seats_taken
+from saas.teams.models import Invitation, Membership, Team
+from saas.teams.roles import Permission, Role
+
+LIFETIME = timedelta(days=7)
+TOKEN_PREFIX = "it_"
+
+
+class AlreadyMember(DomainError):
+    code, title = "already_member", "This person is in the team already."  # 409
+
+
+class AlreadyInvited(DomainError):
+    code, title = "already_invited", "There is an open invitation to this address already."  # 409
+
+
+class InvitationForAnotherAddress(DomainError):
+    code, title, status = "invitation_for_another_address", "This invitation was sent to another address.", 403
+
+
+class InvitationUsed(DomainError):
+    code, title = "invitation_used", "This invitation has been accepted already."  # 409
+
+
+class InvitationExpired(DomainError):
+    code, title, status = "invitation_expired", "This invitation has expired. Ask for another one.", 410
+
+
+class InvitationRevoked(DomainError):
+    code, title, status = "invitation_revoked", "This invitation is not valid any more.", 410
+
+
+@transaction.atomic
+def invite(actor: Actor, *, email: str, role: Role) -> Invitation:
+    """Ask an address into the team by mail, whether or not somebody has an account with it.
+
+    Raises ``InvalidAddress``, ``RoleAboveOwn``, ``AlreadyMember``, ``AlreadyInvited``, ``SeatLimit``.
+    """
+    address = canonical(email)
+    actor = locked(actor, Permission.MANAGE_INVITATIONS)
+    actor.require_reach(role)
+    _require_new(actor.team, address)
+    require_free_seat(actor.team, taken=seats_taken(actor.team))
+    raw, now = _new_token(), timezone.now()
+    invitation = Invitation.objects.create(
+        team=actor.team,
+        email=deliverable(email),
+        email_canonical=address,
+        role=role,
+        token_hash=tokens.hashed(raw),
+        invited_by=actor.membership.user,
+        created_at=now,
+        expires_at=now + LIFETIME,
+    )
+    record("invitation.created", actor=actor.id, target=actor.team.id, invitation=invitation.id, role=role)
+    _send(invitation, raw)
+    return invitation
+
+
+def _require_new(team: Team, address: str) -> None:
+    if team.memberships.filter(user__email_canonical=address).exists():
+        raise AlreadyMember
+    earlier = team.invitations.open().filter(email_canonical=address)
+    if earlier.filter(expires_at__gt=timezone.now()).exists():
+        raise AlreadyInvited
+    earlier.update(revoked_at=timezone.now())  # it has expired, and would stand in the way of the new one
+
+
+@transaction.atomic
+def resend(actor: Actor, invitation: Invitation) -> Invitation:
+    """Send an open invitation again, for another seven days and in the actor's name. The earlier link is dead."""
+    actor = locked(actor, Permission.MANAGE_INVITATIONS)
+    invitation = _still_open(invitation)
+    actor.require_reach(invitation.role)
+    if invitation.is_expired:  # it held no seat any more
+        require_free_seat(actor.team, taken=seats_taken(actor.team))
+    raw = _new_token()
+    invitation.token_hash = tokens.hashed(raw)
+    invitation.expires_at = timezone.now() + LIFETIME
+    invitation.invited_by = actor.membership.user
+    invitation.save(update_fields=["token_hash", "expires_at", "invited_by"])
+    record("invitation.resent", actor=actor.id, target=actor.team.id, invitation=invitation.id)
+    _send(invitation, raw)
+    return invitation
+
+
+@transaction.atomic
+def revoke(actor: Actor, invitation: Invitation) -> None:
+    """Withdraw an open invitation."""
+    actor = locked(actor, Permission.MANAGE_INVITATIONS)
+    actor.require_reach(_still_open(invitation).role)
+    Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=timezone.now())
+    record("invitation.revoked", actor=actor.id, target=actor.team.id, invitation=invitation.id)
+
+
+def _still_open(invitation: Invitation) -> Invitation:
+    found = Invitation.objects.open().select_related("team").filter(pk=invitation.pk).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+@transaction.atomic
+def accept(raw: str, *, user: User) -> Membership:
+    """Join by the token of the mail. Only the invited address may, once it is verified.
+
+    Raises ``NotFound``, ``InvitationForAnotherAddress``, ``EmailNotVerified``, ``InvitationUsed``, ``InvitationExpired``,
+    ``InvitationRevoked``, ``AlreadyMember``, ``SeatLimit``.
+    """
+    invitation = _addressed_to(user, raw)
+    lock(invitation.team_id)
+    invitation = _addressed_to(user, raw)  # again: what was read before the lock may be old
+    _require_acceptable(invitation)
+    team = invitation.team
+    if team.memberships.filter(user=user).exists():
+        raise AlreadyMember
+    require_free_seat(team, taken=team.memberships.count())
+    Invitation.objects.open().filter(pk=invitation.pk).update(accepted_at=timezone.now(), accepted_by=user)
+    record("invitation.accepted", actor=user.id, target=team.id, invitation=invitation.id, role=invitation.role)
+    return Membership.objects.create(team=team, user=user, role=invitation.role)
+
+
+def _addressed_to(user: User, raw: str) -> Invitation:
+    invitation = Invitation.objects.by_token(raw)
+    if invitation is None:
+        raise NotFound
+    if invitation.email_canonical != user.email_canonical:
+        raise InvitationForAnotherAddress
+    if not user.is_verified:
+        raise EmailNotVerified
+    return invitation
+
+
+def _require_acceptable(invitation: Invitation) -> None:
+    if invitation.accepted_at:
+        raise InvitationUsed
+    if invitation.revoked_at or not _inviter_may_still_invite(invitation):
+        raise InvitationRevoked
+    if invitation.is_expired:
+        raise InvitationExpired
+
+
+def _inviter_may_still_invite(invitation: Invitation) -> bool:
+    inviter = Membership.objects.filter(team=invitation.team_id, user=invitation.invited_by_id).first()
+    if inviter is None or not invitation.invited_by.is_active:
+        return False
+    try:
+        Actor(inviter).require_reach(invitation.role)
+    except RoleAboveOwn:
+        return False
+    return Actor(inviter).may(Permission.MANAGE_INVITATIONS)
+
+
+def _new_token() -> str:
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
+
+
+def _send(invitation: Invitation, raw: str) -> None:
+    inviter = invitation.invited_by
+    post(
+        "team_invitation",
+        to=invitation.email,
+        context={"team": invitation.team.name, "inviter": inviter.full_name or inviter.email},
+        secrets={"token": raw},
+        dedupe_key=f"invitation:{invitation.id}:{invitation.token_hash[:16]}",
+    )

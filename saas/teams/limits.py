@@ -1,0 +1,51 @@
+"""How many teams, seats and API keys somebody's plan allows. Call the ``require_…`` under the lock of what is counted."""
+
+from django.utils import timezone
+
+from saas.accounts.models import User
+from saas.billing import entitlements
+from saas.errors import DomainError
+from saas.teams.models import Team
+
+
+class TeamLimit(DomainError):
+    code, title = "team_limit", "The plan allows no further team."  # 409
+
+
+class SeatLimit(DomainError):
+    code, title = "seat_limit", "The plan allows no further seat in this team."  # 409
+
+
+class ApiKeyLimit(DomainError):
+    code, title = "api_key_limit", "The plan allows no further API key in this team."  # 409
+
+
+def seats(team: Team) -> int | None:
+    """How many seats its plan gives the team; None is unlimited."""
+    return entitlements.limit(team, "seats")
+
+
+def seats_taken(team: Team) -> int:
+    """A seat is held by a member or by an invitation that can still be accepted."""
+    return team.memberships.count() + team.invitations.holding_seats(timezone.now()).count()
+
+
+def require_free_team(user: User) -> None:
+    """Raise ``TeamLimit`` if she answers for as many teams as her plan allows."""
+    allowed = entitlements.limit(user, "teams")
+    if allowed is not None and Team.objects.answered_for_by(user).count() >= allowed:
+        raise TeamLimit
+
+
+def require_free_seat(team: Team, *, taken: int) -> None:
+    """Raise ``SeatLimit`` if ``taken`` seats are all that the plan gives."""
+    allowed = seats(team)
+    if allowed is not None and taken >= allowed:
+        raise SeatLimit
+
+
+def require_free_api_key(team: Team) -> None:
+    """Raise ``ApiKeyLimit`` if the team has as many working keys as its plan allows."""
+    allowed = entitlements.limit(team, "api_keys")
+    if allowed is not None and team.api_keys.current().filter(expires_at__gt=timezone.now()).count() >= allowed:
+        raise ApiKeyLimit

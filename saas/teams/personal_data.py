@@ -1,0 +1,101 @@
+"""What teams hold about a person. A team is its members': what she made there stays, without her."""
+
+from typing import Any
+
+from django.db.models import Q
+
+from saas.accounts.models import User
+from saas.accounts.privacy import Not, holds, objects, rows
+from saas.billing.models import Subscription
+from saas.errors import DomainError
+from saas.teams import actions
+from saas.teams.actors import Actor, lock
+from saas.teams.models import ApiKey, Invitation, Membership, Team
+from saas.teams.roles import Role
+
+_FORGOTTEN = "forgotten@deleted.invalid"
+
+
+class TeamNeedsOwner(DomainError):
+    code = "team_needs_owner"  # 409
+    title = "You are the only owner of a team that has other members. Transfer or delete it first."
+
+
+@objects
+def _require_heirs(user: User) -> None:
+    """Locks her teams in the order of their keys: two owners who leave at once must not leave nobody."""
+    owned = Membership.objects.of(user).filter(role=Role.OWNER).order_by("team_id")
+    for team in [lock(membership.team_id) for membership in owned]:
+        _require_heir(team, user)
+
+
+def _require_heir(team: Team, user: User) -> None:
+    others = Membership.objects.filter(team=team).exclude(user=user)
+    if not others.exists():
+        if Subscription.objects.of(team).live().exists():
+            raise actions.TeamSubscribed
+    elif not others.owners().exists():
+        raise TeamNeedsOwner
+
+
+def _memberships(user: User) -> Any:
+    return rows(Membership.objects.of(user), "team_id", "team__name", "role", "created_at")
+
+
+def _leave(user: User) -> None:
+    """A team in which she is alone goes with her."""
+    for membership in Membership.objects.of(user):
+        if Membership.objects.filter(team=membership.team_id).exclude(user=user).exists():
+            actions.leave_team(Actor(membership))
+        else:
+            actions.delete_team(Actor(membership))
+
+
+def _owned(user: User) -> Any:
+    return rows(Team.objects.filter(owner=user), "id", "name", "created_at", "deleted_at")
+
+
+def _received(user: User) -> Q:
+    return Q(email_canonical=user.email_canonical) | Q(accepted_by=user)
+
+
+def _invitations(user: User) -> Any:
+    return rows(Invitation.objects.filter(_received(user)), "team_id", "email", "role", "created_at", "accepted_at")
+
+
+def _forget_invitations(user: User) -> None:
+    """Open ones go; of the others it is remembered that somebody came."""
+    received = Invitation.objects.filter(_received(user))
+    received.open().delete()
+    received.update(email=_FORGOTTEN, email_canonical=_FORGOTTEN)
+
+
+def _invitations_sent(user: User) -> Any:
+    """Whom she invited is those people's to know."""
+    return rows(Invitation.objects.filter(invited_by=user), "team_id", "role", "created_at", "accepted_at")
+
+
+def _api_keys(user: User) -> Any:
+    fields = ["id", "team_id", "name", "prefix", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at"]
+    return rows(ApiKey.objects.filter(created_by=user), *fields)
+
+
+holds(Team, "owner", name="teams", export=_owned, erase=Not("It has another owner by then, or is deleted."))
+holds(
+    Invitation,
+    "invited_by",
+    name="invitations_sent",
+    export=_invitations_sent,
+    erase=Not("The open ones are withdrawn as she leaves; the others tell how the team's members came."),
+)
+holds(ApiKey, "created_by", name="api_keys", export=_api_keys, erase=Not("They are revoked as she leaves."))
+holds(
+    Invitation,
+    "email",
+    "email_canonical",
+    "accepted_by",
+    name="invitations",
+    export=_invitations,
+    erase=_forget_invitations,
+)
+holds(Membership, "user", name="memberships", export=_memberships, erase=_leave)

@@ -1,0 +1,118 @@
+"""What happens when two people do it at once. On PostgreSQL: SQLite has one writer at a time anyway."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from django.db import connection
+
+from saas.teams import actions, api_keys, invitations
+from saas.teams.models import ApiKey, Invitation, Membership, Team
+from saas.teams.roles import Role, Scope
+from saas.testing import factories
+from saas.testing.mails import link_token
+from saas.testing.teams import actor, found_team, join, verified
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+
+def at_once(*calls: Callable[[], object]) -> list[str]:
+    """Run all calls together; "done" or the refusal's code for each, sorted."""
+    start = Barrier(len(calls))
+
+    def run(call: Callable[[], object]) -> str:
+        start.wait(timeout=10)
+        try:
+            call()
+        except Exception as error:
+            return getattr(error, "code", repr(error))
+        finally:
+            connection.close()
+        return "done"
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return sorted(pool.map(run, calls))
+
+
+def test_of_two_owners_who_leave_at_once_one_stays() -> None:
+    kim, ola = verified(factories.customer()), verified(factories.customer())
+    team = found_team(kim)
+    join(team, Role.OWNER, ola)
+    first, second = actor(team, kim), actor(team, ola)
+
+    outcome = at_once(lambda: actions.leave_team(first), lambda: actions.leave_team(second))
+
+    assert outcome == ["done", "last_owner"]
+    assert Membership.objects.get().user_id == Team.objects.get().owner_id
+
+
+def test_two_owners_cannot_demote_each_other_at_once() -> None:
+    kim, ola = verified(factories.customer()), verified(factories.customer())
+    team = found_team(kim)
+    join(team, Role.OWNER, ola)
+    first, second = actor(team, kim), actor(team, ola)
+
+    outcome = at_once(
+        lambda: actions.change_role(first, of=ola.user.id, role=Role.VIEWER),
+        lambda: actions.change_role(second, of=kim.user.id, role=Role.VIEWER),
+    )
+
+    assert outcome == ["done", "forbidden"]  # the second is no owner any more when her turn comes
+    assert Membership.objects.filter(role=Role.OWNER).count() == 1
+
+
+def test_ten_acceptances_of_one_invitation_make_one_member() -> None:
+    kim = factories.customer()
+    team = found_team(kim)
+    guest = verified(factories.customer("new@example.org"))
+    invitations.invite(actor(team, kim), email="new@example.org", role=Role.MEMBER)
+    token = link_token("team_invitation")
+
+    outcome = at_once(*[lambda: invitations.accept(token, user=guest.user)] * 10)
+
+    assert outcome == ["done"] + ["invitation_used"] * 9
+    assert Membership.objects.filter(user=guest.user).count() == 1
+
+
+def test_the_last_seat_is_given_once() -> None:
+    kim = factories.customer()
+    team = found_team(kim)
+    join(team, Role.MEMBER)
+    inviter = actor(team, kim)
+
+    def invite(number: int) -> Callable[[], object]:
+        return lambda: invitations.invite(inviter, email=f"n{number}@example.org", role=Role.MEMBER)
+
+    outcome = at_once(*[invite(number) for number in range(6)])
+
+    assert outcome == ["done"] + ["seat_limit"] * 5
+    assert Invitation.objects.count() == 1
+
+
+def test_the_last_team_is_founded_once() -> None:
+    kim = factories.customer()
+
+    outcome = at_once(*[lambda: actions.create_team(name="Engineering", owner=kim.user)] * 6)
+
+    assert outcome == ["done"] + ["team_limit"] * 5
+    assert Team.objects.count() == 1
+
+
+def test_the_last_key_is_made_once() -> None:
+    kim = verified(factories.customer())
+    maker = actor(found_team(kim), kim)
+
+    outcome = at_once(*[lambda: api_keys.create_key(maker, name="CI", scopes=[Scope.READ], expires_in_days=1)] * 6)
+
+    assert outcome == ["api_key_limit"] * 5 + ["done"]
+    assert ApiKey.objects.count() == 1
+
+
+def test_an_address_invited_twice_at_once_is_invited_once() -> None:
+    kim = factories.customer()
+    inviter = actor(found_team(kim), kim)
+
+    outcome = at_once(*[lambda: invitations.invite(inviter, email="new@example.org", role=Role.MEMBER)] * 2)
+
+    assert outcome == ["already_invited", "done"]

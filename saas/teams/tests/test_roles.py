@@ -1,0 +1,46 @@
+"""The permission table, and that the documentation shows it."""
+
+from pathlib import Path
+
+import pytest
+
+from saas.teams import roles
+from saas.teams.roles import Permission, Role, Scope
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "teams.md"
+
+
+def test_the_documentation_shows_the_table_that_the_code_uses() -> None:
+    rows = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+
+    assert rows[0] == "| permission | owner | admin | member | viewer | key: read | key: write |"
+    assert rows[2:] == [_row(permission) for permission in Permission]
+
+
+def _row(permission: Permission) -> str:
+    by_role = [roles.grants(role, permission) for role in Role]
+    by_scope = [permission in roles.SCOPES[scope] for scope in Scope]
+    return f"| {permission} |" + "".join(" yes |" if allowed else " |" for allowed in by_role + by_scope)
+
+
+@pytest.mark.parametrize(("higher", "lower"), [("owner", "admin"), ("admin", "member"), ("member", "viewer")])
+def test_whatever_a_role_may_the_higher_one_may_too(higher: str, lower: str) -> None:
+    for permission in Permission:
+        assert roles.grants(higher, permission) or not roles.grants(lower, permission), permission
+    assert roles.reaches(higher, lower)
+    assert not roles.reaches(lower, higher)
+
+
+def test_no_scope_of_a_key_reaches_keys_ownership_or_billing() -> None:
+    every_scope = frozenset().union(*roles.SCOPES.values())
+
+    assert every_scope.isdisjoint(
+        {
+            Permission.VIEW_API_KEYS,
+            Permission.MANAGE_API_KEYS,
+            Permission.TRANSFER_TEAM,
+            Permission.DELETE_TEAM,
+            Permission.LEAVE_TEAM,
+            Permission.MANAGE_BILLING,
+        }
+    )

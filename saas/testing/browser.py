@@ -1,0 +1,45 @@
+"""A real browser for the pages that people use: Debian's Chromium, driven by Playwright (`.ci/requirements.txt`)."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+_FLAGS = [
+    "--no-sandbox",  # CI runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",  # nothing but the page under test is asked for
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def what_is_missing() -> str:
+    """A sentence for whoever wonders why no browser test ran; empty where one can."""
+    if find_spec("playwright") is None:
+        return "needs Playwright: pip install -r .ci/requirements.txt"
+    return "" if _chromium() else "needs Chromium: apt-get install chromium"
+
+
+@contextmanager
+def chromium() -> Iterator["Browser"]:
+    """One browser process. Give every test a context of its own: ``browser.new_context()``."""
+    from playwright.sync_api import sync_playwright
+
+    # Playwright keeps an event loop in this thread, in which Django would refuse the ORM.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_chromium(), args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+def _chromium() -> str | None:
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

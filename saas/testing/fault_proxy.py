@@ -1,0 +1,121 @@
+"""A TCP relay that a test puts before PostgreSQL or Redis, and then breaks.
+
+with FaultProxy(5432) as proxy:      # connect to 127.0.0.1:<proxy.port>
+    proxy.mode = Mode.BLACK_HOLE     # connections that are open already are hit, too
+"""
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Coroutine
+from enum import Enum
+from typing import Any, Self
+
+_NO_LINGER = struct.pack("ii", 1, 0)  # closing then sends a reset
+_CHUNK_BYTES = 65_536
+_ACCEPTING_SECONDS = 0.02
+
+
+class Mode(Enum):
+    UP = "up"
+    REFUSE = "refuse"  # nobody listens; what was open is closed
+    BLACK_HOLE = "black hole"  # connects, and delivers nothing until the mode changes, like a network that is cut
+    SLOW = "slow"  # every piece waits ``delay_seconds``
+    RESET = "reset"  # what is open is reset; what connects is reset at once
+
+
+_DOWN = {Mode.REFUSE, Mode.RESET}
+
+
+class FaultProxy:
+    def __init__(self, target_port: int, *, host: str = "127.0.0.1", delay_seconds: float = 0.2) -> None:
+        self.target = (host, target_port)
+        self.delay_seconds = delay_seconds
+        self._mode = Mode.UP
+        self._open: set[asyncio.StreamWriter] = set()
+        self._is_whole = asyncio.Event()  # not while it is a black hole
+        self._is_whole.set()
+        self._server: asyncio.Server | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._call(self._listen())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.mode = Mode.REFUSE
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def is_in_use(self) -> bool:
+        """Somebody is connected."""
+        return bool(self._open)
+
+    @property
+    def mode(self) -> Mode:
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        """In force when this returns."""
+        self._call(self._switch(mode))
+
+    def _call(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
+
+    async def _switch(self, mode: Mode) -> None:
+        self._mode = mode
+        self._is_whole.clear() if mode is Mode.BLACK_HOLE else self._is_whole.set()
+        if mode in _DOWN:
+            for writer in list(self._open):
+                self._drop(writer)
+        if mode is Mode.REFUSE and self._server:
+            await asyncio.sleep(_ACCEPTING_SECONDS)  # asyncio forgets a connection that it is just accepting
+            self._server.close()
+            self._server = None
+        elif mode is not Mode.REFUSE and not self._server:
+            await self._listen()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def _drop(self, writer: asyncio.StreamWriter) -> None:
+        if self._mode is Mode.RESET:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        writer.transport.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._mode in _DOWN:
+            return self._drop(writer)
+        ends = [writer]
+        self._open.add(writer)
+        try:
+            ours, theirs = await asyncio.open_connection(*self.target)
+            ends.append(theirs)
+            self._open.add(theirs)
+            if self._mode in _DOWN:  # by now
+                return self._drop(writer)
+            await asyncio.gather(self._relay(reader, theirs), self._relay(ours, writer))
+        except OSError:
+            pass  # one side is gone: the other is told below
+        finally:
+            for end in ends:
+                self._open.discard(end)
+                end.close()
+        return None
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(_CHUNK_BYTES):
+            if self._mode is Mode.SLOW:
+                await asyncio.sleep(self.delay_seconds)
+            await self._is_whole.wait()
+            writer.write(data)
+            await writer.drain()
+        writer.close()

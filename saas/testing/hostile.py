@@ -1,0 +1,187 @@
+"""Input that no client sends by mistake only once: for every field, parameter and body that a service documents."""
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from saas.testing.openapi import Operation
+
+# JSON that is not understood: 400 wherever a JSON object is expected, whatever the field.
+MALFORMED = {
+    "a NUL": b'"a\\u0000b"',
+    "a raw NUL": b'"a\x00b"',
+    "a lone surrogate": b'"\\ud800"',
+    "a reversed pair of surrogates": b'"\\udc00\\ud800"',
+    "bad UTF-8": b'"\xff\xfe"',
+    "an overlong UTF-8 sequence": b'"\xc0\x80"',
+    "UTF-8 of a surrogate": b'"\xed\xa0\x80"',
+    "5000 digits": b"9" * 5000,
+    "NaN": b"NaN",
+    "minus infinity": b"-Infinity",
+    "1e400": b"1e400",
+    "a depth of 2000": b"[" * 2000 + b"]" * 2000,
+    "a depth of 100000": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "a list of 1000": b"[" + b"1," * 999 + b"1]",
+}
+# JSON that is understood, by the type that a field would have to have to take it.
+TYPED = {
+    "null": (b"null", "null"),
+    "true": (b"true", "boolean"),
+    "an empty list": (b"[]", "array"),
+    "a list of strings": (b'["a"]', "array"),
+    "an empty object": (b"{}", "object"),
+    "an object of objects": (b'{"a": {"b": {"$ne": 1}}}', "object"),
+    "2^63": (b"9223372036854775808", "integer"),
+    "a thousand digits": (b"9" * 1000, "integer"),
+    "minus one": (b"-1", "integer"),
+    "a fraction": (b"1.5", "number"),
+    "1e300": (b"1e300", "number"),
+    "an empty string": (b'""', "string"),
+    "right-to-left and zero width": ('"\u202eevil\u202c\u200b\u200d\ufeff"'.encode(), "string"),
+    "a control character": (b'"\\u0001\\u001b[31m"', "string"),
+    "a line break": (b'"a\\r\\nBcc: everybody@example.net"', "string"),
+    "a character outside the basic plane": ('"\U0001f4a9"'.encode(), "string"),
+    "20000 characters": (b'"' + b"a" * 20_000 + b'"', "string"),
+    "a percent-encoded NUL": (b'"%00"', "string"),
+    "SQL": (b'"\' OR 1=1; --"', "string"),
+    "a template": (b'"{{7*7}}${7*7}%s%n{0.__class__}"', "string"),
+}
+BODIES = {
+    "nothing": b"",
+    "blank": b" ",
+    "a list": b"[]",
+    "null": b"null",
+    "a string": b'"a"',
+    "a number": b"1",
+    "half an object": b"{",
+    "two objects": b"{}{}",
+    "a repeated key": b'{"a": 1, "a": 2}',
+    "a NUL in a key": b'{"a\\u0000": 1}',
+    "a lone surrogate in a key": b'{"\\ud800": 1}',
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "UTF-16": '{"a": 1}'.encode("utf-16"),
+    "UTF-7": b"+AHsAIgBhACI-:1}",
+}
+CHARSETS = ("utf-7", "utf-16", "latin-1", "no-such-thing")
+QUOTED = {
+    "nothing": "",
+    "a NUL": "%00",
+    "a byte that is no UTF-8": "%ff",
+    "UTF-8 of a surrogate": "%ed%a0%80",
+    "half an escape": "%",
+    "right-to-left and zero width": "%e2%80%ae%e2%80%8b",
+    "a line break": "a%0d%0aSet-Cookie:%20a=b",
+    "2^63": "9223372036854775808",
+    "5000 digits": "9" * 5000,
+    "minus one": "-1",
+    "NaN": "NaN",
+    "1e400": "1e400",
+    "true": "true",
+    "JSON": "%7B%22a%22%3A1%7D",
+    "a way up": "..%2f..%2f",
+    "10000 characters": "a" * 10_000,
+}
+HEADERS = {
+    "nothing": "",
+    "not ASCII": "\xe4\xff",
+    "long": "a" * 5000,
+    "control characters": "a\x01\x7f",
+    "a comma": "a, a",
+}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One hostile request. ``must_fail`` is set where no reading of the input makes it a good one; ``faulty`` names the
+    fields of which a 422 must tell."""
+
+    label: str
+    address: str
+    raw: bytes = b""
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+    must_fail: bool = False
+    faulty: frozenset[str] = frozenset()
+
+
+def attempts(operation: Operation, places: dict[str, str]) -> Iterator[Attempt]:
+    """Everything hostile that ``operation`` can be sent; ``places`` are good values for its path."""
+    address, body = operation.address(places), _encoded(sample(operation))
+    yield from _in_path(operation, places, body)
+    for name in operation.names("query"):
+        for label, value in QUOTED.items():
+            yield Attempt(f"?{name}: {label}", f"{address}?{name}={value}", body)
+        yield Attempt(f"?{name}: twice", f"{address}?{name}=1&{name}=2", body)
+        yield Attempt(f"?{name}: as a list", f"{address}?{name}[]=1&{name}[a]=2", body)
+    for name in set(operation.names("header")) - {"X-Request-ID"}:
+        for label, value in HEADERS.items():
+            yield Attempt(f"{name}: {label}", address, body, headers={name: value})
+    if operation.fields:
+        yield from _in_body(operation, address)
+
+
+def malformed_bodies(operation: Operation, address: str) -> Iterator[Attempt]:
+    """Bodies that are no JSON object in UTF-8."""
+    must_fail = bool(operation.raw["requestBody"].get("required"))
+    for label, raw in BODIES.items():
+        yield Attempt(f"body: {label}", address, raw, must_fail=must_fail or bool(raw.strip()))
+    for charset in CHARSETS:
+        yield Attempt(f"body: {charset}", address, b"{}", f"application/json; charset={charset}", must_fail=True)
+
+
+def sample(operation: Operation) -> dict[str, Any]:
+    """A body that fits the schema, so that one hostile field at a time is what is wrong with it."""
+    return {name: _good(name, schema) for name, schema in operation.fields.items()}
+
+
+def _in_path(operation: Operation, places: dict[str, str], body: bytes) -> Iterator[Attempt]:
+    for name in operation.names("path"):
+        for label, value in QUOTED.items():
+            yield Attempt(f"{{{name}}}: {label}", operation.address({**places, name: value}), body, must_fail=True)
+
+
+def _in_body(operation: Operation, address: str) -> Iterator[Attempt]:
+    yield from malformed_bodies(operation, address)
+    first = next(iter(operation.fields))  # the parser reads the whole body, whichever field is malformed
+    for label, literal in MALFORMED.items():
+        yield Attempt(f"{first}: {label}", address, _with(operation, {first}, literal), must_fail=True)
+    for label, (literal, kind) in TYPED.items():
+        yield from _typed(operation, address, label, literal, kind)
+
+
+def _typed(operation: Operation, address: str, label: str, literal: bytes, kind: str) -> Iterator[Attempt]:
+    """One by one the fields that may take it, so that it reaches the action; in one body those that may not."""
+    takers = [name for name, schema in operation.fields.items() if _takes(schema, kind)]
+    for name in takers:
+        yield Attempt(f"{name}: {label}", address, _with(operation, {name}, literal))
+    if others := operation.fields.keys() - takers:
+        body = _with(operation, others, literal)
+        yield Attempt(f"{sorted(others)}: {label}", address, body, must_fail=True, faulty=frozenset(others))
+
+
+def _with(operation: Operation, names: Collection[str], literal: bytes) -> bytes:
+    body = {name: "\uffff" if name in names else value for name, value in sample(operation).items()}
+    return _encoded(body).replace(_encoded("\uffff"), literal)
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def _takes(schema: dict[str, Any], kind: str) -> bool:
+    wanted = schema.get("type")
+    if wanted is None or (kind == "null" and schema.get("nullable")):
+        return True
+    return kind == wanted or (wanted == "number" and kind == "integer")
+
+
+def _good(name: str, schema: dict[str, Any]) -> Any:
+    known = {"email": "somebody@example.net", "password": "correct horse battery staple", "timezone": "UTC"}
+    if name in known or "example" in schema:
+        return known.get(name, schema.get("example"))
+    if "enum" in schema:
+        return schema["enum"][0]
+    return {"boolean": True, "integer": schema.get("minimum", 1), "object": {}, "array": []}.get(
+        schema.get("type", ""), "a good value"
+    )

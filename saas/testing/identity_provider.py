@@ -1,0 +1,138 @@
+"""An OpenID provider (and a GitHub) under the test's control, on loopback: strict, and it lies on request."""
+
+import json
+import threading
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from saas.settings.oauth import OAuthProvider
+
+CLIENT_ID = "our-client"
+CLIENT_SECRET = "our-secret"
+
+
+@cache
+def _key() -> RSAKey:
+    return RSAKey.generate_key(2048, parameters={"kid": "one", "use": "sig", "alg": "RS256"})
+
+
+class IdentityProvider:
+    """``claims`` are laid over the honest ID token (None removes one), ``header`` over its header. ``answers`` replaces
+    the answer of a path: a status, or a status and a document."""
+
+    def __init__(self, port: int) -> None:
+        self.issuer = f"http://localhost:{port}"
+        self.key = _key()
+        self.signing_key: Any = self.key
+        self.claims: dict[str, Any] = {}
+        self.header: dict[str, Any] = {"alg": "RS256", "kid": "one"}
+        self.answers: dict[str, tuple[int, Any]] = {}
+        self.verifiers: list[str] = []
+        self.paths: list[str] = []
+        self._codes: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
+
+    def configured(self, name: str = "oidc") -> OAuthProvider:
+        issuer = "" if name == "github" else self.issuer
+        return OAuthProvider(name, CLIENT_ID, CLIENT_SECRET, issuer=issuer, hosts=("localhost",))
+
+    def approve(self, location: str, **person: Any) -> dict[str, str]:
+        """The person says yes at the address that we sent her to: what the provider appends to our callback."""
+        asked = dict(parse_qsl(urlsplit(location).query))
+        assert asked["response_type"] == "code"
+        assert asked["code_challenge_method"] == "S256"
+        code = f"code-{len(self._codes)}"
+        self._codes[code] = (asked, {"sub": "person-1", **person})
+        return {"state": asked["state"], "code": code}
+
+    def answer(self, method: str, path: str, form: dict[str, str]) -> tuple[int, Any]:
+        self.paths.append(f"{method} {path}")
+        if path in self.answers:
+            return self.answers[path]
+        match path:
+            case "/.well-known/openid-configuration":
+                return self._metadata()
+            case "/jwks":
+                return 200, {"keys": [self.key.as_dict(private=False)]}
+            case "/token":
+                return self._token(form)
+        return 404, {}
+
+    def _metadata(self) -> tuple[int, Any]:
+        return 200, {
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.issuer}/authorize",
+            "token_endpoint": f"{self.issuer}/token",
+            "jwks_uri": f"{self.issuer}/jwks",
+            "token_endpoint_auth_methods_supported": ["client_secret_post"],
+        }
+
+    def _token(self, form: dict[str, str]) -> tuple[int, Any]:
+        asked, person = self._codes.pop(form["code"], ({}, {}))
+        challenge = urlsafe_b64encode(sha256(form["code_verifier"].encode()).digest()).rstrip(b"=").decode()
+        fits = (
+            asked.get("code_challenge") == challenge
+            and form["redirect_uri"] == asked["redirect_uri"]
+            and (form["client_id"], form["client_secret"]) == (CLIENT_ID, CLIENT_SECRET)
+        )
+        if not fits:
+            return 400, {"error": "invalid_grant"}
+        self.verifiers.append(form["code_verifier"])
+        return 200, {"access_token": "at", "token_type": "Bearer", "id_token": self._id_token(asked, person)}
+
+    def _id_token(self, asked: dict[str, str], person: dict[str, Any]) -> str:
+        now = int(time.time())
+        honest = {
+            "iss": self.issuer,
+            "aud": CLIENT_ID,
+            "iat": now,
+            "exp": now + 300,
+            "nonce": asked.get("nonce"),
+            **person,
+        }
+        claims = {name: value for name, value in {**honest, **self.claims}.items() if value is not None}
+        return str(jwt.encode(self.header, claims, self.signing_key, algorithms=["RS256", "RS384", "HS256", "none"]))
+
+
+@contextmanager
+def running() -> Iterator[IdentityProvider]:
+    """A provider that serves until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer("GET", {})
+
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            self._answer("POST", {name: values[0] for name, values in parse_qs(raw).items()})
+
+        def _answer(self, method: str, form: dict[str, str]) -> None:
+            status, document = provider.answer(method, urlsplit(self.path).path, form)
+            body = document if isinstance(document, bytes) else json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            if status in {301, 302, 307}:
+                self.send_header("Location", "http://localhost:1/elsewhere")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            """Keep the test's output clean."""
+
+    server = ThreadingHTTPServer(("localhost", 0), Handler)
+    provider = IdentityProvider(server.server_port)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield provider
+    finally:
+        server.shutdown()
+        server.server_close()

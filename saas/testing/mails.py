@@ -1,0 +1,26 @@
+"""Reading the mails that were posted, as their recipients do."""
+
+import re
+
+from django.core import mail as outbox
+from django.core.mail import EmailMessage
+
+from saas.mail import delivery
+
+
+def delivered(template: str = "") -> list[EmailMessage]:
+    """Sends what is queued (of one template, if named) and returns it."""
+    from saas.mail.models import Mail
+
+    before = len(outbox.outbox)
+    for row in Mail.objects.filter(status=Mail.Status.QUEUED).order_by("pk"):
+        if template in {"", row.template}:
+            delivery.deliver(row.pk)
+    return list(outbox.outbox[before:])
+
+
+def link_token(template: str) -> str:
+    """The token of the link in the newest mail of ``template``."""
+    found = re.search(r"token=(\S+)", str(delivered(template)[-1].body))
+    assert found
+    return found[1]

@@ -1,0 +1,110 @@
+"""Acting on what was taken in: our worker against one task for each event with Celery's defaults.
+
+Both run two processes. What they do for an event is the same: one row into a table without constraints, at the moment it
+is written; the rate is read off that table, so it holds no start-up and no queueing.
+"""
+
+import time
+from collections.abc import Callable
+
+import psycopg
+from celery import Celery
+from django.conf import settings
+
+from saas.tests.benchmarks import deliveries
+from saas.tests.benchmarks.compare import Comparison, Row, Sample
+from saas.tests.benchmarks.stage import Stage
+from saas.tests.benchmarks.yardsticks import rows as same_rows
+
+NAIVE, OURS = "one event per task", "our worker"
+COUNTS = {NAIVE: 400, OURS: 6000}
+PROCESSES = 2
+_AT_ONCE = 200
+_LONGEST_SECONDS, _SWEEP_SECONDS = 180.0, 5.0
+_NAIVE_APP = "saas.tests.benchmarks.yardsticks.naive"
+_CELERY = ["worker", f"--concurrency={PROCESSES}", "--without-gossip", "--without-mingle", "--loglevel=INFO"]
+
+
+def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Row]:
+    if not stage.database_url or not settings.REDIS_URL:
+        raise SystemExit("bench drain needs DATABASE_URL and REDIS_URL.")
+    stage.django(f"{_NAIVE_APP}.settings", "migrate", "--run-syncdb", "-v0")
+    naive, ours = Celery(broker=settings.REDIS_URL), Celery(broker=settings.REDIS_URL)
+    workers = {
+        NAIVE: stage.work(
+            "naive-worker",
+            ["-m", "celery", "-A", f"{_NAIVE_APP}.celery:app", *_CELERY, "-Q", "naive"],
+            " ready.",
+            DJANGO_SETTINGS_MODULE=f"{_NAIVE_APP}.settings",
+        ),
+        OURS: stage.work(
+            "worker",
+            ["-m", "celery", "-A", "saas", *_CELERY, "-Q", "bench"],
+            " ready.",
+            DJANGO_SETTINGS_MODULE="saas.tests.benchmarks.settings",
+            LOG_LEVEL="INFO",
+        ),
+    }
+    comparison = Comparison(NAIVE)
+    with psycopg.connect(stage.database_url, autocommit=True) as database:
+        for number in range(rounds):
+            for design, start, again in (
+                (NAIVE, lambda: _send_naive(naive, database), lambda: None),
+                (OURS, lambda: _ring(ours, database), lambda: _look(ours)),
+            ):
+                cpu, database_cpu = workers[design].cpu_seconds(), stage.database_cpu_seconds()
+                rps = _rate(database, COUNTS[design], start, again)
+                comparison.add(
+                    design,
+                    PROCESSES,
+                    Sample(
+                        rps,
+                        cpu_us=(workers[design].cpu_seconds() - cpu) / COUNTS[design] * 1e6,
+                        database_cpu_us=(stage.database_cpu_seconds() - database_cpu) / COUNTS[design] * 1e6,
+                    ),
+                )
+            say(f"round {number + 1} of {rounds}")
+    return comparison.rows(lambda design: round(workers[design].memory_mb(), 1))
+
+
+def _ring(app: Celery, database: psycopg.Connection) -> None:
+    made = deliveries.bodies()
+    for _ in range(COUNTS[OURS] // _AT_ONCE):
+        database.execute(*same_rows.insert([same_rows.row(next(made)[1]) for _ in range(_AT_ONCE)]))
+    _look(app)
+
+
+def _look(app: Celery) -> None:
+    for _ in range(PROCESSES):
+        app.send_task("saas.webhook_events.tasks.look", (0,), queue="bench")
+
+
+def _send_naive(app: Celery, database: psycopg.Connection) -> None:
+    made = deliveries.bodies()
+    ids = [
+        database.execute(
+            "INSERT INTO naive_naiveevent (event_id, type, payload, received_at) VALUES (%s, %s, %s, now()) RETURNING id",
+            (event_id, deliveries.TYPE, body.decode()),
+        ).fetchone()[0]
+        for event_id, body in (next(made) for _ in range(COUNTS[NAIVE]))
+    ]
+    with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
+        for pk in ids:
+            app.send_task(f"{_NAIVE_APP}.tasks.process", (pk,), queue="naive", producer=producer)
+
+
+def _rate(database: psycopg.Connection, count: int, start: Callable[[], None], again: Callable[[], None]) -> float:
+    """Events a second, from the first effect to the last. ``again`` is what beat would do every few seconds."""
+    database.execute("TRUNCATE bench_effect")
+    start()
+    began = rang = time.monotonic()
+    while database.execute("SELECT count(*) FROM bench_effect").fetchone()[0] < count:
+        if time.monotonic() > began + _LONGEST_SECONDS:
+            raise RuntimeError("the worker does not come to an end")
+        if time.monotonic() > rang + _SWEEP_SECONDS:
+            again()
+            rang = time.monotonic()
+        time.sleep(0.1)
+    return (
+        count / database.execute("SELECT extract(epoch FROM max(at) - min(at))::float FROM bench_effect").fetchone()[0]
+    )

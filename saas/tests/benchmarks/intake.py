@@ -1,0 +1,30 @@
+"""Taking events in: the two doors against the least that does the work, and against the usual way."""
+
+from collections.abc import Callable
+
+from saas.tests.benchmarks.compare import Row, alternate
+from saas.tests.benchmarks.stage import Server, Stage, granian, uvicorn
+
+LEVELS = (16, 64)
+_YARDSTICKS = "saas.tests.benchmarks.yardsticks"
+
+
+def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Row]:
+    return alternate(stage, _servers(stage), LEVELS, rounds=rounds, seconds=seconds, say=say)
+
+
+def _servers(stage: Stage) -> list[Server]:
+    servers = []
+    if stage.database_url:
+        stage.django(f"{_YARDSTICKS}.naive.settings", "migrate", "--run-syncdb", "-v0")
+        servers += [
+            stage.serve("bare WSGI insert", granian(f"{_YARDSTICKS}.bare_wsgi:application")),
+            stage.serve("bare ASGI group commit", uvicorn(f"{_YARDSTICKS}.bare_asgi:application")),
+            stage.serve("usual way", granian(f"{_YARDSTICKS}.naive.wsgi:application")),
+        ]
+    plain = granian("saas.wsgi:application")
+    return [
+        *servers,
+        stage.serve("plain door", plain, DJANGO_SETTINGS_MODULE="saas.settings.webhooks"),
+        stage.serve("fast door", ["-m", "webhooks", "--port", "{port}"]),
+    ]

@@ -1,0 +1,91 @@
+"""``python -m saas.tests.benchmarks.questions measure 5``: what ``scale`` asks of a database of some size."""
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import django
+
+
+def first_rows(rounds: int) -> dict[str, object]:
+    """The rows that all others are copies of."""
+    from saas.accounts.models import User
+    from saas.tests.benchmarks import deliveries
+    from saas.webhook_events.actions import receive
+    from saas.webhook_events.deliveries import Delivery
+
+    receive([Delivery.of(next(deliveries.bodies())[1], headers={})])
+    user = User(email="first@example.net", full_name="First")
+    user.set_unusable_password()
+    user.save()
+    return {}
+
+
+def measure(rounds: int) -> dict[str, tuple[float, int]]:
+    """Median milliseconds of each question, and how many sequential scans one asking makes."""
+    found = {}
+    for name, ask in _questions().items():
+        ask()
+        before, times = _scans(), []
+        for _ in range(rounds):
+            started = time.perf_counter()
+            ask()
+            times.append((time.perf_counter() - started) * 1000)
+        found[name] = (round(statistics.median(times), 3), (_scans() - before) // rounds)
+    return found
+
+
+def _scans() -> int:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT sum(seq_scan) FROM pg_stat_user_tables"
+            " WHERE relname IN ('webhook_events_webhookevent', 'accounts_user')"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def _questions() -> dict[str, Callable[[], object]]:
+    from django.utils import timezone
+
+    from admin_ops import queries
+    from saas.accounts.models import User
+    from saas.api.pagination import paginate
+    from saas.tests.benchmarks import deliveries
+    from saas.webhook_events import claims, figures, replays
+    from saas.webhook_events.actions import receive
+    from saas.webhook_events.deliveries import Delivery
+    from saas.webhook_events.models import WebhookEvent
+
+    bodies = deliveries.bodies()
+
+    def page(**conditions: str) -> object:
+        return paginate(WebhookEvent.objects.matching(**conditions), cursor="", limit=50)
+
+    return {
+        "take one in": lambda: receive([Delivery.of(next(bodies)[1], headers={})]),
+        "claim a batch": lambda: claims.claim_batch(),
+        "log: newest": lambda: page(),
+        "log: one status": lambda: page(status="processed"),
+        "log: one id": lambda: page(search="evt_5000"),
+        "log: part of a type": lambda: page(search="of_77."),
+        "log: nothing found": lambda: page(search="there is none"),
+        "replay preview": lambda: replays.preview({"type": "kind.of_77.updated"}),
+        "stats": figures.summary,
+        "login: the account": lambda: User.objects.by_email("user5000@example.net"),
+        "people: newest": lambda: list(queries.people()[:50]),
+        "people: search": lambda: list(queries.people(search="user5000@")[:50]),
+        "people: counts": lambda: queries.customer_counts(timezone.now()),
+    }
+
+
+if __name__ == "__main__":
+    os.environ["DJANGO_SETTINGS_MODULE"] = "saas.settings.admin_ops"
+    django.setup()
+    json.dump(globals()[sys.argv[1]](int(sys.argv[2])), sys.stdout)

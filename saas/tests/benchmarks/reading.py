@@ -1,0 +1,102 @@
+"""The product service against plain Django views that make the same queries."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from saas.tests.benchmarks.compare import Row, alternate
+from saas.tests.benchmarks.processes import HOST
+from saas.tests.benchmarks.stage import Server, Stage, granian
+
+CONNECTIONS = 16
+_PASSWORD = "correct horse battery staple"
+_PLAIN, _OURS = "plain view", "ours"
+
+Request = tuple[str, str, dict[str, str], str]  # method, path, headers, body
+
+
+def me(stage: Stage, **options: Any) -> list[Row]:
+    plain, ours = _servers(stage)
+    answer = _register(ours)
+    bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in answer.cookies.items())}
+    by_bearer = _compare(
+        stage, (plain, ours), "by bearer", "/me/bearer", [("GET", "/api/auth/me", bearer, "")], bearer, **options
+    )
+    by_cookie = _compare(
+        stage, (plain, ours), "by cookie", "/me/cookie", [("GET", "/api/auth/me", cookie, "")], cookie, **options
+    )
+    return [*by_bearer, *by_cookie]
+
+
+def plans(stage: Stage, **options: Any) -> list[Row]:
+    stage.django("saas.settings.product", "seed")
+    requests: list[Request] = [("GET", "/api/subscriptions/plans", {}, "")]
+    return _compare(stage, _servers(stage), "plans", "/plans", requests, {}, **options)
+
+
+def login(stage: Stage, **options: Any) -> list[Row]:
+    """Against nothing but the hash: what a login does beside it should not be seen."""
+    plain, ours = _servers(stage)
+    emails = [
+        f"bench{number}@example.net" for number in range(3 * CONNECTIONS)
+    ]  # a crowd at one account would meet 429
+    for email in emails:
+        _register(ours, email)
+    requests: list[Request] = [
+        (
+            "POST",
+            "/api/auth/login",
+            {"Content-Type": "application/json"},
+            json.dumps({"email": email, "password": _PASSWORD}),
+        )
+        for email in emails
+    ]
+    return _compare(stage, (plain, ours), "login", "/hash", requests, {}, **options)
+
+
+def _servers(stage: Stage) -> tuple[Server, Server]:
+    wsgi = granian("saas.wsgi:application")
+    iterations = {"PASSWORD_ITERATIONS": "600000"}
+    return (
+        stage.serve(
+            _PLAIN, wsgi, DJANGO_SETTINGS_MODULE="saas.tests.benchmarks.yardsticks.plain_settings", **iterations
+        ),
+        stage.serve(_OURS, wsgi, DJANGO_SETTINGS_MODULE="saas.settings.product", **iterations),
+    )
+
+
+def _register(server: Server, email: str = "bench@example.net") -> httpx.Response:
+    url = f"http://{HOST}:{server.port}/api/auth/register"
+    answer = httpx.post(url, json={"email": email, "password": _PASSWORD}, trust_env=False, timeout=30)
+    answer.raise_for_status()
+    return answer
+
+
+def _compare(
+    stage: Stage,
+    servers: tuple[Server, Server],
+    title: str,
+    plain_path: str,
+    requests: Sequence[Request],
+    plain_headers: Mapping[str, str],
+    *,
+    rounds: int,
+    seconds: float,
+    say: Callable[[str], None],
+) -> list[Row]:
+    jobs = {
+        _PLAIN: {"requests": [_raw("GET", plain_path, plain_headers, "")]},
+        _OURS: {"requests": [_raw(*request) for request in requests]},
+    }
+    rows = alternate(
+        stage, servers, (CONNECTIONS,), rounds=rounds, seconds=seconds, say=say, jobs=lambda server: jobs[server.name]
+    )
+    return [row.named(f"{row.design}: {title}") for row in rows]
+
+
+def _raw(method: str, path: str, headers: Mapping[str, str], body: str) -> str:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])

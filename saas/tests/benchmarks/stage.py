@@ -1,0 +1,140 @@
+"""Where a benchmark plays: a database of its own, a folder, and processes. All of it is gone afterwards."""
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from django.conf import settings
+from psycopg import sql
+
+from saas.tests.benchmarks.deliveries import SECRET
+from saas.tests.benchmarks.processes import HOST, Process, cpu_seconds, free_port
+
+THREADS = 8  # of every threaded server, and connections of every pool
+_EFFECTS = "CREATE TABLE bench_effect (event text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp())"
+
+
+@dataclass
+class Server:
+    name: str
+    port: int
+    process: Process
+
+
+@dataclass
+class Stage:
+    database_url: str  # empty: SQLite
+    folder: Path
+    servers: list[Server] = field(default_factory=list)
+    workers: list[Process] = field(default_factory=list)
+
+    @property
+    def engine(self) -> str:
+        return "PostgreSQL" if self.database_url else "SQLite"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": settings.REDIS_URL,
+            "SAAS_VAR_DIR": str(self.folder / "var"),
+            "STRIPE_WEBHOOK_SECRET": SECRET,
+            "RATE_LIMIT_SCALE": "1000000",
+            "LOG_LEVEL": "WARNING",
+        }
+
+    def serve(self, name: str, command: Sequence[str], **environment: str) -> Server:
+        """Start a server; ``{port}`` in the command is its port."""
+        port = free_port()
+        filled = [part.replace("{port}", str(port)) for part in command]
+        process = Process(filled, {**self.environment, **environment}, self.folder / f"{name.replace(' ', '-')}.log")
+        self.servers.append(Server(name, port, process))
+        process.wait_for_port(port)
+        return self.servers[-1]
+
+    def work(self, name: str, command: Sequence[str], ready: str, **environment: str) -> Process:
+        """Start a worker; it is ready when its output says so."""
+        process = Process(command, {**self.environment, **environment}, self.folder / f"{name}.log")
+        self.workers.append(process)
+        process.wait_for_text(ready)
+        return process
+
+    def django(self, settings_module: str, *arguments: str) -> None:
+        """A management command on this stage."""
+        subprocess.run(
+            [sys.executable, "-m", "django", *arguments, f"--settings={settings_module}"],
+            cwd=settings.BASE_DIR,
+            env={**os.environ, "SAAS_ENV": "test", **self.environment},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+
+    def database_cpu_seconds(self) -> float:
+        """Of the database's processes that work for us, if they run on this machine."""
+        if not self.database_url:
+            return 0.0
+        with psycopg.connect(self.database_url) as connection:
+            rows = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            ).fetchall()
+        return sum(cpu_seconds(pid) for (pid,) in rows)
+
+    def close(self) -> None:
+        for process in [*self.workers, *(server.process for server in self.servers)]:
+            process.stop()
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """On the engines that DATABASE_URL and REDIS_URL name, else on the embedded ones."""
+    with tempfile.TemporaryDirectory(prefix="saas-bench-") as folder, _database() as url:
+        made = Stage(url, Path(folder))
+        try:
+            made.django("saas.settings.webhooks", "migrate", "-v0")
+            _make_tables(made)
+            yield made
+        finally:
+            made.close()
+
+
+def _make_tables(made: Stage) -> None:
+    if made.database_url:
+        with psycopg.connect(made.database_url, autocommit=True) as connection:
+            connection.execute(_EFFECTS)
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    if not settings.DATABASE_URL:
+        yield ""
+        return
+    name = f"saas_bench_{secrets.token_hex(6)}"
+    with psycopg.connect(settings.DATABASE_URL, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlunsplit(urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}"))
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def granian(application: str) -> list[str]:
+    """A threaded WSGI server in Rust, for every WSGI application here."""
+    return [
+        "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", "{port}", "--workers", "1",
+        "--blocking-threads", str(THREADS), "--no-ws", "--log-level", "warning", application,
+    ]  # fmt: skip
+
+
+def uvicorn(application: str) -> list[str]:
+    return [
+        "-m", "uvicorn", application, "--host", HOST, "--port", "{port}", "--lifespan", "off",
+        "--no-access-log", "--log-level", "warning",
+    ]  # fmt: skip

@@ -1,0 +1,51 @@
+"""The desk's figures over many rows: right, and read from indexes alone. What they take is in ``docs/performance.md``."""
+
+import pytest
+from django.db import connection
+from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from admin_ops import queries
+from admin_ops.revenue import revenue
+from saas.billing.models import LedgerEntry, Subscription
+from saas.billing.seeding import seed_plans
+from saas.operations.invariants import violations
+from saas.tests.benchmarks import rows
+
+pytestmark = [pytest.mark.long, pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def business(transactional_db):
+    seed_plans()
+    rows.fill(people=30_000, subscriptions=6_000)
+    rows.settle()
+
+
+def plans_of(ask):
+    """What the database would do for each query of ``ask``."""
+    with CaptureQueriesContext(connection) as asked:
+        ask()
+    with connection.cursor() as cursor:
+        for query in asked.captured_queries:
+            cursor.execute(f"EXPLAIN {query['sql']}")
+            yield "\n".join(line for (line,) in cursor.fetchall())
+
+
+def test_the_figures_are_right_and_none_reads_a_whole_table(business):
+    now = timezone.now()
+
+    figures = revenue(now)
+
+    earning = Subscription.objects.linked().earning().filter(currency="usd")
+    assert round(figures["monthly_recurring_revenue"] * 100) == earning.aggregate(cents=Sum("monthly_cents"))["cents"]
+    assert figures["paying_customers"] == earning.values("customer").distinct().count()
+    told = LedgerEntry.objects.linked().filter(currency="usd").aggregate(cents=Sum("delta_cents"))
+    assert round(figures["months"][-1]["closing"] * 100) == told["cents"]
+    assert {violation.name for violation in violations()} == set()
+    for plan in plans_of(lambda: revenue(now)):
+        assert "Seq Scan on billing_ledgerentry" not in plan
+    assert queries.customer_counts(now)["total_users"] == 30_000 - 480
+    for plan in plans_of(lambda: (queries.customer_counts(now), queries.signups_by_day(now), queries.seen_counts(now))):
+        assert "Seq Scan on accounts_user" not in plan

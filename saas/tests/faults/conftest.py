@@ -1,0 +1,70 @@
+"""Engines of the suite's own, and a system on them for each test."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+
+from saas.testing.engines import PrivatePostgres, PrivateRedis, what_is_missing
+from saas.tests.faults.rig import rigged
+from saas.tests.faults.system import ROOT, TEMPLATE, opened
+
+EFFECTS = """
+CREATE TABLE fault_effect (
+    id bigserial PRIMARY KEY, event text NOT NULL, lane text NOT NULL, began timestamptz NOT NULL DEFAULT clock_timestamp()
+)
+"""
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory):
+    if missing := what_is_missing():
+        pytest.skip(missing)
+    with PrivatePostgres() as postgres, PrivateRedis() as redis:
+        _make_template(postgres, tmp_path_factory.mktemp("var"))
+        yield postgres, redis
+
+
+def _make_template(postgres, var_dir):
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    environment = {
+        **os.environ,
+        "DATABASE_URL": postgres.url(TEMPLATE),
+        "DJANGO_SETTINGS_MODULE": "saas.settings.webhooks",
+        "SAAS_ENV": "test",
+        "SAAS_VAR_DIR": str(var_dir),
+    }
+    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
+    with psycopg.connect(postgres.url(TEMPLATE), autocommit=True) as connection:
+        connection.execute(EFFECTS)
+
+
+@pytest.fixture
+def system(engines, tmp_path):
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # thousands of lines that nobody reads
+    with opened(*engines, tmp_path) as system:
+        yield system
+
+
+@pytest.fixture(scope="session")
+def shared_rig(tmp_path_factory):
+    with rigged(tmp_path_factory.mktemp("rig")) as rig:
+        yield rig
+
+
+@pytest.fixture
+def rig(shared_rig):
+    """A production service with engines of its own, whole; whatever a test breaks is mended afterwards."""
+    yield shared_rig
+    shared_rig.mend()
+
+
+@pytest.fixture(scope="session")
+def kim(shared_rig):
+    """A customer of that service, as ``rig.register`` tells of her."""
+    shared_rig.mend()
+    return shared_rig.register()

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class EffectsConfig(AppConfig):
+    name = "saas.tests.faults.effects"

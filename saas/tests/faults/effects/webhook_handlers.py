@@ -1,0 +1,41 @@
+"""A handler whose effect is a row in a table without any constraint: what happened twice is there twice.
+
+The event's object says what shall go wrong.
+"""
+
+import os
+import signal
+import time
+from typing import Any
+
+from django.db import connection
+
+from saas.webhook_events.models import WebhookEvent
+from saas.webhook_events.registry import EventData, Ignore, Permanent, handles
+
+_REFUSALS = {"error": ValueError, "permanent": Permanent, "ignore": Ignore}
+
+
+@handles("fault.*")
+def have_an_effect(event: WebhookEvent, data: EventData) -> None:
+    wishes: dict[str, Any] = data.object
+    if wishes.get("poison"):
+        _die()
+    if refusal := wishes.get("raises"):
+        raise _REFUSALS[refusal]("as it was told to")
+    while wishes.get("endless"):
+        time.sleep(0.05)
+    time.sleep(wishes.get("before", 0))
+    note_effect(event)
+    if event.attempts in wishes.get("dies_in_attempts", []):
+        _die()  # the effect is written, and not committed
+    time.sleep(wishes.get("after", 0))
+
+
+def note_effect(event: WebhookEvent) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO fault_effect (event, lane) VALUES (%s, %s)", [event.external_id, event.lane])
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

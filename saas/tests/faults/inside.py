@@ -1,0 +1,139 @@
+"""What the forked processes of the fault suite do: each public function is a role, or a question that ``answer`` asks."""
+
+import io
+import json
+import os
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+
+from saas.billing.models import Subscription
+from saas.testing.inbox import encoded
+from saas.tests.faults.deliveries import fault_event
+from saas.webhook_events import actions
+from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.models import ReplayBatch, WebhookAlarm
+from webhooks.__main__ import serve
+
+_STORED_AT_ONCE = 500
+
+
+def import_everything() -> None:
+    import_module(settings.ROOT_URLCONF)
+    for name in ("saas.celery", "saas.management.commands.webhook_worker", "saas.billing.rebuild"):
+        import_module(name)
+
+
+# ── Roles ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def worker() -> None:
+    """Needs no broker."""
+    call_command("webhook_worker", poll=True, every=0.02, stdout=io.StringIO(), stderr=io.StringIO())
+
+
+def server(port: int) -> None:
+    """Through the fast door, as ``up`` and production; ``SAAS_FAULTS_DOOR=plain``: through the plain one."""
+    if os.environ.get("SAAS_FAULTS_DOOR") != "plain":
+        serve("127.0.0.1", port)
+        return
+    call_command(
+        "runserver", f"127.0.0.1:{port}", use_reloader=False, skip_checks=True, verbosity=0, stdout=io.StringIO()
+    )
+
+
+def celery() -> None:
+    from saas.celery import app
+
+    quiet = ["--without-gossip", "--without-mingle", "--loglevel=CRITICAL"]
+    app.worker_main(["worker", "--concurrency=2", "--pool=prefork", f"--hostname=worker-{os.getpid()}", *quiet])
+
+
+def beat() -> None:
+    from saas.celery import app
+
+    app.start(["beat", "--loglevel=CRITICAL", f"--schedule={settings.VAR_DIR}/beat-{os.getpid()}", "--pidfile="])
+
+
+def answer(function: str, arguments: dict[str, Any], path: str) -> None:
+    """Call one of the functions below and leave what it returns, or why it could not, at ``path``."""
+    try:
+        told = {"result": globals()[function](**arguments)}
+    except Exception:
+        told = {"error": traceback.format_exc()}
+    draft = Path(path + ".draft")
+    draft.write_text(json.dumps(told, default=str))
+    draft.replace(path)
+
+
+# ── Questions ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def store(payloads: Sequence[dict[str, Any]]) -> int:
+    """Through the domain's door, many at once; tells how many were new."""
+    deliveries = [Delivery.of(encoded(payload), headers={}) for payload in payloads]
+    new = 0
+    for start in range(0, len(deliveries), _STORED_AT_ONCE):
+        new += sum(receipt.is_new for receipt in actions.receive(deliveries[start : start + _STORED_AT_ONCE]))
+    return new
+
+
+def fault_events(count: int, prefix: str = "evt", repeats: int = 0, **wishes: Any) -> int:
+    """Events of the counted handler, each of its own customer; the first ``repeats`` of them come once more."""
+    numbers = [*range(count), *range(repeats)]
+    return store([fault_event(f"{prefix}_{number}", **wishes) for number in numbers])
+
+
+def ring(ids: Sequence[int]) -> int:
+    """Tell the workers of these rows, whether they are there or not."""
+    from saas.doorbell import ring
+    from saas.webhook_events.tasks import look
+
+    for id in ids:
+        ring(look, id)
+    return len(ids)
+
+
+def replay(event_id: str, reason: str = "") -> int:
+    return actions.replay(event_id, by="fault-suite", reason=reason).replay_count
+
+
+def replay_many(conditions: dict[str, Any]) -> str:
+    """The batch's id, or the refusal's code."""
+    from saas.errors import DomainError
+
+    try:
+        return actions.replay_many(conditions, by="fault-suite", reason="a drill").pk
+    except DomainError as error:
+        return error.code
+
+
+def cancel(batch_id: str) -> int:
+    """How many were replayed by then; a batch that was faster than the operator has replayed all."""
+    from saas.webhook_events.actions import ReplayEnded
+
+    try:
+        return actions.cancel_replay(batch_id, by="fault-suite").replayed
+    except ReplayEnded:
+        return ReplayBatch.objects.get(pk=batch_id).replayed
+
+
+def differences() -> list[str]:
+    """Of ``billing_rebuild --check``."""
+    from saas.billing.rebuild import rebuild
+
+    return list(rebuild(repair=False))
+
+
+def subscriptions() -> dict[str, Any]:
+    rows = Subscription.objects.values_list("external_id", "status", "quantity", "ambiguous")
+    return {external_id: rest for external_id, *rest in rows}
+
+
+def alarms() -> list[str]:
+    return sorted(WebhookAlarm.objects.values_list("kind", flat=True))

@@ -1,0 +1,227 @@
+"""A system of real processes on engines of its own, and what a test may do to it."""
+
+import json
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from saas.testing.engines import PrivatePostgres, PrivateRedis, free_port
+from saas.testing.inbox import encoded, signed
+from saas.testing.stack import eventually
+
+ROOT = Path(__file__).resolve().parents[3]
+IS_LONG = os.environ.get("SAAS_FAULTS") == "long"
+DATABASE, TEMPLATE = "saas_faults", "saas_faults_template"
+PATIENCE_SECONDS = 1200.0 if IS_LONG else 90.0
+_WAITING = (
+    "SELECT count(*) FROM webhook_events_webhookevent WHERE status IN ('queued', 'retry_scheduled', 'replay_queued')"
+)
+
+
+def sized(short: int, long: int) -> int:
+    """The count of the short form, which CI runs, or of the long one."""
+    return long if IS_LONG else short
+
+
+class System:
+    """Nothing runs until it is started. ``fault`` names an entry of ``controls``."""
+
+    def __init__(self, postgres: PrivatePostgres, redis: PrivateRedis, folder: Path) -> None:
+        self.postgres, self.redis, self.folder = postgres, redis, folder
+        self.log = (folder / "log").open("ab")
+        self.zygote: subprocess.Popen[str] | None = None
+        self.telling = threading.Lock()
+        self.port = 0
+
+    # ── Processes ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if name != "SAAS_VAR_DIR"},
+            "DATABASE_URL": self.postgres.url(DATABASE),
+            "REDIS_URL": self.redis.url,
+            "DJANGO_SETTINGS_MODULE": "saas.tests.faults.settings",
+            "SAAS_ENV": "test",
+            "SAAS_VAR_DIR": str(self.folder / "var"),
+            "SAAS_FAULTS_LOG_FD": str(self.log.fileno()),
+            "LOG_LEVEL": "ERROR",
+        }
+
+    def open(self) -> None:
+        self.zygote = subprocess.Popen(
+            [sys.executable, "-m", "saas.tests.faults.zygote"],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            pass_fds=[self.log.fileno()],
+            text=True,
+            start_new_session=True,
+        )
+        self._answer_of_zygote()
+
+    def close(self) -> None:
+        if self.zygote:
+            with suppress(ProcessLookupError):
+                os.killpg(self.zygote.pid, signal.SIGKILL)
+            self.zygote.wait()
+            self.zygote = None
+
+    def _tell(self, **command: Any) -> Any:
+        assert self.zygote
+        assert self.zygote.stdin
+        with self.telling:
+            self.zygote.stdin.write(json.dumps(command) + "\n")
+            self.zygote.stdin.flush()
+            return self._answer_of_zygote()
+
+    def _answer_of_zygote(self) -> Any:
+        assert self.zygote
+        assert self.zygote.stdout
+        assert select.select([self.zygote.stdout], [], [], 60)[0], "the zygote says nothing"
+        line = self.zygote.stdout.readline()
+        assert line, (self.folder / "log").read_text()[-3000:]
+        return json.loads(line)
+
+    def start(self, role: str, count: int = 1, *, fault: str = "", **arguments: Any) -> list[int]:
+        """Processes that are replaced as they die."""
+        return [self._tell(run=role, fault=fault, arguments=arguments, keep=True) for _ in range(count)]
+
+    def pids(self, role: str) -> list[int]:
+        return list(self._tell(list=role))
+
+    def stop(self, role: str) -> None:
+        """Killed, and not replaced."""
+        self._tell(forget=role)
+        self.signal(signal.SIGKILL, self.pids(role))
+        eventually(lambda: not self.pids(role))
+
+    def signal(self, number: int, pids: Iterable[int]) -> None:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill_workers_until(
+        self, is_over: Callable[[], object], *, every_seconds: float = 0.3, rounds: int = 10_000
+    ) -> int:
+        """``kill -9`` one worker after the other; tells how many."""
+        for turn in range(rounds):
+            time.sleep(every_seconds)
+            if is_over():
+                return turn
+            if workers := self.pids("worker"):
+                self.signal(signal.SIGKILL, [workers[turn % len(workers)]])
+        return rounds
+
+    def ask(self, function: str, **arguments: Any) -> Any:
+        """Run a function of ``inside`` in a process of its own; what it returns."""
+        path = self.folder / f"answer-{secrets.token_hex(6)}"
+        self._tell(run="answer", arguments={"function": function, "arguments": arguments, "path": str(path)})
+        eventually(path.exists, PATIENCE_SECONDS)
+        told = json.loads(path.read_text())
+        path.unlink()
+        assert "error" not in told, told["error"]
+        return told["result"]
+
+    def report(self, text: str) -> None:
+        """A measured figure, for ``saas/docs/reliability.md``: shown with ``-s``."""
+        sys.stderr.write(f"\n{text}\n")
+
+    # ── What it tells ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.postgres.url(DATABASE), connect_timeout=5, autocommit=True) as connection:
+            cursor = connection.execute(query, values)  # type: ignore[arg-type]  # literals, all of them
+            return cursor.fetchall() if cursor.description else []
+
+    def effects(self) -> Counter[str]:
+        return Counter(event for (event,) in self.sql("SELECT event FROM fault_effect"))
+
+    def doubled(self) -> list[str]:
+        return sorted(event for event, times in self.effects().items() if times > 1)
+
+    def statuses(self) -> dict[str, int]:
+        return dict(self.sql("SELECT status, count(*)::int FROM webhook_events_webhookevent GROUP BY status"))
+
+    def outcomes(self) -> dict[str, int]:
+        return dict(self.sql("SELECT outcome, count(*)::int FROM webhook_events_webhookattempt GROUP BY outcome"))
+
+    def is_drained(self) -> bool:
+        """False, too, while the database is away."""
+        try:
+            return self.sql(_WAITING) == [(0,)]
+        except psycopg.Error:
+            return False
+
+    def wait_until_drained(self) -> None:
+        self.wait_until(self.is_drained)
+
+    def wait_until(self, is_true: Callable[[], object]) -> None:
+        eventually(is_true, PATIENCE_SECONDS)
+
+    # ── Its door ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def serve(self, *, fault: str = "") -> int:
+        """A webhooks service that answers; its process id."""
+        self.port = free_port()
+        (pid,) = self.start("server", fault=fault, port=self.port)
+        eventually(lambda: self.answers("/health"), 30)
+        return pid
+
+    def answers(self, path: str) -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(self.url + path, timeout=5, trust_env=False).status_code == 200
+        return False
+
+    def post(self, payloads: Sequence[dict[str, Any]], *, senders: int = 8) -> list[int]:
+        """The statuses of signed deliveries, in their order; 0 where no answer came."""
+        with (
+            httpx.Client(base_url=self.url, timeout=30, trust_env=False) as client,
+            ThreadPoolExecutor(senders) as pool,
+        ):
+
+            def deliver(payload: dict[str, Any]) -> int:
+                body = encoded(payload)
+                try:
+                    return client.post("/api/webhooks/stripe", content=body, headers=signed(body)).status_code
+                except httpx.HTTPError:
+                    return 0
+
+            return list(pool.map(deliver, payloads))
+
+
+@contextmanager
+def opened(postgres: PrivatePostgres, redis: PrivateRedis, folder: Path) -> Iterator[System]:
+    """A system with an empty database."""
+    redis.start()
+    redis.client.flushall()
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")  # type: ignore[arg-type]
+        connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {TEMPLATE}")  # type: ignore[arg-type]
+    system = System(postgres, redis, folder)
+    system.open()
+    try:
+        yield system
+    finally:
+        system.close()
+        system.log.close()

@@ -1,0 +1,90 @@
+"""The broker refused, frozen, emptied and restarted: a message is only a doorbell, so nothing depends on it."""
+
+import time
+
+import pytest
+
+from saas.tests.faults.deliveries import fault_events, percentile, timed
+from saas.tests.faults.system import sized
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+
+def test_23_without_a_broker_everything_is_accepted_and_polling_goes_on(system):
+    system.redis.kill()
+    system.serve()
+    count = sized(60, 500)
+
+    statuses, took = timed(system, fault_events(count))
+    system.start("worker")
+    system.wait_until_drained()
+
+    assert statuses == {202}
+    assert len(system.effects()) == count
+    system.report(f"23: {count} posts without Redis, p99 {percentile(took, 99) * 1000:.0f} ms")
+
+
+def test_24_a_frozen_broker_costs_a_process_one_slow_request_and_none_fails(system, record_property):
+    system.serve()
+    system.redis.freeze()
+    count, pause_seconds = sized(60, 600), sized(0, 1) / 10  # the long form lasts the whole minute
+    try:
+        started = time.monotonic()
+        statuses, took = timed(system, fault_events(count), pause_seconds)
+        seconds = time.monotonic() - started
+    finally:
+        system.redis.thaw()
+
+    windows = seconds // 5 + 1
+    assert statuses == {202}
+    assert sum(seconds > 0.4 for seconds in took) <= 2 * windows  # the breaker opens; two rang at once
+    system.start("worker")
+    system.wait_until_drained()
+    assert len(system.effects()) == count
+    told = (
+        f"{count} posts in {seconds:.0f} s, slowest {max(took) * 1000:.0f} ms, p99 {percentile(took, 99) * 1000:.0f} ms"
+    )
+    record_property("posts to a frozen Redis", told)
+    system.report(f"24: {told}")
+
+
+def test_25_26_a_broker_that_is_emptied_and_restarted_loses_no_event(system):
+    count = sized(150, 5000)
+    system.start("celery", 2)
+    system.start("beat")
+    system.ask("fault_events", count=count, after=0.01)
+
+    system.wait_until(lambda: len(system.effects()) > 20)
+    system.redis.client.flushall()
+    system.redis.kill()
+    system.redis.start()
+    system.wait_until_drained()
+    assert system.ask("fault_events", count=5, prefix="later") == 5
+    system.wait_until_drained()
+
+    assert system.doubled() == []
+    assert len(system.effects()) == count + 5
+
+
+def test_29_a_hundred_bells_for_one_event_and_for_none_have_one_effect(system):
+    system.start("celery", 2)
+    system.ask("fault_events", count=1, before=0.2)
+
+    assert system.ask("ring", ids=[1] * 100 + [10**12] * 100) == 200
+    system.wait_until_drained()
+    system.wait_until(lambda: system.redis.client.llen("celery") == 0)
+
+    assert system.effects() == {"evt_0": 1}
+    assert system.statuses() == {"processed": 1}
+
+
+def test_polling_workers_and_celery_share_the_work(system):
+    count = sized(100, 2000)
+    system.start("celery")
+    system.start("worker")
+
+    system.ask("fault_events", count=count, after=0.01)
+    system.wait_until_drained()
+
+    assert system.doubled() == []
+    assert len(system.effects()) == count

@@ -1,0 +1,188 @@
+"""Workers killed, stopped and broken in the middle of their work: nothing is lost, nothing happens twice.
+
+Each fault also meets a system that does it wrong (``controls.py``), and must be seen there.
+"""
+
+import signal
+import time
+
+import pytest
+
+from saas.testing.stack import eventually
+from saas.tests.faults.deliveries import fault_event
+from saas.tests.faults.system import sized
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+
+def test_19_workers_killed_all_the_time_and_a_database_that_restarts_lose_nothing_and_do_nothing_twice(system):
+    count = sized(300, 20_000)
+    restarts = sized(1, 5)
+    assert system.ask("fault_events", count=count, repeats=count * 3 // 10, after=0.004) == count
+    started = time.monotonic()
+
+    system.start("worker", sized(4, 12))
+    kills = 0
+    for _ in range(restarts):
+        kills += system.kill_workers_until(system.is_drained, rounds=sized(8, 60))
+        system.postgres.restart("immediate")
+    kills += system.kill_workers_until(system.is_drained, rounds=sized(10, 10_000))
+    system.wait_until_drained()
+
+    seconds = time.monotonic() - started
+    system.report(f"19: {count} events, {kills} kills, {restarts} restarts, {seconds:.0f} s, {system.outcomes()}")
+    assert system.doubled() == []
+    assert len(system.effects()) == count
+    assert system.statuses() == {"processed": count}
+    assert system.outcomes()["lost"] > 0
+    assert system.ask("differences") == []
+
+
+@pytest.mark.parametrize("fault", ["mark first", "mark after"])
+def test_19_the_same_kills_are_seen_in_a_system_that_does_it_wrong(system, fault):
+    count = 400  # enough for more than ten kills, because not each meets somebody between the effect and the mark
+    system.ask("fault_events", count=count, before=0.02, after=0.02)
+
+    system.start("worker", 4, fault=fault)
+    kills = system.kill_workers_until(system.is_drained, rounds=60)
+    system.wait_until_drained()
+
+    missing, doubled = count - len(system.effects()), system.doubled()
+    system.report(f"19, {fault}: {kills} kills, {missing} missing, {len(doubled)} doubled")
+    assert missing if fault == "mark first" else doubled
+
+
+def test_20_workers_that_sleep_and_wake_do_nothing_twice(system):
+    count = sized(100, 3000)
+    system.ask("fault_events", count=count, before=0.02)
+    system.start("worker", 4)
+
+    stopped = stop_one_at_work(system)
+    system.wait_until_drained()
+    system.signal(signal.SIGCONT, stopped)
+    let_it_finish(system, stopped)
+
+    assert system.doubled() == []
+    assert len(system.effects()) == count
+    assert outcomes_of(system, stopped)["lost"] > 0
+
+
+def test_20_the_same_sleep_is_seen_in_a_system_without_fence(system):
+    system.ask("fault_events", count=60, before=0.05)
+    system.start("worker", 2, fault="no fence")
+
+    stopped = stop_one_at_work(system)
+    system.wait_until_drained()
+    system.signal(signal.SIGCONT, stopped)
+
+    system.wait_until(system.doubled)
+
+
+def test_21_an_effect_that_is_stopped_in_the_middle_is_done_elsewhere_once(system):
+    system.ask("fault_events", count=1, after=1.0)
+    system.start("worker", 2)
+    at_work = "SELECT worker FROM webhook_events_webhookattempt WHERE outcome = 'running'"
+    eventually(lambda: system.sql(at_work))
+    stopped = [int(system.sql(at_work)[0][0].rpartition(":")[2])]
+    system.signal(signal.SIGSTOP, stopped)
+
+    system.wait_until_drained()
+    system.signal(signal.SIGCONT, stopped)
+    let_it_finish(system, stopped)
+
+    assert system.effects() == {"evt_0": 1}
+    assert system.outcomes() == {"lost": 1, "processed": 1}
+
+
+def test_22_a_crash_before_the_commit_on_every_third_leaves_no_half_effect(system):
+    count = sized(45, 1000)
+    innocent = [fault_event(f"good_{number}") for number in range(count) if number % 3]
+    crashing = [fault_event(f"crash_{number}", dies_in_attempts=[1, 2]) for number in range(count) if not number % 3]
+    system.ask("store", payloads=[*innocent, *crashing])
+
+    system.start("worker", 4)
+    system.wait_until_drained()
+
+    failed = set(system.sql("SELECT external_id FROM webhook_events_webhookevent WHERE status = 'failed'"))
+    assert failed == set()
+    assert len(system.effects()) == count
+    assert system.doubled() == []
+    assert system.outcomes()["lost"] >= len(crashing)
+
+
+def test_30_an_event_that_kills_its_worker_is_set_aside_and_all_others_are_done(system):
+    system.ask(
+        "store",
+        payloads=[fault_event("poison_0", poison=True), *(fault_event(f"good_{number}") for number in range(40))],
+    )
+
+    system.start("worker", 2)
+    system.wait_until_drained()
+
+    told = system.sql("SELECT status, last_error FROM webhook_events_webhookevent WHERE external_id = 'poison_0'")
+    assert told == [("failed", "poison: it took 3 workers with it")]
+    alone = "SELECT count(*) FROM webhook_events_webhookattempt WHERE outcome = 'lost' AND solo"
+    assert system.sql(alone) == [(3,)]
+    assert system.effects() == {f"good_{number}": 1 for number in range(40)}
+
+
+def test_31_whatever_a_handler_does_the_event_ends_as_it_should(system):
+    wishes = {
+        "error": {"raises": "error"},
+        "permanent": {"raises": "permanent"},
+        "ignore": {"raises": "ignore"},
+        "endless": {"endless": True},
+    }
+    system.ask("store", payloads=[fault_event(f"{name}_0", **wish) for name, wish in wishes.items()])
+
+    system.start("worker", 2)
+    first_tried = "SELECT count(DISTINCT event_id) FROM webhook_events_webhookattempt WHERE outcome <> 'running'"
+    system.wait_until(lambda: system.sql(first_tried) == [(len(wishes),)])
+
+    rows = system.sql(
+        "SELECT external_id, status, failures, split_part(last_error, ':', 1) FROM webhook_events_webhookevent ORDER BY 1"
+    )
+    assert rows == [
+        ("endless_0", "retry_scheduled", 1, "TookTooLong"),
+        ("error_0", "retry_scheduled", 1, "ValueError"),
+        ("ignore_0", "ignored", 0, "Ignore"),
+        ("permanent_0", "failed", 1, "Permanent"),
+    ]
+    waits = """
+        SELECT extract(epoch FROM event.next_attempt_at - attempt.finished_at)::float
+        FROM webhook_events_webhookevent event JOIN webhook_events_webhookattempt attempt ON attempt.event_id = event.id
+        WHERE event.status = 'retry_scheduled'
+    """
+    assert all(10 <= wait <= 11.5 for (wait,) in system.sql(waits))
+    assert system.effects() == {}
+
+
+def stop_one_at_work(system):
+    """SIGSTOP a worker that holds several claims, and is therefore in the middle of a batch; its process id."""
+    held = "SELECT worker, count(*) FROM webhook_events_webhookattempt WHERE outcome = 'running' GROUP BY worker"
+    found = []
+
+    def stopped():
+        for worker, claims in system.sql(held):
+            pid = int(worker.rpartition(":")[2])
+            if claims > 3:
+                system.signal(signal.SIGSTOP, [pid])
+                if dict(system.sql(held)).get(worker, 0) > 3:
+                    found.append(pid)
+                    return True
+                system.signal(signal.SIGCONT, [pid])
+        return False
+
+    eventually(stopped, 30)
+    return found
+
+
+def let_it_finish(system, pids):
+    """A worker that was woken has come to its senses once it has looked for work again; it is asked to stop after that."""
+    system.signal(signal.SIGTERM, pids)
+    eventually(lambda: not set(pids) & set(system.pids("worker")), 30)
+
+
+def outcomes_of(system, pids):
+    query = "SELECT outcome, count(*)::int FROM webhook_events_webhookattempt WHERE worker LIKE %s GROUP BY outcome"
+    return dict(system.sql(query, f"%:{pids[0]}"))

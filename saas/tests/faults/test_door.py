@@ -1,0 +1,184 @@
+"""The door under load, slow clients and servers that die: what was acknowledged is stored, and what is not was not."""
+
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from saas.testing.inbox import encoded, event, signed
+from saas.tests.faults.deliveries import fault_events, percentile
+from saas.tests.faults.system import PATIENCE_SECONDS, sized
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+LIMIT = 1_048_576
+STORED = "SELECT external_id FROM webhook_events_webhookevent"
+
+
+def test_08_bodies_over_the_limit_are_refused_however_they_come_and_memory_stays_flat(system):
+    pid = system.serve()
+    exact = encoded(event(padding="x" * (LIMIT - len(encoded(event(padding=""))))))
+    assert len(exact) == LIMIT
+
+    def statuses():
+        return [post_raw(system, exact), post_raw(system, exact + b" "), post_raw(system, pieces(exact + b" "))]
+
+    assert statuses() == [202, 413, 413]
+    before = resident_kilobytes(pid)
+    for _ in range(sized(5, 100)):
+        assert post_raw(system, pieces(b"x" * 8 * LIMIT)) == 413
+    assert resident_kilobytes(pid) - before < 24_000
+
+
+def test_09_fifty_clients_that_send_a_byte_a_second_keep_nobody_else_waiting(system):
+    system.serve()
+    slow = [socket.create_connection(("127.0.0.1", system.port)) for _ in range(50)]
+    done = threading.Event()
+
+    def drip():
+        while not done.wait(1.0):
+            for connection in slow:
+                connection.send(b"x")
+
+    for connection in slow:
+        connection.send(b"POST /api/webhooks/stripe HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    took = []
+    for payload in fault_events(sized(40, 400)):
+        started = time.monotonic()
+        assert system.post([payload]) == [202]
+        took.append(time.monotonic() - started)
+    done.set()
+    dripping.join()
+
+    system.report(f"9: others' p99 {percentile(took, 99) * 1000:.0f} ms beside 50 slow clients")
+    for connection in slow:
+        connection.close()
+
+
+def test_15_one_id_posted_many_times_at_once_is_accepted_once(system):
+    system.serve()
+    count = sized(100, 1000)
+    (payload,) = fault_events(1)
+    body = encoded(payload)
+
+    def deliver(_):
+        answer = httpx.post(f"{system.url}/api/webhooks/stripe", content=body, headers=signed(body), timeout=30)
+        return answer.status_code, answer.json()["status"]
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(deliver, range(count)))
+
+    assert sorted(answers) == [(202, "accepted")] + [(202, "duplicate")] * (count - 1)
+    assert system.sql("SELECT count(*) FROM webhook_events_webhookdelivery WHERE outcome = 'duplicate'") == [
+        (count - 1,)
+    ]
+    assert system.statuses() == {"queued": 1}
+
+
+def test_18_events_whose_server_died_before_it_could_ring_are_processed_by_the_sweep(system):
+    pid = system.serve(fault="no bell")
+    statuses = Posting(system, fault_events(sized(120, 5000)))
+    system.wait_until(lambda: statuses.accepted() > 50)
+    system.signal(signal.SIGKILL, [pid])
+    statuses.wait()
+
+    accepted = statuses.accepted()
+    assert stored(system) >= statuses.accepted_ids()
+    system.start("celery")
+    system.start("beat")
+    system.wait_until_drained()
+
+    assert set(system.effects()) >= statuses.accepted_ids()
+    assert system.doubled() == []
+    system.report(f"18: {accepted} acknowledged, {len(system.effects())} processed")
+
+
+def test_27_a_database_that_is_stopped_is_told_to_the_provider_and_found_again(system):
+    system.serve()
+    posting = Posting(system, fault_events(sized(150, 3000)), pause_seconds=0.02)
+    system.wait_until(lambda: posting.accepted() > 20)
+
+    system.postgres.stop("fast")
+    system.wait_until(lambda: 503 in posting.statuses.values())
+    assert system.answers("/health")
+    time.sleep(sized(1, 30))
+    system.postgres.start()
+    refused = len(posting.statuses)
+    system.wait_until(lambda: posting.accepted_since(refused) or posting.is_over)
+    posting.wait()
+
+    assert set(posting.statuses.values()) == {202, 503}
+    assert stored(system) >= posting.accepted_ids()
+    assert system.post(fault_events(1, "afterwards")) == [202]
+
+
+def test_28_what_was_acknowledged_survives_a_crash_of_the_database(system):
+    system.serve()
+    posting = Posting(system, fault_events(sized(120, 4000)), pause_seconds=0.005)
+
+    for _ in range(sized(2, 5)):
+        seen = posting.accepted()
+        system.wait_until(lambda seen=seen: posting.accepted() > seen + 20 or posting.is_over)
+        system.postgres.restart("immediate")
+    posting.wait()
+
+    assert set(posting.statuses.values()) <= {202, 503}
+    assert stored(system) >= posting.accepted_ids()
+    system.report(f"28: {posting.accepted()} acknowledged, {len(stored(system))} stored")
+
+
+class Posting:
+    """Deliveries in the background; ``statuses`` by event id grows."""
+
+    def __init__(self, system, payloads, pause_seconds=0.0):
+        self.statuses = {}
+        self.thread = threading.Thread(target=self._post, args=(system, payloads, pause_seconds))
+        self.thread.start()
+
+    def _post(self, system, payloads, pause_seconds):
+        for payload in payloads:
+            (self.statuses[payload["id"]],) = system.post([payload])
+            time.sleep(pause_seconds)
+
+    def accepted(self):
+        return len(self.accepted_ids())
+
+    def accepted_ids(self):
+        return {id for id, status in list(self.statuses.items()) if status == 202}
+
+    def accepted_since(self, number):
+        return 202 in list(self.statuses.values())[number:]
+
+    @property
+    def is_over(self):
+        return not self.thread.is_alive()
+
+    def wait(self):
+        self.thread.join(PATIENCE_SECONDS)
+        assert self.is_over
+
+
+def stored(system):
+    return {id for (id,) in system.sql(STORED)}
+
+
+def post_raw(system, body):
+    """``body`` is bytes, or an iterator of them, which is sent in chunks. Signed as if it were good."""
+    headers = signed(body) if isinstance(body, bytes) else {"Stripe-Signature": "t=1,v1=0"}
+    return httpx.post(f"{system.url}/api/webhooks/stripe", content=body, headers=headers, timeout=30).status_code
+
+
+def pieces(body, size=65_536):
+    return (body[start : start + size] for start in range(0, len(body), size))
+
+
+def resident_kilobytes(pid):
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1])

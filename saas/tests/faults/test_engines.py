@@ -1,0 +1,279 @@
+"""What a caller sees while PostgreSQL or Redis is refused, swallowed, slow, killed, restarted or full, and afterwards:
+refused as decided, never a crash, and well again without a restart of ours. (T70 to T77; the figures are in reliability.md.)
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from saas.testing.fault_proxy import Mode
+from saas.testing.stack import eventually
+from saas.tests.faults.deliveries import percentile
+from saas.tests.faults.rig import DATABASE
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+
+AWAY = [Mode.REFUSE, Mode.RESET, Mode.BLACK_HOLE, Mode.SLOW]
+IS_GONE = [Mode.REFUSE, Mode.BLACK_HOLE]
+
+
+def name(mode):
+    return mode.value
+
+
+def assert_told_to_come_back(answer):
+    assert answer.status_code == 503, answer.text
+    problem = answer.json()
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert set(problem) == {"type", "title", "status", "detail", "code", "request_id"}
+    assert not any(word in answer.text.lower() for word in ("traceback", "psycopg", "redis", "select ", "127.0.0.1"))
+
+
+def create_team(rig, person):
+    return rig.product.call("POST", "/api/teams", {"name": "Team"}, token=person["access_token"])
+
+
+def profile(rig, person, text="x"):
+    return rig.product.call("PUT", "/api/users/profile", {"biography": text}, token=person["access_token"])
+
+
+# ── Redis ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("mode", AWAY, ids=name)
+def test_without_redis_people_log_in_work_and_log_out(rig, kim, mode, record_property):
+    rig.limits.mode = mode
+
+    started = time.monotonic()
+    login = rig.log_in(kim["email"])
+    token = login.json()["access_token"]
+    by_cookie = rig.product.call(
+        "GET", "/api/auth/me", headers={"Cookie": f"__Host-saas_session={login.cookies['__Host-saas_session']}"}
+    )
+    logout = rig.product.call("POST", "/api/auth/logout", token=token)
+    record_property("all three, seconds", time.monotonic() - started)
+
+    assert (login.status_code, by_cookie.status_code, logout.status_code) == (200, 200, 204)
+    started = time.monotonic()
+    rig.mend()
+    record_property("well again after, seconds", time.monotonic() - started)
+    assert rig.me(token).status_code == 401
+    assert rig.me(kim["access_token"]).status_code == 200
+
+
+def test_without_redis_nothing_is_unlimited_and_what_needs_the_counter_is_refused(rig, kim):
+    team = create_team(rig, kim).json()["team"]["id"]
+    rig.limits.mode = Mode.REFUSE
+
+    guesses = [rig.log_in(f"nobody{n}@example.net", address="203.0.113.7").status_code for n in range(20)]
+    invitation = rig.product.call(
+        "POST",
+        f"/api/teams/{team}/invitations",
+        {"email": "ola@example.net", "role": "member"},
+        token=kim["access_token"],
+    )
+
+    assert guesses[0] == 401
+    assert guesses.count(429) >= 4  # two processes count to a quarter each: 7 of 30
+    assert invitation.status_code == 503
+    rig.mend()
+    eventually(lambda: _invited(rig, kim, team) != 503, 10)
+
+
+def _invited(rig, kim, team):
+    body = {"email": "ola@example.net", "role": "member"}
+    path = f"/api/teams/{team}/invitations"
+    return rig.product.call("POST", path, body, token=kim["access_token"]).status_code
+
+
+def test_a_flush_or_a_restart_of_redis_revives_nothing(rig):
+    ola = rig.register()
+    assert rig.product.call("POST", "/api/auth/logout", token=ola["access_token"]).status_code == 204
+    failures = [rig.log_in(ola["email"], "a wrong password").status_code for _ in range(5)]
+
+    rig.redis.client.flushall()
+    flushed = rig.log_in(ola["email"], "a wrong password")
+    rig.redis.kill()
+    rig.redis.start()
+
+    assert failures == [401] * 5
+    assert flushed.status_code == 429
+    assert rig.me(ola["access_token"]).status_code == 401
+    assert rig.log_in(ola["email"]).status_code == 429
+
+
+# ── PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("mode", IS_GONE, ids=name)
+def test_without_the_database_the_service_lives_is_not_ready_and_asks_to_come_back(rig, kim, mode):
+    rig.database.mode = mode
+
+    me = rig.me(kim["access_token"])
+    login = rig.log_in(kim["email"])
+    ready = rig.product.call("GET", "/health/ready")
+    live = rig.product.call("GET", "/health")
+
+    assert_told_to_come_back(me)
+    assert_told_to_come_back(login)
+    assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
+    assert live.status_code == 200
+    rig.database.mode = Mode.UP
+    eventually(lambda: rig.me(kim["access_token"]).status_code == 200, 10)
+
+
+def test_sessions_that_the_database_ended_while_idle_are_not_noticed(rig, kim):
+    assert {rig.me(kim["access_token"]).status_code for _ in range(4)} == {200}
+
+    assert rig.postgres.end_others(DATABASE) >= 1
+
+    assert [rig.me(kim["access_token"]).status_code for _ in range(10)] == [200] * 10
+
+
+def test_a_restart_of_the_database_needs_none_of_ours(rig, kim):
+    rig.postgres.stop("immediate")
+    assert_told_to_come_back(rig.me(kim["access_token"]))
+
+    rig.postgres.start()
+
+    eventually(lambda: rig.me(kim["access_token"]).status_code == 200, 10)
+
+
+def test_a_request_whose_session_is_killed_is_not_done_twice(rig, kim):
+    with rig.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, owner.transaction():
+        owner.execute("LOCK TABLE teams_team IN ACCESS EXCLUSIVE MODE")
+        asked = pool.submit(create_team, rig, kim)
+        eventually(lambda: _waiting_for_a_lock(rig), 5)
+        rig.postgres.end_others(DATABASE, but=owner)
+
+        assert_told_to_come_back(asked.result())
+
+    assert (
+        rig.postgres.value(DATABASE, "SELECT count(*) FROM teams_team WHERE created_at > now() - interval '3 seconds'")
+        == 0
+    )
+
+
+def _waiting_for_a_lock(rig):
+    return rig.postgres.value(DATABASE, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+
+
+def test_a_row_that_somebody_holds_is_waited_for_a_second_and_nobody_else_waits(rig, kim):
+    with rig.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, owner.transaction():
+        owner.execute("SELECT * FROM accounts_profile FOR UPDATE")
+        asked = pool.submit(profile, rig, kim)
+        eventually(lambda: _waiting_for_a_lock(rig), 5)
+
+        assert rig.me(kim["access_token"]).status_code == 200
+        assert_told_to_come_back(asked.result())
+
+
+DAWDLING = """
+CREATE FUNCTION dawdle() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(20); RETURN NEW; END' LANGUAGE plpgsql;
+CREATE TRIGGER dawdling BEFORE UPDATE ON accounts_profile FOR EACH ROW EXECUTE FUNCTION dawdle()
+"""
+
+
+@contextmanager
+def dawdling(owner):
+    owner.execute(DAWDLING)
+    try:
+        yield
+    finally:
+        owner.execute("DROP FUNCTION dawdle() CASCADE")
+
+
+@contextmanager
+def locked(owner):
+    with owner.transaction():
+        owner.execute("SELECT * FROM accounts_profile FOR UPDATE")
+        yield
+
+
+@pytest.mark.parametrize("trouble", [locked, dawdling])
+def test_the_others_are_answered_while_one_waits_again_and_again(rig, kim, trouble, record_property):
+    quiet = p95_of_me(rig, kim, until=lambda asked: asked == 60)
+    with rig.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, trouble(owner):
+        waiting = pool.submit(lambda: [profile(rig, kim).status_code for _ in range(4)])
+        beside = p95_of_me(rig, kim, until=lambda _: waiting.done())
+        assert waiting.result() == [503] * 4
+
+    record_property("p95 of me, quiet and beside", f"{quiet * 1000:.1f} ms, {beside * 1000:.1f} ms")
+
+
+def p95_of_me(rig, person, until):
+    """Seconds; each is answered as usual."""
+    took = []
+    while not until(len(took)):
+        started = time.monotonic()
+        assert rig.me(person["access_token"]).status_code == 200
+        took.append(time.monotonic() - started)
+        time.sleep(0.05)  # 600 a minute are allowed
+    return percentile(took, 95)
+
+
+def test_a_statement_that_takes_too_long_is_cancelled(rig, kim):
+    with rig.postgres.connect(DATABASE) as owner, dawdling(owner):
+        answer = profile(rig, kim, "never written")
+
+    assert_told_to_come_back(answer)
+    assert rig.postgres.value(DATABASE, "SELECT count(*) FROM accounts_profile WHERE biography = 'never written'") == 0
+
+
+def test_with_all_connections_of_the_pool_in_use_the_rest_is_asked_to_come_back(rig, kim):
+    """Two processes with two connections each, and twenty callers who all wait for one row."""
+    with rig.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(20) as pool, owner.transaction():
+        owner.execute("SELECT * FROM accounts_profile FOR UPDATE")
+        asked = [pool.submit(profile, rig, kim) for _ in range(20)]
+        answers = [one.result() for one in asked]
+
+    for answer in answers:
+        assert_told_to_come_back(answer)
+    assert profile(rig, kim).status_code == 200
+
+
+def test_when_postgresql_takes_no_more_connections_callers_are_asked_to_come_back(rig, kim):
+    hogs = []
+    try:
+        rig.postgres.end_others(DATABASE)
+        hogs = rig.postgres.take_all_connections(DATABASE)
+        assert_told_to_come_back(rig.me(kim["access_token"]))
+    finally:
+        for hog in hogs:
+            hog.close()
+
+    eventually(lambda: rig.me(kim["access_token"]).status_code == 200, 10)
+
+
+# ── The broker ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def background(shared_rig):
+    shared_rig.mend()
+    shared_rig.start_background()
+
+
+@pytest.mark.parametrize("mode", IS_GONE, ids=name)
+def test_without_the_broker_people_register_and_their_mail_comes_once_when_it_is_back(rig, background, mode):
+    rig.broker.mode = mode
+    ola = rig.register()
+    forgot = rig.product.call("POST", "/api/auth/password/forgot", {"email": ola["email"]})
+    before = rig.mailbox.subjects(ola["email"])
+
+    rig.broker.mode = Mode.UP
+    eventually(lambda: len(rig.mailbox.subjects(ola["email"])) >= 2, 60)
+
+    assert forgot.status_code == 202
+    assert len(before) < 2
+    eventually(
+        lambda: (
+            not rig.postgres.value(DATABASE, "SELECT count(*) FROM mail_mail WHERE status IN ('queued', 'sending')")
+        ),
+        30,
+    )
+    subjects = rig.mailbox.subjects(ola["email"])
+    assert sorted(set(subjects)) == sorted(subjects)

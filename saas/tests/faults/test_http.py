@@ -1,0 +1,190 @@
+"""What the server in front of Django answers, and what production keeps closed. (T57, T62, T64, T66)"""
+
+import json
+import resource
+import socket
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from saas.testing.fault_proxy import Mode
+from saas.testing.production import HOSTS, Server, environment, running
+from saas.tests.faults.rig import DATABASE
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+
+LIMIT = 1_048_576
+INTERNALS = ["/docs", "/redoc", "/openapi.json", "/metrics", "/api/health/modules", "/api/health/module/auth-core"]
+
+
+def raw(rig, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Bytes to the socket as they are: status, headers and body of the first answer."""
+    with socket.create_connection(("127.0.0.1", rig.product.port), timeout=10) as link:
+        link.sendall(request)
+        received = b""
+        while piece := link.recv(65_536):
+            received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    return int(first.split()[1]), {k.lower(): v for k, _, v in (line.partition(": ") for line in lines)}, body
+
+
+def get(path: str, *headers: str, host: str = HOSTS["product"]) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def chunks(size):
+    for _ in range(0, size, 65_536):
+        yield b" " * 65_536
+
+
+def test_a_body_over_the_limit_is_refused_whether_its_length_is_told_or_not(rig):
+    told = rig.product.call(
+        "POST", "/api/auth/login", headers={"Content-Type": "application/json"}, content=b" " * (LIMIT + 1)
+    )
+    untold = rig.product.call(
+        "POST", "/api/auth/login", headers={"Content-Type": "application/json"}, content=chunks(2 * LIMIT)
+    )
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in (told, untold)] == [(413, "too_large")] * 2
+
+
+def test_a_body_in_pieces_is_read_like_any_other(rig, kim):
+    body = json.dumps({"email": kim["email"], "password": "correct horse battery staple"}).encode()
+
+    answer = rig.product.call(
+        "POST", "/api/auth/login", headers={"Content-Type": "application/json"}, content=iter([body[:9], body[9:]])
+    )
+
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (get("/health?" + "a=1&" * 1200), 414),
+        (get("/" + "a" * 8192), 414),
+        (get("/health", "X-Long: " + "a" * 16_384), 431),
+        (get("/health", *[f"X-{n}: a" for n in range(150)]), 431),
+        (get("/health", "Host: api.example.com"), 400),
+        (get("/health", host="evil.example"), 400),
+        (get("/health", host="api.example.com:80:80"), 400),
+        (get("/health", host="$nonsense"), 400),
+        (get("http://evil.example/health", host="api.example.com"), 400),
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /health HTTP/9.9\r\nHost: api.example.com\r\n\r\n", 400),
+        (b"TRACE /health HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n", 405),
+    ],
+    ids=["1200 parameters", "8 KB of path", "16 KB of header", "150 headers", "two hosts", "another host", "ports", "$",
+         "another absolute address", "nonsense", "another version", "TRACE"],
+)  # fmt: skip
+def test_what_is_not_well_asked_is_refused_as_a_problem(rig, request_bytes, status):
+    found, headers, body = raw(rig, request_bytes)
+
+    assert found == status
+    assert headers["content-type"] == "application/problem+json"
+    assert json.loads(body)["status"] == status
+    assert headers["x-request-id"] == json.loads(body)["request_id"]
+
+
+def resident_bytes(pid):
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_two_hundred_oversize_requests_leave_no_memory_behind(rig):
+    def memory():
+        children = Path(f"/proc/{rig.product.process.pid}/task/{rig.product.process.pid}/children").read_text().split()
+        return sum(resident_bytes(int(child)) for child in children)
+
+    def refused():
+        link = HTTPConnection("127.0.0.1", rig.product.port, timeout=10)
+        link.request("POST", "/api/auth/login", body=b" " * (LIMIT + 1), headers={"Host": HOSTS["product"]})
+        status = link.getresponse().status
+        link.close()
+        return status
+
+    assert {refused() for _ in range(20)} == {413}
+    before = memory()
+    assert {refused() for _ in range(200)} == {413}
+
+    assert memory() - before < 20 * 2**20
+
+
+def answers_of_every_class(rig, kim):
+    """One of each status that the design names."""
+    token, call = kim["access_token"], rig.product.call
+    yield 200, call("GET", "/api/auth/me", token=token)
+    yield 401, call("GET", "/api/auth/me")
+    yield 403, call("POST", "/api/auth/login", {}, headers={"Origin": "https://evil.example"})
+    yield 404, call("GET", "/api/nothing")
+    yield 405, call("DELETE", "/api/auth/me", token=token)
+    yield 413, call("POST", "/api/auth/login", headers={"Content-Type": "application/json"}, content=b" " * (LIMIT + 1))
+    yield 415, call("POST", "/api/auth/login", content=b"a=b")
+    yield 422, call("POST", "/api/auth/login", {"email": 1})
+    yield (
+        429,
+        next(
+            a for _ in range(9) if (a := call("POST", "/api/auth/register", {}, address="192.0.2.9")).status_code == 429
+        ),
+    )
+    rig.database.mode = Mode.REFUSE
+    yield 503, call("GET", "/api/auth/me", token=token)
+
+
+def test_every_class_of_answer_has_the_headers_of_production(rig, kim):
+    for status, answer in answers_of_every_class(rig, kim):
+        headers = answer.headers
+        assert answer.status_code == status
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["Content-Type"].startswith(("application/json", "application/problem+json"))
+        assert headers.get("Server", "gunicorn") == "gunicorn"
+        assert "X-Powered-By" not in headers
+
+
+def test_forwarded_headers_of_a_stranger_are_not_believed(rig):
+    page = {"headers": {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}}
+
+    assert rig.product.call("GET", "/health", **page).status_code == 200  # and no other host
+
+
+@pytest.mark.parametrize("path", INTERNALS)
+def test_what_tells_of_our_insides_is_not_there_for_strangers(rig, path):
+    key = rig.environment["INTERNALS_TOKEN"]
+
+    assert rig.product.call("GET", path).status_code == 404
+    assert rig.product.call("GET", path, token="guessed").status_code == 404
+    assert rig.product.call("GET", path, token=key).status_code == 200
+
+
+def test_health_tells_its_four_fields_to_anybody(rig):
+    assert set(rig.product.call("GET", "/health").json()) == {"status", "service", "version", "uptime_seconds"}
+
+
+def test_behind_a_socket_without_a_trusted_proxy_it_does_not_start(rig):
+    told = environment(rig.folder, database=rig.postgres.url(DATABASE), redis=f"redis://127.0.0.1:{rig.redis.port}/0")
+    server = Server(
+        "product", {**told, "TRUSTED_PROXY_CIDRS": "10.0.0.0/8"}, rig.folder / "socket.log", bind="unix:socket"
+    )
+
+    with running(server):
+        assert server.process.wait(timeout=30) != 0
+    assert "TRUSTED_PROXY_CIDRS=unix must be set" in server.text
+
+
+def test_the_log_tells_each_request_in_a_line_of_json_without_its_query(rig):
+    answer = rig.product.call("GET", "/api/nothing?token=sentinel-in-the-query", headers={"X-Request-ID": "in-the-log"})
+
+    assert answer.status_code == 404
+    lines = [json.loads(line) for line in rig.product.text.splitlines() if line.startswith("{")]
+    told = [line for line in lines if line["request_id"] == "in-the-log"]
+    assert [(one["event"], one["path"], one["status"], one["service"]) for one in told] == [
+        ("request", "/api/nothing", 404, "product")
+    ]
+    assert "sentinel-in-the-query" not in rig.product.text

@@ -1,0 +1,210 @@
+"""Workers killed or asleep in the middle of a mail and of billing's deliveries: the effect is there once. (T78)
+
+A mail that the mail server took, of which the worker could not note it any more, goes out once more: SMTP has no other
+way. Its id is the same, so a mailbox shows it once.
+"""
+
+import os
+import signal
+from threading import Event
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from saas.mail import delivery
+from saas.settings import infrastructure
+from saas.testing.fault_proxy import FaultProxy, Mode
+from saas.testing.production import Server, celery, manage, running
+from saas.testing.stack import eventually, free_ports
+from saas.tests.faults.rig import DATABASE, Mailbox, rigged
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+
+CLAIM_IS_OVER = "UPDATE mail_mail SET next_attempt_at = now() RETURNING id"
+SWEEP = "from saas.mail.tasks import sweep; sweep.delay()"
+
+
+class SlowMailbox(Mailbox):
+    """Waits before it takes a mail, or before it says that it has, until somebody sets the event."""
+
+    def __init__(self):
+        super().__init__()
+        self.before_taking, self.before_telling = Event(), Event()
+        self.at_the_door, self.taken = Event(), Event()
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        self.at_the_door.set()
+        await server.loop.run_in_executor(None, self.before_taking.wait, 60)
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        answer = await super().handle_DATA(server, session, envelope)
+        self.taken.set()
+        await server.loop.run_in_executor(None, self.before_telling.wait, 60)
+        return answer
+
+
+@pytest.fixture(scope="module")
+def quiet_rig(tmp_path_factory):
+    """Of this module alone: no worker is there but those that a test starts."""
+    with rigged(tmp_path_factory.mktemp("killed")) as rig:
+        yield rig
+
+
+@pytest.fixture
+def mailbox():
+    box = SlowMailbox()
+    server = Controller(box, hostname="127.0.0.1", port=free_ports(1))
+    server.start()
+    box.url = f"smtp://127.0.0.1:{server.port}"
+    yield box
+    box.before_taking.set()
+    box.before_telling.set()
+    server.stop()
+
+
+@pytest.fixture
+def start_worker(quiet_rig):
+    """Calls start a worker that is ready; whatever is left of them is killed."""
+    started = []
+
+    def start(**environment):
+        told = {**quiet_rig.environment, **environment}
+        started.append(celery("worker", told, quiet_rig.folder / f"worker-{os.urandom(4).hex()}.log"))
+        eventually(lambda: "ready." in started[-1].text, 60)
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.kill()
+
+
+def deliver_again(rig):
+    """As the sweep does when the dead worker's claim is over."""
+    rig.postgres.value(DATABASE, CLAIM_IS_OVER)
+    manage(rig.environment, "shell", "-v0", "-c", SWEEP)
+
+
+def unsent(rig):
+    return rig.postgres.value(DATABASE, "SELECT count(*) FROM mail_mail WHERE status <> 'sent'")
+
+
+def test_a_mail_whose_worker_is_killed_before_the_server_took_it_comes_once(quiet_rig, mailbox, start_worker):
+    worker = start_worker(EMAIL_URL=mailbox.url)
+    kim = quiet_rig.register()
+    assert mailbox.at_the_door.wait(30)
+    worker.kill()
+    mailbox.before_taking.set()
+    mailbox.before_telling.set()
+
+    start_worker(EMAIL_URL=mailbox.url)
+    assert unsent(quiet_rig) == 1
+    deliver_again(quiet_rig)
+    eventually(lambda: not unsent(quiet_rig), 60)
+
+    assert mailbox.subjects(kim["email"]) == ["Welcome"]
+
+
+def test_a_mail_whose_worker_is_killed_after_the_server_took_it_comes_once_more_under_the_same_id(
+    quiet_rig, mailbox, start_worker
+):
+    mailbox.before_taking.set()
+    worker = start_worker(EMAIL_URL=mailbox.url)
+    kim = quiet_rig.register()
+    assert mailbox.taken.wait(30)
+    worker.kill()
+    mailbox.before_telling.set()
+
+    start_worker(EMAIL_URL=mailbox.url)
+    deliver_again(quiet_rig)
+    eventually(lambda: not unsent(quiet_rig), 60)
+    deliver_again(quiet_rig)  # changes nothing: it is sent
+
+    assert mailbox.subjects(kim["email"]) == ["Welcome", "Welcome"]
+    assert len({message["Message-ID"] for message in mailbox.received}) == 1
+
+
+def test_a_mail_whose_worker_sleeps_past_its_claim_comes_once_more_at_most(quiet_rig, mailbox, start_worker):
+    asleep = start_worker(EMAIL_URL=mailbox.url)
+    kim = quiet_rig.register()
+    assert mailbox.at_the_door.wait(30)
+    os.killpg(asleep.process.pid, signal.SIGSTOP)
+    mailbox.before_taking.set()
+    mailbox.before_telling.set()
+
+    start_worker(EMAIL_URL=mailbox.url)
+    deliver_again(quiet_rig)
+    eventually(lambda: not unsent(quiet_rig), 60)
+    os.killpg(asleep.process.pid, signal.SIGCONT)
+    eventually(lambda: len(mailbox.received) == 2, 60)
+    asleep.stop()
+
+    assert mailbox.subjects(kim["email"]) == ["Welcome", "Welcome"]
+    assert len({message["Message-ID"] for message in mailbox.received}) == 1
+    assert not unsent(quiet_rig)
+
+
+def test_no_task_outlives_the_claim_of_its_mail():
+    """A worker's process is ended before another may take the mail over."""
+    assert delivery.CLAIM.total_seconds() > infrastructure.CELERY_TASK_TIME_LIMIT
+
+
+# ── Billing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+BUY = """
+from saas.accounts.models import User
+from saas.billing.checkouts import start_checkout
+start_checkout(User.objects.get(email_canonical="{email}"), plan_id="growth")
+"""
+RENEW = """
+from datetime import timedelta
+from saas.billing import local_time
+from saas.billing.tasks import turn_local_clock
+local_time.move(timedelta(days=31))
+turn_local_clock.delay()
+"""
+TURN = "from saas.billing.tasks import turn_local_clock; turn_local_clock.delay()"
+WAITING = "SELECT count(*) FROM billing_localobject WHERE kind = 'event'"
+UNFINISHED = "SELECT count(*) FROM webhook_events_webhookevent WHERE status NOT IN ('processed', 'ignored')"
+REPEATS = "SELECT count(*) FROM webhook_events_webhookdelivery WHERE outcome = 'duplicate'"
+RENEWALS = "SELECT count(*) FROM billing_ledgerentry WHERE kind = 'renewal'"
+
+
+@pytest.fixture
+def renewal(quiet_rig):
+    """A customer who pays, a webhooks service behind a relay, and what tells a worker where that is."""
+    port = free_ports(1)
+    told = {
+        **quiet_rig.environment,
+        "SAAS_ENV": "test",
+        "SAAS_VAR_DIR": str(quiet_rig.folder),
+        "ALLOWED_HOSTS": "127.0.0.1,hooks.example.com",
+        "BIND": f"127.0.0.1:{port}",
+    }
+    hooks = Server("webhooks", told, quiet_rig.folder / "hooks.log", bind=told["BIND"])
+    hooks.port = port
+    with running(hooks), FaultProxy(port) as relay:
+        hooks.wait_until_ready()
+        yield relay, {**told, "WEBHOOKS_BASE_URL": f"http://127.0.0.1:{relay.port}"}
+
+
+def test_a_renewal_whose_worker_is_killed_while_it_tells_of_it_is_booked_once(quiet_rig, renewal, start_worker):
+    relay, told = renewal
+    kim = quiet_rig.register()
+    manage(told, "shell", "-v0", "-c", BUY.format(email=kim["email"]))
+    relay.mode = Mode.BLACK_HOLE
+    worker = start_worker(**told)
+    manage(told, "shell", "-v0", "-c", RENEW)
+    eventually(lambda: relay.is_in_use, 30)
+    worker.kill()
+    relay.mode = Mode.UP  # what the dead worker had posted arrives
+
+    start_worker(**told)
+    manage(told, "shell", "-v0", "-c", TURN)
+    eventually(lambda: not quiet_rig.postgres.value(DATABASE, WAITING), 60)
+    eventually(lambda: not quiet_rig.postgres.value(DATABASE, UNFINISHED), 60)
+
+    assert quiet_rig.postgres.value(DATABASE, REPEATS) == 1
+    assert quiet_rig.postgres.value(DATABASE, RENEWALS) == 1
+    manage(told, "billing_rebuild", "--check")

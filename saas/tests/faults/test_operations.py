@@ -1,0 +1,99 @@
+"""Operators and their clocks: bulk replays that race and are canceled, a worker whose clock is wrong, a sweep that dies."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from saas.tests.faults.deliveries import fault_events, percentile, timed
+from saas.tests.faults.system import sized
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+
+def test_36_eight_operators_replay_everything_at_once_and_one_cancels_half_way(system):
+    count = sized(350, 18_000)
+    system.ask("fault_events", count=count, after=0.04)
+    system.start("worker", 4)
+    system.wait_until_drained()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: system.ask("replay_many", conditions={"type": "fault.*"}), range(8)))
+    (batch_id,) = [answer for answer in answers if answer != "replay_running"]
+    system.wait_until(lambda: progress(system, batch_id)[1] >= min(100, count // 2))
+    replayed = system.ask("cancel", batch_id=batch_id)
+    assert system.ask("fault_events", count=5, prefix="live") == 5
+    system.wait_until_drained()
+
+    assert replayed < count
+    assert progress(system, batch_id)[1] == replayed
+    counts = "SELECT replay_count, count(*)::int FROM webhook_events_webhookevent GROUP BY 1 ORDER BY 1"
+    expected = {0: count + 5 - replayed, 1: replayed}
+    assert dict(system.sql(counts)) == {times: number for times, number in expected.items() if number}
+    assert system.effects().total() == count + 5 + replayed
+    assert {f"live_{number}" for number in range(5)} <= set(system.effects())
+    started = "SELECT count(*) FROM audit_auditevent WHERE action = 'replay_batch.started'"
+    assert system.sql(started) == [(1,)]
+    system.report(f"36: {replayed} of {count} replayed when canceled")
+
+
+def test_36_live_deliveries_are_taken_and_done_beside_a_bulk_replay(system, record_property):
+    count, live = sized(300, 18_000), sized(30, 200)
+    system.serve()
+    system.ask("fault_events", count=count, after=0.004)
+    system.start("worker", 2)
+    system.wait_until_drained()
+
+    quiet = [p95(system, prefix, live) for prefix in ("warm", "quiet")][1]
+    batch_id = system.ask("replay_many", conditions={"type": "fault.*"})
+    beside = p95(system, "beside", live)
+    replayed = progress(system, batch_id)[1]
+    system.wait_until(lambda: progress(system, batch_id)[0] == "done")
+    system.wait_until_drained()
+
+    assert system.statuses() == {"processed": count + 3 * live}
+    assert {f"beside_{number}" for number in range(live)} <= set(system.effects())
+    told = f"quiet {quiet}, beside a replay {beside}, {replayed} replayed meanwhile"
+    record_property("p95 of live deliveries: answered, done", told)
+    system.report(f"36: p95 of live deliveries: {told}")
+
+
+def p95(system, prefix, count):
+    """Post one after the other, ten a second; the 95th percentiles until the answer and until the effect, as a sentence."""
+    _, took = timed(system, fault_events(count, prefix, after=0.004), pause_seconds=0.1)
+    system.wait_until(lambda: f"{prefix}_{count - 1}" in system.effects())
+    done = """
+        SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM processed_at - received_at))
+        FROM webhook_events_webhookevent WHERE external_id LIKE %s AND processed_at IS NOT NULL
+    """
+    return f"{percentile(took, 95) * 1000:.0f} ms and {system.sql(done, prefix + '%')[0][0] * 1000:.0f} ms"
+
+
+def test_39_a_clock_that_is_ahead_is_told_and_moves_no_schedule_and_a_dead_sweep_is_seen(system):
+    system.serve()
+    system.ask("store", payloads=fault_events(1, raises="error"))
+    system.start("worker", 2, fault="clock ahead")
+    system.wait_until(lambda: "clock" in system.ask("alarms"))
+
+    wait = "SELECT extract(epoch FROM next_attempt_at - statement_timestamp())::float FROM webhook_events_webhookevent"
+    assert -1 < system.sql(wait)[0][0] < 12
+    assert worker_is(system, "ok")
+    system.stop("worker")
+    system.sql("UPDATE operations_heartbeat SET at = at - interval '20 seconds'")  # so that the test waits five, not 25
+    system.wait_until(lambda: worker_is(system, "failed"))
+
+    ready = httpx.get(f"{system.url}/health/ready", timeout=10, trust_env=False)
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    metrics = httpx.get(f"{system.url}/metrics", timeout=10, trust_env=False).text
+    assert 'webhook_alarms{kind="sweep"} 1.0' in metrics
+    assert "sweep" in system.ask("alarms")
+
+
+def progress(system, batch_id):
+    ((state, replayed),) = system.sql("SELECT state, replayed FROM webhook_events_replaybatch WHERE id = %s", batch_id)
+    return state, replayed
+
+
+def worker_is(system, status):
+    answer = httpx.get(f"{system.url}/health/ready", timeout=10, trust_env=False).json()
+    return answer["dependencies"]["worker"]["status"] == status

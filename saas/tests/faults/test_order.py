@@ -1,0 +1,113 @@
+"""Events of the payment provider in the wrong order, with ties and kills: every row is right, or says that it is a guess."""
+
+import random
+import time
+from itertools import pairwise
+
+import pytest
+
+from saas.tests.faults.deliveries import fault_event
+from saas.tests.faults.system import sized
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+PRICE = {"id": "price_1", "object": "price", "unit_amount": 1900, "currency": "usd", "recurring": {"interval": "month"}}
+LIFE = ["incomplete", "active", "past_due", "active", "active", "past_due", "canceled"]
+OBJECT = "customer.subscription"
+
+
+def test_33_40_subscriptions_told_in_any_order_end_right_or_flagged_and_the_log_rebuilds_them(system):
+    dice = random.Random(33)
+    lives = {f"sub_{number}": life(f"sub_{number}", dice) for number in range(sized(25, 1000))}
+    told = [event for events in lives.values() for event in events]
+    repeats = dice.sample(told, len(told) // 10)
+    dice.shuffle(told)
+    system.ask("store", payloads=[*told, *repeats])
+    started = time.monotonic()
+
+    system.start("worker", sized(4, 8))
+    kills = system.kill_workers_until(system.is_drained, rounds=sized(10, 10_000))
+    system.wait_until_drained()
+
+    rows = system.ask("subscriptions")
+    wrong = {
+        id: rows.get(id)
+        for id, events in lives.items()
+        if rows.get(id, [None] * 3)[:2] != last_of(events) and not rows[id][2]
+    }
+    flagged = sum(ambiguous for _, _, ambiguous in rows.values())
+    seconds = time.monotonic() - started
+    system.report(
+        f"33: {len(lives)} subscriptions, {len(told)} events, {kills} kills, {seconds:.0f} s, "
+        f"{flagged} flagged, {len(wrong)} wrong"
+    )
+    assert wrong == {}
+    assert len(rows) == len(lives)
+    assert system.ask("differences") == []
+
+
+def test_32_a_deletion_that_comes_first_stays_whatever_comes_later(system):
+    dice = random.Random(32)
+    events = life("sub_1", dice, length=7, ties=0.0)
+    system.ask("store", payloads=events[::-1])
+    system.start("worker", 2)
+    system.wait_until_drained()
+    assert system.ask("subscriptions") == {"sub_1": ["canceled", 6, False]}
+
+    older = {**events[1], "id": "evt_older", "created": events[0]["created"] - 1}
+    created_and_updated_in_a_second = [{**event, "created": events[0]["created"]} for event in life("sub_2", dice)[:2]]
+    system.ask("store", payloads=[events[1], older, *created_and_updated_in_a_second[::-1]])
+    system.wait_until_drained()
+
+    assert system.ask("subscriptions") == {"sub_1": ["canceled", 6, False], "sub_2": ["active", 1, False]}
+
+
+def test_34_one_customers_events_run_one_by_one_and_hold_nobody_else_up(system):
+    count = sized(40, 500)
+    crowd = [fault_event(f"lane_{number}", customer="cus_crowd", after=0.005) for number in range(count)]
+    spread = [fault_event(f"spread_{number}") for number in range(count)]
+    head = fault_event("head", customer="cus_crowd", raises="error")
+    system.ask("store", payloads=[head, *crowd, *spread])
+
+    system.start("worker", 4)
+    system.wait_until(lambda: len(system.effects()) == 2 * count)
+
+    began = [at for (at,) in system.sql("SELECT began FROM fault_effect WHERE lane = 'cus_crowd' ORDER BY began")]
+    overlapping = [one for one, other in pairwise(began) if (other - one).total_seconds() < 0.005]
+    assert overlapping == []
+    assert system.doubled() == []
+    assert system.statuses() == {"processed": 2 * count, "retry_scheduled": 1}
+
+
+def life(id, dice, *, length=None, ties=0.6):
+    """A subscription's events in their true order; of two neighbours many share a second."""
+    length = length or dice.randint(2, len(LIFE))
+    at, events, before = 1_700_000_000, [], None
+    for number, status in enumerate(LIFE[:length]):
+        at += 0 if number and dice.random() < ties else dice.randint(1, 9)
+        snapshot = {"status": status, "quantity": number or 1, "cancel_at_period_end": False}
+        verb = "created" if before is None else "deleted" if status == "canceled" else "updated"
+        events.append(subscription_event(id, number, verb, at, snapshot, before))
+        before = snapshot
+    return events
+
+
+def subscription_event(id, number, verb, at, snapshot, before):
+    line = {"id": f"si_{id}", "object": "subscription_item", "price": PRICE, "quantity": snapshot["quantity"]}
+    thing = {"id": id, "object": "subscription", "customer": f"cus_{id}", "currency": "usd", "items": {"data": [line]}}
+    data = {"object": {**thing, "status": snapshot["status"], "cancel_at_period_end": False, "step": number}}
+    if before and verb == "updated":
+        data["previous_attributes"] = {"status": before["status"], "step": number - 1}
+    return {
+        "id": f"evt_{id}_{number}",
+        "type": f"{OBJECT}.{verb}",
+        "created": at,
+        "livemode": False,
+        "api_version": "2026-10-28.endive",
+        "data": data,
+    }
+
+
+def last_of(events):
+    thing = events[-1]["data"]["object"]
+    return [thing["status"], thing["items"]["data"][0]["quantity"]]

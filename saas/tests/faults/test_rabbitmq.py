@@ -1,0 +1,142 @@
+"""RabbitMQ as the broker: what is rung for is done, and a broker that is away, swallowed or killed costs nothing but time."""
+
+import time
+from itertools import count
+
+import pytest
+
+from saas.testing.fault_proxy import Mode
+from saas.testing.inbox import encoded, event, signed
+from saas.testing.production import STRIPE_SECRET, Server, celery, manage, running
+from saas.testing.rabbitmq import PrivateRabbitMQ, what_is_missing
+from saas.testing.stack import eventually
+from saas.tests.faults.rig import DATABASE, rigged
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+
+
+@pytest.fixture(scope="module")
+def rabbitmq():
+    if missing := what_is_missing():
+        pytest.skip(missing)
+    with PrivateRabbitMQ() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def whole(rabbitmq, tmp_path_factory):
+    """A worker and no beat: what is done, a message has brought about."""
+    with rigged(tmp_path_factory.mktemp("rabbitmq"), rabbitmq) as rig:
+        hooks = Server("webhooks", rig.environment, rig.folder / "webhooks.log")
+        worker = celery("worker", rig.environment, rig.folder / "worker.log")
+        with running(hooks, worker):
+            hooks.wait_until_ready()
+            eventually(lambda: "ready." in worker.text, 60)
+            rig.background.append(worker)
+            yield rig, hooks
+
+
+@pytest.fixture
+def system(whole):
+    yield whole
+    whole[0].mend()
+
+
+def deliver(hooks, event_id):
+    body = encoded(event(event_id, "product.created", object={"id": "prod_1", "object": "product"}, livemode=True))
+    headers = {"Content-Type": "application/json", **signed(body, secret=STRIPE_SECRET)}
+    return hooks.call("POST", "/api/webhooks/stripe", content=body, headers=headers).status_code
+
+
+def unfinished(rig):
+    query = """
+        SELECT (SELECT count(*) FROM webhook_events_webhookevent WHERE status = 'queued')
+             + (SELECT count(*) FROM mail_mail WHERE status IN ('queued', 'sending'))
+    """
+    return rig.postgres.value(DATABASE, query)
+
+
+def test_an_event_and_a_mail_are_done_by_the_bell_alone(system):
+    rig, hooks = system
+
+    status = deliver(hooks, "evt_bell")
+    ola = rig.register()
+
+    eventually(lambda: rig.mailbox.subjects(ola["email"]) == ["Welcome"])
+    eventually(lambda: not unfinished(rig))
+    assert status == 202
+    triggers = "SELECT string_agg(trigger || ' ' || outcome, ',') FROM webhook_events_webhookattempt"
+    assert rig.postgres.value(DATABASE, triggers) == "delivery processed"
+    assert not rig.redis.client.exists("celery")
+
+
+def test_health_and_doctor_see_it(system):
+    rig, _ = system
+
+    ready = rig.product.call("GET", "/health/ready").json()["dependencies"]["broker"]["status"]
+    round_trip = "from saas.operations.checks import broker_round_trip; print(broker_round_trip())"
+    told = manage(rig.environment, "shell", "-v0", "-c", round_trip)
+    rig.broker.mode = Mode.BLACK_HOLE
+    away = rig.product.call("GET", "/health/ready").json()["dependencies"]["broker"]["status"]
+
+    assert (ready, away) == ("ok", "failed")
+    assert "a message went round in" in told
+
+
+@pytest.mark.parametrize("mode", [Mode.REFUSE, Mode.RESET, Mode.BLACK_HOLE], ids=lambda mode: mode.value)
+def test_without_it_people_register_and_events_are_accepted_and_all_is_done_when_it_is_back(
+    system, mode, record_property
+):
+    rig, hooks = system
+    rig.broker.mode = mode
+
+    took = []
+    for number in range(3):
+        started = time.monotonic()
+        ola = rig.register()
+        forgot = rig.product.call("POST", "/api/auth/password/forgot", {"email": ola["email"]})
+        assert (forgot.status_code, deliver(hooks, f"evt_{mode.name}_{number}")) == (202, 202)
+        took.append(time.monotonic() - started)
+    rig.broker.mode = Mode.UP
+    seconds = until_a_bell_is_heard(rig, hooks)
+
+    record_property("slowest three calls, seconds", max(took))
+    record_property("bells are heard again after, seconds", seconds)
+
+
+def test_when_it_is_killed_and_started_the_worker_needs_no_restart(system, rabbitmq, record_property):
+    rig, hooks = system
+    rabbitmq.kill()
+    assert deliver(hooks, "evt_killed") == 202
+    rabbitmq.start()
+
+    record_property("bells are heard again after, seconds", until_a_bell_is_heard(rig, hooks))
+
+
+def test_a_worker_whose_connection_is_dead_notices_and_works_when_it_is_back(system, record_property):
+    rig, hooks = system
+    (worker,) = rig.background
+    told = len(worker.text)
+    rig.broker.mode = Mode.BLACK_HOLE
+
+    started = time.monotonic()
+    eventually(lambda: "Connection to broker lost" in worker.text[told:], 90)
+    assert deliver(hooks, "evt_dead") == 202
+    record_property("noticed after, seconds", time.monotonic() - started)
+    rig.broker.mode = Mode.UP
+
+    record_property("bells are heard again after, seconds", until_a_bell_is_heard(rig, hooks))
+
+
+def until_a_bell_is_heard(rig, hooks):
+    """Ring until the worker, whom only bells tell, has done all that came before; how long that took."""
+    started, numbers = time.monotonic(), count()
+    before = rig.postgres.value(DATABASE, "SELECT max(id) FROM webhook_events_webhookevent")
+    waiting = f"SELECT count(*) FROM webhook_events_webhookevent WHERE status = 'queued' AND id <= {before}"
+
+    def is_heard():
+        assert deliver(hooks, f"evt_ring_{before}_{next(numbers)}") == 202
+        return rig.postgres.value(DATABASE, waiting) == 0
+
+    eventually(is_heard, 90)
+    return time.monotonic() - started

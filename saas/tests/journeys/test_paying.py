@@ -1,0 +1,129 @@
+"""From registering to a subscription and to its end, in a real browser, on the running system."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from saas.testing.stack import Stack, eventually, running_stack
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+WIDTHS = (1280, 400)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One whose checkout is a page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BILLING_LOCAL_CHECKOUT", "hosted")
+        with running_stack(tmp_path_factory.mktemp("paying")) as started:
+            yield started
+
+
+class Buyer:
+    """Somebody who registers and talks to the API; her browser is another matter."""
+
+    def __init__(self, stack: Stack, name: str) -> None:
+        self.stack = stack
+        body = {"email": f"{name}@example.org", "password": "correct horse battery staple", "full_name": "Kim Buyer"}
+        token = stack.post("product", "/api/auth/register", json=body).json()["access_token"]
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self.stack.post("product", path, json=body or {}, headers=self.headers).json()
+
+    def checkout(self, plan: str) -> str:
+        return str(self.post("/api/subscriptions/checkout", {"plan_id": plan})["checkout"]["checkout_url"])
+
+    def portal(self) -> str:
+        return str(self.post("/api/billing/portal")["url"])
+
+    def subscription(self) -> tuple[str, str] | None:
+        answer = self.stack.get("product", "/api/subscriptions/current", headers=self.headers).json()
+        row = answer["subscription"]
+        return (row["status"], row["plan"]["id"]) if row else None
+
+
+def statuses(stack: Stack, event_type: str) -> list[str]:
+    """What became of the events of a type."""
+    events = stack.get("webhooks", f"/api/webhooks/logs?type={event_type}").json()["items"]
+    return [event["status"] for event in events]
+
+
+def shoot(page: "Page", folder: Path, name: str) -> None:
+    """A picture in each width, in which nothing sticks out at the side."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
+
+
+def test_somebody_registers_pays_on_the_page_and_the_clock_leads_her_to_the_end(
+    stack: Stack, page: "Page", tmp_path: Path
+) -> None:
+    kim = Buyer(stack, "kim")
+    page.goto(kim.checkout("growth"))
+    shoot(page, tmp_path, "checkout")
+
+    page.get_by_label("A card that is declined").check()
+    page.get_by_role("button", name="Pay 79 USD").click()
+    assert page.get_by_role("alert").inner_text() == "The card was declined."
+    shoot(page, tmp_path, "declined")
+    assert kim.subscription() is None
+
+    page.get_by_label("A card that pays now and fails at the renewal").check()
+    page.get_by_role("button", name="Pay 79 USD").click()
+    assert page.get_by_role("heading").inner_text() == "Paid"
+    assert "/billing/success" in str(page.get_by_role("link", name="Continue").get_attribute("href"))
+    shoot(page, tmp_path, "paid")
+    page.wait_for_url("**/billing/success?*")  # it goes on by itself
+    eventually(lambda: kim.subscription() == ("active", "growth"))
+    # The page has asked the provider by then; the event itself comes when it comes.
+    eventually(lambda: statuses(stack, "customer.subscription.created") == ["processed"])
+    page.reload()
+    assert "Your subscription to Growth is active." in page.inner_text("main")
+    shoot(page, tmp_path, "success")
+
+    told = stack.manage("billing_clock", "advance", "32d")
+    assert "take effect in this process" not in told.stdout, told.stdout + told.stderr
+    eventually(lambda: kim.subscription() == ("past_due", "growth"))
+    page.goto(kim.portal())
+    shoot(page, tmp_path, "past-due")
+    stack.manage("billing_clock", "advance", "15d")
+    eventually(lambda: kim.subscription() is None)
+
+
+def test_a_subscriber_changes_her_plan_her_card_and_her_mind_in_the_portal(
+    stack: Stack, page: "Page", tmp_path: Path
+) -> None:
+    ada = Buyer(stack, "ada")
+    page.goto(ada.checkout("starter"))
+    page.get_by_role("button", name="Pay 19 USD").click()
+    eventually(lambda: ada.subscription() == ("active", "starter"))
+    page.goto(ada.portal())
+    shoot(page, tmp_path, "portal")
+
+    page.get_by_text("Change the plan").click()
+    page.get_by_label("Growth").check()
+    shoot(page, tmp_path, "portal-plans")
+    page.get_by_role("button", name="Show what it costs").click()
+    shoot(page, tmp_path, "portal-change")
+    page.get_by_role("button", name="Change the plan").click()
+    eventually(lambda: ada.subscription() == ("active", "growth"))
+
+    page.get_by_text("Add a card").click()
+    page.get_by_label("A card without sufficient funds").check()
+    page.get_by_role("button", name="Add it").click()
+    assert "insufficient funds" in page.get_by_role("alert").inner_text()
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_text("Cancel the subscription").click()
+    page.get_by_label("Why do you leave?").fill("Moving on")
+    page.get_by_role("button", name="Cancel with the period").click()
+    assert page.get_by_role("button", name="Keep the subscription").is_visible()
+    shoot(page, tmp_path, "portal-ending")
+    page.get_by_role("link", name="Back").click()
+    assert page.get_by_role("heading").inner_text() == "Your subscription"

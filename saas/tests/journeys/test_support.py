@@ -1,0 +1,185 @@
+"""What support does all day, in a real browser on the running system: it takes a few clicks each."""
+
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from saas.testing.factories import PASSWORD
+from saas.testing.stack import Stack, eventually
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+# No subscription can be stored: what a bug of ours, or a plan that we did not know yet, looks like from outside.
+BREAK = """
+from django.db import connection
+cursor = connection.cursor()
+if connection.vendor == "postgresql":
+    cursor.execute("CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$")
+    cursor.execute("CREATE TRIGGER broken BEFORE INSERT ON billing_subscription FOR EACH ROW EXECUTE FUNCTION broken()")
+else:
+    cursor.execute("CREATE TRIGGER broken BEFORE INSERT ON billing_subscription BEGIN SELECT RAISE(ABORT, 'broken'); END")
+"""
+MEND = """
+from django.db import connection
+from saas.webhook_events.models import WebhookEvent
+cursor = connection.cursor()
+if connection.vendor == "postgresql":
+    cursor.execute("DROP TRIGGER broken ON billing_subscription")
+    cursor.execute("DROP FUNCTION broken")
+else:
+    cursor.execute("DROP TRIGGER broken")
+WebhookEvent.objects.filter(status="retry_scheduled").update(status="failed")
+"""
+TRIAL = """
+from django.utils import timezone
+from saas.accounts.models import User
+from saas.billing import gateway as providers
+from saas.billing.customers import customer_of, introduce
+from saas.billing.gateway import cycle
+from saas.testing import provider
+person = User.objects.by_email("{email}")
+customer = introduce(customer_of(person, providers.current()), person, providers.current())
+cycle.start(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
+provider.deliver()
+"""
+
+
+class Desk:
+    """Support's window on Admin ops."""
+
+    def __init__(self, page: "Page", stack: Stack) -> None:
+        self.page, self.home = page, stack.urls["admin_ops"] + "/admin/"
+
+    def log_in(self, email: str) -> None:
+        self.page.goto(self.home)
+        self.page.get_by_label("E-mail").fill(email)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Log in").click()
+        self.page.get_by_role("heading", name="Dashboard").wait_for()
+
+    def find(self, email: str) -> None:
+        self.page.get_by_role("link", name="Customers and staff").click()
+        self.page.get_by_placeholder("E-mail, name, or any id").fill(email)
+        self.page.keyboard.press("Enter")
+        self.page.get_by_role("link", name=email).click()
+        self.page.get_by_role("heading", name="Story").wait_for()
+
+    def choose(self, deed: str) -> None:
+        link = self.page.locator(".desk-deeds, .desk-notice").get_by_role("link", name=deed, exact=False)
+        if not link.first.is_visible():
+            self.page.get_by_text("More", exact=False).locator("visible=true").last.click()
+        link.first.click()
+
+    def do(self, deed: str, **fields: str) -> None:
+        self.choose(deed)
+        for label, value in fields.items():
+            self.page.get_by_label(label.replace("_", " ").capitalize()).fill(value)
+        self.page.locator("form").get_by_role("button", name=deed).click()
+
+    def is_told(self, text: str) -> None:
+        self.page.get_by_text(text).first.wait_for()
+
+
+@pytest.fixture(scope="module")
+def support(shared_stack: Stack) -> str:
+    """The address of a member of staff who came by the one way there is."""
+    email = f"sam.{secrets.token_hex(3)}@example.org"
+    told = shared_stack.manage("create_staff", f"--email={email}", "--role=support-write")
+    token = told.stdout.strip().rpartition("token=")[2]
+    shared_stack.post("product", "/api/auth/password/reset", json={"token": token, "new_password": PASSWORD})
+    return email
+
+
+@pytest.fixture
+def desk(page: "Page", shared_stack: Stack, support: str) -> Iterator[Desk]:
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+    opened = Desk(page, shared_stack)
+    opened.log_in(support)
+    yield opened
+    assert problems == []  # the content security policy among them
+
+
+@pytest.fixture
+def kim(shared_stack: Stack) -> dict[str, Any]:
+    """A customer who has just registered."""
+    body = {"email": f"kim.{secrets.token_hex(3)}@example.net", "password": PASSWORD, "full_name": "Kim Example"}
+    answer = shared_stack.post("product", "/api/auth/register", json=body)
+    return {"email": body["email"], "headers": {"Authorization": f"Bearer {answer.json()['access_token']}"}}
+
+
+def test_a_customer_who_paid_but_has_no_access_gets_it_by_a_replay(
+    desk: Desk, kim: dict[str, Any], shared_stack: Stack
+) -> None:
+    def current() -> Any:
+        return shared_stack.get("product", "/api/subscriptions/current", headers=kim["headers"]).json()["subscription"]
+
+    shared_stack.manage("shell", "-c", BREAK)
+    shared_stack.post("product", "/api/subscriptions/checkout", json={"plan_id": "growth"}, headers=kim["headers"])
+    shared_stack.manage("shell", "-c", MEND)
+    assert current() is None
+
+    desk.find(kim["email"])
+    desk.is_told("They pay for nothing.")
+    desk.page.get_by_role("link", name="customer.subscription.created – failed").click()
+    desk.is_told('"object": "subscription"')
+    desk.do("Replay", reason="Paid, but has no access: ticket 4711")
+    desk.is_told("will run once more")
+
+    def is_processed() -> bool:
+        desk.page.reload()
+        return desk.page.get_by_text("processed", exact=True).first.is_visible()
+
+    eventually(is_processed)
+    desk.page.get_by_role("link", name=kim["email"]).click()
+    desk.page.get_by_role("link", name="Growth", exact=True).wait_for()
+    assert current()["status"] == "active"
+    desk.is_told("Webhook event replayed")
+
+
+def test_an_abuser_is_banned_and_her_next_request_is_refused(desk: Desk, kim: dict[str, Any], shared_stack: Stack):
+    desk.find(kim["email"])
+    desk.do("Ban", reason="Sends spam to invited people")
+
+    desk.is_told(f"{kim['email']} is banned.")
+    desk.is_told("disabled")
+    assert shared_stack.get("product", "/api/auth/me", headers=kim["headers"]).status_code == 401
+
+
+def test_support_sees_what_she_sees_and_stops(desk: Desk, kim: dict[str, Any], shared_stack: Stack):
+    desk.find(kim["email"])
+    desk.do("See what they see", reason="Cannot find her team")
+
+    desk.is_told(f'"email": "{kim["email"]}"')
+    devices = shared_stack.get("product", "/api/auth/sessions", headers=kim["headers"]).json()["sessions"]
+    desk.page.get_by_role("link", name="Teams", exact=True).last.click()
+    desk.is_told('"teams": []')
+    desk.do("Stop")
+
+    desk.is_told("It has ended; its token is dead.")
+    desk.is_told("2 requests in their name")
+    assert "Support" in [device["agent"] for device in devices]
+    desk.page.go_back()
+    desk.page.go_back()
+    desk.page.reload()
+    desk.is_told("is over")
+
+
+def test_a_trial_is_extended(desk: Desk, kim: dict[str, Any], shared_stack: Stack):
+    shared_stack.manage("shell", "-c", TRIAL.format(email=kim["email"]))
+    before = shared_stack.get("product", "/api/subscriptions/current", headers=kim["headers"]).json()["subscription"]
+
+    desk.find(kim["email"])
+    desk.do("Extend the trial", reason="Was ill all week", days_more="14")
+
+    desk.is_told("The trial goes on until")
+    after = shared_stack.get("product", "/api/subscriptions/current", headers=kim["headers"]).json()["subscription"]
+    assert (before["status"], after["status"]) == ("trialing", "trialing")
+    assert after["current_period_end"] > before["current_period_end"]
+    desk.is_told("Trial extended")

@@ -1,0 +1,131 @@
+"""A service in another language verifies our access tokens from the public keys alone: here Node, by ``jose``."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import jwt
+import pytest
+import time_machine
+from django.utils import timezone
+
+from saas.accounts import keys, tokens
+from saas.accounts.models import Audience, LoginSession
+from saas.testing.factories import Person
+from saas.testing.in_process import listening
+from saas.tests.languages import node
+
+pytestmark = pytest.mark.long
+
+Verify = Callable[[dict[str, str]], dict[str, str]]
+NO_KEY = "ERR_JWKS_NO_MATCHING_KEY"
+BAD_SIGNATURE = "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"
+BAD_CLAIM = "ERR_JWT_CLAIM_VALIDATION_FAILED"
+
+
+@pytest.fixture
+def verify(settings) -> Iterator[Verify]:
+    """Asks one Node process, which keeps the keys that it has fetched, about tokens by name."""
+    folder = node.folder()
+    shutil.copy(node.HERE / "verify.mjs", folder)
+    with listening("product") as url:
+        command = ["node", "verify.mjs", f"{url}/.well-known/jwks.json", settings.JWT_ISSUER]
+        program = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+        def ask(named: dict[str, str]) -> dict[str, str]:
+            program.stdin.write(json.dumps(named) + "\n")
+            program.stdin.flush()
+            return json.loads(program.stdout.readline())
+
+        yield ask
+        program.communicate(timeout=20)
+
+
+def signed(kim: Person, header: dict[str, str] | None = None, **claims: object) -> str:
+    """A token of Kim's, signed by the right key, with other claims or another header."""
+    key = keys.signer(Audience.CUSTOMER)
+    told = jwt.decode(kim.token, options={"verify_signature": False})
+    return jwt.encode(
+        {**told, **claims}, key.private, "ES256", headers={"kid": key.kid, "typ": "at+jwt", **(header or {})}
+    )
+
+
+def tampered(token: str) -> str:
+    """Somebody else's name in it, under the same signature."""
+    header, _, signature = token.split(".")
+    claims = {**jwt.decode(token, options={"verify_signature": False}), "sub": "usr_somebody_else"}
+    forged = jwt.encode(claims, None, algorithm="none").split(".")[1]
+    return f"{header}.{forged}.{signature}"
+
+
+def test_a_token_is_accepted_and_every_other_is_refused(verify: Verify, kim: Person, sam: Person) -> None:
+    with time_machine.travel(timezone.now() - timedelta(hours=1)):
+        expired = tokens.issue(LoginSession.objects.get(sid=kim.session_id))
+    public = keys.signer(Audience.CUSTOMER).public
+
+    assert verify(
+        {
+            "right": kim.token,
+            "signed anew": signed(kim),
+            "expired": expired,
+            "for staff": sam.token,
+            "another audience": signed(kim, aud="saas-admin"),
+            "another issuer": signed(kim, iss="https://elsewhere.example"),
+            "no token of access": signed(kim, {"typ": "JWT"}),
+            "tampered": tampered(kim.token),
+            "unknown kid": signed(kim, {"kid": "unknown"}),
+            "unsigned": jwt.encode({"sub": "usr_1"}, None, algorithm="none"),
+            "signed by the public key": jwt.encode({"sub": "usr_1"}, str(public.public_numbers().x), algorithm="HS256"),
+            "a refresh token": kim.refresh_token,
+        }
+    ) == {
+        "right": kim.user.id,
+        "signed anew": kim.user.id,
+        "expired": "ERR_JWT_EXPIRED",
+        "for staff": NO_KEY,
+        "another audience": BAD_CLAIM,
+        "another issuer": BAD_CLAIM,
+        "no token of access": BAD_CLAIM,
+        "tampered": BAD_SIGNATURE,
+        "unknown kid": NO_KEY,
+        "unsigned": "ERR_JOSE_ALG_NOT_ALLOWED",
+        "signed by the public key": "ERR_JOSE_ALG_NOT_ALLOWED",
+        "a refresh token": "ERR_JWS_INVALID",
+    }  # fmt: skip
+
+
+def test_a_key_is_replaced_while_tokens_of_both_are_accepted(
+    verify: Verify, kim: Person, settings, tmp_path: Path
+) -> None:
+    session = LoginSession.objects.get(sid=kim.session_id)
+    pems = {"first": keys.new_pem(), "second": keys.new_pem()}
+    files = {}
+    for name, pem in pems.items():
+        files[name] = tmp_path / name
+        files[name].write_text(pem)
+
+    def turn(signing: str, *verifying: str) -> None:
+        settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": pems[signing]}
+        settings.JWT_VERIFY_KEYS = [str(files[name]) for name in verifying]
+
+    turn("second")
+    late = tokens.issue(session)
+    turn("first")
+    both = {"early": tokens.issue(session), "late": late}
+    told = [verify(both)]
+    turn("first", "second")  # the next key is published before it signs
+    told.append(verify(both))
+    turn("second", "first")  # the one before verifies while its tokens live
+    told.append(verify(both))
+
+    known = kim.user.id
+    assert told == [{"early": known, "late": NO_KEY}, {"early": known, "late": known}, {"early": known, "late": known}]
+
+
+def test_a_key_that_was_taken_back_verifies_nothing(verify: Verify, kim: Person, settings) -> None:
+    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": keys.new_pem()}
+
+    assert verify({"of the key before": kim.token}) == {"of the key before": NO_KEY}

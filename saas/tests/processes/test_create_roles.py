@@ -1,0 +1,65 @@
+"""The role that services run under."""
+
+import secrets
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import ProgrammingError, connection, transaction
+from psycopg import sql
+
+from saas.audit.actions import record
+from saas.audit.checks import only_grows
+from saas.audit.models import AuditEvent
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def runtime(db):
+    """A role of its own, which the test's transaction takes away again."""
+    name = f"runtime_{secrets.token_hex(6)}"
+    call_command("create_roles", "--runtime", name, stdout=StringIO())
+    return name
+
+
+def become(role):
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+
+
+def test_it_may_work_and_its_check_finds_nothing(runtime, kim):
+    call_command("create_roles", "--runtime", runtime, stdout=StringIO())  # again
+
+    become(runtime)
+
+    record("demo.done", actor=kim.user.id, target=kim.user.id)
+    assert AuditEvent.objects.filter(action="demo.done").exists()
+    kim.user.full_name = "Kim Other"
+    kim.user.save()
+    assert only_grows(databases=["default"]) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_auditevent SET action = 'x'",
+        "DELETE FROM audit_auditevent",
+        "TRUNCATE audit_auditevent",
+        "DELETE FROM audit_auditseal",
+        "ALTER TABLE audit_auditevent DISABLE TRIGGER ALL",
+        "DROP TABLE audit_auditevent",
+        "CREATE TABLE of_its_own (id int)",
+        "DELETE FROM django_migrations",
+    ],
+)
+def test_it_may_not_touch_the_past_nor_the_tables(runtime, statement):
+    become(runtime)
+
+    with pytest.raises(ProgrammingError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_a_role_that_may_do_more_is_not_taken(db):
+    with pytest.raises(CommandError, match=r"is the role that you are|may do more"):
+        call_command("create_roles", "--runtime", "postgres", stdout=StringIO())

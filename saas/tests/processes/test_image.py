@@ -1,0 +1,92 @@
+"""The image and the composition, as far as they can be checked without an engine that runs them."""
+
+import re
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from saas import env, serve
+from saas.testing.openapi import SERVICES
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+OURS = {*SERVICES, "worker", "beat", "migrate"}
+NOT_OURS = {"SAAS_ENV", "BIND", "RUNTIME_ROLE_PASSWORD", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PATH"}
+
+
+def instructions() -> list[tuple[str, str]]:
+    text = re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE).replace("\\\n", " ")
+    return [
+        (word, rest.strip()) for word, _, rest in (line.partition(" ") for line in text.splitlines() if line.strip())
+    ]
+
+
+def test_the_image_is_built_in_stages_from_pinned_hashes() -> None:
+    bases = [rest for word, rest in instructions() if word == "FROM"]
+
+    assert len(bases) == 2
+    assert not any("latest" in base or ":" not in base for base in bases)
+    assert "--require-hashes" in DOCKERFILE
+
+
+def test_nothing_runs_as_root_and_everything_says_whether_it_lives() -> None:
+    final = DOCKERFILE.rpartition("\nFROM ")[2]
+
+    assert re.search(r"^USER 10001$", final, re.MULTILINE)
+    assert re.search(r"^HEALTHCHECK .*saas\.healthcheck", final, re.MULTILINE)
+    assert find_spec("saas.healthcheck") is not None
+    assert not re.search(r"(SECRET|PASSWORD|PEPPER|KEY)=", DOCKERFILE)
+
+
+def test_what_is_copied_is_there_and_every_app_is_copied() -> None:
+    copied = {shlex.split(rest)[-2] for word, rest in instructions() if word == "COPY" and "--from" not in rest}
+
+    assert copied >= {"manage.py", "saas", *SERVICES}
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_composition_has_every_process_once_from_one_image() -> None:
+    services = COMPOSE["services"]
+
+    assert set(services) >= OURS
+    assert {services[name]["image"] for name in OURS} == {"saas"}
+    assert {name: services[name]["command"][-1] for name in SERVICES} == {name: name for name in serve.SERVICES}
+    assert services["worker"]["command"][:4] == ["celery", "-A", "saas", "worker"]
+
+
+def test_the_services_do_not_own_the_tables_and_wait_for_who_does() -> None:
+    services = COMPOSE["services"]
+
+    assert "saas_owner" in services["migrate"]["environment"]["DATABASE_URL"]
+    for name in OURS - {"migrate"}:
+        assert "saas_runtime" in services[name]["environment"]["DATABASE_URL"]
+        assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+        assert services[name]["read_only"] is True
+
+
+def test_what_is_set_is_what_the_settings_read() -> None:
+    declared = {setting.name for setting in env.declared()} | NOT_OURS
+
+    for name in OURS:
+        assert set(COMPOSE["services"][name]["environment"]) <= declared
+
+
+def test_what_may_lose_anything_and_what_may_not_are_apart() -> None:
+    shared = COMPOSE["services"]["product"]["environment"]
+
+    assert "//cache:" in shared["REDIS_URL"]
+    assert "//queue:" in shared["LIMITS_URL"]
+    assert "noeviction" in COMPOSE["services"]["queue"]["command"]
+
+
+def test_the_proxy_has_a_host_for_each_service_and_no_other_port_is_open() -> None:
+    rules = COMPOSE["configs"]["caddyfile"]["content"]
+
+    assert all(f"import service {name} " in rules for name in SERVICES)
+    assert [name for name, service in COMPOSE["services"].items() if "ports" in service] == ["proxy"]
+    for host in ("api", "ops", "parity", "hooks"):
+        assert f"{host}.{{$$DOMAIN}}" in rules

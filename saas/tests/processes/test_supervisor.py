@@ -1,0 +1,159 @@
+"""What the supervisor does with programs: small ones here, so that each case takes moments."""
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from saas.supervisor import CodeFilter, Program, Supervisor
+from saas.testing.stack import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("supervisor")]
+
+WAITS = "import time; print('up', flush=True); time.sleep(60)"
+# Its child, too, turns a deaf ear to SIGTERM.
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = os.fork()
+if child:
+    print("child", child, flush=True)
+time.sleep(10)
+print("waited", flush=True)
+"""
+
+
+class Lines(list[str]):
+    """What the programs and the supervisor said; ``react`` may act on a line."""
+
+    react: Callable[[str], None] = staticmethod(lambda line: None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_watching = Event()
+
+    def __call__(self, name: str, line: str) -> None:
+        self.append(f"{name}: {line}")
+        self.react(self[-1])
+
+
+def program(name: str, code: str) -> Program:
+    return Program(name, [sys.executable, "-c", code])
+
+
+def run(lines: Lines, *programs: Program, watched: tuple[Path, ...] = (), grace_seconds: float = 5.0) -> int:
+    supervisor = Supervisor(programs, lines, watched=watched, grace_seconds=grace_seconds)
+    code = supervisor.run(is_ready=lambda: True, on_ready=lines.is_watching.set)
+    assert all(child.has_ended() for child in supervisor.children)
+    return code
+
+
+def ask(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_signal_that_asks_to_stop_stops_all_programs(number: signal.Signals) -> None:
+    lines = Lines()
+    lines.react = lambda line: ask(number) if line == "one: up" else None
+    before = signal.getsignal(number)
+
+    assert run(lines, program("one", WAITS), program("two", WAITS)) == 0
+    assert signal.getsignal(number) is before
+
+
+def test_when_one_program_ends_all_stop_with_its_code() -> None:
+    lines = Lines()
+
+    assert run(lines, program("one", WAITS), program("two", "print('no'); raise SystemExit(3)")) == 3
+    assert "two: no" in lines
+    assert "up: two ended with code 3; stopping the others" in lines
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("pass", 1), ("import os; os.kill(os.getpid(), 9)", 137)], ids=["quietly", "killed"]
+)
+def test_a_program_that_ends_unasked_is_a_failure_however_it_ended(code: str, told: int) -> None:
+    assert run(Lines(), program("one", code)) == told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_program_that_does_not_listen_is_killed_after_the_grace_with_all_that_it_started() -> None:
+    lines = Lines()
+    lines.react = lambda line: ask(signal.SIGTERM) if "child" in line else None
+
+    assert run(lines, program("deaf", STUBBORN), grace_seconds=0.3) == 0
+
+    pid = int(re.findall(r"child (\d+)", lines[0])[0])
+    eventually(lambda: not is_alive(pid))
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_grace() -> None:
+    lines = Lines()
+    lines.react = lambda line: ask(signal.SIGINT) if "child" in line or "stopping" in line else None
+
+    assert run(lines, program("deaf", STUBBORN), grace_seconds=60.0) == 0
+    assert "deaf: waited" not in lines
+
+
+def test_a_change_of_code_starts_the_programs_again(tmp_path: Path) -> None:
+    lines = Lines()
+
+    def react(line: str) -> None:
+        if line == "one: up" and lines.count("one: up") == 1:
+            lines.is_watching.wait(timeout=10)
+            (tmp_path / "models.py").write_text("changed = True\n")
+        elif line == "one: up":
+            ask(signal.SIGINT)
+
+    lines.react = react
+
+    assert run(lines, program("one", WAITS), watched=(tmp_path,)) == 0
+    assert lines.count("one: up") == 2
+
+
+def test_a_program_that_a_change_broke_waits_for_the_next_change(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text("pass\n")
+    lines = Lines()
+
+    def react(line: str) -> None:
+        if line == "one: up" and lines.count("one: up") == 1:
+            lines.is_watching.wait(timeout=10)
+            module.write_text("raise SystemExit(4)\n")
+        elif line.endswith("waiting for the next change"):
+            module.write_text("pass # mended\n")
+        elif line == "one: up":
+            ask(signal.SIGINT)
+
+    lines.react = react
+
+    assert run(lines, program("one", f"exec(open({str(module)!r}).read()); {WAITS}"), watched=(tmp_path,)) == 0
+    assert "up: one ended with code 4; waiting for the next change" in lines
+
+
+@pytest.mark.parametrize(
+    ("path", "is_seen"),
+    [
+        ("/src/saas/billing/models.py", True),
+        ("/src/saas/mail/templates/mail/welcome.html", True),
+        ("/src/saas/billing/tests/test_folds.py", False),
+        ("/src/saas/docs/decisions.md", False),
+        ("/src/saas/__pycache__/env.py", False),
+    ],
+)
+def test_only_changes_of_code_and_templates_are_seen(path: str, is_seen: bool) -> None:
+    assert CodeFilter()(1, path) is is_seen

@@ -1,0 +1,58 @@
+"""What a worker tells Prometheus on the port of its own: the tasks that its children ran, together."""
+
+import os
+import re
+import sys
+
+import httpx
+import pytest
+
+from saas.testing.production import Process, running
+from saas.testing.stack import eventually, free_ports
+
+pytestmark = pytest.mark.slow
+
+RUN_TASKS = """
+from saas.celery import app
+for _ in range(20):
+    app.send_task("saas.webhook_events.tasks.tidy")
+app.send_task("saas.mail.tasks.deliver", ["no number"])
+"""
+POOLS = {"the default": [], "prefork": ["--pool=prefork"]}
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A broker in a folder, so that no other worker takes what is sent."""
+    known = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    told = {"SAAS_ENV": "test", "SAAS_VAR_DIR": str(tmp_path), "BROKER_URL": "filesystem://localhost"}
+    return {**known, **told, "DJANGO_SETTINGS_MODULE": "saas.settings.webhooks"}
+
+
+def samples(port, name):
+    """Value by labels, of one metric."""
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10, trust_env=False).text
+    return {labels: float(value) for labels, value in re.findall(rf"^{name}{{(.*)}} (\S+)$", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
+def test_a_worker_tells_how_often_its_tasks_ran_how_they_ended_and_how_long_they_took(environment, tmp_path, pool):
+    port = free_ports(1)
+    manage = [sys.executable, "manage.py"]
+    Process([*manage, "migrate", "-v0"], environment, tmp_path / "log").process.wait()
+    command = [sys.executable, "-m", "celery", "-A", "saas", "worker", "--concurrency=2", *pool, "--loglevel=INFO"]
+    worker = Process(command, {**environment, "WORKER_METRICS_PORT": str(port)}, tmp_path / "worker.log")
+
+    with running(worker):
+        eventually(lambda: "ready." in worker.text, 60)
+        Process([*manage, "shell", "-v0", "-c", RUN_TASKS], environment, tmp_path / "log").process.wait()
+        eventually(lambda: sum(samples(port, "celery_tasks_total").values()) == 21, 60)
+        tasks, seconds = samples(port, "celery_tasks_total"), samples(port, "celery_task_seconds_sum")
+        counts = samples(port, "celery_task_seconds_count")
+
+    assert tasks == {
+        'state="success",task="saas.webhook_events.tasks.tidy"': 20,
+        'state="failure",task="saas.mail.tasks.deliver"': 1,
+    }
+    assert counts == {'task="saas.webhook_events.tasks.tidy"': 20, 'task="saas.mail.tasks.deliver"': 1}
+    assert all(value > 0 for value in seconds.values())

@@ -1,0 +1,101 @@
+"""What browsers are told and held to: the cookie, security headers, other origins, host names (T18, T62 to T64)."""
+
+import re
+
+import pytest
+
+from saas.testing.factories import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+
+def test_in_production_the_cookie_is_bound_to_the_host_and_opaque(product, kim, settings) -> None:
+    settings.CUSTOMER_SESSION_COOKIE_NAME = "__Host-saas_session"
+    settings.SESSION_COOKIE_SECURE = True
+
+    refused = product.post("/api/auth/login", {"email": kim.user.email, "password": "not the password"})
+    cookie = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).cookies[
+        "__Host-saas_session"
+    ]
+
+    assert "__Host-saas_session" not in refused.cookies
+    assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, "Lax")
+    assert (cookie["path"], cookie["domain"]) == ("/", "")
+    assert re.fullmatch(r"[A-Za-z0-9]{43}", cookie.value)
+
+
+ANSWERS = {
+    200: ("GET", "/api/auth/csrf", {}),
+    401: ("GET", "/api/auth/me", {}),
+    404: ("GET", "/api/nothing", {}),
+    405: ("PUT", "/api/auth/login", {}),
+    403: ("POST", "/api/auth/login", {"Origin": "https://evil.example"}),
+    400: ("POST", "/api/auth/login", {}),
+}
+
+
+@pytest.mark.parametrize("status", ANSWERS)
+def test_every_answer_keeps_browsers_from_guessing_framing_and_keeping_it(product, status: int) -> None:
+    method, path, headers = ANSWERS[status]
+
+    answer = product.send(method, path, headers=headers)
+
+    assert answer.status_code == status
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert not {"Server", "X-Powered-By"} & set(answer.headers)
+
+
+@pytest.fixture
+def front_end(settings) -> str:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
+    return "https://app.example.com"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "https://app.example.com.evil.tld",
+        "http://app.example.com",
+        "https://x.app.example.com",
+    ],
+)
+def test_another_origin_is_told_nothing(product, front_end: str, origin: str) -> None:
+    answer = product.get("/api/auth/csrf", headers={"Origin": origin})
+
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_front_end_on_the_list_may_read_with_credentials(product, front_end: str) -> None:
+    answer = product.get("/api/auth/csrf", headers={"Origin": front_end})
+
+    assert answer.headers["Access-Control-Allow-Origin"] == front_end
+    assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+    assert "origin" in answer.headers["Vary"].lower()
+
+
+def test_asking_first_runs_no_view(product, front_end: str, django_assert_num_queries) -> None:
+    asked = {"Origin": front_end, "Access-Control-Request-Method": "POST"}
+
+    with django_assert_num_queries(0):
+        answer = product.send("OPTIONS", "/api/auth/login", headers=asked)
+
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == front_end
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost@evil.example", "localhost:80:80", "$nonsense", "a,b", "[::"]
+)
+def test_a_host_that_is_not_ours_is_refused(product, host: str) -> None:
+    answer = product.generic("GET", "/api/auth/csrf", headers={"Host": host})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
+
+
+def test_tracing_is_not_a_method_here(product) -> None:
+    assert product.send("TRACE", "/api/auth/login").status_code == 405

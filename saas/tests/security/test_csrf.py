@@ -1,0 +1,82 @@
+"""A cookie alone writes nowhere; with its CSRF token it does, and a bearer token needs none (T19)."""
+
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+
+from saas.testing import factories
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import Person
+from saas.testing.openapi import Operation, operations
+from saas.tests.security import world
+
+pytestmark = pytest.mark.django_db
+
+SERVICES = ("product", "parity", "admin_ops")  # a cookie opens the operator API of Webhooks, too: its two writes below
+WRITES = [
+    operation
+    for service in (*SERVICES, "webhooks")
+    for operation in operations(service)
+    if operation.method not in {"GET", "HEAD", "OPTIONS"} and not operation.is_for_anybody
+]
+
+
+@pytest.fixture(scope="module")
+def staff(here: world.World) -> Person:
+    return factories.staff()
+
+
+def by_cookie(operation: Operation, here: world.World, staff: Person) -> ServiceClient:
+    client = ServiceClient(operation.service)
+    if operation.service in {"admin_ops", "webhooks"}:
+        client.cookies["saas_admin_session"] = staff.cookie_key
+    else:
+        client.cookies[settings.CUSTOMER_SESSION_COOKIE_NAME] = here.owner.cookie_key
+    return client
+
+
+def csrf_token(client: ServiceClient) -> str:
+    paths = {"product": "/api/auth/csrf", "parity": "/auth/csrf", "admin_ops": "/api/admin/auth/csrf"}
+    body = client.get(paths[client.service]).json()
+    return str(body.get("csrf_token") or body["csrfToken"])
+
+
+def send(client: ServiceClient, operation: Operation, here: world.World, **options: Any) -> Any:
+    """What was done is undone."""
+    with transaction.atomic():
+        answer = client.send(operation.method, operation.address(here.ids), **options)
+        transaction.set_rollback(True)
+    return answer
+
+
+@pytest.mark.parametrize("operation", WRITES, ids=str)
+def test_a_cookie_alone_writes_nowhere(operation: Operation, here: world.World, staff: Person, settings) -> None:
+    settings.WEBHOOKS_OPEN_OPERATOR_API = False
+
+    answer = send(by_cookie(operation, here, staff), operation, here)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "csrf_failed")
+
+
+@pytest.mark.parametrize("operation", [one for one in WRITES if one.service in SERVICES], ids=str)
+def test_with_its_token_it_does(operation: Operation, here: world.World, staff: Person) -> None:
+    client = by_cookie(operation, here, staff)
+
+    answer = send(client, operation, here, headers={"X-CSRFToken": csrf_token(client)})
+
+    assert answer.status_code not in {401, 500}
+    assert b"csrf_failed" not in answer.content
+
+
+@pytest.mark.parametrize("operation", WRITES, ids=str)
+def test_a_bearer_token_needs_none(operation: Operation, here: world.World, staff: Person) -> None:
+    is_staffs = operation.service in {"admin_ops", "webhooks"}
+
+    answer = send(
+        ServiceClient(operation.service), operation, here, token=staff.token if is_staffs else here.owner.token
+    )
+
+    assert answer.status_code not in {401, 500}
+    assert b"csrf_failed" not in answer.content

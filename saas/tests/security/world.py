@@ -1,0 +1,101 @@
+"""Two teams and everybody who might want something of the first: the actors and ids of the security tests."""
+
+from dataclasses import dataclass
+
+from saas.accounts.impersonations import Wish, impersonate
+from saas.accounts.models import LoginSession
+from saas.accounts.models import Role as StaffRole
+from saas.accounts.staff import ban
+from saas.billing import checkouts, payment_methods
+from saas.billing.models import Subscription
+from saas.teams import invitations
+from saas.teams.models import Team
+from saas.teams.roles import Role, Scope
+from saas.testing import factories, inbox
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import Person
+from saas.testing.teams import actor, found_team, join, new_key, verified
+
+SENTINEL = "Sentinel"  # stands in every name of the first team
+
+
+@dataclass(frozen=True)
+class World:
+    team: Team
+    owner: Person
+    stranger: Person  # owns the other team
+    other_team: Team
+    tokens: dict[str, str]  # by actor
+    ids: dict[str, str]  # of the first team and its owner, by the name of the path parameter
+    other_ids: dict[str, str]  # the same of the other team and the stranger
+
+
+def build() -> World:
+    owner, stranger = _owner(SENTINEL), _owner("Ola")
+    team, other_team = found_team(owner, f"{SENTINEL} team"), found_team(stranger, "Other team")
+    ids, other_ids = _ids(team, owner, SENTINEL), _ids(other_team, stranger, "other")
+    tokens = {"anonymous": "", "owner": owner.token, "stranger": stranger.token, **_members(team), **_staff()}
+    tokens |= _keys(team, owner) | _impersonators(owner)
+    _receive_event()
+    return World(team, owner, stranger, other_team, tokens, ids, other_ids)
+
+
+def _receive_event() -> None:
+    body = inbox.encoded(inbox.event("evt_1"))
+    ServiceClient("webhooks").send("POST", "/api/webhooks/stripe", raw=body, headers=inbox.signed(body))
+
+
+def _owner(name: str) -> Person:
+    return verified(factories.customer(full_name=f"{name} Owner"))
+
+
+def _members(team: Team) -> dict[str, str]:
+    banned = join(team, Role.ADMIN)
+    ban(banned.user, by=factories.staff().user, reason="fraud")
+    return {
+        "banned": banned.token,
+        "viewer": join(team, Role.VIEWER).token,
+        "member": join(team, Role.MEMBER).token,
+        "unverified": join(team, Role.ADMIN, factories.customer()).token,
+        "admin": join(team, Role.ADMIN).token,
+    }
+
+
+def _staff() -> dict[str, str]:
+    return {f"staff:{role}": factories.staff("", role).token for role in StaffRole}
+
+
+def _impersonators(owner: Person) -> dict[str, str]:
+    """Staff in the first owner's name."""
+    session = LoginSession.objects.get(sid=factories.staff().session_id)
+    return {
+        "as-owner:read": impersonate(owner.user, by=session, wish=Wish(reason="ticket 1"))[1],
+        "as-owner:write": impersonate(owner.user, by=session, wish=Wish(reason="ticket 2", write=True))[1],
+    }
+
+
+def _keys(team: Team, owner: Person) -> dict[str, str]:
+    return {f"key:{scope}": new_key(team, owner, scope)[1] for scope in Scope}
+
+
+def _ids(team: Team, owner: Person, name: str) -> dict[str, str]:
+    """Of each kind one that is there. The plan has no limits, which these tests are not about."""
+    checkout = checkouts.start_checkout(owner.user, plan_id="scale")
+    key, _ = new_key(team, owner)
+    invitation = invitations.invite(actor(team, owner), email=f"{name.lower()}@example.org", role=Role.MEMBER)
+    card = payment_methods.add_payment_method(owner.user, type="card", provider="visa", last4="4242")
+    return {
+        "team_id": team.id,
+        "user_id": owner.user.id,
+        "invitation_id": invitation.id,
+        "key_id": key.id,
+        "sid": owner.session_id,
+        "event_id": "evt_1",
+        "impersonation_id": "imp_none",
+        "batch_id": "rpl_none",
+        "override_id": "ovr_none",
+        "subscription_id": Subscription.objects.of(owner.user).get().pk,
+        "provider": "github",
+        "checkout_id": checkout.pk,
+        "payment_method_id": card.pk,
+    }

@@ -1,0 +1,86 @@
+"""What ``/metrics`` tells of the inbox.
+
+Deliveries are counted in the process that takes them. What workers do is counted in the database, because nobody asks a
+worker for its metrics; it is read when somebody asks.
+"""
+
+import logging
+from collections.abc import Iterator
+
+from django.db import DatabaseError
+from django.utils import timezone
+from prometheus_client import REGISTRY, Counter
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from saas.operations.models import Heartbeat
+from saas.webhook_events import alarms, figures, retention, timings
+from saas.webhook_events.models import WebhookAlarm, WebhookEvent, WebhookTally
+
+logger = logging.getLogger(__name__)
+
+RECEIVED = Counter("webhook_events_received", "Events stored for the first time.", ["source"])
+DUPLICATES = Counter("webhook_events_duplicate", "Deliveries of an event that was there already.")
+REJECTED = Counter("webhook_deliveries_rejected", "Deliveries refused.", ["reason"])
+
+_EVENT_TALLIES = {
+    "processed": "Attempts that had their effect.",
+    "events_failed": "Events that failed for good.",
+    "events_retried": "Failures after which the event is tried again.",
+}
+
+
+class InboxCollector:
+    """Numbers from the database. None while it is away: the process's own metrics still come."""
+
+    def describe(self) -> list[Metric]:
+        return []  # without it the registry would ask the database when this module is imported
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            yield from [*_tallies(), *_gauges(), *_alarms()]
+        except DatabaseError:
+            logger.warning("inbox_metrics_unavailable", exc_info=True)
+
+
+def _tallies() -> Iterator[Metric]:
+    counted = dict(WebhookTally.objects.values_list("name", "value"))
+    for name, help in _EVENT_TALLIES.items():
+        title = f"webhook_events_{name.removeprefix('events_')}"
+        yield CounterMetricFamily(title, help, value=counted.pop(name, 0))
+    yield from (timings.histogram(name, counted) for name in timings.HISTOGRAMS)
+    attempts = CounterMetricFamily("webhook_attempts", "Attempts, by what came of them.", labels=["outcome"])
+    for outcome, value in counted.items():
+        if not timings.is_part(outcome):
+            attempts.add_metric([outcome], value)
+    yield attempts
+
+
+def _gauges() -> Iterator[Metric]:
+    due = figures.capped_count(WebhookEvent.objects.due())
+    yield GaugeMetricFamily("webhook_events_due", "Events that wait and could be acted on now.", value=due)
+    oldest = figures.oldest_due().total_seconds()
+    yield GaugeMetricFamily(
+        "webhook_events_oldest_due_seconds", "How long the oldest of them has waited.", value=oldest
+    )
+    yield GaugeMetricFamily(
+        "webhook_retention_lag_seconds",
+        "How long the oldest row past its time has been so.",
+        value=retention.lag().total_seconds(),
+    )
+    if age := Heartbeat.objects.age("worker", timezone.now()):
+        yield GaugeMetricFamily(
+            "webhook_sweep_heartbeat_age_seconds", "Since the sweep was last seen.", value=age.total_seconds()
+        )
+
+
+def _alarms() -> Iterator[Metric]:
+    """Whoever asks for metrics is there when nobody sweeps: the alarm that only others can raise is raised here."""
+    alarms.watch_the_sweep()
+    family = GaugeMetricFamily("webhook_alarms", "1 while something is wrong.", labels=["kind"])
+    raised = set(WebhookAlarm.objects.values_list("kind", flat=True))
+    for kind in alarms.KINDS:
+        family.add_metric([kind], int(kind in raised))
+    yield family
+
+
+REGISTRY.register(InboxCollector())

@@ -1,0 +1,255 @@
+"""Acting on events: three short transactions for each.
+
+1. claim: commit who tries. 2. effect: the handlers' writes and ``processed`` commit together, so that "done" and "the
+effect is there" are one fact. 3. failure: the effect was rolled back; note why, and when to try again.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from saas.webhook_events import alerts, claims, lanes, replays, schedule, timings, together
+from saas.webhook_events.claims import Claim
+from saas.webhook_events.effects import have_effect
+from saas.webhook_events.envelope import Unreadable, event_data
+from saas.webhook_events.figures import tally
+from saas.webhook_events.models import WebhookAttempt, WebhookEvent
+from saas.webhook_events.registry import Ignore, Permanent, Retry, preparations_of
+from saas.webhook_events.time_limit import TookTooLong, time_limit
+from saas.webhook_events.together import Done
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 20.0
+EFFECT_SECONDS = 8.0  # under the database's limit for an idle transaction, and with a batch's under the visibility
+SUSPECT_SECONDS = 0.5
+BATCH_SECONDS = 5.0  # well under the visibility: what a batch does not come to by then it gives back
+LONGEST_PAUSE_SECONDS = 0.12
+LOOK_FOR_DEAD_EVERY_SECONDS = 0.5
+_TRANSIENT = {"40001", "40P01", "55P03"}  # serialization, deadlock, a lock not got in time
+_STATEMENT_TIMEOUT = "57014"
+_SETTLE_TRIES, _SETTLE_PAUSE_SECONDS = 5, 0.2
+
+_Outcome = WebhookAttempt.Outcome
+_Status = WebhookEvent.Status
+
+
+class Pace:
+    """A process that has just started may be one of many that die: it claims few events at once until it has lived on,
+    so that its death holds few of them up."""
+
+    def __init__(self) -> None:
+        self.size = 4
+
+    def survived(self) -> None:
+        self.size = min(2 * self.size, claims.BATCH_SIZE)
+
+
+_pace = Pace()
+
+
+def process(event_id: int) -> None:
+    """Act on one event now, if it waits and nobody works on it. Never raises for what a handler does."""
+    if claim := claims.claim(event_id):
+        _work_off([claim])
+
+
+def drain(seconds: float = DRAIN_SECONDS) -> int:
+    """Act on everything that is due, for at most ``seconds``; tells how many attempts that took.
+
+    Bulk replays go on only while nothing else waits.
+    """
+    deadline = time.monotonic() + seconds
+    attempts, look_for_dead_at = 0, 0.0
+    while (now := time.monotonic()) < deadline:
+        is_thorough = now >= look_for_dead_at
+        suspects = _work_off_suspects() if is_thorough else 0
+        batch = claims.claim_batch(_pace.size)
+        attempts += suspects + len(batch)
+        if is_thorough and not suspects:
+            look_for_dead_at = now + LOOK_FOR_DEAD_EVERY_SECONDS
+        if batch:
+            settled = _work_off(batch)
+            _pace.survived()
+            if not settled:
+                time.sleep(LONGEST_PAUSE_SECONDS)  # only busy lanes: their events come back within this time
+        elif not is_thorough:
+            look_for_dead_at = now  # before it says that nothing is left
+        elif not suspects and not replays.advance():
+            break
+    return attempts
+
+
+def _work_off_suspects() -> int:
+    """Find the work of the dead. Act on events whose worker died before, each claimed alone; for a moment only, because
+    live ones wait behind them. Tells how many attempts that took."""
+    claims.mark_lost()
+    deadline = time.monotonic() + SUSPECT_SECONDS
+    attempts = 0
+    while time.monotonic() < deadline and (alone := claims.claim_suspect()):
+        _work_off(alone)
+        attempts += 1
+    return attempts
+
+
+def _work_off(batch: Sequence[Claim]) -> int:
+    """Act on each event of the batch, in company where that goes well; tells how many were settled, not postponed."""
+    claimed_at = time.monotonic()
+    done = together.act(batch, claimed_at + BATCH_SECONDS)
+    settled = {one.claim for one in done}
+    done += _one_by_one([claim for claim in batch if claim not in settled], claimed_at + BATCH_SECONDS)
+    waited = time.monotonic() - claimed_at
+    counts: Counter[str] = Counter()
+    for one in done:
+        counts[one.outcome or "lost"] += 1
+        counts.update(_times(one, waited))
+    tally(counts)
+    return sum(one.outcome != _Outcome.POSTPONED for one in done)
+
+
+def _one_by_one(batch: Sequence[Claim], until: float) -> list[Done]:
+    """What is not come to before ``until`` is given back; the first one is always tried."""
+    busy: set[str] = set()
+    done: list[Done] = []
+    for number, claim in enumerate(batch):
+        if number and time.monotonic() > until:
+            claims.give_back(batch[number:])
+            break
+        started = time.monotonic()
+        outcome = _postpone(claim, "busy lane") if claim.lane in busy else act(claim)
+        if outcome == _Outcome.POSTPONED:
+            busy.add(claim.lane)
+        done.append(Done(claim, outcome, time.monotonic() - started))
+    return done
+
+
+def _times(done: Done, waited: float) -> Counter[str]:
+    """``waited``: since the claim."""
+    if done.outcome == _Outcome.POSTPONED:
+        return Counter()
+    times = timings.observed("handler", done.seconds)
+    if done.outcome == _Outcome.PROCESSED and done.claim.age_seconds is not None:
+        times.update(timings.observed("lag", done.claim.age_seconds + waited))
+    return times
+
+
+def act(claim: Claim) -> WebhookAttempt.Outcome | None:
+    """Make the claimed attempt. None if the claim was lost meanwhile: then nothing happened."""
+    started = time.monotonic()
+    try:
+        with time_limit(EFFECT_SECONDS):
+            _prepare(claim)
+            return _effect(claim)
+    except Exception as error:
+        took_too_long = time.monotonic() - started >= EFFECT_SECONDS  # whatever ended it: the database, or the limit
+        return _without_effect(claim, TookTooLong(_sentence(error)) if took_too_long else error)
+
+
+def _prepare(claim: Claim) -> None:
+    """What must be asked of the provider, before any transaction."""
+    if preparations := preparations_of(claim.type):
+        event = WebhookEvent.objects.select_related("payload").get(pk=claim.event_id)
+        for prepare in preparations:
+            prepare(event, event_data(event))
+
+
+@transaction.atomic
+def _effect(claim: Claim) -> WebhookAttempt.Outcome | None:
+    event = claims.held(claim)
+    if event is None:
+        return None
+    lanes.enter(event.lane)
+    if reason := have_effect(event):
+        _end(claim, _Outcome.IGNORED, status=_Status.IGNORED, last_error=reason)
+        return _Outcome.IGNORED
+    _end(claim, _Outcome.PROCESSED, status=_Status.PROCESSED, last_error="", processed_at=Now())
+    return _Outcome.PROCESSED
+
+
+def _end(claim: Claim, outcome: WebhookAttempt.Outcome, **changes: object) -> None:
+    """In the effect's transaction, which holds the event's row: no guard can fail any more."""
+    WebhookEvent.objects.filter(pk=claim.event_id).update(**changes)
+    WebhookAttempt.objects.filter(event_id=claim.event_id, number=claim.attempt).update(
+        outcome=outcome, finished_at=Now()
+    )
+
+
+def _without_effect(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | None:
+    """The effect was rolled back: write down what follows. A database that went away meanwhile gets a second to return."""
+    for _ in range(_SETTLE_TRIES):
+        try:
+            return _settled(claim, error)
+        except (OperationalError, InterfaceError):
+            logger.warning("webhook_attempt_not_settled", extra={"event": claim.event_id}, exc_info=True)
+            _drop_dead_connection()
+            time.sleep(_SETTLE_PAUSE_SECONDS)
+    return None  # the attempt stays open; the sweep will find it
+
+
+def _drop_dead_connection() -> None:
+    if not connection.in_atomic_block and not connection.is_usable():
+        connection.close()
+
+
+def _settled(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | None:
+    match error:
+        case lanes.LaneBusy():
+            return _postpone(claim, "busy lane")
+        case OperationalError() | InterfaceError() if _is_transient(error):
+            return _postpone(claim, _sentence(error))
+        case Ignore():
+            ended = claims.settle(claim, _Outcome.IGNORED, status=_Status.IGNORED, last_error=_sentence(error))
+            return _Outcome.IGNORED if ended else None
+        case Unreadable():
+            ended = claims.settle(claim, _Outcome.FAILED, error=_sentence(error), status=_Status.QUARANTINED)
+            return _Outcome.FAILED if ended else None
+    return _note_failure(claim, error)
+
+
+def _postpone(claim: Claim, reason: str) -> WebhookAttempt.Outcome | None:
+    """Costs the event nothing."""
+    later = Now() + schedule.pause()
+    return _Outcome.POSTPONED if claims.settle(claim, _Outcome.POSTPONED, error=reason, next_attempt_at=later) else None
+
+
+def _note_failure(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | None:
+    failures = claim.failures + 1
+    is_over = isinstance(error, Permanent) or failures > settings.WEBHOOKS_MAX_RETRIES
+    wait = (error.after if isinstance(error, Retry) else None) or schedule.back_off(failures)
+    status = _Status.FAILED if is_over else _Status.RETRY_SCHEDULED
+    sentence = _sentence(error)
+    with transaction.atomic():
+        if not claims.settle(
+            claim,
+            _Outcome.FAILED,
+            error=sentence,
+            status=status,
+            last_error=sentence,
+            failures=F("failures") + 1,
+            next_attempt_at=Now() + wait,
+        ):
+            return None
+        tally({"events_failed" if is_over else "events_retried": 1})
+        alerts.event_failed(claim.event_id) if is_over else alerts.event_retried(claim.event_id, failures)
+    logger.warning("webhook_attempt_failed", extra={"event": claim.event_id, "failures": failures}, exc_info=error)
+    return _Outcome.FAILED
+
+
+def _is_transient(error: Exception) -> bool:
+    """A deadlock or a lost connection, which is not the event's fault; an exceeded time limit is."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    if connection.vendor != "postgresql":
+        return "locked" in str(error)
+    return state is None or state in _TRANSIENT or (state[:2] in {"08", "57"} and state != _STATEMENT_TIMEOUT)
+
+
+def _sentence(error: Exception) -> str:
+    """What people read in the log: the kind of error, and what it said, in characters that every database takes."""
+    text = f"{type(error).__name__}: {error}".replace("\x00", "\ufffd")
+    return text.encode("utf-8", "replace").decode()[:1000]

@@ -1,0 +1,77 @@
+"""What is deleted when. Events themselves, the receipts, stay. The payloads of all that a handler acted on stay as long as
+their object lives and a while longer, because state is a fold over them. Small deletes, often: never one that holds locks
+for long."""
+
+import time
+from datetime import timedelta
+
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from saas.webhook_events import registry
+from saas.webhook_events.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
+
+AFTER_THE_END = timedelta(days=400)  # of a mirrored object: its payloads go then, all at once
+NOBODYS_PAYLOADS = timedelta(days=90)  # of events that were ignored or quarantined
+ATTEMPTS = timedelta(days=90)
+DELIVERIES = timedelta(days=30)
+WINDOW = timedelta(days=30)  # how far back the tidying looks: what it costs must not grow with the table
+STEP = 500
+OBJECTS_AT_ONCE = 50
+TIDY_SECONDS = 20.0
+
+_UNNEEDED = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]
+
+
+def tidy(seconds: float = TIDY_SECONDS) -> int:
+    """Delete what is past its time, for at most ``seconds``; tells how many rows."""
+    deadline = time.monotonic() + seconds
+    deleted = 0
+    while time.monotonic() < deadline:
+        step = _payloads() + _payloads_of_the_dead() + _attempts() + _deliveries()
+        deleted += step
+        if not step:
+            break
+    return deleted
+
+
+def _payloads() -> int:
+    before = timezone.now() - NOBODYS_PAYLOADS
+    payload = WebhookPayload.objects.filter(event=OuterRef("pk"))
+    events = WebhookEvent.objects.filter(
+        Exists(payload), received_at__lt=before, received_at__gte=before - WINDOW, status__in=_UNNEEDED
+    )
+    ids = list(events.order_by("received_at").values_list("pk", flat=True)[:STEP])
+    return WebhookPayload.objects.filter(pk__in=ids).delete()[0]
+
+
+def _payloads_of_the_dead() -> int:
+    """Never a part of an object's payloads: a fold over the rest would tell something else."""
+    until = timezone.now() - AFTER_THE_END
+    dead = {object_id for ended in registry.endings() for object_id in ended(until - WINDOW, until)}
+    payloads = WebhookPayload.objects.filter(event__object_id__in=dead).exclude(event__status__in=WebhookEvent.WAITING)
+    with_payload = payloads.order_by().values_list("event__object_id", flat=True).distinct()
+    object_ids = list(with_payload[:OBJECTS_AT_ONCE])
+    return payloads.filter(event__object_id__in=object_ids).delete()[0] if object_ids else 0
+
+
+def lag() -> timedelta:
+    """How long the oldest row that should be gone has been past its time."""
+    now = timezone.now()
+    attempt = WebhookAttempt.objects.order_by("pk").values_list("started_at", flat=True).first()
+    delivery = WebhookDelivery.objects.order_by("at").values_list("at", flat=True).first()
+    overdue = [now - at - limit for at, limit in ((attempt, ATTEMPTS), (delivery, DELIVERIES)) if at]
+    return max([timedelta(), *overdue])
+
+
+def _attempts() -> int:
+    """Ids grow with time: only the oldest can be past it."""
+    before = timezone.now() - ATTEMPTS
+    oldest = WebhookAttempt.objects.order_by("pk").values_list("pk", "started_at")[:STEP]
+    return WebhookAttempt.objects.filter(pk__in=[pk for pk, at in oldest if at < before]).delete()[0]
+
+
+def _deliveries() -> int:
+    before = timezone.now() - DELIVERIES
+    ids = WebhookDelivery.objects.filter(at__lt=before).order_by("at").values_list("pk", flat=True)[:STEP]
+    return WebhookDelivery.objects.filter(pk__in=list(ids)).delete()[0]

@@ -1,0 +1,40 @@
+"""Looking at what waits. Messages carry an id and may be lost, doubled or late: the rows decide."""
+
+import time
+
+from celery import shared_task
+
+from saas.operations.actions import beat
+from saas.webhook_events import alarms, processing, retention
+
+WORK_SECONDS, STRETCH_SECONDS = 20.0, 5.0
+
+
+@shared_task
+def look(event_id: int) -> None:
+    """The doorbell: act on whatever is due. ``event_id`` says what rang; by now it may be done, or one of many."""
+    _work()
+
+
+@shared_task
+def sweep() -> None:
+    """Find what no bell announced: lost messages, retries whose time has come, work of the dead."""
+    alarms.watch_the_sweep()  # before it is seen to live again
+    _work()
+    alarms.watch()
+
+
+@shared_task
+def tidy() -> None:
+    """Delete what is past its time."""
+    retention.tidy()
+
+
+def _work() -> None:
+    """Act on what is due, with a sign of life now and then."""
+    deadline = time.monotonic() + WORK_SECONDS
+    while (started := time.monotonic()) < deadline:
+        beat("worker")
+        processing.drain(STRETCH_SECONDS)
+        if time.monotonic() - started < STRETCH_SECONDS:
+            return

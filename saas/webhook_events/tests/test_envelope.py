@@ -1,0 +1,145 @@
+"""Bytes that claim to be an event."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from saas.testing.inbox import encoded, event
+from saas.webhook_events.envelope import Envelope, Unreadable, data_of, read
+
+
+def envelope(payload):
+    return Envelope.of(read(encoded(payload)))
+
+
+def test_an_event_tells_whose_object_it_is_about():
+    thing = {"id": "sub_1", "object": "subscription", "customer": "cus_1"}
+
+    told = envelope(event("evt_1", "customer.subscription.updated", object=thing, account="acct_1"))
+
+    assert told == Envelope(
+        id="evt_1",
+        type="customer.subscription.updated",
+        created=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+        api_version="2026-10-28.endive",
+        livemode=False,
+        account="acct_1",
+        object_type="subscription",
+        object_id="sub_1",
+        customer_id="cus_1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("thing", "previous", "customer"),
+    [
+        ({"object": "customer", "id": "cus_1"}, {}, "cus_1"),
+        ({"object": "invoice", "customer": {"id": "cus_2", "object": "customer"}}, {}, "cus_2"),
+        ({"object": "payment_method", "customer": None}, {"customer": "cus_3"}, "cus_3"),
+        ({"object": "charge"}, {}, ""),
+        ({"object": "charge", "customer": 7}, {}, ""),
+    ],
+)
+def test_the_customer_is_found_wherever_it_stands(thing, previous, customer):
+    payload = event(object=thing)
+    payload["data"]["previous_attributes"] = previous
+
+    assert envelope(payload).customer_id == customer
+
+
+def test_a_thin_event_names_its_object_and_its_time_in_iso_form():
+    told = envelope(
+        {
+            "id": "evt_2",
+            "object": "v2.core.event",
+            "type": "v1.billing.meter.error_report_triggered",
+            "created": "2022-02-15T00:27:45.330Z",
+            "related_object": {"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"},
+        }
+    )
+
+    assert (told.object_type, told.object_id) == ("billing.meter", "mtr_1")
+    assert told.created == datetime(2022, 2, 15, 0, 27, 45, 330000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("fields", [{"api_version": None}, {"request": "req_1"}, {"request": None}, {"created": None}])
+def test_fields_of_older_api_versions_may_be_null_or_strings(fields):
+    told = envelope({**event(), **fields})
+
+    assert told.id == "evt_1"
+    assert told.api_version == ("" if "api_version" in fields else "2026-10-28.endive")
+    assert (told.created is None) == ("created" in fields)
+
+
+def test_the_events_of_the_briefs_example_has_no_object():
+    told = envelope({"id": "evt_test_123", "type": "customer.subscription.updated", "data": {"status": "active"}})
+
+    assert (told.object_type, told.object_id, told.customer_id, told.created) == ("", "", "", None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": None},
+        {"id": 7},
+        {"id": ""},
+        {"id": "evt 1"},
+        {"id": "evt/1"},
+        {"id": "evt_" + "x" * 10_000},
+        {"id": "sha256:ff"},
+        {"type": None},
+        {"type": 7},
+        {"type": ""},
+        {"created": 1.5},
+        {"created": True},
+        {"created": -1},
+        {"created": 10**18},
+        {"created": "soon"},
+        {"created": "0001-01-01T00:00:00+23:59"},
+        {"created": [1]},
+    ],
+    ids=str,
+)
+def test_without_a_usable_id_type_or_time_it_is_no_event(changes):
+    with pytest.raises(Unreadable):
+        envelope({**event(), **changes})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"7",
+        b"{",
+        b"\xff",
+        b'{"id": "evt_1", "id": "evt_2"}',
+        b'{"amount": NaN}',
+        b'{"amount": 1e400}',
+        b'{"amount": ' + b"9" * 5000 + b"}",
+        b'{"a":' * 900 + b"1" + b"}" * 900,
+        b"[" * 100_000,
+        '{"id": "evt_1"}'.encode("utf-16"),
+        b'\\"' * 500_000,
+        b'"' * 500_001 + b"[" * 101,
+    ],
+    ids=range(15),
+)
+def test_what_is_no_json_object_is_unreadable(body):
+    with pytest.raises(Unreadable):
+        read(body)
+
+
+def test_brackets_inside_strings_are_no_depth():
+    assert read(b'{"text": "' + b"[{" * 500 + b'\\"' + b'"}')["text"] == "[{" * 500 + '"'
+
+
+def test_characters_that_no_database_takes_are_replaced_for_handlers():
+    told = read(b'{"data": {"object": {"name": "a\\u0000b\\ud800c", "\\u0000": ["\\udfff"]}}}')
+
+    assert data_of(told).object == {"name": "a\ufffdb\ufffdc", "\ufffd": ["\ufffd"]}
+
+
+def test_a_byte_order_mark_is_read_over():
+    assert read(b'\xef\xbb\xbf{"id": "evt_1"}') == {"id": "evt_1"}

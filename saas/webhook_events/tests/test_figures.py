@@ -1,0 +1,119 @@
+"""Numbers, the sweep, and the worker that needs no broker."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from saas.operations.models import Heartbeat
+from saas.testing.inbox import encoded, event, make_due
+from saas.webhook_events import figures, processing, tasks
+from saas.webhook_events.actions import receive
+from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.models import WebhookEvent, WebhookTally
+from saas.webhook_events.registry import Permanent
+
+pytestmark = pytest.mark.django_db
+
+
+def stored(*numbers, **fields):
+    receive([Delivery.of(encoded(event(f"evt_{number}", **fields)), headers={}) for number in numbers])
+
+
+def test_the_figures_tell_what_waits_what_failed_and_how_long_it_took(handle):
+    @handle("demo.created")
+    def act(row, data):
+        if row.external_id == "evt_1":
+            raise Permanent("no")
+
+    stored(1, 2, 3, 4)
+    processing.drain()
+    stored(5)
+    WebhookEvent.objects.filter(external_id="evt_5").update(next_attempt_at=timezone.now() - timedelta(minutes=3))
+
+    told = figures.summary()
+
+    assert {status: count for status, count in told.by_status.items() if count} == {
+        "processed": 3,
+        "failed": 1,
+        "queued": 1,
+    }
+    assert told.counts_are_exact
+    assert told.due == 1
+    assert 180 <= told.oldest_due_seconds < 240
+    assert told.last_hour["received"] == 5
+    assert told.failure_rate == 0.25
+    assert 0 <= told.lag_seconds["p50"] <= told.lag_seconds["p99"] < 30
+
+
+def test_an_empty_inbox_has_figures_too():
+    told = figures.summary()
+
+    assert set(told.by_status.values()) == {0}
+    assert (told.due, told.oldest_due_seconds, told.failure_rate) == (0, 0.0, None)
+    assert told.lag_seconds == {"p50": None, "p95": None, "p99": None}
+
+
+@pytest.mark.parametrize(("count", "p50", "p95"), [(1, 1, 1), (2, 1, 2), (100, 50, 95)])
+def test_a_percentile_is_a_value_that_occurred(count, p50, p95):
+    values = list(range(1, count + 1))
+
+    assert (figures._percentile(values, 50), figures._percentile(values, 95)) == (p50, p95)
+
+
+def test_what_workers_do_is_counted_for_all_processes(handle, settings, webhooks):
+    settings.WEBHOOKS_MAX_RETRIES = 1
+
+    @handle("demo.created")
+    def act(row, data):
+        if row.external_id == "evt_1":
+            raise ValueError("no")
+
+    stored(1, 2, 3)
+    processing.drain()
+    make_due()
+    processing.drain()
+
+    assert dict(WebhookTally.objects.exclude(name__contains=":").values_list("name", "value")) == {
+        "processed": 2,
+        "failed": 2,
+        "events_retried": 1,
+        "events_failed": 1,
+    }
+    text = webhooks.get("/metrics").content.decode()
+    for line in (
+        "webhook_events_processed_total 2.0",
+        "webhook_events_retried_total 1.0",
+        "webhook_events_failed_total 1.0",
+        "webhook_events_due 0.0",
+        'webhook_attempts_total{outcome="failed"} 2.0',
+        'webhook_handler_seconds_bucket{le="+Inf"} 4.0',
+        "webhook_handler_seconds_count 4.0",
+        "webhook_event_lag_seconds_count 2.0",
+    ):
+        assert line in text
+
+
+def test_the_sweep_acts_on_what_no_bell_announced_and_shows_that_it_lives(seen):
+    stored(1)
+
+    tasks.sweep()
+
+    assert seen == ["evt_1"]
+    assert Heartbeat.objects.age("worker", timezone.now()) < timedelta(seconds=5)
+
+
+def test_a_bell_for_an_event_that_is_not_there_does_nothing(seen):
+    tasks.look(10**12)
+
+    assert seen == []
+
+
+def test_the_polling_worker_needs_no_broker(seen):
+    stored(1, 2)
+
+    call_command("webhook_worker", once=True)
+
+    assert sorted(seen) == ["evt_1", "evt_2"]
+    assert Heartbeat.objects.filter(name="worker").exists()

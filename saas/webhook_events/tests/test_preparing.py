@@ -1,0 +1,73 @@
+"""What runs before the effect's transaction, and what ends a handler that never comes back."""
+
+import time
+
+import pytest
+from django.db import connection
+
+from saas.testing.inbox import encoded, event
+from saas.webhook_events import processing, registry
+from saas.webhook_events.actions import append, receive
+from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.models import WebhookEvent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def prepare(monkeypatch):
+    monkeypatch.setattr(registry, "_preparations", [])
+    return registry.prepares
+
+
+def stored(event_id="evt_1", **fields):
+    receive([Delivery.of(encoded(event(event_id, **fields)), headers={})])
+
+
+def test_a_preparation_runs_before_the_handlers_outside_any_transaction_and_tells_by_events(seen, prepare):
+    @prepare("demo.*")
+    def ask(row, data):
+        assert not connection.in_atomic_block
+        if row.external_id == "evt_1":
+            append(event("evt_fetched"), source=WebhookEvent.Source.FETCH)
+
+    stored()
+    processing.drain()
+
+    assert seen == ["evt_1"]
+    assert WebhookEvent.objects.get(external_id="evt_fetched").source == "fetch"
+
+
+def test_a_preparation_that_fails_is_a_failed_attempt_without_effect(seen, prepare):
+    @prepare("demo.*")
+    def ask(row, data):
+        raise ConnectionError("the provider is away")
+
+    stored()
+    processing.drain()
+
+    row = WebhookEvent.objects.get()
+    assert (row.status, row.failures, row.last_error) == (
+        "retry_scheduled",
+        1,
+        "ConnectionError: the provider is away",
+    )
+    assert seen == []
+
+
+def test_a_handler_that_never_returns_is_ended_and_has_failed(handle, seen, monkeypatch):
+    monkeypatch.setattr(processing, "EFFECT_SECONDS", 0.2)
+
+    @handle("endless.*")
+    def sleep(row, data):
+        while True:
+            time.sleep(0.01)
+
+    stored("evt_1", type="endless.created", object={"id": "obj_1", "object": "endless"})
+    stored("evt_2")
+    processing.drain(1)
+
+    row = WebhookEvent.objects.get(external_id="evt_1")
+    assert (row.status, row.failures) == ("retry_scheduled", 1)
+    assert row.last_error.startswith("TookTooLong")
+    assert seen == ["evt_2"]

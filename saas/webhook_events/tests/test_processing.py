@@ -1,0 +1,360 @@
+"""Acting on events: once, together with the mark, again after a failure, never twice."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from saas.mail.models import Mail
+from saas.operations.models import Counter
+from saas.testing.inbox import encoded, event, make_due
+from saas.webhook_events import claims, processing, schedule
+from saas.webhook_events.actions import append, receive, replay
+from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.models import WebhookAttempt, WebhookEvent
+from saas.webhook_events.registry import Ignore, Permanent, Retry
+
+pytestmark = pytest.mark.django_db
+
+FETCH = WebhookEvent.Source.FETCH
+
+
+def outcomes(row):
+    return list(row.attempt_log.order_by("number").values_list("trigger", "outcome"))
+
+
+def refreshed(row):
+    row.refresh_from_db()
+    return row
+
+
+def test_a_handlers_effect_and_the_mark_are_one_fact(seen):
+    row = append(event(), source=FETCH)
+
+    processing.process(row.pk)
+
+    assert seen == ["evt_1"]
+    assert refreshed(row).status == "processed"
+    assert (row.attempts, row.failures, row.last_error) == (1, 0, "")
+    assert row.processed_at is not None
+    assert outcomes(row) == [("delivery", "processed")]
+
+
+def test_processing_twice_acts_once(seen):
+    row = append(event(), source=FETCH)
+
+    processing.process(row.pk)
+    processing.process(row.pk)
+    processing.process(row.pk + 1000)
+
+    assert seen == ["evt_1"]
+    assert row.attempt_log.count() == 1
+
+
+def test_a_handler_gets_the_object_and_what_it_was_before(handle):
+    got = []
+    handle("demo.updated")(lambda row, data: got.append((row.external_id, data.object, data.previous)))
+    payload = event("evt_1", "demo.updated", object={"id": "obj_1", "size": 2})
+    payload["data"]["previous_attributes"] = {"size": 1}
+
+    processing.process(append(payload, source=FETCH).pk)
+
+    assert got == [("evt_1", {"id": "obj_1", "size": 2}, {"size": 1})]
+
+
+def test_a_failing_handler_leaves_no_effect_and_is_tried_again_later(handle):
+    @handle("demo.created")
+    def fail(row, data):
+        Counter.objects.create(key="effect", value=1, expires_at=timezone.now())
+        raise ValueError("the roof is on fire")
+
+    row = append(event(), source=FETCH)
+    processing.process(row.pk)
+
+    assert not Counter.objects.exists()
+    assert refreshed(row).status == "retry_scheduled"
+    assert (row.attempts, row.failures) == (1, 1)
+    assert row.last_error == "ValueError: the roof is on fire"
+    wait = row.next_attempt_at - timezone.now()
+    assert timedelta(seconds=8) < wait <= timedelta(seconds=11)
+    processing.process(row.pk)
+    assert refreshed(row).attempts == 1
+
+
+def test_what_an_error_said_is_kept_in_characters_that_every_database_takes():
+    error = ValueError("odd \x00\ud800" + "x" * 2000)
+
+    kept = processing._sentence(error)
+
+    assert kept.startswith("ValueError: odd \ufffd?x")
+    assert len(kept) == 1000
+
+
+def test_after_the_last_retry_an_event_has_failed_and_somebody_is_told_once(handle, settings):
+    settings.WEBHOOKS_MAX_RETRIES = 3
+    settings.WEBHOOKS_NOTIFY_EMAIL = "ops@example.net"
+
+    @handle("demo.created")
+    def fail(row, data):
+        raise ValueError("no")
+
+    rows = [append(event(f"evt_{number}"), source=FETCH) for number in (1, 2)]
+    for _ in range(6):
+        make_due()
+        for row in rows:
+            processing.process(row.pk)
+
+    assert [refreshed(row).status for row in rows] == ["failed", "failed"]
+    assert [(row.attempts, row.failures) for row in rows] == [(4, 4), (4, 4)]
+    told = sorted(mail.dedupe_key.split(":")[1] for mail in Mail.objects.filter(template="webhook_alert"))
+    assert told == ["failed", "retrying"]
+    assert Mail.objects.filter(recipient="ops@example.net").count() == 2
+
+
+def test_permanent_fails_at_once(handle):
+    @handle("demo.created")
+    def refuse(row, data):
+        raise Permanent("never")
+
+    row = append(event(), source=FETCH)
+    processing.process(row.pk)
+
+    assert (refreshed(row).status, row.failures, row.last_error) == ("failed", 1, "Permanent: never")
+
+
+def test_a_handler_may_ignore_an_event_and_its_writes_are_undone(handle):
+    @handle("demo.created")
+    def ignore(row, data):
+        Counter.objects.create(key="effect", value=1, expires_at=timezone.now())
+        raise Ignore("not ours")
+
+    row = append(event(), source=FETCH)
+    processing.process(row.pk)
+
+    assert (refreshed(row).status, row.last_error) == ("ignored", "Ignore: not ours")
+    assert not Counter.objects.exists()
+    assert outcomes(row) == [("delivery", "ignored")]
+
+
+def test_a_handler_may_say_when_to_try_again(handle):
+    @handle("demo.created")
+    def later(row, data):
+        raise Retry("the checkout is not there yet", after=timedelta(hours=1))
+
+    row = append(event(), source=FETCH)
+    processing.process(row.pk)
+
+    assert (refreshed(row).status, row.failures) == ("retry_scheduled", 1)
+    assert timedelta(minutes=59) < row.next_attempt_at - timezone.now() < timedelta(minutes=61)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"type": "nobody.wants.this"}, "no handler"),
+        ({"livemode": True}, "livemode mismatch"),
+        ({"account": "acct_other"}, "another account"),
+    ],
+)
+def test_what_concerns_nobody_here_is_kept_and_ignored(seen, fields, reason):
+    row = append(event(**fields), source=FETCH)
+
+    processing.process(row.pk)
+
+    assert seen == []
+    assert (refreshed(row).status, row.last_error, row.attempts) == ("ignored", reason, 1)
+
+
+def test_an_event_that_shows_no_object_asks_for_nothing_and_is_done(seen):
+    row = append(event(object=None), source=FETCH)
+
+    processing.process(row.pk)
+
+    assert seen == []
+    assert (refreshed(row).status, row.last_error, row.attempts) == ("processed", "", 1)
+
+
+def test_a_replay_runs_once_more_in_a_new_generation(seen):
+    row = append(event(), source=FETCH)
+    processing.process(row.pk)
+
+    replayed = replay("evt_1", by="usr_sam", reason="books")
+    assert (replayed.status, replayed.replay_count, replayed.generation) == ("replay_queued", 1, 1)
+    processing.process(row.pk)
+
+    assert seen == ["evt_1", "evt_1"]
+    assert outcomes(row) == [("delivery", "processed"), ("replay", "processed")]
+    assert refreshed(row).attempts == 2
+
+
+def test_a_failed_event_that_is_replayed_gets_a_fresh_retry_budget(handle, settings):
+    settings.WEBHOOKS_MAX_RETRIES = 0
+
+    @handle("demo.created")
+    def fail(row, data):
+        raise ValueError("no")
+
+    row = append(event(), source=FETCH)
+    processing.process(row.pk)
+    replay("evt_1", by="usr_sam")
+    settings.WEBHOOKS_MAX_RETRIES = 1
+    processing.process(row.pk)
+
+    assert (refreshed(row).status, row.failures, row.attempts) == ("retry_scheduled", 1, 2)
+
+
+def test_quarantined_bytes_stay_so_when_replayed(drain):
+    receive([Delivery.of(b"no event", headers={})])
+    row = WebhookEvent.objects.get()
+
+    replay(row.external_id, by="usr_sam")
+    drain()
+
+    assert (refreshed(row).status, row.replay_count) == ("quarantined", 1)
+
+
+def test_a_claim_keeps_others_away(seen):
+    row = append(event(), source=FETCH)
+
+    assert claims.claim(row.pk) is not None
+    processing.process(row.pk)
+    make_due()
+    processing.process(row.pk)
+    processing.drain(seconds=1)
+
+    assert seen == []
+
+
+def presume_dead(attempt_number):
+    WebhookAttempt.objects.filter(number=attempt_number).update(started_at=timezone.now() - timedelta(minutes=1))
+
+
+def test_the_attempt_of_a_dead_worker_is_marked_lost_and_the_event_runs_elsewhere(seen):
+    row = append(event(), source=FETCH)
+    claims.claim(row.pk)
+    presume_dead(1)
+
+    processing.drain(seconds=1)
+
+    assert seen == ["evt_1"]
+    assert outcomes(row) == [("delivery", "lost"), ("delivery", "processed")]
+    assert (refreshed(row).attempts, row.losses) == (2, 1)
+
+
+def test_a_worker_that_was_presumed_dead_changes_nothing_when_it_wakes(seen):
+    row = append(event(), source=FETCH)
+    zombie = claims.claim(row.pk)
+    presume_dead(1)
+    claims.mark_lost()
+
+    assert processing.act(zombie) is None
+    other = claims.claim(row.pk)
+    assert processing.act(zombie) is None
+    assert seen == []
+    processing.act(other)
+
+    assert seen == ["evt_1"]
+    assert outcomes(row) == [("delivery", "lost"), ("delivery", "processed")]
+    assert claims.settle(zombie, "failed", status="failed") is False
+    assert refreshed(row).status == "processed"
+
+
+def test_three_lonely_deaths_make_an_event_poison(seen):
+    row = append(event(), source=FETCH)
+    for number in (1, 2, 3):
+        assert claims.claim(row.pk) is not None
+        presume_dead(number)
+        claims.mark_lost()
+
+    assert (refreshed(row).status, row.losses) == ("failed", 3)
+    assert row.last_error.startswith("poison")
+    processing.drain(seconds=1)
+    assert seen == []
+
+
+def test_a_death_in_a_batch_blames_nobody_but_each_is_claimed_alone_from_then_on(seen):
+    rows = [append(event(f"evt_{number}"), source=FETCH) for number in range(5)]
+    make_due()
+    assert len(claims.claim_batch()) == 5
+    presume_dead(1)
+
+    claims.mark_lost()
+
+    assert claims.claim_batch() == []
+    assert len(claims.claim_suspect()) == 1
+    assert {refreshed(row).status for row in rows} == {"queued"}
+
+
+def test_a_batch_that_takes_too_long_is_given_back_but_for_one_event(seen, monkeypatch):
+    monkeypatch.setattr(processing, "BATCH_SECONDS", -1.0)
+    rows = [append(event(f"evt_{number}"), source=FETCH) for number in range(3)]
+    make_due()
+
+    processing._work_off(claims.claim_batch())
+
+    assert seen == ["evt_0"]
+    assert [outcome for row in rows for _, outcome in outcomes(row)] == ["processed", "postponed", "postponed"]
+    assert {refreshed(row).failures for row in rows} == {0}
+
+
+def test_a_broken_payload_row_fails_that_event_and_no_other(seen):
+    bad, good = append(event("evt_1"), source=FETCH), append(event("evt_2"), source=FETCH)
+    bad.payload.delete()
+    make_due()
+
+    processing.drain(seconds=1)
+
+    assert seen == ["evt_2"]
+    assert refreshed(bad).status == "retry_scheduled"
+    assert refreshed(good).status == "processed"
+    with pytest.raises(ObjectDoesNotExist):
+        refreshed(bad).payload  # noqa: B018
+
+
+def test_a_handlers_broken_query_costs_a_failure(handle):
+    @handle("demo.created")
+    def fail(row, data):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nonsense FROM nowhere")
+
+    row = append(event(), source=FETCH)
+    processing.process(row.pk)
+
+    assert (refreshed(row).status, row.failures) == ("retry_scheduled", 1)
+
+
+def test_a_lost_connection_or_a_deadlock_costs_no_attempt(handle):
+    class Gone(Exception):
+        sqlstate = "40P01"
+
+    @handle("demo.created")
+    def fail(row, data):
+        from django.db import OperationalError
+
+        raise OperationalError("database is locked") from Gone()
+
+    row = append(event(), source=FETCH)
+    processing.process(row.pk)
+
+    assert (refreshed(row).status, row.failures) == ("queued", 0)
+    assert outcomes(row) == [("delivery", "postponed")]
+    assert issubclass(processing.OperationalError, DatabaseError)
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 10), (2, 30), (3, 120), (10, 86_400), (40, 86_400)])
+def test_the_wait_grows_with_the_failures_and_has_a_tenth_of_jitter(failures, seconds):
+    waits = [schedule.back_off(failures).total_seconds() for _ in range(50)]
+
+    assert all(seconds <= wait <= seconds * 1.1 for wait in waits)
+    assert len(set(waits)) > 1
+
+
+def test_the_drain_takes_whatever_is_due(seen):
+    receive([Delivery.of(encoded(event(f"evt_{number}")), headers={}) for number in range(120)])
+
+    assert processing.drain(seconds=20) == 120
+
+    assert len(seen) == len(set(seen)) == 120
+    assert set(WebhookEvent.objects.values_list("status", flat=True)) == {"processed"}

@@ -1,0 +1,123 @@
+"""Storing deliveries: one, many, again, and unreadable ones."""
+
+from hashlib import sha256
+
+import pytest
+
+from saas.testing.inbox import encoded, event
+from saas.webhook_events.actions import Receipt, append, receive
+from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.models import WebhookDelivery, WebhookEvent, WebhookPayload
+
+pytestmark = pytest.mark.django_db
+
+
+def delivery(payload, **options):
+    return Delivery.of(payload if isinstance(payload, bytes) else encoded(payload), headers={}, **options)
+
+
+def test_a_delivery_is_stored_byte_for_byte():
+    body = (
+        b' {"id": "evt_1", "type": "demo.created", "data": {"object": {"id": "obj_1", "name": "\\u0000 \xc3\xa9"}}}\n'
+    )
+
+    receipts = receive([Delivery.of(body, headers={"User-Agent": "Stripe/1.0", "Cookie": "secret"})])
+
+    assert receipts == [Receipt("evt_1", True)]
+    row = WebhookEvent.objects.select_related("payload").get()
+    assert bytes(row.payload.body) == body
+    assert row.payload.headers == {"User-Agent": "Stripe/1.0"}
+    assert (row.body_sha256, row.body_size) == (sha256(body).hexdigest(), len(body))
+    assert (row.status, row.attempts, row.source, row.object_id) == ("queued", 0, "delivery", "obj_1")
+    assert row.next_attempt_at <= row.received_at
+
+
+def test_many_deliveries_are_told_apart():
+    receive([delivery(event("evt_2"))])
+
+    receipts = receive(
+        [
+            delivery(event("evt_1")),
+            delivery(event("evt_2")),
+            delivery(event("evt_1")),
+            delivery(event("evt_3", type="demo.deleted")),
+        ]
+    )
+
+    assert [receipt.is_new for receipt in receipts] == [True, False, False, True]
+    assert [receipt.event_id for receipt in receipts] == ["evt_1", "evt_2", "evt_1", "evt_3"]
+    assert WebhookEvent.objects.count() == WebhookPayload.objects.count() == 3
+    assert WebhookDelivery.objects.filter(outcome="duplicate").count() == 2
+
+
+def test_the_same_id_with_other_bytes_is_flagged_and_the_first_bytes_stay():
+    receive([delivery(event("evt_1"))])
+
+    receipts = receive([delivery(event("evt_1", type="demo.other"), address="203.0.113.7")])
+
+    row = WebhookEvent.objects.select_related("payload").get()
+    assert receipts == [Receipt("evt_1", False)]
+    assert (row.type, row.body_conflict) == ("demo.created", True)
+    assert row.repeats.get().address == "203.0.113.7"
+
+
+def test_an_honest_repeat_is_no_conflict():
+    receive([delivery(event("evt_1"))])
+    receive([delivery(event("evt_1"))])
+
+    assert WebhookEvent.objects.get().body_conflict is False
+
+
+def test_bytes_that_are_no_event_are_quarantined_under_their_hash(settings):
+    settings.WEBHOOKS_NOTIFY_EMAIL = "ops@example.net"
+    body = b"\x00\xff no event"
+
+    first, again = receive([delivery(body)]), receive([delivery(body)])
+
+    name = "sha256:" + sha256(body).hexdigest()
+    assert first == [Receipt(name, True)]
+    assert again == [Receipt(name, False)]
+    row = WebhookEvent.objects.select_related("payload").get()
+    assert (row.status, row.external_id, row.type) == ("quarantined", name, "")
+    assert bytes(row.payload.body) == body
+    assert row.last_error.startswith("The body is no JSON")
+
+
+def test_one_delivery_costs_one_query_on_postgresql(django_assert_num_queries):
+    from django.db import connection
+
+    with django_assert_num_queries(1 if connection.vendor == "postgresql" else 5):
+        receive([delivery(event("evt_1")), delivery(event("evt_2"))])
+
+
+def test_appending_is_idempotent_on_the_id():
+    first = append(event("evt_local_1"), source=WebhookEvent.Source.LOCAL)
+    again = append(event("evt_local_1", type="demo.other"), source=WebhookEvent.Source.LOCAL)
+
+    assert first == again
+    assert (again.type, again.source, again.status) == ("demo.created", "local", "queued")
+    assert WebhookDelivery.objects.count() == 0
+
+
+def test_an_object_brings_all_that_was_told_of_it_with_the_bytes(django_assert_num_queries):
+    for number in (1, 2):
+        append(event(f"evt_{number}"), source=WebhookEvent.Source.FETCH)
+    append(event("evt_3", object={"id": "obj_2"}), source=WebhookEvent.Source.FETCH)
+
+    with django_assert_num_queries(1):
+        told = [(row.external_id, bytes(row.payload.body)) for row in WebhookEvent.objects.of_object("obj_1")]
+
+    assert told == [(f"evt_{number}", encoded(event(f"evt_{number}"))) for number in (1, 2)]
+
+
+@pytest.mark.parametrize("status", ["queued", "retry_scheduled", "processed", "failed", "ignored", "replay_queued"])
+def test_a_duplicate_is_logged_and_moves_nothing_whatever_became_of_the_original(status):
+    (first,) = receive([delivery("evt_1")])
+    WebhookEvent.objects.update(status=status, attempts=3)
+    before = WebhookEvent.objects.values().get()
+
+    (again,) = receive([delivery("evt_1")])
+
+    assert (first.is_new, again.is_new, again.attempts) == (True, False, 3)
+    assert WebhookEvent.objects.values().get() == before
+    assert WebhookDelivery.objects.get().outcome == "duplicate"

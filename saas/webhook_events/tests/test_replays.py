@@ -1,0 +1,136 @@
+"""Bulk replays: which events, how fast, and the end of them."""
+
+import socket
+from datetime import timedelta
+
+import pytest
+
+from saas.audit.models import AuditEvent
+from saas.testing.inbox import encoded, event
+from saas.webhook_events import actions, claims, processing, replays
+from saas.webhook_events.actions import ReplayEnded, ReplayRunning, cancel_replay, receive, replay_many
+from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
+from saas.webhook_events.registry import Permanent
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch):
+    monkeypatch.setattr(replays, "STEP", 10)
+
+
+def stored(numbers, type="demo.created"):
+    receive([Delivery.of(encoded(event(f"evt_{number}", type)), headers={}) for number in numbers])
+
+
+def test_a_batch_replays_what_matches_once_each_and_nothing_that_came_later(seen):
+    stored(range(25))
+    stored(range(25, 30), type="demo.other")
+    processing.drain()
+    seen.clear()
+
+    batch = replay_many({"type": "demo.created"}, by="usr_sam", reason="the books")
+    stored(range(300, 310))
+    processing.drain()
+
+    batch.refresh_from_db()
+    assert (batch.state, batch.matched, batch.replayed, batch.skipped) == ("done", 25, 25, [])
+    assert sorted(seen) == sorted(f"evt_{n}" for n in [*range(25), *range(300, 310)])
+    trail = AuditEvent.objects.filter(target=batch.pk).order_by("id").values_list("action", "actor", "reason")
+    assert list(trail) == [
+        ("replay_batch.started", "usr_sam", "the books"),
+        ("replay_batch.finished", "system", ""),
+    ]
+
+
+def test_live_traffic_goes_before_a_batch(seen):
+    stored(range(3))
+    processing.drain()
+    seen.clear()
+    replay_many({"type": "demo.*"}, by="usr_sam")
+    stored([9])
+
+    processing.drain()
+
+    assert seen == ["evt_9", "evt_0", "evt_1", "evt_2"]
+
+
+def test_events_in_flight_and_events_without_payload_are_skipped_and_listed(seen):
+    stored(range(4))
+    in_flight = WebhookEvent.objects.get(external_id="evt_1")
+    claims.claim(in_flight.pk)
+    WebhookPayload.objects.filter(event__external_id="evt_2").delete()
+
+    found = replays.preview({"type": "demo.created"})
+    batch = replay_many({"type": "demo.created"}, by="usr_sam")
+    replays.advance()
+
+    assert (found.matching, found.in_flight) == (4, 1)
+    assert [row.external_id for row in found.samples] == ["evt_3", "evt_2", "evt_1", "evt_0"]
+    batch.refresh_from_db()
+    assert (batch.replayed, batch.skipped) == (2, ["evt_1", "evt_2"])
+
+
+def test_one_batch_runs_at_a_time():
+    stored([1])
+    replay_many({"status": "queued"}, by="usr_sam")
+
+    with pytest.raises(ReplayRunning):
+        replay_many({"status": "queued"}, by="usr_other")
+
+    assert ReplayBatch.objects.get().created_by == "usr_sam"
+
+
+def test_a_canceled_batch_goes_no_further(seen):
+    stored(range(15))
+    processing.drain()
+    batch = replay_many({"status": "processed"}, by="usr_sam")
+    replays.advance()
+
+    cancel_replay(batch.pk, by="usr_other")
+    processing.drain()
+
+    batch.refresh_from_db()
+    assert (batch.state, batch.replayed) == ("canceled", 10)
+    assert len(seen) == 15 + 10
+    with pytest.raises(ReplayEnded):
+        cancel_replay(batch.pk, by="usr_other")
+    replay_many({"status": "processed"}, by="usr_sam")
+
+
+def test_times_in_a_filter_survive_being_kept(seen):
+    stored([1])
+    processing.drain()
+    row = WebhookEvent.objects.get()
+
+    replay_many({"since": row.received_at - timedelta(seconds=1)}, by="usr_sam")
+    processing.drain()
+
+    assert seen == ["evt_1", "evt_1"]
+
+
+def test_a_failed_event_is_replayed_with_every_socket_blocked_and_the_trail_tells_who_and_why(handle, monkeypatch):
+    is_broken = True
+
+    @handle("demo.*")
+    def act(row, data):
+        if is_broken:
+            raise Permanent("a bug of ours")
+
+    receive([Delivery.of(encoded(event()), headers={})])
+    processing.drain()
+    assert WebhookEvent.objects.get().status == "failed"
+    is_broken = False
+
+    def refuse(*args):
+        raise OSError("nothing goes out")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    actions.replay("evt_1", by="usr_sam", reason="the bug is fixed")
+    processing.drain()
+
+    assert WebhookEvent.objects.get().status == "processed"
+    told = AuditEvent.objects.get(action="webhook_event.replayed")
+    assert (told.actor, told.reason) == ("usr_sam", "the bug is fixed")

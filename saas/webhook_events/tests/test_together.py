@@ -1,0 +1,148 @@
+"""Many events in one transaction: the same guards, and the company of a failing one loses nothing."""
+
+import pytest
+from django.db import connection
+from django.db.models import Q
+
+from saas.testing.inbox import event, make_due
+from saas.webhook_events import claims, lanes, processing, together
+from saas.webhook_events.actions import append
+from saas.webhook_events.models import WebhookAttempt, WebhookEvent
+from saas.webhook_events.registry import Permanent, prepares
+
+pytestmark = pytest.mark.django_db
+FETCH = WebhookEvent.Source.FETCH
+
+
+def stored(count, **fields):
+    rows = [
+        append(
+            event(f"evt_{number}", object={"id": f"obj_{number}", "customer": f"cus_{number}"}, **fields), source=FETCH
+        )
+        for number in range(count)
+    ]
+    make_due()
+    return rows
+
+
+def work_off():
+    return processing._work_off(claims.claim_batch())
+
+
+def statuses():
+    return list(WebhookEvent.objects.order_by("id").values_list("status", flat=True))
+
+
+def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(seen, django_assert_max_num_queries):
+    stored(30)
+    batch = claims.claim_batch()
+
+    with django_assert_max_num_queries(8):
+        done = together.act(batch, until=float("inf"))
+
+    assert len(done) == len(seen) == 30
+    assert statuses() == ["processed"] * 30
+    assert set(WebhookAttempt.objects.values_list("outcome", "number")) == {("processed", 1)}
+
+
+def test_one_that_fails_leaves_its_company_processed_once(handle):
+    effects = []
+
+    @handle("demo.*")
+    def act(event, data):
+        effects.append(event.external_id)
+        WebhookEvent.objects.filter(pk=event.pk).update(account="acted on")  # an effect that a rollback takes back
+        if event.external_id == "evt_2":
+            raise Permanent("no")
+
+    stored(5)
+
+    work_off()
+
+    assert statuses() == ["processed", "processed", "failed", "processed", "processed"]
+    acted_on = WebhookEvent.objects.filter(account="acted on").order_by("id").values_list("external_id", flat=True)
+    assert list(acted_on) == ["evt_0", "evt_1", "evt_3", "evt_4"]
+    assert WebhookAttempt.objects.count() == 5
+    assert WebhookEvent.objects.get(external_id="evt_2").failures == 1
+
+
+def test_a_claim_that_was_lost_has_no_effect_and_its_company_has(seen):
+    rows = stored(3)
+    batch = claims.claim_batch()
+    WebhookAttempt.objects.filter(event=rows[1]).update(outcome="lost")  # and somebody else has it by now
+    WebhookEvent.objects.filter(pk=rows[1].pk).update(attempts=2)
+    WebhookAttempt.objects.create(event=rows[1], number=2, trigger="sweep", worker="another")
+
+    done = together.act(batch, until=float("inf"))
+
+    assert seen == ["evt_0", "evt_2"]
+    assert [one.outcome for one in done if one.claim.event_id == rows[1].pk] == [None]
+    assert list(rows[1].attempt_log.order_by("number").values_list("outcome", flat=True)) == ["lost", "running"]
+    assert statuses() == ["processed", "queued", "processed"]
+
+
+def test_what_concerns_nobody_is_ignored_with_its_reason_in_company(seen):
+    stored(2)
+    append(event("evt_8", livemode=True), source=FETCH)
+    append(event("evt_9", type="nobody.asked"), source=FETCH)
+    make_due()
+
+    work_off()
+
+    told = WebhookEvent.objects.filter(status="ignored").order_by("id").values_list("external_id", "last_error")
+    assert list(told) == [("evt_8", "livemode mismatch"), ("evt_9", "no handler")]
+    assert WebhookAttempt.objects.filter(outcome="ignored").count() == 2
+
+
+def test_a_transaction_that_has_lasted_long_enough_takes_no_more_in(seen, monkeypatch):
+    monkeypatch.setattr(together, "SHARE_SECONDS", -1.0)
+    rows = stored(3)
+
+    share = together._share(claims.claim_batch())
+
+    assert [one.claim.event_id for one in share] == [rows[0].pk]
+    assert statuses() == ["processed", "queued", "queued"]
+
+
+def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, monkeypatch):
+    from saas.webhook_events import registry
+
+    monkeypatch.setattr(registry, "_preparations", [])
+    asked = []
+    prepares("demo.*")(lambda event, data: asked.append((event.external_id, connection.in_atomic_block)))
+    stored(2)
+    batch = claims.claim_batch()
+
+    assert together.act(batch, until=float("inf")) == []
+    processing._one_by_one(batch, until=float("inf"))
+
+    assert [event_id for event_id, _ in asked] == seen == ["evt_0", "evt_1"]
+
+
+def test_events_of_one_lane_are_acted_on_in_one_transaction_in_their_order(seen):
+    for number in range(3):
+        append(event(f"evt_{number}"), source=FETCH)
+    make_due()
+
+    done = together.act(claims.claim_batch(), until=float("inf"))
+
+    assert seen == ["evt_0", "evt_1", "evt_2"]
+    assert len(done) == 3
+
+
+@pytest.mark.postgres
+def test_a_busy_lane_is_left_out_and_postponed(seen, monkeypatch):
+    rows = stored(3)
+    free = lanes.enter_all
+    monkeypatch.setattr(lanes, "enter_all", lambda wanted: free(wanted) - {"cus_1"})
+    monkeypatch.setattr(lanes, "enter", _busy)
+
+    work_off()
+
+    assert seen == ["evt_0", "evt_2"]
+    assert list(rows[1].attempt_log.values_list("outcome", "error")) == [("postponed", "busy lane")]
+    assert WebhookEvent.objects.filter(~Q(failures=0)).count() == 0
+
+
+def _busy(lane):
+    raise lanes.LaneBusy

@@ -1,0 +1,169 @@
+"""Alarms, and what is deleted when."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from saas.mail.models import Mail
+from saas.operations.models import Heartbeat
+from saas.testing.inbox import encoded, event
+from saas.webhook_events import alarms, processing, retention, tasks
+from saas.webhook_events.actions import receive
+from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.models import WebhookAlarm, WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
+from saas.webhook_events.registry import Permanent
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def somebody(settings):
+    settings.WEBHOOKS_NOTIFY_EMAIL = "ops@example.net"
+
+
+def told():
+    return [mail.context["what"] for mail in Mail.objects.order_by("id")]
+
+
+def stored(*ids, **fields):
+    receive([Delivery.of(encoded(event(event_id, **fields)), headers={}) for event_id in ids])
+
+
+def test_a_quiet_inbox_raises_no_alarm(seen):
+    stored("evt_1")
+    processing.drain()
+
+    alarms.watch()
+
+    assert not WebhookAlarm.objects.exists()
+    assert told() == []
+
+
+def test_an_event_that_waits_too_long_is_told_once_and_so_is_the_recovery(seen):
+    stored("evt_1")
+    WebhookEvent.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=155))
+
+    alarms.watch()
+    alarms.watch()
+    assert WebhookAlarm.objects.get().kind == "lag"
+    processing.drain()
+    alarms.watch()
+    alarms.watch()
+
+    assert len(told()) == 2
+    assert told()[0].startswith("an event has been due for 15")
+    assert told()[1] == "recovered: lag"
+    assert not WebhookAlarm.objects.exists()
+
+
+def test_a_burst_of_bad_signatures_is_told():
+    refusal = {"outcome": "bad_signature", "body_size": 1}
+    WebhookDelivery.objects.bulk_create([WebhookDelivery(**refusal) for _ in range(5)])
+    alarms.watch()
+    assert told() == []
+
+    WebhookDelivery.objects.create(**refusal)
+    alarms.watch()
+
+    assert told() == ["6 deliveries were refused within a minute"]
+
+
+@pytest.mark.parametrize(("hours", "alarm"), [(23, False), (25, True), (24 * 8, False)])
+def test_an_endpoint_that_used_to_speak_and_falls_silent_is_told(seen, hours, alarm):
+    stored("evt_1")
+    processing.drain()
+    WebhookEvent.objects.update(received_at=timezone.now() - timedelta(hours=hours))
+
+    alarms.watch()
+
+    assert WebhookAlarm.objects.filter(kind="silence").exists() == alarm
+
+
+def test_a_clock_that_differs_from_the_databases_is_told_and_schedules_go_by_the_database(seen):
+    stored("evt_1")
+    with time_machine.travel(timezone.now() + timedelta(minutes=10)):
+        alarms.watch()
+        assert WebhookAlarm.objects.filter(kind="clock").exists()
+        processing.drain()
+
+    assert seen == ["evt_1"]
+    assert WebhookEvent.objects.get().processed_at < timezone.now() + timedelta(minutes=1)
+
+
+def test_a_sweep_that_stood_still_is_told_by_whoever_asks_for_metrics(webhooks):
+    Heartbeat.objects.create(name="worker", at=timezone.now() - timedelta(seconds=40))
+
+    text = webhooks.get("/metrics").content.decode()
+
+    assert 'webhook_alarms{kind="sweep"} 1.0' in text
+    assert 'webhook_alarms{kind="lag"} 0.0' in text
+    assert [what.rpartition(" for ")[0] for what in told()] == ["nobody has swept"]
+    tasks.sweep()
+    tasks.sweep()
+    assert told()[1:] == ["recovered: sweep"]
+    assert not WebhookAlarm.objects.exists()
+
+
+def test_late_retention_is_told(seen):
+    stored("evt_1")
+    row = WebhookEvent.objects.get()
+    WebhookDelivery.objects.create(event=row, outcome="duplicate", at=timezone.now() - timedelta(days=32))
+
+    assert timedelta(days=1) < retention.lag() < timedelta(days=3)
+    alarms.watch()
+    assert WebhookAlarm.objects.get().kind == "retention"
+    retention.tidy()
+    alarms.watch()
+
+    assert retention.lag() == timedelta()
+    assert told() == ["what is past its time has not been deleted for 2 days", "recovered: retention"]
+
+
+def test_failures_are_an_alarm_until_somebody_has_seen_to_them(handle):
+    @handle("demo.*")
+    def refuse(row, data):
+        raise Permanent("no")
+
+    stored("evt_1")
+    processing.drain()
+    alarms.watch()
+
+    assert WebhookAlarm.objects.get().kind == "failed"
+    assert told() == ["an event has failed: demo.created"]  # once in a window
+    WebhookEvent.objects.update(status="processed")
+    alarms.watch()
+    assert told()[1:] == ["recovered: failed"]
+
+
+def test_a_failed_payment_is_told_beside_other_failures(handle):
+    @handle("*")
+    def refuse(row, data):
+        raise Permanent("no")
+
+    stored("evt_1", "evt_2", type="invoice.paid")
+    stored("evt_3", "evt_4")
+    processing.drain()
+
+    assert sorted(told()) == ["an event has failed: demo.created", "an event has failed: invoice.paid"]
+
+
+def test_what_nobody_needs_is_deleted_after_its_time_and_nothing_else(seen):
+    stored("evt_acted_on", "evt_recent_ignored", "evt_old_ignored", "evt_waiting")
+    WebhookEvent.objects.filter(external_id="evt_acted_on").update(status="processed")
+    WebhookEvent.objects.filter(external_id__contains="ignored").update(status="ignored")
+    old = timezone.now() - timedelta(days=91)
+    WebhookEvent.objects.exclude(external_id="evt_recent_ignored").update(received_at=old)
+    row = WebhookEvent.objects.get(external_id="evt_acted_on")
+    for number, started_at in ((1, old), (2, timezone.now())):
+        WebhookAttempt.objects.create(event=row, number=number, trigger="sweep", worker="w", started_at=started_at)
+        WebhookDelivery.objects.create(event=row, outcome="duplicate", at=started_at)
+
+    assert retention.tidy() == 3
+
+    kept = WebhookPayload.objects.values_list("event__external_id", flat=True)
+    assert sorted(kept) == ["evt_acted_on", "evt_recent_ignored", "evt_waiting"]
+    assert WebhookEvent.objects.count() == 4
+    assert list(WebhookAttempt.objects.values_list("number", flat=True)) == [2]
+    assert WebhookDelivery.objects.count() == 1

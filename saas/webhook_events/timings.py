@@ -1,0 +1,37 @@
+"""How long things took, in buckets that all processes add to: what a Prometheus histogram is made of.
+
+Counted by whoever works, in the tallies (``figures.tally``), because nobody asks a worker for its metrics.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from prometheus_client.metrics_core import HistogramMetricFamily
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+_LARGEST, _TOTAL = "+Inf", "ms"
+HISTOGRAMS = {
+    "lag": ("webhook_event_lag_seconds", "From an event's arrival to its effect; replays do not count."),
+    "handler": ("webhook_handler_seconds", "What an attempt took."),
+}
+
+
+def observed(name: str, seconds: float) -> Counter[str]:
+    """The tallies of one observation."""
+    bucket = next((str(limit) for limit in BUCKETS if seconds <= limit), _LARGEST)
+    return Counter({f"{name}:{bucket}": 1, f"{name}:{_TOTAL}": max(0, round(seconds * 1000))})
+
+
+def histogram(name: str, tallies: Mapping[str, int]) -> HistogramMetricFamily:
+    """What all processes have observed so far."""
+    buckets, count = [], 0
+    for limit in (*map(str, BUCKETS), _LARGEST):
+        count += tallies.get(f"{name}:{limit}", 0)
+        buckets.append((limit, count))
+    title, help = HISTOGRAMS[name]
+    return HistogramMetricFamily(title, help, buckets=buckets, sum_value=tallies.get(f"{name}:{_TOTAL}", 0) / 1000)
+
+
+def is_part(tally: str) -> bool:
+    """Whether a tally belongs to a histogram."""
+    return tally.partition(":")[0] in HISTOGRAMS

@@ -1,0 +1,93 @@
+"""Acting on many events in one transaction: what a batch costs as long as nothing goes wrong in it.
+
+Each event passes the same guards as alone: its row is held under its claim, its lane is entered, and its effect commits
+together with "processed". At the first error of any of them all is rolled back, as if it had never been tried, and they
+are acted on one by one: so an event that fails costs its company time, and nothing else (decision 90).
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from saas.webhook_events import claims, lanes
+from saas.webhook_events.claims import Claim
+from saas.webhook_events.effects import have_effect
+from saas.webhook_events.models import WebhookAttempt, WebhookEvent
+from saas.webhook_events.registry import preparations_of
+from saas.webhook_events.time_limit import time_limit
+
+logger = logging.getLogger(__name__)
+
+SHARE_SECONDS = 0.2  # how long one transaction goes on taking events in: rows and lanes are held meanwhile
+LIMIT_SECONDS = 1.0  # what takes longer is acted on alone, under the limit for an effect
+
+
+@dataclass(frozen=True)
+class Done:
+    """An attempt that is settled. ``outcome`` is None where the claim was lost meanwhile."""
+
+    claim: Claim
+    outcome: WebhookAttempt.Outcome | None
+    seconds: float = 0.0
+
+
+def act(batch: Sequence[Claim], until: float) -> list[Done]:
+    """Those that could be settled in company, before ``until`` on the monotonic clock. The others are untouched."""
+    waiting = [claim for claim in batch if not preparations_of(claim.type)]
+    done: list[Done] = []
+    while len(waiting) > 1 and time.monotonic() < until:
+        try:
+            with time_limit(LIMIT_SECONDS):
+                share = _share(waiting)
+        except Exception as error:
+            logger.debug("webhook_batch_split", exc_info=error)  # whoever it was will raise it again, alone
+            break
+        if not share:  # only busy lanes
+            break
+        done += share
+        settled = {one.claim for one in share}
+        waiting = [claim for claim in waiting if claim not in settled]
+    return done
+
+
+@transaction.atomic
+def _share(waiting: Sequence[Claim]) -> list[Done]:
+    """One transaction's worth. At least one event of those that can be had is acted on, however long it takes."""
+    held = claims.held_together(waiting)
+    free = lanes.enter_all({claim.lane for claim in waiting if claim.event_id in held})
+    done = [Done(claim, None) for claim in waiting if claim.event_id not in held]
+    ignored: dict[str, list[Claim]] = defaultdict(list)
+    deadline = time.monotonic() + SHARE_SECONDS
+    for claim in waiting:
+        if claim.event_id not in held or claim.lane not in free:
+            continue
+        started = time.monotonic()
+        reason = have_effect(held[claim.event_id])
+        outcome = WebhookAttempt.Outcome.IGNORED if reason else WebhookAttempt.Outcome.PROCESSED
+        if reason:
+            ignored[reason].append(claim)
+        done.append(Done(claim, outcome, time.monotonic() - started))
+        if time.monotonic() > deadline:
+            break
+    _end(done, ignored)
+    return done
+
+
+def _end(done: Sequence[Done], ignored: dict[str, list[Claim]]) -> None:
+    processed = [one.claim for one in done if one.outcome == WebhookAttempt.Outcome.PROCESSED]
+    claims.end_together(
+        processed,
+        WebhookAttempt.Outcome.PROCESSED,
+        status=WebhookEvent.Status.PROCESSED,
+        last_error="",
+        processed_at=Now(),
+    )
+    for reason, those in ignored.items():
+        claims.end_together(
+            those, WebhookAttempt.Outcome.IGNORED, status=WebhookEvent.Status.IGNORED, last_error=reason
+        )

@@ -1,0 +1,148 @@
+"""The fast door: takes in what the provider has signed, many at a time, and leaves everything else to Django.
+
+A delivery that is not plain (another method, an ``Origin``, an unknown host, no signature or a bad one, too large) gets
+Django's answer, from the very view that ``runserver`` uses; so there is one rule for each refusal, and one test.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+
+from saas import context
+from saas.api.addresses import address_behind
+from saas.api.metrics import note_answer
+from saas.api.middleware import request_context
+from saas.api.problems import Problem, from_django
+from saas.webhook_events import actions
+from saas.webhook_events.deliveries import KEPT_HEADERS, Delivery
+from saas.webhook_events.signatures import BadSignature
+from webhooks.door import bodies
+from webhooks.door.answers import Answer, Headers, Receive, Scope, Send, usual_headers
+from webhooks.door.bridge import Bridge
+from webhooks.door.plain import PATH, PlainHeaders, declared_length, plain_headers
+from webhooks.door.writer import Writer
+from webhooks.intake import receipt_json
+
+logger = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 1000  # requests: what they hold in memory is bounded by it
+_KEPT_HEADERS = [(name.lower().encode(), name) for name in KEPT_HEADERS]
+_JSON = (b"content-type", b"application/json")
+_CLOSE = (b"connection", b"close")
+_BRIEF_WAIT = {"Retry-After": "1"}
+
+
+class Door:
+    """An ASGI application. ``writing`` is one thread, ``serving`` several: those in which Django answers."""
+
+    def __init__(self, django: WSGIHandler, *, writing: Executor, serving: Executor) -> None:
+        self._writer = Writer(writing)
+        self._bridge = Bridge(django, serving)
+        self._busy = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["type"]:
+            case "http":
+                await self._serve(scope, receive, send)
+            case "lifespan":
+                await self._live(receive, send)
+            case _:
+                await send({"type": "websocket.close"})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        self.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+        self._writer.close()
+        self._bridge.close()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._busy += 1
+        try:
+            await self._answer(scope, receive, send)
+        except bodies.Disconnected:
+            logger.debug("request_abandoned")
+        except bodies.NotArrived:
+            await _refusal(scope, lambda: Problem(400, detail="The body did not arrive.")).send(send, _CLOSE)
+        finally:
+            self._busy -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = plain_headers(scope)
+        if self._busy > MOST_AT_ONCE:
+            await _refusal(scope, lambda: Problem(503, headers=_BRIEF_WAIT)).send(send, _CLOSE)
+        elif headers is not None:
+            await self._take(scope, headers, receive, send)
+        else:
+            await self._pass_on(scope, receive, send)
+
+    async def _take(self, scope: Scope, headers: PlainHeaders, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        body, _ = await bodies.read(receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        try:
+            actions.verify(headers[b"stripe-signature"].decode("latin-1"), body)
+        except BadSignature:  # Django's view finds out once more, notes it, and counts it against the address
+            await (await self._bridge.ask(scope, body)).send(send)
+            return
+        request = _context(scope, headers)
+        answer = await self._stored(request, headers, body)
+        note_answer("POST", PATH[1:], answer.status, time.perf_counter() - started)
+        await answer.send(send, *_usual_headers(scope, headers, request))
+
+    async def _stored(self, request: context.Context, headers: PlainHeaders, body: bytes) -> Answer:
+        """A 202 after the commit; else the problem document that Django's view would answer with."""
+        kept = {name: headers[key].decode("latin-1") for key, name in _KEPT_HEADERS if key in headers}
+        try:
+            receipt = await self._writer.store(Delivery.of(body, headers=kept, address=request.address), request)
+        except Exception as error:
+            return _failure(error, request)
+        return Answer(202, [_JSON], receipt_json(receipt))
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is too large is not kept, but read for a while: a caller that still writes would miss the answer."""
+        limit, headers = settings.DATA_UPLOAD_MAX_MEMORY_SIZE, dict(scope["headers"])
+        body, is_read = b"", False
+        if declared_length(headers) <= limit:
+            body, is_read = await bodies.read(receive, limit)
+        if not is_read and b"expect" not in headers:  # whoever asks first has not begun
+            is_read = await bodies.drain(receive)
+        answer = await self._bridge.ask(scope, body)
+        await answer.send(send, *([] if is_read else [_CLOSE]))
+
+
+def _failure(error: Exception, request: context.Context) -> Answer:
+    with context.entered(request):
+        if problem := from_django(error):
+            return Answer.of(problem)
+        logger.error("intake_failed", exc_info=error)
+        return Answer.of(Problem(500))
+
+
+def _refusal(scope: Scope, problem: Callable[[], Problem]) -> Answer:
+    """Django is not asked: it would wait for a body that does not come, or make a crowd larger."""
+    headers = dict(scope["headers"])
+    with context.entered(_context(scope, headers)) as request:
+        answer = Answer.of(problem())
+    note_answer(scope["method"], PATH[1:] if scope["path"] == PATH else "unmatched", answer.status, 0.0)
+    return answer._replace(headers=[*answer.headers, *_usual_headers(scope, headers, request)])
+
+
+def _context(scope: Scope, headers: PlainHeaders) -> context.Context:
+    peer = (scope.get("client") or ("",))[0]
+    address = address_behind(peer, headers.get(b"x-forwarded-for", b"").decode("latin-1"))
+    claimed_id = headers.get(b"x-request-id", b"").decode("latin-1")
+    return request_context(claimed_id, address, headers.get(b"user-agent", b"").decode("latin-1"))
+
+
+def _usual_headers(scope: Scope, headers: PlainHeaders, request: context.Context) -> Headers:
+    """What the middleware would add."""
+    usual = usual_headers(scope["scheme"], headers.get(b"x-forwarded-proto", b"").decode("latin-1"))
+    return [*usual, (b"x-request-id", request.request_id.encode())]

@@ -1,0 +1,101 @@
+"""The door for the provider's deliveries, as a Django view. ``webhooks.door`` is the fast one; both give these answers."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
+
+from saas.api.addresses import client_address
+from saas.api.limits import MINUTE, Limit, TooManyRequests, by_address, require, spend
+from saas.api.openapi import refusals
+from saas.api.problems import Problem, handle
+from saas.api.views import PublicView
+from saas.webhook_events import actions
+from saas.webhook_events.actions import InvalidSignature, UnreadableEvent
+from saas.webhook_events.metrics import REJECTED
+from webhooks import serializers as shapes
+
+BAD_SIGNATURES = Limit("bad-signature", 60, MINUTE, by_address)
+_SIGNATURE_HEADER = OpenApiParameter(
+    "Stripe-Signature", str, OpenApiParameter.HEADER, description="`t=<seconds>,v1=<hex HMAC-SHA256 of t.body>`"
+)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_KEPT_HEADERS = {
+    "Content-Type": "CONTENT_TYPE",
+    "Content-Encoding": "HTTP_CONTENT_ENCODING",
+    "User-Agent": "HTTP_USER_AGENT",
+}
+
+
+class StripeView(PublicView):
+    """Takes an event in: 202 as soon as it is stored for good. What it means is worked out afterwards.
+
+    Only deliveries that are refused count against the address they come from: a provider's burst passes.
+    """
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """A POST passes DRF by: nothing that it does is wanted here, and it would take longer than all the rest."""
+        if request.method != "POST":
+            return super().dispatch(request, *args, **kwargs)
+        try:
+            return self.post(request)
+        except Exception as error:
+            if problem := handle(error, {}):
+                return problem
+            raise
+
+    @extend_schema(
+        operation_id="stripe_webhook",
+        summary="Take in an event",
+        parameters=[_SIGNATURE_HEADER],
+        request=shapes.EventBody,
+        responses={202: shapes.ReceiptShape, **refusals(InvalidSignature, UnreadableEvent, TooManyRequests)},
+        tags=["webhooks"],
+    )
+    def post(self, request: HttpRequest) -> HttpResponse:
+        body = _raw_body(request)
+        if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            REJECTED.labels("too_large").inc()
+            return Problem(413)
+        try:
+            receipt = actions.admit(
+                body,
+                signature=request.META.get("HTTP_STRIPE_SIGNATURE"),
+                headers={name: request.META.get(key, "") for name, key in _KEPT_HEADERS.items()},
+                address=client_address(request),
+            )
+        except (actions.InvalidSignature, actions.UnreadableEvent):
+            _count_refusal(request)
+            raise
+        return HttpResponse(receipt_json(receipt), status=202, content_type="application/json")
+
+
+def _raw_body(request: HttpRequest) -> bytes:
+    """The exact bytes; of a chunked body no more than one byte over the limit is kept."""
+    is_chunked = request.META.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
+    try:
+        if is_chunked and request.META.get("wsgi.input_terminated"):
+            return bytes(request.META["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1))
+        return request.body
+    except (UnreadablePostError, OSError) as error:
+        raise ParseError("The body did not arrive.") from error
+
+
+def _count_refusal(request: HttpRequest) -> None:
+    if usage := spend(BAD_SIGNATURES, Request(request)):
+        require(usage)
+
+
+def receipt_json(receipt: actions.Receipt) -> bytes:
+    """The body of a 202."""
+    answer: dict[str, Any] = {"status": "accepted", "event_id": receipt.event_id}
+    if not receipt.is_new:
+        counts = {"attempts": receipt.attempts, "replay_count": receipt.replay_count}
+        answer = {**answer, "status": "duplicate", **counts}
+    return _encode(answer).encode()

@@ -1,0 +1,30 @@
+"""Who may use the operator API: staff and, on a development machine, whoever sits at it."""
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from saas.accounts.staff_roles import Permission, may
+from saas.api.addresses import is_loopback
+
+_PROXY_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
+
+
+class IsOperator(BasePermission):
+    """Staff whose role allows it: to read, or to replay. Or anybody from this very machine where
+    ``WEBHOOKS_OPEN_OPERATOR_API`` is on."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not request.user.is_authenticated:
+            return _is_open_to(request)
+        return may(
+            request.user, Permission.READ_WEBHOOKS if request.method in SAFE_METHODS else Permission.REPLAY_WEBHOOKS
+        )
+
+
+def _is_open_to(request: Request) -> bool:
+    """A proxy on this machine is on loopback, too: whoever came through one is not here."""
+    forwarded = any(header in request.META for header in _PROXY_HEADERS)
+    return settings.WEBHOOKS_OPEN_OPERATOR_API and not forwarded and is_loopback(request.META.get("REMOTE_ADDR", ""))

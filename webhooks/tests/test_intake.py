@@ -1,0 +1,349 @@
+"""The provider's door, over HTTP."""
+
+import base64
+import io
+import time
+
+import pytest
+import time_machine
+from django.db import OperationalError
+
+from saas.mail.models import Mail
+from saas.testing.inbox import encoded, event, signed
+from saas.webhook_events import actions, storing
+from saas.webhook_events.models import WebhookDelivery, WebhookEvent
+
+INVALID = {"status": 400, "code": "invalid_signature", "detail": "Invalid webhook signature"}
+STRIPE = "/api/webhooks/stripe"
+
+
+@pytest.fixture
+def webhooks(door):
+    """Every test here runs at both doors."""
+    return door
+
+
+def deliver(webhooks, body, headers=None, **options):
+    raw = body if isinstance(body, bytes) else encoded(body)
+    return webhooks.post(STRIPE, raw=raw, headers=signed(raw) if headers is None else headers, **options)
+
+
+def assert_refused(answer):
+    assert answer.status_code == 400
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert {name: answer.json()[name] for name in INVALID} == INVALID
+    assert not WebhookEvent.objects.exists()
+
+
+def test_a_signed_event_is_accepted_and_stored(webhooks):
+    body = encoded(event())
+
+    answer = deliver(webhooks, body)
+
+    assert answer.status_code == 202
+    assert answer.json() == {"status": "accepted", "event_id": "evt_1"}
+    assert bytes(WebhookEvent.objects.get().payload.body) == body
+
+
+def test_a_repeat_is_a_duplicate_and_acts_no_second_time(webhooks, seen, drain):
+    deliver(webhooks, event())
+    drain()
+
+    answer = deliver(webhooks, event())
+    drain()
+
+    assert answer.status_code == 202
+    assert answer.json() == {"status": "duplicate", "event_id": "evt_1", "attempts": 1, "replay_count": 0}
+    assert seen == ["evt_1"]
+    assert WebhookDelivery.objects.get().outcome == "duplicate"
+
+
+def test_the_starters_unsigned_event_is_accepted_processed_and_replayed(webhooks, drain):
+    body = {
+        "id": "evt_test_123",
+        "type": "customer.subscription.updated",
+        "data": {"subscription_id": "sub_abc", "status": "active"},
+    }
+
+    answer = webhooks.post(STRIPE, body)
+    drain()
+
+    assert (answer.status_code, answer.json()) == (202, {"status": "accepted", "event_id": "evt_test_123"})
+    assert WebhookEvent.objects.get().status in {"processed", "ignored"}
+    replayed = webhooks.post("/api/webhooks/replay/evt_test_123")
+    assert replayed.status_code == 202
+    assert replayed.json() == {"status": "replay_accepted", "event_id": "evt_test_123", "replay_count": 1}
+    drain()
+    assert WebhookEvent.objects.get().status in {"processed", "ignored"}
+
+
+def test_without_a_signature_only_where_it_is_allowed(webhooks, settings):
+    settings.WEBHOOKS_ALLOW_UNSIGNED = False
+
+    assert_refused(deliver(webhooks, event(), {}))
+
+
+MALFORMED = [
+    "",
+    " ",
+    "nonsense",
+    "t=1",
+    "t={now},v0={good}",
+    "v1={good}",
+    "t={now},t={now},v1={good}",
+    "t={now},v1=",
+    "t={now},v1",
+    "t,v1={good}",
+    "t=,v1={good}",
+    "t={now}, v1={good}",
+    " t={now},v1={good}",
+    "t={now};v1={good}",
+    "t=+{now},v1={good}",
+    "t=-{now},v1={good}",
+    "t={now}.0,v1={good}",
+    "t=0x6553f100,v1={good}",
+    "t=999999999999,v1={good}",
+    "t=" + "9" * 5000 + ",v1={good}",
+    "t={now},v1=\u00e9\u00e9",
+    "t={now},v1={good}\u00e9",
+    "T={now},V1={good}",
+    '{{"t": {now}, "v1": "{good}"}}',
+    "t={now},v1={good}," + "x=" + "0" * 65_536,
+]
+
+
+@pytest.mark.parametrize("form", MALFORMED, ids=range(len(MALFORMED)))
+def test_no_malformed_header_passes(webhooks, form):
+    body = encoded(event())
+    good = signed(body)["Stripe-Signature"].rpartition("=")[2]
+
+    assert_refused(deliver(webhooks, body, {"Stripe-Signature": form.format(now=int(time.time()), good=good)}))
+
+
+@pytest.mark.parametrize("age", [302, -302, -315_360_000])
+def test_a_signature_from_another_time_does_not_pass(webhooks, age):
+    body = encoded(event())
+
+    assert_refused(deliver(webhooks, body, signed(body, at=time.time() - age)))
+
+
+def test_current_and_next_secret_count_and_no_other(webhooks, settings):
+    settings.STRIPE_WEBHOOK_SECRETS = ["whsec_current", "whsec_next"]
+    statuses = {}
+    for number, secret in enumerate(["whsec_current", "whsec_next", "whsec_retired", ""]):
+        body = encoded(event(f"evt_{number}"))
+        statuses[secret] = deliver(webhooks, body, signed(body, secret=secret)).status_code
+
+    assert statuses == {"whsec_current": 202, "whsec_next": 202, "whsec_retired": 400, "": 400}
+    assert WebhookEvent.objects.count() == 2
+
+
+@time_machine.travel("2026-01-01T00:00:00Z", tick=False)  # all within one second: the fourth is one too many to note
+def test_refusals_are_noted_with_their_reason(webhooks, monkeypatch):
+    monkeypatch.setattr(actions, "_refusals", actions.Sampler(per_second=3))
+    body = encoded(event())
+    deliver(webhooks, body, {"Stripe-Signature": "nonsense"})
+    deliver(webhooks, body, signed(body, secret="whsec_other"))
+    deliver(webhooks, body, signed(body, at=1))
+    deliver(webhooks, body, signed(body, at=2))
+
+    noted = WebhookDelivery.objects.order_by("id").values_list("outcome", "address", "body_size")
+    assert list(noted) == [(outcome, "127.0.0.1", len(body)) for outcome in ("malformed", "bad_signature", "stale")]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "headers"),
+    [
+        ("text/plain", {}),
+        ("application/x-www-form-urlencoded", {}),
+        ("multipart/form-data; boundary=x", {}),
+        ("application/json; charset=utf-16", {}),
+        ("", {}),
+        ("application/json", {"Content-Encoding": "gzip"}),
+        ("application/json", {"Accept": "text/html"}),
+    ],
+)
+def test_the_raw_bytes_count_whatever_the_headers_say_of_them(webhooks, content_type, headers):
+    body = encoded(event())
+
+    answer = deliver(webhooks, body, {**signed(body), **headers}, content_type=content_type)
+
+    assert answer.status_code == 202
+    assert bytes(WebhookEvent.objects.get().payload.body) == body
+
+
+def sized(size):
+    body = encoded(event(padding="x"))
+    return body[:-2] + b"x" * (size - len(body)) + body[-2:]
+
+
+def test_exactly_the_limit_is_accepted_and_a_byte_more_is_too_large(webhooks):
+    body = sized(1_048_576)
+
+    assert deliver(webhooks, body).status_code == 202
+    assert deliver(webhooks, body + b" ").status_code == 413
+
+
+@pytest.mark.parametrize(("extra", "status"), [(b"", 202), (b" ", 413)])
+def test_a_chunked_body_has_the_same_limit(webhooks, extra, status):
+    body = sized(1_048_576) + extra
+
+    answer = webhooks.generic(
+        "POST",
+        STRIPE,
+        b"",
+        headers={**signed(body), "Transfer-Encoding": "chunked"},
+        **{"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True},
+    )
+
+    assert answer.status_code == status
+
+
+UNREADABLE = [
+    b"\xff\xfe",
+    b"\x00",
+    '{"id": "evt_1"}'.encode("utf-16"),
+    b'{"amount": NaN}',
+    b"[" * 100_000,
+    b"[]",
+    b"null",
+    b"",
+    b'{"type": "demo.created"}',
+    b'{"id": 1, "type": "demo.created"}',
+    b'{"id": "evt_1", "id": "evt_2", "type": "demo.created"}',
+    b'{"id": "evt_1", "type": "demo.created", "created": 1e18}',
+]
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=range(len(UNREADABLE)))
+def test_what_is_signed_but_no_event_is_kept_aside(webhooks, settings, body):
+    settings.WEBHOOKS_NOTIFY_EMAIL = "ops@example.net"
+
+    first, again = deliver(webhooks, body), deliver(webhooks, body)
+
+    row = WebhookEvent.objects.get()
+    assert (first.status_code, first.json()) == (202, {"status": "accepted", "event_id": row.external_id})
+    assert again.json()["status"] == "duplicate"
+    assert (row.status, bytes(row.payload.body)) == ("quarantined", body)
+    assert Mail.objects.count() == 1
+    shown = webhooks.get(f"/api/webhooks/logs/{row.external_id}")
+    assert shown.status_code == 200
+    assert base64.b64decode(shown.json()["body_base64"]) == body
+
+
+@pytest.mark.parametrize("body", [*UNREADABLE[:4], *UNREADABLE[5:]], ids=range(len(UNREADABLE) - 1))
+def test_what_is_neither_signed_nor_an_event_is_refused(webhooks, body):
+    answer = webhooks.post(STRIPE, raw=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "unreadable_event")
+    assert not WebhookEvent.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["a\\u0000b", "\\ud800", "\u00e9\u202e"])
+def test_odd_characters_come_back_as_they_were(webhooks, seen, drain, name):
+    body = b'{"id":"evt_1","type":"demo.created","data":{"object":{"id":"obj_1","name":"%b"}}}' % name.encode()
+
+    deliver(webhooks, body)
+    drain()
+
+    assert bytes(WebhookEvent.objects.get().payload.body) == body
+    assert webhooks.get("/api/webhooks/logs/evt_1").json()["status"] == "processed"
+
+
+@pytest.mark.parametrize("fields", [{"livemode": True}, {"account": "acct_other"}])
+def test_the_other_mode_and_other_accounts_are_kept_and_ignored(webhooks, seen, drain, fields):
+    answer = deliver(webhooks, event(**fields))
+    drain()
+
+    assert answer.status_code == 202
+    assert WebhookEvent.objects.get().status == "ignored"
+    assert seen == []
+
+
+def test_the_same_id_with_other_bytes_is_flagged(webhooks):
+    deliver(webhooks, event())
+
+    answer = deliver(webhooks, event(type="demo.other"))
+
+    assert (answer.status_code, answer.json()["status"]) == (202, "duplicate")
+    item = webhooks.get("/api/webhooks/logs").json()["items"][0]
+    assert (item["event_type"], item["metadata"]["body_conflict"]) == ("demo.created", True)
+
+
+@time_machine.travel("2026-01-01T00:00:00Z", tick=False)  # all within one minute
+def test_only_refused_deliveries_count_against_an_address(webhooks, settings):
+    settings.RATE_LIMIT_SCALE = 1
+    body = encoded(event())
+    refused = [deliver(webhooks, body, {"Stripe-Signature": "nonsense"}).status_code for _ in range(62)]
+
+    assert refused == [400] * 60 + [429] * 2
+    assert deliver(webhooks, body).status_code == 202
+    elsewhere = webhooks.post(STRIPE, raw=body, headers={"Stripe-Signature": "x"})
+    assert elsewhere.headers["Retry-After"]
+
+
+def test_many_good_deliveries_are_never_throttled(webhooks, settings):
+    settings.RATE_LIMIT_SCALE = 1
+
+    statuses = {deliver(webhooks, event(f"evt_{number}")).status_code for number in range(80)}
+
+    assert statuses == {202}
+
+
+def test_a_database_that_is_away_asks_the_provider_to_try_again(webhooks, monkeypatch):
+    def away(rows):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(storing, "insert", away)
+
+    answer = deliver(webhooks, event())
+
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.json()["code"] == "unavailable"
+
+
+@pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
+def test_the_door_takes_posts_only(webhooks, method):
+    answer = getattr(webhooks, method)(STRIPE)
+
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+
+
+def test_a_browser_elsewhere_cannot_post_events(webhooks):
+    answer = deliver(webhooks, event(), {**signed(encoded(event())), "Origin": "https://evil.example"})
+
+    assert answer.status_code == 403
+    assert not WebhookEvent.objects.exists()
+
+
+def test_the_intake_is_in_the_schema(webhooks):
+    paths = webhooks.get("/openapi.json").json()["paths"]
+
+    assert "202" in paths["/api/webhooks/stripe"]["post"]["responses"]
+    assert {"/api/webhooks/logs", "/api/webhooks/logs/{event_id}", "/api/webhooks/replay/{event_id}"} <= set(paths)
+
+
+def test_the_modules_check_themselves(webhooks):
+    modules = webhooks.get("/api/health/modules").json()["modules"]
+
+    assert {module["module"]: module["status"] for module in modules} == {
+        "signatures": "ok",
+        "event-log": "ok",
+        "processing": "ok",
+    }
+
+
+def test_what_came_is_counted(webhooks):
+    deliver(webhooks, event())
+    deliver(webhooks, event())
+    deliver(webhooks, event(), {"Stripe-Signature": "nonsense"})
+
+    text = webhooks.get("/metrics").content.decode()
+
+    for name in (
+        'webhook_events_received_total{source="delivery"}',
+        "webhook_events_duplicate_total",
+        'webhook_deliveries_rejected_total{reason="malformed"}',
+    ):
+        assert name in text

@@ -1,0 +1,301 @@
+"""Logs and replay, for operators."""
+
+import pytest
+
+from saas.accounts.models import Role
+from saas.audit.models import AuditEvent
+from saas.testing import factories
+from saas.testing.inbox import encoded, event
+from saas.webhook_events.actions import receive
+from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
+
+LOGS = "/api/webhooks/logs"
+
+
+def stored(*ids, **fields):
+    receive([Delivery.of(encoded(event(event_id, **fields)), headers={"User-Agent": "Stripe/1.0"}) for event_id in ids])
+
+
+@pytest.fixture
+def closed(settings):
+    """As in production: the operator API wants a staff token."""
+    settings.WEBHOOKS_OPEN_OPERATOR_API = False
+
+
+def test_the_log_tells_of_every_event_newest_first(webhooks, seen, drain):
+    stored("evt_1")
+    drain()
+    stored("evt_2", type="nobody.cares", object={"id": "obj_2", "object": "thing"})
+
+    body = webhooks.get(LOGS).json()
+
+    assert set(body) == {"items", "total", "next"}
+    assert (body["total"], body["next"]) == (2, None)
+    second, first = body["items"]
+    assert second["event_id"] == "evt_2"
+    assert {name: first[name] for name in ("event_id", "event_type", "status", "replay_count", "attempts")} == {
+        "event_id": "evt_1",
+        "event_type": "demo.created",
+        "status": "processed",
+        "replay_count": 0,
+        "attempts": 1,
+    }
+    assert first["processed_at"] >= first["received_at"]
+    assert first["last_error"] is None
+    assert first["metadata"]["source"] == "delivery"
+    assert first["metadata"]["object_id"] == "obj_1"
+    assert first["metadata"]["livemode"] is False
+    assert first["metadata"]["api_version"] == "2026-10-28.endive"
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("status=queued", ["evt_3", "evt_2"]),
+        ("status=processed", ["evt_1"]),
+        ("type=demo.created", ["evt_2", "evt_1"]),
+        ("type=other.*", ["evt_3"]),
+        ("search=evt_2", ["evt_2"]),
+        ("search=obj_9", ["evt_3"]),
+        ("search=THER", ["evt_3"]),
+        ("search=%25", []),
+        ("since=2000-01-01T00:00:00Z", ["evt_3", "evt_2", "evt_1"]),
+        ("until=2000-01-01T00:00:00Z", []),
+        ("status=queued&type=other.made", ["evt_3"]),
+        ("limit=1", ["evt_3"]),
+    ],
+)
+def test_the_log_is_filtered(webhooks, seen, drain, query, ids):
+    stored("evt_1")
+    drain()
+    stored("evt_2")
+    stored("evt_3", type="other.made", object={"id": "obj_9", "object": "thing"})
+
+    assert [item["event_id"] for item in webhooks.get(f"{LOGS}?{query}").json()["items"]] == ids
+
+
+@pytest.mark.parametrize(
+    "query", ["status=nonsense", "since=yesterday", "limit=0", "cursor=made-up", "search=" + "x" * 256]
+)
+def test_a_filter_that_makes_no_sense_is_refused(webhooks, query):
+    answer = webhooks.get(f"{LOGS}?{query}")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+
+
+def test_the_log_comes_in_pages(webhooks):
+    stored(*[f"evt_{number}" for number in range(5)])
+
+    first = webhooks.get(f"{LOGS}?limit=2").json()
+    second = webhooks.get(f"{LOGS}?limit=2&cursor={first['next']}").json()
+    third = webhooks.get(f"{LOGS}?limit=2&cursor={second['next']}").json()
+
+    ids = [item["event_id"] for page in (first, second, third) for item in page["items"]]
+    assert ids == ["evt_4", "evt_3", "evt_2", "evt_1", "evt_0"]
+    assert [page["total"] for page in (first, second, third)] == [5, 5, 5]
+    assert third["next"] is None
+
+
+def test_one_event_shows_its_bytes_its_attempts_and_what_came_again(webhooks, seen, drain):
+    stored("evt_1")
+    drain()
+    stored("evt_1")
+
+    body = webhooks.get(f"{LOGS}/evt_1").json()
+
+    assert body["payload"] == event("evt_1")
+    assert body["headers"] == {"User-Agent": "Stripe/1.0"}
+    assert [(attempt["number"], attempt["outcome"]) for attempt in body["attempt_log"]] == [(1, "processed")]
+    assert [repeat["outcome"] for repeat in body["repeats"]] == ["duplicate"]
+
+
+def test_the_log_and_one_event_cost_a_fixed_number_of_queries(webhooks, sam, closed, django_assert_num_queries):
+    stored("evt_1", "evt_2", "evt_3")
+
+    with django_assert_num_queries(3):  # session, count, page
+        webhooks.get(LOGS, token=sam.token)
+    with django_assert_num_queries(4):  # session, event with payload, attempts, repeats
+        webhooks.get(f"{LOGS}/evt_1", token=sam.token)
+
+
+def test_an_unknown_event_is_not_found(webhooks):
+    for answer in (webhooks.get(f"{LOGS}/evt_none"), webhooks.post("/api/webhooks/replay/evt_none")):
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == "Webhook event not found"
+
+
+def test_a_processed_event_can_be_replayed_and_the_trail_tells_who_and_why(webhooks, sam, seen, drain, closed):
+    stored("evt_1")
+    drain()
+
+    answer = webhooks.post("/api/webhooks/replay/evt_1", {"reason": "the books"}, token=sam.token)
+    drain()
+
+    assert answer.status_code == 202
+    assert answer.json() == {"status": "replay_accepted", "event_id": "evt_1", "replay_count": 1}
+    assert seen == ["evt_1", "evt_1"]
+    trail = AuditEvent.objects.get(action="webhook_event.replayed")
+    assert (trail.actor, trail.target, trail.reason) == (sam.user.id, "evt_1", "the books")
+
+
+def test_a_waiting_event_can_be_replayed_too(webhooks, seen, drain):
+    stored("evt_1")
+
+    answer = webhooks.post("/api/webhooks/replay/evt_1")
+    drain()
+
+    assert answer.json()["replay_count"] == 1
+    assert seen == ["evt_1"]
+    assert AuditEvent.objects.get(action="webhook_event.replayed").actor == "local-operator"
+
+
+def test_an_event_whose_payload_is_gone_cannot_be_replayed(webhooks, drain):
+    stored("evt_1")
+    drain()
+    WebhookPayload.objects.all().delete()
+
+    answer = webhooks.post("/api/webhooks/replay/evt_1")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "payload_expired")
+    assert WebhookEvent.objects.get().replay_count == 0
+    assert webhooks.get(f"{LOGS}/evt_1").json()["payload"] is None
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b"null", b'{"reason": "\\u0000"}'])
+def test_a_replay_with_a_broken_body_changes_nothing(webhooks, body):
+    stored("evt_1")
+
+    assert webhooks.post("/api/webhooks/replay/evt_1", raw=body).status_code == 400
+    assert WebhookEvent.objects.get().replay_count == 0
+
+
+CALLS = [("get", LOGS), ("get", f"{LOGS}/evt_1"), ("post", "/api/webhooks/replay/evt_1")]
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+def test_without_a_staff_token_operators_calls_are_refused(webhooks, kim, closed, method, path):
+    stored("evt_1")
+
+    anonymous, customer = getattr(webhooks, method)(path), getattr(webhooks, method)(path, token=kim.token)
+
+    assert anonymous.status_code == customer.status_code == 401
+    assert b"obj_1" not in anonymous.content + customer.content
+    assert WebhookEvent.objects.get().replay_count == 0
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        {"REMOTE_ADDR": "203.0.113.9"},
+        {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.9"},
+        {"REMOTE_ADDR": "127.0.0.1", "HTTP_FORWARDED": "for=203.0.113.9"},
+    ],
+)
+def test_the_open_operator_api_is_open_on_this_machine_only(webhooks, settings, origin):
+    settings.WEBHOOKS_OPEN_OPERATOR_API = True
+
+    assert webhooks.generic("GET", LOGS, **origin).status_code == 401
+    assert webhooks.generic("GET", LOGS, REMOTE_ADDR="::1").status_code == 200
+
+
+def test_an_unusable_token_is_refused_even_where_the_operator_api_is_open(webhooks):
+    assert webhooks.get(LOGS, token="nonsense").status_code == 401
+
+
+REPLAY = "/api/webhooks/replay"
+
+
+def test_a_dry_run_says_which_events_would_be_replayed_and_replays_none(webhooks):
+    stored("evt_1", "evt_2")
+
+    body = webhooks.post(REPLAY, {"type": "demo.*", "dry_run": True}).json()
+
+    assert (body["dry_run"], body["matching"], body["in_flight"]) == (True, 2, 0)
+    assert [sample["event_id"] for sample in body["samples"]] == ["evt_2", "evt_1"]
+    assert not ReplayBatch.objects.exists()
+
+
+def test_a_bulk_replay_is_started_watched_and_canceled(webhooks, sam, closed, seen, drain):
+    stored("evt_1", "evt_2")
+    drain()
+
+    started = webhooks.post(REPLAY, {"status": "processed", "reason": "the books"}, token=sam.token)
+    batch = started.json()["batch"]
+    second = webhooks.post(REPLAY, {"status": "processed"}, token=sam.token)
+    watched = webhooks.get(f"{REPLAY}/{batch['id']}", token=sam.token)
+    canceled = webhooks.post(f"{REPLAY}/{batch['id']}/cancel", token=sam.token)
+    again = webhooks.post(f"{REPLAY}/{batch['id']}/cancel", token=sam.token)
+
+    assert (started.status_code, started.json()["status"]) == (202, "replay_accepted")
+    assert (batch["state"], batch["matched"], batch["created_by"]) == ("running", 2, sam.user.id)
+    assert (second.status_code, second.json()["code"]) == (409, "replay_running")
+    assert watched.json()["batch"] == batch
+    assert (canceled.status_code, canceled.json()["batch"]["state"]) == (200, "canceled")
+    assert (again.status_code, again.json()["code"]) == (409, "replay_ended")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "non_field_errors"),
+        ({"dry_run": True}, "non_field_errors"),
+        ({"reason": "x"}, "non_field_errors"),
+        ({"status": "done"}, "status"),
+        ({"status": "failed", "dry_run": "yes"}, "dry_run"),
+        ({"type": 7}, "type"),
+        ({"since": "soon"}, "since"),
+        ({"search": "x" * 256}, "search"),
+    ],
+)
+def test_a_bulk_replay_that_makes_no_sense_is_refused(webhooks, body, field):
+    answer = webhooks.post(REPLAY, body)
+
+    assert answer.status_code == 422
+    assert list(answer.json()["errors"]) == [field]
+    assert not ReplayBatch.objects.exists()
+
+
+def test_an_unknown_bulk_replay_is_not_found(webhooks):
+    assert webhooks.get(f"{REPLAY}/rpl_none").status_code == 404
+    assert webhooks.post(f"{REPLAY}/rpl_none/cancel").status_code == 404
+
+
+def test_the_stats_tell_how_the_inbox_is_doing(webhooks, seen, drain, sam, closed, django_assert_num_queries):
+    stored("evt_1")
+    drain()
+
+    with django_assert_num_queries(12):
+        body = webhooks.get("/api/webhooks/stats", token=sam.token).json()
+
+    assert set(body) == {
+        "by_status",
+        "counts_are_exact",
+        "due",
+        "oldest_due_seconds",
+        "last_hour",
+        "failure_rate",
+        "lag_seconds",
+    }
+    assert body["by_status"]["processed"] == 1
+    assert body["failure_rate"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("post", REPLAY), ("get", f"{REPLAY}/rpl_1"), ("post", f"{REPLAY}/rpl_1/cancel"), ("get", "/api/webhooks/stats")],
+)
+def test_bulk_replays_and_stats_want_a_staff_token_too(webhooks, kim, closed, method, path):
+    assert getattr(webhooks, method)(path).status_code == 401
+    assert getattr(webhooks, method)(path, token=kim.token).status_code == 401
+
+
+def test_staff_who_may_only_read_cannot_replay(webhooks, closed, drain):
+    stored("evt_1")
+    reader = factories.staff("", Role.SUPPORT_READ)
+
+    assert webhooks.get(f"{LOGS}/evt_1", token=reader.token).status_code == 200
+    for path in (f"{REPLAY}/evt_1", REPLAY, f"{REPLAY}/rpl_1/cancel"):
+        assert webhooks.post(path, {"status": "queued"}, token=reader.token).status_code == 403
+    assert WebhookEvent.objects.get().replay_count == 0
+    assert not ReplayBatch.objects.exists()

@@ -1,0 +1,22 @@
+"""The Webhooks API, port 8003: read it as the API reference."""
+
+from django.urls import path
+
+from saas.api.schema import common_urls, handler400, handler403, handler404, handler500
+from webhooks import intake, views
+from webhooks.modules import MODULES
+
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+
+urlpatterns = [
+    *common_urls("Webhooks API", "Events from the payment provider: taken in, acted on, replayed.", MODULES),
+    # The provider
+    path("api/webhooks/stripe", intake.StripeView.as_view(), name="stripe"),
+    # Operators
+    path("api/webhooks/logs", views.LogsView.as_view(), name="logs"),
+    path("api/webhooks/logs/<str:event_id>", views.LogView.as_view(), name="log"),
+    path("api/webhooks/replay", views.BulkReplayView.as_view(), name="replay-many"),
+    path("api/webhooks/replay/<str:batch_id>/cancel", views.CancelReplayView.as_view(), name="replay-cancel"),
+    path("api/webhooks/stats", views.StatsView.as_view(), name="stats"),
+    path("api/webhooks/replay/<str:event_id>", views.ReplayView.as_view(), name="replay"),
+]
