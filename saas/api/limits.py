@@ -23,7 +23,7 @@ from saas.errors import DomainError
 from saas.networks import neighbourhood, network
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-AWAY_SHARE = 4  # a process alone gives a quarter of what all give together
+AWAY_SHARE = 4  # a process alone gives a quarter of what all give together, and never nothing
 
 
 class TooManyRequests(DomainError):
@@ -201,7 +201,8 @@ def _spend_away(limit: Limit, request: Request) -> Usage | None:
     if limit.when_away is WhenAway.OPEN:
         return None
     count, reset_seconds = _spend_alone(limit, request)
-    return Usage(limit, count * AWAY_SHARE, reset_seconds)
+    is_first = count == 1
+    return Usage(limit, min(AWAY_SHARE, limit.scaled) if is_first else count * AWAY_SHARE, reset_seconds)
 
 
 def _spend_alone(limit: Limit, request: Request) -> tuple[int, int]:

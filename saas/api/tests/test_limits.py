@@ -87,6 +87,16 @@ def test_without_redis_a_process_counts_alone_to_a_quarter(product: ServiceClien
     assert answers == [401] * 7 + [429]
 
 
+@override_settings(RATE_LIMIT_SCALE=1)
+@pytest.mark.usefixtures("redis_is_away")
+def test_without_redis_a_limit_too_small_to_quarter_still_allows_one(product: ServiceClient, db) -> None:
+    body = {"email": "kim@example.net", "password": "a fine long phrase"}
+
+    answers = [product.post("/api/auth/register", body).status_code for _ in range(2)]
+
+    assert answers == [201, 429]  # one account may be asked for three times an hour
+
+
 @pytest.mark.usefixtures("redis_is_away")
 def test_without_redis_refreshing_goes_on(product: ServiceClient, kim) -> None:
     assert product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token}).status_code == 200

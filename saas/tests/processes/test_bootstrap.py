@@ -296,3 +296,12 @@ def test_manage_can_be_read_by_a_python_that_is_too_old() -> None:
     assert source.isascii()
     ast.parse(source, feature_version=(3, 4))
     assert 'f"' not in source
+
+
+def test_pytest_itself_works_in_the_environment_wherever_it_is_started(tmp_path: Path) -> None:
+    command = [Path(sys.executable).parent / "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", __file__]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
