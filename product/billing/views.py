@@ -17,6 +17,7 @@ from saas.billing import checkouts, clock, subscriptions
 from saas.billing.checkouts import AlreadySubscribed, CheckoutInProgress, IdempotencyKeyReused, NotForSale
 from saas.billing.gateway.interface import PaymentDeclined, ProviderRefused, ProviderUnavailable
 from saas.billing.models import Checkout, Plan, Subscription
+from saas.billing.models.catalogue import price_list
 from saas.billing.subscriptions import NothingToResume, NotSubscribed, SamePlan
 from saas.errors import NotFound
 from saas.teams.roles import Permission
@@ -30,7 +31,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 class PlansView(PublicView):
     @extend_schema(operation_id="plans", summary="List the plans", responses=shapes.PlansShape, tags=["subscriptions"])
     def get(self, request: Request) -> Response:
-        return Response({"plans": [show.plan(row) for row in Plan.objects.on_sale()]})
+        return Response({"plans": [show.plan(row) for row in price_list()]})
 
 
 class StartCheckoutView(BillingView):

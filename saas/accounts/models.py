@@ -17,6 +17,7 @@ from saas.accounts.addresses import canonical
 from saas.errors import DomainError
 from saas.fields import PrefixedIdField
 from saas.ids import new_id
+from saas.operations.statements import Given
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -174,11 +175,11 @@ def new_session_id() -> str:
 
 
 class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
-    def live(self) -> LoginSessionQuerySet:
+    def live(self, now: datetime | Given | None = None) -> LoginSessionQuerySet:
         """Not revoked, not past its end, of its user's current epoch, and of a user who may be here."""
         return self.filter(
             revoked_at=None,
-            ends_at__gt=timezone.now(),
+            ends_at__gt=now or timezone.now(),
             epoch=F("user__token_epoch"),
             user__status=User.Status.ACTIVE,
         ).select_related("user")

@@ -13,13 +13,28 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import DateTimeField, Q
 from django.utils import timezone
 
 from saas.accounts import lifetimes
 from saas.accounts.models import LoginSession
+from saas.operations.statements import ComposedQuery, Given
 
 SEEN_EVERY = timedelta(minutes=1)
+_BY_TOKEN = ComposedQuery(
+    lambda: LoginSession.objects.live(Given("now", DateTimeField())).filter(
+        sid=Given("sid"), audience=Given("audience")
+    )
+)
+_BY_COOKIE = ComposedQuery(
+    lambda: LoginSession.objects.select_related("user").filter(session_key=Given("session_key"), revoked_at=None)
+)
+
+
+def behind_token(sid: str, audience: str, user_id: str) -> LoginSession | None:
+    """The login that a verified access token points to, with its user, if it is alive."""
+    row = _BY_TOKEN.first(sid=sid, audience=audience, now=timezone.now())
+    return row if row and row.user_id == user_id else None
 
 
 def hashed(key: str) -> str:
@@ -96,8 +111,7 @@ class SessionStore(DatabaseStore):
 
     def _stored(self) -> LoginSession | None:
         if not self._looked and self.session_key:
-            rows = LoginSession.objects.select_related("user")
-            self._row = rows.filter(session_key=hashed(self.session_key), revoked_at=None).first()
+            self._row = _BY_COOKIE.first(session_key=hashed(self.session_key))
             if self._row is None or self._row.expire_date <= timezone.now():
                 self._row, self._session_key = None, None
         self._looked = True

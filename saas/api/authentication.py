@@ -56,9 +56,8 @@ class BearerAuthentication(BaseAuthentication):
             token = tokens.read(raw, self.audience)
         except tokens.BadToken as error:
             raise AuthenticationFailed("This token is not valid.", "invalid_token") from error
-        mine = LoginSession.objects.live().filter(sid=token["sid"], audience=self.audience)
-        session = next(iter(mine), None)  # first() would have a single row put in order
-        if session is None or session.user is None or session.user_id != token["sub"]:
+        session = sessions.behind_token(token["sid"], self.audience, token["sub"])
+        if session is None or session.user is None:
             raise AuthenticationFailed("This session has ended.", "invalid_token")
         credential = _credential(session, token)
         sessions.note_seen(session, timezone.now())

@@ -12,11 +12,10 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from saas.operations.postgres import PreparingCursor
+from saas.operations.statements import preparing_cursor
 from saas.webhook_events.envelope import Envelope
 from saas.webhook_events.models import WebhookEvent, WebhookPayload
 
@@ -98,16 +97,9 @@ def _insert_at_once(events: Sequence[NewEvent]) -> dict[str, int]:
     for row, event, body_at in zip(rows, events, accumulate(map(len, bodies), initial=1), strict=False):
         row["provider_created"] = row["provider_created"].isoformat()
         row.update(head_start=event.head_start.total_seconds(), headers=event.headers, body_at=body_at)
-    with _binding_cursor() as cursor:
+    with preparing_cursor(connection) as cursor:
         cursor.execute(query, [b"".join(bodies), _encode(rows)])
         return dict(cursor.fetchall())
-
-
-def _binding_cursor() -> CursorWrapper:
-    """Sends parameters beside the statement, bytes as bytes; Django's own would write them into it, twice as long."""
-    connection.ensure_connection()
-    cursor: Any = PreparingCursor(connection.connection)
-    return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 
 @transaction.atomic

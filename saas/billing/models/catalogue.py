@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from saas.operations.statements import ComposedQuery
+
 
 class PlanQuerySet(models.QuerySet["Plan"]):
     def on_sale(self) -> PlanQuerySet:
@@ -34,6 +36,14 @@ class Plan(models.Model):
         """In whole units of the currency: 19, or 19.5."""
         whole, cents = divmod(self.price_cents, 100)
         return self.price_cents / 100 if cents else whole
+
+
+_ON_SALE = ComposedQuery(Plan.objects.on_sale)
+
+
+def price_list() -> list[Plan]:
+    """What is on sale, as the page of prices asks for it, which everybody reads."""
+    return _ON_SALE.rows()
 
 
 class Product(models.Model):

@@ -8,7 +8,7 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
 from product.billing import representations as billing
-from saas.accounts import tokens
+from saas.accounts import sessions, tokens
 from saas.accounts.models import Audience, LoginSession
 from saas.api.accounts import representations as accounts
 from saas.billing.models import Plan
@@ -21,7 +21,8 @@ def me_by_bearer(request: HttpRequest) -> JsonResponse:
 
 
 def me_by_cookie(request: HttpRequest) -> JsonResponse:
-    session = request.session.live_row()
+    key = sessions.hashed(request.COOKIES[settings.SESSION_COOKIE_NAME])
+    session = LoginSession.objects.live().get(session_key=key)
     return JsonResponse({"user": accounts.user(session.user), "impersonation": None})
 
 
