@@ -16,6 +16,7 @@ def parsed(address: str) -> Address | None:
     return getattr(found, "ipv4_mapped", None) or found
 
 
+@lru_cache(maxsize=4096)
 def plain(address: str) -> str:
     """The usual way to write it; what is no address stays as it is."""
     found = parsed(address)

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Iterator
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -35,15 +36,67 @@ class DoorClient(ServiceClient):
 
         environ = self._base_environ(**request)  # type: ignore[attr-defined]
         body = environ["wsgi.input"].read()
-        self.sent = []
         with acting_as("webhooks"):
-            asyncio.run(self.door(scope_of(environ), _receiving(body), self._note))
+            asyncio.run(self._ask(environ, body))
             response = _response(self.sent, environ["PATH_INFO"])
         conformity.check("webhooks", request["REQUEST_METHOD"], response)
         return response
 
+    async def _ask(self, environ: dict[str, Any], body: bytes) -> None:
+        self.sent = []
+        await self.door(scope_of(environ), _receiving(body), self._note)
+
     async def _note(self, message: Any) -> None:
         self.sent.append(message)
+
+
+class WireClient(DoorClient):
+    """The same over a socket: head and body arrive together, as most deliveries do."""
+
+    async def _ask(self, environ: dict[str, Any], body: bytes) -> None:
+        async with on_the_wire(self.door, environ["REMOTE_ADDR"]) as (reader, writer):
+            writer.write(http_request(environ, body))
+            self.sent = await answer_from(reader, has_body=environ["REQUEST_METHOD"] != "HEAD")
+
+
+@asynccontextmanager
+async def on_the_wire(door: Any, peer: str = "127.0.0.1") -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
+    """A connection to the door through the HTTP of ``python -m webhooks``, as if from the address ``peer``."""
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+    from webhooks.door.protocol import Protocol
+
+    class PeersProtocol(Protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.client = (peer, 40_000)
+
+    config, state = Config(door, ws="none", log_config=None, proxy_headers=False), ServerState()
+    state.default_headers = [(b"date", b"Thu, 26 Nov 2026 00:00:00 GMT")]  # uvicorn writes it each second
+    server = await asyncio.get_running_loop().create_server(lambda: PeersProtocol(config, state, {}), "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+
+def http_request(environ: dict[str, Any], body: bytes) -> bytes:
+    target = quote(environ["PATH_INFO"].encode("latin-1")) + (f"?{query}" if (query := environ["QUERY_STRING"]) else "")
+    head = f"{environ['REQUEST_METHOD']} {target} HTTP/1.1\r\n".encode("latin-1")
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+    return head + b"".join(b"%b: %b\r\n" % pair for pair in _headers(environ)) + b"\r\n" + body
+
+
+async def answer_from(reader: StreamReader, *, has_body: bool = True) -> list[dict[str, Any]]:
+    """One answer, as the messages of ASGI."""
+    status_line, *lines = (await reader.readuntil(b"\r\n\r\n")).rstrip().split(b"\r\n")
+    headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]
+    body = await reader.readexactly(int(dict(headers).get(b"content-length", 0))) if has_body else b""
+    return [{"status": int(status_line.split()[1]), "headers": headers}, {"body": body}]
 
 
 def scope_of(environ: dict[str, Any]) -> dict[str, Any]:

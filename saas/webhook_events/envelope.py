@@ -69,7 +69,8 @@ def read(body: bytes) -> dict[str, Any]:
         raise Unreadable(f"The body is no JSON: {error}"[:200]) from error
     if not isinstance(event, dict):
         raise Unreadable("The body is no JSON object.")
-    return _storable(event) if b"\\u" in body else event
+    has_escapes = b"\\" in body and b"\\u" in body  # a single byte is searched for three times as fast
+    return _storable(event) if has_escapes else event
 
 
 def data_of(event: dict[str, Any]) -> EventData:

@@ -1,13 +1,14 @@
 """What goes back: a status, headers, and the whole body. No answer of this service is long."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -40,6 +41,16 @@ class Answer(NamedTuple):
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 
+    def on_the_wire(self, more: bytes) -> bytes:
+        """The whole answer, with header lines from elsewhere."""
+        length = b"content-length: %d\r\n\r\n" % len(self.body)
+        return b"".join((STATUS_LINE[self.status], more, lines(self.headers), length, self.body))
+
+
+def lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """As they go over the wire."""
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
+
 
 class _Probe(HttpRequest):
     """A request of which nothing is known but its scheme."""
@@ -52,7 +63,7 @@ class _Probe(HttpRequest):
         return self.given_scheme
 
 
-@cache
+@lru_cache(maxsize=64)  # the forwarded scheme is the caller's to choose
 def usual_headers(scheme: str, forwarded_scheme: str) -> Headers:
     """What Django's middleware adds to an answer in JSON: asked of the middleware itself, once."""
     request = _Probe(scheme)
@@ -68,6 +79,11 @@ def usual_headers(scheme: str, forwarded_scheme: str) -> Headers:
         if path in _DECORATING:
             get_response = import_string(path)(get_response)
     return _encoded(get_response(request).headers.items())
+
+
+@lru_cache(maxsize=64)  # the forwarded scheme is the caller's to choose
+def usual_lines(scheme: str, forwarded_scheme: str) -> bytes:
+    return lines(usual_headers(scheme, forwarded_scheme))
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> Headers:

@@ -4,10 +4,12 @@ A delivery that is not plain (another method, an ``Origin``, an unknown host, no
 Django's answer, from the very view that ``runserver`` uses; so there is one rule for each refusal, and one test.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
@@ -18,13 +20,14 @@ from saas.api.metrics import note_answer
 from saas.api.middleware import request_context
 from saas.api.problems import Problem, from_django
 from saas.webhook_events import actions
+from saas.webhook_events.actions import Receipt
 from saas.webhook_events.deliveries import KEPT_HEADERS, Delivery
 from saas.webhook_events.signatures import BadSignature
 from webhooks.door import bodies
-from webhooks.door.answers import Answer, Headers, Receive, Scope, Send, usual_headers
+from webhooks.door.answers import Answer, Receive, Scope, Send, usual_headers
 from webhooks.door.bridge import Bridge
-from webhooks.door.plain import PATH, PlainHeaders, declared_length, plain_headers
-from webhooks.door.writer import Writer
+from webhooks.door.plain import PATH, PlainHeaders, declared_length, forwarded_scheme, plain_headers
+from webhooks.door.writer import Outcome, Writer
 from webhooks.intake import receipt_json
 
 logger = logging.getLogger(__name__)
@@ -76,7 +79,8 @@ class Door:
             self._busy -= 1
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = plain_headers(scope)
+        is_delivery = scope["path"] == PATH and scope["method"] == "POST" and not scope["query_string"]
+        headers = plain_headers(scope["headers"]) if is_delivery else None
         if self._busy > MOST_AT_ONCE:
             await _refusal(scope, lambda: Problem(503, headers=_BRIEF_WAIT)).send(send, _CLOSE)
         elif headers is not None:
@@ -85,26 +89,49 @@ class Door:
             await self._pass_on(scope, receive, send)
 
     async def _take(self, scope: Scope, headers: PlainHeaders, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
         body, _ = await bodies.read(receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        if self._accept(_peer(scope), headers, body, partial(_settle, answered)):
+            await (await answered).send(send, *usual_headers(scope["scheme"], forwarded_scheme(headers)))
+        else:  # Django's view finds out once more, notes it, and counts it against the address
+            await (await self._bridge.ask(scope, body)).send(send)
+
+    def take(self, peer: str, headers: PlainHeaders, body: bytes, reply: Callable[[Answer], None]) -> bool:
+        """Take in a plain delivery that has arrived whole, and ``reply`` once it is committed; the usual headers are the
+        caller's to add. False, and nothing is done, if the ordinary way should be gone."""
+        if self._busy >= MOST_AT_ONCE:
+            return False
+
+        def answered(answer: Answer) -> None:
+            self._busy -= 1
+            reply(answer)
+
+        is_accepted = self._accept(peer, headers, body, answered)
+        self._busy += is_accepted
+        return is_accepted
+
+    def _accept(self, peer: str, headers: PlainHeaders, body: bytes, reply: Callable[[Answer], object]) -> bool:
+        """Answer with a 202 after the commit, else with the problem document that Django's view would give. False if the
+        signature is not good."""
+        started = time.perf_counter()
         try:
             actions.verify(headers[b"stripe-signature"].decode("latin-1"), body)
-        except BadSignature:  # Django's view finds out once more, notes it, and counts it against the address
-            await (await self._bridge.ask(scope, body)).send(send)
-            return
-        request = _context(scope, headers)
-        answer = await self._stored(request, headers, body)
-        note_answer("POST", PATH[1:], answer.status, time.perf_counter() - started)
-        await answer.send(send, *_usual_headers(scope, headers, request))
-
-    async def _stored(self, request: context.Context, headers: PlainHeaders, body: bytes) -> Answer:
-        """A 202 after the commit; else the problem document that Django's view would answer with."""
+        except BadSignature:
+            return False
+        request = _context(peer, headers)
         kept = {name: headers[key].decode("latin-1") for key, name in _KEPT_HEADERS if key in headers}
+
+        def tell(outcome: Outcome) -> None:
+            answer = _failure(outcome, request) if isinstance(outcome, Exception) else _receipt(outcome)
+            note_answer("POST", PATH[1:], answer.status, time.perf_counter() - started)
+            answer.headers.append((b"x-request-id", request.request_id.encode()))
+            reply(answer)
+
         try:
-            receipt = await self._writer.store(Delivery.of(body, headers=kept, address=request.address), request)
+            self._writer.store(Delivery.of(body, headers=kept, address=request.address), request, tell)
         except Exception as error:
-            return _failure(error, request)
-        return Answer(202, [_JSON], receipt_json(receipt))
+            tell(error)
+        return True
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What is too large is not kept, but read for a while: a caller that still writes would miss the answer."""
@@ -118,6 +145,15 @@ class Door:
         await answer.send(send, *([] if is_read else [_CLOSE]))
 
 
+def _settle(answered: "asyncio.Future[Answer]", answer: Answer) -> None:
+    if not answered.done():  # whoever waited was cancelled
+        answered.set_result(answer)
+
+
+def _receipt(receipt: Receipt) -> Answer:
+    return Answer(202, [_JSON], receipt_json(receipt))
+
+
 def _failure(error: Exception, request: context.Context) -> Answer:
     with context.entered(request):
         if problem := from_django(error):
@@ -129,20 +165,18 @@ def _failure(error: Exception, request: context.Context) -> Answer:
 def _refusal(scope: Scope, problem: Callable[[], Problem]) -> Answer:
     """Django is not asked: it would wait for a body that does not come, or make a crowd larger."""
     headers = dict(scope["headers"])
-    with context.entered(_context(scope, headers)) as request:
+    with context.entered(_context(_peer(scope), headers)) as request:
         answer = Answer.of(problem())
     note_answer(scope["method"], PATH[1:] if scope["path"] == PATH else "unmatched", answer.status, 0.0)
-    return answer._replace(headers=[*answer.headers, *_usual_headers(scope, headers, request)])
+    usual = usual_headers(scope["scheme"], forwarded_scheme(headers))
+    return answer._replace(headers=[*answer.headers, *usual, (b"x-request-id", request.request_id.encode())])
 
 
-def _context(scope: Scope, headers: PlainHeaders) -> context.Context:
-    peer = (scope.get("client") or ("",))[0]
+def _peer(scope: Scope) -> str:
+    return str((scope.get("client") or ("",))[0])
+
+
+def _context(peer: str, headers: PlainHeaders) -> context.Context:
     address = address_behind(peer, headers.get(b"x-forwarded-for", b"").decode("latin-1"))
     claimed_id = headers.get(b"x-request-id", b"").decode("latin-1")
     return request_context(claimed_id, address, headers.get(b"user-agent", b"").decode("latin-1"))
-
-
-def _usual_headers(scope: Scope, headers: PlainHeaders, request: context.Context) -> Headers:
-    """What the middleware would add."""
-    usual = usual_headers(scope["scheme"], headers.get(b"x-forwarded-proto", b"").decode("latin-1"))
-    return [*usual, (b"x-request-id", request.request_id.encode())]

@@ -4,7 +4,7 @@ Nobody waits for company: the first delivery is written at once, and the slower 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -19,10 +19,14 @@ MOST_TOGETHER = 256
 MOST_BYTES_TOGETHER = 8 * 1024 * 1024
 
 
+Outcome = Receipt | Exception  # what ``actions.receive`` returns or raises
+Told = Callable[[Outcome], None]
+
+
 class Order(NamedTuple):
     delivery: Delivery
     context: context.Context
-    receipt: "asyncio.Future[Receipt]"
+    tell: Told
 
 
 class Writer:
@@ -33,15 +37,12 @@ class Writer:
         self._waiting: list[Order] = []
         self._is_writing = False
 
-    def store(self, delivery: Delivery, request: context.Context) -> "asyncio.Future[Receipt]":
-        """The delivery's receipt, once it is committed. It raises what ``actions.receive`` does."""
-        loop = asyncio.get_running_loop()
-        receipt: asyncio.Future[Receipt] = loop.create_future()
-        self._waiting.append(Order(delivery, request, receipt))
+    def store(self, delivery: Delivery, request: context.Context, tell: Told) -> None:
+        """``tell`` is called on the loop with the delivery's receipt, once it is committed, or with what went wrong."""
+        self._waiting.append(Order(delivery, request, tell))
         if not self._is_writing:
             self._is_writing = True
-            loop.call_soon(self._hand_over)  # after what else came in this very moment
-        return receipt
+            asyncio.get_running_loop().call_soon(self._hand_over)  # after what else came in this very moment
 
     def _hand_over(self) -> None:
         count = _count_that_fits(self._waiting)
@@ -51,15 +52,10 @@ class Writer:
             written = asyncio.get_running_loop().run_in_executor(self._executor, write, batch)
             written.add_done_callback(lambda outcomes: self._answer(batch, outcomes))
 
-    def _answer(self, batch: Sequence[Order], written: "asyncio.Future[list[Receipt | Exception]]") -> None:
+    def _answer(self, batch: Sequence[Order], written: "asyncio.Future[list[Outcome]]") -> None:
         self._hand_over()
         for order, outcome in zip(batch, written.result(), strict=True):
-            if order.receipt.done():  # whoever waited was cancelled
-                continue
-            if isinstance(outcome, Exception):
-                order.receipt.set_exception(outcome)
-            else:
-                order.receipt.set_result(outcome)
+            order.tell(outcome)
 
     def close(self) -> None:
         """After the last answer."""
@@ -76,7 +72,7 @@ def _count_that_fits(orders: Sequence[Order]) -> int:
     return min(len(orders), MOST_TOGETHER)
 
 
-def write(batch: Sequence[Order]) -> list[Receipt | Exception]:
+def write(batch: Sequence[Order]) -> list[Outcome]:
     """What became of each: one that the database does not take does not fail the others."""
     try:
         with context.entered(batch[0].context):

@@ -178,8 +178,10 @@ def store_all(numbers, thread):
     """What ``Writer.store`` brings for each, all asked for at the same moment."""
 
     async def main():
-        writing = Writer(thread)
-        return await asyncio.gather(*[writing.store(delivery(n), Context()) for n in numbers], return_exceptions=True)
+        writing, told = Writer(thread), [asyncio.get_running_loop().create_future() for _ in numbers]
+        for number, outcome in zip(numbers, told, strict=True):
+            writing.store(delivery(number), Context(), outcome.set_result)
+        return await asyncio.gather(*told)
 
     return asyncio.run(main())
 

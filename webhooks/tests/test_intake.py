@@ -9,6 +9,7 @@ import time_machine
 from django.db import OperationalError
 
 from saas.mail.models import Mail
+from saas.testing.doors import WireClient
 from saas.testing.inbox import encoded, event, signed
 from saas.webhook_events import actions, storing
 from saas.webhook_events.models import WebhookDelivery, WebhookEvent
@@ -19,7 +20,7 @@ STRIPE = "/api/webhooks/stripe"
 
 @pytest.fixture
 def webhooks(door):
-    """Every test here runs at both doors."""
+    """Every test here runs at every door."""
     return door
 
 
@@ -114,6 +115,8 @@ MALFORMED = [
 
 @pytest.mark.parametrize("form", MALFORMED, ids=range(len(MALFORMED)))
 def test_no_malformed_header_passes(webhooks, form):
+    if isinstance(webhooks, WireClient) and form != form.strip():
+        pytest.skip("HTTP takes these blanks off before anybody sees them")
     body = encoded(event())
     good = signed(body)["Stripe-Signature"].rpartition("=")[2]
 
