@@ -86,6 +86,11 @@ def _decoded_length(value: str) -> int:
     return len(value.encode())
 
 
+def is_given(name: str) -> bool:
+    """Whether a variable, or the file that stands for it, is set: for what must be known before the settings are read."""
+    return bool(os.environ.get(name, "").strip() or os.environ.get(f"{name}_FILE", "").strip())
+
+
 def _read(name: str, default: str, help: str, aliases: Sequence[str] = ()) -> str:
     _declared[name] = Setting(name, default, help)
     for candidate in (name, *aliases):

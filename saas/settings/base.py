@@ -6,7 +6,10 @@ Every value from outside comes through ``saas.env``; the README's settings table
 import sys
 
 from saas import env
-from saas.settings import production
+from saas.settings import (
+    absent,  # noqa: F401  (first, before anything imports what it leaves out)
+    production,
+)
 from saas.settings.accounts import *
 from saas.settings.addresses import *
 from saas.settings.environment import *
