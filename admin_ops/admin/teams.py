@@ -1,5 +1,6 @@
 """Teams, who is in them, who is asked in, and their keys (never a token's or key's hash)."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
@@ -12,6 +13,7 @@ from admin_ops.admin.site import desk
 from saas.accounts.staff_roles import Permission
 from saas.billing import clock, entitlements
 from saas.billing.models import EntitlementOverride
+from saas.billing.overrides import TEAM_LIMITS
 from saas.teams.models import ApiKey, Invitation, Membership, Team
 
 
@@ -29,8 +31,10 @@ class TeamAdmin(DeskAdminWithDeeds):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         team: Team = context["original"]
-        given = EntitlementOverride.objects.of(team).live(clock.now())
-        context |= {"access": entitlements.of(team), "given": list(given)}
+        access = entitlements.of(team)
+        limits = {key: access.limits[key] for key in TEAM_LIMITS}
+        given = list(EntitlementOverride.objects.of(team).live(clock.now()))
+        context |= {"access": replace(access, limits=limits), "given": given}
         return super().render_change_form(request, context, *args, **kwargs)
 
 

@@ -52,7 +52,7 @@ def test_what_is_given_stands_on_the_teams_page_and_in_the_trail(desk, kim, sam,
     event = AuditEvent.objects.get(action="entitlement.given")
     assert (event.actor, event.target, event.reason) == (sam.user.pk, team.pk, "pilot")
     page = desk.get(of(team)).content.decode()
-    assert "given until" in page
+    assert ("<dt>Seats</dt>" in page, "<dt>Teams</dt>" in page, "given until" in page) == (True, False, True)
     assert EntitlementOverride.objects.get().pk in page
 
 
