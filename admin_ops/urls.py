@@ -43,6 +43,7 @@ urlpatterns = [
     path("api/admin/subscriptions", billing.SubscriptionsView.as_view(), name="subscriptions"),
     path("api/admin/subscriptions/<str:subscription_id>/trial", access.TrialView.as_view(), name="trial"),
     path("api/admin/users/<str:user_id>/overrides", access.OverridesView.as_view(), name="user-overrides"),
+    path("api/admin/teams/<str:team_id>/overrides", access.TeamOverridesView.as_view(), name="team-overrides"),
     path("api/admin/overrides/<str:override_id>/end", access.EndOverrideView.as_view(), name="override"),
     # Webhook events
     path("api/admin/events/<str:event_id>/replay", events.EventReplayView.as_view(), name="event-replay"),

@@ -3,7 +3,6 @@
 from json.encoder import encode_basestring_ascii as _as_json
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.http.response import HttpResponseBase
@@ -14,11 +13,10 @@ from rest_framework.request import Request
 from saas.api.addresses import client_address
 from saas.api.limits import MINUTE, Limit, TooManyRequests, by_address, require, spend
 from saas.api.openapi import refusals
-from saas.api.problems import Problem, handle
+from saas.api.problems import handle
 from saas.api.views import PublicView
 from saas.webhook_events import actions
 from saas.webhook_events.actions import InvalidSignature, UnreadableEvent
-from saas.webhook_events.metrics import REJECTED
 from webhooks import serializers as shapes
 
 BAD_SIGNATURES = Limit("bad-signature", 60, MINUTE, by_address)
@@ -58,13 +56,9 @@ class StripeView(PublicView):
         tags=["webhooks"],
     )
     def post(self, request: HttpRequest) -> HttpResponse:
-        body = _raw_body(request)
-        if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            REJECTED.labels("too_large").inc()
-            return Problem(413)
         try:
             receipt = actions.admit(
-                body,
+                _raw_body(request),
                 signature=request.META.get("HTTP_STRIPE_SIGNATURE"),
                 headers={name: request.META.get(key, "") for name, key in _KEPT_HEADERS.items()},
                 address=client_address(request),
@@ -76,11 +70,8 @@ class StripeView(PublicView):
 
 
 def _raw_body(request: HttpRequest) -> bytes:
-    """The exact bytes; of a chunked body no more than one byte over the limit is kept."""
-    is_chunked = request.META.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked"
+    """The exact bytes; ``InputGuardMiddleware`` has gathered a chunked body and refused one over the limit."""
     try:
-        if is_chunked and request.META.get("wsgi.input_terminated"):
-            return bytes(request.META["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1))
         return request.body
     except (UnreadablePostError, OSError) as error:
         raise ParseError("The body did not arrive.") from error

@@ -1,6 +1,8 @@
 """The forms of the deeds."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import ClassVar
 
 from django import forms
 from unfold.widgets import (
@@ -16,6 +18,7 @@ from admin_ops.serializers.people import NOTE_LENGTH, REASON_LENGTH
 from saas.accounts.impersonations import MAX_MINUTES
 from saas.billing.entitlements import FREE_LIMITS
 from saas.billing.models import Plan
+from saas.billing.overrides import TEAM_LIMITS
 
 
 def _reason(*, required: bool) -> forms.CharField:
@@ -88,6 +91,7 @@ class GivePlanForm(ReasonForm):
 class GiveMoreForm(ReasonForm):
     """One limit or one feature."""
 
+    limits: ClassVar[Sequence[str]] = list(FREE_LIMITS)
     what = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
     value = forms.IntegerField(
         label="How many",
@@ -101,10 +105,14 @@ class GiveMoreForm(ReasonForm):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         features = sorted({name for plan in Plan.objects.all() for name in plan.features})
-        limits = [(f"limit:{key}", f"Limit: {key.replace('_', ' ')}") for key in FREE_LIMITS]
+        limits = [(f"limit:{key}", f"Limit: {key.replace('_', ' ')}") for key in self.limits]
         what = self.fields["what"]
         assert isinstance(what, forms.ChoiceField)
         what.choices = [*limits, *((f"feature:{name}", f"Feature: {name}") for name in features)]
+
+
+class GiveTeamMoreForm(GiveMoreForm):
+    limits = TEAM_LIMITS
 
 
 class ExtendTrialForm(ReasonForm):

@@ -5,29 +5,30 @@ from datetime import timedelta
 from django.urls import reverse
 
 from admin_ops.admin.deeds import Deed, Doer
-from admin_ops.admin.forms import ExtendTrialForm, GiveMoreForm, GivePlanForm, end_of
+from admin_ops.admin.forms import ExtendTrialForm, GiveMoreForm, GivePlanForm, GiveTeamMoreForm, end_of
 from saas.accounts.models import User
 from saas.accounts.staff_roles import Permission
 from saas.billing import clock, overrides, trials
-from saas.billing.models import EntitlementOverride, Subscription
+from saas.billing.models import EntitlementOverride, Owner, Subscription
+from saas.teams.models import Team
 
 
-def _give_plan(person: User, doer: Doer) -> str:
+def _give_plan(owner: Owner, doer: Doer) -> str:
     plan, until = doer.fields["plan"], end_of(doer.fields["last_day"])
-    overrides.comp_plan(person, plan_id=plan.pk, expires_at=until, reason=doer.reason, by=doer.user)
-    return f"{person.email} has {plan.name} until {doer.fields['last_day']:%-d %b %Y}."
+    overrides.comp_plan(owner, plan_id=plan.pk, expires_at=until, reason=doer.reason, by=doer.user)
+    return f"{owner} has {plan.name} until {doer.fields['last_day']:%-d %b %Y}."
 
 
-def _give_more(person: User, doer: Doer) -> str:
+def _give_more(owner: Owner, doer: Doer) -> str:
     kind, _, key = doer.fields["what"].partition(":")
     until = end_of(doer.fields["last_day"])
     if kind == "limit":
         overrides.override_limit(
-            person, key=key, value=doer.fields["value"], expires_at=until, reason=doer.reason, by=doer.user
+            owner, key=key, value=doer.fields["value"], expires_at=until, reason=doer.reason, by=doer.user
         )
     else:
-        overrides.grant_feature(person, feature=key, expires_at=until, reason=doer.reason, by=doer.user)
-    return f"{person.email} has more {key.replace('_', ' ')} until {doer.fields['last_day']:%-d %b %Y}."
+        overrides.grant_feature(owner, feature=key, expires_at=until, reason=doer.reason, by=doer.user)
+    return f"{owner} has more {key.replace('_', ' ')} until {doer.fields['last_day']:%-d %b %Y}."
 
 
 def _end(row: EntitlementOverride, doer: Doer) -> str:
@@ -38,7 +39,7 @@ def _end(row: EntitlementOverride, doer: Doer) -> str:
 def _page_of_owner(row: EntitlementOverride, doer: Doer) -> str:
     if row.user_id:
         return reverse("admin:accounts_user_change", args=[row.user_id])
-    return reverse("admin:billing_entitlementoverride_change", args=[row.pk])
+    return reverse("admin:teams_team_change", args=[row.team_id])
 
 
 def _extend(row: Subscription, doer: Doer) -> str:
@@ -59,6 +60,10 @@ def _extend_hers(person: User, doer: Doer) -> str:
 
 def _is_customer(person: User) -> bool:
     return not person.is_staff and person.status != User.Status.DELETED
+
+
+def _is_there(team: Team) -> bool:
+    return team.deleted_at is None
 
 
 _TRIAL = "The payment provider is asked; nothing is charged before the new end."
@@ -86,5 +91,18 @@ DEEDS = (
         "give-more", "Give a limit or feature", "add_circle",
         "One limit is raised or one feature given, whatever they buy. It only ever adds.",
         Permission.GIVE_ACCESS, _give_more, GiveMoreForm, fits=_is_customer,
+    ),
+)  # fmt: skip
+TEAM_DEEDS = (
+    Deed(
+        "give-plan", "Give a plan", "redeem",
+        "This team alone has all that the plan gives, free of charge. What it or its owner buys goes on beside it; the "
+        "better counts.",
+        Permission.GIVE_ACCESS, _give_plan, GivePlanForm, fits=_is_there,
+    ),
+    Deed(
+        "give-more", "Give a limit or feature", "add_circle",
+        "One limit is raised or one feature given to this team alone, whatever it or its owner buys. It only ever adds.",
+        Permission.GIVE_ACCESS, _give_more, GiveTeamMoreForm, fits=_is_there,
     ),
 )  # fmt: skip

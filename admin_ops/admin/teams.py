@@ -1,22 +1,41 @@
 """Teams, who is in them, who is asked in, and their keys (never a token's or key's hash)."""
 
+from dataclasses import replace
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 
 from admin_ops.admin.base import DeskAdmin
+from admin_ops.admin.deeds import DeskAdminWithDeeds
+from admin_ops.admin.money_deeds import TEAM_DEEDS
 from admin_ops.admin.site import desk
 from saas.accounts.staff_roles import Permission
+from saas.billing import clock, entitlements
+from saas.billing.models import EntitlementOverride
+from saas.billing.overrides import TEAM_LIMITS
 from saas.teams.models import ApiKey, Invitation, Membership, Team
 
 
 @admin.register(Team, site=desk)
-class TeamAdmin(DeskAdmin):
+class TeamAdmin(DeskAdminWithDeeds):
     needs = Permission.READ_USERS
+    deeds = TEAM_DEEDS
     list_display = ("id", "name", "owner", "created_at", "deleted_at")
     list_select_related = ("owner",)
     search_fields = ("=id", "name", "owner__email")
     ordering = ("-id",)
     fields = ("id", "name", "owner", "created_at", "updated_at", "deleted_at")
     readonly_fields = fields
+    change_form_template = "desk/team.html"
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        team: Team = context["original"]
+        access = entitlements.of(team)
+        limits = {key: access.limits[key] for key in TEAM_LIMITS}
+        given = list(EntitlementOverride.objects.of(team).live(clock.now()))
+        context |= {"access": replace(access, limits=limits), "given": given}
+        return super().render_change_form(request, context, *args, **kwargs)
 
 
 @admin.register(Membership, site=desk)

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from admin_ops.serializers.lists import PageShape
 from saas.api.fields import Text, Whole
 from saas.billing.models import EntitlementOverride
 from saas.billing.overrides import LARGEST_VALUE
@@ -44,6 +45,10 @@ class OverrideShape(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class OverridesShape(PageShape):
+    overrides = OverrideShape(many=True)
 
 
 class NewOverrideShape(serializers.Serializer[Any]):

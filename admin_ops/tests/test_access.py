@@ -5,13 +5,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from saas.accounts.models import Role
 from saas.audit.models import AuditEvent
 from saas.billing import entitlements
 from saas.billing import gateway as providers
 from saas.billing.customers import customer_of, introduce
 from saas.billing.gateway import cycle
 from saas.billing.models import EntitlementOverride, Subscription
-from saas.testing import provider
+from saas.teams.models import Team
+from saas.testing import factories, provider
+from saas.testing.teams import found_team, verified
 
 LATER = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}T00:00:00Z"
 
@@ -56,21 +59,91 @@ def test_what_is_given_counts_at_once_and_is_told_with_its_end(admin_ops, kim, s
     assert [row["id"] for row in page["overrides"]] == [told["id"]]
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"key": "platinum"}, 404),
-        ({"kind": "limit", "key": "planets"}, 422),
-        ({"kind": "feature", "key": "teleport"}, 422),
-        ({"kind": "gold"}, 422),
-        ({"expires_at": "2020-01-01T00:00:00Z"}, 422),
-        ({"expires_at": "2999-01-01T00:00:00Z"}, 422),
-        ({"reason": " "}, 422),
-    ],
-)
+UNFIT = [
+    ({"key": "platinum"}, 404),
+    ({"kind": "limit", "key": "planets"}, 422),
+    ({"kind": "feature", "key": "teleport"}, 422),
+    ({"kind": "gold"}, 422),
+    ({"expires_at": "2020-01-01T00:00:00Z"}, 422),
+    ({"expires_at": "2999-01-01T00:00:00Z"}, 422),
+    ({"reason": " "}, 422),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), UNFIT)
 def test_what_does_not_fit_gives_nothing(admin_ops, kim, sam, body, status):
     assert give(admin_ops, sam, kim, **body).status_code == status
     assert not EntitlementOverride.objects.exists()
+
+
+@pytest.fixture
+def team(kim):
+    return found_team(verified(kim))
+
+
+def give_team(admin_ops, sam, team, **body):
+    full = {"kind": "plan", "key": "growth", "expires_at": LATER, "reason": "pilot", **body}
+    return admin_ops.post(f"/api/admin/teams/{team.pk}/overrides", full, token=sam.token)
+
+
+@pytest.mark.parametrize(
+    ("body", "seats", "has_sso"),
+    [
+        ({}, 25, False),
+        ({"kind": "limit", "key": "seats", "value": 7}, 7, False),
+        ({"kind": "feature", "key": "sso"}, 3, True),
+    ],
+)
+def test_what_a_team_is_given_is_its_own_and_not_its_owners(admin_ops, kim, sam, team, body, seats, has_sso):
+    answer = give_team(admin_ops, sam, team, **body)
+
+    assert answer.status_code == 201
+    told = answer.json()["override"]
+    assert (told["by"], told["reason"], told["expires_at"], told["ended_at"]) == (sam.user.email, "pilot", LATER, None)
+    assert (entitlements.limit(team, "seats"), entitlements.can(team, "sso")) == (seats, has_sso)
+    assert (entitlements.limit(kim.user, "seats"), entitlements.can(kim.user, "sso")) == (3, False)
+    event = AuditEvent.objects.get(action="entitlement.given")
+    assert (event.actor, event.target, event.reason) == (sam.user.pk, team.pk, "pilot")
+
+
+def test_what_a_team_was_given_is_listed_newest_first_and_can_be_taken_back(
+    admin_ops, sam, other, team, django_assert_num_queries
+):
+    first = give_team(admin_ops, sam, team).json()["override"]
+    second = give_team(admin_ops, sam, team, kind="feature", key="sso").json()["override"]
+    give(admin_ops, sam, other)
+
+    with django_assert_num_queries(4):
+        listed = admin_ops.get(f"/api/admin/teams/{team.pk}/overrides", token=sam.token).json()
+    ended = admin_ops.post(f"/api/admin/overrides/{first['id']}/end", {"reason": "over"}, token=sam.token)
+
+    assert listed == {"overrides": [second, first], "count": 2, "next": None}
+    assert (ended.status_code, entitlements.limit(team, "seats")) == (200, 3)
+    assert AuditEvent.objects.get(action="entitlement.ended").target == team.pk
+
+
+@pytest.mark.parametrize(("body", "status"), [*UNFIT, ({"kind": "limit", "key": "teams", "value": 5}, 422)])
+def test_what_does_not_fit_a_team_gives_it_nothing(admin_ops, sam, team, body, status):
+    assert give_team(admin_ops, sam, team, **body).status_code == status
+    assert not EntitlementOverride.objects.exists()
+
+
+def test_a_team_that_is_deleted_is_given_nothing(admin_ops, sam, team):
+    Team.objects.update(deleted_at=timezone.now())
+
+    assert give_team(admin_ops, sam, team).status_code == 404
+    assert admin_ops.get(f"/api/admin/teams/{team.pk}/overrides", token=sam.token).status_code == 404
+    assert not EntitlementOverride.objects.exists()
+
+
+@pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
+def test_who_may_only_read_sees_what_a_team_was_given_and_gives_nothing(admin_ops, sam, team, role):
+    give_team(admin_ops, sam, team)
+    reader = factories.staff("", role)
+
+    assert give_team(admin_ops, reader, team).status_code == 403
+    assert admin_ops.get(f"/api/admin/teams/{team.pk}/overrides", token=reader.token).json()["count"] == 1
+    assert EntitlementOverride.objects.count() == 1
 
 
 def test_it_is_taken_back_once_with_a_reason(admin_ops, kim, sam):

@@ -15,11 +15,13 @@ from admin_ops.views.base import DeskView, PersonView
 from saas.accounts.models import User
 from saas.accounts.staff_roles import Permission
 from saas.api.openapi import refusals
+from saas.api.pagination import PageQuery, paginate
 from saas.billing import overrides, trials
-from saas.billing.models import EntitlementOverride, Subscription
+from saas.billing.models import EntitlementOverride, Owner, Subscription
 from saas.billing.overrides import OverrideEnded
 from saas.billing.trials import NotOnTrial
 from saas.errors import NotFound
+from saas.teams.models import Team
 
 
 class OverridesView(PersonView):
@@ -39,15 +41,52 @@ class OverridesView(PersonView):
         return Response({"override": show.override(given)}, status=201)
 
 
+class TeamOverridesView(DeskView):
+    """The same for a team alone: its owner and her other teams have nothing of it."""
+
+    needs = Permission.READ_BILLING
+
+    @extend_schema(
+        operation_id="staff_team_overrides",
+        summary="List what was given to a team, ended ones too",
+        parameters=[PageQuery],
+        responses=shapes.OverridesShape,
+        tags=["access"],
+    )
+    def get(self, request: Request, team_id: str) -> Response:
+        query = self.query(PageQuery)
+        page = paginate(EntitlementOverride.objects.of(_team(team_id)), cursor=query["cursor"], limit=query["limit"])
+        return Response({"overrides": [show.override(row) for row in page.items], **page.meta})
+
+    @extend_schema(
+        operation_id="staff_team_override_give",
+        summary="Give a team a plan, a limit or a feature",
+        request=shapes.OverrideBody,
+        responses={201: shapes.NewOverrideShape},
+        tags=["access"],
+    )
+    def post(self, request: Request, team_id: str) -> Response:
+        team = _team(team_id)
+        self.require(Permission.GIVE_ACCESS)
+        given = _give(team, by=self.user, **self.body(shapes.OverrideBody))
+        return Response({"override": show.override(given)}, status=201)
+
+
+def _team(team_id: str) -> Team:
+    if team := Team.objects.live().filter(pk=team_id).first():
+        return team
+    raise NotFound
+
+
 def _give(
-    person: User, *, kind: str, key: str, value: int | None, expires_at: datetime, reason: str, by: User
+    owner: Owner, *, kind: str, key: str, value: int | None, expires_at: datetime, reason: str, by: User
 ) -> EntitlementOverride:
     why: dict[str, Any] = {"expires_at": expires_at, "reason": reason, "by": by}
     if kind == EntitlementOverride.Kind.PLAN:
-        return overrides.comp_plan(person, plan_id=key, **why)
+        return overrides.comp_plan(owner, plan_id=key, **why)
     if kind == EntitlementOverride.Kind.LIMIT:
-        return overrides.override_limit(person, key=key, value=value, **why)
-    return overrides.grant_feature(person, feature=key, **why)
+        return overrides.override_limit(owner, key=key, value=value, **why)
+    return overrides.grant_feature(owner, feature=key, **why)
 
 
 class EndOverrideView(DeskView):

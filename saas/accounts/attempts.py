@@ -53,9 +53,9 @@ def admit(key: str) -> None:
 
     Five are free; then each makes the next wait: 1, 2, 4, 8, at most 15 minutes. A quarter of an hour's peace forgets.
     """
-    now = timezone.now()
-    FailedAttempts.objects.get_or_create(key=key, defaults={"free_from": now, "last_at": now})
+    FailedAttempts.objects.get_or_create(key=key, defaults={"free_from": timezone.now(), "last_at": timezone.now()})
     row = FailedAttempts.objects.select_for_update().get(key=key)
+    now = timezone.now()  # once it is our turn: to whoever looked before, the attempt in front would seem to lie ahead
     if row.free_from > now:
         raise TooManyAttempts(retry_after_seconds=math.ceil((row.free_from - now).total_seconds()))
     is_forgotten = now - max(row.last_at, row.free_from) >= WINDOW

@@ -25,6 +25,7 @@ from saas.errors import DomainError, Invalid, NotFound
 
 LONGEST = timedelta(days=3 * 365)
 LARGEST_VALUE = 1_000_000
+TEAM_LIMITS = [key for key in FREE_LIMITS if key != "teams"]  # a team founds no teams
 
 
 class OverrideEnded(DomainError):
@@ -43,8 +44,9 @@ def override_limit(
     owner: Owner, *, key: str, value: int | None, expires_at: datetime, reason: str, by: User
 ) -> EntitlementOverride:
     """Give a limit (``teams``, ``seats``, ``api_keys``); ``None`` is no limit. Raises ``Invalid``."""
-    if key not in FREE_LIMITS:
-        raise Invalid(errors={"key": [f"Choose one of {', '.join(FREE_LIMITS)}."]})
+    known = FREE_LIMITS if isinstance(owner, User) else TEAM_LIMITS
+    if key not in known:
+        raise Invalid(errors={"key": [f"Choose one of {', '.join(known)}."]})
     if value is not None and not 0 <= value <= LARGEST_VALUE:
         raise Invalid(errors={"value": [f"Choose a number from 0 to {LARGEST_VALUE}, or none."]})
     return _give(owner, EntitlementOverride(kind="limit", key=key, value=value), expires_at, reason, by)

@@ -16,6 +16,7 @@ from saas.settings.desk import *
 
 SERVICE = "product"
 INSTALLED_APPS = ["admin_ops", "unfold.apps.BasicAppConfig", *INSTALLED_APPS, "product", "parity", "webhooks"]
+MIDDLEWARE = ["webhooks.middleware.TooLargeMiddleware", *MIDDLEWARE]
 ROOT_URLCONF = "product.urls"
 SESSION_COOKIE_NAME = CUSTOMER_SESSION_COOKIE_NAME
 CSRF_COOKIE_NAME = "product_csrf"

@@ -5,7 +5,6 @@ Loaded by pytest before Django is set up, so the imports stand inside the fixtur
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -108,13 +107,10 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 @pytest.fixture(autouse=True)
 def _fresh_limits() -> None:
-    """Redis outlives a test's transaction; what one test counted must not limit the next, in this thread or another."""
-    from django.conf import settings
-    from django.core.cache import caches
+    """What one test counted must not limit the next."""
+    from saas.testing import limits
 
-    prefix = f"test-{secrets.token_hex(8)}"
-    settings.CACHES["limits"]["KEY_PREFIX"] = prefix
-    caches["limits"].key_prefix = prefix
+    limits.forget()
 
 
 @pytest.fixture(scope="session", autouse=True)

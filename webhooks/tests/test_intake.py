@@ -7,6 +7,7 @@ import time
 import pytest
 import time_machine
 from django.db import OperationalError
+from prometheus_client import REGISTRY
 
 from saas.mail.models import Mail
 from saas.testing.doors import WireClient
@@ -180,26 +181,33 @@ def sized(size):
     return body[:-2] + b"x" * (size - len(body)) + body[-2:]
 
 
-def test_exactly_the_limit_is_accepted_and_a_byte_more_is_too_large(webhooks):
-    body = sized(1_048_576)
-
-    assert deliver(webhooks, body).status_code == 202
-    assert deliver(webhooks, body + b" ").status_code == 413
+def rejected_as_too_large():
+    return REGISTRY.get_sample_value("webhook_deliveries_rejected_total", {"reason": "too_large"}) or 0
 
 
+def in_pieces(webhooks, body, method="POST", path=STRIPE):
+    chunked = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True}
+    return webhooks.generic(method, path, b"", headers={**signed(body), "Transfer-Encoding": "chunked"}, **chunked)
+
+
+@pytest.mark.parametrize("send", [deliver, in_pieces])
 @pytest.mark.parametrize(("extra", "status"), [(b"", 202), (b" ", 413)])
-def test_a_chunked_body_has_the_same_limit(webhooks, extra, status):
-    body = sized(1_048_576) + extra
+def test_exactly_the_limit_is_accepted_and_a_byte_more_is_refused_and_counted_once(webhooks, send, extra, status):
+    before = rejected_as_too_large()
 
-    answer = webhooks.generic(
-        "POST",
-        STRIPE,
-        b"",
-        headers={**signed(body), "Transfer-Encoding": "chunked"},
-        **{"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True},
-    )
+    answer = send(webhooks, sized(1_048_576) + extra)
 
     assert answer.status_code == status
+    assert WebhookEvent.objects.count() == (status == 202)
+    assert rejected_as_too_large() - before == (status == 413)
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", STRIPE), ("POST", "/api/webhooks/replay")])
+def test_what_is_too_large_and_no_delivery_is_not_counted_as_one(webhooks, method, path):
+    before = rejected_as_too_large()
+
+    assert in_pieces(webhooks, sized(1_048_577), method, path).status_code == 413
+    assert rejected_as_too_large() == before
 
 
 UNREADABLE = [

@@ -1,25 +1,30 @@
 """The table of limits (decision 12 of the security design), and every limit at an operation that spends it (T59, T61)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from saas.accounts.impersonations import Wish, impersonate
-from saas.accounts.models import LoginSession
+from saas.accounts.models import FailedAttempts, LoginSession
 from saas.api import limits
 from saas.api.limits import Counted, Limit, WhenAway
 from saas.teams.models import Team
 from saas.testing import factories
-from saas.testing.clients import ServiceClient
+from saas.testing import limits as counters
+from saas.testing.clients import ServiceClient, acting_as
 from saas.testing.factories import PASSWORD, Person
+from saas.testing.races import at_once
 from saas.testing.teams import found_team, new_key, verified
 
 HERE = "127.0.0.1/32"
+NOBODY = Request(APIRequestFactory().get("/"))
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 TABLE = {
@@ -79,9 +84,11 @@ class Case:
     by: str = ""
     argument: Callable[[Any], str] = field(default=lambda here: "")
 
+    def made(self, argument: str) -> Limit:
+        return self.limit if isinstance(self.limit, Limit) else self.limit(argument)
+
     def __str__(self) -> str:
-        limit = self.limit if isinstance(self.limit, Limit) else self.limit("x")
-        return f"{limit.scope} {self.service} {self.call}"
+        return f"{self.made('x').scope} {self.service} {self.call}"
 
 
 LOGIN = {"email": "nobody@example.net", "password": "not the password"}
@@ -172,15 +179,17 @@ CASES = [
 
 
 @pytest.fixture
-def here(db, settings) -> SimpleNamespace:
+def here(db, settings) -> Iterator[SimpleNamespace]:
+    """Time stands still: a window that ended in the middle of a test would forgive what the test counts."""
     settings.RATE_LIMIT_SCALE = 1
-    kim, ola, sam = verified(factories.customer()), verified(factories.customer()), factories.staff()
-    return SimpleNamespace(kim=kim, ola=ola, sam=sam, team_id=found_team(kim).pk)
+    with time_machine.travel(timezone.now(), tick=False):
+        kim, ola, sam = verified(factories.customer()), verified(factories.customer()), factories.staff()
+        yield SimpleNamespace(kim=kim, ola=ola, sam=sam, team_id=found_team(kim).pk)
 
 
 def limit_of(case: Case, here: SimpleNamespace) -> Limit:
     """The limit with its key already found."""
-    limit = case.limit if isinstance(case.limit, Limit) else case.limit(case.argument(here))
+    limit = case.made(case.argument(here))
     if not isinstance(case.limit, Limit):
         return limit
     key = case.key if isinstance(case.key, str) else case.key(here)
@@ -198,9 +207,8 @@ def send(case: Case, here: SimpleNamespace) -> Any:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_one_more_than_the_limit_is_refused_and_told_when_to_come_back(case: Case, here: SimpleNamespace) -> None:
     limit = limit_of(case, here)
-    nobody = Request(APIRequestFactory().get("/"))
     for _ in range(limit.count - 1):
-        limits.spend(limit, nobody)
+        limits.spend(limit, NOBODY)
 
     last, refused = send(case, here), send(case, here)
 
@@ -212,10 +220,36 @@ def test_one_more_than_the_limit_is_refused_and_told_when_to_come_back(case: Cas
     assert f'"{limit.scope}";q={limit.count};w={limit.seconds}' in refused.headers["RateLimit-Policy"]
 
 
-def test_every_limit_has_a_case() -> None:
-    limits_of_cases = {case.limit if isinstance(case.limit, Limit) else case.limit("x") for case in CASES}
+LEFT, SENT = 2, 5  # no more than the smallest limit beside them lets through: register's, five a minute
+TOGETHER = [case for case in CASES if case.made("x").counted is Counted.TOGETHER]
 
-    assert {limit.scope for limit in limits_of_cases} == set(TABLE)
+
+def passed_and_refused_at_once(case: Case, here: SimpleNamespace) -> tuple[int, int]:
+    """Of ``SENT`` requests at the same moment, where ``LEFT`` may pass. Whatever was refused for another reason is neither."""
+    counters.forget()
+    FailedAttempts.objects.all().delete()
+    limit, answers = limit_of(case, here), []
+    for _ in range(limit.count - LEFT):
+        limits.spend(limit, NOBODY)
+    with acting_as(case.service):  # around all of them: each client puts back what it found
+        at_once(*[lambda: answers.append(send(case, here))] * SENT)
+    refused = [answer for answer in answers if answer.status_code == 429]
+    spent = [answer for answer in refused if f'"{limit.scope}";r=0;t=' in answer.headers.get("RateLimit", "")]
+    return sum(answer.status_code < 500 for answer in answers) - len(refused), len(spent)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_of_many_at_once_exactly_as_many_pass_as_are_left(here: SimpleNamespace) -> None:
+    """One test for all of them: emptying the tables after each would take ten times as long."""
+    outcome = {str(case): passed_and_refused_at_once(case, here) for case in TOGETHER}
+
+    assert {name: counted for name, counted in outcome.items() if counted != (LEFT, SENT - LEFT)} == {}
+    assert len(outcome) == len(TOGETHER)
+
+
+def test_every_limit_has_a_case() -> None:
+    assert {case.made("x").scope for case in CASES} == set(TABLE)
 
 
 def test_a_stranger_does_not_use_a_teams_requests_up(here: SimpleNamespace, product) -> None:

@@ -1,0 +1,100 @@
+"""The page about a team, and what staff give it there."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from saas.accounts.models import Role
+from saas.audit.models import AuditEvent
+from saas.billing import entitlements
+from saas.billing.models import EntitlementOverride
+from saas.teams.models import Team
+from saas.testing import factories
+from saas.testing.teams import found_team, verified
+
+LAST_DAY = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}"
+GIVE_PLAN = {"reason": "pilot", "plan": "scale", "last_day": LAST_DAY}
+
+
+@pytest.fixture
+def desk(admin_ops, sam):
+    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+    admin_ops.get("/admin/password/")  # sets the CSRF cookie
+    return admin_ops
+
+
+@pytest.fixture
+def team(kim):
+    return found_team(verified(kim))
+
+
+def of(team, deed=""):
+    return f"/admin/teams/team/{team.pk}/" + (f"do/{deed}/" if deed else "change/")
+
+
+@pytest.mark.parametrize(
+    ("deed", "fields", "seats", "has_sso"),
+    [
+        ("give-plan", GIVE_PLAN, None, True),
+        ("give-more", {"reason": "pilot", "what": "limit:seats", "value": "40", "last_day": LAST_DAY}, 40, False),
+        ("give-more", {"reason": "pilot", "what": "feature:sso", "last_day": LAST_DAY}, 3, True),
+    ],
+)
+def test_what_is_given_stands_on_the_teams_page_and_in_the_trail(desk, kim, sam, team, deed, fields, seats, has_sso):
+    asked = desk.get(of(team, deed))
+
+    done = desk.submit(of(team, deed), fields)
+
+    assert (asked.status_code, done.status_code, done["Location"]) == (200, 302, of(team))
+    assert (entitlements.limit(team, "seats"), entitlements.can(team, "sso")) == (seats, has_sso)
+    assert entitlements.limit(kim.user, "seats") == 3
+    event = AuditEvent.objects.get(action="entitlement.given")
+    assert (event.actor, event.target, event.reason) == (sam.user.pk, team.pk, "pilot")
+    page = desk.get(of(team)).content.decode()
+    assert ("<dt>Seats</dt>" in page, "<dt>Teams</dt>" in page, "given until" in page) == (True, False, True)
+    assert EntitlementOverride.objects.get().pk in page
+
+
+def test_it_is_taken_back_and_one_is_at_the_teams_page_again(desk, team):
+    desk.submit(of(team, "give-plan"), GIVE_PLAN)
+    given = EntitlementOverride.objects.get()
+
+    done = desk.submit(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "over"})
+
+    assert done["Location"] == of(team)
+    assert entitlements.limit(team, "seats") == 3
+    assert "given until" not in desk.get(of(team)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("deed", "change"),
+    [
+        ("give-plan", {"reason": " "}),
+        ("give-plan", {"last_day": "2020-01-01"}),
+        ("give-more", {"what": "limit:teams", "value": "9"}),
+    ],
+)
+def test_what_does_not_fit_is_told_on_the_form(desk, team, deed, change):
+    assert desk.submit(of(team, deed), {**GIVE_PLAN, **change}).status_code == 422
+    assert not EntitlementOverride.objects.exists()
+
+
+@pytest.mark.parametrize("deed", ["give-plan", "give-more"])
+@pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
+def test_who_may_only_read_gives_nothing(admin_ops, team, role, deed):
+    admin_ops.cookies["saas_admin_session"] = factories.staff("", role).cookie_key
+    admin_ops.get("/admin/password/")  # sets the CSRF cookie
+
+    assert "/do/" not in admin_ops.get(of(team)).content.decode()
+    assert admin_ops.get(of(team, deed)).status_code == 403
+    assert admin_ops.submit(of(team, deed), GIVE_PLAN).status_code == 403
+    assert not EntitlementOverride.objects.exists()
+
+
+def test_a_deleted_team_is_offered_nothing(desk, team):
+    assert "/do/give-plan/" in desk.get(of(team)).content.decode()
+
+    Team.objects.update(deleted_at=timezone.now())
+
+    assert "/do/" not in desk.get(of(team)).content.decode()
