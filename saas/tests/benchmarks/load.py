@@ -89,9 +89,9 @@ def main() -> None:
     if fixed := job.get("requests"):
         source: Iterator[bytes] = cycle([text.encode("latin-1") for text in fixed])
     else:
-        made = deliveries.bodies()
+        made, path = deliveries.bodies(), job.get("path", deliveries.PATH)
         many = int(job["expected_rps"] * job["seconds"] * _SPARE) + 2 * job["connections"]
-        source = iter([deliveries.request(next(made)[1], f"{host}:{port}") for _ in range(many)])
+        source = iter([deliveries.request(next(made)[1], f"{host}:{port}", path) for _ in range(many)])
     json.dump(run(source, host, port, job["connections"], job["seconds"]), sys.stdout)
 
 

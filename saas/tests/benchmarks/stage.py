@@ -51,11 +51,12 @@ class Stage:
             "LOG_LEVEL": "WARNING",
         }
 
-    def serve(self, name: str, command: Sequence[str], **environment: str) -> Server:
-        """Start a server; ``{port}`` in the command is its port."""
+    def serve(self, name: str, command: Sequence[str], *, python: str = sys.executable, **environment: str) -> Server:
+        """Start a server; ``{port}`` in the command is its port. ``python`` may be another environment's."""
         port = free_port()
         filled = [part.replace("{port}", str(port)) for part in command]
-        process = Process(filled, {**self.environment, **environment}, self.folder / f"{name.replace(' ', '-')}.log")
+        log = self.folder / f"{name.replace(' ', '-')}.log"
+        process = Process(filled, {**self.environment, **environment}, log, python)
         self.servers.append(Server(name, port, process))
         process.wait_for_port(port)
         return self.servers[-1]

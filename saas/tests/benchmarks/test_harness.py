@@ -7,6 +7,32 @@ import sys
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from saas.tests.benchmarks import deliveries
+from saas.tests.benchmarks.environments import EnvironmentUnavailable, python_for
+
+
+def test_a_delivery_goes_to_the_path_that_is_named():
+    assert deliveries.request(b"{}", "h:1", "/there").startswith(b"POST /there HTTP/1.1\r\nHost: h:1\r\n")
+    assert deliveries.request(b"{}", "h:1").startswith(b"POST /api/webhooks/stripe HTTP/1.1\r\n")
+
+
+def test_an_option_of_another_benchmark_is_refused():
+    with pytest.raises(CommandError, match="bench drain has no --others"):
+        call_command("bench", "drain", "--others")
+
+
+@pytest.mark.slow
+def test_an_environment_that_cannot_be_made_is_told_in_one_line_and_not_kept(settings, tmp_path, monkeypatch):
+    settings.VAR_DIR = tmp_path
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # as without a network
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+
+    with pytest.raises(EnvironmentUnavailable, match=r"^ERROR: No matching distribution found for .+$"):
+        python_for("starter")
+
+    assert list(tmp_path.rglob("complete")) == []
 
 
 @pytest.mark.long
