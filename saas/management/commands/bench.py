@@ -20,9 +20,10 @@ BENCHMARKS = {
     "scale": "scale.run",
     "memory": "footprint.memory",
     "startup": "footprint.startup",
+    "soak": "soak.run",
 }
 # What only some of them take, beside rounds and seconds.
-OPTIONS = {"intake": {"others"}}
+OPTIONS = {"intake": {"others"}, "soak": {"minutes"}}
 
 
 class Command(BaseCommand):
@@ -38,6 +39,7 @@ class Command(BaseCommand):
             default=None,
             help="intake: also the public starter and dj-stripe, each in an environment that is made once.",
         )
+        parser.add_argument("--minutes", type=float, help="soak: how long the load lasts (10).")
         parser.add_argument("--json", action="store_true", help="Standard output is one JSON document.")
         parser.add_argument("--plot", metavar="FILE", help="Draw the rows into this PNG or SVG file.")
 

@@ -18,6 +18,10 @@ def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]
     return alternate(stage, servers, LEVELS, rounds=rounds, seconds=seconds, say=say, jobs=_job)
 
 
+def fast_door(stage: Stage, settings_module: str) -> Server:
+    return stage.serve("fast door", ["-m", "webhooks", "--port", "{port}"], DJANGO_SETTINGS_MODULE=settings_module)
+
+
 def _job(server: Server) -> dict[str, Any]:
     return {"path": other_designs.PATHS.get(server.name, deliveries.PATH)}
 
@@ -35,5 +39,5 @@ def _servers(stage: Stage) -> list[Server]:
     return [
         *servers,
         stage.serve("plain door", plain, DJANGO_SETTINGS_MODULE="saas.settings.webhooks"),
-        stage.serve("fast door", ["-m", "webhooks", "--port", "{port}"]),
+        fast_door(stage, "saas.settings.webhooks"),
     ]
