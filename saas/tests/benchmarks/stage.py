@@ -52,14 +52,20 @@ class Stage:
         }
 
     def serve(self, name: str, command: Sequence[str], *, python: str = sys.executable, **environment: str) -> Server:
-        """Start a server; ``{port}`` in the command is its port. ``python`` may be another environment's."""
+        """Start a server; ``{port}`` in command and environment is its port. ``python`` may be another environment's."""
         port = free_port()
         filled = [part.replace("{port}", str(port)) for part in command]
         log = self.folder / f"{name.replace(' ', '-')}.log"
-        process = Process(filled, {**self.environment, **environment}, log, python)
+        told = {key: value.replace("{port}", str(port)) for key, value in environment.items()}
+        process = Process(filled, {**self.environment, **told}, log, python)
         self.servers.append(Server(name, port, process))
         process.wait_for_port(port)
         return self.servers[-1]
+
+    def serve_as_production(self, name: str, service: str, **environment: str) -> Server:
+        """As the image does, with its number of processes and threads."""
+        place = {"BIND": f"{HOST}:{{port}}", "DRAIN_SECONDS": "0"}
+        return self.serve(name, ["-m", "saas.serve", service], **place, **environment)
 
     def work(self, name: str, command: Sequence[str], ready: str, **environment: str) -> Process:
         """Start a worker; it is ready when its output says so."""

@@ -13,8 +13,9 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from saas.tests.benchmarks import deliveries, load, soak
+from saas.tests.benchmarks import admin, deliveries, desk_rows, flood, load, soak
 from saas.tests.benchmarks.environments import EnvironmentUnavailable, python_for
+from saas.tests.benchmarks.reading import PASSWORD
 
 
 def test_a_delivery_goes_to_the_path_that_is_named():
@@ -67,6 +68,22 @@ def test_the_wait_for_a_free_connection_counts_as_the_answers_time(server):
 )
 def test_the_backlogs_slope_is_in_events_a_second(samples, events_a_second):
     assert soak.slope(samples) == pytest.approx(events_a_second)
+
+
+def test_a_floods_logins_are_half_wrong_half_right_and_no_wrong_account_comes_twice():
+    first, second = flood._logins(0), flood._logins(1)
+
+    assert [PASSWORD in request for request in first] == [False, True] * (len(first) // 2)
+    assert len({*first[::2], *second[::2]}) == len(first)
+
+
+@pytest.mark.parametrize("size", [1_000, 100_000, 1_000_000])
+def test_staff_ask_about_somebody_who_is_active_and_subscribes(size):
+    person = int(admin.questions(size)["person"][1].rpartition("usr_")[2])
+
+    assert person <= size // desk_rows.PEOPLE_A_SUBSCRIPTION
+    assert person % 50 > 1
+    assert person % 100 > 0  # a customer of hers is linked
 
 
 def test_an_option_of_another_benchmark_is_refused():
