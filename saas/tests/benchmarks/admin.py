@@ -21,6 +21,7 @@ ASKINGS = 10  # of each question in each round
 _EMAIL, _PASSWORD = "sam@example.net", "correct horse battery staple"
 _DESK, _HOOKS = "admin_ops", "webhooks"
 
+Asking = tuple[float, bool]  # milliseconds, and whether it was answered
 Question = tuple[str, str, dict[str, Any] | None]  # service, path, body of a POST
 
 
@@ -31,6 +32,7 @@ class Wait:
     events: int
     median_ms: float
     slowest_ms: float
+    refused: int  # by a 5xx: a statement that takes too long is cancelled
 
 
 def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], size: int = 100_000) -> list[Wait]:
@@ -39,18 +41,15 @@ def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]
     _fill(stage, size)
     say(f"{size} people and {size * EVENTS_A_PERSON} events are there")
     servers = {service: stage.serve_as_production(service, service) for service in (_DESK, _HOOKS)}
-    times: dict[str, list[float]] = defaultdict(list)
+    asked: dict[str, list[Asking]] = defaultdict(list)
     for number in range(rounds):
         with httpx.Client(trust_env=False, timeout=60) as client:
             _log_in(client, servers[_DESK])
             for name, question in questions(size).items():
                 _ask(client, servers, question)  # the first asking plans, and fills caches
-                times[name] += [_ask(client, servers, question) for _ in range(ASKINGS)]
+                asked[name] += [_ask(client, servers, question) for _ in range(ASKINGS)]
         say(f"round {number + 1} of {rounds}")
-    return [
-        Wait(name, size, size * EVENTS_A_PERSON, round(statistics.median(found), 2), round(max(found), 2))
-        for name, found in times.items()
-    ]
+    return [_wait(name, size, found) for name, found in asked.items()]
 
 
 def questions(size: int) -> dict[str, Question]:
@@ -98,11 +97,18 @@ def _log_in(client: httpx.Client, desk: Server) -> None:
     client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
 
-def _ask(client: httpx.Client, servers: Mapping[str, Server], question: Question) -> float:
-    """Milliseconds until the whole answer was there."""
+def _ask(client: httpx.Client, servers: Mapping[str, Server], question: Question) -> Asking:
+    """Until the whole answer was there. What the harness asks wrongly (4xx) ends the benchmark."""
     service, path, body = question
     started = time.perf_counter()
     answer = client.request("POST" if body else "GET", f"http://{HOST}:{servers[service].port}{path}", json=body)
     took = (time.perf_counter() - started) * 1000
-    answer.raise_for_status()
-    return took
+    if not answer.is_server_error:
+        answer.raise_for_status()
+    return took, answer.is_success
+
+
+def _wait(name: str, size: int, found: list[Asking]) -> Wait:
+    times = [took for took, _ in found]
+    refused = sum(not is_answered for _, is_answered in found)
+    return Wait(name, size, size * EVENTS_A_PERSON, round(statistics.median(times), 2), round(max(times), 2), refused)

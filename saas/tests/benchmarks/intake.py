@@ -8,7 +8,7 @@ from saas.tests.benchmarks.compare import Row, alternate
 from saas.tests.benchmarks.stage import Server, Stage, granian, uvicorn
 
 LEVELS = (16, 64)
-_YARDSTICKS = "saas.tests.benchmarks.yardsticks"
+_OURS, _YARDSTICKS = "saas.tests.benchmarks.settings", "saas.tests.benchmarks.yardsticks"
 
 
 def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], others: bool = False) -> list[Row]:
@@ -18,8 +18,8 @@ def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]
     return alternate(stage, servers, LEVELS, rounds=rounds, seconds=seconds, say=say, jobs=_job)
 
 
-def fast_door(stage: Stage, settings_module: str) -> Server:
-    return stage.serve("fast door", ["-m", "webhooks", "--port", "{port}"], DJANGO_SETTINGS_MODULE=settings_module)
+def fast_door(stage: Stage) -> Server:
+    return stage.serve("fast door", ["-m", "webhooks", "--port", "{port}"], DJANGO_SETTINGS_MODULE=_OURS)
 
 
 def _job(server: Server) -> dict[str, Any]:
@@ -38,6 +38,6 @@ def _servers(stage: Stage) -> list[Server]:
     plain = granian("saas.wsgi:application")
     return [
         *servers,
-        stage.serve("plain door", plain, DJANGO_SETTINGS_MODULE="saas.settings.webhooks"),
-        fast_door(stage, "saas.settings.webhooks"),
+        stage.serve("plain door", plain, DJANGO_SETTINGS_MODULE=_OURS),
+        fast_door(stage),
     ]

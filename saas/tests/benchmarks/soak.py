@@ -51,7 +51,7 @@ class Soak:
 def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], minutes: float = 10.0) -> list[Soak]:
     if not stage.database_url or not settings.REDIS_URL:
         raise SystemExit("bench soak needs DATABASE_URL and REDIS_URL.")
-    door = fast_door(stage, "saas.tests.benchmarks.settings")
+    door = fast_door(stage)
     measure(stage, door, CONNECTIONS, WARM_UP_SECONDS, FIRST_GUESS_RPS)
     limit = measure(stage, door, CONNECTIONS, LIMIT_SECONDS, FIRST_GUESS_RPS).rps
     our_worker(stage)

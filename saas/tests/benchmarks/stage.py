@@ -12,12 +12,14 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from celery import Celery
 from django.conf import settings
 from psycopg import sql
 
 from saas.tests.benchmarks.deliveries import SECRET
 from saas.tests.benchmarks.processes import HOST, Process, cpu_seconds, free_port
 
+QUEUES = ("bench", "naive")  # of our processes and of the yardstick's
 THREADS = 8  # of every threaded server, and connections of every pool
 _EFFECTS = "CREATE TABLE bench_effect (event text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp())"
 
@@ -64,7 +66,7 @@ class Stage:
 
     def serve_as_production(self, name: str, service: str, **environment: str) -> Server:
         """As the image does, with its number of processes and threads."""
-        place = {"BIND": f"{HOST}:{{port}}", "DRAIN_SECONDS": "0"}
+        place = {"BIND": f"{HOST}:{{port}}", "DRAIN_SECONDS": "0", "TMPDIR": str(self.folder)}
         return self.serve(name, ["-m", "saas.serve", service], **place, **environment)
 
     def work(self, name: str, command: Sequence[str], ready: str, **environment: str) -> Process:
@@ -97,6 +99,8 @@ class Stage:
     def close(self) -> None:
         for process in [*self.workers, *(server.process for server in self.servers)]:
             process.stop()
+        if settings.REDIS_URL:
+            _purge()
 
 
 @contextmanager
@@ -110,6 +114,13 @@ def stage() -> Iterator[Stage]:
             yield made
         finally:
             made.close()
+
+
+def _purge() -> None:
+    """What was rung and sent must not reach the next benchmark's workers, which have other rows."""
+    with Celery(broker=settings.REDIS_URL).connection_for_write() as broker:
+        for queue in QUEUES:
+            broker.default_channel.queue_purge(queue)
 
 
 def _make_tables(made: Stage) -> None:
