@@ -8,6 +8,9 @@ import sys
 
 import django
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+from saas.tests.benchmarks import rows
 
 EVENTS_A_PERSON, PEOPLE_A_SUBSCRIPTION = 10, 10
 _AT_ONCE = 500_000  # a statement keeps its foreign keys to check in memory
@@ -39,7 +42,6 @@ FROM generate_series(1, %(people)s) n
 
 def fill(people: int) -> None:
     from saas.billing.seeding import seed_plans
-    from saas.tests.benchmarks import rows
 
     seed_plans()
     rows.fill(people=people, subscriptions=people // PEOPLE_A_SUBSCRIPTION)
@@ -50,9 +52,7 @@ def fill(people: int) -> None:
         cursor.execute("VACUUM ANALYZE")
 
 
-def _fill_events(cursor, people: int) -> None:
-    from saas.tests.benchmarks import rows
-
+def _fill_events(cursor: CursorWrapper, people: int) -> None:
     events = people * EVENTS_A_PERSON
     for first in range(1, events + 1, _AT_ONCE):
         cursor.execute("SELECT coalesce(max(id), 0) FROM webhook_events_webhookevent")
