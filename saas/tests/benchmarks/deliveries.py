@@ -39,10 +39,10 @@ def body(event_id: str, name: str, type: str = TYPE) -> bytes:
     return json.dumps(event, separators=(",", ":")).encode()
 
 
-def request(body: bytes, host: str) -> bytes:
+def request(body: bytes, host: str, path: str = PATH) -> bytes:
     """The whole delivery as it goes over the wire."""
     head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json; charset=utf-8\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json; charset=utf-8\r\n"
         f"User-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\r\nAccept: */*; q=0.5, application/xml\r\n"
         f"Stripe-Signature: {sign(body, secret=SECRET, at=int(time.time()))}\r\nContent-Length: {len(body)}\r\n\r\n"
     )

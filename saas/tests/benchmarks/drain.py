@@ -13,6 +13,7 @@ from django.conf import settings
 
 from saas.tests.benchmarks import deliveries
 from saas.tests.benchmarks.compare import Comparison, Row, Sample
+from saas.tests.benchmarks.processes import Process
 from saas.tests.benchmarks.stage import Stage
 from saas.tests.benchmarks.yardsticks import rows as same_rows
 
@@ -37,20 +38,14 @@ def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]
             " ready.",
             DJANGO_SETTINGS_MODULE=f"{_NAIVE_APP}.settings",
         ),
-        OURS: stage.work(
-            "worker",
-            ["-m", "celery", "-A", "saas", *_CELERY, "-Q", "bench"],
-            " ready.",
-            DJANGO_SETTINGS_MODULE="saas.tests.benchmarks.settings",
-            LOG_LEVEL="INFO",
-        ),
+        OURS: our_worker(stage),
     }
     comparison = Comparison(NAIVE)
     with psycopg.connect(stage.database_url, autocommit=True) as database:
         for number in range(rounds):
             for design, start, again in (
                 (NAIVE, lambda: _send_naive(naive, database), lambda: None),
-                (OURS, lambda: _ring(ours, database), lambda: _look(ours)),
+                (OURS, lambda: _ring(ours, database), lambda: look(ours)),
             ):
                 cpu, database_cpu = workers[design].cpu_seconds(), stage.database_cpu_seconds()
                 rps = _rate(database, COUNTS[design], start, again)
@@ -67,14 +62,25 @@ def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]
     return comparison.rows(lambda design: round(workers[design].memory_mb(), 1))
 
 
+def our_worker(stage: Stage) -> Process:
+    return stage.work(
+        "worker",
+        ["-m", "celery", "-A", "saas", *_CELERY, "-Q", "bench"],
+        " ready.",
+        DJANGO_SETTINGS_MODULE="saas.tests.benchmarks.settings",
+        LOG_LEVEL="INFO",
+    )
+
+
 def _ring(app: Celery, database: psycopg.Connection) -> None:
     made = deliveries.bodies()
     for _ in range(COUNTS[OURS] // _AT_ONCE):
         database.execute(*same_rows.insert([same_rows.row(next(made)[1]) for _ in range(_AT_ONCE)]))
-    _look(app)
+    look(app)
 
 
-def _look(app: Celery) -> None:
+def look(app: Celery) -> None:
+    """What beat's sweep does every few seconds."""
     for _ in range(PROCESSES):
         app.send_task("saas.webhook_events.tasks.look", (0,), queue="bench")
 

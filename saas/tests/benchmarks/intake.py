@@ -1,16 +1,29 @@
 """Taking events in: the two doors against the least that does the work, and against the usual way."""
 
 from collections.abc import Callable
+from typing import Any
 
+from saas.tests.benchmarks import deliveries, other_designs
 from saas.tests.benchmarks.compare import Row, alternate
 from saas.tests.benchmarks.stage import Server, Stage, granian, uvicorn
 
 LEVELS = (16, 64)
-_YARDSTICKS = "saas.tests.benchmarks.yardsticks"
+_OURS, _YARDSTICKS = "saas.tests.benchmarks.settings", "saas.tests.benchmarks.yardsticks"
 
 
-def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Row]:
-    return alternate(stage, _servers(stage), LEVELS, rounds=rounds, seconds=seconds, say=say)
+def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], others: bool = False) -> list[Row]:
+    servers = _servers(stage)
+    if others:
+        servers += other_designs.servers(stage, say)
+    return alternate(stage, servers, LEVELS, rounds=rounds, seconds=seconds, say=say, jobs=_job)
+
+
+def fast_door(stage: Stage) -> Server:
+    return stage.serve("fast door", ["-m", "webhooks", "--port", "{port}"], DJANGO_SETTINGS_MODULE=_OURS)
+
+
+def _job(server: Server) -> dict[str, Any]:
+    return {"path": other_designs.PATHS.get(server.name, deliveries.PATH)}
 
 
 def _servers(stage: Stage) -> list[Server]:
@@ -25,6 +38,6 @@ def _servers(stage: Stage) -> list[Server]:
     plain = granian("saas.wsgi:application")
     return [
         *servers,
-        stage.serve("plain door", plain, DJANGO_SETTINGS_MODULE="saas.settings.webhooks"),
-        stage.serve("fast door", ["-m", "webhooks", "--port", "{port}"]),
+        stage.serve("plain door", plain, DJANGO_SETTINGS_MODULE=_OURS),
+        fast_door(stage),
     ]

@@ -1,7 +1,8 @@
 """``python -m saas.tests.benchmarks.load``: a load generator in a process of its own, cheap enough not to be the limit.
 
-Each connection sends its next request when it has its answer. The job comes as JSON on standard input, the result goes as
-JSON to standard output. Raw sockets and one epoll loop: about 25 microseconds a request.
+Each connection sends its next request when it has its answer; or, if the job names a ``rate``, requests are due at fixed
+moments whatever the server does, and an answer's time counts from the moment its request was due. The job comes as JSON on
+standard input, the result goes as JSON to standard output. Raw sockets and one epoll loop: about 25 microseconds a request.
 """
 
 import json
@@ -11,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Any
 
 from saas.tests.benchmarks import deliveries
@@ -47,10 +48,7 @@ class Connection:
 
 def run(requests: Iterator[bytes], host: str, port: int, connections: int, seconds: float) -> dict[str, Any]:
     """``rps``, latencies in milliseconds, and how often each status came. Ends early if the requests do."""
-    selector = selectors.DefaultSelector()
-    lines = [Connection(host, port) for _ in range(connections)]
-    for line in lines:
-        selector.register(line.socket, selectors.EVENT_READ, line)
+    lines, selector = _connect(host, port, connections)
     latencies: list[float] = []
     statuses: Counter[int] = Counter()
     started = time.perf_counter()
@@ -70,29 +68,69 @@ def run(requests: Iterator[bytes], host: str, port: int, connections: int, secon
                 open_lines -= 1
             else:
                 line.send(following)
-    took = time.perf_counter() - started
+    return _result(lines, latencies, statuses, time.perf_counter() - started)
+
+
+def run_paced(
+    requests: Iterator[bytes], host: str, port: int, connections: int, seconds: float, rate: float
+) -> dict[str, Any]:
+    """The same at ``rate`` requests a second. One that finds no connection free waits, and its wait counts."""
+    lines, selector = _connect(host, port, connections)
+    idle = list(lines)
+    latencies: list[float] = []
+    statuses: Counter[int] = Counter()
+    sent, total = 0, int(rate * seconds)
+    started = time.perf_counter()
+    while len(latencies) < total:
+        while idle and sent < total and (due := started + sent / rate) <= time.perf_counter():
+            line = idle.pop()
+            line.send(next(requests))
+            line.sent_at = due
+            sent += 1
+        wait = started + sent / rate - time.perf_counter() if idle and sent < total else None
+        for key, _ in selector.select(wait if wait is None else max(wait, 0)):
+            line = key.data
+            if status := line.receive():
+                latencies.append(time.perf_counter() - line.sent_at)
+                statuses[status] += 1
+                idle.append(line)
+    return _result(lines, latencies, statuses, time.perf_counter() - started)
+
+
+def _connect(host: str, port: int, connections: int) -> tuple[list[Connection], selectors.BaseSelector]:
+    selector = selectors.DefaultSelector()
+    lines = [Connection(host, port) for _ in range(connections)]
+    for line in lines:
+        selector.register(line.socket, selectors.EVENT_READ, line)
+    return lines, selector
+
+
+def _result(lines: list[Connection], latencies: list[float], statuses: Counter[int], took: float) -> dict[str, Any]:
     for line in lines:
         line.socket.close()
     latencies.sort()
-    return {
-        "rps": len(latencies) / took,
-        "requests": len(latencies),
-        "p50_ms": latencies[len(latencies) // 2] * 1000,
-        "p99_ms": latencies[len(latencies) * 99 // 100] * 1000,
-        "statuses": statuses,
-    }
+    percentiles = {f"p{percent}_ms": latencies[len(latencies) * percent // 100] * 1000 for percent in (50, 95, 99)}
+    return {"rps": len(latencies) / took, "requests": len(latencies), **percentiles, "statuses": statuses}
+
+
+def _signed(job: dict[str, Any]) -> Iterator[bytes]:
+    """Deliveries without end, each another event."""
+    path = job.get("path", deliveries.PATH)
+    return (deliveries.request(body, f"{job['host']}:{job['port']}", path) for _, body in deliveries.bodies())
 
 
 def main() -> None:
     job = json.load(sys.stdin)
-    host, port = job["host"], job["port"]
+    where = job["host"], job["port"], job["connections"], job["seconds"]
+    if rate := job.get("rate"):  # for minutes: made when they are due, or their signatures would be stale
+        json.dump(run_paced(_signed(job), *where, rate), sys.stdout)
+        return
     if fixed := job.get("requests"):
         source: Iterator[bytes] = cycle([text.encode("latin-1") for text in fixed])
     else:
-        made = deliveries.bodies()
         many = int(job["expected_rps"] * job["seconds"] * _SPARE) + 2 * job["connections"]
-        source = iter([deliveries.request(next(made)[1], f"{host}:{port}") for _ in range(many)])
-    json.dump(run(source, host, port, job["connections"], job["seconds"]), sys.stdout)
+        source = iter(list(islice(_signed(job), many)))
+    json.dump(run(source, *where), sys.stdout)
 
 
 if __name__ == "__main__":

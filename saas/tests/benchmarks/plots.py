@@ -18,12 +18,12 @@ def draw(name: str, report: dict[str, Any], path: str) -> None:
 
 
 def _bars(axes: Any, rows: list[dict[str, Any]]) -> None:
-    value = next(key for key in ("rps", "proportional_mb", "seconds") if key in rows[0])
+    value = next(key for key in ("rps", "proportional_mb", "seconds", "median_ms") if key in rows[0])
     labels = [f"{row['design']} × {row['connections']}" if "connections" in row else row["design"] for row in rows]
     bars = axes.barh(labels, [row[value] for row in rows])
     axes.bar_label(bars, fmt="%.0f", padding=3)
     axes.invert_yaxis()
-    axes.set_xlabel({"rps": "per second", "proportional_mb": "MB"}.get(value, value))
+    axes.set_xlabel({"rps": "per second", "proportional_mb": "MB", "median_ms": "milliseconds"}.get(value, value))
 
 
 def _lines(axes: Any, rows: list[dict[str, Any]]) -> None:

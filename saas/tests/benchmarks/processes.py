@@ -25,11 +25,13 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 class Process:
     """A command that runs. Its output goes to a file, to be read if it does not do what it should."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], log: Path, python: str = sys.executable
+    ) -> None:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, *command],
+                [python, *command],
                 cwd=settings.BASE_DIR,
                 env={**os.environ, "SAAS_ENV": "test", **environment},
                 stdin=subprocess.DEVNULL,

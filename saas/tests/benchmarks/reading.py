@@ -11,7 +11,7 @@ from saas.tests.benchmarks.processes import HOST
 from saas.tests.benchmarks.stage import Server, Stage, granian
 
 CONNECTIONS = 16
-_PASSWORD = "correct horse battery staple"
+PASSWORD = "correct horse battery staple"
 _PLAIN, _OURS = "plain view", "ours"
 
 Request = tuple[str, str, dict[str, str], str]  # method, path, headers, body
@@ -19,7 +19,7 @@ Request = tuple[str, str, dict[str, str], str]  # method, path, headers, body
 
 def me(stage: Stage, **options: Any) -> list[Row]:
     plain, ours = _servers(stage)
-    answer = _register(ours)
+    answer = register(ours)
     bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
     cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in answer.cookies.items())}
     by_bearer = _compare(
@@ -44,13 +44,13 @@ def login(stage: Stage, **options: Any) -> list[Row]:
         f"bench{number}@example.net" for number in range(3 * CONNECTIONS)
     ]  # a crowd at one account would meet 429
     for email in emails:
-        _register(ours, email)
+        register(ours, email)
     requests: list[Request] = [
         (
             "POST",
             "/api/auth/login",
             {"Content-Type": "application/json"},
-            json.dumps({"email": email, "password": _PASSWORD}),
+            json.dumps({"email": email, "password": PASSWORD}),
         )
         for email in emails
     ]
@@ -68,9 +68,9 @@ def _servers(stage: Stage) -> tuple[Server, Server]:
     )
 
 
-def _register(server: Server, email: str = "bench@example.net") -> httpx.Response:
+def register(server: Server, email: str = "bench@example.net") -> httpx.Response:
     url = f"http://{HOST}:{server.port}/api/auth/register"
-    answer = httpx.post(url, json={"email": email, "password": _PASSWORD}, trust_env=False, timeout=30)
+    answer = httpx.post(url, json={"email": email, "password": PASSWORD}, trust_env=False, timeout=30)
     answer.raise_for_status()
     return answer
 
@@ -88,8 +88,8 @@ def _compare(
     say: Callable[[str], None],
 ) -> list[Row]:
     jobs = {
-        _PLAIN: {"requests": [_raw("GET", plain_path, plain_headers, "")]},
-        _OURS: {"requests": [_raw(*request) for request in requests]},
+        _PLAIN: {"requests": [raw_request("GET", plain_path, plain_headers, "")]},
+        _OURS: {"requests": [raw_request(*request) for request in requests]},
     }
     rows = alternate(
         stage, servers, (CONNECTIONS,), rounds=rounds, seconds=seconds, say=say, jobs=lambda server: jobs[server.name]
@@ -97,6 +97,6 @@ def _compare(
     return [row.named(f"{row.design}: {title}") for row in rows]
 
 
-def _raw(method: str, path: str, headers: Mapping[str, str], body: str) -> str:
+def raw_request(method: str, path: str, headers: Mapping[str, str], body: str) -> str:
     lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", body])

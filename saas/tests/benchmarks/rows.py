@@ -74,7 +74,7 @@ def fill(*, people: int, subscriptions: int) -> None:
     """Write the rows. The tables of people and billing must be empty, but for the plans."""
     with connection.cursor() as cursor:
         for statement in (PEOPLE, SESSIONS, CUSTOMERS, CHANGES, SUBSCRIPTIONS, LEDGER):
-            cursor.execute(_numbered(statement), {"people": people, "subscriptions": subscriptions})
+            cursor.execute(numbered(statement), {"people": people, "subscriptions": subscriptions})
         cursor.execute("DROP TABLE changes")
 
 
@@ -86,6 +86,6 @@ def settle() -> None:
         cursor.execute("VACUUM ANALYZE billing_ledgerentry")
 
 
-def _numbered(statement: str) -> str:
+def numbered(statement: str) -> str:
     """A lone percent sign is SQL's, not a placeholder."""
     return statement.replace("%%", "%").replace("%", "%%").replace("%%(", "%(")

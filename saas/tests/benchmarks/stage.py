@@ -12,12 +12,14 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from celery import Celery
 from django.conf import settings
 from psycopg import sql
 
 from saas.tests.benchmarks.deliveries import SECRET
 from saas.tests.benchmarks.processes import HOST, Process, cpu_seconds, free_port
 
+QUEUES = ("bench", "naive")  # of our processes and of the yardstick's
 THREADS = 8  # of every threaded server, and connections of every pool
 _EFFECTS = "CREATE TABLE bench_effect (event text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp())"
 
@@ -51,14 +53,21 @@ class Stage:
             "LOG_LEVEL": "WARNING",
         }
 
-    def serve(self, name: str, command: Sequence[str], **environment: str) -> Server:
-        """Start a server; ``{port}`` in the command is its port."""
+    def serve(self, name: str, command: Sequence[str], *, python: str = sys.executable, **environment: str) -> Server:
+        """Start a server; ``{port}`` in command and environment is its port. ``python`` may be another environment's."""
         port = free_port()
         filled = [part.replace("{port}", str(port)) for part in command]
-        process = Process(filled, {**self.environment, **environment}, self.folder / f"{name.replace(' ', '-')}.log")
+        log = self.folder / f"{name.replace(' ', '-')}.log"
+        told = {key: value.replace("{port}", str(port)) for key, value in environment.items()}
+        process = Process(filled, {**self.environment, **told}, log, python)
         self.servers.append(Server(name, port, process))
         process.wait_for_port(port)
         return self.servers[-1]
+
+    def serve_as_production(self, name: str, service: str, **environment: str) -> Server:
+        """As the image does, with its number of processes and threads."""
+        place = {"BIND": f"{HOST}:{{port}}", "DRAIN_SECONDS": "0", "TMPDIR": str(self.folder)}
+        return self.serve(name, ["-m", "saas.serve", service], **place, **environment)
 
     def work(self, name: str, command: Sequence[str], ready: str, **environment: str) -> Process:
         """Start a worker; it is ready when its output says so."""
@@ -90,6 +99,8 @@ class Stage:
     def close(self) -> None:
         for process in [*self.workers, *(server.process for server in self.servers)]:
             process.stop()
+        if settings.REDIS_URL:
+            _purge()
 
 
 @contextmanager
@@ -103,6 +114,13 @@ def stage() -> Iterator[Stage]:
             yield made
         finally:
             made.close()
+
+
+def _purge() -> None:
+    """What was rung and sent must not reach the next benchmark's workers, which have other rows."""
+    with Celery(broker=settings.REDIS_URL).connection_for_write() as broker:
+        for queue in QUEUES:
+            broker.default_channel.queue_purge(queue)
 
 
 def _make_tables(made: Stage) -> None:

@@ -2,11 +2,105 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from contextlib import suppress
+from itertools import repeat
+from threading import Thread
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from saas.tests.benchmarks import admin, deliveries, desk_rows, flood, load, soak
+from saas.tests.benchmarks.environments import EnvironmentUnavailable, python_for
+from saas.tests.benchmarks.reading import PASSWORD
+
+
+def test_a_delivery_goes_to_the_path_that_is_named():
+    assert deliveries.request(b"{}", "h:1", "/there").startswith(b"POST /there HTTP/1.1\r\nHost: h:1\r\n")
+    assert deliveries.request(b"{}", "h:1").startswith(b"POST /api/webhooks/stripe HTTP/1.1\r\n")
+
+
+@pytest.fixture
+def server():
+    """Answers each request of every connection at once, for as long as connections last."""
+
+    def answer(line):
+        with line:
+            while line.recv(65_536):
+                line.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok")
+
+    def accept():
+        with suppress(OSError):  # closed
+            while True:
+                Thread(target=answer, args=[listener.accept()[0]], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()
+
+
+def test_a_paced_load_offers_so_many_requests_a_second_whatever_the_server_could_take(server):
+    result = load.run_paced(repeat(b"GET / HTTP/1.1\r\n\r\n"), *server, connections=4, seconds=0.5, rate=100)
+
+    assert (result["requests"], result["statuses"]) == (50, {202: 50})
+    assert 60 < result["rps"] < 105
+
+
+def test_the_wait_for_a_free_connection_counts_as_the_answers_time(server):
+    result = load.run_paced(repeat(b"GET / HTTP/1.1\r\n\r\n"), *server, connections=1, seconds=0.001, rate=200_000)
+
+    assert result["requests"] == 200
+    assert result["p99_ms"] > 1000 / result["rps"] * 100  # the last waited for all others, all due at once
+
+
+@pytest.mark.parametrize(
+    ("samples", "events_a_second"),
+    [
+        ([], 0),
+        ([(0.0, 7)], 0),
+        ([(0.0, 5), (2.0, 5)], 0),
+        ([(0.0, 10), (2.0, 14), (4.0, 18)], 2),
+        ([(1.0, 9), (4.0, 0)], -3),
+    ],
+)
+def test_the_backlogs_slope_is_in_events_a_second(samples, events_a_second):
+    assert soak.slope(samples) == pytest.approx(events_a_second)
+
+
+def test_a_floods_logins_are_half_wrong_half_right_and_no_wrong_account_comes_twice():
+    first, second = flood._logins(0), flood._logins(1)
+
+    assert [PASSWORD in request for request in first] == [False, True] * (len(first) // 2)
+    assert len({*first[::2], *second[::2]}) == len(first)
+
+
+@pytest.mark.parametrize("size", [1_000, 100_000, 1_000_000])
+def test_staff_ask_about_somebody_who_is_active_and_subscribes(size):
+    person = int(admin.questions(size)["person"][1].rpartition("usr_")[2])
+
+    assert person <= size // desk_rows.PEOPLE_A_SUBSCRIPTION
+    assert person % 50 > 1
+    assert person % 100 > 0  # a customer of hers is linked
+
+
+def test_an_option_of_another_benchmark_is_refused():
+    with pytest.raises(CommandError, match="bench drain has no --others"):
+        call_command("bench", "drain", "--others")
+
+
+@pytest.mark.slow
+def test_an_environment_that_cannot_be_made_is_told_in_one_line_and_not_kept(settings, tmp_path, monkeypatch):
+    settings.VAR_DIR = tmp_path
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # as without a network
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+
+    with pytest.raises(EnvironmentUnavailable, match=r"^ERROR: No matching distribution found for .+$"):
+        python_for("starter")
+
+    assert list(tmp_path.rglob("complete")) == []
 
 
 @pytest.mark.long

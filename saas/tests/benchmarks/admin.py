@@ -1,0 +1,114 @@
+"""What staff wait for, over HTTP, with many people and events: lists, searches, pages, figures, logs, the replay preview."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from django.conf import settings
+
+from saas.tests.benchmarks.desk_rows import EVENTS_A_PERSON
+from saas.tests.benchmarks.processes import HOST
+from saas.tests.benchmarks.stage import Server, Stage
+
+ASKINGS = 10  # of each question in each round
+_EMAIL, _PASSWORD = "sam@example.net", "correct horse battery staple"
+_DESK, _HOOKS = "admin_ops", "webhooks"
+
+Asking = tuple[float, bool]  # milliseconds, and whether it was answered
+Question = tuple[str, str, dict[str, Any] | None]  # service, path, body of a POST
+
+
+@dataclass(frozen=True)
+class Wait:
+    design: str
+    people: int
+    events: int
+    median_ms: float
+    slowest_ms: float
+    refused: int  # by a 5xx: a statement that takes too long is cancelled
+
+
+def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], size: int = 100_000) -> list[Wait]:
+    if not stage.database_url:
+        raise SystemExit("bench admin needs DATABASE_URL.")
+    _fill(stage, size)
+    say(f"{size} people and {size * EVENTS_A_PERSON} events are there")
+    servers = {service: stage.serve_as_production(service, service) for service in (_DESK, _HOOKS)}
+    asked: dict[str, list[Asking]] = defaultdict(list)
+    for number in range(rounds):
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            _log_in(client, servers[_DESK])
+            for name, question in questions(size).items():
+                _ask(client, servers, question)  # the first asking plans, and fills caches
+                asked[name] += [_ask(client, servers, question) for _ in range(ASKINGS)]
+        say(f"round {number + 1} of {rounds}")
+    return [_wait(name, size, found) for name, found in asked.items()]
+
+
+def questions(size: int) -> dict[str, Question]:
+    """Each about somebody with a subscription and about events in the middle of the log."""
+    number, event = size // 20 + 5, size * EVENTS_A_PERSON // 2
+    person, users, logs = f"usr_{number:026}", "/api/admin/users", "/api/webhooks/logs"
+    return {
+        "people: newest": (_DESK, users, None),
+        "people: search, a part": (_DESK, f"{users}?search={number}@", None),
+        "people: search, an id": (_DESK, f"{users}?search={person}", None),
+        "people: search, the provider's id": (_DESK, f"{users}?search=cus_{number}", None),
+        "people: on a plan": (_DESK, f"{users}?plan=growth", None),
+        "person": (_DESK, f"{users}/{person}", None),
+        "audit: newest": (_DESK, "/api/admin/audit", None),
+        "audit: one person": (_DESK, f"/api/admin/audit?actor={person}", None),
+        "metrics: people": (_DESK, "/api/admin/metrics/users", None),
+        "metrics: revenue": (_DESK, "/api/admin/metrics/revenue", None),
+        "metrics: webhooks": (_DESK, "/api/admin/metrics/webhooks", None),
+        "log: newest": (_HOOKS, logs, None),
+        "log: failed": (_HOOKS, f"{logs}?status=failed", None),
+        "log: one type": (_HOOKS, f"{logs}?type=kind.of_77.updated", None),
+        "log: search, a part of a type": (_HOOKS, f"{logs}?search=of_77.", None),
+        "log: search, an id": (_HOOKS, f"{logs}?search=evt_{event}", None),
+        "event": (_HOOKS, f"{logs}/evt_{event}", None),
+        "stats": (_HOOKS, "/api/webhooks/stats", None),
+        "replay preview: failed": (_HOOKS, "/api/webhooks/replay", {"dry_run": True, "status": "failed"}),
+        "replay preview: types": (_HOOKS, "/api/webhooks/replay", {"dry_run": True, "type": "kind.*"}),
+    }
+
+
+def _fill(stage: Stage, size: int) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "saas.tests.benchmarks.desk_rows", str(size), _EMAIL, _PASSWORD],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "SAAS_ENV": "test", **stage.environment},
+        check=True,
+    )
+
+
+def _log_in(client: httpx.Client, desk: Server) -> None:
+    """For each round anew, because a staff token lives for minutes."""
+    url = f"http://{HOST}:{desk.port}/api/admin/auth/login"
+    answer = client.post(url, json={"email": _EMAIL, "password": _PASSWORD}).raise_for_status()
+    client.cookies.clear()  # by token alone, or a POST would need a CSRF token
+    client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+
+def _ask(client: httpx.Client, servers: Mapping[str, Server], question: Question) -> Asking:
+    """Until the whole answer was there. What the harness asks wrongly (4xx) ends the benchmark."""
+    service, path, body = question
+    started = time.perf_counter()
+    answer = client.request("POST" if body else "GET", f"http://{HOST}:{servers[service].port}{path}", json=body)
+    took = (time.perf_counter() - started) * 1000
+    if not answer.is_server_error:
+        answer.raise_for_status()
+    return took, answer.is_success
+
+
+def _wait(name: str, size: int, found: list[Asking]) -> Wait:
+    times = [took for took, _ in found]
+    refused = sum(not is_answered for _, is_answered in found)
+    return Wait(name, size, size * EVENTS_A_PERSON, round(statistics.median(times), 2), round(max(times), 2), refused)

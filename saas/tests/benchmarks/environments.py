@@ -1,0 +1,44 @@
+"""Python environments for yardsticks whose packages are not among our requirements: made once, kept under ``VAR_DIR``."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from django.conf import settings
+
+YARDSTICKS = Path(__file__).parent / "yardsticks"
+_INSTALL_SECONDS = 600.0
+
+
+class EnvironmentUnavailable(Exception):
+    """It could not be made; says why in one line."""
+
+
+def python_for(name: str) -> str:
+    """The executable of the environment with what ``yardsticks/<name>/requirements.txt`` pins.
+
+    Raises ``EnvironmentUnavailable``. Other pins, or another Python, make another environment.
+    """
+    requirements = YARDSTICKS / name / "requirements.txt"
+    folder = settings.VAR_DIR / "bench-environments" / f"{name}-{_mark(requirements)}"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)  # half made
+        _run(sys.executable, "-m", "venv", str(folder))
+        _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements))
+        (folder / "complete").touch()
+    return str(python)
+
+
+def _mark(requirements: Path) -> str:
+    return hashlib.sha256(sys.version.encode() + requirements.read_bytes()).hexdigest()[:12]
+
+
+def _run(*command: str) -> None:
+    try:
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=_INSTALL_SECONDS)
+    except (OSError, subprocess.SubprocessError) as error:
+        told = (getattr(error, "stderr", "") or str(error)).strip()
+        raise EnvironmentUnavailable(told.splitlines()[-1]) from error

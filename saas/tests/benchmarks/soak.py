@@ -1,0 +1,124 @@
+"""Taking in and acting on events together, at a fixed rate: does the backlog grow?
+
+The rate is a share of what the fast door alone can take on this machine, measured a moment before.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from celery import Celery
+from django.conf import settings
+
+from saas.tests.benchmarks.compare import FIRST_GUESS_RPS, WARM_UP_SECONDS, measure
+from saas.tests.benchmarks.drain import look, our_worker
+from saas.tests.benchmarks.intake import fast_door
+from saas.tests.benchmarks.processes import HOST, offer_load
+from saas.tests.benchmarks.stage import Server, Stage
+
+CONNECTIONS = 64
+SHARE = 0.6  # of what the door can take
+LIMIT_SECONDS = 5.0
+_SAMPLE_SECONDS = 2.0
+_SETTLE_SECONDS = 180.0
+_BACKLOG = (
+    "SELECT count(*) FROM webhook_events_webhookevent WHERE status IN ('queued', 'retry_scheduled', 'replay_queued')"
+)
+
+Backlog = tuple[float, int]  # seconds since the load began, events that wait
+
+
+@dataclass(frozen=True)
+class Soak:
+    """Rates are events a second. ``backlog_slope`` too: what the backlog grew by, by least squares."""
+
+    design: str
+    connections: int
+    limit_rps: float
+    offered_rps: float
+    rps: float
+    p50_ms: float
+    p99_ms: float
+    largest_backlog: int
+    final_backlog: int
+    backlog_slope: float
+
+
+def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], minutes: float = 10.0) -> list[Soak]:
+    if not stage.database_url or not settings.REDIS_URL:
+        raise SystemExit("bench soak needs DATABASE_URL and REDIS_URL.")
+    door = fast_door(stage)
+    measure(stage, door, CONNECTIONS, WARM_UP_SECONDS, FIRST_GUESS_RPS)
+    limit = measure(stage, door, CONNECTIONS, LIMIT_SECONDS, FIRST_GUESS_RPS).rps
+    our_worker(stage)
+    broker = Celery(broker=settings.REDIS_URL)
+    with psycopg.connect(stage.database_url, autocommit=True) as database, ThreadPoolExecutor(1) as load:
+        _settle(database, broker)
+        say(f"{limit:.0f} events/s is what the door takes; {SHARE * limit:.0f} for {minutes:g} minutes")
+        answers = load.submit(_offer, door, SHARE * limit, minutes * 60)
+        samples = _watch(database, broker, answers, say)
+    return [_row(limit, answers.result(), samples)]
+
+
+def slope(samples: Sequence[Backlog]) -> float:
+    """Events a second that the backlog grows by, by least squares; 0 for fewer than two samples."""
+    if len(samples) < 2:
+        return 0.0
+    moments, backlogs = zip(*samples, strict=True)
+    return statistics.linear_regression(moments, backlogs).slope
+
+
+def _offer(door: Server, rate: float, seconds: float) -> dict[str, Any]:
+    result = offer_load({"host": HOST, "port": door.port, "connections": CONNECTIONS, "seconds": seconds, "rate": rate})
+    if refused := {status: n for status, n in result["statuses"].items() if not status.startswith("2")}:
+        raise RuntimeError(f"the fast door answered {refused}")
+    return result
+
+
+def _settle(database: psycopg.Connection, broker: Celery) -> None:
+    """What measuring the limit left behind is none of the soak's backlog."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while _backlog(database):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the worker does not come to an end")
+        look(broker)
+        time.sleep(_SAMPLE_SECONDS)
+
+
+def _watch(
+    database: psycopg.Connection, broker: Celery, answers: Future[dict[str, Any]], say: Callable[[str], None]
+) -> list[Backlog]:
+    """The backlog every few seconds while the load lasts. Rings as beat would, whose sweep finds lost bells."""
+    samples, began, told = [], time.monotonic(), 0
+    while not answers.done():
+        samples.append((time.monotonic() - began, _backlog(database)))
+        look(broker)
+        time.sleep(_SAMPLE_SECONDS)
+        if samples[-1][0] // 60 > told:
+            told += 1
+            say(f"minute {told}: {samples[-1][1]} wait")
+    return samples
+
+
+def _backlog(database: psycopg.Connection) -> int:
+    row = database.execute(_BACKLOG).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _row(limit: float, answers: dict[str, Any], samples: Sequence[Backlog]) -> Soak:
+    return Soak(
+        "fast door and one worker",
+        CONNECTIONS,
+        limit_rps=round(limit, 1),
+        offered_rps=round(SHARE * limit, 1),
+        rps=round(answers["rps"], 1),
+        p50_ms=round(answers["p50_ms"], 3),
+        p99_ms=round(answers["p99_ms"], 3),
+        largest_backlog=max(backlog for _, backlog in samples),
+        final_backlog=samples[-1][1],
+        backlog_slope=round(slope(samples), 3),
+    )
