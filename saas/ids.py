@@ -4,7 +4,7 @@
 base 32, lower case: the layout of a ULID.
 """
 
-import secrets
+import os
 import time
 from datetime import UTC, datetime
 
@@ -16,7 +16,8 @@ _RANDOM_BITS = 80
 
 def new_id(prefix: str) -> str:
     """A new id such as ``usr_01k3…`` (prefix, underscore, 26 characters)."""
-    number = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    random = int.from_bytes(os.urandom(_RANDOM_BITS // 8), "big")
+    number = (time.time_ns() // 1_000_000) << _RANDOM_BITS | random
     return f"{prefix}_" + "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 

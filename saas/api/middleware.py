@@ -68,7 +68,8 @@ class RequestContextMiddleware:
 
 
 def request_context(claimed_id: str, address: str, agent: str) -> context.Context:
-    request_id = claimed_id if _REQUEST_ID.fullmatch(claimed_id) else context.new_request_id()
+    is_decent = claimed_id and _REQUEST_ID.fullmatch(claimed_id)
+    request_id = claimed_id if is_decent else context.new_request_id()
     return context.Context(request_id, address, agent.replace("\x00", "")[:_AGENT_LENGTH])
 
 

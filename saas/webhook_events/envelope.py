@@ -101,18 +101,15 @@ def _event_type(event: dict[str, Any]) -> str:
 def _moment(value: object) -> datetime | None:
     """Seconds since 1970, or an ISO 8601 date (thin events)."""
     try:
-        match value:
-            case None:
-                return None
-            case bool():
-                raise ValueError
-            case int() if 0 <= value <= _LATEST_SECOND:
-                return datetime.fromtimestamp(value, UTC)
-            case str():
-                return _utc(datetime.fromisoformat(value))
-        raise ValueError
+        if type(value) is int and 0 <= value <= _LATEST_SECOND:  # a bool is none
+            return datetime.fromtimestamp(value, UTC)
+        if isinstance(value, str):
+            return _utc(datetime.fromisoformat(value))
     except (ValueError, OverflowError) as error:
         raise Unreadable("The event's created is no time.") from error
+    if value is None:
+        return None
+    raise Unreadable("The event's created is no time.")
 
 
 def _utc(moment: datetime) -> datetime:

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from functools import partial
+from functools import lru_cache, partial
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
@@ -33,7 +33,7 @@ from webhooks.intake import receipt_json
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 1000  # requests: what they hold in memory is bounded by it
-_KEPT_HEADERS = [(name.lower().encode(), name) for name in KEPT_HEADERS]
+_KEPT_HEADERS = [name.lower().encode() for name in KEPT_HEADERS]
 _JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
 _BRIEF_WAIT = {"Retry-After": "1"}
@@ -119,7 +119,7 @@ class Door:
         except BadSignature:
             return False
         request = _context(peer, headers)
-        kept = {name: headers[key].decode("latin-1") for key, name in _KEPT_HEADERS if key in headers}
+        kept = _kept(*map(headers.get, _KEPT_HEADERS))
 
         def tell(outcome: Outcome) -> None:
             answer = _failure(outcome, request) if isinstance(outcome, Exception) else _receipt(outcome)
@@ -170,6 +170,11 @@ def _refusal(scope: Scope, problem: Callable[[], Problem]) -> Answer:
     note_answer(scope["method"], PATH[1:] if scope["path"] == PATH else "unmatched", answer.status, 0.0)
     usual = usual_headers(scope["scheme"], forwarded_scheme(headers))
     return answer._replace(headers=[*answer.headers, *usual, (b"x-request-id", request.request_id.encode())])
+
+
+@lru_cache(maxsize=64)  # the provider's are always the same
+def _kept(*values: bytes | None) -> dict[str, str]:
+    return {name: value.decode("latin-1") for name, value in zip(KEPT_HEADERS, values, strict=True) if value}
 
 
 def _peer(scope: Scope) -> str:

@@ -66,6 +66,10 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, GatheringTransport(transport)))
 
+    def on_message_begin(self) -> None:
+        """uvicorn prepares a scope here; that waits until somebody needs it."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._plain is not None:  # more is to come
@@ -74,7 +78,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._plain = plain_headers(self.headers) if self._may_be_taken() else None
         if self._plain is None:
-            super().on_headers_complete()
+            self._begin_the_ordinary_way()
 
     def _may_be_taken(self) -> bool:
         return (
@@ -111,9 +115,16 @@ class Protocol(HttpToolsProtocol):
             self.cycle = cast(Any, taken)
         return is_taken
 
+    def _begin_the_ordinary_way(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)  # the list that the scope has
+        super().on_headers_complete()
+
     def _go_the_ordinary_way(self) -> None:
         body, self._plain, self._body = self._body, None, b""
-        super().on_headers_complete()
+        self._begin_the_ordinary_way()
         super().on_body(body)
 
     def _reply(self, taken: Taken, answer: Answer, usual: bytes) -> None:

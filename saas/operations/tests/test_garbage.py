@@ -1,0 +1,21 @@
+"""What a serving process does about garbage: in a process of its own, since it is for good."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+
+ASKED = "import gc; from {module} import application; print(gc.get_freeze_count() > 100_000, gc.get_threshold()[0])"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["saas.wsgi", "webhooks.asgi"])
+def test_what_was_loaded_is_left_aside(module, tmp_path) -> None:
+    environment = {"SAAS_ENV": "test", "SAAS_VAR_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", ASKED.format(module=module)]
+
+    told = subprocess.run(command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=True)
+
+    assert told.stdout.split() == ["True", "10000"]
