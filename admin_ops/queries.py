@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from django.db.models import Count, Exists, Max, OuterRef, Q
+from django.db.models import Count, Max, Q, QuerySet
 from django.db.models.functions import TruncDate
 
 from saas.accounts.models import Audience, LoginSession, User, UserQuerySet
@@ -21,11 +21,21 @@ def people(*, search: str = "", status: str = "", plan: str = "") -> UserQuerySe
     rows: UserQuerySet = User.objects.listed(search="" if owners else search, status=status)
     if owners:
         rows = rows.filter(pk__in=owners)
-    hers = Q(customer__user=OuterRef("pk")) | Q(customer__team__owner=OuterRef("pk"))
-    live = Subscription.objects.live().filter(hers)
     if plan == "none":
-        return rows.filter(~Exists(live))
-    return rows.filter(Exists(live.filter(plan=plan))) if plan else rows
+        buyers, team_owners = _subscribers(Subscription.objects.live())
+        return rows.exclude(pk__in=buyers).exclude(pk__in=team_owners)
+    if plan:
+        buyers, team_owners = _subscribers(Subscription.objects.live().filter(plan=plan))
+        return rows.filter(pk__in=buyers.union(team_owners))
+    return rows
+
+
+def _subscribers(subscriptions: QuerySet[Subscription]) -> tuple[QuerySet[Any], QuerySet[Any]]:
+    """Who bought them for herself, and who owns the teams that they were bought for. Two sets, each found by joining from
+    the subscriptions: asked of each person in one condition, all would be compared with all."""
+    buyers = subscriptions.filter(customer__user__isnull=False).values("customer__user")
+    team_owners = subscriptions.filter(customer__team__isnull=False).values("customer__team__owner")
+    return buyers, team_owners
 
 
 def _owners_known_as(search: str) -> list[str]:

@@ -17,7 +17,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings.webhooks")
 if Path(sys.argv[0]).name == "celery" or sys.argv[0].endswith("celery/__main__.py"):
     os.environ.setdefault("SAAS_PROCESS", "worker")
     # Before anybody imports prometheus_client: a worker's processes write where its port can read all of them.
-    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", mkdtemp(prefix="saas-metrics-"))
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="saas-metrics-")
 
 app = Celery("saas", task_cls="saas.doorbell:ContextTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")

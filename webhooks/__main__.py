@@ -59,7 +59,8 @@ def serve(host: str, port: int, *, workers: int = 1) -> None:
     )
     if workers > 1:
         # Before anybody imports prometheus_client: each worker's numbers, where all can read them.
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="saas-metrics-"))
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="saas-metrics-")
         multiprocess.Multiprocess(config, sockets=[config.bind_socket()]).run()
     else:
         DrainingServer(config).run()

@@ -136,6 +136,7 @@ class WebhookEvent(models.Model):
                 name="webhook_events_suspect",
             ),
             models.Index(fields=["object_id", "id"], name="webhook_events_of_object"),
+            models.Index(fields=["customer_id", "id"], name="webhook_events_of_customer"),
             models.Index(fields=["status", "id"], name="webhook_events_by_status"),
             models.Index(fields=["type", "id"], name="webhook_events_by_type"),
             models.Index(fields=["received_at", "status"], name="webhook_events_by_arrival"),

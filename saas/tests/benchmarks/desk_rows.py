@@ -48,11 +48,11 @@ def fill(people: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
         cursor.execute(rows.numbered(_AUDIT), {"people": people})
-        _fill_events(cursor, people)
+        fill_events(cursor, people)
         cursor.execute("VACUUM ANALYZE")
 
 
-def _fill_events(cursor: CursorWrapper, people: int) -> None:
+def fill_events(cursor: CursorWrapper, people: int) -> None:
     events = people * EVENTS_A_PERSON
     for first in range(1, events + 1, _AT_ONCE):
         cursor.execute("SELECT coalesce(max(id), 0) FROM webhook_events_webhookevent")

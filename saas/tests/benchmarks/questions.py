@@ -75,6 +75,7 @@ def _questions() -> dict[str, Callable[[], object]]:
         "log: one status": lambda: page(status="processed"),
         "log: one id": lambda: page(search="evt_5000"),
         "log: part of a type": lambda: page(search="of_77."),
+        "log: one customer's": lambda: list(WebhookEvent.objects.filter(customer_id="cus_77").order_by("-pk")[:20]),
         "log: nothing found": lambda: page(search="there is none"),
         "replay preview": lambda: replays.preview({"type": "kind.of_77.updated"}),
         "stats": figures.summary,

@@ -7,11 +7,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from admin_ops import queries
+from admin_ops.person import page_about
 from admin_ops.revenue import revenue
-from saas.billing.models import LedgerEntry, Subscription
+from admin_ops.story import story_of
+from saas.billing.models import Customer, LedgerEntry, Subscription
 from saas.billing.seeding import seed_plans
 from saas.operations.invariants import violations
 from saas.tests.benchmarks import rows
+from saas.tests.benchmarks.desk_rows import fill_events
 
 pytestmark = [pytest.mark.long, pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -49,3 +52,16 @@ def test_the_figures_are_right_and_none_reads_a_whole_table(business):
     assert queries.customer_counts(now)["total_users"] == 30_000 - 480
     for plan in plans_of(lambda: (queries.customer_counts(now), queries.signups_by_day(now), queries.seen_counts(now))):
         assert "Seq Scan on accounts_user" not in plan
+
+
+def test_nobody_is_looked_for_among_all(business):
+    with connection.cursor() as cursor:
+        fill_events(cursor, 6_000)
+        cursor.execute("ANALYZE webhook_events_webhookevent")
+    somebody = Customer.objects.exclude(user=None).latest("pk").user
+
+    for plan in plans_of(lambda: (page_about(somebody), story_of(somebody))):
+        assert "Seq Scan on webhook_events_webhookevent" not in plan
+    for name in ("growth", "none"):
+        for plan in plans_of(lambda name=name: list(queries.people(plan=name).order_by("-pk")[:50])):
+            assert "Join Filter" not in plan  # all compared with all
