@@ -9,9 +9,9 @@ from admin_ops.serializers import staff as shapes
 from admin_ops.views.base import DeskView
 from saas.accounts import logins, second_factor
 from saas.accounts.attempts import TooManyAttempts
+from saas.accounts.hashing import HashingBusy
 from saas.accounts.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
 from saas.accounts.models import Audience
-from saas.accounts.passwords import HashingBusy
 from saas.accounts.second_factor import PendingLoginInvalid, SecondFactorOff, SecondFactorOn, WrongCode
 from saas.accounts.stepping_up import ReauthRequired, require_recent
 from saas.api import limits

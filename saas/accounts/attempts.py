@@ -16,8 +16,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from saas.accounts.addresses import canonical
+from saas.accounts.hashing import HashingBusy
 from saas.accounts.models import FailedAttempts
-from saas.accounts.passwords import HashingBusy
 from saas.errors import DomainError
 
 FREE_ATTEMPTS = 5

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from saas import context
-from saas.accounts import attempts, lifetimes, passwords, sessions, tokens
+from saas.accounts import attempts, hashing, lifetimes, sessions, tokens
 from saas.accounts.models import Audience, LoginSession, RefreshToken, User
 from saas.accounts.passwords import MAX_LENGTH
 from saas.accounts.proof_models import PendingLogin, Totp
@@ -74,7 +74,7 @@ def log_in(*, email: str, password: str, audience: Audience) -> Login | HalfLogi
 
     Exactly one password is hashed on every path, so that time does not tell which it was.
     """
-    passwords.GATE.require_room()
+    hashing.GATE.require_room()
     key = attempts.password_key(email)
     attempts.admit(key)
     user = User.objects.by_email(email)

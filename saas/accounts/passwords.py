@@ -6,71 +6,24 @@ The pepper's id stands in the hash, so that it can be rotated at login.
 
 import hashlib
 import hmac
-import math
-import threading
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.exceptions import ValidationError
 from django.db import connection
-from django.utils.crypto import constant_time_compare, pbkdf2
+from django.utils.crypto import constant_time_compare
 
+from saas.accounts import hashing
 from saas.accounts.addresses import canonical
 from saas.accounts.models import User
 from saas.errors import DomainError
 
-MAX_HASHING = 4
-MAX_WAITING = 32
-MAX_WAIT_SECONDS = 5.0
 MIN_LENGTH = 12
 MAX_LENGTH = 200
 _PEPPER_ID_LENGTH = 8
-
-
-class HashingBusy(DomainError):
-    code, title, status = "busy", "Too many people are logging in at once. Try again in a moment.", 503
-
-
-class Gate:
-    """Lets ``size`` threads through at a time and ``queue`` wait: a flood of logins must not take every processor."""
-
-    def __init__(self, size: int, queue: int, seconds: float) -> None:
-        self._seats = threading.BoundedSemaphore(size)
-        self._room = threading.BoundedSemaphore(size + queue)
-        self._seconds = seconds
-
-    def require_room(self) -> None:
-        """Raises ``HashingBusy`` if the queue is full now. Asked before anything that costs: a flood is mostly refusals."""
-        self._take_room()
-        self._room.release()
-
-    def _take_room(self) -> None:
-        if not self._room.acquire(blocking=False):
-            raise self._busy()
-
-    def _busy(self) -> HashingBusy:
-        return HashingBusy(retry_after_seconds=math.ceil(self._seconds))
-
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Raises ``HashingBusy`` if the queue is full or does not move."""
-        self._take_room()
-        try:
-            if not self._seats.acquire(timeout=self._seconds):
-                raise self._busy()
-            try:
-                yield
-            finally:
-                self._seats.release()
-        finally:
-            self._room.release()
-
-
-GATE = Gate(MAX_HASHING, MAX_WAITING, MAX_WAIT_SECONDS)
 
 
 def normalized(password: str) -> str:
@@ -116,8 +69,7 @@ class PepperedPBKDF2(PBKDF2PasswordHasher):
 
     def _encode(self, password: str, salt: str, iterations: int, pepper: str) -> str:
         _return_connection()
-        with GATE.entered():
-            key = pbkdf2(normalized(password), salt, iterations, digest=hashlib.sha256)
+        key = hashing.pbkdf2_sha256(normalized(password), salt, iterations)
         digest = hmac.new(pepper.encode(), key, hashlib.sha256).hexdigest()
         return f"{self.algorithm}${iterations}${pepper_id(pepper)}${salt}${digest}"
 

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from saas.accounts import recovery, stepping_up, verification
 from saas.accounts.addresses import InvalidAddress, canonical
 from saas.accounts.attempts import TooManyAttempts
-from saas.accounts.passwords import HashingBusy
+from saas.accounts.hashing import HashingBusy
 from saas.accounts.proofs import ProofInvalid
 from saas.accounts.stepping_up import ReauthRequired, require_recent
 from saas.api import limits

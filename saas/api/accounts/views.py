@@ -9,9 +9,9 @@ from saas.accounts import actions, keys, logins
 from saas.accounts.actions import EmailTaken
 from saas.accounts.addresses import InvalidAddress, canonical
 from saas.accounts.attempts import TooManyAttempts
+from saas.accounts.hashing import HashingBusy
 from saas.accounts.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
 from saas.accounts.models import Audience, LoginSession, Profile
-from saas.accounts.passwords import HashingBusy
 from saas.accounts.sessions import SessionStore
 from saas.api import limits
 from saas.api.accounts import representations as show
