@@ -25,7 +25,7 @@ BENCHMARKS = {
     "soak": "soak.run",
 }
 # What only some of them take, beside rounds and seconds.
-OPTIONS = {"intake": {"others"}, "admin": {"size"}, "soak": {"minutes"}}
+OPTIONS = {"intake": {"others"}, "admin": {"size"}, "scale": {"size"}, "soak": {"minutes"}}
 
 
 class Command(BaseCommand):
@@ -42,7 +42,11 @@ class Command(BaseCommand):
             help="intake: also the public starter and dj-stripe, each in an environment that is made once.",
         )
         parser.add_argument("--minutes", type=float, help="soak: how long the load lasts (10).")
-        parser.add_argument("--size", type=int, help="admin: how many people (100000); ten events for each.")
+        parser.add_argument(
+            "--size",
+            type=int,
+            help="admin: how many people (100000); ten events for each. scale: the most rows of a table (1000000).",
+        )
         parser.add_argument("--json", action="store_true", help="Standard output is one JSON document.")
         parser.add_argument("--plot", metavar="FILE", help="Draw the rows into this PNG or SVG file.")
 

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from saas.tests.benchmarks.stage import Stage
 
-SIZES = (10_000, 100_000, 1_000_000)
+SMALLEST, LARGEST = 10_000, 1_000_000
 
 _EVENTS = """
 INSERT INTO webhook_events_webhookevent SELECT copy.*
@@ -49,22 +49,28 @@ class Cost:
     sequential_scans: int  # of the two large tables, in one call
 
 
-def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Cost]:
+def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], size: int = LARGEST) -> list[Cost]:
     if not stage.database_url:
         raise SystemExit("bench scale needs DATABASE_URL.")
     _ask(stage, "first_rows", 1)
     found: list[Cost] = []
     filled = 0
-    for size in SIZES:
+    for rows in _sizes(size):
         with psycopg.connect(stage.database_url, autocommit=True) as database:
             database.execute("SET synchronous_commit = off")
             for statement in (_EVENTS, _USERS):
-                database.execute(statement, (filled + 1, size))
+                database.execute(statement, (filled + 1, rows))
             database.execute("VACUUM ANALYZE")
-        filled = size
-        found += [Cost(name, size, ms, scans) for name, (ms, scans) in _ask(stage, "measure", rounds).items()]
-        say(f"{size} rows")
+        filled = rows
+        found += [Cost(name, rows, ms, scans) for name, (ms, scans) in _ask(stage, "measure", rounds).items()]
+        say(f"{rows} rows")
     return sorted(found, key=lambda cost: (cost.design, cost.rows))
+
+
+def _sizes(largest: int) -> list[int]:
+    """Ten times as many each time."""
+    steps = [SMALLEST * 10**power for power in range(9)]
+    return [*(step for step in steps if step < largest), largest]
 
 
 def _ask(stage: Stage, function: str, rounds: int) -> dict[str, tuple[float, int]]:
