@@ -18,12 +18,12 @@ M = TypeVar("M", bound=models.Model)
 
 def preparing_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
     """Sends parameters beside the statement, bytes as bytes (Django's own would write them into it, twice as long), and
-    has the server keep its plan. On SQLite Django's own."""
-    if connection.vendor != "postgresql":
+    has the server keep its plan. Django's own on SQLite, and where queries are logged: of this one it cannot tell the text."""
+    if connection.vendor != "postgresql" or connection.queries_logged:
         return connection.cursor()
     connection.ensure_connection()
     cursor: Any = PreparingCursor(connection.connection)
-    return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
+    return connection.make_cursor(cursor)
 
 
 class Given(models.Expression):

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from django.db import NotSupportedError, transaction
+from django.db import NotSupportedError, connection, transaction
 from django.db.models import DateTimeField
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from saas.accounts.models import LoginSession, User
@@ -43,6 +44,13 @@ def test_it_is_one_query_with_its_user(session, django_assert_num_queries) -> No
         row = LIVE.first(sid=session.sid, now=timezone.now())
 
         assert row.user.email == session.user.email
+
+
+def test_whoever_logs_queries_reads_its_text(session) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        LIVE.first(sid=session.sid, now=timezone.now())
+
+    assert session.sid in asked.captured_queries[0]["sql"]
 
 
 def test_each_time_the_values_are_those_of_that_time(session) -> None:

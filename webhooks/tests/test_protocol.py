@@ -161,13 +161,16 @@ def test_whoever_wants_to_go_afterwards_may(door):
 
 def held_up(door, meanwhile):
     """Whatever happens to a connection while its delivery is being written: its answer, if there is one."""
-    begun, may_end = threading.Event(), threading.Event()
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
     receive = actions.receive
 
     def slow(deliveries):
         begun.set()
         may_end.wait(5)
-        return receive(deliveries)
+        try:
+            return receive(deliveries)
+        finally:
+            ended.set()
 
     async def main():
         async with on_the_wire(door) as (reader, writer):
@@ -175,9 +178,9 @@ def held_up(door, meanwhile):
             await asyncio.to_thread(begun.wait, 5)
             await meanwhile(writer)
             may_end.set()
-            answer = b"" if writer.is_closing() else await reader.read()
-            door.close()  # after what is being written
-            return answer
+            await asyncio.to_thread(ended.wait, 5)
+            await asyncio.sleep(0.05)  # until whoever waits is told
+            return b"" if writer.is_closing() else await reader.read()
 
     with patch.object(actions, "receive", slow):
         return asyncio.run(main())
