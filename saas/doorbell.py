@@ -70,10 +70,11 @@ class ContextTask(_DjangoTask):
 
 def ring(task: "Task[Any, Any]", id: int | str) -> None:
     """Ask a worker to run ``task(id)`` once the current transaction has committed. Never raises for a broker's sake."""
-    transaction.on_commit(lambda: _publish(task, id), robust=True)
+    transaction.on_commit(lambda: ring_now(task, id), robust=True)
 
 
-def _publish(task: "Task[Any, Any]", id: int | str) -> None:
+def ring_now(task: "Task[Any, Any]", id: int | str) -> None:
+    """The same after the commit. Asks no database."""
     if broker.is_open:
         FAILURES.labels(task.name).inc()
         return

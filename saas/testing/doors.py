@@ -8,6 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import quote
 
 from django.core.handlers.wsgi import WSGIHandler
@@ -51,9 +52,10 @@ class DoorClient(ServiceClient):
 
 
 class WireClient(DoorClient):
-    """The same over a socket: head and body arrive together, as most deliveries do."""
+    """The same over a socket: head and body arrive together, as most deliveries do; and the door has its connection."""
 
     async def _ask(self, environ: dict[str, Any], body: bytes) -> None:
+        self.door.open()
         async with on_the_wire(self.door, environ["REMOTE_ADDR"]) as (reader, writer):
             writer.write(http_request(environ, body))
             self.sent = await answer_from(reader, has_body=environ["REQUEST_METHOD"] != "HEAD")
@@ -137,14 +139,18 @@ def _receiving(body: bytes) -> Callable[[], Any]:
 
 @contextmanager
 def thread_of_the_test() -> Iterator[Executor]:
-    """A thread that sees the transaction of the test. Django's requests leave its connection open, as in its own client."""
+    """A thread that sees the transaction of the test. Django's requests leave its connection open, as in its own client.
+    The door believes that it commits what it stores: no worker is told."""
+    from saas.webhook_events.bell import bell
+
     connection = connections["default"]
     connection.inc_thread_sharing()
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     thread = ThreadPoolExecutor(1, initializer=lambda: connections.__setitem__("default", connection))
     try:
-        yield thread
+        with patch.object(bell, "ring"):
+            yield thread
     finally:
         thread.shutdown()
         for signal in (request_started, request_finished):

@@ -99,16 +99,42 @@ def receive(deliveries: Sequence[Delivery]) -> list[Receipt]:
 
     When this returns the events are committed (unless the caller holds a transaction open), and a worker is being told.
     """
-    firsts: dict[str, int] = {}
-    for number, delivery in enumerate(deliveries):
-        firsts.setdefault(delivery.external_id, number)
-    stored = storing.insert([deliveries[number].as_row() for number in firsts.values()])
-    new = {number for external_id, number in firsts.items() if external_id in stored}
-    repeats = [delivery for number, delivery in enumerate(deliveries) if number not in new]
+    return note_stored(deliveries, storing.insert(new_rows(deliveries)))
+
+
+def new_rows(deliveries: Sequence[Delivery]) -> list[storing.NewEvent]:
+    """What ``receive`` inserts: of several deliveries of one event the first one."""
+    firsts: dict[str, Delivery] = {}
+    for delivery in deliveries:
+        firsts.setdefault(delivery.external_id, delivery)
+    return [delivery.as_row() for delivery in firsts.values()]
+
+
+def note_stored(deliveries: Sequence[Delivery], stored: Mapping[str, int]) -> list[Receipt]:
+    """What ``receive`` does after the insert: ``stored`` are the primary keys of those that were not there yet."""
+    unseen = set(stored)
+    new = [_is_first(delivery, unseen) for delivery in deliveries]
+    repeats = [delivery for delivery, is_new in zip(deliveries, new, strict=True) if not is_new]
     known = _note_repeats(repeats) if repeats else {}
     if stored:
-        _announce([deliveries[number] for number in new], min(stored.values()))
-    return [_receipt(delivery, known, is_new=number in new) for number, delivery in enumerate(deliveries)]
+        _announce([delivery for delivery, is_new in zip(deliveries, new, strict=True) if is_new])
+        transaction.on_commit(partial(bell.ring, min(stored.values())), robust=True)
+    return [_receipt(delivery, known, is_new=is_new) for delivery, is_new in zip(deliveries, new, strict=True)]
+
+
+def note_committed(deliveries: Sequence[Delivery], stored: Mapping[str, int]) -> list[Receipt] | None:
+    """The same, without a query, once they are committed; None, and nothing is done, unless all are new and readable."""
+    if len(stored) < len(deliveries) or any(delivery.envelope is None for delivery in deliveries):
+        return None
+    _announce(deliveries)
+    bell.ring(min(stored.values()))
+    return [Receipt(delivery.external_id, True) for delivery in deliveries]
+
+
+def _is_first(delivery: Delivery, unseen: set[str]) -> bool:
+    is_first = delivery.external_id in unseen
+    unseen.discard(delivery.external_id)
+    return is_first
 
 
 def _receipt(delivery: Delivery, known: Mapping[str, WebhookEvent], *, is_new: bool) -> Receipt:
@@ -134,12 +160,11 @@ def _note_repeats(deliveries: Sequence[Delivery]) -> dict[str, WebhookEvent]:
     return known
 
 
-def _announce(deliveries: Sequence[Delivery], event_id: int) -> None:
+def _announce(deliveries: Sequence[Delivery]) -> None:
     RECEIVED.labels(WebhookEvent.Source.DELIVERY).inc(len(deliveries))
     for delivery in deliveries:
         if delivery.envelope is None:
             alerts.notify("quarantined", "signed bytes came that are no event", reason=delivery.fault)
-    transaction.on_commit(partial(bell.ring, event_id), robust=True)
 
 
 def _noted(body: bytes, address: str, outcome: str, event: WebhookEvent | None = None) -> WebhookDelivery:

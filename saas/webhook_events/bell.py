@@ -8,7 +8,7 @@ import threading
 import time
 
 from saas import context
-from saas.doorbell import ring
+from saas.doorbell import ring_now
 from saas.webhook_events.tasks import look
 
 PAUSE_SECONDS = 0.05
@@ -39,7 +39,7 @@ class Bell:
         while self._rung.wait():
             self._rung.clear()
             with context.entered(self._context):
-                ring(look, self._event_id)
+                ring_now(look, self._event_id)
             time.sleep(PAUSE_SECONDS)
 
 

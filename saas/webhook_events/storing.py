@@ -8,7 +8,6 @@ import json
 from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -37,7 +36,7 @@ class NewEvent(NamedTuple):
     head_start: timedelta = _NO_DELAY
 
     def fields(self) -> dict[str, Any]:
-        """The event's columns but its body's hash and those that the database fills in."""
+        """The event's columns but those that the database fills in."""
         known = self.envelope
         return {
             "provider": PROVIDER,
@@ -50,6 +49,7 @@ class NewEvent(NamedTuple):
             "object_id": known.object_id if known else "",
             "customer_id": known.customer_id if known else "",
             "provider_created": (known.created if known else None) or timezone.now(),
+            "body_sha256": sha256(self.body).hexdigest(),
             "body_size": len(self.body),
             "source": self.source,
             "status": self.status,
@@ -61,25 +61,23 @@ def insert(events: Sequence[NewEvent]) -> dict[str, int]:
     """Primary keys by external id of those that were not there yet. The events' external ids are distinct."""
     if not events:
         return {}
-    in_one_order = sorted(events, key=lambda event: event.external_id)  # two batches with the same ids cannot deadlock
-    return _insert_at_once(in_one_order) if connection.vendor == "postgresql" else _insert_missing(in_one_order)
+    return _insert_at_once(events) if connection.vendor == "postgresql" else _insert_missing(events)
 
 
 # All rows travel as one JSON value and all bodies as one string of bytes: two parameters and the same statement whatever
-# their number. A placeholder for each value costs the server and us twice as much (saas/docs/performance.md). The bodies
-# are hashed there, too: hashing them here, one by one, takes turns with the thread that talks to the callers.
+# their number. A placeholder for each value costs the server and us twice as much (saas/docs/performance.md).
 _AT_ONCE = """
 WITH incoming AS (
     SELECT *, substring(%s::bytea FROM body_at FOR body_size) AS body FROM json_to_recordset(%s::json) AS incoming (
         provider text, external_id text, type text, api_version text, livemode boolean, account text, object_type text,
-        object_id text, customer_id text, provider_created timestamptz, body_size integer, source text, status text,
-        last_error text, head_start interval, headers jsonb, body_at integer
+        object_id text, customer_id text, provider_created timestamptz, body_sha256 text,
+        body_size integer, source text, status text, last_error text, head_start interval, headers jsonb, body_at integer
     )
 ),
 stored AS (
     INSERT INTO webhook_events_webhookevent
-        ({columns}, body_sha256, next_attempt_at, attempts, failures, losses, generation, replay_count, body_conflict)
-    SELECT {columns}, encode(sha256(body), 'hex'), statement_timestamp() + head_start, 0, 0, 0, 0, 0, false FROM incoming
+        ({columns}, next_attempt_at, attempts, failures, losses, generation, replay_count, body_conflict)
+    SELECT {columns}, statement_timestamp() + head_start, 0, 0, 0, 0, 0, false FROM incoming
     ON CONFLICT DO NOTHING
     RETURNING id, external_id
 ),
@@ -91,14 +89,28 @@ SELECT external_id, id FROM stored
 """
 
 
-def _insert_at_once(events: Sequence[NewEvent]) -> dict[str, int]:
-    bodies, rows = [event.body for event in events], [event.fields() for event in events]
-    query = _AT_ONCE.format(columns=", ".join(rows[0]))
-    for row, event, body_at in zip(rows, events, accumulate(map(len, bodies), initial=1), strict=False):
+_COLUMNS = ", ".join(NewEvent("", b"", {}, "", "").fields())
+STATEMENT = _AT_ONCE.format(columns=_COLUMNS)
+
+
+def parameters(events: Sequence[NewEvent]) -> tuple[bytes, str]:
+    """What ``STATEMENT`` takes: all bodies, and all rows in JSON. It returns external ids and primary keys."""
+    in_one_order = sorted(events)  # two batches with the same ids cannot deadlock
+    rows, body_at = [], 1
+    for event in in_one_order:
+        row = event.fields()
         row["provider_created"] = row["provider_created"].isoformat()
-        row.update(head_start=event.head_start.total_seconds(), headers=event.headers, body_at=body_at)
+        row["head_start"] = event.head_start.total_seconds()
+        row["headers"] = event.headers
+        row["body_at"] = body_at
+        body_at += len(event.body)
+        rows.append(row)
+    return b"".join([event.body for event in in_one_order]), _encode(rows)
+
+
+def _insert_at_once(events: Sequence[NewEvent]) -> dict[str, int]:
     with preparing_cursor(connection) as cursor:
-        cursor.execute(query, [b"".join(bodies), _encode(rows)])
+        cursor.execute(STATEMENT, parameters(events))
         return dict(cursor.fetchall())
 
 
@@ -110,14 +122,7 @@ def _insert_missing(events: Sequence[NewEvent]) -> dict[str, int]:
     )
     missing = [event for event in events if event.external_id not in present]
     stored = WebhookEvent.objects.bulk_create(
-        [
-            WebhookEvent(
-                **event.fields(),
-                body_sha256=sha256(event.body).hexdigest(),
-                next_attempt_at=Now() + event.head_start,
-            )
-            for event in missing
-        ]
+        [WebhookEvent(**event.fields(), next_attempt_at=Now() + event.head_start) for event in missing]
     )
     WebhookPayload.objects.bulk_create(
         [

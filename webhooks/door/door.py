@@ -58,9 +58,13 @@ class Door:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "lifespan.shutdown":
+            self.open()
             await send({"type": "lifespan.startup.complete"})
         self.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def open(self) -> None:
+        self._writer.open()
 
     def close(self) -> None:
         """Nobody asks any more."""

@@ -3,13 +3,15 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import DataError, OperationalError
+from django.db import DataError, OperationalError, connection
 
 from saas.context import Context
 from saas.testing.clients import ServiceClient
 from saas.testing.doors import DoorClient, scope_of, thread_of_the_test
+from saas.testing.engines import address_of_the_tests
 from saas.testing.inbox import encoded, event, signed
 from saas.webhook_events import actions, storing
 from saas.webhook_events.deliveries import Delivery
@@ -176,20 +178,34 @@ def delivery(number):
 
 def store_all(numbers, thread):
     """What ``Writer.store`` brings for each, all asked for at the same moment."""
+    return store([delivery(number) for number in numbers], thread)
+
+
+def store(deliveries, thread, meanwhile=None):
+    """With ``meanwhile``, which is called in between, the writer has its connection before."""
 
     async def main():
-        writing, told = Writer(thread), [asyncio.get_running_loop().create_future() for _ in numbers]
-        for number, outcome in zip(numbers, told, strict=True):
-            writing.store(delivery(number), Context(), outcome.set_result)
+        writing, told = Writer(thread), [asyncio.get_running_loop().create_future() for _ in deliveries]
+        if meanwhile:
+            await opened(writing)
+            meanwhile()
+        for one, outcome in zip(deliveries, told, strict=True):
+            writing.store(one, Context(), outcome.set_result)
         return await asyncio.gather(*told)
 
     return asyncio.run(main())
 
 
+async def opened(writing):
+    writing.open()
+    while writing._is_writing:
+        await asyncio.sleep(0.01)
+
+
 def test_what_comes_at_the_same_moment_is_one_statement(db, monkeypatch):
     batches = []
-    insert = storing.insert
-    monkeypatch.setattr(storing, "insert", lambda rows: batches.append(len(rows)) or insert(rows))
+    rows = actions.new_rows
+    monkeypatch.setattr(actions, "new_rows", lambda deliveries: batches.append(len(deliveries)) or rows(deliveries))
 
     with thread_of_the_test() as thread:
         receipts = store_all(range(20), thread)
@@ -203,8 +219,8 @@ def test_a_batch_has_a_bound(db, monkeypatch):
     monkeypatch.setattr(writer, "MOST_TOGETHER", 3)
     monkeypatch.setattr(writer, "MOST_BYTES_TOGETHER", 1)
     batches = []
-    insert = storing.insert
-    monkeypatch.setattr(storing, "insert", lambda rows: batches.append(len(rows)) or insert(rows))
+    rows = actions.new_rows
+    monkeypatch.setattr(actions, "new_rows", lambda deliveries: batches.append(len(deliveries)) or rows(deliveries))
 
     with thread_of_the_test() as thread:
         store_all(range(4), thread)
@@ -245,25 +261,85 @@ def test_a_database_that_is_away_fails_all_and_is_asked_no_more_than_once(db, mo
     assert {type(outcome) for outcome in outcomes} == {OperationalError}
 
 
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-def test_a_connection_that_died_meanwhile_is_replaced_and_nobody_notices():
-    from django.db import connection
+@pytest.fixture
+def own_thread():
+    """One whose connection is its own, and commits."""
+    thread = ThreadPoolExecutor(1)
+    yield thread
+    thread.submit(lambda: connection.close()).result()
+    thread.shutdown()
 
+
+def end_session_of(thread):
     def own_backend():
         connection.ensure_connection()
         return connection.connection.info.backend_pid
 
-    thread = ThreadPoolExecutor(1)
-    pid = thread.submit(own_backend).result()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    with psycopg.connect(**address_of_the_tests()) as link:
+        link.execute("SELECT pg_terminate_backend(%s, 5000)", [thread.submit(own_backend).result()])
 
-    [receipt] = store_all([1], thread)
 
-    thread.submit(lambda: connection.close()).result()
-    thread.shutdown()
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_opened", [False, True])
+def test_a_connection_that_died_meanwhile_is_replaced_and_nobody_notices(own_thread, is_opened):
+    if is_opened:
+        [receipt] = store([delivery(1)], own_thread, meanwhile=lambda: end_session_of(own_thread))
+    else:
+        end_session_of(own_thread)
+        [receipt] = store([delivery(1)], own_thread)
+
     assert receipt == actions.Receipt("evt_1", True)
+
+
+@pytest.mark.postgres
+def test_once_it_is_connected_no_thread_has_to_do_with_new_events(db, monkeypatch):
+    with thread_of_the_test() as thread:
+        receipts = store([delivery(1), delivery(2)], thread, lambda: monkeypatch.setattr(thread, "submit", None))
+
+    assert receipts == [actions.Receipt("evt_1", True), actions.Receipt("evt_2", True)]
+    assert WebhookEvent.objects.count() == 2
+
+
+def test_new_ones_repeats_and_what_is_no_event_may_come_together(db):
+    unreadable = Delivery.of(b"no event", headers={})
+    with thread_of_the_test() as thread:
+        store_all([1], thread)
+        receipts = store([delivery(1), delivery(2), unreadable, delivery(2)], thread, meanwhile=lambda: None)
+
+    assert [receipt.is_new for receipt in receipts] == [False, True, True, False]
+    assert WebhookEvent.objects.filter(status="quarantined").count() == 1
+    assert [WebhookEvent.objects.get(external_id=f"evt_{number}").repeats.count() for number in (1, 2)] == [1, 1]
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_one_that_the_database_refuses_fails_alone_on_the_loop_too(own_thread):
+    too_long = delivery(3)
+    too_long = too_long._replace(envelope=too_long.envelope._replace(object_id="x" * 300))
+
+    outcomes = store([delivery(1), too_long, delivery(2)], own_thread, meanwhile=lambda: None)
+
+    assert [isinstance(outcome, actions.Receipt) for outcome in outcomes] == [True, False, True]
+    assert set(WebhookEvent.objects.values_list("external_id", flat=True)) == {"evt_1", "evt_2"}
+
+
+def test_what_goes_wrong_in_the_thread_reaches_whoever_waits_and_the_next_are_written(db, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("nobody thought of it")
+
+    async def main(thread):
+        writing, told = Writer(thread), []
+        monkeypatch.setattr(writer, "loop_statement", broken)
+        for number in (1, 2):
+            outcome = asyncio.get_running_loop().create_future()
+            writing.store(delivery(number), Context(), outcome.set_result)
+            told.append(type(await asyncio.wait_for(outcome, 5)))
+            monkeypatch.undo()
+        return told
+
+    with thread_of_the_test() as thread:
+        assert asyncio.run(main(thread)) == [RuntimeError, actions.Receipt]
 
 
 def test_the_end_of_the_service_waits_for_what_is_being_written(db):

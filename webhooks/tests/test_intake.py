@@ -14,6 +14,7 @@ from saas.testing.doors import WireClient
 from saas.testing.inbox import encoded, event, signed
 from saas.webhook_events import actions, storing
 from saas.webhook_events.models import WebhookDelivery, WebhookEvent
+from webhooks.door import writer
 
 INVALID = {"status": 400, "code": "invalid_signature", "detail": "Invalid webhook signature"}
 STRIPE = "/api/webhooks/stripe"
@@ -306,6 +307,7 @@ def test_a_database_that_is_away_asks_the_provider_to_try_again(webhooks, monkey
         raise OperationalError("connection refused")
 
     monkeypatch.setattr(storing, "insert", away)
+    monkeypatch.setattr(writer, "loop_statement", lambda *_: None)
 
     answer = deliver(webhooks, event())
 

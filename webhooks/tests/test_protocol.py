@@ -103,7 +103,7 @@ def converse(door, *packets, answers):
         async with on_the_wire(door) as (reader, writer):
             for packet in packets:
                 writer.write(packet)
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
             return [await answer_from(reader) for _ in range(answers)], reader.at_eof()
 
     return asyncio.run(main())
@@ -206,7 +206,7 @@ def test_whoever_has_gone_has_still_delivered(door, monkeypatch):
 
     async def go(writer):
         writer.transport.abort()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
 
     assert held_up(door, go) == b""
     assert stored() == {"evt_1"}
