@@ -11,7 +11,8 @@ def test_payloads_are_compressed_with_lz4_where_the_server_has_it():
         cursor.execute("SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'")
         [has_lz4] = cursor.fetchone()
         cursor.execute(
-            "SELECT attcompression FROM pg_attribute WHERE attrelid = 'webhook_events_webhookpayload'::regclass AND attname = 'body'"
+            "SELECT attcompression FROM pg_attribute"
+            " WHERE attrelid = 'webhook_events_webhookpayload'::regclass AND attname = 'body'"
         )
         [method] = cursor.fetchone()
 
