@@ -67,7 +67,7 @@ def text(report: Report) -> str:
     columns = [column for column, value in report["rows"][0].items() if not _is_nested(column, value)]
     table = [columns, *([_cell(row.get(column)) for column in columns] for row in report["rows"])]
     lines = _aligned(table if len(report["rows"]) > 1 else list(zip(*table, strict=True)))
-    return "\n".join([*lines, *map(_sentence, report["targets"])])
+    return "\n".join([*lines, *map(sentence, report["targets"])])
 
 
 def _is_nested(column: str, value: object) -> bool:
@@ -90,7 +90,7 @@ def _cell(value: object) -> str:
     return " ".join(map(_cell, value)) if isinstance(value, list) else str(value)
 
 
-def _sentence(judgement: dict[str, Any]) -> str:
+def sentence(judgement: dict[str, Any]) -> str:
     level = f" × {judgement['connections']}" if judgement["connections"] else ""
     against = f" against {judgement['against']}" if judgement["against"] else ""
     runs = f" ({_cell(judgement['each_run'])})" if len(judgement["each_run"]) > 1 else ""
