@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
 from saas.tests.benchmarks import reports
+from saas.tests.benchmarks.profiler.running import DESIGNS
 from saas.tests.benchmarks.stage import stage
 
 # Which function of ``saas.tests.benchmarks`` measures it.
@@ -26,9 +27,10 @@ BENCHMARKS = {
     "flood": "flood.run",
     "admin": "admin.run",
     "soak": "soak.run",
+    "profile": "profiler.running.run",
 }
 # What only some of them take, beside rounds and seconds.
-OPTIONS = {"intake": {"others"}, "admin": {"size"}, "scale": {"size"}, "soak": {"minutes"}}
+OPTIONS = {"intake": {"others"}, "admin": {"size"}, "scale": {"size"}, "soak": {"minutes"}, "profile": {"design"}}
 
 
 class Command(BaseCommand):
@@ -36,6 +38,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", choices=BENCHMARKS)
+        parser.add_argument("design", nargs="?", choices=DESIGNS, help="profile: what to look into (fast-door).")
         parser.add_argument("--rounds", type=int, default=5)
         parser.add_argument("--seconds", type=float, default=2.0, help="For each design in each round (2).")
         parser.add_argument(
@@ -81,5 +84,9 @@ def _chosen(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given beside those of every benchmark."""
     given = {option: options[option] for option in set().union(*OPTIONS.values()) if options[option] is not None}
     if strange := given.keys() - OPTIONS.get(name, set()):
-        raise CommandError(f"bench {name} has no --{', --'.join(sorted(strange))}.")
+        raise CommandError(f"bench {name} has no {', '.join(_as_given(option) for option in sorted(strange))}.")
     return given
+
+
+def _as_given(option: str) -> str:
+    return "design to choose" if option == "design" else f"--{option}"

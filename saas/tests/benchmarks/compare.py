@@ -22,6 +22,7 @@ class Sample:
     p99_ms: float = 0.0
     cpu_us: float = 0.0  # of the server, for each request
     database_cpu_us: float = 0.0
+    requests: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def measure(stage: Stage, server: Server, connections: int, seconds: float, expe
         result["p99_ms"],
         (server.process.cpu_seconds() - server_cpu) / count * 1e6,
         (stage.database_cpu_seconds() - database_cpu) / count * 1e6,
+        count,
     )
 
 

@@ -106,6 +106,7 @@ def _measure(
         rps,
         cpu_us=(worker.cpu_seconds() - cpu) / count * 1e6,
         database_cpu_us=(stage.database_cpu_seconds() - database_cpu) / count * 1e6,
+        requests=count,
     )
 
 

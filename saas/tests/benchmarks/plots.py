@@ -15,7 +15,7 @@ Row = dict[str, Any]
 Report = dict[str, Any]
 
 _COLORS = {None: "#8c9bb0", True: "#2a7f62", False: "#c4532f"}  # by whether the target is met; None: has none
-_ROUNDLESS = ("soak", "memory")
+_ROUNDLESS = ("soak", "memory", "profile")
 # Which column the bars are of, and what that is.
 _BARS = {
     "intake": ("ratio", "requests a second, times those of the first bar"),
@@ -26,6 +26,7 @@ _BARS = {
     "flood": ("ratio", "p95, times that of me alone"),
     "memory": ("proportional_mb", "MB resident, what is shared counted once"),
     "startup": ("seconds", "seconds"),
+    "profile": ("cpu_us", "microseconds of processor time for a request or event"),
     "admin": ("median_ms", "milliseconds: median, and a mark for the slowest"),
 }
 
@@ -35,15 +36,16 @@ def draw(name: str, report: Report, path: str) -> None:
     figure = _FIGURES[name](name, report) if name in _FIGURES else _bars(name, report)
     counts = {"rounds": report["rounds"] if name not in _ROUNDLESS else 1, "runs (marks)": report["times"]}
     told = [f"medians of {count} {what}" for what, count in counts.items() if count > 1]
+    subject = f"{name} {report['rows'][0]['design']}" if name == "profile" else name
     told += [f"{report['rows'][0][what]:,} {what}" for what in ("people", "events") if what in report["rows"][0]]
-    figure.suptitle(", ".join([f"bench {name}, {report['engine']}", *told]))
+    figure.suptitle(", ".join([f"bench {subject}, {report['engine']}", *told]))
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
 def _bars(name: str, report: Report) -> Figure:
     column, meaning = _BARS[name]
-    rows = [row for row in report["rows"] if row[column] is not None]
+    rows = [row for row in report["rows"] if row[column] is not None and row.get("part") != "function"]
     figure, axes = plt.subplots(figsize=(9, 1.7 + 0.4 * len(rows)), layout="constrained")
     axes.barh(
         [_label(row) for row in rows], [row[column] for row in rows], color=[_COLORS[row.get("met")] for row in rows]
@@ -69,7 +71,7 @@ def _tell(axes: Any, place: int, row: Row, column: str, widest: float) -> None:
 
 
 def _label(row: Row) -> str:
-    return f"{row['design']} × {row['connections']}" if "connections" in row else row["design"]
+    return f"{row['design']} × {row['connections']}" if "connections" in row else row.get("name", row["design"])
 
 
 def _value(row: Row, column: str) -> str:
