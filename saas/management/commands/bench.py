@@ -10,6 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
+from saas.tests.benchmarks import reports
+from saas.tests.benchmarks.profiler.running import DESIGNS
+from saas.tests.benchmarks.stage import stage
+
 # Which function of ``saas.tests.benchmarks`` measures it.
 BENCHMARKS = {
     "intake": "intake.run",
@@ -23,9 +27,10 @@ BENCHMARKS = {
     "flood": "flood.run",
     "admin": "admin.run",
     "soak": "soak.run",
+    "profile": "profiler.running.run",
 }
 # What only some of them take, beside rounds and seconds.
-OPTIONS = {"intake": {"others"}, "admin": {"size"}, "scale": {"size"}, "soak": {"minutes"}}
+OPTIONS = {"intake": {"others"}, "admin": {"size"}, "scale": {"size"}, "soak": {"minutes"}, "profile": {"design"}}
 
 
 class Command(BaseCommand):
@@ -33,6 +38,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", choices=BENCHMARKS)
+        parser.add_argument("design", nargs="?", choices=DESIGNS, help="profile: what to look into (fast-door).")
         parser.add_argument("--rounds", type=int, default=5)
         parser.add_argument("--seconds", type=float, default=2.0, help="For each design in each round (2).")
         parser.add_argument(
@@ -47,49 +53,40 @@ class Command(BaseCommand):
             type=int,
             help="admin: how many people (100000); ten events for each. scale: the most rows of a table (1000000).",
         )
+        parser.add_argument("--times", type=int, default=1, help="So often anew, from an empty database; medians (1).")
         parser.add_argument("--json", action="store_true", help="Standard output is one JSON document.")
         parser.add_argument("--plot", metavar="FILE", help="Draw the rows into this PNG or SVG file.")
 
-    def handle(self, *, name: str, rounds: int, seconds: float, **options: Any) -> None:
-        from saas.tests.benchmarks.stage import stage  # after Django is set up
-
+    def handle(self, *, name: str, rounds: int, seconds: float, times: int, **options: Any) -> None:
         chosen = _chosen(name, options)
         logging.getLogger("httpx").setLevel(logging.WARNING)
         started = time.monotonic()
-        with stage() as made:
-            self.stderr.write(f"{name} on {made.engine}")
-            run = import_string(f"saas.tests.benchmarks.{BENCHMARKS[name]}")
-            rows = run(made, rounds=rounds, seconds=seconds, say=self.stderr.write, **chosen)
-            report = {"rounds": rounds, "engine": made.engine, "rows": [asdict(row) for row in rows]}
+        report = self._measure(name, times, rounds=rounds, seconds=seconds, **chosen)
         self.stderr.write(f"took {time.monotonic() - started:.0f} s")
-        self._show(report, is_json=options["json"])
+        self.stdout.write(json.dumps(report) if options["json"] else reports.text(report))
         if options["plot"]:
-            from saas.tests.benchmarks.plots import draw
+            from saas.tests.benchmarks.plots import draw  # what draws is only there with what tests and linters need
 
             draw(name, report, options["plot"])
 
-    def _show(self, report: dict[str, Any], *, is_json: bool) -> None:
-        if is_json:
-            self.stdout.write(json.dumps(report))
-            return
-        columns = list(report["rows"][0])
-        table = [columns, *([_text(row[column]) for column in columns] for row in report["rows"])]
-        widths = [max(len(line[index]) for line in table) for index in range(len(columns))]
-        for line in table:
-            cells = [cell.ljust(width) if index == 0 else cell.rjust(width)
-                     for index, (cell, width) in enumerate(zip(line, widths, strict=True))]  # fmt: skip
-            self.stdout.write("  ".join(cells))
+    def _measure(self, name: str, times: int, *, rounds: int, **options: Any) -> dict[str, Any]:
+        """Each time on a stage of its own, so that no run has what another left behind."""
+        run = import_string(f"saas.tests.benchmarks.{BENCHMARKS[name]}")
+        runs = []
+        for number in range(times):
+            with stage() as made:
+                self.stderr.write(f"{name} on {made.engine}, run {number + 1} of {times}")
+                runs.append([asdict(row) for row in run(made, rounds=rounds, say=self.stderr.write, **options)])
+        return reports.build(name, engine=made.engine, rounds=rounds, runs=runs)
 
 
 def _chosen(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given beside those of every benchmark."""
     given = {option: options[option] for option in set().union(*OPTIONS.values()) if options[option] is not None}
     if strange := given.keys() - OPTIONS.get(name, set()):
-        raise CommandError(f"bench {name} has no --{', --'.join(sorted(strange))}.")
+        raise CommandError(f"bench {name} has no {', '.join(_as_given(option) for option in sorted(strange))}.")
     return given
 
 
-def _text(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.0f}" if value >= 100 else f"{value:.2f}"
-    return "–" if value is None else str(value)
+def _as_given(option: str) -> str:
+    return "design to choose" if option == "design" else f"--{option}"

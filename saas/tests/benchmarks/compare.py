@@ -22,11 +22,12 @@ class Sample:
     p99_ms: float = 0.0
     cpu_us: float = 0.0  # of the server, for each request
     database_cpu_us: float = 0.0
+    requests: int = 0
 
 
 @dataclass(frozen=True)
 class Row:
-    """Medians. ``ratio`` is against the first design; ``None`` where it did not run."""
+    """Medians. ``ratio`` is against the first design; ``None`` where it did not run. ``against`` is that of every design."""
 
     design: str
     connections: int
@@ -37,6 +38,7 @@ class Row:
     database_cpu_us: float
     memory_mb: float
     ratio: float | None
+    against: dict[str, float]
 
     def named(self, design: str) -> "Row":
         return replace(self, design=design)
@@ -57,8 +59,9 @@ class Comparison:
 
     def _row(self, design: str, connections: int, memory_mb: float) -> Row:
         samples = self.samples[design, connections]
-        against = self.samples.get((self.yardstick, connections), [])
-        ratios = [ours.rps / theirs.rps for ours, theirs in zip(samples, against, strict=False)]
+        against = {
+            other: _ratio(samples, theirs) for (other, level), theirs in self.samples.items() if level == connections
+        }
         return Row(
             design,
             connections,
@@ -68,8 +71,13 @@ class Comparison:
             cpu_us=_median(sample.cpu_us for sample in samples),
             database_cpu_us=_median(sample.database_cpu_us for sample in samples),
             memory_mb=memory_mb,
-            ratio=_median(ratios) if ratios else None,
+            ratio=against.get(self.yardstick),
+            against=against,
         )
+
+
+def _ratio(ours: Sequence[Sample], theirs: Sequence[Sample]) -> float:
+    return _median(our.rps / their.rps for our, their in zip(ours, theirs, strict=True))
 
 
 def _median(values: Iterable[float]) -> float:
@@ -92,6 +100,7 @@ def measure(stage: Stage, server: Server, connections: int, seconds: float, expe
         result["p99_ms"],
         (server.process.cpu_seconds() - server_cpu) / count * 1e6,
         (stage.database_cpu_seconds() - database_cpu) / count * 1e6,
+        count,
     )
 
 

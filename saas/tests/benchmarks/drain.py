@@ -5,7 +5,8 @@ is written; the rate is read off that table, so it holds no start-up and no queu
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import psycopg
 from celery import Celery
@@ -30,7 +31,6 @@ def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]
     if not stage.database_url or not settings.REDIS_URL:
         raise SystemExit("bench drain needs DATABASE_URL and REDIS_URL.")
     stage.django(f"{_NAIVE_APP}.settings", "migrate", "--run-syncdb", "-v0")
-    naive, ours = Celery(broker=settings.REDIS_URL), Celery(broker=settings.REDIS_URL)
     workers = {
         NAIVE: stage.work(
             "naive-worker",
@@ -40,26 +40,33 @@ def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]
         ),
         OURS: our_worker(stage),
     }
-    comparison = Comparison(NAIVE)
+    comparison, broker = Comparison(NAIVE), Celery(broker=settings.REDIS_URL)
     with psycopg.connect(stage.database_url, autocommit=True) as database:
         for number in range(rounds):
-            for design, start, again in (
-                (NAIVE, lambda: _send_naive(naive, database), lambda: None),
-                (OURS, lambda: _ring(ours, database), lambda: look(ours)),
-            ):
-                cpu, database_cpu = workers[design].cpu_seconds(), stage.database_cpu_seconds()
-                rps = _rate(database, COUNTS[design], start, again)
-                comparison.add(
-                    design,
-                    PROCESSES,
-                    Sample(
-                        rps,
-                        cpu_us=(workers[design].cpu_seconds() - cpu) / COUNTS[design] * 1e6,
-                        database_cpu_us=(stage.database_cpu_seconds() - database_cpu) / COUNTS[design] * 1e6,
-                    ),
-                )
+            for design, drain in ((NAIVE, _drain_naive), (OURS, drain_ours)):
+                comparison.add(design, PROCESSES, drain(stage, workers[design], database, broker))
             say(f"round {number + 1} of {rounds}")
     return comparison.rows(lambda design: round(workers[design].memory_mb(), 1))
+
+
+def drain_ours(stage: Stage, worker: Process, database: psycopg.Connection, broker: Celery) -> Sample:
+    made = deliveries.bodies()
+    for _ in range(COUNTS[OURS] // _AT_ONCE):
+        database.execute(*same_rows.insert([same_rows.row(next(made)[1]) for _ in range(_AT_ONCE)]))
+    ring = partial(look, broker)
+    return _measure(stage, worker, database, COUNTS[OURS], ring, ring)
+
+
+def _drain_naive(stage: Stage, worker: Process, database: psycopg.Connection, broker: Celery) -> Sample:
+    made = deliveries.bodies()
+    ids = [
+        database.execute(
+            "INSERT INTO naive_naiveevent (event_id, type, payload, received_at) VALUES (%s, %s, %s, now()) RETURNING id",
+            (event_id, deliveries.TYPE, body.decode()),
+        ).fetchone()[0]
+        for event_id, body in (next(made) for _ in range(COUNTS[NAIVE]))
+    ]
+    return _measure(stage, worker, database, COUNTS[NAIVE], partial(_send_naive, broker, ids), lambda: None)
 
 
 def our_worker(stage: Stage) -> Process:
@@ -72,31 +79,35 @@ def our_worker(stage: Stage) -> Process:
     )
 
 
-def _ring(app: Celery, database: psycopg.Connection) -> None:
-    made = deliveries.bodies()
-    for _ in range(COUNTS[OURS] // _AT_ONCE):
-        database.execute(*same_rows.insert([same_rows.row(next(made)[1]) for _ in range(_AT_ONCE)]))
-    look(app)
-
-
 def look(app: Celery) -> None:
     """What beat's sweep does every few seconds."""
     for _ in range(PROCESSES):
         app.send_task("saas.webhook_events.tasks.look", (0,), queue="bench")
 
 
-def _send_naive(app: Celery, database: psycopg.Connection) -> None:
-    made = deliveries.bodies()
-    ids = [
-        database.execute(
-            "INSERT INTO naive_naiveevent (event_id, type, payload, received_at) VALUES (%s, %s, %s, now()) RETURNING id",
-            (event_id, deliveries.TYPE, body.decode()),
-        ).fetchone()[0]
-        for event_id, body in (next(made) for _ in range(COUNTS[NAIVE]))
-    ]
+def _send_naive(app: Celery, ids: Sequence[int]) -> None:
     with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
         for pk in ids:
             app.send_task(f"{_NAIVE_APP}.tasks.process", (pk,), queue="naive", producer=producer)
+
+
+def _measure(
+    stage: Stage,
+    worker: Process,
+    database: psycopg.Connection,
+    count: int,
+    start: Callable[[], None],
+    again: Callable[[], None],
+) -> Sample:
+    """What is drained is there already, so that PostgreSQL's time is the worker's alone."""
+    cpu, database_cpu = worker.cpu_seconds(), stage.database_cpu_seconds()
+    rps = _rate(database, count, start, again)
+    return Sample(
+        rps,
+        cpu_us=(worker.cpu_seconds() - cpu) / count * 1e6,
+        database_cpu_us=(stage.database_cpu_seconds() - database_cpu) / count * 1e6,
+        requests=count,
+    )
 
 
 def _rate(database: psycopg.Connection, count: int, start: Callable[[], None], again: Callable[[], None]) -> float:

@@ -1,4 +1,4 @@
-"""Python environments for yardsticks whose packages are not among our requirements: made once, kept under ``VAR_DIR``."""
+"""Python environments for what is not among our requirements, yardsticks and the profiler: made once, kept under ``VAR_DIR``."""
 
 import hashlib
 import shutil
@@ -16,12 +16,12 @@ class EnvironmentUnavailable(Exception):
     """It could not be made; says why in one line."""
 
 
-def python_for(name: str) -> str:
-    """The executable of the environment with what ``yardsticks/<name>/requirements.txt`` pins.
+def python_for(name: str, below: Path = YARDSTICKS) -> str:
+    """The executable of the environment with what ``requirements.txt`` in the folder of that name pins.
 
     Raises ``EnvironmentUnavailable``. Other pins, or another Python, make another environment.
     """
-    requirements = YARDSTICKS / name / "requirements.txt"
+    requirements = below / name / "requirements.txt"
     folder = settings.VAR_DIR / "bench-environments" / f"{name}-{_mark(requirements)}"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saas.tests.benchmarks.processes import HOST, offer_load
-from saas.tests.benchmarks.reading import PASSWORD, raw_request, register
+from saas.tests.benchmarks.reading import PASSWORD, me_by_bearer, raw_request, register
 from saas.tests.benchmarks.stage import Server, Stage
 
 CONNECTIONS, FLOODING = 4, 16
@@ -34,8 +34,7 @@ class Reading:
 
 def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Reading]:
     product = stage.serve_as_production("product", "product", PASSWORD_ITERATIONS="600000")
-    token = register(product).json()["access_token"]
-    me = [raw_request("GET", "/api/auth/me", {"Authorization": f"Bearer {token}"}, "")]
+    me = [me_by_bearer(product)]
     for number in range(_RIGHT):
         register(product, f"bench{number}@example.net")
     _offer(product, me, CONNECTIONS, seconds)  # warm

@@ -18,6 +18,10 @@ def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]
     return alternate(stage, servers, LEVELS, rounds=rounds, seconds=seconds, say=say, jobs=_job)
 
 
+def plain_door(stage: Stage) -> Server:
+    return stage.serve("plain door", granian("saas.wsgi:application"), DJANGO_SETTINGS_MODULE=_OURS)
+
+
 def fast_door(stage: Stage) -> Server:
     return stage.serve("fast door", ["-m", "webhooks", "--port", "{port}"], DJANGO_SETTINGS_MODULE=_OURS)
 
@@ -35,9 +39,4 @@ def _servers(stage: Stage) -> list[Server]:
             stage.serve("bare ASGI group commit", uvicorn(f"{_YARDSTICKS}.bare_asgi:application")),
             stage.serve("usual way", granian(f"{_YARDSTICKS}.naive.wsgi:application")),
         ]
-    plain = granian("saas.wsgi:application")
-    return [
-        *servers,
-        stage.serve("plain door", plain, DJANGO_SETTINGS_MODULE=_OURS),
-        fast_door(stage),
-    ]
+    return [*servers, plain_door(stage), fast_door(stage)]

@@ -10,13 +10,14 @@ import selectors
 import socket
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import cycle, islice
 from typing import Any
 
 from saas.tests.benchmarks import deliveries
 
+INTERVAL_SECONDS = 5.0  # of a paced run, whose answers are also told interval by interval
 _SPARE = 1.3  # distinct requests made beforehand, over what the warm-up lets expect
 
 
@@ -74,10 +75,14 @@ def run(requests: Iterator[bytes], host: str, port: int, connections: int, secon
 def run_paced(
     requests: Iterator[bytes], host: str, port: int, connections: int, seconds: float, rate: float
 ) -> dict[str, Any]:
-    """The same at ``rate`` requests a second. One that finds no connection free waits, and its wait counts."""
+    """The same at ``rate`` requests a second. One that finds no connection free waits, and its wait counts.
+
+    ``intervals``: for every five seconds, of the requests that were due in them.
+    """
     lines, selector = _connect(host, port, connections)
     idle = list(lines)
     latencies: list[float] = []
+    due_at: list[float] = []
     statuses: Counter[int] = Counter()
     sent, total = 0, int(rate * seconds)
     started = time.perf_counter()
@@ -92,9 +97,11 @@ def run_paced(
             line = key.data
             if status := line.receive():
                 latencies.append(time.perf_counter() - line.sent_at)
+                due_at.append(line.sent_at - started)
                 statuses[status] += 1
                 idle.append(line)
-    return _result(lines, latencies, statuses, time.perf_counter() - started)
+    took = time.perf_counter() - started
+    return {"intervals": _intervals(due_at, latencies), **_result(lines, latencies, statuses, took)}
 
 
 def _connect(host: str, port: int, connections: int) -> tuple[list[Connection], selectors.BaseSelector]:
@@ -108,9 +115,19 @@ def _connect(host: str, port: int, connections: int) -> tuple[list[Connection], 
 def _result(lines: list[Connection], latencies: list[float], statuses: Counter[int], took: float) -> dict[str, Any]:
     for line in lines:
         line.socket.close()
-    latencies.sort()
-    percentiles = {f"p{percent}_ms": latencies[len(latencies) * percent // 100] * 1000 for percent in (50, 95, 99)}
-    return {"rps": len(latencies) / took, "requests": len(latencies), **percentiles, "statuses": statuses}
+    return {"rps": len(latencies) / took, "requests": len(latencies), **_percentiles(latencies), "statuses": statuses}
+
+
+def _percentiles(latencies: list[float]) -> dict[str, float]:
+    latencies = sorted(latencies)
+    return {f"p{percent}_ms": latencies[len(latencies) * percent // 100] * 1000 for percent in (50, 95, 99)}
+
+
+def _intervals(due_at: list[float], latencies: list[float]) -> list[dict[str, float]]:
+    found: defaultdict[int, list[float]] = defaultdict(list)
+    for due, latency in zip(due_at, latencies, strict=True):
+        found[int(due / INTERVAL_SECONDS)].append(latency)
+    return [{"second": number * INTERVAL_SECONDS, **_percentiles(found[number])} for number in sorted(found)]
 
 
 def _signed(job: dict[str, Any]) -> Iterator[bytes]:
@@ -123,7 +140,8 @@ def main() -> None:
     job = json.load(sys.stdin)
     where = job["host"], job["port"], job["connections"], job["seconds"]
     if rate := job.get("rate"):  # for minutes: made when they are due, or their signatures would be stale
-        json.dump(run_paced(_signed(job), *where, rate), sys.stdout)
+        result = run_paced(_signed(job), *where, rate)
+        json.dump({**result, "cpu_seconds": time.process_time()}, sys.stdout)
         return
     if fixed := job.get("requests"):
         source: Iterator[bytes] = cycle([text.encode("latin-1") for text in fixed])

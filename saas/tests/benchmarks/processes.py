@@ -82,11 +82,32 @@ def family(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    """Of the process, and of those it started and has seen end: what they used is nowhere else."""
+    return sum(map(int, _stat(pid)[11:15])) / _TICKS
+
+
+def postmaster(backend: int) -> int:
+    """The parent of one of PostgreSQL's processes; 0 if that does not run on this machine."""
+    return int(_stat(backend)[1]) if _name(backend) == "postgres" else 0
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel tells after the name: state, parent, …; nothing of a process that is not there."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
+
+
+def machine_cpu_seconds() -> tuple[float, float]:
+    """Of all processors since the machine started: what was used, and what there was."""
+    spent = [int(ticks) / _TICKS for ticks in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    return sum(spent) - spent[3] - spent[4], sum(spent)  # without idle, and idle for want of a disk
 
 
 def proportional_mb(pid: int) -> float:

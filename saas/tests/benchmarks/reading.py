@@ -58,14 +58,22 @@ def login(stage: Stage, **options: Any) -> list[Row]:
 
 
 def _servers(stage: Stage) -> tuple[Server, Server]:
+    return _serve(stage, _PLAIN, "saas.tests.benchmarks.yardsticks.plain_settings"), product(stage)
+
+
+def product(stage: Stage) -> Server:
+    return _serve(stage, _OURS, "saas.settings.product")
+
+
+def _serve(stage: Stage, name: str, settings: str) -> Server:
     wsgi = granian("saas.wsgi:application")
-    iterations = {"PASSWORD_ITERATIONS": "600000"}
-    return (
-        stage.serve(
-            _PLAIN, wsgi, DJANGO_SETTINGS_MODULE="saas.tests.benchmarks.yardsticks.plain_settings", **iterations
-        ),
-        stage.serve(_OURS, wsgi, DJANGO_SETTINGS_MODULE="saas.settings.product", **iterations),
-    )
+    return stage.serve(name, wsgi, DJANGO_SETTINGS_MODULE=settings, PASSWORD_ITERATIONS="600000")
+
+
+def me_by_bearer(server: Server) -> str:
+    """The request of somebody who has just registered."""
+    token = register(server).json()["access_token"]
+    return raw_request("GET", "/api/auth/me", {"Authorization": f"Bearer {token}"}, "")
 
 
 def register(server: Server, email: str = "bench@example.net") -> httpx.Response:

@@ -1,13 +1,14 @@
 """Taking in and acting on events together, at a fixed rate: does the backlog grow?
 
-The rate is a share of what the fast door alone can take on this machine, measured a moment before.
+The rate is a share of what the fast door alone can take on this machine, measured a moment before. Four share the
+processors, and whoever reads that the backlog grew must see which: the door, the worker, PostgreSQL, the load generator.
 """
 
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import psycopg
@@ -17,7 +18,7 @@ from django.conf import settings
 from saas.tests.benchmarks.compare import FIRST_GUESS_RPS, WARM_UP_SECONDS, measure
 from saas.tests.benchmarks.drain import look, our_worker
 from saas.tests.benchmarks.intake import fast_door
-from saas.tests.benchmarks.processes import HOST, offer_load
+from saas.tests.benchmarks.processes import HOST, Process, machine_cpu_seconds, offer_load
 from saas.tests.benchmarks.stage import Server, Stage
 
 CONNECTIONS = 64
@@ -34,7 +35,11 @@ Backlog = tuple[float, int]  # seconds since the load began, events that wait
 
 @dataclass(frozen=True)
 class Soak:
-    """Rates are events a second. ``backlog_slope`` too: what the backlog grew by, by least squares."""
+    """Rates are events a second. ``backlog_slope`` too: what the backlog grew by, by least squares.
+
+    ``…_cpu_us`` are for one event. Of all processors' time while the load lasted, ``share_of_ours`` is what those four used
+    and ``share_used`` what anybody did.
+    """
 
     design: str
     connections: int
@@ -46,6 +51,28 @@ class Soak:
     largest_backlog: int
     final_backlog: int
     backlog_slope: float
+    door_cpu_us: float
+    worker_cpu_us: float
+    database_cpu_us: float
+    load_cpu_us: float
+    share_of_ours: float
+    share_used: float
+    backlog: list[Backlog]
+    intervals: list[dict[str, float]]  # second, p50_ms, p95_ms, p99_ms
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds of processor since each began; ``there`` is what the machine had."""
+
+    door: float
+    worker: float
+    database: float
+    used: float
+    there: float
+
+    def since(self, before: "Spent") -> "Spent":
+        return Spent(*(now - then for now, then in zip(astuple(self), astuple(before), strict=True)))
 
 
 def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], minutes: float = 10.0) -> list[Soak]:
@@ -54,14 +81,16 @@ def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]
     door = fast_door(stage)
     measure(stage, door, CONNECTIONS, WARM_UP_SECONDS, FIRST_GUESS_RPS)
     limit = measure(stage, door, CONNECTIONS, LIMIT_SECONDS, FIRST_GUESS_RPS).rps
-    our_worker(stage)
+    worker = our_worker(stage)
     broker = Celery(broker=settings.REDIS_URL)
     with psycopg.connect(stage.database_url, autocommit=True) as database, ThreadPoolExecutor(1) as load:
         _settle(database, broker)
         say(f"{limit:.0f} events/s is what the door takes; {SHARE * limit:.0f} for {minutes:g} minutes")
+        before = _spent(stage, door, worker)
         answers = load.submit(_offer, door, SHARE * limit, minutes * 60)
         samples = _watch(database, broker, answers, say)
-    return [_row(limit, answers.result(), samples)]
+        spent = _spent(stage, door, worker).since(before)
+    return [_row(limit, answers.result(), samples, spent)]
 
 
 def slope(samples: Sequence[Backlog]) -> float:
@@ -70,6 +99,10 @@ def slope(samples: Sequence[Backlog]) -> float:
         return 0.0
     moments, backlogs = zip(*samples, strict=True)
     return statistics.linear_regression(moments, backlogs).slope
+
+
+def _spent(stage: Stage, door: Server, worker: Process) -> Spent:
+    return Spent(door.process.cpu_seconds(), worker.cpu_seconds(), stage.database_cpu_seconds(), *machine_cpu_seconds())
 
 
 def _offer(door: Server, rate: float, seconds: float) -> dict[str, Any]:
@@ -109,7 +142,8 @@ def _backlog(database: psycopg.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def _row(limit: float, answers: dict[str, Any], samples: Sequence[Backlog]) -> Soak:
+def _row(limit: float, answers: dict[str, Any], samples: list[Backlog], spent: Spent) -> Soak:
+    events, load = answers["requests"], answers["cpu_seconds"]
     return Soak(
         "fast door and one worker",
         CONNECTIONS,
@@ -121,4 +155,12 @@ def _row(limit: float, answers: dict[str, Any], samples: Sequence[Backlog]) -> S
         largest_backlog=max(backlog for _, backlog in samples),
         final_backlog=samples[-1][1],
         backlog_slope=round(slope(samples), 3),
+        door_cpu_us=round(spent.door / events * 1e6, 1),
+        worker_cpu_us=round(spent.worker / events * 1e6, 1),
+        database_cpu_us=round(spent.database / events * 1e6, 1),
+        load_cpu_us=round(load / events * 1e6, 1),
+        share_of_ours=round((spent.door + spent.worker + spent.database + load) / spent.there, 3),
+        share_used=round(spent.used / spent.there, 3),
+        backlog=samples,
+        intervals=answers["intervals"],
     )

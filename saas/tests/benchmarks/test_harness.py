@@ -7,15 +7,19 @@ import subprocess
 import sys
 from contextlib import suppress
 from itertools import repeat
+from pathlib import Path
 from threading import Thread
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from saas.tests.benchmarks import admin, deliveries, desk_rows, flood, load, soak
+from saas.testing.stack import eventually
+from saas.tests.benchmarks import admin, deliveries, desk_rows, flood, load, processes, soak
 from saas.tests.benchmarks.environments import EnvironmentUnavailable, python_for
 from saas.tests.benchmarks.reading import PASSWORD
+from saas.tests.benchmarks.stage import Stage
 
 
 def test_a_delivery_goes_to_the_path_that_is_named():
@@ -54,6 +58,42 @@ def test_the_wait_for_a_free_connection_counts_as_the_answers_time(server):
 
     assert result["requests"] == 200
     assert result["p99_ms"] > 1000 / result["rps"] * 100  # the last waited for all others, all due at once
+
+
+def test_a_paced_loads_answers_are_told_by_the_interval_in_which_their_requests_were_due(server, monkeypatch):
+    monkeypatch.setattr(load, "INTERVAL_SECONDS", 0.2)
+
+    result = load.run_paced(repeat(b"GET / HTTP/1.1\r\n\r\n"), *server, connections=4, seconds=0.5, rate=100)
+
+    assert [interval["second"] for interval in result["intervals"]] == [0.0, 0.2, 0.4]
+    assert all(0 < interval["p50_ms"] <= interval["p99_ms"] for interval in result["intervals"])
+
+
+def test_what_a_process_used_is_not_lost_when_it_ends():
+    before = processes.cpu_seconds(os.getpid())
+    subprocess.run([sys.executable, "-c", "while __import__('time').process_time() < 0.1: pass"], check=True)
+
+    assert processes.cpu_seconds(os.getpid()) - before > 0.08
+
+
+def test_only_postgresqls_processes_have_a_postmaster():
+    assert processes.postmaster(os.getpid()) == 0
+
+
+def test_the_machines_processors_are_never_used_more_than_there_are():
+    used, there = processes.machine_cpu_seconds()
+
+    assert 0 < used < there
+
+
+@pytest.mark.postgres
+def test_a_connection_that_was_closed_still_counts_as_the_databases_time():
+    stage = Stage(settings.DATABASE_URL, Path())
+    before = stage.database_cpu_seconds() or pytest.skip("PostgreSQL's processes are not to be seen from here")
+    with psycopg.connect(settings.DATABASE_URL) as connection:
+        connection.execute("SELECT count(md5(n::text)) FROM generate_series(1, 300000) AS n")
+
+    eventually(lambda: stage.database_cpu_seconds() - before > 0.05)  # once the postmaster has noticed
 
 
 @pytest.mark.parametrize(
