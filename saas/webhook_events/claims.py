@@ -8,8 +8,8 @@ alone, and three lonely deaths make it poison.
 import os
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
@@ -29,8 +29,7 @@ _TRIGGERS = {
 }
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """The right to one attempt. ``failures`` is what it was when claimed, and so is the age in the inbox; a replay has none."""
 
     event_id: int

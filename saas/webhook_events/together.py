@@ -9,7 +9,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -27,8 +27,7 @@ SHARE_SECONDS = 0.2  # how long one transaction goes on taking events in: rows a
 LIMIT_SECONDS = 1.0  # what takes longer is acted on alone, under the limit for an effect
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """An attempt that is settled. ``outcome`` is None where the claim was lost meanwhile."""
 
     claim: Claim
@@ -50,8 +49,8 @@ def act(batch: Sequence[Claim], until: float) -> list[Done]:
         if not share:  # only busy lanes
             break
         done += share
-        settled = {one.claim for one in share}
-        waiting = [claim for claim in waiting if claim not in settled]
+        settled = {one.claim.event_id for one in share}
+        waiting = [claim for claim in waiting if claim.event_id not in settled]
     return done
 
 

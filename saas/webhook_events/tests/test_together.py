@@ -107,7 +107,7 @@ def test_a_transaction_that_has_lasted_long_enough_takes_no_more_in(seen, monkey
 def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, monkeypatch):
     from saas.webhook_events import registry
 
-    monkeypatch.setattr(registry, "_preparations", [])
+    monkeypatch.setattr(registry, "_preparations", registry.Registry())
     asked = []
     prepares("demo.*")(lambda event, data: asked.append((event.external_id, connection.in_atomic_block)))
     stored(2)
