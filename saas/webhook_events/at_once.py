@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db import connection
 
+from saas.operations.statements import array
+
 # Commits by itself. However many wait, and whatever the planner believes of that, it walks along the index of what is due and
 # stops: one order that the index has, and the newest attempt looked up by its number (an anti-join was planned for a handful
 # of rows and took a second among thousands). A claim changes no column that an index has, so it adds to none (decision 105).
@@ -29,7 +31,8 @@ WITH due AS (
 claimed AS (
     UPDATE webhook_events_webhookevent AS event SET attempts = attempts + 1
     FROM due WHERE event.id = due.id
-    RETURNING event.*
+    RETURNING event.id, attempts, generation, status, failures, type, customer_id, object_id, external_id, replay_count,
+        received_at, event.next_attempt_at
 ),
 noted AS (
     INSERT INTO webhook_events_webhookattempt
@@ -66,6 +69,6 @@ def claim(limit: int, worker: str) -> list[tuple[Any, ...]]:
 
 def end(event_ids: Sequence[int], numbers: Sequence[int], outcome: str, reason: str) -> None:
     """Events and their attempts. ``outcome`` is an attempt's and an event's status at once."""
-    values: dict[str, Any] = {"event_ids": event_ids, "numbers": numbers, "outcome": outcome, "reason": reason}
+    arrays = {"event_ids": array(event_ids), "numbers": array(numbers)}
     with connection.cursor() as cursor:
-        cursor.execute(_END, values)
+        cursor.execute(_END, {**arrays, "outcome": outcome, "reason": reason})
