@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 from psycopg.errors import _WaitTimeout
+from psycopg.pq import Format
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -65,3 +66,11 @@ class PreparingCursor(psycopg.Cursor[Any]):
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> "PreparingCursor":
         return super().execute(query, params, prepare=True, **options)
+
+
+class BinaryCursor(psycopg.Cursor[Any]):
+    """Is answered in the server's own form, of which bytes and times cost a fraction of what they cost as text."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        super().__init__(connection)
+        self.format = Format.BINARY

@@ -3,15 +3,17 @@
 Django composes a query's SQL anew each time, and PostgreSQL plans it anew: together more than half of ``GET /auth/me``.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+import psycopg
 from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models.query import get_related_populators
 
-from saas.operations.postgres import PreparingCursor
+from saas.operations.postgres import BinaryCursor, PreparingCursor
 
 M = TypeVar("M", bound=models.Model)
 
@@ -19,11 +21,26 @@ M = TypeVar("M", bound=models.Model)
 def preparing_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
     """Sends parameters beside the statement, bytes as bytes (Django's own would write them into it, twice as long), and
     has the server keep its plan. Django's own on SQLite, and where queries are logged: of this one it cannot tell the text."""
+    return _cursor(connection, PreparingCursor)
+
+
+def binary_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
+    """For many rows with bytes and times in them, planned each time; Django's own where the other one is. A JSON column would
+    come parsed, and Django's field would parse it again: it must not be asked for."""
+    return _cursor(connection, BinaryCursor)
+
+
+def _cursor(connection: BaseDatabaseWrapper, kind: type[psycopg.Cursor[Any]]) -> CursorWrapper:
     if connection.vendor != "postgresql" or connection.queries_logged:
         return connection.cursor()
     connection.ensure_connection()
-    cursor: Any = PreparingCursor(connection.connection)
+    cursor: Any = kind(connection.connection)
     return connection.make_cursor(cursor)
+
+
+def array(numbers: Sequence[int]) -> str:
+    """As PostgreSQL writes it: psycopg would look at each number three times."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 class Given(models.Expression):
@@ -40,18 +57,48 @@ class Given(models.Expression):
         return self.output_field.get_db_prep_value(values[self.name], connection)
 
 
+class KeyAmong(models.Func):
+    """In a filter: the primary key is one of those that are told whenever it is asked, as one parameter."""
+
+    output_field = models.BooleanField()
+    template, arg_joiner = "%(expressions)s", " IN "
+
+    def __init__(self, name: str) -> None:
+        super().__init__("pk", _GivenKeys(name))
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
+        return self.as_sql(
+            compiler, connection, arg_joiner=" = ANY "
+        )  # walks the key's index; a join may be planned otherwise
+
+
+class _GivenKeys(Given):
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return "(SELECT value FROM json_each(%s))", [self]
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
+        return "(%s::bigint[])", [self]
+
+    def bound(self, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Any:
+        keys = values[self.name]
+        return array(keys) if connection.vendor == "postgresql" else json.dumps(keys)
+
+
+Cursor = Callable[[BaseDatabaseWrapper], CursorWrapper]
+
+
 class ComposedQuery(Generic[M]):
     """``make`` gives the queryset, with a :class:`Given` for each value that comes later. It must be of whole models,
-    with whatever ``select_related`` brings along; annotations are left out."""
+    with whatever ``select_related`` brings along; annotations are left out. ``cursor`` makes what it is asked with."""
 
-    def __init__(self, make: Callable[[], "models.QuerySet[M]"]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[], "models.QuerySet[M]"], cursor: Cursor = preparing_cursor) -> None:
+        self._make, self._cursor = make, cursor
         self._statement: _Statement | None = None
 
     def rows(self, **values: Any) -> list[M]:
         """What the database holds now. A value that is missing is a ``KeyError``."""
         if self._statement is None:
-            self._statement = _Statement(self._make())
+            self._statement = _Statement(self._make(), self._cursor)
         return self._statement.run(values)
 
     def first(self, **values: Any) -> M | None:
@@ -60,7 +107,8 @@ class ComposedQuery(Generic[M]):
 
 
 class _Statement:
-    def __init__(self, queryset: "models.QuerySet[Any]") -> None:
+    def __init__(self, queryset: "models.QuerySet[Any]", cursor: Cursor) -> None:
+        self._cursor = cursor
         compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         self._sql, self._parameters = compiler.as_sql()
         selected = compiler.select
@@ -78,13 +126,13 @@ class _Statement:
 
     def _fetched(self, parameters: Sequence[Any], connection: BaseDatabaseWrapper) -> list[tuple[Any, ...]]:
         try:
-            return _fetched(preparing_cursor(connection), self._sql, parameters)
+            return _fetched(self._cursor(connection), self._sql, parameters)
         except NotSupportedError:  # a migration has changed a column's type since the plan was made
             if connection.in_atomic_block:
                 raise
             with connection.cursor() as cursor:
                 cursor.execute("DEALLOCATE ALL")
-            return _fetched(preparing_cursor(connection), self._sql, parameters)
+            return _fetched(self._cursor(connection), self._sql, parameters)
 
     def _built(self, row: list[Any], connection: BaseDatabaseWrapper) -> Any:
         for place, (converters, column) in self._converters.items():

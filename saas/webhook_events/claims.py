@@ -8,16 +8,18 @@ alone, and three lonely deaths make it poison.
 import os
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
+from saas.operations.statements import ComposedQuery, KeyAmong, binary_cursor
+from saas.webhook_events import at_once
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent, WebhookEventQuerySet
 
-VISIBILITY = timedelta(seconds=15)  # how long a claim keeps others away
+VISIBILITY = timedelta(seconds=15)  # how long a claim keeps others away at least: then its worker is presumed dead
 BATCH_SIZE = 100
 POISON_LOSSES = 3
 
@@ -29,8 +31,7 @@ _TRIGGERS = {
 }
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """The right to one attempt. ``failures`` is what it was when claimed, and so is the age in the inbox; a replay has none."""
 
     event_id: int
@@ -45,14 +46,14 @@ def claim(event_id: int) -> Claim | None:
     """One event alone, if it is due or was never tried; None if it is not, or somebody works on it."""
     is_time = Q(next_attempt_at__lte=Now()) | Q(attempts=0)
     waiting = WebhookEvent.objects.filter(is_time, pk=event_id, status__in=WebhookEvent.WAITING)
-    return next(iter(_claim(waiting, limit=1, solo=True)), None)
+    return next(iter(_claim(waiting.free(), limit=1, solo=True)), None)
 
 
 def claim_batch(limit: int = 0) -> list[Claim]:
     """What has been due longest, of those that never killed a worker."""
     limit = limit or BATCH_SIZE
     if connection.vendor == "postgresql":
-        return _claim_at_once(limit)
+        return [Claim(*row) for row in at_once.claim(limit, _worker())]
     return _claim(WebhookEvent.objects.due().filter(losses=0), limit=limit, solo=False)
 
 
@@ -63,59 +64,15 @@ def claim_suspect() -> list[Claim]:
 
 @transaction.atomic
 def _claim(rows: WebhookEventQuerySet, *, limit: int, solo: bool) -> list[Claim]:
-    free = rows.filter(~Exists(_RUNNING)).order_by("next_attempt_at", "id")
-    events = list(free.select_for_update(skip_locked=True, of=("self",)).annotate(now=Now())[:limit])
+    in_order = rows.order_by("next_attempt_at", "id")
+    events = list(in_order.select_for_update(skip_locked=True, of=("self",)).annotate(now=Now())[:limit])
     if not events:
         return []
-    WebhookEvent.objects.filter(pk__in=[event.pk for event in events]).update(
-        attempts=F("attempts") + 1, next_attempt_at=Now() + VISIBILITY
-    )
+    WebhookEvent.objects.filter(pk__in=[event.pk for event in events]).update(attempts=F("attempts") + 1)
     WebhookAttempt.objects.bulk_create([_attempt(event, solo=solo) for event in events])
     return [
         Claim(event.pk, event.attempts + 1, event.failures, event.lane, event.type, _age(event)) for event in events
     ]
-
-
-# The same in one statement, which commits by itself. However many wait, and whatever the planner believes of that, it walks
-# along the index of what is due and stops: one order that the index has, and a running attempt looked up by its number (an
-# anti-join was planned for a handful of rows and took a second among thousands).
-_AT_ONCE = """
-WITH due AS (
-    SELECT id, next_attempt_at FROM webhook_events_webhookevent AS event
-    WHERE status IN ('queued', 'retry_scheduled', 'replay_queued') AND next_attempt_at <= statement_timestamp()
-        AND losses = 0 AND coalesce((
-            SELECT attempt.outcome FROM webhook_events_webhookattempt AS attempt
-            WHERE attempt.event_id = event.id AND attempt.number = event.attempts
-        ), '') <> 'running'
-    ORDER BY next_attempt_at LIMIT %(limit)s
-    FOR UPDATE OF event SKIP LOCKED
-),
-claimed AS (
-    UPDATE webhook_events_webhookevent AS event
-    SET attempts = attempts + 1, next_attempt_at = statement_timestamp() + make_interval(secs => %(visibility_seconds)s)
-    FROM due WHERE event.id = due.id
-    RETURNING event.*, due.next_attempt_at AS was_due_at
-),
-noted AS (
-    INSERT INTO webhook_events_webhookattempt
-        (event_id, number, generation, trigger, solo, worker, started_at, outcome, error)
-    SELECT id, attempts, generation,
-        CASE status WHEN 'queued' THEN 'delivery' WHEN 'retry_scheduled' THEN 'sweep' ELSE 'replay' END,
-        false, %(worker)s, statement_timestamp(), 'running', ''
-    FROM claimed
-)
-SELECT id, attempts, failures, coalesce(nullif(customer_id, ''), nullif(object_id, ''), external_id), type,
-    CASE replay_count WHEN 0 THEN extract(epoch FROM statement_timestamp() - received_at)::float END
-FROM claimed ORDER BY was_due_at, id
-"""
-
-
-def _claim_at_once(limit: int) -> list[Claim]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _AT_ONCE, {"limit": limit, "visibility_seconds": VISIBILITY.total_seconds(), "worker": _worker()}
-        )
-        return [Claim(*row) for row in cursor.fetchall()]
 
 
 def _age(event: WebhookEvent) -> float | None:
@@ -154,23 +111,37 @@ def held(claim: Claim) -> WebhookEvent | None:
 def held_together(claims: Sequence[Claim]) -> dict[int, WebhookEvent]:
     """By primary key: the events of those claims that were not lost meanwhile, locked for this transaction."""
     attempts = {claim.event_id: claim.attempt for claim in claims}
-    rows = (
-        WebhookEvent.objects.filter(Exists(_RUNNING.filter(number=OuterRef("attempts"))), pk__in=attempts)
-        .filter(status__in=WebhookEvent.WAITING)
-        .select_related("payload")
-        .order_by("id")
-        .select_for_update(of=("self",))
-    )
+    rows = [event for event in _CLAIMED.rows(ids=list(attempts)) if event.status in WebhookEvent.WAITING]
     return {event.pk: event for event in rows if event.attempts == attempts[event.pk]}
 
 
-def end_together(claims: Sequence[Claim], outcome: WebhookAttempt.Outcome, **changes: object) -> None:
-    """In the transaction that holds their events: no guard can fail any more, and each has one attempt that runs."""
+# By nothing but the key: where little is believed to wait, a condition on the status has everything read that waits. The
+# headers, which handlers have no use for, are JSON.
+_CLAIMED = ComposedQuery(
+    lambda: (
+        WebhookEvent.objects.filter(KeyAmong("ids"))
+        .at_work()
+        .select_related("payload")
+        .defer("payload__headers")
+        .order_by("id")
+        .select_for_update(of=("self",))
+    ),
+    cursor=binary_cursor,
+)
+
+
+def end_together(claims: Sequence[Claim], reason: str = "") -> None:
+    """Processed; or ignored, for a reason. In the transaction that holds their events: no guard can fail any more, and each
+    has one attempt that runs."""
     ids = [claim.event_id for claim in claims]
-    if ids:
-        WebhookEvent.objects.filter(pk__in=ids).update(**changes)
-        running = WebhookAttempt.objects.filter(event_id__in=ids, outcome=WebhookAttempt.Outcome.RUNNING)
-        running.update(outcome=outcome, finished_at=Now())
+    outcome = WebhookAttempt.Outcome.IGNORED if reason else WebhookAttempt.Outcome.PROCESSED
+    if connection.vendor == "postgresql":
+        at_once.end(ids, [claim.attempt for claim in claims], outcome.value, reason)
+        return
+    processed = {} if reason else {"processed_at": Now()}
+    WebhookEvent.objects.filter(pk__in=ids).update(status=outcome.value, last_error=reason, **processed)
+    running = WebhookAttempt.objects.filter(event_id__in=ids, outcome=WebhookAttempt.Outcome.RUNNING)
+    running.update(outcome=outcome, finished_at=Now())
 
 
 @transaction.atomic

@@ -18,6 +18,6 @@ def have_effect(event: WebhookEvent) -> str:
     if not (handlers := handlers_of(event.type)):
         return "no handler"
     data = event_data(event)
-    for handler in handlers if data.object else []:  # one that shows no object asks for nothing
+    for handler in handlers if data.object else ():  # one that shows no object asks for nothing
         handler(event, data)
     return ""

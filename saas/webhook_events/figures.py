@@ -3,6 +3,7 @@
 Whatever could grow with the table is counted to ``EXACT_COUNT`` only, along an index.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -98,11 +99,14 @@ def _percentile(values: Sequence[float], percent: int) -> float | None:
 
 def tally(counts: Mapping[str, int]) -> None:
     """Add to the counters that all processes share."""
+    each = "json_each_text(%s::json)" if connection.vendor == "postgresql" else "json_each(%s)"
     with connection.cursor() as cursor:
-        cursor.executemany(_ADD, sorted(counts.items()))  # one order for all, so that two workers cannot deadlock
+        cursor.execute(_ADD.format(each=each), [json.dumps(counts)])
 
 
+# In one order for all, so that two workers cannot deadlock. SQLite would take ON CONFLICT for a join without the WHERE.
 _ADD = """
-INSERT INTO webhook_events_webhooktally AS tally (name, value) VALUES (%s, %s)
+INSERT INTO webhook_events_webhooktally AS tally (name, value)
+SELECT key, CAST(value AS bigint) FROM {each} AS counted WHERE true ORDER BY key
 ON CONFLICT (name) DO UPDATE SET value = tally.value + excluded.value
 """

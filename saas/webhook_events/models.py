@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.db import connection, models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from saas.fields import PrefixedIdField
@@ -19,8 +19,20 @@ from saas.fields import PrefixedIdField
 
 class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
     def due(self) -> WebhookEventQuerySet:
-        """Waiting, and its time has come by the database's clock."""
-        return self.filter(status__in=WebhookEvent.WAITING, next_attempt_at__lte=Now())
+        """Waiting, its time has come by the database's clock, and nobody works on it."""
+        return self.filter(status__in=WebhookEvent.WAITING, next_attempt_at__lte=Now()).free()
+
+    def free(self) -> WebhookEventQuerySet:
+        """Nobody works on them. Holds also where a row is locked that a claim has changed since the statement began: of that
+        claim's attempt nothing can be seen then, but that the event's number is another one."""
+        seen = Subquery(WebhookEvent.objects.filter(pk=OuterRef("pk")).values("attempts"))
+        return self.alias(newest=_newest_outcome()).filter(
+            Q(attempts=0) | (~Q(newest=WebhookAttempt.Outcome.RUNNING) & Q(attempts=seen))
+        )
+
+    def at_work(self) -> WebhookEventQuerySet:
+        """Their newest attempt runs."""
+        return self.alias(newest=_newest_outcome()).filter(newest=WebhookAttempt.Outcome.RUNNING)
 
     def of_object(self, object_id: str) -> WebhookEventQuerySet:
         """Everything ever told of one object, with the bytes: what a fold reads."""
@@ -51,6 +63,12 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
             is_id = Q(provider="stripe", external_id=search) | Q(object_id=search)
             rows = rows.filter(is_id | Q(type__in=_types_with(search)))  # three indexes; LIKE would read the table
         return rows
+
+
+def _newest_outcome() -> Coalesce:
+    """By the attempt's number: as a join it is planned for a handful of rows, and compares thousands with thousands."""
+    newest = WebhookAttempt.objects.filter(event=OuterRef("pk"), number=OuterRef("attempts"))
+    return Coalesce(Subquery(newest.values("outcome")), Value(""))
 
 
 _TYPES = """
@@ -175,7 +193,8 @@ class WebhookAttempt(models.Model):
         POSTPONED = "postponed"  # its lane was busy: no failed attempt
         LOST = "lost"
 
-    event = models.ForeignKey(WebhookEvent, models.CASCADE, related_name="attempt_log")
+    # Found along the unique index below.
+    event = models.ForeignKey(WebhookEvent, models.CASCADE, related_name="attempt_log", db_index=False)
     number = models.PositiveIntegerField()  # the event's ``attempts`` when it was claimed
     generation = models.PositiveIntegerField(default=0)
     trigger = models.CharField(max_length=16, choices=Trigger)

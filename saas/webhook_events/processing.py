@@ -102,15 +102,12 @@ def _work_off(batch: Sequence[Claim]) -> int:
     """Act on each event of the batch, in company where that goes well; tells how many were settled, not postponed."""
     claimed_at = time.monotonic()
     done = together.act(batch, claimed_at + BATCH_SECONDS)
-    settled = {one.claim for one in done}
-    done += _one_by_one([claim for claim in batch if claim not in settled], claimed_at + BATCH_SECONDS)
-    waited = time.monotonic() - claimed_at
-    counts: Counter[str] = Counter()
-    for one in done:
-        counts[one.outcome or "lost"] += 1
-        counts.update(_times(one, waited))
-    tally(counts)
-    return sum(one.outcome != _Outcome.POSTPONED for one in done)
+    settled = {one.claim.event_id for one in done}
+    rest = [claim for claim in batch if claim.event_id not in settled]
+    done += _one_by_one(rest, claimed_at + BATCH_SECONDS)
+    outcomes = Counter([one.outcome or "lost" for one in done])
+    tally(outcomes + _times(done, time.monotonic() - claimed_at))
+    return len(done) - outcomes[_Outcome.POSTPONED]
 
 
 def _one_by_one(batch: Sequence[Claim], until: float) -> list[Done]:
@@ -129,14 +126,12 @@ def _one_by_one(batch: Sequence[Claim], until: float) -> list[Done]:
     return done
 
 
-def _times(done: Done, waited: float) -> Counter[str]:
+def _times(done: Sequence[Done], waited: float) -> Counter[str]:
     """``waited``: since the claim."""
-    if done.outcome == _Outcome.POSTPONED:
-        return Counter()
-    times = timings.observed("handler", done.seconds)
-    if done.outcome == _Outcome.PROCESSED and done.claim.age_seconds is not None:
-        times.update(timings.observed("lag", done.claim.age_seconds + waited))
-    return times
+    took = [one.seconds for one in done if one.outcome != _Outcome.POSTPONED]
+    ages = [one.claim.age_seconds for one in done if one.outcome == _Outcome.PROCESSED]
+    lags = [age + waited for age in ages if age is not None]
+    return timings.observed("handler", took) + timings.observed("lag", lags)
 
 
 def act(claim: Claim) -> WebhookAttempt.Outcome | None:

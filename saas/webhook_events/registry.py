@@ -13,10 +13,11 @@ so in a function of its own, before that transaction; what it learns it appends 
     def ask(event: WebhookEvent, data: EventData) -> None: ...
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from saas.webhook_events.models import WebhookEvent
@@ -50,20 +51,46 @@ Handler = Callable[[WebhookEvent, EventData], None]
 
 Endings = Callable[[datetime, datetime], Iterable[str]]
 
+_TYPES_REMEMBERED = 1000  # more than any provider has
+
+
+class Registry:
+    """Functions by the types that they want, in the order of their registration. What a type's are is remembered."""
+
+    def __init__(self, entries: Iterable[tuple[str, Handler]] = ()) -> None:
+        self._entries = list(entries)
+        self.of = lru_cache(_TYPES_REMEMBERED)(self._matching)
+
+    def register(self, *patterns: str) -> Callable[[Handler], Handler]:
+        def registering(function: Handler) -> Handler:
+            self._entries.extend((pattern, function) for pattern in patterns)
+            self.of.cache_clear()
+            return function
+
+        return registering
+
+    def copy(self) -> "Registry":
+        return Registry(self._entries)
+
+    def _matching(self, event_type: str) -> tuple[Handler, ...]:
+        wanted = [function for pattern, function in self._entries if fnmatchcase(event_type, pattern)]
+        return tuple(dict.fromkeys(wanted))
+
+
 _endings: list[Endings] = []
-_handlers: list[tuple[str, Handler]] = []
-_preparations: list[tuple[str, Handler]] = []
+_handlers = Registry()
+_preparations = Registry()
 
 
 def handles(*patterns: str) -> Callable[[Handler], Handler]:
     """Register a function for event types; ``*`` matches any characters."""
-    return _registering(_handlers, patterns)
+    return _handlers.register(*patterns)
 
 
 def prepares(*patterns: str) -> Callable[[Handler], Handler]:
     """Register a function that runs before the handlers of these types, outside any transaction. It may call the network;
     what it raises is the attempt's failure."""
-    return _registering(_preparations, patterns)
+    return _preparations.register(*patterns)
 
 
 def tells_endings(function: Endings) -> Endings:
@@ -76,23 +103,11 @@ def endings() -> list[Endings]:
     return list(_endings)
 
 
-def _registering(registry: list[tuple[str, Handler]], patterns: Sequence[str]) -> Callable[[Handler], Handler]:
-    def register(function: Handler) -> Handler:
-        registry.extend((pattern, function) for pattern in patterns)
-        return function
-
-    return register
-
-
-def handlers_of(event_type: str) -> list[Handler]:
+def handlers_of(event_type: str) -> tuple[Handler, ...]:
     """The functions that want events of this type, in the order of their registration, each once."""
-    return _matching(_handlers, event_type)
+    return _handlers.of(event_type)
 
 
-def preparations_of(event_type: str) -> list[Handler]:
+def preparations_of(event_type: str) -> tuple[Handler, ...]:
     """What runs before those."""
-    return _matching(_preparations, event_type)
-
-
-def _matching(registry: Sequence[tuple[str, Handler]], event_type: str) -> list[Handler]:
-    return list(dict.fromkeys(function for pattern, function in registry if fnmatchcase(event_type, pattern)))
+    return _preparations.of(event_type)

@@ -9,15 +9,14 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models.functions import Now
 
 from saas.webhook_events import claims, lanes
 from saas.webhook_events.claims import Claim
 from saas.webhook_events.effects import have_effect
-from saas.webhook_events.models import WebhookAttempt, WebhookEvent
+from saas.webhook_events.models import WebhookAttempt
 from saas.webhook_events.registry import preparations_of
 from saas.webhook_events.time_limit import time_limit
 
@@ -27,8 +26,7 @@ SHARE_SECONDS = 0.2  # how long one transaction goes on taking events in: rows a
 LIMIT_SECONDS = 1.0  # what takes longer is acted on alone, under the limit for an effect
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """An attempt that is settled. ``outcome`` is None where the claim was lost meanwhile."""
 
     claim: Claim
@@ -50,8 +48,8 @@ def act(batch: Sequence[Claim], until: float) -> list[Done]:
         if not share:  # only busy lanes
             break
         done += share
-        settled = {one.claim for one in share}
-        waiting = [claim for claim in waiting if claim not in settled]
+        settled = {one.claim.event_id for one in share}
+        waiting = [claim for claim in waiting if claim.event_id not in settled]
     return done
 
 
@@ -61,7 +59,7 @@ def _share(waiting: Sequence[Claim]) -> list[Done]:
     held = claims.held_together(waiting)
     free = lanes.enter_all({claim.lane for claim in waiting if claim.event_id in held})
     done = [Done(claim, None) for claim in waiting if claim.event_id not in held]
-    ignored: dict[str, list[Claim]] = defaultdict(list)
+    ended: dict[str, list[Claim]] = defaultdict(list)  # by why they are ignored, if they are
     deadline = time.monotonic() + SHARE_SECONDS
     for claim in waiting:
         if claim.event_id not in held or claim.lane not in free:
@@ -69,25 +67,10 @@ def _share(waiting: Sequence[Claim]) -> list[Done]:
         started = time.monotonic()
         reason = have_effect(held[claim.event_id])
         outcome = WebhookAttempt.Outcome.IGNORED if reason else WebhookAttempt.Outcome.PROCESSED
-        if reason:
-            ignored[reason].append(claim)
+        ended[reason].append(claim)
         done.append(Done(claim, outcome, time.monotonic() - started))
         if time.monotonic() > deadline:
             break
-    _end(done, ignored)
+    for reason, those in ended.items():
+        claims.end_together(those, reason)
     return done
-
-
-def _end(done: Sequence[Done], ignored: dict[str, list[Claim]]) -> None:
-    processed = [one.claim for one in done if one.outcome == WebhookAttempt.Outcome.PROCESSED]
-    claims.end_together(
-        processed,
-        WebhookAttempt.Outcome.PROCESSED,
-        status=WebhookEvent.Status.PROCESSED,
-        last_error="",
-        processed_at=Now(),
-    )
-    for reason, those in ignored.items():
-        claims.end_together(
-            those, WebhookAttempt.Outcome.IGNORED, status=WebhookEvent.Status.IGNORED, last_error=reason
-        )

@@ -8,7 +8,7 @@ from saas.webhook_events import registry
 @pytest.fixture
 def handle(monkeypatch):
     """Registers functions for event types, for this test only: ``handle("demo.*")(function)``."""
-    monkeypatch.setattr(registry, "_handlers", list(registry._handlers))
+    monkeypatch.setattr(registry, "_handlers", registry._handlers.copy())
     return registry.handles
 
 

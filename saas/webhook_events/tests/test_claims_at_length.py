@@ -2,29 +2,67 @@
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from saas.testing.inbox import encoded, event
-from saas.webhook_events import claims
+from saas.webhook_events import at_once, claims
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 
 
-def plan():
-    arguments = {"limit": 10, "visibility_seconds": 15.0, "worker": "test"}
+def store(count):
+    receive([Delivery.of(encoded(event(f"evt_{number}")), headers={}) for number in range(count)])
+
+
+def plan(statement, arguments):
     with connection.cursor() as cursor:
         cursor.execute("SAVEPOINT explained")
-        cursor.execute(f"EXPLAIN ANALYZE {claims._AT_ONCE}", arguments)
+        cursor.execute(f"EXPLAIN ANALYZE {statement}", arguments)
         lines = [line for (line,) in cursor.fetchall()]
         cursor.execute("ROLLBACK TO explained")
     return lines
 
 
 def test_a_claim_reads_no_more_of_what_waits_than_it_takes():
-    receive([Delivery.of(encoded(event(f"evt_{number}")), headers={}) for number in range(500)])
+    store(500)
     claims.claim_batch(100)
 
-    walked = [line for line in plan() if "webhook_events_due" in line]
+    told = plan(at_once.CLAIM, {"limit": 10, "worker": "test"})
+
+    walked = [line for line in told if "webhook_events_due" in line]
 
     assert [("Index Scan" in line, "rows=10 " in line.partition("actual")[2]) for line in walked] == [(True, True)]
+
+
+def test_what_is_held_is_found_by_its_keys_however_much_waits():
+    store(500)
+    batch = claims.claim_batch(100)
+    with CaptureQueriesContext(connection) as asked:
+        assert len(claims.held_together(batch)) == 100
+
+    told = plan(asked.captured_queries[0]["sql"], None)
+
+    walked = [line for line in told if "webhook_events_webhookevent" in line and "actual" in line]
+    assert any("webhook_events_webhookevent_pkey" in line for line in walked)
+    assert all("rows=100 " in line.partition("actual")[2] for line in walked)
+
+
+def test_a_claim_adds_to_no_index():
+    store(300)
+    before = changed()
+
+    claims.claim_batch(100)
+
+    assert [now - then for now, then in zip(changed(), before, strict=True)] == [100, 100]
+
+
+def changed():
+    """Rows of events that this transaction has changed, and those of them that no index had to be told of."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_stat_get_xact_tuples_updated(oid), pg_stat_get_xact_tuples_hot_updated(oid)"
+            " FROM pg_class WHERE relname = 'webhook_events_webhookevent'"
+        )
+        return cursor.fetchone()

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from saas.operations.models import Heartbeat
 from saas.testing.inbox import encoded, event, make_due
-from saas.webhook_events import figures, processing, tasks
+from saas.webhook_events import claims, figures, processing, tasks, timings
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent, WebhookTally
@@ -45,6 +45,28 @@ def test_the_figures_tell_what_waits_what_failed_and_how_long_it_took(handle):
     assert told.last_hour["received"] == 5
     assert told.failure_rate == 0.25
     assert 0 <= told.lag_seconds["p50"] <= told.lag_seconds["p99"] < 30
+
+
+@pytest.mark.parametrize("tries", [0, 1])
+def test_what_is_worked_on_is_not_due(tries):
+    stored(1, 2)
+    make_due()
+    for _ in range(tries):
+        claims.give_back(claims.claim_batch())
+    claims.claim_batch(1)
+
+    told = figures.summary()
+
+    assert (told.due, told.by_status["queued"]) == (1, 2)
+
+
+def test_observations_fall_into_their_buckets_and_their_sum_is_rounded_once():
+    assert timings.observed("lag", [0.005, 0.0051, 0.0009, 5000.0]) == {
+        "lag:0.005": 2,
+        "lag:0.01": 1,
+        "lag:+Inf": 1,
+        "lag:ms": 5000011,
+    }
 
 
 def test_an_empty_inbox_has_figures_too():

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def prepare(monkeypatch):
-    monkeypatch.setattr(registry, "_preparations", [])
+    monkeypatch.setattr(registry, "_preparations", registry.Registry())
     return registry.prepares
 
 

@@ -5,13 +5,14 @@ from datetime import timedelta
 from threading import Barrier, Event
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from saas.operations.models import Counter
 from saas.testing import inbox
 from saas.testing.clients import ServiceClient
 from saas.testing.inbox import encoded, event, signed
+from saas.webhook_events import at_once as statements
 from saas.webhook_events import claims, lanes, processing
 from saas.webhook_events.actions import append, replay
 from saas.webhook_events.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
@@ -84,6 +85,54 @@ def test_many_workers_draining_have_each_effect_once(handle):
     assert set(WebhookEvent.objects.values_list("status", flat=True)) == {"processed"}
 
 
+GATE = "(SELECT pg_advisory_xact_lock_shared(1)) IS NOT NULL"  # passed after the statement's snapshot was taken
+
+
+def claim_a_batch_behind_the_gate():
+    gated = statements.CLAIM.replace("WHERE status IN", f"WHERE {GATE} AND status IN", 1)
+    with connection.cursor() as cursor:
+        cursor.execute(gated, {"limit": 10, "worker": "late"})
+        return cursor.fetchall()
+
+
+def claim_alone_behind_the_gate():
+    return claims._claim(WebhookEvent.objects.due().extra(where=[GATE]), limit=1, solo=True)
+
+
+@pytest.mark.parametrize("claim", [claim_a_batch_behind_the_gate, claim_alone_behind_the_gate])
+@pytest.mark.parametrize("tries", [0, 1])
+def test_a_claim_that_began_before_another_was_committed_takes_nothing_of_it(claim, tries):
+    row = append(event(), source=SOURCE)
+    for _ in range(tries):
+        claims.give_back([claims.claim(row.pk)])
+    inbox.make_due()
+    closed, claimed = Event(), []
+
+    def be_first():
+        with transaction.atomic():
+            execute("SELECT pg_advisory_xact_lock(1)")
+            closed.set()
+            while not execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+                pass
+            claimed.extend(claims.claim_batch())
+
+    def be_late():
+        closed.wait(10)
+        return claim()
+
+    _, late = at_once(be_first, be_late)
+
+    assert (len(claimed), late) == (1, [])
+    row.refresh_from_db()
+    assert row.attempts == row.attempt_log.count() == tries + 1
+
+
+def execute(statement):
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[0]
+
+
 def test_events_of_one_customer_are_never_acted_on_side_by_side(handle):
     for n in range(40):
         append(event(f"evt_{n}"), source=SOURCE)
@@ -109,8 +158,6 @@ def test_a_busy_lane_costs_an_event_nothing(seen):
     entered, done = Event(), Event()
 
     def hold():
-        from django.db import transaction
-
         with transaction.atomic():
             lanes.enter(row.lane)
             entered.set()

@@ -81,6 +81,64 @@ def test_a_claim_that_was_lost_has_no_effect_and_its_company_has(seen):
     assert statuses() == ["processed", "queued", "processed"]
 
 
+def test_what_was_given_up_for_lost_has_no_effect_though_nobody_has_taken_it_over(seen):
+    rows = stored(2)
+    batch = claims.claim_batch()
+    WebhookAttempt.objects.filter(event=rows[0]).update(outcome="lost")
+
+    together.act(batch, until=float("inf"))
+
+    assert seen == ["evt_1"]
+    assert [row.attempt_log.get().outcome for row in rows] == ["lost", "processed"]
+
+
+def test_earlier_attempts_stay_in_the_log_as_they_ended(seen):
+    rows = stored(2)
+    claims.give_back(claims.claim_batch())
+
+    work_off()
+
+    assert seen == ["evt_0", "evt_1"]
+    for row in rows:
+        assert list(row.attempt_log.order_by("number").values_list("outcome", flat=True)) == ["postponed", "processed"]
+
+
+def test_an_event_that_is_settled_already_has_no_effect_again(seen):
+    rows = stored(2)
+    batch = claims.claim_batch()
+    WebhookEvent.objects.filter(pk=rows[0].pk).update(status="failed")
+
+    together.act(batch, until=float("inf"))
+
+    assert seen == ["evt_1"]
+    assert statuses() == ["failed", "processed"]
+
+
+def test_handlers_get_the_event_as_it_is_stored():
+    (row,) = stored(1)
+    batch = claims.claim_batch()
+
+    (held,) = claims.held_together(batch).values()
+
+    told = WebhookEvent.objects.select_related("payload").get(pk=row.pk)
+    fields = [field.attname for field in row._meta.concrete_fields]
+    assert [getattr(held, field) for field in fields] == [getattr(told, field) for field in fields]
+    assert (bytes(held.payload.body), held.payload.headers) == (bytes(told.payload.body), told.payload.headers)
+
+
+def test_a_handler_that_is_registered_later_is_found(handle):
+    effects = []
+    handle("demo.*")(lambda event, data: effects.append("first"))
+    (row,) = stored(1)
+    processing.process(row.pk)
+
+    handle("demo.created")(lambda event, data: effects.append("second"))
+    stored_later = append(event("evt_later"), source=FETCH)
+    processing.process(stored_later.pk)
+
+    assert effects == ["first", "first", "second"]
+
+
 def test_what_concerns_nobody_is_ignored_with_its_reason_in_company(seen):
     stored(2)
     append(event("evt_8", livemode=True), source=FETCH)
@@ -107,7 +165,7 @@ def test_a_transaction_that_has_lasted_long_enough_takes_no_more_in(seen, monkey
 def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, monkeypatch):
     from saas.webhook_events import registry
 
-    monkeypatch.setattr(registry, "_preparations", [])
+    monkeypatch.setattr(registry, "_preparations", registry.Registry())
     asked = []
     prepares("demo.*")(lambda event, data: asked.append((event.external_id, connection.in_atomic_block)))
     stored(2)

@@ -27,5 +27,5 @@ def _compress_with(method: str, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("webhook_events", "0005_find_the_events_of_a_customer")]
+    dependencies = [("webhook_events", "0007_one_index_of_an_events_attempts")]
     operations = [migrations.RunPython(lz4, default)]
