@@ -1,7 +1,7 @@
 """The fast door: takes in what the provider has signed, many at a time, and leaves everything else to Django.
 
 A delivery that is not plain (another method, an ``Origin``, an unknown host, no signature or a bad one, too large) gets
-Django's answer, from the very view that ``runserver`` uses; so there is one rule for each refusal, and one test.
+Django's answer, from the very view that answers without this door; so there is one rule for each refusal, and one test.
 """
 
 import asyncio

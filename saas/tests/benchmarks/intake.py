@@ -35,7 +35,7 @@ def _servers(stage: Stage) -> list[Server]:
             stage.serve("bare ASGI group commit", uvicorn(f"{_YARDSTICKS}.bare_asgi:application")),
             stage.serve("usual way", granian(f"{_YARDSTICKS}.naive.wsgi:application")),
         ]
-    plain = granian("saas.wsgi:application")
+    plain = granian("webhooks.wsgi:application")
     return [
         *servers,
         stage.serve("plain door", plain, DJANGO_SETTINGS_MODULE=_OURS),
