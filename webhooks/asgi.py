@@ -1,6 +1,6 @@
 """The webhooks service for an ASGI server: the fast door beside Django. ``python -m webhooks`` serves it.
 
-The plain WSGI way (``runserver``, ``saas.wsgi``) gives the same answers, slower.
+The plain WSGI way (``runserver``, ``webhooks.wsgi``) gives the same answers, slower.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The door for the provider's deliveries, as a Django view. ``webhooks.door`` is the fast one; both give these answers."""
+"""The door for the provider's deliveries, as a Django view. Those of ``webhooks.door`` are faster, and give these answers."""
 
 from json.encoder import encode_basestring_ascii as _as_json
 from typing import Any

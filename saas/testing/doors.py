@@ -1,4 +1,4 @@
-"""The webhooks service through its fast door, in the test's own process, thread and transaction."""
+"""The webhooks service through its doors, in the test's own process, thread and transaction."""
 
 import asyncio
 import json
@@ -6,18 +6,19 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import quote
 
 from django.core.handlers.wsgi import WSGIHandler
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, connections
+from django.db import connections
 from django.http import HttpResponse
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from saas.testing.clients import ServiceClient, acting_as
+from saas.testing.in_process import on_this_connection
 
 PIECE = 65_536
 
@@ -26,22 +27,31 @@ class DoorClient(ServiceClient):
     """What the ordinary client sends, handed to the ASGI application. Its threads work on the test's own connection."""
 
     def __init__(self, thread: Executor) -> None:
+        super().__init__("webhooks")
+        self.door = self._door(thread)
+        self.sent: list[dict[str, Any]] = []  # the last answer's messages
+
+    def _door(self, thread: Executor) -> Any:
         from webhooks.door.door import Door
 
-        super().__init__("webhooks")
-        self.door = Door(WSGIHandler(), writing=thread, serving=thread)
-        self.sent: list[dict[str, Any]] = []  # the last answer's messages
+        return Door(WSGIHandler(), writing=thread, serving=thread)
 
     def request(self, **request: Any) -> Any:
         from saas.testing import conformity
 
         environ = self._base_environ(**request)  # type: ignore[attr-defined]
         body = environ["wsgi.input"].read()
-        with acting_as("webhooks"):
-            asyncio.run(self._ask(environ, body))
+        with (
+            acting_as("webhooks"),
+            on_this_connection(),
+        ):  # Django's own client, used meanwhile, lets them close it again
+            self._exchange(environ, body)
             response = _response(self.sent, environ["PATH_INFO"])
         conformity.check("webhooks", request["REQUEST_METHOD"], response)
         return response
+
+    def _exchange(self, environ: dict[str, Any], body: bytes) -> None:
+        asyncio.run(self._ask(environ, body))
 
     async def _ask(self, environ: dict[str, Any], body: bytes) -> None:
         self.sent = []
@@ -59,6 +69,27 @@ class WireClient(DoorClient):
         async with on_the_wire(self.door, environ["REMOTE_ADDR"]) as (reader, writer):
             writer.write(http_request(environ, body))
             self.sent = await answer_from(reader, has_body=environ["REQUEST_METHOD"] != "HEAD")
+
+
+class PlainClient(DoorClient):
+    """The same, handed to the WSGI application."""
+
+    def _door(self, thread: Executor) -> Any:
+        from webhooks.door.threaded_writer import ThreadedWriter
+        from webhooks.door.writer import write
+        from webhooks.door.wsgi import WSGIDoor
+
+        return WSGIDoor(WSGIHandler(), ThreadedWriter(lambda batch: thread.submit(write, batch).result()))
+
+    def _exchange(self, environ: dict[str, Any], body: bytes) -> None:
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+        asked = {"HTTP_HOST": environ["SERVER_NAME"], **environ, "wsgi.input": BytesIO(body)}
+        answer = self.door(asked, lambda *start: started.append(start))
+        pieces = [{"body": piece} for piece in answer]
+        getattr(answer, "close", lambda: None)()
+        [(status, headers)] = started
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        self.sent = [{"status": int(status[:3]), "headers": encoded}, *pieces]
 
 
 @asynccontextmanager
@@ -139,22 +170,16 @@ def _receiving(body: bytes) -> Callable[[], Any]:
 
 @contextmanager
 def thread_of_the_test() -> Iterator[Executor]:
-    """A thread that sees the transaction of the test. Django's requests leave its connection open, as in its own client.
-    The door believes that it commits what it stores: no worker is told."""
+    """A thread that sees the transaction of the test. The door believes that it commits what it stores: no worker is told."""
     from saas.webhook_events.bell import bell
 
     connection = connections["default"]
     connection.inc_thread_sharing()
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    thread = ThreadPoolExecutor(1, initializer=lambda: connections.__setitem__("default", connection))
+    executor = ThreadPoolExecutor(1, initializer=lambda: connections.__setitem__("default", connection))
     try:
-        with patch.object(bell, "ring"):
+        with executor as thread, on_this_connection(), patch.object(bell, "ring"):
             yield thread
     finally:
-        thread.shutdown()
-        for signal in (request_started, request_finished):
-            signal.connect(close_old_connections)
         connection.dec_thread_sharing()
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
+from http.client import responses
 from typing import Any, NamedTuple
+from wsgiref.types import StartResponse
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -40,6 +42,13 @@ class Answer(NamedTuple):
         headers = [*self.headers, *more, length]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
+
+    def start(self, start_response: StartResponse, usual: Iterable[tuple[str, str]]) -> list[bytes]:
+        """The whole answer of a WSGI application, with headers from elsewhere."""
+        own = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers]
+        headers = [*own, *usual, ("content-length", str(len(self.body)))]
+        start_response(f"{self.status} {responses[self.status]}", headers)
+        return [self.body]
 
     def on_the_wire(self, more: bytes) -> bytes:
         """The whole answer, with header lines from elsewhere."""
@@ -84,6 +93,13 @@ def usual_headers(scheme: str, forwarded_scheme: str) -> Headers:
 @lru_cache(maxsize=64)  # the forwarded scheme is the caller's to choose
 def usual_lines(scheme: str, forwarded_scheme: str) -> bytes:
     return lines(usual_headers(scheme, forwarded_scheme))
+
+
+@lru_cache(maxsize=64)  # the forwarded scheme is the caller's to choose
+def usual_texts(scheme: str, forwarded_scheme: str) -> list[tuple[str, str]]:
+    return [
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in usual_headers(scheme, forwarded_scheme)
+    ]
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> Headers:

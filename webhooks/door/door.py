@@ -1,40 +1,29 @@
 """The fast door: takes in what the provider has signed, many at a time, and leaves everything else to Django.
 
 A delivery that is not plain (another method, an ``Origin``, an unknown host, no signature or a bad one, too large) gets
-Django's answer, from the very view that ``runserver`` uses; so there is one rule for each refusal, and one test.
+Django's answer, from the very view that answers without this door; so there is one rule for each refusal, and one test.
 """
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from functools import lru_cache, partial
+from functools import partial
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
-from saas import context
-from saas.api.addresses import address_behind
-from saas.api.metrics import note_answer
-from saas.api.middleware import request_context
-from saas.api.problems import Problem, from_django
-from saas.webhook_events import actions
-from saas.webhook_events.actions import Receipt
-from saas.webhook_events.deliveries import KEPT_HEADERS, Delivery
-from saas.webhook_events.signatures import BadSignature
+from saas.api.problems import Problem
 from webhooks.door import bodies
 from webhooks.door.answers import Answer, Receive, Scope, Send, usual_headers
 from webhooks.door.bridge import Bridge
 from webhooks.door.plain import PATH, PlainHeaders, declared_length, forwarded_scheme, plain_headers
-from webhooks.door.writer import Outcome, Writer
-from webhooks.intake import receipt_json
+from webhooks.door.receiver import ROUTE, Receiver, body_did_not_arrive, refusal
+from webhooks.door.writer import Writer
 
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 1000  # requests: what they hold in memory is bounded by it
-_KEPT_HEADERS = [name.lower().encode() for name in KEPT_HEADERS]
-_JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
 _BRIEF_WAIT = {"Retry-After": "1"}
 
@@ -44,6 +33,7 @@ class Door:
 
     def __init__(self, django: WSGIHandler, *, writing: Executor, serving: Executor) -> None:
         self._writer = Writer(writing)
+        self._accept = Receiver(self._writer).accept
         self._bridge = Bridge(django, serving)
         self._busy = 0
 
@@ -78,7 +68,7 @@ class Door:
         except bodies.Disconnected:
             logger.debug("request_abandoned")
         except bodies.NotArrived:
-            await _refusal(scope, lambda: Problem(400, detail="The body did not arrive.")).send(send, _CLOSE)
+            await _refusal(scope, body_did_not_arrive).send(send, _CLOSE)
         finally:
             self._busy -= 1
 
@@ -114,29 +104,6 @@ class Door:
         self._busy += is_accepted
         return is_accepted
 
-    def _accept(self, peer: str, headers: PlainHeaders, body: bytes, reply: Callable[[Answer], object]) -> bool:
-        """Answer with a 202 after the commit, else with the problem document that Django's view would give. False if the
-        signature is not good."""
-        started = time.perf_counter()
-        try:
-            actions.verify(headers[b"stripe-signature"].decode("latin-1"), body)
-        except BadSignature:
-            return False
-        request = _context(peer, headers)
-        kept = _kept(*map(headers.get, _KEPT_HEADERS))
-
-        def tell(outcome: Outcome) -> None:
-            answer = _failure(outcome, request) if isinstance(outcome, Exception) else _receipt(outcome)
-            note_answer("POST", PATH[1:], answer.status, time.perf_counter() - started)
-            answer.headers.append((b"x-request-id", request.request_id.encode()))
-            reply(answer)
-
-        try:
-            self._writer.store(Delivery.of(body, headers=kept, address=request.address), request, tell)
-        except Exception as error:
-            tell(error)
-        return True
-
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What is too large is not kept, but read for a while: a caller that still writes would miss the answer."""
         limit, headers = settings.DATA_UPLOAD_MAX_MEMORY_SIZE, dict(scope["headers"])
@@ -154,38 +121,13 @@ def _settle(answered: "asyncio.Future[Answer]", answer: Answer) -> None:
         answered.set_result(answer)
 
 
-def _receipt(receipt: Receipt) -> Answer:
-    return Answer(202, [_JSON], receipt_json(receipt))
-
-
-def _failure(error: Exception, request: context.Context) -> Answer:
-    with context.entered(request):
-        if problem := from_django(error):
-            return Answer.of(problem)
-        logger.error("intake_failed", exc_info=error)
-        return Answer.of(Problem(500))
-
-
 def _refusal(scope: Scope, problem: Callable[[], Problem]) -> Answer:
     """Django is not asked: it would wait for a body that does not come, or make a crowd larger."""
-    headers = dict(scope["headers"])
-    with context.entered(_context(_peer(scope), headers)) as request:
-        answer = Answer.of(problem())
-    note_answer(scope["method"], PATH[1:] if scope["path"] == PATH else "unmatched", answer.status, 0.0)
-    usual = usual_headers(scope["scheme"], forwarded_scheme(headers))
-    return answer._replace(headers=[*answer.headers, *usual, (b"x-request-id", request.request_id.encode())])
-
-
-@lru_cache(maxsize=64)  # the provider's are always the same
-def _kept(*values: bytes | None) -> dict[str, str]:
-    return {name: value.decode("latin-1") for name, value in zip(KEPT_HEADERS, values, strict=True) if value}
+    headers, route = dict(scope["headers"]), ROUTE if scope["path"] == PATH else "unmatched"
+    answer = refusal(scope["method"], route, _peer(scope), headers, problem)
+    answer.headers.extend(usual_headers(scope["scheme"], forwarded_scheme(headers)))
+    return answer
 
 
 def _peer(scope: Scope) -> str:
     return str((scope.get("client") or ("",))[0])
-
-
-def _context(peer: str, headers: PlainHeaders) -> context.Context:
-    address = address_behind(peer, headers.get(b"x-forwarded-for", b"").decode("latin-1"))
-    claimed_id = headers.get(b"x-request-id", b"").decode("latin-1")
-    return request_context(claimed_id, address, headers.get(b"user-agent", b"").decode("latin-1"))

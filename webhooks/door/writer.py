@@ -57,7 +57,7 @@ class Writer:
             asyncio.get_running_loop().call_soon(self._hand_over)  # after what else came in this very moment
 
     def _hand_over(self) -> None:
-        count = _count_that_fits(self._waiting)
+        count = count_that_fits(self._waiting)
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         self._is_writing = bool(batch)
         if not batch:
@@ -118,7 +118,8 @@ def _parameters(batch: Sequence[Order]) -> list[bytes] | None:
         return None
 
 
-def _count_that_fits(orders: Sequence[Order]) -> int:
+def count_that_fits(orders: Sequence[Order]) -> int:
+    """How many of them, from the first on, one statement may hold."""
     size = 0
     for count, order in enumerate(orders[:MOST_TOGETHER]):
         size += len(order.delivery.body)

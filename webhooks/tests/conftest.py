@@ -3,17 +3,18 @@
 import pytest
 
 from saas.testing.clients import ServiceClient
-from saas.testing.doors import DoorClient, WireClient, thread_of_the_test
+from saas.testing.doors import DoorClient, PlainClient, WireClient, thread_of_the_test
 from saas.webhook_events.tests.conftest import handle, seen
 
 __all__ = ["handle", "seen"]
 
 
-@pytest.fixture(params=["plain", "fast", "wire"])
+@pytest.fixture(params=["view", "plain", "fast", "wire"])
 def door(request, db):
-    """A client of the service: by way of Django's view, of the ASGI door, and of that door's short way off the socket."""
-    if request.param == "plain":
+    """A client of the service: by way of Django's view alone, of the WSGI door before it, of the ASGI door, and of that
+    door's short way off the socket."""
+    if request.param == "view":
         yield ServiceClient("webhooks")
         return
     with thread_of_the_test() as thread:
-        yield {"fast": DoorClient, "wire": WireClient}[request.param](thread)
+        yield {"plain": PlainClient, "fast": DoorClient, "wire": WireClient}[request.param](thread)

@@ -1,4 +1,4 @@
-"""What the fast door does beyond the answers of ``test_intake.py``, which it shares with the plain one."""
+"""What the fast door does beyond the answers of ``test_intake.py``, which all doors share."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,7 @@ def fast(db):
 
 
 @pytest.fixture
-def plain(db):
+def view(db):
     return ServiceClient("webhooks")
 
 
@@ -46,8 +46,8 @@ def compared(answer):
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}, {"Stripe-Signature": "nonsense"}])
-def test_both_doors_send_the_same_headers(fast, plain, headers):
-    one, other = deliver(plain, encoded(event("evt_1")), headers), deliver(fast, encoded(event("evt_2")), headers)
+def test_every_door_sends_the_same_headers(door, view, headers):
+    one, other = deliver(view, encoded(event("evt_1")), headers), deliver(door, encoded(event("evt_2")), headers)
 
     assert one.status_code == other.status_code
     assert compared(one) == compared(other)
@@ -78,24 +78,24 @@ def test_a_repeat_is_noted_with_the_address_behind_the_proxies(door, settings):
     assert WebhookEvent.objects.get().repeats.get().address == "203.0.113.7"
 
 
-def test_what_is_not_a_delivery_is_djangos(fast):
-    assert fast.get("/health").json()["service"] == "webhooks"
-    assert fast.get("/nowhere").json()["code"] == "not_found"
-    assert b"http_requests_total" in fast.get("/metrics").content
+def test_what_is_not_a_delivery_is_djangos(door):
+    assert door.get("/health").json()["service"] == "webhooks"
+    assert door.get("/nowhere").json()["code"] == "not_found"
+    assert b"http_requests_total" in door.get("/metrics").content
 
 
-def test_what_was_answered_is_counted_under_its_route(fast):
-    deliver(fast, encoded(event()))
+def test_what_was_answered_is_counted_under_its_route(door):
+    deliver(door, encoded(event()))
 
     assert (
-        b'http_requests_total{method="POST",route="api/webhooks/stripe",status="202"}' in fast.get("/metrics").content
+        b'http_requests_total{method="POST",route="api/webhooks/stripe",status="202"}' in door.get("/metrics").content
     )
 
 
-def test_a_crash_is_a_problem_document(fast, monkeypatch):
+def test_a_crash_is_a_problem_document(door, monkeypatch):
     monkeypatch.setattr(storing, "insert", lambda rows: 1 / 0)
 
-    answer = deliver(fast, encoded(event()))
+    answer = deliver(door, encoded(event()))
 
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert answer.headers["X-Request-Id"] == answer.json()["request_id"]

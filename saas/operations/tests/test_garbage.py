@@ -11,7 +11,7 @@ ASKED = "import gc; from {module} import application; print(gc.get_freeze_count(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["saas.wsgi", "webhooks.asgi"])
+@pytest.mark.parametrize("module", ["saas.wsgi", "webhooks.asgi", "webhooks.wsgi"])
 def test_what_was_loaded_is_left_aside(module, tmp_path) -> None:
     environment = {"SAAS_ENV": "test", "SAAS_VAR_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
     command = [sys.executable, "-c", ASKED.format(module=module)]

@@ -19,7 +19,7 @@ def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]
 
 
 def plain_door(stage: Stage) -> Server:
-    return stage.serve("plain door", granian("saas.wsgi:application"), DJANGO_SETTINGS_MODULE=_OURS)
+    return stage.serve("plain door", granian("webhooks.wsgi:application"), DJANGO_SETTINGS_MODULE=_OURS)
 
 
 def fast_door(stage: Stage) -> Server:

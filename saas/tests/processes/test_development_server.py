@@ -60,6 +60,14 @@ def test_no_answer_tells_what_the_server_is_made_of(address) -> None:
     assert "Server" not in headers
 
 
+def test_a_header_with_an_underscore_does_not_pass_for_one_with_a_dash(address) -> None:
+    request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%b: mine\r\n\r\n"
+
+    told = [answer_to(address, request % name)[1]["X-Request-ID"] for name in (b"X-Request-ID", b"X_Request_ID")]
+
+    assert [request_id == "mine" for request_id in told] == [True, False]
+
+
 CHUNKED = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 

@@ -1,4 +1,4 @@
-"""The webhooks service as production runs it: uvicorn, the fast door, and real connections."""
+"""The webhooks service as production runs it: uvicorn, the fast door, and real connections; and as ``runserver`` does."""
 
 import json
 import os
@@ -23,14 +23,14 @@ STRIPE = "/api/webhooks/stripe"
 
 
 @contextmanager
-def served():
+def served(*command):
     """On the test's own database; yields the process and its URL."""
     port = free_ports(1)
     database = connection.settings_dict
     url = settings.DATABASE_URL.rpartition("/")[0] + f"/{database['NAME']}"
     environment = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "saas.settings.webhooks"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "webhooks", "--port", str(port)], cwd=settings.BASE_DIR, env=environment
+        [sys.executable, *(part.format(port=port) for part in command)], cwd=settings.BASE_DIR, env=environment
     )
     try:
         eventually(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 60)
@@ -46,14 +46,10 @@ def deliver(url, number):
 
 
 def test_the_service_finds_the_database_again_answers_garbage_and_ends_after_its_last_answer():
-    with served() as (process, url):
+    with served("-m", "webhooks", "--port", "{port}") as (process, url):
         assert deliver(url, 1).json() == {"status": "accepted", "event_id": "evt_1"}
 
-        with connection.cursor() as cursor:  # every connection but ours dies
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        end_every_connection_but_ours()
         assert deliver(url, 2).json() == {"status": "accepted", "event_id": "evt_2"}
 
         assert problem_of(raw(url, b"GARBAGE\r\n\r\n"))["code"] == "malformed"
@@ -68,6 +64,26 @@ def test_the_service_finds_the_database_again_answers_garbage_and_ends_after_its
     assert answers == [202]
     assert set(WebhookEvent.objects.values_list("external_id", flat=True)) == {"evt_1", "evt_2", "evt_3"}
     assert process.returncode in {0, -signal.SIGTERM}
+
+
+def test_the_development_server_finds_it_again_too_and_ends_at_once():
+    with served("manage.py", "runserver", "{port}", "--noreload") as (process, url):
+        assert deliver(url, 1).json() == {"status": "accepted", "event_id": "evt_1"}
+        end_every_connection_but_ours()
+        assert deliver(url, 2).json() == {"status": "accepted", "event_id": "evt_2"}
+
+        process.send_signal(signal.SIGINT)
+        process.wait(3)
+
+    assert process.returncode == 0
+
+
+def end_every_connection_but_ours():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 def held_up(url, process):
