@@ -1,14 +1,32 @@
 """What an event does here: the one rule, whether it is acted on alone or in company."""
 
+from collections import defaultdict
+
 from django.conf import settings
 
 from saas.webhook_events.envelope import Unreadable, event_data
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.registry import handlers_of
+from saas.webhook_events.registry import EventData, Together, handlers_of
 
 
-def have_effect(event: WebhookEvent) -> str:
-    """Run the event's handlers; or tell why it concerns nobody here, and do nothing. Raises what handlers raise."""
+class Company:
+    """What handlers that act on many at once are left with until the whole company is known."""
+
+    def __init__(self) -> None:
+        self._left: dict[Together, list[tuple[WebhookEvent, EventData]]] = defaultdict(list)
+
+    def leave(self, handler: Together, event: WebhookEvent, data: EventData) -> None:
+        self._left[handler].append((event, data))
+
+    def have_effect(self) -> None:
+        """Raises what handlers raise."""
+        for handler, events in self._left.items():
+            handler.act(events)
+
+
+def have_effect(event: WebhookEvent, company: Company | None = None) -> str:
+    """Run the event's handlers; or tell why it concerns nobody here, and do nothing. Raises what handlers raise. In
+    ``company`` those that act on many are yet to run."""
     if not event.type:
         raise Unreadable(event.last_error)
     if event.livemode != settings.STRIPE_LIVEMODE:
@@ -19,5 +37,8 @@ def have_effect(event: WebhookEvent) -> str:
         return "no handler"
     data = event_data(event)
     for handler in handlers if data.object else ():  # one that shows no object asks for nothing
-        handler(event, data)
+        if company and isinstance(handler, Together):
+            company.leave(handler, event, data)
+        else:
+            handler(event, data)
     return ""

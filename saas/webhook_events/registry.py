@@ -11,9 +11,15 @@ so in a function of its own, before that transaction; what it learns it appends 
 
     @prepares("customer.subscription.*")
     def ask(event: WebhookEvent, data: EventData) -> None: ...
+
+Of what comes in masses (meter events, say) a statement for each event is most of the cost. A function that can act on many
+at once is handed those of a batch together, in that one transaction, and one alone where a batch went wrong:
+
+    @handles_together("billing.meter.*")
+    def count(events: Sequence[tuple[WebhookEvent, EventData]]) -> None: ...
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -48,6 +54,18 @@ class EventData:
 
 
 Handler = Callable[[WebhookEvent, EventData], None]
+ForMany = Callable[[Sequence[tuple[WebhookEvent, EventData]]], None]
+
+
+class Together:
+    """A handler that may be handed many events at once by ``act``; called like any other it acts on one."""
+
+    def __init__(self, act: ForMany) -> None:
+        self.act = act
+
+    def __call__(self, event: WebhookEvent, data: EventData) -> None:
+        self.act([(event, data)])
+
 
 Endings = Callable[[datetime, datetime], Iterable[str]]
 
@@ -85,6 +103,16 @@ _preparations = Registry()
 def handles(*patterns: str) -> Callable[[Handler], Handler]:
     """Register a function for event types; ``*`` matches any characters."""
     return _handlers.register(*patterns)
+
+
+def handles_together(*patterns: str) -> Callable[[ForMany], ForMany]:
+    """Register a function that acts on many events in one go: each is another one, in the order of the batch."""
+
+    def registering(function: ForMany) -> ForMany:
+        _handlers.register(*patterns)(Together(function))
+        return function
+
+    return registering
 
 
 def prepares(*patterns: str) -> Callable[[Handler], Handler]:

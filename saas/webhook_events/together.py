@@ -15,7 +15,7 @@ from django.db import transaction
 
 from saas.webhook_events import claims, lanes
 from saas.webhook_events.claims import Claim
-from saas.webhook_events.effects import have_effect
+from saas.webhook_events.effects import Company, have_effect
 from saas.webhook_events.models import WebhookAttempt
 from saas.webhook_events.registry import preparations_of
 from saas.webhook_events.time_limit import time_limit
@@ -60,17 +60,26 @@ def _share(waiting: Sequence[Claim]) -> list[Done]:
     free = lanes.enter_all({claim.lane for claim in waiting if claim.event_id in held})
     done = [Done(claim, None) for claim in waiting if claim.event_id not in held]
     ended: dict[str, list[Claim]] = defaultdict(list)  # by why they are ignored, if they are
-    deadline = time.monotonic() + SHARE_SECONDS
+    deadline, company = time.monotonic() + SHARE_SECONDS, Company()
     for claim in waiting:
         if claim.event_id not in held or claim.lane not in free:
             continue
         started = time.monotonic()
-        reason = have_effect(held[claim.event_id])
+        reason = have_effect(held[claim.event_id], company)
         outcome = WebhookAttempt.Outcome.IGNORED if reason else WebhookAttempt.Outcome.PROCESSED
         ended[reason].append(claim)
         done.append(Done(claim, outcome, time.monotonic() - started))
         if time.monotonic() > deadline:
             break
+    done = _with_its_share(done, company)
     for reason, those in ended.items():
         claims.end_together(those, reason)
     return done
+
+
+def _with_its_share(done: list[Done], company: Company) -> list[Done]:
+    """Have the effect that is common to them; each is said to have taken its part of it."""
+    started = time.monotonic()
+    company.have_effect()
+    part = (time.monotonic() - started) / max(len(done), 1)
+    return [one._replace(seconds=one.seconds + part) for one in done]

@@ -6,6 +6,7 @@ standard input, the result goes as JSON to standard output. Raw sockets and one 
 """
 
 import json
+import re
 import selectors
 import socket
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 from saas.tests.benchmarks import deliveries
 
 INTERVAL_SECONDS = 5.0  # of a paced run, whose answers are also told interval by interval
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)")
 _SPARE = 1.3  # distinct requests made beforehand, over what the warm-up lets expect
 
 
@@ -42,8 +44,8 @@ class Connection:
         head, found, body = self.answer.partition(b"\r\n\r\n")
         if not found:
             return 0
-        lengths = [line[15:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-        is_whole = len(body) >= int(lengths[0]) if lengths else body.endswith(b"0\r\n\r\n")
+        length = _LENGTH.search(head)
+        is_whole = len(body) >= int(length[1]) if length else body.endswith(b"0\r\n\r\n")
         return int(head[9:12]) if is_whole else 0
 
 

@@ -1,11 +1,13 @@
 """Many events in one transaction: the same guards, and the company of a failing one loses nothing."""
 
+import time
+
 import pytest
 from django.db import connection
 from django.db.models import Q
 
 from saas.testing.inbox import event, make_due
-from saas.webhook_events import claims, lanes, processing, together
+from saas.webhook_events import claims, lanes, processing, registry, together
 from saas.webhook_events.actions import append
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
 from saas.webhook_events.registry import Permanent, prepares
@@ -64,6 +66,65 @@ def test_one_that_fails_leaves_its_company_processed_once(handle):
     assert list(acted_on) == ["evt_0", "evt_1", "evt_3", "evt_4"]
     assert WebhookAttempt.objects.count() == 5
     assert WebhookEvent.objects.get(external_id="evt_2").failures == 1
+
+
+@pytest.fixture
+def handed(handle):
+    """What a function that acts on many was handed each time. It fails for an event of the type ``demo.bad``."""
+    calls = []
+
+    @registry.handles_together("demo.*")
+    def act(events):
+        calls.append([row.external_id for row, _ in events])
+        WebhookEvent.objects.filter(pk__in=[row.pk for row, _ in events]).update(account="acted on")
+        if any(row.type == "demo.bad" for row, _ in events):
+            raise Permanent("no")
+
+    return calls
+
+
+def test_a_function_for_many_gets_them_at_once_and_each_is_processed(handed):
+    stored(4)
+
+    work_off()
+
+    assert handed == [["evt_0", "evt_1", "evt_2", "evt_3"]]
+    assert statuses() == ["processed"] * 4
+    assert WebhookEvent.objects.filter(account="acted on").count() == 4
+
+
+def test_it_gets_none_that_are_not_ours_and_none_whose_lane_is_busy(handed, monkeypatch):
+    rows = stored(4)
+    WebhookEvent.objects.filter(pk=rows[1].pk).update(livemode=True)
+    monkeypatch.setattr(lanes, "enter_all", lambda wanted: wanted - {"cus_2"})
+
+    together.act(claims.claim_batch(), until=float("inf"))
+
+    assert handed[0] == ["evt_0", "evt_3"]
+
+
+def test_where_it_fails_each_is_acted_on_alone_and_only_the_bad_one_fails(handed):
+    stored(2)
+    append(event("evt_9", type="demo.bad", object={"id": "obj_9", "customer": "cus_9"}), source=FETCH)
+    make_due()
+
+    work_off()
+
+    assert handed == [["evt_0", "evt_1", "evt_9"], ["evt_0"], ["evt_1"], ["evt_9"]]
+    assert statuses() == ["processed", "processed", "failed"]
+    assert WebhookEvent.objects.filter(account="acted on").count() == 2
+
+
+def test_what_it_takes_is_counted_as_everybodys(handle):
+    @registry.handles_together("demo.*")
+    def slow(events):
+        time.sleep(0.02)
+
+    stored(2)
+
+    done = together.act(claims.claim_batch(), until=float("inf"))
+
+    assert all(one.seconds >= 0.01 for one in done)
 
 
 def test_a_claim_that_was_lost_has_no_effect_and_its_company_has(seen):

@@ -1,12 +1,16 @@
 """One row for each event, at the moment it was written: how fast the inbox is drained is read off the table."""
 
+from collections.abc import Sequence
+
 from django.db import connection
 
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.registry import EventData, handles
+from saas.webhook_events.registry import EventData, handles_together
 
 
-@handles("bench.*")
-def have_an_effect(event: WebhookEvent, data: EventData) -> None:
+@handles_together("bench.*")
+def have_an_effect(events: Sequence[tuple[WebhookEvent, EventData]]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO bench_effect (event) VALUES (%s)", [event.external_id])
+        cursor.execute(
+            "INSERT INTO bench_effect (event) SELECT unnest(%s)", [[event.external_id for event, _ in events]]
+        )
