@@ -31,6 +31,7 @@ EFFECT_SECONDS = 8.0  # under the database's limit for an idle transaction, and 
 SUSPECT_SECONDS = 0.5
 BATCH_SECONDS = 5.0  # well under the visibility: what a batch does not come to by then it gives back
 LONGEST_PAUSE_SECONDS = 0.12
+GATHER_SECONDS = 0.02
 LOOK_FOR_DEAD_EVERY_SECONDS = 0.5
 _TRANSIENT = {"40001", "40P01", "55P03"}  # serialization, deadlock, a lock not got in time
 _STATEMENT_TIMEOUT = "57014"
@@ -79,6 +80,8 @@ def drain(seconds: float = DRAIN_SECONDS) -> int:
             _pace.survived()
             if not settled:
                 time.sleep(LONGEST_PAUSE_SECONDS)  # only busy lanes: their events come back within this time
+            elif attempts > claims.BATCH_SIZE and 2 * len(batch) < claims.BATCH_SIZE:
+                time.sleep(GATHER_SECONDS)  # a stream: what comes next is cheaper in company
         elif not is_thorough:
             look_for_dead_at = now  # before it says that nothing is left
         elif not suspects and not replays.advance():

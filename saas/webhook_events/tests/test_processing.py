@@ -358,3 +358,18 @@ def test_the_drain_takes_whatever_is_due(seen):
 
     assert len(seen) == len(set(seen)) == 120
     assert set(WebhookEvent.objects.values_list("status", flat=True)) == {"processed"}
+
+
+@pytest.mark.parametrize(("count", "pauses"), [(1, []), (4, []), (9, [processing.GATHER_SECONDS])])
+def test_only_in_a_stream_does_a_worker_wait_for_company(seen, monkeypatch, count, pauses):
+    slept = []
+    monkeypatch.setattr(processing.time, "sleep", slept.append)
+    monkeypatch.setattr(claims, "BATCH_SIZE", 4)
+    monkeypatch.setattr(processing, "_pace", processing.Pace())
+    for number in range(count):
+        receive([Delivery.of(encoded(event(f"evt_{number}")), headers={})])
+
+    processing.drain()
+
+    assert len(seen) == count
+    assert slept == pauses

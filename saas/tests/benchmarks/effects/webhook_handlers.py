@@ -12,5 +12,5 @@ from saas.webhook_events.registry import EventData, handles_together
 def have_an_effect(events: Sequence[tuple[WebhookEvent, EventData]]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO bench_effect (event) SELECT unnest(%s)", [[event.external_id for event, _ in events]]
+            "INSERT INTO bench_effect (event) SELECT unnest(%s::text[])", [[event.external_id for event, _ in events]]
         )
