@@ -3,12 +3,23 @@
 import json
 
 from django.conf import settings
+from django.db.models import BooleanField
 
 from saas.billing.ordering import Told
 from saas.billing.shapes import mapping
+from saas.operations.statements import ComposedQuery, Given, binary_cursor
 from saas.webhook_events.models import WebhookEvent
 
 _NOT_OURS = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]
+_OF_OBJECT = ComposedQuery(
+    lambda: (
+        WebhookEvent.objects.of_object(Given("object_id"))
+        .filter(livemode=Given("livemode", BooleanField()), account="", payload__isnull=False)
+        .exclude(status__in=_NOT_OURS)
+        .only("external_id", "type", "provider_created", "source", "payload__body")
+    ),
+    cursor=binary_cursor,
+)
 
 
 def of(object_id: str, type_prefix: str) -> list[Told]:
@@ -17,10 +28,8 @@ def of(object_id: str, type_prefix: str) -> list[Told]:
     Those of the other mode, of another account and those that were ignored do not count, and what retention has
     emptied tells nothing.
     """
-    rows = WebhookEvent.objects.of_object(object_id).filter(
-        type__startswith=type_prefix, livemode=settings.STRIPE_LIVEMODE, account="", payload__isnull=False
-    )
-    return [told for row in rows.exclude(status__in=_NOT_OURS) if (told := _told(row))]
+    rows = _OF_OBJECT.rows(object_id=object_id, livemode=settings.STRIPE_LIVEMODE)
+    return [told for row in rows if row.type.startswith(type_prefix) and (told := _told(row))]
 
 
 def objects(type_prefix: str) -> list[str]:
