@@ -1,9 +1,11 @@
 """Everything that was ever told of one object, read from the inbox."""
 
 import json
+from collections.abc import Collection
 
 from django.conf import settings
-from django.db.models import BooleanField
+from django.db.models import BooleanField, Count, Exists, OuterRef
+from django.db.models.functions import TruncSecond
 
 from saas.billing.ordering import Told
 from saas.billing.shapes import mapping
@@ -30,6 +32,17 @@ def of(object_id: str, type_prefix: str) -> list[Told]:
     """
     rows = _OF_OBJECT.rows(object_id=object_id, livemode=settings.STRIPE_LIVEMODE)
     return [told for row in rows if row.type.startswith(type_prefix) and (told := _told(row))]
+
+
+def told_within_a_second(event_ids: Collection[int]) -> list[tuple[int, str]]:
+    """Of these events, with the ids of their objects, those of which one second tells several things, beside a beginning
+    and an end: what is more than that may be among them, what is less is not."""
+    changes = WebhookEvent.objects.filter(object_id=OuterRef("object_id")).exclude(
+        type__regex=r"\.(created|deleted|detached)$"
+    )
+    crowded = changes.order_by().values(second=TruncSecond("provider_created")).annotate(told=Count("pk"))
+    rows = WebhookEvent.objects.filter(Exists(crowded.filter(told__gt=1)), pk__in=event_ids).exclude(object_id="")
+    return list(rows.values_list("pk", "object_id"))
 
 
 def objects(type_prefix: str) -> list[str]:
