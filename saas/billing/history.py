@@ -23,6 +23,11 @@ _OF_OBJECT = ComposedQuery(
     cursor=binary_cursor,
 )
 
+_LOCAL = ComposedQuery(
+    lambda: WebhookEvent.objects.filter(object_id=Given("object_id"), source=WebhookEvent.Source.LOCAL).only("pk")[:1],
+    cursor=binary_cursor,
+)
+
 
 def of(object_id: str, type_prefix: str) -> list[Told]:
     """The stored events of an object whose type begins with ``type_prefix``.
@@ -32,6 +37,11 @@ def of(object_id: str, type_prefix: str) -> list[Told]:
     """
     rows = _OF_OBJECT.rows(object_id=object_id, livemode=settings.STRIPE_LIVEMODE)
     return [told for row in rows if row.type.startswith(type_prefix) and (told := _told(row))]
+
+
+def is_local(object_id: str) -> bool:
+    """Whether the local provider has told of the object."""
+    return bool(_LOCAL.rows(object_id=object_id))
 
 
 def told_within_a_second(event_ids: Collection[int]) -> list[tuple[int, str]]:

@@ -8,7 +8,6 @@ from django.db import transaction
 
 from saas.billing import folds, history, ledger, other_folds, stored
 from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
-from saas.webhook_events.models import WebhookEvent
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +43,7 @@ def _owner(external_id: str) -> str | None:
 
 
 def _provider_of(external_id: str) -> str:
-    is_local = WebhookEvent.objects.filter(object_id=external_id, source=WebhookEvent.Source.LOCAL).exists()
-    return Customer.Provider.LOCAL if is_local else Customer.Provider.STRIPE
+    return Customer.Provider.LOCAL if history.is_local(external_id) else Customer.Provider.STRIPE
 
 
 @transaction.atomic
