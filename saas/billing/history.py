@@ -1,14 +1,32 @@
 """Everything that was ever told of one object, read from the inbox."""
 
 import json
+from collections.abc import Collection
 
 from django.conf import settings
+from django.db.models import BooleanField, Count, Exists, OuterRef
+from django.db.models.functions import TruncSecond
 
 from saas.billing.ordering import Told
 from saas.billing.shapes import mapping
+from saas.operations.statements import ComposedQuery, Given, binary_cursor
 from saas.webhook_events.models import WebhookEvent
 
 _NOT_OURS = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]
+_OF_OBJECT = ComposedQuery(
+    lambda: (
+        WebhookEvent.objects.of_object(Given("object_id"))
+        .filter(livemode=Given("livemode", BooleanField()), account="", payload__isnull=False)
+        .exclude(status__in=_NOT_OURS)
+        .only("external_id", "type", "provider_created", "source", "payload__body")
+    ),
+    cursor=binary_cursor,
+)
+
+_LOCAL = ComposedQuery(
+    lambda: WebhookEvent.objects.filter(object_id=Given("object_id"), source=WebhookEvent.Source.LOCAL).only("pk")[:1],
+    cursor=binary_cursor,
+)
 
 
 def of(object_id: str, type_prefix: str) -> list[Told]:
@@ -17,10 +35,24 @@ def of(object_id: str, type_prefix: str) -> list[Told]:
     Those of the other mode, of another account and those that were ignored do not count, and what retention has
     emptied tells nothing.
     """
-    rows = WebhookEvent.objects.of_object(object_id).filter(
-        type__startswith=type_prefix, livemode=settings.STRIPE_LIVEMODE, account="", payload__isnull=False
+    rows = _OF_OBJECT.rows(object_id=object_id, livemode=settings.STRIPE_LIVEMODE)
+    return [told for row in rows if row.type.startswith(type_prefix) and (told := _told(row))]
+
+
+def is_local(object_id: str) -> bool:
+    """Whether the local provider has told of the object."""
+    return bool(_LOCAL.rows(object_id=object_id))
+
+
+def told_within_a_second(event_ids: Collection[int]) -> list[tuple[int, str]]:
+    """Of these events, with the ids of their objects, those of which one second tells several things, beside a beginning
+    and an end: what is more than that may be among them, what is less is not."""
+    changes = WebhookEvent.objects.filter(object_id=OuterRef("object_id")).exclude(
+        type__regex=r"\.(created|deleted|detached)$"
     )
-    return [told for row in rows.exclude(status__in=_NOT_OURS) if (told := _told(row))]
+    crowded = changes.order_by().values(second=TruncSecond("provider_created")).annotate(told=Count("pk"))
+    rows = WebhookEvent.objects.filter(Exists(crowded.filter(told__gt=1)), pk__in=event_ids).exclude(object_id="")
+    return list(rows.values_list("pk", "object_id"))
 
 
 def objects(type_prefix: str) -> list[str]:

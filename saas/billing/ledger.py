@@ -5,11 +5,24 @@ from collections.abc import Sequence
 from saas.billing.folds import Movement
 from saas.billing.models import Customer, LedgerEntry, Subscription
 from saas.billing.revenue_folds import Booked, Line, book, unbooked
+from saas.operations.statements import ComposedQuery, Given, binary_cursor
 
 _FACTS = [
     "number", "customer_id", "is_linked", "kind", "movement", "at", "month", "cohort", "currency",
     "delta_cents", "monthly_cents", "customer_cents", "customer_number", "paid_before", "event_id",
 ]  # fmt: skip
+
+_LOCKED = ComposedQuery(
+    lambda: Customer.objects.select_for_update(no_key=True).filter(pk=Given("customer_id")), cursor=binary_cursor
+)
+_STORED = ComposedQuery(
+    lambda: (
+        LedgerEntry.objects.filter(subscription__customer=Given("customer_id"))
+        .select_related("subscription")
+        .order_by("subscription", "number")
+    ),
+    cursor=binary_cursor,
+)
 
 
 def write(row: Subscription, changes: Sequence[Movement]) -> None:
@@ -27,8 +40,8 @@ def rebook(customer_id: str) -> None:
 def _rewrite(customer_id: str, row: Subscription | None, own: list[Line]) -> set[str]:
     """What is stored of her other subscriptions stays, but for what it was for the revenue. Whoever writes another of
     her subscriptions at the same time waits. Returns whose the entries were before, if another customer's."""
-    customer = Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
-    stored = _stored(customer_id)
+    [customer] = _LOCKED.rows(customer_id=customer_id)
+    stored = _STORED.rows(customer_id=customer_id)
     lines = own + unbooked(_line(entry) for entry in stored if row is None or entry.subscription_id != row.pk)
     subscriptions = {entry.subscription.external_id: entry.subscription for entry in stored}
     if row:
@@ -39,11 +52,6 @@ def _rewrite(customer_id: str, row: Subscription | None, own: list[Line]) -> set
         wanted = [_entry(line, subscription, customer) for line in told]
         _replace([entry for entry in stored if entry.subscription_id == subscription.pk], wanted, subscription)
     return {entry.customer_id for entry in stored} - {customer_id}
-
-
-def _stored(customer_id: str) -> list[LedgerEntry]:
-    entries = LedgerEntry.objects.filter(subscription__customer=customer_id).select_related("subscription")
-    return list(entries.order_by("subscription", "number"))
 
 
 def _replace(stored: list[LedgerEntry], wanted: list[LedgerEntry], subscription: Subscription) -> None:

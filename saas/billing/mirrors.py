@@ -6,9 +6,8 @@ from typing import Any
 
 from django.db import transaction
 
-from saas.billing import folds, history, ledger, other_folds
+from saas.billing import folds, history, ledger, other_folds, stored
 from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
-from saas.webhook_events.models import WebhookEvent
 
 logger = logging.getLogger(__name__)
 
@@ -20,27 +19,31 @@ def customer(external_id: str) -> None:
         return
     if fold.reference:
         link_customer(fold.reference, external_id)
-    stub_customer(external_id)
     values = {
         "email": fold.email,
         "delinquent": fold.delinquent,
         "default_payment_method": fold.default_payment_method,
         "deleted_at": fold.deleted_at,
     }
-    Customer.objects.filter(external_id=external_id).update(**values)
+    stored.put(Customer, external_id, values, first=lambda: {"provider": _provider_of(external_id)})
 
 
 def stub_customer(external_id: str) -> Customer | None:
     """The row of a provider's customer, made without an owner if need be; ``None`` where no customer is named."""
     if not external_id:
         return None
-    row, _ = Customer.objects.get_or_create(external_id=external_id, defaults={"provider": _provider_of(external_id)})
-    return row
+    return stored.customer(
+        external_id, new=lambda: Customer(external_id=external_id, provider=_provider_of(external_id))
+    )
+
+
+def _owner(external_id: str) -> str | None:
+    owner = stub_customer(external_id)
+    return owner.pk if owner else None
 
 
 def _provider_of(external_id: str) -> str:
-    is_local = WebhookEvent.objects.filter(object_id=external_id, source=WebhookEvent.Source.LOCAL).exists()
-    return Customer.Provider.LOCAL if is_local else Customer.Provider.STRIPE
+    return Customer.Provider.LOCAL if history.is_local(external_id) else Customer.Provider.STRIPE
 
 
 @transaction.atomic
@@ -63,24 +66,24 @@ def link_customer(customer_id: str, external_id: str) -> None:
 
 def subscription(external_id: str) -> None:
     """The subscription and its ledger, together."""
-    Subscription.objects.select_for_update().filter(external_id=external_id).first()
+    row = stored.locked(Subscription, external_id)
     fold = folds.subscription(history.of(external_id, "customer.subscription."))
     if fold is None:
         return
-    owner = stub_customer(fold.state.customer_id)
-    if owner is None:
+    customer_id = _owner(fold.state.customer_id)
+    if customer_id is None:
         logger.warning("subscription_without_customer", extra={"subscription": external_id})
         return
-    row, _ = Subscription.objects.update_or_create(
-        external_id=external_id, defaults={"customer": owner, **subscription_values(fold)}
-    )
+    values = {"customer_id": customer_id, **subscription_values(fold)}
+    row = stored.change(row, values) if row else stored.put(Subscription, external_id, values)
     ledger.write(row, fold.movements)
 
 
 def subscription_values(fold: folds.SubscriptionFold) -> dict[str, Any]:
     """The columns of a subscription, but for its customer."""
     state = fold.state
-    price = Price.objects.filter(external_id__in=state.price_ids).exclude(plan=None).first()
+    found = [row for price_id in dict.fromkeys(state.price_ids) if (row := stored.price(price_id)) and row.plan_id]
+    price = min(found, key=lambda row: row.pk, default=None)
     return {
         "status": state.status,
         "plan_id": price.plan_id if price else None,
@@ -106,7 +109,7 @@ def invoice(external_id: str) -> None:
     if fold is None:
         return
     values = {
-        "customer": stub_customer(fold.customer_id),
+        "customer_id": _owner(fold.customer_id),
         "subscription_id": fold.subscription_id,
         "number": fold.number,
         "status": fold.status,
@@ -119,7 +122,7 @@ def invoice(external_id: str) -> None:
     }
     if fold.issued_at:
         values["issued_at"] = fold.issued_at
-    Invoice.objects.update_or_create(external_id=external_id, defaults=values)
+    stored.put(Invoice, external_id, values)
 
 
 def payment_method(external_id: str) -> None:
@@ -127,7 +130,7 @@ def payment_method(external_id: str) -> None:
     if fold is None:
         return
     values = {
-        "customer": stub_customer(fold.customer_id),
+        "customer_id": _owner(fold.customer_id),
         "type": fold.type,
         "brand": fold.brand,
         "last4": fold.last4,
@@ -137,7 +140,7 @@ def payment_method(external_id: str) -> None:
     }
     if fold.created_at:
         values["created_at"] = fold.created_at
-    PaymentMethod.objects.update_or_create(external_id=external_id, defaults=values)
+    stored.put(PaymentMethod, external_id, values)
 
 
 def price(external_id: str) -> None:
@@ -153,9 +156,7 @@ def price(external_id: str) -> None:
         "interval": fold.interval,
         "interval_count": fold.interval_count,
     }
-    Price.objects.update_or_create(
-        external_id=external_id, defaults=values, create_defaults={**values, "provider": Customer.Provider.STRIPE}
-    )
+    stored.put(Price, external_id, values, first=lambda: {"provider": Customer.Provider.STRIPE})
 
 
 def product(external_id: str) -> None:
@@ -163,9 +164,7 @@ def product(external_id: str) -> None:
     if fold is None:
         return
     values = {"name": fold.name, "description": fold.description, "is_active": fold.is_active}
-    Product.objects.update_or_create(
-        external_id=external_id, defaults=values, create_defaults={**values, "provider": Customer.Provider.STRIPE}
-    )
+    stored.put(Product, external_id, values, first=lambda: {"provider": Customer.Provider.STRIPE})
 
 
 def checkout(session_id: str) -> bool:

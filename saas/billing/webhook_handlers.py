@@ -4,7 +4,7 @@ So it does not matter which event came first, twice or late. What is not about b
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from saas.billing import folds, history, mirrors, notices
@@ -27,21 +27,32 @@ def mirror_subscription(event: WebhookEvent, data: EventData) -> None:
     mirrors.subscription(_object_id(event))
 
 
-@prepares("customer.subscription.*")
-def ask_where_order_is_a_guess(event: WebhookEvent, data: EventData) -> None:
-    """What the events leave open the provider knows; what it says is one more event. The local one has told everything.
+def order_is_a_guess(event_ids: Collection[int]) -> set[int]:
+    """Of these events, those of subscriptions whose events leave something open that the provider knows.
 
-    A provider that is away changes nothing: the row stays flagged, and the next event asks again.
+    Only events of one second can (``saas.billing.ordering``), and few subscriptions have any: one query finds those. The
+    local provider has told everything.
     """
-    gateway = providers.current()
-    if gateway.provider != Customer.Provider.STRIPE or not event.object_id:
-        return
-    fold = folds.subscription(history.of(event.object_id, "customer.subscription."))
-    if fold and fold.ambiguous and fold.state.status not in folds.TERMINAL:
-        try:
-            gateway.fetch_subscription(event.object_id)
-        except DomainError:
-            logger.warning("ambiguous_subscription_not_fetched", extra={"subscription": event.object_id})
+    if providers.current().provider != Customer.Provider.STRIPE:
+        return set()
+    suspects = dict(history.told_within_a_second(event_ids))
+    guesses = {object_id for object_id in set(suspects.values()) if _is_a_guess(object_id)}
+    return {event_id for event_id, object_id in suspects.items() if object_id in guesses}
+
+
+def _is_a_guess(subscription_id: str) -> bool:
+    fold = folds.subscription(history.of(subscription_id, "customer.subscription."))
+    return fold is not None and fold.ambiguous and fold.state.status not in folds.TERMINAL
+
+
+@prepares("customer.subscription.*", when=order_is_a_guess)
+def ask_where_order_is_a_guess(event: WebhookEvent, data: EventData) -> None:
+    """What it says is one more event. A provider that is away changes nothing: the row stays flagged, and the next event
+    asks again."""
+    try:
+        providers.current().fetch_subscription(event.object_id)
+    except DomainError:
+        logger.warning("ambiguous_subscription_not_fetched", extra={"subscription": event.object_id})
 
 
 @tells_endings

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.db import connection, models
-from django.db.models import OuterRef, Q, Subquery, Value
+from django.db.models import Expression, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -34,7 +34,7 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
         """Their newest attempt runs."""
         return self.alias(newest=_newest_outcome()).filter(newest=WebhookAttempt.Outcome.RUNNING)
 
-    def of_object(self, object_id: str) -> WebhookEventQuerySet:
+    def of_object(self, object_id: str | Expression) -> WebhookEventQuerySet:
         """Everything ever told of one object, with the bytes: what a fold reads."""
         return self.filter(object_id=object_id).select_related("payload").order_by("id")
 

@@ -151,10 +151,10 @@ def act(claim: Claim) -> WebhookAttempt.Outcome | None:
 
 def _prepare(claim: Claim) -> None:
     """What must be asked of the provider, before any transaction."""
-    if preparations := preparations_of(claim.type):
-        event = WebhookEvent.objects.select_related("payload").get(pk=claim.event_id)
-        for prepare in preparations:
-            prepare(event, event_data(event))
+    for preparation in preparations_of(claim.type):
+        if preparation.needed([claim.event_id]):
+            event = WebhookEvent.objects.select_related("payload").get(pk=claim.event_id)
+            preparation.prepare(event, event_data(event))
 
 
 @transaction.atomic

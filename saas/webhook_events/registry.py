@@ -9,7 +9,7 @@ A handler runs inside the transaction that marks its event processed: its effect
 again for the same event and in any order among events; it never calls the network. One that must ask the provider does
 so in a function of its own, before that transaction; what it learns it appends as an event:
 
-    @prepares("customer.subscription.*")
+    @prepares("customer.subscription.*", when=order_is_a_guess)
     def ask(event: WebhookEvent, data: EventData) -> None: ...
 
 Of what comes in masses (meter events, say) a statement for each event is most of the cost. A function that can act on many
@@ -19,12 +19,12 @@ at once is handed those of a batch together, in that one transaction, and one al
     def count(events: Sequence[tuple[WebhookEvent, EventData]]) -> None: ...
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from saas.webhook_events.models import WebhookEvent
 
@@ -67,58 +67,78 @@ class Together:
         self.act([(event, data)])
 
 
+Need = Callable[[Collection[int]], set[int]]  # of these events' keys, those of the events that need it
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """``needed`` may read the database, and nothing else."""
+
+    prepare: Handler
+    needed: Need
+
+
 Endings = Callable[[datetime, datetime], Iterable[str]]
 
 _TYPES_REMEMBERED = 1000  # more than any provider has
 
 
-class Registry:
-    """Functions by the types that they want, in the order of their registration. What a type's are is remembered."""
+T = TypeVar("T")
 
-    def __init__(self, entries: Iterable[tuple[str, Handler]] = ()) -> None:
+
+class Registry(Generic[T]):
+    """What is there for which types, in the order of its registration. What a type's is is remembered."""
+
+    def __init__(self, entries: Iterable[tuple[str, T]] = ()) -> None:
         self._entries = list(entries)
         self.of = lru_cache(_TYPES_REMEMBERED)(self._matching)
 
-    def register(self, *patterns: str) -> Callable[[Handler], Handler]:
-        def registering(function: Handler) -> Handler:
-            self._entries.extend((pattern, function) for pattern in patterns)
-            self.of.cache_clear()
-            return function
+    def add(self, patterns: Iterable[str], entry: T) -> None:
+        self._entries.extend((pattern, entry) for pattern in patterns)
+        self.of.cache_clear()
 
-        return registering
-
-    def copy(self) -> "Registry":
+    def copy(self) -> "Registry[T]":
         return Registry(self._entries)
 
-    def _matching(self, event_type: str) -> tuple[Handler, ...]:
-        wanted = [function for pattern, function in self._entries if fnmatchcase(event_type, pattern)]
+    def _matching(self, event_type: str) -> tuple[T, ...]:
+        wanted = [entry for pattern, entry in self._entries if fnmatchcase(event_type, pattern)]
         return tuple(dict.fromkeys(wanted))
 
 
 _endings: list[Endings] = []
-_handlers = Registry()
-_preparations = Registry()
+_handlers: Registry[Handler] = Registry()
+_preparations: Registry[Preparation] = Registry()
 
 
 def handles(*patterns: str) -> Callable[[Handler], Handler]:
     """Register a function for event types; ``*`` matches any characters."""
-    return _handlers.register(*patterns)
+
+    def registering(function: Handler) -> Handler:
+        _handlers.add(patterns, function)
+        return function
+
+    return registering
 
 
 def handles_together(*patterns: str) -> Callable[[ForMany], ForMany]:
     """Register a function that acts on many events in one go: each is another one, in the order of the batch."""
 
     def registering(function: ForMany) -> ForMany:
-        _handlers.register(*patterns)(Together(function))
+        _handlers.add(patterns, Together(function))
         return function
 
     return registering
 
 
-def prepares(*patterns: str) -> Callable[[Handler], Handler]:
+def prepares(*patterns: str, when: Need = set) -> Callable[[Handler], Handler]:
     """Register a function that runs before the handlers of these types, outside any transaction. It may call the network;
-    what it raises is the attempt's failure."""
-    return _preparations.register(*patterns)
+    what it raises is the attempt's failure. An event that ``when`` does not name has no need of it."""
+
+    def registering(function: Handler) -> Handler:
+        _preparations.add(patterns, Preparation(function, when))
+        return function
+
+    return registering
 
 
 def tells_endings(function: Endings) -> Endings:
@@ -136,6 +156,6 @@ def handlers_of(event_type: str) -> tuple[Handler, ...]:
     return _handlers.of(event_type)
 
 
-def preparations_of(event_type: str) -> tuple[Handler, ...]:
-    """What runs before those."""
+def preparations_of(event_type: str) -> tuple[Preparation, ...]:
+    """What runs before those, where it is needed."""
     return _preparations.of(event_type)

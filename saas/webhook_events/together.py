@@ -17,7 +17,7 @@ from saas.webhook_events import claims, lanes
 from saas.webhook_events.claims import Claim
 from saas.webhook_events.effects import Company, have_effect
 from saas.webhook_events.models import WebhookAttempt
-from saas.webhook_events.registry import preparations_of
+from saas.webhook_events.registry import Preparation, preparations_of
 from saas.webhook_events.time_limit import time_limit
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,8 @@ class Done(NamedTuple):
 
 def act(batch: Sequence[Claim], until: float) -> list[Done]:
     """Those that could be settled in company, before ``until`` on the monotonic clock. The others are untouched."""
-    waiting = [claim for claim in batch if not preparations_of(claim.type)]
+    alone = _unprepared(batch)
+    waiting = [claim for claim in batch if claim.event_id not in alone]
     done: list[Done] = []
     while len(waiting) > 1 and time.monotonic() < until:
         try:
@@ -51,6 +52,24 @@ def act(batch: Sequence[Claim], until: float) -> list[Done]:
         settled = {one.claim.event_id for one in share}
         waiting = [claim for claim in waiting if claim.event_id not in settled]
     return done
+
+
+def _unprepared(batch: Sequence[Claim]) -> set[int]:
+    """The events that need a preparation, or may need it: each kind is asked about all of its events at once."""
+    about: dict[Preparation, set[int]] = defaultdict(set)
+    for claim in batch:
+        for preparation in preparations_of(claim.type):
+            about[preparation].add(claim.event_id)
+    return {event_id for preparation, ids in about.items() for event_id in _needing(preparation, ids)}
+
+
+def _needing(preparation: Preparation, event_ids: set[int]) -> set[int]:
+    try:
+        with time_limit(LIMIT_SECONDS):
+            return preparation.needed(event_ids)
+    except Exception as error:
+        logger.debug("webhook_need_unknown", exc_info=error)  # it will raise it again, alone
+        return event_ids
 
 
 @transaction.atomic

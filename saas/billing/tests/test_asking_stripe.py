@@ -73,3 +73,38 @@ def test_nobody_is_asked_where_the_order_is_plain(stripe):
 
     assert stripe.asked == []
     assert not Subscription.objects.get().ambiguous
+
+
+def test_only_the_events_of_a_subscription_whose_order_is_a_guess_are_acted_on_alone(stripe, monkeypatch):
+    alone = []
+    act = processing.act
+    monkeypatch.setattr(processing, "act", lambda claim: alone.append(claim.event_id) or act(claim))
+    monkeypatch.setattr(processing._pace, "size", 100)
+    tell("sub_plain", AT, "active")
+    tell("sub_plain", AT + 1, "past_due")
+    tell("sub_first", AT, "active", verb="created")
+    tell("sub_first", AT, "active")
+    tell("sub_chained", AT, "active")
+    tell("sub_chained", AT + 1, "unpaid", before="active")
+    tell("sub_chained", AT + 1, "past_due", before="unpaid")
+    guesses = [tell("sub_guess", AT, "active"), tell("sub_guess", AT, "unpaid"), tell("sub_guess", AT + 2, "active")]
+
+    processing.drain(5)
+
+    fetched = WebhookEvent.objects.filter(source="fetch").values_list("pk", flat=True)
+    assert set(alone) - set(fetched) == set(guesses)
+    assert stripe.asked == ["sub_guess"]
+    assert dict(Subscription.objects.values_list("external_id", "ambiguous")) == {
+        "sub_plain": False,
+        "sub_first": False,
+        "sub_chained": False,
+        "sub_guess": False,
+    }
+
+
+def tell(subscription_id, at, status, *, verb="updated", before=None):
+    fields = {"id": subscription_id, "status": status}
+    event = stripe_examples.event(f"customer.subscription.{verb}", at=at, fields=fields)
+    event["data"]["previous_attributes"] = {"status": before} if before else {}
+    receive([Delivery.of(encoded(event), headers={})])
+    return WebhookEvent.objects.latest("id").pk

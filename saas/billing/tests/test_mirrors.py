@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from saas.billing import entitlements, mirrors
+from saas.billing import entitlements
 from saas.billing.clock import now
 from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
 from saas.billing.rebuild import rebuild
@@ -287,15 +287,3 @@ def test_a_delivery_over_http_reaches_the_subscription(webhooks: ServiceClient, 
 
     assert answer.status_code == 202
     assert Subscription.objects.get().status == "active"
-
-
-def test_mirroring_costs_eleven_queries_however_long_the_history(db: None, django_assert_num_queries) -> None:
-    take_in([subscription_event("evt_1")])
-    for number in range(2, 12):
-        append(
-            subscription_event(f"evt_{number}", status="past_due") | {"created": 1_700_000_000 + number},
-            source=DELIVERY,
-        )
-
-    with django_assert_num_queries(11):
-        mirrors.subscription("sub_1")

@@ -1,12 +1,14 @@
 """Many at once, on PostgreSQL."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from saas.billing.models import Checkout, Customer, LocalObject, Subscription
+from saas.billing import stored
+from saas.billing.models import Checkout, Customer, Invoice, LocalObject, Subscription
 from saas.billing.seeding import seed_plans
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import Person
@@ -73,3 +75,32 @@ def test_people_who_buy_at_once_do_not_wait_for_each_other_in_vain(kim: Person, 
     answers = at_once([checkout(person) for person in (kim, other)])
 
     assert [answer.json()["checkout"]["status"] for answer in answers] == ["active", "active"]
+
+
+def test_who_inserts_a_row_second_writes_into_the_row_of_the_first() -> None:
+    def second() -> None:
+        try:
+            with transaction.atomic():
+                stored.put(Invoice, "in_1", {"status": "paid", "number": "2"})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        stored.put(Invoice, "in_1", {"status": "open", "total_cents": 500})
+        later = pool.submit(second)
+        _wait_for_a_lock()
+    later.result()
+
+    row = Invoice.objects.get()
+    assert (row.status, row.number, row.total_cents) == ("paid", "2", 500)
+
+
+def _wait_for_a_lock() -> None:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    pytest.fail("Nobody waits.")

@@ -223,12 +223,19 @@ def test_a_transaction_that_has_lasted_long_enough_takes_no_more_in(seen, monkey
     assert statuses() == ["processed", "queued", "queued"]
 
 
-def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, monkeypatch):
-    from saas.webhook_events import registry
-
+@pytest.fixture
+def asked(monkeypatch):
+    """Which events were prepared; no preparation is registered but the test's own."""
     monkeypatch.setattr(registry, "_preparations", registry.Registry())
-    asked = []
-    prepares("demo.*")(lambda event, data: asked.append((event.external_id, connection.in_atomic_block)))
+    return []
+
+
+def prepare_demo(asked, **options):
+    prepares("demo.*", **options)(lambda event, data: asked.append((event.external_id, connection.in_atomic_block)))
+
+
+def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, asked):
+    prepare_demo(asked)
     stored(2)
     batch = claims.claim_batch()
 
@@ -236,6 +243,53 @@ def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, monkeypatch):
     processing._one_by_one(batch, until=float("inf"))
 
     assert [event_id for event_id, _ in asked] == seen == ["evt_0", "evt_1"]
+
+
+def test_what_has_nothing_to_ask_is_acted_on_in_company(seen, asked):
+    questions = []
+    rows = stored(4)
+
+    def when(event_ids):
+        questions.append(sorted(event_ids))
+        return {rows[2].pk} & set(event_ids)
+
+    prepare_demo(asked, when=when)
+    batch = claims.claim_batch()
+
+    done = together.act(batch, until=float("inf"))
+
+    assert seen == ["evt_0", "evt_1", "evt_3"]
+    assert questions == [[row.pk for row in rows]]  # all at once
+    processing._one_by_one([claim for claim in batch if claim not in [one.claim for one in done]], float("inf"))
+    assert [event_id for event_id, _ in asked] == ["evt_2"]
+    assert seen == ["evt_0", "evt_1", "evt_3", "evt_2"]
+    assert statuses() == ["processed"] * 4
+
+
+def test_alone_what_has_nothing_to_ask_does_not_ask(seen, asked):
+    prepare_demo(asked, when=lambda event_ids: set())
+    (row,) = stored(1)
+
+    processing.process(row.pk)
+
+    assert (seen, asked) == (["evt_0"], [])
+
+
+def test_where_the_need_cannot_be_told_each_is_acted_on_alone(seen, asked):
+    def when(event_ids):
+        if len(event_ids) > 1:
+            raise RuntimeError("no answer")
+        return set(event_ids)
+
+    prepare_demo(asked, when=when)
+    stored(2)
+    append(event("evt_9", type="nobody.asked"), source=FETCH)
+    make_due()
+
+    work_off()
+
+    assert [event_id for event_id, _ in asked] == seen == ["evt_0", "evt_1"]
+    assert statuses() == ["processed", "processed", "ignored"]
 
 
 def test_events_of_one_lane_are_acted_on_in_one_transaction_in_their_order(seen):
