@@ -110,11 +110,11 @@ def _connected() -> list[Outcome]:
 
 
 def _parameters(batch: Sequence[Order]) -> list[bytes] | None:
-    """None where a row cannot be written as JSON: alone it will not fail the others."""
+    """None if that goes wrong: then the thread finds out for whom. Nothing may stop the loop from writing."""
     try:
         bodies, rows = storing.parameters(actions.new_rows([order.delivery for order in batch]))
         return [bodies, rows.encode()]
-    except ValueError:
+    except Exception:
         return None
 
 

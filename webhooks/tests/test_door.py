@@ -93,7 +93,7 @@ def test_what_was_answered_is_counted_under_its_route(door):
 
 
 def test_a_crash_is_a_problem_document(door, monkeypatch):
-    monkeypatch.setattr(storing, "insert", lambda rows: 1 / 0)
+    monkeypatch.setattr(actions, "new_rows", lambda deliveries: 1 / 0)
 
     answer = deliver(door, encoded(event()))
 
