@@ -22,7 +22,7 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 bind = os.environ.get("BIND", "0.0.0.0:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "gthread"
-# More than may wait for a password's hash (36, saas.accounts.passwords), so that a flood of logins leaves some to others.
+# More than may wait for a password's hash (36 at most, saas.accounts.hashing), so that a flood of logins leaves some to others.
 threads = int(os.environ.get("WEB_THREADS", "48"))
 timeout = 30  # seconds in which a worker must show a sign of life
 graceful_timeout = 20  # seconds for what is under way

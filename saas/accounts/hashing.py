@@ -15,7 +15,7 @@ from django.utils.crypto import pbkdf2
 
 from saas.errors import DomainError
 
-MAX_HASHING = 4
+MAX_HASHING = min(4, os.cpu_count() or 1)  # more at once are no faster, and in everybody's way
 MAX_WAITING = 32
 MAX_WAIT_SECONDS = 5.0
 _NICE = 10  # of 19: a ninth of the share of a thread that does not give way
