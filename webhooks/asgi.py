@@ -4,7 +4,6 @@ The plain WSGI way (``runserver``, ``webhooks.wsgi``) gives the same answers, sl
 """
 
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings.webhooks")
@@ -13,10 +12,6 @@ from saas.wsgi import application as django
 from webhooks.door.door import Door
 
 DJANGO_THREADS = 6
-
-# The writer comes back from the disk and finds the loop at work. Python would let it wait 5 ms, in which nothing is written:
-# a quarter of what this process can take in.
-sys.setswitchinterval(0.001)
 
 application = Door(
     django,
