@@ -16,6 +16,7 @@ from psycopg import pq
 
 Rows = list[tuple[bytes, ...]]  # every value as text
 LONGEST_SECONDS = 60.0  # where the connection says nothing of it
+LOOK_SECONDS = 0.25
 _numbers = count()
 
 
@@ -47,7 +48,8 @@ class LoopStatement:
         except psycopg.Error:
             self._loop.call_soon(tell, None)
             return
-        self._timer = self._loop.call_later(self._wait_seconds, self._give_up)
+        self._until = self._loop.time() + self._wait_seconds
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
         self._loop.add_reader(self._socket, self._read)
         self._send()
 
@@ -56,12 +58,22 @@ class LoopStatement:
         try:
             is_more = self._libpq.flush()
         except psycopg.Error:
-            self._end(None)
+            self._hang_up()
             return
-        if is_more:
+        if self._has_lost_its_socket():
+            self._hang_up()
+        elif is_more:
             self._loop.add_writer(self._socket, self._send)
         else:
             self._loop.remove_writer(self._socket)
+
+    def _look(self) -> None:
+        """Now and then, for an answer that takes long: a server that has gone may have left nothing for the loop to hear."""
+        if self._loop.time() > self._until:
+            self._hang_up()
+            return
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+        self._read()
 
     def _read(self) -> None:
         try:
@@ -70,18 +82,30 @@ class LoopStatement:
                 if (result := self._libpq.get_result()) is None:
                     self._end(_rows(self._result))
                     return
+                if _ends_the_session(result):
+                    self._hang_up()
+                    return
                 self._result = result
         except psycopg.Error:
-            self._end(None)
+            self._hang_up()
+            return
+        if self._has_lost_its_socket():
+            self._hang_up()
 
-    def _give_up(self) -> None:
-        self._stop_listening()
-        self._libpq.finish()  # an answer that came later would be taken for the next question's
-        self._tell(None)
+    def _has_lost_its_socket(self) -> bool:
+        """libpq closes it as soon as it sees the end, and says so later: the loop would hear nothing any more."""
+        return bool(self._libpq.status != pq.ConnStatus.OK)
 
     def _end(self, rows: Rows | None) -> None:
         self._stop_listening()
         self._tell(rows)
+
+    def _hang_up(self) -> None:
+        """Nothing good can come any more: a late answer would be taken for the next question's, and whoever asked on a
+        session that has ended would wait for one. Django opens another connection."""
+        self._stop_listening()
+        self._libpq.finish()
+        self._tell(None)
 
     def _stop_listening(self) -> None:
         self._timer.cancel()
@@ -115,6 +139,10 @@ def _would_begin(connection: "psycopg.Connection[Any]") -> bool:
 def _numbered(sql: str) -> bytes:
     first, *others = sql.split("%s")
     return "".join([first, *(f"${number}{part}" for number, part in enumerate(others, 1))]).encode()
+
+
+def _ends_the_session(result: Any) -> bool:
+    return result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in {b"FATAL", b"PANIC"}
 
 
 def _rows(result: Any) -> Rows | None:

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 LENGTH_AND_NAME = b"SELECT length($1::bytea), $2::text"
 
 
-def linked(seconds=5.0, **options):
+def linked(seconds=60.0, **options):
     return bounded(seconds).connect(
         **address_of_the_tests(), autocommit=True, **{"prepare_threshold": ONLY_ON_DEMAND, **options}
     )
@@ -35,7 +35,7 @@ def answer(asked, *parameters):
     async def ask():
         told = asyncio.get_running_loop().create_future()
         asked.run(parameters, told.set_result)
-        return await asyncio.wait_for(told, 20)
+        return await asyncio.wait_for(told, 10)  # much less than the connection would wait
 
     return asyncio.run(ask())
 
@@ -71,12 +71,25 @@ def test_a_session_that_was_ended_is_nothing_each_time(link, times):
     end_session(link)
 
     assert [answer(asked, b"", b"") for _ in range(times)] == [None] * times
+    assert link.closed  # or a thread would wait on it
 
 
 def test_a_session_that_ends_meanwhile_is_nothing(link):
     asked = statement(link, b"SELECT pg_terminate_backend(pg_backend_pid()), length($1::bytea), $2::text, pg_sleep(5)")
 
     assert answer(asked, b"", b"") is None
+    assert link.closed
+
+
+def test_what_the_loop_does_not_hear_is_found_by_looking(link, monkeypatch):
+    """As when libpq has closed the socket under it."""
+    asked = statement(link)
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "add_reader", lambda *_: None)
+
+    assert answer(asked, b"abc", b"x") == [(b"3", b"x")]
+    end_session(link)
+    assert answer(asked, b"", b"") is None
+    assert link.closed
 
 
 def test_nobody_waits_longer_than_the_connection_does():
