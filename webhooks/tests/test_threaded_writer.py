@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from django.db import DataError, connection
+from django.db import connection
 
 from saas.context import Context
 from saas.testing.doors import thread_of_the_test
 from saas.testing.inbox import encoded, event
 from saas.testing.stack import eventually
-from saas.webhook_events import storing
 from saas.webhook_events.actions import Receipt
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent
@@ -85,15 +84,7 @@ def test_a_statement_has_a_bound(monkeypatch, name, bound):
     assert company.batches == [1, 3, 3, 1]
 
 
-def test_one_that_the_database_does_not_take_fails_alone(db, monkeypatch):
-    insert = storing.insert
-
-    def picky(rows):
-        if any(row.external_id == "evt_2" for row in rows):
-            raise DataError("no")
-        return insert(rows)
-
-    monkeypatch.setattr(storing, "insert", picky)
+def test_one_that_the_database_does_not_take_fails_alone(db, evt_2_refused):
     with thread_of_the_test() as thread:
         told = Company(lambda batch: thread.submit(write, batch).result()).store_all(range(4))
 
