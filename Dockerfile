@@ -1,7 +1,7 @@
 # One image for every process: the four services, the worker, beat, and the commands.
 #   docker build -t saas .
 #   docker run --env-file production.env saas                        # product
-#   docker run --env-file production.env saas python -m saas.serve webhooks
+#   docker run --env-file production.env saas python manage.py serve webhooks
 #   docker run --env-file production.env saas celery -A saas worker
 #   docker run --env-file production.env saas python manage.py migrate
 ARG PYTHON=3.13
@@ -36,4 +36,4 @@ ENV SAAS_ENV=production
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=4s --start-period=30s --retries=3 CMD ["python", "-m", "saas.healthcheck"]
-CMD ["python", "-m", "saas.serve", "product"]
+CMD ["python", "manage.py", "serve", "product"]

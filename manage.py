@@ -17,6 +17,11 @@ from saas import bootstrap
 bootstrap.prepare(sys.argv[1:])
 if sys.argv[1:2] == ["test"]:
     bootstrap.run_tests(sys.argv[2:])
+if sys.argv[1:2] == ["serve"]:
+    from saas.server.serve import main
+
+    main(sys.argv[2:])
+    sys.exit()
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings.product")
 

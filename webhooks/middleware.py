@@ -5,7 +5,7 @@ from django.http.response import HttpResponseBase
 
 from saas.api.middleware import GetResponse
 from saas.webhook_events.metrics import REJECTED
-from webhooks.door.plain import PATH
+from webhooks.intake.view import PATH
 
 
 class TooLargeMiddleware:

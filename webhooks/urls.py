@@ -3,7 +3,8 @@
 from django.urls import path
 
 from saas.api.schema import common_urls, handler400, handler403, handler404, handler500
-from webhooks import intake, views
+from webhooks import views
+from webhooks.intake.view import StripeView
 from webhooks.modules import MODULES
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
@@ -11,7 +12,7 @@ __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"
 urlpatterns = [
     *common_urls("Webhooks API", "Events from the payment provider: taken in, acted on, replayed.", MODULES),
     # The provider
-    path("api/webhooks/stripe", intake.StripeView.as_view(), name="stripe"),
+    path("api/webhooks/stripe", StripeView.as_view(), name="stripe"),
     # Operators
     path("api/webhooks/logs", views.LogsView.as_view(), name="logs"),
     path("api/webhooks/logs/<str:event_id>", views.LogView.as_view(), name="log"),

@@ -36,6 +36,21 @@ _PAGE_POLICY = (
 )
 
 
+PREPARED_RESPONSE = "saas.prepared_response"  # in a request's environment; a client cannot set it
+
+
+class PreparedResponseMiddleware:
+    """Answers a request that the server has refused already (``saas.server.bridge``) with the response it has prepared, so
+    that refusals are logged, counted and dressed as every other answer is."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        prepare: Callable[[], HttpResponseBase] | None = request.META.get(PREPARED_RESPONSE)
+        return prepare() if prepare else self.get_response(request)
+
+
 class TrustedProxyMiddleware:
     """Believes ``X-Forwarded-Proto`` of our own proxies only. (``client_address`` does the same for the address.)"""
 

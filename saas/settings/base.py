@@ -44,6 +44,7 @@ MIDDLEWARE = [
     "saas.api.middleware.HeadersMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "saas.api.middleware.PreparedResponseMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",
     "saas.api.middleware.InputGuardMiddleware",

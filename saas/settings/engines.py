@@ -16,6 +16,7 @@ from saas.operations.postgres import ONLY_ON_DEMAND, bounded
 
 RECONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 2.0  # how much longer than the server's own limit somebody waits for its answer
+LONGEST_ANSWER_SECONDS = 60.0  # where the server has no limit
 REDIS_TIMEOUT_SECONDS = 0.25
 BROKER_TIMEOUT_SECONDS = 0.5
 
@@ -43,7 +44,7 @@ def database(
         "reconnect_timeout": RECONNECT_SECONDS,  # then whoever asks next starts anew, without a back-off grown long
     }
     if statement_timeout_ms:
-        pool["connection_class"] = bounded(statement_timeout_ms / 1000 + ANSWER_SECONDS)
+        pool["connection_class"] = bounded(answer_seconds(statement_timeout_ms))
     config["OPTIONS"] = {
         **config.get("OPTIONS", {}),
         "connect_timeout": 2,
@@ -53,6 +54,11 @@ def database(
         "prepare_threshold": ONLY_ON_DEMAND if may_prepare else None,
     }
     return config
+
+
+def answer_seconds(statement_timeout_ms: int) -> float:
+    """How long anybody waits for the server's answer to a statement that it ends itself after ``statement_timeout_ms``."""
+    return statement_timeout_ms / 1000 + ANSWER_SECONDS if statement_timeout_ms else LONGEST_ANSWER_SECONDS
 
 
 def _postgres(url: str) -> dict[str, Any] | None:

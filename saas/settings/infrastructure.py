@@ -39,6 +39,7 @@ DATABASES = {
         is_service=PROCESS == "service",
     )
 }
+DATABASE_ANSWER_SECONDS = engines.answer_seconds(_STATEMENT_TIMEOUTS_MS[PROCESS])
 CACHES = engines.caches(CACHE_URL, LIMITS_URL)
 RATELIMIT_USE_CACHE = "limits"
 

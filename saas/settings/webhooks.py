@@ -6,6 +6,5 @@ SERVICE = "webhooks"
 INSTALLED_APPS += ["webhooks"]
 MIDDLEWARE = ["webhooks.middleware.TooLargeMiddleware", *MIDDLEWARE]
 ROOT_URLCONF = "webhooks.urls"
-WSGI_APPLICATION = "webhooks.wsgi.application"
 SESSION_COOKIE_NAME = "saas_admin_session"
 CSRF_COOKIE_NAME = "webhooks_csrf"

@@ -1,4 +1,4 @@
-"""Services, worker and beat as production runs them: gunicorn and Celery, ``SAAS_ENV=production``, JSON log lines."""
+"""Services, worker and beat as production runs them: granian and Celery, ``SAAS_ENV=production``, JSON log lines."""
 
 import os
 import signal
@@ -98,7 +98,7 @@ class Process:
 
 
 class Server(Process):
-    """A service behind gunicorn. Each call comes from a client address of its own, unless it names one."""
+    """A service as ``manage.py serve`` runs it. Each call comes from a client address of its own, unless it names one."""
 
     def __init__(
         self, service: str, environment: Mapping[str, str], log: Path, root: Path | None = None, bind: str = ""
@@ -107,12 +107,8 @@ class Server(Process):
         self.port = free_ports(1)
         self._calls = 0
         super().__init__(
-            [sys.executable, "-m", "gunicorn", "-c", "python:saas.serving", "saas.wsgi"],
-            {
-                **environment,
-                "DJANGO_SETTINGS_MODULE": f"saas.settings.{service}",
-                "BIND": bind or f"127.0.0.1:{self.port}",
-            },
+            [sys.executable, "manage.py", "serve", service],
+            {**environment, "BIND": bind or f"127.0.0.1:{self.port}"},
             log,
             root,
         )

@@ -122,13 +122,10 @@ def note_stored(deliveries: Sequence[Delivery], stored: Mapping[str, int]) -> li
     return [_receipt(delivery, known, is_new=is_new) for delivery, is_new in zip(deliveries, new, strict=True)]
 
 
-def note_committed(deliveries: Sequence[Delivery], stored: Mapping[str, int]) -> list[Receipt] | None:
-    """The same, without a query, once they are committed; None, and nothing is done, unless all are new and readable."""
-    if len(stored) < len(deliveries) or any(delivery.envelope is None for delivery in deliveries):
-        return None
+def note_committed(deliveries: Sequence[Delivery], stored: Mapping[str, int]) -> None:
+    """What ``receive`` does after the insert, without a query: for events that were all new, and are committed."""
     _announce(deliveries)
     bell.ring(min(stored.values()))
-    return [Receipt(delivery.external_id, True) for delivery in deliveries]
 
 
 def _is_first(delivery: Delivery, unseen: set[str]) -> bool:

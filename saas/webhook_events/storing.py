@@ -93,7 +93,10 @@ _COLUMNS = ", ".join(NewEvent("", b"", {}, "", "").fields())
 STATEMENT = _AT_ONCE.format(columns=_COLUMNS)
 
 
-def parameters(events: Sequence[NewEvent]) -> tuple[bytes, str]:
+Parameters = tuple[bytes, str]
+
+
+def parameters(events: Sequence[NewEvent]) -> Parameters:
     """What ``STATEMENT`` takes: all bodies, and all rows in JSON. It returns external ids and primary keys."""
     in_one_order = sorted(events)  # two batches with the same ids cannot deadlock
     rows, body_at = [], 1

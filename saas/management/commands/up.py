@@ -153,7 +153,13 @@ def _programs(ports: Mapping[str, int], environment: Mapping[str, str]) -> list[
         Program(
             name,
             [*PYTHON, *_serve(name, port)],
-            {**environment, **_where_the_code_is(), "DJANGO_SETTINGS_MODULE": f"saas.settings.{name}"},
+            {
+                **environment,
+                **_where_the_code_is(),
+                "DJANGO_SETTINGS_MODULE": f"saas.settings.{name}",
+                "BIND": f"{HOST}:{port}",
+                "DRAIN_SECONDS": "0",
+            },
         )
         for name, port in ports.items()
     ]
@@ -168,10 +174,10 @@ def _programs(ports: Mapping[str, int], environment: Mapping[str, str]) -> list[
 
 def _serve(name: str, port: int) -> list[str]:
     """Without Django's reloader, which would double every service's memory: the supervisor watches for all of them.
-    Webhooks has a door of its own, faster than Django's."""
-    if name == "webhooks":
-        return ["-m", "webhooks", "--host", HOST, "--port", str(port)]
+    Webhooks is served as in production: deliveries come in bursts."""
     manage = str(Path(settings.BASE_DIR) / "manage.py")
+    if name == "webhooks":
+        return [manage, "serve", name, "--workers", "1"]
     return [manage, "runserver", f"{HOST}:{port}", "--noreload", "--skip-checks"]
 
 

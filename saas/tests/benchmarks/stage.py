@@ -67,7 +67,7 @@ class Stage:
     def serve_as_production(self, name: str, service: str, **environment: str) -> Server:
         """As the image does, with its number of processes and threads."""
         place = {"BIND": f"{HOST}:{{port}}", "DRAIN_SECONDS": "0", "TMPDIR": str(self.folder)}
-        return self.serve(name, ["-m", "saas.serve", service], **place, **environment)
+        return self.serve(name, ["manage.py", "serve", service], **place, **environment)
 
     def work(self, name: str, command: Sequence[str], ready: str, **environment: str) -> Process:
         """Start a worker; it is ready when its output says so."""

@@ -13,12 +13,12 @@ from django.conf import settings
 from django.core.management import call_command
 
 from saas.billing.models import Subscription
+from saas.server import serve
 from saas.testing.inbox import encoded
 from saas.tests.faults.deliveries import fault_event
 from saas.webhook_events import actions
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import ReplayBatch, WebhookAlarm
-from webhooks.__main__ import serve
 
 _STORED_AT_ONCE = 500
 
@@ -38,9 +38,10 @@ def worker() -> None:
 
 
 def server(port: int) -> None:
-    """Through the fast door, as ``up`` and production; ``SAAS_FAULTS_DOOR=plain``: through the plain one."""
-    if os.environ.get("SAAS_FAULTS_DOOR") != "plain":
-        serve("127.0.0.1", port)
+    """As production, with one worker; ``SAAS_FAULTS_INTAKE=view``: by the development server, through Django's view."""
+    if os.environ.get("SAAS_FAULTS_INTAKE") != "view":
+        os.environ |= {"BIND": f"127.0.0.1:{port}", "DRAIN_SECONDS": "0"}
+        serve.main(["webhooks", "--workers", "1", "--settings", "saas.tests.faults.settings"])
         return
     call_command(
         "runserver", f"127.0.0.1:{port}", use_reloader=False, skip_checks=True, verbosity=0, stdout=io.StringIO()

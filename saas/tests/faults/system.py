@@ -175,18 +175,19 @@ class System:
     def wait_until(self, is_true: Callable[[], object]) -> None:
         eventually(is_true, PATIENCE_SECONDS)
 
-    # ── Its door ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Its intake ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def serve(self, *, fault: str = "") -> int:
-        """A webhooks service that answers; its process id."""
+        """A webhooks service that answers; the process id of its worker."""
         self.port = free_port()
         (pid,) = self.start("server", fault=fault, port=self.port)
         eventually(lambda: self.answers("/health"), 30)
-        return pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(children[0]) if children else pid
 
     def answers(self, path: str) -> bool:
         with suppress(httpx.HTTPError):

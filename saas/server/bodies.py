@@ -1,0 +1,82 @@
+"""Reading a request's body on the event loop: bounded in size, in time, and in what all bodies hold in memory together."""
+
+import asyncio
+from typing import Any
+
+ARRIVAL_SECONDS = 30.0
+BYTES_AT_ONCE = 256 * 1024 * 1024  # of all bodies that are being read in this process
+DISCARDED_BYTES, DISCARD_SECONDS = 4 * 1024 * 1024, 1.0
+
+
+class BodyTooLarge(Exception):
+    """Longer than the limit."""
+
+
+class BodyTooSlow(Exception):
+    """Not here after ``ARRIVAL_SECONDS``."""
+
+
+class BodyBroken(Exception):
+    """It ended before its length, in a bad chunk, or in trailers."""
+
+
+class NoRoomForBody(Exception):
+    """Other bodies hold all the memory there is for them."""
+
+
+class BodyReader:
+    """One for each process."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    async def read(self, protocol: Any, *, length: int | None, limit: int) -> bytes:
+        """The whole body, of ``length`` bytes, or in chunks if that is None, to be released. Raises what stands above, and
+        then holds nothing."""
+        if length is not None and length > limit:
+            raise BodyTooLarge
+        chunks: list[bytes] = []
+        try:
+            async with asyncio.timeout(ARRIVAL_SECONDS):
+                ends = await self._read_into(chunks, protocol, limit)
+            body = b"".join(chunks)
+            # granian raises nothing for a body that breaks off. In chunks it says how it ended by the number of empty
+            # ones: one at the end, a second for an abort, garbage in place of a size, or trailers.
+            if ends > 1 if length is None else len(body) != length:
+                raise BodyBroken
+        except BaseException as error:
+            self._held -= sum(map(len, chunks))
+            if isinstance(error, TimeoutError):
+                raise BodyTooSlow from error
+            raise
+        return body
+
+    def release(self, body: bytes) -> None:
+        self._held -= len(body)
+
+    async def _read_into(self, chunks: list[bytes], protocol: Any, limit: int) -> int:
+        """How many empty chunks there were."""
+        size = ends = 0
+        async for chunk in protocol:
+            size += len(chunk)
+            ends += not chunk
+            if size > limit:
+                raise BodyTooLarge
+            if self._held + len(chunk) > BYTES_AT_ONCE:
+                raise NoRoomForBody
+            self._held += len(chunk)
+            chunks.append(chunk)
+        return ends
+
+
+async def discard(protocol: Any) -> None:
+    """Read on for a moment and keep nothing: a client that is still writing would miss the answer."""
+    size = 0
+    try:
+        async with asyncio.timeout(DISCARD_SECONDS):
+            async for chunk in protocol:
+                size += len(chunk)
+                if size > DISCARDED_BYTES:
+                    return
+    except TimeoutError:
+        return

@@ -1,0 +1,154 @@
+"""Django behind granian's RSGI: bodies arrive on the event loop, views run in a bounded number of threads.
+
+No thread ever waits for a client, slow to send or slow to receive. Every answer is Django's own, refusals too: they pass
+its middleware with a response that is made already.
+"""
+
+import asyncio
+import io
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from django.conf import settings
+from django.http import HttpResponse
+
+from saas.api.middleware import PREPARED_RESPONSE
+from saas.api.problems import Problem
+from saas.operations import draining
+from saas.server import bodies, state, watchdog
+from saas.server.requests import PROBES, Scope, declared_length, environ, refusal
+from saas.server.responses import Response, ResponseTooLong, respond
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS = 1.0  # for a free thread
+RESERVED_THREADS = 2  # for probes and refusals, which wait for nothing
+_CLOSE = ("connection", "close")
+_BRIEF_WAIT = {"Retry-After": "1"}
+
+MakeResponse = Callable[[], HttpResponse]
+
+
+class Bridge:
+    """An RSGI application in front of ``django``."""
+
+    def __init__(self, django: WSGIApplication, *, threads: int) -> None:
+        self._django = django
+        self._threads = threads
+        self._bodies = bodies.BodyReader()
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.open(
+            ThreadPoolExecutor(self._threads, thread_name_prefix="django"),
+            reserved=ThreadPoolExecutor(RESERVED_THREADS, thread_name_prefix="django-reserved"),
+        )
+        if shared := state.of_this_server():
+            loop.call_soon(watchdog.keep_beating, loop, shared, os.getppid())
+
+    def open(self, executor: Executor, *, reserved: Executor) -> None:
+        """Run views in ``executor``, and in ``reserved`` what waits for nothing."""
+        self._executor, self._reserved = executor, reserved
+        self._free = asyncio.Semaphore(self._threads)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._executor.shutdown()
+        self._reserved.shutdown()
+
+    async def __rsgi__(self, scope: Scope, protocol: Any) -> None:
+        if refused := refusal(scope):
+            await self.refuse(scope, protocol, partial(Problem, refused.status, detail=refused.detail))
+            return
+        async with self.body(scope, protocol) as body:
+            if body is not None:
+                await self.answer(scope, protocol, body)
+
+    @asynccontextmanager
+    async def body(self, scope: Scope, protocol: Any) -> AsyncIterator[bytes | None]:
+        """The whole body, which counts as held in memory until the block ends; None if it cannot be had, and that has been
+        answered."""
+        body = await self._read(scope, protocol)
+        try:
+            yield body
+        finally:
+            self._bodies.release(body or b"")
+
+    async def _read(self, scope: Scope, protocol: Any) -> bytes | None:
+        length, limit = declared_length(scope), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if length == 0:
+            return b""
+        try:
+            return await self._bodies.read(protocol, length=length, limit=limit)
+        except bodies.BodyTooLarge:
+            if "expect" not in scope.headers:  # else the client asks first, and has sent nothing yet
+                await bodies.discard(protocol)
+            await self.refuse(scope, protocol, partial(Problem, 413))
+        except bodies.BodyTooSlow:
+            await self.refuse(scope, protocol, partial(Problem, 408, detail="The body did not arrive in time."))
+        except bodies.BodyBroken:
+            await self.refuse(scope, protocol, partial(Problem, 400, detail="The body did not arrive."))
+        except bodies.NoRoomForBody:
+            await self.refuse(scope, protocol, partial(Problem, 503, headers=_BRIEF_WAIT))
+        return None
+
+    async def answer(self, scope: Scope, protocol: Any, body: bytes) -> None:
+        """Django's answer to a request whose body is here; 503 if no thread gets free in time."""
+        if scope.path in PROBES:
+            await self._respond(self._reserved, scope, protocol, environ(scope, body))
+            return
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            await self.refuse(scope, protocol, partial(Problem, 503, headers=_BRIEF_WAIT), close=False)
+            return
+        try:
+            await self._respond(self._executor, scope, protocol, environ(scope, body))
+        finally:
+            self._free.release()
+
+    async def refuse(self, scope: Scope, protocol: Any, make: MakeResponse, *, close: bool = True) -> None:
+        """``make``'s response, with whatever Django's middleware adds. Where a body was not read, ``close``."""
+        prepared = {**environ(scope, b""), PREPARED_RESPONSE: make}
+        await self._respond(self._reserved, scope, protocol, prepared, close=close)
+
+    async def _respond(
+        self, executor: Executor, scope: Scope, protocol: Any, environ: dict[str, Any], *, close: bool = False
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        response = await loop.run_in_executor(executor, self._response, environ)
+        self.send(protocol, response, close=close or "upgrade" in scope.headers)
+
+    def send(self, protocol: Any, response: Response, *, close: bool = False) -> None:
+        response.send(protocol, *([_CLOSE] if close or draining.is_on() else []))
+
+    def usual_headers(self, content_type: str) -> list[tuple[str, str]]:
+        """What Django's middleware adds to every answer, but the request's id."""
+        response = self._response(
+            {
+                "REQUEST_METHOD": "GET",
+                "PATH_INFO": "/health",
+                "SERVER_NAME": "localhost",
+                "SERVER_PORT": "80",
+                "wsgi.input": io.BytesIO(),
+                "wsgi.url_scheme": "http",
+                PREPARED_RESPONSE: partial(HttpResponse, content_type=content_type),
+            }
+        )
+        return [(name, value) for name, value in response.headers if name != "x-request-id"]
+
+    def _response(self, environ: dict[str, Any]) -> Response:
+        try:
+            return respond(self._django, environ)
+        except ResponseTooLong:
+            detail = "The answer is too long to be sent at once. Ask for less."
+            make: MakeResponse = partial(Problem, 503, detail=detail)
+        except Exception:
+            logger.exception("response_failed")
+            make = partial(Problem, 500)
+        return respond(self._django, {**environ, PREPARED_RESPONSE: make})

@@ -1,0 +1,132 @@
+"""What a request says before its body is read: whether it is plain HTTP, and what Django is told of it.
+
+granian (hyper) has parsed it, and refused what is no HTTP/1.1 at all. What it lets through and two readers could understand
+in two ways is refused here, whatever the service.
+"""
+
+import io
+import sys
+from typing import Any, NamedTuple, Protocol
+
+LONGEST_TARGET = 4_094  # bytes of path and query
+LONGEST_HEADER = 8_190  # bytes of one header's value
+LARGEST_HEAD = 32_768  # bytes of all headers together
+PROBES = frozenset({"/health", "/health/ready"})
+_PLAIN_NAMES = {"HTTP_CONTENT_TYPE": "CONTENT_TYPE", "HTTP_CONTENT_LENGTH": "CONTENT_LENGTH"}
+_MAY_BE_LOST = {"user-agent", "referer"}
+_SINGLE = ("host", "content-type", "expect", "transfer-encoding")
+
+
+class Headers(Protocol):
+    """granian's: names in lower case. A value that is not ASCII is lost; then only ``keys`` knows of the header."""
+
+    def keys(self) -> list[str]: ...
+    def items(self) -> list[tuple[str, str]]: ...
+    def get(self, key: str, default: Any = None) -> Any: ...
+    def get_all(self, key: str) -> list[str]: ...
+    def __contains__(self, key: str) -> bool: ...
+
+
+class Scope(Protocol):
+    """Of an RSGI request: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md"""
+
+    http_version: str
+    server: str
+    client: str
+    scheme: str
+    method: str
+    path: str
+    query_string: str
+    authority: str | None
+    headers: Headers
+
+
+class Refusal(NamedTuple):
+    status: int
+    detail: str
+
+
+def refusal(scope: Scope) -> Refusal | None:
+    """Why nobody answers this request, if so."""
+    headers = scope.headers
+    if scope.method == "CONNECT" or scope.authority:
+        return Refusal(400, "Send the path only.")
+    if len(scope.path) + len(scope.query_string) > LONGEST_TARGET:
+        return Refusal(414, "The address is too long.")
+    if is_too_large(headers.items()):
+        return Refusal(431, "The headers are too large.")
+    if "\ufffd" in scope.path:  # where granian has decoded what is no UTF-8
+        return Refusal(400, "The path holds a character that is not allowed.")
+    if repeated := [name for name in _SINGLE if len(headers.get_all(name)) > 1]:
+        return Refusal(400, f"The header {repeated[0]} stands twice.")
+    if lost := set(headers.keys()).difference(_MAY_BE_LOST, dict(headers.items())):
+        return Refusal(400, f"The header {min(lost)} holds a character that is not allowed.")
+    if "host" not in headers and not _is_old_probe(scope):
+        return Refusal(400, "The header Host is missing.")
+    if headers.get("expect", "100-continue").lower() != "100-continue":
+        return Refusal(417, "Only 100-continue can be expected here.")
+    return None
+
+
+def is_too_large(headers: list[tuple[str, str]]) -> bool:
+    """One of the headers, or all together."""
+    sizes = [len(value) for _, value in headers]
+    return max(sizes, default=0) > LONGEST_HEADER or sum(sizes) + sum(len(name) for name, _ in headers) > LARGEST_HEAD
+
+
+def _is_old_probe(scope: Scope) -> bool:
+    """HTTP/1.0 knows no Host, and some load balancers still probe by it."""
+    return scope.http_version == "1" and scope.method == "GET" and scope.path in PROBES
+
+
+def declared_length(scope: Scope) -> int | None:
+    """The body's length; None where only its end tells. A body has a length or comes in chunks (then the length counts for
+    nothing); without either there is none."""
+    if "transfer-encoding" in scope.headers:
+        return None
+    digits = scope.headers.get("content-length", "0")
+    return int(digits) if digits.isdecimal() else 0
+
+
+def environ(scope: Scope, body: bytes) -> dict[str, Any]:
+    """PEP 3333's, with a body that has arrived whole."""
+    host, _, port = scope.server.rpartition(":")
+    is_socket = not port.isdecimal()
+    return {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": "localhost" if is_socket else host.strip("[]"),
+        "SERVER_PORT": "80" if is_socket else port,
+        "SERVER_PROTOCOL": "HTTP/1.0" if scope.http_version == "1" else "HTTP/1.1",
+        "REMOTE_ADDR": peer(scope),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        **_header_variables(scope.headers),
+        "CONTENT_LENGTH": str(len(body)) if body else "",
+    }
+
+
+def peer(scope: Scope) -> str:
+    """The IP address of who has connected; empty for a socket of this machine."""
+    host, _, port = scope.client.rpartition(":")
+    return host.strip("[]") if port.isdecimal() else ""
+
+
+def _header_variables(headers: Headers) -> dict[str, str]:
+    """A name with an underscore would pass for the one with a dash that a proxy has set: it is dropped, as elsewhere."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        if "_" in name:
+            continue
+        key = "HTTP_" + name.upper().replace("-", "_")
+        key = _PLAIN_NAMES.get(key, key)
+        found[key] = f"{found[key]}{'; ' if name == 'cookie' else ','}{value}" if key in found else value
+    return found

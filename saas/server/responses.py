@@ -1,0 +1,92 @@
+"""What goes back: a WSGI answer, gathered in the thread that made it, and then sent without one."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+IN_MEMORY_BYTES = 1024 * 1024  # of an answer; what is longer goes by way of a file
+LONGEST_BYTES = 512 * 1024 * 1024
+_KEPT_SECONDS = 30.0  # a file's name, until granian has opened it
+# hyper writes lengths and connection headers itself. It would add a Server header of its own if there were none.
+_NOT_OURS = {"content-length", "connection", "transfer-encoding", "server"}
+_NAMELESS = ("server", "")
+
+
+class ResponseTooLong(Exception):
+    """More than ``LONGEST_BYTES``."""
+
+
+class Response(NamedTuple):
+    """``path`` names the file that holds the body if it is too long for ``body``."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes = b""
+    path: str = ""
+
+    def send(self, protocol: Any, *more: tuple[str, str]) -> None:
+        headers = [*self.headers, *more, _NAMELESS]
+        if self.path:
+            protocol.response_file(self.status, headers, self.path)
+            asyncio.get_running_loop().call_later(_KEPT_SECONDS, os.unlink, self.path)
+        elif self.body:
+            protocol.response_bytes(self.status, headers, self.body)
+        else:
+            protocol.response_empty(self.status, headers)
+
+
+def respond(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
+    """Ask ``application``, in this thread. Nothing has been sent when it fails midway. Raises ``ResponseTooLong``."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(
+        status: str, headers: list[tuple[str, str]], exc_info: object = None, /
+    ) -> Callable[[bytes], object]:
+        started.append((status, headers))
+        return lambda data: None  # PEP 3333's write(), which Django does not use
+
+    result: Any = application(environ, start_response)
+    try:
+        body, path = _gathered(result)
+    finally:
+        if hasattr(result, "close"):
+            result.close()
+    status, headers = started[-1]
+    kept = [(name.lower(), value) for name, value in headers if name.lower() not in _NOT_OURS]
+    if environ["REQUEST_METHOD"] == "HEAD":
+        kept += [("content-length", value) for name, value in headers if name.lower() == "content-length"]
+    elif path:
+        kept.append(("content-length", str(os.path.getsize(path))))
+    return Response(int(status[:3]), kept, body, path)
+
+
+def _gathered(pieces: Iterable[bytes]) -> tuple[bytes, str]:
+    """All of it, in memory or in a file."""
+    found: list[bytes] = []
+    size = 0
+    rest = iter(pieces)
+    for piece in rest:
+        found.append(piece)
+        size += len(piece)
+        if size > IN_MEMORY_BYTES:
+            return b"", _written([*found], rest)
+    return b"".join(found), ""
+
+
+def _written(first: list[bytes], rest: Iterator[bytes]) -> str:
+    descriptor, path = tempfile.mkstemp(prefix="saas-response-")
+    try:
+        with open(descriptor, "wb") as file:
+            for piece in first:
+                file.write(piece)
+            for piece in rest:
+                if file.tell() > LONGEST_BYTES:
+                    raise ResponseTooLong
+                file.write(piece)
+    except BaseException:
+        os.unlink(path)
+        raise
+    return path

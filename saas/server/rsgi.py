@@ -1,0 +1,8 @@
+"""The RSGI application of whichever service ``DJANGO_SETTINGS_MODULE`` names."""
+
+import os
+
+from saas.server.bridge import Bridge
+from saas.wsgi import application as django
+
+application = Bridge(django, threads=int(os.environ.get("WEB_THREADS") or 48))

@@ -1,0 +1,186 @@
+"""``python manage.py serve product``: one service as production serves it, on granian. What the image runs for all four.
+
+``BIND`` (host:port, or unix:/path), ``WEB_CONCURRENCY`` (processes), ``WEB_THREADS`` (in each) and ``DRAIN_SECONDS`` say how;
+``--port`` and ``--workers`` override them. This process never sets Django up: it starts the workers, replaces those that die
+or hang, and ends them. Signals are meant for it alone.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from threading import Timer
+from typing import Any, NamedTuple
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from saas.server import state, watchdog
+from saas.server.boot import load_application
+
+SERVICES = ("product", "admin_ops", "parity", "webhooks")
+BACKLOG = 2048
+CONNECTIONS = 4096  # open at a time in each worker; further ones wait to be accepted. (granian's "backpressure".)
+HEADER_MILLISECONDS = 10_000
+HEADER_BYTES = 65_536
+KILL_SECONDS = 20  # for what is under way when the drain is over; drain and this stay under an orchestrator's 30 s
+
+
+class Address(NamedTuple):
+    """Where to listen: on ``host`` and ``port`` or, if ``path`` is given, on a unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = _options(arguments)
+    address = _address(options.port)
+    workers = options.workers or _count("WEB_CONCURRENCY", "2")
+    _require_proxy_for_socket(address)
+    _require_free(address)
+    settings_module = options.settings or f"saas.settings.{options.service}"
+    os.environ |= {"DJANGO_SETTINGS_MODULE": settings_module, "SAAS_PROCESS": "service"}
+    _count("WEB_THREADS", "48")
+    drain_seconds = _seconds("DRAIN_SECONDS", "5")
+    with state.shared() as shared:
+        _serve(_server(address, workers), options.service, shared, drain_seconds)
+        if shared.has_failed_to_boot():
+            sys.exit(1)
+
+
+def _server(address: Address, workers: int) -> Any:
+    place: dict[str, Any] = {"uds": Path(address.path)} if address.path else {"address": address.host, "port": address.port}
+    return Granian(
+        "saas",  # the loader below finds the application
+        **place,
+        interface=Interfaces.RSGI,
+        workers=workers,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS, max_buffer_size=HEADER_BYTES),
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=CONNECTIONS,
+        respawn_failed_workers=True,
+        workers_kill_timeout=KILL_SECONDS,
+        log_level=LogLevels.warning,
+        log_access=False,  # saas.api.middleware writes a line for each request
+    )
+
+
+def _serve(server: Any, service: str, shared: state.Shared, drain_seconds: float) -> None:
+    @server.on_startup  # granian's own signal handlers are in place by then
+    def take_signals() -> None:
+        signal.signal(signal.SIGTERM, partial(_drain_then_stop, server, shared, drain_seconds))
+        signal.signal(signal.SIGINT, partial(_drain_then_stop, server, shared, 0.0))
+        signal.signal(signal.SIGHUP, partial(_drain_then_stop, server, shared, drain_seconds))
+        watchdog.start(shared)
+
+    server.serve(target_loader=partial(load_application, service), wrap_loader=False)
+
+
+def _drain_then_stop(server: Any, shared: state.Shared, drain_seconds: float, *_: object) -> None:
+    """First answer on for a while, so that the proxies in front see ``/health/ready`` and go elsewhere. Asked a second time,
+    or without a service to answer for, do not wait."""
+    if drain_seconds and not shared.is_draining() and not shared.has_failed_to_boot():
+        shared.start_draining()
+        timer = Timer(drain_seconds, server.signal_handler_interrupt)
+        timer.daemon = True
+        timer.start()
+    else:
+        server.signal_handler_interrupt()
+
+
+# ── Options ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="manage.py serve", description="Serve one service as production does.")
+    parser.add_argument("service", choices=SERVICES)
+    parser.add_argument("--port", type=_port, help="Overrides the port of BIND (0.0.0.0:8000).")
+    parser.add_argument("--workers", type=_positive, help="Processes; overrides WEB_CONCURRENCY (2).")
+    parser.add_argument("--settings", help="Another settings module than the service's own.")
+    return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65_536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: name one from 1 to 65535")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000")
+    return int(text)
+
+
+def _address(port: int | None) -> Address:
+    bind = os.environ.get("BIND") or "0.0.0.0:8000"
+    if bind.startswith("unix:") and port is None:
+        return Address(path=bind.removeprefix("unix:"))
+    host, _, digits = ("0.0.0.0:8000" if bind.startswith("unix:") else bind).rpartition(":")
+    try:
+        return Address(host.strip("[]") or "0.0.0.0", port or _port(digits))  # noqa: S104
+    except argparse.ArgumentTypeError as error:
+        sys.exit(f"BIND must be host:port or unix:/path; {error}.")
+
+
+def _count(name: str, default: str) -> int:
+    text = os.environ.get(name) or default
+    try:
+        return _positive(text)
+    except argparse.ArgumentTypeError as error:
+        sys.exit(f"{name}: {error}.")
+
+
+def _seconds(name: str, default: str) -> float:
+    text = os.environ.get(name) or default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 3600:
+        sys.exit(f"{name}: {text!r} is not a number of seconds.")
+    return seconds
+
+
+# ── What must be so before it listens ────────────────────────────────────────────────────────────────────────────────
+
+
+def _require_proxy_for_socket(address: Address) -> None:
+    """A socket of this machine has no peer address: without a trusted proxy all callers would share one."""
+    trusted = os.environ.get("TRUSTED_PROXY_CIDRS", "").replace(" ", "").split(",")
+    if address.path and os.environ.get("SAAS_ENV") == "production" and "unix" not in trusted:
+        sys.exit("TRUSTED_PROXY_COUNT and TRUSTED_PROXY_CIDRS=unix must be set behind a socket in production.")
+
+
+def _require_free(address: Address) -> None:
+    """granian shares a port with whoever else shares it, in silence, and stumbles over a socket that an earlier run left."""
+    family = socket.AF_UNIX if address.path else socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            if address.path:
+                _remove_stale_socket(probe, Path(address.path))
+            else:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address.host, address.port))
+        except OSError as error:
+            sys.exit(f"{address.path or f'{address.host}:{address.port}'} cannot be listened on: {error.strerror or error}.")
+
+
+def _remove_stale_socket(probe: socket.socket, path: Path) -> None:
+    if not path.is_socket():
+        if path.exists():
+            raise OSError("there is a file that is no socket")
+        return
+    if probe.connect_ex(str(path)) == 0:
+        raise OSError("another server listens there")
+    path.unlink()

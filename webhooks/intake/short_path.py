@@ -1,0 +1,130 @@
+"""The short way for what the provider has signed: past Django's middleware, many deliveries in one statement.
+
+Whatever is not such a delivery gets Django's answer: another method, an ``Origin``, an unknown host, a bad signature, bytes
+that are no event, a repeat. So each rule stands once, in the view, and both ways give the same answers. PostgreSQL only.
+"""
+
+import asyncio
+import logging
+import time
+from functools import cached_property, lru_cache, partial
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import connections
+from django.http import HttpResponse
+from django.http.request import split_domain_port, validate_host
+
+from saas import context
+from saas.api.addresses import address_behind
+from saas.api.metrics import note_answer
+from saas.api.middleware import request_context
+from saas.api.problems import Problem, from_django
+from saas.server.bridge import Bridge
+from saas.server.requests import Scope, is_too_large, peer
+from saas.server.responses import Response
+from saas.webhook_events import actions
+from saas.webhook_events.deliveries import KEPT_HEADERS, Delivery
+from saas.webhook_events.signatures import BadSignature
+from webhooks.intake.batch_writer import BatchWriter
+from webhooks.intake.view import PATH, ROUTE, receipt_json
+
+logger = logging.getLogger(__name__)
+
+# A browser, and bodies whose length is not known before: Django's rules decide.
+_UNUSUAL = {"origin", "sec-fetch-site", "transfer-encoding", "expect", "upgrade"}
+_SENT_NAMES = {name: name.lower() for name in KEPT_HEADERS}
+
+
+class ShortPath:
+    """An RSGI application in front of ``bridge``."""
+
+    def __init__(self, bridge: Bridge, writer: BatchWriter) -> None:
+        self._bridge = bridge
+        self._writer = writer
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._bridge.__rsgi_init__(loop)
+        _ = self._usual_headers  # before the first delivery comes
+
+    @cached_property
+    def _usual_headers(self) -> list[tuple[str, str]]:
+        return self._bridge.usual_headers("application/json")
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_until_complete(self._writer.close())
+        self._bridge.__rsgi_del__(loop)
+
+    async def __rsgi__(self, scope: Scope, protocol: Any) -> None:
+        headers = _headers_of_a_delivery(scope)
+        if headers is None:
+            await self._bridge.__rsgi__(scope, protocol)
+            return
+        async with self._bridge.body(scope, protocol) as body:
+            if body is not None and not await self._take_in(scope, headers, body, protocol):
+                await self._bridge.answer(scope, protocol, body)
+
+    async def _take_in(self, scope: Scope, headers: dict[str, str], body: bytes, protocol: Any) -> bool:
+        """Store it, and answer once that is committed. False, and there is no answer yet, if it is Django's to give."""
+        started = time.perf_counter()
+        try:
+            actions.verify(headers["stripe-signature"], body)
+        except BadSignature:
+            return False
+        request = _context(scope, headers)
+        kept = {name: headers.get(sent, "") for name, sent in _SENT_NAMES.items()}
+        delivery = Delivery.of(body, headers=kept, address=request.address)
+        if delivery.envelope is None:
+            return False
+        try:
+            is_new = await self._writer.store(delivery, request)
+        except Exception as error:
+            await self._bridge.refuse(scope, protocol, partial(_failure, error), close=False)
+            return True
+        if is_new:
+            note_answer("POST", ROUTE, 202, time.perf_counter() - started)
+            headers_sent = [*self._usual_headers, ("x-request-id", request.request_id)]
+            body_sent = receipt_json(actions.Receipt(delivery.external_id, True))
+            self._bridge.send(protocol, Response(202, headers_sent, body_sent))
+        return is_new
+
+
+def _headers_of_a_delivery(scope: Scope) -> dict[str, str] | None:
+    if scope.path != PATH or scope.method != "POST" or scope.query_string or scope.authority:
+        return None
+    sent = scope.headers.items()
+    headers = dict(sent)
+    is_delivery = (
+        "stripe-signature" in headers
+        and len(headers) == len(sent) == len(scope.headers.keys())  # none stands twice, none was lost
+        and headers.keys().isdisjoint(_UNUSUAL)
+        and not is_too_large(sent)
+        and _is_our_host(headers.get("host", ""), tuple(settings.ALLOWED_HOSTS))
+    )
+    return headers if is_delivery else None
+
+
+@lru_cache(maxsize=64)
+def _is_our_host(host: str, allowed: tuple[str, ...]) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
+
+
+def _context(scope: Scope, headers: dict[str, str]) -> context.Context:
+    address = address_behind(peer(scope), headers.get("x-forwarded-for", ""))
+    return request_context(headers.get("x-request-id", ""), address, headers.get("user-agent", ""))
+
+
+def _failure(error: Exception) -> HttpResponse:
+    if problem := from_django(error):
+        return problem
+    logger.error("intake_failed", exc_info=error)
+    return Problem(500)
+
+
+async def connect() -> "psycopg.AsyncConnection[Any]":
+    """A connection as Django's are, with its time limits."""
+    options = connections["default"].get_connection_params()
+    wanted = {name: value for name, value in options.items() if name not in {"cursor_factory", "context"}}
+    return await psycopg.AsyncConnection.connect(autocommit=True, **wanted)
