@@ -28,13 +28,13 @@ class SentHeaders:
     """As granian's: a value that is not ASCII is lost."""
 
     def __init__(self, sent: list[tuple[str, str]]) -> None:
-        self._sent = sent
+        self.sent = sent
 
     def keys(self) -> list[str]:
-        return list(dict(self._sent))
+        return list(dict(self.sent))
 
     def items(self) -> list[tuple[str, str]]:
-        return [(name, value.strip()) for name, value in self._sent if value.isascii()]
+        return [(name, value.strip()) for name, value in self.sent if value.isascii()]
 
     def get(self, key: str, default: Any = None) -> Any:
         return dict(self.items()).get(key, default)

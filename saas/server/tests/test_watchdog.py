@@ -1,0 +1,108 @@
+"""A worker that hangs is killed, and no other."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from saas.server.state import Shared, is_alive
+from saas.server.watchdog import HANG_SECONDS, Watch, keep_beating
+
+
+@pytest.fixture
+def shared(tmp_path):
+    (tmp_path / "beats").mkdir()
+    return Shared(tmp_path)
+
+
+@pytest.fixture
+def worker(shared, tmp_path):
+    """A process that shows no sign of life but those that a test writes for it."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    process.beat = (tmp_path / "beats" / str(process.pid)).write_text
+    process.beat("0")
+    yield process
+    process.kill()
+    process.wait()
+
+
+def look(watch, seconds, start=0):
+    """Once a second, ``seconds`` times."""
+    for second in range(seconds):
+        watch.look(float(start + second))
+
+
+def test_a_worker_without_a_sign_of_life_is_killed_after_half_a_minute(shared, worker):
+    watch = Watch(shared)
+
+    look(watch, int(HANG_SECONDS) + 1)
+    assert worker.poll() is None
+    look(watch, 1, start=int(HANG_SECONDS) + 1)
+
+    assert worker.wait(5) == -signal.SIGKILL
+    assert shared.beats() == {}
+
+
+def test_a_worker_that_shows_signs_of_life_is_left_alone(shared, worker):
+    watch = Watch(shared)
+
+    for second in range(100):
+        worker.beat(str(second))
+        watch.look(float(second))
+
+    assert worker.poll() is None
+
+
+def test_after_a_pause_of_the_whole_server_everybody_begins_anew(shared, worker):
+    watch = Watch(shared)
+    look(watch, 20)
+
+    look(watch, int(HANG_SECONDS), start=3_600)
+
+    assert worker.poll() is None
+
+
+def test_a_worker_that_died_is_forgotten(shared, worker):
+    worker.kill()
+    worker.wait()
+
+    Watch(shared).look(0.0)
+
+    assert shared.beats() == {}
+
+
+def test_the_loop_of_a_worker_shows_signs_of_life(shared, monkeypatch):
+    monkeypatch.setattr("saas.server.watchdog.BEAT_SECONDS", 0.01)
+
+    async def main():
+        keep_beating(asyncio.get_running_loop(), shared, os.getppid())
+        seen = set()
+        while len(seen) < 3:
+            seen.add(shared.beats()[os.getpid()])
+            await asyncio.sleep(0.005)
+        return seen
+
+    assert len(asyncio.run(asyncio.wait_for(main(), 5))) == 3
+
+
+def test_a_worker_whose_parent_was_killed_ends(shared, monkeypatch):
+    ended = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: ended.append((pid, number)))
+
+    async def main():
+        keep_beating(asyncio.get_running_loop(), shared, parent=os.getppid() + 1)
+
+    asyncio.run(main())
+
+    assert ended == [(os.getpid(), signal.SIGTERM)]
+    assert shared.beats() == {}
+
+
+def test_whether_a_process_lives(worker):
+    assert is_alive(worker.pid)
+    worker.kill()
+    worker.wait()
+    assert not is_alive(worker.pid)
