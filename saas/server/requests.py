@@ -6,6 +6,8 @@ in two ways is refused here, whatever the service.
 
 import io
 import sys
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 LONGEST_TARGET = 4_094  # bytes of path and query
@@ -48,24 +50,30 @@ class Refusal(NamedTuple):
 
 def refusal(scope: Scope) -> Refusal | None:
     """Why nobody answers this request, if so."""
-    headers = scope.headers
+    return next(chain(_refusals_of_target(scope), _refusals_of_headers(scope)), None)
+
+
+def _refusals_of_target(scope: Scope) -> Iterator[Refusal]:
     if scope.method == "CONNECT" or scope.authority:
-        return Refusal(400, "Send the path only.")
+        yield Refusal(400, "Send the path only.")
     if len(scope.path) + len(scope.query_string) > LONGEST_TARGET:
-        return Refusal(414, "The address is too long.")
-    if is_too_large(headers.items()):
-        return Refusal(431, "The headers are too large.")
+        yield Refusal(414, "The address is too long.")
     if "\ufffd" in scope.path:  # where granian has decoded what is no UTF-8
-        return Refusal(400, "The path holds a character that is not allowed.")
+        yield Refusal(400, "The path holds a character that is not allowed.")
+
+
+def _refusals_of_headers(scope: Scope) -> Iterator[Refusal]:
+    headers = scope.headers
+    if is_too_large(headers.items()):
+        yield Refusal(431, "The headers are too large.")
     if repeated := [name for name in _SINGLE if len(headers.get_all(name)) > 1]:
-        return Refusal(400, f"The header {repeated[0]} stands twice.")
+        yield Refusal(400, f"The header {repeated[0]} stands twice.")
     if lost := set(headers.keys()).difference(_MAY_BE_LOST, dict(headers.items())):
-        return Refusal(400, f"The header {min(lost)} holds a character that is not allowed.")
+        yield Refusal(400, f"The header {min(lost)} holds a character that is not allowed.")
     if "host" not in headers and not _is_old_probe(scope):
-        return Refusal(400, "The header Host is missing.")
+        yield Refusal(400, "The header Host is missing.")
     if headers.get("expect", "100-continue").lower() != "100-continue":
-        return Refusal(417, "Only 100-continue can be expected here.")
-    return None
+        yield Refusal(417, "Only 100-continue can be expected here.")
 
 
 def is_too_large(headers: list[tuple[str, str]]) -> bool:

@@ -57,7 +57,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _server(address: Address, workers: int) -> Any:
-    place: dict[str, Any] = {"uds": Path(address.path)} if address.path else {"address": address.host, "port": address.port}
+    place: dict[str, Any] = (
+        {"uds": Path(address.path)} if address.path else {"address": address.host, "port": address.port}
+    )
     return Granian(
         "saas",  # the loader below finds the application
         **place,
@@ -76,13 +78,13 @@ def _server(address: Address, workers: int) -> Any:
 
 
 def _serve(server: Any, service: str, shared: state.Shared, drain_seconds: float) -> None:
-    @server.on_startup  # granian's own signal handlers are in place by then
     def take_signals() -> None:
         signal.signal(signal.SIGTERM, partial(_drain_then_stop, server, shared, drain_seconds))
         signal.signal(signal.SIGINT, partial(_drain_then_stop, server, shared, 0.0))
         signal.signal(signal.SIGHUP, partial(_drain_then_stop, server, shared, drain_seconds))
         watchdog.start(shared)
 
+    server.on_startup(take_signals)  # when granian's own signal handlers are in place
     server.serve(target_loader=partial(load_application, service), wrap_loader=False)
 
 
@@ -173,7 +175,9 @@ def _require_free(address: Address) -> None:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((address.host, address.port))
         except OSError as error:
-            sys.exit(f"{address.path or f'{address.host}:{address.port}'} cannot be listened on: {error.strerror or error}.")
+            sys.exit(
+                f"{address.path or f'{address.host}:{address.port}'} cannot be listened on: {error.strerror or error}."
+            )
 
 
 def _remove_stale_socket(probe: socket.socket, path: Path) -> None:

@@ -61,7 +61,7 @@ class BatchWriter:
     async def store(self, delivery: Delivery, request: context.Context) -> bool:
         """Return once ``delivery`` is committed: whether it was new. Of a repeat nothing is stored. Raises what
         ``django.db`` raises; after an ``OperationalError`` it may be stored or not, and storing it again is safe."""
-        outcome = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(Order(delivery, request, outcome))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all())  # begins after what else arrived in this moment
@@ -139,7 +139,9 @@ class BatchWriter:
             raise
 
 
-async def _answer(link: "psycopg.AsyncConnection[Any]", parameters: storing.Parameters, seconds: float) -> dict[str, int]:
+async def _answer(
+    link: "psycopg.AsyncConnection[Any]", parameters: storing.Parameters, seconds: float
+) -> dict[str, int]:
     """A frozen server does not answer a request to cancel either: so the wait ends by closing the socket."""
     asking = asyncio.create_task(_execute(link, parameters))
     done, _ = await asyncio.wait([asking], timeout=seconds)

@@ -3,7 +3,8 @@
 import pytest
 
 from saas.testing.clients import ServiceClient
-from saas.testing.intake_clients import BridgeClient, ShortPathClient, thread_of_the_test
+from saas.testing.intake_clients import ShortPathClient, thread_of_the_test
+from saas.testing.rsgi import BridgeClient
 from saas.webhook_events.tests.conftest import handle, seen
 
 __all__ = ["handle", "seen"]

@@ -10,9 +10,10 @@ from django.db import OperationalError
 from prometheus_client import REGISTRY
 
 from saas.mail.models import Mail
-from saas.testing.intake_clients import BridgeClient, LinkOfTheTest
-from saas.testing.inbox import encoded, event, signed
 from saas.server.requests import LONGEST_HEADER
+from saas.testing.inbox import encoded, event, signed
+from saas.testing.intake_clients import LinkOfTheTest
+from saas.testing.rsgi import BridgeClient
 from saas.webhook_events import actions, storing
 from saas.webhook_events.models import WebhookDelivery, WebhookEvent
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from saas.testing.intake_clients import BridgeClient, thread_of_the_test
+from saas.testing.rsgi import BridgeClient, thread_on_this_connection
 
 
 @pytest.fixture
 def bridge(db):
-    with thread_of_the_test() as thread:
+    with thread_on_this_connection() as thread:
         yield BridgeClient(thread)

@@ -15,7 +15,7 @@ from saas.operations import draining
 from saas.server import bodies, responses
 from saas.server import bridge as bridges
 from saas.server.bridge import Bridge
-from saas.testing.intake_clients import Answer, Request
+from saas.testing.rsgi import Answer, Request
 
 LIMIT = 1_048_576
 
@@ -99,7 +99,12 @@ def test_headers_that_are_unusual_and_plain_pass(bridge, more):
 
 @pytest.mark.parametrize(
     ("version", "method", "path", "status"),
-    [("1", "GET", "/health", 200), ("1", "GET", "/docs", 400), ("1", "POST", "/health", 400), ("1.1", "GET", "/health", 400)],
+    [
+        ("1", "GET", "/health", 200),
+        ("1", "GET", "/docs", 400),
+        ("1", "POST", "/health", 400),
+        ("1.1", "GET", "/health", 400),
+    ],
 )
 def test_without_a_host_only_an_old_probe_is_answered(bridge, version, method, path, status):
     request, answer = Request(bridge._base_environ(PATH_INFO=path, REQUEST_METHOD=method)), Answer([b""])

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from saas import env, serve
+from saas import env
+from saas.server import serve
 from saas.testing.openapi import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]

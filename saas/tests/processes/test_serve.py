@@ -114,7 +114,9 @@ def test_a_port_that_is_taken_is_told_instead_of_shared(tmp_path):
 
 
 def test_an_application_that_cannot_be_loaded_ends_the_server_with_the_reason(tmp_path):
-    code, said = run(tmp_path, "product", "--workers=2", "--settings=saas.settings.nowhere", BIND=f"127.0.0.1:{free_ports(1)}")
+    code, said = run(
+        tmp_path, "product", "--workers=2", "--settings=saas.settings.nowhere", BIND=f"127.0.0.1:{free_ports(1)}"
+    )
 
     assert code == 1
     assert said.count("No module named 'saas.settings.nowhere'") == 1
@@ -219,7 +221,6 @@ def deliver(url, number):
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-
 def test_the_intake_finds_the_database_again_and_ends_after_its_last_answer(tmp_path, database):
     with served(tmp_path, "webhooks", **database) as (process, url):
         eventually(lambda: health(url) == 200, 30)

@@ -99,7 +99,7 @@ def test_ctrl_c_stops_everything_and_leaves_no_process(stack: Stack) -> None:
     of_the_worker = (
         3 if settings.REDIS_URL else 1
     )  # with a real broker it has two processes, with the embedded one threads
-    assert len(stack.processes()) == 6 + of_the_worker  # the runner, four services, beat
+    assert len(stack.processes()) == 7 + of_the_worker  # the runner, four services (one with a parent), beat
 
     stack.signal(signal.SIGINT)
 
