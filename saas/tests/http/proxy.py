@@ -62,15 +62,15 @@ def adapted(program: str, home: Path, **more: str) -> dict[str, Any]:
 
 
 class Proxy(Process):
-    """``ports``: where each service listens on this machine."""
+    """``ports``: where each service listens on this machine. ``file``: another than compose's."""
 
-    def __init__(self, ports: Mapping[str, int], home: Path, program: str = "") -> None:
+    def __init__(self, ports: Mapping[str, int], home: Path, program: str = "", file: Path | None = None) -> None:
         self.port = free_port()
         home.mkdir()
         program = program or debian()
         upstreams = {name.upper(): f"127.0.0.1:{port}" for name, port in ports.items()}
         super().__init__(
-            [program, "run", "--config", str(CADDYFILE), "--adapter", "caddyfile"],
+            [program, "run", "--config", str(file or CADDYFILE), "--adapter", "caddyfile"],
             caddy_environment(program, home, HTTP_PORT=str(self.port), **upstreams),
             home / "log",
         )

@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count as counted
 
 Address = tuple[str, int]
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?")
-_CALLERS = count(1)
+_CALLERS = counted(1)
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,10 @@ def exchange(
     half_close: bool = False,
     pause_seconds: float = 0.03,
     timeout_seconds: float = 3.0,
-    head_only: bool = False,
+    count: int = 1_000,
 ) -> Outcome:
-    """Send each of ``pieces`` as a packet of its own; read until the server closes, at most ``timeout_seconds``."""
+    """Send each of ``pieces`` as a packet of its own; read until the server closes or has answered ``count`` times, at most
+    ``timeout_seconds``."""
     started = time.monotonic()
     with connected(address, source=source) as line:
         received, is_closed = _sent(line, pieces, pause_seconds)
@@ -79,8 +80,8 @@ def exchange(
             with suppress(OSError):
                 line.shutdown(socket.SHUT_WR)
         if not is_closed:
-            is_closed = _gathered(line, received, timeout_seconds)
-    answers, rest = parsed(bytes(received), head_only=head_only)
+            is_closed = _gathered(line, received, timeout_seconds, count)
+    answers, rest = parsed(bytes(received))
     return Outcome(tuple(answers), rest, is_closed, time.monotonic() - started)
 
 
@@ -99,10 +100,10 @@ def _sent(line: socket.socket, pieces: Iterable[bytes], pause_seconds: float) ->
     return received, False
 
 
-def _gathered(line: socket.socket, received: bytearray, seconds: float) -> bool:
-    """Read for so long; whether the server has closed."""
+def _gathered(line: socket.socket, received: bytearray, seconds: float, count: int = 1_000) -> bool:
+    """Read for so long, or until so many answers are there; whether the server has closed."""
     deadline = time.monotonic() + seconds
-    while select.select([line], [], [], max(0.0, deadline - time.monotonic()))[0]:
+    while len(parsed(bytes(received))[0]) < count and select.select([line], [], [], max(0.0, deadline - time.monotonic()))[0]:
         try:
             piece = line.recv(65_536)
         except OSError:
@@ -113,17 +114,17 @@ def _gathered(line: socket.socket, received: bytearray, seconds: float) -> bool:
     return False
 
 
-def parsed(received: bytes, *, head_only: bool = False) -> tuple[list[Answer], bytes]:
+def parsed(received: bytes) -> tuple[list[Answer], bytes]:
     """Every whole final response, and the bytes that are none. Interim ones (100) are skipped."""
     answers: list[Answer] = []
-    for answer, rest in _responses(received, head_only):
+    for answer, rest in _responses(received):
         received = rest
         if answer.status >= 200 or answer.status == 101:
             answers.append(answer)
     return answers, received
 
 
-def _responses(received: bytes, head_only: bool) -> Iterator[tuple[Answer, bytes]]:
+def _responses(received: bytes) -> Iterator[tuple[Answer, bytes]]:
     while received:
         head, separator, rest = received.partition(b"\r\n\r\n")
         first, *lines = head.split(b"\r\n")
@@ -131,7 +132,7 @@ def _responses(received: bytes, head_only: bool) -> Iterator[tuple[Answer, bytes
         if not separator or not found:
             return
         status, headers = int(found[1]), _headers(lines)
-        has_body = not (head_only or status < 200 or status in {204, 304})
+        has_body = not (status < 200 or status in {204, 304})
         cut = _body(dict(headers), rest) if has_body else (b"", rest)
         if cut is None:
             return

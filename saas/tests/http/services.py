@@ -1,5 +1,6 @@
 """The four services as production runs them, each a process of its own on a free port, and the proxy in front of them."""
 
+import gzip
 import json
 import secrets
 import sys
@@ -22,7 +23,7 @@ from psycopg import sql
 from saas.testing.engines import free_port
 from saas.testing.production import HOSTS, STRIPE_SECRET, Process, environment, running
 from saas.testing.stack import SERVICES, eventually
-from saas.tests.http.proxy import Proxy
+from saas.tests.http.proxy import Proxy, debian
 from saas.tests.http.raw_client import Address, Outcome, exchange
 from saas.webhook_events.signatures import sign
 
@@ -124,8 +125,10 @@ class ErrorSink(ThreadingHTTPServer):
 
 class _Counting(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.reports += 1  # type: ignore[attr-defined]
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        envelope = gzip.decompress(sent) if self.headers["Content-Encoding"] == "gzip" else sent
+        if b'"type":"event"' in envelope:  # beside it, the client counts sessions
+            self.server.reports += 1  # type: ignore[attr-defined]
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -159,10 +162,10 @@ class Edge:
         self._proxy = self._proxy or self.start_proxy()
         return self._proxy
 
-    def start_proxy(self, program: str = "", **ports: int) -> Proxy:
+    def start_proxy(self, *, program: str = "", file: Path | None = None, **ports: int) -> Proxy:
         if not (program or debian()):
             pytest.skip("needs caddy: apt-get install caddy")
-        proxy = Proxy({**self._ports, **ports}, self.folder / f"caddy-{secrets.token_hex(4)}", program)
+        proxy = Proxy({**self._ports, **ports}, self.folder / f"caddy-{secrets.token_hex(4)}", program, file)
         self._stack.enter_context(running(proxy))
         return proxy
 
