@@ -146,14 +146,16 @@ FRAMING = [
     Case("two lengths in one header", with_lengths("Content-Length: {}, 3"), "400"),
     *(
         Case(f"Content-Length: {length}", with_lengths(f"Content-Length: {length}"), "400")
-        for length in ("+10", "-10", "0x10", "1_0", "10.0", "1 0", "ten", "", "99999999999999999999")
+        for length in ("+10", "-10", "0x10", "1_0", "10.0", "1 0", "ten", "99999999999999999999")
     ),
+    # Debian's Caddy takes it for none: what follows is a request of this client, to the service as well.
+    Case("a Content-Length without a number", with_lengths("Content-Length: "), "400", "400 | 405 404"),
     *(
-        Case(f"Transfer-Encoding: {coding!r}", with_lengths(f"Transfer-Encoding: {coding}", "Content-Length: {}"), "400")
+        Case(f"Transfer-Encoding: {coding!r}", with_lengths(f"Transfer-Encoding: {coding}", "Content-Length: {}"), "400", "400 | 501")
         for coding in ("xchunked", "chunked, identity", "identity", "gzip", "chunk\x0bed", "")
     ),
-    Case("Transfer-Encoding: gzip, chunked", with_chunks(b"", "Transfer-Encoding: gzip"), "400"),
-    Case("Transfer-Encoding twice", with_chunks(chunked(b"a"), "Transfer-Encoding: chunked"), "400 | 405", "400"),
+    Case("Transfer-Encoding: gzip, chunked", with_chunks(b"", "Transfer-Encoding: gzip"), "400", "400 | 501"),
+    Case("Transfer-Encoding twice", with_chunks(chunked(b"a"), "Transfer-Encoding: chunked"), "400 | 405", "400 | 501"),
     Case("a space before the colon of Transfer-Encoding",
          with_lengths("Transfer-Encoding : chunked", "Content-Length: {}"), "400"),
     Case("a space before the colon of Content-Length", with_lengths("Content-Length : {}"), "400"),
@@ -194,7 +196,8 @@ def signed_by_trailer(target: Target) -> list[bytes]:
     body = target.post_body()
     json, *signature = target.post_headers(body)
     end = ("\r\n".join(["0", *signature, "", ""])).encode() if signature else b"0\r\nX-Late: 1\r\n\r\n"
-    return [head(target, f"POST {target.post_path} HTTP/1.1", json, "Transfer-Encoding: chunked") + chunked(body, end)]
+    told = (json, "Transfer-Encoding: chunked", "Connection: close")
+    return [head(target, f"POST {target.post_path} HTTP/1.1", *told) + chunked(body, end)]
 
 
 TRAILERS = [
@@ -204,17 +207,20 @@ TRAILERS = [
     "X-Forwarded-For: 192.0.2.1",
     "Content-Length: 5",
 ]
+# Who ends the connection in the middle of a body is gone for Caddy: it writes an empty 200, which nobody reads.
+BROKEN_OFF = "400 | - | 503 | 200"
 BROKEN_BODIES = [
     *(Case(f"trailer {trailer.partition(':')[0]}", trailing(trailer), "400", "ok 200 | 400") for trailer in TRAILERS),
     *(
         Case(f"declared trailer {trailer.partition(':')[0]}", trailing(trailer, is_declared=True), "400", "400 | ok 200")
         for trailer in TRAILERS
     ),
-    Case("a signature as a trailer", signed_by_trailer, "400", "400 | 422 open"),
+    Case("a signature as a trailer", signed_by_trailer, "400", "400 | ok"),
     Case(
         "a body shorter than its length",
         lambda t: [head(t, f"POST {t.post_path} HTTP/1.1", *t.post_headers(b"{}"), "Content-Length: 9") + b"{}"],
         "400 | -",
+        BROKEN_OFF,
         half_close=True,
     ),
     Case(
@@ -224,6 +230,7 @@ BROKEN_BODIES = [
             + chunked(b"{}", b"")
         ],
         "400 | -",
+        BROKEN_OFF,
         half_close=True,
     ),
     Case(
@@ -232,6 +239,7 @@ BROKEN_BODIES = [
             head(t, f"POST {t.post_path} HTTP/1.1", *t.post_headers(b"{}"), "Transfer-Encoding: chunked") + b"9\r\n{}"
         ],
         "400 | -",
+        BROKEN_OFF,
         half_close=True,
     ),
 ]
@@ -258,17 +266,24 @@ SIZES = [
 
 # ── What is no HTTP/1.1 ──────────────────────────────────────────────────────────────────────────────────────────────
 
+# What the proxy understands all the same it sends on in good order.
+UNDERSTOOD = {
+    "HTTP/1.2": "400 | 505 | 200",
+    "a folded header": "400 | 200",
+    "an empty name": "400 | 200",
+    "the preface of HTTP/2": "400 | 505 | - | - garbage open",
+}
 SYNTAX = [
-    Case(name, raw(request), answer)
+    Case(name, raw(request), answer, UNDERSTOOD.get(name, ""))
     for name, request, answer in [
         ("HTTP/0.9", b"GET /health\r\n\r\n", "400 | -"),
         *(
-            (version, b"GET /health %b\r\nHost: %%HOST%%\r\n\r\n" % version.encode(), "400 | 505 | -")
+            (version, b"GET /health %b\r\nHost: %%HOST%%\r\nConnection: close\r\n\r\n" % version.encode(), "400 | 505 | -")
             for version in ("HTTP/0.9 in words", "HTTP/1.2", "HTTP/2.0", "HTTP/9.9", "HTTP/1", "http/1.1", "HTTPS/1.1")
         ),
         ("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", "400 | 505 | -"),
         ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64 + b"\r\n\r\n", "400 | -"),
-        ("nonsense", b"nonsense\r\n\r\n", "400 | -"),
+        ("nonsense", b"complete and utter nonsense\r\n\r\n", "400 | -"),
         *(
             (name, b"GET /health HTTP/1.1\r\nHost: %HOST%\r\nConnection: close\r\n" + line + b"\r\n\r\n", "400 | -")
             for name, line in [
@@ -298,10 +313,10 @@ LAX = [
         ("the same length twice",
          b"POST /health HTTP/1.1\r\nHost: %HOST%\r\nContent-Length: 2\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
          "400 | 405", ""),
-        ("a method in lower case", b"get /health HTTP/1.1\r\nHost: %HOST%\r\nConnection: close\r\n\r\n", "400 | 405", ""),
+        ("a method in lower case", b"get /health HTTP/1.1\r\nHost: %HOST%\r\nConnection: close\r\n\r\n", "200 | 400 | 405", ""),
         ("a method that nobody knows", b"BREW /health HTTP/1.1\r\nHost: %HOST%\r\nConnection: close\r\n\r\n", "405", ""),
         ("bytes that are no ASCII in a header",
-         b"GET /health HTTP/1.1\r\nHost: %HOST%\r\nConnection: close\r\nX-A: \xff\xc3\xa9\r\n\r\n", "200", ""),
+         b"GET /health HTTP/1.1\r\nHost: %HOST%\r\nConnection: close\r\nX-A: \xff\xc3\xa9\r\n\r\n", "200 | 400", ""),
     ]
 ]  # fmt: skip
 
@@ -326,9 +341,16 @@ HOSTS = [
     Case("no host in HTTP/1.0", asking(f"GET {NOTHING} HTTP/1.0", host=False), "400"),
     *(
         Case(f"Host: {host}", hosted(host), "400")
-        for host in ("", "evil.example", "evil.example:80", "127.0.0.1", "$nonsense", "api.example.com:80:80",
-                     "api.example.com:abc", "api.example.com:-1", "evil@api.example.com", "api.example.com/evil",
-                     "api.example.com evil", "api.example.com,evil.example", "[::1]", "[api.example.com]")
+        for host in ("", "evil.example", "evil.example:80", "127.0.0.1", "$nonsense", "[::1]")
+    ),
+    *(
+        Case(f"Host: {host}", lambda t, host=host: hosted(host.replace("ours", t.host))(t), "400")
+        for host in ("ours:80:80", "ours:abc", "ours:-1", "ours:", "evil@ours", "ours/evil", "ours evil",
+                     "ours,evil.example", "[ours]", "ours%2eevil.example")
+    ),
+    *(
+        Case(f"Host: {host}", lambda t, host=host: hosted(host.replace("ours", t.host))(t), "404 | 400")
+        for host in ("ours:99999", "ours.")
     ),
     Case("Host in capitals, with a port", lambda t: hosted(f"{t.host.upper()}:8000")(t), "404"),
     *(

@@ -17,7 +17,6 @@ from saas.testing.stack import eventually
 from saas.tests.http.raw_client import Address, exchange
 
 CADDYFILE = settings.BASE_DIR / "saas" / "server" / "Caddyfile"
-BUFFERING_OF_2_6_2 = "buffer_requests\nmax_buffer_size 2MB"
 
 
 def debian() -> str:
@@ -36,23 +35,15 @@ def version(program: str) -> str:
     return told.split()[0].removeprefix("v")
 
 
-def caddy_environment(program: str, home: Path, **more: str) -> dict[str, str]:
-    is_old = version(program) == "2.6.2"
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "SCHEME": "http",
-        "DOMAIN": "example.com",
-        **({"REQUEST_BUFFERING": BUFFERING_OF_2_6_2} if is_old else {}),
-        **more,
-    }
+def caddy_environment(home: Path, **more: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "SCHEME": "http", "DOMAIN": "example.com", **more}
 
 
 def adapted(program: str, home: Path, **more: str) -> dict[str, Any]:
     """The file as Caddy understands it."""
     done = subprocess.run(
         [program, "adapt", "--config", str(CADDYFILE), "--adapter", "caddyfile"],
-        env=caddy_environment(program, home, **more),
+        env=caddy_environment(home, **more),
         capture_output=True,
         text=True,
         check=False,
@@ -64,14 +55,13 @@ def adapted(program: str, home: Path, **more: str) -> dict[str, Any]:
 class Proxy(Process):
     """``ports``: where each service listens on this machine. ``file``: another than compose's."""
 
-    def __init__(self, ports: Mapping[str, int], home: Path, program: str = "", file: Path | None = None) -> None:
+    def __init__(self, ports: Mapping[str, int], home: Path, program: str, file: Path | None = None) -> None:
         self.port = free_port()
         home.mkdir()
-        program = program or debian()
         upstreams = {name.upper(): f"127.0.0.1:{port}" for name, port in ports.items()}
         super().__init__(
             [program, "run", "--config", str(file or CADDYFILE), "--adapter", "caddyfile"],
-            caddy_environment(program, home, HTTP_PORT=str(self.port), **upstreams),
+            caddy_environment(home, HTTP_PORT=str(self.port), **upstreams),
             home / "log",
         )
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import secrets
+import shutil
 import sys
 import threading
 import time
@@ -20,10 +21,10 @@ from django.conf import settings
 from django.db import connection, connections
 from psycopg import sql
 
-from saas.testing.engines import free_port
+from saas.testing.engines import PrivateRedis, free_port
 from saas.testing.production import HOSTS, STRIPE_SECRET, Process, environment, running
 from saas.testing.stack import SERVICES, eventually
-from saas.tests.http.proxy import Proxy, debian
+from saas.tests.http.proxy import Proxy, debian, pinned
 from saas.tests.http.raw_client import Address, Outcome, exchange
 from saas.webhook_events.signatures import sign
 
@@ -144,7 +145,7 @@ class Edge:
         self.told, self.errors, self.folder, self._stack = told, errors, folder, stack
         self._ports = {name: free_port() for name in SERVICES}
         self._services: dict[str, Service] = {}
-        self._proxy: Proxy | None = None
+        self._proxies: dict[str, Proxy] = {}
 
     def service(self, name: str) -> Service:
         if name not in self._services:
@@ -158,24 +159,27 @@ class Edge:
         eventually(service.is_ready, 60)
         return service
 
-    def proxy(self) -> Proxy:
-        self._proxy = self._proxy or self.start_proxy()
-        return self._proxy
+    def proxy(self, way: str = "proxied") -> Proxy:
+        if way not in self._proxies:
+            self._proxies[way] = self.start_proxy(program=pinned() if way == "pinned" else debian())
+        return self._proxies[way]
 
-    def start_proxy(self, *, program: str = "", file: Path | None = None, **ports: int) -> Proxy:
-        if not (program or debian()):
-            pytest.skip("needs caddy: apt-get install caddy")
+    def start_proxy(self, *, program: str | None = None, file: Path | None = None, **ports: int) -> Proxy:
+        program = debian() if program is None else program
+        if not program:
+            pytest.skip("needs caddy: apt-get install caddy, and pip install -r .ci/requirements.txt")
         proxy = Proxy({**self._ports, **ports}, self.folder / f"caddy-{secrets.token_hex(4)}", program, file)
         self._stack.enter_context(running(proxy))
         return proxy
 
     def target(self, service: str, way: str = "direct") -> Target:
-        """``way``: ``direct`` or ``proxied``."""
+        """``way``: ``direct``, ``proxied`` by Debian's Caddy, or by the version that is ``pinned``."""
         own = self.service(service)
         if way == "direct":
             return Target(service, own.address)
-        self.proxy().wait_until_ready(own.host)
-        return Target(service, self.proxy().address, is_proxied=True)
+        proxy = self.proxy(way)
+        proxy.wait_until_ready(own.host)
+        return Target(service, proxy.address, is_proxied=True)
 
     def faults(self) -> dict[str, list[str]]:
         """What the services have written about mistakes of ours since this was last asked."""
@@ -185,14 +189,15 @@ class Edge:
 @contextmanager
 def opened(folder: Path) -> Iterator[Edge]:
     """On a database of its own."""
-    if not (settings.DATABASE_URL and settings.REDIS_URL):
-        pytest.skip("needs PostgreSQL and Redis: set DATABASE_URL and REDIS_URL")
+    if not (settings.DATABASE_URL and shutil.which("redis-server")):
+        pytest.skip("needs PostgreSQL and Redis: set DATABASE_URL, and apt-get install redis-server")
     with ExitStack() as stack:
+        redis = stack.enter_context(PrivateRedis())  # no limit is half spent by those who were here before
         database = stack.enter_context(_copied_database())
         errors = stack.enter_context(ErrorSink())
         stack.callback(errors.shutdown)
         more = {"SENTRY_DSN": errors.dsn, "DRAIN_SECONDS": "0", "WEB_THREADS": "16", "DATABASE_POOL_SIZE": "4"}
-        yield Edge(environment(folder, database=database, redis=settings.REDIS_URL, **more), errors, folder, stack)
+        yield Edge(environment(folder, database=database, redis=redis.url, **more), errors, folder, stack)
 
 
 @contextmanager
