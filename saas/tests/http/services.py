@@ -94,7 +94,10 @@ class Target:
 
     def post_headers(self, body: bytes) -> list[str]:
         signature = sign(body, secret=STRIPE_SECRET, at=int(time.time()))
-        return ["Content-Type: application/json", *([f"Stripe-Signature: {signature}"] if self.service == "webhooks" else [])]
+        return [
+            "Content-Type: application/json",
+            *([f"Stripe-Signature: {signature}"] if self.service == "webhooks" else []),
+        ]
 
 
 POST_PATHS = {

@@ -20,12 +20,18 @@ Table = dict[str, dict[str, set[str]]]  # by the case's name and the way
 
 def read() -> Table:
     rows = PATH.read_text(encoding="utf-8").partition(_HEADING)[2]
-    return {_name(row[0]): {way: set(cell.split(" or ")) for way, cell in zip(WAYS, row[1:], strict=True)} for row in _ROW.findall(rows)}
+    return {
+        _name(row[0]): {way: set(cell.split(" or ")) for way, cell in zip(WAYS, row[1:], strict=True)}
+        for row in _ROW.findall(rows)
+    }
 
 
 def write(seen: Table) -> None:
     text, heading, _ = PATH.read_text(encoding="utf-8").partition(_HEADING)
-    rows = (f"| {_cell(name)} | " + " | ".join(" or ".join(sorted(ways[way])) for way in WAYS) + " |\n" for name, ways in seen.items())
+    rows = (
+        f"| {_cell(name)} | " + " | ".join(" or ".join(sorted(ways[way])) for way in WAYS) + " |\n"
+        for name, ways in seen.items()
+    )
     PATH.write_text(text + heading + "".join(rows), encoding="utf-8")
 
 

@@ -41,7 +41,9 @@ def webhooks(edge: Edge) -> Service:
 
 
 @pytest.fixture(scope="module", params=["a plain proxy", "the proxy of compose"])
-def proxy(request: pytest.FixtureRequest, edge: Edge, webhooks: Service, tmp_path_factory: pytest.TempPathFactory) -> Address:
+def proxy(
+    request: pytest.FixtureRequest, edge: Edge, webhooks: Service, tmp_path_factory: pytest.TempPathFactory
+) -> Address:
     """A proxy that passes everything on, as a customer may have one; and ours, which takes the header away."""
     plain = tmp_path_factory.mktemp("plain") / "Caddyfile"
     plain.write_text(PLAIN)
@@ -110,7 +112,12 @@ def delivered(edge: Edge) -> str:
     """The id of a stored event."""
     target: Target = edge.target("webhooks")
     body = target.post_body()
-    lines = [f"POST {target.post_path} HTTP/1.1", f"Host: {target.host}", "Connection: close", *target.post_headers(body)]
+    lines = [
+        f"POST {target.post_path} HTTP/1.1",
+        f"Host: {target.host}",
+        "Connection: close",
+        *target.post_headers(body),
+    ]
     answer = exchange(target.address, "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body)
     assert answer.statuses == (202,)
     return str(json.loads(body)["id"])

@@ -29,7 +29,9 @@ def address_seen(target: Target, source: str, *headers: str) -> str:
         "Connection: close",
         *headers,
     ]
-    (answer,) = exchange(target.address, "\r\n".join([*lines, "", body]).encode(), source=source, timeout_seconds=15).answers
+    (answer,) = exchange(
+        target.address, "\r\n".join([*lines, "", body]).encode(), source=source, timeout_seconds=15
+    ).answers
     assert answer.status == 201, answer
     return session_address(target, str(json.loads(answer.body)["access_token"]))
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from saas.tests.http.cases import NOTHING, chunked, head, pipelined, smuggled
+from saas.tests.http.case import NOTHING, chunked, head, smuggled
+from saas.tests.http.cases import pipelined
 from saas.tests.http.raw_client import exchange
 from saas.tests.http.services import Edge, Target, get
 
@@ -14,7 +15,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.django_db, pyt
 
 CUTS = st.lists(st.floats(0, 1), max_size=12)
 SHORT, LONG = 20, 300
-WITHOUT_LIMITS = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
+WITHOUT_LIMITS = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
 
 
 def cut(whole: bytes, places: list[float]) -> list[bytes]:

@@ -6,7 +6,8 @@ import pytest
 
 from saas.testing.stack import SERVICES
 from saas.tests.http import table
-from saas.tests.http.cases import CASES, Case
+from saas.tests.http.case import Case
+from saas.tests.http.cases import CASES
 from saas.tests.http.raw_client import exchange
 from saas.tests.http.services import Edge, Target
 
@@ -15,7 +16,9 @@ edged = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.django_db]
 
 # The ordinary run asks the intake; the others share its server and are asked with the longer tests.
 TARGETS = [
-    pytest.param(service, way, marks=edged if (service, way) == ("webhooks", "direct") else [*edged, pytest.mark.faults])
+    pytest.param(
+        service, way, marks=edged if (service, way) == ("webhooks", "direct") else [*edged, pytest.mark.faults]
+    )
     for way in table.WAYS
     for service in SERVICES
 ]
@@ -84,4 +87,6 @@ def test_the_table_has_every_case_with_an_answer_that_is_allowed() -> None:
     told = table.read()
 
     assert list(told) == [case.name for case in CASES]
-    assert {case.name for case in CASES for way in table.WAYS if not told[case.name][way] <= case.expected(way)} == set()
+    assert {
+        case.name for case in CASES for way in table.WAYS if not told[case.name][way] <= case.expected(way)
+    } == set()

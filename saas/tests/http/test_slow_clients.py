@@ -5,7 +5,6 @@ import resource
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,10 +26,10 @@ BEHIND = "webhooks behind the proxy"
 
 @dataclass
 class Siege:
-    """What became of each slow client, and how long others waited meanwhile."""
+    """What became of each slow client (a status, ``-`` or ``open``) after how many seconds; how long others waited."""
 
     target: Target
-    heads: list[tuple[str, float]] = field(default_factory=list)  # the answer's status, ``-`` or ``open``, after seconds
+    heads: list[tuple[str, float]] = field(default_factory=list)
     bodies: list[tuple[str, float]] = field(default_factory=list)
     others: list[tuple[int, float]] = field(default_factory=list)
 
@@ -83,7 +82,7 @@ class Siege:
 
 
 @pytest.fixture(scope="module")
-def sieges(edge: Edge) -> Iterator[dict[str, Siege]]:
+def sieges(edge: Edge) -> dict[str, Siege]:
     """All services at once, so that the time passes once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -95,7 +94,7 @@ def sieges(edge: Edge) -> Iterator[dict[str, Siege]]:
         for one in watching:
             one.result()
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    yield found
+    return found
 
 
 async def _run(sieges: list[Siege]) -> None:
@@ -153,7 +152,9 @@ def test_what_has_no_end_costs_little_memory(edge: Edge, service: str) -> None:
 def endless(address: Address, service: Service) -> int:
     """Four megabytes of one header; the service's memory right after."""
     with suppress(OSError):
-        exchange(address, b"GET /health HTTP/1.1\r\nX-Long: ", *[b"a" * 65_536] * 64, pause_seconds=0, timeout_seconds=0.5)
+        exchange(
+            address, b"GET /health HTTP/1.1\r\nX-Long: ", *[b"a" * 65_536] * 64, pause_seconds=0, timeout_seconds=0.5
+        )
     return memory(service)
 
 
