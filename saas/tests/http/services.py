@@ -1,0 +1,218 @@
+"""The four services as production runs them, each a process of its own on a free port, and the proxy in front of them."""
+
+import gzip
+import json
+import secrets
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection, connections
+from psycopg import sql
+
+from saas.testing.engines import PrivateRedis, free_port
+from saas.testing.production import HOSTS, STRIPE_SECRET, Process, environment, running
+from saas.testing.stack import SERVICES, eventually
+from saas.tests.http.proxy import Proxy, debian, pinned
+from saas.tests.http.raw_client import Address, Outcome, exchange
+from saas.webhook_events.signatures import sign
+
+FAULTS = ("traceback (most recent call last)", '"level": "error"', '"level": "critical"', "panicked at", "[error]")
+
+
+def start_command(service: str) -> list[str]:
+    """How production starts a service. ``BIND`` and ``WEB_CONCURRENCY`` say where and how wide."""
+    return [sys.executable, "-m", "saas.serve", service]
+
+
+class Service(Process):
+    """``post_path`` takes a body without credentials: a login form, or a signed delivery."""
+
+    def __init__(self, name: str, told: Mapping[str, str], folder: Path, *, port: int = 0, workers: int = 1) -> None:
+        self.name, self.host, self.port = name, HOSTS[name], port or free_port()
+        self.seen = 0
+        more = {"BIND": f"127.0.0.1:{self.port}", "WEB_CONCURRENCY": str(workers)}
+        super().__init__(start_command(name), {**told, **more}, folder / f"{name}-{self.port}.log")
+
+    @property
+    def address(self) -> Address:
+        return "127.0.0.1", self.port
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, self.text
+        try:
+            return exchange(self.address, get(self.host, "/health/ready"), pause_seconds=0).statuses == (200,)
+        except OSError:
+            return False
+
+    def faults(self) -> list[str]:
+        """The lines about mistakes of ours that it has written since this was last asked."""
+        new, self.seen = self.text[self.seen :], len(self.text)
+        return [line for line in new.splitlines() if any(fault in line.lower() for fault in FAULTS)]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a case is sent: a service itself, or the proxy with that service behind it."""
+
+    service: str
+    address: Address
+    is_proxied: bool = False
+
+    @property
+    def host(self) -> str:
+        return HOSTS[self.service]
+
+    @property
+    def post_path(self) -> str:
+        return POST_PATHS[self.service]
+
+    @property
+    def accepted(self) -> int:
+        """What ``post_body`` is answered with once it has been read as a whole."""
+        return 202 if self.service == "webhooks" else 422
+
+    def described(self, outcome: Outcome) -> str:
+        """The same words for every service."""
+        return " ".join("ok" if word == str(self.accepted) else word for word in outcome.text.split())
+
+    def post_body(self) -> bytes:
+        if self.service == "webhooks":
+            return json.dumps({"id": f"evt_{secrets.token_hex(8)}", "object": "event", "type": "demo.created"}).encode()
+        return b"{}"
+
+    def post_headers(self, body: bytes) -> list[str]:
+        signature = sign(body, secret=STRIPE_SECRET, at=int(time.time()))
+        return [
+            "Content-Type: application/json",
+            *([f"Stripe-Signature: {signature}"] if self.service == "webhooks" else []),
+        ]
+
+
+POST_PATHS = {
+    "product": "/api/auth/login",
+    "admin_ops": "/api/admin/auth/login",
+    "parity": "/auth/login",
+    "webhooks": "/api/webhooks/stripe",
+}
+
+
+def get(host: str, path: str = "/health", *headers: str) -> bytes:
+    """A whole request; the server closes after its answer."""
+    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+class ErrorSink(ThreadingHTTPServer):
+    """Where the services report unexpected errors: ``reports`` counts them."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Counting)
+        self.reports = 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def dsn(self) -> str:
+        return f"http://key@127.0.0.1:{self.server_port}/1"
+
+
+class _Counting(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        envelope = gzip.decompress(sent) if self.headers["Content-Encoding"] == "gzip" else sent
+        if b'"type":"event"' in envelope:  # beside it, the client counts sessions
+            self.server.reports += 1  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Edge:
+    """A service starts when it is first asked for, and a proxy stands before all of them. ``told``: their environment."""
+
+    def __init__(self, told: dict[str, str], errors: ErrorSink, folder: Path, stack: ExitStack) -> None:
+        self.told, self.errors, self.folder, self._stack = told, errors, folder, stack
+        self._ports = {name: free_port() for name in SERVICES}
+        self._services: dict[str, Service] = {}
+        self._proxies: dict[str, Proxy] = {}
+
+    def service(self, name: str) -> Service:
+        if name not in self._services:
+            self._services[name] = self.start_service(name, port=self._ports[name])
+        return self._services[name]
+
+    def start_service(self, name: str, **options: Any) -> Service:
+        """One more, ready."""
+        service = Service(name, self.told, self.folder, **options)
+        self._stack.enter_context(running(service))
+        eventually(service.is_ready, 60)
+        return service
+
+    def proxy(self, way: str = "proxied") -> Proxy:
+        if way not in self._proxies:
+            self._proxies[way] = self.start_proxy(program=pinned() if way == "pinned" else debian())
+        return self._proxies[way]
+
+    def start_proxy(self, *, program: str | None = None, file: Path | None = None, **ports: int) -> Proxy:
+        program = debian() if program is None else program
+        if not program:
+            pytest.skip("needs caddy: apt-get install caddy, and pip install -r .ci/requirements.txt")
+        proxy = Proxy({**self._ports, **ports}, self.folder / f"caddy-{secrets.token_hex(4)}", program, file)
+        self._stack.enter_context(running(proxy))
+        return proxy
+
+    def target(self, service: str, way: str = "direct") -> Target:
+        """``way``: ``direct``, ``proxied`` by Debian's Caddy, or by the version that is ``pinned``."""
+        own = self.service(service)
+        if way == "direct":
+            return Target(service, own.address)
+        proxy = self.proxy(way)
+        proxy.wait_until_ready(own.host)
+        return Target(service, proxy.address, is_proxied=True)
+
+    def faults(self) -> dict[str, list[str]]:
+        """What the services have written about mistakes of ours since this was last asked."""
+        return {name: faults for name, service in self._services.items() if (faults := service.faults())}
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Edge]:
+    """On a database of its own."""
+    if not (settings.DATABASE_URL and shutil.which("redis-server")):
+        pytest.skip("needs PostgreSQL and Redis: set DATABASE_URL, and apt-get install redis-server")
+    with ExitStack() as stack:
+        redis = stack.enter_context(PrivateRedis())  # no limit is half spent by those who were here before
+        database = stack.enter_context(_copied_database())
+        errors = stack.enter_context(ErrorSink())
+        stack.callback(errors.shutdown)
+        more = {"SENTRY_DSN": errors.dsn, "DRAIN_SECONDS": "0", "WEB_THREADS": "16", "DATABASE_POOL_SIZE": "4"}
+        yield Edge(environment(folder, database=database, redis=redis.url, **more), errors, folder, stack)
+
+
+@contextmanager
+def _copied_database() -> Iterator[str]:
+    """The URL of a copy of the tests' own database: migrated, and nobody else's."""
+    source, name = connection.settings_dict["NAME"], f"saas_http_{secrets.token_hex(6)}"
+    connections.close_all()
+    with psycopg.connect(settings.DATABASE_URL, autocommit=True) as admin:
+        # A pool keeps connections of this process open, and a database in use cannot be copied.
+        admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [source])
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(source)))
+        try:
+            yield urlunsplit(urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}"))
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -1,0 +1,129 @@
+"""What a stranger does to the next client of a proxy, who shares its connection to the service.
+
+``Connection: Upgrade`` once made the service end the request at its head: the body became the next request on that
+connection, and its answer, or the next client's own request, fell into the wrong hands.
+"""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from saas.testing.production import manage
+from saas.tests.http.raw_client import Address, Outcome, exchange
+from saas.tests.http.services import Edge, Service, Target, get
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.postgres,
+    pytest.mark.django_db,
+    pytest.mark.xdist_group("edge"),
+    pytest.mark.faults,
+]
+ATTACKS = 60
+PLAIN = "{ \n admin off \n http_port {$HTTP_PORT} \n} \nhttp://hooks.example.com { \n reverse_proxy {$WEBHOOKS} \n}\n"
+STAFF = """
+import pyotp
+from saas.accounts import second_factor
+from saas.accounts.models import LoginSession
+from saas.testing.factories import staff
+sam = staff("sam@example.net")
+setup = second_factor.begin(sam.user)
+login, _ = second_factor.confirm(LoginSession.objects.get(sid=sam.session_id), pyotp.TOTP(setup.secret).now())
+print("token:" + login.access_token)
+"""
+
+
+@pytest.fixture(scope="module")
+def webhooks(edge: Edge) -> Service:
+    return edge.service("webhooks")
+
+
+@pytest.fixture(scope="module", params=["a plain proxy", "the proxy of compose"])
+def proxy(
+    request: pytest.FixtureRequest, edge: Edge, webhooks: Service, tmp_path_factory: pytest.TempPathFactory
+) -> Address:
+    """A proxy that passes everything on, as a customer may have one; and ours, which takes the header away."""
+    plain = tmp_path_factory.mktemp("plain") / "Caddyfile"
+    plain.write_text(PLAIN)
+    started = edge.start_proxy(file=plain if request.param == "a plain proxy" else None)
+    started.wait_until_ready(webhooks.host)
+    return started.address
+
+
+@pytest.fixture(scope="module")
+def staff_token(edge: Edge) -> str:
+    return manage(edge.told, "shell", "-c", STAFF).rpartition("token:")[2].strip()
+
+
+def attack(host: str, hidden: str, filling: int) -> list[bytes]:
+    """A delivery that is no more than its head to who believes in the upgrade. The proxy sends on in blocks of 4 KB, so
+    the body starts with empty lines until the next one."""
+    body = b"\r\n" * filling + hidden.encode()
+    head = f"POST /api/webhooks/stripe HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+    return [f"{head}Content-Length: {len(body)}\r\n\r\n".encode(), body]
+
+
+def hidden(first: str) -> str:
+    """A request without an end: what comes next on the connection becomes a header of it, and the headers its own."""
+    return f"{first} HTTP/1.1\r\nX-Swallowed: "
+
+
+def attacked(proxy: Address, host: str, first: str, victim: bytes) -> Outcome:
+    """A stranger's request, and right after it somebody else's."""
+    exchange(proxy, *attack(host, hidden(first), 2_100), count=1)
+    return exchange(proxy, victim)
+
+
+def test_nobody_gets_the_answer_to_a_strangers_request(proxy: Address, webhooks: Service) -> None:
+    victim = get(webhooks.host, "/health")
+
+    answers = [attacked(proxy, webhooks.host, "GET /api/poisoned", victim).text for _ in range(ATTACKS)]
+
+    assert answers.count("200") == ATTACKS, f"{ATTACKS - answers.count('200')} of {ATTACKS} were poisoned"
+
+
+def test_nobody_gets_it_while_many_ask_at_once(proxy: Address, webhooks: Service) -> None:
+    victim = get(webhooks.host, "/health")
+
+    with ThreadPoolExecutor(8) as pool:
+        told = pool.map(lambda _: attacked(proxy, webhooks.host, "GET /api/poisoned", victim).text, range(ATTACKS))
+        answers = list(told)
+
+    assert answers.count("200") == ATTACKS, f"{ATTACKS - answers.count('200')} of {ATTACKS} were poisoned"
+
+
+def test_no_request_of_staff_becomes_a_strangers_replay(
+    edge: Edge, proxy: Address, webhooks: Service, staff_token: str
+) -> None:
+    event = delivered(edge)
+    before = replays(edge, event)
+    victim = get(webhooks.host, "/api/webhooks/logs?limit=1", f"Authorization: Bearer {staff_token}")
+
+    answers = [
+        attacked(proxy, webhooks.host, f"POST /api/webhooks/replay/{event}", victim).text for _ in range(ATTACKS)
+    ]
+
+    assert (answers.count("200"), replays(edge, event) - before) == (ATTACKS, 0)
+
+
+def delivered(edge: Edge) -> str:
+    """The id of a stored event."""
+    target: Target = edge.target("webhooks")
+    body = target.post_body()
+    lines = [
+        f"POST {target.post_path} HTTP/1.1",
+        f"Host: {target.host}",
+        "Connection: close",
+        *target.post_headers(body),
+    ]
+    answer = exchange(target.address, "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body)
+    assert answer.statuses == (202,)
+    return str(json.loads(body)["id"])
+
+
+def replays(edge: Edge, event: str) -> int:
+    with psycopg.connect(edge.told["DATABASE_URL"]) as link:
+        row = link.execute("SELECT replay_count FROM webhook_events_webhookevent WHERE external_id = %s", [event])
+        return int(row.fetchone()[0])  # type: ignore[index]

@@ -1,0 +1,167 @@
+"""Hundreds who send half a head, or a body of a byte a second: others notice nothing, and they are sent away in time."""
+
+import asyncio
+import resource
+import statistics
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from saas.testing.stack import SERVICES
+from saas.tests.http.raw_client import Address, caller, exchange, parsed
+from saas.tests.http.services import Edge, Service, Target, get
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.django_db, pytest.mark.xdist_group("edge")]
+
+CLIENTS = 300
+HEAD_SECONDS, BODY_SECONDS = 10, 30
+SIEGE_SECONDS = BODY_SECONDS + 5
+BEHIND = "webhooks behind the proxy"
+
+
+@dataclass
+class Siege:
+    """What became of each slow client (a status, ``-`` or ``open``) after how many seconds; how long others waited."""
+
+    target: Target
+    heads: list[tuple[str, float]] = field(default_factory=list)
+    bodies: list[tuple[str, float]] = field(default_factory=list)
+    others: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def half_head(self) -> bytes:
+        return f"POST {self.target.post_path} HTTP/1.1\r\nHost: {self.target.host}\r\nX-Slow".encode()
+
+    @property
+    def head(self) -> bytes:
+        told = ("Content-Length: 1000", "Content-Type: application/json", "", "")
+        return "\r\n".join((f"POST {self.target.post_path} HTTP/1.1", f"Host: {self.target.host}", *told)).encode()
+
+    async def run(self) -> None:
+        heads = [self._slow(self.half_head, b"", self.heads) for _ in range(CLIENTS)]
+        bodies = [self._slow(self.head, b" ", self.bodies) for _ in range(CLIENTS)]
+        await asyncio.gather(*heads, *bodies)
+
+    async def _slow(self, start: bytes, piece: bytes, told: list[tuple[str, float]]) -> None:
+        started = time.monotonic()
+        try:
+            received = await self._trickled(start, piece)
+        except TimeoutError:
+            told.append(("open", SIEGE_SECONDS))
+        except OSError:
+            told.append(("reset", time.monotonic() - started))
+        else:
+            statuses = [str(answer.status) for answer in parsed(received)[0]]
+            told.append((" ".join(statuses) or "-", time.monotonic() - started))
+
+    async def _trickled(self, start: bytes, piece: bytes) -> bytes:
+        async with asyncio.timeout(SIEGE_SECONDS):
+            reader, writer = await asyncio.open_connection(*self.target.address, local_addr=(caller(), 0))
+            try:
+                writer.write(start)
+                answer = asyncio.ensure_future(reader.read())
+                while not (await asyncio.wait([answer], timeout=1))[0]:
+                    writer.write(piece)
+                return answer.result()
+            finally:
+                writer.close()
+
+    def watch(self) -> None:
+        """Others, one after the other, for as long as there are slow ones."""
+        deadline = time.monotonic() + BODY_SECONDS - 2
+        time.sleep(2)
+        while time.monotonic() < deadline:
+            outcome = exchange(self.target.address, get(self.target.host), timeout_seconds=5)
+            self.others.append(((*outcome.statuses, 0)[0], outcome.seconds))
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def sieges(edge: Edge) -> dict[str, Siege]:
+    """All services at once, so that the time passes once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    found = {service: Siege(edge.target(service)) for service in SERVICES}
+    found[BEHIND] = Siege(_behind_a_proxy(edge))
+    with ThreadPoolExecutor(len(found)) as pool:
+        watching = [pool.submit(siege.watch) for siege in found.values()]
+        asyncio.run(_run(list(found.values())))
+        for one in watching:
+            one.result()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return found
+
+
+async def _run(sieges: list[Siege]) -> None:
+    await asyncio.gather(*(siege.run() for siege in sieges))
+
+
+def _behind_a_proxy(edge: Edge) -> Target:
+    """With a service of its own: the other one has slow clients itself."""
+    service = edge.start_service("webhooks")
+    proxy = edge.start_proxy(webhooks=service.port)
+    proxy.wait_until_ready(service.host)
+    return Target("webhooks", proxy.address, is_proxied=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [*SERVICES, BEHIND])
+def test_others_are_answered_at_once(sieges: dict[str, Siege], name: str) -> None:
+    others = sieges[name].others
+
+    assert {status for status, _ in others} == {200}
+    assert statistics.median(seconds for _, seconds in others) < 0.05
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [*SERVICES, BEHIND])
+def test_half_a_head_is_given_up_after_ten_seconds(sieges: dict[str, Siege], name: str) -> None:
+    heads = sieges[name].heads
+
+    assert set(Counter(status for status, _ in heads)) <= {"-", "408", "reset"}
+    assert all(HEAD_SECONDS - 2 < seconds < HEAD_SECONDS + 5 for _, seconds in heads)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [*SERVICES, BEHIND])
+def test_a_body_that_trickles_is_given_up_after_thirty_seconds(sieges: dict[str, Siege], name: str) -> None:
+    bodies = sieges[name].bodies
+    expected = {"408"} if name != BEHIND else {"408", "400", "-", "reset"}
+
+    assert set(Counter(status for status, _ in bodies)) <= expected
+    assert all(BODY_SECONDS - 2 < seconds < BODY_SECONDS + 4 for _, seconds in bodies)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_has_no_end_costs_little_memory(edge: Edge, service: str) -> None:
+    running = edge.service(service)
+    before = memory(running)
+
+    with ThreadPoolExecutor(20) as pool:
+        peaks = list(pool.map(lambda _: endless(running.address, running), range(20)))
+
+    assert max(peaks) - before < 40 * 2**20
+
+
+def endless(address: Address, service: Service) -> int:
+    """Four megabytes of one header; the service's memory right after."""
+    with suppress(OSError):
+        exchange(
+            address, b"GET /health HTTP/1.1\r\nX-Long: ", *[b"a" * 65_536] * 64, pause_seconds=0, timeout_seconds=0.5
+        )
+    return memory(service)
+
+
+def memory(service: Service) -> int:
+    """Resident bytes of all of its processes."""
+    group = service.process.pid
+    stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
+    fields = [stat.rpartition(")")[2].split() for stat in stats]
+    pages = [int(one[21]) for one in fields if int(one[2]) == group]
+    return sum(pages) * resource.getpagesize()
