@@ -105,7 +105,7 @@ def _gathered(line: socket.socket, received: bytearray, seconds: float, count: i
     deadline = time.monotonic() + seconds
     while (
         len(parsed(bytes(received))[0]) < count
-        and select.select([line], [], [], max(0.0, deadline - time.monotonic()))[0]
+        and _is_readable(line, max(0.0, deadline - time.monotonic()))
     ):
         try:
             piece = line.recv(65_536)
@@ -166,3 +166,10 @@ def _chunks(rest: bytes) -> tuple[bytes, bytes] | None:
         body, rest = body + rest[:length], rest[length + 2 :]
         if not length:
             return body, rest
+
+
+def _is_readable(line: socket.socket, seconds: float) -> bool:
+    """Without ``select``, which knows no descriptor above 1024."""
+    poll = select.poll()
+    poll.register(line, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

@@ -33,7 +33,7 @@ FAULTS = ("traceback (most recent call last)", '"level": "error"', '"level": "cr
 
 def start_command(service: str) -> list[str]:
     """How production starts a service. ``BIND`` and ``WEB_CONCURRENCY`` say where and how wide."""
-    return [sys.executable, "-m", "saas.serve", service]
+    return [sys.executable, "manage.py", "serve", service]
 
 
 class Service(Process):
