@@ -45,7 +45,7 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "saas.api.middleware.HostMiddleware",
     "saas.api.middleware.InputGuardMiddleware",
     "saas.api.middleware.InternalsMiddleware",
     "saas.api.middleware.OriginMiddleware",
