@@ -36,8 +36,8 @@ def scheme_behind(request: HttpRequest) -> str:
     meta = request.META
     if not settings.TRUSTED_PROXY_COUNT or not is_trusted_proxy(str(meta.get("REMOTE_ADDR", ""))):
         return ""
-    told = (meta.get(name, "") for name in ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"))
-    return client_scheme(*told, settings.TRUSTED_PROXY_COUNT)
+    proto, forwarded_for = meta.get("HTTP_X_FORWARDED_PROTO", ""), meta.get("HTTP_X_FORWARDED_FOR", "")
+    return client_scheme(proto, forwarded_for, meta.get("HTTP_FORWARDED", ""), settings.TRUSTED_PROXY_COUNT)
 
 
 def is_loopback(address: str) -> bool:
