@@ -71,6 +71,7 @@ TEMPLATES = [
 ]
 WSGI_APPLICATION = "saas.wsgi.application"
 APPEND_SLASH = False
+READINESS_IN_BACKGROUND = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en-us"
