@@ -11,7 +11,7 @@ def is_alive() -> bool:
     port = int(os.environ.get("BIND", ":8000").rpartition(":")[2])
     connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     try:
-        connection.request("GET", "/health", headers={"Host": os.environ.get("ALLOWED_HOSTS", "").partition(",")[0]})
+        connection.request("GET", "/health")
         return connection.getresponse().status == 200
     except (OSError, HTTPException):
         return False

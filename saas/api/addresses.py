@@ -6,27 +6,38 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest
 
+from saas.api.forwarded import client_node, client_scheme
 from saas.networks import parsed, plain
 
 
 def client_address(request: HttpRequest) -> str:
-    """The caller's IP address.
+    """The caller's IP address: what rate limits count, and what the trail and the deliveries show.
 
     ``REMOTE_ADDR``; or, when that peer is a trusted proxy, the address that the outermost of ``TRUSTED_PROXY_COUNT``
-    proxies saw: the n-th from the right of X-Forwarded-For. What stands further left is the caller's own claim.
+    proxies saw. A proxy that tells of no address is taken for the caller.
     """
-    return address_behind(str(request.META.get("REMOTE_ADDR", "")), request.META.get("HTTP_X_FORWARDED_FOR", ""))
+    meta = request.META
+    return address_behind(
+        str(meta.get("REMOTE_ADDR", "")), meta.get("HTTP_X_FORWARDED_FOR", ""), meta.get("HTTP_FORWARDED", "")
+    )
 
 
-def address_behind(peer: str, forwarded_for: str) -> str:
-    """The caller's address, for a ``peer`` that sends ``forwarded_for`` as X-Forwarded-For."""
+def address_behind(peer: str, forwarded_for: str, forwarded: str = "") -> str:
+    """The same for a ``peer`` that sends these as X-Forwarded-For and Forwarded."""
     peer = plain(peer)
-    count = settings.TRUSTED_PROXY_COUNT
-    if not count or not is_trusted_proxy(peer):
+    if not settings.TRUSTED_PROXY_COUNT or not is_trusted_proxy(peer):
         return peer
-    chain = [part.strip() for part in forwarded_for.split(",") if part.strip()]
-    candidate = chain[-min(count, len(chain))] if chain else peer
-    return plain(candidate) if parsed(candidate) else peer
+    told = client_node(forwarded_for, forwarded, settings.TRUSTED_PROXY_COUNT)
+    return plain(told) if parsed(told) else peer
+
+
+def scheme_behind(request: HttpRequest) -> str:
+    """The scheme that the same proxy saw; empty if no proxy of ours tells of one."""
+    meta = request.META
+    if not settings.TRUSTED_PROXY_COUNT or not is_trusted_proxy(str(meta.get("REMOTE_ADDR", ""))):
+        return ""
+    proto, forwarded_for = meta.get("HTTP_X_FORWARDED_PROTO", ""), meta.get("HTTP_X_FORWARDED_FOR", "")
+    return client_scheme(proto, forwarded_for, meta.get("HTTP_FORWARDED", ""), settings.TRUSTED_PROXY_COUNT)
 
 
 def is_loopback(address: str) -> bool:

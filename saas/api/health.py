@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -16,13 +16,12 @@ from saas import __version__
 from saas.api.views import PublicView
 from saas.errors import NotFound
 from saas.health import Module
-from saas.operations import checks, draining
+from saas.operations import draining, readiness
+from saas.operations.readiness import State, looked_at
 
 logger = logging.getLogger(__name__)
 
 STARTED = time.monotonic()
-NEEDED = {"database": checks.database, "migrations": checks.migrations}
-WANTED = {"cache": checks.cache, "broker": checks.broker, "worker": checks.worker, "beat": checks.beat}
 
 
 class Health(serializers.Serializer[Any]):
@@ -58,8 +57,9 @@ class Readiness(serializers.Serializer[Any]):
 
 
 class ReadyView(PublicView):
-    """Each dependency's state. 503 only without the database, with pending migrations, or when this process is about to
-    end: a dead worker or broker makes the service ``degraded``, and never takes the intake out of rotation."""
+    """Each dependency's state, as it was when last looked at: nothing is waited for. 503 only without the database, with
+    pending migrations, or when this process is about to end: a dead worker or broker makes the service ``degraded``, and
+    never takes the intake out of rotation."""
 
     @extend_schema(
         operation_id="ready",
@@ -68,28 +68,25 @@ class ReadyView(PublicView):
         tags=["health"],
     )
     def get(self, request: Request) -> JsonResponse:
-        needed = {name: _measured(name, check) for name, check in NEEDED.items()}
-        wanted = {name: _measured(name, check) for name, check in WANTED.items()}
-        status = "draining" if draining.is_on() else _verdict(needed, wanted)
-        body = {"status": status, "dependencies": {**needed, **wanted}}
+        states = readiness.monitor.states() if settings.READINESS_IN_BACKGROUND else readiness.states_now()
+        status = "draining" if draining.is_on() else _verdict(states)
+        body = {"status": status, "dependencies": {name: _shown(state) for name, state in states.items()}}
         return JsonResponse(body, status=503 if status in {"unavailable", "draining"} else 200)
 
 
-def _verdict(needed: dict[str, Any], wanted: dict[str, Any]) -> str:
-    if any(state["status"] != "ok" for state in needed.values()):
+def _verdict(states: Mapping[str, State]) -> str:
+    failed = [one for one in readiness.DEPENDENCIES if not states[one.name].is_ok]
+    if any(one.is_needed for one in failed):
         return "unavailable"
-    return "ok" if all(state["status"] == "ok" for state in wanted.values()) else "degraded"
+    return "degraded" if failed else "ok"
 
 
-def _measured(name: str, check: Callable[[], object]) -> dict[str, Any]:
-    started = time.monotonic()
-    try:
-        check()
-        status = "ok"
-    except Exception as error:
-        logger.warning("check_failed: %s: %s", name, error)
-        status = "failed"
-    return {"status": status, "milliseconds": round((time.monotonic() - started) * 1000, 1)}
+def _shown(state: State) -> dict[str, Any]:
+    return {"status": _word(state), "milliseconds": round(state.seconds * 1000, 1)}
+
+
+def _word(state: State) -> str:
+    return "ok" if state.is_ok else "failed"
 
 
 class ModuleHealth(serializers.Serializer[Any]):
@@ -127,10 +124,12 @@ class ModuleView(PublicView):
 
 
 def _checked(module: Module) -> dict[str, Any]:
-    outcome = _measured(module.name, module.check)
+    state = looked_at(module.check)
+    if not state.is_ok:
+        logger.warning("check_failed: %s: %s", module.name, state.error)
     return {
         "module": module.name,
-        "status": outcome["status"],
+        "status": _word(state),
         "version": __version__,
         "features": list(module.features),
     }

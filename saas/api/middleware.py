@@ -10,13 +10,14 @@ from urllib.parse import unquote_to_bytes
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
 from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 
 from saas import context
-from saas.api.addresses import client_address, is_our_origin, is_trusted_proxy
+from saas.api.addresses import client_address, is_our_origin, scheme_behind
 from saas.api.problems import Problem
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -27,6 +28,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 _AGENT_LENGTH = 300
 _PROBES = ("/health", "/api/health", "/metrics")
+_ANY_HOST = {"/health", "/health/ready"}
 _INTERNALS = ("/docs", "/redoc", "/openapi.json", "/metrics", "/api/health/module")
 
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
@@ -52,14 +54,17 @@ class PreparedResponseMiddleware:
 
 
 class TrustedProxyMiddleware:
-    """Believes ``X-Forwarded-Proto`` of our own proxies only. (``client_address`` does the same for the address.)"""
+    """Leaves in ``X-Forwarded-Proto``, where Django looks, what our own proxies tell of the scheme. (``client_address`` does
+    the same for the address.)"""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not is_trusted_proxy(str(request.META.get("REMOTE_ADDR", ""))):
-            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        scheme = scheme_behind(request)
+        request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        if scheme:
+            request.META["HTTP_X_FORWARDED_PROTO"] = scheme
         return self.get_response(request)
 
 
@@ -119,6 +124,15 @@ class HeadersMiddleware:
         if not getattr(response, "streaming", False):
             headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+class HostMiddleware(CommonMiddleware):
+    """Refuses a host that is not ours; but who probes knows a container by its address, and is answered whatever it calls us."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        if request.path_info in _ANY_HOST and request.method in {"GET", "HEAD"}:
+            return None
+        return super().process_request(request)
 
 
 class InputGuardMiddleware:

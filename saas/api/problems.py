@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 
 from saas import context
 from saas.errors import DomainError
+from saas.operations.postgres import is_unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def from_django(error: Exception) -> Problem | None:
             return Problem(403)
         case RequestDataTooBig():
             return Problem(413)
-        case OperationalError() | InterfaceError():
+        case _ if is_unavailable(error):
             logger.error("database_unavailable", exc_info=error)
             return Problem(503, headers={"Retry-After": str(DATABASE_RETRY_SECONDS)})
         case DataError():

@@ -1,6 +1,6 @@
 """Does what we depend on work? A check that runs: it raises if it does not, and returns what it saw in a few words.
 
-``/health/ready`` asks the cheap ones on every call; ``manage.py doctor`` asks all.
+``/health/ready`` tells of the cheap ones (``saas.operations.readiness``); ``manage.py doctor`` asks all.
 """
 
 import secrets
@@ -34,10 +34,20 @@ MINIMUM_SECRET_BYTES = 32
 MAX_SKEW_SECONDS = 2.0
 
 
+_WRITABLE = """
+DO $$ BEGIN
+    IF current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION 'this server takes no writes' USING ERRCODE = 'read_only_sql_transaction';
+    END IF;
+END $$
+"""
+
+
 def database() -> str:
-    """The database answers a question."""
+    """The database answers a question, and is not one that only reads: a standby, or a primary that was stood down."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+        # Raised by the server, as it is for a write: then the pool looks for another server (saas.operations.postgres).
+        cursor.execute(_WRITABLE if connection.vendor == "postgresql" else "SELECT 1")
     return str(connection.vendor)
 
 
@@ -50,7 +60,7 @@ def migrations() -> str:
 
 @kept
 def _migrations_of_this_version() -> set[tuple[str, str]]:
-    """Read from disk once: a process's code does not change, and ``/health/ready`` is asked every second."""
+    """Read from disk once: a process's code does not change, and this is asked again and again."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
     return set(loader.disk_migrations)
 

@@ -46,7 +46,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "saas.api.middleware.PreparedResponseMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "saas.api.middleware.HostMiddleware",
     "saas.api.middleware.InputGuardMiddleware",
     "saas.api.middleware.InternalsMiddleware",
     "saas.api.middleware.OriginMiddleware",
@@ -72,6 +72,7 @@ TEMPLATES = [
 ]
 WSGI_APPLICATION = "saas.wsgi.application"
 APPEND_SLASH = False
+READINESS_IN_BACKGROUND = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en-us"

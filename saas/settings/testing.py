@@ -23,6 +23,7 @@ CSRF_COOKIE_NAME = "product_csrf"
 
 ALLOWED_HOSTS = [*LOOPBACK_HOSTS, "testserver"]
 PASSWORD_ITERATIONS = 1000  # fast; production refuses it
+READINESS_IN_BACKGROUND = False  # another thread does not see what a test's transaction holds
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 DATABASES["default"].get("OPTIONS", {}).pop("pool", None)  # tests drop the database: nobody may hold a connection
 if DATABASE_URL:  # a test is one transaction, and may think for longer than a service may; a race's last waits for long

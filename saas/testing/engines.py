@@ -101,6 +101,20 @@ class PrivatePostgres:
             ).fetchone()
         return int(killed[0]) if killed else 0
 
+    def freeze(self) -> None:
+        """Connections are accepted, by the kernel, and nobody answers: as on a machine whose disk hangs."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        postmaster = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for pid in (postmaster, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def take_all_connections(self, database: str) -> "list[psycopg.Connection[Any]]":
         """Sessions until PostgreSQL gives no more."""
         taken = []

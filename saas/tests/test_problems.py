@@ -60,7 +60,7 @@ def test_a_method_that_an_address_does_not_know_is_refused_with_those_it_does(
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "$nonsense", "localhost:8000:8000", "a b"])
 def test_an_unknown_host_is_refused(client: ServiceClient, host: str) -> None:
-    assert_problem(client.get("/health", headers={"Host": host}), 400, "malformed")
+    assert_problem(client.get("/api/health", headers={"Host": host}), 400, "malformed")
 
 
 def test_a_body_that_is_too_large_is_refused_before_anybody_reads_it(client: ServiceClient) -> None:

@@ -112,7 +112,7 @@ def _is_our_host(host: str, allowed: tuple[str, ...]) -> bool:
 
 
 def _context(scope: Scope, headers: dict[str, str]) -> context.Context:
-    address = address_behind(peer(scope), headers.get("x-forwarded-for", ""))
+    address = address_behind(peer(scope), headers.get("x-forwarded-for", ""), headers.get("forwarded", ""))
     return request_context(headers.get("x-request-id", ""), address, headers.get("user-agent", ""))
 
 

@@ -1,12 +1,17 @@
 """The connections that a service's pool lends."""
 
+from contextlib import contextmanager
+from time import monotonic
+
 import psycopg
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from psycopg_pool import ConnectionPool
 
-from saas.operations.postgres import ONLY_ON_DEMAND, PreparingCursor, bounded
+from saas.operations.postgres import ONLY_ON_DEMAND, PreparingCursor, bounded, is_unavailable
 from saas.testing.engines import address_of_the_tests
+from saas.testing.fault_proxy import FaultProxy, Mode
+from saas.testing.stack import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 
@@ -42,21 +47,112 @@ def test_one_whose_session_was_ended_is_found_out(link):
         ConnectionPool.check_connection(link)
 
 
-def test_when_all_sessions_were_ended_at_once_the_next_caller_is_served_all_the_same():
-    kind = bounded(5.0)
-    made = {
-        "kwargs": {**address_of_the_tests(), "autocommit": True},
-        "connection_class": kind,
-        "check": ConnectionPool.check_connection,
-    }
-    with ConnectionPool(min_size=3, timeout=1.0, **made) as pool:
+@contextmanager
+def pooled(size=3, wait_seconds=5.0, **address):
+    """A pool that lends bounded connections, as a service's does."""
+    lent = []
+    kind = bounded(wait_seconds, lambda: lent[0])
+    made = {"kwargs": {**address_of_the_tests(), **address, "autocommit": True}, "connection_class": kind}
+    check = ConnectionPool.check_connection
+    with ConnectionPool(min_size=size, max_size=size, timeout=1.0, check=check, reconnect_timeout=1.0, **made) as pool:
+        lent.append(pool)
         pool.wait()
+        yield pool
+
+
+def sessions(pool):
+    """The processes of the server that stand behind those that the pool has."""
+    taken = [pool.getconn() for _ in range(pool.max_size)]
+    for one in taken:
+        pool.putconn(one)
+    return {one.info.backend_pid for one in taken}
+
+
+def test_when_all_sessions_were_ended_at_once_the_next_caller_is_served_all_the_same():
+    with pooled() as pool:
         with connection.cursor() as cursor:
-            for idle in pool._pool:
-                cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [idle.info.backend_pid])
+            for pid in sessions(pool):
+                cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
         with pool.connection() as lent:
             assert lent.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_nobody_waits_longer_than_the_bound_and_then_for_a_connection_of_its_own():
+    with (
+        FaultProxy(int(address_of_the_tests().get("port") or 5432)) as relay,
+        pooled(wait_seconds=0.5, port=relay.port) as pool,
+    ):
+        before = sessions(pool)
+        with pool.connection() as lent:
+            relay.mode = Mode.BLACK_HOLE
+            started = monotonic()
+            with pytest.raises(psycopg.OperationalError, match="no answer within"):
+                lent.execute("SELECT 1")
+            took = monotonic() - started
+        relay.mode = Mode.UP
+
+        eventually(lambda: answers(pool), 10)
+        assert 0.5 <= took < 2
+        assert lent.closed
+        assert sessions(pool).isdisjoint(before)
+
+
+def answers(pool):
+    try:
+        with pool.connection() as lent:
+            return lent.execute("SELECT 1").fetchone() == (1,)
+    except psycopg.OperationalError:
+        return False
+
+
+def test_an_answer_that_takes_too_long_is_not_waited_for_to_its_end():
+    with bounded(0.3).connect(**address_of_the_tests(), autocommit=True) as link:
+        with pytest.raises(psycopg.OperationalError, match="no answer within"):
+            link.execute("SELECT pg_sleep(0.1) FROM generate_series(1, 8)")
+        assert link.closed
+
+
+def test_waiting_for_notifications_in_vain_is_no_fault(link):
+    link.execute("LISTEN nothing")
+
+    assert list(link.notifies(timeout=0.1)) == []
+    assert link.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_server_that_takes_no_writes_is_left_by_all():
+    with pooled() as pool:
+        before = sessions(pool)
+        with pool.connection() as lent:
+            lent.execute("SET default_transaction_read_only = on")
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                lent.execute("CREATE TABLE nobody_makes_this ()")
+
+        assert sessions(pool).isdisjoint(before)
+
+
+def test_a_server_in_trouble_is_asked_for_new_sessions_once_a_second():
+    with pooled() as pool:
+        for _ in range(5):
+            with pool.connection() as lent:
+                lent.execute("SET default_transaction_read_only = on")
+                with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                    lent.execute("CREATE TABLE nobody_makes_this ()")
+
+        eventually(lambda: pool.get_stats()["pool_available"] == 3)
+        assert pool.get_stats()["connections_num"] <= 6
+
+
+@pytest.mark.parametrize(
+    ("state", "is_away"),
+    [("25006", True), ("57P01", True), ("57P02", True), ("57P03", True), ("08006", True), ("53300", True), ("58030", True),
+     ("25P02", False), ("23505", False), ("22003", False), ("42601", False), ("XX001", False)],
+)  # fmt: skip
+def test_what_is_the_databases_fault_is_told_from_what_is_ours(state, is_away):
+    with pytest.raises(DatabaseError) as raised, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'so' USING ERRCODE = '{state}'; END $$")
+
+    assert is_unavailable(raised.value) == is_unavailable(raised.value.__cause__) == is_away
 
 
 def test_any_other_statement_is_asked(link, asked):

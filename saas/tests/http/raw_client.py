@@ -103,10 +103,7 @@ def _sent(line: socket.socket, pieces: Iterable[bytes], pause_seconds: float) ->
 def _gathered(line: socket.socket, received: bytearray, seconds: float, count: int = 1_000) -> bool:
     """Read for so long, or until so many answers are there; whether the server has closed."""
     deadline = time.monotonic() + seconds
-    while (
-        len(parsed(bytes(received))[0]) < count
-        and _is_readable(line, max(0.0, deadline - time.monotonic()))
-    ):
+    while len(parsed(bytes(received))[0]) < count and _is_readable(line, max(0.0, deadline - time.monotonic())):
         try:
             piece = line.recv(65_536)
         except OSError:

@@ -1,0 +1,89 @@
+"""A probe is answered at once, whatever is silent: at a real socket, from a server of production, with engines that are
+frozen or swallowed. A proxy that gives up after a second would otherwise take every service out for a broker's sake."""
+
+import time
+
+import pytest
+
+from saas.testing.fault_proxy import Mode
+from saas.testing.production import Server, running
+from saas.testing.stack import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+
+AT_ONCE = 0.5  # seconds, on a machine that others use too; 0.1 is promised
+WATCHED_SECONDS = 4.0
+
+
+def probed(server):
+    """What a probe is told, and after how long."""
+    started = time.monotonic()
+    answer = server.call("GET", "/health/ready", headers={"Host": f"127.0.0.1:{server.port}"}, timeout=5)
+    return answer.status_code, answer.json(), time.monotonic() - started
+
+
+def watched(server, record_property):
+    """Probe for a while; the longest that it took."""
+    took, until = [], time.monotonic() + WATCHED_SECONDS
+    while time.monotonic() < until:
+        took.append(probed(server)[2])
+        time.sleep(0.05)
+    record_property("slowest probe, seconds", max(took))
+    return max(took)
+
+
+def is_told(server, status, verdict, dependency):
+    code, body, _ = probed(server)
+    return (code, body["status"], body["dependencies"][dependency]["status"]) == (status, verdict, "failed")
+
+
+@pytest.fixture
+def frozen_postgres(rig):
+    yield rig.postgres.freeze
+    rig.postgres.thaw()
+
+
+@pytest.fixture
+def frozen_redis(rig):
+    yield rig.redis.freeze
+    rig.redis.thaw()
+
+
+def test_a_silent_broker_makes_no_probe_wait(rig, record_property):
+    assert probed(rig.product)[0] == 200
+    rig.broker.mode = Mode.BLACK_HOLE
+
+    slowest = watched(rig.product, record_property)
+
+    assert slowest < AT_ONCE
+    eventually(lambda: is_told(rig.product, 200, "degraded", "broker"), 10)
+
+
+def test_a_frozen_redis_makes_no_probe_wait(rig, frozen_redis, record_property):
+    frozen_redis()
+
+    slowest = watched(rig.product, record_property)
+
+    assert slowest < AT_ONCE
+    eventually(lambda: is_told(rig.product, 200, "degraded", "cache"), 10)
+
+
+def test_a_frozen_database_makes_no_probe_wait_and_is_known_soon(rig, frozen_postgres, record_property):
+    assert probed(rig.product)[0] == 200
+    frozen_postgres()
+
+    slowest = watched(rig.product, record_property)
+
+    assert slowest < AT_ONCE
+    eventually(lambda: is_told(rig.product, 503, "unavailable", "database"), 10)
+
+
+def test_a_service_that_starts_beside_a_silent_broker_is_ready_all_the_same(rig, record_property):
+    rig.broker.mode = Mode.BLACK_HOLE
+    server = Server("admin_ops", rig.environment, rig.folder / "beside-a-silent-broker.log")
+
+    with running(server):
+        server.wait_until_ready()
+        slowest = watched(server, record_property)
+
+    assert slowest < AT_ONCE
