@@ -133,7 +133,7 @@ TRAILERS = [
     "X-Forwarded-For: 192.0.2.1",
     "Content-Length: 5",
 ]
-# Who ends the connection in the middle of a body is gone for Caddy: it writes an empty 200, which nobody reads.
+# Who ends the connection in the middle of a body is gone for Caddy: what it writes then nobody reads.
 BROKEN_OFF = "400 | - | 503 | 200"
 BROKEN_BODIES = [
     *(Case(f"trailer {trailer.partition(':')[0]}", trailing(trailer), "400", "ok 200 | 400") for trailer in TRAILERS),

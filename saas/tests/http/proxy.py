@@ -11,7 +11,6 @@ from typing import Any
 
 from django.conf import settings
 
-from saas.testing.engines import free_port
 from saas.testing.production import Process
 from saas.testing.stack import eventually
 from saas.tests.http.raw_client import Address, exchange
@@ -55,8 +54,10 @@ def adapted(program: str, home: Path, **more: str) -> dict[str, Any]:
 class Proxy(Process):
     """``ports``: where each service listens on this machine. ``file``: another than compose's."""
 
-    def __init__(self, ports: Mapping[str, int], home: Path, program: str, file: Path | None = None) -> None:
-        self.port = free_port()
+    def __init__(
+        self, ports: Mapping[str, int], home: Path, program: str, *, port: int, file: Path | None = None
+    ) -> None:
+        self.port = port
         home.mkdir()
         upstreams = {name.upper(): f"127.0.0.1:{port}" for name, port in ports.items()}
         super().__init__(

@@ -21,9 +21,9 @@ from django.conf import settings
 from django.db import connection, connections
 from psycopg import sql
 
-from saas.testing.engines import PrivateRedis, free_port
+from saas.testing.engines import PrivateRedis
 from saas.testing.production import HOSTS, STRIPE_SECRET, Process, environment, running
-from saas.testing.stack import SERVICES, eventually
+from saas.testing.stack import SERVICES, eventually, free_ports
 from saas.tests.http.proxy import Proxy, debian, pinned
 from saas.tests.http.raw_client import Address, Outcome, exchange
 from saas.webhook_events.signatures import sign
@@ -39,8 +39,8 @@ def start_command(service: str) -> list[str]:
 class Service(Process):
     """``post_path`` takes a body without credentials: a login form, or a signed delivery."""
 
-    def __init__(self, name: str, told: Mapping[str, str], folder: Path, *, port: int = 0, workers: int = 1) -> None:
-        self.name, self.host, self.port = name, HOSTS[name], port or free_port()
+    def __init__(self, name: str, told: Mapping[str, str], folder: Path, *, port: int, workers: int = 1) -> None:
+        self.name, self.host, self.port = name, HOSTS[name], port
         self.seen = 0
         more = {"BIND": f"127.0.0.1:{self.port}", "WEB_CONCURRENCY": str(workers)}
         super().__init__(start_command(name), {**told, **more}, folder / f"{name}-{self.port}.log")
@@ -146,18 +146,19 @@ class Edge:
 
     def __init__(self, told: dict[str, str], errors: ErrorSink, folder: Path, stack: ExitStack) -> None:
         self.told, self.errors, self.folder, self._stack = told, errors, folder, stack
-        self._ports = {name: free_port() for name in SERVICES}
+        first = free_ports(len(SERVICES))  # below the ports that the clients' connections take meanwhile
+        self._ports = {name: first + index for index, name in enumerate(SERVICES)}
         self._services: dict[str, Service] = {}
         self._proxies: dict[str, Proxy] = {}
 
     def service(self, name: str) -> Service:
         if name not in self._services:
-            self._services[name] = self.start_service(name, port=self._ports[name])
+            self._services[name] = self.start_service(name, self._ports[name])
         return self._services[name]
 
-    def start_service(self, name: str, **options: Any) -> Service:
+    def start_service(self, name: str, port: int = 0) -> Service:
         """One more, ready."""
-        service = Service(name, self.told, self.folder, **options)
+        service = Service(name, self.told, self.folder, port=port or self._free_port())
         self._stack.enter_context(running(service))
         eventually(service.is_ready, 60)
         return service
@@ -171,9 +172,16 @@ class Edge:
         program = debian() if program is None else program
         if not program:
             pytest.skip("needs caddy: apt-get install caddy, and pip install -r .ci/requirements.txt")
-        proxy = Proxy({**self._ports, **ports}, self.folder / f"caddy-{secrets.token_hex(4)}", program, file)
+        home = self.folder / f"caddy-{secrets.token_hex(4)}"
+        proxy = Proxy({**self._ports, **ports}, home, program, port=self._free_port(), file=file)
         self._stack.enter_context(running(proxy))
         return proxy
+
+    def _free_port(self) -> int:
+        """Not one of those that are kept for services that have not started yet."""
+        while (port := free_ports(1)) in self._ports.values():
+            pass
+        return port
 
     def target(self, service: str, way: str = "direct") -> Target:
         """``way``: ``direct``, ``proxied`` by Debian's Caddy, or by the version that is ``pinned``."""
@@ -199,7 +207,13 @@ def opened(folder: Path) -> Iterator[Edge]:
         database = stack.enter_context(_copied_database())
         errors = stack.enter_context(ErrorSink())
         stack.callback(errors.shutdown)
-        more = {"SENTRY_DSN": errors.dsn, "DRAIN_SECONDS": "0", "WEB_THREADS": "16", "DATABASE_POOL_SIZE": "4"}
+        more = {
+            "SENTRY_DSN": errors.dsn,
+            "TRUSTED_PROXY_CIDRS": "127.0.0.0/24",  # and not 127.100.0.0, where the tests' clients are
+            "DRAIN_SECONDS": "0",
+            "WEB_THREADS": "16",
+            "DATABASE_POOL_SIZE": "4",
+        }
         yield Edge(environment(folder, database=database, redis=redis.url, **more), errors, folder, stack)
 
 

@@ -14,7 +14,7 @@ from saas.tests.http.services import Edge, Target, get
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.django_db, pytest.mark.xdist_group("edge")]
 
 CUTS = st.lists(st.floats(0, 1), max_size=12)
-SHORT, LONG = 20, 300
+SHORT, LONG = 20, 100
 WITHOUT_LIMITS = {
     "deadline": None,
     "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -32,11 +32,11 @@ def answered(target: Target, whole: bytes, places: list[float]) -> str:
 
 
 def in_chunks(target: Target) -> bytes:
-    """A signed delivery in three chunks, then another request."""
+    """A body in chunks of at most 30 bytes, then another request."""
     body = target.post_body()
-    first, second, third = body[:7], body[7:40], body[40:]
     start = head(target, f"POST {target.post_path} HTTP/1.1", *target.post_headers(body), "Transfer-Encoding: chunked")
-    return start + chunked(first, b"") + chunked(second, b"") + chunked(third) + get(target.host, NOTHING)
+    pieces = (body[at : at + 30] for at in range(0, len(body), 30))
+    return start + b"".join(chunked(piece, b"") for piece in pieces) + b"0\r\n\r\n" + get(target.host, NOTHING)
 
 
 def upgrading(target: Target) -> bytes:
