@@ -1,4 +1,4 @@
-"""``GET /metrics`` in Prometheus' text format: this process, or all workers of its server (``saas.serving``)."""
+"""``GET /metrics`` in Prometheus' text format: this process, or all workers of its server (``saas.server``)."""
 
 import os
 import time
