@@ -101,6 +101,11 @@ class PrivatePostgres:
             ).fetchone()
         return int(killed[0]) if killed else 0
 
+    def crash(self) -> None:
+        """Kill one of its processes: it ends every session, and recovers by itself."""
+        with self.connect("postgres") as link:
+            os.kill(link.info.backend_pid, signal.SIGKILL)
+
     def freeze(self) -> None:
         """Connections are accepted, by the kernel, and nobody answers: as on a machine whose disk hangs."""
         self._signal(signal.SIGSTOP)

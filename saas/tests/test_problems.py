@@ -1,10 +1,11 @@
 """Every error of every service is a problem document, whoever raised it: a view, DRF, Django, the database, nobody."""
 
+import json
 import logging
 from importlib import import_module
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.urls import clear_url_caches, path
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 from saas.api.views import PublicView
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import Person
+from saas.testing.inbox import encoded, event, signed
 from saas.testing.openapi import SERVICES, Operation, operations
 
 SECRET = "a sentence of the exception that nobody outside may read"
@@ -228,6 +230,26 @@ def test_without_the_database_a_caller_is_told_when_to_come_back(
     assert_problem(answer, 503, "unavailable")
     assert answer.headers["Retry-After"] == "5"
     assert SECRET not in answer.content.decode()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_database_that_takes_no_writes_is_no_crash(service, kim: Person, name: str) -> None:
+    body = json.dumps({"email": kim.user.email, "password": "a wrong password"}).encode()
+    path, headers = TAKES_JSON.get(name, ""), {}
+    if name == "webhooks":
+        path, body = "/api/webhooks/stripe", encoded(event("evt_1", "product.created"))
+        headers = signed(body)
+
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET transaction_read_only = on")
+        answer = service(name).send("POST", path, raw=body, headers=headers)
+        transaction.set_rollback(True)  # which undoes the setting, too
+
+    assert_problem(answer, 503, "unavailable")
+    assert answer.headers["Retry-After"] == "5"
+    assert "read-only" not in answer.content.decode()
 
 
 def _away(execute, sql, params, many, context):

@@ -1,0 +1,189 @@
+"""All four services while PostgreSQL takes no writes, ends sessions, crashes, is gone or frozen: told to come back, never a
+crash; and, when another server stands behind the same name, well again without a restart of ours."""
+
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from itertools import count
+
+import pytest
+
+from saas.operations.dumps import program
+from saas.testing.engines import PrivatePostgres
+from saas.testing.fault_proxy import Mode
+from saas.testing.inbox import encoded, event, signed
+from saas.testing.production import STRIPE_SECRET, Server, running
+from saas.testing.stack import eventually
+from saas.tests.faults.rig import DATABASE, PASSWORD
+from saas.tests.faults.test_engines import _waiting_for_a_lock, assert_told_to_come_back
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+
+SERVICES = ["product", "admin_ops", "parity", "webhooks"]
+WELL = {"product": 200, "admin_ops": 401, "parity": 200, "webhooks": 202}
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def servers(shared_rig):
+    """One process of each service, with a pool of two."""
+    told = {**shared_rig.environment, "WEB_CONCURRENCY": "1"}
+    started = {name: Server(name, told, shared_rig.folder / f"outage-{name}.log") for name in SERVICES}
+    with running(*started.values()):
+        for server in started.values():
+            server.wait_until_ready()
+        yield started
+
+
+@pytest.fixture
+def write(rig, servers, kim):
+    """Ask a service for something that it must write down."""
+
+    def write(name):
+        if name == "webhooks":
+            raw = encoded(event(f"evt_outage_{next(_numbers)}", "product.created", livemode=True))
+            headers = {"Content-Type": "application/json", **signed(raw, secret=STRIPE_SECRET)}
+            return servers[name].call("POST", "/api/webhooks/stripe", content=raw, headers=headers)
+        path = {"product": "/api/auth/login", "parity": "/auth/login", "admin_ops": "/api/admin/auth/login"}[name]
+        return servers[name].call("POST", path, {"email": kim["email"], "password": PASSWORD})
+
+    for name in SERVICES:
+        eventually(lambda name=name: write(name).status_code == WELL[name], 20)
+    return write
+
+
+def is_ready(server):
+    answer = server.call("GET", "/health/ready")
+    return answer.status_code == 200 or answer.json()["status"] == "degraded"
+
+
+@contextmanager
+def read_only(rig):
+    """As a primary that was stood down, whose sessions go on."""
+    _administer(rig.postgres, "ALTER SYSTEM SET default_transaction_read_only = on")
+    try:
+        yield
+    finally:
+        _administer(rig.postgres, "ALTER SYSTEM RESET default_transaction_read_only")
+
+
+def _administer(postgres, command):
+    with postgres.connect("postgres") as link:
+        link.execute(command)
+        link.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def gone(rig):
+    rig.database.mode = Mode.REFUSE
+    try:
+        yield
+    finally:
+        rig.database.mode = Mode.UP
+
+
+@contextmanager
+def frozen(rig):
+    rig.postgres.freeze()
+    try:
+        yield
+    finally:
+        rig.postgres.thaw()
+
+
+@contextmanager
+def stopped(rig):
+    rig.postgres.stop("immediate")
+    try:
+        yield
+    finally:
+        rig.postgres.start()
+
+
+@pytest.mark.parametrize("trouble", [read_only, gone, frozen, stopped])
+def test_every_service_asks_to_come_back_says_it_is_not_ready_and_is_well_again(rig, servers, write, trouble):
+    with trouble(rig), ThreadPoolExecutor(len(SERVICES)) as pool:
+        answers = list(pool.map(write, SERVICES))
+        for answer in answers:
+            assert_told_to_come_back(answer)
+        for server in servers.values():
+            eventually(lambda server=server: server.call("GET", "/health/ready").status_code == 503, 10)
+            assert server.call("GET", "/health").status_code == 200
+
+    for name in SERVICES:
+        eventually(lambda name=name: write(name).status_code == WELL[name], 10)
+        eventually(lambda name=name: is_ready(servers[name]), 10)
+
+
+def test_a_delivery_whose_session_is_ended_is_not_acknowledged(rig, write):
+    with rig.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, owner.transaction():
+        owner.execute("LOCK TABLE webhook_events_webhookevent IN ACCESS EXCLUSIVE MODE")
+        asked = pool.submit(write, "webhooks")
+        eventually(lambda: _waiting_for_a_lock(rig), 5)
+        rig.postgres.end_others(DATABASE, but=owner)
+
+        assert_told_to_come_back(asked.result())
+
+
+def test_while_the_database_recovers_from_a_crash_nobody_is_told_anything_else(rig, write):
+    rig.postgres.crash()
+
+    seen = [write(name) for _ in range(5) for name in SERVICES]
+
+    for answer in (answer for answer in seen if answer.status_code not in WELL.values()):
+        assert_told_to_come_back(answer)
+    for name in SERVICES:
+        eventually(lambda name=name: write(name).status_code == WELL[name], 10)
+
+
+# ── Another server behind the same name ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def successor(shared_rig):
+    """A server with everything that the first one holds."""
+    with PrivatePostgres(is_durable=False, max_connections=40) as postgres:
+        with postgres.connect("postgres") as link:
+            link.execute(f"CREATE DATABASE {DATABASE}")
+        copy = subprocess.run([program("pg_dump"), shared_rig.postgres.url(DATABASE)], check=True, capture_output=True)
+        subprocess.run(
+            [program("psql"), "-q", postgres.url(DATABASE)], input=copy.stdout, check=True, stdout=subprocess.DEVNULL
+        )
+        yield postgres
+
+
+@contextmanager
+def succeeded(rig, successor):
+    """New connections reach the successor; what is connected to the first server stays so."""
+    before = rig.database.target
+    rig.database.target = ("127.0.0.1", successor.port)
+    try:
+        yield
+    finally:
+        rig.database.target = before
+        successor.end_others(DATABASE)
+
+
+@pytest.mark.parametrize("trouble", [read_only, frozen])
+def test_when_another_server_takes_over_behind_the_name_each_service_finds_it(
+    rig, servers, successor, write, trouble, record_property
+):
+    with ExitStack() as stack:
+        stack.enter_context(trouble(rig))
+        stack.enter_context(succeeded(rig, successor))
+        started = time.monotonic()
+        for name in SERVICES:
+            eventually(lambda name=name: write(name).status_code == WELL[name], 10)
+        record_property("all four work after, seconds", time.monotonic() - started)
+
+        for name in SERVICES:
+            eventually(lambda name=name: is_ready(servers[name]), 10)
+        assert [write(name).status_code for name in SERVICES] == list(WELL.values())
+
+
+def test_a_service_that_nobody_asks_to_write_finds_the_other_server_too(rig, servers, successor, write):
+    with read_only(rig):
+        eventually(lambda: not is_ready(servers["webhooks"]), 10)
+        with succeeded(rig, successor):
+            eventually(lambda: is_ready(servers["webhooks"]), 10)
