@@ -61,7 +61,7 @@ class UsersShape(PageShape):
 
 class StandingShape(serializers.Serializer[Any]):
     user = StaffUserShape()
-    status = serializers.ChoiceField(["banned", "active"])
+    status = serializers.ChoiceField(["banned", "active", "deleted"])
 
 
 class StaffSessionShape(serializers.Serializer[Any]):

@@ -67,6 +67,8 @@ class BanView(PersonView):
 
 
 class UnbanView(PersonView):
+    """An account whose deletion was pending when it was banned waits for that again: ``deleted``."""
+
     @extend_schema(
         operation_id="staff_user_unban",
         summary="Lift a ban",
@@ -78,7 +80,7 @@ class UnbanView(PersonView):
         person = self.person(user_id)
         self.require(Permission.BAN_USERS)
         unbanned = staff.unban(person, by=self.user, reason=self.reason())
-        return Response({"user": show.user(unbanned), "status": "active"})
+        return Response({"user": show.user(unbanned), "status": unbanned.status})
 
 
 class SessionsRevokeView(PersonView):

@@ -45,6 +45,7 @@ def _forget_account(user: User) -> None:
         email_verified_at=None,
         full_name="",
         locale="en",
+        status=User.Status.DELETED,  # a banned account, too
         status_reason="",
         password=make_password(None),
         last_login=None,
