@@ -106,6 +106,7 @@ urlpatterns = [
         name="invitation-resend",
     ),
     path("api/invitations/accept", invitations.AcceptView.as_view(), name="invitation-accept"),
+    path("api/invitations/register", invitations.RegisterByInvitationView.as_view(), name="invitation-register"),
     path("api/teams/<str:team_id>/api-keys", api_keys.ApiKeysView.as_view(), name="api-keys"),
     path("api/teams/<str:team_id>/api-keys/<str:key_id>", api_keys.ApiKeyView.as_view(), name="api-key"),
     # Pages for people

@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from saas.api.accounts.serializers import LoginShape
 from saas.api.fields import Text, Whole
 from saas.api.pagination import PageShape
 from saas.teams.roles import Role, Scope
@@ -48,6 +49,11 @@ class AcceptBody(serializers.Serializer[Any]):
     token = Text(max_length=200, help_text="From the link in the invitation's mail.")
 
 
+class InvitedBody(AcceptBody):
+    password = Text(max_length=200, trim_whitespace=False)
+    full_name = Text(max_length=200, required=False, allow_blank=True, default="")
+
+
 class ApiKeyBody(serializers.Serializer[Any]):
     name = Name()
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices), allow_empty=False, max_length=2)
@@ -64,6 +70,10 @@ class TeamShape(serializers.Serializer[Any]):
 
 class OneTeamShape(serializers.Serializer[Any]):
     team = TeamShape()
+
+
+class JoinedShape(LoginShape, OneTeamShape):
+    """A login, and the team that it is now in."""
 
 
 class SeatsShape(serializers.Serializer[Any]):

@@ -7,11 +7,11 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from saas import context
-from saas.accounts import attempts, proofs
+from saas.accounts import attempts, credentials, handover, proofs
 from saas.accounts.actions import check_new_password
 from saas.accounts.addresses import canonical
 from saas.accounts.logins import InvalidCredentials, Login, end_sessions, open_login
-from saas.accounts.models import Audience, LoginSession, OAuthIdentity, User
+from saas.accounts.models import Audience, LoginSession, User
 from saas.accounts.proof_models import Proof, ResetRequest
 from saas.accounts.tasks import answer_reset_request
 from saas.audit.actions import record
@@ -47,7 +47,7 @@ def request_reset(email: str) -> None:
 def reset(token: str, *, new_password: str) -> None:
     """Set a new password by a mailed link. Nobody is logged in; everybody is logged out. Raises ``ProofInvalid``.
 
-    Reading the mailbox proves the address. What was attached to the account before that, by whoever registered it, goes.
+    Reading the mailbox proves the address: an account that nobody had confirmed is handed over, emptied.
     """
     proof = proofs.find(token, Proof.Purpose.RESET)
     user = proof.user
@@ -55,12 +55,19 @@ def reset(token: str, *, new_password: str) -> None:
     encoded = make_password(new_password)
     with transaction.atomic():
         proofs.use(proof)
-        if not user.is_verified:
-            OAuthIdentity.objects.filter(user=user).delete()
+        _end_what_a_stranger_may_have_left(User.objects.select_for_update().get(pk=user.pk))
         if not _replace_password(user, encoded, email_verified_at=Coalesce("email_verified_at", timezone.now())):
             raise proofs.ProofInvalid
         attempts.forget(attempts.password_key(user.email))
         record("password.reset", actor=user.id, target=user.id)
+
+
+def _end_what_a_stranger_may_have_left(user: User) -> None:
+    """Whoever recovers her account may do so because somebody else was in it."""
+    if user.is_verified:
+        credentials.revoke_all(user, by=user.id, because="password reset")
+    else:
+        handover.clean(user)
 
 
 def _replace_password(user: User, encoded: str, **also: object) -> bool:

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from saas.accounts import attempts, proofs, second_factor
+from saas.accounts import attempts, credentials, proofs, second_factor
 from saas.accounts.actions import EmailTaken, check_new_password
 from saas.accounts.addresses import canonical, deliverable
 from saas.accounts.logins import end_sessions
@@ -132,6 +132,7 @@ def ban(user: User, *, by: User, reason: str) -> User:
     )
     if changed:
         end_sessions(user)
+        credentials.revoke_all(user, by=by.id, because="ban")
         record("user.banned", actor=by.id, target=user.id, reason=reason)
     return _as_stored(user, changed)
 
