@@ -25,8 +25,8 @@ NO_PASSWORD = None
 def enter_proven(*, email: str, full_name: str, encoded: str | None, methods: str, **facts: str) -> Login:
     """Log in who proved the mailbox of ``email``: to a new account, or to the one that nobody confirmed, emptied.
 
-    ``encoded`` is the hash of her password, or ``NO_PASSWORD``; ``facts`` go to the trail. Call it inside the action's transaction. Raises
-    ``EmailTaken`` for an account that is confirmed, banned, given up or staff's.
+    ``encoded`` is the hash of her password, or ``NO_PASSWORD``; ``facts`` go to the trail. Call it inside the action's
+    transaction. Raises ``EmailTaken`` for an account that is confirmed, banned, given up or staff's.
     """
     user = User.objects.select_for_update().filter(email_canonical=canonical(email)).first()
     if user is None:

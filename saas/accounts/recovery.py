@@ -44,8 +44,10 @@ def request_reset(email: str) -> None:
         ring(answer_reset_request, asked.pk)
 
 
-def reset(token: str, *, new_password: str) -> None:
-    """Set a new password by a mailed link. Nobody is logged in; everybody is logged out. Raises ``ProofInvalid``.
+def reset(token: str, *, new_password: str) -> User:
+    """Set a new password by a mailed link; whose it is. Nobody is logged in; everybody is logged out.
+
+    Raises ``ProofInvalid``.
 
     Reading the mailbox proves the address: an account that nobody had confirmed is handed over, emptied.
     """
@@ -60,6 +62,7 @@ def reset(token: str, *, new_password: str) -> None:
             raise proofs.ProofInvalid
         attempts.forget(attempts.password_key(user.email))
         record("password.reset", actor=user.id, target=user.id)
+    return user
 
 
 def _end_what_a_stranger_may_have_left(user: User) -> None:

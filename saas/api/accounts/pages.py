@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from saas.accounts import deletion, recovery, verification
 from saas.accounts.addresses import canonical
 from saas.accounts.proofs import ProofInvalid
-from saas.api import limits
+from saas.api import devices, limits
 from saas.errors import DomainError
 
 MAX_FIELD = 500
@@ -69,7 +69,8 @@ def _verify(request: HttpRequest) -> None:
 
 
 def _reset(request: HttpRequest) -> None:
-    recovery.reset(_mailed_token(request), new_password=_sent(request, "new_password"))
+    user = recovery.reset(_mailed_token(request), new_password=_sent(request, "new_password"))
+    devices.remember(request, user)
 
 
 def _keep(request: HttpRequest) -> None:

@@ -13,7 +13,7 @@ from saas.accounts.attempts import TooManyAttempts
 from saas.accounts.hashing import HashingBusy
 from saas.accounts.proofs import ProofInvalid
 from saas.accounts.stepping_up import ReauthRequired, require_recent
-from saas.api import limits
+from saas.api import devices, limits
 from saas.api.accounts.serializers import LoginShape
 from saas.api.accounts.views import logged_in
 from saas.api.fields import Text
@@ -57,7 +57,7 @@ class DoneShape(serializers.Serializer[Any]):
 
 
 class ReauthenticateView(CustomerView):
-    """Proves the password again; for five minutes nothing asks for it. Wrong ones count as failed logins."""
+    """Proves the password again; for five minutes nothing asks for it. After five wrong ones each makes this session wait."""
 
     limits = (limits.LOGIN,)
 
@@ -112,7 +112,10 @@ class ForgotPasswordView(PublicView):
 
 
 class ResetPasswordView(PublicView):
-    """Sets a new password by the token of the mail. Nobody is logged in by it."""
+    """Sets a new password by the token of the mail. Nobody is logged in by it.
+
+    This device is known afterwards: whoever guesses at the account elsewhere keeps nobody out here.
+    """
 
     limits = (limits.MAILED_LINK,)
 
@@ -126,7 +129,8 @@ class ResetPasswordView(PublicView):
     def post(self, request: Request) -> Response:
         body = self.body(ResetBody)
         self.spend(limits.mailed_link(body["token"]))
-        recovery.reset(body["token"], new_password=body["new_password"])
+        user = recovery.reset(body["token"], new_password=body["new_password"])
+        devices.remember(request._request, user)
         return Response({"status": "password_set"})
 
 

@@ -13,7 +13,7 @@ from saas.accounts.hashing import HashingBusy
 from saas.accounts.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
 from saas.accounts.models import Audience, LoginSession, Profile
 from saas.accounts.sessions import SessionStore
-from saas.api import limits
+from saas.api import devices, limits
 from saas.api.accounts import representations as show
 from saas.api.accounts import serializers as shapes
 from saas.api.authentication import CustomerCookie, DepartingBearer
@@ -39,9 +39,10 @@ def logged_in(request: Request, login: logins.Login, *, status: int) -> Response
 
 
 def keep_cookie(request: Request, login: logins.Login) -> None:
-    """Send the login's session cookie with the answer, and a CSRF token that nobody knew before."""
+    """Send the login's session cookie with the answer, and a CSRF token that nobody knew before; and know the device."""
     request._request.session = SessionStore.of(login.cookie_key, login.session)
     rotate_token(request._request)
+    devices.remember(request._request, login.user)
 
 
 class RegisterView(PublicView):
@@ -108,6 +109,7 @@ class LogoutAllView(CustomerView):
     )
     def post(self, request: Request) -> Response:
         logins.log_out_everywhere(self.user)
+        devices.remember(request._request, self.user)
         return logged_out(request)
 
 
