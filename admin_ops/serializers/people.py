@@ -10,7 +10,7 @@ from admin_ops.serializers.billing import InvoiceShape, SubscriptionShape
 from admin_ops.serializers.lists import PageShape
 from saas.accounts.models import Audience, User
 from saas.api.accounts.serializers import ProfileShape, UserShape
-from saas.api.fields import Text
+from saas.api.fields import Flag, Text
 from saas.api.pagination import PageQuery
 from saas.teams.roles import Role
 
@@ -45,6 +45,10 @@ class OptionalReasonBody(serializers.Serializer[Any]):
     reason = Text(max_length=REASON_LENGTH, required=False, default="", allow_blank=True)
 
 
+class SessionsRevokeBody(OptionalReasonBody):
+    revoke_credentials = Flag(default=False, help_text="End the API keys and invitations that they made, too.")
+
+
 class NoteBody(serializers.Serializer[Any]):
     text = Text(max_length=NOTE_LENGTH)
 
@@ -61,7 +65,7 @@ class UsersShape(PageShape):
 
 class StandingShape(serializers.Serializer[Any]):
     user = StaffUserShape()
-    status = serializers.ChoiceField(["banned", "active", "deleted"])
+    status = serializers.ChoiceField(["banned", "active"])
 
 
 class StaffSessionShape(serializers.Serializer[Any]):
@@ -94,6 +98,8 @@ class NewNoteShape(serializers.Serializer[Any]):
 
 class SessionsRevokedShape(serializers.Serializer[Any]):
     sessions_revoked = serializers.IntegerField()
+    credentials = serializers.IntegerField(help_text="API keys and open invitations that the person had made.")
+    credentials_revoked = serializers.BooleanField(help_text="Whether they went, too.")
 
 
 class WebhookEventShape(serializers.Serializer[Any]):

@@ -9,7 +9,7 @@ from admin_ops.person import page_about
 from admin_ops.queries import people
 from admin_ops.serializers import people as shapes
 from admin_ops.views.base import DeskView, PersonView
-from saas.accounts import staff
+from saas.accounts import credentials, staff
 from saas.accounts.second_factor import SecondFactorOff
 from saas.accounts.staff import (
     AccountDeleted,
@@ -67,7 +67,7 @@ class BanView(PersonView):
 
 
 class UnbanView(PersonView):
-    """An account whose deletion was pending when it was banned waits for that again: ``deleted``."""
+    """``status`` tells that the ban is lifted. An account whose deletion is pending waits for that again: see ``user.status``."""
 
     @extend_schema(
         operation_id="staff_user_unban",
@@ -80,22 +80,30 @@ class UnbanView(PersonView):
         person = self.person(user_id)
         self.require(Permission.BAN_USERS)
         unbanned = staff.unban(person, by=self.user, reason=self.reason())
-        return Response({"user": show.user(unbanned), "status": unbanned.status})
+        return Response({"user": show.user(unbanned), "status": "active"})
 
 
 class SessionsRevokeView(PersonView):
+    """What outlives the sessions (API keys, open invitations) is counted, and goes with ``revoke_credentials``."""
+
     @extend_schema(
         operation_id="staff_user_sessions_revoke",
         summary="Log a person out everywhere",
-        request=OptionalBody(shapes.OptionalReasonBody),
+        request=OptionalBody(shapes.SessionsRevokeBody),
         responses={200: shapes.SessionsRevokedShape, **refusals(StaffAccount)},
         tags=["users"],
     )
     def post(self, request: Request, user_id: str) -> Response:
         person = self.person(user_id)
         self.require(Permission.END_SESSIONS)
-        ended = staff.revoke_sessions(person, by=self.user, reason=self.reason())
-        return Response({"sessions_revoked": ended})
+        asked = self.optional_body(shapes.SessionsRevokeBody)
+        ended = staff.revoke_sessions(person, by=self.user, reason=asked["reason"])
+        left = len(credentials.of(person))
+        if asked["revoke_credentials"]:
+            staff.revoke_credentials(person, by=self.user, reason=asked["reason"])
+        return Response(
+            {"sessions_revoked": ended, "credentials": left, "credentials_revoked": asked["revoke_credentials"]}
+        )
 
 
 class PasswordResetView(PersonView):

@@ -261,7 +261,10 @@ def test_a_reset_proves_the_mailbox_and_removes_what_a_squatter_attached(product
 
 def test_a_reset_of_a_verified_account_keeps_its_providers(product, kim: Person) -> None:
     User.objects.update(email_verified_at=kim.user.created_at)
-    OAuthIdentity.objects.create(provider="oidc", issuer="https://id.example", subject="kim", user=kim.user)
+    OAuthIdentity.objects.create(
+        provider="oidc", issuer="https://id.example", subject="kim", user=kim.user,
+        email=kim.user.email, email_is_verified=True,
+    )  # fmt: skip
 
     reset(product, mailed_token(product, kim))
 

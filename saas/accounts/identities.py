@@ -57,7 +57,9 @@ def _sign_in_known(identity: Identity) -> Login | HalfLogin | None:
         return None
     if not known.user.is_active or known.user.is_staff:
         raise InvalidCredentials
-    OAuthIdentity.objects.filter(pk=known.pk).update(last_login_at=timezone.now(), email=identity.email)
+    OAuthIdentity.objects.filter(pk=known.pk).update(
+        last_login_at=timezone.now(), email=identity.email, email_is_verified=identity.email_is_verified
+    )
     return enter(known.user, methods=METHODS)
 
 
@@ -104,6 +106,7 @@ def _attach(identity: Identity, user: User) -> None:
         subject=identity.subject,
         user=user,
         email=identity.email,
+        email_is_verified=identity.email_is_verified,
     )
 
 
@@ -138,6 +141,25 @@ def unlink(user: User, *, provider: str) -> None:
     mine.filter(provider=provider).delete()
     record("identity.unlinked", actor=user.id, target=user.id, provider=provider)
     _tell(user, "identity_unlinked", provider)
+
+
+def unlink_others(user: User) -> None:
+    """Remove the ways in whose provider does not vouch for the account's own address, inside the caller's transaction.
+
+    For a recovery by the mailbox: who reads it has the others, too; what leads elsewhere may be a stranger's.
+    """
+    for row in OAuthIdentity.objects.filter(user=user):
+        if not (row.email_is_verified and _is_address_of(user, row.email)):
+            row.delete()
+            record("identity.unlinked", actor=user.id, target=user.id, provider=row.provider)
+            _tell(user, "identity_unlinked", row.provider)
+
+
+def _is_address_of(user: User, email: str) -> bool:
+    try:
+        return canonical(email) == user.email_canonical
+    except Invalid:
+        return False
 
 
 def _tell(user: User, template: str, provider: str) -> None:

@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from saas import context
-from saas.accounts import attempts, devices, hashing, lifetimes, sessions, tokens
+from saas.accounts import attempts, credentials, devices, hashing, lifetimes, sessions, tokens
+from saas.accounts.credentials import Credential
 from saas.accounts.models import Audience, LoginSession, RefreshToken, User
 from saas.accounts.passwords import MAX_LENGTH
 from saas.accounts.proof_models import PendingLogin, Totp
@@ -243,12 +244,16 @@ def log_out(session: LoginSession) -> None:
 
 
 @transaction.atomic
-def log_out_everywhere(user: User) -> None:
-    """End every session of a person, on all devices."""
+def log_out_everywhere(user: User, *, revoke_credentials: bool = False) -> list[Credential]:
+    """End every session of a person, on all devices. The credentials that outlive them: they go, too, if she says so."""
     User.objects.filter(pk=user.pk).update(token_epoch=F("token_epoch") + 1)
     end_sessions(user)
     record("session.closed_all", actor=user.id, target=user.id)
     user.refresh_from_db(fields=["token_epoch"])
+    lasting = credentials.of(user)
+    if revoke_credentials:
+        credentials.revoke_all(user, by=user.id, because="logged out everywhere")
+    return lasting
 
 
 @transaction.atomic

@@ -165,6 +165,13 @@ def revoke_sessions(user: User, *, by: User, reason: str = "") -> int:
 
 
 @transaction.atomic
+def revoke_credentials(user: User, *, by: User, reason: str = "") -> int:
+    """End what a person made that outlives her sessions; tells how much. Raises ``StaffAccount``."""
+    _require_reach(user, by)
+    return credentials.revoke_all(user, by=by.id, because=reason or "staff")
+
+
+@transaction.atomic
 def send_password_reset(user: User, *, by: User, reason: str = "") -> None:
     """Mail a person the link by which she sets a new password; staff never choose or see one.
 

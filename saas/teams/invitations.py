@@ -17,7 +17,7 @@ from saas.accounts.verification import EmailNotVerified
 from saas.audit.actions import record
 from saas.errors import DomainError, NotFound
 from saas.mail.actions import post
-from saas.teams.actors import Actor, RoleAboveOwn, lock, locked
+from saas.teams.actors import Actor, RoleAboveOwn, lock, locked, require_still_in
 from saas.teams.limits import require_free_seat, seats_taken
 from saas.teams.models import Invitation, Membership, Team
 from saas.teams.roles import Permission, Role
@@ -57,7 +57,8 @@ def invite(actor: Actor, *, email: str, role: Role) -> Invitation:
     Raises ``InvalidAddress``, ``RoleAboveOwn``, ``AlreadyMember``, ``AlreadyInvited``, ``SeatLimit``.
     """
     address = canonical(email)
-    actor = locked(actor, Permission.MANAGE_INVITATIONS)
+    asked, actor = actor, locked(actor, Permission.MANAGE_INVITATIONS)
+    require_still_in(asked)
     actor.require_reach(role)
     _require_new(actor.team, address)
     require_free_seat(actor.team, taken=seats_taken(actor.team))

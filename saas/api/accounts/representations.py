@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from saas.accounts.credentials import Credential
 from saas.accounts.logins import HalfLogin, Login
 from saas.accounts.models import Impersonation, LoginSession, OAuthIdentity, Profile, User
 
@@ -44,6 +45,18 @@ def session(row: LoginSession, current: LoginSession) -> dict[str, Any]:
         "created_at": row.created_at,
         "last_seen_at": row.last_seen_at,
         "current": row.pk == current.pk,
+    }
+
+
+def credential(row: Credential) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "id": row.id,
+        "name": row.name,
+        "team_id": row.team_id,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+        "last_used_at": row.last_used_at,
     }
 
 
