@@ -3,6 +3,7 @@
 from typing import Any
 
 from saas.accounts.credentials import Credential
+from saas.accounts.disowning import Claim
 from saas.accounts.logins import HalfLogin, Login
 from saas.accounts.models import Impersonation, LoginSession, OAuthIdentity, Profile, User
 
@@ -58,6 +59,11 @@ def credential(row: Credential) -> dict[str, Any]:
         "expires_at": row.expires_at,
         "last_used_at": row.last_used_at,
     }
+
+
+def claim(row: Claim) -> dict[str, Any]:
+    account = {"full_name": row.full_name, "email": row.account_email, "registered_at": row.registered_at}
+    return {"purpose": "change" if row.is_change else "verify", "email": row.email, "account": account}
 
 
 def impersonation(row: Impersonation | None) -> dict[str, Any] | None:

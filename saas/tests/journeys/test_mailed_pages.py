@@ -69,7 +69,7 @@ def test_an_address_is_confirmed_by_a_button_and_the_link_is_then_over(shared_st
     link = mailed_link(shared_stack, login["user"]["email"], "Welcome")
 
     page.goto(link)
-    page.get_by_role("button", name="Yes, this address is mine").click()
+    page.get_by_role("button", name="Yes, this is my account").click()
     expect(page.get_by_role("heading")).to_have_text("Your address is confirmed")
     page.goto(link)
     page.get_by_role("button").click()
