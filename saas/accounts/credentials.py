@@ -5,12 +5,13 @@ An app that issues some says so in its ``credentials.py``, found at start-up:
     issues("api_key", listed=_api_keys, revoke=_revoke_api_keys)
 
 They die with the account's recovery (a password reset) and its ban; logging out everywhere lists them and asks. Whatever
-issues one asks ``require_recent`` first and announces it by mail (decision 113).
+issues one asks ``require_recent`` first and announces it by mail (decision 121).
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from saas.accounts.models import User
 from saas.audit.actions import record
@@ -59,7 +60,7 @@ def of(user: User) -> list[Credential]:
 
 def revoke_all(user: User, *, by: str, because: str) -> int:
     """End them, inside the caller's transaction; tells how many there were."""
-    counts = {issuer.kind: issuer.revoke(user) for issuer in _issuers}
+    counts: dict[str, Any] = {issuer.kind: issuer.revoke(user) for issuer in _issuers}
     total = sum(counts.values())
     if total:
         record("credentials.revoked", actor=by, target=user.id, because=because, **counts)

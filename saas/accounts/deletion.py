@@ -68,4 +68,4 @@ def cancel_deletion(token: str) -> None:
 
 
 def _is_banned(user: User) -> bool:
-    return User.objects.filter(pk=user.pk, status=User.Status.DISABLED).exists()
+    return bool(User.objects.filter(pk=user.pk, status=User.Status.DISABLED).exists())

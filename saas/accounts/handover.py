@@ -2,7 +2,7 @@
 
 Anybody can register somebody else's address. Whoever then reads that mailbox (a password reset, an invitation) or is vouched
 for by a provider gets the account as if nobody had been there before. Only the registration's own link confirms it as it
-is: its page says whose account that would be (decision 110).
+is: its page says whose account that would be (decision 120).
 """
 
 from django.contrib.auth.hashers import make_password
@@ -75,7 +75,7 @@ def clean(user: User) -> None:
     who forgot to confirm her address pays for them, and everybody who is in them can be seen.
     """
     for secret in (Totp, RecoveryCode, PendingLogin, OAuthIdentity):
-        secret.objects.filter(user=user).delete()  # type: ignore[attr-defined]
+        secret.objects.filter(user=user).delete()
     Proof.objects.filter(user=user, used_at=None).delete()
     end_sessions(user)
     LoginSession.objects.filter(user=user, impersonation=None).delete()
