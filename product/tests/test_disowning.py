@@ -75,9 +75,7 @@ def test_a_name_writes_no_link_and_no_markup_onto_the_page(product, stranger: Pe
     assert "<b>" not in with_markup
 
 
-def test_the_page_of_a_change_masks_the_address_of_an_account_that_may_be_a_strangers(
-    product, kim, change: str
-) -> None:
+def test_the_page_of_a_change_masks_the_accounts_own_address(product, kim, change: str) -> None:
     html = product.get(f"/verify?token={change}").content.decode()
 
     assert kim.user.email not in html

@@ -42,7 +42,7 @@ def known(product: ServiceClient, kim: Person) -> ServiceClient:
     return product
 
 
-def test_a_strangers_guesses_do_not_keep_her_out_on_a_device_that_she_used(known, stranger, kim: Person) -> None:
+def test_a_strangers_guesses_keep_nobody_out_on_a_known_device(known, stranger, kim: Person) -> None:
     with time_machine.travel(START, tick=False) as clock:
         log_in(known, kim)
         guess(stranger, kim)
@@ -62,7 +62,7 @@ def test_what_a_known_device_guesses_is_counted_for_it_alone(known, stranger, ki
     assert log_in(stranger, kim).status_code == 200
 
 
-def test_the_right_password_on_a_known_device_gives_strangers_no_more_guesses(known, stranger, kim: Person) -> None:
+def test_a_login_on_a_known_device_gives_strangers_no_more_guesses(known, stranger, kim: Person) -> None:
     guess(stranger, kim)
 
     assert log_in(known, kim).status_code == 200
@@ -246,7 +246,7 @@ def test_what_ends_every_session_makes_every_device_a_strangers(known, stranger,
     assert log_in(known, kim).status_code == 429
 
 
-def test_logging_out_everywhere_forgets_the_other_devices_and_not_this_one(known, stranger, service, kim) -> None:
+def test_logging_out_everywhere_forgets_all_devices_but_this_one(known, stranger, service, kim) -> None:
     lost = service("product")
     log_in(lost, kim)
     token = log_in(known, kim).json()["access_token"]

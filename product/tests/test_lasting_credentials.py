@@ -70,7 +70,7 @@ def test_a_key_asks_for_the_password_again(product, owner: Person, team: Team) -
     assert right.status_code == 201
 
 
-def test_a_new_key_is_announced_to_its_maker_and_to_who_answers_for_the_team(product, owner, other, team) -> None:
+def test_a_new_key_is_announced_to_its_maker_and_the_teams_owner(product, owner, other, team) -> None:
     maker = join(team, Role.ADMIN, verified(other))
     delivered()
 
@@ -165,7 +165,7 @@ IDENTITIES = pytest.mark.parametrize(
 
 
 @IDENTITIES
-def test_a_reset_keeps_the_providers_that_vouch_for_the_same_mailbox_only(
+def test_a_reset_keeps_only_providers_that_vouch_for_the_mailbox(
     product, owner: Person, email: str, is_verified: bool, stays: bool
 ) -> None:
     address = {"own": owner.user.email, "OWN": owner.user.email.upper()}.get(email, email)

@@ -61,7 +61,7 @@ def of(user: User) -> list[Credential]:
 def revoke_all(user: User, *, by: str, because: str) -> int:
     """End them, inside the caller's transaction; tells how many there were."""
     counts: dict[str, Any] = {issuer.kind: issuer.revoke(user) for issuer in _issuers}
-    total = sum(counts.values())
+    total: int = sum(counts.values())
     if total:
         record("credentials.revoked", actor=by, target=user.id, because=because, **counts)
     return total
