@@ -79,7 +79,8 @@ def _is_leaving(person: User) -> bool:
 
 BAN = Deed(
     "ban", "Ban", "block",
-    "Every session, token and cookie dies at once, and nobody can log in until the ban is lifted. Subscriptions go on.",
+    "Every session, token and cookie dies at once, API keys and open invitations for good, and nobody can log in until the "
+    "ban is lifted. Subscriptions go on; so does a deletion that is pending.",
     Permission.BAN_USERS, _ban, fits=lambda person: person.is_active or _is_leaving(person), is_grave=True,
 )  # fmt: skip
 UNBAN = Deed(

@@ -132,6 +132,9 @@ class TeamShape(serializers.Serializer[Any]):
 
 class PersonShape(serializers.Serializer[Any]):
     user = StaffUserShape()
+    deletion_due_at = serializers.DateTimeField(
+        allow_null=True, help_text="While it is pending, be they banned or not."
+    )
     profile = ProfileShape(allow_null=True)
     identities = IdentityShape(many=True)
     sessions = StaffSessionShape(many=True)

@@ -49,7 +49,9 @@ def test_an_account_is_banned_while_its_deletion_is_pending(admin_ops, leaving: 
 
     assert (answer.status_code, answer.json()["status"]) == (200, "banned")
     assert answer.json()["user"]["status"] == "disabled"
-    assert Deletion.objects.pending().filter(user=leaving.user).exists()
+    due_at = Deletion.objects.pending().get(user=leaving.user).due_at
+    page = admin_ops.get(f"/api/admin/users/{leaving.user.id}", token=sam.token).json()
+    assert datetime.fromisoformat(page["deletion_due_at"]) == due_at
     assert AuditEvent.objects.filter(action="user.banned", target=leaving.user.id).count() == 1
 
 
