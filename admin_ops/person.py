@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import F
 
 from admin_ops import representations as show
-from saas.accounts.models import LoginSession, Profile, User
+from saas.accounts.models import Deletion, LoginSession, Profile, User
 from saas.api.accounts import representations as accounts
 from saas.audit.models import AuditEvent
 from saas.billing.models import Customer, EntitlementOverride, Invoice, Subscription
@@ -18,7 +18,9 @@ SHOWN = 20  # of each kind; the lists of their own have the rest
 
 def page_about(user: User) -> dict[str, Any]:
     """The page's sections, one query each."""
-    return {"user": show.user(user), **_account(user), **_billing(user), **_history(user)}
+    leaving = None if user.is_active else Deletion.objects.pending().filter(user=user).first()
+    due_at = leaving.due_at if leaving else None
+    return {"user": show.user(user), "deletion_due_at": due_at, **_account(user), **_billing(user), **_history(user)}
 
 
 def _account(user: User) -> dict[str, Any]:

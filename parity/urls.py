@@ -29,6 +29,8 @@ contract = [
     path("auth/password/forgot", in_camel_case(security.ForgotPasswordView), name="password-forgot"),
     path("auth/password/reset", in_camel_case(security.ResetPasswordView), name="password-reset"),
     path("auth/email/verify", in_camel_case(security.VerifyEmailView), name="email-verify"),
+    path("auth/email/verify/preview", in_camel_case(security.PreviewVerificationView), name="email-verify-preview"),
+    path("auth/email/disown", in_camel_case(security.DisownView), name="email-disown"),
     path("auth/email/resend", in_camel_case(security.ResendVerificationView), name="email-resend"),
     path("auth/email/change", in_camel_case(security.ChangeEmailView), name="email-change"),
     # Second factor

@@ -35,6 +35,8 @@ urlpatterns = [
     path("api/auth/password/forgot", security.ForgotPasswordView.as_view(), name="password-forgot"),
     path("api/auth/password/reset", security.ResetPasswordView.as_view(), name="password-reset"),
     path("api/auth/email/verify", security.VerifyEmailView.as_view(), name="email-verify"),
+    path("api/auth/email/verify/preview", security.PreviewVerificationView.as_view(), name="email-verify-preview"),
+    path("api/auth/email/disown", security.DisownView.as_view(), name="email-disown"),
     path("api/auth/email/resend", security.ResendVerificationView.as_view(), name="email-resend"),
     path("api/auth/email/change", security.ChangeEmailView.as_view(), name="email-change"),
     path("api/auth/mfa/verify", second_factor.VerifyView.as_view(), name="mfa-verify"),
@@ -106,6 +108,7 @@ urlpatterns = [
         name="invitation-resend",
     ),
     path("api/invitations/accept", invitations.AcceptView.as_view(), name="invitation-accept"),
+    path("api/invitations/register", invitations.RegisterByInvitationView.as_view(), name="invitation-register"),
     path("api/teams/<str:team_id>/api-keys", api_keys.ApiKeysView.as_view(), name="api-keys"),
     path("api/teams/<str:team_id>/api-keys/<str:key_id>", api_keys.ApiKeyView.as_view(), name="api-key"),
     # Pages for people

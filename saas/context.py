@@ -9,13 +9,14 @@ from saas.ids import new_id
 
 
 class Context(NamedTuple):
-    """What is not known is empty: ``address`` and ``agent`` outside a request."""
+    """What is not known is empty: ``address``, ``agent`` and ``device`` outside a request."""
 
     request_id: str = ""
     address: str = ""
     agent: str = ""
     user_id: str = ""  # who was found to ask
     impersonator: str = ""  # the member of staff who acts in the name of the request's customer
+    device: str = ""  # the cookie by which a device is known that logged in before
 
 
 _NONE = Context()

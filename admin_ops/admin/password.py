@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from saas.accounts import recovery
-from saas.api import limits
+from saas.api import devices, limits
 from saas.errors import DomainError
 
 MAX_TOKEN = 200
@@ -47,7 +47,7 @@ def _reset(request: HttpRequest, form: PasswordForm) -> None:
     for limit in (limits.MAILED_LINK, limits.mailed_link(token)):
         if usage := limits.spend(limit, Request(request)):
             limits.require(usage)
-    recovery.reset(token, new_password=form.cleaned_data["new_password"])
+    devices.remember(request, recovery.reset(token, new_password=form.cleaned_data["new_password"]))
 
 
 def _shown(

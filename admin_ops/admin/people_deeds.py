@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from admin_ops.admin.deeds import Deed, Doer
 from admin_ops.admin.forms import ImpersonateForm, NoteForm, OptionalReasonForm
 from saas.accounts import impersonations, staff
-from saas.accounts.models import Impersonation, User
+from saas.accounts.models import Deletion, Impersonation, User
 from saas.accounts.proof_models import Totp
 from saas.accounts.staff_roles import Permission
 from saas.api import limits
@@ -72,10 +72,16 @@ def _is_customer(person: User) -> bool:
     return not person.is_staff and person.is_active
 
 
+def _is_leaving(person: User) -> bool:
+    """The account waits for its erasure."""
+    return person.status == User.Status.DELETED and Deletion.objects.pending().filter(user=person).exists()
+
+
 BAN = Deed(
     "ban", "Ban", "block",
-    "Every session, token and cookie dies at once, and nobody can log in until the ban is lifted. Subscriptions go on.",
-    Permission.BAN_USERS, _ban, fits=lambda person: person.is_active, is_grave=True,
+    "Every session, token and cookie dies at once, API keys and open invitations for good, and nobody can log in until the "
+    "ban is lifted. Subscriptions go on; so does a deletion that is pending.",
+    Permission.BAN_USERS, _ban, fits=lambda person: person.is_active or _is_leaving(person), is_grave=True,
 )  # fmt: skip
 UNBAN = Deed(
     "unban", "Lift the ban", "lock_open", "They can log in again. Earlier sessions stay dead.",

@@ -10,7 +10,7 @@ from admin_ops.serializers.billing import InvoiceShape, SubscriptionShape
 from admin_ops.serializers.lists import PageShape
 from saas.accounts.models import Audience, User
 from saas.api.accounts.serializers import ProfileShape, UserShape
-from saas.api.fields import Text
+from saas.api.fields import Flag, Text
 from saas.api.pagination import PageQuery
 from saas.teams.roles import Role
 
@@ -43,6 +43,10 @@ class ReasonBody(serializers.Serializer[Any]):
 
 class OptionalReasonBody(serializers.Serializer[Any]):
     reason = Text(max_length=REASON_LENGTH, required=False, default="", allow_blank=True)
+
+
+class SessionsRevokeBody(OptionalReasonBody):
+    revoke_credentials = Flag(default=False, help_text="End the API keys and invitations that they made, too.")
 
 
 class NoteBody(serializers.Serializer[Any]):
@@ -94,6 +98,8 @@ class NewNoteShape(serializers.Serializer[Any]):
 
 class SessionsRevokedShape(serializers.Serializer[Any]):
     sessions_revoked = serializers.IntegerField()
+    credentials = serializers.IntegerField(help_text="API keys and open invitations that the person had made.")
+    credentials_revoked = serializers.BooleanField(help_text="Whether they went, too.")
 
 
 class WebhookEventShape(serializers.Serializer[Any]):
@@ -126,6 +132,9 @@ class TeamShape(serializers.Serializer[Any]):
 
 class PersonShape(serializers.Serializer[Any]):
     user = StaffUserShape()
+    deletion_due_at = serializers.DateTimeField(
+        allow_null=True, help_text="While it is pending, be they banned or not."
+    )
     profile = ProfileShape(allow_null=True)
     identities = IdentityShape(many=True)
     sessions = StaffSessionShape(many=True)

@@ -246,7 +246,7 @@ def test_revoking_sessions_logs_a_person_out_everywhere(admin_ops, product, kim,
     answer = admin_ops.post(f"/api/admin/users/{kim.user.id}/sessions/revoke", token=sam.token)
 
     assert answer.status_code == 200
-    assert answer.json() == {"sessions_revoked": 2}
+    assert answer.json() == {"sessions_revoked": 2, "credentials": 0, "credentials_revoked": False}
     assert product.get("/api/auth/me", token=kim.token).status_code == 401
     assert audited("user.sessions_revoked").get().data == {"sessions": 2}
     assert product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).status_code == 200

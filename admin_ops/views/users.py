@@ -9,7 +9,7 @@ from admin_ops.person import page_about
 from admin_ops.queries import people
 from admin_ops.serializers import people as shapes
 from admin_ops.views.base import DeskView, PersonView
-from saas.accounts import staff
+from saas.accounts import credentials, staff
 from saas.accounts.second_factor import SecondFactorOff
 from saas.accounts.staff import (
     AccountDeleted,
@@ -67,6 +67,8 @@ class BanView(PersonView):
 
 
 class UnbanView(PersonView):
+    """``status`` tells that the ban is lifted. An account whose deletion is pending waits for that again: see ``user.status``."""
+
     @extend_schema(
         operation_id="staff_user_unban",
         summary="Lift a ban",
@@ -82,18 +84,26 @@ class UnbanView(PersonView):
 
 
 class SessionsRevokeView(PersonView):
+    """What outlives the sessions (API keys, open invitations) is counted, and goes with ``revoke_credentials``."""
+
     @extend_schema(
         operation_id="staff_user_sessions_revoke",
         summary="Log a person out everywhere",
-        request=OptionalBody(shapes.OptionalReasonBody),
+        request=OptionalBody(shapes.SessionsRevokeBody),
         responses={200: shapes.SessionsRevokedShape, **refusals(StaffAccount)},
         tags=["users"],
     )
     def post(self, request: Request, user_id: str) -> Response:
         person = self.person(user_id)
         self.require(Permission.END_SESSIONS)
-        ended = staff.revoke_sessions(person, by=self.user, reason=self.reason())
-        return Response({"sessions_revoked": ended})
+        asked = self.optional_body(shapes.SessionsRevokeBody)
+        ended = staff.revoke_sessions(person, by=self.user, reason=asked["reason"])
+        left = len(credentials.of(person))
+        if asked["revoke_credentials"]:
+            staff.revoke_credentials(person, by=self.user, reason=asked["reason"])
+        return Response(
+            {"sessions_revoked": ended, "credentials": left, "credentials_revoked": asked["revoke_credentials"]}
+        )
 
 
 class PasswordResetView(PersonView):

@@ -7,6 +7,9 @@ from rest_framework.response import Response
 from product.teams import representations as show
 from product.teams import serializers as shapes
 from product.teams.views import TeamView, found
+from saas.accounts.attempts import TooManyAttempts
+from saas.accounts.hashing import HashingBusy
+from saas.accounts.stepping_up import ReauthRequired, require_recent
 from saas.accounts.verification import EmailNotVerified
 from saas.api.openapi import refusals
 from saas.api.pagination import PageQuery, paginate
@@ -18,6 +21,9 @@ from saas.teams.roles import Permission
 
 
 class ApiKeysView(TeamView):
+    """A key outlives the session that makes it: making one needs a login of the last minutes or the password, and is told
+    by mail to who made it and to who answers for the team."""
+
     @extend_schema(
         operation_id="api_keys",
         summary="List the API keys",
@@ -28,7 +34,7 @@ class ApiKeysView(TeamView):
     def get(self, request: Request, team_id: str) -> Response:
         actor = self.actor(team_id)
         actor.require(Permission.VIEW_API_KEYS)
-        rows = ApiKey.objects.visible_to(self.user).current().filter(team=actor.team)
+        rows = ApiKey.objects.visible_to(self.user).current().filter(team=actor.team).select_related("created_by")
         page = paginate(rows, **self.query(PageQuery))
         return Response({"api_keys": [show.api_key(row) for row in page.items], **page.meta})
 
@@ -36,14 +42,19 @@ class ApiKeysView(TeamView):
         operation_id="api_key_create",
         summary="Create an API key",
         request=shapes.ApiKeyBody,
-        responses={201: shapes.NewApiKeyShape, **refusals(EmailNotVerified, ApiKeyLimit)},
+        responses={
+            201: shapes.NewApiKeyShape,
+            **refusals(EmailNotVerified, ReauthRequired, ApiKeyLimit, TooManyAttempts, HashingBusy),
+        },
         tags=["api keys"],
     )
     def post(self, request: Request, team_id: str) -> Response:
         actor = self.actor(team_id)
         actor.require(Permission.MANAGE_API_KEYS)
         api_keys.require_verified(actor)
-        key, raw = api_keys.create_key(actor, **self.body(shapes.ApiKeyBody))
+        body = self.body(shapes.ApiKeyBody)
+        require_recent(self.session, current_password=body.pop("current_password"))
+        key, raw = api_keys.create_key(actor, **body)
         return Response({"api_key": show.api_key(key), "secret": raw}, status=201)
 
 

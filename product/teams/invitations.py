@@ -7,13 +7,16 @@ from rest_framework.response import Response
 from product.teams import representations as show
 from product.teams import serializers as shapes
 from product.teams.views import TeamView, found
+from saas.accounts.actions import EmailTaken
 from saas.accounts.addresses import InvalidAddress
+from saas.accounts.hashing import HashingBusy
 from saas.accounts.verification import EmailNotVerified
 from saas.api import limits
+from saas.api.accounts.views import logged_in
 from saas.api.limits import TooManyRequests
 from saas.api.openapi import refusals
 from saas.api.pagination import PageQuery, paginate
-from saas.api.views import CustomerView
+from saas.api.views import CustomerView, PublicView
 from saas.errors import Forbidden, NotFound
 from saas.teams import invitations
 from saas.teams.actors import Actor, RoleAboveOwn
@@ -118,6 +121,43 @@ class AcceptView(CustomerView):
         self.spend(limits.mailed_link(token))
         membership = invitations.accept(token, user=self.user)
         return Response({"team": show.team(membership)})
+
+
+class RegisterByInvitationView(PublicView):
+    """For whoever has no account: the token proves the mailbox, so the invited address gets one that is confirmed at once.
+
+    An account that was registered with this address and never confirmed is handed over: its password, second factor,
+    sessions, identities, keys and names are gone.
+    """
+
+    limits = (limits.INVITATION_ACCEPT, limits.REGISTER, limits.REGISTER_HOURLY, limits.REGISTER_NEARBY)
+
+    @extend_schema(
+        operation_id="invitation_register",
+        summary="Register and accept an invitation",
+        request=shapes.InvitedBody,
+        responses={
+            201: shapes.JoinedShape,
+            **refusals(
+                NotFound,
+                EmailTaken,
+                InvitationUsed,
+                AlreadyMember,
+                SeatLimit,
+                InvitationExpired,
+                InvitationRevoked,
+                HashingBusy,
+            ),
+        },
+        tags=["invitations"],
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body(shapes.InvitedBody)
+        self.spend(limits.mailed_link(body["token"]))
+        login, membership = invitations.register(body.pop("token"), **body)
+        answer = logged_in(request, login, status=201)
+        answer.data["team"] = show.team(membership)
+        return answer
 
 
 def _actor_for(view: TeamView, team_id: str, invitation_id: str) -> tuple[Actor, Invitation]:

@@ -46,6 +46,8 @@ def api_key(row: ApiKey) -> dict[str, Any]:
         "prefix": row.prefix,
         "scopes": row.scopes.split(),
         "created_by": row.created_by_id,
+        "created_by_email": row.created_by.email,
+        "created_by_name": row.created_by.full_name,
         "created_at": row.created_at,
         "expires_at": row.expires_at,
         "last_used_at": row.last_used_at,

@@ -5,6 +5,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from saas.api.accounts.security import CurrentPasswordBody
+from saas.api.accounts.serializers import LoginShape
 from saas.api.fields import Text, Whole
 from saas.api.pagination import PageShape
 from saas.teams.roles import Role, Scope
@@ -48,7 +50,12 @@ class AcceptBody(serializers.Serializer[Any]):
     token = Text(max_length=200, help_text="From the link in the invitation's mail.")
 
 
-class ApiKeyBody(serializers.Serializer[Any]):
+class InvitedBody(AcceptBody):
+    password = Text(max_length=200, trim_whitespace=False)
+    full_name = Text(max_length=200, required=False, allow_blank=True, default="")
+
+
+class ApiKeyBody(CurrentPasswordBody):
     name = Name()
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices), allow_empty=False, max_length=2)
     expires_in_days = Whole(min_value=1, max_value=MAX_KEY_DAYS, default=MAX_KEY_DAYS)
@@ -64,6 +71,10 @@ class TeamShape(serializers.Serializer[Any]):
 
 class OneTeamShape(serializers.Serializer[Any]):
     team = TeamShape()
+
+
+class JoinedShape(LoginShape, OneTeamShape):
+    """A login, and the team that it is now in."""
 
 
 class SeatsShape(serializers.Serializer[Any]):
@@ -120,6 +131,8 @@ class ApiKeyShape(serializers.Serializer[Any]):
     prefix = serializers.CharField()
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
     created_by = serializers.CharField()
+    created_by_email = serializers.CharField()
+    created_by_name = serializers.CharField()
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField(allow_null=True)

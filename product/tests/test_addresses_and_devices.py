@@ -151,8 +151,11 @@ def test_a_login_from_an_unknown_device_is_told_once(product, kim: Person) -> No
         ("Browser/2.0", "198.51.100.1", True),
     ],
 )
-def test_a_device_is_known_by_its_name_and_where_it_is(product, kim: Person, agent: str, address: str, is_told) -> None:
+def test_without_a_cookie_a_device_is_known_by_its_name_and_where_it_is(
+    product, kim: Person, agent: str, address: str, is_told
+) -> None:
     def log_in(agent: str, address: str) -> None:
+        product.cookies.clear()
         product.defaults["REMOTE_ADDR"] = address
         body = {"email": kim.user.email, "password": PASSWORD}
         assert product.post("/api/auth/login", body, headers={"User-Agent": agent}).status_code == 200

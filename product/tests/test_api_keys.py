@@ -34,7 +34,8 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(product: ServiceClient, owner: P
     assert created.status_code == 201
     secret, key = created.json()["secret"], created.json()["api_key"]
     assert set(key) == {
-        "id", "name", "prefix", "scopes", "created_by", "created_at", "expires_at", "last_used_at",
+        "id", "name", "prefix", "scopes", "created_by", "created_by_email", "created_by_name",
+        "created_at", "expires_at", "last_used_at",
     }  # fmt: skip
     assert key["id"].startswith("key_")
     assert secret.startswith(key["prefix"])

@@ -263,8 +263,17 @@ def test_a_provider_that_names_itself_in_its_answers_must(product, idp: Identity
     assert ("POST /token" in idp.paths) is (status == 200)
 
 
-@pytest.mark.parametrize("claim", [{}, {"email_verified": False}, {"email_verified": True}], ids=str)
-@pytest.mark.parametrize("is_verified", [True, False])
+@pytest.mark.parametrize(
+    ("claim", "is_verified"),
+    [  # what is missing here is handed over: an unconfirmed account whose address the provider vouches for (T84)
+        ({}, True),
+        ({}, False),
+        ({"email_verified": False}, True),
+        ({"email_verified": False}, False),
+        ({"email_verified": True}, True),
+    ],
+    ids=str,
+)
 def test_an_address_that_has_an_account_is_never_linked_by_itself(
     product, idp: IdentityProvider, kim: Person, claim, is_verified: bool
 ) -> None:

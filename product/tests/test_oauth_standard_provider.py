@@ -102,8 +102,10 @@ def test_a_code_of_another_redirect_uri_is_refused_by_the_issuer(product, issuer
     assert_refused(product.post(CALLBACK, came_back), 400, "oauth_code_refused")
 
 
-@pytest.mark.parametrize("sub", ["mara", "unverified", "silent"])
-@pytest.mark.parametrize("is_verified", [True, False])
+@pytest.mark.parametrize(
+    ("sub", "is_verified"),
+    [("mara", True), ("unverified", True), ("unverified", False), ("silent", True), ("silent", False)],
+)
 def test_an_address_that_has_an_account_is_never_linked_by_itself(product, issuer, db, sub: str, is_verified) -> None:
     person = factories.customer(email="Mara@example.org")
     if is_verified:

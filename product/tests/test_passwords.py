@@ -94,14 +94,14 @@ def test_reauthenticating_makes_an_old_login_fresh(product, kim: Person) -> None
     assert (answered.status_code, changed.status_code) == (204, 200)
 
 
-def test_guessing_the_current_password_counts_like_failed_logins(product, kim: Person) -> None:
+def test_guessing_the_current_password_makes_its_session_wait(product, kim: Person) -> None:
     for _ in range(5):
         product.post("/api/auth/reauthenticate", {"current_password": "not the password"}, token=kim.token)
 
     sixth = product.post("/api/auth/reauthenticate", {"current_password": PASSWORD}, token=kim.token)
 
     assert (sixth.status_code, sixth.json()["code"]) == (429, "too_many_attempts")
-    assert log_in(product, kim, PASSWORD) == 429
+    assert log_in(product, kim, PASSWORD) == 200  # elsewhere: see test_known_devices.py
 
 
 @pytest.mark.parametrize("password", ["short", "password1234", "x" * 201, "Product", 7, None])
@@ -245,6 +245,7 @@ def test_a_reset_forgets_failed_logins(product, kim: Person) -> None:
 
     reset(product, mailed_token(product, kim))
 
+    product.cookies.clear()  # on another device than the one of the reset, too
     assert log_in(product, kim, NEW) == 200
     assert FailedAttempts.objects.get().count == 0
 
@@ -260,7 +261,10 @@ def test_a_reset_proves_the_mailbox_and_removes_what_a_squatter_attached(product
 
 def test_a_reset_of_a_verified_account_keeps_its_providers(product, kim: Person) -> None:
     User.objects.update(email_verified_at=kim.user.created_at)
-    OAuthIdentity.objects.create(provider="oidc", issuer="https://id.example", subject="kim", user=kim.user)
+    OAuthIdentity.objects.create(
+        provider="oidc", issuer="https://id.example", subject="kim", user=kim.user,
+        email=kim.user.email, email_is_verified=True,
+    )  # fmt: skip
 
     reset(product, mailed_token(product, kim))
 

@@ -71,7 +71,7 @@ def test_the_export_tells_everything_and_nothing_of_others(product, kim: Person,
     assert [row["plan_id"] for row in told["subscriptions"]] == ["starter"]
     assert "4242" in [row["last4"] for row in told["payment_methods"]]
     assert [row["text"] for row in told["notes"]] == ["Called about an invoice."]
-    assert [row["template"] for row in told["mails"]] == ["welcome"]
+    assert [row["template"] for row in told["mails"]] == ["welcome", "api_key_created"]
     assert {row["by"] for row in told["security_log"]} == {"you", "staff"}
     assert len(told["sessions"]) == len(told["api_keys"]) == 1
     page = answer.content.decode()

@@ -34,19 +34,27 @@ def register(*, email: str, password: str, full_name: str = "") -> Login:
     check_new_password(password, user)
     user.password = make_password(password)
     try:
-        return _create_customer(user)
+        return _open_account(user)
     except IntegrityError as error:
         _tell_owner(user.email_canonical)
         raise EmailTaken from error
 
 
 @transaction.atomic
-def _create_customer(user: User) -> Login:
+def _open_account(user: User) -> Login:
+    create_customer(user)
+    return open_login(user, methods="pwd")
+
+
+def create_customer(user: User, **facts: str) -> None:
+    """Store a new customer with her profile and welcome mail, inside the caller's transaction.
+
+    ``IntegrityError`` if the address is taken.
+    """
     user.save(force_insert=True)
     Profile.objects.create(user=user, display_name=user.full_name[:100])
-    record("user.registered", actor=user.id, target=user.id)
+    record("user.registered", actor=user.id, target=user.id, **facts)
     welcome(user)
-    return open_login(user, methods="pwd")
 
 
 @transaction.atomic

@@ -8,4 +8,4 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         import saas.accounts.staff_checks  # noqa: F401  (registers them)
 
-        autodiscover_modules("personal_data")
+        autodiscover_modules("personal_data", "credentials")

@@ -2,7 +2,9 @@
 a cache.
 
 A guess is counted before it is looked at, and forgotten if it was right: so of fifty guesses at once five are looked at.
-The key is a hash of the address in its canonical form, whether or not there is an account.
+
+Who counts together: all unknown devices, under the account's address in its canonical form, whether or not there is an
+account; each known device by itself; each session by itself. So strangers keep each other out, and nobody else.
 """
 
 import hashlib
@@ -15,9 +17,10 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from saas.accounts import devices
 from saas.accounts.addresses import canonical
 from saas.accounts.hashing import HashingBusy
-from saas.accounts.models import FailedAttempts
+from saas.accounts.models import FailedAttempts, LoginSession, User
 from saas.errors import DomainError
 
 FREE_ATTEMPTS = 5
@@ -30,16 +33,33 @@ class TooManyAttempts(DomainError):
     code, title, status = "too_many_attempts", "Too many failed attempts. Try again later.", 429
 
 
+def login_key(email: str, user: User | None) -> str:
+    """What the guesses of this request at a password are counted under; ``user`` is whose address it is, if anybody's."""
+    mark = devices.mark_of(user) if user else ""
+    return _key("password on device", mark) if mark else password_key(email)
+
+
 def password_key(email: str) -> str:
-    """What the guesses at a password are counted under."""
+    """What the guesses of all unknown devices at a password are counted under."""
     try:
         return _key("password", canonical(email))
     except DomainError:
         return _key("password", email.strip().lower())
 
 
+def session_key(session: LoginSession) -> str:
+    """What the guesses at a password, or at a new second factor's first code, in one session are counted under."""
+    return _key("session", session.sid)
+
+
+def code_key(user: User) -> str:
+    """What the guesses of this request at a second factor are counted under, which only who has the password can make."""
+    mark = devices.mark_of(user)
+    return _key("second factor on device", mark) if mark else second_factor_key(user.id)
+
+
 def second_factor_key(user_id: str) -> str:
-    """What the guesses at a second factor are counted under."""
+    """What the guesses of all unknown devices at a second factor are counted under."""
     return _key("second factor", user_id)
 
 

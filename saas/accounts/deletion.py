@@ -48,10 +48,10 @@ def _mail_way_back(user: User, deletion: Deletion) -> None:
 
 @transaction.atomic
 def cancel_deletion(token: str) -> None:
-    """Keep the account after all, by the mailed link. Nobody is logged in by it. Raises ``ProofInvalid``."""
+    """Keep the account after all, by the mailed link. Nobody is logged in by it, and a ban stays. Raises ``ProofInvalid``."""
     proof = proofs.find(token, Proof.Purpose.KEEP)
     # The deletion first, then the link: the order in which the erasure takes them.
-    taken_back = Deletion.objects.filter(user=proof.user, erased_at=None).delete()[0]
+    taken_back = Deletion.objects.pending().filter(user=proof.user).delete()[0]
     if not taken_back:
         raise proofs.ProofInvalid
     proofs.use(proof)
@@ -62,6 +62,10 @@ def cancel_deletion(token: str) -> None:
     post(
         "deletion_canceled",
         to=proof.user.email,
-        context={"name": proof.user.full_name},
+        context={"name": proof.user.full_name, "banned": "yes" if _is_banned(proof.user) else ""},
         dedupe_key=f"deletion_canceled:{proof.pk}",
     )
+
+
+def _is_banned(user: User) -> bool:
+    return bool(User.objects.filter(pk=user.pk, status=User.Status.DISABLED).exists())

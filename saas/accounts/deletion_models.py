@@ -12,13 +12,20 @@ if TYPE_CHECKING:
 
 
 class DeletionQuerySet(models.QuerySet["Deletion"]):
+    def pending(self) -> DeletionQuerySet:
+        """Asked for, and nothing has been erased yet."""
+        return self.filter(erased_at=None)
+
     def due(self, now: datetime) -> DeletionQuerySet:
-        """The time to undo it has passed, and nothing has been erased yet."""
-        return self.filter(erased_at=None, due_at__lte=now)
+        """Pending, and the time to undo it has passed."""
+        return self.pending().filter(due_at__lte=now)
 
 
 class Deletion(models.Model):
-    """Somebody gave up her account. Until ``due_at`` she can take that back, and the row goes."""
+    """An account was given up. Until ``due_at`` that can be taken back, and the row goes.
+
+    The row and not ``User.status`` says that a deletion is pending: a banned account is ``disabled`` while it waits.
+    """
 
     user = models.OneToOneField("accounts.User", models.CASCADE, primary_key=True, related_name="deletion")
     requested_at = models.DateTimeField(default=timezone.now)

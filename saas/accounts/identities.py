@@ -2,15 +2,17 @@
 
 A known identity logs in. An unknown one creates an account, if its address is unknown, too. It is never linked to an
 account because the addresses are equal: whoever registered somebody else's address first would be let in (decision 5).
+But where the provider vouches for the address and nobody confirmed the account, that is handed over, emptied.
 """
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from saas.accounts.actions import welcome
+from saas.accounts import handover
+from saas.accounts.actions import EmailTaken, create_customer
 from saas.accounts.addresses import canonical, deliverable
 from saas.accounts.logins import HalfLogin, InvalidCredentials, Login, enter, open_login
-from saas.accounts.models import LoginSession, OAuthIdentity, Profile, User
+from saas.accounts.models import LoginSession, OAuthIdentity, User
 from saas.accounts.oauth_providers import Identity
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid, NotFound
@@ -41,8 +43,8 @@ def sign_in(identity: Identity) -> Login | HalfLogin:
     if login := _sign_in_known(identity):
         return login
     try:
-        return _create_account(identity)
-    except IntegrityError as error:  # a twin was faster, or the address is taken
+        return _enter_proven(identity) if identity.email_is_verified else _create_account(identity)
+    except (IntegrityError, EmailTaken) as error:  # a twin was faster, or the address is taken
         if login := _sign_in_known(identity):
             return login
         raise AccountExists from error
@@ -55,18 +57,34 @@ def _sign_in_known(identity: Identity) -> Login | HalfLogin | None:
         return None
     if not known.user.is_active or known.user.is_staff:
         raise InvalidCredentials
-    OAuthIdentity.objects.filter(pk=known.pk).update(last_login_at=timezone.now(), email=identity.email)
+    OAuthIdentity.objects.filter(pk=known.pk).update(
+        last_login_at=timezone.now(), email=identity.email, email_is_verified=identity.email_is_verified
+    )
     return enter(known.user, methods=METHODS)
+
+
+@transaction.atomic
+def _enter_proven(identity: Identity) -> Login:
+    """The provider vouches for the address: a new account, confirmed, or the one that nobody confirmed."""
+    try:
+        login = handover.enter_proven(
+            email=identity.email,
+            full_name=identity.name,
+            encoded=handover.NO_PASSWORD,
+            methods=METHODS,
+            provider=identity.provider,
+        )
+    except Invalid as error:
+        raise NoUsableAddress from error
+    _attach(identity, login.user)
+    return login
 
 
 @transaction.atomic
 def _create_account(identity: Identity) -> Login:
     user = _new_user(identity)
-    user.save(force_insert=True)
-    Profile.objects.create(user=user, display_name=user.full_name[:100])
+    create_customer(user, provider=identity.provider)
     _attach(identity, user)
-    record("user.registered", actor=user.id, target=user.id, provider=identity.provider)
-    welcome(user)
     return open_login(user, methods=METHODS)
 
 
@@ -77,7 +95,6 @@ def _new_user(identity: Identity) -> User:
         )
     except Invalid as error:
         raise NoUsableAddress from error
-    user.email_verified_at = timezone.now() if identity.email_is_verified else None
     user.set_unusable_password()
     return user
 
@@ -89,6 +106,7 @@ def _attach(identity: Identity, user: User) -> None:
         subject=identity.subject,
         user=user,
         email=identity.email,
+        email_is_verified=identity.email_is_verified,
     )
 
 
@@ -123,6 +141,25 @@ def unlink(user: User, *, provider: str) -> None:
     mine.filter(provider=provider).delete()
     record("identity.unlinked", actor=user.id, target=user.id, provider=provider)
     _tell(user, "identity_unlinked", provider)
+
+
+def unlink_others(user: User) -> None:
+    """Remove the ways in whose provider does not vouch for the account's own address, inside the caller's transaction.
+
+    For a recovery by the mailbox: who reads it has the others, too; what leads elsewhere may be a stranger's.
+    """
+    for row in OAuthIdentity.objects.filter(user=user):
+        if not (row.email_is_verified and _is_address_of(user, row.email)):
+            row.delete()
+            record("identity.unlinked", actor=user.id, target=user.id, provider=row.provider)
+            _tell(user, "identity_unlinked", row.provider)
+
+
+def _is_address_of(user: User, email: str) -> bool:
+    try:
+        return canonical(email) == user.email_canonical
+    except Invalid:
+        return False
 
 
 def _tell(user: User, template: str, provider: str) -> None:

@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from saas import context
-from saas.accounts import attempts, hashing, lifetimes, sessions, tokens
+from saas.accounts import attempts, credentials, devices, hashing, lifetimes, sessions, tokens
+from saas.accounts.credentials import Credential
 from saas.accounts.models import Audience, LoginSession, RefreshToken, User
 from saas.accounts.passwords import MAX_LENGTH
 from saas.accounts.proof_models import PendingLogin, Totp
@@ -75,9 +76,9 @@ def log_in(*, email: str, password: str, audience: Audience) -> Login | HalfLogi
     Exactly one password is hashed on every path, so that time does not tell which it was.
     """
     hashing.GATE.require_room()
-    key = attempts.password_key(email)
-    attempts.admit(key)
     user = User.objects.by_email(email)
+    key = attempts.login_key(email, user)
+    attempts.admit(key)
     with attempts.taken_back_if_busy(key):
         is_right = password_is_right(user, password)
     if not is_right or not user or not _may_enter(user, audience):
@@ -151,7 +152,9 @@ def open_login(user: User, *, methods: str, audience: Audience = Audience.CUSTOM
 
 
 def _is_new_device(user: User, here: context.Context) -> bool:
-    """Not the first login, and the first by a client of this name from this part of the net."""
+    """Not the first login, no cookie of an earlier one, and the first by a client of this name from this part of the net."""
+    if devices.mark_of(user):
+        return False
     earlier = LoginSession.objects.filter(user=user)
     known = earlier.filter(agent=here.agent).values_list("address", flat=True).distinct()
     return neighbourhood(here.address) not in set(map(neighbourhood, known)) and earlier.exists()
@@ -241,11 +244,16 @@ def log_out(session: LoginSession) -> None:
 
 
 @transaction.atomic
-def log_out_everywhere(user: User) -> None:
-    """End every session of a person, on all devices."""
+def log_out_everywhere(user: User, *, revoke_credentials: bool = False) -> list[Credential]:
+    """End every session of a person, on all devices. The credentials that outlive them: they go, too, if she says so."""
     User.objects.filter(pk=user.pk).update(token_epoch=F("token_epoch") + 1)
     end_sessions(user)
     record("session.closed_all", actor=user.id, target=user.id)
+    user.refresh_from_db(fields=["token_epoch"])
+    lasting = credentials.of(user)
+    if revoke_credentials:
+        credentials.revoke_all(user, by=user.id, because="logged out everywhere")
+    return lasting
 
 
 @transaction.atomic

@@ -255,7 +255,8 @@ class OAuthIdentity(models.Model):
     issuer = models.CharField(max_length=255)
     subject = models.CharField(max_length=255)
     user = models.ForeignKey(User, models.CASCADE, related_name="oauth_identities")
-    email = models.CharField(max_length=254, blank=True)  # what the provider said last; shown, never trusted
+    email = models.CharField(max_length=254, blank=True)  # what the provider said last
+    email_is_verified = models.BooleanField(default=False, db_default=False)  # whether it vouched for that
     created_at = models.DateTimeField(default=timezone.now)
     last_login_at = models.DateTimeField(default=timezone.now)
 

@@ -36,15 +36,21 @@ def _account(user: User) -> Any:
     return only(User.objects.filter(pk=user.pk), *fields, "created_at", "updated_at")
 
 
+def nobodys_address(user: User) -> str:
+    """What stands in the place of an address that is forgotten."""
+    return f"{user.id}@{NOBODY}"
+
+
 def _forget_account(user: User) -> None:
     """The row stays as what others refer to. Its address is free again."""
-    email = f"{user.id}@{NOBODY}"
+    email = nobodys_address(user)
     User.objects.filter(pk=user.pk).update(
         email=email,
         email_canonical=canonical(email),
         email_verified_at=None,
         full_name="",
         locale="en",
+        status=User.Status.DELETED,  # a banned account, too
         status_reason="",
         password=make_password(None),
         last_login=None,

@@ -42,6 +42,7 @@ class Holding:
 
 _holdings: list[Holding] = []
 _objections: list[Objection] = []
+_needs_of_others: list[Objection] = []
 
 
 def holds(model: type[models.Model], *links: str, name: str, export: Export | Not, erase: Erase | Not) -> None:
@@ -52,6 +53,12 @@ def holds(model: type[models.Model], *links: str, name: str, export: Export | No
 def objects(objection: Objection) -> Objection:
     """Register a function that raises a ``DomainError`` while an account cannot be given up."""
     _objections.append(objection)
+    return objection
+
+
+def objects_for_others(objection: Objection) -> Objection:
+    """The same for the sake of other people. It does not keep somebody from disowning an account that was never hers."""
+    _needs_of_others.append(objection)
     return objection
 
 
@@ -67,6 +74,13 @@ def export(user: User) -> dict[str, Any]:
 
 def require_unobjected(user: User) -> None:
     """Raise the first refusal of an app that still needs the account. Call it inside the action's transaction."""
+    require_nothing_paid_for(user)
+    for objection in _needs_of_others:
+        objection(user)
+
+
+def require_nothing_paid_for(user: User) -> None:
+    """The same, but for the refusals that are there for the sake of other people."""
     for objection in _objections:
         objection(user)
 

@@ -7,11 +7,11 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from saas import context
-from saas.accounts import attempts, proofs
+from saas.accounts import attempts, credentials, handover, identities, proofs
 from saas.accounts.actions import check_new_password
 from saas.accounts.addresses import canonical
 from saas.accounts.logins import InvalidCredentials, Login, end_sessions, open_login
-from saas.accounts.models import Audience, LoginSession, OAuthIdentity, User
+from saas.accounts.models import Audience, LoginSession, User
 from saas.accounts.proof_models import Proof, ResetRequest
 from saas.accounts.tasks import answer_reset_request
 from saas.audit.actions import record
@@ -44,10 +44,13 @@ def request_reset(email: str) -> None:
         ring(answer_reset_request, asked.pk)
 
 
-def reset(token: str, *, new_password: str) -> None:
-    """Set a new password by a mailed link. Nobody is logged in; everybody is logged out. Raises ``ProofInvalid``.
+def reset(token: str, *, new_password: str) -> User:
+    """Set a new password by a mailed link; whose it is. Nobody is logged in; everybody is logged out.
 
-    Reading the mailbox proves the address. What was attached to the account before that, by whoever registered it, goes.
+    Raises ``ProofInvalid``.
+
+    Reading the mailbox proves the address: an account that nobody had confirmed is handed over, emptied. Of one that was
+    confirmed, what a stranger may have left goes: API keys, open invitations, identities of another address.
     """
     proof = proofs.find(token, Proof.Purpose.RESET)
     user = proof.user
@@ -55,16 +58,29 @@ def reset(token: str, *, new_password: str) -> None:
     encoded = make_password(new_password)
     with transaction.atomic():
         proofs.use(proof)
-        if not user.is_verified:
-            OAuthIdentity.objects.filter(user=user).delete()
-        if not _replace_password(user, encoded, email_verified_at=Coalesce("email_verified_at", timezone.now())):
+        ended = _end_what_a_stranger_may_have_left(User.objects.select_for_update().get(pk=user.pk))
+        verified_at = Coalesce("email_verified_at", timezone.now())
+        if not _replace_password(user, encoded, ended=ended, email_verified_at=verified_at):
             raise proofs.ProofInvalid
         attempts.forget(attempts.password_key(user.email))
         record("password.reset", actor=user.id, target=user.id)
+    return user
 
 
-def _replace_password(user: User, encoded: str, **also: object) -> bool:
-    """Conditional on the epoch, so that of two changes at once one wins; the new epoch kills every token of this second."""
+def _end_what_a_stranger_may_have_left(user: User) -> int:
+    """Whoever recovers her account may do so because somebody else was in it. Tells how many credentials ended."""
+    if not user.is_verified:
+        handover.clean(user)
+        return 0
+    identities.unlink_others(user)
+    return credentials.revoke_all(user, by=user.id, because="password reset")
+
+
+def _replace_password(user: User, encoded: str, *, ended: int = 0, **also: object) -> bool:
+    """Conditional on the epoch, so that of two changes at once one wins; the new epoch kills every token of this second.
+
+    ``ended`` is how many API keys and invitations ended with the old one: the mail tells.
+    """
     now = timezone.now()
     won = User.objects.filter(pk=user.pk, token_epoch=user.token_epoch, status=User.Status.ACTIVE).update(
         password=encoded, token_epoch=F("token_epoch") + 1, updated_at=now, **also
@@ -75,7 +91,7 @@ def _replace_password(user: User, encoded: str, **also: object) -> bool:
         post(
             "password_changed",
             to=user.email,
-            context={"name": user.full_name},
+            context={"name": user.full_name, "ended": str(ended or "")},
             dedupe_key=f"password_changed:{user.id}:{user.token_epoch}",
         )
     return bool(won)

@@ -93,13 +93,13 @@ def confirm(session: LoginSession, code: str) -> tuple[Login, list[str]]:
     user = _user_of(session)
     if not Totp.objects.filter(user=user, confirmed_at=None).exists():
         raise SecondFactorOff
-    attempts.admit(attempts.second_factor_key(user.id))
+    attempts.admit(attempts.session_key(session))
     with transaction.atomic():
         if not _use_code(user, code):
             raise Invalid(errors={"code": ["This code is not right."]})
         if not Totp.objects.filter(user=user, confirmed_at=None).update(confirmed_at=timezone.now()):
             raise SecondFactorOn
-        attempts.forget(attempts.second_factor_key(user.id))
+        attempts.forget(attempts.session_key(session))
         codes = _new_codes(user)
         return _begin_epoch(session, user, f"{_first_methods(session)} {METHOD}", "mfa.enabled"), codes
 
@@ -139,7 +139,7 @@ def is_owed(session: LoginSession) -> bool:
 def complete(mfa_token: str, *, audience: Audience, code: str = "", recovery_code: str = "") -> Login:
     """The second half of a login. Raises ``PendingLoginInvalid``, ``WrongCode``, ``TooManyAttempts``."""
     pending = _try(mfa_token, audience)
-    user, key = pending.user, attempts.second_factor_key(pending.user.id)
+    user, key = pending.user, attempts.code_key(pending.user)
     attempts.admit(key)
     with transaction.atomic():
         is_right = _use_code(user, code) if code else _use_recovery_code(user, recovery_code)

@@ -12,11 +12,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from saas.accounts import attempts, proofs, second_factor
+from saas.accounts import attempts, credentials, proofs, second_factor
 from saas.accounts.actions import EmailTaken, check_new_password
 from saas.accounts.addresses import canonical, deliverable
 from saas.accounts.logins import end_sessions
-from saas.accounts.models import Role, User, UserNote
+from saas.accounts.models import Deletion, Role, User, UserNote
 from saas.accounts.proof_models import Proof
 from saas.accounts.reset_mails import send_reset
 from saas.accounts.staff_roles import Permission, may
@@ -114,16 +114,17 @@ def _create_staff(user: User, roles: Sequence[Role], by: str) -> User:
 
 @transaction.atomic
 def ban(user: User, *, by: User, reason: str) -> User:
-    """Disable an account and end all its sessions at once. Banning twice changes nothing.
+    """Disable an account and end all its sessions at once, also while its deletion is pending, which then goes on.
 
-    Raises ``CannotBanSelf``, ``StaffAccount``, ``LastAdmin``, ``AccountDeleted``.
+    Banning twice changes nothing. Raises ``CannotBanSelf``, ``StaffAccount``, ``LastAdmin``, ``AccountDeleted``.
     """
     if user == by:
         raise CannotBanSelf
     _require_reach(user, by)
     if user.is_staff:
         _require_another_admin(user)
-    changed = User.objects.filter(pk=user.pk, status=User.Status.ACTIVE).update(
+    not_banned = [User.Status.ACTIVE, *([User.Status.DELETED] if _is_leaving(user) else [])]
+    changed = User.objects.filter(pk=user.pk, status__in=not_banned).update(
         status=User.Status.DISABLED,
         status_reason=reason,
         token_epoch=F("token_epoch") + 1,
@@ -131,24 +132,26 @@ def ban(user: User, *, by: User, reason: str) -> User:
     )
     if changed:
         end_sessions(user)
+        credentials.revoke_all(user, by=by.id, because="ban")
         record("user.banned", actor=by.id, target=user.id, reason=reason)
-    return _as_stored(user)
+    return _as_stored(user, changed)
 
 
 @transaction.atomic
 def unban(user: User, *, by: User, reason: str = "") -> User:
     """Let a banned person log in again, also one who tried in vain meanwhile. Earlier sessions stay dead.
 
-    Raises ``StaffAccount``, ``AccountDeleted``.
+    An account whose deletion is pending goes back to that. Raises ``StaffAccount``, ``AccountDeleted``.
     """
     _require_reach(user, by)
+    status = User.Status.DELETED if _is_leaving(user) else User.Status.ACTIVE
     changed = User.objects.filter(pk=user.pk, status=User.Status.DISABLED).update(
-        status=User.Status.ACTIVE, status_reason="", updated_at=timezone.now()
+        status=status, status_reason="", updated_at=timezone.now()
     )
     if changed:
         attempts.forget(attempts.password_key(user.email))
         record("user.unbanned", actor=by.id, target=user.id, reason=reason)
-    return _as_stored(user)
+    return _as_stored(user, changed)
 
 
 @transaction.atomic
@@ -159,6 +162,13 @@ def revoke_sessions(user: User, *, by: User, reason: str = "") -> int:
     ended = end_sessions(user)
     record("user.sessions_revoked", actor=by.id, target=user.id, reason=reason, sessions=ended)
     return ended
+
+
+@transaction.atomic
+def revoke_credentials(user: User, *, by: User, reason: str = "") -> int:
+    """End what a person made that outlives her sessions; tells how much. Raises ``StaffAccount``."""
+    _require_reach(user, by)
+    return credentials.revoke_all(user, by=by.id, because=reason or "staff")
 
 
 @transaction.atomic
@@ -214,8 +224,13 @@ def _require_another_admin(user: User) -> None:
         raise LastAdmin
 
 
-def _as_stored(user: User) -> User:
+def _is_leaving(user: User) -> bool:
+    """Whether a deletion is pending. Locks it, before the account, as undoing and erasing do: neither happens meanwhile."""
+    return Deletion.objects.pending().select_for_update().filter(user=user).first() is not None
+
+
+def _as_stored(user: User, changed: int) -> User:
     user.refresh_from_db()
-    if user.status == User.Status.DELETED:
+    if not changed and user.status == User.Status.DELETED:
         raise AccountDeleted
     return user

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from saas.accounts import attempts
 from saas.accounts.logins import password_is_right
-from saas.accounts.models import LoginSession, User
+from saas.accounts.models import LoginSession
 from saas.errors import DomainError, Invalid
 
 WINDOW = timedelta(minutes=5)
@@ -19,7 +19,7 @@ class ReauthRequired(DomainError):
 def require_recent(session: LoginSession, *, current_password: str = "") -> None:
     """Raise ``ReauthRequired`` unless the session's login is fresh or ``current_password`` is right, which makes it so.
 
-    A wrong password is ``Invalid``, and counted like a failed login.
+    A wrong password is ``Invalid``, and counted for the session: five are free, then each makes the next one wait.
     """
     if current_password:
         confirm(session, current_password)
@@ -29,17 +29,16 @@ def require_recent(session: LoginSession, *, current_password: str = "") -> None
 
 def confirm(session: LoginSession, password: str) -> None:
     """Make the session's login fresh again by the password."""
-    user = session.user
-    _require_password(user, password)
+    _require_password(session, password)
     session.authenticated_at = timezone.now()
     LoginSession.objects.filter(pk=session.pk).update(authenticated_at=session.authenticated_at)
 
 
-def _require_password(user: User | None, password: str) -> None:
-    key = attempts.password_key(user.email if user else "")
+def _require_password(session: LoginSession, password: str) -> None:
+    key = attempts.session_key(session)
     attempts.admit(key)
     with attempts.taken_back_if_busy(key):
-        is_right = password_is_right(user, password)
+        is_right = password_is_right(session.user, password)
     if not is_right:
         raise Invalid(errors={"current_password": ["This is not your password."]})
     attempts.forget(key)

@@ -17,6 +17,7 @@ from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 
 from saas import context
+from saas.api import devices
 from saas.api.addresses import client_address, is_our_origin, scheme_behind
 from saas.api.problems import Problem
 
@@ -78,10 +79,11 @@ class RequestContextMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         entered = request_context(
             request.META.get("HTTP_X_REQUEST_ID", ""), client_address(request), request.META.get("HTTP_USER_AGENT", "")
-        )
+        )._replace(device=devices.sent(request))
         with context.entered(entered):
             started = time.perf_counter()
             response = self.get_response(request)
+            devices.keep(request, response)
             _log(request, response, (time.perf_counter() - started) * 1000)
         response.headers["X-Request-ID"] = entered.request_id
         return response

@@ -10,7 +10,13 @@ from django.template.loader import render_to_string
 from saas.mail.models import Mail
 from saas.sealing import unseal
 
-PEOPLES_WORDS = {"name", "inviter", "team"}  # what somebody typed who may be a stranger to whoever reads it
+PEOPLES_WORDS = {
+    "name",
+    "inviter",
+    "team",
+    "key",
+    "maker",
+}  # what somebody typed who may be a stranger to whoever reads it
 _LONGEST_WORDS = 60
 _LINK = re.compile(r"://|www\.|\w\.\w{2,}", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s@:/]+@[^\s@:/]+")

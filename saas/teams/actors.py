@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from saas.accounts.logins import InvalidCredentials
+from saas.accounts.models import User
 from saas.errors import DomainError, Forbidden, NotFound
 from saas.teams import roles
 from saas.teams.models import ApiKey, Membership, Team
@@ -57,6 +59,17 @@ def lock(team_id: str) -> Team:
     if team is None:
         raise NotFound
     return team
+
+
+def require_still_in(actor: Actor) -> None:
+    """Lock the person, after the team, and raise ``InvalidCredentials`` if her sessions were ended since her request came.
+
+    For what outlives a session: made in the moment of a ban or a reset it must not be what those forgot to end.
+    """
+    user = actor.membership.user
+    still_in = User.objects.filter(pk=user.pk, status=User.Status.ACTIVE, token_epoch=user.token_epoch)
+    if still_in.select_for_update(no_key=True).first() is None:
+        raise InvalidCredentials
 
 
 def locked(actor: Actor, permission: Permission) -> Actor:

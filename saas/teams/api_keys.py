@@ -17,7 +17,8 @@ from saas.accounts import tokens
 from saas.accounts.verification import EmailNotVerified
 from saas.audit.actions import record
 from saas.errors import NotFound
-from saas.teams.actors import Actor, locked
+from saas.mail.actions import post
+from saas.teams.actors import Actor, locked, require_still_in
 from saas.teams.limits import require_free_api_key
 from saas.teams.models import ApiKey
 from saas.teams.roles import Permission, Scope
@@ -31,8 +32,12 @@ _RANDOM_LENGTH, _CHECKSUM_LENGTH = 40, 6
 
 @transaction.atomic
 def create_key(actor: Actor, *, name: str, scopes: Collection[Scope], expires_in_days: int) -> tuple[ApiKey, str]:
-    """The new key's row, and the key itself, which nobody can see again. Raises ``EmailNotVerified``, ``ApiKeyLimit``."""
-    actor = locked(actor, Permission.MANAGE_API_KEYS)
+    """The new key's row, and the key itself, which nobody can see again. Ask ``require_recent`` first.
+
+    Raises ``EmailNotVerified``, ``ApiKeyLimit``.
+    """
+    asked, actor = actor, locked(actor, Permission.MANAGE_API_KEYS)
+    require_still_in(asked)
     require_verified(actor)
     require_free_api_key(actor.team)
     raw, now = _new_key(), timezone.now()
@@ -47,7 +52,27 @@ def create_key(actor: Actor, *, name: str, scopes: Collection[Scope], expires_in
         expires_at=now + timedelta(days=expires_in_days),
     )
     record("api_key.created", actor=actor.id, target=actor.team.id, key=key.id, scopes=key.scopes)
+    _announce(key)
     return key, raw
+
+
+def _announce(key: ApiKey) -> None:
+    """To who made it, lest somebody else did in her name, and to who answers for the team."""
+    maker, team = key.created_by, key.team
+    for person in {maker, team.owner}:
+        post(
+            "api_key_created",
+            to=person.email,
+            context={
+                "name": person.full_name,
+                "key": key.name,
+                "team": team.name,
+                "maker": maker.full_name or maker.email,
+                "may": "read and write" if Scope.WRITE in key.scopes.split() else "read",
+                "until": f"{key.expires_at:%d %B %Y}",
+            },
+            dedupe_key=f"api_key_created:{key.id}:{person.id}",
+        )
 
 
 def require_verified(actor: Actor) -> None:

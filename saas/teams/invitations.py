@@ -3,17 +3,21 @@
 import secrets
 from datetime import timedelta
 
+from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils import timezone
 
 from saas.accounts import tokens
+from saas.accounts.actions import check_new_password
 from saas.accounts.addresses import canonical, deliverable
+from saas.accounts.handover import enter_proven
+from saas.accounts.logins import Login
 from saas.accounts.models import User
 from saas.accounts.verification import EmailNotVerified
 from saas.audit.actions import record
 from saas.errors import DomainError, NotFound
 from saas.mail.actions import post
-from saas.teams.actors import Actor, RoleAboveOwn, lock, locked
+from saas.teams.actors import Actor, RoleAboveOwn, lock, locked, require_still_in
 from saas.teams.limits import require_free_seat, seats_taken
 from saas.teams.models import Invitation, Membership, Team
 from saas.teams.roles import Permission, Role
@@ -53,7 +57,8 @@ def invite(actor: Actor, *, email: str, role: Role) -> Invitation:
     Raises ``InvalidAddress``, ``RoleAboveOwn``, ``AlreadyMember``, ``AlreadyInvited``, ``SeatLimit``.
     """
     address = canonical(email)
-    actor = locked(actor, Permission.MANAGE_INVITATIONS)
+    asked, actor = actor, locked(actor, Permission.MANAGE_INVITATIONS)
+    require_still_in(asked)
     actor.require_reach(role)
     _require_new(actor.team, address)
     require_free_seat(actor.team, taken=seats_taken(actor.team))
@@ -127,6 +132,29 @@ def accept(raw: str, *, user: User) -> Membership:
     lock(invitation.team_id)
     invitation = _addressed_to(user, raw)  # again: what was read before the lock may be old
     _require_acceptable(invitation)
+    return _join(invitation, user)
+
+
+def register(raw: str, *, password: str, full_name: str) -> tuple[Login, Membership]:
+    """Join by the token of the mail without an account: the invited address gets one, confirmed, and is logged in.
+
+    The token proves the mailbox, so an account that somebody registered and nobody confirmed is handed over, emptied.
+    Raises what ``accept`` does, and ``Invalid`` for the password or ``EmailTaken`` for a confirmed account.
+    """
+    invitation = _found(raw)
+    _require_acceptable(invitation)
+    name = full_name.strip()
+    check_new_password(password, User(email=invitation.email, full_name=name))
+    encoded = make_password(password)
+    with transaction.atomic():
+        lock(invitation.team_id)
+        invitation = _found(raw)  # again: what was read before the lock may be old
+        _require_acceptable(invitation)
+        login = enter_proven(email=invitation.email, full_name=name, encoded=encoded, methods="pwd")
+        return login, _join(invitation, login.user)
+
+
+def _join(invitation: Invitation, user: User) -> Membership:
     team = invitation.team
     if team.memberships.filter(user=user).exists():
         raise AlreadyMember
@@ -136,10 +164,15 @@ def accept(raw: str, *, user: User) -> Membership:
     return Membership.objects.create(team=team, user=user, role=invitation.role)
 
 
-def _addressed_to(user: User, raw: str) -> Invitation:
+def _found(raw: str) -> Invitation:
     invitation = Invitation.objects.by_token(raw)
     if invitation is None:
         raise NotFound
+    return invitation
+
+
+def _addressed_to(user: User, raw: str) -> Invitation:
+    invitation = _found(raw)
     if invitation.email_canonical != user.email_canonical:
         raise InvitationForAnotherAddress
     if not user.is_verified:

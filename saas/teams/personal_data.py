@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import Q
 
 from saas.accounts.models import User
-from saas.accounts.privacy import Not, holds, objects, rows
+from saas.accounts.privacy import Not, holds, objects_for_others, rows
 from saas.billing.models import Subscription
 from saas.errors import DomainError
 from saas.teams import actions
@@ -21,7 +21,7 @@ class TeamNeedsOwner(DomainError):
     title = "You are the only owner of a team that has other members. Transfer or delete it first."
 
 
-@objects
+@objects_for_others
 def _require_heirs(user: User) -> None:
     """Locks her teams in the order of their keys: two owners who leave at once must not leave nobody."""
     owned = Membership.objects.of(user).filter(role=Role.OWNER).order_by("team_id")
@@ -43,9 +43,11 @@ def _memberships(user: User) -> Any:
 
 
 def _leave(user: User) -> None:
-    """A team in which she is alone goes with her."""
+    """A team in which she is alone goes with her; so does one that would have no owner, which only who disowns an account
+    leaves behind."""
     for membership in Membership.objects.of(user):
-        if Membership.objects.filter(team=membership.team_id).exclude(user=user).exists():
+        others = Membership.objects.filter(team=membership.team_id).exclude(user=user)
+        if others.exists() and (membership.role != Role.OWNER or others.owners().exists()):
             actions.leave_team(Actor(membership))
         else:
             actions.delete_team(Actor(membership))

@@ -1,6 +1,7 @@
 // The first form of a page is what the page is for; its hidden inputs are filled from the link's fragment, and
 // data-done is what is said when the API has done it. The other forms come up when they are needed (data-when): a status
-// that the API answered, or a flag in its answer. When one of them has succeeded, the first is sent again.
+// that the API answered, or a flag in its answer; or by a button that names them (data-show). When one of them has
+// succeeded, the first is sent again, unless that one has a data-done of its own.
 "use strict";
 
 const forms = [...document.forms];
@@ -45,7 +46,7 @@ async function submit(action, form) {
   } else if (next) {
     fill(next, body);
     show(next);
-  } else if (form === forms[0]) {
+  } else if (form.dataset.done) {
     say(form.dataset.done, "done");
     show(null);
   } else {
@@ -63,5 +64,10 @@ for (const form of forms) {
   });
 }
 
-fill(forms[0], Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
+for (const button of document.querySelectorAll("button[data-show]")) {
+  button.addEventListener("click", () => show(document.getElementById(button.dataset.show)));
+}
+
+const secret = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+for (const form of forms) fill(form, secret);
 history.replaceState(null, "", location.pathname); // the secret does not stay in the address bar

@@ -12,29 +12,34 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from rest_framework.request import Request
 
-from saas.accounts import deletion, recovery, verification
+from saas.accounts import deletion, disowning, recovery, verification
 from saas.accounts.addresses import canonical
 from saas.accounts.proofs import ProofInvalid
-from saas.api import limits
+from saas.api import devices, limits
 from saas.errors import DomainError
 
 MAX_FIELD = 500
 
 
-def _page(template: str, act: Callable[[HttpRequest], None]) -> Callable[[HttpRequest], HttpResponse]:
-    """A form that runs ``act`` when it is sent, and says why if that was refused."""
+def _page(
+    template: str, act: Callable[[HttpRequest], object], tell: Callable[[str], dict[str, Any]] = lambda token: {}
+) -> Callable[[HttpRequest], HttpResponse]:
+    """A form that runs ``act`` when it is sent, and says why if that was refused.
+
+    ``tell`` finds what the form shows of a link, before anything is done. The page that follows shows ``outcome``.
+    """
 
     @never_cache
     @require_http_methods(["GET", "POST"])
     def view(request: HttpRequest) -> HttpResponse:
         shown: dict[str, Any] = {"token": request.GET.get("token", "")[:MAX_FIELD]}
-        if request.method != "POST":
-            return render(request, template, shown)
         try:
-            act(request)
+            if request.method != "POST":
+                return render(request, template, {**shown, **tell(shown["token"])})
+            outcome = act(request)
         except DomainError as refusal:
             return _refused(request, template, shown, refusal)
-        return render(request, template, {"done": True})
+        return render(request, template, {"done": True, "outcome": outcome})
 
     return view
 
@@ -64,12 +69,22 @@ def _mailed_token(request: HttpRequest) -> str:
     return token
 
 
-def _verify(request: HttpRequest) -> None:
-    verification.verify(_mailed_token(request))
+def _verify(request: HttpRequest) -> str:
+    """Either of the two buttons."""
+    token = _mailed_token(request)
+    if _sent(request, "answer") == "not-mine":
+        return "removed" if disowning.disown(token) else "called off"
+    verification.verify(token)
+    return "confirmed"
+
+
+def _claim(token: str) -> dict[str, Any]:
+    return {"claim": disowning.claim_behind(token)}
 
 
 def _reset(request: HttpRequest) -> None:
-    recovery.reset(_mailed_token(request), new_password=_sent(request, "new_password"))
+    user = recovery.reset(_mailed_token(request), new_password=_sent(request, "new_password"))
+    devices.remember(request, user)
 
 
 def _keep(request: HttpRequest) -> None:
@@ -83,7 +98,7 @@ def _forgot(request: HttpRequest) -> None:
     recovery.request_reset(email)
 
 
-verify = _page("pages/verify.html", _verify)
+verify = _page("pages/verify.html", _verify, _claim)
 reset = _page("pages/reset.html", _reset)
 keep = _page("pages/keep.html", _keep)
 forgot = _page("pages/forgot.html", _forgot)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from saas.accounts.credentials import Credential
+from saas.accounts.disowning import Claim
 from saas.accounts.logins import HalfLogin, Login
 from saas.accounts.models import Impersonation, LoginSession, OAuthIdentity, Profile, User
 
@@ -45,6 +47,23 @@ def session(row: LoginSession, current: LoginSession) -> dict[str, Any]:
         "last_seen_at": row.last_seen_at,
         "current": row.pk == current.pk,
     }
+
+
+def credential(row: Credential) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "id": row.id,
+        "name": row.name,
+        "team_id": row.team_id,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+        "last_used_at": row.last_used_at,
+    }
+
+
+def claim(row: Claim) -> dict[str, Any]:
+    account = {"full_name": row.full_name, "email": row.account_email, "registered_at": row.registered_at}
+    return {"purpose": "change" if row.is_change else "verify", "email": row.email, "account": account}
 
 
 def impersonation(row: Impersonation | None) -> dict[str, Any] | None:

@@ -7,18 +7,21 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from saas.accounts import recovery, stepping_up, verification
+from saas.accounts import disowning, recovery, stepping_up, verification
 from saas.accounts.addresses import InvalidAddress, canonical
 from saas.accounts.attempts import TooManyAttempts
 from saas.accounts.hashing import HashingBusy
 from saas.accounts.proofs import ProofInvalid
 from saas.accounts.stepping_up import ReauthRequired, require_recent
-from saas.api import limits
+from saas.api import devices, limits
+from saas.api.accounts import representations as show
 from saas.api.accounts.serializers import LoginShape
 from saas.api.accounts.views import logged_in
 from saas.api.fields import Text
 from saas.api.openapi import refusals
 from saas.api.views import CustomerView, PublicView
+from saas.billing.personal_data import StillSubscribed
+from saas.teams.actions import TeamSubscribed
 
 
 class ReauthenticateBody(serializers.Serializer[Any]):
@@ -56,8 +59,24 @@ class DoneShape(serializers.Serializer[Any]):
     status = serializers.ChoiceField(["accepted", "password_set", "verified"])
 
 
+class ClaimedAccountShape(serializers.Serializer[Any]):
+    full_name = serializers.CharField(help_text="Empty where it holds a link or is long: a stranger may have typed it.")
+    email = serializers.CharField(help_text="Masked for a change of address: `k…@example.org`.")
+    registered_at = serializers.DateTimeField()
+
+
+class ClaimShape(serializers.Serializer[Any]):
+    purpose = serializers.ChoiceField(["verify", "change"])
+    email = serializers.CharField(help_text="The address that would be confirmed.")
+    account = ClaimedAccountShape()
+
+
+class DisownedShape(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["removed", "called_off"])
+
+
 class ReauthenticateView(CustomerView):
-    """Proves the password again; for five minutes nothing asks for it. Wrong ones count as failed logins."""
+    """Proves the password again; for five minutes nothing asks for it. After five wrong ones each makes this session wait."""
 
     limits = (limits.LOGIN,)
 
@@ -112,7 +131,10 @@ class ForgotPasswordView(PublicView):
 
 
 class ResetPasswordView(PublicView):
-    """Sets a new password by the token of the mail. Nobody is logged in by it."""
+    """Sets a new password by the token of the mail. Nobody is logged in by it.
+
+    This device is known afterwards: whoever guesses at the account elsewhere keeps nobody out here.
+    """
 
     limits = (limits.MAILED_LINK,)
 
@@ -126,7 +148,8 @@ class ResetPasswordView(PublicView):
     def post(self, request: Request) -> Response:
         body = self.body(ResetBody)
         self.spend(limits.mailed_link(body["token"]))
-        recovery.reset(body["token"], new_password=body["new_password"])
+        user = recovery.reset(body["token"], new_password=body["new_password"])
+        devices.remember(request._request, user)
         return Response({"status": "password_set"})
 
 
@@ -147,6 +170,44 @@ class VerifyEmailView(PublicView):
         self.spend(limits.mailed_link(token))
         verification.verify(token)
         return Response({"status": "verified"})
+
+
+class PreviewVerificationView(PublicView):
+    """Tells whose account the token of the mail would confirm, so that nobody confirms a stranger's. Nothing happens."""
+
+    limits = (limits.MAILED_LINK,)
+
+    @extend_schema(
+        operation_id="email_verify_preview",
+        summary="Whose account would be verified",
+        request=TokenBody,
+        responses={200: ClaimShape, **refusals(ProofInvalid)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        token = self.body(TokenBody)["token"]
+        self.spend(limits.mailed_link(token))
+        return Response(show.claim(disowning.claim_behind(token)))
+
+
+class DisownView(PublicView):
+    """ "This was not me": removes the account that was registered with the address and never confirmed, or calls off the
+    change of another account's address to this one."""
+
+    limits = (limits.MAILED_LINK,)
+
+    @extend_schema(
+        operation_id="email_disown",
+        summary="Say that it was somebody else",
+        request=TokenBody,
+        responses={200: DisownedShape, **refusals(ProofInvalid, StillSubscribed, TeamSubscribed)},
+        tags=["auth"],
+    )
+    def post(self, request: Request) -> Response:
+        token = self.body(TokenBody)["token"]
+        self.spend(limits.mailed_link(token))
+        is_removed = disowning.disown(token)
+        return Response({"status": "removed" if is_removed else "called_off"})
 
 
 class ResendVerificationView(CustomerView):

@@ -32,6 +32,27 @@ class RefreshBody(serializers.Serializer[Any]):
     refresh_token = Text(max_length=200)
 
 
+class LogoutAllBody(serializers.Serializer[Any]):
+    revoke_credentials = Flag(default=False, help_text="End API keys and open invitations, too.")
+
+
+class CredentialShape(serializers.Serializer[Any]):
+    """What lets somebody in although every session has ended."""
+
+    kind = serializers.CharField(help_text="`api_key` or `invitation`.")
+    id = serializers.CharField()
+    name = serializers.CharField(help_text="What the key was called; whom the invitation asks in.")
+    team_id = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class LastingCredentialsShape(serializers.Serializer[Any]):
+    credentials = CredentialShape(many=True)
+    revoked = serializers.BooleanField(help_text="Whether they have ended with the sessions.")
+
+
 class UserShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     email = serializers.CharField()

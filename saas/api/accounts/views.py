@@ -13,14 +13,14 @@ from saas.accounts.hashing import HashingBusy
 from saas.accounts.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
 from saas.accounts.models import Audience, LoginSession, Profile
 from saas.accounts.sessions import SessionStore
-from saas.api import limits
+from saas.api import devices, limits
 from saas.api.accounts import representations as show
 from saas.api.accounts import serializers as shapes
 from saas.api.authentication import CustomerCookie, DepartingBearer
-from saas.api.openapi import refusals
+from saas.api.openapi import OptionalBody, refusals
 from saas.api.pagination import PageQuery, paginate
 from saas.api.views import CustomerView, PublicView
-from saas.errors import NotFound
+from saas.errors import Invalid, NotFound
 
 JWKS_SECONDS = 300  # a new key must stand here this long before it signs
 
@@ -39,9 +39,10 @@ def logged_in(request: Request, login: logins.Login, *, status: int) -> Response
 
 
 def keep_cookie(request: Request, login: logins.Login) -> None:
-    """Send the login's session cookie with the answer, and a CSRF token that nobody knew before."""
+    """Send the login's session cookie with the answer, and a CSRF token that nobody knew before; and know the device."""
     request._request.session = SessionStore.of(login.cookie_key, login.session)
     rotate_token(request._request)
+    devices.remember(request._request, login.user)
 
 
 class RegisterView(PublicView):
@@ -103,12 +104,25 @@ class LogoutView(CustomerView):
 
 
 class LogoutAllView(CustomerView):
+    """Ends every session. What outlives them (API keys that the person made, invitations that she sent) is listed, if there
+    is any, and stays, unless ``revoke_credentials`` says that it goes, too."""
+
     @extend_schema(
-        operation_id="logout_all", summary="Log out everywhere", request=None, responses={204: None}, tags=["auth"]
+        operation_id="logout_all",
+        summary="Log out everywhere",
+        request=OptionalBody(shapes.LogoutAllBody),
+        responses={200: shapes.LastingCredentialsShape, 204: None, **refusals(Invalid)},
+        tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        logins.log_out_everywhere(self.user)
-        return logged_out(request)
+        asked = self.optional_body(shapes.LogoutAllBody)
+        lasting = logins.log_out_everywhere(self.user, **asked)
+        devices.remember(request._request, self.user)
+        answer = logged_out(request)
+        if lasting:
+            told = [show.credential(credential) for credential in lasting]
+            answer = Response({"credentials": told, "revoked": asked["revoke_credentials"]})
+        return answer
 
 
 def logged_out(request: Request) -> Response:

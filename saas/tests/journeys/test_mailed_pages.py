@@ -69,15 +69,43 @@ def test_an_address_is_confirmed_by_a_button_and_the_link_is_then_over(shared_st
     link = mailed_link(shared_stack, login["user"]["email"], "Welcome")
 
     page.goto(link)
-    page.get_by_role("button", name="Yes, this address is mine").click()
+    page.get_by_role("button", name="Yes, this is my account").click()
     expect(page.get_by_role("heading")).to_have_text("Your address is confirmed")
     page.goto(link)
-    page.get_by_role("button").click()
 
     expect(page.get_by_role("alert")).to_contain_text("not valid")
     expect(page.get_by_role("button")).to_have_count(0)
     me = shared_stack.get("product", "/api/auth/me", headers=bearer(login)).json()
     assert me["user"]["is_verified"] is True
+
+
+def test_who_did_not_register_has_the_account_removed_by_the_other_button(shared_stack, page: Page, someone) -> None:
+    email = someone("kim")["user"]["email"]
+
+    page.goto(mailed_link(shared_stack, email, "Welcome"))
+    expect(page.get_by_role("main")).to_contain_text(f"An account was registered with {email} under the name Kim")
+    page.get_by_role("button", name="This was not me: remove the account").click()
+
+    expect(page.get_by_role("heading")).to_have_text("The account is removed")
+    assert log_in(shared_stack, email, PASSWORD) == 401
+
+
+def test_an_invited_newcomer_makes_an_account_and_is_in_the_team(shared_stack, page: Page, someone) -> None:
+    owner, address = bearer(someone("owner")), "newcomer.by.invitation@example.net"
+    team = shared_stack.post("product", "/api/teams", json={"name": "Engineering"}, headers=owner).json()["team"]["id"]
+    path = f"/api/teams/{team}/invitations"
+    assert shared_stack.post("product", path, json={"email": address}, headers=owner).status_code == 201
+
+    page.goto(mailed_link(shared_stack, address, "You are invited to a team"))
+    page.get_by_role("button", name="Accept the invitation").click()
+    page.get_by_role("button", name="I have no account yet").click()
+    page.get_by_label("Your name").fill("Nell")
+    page.locator("#newcomer").get_by_label("Password").fill(NEW)
+    page.get_by_role("button", name="Create the account and join").click()
+
+    expect(page.get_by_role("status")).to_have_text("You are in the team.")
+    members = shared_stack.get("product", f"/api/teams/{team}/members", headers=owner).json()["members"]
+    assert [member["email"] for member in members if member["full_name"] == "Nell"] == [address]
 
 
 def test_a_forgotten_password_is_asked_for_mailed_and_set(shared_stack, page: Page, someone) -> None:

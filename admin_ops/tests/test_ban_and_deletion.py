@@ -1,0 +1,128 @@
+"""Two states of an account do not cancel each other (T91): a ban, and a deletion that is pending."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from saas.accounts import erasure
+from saas.accounts.models import Deletion, User
+from saas.audit.models import AuditEvent
+from saas.testing import factories
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import PASSWORD, Person
+from saas.testing.mails import delivered, link_token
+from saas.testing.races import at_once
+
+
+@pytest.fixture
+def leaving(product: ServiceClient, kim: Person) -> Person:
+    """Her account's deletion is pending."""
+    assert product.delete("/api/users/me", token=kim.token).status_code == 202
+    return kim
+
+
+def ban(admin_ops: ServiceClient, sam: Person, person: Person) -> Any:
+    return admin_ops.put(f"/api/admin/users/{person.user.id}/ban", {"reason": "spam"}, token=sam.token)
+
+
+def unban(admin_ops: ServiceClient, sam: Person, person: Person) -> Any:
+    return admin_ops.put(f"/api/admin/users/{person.user.id}/unban", token=sam.token)
+
+
+def keep(product: ServiceClient) -> Any:
+    return product.post("/api/auth/deletion/cancel", {"token": link_token("deletion_requested")})
+
+
+def log_in(product: ServiceClient, person: Person) -> int:
+    return product.post("/api/auth/login", {"email": person.user.email, "password": PASSWORD}).status_code
+
+
+def erase() -> None:
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=14, seconds=1), tick=False):
+        erasure.erase_due()
+
+
+def test_an_account_is_banned_while_its_deletion_is_pending(admin_ops, leaving: Person, sam: Person) -> None:
+    answer = ban(admin_ops, sam, leaving)
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "banned")
+    assert answer.json()["user"]["status"] == "disabled"
+    due_at = Deletion.objects.pending().get(user=leaving.user).due_at
+    page = admin_ops.get(f"/api/admin/users/{leaving.user.id}", token=sam.token).json()
+    assert datetime.fromisoformat(page["deletion_due_at"]) == due_at
+    assert AuditEvent.objects.filter(action="user.banned", target=leaving.user.id).count() == 1
+
+
+def test_undoing_the_deletion_does_not_lift_the_ban(admin_ops, product, leaving: Person, sam: Person) -> None:
+    ban(admin_ops, sam, leaving)
+
+    kept = keep(product)
+
+    assert (kept.status_code, kept.json()) == (200, {"status": "kept"})
+    assert User.objects.get(pk=leaving.user.pk).status == "disabled"
+    assert log_in(product, leaving) == 401
+    assert "Log in" not in str(delivered("deletion_canceled")[0].body)
+
+
+def test_a_ban_that_is_lifted_after_the_deletion_was_undone_lets_in(admin_ops, product, leaving, sam: Person) -> None:
+    ban(admin_ops, sam, leaving)
+    keep(product)
+
+    answer = unban(admin_ops, sam, leaving)
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "active")
+    assert log_in(product, leaving) == 200
+
+
+def test_lifting_the_ban_does_not_undo_the_deletion(admin_ops, product, leaving: Person, sam: Person) -> None:
+    ban(admin_ops, sam, leaving)
+
+    answer = unban(admin_ops, sam, leaving)
+
+    assert (answer.status_code, answer.json()["user"]["status"]) == (200, "deleted")
+    assert log_in(product, leaving) == 401
+    assert keep(product).status_code == 200
+    assert log_in(product, leaving) == 200
+
+
+def test_a_banned_account_is_erased_when_its_time_has_come(admin_ops, leaving: Person, sam: Person) -> None:
+    ban(admin_ops, sam, leaving)
+
+    erase()
+
+    row = User.objects.get(pk=leaving.user.pk)
+    assert (row.status, row.email, row.full_name) == ("deleted", f"{row.id}@deleted.invalid", "")
+    assert unban(admin_ops, sam, leaving).status_code == ban(admin_ops, sam, leaving).status_code == 409
+
+
+def test_an_account_that_is_not_banned_is_not_unbanned_by_its_way_back(admin_ops, leaving: Person, sam: Person) -> None:
+    answer = unban(admin_ops, sam, leaving)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "account_deleted")
+
+
+def test_the_desk_offers_the_ban_while_a_deletion_is_pending(leaving: Person, other: Person) -> None:
+    from admin_ops.admin.people_deeds import BAN
+
+    User.objects.filter(pk=other.user.pk).update(status=User.Status.DELETED)  # erased: nothing is pending
+
+    assert BAN.fits(User.objects.get(pk=leaving.user.pk))
+    assert not BAN.fits(User.objects.get(pk=other.user.pk))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres
+@pytest.mark.parametrize("round_number", range(5))
+def test_banning_and_undoing_at_once_ends_banned(service, round_number: int) -> None:
+    from saas.accounts import deletion, staff
+
+    kim, sam = factories.customer(), factories.staff()
+    deletion.delete_account(User.objects.get(pk=kim.user.pk))
+    token = link_token("deletion_requested")
+
+    at_once(lambda: staff.ban(kim.user, by=sam.user, reason="spam"), lambda: deletion.cancel_deletion(token))
+
+    assert User.objects.get(pk=kim.user.pk).status == "disabled"
+    assert not Deletion.objects.pending().exists()

@@ -1,0 +1,47 @@
+"""What a member of a team made that lets somebody in without her: API keys, and invitations that can still be accepted."""
+
+from collections.abc import Iterator
+
+from django.utils import timezone
+
+from saas.accounts.credentials import Credential, issues
+from saas.accounts.models import User
+from saas.teams.models import ApiKey, Invitation
+
+
+def _api_keys(user: User) -> Iterator[Credential]:
+    for row in ApiKey.objects.usable(timezone.now()).filter(created_by=user):
+        yield Credential(
+            kind="api_key",
+            id=row.id,
+            name=row.name,
+            team_id=row.team_id,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            last_used_at=row.last_used_at,
+        )
+
+
+def _revoke_api_keys(user: User) -> int:
+    return ApiKey.objects.current().filter(created_by=user).update(revoked_at=timezone.now())
+
+
+def _invitations(user: User) -> Iterator[Credential]:
+    """The name of an invitation is whom it asks in."""
+    for row in Invitation.objects.holding_seats(timezone.now()).filter(invited_by=user, team__deleted_at=None):
+        yield Credential(
+            kind="invitation",
+            id=row.id,
+            name=row.email,
+            team_id=row.team_id,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+        )
+
+
+def _withdraw_invitations(user: User) -> int:
+    return Invitation.objects.open().filter(invited_by=user).update(revoked_at=timezone.now())
+
+
+issues("api_key", listed=_api_keys, revoke=_revoke_api_keys)
+issues("invitation", listed=_invitations, revoke=_withdraw_invitations)
