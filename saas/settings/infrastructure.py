@@ -92,7 +92,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 EMAIL_URL = env.text(
-    "EMAIL_URL", default="console://", help="`smtp://user:password@host:587?tls=true`, or `console://`."
+    "EMAIL_URL", default="console://", help="`smtp://user:password@host:587?tls=true`, or in development `console://`."
 )
 globals().update(engines.email(EMAIL_URL))
 MAILS_ARE_SHOWN = SAAS_ENV == "development"  # at /dev/mail, so their links are kept after they were sent
