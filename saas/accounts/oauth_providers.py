@@ -34,6 +34,10 @@ class CodeRefused(DomainError):
     code, title, status = "oauth_code_refused", "The provider did not confirm this sign-in.", 400
 
 
+class SignInDeclined(DomainError):
+    code, title, status = "oauth_declined", "The sign-in was declined at the provider.", 400
+
+
 class IdTokenInvalid(DomainError):
     code, title, status = "oauth_token_invalid", "What the provider said about you could not be verified.", 400
 
