@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import ForeignKey
+from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from admin_ops.admin.rights import permissions_in
+from saas import names
 from saas.accounts.staff_roles import Permission
 
 if TYPE_CHECKING:
@@ -54,6 +55,16 @@ class DeskAdmin(_ModelAdmin):
         field = self.opts.get_field(name)
         target = f"{name}__{field.target_field.name}" if isinstance(field, ForeignKey) else name
         return {target, f"{target}__exact", f"{name}__isnull"}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """In any form of Unicode."""
+        rows, may_repeat = super().get_search_results(request, queryset, search_term)
+        for form in names.forms(search_term):
+            if form != search_term:
+                rows |= super().get_search_results(request, queryset, form)[0]
+        return rows, may_repeat
 
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
         """Rows are found by their keys alone, and by no other column."""

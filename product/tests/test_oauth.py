@@ -137,6 +137,13 @@ def test_with_return_to_the_browser_goes_there_with_its_cookie_and_no_tokens(pro
     assert product.get("/api/auth/me").status_code == 200
 
 
+def test_what_hides_in_a_providers_name_is_left_out(product, idp: IdentityProvider) -> None:
+    """It is not the person's to mend there and then (T93)."""
+    sent = idp.approve(begun(product), email="new@example.org", name="\u202eZoe\u0308\u200b Mo\nrr")
+
+    assert product.post("/api/auth/oauth/oidc/callback", sent).json()["user"]["full_name"] == "Zo\u00eb Morr"
+
+
 # ── Coming back with nothing (T93) ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -13,10 +13,11 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from saas.accounts import proof_models  # noqa: F401  (Django looks for models here)
-from saas.accounts.addresses import canonical
+from saas.accounts.addresses import canonical, in_plain_letters
 from saas.errors import DomainError
 from saas.fields import PrefixedIdField
 from saas.ids import new_id
+from saas.names import forms
 from saas.operations.statements import Given
 
 
@@ -38,8 +39,13 @@ class UserQuerySet(models.QuerySet["User"]):
         return active.filter(Q(is_superuser=True) | holds_role)
 
     def matching(self, search: str) -> UserQuerySet:
-        """Part of the e-mail address or name, or the exact id."""
-        return self.filter(Q(email__icontains=search) | Q(full_name__icontains=search) | Q(id=search))
+        """Part of the e-mail address or name, in any form of Unicode, or the exact id."""
+        found = Q(id=search)
+        for form in forms(search):
+            found |= Q(email__icontains=form) | Q(full_name__icontains=form)
+        for address in in_plain_letters(search):
+            found |= Q(email__icontains=address)
+        return self.filter(found)
 
     def listed(self, *, search: str = "", status: str = "") -> UserQuerySet:
         """Those that a list with these filters shows; an empty filter shows all."""
