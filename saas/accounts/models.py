@@ -13,11 +13,11 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from saas.accounts import proof_models  # noqa: F401  (Django looks for models here)
-from saas.accounts.addresses import canonical, in_plain_letters
+from saas.accounts.addresses import canonical
+from saas.accounts.searching import known_as
 from saas.errors import DomainError
 from saas.fields import PrefixedIdField
 from saas.ids import new_id
-from saas.names import forms
 from saas.operations.statements import Given
 
 
@@ -40,12 +40,7 @@ class UserQuerySet(models.QuerySet["User"]):
 
     def matching(self, search: str) -> UserQuerySet:
         """Part of the e-mail address or name, in any form of Unicode, or the exact id."""
-        found = Q(id=search)
-        for form in forms(search):
-            found |= Q(email__icontains=form) | Q(full_name__icontains=form)
-        for address in in_plain_letters(search):
-            found |= Q(email__icontains=address)
-        return self.filter(found)
+        return self.filter(known_as(search))
 
     def listed(self, *, search: str = "", status: str = "") -> UserQuerySet:
         """Those that a list with these filters shows; an empty filter shows all."""
