@@ -25,13 +25,16 @@ class View:
     path: str
 
 
-VIEWS = (
-    View("account", "Account", "person", "/api/auth/me"),
-    View("profile", "Profile", "badge", "/api/users/profile"),
+_OF_BILLING = (
     View("subscription", "Subscription", "autorenew", "/api/subscriptions/current"),
     View("access", "Access", "key", "/api/billing/entitlements"),
     View("invoices", "Invoices", "receipt_long", "/api/billing/invoices"),
     View("cards", "Payment methods", "credit_card", "/api/billing/payment-methods"),
+)
+VIEWS: tuple[View, ...] = (
+    View("account", "Account", "person", "/api/auth/me"),
+    View("profile", "Profile", "badge", "/api/users/profile"),
+    *(_OF_BILLING if settings.BILLING else ()),
     View("teams", "Teams", "groups", "/api/teams"),
     View("devices", "Devices", "devices", "/api/auth/sessions"),
 )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.db.models import F
 
 from admin_ops import representations as show
@@ -35,7 +36,9 @@ def _account(user: User) -> dict[str, Any]:
 
 
 def _billing(user: User) -> dict[str, Any]:
-    """Events are found by the provider's ids of this customer."""
+    """Events are found by the provider's ids of this customer. Where nothing is sold, nothing is told of money."""
+    if not settings.BILLING:
+        return {"subscriptions": [], "overrides": [], "invoices": [], "events": []}
     subscriptions = Subscription.objects.of(user).with_customer().order_by(F("ended_at").desc(nulls_first=True), "-pk")
     known_as = Customer.objects.of(user).exclude(external_id="").values("external_id")
     events = WebhookEvent.objects.filter(customer_id__in=known_as).order_by("-pk")

@@ -1,5 +1,6 @@
 """The Admin ops API, port 8001: read it as the API reference."""
 
+from django.conf import settings
 from django.urls import path
 from django.views.generic import RedirectView
 
@@ -9,6 +10,20 @@ from admin_ops.views import access, audit, auth, billing, events, health, impers
 from saas.api.schema import common_urls, handler400, handler403, handler404, handler500
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+
+# Only where something is sold.
+_BILLING = (
+    [
+        path("api/admin/subscriptions", billing.SubscriptionsView.as_view(), name="subscriptions"),
+        path("api/admin/subscriptions/<str:subscription_id>/trial", access.TrialView.as_view(), name="trial"),
+        path("api/admin/users/<str:user_id>/overrides", access.OverridesView.as_view(), name="user-overrides"),
+        path("api/admin/teams/<str:team_id>/overrides", access.TeamOverridesView.as_view(), name="team-overrides"),
+        path("api/admin/overrides/<str:override_id>/end", access.EndOverrideView.as_view(), name="override"),
+        path("api/admin/metrics/revenue", metrics.RevenueMetricsView.as_view(), name="metrics-revenue"),
+    ]
+    if settings.BILLING
+    else []
+)
 
 urlpatterns = [
     *common_urls("Admin ops API", "Support and operations.", MODULES),
@@ -39,17 +54,11 @@ urlpatterns = [
         impersonations.ImpersonationView.as_view(),
         name="impersonation",
     ),
-    # Billing
-    path("api/admin/subscriptions", billing.SubscriptionsView.as_view(), name="subscriptions"),
-    path("api/admin/subscriptions/<str:subscription_id>/trial", access.TrialView.as_view(), name="trial"),
-    path("api/admin/users/<str:user_id>/overrides", access.OverridesView.as_view(), name="user-overrides"),
-    path("api/admin/teams/<str:team_id>/overrides", access.TeamOverridesView.as_view(), name="team-overrides"),
-    path("api/admin/overrides/<str:override_id>/end", access.EndOverrideView.as_view(), name="override"),
+    *_BILLING,
     # Webhook events
     path("api/admin/events/<str:event_id>/replay", events.EventReplayView.as_view(), name="event-replay"),
     # Metrics
     path("api/admin/metrics/users", metrics.UserMetricsView.as_view(), name="metrics-users"),
-    path("api/admin/metrics/revenue", metrics.RevenueMetricsView.as_view(), name="metrics-revenue"),
     path("api/admin/metrics/webhooks", metrics.WebhookMetricsView.as_view(), name="metrics-webhooks"),
     # Audit trail
     path("api/admin/audit", audit.AuditView.as_view(), name="audit"),

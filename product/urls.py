@@ -1,12 +1,11 @@
 """The Product API, port 8000: read it as the API reference."""
 
+from importlib import import_module
+
+from django.conf import settings
 from django.urls import path
 
 from product import mails
-from product.billing import pages as billing_pages
-from product.billing import payment_views as payments
-from product.billing import portal_pages
-from product.billing import views as billing
 from product.modules import MODULES
 from product.pages import PageView
 from product.teams import api_keys, invitations
@@ -60,35 +59,12 @@ urlpatterns = [
     path("api/auth/oauth/<str:provider>/link", oauth.LinkView.as_view(), name="oauth-link"),
     path("api/auth/identities", oauth.IdentitiesView.as_view(), name="identities"),
     path("api/auth/identities/<str:provider>", oauth.IdentityView.as_view(), name="identity"),
-    # The local payment provider's pages, and where a payment page leads back to
-    path("checkout/<str:session_id>", billing_pages.checkout, name="hosted-checkout"),
-    path("billing/portal/<str:session_id>", portal_pages.show, name="hosted-portal"),
-    path("billing", billing_pages.overview, name="billing"),
-    path("billing/success", billing_pages.success, name="billing-success"),
-    path("billing/cancel", billing_pages.canceled, name="billing-cancel"),
     # A person's data
     path("api/users/profile", accounts.ProfileView.as_view(), name="profile"),
     path("api/users/export", personal_data.ExportView.as_view(), name="user-export"),
     path("api/users/me", personal_data.OwnAccountView.as_view(), name="own-account"),
-    # Subscriptions and billing
-    path("api/subscriptions/plans", billing.PlansView.as_view(), name="plans"),
-    path("api/subscriptions/checkout", billing.StartCheckoutView.as_view(), name="checkout-start"),
-    path("api/subscriptions/checkout/<str:checkout_id>", billing.CheckoutView.as_view(), name="checkout"),
-    path("api/subscriptions/current", billing.CurrentView.as_view(), name="subscription-current"),
-    path("api/subscriptions/change", billing.ChangeView.as_view(), name="subscription-change"),
-    path("api/subscriptions/change/preview", billing.PreviewView.as_view(), name="subscription-preview"),
-    path("api/subscriptions/cancel", billing.CancelView.as_view(), name="subscription-cancel"),
-    path("api/subscriptions/resume", billing.ResumeView.as_view(), name="subscription-resume"),
-    path("api/billing/payment-method", payments.AddPaymentMethodView.as_view(), name="payment-method-add"),
-    path("api/billing/payment-methods", payments.PaymentMethodsView.as_view(), name="payment-methods"),
-    path(
-        "api/billing/payment-methods/<str:payment_method_id>",
-        payments.PaymentMethodView.as_view(),
-        name="payment-method",
-    ),
-    path("api/billing/invoices", payments.InvoicesView.as_view(), name="invoices"),
-    path("api/billing/entitlements", payments.EntitlementsView.as_view(), name="entitlements"),
-    path("api/billing/portal", payments.PortalView.as_view(), name="billing-portal"),
+    # Subscriptions and billing: not even imported where nothing is sold
+    *(import_module("product.billing.urls").urlpatterns if settings.BILLING else []),
     # Teams
     path("api/teams", teams.TeamsView.as_view(), name="teams"),
     path("api/teams/<str:team_id>", teams.OneTeamView.as_view(), name="team"),

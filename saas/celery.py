@@ -13,6 +13,8 @@ from tempfile import mkdtemp
 from celery import Celery
 from celery.signals import worker_before_create_process
 
+from saas.operations.discovery import active_apps
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings.webhooks")
 if Path(sys.argv[0]).name == "celery" or sys.argv[0].endswith("celery/__main__.py"):
     os.environ.setdefault("SAAS_PROCESS", "worker")
@@ -22,7 +24,7 @@ if Path(sys.argv[0]).name == "celery" or sys.argv[0].endswith("celery/__main__.p
 
 app = Celery("saas", task_cls="saas.doorbell:ContextTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+app.autodiscover_tasks(active_apps)
 
 
 @worker_before_create_process.connect

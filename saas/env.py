@@ -1,6 +1,6 @@
 """Typed readers of the environment: every setting that the system takes from outside is declared through one of these.
 
-A value that cannot be read is a fault; ``refuse_faults()`` at the end of the settings names every fault in one message, and
+A value that cannot be read is a fault; ``refuse()`` at the end of the settings names every fault in one message, and
 never a value. ``declared()`` lists what was asked for, so that a test can hold the README's settings table against it.
 """
 
@@ -51,10 +51,15 @@ def declared() -> list[Setting]:
     return list(_declared.values())
 
 
-def refuse_faults(others: Iterable[str] = ()) -> None:
-    """Raise ``ImproperlyConfigured`` with every fault found so far and ``others``, if there are any."""
+def found_faults(others: Iterable[str] = ()) -> list[str]:
+    """Every fault found since the last call, and ``others``."""
     faults = [*_faults, *others]
     _faults.clear()
+    return faults
+
+
+def refuse(faults: Sequence[str]) -> None:
+    """Raise ``ImproperlyConfigured`` with all of ``faults``, if there are any."""
     if faults:
         raise ImproperlyConfigured("The settings are not right:\n" + "\n".join(f"- {fault}" for fault in faults))
 

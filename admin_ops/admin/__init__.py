@@ -3,7 +3,12 @@
 Nothing is edited here. Whatever changes something is an action of the domain, as over the API.
 """
 
-from admin_ops.admin import accounts, billing, events, impersonations, people, records, teams
+from django.conf import settings
+
+from admin_ops.admin import accounts, events, impersonations, people, records, teams
 from admin_ops.admin.site import desk
 
-__all__ = ["accounts", "billing", "desk", "events", "impersonations", "people", "records", "teams"]
+if settings.BILLING:
+    from admin_ops.admin import billing  # noqa: F401  (registers its tables)
+
+__all__ = ["accounts", "desk", "events", "impersonations", "people", "records", "teams"]

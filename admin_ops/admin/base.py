@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from admin_ops.admin.rights import permissions_in
+from saas import names
 from saas.accounts.staff_roles import Permission
 
 if TYPE_CHECKING:
@@ -41,5 +43,29 @@ class DeskAdmin(_ModelAdmin):
         return False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Only the filters that the page offers: Django allows any column of the table, a password's hash included."""
-        return lookup.split("__")[0] in {str(name) for name in self.list_filter}
+        """Only the filters that the page offers, by their whole names.
+
+        Django lets any column of the table through, and everything that a filtered relation leads to: a password's hash
+        can be asked for letter by letter.
+        """
+        return lookup in {name for field in self.list_filter for name in self._names_of(str(field))}
+
+    def _names_of(self, name: str) -> set[str]:
+        """What Django's filters put into an address for a field: its value, or that it has none."""
+        field = self.opts.get_field(name)
+        target = f"{name}__{field.target_field.name}" if isinstance(field, ForeignKey) else name
+        return {target, f"{target}__exact", f"{name}__isnull"}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """In any form of Unicode."""
+        rows, may_repeat = super().get_search_results(request, queryset, search_term)
+        for form in names.forms(search_term):
+            if form != search_term:
+                rows |= super().get_search_results(request, queryset, form)[0]
+        return rows, may_repeat
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        """Rows are found by their keys alone, and by no other column."""
+        return to_field == self.opts.pk.name

@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Sum
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
@@ -44,8 +45,10 @@ def with_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
     """Unfold's ``DASHBOARD_CALLBACK``: about thirty short queries."""
     held, now = permissions_in(request), timezone.now()
     if Permission.READ_METRICS in held:
-        context |= {"axes": AXES} | _people(now) | _money(clock.now()) | _health(now)
-    if Permission.READ_BILLING in held:
+        context |= {"axes": AXES} | _people(now) | _health(now)
+    if Permission.READ_METRICS in held and settings.BILLING:
+        context |= _money(clock.now())
+    if Permission.READ_BILLING in held and settings.BILLING:
         context["unpaid"] = _unpaid()
     if Permission.READ_WEBHOOKS in held:
         context["troubled"] = list(WebhookEvent.objects.filter(status__in=TROUBLED).order_by("-pk")[:SHOWN])

@@ -17,6 +17,7 @@ from saas.accounts.models import Audience
 from saas.api import limits
 from saas.api.accounts.views import keep_cookie
 from saas.errors import DomainError
+from saas.names import compact
 
 CODE_LENGTH = 6
 MAX_CODE = 40
@@ -112,7 +113,7 @@ def _prove(request: HttpRequest) -> logins.Login:
     if usage := limits.spend(limits.MFA, api_request):
         limits.require(usage)
     typed = request.POST.get("code", "")[:MAX_CODE]
-    is_code = len(typed.strip()) <= CODE_LENGTH
+    is_code = len(compact(typed)) <= CODE_LENGTH
     login = second_factor.complete(
         request.POST.get("mfa_token", "")[:MAX_TOKEN],
         audience=Audience.STAFF,

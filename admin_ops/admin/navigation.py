@@ -9,6 +9,7 @@ from django.urls import reverse
 from admin_ops.admin.rights import permissions_in
 from saas.accounts.staff_roles import Permission
 
+MONEY = "Money"
 _SECTIONS: list[tuple[str, list[tuple[str, str, str, Permission | None]]]] = [
     ("", [("Dashboard", "space_dashboard", "admin:index", None)]),
     (
@@ -22,7 +23,7 @@ _SECTIONS: list[tuple[str, list[tuple[str, str, str, Permission | None]]]] = [
         ],
     ),
     (
-        "Money",
+        MONEY,
         [
             ("Subscriptions", "autorenew", "admin:billing_subscription_changelist", Permission.READ_BILLING),
             ("Invoices", "receipt_long", "admin:billing_invoice_changelist", Permission.READ_BILLING),
@@ -61,6 +62,7 @@ def sections(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         }
         for title, pages in _SECTIONS
+        if title != MONEY or settings.BILLING
     ]
     return [section for section in found if section["items"]]
 

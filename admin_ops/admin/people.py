@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
@@ -34,7 +35,7 @@ SHOWN = 8  # of each kind at the side; the story and the lists of their own have
 @admin.register(User, site=desk)
 class UserAdmin(DeskAdminWithDeeds):
     needs = Permission.READ_USERS
-    deeds = (*DEEDS[:2], *MONEY_DEEDS, *DEEDS[2:])
+    deeds = (*DEEDS[:2], *(MONEY_DEEDS if settings.BILLING else ()), *DEEDS[2:])
     list_display = ("email", "full_name", "state", "kind", "is_confirmed", "created_at")
     list_filter = ("status", "is_staff")
     search_fields = ("email",)  # shows the field; what is searched says get_search_results
@@ -84,17 +85,24 @@ class UserAdmin(DeskAdminWithDeeds):
 
 def _side(person: User) -> dict[str, Any]:
     """What is true now, beside the story of how it came."""
-    subscriptions = (
-        Subscription.objects.of(person).with_customer().order_by(F("ended_at").desc(nulls_first=True), "-pk")
-    )
     return {
         "person": person,
         "roles": list(person.groups.values_list("name", flat=True)) if person.is_staff else [],
         "has_second_factor": Totp.objects.on(person.id).exists(),
-        "subscriptions": list(subscriptions[:SHOWN]),
         "access": entitlements.of(person),
-        "given": list(EntitlementOverride.objects.of(person).live(clock.now())),
-        "customers": list(Customer.objects.of(person)),
+        **(_bought_and_given(person) if settings.BILLING else {}),
         "memberships": list(Membership.objects.of(person).order_by("-pk")[:SHOWN]),
         "sessions": list(LoginSession.objects.live().filter(user=person).order_by("-last_seen_at")[:SHOWN]),
+    }
+
+
+def _bought_and_given(person: User) -> dict[str, Any]:
+    subscriptions = (
+        Subscription.objects.of(person).with_customer().order_by(F("ended_at").desc(nulls_first=True), "-pk")
+    )
+    return {
+        "is_selling": True,
+        "subscriptions": list(subscriptions[:SHOWN]),
+        "given": list(EntitlementOverride.objects.of(person).live(clock.now())),
+        "customers": list(Customer.objects.of(person)),
     }

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 else:
     _Site = UnfoldAdminSite
 
-_PASSWORD_PAGES = {"password_change", "password_change_done"}
+# Django's password form knows nothing of our sessions and their end; the other two look up rows of any table.
+_NOT_HERE = {"password_change", "password_change_done", "autocomplete", "view_on_site"}
 _FORM = [never_cache, sensitive_post_parameters(), require_http_methods(["GET", "HEAD", "POST"])]
 
 
@@ -41,8 +42,7 @@ class DeskSite(_Site):
         return bool(permissions_in(request))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Without Django's password form, which knows nothing of our sessions and their end."""
-        rest = [url for url in super().get_urls() if getattr(url, "name", None) not in _PASSWORD_PAGES]
+        rest = [url for url in super().get_urls() if getattr(url, "name", None) not in _NOT_HERE]
         return [path("password/", self.set_password, name="set-password"), *rest]
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:

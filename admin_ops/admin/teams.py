@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -20,7 +21,7 @@ from saas.teams.models import ApiKey, Invitation, Membership, Team
 @admin.register(Team, site=desk)
 class TeamAdmin(DeskAdminWithDeeds):
     needs = Permission.READ_USERS
-    deeds = TEAM_DEEDS
+    deeds = TEAM_DEEDS if settings.BILLING else ()
     list_display = ("id", "name", "owner", "created_at", "deleted_at")
     list_select_related = ("owner",)
     search_fields = ("=id", "name", "owner__email")
@@ -33,7 +34,7 @@ class TeamAdmin(DeskAdminWithDeeds):
         team: Team = context["original"]
         access = entitlements.of(team)
         limits = {key: access.limits[key] for key in TEAM_LIMITS}
-        given = list(EntitlementOverride.objects.of(team).live(clock.now()))
+        given = list(EntitlementOverride.objects.of(team).live(clock.now())) if settings.BILLING else []
         context |= {"access": replace(access, limits=limits), "given": given}
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from rest_framework import serializers
 
 from admin_ops.serializers.access import OverrideShape
@@ -35,6 +36,13 @@ class UsersQuery(PageQuery):
         allow_blank=True,
         help_text="Id of a plan that they are subscribed to; `none` for no subscription.",
     )
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Where nothing is sold there are no plans."""
+        fields = super().get_fields()
+        if not settings.BILLING:
+            del fields["plan"]
+        return fields
 
 
 class ReasonBody(serializers.Serializer[Any]):

@@ -46,10 +46,13 @@ def test_a_refresh_token_of_one_service_is_exchanged_at_the_other_and_spent_in_b
 
     exchanged = there.post(path(there, "refresh"), {"refresh_token": tokens["refresh_token"]})
     twin = here.post(path(here, "refresh"), {"refresh_token": tokens["refresh_token"]})
+    here.post(path(here, "refresh"), {"refresh_token": exchanged.json()["refresh_token"]})
+    spent = there.post(path(there, "refresh"), {"refresh_token": tokens["refresh_token"]})
 
     assert exchanged.status_code == 200
     assert here.get(path(here, "me"), token=exchanged.json()["access_token"]).status_code == 200
-    assert (twin.status_code, twin.json()["code"]) == (401, "refresh_rotated")
+    assert twin.json()["refresh_token"] == exchanged.json()["refresh_token"]
+    assert (spent.status_code, spent.json()["code"]) == (401, "refresh_rotated")
 
 
 def test_reusing_a_refresh_token_at_the_other_service_ends_the_session_in_both(pair, kim: Person) -> None:

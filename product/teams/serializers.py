@@ -1,36 +1,21 @@
 """What comes in and goes out of the team endpoints."""
 
-import unicodedata
 from typing import Any
 
 from rest_framework import serializers
 
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape
-from saas.api.fields import Text, Whole
+from saas.api.fields import Name, Text, Whole
 from saas.api.pagination import PageShape
 from saas.teams.roles import Role, Scope
 
 MAX_NAME_LENGTH = 100
 MAX_KEY_DAYS = 365
-_NOT_IN_A_NAME = {"Cc", "Zl", "Zp"}  # control characters and line breaks: names stand in mails
-
-
-class Name(Text):
-    """A name for people to read: one line."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=MAX_NAME_LENGTH, **options)
-
-    def to_internal_value(self, data: Any) -> str:
-        value = super().to_internal_value(data)
-        if any(unicodedata.category(character) in _NOT_IN_A_NAME for character in value):
-            raise serializers.ValidationError("A name is one line of text.")
-        return value
 
 
 class TeamBody(serializers.Serializer[Any]):
-    name = Name()
+    name = Name(max_length=MAX_NAME_LENGTH)
 
 
 class RoleBody(serializers.Serializer[Any]):
@@ -52,11 +37,11 @@ class AcceptBody(serializers.Serializer[Any]):
 
 class InvitedBody(AcceptBody):
     password = Text(max_length=200, trim_whitespace=False)
-    full_name = Text(max_length=200, required=False, allow_blank=True, default="")
+    full_name = Name(max_length=200, required=False, allow_blank=True, default="")
 
 
 class ApiKeyBody(CurrentPasswordBody):
-    name = Name()
+    name = Name(max_length=MAX_NAME_LENGTH)
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices), allow_empty=False, max_length=2)
     expires_in_days = Whole(min_value=1, max_value=MAX_KEY_DAYS, default=MAX_KEY_DAYS)
 

@@ -144,6 +144,25 @@ def test_logging_out_with_an_expired_token_ends_its_session(product: ServiceClie
     assert LoginSession.objects.get(sid=kim.session_id).revoked_at is not None
 
 
+@pytest.mark.parametrize(
+    ("claim", "seconds", "status"),
+    [
+        ("iat", 1, 200), ("iat", 29, 200), ("iat", 35, 401),
+        ("nbf", 1, 200), ("nbf", 29, 200), ("nbf", 35, 401),
+        ("exp", -1, 200), ("exp", -29, 200), ("exp", -35, 401),
+    ],
+)  # fmt: skip
+def test_a_token_of_a_clock_that_differs_a_little_is_taken(
+    product, kim: Person, claim: str, seconds: int, status: int
+) -> None:
+    """Half a minute either way (T93)."""
+    now = datetime.now(UTC)
+    with time_machine.travel(now, tick=False):
+        token = forged(kim, **{claim: int(now.timestamp()) + seconds})
+
+        assert product.get(ME, token=token).status_code == status
+
+
 @pytest.mark.parametrize("name", [name for name in FORGERIES if name != "exp past"])
 def test_logging_out_with_a_token_that_is_not_ours_is_refused(product, kim: Person, name: str) -> None:
     assert product.post("/api/auth/logout", headers=bearer(FORGERIES[name](kim))).status_code == 401

@@ -1,6 +1,7 @@
 """Signing in through a provider: the way it goes."""
 
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import httpx
 import pytest
@@ -134,6 +135,77 @@ def test_with_return_to_the_browser_goes_there_with_its_cookie_and_no_tokens(pro
     assert (answer.status_code, answer.content) == (303, b"")
     assert answer.headers["Location"] == "http://localhost:8000/welcome"
     assert product.get("/api/auth/me").status_code == 200
+
+
+def test_what_hides_in_a_providers_name_is_left_out(product, idp: IdentityProvider) -> None:
+    """It is not the person's to mend there and then (T93)."""
+    sent = idp.approve(begun(product), email="new@example.org", name="\u202eZoe\u0308\u200b Mo\nrr")
+
+    assert product.post("/api/auth/oauth/oidc/callback", sent).json()["user"]["full_name"] == "Zo\u00eb Morr"
+
+
+# ── Coming back with nothing (T93) ───────────────────────────────────────────────────────────────────────────────────
+
+
+def came_back(product: ServiceClient, location: str, query: str) -> Any:
+    (state,) = parse_qs(urlsplit(location).query)["state"]
+    return product.get(f"/api/auth/oauth/oidc/callback?state={state}&{query}")
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("http://localhost:8000/welcome", "http://localhost:8000/welcome?error=oauth_declined"),
+        ("http://localhost:8000/in?tab=2", "http://localhost:8000/in?tab=2&error=oauth_declined"),
+        ("http://localhost:8000/app#/login", "http://localhost:8000/app?error=oauth_declined#/login"),
+    ],
+)
+def test_whoever_declines_comes_back_to_the_page_with_the_error(product, idp, page: str, told: str) -> None:
+    location = begun(product, query=f"?return_to={quote(page)}")
+
+    answer = came_back(product, location, "error=access_denied&error_description=The+user+said+no")
+
+    assert (answer.status_code, answer.headers["Location"], answer.content) == (303, told, b"")
+    assert "saas_session" not in answer.cookies
+    assert not User.objects.exists()
+    assert not OAuthState.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("error=server_error", "oauth_code_refused"),
+        ("error=%3Cscript%3E&code=c", "oauth_code_refused"),
+        ("", "oauth_code_refused"),
+        ("code=unknown", "oauth_code_refused"),
+        ("code=unknown&iss=https://evil.example", "oauth_state_invalid"),
+    ],
+)
+def test_whatever_goes_wrong_at_the_provider_comes_back_as_a_code_of_ours(product, idp, query: str, code: str) -> None:
+    location = begun(product, query="?return_to=http://localhost:8000/welcome")
+
+    answer = came_back(product, location, query)
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"http://localhost:8000/welcome?error={code}")
+
+
+def test_whose_address_has_an_account_comes_back_with_that(product, idp: IdentityProvider, kim: Person) -> None:
+    location = begun(product, query="?return_to=http://localhost:8000/welcome")
+    sent = idp.approve(location, email=kim.user.email, email_verified=True)
+
+    answer = product.get(f"/api/auth/oauth/oidc/callback?state={sent['state']}&code={sent['code']}")
+
+    assert answer.headers["Location"] == "http://localhost:8000/welcome?error=account_exists"
+    assert "saas_session" not in answer.cookies
+
+
+@pytest.mark.parametrize("return_to", ["", "http://localhost:8000/welcome"])
+def test_a_program_reads_the_refusal_itself(product, idp: IdentityProvider, return_to: str) -> None:
+    (state,) = parse_qs(urlsplit(begun(product, query=f"?return_to={return_to}")).query)["state"]
+
+    answer = product.post("/api/auth/oauth/oidc/callback", {"state": state, "error": "access_denied"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "oauth_declined")
 
 
 def test_github_signs_in_by_the_primary_verified_address_of_its_api(product, github: IdentityProvider) -> None:

@@ -1,6 +1,7 @@
 """Signing in through a provider: the ways it must not go (T22 to T27)."""
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -166,6 +167,24 @@ def test_an_id_token_that_claims_wrong_is_refused(product, idp: IdentityProvider
     answer = product.post(CALLBACK, idp.approve(begun(product), email="new@example.org"))
 
     assert_refused(answer, 400, "oauth_token_invalid")
+
+
+@pytest.mark.parametrize(
+    ("claim", "seconds", "status"),
+    [
+        ("iat", 29, 200), ("iat", 40, 400),
+        ("nbf", 29, 200), ("nbf", 40, 400),
+        ("exp", -29, 200), ("exp", -40, 400),
+    ],
+)  # fmt: skip
+def test_a_provider_whose_clock_differs_a_little_is_believed(
+    product, idp, claim: str, seconds: int, status: int
+) -> None:
+    idp.claims = {claim: int(time.time()) + seconds}
+
+    answer = product.post(CALLBACK, idp.approve(begun(product), email="new@example.org"))
+
+    assert answer.status_code == status
 
 
 def test_an_id_token_signed_with_another_key_is_refused(product, idp: IdentityProvider) -> None:

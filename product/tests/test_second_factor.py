@@ -196,6 +196,27 @@ def test_a_recovery_code_works_once_in_any_case_and_is_told(product, owner: Owne
     assert "9 are left" in str(delivered("recovery_code_used")[0].body)
 
 
+@pytest.mark.parametrize("between", [" ", "-", "\u00a0", "\u2013", "\u202f"])
+def test_codes_are_taken_as_people_type_them(product, owner: Owner, between: str) -> None:
+    """T93."""
+    code, recovery = owner.code(), owner.recovery_codes[0].replace("-", between)
+
+    by_code = prove(product, half(product, owner), code=f" {code[:3]}{between}{code[3:]} ")
+    by_recovery_code = prove(product, half(product, owner), recovery_code=f" {recovery} ")
+
+    assert (by_code.status_code, by_recovery_code.status_code) == (200, 200)
+
+
+@pytest.mark.parametrize("between", [" ", "-"])
+def test_a_code_that_confirms_may_have_blanks(product, clock, kim: Person, between: str) -> None:
+    secret = product.post("/api/auth/mfa/totp", token=kim.token).json()["secret"]
+    code = pyotp.TOTP(secret).at(datetime.now(UTC))
+
+    answer = product.post("/api/auth/mfa/totp/confirm", {"code": f"{code[:3]}{between}{code[3:]}"}, token=kim.token)
+
+    assert answer.status_code == 200
+
+
 def test_recovery_codes_are_stored_hashed_and_renewed_ones_kill_the_earlier(product, owner: Owner) -> None:
     stored = str(list(RecoveryCode.objects.values()))
     assert not any(code.replace("-", "") in stored or code in stored for code in owner.recovery_codes)
@@ -307,7 +328,8 @@ def test_staff_prove_it_at_the_api_and_on_the_admin_page(admin_ops, clock) -> No
     assert "saas_admin_session" not in admin_ops.cookies
     field = first.content.decode().split('name="mfa_token" value="')[1].split('"')[0]
     wrong = _send(admin_ops, first, mfa_token=field, code="000000")
-    right = _send(admin_ops, wrong, mfa_token=field, code=pyotp.TOTP(secret).at(datetime.now(UTC)))
+    code = pyotp.TOTP(secret).at(datetime.now(UTC))
+    right = _send(admin_ops, wrong, mfa_token=field, code=f"{code[:3]} {code[3:]}")
     assert (wrong.status_code, right.status_code) == (401, 302)
     assert admin_ops.get("/admin/").status_code == 200
 

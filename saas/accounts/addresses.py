@@ -5,6 +5,7 @@ import unicodedata
 import idna
 
 from saas.errors import Invalid
+from saas.names import cleaned
 
 MAX_LENGTH = 254
 MAX_LOCAL_LENGTH = 64
@@ -39,6 +40,17 @@ def deliverable(address: str) -> str:
     """
     local, domain = _parts(address)
     return f"{local}@{domain if domain.isascii() else _ascii_domain(domain)}"
+
+
+def in_plain_letters(searched: str) -> list[str]:
+    """A part of an address with its domain as it is stored, where it is looked for in other letters."""
+    local, at, domain = unicodedata.normalize("NFKC", cleaned(searched)).rpartition("@")
+    if domain.isascii():
+        return []
+    try:
+        return [f"{local}{at}{idna.encode(domain, uts46=True).decode('ascii').lower()}"]
+    except (idna.IDNAError, UnicodeError):
+        return []
 
 
 def _parts(address: str) -> tuple[str, str]:

@@ -172,9 +172,10 @@ def _tell_of_device(user: User, here: context.Context) -> None:
 def refresh(raw: str, *, audience: Audience) -> Login:
     """Exchange a refresh token for a new pair, once.
 
-    Raises ``RefreshRotated`` for a twin of the exchange (a double click, two tabs: nothing is issued, nobody is logged
-    out), ``RefreshReused`` for a later replay (the session is ended: two parties hold the token), and
-    ``InvalidRefreshToken`` for everything else.
+    Whoever asks again within ``TWIN_GRACE`` (a double click, two tabs, an answer that was lost on its way) gets the same
+    refresh token again. Raises ``RefreshRotated`` if that one was exchanged meanwhile, so that its holder did get it:
+    nothing is issued, nobody is logged out; ``RefreshReused`` for a later replay (the session is ended: two parties hold
+    the token), and ``InvalidRefreshToken`` for everything else.
     """
     try:
         with transaction.atomic():
@@ -192,9 +193,20 @@ def _exchange(raw: str, audience: Audience, now: datetime) -> Login:
     session = LoginSession.objects.live().filter(pk=old.session_id, audience=audience).first()
     if session is None or session.user is None:
         raise InvalidRefreshToken
-    if not won:
-        raise _refusal(old, now)
-    return Login(session.user, session, tokens.issue(session), _new_refresh_token(session, now, parent=old))
+    if won:
+        return Login(session.user, session, tokens.issue(session), _new_refresh_token(session, now, raw, old))
+    if refusal := _refusal(old, now):
+        raise refusal
+    return Login(session.user, session, tokens.issue(session), _told_again(old, raw, now))
+
+
+def _told_again(old: RefreshToken, raw: str, now: datetime) -> str:
+    """The token that ``old`` was exchanged for, while nobody has used it."""
+    successor = tokens.successor_of(raw, old.used_at or now)
+    waiting = RefreshToken.objects.usable(now).filter(parent=old, session=old.session_id)
+    if not waiting.filter(token_hash=tokens.hashed(successor)).exists():
+        raise RefreshRotated
+    return successor
 
 
 def family_of(raw: str) -> str:
@@ -203,14 +215,17 @@ def family_of(raw: str) -> str:
     return session_ids.first() or tokens.hashed(raw)
 
 
-def _refusal(token: RefreshToken, now: datetime) -> DomainError:
-    if token.used_at is None:
+def _refusal(token: RefreshToken, now: datetime) -> DomainError | None:
+    if token.used_at is None or token.revoked_at is not None:
         return InvalidRefreshToken()
-    return RefreshRotated() if now - token.used_at <= TWIN_GRACE else RefreshReused()
+    return None if now - token.used_at <= TWIN_GRACE else RefreshReused()
 
 
-def _new_refresh_token(session: LoginSession, now: datetime, parent: RefreshToken | None = None) -> str:
-    raw = tokens.new_refresh_token()
+def _new_refresh_token(
+    session: LoginSession, now: datetime, before: str = "", parent: RefreshToken | None = None
+) -> str:
+    """The first of a login is random; each other one follows from the one ``before``, whose row is ``parent``."""
+    raw = tokens.successor_of(before, now) if before else tokens.new_refresh_token()
     idle = lifetimes.of(session.audience).refresh_idle
     RefreshToken.objects.create(
         token_hash=tokens.hashed(raw),

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from saas.accounts import proof_models  # noqa: F401  (Django looks for models here)
 from saas.accounts.addresses import canonical
+from saas.accounts.searching import known_as
 from saas.errors import DomainError
 from saas.fields import PrefixedIdField
 from saas.ids import new_id
@@ -38,8 +39,8 @@ class UserQuerySet(models.QuerySet["User"]):
         return active.filter(Q(is_superuser=True) | holds_role)
 
     def matching(self, search: str) -> UserQuerySet:
-        """Part of the e-mail address or name, or the exact id."""
-        return self.filter(Q(email__icontains=search) | Q(full_name__icontains=search) | Q(id=search))
+        """Part of the e-mail address or name, in any form of Unicode, or the exact id."""
+        return self.filter(known_as(search))
 
     def listed(self, *, search: str = "", status: str = "") -> UserQuerySet:
         """Those that a list with these filters shows; an empty filter shows all."""

@@ -25,6 +25,7 @@ from saas.errors import DomainError, NotFound
 from saas.settings.oauth import OAuthProvider
 
 STATE_LIFE = timedelta(minutes=10)
+DECLINED = "access_denied"  # what a provider calls it when a person does not agree (RFC 6749, 4.1.2.1)
 
 
 class OAuthStateInvalid(DomainError):
@@ -37,15 +38,20 @@ class ReturnToNotAllowed(DomainError):
 
 @dataclass(frozen=True)
 class Return:
-    """Somebody came back. ``login`` is None if a provider was linked to an account that was logged in already."""
+    """Somebody came back. ``login`` is None if a provider was linked to an account that was logged in already, and where
+    ``refusal`` says why nobody was logged in."""
 
     login: Login | HalfLogin | None
     return_to: str
+    refusal: DomainError | None = None
 
     @property
     def address(self) -> str:
         """Where the browser goes. Half a login goes along in the fragment, which no server sees: the page there asks for
-        the second factor."""
+        the second factor. A refusal's code goes along in the query, so that a page without scripts can tell of it."""
+        if self.return_to and self.refusal:
+            page, mark, fragment = self.return_to.partition("#")
+            return f"{page}{'&' if '?' in page else '?'}error={self.refusal.code}{mark}{fragment}"
         if not self.return_to or not isinstance(self.login, HalfLogin):
             return self.return_to
         return f"{self.return_to}{'&' if '#' in self.return_to else '#'}mfa_token={self.login.mfa_token}"
@@ -91,19 +97,40 @@ def _remember(
     )
 
 
-def finish(provider: OAuthProvider, *, state: str, code: str, browser: str, issuer: str = "") -> Return:
-    """Log in (or link) whoever the provider says came back. ``issuer`` is the response's ``iss`` (RFC 9207), if any."""
-    begun = _consume(provider, state, browser)
-    _require_issuer(provider, issuer)
-    if not code:
+@dataclass(frozen=True)
+class Answered:
+    """What the provider appended to our address (RFC 6749, 4.1.2): a code or an error, and its name (RFC 9207), if any."""
+
+    state: str
+    code: str = ""
+    error: str = ""
+    issuer: str = ""
+
+
+def finish(provider: OAuthProvider, answered: Answered, *, browser: str) -> Return:
+    """Log in (or link) whoever the provider says came back. Raises ``OAuthStateInvalid`` for what was not begun here;
+    whatever is wrong afterwards is the ``refusal`` of the result, which knows where the person wants to go."""
+    begun = _consume(provider, answered.state, browser)
+    try:
+        return Return(_finish(provider, answered, begun), begun.return_to)
+    except DomainError as refusal:
+        return Return(None, begun.return_to, refusal)
+
+
+def _finish(provider: OAuthProvider, answered: Answered, begun: OAuthState) -> Login | HalfLogin | None:
+    state, code = answered.state, answered.code
+    _require_issuer(provider, answered.issuer)
+    if answered.error == DECLINED:
+        raise oauth_providers.SignInDeclined
+    if answered.error or not code:
         raise oauth_providers.CodeRefused
     identity = oauth_providers.identify(
         provider, code=code, nonce=_derived("nonce", state), verifier=_derived("verifier", state)
     )
     if begun.session_id is None:
-        return Return(sign_in(identity), begun.return_to)
+        return sign_in(identity)
     link(identity, session=_still_live(begun.session_id))
-    return Return(None, begun.return_to)
+    return None
 
 
 def _consume(provider: OAuthProvider, state: str, browser: str) -> OAuthState:

@@ -20,6 +20,7 @@ from joserfc.jwk import KeySet
 
 from saas.accounts.outbound import Answer, ProviderUnavailable, call, require_allowed
 from saas.errors import DomainError
+from saas.names import cleaned
 from saas.settings.oauth import OAuthProvider
 
 SIGNING_ALGORITHMS = ["RS256", "PS256", "ES256"]
@@ -32,6 +33,10 @@ _TENANT = re.compile(r"[0-9a-f-]{36}")  # Microsoft's ``tid``, which stands in i
 
 class CodeRefused(DomainError):
     code, title, status = "oauth_code_refused", "The provider did not confirm this sign-in.", 400
+
+
+class SignInDeclined(DomainError):
+    code, title, status = "oauth_declined", "The sign-in was declined at the provider.", 400
 
 
 class IdTokenInvalid(DomainError):
@@ -171,7 +176,7 @@ def _from_id_token(provider: OAuthProvider, raw: object, nonce: str) -> Identity
         subject=_subject(claims["sub"]),
         email=_text(claims.get("email"), 254),
         email_is_verified=claims.get("email_verified") is True,
-        name=_text(claims.get("name"), 200),
+        name=cleaned(_text(claims.get("name"), 200)),
     )
 
 
@@ -219,7 +224,7 @@ def _from_github(provider: OAuthProvider, token: object) -> Identity:
         subject=_subject(str(user.get("id") or "")),
         email=_text(primary[0].get("email"), 254) if primary else "",
         email_is_verified=bool(primary),
-        name=_text(user.get("name"), 200),
+        name=cleaned(_text(user.get("name"), 200)),
     )
 
 

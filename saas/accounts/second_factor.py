@@ -23,6 +23,7 @@ from saas.accounts.tokens import hashed
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
 from saas.mail.actions import post
+from saas.names import compact
 from saas.sealing import seal, unseal
 
 ISSUER = "SaaS"
@@ -168,15 +169,16 @@ def _use_code(user: User, code: str) -> bool:
     if row is None:
         return False
     totp = pyotp.TOTP(unseal(row.sealed_secret, secrets=[settings.MFA_KEY, *settings.MFA_KEYS_PREVIOUS]))
+    typed = compact(code).encode("ascii", "replace").decode()
     now = int(time.time()) // STEP_SECONDS
     for step in range(now - STEPS_OF_DRIFT, now + STEPS_OF_DRIFT + 1):
-        if hmac.compare_digest(totp.generate_otp(step), code.strip().encode("ascii", "replace").decode()):
+        if hmac.compare_digest(totp.generate_otp(step), typed):
             return bool(Totp.objects.filter(user=user, last_step__lt=step).update(last_step=step))
     return False
 
 
 def _use_recovery_code(user: User, code: str) -> bool:
-    plain = code.strip().lower().replace("-", "")
+    plain = compact(code)
     mine = RecoveryCode.objects.filter(user=user, code_hash=hashed(plain), used_at=None)
     used = bool(mine.update(used_at=timezone.now()))
     if used:

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from saas import names
 from saas.accounts import attempts, credentials, proofs, second_factor
 from saas.accounts.actions import EmailTaken, check_new_password
 from saas.accounts.addresses import canonical, deliverable
@@ -21,7 +22,7 @@ from saas.accounts.proof_models import Proof
 from saas.accounts.reset_mails import send_reset
 from saas.accounts.staff_roles import Permission, may
 from saas.audit.actions import record
-from saas.errors import DomainError
+from saas.errors import DomainError, Invalid
 from saas.mail.actions import post
 
 
@@ -95,10 +96,12 @@ def invite_again(*, email: str, by: str) -> tuple[User, str]:
 
 
 def _new_staff(email: str, full_name: str) -> User:
+    if fault := names.fault(full_name):
+        raise Invalid(fault, errors={"full_name": [fault]})
     return User(
         email=deliverable(email),
         email_canonical=canonical(email),
-        full_name=full_name.strip(),
+        full_name=names.normalized(full_name),
         is_staff=True,
         email_verified_at=timezone.now(),
     )

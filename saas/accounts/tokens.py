@@ -2,12 +2,14 @@
 
 import hashlib
 import secrets
-from datetime import timedelta
+from base64 import urlsafe_b64encode
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
 import jwt
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
 from rest_framework_simplejwt.tokens import Token
@@ -18,6 +20,7 @@ from saas.accounts.models import Audience, Impersonation, LoginSession
 REFRESH_PREFIX = "rt_"
 HEADER_TYPE = "at+jwt"
 MAX_TOKEN_LENGTH = 4096
+CLOCK_LEEWAY_SECONDS = 30  # by so much the clocks of two machines may differ
 REQUIRED_CLAIMS = ["exp", "iat", "nbf", "iss", "aud", "sub", "sid", "jti"]
 
 BadToken = TokenError
@@ -27,7 +30,7 @@ class KeyRingBackend(TokenBackend):
     """simplejwt's backend with one signer, several verifiers, and a header that names the key (``kid``)."""
 
     def __init__(self, audience: str) -> None:
-        super().__init__("ES256", audience=audience, issuer=settings.JWT_ISSUER)
+        super().__init__("ES256", audience=audience, issuer=settings.JWT_ISSUER, leeway=CLOCK_LEEWAY_SECONDS)
         self.intended = audience
 
     def encode(self, payload: dict[str, Any]) -> str:
@@ -48,6 +51,7 @@ class KeyRingBackend(TokenBackend):
                 algorithms=["ES256"],
                 audience=self.intended,
                 issuer=settings.JWT_ISSUER,
+                leeway=self.get_leeway(),
                 options={"require": REQUIRED_CLAIMS, "strict_aud": True, "verify_exp": verify},
             )
         except (jwt.PyJWTError, TypeError, ValueError) as error:
@@ -124,6 +128,19 @@ def read_departing(raw: str, audience: str) -> AccessToken:
 def new_refresh_token() -> str:
     """256 random bits behind a prefix that secret scanners know."""
     return REFRESH_PREFIX + secrets.token_urlsafe(32)
+
+
+def successor_of(refresh_token: str, used_at: datetime) -> str:
+    """The one refresh token that this one is exchanged for.
+
+    Derived, so that it can be told once more where the answer was lost, and yet is stored nowhere: for who does not hold the
+    token before it and our key it is as random as any other.
+    """
+    seed = f"{used_at.isoformat()} {refresh_token}"
+    digest = salted_hmac(
+        "saas.accounts.tokens.successor", seed, secret=settings.SESSION_SECRET, algorithm="sha256"
+    ).digest()
+    return REFRESH_PREFIX + urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def hashed(token: str) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from saas import names
+
 _DIGITS = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -18,6 +20,16 @@ class Text(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class Name(Text):
+    """A name for people to read: one line, composed alike however it was typed, with nothing in it that cannot be seen."""
+
+    def to_internal_value(self, data: Any) -> str:
+        value = names.normalized(super().to_internal_value(data))
+        if fault := names.fault(value):
+            raise serializers.ValidationError(fault)
+        return value
 
 
 class Flag(serializers.BooleanField):

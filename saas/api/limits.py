@@ -5,7 +5,7 @@ A view names its limits; ``ApiView`` spends from them before it runs and tells t
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from django.conf import settings
@@ -20,7 +20,7 @@ from saas.api.addresses import client_address
 from saas.api.local_buckets import LocalBuckets
 from saas.doorbell import Breaker
 from saas.errors import DomainError
-from saas.networks import neighbourhood, network
+from saas.networks import around, network
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 AWAY_SHARE = 4  # a process alone gives a quarter of what all give together, and never nothing
@@ -84,11 +84,8 @@ class Usage:
 
 
 def by_address(request: Request) -> str:
+    """The networks around it are counted, too (``widths``)."""
     return network(client_address(request._request))
-
-
-def by_neighbourhood(request: Request) -> str:
-    return neighbourhood(client_address(request._request))
 
 
 def by_user(request: Request) -> str:
@@ -108,7 +105,6 @@ def by_team(request: Request) -> str:
 LOGIN = Limit("login", 30, MINUTE, by_address)
 REGISTER = Limit("register", 5, MINUTE, by_address)
 REGISTER_HOURLY = Limit("register-hourly", 20, HOUR, by_address)
-REGISTER_NEARBY = Limit("register-nearby", 100, HOUR, by_neighbourhood)
 REFRESH = Limit("refresh", 60, MINUTE, by_address, WhenAway.OPEN)
 OAUTH = Limit("oauth", 30, MINUTE, by_address)
 CHECKOUT = Limit("checkout", 10, MINUTE, by_user)
@@ -157,8 +153,32 @@ _buckets = LocalBuckets()
 _AWAY_TOTAL = Counter("rate_limit_counter_away", "Requests whose limit could not be counted together.", ["scope"])
 
 
+def widths(limit: Limit, request: Request) -> list[Limit]:
+    """The limit itself; one by address also for each network around that address, whose people together may do more."""
+    if limit.key is not by_address:
+        return [limit]
+    return [
+        replace(limit, count=limit.count * wide.times, key=lambda _, name=wide.name: name)
+        for wide in around(client_address(request._request))
+    ]
+
+
 def spend(limit: Limit, request: Request) -> Usage | None:
-    """Count this request. ``None`` where nobody could count and the limit lets through; raises ``LimitsAway`` where not."""
+    """Count this request. ``None`` where nobody could count and the limit lets through; raises ``LimitsAway`` where not.
+
+    Of several widths the first that is spent is told, and the wider ones do not count it: whoever is refused uses up
+    nothing of the neighbours'.
+    """
+    told: Usage | None = None
+    for width in widths(limit, request):
+        usage = _spend_one(width, request)
+        if usage is None or usage.is_spent:
+            return usage
+        told = told or usage
+    return told
+
+
+def _spend_one(limit: Limit, request: Request) -> Usage | None:
     if limit.counted is Counted.ALONE or (limit.counted is Counted.CHEAPLY and not settings.REDIS_URL):
         return Usage(limit, *_spend_alone(limit, request))
     if not _away.is_open:

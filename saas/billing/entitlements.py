@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from django.conf import settings
 from django.db.models import Q
 
 from saas.accounts.models import User
@@ -71,11 +72,16 @@ def can(owner: Owner, feature: str) -> bool:
 
 
 def grants_of(owner: Owner) -> list[Grant]:
-    """All that counts now. A team has what was bought for it or given to it, and what its owner has for herself."""
+    """All that counts now. A team has what was bought for it or given to it, and what its owner has for herself.
+
+    Where nothing is sold everybody has what is free.
+    """
+    free = Grant("free", None, None, FREE_LIMITS, ())
+    if not settings.BILLING:
+        return [free]
     now = clock.now()
     bought = Subscription.objects.granting(now).filter(_counting_for(owner, "customer__")).select_related("plan")
     given = EntitlementOverride.objects.live(now).filter(_counting_for(owner)).select_related("plan")
-    free = Grant("free", None, None, FREE_LIMITS, ())
     return [free, *map(_bought, bought), *map(_given, given)]
 
 

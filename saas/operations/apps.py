@@ -8,6 +8,8 @@ class OperationsConfig(AppConfig):
     name = "saas.operations"
 
     def ready(self) -> None:
+        from saas.operations import settings_checks  # noqa: F401  (registers the check)
+
         worker_ready.connect(_note_worker, dispatch_uid="saas.operations.worker")
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from django.utils.module_loading import autodiscover_modules
+from saas.operations.discovery import discover
 
 Invariant = Callable[[], Iterable[str]]
 MOST_TOLD = 20  # of each invariant: one mistake may break it in every row
@@ -42,8 +42,8 @@ def invariant(check: Invariant) -> Invariant:
 
 
 def invariants() -> dict[str, Invariant]:
-    """All that the installed apps know, by name."""
-    autodiscover_modules("invariants")
+    """All that the active apps know, by name."""
+    discover("invariants")
     return dict(sorted(_invariants.items()))
 
 

@@ -93,6 +93,8 @@ CUSTOMER_SESSION_COOKIE_NAME = env.text(
     default="__Host-saas_session" if SESSION_COOKIE_SECURE and not SESSION_COOKIE_DOMAIN else "saas_session",
     help="Session cookie of Product and Parity. Default: `saas_session`, in production `__Host-saas_session`.",
 )
+# Of one host alone, whatever customers' hosts share: with this prefix browsers refuse any that names a domain.
+STAFF_SESSION_COOKIE_NAME = "__Host-saas_admin_session" if SESSION_COOKIE_SECURE else "saas_admin_session"
 SESSION_COOKIE_AGE = 30 * 24 * 3600  # seconds; the idle limit is kept by the session row
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 CSRF_FAILURE_VIEW = "saas.api.problems.csrf_failure"

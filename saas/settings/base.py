@@ -3,7 +3,7 @@
 Every value from outside comes through ``saas.env``; the README's settings table lists exactly these (a test compares).
 """
 
-import sys
+import secrets
 
 from saas import env
 from saas.settings import (
@@ -125,5 +125,8 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["saas.api.openapi.complete"],
 }
 
-if sys.argv[1:2] != ["generate_secrets"]:  # which makes what is missing
-    env.refuse_faults(production.faults(globals()) if PRODUCTION else ())
+SETTINGS_FAULTS = env.found_faults(production.faults(globals()) if PRODUCTION else ())
+if not MAY_LACK_SECRETS:
+    env.refuse(SETTINGS_FAULTS)
+elif not SECRET_KEY:  # libraries read it when they are loaded; this one signs nothing, and ends with the command
+    SECRET_KEY = secrets.token_urlsafe(48)

@@ -38,3 +38,14 @@ def _process() -> str:
 
 
 PROCESS = _process()  # "service", "worker" or "command"
+
+
+def _may_lack_secrets() -> bool:
+    """Commands that are of use before there is anything to start: they make what is missing, tell of it, or explain."""
+    first, second = [*sys.argv[1:3], "", ""][:2]
+    is_help = {first, second} & {"-h", "--help", "--version"} or first in {"", "help", "version"}
+    return bool(is_help) or first in {"generate_secrets", "check"}
+
+
+_IS_MANAGE = PROCESS == "command" and Path(sys.argv[0]).name in {"manage.py", "django-admin", "__main__.py"}
+MAY_LACK_SECRETS = _IS_MANAGE and _may_lack_secrets()

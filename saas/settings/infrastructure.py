@@ -5,6 +5,7 @@ from celery.schedules import crontab
 from saas import env
 from saas.settings import engines
 from saas.settings.environment import PROCESS, PRODUCTION, SAAS_ENV, VAR_DIR
+from saas.settings.payments import BILLING
 
 DATABASE_URL = env.text("DATABASE_URL", help="`postgres://user:password@host/name`. Empty: SQLite in the var folder.")
 REDIS_URL = env.text("REDIS_URL", help="`redis://host:6379/0`: broker, limits and cache. Empty: the embedded ones.")
@@ -76,12 +77,6 @@ CELERY_BEAT_SCHEDULE = {
     "seal audit events": {"task": "saas.audit.tasks.seal", "schedule": 5.0, "options": {"expires": 5}},
     "anchor audit events": {"task": "saas.audit.tasks.anchor", "schedule": 3600.0, "options": {"expires": 600}},
     "tidy webhook events": {"task": "saas.webhook_events.tasks.tidy", "schedule": 600.0, "options": {"expires": 600}},
-    "turn local clock": {"task": "saas.billing.tasks.turn_local_clock", "schedule": 10.0, "options": {"expires": 10}},
-    "reconcile billing": {
-        "task": "saas.billing.tasks.reconcile_all",
-        "schedule": 86_400.0,
-        "options": {"expires": 3600},
-    },
     "sweep accounts": {"task": "saas.accounts.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
     "tidy accounts": {"task": "saas.accounts.tasks.tidy", "schedule": 600.0, "options": {"expires": 600}},
     "check invariants": {
@@ -91,9 +86,22 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sweep mail": {"task": "saas.mail.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
 }
+if BILLING:
+    CELERY_BEAT_SCHEDULE |= {
+        "turn local clock": {
+            "task": "saas.billing.tasks.turn_local_clock",
+            "schedule": 10.0,
+            "options": {"expires": 10},
+        },
+        "reconcile billing": {
+            "task": "saas.billing.tasks.reconcile_all",
+            "schedule": 86_400.0,
+            "options": {"expires": 3600},
+        },
+    }
 
 EMAIL_URL = env.text(
-    "EMAIL_URL", default="console://", help="`smtp://user:password@host:587?tls=true`, or `console://`."
+    "EMAIL_URL", default="console://", help="`smtp://user:password@host:587?tls=true`, or in development `console://`."
 )
 globals().update(engines.email(EMAIL_URL))
 MAILS_ARE_SHOWN = SAAS_ENV == "development"  # at /dev/mail, so their links are kept after they were sent

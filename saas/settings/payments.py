@@ -3,6 +3,12 @@
 from saas import env
 from saas.settings.environment import PRODUCTION
 
+BILLING = env.boolean(
+    "BILLING",
+    default=True,
+    help="`off` takes plans, checkouts and everything about money away; everybody has the free plan's limits.",
+)
+INACTIVE_APPS = [] if BILLING else ["saas.billing"]  # installed for their tables only (saas.operations.discovery)
 STRIPE_WEBHOOK_SECRETS = env.words(
     "STRIPE_WEBHOOK_SECRET",
     default=[] if PRODUCTION else ["whsec_test_local"],
@@ -27,7 +33,9 @@ WEBHOOKS_MAX_RETRIES = env.integer(
 )
 WEBHOOKS_NOTIFY_EMAIL = env.text("WEBHOOKS_NOTIFY_EMAIL", help="Who is told of failed events.")
 
-STRIPE_SECRET_KEY = env.text("STRIPE_SECRET_KEY", help="Set to bill through Stripe. Empty: the local provider.")
+STRIPE_SECRET_KEY = env.text(
+    "STRIPE_SECRET_KEY", help="Set to bill through Stripe. Empty: the local provider, in development only."
+)
 STRIPE_PRICES = env.words(
     "STRIPE_PRICES", help="Which Stripe price sells which plan: `starter:price_1,growth:price_2,scale:price_3`."
 )

@@ -1,7 +1,9 @@
 """What production refuses to start on, beside settings that cannot be read at all."""
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,13 +17,18 @@ from saas.accounts import key_files
 # Whose tokens a key signs: their audience, and what the commands call them.
 _SIGNERS = {"JWT_SIGNING_KEY": ("saas", "customers"), "JWT_STAFF_SIGNING_KEY": ("saas-admin", "staff")}
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]", "::1", "0.0.0.0"}  # noqa: S104
+_SMTP = "django.core.mail.backends.smtp.EmailBackend"
+_STRIPE_KEY = re.compile(r"(sk|rk)_(live|test)_\w{8,}")
 
 
 def faults(settings: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each setting that is fit for development only. Names the variable, never the value."""
     yield from _modes(settings)
     yield from _engines(settings)
+    yield from _mail(settings)
+    yield from _billing(settings)
     yield from _addresses(settings)
+    yield from _cookies(settings)
     yield from _proxies(settings)
     yield from _secrets(settings)
     yield from _keys(settings)
@@ -49,16 +56,60 @@ def _engines(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "BROKER_URL must name Redis or RabbitMQ in production."
 
 
+def _mail(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Mails hold live links: a console, a file or nowhere is no place for them."""
+    if settings.get("EMAIL_BACKEND", _SMTP) != _SMTP:  # one that could not be read is a fault already
+        yield "EMAIL_URL must name a mail server, smtp://host:port, in production."
+    if _is_of_this_machine(parseaddr(settings["DEFAULT_FROM_EMAIL"])[1].rpartition("@")[2]):
+        yield "DEFAULT_FROM_EMAIL must be an address at a public host name in production."
+
+
+def _billing(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The local provider takes no money, and whoever stands in for Stripe takes none either."""
+    key = settings["STRIPE_SECRET_KEY"]
+    if settings["BILLING"] and not key:
+        yield "STRIPE_SECRET_KEY must be set in production, or BILLING=off: the local provider sells for nothing."
+    elif settings["BILLING"] and not _STRIPE_KEY.fullmatch(key):
+        yield "STRIPE_SECRET_KEY must be a secret or restricted key of Stripe in production."
+    elif settings["BILLING"] and ("_live_" in key) != settings["STRIPE_LIVEMODE"]:
+        yield "STRIPE_SECRET_KEY must be of the mode that STRIPE_LIVEMODE says: a test key sells for nothing."
+    if settings["STRIPE_API_BASE"]:
+        yield "STRIPE_API_BASE must be empty in production: it leads to a stand-in."
+
+
+def _cookies(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Customers' hosts may share a cookie; the staff's is of one host alone (``accounts.STAFF_SESSION_COOKIE_NAME``)."""
+    name, domain = settings["CUSTOMER_SESSION_COOKIE_NAME"], settings["SESSION_COOKIE_DOMAIN"]
+    urls = {service: urlsplit(url).hostname for service, url in settings["SERVICE_BASE_URLS"].items()}
+    if name.removeprefix("__Host-") == settings["STAFF_SESSION_COOKIE_NAME"].removeprefix("__Host-"):
+        yield "SESSION_COOKIE_NAME must differ from the staff's cookie."
+    if domain and name.startswith("__Host-"):
+        yield "SESSION_COOKIE_NAME must not begin with __Host- where SESSION_COOKIE_DOMAIN is set: browsers refuse it."
+    if domain and not all(f".{urls[name]}".endswith(f".{domain.strip('.')}") for name in ("product", "parity")):
+        yield "SESSION_COOKIE_DOMAIN must hold the host names of PRODUCT_BASE_URL and PARITY_BASE_URL."
+    if urls["admin_ops"] in {urls["product"], urls["parity"]} and not _is_of_this_machine(urls["admin_ops"] or ""):
+        yield "ADMIN_OPS_BASE_URL must have a host name of its own in production: browsers share cookies between ports."
+
+
+def _is_of_this_machine(host: str) -> bool:
+    return not host or host in _LOOPBACK or host.endswith((".localhost", ".local", ".invalid", ".test"))
+
+
+def _is_public(url: str) -> bool:
+    return url.startswith("https://") and not _is_of_this_machine(urlsplit(url).hostname or "")
+
+
 def _addresses(settings: Mapping[str, Any]) -> Iterator[str]:
     hosts = settings["ALLOWED_HOSTS"]
     if not hosts or any("*" in host or host.startswith(".") for host in hosts):
         yield "ALLOWED_HOSTS must list the host names, without wildcards, in production."
     urls = {f"{name.upper()}_BASE_URL": url for name, url in settings["SERVICE_BASE_URLS"].items()}
-    for name, url in {**urls, "FRONTEND_BASE_URL": settings["FRONTEND_BASE_URL"]}.items():
-        if not url.startswith("https://") or urlsplit(url).hostname in _LOOPBACK:
+    urls |= {"FRONTEND_BASE_URL": settings["FRONTEND_BASE_URL"], "JWT_ISSUER": settings["JWT_ISSUER"]}
+    for name, url in urls.items():
+        if not _is_public(url):
             yield f"{name} must start with https:// and a public host name in production."
     for origin in settings["CORS_ALLOWED_ORIGINS"]:
-        if not origin.startswith("https://") or "*" in origin:
+        if not _is_public(origin) or "*" in origin:
             yield "CORS_ALLOWED_ORIGINS must list exact https:// origins in production."
             return
 
@@ -79,7 +130,7 @@ def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
         ("SAAS_SESSION_SECRET", settings["SESSION_SECRET"]),
         ("SAAS_MFA_KEY", settings["MFA_KEY"]),
         *(("SAAS_MFA_KEYS_PREVIOUS", value) for value in settings["MFA_KEYS_PREVIOUS"]),
-        *(("STRIPE_WEBHOOK_SECRET", value) for value in settings["STRIPE_WEBHOOK_SECRETS"] or [""]),
+        *(("STRIPE_WEBHOOK_SECRET", value) for value in _webhook_secrets(settings)),
         *_if_set("INTERNALS_TOKEN", settings["INTERNALS_TOKEN"]),
     ]
     seen: dict[str, str] = {}
@@ -90,6 +141,12 @@ def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} must differ from {seen[value]}."
         if value:
             seen.setdefault(value, name)
+
+
+def _webhook_secrets(settings: Mapping[str, Any]) -> Sequence[str]:
+    """Without billing there may be no provider that signs; then every delivery is refused."""
+    found: Sequence[str] = settings["STRIPE_WEBHOOK_SECRETS"]
+    return found or ([""] if settings["BILLING"] else [])
 
 
 def _if_set(name: str, value: str) -> Iterator[tuple[str, str]]:
@@ -118,6 +175,8 @@ def _folder_of_keys(settings: Mapping[str, Any], name: str) -> Iterator[str]:
     folder: Path | None = settings["JWT_KEY_DIR"]
     if not folder:
         yield f"{name} must be set, or JWT_KEY_DIR, in production."
+    elif folder.resolve().is_relative_to((settings["VAR_DIR"] / "secrets").resolve()):
+        yield f"JWT_KEY_DIR must not be the folder of development's keys ({people})."
     elif settings["PROCESS"] == "service" and not key_files.of(folder, audience):
         yield f"JWT_KEY_DIR holds no key for {people} yet: `manage.py rotate_jwt_key --audience {people}` makes the first."
 
@@ -147,3 +206,5 @@ def _providers(settings: Mapping[str, Any]) -> Iterator[str]:
     for name, provider in settings["OAUTH_PROVIDERS"].items():
         if name != "oidc" and not provider.client_secret:  # an issuer of one's own may know public clients
             yield f"OAUTH_{name.upper()}_CLIENT_SECRET must be set when OAUTH_{name.upper()}_CLIENT_ID is."
+        if provider.issuer and not _is_public(provider.issuer):
+            yield f"OAUTH_{name.upper()}_ISSUER must start with https:// and a public host name in production."

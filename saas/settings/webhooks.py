@@ -6,5 +6,6 @@ SERVICE = "webhooks"
 INSTALLED_APPS += ["webhooks"]
 MIDDLEWARE = ["webhooks.middleware.TooLargeMiddleware", *MIDDLEWARE]
 ROOT_URLCONF = "webhooks.urls"
-SESSION_COOKIE_NAME = "saas_admin_session"
+SESSION_COOKIE_NAME = STAFF_SESSION_COOKIE_NAME
+SESSION_COOKIE_DOMAIN = None  # only customers' hosts share a cookie
 CSRF_COOKIE_NAME = "webhooks_csrf"

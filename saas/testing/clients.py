@@ -18,7 +18,9 @@ def acting_as(service: str) -> Iterator[None]:
         "SERVICE": service,
         "ROOT_URLCONF": f"{service}.urls",
         "SESSION_COOKIE_NAME": (
-            settings.CUSTOMER_SESSION_COOKIE_NAME if service in {"product", "parity"} else "saas_admin_session"
+            settings.CUSTOMER_SESSION_COOKIE_NAME
+            if service in {"product", "parity"}
+            else settings.STAFF_SESSION_COOKIE_NAME
         ),
         "SESSION_COOKIE_SAMESITE": "Strict" if service == "admin_ops" else "Lax",
         "CSRF_COOKIE_NAME": f"{service}_csrf",

@@ -24,6 +24,7 @@ HOSTS = {
     "parity": "parity.example.com",
     "webhooks": "hooks.example.com",
 }
+STRIPE_KEY = "sk_live_nobody_has_this_one"
 STRIPE_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -44,6 +45,9 @@ def environment(var_dir: Path, *, database: str, redis: str, **more: str) -> dic
         "DATABASE_URL": database,
         "REDIS_URL": redis,
         "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
+        "STRIPE_SECRET_KEY": STRIPE_KEY,
+        "EMAIL_URL": "smtp://127.0.0.1:1",  # nobody is there: a mail waits, as for any server that is away
+        "DEFAULT_FROM_EMAIL": "SaaS <no-reply@example.com>",
         "ALLOWED_HOSTS": ",".join(HOSTS.values()),
         **{f"{name.upper()}_BASE_URL": f"https://{host}" for name, host in HOSTS.items()},
         "TRUSTED_PROXY_COUNT": "1",

@@ -1,9 +1,10 @@
 from django.apps import AppConfig
-from django.utils.module_loading import autodiscover_modules
 
 
 class WebhookEventsConfig(AppConfig):
     name = "saas.webhook_events"
 
     def ready(self) -> None:
-        autodiscover_modules("webhook_handlers")
+        from saas.operations.discovery import discover
+
+        discover("webhook_handlers")

@@ -15,7 +15,7 @@ from saas.accounts.identities import AccountExists, IdentityTaken, LastLoginMeth
 from saas.accounts.logins import InvalidCredentials
 from saas.accounts.models import OAuthIdentity
 from saas.accounts.oauth import OAuthStateInvalid, ReturnToNotAllowed
-from saas.accounts.oauth_providers import CodeRefused, IdTokenInvalid
+from saas.accounts.oauth_providers import CodeRefused, IdTokenInvalid, SignInDeclined
 from saas.accounts.outbound import ProviderUnavailable
 from saas.accounts.stepping_up import ReauthRequired, require_recent
 from saas.accounts.verification import EmailNotVerified
@@ -27,7 +27,7 @@ from saas.api.accounts.views import entered
 from saas.api.fields import Text
 from saas.api.openapi import OptionalBody, refusals
 from saas.api.views import CustomerView, PublicView
-from saas.errors import Invalid, NotFound
+from saas.errors import DomainError, Invalid, NotFound
 from saas.settings.oauth import OAuthProvider
 
 BROWSER_COOKIE_SECONDS = int(oauth.STATE_LIFE.total_seconds())
@@ -43,6 +43,7 @@ class CallbackBody(serializers.Serializer[Any]):
 
     state = Text(max_length=200, required=False, default="", allow_blank=True)
     code = Text(max_length=4096, required=False, default="", allow_blank=True)
+    error = Text(max_length=200, required=False, default="", allow_blank=True)
     iss = Text(max_length=500, required=False, default="", allow_blank=True)
 
 
@@ -81,6 +82,7 @@ CALLBACK_ANSWERS = {
     303: None,
     **refusals(
         CodeRefused,
+        SignInDeclined,
         OAuthStateInvalid,
         IdTokenInvalid,
         InvalidCredentials,
@@ -160,15 +162,23 @@ class CallbackView(PublicView):
         return self._finish(request, oauth.provider(provider), self.body(CallbackBody))
 
     def _finish(self, request: Request, provider: OAuthProvider, sent: dict[str, str]) -> Response:
-        back = oauth.finish(
-            provider, state=sent["state"], code=sent["code"], issuer=sent["iss"], browser=known_browser(request)
-        )
+        answered = oauth.Answered(sent["state"], sent["code"], sent["error"], sent["iss"])
+        back = oauth.finish(provider, answered, browser=known_browser(request))
+        if back.refusal:
+            return _refused(request, back, back.refusal)
         if back.login is None:
             answer = Response({"provider": provider.name, "linked": True})
         else:
             answer = entered(request, back.login)
             answer.data["provider"] = provider.name
         return Response(status=303, headers={"Location": back.address}) if back.address else answer
+
+
+def _refused(request: Request, back: oauth.Return, refusal: DomainError) -> Response:
+    """A person in a browser comes back to the page that sent her; a program reads the problem itself."""
+    if request.method == "POST" or not back.return_to:
+        raise refusal
+    return Response(status=303, headers={"Location": back.address})
 
 
 class LinkView(CustomerView):

@@ -10,7 +10,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from saas.accounts.models import Profile, User
-from saas.api.fields import Flag, Text
+from saas.api.fields import Flag, Name, Text
 from saas.api.pagination import PageShape
 
 MAX_SOCIAL_LINKS = 10
@@ -20,7 +20,7 @@ _SOCIAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,30}")
 class RegisterBody(serializers.Serializer[Any]):
     email = Text(max_length=254)
     password = Text(max_length=200, trim_whitespace=False)
-    full_name = Text(max_length=200, required=False, allow_blank=True, default="")
+    full_name = Name(max_length=200, required=False, allow_blank=True, default="")
 
 
 class LoginBody(serializers.Serializer[Any]):
@@ -141,7 +141,7 @@ class CsrfShape(serializers.Serializer[Any]):
 class ProfileBody(serializers.Serializer[Any]):
     """Every field may be left out: what is not sent stays as it is, with PUT as with PATCH."""
 
-    display_name = Text(max_length=100, required=False, allow_blank=True)
+    display_name = Name(max_length=100, required=False, allow_blank=True)
     avatar_url = Text(max_length=500, required=False, allow_blank=True)
     timezone = Text(max_length=64, required=False)
     biography = Text(max_length=2000, required=False, allow_blank=True)

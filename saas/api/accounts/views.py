@@ -46,7 +46,7 @@ def keep_cookie(request: Request, login: logins.Login) -> None:
 
 
 class RegisterView(PublicView):
-    limits = (limits.REGISTER, limits.REGISTER_HOURLY, limits.REGISTER_NEARBY)
+    limits = (limits.REGISTER, limits.REGISTER_HOURLY)
 
     @extend_schema(
         operation_id="register",

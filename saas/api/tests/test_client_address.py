@@ -1,15 +1,20 @@
 """Whose bucket a request is counted in, and whose address the trail shows, behind proxies and without (T60)."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
+from django.utils import timezone
 
 from saas.accounts.models import LoginSession
 from saas.audit.models import AuditEvent
-from saas.networks import neighbourhood, network
+from saas.networks import Network, around, neighbourhood, network
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import PASSWORD, Person
 
+ROOT = Path(__file__).resolve().parents[3]
 PEER = "198.51.100.7"
 FORGED = ["X-Real-IP", "Forwarded", "True-Client-IP", "CF-Connecting-IP", "X-Client-IP"]
 
@@ -101,3 +106,65 @@ def test_an_ipv4_caller_is_the_same_on_a_socket_of_both_families(product, kim: P
 )
 def test_a_subscriber_is_an_address_or_a_64_and_a_neighbourhood_a_24_or_a_48(address: str, own: str, near: str) -> None:
     assert (network(address), neighbourhood(address)) == (own, near)
+
+
+# ── The neighbourhood (T90) ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("address", "networks"),
+    [
+        ("192.0.2.1", [("192.0.2.1/32", 1), ("192.0.2.0/24", 5)]),
+        ("::ffff:192.0.2.1", [("192.0.2.1/32", 1), ("192.0.2.0/24", 5)]),
+        ("2001:db8:1:203::4", [("2001:db8:1:203::/64", 1), ("2001:db8:1:200::/56", 2), ("2001:db8:1::/48", 5)]),
+        ("unknown", [("unknown", 1)]),
+    ],
+)
+def test_an_address_is_counted_with_the_networks_around_it(address: str, networks: list[tuple[str, int]]) -> None:
+    assert around(address) == tuple(Network(*network) for network in networks)
+
+
+def guess(product: ServiceClient, address: str, number: int) -> int:
+    product.defaults["REMOTE_ADDR"] = address
+    body = {"email": f"nobody{number}@example.net", "password": "not the password"}
+    return int(product.post("/api/auth/login", body).status_code)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "allowed"),
+    [
+        ("2001:db8:1:{0:x}::1", 150),  # a /64 each, of many /56s of one /48
+        ("2001:db8:1:2{0:02x}::1", 60),  # a /64 each, of one /56
+        ("203.0.113.{0}", 150),  # an address each, of one /24
+    ],
+)
+def test_limits_count_the_neighbourhood_too(product, db, addresses: str, allowed: int) -> None:
+    """Thirty a minute are looked at from one subscriber."""
+    spread = 0x100 if allowed == 150 and ":" in addresses else 1
+    with time_machine.travel(timezone.now(), tick=False):
+        statuses = [guess(product, addresses.format(number * spread), number) for number in range(200)]
+
+    assert statuses == [401] * allowed + [429] * (200 - allowed)
+
+
+def test_whoever_is_refused_uses_nothing_of_the_neighbours_up(product, db) -> None:
+    with time_machine.travel(timezone.now(), tick=False):
+        mine = [guess(product, "2001:db8:1:2::1", number) for number in range(100)]
+        next_door = guess(product, "2001:db8:1:3::1", 100)
+
+    assert (mine.count(401), next_door) == (30, 401)
+
+
+def test_every_limit_by_address_is_counted_by_the_one_function() -> None:
+    """Nobody makes a key of an address by other means."""
+    sources = [path for path in ROOT.rglob("*.py") if not {"tests", ".venv"} & set(path.parts)]
+    keys = [path for path in sources if re.search(r"ip_network\(|\bnetwork\(|\bneighbourhood\(", path.read_text())]
+
+    assert {str(path.relative_to(ROOT)) for path in keys} == {
+        "saas/networks.py",
+        "saas/api/limits.py",
+        "saas/api/addresses.py",  # whether a peer is one of our proxies
+        "saas/settings/addresses.py",
+        "saas/settings/production.py",
+        "saas/accounts/logins.py",  # where a device is
+    }

@@ -5,11 +5,12 @@ from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from saas.billing import clock, local_events, local_time
 from saas.billing.models import LocalObject
 from saas.errors import DomainError
+from saas.management.billing import BillingCommand
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
@@ -21,7 +22,7 @@ def _duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-class Command(BaseCommand):
+class Command(BillingCommand):
     help = "Show the local payment provider's clock, or move it ahead."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

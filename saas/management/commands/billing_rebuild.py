@@ -4,12 +4,11 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from saas.billing.rebuild import rebuild
+from saas.management.billing import BillingCommand
 
 
-class Command(BaseCommand):
+class Command(BillingCommand):
     help = "Fold all stored events again and repair the billing rows that differ."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

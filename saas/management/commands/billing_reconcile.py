@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from saas.billing.reconcile import differences
+from saas.management.billing import BillingCommand
 
 
-class Command(BaseCommand):
+class Command(BillingCommand):
     help = "Ask the payment provider about every customer and repair the rows that differ. Beat does it every night."
 
     def handle(self, *args: Any, **options: Any) -> None:

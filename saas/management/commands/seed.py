@@ -23,9 +23,11 @@ class Command(BaseCommand):
     help = "The plans; outside production also people to try the system with. May be repeated: what is there stays."
 
     def handle(self, **options: Any) -> None:
-        seed_plans()
+        if settings.BILLING:
+            seed_plans()
         if settings.PRODUCTION:
-            self.stdout.write("The plans are there. No demo people in production; for staff: manage.py create_staff")
+            plans = "The plans are there. " if settings.BILLING else ""
+            self.stdout.write(f"{plans}No demo people in production; for staff: manage.py create_staff")
             return
         if created := [*_create_customers(), *_create_support()]:
             self.stdout.write("New accounts. Their passwords are shown only now:")

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from saas.billing import gateway
 from saas.billing.catalogue_sync import sync_plans
 from saas.billing.gateway.stripe import StripeGateway
 from saas.errors import DomainError
+from saas.management.billing import BillingCommand
 
 
-class Command(BaseCommand):
+class Command(BillingCommand):
     help = "Make a product and a price at Stripe for each plan on sale. May be repeated."
 
     def handle(self, *args: Any, **options: Any) -> None:

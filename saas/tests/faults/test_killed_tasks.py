@@ -178,6 +178,7 @@ def renewal(quiet_rig):
     told = {
         **quiet_rig.environment,
         "SAAS_ENV": "test",
+        "STRIPE_SECRET_KEY": "",  # the local provider
         "SAAS_VAR_DIR": str(quiet_rig.folder),
         "ALLOWED_HOSTS": "127.0.0.1,hooks.example.com",
         "BIND": f"127.0.0.1:{port}",

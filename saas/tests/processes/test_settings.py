@@ -42,6 +42,9 @@ GOOD = {
     "JWT_SIGNING_KEY": pem(),
     "JWT_STAFF_SIGNING_KEY": pem(),
     "STRIPE_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "STRIPE_SECRET_KEY": "sk_live_51H8xkzqB4Vw",
+    "EMAIL_URL": "smtp://mail.internal:587?tls=true",
+    "DEFAULT_FROM_EMAIL": "SaaS <no-reply@example.com>",
     "DATABASE_URL": "postgres://app@db.internal/saas",
     "REDIS_URL": "redis://redis.internal:6379/0",
     "ALLOWED_HOSTS": "api.example.com",
@@ -121,7 +124,9 @@ def loaded(name: str, value: str) -> dict[str, Any]:
         "PASSWORD_ITERATIONS": 600_000,
         "DATABASE_URL": text["DATABASE_URL"],
         "ALLOWED_HOSTS": [text["ALLOWED_HOSTS"]],
-        "SERVICE_BASE_URLS": {"product": text["PRODUCT_BASE_URL"]},
+        "SERVICE_BASE_URLS": {
+            name: text[f"{name.upper()}_BASE_URL"] for name in ("product", "admin_ops", "parity", "webhooks")
+        },
         "FRONTEND_BASE_URL": text["PRODUCT_BASE_URL"],
         "SECRET_KEY": text["SECRET_KEY"],
         "AUTH_PEPPER": text["SAAS_AUTH_PEPPER"],
@@ -130,12 +135,50 @@ def loaded(name: str, value: str) -> dict[str, Any]:
         "MFA_KEY": text["SAAS_MFA_KEY"],
         "JWT_KEYS": {"saas": text["JWT_SIGNING_KEY"], "saas-admin": text["JWT_STAFF_SIGNING_KEY"]},
         "JWT_KEY_DIR": None,
+        "JWT_ISSUER": text["PRODUCT_BASE_URL"],
+        **dict.fromkeys(("BILLING", "STRIPE_LIVEMODE"), True),
+        "STRIPE_SECRET_KEY": text["STRIPE_SECRET_KEY"],
+        "STRIPE_API_BASE": "",
+        "DEFAULT_FROM_EMAIL": text["DEFAULT_FROM_EMAIL"],
+        "SESSION_COOKIE_DOMAIN": None,
+        "CUSTOMER_SESSION_COOKIE_NAME": "__Host-saas_session",
+        "STAFF_SESSION_COOKIE_NAME": "__Host-saas_admin_session",
         "STRIPE_WEBHOOK_SECRETS": [text["STRIPE_WEBHOOK_SECRET"]] if text["STRIPE_WEBHOOK_SECRET"] else [],
         "INTERNALS_TOKEN": "",
         "OAUTH_PROVIDERS": {},
     }
 
 
+# Good in development, and taken for the real thing by whoever only sees that it starts. (T83)
+STAND_INS: dict[str, list[dict[str, str | None]]] = {
+    "STRIPE_SECRET_KEY": [
+        {"STRIPE_SECRET_KEY": None},
+        {"STRIPE_SECRET_KEY": "sk_test_51H8xkzqB4Vw"},
+        {"STRIPE_SECRET_KEY": "rk_live_51H8xkzqB4Vw", "STRIPE_LIVEMODE": "false"},
+        {"STRIPE_SECRET_KEY": "not-a-key-of-stripe"},
+    ],
+    "STRIPE_API_BASE": [{"STRIPE_API_BASE": "http://127.0.0.1:8420"}],
+    "EMAIL_URL": [
+        {"EMAIL_URL": url} for url in (None, "console://", "file:///var/mails", "locmem://mails", "dummy://mails")
+    ],
+    "DEFAULT_FROM_EMAIL": [{"DEFAULT_FROM_EMAIL": None}, {"DEFAULT_FROM_EMAIL": "SaaS <hello@mail.local>"}],
+    "SESSION_COOKIE_NAME": [
+        {"SESSION_COOKIE_NAME": "saas_admin_session"},
+        {"SESSION_COOKIE_NAME": "__Host-saas_session", "SESSION_COOKIE_DOMAIN": ".example.com"},
+    ],
+    "SESSION_COOKIE_DOMAIN": [
+        {"SESSION_COOKIE_DOMAIN": ".example.net"},
+        {"SESSION_COOKIE_DOMAIN": "example.com.evil.net"},
+    ],
+    "ADMIN_OPS_BASE_URL": [{"ADMIN_OPS_BASE_URL": "https://parity.example.com:8001"}],
+    "OAUTH_OIDC_ISSUER": [
+        {"OAUTH_OIDC_ISSUER": "http://id.example.com", "OAUTH_OIDC_CLIENT_ID": "client"},
+        {"OAUTH_OIDC_ISSUER": "https://localhost:9000", "OAUTH_OIDC_CLIENT_ID": "client"},
+    ],
+    "JWT_ISSUER": [{"JWT_ISSUER": "http://localhost:8000"}],
+    "CORS_ALLOWED_ORIGINS": [{"CORS_ALLOWED_ORIGINS": "https://localhost:3000"}],
+    "PRODUCT_BASE_URL": [{"PRODUCT_BASE_URL": "https://api.localhost"}],
+}
 REFUSED: list[tuple[dict[str, str | None], str]] = [
     ({"SECRET_KEY": None}, "SECRET_KEY"),
     ({"SECRET_KEY_FALLBACKS": "changeme-changeme-changeme-changeme"}, "SECRET_KEY_FALLBACKS"),
@@ -175,6 +218,7 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
     ({"OAUTH_GOOGLE_CLIENT_ID": "client-at-google"}, "OAUTH_GOOGLE_CLIENT_SECRET"),
     ({"EMAIL_URL": "sendmail://hunter2hunter2"}, "EMAIL_URL"),
     ({"SECRET_KEY": None, "SECRET_KEY_FILE": "/nowhere/secret_key"}, "SECRET_KEY_FILE"),
+    *((change, named) for named, changes in STAND_INS.items() for change in changes),
 ]
 
 
@@ -204,6 +248,104 @@ def test_production_refuses_to_start_and_names_the_variable(row: int) -> None:
 
     assert f"- {named} " in refusals()[row]
     assert not any(value and len(value) > 7 and value in refusals()[row] for value in change.values())
+
+
+def test_production_never_runs_on_a_stand_in(tmp_path: Path) -> None:
+    changed = {name: value for changes in STAND_INS.values() for name, value in changes[0].items()}
+    without = {name: value for name, value in {**GOOD, **changed}.items() if value is not None}
+
+    said = start({**without, "SAAS_PROCESS": "service"}, tmp_path).stderr
+
+    assert {name for name in STAND_INS if said.count(f"- {name} ") == 1} == STAND_INS.keys()
+
+
+def test_production_starts_without_stripe_where_nothing_is_sold(tmp_path: Path) -> None:
+    without = {name: value for name, value in GOOD.items() if not name.startswith("STRIPE_")}
+
+    assert start({**without, "BILLING": "off"}, tmp_path).returncode == 0
+
+
+def test_stripes_test_mode_is_chosen_in_so_many_words(tmp_path: Path) -> None:
+    chosen = {"STRIPE_SECRET_KEY": "sk_test_51H8xkzqB4Vw", "STRIPE_LIVEMODE": "false"}
+
+    assert start({**GOOD, **chosen}, tmp_path).returncode == 0
+
+
+def test_the_keys_of_development_sign_nothing_in_production(tmp_path: Path) -> None:
+    without = {name: value for name, value in GOOD.items() if not name.startswith("JWT_")}
+
+    said = start({**without, "JWT_KEY_DIR": str(tmp_path / "secrets" / "jwt")}, tmp_path).stderr
+
+    assert said.count("- JWT_KEY_DIR must not be the folder of development's keys") == 2
+
+
+COOKIE = "import saas.settings.{0} as s; print(s.SESSION_COOKIE_NAME, s.SESSION_COOKIE_DOMAIN)"
+
+
+@pytest.mark.parametrize(
+    ("service", "cookie"),
+    [
+        ("product", "saas_session .example.com"),
+        ("parity", "saas_session .example.com"),
+        ("admin_ops", "__Host-saas_admin_session None"),
+        ("webhooks", "__Host-saas_admin_session None"),
+    ],
+)
+def test_the_staffs_cookie_is_never_shared_between_hosts(service: str, cookie: str, tmp_path: Path) -> None:
+    result = start({**GOOD, "SESSION_COOKIE_DOMAIN": ".example.com"}, tmp_path, COOKIE.format(service))
+
+    assert (result.stdout, result.returncode) == (f"{cookie}\n", 0)
+
+
+# ── Before there is a single secret ──────────────────────────────────────────────────────────────────────────────────
+
+
+def managed(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "SAAS_VAR_DIR": str(tmp_path), "SAAS_ENV": "production", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["generate_secrets"], "SAAS_AUTH_PEPPER="),
+        (["help"], "generate_secrets"),
+        (["help", "generate_secrets"], "--output"),
+        (["migrate", "--help"], "--plan"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_makes_or_explains_secrets_needs_none(arguments: list[str], shown: str, tmp_path: Path) -> None:
+    done = managed(tmp_path, *arguments)
+
+    assert (done.returncode, shown in done.stdout) == (0, True), done.stderr
+
+
+def test_a_deployment_check_tells_every_fault_before_there_is_a_secret(tmp_path: Path) -> None:
+    done = managed(tmp_path, "check", "--deploy")
+
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    for name in GOOD.keys() - {"SAAS_ENV"}:
+        assert done.stderr.count(f"(saas.E001) {name} ") == 1, name
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["up"], ["dbshell", "--", "-h"]], ids=" ".join)
+def test_every_other_command_needs_them(command: list[str], tmp_path: Path) -> None:
+    done = managed(tmp_path, *command)
+
+    assert done.returncode != 0
+    assert "- SAAS_AUTH_PEPPER must be set" in done.stderr
+
+
+def test_a_service_needs_them_whatever_its_arguments_are(tmp_path: Path) -> None:
+    assert managed(tmp_path, "check", SAAS_PROCESS="service").returncode != 0
 
 
 def test_production_refuses_to_start_on_one_secret_for_two_purposes(tmp_path: Path) -> None:

@@ -1,0 +1,15 @@
+"""What the commands about money share."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+
+class BillingCommand(BaseCommand):
+    """Runs only where something is sold."""
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        if not settings.BILLING:
+            raise CommandError("BILLING is off: nothing is sold here.")
+        return super().execute(*args, **options)

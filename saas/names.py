@@ -1,0 +1,84 @@
+"""Text that people type: one form for what looks the same, and no name with something in it that cannot be seen."""
+
+import unicodedata
+
+import idna
+
+_LINES = {"Cc", "Zl", "Zp"}  # control characters and line breaks: names stand in mails
+_HIDDEN = {"Cf", "Co", "Cs"}  # format characters (directions, zero widths, tags), private use, surrogates
+# Marks, letters and symbols that show nothing.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+_BETWEEN = {"Pd", "Zs", "Cf", "Cc"}  # dashes, blanks, and what is copied along
+_JOINERS = "\u200c\u200d"
+_ZERO_WIDTH_JOINER = "\u200d"
+_PICTURES = {"So", "Sk", "Mn"}  # emoji, their colours of skin, and the selector of their look
+_VARIES = {"So", "Sm", "Sk", "Po", "Nd"}
+_HAN = ((0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))
+
+MORE_THAN_A_LINE = "A name is one line of text."
+CANNOT_BE_SEEN = "Leave out characters that cannot be seen or that turn the direction of the text."
+
+
+def normalized(text: str) -> str:
+    """The one form of what looks the same, however a keyboard composed it (NFC), without blanks around."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def forms(searched: str) -> tuple[str, ...]:
+    """Every form in which what is looked for may be stored: as typed, composed, taken apart, and in plain letters.
+
+    Names are stored composed; those of before were stored as they came.
+    """
+    if not (term := cleaned(searched)):
+        return ()
+    found = [term, *(unicodedata.normalize(form, term) for form in ("NFC", "NFD", "NFKC"))]
+    return tuple(dict.fromkeys(found))
+
+
+def fault(name: str) -> str:
+    """The sentence that says what is wrong with a name; empty if nothing is."""
+    if any(unicodedata.category(character) in _LINES for character in name):
+        return MORE_THAN_A_LINE
+    return CANNOT_BE_SEEN if any(_is_hidden(name, at) for at in range(len(name))) else ""
+
+
+def cleaned(name: str) -> str:
+    """A name that somebody else vouches for, such as a provider: what we would refuse is left out."""
+    kept = (c for at, c in enumerate(name) if unicodedata.category(c) not in _LINES and not _is_hidden(name, at))
+    return normalized("".join(kept))
+
+
+def compact(code: str) -> str:
+    """A code without the blanks and dashes that people read it with, in small letters and our digits."""
+    kept = (c for c in unicodedata.normalize("NFKC", code) if unicodedata.category(c) not in _BETWEEN)
+    return "".join(str(unicodedata.decimal(c, c)) for c in kept).lower()
+
+
+def _is_hidden(name: str, at: int) -> bool:
+    character = name[at]
+    if character in _JOINERS:
+        return not _joins(name, at)
+    if _is_selector(character):
+        return not _is_of_many_looks(name[at - 1 : at])
+    return unicodedata.category(character) in _HIDDEN or character in _BLANK or 0xE0000 <= ord(character) <= 0xE0FFF
+
+
+def _joins(name: str, at: int) -> bool:
+    """Persian and Indic letters need joiners, and so do emoji of several; elsewhere they only hide."""
+    around = [unicodedata.category(c) for c in name[max(at - 1, 0) : at] + name[at + 1 : at + 2]]
+    if name[at] == _ZERO_WIDTH_JOINER and len(around) == 2 and around[0] in _PICTURES and around[1] == "So":
+        return True
+    try:
+        return idna.valid_contextj(name, at)
+    except ValueError:
+        return False
+
+
+def _is_selector(character: str) -> bool:
+    return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+
+
+def _is_of_many_looks(before: str) -> bool:
+    """A symbol, a digit or a Chinese character, whose look a selector chooses."""
+    is_han = bool(before) and any(first <= ord(before) <= last for first, last in _HAN)
+    return is_han or (bool(before) and unicodedata.category(before) in _VARIES)

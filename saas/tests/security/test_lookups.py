@@ -1,0 +1,247 @@
+"""No address of Django admin and no query of the staff's API answers a question about a column that nobody is shown. (T86)
+
+Whoever may filter by any column can ask "does it begin with a?", and spell a password's hash out letter by letter.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.apps import apps
+from django.contrib.admin.views.main import ORDER_VAR
+from django.db import models
+from django.db.models import ForeignObjectRel
+from django.test import RequestFactory
+
+from admin_ops.admin import desk
+from admin_ops.admin.base import DeskAdmin
+from saas.accounts.models import LoginSession, OAuthState
+from saas.accounts.proof_models import PendingLogin, RecoveryCode, Totp
+from saas.mail.models import Mail
+from saas.testing import factories
+from saas.testing.clients import ServiceClient
+from saas.testing.openapi import Operation, operations
+from saas.tests.security.world import World
+
+pytestmark = pytest.mark.django_db
+
+SECRET = re.compile(r"password|hash|session_key|session_data|sealed|secret|^key$|_url$|^url$|idempotency|^context$")
+NONE_AT_ALL = re.compile(r"^body_")  # of an event: what was received, not who somebody is
+ASKED = ("", "__startswith", "__istartswith", "__contains", "__regex", "__gt", "__lt", "__in", "__isnull", "__exact")
+DEEPEST = 4
+TABLES = [pytest.param(table, id=model.__name__) for model, table in desk._registry.items()]
+
+Model = type[models.Model]
+
+
+def secret_columns(model: Model) -> list[str]:
+    names = [field.name for field in model._meta.concrete_fields]
+    return [name for name in names if SECRET.search(name) and not NONE_AT_ALL.search(name)]
+
+
+def relations(model: Model) -> Iterator[tuple[str, Model]]:
+    for field in model._meta.get_fields():
+        if field.is_relation and not (isinstance(field, ForeignObjectRel) and field.hidden):
+            yield field.name, field.related_model
+
+
+def paths(model: Model, so_far: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Model]]:
+    """Every way from a table to others, along its relations and back."""
+    yield so_far, model
+    if len(so_far) < DEEPEST:
+        for name, related in relations(model):
+            yield from paths(related, (*so_far, name))
+
+
+def questions(model: Model) -> list[str]:
+    """Every lookup of a secret column that can be written down, without its operator."""
+    return ["__".join((*path, column)) for path, target in paths(model) for column in secret_columns(target)]
+
+
+def shortest(model: Model) -> dict[str, str]:
+    """Of the questions about each secret column the shortest that begin with each of the table's relations, and the
+    column's name among the secrets."""
+    found: dict[tuple[str, str], str] = {}
+    for path, target in sorted(paths(model), key=lambda pair: len(pair[0])):
+        for column in secret_columns(target):
+            found.setdefault(("".join(path[:1]), f"{target.__name__}.{column}"), "__".join((*path, column)))
+    return {question: name for (_, name), question in found.items()}
+
+
+@pytest.fixture(scope="module")
+def secrets(here: World) -> dict[str, str]:
+    """What stands in every secret column, by ``model.column``: one value of each."""
+    user = here.owner.user
+    Totp.objects.create(user=user, sealed_secret="sealed-totp-of-the-owner", confirmed_at=user.created_at)
+    RecoveryCode.objects.create(user=user, code_hash="5ec4e7" * 10)
+    session = LoginSession.objects.filter(user=user).first()
+    PendingLogin.objects.create(
+        token_hash="9e4d1a" * 10, user=user, audience="saas", epoch=0, methods="pwd", expires_at=user.created_at
+    )
+    OAuthState.objects.create(
+        state_hash="57a7e5" * 10, browser_hash="b40c5e" * 10, provider="p", session=session, expires_at=user.created_at
+    )
+    found = {}
+    for model in apps.get_models():
+        for column in secret_columns(model):
+            values = model._default_manager.exclude(**{column: None}).values_list(column, flat=True)[:50]
+            if value := next((str(value) for value in values if len(str(value)) > 10), ""):
+                found[f"{model.__name__}.{column}"] = value
+    return found
+
+
+@pytest.fixture(scope="module")
+def client(here: World) -> ServiceClient:
+    client = ServiceClient("admin_ops")
+    client.cookies["saas_admin_session"] = factories.staff().cookie_key
+    return client
+
+
+def address_of(table: DeskAdmin) -> str:
+    return f"/admin/{table.opts.app_label}/{table.opts.model_name}/"
+
+
+def test_what_is_secret_is_known(secrets: dict[str, str]) -> None:
+    """The names and values by which the other tests ask: none of them asks for nothing."""
+    assert {
+        "User.password", "LoginSession.session_key", "RefreshToken.token_hash", "Totp.sealed_secret", "ApiKey.key_hash",
+        "RecoveryCode.code_hash", "Invitation.token_hash", "Proof.token_hash", "PendingLogin.token_hash",
+        "OAuthState.state_hash", "OAuthState.browser_hash", "Mail.sealed", "Mail.context",
+    } <= secrets.keys()  # fmt: skip
+    assert "plan__subscriptions__customer__user__password" in questions(apps.get_model("billing", "Checkout"))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_of_the_desk_is_of_the_one_base(table: Any) -> None:
+    assert isinstance(table, DeskAdmin)
+    for name in ("lookup_allowed", "to_field_allowed"):
+        assert getattr(type(table), name) is getattr(DeskAdmin, name)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_no_lookup_of_any_relation_reaches_a_secret_column(table: Any) -> None:
+    asked = [f"{question}{operator}" for question, operator in product(questions(table.model), ASKED)]
+
+    assert [lookup for lookup in asked if table.lookup_allowed(lookup, "x", None)] == []
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_right_guess_and_a_wrong_one_are_answered_alike(table: Any, client: ServiceClient, secrets: Any) -> None:
+    alike = {}
+    for question, name in shortest(table.model).items():
+        secret = secrets.get(name, "none of them")
+        guesses = [f"{address_of(table)}?{question}__startswith={guess}" for guess in (secret[:6], "wrong!")]
+        alike[question] = {client.get(guess).status_code for guess in guesses}
+
+    assert {question: statuses for question, statuses in alike.items() if statuses != {400}} == {}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_filter_that_a_page_offers_works(table: Any, client: ServiceClient) -> None:
+    page = client.get(address_of(table))
+    offered = {html.unescape(link) for link in re.findall(r'href="(\?[^"]+)"', page.content.decode())}
+
+    filtered = [link for link in offered if not link.startswith(f"?{ORDER_VAR}=") and link != "?"]
+    assert {link: client.get(address_of(table) + link).status_code for link in filtered} == dict.fromkeys(filtered, 200)
+    assert not [name for name in table.list_filter if SECRET.search(str(name))]
+    assert table.date_hierarchy is None
+
+
+@pytest.mark.parametrize("table", [table for table in TABLES if table.values[0].list_filter])
+def test_a_filter_is_exact(table: Any) -> None:
+    for name in map(str, table.list_filter):
+        field = table.opts.get_field(name)
+        own = f"{name}__{field.target_field.name}" if field.is_relation else name
+        kept = {operator for operator in ASKED if table.lookup_allowed(f"{own}{operator}", "x", None)}
+
+        assert kept - {"__isnull"} == {"", "__exact"}
+
+
+@pytest.mark.parametrize("table", [table for table in TABLES if table.values[0].search_fields])
+def test_no_search_finds_by_a_secret(table: Any, client: ServiceClient, secrets: dict[str, str]) -> None:
+    guesses = [guess for secret in secrets.values() for guess in (secret[:40], secret[:12])]
+    found = {guess: client.get(f"{address_of(table)}?q={quote(guess)}") for guess in guesses}
+
+    assert not [path for path in table.search_fields if SECRET.search(path.rpartition("__")[2].lstrip("=^@"))]
+    assert {guess: answer.context["cl"].result_count for guess, answer in found.items()} == dict.fromkeys(guesses, 0)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_no_order_tells_of_a_secret(table: Any, client: ServiceClient) -> None:
+    columns = range(1, len(table.list_display) + 1)
+    answers = [
+        client.get(f"{address_of(table)}?{ORDER_VAR}={sign}{column}") for column in columns for sign in ("", "-")
+    ]
+    by_name = client.get(f"{address_of(table)}?{ORDER_VAR}=password")
+
+    orders = {order for answer in (*answers, by_name) for order in ordered_by(answer)}
+    assert not [order for order in orders if SECRET.search(order)]
+
+
+def ordered_by(answer: Any) -> set[str]:
+    return set(map(str, answer.context["cl"].queryset.query.order_by))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_row_is_found_by_its_key_alone(table: Any, client: ServiceClient) -> None:
+    others = [field.name for field in table.model._meta.concrete_fields if not field.primary_key]
+
+    assert not [name for name in others if table.to_field_allowed(RequestFactory().get("/"), name)]
+    for name in others:
+        assert client.get(f"{address_of(table)}?_to_field={name}").status_code == 400
+        assert client.get(f"{address_of(table)}x/change/?_to_field={name}").status_code == 400
+
+
+def test_nothing_completes_what_is_typed_or_leads_to_any_row(client: ServiceClient, secrets: dict[str, str]) -> None:
+    """Both looked rows up in every table, the keys of sessions among them."""
+    for model in apps.get_models():
+        for name, _ in relations(model):
+            source = f"app_label={model._meta.app_label}&model_name={model._meta.model_name}&field_name={name}"
+            assert client.get(f"/admin/autocomplete/?{source}&term=").status_code == 404
+    for number in range(1, 60):
+        assert client.get(f"/admin/r/{number}/{secrets['LoginSession.session_key']}/").status_code == 404
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_no_page_of_a_table_holds_a_secret(table: Any, client: ServiceClient, secrets: dict[str, str]) -> None:
+    page = client.get(address_of(table))
+    rows = list(page.context["cl"].result_list)[:3] if table.list_display_links is not None else []
+    pages = [page, *(client.get(f"{address_of(table)}{row.pk}/change/") for row in rows)]
+
+    text = "".join(answer.content.decode() for answer in pages)
+    assert [name for name, secret in secrets.items() if len(secret) > 30 and secret in text] == []
+
+
+def asked_by_query() -> list[Operation]:
+    return [one for one in operations("admin_ops") if one.method == "GET" and one.names("query")]
+
+
+def test_no_query_of_the_staffs_api_finds_or_tells_a_secret(here: World, secrets: dict[str, str]) -> None:
+    client, token = ServiceClient("admin_ops"), here.tokens["staff:admin"]
+    said: dict[str, list[str]] = {}
+    for operation in asked_by_query():
+        for name, secret in product(operation.names("query"), secrets.values()):
+            url = operation.address(here.ids)
+            right, wrong = (
+                client.get(f"{url}?{name}={quote(guess)}", token=token)
+                for guess in (secret[:12], "never" + secret[5:12])
+            )
+            text = _streamed(right)
+            if right.status_code != wrong.status_code or (len(secret) > 30 and secret in text):
+                said.setdefault(str(operation), []).append(name)
+            if right.status_code == 200 and operation.id in {"staff_users", "staff_audit"}:
+                assert right.json()["count"] == wrong.json()["count"] == 0 or name in {"cursor", "limit"}, (
+                    name,
+                    secret,
+                )
+
+    assert said == {}
+    assert Mail.objects.exists()
+
+
+def _streamed(answer: Any) -> str:
+    return b"".join(answer.streaming_content).decode() if answer.streaming else answer.content.decode()
