@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
-from celery.schedules import BaseSchedule, schedule
+from celery.schedules import schedule
 from django.db import DatabaseError, InterfaceError
 from django.db.models import F
 
@@ -54,10 +54,10 @@ class SlotScheduler(Scheduler):
         now = database_now()
         known = {row.name: row for row in ScheduledTask.objects.all()}
         for entry in list(self.schedule.values()):
-            if entry.name not in known:
+            if (row := known.get(str(entry.name))) is None:
                 _begin(entry, now)
-            elif slot := due_slot(entry.schedule, known[entry.name].slot, now):
-                self._send(entry, known[entry.name], slot)
+            elif slot := due_slot(entry.schedule, row.slot, now):
+                self._send(entry, row, slot)
 
     def _send(self, entry: ScheduleEntry, row: ScheduledTask, slot: datetime) -> None:
         if not claim(row, slot):
@@ -79,10 +79,11 @@ def _signals_noted() -> list[int]:
     return asked
 
 
-def due_slot(plan: BaseSchedule, claimed: datetime, now: datetime) -> datetime | None:
-    """The slot that is to be claimed now, if it is another one than that which was claimed last."""
+def due_slot(plan: Any, claimed: datetime, now: datetime) -> datetime | None:
+    """The slot that is to be claimed now, if it is another one than that which was claimed last. ``plan``: one of Celery's
+    schedules, an interval or a crontab."""
     if isinstance(plan, schedule):
-        every = plan.run_every
+        every: timedelta = plan.run_every  # type: ignore[attr-defined]  # which its stubs have forgotten
         slot = now - (now - _EPOCH) % every
         return slot if slot > claimed or claimed > now + every + AHEAD else None
     if claimed > now + AHEAD:
@@ -105,4 +106,4 @@ def give_back(row: ScheduledTask) -> None:
 def _begin(entry: ScheduleEntry, now: datetime) -> None:
     """A task that is new waits for its next slot."""
     slot = due_slot(entry.schedule, _EPOCH, now) or now
-    ScheduledTask.objects.bulk_create([ScheduledTask(name=entry.name, slot=slot)], ignore_conflicts=True)
+    ScheduledTask.objects.bulk_create([ScheduledTask(name=str(entry.name), slot=slot)], ignore_conflicts=True)

@@ -8,6 +8,7 @@ still learns is one more event.
 import contextvars
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from django.db import connections
 
@@ -32,7 +33,7 @@ def prepare(claim: Claim) -> None:
     event = WebhookEvent.objects.select_related("payload").get(pk=claim.event_id)
     data = event_data(event)
     for preparation in needed:
-        _within(LIMIT_SECONDS, lambda preparation=preparation: preparation.prepare(event, data))
+        _within(LIMIT_SECONDS, partial(preparation.prepare, event, data))
 
 
 def _within(seconds: float, ask: Callable[[], object]) -> None:

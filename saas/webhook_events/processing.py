@@ -37,7 +37,7 @@ GATHER_SECONDS = 0.02
 LOOK_FOR_DEAD_EVERY_SECONDS = 0.5
 # Serialization, deadlock, a lock not got in time, a primary that has become a replica.
 _TRANSIENT = {"40001", "40P01", "55P03", "25006"}
-_STATEMENT_TIMEOUT = "57014"
+_STATEMENT_TIMEOUT, _LOCKED = "57014", "55P03"
 _SETTLE_TRIES, _SETTLE_PAUSE_SECONDS = 5, 0.2
 
 _Outcome = WebhookAttempt.Outcome
@@ -122,7 +122,7 @@ def _one_by_one(batch: Sequence[Claim], until: float) -> list[Done]:
     done: list[Done] = []
     for number, claim in enumerate(batch):
         if number and time.monotonic() > until:
-            claims.give_back(batch[number:])
+            _give_back(batch[number:])
             break
         started = time.monotonic()
         outcome = _postpone(claim, "busy lane") if claim.lane in busy else act(claim)
@@ -130,6 +130,17 @@ def _one_by_one(batch: Sequence[Claim], until: float) -> list[Done]:
             busy.add(claim.lane)
         done.append(Done(claim, outcome, time.monotonic() - started))
     return done
+
+
+def _give_back(batch: Sequence[Claim]) -> None:
+    """Of what cannot be given back the attempts stay open; the sweep will find them."""
+    is_ours = not connections.is_in_transaction()
+    try:
+        claims.give_back(batch)
+    except connections.TROUBLE:
+        logger.warning("webhook_claims_not_given_back", exc_info=True)
+        if is_ours:
+            connections.discard()
 
 
 def _times(done: Sequence[Done], waited: float) -> Counter[str]:
@@ -183,10 +194,12 @@ def _without_effect(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | 
     for _ in range(_SETTLE_TRIES):
         try:
             return _settled(claim, error)
-        except connections.TROUBLE:
+        except connections.TROUBLE as trouble:
             logger.warning("webhook_attempt_not_settled", extra={"event": claim.event_id}, exc_info=True)
             if is_ours:
                 connections.discard()
+            if _state(trouble) == _LOCKED:  # by a session of ours that hangs, and may yet commit
+                break
             time.sleep(_SETTLE_PAUSE_SECONDS)
     return None  # the attempt stays open; the sweep will find it
 
@@ -237,10 +250,15 @@ def _note_failure(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | No
 
 def _is_transient(error: Exception) -> bool:
     """A deadlock or a lost connection, which is not the event's fault; an exceeded time limit is."""
-    state = getattr(error.__cause__, "sqlstate", None)
+    state = _state(error)
     if connection.vendor != "postgresql":
         return "locked" in str(error)
     return state is None or state in _TRANSIENT or (state[:2] in {"08", "57"} and state != _STATEMENT_TIMEOUT)
+
+
+def _state(error: Exception) -> str | None:
+    """PostgreSQL's code; none where the connection was lost before it could say one."""
+    return getattr(error.__cause__, "sqlstate", None)
 
 
 def _sentence(error: Exception) -> str:

@@ -10,9 +10,10 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import time_machine
+from django.conf import settings
 from django.db import connections as django_connections
 
-from saas.operations import connections
+from saas.operations import beat, checks, connections, worker_processes
 from saas.tests.faults.effects import webhook_handlers
 from saas.webhook_events import actions, claims, processing, together
 from saas.webhook_events.claims import Claim
@@ -29,6 +30,9 @@ def apply(fault: str) -> None:
     claims.VISIBILITY = timedelta(seconds=VISIBILITY_SECONDS)
     claims.BATCH_SIZE = 25  # so that each of a few workers has some
     processing.BATCH_SECONDS = 0.5
+    checks.SILENCE_MAX_AGE = timedelta(seconds=3)
+    worker_processes.SIGN_EVERY_SECONDS = 0.5
+    worker_processes.FAILING_SECONDS = 2.0
     together.EFFECT_LIMIT_SECONDS = 6.0  # as in production longer than anybody waits for the database: 5 s here
     if fault:
         _FAULTS[fault]()
@@ -100,16 +104,49 @@ def _alarm() -> None:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     together.hard_time_limit = processing.hard_time_limit = alarmed
-    _believe_in_connections()
+    connections.discard = lambda: None
+    connections.discard_irregular = lambda: False
 
 
 def _interrupt(number: int, frame: object) -> None:
     raise TookTooLong("the handler took too long")
 
 
-def _believe_in_connections() -> None:
+def _alarm_for_ever() -> None:
+    """And the process goes on whatever fails."""
+    _alarm()
+    _never_end()
+
+
+def _keep_connections() -> None:
+    """Whatever they said."""
     connections.discard = lambda: None
-    connections.discard_irregular = lambda: False
+    _never_end()
+
+
+def _never_end() -> None:
+    worker_processes.FAILURES_IN_A_ROW = 10**9
+
+
+def _wait_for_ever() -> None:
+    """For the database's answer."""
+    settings.DATABASES["default"]["OPTIONS"]["pool"]["connection_class"].wait_seconds = 600.0
+    together.EFFECT_LIMIT_SECONDS = 600.0
+
+
+def _end_with_the_broker() -> None:
+    """A broker that refuses ends the worker, as Celery has it by default."""
+    settings.CELERY_BROKER_CHANNEL_ERROR_RETRY = False
+
+
+def _believe_the_clock() -> None:
+    """A slot that was claimed is claimed, however far ahead it lies."""
+    beat.AHEAD = timedelta(days=10_000)
+
+
+def _claim_nothing() -> None:
+    """Each beat sends what is due."""
+    beat.claim = lambda row, slot: True
 
 
 def _clock_ahead() -> None:
@@ -124,5 +161,11 @@ _FAULTS: dict[str, Callable[[], None]] = {
     "no bell": _no_bell,
     "hasty": _hasty,
     "alarm": _alarm,
+    "alarm for ever": _alarm_for_ever,
+    "keep connections": _keep_connections,
+    "wait for ever": _wait_for_ever,
+    "end with the broker": _end_with_the_broker,
+    "believe the clock": _believe_the_clock,
+    "claim nothing": _claim_nothing,
     "clock ahead": _clock_ahead,
 }
