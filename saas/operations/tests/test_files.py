@@ -69,6 +69,20 @@ def test_a_broken_message_is_set_aside_with_a_warning_and_the_next_is_read(
     assert [path.read_bytes() for path in tmp_path.rglob("*.broken-*")] == [text]
 
 
+@pytest.mark.parametrize("text", [BROKEN["empty"], BROKEN["cut off"]], ids=["empty", "cut off"])
+def test_the_same_files_end_a_reader_of_kombus_own(tmp_path: Path, text: bytes) -> None:
+    options = broker_options("filesystem://localhost", tmp_path)
+    (tmp_path / "broker" / "messages" / "0_first.order.msg").write_bytes(text)
+    kombus = "kombu.transport.filesystem:Transport"
+
+    with (
+        Connection(transport=kombus, transport_options=options) as link,
+        link.SimpleQueue(ORDER) as queue,
+        pytest.raises(ValueError, match=r"Expecting value|Unterminated"),
+    ):
+        taken(queue)
+
+
 @pytest.mark.parametrize("text", [b"", b"[[", b"null", b"[1]"])
 def test_broken_bindings_are_set_aside_and_made_again_by_whoever_knows_them(tmp_path: Path, text: bytes) -> None:
     options = broker_options("filesystem://localhost", tmp_path)

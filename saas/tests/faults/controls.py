@@ -92,7 +92,7 @@ def _hasty() -> None:
 
 
 def _alarm() -> None:
-    """Interrupts what takes long by an exception out of nowhere, and believes what Django says of its connections."""
+    """Interrupts what takes long by an exception out of nowhere, and goes on whatever fails with the connection it has."""
 
     @contextmanager
     def alarmed(seconds: float) -> Iterator[None]:
@@ -106,16 +106,16 @@ def _alarm() -> None:
     together.hard_time_limit = processing.hard_time_limit = alarmed
     connections.discard = lambda: None
     connections.discard_irregular = lambda: False
+    _never_end()
 
 
 def _interrupt(number: int, frame: object) -> None:
     raise TookTooLong("the handler took too long")
 
 
-def _alarm_for_ever() -> None:
-    """And the process goes on whatever fails."""
-    _alarm()
-    _never_end()
+def _end_with_connections() -> None:
+    """Not healed but by its own end."""
+    connections.discard = lambda: None
 
 
 def _keep_connections() -> None:
@@ -161,8 +161,8 @@ _FAULTS: dict[str, Callable[[], None]] = {
     "no bell": _no_bell,
     "hasty": _hasty,
     "alarm": _alarm,
-    "alarm for ever": _alarm_for_ever,
     "keep connections": _keep_connections,
+    "end with connections": _end_with_connections,
     "wait for ever": _wait_for_ever,
     "end with the broker": _end_with_the_broker,
     "believe the clock": _believe_the_clock,
