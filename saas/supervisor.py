@@ -1,6 +1,8 @@
 """Programs that run as one: they start together, their output is labelled, and when one ends, all end.
 
-Our own, because the runners that exist leave processes behind when they are killed, or start a dead one again. Every
+But for those that end themselves to be replaced (``is_replaced``): such a one starts again, once it has proved that it can.
+
+Our own, because the runners that exist leave processes behind when they are killed, or start every dead one again. Every
 program leads a session of its own: a Ctrl-C reaches only us, and what a program has started can be ended with it.
 """
 
@@ -22,6 +24,8 @@ from watchfiles import DefaultFilter, watch
 GRACE_SECONDS = 8.0  # a Celery worker on the embedded broker takes four to six to stop
 START_SECONDS = 60.0
 SETTLING_SECONDS = 10.0  # a program that ends this soon after a change of its code waits for the next change
+PROVEN_SECONDS = 5.0  # what has lived for so long can start, so it may start again
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0  # before a start again; doubled while it lives no longer than that
 TICK_SECONDS = 0.2
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -31,11 +35,12 @@ Say = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Program:
-    """``environment`` is added to ours."""
+    """``environment`` is added to ours. ``is_replaced``: the others go on without it until it is there again."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    is_replaced: bool = False
 
 
 class CodeFilter(DefaultFilter):
@@ -52,11 +57,13 @@ class Child:
     def __init__(self, program: Program, say: Say) -> None:
         self.program = program
         self.say = say
-        self.was_changed = False
+        self.was_changed = self.is_proven = False
+        self.pause_seconds = PAUSE_SECONDS
         self.start()
 
     def start(self) -> None:
         self.is_stopping = self.is_down = False
+        self.resumes_at: float | None = None
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(  # noqa: S603
             self.program.command,
@@ -98,6 +105,18 @@ class Child:
 
     def is_settling(self) -> bool:
         return self.was_changed and time.monotonic() - self.started_at < SETTLING_SECONDS
+
+    def rest(self) -> bool:
+        """It has ended: have it start again after a pause. False if it may not, or has never lived long enough."""
+        lived = time.monotonic() - self.started_at
+        self.is_proven = self.is_proven or lived >= PROVEN_SECONDS
+        if not (self.program.is_replaced and self.is_proven):
+            return False
+        is_steady = lived > LONGEST_PAUSE_SECONDS
+        self.pause_seconds = PAUSE_SECONDS if is_steady else min(2 * self.pause_seconds, LONGEST_PAUSE_SECONDS)
+        self.resumes_at = time.monotonic() + self.pause_seconds
+        self.is_down = True
+        return True
 
     def _relay(self, process: "subprocess.Popen[str]") -> None:
         for line in process.stdout or ():
@@ -156,11 +175,24 @@ class Supervisor:
             if child.is_stopping:
                 self._restart(child)
             elif child.has_ended() and not child.is_down:
-                if not child.is_settling():
-                    self.say("up", f"{child.program.name} ended with code {child.exit_code}; stopping the others")
-                    return child.exit_code
-                self.say("up", f"{child.program.name} ended with code {child.exit_code}; waiting for the next change")
-                child.is_down = True
+                if (code := self._let_rest(child)) is not None:
+                    return code
+            elif child.resumes_at is not None and time.monotonic() > child.resumes_at:
+                child.kill()  # what it has left behind
+                child.start()
+        return None
+
+    def _let_rest(self, child: Child) -> int | None:
+        """One has ended of itself: its exit code, if that ends all."""
+        ended = f"{child.program.name} ended with code {child.exit_code}"
+        if child.is_settling():
+            self.say("up", f"{ended}; waiting for the next change")
+            child.is_down = True
+        elif child.rest():
+            self.say("up", f"{ended}; starting it again in {child.pause_seconds:.0f} s")
+        else:
+            self.say("up", f"{ended}; stopping the others")
+            return child.exit_code
         return None
 
     def _restart(self, child: Child) -> None:

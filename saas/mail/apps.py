@@ -1,5 +1,17 @@
 from django.apps import AppConfig
+from django.utils import timezone
+
+from saas.operations.due_work import tells_due_work
 
 
 class MailConfig(AppConfig):
     name = "saas.mail"
+
+    def ready(self) -> None:
+        tells_due_work(_is_a_mail_due)
+
+
+def _is_a_mail_due() -> bool:
+    from saas.mail.models import Mail  # there when all apps are
+
+    return Mail.objects.due(timezone.now()).exists()

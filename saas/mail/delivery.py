@@ -1,8 +1,16 @@
-"""The mail queue: claim a row, send, note the end. The network is never called inside a transaction."""
+"""The mail queue: claim a row, send, note the end. The network is never called inside a transaction.
+
+What a mail server answers is told apart as RFC 5321 (4.2.1) does: 4yz may be tried again, 5yz may not.
+"""
 
 import logging
 from datetime import timedelta
-from smtplib import SMTPException
+from smtplib import (
+    SMTPDataError,
+    SMTPException,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+)
 
 from django.conf import settings
 from django.db.models import F
@@ -16,6 +24,8 @@ logger = logging.getLogger(__name__)
 BACKOFF = [timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6)]
 CLAIM = timedelta(minutes=2)  # longer than any send: the transport gives up after 5 s
 SWEEP_SIZE = 100
+LONGEST_REASON = 500
+_PERMANENT, _MAILBOX_FULL = 5, 552
 
 
 def due() -> list[int]:
@@ -45,9 +55,42 @@ def _note_failure(mail: Mail, error: Exception) -> None:
     told = {"mail": mail.pk, "attempt": mail.attempts, "error": type(error).__name__}
     # What a mail server answers names the recipient: not for the log.
     logger.warning("mail_failed", extra=told, exc_info=None if isinstance(error, SMTPException) else error)
-    spent = mail.attempts > len(BACKOFF)
+    is_over = is_permanent(error) or mail.attempts > len(BACKOFF)
     Mail.objects.filter(pk=mail.pk, attempts=mail.attempts).update(
-        status=Mail.Status.FAILED if spent else Mail.Status.QUEUED,
+        status=Mail.Status.FAILED if is_over else Mail.Status.QUEUED,
         next_attempt_at=timezone.now() + BACKOFF[min(mail.attempts, len(BACKOFF)) - 1],
-        last_error=type(error).__name__,
+        last_error=reason(error).replace(mail.recipient, "<recipient>")[:LONGEST_REASON],
     )
+
+
+def is_permanent(error: Exception) -> bool:
+    """Whether it is of no use to send this mail again: its recipient or its content was refused for good.
+
+    What is said of us (our name, our password, our sender) is said of every mail, and mended here: that may be tried again.
+    """
+    match error:
+        case SMTPRecipientsRefused():
+            # 552 says that a mailbox is full. RFC 5321 (4.5.3.1.10) has clients take it for 452.
+            return all(_is_final(code) and code != _MAILBOX_FULL for code, _ in error.recipients.values())
+        case SMTPDataError():
+            return _is_final(error.smtp_code)
+    return False
+
+
+def _is_final(code: int) -> bool:
+    return code // 100 == _PERMANENT
+
+
+def reason(error: Exception) -> str:
+    """What was answered, for whoever looks at the mail; the kind of error if nothing was."""
+    match error:
+        case SMTPRecipientsRefused():
+            return "; ".join(_answer(code, text) for code, text in error.recipients.values())
+        case SMTPResponseException():
+            return _answer(error.smtp_code, error.smtp_error)
+    return type(error).__name__
+
+
+def _answer(code: int, text: bytes | str) -> str:
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return f"{code} {' '.join(words.split())}".replace("\x00", "\ufffd")

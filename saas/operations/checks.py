@@ -22,12 +22,14 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from kombu import Connection, Exchange, Queue
 
+from saas.operations.due_work import is_work_due
 from saas.operations.invariants import invariants, violations
-from saas.operations.models import Heartbeat
+from saas.operations.models import Heartbeat, WorkerProcess
 
 Check = Callable[[], str]
 
 HEARTBEAT_MAX_AGE = timedelta(seconds=25)
+SILENCE_MAX_AGE = timedelta(minutes=1)
 BROKER_TIMEOUT_SECONDS = 0.5
 ROUND_TRIP_TIMEOUT_SECONDS = 3.0
 MINIMUM_SECRET_BYTES = 32
@@ -141,7 +143,16 @@ def _heartbeat(name: str) -> str:
     return seen
 
 
-worker: Check = partial(_heartbeat, "worker")
+def worker() -> str:
+    """Somebody sweeps, and no process of a worker does nothing while there is work."""
+    seen = _heartbeat("worker")
+    silent = WorkerProcess.objects.silent(SILENCE_MAX_AGE)
+    names = sorted(silent.values_list("name", flat=True))
+    if names and is_work_due():
+        raise RuntimeError(f"work is due, and for a minute nothing was done by {', '.join(names)}")
+    return seen
+
+
 beat: Check = partial(_heartbeat, "beat")
 
 

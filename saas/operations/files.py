@@ -1,21 +1,30 @@
 """The embedded broker: Kombu's file transport, with files that nobody can read half written.
 
 Kombu makes a message's file and then fills it; a worker that looks in between finds nothing to decode and ends
-(https://github.com/celery/kombu/issues/1551). A binding's file has the same gap when it is first made.
+(https://github.com/celery/kombu/issues/1551). A binding's file has the same gap when it is first made. And a file that was
+broken (a full disk, a machine that lost its power) ends whoever reads it, again and again: here it is set aside.
 """
 
+import logging
 import time
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from queue import Empty
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from kombu.transport import filesystem
-from kombu.utils.json import dumps
+from kombu.utils.json import dumps, loads
 
 from saas.env import development_file
 
+logger = logging.getLogger(__name__)
+
 
 class Channel(filesystem.Channel):
+    # What this process has bound, by exchange: to bind it again where the file was lost.
+    _bound: ClassVar[dict[str, set[tuple[str, ...]]]] = defaultdict(set)
+
     def _put(self, queue: str, payload: Any, **options: Any) -> None:  # type: ignore[override]  # as Kombu's own does
         folder = Path(self.data_folder_out)
         name = f"{time.time_ns()}_{uuid4()}.{queue}.msg"
@@ -23,9 +32,61 @@ class Channel(filesystem.Channel):
         draft.write_text(dumps(payload), encoding="utf-8")
         draft.replace(folder / name)
 
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
+        waiting = [
+            path for path in Path(self.data_folder_in).glob("*.msg") if path.name.partition(".")[2] == f"{queue}.msg"
+        ]
+        for path in sorted(waiting):
+            taken = Path(self.processed_folder) / path.name
+            try:
+                path.replace(taken)
+            except FileNotFoundError:  # another reader was faster
+                continue
+            if (message := _message(taken.read_bytes())) is None:
+                _set_aside(taken)
+                continue
+            taken.unlink()
+            return message
+        raise Empty
+
+    def get_table(self, exchange: str) -> Any:
+        try:
+            table = super().get_table(exchange)
+        except (ValueError, TypeError):
+            _set_aside(Path(self.control_folder) / f"{exchange}.exchange")
+            table = []
+        if not table and (bound := self._bound[exchange]):
+            for binding in list(bound):
+                self._queue_bind(exchange, *binding)
+            table = super().get_table(exchange)
+        return table
+
     def _queue_bind(self, exchange: str, *binding: Any) -> None:
-        development_file(Path(self.control_folder) / f"{exchange}.exchange", lambda: "[]")
-        super()._queue_bind(exchange, *binding)
+        self._bound[exchange].add(binding)
+        file = Path(self.control_folder) / f"{exchange}.exchange"
+        development_file(file, lambda: "[]")
+        try:
+            super()._queue_bind(exchange, *binding)
+        except (ValueError, TypeError):
+            _set_aside(file)
+            development_file(file, lambda: "[]")
+            super()._queue_bind(exchange, *binding)
+
+
+def _message(text: bytes) -> Any:
+    """``None`` if this is no whole message."""
+    try:
+        message = loads(text)
+    except ValueError:
+        return None
+    is_whole = isinstance(message, dict) and {"body", "properties"} <= message.keys()
+    return message if is_whole else None
+
+
+def _set_aside(path: Path) -> None:
+    aside = path.with_name(f"{path.name}.broken-{uuid4().hex[:8]}")
+    logger.warning("broker_file_broken", extra={"file": str(path), "kept_as": aside.name})
+    path.replace(aside)
 
 
 class Transport(filesystem.Transport):

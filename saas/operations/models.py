@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 
@@ -26,6 +28,37 @@ class Heartbeat(models.Model):
     at = models.DateTimeField(default=timezone.now)
 
     objects = HeartbeatQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkerProcessQuerySet(models.QuerySet["WorkerProcess"]):
+    def silent(self, since: timedelta) -> WorkerProcessQuerySet:
+        """Those that have shown nothing for so long, or nothing but that they live."""
+        moment = Now() - since
+        return self.filter(Q(seen_at__lt=moment) | Q(stuck_since__lt=moment))
+
+
+class WorkerProcess(models.Model):
+    """A process that works, and not only starts others; gone with it. Moments are by the database's clock."""
+
+    name = models.CharField(max_length=100, primary_key=True)  # machine:process id, as in the log of attempts
+    seen_at = models.DateTimeField()
+    stuck_since = models.DateTimeField()  # the moment of the sign itself while it gets on
+
+    objects = WorkerProcessQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ScheduledTask(models.Model):
+    """The latest run of a task that beat sends: whoever changes ``runs`` from what it was has claimed the next one."""
+
+    name = models.CharField(max_length=200, primary_key=True)
+    slot = models.DateTimeField()
+    runs = models.PositiveBigIntegerField(default=0)
 
     def __str__(self) -> str:
         return self.name

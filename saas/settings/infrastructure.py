@@ -53,16 +53,18 @@ CELERY_BROKER_TRANSPORT_OPTIONS = engines.broker_options(CELERY_BROKER_URL, VAR_
 CELERY_BROKER_CONNECTION_TIMEOUT = 0.5
 CELERY_BROKER_HEARTBEAT = 10  # seconds; RabbitMQ's workers would not notice for minutes that their connection is dead
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker outlives its broker, however long that is away
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a Redis that became a replica, or is full, refuses with an error of its own
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_TIME_LIMIT = 60
+CELERY_TASK_TIME_LIMIT = 60  # hard: its process ends, in every pool (saas.operations.worker_signals)
 if not CELERY_BROKER_URL.startswith(
     ("filesystem://", "redis://", "rediss://", "amqp://", "amqps://", "pyamqp://", "sentinel://", "memory://")
 ):
     env.note_fault("BROKER_URL must be redis://host:port/number or amqp://user:password@host:port/vhost.")
 _IS_EMBEDDED = CELERY_BROKER_URL.startswith("filesystem")
 # With the embedded broker Celery's processes share a lock that dies with one of them, and the others wait for ever.
-# Threads share none; they know no time limit, which real brokers' processes do.
+# Threads share none.
 CELERY_WORKER_POOL = "threads" if _IS_EMBEDDED else "prefork"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4 if _IS_EMBEDDED else 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -70,8 +72,7 @@ CELERY_WORKER_REDIRECT_STDOUTS = False  # the console's mails stay readable
 WORKER_METRICS_PORT = env.integer(
     "WORKER_METRICS_PORT", default=0, maximum=65535, help="Where a worker tells Prometheus of its tasks; 0 for nowhere."
 )
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
-CELERY_BEAT_SCHEDULER = "saas.operations.beat:HeartbeatScheduler"
+CELERY_BEAT_SCHEDULER = "saas.operations.beat:SlotScheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep webhook events": {"task": "saas.webhook_events.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "seal audit events": {"task": "saas.audit.tasks.seal", "schedule": 5.0, "options": {"expires": 5}},

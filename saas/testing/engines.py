@@ -32,6 +32,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that it has started. Linux only."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return sorted(found)
+
+
 def address_of_the_tests() -> dict[str, Any]:
     """What psycopg needs for one more connection to the database of the running tests."""
     known = connection.get_connection_params()
@@ -127,6 +137,20 @@ class PrivatePostgres:
             while True:
                 taken.append(self.connect(database))
         return taken
+
+    def freeze(self) -> None:
+        """Stop every process of it where it stands: connections stay open, and nobody answers."""
+        for pid in self._processes():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in self._processes():
+            os.kill(pid, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        """The first is the one that starts the others."""
+        first = int((self.folder / "data" / "postmaster.pid").read_text().partition("\n")[0])
+        return [first, *children_of(first)]
 
     def _answers(self) -> bool:
         try:

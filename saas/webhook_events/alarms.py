@@ -10,9 +10,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from saas.operations.checks import HEARTBEAT_MAX_AGE
+from saas.operations.clock import database_now
 from saas.operations.models import Heartbeat
 from saas.webhook_events import alerts, retention
-from saas.webhook_events.figures import EXACT_COUNT, database_now, oldest_due
+from saas.webhook_events.figures import EXACT_COUNT, oldest_due
 from saas.webhook_events.models import WebhookAlarm, WebhookDelivery, WebhookEvent, WebhookEventQuerySet
 
 LONGEST_WAIT = timedelta(minutes=2)

@@ -1,5 +1,7 @@
 from django.apps import AppConfig
 
+from saas.operations.due_work import tells_due_work
+
 
 class WebhookEventsConfig(AppConfig):
     name = "saas.webhook_events"
@@ -8,3 +10,10 @@ class WebhookEventsConfig(AppConfig):
         from saas.operations.discovery import discover
 
         discover("webhook_handlers")
+        tells_due_work(_is_an_event_due)
+
+
+def _is_an_event_due() -> bool:
+    from saas.webhook_events.models import WebhookEvent  # there when all apps are
+
+    return WebhookEvent.objects.due().exists()

@@ -6,8 +6,7 @@ Whatever could grow with the table is counted to ``EXACT_COUNT`` only, along an 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import cast
+from datetime import timedelta
 
 from django.db import connection
 from django.db.models import Count
@@ -54,16 +53,6 @@ def summary() -> Figures:
 def capped_count(rows: WebhookEventQuerySet) -> int:
     """Exact to ``EXACT_COUNT``, and one more where there are more."""
     return rows.order_by()[: EXACT_COUNT + 1].count()
-
-
-def database_now() -> datetime:
-    """The clock that schedules everything."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SELECT statement_timestamp()")
-            return cast(datetime, cursor.fetchone()[0])
-        cursor.execute("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
-        return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
 
 
 def oldest_due() -> timedelta:

@@ -10,31 +10,34 @@ from collections import Counter
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from saas.webhook_events import alerts, claims, lanes, replays, schedule, timings, together
+from saas.operations import connections
+from saas.operations.time_limit import hard_time_limit
+from saas.webhook_events import alerts, claims, lanes, preparing, replays, schedule, timings, together
 from saas.webhook_events.claims import Claim
 from saas.webhook_events.effects import have_effect
-from saas.webhook_events.envelope import Unreadable, event_data
+from saas.webhook_events.envelope import Unreadable
 from saas.webhook_events.figures import tally
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
-from saas.webhook_events.registry import Ignore, Permanent, Retry, preparations_of
-from saas.webhook_events.time_limit import TookTooLong, time_limit
+from saas.webhook_events.preparing import TookTooLong
+from saas.webhook_events.registry import Ignore, Permanent, Retry
 from saas.webhook_events.together import Done
 
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 20.0
-EFFECT_SECONDS = 8.0  # under the database's limit for an idle transaction, and with a batch's under the visibility
+LONG_SECONDS = 8.0  # an effect that ends in an error after so long is not tried again for nothing
 SUSPECT_SECONDS = 0.5
 BATCH_SECONDS = 5.0  # well under the visibility: what a batch does not come to by then it gives back
 LONGEST_PAUSE_SECONDS = 0.12
 GATHER_SECONDS = 0.02
 LOOK_FOR_DEAD_EVERY_SECONDS = 0.5
-_TRANSIENT = {"40001", "40P01", "55P03"}  # serialization, deadlock, a lock not got in time
-_STATEMENT_TIMEOUT = "57014"
+# Serialization, deadlock, a lock not got in time, a primary that has become a replica.
+_TRANSIENT = {"40001", "40P01", "55P03", "25006"}
+_STATEMENT_TIMEOUT, _LOCKED = "57014", "55P03"
 _SETTLE_TRIES, _SETTLE_PAUSE_SECONDS = 5, 0.2
 
 _Outcome = WebhookAttempt.Outcome
@@ -119,7 +122,7 @@ def _one_by_one(batch: Sequence[Claim], until: float) -> list[Done]:
     done: list[Done] = []
     for number, claim in enumerate(batch):
         if number and time.monotonic() > until:
-            claims.give_back(batch[number:])
+            _give_back(batch[number:])
             break
         started = time.monotonic()
         outcome = _postpone(claim, "busy lane") if claim.lane in busy else act(claim)
@@ -127,6 +130,17 @@ def _one_by_one(batch: Sequence[Claim], until: float) -> list[Done]:
             busy.add(claim.lane)
         done.append(Done(claim, outcome, time.monotonic() - started))
     return done
+
+
+def _give_back(batch: Sequence[Claim]) -> None:
+    """Of what cannot be given back the attempts stay open; the sweep will find them."""
+    is_ours = not connections.is_in_transaction()
+    try:
+        claims.give_back(batch)
+    except connections.TROUBLE:
+        logger.warning("webhook_claims_not_given_back", exc_info=True)
+        if is_ours:
+            connections.discard()
 
 
 def _times(done: Sequence[Done], waited: float) -> Counter[str]:
@@ -140,21 +154,17 @@ def _times(done: Sequence[Done], waited: float) -> Counter[str]:
 def act(claim: Claim) -> WebhookAttempt.Outcome | None:
     """Make the claimed attempt. None if the claim was lost meanwhile: then nothing happened."""
     started = time.monotonic()
+    is_ours = not connections.is_in_transaction()
     try:
-        with time_limit(EFFECT_SECONDS):
-            _prepare(claim)
+        with hard_time_limit(together.EFFECT_LIMIT_SECONDS):
+            preparing.prepare(claim)
+        with hard_time_limit(together.EFFECT_LIMIT_SECONDS):
             return _effect(claim)
     except Exception as error:
-        took_too_long = time.monotonic() - started >= EFFECT_SECONDS  # whatever ended it: the database, or the limit
+        if is_ours and isinstance(error, connections.TROUBLE):
+            connections.discard()
+        took_too_long = time.monotonic() - started > LONG_SECONDS  # the database has ended it
         return _without_effect(claim, TookTooLong(_sentence(error)) if took_too_long else error)
-
-
-def _prepare(claim: Claim) -> None:
-    """What must be asked of the provider, before any transaction."""
-    for preparation in preparations_of(claim.type):
-        if preparation.needed([claim.event_id]):
-            event = WebhookEvent.objects.select_related("payload").get(pk=claim.event_id)
-            preparation.prepare(event, event_data(event))
 
 
 @transaction.atomic
@@ -180,26 +190,25 @@ def _end(claim: Claim, outcome: WebhookAttempt.Outcome, **changes: object) -> No
 
 def _without_effect(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | None:
     """The effect was rolled back: write down what follows. A database that went away meanwhile gets a second to return."""
+    is_ours = not connections.is_in_transaction()
     for _ in range(_SETTLE_TRIES):
         try:
             return _settled(claim, error)
-        except (OperationalError, InterfaceError):
+        except connections.TROUBLE as trouble:
             logger.warning("webhook_attempt_not_settled", extra={"event": claim.event_id}, exc_info=True)
-            _drop_dead_connection()
+            if is_ours:
+                connections.discard()
+            if _state(trouble) == _LOCKED:  # by a session of ours that hangs, and may yet commit
+                break
             time.sleep(_SETTLE_PAUSE_SECONDS)
     return None  # the attempt stays open; the sweep will find it
-
-
-def _drop_dead_connection() -> None:
-    if not connection.in_atomic_block and not connection.is_usable():
-        connection.close()
 
 
 def _settled(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | None:
     match error:
         case lanes.LaneBusy():
             return _postpone(claim, "busy lane")
-        case OperationalError() | InterfaceError() if _is_transient(error):
+        case Error() if isinstance(error, connections.TROUBLE) and _is_transient(error):
             return _postpone(claim, _sentence(error))
         case Ignore():
             ended = claims.settle(claim, _Outcome.IGNORED, status=_Status.IGNORED, last_error=_sentence(error))
@@ -241,10 +250,15 @@ def _note_failure(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | No
 
 def _is_transient(error: Exception) -> bool:
     """A deadlock or a lost connection, which is not the event's fault; an exceeded time limit is."""
-    state = getattr(error.__cause__, "sqlstate", None)
+    state = _state(error)
     if connection.vendor != "postgresql":
         return "locked" in str(error)
     return state is None or state in _TRANSIENT or (state[:2] in {"08", "57"} and state != _STATEMENT_TIMEOUT)
+
+
+def _state(error: Exception) -> str | None:
+    """PostgreSQL's code; none where the connection was lost before it could say one."""
+    return getattr(error.__cause__, "sqlstate", None)
 
 
 def _sentence(error: Exception) -> str:

@@ -13,17 +13,20 @@ from typing import NamedTuple
 
 from django.db import transaction
 
+from saas.operations import connections
+from saas.operations.time_limit import hard_time_limit
 from saas.webhook_events import claims, lanes
 from saas.webhook_events.claims import Claim
 from saas.webhook_events.effects import Company, have_effect
 from saas.webhook_events.models import WebhookAttempt
 from saas.webhook_events.registry import Preparation, preparations_of
-from saas.webhook_events.time_limit import time_limit
 
 logger = logging.getLogger(__name__)
 
 SHARE_SECONDS = 0.2  # how long one transaction goes on taking events in: rows and lanes are held meanwhile
-LIMIT_SECONDS = 1.0  # what takes longer is acted on alone, under the limit for an effect
+# Longer than anybody waits for the database to answer (17 s), so that its own limits come first; what computes on ends its
+# process (saas.operations.time_limit), and its events are claimed alone.
+EFFECT_LIMIT_SECONDS = 20.0
 
 
 class Done(NamedTuple):
@@ -39,12 +42,15 @@ def act(batch: Sequence[Claim], until: float) -> list[Done]:
     alone = _unprepared(batch)
     waiting = [claim for claim in batch if claim.event_id not in alone]
     done: list[Done] = []
+    is_ours = not connections.is_in_transaction()
     while len(waiting) > 1 and time.monotonic() < until:
         try:
-            with time_limit(LIMIT_SECONDS):
+            with hard_time_limit(EFFECT_LIMIT_SECONDS):
                 share = _share(waiting)
         except Exception as error:
             logger.debug("webhook_batch_split", exc_info=error)  # whoever it was will raise it again, alone
+            if is_ours and isinstance(error, connections.TROUBLE):
+                connections.discard()
             break
         if not share:  # only busy lanes
             break
@@ -65,7 +71,7 @@ def _unprepared(batch: Sequence[Claim]) -> set[int]:
 
 def _needing(preparation: Preparation, event_ids: set[int]) -> set[int]:
     try:
-        with time_limit(LIMIT_SECONDS):
+        with hard_time_limit(EFFECT_LIMIT_SECONDS):
             return preparation.needed(event_ids)
     except Exception as error:
         logger.debug("webhook_need_unknown", exc_info=error)  # it will raise it again, alone

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from smtplib import SMTPAuthenticationError, SMTPConnectError, SMTPSenderRefused, SMTPServerDisconnected
 from typing import Any
 
 import pytest
@@ -23,12 +24,22 @@ TO = "kim@example.net"
 
 
 class Mailbox:
-    """Keeps what it accepts. ``refusals`` are answered first, one for each mail that comes."""
+    """Keeps what it accepts. ``refusals`` are answered first, one for each mail that comes; each of ``of_recipients`` to a
+    recipient, before there is a mail."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.senders: list[str] = []
         self.refusals: list[str] = []
+        self.of_recipients: list[str] = []
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.of_recipients:
+            return self.of_recipients.pop(0)
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.refusals:
@@ -111,7 +122,7 @@ def test_a_mail_that_was_refused_for_now_is_sent_once_when_its_time_has_come(db,
     tasks.deliver(row.pk)
     tasks.sweep()  # too early
     row.refresh_from_db()
-    assert (row.status, row.attempts, row.last_error) == (Mail.Status.QUEUED, 1, "SMTPDataError")
+    assert (row.status, row.attempts, row.last_error) == (Mail.Status.QUEUED, 1, "451 Try again later")
     for seconds in (11, 75, 76, 200):
         with later(seconds=seconds):
             tasks.sweep()
@@ -135,8 +146,8 @@ def test_a_mail_server_that_is_away_costs_no_mail(db, mailbox: Mailbox, settings
     assert len(mailbox.mails) == 1
 
 
-def test_a_mail_that_is_refused_for_eight_hours_is_given_up_and_can_be_seen(db, mailbox: Mailbox) -> None:
-    mailbox.refusals = ["550 No such user"] * 10
+def test_a_mail_that_is_put_off_for_eight_hours_is_given_up(db, mailbox: Mailbox) -> None:
+    mailbox.refusals = ["450 Not now"] * 10
     row = post_reset()
 
     for hours in range(1, 11):
@@ -144,8 +155,61 @@ def test_a_mail_that_is_refused_for_eight_hours_is_given_up_and_can_be_seen(db, 
             tasks.sweep()
 
     row.refresh_from_db()
-    assert (row.status, row.attempts) == (Mail.Status.FAILED, 6)
+    assert (row.status, row.attempts, row.last_error) == (Mail.Status.FAILED, 6, "450 Not now")
     assert mailbox.mails == []
+
+
+@pytest.mark.parametrize(
+    ("of_recipients", "refusals", "told"),
+    [
+        (["550 5.1.1 No such user"], [], "550 5.1.1 No such user"),
+        (["553 5.1.3 <kim@example.net> is no address"], [], "553 5.1.3 <<recipient>> is no address"),
+        ([], ["554 5.7.1 We take it for spam"], "554 5.7.1 We take it for spam"),
+    ],
+)
+def test_what_is_refused_for_good_ends_that_mail_and_no_other(
+    db, mailbox: Mailbox, of_recipients: list[str], refusals: list[str], told: str
+) -> None:
+    mailbox.of_recipients, mailbox.refusals = of_recipients, refusals
+    refused, other = post_reset(), post_reset("Ada")
+
+    delivery.deliver(refused.pk)
+    with later(hours=7):
+        tasks.sweep()
+
+    refused.refresh_from_db()
+    other.refresh_from_db()
+    assert (refused.status, refused.attempts, refused.last_error) == (Mail.Status.FAILED, 1, told)
+    assert (other.status, len(mailbox.mails)) == (Mail.Status.SENT, 1)
+
+
+@pytest.mark.parametrize("answer", ["450 4.2.0 Greylisted", "452 4.2.2 Full", "552 5.2.2 Mailbox full"])
+def test_a_recipient_who_is_refused_for_now_gets_the_mail_later(db, mailbox: Mailbox, answer: str) -> None:
+    mailbox.of_recipients = [answer]
+    row = post_reset()
+
+    delivery.deliver(row.pk)
+    row.refresh_from_db()
+    assert (row.status, row.last_error) == (Mail.Status.QUEUED, answer)
+    with later(seconds=11):
+        tasks.sweep()
+
+    assert len(mailbox.mails) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SMTPAuthenticationError(535, b"5.7.8 Wrong password"),
+        SMTPSenderRefused(530, b"5.7.0 Authentication required", "no-reply@saas.example"),
+        SMTPConnectError(554, b"No service for you"),
+        SMTPServerDisconnected("Connection unexpectedly closed"),
+        TimeoutError("timed out"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_said_of_us_and_not_of_the_mail_is_never_final(error: Exception) -> None:
+    assert delivery.is_permanent(error) is False
 
 
 def test_what_the_server_said_about_the_recipient_is_not_in_the_log(db, mailbox: Mailbox, caplog) -> None:

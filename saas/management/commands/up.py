@@ -167,8 +167,8 @@ def _programs(ports: Mapping[str, int], environment: Mapping[str, str]) -> list[
     webhooks = {**environment, "DJANGO_SETTINGS_MODULE": "saas.settings.webhooks"}
     return [
         *services,
-        Program("worker", [*celery, *WORKER], webhooks),
-        Program("beat", [*celery, *BEAT], webhooks),
+        Program("worker", [*celery, *WORKER], webhooks, is_replaced=True),
+        Program("beat", [*celery, *BEAT], webhooks, is_replaced=True),
     ]
 
 

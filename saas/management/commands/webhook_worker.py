@@ -6,9 +6,11 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error, connection
+from django.db import Error
 
 from saas.mail import tasks as mail_tasks
+from saas.operations import connections
+from saas.operations.worker_processes import end_this_process, presence, progress
 from saas.webhook_events import processing, tasks
 
 SWEEP_EVERY_SECONDS = 5.0
@@ -42,20 +44,28 @@ class Command(BaseCommand):
         self.stdout.write(f"Looking at webhook events every {every_seconds:g} s.")
         self._tidied_at = time.monotonic()
         swept_at = float("-inf")
+        presence.begin()
         while not self._stopping:
             is_time = time.monotonic() - swept_at >= SWEEP_EVERY_SECONDS
             if self._look(sweep=is_time) and is_time:
                 swept_at = time.monotonic()
             time.sleep(every_seconds)
+        presence.end()
 
     def _look(self, *, sweep: bool) -> bool:
-        """False if the database is away: it will be asked again."""
+        """False if the database is away: it will be asked again, by another process if this one finds it away each time."""
+        progress.begin(self)
         try:
             self._sweep() if sweep else processing.drain(SWEEP_EVERY_SECONDS)
         except Error as error:
             self.stderr.write(f"The database is away: {type(error).__name__}")
-            connection.close()
+            connections.discard()
+            progress.end(self, error)
+            if progress.is_beyond_help:
+                end_this_process()
             return False
+        progress.end(self)
+        connections.discard_irregular()
         return True
 
     def _sweep(self) -> None:

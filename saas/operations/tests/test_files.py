@@ -4,6 +4,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import pytest
 from kombu import Connection, Exchange, Queue
 from kombu.simple import SimpleQueue
 
@@ -48,3 +49,63 @@ def test_messages_come_out_in_the_order_they_went_in(tmp_path: Path) -> None:
             queue.put(number)
 
         assert [taken(queue) for _ in range(20)] == list(range(20))
+
+
+BROKEN = {"empty": b"", "cut off": b'{"body": "W10', "no message": b"[]", "no text": b"\xff\xfe\x00"}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_message_is_set_aside_with_a_warning_and_the_next_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: bytes
+) -> None:
+    options = broker_options("filesystem://localhost", tmp_path)
+    (tmp_path / "broker" / "messages" / "0_first.order.msg").write_bytes(text)
+
+    with Connection("filesystem://localhost", transport_options=options) as link, link.SimpleQueue(ORDER) as queue:
+        queue.put("second")
+
+        assert taken(queue) == "second"
+    assert [record.message for record in caplog.records if "broker" in record.message] == ["broker_file_broken"]
+    assert [path.read_bytes() for path in tmp_path.rglob("*.broken-*")] == [text]
+
+
+@pytest.mark.parametrize("text", [BROKEN["empty"], BROKEN["cut off"]], ids=["empty", "cut off"])
+def test_the_same_files_end_a_reader_of_kombus_own(tmp_path: Path, text: bytes) -> None:
+    options = broker_options("filesystem://localhost", tmp_path)
+    (tmp_path / "broker" / "messages" / "0_first.order.msg").write_bytes(text)
+    kombus = "kombu.transport.filesystem:Transport"
+
+    with (
+        Connection(transport=kombus, transport_options=options) as link,
+        link.SimpleQueue(ORDER) as queue,
+        pytest.raises(ValueError, match=r"Expecting value|Unterminated"),
+    ):
+        taken(queue)
+
+
+@pytest.mark.parametrize("text", [b"", b"[[", b"null", b"[1]"])
+def test_broken_bindings_are_set_aside_and_made_again_by_whoever_knows_them(tmp_path: Path, text: bytes) -> None:
+    options = broker_options("filesystem://localhost", tmp_path)
+    queue_of_ours = Queue("work", Exchange("works"), "work")
+    bindings = tmp_path / "broker" / "control" / "works.exchange"
+
+    with (
+        Connection("filesystem://localhost", transport_options=options) as link,
+        link.SimpleQueue(queue_of_ours) as queue,
+    ):
+        bindings.write_bytes(text)
+        queue.put("found")
+
+        assert taken(queue) == "found"
+    assert [path.read_bytes() for path in tmp_path.rglob("works.exchange.broken-*")] == [text]
+
+
+def test_broken_bindings_that_are_there_from_the_start_end_nobody(tmp_path: Path) -> None:
+    options = broker_options("filesystem://localhost", tmp_path)
+    (tmp_path / "broker" / "control" / "early.exchange").write_bytes(b"")
+    early = Queue("early", Exchange("early"), "early")
+
+    with Connection("filesystem://localhost", transport_options=options) as link, link.SimpleQueue(early) as queue:
+        queue.put("found")
+
+        assert taken(queue) == "found"

@@ -4,18 +4,22 @@ A harness that sees no fault in a broken system proves nothing: each wrong way m
 system passes.
 """
 
-from collections.abc import Callable
-from contextlib import closing
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import time_machine
-from django.db import connections
+from django.conf import settings
+from django.db import connections as django_connections
 
+from saas.operations import beat, checks, connections, worker_processes
 from saas.tests.faults.effects import webhook_handlers
 from saas.webhook_events import actions, claims, processing, together
 from saas.webhook_events.claims import Claim
 from saas.webhook_events.envelope import event_data
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
+from saas.webhook_events.preparing import TookTooLong
 from saas.webhook_events.registry import handlers_of
 
 VISIBILITY_SECONDS = 2.0
@@ -26,7 +30,10 @@ def apply(fault: str) -> None:
     claims.VISIBILITY = timedelta(seconds=VISIBILITY_SECONDS)
     claims.BATCH_SIZE = 25  # so that each of a few workers has some
     processing.BATCH_SECONDS = 0.5
-    processing.EFFECT_SECONDS = 1.4
+    checks.SILENCE_MAX_AGE = timedelta(seconds=3)
+    worker_processes.SIGN_EVERY_SECONDS = 0.5
+    worker_processes.FAILING_SECONDS = 2.0
+    together.EFFECT_LIMIT_SECONDS = 6.0  # as in production longer than anybody waits for the database: 5 s here
     if fault:
         _FAULTS[fault]()
 
@@ -51,7 +58,7 @@ def _mark_after() -> None:
     """Acts, commits the effect, and says "processed" afterwards."""
 
     def note_effect(event: WebhookEvent) -> None:
-        apart = connections.create_connection("default")
+        apart = django_connections.create_connection("default")
         with closing(apart), apart.cursor() as cursor:
             cursor.execute("INSERT INTO fault_effect (event, lane) VALUES (%s, %s)", [event.external_id, event.lane])
 
@@ -60,7 +67,7 @@ def _mark_after() -> None:
 
 def _no_fence() -> None:
     """Never asks whether somebody else took over, and holds no row."""
-    processing.BATCH_SECONDS = 60.0
+    processing.BATCH_SECONDS = together.EFFECT_LIMIT_SECONDS = 60.0
     claims.held = _unguarded
     _keep_no_company()
 
@@ -79,6 +86,69 @@ def _no_bell() -> None:
     actions.bell.ring = lambda event_id: None
 
 
+def _hasty() -> None:
+    """Not wrong: a handler that never returns is ended sooner, so that the test waits less."""
+    together.EFFECT_LIMIT_SECONDS = 1.0
+
+
+def _alarm() -> None:
+    """Interrupts what takes long by an exception out of nowhere, and goes on whatever fails with the connection it has."""
+
+    @contextmanager
+    def alarmed(seconds: float) -> Iterator[None]:
+        signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    together.hard_time_limit = processing.hard_time_limit = alarmed
+    connections.discard = lambda: None
+    connections.discard_irregular = lambda: False
+    _never_end()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise TookTooLong("the handler took too long")
+
+
+def _end_with_connections() -> None:
+    """Not healed but by its own end."""
+    connections.discard = lambda: None
+
+
+def _keep_connections() -> None:
+    """Whatever they said."""
+    connections.discard = lambda: None
+    _never_end()
+
+
+def _never_end() -> None:
+    worker_processes.FAILURES_IN_A_ROW = 10**9
+
+
+def _wait_for_ever() -> None:
+    """For the database's answer."""
+    settings.DATABASES["default"]["OPTIONS"]["pool"]["connection_class"].wait_seconds = 600.0
+    together.EFFECT_LIMIT_SECONDS = 600.0
+
+
+def _end_with_the_broker() -> None:
+    """A broker that refuses ends the worker, as Celery has it by default."""
+    settings.CELERY_BROKER_CHANNEL_ERROR_RETRY = False
+
+
+def _believe_the_clock() -> None:
+    """A slot that was claimed is claimed, however far ahead it lies."""
+    beat.AHEAD = timedelta(days=10_000)
+
+
+def _claim_nothing() -> None:
+    """Each beat sends what is due."""
+    beat.claim = lambda row, slot: True
+
+
 def _clock_ahead() -> None:
     """Ten minutes."""
     time_machine.travel(datetime.now(UTC) + timedelta(minutes=10)).start()
@@ -89,5 +159,13 @@ _FAULTS: dict[str, Callable[[], None]] = {
     "mark after": _mark_after,
     "no fence": _no_fence,
     "no bell": _no_bell,
+    "hasty": _hasty,
+    "alarm": _alarm,
+    "keep connections": _keep_connections,
+    "end with connections": _end_with_connections,
+    "wait for ever": _wait_for_ever,
+    "end with the broker": _end_with_the_broker,
+    "believe the clock": _believe_the_clock,
+    "claim nothing": _claim_nothing,
     "clock ahead": _clock_ahead,
 }

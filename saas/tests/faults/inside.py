@@ -48,17 +48,19 @@ def server(port: int) -> None:
     )
 
 
-def celery() -> None:
+def celery(concurrency: int = 2) -> None:
     from saas.celery import app
 
     quiet = ["--without-gossip", "--without-mingle", "--loglevel=CRITICAL"]
-    app.worker_main(["worker", "--concurrency=2", "--pool=prefork", f"--hostname=worker-{os.getpid()}", *quiet])
+    app.worker_main(
+        ["worker", f"--concurrency={concurrency}", "--pool=prefork", f"--hostname=worker-{os.getpid()}", *quiet]
+    )
 
 
 def beat() -> None:
     from saas.celery import app
 
-    app.start(["beat", "--loglevel=CRITICAL", f"--schedule={settings.VAR_DIR}/beat-{os.getpid()}", "--pidfile="])
+    app.start(["beat", "--loglevel=CRITICAL", "--pidfile="])
 
 
 def answer(function: str, arguments: dict[str, Any], path: str) -> None:

@@ -1,4 +1,4 @@
-"""The table in ``saas/docs/reliability.md`` has a test for each of the forty faults, and each is there."""
+"""The table in ``saas/docs/reliability.md`` has a test for each of the faults, and each is there."""
 
 import re
 
@@ -10,10 +10,10 @@ TEXT = (ROOT / "saas/docs/reliability.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| ([\d, ]+) \| .* \| (.*) \|$", TEXT, re.MULTILINE)
 
 
-def test_all_forty_rows_are_there():
+def test_all_rows_are_there():
     numbers = [int(number) for numbers, _ in ROWS for number in numbers.split(",")]
 
-    assert sorted(numbers) == list(range(1, 41))
+    assert sorted(numbers) == list(range(1, 50))
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import pytest
 
+from saas import supervisor
 from saas.supervisor import CodeFilter, Program, Supervisor
 from saas.testing.stack import eventually
 
@@ -47,9 +49,9 @@ def program(name: str, code: str) -> Program:
 
 
 def run(lines: Lines, *programs: Program, watched: tuple[Path, ...] = (), grace_seconds: float = 5.0) -> int:
-    supervisor = Supervisor(programs, lines, watched=watched, grace_seconds=grace_seconds)
-    code = supervisor.run(is_ready=lambda: True, on_ready=lines.is_watching.set)
-    assert all(child.has_ended() for child in supervisor.children)
+    ours = Supervisor(programs, lines, watched=watched, grace_seconds=grace_seconds)
+    code = ours.run(is_ready=lambda: True, on_ready=lines.is_watching.set)
+    assert all(child.has_ended() for child in ours.children)
     return code
 
 
@@ -63,6 +65,24 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_program_that_is_replaced_starts_again_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "PROVEN_SECONDS", 0.0)
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE_SECONDS", 0.1)
+    lines = Lines()
+    lines.react = lambda line: ask(signal.SIGTERM) if lines.count("worker: here") == 3 else None
+    worker = replace(program("worker", "print('here'); raise SystemExit(3)"), is_replaced=True)
+
+    assert run(lines, program("one", WAITS), worker) == 0
+    assert lines.count("one: up") == 1
+    assert "up: worker ended with code 3; starting it again in 0 s" in lines
+
+
+def test_a_program_that_has_never_lived_long_enough_is_not_started_again() -> None:
+    worker = replace(program("worker", "raise SystemExit(3)"), is_replaced=True)
+
+    assert run(Lines(), program("one", WAITS), worker) == 3
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

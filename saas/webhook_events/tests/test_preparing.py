@@ -1,12 +1,12 @@
-"""What runs before the effect's transaction, and what ends a handler that never comes back."""
+"""What runs before the effect's transaction, and for how long it is waited for."""
 
-import time
+import threading
 
 import pytest
 from django.db import connection
 
 from saas.testing.inbox import encoded, event
-from saas.webhook_events import processing, registry
+from saas.webhook_events import preparing, processing, registry
 from saas.webhook_events.actions import append, receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent
@@ -55,19 +55,20 @@ def test_a_preparation_that_fails_is_a_failed_attempt_without_effect(seen, prepa
     assert seen == []
 
 
-def test_a_handler_that_never_returns_is_ended_and_has_failed(handle, seen, monkeypatch):
-    monkeypatch.setattr(processing, "EFFECT_SECONDS", 0.2)
+def test_a_provider_that_does_not_answer_in_time_is_waited_for_no_longer(prepare, handle, seen, monkeypatch):
+    monkeypatch.setattr(preparing, "LIMIT_SECONDS", 0.2)
+    answered = threading.Event()
 
-    @handle("endless.*")
-    def sleep(row, data):
-        while True:
-            time.sleep(0.01)
+    @prepare("slow.*")
+    def ask(row, data):
+        answered.wait(10)
 
-    stored("evt_1", type="endless.created", object={"id": "obj_1", "object": "endless"})
+    stored("evt_1", type="slow.created", object={"id": "obj_1", "object": "slow"})
     stored("evt_2")
     processing.drain(1)
+    answered.set()
 
     row = WebhookEvent.objects.get(external_id="evt_1")
     assert (row.status, row.failures) == ("retry_scheduled", 1)
-    assert row.last_error.startswith("TookTooLong")
+    assert row.last_error == "TookTooLong: the provider has not answered within 0.2 s"
     assert seen == ["evt_2"]

@@ -1,0 +1,17 @@
+"""Is there anything that a worker should be doing now? The apps whose rows are queues say so."""
+
+from collections.abc import Callable
+
+Question = Callable[[], bool]
+
+_questions: list[Question] = []
+
+
+def tells_due_work(question: Question) -> Question:
+    """Register a small query: whether something in this queue is due."""
+    _questions.append(question)
+    return question
+
+
+def is_work_due() -> bool:
+    return any(question() for question in _questions)

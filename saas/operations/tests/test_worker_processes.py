@@ -1,0 +1,138 @@
+"""Whether a worker's process gets on, who is forgotten when it is dead, and when health says so."""
+
+import os
+import socket
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, InternalError, OperationalError, ProgrammingError
+from django.utils import timezone
+
+from saas.operations import actions, checks
+from saas.operations.models import WorkerProcess
+from saas.operations.worker_processes import Progress, forget_the_dead, is_infrastructure, name, show
+from saas.testing.inbox import encoded, event
+from saas.webhook_events.actions import receive
+from saas.webhook_events.deliveries import Delivery
+
+NEVER_A_PROCESS = 2**22 + 1
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def fail(progress: Progress, clock: Clock, times: int, every_seconds: float, error: Exception) -> None:
+    for _ in range(times):
+        progress.begin("task")
+        progress.end("task", error)
+        clock.now += every_seconds
+
+
+@pytest.mark.parametrize(
+    ("times", "every_seconds", "error", "is_beyond_help"),
+    [
+        (5, 3.0, OperationalError("away"), True),
+        (5, 3.0, OSError("no space left"), True),
+        (4, 5.0, OperationalError("away"), False),
+        (50, 0.1, OperationalError("away"), False),  # five seconds only: a pool that starts too many gives up
+        (9, 3.0, ValueError("the task's own fault"), False),
+    ],
+)
+def test_a_process_is_beyond_help_after_failures_in_a_row_for_some_seconds(
+    clock: Clock, times: int, every_seconds: float, error: Exception, is_beyond_help: bool
+) -> None:
+    progress = Progress(clock)
+
+    fail(progress, clock, times, every_seconds, error)
+
+    assert progress.is_beyond_help is is_beyond_help
+
+
+def test_one_success_makes_it_whole(clock: Clock) -> None:
+    progress = Progress(clock)
+    fail(progress, clock, 4, 5.0, OperationalError("away"))
+
+    progress.end("task")
+    fail(progress, clock, 1, 5.0, OperationalError("away"))
+
+    assert progress.is_beyond_help is False
+
+
+def test_it_is_stuck_for_as_long_as_its_oldest_task_has_run(clock: Clock) -> None:
+    progress = Progress(clock)
+    progress.begin("old")
+    clock.now = 7
+    progress.begin("new")
+    clock.now = 10
+
+    assert progress.stuck_seconds() == 10
+    progress.end("old")
+    assert progress.stuck_seconds() == 3
+    progress.end("new")
+    assert progress.stuck_seconds() == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OperationalError(), True),
+        (InternalError(), True),
+        (ProgrammingError(), True),
+        (OSError(), True),
+        (MemoryError(), True),
+        (IntegrityError(), False),
+        (KeyError(), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_the_tasks_own_fault(error: Exception, expected: bool) -> None:
+    assert is_infrastructure(error) is expected
+
+
+def an_event_is_due() -> None:
+    receive([Delivery.of(encoded(event("evt_1")), headers={})])
+
+
+@pytest.mark.parametrize(("seen", "stuck"), [(61, 61), (5, 70)], ids=["shows nothing", "does not get on"])
+def test_a_process_that_does_nothing_for_a_minute_while_work_is_due_is_red(db, seen: int, stuck: int) -> None:
+    actions.beat("worker")
+    now = timezone.now()
+    WorkerProcess.objects.create(
+        name="elsewhere:7", seen_at=now - timedelta(seconds=seen), stuck_since=now - timedelta(seconds=stuck)
+    )
+    show("elsewhere:8", timedelta())
+
+    assert checks.worker() == "last sign of life 0 s ago"
+    an_event_is_due()
+    with pytest.raises(RuntimeError, match=r"work is due, and for a minute nothing was done by elsewhere:7$"):
+        checks.worker()
+
+
+def test_processes_that_get_on_are_green_whatever_is_due(db) -> None:
+    actions.beat("worker")
+    show("elsewhere:7", timedelta(seconds=50))
+    an_event_is_due()
+
+    assert checks.worker() == "last sign of life 0 s ago"
+
+
+def test_the_dead_of_this_machine_are_forgotten_and_those_of_others_after_a_while(db) -> None:
+    here = socket.gethostname()
+    for process in (name(), f"{here}:{NEVER_A_PROCESS}", "elsewhere:7"):
+        show(process, timedelta())
+    long_ago = timezone.now() - timedelta(minutes=11)
+    WorkerProcess.objects.create(name="elsewhere:8", seen_at=long_ago, stuck_since=long_ago)
+
+    forget_the_dead()
+
+    assert set(WorkerProcess.objects.values_list("name", flat=True)) == {f"{here}:{os.getpid()}", "elsewhere:7"}

@@ -1,0 +1,259 @@
+"""What stalls and refuses without killing anybody: afterwards every worker works again, and nobody had to help.
+
+Each fault also meets a system that does it wrong (``controls.py``), and must be seen there.
+"""
+
+import os
+import signal
+import time
+from contextlib import contextmanager
+
+import httpx
+import psycopg
+import pytest
+
+from saas.testing.engines import children_of
+from saas.testing.stack import eventually
+from saas.tests.faults.system import DATABASE
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+SLOW_COMMIT = """
+CREATE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.8); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON fault_effect DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION slow_commit();
+"""
+COMMITTING = "SELECT count(*) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'"
+SWEEPS = "SELECT runs::int FROM operations_scheduledtask WHERE name = 'sweep webhook events'"
+
+
+def slow_commits(system, fault):
+    """Three effects whose COMMIT takes longer than an alarm waits, and three more when it is fast again."""
+    system.sql(SLOW_COMMIT)
+    system.ask("fault_events", count=3)
+    system.start("celery", fault=fault, concurrency=1)
+    system.start("beat")
+    system.wait_until(lambda: system.sql(COMMITTING) == [(1,)])
+    time.sleep(0.5)
+    system.sql("DROP TRIGGER slow_commit ON fault_effect")
+    system.ask("fault_events", count=3, prefix="later")
+
+
+def test_41_a_slow_commit_stops_no_worker(system):
+    slow_commits(system, "")
+
+    system.wait_until_drained()
+    assert system.effects() == {f"{prefix}_{number}": 1 for prefix in ("evt", "later") for number in range(3)}
+
+
+def test_41_the_same_commit_is_seen_where_an_alarm_lands_in_it(system):
+    slow_commits(system, "alarm")
+
+    assert not is_drained_within(system, 6)
+
+
+def stalled(system, fault):
+    """Sessions of a worker in the middle of its effects hang as in a wait for a disk; new ones are served."""
+    system.ask("fault_events", count=12, after=0.3)
+    system.start("worker", fault=fault)
+    system.wait_until(system.effects)
+    system.ask("fault_events", count=2, prefix="meanwhile")
+    query = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+    return [pid for (pid,) in system.sql(query, DATABASE)]
+
+
+@pytest.mark.parametrize("fault", ["", "wait for ever"], ids=["sound", "control: waits for ever"])
+def test_42_sessions_that_hang_in_a_disk_hold_up_nobody_else(system, fault):
+    sessions = stalled(system, fault)
+    with stopped(sessions):
+        is_done = within(10, lambda: {"meanwhile_0", "meanwhile_1"} <= set(system.effects()))
+
+    assert is_done is (fault == "")
+    if not fault:
+        system.wait_until_drained()
+        assert len(system.effects()) == 14
+        assert system.doubled() == []
+
+
+def test_43_a_database_that_is_paused_is_worked_with_again_when_it_goes_on(system):
+    system.ask("fault_events", count=30, after=0.1)
+    system.start("worker", 2)
+    system.wait_until(system.effects)
+
+    system.postgres.freeze()
+    time.sleep(5)  # longer than anybody waits for an answer
+    system.postgres.thaw()
+    system.wait_until_drained()
+
+    assert len(system.effects()) == 30
+    assert system.doubled() == []
+
+
+def test_44_a_child_that_is_stopped_is_seen_though_its_worker_and_the_others_live(system):
+    system.serve()
+    (parent,) = system.start("celery")
+    system.start("beat")
+    eventually(lambda: len(shown(system)) == 2)
+    asleep = children_of(parent)[0]
+    system.ask("fault_events", count=60, after=0.4)
+
+    with stopped([asleep]):
+        system.wait_until(lambda: worker_is(system, "failed"))
+        alive = "SELECT clock_timestamp() - at < interval '10 seconds' FROM operations_heartbeat WHERE name = 'worker'"
+        assert system.sql(alive) == [(True,)]  # the control: what is common to all shows nothing
+    system.wait_until(lambda: worker_is(system, "ok"))
+
+
+def test_44_a_child_that_is_killed_is_replaced_and_forgotten(system):
+    (parent,) = system.start("celery")
+    system.start("beat")
+    eventually(lambda: len(shown(system)) == 2)
+    killed = children_of(parent)[0]
+
+    system.signal(signal.SIGKILL, [killed])
+
+    eventually(lambda: len(shown(system)) == 2 and killed not in shown(system))
+    assert system.pids("celery") == [parent]
+    system.ask("fault_events", count=20)
+    system.wait_until_drained()
+
+
+@pytest.mark.parametrize("fault", ["", "believe the clock"], ids=["sound", "control: believes the clock"])
+def test_45_a_database_whose_clock_steps_back_goes_on_being_swept(system, fault):
+    system.start("beat", fault=fault)
+    eventually(lambda: system.sql(SWEEPS) > [(0,)])
+
+    system.sql("UPDATE operations_scheduledtask SET slot = slot + interval '2 hours'")
+    ((before,),) = system.sql(SWEEPS)
+
+    assert within(4, lambda: system.sql(SWEEPS)[0][0] > before + 1) is (fault == "")
+
+
+@pytest.mark.parametrize("fault", ["", "end with connections", "keep connections"])
+def test_46_a_primary_that_became_read_only_costs_no_event_an_attempt_and_is_left(system, fault):
+    """Sessions of that time stay read-only for ever, as those that still lead to the old primary. A process that cannot
+    leave them ends after some failures and is replaced; one that does neither (the control) never works again."""
+    before = system.start("worker", fault=fault)
+    eventually(lambda: shown(system))
+    settings_of_new_sessions(system, "SET default_transaction_read_only = on")
+    system.postgres.end_others(DATABASE)
+    time.sleep(2)
+    settings_of_new_sessions(system, "RESET default_transaction_read_only")
+
+    system.ask("fault_events", count=5)
+
+    if fault == "keep connections":
+        assert not is_drained_within(system, 4)
+        return
+    system.wait_until_drained()
+    assert system.sql("SELECT sum(failures)::int FROM webhook_events_webhookevent") == [(0,)]
+    assert (system.pids("worker") == before) is (fault == "")
+    assert system.effects() == {f"evt_{number}": 1 for number in range(5)}
+
+
+def test_47_a_redis_that_is_a_replica_full_and_gone_ends_no_worker(system):
+    workers = system.start("celery", 1)
+    system.start("beat")
+    eventually(lambda: len(shown(system)) == 2)
+
+    for number, fault in enumerate([a_replica, full, gone]):
+        with fault(system.redis):
+            system.ask("fault_events", count=5, prefix=f"during_{number}")
+            time.sleep(2.5)
+        system.wait_until_drained()
+
+    assert system.pids("celery") == workers
+    assert len(system.effects()) == 15
+    assert system.doubled() == []
+
+
+def test_47_the_same_replica_ends_a_worker_that_does_as_celery_does(system):
+    workers = system.start("celery", 1, fault="end with the broker")
+    eventually(lambda: len(shown(system)) == 2)
+
+    with a_replica(system.redis):
+        eventually(lambda: system.pids("celery") != workers)
+
+
+@pytest.mark.parametrize("fault", ["", "claim nothing"], ids=["sound", "control: claims nothing"])
+def test_49_three_beats_that_are_killed_again_and_again_send_each_sweep_once(system, fault):
+    system.start("beat", 3, fault=fault)
+    eventually(lambda: system.sql(SWEEPS))
+    system.redis.client.delete("celery")
+    system.sql("UPDATE operations_scheduledtask SET runs = 0")
+    started = time.monotonic()
+
+    for turn in range(3):
+        time.sleep(1.5)
+        system.signal(signal.SIGTERM, [system.pids("beat")[turn]])
+    time.sleep(0.5)
+    seconds = time.monotonic() - started
+    sent = sum(b"webhook_events.tasks.sweep" in message for message in system.redis.client.lrange("celery", 0, -1))
+
+    if fault:
+        assert sent > seconds + 2
+        return
+    assert seconds - 2 <= sent <= seconds + 2
+
+
+# ── Faults and what they leave ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def stopped(pids):
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def a_replica(redis):
+    redis.client.execute_command("REPLICAOF", "127.0.0.1", "1")
+    yield
+    redis.client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+@contextmanager
+def full(redis):
+    redis.client.config_set("maxmemory", "1")
+    yield
+    redis.client.config_set("maxmemory", "0")
+
+
+@contextmanager
+def gone(redis):
+    redis.kill()
+    yield
+    redis.start()
+
+
+def settings_of_new_sessions(system, change):
+    with psycopg.connect(system.postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {DATABASE} {change}")
+
+
+def shown(system):
+    """The process ids of those that show signs of life."""
+    return {int(name.rpartition(":")[2]) for (name,) in system.sql("SELECT name FROM operations_workerprocess")}
+
+
+def worker_is(system, status):
+    answer = httpx.get(f"{system.url}/health/ready", timeout=10, trust_env=False).json()
+    return answer["dependencies"]["worker"]["status"] == status
+
+
+def within(seconds, is_true):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if is_true():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def is_drained_within(system, seconds):
+    return within(seconds, system.is_drained)
