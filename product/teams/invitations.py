@@ -130,7 +130,7 @@ class RegisterByInvitationView(PublicView):
     sessions, identities, keys and names are gone.
     """
 
-    limits = (limits.INVITATION_ACCEPT, limits.REGISTER, limits.REGISTER_HOURLY, limits.REGISTER_NEARBY)
+    limits = (limits.INVITATION_ACCEPT, limits.REGISTER, limits.REGISTER_HOURLY)
 
     @extend_schema(
         operation_id="invitation_register",

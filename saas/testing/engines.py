@@ -138,20 +138,6 @@ class PrivatePostgres:
                 taken.append(self.connect(database))
         return taken
 
-    def freeze(self) -> None:
-        """Stop every process of it where it stands: connections stay open, and nobody answers."""
-        for pid in self._processes():
-            os.kill(pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        for pid in self._processes():
-            os.kill(pid, signal.SIGCONT)
-
-    def _processes(self) -> list[int]:
-        """The first is the one that starts the others."""
-        first = int((self.folder / "data" / "postmaster.pid").read_text().partition("\n")[0])
-        return [first, *children_of(first)]
-
     def _answers(self) -> bool:
         try:
             with psycopg.connect(self.url("postgres"), connect_timeout=2) as link:
