@@ -157,10 +157,12 @@ def widths(limit: Limit, request: Request) -> list[Limit]:
     """The limit itself; one by address also for each network around that address, whose people together may do more."""
     if limit.key is not by_address:
         return [limit]
-    return [
-        replace(limit, count=limit.count * wide.times, key=lambda _, name=wide.name: name)
-        for wide in around(client_address(request._request))
-    ]
+    networks = around(client_address(request._request))
+    return [replace(limit, count=limit.count * wide.times, key=_always(wide.name)) for wide in networks]
+
+
+def _always(key: str) -> Callable[[Request], str]:
+    return lambda _: key
 
 
 def spend(limit: Limit, request: Request) -> Usage | None:

@@ -1,4 +1,4 @@
-"""Whether a worker's process gets on, who is forgotten when it is dead, and when health says so."""
+"""Whether a worker's process gets on, and who is forgotten when it is dead."""
 
 import os
 import socket
@@ -8,12 +8,8 @@ import pytest
 from django.db import IntegrityError, InternalError, OperationalError, ProgrammingError
 from django.utils import timezone
 
-from saas.operations import actions, checks
 from saas.operations.models import WorkerProcess
 from saas.operations.worker_processes import Progress, forget_the_dead, is_infrastructure, name, show
-from saas.testing.inbox import encoded, event
-from saas.webhook_events.actions import receive
-from saas.webhook_events.deliveries import Delivery
 
 NEVER_A_PROCESS = 2**22 + 1
 
@@ -97,33 +93,6 @@ def test_it_is_stuck_for_as_long_as_its_oldest_task_has_run(clock: Clock) -> Non
 )
 def test_what_is_not_the_tasks_own_fault(error: Exception, expected: bool) -> None:
     assert is_infrastructure(error) is expected
-
-
-def an_event_is_due() -> None:
-    receive([Delivery.of(encoded(event("evt_1")), headers={})])
-
-
-@pytest.mark.parametrize(("seen", "stuck"), [(61, 61), (5, 70)], ids=["shows nothing", "does not get on"])
-def test_a_process_that_does_nothing_for_a_minute_while_work_is_due_is_red(db, seen: int, stuck: int) -> None:
-    actions.beat("worker")
-    now = timezone.now()
-    WorkerProcess.objects.create(
-        name="elsewhere:7", seen_at=now - timedelta(seconds=seen), stuck_since=now - timedelta(seconds=stuck)
-    )
-    show("elsewhere:8", timedelta())
-
-    assert checks.worker() == "last sign of life 0 s ago"
-    an_event_is_due()
-    with pytest.raises(RuntimeError, match=r"work is due, and for a minute nothing was done by elsewhere:7$"):
-        checks.worker()
-
-
-def test_processes_that_get_on_are_green_whatever_is_due(db) -> None:
-    actions.beat("worker")
-    show("elsewhere:7", timedelta(seconds=50))
-    an_event_is_due()
-
-    assert checks.worker() == "last sign of life 0 s ago"
 
 
 def test_the_dead_of_this_machine_are_forgotten_and_those_of_others_after_a_while(db) -> None:

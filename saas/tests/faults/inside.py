@@ -138,5 +138,16 @@ def subscriptions() -> dict[str, Any]:
     return {external_id: rest for external_id, *rest in rows}
 
 
+def health_of_workers() -> str:
+    """What ``/health/ready`` would say of them."""
+    from saas.operations import checks
+
+    try:
+        checks.worker()
+    except RuntimeError as error:
+        return str(error)
+    return "ok"
+
+
 def alarms() -> list[str]:
     return sorted(WebhookAlarm.objects.values_list("kind", flat=True))

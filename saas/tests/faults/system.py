@@ -139,6 +139,11 @@ class System:
         assert "error" not in told, told["error"]
         return told["result"]
 
+    @property
+    def text(self) -> str:
+        """What its processes have written."""
+        return (self.folder / "log").read_text(errors="replace")
+
     def report(self, text: str) -> None:
         """A measured figure, for ``saas/docs/reliability.md``: shown with ``-s``."""
         sys.stderr.write(f"\n{text}\n")

@@ -8,7 +8,6 @@ import signal
 import time
 from contextlib import contextmanager
 
-import httpx
 import psycopg
 import pytest
 
@@ -24,6 +23,7 @@ CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON fault_effect DEFERRABLE IN
 FOR EACH ROW EXECUTE FUNCTION slow_commit();
 """
 COMMITTING = "SELECT count(*) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'"
+CUT_OFF = "closing returned connection"  # the pool's own words
 SWEEPS = "SELECT runs::int FROM operations_scheduledtask WHERE name = 'sweep webhook events'"
 
 
@@ -43,13 +43,15 @@ def test_41_a_slow_commit_stops_no_worker(system):
     slow_commits(system, "")
 
     system.wait_until_drained()
+    assert CUT_OFF not in system.text
     assert system.effects() == {f"{prefix}_{number}": 1 for prefix in ("evt", "later") for number in range(3)}
 
 
 def test_41_the_same_commit_is_seen_where_an_alarm_lands_in_it(system):
+    """It may heal, or fail for ever: either way a connection was given back in the middle of its COMMIT."""
     slow_commits(system, "alarm")
 
-    assert not is_drained_within(system, 6)
+    system.wait_until(lambda: CUT_OFF in system.text)
 
 
 def stalled(system, fault):
@@ -90,7 +92,6 @@ def test_43_a_database_that_is_paused_is_worked_with_again_when_it_goes_on(syste
 
 
 def test_44_a_child_that_is_stopped_is_seen_though_its_worker_and_the_others_live(system):
-    system.serve()
     (parent,) = system.start("celery")
     system.start("beat")
     eventually(lambda: len(shown(system)) == 2)
@@ -98,10 +99,10 @@ def test_44_a_child_that_is_stopped_is_seen_though_its_worker_and_the_others_liv
     system.ask("fault_events", count=60, after=0.4)
 
     with stopped([asleep]):
-        system.wait_until(lambda: worker_is(system, "failed"))
+        system.wait_until(lambda: system.ask("health_of_workers").endswith(f":{asleep}"))
         alive = "SELECT clock_timestamp() - at < interval '10 seconds' FROM operations_heartbeat WHERE name = 'worker'"
         assert system.sql(alive) == [(True,)]  # the control: what is common to all shows nothing
-    system.wait_until(lambda: worker_is(system, "ok"))
+    system.wait_until(lambda: system.ask("health_of_workers") == "ok")
 
 
 def test_44_a_child_that_is_killed_is_replaced_and_forgotten(system):
@@ -147,7 +148,7 @@ def test_46_a_primary_that_became_read_only_costs_no_event_an_attempt_and_is_lef
         return
     system.wait_until_drained()
     assert system.sql("SELECT sum(failures)::int FROM webhook_events_webhookevent") == [(0,)]
-    assert (system.pids("worker") == before) is (fault == "")
+    assert fault == "" or system.pids("worker") != before
     assert system.effects() == {f"evt_{number}": 1 for number in range(5)}
 
 
@@ -239,11 +240,6 @@ def settings_of_new_sessions(system, change):
 def shown(system):
     """The process ids of those that show signs of life."""
     return {int(name.rpartition(":")[2]) for (name,) in system.sql("SELECT name FROM operations_workerprocess")}
-
-
-def worker_is(system, status):
-    answer = httpx.get(f"{system.url}/health/ready", timeout=10, trust_env=False).json()
-    return answer["dependencies"]["worker"]["status"] == status
 
 
 def within(seconds, is_true):

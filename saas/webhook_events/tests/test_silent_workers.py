@@ -1,0 +1,40 @@
+"""Health is red while work is due and a process of a worker does nothing."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from saas.operations import actions, checks
+from saas.operations.models import WorkerProcess
+from saas.operations.worker_processes import show
+from saas.testing.inbox import encoded, event
+from saas.webhook_events.actions import receive
+from saas.webhook_events.deliveries import Delivery
+
+
+def an_event_is_due() -> None:
+    receive([Delivery.of(encoded(event("evt_1")), headers={})])
+
+
+@pytest.mark.parametrize(("seen", "stuck"), [(61, 61), (5, 70)], ids=["shows nothing", "does not get on"])
+def test_a_process_that_does_nothing_for_a_minute_while_work_is_due_is_red(db, seen: int, stuck: int) -> None:
+    actions.beat("worker")
+    now = timezone.now()
+    WorkerProcess.objects.create(
+        name="elsewhere:7", seen_at=now - timedelta(seconds=seen), stuck_since=now - timedelta(seconds=stuck)
+    )
+    show("elsewhere:8", timedelta())
+
+    assert checks.worker() == "last sign of life 0 s ago"
+    an_event_is_due()
+    with pytest.raises(RuntimeError, match=r"work is due, and for a minute nothing was done by elsewhere:7$"):
+        checks.worker()
+
+
+def test_processes_that_get_on_are_green_whatever_is_due(db) -> None:
+    actions.beat("worker")
+    show("elsewhere:7", timedelta(seconds=50))
+    an_event_is_due()
+
+    assert checks.worker() == "last sign of life 0 s ago"
