@@ -80,6 +80,7 @@ def subscription(row: Subscription) -> dict[str, Any]:
         "team_id": row.customer.team_id,
         "email": owner.email if owner else row.customer.email,
         "plan": {"id": row.plan.id, "name": row.plan.name} if row.plan else None,
+        "plan_is_known": not row.has_unknown_plan,
         "status": row.status,
         "price_monthly": units(row.monthly_cents),
         "currency": row.currency,

@@ -43,6 +43,7 @@ _ACTIONS: dict[str, tuple[str, str, str]] = {
     "profile.updated": ("edit", "Edited the profile", ""),
     "entitlement.given": ("redeem", "Was given access", GOOD),
     "entitlement.ended": ("redeem", "Given access taken back", WARN),
+    "price.mapped": ("link", "Price stands for a plan", GOOD),
     "subscription.trial_extended": ("more_time", "Trial extended", GOOD),
     "webhook_event.replayed": ("replay", "Webhook event replayed", NEWS),
     "checkout.started": ("shopping_cart", "Started a checkout", NEWS),

@@ -41,6 +41,7 @@ urlpatterns = [
     ),
     # Billing
     path("api/admin/subscriptions", billing.SubscriptionsView.as_view(), name="subscriptions"),
+    path("api/admin/subscriptions/<str:subscription_id>/plan", access.PlanView.as_view(), name="subscription_plan"),
     path("api/admin/subscriptions/<str:subscription_id>/trial", access.TrialView.as_view(), name="trial"),
     path("api/admin/users/<str:user_id>/overrides", access.OverridesView.as_view(), name="user-overrides"),
     path("api/admin/teams/<str:team_id>/overrides", access.TeamOverridesView.as_view(), name="team-overrides"),

@@ -6,7 +6,7 @@ from admin_ops.admin.badges import TONES
 from admin_ops.admin.base import DeskAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.deeds import DeskAdminWithDeeds
-from admin_ops.admin.money_deeds import END_OVERRIDE, EXTEND_TRIAL
+from admin_ops.admin.money_deeds import END_OVERRIDE, EXTEND_TRIAL, MAP_PRICE
 from admin_ops.admin.site import desk
 from saas.accounts.staff_roles import Permission
 from saas.billing import clock
@@ -64,14 +64,14 @@ class CustomerAdmin(DeskAdmin):
 @admin.register(Subscription, site=desk)
 class SubscriptionAdmin(_HasState, DeskAdminWithDeeds):
     needs = Permission.READ_BILLING
-    deeds = (EXTEND_TRIAL,)
+    deeds = (MAP_PRICE, EXTEND_TRIAL)
     list_display = ("customer", "plan", "state", "monthly", "goes_on", "started_at")
     list_filter = ("status", "plan")
     list_select_related = ("customer", "plan")
     search_fields = ("=id", "=external_id", "customer__email", "customer__user__email")
     ordering = ("-id",)
     fields = (
-        "id", "external_id", "customer", "state", "plan", "price_id", "quantity", "monthly",
+        "id", "external_id", "customer", "state", "plan", "plan_is_known", "price_id", "quantity", "monthly",
         "current_period_end", "cancel_at_period_end", "trial_end", "past_due_since", "canceled_at", "ended_at",
         "ambiguous", "started_at", "changed_at",
     )  # fmt: skip

@@ -47,6 +47,7 @@ def with_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
         context |= {"axes": AXES} | _people(now) | _money(clock.now()) | _health(now)
     if Permission.READ_BILLING in held:
         context["unpaid"] = _unpaid()
+        context["unknown_plans"] = list(Subscription.objects.with_customer().linked().with_unknown_plan()[:SHOWN])
     if Permission.READ_WEBHOOKS in held:
         context["troubled"] = list(WebhookEvent.objects.filter(status__in=TROUBLED).order_by("-pk")[:SHOWN])
     if Permission.READ_AUDIT in held:

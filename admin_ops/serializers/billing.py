@@ -25,6 +25,9 @@ class SubscriptionShape(serializers.Serializer[Any]):
     team_id = serializers.CharField(allow_null=True, help_text="Without either, only the provider knows the customer.")
     email = serializers.CharField()
     plan = PlanNameShape(allow_null=True)
+    plan_is_known = serializers.BooleanField(
+        help_text="False: nothing says for which plan the price stands; the plan is what it was before."
+    )
     status = serializers.CharField()
     price_monthly = serializers.FloatField()
     currency = serializers.CharField()

@@ -73,6 +73,11 @@ def price_of(line: Object) -> Object:
     return mapping(line.get("price")) or mapping(line.get("plan"))
 
 
+def named_plan(thing: Object) -> str:
+    """The plan of ours that a price or product says it stands for: ``metadata.plan_id``."""
+    return text(mapping(thing.get("metadata")).get("plan_id"), 32)
+
+
 def period_end(subscription: Object) -> datetime | None:
     """On the subscription until 2025-03-31.basil, since then on its items: the earliest, as a cancellation resolves."""
     if found := moment(subscription.get("current_period_end")):

@@ -24,19 +24,9 @@ AT = 1_790_000_000
 MONTH = 30 * 86_400
 
 # What the types name but Stripe sends only where it was asked for, or of one kind of object only.
-_ON_REQUEST = set(
-    [
-        "deleted",
-        "client_secret",
-        "currency_options",
-        "line_items",
-        "sources",
-        "subscriptions",
-        "tax",
-        "tax_ids",
-        "tiers",
-    ]
-)
+_ON_REQUEST = {
+    "deleted", "client_secret", "currency_options", "line_items", "sources", "subscriptions", "tax", "tax_ids", "tiers",
+}  # fmt: skip
 
 
 def price(

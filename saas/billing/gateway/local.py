@@ -89,12 +89,12 @@ class LocalGateway:
         return dict(row.data)
 
     @transaction.atomic
-    def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str) -> None:
+    def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> None:
         row = books.find(subscription_id, "subscription")
         acts.change_price(row, price_id, clock.now())
         books.hand_over(row.customer_id)
 
-    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str) -> Preview:
+    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> Preview:
         with transaction.atomic():
             row = books.find(subscription_id, "subscription")
             due = acts.due_after_change(row, price_id, clock.now())

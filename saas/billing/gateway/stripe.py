@@ -110,22 +110,25 @@ class StripeGateway:
             case _:
                 return self.client.payment_methods.list({"customer": customer_id, "limit": 100})
 
-    def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str) -> None:
+    def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> None:
         self._learn(
             lambda: self.client.subscriptions.update(
                 subscription_id,
-                {"items": [{"id": item_id, "price": price_id}], "proration_behavior": "create_prorations"},
+                {
+                    "items": [{"id": item_id, "price": price_id, "quantity": quantity}],
+                    "proration_behavior": "create_prorations",
+                },
             )
         )
 
-    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str) -> Preview:
+    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> Preview:
         with _translated():
             invoice = _as_sent(
                 self.client.invoices.create_preview(
                     {
                         "subscription": subscription_id,
                         "subscription_details": {
-                            "items": [{"id": item_id, "price": price_id}],
+                            "items": [{"id": item_id, "price": price_id, "quantity": quantity}],
                             "proration_behavior": "create_prorations",
                         },
                     }

@@ -47,13 +47,15 @@ def price_list() -> list[Plan]:
 
 
 class Product(models.Model):
-    """A product at the provider, as it tells it: what a price's ``product_id`` names. Which plan it stands for, prices say."""
+    """A product at the provider, as it tells it: what a price's ``product_id`` names. Which plan it stands for our prices
+    say; where none of them is known, its metadata."""
 
     provider = models.CharField(max_length=16)
     external_id = models.CharField(max_length=255, unique=True)
     name = models.CharField(max_length=255, blank=True)
     description = models.TextField(blank=True)
     is_active = models.BooleanField(default=True)
+    named_plan_id = models.CharField(max_length=32, blank=True, db_default="")  # metadata.plan_id
 
     def __str__(self) -> str:
         return self.name or self.external_id

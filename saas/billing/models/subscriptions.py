@@ -33,6 +33,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """Those that count as recurring revenue: a trial does not yet, an unpaid renewal still does."""
         return self.filter(status__in=Subscription.EARNING)
 
+    def with_unknown_plan(self) -> SubscriptionQuerySet:
+        """Live, to a price of which nobody has said for which plan it stands."""
+        return self.live().filter(Q(plan_is_known=False) | Q(plan=None))
+
     def linked(self) -> SubscriptionQuerySet:
         """Of customers who are ours."""
         return self.exclude(customer__user=None, customer__team=None)
@@ -71,8 +75,9 @@ class Subscription(models.Model):
     customer = models.ForeignKey(Customer, models.PROTECT, related_name="subscriptions")
     status = models.CharField(max_length=64)
     plan = models.ForeignKey(Plan, models.PROTECT, null=True, blank=True, related_name="subscriptions")
-    price_id = models.CharField(max_length=255, blank=True)
-    item_id = models.CharField(max_length=255, blank=True)
+    plan_is_known = models.BooleanField(default=True, db_default=True)  # else ``plan`` is what it was before
+    price_id = models.CharField(max_length=255, blank=True)  # of the plan's own item, as are the next two
+    item_id = models.CharField(max_length=255, blank=True)  # empty: which of several items it is nobody knows
     quantity = models.PositiveBigIntegerField(default=1)
     currency = models.CharField(max_length=8, blank=True)
     monthly_cents = models.BigIntegerField(default=0)  # what it costs a month, whatever its interval and status
@@ -101,6 +106,11 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.plan_id or self.price_id} ({self.status})"
+
+    @property
+    def has_unknown_plan(self) -> bool:
+        """The rule of ``with_unknown_plan`` for a row at hand."""
+        return self.status not in self.TERMINAL and not (self.plan_is_known and self.plan_id)
 
     def grants_access(self, now: datetime) -> bool:
         """The rule of ``granting`` for a row at hand."""

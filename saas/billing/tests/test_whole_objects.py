@@ -61,7 +61,7 @@ def learned() -> list[tuple[str, dict[str, Any]]]:
     return [(body["type"], body["data"]["object"]) for body in bodies]
 
 
-CHANGE = {"subscription_id": "sub_1", "item_id": "si_1", "price_id": "price_scale"}
+CHANGE = {"subscription_id": "sub_1", "item_id": "si_1", "price_id": "price_scale", "quantity": 1}
 LEARNING: list[tuple[Callable[[StripeGateway], object], list[tuple[str, Any]]]] = [
     (
         lambda it: it.create_customer(reference="cst_1", email="kim@example.net", name="Kim", idempotency_key="k"),
