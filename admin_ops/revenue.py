@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, QuerySet, Sum, Window
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, QuerySet, Sum, Window
 from django.db.models.functions import FirstValue
 
 from admin_ops import revenue_tables
 from admin_ops.amounts import share, units
 from saas.billing.models import LedgerEntry, Subscription
 from saas.billing.models.ledger import LedgerEntryQuerySet
+from saas.billing.models.subscriptions import CANCELING
 
 WINDOW = timedelta(days=30)
 DEFAULT_CURRENCY = "usd"
 MONTHS = 12
 _RUNNING = [Subscription.Status.ACTIVE, Subscription.Status.TRIALING, Subscription.Status.PAST_DUE]
-_KEYS = ("status", "currency", "cancel_at_period_end")
+_KEYS = ("status", "currency", "is_ending")
 
 
 @dataclass
@@ -64,11 +65,9 @@ def _running() -> dict[tuple[str, str, bool], Running]:
 
 
 def _grouped(rows: QuerySet[Subscription]) -> dict[tuple[str, str, bool], Running]:
-    sums = rows.values(*_KEYS).annotate(count=Count("status"), cents=Sum("monthly_cents"))
-    return {
-        (row["status"], row["currency"], row["cancel_at_period_end"]): Running(row["count"], row["cents"])
-        for row in sums
-    }
+    is_ending = ExpressionWrapper(CANCELING, BooleanField())
+    sums = rows.annotate(is_ending=is_ending).values(*_KEYS).annotate(count=Count("status"), cents=Sum("monthly_cents"))
+    return {(row["status"], row["currency"], row["is_ending"]): Running(row["count"], row["cents"]) for row in sums}
 
 
 def _counts(running: dict[tuple[str, str, bool], Running]) -> dict[str, int]:

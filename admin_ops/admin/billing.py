@@ -72,7 +72,7 @@ class SubscriptionAdmin(_HasState, DeskAdminWithDeeds):
     ordering = ("-id",)
     fields = (
         "id", "external_id", "customer", "state", "plan", "plan_is_known", "price_id", "quantity", "monthly",
-        "current_period_end", "cancel_at_period_end", "trial_end", "past_due_since", "canceled_at", "ended_at",
+        "current_period_end", "cancel_at_period_end", "cancel_at", "trial_end", "past_due_since", "canceled_at", "ended_at",
         "ambiguous", "started_at", "changed_at",
     )  # fmt: skip
     readonly_fields = fields
@@ -85,7 +85,7 @@ class SubscriptionAdmin(_HasState, DeskAdminWithDeeds):
     def goes_on(self, row: Subscription) -> str:
         if row.ended_at or row.current_period_end is None:
             return f"ended {row.ended_at:%-d %b %Y}" if row.ended_at else ""
-        return f"{'ends' if row.cancel_at_period_end else 'renews'} {row.current_period_end:%-d %b %Y}"
+        return f"ends {row.ends_at:%-d %b %Y}" if row.ends_at else f"renews {row.current_period_end:%-d %b %Y}"
 
 
 @admin.register(Checkout, site=desk)

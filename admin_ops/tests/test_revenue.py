@@ -234,3 +234,25 @@ def business_of_nobody(db):
 def test_the_start_of_the_made_up_lives_is_new_year():
     assert datetime.fromtimestamp(START, UTC) == datetime(2026, 1, 1, tzinfo=UTC)
     assert NOW - datetime.fromtimestamp(START, UTC) == timedelta(seconds=181.5 * DAY)
+
+
+@pytest.mark.parametrize("end", [{"cancel_at": START + 400 * DAY}, {"cancel_at_period_end": True}])
+def test_who_has_canceled_counts_as_canceling_however_it_was_done(db, end):
+    owned("cus_1", "cus_2")
+    take_in(subscription_event("sub_1", "active", 0, **end), subscription_event("sub_2", "active", 0, customer="cus_2"))
+
+    figures = revenue(NOW)
+
+    assert (figures["active_subscriptions"], figures["canceling_subscriptions"]) == (2, 1)
+
+
+def test_the_desk_tells_the_day_on_which_a_subscription_ends(admin_ops, sam):
+    owned("cus_1")
+    take_in(subscription_event("sub_1", "active", 0, cancel_at=START + 400 * DAY, current_period_end=START + 200 * DAY))
+    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+    row = Subscription.objects.get()
+
+    pages = [f"/admin/billing/subscription/?q={row.pk}", f"/admin/accounts/user/{row.customer.user_id}/change/"]
+    told = [admin_ops.get(page).content.decode() for page in pages]
+
+    assert [("ends 5 Feb 2027" in page, "renews" in page) for page in told] == [(True, False), (True, False)]

@@ -39,6 +39,7 @@ class SubscriptionState:
     current_period_start: datetime | None
     current_period_end: datetime | None
     cancel_at_period_end: bool
+    cancel_at: datetime | None
     trial_end: datetime | None
     canceled_at: datetime | None
     ended_at: datetime | None
@@ -197,6 +198,7 @@ def _state(told: Told, before: SubscriptionState | None) -> SubscriptionState:
             before,
             status=state.status,
             cancel_at_period_end=state.cancel_at_period_end,
+            cancel_at=state.cancel_at,
             canceled_at=state.canceled_at,
             ended_at=state.ended_at,
         )
@@ -216,6 +218,7 @@ def subscription_state(snapshot: Object) -> SubscriptionState:
         current_period_start=shapes.period_start(snapshot),
         current_period_end=shapes.period_end(snapshot),
         cancel_at_period_end=snapshot.get("cancel_at_period_end") is True,
+        cancel_at=shapes.moment(snapshot.get("cancel_at")),
         trial_end=shapes.moment(snapshot.get("trial_end")),
         canceled_at=shapes.moment(snapshot.get("canceled_at")),
         ended_at=shapes.moment(snapshot.get("ended_at")),

@@ -24,7 +24,7 @@ def deleted_customers_pay_nothing() -> Iterable[str]:
     """No subscription of a deleted account, team or customer goes on renewing."""
     gone = Q(customer__user__status=User.Status.DELETED) | Q(customer__team__deleted_at__isnull=False)
     gone |= Q(customer__deleted_at__isnull=False)
-    return _ids(Subscription.objects.live().filter(gone, cancel_at_period_end=False))
+    return _ids(Subscription.objects.renewing().filter(gone))
 
 
 @invariant

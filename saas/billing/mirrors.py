@@ -90,6 +90,7 @@ def subscription_values(fold: folds.SubscriptionFold) -> dict[str, Any]:
         "monthly_cents": state.monthly_cents,
         "current_period_end": state.current_period_end,
         "cancel_at_period_end": state.cancel_at_period_end,
+        "cancel_at": state.cancel_at,
         "trial_end": state.trial_end,
         "past_due_since": fold.past_due_since,
         "canceled_at": state.canceled_at,

@@ -17,7 +17,7 @@ def payment_failed(invoice_id: str) -> None:
 
 def trial_ending(subscription_id: str) -> None:
     """``subscription_id`` is the provider's. A trial that was given more time is announced again."""
-    trials = Subscription.objects.filter(status=Subscription.Status.TRIALING, cancel_at_period_end=False)
+    trials = Subscription.objects.renewing().filter(status=Subscription.Status.TRIALING)
     row = trials.select_related("customer", "plan").filter(external_id=subscription_id).first()
     payer = _payer(row.customer) if row else None
     if row and payer and row.trial_end:

@@ -119,9 +119,12 @@ def cancel(owner: Owner, *, at_period_end: bool, reason: str, by: User) -> Subsc
 def resume(owner: Owner, *, by: User) -> Subscription:
     """Take back a cancellation whose time has not come. Raises ``NotSubscribed``, ``NothingToResume``."""
     row = _required(owner)
-    if not row.cancel_at_period_end:
+    if not row.is_canceling:
         raise NothingToResume
-    providers.current().set_cancel_at_period_end(row.external_id, value=False)
+    if row.cancel_at_period_end:
+        providers.current().set_cancel_at_period_end(row.external_id, value=False)
+    else:
+        providers.current().clear_cancel_at(row.external_id)
     return _settled(row, "subscription.resumed", by)
 
 

@@ -99,6 +99,7 @@ def set_cancel_at_period_end(row: LocalObject, now: datetime, *, value: bool, re
         "customer.subscription.updated",
         now,
         cancel_at_period_end=value,
+        cancel_at=books.seconds(cycle.period_end(row)) if value else None,
         canceled_at=books.seconds(now) if value else None,
         cancellation_details={"comment": reason or None},
     )

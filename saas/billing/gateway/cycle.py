@@ -30,6 +30,7 @@ def start(customer_id: str, price_id: str, now: datetime, *, trial_days: int = 0
         billing_cycle_anchor=books.seconds(trial_end or now),
         start_date=books.seconds(now),
         trial_end=books.seconds(trial_end) if trial_end else None,
+        cancel_at=None,
         cancel_at_period_end=False,
         canceled_at=None,
         ended_at=None,

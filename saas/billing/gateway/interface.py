@@ -84,6 +84,10 @@ class Gateway(Protocol):
 
     def set_cancel_at_period_end(self, subscription_id: str, *, value: bool, reason: str = "") -> None: ...
 
+    def clear_cancel_at(self, subscription_id: str) -> None:
+        """Take back a cancellation for a day of its own. One for the end of the period is taken back as it was made."""
+        ...
+
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
         """Let a trial end at another time; nothing is charged before."""
         ...

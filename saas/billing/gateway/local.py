@@ -106,6 +106,10 @@ class LocalGateway:
         acts.set_cancel_at_period_end(row, clock.now(), value=value, reason=reason)
         books.hand_over(row.customer_id)
 
+    def clear_cancel_at(self, subscription_id: str) -> None:
+        """Whatever ends a subscription here ends it with its period."""
+        self.set_cancel_at_period_end(subscription_id, value=False)
+
     @transaction.atomic
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
         row, end = books.find(subscription_id, "subscription"), books.seconds(trial_end)
@@ -113,6 +117,8 @@ class LocalGateway:
             raise ProviderRefused("This subscription is not on trial.")
         line = {**row.data["items"]["data"][0], "current_period_end": end}
         changes = {"trial_end": end, "billing_cycle_anchor": end, "items": {"data": [line]}}
+        if row.data["cancel_at_period_end"]:
+            changes["cancel_at"] = end
         books.change(row, "customer.subscription.updated", clock.now(), **changes)
         books.hand_over(row.customer_id)
 

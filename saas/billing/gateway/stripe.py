@@ -146,6 +146,9 @@ class StripeGateway:
             wanted["cancellation_details"] = {"comment": reason}
         self._learn(lambda: self.client.subscriptions.update(subscription_id, wanted))
 
+    def clear_cancel_at(self, subscription_id: str) -> None:
+        self._learn(lambda: self.client.subscriptions.update(subscription_id, {"cancel_at": ""}))
+
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
         wanted: SubscriptionUpdateParams = {"trial_end": int(trial_end.timestamp()), "proration_behavior": "none"}
         self._learn(lambda: self.client.subscriptions.update(subscription_id, wanted))
