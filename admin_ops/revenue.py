@@ -14,10 +14,11 @@ from django.db.models import BooleanField, Count, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import FirstValue
 
 from admin_ops import revenue_tables
-from admin_ops.amounts import share, units
+from admin_ops.amounts import share
 from saas.billing.models import LedgerEntry, Subscription
 from saas.billing.models.ledger import LedgerEntryQuerySet
 from saas.billing.models.subscriptions import CANCELING
+from saas.money import Money
 
 WINDOW = timedelta(days=30)
 DEFAULT_CURRENCY = "usd"
@@ -44,13 +45,13 @@ def revenue(now: datetime) -> dict[str, Any]:
     return {
         **_counts(running),
         "currency": currency,
-        "monthly_recurring_revenue": units(earning.cents),
-        "arr": units(earning.cents * MONTHS),
-        "arpu": units(round(earning.cents / customers)) if customers else 0,
+        "monthly_recurring_revenue": Money(earning.cents, currency).units,
+        "arr": Money(earning.cents * MONTHS, currency).units,
+        "arpu": Money(round(earning.cents / customers), currency).units if customers else 0,
         "paying_customers": customers,
         "by_currency": [_shown(name, earnings[name]) for name in sorted(earnings, key=lambda n: -earnings[n].cents)],
-        **_window(entries.filter(at__gte=now - WINDOW), earning.cents, customers),
-        **revenue_tables.tables(entries, earning.cents, customers, now),
+        **_window(entries.filter(at__gte=now - WINDOW), Money(earning.cents, currency), customers),
+        **revenue_tables.tables(entries, Money(earning.cents, currency), customers, now),
     }
 
 
@@ -92,7 +93,7 @@ def _earnings(running: dict[tuple[str, str, bool], Running]) -> dict[str, Runnin
 def _shown(currency: str, earning: Running) -> dict[str, Any]:
     return {
         "currency": currency,
-        "monthly_recurring_revenue": units(earning.cents),
+        "monthly_recurring_revenue": Money(earning.cents, currency).units,
         "subscriptions": earning.count,
     }
 
@@ -104,7 +105,7 @@ def _paying_customers(entries: LedgerEntryQuerySet) -> int:
     return counts.get("new", 0) + counts.get("reactivation", 0) - counts.get("churn", 0)
 
 
-def _window(entries: LedgerEntryQuerySet, cents: int, customers: int) -> dict[str, Any]:
+def _window(entries: LedgerEntryQuerySet, today: Money, customers: int) -> dict[str, Any]:
     """What the ledger tells of the last thirty days, and which share of the revenue and customers before is gone."""
     rows = entries.values("kind", "movement").annotate(count=Count("kind"), cents=Sum("delta_cents"))
     kinds: dict[str, Running] = defaultdict(Running)
@@ -113,14 +114,15 @@ def _window(entries: LedgerEntryQuerySet, cents: int, customers: int) -> dict[st
         for sums in (kinds[kind], movements[movement]):
             sums.count += count
             sums.cents += moved
-    opening = cents - sum(moved.cents for moved in movements.values())
+    opening = today.minor - sum(moved.cents for moved in movements.values())
     came, lost = movements["new"].count + movements["reactivation"].count, movements["churn"]
     return {
         "churn_30d": share(-lost.cents, opening),
         "customer_churn_30d": share(lost.count, customers - came + lost.count),
         "net_revenue_retention_30d": share(opening + _kept(entries), opening),
         "movements_30d": [
-            {"kind": kind, "count": kinds[kind].count, "amount": units(kinds[kind].cents)} for kind in sorted(kinds)
+            {"kind": kind, "count": kinds[kind].count, "amount": Money(kinds[kind].cents, today.currency).units}
+            for kind in sorted(kinds)
         ],
     }
 

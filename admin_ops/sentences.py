@@ -89,5 +89,5 @@ _MOVEMENTS = {
 
 def of_ledger(row: LedgerEntry) -> Sentence:
     plan = row.subscription.plan.name if row.subscription.plan else row.subscription.price_id
-    monthly = f"{row.monthly_cents / 100:,.2f} {row.currency.upper()} a month"
+    monthly = f"{row.monthly} a month"
     return Sentence("autorenew", f"{plan}: {worded(row.kind)}", monthly, _MOVEMENTS.get(row.kind, ""))

@@ -22,11 +22,6 @@ from saas.billing.models import (
 )
 
 
-def money(cents: int, currency: str) -> str:
-    """``1,249.00 USD``: what a list shows of an amount."""
-    return f"{cents / 100:,.2f} {currency.upper()}"
-
-
 class _HasState:
     """The column of a row's status, in colour."""
 
@@ -46,7 +41,7 @@ class PlanAdmin(DeskAdmin):
 
     @display(description="A month", ordering="price_cents")
     def monthly(self, row: Plan) -> str:
-        return money(row.price_cents, row.currency)
+        return row.price.text()
 
 
 @admin.register(Customer, site=desk)
@@ -79,7 +74,7 @@ class SubscriptionAdmin(_HasState, DeskAdminWithDeeds):
 
     @display(description="A month", ordering="monthly_cents")
     def monthly(self, row: Subscription) -> str:
-        return money(row.monthly_cents, row.currency)
+        return row.monthly.text()
 
     @display(description="Goes on", ordering="current_period_end")
     def goes_on(self, row: Subscription) -> str:
@@ -122,15 +117,15 @@ class InvoiceAdmin(_HasState, DeskAdmin):
 
     @display(description="Total", ordering="total_cents")
     def total(self, row: Invoice) -> str:
-        return money(row.total_cents, row.currency)
+        return row.total.text()
 
     @display(description="Due")
     def due(self, row: Invoice) -> str:
-        return money(row.amount_due_cents, row.currency)
+        return row.amount_due.text()
 
     @display(description="Paid")
     def received(self, row: Invoice) -> str:
-        return money(row.amount_paid_cents, row.currency)
+        return row.amount_paid.text()
 
 
 @admin.register(PaymentMethod, site=desk)
@@ -157,11 +152,11 @@ class LedgerEntryAdmin(DeskAdmin):
 
     @display(description="Change", ordering="delta_cents")
     def delta(self, row: LedgerEntry) -> str:
-        return money(row.delta_cents, row.currency)
+        return row.delta.text()
 
     @display(description="A month afterwards", ordering="monthly_cents")
     def monthly(self, row: LedgerEntry) -> str:
-        return money(row.monthly_cents, row.currency)
+        return row.monthly.text()
 
 
 @admin.register(EntitlementOverride, site=desk)

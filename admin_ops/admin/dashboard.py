@@ -18,6 +18,7 @@ from saas.accounts.staff_roles import Permission
 from saas.audit.models import AuditEvent
 from saas.billing import clock
 from saas.billing.models import LedgerEntry, Subscription
+from saas.money import Money
 from saas.operations.models import Heartbeat
 from saas.webhook_events.figures import Figures, summary
 from saas.webhook_events.models import WebhookAlarm, WebhookEvent
@@ -67,14 +68,16 @@ def _people(now: datetime) -> dict[str, Any]:
 def _money(now: datetime) -> dict[str, Any]:
     figures = revenue(now)
     days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
-    values = _monthly_revenue(days, round(figures["monthly_recurring_revenue"] * 100), figures["currency"])
+    currency = figures["currency"]
+    today = Money.of_units(figures["monthly_recurring_revenue"], currency)
+    values = _monthly_revenue(days, today.minor, currency)
     return {
         "money": figures,
-        "grown_cents": values[-1] - values[0],
+        "grown": Money(values[-1] - values[0], currency),
         "revenue_chart": _chart(
             "Monthly recurring revenue",
             [day.strftime("%-d %b") for day in days],
-            [cents / 100 for cents in values],
+            [Money(minor, currency).units for minor in values],
             fill=True,
         ),
     }

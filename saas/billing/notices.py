@@ -10,8 +10,7 @@ def payment_failed(invoice_id: str) -> None:
     row = Invoice.objects.select_related("customer").filter(external_id=invoice_id, status=Invoice.Status.OPEN).first()
     payer = _payer(row.customer) if row else None
     if row and payer:
-        amount = f"{row.amount_due_cents / 100:.2f} {row.currency.upper()}"
-        context = {"name": payer.full_name, "amount": amount, "number": row.number}
+        context = {"name": payer.full_name, "amount": str(row.amount_due), "number": row.number}
         post("payment_failed", to=payer.email, context=context, dedupe_key=f"payment_failed:{invoice_id}")
 
 

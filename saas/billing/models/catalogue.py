@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from saas.money import Money
 from saas.operations.statements import ComposedQuery
 
 
@@ -32,10 +33,14 @@ class Plan(models.Model):
         return self.name
 
     @property
+    def price(self) -> Money:
+        """A month."""
+        return Money(self.price_cents, self.currency)
+
+    @property
     def price_monthly(self) -> int | float:
         """In whole units of the currency: 19, or 19.5."""
-        whole, cents = divmod(self.price_cents, 100)
-        return self.price_cents / 100 if cents else whole
+        return self.price.units
 
 
 _ON_SALE = ComposedQuery(Plan.objects.on_sale)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from saas.billing.models.catalogue import Plan
 from saas.billing.models.customers import Customer, Owner, owned_by
 from saas.fields import PrefixedIdField
+from saas.money import Money
 
 PAST_DUE_GRACE = timedelta(days=7)
 CANCELING = Q(cancel_at_period_end=True) | Q(cancel_at__isnull=False)
@@ -113,6 +114,10 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.plan_id or self.price_id} ({self.status})"
+
+    @property
+    def monthly(self) -> Money:
+        return Money(self.monthly_cents, self.currency)
 
     @property
     def has_unknown_plan(self) -> bool:
