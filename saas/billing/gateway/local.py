@@ -116,7 +116,8 @@ class LocalGateway:
         if row.data["status"] != "trialing":
             raise ProviderRefused("This subscription is not on trial.")
         line = {**row.data["items"]["data"][0], "current_period_end": end}
-        changes = {"trial_end": end, "billing_cycle_anchor": end, "items": {"data": [line]}}
+        items = {**row.data["items"], "data": [line]}
+        changes = {"trial_end": end, "billing_cycle_anchor": end, "items": items}
         if row.data["cancel_at_period_end"]:
             changes["cancel_at"] = end
         books.change(row, "customer.subscription.updated", clock.now(), **changes)
