@@ -1,8 +1,9 @@
 """Recurring revenue: what comes in a month today, and what moved it, from the ledger.
 
-Of customers who are ours; a subscription that only the provider knows is in no figure. Where there are several
-currencies the figures are those of the one that earns most, and ``by_currency`` tells all of them. The tables by month
-and by cohort are in ``admin_ops.revenue_tables``. All amounts are a month's.
+Of customers who are ours; a subscription that only the provider knows is in no figure. Amounts of several currencies are
+never added up, nor compared: the figures are those of one, asked for or the one in which most subscriptions are paid, and
+``by_currency`` tells all of them. The tables by month and by cohort are in ``admin_ops.revenue_tables``. All amounts are a
+month's.
 """
 
 from collections import defaultdict
@@ -35,11 +36,13 @@ class Running:
     cents: int = 0
 
 
-def revenue(now: datetime) -> dict[str, Any]:
-    """The figures, in whole units of the currency. Six queries, each of an index alone."""
+def revenue(now: datetime, currency: str = "") -> dict[str, Any]:
+    """The figures, in whole units of ``currency``. Six queries, each of an index alone."""
     running = _running()
     earnings = _earnings(running)
-    currency, earning = max(earnings.items(), key=lambda item: item[1].cents, default=(DEFAULT_CURRENCY, Running()))
+    order = sorted(earnings, key=lambda name: (-earnings[name].count, name))
+    currency = currency.lower() or next(iter(order), DEFAULT_CURRENCY)
+    earning = earnings.get(currency, Running())
     entries = LedgerEntry.objects.linked().filter(currency=currency).order_by()
     customers = _paying_customers(entries)
     return {
@@ -49,7 +52,7 @@ def revenue(now: datetime) -> dict[str, Any]:
         "arr": Money(earning.cents * MONTHS, currency).units,
         "arpu": Money(round(earning.cents / customers), currency).units if customers else 0,
         "paying_customers": customers,
-        "by_currency": [_shown(name, earnings[name]) for name in sorted(earnings, key=lambda n: -earnings[n].cents)],
+        "by_currency": [_shown(name, earnings[name]) for name in order],
         **_window(entries.filter(at__gte=now - WINDOW), Money(earning.cents, currency), customers),
         **revenue_tables.tables(entries, Money(earning.cents, currency), customers, now),
     }

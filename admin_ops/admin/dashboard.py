@@ -25,6 +25,7 @@ from saas.webhook_events.models import WebhookAlarm, WebhookEvent
 
 SHOWN = 6
 DAYS = 30
+CODE_LENGTH = 3  # of a currency
 SIGN_OF_LIFE = timedelta(seconds=30)
 AXES = json.dumps(
     {
@@ -45,7 +46,7 @@ def with_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
     """Unfold's ``DASHBOARD_CALLBACK``: about thirty short queries."""
     held, now = permissions_in(request), timezone.now()
     if Permission.READ_METRICS in held:
-        context |= {"axes": AXES} | _people(now) | _money(clock.now()) | _health(now)
+        context |= {"axes": AXES} | _people(now) | _money(clock.now(), _currency(request)) | _health(now)
     if Permission.READ_BILLING in held:
         context["unpaid"] = _unpaid()
         context["unknown_plans"] = list(Subscription.objects.with_customer().linked().with_unknown_plan()[:SHOWN])
@@ -65,8 +66,14 @@ def _people(now: datetime) -> dict[str, Any]:
     }
 
 
-def _money(now: datetime) -> dict[str, Any]:
-    figures = revenue(now)
+def _currency(request: HttpRequest) -> str:
+    """The one that was chosen, if any: the figures of several are never added up."""
+    chosen = request.GET.get("currency", "")
+    return chosen if len(chosen) == CODE_LENGTH and chosen.isascii() and chosen.isalpha() else ""
+
+
+def _money(now: datetime, currency: str) -> dict[str, Any]:
+    figures = revenue(now, currency)
     days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
     currency = figures["currency"]
     today = Money.of_units(figures["monthly_recurring_revenue"], currency)
