@@ -9,8 +9,8 @@ ARG PYTHON=3.13
 FROM python:${PYTHON}-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
-COPY requirements.txt /tmp/requirements.txt
-RUN /venv/bin/pip install --no-deps --require-hashes --only-binary :all: -r /tmp/requirements.txt
+COPY .ci/image.txt /tmp/image.txt
+RUN /venv/bin/pip install --no-deps --require-hashes --only-binary :all: -r /tmp/image.txt
 
 FROM python:${PYTHON}-slim-bookworm
 ENV PATH=/venv/bin:$PATH \

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from admin_ops.amounts import units
 from saas.accounts import second_factor
 from saas.accounts.logins import Login
 from saas.accounts.models import Impersonation, LoginSession, OAuthIdentity, Role, User, UserNote
@@ -80,12 +79,14 @@ def subscription(row: Subscription) -> dict[str, Any]:
         "team_id": row.customer.team_id,
         "email": owner.email if owner else row.customer.email,
         "plan": {"id": row.plan.id, "name": row.plan.name} if row.plan else None,
+        "plan_is_known": not row.has_unknown_plan,
         "status": row.status,
-        "price_monthly": units(row.monthly_cents),
+        "price_monthly": row.monthly.units,
         "currency": row.currency,
         "quantity": row.quantity,
         "current_period_end": row.current_period_end,
-        "cancel_at_period_end": row.cancel_at_period_end,
+        "cancel_at_period_end": row.ends_with_period,
+        "cancel_at": row.ends_at,
         "started_at": row.started_at,
         "ended_at": row.ended_at,
         "trial_end": row.trial_end,
@@ -112,7 +113,7 @@ def invoice(row: Invoice) -> dict[str, Any]:
         "id": row.id,
         "number": row.number,
         "status": row.status,
-        "total": units(row.total_cents),
+        "total": row.total.units,
         "currency": row.currency,
         "issued_at": row.issued_at,
         "paid_at": row.paid_at,

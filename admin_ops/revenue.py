@@ -1,8 +1,9 @@
 """Recurring revenue: what comes in a month today, and what moved it, from the ledger.
 
-Of customers who are ours; a subscription that only the provider knows is in no figure. Where there are several
-currencies the figures are those of the one that earns most, and ``by_currency`` tells all of them. The tables by month
-and by cohort are in ``admin_ops.revenue_tables``. All amounts are a month's.
+Of customers who are ours; a subscription that only the provider knows is in no figure. Amounts of several currencies are
+never added up, nor compared: the figures are those of one, asked for or the one in which most subscriptions are paid, and
+``by_currency`` tells all of them. The tables by month and by cohort are in ``admin_ops.revenue_tables``. All amounts are a
+month's.
 """
 
 from collections import defaultdict
@@ -10,19 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, QuerySet, Sum, Window
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, QuerySet, Sum, Window
 from django.db.models.functions import FirstValue
 
 from admin_ops import revenue_tables
-from admin_ops.amounts import share, units
+from admin_ops.amounts import share
 from saas.billing.models import LedgerEntry, Subscription
 from saas.billing.models.ledger import LedgerEntryQuerySet
+from saas.billing.models.subscriptions import CANCELING
+from saas.money import Money
 
 WINDOW = timedelta(days=30)
 DEFAULT_CURRENCY = "usd"
 MONTHS = 12
 _RUNNING = [Subscription.Status.ACTIVE, Subscription.Status.TRIALING, Subscription.Status.PAST_DUE]
-_KEYS = ("status", "currency", "cancel_at_period_end")
+_KEYS = ("status", "currency", "is_ending")
 
 
 @dataclass
@@ -33,23 +36,25 @@ class Running:
     cents: int = 0
 
 
-def revenue(now: datetime) -> dict[str, Any]:
-    """The figures, in whole units of the currency. Six queries, each of an index alone."""
+def revenue(now: datetime, currency: str = "") -> dict[str, Any]:
+    """The figures, in whole units of ``currency``. Six queries, each of an index alone."""
     running = _running()
     earnings = _earnings(running)
-    currency, earning = max(earnings.items(), key=lambda item: item[1].cents, default=(DEFAULT_CURRENCY, Running()))
+    order = sorted(earnings, key=lambda name: (-earnings[name].count, name))
+    currency = currency.lower() or next(iter(order), DEFAULT_CURRENCY)
+    earning = earnings.get(currency, Running())
     entries = LedgerEntry.objects.linked().filter(currency=currency).order_by()
     customers = _paying_customers(entries)
     return {
         **_counts(running),
         "currency": currency,
-        "monthly_recurring_revenue": units(earning.cents),
-        "arr": units(earning.cents * MONTHS),
-        "arpu": units(round(earning.cents / customers)) if customers else 0,
+        "monthly_recurring_revenue": Money(earning.cents, currency).units,
+        "arr": Money(earning.cents * MONTHS, currency).units,
+        "arpu": Money(round(earning.cents / customers), currency).units if customers else 0,
         "paying_customers": customers,
-        "by_currency": [_shown(name, earnings[name]) for name in sorted(earnings, key=lambda n: -earnings[n].cents)],
-        **_window(entries.filter(at__gte=now - WINDOW), earning.cents, customers),
-        **revenue_tables.tables(entries, earning.cents, customers, now),
+        "by_currency": [_shown(name, earnings[name]) for name in order],
+        **_window(entries.filter(at__gte=now - WINDOW), Money(earning.cents, currency), customers),
+        **revenue_tables.tables(entries, Money(earning.cents, currency), customers, now),
     }
 
 
@@ -64,11 +69,9 @@ def _running() -> dict[tuple[str, str, bool], Running]:
 
 
 def _grouped(rows: QuerySet[Subscription]) -> dict[tuple[str, str, bool], Running]:
-    sums = rows.values(*_KEYS).annotate(count=Count("status"), cents=Sum("monthly_cents"))
-    return {
-        (row["status"], row["currency"], row["cancel_at_period_end"]): Running(row["count"], row["cents"])
-        for row in sums
-    }
+    is_ending = ExpressionWrapper(CANCELING, BooleanField())
+    sums = rows.annotate(is_ending=is_ending).values(*_KEYS).annotate(count=Count("status"), cents=Sum("monthly_cents"))
+    return {(row["status"], row["currency"], row["is_ending"]): Running(row["count"], row["cents"]) for row in sums}
 
 
 def _counts(running: dict[tuple[str, str, bool], Running]) -> dict[str, int]:
@@ -93,7 +96,7 @@ def _earnings(running: dict[tuple[str, str, bool], Running]) -> dict[str, Runnin
 def _shown(currency: str, earning: Running) -> dict[str, Any]:
     return {
         "currency": currency,
-        "monthly_recurring_revenue": units(earning.cents),
+        "monthly_recurring_revenue": Money(earning.cents, currency).units,
         "subscriptions": earning.count,
     }
 
@@ -105,7 +108,7 @@ def _paying_customers(entries: LedgerEntryQuerySet) -> int:
     return counts.get("new", 0) + counts.get("reactivation", 0) - counts.get("churn", 0)
 
 
-def _window(entries: LedgerEntryQuerySet, cents: int, customers: int) -> dict[str, Any]:
+def _window(entries: LedgerEntryQuerySet, today: Money, customers: int) -> dict[str, Any]:
     """What the ledger tells of the last thirty days, and which share of the revenue and customers before is gone."""
     rows = entries.values("kind", "movement").annotate(count=Count("kind"), cents=Sum("delta_cents"))
     kinds: dict[str, Running] = defaultdict(Running)
@@ -114,14 +117,15 @@ def _window(entries: LedgerEntryQuerySet, cents: int, customers: int) -> dict[st
         for sums in (kinds[kind], movements[movement]):
             sums.count += count
             sums.cents += moved
-    opening = cents - sum(moved.cents for moved in movements.values())
+    opening = today.minor - sum(moved.cents for moved in movements.values())
     came, lost = movements["new"].count + movements["reactivation"].count, movements["churn"]
     return {
         "churn_30d": share(-lost.cents, opening),
         "customer_churn_30d": share(lost.count, customers - came + lost.count),
         "net_revenue_retention_30d": share(opening + _kept(entries), opening),
         "movements_30d": [
-            {"kind": kind, "count": kinds[kind].count, "amount": units(kinds[kind].cents)} for kind in sorted(kinds)
+            {"kind": kind, "count": kinds[kind].count, "amount": Money(kinds[kind].cents, today.currency).units}
+            for kind in sorted(kinds)
         ],
     }
 

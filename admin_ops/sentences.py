@@ -47,6 +47,7 @@ _ACTIONS: dict[str, tuple[str, str, str]] = {
     "profile.updated": ("edit", "Edited the profile", ""),
     "entitlement.given": ("redeem", "Was given access", GOOD),
     "entitlement.ended": ("redeem", "Given access taken back", WARN),
+    "price.mapped": ("link", "Price stands for a plan", GOOD),
     "subscription.trial_extended": ("more_time", "Trial extended", GOOD),
     "webhook_event.replayed": ("replay", "Webhook event replayed", NEWS),
     "checkout.started": ("shopping_cart", "Started a checkout", NEWS),
@@ -92,5 +93,5 @@ _MOVEMENTS = {
 
 def of_ledger(row: LedgerEntry) -> Sentence:
     plan = row.subscription.plan.name if row.subscription.plan else row.subscription.price_id
-    monthly = f"{row.monthly_cents / 100:,.2f} {row.currency.upper()} a month"
+    monthly = f"{row.monthly} a month"
     return Sentence("autorenew", f"{plan}: {worded(row.kind)}", monthly, _MOVEMENTS.get(row.kind, ""))

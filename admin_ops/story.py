@@ -99,8 +99,7 @@ def _invoices(customers: list[Customer]) -> Iterator[Moment]:
         paid = row.status == Invoice.Status.PAID
         title = f"Invoice {row.number or row.external_id} {'paid' if paid else row.status}"
         tone = "success" if paid else "warning"
-        amount = f"{row.total_cents / 100:,.2f} {row.currency.upper()}"
-        sentence = Sentence("receipt_long", title, amount, tone)
+        sentence = Sentence("receipt_long", title, str(row.total), tone)
         yield Moment(row.paid_at or row.issued_at, "money", sentence, link=("billing_invoice", row.pk))
 
 

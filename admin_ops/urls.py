@@ -15,6 +15,7 @@ __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"
 _BILLING = (
     [
         path("api/admin/subscriptions", billing.SubscriptionsView.as_view(), name="subscriptions"),
+        path("api/admin/subscriptions/<str:subscription_id>/plan", access.PlanView.as_view(), name="subscription_plan"),
         path("api/admin/subscriptions/<str:subscription_id>/trial", access.TrialView.as_view(), name="trial"),
         path("api/admin/users/<str:user_id>/overrides", access.OverridesView.as_view(), name="user-overrides"),
         path("api/admin/teams/<str:team_id>/overrides", access.TeamOverridesView.as_view(), name="team-overrides"),

@@ -6,7 +6,7 @@ from admin_ops.admin.badges import TONES
 from admin_ops.admin.base import DeskAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.deeds import DeskAdminWithDeeds
-from admin_ops.admin.money_deeds import END_OVERRIDE, EXTEND_TRIAL
+from admin_ops.admin.money_deeds import END_OVERRIDE, EXTEND_TRIAL, MAP_PRICE
 from admin_ops.admin.site import desk
 from saas.accounts.staff_roles import Permission
 from saas.billing import clock
@@ -20,11 +20,6 @@ from saas.billing.models import (
     Plan,
     Subscription,
 )
-
-
-def money(cents: int, currency: str) -> str:
-    """``1,249.00 USD``: what a list shows of an amount."""
-    return f"{cents / 100:,.2f} {currency.upper()}"
 
 
 class _HasState:
@@ -46,7 +41,7 @@ class PlanAdmin(DeskAdmin):
 
     @display(description="A month", ordering="price_cents")
     def monthly(self, row: Plan) -> str:
-        return money(row.price_cents, row.currency)
+        return row.price.text()
 
 
 @admin.register(Customer, site=desk)
@@ -64,28 +59,28 @@ class CustomerAdmin(DeskAdmin):
 @admin.register(Subscription, site=desk)
 class SubscriptionAdmin(_HasState, DeskAdminWithDeeds):
     needs = Permission.READ_BILLING
-    deeds = (EXTEND_TRIAL,)
+    deeds = (MAP_PRICE, EXTEND_TRIAL)
     list_display = ("customer", "plan", "state", "monthly", "goes_on", "started_at")
     list_filter = ("status", "plan")
     list_select_related = ("customer", "plan")
     search_fields = ("=id", "=external_id", "customer__email", "customer__user__email")
     ordering = ("-id",)
     fields = (
-        "id", "external_id", "customer", "state", "plan", "price_id", "quantity", "monthly",
-        "current_period_end", "cancel_at_period_end", "trial_end", "past_due_since", "canceled_at", "ended_at",
+        "id", "external_id", "customer", "state", "plan", "plan_is_known", "price_id", "quantity", "monthly",
+        "current_period_end", "cancel_at_period_end", "cancel_at", "trial_end", "past_due_since", "canceled_at", "ended_at",
         "ambiguous", "started_at", "changed_at",
     )  # fmt: skip
     readonly_fields = fields
 
     @display(description="A month", ordering="monthly_cents")
     def monthly(self, row: Subscription) -> str:
-        return money(row.monthly_cents, row.currency)
+        return row.monthly.text()
 
     @display(description="Goes on", ordering="current_period_end")
     def goes_on(self, row: Subscription) -> str:
         if row.ended_at or row.current_period_end is None:
             return f"ended {row.ended_at:%-d %b %Y}" if row.ended_at else ""
-        return f"{'ends' if row.cancel_at_period_end else 'renews'} {row.current_period_end:%-d %b %Y}"
+        return f"ends {row.ends_at:%-d %b %Y}" if row.ends_at else f"renews {row.current_period_end:%-d %b %Y}"
 
 
 @admin.register(Checkout, site=desk)
@@ -122,15 +117,15 @@ class InvoiceAdmin(_HasState, DeskAdmin):
 
     @display(description="Total", ordering="total_cents")
     def total(self, row: Invoice) -> str:
-        return money(row.total_cents, row.currency)
+        return row.total.text()
 
     @display(description="Due")
     def due(self, row: Invoice) -> str:
-        return money(row.amount_due_cents, row.currency)
+        return row.amount_due.text()
 
     @display(description="Paid")
     def received(self, row: Invoice) -> str:
-        return money(row.amount_paid_cents, row.currency)
+        return row.amount_paid.text()
 
 
 @admin.register(PaymentMethod, site=desk)
@@ -157,11 +152,11 @@ class LedgerEntryAdmin(DeskAdmin):
 
     @display(description="Change", ordering="delta_cents")
     def delta(self, row: LedgerEntry) -> str:
-        return money(row.delta_cents, row.currency)
+        return row.delta.text()
 
     @display(description="A month afterwards", ordering="monthly_cents")
     def monthly(self, row: LedgerEntry) -> str:
-        return money(row.monthly_cents, row.currency)
+        return row.monthly.text()
 
 
 @admin.register(EntitlementOverride, site=desk)

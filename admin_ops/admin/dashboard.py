@@ -19,12 +19,14 @@ from saas.accounts.staff_roles import Permission
 from saas.audit.models import AuditEvent
 from saas.billing import clock
 from saas.billing.models import LedgerEntry, Subscription
+from saas.money import Money
 from saas.operations.models import Heartbeat
 from saas.webhook_events.figures import Figures, summary
 from saas.webhook_events.models import WebhookAlarm, WebhookEvent
 
 SHOWN = 6
 DAYS = 30
+CODE_LENGTH = 3  # of a currency
 SIGN_OF_LIFE = timedelta(seconds=30)
 AXES = json.dumps(
     {
@@ -47,9 +49,10 @@ def with_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any
     if Permission.READ_METRICS in held:
         context |= {"axes": AXES} | _people(now) | _health(now)
     if Permission.READ_METRICS in held and settings.BILLING:
-        context |= _money(clock.now())
+        context |= _money(clock.now(), _currency(request))
     if Permission.READ_BILLING in held and settings.BILLING:
         context["unpaid"] = _unpaid()
+        context["unknown_plans"] = list(Subscription.objects.with_customer().linked().with_unknown_plan()[:SHOWN])
     if Permission.READ_WEBHOOKS in held:
         context["troubled"] = list(WebhookEvent.objects.filter(status__in=TROUBLED).order_by("-pk")[:SHOWN])
     if Permission.READ_AUDIT in held:
@@ -66,17 +69,25 @@ def _people(now: datetime) -> dict[str, Any]:
     }
 
 
-def _money(now: datetime) -> dict[str, Any]:
-    figures = revenue(now)
+def _currency(request: HttpRequest) -> str:
+    """The one that was chosen, if any: the figures of several are never added up."""
+    chosen = request.GET.get("currency", "")
+    return chosen if len(chosen) == CODE_LENGTH and chosen.isascii() and chosen.isalpha() else ""
+
+
+def _money(now: datetime, currency: str) -> dict[str, Any]:
+    figures = revenue(now, currency)
     days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
-    values = _monthly_revenue(days, round(figures["monthly_recurring_revenue"] * 100), figures["currency"])
+    currency = figures["currency"]
+    today = Money.of_units(figures["monthly_recurring_revenue"], currency)
+    values = _monthly_revenue(days, today.minor, currency)
     return {
         "money": figures,
-        "grown_cents": values[-1] - values[0],
+        "grown": Money(values[-1] - values[0], currency),
         "revenue_chart": _chart(
             "Monthly recurring revenue",
             [day.strftime("%-d %b") for day in days],
-            [cents / 100 for cents in values],
+            [Money(minor, currency).units for minor in values],
             fill=True,
         ),
     }

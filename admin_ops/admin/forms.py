@@ -88,6 +88,19 @@ class GivePlanForm(ReasonForm):
     last_day = _last_day()
 
 
+class MapPriceForm(ReasonForm):
+    plan = forms.ModelChoiceField(
+        Plan.objects.order_by("price_cents"), empty_label="Choose a plan", widget=UnfoldAdminSelectWidget
+    )
+    price_id = forms.CharField(
+        label="Price",
+        max_length=255,
+        required=False,
+        help_text="Only where the subscription has several: the provider's id of the plan's own. The others are add-ons.",
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+    )
+
+
 class GiveMoreForm(ReasonForm):
     """One limit or one feature."""
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 from django.urls import reverse
 
 from admin_ops.admin.deeds import Deed, Doer
-from admin_ops.admin.forms import ExtendTrialForm, GiveMoreForm, GivePlanForm, GiveTeamMoreForm, end_of
+from admin_ops.admin.forms import ExtendTrialForm, GiveMoreForm, GivePlanForm, GiveTeamMoreForm, MapPriceForm, end_of
 from saas.accounts.models import User
 from saas.accounts.staff_roles import Permission
-from saas.billing import clock, overrides, trials
+from saas.billing import clock, overrides, plan_mapping, trials
 from saas.billing.models import EntitlementOverride, Owner, Subscription
 from saas.teams.models import Team
 
@@ -48,6 +48,12 @@ def _extend(row: Subscription, doer: Doer) -> str:
     return f"The trial goes on until {later:%-d %b %Y}."
 
 
+def _map(row: Subscription, doer: Doer) -> str:
+    plan, price_id = doer.fields["plan"], doer.fields["price_id"]
+    row = plan_mapping.map_price(row, plan_id=plan.pk, price_id=price_id, reason=doer.reason, by=doer.user)
+    return f"{row.price_id} stands for {plan.name}, for everybody who pays it."
+
+
 def _trial_of(person: User) -> Subscription | None:
     return Subscription.objects.of(person).filter(status=Subscription.Status.TRIALING).order_by("-pk").first()
 
@@ -71,6 +77,11 @@ _TRIAL = "The payment provider is asked; nothing is charged before the new end."
 EXTEND_TRIAL = Deed(
     "extend-trial", "Extend the trial", "more_time", _TRIAL, Permission.GIVE_ACCESS, _extend, ExtendTrialForm,
     fits=lambda row: row.status == Subscription.Status.TRIALING,
+)  # fmt: skip
+MAP_PRICE = Deed(
+    "map-price", "Say which plan it is", "link",
+    "The price stands for the plan from now on, for everybody who pays it. At the provider nothing changes.",
+    Permission.GIVE_ACCESS, _map, MapPriceForm, fits=lambda row: row.has_unknown_plan,
 )  # fmt: skip
 END_OVERRIDE = Deed(
     "end", "Take it back", "undo", "It counts no longer, from now on.", Permission.GIVE_ACCESS, _end,

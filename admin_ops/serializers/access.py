@@ -35,6 +35,20 @@ class TrialBody(serializers.Serializer[Any]):
     reason = Text(max_length=REASON_LENGTH)
 
 
+class PlanBody(serializers.Serializer[Any]):
+    """For which plan the price of a subscription stands, for everybody who pays it."""
+
+    plan_id = Text(max_length=32)
+    price_id = Text(
+        max_length=255,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Only of several: the provider's id of the plan's own. The others are add-ons.",
+    )
+    reason = Text(max_length=REASON_LENGTH)
+
+
 class OverrideShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     kind = serializers.ChoiceField(EntitlementOverride.Kind.choices)

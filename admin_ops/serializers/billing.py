@@ -25,12 +25,16 @@ class SubscriptionShape(serializers.Serializer[Any]):
     team_id = serializers.CharField(allow_null=True, help_text="Without either, only the provider knows the customer.")
     email = serializers.CharField()
     plan = PlanNameShape(allow_null=True)
+    plan_is_known = serializers.BooleanField(
+        help_text="False: nothing says for which plan the price stands; the plan is what it was before."
+    )
     status = serializers.CharField()
     price_monthly = serializers.FloatField()
     currency = serializers.CharField()
     quantity = serializers.IntegerField()
     current_period_end = serializers.DateTimeField(allow_null=True)
-    cancel_at_period_end = serializers.BooleanField()
+    cancel_at_period_end = serializers.BooleanField(help_text="It ends before it would take money again.")
+    cancel_at = serializers.DateTimeField(allow_null=True, help_text="When it ends, if it was canceled.")
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
     trial_end = serializers.DateTimeField(allow_null=True)

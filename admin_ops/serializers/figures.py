@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from saas.api.fields import Text
 from saas.billing.models import LedgerEntry
 
 
@@ -71,12 +72,22 @@ class CohortShape(serializers.Serializer[Any]):
     revenue = serializers.ListField(child=serializers.FloatField(), help_text="How much they did.")
 
 
+class RevenueQuery(serializers.Serializer[Any]):
+    currency = Text(
+        max_length=3,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Of which currency the figures are; that in which most subscriptions are paid, if none is named.",
+    )
+
+
 class RevenueShape(serializers.Serializer[Any]):
     active_subscriptions = serializers.IntegerField()
     trialing_subscriptions = serializers.IntegerField()
     past_due_subscriptions = serializers.IntegerField(help_text="Still in the revenue: the provider is trying again.")
     canceling_subscriptions = serializers.IntegerField(help_text="Active until their period ends.")
-    currency = serializers.CharField()
+    currency = serializers.CharField(help_text="Of all amounts below but `by_currency`.")
     monthly_recurring_revenue = serializers.FloatField(help_text="In whole units of the currency.")
     arr = serializers.FloatField()
     arpu = serializers.FloatField(help_text="A month and paying customer.")

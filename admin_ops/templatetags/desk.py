@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from admin_ops.admin import badges
+from saas.money import Money
 from saas.webhook_events.models import WebhookAttempt
 
 register = template.Library()
@@ -21,11 +22,6 @@ def page_of(link: tuple[str, Any]) -> str:
     """The desk's page about a row: ``("billing_invoice", "inv_…")``."""
     table, pk = link
     return reverse(f"admin:{table}_change", args=[pk])
-
-
-@register.filter
-def money(cents: int, currency: str) -> str:
-    return f"{cents / 100:,.2f} {currency.upper()}"
 
 
 @register.filter
@@ -49,5 +45,5 @@ def took(attempt: WebhookAttempt) -> str:
 
 @register.filter
 def amount(units: float, currency: str) -> str:
-    """Whole units of a currency, cents only where there are any."""
-    return f"{units:,.0f} {currency.upper()}" if units == int(units) else f"{units:,.2f} {currency.upper()}"
+    """Whole units of a currency, decimals only where there are any."""
+    return Money.of_units(units, currency).short()

@@ -11,10 +11,12 @@ from saas.billing import entitlements
 from saas.billing import gateway as providers
 from saas.billing.customers import customer_of, introduce
 from saas.billing.gateway import cycle
-from saas.billing.models import EntitlementOverride, Subscription
+from saas.billing.models import Customer, EntitlementOverride, Subscription
 from saas.teams.models import Team
-from saas.testing import factories, provider
+from saas.testing import factories, inbox, provider
+from saas.testing import stripe_objects as whole
 from saas.testing.teams import found_team, verified
+from saas.webhook_events.actions import append
 
 LATER = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}T00:00:00Z"
 
@@ -188,3 +190,41 @@ def test_a_reason_may_be_given_where_none_is_asked_for(admin_ops, kim, sam, path
     admin_ops.send(method, f"/api/admin/users/{kim.user.pk}/{path}", {"reason": "ticket 7"}, token=sam.token)
 
     assert AuditEvent.objects.filter(reason="ticket 7", actor=sam.user.pk, target=kim.user.pk).count() == 1
+
+
+@pytest.fixture
+def strange(kim):
+    """A subscription of Kim's to a price that stands for no plan."""
+    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+    thing = whole.subscription(whole.item(whole.price("price_strange", product="prod_strange")))
+    append(whole.event("customer.subscription.created", thing), source="delivery")
+    inbox.drain()
+    return Subscription.objects.get()
+
+
+def test_staff_say_which_plan_a_price_stands_for(admin_ops, kim, sam, strange):
+    path, body = f"/api/admin/subscriptions/{strange.pk}/plan", {"plan_id": "scale", "reason": "an old offer"}
+
+    before = admin_ops.get(f"/api/admin/users/{kim.user.pk}", token=sam.token).json()["subscriptions"]
+    answer, again = admin_ops.post(path, body, token=sam.token), admin_ops.post(path, body, token=sam.token)
+
+    assert [(row["plan"], row["plan_is_known"]) for row in before] == [(None, False)]
+    told = answer.json()["subscription"]
+    assert (answer.status_code, told["plan"], told["plan_is_known"]) == (200, {"id": "scale", "name": "Scale"}, True)
+    assert (again.status_code, again.json()["code"]) == (409, "plan_is_known")
+    assert entitlements.limit(kim.user, "seats") is None
+
+
+def test_an_unknown_plan_is_an_alarm_until_staff_have_said_it(admin_ops, kim, sam, strange):
+    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+    admin_ops.get("/admin/password/")  # sets the CSRF cookie
+    pages = [f"/admin/accounts/user/{kim.user.pk}/change/", "/admin/"]
+    alarm = "nobody has said for which plan it stands"
+
+    before = [alarm in admin_ops.get(page).content.decode() for page in pages]
+    deed = f"/admin/billing/subscription/{strange.pk}/do/map-price/"
+    done = admin_ops.submit(deed, {"reason": "an old offer", "plan": "growth"})
+    after = [alarm in admin_ops.get(page).content.decode() for page in pages]
+
+    assert (before, done.status_code, after) == ([True, True], 302, [False, False])
+    assert Subscription.objects.get().plan_id == "growth"

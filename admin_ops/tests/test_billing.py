@@ -58,6 +58,8 @@ def test_subscriptions_are_told_newest_first_with_whose_they_are(
         "quantity": 1,
         "current_period_end": None,
         "cancel_at_period_end": True,
+        "cancel_at": None,
+        "plan_is_known": True,
         "started_at": row["started_at"],
         "ended_at": None,
         "trial_end": None,

@@ -234,3 +234,68 @@ def business_of_nobody(db):
 def test_the_start_of_the_made_up_lives_is_new_year():
     assert datetime.fromtimestamp(START, UTC) == datetime(2026, 1, 1, tzinfo=UTC)
     assert NOW - datetime.fromtimestamp(START, UTC) == timedelta(seconds=181.5 * DAY)
+
+
+@pytest.mark.parametrize("end", [{"cancel_at": START + 400 * DAY}, {"cancel_at_period_end": True}])
+def test_who_has_canceled_counts_as_canceling_however_it_was_done(db, end):
+    owned("cus_1", "cus_2")
+    take_in(subscription_event("sub_1", "active", 0, **end), subscription_event("sub_2", "active", 0, customer="cus_2"))
+
+    figures = revenue(NOW)
+
+    assert (figures["active_subscriptions"], figures["canceling_subscriptions"]) == (2, 1)
+
+
+def test_the_desk_tells_the_day_on_which_a_subscription_ends(admin_ops, sam):
+    owned("cus_1")
+    take_in(subscription_event("sub_1", "active", 0, cancel_at=START + 400 * DAY, current_period_end=START + 200 * DAY))
+    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+    row = Subscription.objects.get()
+
+    pages = [f"/admin/billing/subscription/?q={row.pk}", f"/admin/accounts/user/{row.customer.user_id}/change/"]
+    told = [admin_ops.get(page).content.decode() for page in pages]
+
+    assert [("ends 5 Feb 2027" in page, "renews" in page) for page in told] == [(True, False), (True, False)]
+
+
+@pytest.fixture
+def two_currencies(db):
+    """Two who pay 19 USD, one who pays 30,000 JPY: more minor units than both together."""
+    owned("cus_1", "cus_2", "cus_3")
+    take_in(
+        subscription_event("sub_1", "active", 0),
+        subscription_event("sub_2", "active", 0, customer="cus_2"),
+        subscription_event("sub_3", "active", 0, customer="cus_3", currency="jpy", cents=30_000),
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("", ("usd", 38, 19, 2)),
+        ("?currency=usd", ("usd", 38, 19, 2)),
+        ("?currency=JPY", ("jpy", 30_000, 30_000, 1)),
+        ("?currency=eur", ("eur", 0, 0, 0)),
+    ],
+)
+def test_the_figures_are_of_one_currency_that_is_named(admin_ops, sam, two_currencies, query, told):
+    body = admin_ops.get(f"/api/admin/metrics/revenue{query}", token=sam.token).json()
+
+    names = ["currency", "monthly_recurring_revenue", "arpu", "paying_customers"]
+    assert tuple(body[name] for name in names) == told
+    assert body["by_currency"] == [
+        {"currency": "usd", "monthly_recurring_revenue": 38, "subscriptions": 2},
+        {"currency": "jpy", "monthly_recurring_revenue": 30_000, "subscriptions": 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "text"), [("", "38 USD"), ("?currency=jpy", "30,000 JPY"), ("?currency=<b>", "38 USD")]
+)
+def test_the_dashboard_shows_one_currency_and_offers_the_others(admin_ops, sam, two_currencies, query, text):
+    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+
+    page = admin_ops.get(f"/admin/{query}").content.decode()
+
+    assert f'<div class="desk-number">{text}</div>' in page
+    assert ('href="?currency=jpy"' in page, 'href="?currency=usd"' in page) == ("USD" in text, "JPY" in text)

@@ -16,9 +16,10 @@ from saas.accounts.models import User
 from saas.accounts.staff_roles import Permission
 from saas.api.openapi import refusals
 from saas.api.pagination import PageQuery, paginate
-from saas.billing import overrides, trials
+from saas.billing import overrides, plan_mapping, trials
 from saas.billing.models import EntitlementOverride, Owner, Subscription
 from saas.billing.overrides import OverrideEnded
+from saas.billing.plan_mapping import PlanIsKnown
 from saas.billing.trials import NotOnTrial
 from saas.errors import NotFound
 from saas.teams.models import Team
@@ -120,9 +121,32 @@ class TrialView(DeskView):
         tags=["access"],
     )
     def post(self, request: Request, subscription_id: str) -> Response:
-        row = Subscription.objects.with_customer().filter(pk=subscription_id).first()
-        if row is None:
-            raise NotFound
+        row = _subscription(subscription_id)
         self.require(Permission.GIVE_ACCESS)
         row = trials.extend_trial(row, by=self.user, **self.body(shapes.TrialBody))
         return Response({"subscription": show.subscription(row)})
+
+
+class PlanView(DeskView):
+    """Where neither price nor product tells it. At the provider nothing changes."""
+
+    needs = Permission.READ_BILLING
+
+    @extend_schema(
+        operation_id="staff_subscription_plan",
+        summary="Say which plan a subscription's price stands for",
+        request=shapes.PlanBody,
+        responses={200: OneSubscriptionShape, **refusals(PlanIsKnown)},
+        tags=["access"],
+    )
+    def post(self, request: Request, subscription_id: str) -> Response:
+        row = _subscription(subscription_id)
+        self.require(Permission.GIVE_ACCESS)
+        row = plan_mapping.map_price(row, by=self.user, **self.body(shapes.PlanBody))
+        return Response({"subscription": show.subscription(row)})
+
+
+def _subscription(subscription_id: str) -> Subscription:
+    if row := Subscription.objects.with_customer().filter(pk=subscription_id).first():
+        return row
+    raise NotFound

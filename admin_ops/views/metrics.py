@@ -37,11 +37,12 @@ class RevenueMetricsView(DeskView):
     @extend_schema(
         operation_id="staff_metrics_revenue",
         summary="Figures about revenue",
+        parameters=[shapes.RevenueQuery],
         responses=shapes.RevenueShape,
         tags=["metrics"],
     )
     def get(self, request: Request) -> Response:
-        return Response(revenue(clock.now()))
+        return Response(revenue(clock.now(), **self.query(shapes.RevenueQuery)))
 
 
 class WebhookMetricsView(DeskView):

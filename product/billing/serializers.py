@@ -104,7 +104,10 @@ class SubscriptionShape(serializers.Serializer[Any]):
     status = serializers.CharField(help_text="As the payment provider names it.")
     has_access = serializers.BooleanField()
     current_period_end = serializers.DateTimeField(allow_null=True)
-    cancel_at_period_end = serializers.BooleanField()
+    cancel_at_period_end = serializers.BooleanField(help_text="It ends before it would take money again.")
+    cancel_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it ends, if it was canceled; until then it can be resumed."
+    )
     trial_end = serializers.DateTimeField(allow_null=True)
     past_due_since = serializers.DateTimeField(allow_null=True)
     canceled_at = serializers.DateTimeField(allow_null=True)

@@ -18,7 +18,7 @@ from saas.billing.checkouts import AlreadySubscribed, CheckoutInProgress, Idempo
 from saas.billing.gateway.interface import PaymentDeclined, ProviderRefused, ProviderUnavailable
 from saas.billing.models import Checkout, Plan, Subscription
 from saas.billing.models.catalogue import price_list
-from saas.billing.subscriptions import NothingToResume, NotSubscribed, SamePlan
+from saas.billing.subscriptions import NothingToResume, NotSubscribed, PlanItemUnknown, SamePlan
 from saas.errors import NotFound
 from saas.teams.roles import Permission
 
@@ -117,7 +117,14 @@ class ChangeView(BillingView):
         responses={
             200: shapes.OneSubscriptionShape,
             **refusals(
-                NotFound, NotSubscribed, SamePlan, PaymentDeclined, NotForSale, ProviderRefused, ProviderUnavailable
+                NotFound,
+                NotSubscribed,
+                SamePlan,
+                PlanItemUnknown,
+                PaymentDeclined,
+                NotForSale,
+                ProviderRefused,
+                ProviderUnavailable,
             ),
         },
         tags=["subscriptions"],
@@ -135,7 +142,9 @@ class PreviewView(BillingView):
         request=shapes.ChangeBody,
         responses={
             200: shapes.OnePreviewShape,
-            **refusals(NotFound, NotSubscribed, SamePlan, NotForSale, ProviderRefused, ProviderUnavailable),
+            **refusals(
+                NotFound, NotSubscribed, SamePlan, PlanItemUnknown, NotForSale, ProviderRefused, ProviderUnavailable
+            ),
         },
         tags=["subscriptions"],
     )

@@ -17,23 +17,37 @@ _RANKS = ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "c
 
 
 @dataclass(frozen=True)
+class Item:
+    """One of the things that a subscription is to. ``named_plan_id`` is what its price's or product's metadata say."""
+
+    id: str
+    price_id: str
+    product_id: str
+    named_plan_id: str
+    quantity: int
+
+
+@dataclass(frozen=True)
 class SubscriptionState:
     """A subscription as one snapshot shows it, in either API shape."""
 
     status: str
     customer_id: str
-    price_ids: tuple[str, ...]
-    item_id: str
-    quantity: int
+    items: tuple[Item, ...]
     currency: str
     monthly_cents: int
     current_period_start: datetime | None
     current_period_end: datetime | None
     cancel_at_period_end: bool
+    cancel_at: datetime | None
     trial_end: datetime | None
     canceled_at: datetime | None
     ended_at: datetime | None
     started_at: datetime | None
+
+    @property
+    def price_ids(self) -> tuple[str, ...]:
+        return tuple(item.price_id for item in self.items if item.price_id)
 
     @property
     def is_earning(self) -> bool:
@@ -58,7 +72,10 @@ class Movement:
 
 @dataclass(frozen=True)
 class SubscriptionFold:
+    """``items_before`` is what it was to at earlier times, the latest first."""
+
     state: SubscriptionState
+    items_before: tuple[tuple[Item, ...], ...]
     past_due_since: datetime | None
     changed_at: datetime
     ambiguous: bool
@@ -82,6 +99,7 @@ class _Subscription:
 
     def __init__(self) -> None:
         self.state: SubscriptionState | None = None
+        self.items_before: list[tuple[Item, ...]] = []
         self.movements: list[Movement] = []
         self.past_due_since: datetime | None = None
         self.changed_at: datetime | None = None
@@ -99,6 +117,8 @@ class _Subscription:
             self.past_due_since = None
         elif self.past_due_since is None:
             self.past_due_since = at
+        if self.state and self.state.items != state.items:
+            self.items_before.insert(0, self.state.items)
         self.state, self.changed_at = state, at
 
     def _move(self, state: SubscriptionState, at: datetime, event_id: str) -> None:
@@ -109,7 +129,14 @@ class _Subscription:
     def folded(self, is_guess: bool) -> SubscriptionFold | None:
         if self.state is None or self.changed_at is None:
             return None
-        return SubscriptionFold(self.state, self.past_due_since, self.changed_at, is_guess, tuple(self.movements))
+        return SubscriptionFold(
+            self.state,
+            tuple(self.items_before),
+            self.past_due_since,
+            self.changed_at,
+            is_guess,
+            tuple(self.movements),
+        )
 
 
 @dataclass(frozen=True)
@@ -171,6 +198,7 @@ def _state(told: Told, before: SubscriptionState | None) -> SubscriptionState:
             before,
             status=state.status,
             cancel_at_period_end=state.cancel_at_period_end,
+            cancel_at=state.cancel_at,
             canceled_at=state.canceled_at,
             ended_at=state.ended_at,
         )
@@ -180,23 +208,33 @@ def _state(told: Told, before: SubscriptionState | None) -> SubscriptionState:
 def subscription_state(snapshot: Object) -> SubscriptionState:
     """One snapshot, read in whatever shape it has."""
     lines = shapes.lines(snapshot)
-    first = lines[0] if lines else {}
-    prices = [shapes.price_of(line) for line in lines]
+    currency = snapshot.get("currency") or (shapes.price_of(lines[0]).get("currency") if lines else "")
     return SubscriptionState(
         status=shapes.text(snapshot.get("status"), 64),
         customer_id=shapes.id_of(snapshot.get("customer")),
-        price_ids=tuple(found for price in prices if (found := shapes.id_of(price))),
-        item_id=shapes.id_of(first) if first is not snapshot else "",
-        quantity=shapes.count(first.get("quantity"), 1),
-        currency=shapes.text(snapshot.get("currency") or (prices[0].get("currency") if prices else ""), 8),
+        items=tuple(_item(line, is_whole=line is snapshot) for line in lines),
+        currency=shapes.text(currency, 8),
         monthly_cents=shapes.monthly_cents(snapshot),
         current_period_start=shapes.period_start(snapshot),
         current_period_end=shapes.period_end(snapshot),
         cancel_at_period_end=snapshot.get("cancel_at_period_end") is True,
+        cancel_at=shapes.moment(snapshot.get("cancel_at")),
         trial_end=shapes.moment(snapshot.get("trial_end")),
         canceled_at=shapes.moment(snapshot.get("canceled_at")),
         ended_at=shapes.moment(snapshot.get("ended_at")),
         started_at=shapes.moment(snapshot.get("start_date")) or shapes.moment(snapshot.get("created")),
+    )
+
+
+def _item(line: Object, *, is_whole: bool) -> Item:
+    """``is_whole``: the subscription was its own and only item, before 2018."""
+    price = shapes.price_of(line)
+    return Item(
+        id="" if is_whole else shapes.id_of(line),
+        price_id=shapes.id_of(price),
+        product_id=shapes.id_of(price.get("product")),
+        named_plan_id=shapes.named_plan(price) or shapes.named_plan(shapes.mapping(price.get("product"))),
+        quantity=shapes.count(line.get("quantity"), 1),
     )
 
 

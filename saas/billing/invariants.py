@@ -24,7 +24,7 @@ def deleted_customers_pay_nothing() -> Iterable[str]:
     """No subscription of a deleted account, team or customer goes on renewing."""
     gone = Q(customer__user__status=User.Status.DELETED) | Q(customer__team__deleted_at__isnull=False)
     gone |= Q(customer__deleted_at__isnull=False)
-    return _ids(Subscription.objects.live().filter(gone, cancel_at_period_end=False))
+    return _ids(Subscription.objects.renewing().filter(gone))
 
 
 @invariant
@@ -51,8 +51,8 @@ def paid_checkouts_have_their_subscription() -> Iterable[str]:
 
 @invariant
 def paid_subscriptions_have_a_plan() -> Iterable[str]:
-    """Every customer of ours who pays, pays a price that stands for one of our plans."""
-    return _ids(Subscription.objects.linked().earning().filter(plan=None))
+    """Every customer of ours who pays, pays a price that stands for one of our plans; if not, say on the desk for which."""
+    return _ids(Subscription.objects.linked().earning().with_unknown_plan())
 
 
 @invariant

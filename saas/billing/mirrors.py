@@ -8,6 +8,7 @@ from django.db import transaction
 
 from saas.billing import folds, history, ledger, other_folds, stored
 from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
+from saas.billing.plan_items import learn_product, plan_item
 
 logger = logging.getLogger(__name__)
 
@@ -82,18 +83,14 @@ def subscription(external_id: str) -> None:
 def subscription_values(fold: folds.SubscriptionFold) -> dict[str, Any]:
     """The columns of a subscription, but for its customer."""
     state = fold.state
-    found = [row for price_id in dict.fromkeys(state.price_ids) if (row := stored.price(price_id)) and row.plan_id]
-    price = min(found, key=lambda row: row.pk, default=None)
     return {
         "status": state.status,
-        "plan_id": price.plan_id if price else None,
-        "price_id": price.external_id if price else next(iter(state.price_ids), ""),
-        "item_id": state.item_id,
-        "quantity": state.quantity,
+        **_plan_values(fold),
         "currency": state.currency,
         "monthly_cents": state.monthly_cents,
         "current_period_end": state.current_period_end,
         "cancel_at_period_end": state.cancel_at_period_end,
+        "cancel_at": state.cancel_at,
         "trial_end": state.trial_end,
         "past_due_since": fold.past_due_since,
         "canceled_at": state.canceled_at,
@@ -102,6 +99,22 @@ def subscription_values(fold: folds.SubscriptionFold) -> dict[str, Any]:
         "started_at": state.started_at or fold.changed_at,
         "changed_at": fold.changed_at,
     }
+
+
+def _plan_values(fold: folds.SubscriptionFold) -> dict[str, Any]:
+    """Of the plan's own item. Where nobody knows it the plan stays what it was, and the row says so."""
+    if found := plan_item(fold.state.items):
+        learn_product(found)
+        return {"plan_id": found.plan_id, "plan_is_known": True, **_item_values(found.item)}
+    known = (before.plan_id for items in fold.items_before if (before := plan_item(items)))
+    values = _item_values(fold.state.items[0]) if fold.state.items else {"price_id": "", "item_id": "", "quantity": 1}
+    if len(fold.state.items) > 1:
+        values["item_id"] = ""
+    return {"plan_id": next(known, None), "plan_is_known": False, **values}
+
+
+def _item_values(item: folds.Item) -> dict[str, Any]:
+    return {"price_id": item.price_id, "item_id": item.id, "quantity": item.quantity}
 
 
 def invoice(external_id: str) -> None:
@@ -163,7 +176,12 @@ def product(external_id: str) -> None:
     fold = other_folds.product(history.of(external_id, "product."))
     if fold is None:
         return
-    values = {"name": fold.name, "description": fold.description, "is_active": fold.is_active}
+    values = {
+        "name": fold.name,
+        "description": fold.description,
+        "is_active": fold.is_active,
+        "named_plan_id": fold.named_plan_id,
+    }
     stored.put(Product, external_id, values, first=lambda: {"provider": Customer.Provider.STRIPE})
 
 

@@ -10,14 +10,13 @@ def payment_failed(invoice_id: str) -> None:
     row = Invoice.objects.select_related("customer").filter(external_id=invoice_id, status=Invoice.Status.OPEN).first()
     payer = _payer(row.customer) if row else None
     if row and payer:
-        amount = f"{row.amount_due_cents / 100:.2f} {row.currency.upper()}"
-        context = {"name": payer.full_name, "amount": amount, "number": row.number}
+        context = {"name": payer.full_name, "amount": str(row.amount_due), "number": row.number}
         post("payment_failed", to=payer.email, context=context, dedupe_key=f"payment_failed:{invoice_id}")
 
 
 def trial_ending(subscription_id: str) -> None:
     """``subscription_id`` is the provider's. A trial that was given more time is announced again."""
-    trials = Subscription.objects.filter(status=Subscription.Status.TRIALING, cancel_at_period_end=False)
+    trials = Subscription.objects.renewing().filter(status=Subscription.Status.TRIALING)
     row = trials.select_related("customer", "plan").filter(external_id=subscription_id).first()
     payer = _payer(row.customer) if row else None
     if row and payer and row.trial_end:

@@ -162,6 +162,7 @@ class ProductFold:
     name: str
     description: str
     is_active: bool
+    named_plan_id: str
 
 
 def product(events: Sequence[Told]) -> ProductFold | None:
@@ -173,6 +174,7 @@ def product(events: Sequence[Told]) -> ProductFold | None:
         name=shapes.text(last.object.get("name"), 255),
         description=shapes.text(last.object.get("description"), 5000),
         is_active=last.object.get("active") is not False and gone_at is None,
+        named_plan_id=shapes.named_plan(last.object),
     )
 
 

@@ -27,7 +27,7 @@ class StillSubscribed(DomainError):
 @objects
 def _require_no_renewal(user: User) -> None:
     """A subscription that ends with its period is no obstacle: it takes no more money."""
-    if settings.BILLING and Subscription.objects.of(user).live().filter(cancel_at_period_end=False).exists():
+    if settings.BILLING and Subscription.objects.of(user).renewing().exists():
         raise StillSubscribed
 
 
@@ -53,7 +53,8 @@ def _checkouts(user: User) -> Any:
 
 
 def _subscriptions(user: User) -> Any:
-    fields = ["id", "plan_id", "status", "currency", "monthly_cents", "started_at", "current_period_end", "ended_at"]
+    fields = ["id", "plan_id", "status", "currency", "monthly_cents", "started_at", "current_period_end"]
+    fields += ["cancel_at_period_end", "cancel_at", "ended_at"]
     return rows(Subscription.objects.of(user), *fields)
 
 

@@ -22,6 +22,7 @@ from saas.billing.tasks import deliver_local_events
 from saas.doorbell import ring
 from saas.errors import NotFound
 from saas.ids import made_at
+from saas.money import Money
 
 LIFETIME = timedelta(hours=1)
 INVOICES_SHOWN = 24
@@ -84,15 +85,16 @@ def _card(row: LocalObject, customer: LocalObject) -> dict[str, Any]:
 
 
 def _invoice(row: LocalObject) -> dict[str, Any]:
-    fields = {name: row.data[name] for name in ("number", "status", "currency")}
-    return {**fields, "amount": row.data["total"] / 100, "at": datetime.fromtimestamp(row.data["created"], UTC)}
+    fields = {name: row.data[name] for name in ("number", "status")}
+    amount = Money(row.data["total"], row.data["currency"])
+    return {**fields, "amount": amount, "at": datetime.fromtimestamp(row.data["created"], UTC)}
 
 
-def due_after_change(here: Visit, plan_id: str) -> float:
-    """What the next invoice would be, in whole units of the currency. Raises as ``change_plan`` does."""
+def due_after_change(here: Visit, plan_id: str) -> Money:
+    """What the next invoice would be. Raises as ``change_plan`` does."""
     with transaction.atomic():
         row, price_id = _change(here, plan_id)
-        return acts.due_after_change(row, price_id, clock.now()) / 100
+        return Money(acts.due_after_change(row, price_id, clock.now()), row.data["currency"])
 
 
 def change_plan(here: Visit, plan_id: str) -> None:

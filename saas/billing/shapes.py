@@ -73,6 +73,11 @@ def price_of(line: Object) -> Object:
     return mapping(line.get("price")) or mapping(line.get("plan"))
 
 
+def named_plan(thing: Object) -> str:
+    """The plan of ours that a price or product says it stands for: ``metadata.plan_id``."""
+    return text(mapping(thing.get("metadata")).get("plan_id"), 32)
+
+
 def period_end(subscription: Object) -> datetime | None:
     """On the subscription until 2025-03-31.basil, since then on its items: the earliest, as a cancellation resolves."""
     if found := moment(subscription.get("current_period_end")):
@@ -127,8 +132,8 @@ def _less(monthly: Fraction, discounted: Object) -> Fraction:
     """Less the discounts of a subscription or line that are shown whole and outlast one invoice (decision 50)."""
     months = _months(price_of((lines(discounted) or [discounted])[0]))  # what an amount is taken off for
     for coupon in _coupons(discounted):
-        percent = _decimal_or_whole(coupon.get("percent_off"))
-        monthly -= monthly * min(max(percent, Fraction(0)), Fraction(100)) / 100
+        percent = min(max(_decimal_or_whole(coupon.get("percent_off")), Fraction(0)), Fraction(100))
+        monthly *= 1 - percent * Fraction(1, 100)
         monthly -= Fraction(count(coupon.get("amount_off"), 0)) / months if months else 0
     return max(monthly, Fraction(0))
 

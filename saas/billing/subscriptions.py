@@ -27,6 +27,10 @@ class SamePlan(DomainError):
     code, title = "same_plan", "The subscription is on this plan already."  # 409
 
 
+class PlanItemUnknown(DomainError):
+    code, title = "plan_item_unknown", "We do not know which part of the subscription is the plan. Write to us."  # 409
+
+
 class NothingToResume(DomainError):
     code, title = "nothing_to_resume", "The subscription is not about to be canceled."  # 409
 
@@ -60,11 +64,12 @@ def _required(owner: Owner) -> Subscription:
 def change_plan(owner: Owner, *, plan_id: str, by: User) -> Subscription:
     """Move to another plan at once; the difference is charged with the next invoice.
 
-    Raises ``NotFound`` for a plan that is not on sale, ``NotSubscribed``, ``SamePlan``.
+    Only the plan's own item changes, and keeps its quantity. Raises ``NotFound`` for a plan that is not on sale,
+    ``NotSubscribed``, ``SamePlan``, ``PlanItemUnknown``.
     """
     row, price = _change(owner, plan_id)
     providers.current().change_subscription(
-        subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id
+        subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id, quantity=row.quantity
     )
     return _settled(row, "subscription.changed", by, plan=plan_id)
 
@@ -73,7 +78,7 @@ def preview_change(owner: Owner, *, plan_id: str) -> Preview:
     """What ``change_plan`` would cost; changes nothing."""
     row, price = _change(owner, plan_id)
     return providers.current().preview_change(
-        subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id
+        subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id, quantity=row.quantity
     )
 
 
@@ -82,12 +87,23 @@ def _change(owner: Owner, plan_id: str) -> tuple[Subscription, Price]:
     if plan is None:
         raise NotFound("There is no such plan.")
     row = _required(owner)
-    if row.plan_id == plan.pk:
+    if row.plan_id == plan.pk and row.plan_is_known:
         raise SamePlan
     price = Price.objects.selling(plan, row.customer.provider).first()
     if price is None:
         raise NotForSale(retry_after_seconds=60)
-    return row, price
+    return _with_item(row), price
+
+
+def _with_item(row: Subscription) -> Subscription:
+    """Events from before 2018 name no items, an answer of today does."""
+    if not row.item_id:
+        providers.current().fetch_subscription(row.external_id)
+        settle(row.customer)
+        row.refresh_from_db()
+    if not row.item_id:
+        raise PlanItemUnknown
+    return row
 
 
 def cancel(owner: Owner, *, at_period_end: bool, reason: str, by: User) -> Subscription:
@@ -103,9 +119,12 @@ def cancel(owner: Owner, *, at_period_end: bool, reason: str, by: User) -> Subsc
 def resume(owner: Owner, *, by: User) -> Subscription:
     """Take back a cancellation whose time has not come. Raises ``NotSubscribed``, ``NothingToResume``."""
     row = _required(owner)
-    if not row.cancel_at_period_end:
+    if not row.is_canceling:
         raise NothingToResume
-    providers.current().set_cancel_at_period_end(row.external_id, value=False)
+    if row.cancel_at_period_end:
+        providers.current().set_cancel_at_period_end(row.external_id, value=False)
+    else:
+        providers.current().clear_cancel_at(row.external_id)
     return _settled(row, "subscription.resumed", by)
 
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.conf import settings
 
-from saas.billing import local_events, local_time, reconcile
+from saas.billing import local_events, local_time, plan_mapping, reconcile
 
 
 @shared_task
@@ -24,3 +24,10 @@ def deliver_local_events(customer_id: str) -> None:
 def reconcile_all() -> None:
     """Every night: what the provider says, against what we hold."""
     reconcile.reconcile_all()
+    plan_mapping.remap_subscriptions()
+
+
+@shared_task
+def remap_subscriptions(told_of: str) -> None:
+    """``told_of`` is the price or product that was told of: it may say what subscriptions are to."""
+    plan_mapping.remap_subscriptions()

@@ -10,6 +10,8 @@ from datetime import datetime
 from saas.billing import folds, history, mirrors, notices
 from saas.billing import gateway as providers
 from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Subscription
+from saas.billing.tasks import remap_subscriptions
+from saas.doorbell import ring
 from saas.errors import DomainError
 from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.registry import EventData, Ignore, Retry, handles, prepares, tells_endings
@@ -93,12 +95,19 @@ def mirror_payment_method(event: WebhookEvent, data: EventData) -> None:
 @handles("product.*")
 def mirror_product(event: WebhookEvent, data: EventData) -> None:
     mirrors.product(_object_id(event))
+    _look_at_unknown_plans(event)
 
 
 @handles("price.*")
 def mirror_price(event: WebhookEvent, data: EventData) -> None:
     """``plan.*`` tells the same prices in an older shape, and is left alone."""
     mirrors.price(_object_id(event))
+    _look_at_unknown_plans(event)
+
+
+def _look_at_unknown_plans(event: WebhookEvent) -> None:
+    if Subscription.objects.with_unknown_plan().exists():
+        ring(remap_subscriptions, event.object_id)
 
 
 @handles("checkout.session.*")

@@ -1,11 +1,13 @@
 """What we are made of: pinned, hashed, above the floors, licensed for use, and without a secret among it. (T67)"""
 
+import ast
 import json
 import re
 import shutil
 import subprocess
 import sys
-from importlib.metadata import distributions
+from collections.abc import Iterator
+from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,14 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = (ROOT / "requirements.txt").read_text()
-PINNED = {name.lower(): version for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", LOCK, re.MULTILINE)}
+
+
+def pins(lock: str) -> dict[str, str]:
+    return {name.lower(): version for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock, re.MULTILINE)}
+
+
+PINNED, IMAGE = pins(LOCK), pins((ROOT / ".ci" / "image.txt").read_text())
+_IN_IMAGE = {re.sub(r"[-_.]+", "-", name) for name in IMAGE}
 FLOORS = dict(re.findall(r"^([\w.-]+)>=(\S+)", (ROOT / ".ci" / "floors.txt").read_text(), re.MULTILINE))
 MAY_BE_USED = re.compile(
     r"MIT|BSD|Apache|PSF|Python Software Foundation|MPL|Mozilla|LGPL|ISC|CC0|Unlicense|Public Domain"
@@ -27,6 +36,46 @@ def test_everything_is_pinned_with_hashes() -> None:
 
     assert len(entries) == len(re.findall(r"^[\w.-]+==", LOCK, re.MULTILINE)) > 50
     assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_the_image_has_the_pins_of_the_lock_and_nothing_that_only_tests_use() -> None:
+    assert IMAGE.items() <= PINNED.items()
+    assert not IMAGE.keys() & {
+        "pytest",
+        "pytest-django",
+        "hypothesis",
+        "oidc-provider-mock",
+        "flask",
+        "uvicorn",
+        "aiosmtpd",
+    }
+    assert "COPY .ci/image.txt" in (ROOT / "Dockerfile").read_text()
+
+
+def test_what_runs_in_production_imports_nothing_that_the_image_lacks() -> None:
+    where = packages_distributions()
+    imported = {name for path in _code_of_the_image() for name in _imported(path)}
+
+    assert {
+        name for name in imported & where.keys() if not {_plain(one.lower()) for one in where[name]} & _IN_IMAGE
+    } == set()
+
+
+def _code_of_the_image() -> Iterator[Path]:
+    """Not what only tests and the development commands use."""
+    for top in ("saas", "product", "admin_ops", "parity", "webhooks"):
+        for path in (ROOT / top).rglob("*.py"):
+            is_for_developers = {"tests", "testing", "conformance"} & set(path.parts)
+            if not is_for_developers and path.name not in {"supervisor.py", "bench.py", "up.py"}:
+                yield path
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
 
 
 @pytest.mark.parametrize("name", FLOORS)
@@ -61,12 +110,12 @@ def test_the_bill_of_materials_names_every_pinned_package(tmp_path: Path) -> Non
     out = tmp_path / "sbom.json"
 
     subprocess.run(
-        [tool("cyclonedx-py"), "requirements", str(ROOT / "requirements.txt"), "--of", "JSON", "-o", str(out)],
+        [tool("cyclonedx-py"), "requirements", str(ROOT / ".ci" / "image.txt"), "--of", "JSON", "-o", str(out)],
         check=True,
     )
 
     named = {one["name"].lower(): one["version"] for one in json.loads(out.read_text())["components"]}
-    assert PINNED.items() <= named.items()
+    assert IMAGE.items() <= named.items()
 
 
 @pytest.mark.long
@@ -106,4 +155,4 @@ def test_no_known_vulnerability_is_in_the_lock(tmp_path: Path) -> None:
     canary.write_text("pyjwt==2.3.0\n")
 
     assert "PYSEC" in (found := audited("--no-deps", "-r", str(canary))).stdout or "GHSA" in found.stdout, found.stderr
-    assert (done := audited("--require-hashes", "-r", "requirements.txt")).returncode == 0, done.stdout
+    assert (done := audited("--require-hashes", "-r", ".ci/image.txt")).returncode == 0, done.stdout

@@ -84,7 +84,13 @@ def change_price(row: LocalObject, price_id: str, now: datetime) -> None:
     line, new = row.data["items"]["data"][0], books.price(price_id)
     if credit := _proration(row, new["unit_amount"], now):
         books.enter("invoiceitem", "ii", now, customer_id=row.customer_id, subscription=row.id, amount=credit)
-    books.change(row, "customer.subscription.updated", now, items={"data": [{**line, "price": new}]})
+    books.change(row, "customer.subscription.updated", now, items=_with_price(row, line, new))
+
+
+def _with_price(row: LocalObject, line: dict[str, Any], price: dict[str, Any]) -> dict[str, Any]:
+    """The items, of which one has another price."""
+    rows = row.data["items"]["data"]
+    return {**row.data["items"], "data": [{**other, "price": price} if other is line else other for other in rows]}
 
 
 def due_after_change(row: LocalObject, price_id: str, now: datetime) -> int:
@@ -99,6 +105,7 @@ def set_cancel_at_period_end(row: LocalObject, now: datetime, *, value: bool, re
         "customer.subscription.updated",
         now,
         cancel_at_period_end=value,
+        cancel_at=books.seconds(cycle.period_end(row)) if value else None,
         canceled_at=books.seconds(now) if value else None,
         cancellation_details={"comment": reason or None},
     )

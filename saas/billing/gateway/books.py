@@ -85,17 +85,39 @@ def hand_over(customer_id: str) -> None:
 
 
 def price(price_id: str) -> Object:
-    """A price of the catalogue in Stripe's shape."""
+    """A price of the catalogue in Stripe's shape, with every field that Stripe's have."""
     row = Price.objects.filter(external_id=price_id, provider="local").first()
     if row is None:
         raise ProviderRefused("There is no such price.")
+    nothing = ("custom_unit_amount", "lookup_key", "nickname", "tiers_mode", "transform_quantity")
     return {
+        **dict.fromkeys(nothing),
         "id": row.external_id,
         "object": "price",
-        "unit_amount": row.unit_amount_cents,
+        "active": row.is_active,
+        "billing_scheme": "per_unit",
+        "created": 0,
         "currency": row.currency,
-        "recurring": {"interval": row.interval, "interval_count": row.interval_count},
+        "livemode": settings.STRIPE_LIVEMODE,
+        "metadata": {},
+        "product": row.product_id or f"prod_local_{row.plan_id}",
+        "recurring": {
+            "interval": row.interval,
+            "interval_count": row.interval_count,
+            "meter": None,
+            "trial_period_days": None,
+            "usage_type": "licensed",
+        },
+        "tax_behavior": "unspecified",
+        "type": "recurring",
+        "unit_amount": row.unit_amount_cents,
+        "unit_amount_decimal": str(row.unit_amount_cents),
     }
+
+
+def listed(rows: list[Object], url: str) -> Object:
+    """A list as it stands inside another object."""
+    return {"object": "list", "data": rows, "has_more": False, "url": url}
 
 
 def seconds(at: datetime) -> int:

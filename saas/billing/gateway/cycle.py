@@ -7,6 +7,7 @@ from django.db import transaction
 
 from saas.billing.gateway import books
 from saas.billing.models import LocalObject
+from saas.ids import new_id
 
 UNCHARGEABLE = "0341"
 PATIENCE = timedelta(days=14)  # from the failed renewal to the end
@@ -26,10 +27,14 @@ def start(customer_id: str, price_id: str, now: datetime, *, trial_days: int = 0
         customer_id=customer_id,
         status="trialing" if trial_end else "active",
         currency=price["currency"],
-        items={"data": [_line(price, now, end)]},
+        items=books.listed([_line(price, now, end)], "/v1/subscription_items"),
+        collection_method="charge_automatically",
+        discounts=[],
+        metadata={},
         billing_cycle_anchor=books.seconds(trial_end or now),
         start_date=books.seconds(now),
         trial_end=books.seconds(trial_end) if trial_end else None,
+        cancel_at=None,
         cancel_at_period_end=False,
         canceled_at=None,
         ended_at=None,
@@ -41,13 +46,20 @@ def start(customer_id: str, price_id: str, now: datetime, *, trial_days: int = 0
 
 def _line(price: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
     return {
-        "id": "si_local",
+        "id": new_id("si"),
         "object": "subscription_item",
+        "created": books.seconds(start),
+        "discounts": [],
+        "metadata": {},
         "price": price,
         "quantity": 1,
-        "current_period_start": books.seconds(start),
-        "current_period_end": books.seconds(end),
+        **_period(start, end),
+        "tax_rates": [],
     }
+
+
+def _period(start: datetime, end: datetime) -> dict[str, int]:
+    return {"current_period_start": books.seconds(start), "current_period_end": books.seconds(end)}
 
 
 def run(until: datetime) -> int:
@@ -115,9 +127,11 @@ def _renew(row: LocalObject, at: datetime) -> None:
     line = row.data["items"]["data"][0]
     anchor = _moment(row.data["billing_cycle_anchor"])
     months = (at.year - anchor.year) * 12 + at.month - anchor.month + 1
-    following = _line(line["price"], at, books.months_after(anchor, months))
+    following = {**line, **_period(at, books.months_after(anchor, months))}
     due = line["price"]["unit_amount"] + _take_pending_cents(row)
-    books.change(row, "customer.subscription.updated", at, status="active", items={"data": [following]})
+    books.change(
+        row, "customer.subscription.updated", at, status="active", items={**row.data["items"], "data": [following]}
+    )
     if can_charge(row.customer_id):
         _paid_invoice(row, at, due)
     else:
@@ -171,9 +185,11 @@ def _invoice(row: LocalObject, at: datetime, cents: int) -> LocalObject:
         status="open",
         number=f"{row.customer_id[-8:].upper()}-{number:04}",
         currency=row.data["currency"],
+        subtotal=cents,
         total=cents,
         amount_due=cents,
         amount_paid=0,
+        amount_remaining=cents,
         parent={"subscription_details": {"subscription": row.id}},
     )
     return invoice
@@ -185,7 +201,8 @@ def _paid_invoice(row: LocalObject, at: datetime, cents: int) -> None:
 
 def _pay(invoice: LocalObject, at: datetime, cents: int) -> None:
     transitions = {"paid_at": books.seconds(at)}
-    books.change(invoice, "invoice.paid", at, status="paid", amount_paid=cents, status_transitions=transitions)
+    paid = {"status": "paid", "amount_paid": cents, "amount_remaining": 0}
+    books.change(invoice, "invoice.paid", at, **paid, status_transitions=transitions)
 
 
 def _moment(seconds: int) -> datetime:

@@ -36,7 +36,7 @@ def _envelope(found: dict[str, Any], event_type: str, asked_at: datetime) -> dic
     """It counts from the start of the call: later changes are not in it. Its id begins with that time, which orders what
     was asked within one second."""
     created = int(asked_at.timestamp())
-    digest = hashlib.sha256(json.dumps(found, sort_keys=True, default=str).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
     return {
         "id": f"evt_fetched_{created:011}{asked_at.microsecond:06}_{digest[:32]}",
         "object": "event",

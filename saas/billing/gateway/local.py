@@ -89,12 +89,12 @@ class LocalGateway:
         return dict(row.data)
 
     @transaction.atomic
-    def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str) -> None:
+    def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> None:
         row = books.find(subscription_id, "subscription")
         acts.change_price(row, price_id, clock.now())
         books.hand_over(row.customer_id)
 
-    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str) -> Preview:
+    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> Preview:
         with transaction.atomic():
             row = books.find(subscription_id, "subscription")
             due = acts.due_after_change(row, price_id, clock.now())
@@ -106,13 +106,20 @@ class LocalGateway:
         acts.set_cancel_at_period_end(row, clock.now(), value=value, reason=reason)
         books.hand_over(row.customer_id)
 
+    def clear_cancel_at(self, subscription_id: str) -> None:
+        """Whatever ends a subscription here ends it with its period."""
+        self.set_cancel_at_period_end(subscription_id, value=False)
+
     @transaction.atomic
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
         row, end = books.find(subscription_id, "subscription"), books.seconds(trial_end)
         if row.data["status"] != "trialing":
             raise ProviderRefused("This subscription is not on trial.")
         line = {**row.data["items"]["data"][0], "current_period_end": end}
-        changes = {"trial_end": end, "billing_cycle_anchor": end, "items": {"data": [line]}}
+        items = {**row.data["items"], "data": [line]}
+        changes = {"trial_end": end, "billing_cycle_anchor": end, "items": items}
+        if row.data["cancel_at_period_end"]:
+            changes["cancel_at"] = end
         books.change(row, "customer.subscription.updated", clock.now(), **changes)
         books.hand_over(row.customer_id)
 

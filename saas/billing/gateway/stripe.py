@@ -1,5 +1,9 @@
-"""Stripe, through the official SDK. Every whole object that a call returns enters the inbox as a fetched event."""
+"""Stripe, through the official SDK. Every whole object that a call returns enters the inbox as a fetched event.
 
+What is kept is the JSON that Stripe sent, never the SDK's objects: those hold values (``Decimal``) that no JSON has.
+"""
+
+import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,7 +77,7 @@ class StripeGateway:
         if trial_days:
             wanted["subscription_data"]["trial_period_days"] = trial_days
         with _translated():
-            session = self.client.checkout.sessions.create(wanted, {"idempotency_key": idempotency_key}).to_dict()
+            session = _as_sent(self.client.checkout.sessions.create(wanted, {"idempotency_key": idempotency_key}))
         return Session(shapes.text(session["id"]), shapes.text(session.get("url"), 2048))
 
     def fetch_checkout(self, session_id: str) -> None:
@@ -92,39 +96,44 @@ class StripeGateway:
 
     def all_of(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
         with _translated():
-            return [row.to_dict() for row in islice(self._listed(customer_id, kind), LONGEST_LIST)]
+            if kind == "customer":
+                return [_as_sent(self.client.customers.retrieve(customer_id))]
+            return list(islice(_rows(self._first_page(customer_id, kind)), LONGEST_LIST))
 
-    def _listed(self, customer_id: str, kind: str) -> Iterator[Any]:
+    def _first_page(self, customer_id: str, kind: str) -> stripe.ListObject[Any]:
         match kind:
-            case "customer":
-                return iter([self.client.customers.retrieve(customer_id)])
             case "subscription":
                 wanted: SubscriptionListParams = {"customer": customer_id, "status": "all", "limit": 100}
-                return self.client.subscriptions.list(wanted).auto_paging_iter()
+                return self.client.subscriptions.list(wanted)
             case "invoice":
-                return self.client.invoices.list({"customer": customer_id, "limit": 100}).auto_paging_iter()
+                return self.client.invoices.list({"customer": customer_id, "limit": 100})
             case _:
-                return self.client.payment_methods.list({"customer": customer_id, "limit": 100}).auto_paging_iter()
+                return self.client.payment_methods.list({"customer": customer_id, "limit": 100})
 
-    def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str) -> None:
+    def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> None:
         self._learn(
             lambda: self.client.subscriptions.update(
                 subscription_id,
-                {"items": [{"id": item_id, "price": price_id}], "proration_behavior": "create_prorations"},
+                {
+                    "items": [{"id": item_id, "price": price_id, "quantity": quantity}],
+                    "proration_behavior": "create_prorations",
+                },
             )
         )
 
-    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str) -> Preview:
+    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> Preview:
         with _translated():
-            invoice = self.client.invoices.create_preview(
-                {
-                    "subscription": subscription_id,
-                    "subscription_details": {
-                        "items": [{"id": item_id, "price": price_id}],
-                        "proration_behavior": "create_prorations",
-                    },
-                }
-            ).to_dict()
+            invoice = _as_sent(
+                self.client.invoices.create_preview(
+                    {
+                        "subscription": subscription_id,
+                        "subscription_details": {
+                            "items": [{"id": item_id, "price": price_id, "quantity": quantity}],
+                            "proration_behavior": "create_prorations",
+                        },
+                    }
+                )
+            )
         return Preview(
             due_cents=shapes.whole(invoice.get("amount_due")) or 0,
             currency=shapes.text(invoice.get("currency"), 8),
@@ -136,6 +145,9 @@ class StripeGateway:
         if reason:
             wanted["cancellation_details"] = {"comment": reason}
         self._learn(lambda: self.client.subscriptions.update(subscription_id, wanted))
+
+    def clear_cancel_at(self, subscription_id: str) -> None:
+        self._learn(lambda: self.client.subscriptions.update(subscription_id, {"cancel_at": ""}))
 
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
         wanted: SubscriptionUpdateParams = {"trial_end": int(trial_end.timestamp()), "proration_behavior": "none"}
@@ -193,9 +205,24 @@ class StripeGateway:
         """The object that ``call`` returns, after it has entered the inbox."""
         asked_at = timezone.now()
         with _translated():
-            found: dict[str, Any] = call().to_dict()
+            found = _as_sent(call())
         fetched.take_in(found, asked_at=asked_at, event_type=event_type)
         return found
+
+
+def _as_sent(answer: stripe.StripeObject) -> dict[str, Any]:
+    """The JSON of an answer, as it came."""
+    assert answer.last_response is not None  # every answer to a call has it
+    return dict(json.loads(answer.last_response.body))
+
+
+def _rows(page: stripe.ListObject[Any]) -> Iterator[dict[str, Any]]:
+    """The objects of a list, page by page."""
+    while True:
+        yield from _as_sent(page)["data"]
+        if not page.has_more:
+            return
+        page = page.next_page()
 
 
 @contextmanager

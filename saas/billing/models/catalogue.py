@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from saas.money import Money
 from saas.operations.statements import ComposedQuery
 
 
@@ -32,10 +33,14 @@ class Plan(models.Model):
         return self.name
 
     @property
+    def price(self) -> Money:
+        """A month."""
+        return Money(self.price_cents, self.currency)
+
+    @property
     def price_monthly(self) -> int | float:
         """In whole units of the currency: 19, or 19.5."""
-        whole, cents = divmod(self.price_cents, 100)
-        return self.price_cents / 100 if cents else whole
+        return self.price.units
 
 
 _ON_SALE = ComposedQuery(Plan.objects.on_sale)
@@ -47,13 +52,15 @@ def price_list() -> list[Plan]:
 
 
 class Product(models.Model):
-    """A product at the provider, as it tells it: what a price's ``product_id`` names. Which plan it stands for, prices say."""
+    """A product at the provider, as it tells it: what a price's ``product_id`` names. Which plan it stands for our prices
+    say; where none of them is known, its metadata."""
 
     provider = models.CharField(max_length=16)
     external_id = models.CharField(max_length=255, unique=True)
     name = models.CharField(max_length=255, blank=True)
     description = models.TextField(blank=True)
     is_active = models.BooleanField(default=True)
+    named_plan_id = models.CharField(max_length=32, blank=True, db_default="")  # metadata.plan_id
 
     def __str__(self) -> str:
         return self.name or self.external_id

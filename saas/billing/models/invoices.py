@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from saas.billing.models.customers import Customer, Owner, owned_by
 from saas.fields import PrefixedIdField
+from saas.money import Money
 
 
 class InvoiceQuerySet(models.QuerySet["Invoice"]):
@@ -49,6 +50,18 @@ class Invoice(models.Model):
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["customer", "id"], name="invoices_of_customer")]
+
+    @property
+    def total(self) -> Money:
+        return Money(self.total_cents, self.currency)
+
+    @property
+    def amount_due(self) -> Money:
+        return Money(self.amount_due_cents, self.currency)
+
+    @property
+    def amount_paid(self) -> Money:
+        return Money(self.amount_paid_cents, self.currency)
 
     def __str__(self) -> str:
         return self.number or self.external_id

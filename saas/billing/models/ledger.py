@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from saas.billing.models.customers import Customer
 from saas.billing.models.subscriptions import Subscription
+from saas.money import Money
 
 
 class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
@@ -103,6 +104,14 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.delta_cents}"
+
+    @property
+    def delta(self) -> Money:
+        return Money(self.delta_cents, self.currency)
+
+    @property
+    def monthly(self) -> Money:
+        return Money(self.monthly_cents, self.currency)
 
     @property
     def monthly_cents_before(self) -> int:

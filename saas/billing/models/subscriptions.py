@@ -6,14 +6,17 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from saas.billing.models.catalogue import Plan
 from saas.billing.models.customers import Customer, Owner, owned_by
 from saas.fields import PrefixedIdField
+from saas.money import Money
 
 PAST_DUE_GRACE = timedelta(days=7)
+CANCELING = Q(cancel_at_period_end=True) | Q(cancel_at__isnull=False)
+_ENDING_WITH_PERIOD = Q(cancel_at_period_end=True) | Q(cancel_at__lte=F("current_period_end"))
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
@@ -24,6 +27,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """Not over: whoever has one cannot buy another. A status that we do not know is not over either."""
         return self.exclude(status__in=Subscription.TERMINAL)
 
+    def renewing(self) -> SubscriptionQuerySet:
+        """Live, and taking money again after the present period."""
+        return self.live().exclude(_ENDING_WITH_PERIOD)
+
     def granting(self, now: datetime) -> SubscriptionQuerySet:
         """Those that give access: paid, on trial, or past due for less than the days of grace."""
         in_grace = Q(status=Subscription.Status.PAST_DUE, past_due_since__gt=now - PAST_DUE_GRACE)
@@ -32,6 +39,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def earning(self) -> SubscriptionQuerySet:
         """Those that count as recurring revenue: a trial does not yet, an unpaid renewal still does."""
         return self.filter(status__in=Subscription.EARNING)
+
+    def with_unknown_plan(self) -> SubscriptionQuerySet:
+        """Live, to a price of which nobody has said for which plan it stands."""
+        return self.live().filter(Q(plan_is_known=False) | Q(plan=None))
 
     def linked(self) -> SubscriptionQuerySet:
         """Of customers who are ours."""
@@ -71,13 +82,15 @@ class Subscription(models.Model):
     customer = models.ForeignKey(Customer, models.PROTECT, related_name="subscriptions")
     status = models.CharField(max_length=64)
     plan = models.ForeignKey(Plan, models.PROTECT, null=True, blank=True, related_name="subscriptions")
-    price_id = models.CharField(max_length=255, blank=True)
-    item_id = models.CharField(max_length=255, blank=True)
+    plan_is_known = models.BooleanField(default=True, db_default=True)  # else ``plan`` is what it was before
+    price_id = models.CharField(max_length=255, blank=True)  # of the plan's own item, as are the next two
+    item_id = models.CharField(max_length=255, blank=True)  # empty: which of several items it is nobody knows
     quantity = models.PositiveBigIntegerField(default=1)
     currency = models.CharField(max_length=8, blank=True)
     monthly_cents = models.BigIntegerField(default=0)  # what it costs a month, whatever its interval and status
     current_period_end = models.DateTimeField(null=True, blank=True)
     cancel_at_period_end = models.BooleanField(default=False)
+    cancel_at = models.DateTimeField(null=True, blank=True)  # a day of its own; how the provider's portal cancels
     trial_end = models.DateTimeField(null=True, blank=True)
     past_due_since = models.DateTimeField(null=True, blank=True)
     canceled_at = models.DateTimeField(null=True, blank=True)  # when it was asked for, not when it ends
@@ -93,14 +106,23 @@ class Subscription(models.Model):
             models.Index(fields=["status", "id"], name="subscriptions_by_status"),
             models.Index(fields=["plan", "status"], name="subscriptions_by_plan"),
             models.Index(
-                fields=["status", "currency", "cancel_at_period_end", "monthly_cents"],
+                fields=["status", "currency", "cancel_at_period_end", "cancel_at", "monthly_cents"],
                 condition=Q(status__in=["active", "trialing", "past_due"]),
-                name="subscriptions_by_revenue",
+                name="subscriptions_by_earnings",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.plan_id or self.price_id} ({self.status})"
+
+    @property
+    def monthly(self) -> Money:
+        return Money(self.monthly_cents, self.currency)
+
+    @property
+    def has_unknown_plan(self) -> bool:
+        """The rule of ``with_unknown_plan`` for a row at hand."""
+        return self.status not in self.TERMINAL and not (self.plan_is_known and self.plan_id)
 
     def grants_access(self, now: datetime) -> bool:
         """The rule of ``granting`` for a row at hand."""
@@ -109,8 +131,29 @@ class Subscription(models.Model):
         return self.status in self.GRANTING
 
     @property
+    def is_canceling(self) -> bool:
+        """Canceled, and not over yet: it can be taken back. The rule of ``CANCELING`` for a row at hand."""
+        return self.status not in self.TERMINAL and (self.cancel_at_period_end or self.cancel_at is not None)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When it ends, if it was canceled and is not over yet."""
+        if not self.is_canceling:
+            return None
+        return self.cancel_at or self.current_period_end
+
+    @property
+    def ends_with_period(self) -> bool:
+        """It ends before it would take money again."""
+        ends_at, period_end = self.ends_at, self.current_period_end
+        return self.is_canceling and (
+            self.cancel_at_period_end or bool(ends_at and period_end and ends_at <= period_end)
+        )
+
+    @property
     def access_ends_at(self) -> datetime | None:
         """When access ends if nothing else happens: with the grace, or with a period that is not renewed."""
         if self.status == self.Status.PAST_DUE:
-            return self.past_due_since and self.past_due_since + PAST_DUE_GRACE
-        return self.current_period_end if self.cancel_at_period_end else None
+            grace_ends_at = self.past_due_since and self.past_due_since + PAST_DUE_GRACE
+            return min(filter(None, (grace_ends_at, self.ends_at)), default=None)
+        return self.ends_at

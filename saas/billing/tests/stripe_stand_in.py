@@ -50,7 +50,7 @@ def stand_in(answers: dict[str, Any], kind: type[Any] = StandIn) -> Iterator[Any
             length = int(self.headers.get("Content-Length") or 0)
             url = urlsplit(self.path)
             came = self.rfile.read(length)
-            sent = dict(parse_qsl(came.decode() or url.query))
+            sent = dict(parse_qsl(came.decode() or url.query, keep_blank_values=True))
             status, body = here.answer(Asked(self.command, url.path, sent, dict(self.headers), came))
             raw = json.dumps(body).encode()
             self.send_response(status)

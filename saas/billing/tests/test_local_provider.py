@@ -14,7 +14,7 @@ from saas.billing.gateway.books import months_after
 from saas.billing.models import Invoice, LedgerEntry, LocalObject, PaymentMethod, Subscription
 from saas.billing.payment_methods import add_payment_method
 from saas.billing.subscriptions import cancel, change_plan
-from saas.testing import provider
+from saas.testing import provider, stripe_objects
 from saas.testing.factories import Person
 from saas.webhook_events.models import WebhookEvent
 
@@ -232,3 +232,14 @@ def test_a_row_that_no_event_tells_of_is_named(kim: Person) -> None:
 )
 def test_a_month_later_is_the_same_day_or_the_last(months: int, end: tuple[int, int, int]) -> None:
     assert months_after(START, months) == datetime(*end, 12, tzinfo=UTC)
+
+
+def test_its_prices_and_items_have_what_stripes_have(kim: Person) -> None:
+    start_checkout(kim.user, plan_id="growth")
+
+    [line] = LocalObject.objects.get(kind="subscription").data["items"]["data"]
+
+    assert stripe_objects.price().keys() == line["price"].keys()
+    assert line["price"]["unit_amount_decimal"] == "7900"
+    unknown_here = {"billed_until", "billing_thresholds", "current_trial", "plan", "subscription"}
+    assert stripe_objects.item(line["price"]).keys() - line.keys() == unknown_here

@@ -1,0 +1,94 @@
+"""Amounts of currencies without cents, and of those with thousandths, wherever they are shown."""
+
+import json
+import re
+
+import pytest
+
+from saas.billing import notices
+from saas.billing.models import Customer, Invoice, Plan, Price, Subscription
+from saas.mail.models import Mail
+from saas.testing import inbox
+from saas.testing import stripe_objects as whole
+from saas.webhook_events.actions import append
+
+AMOUNTS = [("jpy", 5000, "5,000 JPY", 5000), ("kwd", 12_345, "12.345 KWD", 12.345), ("usd", 7900, "79.00 USD", 79)]
+
+
+@pytest.fixture(params=AMOUNTS, ids=[amount[0] for amount in AMOUNTS])
+def sold(request, kim):
+    """A subscription of Kim's and its open invoice, with the texts and numbers that tell their amount."""
+    currency, minor, text, units = request.param
+    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+    Price.objects.create(provider="stripe", external_id="price_growth", plan_id="growth", is_current=True)
+    line = whole.item(whole.price(amount=minor, currency=currency))
+    append(whole.event("customer.subscription.created", whole.subscription(line)), source="delivery")
+    bill = whole.invoice(minor, currency=currency)
+    append(whole.event("invoice.created", bill, id="evt_2"), source="delivery")
+    inbox.drain()
+    return currency, minor, text, units
+
+
+@pytest.fixture
+def desk(admin_ops, sam):
+    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+    return admin_ops
+
+
+def words(desk, path):
+    """A page's text, without its marks."""
+    return " ".join(re.sub(r"<[^>]*>", " ", desk.get(path).content.decode()).split())
+
+
+def test_the_mail_about_a_failed_payment_names_the_amount(sold):
+    notices.payment_failed("in_1")
+
+    assert Mail.objects.get(template="payment_failed").context["amount"] == sold[2]
+
+
+def test_the_figures_are_in_whole_units(admin_ops, sam, sold):
+    currency, _, _, units = sold
+
+    body = admin_ops.get("/api/admin/metrics/revenue", token=sam.token).json()
+
+    told = [body[name] for name in ("currency", "monthly_recurring_revenue", "arpu")]
+    assert told == [currency, units, units]
+    assert body["by_currency"] == [{"currency": currency, "monthly_recurring_revenue": units, "subscriptions": 1}]
+    assert body["months"][-1]["closing"] == units
+
+
+def test_staff_are_told_whole_units(admin_ops, kim, sam, sold):
+    page = admin_ops.get(f"/api/admin/users/{kim.user.pk}", token=sam.token).json()
+
+    assert [row["price_monthly"] for row in page["subscriptions"]] == [sold[3]]
+    assert [row["total"] for row in page["invoices"]] == [sold[3]]
+
+
+def test_the_desk_writes_amounts_as_their_currency_is_written(desk, kim, sold):
+    row, bill = Subscription.objects.get(), Invoice.objects.get()
+    pages = {
+        "/admin/": sold[2].replace(".00", ""),
+        f"/admin/accounts/user/{kim.user.pk}/change/": f"{sold[2]} a month",
+        f"/admin/billing/subscription/{row.pk}/change/": sold[2],
+        f"/admin/billing/invoice/{bill.pk}/change/": sold[2],
+    }
+
+    assert {path: text in words(desk, path) for path, text in pages.items()} == dict.fromkeys(pages, True)
+
+
+def test_the_dashboard_draws_whole_units(desk, sold):
+    page = desk.get("/admin/")
+
+    drawn = json.loads(page.context["revenue_chart"])["datasets"][0]["data"]
+    assert drawn[-1] == sold[3]
+
+
+@pytest.mark.parametrize(("currency", "minor", "text", "units"), AMOUNTS)
+def test_the_public_list_and_the_pages_tell_a_plans_price(product, db, currency, minor, text, units):
+    Plan.objects.filter(pk="growth").update(currency=currency, price_cents=minor)
+
+    plans = product.get("/api/subscriptions/plans").json()["plans"]
+
+    growth = next(plan for plan in plans if plan["id"] == "growth")
+    assert (growth["price_monthly"], growth["currency"]) == (units, currency)
+    assert str(Plan.objects.get(pk="growth").price) == text
