@@ -8,9 +8,8 @@ import asyncio
 import io
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -64,21 +63,19 @@ class Bridge:
         if refused := refusal(scope):
             await self.refuse(scope, protocol, partial(Problem, refused.status, detail=refused.detail))
             return
-        async with self.body(scope, protocol) as body:
-            if body is not None:
+        body = await self.read(scope, protocol)
+        if body is not None:
+            try:
                 await self.answer(scope, protocol, body)
+            finally:
+                self.release(body)
 
-    @asynccontextmanager
-    async def body(self, scope: Scope, protocol: Any) -> AsyncIterator[bytes | None]:
-        """The whole body, which counts as held in memory until the block ends; None if it cannot be had, and that has been
+    def release(self, body: bytes) -> None:
+        self._bodies.release(body)
+
+    async def read(self, scope: Scope, protocol: Any) -> bytes | None:
+        """The whole body, which counts as held in memory until it is released; None if it cannot be had, and that has been
         answered."""
-        body = await self._read(scope, protocol)
-        try:
-            yield body
-        finally:
-            self._bodies.release(body or b"")
-
-    async def _read(self, scope: Scope, protocol: Any) -> bytes | None:
         length, limit = declared_length(scope), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if length == 0:
             return b""

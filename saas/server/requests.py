@@ -79,7 +79,7 @@ def _refusals_of_headers(scope: Scope) -> Iterator[Refusal]:
 def is_too_large(headers: list[tuple[str, str]]) -> bool:
     """One of the headers, or all together."""
     sizes = [len(value) for _, value in headers]
-    return max(sizes, default=0) > LONGEST_HEADER or sum(sizes) + sum(len(name) for name, _ in headers) > LARGEST_HEAD
+    return max(sizes, default=0) > LONGEST_HEADER or sum(sizes) + sum([len(name) for name, _ in headers]) > LARGEST_HEAD
 
 
 def _is_old_probe(scope: Scope) -> bool:

@@ -66,6 +66,9 @@ class Answer:
         self._pieces = pieces
         self.status, self.headers, self.body = 0, [("", "")], b""
 
+    async def __call__(self) -> bytes:
+        return b"".join([piece async for piece in self])
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in [*self._pieces]:
             self._pieces.pop(0)

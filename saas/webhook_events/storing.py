@@ -36,7 +36,7 @@ class NewEvent(NamedTuple):
     head_start: timedelta = _NO_DELAY
 
     def fields(self) -> dict[str, Any]:
-        """The event's columns but those that the database fills in."""
+        """The event's columns but those that the database fills in, and the body's hash."""
         known = self.envelope
         return {
             "provider": PROVIDER,
@@ -49,7 +49,6 @@ class NewEvent(NamedTuple):
             "object_id": known.object_id if known else "",
             "customer_id": known.customer_id if known else "",
             "provider_created": (known.created if known else None) or timezone.now(),
-            "body_sha256": sha256(self.body).hexdigest(),
             "body_size": len(self.body),
             "source": self.source,
             "status": self.status,
@@ -66,18 +65,19 @@ def insert(events: Sequence[NewEvent]) -> dict[str, int]:
 
 # All rows travel as one JSON value and all bodies as one string of bytes: two parameters and the same statement whatever
 # their number. A placeholder for each value costs the server and us twice as much (saas/docs/performance.md).
+# PostgreSQL hashes, because Python would hand the interpreter to another thread for each body.
 _AT_ONCE = """
 WITH incoming AS (
     SELECT *, substring(%s::bytea FROM body_at FOR body_size) AS body FROM json_to_recordset(%s::json) AS incoming (
         provider text, external_id text, type text, api_version text, livemode boolean, account text, object_type text,
-        object_id text, customer_id text, provider_created timestamptz, body_sha256 text,
-        body_size integer, source text, status text, last_error text, head_start interval, headers jsonb, body_at integer
+        object_id text, customer_id text, provider_created timestamptz, body_size integer,
+        source text, status text, last_error text, head_start interval, headers jsonb, body_at integer
     )
 ),
 stored AS (
     INSERT INTO webhook_events_webhookevent
-        ({columns}, next_attempt_at, attempts, failures, losses, generation, replay_count, body_conflict)
-    SELECT {columns}, statement_timestamp() + head_start, 0, 0, 0, 0, 0, false FROM incoming
+        ({columns}, body_sha256, next_attempt_at, attempts, failures, losses, generation, replay_count, body_conflict)
+    SELECT {columns}, encode(sha256(body), 'hex'), statement_timestamp() + head_start, 0, 0, 0, 0, 0, false FROM incoming
     ON CONFLICT DO NOTHING
     RETURNING id, external_id
 ),
@@ -125,7 +125,14 @@ def _insert_missing(events: Sequence[NewEvent]) -> dict[str, int]:
     )
     missing = [event for event in events if event.external_id not in present]
     stored = WebhookEvent.objects.bulk_create(
-        [WebhookEvent(**event.fields(), next_attempt_at=Now() + event.head_start) for event in missing]
+        [
+            WebhookEvent(
+                **event.fields(),
+                body_sha256=sha256(event.body).hexdigest(),
+                next_attempt_at=Now() + event.head_start,
+            )
+            for event in missing
+        ]
     )
     WebhookPayload.objects.bulk_create(
         [

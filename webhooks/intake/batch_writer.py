@@ -12,6 +12,7 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from psycopg import errors
 
 from saas import context
+from saas.server.deadline import Deadline
 from saas.webhook_events import actions, storing
 from saas.webhook_events.deliveries import Delivery
 
@@ -143,14 +144,11 @@ async def _answer(
     link: "psycopg.AsyncConnection[Any]", parameters: storing.Parameters, seconds: float
 ) -> dict[str, int]:
     """A frozen server does not answer a request to cancel either: so the wait ends by closing the socket."""
-    asking = asyncio.create_task(_execute(link, parameters))
-    done, _ = await asyncio.wait([asking], timeout=seconds)
-    if done:
-        return asking.result()
-    link.pgconn.finish()
-    asking.cancel()
-    await asyncio.gather(asking, return_exceptions=True)
-    raise NoAnswer(f"no answer within {seconds:.0f} s")
+    try:
+        with Deadline(seconds, first=link.pgconn.finish):
+            return await _execute(link, parameters)
+    except TimeoutError as error:
+        raise NoAnswer(f"no answer within {seconds:.0f} s") from error
 
 
 async def _execute(link: "psycopg.AsyncConnection[Any]", parameters: storing.Parameters) -> dict[str, int]:

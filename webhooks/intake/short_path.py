@@ -61,9 +61,13 @@ class ShortPath:
         if headers is None:
             await self._bridge.__rsgi__(scope, protocol)
             return
-        async with self._bridge.body(scope, protocol) as body:
-            if body is not None and not await self._take_in(scope, headers, body, protocol):
-                await self._bridge.answer(scope, protocol, body)
+        body = await self._bridge.read(scope, protocol)
+        if body is not None:
+            try:
+                if not await self._take_in(scope, headers, body, protocol):
+                    await self._bridge.answer(scope, protocol, body)
+            finally:
+                self._bridge.release(body)
 
     async def _take_in(self, scope: Scope, headers: dict[str, str], body: bytes, protocol: Any) -> bool:
         """Store it, and answer once that is committed. False, and there is no answer yet, if it is Django's to give."""
@@ -93,11 +97,12 @@ class ShortPath:
 def _headers_of_a_delivery(scope: Scope) -> dict[str, str] | None:
     if scope.path != PATH or scope.method != "POST" or scope.query_string or scope.authority:
         return None
-    sent = scope.headers.items()
+    given = scope.headers
+    sent = given.items()
     headers = dict(sent)
     is_delivery = (
         "stripe-signature" in headers
-        and len(headers) == len(sent) == len(scope.headers.keys())  # none stands twice, none was lost
+        and len(headers) == len(sent) == len(given.keys())  # none stands twice, none was lost
         and headers.keys().isdisjoint(_UNUSUAL)
         and not is_too_large(sent)
         and _is_our_host(headers.get("host", ""), tuple(settings.ALLOWED_HOSTS))

@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", choices=BENCHMARKS)
-        parser.add_argument("design", nargs="?", choices=DESIGNS, help="profile: what to look into (fast-door).")
+        parser.add_argument("design", nargs="?", choices=DESIGNS, help="profile: what to look into (intake).")
         parser.add_argument("--rounds", type=int, default=5)
         parser.add_argument("--seconds", type=float, default=2.0, help="For each design in each round (2).")
         parser.add_argument(

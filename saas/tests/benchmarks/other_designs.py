@@ -1,30 +1,38 @@
-"""What others do with a delivery, each in an environment of its own: the public starter, and dj-stripe."""
+"""Designs in environments of their own: the bare group commit, the public starter and dj-stripe."""
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.conf import settings
 
 from saas.tests.benchmarks.environments import YARDSTICKS, EnvironmentUnavailable, python_for
 from saas.tests.benchmarks.stage import Server, Stage, granian, uvicorn
 
-STARTER, DJSTRIPE = "starter, in memory", "dj-stripe"
+GROUP_COMMIT, STARTER, DJSTRIPE = "bare ASGI group commit", "starter, in memory", "dj-stripe"
+OTHERS = (STARTER, DJSTRIPE)
 _UUID = "2f0d1c0e-5d7a-4c3b-9f55-6f1b6a3c8e11"
 PATHS = {DJSTRIPE: f"/stripe/webhook/{_UUID}/"}  # of those who are not asked at the usual one
 _WITHOUT_OURS = {"PYTHONPATH": str(YARDSTICKS)}
 
 
-def servers(stage: Stage, say: Callable[[str], None]) -> list[Server]:
+def started(stage: Stage, designs: Sequence[str], say: Callable[[str], None]) -> list[Server]:
     """Those whose environment is there or can be made; about each other, one sentence is said."""
-    started = []
-    designs = {STARTER: _starter} | ({DJSTRIPE: _djstripe} if stage.database_url else {})
-    for name, serve in designs.items():
+    servers = []
+    for name in designs:
+        if name == DJSTRIPE and not stage.database_url:
+            continue
         try:
-            started.append(serve(stage))
+            servers.append(_SERVE[name](stage))
         except EnvironmentUnavailable as error:
             say(f"Without {name}: its environment could not be made ({error}).")
-    return started
+    return servers
+
+
+def _group_commit(stage: Stage) -> Server:
+    """It imports a few modules of ours, none of which needs Django."""
+    application = "saas.tests.benchmarks.yardsticks.group_commit.app:application"
+    return stage.serve(GROUP_COMMIT, uvicorn(application), python=python_for("group_commit"))
 
 
 def _starter(stage: Stage) -> Server:
@@ -41,3 +49,6 @@ def _djstripe(stage: Stage) -> Server:
         check=True,
     )
     return stage.serve(DJSTRIPE, granian("djstripe_project.wsgi:application"), python=python, **_WITHOUT_OURS)
+
+
+_SERVE: dict[str, Callable[[Stage], Server]] = {GROUP_COMMIT: _group_commit, STARTER: _starter, DJSTRIPE: _djstripe}

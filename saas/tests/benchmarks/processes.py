@@ -73,11 +73,11 @@ class Process:
 
 
 def family(pid: int) -> list[int]:
-    """The process and everything below it. Linux only."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
+    """The process and everything below it, whichever of its threads has started that. Linux only."""
+    children: list[str] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            children += path.read_text().split()
     return [pid, *(one for child in children for one in family(int(child)))]
 
 

@@ -8,7 +8,7 @@ import httpx
 
 from saas.tests.benchmarks.compare import Row, alternate
 from saas.tests.benchmarks.processes import HOST
-from saas.tests.benchmarks.stage import Server, Stage, granian
+from saas.tests.benchmarks.stage import Server, Stage
 
 CONNECTIONS = 16
 PASSWORD = "correct horse battery staple"
@@ -66,8 +66,7 @@ def product(stage: Stage) -> Server:
 
 
 def _serve(stage: Stage, name: str, settings: str) -> Server:
-    wsgi = granian("saas.wsgi:application")
-    return stage.serve(name, wsgi, DJANGO_SETTINGS_MODULE=settings, PASSWORD_ITERATIONS="600000")
+    return stage.serve_ours(name, "product", settings, PASSWORD_ITERATIONS="600000")
 
 
 def me_by_bearer(server: Server) -> str:

@@ -1,7 +1,7 @@
 """Taking in and acting on events together, at a fixed rate: does the backlog grow?
 
-The rate is a share of what the fast door alone can take on this machine, measured a moment before. Four share the
-processors, and whoever reads that the backlog grew must see which: the door, the worker, PostgreSQL, the load generator.
+The rate is a share of what the intake alone can take on this machine, measured a moment before. Four share the
+processors, and whoever reads that the backlog grew must see which: the intake, the worker, PostgreSQL, the load generator.
 """
 
 import statistics
@@ -17,12 +17,12 @@ from django.conf import settings
 
 from saas.tests.benchmarks.compare import FIRST_GUESS_RPS, WARM_UP_SECONDS, measure
 from saas.tests.benchmarks.drain import look, our_worker
-from saas.tests.benchmarks.intake import fast_door
+from saas.tests.benchmarks.intake import INTAKE, intake
 from saas.tests.benchmarks.processes import HOST, Process, machine_cpu_seconds, offer_load
 from saas.tests.benchmarks.stage import Server, Stage
 
 CONNECTIONS = 64
-SHARE = 0.6  # of what the door can take
+SHARE = 0.6  # of what the intake can take
 LIMIT_SECONDS = 5.0
 _SAMPLE_SECONDS = 2.0
 _SETTLE_SECONDS = 180.0
@@ -51,7 +51,7 @@ class Soak:
     largest_backlog: int
     final_backlog: int
     backlog_slope: float
-    door_cpu_us: float
+    intake_cpu_us: float
     worker_cpu_us: float
     database_cpu_us: float
     load_cpu_us: float
@@ -65,7 +65,7 @@ class Soak:
 class Spent:
     """Seconds of processor since each began; ``there`` is what the machine had."""
 
-    door: float
+    intake: float
     worker: float
     database: float
     used: float
@@ -78,18 +78,18 @@ class Spent:
 def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], minutes: float = 10.0) -> list[Soak]:
     if not stage.database_url or not settings.REDIS_URL:
         raise SystemExit("bench soak needs DATABASE_URL and REDIS_URL.")
-    door = fast_door(stage)
-    measure(stage, door, CONNECTIONS, WARM_UP_SECONDS, FIRST_GUESS_RPS)
-    limit = measure(stage, door, CONNECTIONS, LIMIT_SECONDS, FIRST_GUESS_RPS).rps
+    server = intake(stage)
+    measure(stage, server, CONNECTIONS, WARM_UP_SECONDS, FIRST_GUESS_RPS)
+    limit = measure(stage, server, CONNECTIONS, LIMIT_SECONDS, FIRST_GUESS_RPS).rps
     worker = our_worker(stage)
     broker = Celery(broker=settings.REDIS_URL)
     with psycopg.connect(stage.database_url, autocommit=True) as database, ThreadPoolExecutor(1) as load:
         _settle(database, broker)
-        say(f"{limit:.0f} events/s is what the door takes; {SHARE * limit:.0f} for {minutes:g} minutes")
-        before = _spent(stage, door, worker)
-        answers = load.submit(_offer, door, SHARE * limit, minutes * 60)
+        say(f"{limit:.0f} events/s is what the intake takes; {SHARE * limit:.0f} for {minutes:g} minutes")
+        before = _spent(stage, server, worker)
+        answers = load.submit(_offer, server, SHARE * limit, minutes * 60)
         samples = _watch(database, broker, answers, say)
-        spent = _spent(stage, door, worker).since(before)
+        spent = _spent(stage, server, worker).since(before)
     return [_row(limit, answers.result(), samples, spent)]
 
 
@@ -101,14 +101,18 @@ def slope(samples: Sequence[Backlog]) -> float:
     return statistics.linear_regression(moments, backlogs).slope
 
 
-def _spent(stage: Stage, door: Server, worker: Process) -> Spent:
-    return Spent(door.process.cpu_seconds(), worker.cpu_seconds(), stage.database_cpu_seconds(), *machine_cpu_seconds())
+def _spent(stage: Stage, server: Server, worker: Process) -> Spent:
+    return Spent(
+        server.process.cpu_seconds(), worker.cpu_seconds(), stage.database_cpu_seconds(), *machine_cpu_seconds()
+    )
 
 
-def _offer(door: Server, rate: float, seconds: float) -> dict[str, Any]:
-    result = offer_load({"host": HOST, "port": door.port, "connections": CONNECTIONS, "seconds": seconds, "rate": rate})
+def _offer(server: Server, rate: float, seconds: float) -> dict[str, Any]:
+    result = offer_load(
+        {"host": HOST, "port": server.port, "connections": CONNECTIONS, "seconds": seconds, "rate": rate}
+    )
     if refused := {status: n for status, n in result["statuses"].items() if not status.startswith("2")}:
-        raise RuntimeError(f"the fast door answered {refused}")
+        raise RuntimeError(f"the intake answered {refused}")
     return result
 
 
@@ -145,7 +149,7 @@ def _backlog(database: psycopg.Connection) -> int:
 def _row(limit: float, answers: dict[str, Any], samples: list[Backlog], spent: Spent) -> Soak:
     events, load = answers["requests"], answers["cpu_seconds"]
     return Soak(
-        "fast door and one worker",
+        f"{INTAKE} and one worker",
         CONNECTIONS,
         limit_rps=round(limit, 1),
         offered_rps=round(SHARE * limit, 1),
@@ -155,11 +159,11 @@ def _row(limit: float, answers: dict[str, Any], samples: list[Backlog], spent: S
         largest_backlog=max(backlog for _, backlog in samples),
         final_backlog=samples[-1][1],
         backlog_slope=round(slope(samples), 3),
-        door_cpu_us=round(spent.door / events * 1e6, 1),
+        intake_cpu_us=round(spent.intake / events * 1e6, 1),
         worker_cpu_us=round(spent.worker / events * 1e6, 1),
         database_cpu_us=round(spent.database / events * 1e6, 1),
         load_cpu_us=round(load / events * 1e6, 1),
-        share_of_ours=round((spent.door + spent.worker + spent.database + load) / spent.there, 3),
+        share_of_ours=round((spent.intake + spent.worker + spent.database + load) / spent.there, 3),
         share_used=round(spent.used / spent.there, 3),
         backlog=samples,
         intervals=answers["intervals"],

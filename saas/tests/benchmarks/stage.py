@@ -64,6 +64,12 @@ class Stage:
         process.wait_for_port(port)
         return self.servers[-1]
 
+    def serve_ours(self, name: str, service: str, settings_module: str, **environment: str) -> Server:
+        """A service on the server that production uses, in one process and with as many threads as the others here."""
+        command = ["manage.py", "serve", service, "--workers", "1", "--settings", settings_module]
+        place = {"BIND": f"{HOST}:{{port}}", "DRAIN_SECONDS": "0", "WEB_THREADS": str(THREADS)}
+        return self.serve(name, command, **place, **environment)
+
     def serve_as_production(self, name: str, service: str, **environment: str) -> Server:
         """As the image does, with its number of processes and threads."""
         place = {"BIND": f"{HOST}:{{port}}", "DRAIN_SECONDS": "0", "TMPDIR": str(self.folder)}

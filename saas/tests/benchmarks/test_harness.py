@@ -160,7 +160,7 @@ def test_bench_intake_reports_one_json_document_with_a_row_for_each_design():
     report = json.loads(done.stdout)
     assert (report["rounds"], report["engine"]) == (1, "PostgreSQL")
     measured = {(row["design"], row["connections"]) for row in report["rows"]}
-    designs = {"bare WSGI insert", "bare ASGI group commit", "usual way", "plain door", "fast door"}
+    designs = {"bare WSGI insert", "bare ASGI group commit", "usual way", "intake view", "intake"}
     assert measured == {(design, connections) for design in designs for connections in (16, 64)}
     assert {row["ratio"] for row in report["rows"] if row["design"] == "bare WSGI insert"} == {1.0}
     assert all(row["rps"] > 0 and row["p99_ms"] > 0 for row in report["rows"])

@@ -11,10 +11,10 @@ from saas.tests.benchmarks.profiler import running, stacks
 STANDARD = sysconfig.get_path("stdlib")
 HERE, PACKAGES = settings.BASE_DIR, f"{settings.BASE_DIR}/.venv/lib/python3.11/site-packages"
 RECORDED = f"""\
-process 7:"python -m webhooks";main ({HERE}/webhooks/__main__.py:38);Door.take ({HERE}/webhooks/door/door.py:51) 3
-process 7:"python -m webhooks";main ({HERE}/webhooks/__main__.py:38);Door.take ({HERE}/webhooks/door/door.py:60) 2
-process 7:"python -m webhooks";Door.take ({HERE}/webhooks/door/door.py:60);resolve ({PACKAGES}/django/urls/resolvers.py:9) 4
-process 7:"python -m webhooks" 1
+process 7:"granian";load ({HERE}/saas/server/boot.py:38);ShortPath.take ({HERE}/webhooks/intake/short_path.py:51) 3
+process 7:"granian";load ({HERE}/saas/server/boot.py:38);ShortPath.take ({HERE}/webhooks/intake/short_path.py:60) 2
+process 7:"granian";ShortPath.take ({HERE}/webhooks/intake/short_path.py:60);resolve ({PACKAGES}/django/urls/resolvers.py:9) 4
+process 7:"granian" 1
 """
 
 
@@ -22,7 +22,7 @@ def test_time_is_of_the_innermost_function_whatever_its_line():
     found = stacks.own_time(RECORDED)
 
     assert found.functions == {
-        "Door.take (webhooks/door/door.py)": 5,
+        "ShortPath.take (webhooks/intake/short_path.py)": 5,
         "resolve (django/urls/resolvers.py)": 4,
         "no Python function": 1,
     }
@@ -39,7 +39,7 @@ def test_time_is_of_the_innermost_function_whatever_its_line():
         ("have_an_effect", f"{HERE}/saas/tests/benchmarks/effects/webhook_handlers.py", "the benchmark"),
         ("Connection.wait", f"{PACKAGES}/psycopg/connection.py", "psycopg"),
         ("WaitingClient.wait", f"{PACKAGES}/psycopg_pool/pool.py", "psycopg"),
-        ("HttpToolsProtocol.data_received", f"{PACKAGES}/uvicorn/protocols/http/httptools_impl.py", "uvicorn"),
+        ("future_watcher", f"{PACKAGES}/granian/_futures.py", "granian"),
         ("cast", f"{PACKAGES}/typing_extensions.py", "typing_extensions"),
         ("JSONDecoder.raw_decode", f"{STANDARD}/json/decoder.py", "standard library"),
         ("<lambda>", "<string>", "standard library"),
@@ -53,14 +53,14 @@ def test_a_frame_is_somebodys(function, path, owner):
 
 def test_the_time_of_all_owners_is_what_the_kernel_counted():
     # 10 samples of 5 ms over 1000 requests are 50 µs each; the kernel saw 80
-    rows = running.spent("fast-door", stacks.own_time(RECORDED), 1000, 80.0)
+    rows = running.spent("intake", stacks.own_time(RECORDED), 1000, 80.0)
 
     assert [(row.part, row.name, row.cpu_us, row.percent) for row in rows] == [
         ("whose", "ours: webhooks", 25.0, 31.2),
         ("whose", "Django", 20.0, 25.0),
         ("whose", "no Python function", 5.0, 6.2),
         ("whose", "without the interpreter's lock", 30.0, 37.5),
-        ("function", "Door.take (webhooks/door/door.py)", 25.0, 31.2),
+        ("function", "ShortPath.take (webhooks/intake/short_path.py)", 25.0, 31.2),
         ("function", "resolve (django/urls/resolvers.py)", 20.0, 25.0),
         ("function", "no Python function", 5.0, 6.2),
     ]

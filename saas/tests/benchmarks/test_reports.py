@@ -6,10 +6,10 @@ from saas.tests.benchmarks import reports
 from saas.tests.benchmarks.targets import TARGETS, judge
 
 
-def door(rps, ratio, **against):
+def intake(rps, ratio, **against):
     names = {"group": "bare ASGI group commit", "usual": "usual way"}
     against = {names[name]: value for name, value in against.items()}
-    return {"design": "fast door", "connections": 64, "rps": rps, "ratio": ratio, "against": against}
+    return {"design": "intake", "connections": 64, "rps": rps, "ratio": ratio, "against": against}
 
 
 BARE = {"design": "bare WSGI insert", "connections": 64, "rps": 1000.0, "ratio": 1.0, "against": {}}
@@ -20,17 +20,17 @@ def built(*runs, engine="PostgreSQL"):
 
 
 def test_a_row_says_its_target_and_whether_it_is_met():
-    bare, ours = built([BARE, door(2100.0, 2.1)])["rows"]
+    bare, ours = built([BARE, intake(2100.0, 2.1)])["rows"]
 
     assert (bare["target"], bare["met"]) == (None, None)
-    assert (ours["target"], ours["met"]) == (2, True)
+    assert (ours["target"], ours["met"]) == (1.9, True)
 
 
 def test_targets_against_other_designs_are_told_beside_the_rows_and_only_of_those_that_ran():
-    report = built([BARE, door(2100.0, 2.1, group=0.85)])
+    report = built([BARE, intake(2100.0, 2.1, group=0.8)])
 
     told = [(one["against"], one["target"], one["seen"], one["met"]) for one in report["targets"]]
-    assert told == [("", "≥ 2", 2.1, True), ("bare ASGI group commit", "≥ 0.9", 0.85, False)]
+    assert told == [("", "≥ 1.9", 2.1, True), ("bare ASGI group commit", "≥ 0.85", 0.8, False)]
 
 
 @pytest.mark.parametrize(("p95_ratio", "is_met"), [(1.9, True), (2.0, True), (2.1, False)])
@@ -41,7 +41,7 @@ def test_a_target_may_be_the_most(p95_ratio, is_met):
 
 
 def test_no_target_is_held_against_the_embedded_engine():
-    report = built([BARE, door(2100.0, 2.1)], engine="SQLite")
+    report = built([BARE, intake(2100.0, 2.1)], engine="SQLite")
 
     assert report["targets"] == []
     assert "met" not in report["rows"][1]
@@ -49,7 +49,8 @@ def test_no_target_is_held_against_the_embedded_engine():
 
 def test_several_runs_are_told_one_by_one_and_by_their_median():
     runs = [
-        [BARE, door(rps, ratio, usual=usual)] for rps, ratio, usual in [(10.0, 1.8, 4), (30.0, 2.2, 6), (20.0, 2.1, 7)]
+        [BARE, intake(rps, ratio, usual=usual)]
+        for rps, ratio, usual in [(10.0, 1.8, 4), (30.0, 2.2, 6), (20.0, 2.1, 7)]
     ]
 
     report = built(*runs)
@@ -75,12 +76,12 @@ def test_what_is_no_number_is_the_last_runs():
 
 
 def test_the_table_has_a_line_for_each_row_and_then_one_for_each_target():
-    assert reports.text(built([BARE, door(2100.0, 2.1, group=0.85)])).splitlines() == [
+    assert reports.text(built([BARE, intake(2100.0, 2.1, group=0.8)])).splitlines() == [
         "design            connections   rps  ratio  target  met",
         "bare WSGI insert           64  1000   1.00       –    –",
-        "fast door                  64  2100   2.10       2  yes",
-        "fast door × 64: ratio 2.10, target ≥ 2: met",
-        "fast door × 64: ratio against bare ASGI group commit 0.85, target ≥ 0.9: missed",
+        "intake                     64  2100   2.10    1.90  yes",
+        "intake × 64: ratio 2.10, target ≥ 1.9: met",
+        "intake × 64: ratio against bare ASGI group commit 0.80, target ≥ 0.85: missed",
     ]
 
 

@@ -19,7 +19,7 @@ from django.conf import settings
 from saas.tests.benchmarks.compare import FIRST_GUESS_RPS, WARM_UP_SECONDS, Sample, measure
 from saas.tests.benchmarks.drain import drain_ours, our_worker
 from saas.tests.benchmarks.environments import EnvironmentUnavailable, python_for
-from saas.tests.benchmarks.intake import LEVELS, fast_door, plain_door
+from saas.tests.benchmarks.intake import LEVELS, intake, intake_view
 from saas.tests.benchmarks.processes import STOP_SECONDS, Process
 from saas.tests.benchmarks.profiler.stacks import OwnTime, own_time
 from saas.tests.benchmarks.reading import CONNECTIONS, me_by_bearer, product
@@ -48,7 +48,7 @@ class Design:
 
 
 def run(
-    stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], design: str = "fast-door"
+    stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], design: str = "intake"
 ) -> list[Spent]:
     profiler = _profiler()
     made = DESIGNS[design](stage)
@@ -121,12 +121,12 @@ def _served(stage: Stage, server: Server, connections: int, **job: object) -> De
     return Design(server.process, load)
 
 
-def _fast_door(stage: Stage) -> Design:
-    return _served(stage, fast_door(stage), LEVELS[-1])
+def _intake(stage: Stage) -> Design:
+    return _served(stage, intake(stage), LEVELS[-1])
 
 
-def _plain_door(stage: Stage) -> Design:
-    return _served(stage, plain_door(stage), LEVELS[-1])
+def _intake_view(stage: Stage) -> Design:
+    return _served(stage, intake_view(stage), LEVELS[-1])
 
 
 def _me(stage: Stage) -> Design:
@@ -147,4 +147,4 @@ def _worker(stage: Stage) -> Design:
     return Design(worker, load)
 
 
-DESIGNS = {"fast-door": _fast_door, "plain-door": _plain_door, "me": _me, "worker": _worker}
+DESIGNS = {"intake": _intake, "intake-view": _intake_view, "me": _me, "worker": _worker}
