@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 10
 NETWORK_RETRIES = 2
+LONGEST_SENTENCE = 500
 LONGEST_LIST = 1_000  # of one customer's objects; whoever has more has the latest of them
 
 
@@ -227,12 +228,15 @@ def _rows(page: stripe.ListObject[Any]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """The SDK's errors as ours. Nothing of what was sent or answered is logged: only kind, code and request id."""
+    """The SDK's errors as ours. What Stripe says of a refusal goes to whoever asked: nobody else knows the reason. Nothing
+    of what was sent or answered is logged: only kind, code and request id."""
     try:
         yield
     except stripe.StripeError as error:
         facts = {"kind": type(error).__name__, "error_code": error.code, "stripe_request": error.request_id}
         logger.warning("stripe_failed %s", facts)
-        if isinstance(error, stripe.InvalidRequestError | stripe.CardError | stripe.IdempotencyError):
+        if isinstance(error, stripe.InvalidRequestError | stripe.CardError):
+            raise ProviderRefused(shapes.text(error.user_message, LONGEST_SENTENCE)) from error
+        if isinstance(error, stripe.IdempotencyError):
             raise ProviderRefused from error
         raise ProviderUnavailable(retry_after_seconds=5) from error

@@ -155,3 +155,17 @@ def test_who_goes_on_paying_may_not_leave(kim: Person, cancel_at: int | None) ->
 
     with pytest.raises(StillSubscribed):
         delete_account(kim.user)
+
+
+def test_a_schedules_subscription_is_refused_in_stripes_own_words(
+    product: ServiceClient, kim: Person, provider: StandIn
+) -> None:
+    tell()
+    sentence = "The subscription is managed by the subscription schedule `sub_sched_1`, and updating it is not allowed."
+    error = {"type": "invalid_request_error", "message": sentence}
+    provider.answers["POST /v1/subscriptions/sub_1"] = [(400, {"error": error})]
+
+    answer = product.post("/api/subscriptions/cancel", {}, token=kim.token)
+
+    assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (409, "provider_refused", sentence)
+    assert not Subscription.objects.get().is_canceling
