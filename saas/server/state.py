@@ -6,6 +6,7 @@ not wait for a disk.
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from saas.operations import draining
 _MEMORY = Path("/dev/shm")  # noqa: S108
 _FOLDER = "SAAS_SERVER_STATE"
 _PREFIX = "saas-server-"
+_ROOM_BYTES = 32 * 1024 * 1024
 
 
 class Shared:
@@ -60,20 +62,32 @@ class Shared:
 @contextmanager
 def shared() -> Iterator[Shared]:
     """The state of a server that starts now; its workers find it by the environment."""
-    base = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    base = _MEMORY if os.access(_MEMORY, os.W_OK) and _has_room(_MEMORY) else Path(tempfile.gettempdir())
     _sweep(base)
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
     try:
         (folder / "beats").mkdir()
         os.environ[_FOLDER] = str(folder)
         draining.share(folder / "draining")
-        # Before anybody imports prometheus_client: the workers of one server write where each of them can read all.
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            (folder / "metrics").mkdir()
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder / "metrics")
+            _share_metrics(folder / "metrics")
         yield Shared(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _share_metrics(folder: Path) -> None:
+    """Before anybody imports prometheus_client: the workers of one server write where each of them can read all. It maps its
+    files into memory, and a process that writes into one for which there is no room is killed: better without."""
+    if not _has_room(folder.parent):
+        sys.stderr.write(f"{folder.parent} is nearly full: /metrics tells of one worker at a time.\n")
+        return
+    folder.mkdir()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def _has_room(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free >= _ROOM_BYTES
 
 
 def _sweep(base: Path) -> None:

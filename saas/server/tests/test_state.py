@@ -1,0 +1,62 @@
+"""The folder that the processes of one server share."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from saas.operations import draining
+from saas.server import state
+
+
+@pytest.fixture(autouse=True)
+def _somewhere(tmp_path, monkeypatch):
+    """In a folder of the test's own, and the process's environment and flag as they were afterwards."""
+    monkeypatch.setattr(state, "_MEMORY", tmp_path)
+    for name in ("SAAS_SERVER_STATE", "SAAS_DRAINING_FLAG", "PROMETHEUS_MULTIPROC_DIR"):
+        monkeypatch.setenv(name, "")  # so that it is as it was afterwards
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR")
+    monkeypatch.setattr(draining, "_flag", draining._flag)
+
+
+def test_every_process_of_a_server_sees_that_it_is_draining():
+    asked = "from saas.operations import draining; print(draining.is_on())"
+    with state.shared() as shared:
+        before = subprocess.check_output([sys.executable, "-c", asked], text=True)
+        shared.start_draining()
+        after = subprocess.check_output([sys.executable, "-c", asked], text=True)
+
+    assert (before, after) == ("False\n", "True\n")
+
+
+def test_nothing_is_left_behind_neither_by_this_server_nor_by_one_that_was_killed(tmp_path):
+    (tmp_path / f"saas-server-{2**22 + 1}-old").mkdir()
+    living = tmp_path / f"saas-server-{os.getpid()}-other"
+    living.mkdir()
+
+    with state.shared():
+        assert len(list(tmp_path.iterdir())) == 2
+
+    assert list(tmp_path.iterdir()) == [living]
+
+
+def test_without_room_for_them_the_metrics_are_each_workers_own(monkeypatch, capsys):
+    monkeypatch.setattr(state, "_ROOM_BYTES", 2**62)
+
+    with state.shared():
+        assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+
+    assert "nearly full" in capsys.readouterr().err
+
+
+def test_with_room_they_are_shared():
+    with state.shared() as shared:
+        assert os.path.isdir(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+        assert not shared.has_failed_to_boot()
+
+
+def test_one_process_tells_why_it_could_not_start():
+    with state.shared() as shared:
+        assert [shared.note_failed_boot(), shared.note_failed_boot()] == [True, False]
+        assert shared.has_failed_to_boot()
