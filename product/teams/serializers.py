@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from saas.api.accounts.security import CurrentPasswordBody
-from saas.api.accounts.serializers import LoginShape
+from saas.api.accounts.serializers import LoginShape, RegisterBody
 from saas.api.fields import Name, Text, Whole
 from saas.api.pagination import PageShape
 from saas.teams.roles import Role, Scope
@@ -35,9 +35,11 @@ class AcceptBody(serializers.Serializer[Any]):
     token = Text(max_length=200, help_text="From the link in the invitation's mail.")
 
 
-class InvitedBody(AcceptBody):
-    password = Text(max_length=200, trim_whitespace=False)
-    full_name = Name(max_length=200, required=False, allow_blank=True, default="")
+class InvitedBody(RegisterBody):
+    """What registering asks for, but the address: that is the invitation's."""
+
+    email = None  # type: ignore[assignment]
+    token = Text(max_length=200, help_text="From the link in the invitation's mail.")
 
 
 class ApiKeyBody(CurrentPasswordBody):
