@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from granian.rsgi import ProtocolClosed
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # public, imported there without saying so
 
 from saas.server.deadline import Deadline
 
