@@ -1,7 +1,10 @@
-"""Reading a request's body on the event loop: bounded in size, in time, and in what all bodies hold in memory together."""
+"""Reading a request's body on the event loop: bounded in size, in time, and in what all bodies hold in memory together.
+
+Not by ``async for``: granian lets a body be asked for once, and each loop would ask for it again.
+"""
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator
 
 ARRIVAL_SECONDS = 30.0
 BYTES_AT_ONCE = 256 * 1024 * 1024  # of all bodies that are being read in this process
@@ -30,7 +33,7 @@ class BodyReader:
     def __init__(self) -> None:
         self._held = 0
 
-    async def read(self, protocol: Any, *, length: int | None, limit: int) -> bytes:
+    async def read(self, arriving: AsyncIterator[bytes], *, length: int | None, limit: int) -> bytes:
         """The whole body, of ``length`` bytes, or in chunks if that is None, to be released. Raises what stands above, and
         then holds nothing."""
         if length is not None and length > limit:
@@ -38,7 +41,7 @@ class BodyReader:
         chunks: list[bytes] = []
         try:
             async with asyncio.timeout(ARRIVAL_SECONDS):
-                ends = await self._read_into(chunks, protocol, limit)
+                ends = await self._read_into(chunks, arriving, limit)
             body = b"".join(chunks)
             # granian raises nothing for a body that breaks off. In chunks it says how it ended by the number of empty
             # ones: one at the end, a second for an abort, garbage in place of a size, or trailers.
@@ -54,10 +57,10 @@ class BodyReader:
     def release(self, body: bytes) -> None:
         self._held -= len(body)
 
-    async def _read_into(self, chunks: list[bytes], protocol: Any, limit: int) -> int:
+    async def _read_into(self, chunks: list[bytes], arriving: AsyncIterator[bytes], limit: int) -> int:
         """How many empty chunks there were."""
         size = ends = 0
-        async for chunk in protocol:
+        while (chunk := await _next(arriving)) is not None:
             size += len(chunk)
             ends += not chunk
             if size > limit:
@@ -69,12 +72,20 @@ class BodyReader:
         return ends
 
 
-async def discard(protocol: Any) -> None:
+async def _next(arriving: AsyncIterator[bytes]) -> bytes | None:
+    """None at the end. (``anext`` with a default crashes the interpreter: granian's awaitables are no generators.)"""
+    try:
+        return await anext(arriving)
+    except StopAsyncIteration:
+        return None
+
+
+async def discard(arriving: AsyncIterator[bytes]) -> None:
     """Read on for a moment and keep nothing: a client that is still writing would miss the answer."""
     size = 0
     try:
         async with asyncio.timeout(DISCARD_SECONDS):
-            async for chunk in protocol:
+            while (chunk := await _next(arriving)) is not None:
                 size += len(chunk)
                 if size > DISCARDED_BYTES:
                     return
