@@ -99,6 +99,14 @@ class Monitor:
             self._changed.wait_for(self._is_current, timeout=max(0.0, first_until - monotonic()))
             return {dependency.name: self._state(dependency) for dependency in self.dependencies}
 
+    def keep_looking(self, first_seconds: float) -> None:
+        """From now on, whether or not somebody asks, as a server's worker must: a proxy that reaches one that has not looked
+        yet, or not for long, would take its whole server out. Waits for the first checks, at most ``first_seconds``."""
+        with self._changed:
+            self.unasked_seconds = float("inf")
+            self._start_what_rests()
+            self._changed.wait_for(self._is_current, timeout=first_seconds)
+
     def _start_what_rests(self) -> None:
         for resource in {dependency.resource for dependency in self.dependencies} - self._working:
             Thread(target=self._work, args=(resource,), name=f"readiness-{resource}", daemon=True).start()

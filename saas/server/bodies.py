@@ -1,6 +1,14 @@
-"""Reading a request's body on the event loop: bounded in size, in time, and in what all bodies hold in memory together."""
+"""Reading a request's body on the event loop: bounded in size, in time, and in what all bodies hold in memory together.
 
+Not by ``async for``: granian lets a body be asked for once, and each loop would ask for it again.
+"""
+
+<<<<<<< HEAD
 from typing import Any
+=======
+import asyncio
+from collections.abc import AsyncIterator
+>>>>>>> rolling
 
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # public, imported there without saying so
 
@@ -34,7 +42,7 @@ class BodyReader:
     def __init__(self) -> None:
         self._held = 0
 
-    async def read(self, protocol: Any, *, length: int | None, limit: int) -> bytes:
+    async def read(self, arriving: AsyncIterator[bytes], *, length: int | None, limit: int) -> bytes:
         """The whole body, of ``length`` bytes, or in chunks if that is None, to be released. Raises what stands above, and
         then holds nothing."""
         if length is not None and length > limit:
@@ -45,8 +53,13 @@ class BodyReader:
             return await self._read_short(protocol, length)
         chunks: list[bytes] = []
         try:
+<<<<<<< HEAD
             with Deadline(ARRIVAL_SECONDS):
                 ends = await self._read_into(chunks, protocol, limit)
+=======
+            async with asyncio.timeout(ARRIVAL_SECONDS):
+                ends = await self._read_into(chunks, arriving, limit)
+>>>>>>> rolling
             body = b"".join(chunks)
             # granian raises nothing for a body that breaks off. In chunks it says how it ended by the number of empty
             # ones: one at the end, a second for an abort, garbage in place of a size, or trailers.
@@ -62,6 +75,7 @@ class BodyReader:
     def release(self, body: bytes) -> None:
         self._held -= len(body)
 
+<<<<<<< HEAD
     async def _read_short(self, protocol: Any, length: int) -> bytes:
         """In one piece: granian reads no further than the length. Piece by piece takes twice as long."""
         try:
@@ -77,9 +91,12 @@ class BodyReader:
         return body
 
     async def _read_into(self, chunks: list[bytes], protocol: Any, limit: int) -> int:
+=======
+    async def _read_into(self, chunks: list[bytes], arriving: AsyncIterator[bytes], limit: int) -> int:
+>>>>>>> rolling
         """How many empty chunks there were."""
         size = ends = 0
-        async for chunk in protocol:
+        while (chunk := await _next(arriving)) is not None:
             size += len(chunk)
             ends += not chunk
             if size > limit:
@@ -91,12 +108,25 @@ class BodyReader:
         return ends
 
 
-async def discard(protocol: Any) -> None:
+async def _next(arriving: AsyncIterator[bytes]) -> bytes | None:
+    """None at the end. (``anext`` with a default crashes the interpreter: granian's awaitables are no generators.)"""
+    try:
+        return await anext(arriving)
+    except StopAsyncIteration:
+        return None
+
+
+async def discard(arriving: AsyncIterator[bytes]) -> None:
     """Read on for a moment and keep nothing: a client that is still writing would miss the answer."""
     size = 0
     try:
+<<<<<<< HEAD
         with Deadline(DISCARD_SECONDS):
             async for chunk in protocol:
+=======
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while (chunk := await _next(arriving)) is not None:
+>>>>>>> rolling
                 size += len(chunk)
                 if size > DISCARDED_BYTES:
                     return

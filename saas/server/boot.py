@@ -10,6 +10,9 @@ from typing import Any
 from saas.server import state
 
 _OF_THEIR_OWN = {"webhooks": "webhooks.rsgi"}
+LOOK_SECONDS = (
+    3.0  # at what it depends on; a database that says nothing by then may take longer, and the worker is not ready
+)
 
 
 def load_application(service: str) -> Any:
@@ -19,7 +22,9 @@ def load_application(service: str) -> Any:
     """
     try:
         import_module("saas.wsgi")  # sets Django up
-        return import_module(_OF_THEIR_OWN.get(service, "saas.server.rsgi")).application
+        application = import_module(_OF_THEIR_OWN.get(service, "saas.server.rsgi")).application
+        import_module("saas.operations.readiness").monitor.keep_looking(LOOK_SECONDS)
+        return application
     except BaseException as error:
         _end_the_server(error)
         sys.exit(1)

@@ -79,11 +79,12 @@ class Bridge:
         length, limit = declared_length(scope), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if length == 0:
             return b""
+        arriving = aiter(protocol)
         try:
-            return await self._bodies.read(protocol, length=length, limit=limit)
+            return await self._bodies.read(arriving, length=length, limit=limit)
         except bodies.BodyTooLarge:
             if "expect" not in scope.headers:  # else the client asks first, and has sent nothing yet
-                await bodies.discard(protocol)
+                await bodies.discard(arriving)
             await self.refuse(scope, protocol, partial(Problem, 413))
         except bodies.BodyTooSlow:
             await self.refuse(scope, protocol, partial(Problem, 408, detail="The body did not arrive in time."))

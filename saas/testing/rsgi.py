@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connections
@@ -60,16 +60,32 @@ class Request:
 
 
 class Answer:
-    """A protocol that sends the pieces of a body and keeps what was answered. A piece of None: no more of it comes."""
+    """A protocol that sends the pieces of a body, to who asks for them first, and keeps what was answered. A piece of None: no
+    more of it comes."""
 
     def __init__(self, pieces: list[bytes | None]) -> None:
         self._pieces = pieces
+        self._arriving = self._pieces_in_turn()
+        self._is_asked_for = False
         self.status, self.headers, self.body = 0, [("", "")], b""
 
+<<<<<<< HEAD
     async def __call__(self) -> bytes:
         return b"".join([piece async for piece in self])
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+=======
+    def __aiter__(self) -> Self:
+        if self._is_asked_for:
+            raise RuntimeError("RSGI protocol error")
+        self._is_asked_for = True
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._arriving)
+
+    async def _pieces_in_turn(self) -> AsyncIterator[bytes]:
+>>>>>>> rolling
         for piece in [*self._pieces]:
             self._pieces.pop(0)
             if piece is None:

@@ -127,3 +127,45 @@ def test_a_forked_child_looks_for_itself(silent):
         os._exit(0 if asked(monitor)[0] == {"a": True} else 1)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.fixture
+def watching():
+    """A monitor of the given dependencies, whose threads end with the test."""
+    monitors = []
+
+    def watching(*dependencies):
+        monitors.append(Monitor(dependencies, unasked_seconds=0.05))
+        return monitors[-1]
+
+    yield watching
+    for monitor in monitors:
+        monitor.unasked_seconds = 0.0
+
+
+def test_who_keeps_looking_knows_before_anybody_has_asked(watching):
+    monitor = watching(dependency("slow", lambda: sleep(0.2), deadline_seconds=5))
+
+    monitor.keep_looking(first_seconds=5)
+    states, took = asked(monitor)
+
+    assert states == {"slow": True}
+    assert took < AT_ONCE
+
+
+def test_who_keeps_looking_goes_on_when_nobody_asks(watching):
+    looks = []
+    monitor = watching(dependency("a", lambda: looks.append(monotonic())))
+
+    monitor.keep_looking(first_seconds=5)
+    before = len(looks)
+
+    eventually(lambda: len(looks) > before + 20, 10)
+
+
+def test_who_keeps_looking_waits_for_what_is_silent_as_long_as_told(watching, silent):
+    started = monotonic()
+
+    watching(dependency("silent", silent)).keep_looking(first_seconds=0.1)
+
+    assert monotonic() - started < AT_ONCE

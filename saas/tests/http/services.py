@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,13 +37,22 @@ def start_command(service: str) -> list[str]:
 
 
 class Service(Process):
-    """``post_path`` takes a body without credentials: a login form, or a signed delivery."""
+    """``command``: another than ``start_command``'s."""
 
-    def __init__(self, name: str, told: Mapping[str, str], folder: Path, *, port: int, workers: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        told: Mapping[str, str],
+        folder: Path,
+        *,
+        port: int,
+        workers: int = 1,
+        command: Sequence[str] = (),
+    ) -> None:
         self.name, self.host, self.port = name, HOSTS[name], port
         self.seen = 0
         more = {"BIND": f"127.0.0.1:{self.port}", "WEB_CONCURRENCY": str(workers)}
-        super().__init__(start_command(name), {**told, **more}, folder / f"{name}-{self.port}.log")
+        super().__init__([*(command or start_command(name))], {**told, **more}, folder / f"{name}-{self.port}.log")
 
     @property
     def address(self) -> Address:
@@ -158,7 +167,7 @@ class Edge:
 
     def start_service(self, name: str, port: int = 0) -> Service:
         """One more, ready."""
-        service = Service(name, self.told, self.folder, port=port or self._free_port())
+        service = Service(name, self.told, self.folder, port=port or self.free_ports())
         self._stack.enter_context(running(service))
         eventually(service.is_ready, 60)
         return service
@@ -173,15 +182,16 @@ class Edge:
         if not program:
             pytest.skip("needs caddy: apt-get install caddy, and pip install -r .ci/requirements.txt")
         home = self.folder / f"caddy-{secrets.token_hex(4)}"
-        proxy = Proxy({**self._ports, **ports}, home, program, port=self._free_port(), file=file)
+        proxy = Proxy({**self._ports, **ports}, home, program, port=self.free_ports(), file=file)
         self._stack.enter_context(running(proxy))
         return proxy
 
-    def _free_port(self) -> int:
-        """Not one of those that are kept for services that have not started yet."""
-        while (port := free_ports(1)) in self._ports.values():
+    def free_ports(self, count: int = 1) -> int:
+        """The first of ``count`` in a row, none of which is kept for a service that has not started yet."""
+        kept = set(self._ports.values())
+        while kept.intersection(range(first := free_ports(count), first + count)):
             pass
-        return port
+        return first
 
     def target(self, service: str, way: str = "direct") -> Target:
         """``way``: ``direct``, ``proxied`` by Debian's Caddy, or by the version that is ``pinned``."""
