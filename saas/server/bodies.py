@@ -3,12 +3,8 @@
 Not by ``async for``: granian lets a body be asked for once, and each loop would ask for it again.
 """
 
-<<<<<<< HEAD
-from typing import Any
-=======
-import asyncio
 from collections.abc import AsyncIterator
->>>>>>> rolling
+from typing import Any
 
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # public, imported there without saying so
 
@@ -47,19 +43,10 @@ class BodyReader:
         then holds nothing."""
         if length is not None and length > limit:
             raise BodyTooLarge
-        if length is not None and length <= SHORT_BYTES:
-            if self._held + length > BYTES_AT_ONCE:
-                raise NoRoomForBody
-            return await self._read_short(protocol, length)
         chunks: list[bytes] = []
         try:
-<<<<<<< HEAD
             with Deadline(ARRIVAL_SECONDS):
-                ends = await self._read_into(chunks, protocol, limit)
-=======
-            async with asyncio.timeout(ARRIVAL_SECONDS):
                 ends = await self._read_into(chunks, arriving, limit)
->>>>>>> rolling
             body = b"".join(chunks)
             # granian raises nothing for a body that breaks off. In chunks it says how it ended by the number of empty
             # ones: one at the end, a second for an abort, garbage in place of a size, or trailers.
@@ -75,9 +62,11 @@ class BodyReader:
     def release(self, body: bytes) -> None:
         self._held -= len(body)
 
-<<<<<<< HEAD
-    async def _read_short(self, protocol: Any, length: int) -> bytes:
-        """In one piece: granian reads no further than the length. Piece by piece takes twice as long."""
+    async def read_short(self, protocol: Any, length: int) -> bytes:
+        """One of at most ``SHORT_BYTES``, in one piece: granian reads no further than the length. Piece by piece takes twice as
+        long. Raises as ``read``."""
+        if self._held + length > BYTES_AT_ONCE:
+            raise NoRoomForBody
         try:
             with Deadline(ARRIVAL_SECONDS):
                 body: bytes = await protocol()
@@ -90,10 +79,7 @@ class BodyReader:
         self._held += length
         return body
 
-    async def _read_into(self, chunks: list[bytes], protocol: Any, limit: int) -> int:
-=======
     async def _read_into(self, chunks: list[bytes], arriving: AsyncIterator[bytes], limit: int) -> int:
->>>>>>> rolling
         """How many empty chunks there were."""
         size = ends = 0
         while (chunk := await _next(arriving)) is not None:
@@ -120,13 +106,8 @@ async def discard(arriving: AsyncIterator[bytes]) -> None:
     """Read on for a moment and keep nothing: a client that is still writing would miss the answer."""
     size = 0
     try:
-<<<<<<< HEAD
         with Deadline(DISCARD_SECONDS):
-            async for chunk in protocol:
-=======
-        async with asyncio.timeout(DISCARD_SECONDS):
             while (chunk := await _next(arriving)) is not None:
->>>>>>> rolling
                 size += len(chunk)
                 if size > DISCARDED_BYTES:
                     return

@@ -79,8 +79,10 @@ class Bridge:
         length, limit = declared_length(scope), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if length == 0:
             return b""
-        arriving = aiter(protocol)
         try:
+            if length is not None and length <= bodies.SHORT_BYTES:
+                return await self._bodies.read_short(protocol, length)
+            arriving = aiter(protocol)
             return await self._bodies.read(arriving, length=length, limit=limit)
         except bodies.BodyTooLarge:
             if "expect" not in scope.headers:  # else the client asks first, and has sent nothing yet

@@ -69,12 +69,9 @@ class Answer:
         self._is_asked_for = False
         self.status, self.headers, self.body = 0, [("", "")], b""
 
-<<<<<<< HEAD
     async def __call__(self) -> bytes:
         return b"".join([piece async for piece in self])
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-=======
     def __aiter__(self) -> Self:
         if self._is_asked_for:
             raise RuntimeError("RSGI protocol error")
@@ -85,7 +82,6 @@ class Answer:
         return await anext(self._arriving)
 
     async def _pieces_in_turn(self) -> AsyncIterator[bytes]:
->>>>>>> rolling
         for piece in [*self._pieces]:
             self._pieces.pop(0)
             if piece is None:
