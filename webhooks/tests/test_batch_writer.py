@@ -199,3 +199,13 @@ def test_a_client_that_leaves_takes_its_delivery_not_along():
 
     assert with_writer(test) == [True]
     assert stored() == {"evt_1", "evt_2"}
+
+
+@committing
+def test_a_primary_that_was_stood_down_is_left_for_the_one_behind_its_name():
+    async def test(writer):
+        backend = await backend_of(writer)
+        await writer._connection.execute("SET default_transaction_read_only = on")
+        return await store_all(writer, [delivery(1)]), writer._connection.info.backend_pid == backend
+
+    assert with_writer(test) == ([True], False)
