@@ -75,6 +75,7 @@ class BatchWriter:
     async def _write_all(self) -> None:
         while batch := self._next_batch():
             await self._write(batch)
+            await asyncio.sleep(0)  # what the loop has not read yet goes along: fewer and larger batches
         self._writing = None
 
     def _next_batch(self) -> list[Order]:

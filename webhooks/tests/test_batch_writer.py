@@ -123,7 +123,7 @@ async def backend_of(writer):
     return writer._connection.info.backend_pid
 
 
-def with_writer(test, answer_seconds=10.0):
+def with_writer(test, answer_seconds=30.0):  # beyond the server's own limits
     async def main():
         writer = BatchWriter(connect, answer_seconds=answer_seconds)
         try:
