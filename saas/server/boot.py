@@ -10,9 +10,8 @@ from typing import Any
 from saas.server import state
 
 _OF_THEIR_OWN = {"webhooks": "webhooks.rsgi"}
-LOOK_SECONDS = (
-    3.0  # at what it depends on; a database that says nothing by then may take longer, and the worker is not ready
-)
+# At what it depends on. A database that says nothing by then may take longer, and the worker is not ready.
+LOOK_SECONDS = 3.0
 
 
 def load_application(service: str) -> Any:
@@ -20,6 +19,7 @@ def load_application(service: str) -> Any:
 
     One that cannot be loaded ends the whole server, with the reason: it would fail again in every worker's replacement.
     """
+    _forget_the_parents_signals()
     try:
         import_module("saas.wsgi")  # sets Django up
         application = import_module(_OF_THEIR_OWN.get(service, "saas.server.rsgi")).application
@@ -28,6 +28,12 @@ def load_application(service: str) -> Any:
     except BaseException as error:
         _end_the_server(error)
         sys.exit(1)
+
+
+def _forget_the_parents_signals() -> None:
+    """A fork inherits its handlers, which mean nothing here: until granian sets the worker's own, the usual end is right."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _end_the_server(error: BaseException) -> None:

@@ -79,25 +79,36 @@ def _server(address: Address, workers: int) -> Any:
 
 def _serve(server: Any, service: str, shared: state.Shared, drain_seconds: float) -> None:
     def take_signals() -> None:
-        signal.signal(signal.SIGTERM, partial(_drain_then_stop, server, shared, drain_seconds))
-        signal.signal(signal.SIGINT, partial(_drain_then_stop, server, shared, 0.0))
-        signal.signal(signal.SIGHUP, partial(_drain_then_stop, server, shared, drain_seconds))
+        end = Ending(server, shared, drain_seconds)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, end)
         watchdog.start(shared)
 
     server.on_startup(take_signals)  # when granian's own signal handlers are in place
     server.serve(target_loader=partial(load_application, service), wrap_loader=False)
 
 
-def _drain_then_stop(server: Any, shared: state.Shared, drain_seconds: float, *_: object) -> None:
-    """First answer on for a while, so that the proxies in front see ``/health/ready`` and go elsewhere. Asked a second time,
-    or without a service to answer for, do not wait."""
-    if drain_seconds and not shared.is_draining() and not shared.has_failed_to_boot():
-        shared.start_draining()
-        timer = Timer(drain_seconds, server.signal_handler_interrupt)
-        timer.daemon = True
-        timer.start()
-    else:
-        server.signal_handler_interrupt()
+class Ending:
+    """Handles the signals that ask to end. First the server answers on for a while, so that the proxies in front see
+    ``/health/ready`` and go elsewhere; asked again, by Ctrl-C, or without a service that answers, it does not wait."""
+
+    def __init__(self, server: Any, shared: state.Shared, drain_seconds: float) -> None:
+        self._server = server
+        self._shared = shared
+        self._drain_seconds = drain_seconds
+        self._pid = os.getpid()
+
+    def __call__(self, number: int, _: object) -> None:
+        if os.getpid() != self._pid:  # a worker that has just been forked, and does nothing yet
+            os._exit(0)
+        may_wait = number != signal.SIGINT and not self._shared.is_draining() and not self._shared.has_failed_to_boot()
+        if self._drain_seconds and may_wait:
+            self._shared.start_draining()
+            timer = Timer(self._drain_seconds, self._server.signal_handler_interrupt)
+            timer.daemon = True
+            timer.start()
+        else:
+            self._server.signal_handler_interrupt()
 
 
 # ── Options ──────────────────────────────────────────────────────────────────────────────────────────────────────────

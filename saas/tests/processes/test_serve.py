@@ -188,6 +188,22 @@ def test_workers_do_not_outlive_a_parent_that_was_killed(tmp_path):
         eventually(lambda: not is_alive(worker), 20)
 
 
+def test_asked_to_end_while_its_workers_start_it_ends_at_once(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "serve", "product", "--workers=2"],
+        cwd=settings.BASE_DIR,
+        env=environment(tmp_path, BIND=f"127.0.0.1:{free_ports(1)}"),
+        start_new_session=True,
+    )
+    try:
+        eventually(lambda: len(children(process.pid)) == 2)
+        process.terminate()
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_asked_to_end_it_says_so_answers_on_and_then_ends(tmp_path):
     with served(tmp_path, "product", workers=2, DRAIN_SECONDS="3") as (process, url):
         eventually(lambda: health(url) == 200, 30)
