@@ -3,8 +3,10 @@ frozen or swallowed. A proxy that gives up after a second would otherwise take e
 
 import json
 import time
+from contextlib import suppress
 from http.client import HTTPConnection
 
+import httpx
 import pytest
 
 from saas.testing.fault_proxy import Mode
@@ -55,6 +57,16 @@ def frozen_redis(rig):
     rig.redis.thaw()
 
 
+@pytest.fixture
+def slow_database(rig):
+    """Slower than a probe may be, and still well."""
+    usual, rig.database.delay_seconds = rig.database.delay_seconds, 0.05
+    rig.database.mode = Mode.SLOW
+    yield
+    rig.database.mode = Mode.UP
+    rig.database.delay_seconds = usual
+
+
 def test_a_silent_broker_makes_no_probe_wait(rig, record_property):
     assert probed(rig.product)[0] == 200
     rig.broker.mode = Mode.BLACK_HOLE
@@ -93,3 +105,23 @@ def test_a_service_that_starts_beside_a_silent_broker_is_ready_all_the_same(rig,
         slowest = watched(server, record_property)
 
     assert slowest < AT_ONCE
+
+
+def first_told(server):
+    """The status of the first probe that is answered at all."""
+    told = []
+
+    def is_answered():
+        with suppress(httpx.HTTPError):
+            told.append(server.call("GET", "/health/ready", timeout=30).status_code)
+        return told
+
+    eventually(is_answered, 60)
+    return told[0]
+
+
+def test_a_worker_that_starts_says_at_its_first_probe_what_is_so(rig, slow_database):
+    server = Server("admin_ops", {**rig.environment, "WEB_CONCURRENCY": "1"}, rig.folder / "first-probe.log")
+
+    with running(server):
+        assert first_told(server) == 200

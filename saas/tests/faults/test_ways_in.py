@@ -1,0 +1,120 @@
+"""Both ways into the inbox, and a write of product, while the database refuses, is frozen or takes no writes: each asks to come
+back within bounds, the services say that they are not ready, and all are well again without a restart of ours."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+
+import pytest
+from django.conf import settings
+
+from saas.api.problems import DATABASE_RETRY_SECONDS
+from saas.testing.fault_proxy import Mode
+from saas.testing.inbox import encoded, event, signed
+from saas.testing.production import STRIPE_SECRET, Server, running
+from saas.testing.stack import eventually
+from saas.tests.faults.rig import DATABASE
+from saas.tests.faults.test_engines import assert_told_to_come_back, profile
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+
+LONGEST_SECONDS = (
+    settings.DATABASE_ANSWER_SECONDS + 4
+)  # for a connection that is sought first, on a machine that others use too
+WELL_SECONDS = 10
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def hooks(shared_rig):
+    shared_rig.mend()
+    started = Server("webhooks", shared_rig.environment, shared_rig.folder / "ways-in.log")
+    with running(started):
+        started.wait_until_ready()
+        yield started
+
+
+@contextmanager
+def refused(rig):
+    rig.database.mode = Mode.REFUSE
+    yield
+    rig.database.mode = Mode.UP
+
+
+@contextmanager
+def frozen(rig):
+    rig.postgres.freeze()
+    try:
+        yield
+    finally:
+        rig.postgres.thaw()
+
+
+@contextmanager
+def read_only(rig):
+    """As a primary that was stood down: sessions that are open already take no writes either (25006)."""
+    with rig.postgres.connect(DATABASE) as owner:
+        owner.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        owner.execute("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            owner.execute("SET default_transaction_read_only = off")
+            owner.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            owner.execute("SELECT pg_reload_conf()")
+
+
+def delivered(hooks, query=""):
+    """With a query, it is Django's view that takes it in."""
+    event_id = f"evt_way_{next(_NUMBERS)}"
+    body = encoded(event(event_id, livemode=True))
+    headers = {"Content-Type": "application/json", **signed(body, secret=STRIPE_SECRET)}
+    return event_id, hooks.call("POST", f"/api/webhooks/stripe{query}", content=body, headers=headers, timeout=30)
+
+
+def ask_all_ways(rig, hooks, kim):
+    """Side by side: the answers, the slowest of them in seconds, and the ids of the events."""
+    started = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        ways = [pool.submit(delivered, hooks), pool.submit(delivered, hooks, "?by=view")]
+        written = pool.submit(profile, rig, kim)
+        ids, answers = zip(*(way.result() for way in ways), strict=True)
+    return [*answers, written.result()], time.monotonic() - started, set(ids)
+
+
+def statuses(rig, hooks, kim):
+    return [answer.status_code for answer in ask_all_ways(rig, hooks, kim)[0]]
+
+
+def are_ready(*servers):
+    return {server.call("GET", "/health/ready").status_code for server in servers}
+
+
+@pytest.mark.parametrize("trouble", [refused, frozen, read_only])
+def test_every_way_in_asks_to_come_back_and_is_well_again_by_itself(rig, hooks, kim, trouble, record_property):
+    assert statuses(rig, hooks, kim) == [202, 202, 200]
+    with trouble(rig):
+        answers, slowest, ids = ask_all_ways(rig, hooks, kim)
+        eventually(lambda: are_ready(rig.product, hooks) == {503}, 10)
+        again, slowest_again, ids_again = ask_all_ways(rig, hooks, kim)
+        live = hooks.call("GET", "/health").status_code
+    started = time.monotonic()
+    eventually(lambda: statuses(rig, hooks, kim) == [202, 202, 200], WELL_SECONDS)
+    eventually(lambda: are_ready(rig.product, hooks) == {200}, WELL_SECONDS)
+
+    record_property("slowest refusal, seconds", f"{max(slowest, slowest_again):.2f}")
+    record_property("well again after, seconds", f"{time.monotonic() - started:.2f}")
+    for answer in answers + again:
+        assert_told_to_come_back(answer)
+        assert answer.headers["Retry-After"] == str(DATABASE_RETRY_SECONDS)
+    assert max(slowest, slowest_again) < LONGEST_SECONDS
+    assert live == 200
+    assert trouble is frozen or not stored(rig) & (
+        ids | ids_again
+    )  # one that is frozen may have been asked, and acts later
+
+
+def stored(rig):
+    with rig.postgres.connect(DATABASE) as connection:
+        return {event_id for (event_id,) in connection.execute("SELECT external_id FROM webhook_events_webhookevent")}
