@@ -1,4 +1,7 @@
-"""What Celery tells of a worker's processes and tasks, in whatever pool: limits, signs of life, connections."""
+"""What Celery tells of a worker's processes and tasks, in whatever pool: limits, signs of life, connections.
+
+Only a process that works hears of tasks: one that runs a task within its own request has its own connection.
+"""
 
 import threading
 from typing import Any
@@ -25,7 +28,7 @@ _errors: dict[int, BaseException] = {}  # by thread, from a task's failure to it
 def begin_process(**_: object) -> None:
     """A child keeps no connection of its parent's."""
     connections.discard()
-    presence.begin()
+    _begin()
 
 
 @worker_ready.connect
@@ -34,7 +37,14 @@ def begin_threads(sender: Any = None, **_: object) -> None:
     from celery.concurrency.prefork import TaskPool  # which no service needs
 
     if not isinstance(sender.pool, TaskPool):
-        presence.begin()
+        _begin()
+
+
+def _begin() -> None:
+    task_prerun.connect(begin_task)
+    task_failure.connect(note_error)
+    task_postrun.connect(end_task)
+    presence.begin()
 
 
 @worker_process_shutdown.connect
@@ -43,7 +53,6 @@ def end_process(**_: object) -> None:
     presence.end()
 
 
-@task_prerun.connect
 def begin_task(task_id: str = "", **_: object) -> None:
     """Some pools know no time limit."""
     connections.discard_irregular()
@@ -51,13 +60,11 @@ def begin_task(task_id: str = "", **_: object) -> None:
     progress.begin(task_id)
 
 
-@task_failure.connect
 def note_error(exception: BaseException | None = None, **_: object) -> None:
     if exception is not None:
         _errors[threading.get_ident()] = exception
 
 
-@task_postrun.connect
 def end_task(task_id: str = "", **_: object) -> None:
     error = _errors.pop(threading.get_ident(), None)
     watchdog.remove(task_id)

@@ -163,6 +163,7 @@ def test_a_row_that_the_database_refuses_costs_no_connection():
 def test_a_locked_table_fails_the_batch_and_the_connection_goes_on():
     async def test(writer):
         backend = await backend_of(writer)
+        await writer._connection.execute("SET lock_timeout = '100ms'")
         with psycopg.connect(**address_of_the_tests()) as link:
             link.execute("LOCK webhook_events_webhookevent")
             [outcome] = await store_all(writer, [delivery(1)])

@@ -136,7 +136,7 @@ def test_what_stripe_refuses_to_tell_is_named_and_the_rest_is_asked(kim: Person,
 
     assert run() == [
         "subscription sub_1 differed: it was missing",
-        "invoice of cus_1 could not be asked about: The payment provider did not accept this.",
+        "invoice of cus_1 could not be asked about: No such object.",
         "2 differences",
     ]
 
