@@ -23,6 +23,7 @@ from saas.operations.models import WorkerProcess
 
 logger = logging.getLogger(__name__)
 
+FIRST_SIGN_SECONDS = 1.0
 SIGN_EVERY_SECONDS = 10.0
 FAILURES_IN_A_ROW = 5
 FAILING_SECONDS = 10.0  # at least: a pool that starts processes faster than that gives up
@@ -105,11 +106,12 @@ class Presence:
             try:
                 self._show_once(is_first=is_first)
                 is_first = False
-            except Exception:  # whatever it was, the next sign is shown
-                logger.warning("sign_of_life_not_written", exc_info=True)
+            except Exception as error:  # whatever it was, the next sign is shown
+                logger.warning("sign_of_life_not_written: %s", error)
             finally:
                 connections.close_all()
-            ended.wait(SIGN_EVERY_SECONDS)
+            # Celery closes the pool that a process inherited at the moment when this begins: then soon once more.
+            ended.wait(FIRST_SIGN_SECONDS if is_first else SIGN_EVERY_SECONDS)
 
     def _show_once(self, *, is_first: bool) -> None:
         show(name(), timedelta(seconds=self._progress.stuck_seconds()))
