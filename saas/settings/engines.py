@@ -35,7 +35,9 @@ def database(
     config = _postgres(url) if url else None
     if config is None:
         var_dir.mkdir(parents=True, exist_ok=True)
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": var_dir / "db.sqlite3", "OPTIONS": SQLITE_OPTIONS}
+        file = var_dir / "db.sqlite3"
+        _keep_from_others(file)
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": file, "OPTIONS": SQLITE_OPTIONS}
     pool: dict[str, Any] = {
         "min_size": 1,
         "max_size": pool_size,
@@ -54,6 +56,14 @@ def database(
         "prepare_threshold": ONLY_ON_DEMAND if may_prepare else None,
     }
     return config
+
+
+def _keep_from_others(file: Path) -> None:
+    """SQLite gives the files beside a database the same rights."""
+    file.touch(mode=0o600)
+    if file.stat().st_mode & 0o077:
+        with suppress(PermissionError):  # another's, who has lent it
+            file.chmod(0o600)
 
 
 def answer_seconds(statement_timeout_ms: int) -> float:

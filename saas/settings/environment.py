@@ -27,6 +27,8 @@ VAR_DIR = Path(
         help="Database, broker and development secrets of the embedded default.",
     )
 )
+if not PRODUCTION:
+    VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # before anything in it is made: it is its owner's alone
 DEVELOPMENT_SECRETS = None if PRODUCTION else VAR_DIR / "secrets"
 
 

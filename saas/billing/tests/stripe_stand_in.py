@@ -35,7 +35,9 @@ class StandIn:
             if isinstance(found, list):
                 return found.pop(0) if len(found) > 1 else found[0]
         if found is None:
-            return 404, {"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "No such object."}}
+            return 404, {
+                "error": {"type": "invalid_request_error", "code": "resource_missing", "message": "No such object."}
+            }
         return 200, found
 
 
