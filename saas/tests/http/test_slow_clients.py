@@ -4,6 +4,7 @@ import asyncio
 import resource
 import statistics
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -129,9 +130,12 @@ def test_half_a_head_is_given_up_after_ten_seconds(sieges: dict[str, Siege], nam
 @pytest.mark.long
 @pytest.mark.parametrize("name", [*SERVICES, BEHIND])
 def test_a_body_that_trickles_is_given_up_after_thirty_seconds(sieges: dict[str, Siege], name: str) -> None:
+    """A byte that arrives just after the server has closed resets the connection, and may overtake the answer."""
     bodies = sieges[name].bodies
+    statuses = Counter(status for status, _ in bodies)
 
-    assert {status for status, _ in bodies} == {"408"}
+    assert set(statuses) <= {"408", "reset"}
+    assert statuses["reset"] <= len(bodies) / 20
     assert all(BODY_SECONDS - 2 < seconds < BODY_SECONDS + 4 for _, seconds in bodies)
 
 

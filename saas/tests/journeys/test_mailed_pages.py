@@ -138,35 +138,3 @@ def test_a_deletion_is_undone(shared_stack, page: Page, someone) -> None:
 
     expect(page.get_by_role("heading")).to_have_text("Your account stays")
     assert log_in(shared_stack, email) == 200
-
-
-def test_whoever_is_invited_registers_confirms_and_joins_without_leaving_the_page(shared_stack, page, someone) -> None:
-    owner, guest = someone("owner"), "guest.of.the.team@example.net"
-    page.goto(mailed_link(shared_stack, owner["user"]["email"], "Welcome"))
-    page.get_by_role("button").click()
-    expect(page.get_by_role("heading")).to_have_text("Your address is confirmed")
-    team = shared_stack.post("product", "/api/teams", json={"name": "Engineering"}, headers=bearer(owner)).json()[
-        "team"
-    ]
-    invited = {"email": guest, "role": "member"}
-    path = f"/api/teams/{team['id']}/invitations"
-    assert shared_stack.post("product", path, json=invited, headers=bearer(owner)).status_code == 201
-
-    invitation = mailed_link(shared_stack, guest, "You are invited to a team")
-    page.goto(invitation)
-    assert "token" not in page.url
-    page.get_by_role("button", name="Accept the invitation").click()
-    page.get_by_label("E-mail address").fill(guest)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Create an account").click()
-    expect(page.get_by_role("status")).to_contain_text("Confirm your e-mail address first")
-
-    other_tab = page.context.new_page()
-    other_tab.goto(mailed_link(shared_stack, guest, "Welcome"))
-    other_tab.get_by_role("button").click()
-    expect(other_tab.get_by_role("heading")).to_have_text("Your address is confirmed")
-    page.get_by_role("button", name="Accept the invitation").click()
-
-    expect(page.get_by_role("status")).to_have_text("You are in the team.")
-    members = shared_stack.get("product", f"/api/teams/{team['id']}/members", headers=bearer(owner)).json()["members"]
-    assert {member["email"] for member in members} == {owner["user"]["email"], guest}
