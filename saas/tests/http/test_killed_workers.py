@@ -30,9 +30,10 @@ ASK = f"GET /health HTTP/1.1\r\nHost: {HOSTS['webhooks']}\r\n\r\n"
 REPLACED_SECONDS = 20  # granian rests for 3.5 s first, and Django takes its time on a machine that others use, too
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(edge):
-    """The webhooks service with two workers, whose parent looks for hanging ones every few seconds."""
+    """The webhooks service with two workers, whose parent looks for hanging ones every few seconds. For one test: a worker
+    that dies twice within 5.5 seconds ends the server."""
     command = [sys.executable, "-m", "saas.tests.http.hanging"]
     started = Service("webhooks", edge.told, edge.folder, port=edge.free_ports(), workers=2, command=command)
     with running(started):
