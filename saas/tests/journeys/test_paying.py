@@ -110,9 +110,11 @@ def test_a_subscriber_changes_her_plan_her_card_and_her_mind_in_the_portal(
     page.get_by_text("Change the plan").click()
     page.get_by_label("Growth").check()
     shoot(page, tmp_path, "portal-plans")
-    page.get_by_role("button", name="Show what it costs").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show what it costs").click()
     shoot(page, tmp_path, "portal-change")
-    page.get_by_role("button", name="Change the plan").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Change the plan").click()
     eventually(lambda: ada.subscription() == ("active", "growth"))
 
     page.get_by_text("Add a card").click()
