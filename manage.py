@@ -12,7 +12,7 @@ if sys.version_info < (3, 11):
 if os.name != "posix":
     sys.exit("This runs on Linux and macOS; on Windows start it inside WSL.")
 
-from saas import bootstrap
+from saas.server import bootstrap
 
 bootstrap.prepare(sys.argv[1:])
 if sys.argv[1:2] == ["test"]:

@@ -3,12 +3,12 @@
 from typing import Any
 
 from saas.accounts import second_factor
-from saas.accounts.logins import Login
 from saas.accounts.models import Impersonation, LoginSession, OAuthIdentity, Role, User, UserNote
-from saas.accounts.staff_roles import permissions_by, roles_of
+from saas.accounts.sessions.logins import Login
+from saas.accounts.staff.staff_roles import permissions_by, roles_of
 from saas.api.accounts import representations as accounts
 from saas.audit.models import AuditEvent
-from saas.audit.verifying import Verdict
+from saas.audit.verification import Verdict
 from saas.billing.models import EntitlementOverride, Invoice, Subscription
 from saas.mail.models import Mail
 from saas.teams.models import Membership

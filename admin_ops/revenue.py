@@ -15,7 +15,7 @@ from django.db.models import BooleanField, Count, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import FirstValue
 
 from admin_ops import revenue_tables
-from admin_ops.amounts import share
+from admin_ops.percentages import share
 from saas.billing.models import LedgerEntry, Subscription
 from saas.billing.models.ledger import LedgerEntryQuerySet
 from saas.billing.models.subscriptions import CANCELING

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Count, Sum
 
-from admin_ops.amounts import share
+from admin_ops.percentages import share
 from saas.billing.models.ledger import LedgerEntryQuerySet
 from saas.money import Money
 

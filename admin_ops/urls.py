@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 from admin_ops.admin import desk
 from admin_ops.modules import MODULES
 from admin_ops.views import access, audit, auth, billing, events, health, impersonations, metrics, users
-from saas.api.schema import common_urls, handler400, handler403, handler404, handler500
+from saas.api.service_urls import common_urls, handler400, handler403, handler404, handler500
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 

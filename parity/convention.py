@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from saas.api.openapi import ApiSchema
+from saas.api.openapi.schema_generation import ApiSchema
 from saas.api.parsers import StrictJSONParser
 from saas.api.problems import flatten
 from saas.errors import DomainError

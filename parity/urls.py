@@ -9,7 +9,7 @@ from parity.convention import in_camel_case
 from parity.modules import MODULES
 from saas.api.accounts import personal_data, second_factor, security
 from saas.api.accounts import views as accounts
-from saas.api.schema import common_urls, handler400, handler403, handler404, handler500
+from saas.api.service_urls import common_urls, handler400, handler403, handler404, handler500
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 

@@ -5,14 +5,14 @@ from importlib import import_module
 from django.conf import settings
 from django.urls import path
 
-from product import mails
+from product import dev_mail
 from product.modules import MODULES
 from product.pages import PageView
 from product.teams import api_keys, invitations
 from product.teams import views as teams
 from saas.api.accounts import oauth, pages, personal_data, second_factor, security, support_visits
 from saas.api.accounts import views as accounts
-from saas.api.schema import common_urls, handler400, handler403, handler404, handler500
+from saas.api.service_urls import common_urls, handler400, handler403, handler404, handler500
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
@@ -49,8 +49,8 @@ urlpatterns = [
     path("keep", pages.keep, name="keep-page"),
     path("forgot", pages.forgot, name="forgot-page"),
     # Development's mailbox
-    path("dev/mail", mails.mails, name="dev-mails"),
-    path("dev/mail/<int:mail_id>", mails.mail, name="dev-mail"),
+    path("dev/mail", dev_mail.mails, name="dev-mails"),
+    path("dev/mail/<int:mail_id>", dev_mail.mail, name="dev-mail"),
     path(".well-known/jwks.json", accounts.JwksView.as_view(), name="jwks"),
     # Sign-in providers
     path("api/auth/oauth", oauth.ProvidersView.as_view(), name="oauth-providers"),

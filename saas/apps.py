@@ -12,4 +12,4 @@ class SaasConfig(AppConfig):
 
         telemetry.start()
         import saas.celery
-        import saas.operations.task_metrics  # noqa: F401  (here and not in saas/__init__.py: decision 2)
+        import saas.workers.task_metrics  # noqa: F401  (here and not in saas/__init__.py: decision 2)

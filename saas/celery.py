@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 from celery import Celery
 from celery.signals import worker_before_create_process
 
-from saas.operations.discovery import active_apps
+from saas.operations.app_discovery import active_apps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings.webhooks")
 if Path(sys.argv[0]).name == "celery" or sys.argv[0].endswith("celery/__main__.py"):
@@ -22,7 +22,7 @@ if Path(sys.argv[0]).name == "celery" or sys.argv[0].endswith("celery/__main__.p
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="saas-metrics-")
 
-app = Celery("saas", task_cls="saas.doorbell:ContextTask")
+app = Celery("saas", task_cls="saas.background_tasks:ContextTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(active_apps)
 

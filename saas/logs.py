@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from saas import context, redaction
+from saas import redaction, request_context
 
 Event = MutableMapping[str, Any]
 
@@ -20,7 +20,7 @@ class ContextFilter(logging.Filter):
     """Adds the request id and the user of the running request or task to every record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        current = context.current()
+        current = request_context.current()
         record.request_id = current.request_id or "-"
         record.user_id = current.user_id
         return True

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from saas import cards
+from saas import card_numbers
 
 REDACTED = "[redacted]"
 _NAMES = re.compile(
@@ -36,7 +36,9 @@ _ADDRESS = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]+(?:\.[\w-]+)+")
 
 def text(value: str) -> str:
     """``value`` without what must not be told."""
-    return cards.redact(_ADDRESS.sub(_pseudonym, _QUERY.sub(rf"\g<path>?{REDACTED}", _SECRETS.sub(_kept, value))))
+    return card_numbers.redact(
+        _ADDRESS.sub(_pseudonym, _QUERY.sub(rf"\g<path>?{REDACTED}", _SECRETS.sub(_kept, value)))
+    )
 
 
 def fields(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from django.conf import settings
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from saas.accounts.staff_roles import Permission, may
-from saas.api.addresses import is_loopback
+from saas.accounts.staff.staff_roles import Permission, may
+from saas.api.client_address import is_loopback
 
 _PROXY_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 

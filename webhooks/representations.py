@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from saas.webhook_events.envelope import Unreadable, read
-from saas.webhook_events.figures import Figures
 from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
+from saas.webhook_events.monitoring.statistics import Figures
 from saas.webhook_events.replays import Preview
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from saas.api.schema import common_urls, handler400, handler403, handler404, handler500
+from saas.api.service_urls import common_urls, handler400, handler403, handler404, handler500
 from webhooks import views
 from webhooks.intake.view import StripeView
 from webhooks.modules import MODULES

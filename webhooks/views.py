@@ -4,14 +4,14 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from saas.api.openapi import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, refusals
 from saas.api.pagination import paginate
 from saas.api.views import StaffView
 from saas.errors import NotFound
 from saas.webhook_events import actions
 from saas.webhook_events.actions import PayloadExpired, ReplayEnded, ReplayRunning
-from saas.webhook_events.figures import summary
 from saas.webhook_events.models import ReplayBatch, WebhookEvent
+from saas.webhook_events.monitoring.statistics import summary
 from saas.webhook_events.replays import preview
 from webhooks import representations as show
 from webhooks import serializers as shapes

@@ -5,10 +5,10 @@ Nothing is edited here. Whatever changes something is an action of the domain, a
 
 from django.conf import settings
 
-from admin_ops.admin import accounts, events, impersonations, people, records, teams
 from admin_ops.admin.site import desk
+from admin_ops.admin.tables import accounts, audit_admin, impersonations, teams, users, webhook_events
 
 if settings.BILLING:
-    from admin_ops.admin import billing  # noqa: F401  (registers its tables)
+    from admin_ops.admin.tables import billing  # noqa: F401  (registers its tables)
 
-__all__ = ["accounts", "desk", "events", "impersonations", "people", "records", "teams"]
+__all__ = ["accounts", "audit_admin", "desk", "impersonations", "teams", "users", "webhook_events"]

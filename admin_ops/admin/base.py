@@ -7,9 +7,9 @@ from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from admin_ops.admin.rights import permissions_in
-from saas import names
-from saas.accounts.staff_roles import Permission
+from admin_ops.admin.permissions import permissions_in
+from saas import text_normalization
+from saas.accounts.staff.staff_roles import Permission
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -61,7 +61,7 @@ class DeskAdmin(_ModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """In any form of Unicode."""
         rows, may_repeat = super().get_search_results(request, queryset, search_term)
-        for form in names.forms(search_term):
+        for form in text_normalization.forms(search_term):
             if form != search_term:
                 rows |= super().get_search_results(request, queryset, form)[0]
         return rows, may_repeat

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from admin_ops.admin.rights import permissions_in
-from saas.accounts.staff_roles import Permission
+from admin_ops.admin.permissions import permissions_in
+from saas.accounts.staff.staff_roles import Permission
 
 MONEY = "Money"
 _SECTIONS: list[tuple[str, list[tuple[str, str, str, Permission | None]]]] = [

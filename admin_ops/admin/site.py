@@ -12,12 +12,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 from unfold.sites import UnfoldAdminSite
 
-from admin_ops.admin import password
-from admin_ops.admin.login import login_page, target_of
-from admin_ops.admin.policy import with_policy
-from admin_ops.admin.rights import permissions_in, session_of
-from saas.accounts import logins
-from saas.accounts.sessions import SessionStore
+from admin_ops.admin.csp import with_policy
+from admin_ops.admin.pages import password
+from admin_ops.admin.pages.login import login_page, target_of
+from admin_ops.admin.permissions import permissions_in, session_of
+from saas.accounts.sessions import logins
+from saas.accounts.sessions.session_store import SessionStore
 
 if TYPE_CHECKING:
     _Site = AdminSite

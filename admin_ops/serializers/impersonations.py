@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from admin_ops.serializers.lists import PageShape
 from admin_ops.serializers.people import REASON_LENGTH
-from saas.accounts.impersonations import MAX_MINUTES
+from saas.accounts.staff.impersonations import MAX_MINUTES
 from saas.api.fields import Flag, Text, Whole
 
 TICKET_LENGTH = 100

@@ -6,7 +6,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from saas.accounts.models import Role
-from saas.accounts.staff_roles import Permission
+from saas.accounts.staff.staff_roles import Permission
 from saas.api.accounts.serializers import HalfLoginShape, LoginShape, UserShape
 
 

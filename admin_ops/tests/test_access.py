@@ -7,15 +7,15 @@ from django.utils import timezone
 
 from saas.accounts.models import Role
 from saas.audit.models import AuditEvent
-from saas.billing import entitlements
-from saas.billing import gateway as providers
+from saas.billing import entitlements, providers
 from saas.billing.customers import customer_of, introduce
-from saas.billing.gateway import cycle
 from saas.billing.models import Customer, EntitlementOverride, Subscription
+from saas.billing.providers.local import lifecycle
 from saas.teams.models import Team
-from saas.testing import factories, inbox, provider
-from saas.testing import stripe_objects as whole
-from saas.testing.teams import found_team, verified
+from saas.testing import local_provider
+from saas.testing.factories import event_factories, user_factories
+from saas.testing.factories import stripe_object_factories as whole
+from saas.testing.factories.team_factories import found_team, verified
 from saas.webhook_events.actions import append
 
 LATER = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}T00:00:00Z"
@@ -29,8 +29,8 @@ def give(admin_ops, sam, person, **body):
 @pytest.fixture
 def trial(kim):
     customer = introduce(customer_of(kim.user, providers.current()), kim.user, providers.current())
-    cycle.start(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
-    provider.deliver()
+    lifecycle.start(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
+    local_provider.deliver()
     return Subscription.objects.get()
 
 
@@ -141,7 +141,7 @@ def test_a_team_that_is_deleted_is_given_nothing(admin_ops, sam, team):
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
 def test_who_may_only_read_sees_what_a_team_was_given_and_gives_nothing(admin_ops, sam, team, role):
     give_team(admin_ops, sam, team)
-    reader = factories.staff("", role)
+    reader = user_factories.staff("", role)
 
     assert give_team(admin_ops, reader, team).status_code == 403
     assert admin_ops.get(f"/api/admin/teams/{team.pk}/overrides", token=reader.token).json()["count"] == 1
@@ -198,7 +198,7 @@ def strange(kim):
     Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
     thing = whole.subscription(whole.item(whole.price("price_strange", product="prod_strange")))
     append(whole.event("customer.subscription.created", thing), source="delivery")
-    inbox.drain()
+    event_factories.drain()
     return Subscription.objects.get()
 
 

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from saas.accounts.models import Role
-from saas.audit import sealing
+from saas.audit import hash_chain
 from saas.audit.actions import record
 from saas.audit.models import AuditEvent, AuditSeal
-from saas.testing import factories
+from saas.testing.factories import user_factories
 
 
 def body_of(answer):
@@ -72,7 +72,7 @@ def test_a_query_that_does_not_fit_is_refused(admin_ops, sam, query):
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.SUPPORT_WRITE])
 @pytest.mark.parametrize("path", ["/api/admin/audit", "/api/admin/audit/export"])
 def test_support_does_not_read_the_whole_trail(admin_ops, db, role, path):
-    assert admin_ops.get(path, token=factories.staff("", role).token).status_code == 403
+    assert admin_ops.get(path, token=user_factories.staff("", role).token).status_code == 403
 
 
 def test_a_cell_that_a_spreadsheet_would_calculate_is_exported_as_text(admin_ops, sam):
@@ -117,7 +117,7 @@ def test_an_unknown_format_is_refused(admin_ops, sam, format):
 
 
 def test_the_verdict_tells_the_head_of_the_chain_and_what_waits(admin_ops, sam, django_assert_num_queries):
-    sealing.seal()
+    hash_chain.seal()
     record("test.written")
 
     with django_assert_num_queries(9):

@@ -3,11 +3,11 @@
 import pytest
 import time_machine
 
-from saas.accounts import staff
 from saas.accounts.models import LoginSession, Role
+from saas.accounts.staff import staff_administration
 from saas.errors import Invalid
-from saas.testing import factories
-from saas.testing.factories import PASSWORD
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import PASSWORD
 
 
 def login(admin_ops, person, password=PASSWORD):
@@ -83,13 +83,13 @@ def test_refresh_tokens_of_the_other_audience_are_refused_and_stay_usable_at_hom
     ],
 )
 def test_role_tells_the_highest_of_a_persons_roles(admin_ops, db, roles, highest):
-    person = factories.staff("", *roles)
+    person = user_factories.staff("", *roles)
 
     assert login(admin_ops, person).json()["role"] == highest
 
 
 def test_me_tells_what_the_roles_allow(admin_ops, db):
-    auditor = factories.staff("", Role.AUDITOR)
+    auditor = user_factories.staff("", Role.AUDITOR)
 
     body = admin_ops.get("/api/admin/auth/me", token=auditor.token).json()
 
@@ -98,7 +98,7 @@ def test_me_tells_what_the_roles_allow(admin_ops, db):
 
 
 def test_a_role_that_was_taken_away_is_gone_on_the_next_request(admin_ops, db):
-    auditor = factories.staff("", Role.AUDITOR)
+    auditor = user_factories.staff("", Role.AUDITOR)
     assert admin_ops.get("/api/admin/audit", token=auditor.token).status_code == 200
 
     auditor.user.groups.clear()
@@ -154,4 +154,4 @@ def test_staff_log_in_ten_times_a_minute_from_one_address_and_no_more(admin_ops,
 
 def test_nobody_becomes_staff_without_a_password_that_is_good_enough(db):
     with pytest.raises(Invalid):
-        staff.create_staff(email="new@example.net", password="short", full_name="", by="system")
+        staff_administration.create_staff(email="new@example.net", password="short", full_name="", by="system")

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import time_machine
 
-from saas.accounts import erasure
 from saas.accounts.models import Deletion, User
+from saas.accounts.privacy import erasure
 from saas.audit.models import AuditEvent
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import delivered, link_token
 from saas.testing.races import at_once
 
@@ -104,7 +104,7 @@ def test_an_account_that_is_not_banned_is_not_unbanned_by_its_way_back(admin_ops
 
 
 def test_the_desk_offers_the_ban_while_a_deletion_is_pending(leaving: Person, other: Person) -> None:
-    from admin_ops.admin.people_deeds import BAN
+    from admin_ops.admin.user_actions import BAN
 
     User.objects.filter(pk=other.user.pk).update(status=User.Status.DELETED)  # erased: nothing is pending
 
@@ -116,13 +116,17 @@ def test_the_desk_offers_the_ban_while_a_deletion_is_pending(leaving: Person, ot
 @pytest.mark.postgres
 @pytest.mark.parametrize("round_number", range(5))
 def test_banning_and_undoing_at_once_ends_banned(service, round_number: int) -> None:
-    from saas.accounts import deletion, staff
+    from saas.accounts.privacy import account_deletion
+    from saas.accounts.staff import staff_administration
 
-    kim, sam = factories.customer(), factories.staff()
-    deletion.delete_account(User.objects.get(pk=kim.user.pk))
+    kim, sam = user_factories.customer(), user_factories.staff()
+    account_deletion.delete_account(User.objects.get(pk=kim.user.pk))
     token = link_token("deletion_requested")
 
-    at_once(lambda: staff.ban(kim.user, by=sam.user, reason="spam"), lambda: deletion.cancel_deletion(token))
+    at_once(
+        lambda: staff_administration.ban(kim.user, by=sam.user, reason="spam"),
+        lambda: account_deletion.cancel_deletion(token),
+    )
 
     assert User.objects.get(pk=kim.user.pk).status == "disabled"
     assert not Deletion.objects.pending().exists()

@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from saas.billing import notices
+from saas.billing import customer_mails
 from saas.billing.models import Customer, Invoice, Plan, Price, Subscription
 from saas.mail.models import Mail
-from saas.testing import inbox
-from saas.testing import stripe_objects as whole
+from saas.testing.factories import event_factories
+from saas.testing.factories import stripe_object_factories as whole
 from saas.webhook_events.actions import append
 
 AMOUNTS = [("jpy", 5000, "5,000 JPY", 5000), ("kwd", 12_345, "12.345 KWD", 12.345), ("usd", 7900, "79.00 USD", 79)]
@@ -25,7 +25,7 @@ def sold(request, kim):
     append(whole.event("customer.subscription.created", whole.subscription(line)), source="delivery")
     bill = whole.invoice(minor, currency=currency)
     append(whole.event("invoice.created", bill, id="evt_2"), source="delivery")
-    inbox.drain()
+    event_factories.drain()
     return currency, minor, text, units
 
 
@@ -41,7 +41,7 @@ def words(desk, path):
 
 
 def test_the_mail_about_a_failed_payment_names_the_amount(sold):
-    notices.payment_failed("in_1")
+    customer_mails.payment_failed("in_1")
 
     assert Mail.objects.get(template="payment_failed").context["amount"] == sold[2]
 

@@ -5,8 +5,8 @@ from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError, call_command
 
 from saas.accounts.models import User
-from saas.accounts.staff import create_staff
-from saas.accounts.staff_checks import no_default_passwords
+from saas.accounts.staff.staff_administration import create_staff
+from saas.accounts.staff.staff_checks import no_default_passwords
 from saas.errors import Invalid
 
 

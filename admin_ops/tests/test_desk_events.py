@@ -7,7 +7,7 @@ from saas.accounts.models import Role
 from saas.audit.models import AuditEvent
 from saas.billing import checkouts
 from saas.billing.models import Subscription
-from saas.testing import factories, inbox
+from saas.testing.factories import event_factories, user_factories
 from saas.webhook_events.models import WebhookAlarm, WebhookEvent, WebhookPayload
 
 EVENTS = "/admin/webhook_events/webhookevent/"
@@ -25,14 +25,14 @@ def opened(admin_ops, person):
 
 
 def receive(webhooks, event_id="evt_1", **fields):
-    body = inbox.encoded(inbox.event(event_id, **fields))
-    webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=inbox.signed(body))
+    body = event_factories.encoded(event_factories.event(event_id, **fields))
+    webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signed(body))
     return WebhookEvent.objects.get(external_id=event_id)
 
 
 def test_the_page_of_an_event_shows_its_payload_attempts_and_headers_as_text(desk, webhooks):
     event = receive(webhooks, object={"id": "obj_1", "object": "demo", "name": "<script>alert(1)</script>"})
-    inbox.drain()
+    event_factories.drain()
 
     content = desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
 
@@ -44,7 +44,7 @@ def test_the_page_of_an_event_shows_its_payload_attempts_and_headers_as_text(des
 
 def test_bytes_that_are_no_event_are_shown_as_far_as_they_are_text(desk, webhooks):
     body = b'{"id": "evt_half'
-    webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=inbox.signed(body))
+    webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signed(body))
     event = WebhookEvent.objects.get()
 
     content = desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
@@ -66,7 +66,7 @@ def test_an_event_whose_payload_is_gone_says_so_and_is_not_replayed(desk, webhoo
 
 def test_an_event_is_replayed_with_a_reason(desk, webhooks, sam):
     event = receive(webhooks)
-    inbox.drain()
+    event_factories.drain()
 
     desk.submit(f"{EVENTS}{event.pk}/do/replay/", {"reason": "ticket 7"})
 
@@ -78,7 +78,7 @@ def test_an_event_is_replayed_with_a_reason(desk, webhooks, sam):
 
 def test_many_are_replayed_at_once_after_one_question(desk, webhooks):
     ids = [receive(webhooks, f"evt_{number}").pk for number in range(3)]
-    inbox.drain()
+    event_factories.drain()
     chosen = {"action": "replay_selected", "_selected_action": ids[:2]}
 
     asked = desk.submit(EVENTS, chosen)
@@ -91,7 +91,7 @@ def test_many_are_replayed_at_once_after_one_question(desk, webhooks):
 
 def test_who_may_not_replay_cannot(admin_ops, webhooks):
     event = receive(webhooks)
-    desk = opened(admin_ops, factories.staff("", Role.SUPPORT_READ))
+    desk = opened(admin_ops, user_factories.staff("", Role.SUPPORT_READ))
 
     assert "/do/replay/" not in desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
     assert desk.submit(f"{EVENTS}{event.pk}/do/replay/", {"reason": "x"}).status_code == 403
@@ -101,7 +101,7 @@ def test_who_may_not_replay_cannot(admin_ops, webhooks):
 
 def test_over_the_api_an_event_is_replayed_too(admin_ops, webhooks, sam):
     receive(webhooks)
-    inbox.drain()
+    event_factories.drain()
 
     answer = admin_ops.post("/api/admin/events/evt_1/replay", {"reason": "ticket 7"}, token=sam.token)
 
@@ -146,7 +146,7 @@ def test_the_dashboard_tells_what_is_wrong(desk, kim, webhooks, drain):
     [(Role.SUPPORT_READ, False), (Role.SUPPORT_WRITE, False), (Role.AUDITOR, True), (Role.ADMIN, True)],
 )
 def test_the_dashboard_shows_each_role_what_it_may_see(admin_ops, role, sees_trail):
-    content = opened(admin_ops, factories.staff("", role)).get("/admin/").content.decode()
+    content = opened(admin_ops, user_factories.staff("", role)).get("/admin/").content.decode()
 
     assert ("Latest in the audit trail" in content) == sees_trail
     assert ("/admin/audit/auditevent/" in content) == sees_trail

@@ -5,15 +5,15 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from admin_ops.story import story_of
-from saas.accounts import staff
+from admin_ops.timeline import story_of
 from saas.accounts.models import Impersonation, LoginSession, Role, UserNote
-from saas.accounts.staff_roles import Permission
+from saas.accounts.staff import staff_administration
+from saas.accounts.staff.staff_roles import Permission
 from saas.audit.models import AuditEvent
 from saas.billing import checkouts, entitlements
 from saas.billing.models import EntitlementOverride
 from saas.mail.models import Mail
-from saas.testing import factories, inbox
+from saas.testing.factories import event_factories, user_factories
 from saas.webhook_events.models import WebhookEvent
 
 PERSON = "/admin/accounts/user/"
@@ -38,8 +38,8 @@ def page(desk, person, query=""):
 def test_the_story_tells_everything_in_one_order(desk, kim, sam, drain):
     checkouts.start_checkout(kim.user, plan_id="growth")
     drain()
-    staff.add_note(kim.user, by=sam.user, text="Called about an invoice.")
-    staff.revoke_sessions(kim.user, by=sam.user, reason="lost phone")
+    staff_administration.add_note(kim.user, by=sam.user, text="Called about an invoice.")
+    staff_administration.revoke_sessions(kim.user, by=sam.user, reason="lost phone")
 
     moments = story_of(kim.user)
 
@@ -84,15 +84,15 @@ def test_the_story_is_told_by_kind(desk, kim):
 def test_the_page_costs_the_same_however_long_the_story_is(desk, kim, sam, django_assert_max_num_queries):
     checkouts.start_checkout(kim.user, plan_id="growth")
     for number in range(30):
-        staff.add_note(kim.user, by=sam.user, text=f"Note {number}")
+        staff_administration.add_note(kim.user, by=sam.user, text=f"Note {number}")
 
     with django_assert_max_num_queries(32):
         page(desk, kim)
 
 
 def test_what_a_person_typed_is_shown_as_text(desk, sam):
-    evil = factories.customer(full_name="<script>alert(1)</script>")
-    staff.add_note(evil.user, by=sam.user, text="<img src=x onerror=alert(1)>")
+    evil = user_factories.customer(full_name="<script>alert(1)</script>")
+    staff_administration.add_note(evil.user, by=sam.user, text="<img src=x onerror=alert(1)>")
 
     content = page(desk, evil)
 
@@ -173,7 +173,7 @@ NEEDED = {
 @pytest.mark.parametrize("deed", NEEDED)
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
 def test_who_may_only_read_is_allowed_no_deed(admin_ops, kim, role, deed):
-    reader = factories.staff("", role)
+    reader = user_factories.staff("", role)
     admin_ops.cookies["saas_admin_session"] = reader.cookie_key
     admin_ops.get("/admin/password/")  # sets the CSRF cookie
 
@@ -183,7 +183,7 @@ def test_who_may_only_read_is_allowed_no_deed(admin_ops, kim, role, deed):
 
 
 def test_who_may_only_read_is_offered_no_deed(admin_ops, kim):
-    admin_ops.cookies["saas_admin_session"] = factories.staff("", Role.SUPPORT_READ).cookie_key
+    admin_ops.cookies["saas_admin_session"] = user_factories.staff("", Role.SUPPORT_READ).cookie_key
 
     assert "/do/" not in page(admin_ops, kim)
 
@@ -211,7 +211,7 @@ def test_impersonating_from_the_desk_reads_only_and_is_its_authors_alone(desk, a
 
     assert (row.may_write, row.reason, row.staff_session.sid) == (False, "ticket 7", sam.session_id)
     assert "Product could not be reached." in shown.content.decode()
-    other = factories.staff("")
+    other = user_factories.staff("")
     admin_ops.cookies["saas_admin_session"] = other.cookie_key
     assert admin_ops.get(done["Location"]).status_code == 403
 
@@ -240,7 +240,7 @@ def test_starting_is_limited_together_with_the_api(desk, admin_ops, kim, sam, se
 def test_only_an_admin_ends_anothers_impersonation_here_too(admin_ops, kim, sam):
     admin_ops.post(f"/api/admin/users/{kim.user.pk}/impersonate", {"reason": "ticket 7"}, token=sam.token)
     row = Impersonation.objects.get()
-    support = factories.staff("", Role.SUPPORT_WRITE)
+    support = user_factories.staff("", Role.SUPPORT_WRITE)
     admin_ops.cookies["saas_admin_session"] = support.cookie_key
     admin_ops.get("/admin/password/")  # sets the CSRF cookie
 
@@ -267,7 +267,7 @@ def test_a_customer_is_found_by_any_id(desk, admin_ops, kim, other, sam, drain):
 
 
 def test_the_search_at_the_side_finds_people_and_events(desk, kim):
-    inbox.drain()
+    event_factories.drain()
     found = desk.get(f"/admin/search/?extended=1&s={kim.user.email}").content.decode()
 
     assert kim.user.email in found

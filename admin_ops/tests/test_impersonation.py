@@ -5,11 +5,11 @@ import pytest
 import time_machine
 from django.db import connection
 
-from saas.accounts import staff
 from saas.accounts.models import Impersonation, LoginSession, Profile, RefreshToken, Role, User
+from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
-from saas.testing import factories
-from saas.testing.factories import PASSWORD
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import PASSWORD
 
 ME, PROFILE = "/api/auth/me", "/api/users/profile"
 REFUSE_LINES = {
@@ -97,7 +97,7 @@ def test_what_does_not_fit_starts_nothing(admin_ops, sam, kim, body):
 
 
 def test_nobody_acts_in_the_name_of_staff_or_of_herself(admin_ops, sam):
-    other = factories.staff("", Role.SUPPORT_READ)
+    other = user_factories.staff("", Role.SUPPORT_READ)
 
     answers = [start(admin_ops, sam, sam), start(admin_ops, sam, other)]
 
@@ -141,7 +141,7 @@ def test_a_login_of_more_than_five_minutes_ago_is_confirmed_by_the_password(admi
     ],
 )
 def test_reading_and_writing_need_a_permission_each(admin_ops, kim, role, body, status):
-    assert start(admin_ops, factories.staff("", role), kim, **body).status_code == status
+    assert start(admin_ops, user_factories.staff("", role), kim, **body).status_code == status
     assert told("refused").count() == (status == 403)
 
 
@@ -230,8 +230,8 @@ def test_without_its_line_in_the_trail_a_request_does_nothing(product, kim, writ
     "end",
     [
         lambda admin_ops, sam, kim: admin_ops.post("/api/admin/auth/logout", token=sam.token),
-        lambda admin_ops, sam, kim: staff.ban(kim.user, by=sam.user, reason="fraud"),
-        lambda admin_ops, sam, kim: staff.revoke_sessions(kim.user, by=sam.user),
+        lambda admin_ops, sam, kim: staff_administration.ban(kim.user, by=sam.user, reason="fraud"),
+        lambda admin_ops, sam, kim: staff_administration.revoke_sessions(kim.user, by=sam.user),
         lambda admin_ops, sam, kim: User.objects.filter(pk=sam.user.pk).update(status="disabled"),
         lambda admin_ops, sam, kim: User.objects.filter(pk=sam.user.pk).update(is_superuser=False),
         lambda admin_ops, sam, kim: User.objects.filter(pk=sam.user.pk).update(is_staff=False),
@@ -291,7 +291,7 @@ def test_the_list_tells_who_acted_in_whose_name(admin_ops, sam, kim, token, djan
 
 
 def test_support_ends_her_own_and_only_an_admin_anothers(admin_ops, kim, sam, token):
-    support = factories.staff("", Role.SUPPORT_WRITE)
+    support = user_factories.staff("", Role.SUPPORT_WRITE)
     path = f"/api/admin/impersonations/{Impersonation.objects.get().id}"
     own = start(admin_ops, support, kim).json()["impersonation_id"]
 
@@ -308,4 +308,4 @@ def test_starting_is_limited_to_twenty_an_hour_for_each_member_of_staff(admin_op
         start(admin_ops, sam, kim, reason="")
 
     assert start(admin_ops, sam, kim).status_code == 429
-    assert start(admin_ops, factories.staff(), kim).status_code == 201
+    assert start(admin_ops, user_factories.staff(), kim).status_code == 201

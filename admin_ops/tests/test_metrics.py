@@ -5,20 +5,20 @@ from datetime import UTC, datetime
 import time_machine
 
 from saas.accounts.models import User
-from saas.testing import factories
+from saas.testing.factories import user_factories
 
 
 def test_user_metrics_count_customers_and_when_they_came(admin_ops, db, django_assert_num_queries):
     with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False):
-        old = factories.customer()
-        User.objects.filter(pk=factories.customer().user.pk).update(status=User.Status.DISABLED)
-        User.objects.filter(pk=factories.customer().user.pk).update(status=User.Status.DELETED)
+        old = user_factories.customer()
+        User.objects.filter(pk=user_factories.customer().user.pk).update(status=User.Status.DISABLED)
+        User.objects.filter(pk=user_factories.customer().user.pk).update(status=User.Status.DELETED)
     with time_machine.travel(datetime(2026, 3, 25, 12, tzinfo=UTC), tick=False):
-        factories.customer()
+        user_factories.customer()
     with time_machine.travel(datetime(2026, 4, 10, 12, tzinfo=UTC), tick=False):
         User.objects.filter(pk=old.user.pk).update(email_verified_at=datetime(2026, 4, 1, tzinfo=UTC))
-        factories.customer()
-        sam = factories.staff()
+        user_factories.customer()
+        sam = user_factories.staff()
         with django_assert_num_queries(7):
             body = admin_ops.get("/api/admin/metrics/users", token=sam.token).json()
 

@@ -3,29 +3,32 @@
 import pytest
 from django.db import DatabaseError
 
-from saas import context
-from saas.accounts import staff
+from saas import request_context
 from saas.accounts.models import User
+from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
-from saas.testing import factories
+from saas.testing.factories import user_factories
 from saas.testing.races import at_once
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
 
 def test_two_admins_cannot_ban_each_other_at_once():
-    sam, eve = factories.staff().user, factories.staff().user
+    sam, eve = user_factories.staff().user, user_factories.staff().user
 
-    outcome = at_once(lambda: staff.ban(sam, by=eve, reason="race"), lambda: staff.ban(eve, by=sam, reason="race"))
+    outcome = at_once(
+        lambda: staff_administration.ban(sam, by=eve, reason="race"),
+        lambda: staff_administration.ban(eve, by=sam, reason="race"),
+    )
 
     assert outcome == ["done", "last_admin"]
     assert User.objects.admins().count() == 1
 
 
 def test_eight_bans_at_once_are_one():
-    kim, sam = factories.customer().user, factories.staff().user
+    kim, sam = user_factories.customer().user, user_factories.staff().user
 
-    outcome = at_once(*[lambda: staff.ban(User.objects.get(pk=kim.pk), by=sam, reason="race")] * 8)
+    outcome = at_once(*[lambda: staff_administration.ban(User.objects.get(pk=kim.pk), by=sam, reason="race")] * 8)
 
     assert outcome == ["done"] * 8
     assert AuditEvent.objects.filter(action="user.banned").count() == 1
@@ -34,10 +37,10 @@ def test_eight_bans_at_once_are_one():
 
 
 def test_an_action_whose_audit_event_cannot_be_written_does_not_happen():
-    kim, sam = factories.customer().user, factories.staff().user
+    kim, sam = user_factories.customer().user, user_factories.staff().user
 
-    with context.entered(context.Context(address="x" * 46)), pytest.raises(DatabaseError):
-        staff.ban(kim, by=sam, reason="spam")
+    with request_context.entered(request_context.Context(address="x" * 46)), pytest.raises(DatabaseError):
+        staff_administration.ban(kim, by=sam, reason="spam")
 
     kim.refresh_from_db()
     assert kim.status == "active"

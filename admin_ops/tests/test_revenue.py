@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from admin_ops.revenue import revenue
 from admin_ops.revenue_tables import last_months
-from saas.billing import mirrors
 from saas.billing.models import Customer, LedgerEntry, Subscription
-from saas.testing import factories
-from saas.testing.lives import DAY, START, subscription_event
+from saas.billing.sync import upsert
+from saas.testing.factories import user_factories
+from saas.testing.factories.subscription_factories import DAY, START, subscription_event
 from saas.webhook_events.actions import append
 from saas.webhook_events.models import WebhookEvent
 
@@ -28,7 +28,7 @@ def in_july():
 
 def owned(*external_ids):
     for external_id in external_ids:
-        user = factories.customer().user
+        user = user_factories.customer().user
         Customer.objects.create(user=user, provider="stripe", external_id=external_id)
 
 
@@ -37,7 +37,7 @@ def take_in(*events):
     for event in events:
         append(event, source=WebhookEvent.Source.DELIVERY)
     for subscription in dict.fromkeys(event["data"]["object"]["id"] for event in events):
-        mirrors.subscription(subscription)
+        upsert.subscription(subscription)
 
 
 def test_revenue_without_any_subscription_is_nothing(admin_ops, sam):
@@ -218,7 +218,7 @@ def check_cohorts(figures, entries):
 @pytest.fixture
 def business_of_nobody(db):
     """Empties the books, and makes those customers ours who are named."""
-    people = [factories.customer().user for _ in range(3)]
+    people = [user_factories.customer().user for _ in range(3)]
 
     def begin(ours):
         LedgerEntry.objects.all().delete()

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from saas.accounts.models import Role
-from saas.accounts.staff_roles import TABLE, Permission
+from saas.accounts.staff.staff_roles import TABLE, Permission
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "saas/docs/staff.md"
 

@@ -7,11 +7,10 @@ import pyotp
 import pytest
 import time_machine
 
-from saas.accounts.models import LoginSession, Role, User
-from saas.accounts.proof_models import RecoveryCode, Totp
+from saas.accounts.models import LoginSession, RecoveryCode, Role, Totp, User
 from saas.audit.models import AuditEvent
-from saas.testing import factories
-from saas.testing.factories import PASSWORD
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import PASSWORD
 from saas.testing.mails import delivered
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -183,7 +182,7 @@ def test_where_there_is_none_nothing_happens(admin_ops, kim, sam):
 
 
 def test_support_removes_no_colleagues_second_factor(admin_ops, sam):
-    helper = factories.staff("", Role.SUPPORT_WRITE)
+    helper = user_factories.staff("", Role.SUPPORT_WRITE)
     enrol(admin_ops, sam)
 
     answer = reset(admin_ops, helper, sam)

@@ -2,13 +2,14 @@
 
 import pytest
 
-from saas.accounts import logins, staff
 from saas.accounts.models import Audience, LoginSession, Role, User, UserNote
+from saas.accounts.sessions import logins
+from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
 from saas.teams.actions import create_team
-from saas.testing import factories
-from saas.testing.factories import PASSWORD
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import PASSWORD
 
 
 def ban(admin_ops, actor, user_id, reason="spam"):
@@ -68,7 +69,7 @@ def test_a_query_that_does_not_fit_is_refused(admin_ops, sam, query):
 
 
 def test_a_cursor_of_another_list_is_refused(admin_ops, sam):
-    factories.customer()
+    user_factories.customer()
     cursor = admin_ops.get("/api/admin/audit?limit=1", token=sam.token).json()["next"]
 
     assert admin_ops.get(f"/api/admin/users?cursor={cursor}", token=sam.token).status_code == 422
@@ -182,7 +183,7 @@ def test_nobody_bans_herself(admin_ops, sam):
 
 
 def test_support_does_not_touch_staff(admin_ops, sam):
-    support = factories.staff("", Role.SUPPORT_WRITE)
+    support = user_factories.staff("", Role.SUPPORT_WRITE)
 
     answers = [
         ban(admin_ops, support, sam.user.id),
@@ -195,11 +196,13 @@ def test_support_does_not_touch_staff(admin_ops, sam):
 
 
 def test_an_admin_bans_staff_but_never_the_last_admin(admin_ops, sam):
-    second = factories.staff("", Role.ADMIN)
+    second = user_factories.staff("", Role.ADMIN)
     assert ban(admin_ops, sam, second.user.id).status_code == 200
 
-    with pytest.raises(staff.LastAdmin):  # by one who is banned meanwhile, as when two ban each other at once
-        staff.ban(sam.user, by=second.user, reason="race")
+    with pytest.raises(
+        staff_administration.LastAdmin
+    ):  # by one who is banned meanwhile, as when two ban each other at once
+        staff_administration.ban(sam.user, by=second.user, reason="race")
 
     assert admin_ops.get("/api/admin/auth/me", token=sam.token).status_code == 200
 
@@ -215,7 +218,7 @@ def test_a_deleted_account_is_not_banned(admin_ops, kim, sam):
 
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
 def test_who_may_only_read_changes_nothing(admin_ops, kim, role):
-    reader = factories.staff("", role)
+    reader = user_factories.staff("", role)
     before = AuditEvent.objects.count()
 
     answers = [
@@ -232,7 +235,7 @@ def test_who_may_only_read_changes_nothing(admin_ops, kim, role):
 
 
 def test_staff_without_a_role_see_nobody(admin_ops, kim):
-    nobody = factories.staff("", Role.AUDITOR)
+    nobody = user_factories.staff("", Role.AUDITOR)
     nobody.user.groups.clear()
 
     assert admin_ops.get("/api/admin/users", token=nobody.token).status_code == 403
@@ -288,7 +291,7 @@ def test_no_reset_is_mailed_to_who_is_not_there(admin_ops, kim, sam, status):
 
 
 def test_support_mails_no_reset_to_staff(admin_ops, sam):
-    support = factories.staff("", Role.SUPPORT_WRITE)
+    support = user_factories.staff("", Role.SUPPORT_WRITE)
 
     answer = admin_ops.post(f"/api/admin/users/{sam.user.id}/password-reset", token=support.token)
 

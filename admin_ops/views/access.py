@@ -13,8 +13,8 @@ from admin_ops.serializers.billing import OneSubscriptionShape
 from admin_ops.serializers.people import ReasonBody
 from admin_ops.views.base import DeskView, PersonView
 from saas.accounts.models import User
-from saas.accounts.staff_roles import Permission
-from saas.api.openapi import refusals
+from saas.accounts.staff.staff_roles import Permission
+from saas.api.openapi.schema_generation import refusals
 from saas.api.pagination import PageQuery, paginate
 from saas.billing import overrides, plan_mapping, trials
 from saas.billing.models import EntitlementOverride, Owner, Subscription

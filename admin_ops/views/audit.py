@@ -5,15 +5,15 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from admin_ops import export
+from admin_ops import audit_export
 from admin_ops import representations as show
 from admin_ops.serializers import audit as shapes
 from admin_ops.views.base import DeskView
-from saas.accounts.staff_roles import Permission
+from saas.accounts.staff.staff_roles import Permission
 from saas.api.pagination import paginate
 from saas.audit.actions import record
 from saas.audit.models import AuditEvent
-from saas.audit.verifying import recent_verdict
+from saas.audit.verification import recent_verdict
 
 LINKS_VERIFIED = 5000  # as many as fit into an answer's time
 
@@ -54,7 +54,7 @@ class AuditExportView(DeskView):
     """The same, whole, oldest first, as a file. That it was taken along is in the trail, too."""
 
     needs = Permission.READ_AUDIT
-    renderer_classes = export.RENDERERS
+    renderer_classes = audit_export.RENDERERS
 
     @extend_schema(
         operation_id="staff_audit_export",
@@ -65,7 +65,7 @@ class AuditExportView(DeskView):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         query = self.query(shapes.AuditExportQuery)
-        kind = export.KINDS[query.pop("format")]
+        kind = audit_export.KINDS[query.pop("format")]
         rows = AuditEvent.objects.matching(**query)
         record("audit.exported", actor=self.user.id, format=kind.name)
         return kind.streamed(rows)

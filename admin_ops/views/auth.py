@@ -7,25 +7,26 @@ from rest_framework.response import Response
 from admin_ops import representations as show
 from admin_ops.serializers import staff as shapes
 from admin_ops.views.base import DeskView
-from saas.accounts import logins, second_factor
-from saas.accounts.attempts import TooManyAttempts
-from saas.accounts.hashing import HashingBusy
-from saas.accounts.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
+from saas.accounts import second_factor
 from saas.accounts.models import Audience
+from saas.accounts.passwords.hashing_pool import HashingBusy
+from saas.accounts.passwords.login_throttle import TooManyAttempts
+from saas.accounts.reauthentication import ReauthRequired, require_recent
 from saas.accounts.second_factor import PendingLoginInvalid, SecondFactorOff, SecondFactorOn, WrongCode
-from saas.accounts.stepping_up import ReauthRequired, require_recent
-from saas.api import limits
+from saas.accounts.sessions import logins
+from saas.accounts.sessions.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
+from saas.api import rate_limits
 from saas.api.accounts import representations as accounts
 from saas.api.accounts.second_factor import ConfirmBody, SetupShape, as_setup
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginBody, RefreshBody, SecondFactorBody
 from saas.api.accounts.views import CsrfView, keep_cookie, logged_out
-from saas.api.openapi import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, refusals
 from saas.api.views import PublicView
 
 
 class StaffLoginView(PublicView):
-    limits = (limits.STAFF_LOGIN,)
+    rate_limits = (rate_limits.STAFF_LOGIN,)
 
     @extend_schema(
         operation_id="staff_login",
@@ -43,7 +44,7 @@ class StaffLoginView(PublicView):
 
 
 class StaffSecondFactorView(PublicView):
-    limits = (limits.MFA,)
+    rate_limits = (rate_limits.MFA,)
 
     @extend_schema(
         operation_id="staff_mfa_verify",
@@ -59,7 +60,7 @@ class StaffSecondFactorView(PublicView):
 
 
 class StaffRefreshView(PublicView):
-    limits = (limits.REFRESH,)
+    rate_limits = (rate_limits.REFRESH,)
 
     @extend_schema(
         operation_id="staff_refresh",
@@ -70,7 +71,7 @@ class StaffRefreshView(PublicView):
     )
     def post(self, request: Request) -> Response:
         token = self.body(RefreshBody)["refresh_token"]
-        self.spend(limits.refreshed(token))
+        self.spend(rate_limits.refreshed(token))
         login = logins.refresh(token, audience=Audience.STAFF)
         return Response(show.staff_login(login))
 
@@ -96,7 +97,7 @@ class StaffConfirmView(DeskView):
     """Turns the second factor on by its first code; answers with a fresh login and the recovery codes, this once."""
 
     before_enrolment = True
-    limits = (limits.MFA,)
+    rate_limits = (rate_limits.MFA,)
 
     @extend_schema(
         operation_id="staff_mfa_confirm",

@@ -7,7 +7,7 @@ from rest_framework.permissions import IsAuthenticated
 
 from admin_ops.serializers.people import OptionalReasonBody
 from saas.accounts.models import Role, User
-from saas.accounts.staff_roles import Permission, permissions_by, roles_of
+from saas.accounts.staff.staff_roles import Permission, permissions_by, roles_of
 from saas.api.permissions import StaffMay
 from saas.api.views import StaffView
 from saas.errors import Forbidden, NotFound

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from admin_ops import representations as show
 from admin_ops.serializers import billing as shapes
 from admin_ops.views.base import DeskView
-from saas.accounts.staff_roles import Permission
+from saas.accounts.staff.staff_roles import Permission
 from saas.api.pagination import paginate
 from saas.billing.models import Subscription
 

@@ -7,8 +7,8 @@ from rest_framework.response import Response
 from admin_ops import representations as show
 from admin_ops.serializers import people as shapes
 from admin_ops.views.base import DeskView
-from saas.accounts.staff_roles import Permission
-from saas.api.openapi import OptionalBody, refusals
+from saas.accounts.staff.staff_roles import Permission
+from saas.api.openapi.schema_generation import OptionalBody, refusals
 from saas.errors import NotFound
 from saas.webhook_events import actions
 from saas.webhook_events.actions import PayloadExpired

@@ -7,14 +7,14 @@ from rest_framework.response import Response
 from admin_ops import representations as show
 from admin_ops.serializers import impersonations as shapes
 from admin_ops.views.base import DeskView, PersonView
-from saas.accounts import impersonations
-from saas.accounts.impersonations import CannotImpersonateStaff, ImpersonationOff
 from saas.accounts.models import Impersonation, User
-from saas.accounts.staff import AccountNotActive
-from saas.accounts.staff_roles import Permission
-from saas.accounts.stepping_up import ReauthRequired
-from saas.api import limits
-from saas.api.openapi import refusals
+from saas.accounts.reauthentication import ReauthRequired
+from saas.accounts.staff import impersonations
+from saas.accounts.staff.impersonations import CannotImpersonateStaff, ImpersonationOff
+from saas.accounts.staff.staff_administration import AccountNotActive
+from saas.accounts.staff.staff_roles import Permission
+from saas.api import rate_limits
+from saas.api.openapi.schema_generation import refusals
 from saas.api.pagination import PageQuery, paginate
 from saas.errors import DomainError, NotFound
 
@@ -22,7 +22,7 @@ from saas.errors import DomainError, NotFound
 class ImpersonateView(PersonView):
     """A token for Product and Parity that reads as this customer. It cannot be renewed, and carries who acts."""
 
-    limits = (limits.IMPERSONATION,)
+    rate_limits = (rate_limits.IMPERSONATION,)
 
     @extend_schema(
         operation_id="staff_impersonate",

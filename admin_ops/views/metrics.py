@@ -11,9 +11,9 @@ from admin_ops import queries
 from admin_ops.revenue import revenue
 from admin_ops.serializers import figures as shapes
 from admin_ops.views.base import DeskView
-from saas.accounts.staff_roles import Permission
+from saas.accounts.staff.staff_roles import Permission
 from saas.billing import clock
-from saas.webhook_events.figures import summary
+from saas.webhook_events.monitoring.statistics import summary
 
 
 class UserMetricsView(DeskView):

@@ -5,13 +5,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from admin_ops import representations as show
-from admin_ops.person import page_about
+from admin_ops.customer_page import page_about
 from admin_ops.queries import people
 from admin_ops.serializers import people as shapes
 from admin_ops.views.base import DeskView, PersonView
-from saas.accounts import credentials, staff
 from saas.accounts.second_factor import SecondFactorOff
-from saas.accounts.staff import (
+from saas.accounts.sessions import lasting_credentials
+from saas.accounts.staff import staff_administration
+from saas.accounts.staff.staff_administration import (
     AccountDeleted,
     AccountNotActive,
     CannotBanSelf,
@@ -19,8 +20,8 @@ from saas.accounts.staff import (
     LastAdmin,
     StaffAccount,
 )
-from saas.accounts.staff_roles import Permission
-from saas.api.openapi import OptionalBody, refusals
+from saas.accounts.staff.staff_roles import Permission
+from saas.api.openapi.schema_generation import OptionalBody, refusals
 from saas.api.pagination import paginate
 
 
@@ -62,7 +63,7 @@ class BanView(PersonView):
     def put(self, request: Request, user_id: str) -> Response:
         person = self.person(user_id)
         self.require(Permission.BAN_USERS)
-        banned = staff.ban(person, by=self.user, reason=self.body(shapes.ReasonBody)["reason"])
+        banned = staff_administration.ban(person, by=self.user, reason=self.body(shapes.ReasonBody)["reason"])
         return Response({"user": show.user(banned), "status": "banned"})
 
 
@@ -79,7 +80,7 @@ class UnbanView(PersonView):
     def put(self, request: Request, user_id: str) -> Response:
         person = self.person(user_id)
         self.require(Permission.BAN_USERS)
-        unbanned = staff.unban(person, by=self.user, reason=self.reason())
+        unbanned = staff_administration.unban(person, by=self.user, reason=self.reason())
         return Response({"user": show.user(unbanned), "status": "active"})
 
 
@@ -97,10 +98,10 @@ class SessionsRevokeView(PersonView):
         person = self.person(user_id)
         self.require(Permission.END_SESSIONS)
         asked = self.optional_body(shapes.SessionsRevokeBody)
-        ended = staff.revoke_sessions(person, by=self.user, reason=asked["reason"])
-        left = len(credentials.of(person))
+        ended = staff_administration.revoke_sessions(person, by=self.user, reason=asked["reason"])
+        left = len(lasting_credentials.of(person))
         if asked["revoke_credentials"]:
-            staff.revoke_credentials(person, by=self.user, reason=asked["reason"])
+            staff_administration.revoke_credentials(person, by=self.user, reason=asked["reason"])
         return Response(
             {"sessions_revoked": ended, "credentials": left, "credentials_revoked": asked["revoke_credentials"]}
         )
@@ -119,7 +120,7 @@ class PasswordResetView(PersonView):
     def post(self, request: Request, user_id: str) -> Response:
         person = self.person(user_id)
         self.require(Permission.RECOVER_USERS)
-        staff.send_password_reset(person, by=self.user, reason=self.reason())
+        staff_administration.send_password_reset(person, by=self.user, reason=self.reason())
         return Response(status=202)
 
 
@@ -136,7 +137,7 @@ class SecondFactorResetView(PersonView):
     def post(self, request: Request, user_id: str) -> Response:
         person = self.person(user_id)
         self.require(Permission.RECOVER_USERS)
-        staff.reset_second_factor(person, by=self.user, reason=self.reason())
+        staff_administration.reset_second_factor(person, by=self.user, reason=self.reason())
         return Response(status=204)
 
 
@@ -151,5 +152,5 @@ class NotesView(PersonView):
     def post(self, request: Request, user_id: str) -> Response:
         person = self.person(user_id)
         self.require(Permission.NOTE_USERS)
-        note = staff.add_note(person, by=self.user, text=self.body(shapes.NoteBody)["text"])
+        note = staff_administration.add_note(person, by=self.user, text=self.body(shapes.NoteBody)["text"])
         return Response({"note": show.note(note)}, status=201)

@@ -7,10 +7,10 @@ import pyotp
 import pytest
 import time_machine
 
-from saas.accounts.proof_models import ResetRequest
-from saas.accounts.reset_mails import answer
+from saas.accounts.models import ResetRequest
+from saas.accounts.passwords.reset_mails import answer
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import link_token
 
 PREFIXES = ["", "/api"]

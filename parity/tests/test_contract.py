@@ -4,7 +4,7 @@ import pytest
 
 from saas.accounts.models import User
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 PREFIXES = ["", "/api"]
 LOGIN_FIELDS = {"user", "access_token", "token_type", "expires_in", "refresh_token", "sessionId"}

@@ -7,7 +7,7 @@ import time_machine
 from django.utils import timezone
 
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 ME = {"product": "/api/auth/me", "parity": "/auth/me"}
 PATHS = {"product": "/api/auth", "parity": "/auth"}

@@ -7,7 +7,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from saas import cards
+from saas import card_numbers
 from saas.api.api_keys import ApiKeyAuthentication, KeyCredential
 from saas.api.authentication import CustomerBearer, CustomerCookie
 from saas.api.views import CustomerView
@@ -26,7 +26,9 @@ class BillingView(CustomerView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         came = [request.data, dict(request.query_params.lists()), {"Idempotency-Key": idempotency_key(request)}]
-        if found := {path: [_CARD_SENTENCE] for part in came for path, text in _texts(part) if cards.is_in(text)}:
+        if found := {
+            path: [_CARD_SENTENCE] for part in came for path, text in _texts(part) if card_numbers.is_in(text)
+        }:
             raise ValidationError(found)
 
     def owner(self, team_id: str, permission: Permission = Permission.MANAGE_BILLING) -> Owner:
@@ -66,7 +68,7 @@ def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     match value:
         case dict():
             for key, item in value.items():
-                name = "a field's name" if cards.is_in(key) else key
+                name = "a field's name" if card_numbers.is_in(key) else key
                 yield name, key
                 yield from _texts(item, f"{path}.{name}" if path else name)
         case list():

@@ -15,9 +15,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 from rest_framework.request import Request
 
 from saas.accounts.models import User
-from saas.api.limits import MINUTE, Limit, by_address, require, spend
-from saas.billing import checkouts, clock, hosted_checkout, subscriptions
+from saas.api.rate_limits import MINUTE, Limit, by_address, require, spend
+from saas.billing import checkouts, clock, subscriptions
 from saas.billing.models import Checkout
+from saas.billing.providers.local import checkout_page
 from saas.errors import DomainError, NotFound
 
 PAGES = Limit("billing-page", 120, MINUTE, by_address)
@@ -51,7 +52,7 @@ def sent(request: HttpRequest, name: str) -> str:
 @page
 def checkout(request: HttpRequest, session_id: str) -> HttpResponse:
     """What is bought, cards to try, and a way out."""
-    row = hosted_checkout.checkout_of(session_id)
+    row = checkout_page.checkout_of(session_id)
     if request.method == "GET":
         return _checkout_page(request, row)
     try:
@@ -65,23 +66,23 @@ def _act(row: Checkout, request: HttpRequest) -> None:
     """Do what the pressed button says."""
     card = sent(request, "card")
     if sent(request, "act") == "leave":
-        hosted_checkout.abandon(row)
-    elif card in hosted_checkout.CARDS:
-        hosted_checkout.pay(row, last4=card)
+        checkout_page.abandon(row)
+    elif card in checkout_page.CARDS:
+        checkout_page.pay(row, last4=card)
     else:
-        raise hosted_checkout.ChooseACard
+        raise checkout_page.ChooseACard
 
 
 def _checkout_page(request: HttpRequest, row: Checkout, refusal: DomainError | None = None) -> HttpResponse:
-    session = hosted_checkout.session_of(row).data
+    session = checkout_page.session_of(row).data
     where = f"success?checkout_id={row.pk}" if session["status"] == "complete" else "cancel"
     shown = {
         "plan": row.plan,
         "features": [name.replace("-", " ").capitalize() for name in row.plan.features],
         "email": row.customer.email,
         "session": session,
-        "trial_ends_at": hosted_checkout.trial_end(session),
-        "cards": hosted_checkout.CARDS,
+        "trial_ends_at": checkout_page.trial_end(session),
+        "cards": checkout_page.CARDS,
         "chosen": sent(request, "card") or "4242",
         "return_url": f"{settings.FRONTEND_BASE_URL}/billing/{where}",
         "refused": refusal.detail if refusal else "",

@@ -7,18 +7,18 @@ from rest_framework.response import Response
 from product.billing import representations as show
 from product.billing import serializers as shapes
 from product.billing.bases import BillingView, KeyedBillingView
-from saas.api import limits
-from saas.api.openapi import OptionalBody, refusals
+from saas.api import rate_limits
+from saas.api.openapi.schema_generation import OptionalBody, refusals
 from saas.api.pagination import paginate
 from saas.billing import entitlements, payment_methods
-from saas.billing.gateway.interface import PaymentDeclined, ProviderRefused, ProviderUnavailable, UseTheProvidersPage
 from saas.billing.models import Invoice, PaymentMethod
+from saas.billing.providers.interface import PaymentDeclined, ProviderRefused, ProviderUnavailable, UseTheProvidersPage
 from saas.errors import Forbidden, Invalid, NotFound
 from saas.teams.roles import Permission
 
 
 class AddPaymentMethodView(BillingView):
-    limits = (limits.CHECKOUT,)
+    rate_limits = (rate_limits.CHECKOUT,)
 
     @extend_schema(
         operation_id="payment_method_add",

@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from product.billing.pages import page, sent
-from saas.billing import hosted_checkout, portal
-from saas.billing.gateway.interface import ProviderRefused
-from saas.billing.portal import Visit
+from saas.billing.providers.interface import ProviderRefused
+from saas.billing.providers.local import checkout_page, portal
+from saas.billing.providers.local.portal import Visit
 from saas.errors import DomainError
 
 _ACTS: dict[str, Callable[[Visit, HttpRequest], None]] = {
@@ -44,7 +44,7 @@ def _act(here: Visit, request: HttpRequest) -> None:
 
 
 def _portal(request: HttpRequest, here: Visit, refusal: DomainError | None = None) -> HttpResponse:
-    told = {"refused": refusal.detail if refusal else "", "test_cards": hosted_checkout.CARDS}
+    told = {"refused": refusal.detail if refusal else "", "test_cards": checkout_page.CARDS}
     status = refusal.status if refusal else 200
     return render(request, "billing/portal.html", {**portal.shown(here), **told}, status=status)
 

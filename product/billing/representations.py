@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from saas.billing.entitlements import Detail
-from saas.billing.gateway import Preview
 from saas.billing.models import Checkout, Invoice, PaymentMethod, Plan, Subscription
+from saas.billing.providers import Preview
 
 
 def plan(row: Plan) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from rest_framework.response import Response
 from product.billing import representations as show
 from product.billing import serializers as shapes
 from product.billing.bases import BillingView, KeyedBillingView, idempotency_key
-from saas.api import limits
-from saas.api.openapi import refusals
+from saas.api import rate_limits
+from saas.api.openapi.schema_generation import refusals
 from saas.api.views import PublicView
 from saas.billing import checkouts, clock, subscriptions
 from saas.billing.checkouts import AlreadySubscribed, CheckoutInProgress, IdempotencyKeyReused, NotForSale
-from saas.billing.gateway.interface import PaymentDeclined, ProviderRefused, ProviderUnavailable
 from saas.billing.models import Checkout, Plan, Subscription
 from saas.billing.models.catalogue import price_list
+from saas.billing.providers.interface import PaymentDeclined, ProviderRefused, ProviderUnavailable
 from saas.billing.subscriptions import NothingToResume, NotSubscribed, PlanItemUnknown, SamePlan
 from saas.errors import NotFound
 from saas.teams.roles import Permission
@@ -35,7 +35,7 @@ class PlansView(PublicView):
 
 
 class StartCheckoutView(BillingView):
-    limits = (limits.CHECKOUT,)
+    rate_limits = (rate_limits.CHECKOUT,)
 
     @extend_schema(
         operation_id="checkout_start",

@@ -7,16 +7,16 @@ from rest_framework.response import Response
 from product.teams import representations as show
 from product.teams import serializers as shapes
 from product.teams.views import TeamView, found
-from saas.accounts.attempts import TooManyAttempts
-from saas.accounts.hashing import HashingBusy
-from saas.accounts.stepping_up import ReauthRequired, require_recent
-from saas.accounts.verification import EmailNotVerified
-from saas.api.openapi import refusals
+from saas.accounts.email_verification import EmailNotVerified
+from saas.accounts.passwords.hashing_pool import HashingBusy
+from saas.accounts.passwords.login_throttle import TooManyAttempts
+from saas.accounts.reauthentication import ReauthRequired, require_recent
+from saas.api.openapi.schema_generation import refusals
 from saas.api.pagination import PageQuery, paginate
 from saas.errors import Forbidden
 from saas.teams import api_keys
-from saas.teams.limits import ApiKeyLimit
 from saas.teams.models import ApiKey
+from saas.teams.plan_limits import ApiKeyLimit
 from saas.teams.roles import Permission
 
 

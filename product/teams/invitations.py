@@ -8,14 +8,14 @@ from product.teams import representations as show
 from product.teams import serializers as shapes
 from product.teams.views import TeamView, found
 from saas.accounts.actions import EmailTaken
-from saas.accounts.addresses import InvalidAddress
-from saas.accounts.hashing import HashingBusy
-from saas.accounts.verification import EmailNotVerified
-from saas.api import limits
+from saas.accounts.email_addresses import InvalidAddress
+from saas.accounts.email_verification import EmailNotVerified
+from saas.accounts.passwords.hashing_pool import HashingBusy
+from saas.api import rate_limits
 from saas.api.accounts.views import logged_in
-from saas.api.limits import TooManyRequests
-from saas.api.openapi import refusals
+from saas.api.openapi.schema_generation import refusals
 from saas.api.pagination import PageQuery, paginate
+from saas.api.rate_limits import TooManyRequests
 from saas.api.views import CustomerView, PublicView
 from saas.errors import Forbidden, NotFound
 from saas.teams import invitations
@@ -28,12 +28,12 @@ from saas.teams.invitations import (
     InvitationRevoked,
     InvitationUsed,
 )
-from saas.teams.limits import SeatLimit
 from saas.teams.models import Invitation
+from saas.teams.plan_limits import SeatLimit
 from saas.teams.roles import Permission
 
 # Spent when the right is known, not before: a stranger must not use up a team's.
-MAILS = (limits.TEAM_INVITE, limits.TEAM_INVITE_DAILY)
+MAILS = (rate_limits.TEAM_INVITE, rate_limits.TEAM_INVITE_DAILY)
 
 
 class InvitationsView(TeamView):
@@ -95,7 +95,7 @@ class ResendView(TeamView):
 
 
 class AcceptView(CustomerView):
-    limits = (limits.INVITATION_ACCEPT,)
+    rate_limits = (rate_limits.INVITATION_ACCEPT,)
 
     @extend_schema(
         operation_id="invitation_accept",
@@ -118,7 +118,7 @@ class AcceptView(CustomerView):
     )
     def post(self, request: Request) -> Response:
         token = self.body(shapes.AcceptBody)["token"]
-        self.spend(limits.mailed_link(token))
+        self.spend(rate_limits.mailed_link(token))
         membership = invitations.accept(token, user=self.user)
         return Response({"team": show.team(membership)})
 
@@ -130,7 +130,7 @@ class RegisterByInvitationView(PublicView):
     sessions, identities, keys and names are gone.
     """
 
-    limits = (limits.INVITATION_ACCEPT, limits.REGISTER, limits.REGISTER_HOURLY)
+    rate_limits = (rate_limits.INVITATION_ACCEPT, rate_limits.REGISTER, rate_limits.REGISTER_HOURLY)
 
     @extend_schema(
         operation_id="invitation_register",
@@ -153,7 +153,7 @@ class RegisterByInvitationView(PublicView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(shapes.InvitedBody)
-        self.spend(limits.mailed_link(body["token"]))
+        self.spend(rate_limits.mailed_link(body["token"]))
         login, membership = invitations.register(body.pop("token"), **body)
         answer = logged_in(request, login, status=201)
         answer.data["team"] = show.team(membership)

@@ -14,16 +14,16 @@ from product.teams import representations as show
 from product.teams import serializers as shapes
 from saas.api.api_keys import ApiKeyAuthentication, KeyCredential
 from saas.api.authentication import CustomerBearer, CustomerCookie
-from saas.api.limits import TEAM
-from saas.api.openapi import refusals
+from saas.api.openapi.schema_generation import refusals
 from saas.api.pagination import PageQuery, paginate
+from saas.api.rate_limits import TEAM
 from saas.api.views import CustomerView
 from saas.errors import Forbidden, NotFound
-from saas.teams import actions, limits
+from saas.teams import actions, plan_limits
 from saas.teams.actions import LastOwner, TeamSubscribed
 from saas.teams.actors import Actor, RoleAboveOwn
-from saas.teams.limits import TeamLimit
 from saas.teams.models import ApiKey, Membership
+from saas.teams.plan_limits import TeamLimit
 from saas.teams.roles import Permission, Role
 
 Row = TypeVar("Row", bound=Model)
@@ -91,7 +91,7 @@ class OneTeamView(TeamView):
     def get(self, request: Request, team_id: str) -> Response:
         actor = self.actor(team_id)
         actor.require(Permission.VIEW_TEAM)
-        seats = {"taken": limits.seats_taken(actor.team), "limit": limits.seats(actor.team)}
+        seats = {"taken": plan_limits.seats_taken(actor.team), "limit": plan_limits.seats(actor.team)}
         return Response({"team": show.team(actor.membership), "seats": seats})
 
     @extend_schema(

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from saas.accounts import oauth_providers
-from saas.testing import identity_provider
-from saas.testing.identity_provider import IdentityProvider
+from saas.accounts.oauth import providers
+from saas.testing.servers import identity_provider
+from saas.testing.servers.identity_provider import IdentityProvider
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def idp(settings) -> Iterator[IdentityProvider]:
     with identity_provider.running() as provider:
         settings.OAUTH_PROVIDERS = {name: provider.configured(name) for name in ("oidc", "google")}
         yield provider
-    oauth_providers._discovered.clear()
+    providers._discovered.clear()
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def github(settings, monkeypatch) -> Iterator[IdentityProvider]:
     with identity_provider.running() as provider:
         settings.OAUTH_PROVIDERS = {"github": provider.configured("github")}
         monkeypatch.setattr(
-            oauth_providers,
+            providers,
             "GITHUB",
             replace(
-                oauth_providers.GITHUB,
+                providers.GITHUB,
                 token=f"{provider.issuer}/token",
                 user=f"{provider.issuer}/user",
                 emails=f"{provider.issuer}/user/emails",

@@ -8,9 +8,9 @@ import time_machine
 
 from saas.accounts.models import LoginSession, User
 from saas.mail.models import Mail
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import delivered, link_token
 
 NEW_ADDRESS = "Kim.New@example.org"
@@ -83,7 +83,7 @@ def test_a_taken_address_is_answered_like_a_free_one(product, kim: Person, other
 def test_an_address_that_was_taken_meanwhile_is_refused(product, kim: Person) -> None:
     ask_to_change(product, kim)
     token = link_token("confirm_new_email")
-    factories.customer(email=NEW_ADDRESS)
+    user_factories.customer(email=NEW_ADDRESS)
 
     refused = verify(product, token)
 
@@ -194,7 +194,7 @@ def test_looking_at_the_page_verifies_nothing_and_its_button_does(product, kim: 
 def test_a_password_is_set_on_the_page_and_refusals_are_told_there(product, kim: Person) -> None:
     fill_in(product, "/forgot", email=kim.user.email)
     from saas.accounts import tasks
-    from saas.accounts.proof_models import ResetRequest
+    from saas.accounts.models import ResetRequest
 
     tasks.answer_reset_request(ResetRequest.objects.get().pk)
     token = link_token("password_reset")

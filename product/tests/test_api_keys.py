@@ -6,13 +6,13 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from saas.accounts.staff import ban
+from saas.accounts.staff.staff_administration import ban
 from saas.teams import actions
 from saas.teams.models import ApiKey, Membership, Team
 from saas.teams.roles import Role, Scope
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
-from saas.testing.teams import actor, found_team, join, new_key, verified
+from saas.testing.factories.team_factories import actor, found_team, join, new_key, verified
+from saas.testing.factories.user_factories import Person
 
 
 @pytest.fixture

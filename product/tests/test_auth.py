@@ -4,7 +4,7 @@ from django.core import mail as outbox  # noqa: F401
 
 from saas.accounts.models import User
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 
 def test_registering_answers_with_the_user_the_tokens_and_the_cookie(product: ServiceClient) -> None:

@@ -10,15 +10,15 @@ import time_machine
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from saas.accounts import keys, proofs, tokens
-from saas.accounts.models import Audience, LoginSession, User
-from saas.accounts.proof_models import Proof
+from saas.accounts import one_time_tokens
+from saas.accounts.models import Audience, LoginSession, Proof, User
+from saas.accounts.sessions import signing_keys, tokens
 from saas.billing.models import Subscription
 from saas.mail.models import Mail
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
-from saas.testing.teams import found_team, verified
+from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import found_team, verified
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 ME = "/api/auth/me"
 
@@ -31,7 +31,7 @@ def forged(
     person: Person, *, headers: dict[str, Any] | None = None, key: Any = None, alg: str = "ES256", **claims: Any
 ) -> str:
     honest = jwt.decode(person.token, options={"verify_signature": False})
-    signer = keys.signer(honest["aud"])
+    signer = signing_keys.signer(honest["aud"])
     changed = {name: value for name, value in {**honest, **claims}.items() if value is not None}
     head = {"kid": signer.kid, "typ": "at+jwt", **(headers or {})}
     return jwt.encode(changed, key if key is not None else signer.private, alg, headers=head)
@@ -52,12 +52,12 @@ FAR = 4_000_000_000
 FORGERIES: dict[str, Any] = {
     "alg none": lambda kim: forged(kim, key="", alg="none"),
     "hs256 with the public key": lambda kim: forged(kim, key=b"x" * 32, alg="HS256"),
-    "another key": lambda kim: forged(kim, key=keys._load(keys.new_pem()).private),
-    "the other audience's key": lambda kim: forged(kim, key=keys.signer(other_audience(kim)).private),
+    "another key": lambda kim: forged(kim, key=signing_keys._load(signing_keys.new_pem()).private),
+    "the other audience's key": lambda kim: forged(kim, key=signing_keys.signer(other_audience(kim)).private),
     "jku": lambda kim: by_her_own_key(kim, jku="https://evil.example/jwks.json"),
     "x5u": lambda kim: by_her_own_key(kim, x5u="https://evil.example/cert.pem"),
     "jwk": lambda kim: by_her_own_key(kim, jwk=None),
-    "jwk under our kid": lambda kim: by_her_own_key(kim, jwk=None, kid=keys.signer(Audience.CUSTOMER).kid),
+    "jwk under our kid": lambda kim: by_her_own_key(kim, jwk=None, kid=signing_keys.signer(Audience.CUSTOMER).kid),
     "crit": lambda kim: forged(kim, headers={"crit": ["b64"], "b64": True}),
     "kid unknown": lambda kim: forged(kim, headers={"kid": "nobody"}),
     "kid a path": lambda kim: forged(kim, headers={"kid": "../../etc/passwd"}),
@@ -76,7 +76,7 @@ FORGERIES: dict[str, Any] = {
     "foreign sid": lambda kim: forged(kim, sid="ses_nobody"),
     "foreign sub": lambda kim: forged(kim, sub="usr_nobody"),
     "the refresh token": lambda kim: kim.refresh_token,
-    "a reset token": lambda kim: proofs.issue(kim.user, Proof.Purpose.RESET),
+    "a reset token": lambda kim: one_time_tokens.issue(kim.user, Proof.Purpose.RESET),
     "a second factor's token": lambda kim: f"mfa_{'a' * 43}",
     "an invitation's token": lambda kim: f"it_{'a' * 43}",
     "the cookie": lambda kim: kim.cookie_key,
@@ -265,7 +265,7 @@ LOOK_ALIKES = ["\u212aim@example.org", "k\u0131m@example.org", "kim@ex\u0430mple
 
 @pytest.mark.parametrize("address", LOOK_ALIKES)
 def test_a_look_alike_of_an_address_is_never_taken_for_it(product, other: Person, address: str) -> None:
-    factories.customer(email="kim@example.org")
+    user_factories.customer(email="kim@example.org")
     Mail.objects.all().delete()
     team = found_team(verified(other))
 

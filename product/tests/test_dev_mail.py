@@ -6,7 +6,7 @@ from saas.mail import delivery
 from saas.mail.actions import post
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
+from saas.testing.factories.user_factories import Person
 
 
 @pytest.fixture

@@ -4,20 +4,19 @@ from typing import Any
 
 import pytest
 
-from saas.accounts.models import Deletion, LoginSession, Profile, User
-from saas.accounts.proof_models import Proof, Totp
+from saas.accounts.models import Deletion, LoginSession, Profile, Proof, Totp, User
 from saas.audit.models import AuditEvent
 from saas.billing import checkouts
 from saas.mail.models import Mail
 from saas.teams import invitations
 from saas.teams.models import Invitation, Membership, Team
 from saas.teams.roles import Role
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import actor, found_team, join, verified
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import delivered, link_token
 from saas.testing.races import at_once
-from saas.testing.teams import actor, found_team, join, verified
 
 ADDRESS = "owner@example.org"
 
@@ -25,7 +24,7 @@ ADDRESS = "owner@example.org"
 @pytest.fixture
 def stranger(db) -> Person:
     """Somebody registered another person's address."""
-    return factories.customer(ADDRESS, full_name="Not Her")
+    return user_factories.customer(ADDRESS, full_name="Not Her")
 
 
 @pytest.fixture
@@ -206,7 +205,7 @@ def test_a_link_that_is_none_removes_nothing(product, stranger: Person, token: s
 
 
 def test_a_reset_link_removes_nothing(product, stranger: Person) -> None:
-    from saas.accounts.reset_mails import send_reset
+    from saas.accounts.passwords.reset_mails import send_reset
 
     send_reset(stranger.user, by="system")
 
@@ -269,12 +268,12 @@ def test_the_mails_say_that_there_is_another_answer(product, stranger: Person) -
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgres
 def test_of_confirming_and_disowning_at_once_one_wins(service) -> None:
-    from saas.accounts import disowning, verification
+    from saas.accounts import disavowal, email_verification
 
-    person = factories.customer(ADDRESS)
+    person = user_factories.customer(ADDRESS)
     token = link_token("welcome")
 
-    outcome = at_once(lambda: verification.verify(token), lambda: disowning.disown(token))
+    outcome = at_once(lambda: email_verification.verify(token), lambda: disavowal.disown(token))
 
     assert outcome == ["done", "link_invalid"]
     row = User.objects.get(pk=person.user.pk)

@@ -6,20 +6,29 @@ from typing import Any
 import pyotp
 import pytest
 
-from saas.accounts import handover
-from saas.accounts.models import LoginSession, OAuthIdentity, Profile, User
-from saas.accounts.proof_models import PendingLogin, Proof, RecoveryCode, ResetRequest, Totp
-from saas.accounts.reset_mails import answer
+from saas.accounts import account_handover
+from saas.accounts.models import (
+    LoginSession,
+    OAuthIdentity,
+    PendingLogin,
+    Profile,
+    Proof,
+    RecoveryCode,
+    ResetRequest,
+    Totp,
+    User,
+)
+from saas.accounts.passwords.reset_mails import answer
 from saas.audit.models import AuditEvent
 from saas.teams import invitations
 from saas.teams.models import ApiKey, Invitation, Membership
 from saas.teams.roles import Role
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
-from saas.testing.identity_provider import IdentityProvider
+from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import actor, found_team, join, new_key, verified
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import delivered, link_token
-from saas.testing.teams import actor, found_team, join, new_key, verified
+from saas.testing.servers.identity_provider import IdentityProvider
 
 ADDRESS = "owner@example.org"
 NEW = "an entirely new phrase"
@@ -38,7 +47,7 @@ def by_provider(product: ServiceClient, idp: IdentityProvider) -> Any:
 
 
 def by_invitation(product: ServiceClient, idp: IdentityProvider) -> Any:
-    inviter = verified(factories.customer())
+    inviter = verified(user_factories.customer())
     invitations.invite(actor(found_team(inviter), inviter), email=ADDRESS, role=Role.MEMBER)
     body = {"token": link_token("team_invitation"), "password": NEW, "full_name": "Owner"}
     return product.post("/api/invitations/register", body)
@@ -50,7 +59,7 @@ PROOFS = pytest.mark.parametrize("prove", [by_reset, by_provider, by_invitation]
 @pytest.fixture
 def squatter(product: ServiceClient) -> Person:
     """Somebody registered another person's address and set up all that an account can hold."""
-    person = factories.customer(ADDRESS, full_name="Not Her")
+    person = user_factories.customer(ADDRESS, full_name="Not Her")
     setup = product.post("/api/auth/mfa/totp", token=person.token).json()
     code = pyotp.TOTP(setup["secret"]).now()
     on = product.post("/api/auth/mfa/totp/confirm", {"code": code}, token=person.token).json()
@@ -218,7 +227,7 @@ def test_an_invited_newcomers_password_keeps_to_the_rules(product, invited: str,
 
 
 def test_without_a_free_seat_nobody_is_registered_or_handed_over(product, kim: Person, invited: str) -> None:
-    squatter = factories.customer("new@example.org")
+    squatter = user_factories.customer("new@example.org")
     team = Membership.objects.get(user=kim.user).team
     for _ in range(2):
         join(team, Role.MEMBER)
@@ -231,8 +240,10 @@ def test_without_a_free_seat_nobody_is_registered_or_handed_over(product, kim: P
 
 
 def test_an_address_that_is_staffs_is_handed_to_nobody(db) -> None:
-    factories.staff("staff@example.org")
+    user_factories.staff("staff@example.org")
     User.objects.update(email_verified_at=None)
 
-    with pytest.raises(handover.EmailTaken):
-        handover.enter_proven(email="staff@example.org", full_name="", encoded=handover.NO_PASSWORD, methods="fed")
+    with pytest.raises(account_handover.EmailTaken):
+        account_handover.enter_proven(
+            email="staff@example.org", full_name="", encoded=account_handover.NO_PASSWORD, methods="fed"
+        )

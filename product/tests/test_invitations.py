@@ -7,16 +7,16 @@ import time_machine
 from django.core import mail
 from django.utils import timezone
 
-from saas.accounts.staff import ban
+from saas.accounts.staff.staff_administration import ban
 from saas.mail.models import Mail
 from saas.teams import actions, invitations
 from saas.teams.models import Invitation, Membership, Team
 from saas.teams.roles import Role
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import actor, found_team, join, verified
+from saas.testing.factories.user_factories import Person
 from saas.testing.mails import link_token
-from saas.testing.teams import actor, found_team, join, verified
 
 ADDRESS = "new@example.org"
 
@@ -28,7 +28,7 @@ def team(kim: Person) -> Team:
 
 @pytest.fixture
 def guest(db: None) -> Person:
-    return verified(factories.customer(ADDRESS))
+    return verified(user_factories.customer(ADDRESS))
 
 
 def _token(team: Team, inviter: Person, role: Role = Role.MEMBER, address: str = ADDRESS) -> str:
@@ -121,7 +121,7 @@ def test_an_invitation_for_another_address_is_refused(
 
 
 def test_an_unverified_address_may_not_accept(product: ServiceClient, kim: Person, team: Team) -> None:
-    guest = factories.customer(ADDRESS)
+    guest = user_factories.customer(ADDRESS)
 
     _refused(product, _token(team, kim), guest, 403, "email_not_verified")
 
@@ -138,7 +138,7 @@ def test_an_invitation_ends_after_seven_days(product: ServiceClient, kim: Person
     token = _token(team, kim)
 
     with time_machine.travel(timezone.now() + timedelta(days=7, seconds=1), tick=False):
-        again = product.post("/api/auth/login", {"email": ADDRESS, "password": factories.PASSWORD}).json()
+        again = product.post("/api/auth/login", {"email": ADDRESS, "password": user_factories.PASSWORD}).json()
         answer = product.post("/api/invitations/accept", {"token": token}, token=again["access_token"])
 
     assert (answer.status_code, answer.json()["code"]) == (410, "invitation_expired")

@@ -7,12 +7,13 @@ import pyotp
 import pytest
 import time_machine
 
-from saas.accounts import deletion, devices, staff
-from saas.accounts.models import FailedAttempts, User
-from saas.accounts.proof_models import ResetRequest
-from saas.accounts.reset_mails import answer
+from saas.accounts.models import FailedAttempts, ResetRequest, User
+from saas.accounts.passwords.reset_mails import answer
+from saas.accounts.privacy import account_deletion
+from saas.accounts.sessions import known_devices
+from saas.accounts.staff import staff_administration
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import delivered, link_token
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -106,7 +107,7 @@ def test_another_devices_cookie_cannot_be_made_out_of_ones_own(stranger, known, 
 
 
 def test_a_device_is_forgotten_after_half_a_year_without_a_login(known, stranger, kim: Person) -> None:
-    with time_machine.travel(datetime.now(UTC) + devices.LIFE + timedelta(minutes=1)):
+    with time_machine.travel(datetime.now(UTC) + known_devices.LIFE + timedelta(minutes=1)):
         guess(stranger, kim)
 
         assert log_in(known, kim).status_code == 429
@@ -228,13 +229,13 @@ def by_reset(person: Person, sam: Person) -> None:
 
 
 def by_ban(person: Person, sam: Person) -> None:
-    staff.ban(person.user, by=sam.user, reason="x")
-    staff.unban(person.user, by=sam.user)
+    staff_administration.ban(person.user, by=sam.user, reason="x")
+    staff_administration.unban(person.user, by=sam.user)
 
 
 def by_deletion(person: Person, sam: Person) -> None:
-    deletion.delete_account(User.objects.get(pk=person.user.pk))
-    deletion.cancel_deletion(link_token("deletion_requested"))
+    account_deletion.delete_account(User.objects.get(pk=person.user.pk))
+    account_deletion.cancel_deletion(link_token("deletion_requested"))
 
 
 @pytest.mark.parametrize("end", [by_reset, by_ban, by_deletion])

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 import time_machine
 
-from saas.accounts import staff
 from saas.accounts.models import OAuthIdentity, User
-from saas.accounts.reset_mails import send_reset
+from saas.accounts.passwords.reset_mails import send_reset
+from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.teams import api_keys, invitations
 from saas.teams.models import ApiKey, Invitation, Team
 from saas.teams.roles import Role, Scope
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories.team_factories import actor, found_team, join, new_key, verified
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import delivered, link_token
 from saas.testing.races import at_once
-from saas.testing.teams import actor, found_team, join, new_key, verified
 
 NEW = "an entirely new phrase"
 KEY = {"name": "CI", "scopes": ["write"]}
@@ -137,8 +137,8 @@ def test_a_ban_ends_them_and_lifting_it_revives_nothing(product, owner, other, s
     _, secret = new_key(team, banned)
     token = invite(banned, team)
 
-    staff.ban(banned.user, by=sam.user, reason="x")
-    staff.unban(banned.user, by=sam.user)
+    staff_administration.ban(banned.user, by=sam.user, reason="x")
+    staff_administration.unban(banned.user, by=sam.user)
 
     assert not works(product, team, secret)
     assert product.post("/api/invitations/register", {"token": token, "password": NEW}).status_code == 410
@@ -293,13 +293,13 @@ def test_a_request_that_was_under_way_makes_none_after_the_reset(product, owner,
 @pytest.mark.postgres
 @pytest.mark.parametrize("round_number", range(5))
 def test_of_a_ban_and_a_new_key_at_once_no_key_is_left(service, round_number: int) -> None:
-    from saas.testing import factories
+    from saas.testing.factories import user_factories
 
-    person, sam = verified(factories.customer()), factories.staff()
+    person, sam = verified(user_factories.customer()), user_factories.staff()
     under_way = actor(found_team(person), person)
 
     at_once(
-        lambda: staff.ban(person.user, by=sam.user, reason="x"),
+        lambda: staff_administration.ban(person.user, by=sam.user, reason="x"),
         lambda: api_keys.create_key(under_way, name="CI", scopes=[Scope.WRITE], expires_in_days=30),
     )
 

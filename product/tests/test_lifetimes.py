@@ -9,13 +9,13 @@ import pytest
 import time_machine
 from django.db import connections
 
-from saas.accounts import staff
 from saas.accounts.models import LoginSession, RefreshToken, User
+from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -30,7 +30,7 @@ def clock():
 @pytest.fixture
 def kim(clock, db) -> Person:
     """Logged in at the fixed time."""
-    return factories.customer()
+    return user_factories.customer()
 
 
 def refresh(product: ServiceClient, token: str) -> Any:
@@ -210,7 +210,7 @@ def test_a_cookie_that_was_planted_before_the_login_is_replaced(product, kim: Pe
 
 
 def test_a_banned_person_is_out_in_both_services_by_every_way(product, parity, kim: Person) -> None:
-    staff.ban(kim.user, by=factories.staff().user, reason="fraud")
+    staff_administration.ban(kim.user, by=user_factories.staff().user, reason="fraud")
 
     for client in (product, parity):
         assert client.get("/api/auth/me", token=kim.token).status_code == 401
@@ -241,7 +241,7 @@ def together(count: int, call: Any) -> list[Any]:
 @pytest.mark.postgres
 def test_of_eight_exchanges_of_one_refresh_token_one_wins(service) -> None:
     """The others are told what it won."""
-    person = factories.customer()
+    person = user_factories.customer()
     token = person.refresh_token
     for _ in range(20):
         answers = together(8, partial(_refreshed, service, token))

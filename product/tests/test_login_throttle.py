@@ -11,11 +11,11 @@ import time_machine
 from django.core.cache import caches
 from django.db import connections
 
-from saas.accounts import hashing
-from saas.accounts.hashing import Gate, HashingBusy
 from saas.accounts.models import FailedAttempts, LoginSession
+from saas.accounts.passwords import hashing_pool
+from saas.accounts.passwords.hashing_pool import Gate, HashingBusy
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -146,7 +146,7 @@ def test_who_waits_too_long_at_the_gate_is_refused() -> None:
 
 def test_a_flood_of_logins_is_answered_503_and_counts_no_session(product, kim: Person, monkeypatch) -> None:
     gate = Gate(size=2, queue=0, seconds=5)
-    monkeypatch.setattr(hashing, "GATE", gate)
+    monkeypatch.setattr(hashing_pool, "GATE", gate)
 
     with ExitStack() as busy:
         busy.enter_context(gate.entered())
@@ -160,7 +160,7 @@ def test_a_flood_of_logins_is_answered_503_and_counts_no_session(product, kim: P
 
 
 def test_an_attempt_that_nobody_had_time_to_look_at_is_not_counted(product, kim: Person, monkeypatch) -> None:
-    monkeypatch.setattr(hashing, "GATE", gate := Gate(size=1, queue=1, seconds=0.01))
+    monkeypatch.setattr(hashing_pool, "GATE", gate := Gate(size=1, queue=1, seconds=0.01))
 
     with gate.entered():
         statuses = [log_in(product, kim.user.email, PASSWORD).status_code for _ in range(6)]
@@ -173,6 +173,6 @@ def test_an_attempt_that_nobody_had_time_to_look_at_is_not_counted(product, kim:
 def test_the_gate_lets_as_many_in_as_there_are_processors_four_at_most_and_thirty_two_wait() -> None:
     with ExitStack() as seats:
         for _ in range(min(4, os.cpu_count() or 1)):
-            seats.enter_context(hashing.GATE.entered())
-        assert hashing.GATE._seats._value == 0
-        assert hashing.GATE._room._value == 32
+            seats.enter_context(hashing_pool.GATE.entered())
+        assert hashing_pool.GATE._seats._value == 0
+        assert hashing_pool.GATE._room._value == 32

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from saas.accounts.models import User
-from saas.accounts.staff import invite_staff
+from saas.accounts.staff.staff_administration import invite_staff
 from saas.errors import Invalid
-from saas.names import CANNOT_BE_SEEN
 from saas.teams.models import Team
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
-from saas.testing.teams import found_team, new_key, verified
+from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import found_team, new_key, verified
+from saas.testing.factories.user_factories import PASSWORD, Person
+from saas.text_normalization import CANNOT_BE_SEEN
 
 HIDDEN = "Admin\u202e\u200b"
 APART = unicodedata.normalize("NFD", "Zoë Ångström")
@@ -22,7 +22,7 @@ COMPOSED = unicodedata.normalize("NFC", APART)
 
 @pytest.fixture
 def kim(db: None) -> Person:
-    return verified(factories.customer())
+    return verified(user_factories.customer())
 
 
 def test_nobody_registers_with_a_name_that_hides_something(product: ServiceClient) -> None:
@@ -77,7 +77,7 @@ def test_names_are_kept_composed(product: ServiceClient, kim: Person) -> None:
 @pytest.mark.parametrize("search", [APART, COMPOSED, APART[:4], "\u200bZo\u00eb"])
 @pytest.mark.parametrize("stored", [APART, COMPOSED], ids=["apart", "composed"])
 def test_a_person_is_found_in_any_form(admin_ops, sam: Person, search: str, stored: str) -> None:
-    zoe = factories.customer(full_name=COMPOSED)
+    zoe = user_factories.customer(full_name=COMPOSED)
     User.objects.filter(pk=zoe.user.pk).update(full_name=stored)  # as it was kept before names were composed
 
     answer = admin_ops.get(f"/api/admin/users?search={search}", token=sam.token)
@@ -90,7 +90,7 @@ def test_a_person_is_found_in_any_form(admin_ops, sam: Person, search: str, stor
     ["bücher.example", "kim@bücher.example", "kim@BU\u0308CHER.example", "\uff4b\uff49\uff4d@b\u00fccher.example"],
 )
 def test_an_address_is_found_by_its_domain_in_any_letters(admin_ops, sam: Person, search: str) -> None:
-    kim = factories.customer(email="kim@bücher.example")
+    kim = user_factories.customer(email="kim@bücher.example")
 
     answer = admin_ops.get(f"/api/admin/users?search={search}", token=sam.token)
 
@@ -116,7 +116,7 @@ def test_the_desk_finds_a_team_and_a_key_in_any_form(admin_ops, sam: Person, kim
     "domain", ["b\u00fccher.example", "bu\u0308cher.example", "B\u00dcCHER.example", "xn--bcher-kva.example"]
 )
 def test_somebody_logs_in_by_her_address_in_any_form(product: ServiceClient, db: None, domain: str) -> None:
-    kim = factories.customer(email="kim@bücher.example")
+    kim = user_factories.customer(email="kim@bücher.example")
 
     answer = product.post("/api/auth/login", {"email": f"kim@{domain}", "password": PASSWORD})
 

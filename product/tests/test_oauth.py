@@ -8,13 +8,14 @@ import pytest
 from oidc_provider_mock import User as MockUser
 from oidc_provider_mock import run_server_in_thread
 
-from saas.accounts import oauth_providers, staff
 from saas.accounts.models import LoginSession, OAuthIdentity, OAuthState, User
+from saas.accounts.oauth import providers
+from saas.accounts.staff import staff_administration
 from saas.mail.models import Mail
 from saas.settings.oauth import OAuthProvider
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
-from saas.testing.identity_provider import IdentityProvider
+from saas.testing.factories.user_factories import Person
+from saas.testing.servers.identity_provider import IdentityProvider
 
 
 def begun(product: ServiceClient, name: str = "oidc", query: str = "") -> str:
@@ -31,7 +32,7 @@ def mock_provider(settings):
         issuer = f"http://localhost:{server.server_port}"
         settings.OAUTH_PROVIDERS = {"oidc": OAuthProvider("oidc", "some-client", "some-secret", issuer=issuer)}
         yield issuer
-    oauth_providers._discovered.clear()
+    providers._discovered.clear()
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -239,7 +240,7 @@ def test_github_without_a_verified_primary_address_creates_no_account(product, g
 
 def test_a_banned_person_cannot_sign_in_through_a_provider(product, idp: IdentityProvider, sam: Person) -> None:
     product.post("/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org"))
-    staff.ban(User.objects.get(email="new@example.org"), by=sam.user, reason="spam")
+    staff_administration.ban(User.objects.get(email="new@example.org"), by=sam.user, reason="spam")
     answer = product.post("/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org"))
 
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")

@@ -12,10 +12,10 @@ from joserfc.jwk import OctKey, RSAKey
 
 from saas.accounts.models import LoginSession, OAuthIdentity, OAuthState, User
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
-from saas.testing.identity_provider import CLIENT_ID, IdentityProvider
+from saas.testing.factories.team_factories import verified
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import delivered
-from saas.testing.teams import verified
+from saas.testing.servers.identity_provider import CLIENT_ID, IdentityProvider
 
 CALLBACK = "/api/auth/oauth/oidc/callback"
 

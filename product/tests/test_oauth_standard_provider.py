@@ -14,13 +14,13 @@ import time_machine
 from oidc_provider_mock import User as MockUser
 from oidc_provider_mock import run_server_in_thread
 
-from saas.accounts import oauth_providers
 from saas.accounts.models import LoginSession, OAuthIdentity, User
+from saas.accounts.oauth import providers
 from saas.settings.oauth import OAuthProvider
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
-from saas.testing.teams import verified
+from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import verified
+from saas.testing.factories.user_factories import Person
 
 CALLBACK = "/api/auth/oauth/oidc/callback"
 MARA = {"email": "mara@example.org", "email_verified": True, "name": "Mara M"}
@@ -39,7 +39,7 @@ def issuer(settings) -> Iterator[str]:
         names = ("oidc", "google")
         settings.OAUTH_PROVIDERS = {name: OAuthProvider(name, "client", "secret", issuer=url) for name in names}
         yield url
-    oauth_providers._discovered.clear()
+    providers._discovered.clear()
 
 
 def begun(product: ServiceClient, query: str = "", name: str = "oidc") -> str:
@@ -107,7 +107,7 @@ def test_a_code_of_another_redirect_uri_is_refused_by_the_issuer(product, issuer
     [("mara", True), ("unverified", True), ("unverified", False), ("silent", True), ("silent", False)],
 )
 def test_an_address_that_has_an_account_is_never_linked_by_itself(product, issuer, db, sub: str, is_verified) -> None:
-    person = factories.customer(email="Mara@example.org")
+    person = user_factories.customer(email="Mara@example.org")
     if is_verified:
         verified(person)
 

@@ -10,15 +10,15 @@ from django.contrib.auth.hashers import check_password
 from django.db import connections
 from django.test import override_settings
 
-from saas.accounts import staff, tasks
-from saas.accounts.models import FailedAttempts, LoginSession, OAuthIdentity, User
-from saas.accounts.proof_models import Proof, ResetRequest
-from saas.accounts.reset_mails import answer
+from saas.accounts import tasks
+from saas.accounts.models import FailedAttempts, LoginSession, OAuthIdentity, Proof, ResetRequest, User
+from saas.accounts.passwords.reset_mails import answer
+from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import delivered, link_token
 
 NEW = "an entirely new phrase"
@@ -130,7 +130,7 @@ def test_a_reset_sets_the_password_logs_everybody_out_and_nobody_in(product, kim
 
 
 def test_forgotten_is_answered_alike_whatever_the_address(product, kim: Person, sam: Person, other: Person) -> None:
-    staff.ban(other.user, by=sam.user, reason="spam")
+    staff_administration.ban(other.user, by=sam.user, reason="spam")
     delivered()
     addresses = [kim.user.email, "nobody@example.net", other.user.email, sam.user.email]
 
@@ -197,11 +197,11 @@ def test_a_link_dies_when_a_newer_one_was_used(product, kim: Person) -> None:
 def test_a_link_dies_with_the_password_or_a_ban(product, kim: Person, other: Person, sam: Person) -> None:
     mine, theirs = mailed_token(product, kim), mailed_token(product, other)
     product.post("/api/auth/password/change", {"new_password": NEW}, token=kim.token)
-    staff.ban(other.user, by=sam.user, reason="spam")
+    staff_administration.ban(other.user, by=sam.user, reason="spam")
 
     assert_invalid(reset(product, mine, "yet another new phrase"))
     assert_invalid(reset(product, theirs))
-    staff.unban(other.user, by=sam.user)
+    staff_administration.unban(other.user, by=sam.user)
     assert_invalid(reset(product, theirs))
 
 
@@ -233,7 +233,7 @@ def test_a_token_that_is_none_is_refused(product, kim: Person, token: str) -> No
 
 
 def test_a_token_for_verifying_does_not_reset(product) -> None:
-    factories.customer()
+    user_factories.customer()
 
     assert_invalid(reset(product, link_token("welcome")))
 
@@ -276,7 +276,7 @@ def test_a_reset_of_a_verified_account_keeps_its_providers(product, kim: Person)
 @pytest.mark.postgres
 def test_of_ten_confirmations_at_once_one_wins(service) -> None:
     product = service("product")
-    token = mailed_token(product, factories.customer(email="kim@example.net"))
+    token = mailed_token(product, user_factories.customer(email="kim@example.net"))
     statuses: list[int] = []
 
     def confirm(number: int) -> None:
@@ -316,14 +316,14 @@ def test_the_link_leads_to_us_whatever_the_host_header_says(product, kim: Person
     ],
 )
 def test_a_look_alike_or_list_of_addresses_gets_no_mail(product, address: Any) -> None:
-    factories.customer(email="kim@example.net")
+    user_factories.customer(email="kim@example.net")
 
     assert forgot(product, address).status_code == 422
     assert not Mail.objects.filter(template="password_reset").exists()
 
 
 def test_the_mail_goes_to_the_stored_spelling(product) -> None:
-    factories.customer(email="Kim@Example.net")
+    user_factories.customer(email="Kim@Example.net")
 
     forgot(product, "KIM@EXAMPLE.NET")
 
@@ -361,7 +361,7 @@ def test_the_owner_of_an_address_is_told_once_a_day_that_somebody_tried_to_regis
 
 
 def test_registering_the_address_of_a_banned_person_tells_nobody(product, kim: Person, sam: Person) -> None:
-    staff.ban(kim.user, by=sam.user, reason="spam")
+    staff_administration.ban(kim.user, by=sam.user, reason="spam")
 
     answered = product.post("/api/auth/register", {"email": kim.user.email, "password": NEW})
 

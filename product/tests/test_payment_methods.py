@@ -7,9 +7,9 @@ import pytest
 from saas.billing.models import Checkout, PaymentMethod
 from saas.logs import LineFormatter
 from saas.teams.roles import Role
-from saas.testing import teams
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
+from saas.testing.factories import team_factories
+from saas.testing.factories.user_factories import Person
 
 CARD = {"type": "card", "provider": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2035}
 NUMBER = "4242 4242 4242 4242"
@@ -137,7 +137,7 @@ def test_no_key_of_a_checkout_is_a_card_number(product: ServiceClient, kim: Pers
 
 
 def test_a_team_has_cards_invoices_and_a_portal_of_its_own(product: ServiceClient, kim: Person) -> None:
-    team = teams.found_team(kim)
+    team = team_factories.found_team(kim)
     body = {"plan_id": "starter", "team_id": team.id}
     product.post("/api/subscriptions/checkout", body, token=kim.token)
     card = add(product, kim, team_id=team.id).json()["payment_method"]
@@ -162,8 +162,8 @@ def test_a_team_has_cards_invoices_and_a_portal_of_its_own(product: ServiceClien
 def test_only_an_owner_sees_how_a_team_pays(
     product: ServiceClient, kim: Person, role: Role, method: str, path: str
 ) -> None:
-    team = teams.found_team(kim)
-    member = teams.join(team, role)
+    team = team_factories.found_team(kim)
+    member = team_factories.join(team, role)
 
     answer = product.send(method, f"/api/{path}?team_id={team.id}", token=member.token)
 

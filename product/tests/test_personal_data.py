@@ -6,11 +6,23 @@ from typing import Any
 import pytest
 import time_machine
 
-from saas.accounts import deletion, erasure, identities, tasks
-from saas.accounts.models import Deletion, FailedAttempts, LoginSession, OAuthIdentity, Profile, User, UserNote
-from saas.accounts.oauth_providers import Identity
-from saas.accounts.proof_models import Proof, ResetRequest, Totp
-from saas.accounts.staff import add_note
+from saas.accounts import tasks
+from saas.accounts.models import (
+    Deletion,
+    FailedAttempts,
+    LoginSession,
+    OAuthIdentity,
+    Profile,
+    Proof,
+    ResetRequest,
+    Totp,
+    User,
+    UserNote,
+)
+from saas.accounts.oauth import identities
+from saas.accounts.oauth.providers import Identity
+from saas.accounts.privacy import account_deletion, erasure
+from saas.accounts.staff.staff_administration import add_note
 from saas.audit.models import AuditEvent
 from saas.billing import checkouts, payment_methods, subscriptions
 from saas.billing.models import Customer, Invoice, LedgerEntry, PaymentMethod
@@ -18,12 +30,12 @@ from saas.mail.models import Mail
 from saas.teams import invitations
 from saas.teams.models import ApiKey, Invitation, Membership, Team
 from saas.teams.roles import Role
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import actor, found_team, join, new_key, verified
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import delivered, link_token
 from saas.testing.races import at_once
-from saas.testing.teams import actor, found_team, join, new_key, verified
 
 WAIT = timedelta(days=14)
 
@@ -349,10 +361,12 @@ def test_what_came_in_the_way_meanwhile_puts_it_off(product, kim: Person, other:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgres
 def test_two_owners_who_go_at_once_leave_one_behind() -> None:
-    kim, ola = factories.customer(), factories.customer()
+    kim, ola = user_factories.customer(), user_factories.customer()
     join(found_team(verified(kim)), Role.OWNER, verified(ola))
 
-    outcomes = at_once(lambda: deletion.delete_account(kim.user), lambda: deletion.delete_account(ola.user))
+    outcomes = at_once(
+        lambda: account_deletion.delete_account(kim.user), lambda: account_deletion.delete_account(ola.user)
+    )
 
     assert outcomes == ["done", "team_needs_owner"]
     assert Deletion.objects.count() == User.objects.filter(status="deleted").count() == 1
@@ -361,12 +375,12 @@ def test_two_owners_who_go_at_once_leave_one_behind() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgres
 def test_of_keeping_and_erasing_at_once_one_wins() -> None:
-    kim = factories.customer()
-    deletion.delete_account(kim.user)
+    kim = user_factories.customer()
+    account_deletion.delete_account(kim.user)
     token = link_token("deletion_requested")
     Deletion.objects.update(due_at=datetime.now(UTC))
 
-    outcomes = at_once(lambda: deletion.cancel_deletion(token), erasure.erase_due)
+    outcomes = at_once(lambda: account_deletion.cancel_deletion(token), erasure.erase_due)
 
     kim.user.refresh_from_db()
     kept = (kim.user.status, kim.user.full_name) == ("active", "Kim Example")

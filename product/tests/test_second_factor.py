@@ -11,12 +11,11 @@ import time_machine
 from django.db import connections
 
 from saas.accounts import second_factor
-from saas.accounts.models import LoginSession, User
-from saas.accounts.proof_models import PendingLogin, RecoveryCode, Totp
-from saas.accounts.reset_mails import send_reset
-from saas.testing import factories
+from saas.accounts.models import LoginSession, PendingLogin, RecoveryCode, Totp, User
+from saas.accounts.passwords.reset_mails import send_reset
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import delivered, link_token
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -47,7 +46,7 @@ def clock():
 
 @pytest.fixture
 def owner(clock, product: ServiceClient) -> Owner:
-    owner = Owner(product, factories.customer())
+    owner = Owner(product, user_factories.customer())
     product.cookies.clear()
     clock.shift(timedelta(minutes=1))  # the code that confirmed is used up
     return owner
@@ -309,7 +308,7 @@ def test_parity_asks_for_it_in_camel_case(product, parity, owner: Owner) -> None
 
 
 def test_staff_prove_it_at_the_api_and_on_the_admin_page(admin_ops, clock) -> None:
-    sam = factories.staff()
+    sam = user_factories.staff()
     secret = second_factor.begin(sam.user).secret
     session = LoginSession.objects.select_related("user").get(sid=sam.session_id)
     second_factor.confirm(session, pyotp.TOTP(secret).at(NOW))
@@ -380,7 +379,7 @@ def test_setting_up_again_does_not_replace_what_was_confirmed_meanwhile(product,
 def test_of_fifty_guesses_at_once_five_are_looked_at_and_the_right_code_comes_too_late(service) -> None:
     product = service("product")
     with time_machine.travel(datetime.now(UTC) - timedelta(minutes=2)):
-        owner = Owner(product, factories.customer(email="kim@example.net"))
+        owner = Owner(product, user_factories.customer(email="kim@example.net"))
     token = half(product, owner)
 
     with ThreadPoolExecutor(10) as pool:
@@ -402,7 +401,7 @@ def _guess(service: Any, token: str) -> str:
 def test_one_code_in_twenty_requests_at_once_completes_one_login(service) -> None:
     product = service("product")
     with time_machine.travel(datetime.now(UTC) - timedelta(minutes=2)):
-        owner = Owner(product, factories.customer(email="kim@example.net"))
+        owner = Owner(product, user_factories.customer(email="kim@example.net"))
     tokens = [half(product, owner) for _ in range(4)]
     code, statuses = owner.code(), []
 

@@ -12,12 +12,12 @@ import time_machine
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
-from saas.accounts import key_files, keys
 from saas.accounts.models import Audience
+from saas.accounts.sessions import key_files, signing_keys
 from saas.audit.models import AuditEvent
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ def clock() -> Iterator[Any]:
 @pytest.fixture
 def kim(clock, db) -> Person:
     """Logged in at noon."""
-    return factories.customer()
+    return user_factories.customer()
 
 
 def rotate(*arguments: str) -> str:
@@ -91,7 +91,7 @@ def test_an_old_key_is_forgotten_when_no_token_of_it_can_be_alive(product, kim: 
     assert old in published(product)
     clock.shift(timedelta(seconds=1))
     assert old not in published(product)
-    assert old not in keys.verifiers(Audience.CUSTOMER)
+    assert old not in signing_keys.verifiers(Audience.CUSTOMER)
 
     rotate()
 
@@ -107,13 +107,13 @@ def test_of_two_rotations_at_once_the_second_is_refused(product, kim: Person) ->
 
 
 def test_each_audience_has_keys_of_its_own(product, kim: Person, clock) -> None:
-    before = keys.signer(Audience.STAFF).kid
+    before = signing_keys.signer(Audience.STAFF).kid
     rotate("--audience", "staff")
     clock.shift(timedelta(minutes=11))
 
-    assert keys.signer(Audience.STAFF).kid != before
+    assert signing_keys.signer(Audience.STAFF).kid != before
     assert len(published(product)) == 1  # the customers'
-    assert set(published(product)).isdisjoint(keys.verifiers(Audience.STAFF))
+    assert set(published(product)).isdisjoint(signing_keys.verifiers(Audience.STAFF))
 
 
 def test_a_key_that_leaked_is_replaced_at_once_and_clients_refresh(product, kim: Person) -> None:
@@ -138,14 +138,14 @@ def test_a_rotation_is_in_the_audit_trail_and_holds_no_key(product, kim: Person,
 
 
 def test_a_key_that_is_set_by_its_value_is_not_turned_over(settings, db) -> None:
-    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": keys.new_pem()}
+    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": signing_keys.new_pem()}
 
     with pytest.raises(CommandError, match="JWT_KEY_DIR"):
         rotate()
 
 
 def test_a_key_by_setting_is_rotated_by_publishing_the_next_one_first(product, kim: Person, settings, tmp_path) -> None:
-    now, following = keys.new_pem(), keys.new_pem()
+    now, following = signing_keys.new_pem(), signing_keys.new_pem()
     (tmp_path / "next.pem").write_text(following)
     settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": now}
     settings.JWT_VERIFY_KEYS = [str(tmp_path / "next.pem")]
@@ -163,13 +163,13 @@ def test_in_production_no_key_is_made_unasked(settings) -> None:
     settings.DEVELOPMENT_SECRETS = None
 
     with pytest.raises(ImproperlyConfigured, match="JWT_KEY_DIR"):
-        keys.signer(Audience.CUSTOMER)
+        signing_keys.signer(Audience.CUSTOMER)
 
 
 def test_no_token_outlives_the_time_that_a_key_verifies(settings, db) -> None:
     settings.ACCESS_TOKEN_MINUTES = 30  # the most that can be set
 
-    claims = jwt.decode(factories.customer().token, options={"verify_signature": False})
+    claims = jwt.decode(user_factories.customer().token, options={"verify_signature": False})
 
     assert timedelta(seconds=claims["exp"] - claims["iat"]) < key_files.LONGEST_TOKEN
 
@@ -178,4 +178,4 @@ def test_in_production_the_first_rotation_makes_the_first_key_which_signs_at_onc
     settings.DEVELOPMENT_SECRETS = None
 
     assert rotate() == "The new key of customers signs from 2030-01-01 12:00:00 UTC.\n"
-    assert keys.signer(Audience.CUSTOMER).private is not None
+    assert signing_keys.signer(Audience.CUSTOMER).private is not None

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 import time_machine
 
-from saas.accounts.models import Deletion, LoginSession, OAuthIdentity, User
-from saas.accounts.proof_models import Proof, RecoveryCode, Totp
+from saas.accounts.models import Deletion, LoginSession, OAuthIdentity, Proof, RecoveryCode, Totp, User
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
-from saas.testing.teams import verified
+from saas.testing.factories.team_factories import verified
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 DELICATE: dict[str, dict[str, Any]] = {
     "POST /api/auth/password/change": {"new_password": "an entirely new phrase"},

@@ -7,8 +7,8 @@ from saas.teams import invitations
 from saas.teams.models import Membership, Team
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
-from saas.testing.teams import actor, found_team, join
+from saas.testing.factories.team_factories import actor, found_team, join
+from saas.testing.factories.user_factories import Person
 
 
 def test_founding_a_team_answers_with_it_and_its_founder_owns_it(product: ServiceClient, kim: Person) -> None:
@@ -191,7 +191,7 @@ def test_the_last_owner_neither_leaves_nor_is_demoted_nor_removed(product: Servi
 
 
 def test_a_banned_owner_does_not_count_as_one(product: ServiceClient, kim: Person, other: Person, sam: Person) -> None:
-    from saas.accounts.staff import ban
+    from saas.accounts.staff.staff_administration import ban
 
     team = found_team(kim)
     join(team, Role.OWNER, other)

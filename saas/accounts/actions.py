@@ -9,16 +9,15 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from saas.accounts import proofs
-from saas.accounts.addresses import canonical, deliverable
-from saas.accounts.logins import Login, open_login
-from saas.accounts.models import Profile, User
-from saas.accounts.passwords import MAX_LENGTH
-from saas.accounts.proof_models import Proof
+from saas.accounts import one_time_tokens
+from saas.accounts.email_addresses import canonical, deliverable
+from saas.accounts.models import Profile, Proof, User
+from saas.accounts.passwords.password_policy import MAX_LENGTH
+from saas.accounts.sessions.logins import Login, open_login
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
 from saas.mail.actions import post
-from saas.names import normalized
+from saas.text_normalization import normalized
 
 
 class EmailTaken(DomainError):
@@ -73,7 +72,7 @@ def _tell_owner(email_canonical: str) -> None:
 
 def welcome(user: User) -> None:
     """The first mail. It holds the link that verifies the address, unless a provider vouched for it."""
-    secrets = {} if user.is_verified else {"token": proofs.issue(user, Proof.Purpose.VERIFY)}
+    secrets = {} if user.is_verified else {"token": one_time_tokens.issue(user, Proof.Purpose.VERIFY)}
     post(
         "welcome",
         to=user.email,

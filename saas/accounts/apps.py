@@ -6,6 +6,6 @@ class AccountsConfig(AppConfig):
     name = "saas.accounts"
 
     def ready(self) -> None:
-        import saas.accounts.staff_checks  # noqa: F401  (registers them)
+        import saas.accounts.staff.staff_checks  # noqa: F401  (registers them)
 
         autodiscover_modules("personal_data", "credentials")

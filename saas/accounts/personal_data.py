@@ -6,8 +6,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
-from saas.accounts import attempts
-from saas.accounts.addresses import canonical
+from saas.accounts.email_addresses import canonical
 from saas.accounts.models import (
     Deletion,
     FailedAttempts,
@@ -15,13 +14,18 @@ from saas.accounts.models import (
     LoginSession,
     OAuthIdentity,
     OAuthState,
+    PendingLogin,
     Profile,
+    Proof,
+    RecoveryCode,
     RefreshToken,
+    ResetRequest,
+    Totp,
     User,
     UserNote,
 )
-from saas.accounts.privacy import Not, addresses_of, holds, only, rows
-from saas.accounts.proof_models import PendingLogin, Proof, RecoveryCode, ResetRequest, Totp
+from saas.accounts.passwords import login_throttle
+from saas.accounts.privacy.data_sources import Not, addresses_of, holds, only, rows
 from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
 
@@ -130,7 +134,7 @@ def _forget_pending_logins(user: User) -> None:
 
 
 def _forget_attempts(user: User) -> None:
-    keys = [attempts.password_key(user.email), attempts.second_factor_key(user.id)]
+    keys = [login_throttle.password_key(user.email), login_throttle.second_factor_key(user.id)]
     FailedAttempts.objects.filter(key__in=keys).delete()
 
 

@@ -15,16 +15,15 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from saas.accounts import attempts
-from saas.accounts.logins import InvalidCredentials, Login, end_sessions, open_login
-from saas.accounts.models import Audience, LoginSession, User
-from saas.accounts.proof_models import PendingLogin, RecoveryCode, Totp
-from saas.accounts.tokens import hashed
+from saas.accounts.models import Audience, LoginSession, PendingLogin, RecoveryCode, Totp, User
+from saas.accounts.passwords import login_throttle
+from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_login
+from saas.accounts.sessions.tokens import hashed
 from saas.audit.actions import record
+from saas.encryption import seal, unseal
 from saas.errors import DomainError, Invalid
 from saas.mail.actions import post
-from saas.names import compact
-from saas.sealing import seal, unseal
+from saas.text_normalization import compact
 
 ISSUER = "SaaS"
 STEP_SECONDS = 30
@@ -94,13 +93,13 @@ def confirm(session: LoginSession, code: str) -> tuple[Login, list[str]]:
     user = _user_of(session)
     if not Totp.objects.filter(user=user, confirmed_at=None).exists():
         raise SecondFactorOff
-    attempts.admit(attempts.session_key(session))
+    login_throttle.admit(login_throttle.session_key(session))
     with transaction.atomic():
         if not _use_code(user, code):
             raise Invalid(errors={"code": ["This code is not right."]})
         if not Totp.objects.filter(user=user, confirmed_at=None).update(confirmed_at=timezone.now()):
             raise SecondFactorOn
-        attempts.forget(attempts.session_key(session))
+        login_throttle.forget(login_throttle.session_key(session))
         codes = _new_codes(user)
         return _begin_epoch(session, user, f"{_first_methods(session)} {METHOD}", "mfa.enabled"), codes
 
@@ -140,8 +139,8 @@ def is_owed(session: LoginSession) -> bool:
 def complete(mfa_token: str, *, audience: Audience, code: str = "", recovery_code: str = "") -> Login:
     """The second half of a login. Raises ``PendingLoginInvalid``, ``WrongCode``, ``TooManyAttempts``."""
     pending = _try(mfa_token, audience)
-    user, key = pending.user, attempts.code_key(pending.user)
-    attempts.admit(key)
+    user, key = pending.user, login_throttle.code_key(pending.user)
+    login_throttle.admit(key)
     with transaction.atomic():
         is_right = _use_code(user, code) if code else _use_recovery_code(user, recovery_code)
         if not is_right:
@@ -149,7 +148,7 @@ def complete(mfa_token: str, *, audience: Audience, code: str = "", recovery_cod
         if not PendingLogin.objects.filter(pk=pending.pk, used_at=None).update(used_at=timezone.now()):
             raise PendingLoginInvalid
         login = open_login(user, methods=f"{pending.methods} {METHOD}", audience=audience)
-    attempts.forget(key)
+    login_throttle.forget(key)
     return login
 
 

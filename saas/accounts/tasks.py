@@ -5,8 +5,10 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from saas.accounts import erasure, reset_mails, tidying
-from saas.accounts.proof_models import ResetRequest
+from saas.accounts import cleanup
+from saas.accounts.models import ResetRequest
+from saas.accounts.passwords import reset_mails
+from saas.accounts.privacy import erasure
 
 SWEEP_AFTER = timedelta(seconds=10)
 SWEEP_SIZE = 100
@@ -29,4 +31,4 @@ def sweep() -> None:
 def tidy() -> None:
     """Erase the accounts whose time has come, and delete what is over."""
     erasure.erase_due()
-    tidying.tidy()
+    cleanup.tidy()

@@ -13,10 +13,11 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
-from saas import context
-from saas.accounts import impersonations, sessions, tokens
+from saas import request_context
 from saas.accounts.models import Audience, Impersonation, LoginSession, User
-from saas.api.addresses import is_our_origin
+from saas.accounts.sessions import session_store, tokens
+from saas.accounts.staff import impersonations
+from saas.api.client_address import is_our_origin
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,12 @@ class BearerAuthentication(BaseAuthentication):
             token = tokens.read(raw, self.audience)
         except tokens.BadToken as error:
             raise AuthenticationFailed("This token is not valid.", "invalid_token") from error
-        session = sessions.behind_token(token["sid"], self.audience, token["sub"])
+        session = session_store.behind_token(token["sid"], self.audience, token["sub"])
         if session is None or session.user is None:
             raise AuthenticationFailed("This session has ended.", "invalid_token")
         credential = _credential(session, token)
-        sessions.note_seen(session, timezone.now())
-        context.note_user(session.user_id)
+        session_store.note_seen(session, timezone.now())
+        request_context.note_user(session.user_id)
         return session.user, credential
 
     def authenticate_header(self, request: Request) -> str:
@@ -95,8 +96,8 @@ class CookieAuthentication(BaseAuthentication):
         if session is None or session.audience != self.audience:
             return None
         require_csrf_token(request._request)
-        sessions.note_seen(session, timezone.now())
-        context.note_user(str(session.user_id))
+        session_store.note_seen(session, timezone.now())
+        request_context.note_user(str(session.user_id))
         return session.user, Credential(session)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from saas import names
+from saas import text_normalization
 
 _DIGITS = re.compile(r"-?[0-9]{1,18}")
 
@@ -26,8 +26,8 @@ class Name(Text):
     """A name for people to read: one line, composed alike however it was typed, with nothing in it that cannot be seen."""
 
     def to_internal_value(self, data: Any) -> str:
-        value = names.normalized(super().to_internal_value(data))
-        if fault := names.fault(value):
+        value = text_normalization.normalized(super().to_internal_value(data))
+        if fault := text_normalization.fault(value):
             raise serializers.ValidationError(fault)
         return value
 

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from saas import __version__
 from saas.api.views import PublicView
 from saas.errors import NotFound
-from saas.health import Module
+from saas.module_health import Module
 from saas.operations import draining, readiness
 from saas.operations.readiness import State, looked_at
 

@@ -8,9 +8,9 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from saas import context
-from saas.accounts import impersonations
+from saas import request_context
 from saas.accounts.models import Impersonation
+from saas.accounts.staff import impersonations
 from saas.api.problems import TITLES, Problem
 from saas.errors import DomainError
 
@@ -48,8 +48,8 @@ class ImpersonationGuard(APIView):
         super().initial(request, *args, **kwargs)
         if row := self.impersonation:
             self._held.enter_context(transaction.atomic())
-            here = context.current()._replace(impersonator=row.staff_session.user_id or "")
-            self._held.enter_context(context.entered(here))
+            here = request_context.current()._replace(impersonator=row.staff_session.user_id or "")
+            self._held.enter_context(request_context.entered(here))
             self._require_allowed(row)
 
     def _require_allowed(self, row: Impersonation) -> None:

@@ -16,9 +16,9 @@ from django.middleware.common import CommonMiddleware
 from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 
-from saas import context
-from saas.api import devices
-from saas.api.addresses import client_address, is_our_origin, scheme_behind
+from saas import request_context
+from saas.api.accounts import device_cookie
+from saas.api.client_address import client_address, is_our_origin, scheme_behind
 from saas.api.problems import Problem
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -77,22 +77,22 @@ class RequestContextMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        entered = request_context(
+        entered = new_request_context(
             request.META.get("HTTP_X_REQUEST_ID", ""), client_address(request), request.META.get("HTTP_USER_AGENT", "")
-        )._replace(device=devices.sent(request))
-        with context.entered(entered):
+        )._replace(device=device_cookie.sent(request))
+        with request_context.entered(entered):
             started = time.perf_counter()
             response = self.get_response(request)
-            devices.keep(request, response)
+            device_cookie.keep(request, response)
             _log(request, response, (time.perf_counter() - started) * 1000)
         response.headers["X-Request-ID"] = entered.request_id
         return response
 
 
-def request_context(claimed_id: str, address: str, agent: str) -> context.Context:
+def new_request_context(claimed_id: str, address: str, agent: str) -> request_context.Context:
     is_decent = claimed_id and _REQUEST_ID.fullmatch(claimed_id)
-    request_id = claimed_id if is_decent else context.new_request_id()
-    return context.Context(request_id, address, agent.replace("\x00", "")[:_AGENT_LENGTH])
+    request_id = claimed_id if is_decent else request_context.new_request_id()
+    return request_context.Context(request_id, address, agent.replace("\x00", "")[:_AGENT_LENGTH])
 
 
 def _log(request: HttpRequest, response: HttpResponseBase, milliseconds: float) -> None:

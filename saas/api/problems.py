@@ -10,9 +10,9 @@ from django.db import DataError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 
-from saas import context
+from saas import request_context
+from saas.database.postgres import is_unavailable
 from saas.errors import DomainError
-from saas.operations.postgres import is_unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Problem(JsonResponse):
             "status": status,
             "detail": detail or title,
             "code": code,
-            "request_id": context.current().request_id,
+            "request_id": request_context.current().request_id,
         }
         if errors:
             body["errors"] = errors

@@ -22,7 +22,7 @@ from saas.api.authentication import (
     StaffCookie,
 )
 from saas.api.impersonation import ImpersonationGuard
-from saas.api.limits import READS, WRITES, Limit, Usage, as_headers, require, spend
+from saas.api.rate_limits import READS, WRITES, Limit, Usage, as_headers, require, spend
 
 
 class ApiView(APIView):

@@ -1,6 +1,6 @@
 """Writing the audit trail."""
 
-from saas import context
+from saas import request_context
 from saas.audit.models import AuditEvent
 
 SYSTEM = "system"
@@ -15,7 +15,7 @@ def record(
 
     ``data`` holds ids, counts and names of fields: never a secret, never a value that a person typed.
     """
-    now = context.current()
+    now = request_context.current()
     if now.impersonator and actor != now.impersonator:
         actor, act_as = now.impersonator, actor
     AuditEvent.objects.create(

@@ -2,14 +2,14 @@
 
 from celery import shared_task
 
-from saas.audit import sealing
+from saas.audit import hash_chain
 
 
 @shared_task
 def seal() -> None:
-    sealing.seal()
+    hash_chain.seal()
 
 
 @shared_task
 def anchor() -> None:
-    sealing.anchor()
+    hash_chain.anchor()

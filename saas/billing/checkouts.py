@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.audit.actions import record
-from saas.billing import gateway as providers
+from saas.billing import providers
 from saas.billing.customers import customer_of, introduce, settle
-from saas.billing.gateway import Gateway, ProviderRefused
 from saas.billing.models import Checkout, Customer, Owner, Plan, Price, Subscription
+from saas.billing.providers import Gateway, ProviderRefused
 from saas.errors import DomainError, NotFound
 
 logger = logging.getLogger(__name__)

@@ -5,11 +5,11 @@ import time
 from django.db.models import Q
 
 from saas.accounts.models import User
-from saas.billing.gateway import Gateway
-from saas.billing.mirrors import link_customer
 from saas.billing.models import Customer, Owner
-from saas.webhook_events import processing
+from saas.billing.providers import Gateway
+from saas.billing.sync.upsert import link_customer
 from saas.webhook_events.models import WebhookEvent
+from saas.webhook_events.processing import event_worker
 
 SETTLE_ROUNDS = 20
 SETTLE_PAUSE_SECONDS = 0.05  # another request acts for the same customer: its turn is short
@@ -50,4 +50,4 @@ def settle(customer: Customer) -> None:
         if round:
             time.sleep(SETTLE_PAUSE_SECONDS)
         for event_id in ids:
-            processing.process(event_id)
+            event_worker.process(event_id)

@@ -4,10 +4,10 @@ from django.conf import settings
 
 from saas.accounts.models import User
 from saas.audit.actions import record
-from saas.billing import gateway as providers
+from saas.billing import providers
 from saas.billing.customers import customer_of, introduce, settle
-from saas.billing.gateway import ProviderUnavailable
 from saas.billing.models import Owner, PaymentMethod
+from saas.billing.providers import ProviderUnavailable
 
 
 def add_payment_method(

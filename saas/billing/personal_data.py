@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 
 from saas.accounts.models import User
-from saas.accounts.privacy import Not, holds, objects, rows
+from saas.accounts.privacy.data_sources import Not, holds, objects, rows
 from saas.billing.models import (
     Checkout,
     Customer,

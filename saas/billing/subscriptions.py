@@ -8,12 +8,11 @@ from typing import Any
 
 from saas.accounts.models import User
 from saas.audit.actions import record
-from saas.billing import clock
-from saas.billing import gateway as providers
+from saas.billing import clock, providers
 from saas.billing.checkouts import NotForSale
 from saas.billing.customers import settle
-from saas.billing.gateway import Preview
 from saas.billing.models import Customer, Owner, Plan, Price, Subscription
+from saas.billing.providers import Preview
 from saas.errors import DomainError, NotFound
 
 logger = logging.getLogger(__name__)

@@ -3,21 +3,23 @@
 from celery import shared_task
 from django.conf import settings
 
-from saas.billing import local_events, local_time, plan_mapping, reconcile
+from saas.billing import plan_mapping
+from saas.billing.providers.local import event_delivery, test_clock
+from saas.billing.sync import reconcile
 
 
 @shared_task
 def turn_local_clock() -> None:
     """The local provider's renewals and ends, and the delivery of what was told; nothing where Stripe bills."""
-    local_time.catch_up()
+    test_clock.catch_up()
     if not settings.STRIPE_SECRET_KEY:
-        local_events.deliver()
+        event_delivery.deliver()
 
 
 @shared_task
 def deliver_local_events(customer_id: str) -> None:
     """The doorbell of the local provider's pages: deliver whatever waits. ``customer_id`` says who was there."""
-    local_events.deliver()
+    event_delivery.deliver()
 
 
 @shared_task

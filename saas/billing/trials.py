@@ -11,8 +11,7 @@ from django.db import transaction
 
 from saas.accounts.models import User
 from saas.audit.actions import record
-from saas.billing import clock
-from saas.billing import gateway as providers
+from saas.billing import clock, providers
 from saas.billing.customers import settle
 from saas.billing.models import Subscription
 from saas.errors import DomainError, Invalid

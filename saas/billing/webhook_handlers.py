@@ -7,11 +7,12 @@ import logging
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from saas.billing import folds, history, mirrors, notices
-from saas.billing import gateway as providers
+from saas.background_tasks import ring
+from saas.billing import customer_mails, providers
 from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Subscription
+from saas.billing.sync import event_history, upsert
+from saas.billing.sync.projections import subscriptions
 from saas.billing.tasks import remap_subscriptions
-from saas.doorbell import ring
 from saas.errors import DomainError
 from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.registry import EventData, Ignore, Retry, handles, prepares, tells_endings
@@ -21,30 +22,30 @@ logger = logging.getLogger(__name__)
 
 @handles("customer.created", "customer.updated", "customer.deleted")
 def mirror_customer(event: WebhookEvent, data: EventData) -> None:
-    mirrors.customer(_object_id(event))
+    upsert.customer(_object_id(event))
 
 
 @handles("customer.subscription.*")
 def mirror_subscription(event: WebhookEvent, data: EventData) -> None:
-    mirrors.subscription(_object_id(event))
+    upsert.subscription(_object_id(event))
 
 
 def order_is_a_guess(event_ids: Collection[int]) -> set[int]:
     """Of these events, those of subscriptions whose events leave something open that the provider knows.
 
-    Only events of one second can (``saas.billing.ordering``), and few subscriptions have any: one query finds those. The
+    Only events of one second can (``saas.billing.sync.event_order``), and few subscriptions have any: one query finds those. The
     local provider has told everything.
     """
     if providers.current().provider != Customer.Provider.STRIPE:
         return set()
-    suspects = dict(history.told_within_a_second(event_ids))
+    suspects = dict(event_history.told_within_a_second(event_ids))
     guesses = {object_id for object_id in set(suspects.values()) if _is_a_guess(object_id)}
     return {event_id for event_id, object_id in suspects.items() if object_id in guesses}
 
 
 def _is_a_guess(subscription_id: str) -> bool:
-    fold = folds.subscription(history.of(subscription_id, "customer.subscription."))
-    return fold is not None and fold.ambiguous and fold.state.status not in folds.TERMINAL
+    fold = subscriptions.subscription(event_history.of(subscription_id, "customer.subscription."))
+    return fold is not None and fold.ambiguous and fold.state.status not in subscriptions.TERMINAL
 
 
 @prepares("customer.subscription.*", when=order_is_a_guess)
@@ -74,34 +75,34 @@ def ended(since: datetime, until: datetime) -> Iterator[str]:
 @handles("invoice.*")
 def mirror_invoice(event: WebhookEvent, data: EventData) -> None:
     """``invoice.upcoming`` announces an invoice that is not there yet, and has no id."""
-    mirrors.invoice(_object_id(event))
+    upsert.invoice(_object_id(event))
 
 
 @handles("invoice.payment_failed")
 def tell_of_the_failed_payment(event: WebhookEvent, data: EventData) -> None:
-    notices.payment_failed(_object_id(event))
+    customer_mails.payment_failed(_object_id(event))
 
 
 @handles("customer.subscription.trial_will_end")
 def tell_of_the_trials_end(event: WebhookEvent, data: EventData) -> None:
-    notices.trial_ending(_object_id(event))
+    customer_mails.trial_ending(_object_id(event))
 
 
 @handles("payment_method.*")
 def mirror_payment_method(event: WebhookEvent, data: EventData) -> None:
-    mirrors.payment_method(_object_id(event))
+    upsert.payment_method(_object_id(event))
 
 
 @handles("product.*")
 def mirror_product(event: WebhookEvent, data: EventData) -> None:
-    mirrors.product(_object_id(event))
+    upsert.product(_object_id(event))
     _look_at_unknown_plans(event)
 
 
 @handles("price.*")
 def mirror_price(event: WebhookEvent, data: EventData) -> None:
     """``plan.*`` tells the same prices in an older shape, and is left alone."""
-    mirrors.price(_object_id(event))
+    upsert.price(_object_id(event))
     _look_at_unknown_plans(event)
 
 
@@ -112,7 +113,7 @@ def _look_at_unknown_plans(event: WebhookEvent) -> None:
 
 @handles("checkout.session.*")
 def mirror_checkout(event: WebhookEvent, data: EventData) -> None:
-    if not mirrors.checkout(_object_id(event)):
+    if not upsert.checkout(_object_id(event)):
         raise Retry("The checkout of this session is not there yet.")
 
 

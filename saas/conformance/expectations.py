@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from saas.conformance import shapes
+from saas.conformance import contract_shapes
 from saas.conformance.calls import PROBLEM, Answer
 from saas.conformance.contract import Contract, Operation, Step
 
@@ -54,13 +54,13 @@ def _of_success(contract: Contract, shape: str, answer: Answer) -> Iterator[str]
     kind = answer.headers.get("Content-Type", "")
     if kind.partition(";")[0] != "application/json":
         yield f"Content-Type is {kind!r}, not application/json"
-    yield from shapes.faults(contract, shape, answer.body)
+    yield from contract_shapes.faults(contract, shape, answer.body)
 
 
 def _of_refusal(contract: Contract, step: Step, answer: Answer) -> Iterator[str]:
     if not answer.is_problem:
         yield f"Content-Type is {answer.headers.get('Content-Type')!r}, not {PROBLEM}"
-    yield from shapes.faults(contract, "problem", answer.body)
+    yield from contract_shapes.faults(contract, "problem", answer.body)
     if at(answer.body, "status") != answer.status:
         yield f"the problem tells of status {at(answer.body, 'status')}"
     if at(answer.body, "request_id") != answer.headers.get("X-Request-ID"):

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from saas.conformance.running import Result
+from saas.conformance.runner import Result
 
 
 def as_document(url: str, convention: str, results: Sequence[Result]) -> dict[str, Any]:

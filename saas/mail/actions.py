@@ -5,10 +5,10 @@ from types import MappingProxyType
 
 from django.conf import settings
 
-from saas.doorbell import ring
+from saas.background_tasks import ring
+from saas.encryption import seal
 from saas.mail.models import Mail
 from saas.mail.tasks import deliver
-from saas.sealing import seal
 
 
 def post(

@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.utils import timezone
 
-from saas.operations.due_work import tells_due_work
+from saas.workers.due_work import tells_due_work
 
 
 class MailConfig(AppConfig):

@@ -7,5 +7,8 @@ class OperationsConfig(AppConfig):
     name = "saas.operations"
 
     def ready(self) -> None:
-        for module in ("settings_checks", "worker_signals"):  # what they hold registers itself
-            import_module(f"saas.operations.{module}")
+        for module in (
+            "saas.operations.settings_checks",
+            "saas.workers.celery_signals",
+        ):  # what they hold registers itself
+            import_module(module)

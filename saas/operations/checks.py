@@ -22,9 +22,9 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from kombu import Connection, Exchange, Queue
 
-from saas.operations.due_work import is_work_due
 from saas.operations.invariants import invariants, violations
 from saas.operations.models import Heartbeat, WorkerProcess
+from saas.workers.due_work import is_work_due
 
 Check = Callable[[], str]
 
@@ -48,7 +48,7 @@ END $$
 def database() -> str:
     """The database answers a question, and is not one that only reads: a standby, or a primary that was stood down."""
     with connection.cursor() as cursor:
-        # Raised by the server, as it is for a write: then the pool looks for another server (saas.operations.postgres).
+        # Raised by the server, as it is for a write: then the pool looks for another server (saas.database.postgres).
         cursor.execute(_WRITABLE if connection.vendor == "postgresql" else "SELECT 1")
     return str(connection.vendor)
 

@@ -4,8 +4,8 @@ from django.conf import settings
 from django.core import checks
 from django.core.cache import caches
 
-from saas.health import Module
 from saas.ids import new_id
+from saas.module_health import Module
 
 _NEEDED = ("SECRET_KEY", "AUTH_PEPPER", "SESSION_SECRET", "JWT_ISSUER", "DATABASES", "CACHES", "CELERY_BROKER_URL")
 _PROBE_SECONDS = 10

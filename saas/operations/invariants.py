@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from saas.operations.discovery import discover
+from saas.operations.app_discovery import discover
 
 Invariant = Callable[[], Iterable[str]]
 MOST_TOLD = 20  # of each invariant: one mistake may break it in every row

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
-from saas import __version__, context, redaction
+from saas import __version__, redaction, request_context
 
 
 def start() -> None:
@@ -34,7 +34,7 @@ def _cleaned(event: Any, _: Any) -> Any:
     """The same rules as for log lines; and the request id, by which the two are found together."""
     cleaned = redaction.fields(event)
     if "exception" in cleaned:
-        cleaned.setdefault("tags", {})["request_id"] = context.current().request_id
+        cleaned.setdefault("tags", {})["request_id"] = request_context.current().request_id
     return cleaned
 
 
@@ -58,6 +58,6 @@ def _trace() -> None:
 
 def _named(span: Any, request: Any, response: Any) -> None:
     """By its request id, and without what stood in its query."""
-    span.set_attribute("request_id", context.current().request_id)
+    span.set_attribute("request_id", request_context.current().request_id)
     for name in ("http.url", "url.full", "http.target", "url.query"):
         span.set_attribute(name, request.path_info)

@@ -20,7 +20,7 @@ from django.http import HttpResponse
 from saas.api.middleware import PREPARED_RESPONSE
 from saas.api.problems import Problem
 from saas.operations import draining
-from saas.server import bodies, state, watchdog
+from saas.server import bodies, shared_state, watchdog
 from saas.server.requests import PROBES, Scope, declared_length, environ, refusal
 from saas.server.responses import Response, ResponseTooLong, respond
 
@@ -47,7 +47,7 @@ class Bridge:
             ThreadPoolExecutor(self._threads, thread_name_prefix="django"),
             reserved=ThreadPoolExecutor(RESERVED_THREADS, thread_name_prefix="django-reserved"),
         )
-        if shared := state.of_this_server():
+        if shared := shared_state.of_this_server():
             loop.call_soon(watchdog.keep_beating, loop, shared, os.getppid())
 
     def open(self, executor: Executor, *, reserved: Executor) -> None:

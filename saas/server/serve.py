@@ -21,8 +21,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from saas.server import state, watchdog
-from saas.server.boot import load_application
+from saas.server import shared_state, watchdog
+from saas.server.worker_startup import load_application
 
 SERVICES = ("product", "admin_ops", "parity", "webhooks")
 BACKLOG = 2048
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> None:
     os.environ |= {"DJANGO_SETTINGS_MODULE": settings_module, "SAAS_PROCESS": "service"}
     _count("WEB_THREADS", "48")
     drain_seconds = _seconds("DRAIN_SECONDS", "5")
-    with state.shared() as shared:
+    with shared_state.shared() as shared:
         _serve(_server(address, workers), options.service, shared, drain_seconds)
         if shared.has_failed_to_boot():
             sys.exit(1)
@@ -77,7 +77,7 @@ def _server(address: Address, workers: int) -> Any:
     )
 
 
-def _serve(server: Any, service: str, shared: state.Shared, drain_seconds: float) -> None:
+def _serve(server: Any, service: str, shared: shared_state.Shared, drain_seconds: float) -> None:
     def take_signals() -> None:
         end = Ending(server, shared, drain_seconds)
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -92,7 +92,7 @@ class Ending:
     """Handles the signals that ask to end. First the server answers on for a while, so that the proxies in front see
     ``/health/ready`` and go elsewhere; asked again, by Ctrl-C, or without a service that answers, it does not wait."""
 
-    def __init__(self, server: Any, shared: state.Shared, drain_seconds: float) -> None:
+    def __init__(self, server: Any, shared: shared_state.Shared, drain_seconds: float) -> None:
         self._server = server
         self._shared = shared
         self._drain_seconds = drain_seconds

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from threading import Thread
 
-from saas.server.state import Shared, is_alive
+from saas.server.shared_state import Shared, is_alive
 
 logger = logging.getLogger(__name__)
 

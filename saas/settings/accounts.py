@@ -4,7 +4,7 @@ from pathlib import Path
 
 from saas import env
 from saas.settings import oauth
-from saas.settings.addresses import SERVICE_BASE_URLS
+from saas.settings.base_urls import SERVICE_BASE_URLS
 from saas.settings.environment import DEVELOPMENT_SECRETS, PRODUCTION
 
 SECRET_KEY = env.secret("SECRET_KEY", development_dir=DEVELOPMENT_SECRETS, help="Django's signing key.")
@@ -30,8 +30,10 @@ MFA_KEY = env.secret(
 MFA_KEYS_PREVIOUS = env.words("SAAS_MFA_KEYS_PREVIOUS", help="Earlier keys that still decrypt them (commas between).")
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.BaseBackend"]  # lets nobody in: saas.accounts.logins does
-PASSWORD_HASHERS = ["saas.accounts.passwords.PepperedPBKDF2"]
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.BaseBackend"
+]  # lets nobody in: saas.accounts.sessions.logins does
+PASSWORD_HASHERS = ["saas.accounts.passwords.password_policy.PepperedPBKDF2"]
 PASSWORD_ITERATIONS = env.integer(
     "PASSWORD_ITERATIONS",
     default=600_000,
@@ -39,9 +41,9 @@ PASSWORD_ITERATIONS = env.integer(
     help="PBKDF2-SHA256 iterations. Older hashes are renewed at login.",
 )
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "saas.accounts.passwords.LengthValidator"},
+    {"NAME": "saas.accounts.passwords.password_policy.LengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "saas.accounts.passwords.ContextValidator"},
+    {"NAME": "saas.accounts.passwords.password_policy.ContextValidator"},
 ]
 ACCESS_TOKEN_MINUTES = env.integer(
     "ACCESS_TOKEN_MINUTES", default=15, minimum=1, maximum=30, help="Life of a customer's access token."
@@ -72,7 +74,7 @@ IMPERSONATION_ENABLED = env.boolean(
     "IMPERSONATION_ENABLED", default=True, help="Whether staff may act in a customer's name. Off ends it at once."
 )
 
-SESSION_ENGINE = "saas.accounts.sessions"
+SESSION_ENGINE = "saas.accounts.sessions.session_store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = env.boolean(

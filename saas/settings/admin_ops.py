@@ -1,7 +1,7 @@
 """The admin_ops service."""
 
+from saas.settings.admin_site import *
 from saas.settings.base import *
-from saas.settings.desk import *
 
 SERVICE = "admin_ops"
 # First, because their templates come before Django admin's own. Unfold has no models, so no other service needs it.

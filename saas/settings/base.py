@@ -6,12 +6,9 @@ Every value from outside comes through ``saas.env``; the README's settings table
 import secrets
 
 from saas import env
-from saas.settings import (
-    absent,  # noqa: F401  (first, before anything imports what it leaves out)
-    production,
-)
+from saas.settings import import_blocklist, production  # noqa: F401  (first, before anything imports what it leaves out)
 from saas.settings.accounts import *
-from saas.settings.addresses import *
+from saas.settings.base_urls import *
 from saas.settings.environment import *
 from saas.settings.infrastructure import *
 from saas.settings.payments import *
@@ -90,7 +87,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["saas.api.parsers.StrictJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "saas.api.openapi.ApiSchema",
+    "DEFAULT_SCHEMA_CLASS": "saas.api.openapi.schema_generation.ApiSchema",
     "EXCEPTION_HANDLER": "saas.api.problems.handle",
     "URL_FORMAT_OVERRIDE": None,
 }
@@ -122,7 +119,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": False,  # our PATCH bodies are serializers of their own
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "POSTPROCESSING_HOOKS": ["saas.api.openapi.complete"],
+    "POSTPROCESSING_HOOKS": ["saas.api.openapi.schema_generation.complete"],
 }
 
 SETTINGS_FAULTS = env.found_faults(production.faults(globals()) if PRODUCTION else ())

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
 from saas import env
-from saas.operations.postgres import ONLY_ON_DEMAND, bounded
+from saas.database.postgres import ONLY_ON_DEMAND, bounded
 
 RECONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 2.0  # how much longer than the server's own limit somebody waits for its answer
@@ -83,7 +83,7 @@ def _postgres(url: str) -> dict[str, Any] | None:
 def caches(cache_url: str, limits_url: str) -> dict[str, Any]:
     """``default`` may lose anything at any time; ``limits`` counts requests across processes."""
     embedded_cache = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-    embedded_limits = {"BACKEND": "saas.operations.counters.DatabaseCounterCache"}
+    embedded_limits = {"BACKEND": "saas.operations.counter_cache.DatabaseCounterCache"}
     return {
         "default": _redis("CACHE_URL", cache_url, "cache") or embedded_cache,
         "limits": _redis("LIMITS_URL", limits_url, "limits") or embedded_limits,
@@ -112,7 +112,7 @@ def _redis(name: str, url: str, prefix: str) -> dict[str, Any] | None:
 def broker_options(url: str, var_dir: Path) -> dict[str, Any]:
     """Kombu's transport options. The embedded broker keeps its messages in files; the row is the queue, so it may lose them."""
     if url.startswith("filesystem"):
-        TRANSPORT_ALIASES["filesystem"] = "saas.operations.files:Transport"
+        TRANSPORT_ALIASES["filesystem"] = "saas.workers.file_broker:Transport"
         folders = {name: var_dir / "broker" / name for name in ("messages", "processed", "control")}
         for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker outlives its broker, how
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a Redis that became a replica, or is full, refuses with an error of its own
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_TIME_LIMIT = 60  # hard: its process ends, in every pool (saas.operations.worker_signals)
+CELERY_TASK_TIME_LIMIT = 60  # hard: its process ends, in every pool (saas.workers.celery_signals)
 if not CELERY_BROKER_URL.startswith(
     ("filesystem://", "redis://", "rediss://", "amqp://", "amqps://", "pyamqp://", "sentinel://", "memory://")
 ):
@@ -72,7 +72,7 @@ CELERY_WORKER_REDIRECT_STDOUTS = False  # the console's mails stay readable
 WORKER_METRICS_PORT = env.integer(
     "WORKER_METRICS_PORT", default=0, maximum=65535, help="Where a worker tells Prometheus of its tasks; 0 for nowhere."
 )
-CELERY_BEAT_SCHEDULER = "saas.operations.beat:SlotScheduler"
+CELERY_BEAT_SCHEDULER = "saas.workers.beat_scheduler:SlotScheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep webhook events": {"task": "saas.webhook_events.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "seal audit events": {"task": "saas.audit.tasks.seal", "schedule": 5.0, "options": {"expires": 5}},
@@ -141,6 +141,6 @@ LOGGING = {
         "django.security.DisallowedHost": {"level": "CRITICAL"},  # anybody can send any Host
         "httpx": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
-        "celery.app.trace": {"level": "CRITICAL"},  # saas.doorbell says it, and whose request it was
+        "celery.app.trace": {"level": "CRITICAL"},  # saas.background_tasks says it, and whose request it was
     },
 }

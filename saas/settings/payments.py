@@ -8,7 +8,7 @@ BILLING = env.boolean(
     default=True,
     help="`off` takes plans, checkouts and everything about money away; everybody has the free plan's limits.",
 )
-INACTIVE_APPS = [] if BILLING else ["saas.billing"]  # installed for their tables only (saas.operations.discovery)
+INACTIVE_APPS = [] if BILLING else ["saas.billing"]  # installed for their tables only (saas.operations.app_discovery)
 STRIPE_WEBHOOK_SECRETS = env.words(
     "STRIPE_WEBHOOK_SECRET",
     default=[] if PRODUCTION else ["whsec_test_local"],

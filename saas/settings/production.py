@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from saas import env
-from saas.accounts import key_files
+from saas.accounts.sessions import key_files
 
 # Whose tokens a key signs: their audience, and what the commands call them.
 _SIGNERS = {"JWT_SIGNING_KEY": ("saas", "customers"), "JWT_STAFF_SIGNING_KEY": ("saas-admin", "staff")}

@@ -11,8 +11,8 @@ if "SAAS_VAR_DIR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["SAAS_VAR_DIR"], ignore_errors=True)
 os.environ.setdefault("RATE_LIMIT_SCALE", "100")
 
+from saas.settings.admin_site import *
 from saas.settings.base import *
-from saas.settings.desk import *
 
 SERVICE = "product"
 INSTALLED_APPS = ["admin_ops", "unfold.apps.BasicAppConfig", *INSTALLED_APPS, "product", "parity", "webhooks"]

@@ -10,8 +10,8 @@ from saas.billing.models import Subscription
 from saas.errors import DomainError, Invalid, NotFound
 from saas.teams import roles
 from saas.teams.actors import Actor, locked
-from saas.teams.limits import require_free_team
 from saas.teams.models import ApiKey, Invitation, Membership, Team
+from saas.teams.plan_limits import require_free_team
 from saas.teams.roles import Permission, Role
 
 

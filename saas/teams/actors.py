@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from saas.accounts.logins import InvalidCredentials
 from saas.accounts.models import User
+from saas.accounts.sessions.logins import InvalidCredentials
 from saas.errors import DomainError, Forbidden, NotFound
 from saas.teams import roles
 from saas.teams.models import ApiKey, Membership, Team

@@ -13,14 +13,14 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from saas.accounts import tokens
-from saas.accounts.verification import EmailNotVerified
+from saas.accounts.email_verification import EmailNotVerified
+from saas.accounts.sessions import tokens
 from saas.audit.actions import record
 from saas.errors import NotFound
 from saas.mail.actions import post
 from saas.teams.actors import Actor, locked, require_still_in
-from saas.teams.limits import require_free_api_key
 from saas.teams.models import ApiKey
+from saas.teams.plan_limits import require_free_api_key
 from saas.teams.roles import Permission, Scope
 
 PREFIX = "saas_"

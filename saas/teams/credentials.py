@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from django.utils import timezone
 
-from saas.accounts.credentials import Credential, issues
 from saas.accounts.models import User
+from saas.accounts.sessions.lasting_credentials import Credential, issues
 from saas.teams.models import ApiKey, Invitation
 
 

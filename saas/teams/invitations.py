@@ -7,19 +7,19 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils import timezone
 
-from saas.accounts import tokens
+from saas.accounts.account_handover import enter_proven
 from saas.accounts.actions import check_new_password
-from saas.accounts.addresses import canonical, deliverable
-from saas.accounts.handover import enter_proven
-from saas.accounts.logins import Login
+from saas.accounts.email_addresses import canonical, deliverable
+from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.models import User
-from saas.accounts.verification import EmailNotVerified
+from saas.accounts.sessions import tokens
+from saas.accounts.sessions.logins import Login
 from saas.audit.actions import record
 from saas.errors import DomainError, NotFound
 from saas.mail.actions import post
 from saas.teams.actors import Actor, RoleAboveOwn, lock, locked, require_still_in
-from saas.teams.limits import require_free_seat, seats_taken
 from saas.teams.models import Invitation, Membership, Team
+from saas.teams.plan_limits import require_free_seat, seats_taken
 from saas.teams.roles import Permission, Role
 
 LIFETIME = timedelta(days=7)

@@ -10,8 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from saas.accounts import tokens
 from saas.accounts.models import User
+from saas.accounts.sessions import tokens
 from saas.fields import PrefixedIdField
 from saas.teams.roles import Role
 

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from saas.accounts.models import User
-from saas.accounts.privacy import Not, holds, objects_for_others, rows
+from saas.accounts.privacy.data_sources import Not, holds, objects_for_others, rows
 from saas.billing.models import Subscription
 from saas.errors import DomainError
 from saas.teams import actions

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from django.db import connections
 
-from saas.testing.rsgi import BridgeClient, thread_on_this_connection
+from saas.testing.servers.rsgi import BridgeClient, thread_on_this_connection
 
 
 class ShortPathClient(BridgeClient):
@@ -46,7 +46,7 @@ class LinkOfTheTest:
 def _fetched(statement: str, parameters: Any) -> Any:
     from django.db import transaction
 
-    from saas.operations.statements import preparing_cursor
+    from saas.database.prepared_queries import preparing_cursor
 
     with transaction.atomic(), preparing_cursor(connections["default"]) as cursor:
         cursor.execute(statement, parameters)
@@ -66,7 +66,7 @@ def writer_of_the_test(thread: Executor) -> Any:
 def thread_of_the_test() -> Iterator[Executor]:
     """A thread that sees the transaction of the test. The intake believes that it commits what it stores: no worker is
     told."""
-    from saas.webhook_events.bell import bell
+    from saas.webhook_events.worker_notifier import bell
 
     with thread_on_this_connection() as thread, patch.object(bell, "ring"):
         yield thread

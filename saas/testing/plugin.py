@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from saas.testing.clients import ServiceClient
-    from saas.testing.factories import Person
-    from saas.testing.stack import Stack
+    from saas.testing.factories.user_factories import Person
+    from saas.testing.servers.stack import Stack
 
 
 @pytest.fixture
@@ -49,39 +49,39 @@ def webhooks(service: Callable[[str], ServiceClient]) -> ServiceClient:
 @pytest.fixture
 def kim(db: None) -> Person:
     """A customer, logged in."""
-    from saas.testing import factories
+    from saas.testing.factories import user_factories
 
-    return factories.customer()
+    return user_factories.customer()
 
 
 @pytest.fixture
 def other(db: None) -> Person:
     """Another customer, logged in."""
-    from saas.testing import factories
+    from saas.testing.factories import user_factories
 
-    return factories.customer(full_name="Ola Other")
+    return user_factories.customer(full_name="Ola Other")
 
 
 @pytest.fixture
 def sam(db: None) -> Person:
     """A member of staff, logged in."""
-    from saas.testing import factories
+    from saas.testing.factories import user_factories
 
-    return factories.staff()
+    return user_factories.staff()
 
 
 @pytest.fixture
 def drain(db: None) -> Callable[[], None]:
     """Acts on every webhook event that is due or was never tried, here and now, until none is left."""
-    from saas.testing import inbox
+    from saas.testing.factories import event_factories
 
-    return inbox.drain
+    return event_factories.drain
 
 
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole system, running. Shared: bring people and events of your own, and leave it running."""
-    from saas.testing.stack import running_stack
+    from saas.testing.servers.stack import running_stack
 
     with running_stack(tmp_path_factory.mktemp("var")) as started:
         yield started
@@ -115,9 +115,9 @@ def _fresh_limits() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_line_tells_a_secret() -> Iterator[None]:
-    from saas.testing import sentinels
+    from saas.testing import secret_leak_detector
 
-    with sentinels.watched(sentinels.of_this_run()) as watch:
+    with secret_leak_detector.watched(secret_leak_detector.of_this_run()) as watch:
         yield
     assert watch.leaks == []
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-import saas.api.limits
 import saas.api.metrics
-import saas.operations.task_metrics  # noqa: F401  (each registers its metrics)
+import saas.api.rate_limits
+import saas.workers.task_metrics  # noqa: F401  (each registers its metrics)
 from saas.operations.metrics import HeartbeatCollector
 from saas.webhook_events.metrics import InboxCollector
 

@@ -12,10 +12,10 @@ import pytest
 from celery.app.trace import build_tracer
 from django.db import transaction
 
-from saas import context, redaction
+from saas import redaction, request_context
+from saas.background_tasks import ContextTask
 from saas.billing.models import Plan
 from saas.celery import app
-from saas.doorbell import ContextTask
 from saas.logs import ContextFilter, LineFormatter, json_formatter
 
 
@@ -25,10 +25,12 @@ def written(name: str, message: str, **extra: object) -> str:
 
 
 def test_a_line_tells_the_fields_that_the_code_gave_with_it() -> None:
-    line = written("saas.webhook_events.alerts", "webhook_alert", kind="quarantined", what="An event is unreadable.")
+    line = written(
+        "saas.webhook_events.monitoring.alerts", "webhook_alert", kind="quarantined", what="An event is unreadable."
+    )
 
     assert line == (
-        "ERROR   req_1 saas.webhook_events.alerts webhook_alert kind='quarantined' what='An event is unreadable.'"
+        "ERROR   req_1 saas.webhook_events.monitoring.alerts webhook_alert kind='quarantined' what='An event is unreadable.'"
     )
 
 
@@ -54,7 +56,7 @@ def as_json(message: str, **extra: object) -> dict[str, object]:
 
 
 def test_in_production_a_line_is_an_object_that_tells_request_user_and_service() -> None:
-    with context.entered(context.Context("req_1", user_id="usr_1")):
+    with request_context.entered(request_context.Context("req_1", user_id="usr_1")):
         line = as_json("mail_failed", mail=7, attempt=2)
 
     assert line.pop("time").endswith("Z")
@@ -141,7 +143,7 @@ def test_a_task_logs_under_the_request_and_user_that_rang_for_it() -> None:
         name = "listening"
 
         def run(self) -> None:
-            seen.append(context.current())
+            seen.append(request_context.current())
 
     task = app.register_task(Listening())
     app.tasks.unregister(task)

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from saas import names
+from saas import text_normalization
 
 HIDING = {
     "a zero width space": "Kim\u200b",
@@ -44,32 +44,32 @@ VISIBLE = {
 
 @pytest.mark.parametrize("kind", HIDING)
 def test_a_name_with_something_that_cannot_be_seen_is_told(kind: str) -> None:
-    assert names.fault(HIDING[kind]) == names.CANNOT_BE_SEEN
-    assert names.fault(names.cleaned(HIDING[kind])) == ""
+    assert text_normalization.fault(HIDING[kind]) == text_normalization.CANNOT_BE_SEEN
+    assert text_normalization.fault(text_normalization.cleaned(HIDING[kind])) == ""
 
 
 @pytest.mark.parametrize("kind", VISIBLE)
 def test_a_name_of_any_script_is_taken_as_it_is(kind: str) -> None:
     name = unicodedata.normalize("NFC", VISIBLE[kind])
 
-    assert (names.fault(name), names.cleaned(name)) == ("", name)
+    assert (text_normalization.fault(name), text_normalization.cleaned(name)) == ("", name)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\r\nBcc: b", "a\u2028b", "a\x1b[31m", "a\tb"])
 def test_a_name_is_one_line(name: str) -> None:
-    assert names.fault(name) == names.MORE_THAN_A_LINE
+    assert text_normalization.fault(name) == text_normalization.MORE_THAN_A_LINE
 
 
 @pytest.mark.parametrize("typed", ["Zo\u0065\u0308", "Zo\u00eb", "  Zo\u00eb "])
 def test_what_looks_the_same_is_the_same(typed: str) -> None:
-    assert names.normalized(typed) == "Zo\u00eb"
+    assert text_normalization.normalized(typed) == "Zo\u00eb"
 
 
 def test_what_is_looked_for_has_every_form() -> None:
-    assert names.forms("Kim") == ("Kim",)
-    assert set(names.forms("Zoe\u0308")) == {"Zoe\u0308", "Zo\u00eb"}
-    assert "kim" in names.forms("\uff4b\uff49\uff4d")
-    assert names.forms("\u200b") == ()
+    assert text_normalization.forms("Kim") == ("Kim",)
+    assert set(text_normalization.forms("Zoe\u0308")) == {"Zoe\u0308", "Zo\u00eb"}
+    assert "kim" in text_normalization.forms("\uff4b\uff49\uff4d")
+    assert text_normalization.forms("\u200b") == ()
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_what_is_looked_for_has_every_form() -> None:
     ],
 )
 def test_a_code_is_read_as_people_type_it(typed: str) -> None:
-    assert names.compact(typed) == "123456"
+    assert text_normalization.compact(typed) == "123456"
 
 
 def test_a_recovery_code_is_read_in_any_case() -> None:
-    assert names.compact("ABCD efgh-jkmn\u2014pqrs") == "abcdefghjkmnpqrs"
+    assert text_normalization.compact("ABCD efgh-jkmn\u2014pqrs") == "abcdefghjkmnpqrs"

@@ -7,7 +7,7 @@ from django.apps import apps
 from django.db import models
 
 from saas.accounts.models import LoginSession, User
-from saas.accounts.privacy import Not, holdings
+from saas.accounts.privacy.data_sources import Not, holdings
 from saas.billing.models import Customer
 
 PEOPLE = (User, LoginSession, Customer)  # a row of these is one person's

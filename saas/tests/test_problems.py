@@ -12,8 +12,8 @@ from rest_framework.response import Response
 
 from saas.api.views import PublicView
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
-from saas.testing.inbox import encoded, event, signed
+from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.user_factories import Person
 from saas.testing.openapi import SERVICES, Operation, operations
 
 SECRET = "a sentence of the exception that nobody outside may read"

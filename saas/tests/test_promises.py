@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from saas.api import schema_files
-from saas.api.promises import broken
+from saas.api.openapi import schema_files
+from saas.api.openapi.breaking_changes import broken
 from saas.testing.openapi import SERVICES, document
 
 CHANGELOG = Path(__file__).parent.parent / "docs" / "changelog.md"

@@ -1,6 +1,6 @@
 """The OpenAPI document of each service: valid, whole, and as careful about refusals as about answers.
 
-That answers are what it says is checked with every request of every test (``saas.testing.conformity``).
+That answers are what it says is checked with every request of every test (``saas.testing.response_schema``).
 """
 
 from collections import Counter

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from saas.accounts.models import LoginSession, User
 from saas.billing.models import Plan
-from saas.operations.statements import ComposedQuery, Given
-from saas.testing.engines import address_of_the_tests
+from saas.database.prepared_queries import ComposedQuery, Given
+from saas.testing.servers.engines import address_of_the_tests
 
 LIVE = ComposedQuery(
     lambda: LoginSession.objects.select_related("user").filter(

@@ -14,15 +14,16 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
 from saas.audit.actions import record
-from saas.doorbell import ring
+from saas.background_tasks import ring
 from saas.errors import DomainError, NotFound
-from saas.webhook_events import alerts, replays, signatures, storing
-from saas.webhook_events.bell import bell
+from saas.webhook_events import event_storage, replays, signatures
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.envelope import Envelope, read
 from saas.webhook_events.metrics import DUPLICATES, RECEIVED, REJECTED
 from saas.webhook_events.models import ReplayBatch, WebhookDelivery, WebhookEvent, WebhookPayload
+from saas.webhook_events.monitoring import alerts
 from saas.webhook_events.tasks import look
+from saas.webhook_events.worker_notifier import bell
 
 logger = logging.getLogger(__name__)
 
@@ -99,10 +100,10 @@ def receive(deliveries: Sequence[Delivery]) -> list[Receipt]:
 
     When this returns the events are committed (unless the caller holds a transaction open), and a worker is being told.
     """
-    return note_stored(deliveries, storing.insert(new_rows(deliveries)))
+    return note_stored(deliveries, event_storage.insert(new_rows(deliveries)))
 
 
-def new_rows(deliveries: Sequence[Delivery]) -> list[storing.NewEvent]:
+def new_rows(deliveries: Sequence[Delivery]) -> list[event_storage.NewEvent]:
     """What ``receive`` inserts: of several deliveries of one event the first one."""
     firsts: dict[str, Delivery] = {}
     for delivery in deliveries:
@@ -213,10 +214,10 @@ def append(payload: dict[str, Any], *, source: WebhookEvent.Source) -> WebhookEv
     """
     body = json.dumps(payload, separators=(",", ":")).encode()
     envelope = Envelope.of(read(body))
-    row = storing.NewEvent(
+    row = event_storage.NewEvent(
         envelope.id, body, {}, source, WebhookEvent.Status.QUEUED, envelope=envelope, head_start=HEAD_START
     )
-    if storing.insert([row]):
+    if event_storage.insert([row]):
         RECEIVED.labels(source).inc()
     return WebhookEvent.objects.by_external_ids([envelope.id]).get()
 

@@ -1,13 +1,13 @@
 from django.apps import AppConfig
 
-from saas.operations.due_work import tells_due_work
+from saas.workers.due_work import tells_due_work
 
 
 class WebhookEventsConfig(AppConfig):
     name = "saas.webhook_events"
 
     def ready(self) -> None:
-        from saas.operations.discovery import discover
+        from saas.operations.app_discovery import discover
 
         discover("webhook_handlers")
         tells_due_work(_is_an_event_due)

@@ -5,8 +5,8 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from saas.webhook_events.envelope import QUARANTINE_PREFIX, Envelope, Unreadable, read
+from saas.webhook_events.event_storage import NewEvent
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.storing import NewEvent
 
 KEPT_HEADERS = ("Content-Type", "Content-Encoding", "User-Agent")
 _HEADER_LENGTH = 500

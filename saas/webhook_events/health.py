@@ -1,8 +1,8 @@
 """What the webhook modules say of themselves when asked."""
 
-from saas.health import Module
-from saas.webhook_events import schedule
+from saas.module_health import Module
 from saas.webhook_events.models import WebhookEvent, WebhookPayload
+from saas.webhook_events.processing import retry_policy
 from saas.webhook_events.signatures import BadSignature, sign, verify
 
 _PROBE, _SECRET, _AT = b"{}", "whsec_probe", 1_700_000_000
@@ -27,7 +27,7 @@ def _event_log() -> None:
 def _processing() -> None:
     """The queue answers, and the schedule only grows."""
     WebhookEvent.objects.due().order_by().values("id")[:1].exists()
-    if sorted(schedule.BACKOFF) != schedule.BACKOFF:
+    if sorted(retry_policy.BACKOFF) != retry_policy.BACKOFF:
         raise RuntimeError("the retry schedule does not grow")
 
 

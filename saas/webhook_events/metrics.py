@@ -13,8 +13,9 @@ from prometheus_client import REGISTRY, Counter
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from saas.operations.models import Heartbeat
-from saas.webhook_events import alarms, figures, retention, timings
+from saas.webhook_events import retention
 from saas.webhook_events.models import WebhookAlarm, WebhookEvent, WebhookTally
+from saas.webhook_events.monitoring import alarms, latency, statistics
 
 logger = logging.getLogger(__name__)
 
@@ -47,18 +48,18 @@ def _tallies() -> Iterator[Metric]:
     for name, help in _EVENT_TALLIES.items():
         title = f"webhook_events_{name.removeprefix('events_')}"
         yield CounterMetricFamily(title, help, value=counted.pop(name, 0))
-    yield from (timings.histogram(name, counted) for name in timings.HISTOGRAMS)
+    yield from (latency.histogram(name, counted) for name in latency.HISTOGRAMS)
     attempts = CounterMetricFamily("webhook_attempts", "Attempts, by what came of them.", labels=["outcome"])
     for outcome, value in counted.items():
-        if not timings.is_part(outcome):
+        if not latency.is_part(outcome):
             attempts.add_metric([outcome], value)
     yield attempts
 
 
 def _gauges() -> Iterator[Metric]:
-    due = figures.capped_count(WebhookEvent.objects.due())
+    due = statistics.capped_count(WebhookEvent.objects.due())
     yield GaugeMetricFamily("webhook_events_due", "Events that wait and could be acted on now.", value=due)
-    oldest = figures.oldest_due().total_seconds()
+    oldest = statistics.oldest_due().total_seconds()
     yield GaugeMetricFamily(
         "webhook_events_oldest_due_seconds", "How long the oldest of them has waited.", value=oldest
     )

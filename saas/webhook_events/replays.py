@@ -14,7 +14,6 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from saas.audit.actions import record
-from saas.webhook_events.figures import capped_count
 from saas.webhook_events.models import (
     ReplayBatch,
     WebhookAttempt,
@@ -22,6 +21,7 @@ from saas.webhook_events.models import (
     WebhookEventQuerySet,
     WebhookPayload,
 )
+from saas.webhook_events.monitoring.statistics import capped_count
 
 STEP = 100
 LISTED_SKIPPED = 100

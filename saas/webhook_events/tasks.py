@@ -5,7 +5,9 @@ import time
 from celery import shared_task
 
 from saas.operations.actions import beat
-from saas.webhook_events import alarms, processing, retention
+from saas.webhook_events import retention
+from saas.webhook_events.monitoring import alarms
+from saas.webhook_events.processing import event_worker
 
 WORK_SECONDS, STRETCH_SECONDS = 20.0, 5.0
 
@@ -35,6 +37,6 @@ def _work() -> None:
     deadline = time.monotonic() + WORK_SECONDS
     while (started := time.monotonic()) < deadline:
         beat("worker")
-        processing.drain(STRETCH_SECONDS)
+        event_worker.drain(STRETCH_SECONDS)
         if time.monotonic() - started < STRETCH_SECONDS:
             return

@@ -11,9 +11,9 @@ import psycopg
 from django.db import InterfaceError, InternalError, OperationalError, connections
 from psycopg import errors
 
-from saas import context
+from saas import request_context
 from saas.server.deadline import Deadline
-from saas.webhook_events import actions, storing
+from saas.webhook_events import actions, event_storage
 from saas.webhook_events.deliveries import Delivery
 
 BATCH_SIZE = 256
@@ -35,7 +35,7 @@ class Order(NamedTuple):
     """``outcome`` gets whether the event was new, once that is committed, or what went wrong."""
 
     delivery: Delivery
-    context: context.Context
+    context: request_context.Context
     outcome: "asyncio.Future[bool]"
 
     def tell(self, outcome: bool | Exception) -> None:
@@ -59,7 +59,7 @@ class BatchWriter:
         self._waiting: list[Order] = []
         self._writing: asyncio.Task[None] | None = None
 
-    async def store(self, delivery: Delivery, request: context.Context) -> bool:
+    async def store(self, delivery: Delivery, request: request_context.Context) -> bool:
         """Return once ``delivery`` is committed: whether it was new. Of a repeat nothing is stored. Raises what
         ``django.db`` raises; after an ``OperationalError`` it may be stored or not, and storing it again is safe."""
         outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -106,17 +106,17 @@ class BatchWriter:
     async def _stored(self, batch: Sequence[Order]) -> list[bool]:
         """Which of them were new. Of several deliveries of one event the first is."""
         deliveries = [order.delivery for order in batch]
-        parameters = storing.parameters(actions.new_rows(deliveries))
+        parameters = event_storage.parameters(actions.new_rows(deliveries))
         with self._with_django_errors:
             stored = await self._inserted(parameters)
         unseen = set(stored)
         new = [_is_first(delivery, unseen) for delivery in deliveries]
         if stored:
-            with context.entered(batch[0].context):
+            with request_context.entered(batch[0].context):
                 actions.note_committed([one for one, is_new in zip(deliveries, new, strict=True) if is_new], stored)
         return new
 
-    async def _inserted(self, parameters: storing.Parameters) -> dict[str, int]:
+    async def _inserted(self, parameters: event_storage.Parameters) -> dict[str, int]:
         """Primary keys of new events. A connection that has died, or leads to a primary that is none any more, shows only
         when it is used: then once more, on a new one. Storing twice is storing once."""
         had_connection = self._connection is not None
@@ -127,7 +127,7 @@ class BatchWriter:
                 raise
             return await self._executed(parameters)
 
-    async def _executed(self, parameters: storing.Parameters) -> dict[str, int]:
+    async def _executed(self, parameters: event_storage.Parameters) -> dict[str, int]:
         if self._connection is None:
             self._connection = await self._connect()
         link = self._connection
@@ -142,7 +142,7 @@ class BatchWriter:
 
 
 async def _answer(
-    link: "psycopg.AsyncConnection[Any]", parameters: storing.Parameters, seconds: float
+    link: "psycopg.AsyncConnection[Any]", parameters: event_storage.Parameters, seconds: float
 ) -> dict[str, int]:
     """A frozen server does not answer a request to cancel either: so the wait ends by closing the socket."""
     try:
@@ -152,9 +152,9 @@ async def _answer(
         raise NoAnswer(f"no answer within {seconds:.0f} s") from error
 
 
-async def _execute(link: "psycopg.AsyncConnection[Any]", parameters: storing.Parameters) -> dict[str, int]:
+async def _execute(link: "psycopg.AsyncConnection[Any]", parameters: event_storage.Parameters) -> dict[str, int]:
     may_prepare = link.prepare_threshold is not None  # DATABASE_PREPARED_STATEMENTS
-    cursor = await link.execute(storing.STATEMENT, parameters, prepare=may_prepare)
+    cursor = await link.execute(event_storage.STATEMENT, parameters, prepare=may_prepare)
     return dict(await cursor.fetchall())
 
 

@@ -16,10 +16,10 @@ from django.db import connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 
-from saas import context
-from saas.api.addresses import address_behind
+from saas import request_context
+from saas.api.client_address import address_behind
 from saas.api.metrics import note_answer
-from saas.api.middleware import request_context
+from saas.api.middleware import new_request_context
 from saas.api.problems import Problem, from_django
 from saas.server.bridge import Bridge
 from saas.server.requests import Scope, is_too_large, peer
@@ -116,9 +116,9 @@ def _is_our_host(host: str, allowed: tuple[str, ...]) -> bool:
     return bool(domain) and validate_host(domain, allowed)
 
 
-def _context(scope: Scope, headers: dict[str, str]) -> context.Context:
+def _context(scope: Scope, headers: dict[str, str]) -> request_context.Context:
     address = address_behind(peer(scope), headers.get("x-forwarded-for", ""), headers.get("forwarded", ""))
-    return request_context(headers.get("x-request-id", ""), address, headers.get("user-agent", ""))
+    return new_request_context(headers.get("x-request-id", ""), address, headers.get("user-agent", ""))
 
 
 def _failure(error: Exception) -> HttpResponse:

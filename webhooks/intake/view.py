@@ -10,10 +10,10 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 
-from saas.api.addresses import client_address
-from saas.api.limits import MINUTE, Limit, TooManyRequests, by_address, require, spend
-from saas.api.openapi import refusals
+from saas.api.client_address import client_address
+from saas.api.openapi.schema_generation import refusals
 from saas.api.problems import handle
+from saas.api.rate_limits import MINUTE, Limit, TooManyRequests, by_address, require, spend
 from saas.api.views import PublicView
 from saas.webhook_events import actions
 from saas.webhook_events.actions import InvalidSignature, UnreadableEvent

@@ -4,7 +4,7 @@ import pytest
 
 from saas.testing.clients import ServiceClient
 from saas.testing.intake_clients import ShortPathClient, thread_of_the_test
-from saas.testing.rsgi import BridgeClient
+from saas.testing.servers.rsgi import BridgeClient
 from saas.webhook_events.tests.conftest import handle, seen
 
 __all__ = ["handle", "seen"]

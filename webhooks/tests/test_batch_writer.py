@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from django.db import DataError, OperationalError
 
-from saas.context import Context
-from saas.testing.engines import address_of_the_tests
-from saas.testing.inbox import encoded, event
+from saas.request_context import Context
+from saas.testing.factories.event_factories import encoded, event
 from saas.testing.intake_clients import LinkOfTheTest, thread_of_the_test, writer_of_the_test
+from saas.testing.servers.engines import address_of_the_tests
 from saas.webhook_events import actions
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent

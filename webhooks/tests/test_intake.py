@@ -11,10 +11,10 @@ from prometheus_client import REGISTRY
 
 from saas.mail.models import Mail
 from saas.server.requests import LONGEST_HEADER
-from saas.testing.inbox import encoded, event, signed
+from saas.testing.factories.event_factories import encoded, event, signed
 from saas.testing.intake_clients import LinkOfTheTest
-from saas.testing.rsgi import BridgeClient
-from saas.webhook_events import actions, storing
+from saas.testing.servers.rsgi import BridgeClient
+from saas.webhook_events import actions, event_storage
 from saas.webhook_events.models import WebhookDelivery, WebhookEvent
 
 INVALID = {"status": 400, "code": "invalid_signature", "detail": "Invalid webhook signature"}
@@ -317,7 +317,7 @@ def test_a_database_that_is_away_asks_the_provider_to_try_again(webhooks, monkey
     def away(*_, **__):
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(storing, "insert", away)
+    monkeypatch.setattr(event_storage, "insert", away)
     monkeypatch.setattr(LinkOfTheTest, "execute", away)
 
     answer = deliver(webhooks, event())

@@ -4,8 +4,8 @@ import pytest
 
 from saas.accounts.models import Role
 from saas.audit.models import AuditEvent
-from saas.testing import factories
-from saas.testing.inbox import encoded, event
+from saas.testing.factories import user_factories
+from saas.testing.factories.event_factories import encoded, event
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
@@ -292,7 +292,7 @@ def test_bulk_replays_and_stats_want_a_staff_token_too(webhooks, kim, closed, me
 
 def test_staff_who_may_only_read_cannot_replay(webhooks, closed, drain):
     stored("evt_1")
-    reader = factories.staff("", Role.SUPPORT_READ)
+    reader = user_factories.staff("", Role.SUPPORT_READ)
 
     assert webhooks.get(f"{LOGS}/evt_1", token=reader.token).status_code == 200
     for path in (f"{REPLAY}/evt_1", REPLAY, f"{REPLAY}/rpl_1/cancel"):

@@ -3,7 +3,7 @@
 import pytest
 
 from saas.testing.clients import ServiceClient
-from saas.testing.inbox import encoded, event, signed
+from saas.testing.factories.event_factories import encoded, event, signed
 from saas.webhook_events import actions
 from saas.webhook_events.models import WebhookEvent
 

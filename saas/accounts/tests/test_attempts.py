@@ -2,15 +2,15 @@
 
 import pytest
 
-from saas.accounts import attempts
+from saas.accounts.passwords import login_throttle
 from saas.testing.races import at_once
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_of_twelve_attempts_at_once_exactly_the_five_free_ones_are_admitted() -> None:
-    key = attempts.password_key("kim@example.net")
+    key = login_throttle.password_key("kim@example.net")
 
-    outcome = at_once(*[lambda: attempts.admit(key)] * 12)
+    outcome = at_once(*[lambda: login_throttle.admit(key)] * 12)
 
     assert outcome == ["done"] * 5 + ["too_many_attempts"] * 7

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from saas.accounts import hashing
+from saas.accounts.passwords import hashing_pool
 
 
 def priorities() -> list[int]:
@@ -20,7 +20,7 @@ def priorities() -> list[int]:
 def test_whoever_hashes_lets_others_go_first() -> None:
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
-    hashing.pbkdf2_sha256("a password", "salt", 10)
+    hashing_pool.pbkdf2_sha256("a password", "salt", 10)
 
     assert set(priorities()) == {10}
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
@@ -28,12 +28,12 @@ def test_whoever_hashes_lets_others_go_first() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 warns of threads; that is the point
 def test_a_process_that_was_forked_hashes_too() -> None:
-    expected = hashing.pbkdf2_sha256("a password", "salt", 10)
+    expected = hashing_pool.pbkdf2_sha256("a password", "salt", 10)
     read, write = os.pipe()
     child = os.fork()
     if child == 0:  # nothing of pytest's may run here
         signal.alarm(10)
-        os.write(write, hashing.pbkdf2_sha256("a password", "salt", 10))
+        os.write(write, hashing_pool.pbkdf2_sha256("a password", "salt", 10))
         os._exit(0)
 
     os.close(write)

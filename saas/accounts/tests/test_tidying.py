@@ -5,11 +5,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from saas.accounts import logins, proofs, tasks, tidying
-from saas.accounts.impersonations import Wish, impersonate
-from saas.accounts.models import Audience, FailedAttempts, LoginSession, OAuthState, RefreshToken, User
-from saas.accounts.proof_models import PendingLogin, Proof, ResetRequest
-from saas.testing.factories import PASSWORD, Person
+from saas.accounts import cleanup, one_time_tokens, tasks
+from saas.accounts.models import (
+    Audience,
+    FailedAttempts,
+    LoginSession,
+    OAuthState,
+    PendingLogin,
+    Proof,
+    RefreshToken,
+    ResetRequest,
+    User,
+)
+from saas.accounts.sessions import logins
+from saas.accounts.staff.impersonations import Wish, impersonate
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -25,17 +35,17 @@ def clock():
 def test_a_sign_in_under_way_goes_when_its_time_is_over(clock) -> None:
     OAuthState.objects.create(state_hash="a", expires_at=NOW + timedelta(minutes=10))
 
-    assert tidying.tidy() == 0
+    assert cleanup.tidy() == 0
     clock.shift(timedelta(minutes=10, seconds=1))
-    assert tidying.tidy() == 1
+    assert cleanup.tidy() == 1
 
 
 def test_half_a_login_goes_when_its_time_is_over(clock, kim: Person) -> None:
     PendingLogin.objects.create(token_hash="a", user=kim.user, epoch=0, expires_at=NOW + timedelta(minutes=5))
 
-    assert tidying.tidy() == 0
+    assert cleanup.tidy() == 0
     clock.shift(timedelta(minutes=5, seconds=1))
-    assert tidying.tidy() == 1
+    assert cleanup.tidy() == 1
 
 
 def test_guesses_are_forgotten_when_they_no_longer_count(clock) -> None:
@@ -43,10 +53,10 @@ def test_guesses_are_forgotten_when_they_no_longer_count(clock) -> None:
         logins.log_in(email="kim@example.net", password="wrong", audience=Audience.CUSTOMER)
 
     clock.shift(timedelta(minutes=30))
-    tidying.tidy()
+    cleanup.tidy()
     assert FailedAttempts.objects.count() == 1
     clock.shift(timedelta(seconds=1))
-    tidying.tidy()
+    cleanup.tidy()
     assert FailedAttempts.objects.count() == 0
 
 
@@ -59,28 +69,30 @@ def test_a_long_block_is_not_lifted_by_tidying(clock) -> None:
         wait = max(timedelta(0), FailedAttempts.objects.get().free_from - datetime.now(UTC))
     clock.shift(wait - timedelta(seconds=1))
 
-    tidying.tidy()
+    cleanup.tidy()
 
     assert FailedAttempts.objects.get().free_from > datetime.now(UTC)
 
 
 def test_links_go_thirty_days_after_their_end(clock, kim: Person) -> None:
     Proof.objects.all().delete()
-    proofs.issue(kim.user, Proof.Purpose.RESET)
+    one_time_tokens.issue(kim.user, Proof.Purpose.RESET)
 
     clock.shift(timedelta(days=30, minutes=30))
-    tidying.tidy()
+    cleanup.tidy()
     assert Proof.objects.count() == 1
     clock.shift(timedelta(seconds=1))
-    tidying.tidy()
+    cleanup.tidy()
     assert Proof.objects.count() == 0
 
 
 def test_a_link_that_proved_an_address_stays(clock, kim: Person) -> None:
-    proofs.use(proofs.find(proofs.issue(kim.user, Proof.Purpose.VERIFY), Proof.Purpose.VERIFY))
+    one_time_tokens.use(
+        one_time_tokens.find(one_time_tokens.issue(kim.user, Proof.Purpose.VERIFY), Proof.Purpose.VERIFY)
+    )
 
     clock.shift(timedelta(days=400))
-    tidying.tidy()
+    cleanup.tidy()
 
     assert [(row.email, row.used_at is not None) for row in Proof.objects.all()] == [(kim.user.email, True)]
 
@@ -90,7 +102,7 @@ def test_only_answered_reset_requests_go(clock) -> None:
     ResetRequest.objects.create(email="waiting@example.net", created_at=NOW)
 
     clock.shift(timedelta(days=31))
-    tidying.tidy()
+    cleanup.tidy()
 
     assert ResetRequest.objects.get().email == "waiting@example.net"
 
@@ -100,10 +112,10 @@ def test_a_spent_refresh_token_is_known_until_its_own_end(clock, kim: Person) ->
     spent = RefreshToken.objects.exclude(used_at=None).get()
 
     clock.move_to(spent.expires_at)
-    tidying.tidy()
+    cleanup.tidy()
     assert RefreshToken.objects.filter(pk=spent.pk).exists()
     clock.shift(timedelta(seconds=1))
-    tidying.tidy()
+    cleanup.tidy()
     assert not RefreshToken.objects.filter(pk=spent.pk).exists()
 
 
@@ -112,10 +124,10 @@ def test_a_login_that_ended_goes_after_thirty_days(clock, kim: Person, other: Pe
     logins.log_out(session)
 
     clock.shift(timedelta(days=30))
-    tidying.tidy()
+    cleanup.tidy()
     assert LoginSession.objects.count() == 2
     clock.shift(timedelta(seconds=1))
-    tidying.tidy()
+    cleanup.tidy()
     assert LoginSession.objects.get().user == other.user
 
 
@@ -124,7 +136,7 @@ def test_who_acted_in_whose_name_is_kept(clock, kim: Person, sam: Person) -> Non
     row, _ = impersonate(kim.user, by=staff_session, wish=Wish(reason="ticket 1"))
 
     clock.shift(timedelta(days=400))
-    tidying.tidy()
+    cleanup.tidy()
 
     row.refresh_from_db()
     assert {session.pk for session in LoginSession.objects.all()} == {row.session_id, staff_session.pk}
@@ -141,8 +153,8 @@ def test_tidying_logs_nobody_out(clock, kim: Person) -> None:
 
 
 def test_a_step_deletes_no_more_than_it_may(clock, monkeypatch) -> None:
-    monkeypatch.setattr(tidying, "STEP", 2)
+    monkeypatch.setattr(cleanup, "STEP", 2)
     for name in "abc":
         OAuthState.objects.create(state_hash=name, expires_at=NOW - timedelta(seconds=1))
 
-    assert [tidying.tidy(), tidying.tidy(), tidying.tidy()] == [2, 1, 0]
+    assert [cleanup.tidy(), cleanup.tidy(), cleanup.tidy()] == [2, 1, 0]

@@ -9,28 +9,28 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from saas.accounts import identities, oauth
-from saas.accounts.attempts import TooManyAttempts
-from saas.accounts.identities import AccountExists, IdentityTaken, LastLoginMethod, NoUsableAddress
-from saas.accounts.logins import InvalidCredentials
+from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.models import OAuthIdentity
-from saas.accounts.oauth import OAuthStateInvalid, ReturnToNotAllowed
-from saas.accounts.oauth_providers import CodeRefused, IdTokenInvalid, SignInDeclined
-from saas.accounts.outbound import ProviderUnavailable
-from saas.accounts.stepping_up import ReauthRequired, require_recent
-from saas.accounts.verification import EmailNotVerified
-from saas.api import limits
+from saas.accounts.oauth import identities, sign_in
+from saas.accounts.oauth.http_client import ProviderUnavailable
+from saas.accounts.oauth.identities import AccountExists, IdentityTaken, LastLoginMethod, NoUsableAddress
+from saas.accounts.oauth.providers import CodeRefused, IdTokenInvalid, SignInDeclined
+from saas.accounts.oauth.sign_in import OAuthStateInvalid, ReturnToNotAllowed
+from saas.accounts.passwords.login_throttle import TooManyAttempts
+from saas.accounts.reauthentication import ReauthRequired, require_recent
+from saas.accounts.sessions.logins import InvalidCredentials
+from saas.api import rate_limits
 from saas.api.accounts import representations as show
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import HalfLoginShape, LoginShape
 from saas.api.accounts.views import entered
 from saas.api.fields import Text
-from saas.api.openapi import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, refusals
 from saas.api.views import CustomerView, PublicView
 from saas.errors import DomainError, Invalid, NotFound
 from saas.settings.oauth import OAuthProvider
 
-BROWSER_COOKIE_SECONDS = int(oauth.STATE_LIFE.total_seconds())
+BROWSER_COOKIE_SECONDS = int(sign_in.STATE_LIFE.total_seconds())
 MAX_COOKIE = 100
 
 
@@ -120,7 +120,7 @@ class ProvidersView(PublicView):
 class StartView(PublicView):
     """Sends the browser to the provider. ``return_to`` is where it goes afterwards, with the session cookie."""
 
-    limits = (limits.OAUTH,)
+    rate_limits = (rate_limits.OAUTH,)
 
     @extend_schema(
         operation_id="oauth_start",
@@ -130,16 +130,16 @@ class StartView(PublicView):
         tags=["oauth"],
     )
     def get(self, request: Request, provider: str) -> Response:
-        chosen = oauth.provider(provider)
+        chosen = sign_in.provider(provider)
         browser = browser_of(request)
-        url = oauth.begin(chosen, browser=browser, **self.query(StartQuery))
+        url = sign_in.begin(chosen, browser=browser, **self.query(StartQuery))
         return bound(Response(status=307, headers={"Location": url}), browser)
 
 
 class CallbackView(PublicView):
     """Comes back from the provider. An app that posts ``state`` and ``code`` keeps its cookies from the start."""
 
-    limits = (limits.OAUTH,)
+    rate_limits = (rate_limits.OAUTH,)
 
     @extend_schema(
         operation_id="oauth_callback",
@@ -149,7 +149,7 @@ class CallbackView(PublicView):
         tags=["oauth"],
     )
     def get(self, request: Request, provider: str) -> Response:
-        return self._finish(request, oauth.provider(provider), self.query(CallbackBody))
+        return self._finish(request, sign_in.provider(provider), self.query(CallbackBody))
 
     @extend_schema(
         operation_id="oauth_callback_post",
@@ -159,11 +159,11 @@ class CallbackView(PublicView):
         tags=["oauth"],
     )
     def post(self, request: Request, provider: str) -> Response:
-        return self._finish(request, oauth.provider(provider), self.body(CallbackBody))
+        return self._finish(request, sign_in.provider(provider), self.body(CallbackBody))
 
     def _finish(self, request: Request, provider: OAuthProvider, sent: dict[str, str]) -> Response:
-        answered = oauth.Answered(sent["state"], sent["code"], sent["error"], sent["iss"])
-        back = oauth.finish(provider, answered, browser=known_browser(request))
+        answered = sign_in.Answered(sent["state"], sent["code"], sent["error"], sent["iss"])
+        back = sign_in.finish(provider, answered, browser=known_browser(request))
         if back.refusal:
             return _refused(request, back, back.refusal)
         if back.login is None:
@@ -174,7 +174,7 @@ class CallbackView(PublicView):
         return Response(status=303, headers={"Location": back.address}) if back.address else answer
 
 
-def _refused(request: Request, back: oauth.Return, refusal: DomainError) -> Response:
+def _refused(request: Request, back: sign_in.Return, refusal: DomainError) -> Response:
     """A person in a browser comes back to the page that sent her; a program reads the problem itself."""
     if request.method == "POST" or not back.return_to:
         raise refusal
@@ -184,7 +184,7 @@ def _refused(request: Request, back: oauth.Return, refusal: DomainError) -> Resp
 class LinkView(CustomerView):
     """Begins a sign-in whose end adds the provider to this account. Needs a login of the last minutes or the password."""
 
-    limits = (limits.OAUTH,)
+    rate_limits = (rate_limits.OAUTH,)
 
     @extend_schema(
         operation_id="oauth_link",
@@ -197,10 +197,10 @@ class LinkView(CustomerView):
         tags=["oauth"],
     )
     def post(self, request: Request, provider: str) -> Response:
-        chosen, body = oauth.provider(provider), self.body(LinkBody)
+        chosen, body = sign_in.provider(provider), self.body(LinkBody)
         require_recent(self.session, current_password=body["current_password"])
         browser = browser_of(request)
-        url = oauth.begin(chosen, browser=browser, return_to=body["return_to"], session=self.session)
+        url = sign_in.begin(chosen, browser=browser, return_to=body["return_to"], session=self.session)
         return bound(Response({"authorization_url": url}), browser)
 
 

@@ -12,10 +12,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from rest_framework.request import Request
 
-from saas.accounts import deletion, disowning, recovery, verification
-from saas.accounts.addresses import canonical
-from saas.accounts.proofs import ProofInvalid
-from saas.api import devices, limits
+from saas.accounts import disavowal, email_verification
+from saas.accounts.email_addresses import canonical
+from saas.accounts.one_time_tokens import ProofInvalid
+from saas.accounts.passwords import password_change
+from saas.accounts.privacy import account_deletion
+from saas.api import rate_limits
+from saas.api.accounts import device_cookie
 from saas.errors import DomainError
 
 MAX_FIELD = 500
@@ -57,15 +60,15 @@ def _sent(request: HttpRequest, name: str) -> str:
     return str(request.POST.get(name, ""))[:MAX_FIELD].replace("\x00", "")
 
 
-def _spend(request: HttpRequest, limit: limits.Limit) -> None:
-    if usage := limits.spend(limit, Request(request)):
-        limits.require(usage)
+def _spend(request: HttpRequest, limit: rate_limits.Limit) -> None:
+    if usage := rate_limits.spend(limit, Request(request)):
+        rate_limits.require(usage)
 
 
 def _mailed_token(request: HttpRequest) -> str:
     token = _sent(request, "token")
-    _spend(request, limits.MAILED_LINK)
-    _spend(request, limits.mailed_link(token))
+    _spend(request, rate_limits.MAILED_LINK)
+    _spend(request, rate_limits.mailed_link(token))
     return token
 
 
@@ -73,29 +76,29 @@ def _verify(request: HttpRequest) -> str:
     """Either of the two buttons."""
     token = _mailed_token(request)
     if _sent(request, "answer") == "not-mine":
-        return "removed" if disowning.disown(token) else "called off"
-    verification.verify(token)
+        return "removed" if disavowal.disown(token) else "called off"
+    email_verification.verify(token)
     return "confirmed"
 
 
 def _claim(token: str) -> dict[str, Any]:
-    return {"claim": disowning.claim_behind(token)}
+    return {"claim": disavowal.claim_behind(token)}
 
 
 def _reset(request: HttpRequest) -> None:
-    user = recovery.reset(_mailed_token(request), new_password=_sent(request, "new_password"))
-    devices.remember(request, user)
+    user = password_change.reset(_mailed_token(request), new_password=_sent(request, "new_password"))
+    device_cookie.remember(request, user)
 
 
 def _keep(request: HttpRequest) -> None:
-    deletion.cancel_deletion(_mailed_token(request))
+    account_deletion.cancel_deletion(_mailed_token(request))
 
 
 def _forgot(request: HttpRequest) -> None:
     email = canonical(_sent(request, "email"))
-    _spend(request, limits.PASSWORD_FORGOT)
-    _spend(request, limits.forgotten(email))
-    recovery.request_reset(email)
+    _spend(request, rate_limits.PASSWORD_FORGOT)
+    _spend(request, rate_limits.forgotten(email))
+    password_change.request_reset(email)
 
 
 verify = _page("pages/verify.html", _verify, _claim)

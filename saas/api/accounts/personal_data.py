@@ -7,15 +7,15 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from saas.accounts import deletion, privacy
-from saas.accounts.attempts import TooManyAttempts
-from saas.accounts.proofs import ProofInvalid
-from saas.accounts.stepping_up import ReauthRequired, require_recent
-from saas.api import limits
+from saas.accounts.one_time_tokens import ProofInvalid
+from saas.accounts.passwords.login_throttle import TooManyAttempts
+from saas.accounts.privacy import account_deletion, data_sources
+from saas.accounts.reauthentication import ReauthRequired, require_recent
+from saas.api import rate_limits
 from saas.api.accounts.security import CurrentPasswordBody, TokenBody
 from saas.api.accounts.views import logged_out
 from saas.api.impersonation import NotWhileImpersonating
-from saas.api.openapi import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, refusals
 from saas.api.views import CustomerView, PublicView
 from saas.billing.personal_data import StillSubscribed
 from saas.errors import Invalid
@@ -37,7 +37,7 @@ class DeletionShape(serializers.Serializer[Any]):
 
 
 class DeletionAcceptedShape(serializers.Serializer[Any]):
-    deletion = DeletionShape()
+    account_deletion = DeletionShape()
 
 
 class DeletionCanceledShape(serializers.Serializer[Any]):
@@ -47,7 +47,7 @@ class DeletionCanceledShape(serializers.Serializer[Any]):
 class ExportView(CustomerView):
     """Everything that we hold about the person, but secrets and what is other people's."""
 
-    limits = (limits.EXPORT,)
+    rate_limits = (rate_limits.EXPORT,)
     impersonated_reads = False
 
     @extend_schema(
@@ -58,14 +58,14 @@ class ExportView(CustomerView):
     )
     def get(self, request: Request) -> Response:
         attachment = f'attachment; filename="{self.user.pk}.json"'
-        return Response(privacy.export(self.user), headers={"Content-Disposition": attachment})
+        return Response(data_sources.export(self.user), headers={"Content-Disposition": attachment})
 
 
 class OwnAccountView(CustomerView):
     """Logs the person out everywhere and, after 14 days, erases what we hold about her. Needs a login of the last minutes
     or the password; a subscription has to be canceled, and a team with other members handed over, first."""
 
-    limits = (limits.LOGIN,)
+    rate_limits = (rate_limits.LOGIN,)
 
     @extend_schema(
         operation_id="user_delete",
@@ -79,7 +79,7 @@ class OwnAccountView(CustomerView):
     )
     def delete(self, request: Request) -> Response:
         require_recent(self.session, **self.optional_body(CurrentPasswordBody))
-        begun = deletion.delete_account(self.user)
+        begun = account_deletion.delete_account(self.user)
         logged_out(request)
         return Response({"deletion": {"requested_at": begun.requested_at, "due_at": begun.due_at}}, status=202)
 
@@ -87,7 +87,7 @@ class OwnAccountView(CustomerView):
 class CancelDeletionView(PublicView):
     """Undoes the deletion by the token of the mail. Nobody is logged in by it."""
 
-    limits = (limits.MAILED_LINK,)
+    rate_limits = (rate_limits.MAILED_LINK,)
 
     @extend_schema(
         operation_id="deletion_cancel",
@@ -98,6 +98,6 @@ class CancelDeletionView(PublicView):
     )
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
-        self.spend(limits.mailed_link(token))
-        deletion.cancel_deletion(token)
+        self.spend(rate_limits.mailed_link(token))
+        account_deletion.cancel_deletion(token)
         return Response({"status": "kept"})

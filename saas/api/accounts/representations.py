@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from saas.accounts.credentials import Credential
-from saas.accounts.disowning import Claim
-from saas.accounts.logins import HalfLogin, Login
+from saas.accounts.disavowal import Claim
 from saas.accounts.models import Impersonation, LoginSession, OAuthIdentity, Profile, User
+from saas.accounts.sessions.lasting_credentials import Credential
+from saas.accounts.sessions.logins import HalfLogin, Login
 
 
 def user(row: User) -> dict[str, Any]:

@@ -8,17 +8,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from saas.accounts import second_factor
-from saas.accounts.attempts import TooManyAttempts
 from saas.accounts.models import Audience
+from saas.accounts.passwords.login_throttle import TooManyAttempts
+from saas.accounts.reauthentication import ReauthRequired, require_recent
 from saas.accounts.second_factor import PendingLoginInvalid, SecondFactorOff, SecondFactorOn, WrongCode
-from saas.accounts.stepping_up import ReauthRequired, require_recent
-from saas.api import limits
+from saas.api import rate_limits
 from saas.api.accounts import representations as show
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape, SecondFactorBody
 from saas.api.accounts.views import keep_cookie, logged_in
 from saas.api.fields import Text
-from saas.api.openapi import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, refusals
 from saas.api.views import CustomerView, PublicView
 from saas.errors import Invalid
 
@@ -74,7 +74,7 @@ class TotpView(CustomerView):
 class ConfirmView(CustomerView):
     """Turns the second factor on by its first code; answers with a fresh login and the recovery codes."""
 
-    limits = (limits.MFA,)
+    rate_limits = (rate_limits.MFA,)
 
     @extend_schema(
         operation_id="mfa_confirm",
@@ -105,7 +105,7 @@ class RecoveryCodesView(CustomerView):
 class VerifyView(PublicView):
     """The second half of a login."""
 
-    limits = (limits.MFA,)
+    rate_limits = (rate_limits.MFA,)
 
     @extend_schema(
         operation_id="mfa_verify",

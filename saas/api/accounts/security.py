@@ -7,18 +7,20 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from saas.accounts import disowning, recovery, stepping_up, verification
-from saas.accounts.addresses import InvalidAddress, canonical
-from saas.accounts.attempts import TooManyAttempts
-from saas.accounts.hashing import HashingBusy
-from saas.accounts.proofs import ProofInvalid
-from saas.accounts.stepping_up import ReauthRequired, require_recent
-from saas.api import devices, limits
+from saas.accounts import disavowal, email_verification, reauthentication
+from saas.accounts.email_addresses import InvalidAddress, canonical
+from saas.accounts.one_time_tokens import ProofInvalid
+from saas.accounts.passwords import password_change
+from saas.accounts.passwords.hashing_pool import HashingBusy
+from saas.accounts.passwords.login_throttle import TooManyAttempts
+from saas.accounts.reauthentication import ReauthRequired, require_recent
+from saas.api import rate_limits
+from saas.api.accounts import device_cookie
 from saas.api.accounts import representations as show
 from saas.api.accounts.serializers import LoginShape
 from saas.api.accounts.views import logged_in
 from saas.api.fields import Text
-from saas.api.openapi import refusals
+from saas.api.openapi.schema_generation import refusals
 from saas.api.views import CustomerView, PublicView
 from saas.billing.personal_data import StillSubscribed
 from saas.teams.actions import TeamSubscribed
@@ -78,7 +80,7 @@ class DisownedShape(serializers.Serializer[Any]):
 class ReauthenticateView(CustomerView):
     """Proves the password again; for five minutes nothing asks for it. After five wrong ones each makes this session wait."""
 
-    limits = (limits.LOGIN,)
+    rate_limits = (rate_limits.LOGIN,)
 
     @extend_schema(
         operation_id="reauthenticate",
@@ -88,14 +90,14 @@ class ReauthenticateView(CustomerView):
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        stepping_up.confirm(self.session, self.body(ReauthenticateBody)["current_password"])
+        reauthentication.confirm(self.session, self.body(ReauthenticateBody)["current_password"])
         return Response(status=204)
 
 
 class ChangePasswordView(CustomerView):
     """Sets a new password and answers with a fresh login: every other session, token and cookie is dead."""
 
-    limits = (limits.LOGIN,)
+    rate_limits = (rate_limits.LOGIN,)
 
     @extend_schema(
         operation_id="password_change",
@@ -107,14 +109,14 @@ class ChangePasswordView(CustomerView):
     def post(self, request: Request) -> Response:
         body = self.body(ChangePasswordBody)
         require_recent(self.session, current_password=body["current_password"])
-        login = recovery.change_password(self.session, new_password=body["new_password"])
+        login = password_change.change_password(self.session, new_password=body["new_password"])
         return logged_in(request, login, status=200)
 
 
 class ForgotPasswordView(PublicView):
     """Always 202: whether there is an account is told to its mailbox only."""
 
-    limits = (limits.PASSWORD_FORGOT,)
+    rate_limits = (rate_limits.PASSWORD_FORGOT,)
 
     @extend_schema(
         operation_id="password_forgot",
@@ -125,8 +127,8 @@ class ForgotPasswordView(PublicView):
     )
     def post(self, request: Request) -> Response:
         email = canonical(self.body(ForgotBody)["email"])
-        self.spend(limits.forgotten(email))
-        recovery.request_reset(email)
+        self.spend(rate_limits.forgotten(email))
+        password_change.request_reset(email)
         return Response({"status": "accepted"}, status=202)
 
 
@@ -136,7 +138,7 @@ class ResetPasswordView(PublicView):
     This device is known afterwards: whoever guesses at the account elsewhere keeps nobody out here.
     """
 
-    limits = (limits.MAILED_LINK,)
+    rate_limits = (rate_limits.MAILED_LINK,)
 
     @extend_schema(
         operation_id="password_reset",
@@ -147,16 +149,16 @@ class ResetPasswordView(PublicView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(ResetBody)
-        self.spend(limits.mailed_link(body["token"]))
-        user = recovery.reset(body["token"], new_password=body["new_password"])
-        devices.remember(request._request, user)
+        self.spend(rate_limits.mailed_link(body["token"]))
+        user = password_change.reset(body["token"], new_password=body["new_password"])
+        device_cookie.remember(request._request, user)
         return Response({"status": "password_set"})
 
 
 class VerifyEmailView(PublicView):
     """Uses the token of the mail, be it for the first address or for a new one."""
 
-    limits = (limits.MAILED_LINK,)
+    rate_limits = (rate_limits.MAILED_LINK,)
 
     @extend_schema(
         operation_id="email_verify",
@@ -167,15 +169,15 @@ class VerifyEmailView(PublicView):
     )
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
-        self.spend(limits.mailed_link(token))
-        verification.verify(token)
+        self.spend(rate_limits.mailed_link(token))
+        email_verification.verify(token)
         return Response({"status": "verified"})
 
 
 class PreviewVerificationView(PublicView):
     """Tells whose account the token of the mail would confirm, so that nobody confirms a stranger's. Nothing happens."""
 
-    limits = (limits.MAILED_LINK,)
+    rate_limits = (rate_limits.MAILED_LINK,)
 
     @extend_schema(
         operation_id="email_verify_preview",
@@ -186,15 +188,15 @@ class PreviewVerificationView(PublicView):
     )
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
-        self.spend(limits.mailed_link(token))
-        return Response(show.claim(disowning.claim_behind(token)))
+        self.spend(rate_limits.mailed_link(token))
+        return Response(show.claim(disavowal.claim_behind(token)))
 
 
 class DisownView(PublicView):
     """ "This was not me": removes the account that was registered with the address and never confirmed, or calls off the
     change of another account's address to this one."""
 
-    limits = (limits.MAILED_LINK,)
+    rate_limits = (rate_limits.MAILED_LINK,)
 
     @extend_schema(
         operation_id="email_disown",
@@ -205,13 +207,13 @@ class DisownView(PublicView):
     )
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
-        self.spend(limits.mailed_link(token))
-        is_removed = disowning.disown(token)
+        self.spend(rate_limits.mailed_link(token))
+        is_removed = disavowal.disown(token)
         return Response({"status": "removed" if is_removed else "called_off"})
 
 
 class ResendVerificationView(CustomerView):
-    limits = (limits.MAIL_AGAIN,)
+    rate_limits = (rate_limits.MAIL_AGAIN,)
 
     @extend_schema(
         operation_id="email_resend",
@@ -221,14 +223,14 @@ class ResendVerificationView(CustomerView):
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        verification.send_verification(self.user)
+        email_verification.send_verification(self.user)
         return Response({"status": "accepted"}, status=202)
 
 
 class ChangeEmailView(CustomerView):
     """Mails a link to the new address. Always 202: whether it belongs to somebody else is not told."""
 
-    limits = (limits.MAIL_AGAIN,)
+    rate_limits = (rate_limits.MAIL_AGAIN,)
 
     @extend_schema(
         operation_id="email_change",
@@ -239,7 +241,7 @@ class ChangeEmailView(CustomerView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(ChangeEmailBody)
-        self.spend(limits.moved_to(canonical(body["new_email"])))
+        self.spend(rate_limits.moved_to(canonical(body["new_email"])))
         require_recent(self.session, current_password=body["current_password"])
-        verification.request_change(self.user, new_email=body["new_email"])
+        email_verification.request_change(self.user, new_email=body["new_email"])
         return Response({"status": "accepted"}, status=202)

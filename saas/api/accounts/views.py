@@ -5,19 +5,21 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from saas.accounts import actions, keys, logins
+from saas.accounts import actions
 from saas.accounts.actions import EmailTaken
-from saas.accounts.addresses import InvalidAddress, canonical
-from saas.accounts.attempts import TooManyAttempts
-from saas.accounts.hashing import HashingBusy
-from saas.accounts.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
+from saas.accounts.email_addresses import InvalidAddress, canonical
 from saas.accounts.models import Audience, LoginSession, Profile
-from saas.accounts.sessions import SessionStore
-from saas.api import devices, limits
+from saas.accounts.passwords.hashing_pool import HashingBusy
+from saas.accounts.passwords.login_throttle import TooManyAttempts
+from saas.accounts.sessions import logins, signing_keys
+from saas.accounts.sessions.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
+from saas.accounts.sessions.session_store import SessionStore
+from saas.api import rate_limits
+from saas.api.accounts import device_cookie
 from saas.api.accounts import representations as show
 from saas.api.accounts import serializers as shapes
 from saas.api.authentication import CustomerCookie, DepartingBearer
-from saas.api.openapi import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, refusals
 from saas.api.pagination import PageQuery, paginate
 from saas.api.views import CustomerView, PublicView
 from saas.errors import Invalid, NotFound
@@ -42,11 +44,11 @@ def keep_cookie(request: Request, login: logins.Login) -> None:
     """Send the login's session cookie with the answer, and a CSRF token that nobody knew before; and know the device."""
     request._request.session = SessionStore.of(login.cookie_key, login.session)
     rotate_token(request._request)
-    devices.remember(request._request, login.user)
+    device_cookie.remember(request._request, login.user)
 
 
 class RegisterView(PublicView):
-    limits = (limits.REGISTER, limits.REGISTER_HOURLY)
+    rate_limits = (rate_limits.REGISTER, rate_limits.REGISTER_HOURLY)
 
     @extend_schema(
         operation_id="register",
@@ -57,13 +59,13 @@ class RegisterView(PublicView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(shapes.RegisterBody)
-        self.spend(limits.registered(canonical(body["email"])))
+        self.spend(rate_limits.registered(canonical(body["email"])))
         login = actions.register(**body)
         return logged_in(request, login, status=201)
 
 
 class LoginView(PublicView):
-    limits = (limits.LOGIN,)
+    rate_limits = (rate_limits.LOGIN,)
 
     @extend_schema(
         operation_id="login",
@@ -78,7 +80,7 @@ class LoginView(PublicView):
 
 
 class RefreshView(PublicView):
-    limits = (limits.REFRESH,)
+    rate_limits = (rate_limits.REFRESH,)
 
     @extend_schema(
         operation_id="refresh",
@@ -89,7 +91,7 @@ class RefreshView(PublicView):
     )
     def post(self, request: Request) -> Response:
         token = self.body(shapes.RefreshBody)["refresh_token"]
-        self.spend(limits.refreshed(token))
+        self.spend(rate_limits.refreshed(token))
         login = logins.refresh(token, audience=Audience.CUSTOMER)
         return Response(show.login(login))
 
@@ -117,7 +119,7 @@ class LogoutAllView(CustomerView):
     def post(self, request: Request) -> Response:
         asked = self.optional_body(shapes.LogoutAllBody)
         lasting = logins.log_out_everywhere(self.user, **asked)
-        devices.remember(request._request, self.user)
+        device_cookie.remember(request._request, self.user)
         answer = logged_out(request)
         if lasting:
             told = [show.credential(credential) for credential in lasting]
@@ -146,7 +148,7 @@ class JwksView(PublicView):
         operation_id="jwks", summary="Get the public keys of access tokens", responses=shapes.JwksShape, tags=["auth"]
     )
     def get(self, request: Request) -> Response:
-        return Response(keys.jwks(), headers={"Cache-Control": f"public, max-age={JWKS_SECONDS}"})
+        return Response(signing_keys.jwks(), headers={"Cache-Control": f"public, max-age={JWKS_SECONDS}"})
 
 
 class MeView(CustomerView):

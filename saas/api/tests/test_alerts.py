@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 RULES = (Path(__file__).resolve().parents[2] / "docs/alerts.yml").read_text(encoding="utf-8")
 

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from saas.accounts.models import LoginSession
 from saas.audit.models import AuditEvent
-from saas.networks import Network, around, neighbourhood, network
+from saas.ip_addresses import Network, around, neighbourhood, network
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 ROOT = Path(__file__).resolve().parents[3]
 PEER = "198.51.100.7"
@@ -163,10 +163,10 @@ def test_every_limit_by_address_is_counted_by_the_one_function() -> None:
     keys = [path for path in sources if re.search(r"ip_network\(|\bnetwork\(|\bneighbourhood\(", path.read_text())]
 
     assert {str(path.relative_to(ROOT)) for path in keys} == {
-        "saas/networks.py",
-        "saas/api/limits.py",
-        "saas/api/addresses.py",  # whether a peer is one of our proxies
-        "saas/settings/addresses.py",
+        "saas/ip_addresses.py",
+        "saas/api/rate_limits.py",
+        "saas/api/client_address.py",  # whether a peer is one of our proxies
+        "saas/settings/base_urls.py",
         "saas/settings/production.py",
-        "saas/accounts/logins.py",  # where a device is
+        "saas/accounts/sessions/logins.py",  # where a device is
     }

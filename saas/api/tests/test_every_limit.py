@@ -11,17 +11,17 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from saas.accounts.impersonations import Wish, impersonate
 from saas.accounts.models import FailedAttempts, LoginSession
-from saas.api import limits
-from saas.api.limits import Counted, Limit, WhenAway
+from saas.accounts.staff.impersonations import Wish, impersonate
+from saas.api import rate_limits
+from saas.api.rate_limits import Counted, Limit, WhenAway
 from saas.teams.models import Team
-from saas.testing import factories
 from saas.testing import limits as counters
 from saas.testing.clients import ServiceClient, acting_as
-from saas.testing.factories import PASSWORD, Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import found_team, new_key, verified
+from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.races import at_once
-from saas.testing.teams import found_team, new_key, verified
 
 HERE = "127.0.0.1/32"
 NOBODY = Request(APIRequestFactory().get("/"))
@@ -53,11 +53,17 @@ TABLE = {
     "staff-login": (10, MINUTE, WhenAway.LOCAL),
     "impersonation": (20, HOUR, WhenAway.CLOSED),
 }
-BY_ARGUMENT = [limits.registered, limits.forgotten, limits.moved_to, limits.mailed_link, limits.refreshed]
+BY_ARGUMENT = [
+    rate_limits.registered,
+    rate_limits.forgotten,
+    rate_limits.moved_to,
+    rate_limits.mailed_link,
+    rate_limits.refreshed,
+]
 
 
 def all_limits() -> list[Limit]:
-    named = [value for value in vars(limits).values() if isinstance(value, Limit)]
+    named = [value for value in vars(rate_limits).values() if isinstance(value, Limit)]
     return [*named, *(make("x") for make in BY_ARGUMENT)]
 
 
@@ -110,63 +116,64 @@ def teams(here: Any) -> str:
 
 
 CASES = [
-    Case(limits.LOGIN, "POST /api/auth/login", body=LOGIN),
-    Case(limits.LOGIN, "POST /auth/login", body=LOGIN, service="parity"),
-    Case(limits.LOGIN, "POST /api/auth/reauthenticate", body=MY_PASSWORD, by="kim"),
-    Case(limits.LOGIN, "POST /api/auth/password/change", body={"new_password": "short"}, by="kim"),
-    Case(limits.LOGIN, "DELETE /api/users/me", body={"current_password": "not mine"}, by="kim"),
-    Case(limits.REGISTER, "POST /api/auth/register", body=REGISTRATION),
-    Case(limits.REGISTER_HOURLY, "POST /api/auth/register", body=REGISTRATION),
-    Case(limits.registered, "POST /api/auth/register", body=REGISTRATION, argument=lambda _: "new@example.net"),
-    Case(limits.REFRESH, "POST /api/auth/refresh", body={"refresh_token": "rt_guess"}),
-    Case(limits.REFRESH, "POST /api/admin/auth/refresh", body={"refresh_token": "rt_guess"}, service="admin_ops"),
-    Case(limits.refreshed, "POST /api/auth/refresh", body={"refresh_token": "rt_x"}, argument=lambda _: "rt_x"),
-    Case(limits.OAUTH, "GET /api/auth/oauth/nobody"),
-    Case(limits.OAUTH, "GET /api/auth/oauth/nobody/callback"),
-    Case(limits.OAUTH, "POST /api/auth/oauth/nobody/callback", body=ANSWERED),
-    Case(limits.OAUTH, "POST /api/auth/oauth/nobody/link", body=MY_PASSWORD, by="kim"),
-    Case(limits.PASSWORD_FORGOT, "POST /api/auth/password/forgot", body={"email": "new@example.net"}),
-    Case(limits.forgotten, "POST /api/auth/password/forgot", body={"email": "A@B.example"}, argument=lambda _: "a@b.example"),
-    Case(limits.MAILED_LINK, "POST /api/auth/password/reset", body=NEW_PASSWORD),
-    Case(limits.MAILED_LINK, "POST /api/auth/email/verify", body={"token": "guess"}),
-    Case(limits.MAILED_LINK, "POST /api/auth/deletion/cancel", body={"token": "guess"}),
-    Case(limits.mailed_link, "POST /api/auth/password/reset", body=NEW_PASSWORD, argument=lambda _: "guess"),
-    Case(limits.mailed_link, "POST /api/auth/email/verify", body={"token": "guess"}, argument=lambda _: "guess"),
-    Case(limits.mailed_link, "POST /api/auth/deletion/cancel", body={"token": "guess"}, argument=lambda _: "guess"),
-    Case(limits.mailed_link, "POST /api/invitations/accept", body={"token": "inv"}, argument=lambda _: "inv", by="kim"),
-    Case(limits.MFA, "POST /api/auth/mfa/verify", body={"mfa_token": "guess", "code": "000000"}),
-    Case(limits.MFA, "POST /api/auth/mfa/totp/confirm", body={"code": "000000"}, by="kim"),
-    Case(limits.MFA, "POST /api/admin/auth/mfa/verify", body={"mfa_token": "guess", "code": "1"}, service="admin_ops"),
-    Case(limits.MAIL_AGAIN, "POST /api/auth/email/resend", key=kims, by="kim"),
-    Case(limits.MAIL_AGAIN, "POST /api/auth/email/change", body={"new_email": "c@d.example"}, key=kims, by="kim"),
+    Case(rate_limits.LOGIN, "POST /api/auth/login", body=LOGIN),
+    Case(rate_limits.LOGIN, "POST /auth/login", body=LOGIN, service="parity"),
+    Case(rate_limits.LOGIN, "POST /api/auth/reauthenticate", body=MY_PASSWORD, by="kim"),
+    Case(rate_limits.LOGIN, "POST /api/auth/password/change", body={"new_password": "short"}, by="kim"),
+    Case(rate_limits.LOGIN, "DELETE /api/users/me", body={"current_password": "not mine"}, by="kim"),
+    Case(rate_limits.REGISTER, "POST /api/auth/register", body=REGISTRATION),
+    Case(rate_limits.REGISTER_HOURLY, "POST /api/auth/register", body=REGISTRATION),
+    Case(rate_limits.registered, "POST /api/auth/register", body=REGISTRATION, argument=lambda _: "new@example.net"),
+    Case(rate_limits.REFRESH, "POST /api/auth/refresh", body={"refresh_token": "rt_guess"}),
+    Case(rate_limits.REFRESH, "POST /api/admin/auth/refresh", body={"refresh_token": "rt_guess"}, service="admin_ops"),
+    Case(rate_limits.refreshed, "POST /api/auth/refresh", body={"refresh_token": "rt_x"}, argument=lambda _: "rt_x"),
+    Case(rate_limits.OAUTH, "GET /api/auth/oauth/nobody"),
+    Case(rate_limits.OAUTH, "GET /api/auth/oauth/nobody/callback"),
+    Case(rate_limits.OAUTH, "POST /api/auth/oauth/nobody/callback", body=ANSWERED),
+    Case(rate_limits.OAUTH, "POST /api/auth/oauth/nobody/link", body=MY_PASSWORD, by="kim"),
+    Case(rate_limits.PASSWORD_FORGOT, "POST /api/auth/password/forgot", body={"email": "new@example.net"}),
+Case(
+        rate_limits.forgotten, "POST /api/auth/password/forgot", body={"email": "A@B.example"}, argument=lambda _: "a@b.example"),
+    Case(rate_limits.MAILED_LINK, "POST /api/auth/password/reset", body=NEW_PASSWORD),
+    Case(rate_limits.MAILED_LINK, "POST /api/auth/email/verify", body={"token": "guess"}),
+    Case(rate_limits.MAILED_LINK, "POST /api/auth/deletion/cancel", body={"token": "guess"}),
+    Case(rate_limits.mailed_link, "POST /api/auth/password/reset", body=NEW_PASSWORD, argument=lambda _: "guess"),
+    Case(rate_limits.mailed_link, "POST /api/auth/email/verify", body={"token": "guess"}, argument=lambda _: "guess"),
+    Case(rate_limits.mailed_link, "POST /api/auth/deletion/cancel", body={"token": "guess"}, argument=lambda _: "guess"),
+    Case(rate_limits.mailed_link, "POST /api/invitations/accept", body={"token": "inv"}, argument=lambda _: "inv", by="kim"),
+    Case(rate_limits.MFA, "POST /api/auth/mfa/verify", body={"mfa_token": "guess", "code": "000000"}),
+    Case(rate_limits.MFA, "POST /api/auth/mfa/totp/confirm", body={"code": "000000"}, by="kim"),
+    Case(rate_limits.MFA, "POST /api/admin/auth/mfa/verify", body={"mfa_token": "guess", "code": "1"}, service="admin_ops"),
+    Case(rate_limits.MAIL_AGAIN, "POST /api/auth/email/resend", key=kims, by="kim"),
+    Case(rate_limits.MAIL_AGAIN, "POST /api/auth/email/change", body={"new_email": "c@d.example"}, key=kims, by="kim"),
     Case(
-        limits.moved_to,
+        rate_limits.moved_to,
         "POST /api/auth/email/change",
         body={"new_email": "C@D.example"},
         argument=lambda _: "c@d.example",
         by="kim",
     ),
-    Case(limits.EXPORT, "GET /api/users/export", key=kims, by="kim"),
-    Case(limits.CHECKOUT, "POST /api/subscriptions/checkout", body={"plan_id": "none"}, key=kims, by="kim"),
-    Case(limits.CHECKOUT, "POST /api/billing/payment-method", body={"type": "none"}, key=kims, by="kim"),
-    Case(limits.TEAM_INVITE, "POST /api/teams/{team_id}/invitations", body={"email": "e@f.example"}, key=kims, by="kim"),
+    Case(rate_limits.EXPORT, "GET /api/users/export", key=kims, by="kim"),
+    Case(rate_limits.CHECKOUT, "POST /api/subscriptions/checkout", body={"plan_id": "none"}, key=kims, by="kim"),
+    Case(rate_limits.CHECKOUT, "POST /api/billing/payment-method", body={"type": "none"}, key=kims, by="kim"),
+    Case(rate_limits.TEAM_INVITE, "POST /api/teams/{team_id}/invitations", body={"email": "e@f.example"}, key=kims, by="kim"),
     Case(
-        limits.TEAM_INVITE_DAILY,
+        rate_limits.TEAM_INVITE_DAILY,
         "POST /api/teams/{team_id}/invitations",
         body={"email": "e@f.example"},
         key=teams,
         by="kim",
     ),
-    Case(limits.INVITATION_ACCEPT, "POST /api/invitations/accept", body={"token": "guess"}, by="kim"),
-    Case(limits.READS, "GET /api/auth/me", key=kims, by="kim"),
-    Case(limits.READS, "GET /auth/me", key=kims, by="kim", service="parity"),
-    Case(limits.READS, "GET /api/admin/users", key=sams, by="sam", service="admin_ops"),
-    Case(limits.WRITES, "PATCH /api/users/profile", body={"display_name": "K"}, key=kims, by="kim"),
-    Case(limits.WRITES, "PUT /api/admin/users/nobody/ban", body={"reason": "x"}, key=sams, by="sam", service="admin_ops"),
-    Case(limits.TEAM, "GET /api/teams/{team_id}", key=teams, by="kim"),
-    Case(limits.STAFF_LOGIN, "POST /api/admin/auth/login", body=LOGIN, service="admin_ops"),
+    Case(rate_limits.INVITATION_ACCEPT, "POST /api/invitations/accept", body={"token": "guess"}, by="kim"),
+    Case(rate_limits.READS, "GET /api/auth/me", key=kims, by="kim"),
+    Case(rate_limits.READS, "GET /auth/me", key=kims, by="kim", service="parity"),
+    Case(rate_limits.READS, "GET /api/admin/users", key=sams, by="sam", service="admin_ops"),
+    Case(rate_limits.WRITES, "PATCH /api/users/profile", body={"display_name": "K"}, key=kims, by="kim"),
+    Case(rate_limits.WRITES, "PUT /api/admin/users/nobody/ban", body={"reason": "x"}, key=sams, by="sam", service="admin_ops"),
+    Case(rate_limits.TEAM, "GET /api/teams/{team_id}", key=teams, by="kim"),
+    Case(rate_limits.STAFF_LOGIN, "POST /api/admin/auth/login", body=LOGIN, service="admin_ops"),
     Case(
-        limits.IMPERSONATION,
+        rate_limits.IMPERSONATION,
         "POST /api/admin/users/{user_id}/impersonate",
         body={"reason": ""},
         key=sams,
@@ -181,7 +188,7 @@ def here(db, settings) -> Iterator[SimpleNamespace]:
     """Time stands still: a window that ended in the middle of a test would forgive what the test counts."""
     settings.RATE_LIMIT_SCALE = 1
     with time_machine.travel(timezone.now(), tick=False):
-        kim, ola, sam = verified(factories.customer()), verified(factories.customer()), factories.staff()
+        kim, ola, sam = verified(user_factories.customer()), verified(user_factories.customer()), user_factories.staff()
         yield SimpleNamespace(kim=kim, ola=ola, sam=sam, team_id=found_team(kim).pk)
 
 
@@ -206,7 +213,7 @@ def send(case: Case, here: SimpleNamespace) -> Any:
 def test_one_more_than_the_limit_is_refused_and_told_when_to_come_back(case: Case, here: SimpleNamespace) -> None:
     limit = limit_of(case, here)
     for _ in range(limit.count - 1):
-        limits.spend(limit, NOBODY)
+        rate_limits.spend(limit, NOBODY)
 
     last, refused = send(case, here), send(case, here)
 
@@ -228,7 +235,7 @@ def passed_and_refused_at_once(case: Case, here: SimpleNamespace) -> tuple[int, 
     FailedAttempts.objects.all().delete()
     limit, answers = limit_of(case, here), []
     for _ in range(limit.count - LEFT):
-        limits.spend(limit, NOBODY)
+        rate_limits.spend(limit, NOBODY)
     with acting_as(case.service):  # around all of them: each client puts back what it found
         at_once(*[lambda: answers.append(send(case, here))] * SENT)
     refused = [answer for answer in answers if answer.status_code == 429]

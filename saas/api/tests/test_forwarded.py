@@ -4,11 +4,11 @@ import pytest
 from django.test import RequestFactory
 
 from saas.accounts.models import LoginSession
-from saas.api.addresses import client_address
+from saas.api.client_address import client_address
 from saas.api.middleware import TrustedProxyMiddleware
 from saas.audit.models import AuditEvent
-from saas.testing.factories import PASSWORD
-from saas.testing.inbox import encoded, event, signed
+from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.user_factories import PASSWORD
 from saas.webhook_events.models import WebhookEvent
 
 PROXY, STRANGER = "10.0.0.1", "192.0.2.66"

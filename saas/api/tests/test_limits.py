@@ -10,12 +10,11 @@ from django.db import connections
 from django.test import override_settings
 from django.utils import timezone
 
-from saas.accounts.models import User
-from saas.accounts.proof_models import ResetRequest
-from saas.api.local_buckets import LocalBuckets
+from saas.accounts.models import ResetRequest, User
+from saas.api.local_rate_counter import LocalBuckets
 from saas.teams.models import Invitation
 from saas.testing.clients import ServiceClient
-from saas.testing.teams import found_team, verified
+from saas.testing.factories.team_factories import found_team, verified
 
 
 @pytest.fixture(autouse=True)
@@ -65,10 +64,10 @@ def test_a_refused_registration_creates_nobody(product: ServiceClient) -> None:
 
 @pytest.fixture
 def redis_is_away(settings, monkeypatch):
-    from saas.api import limits
+    from saas.api import rate_limits
 
-    monkeypatch.setattr(limits, "_away", limits.Breaker(5.0))
-    monkeypatch.setattr(limits, "_buckets", LocalBuckets())
+    monkeypatch.setattr(rate_limits, "_away", rate_limits.Breaker(5.0))
+    monkeypatch.setattr(rate_limits, "_buckets", LocalBuckets())
     settings.CACHES = {
         **settings.CACHES,
         "limits": {
@@ -121,11 +120,11 @@ def test_without_redis_who_is_logged_in_notices_nothing(product, kim) -> None:
 
 @pytest.mark.usefixtures("redis_is_away")
 def test_after_one_failure_nobody_asks_redis_for_five_seconds(product, db, monkeypatch) -> None:
-    from saas.api import limits
+    from saas.api import rate_limits
 
-    asked, now, really = [], [0.0], limits._counted
-    monkeypatch.setattr(limits, "_away", limits.Breaker(5.0, clock=lambda: now[0]))
-    monkeypatch.setattr(limits, "_counted", lambda *given: asked.append(now[0]) or really(*given))
+    asked, now, really = [], [0.0], rate_limits._counted
+    monkeypatch.setattr(rate_limits, "_away", rate_limits.Breaker(5.0, clock=lambda: now[0]))
+    monkeypatch.setattr(rate_limits, "_counted", lambda *given: asked.append(now[0]) or really(*given))
 
     for now[0] in (0.0, 1.0, 4.9, 5.0, 9.9, 10.0):
         product.post("/api/auth/login", body(int(now[0])))

@@ -7,10 +7,10 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
-from saas.audit import sealing
+from saas.audit import hash_chain
 from saas.audit.actions import record
 from saas.audit.models import AuditEvent, AuditSeal
-from saas.audit.verifying import Anchor, faults, recent_verdict
+from saas.audit.verification import Anchor, faults, recent_verdict
 
 TABLE = AuditEvent._meta.db_table
 
@@ -43,8 +43,8 @@ def verify(*options):
 def test_what_was_written_is_sealed_in_order_and_verifies(db):
     events = write(5)
 
-    assert sealing.seal() == 5
-    assert sealing.seal() == 0
+    assert hash_chain.seal() == 5
+    assert hash_chain.seal() == 0
 
     links = list(AuditSeal.objects.order_by("number"))
     assert [link.number for link in links] == [1, 2, 3, 4, 5]
@@ -54,9 +54,9 @@ def test_what_was_written_is_sealed_in_order_and_verifies(db):
 
 def test_an_event_that_was_committed_late_is_sealed_late(db):
     early, late = write(2)
-    AuditSeal.objects.create(number=1, event=late, digest=sealing.digest(late, sealing.FIRST))
+    AuditSeal.objects.create(number=1, event=late, digest=hash_chain.digest(late, hash_chain.FIRST))
 
-    sealing.seal()
+    hash_chain.seal()
 
     assert list(AuditSeal.objects.order_by("number").values_list("event_id", flat=True)) == [late.pk, early.pk]
     assert list(faults()) == []
@@ -65,7 +65,7 @@ def test_an_event_that_was_committed_late_is_sealed_late(db):
 @pytest.mark.parametrize("column", ["actor", "act_as", "action", "target", "reason", "address", "request_id"])
 def test_an_edited_event_is_named(db, column):
     event = write(3)[1]
-    sealing.seal()
+    hash_chain.seal()
 
     as_owner(f"UPDATE {TABLE} SET {column} = 'forged' WHERE id = {event.pk}")
 
@@ -74,7 +74,7 @@ def test_an_edited_event_is_named(db, column):
 
 def test_edited_details_and_a_moved_time_are_named(db):
     first, second, _ = write(3)
-    sealing.seal()
+    hash_chain.seal()
 
     as_owner(f"""UPDATE {TABLE} SET data = '{{"number": 7}}' WHERE id = {first.pk}""")
     as_owner(f"UPDATE {TABLE} SET at = '2020-01-01 00:00:00+00:00' WHERE id = {second.pk}")
@@ -85,7 +85,7 @@ def test_edited_details_and_a_moved_time_are_named(db):
 
 def test_an_event_taken_out_of_the_middle_is_named(db):
     event = write(3)[1]
-    sealing.seal()
+    hash_chain.seal()
 
     as_owner(f"DELETE FROM {TABLE} WHERE id = {event.pk}")
 
@@ -94,7 +94,7 @@ def test_an_event_taken_out_of_the_middle_is_named(db):
 
 def test_an_event_taken_out_together_with_its_link_leaves_a_gap(db):
     event = write(3)[1]
-    sealing.seal()
+    hash_chain.seal()
 
     as_owner("DELETE FROM audit_auditseal WHERE number = 2")
     as_owner(f"DELETE FROM {TABLE} WHERE id = {event.pk}")
@@ -105,9 +105,9 @@ def test_an_event_taken_out_together_with_its_link_leaves_a_gap(db):
 
 def test_a_tail_cut_off_below_an_anchor_is_found_by_the_anchor(db, caplog):
     events = write(4)
-    sealing.seal()
-    with caplog.at_level("INFO", logger="saas.audit.sealing"):
-        sealing.anchor()
+    hash_chain.seal()
+    with caplog.at_level("INFO", logger="saas.audit.hash_chain"):
+        hash_chain.anchor()
     anchor = caplog.messages[-1].removeprefix("audit_anchor ")
 
     as_owner("DELETE FROM audit_auditseal WHERE number > 2")
@@ -119,12 +119,12 @@ def test_a_tail_cut_off_below_an_anchor_is_found_by_the_anchor(db, caplog):
 
 def test_a_chain_made_anew_is_found_by_the_anchor(db):
     write(3)
-    sealing.seal()
-    anchor = Anchor.parse(str(sealing.anchor()))
+    hash_chain.seal()
+    anchor = Anchor.parse(str(hash_chain.anchor()))
     as_owner(f"UPDATE {TABLE} SET actor = 'forged'")
     as_owner("DELETE FROM audit_auditseal")
 
-    sealing.seal()
+    hash_chain.seal()
 
     assert list(faults()) == []
     assert list(faults([anchor])) == ["Link 3 is gone, or not what the log says it was."]
@@ -152,7 +152,7 @@ def test_eight_writers_and_two_sealers_make_one_chain():
 
     def sealer(_):
         for _ in range(20):
-            sealing.seal()
+            hash_chain.seal()
         connection.close()
 
     with ThreadPoolExecutor(10) as pool:

@@ -9,11 +9,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from saas.audit import retention, sealing
+from saas.audit import hash_chain, retention
 from saas.audit.actions import record
 from saas.audit.models import AuditEvent, AuditSeal
 from saas.audit.tests.test_chain import as_owner, verify
-from saas.audit.verifying import recent_verdict
+from saas.audit.verification import recent_verdict
 
 CUT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ def trail(db):
     """Three events of before the cut and two of after, sealed."""
     for number in range(5):
         write(number, CUT + timedelta(days=number - 3))
-    sealing.seal()
+    hash_chain.seal()
 
 
 def retire(tmp_path, before="2026-01-01", name="trail.jsonl"):

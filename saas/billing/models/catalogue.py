@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from saas.database.prepared_queries import ComposedQuery
 from saas.money import Money
-from saas.operations.statements import ComposedQuery
 
 
 class PlanQuerySet(models.QuerySet["Plan"]):

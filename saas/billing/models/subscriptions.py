@@ -59,7 +59,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
 
 class Subscription(models.Model):
-    """A mirror: the fold of all events that the provider told of it (``saas.billing.folds``), never edited by hand."""
+    """What the provider's events tell of it, folded (``sync.projections.subscriptions``); never edited by hand."""
 
     class Status(models.TextChoices):
         """The values known today; the column takes any, because the provider may add one."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from saas.billing.ordering import Told
-from saas.testing.inbox import stripe_samples
+from saas.billing.sync.event_order import Told
+from saas.testing.factories.event_factories import stripe_samples
 
 FOLDER = stripe_samples() or Path("nowhere")
 INDEX = FOLDER / "events" / "index.json"

@@ -2,15 +2,15 @@
 
 import pytest
 
-from saas.billing import gateway as providers
-from saas.billing import stripe_examples
-from saas.billing.gateway import ProviderUnavailable
+from saas.billing import providers
 from saas.billing.models import Subscription
-from saas.testing.inbox import encoded
-from saas.webhook_events import processing
+from saas.billing.providers import ProviderUnavailable
+from saas.billing.providers.stripe import example_events
+from saas.testing.factories.event_factories import encoded
 from saas.webhook_events.actions import append, receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent
+from saas.webhook_events.processing import event_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ class Stripe:
         self.asked.append(subscription_id)
         if self.status is None:
             raise ProviderUnavailable
-        event = stripe_examples.event(
+        event = example_events.event(
             "customer.subscription.updated", at=AT + 9, fields={"id": subscription_id, "status": self.status}
         )
         append(event, source=WebhookEvent.Source.FETCH)
@@ -45,10 +45,10 @@ def stripe(monkeypatch, request):
 def tell_in_one_second(*statuses):
     """Updates of one second that tell nothing of what was before: their order cannot be known."""
     for status in statuses:
-        event = stripe_examples.event("customer.subscription.updated", at=AT, fields={"id": "sub_1", "status": status})
+        event = example_events.event("customer.subscription.updated", at=AT, fields={"id": "sub_1", "status": status})
         event["data"].pop("previous_attributes")
         receive([Delivery.of(encoded(event), headers={})])
-    processing.drain(5)
+    event_worker.drain(5)
 
 
 def test_a_guess_is_settled_by_asking_once(stripe):
@@ -77,9 +77,9 @@ def test_nobody_is_asked_where_the_order_is_plain(stripe):
 
 def test_only_the_events_of_a_subscription_whose_order_is_a_guess_are_acted_on_alone(stripe, monkeypatch):
     alone = []
-    act = processing.act
-    monkeypatch.setattr(processing, "act", lambda claim: alone.append(claim.event_id) or act(claim))
-    monkeypatch.setattr(processing._pace, "size", 100)
+    act = event_worker.act
+    monkeypatch.setattr(event_worker, "act", lambda claim: alone.append(claim.event_id) or act(claim))
+    monkeypatch.setattr(event_worker._pace, "size", 100)
     tell("sub_plain", AT, "active")
     tell("sub_plain", AT + 1, "past_due")
     tell("sub_first", AT, "active", verb="created")
@@ -89,7 +89,7 @@ def test_only_the_events_of_a_subscription_whose_order_is_a_guess_are_acted_on_a
     tell("sub_chained", AT + 1, "past_due", before="unpaid")
     guesses = [tell("sub_guess", AT, "active"), tell("sub_guess", AT, "unpaid"), tell("sub_guess", AT + 2, "active")]
 
-    processing.drain(5)
+    event_worker.drain(5)
 
     fetched = WebhookEvent.objects.filter(source="fetch").values_list("pk", flat=True)
     assert set(alone) - set(fetched) == set(guesses)
@@ -104,7 +104,7 @@ def test_only_the_events_of_a_subscription_whose_order_is_a_guess_are_acted_on_a
 
 def tell(subscription_id, at, status, *, verb="updated", before=None):
     fields = {"id": subscription_id, "status": status}
-    event = stripe_examples.event(f"customer.subscription.{verb}", at=at, fields=fields)
+    event = example_events.event(f"customer.subscription.{verb}", at=at, fields=fields)
     event["data"]["previous_attributes"] = {"status": before} if before else {}
     receive([Delivery.of(encoded(event), headers={})])
     return WebhookEvent.objects.latest("id").pk

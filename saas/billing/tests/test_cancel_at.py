@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from saas.accounts.deletion import delete_account
-from saas.billing import entitlements, notices
+from saas.accounts.privacy.account_deletion import delete_account
+from saas.billing import customer_mails, entitlements
 from saas.billing.models import Customer, Price, Subscription
 from saas.billing.personal_data import StillSubscribed
 from saas.billing.tests import stripe_params
 from saas.billing.tests.stripe_stand_in import StandIn, stand_in
 from saas.mail.models import Mail
-from saas.testing import inbox
-from saas.testing import stripe_objects as whole
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
+from saas.testing.factories import event_factories
+from saas.testing.factories import stripe_object_factories as whole
+from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append
 from saas.webhook_events.models import WebhookEvent
 
@@ -45,7 +45,7 @@ def tell(version: str = whole.CURRENT, second: int = 0, **fields: Any) -> Subscr
     thing = whole.subscription(version=version, **fields)
     event = whole.event("customer.subscription.updated", thing, id=f"evt_{second}", at=whole.AT + second)
     append({**event, "api_version": version}, source=WebhookEvent.Source.DELIVERY)
-    inbox.drain()
+    event_factories.drain()
     return Subscription.objects.get()
 
 
@@ -137,7 +137,7 @@ def test_a_snapshot_without_items_takes_the_day_along() -> None:
 def test_a_trial_that_will_not_be_charged_is_not_announced(cancel_at: int | None, mails: int) -> None:
     tell(status="trialing", trial_end=PERIOD_END, cancel_at=cancel_at)
 
-    notices.trial_ending("sub_1")
+    customer_mails.trial_ending("sub_1")
 
     assert Mail.objects.filter(template="trial_ending").count() == mails
 

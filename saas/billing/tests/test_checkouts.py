@@ -5,9 +5,9 @@ from typing import Any
 from django.db import transaction
 
 from saas.billing import checkouts, clock
-from saas.billing.gateway import acts, books
 from saas.billing.models import Customer, LocalObject
-from saas.testing.factories import Person
+from saas.billing.providers.local import objects, operations
+from saas.testing.factories.user_factories import Person
 
 
 def test_a_click_that_began_before_the_customer_was_known_waits_for_what_is_told_of_her(
@@ -18,8 +18,8 @@ def test_a_click_that_began_before_the_customer_was_known_waits_for_what_is_told
     opened = checkouts.start_checkout(kim.user, plan_id="growth")
     before = Customer(pk=opened.customer_id, user=kim.user, provider="local")
     with transaction.atomic():
-        acts.complete(LocalObject.objects.get(pk=opened.external_id), clock.now())
-        books.hand_over(opened.customer.external_id)
+        operations.complete(LocalObject.objects.get(pk=opened.external_id), clock.now())
+        objects.hand_over(opened.customer.external_id)
     monkeypatch.setattr(checkouts, "customer_of", lambda owner, gateway: before)
     monkeypatch.setattr(checkouts, "_clear_the_way", lambda *_: None)
 

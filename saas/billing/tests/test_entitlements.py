@@ -10,7 +10,7 @@ from saas.accounts.models import User
 from saas.billing import entitlements
 from saas.billing.models import Customer, Plan, Subscription
 from saas.ids import new_id
-from saas.testing.factories import Person
+from saas.testing.factories.user_factories import Person
 
 NOW = timezone.now()
 
@@ -105,7 +105,7 @@ def test_all_limits_cost_three_queries(kim: Person, django_assert_num_queries) -
 
 
 def test_the_catalogue_in_the_code_is_what_a_fresh_database_sells(db: None) -> None:
-    from saas.billing.seeding import seed_plans
+    from saas.billing.catalogue import seed_plans
 
     before = list(Plan.objects.order_by("id").values())
     seed_plans()

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saas.billing import folds, other_folds, shapes
-from saas.billing.ordering import Told
+from saas.billing.sync import stripe_objects
+from saas.billing.sync.event_order import Told
+from saas.billing.sync.projections import subscriptions
+from saas.billing.sync.projections.catalogue import project_price, project_product
+from saas.billing.sync.projections.checkout_sessions import project_checkout_session
+from saas.billing.sync.projections.customers import project_customer
+from saas.billing.sync.projections.invoices import project_invoice
+from saas.billing.sync.projections.payment_methods import project_payment_method
 
 START = 1_760_000_000
 NAMES = ["id", "status", "customer", "items", "plan", "current_period_end", "quantity", "created", "card", "type"]
@@ -58,26 +64,30 @@ def lives(draw: st.DrawFn) -> list[Told]:
 def test_once_all_have_arrived_the_end_is_right_or_flagged(life: list[Told], data: st.DataObject) -> None:
     arrived = data.draw(st.permutations(life))
 
-    folded = folds.subscription(arrived)
+    folded = subscriptions.subscription(arrived)
 
     assert folded is not None
-    assert folded.ambiguous or folded.state == folds.subscription_state(life[-1].object) or is_over(folded, life[-1])
+    assert (
+        folded.ambiguous
+        or folded.state == subscriptions.subscription_state(life[-1].object)
+        or is_over(folded, life[-1])
+    )
 
 
-def is_over(folded: folds.SubscriptionFold, last: Told) -> bool:
+def is_over(folded: subscriptions.SubscriptionFold, last: Told) -> bool:
     return last.ends("deleted") and folded.state.status == "canceled"
 
 
 @settings(max_examples=200, deadline=None)
 @given(life=lives(), data=st.data())
 def test_the_order_of_arrival_changes_nothing(life: list[Told], data: st.DataObject) -> None:
-    assert folds.subscription(data.draw(st.permutations(life))) == folds.subscription(life)
+    assert subscriptions.subscription(data.draw(st.permutations(life))) == subscriptions.subscription(life)
 
 
 @settings(max_examples=200, deadline=None)
 @given(life=lives())
 def test_the_movements_add_up_to_what_is_earned(life: list[Told]) -> None:
-    folded = folds.subscription(life)
+    folded = subscriptions.subscription(life)
 
     assert sum(move.delta_cents for move in folded.movements) == folded.state.earning_cents
     running = 0
@@ -92,7 +102,7 @@ def test_of_two_updates_in_one_second_the_later_is_the_one_that_follows() -> Non
     recovered = event(2, "updated", START + 9, snapshot("active", cents=7900), {"status": "past_due"})
     created = event(0, "created", START, snapshot("active"))
 
-    folded = folds.subscription([recovered, created, failed])
+    folded = subscriptions.subscription([recovered, created, failed])
 
     assert (folded.state.status, folded.state.monthly_cents, folded.ambiguous) == ("active", 7900, False)
 
@@ -103,8 +113,8 @@ def test_a_gap_within_one_second_is_flagged_and_closes_when_the_missing_event_co
     missing = event(2, "updated", START + 9, snapshot("unpaid"), {"status": "past_due"})
     third = event(3, "updated", START + 9, snapshot("paused"), {"status": "unpaid"})
 
-    assert folds.subscription([third, first, created]).ambiguous
-    whole = folds.subscription([third, first, created, missing])
+    assert subscriptions.subscription([third, first, created]).ambiguous
+    whole = subscriptions.subscription([third, first, created, missing])
     assert (whole.state.status, whole.ambiguous) == ("paused", False)
 
 
@@ -115,7 +125,7 @@ def fetched(number: int, at: int, object: dict[str, Any]) -> Told:
 def test_what_was_asked_within_one_second_counts_in_the_order_of_asking() -> None:
     asked = [fetched(number, START + 1, snapshot(status)) for number, status in enumerate(["active", "paused"])]
 
-    folded = folds.subscription([*asked[::-1], event(0, "created", START, snapshot("incomplete"))])
+    folded = subscriptions.subscription([*asked[::-1], event(0, "created", START, snapshot("incomplete"))])
 
     assert (folded.state.status, folded.ambiguous) == ("paused", False)
 
@@ -128,7 +138,7 @@ def test_an_event_of_the_second_of_asking_comes_before_or_after_it_as_it_says(as
         event(0, "created", START, snapshot("incomplete")),
     ]
 
-    folded = folds.subscription(events)
+    folded = subscriptions.subscription(events)
 
     assert (folded.state.status, folded.ambiguous) == (end, False)
 
@@ -137,7 +147,7 @@ def test_what_is_canceled_stays_canceled_whatever_comes_later() -> None:
     deleted = event(1, "deleted", START + 5, snapshot("canceled"))
     late = event(2, "updated", START + 6, snapshot("active"), {"status": "trialing"})
 
-    assert folds.subscription([late, deleted]).state.status == "canceled"
+    assert subscriptions.subscription([late, deleted]).state.status == "canceled"
 
 
 def test_a_deletion_lands_even_in_the_second_of_its_creation() -> None:
@@ -147,7 +157,7 @@ def test_a_deletion_lands_even_in_the_second_of_its_creation() -> None:
         event(0, "created", START, snapshot("incomplete")),
     ]
 
-    folded = folds.subscription(events)
+    folded = subscriptions.subscription(events)
 
     assert folded.state.status == "canceled"
     assert folded.state.ended_at is not None
@@ -160,7 +170,7 @@ def test_being_past_due_is_counted_from_its_first_event() -> None:
         event(2, "updated", START + 90, snapshot("past_due", metadata={"a": "b"}), {"metadata": {"a": None}}),
     ]
 
-    assert folds.subscription(events).past_due_since.timestamp() == START + 10
+    assert subscriptions.subscription(events).past_due_since.timestamp() == START + 10
 
 
 def test_the_ledger_tells_a_life_in_its_words() -> None:
@@ -177,7 +187,7 @@ def test_the_ledger_tells_a_life_in_its_words() -> None:
         event(9, "deleted", START + 9, snapshot("canceled", end=START + 300)),
     ]
 
-    moves = [(move.kind, move.delta_cents) for move in folds.subscription(events).movements]
+    moves = [(move.kind, move.delta_cents) for move in subscriptions.subscription(events).movements]
 
     assert moves == [
         ("trial_started", 0),
@@ -207,7 +217,7 @@ def test_the_ledger_tells_a_life_in_its_words() -> None:
     ],
 )
 def test_every_interval_counts_as_a_month(price: dict[str, Any], quantity: int, cents: int) -> None:
-    assert shapes.monthly_cents({"items": {"data": [{"price": price, "quantity": quantity}]}}) == cents
+    assert stripe_objects.monthly_cents({"items": {"data": [{"price": price, "quantity": quantity}]}}) == cents
 
 
 @settings(max_examples=300, deadline=None)
@@ -230,13 +240,13 @@ def test_every_interval_counts_as_a_month(price: dict[str, Any], quantity: int, 
 def test_no_object_however_strange_breaks_a_fold(objects: list[dict[str, Any]]) -> None:
     events = [event(number, "updated", START, found, found) for number, found in enumerate(objects)]
 
-    folds.subscription(events)
-    other_folds.customer(events)
-    other_folds.payment_method(events)
-    other_folds.invoice(events)
-    other_folds.price(events)
-    other_folds.product(events)
-    other_folds.checkout_session(events)
+    subscriptions.subscription(events)
+    project_customer(events)
+    project_payment_method(events)
+    project_invoice(events)
+    project_price(events)
+    project_product(events)
+    project_checkout_session(events)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +265,7 @@ def test_an_invoice_is_the_furthest_that_any_event_tells(verbs: list[str], statu
         for number, verb in enumerate(verbs)
     ]
 
-    assert other_folds.invoice(events).status == status
+    assert project_invoice(events).status == status
 
 
 def test_a_detached_payment_method_is_still_its_customers() -> None:
@@ -263,7 +273,7 @@ def test_a_detached_payment_method_is_still_its_customers() -> None:
     attached = Told("evt_1", "payment_method.attached", START, {**card, "customer": "cus_1"}, {})
     detached = Told("evt_2", "payment_method.detached", START, {**card, "customer": None}, {"customer": "cus_1"})
 
-    folded = other_folds.payment_method([detached, attached])
+    folded = project_payment_method([detached, attached])
 
     assert (folded.customer_id, folded.last4, folded.brand) == ("cus_1", "4242", "visa")
     assert folded.detached_at is not None
@@ -283,4 +293,4 @@ def test_a_detached_payment_method_is_still_its_customers() -> None:
 def test_a_checkout_session_is_active_once_it_is_paid(verb: str, payment: str, status: str) -> None:
     told = Told("evt_1", f"checkout.session.{verb}", START, {"id": "cs_1", "payment_status": payment}, {})
 
-    assert other_folds.checkout_session([told]).status == status
+    assert project_checkout_session([told]).status == status

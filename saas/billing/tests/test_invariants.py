@@ -11,7 +11,7 @@ from saas.accounts.models import User
 from saas.billing.checkouts import start_checkout
 from saas.billing.models import Checkout, Customer, LedgerEntry, Plan, Subscription
 from saas.operations.invariants import violations
-from saas.testing.factories import Person
+from saas.testing.factories.user_factories import Person
 
 LATER = timedelta(days=40)
 

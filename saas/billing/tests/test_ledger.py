@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from saas.billing.models import Customer, LedgerEntry, Subscription
-from saas.testing import inbox
-from saas.testing.factories import Person
-from saas.testing.lives import subscription_event
+from saas.testing.factories import event_factories
+from saas.testing.factories.subscription_factories import subscription_event
+from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append
 from saas.webhook_events.models import WebhookEvent
 
@@ -43,7 +43,7 @@ ITS_BOOKS = [
 def take_in(events: list[dict[str, Any]]) -> None:
     for event in events:
         append(event, source=DELIVERY)
-        inbox.drain()
+        event_factories.drain()
 
 
 def books() -> list[tuple[Any, ...]]:
@@ -85,8 +85,8 @@ def test_replaying_everything_writes_nothing(db: None) -> None:
     rows = set(LedgerEntry.objects.values_list("pk", flat=True))
 
     WebhookEvent.objects.update(status="replay_queued")
-    inbox.make_due()
-    inbox.drain()
+    event_factories.make_due()
+    event_factories.drain()
 
     assert set(LedgerEntry.objects.values_list("pk", flat=True)) == rows
 
@@ -106,7 +106,7 @@ def test_what_a_stub_paid_is_its_owners_once_it_is_linked(kim: Person) -> None:
     take_in(CAME_BACK)
     assert not LedgerEntry.objects.linked().exists()
 
-    take_in([inbox.event("evt_made", "customer.created", object=made)])
+    take_in([event_factories.event("evt_made", "customer.created", object=made)])
 
     assert LedgerEntry.objects.linked().filter(customer=ours).count() == len(ITS_BOOKS)
     assert books() == ITS_BOOKS

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saas.billing import folds
-from saas.billing.folds import Movement
-from saas.billing.ordering import Told
-from saas.billing.revenue_folds import Booked, Line, book, unbooked
+from saas.billing.sync.event_order import Told
+from saas.billing.sync.projections import subscriptions
+from saas.billing.sync.projections.revenue import Booked, Line, book, unbooked
+from saas.billing.sync.projections.subscriptions import Movement
 
 START = 1_760_000_000
 MONTH = 30 * 86_400
@@ -42,12 +42,12 @@ def customers(draw: st.DrawFn) -> dict[str, list[Told]]:
     return {name: [draw(snapshots(name, number)) for number in range(draw(st.integers(1, 6)))] for name in names}
 
 
-def fold(events: dict[str, list[Told]]) -> dict[str, folds.SubscriptionFold]:
-    folded = {name: folds.subscription(told) for name, told in events.items()}
+def fold(events: dict[str, list[Told]]) -> dict[str, subscriptions.SubscriptionFold]:
+    folded = {name: subscriptions.subscription(told) for name, told in events.items()}
     return {name: found for name, found in folded.items() if found}
 
 
-def lines_of(folded: dict[str, folds.SubscriptionFold]) -> list[Line]:
+def lines_of(folded: dict[str, subscriptions.SubscriptionFold]) -> list[Line]:
     return [Line(name, number, move) for name, found in folded.items() for number, move in enumerate(found.movements)]
 
 
@@ -218,7 +218,7 @@ def life(*steps: tuple[str, dict[str, Any]]) -> list[tuple[str, int]]:
         shown = {"id": "sub_1", "customer": "cus_1", "status": status, "items": {"data": [item]}}
         verb = "created" if number == 0 else "deleted" if status == "canceled" else "updated"
         events.append(Told(f"evt_{number}", f"customer.subscription.{verb}", START + number * 86_400, shown, {}))
-    folded = folds.subscription(events)
+    folded = subscriptions.subscription(events)
     assert folded
     return [(move.kind, move.delta_cents) for move in folded.movements]
 

@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from saas.billing import local_events, local_time
 from saas.billing.checkouts import start_checkout
-from saas.billing.gateway import cycle
 from saas.billing.models import LocalObject, Subscription
+from saas.billing.providers.local import event_delivery, lifecycle, test_clock
 from saas.billing.tasks import deliver_local_events, turn_local_clock
 from saas.billing.tests.stripe_stand_in import StandIn, stand_in
-from saas.testing import inbox
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
+from saas.testing.factories import event_factories
+from saas.testing.factories.user_factories import Person
 from saas.webhook_events import signatures
 from saas.webhook_events.models import WebhookEvent
 
@@ -37,24 +36,24 @@ def told(kim: Person) -> list[str]:
     start_checkout(kim.user, plan_id="growth")
     row = LocalObject.objects.of_kind("subscription").get()
     for status in ("past_due", "active"):
-        cycle.books.change(row, "customer.subscription.updated", cycle.period_end(row), status=status)
+        lifecycle.books.change(row, "customer.subscription.updated", lifecycle.period_end(row), status=status)
     return [event.pk for event in LocalObject.objects.undelivered()]
 
 
 def test_what_waits_is_posted_signed_and_in_the_order_of_telling(listener: StandIn, told: list[str]) -> None:
-    assert local_events.deliver() == 2
+    assert event_delivery.deliver() == 2
 
     assert [json.loads(asked.body)["id"] for asked in listener.asked] == told
     for asked in listener.asked:
         header, body = asked.headers["Stripe-Signature"], asked.body
-        signatures.verify(header, body, secrets=[inbox.SECRET], tolerance_seconds=300, now=time.time())
+        signatures.verify(header, body, secrets=[event_factories.SECRET], tolerance_seconds=300, now=time.time())
     assert not LocalObject.objects.undelivered().exists()
 
 
 def test_what_the_service_does_not_take_waits(listener: StandIn, told: list[str]) -> None:
     listener.answers[DOOR] = [TAKEN, AWAY]
 
-    assert local_events.deliver() == 1
+    assert event_delivery.deliver() == 1
 
     assert [event.pk for event in LocalObject.objects.undelivered()] == told[1:]
     listener.answers[DOOR] = [TAKEN]
@@ -74,7 +73,7 @@ def test_the_webhooks_service_takes_what_is_posted_and_a_second_time_as_a_repeat
     listener: StandIn, told: list[str], webhooks: ServiceClient, settings: Any
 ) -> None:
     settings.WEBHOOKS_ALLOW_UNSIGNED = False
-    local_events.deliver()
+    event_delivery.deliver()
     posted = [(asked.body, {"Stripe-Signature": asked.headers["Stripe-Signature"]}) for asked in listener.asked]
 
     answers = [
@@ -99,4 +98,4 @@ def test_where_stripe_bills_nothing_is_posted(listener: StandIn, told: list[str]
     turn_local_clock()
 
     assert listener.asked == []
-    assert local_time.catch_up() == 0
+    assert test_clock.catch_up() == 0

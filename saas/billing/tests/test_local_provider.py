@@ -7,15 +7,16 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 
-from saas.billing import entitlements, local_time
+from saas.billing import entitlements
 from saas.billing.checkouts import start_checkout
-from saas.billing.gateway import cycle
-from saas.billing.gateway.books import months_after
 from saas.billing.models import Invoice, LedgerEntry, LocalObject, PaymentMethod, Subscription
 from saas.billing.payment_methods import add_payment_method
+from saas.billing.providers.local import lifecycle, test_clock
+from saas.billing.providers.local.objects import months_after
 from saas.billing.subscriptions import cancel, change_plan
-from saas.testing import provider, stripe_objects
-from saas.testing.factories import Person
+from saas.testing import local_provider
+from saas.testing.factories import stripe_object_factories
+from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
 
 START = datetime(2027, 1, 31, 12, tzinfo=UTC)
@@ -38,7 +39,7 @@ def ledger() -> list[tuple[str, int]]:
 def test_a_subscription_renews_every_month_on_its_day(kim: Person) -> None:
     start_checkout(kim.user, plan_id="growth")
 
-    steps = local_time.advance(timedelta(days=100))
+    steps = test_clock.advance(timedelta(days=100))
 
     row = Subscription.objects.get()
     assert steps == 3
@@ -51,12 +52,12 @@ def test_a_card_that_cannot_be_charged_leads_from_grace_to_the_end(kim: Person) 
     pay_with(kim, "0341")
     start_checkout(kim.user, plan_id="growth")
 
-    local_time.advance(timedelta(days=29))
+    test_clock.advance(timedelta(days=29))
     assert Subscription.objects.get().status == "past_due"
     assert entitlements.limit(kim.user, "seats") == 25
-    local_time.advance(timedelta(days=7))
+    test_clock.advance(timedelta(days=7))
     assert entitlements.limit(kim.user, "seats") == 3
-    local_time.advance(timedelta(days=7))
+    test_clock.advance(timedelta(days=7))
 
     row = Subscription.objects.get()
     assert (row.status, row.ambiguous) == ("canceled", False)
@@ -66,7 +67,7 @@ def test_a_card_that_cannot_be_charged_leads_from_grace_to_the_end(kim: Person) 
 def test_a_new_card_pays_what_is_owed(kim: Person) -> None:
     pay_with(kim, "0341")
     start_checkout(kim.user, plan_id="growth")
-    local_time.advance(timedelta(days=30))
+    test_clock.advance(timedelta(days=30))
     assert list(Invoice.objects.order_by("issued_at").values_list("status", flat=True)) == ["paid", "open"]
 
     pay_with(kim, "4242")
@@ -80,9 +81,9 @@ def test_what_is_canceled_for_the_periods_end_ends_then(kim: Person) -> None:
     start_checkout(kim.user, plan_id="growth")
     cancel(kim.user, at_period_end=True, reason="", by=kim.user)
 
-    local_time.advance(timedelta(days=27))
+    test_clock.advance(timedelta(days=27))
     assert entitlements.limit(kim.user, "seats") == 25
-    local_time.advance(timedelta(days=2))
+    test_clock.advance(timedelta(days=2))
 
     row = Subscription.objects.get()
     assert (row.status, row.ended_at) == ("canceled", datetime(2027, 2, 28, 12, tzinfo=UTC))
@@ -91,10 +92,10 @@ def test_what_is_canceled_for_the_periods_end_ends_then(kim: Person) -> None:
 
 def test_a_change_of_plan_is_charged_with_the_next_invoice(kim: Person) -> None:
     start_checkout(kim.user, plan_id="starter")
-    local_time.advance(timedelta(days=14))
+    test_clock.advance(timedelta(days=14))
 
     change_plan(kim.user, plan_id="growth", by=kim.user)
-    local_time.advance(timedelta(days=15))
+    test_clock.advance(timedelta(days=15))
 
     assert list(Invoice.objects.order_by("issued_at").values_list("total_cents", flat=True)) == [1900, 7900 + 3000]
     assert ledger() == [("new", 1900), ("upgrade", 6000), ("renewal", 0)]
@@ -102,11 +103,11 @@ def test_a_change_of_plan_is_charged_with_the_next_invoice(kim: Person) -> None:
 
 def test_a_trial_becomes_a_paid_subscription(kim: Person) -> None:
     card = pay_with(kim)
-    cycle.start(card.customer.external_id, "price_local_growth_7900", START, trial_days=14)
-    provider.deliver()
+    lifecycle.start(card.customer.external_id, "price_local_growth_7900", START, trial_days=14)
+    local_provider.deliver()
     assert (Subscription.objects.get().status, ledger()) == ("trialing", [("trial_started", 0)])
 
-    local_time.advance(timedelta(days=15))
+    test_clock.advance(timedelta(days=15))
 
     assert (Subscription.objects.get().status, ledger()) == ("active", [("trial_started", 0), ("new", 7900)])
 
@@ -145,7 +146,7 @@ def test_a_trial_is_announced_three_days_before_its_end_and_walks_to_the_end_wit
     seen = [Subscription.objects.get().status]
 
     for days in (11, 4, 14):
-        local_time.advance(timedelta(days=days))
+        test_clock.advance(timedelta(days=days))
         seen.append(Subscription.objects.get().status)
 
     assert seen == ["trialing", "trialing", "past_due", "canceled"]
@@ -178,13 +179,13 @@ def test_stripes_clock_cannot_be_moved(db: None, settings) -> None:
 
     with pytest.raises(CommandError, match="Stripe's time cannot be moved"):
         call_command("billing_clock", "--advance", "1d")
-    assert local_time.catch_up() == 0
+    assert test_clock.catch_up() == 0
 
 
 def test_the_rebuild_finds_nothing_after_a_whole_life(kim: Person) -> None:
     pay_with(kim, "0341")
     start_checkout(kim.user, plan_id="growth")
-    local_time.advance(timedelta(days=60))
+    test_clock.advance(timedelta(days=60))
     out = StringIO()
 
     call_command("billing_rebuild", "--check", stdout=out)
@@ -239,7 +240,7 @@ def test_its_prices_and_items_have_what_stripes_have(kim: Person) -> None:
 
     [line] = LocalObject.objects.get(kind="subscription").data["items"]["data"]
 
-    assert stripe_objects.price().keys() == line["price"].keys()
+    assert stripe_object_factories.price().keys() == line["price"].keys()
     assert line["price"]["unit_amount_decimal"] == "7900"
     unknown_here = {"billed_until", "billing_thresholds", "current_trial", "plan", "subscription"}
-    assert stripe_objects.item(line["price"]).keys() - line.keys() == unknown_here
+    assert stripe_object_factories.item(line["price"]).keys() - line.keys() == unknown_here

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from saas.billing import entitlements
 from saas.billing.clock import now
 from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
-from saas.billing.rebuild import rebuild
+from saas.billing.sync.rebuild import rebuild
 from saas.billing.tests.samples import Delivery, all_events, deliveries, needs_samples
 from saas.billing.tests.test_stories import assert_expected
 from saas.ids import new_id
-from saas.testing import inbox
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
+from saas.testing.factories import event_factories
+from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.processing import process
+from saas.webhook_events.processing.event_worker import process
 
 STORIES = deliveries()
 IDS = [story.name for story in STORIES]
@@ -29,7 +29,7 @@ def take_in(events: list[dict[str, Any]]) -> None:
     """Each event is acted on before the next arrives: the order of arrival is the order of the effects."""
     for event in events:
         append(event, source=DELIVERY)
-        inbox.drain()
+        event_factories.drain()
 
 
 def rows() -> dict[str, Any]:
@@ -106,15 +106,15 @@ def test_a_story_in_any_order_leaves_the_expected_rows(story: Delivery, db: None
 def test_every_event_of_the_collection_is_mirrored_and_replaying_them_changes_no_row(db: None) -> None:
     for event in all_events():
         append(event, source=DELIVERY)
-    inbox.drain()
+    event_factories.drain()
     unsettled = WebhookEvent.objects.exclude(status__in=["processed", "ignored"])
     assert list(unsettled.values_list("type", "status", "last_error")) == []
     assert not Subscription.objects.linked().exists()  # nobody here bought any of it
     before = rows()
 
     WebhookEvent.objects.update(status="replay_queued")
-    inbox.make_due()
-    inbox.drain()
+    event_factories.make_due()
+    event_factories.drain()
 
     assert rows() == before
     assert len(before) > 100
@@ -129,14 +129,14 @@ def test_the_sparse_event_of_the_starters_guide_harms_nothing(db: None) -> None:
         },
         source=DELIVERY,
     )
-    inbox.drain()
+    event_factories.drain()
 
     assert WebhookEvent.objects.get().status == "processed"
     assert not Subscription.objects.exists()
 
 
 def subscription_event(id: str, type: str = "customer.subscription.updated", **object: Any) -> dict[str, Any]:
-    return inbox.event(
+    return event_factories.event(
         id, type, object={"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active"} | object
     )
 
@@ -150,7 +150,7 @@ def test_a_subscription_of_a_stranger_is_stored_without_an_owner(db: None) -> No
 
 def test_a_customer_that_we_made_is_linked_whatever_came_first(kim: Person) -> None:
     ours = Customer.objects.create(user=kim.user, provider="stripe")
-    created = inbox.event(
+    created = event_factories.event(
         "evt_2", "customer.created", object={"id": "cus_1", "object": "customer", "metadata": {"customer_id": ours.pk}}
     )
 
@@ -163,7 +163,7 @@ def test_a_customer_that_we_made_is_linked_whatever_came_first(kim: Person) -> N
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
 def test_an_event_cannot_take_over_a_customer_that_is_linked_already(kim: Person, order: slice) -> None:
     ours = Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_real")
-    forged = inbox.event(
+    forged = event_factories.event(
         "evt_1", "customer.created", object={"id": "cus_2", "object": "customer", "metadata": {"customer_id": ours.pk}}
     )
 
@@ -176,7 +176,9 @@ def test_an_event_cannot_take_over_a_customer_that_is_linked_already(kim: Person
 
 def test_a_deleted_customer_stays_deleted(db: None) -> None:
     def customer(id: str, type: str, at: int) -> dict[str, Any]:
-        return inbox.event(id, type, object={"id": "cus_1", "object": "customer", "email": "a@b.c"}, created=at)
+        return event_factories.event(
+            id, type, object={"id": "cus_1", "object": "customer", "email": "a@b.c"}, created=at
+        )
 
     take_in([customer("evt_2", "customer.deleted", 200), customer("evt_1", "customer.updated", 300)])
 
@@ -185,7 +187,7 @@ def test_a_deleted_customer_stays_deleted(db: None) -> None:
 
 def session_event(checkout_id: str, **fields: Any) -> dict[str, Any]:
     session = {"id": "cs_1", "object": "checkout.session", "customer": "cus_1", "payment_status": "paid"}
-    return inbox.event(
+    return event_factories.event(
         "evt_1", "checkout.session.completed", object=session | {"client_reference_id": checkout_id} | fields
     )
 
@@ -197,8 +199,8 @@ def test_a_payment_that_overtakes_our_own_commit_waits_for_it(kim: Person) -> No
 
     customer = Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
     Checkout.objects.create(id=checkout_id, customer=customer, started_by=kim.user, plan_id="starter")
-    inbox.make_due()
-    inbox.drain()
+    event_factories.make_due()
+    event_factories.drain()
 
     row = Checkout.objects.get()
     assert (row.status, row.external_id, row.subscription_id) == ("active", "cs_1", "sub_1")
@@ -230,7 +232,7 @@ def test_events_of_the_other_mode_or_account_never_enter_a_fold(db: None, foreig
 
     process(ours.pk)
     assert Subscription.objects.get().status == "active"
-    inbox.drain()
+    event_factories.drain()
     assert Subscription.objects.get().status == "active"
 
 
@@ -238,7 +240,7 @@ def test_a_price_keeps_the_plan_that_we_gave_it(db: None) -> None:
     Price.objects.create(provider="stripe", external_id="price_1", plan_id="growth", is_current=True)
     price = {"id": "price_1", "object": "price", "active": False, "unit_amount": 7900, "currency": "usd"}
 
-    take_in([inbox.event("evt_1", "price.updated", object=price)])
+    take_in([event_factories.event("evt_1", "price.updated", object=price)])
 
     row = Price.objects.get(external_id="price_1")
     assert (row.plan_id, row.is_active, row.unit_amount_cents) == ("growth", False, 7900)
@@ -248,9 +250,9 @@ def test_a_price_keeps_the_plan_that_we_gave_it(db: None) -> None:
 def test_a_product_is_what_all_its_events_tell_in_whatever_order(db: None, order: tuple[int, ...]) -> None:
     product = {"id": "prod_1", "object": "product", "active": True, "name": "Growth", "description": "For teams"}
     told = [
-        inbox.event("evt_1", "product.created", object=product, created=100),
-        inbox.event("evt_2", "product.updated", object=product | {"name": "Growth 2"}, created=200),
-        inbox.event("evt_3", "product.deleted", object=product | {"name": "Growth 2"}, created=300),
+        event_factories.event("evt_1", "product.created", object=product, created=100),
+        event_factories.event("evt_2", "product.updated", object=product | {"name": "Growth 2"}, created=200),
+        event_factories.event("evt_3", "product.deleted", object=product | {"name": "Growth 2"}, created=300),
     ]
 
     take_in([told[number] for number in order])
@@ -260,7 +262,13 @@ def test_a_product_is_what_all_its_events_tell_in_whatever_order(db: None, order
 
 
 def test_a_product_that_is_not_as_its_events_tell_is_found_and_put_right(db: None) -> None:
-    take_in([inbox.event("evt_1", "product.created", object={"id": "prod_1", "object": "product", "name": "Growth"})])
+    take_in(
+        [
+            event_factories.event(
+                "evt_1", "product.created", object={"id": "prod_1", "object": "product", "name": "Growth"}
+            )
+        ]
+    )
     Product.objects.update(name="Tampered")
 
     assert list(rebuild(repair=True)) == ["product prod_1 differs: name"]
@@ -280,10 +288,10 @@ def test_access_by_a_known_price_follows_the_subscription(kim: Person) -> None:
 
 
 def test_a_delivery_over_http_reaches_the_subscription(webhooks: ServiceClient, db: None) -> None:
-    body = inbox.encoded(subscription_event("evt_1"))
+    body = event_factories.encoded(subscription_event("evt_1"))
 
-    answer = webhooks.post("/api/webhooks/stripe", raw=body, headers=inbox.signed(body))
-    inbox.drain()
+    answer = webhooks.post("/api/webhooks/stripe", raw=body, headers=event_factories.signed(body))
+    event_factories.drain()
 
     assert answer.status_code == 202
     assert Subscription.objects.get().status == "active"

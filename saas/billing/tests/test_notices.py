@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from saas.accounts.models import User
-from saas.billing import local_time
 from saas.billing.checkouts import start_checkout
 from saas.billing.payment_methods import add_payment_method
+from saas.billing.providers.local import test_clock
 from saas.billing.subscriptions import cancel
 from saas.mail.models import Mail
-from saas.testing import inbox, mails
-from saas.testing.factories import Person
+from saas.testing import mails
+from saas.testing.factories import event_factories
+from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append, replay
 from saas.webhook_events.models import WebhookEvent
 
@@ -25,12 +26,12 @@ def buy(person: Person, last4: str = "4242") -> None:
 
 def test_a_failed_payment_is_told_once_however_often_it_is_told_to_us(kim: Person) -> None:
     buy(kim, "0341")
-    local_time.advance(timedelta(days=32))
+    test_clock.advance(timedelta(days=32))
     failed = WebhookEvent.objects.get(type="invoice.payment_failed")
     told = json.loads(bytes(failed.payload.body))
     append({**told, "id": "evt_again"}, source=WebhookEvent.Source.DELIVERY)
 
-    inbox.drain()
+    event_factories.drain()
 
     (mail,) = mails.delivered("payment_failed")
     assert mail.to == [kim.user.email]
@@ -41,12 +42,12 @@ def test_a_failed_payment_is_told_once_however_often_it_is_told_to_us(kim: Perso
 
 def test_a_processed_event_that_is_replayed_acts_again_and_writes_no_second_mail(kim: Person) -> None:
     buy(kim, "0341")
-    local_time.advance(timedelta(days=32))
+    test_clock.advance(timedelta(days=32))
     failed = WebhookEvent.objects.get(type="invoice.payment_failed")
     written = list(Mail.objects.order_by("pk").values_list("pk", "template", "status"))
 
     replay(failed.external_id, by="usr_sam", reason="a drill")
-    inbox.drain()
+    event_factories.drain()
 
     failed.refresh_from_db()
     assert (failed.status, failed.attempts, failed.replay_count) == ("processed", 2, 1)
@@ -57,10 +58,10 @@ def test_a_processed_event_that_is_replayed_acts_again_and_writes_no_second_mail
 def test_a_trials_end_is_told_three_days_before(kim: Person, settings: Any) -> None:
     settings.BILLING_TRIAL_DAYS = 14
     buy(kim)
-    local_time.advance(timedelta(days=10))
+    test_clock.advance(timedelta(days=10))
     assert mails.delivered("trial_ending") == []
 
-    local_time.advance(timedelta(days=1, hours=1))
+    test_clock.advance(timedelta(days=1, hours=1))
 
     (mail,) = mails.delivered("trial_ending")
     assert mail.subject.startswith("Your trial ends on ")
@@ -76,6 +77,6 @@ def test_whoever_has_left_is_not_told(kim: Person, settings: Any, leaves: str) -
     else:
         User.objects.filter(pk=kim.user.pk).update(status=User.Status.DISABLED)
 
-    local_time.advance(timedelta(days=12))
+    test_clock.advance(timedelta(days=12))
 
     assert mails.delivered("trial_ending") == []

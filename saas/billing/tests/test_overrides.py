@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 
 from saas.audit.models import AuditEvent
-from saas.billing import clock, entitlements, local_time
+from saas.billing import clock, entitlements
 from saas.billing.checkouts import start_checkout
 from saas.billing.entitlements import Detail
 from saas.billing.models import EntitlementOverride, Subscription
 from saas.billing.overrides import OverrideEnded, comp_plan, end_override, grant_feature, override_limit
+from saas.billing.providers.local import test_clock
 from saas.billing.subscriptions import cancel
 from saas.errors import Invalid, NotFound
-from saas.testing.factories import Person
+from saas.testing.factories.user_factories import Person
 
 
 def in_days(days: int) -> datetime:
@@ -39,9 +40,9 @@ def test_a_comped_plan_gives_all_that_the_plan_gives_and_no_subscription(kim: Pe
 def test_what_is_given_ends_by_billings_clock(kim: Person, given: dict[str, Any]) -> None:
     comp_plan(kim.user, plan_id="growth", **given)
 
-    local_time.advance(timedelta(days=29, hours=23))
+    test_clock.advance(timedelta(days=29, hours=23))
     assert entitlements.limit(kim.user, "seats") == 25
-    local_time.advance(timedelta(hours=2))
+    test_clock.advance(timedelta(hours=2))
 
     assert entitlements.limit(kim.user, "seats") == 3
     assert entitlements.of(kim.user).limit_details[1] == Detail("seats", 3, "free", None, None)
@@ -95,7 +96,7 @@ def test_ended_by_hand_it_counts_no_more_and_ends_only_once(kim: Person, sam: Pe
 
 def test_what_has_run_out_cannot_be_ended(kim: Person, sam: Person, given: dict[str, Any]) -> None:
     override = comp_plan(kim.user, plan_id="scale", **given)
-    local_time.advance(timedelta(days=31))
+    test_clock.advance(timedelta(days=31))
 
     with pytest.raises(OverrideEnded):
         end_override(override.pk, reason="Too late", by=sam.user)

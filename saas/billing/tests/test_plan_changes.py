@@ -8,10 +8,10 @@ import pytest
 from saas.billing.models import Customer, Price, Subscription
 from saas.billing.tests import stripe_params
 from saas.billing.tests.stripe_stand_in import StandIn, stand_in
-from saas.testing import inbox
-from saas.testing import stripe_objects as whole
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
+from saas.testing.factories import event_factories
+from saas.testing.factories import stripe_object_factories as whole
+from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append
 from saas.webhook_events.models import WebhookEvent
 
@@ -39,7 +39,7 @@ def provider(settings: Any) -> Iterator[StandIn]:
 def subscribed(*items: dict[str, Any], version: str = whole.CURRENT) -> Subscription:
     thing = whole.subscription(*items, version=version)
     append(whole.event("customer.subscription.created", thing, version=version), source=WebhookEvent.Source.DELIVERY)
-    inbox.drain()
+    event_factories.drain()
     return Subscription.objects.get()
 
 
@@ -111,7 +111,7 @@ def test_the_kept_plan_can_be_bought_at_our_price(product: ServiceClient, kim: P
     thing = whole.subscription(UNKNOWN)
     event = whole.event("customer.subscription.updated", thing, id="evt_2", at=whole.AT + 60)
     append(event, source=WebhookEvent.Source.DELIVERY)
-    inbox.drain()
+    event_factories.drain()
     provider.answers["POST /v1/subscriptions/sub_1"] = whole.subscription(whole.item(SCALE, id="si_strange"))
 
     answer = change(product, kim)

@@ -9,11 +9,11 @@ from saas.audit.models import AuditEvent
 from saas.billing import entitlements, tasks
 from saas.billing.models import Customer, Price, Product, Subscription
 from saas.billing.plan_mapping import PlanIsKnown, map_price
-from saas.billing.rebuild import rebuild
+from saas.billing.sync.rebuild import rebuild
 from saas.errors import Invalid, NotFound
-from saas.testing import factories, inbox
-from saas.testing import stripe_objects as whole
-from saas.testing.factories import Person
+from saas.testing.factories import event_factories, user_factories
+from saas.testing.factories import stripe_object_factories as whole
+from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append
 from saas.webhook_events.models import WebhookEvent
 
@@ -34,7 +34,7 @@ def catalogue(kim: Person) -> None:
 def tell(kind: str, thing: dict[str, Any], second: int = 0, version: str = whole.CURRENT) -> None:
     event = whole.event(kind, thing, id=f"evt_{kind}_{second}", at=whole.AT + second, version=version)
     append(event, source=WebhookEvent.Source.DELIVERY)
-    inbox.drain()
+    event_factories.drain()
 
 
 def tell_of_items(*items: dict[str, Any], second: int = 0, version: str = whole.CURRENT) -> Subscription:
@@ -153,7 +153,7 @@ def test_the_rebuild_finds_what_the_events_tell() -> None:
 
 def test_staff_say_which_plan_a_price_stands_for(kim: Person) -> None:
     row = tell_of_items(whole.item(STRANGE))
-    sam = factories.staff("", Role.SUPPORT_WRITE)
+    sam = user_factories.staff("", Role.SUPPORT_WRITE)
 
     row = map_price(row, plan_id="scale", reason="An old offer", by=sam.user)
 
@@ -166,7 +166,7 @@ def test_staff_say_which_plan_a_price_stands_for(kim: Person) -> None:
 
 def test_of_several_items_staff_name_the_price() -> None:
     row = tell_of_items(whole.item(SEATS, 3, id="si_a"), whole.item(STRANGE, id="si_b"))
-    sam = factories.staff("", Role.SUPPORT_WRITE)
+    sam = user_factories.staff("", Role.SUPPORT_WRITE)
 
     with pytest.raises(Invalid) as refusal:
         map_price(row, plan_id="scale", reason="An old offer", by=sam.user)
@@ -179,7 +179,7 @@ def test_of_several_items_staff_name_the_price() -> None:
 
 
 def test_a_plan_that_is_known_or_not_there_is_refused() -> None:
-    sam = factories.staff("", Role.SUPPORT_WRITE)
+    sam = user_factories.staff("", Role.SUPPORT_WRITE)
     row = tell_of_items(whole.item(GROWTH))
 
     with pytest.raises(PlanIsKnown):

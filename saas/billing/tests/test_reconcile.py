@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from saas.billing import reconcile
 from saas.billing.checkouts import start_checkout
 from saas.billing.models import Customer, Invoice, LedgerEntry, LocalObject, PaymentMethod, Subscription
 from saas.billing.payment_methods import add_payment_method
+from saas.billing.sync import reconcile
 from saas.billing.tests import stripe_params
 from saas.billing.tests.stripe_stand_in import StandIn, stand_in
 from saas.billing.tests.test_stripe_gateway import BUSY, SUBSCRIPTION, no_waiting
-from saas.testing.factories import Person
+from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
 
 __all__ = ["no_waiting"]
@@ -81,11 +81,11 @@ def test_what_the_provider_does_not_know_is_named_and_left_alone(bought: Subscri
 
 
 def test_a_checkout_whose_payment_nobody_told_is_completed(kim: Person, settings: Any) -> None:
-    from saas.billing import hosted_checkout
+    from saas.billing.providers.local import checkout_page
 
     settings.BILLING_LOCAL_CHECKOUT = "hosted"
     checkout = start_checkout(kim.user, plan_id="growth")
-    hosted_checkout.pay(checkout, last4="4242")
+    checkout_page.pay(checkout, last4="4242")
     LocalObject.objects.undelivered().delete()  # lost on the way
 
     found = run()

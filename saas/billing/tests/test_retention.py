@@ -5,14 +5,15 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from saas.billing import stripe_examples
 from saas.billing.models import Subscription
-from saas.billing.rebuild import rebuild
-from saas.testing.inbox import encoded
-from saas.webhook_events import processing, retention
+from saas.billing.providers.stripe import example_events
+from saas.billing.sync.rebuild import rebuild
+from saas.testing.factories.event_factories import encoded
+from saas.webhook_events import retention
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent, WebhookPayload
+from saas.webhook_events.processing import event_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -20,9 +21,9 @@ pytestmark = pytest.mark.django_db
 def test_a_mirrored_objects_payloads_go_long_after_its_end_all_at_once_and_its_row_stays():
     ids = {}
     for name, days in (("sub_old", 401), ("sub_young", 399)):
-        event = stripe_examples.event("customer.subscription.deleted", at=1_700_000_000, fields={"id": name})
+        event = example_events.event("customer.subscription.deleted", at=1_700_000_000, fields={"id": name})
         receive([Delivery.of(encoded(event), headers={})])
-        processing.drain()
+        event_worker.drain()
         Subscription.objects.filter(external_id=name).update(ended_at=timezone.now() - timedelta(days=days))
         ids[name] = event["id"]
 

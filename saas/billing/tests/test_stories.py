@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saas.billing import folds, other_folds
 from saas.billing.models import Subscription
-from saas.billing.ordering import Told
+from saas.billing.sync.event_order import Told
+from saas.billing.sync.projections import subscriptions
+from saas.billing.sync.projections.customers import project_customer
+from saas.billing.sync.projections.invoices import project_invoice
 from saas.billing.tests.samples import Delivery, deliveries, needs_samples, told
 
 pytestmark = needs_samples
@@ -31,7 +33,7 @@ def end_state(events: list[dict[str, Any]]) -> dict[str, Any]:
     seen = [told(event) for event in events]
     state: dict[str, Any] = {"events_stored": len({event.id for event in seen})}
     for subscription_events in of_kind(seen, "subscription").values():
-        folded = folds.subscription(subscription_events)
+        folded = subscriptions.subscription(subscription_events)
         row = Subscription(status=folded.state.status, past_due_since=folded.past_due_since)
         at = folded.changed_at
         later = at + timedelta(days=8)
@@ -45,9 +47,9 @@ def end_state(events: list[dict[str, Any]]) -> dict[str, Any]:
             "current_period_end": int(end.timestamp()) if end else None,
             "ambiguous": folded.ambiguous,
         }
-    state["invoice"] = {name: other_folds.invoice(found).status for name, found in of_kind(seen, "invoice").items()}
+    state["invoice"] = {name: project_invoice(found).status for name, found in of_kind(seen, "invoice").items()}
     for found in of_kind(seen, "customer").values():
-        state["default_payment_method"] = other_folds.customer(found).default_payment_method
+        state["default_payment_method"] = project_customer(found).default_payment_method
     return state
 
 
@@ -89,7 +91,7 @@ def test_the_ledger_of_the_upgrade_story_tells_it() -> None:
     story = next(story for story in STORIES if story.name == "trial-upgrade-cancel-4")
     events = [told(event) for event in story.events if event["type"].startswith("customer.subscription.")]
 
-    folded = folds.subscription(events)
+    folded = subscriptions.subscription(events)
 
     assert [(move.kind, move.delta_cents) for move in folded.movements] == [
         ("trial_started", 0),

@@ -2,31 +2,31 @@
 
 import pytest
 
-from saas.billing import stripe_examples
 from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Price, Subscription
-from saas.testing.inbox import encoded
-from saas.webhook_events import processing
+from saas.billing.providers.stripe import example_events
+from saas.testing.factories.event_factories import encoded
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.envelope import Envelope
 from saas.webhook_events.models import WebhookEvent
+from saas.webhook_events.processing import event_worker
 from saas.webhook_events.registry import handlers_of
 
 pytestmark = pytest.mark.django_db
 
 AT = 1_800_000_000
-SHAPES = [stripe_examples.CURRENT, stripe_examples.LEGACY]
+SHAPES = [example_events.CURRENT, example_events.LEGACY]
 
 
 def told(event_type, **options):
-    event = stripe_examples.event(event_type, at=AT, **options)
+    event = example_events.event(event_type, at=AT, **options)
     receive([Delivery.of(encoded(event), headers={})])
-    processing.drain(5)
+    event_worker.drain(5)
     return event["data"]["object"]
 
 
 @pytest.mark.parametrize("version", SHAPES)
-@pytest.mark.parametrize("event_type", stripe_examples.TYPES)
+@pytest.mark.parametrize("event_type", example_events.TYPES)
 def test_every_type_that_it_knows_is_processed_or_kept_for_the_log(event_type, version):
     told(event_type, version=version)
 
@@ -68,7 +68,7 @@ def test_the_other_mirrored_objects_are_there_too():
     ],
 )
 def test_a_triggered_events_object_is_named_after_its_type(event_type, kind, prefix):
-    told = Envelope.of(stripe_examples.event(event_type, at=1_700_000_000, fields={"customer": "cus_9"}))
+    told = Envelope.of(example_events.event(event_type, at=1_700_000_000, fields={"customer": "cus_9"}))
 
     assert told.object_type == kind
     assert told.object_id.startswith(prefix)

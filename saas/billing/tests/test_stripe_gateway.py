@@ -8,16 +8,16 @@ import pytest
 import stripe
 from django.db import connection
 
-from saas.billing import gateway
-from saas.billing.gateway import ProviderUnavailable
-from saas.billing.gateway.interface import API_VERSION
-from saas.billing.gateway.stripe import StripeGateway
+from saas.billing import providers
 from saas.billing.models import Checkout, Customer, Price, Subscription
+from saas.billing.providers import ProviderUnavailable
+from saas.billing.providers.interface import API_VERSION
+from saas.billing.providers.stripe.gateway import StripeGateway
 from saas.billing.tests import stripe_params
 from saas.billing.tests.stripe_stand_in import StandIn, stand_in
-from saas.testing import inbox
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
+from saas.testing.factories import event_factories
+from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
 
 KEY = "sk_test_stand_in"
@@ -144,11 +144,13 @@ def test_a_webhook_that_comes_after_the_fetch_changes_nothing(
     checkout = start(product, kim).json()["checkout"]
     paid(provider, checkout["id"])
     product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=kim.token)
-    event = inbox.event("evt_late", "customer.subscription.created", object={**SUBSCRIPTION, "status": "incomplete"})
-    body = inbox.encoded(event)
+    event = event_factories.event(
+        "evt_late", "customer.subscription.created", object={**SUBSCRIPTION, "status": "incomplete"}
+    )
+    body = event_factories.encoded(event)
 
-    ServiceClient("webhooks").post("/api/webhooks/stripe", raw=body, headers=inbox.signed(body))
-    inbox.drain()
+    ServiceClient("webhooks").post("/api/webhooks/stripe", raw=body, headers=event_factories.signed(body))
+    event_factories.drain()
 
     assert Subscription.objects.get().status == "active"
 
@@ -415,8 +417,8 @@ def test_no_call_is_made_inside_a_transaction(
 def test_the_key_is_never_logged(kim: Person, provider: StandIn, caplog: pytest.LogCaptureFixture) -> None:
     provider.answers["GET /v1/subscriptions/sub_1"] = [BAD]
 
-    with caplog.at_level("DEBUG"), pytest.raises(gateway.ProviderRefused):
-        gateway.current().fetch_subscription("sub_1")
+    with caplog.at_level("DEBUG"), pytest.raises(providers.ProviderRefused):
+        providers.current().fetch_subscription("sub_1")
 
     assert KEY not in caplog.text
     assert "parameter_invalid" in caplog.text

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
-from saas.testing import stripe_objects as whole
+from saas.testing.factories import stripe_object_factories as whole
 
 OBJECTS: list[tuple[type[stripe.StripeObject], dict[str, Any]]] = [
     (stripe.Price, whole.price()),

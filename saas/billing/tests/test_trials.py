@@ -8,18 +8,17 @@ import pytest
 import time_machine
 
 from saas.audit.models import AuditEvent
-from saas.billing import entitlements, local_time
-from saas.billing import gateway as providers
+from saas.billing import entitlements, providers
 from saas.billing.checkouts import start_checkout
 from saas.billing.customers import customer_of, introduce
-from saas.billing.gateway import cycle
-from saas.billing.gateway.interface import ProviderRefused
 from saas.billing.models import Subscription
+from saas.billing.providers.interface import ProviderRefused
+from saas.billing.providers.local import lifecycle, test_clock
 from saas.billing.tests.stripe_stand_in import stand_in
 from saas.billing.trials import NotOnTrial, extend_trial
 from saas.errors import Invalid
-from saas.testing import provider
-from saas.testing.factories import Person
+from saas.testing import local_provider
+from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
 
 START = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -34,8 +33,8 @@ def on_the_first_of_march() -> Iterator[None]:
 @pytest.fixture
 def trial(kim: Person) -> Subscription:
     customer = introduce(customer_of(kim.user, providers.current()), kim.user, providers.current())
-    cycle.start(customer.external_id, "price_local_growth_7900", START, trial_days=14)
-    provider.deliver()
+    lifecycle.start(customer.external_id, "price_local_growth_7900", START, trial_days=14)
+    local_provider.deliver()
     return Subscription.objects.get()
 
 
@@ -45,10 +44,10 @@ def test_an_extended_trial_ends_later_and_is_then_paid(kim: Person, sam: Person,
     row = extend_trial(trial, trial_end=later, reason="Was ill", by=sam.user)
 
     assert (row.status, row.trial_end, row.current_period_end) == ("trialing", later, later)
-    local_time.advance(timedelta(days=20))
+    test_clock.advance(timedelta(days=20))
     assert Subscription.objects.get().status == "trialing"
     assert entitlements.limit(kim.user, "seats") == 25
-    local_time.advance(timedelta(days=8))
+    test_clock.advance(timedelta(days=8))
     row.refresh_from_db()
     assert (row.status, row.current_period_end) == ("active", datetime(2027, 4, 29, 12, tzinfo=UTC))
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from saas.billing.gateway import Session
-from saas.billing.gateway.stripe import StripeGateway
 from saas.billing.models import Plan
+from saas.billing.providers import Session
+from saas.billing.providers.stripe.gateway import StripeGateway
 from saas.billing.tests import stripe_params
 from saas.billing.tests.samples import FOLDER
 from saas.billing.tests.stripe_stand_in import StandIn, stand_in
-from saas.testing import stripe_objects as whole
+from saas.testing.factories import stripe_object_factories as whole
 from saas.webhook_events.models import WebhookEvent, WebhookPayload
 
 pytestmark = pytest.mark.django_db

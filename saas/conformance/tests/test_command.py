@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from saas.conformance.contract import contract
-from saas.testing.stack import Stack
+from saas.testing.servers.stack import Stack
 
 PRODUCT, PARITY = ("product", "/api", "snake"), ("parity", "", "camel")
 

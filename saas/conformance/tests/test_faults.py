@@ -6,9 +6,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from saas.conformance.running import Claim, run
+from saas.conformance.runner import Claim, run
 from saas.conformance.tests import faulty
-from saas.testing.in_process import transport
+from saas.testing.servers.in_process import transport
 
 # (what is wrong, how it is made wrong, the rules that must see it)
 FAULTS: list[tuple[str, Callable[[], faulty.Fault], set[str]]] = [

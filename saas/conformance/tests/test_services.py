@@ -7,8 +7,8 @@ import pytest
 
 from saas.accounts.models import User
 from saas.conformance.contract import contract
-from saas.conformance.running import Claim, run
-from saas.testing.in_process import transport
+from saas.conformance.runner import Claim, run
+from saas.testing.servers.in_process import transport
 
 PRODUCT, PARITY = ("product", "http://localhost/api", "snake"), ("parity", "http://localhost", "camel")
 CLAIMS = [PRODUCT, PARITY, ("parity", "http://localhost/api", "camel")]

@@ -18,7 +18,7 @@ from saas.mail import delivery, tasks
 from saas.mail.actions import post
 from saas.mail.models import Mail
 from saas.testing.races import at_once
-from saas.testing.stack import free_ports
+from saas.testing.servers.stack import free_ports
 
 TO = "kim@example.net"
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from saas.audit import retention, sealing, verifying
+from saas.audit import hash_chain, retention, verification
 
 
 def _moment(text: str) -> datetime:
@@ -32,8 +32,8 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True)
 
     def handle(self, *, before: datetime, archive: Path, reason: str, **options: Any) -> None:
-        sealing.seal()
-        if fault := next(verifying.faults(), None):
+        hash_chain.seal()
+        if fault := next(verification.faults(), None):
             raise CommandError(f"Nothing was retired: the trail is not as it was written. {fault}")
         part = retention.oldest_part(before)
         if part is None:
@@ -45,5 +45,5 @@ class Command(BaseCommand):
         except (OSError, DatabaseError) as error:
             self.stderr.write(f"Nothing was retired: {str(error).strip().splitlines()[0]}")
             sys.exit(1)
-        sealing.seal()
+        hash_chain.seal()
         self.stdout.write(f"{part.events} events, up to link {part.number}, are in {archive} (SHA-256 {digest}).")

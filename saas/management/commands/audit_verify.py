@@ -6,13 +6,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from saas.audit import sealing, verifying
+from saas.audit import hash_chain, verification
 from saas.audit.models import AuditSeal
 
 
-def _anchor(text: str) -> verifying.Anchor:
+def _anchor(text: str) -> verification.Anchor:
     try:
-        return verifying.Anchor.parse(text)
+        return verification.Anchor.parse(text)
     except ValueError as error:
         raise ArgumentTypeError("Give an anchor as the log tells it: number:digest.") from error
 
@@ -30,9 +30,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        sealing.seal()
+        hash_chain.seal()
         found = False
-        for fault in verifying.faults(options["anchor"]):
+        for fault in verification.faults(options["anchor"]):
             found = True
             self.stderr.write(fault)
         if found:

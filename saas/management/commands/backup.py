@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from saas.operations.dumps import Unavailable, connection_of, program
+from saas.database.dumps import Unavailable, connection_of, program
 
 
 class Command(BaseCommand):

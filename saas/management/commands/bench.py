@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
 from saas.tests.benchmarks import reports
+from saas.tests.benchmarks.environment import stage
 from saas.tests.benchmarks.profiler.running import DESIGNS
-from saas.tests.benchmarks.stage import stage
 
 # Which function of ``saas.tests.benchmarks`` measures it.
 BENCHMARKS = {

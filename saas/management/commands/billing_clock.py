@@ -7,8 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from saas.billing import clock, local_events, local_time
+from saas.billing import clock
 from saas.billing.models import LocalObject
+from saas.billing.providers.local import event_delivery, test_clock
 from saas.errors import DomainError
 from saas.management.billing import BillingCommand
 
@@ -42,11 +43,11 @@ class Command(BillingCommand):
     def _advance(self, by: timedelta) -> None:
         """The events go to the webhooks service, for its workers; where none runs they take effect here."""
         try:
-            self.stdout.write(f"{local_time.move(by)} steps")
+            self.stdout.write(f"{test_clock.move(by)} steps")
         except DomainError as error:
             raise CommandError(error.detail) from error
-        while local_events.deliver():
+        while event_delivery.deliver():
             pass
         if LocalObject.objects.undelivered().exists():
             self.stdout.write("The webhooks service does not take the events: they take effect in this process.")
-            local_events.take_in()
+            event_delivery.take_in()

@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from saas.billing.rebuild import rebuild
+from saas.billing.sync.rebuild import rebuild
 from saas.management.billing import BillingCommand
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from saas.billing.reconcile import differences
+from saas.billing.sync.reconcile import differences
 from saas.management.billing import BillingCommand
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from saas.conformance import report
 from saas.conformance.contract import contract
-from saas.conformance.running import Claim, Result, run
+from saas.conformance.runner import Claim, Result, run
 
 TIMEOUT_SECONDS = 30.0
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from saas.accounts.models import Role
-from saas.accounts.staff import invite_again, invite_staff
+from saas.accounts.staff.staff_administration import invite_again, invite_staff
 from saas.errors import DomainError
 
 PAGE = "/admin/password/"  # of Admin ops

@@ -11,10 +11,10 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandParser
 
 from saas import __version__
-from saas.api.addresses import is_loopback
-from saas.audit import verifying
+from saas.api.client_address import is_loopback
+from saas.audit import verification
 from saas.operations import checks
-from saas.ports import local_urls
+from saas.server.ports import local_urls
 
 TIMEOUT_SECONDS = 5.0
 AUDIT_LINKS = 1000
@@ -82,7 +82,7 @@ def health(findings: list[Finding]) -> int:
 
 def _audit() -> str:
     """The newest links of the audit trail are as they were written (``audit_verify`` walks all of it)."""
-    verdict = verifying.recent_verdict(AUDIT_LINKS)
+    verdict = verification.recent_verdict(AUDIT_LINKS)
     if verdict.faults:
         raise RuntimeError(verdict.faults[0])
     return f"the last {verdict.verified} links are whole, {verdict.waiting} events wait for the sealer"

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from saas.accounts.keys import new_pem
+from saas.accounts.sessions.signing_keys import new_pem
 
 RANDOM = ("SECRET_KEY", "SAAS_AUTH_PEPPER", "SAAS_SESSION_SECRET", "SAAS_MFA_KEY", "INTERNALS_TOKEN")
 KEYS = ("JWT_SIGNING_KEY", "JWT_STAFF_SIGNING_KEY")

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from saas.accounts import key_rotation
 from saas.accounts.models import Audience
+from saas.accounts.sessions import key_rotation
 from saas.errors import DomainError
 
 AUDIENCES = {"customers": Audience.CUSTOMER, "staff": Audience.STAFF}

@@ -4,7 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.staticfiles.management.commands.runserver import Command as RunserverCommand
 
-from saas.development_server import Server
+from saas.server.development_server import Server
 
 
 class Command(RunserverCommand):

@@ -4,8 +4,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand, CommandParser
 
-from saas.api import schema_files
-from saas.api.promises import broken
+from saas.api.openapi import schema_files
+from saas.api.openapi.breaking_changes import broken
 
 
 class Command(BaseCommand):

@@ -4,10 +4,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand
 
-from saas.accounts import actions, logins
+from saas.accounts import actions
 from saas.accounts.models import User
-from saas.accounts.staff import create_staff
-from saas.billing.seeding import seed_plans
+from saas.accounts.sessions import logins
+from saas.accounts.staff.staff_administration import create_staff
+from saas.billing.catalogue import seed_plans
 
 # Under example.org, which receives no mail. (user@example.com and admin@example.com are what people type to try us.)
 SUPPORT = ("support@example.org", "Sol Support")

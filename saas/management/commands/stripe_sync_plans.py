@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from saas.billing import gateway
-from saas.billing.catalogue_sync import sync_plans
-from saas.billing.gateway.stripe import StripeGateway
+from saas.billing import providers
+from saas.billing.providers.stripe.catalogue_sync import sync_plans
+from saas.billing.providers.stripe.gateway import StripeGateway
 from saas.errors import DomainError
 from saas.management.billing import BillingCommand
 
@@ -15,7 +15,7 @@ class Command(BillingCommand):
     help = "Make a product and a price at Stripe for each plan on sale. May be repeated."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        provider = gateway.current()
+        provider = providers.current()
         if not isinstance(provider, StripeGateway):
             raise CommandError("STRIPE_SECRET_KEY is not set: the local provider has its prices already.")
         try:

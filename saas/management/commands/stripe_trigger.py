@@ -10,11 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from saas.billing import stripe_examples
+from saas.billing.providers.stripe import example_events
 from saas.webhook_events.signatures import sign
 
 TIMEOUT_SECONDS = 10
-_VERSIONS = {"current": stripe_examples.CURRENT, "legacy": stripe_examples.LEGACY}
+_VERSIONS = {"current": example_events.CURRENT, "legacy": example_events.LEGACY}
 
 
 class Command(BaseCommand):
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["type"]:
-            self.stdout.write("\n".join(stripe_examples.TYPES))
+            self.stdout.write("\n".join(example_events.TYPES))
             return
         if not settings.STRIPE_WEBHOOK_SECRETS:
             raise CommandError("STRIPE_WEBHOOK_SECRET is not set: there is nothing to sign with.")
@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
 
 def _event(event_type: str, options: dict[str, Any]) -> dict[str, Any]:
-    return stripe_examples.event(
+    return example_events.event(
         event_type,
         at=int(time.time()),
         version=_VERSIONS[options["api"]],

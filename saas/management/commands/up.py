@@ -18,8 +18,8 @@ from django.utils import timezone
 from django.utils.termcolors import colorize
 
 from saas.operations.models import Heartbeat
-from saas.ports import local_urls, moved_ports
-from saas.supervisor import Program, Supervisor
+from saas.server.ports import local_urls, moved_ports
+from saas.server.supervisor import Program, Supervisor
 
 HOST = "127.0.0.1"
 HEALTH_TIMEOUT_SECONDS = 1.0

@@ -8,10 +8,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 
+from saas.database import connections
 from saas.mail import tasks as mail_tasks
-from saas.operations import connections
-from saas.operations.worker_processes import end_this_process, presence, progress
-from saas.webhook_events import processing, tasks
+from saas.webhook_events import tasks
+from saas.webhook_events.processing import event_worker
+from saas.workers.worker_processes import end_this_process, presence, progress
 
 SWEEP_EVERY_SECONDS = 5.0
 TIDY_EVERY_SECONDS = 600.0
@@ -56,7 +57,7 @@ class Command(BaseCommand):
         """False if the database is away: it will be asked again, by another process if this one finds it away each time."""
         progress.begin(self)
         try:
-            self._sweep() if sweep else processing.drain(SWEEP_EVERY_SECONDS)
+            self._sweep() if sweep else event_worker.drain(SWEEP_EVERY_SECONDS)
         except Error as error:
             self.stderr.write(f"The database is away: {type(error).__name__}")
             connections.discard()

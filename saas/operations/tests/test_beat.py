@@ -8,10 +8,10 @@ from celery import Celery
 from celery.schedules import crontab, schedule
 from django.db import connection
 
-from saas.operations import beat
-from saas.operations.beat import SlotScheduler, claim, due_slot
 from saas.operations.models import Heartbeat, ScheduledTask
 from saas.testing.races import at_once
+from saas.workers import beat_scheduler
+from saas.workers.beat_scheduler import SlotScheduler, claim, due_slot
 
 NOON = datetime(2026, 11, 28, 12, 0, 3, tzinfo=UTC)
 EVERY_5_SECONDS, HOURLY, DAILY = schedule(timedelta(seconds=5)), schedule(3600.0), schedule(86_400.0)
@@ -72,7 +72,7 @@ class Sent(list[str]):
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
-    monkeypatch.setattr(beat, "database_now", lambda: NOON)
+    monkeypatch.setattr(beat_scheduler, "database_now", lambda: NOON)
     return Sent()
 
 

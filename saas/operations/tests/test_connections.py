@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection, transaction
 
-from saas.operations import connections
+from saas.database import connections
 from saas.operations.models import Heartbeat
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]

@@ -8,8 +8,8 @@ import pytest
 from kombu import Connection, Exchange, Queue
 from kombu.simple import SimpleQueue
 
-from saas.operations.files import Transport
 from saas.settings.engines import broker_options
+from saas.workers.file_broker import Transport
 
 WRITERS = 4
 EACH = 150

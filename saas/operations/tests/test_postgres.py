@@ -8,10 +8,10 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from psycopg_pool import ConnectionPool
 
-from saas.operations.postgres import ONLY_ON_DEMAND, PreparingCursor, bounded, is_unavailable
-from saas.testing.engines import address_of_the_tests
-from saas.testing.fault_proxy import FaultProxy, Mode
-from saas.testing.stack import eventually
+from saas.database.postgres import ONLY_ON_DEMAND, PreparingCursor, bounded, is_unavailable
+from saas.testing.servers.engines import address_of_the_tests
+from saas.testing.servers.fault_proxy import FaultProxy, Mode
+from saas.testing.servers.stack import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 

@@ -8,7 +8,7 @@ from time import monotonic, sleep
 import pytest
 
 from saas.operations.readiness import Dependency, Monitor
-from saas.testing.stack import eventually
+from saas.testing.servers.stack import eventually
 
 AT_ONCE = 0.5  # seconds; 0.1 on a machine with nothing else to do
 

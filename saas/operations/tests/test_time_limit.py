@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from saas.operations.time_limit import Watchdog
+from saas.workers.time_limit import Watchdog
 
 LIMITED = """
 import re, threading, time

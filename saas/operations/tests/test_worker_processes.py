@@ -9,7 +9,7 @@ from django.db import IntegrityError, InternalError, OperationalError, Programmi
 from django.utils import timezone
 
 from saas.operations.models import WorkerProcess
-from saas.operations.worker_processes import Progress, forget_the_dead, is_infrastructure, name, show
+from saas.workers.worker_processes import Progress, forget_the_dead, is_infrastructure, name, show
 
 NEVER_A_PROCESS = 2**22 + 1
 

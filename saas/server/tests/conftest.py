@@ -2,7 +2,7 @@
 
 import pytest
 
-from saas.testing.rsgi import BridgeClient, thread_on_this_connection
+from saas.testing.servers.rsgi import BridgeClient, thread_on_this_connection
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from saas.operations import draining
 from saas.server import bodies, responses
 from saas.server import bridge as bridges
 from saas.server.bridge import Bridge
-from saas.testing.rsgi import Answer, Request
+from saas.testing.servers.rsgi import Answer, Request
 
 LIMIT = 1_048_576
 

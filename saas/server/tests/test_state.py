@@ -7,13 +7,13 @@ import sys
 import pytest
 
 from saas.operations import draining
-from saas.server import state
+from saas.server import shared_state
 
 
 @pytest.fixture(autouse=True)
 def _somewhere(tmp_path, monkeypatch):
     """In a folder of the test's own, and the process's environment and flag as they were afterwards."""
-    monkeypatch.setattr(state, "_MEMORY", tmp_path)
+    monkeypatch.setattr(shared_state, "_MEMORY", tmp_path)
     for name in ("SAAS_SERVER_STATE", "SAAS_DRAINING_FLAG", "PROMETHEUS_MULTIPROC_DIR"):
         monkeypatch.setenv(name, "")  # so that it is as it was afterwards
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR")
@@ -22,7 +22,7 @@ def _somewhere(tmp_path, monkeypatch):
 
 def test_every_process_of_a_server_sees_that_it_is_draining():
     asked = "from saas.operations import draining; print(draining.is_on())"
-    with state.shared() as shared:
+    with shared_state.shared() as shared:
         before = subprocess.check_output([sys.executable, "-c", asked], text=True)
         shared.start_draining()
         after = subprocess.check_output([sys.executable, "-c", asked], text=True)
@@ -35,28 +35,28 @@ def test_nothing_is_left_behind_neither_by_this_server_nor_by_one_that_was_kille
     living = tmp_path / f"saas-server-{os.getpid()}-other"
     living.mkdir()
 
-    with state.shared():
+    with shared_state.shared():
         assert len(list(tmp_path.iterdir())) == 2
 
     assert list(tmp_path.iterdir()) == [living]
 
 
 def test_without_room_for_them_the_metrics_are_each_workers_own(monkeypatch, capsys):
-    monkeypatch.setattr(state, "_ROOM_BYTES", 2**62)
+    monkeypatch.setattr(shared_state, "_ROOM_BYTES", 2**62)
 
-    with state.shared():
+    with shared_state.shared():
         assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 
     assert "nearly full" in capsys.readouterr().err
 
 
 def test_with_room_they_are_shared():
-    with state.shared() as shared:
+    with shared_state.shared() as shared:
         assert os.path.isdir(os.environ["PROMETHEUS_MULTIPROC_DIR"])
         assert not shared.has_failed_to_boot()
 
 
 def test_one_process_tells_why_it_could_not_start():
-    with state.shared() as shared:
+    with shared_state.shared() as shared:
         assert [shared.note_failed_boot(), shared.note_failed_boot()] == [True, False]
         assert shared.has_failed_to_boot()

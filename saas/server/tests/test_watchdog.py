@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from saas.server.state import Shared, is_alive
+from saas.server.shared_state import Shared, is_alive
 from saas.server.watchdog import HANG_SECONDS, Watch, keep_beating
 
 

@@ -9,8 +9,8 @@ from saas.billing.models import Subscription
 from saas.operations.invariants import violations
 from saas.teams.actions import create_team
 from saas.teams.models import Membership, Team
-from saas.testing import factories
-from saas.testing.factories import Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import Person
 
 
 def broken() -> set[tuple[str, str]]:
@@ -19,7 +19,7 @@ def broken() -> set[tuple[str, str]]:
 
 def crowd(team: Team, members: int) -> None:
     for _ in range(members):
-        Membership.objects.create(team=team, user=factories.customer().user, role="member")
+        Membership.objects.create(team=team, user=user_factories.customer().user, role="member")
 
 
 def test_a_team_with_more_members_than_seats_is_told(kim: Person) -> None:

@@ -10,9 +10,9 @@ from django.db import connection
 from saas.teams import actions, api_keys, invitations
 from saas.teams.models import ApiKey, Invitation, Membership, Team
 from saas.teams.roles import Role, Scope
-from saas.testing import factories
+from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import actor, found_team, join, verified
 from saas.testing.mails import link_token
-from saas.testing.teams import actor, found_team, join, verified
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -36,7 +36,7 @@ def at_once(*calls: Callable[[], object]) -> list[str]:
 
 
 def test_of_two_owners_who_leave_at_once_one_stays() -> None:
-    kim, ola = verified(factories.customer()), verified(factories.customer())
+    kim, ola = verified(user_factories.customer()), verified(user_factories.customer())
     team = found_team(kim)
     join(team, Role.OWNER, ola)
     first, second = actor(team, kim), actor(team, ola)
@@ -48,7 +48,7 @@ def test_of_two_owners_who_leave_at_once_one_stays() -> None:
 
 
 def test_two_owners_cannot_demote_each_other_at_once() -> None:
-    kim, ola = verified(factories.customer()), verified(factories.customer())
+    kim, ola = verified(user_factories.customer()), verified(user_factories.customer())
     team = found_team(kim)
     join(team, Role.OWNER, ola)
     first, second = actor(team, kim), actor(team, ola)
@@ -63,9 +63,9 @@ def test_two_owners_cannot_demote_each_other_at_once() -> None:
 
 
 def test_ten_acceptances_of_one_invitation_make_one_member() -> None:
-    kim = factories.customer()
+    kim = user_factories.customer()
     team = found_team(kim)
-    guest = verified(factories.customer("new@example.org"))
+    guest = verified(user_factories.customer("new@example.org"))
     invitations.invite(actor(team, kim), email="new@example.org", role=Role.MEMBER)
     token = link_token("team_invitation")
 
@@ -76,7 +76,7 @@ def test_ten_acceptances_of_one_invitation_make_one_member() -> None:
 
 
 def test_the_last_seat_is_given_once() -> None:
-    kim = factories.customer()
+    kim = user_factories.customer()
     team = found_team(kim)
     join(team, Role.MEMBER)
     inviter = actor(team, kim)
@@ -91,7 +91,7 @@ def test_the_last_seat_is_given_once() -> None:
 
 
 def test_the_last_team_is_founded_once() -> None:
-    kim = factories.customer()
+    kim = user_factories.customer()
 
     outcome = at_once(*[lambda: actions.create_team(name="Engineering", owner=kim.user)] * 6)
 
@@ -100,7 +100,7 @@ def test_the_last_team_is_founded_once() -> None:
 
 
 def test_the_last_key_is_made_once() -> None:
-    kim = verified(factories.customer())
+    kim = verified(user_factories.customer())
     maker = actor(found_team(kim), kim)
 
     outcome = at_once(*[lambda: api_keys.create_key(maker, name="CI", scopes=[Scope.READ], expires_in_days=1)] * 6)
@@ -110,7 +110,7 @@ def test_the_last_key_is_made_once() -> None:
 
 
 def test_an_address_invited_twice_at_once_is_invited_once() -> None:
-    kim = factories.customer()
+    kim = user_factories.customer()
     inviter = actor(found_team(kim), kim)
 
     outcome = at_once(*[lambda: invitations.invite(inviter, email="new@example.org", role=Role.MEMBER)] * 2)

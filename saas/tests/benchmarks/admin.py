@@ -14,8 +14,8 @@ import httpx
 from django.conf import settings
 
 from saas.tests.benchmarks.desk_rows import EVENTS_A_PERSON
+from saas.tests.benchmarks.environment import Server, Stage
 from saas.tests.benchmarks.processes import HOST
-from saas.tests.benchmarks.stage import Server, Stage
 
 ASKINGS = 10  # of each question in each round
 _EMAIL, _PASSWORD = "sam@example.net", "correct horse battery staple"

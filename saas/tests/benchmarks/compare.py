@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from saas.tests.benchmarks.environment import Server, Stage
 from saas.tests.benchmarks.processes import HOST, offer_load
-from saas.tests.benchmarks.stage import Server, Stage
 
 WARM_UP_SECONDS = 0.5
 FIRST_GUESS_RPS = 4000

@@ -41,7 +41,7 @@ FROM generate_series(1, %(people)s) n
 
 
 def fill(people: int) -> None:
-    from saas.billing.seeding import seed_plans
+    from saas.billing.catalogue import seed_plans
 
     seed_plans()
     rows.fill(people=people, subscriptions=people // PEOPLE_A_SUBSCRIPTION)
@@ -64,7 +64,7 @@ def fill_events(cursor: CursorWrapper, people: int) -> None:
 
 def hire(email: str, password: str) -> None:
     """A superuser: every page is hers."""
-    from saas.accounts.staff import create_staff
+    from saas.accounts.staff.staff_administration import create_staff
 
     create_staff(email=email, password=password, full_name="Sam Support", by="system", is_superuser=True)
 

@@ -13,17 +13,17 @@ from celery import Celery
 from django.conf import settings
 
 from saas.tests.benchmarks import deliveries
+from saas.tests.benchmarks.baselines import rows as same_rows
 from saas.tests.benchmarks.compare import Comparison, Row, Sample
+from saas.tests.benchmarks.environment import Stage
 from saas.tests.benchmarks.processes import Process
-from saas.tests.benchmarks.stage import Stage
-from saas.tests.benchmarks.yardsticks import rows as same_rows
 
 NAIVE, OURS = "one event per task", "our worker"
 COUNTS = {NAIVE: 400, OURS: 6000}
 PROCESSES = 2
 _AT_ONCE = 200
 _LONGEST_SECONDS, _SWEEP_SECONDS = 180.0, 5.0
-_NAIVE_APP = "saas.tests.benchmarks.yardsticks.naive"
+_NAIVE_APP = "saas.tests.benchmarks.baselines.naive"
 _CELERY = ["worker", f"--concurrency={PROCESSES}", "--without-gossip", "--without-mingle", "--loglevel=INFO"]
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-from saas.testing.stack import SERVICES, running_stack
+from saas.testing.servers.stack import SERVICES, running_stack
+from saas.tests.benchmarks.environment import Stage
 from saas.tests.benchmarks.processes import proportional_mb, resident_mb
-from saas.tests.benchmarks.stage import Stage
 
 _PROGRAMS = ("worker", "beat")
 

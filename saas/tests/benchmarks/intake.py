@@ -5,11 +5,11 @@ from typing import Any
 
 from saas.tests.benchmarks import deliveries, other_designs
 from saas.tests.benchmarks.compare import Row, alternate
-from saas.tests.benchmarks.stage import Server, Stage, granian
+from saas.tests.benchmarks.environment import Server, Stage, granian
 
 LEVELS = (16, 64)
 INTAKE, VIEW = "intake", "intake view"
-_OURS, _YARDSTICKS = "saas.tests.benchmarks.settings", "saas.tests.benchmarks.yardsticks"
+_OURS, _YARDSTICKS = "saas.tests.benchmarks.settings", "saas.tests.benchmarks.baselines"
 
 
 def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], others: bool = False) -> list[Row]:

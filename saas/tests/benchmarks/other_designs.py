@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from django.conf import settings
 
-from saas.tests.benchmarks.environments import YARDSTICKS, EnvironmentUnavailable, python_for
-from saas.tests.benchmarks.stage import Server, Stage, granian, uvicorn
+from saas.tests.benchmarks.environment import Server, Stage, granian, uvicorn
+from saas.tests.benchmarks.virtual_environments import YARDSTICKS, EnvironmentUnavailable, python_for
 
 GROUP_COMMIT, STARTER, DJSTRIPE = "bare ASGI group commit", "starter, in memory", "dj-stripe"
 OTHERS = (STARTER, DJSTRIPE)
@@ -31,7 +31,7 @@ def started(stage: Stage, designs: Sequence[str], say: Callable[[str], None]) ->
 
 def _group_commit(stage: Stage) -> Server:
     """It imports a few modules of ours, none of which needs Django."""
-    application = "saas.tests.benchmarks.yardsticks.group_commit.app:application"
+    application = "saas.tests.benchmarks.baselines.group_commit.app:application"
     return stage.serve(GROUP_COMMIT, uvicorn(application), python=python_for("group_commit"))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from saas.testing.stack import free_ports
+from saas.testing.servers.stack import free_ports
 
 HOST = "127.0.0.1"
 START_SECONDS = 60.0

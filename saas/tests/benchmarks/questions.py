@@ -58,10 +58,12 @@ def _questions() -> dict[str, Callable[[], object]]:
     from saas.accounts.models import User
     from saas.api.pagination import paginate
     from saas.tests.benchmarks import deliveries
-    from saas.webhook_events import claims, figures, replays
+    from saas.webhook_events import replays
     from saas.webhook_events.actions import receive
     from saas.webhook_events.deliveries import Delivery
     from saas.webhook_events.models import WebhookEvent
+    from saas.webhook_events.monitoring import statistics as figures
+    from saas.webhook_events.processing import claims
 
     bodies = deliveries.bodies()
 

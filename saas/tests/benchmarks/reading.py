@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 
 from saas.tests.benchmarks.compare import Row, alternate
+from saas.tests.benchmarks.environment import Server, Stage
 from saas.tests.benchmarks.processes import HOST
-from saas.tests.benchmarks.stage import Server, Stage
 
 CONNECTIONS = 16
 PASSWORD = "correct horse battery staple"
@@ -58,7 +58,7 @@ def login(stage: Stage, **options: Any) -> list[Row]:
 
 
 def _servers(stage: Stage) -> tuple[Server, Server]:
-    return _serve(stage, _PLAIN, "saas.tests.benchmarks.yardsticks.plain_settings"), product(stage)
+    return _serve(stage, _PLAIN, "saas.tests.benchmarks.baselines.plain_settings"), product(stage)
 
 
 def product(stage: Stage) -> Server:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psycopg
 from django.conf import settings
 
-from saas.tests.benchmarks.stage import Stage
+from saas.tests.benchmarks.environment import Stage
 
 SMALLEST, LARGEST = 10_000, 1_000_000
 

@@ -17,9 +17,9 @@ from django.conf import settings
 
 from saas.tests.benchmarks.compare import FIRST_GUESS_RPS, WARM_UP_SECONDS, measure
 from saas.tests.benchmarks.drain import look, our_worker
+from saas.tests.benchmarks.environment import Server, Stage
 from saas.tests.benchmarks.intake import INTAKE, intake
 from saas.tests.benchmarks.processes import HOST, Process, machine_cpu_seconds, offer_load
-from saas.tests.benchmarks.stage import Server, Stage
 
 CONNECTIONS = 64
 SHARE = 0.6  # of what the intake can take

@@ -7,11 +7,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from admin_ops import queries
-from admin_ops.person import page_about
+from admin_ops.customer_page import page_about
 from admin_ops.revenue import revenue
-from admin_ops.story import story_of
+from admin_ops.timeline import story_of
+from saas.billing.catalogue import seed_plans
 from saas.billing.models import Customer, LedgerEntry, Subscription
-from saas.billing.seeding import seed_plans
 from saas.operations.invariants import violations
 from saas.tests.benchmarks import rows
 from saas.tests.benchmarks.desk_rows import fill_events

@@ -15,11 +15,11 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from saas.testing.stack import eventually
+from saas.testing.servers.stack import eventually
 from saas.tests.benchmarks import admin, deliveries, desk_rows, flood, load, processes, soak
-from saas.tests.benchmarks.environments import EnvironmentUnavailable, python_for
+from saas.tests.benchmarks.environment import Stage
 from saas.tests.benchmarks.reading import PASSWORD
-from saas.tests.benchmarks.stage import Stage
+from saas.tests.benchmarks.virtual_environments import EnvironmentUnavailable, python_for
 
 
 def test_a_delivery_goes_to_the_path_that_is_named():

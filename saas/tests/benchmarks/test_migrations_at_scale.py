@@ -14,8 +14,8 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 
-from saas.billing.seeding import seed_plans
-from saas.testing.engines import address_of_the_tests
+from saas.billing.catalogue import seed_plans
+from saas.testing.servers.engines import address_of_the_tests
 from saas.tests.benchmarks import rows
 
 pytestmark = [pytest.mark.long, pytest.mark.postgres, pytest.mark.django_db(transaction=True)]

@@ -8,8 +8,8 @@ import sys
 import psycopg
 import pytest
 
-from saas.testing.engines import PrivatePostgres, PrivateRedis, what_is_missing
-from saas.tests.faults.rig import rigged
+from saas.testing.servers.engines import PrivatePostgres, PrivateRedis, what_is_missing
+from saas.tests.faults.harness import rigged
 from saas.tests.faults.system import ROOT, TEMPLATE, opened
 
 EFFECTS = """

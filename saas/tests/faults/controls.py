@@ -13,14 +13,17 @@ import time_machine
 from django.conf import settings
 from django.db import connections as django_connections
 
-from saas.operations import beat, checks, connections, worker_processes
+from saas.database import connections
+from saas.operations import checks
 from saas.tests.faults.effects import webhook_handlers
-from saas.webhook_events import actions, claims, processing, together
-from saas.webhook_events.claims import Claim
+from saas.webhook_events import actions
 from saas.webhook_events.envelope import event_data
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
-from saas.webhook_events.preparing import TookTooLong
+from saas.webhook_events.processing import batches, claims, event_worker
+from saas.webhook_events.processing.claims import Claim
+from saas.webhook_events.processing.prefetch import TookTooLong
 from saas.webhook_events.registry import handlers_of
+from saas.workers import beat_scheduler, worker_processes
 
 VISIBILITY_SECONDS = 2.0
 
@@ -29,11 +32,11 @@ def apply(fault: str) -> None:
     """To this process, for good."""
     claims.VISIBILITY = timedelta(seconds=VISIBILITY_SECONDS)
     claims.BATCH_SIZE = 25  # so that each of a few workers has some
-    processing.BATCH_SECONDS = 0.5
+    event_worker.BATCH_SECONDS = 0.5
     checks.SILENCE_MAX_AGE = timedelta(seconds=3)
     worker_processes.SIGN_EVERY_SECONDS = 0.5
     worker_processes.FAILING_SECONDS = 2.0
-    together.EFFECT_LIMIT_SECONDS = 6.0  # as in production longer than anybody waits for the database: 5 s here
+    batches.EFFECT_LIMIT_SECONDS = 6.0  # as in production longer than anybody waits for the database: 5 s here
     if fault:
         _FAULTS[fault]()
 
@@ -50,7 +53,7 @@ def _mark_first() -> None:
         return WebhookAttempt.Outcome.PROCESSED
 
     claims.held = _unguarded
-    processing._effect = effect
+    event_worker._effect = effect
     _keep_no_company()
 
 
@@ -67,13 +70,13 @@ def _mark_after() -> None:
 
 def _no_fence() -> None:
     """Never asks whether somebody else took over, and holds no row."""
-    processing.BATCH_SECONDS = together.EFFECT_LIMIT_SECONDS = 60.0
+    event_worker.BATCH_SECONDS = batches.EFFECT_LIMIT_SECONDS = 60.0
     claims.held = _unguarded
     _keep_no_company()
 
 
 def _keep_no_company() -> None:
-    together.act = lambda batch, until: []
+    batches.act = lambda batch, until: []
 
 
 def _unguarded(claim: Claim) -> WebhookEvent | None:
@@ -88,7 +91,7 @@ def _no_bell() -> None:
 
 def _hasty() -> None:
     """Not wrong: a handler that never returns is ended sooner, so that the test waits less."""
-    together.EFFECT_LIMIT_SECONDS = 1.0
+    batches.EFFECT_LIMIT_SECONDS = 1.0
 
 
 def _alarm() -> None:
@@ -103,7 +106,7 @@ def _alarm() -> None:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
-    together.hard_time_limit = processing.hard_time_limit = alarmed
+    batches.hard_time_limit = event_worker.hard_time_limit = alarmed
     connections.discard = lambda: None
     connections.discard_irregular = lambda: False
     _never_end()
@@ -131,7 +134,7 @@ def _never_end() -> None:
 def _wait_for_ever() -> None:
     """For the database's answer."""
     settings.DATABASES["default"]["OPTIONS"]["pool"]["connection_class"].wait_seconds = 600.0
-    together.EFFECT_LIMIT_SECONDS = 600.0
+    batches.EFFECT_LIMIT_SECONDS = 600.0
 
 
 def _end_with_the_broker() -> None:
@@ -141,12 +144,12 @@ def _end_with_the_broker() -> None:
 
 def _believe_the_clock() -> None:
     """A slot that was claimed is claimed, however far ahead it lies."""
-    beat.AHEAD = timedelta(days=10_000)
+    beat_scheduler.AHEAD = timedelta(days=10_000)
 
 
 def _claim_nothing() -> None:
     """Each beat sends what is due."""
-    beat.claim = lambda row, slot: True
+    beat_scheduler.claim = lambda row, slot: True
 
 
 def _clock_ahead() -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from saas.testing.inbox import event
+from saas.testing.factories.event_factories import event
 
 if TYPE_CHECKING:
     from saas.tests.faults.system import System

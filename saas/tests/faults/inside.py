@@ -14,7 +14,7 @@ from django.core.management import call_command
 
 from saas.billing.models import Subscription
 from saas.server import serve
-from saas.testing.inbox import encoded
+from saas.testing.factories.event_factories import encoded
 from saas.tests.faults.deliveries import fault_event
 from saas.webhook_events import actions
 from saas.webhook_events.deliveries import Delivery
@@ -25,7 +25,7 @@ _STORED_AT_ONCE = 500
 
 def import_everything() -> None:
     import_module(settings.ROOT_URLCONF)
-    for name in ("saas.celery", "saas.management.commands.webhook_worker", "saas.billing.rebuild"):
+    for name in ("saas.celery", "saas.management.commands.webhook_worker", "saas.billing.sync.rebuild"):
         import_module(name)
 
 
@@ -94,7 +94,7 @@ def fault_events(count: int, prefix: str = "evt", repeats: int = 0, **wishes: An
 
 def ring(ids: Sequence[int]) -> int:
     """Tell the workers of these rows, whether they are there or not."""
-    from saas.doorbell import ring
+    from saas.background_tasks import ring
     from saas.webhook_events.tasks import look
 
     for id in ids:
@@ -128,7 +128,7 @@ def cancel(batch_id: str) -> int:
 
 def differences() -> list[str]:
     """Of ``billing_rebuild --check``."""
-    from saas.billing.rebuild import rebuild
+    from saas.billing.sync.rebuild import rebuild
 
     return list(rebuild(repair=False))
 

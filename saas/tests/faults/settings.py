@@ -1,6 +1,6 @@
 """The webhooks service with short time limits and a handler whose effects are counted."""
 
-from saas.operations.postgres import bounded
+from saas.database.postgres import bounded
 from saas.settings.webhooks import *
 
 INSTALLED_APPS += ["saas.tests.faults.effects"]

@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 import psycopg
 
-from saas.testing.engines import PrivatePostgres, PrivateRedis, free_port
-from saas.testing.inbox import encoded, signed
-from saas.testing.stack import eventually
+from saas.testing.factories.event_factories import encoded, signed
+from saas.testing.servers.engines import PrivatePostgres, PrivateRedis, free_port
+from saas.testing.servers.stack import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
 IS_LONG = os.environ.get("SAAS_FAULTS") == "long"
@@ -64,7 +64,7 @@ class System:
 
     def open(self) -> None:
         self.zygote = subprocess.Popen(
-            [sys.executable, "-m", "saas.tests.faults.zygote"],
+            [sys.executable, "-m", "saas.tests.faults.fork_server"],
             cwd=ROOT,
             env=self.environment,
             stdin=subprocess.PIPE,

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from saas.testing.stack import eventually
+from saas.testing.servers.stack import eventually
 from saas.tests.faults.deliveries import fault_event
 from saas.tests.faults.system import sized
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from saas.testing.inbox import encoded, event, signed
+from saas.testing.factories.event_factories import encoded, event, signed
 from saas.tests.faults.deliveries import fault_events, percentile
 from saas.tests.faults.system import PATIENCE_SECONDS, sized
 

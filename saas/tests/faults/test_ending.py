@@ -12,9 +12,9 @@ import pytest
 from django.conf import settings
 
 from saas import __version__
-from saas.testing.production import Server, manage, running
-from saas.testing.stack import eventually
-from saas.tests.faults.rig import DATABASE, PASSWORD
+from saas.testing.servers.production import Server, manage, running
+from saas.testing.servers.stack import eventually
+from saas.tests.faults.harness import DATABASE, PASSWORD
 from saas.tests.faults.test_engines import _waiting_for_a_lock
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from saas.testing.fault_proxy import Mode
-from saas.testing.stack import eventually
+from saas.testing.servers.fault_proxy import Mode
+from saas.testing.servers.stack import eventually
 from saas.tests.faults.deliveries import percentile
-from saas.tests.faults.rig import DATABASE
+from saas.tests.faults.harness import DATABASE
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 

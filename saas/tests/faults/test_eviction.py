@@ -9,7 +9,7 @@ from threading import Event
 import pyotp
 import pytest
 
-from saas.testing.production import manage
+from saas.testing.servers.production import manage
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 

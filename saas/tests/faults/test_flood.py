@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from saas.testing.production import HOSTS
+from saas.testing.servers.production import HOSTS
 from saas.tests.faults.deliveries import percentile
 from saas.tests.faults.system import IS_LONG, sized
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from saas.testing.fault_proxy import Mode
-from saas.testing.production import HOSTS, Server, environment, running
-from saas.tests.faults.rig import DATABASE
+from saas.testing.servers.fault_proxy import Mode
+from saas.testing.servers.production import HOSTS, Server, environment, running
+from saas.tests.faults.harness import DATABASE
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 

@@ -13,10 +13,10 @@ from aiosmtpd.controller import Controller
 
 from saas.mail import delivery
 from saas.settings import infrastructure
-from saas.testing.fault_proxy import FaultProxy, Mode
-from saas.testing.production import Server, celery, manage, running
-from saas.testing.stack import eventually, free_ports
-from saas.tests.faults.rig import DATABASE, Mailbox, rigged
+from saas.testing.servers.fault_proxy import FaultProxy, Mode
+from saas.testing.servers.production import Server, celery, manage, running
+from saas.testing.servers.stack import eventually, free_ports
+from saas.tests.faults.harness import DATABASE, Mailbox, rigged
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 

@@ -9,13 +9,13 @@ from itertools import count
 
 import pytest
 
-from saas.operations.dumps import program
-from saas.testing.engines import PrivatePostgres
-from saas.testing.fault_proxy import Mode
-from saas.testing.inbox import encoded, event, signed
-from saas.testing.production import STRIPE_SECRET, Server, running
-from saas.testing.stack import eventually
-from saas.tests.faults.rig import DATABASE, PASSWORD
+from saas.database.dumps import program
+from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.servers.engines import PrivatePostgres
+from saas.testing.servers.fault_proxy import Mode
+from saas.testing.servers.production import STRIPE_SECRET, Server, running
+from saas.testing.servers.stack import eventually
+from saas.tests.faults.harness import DATABASE, PASSWORD
 from saas.tests.faults.test_engines import _waiting_for_a_lock, assert_told_to_come_back
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]

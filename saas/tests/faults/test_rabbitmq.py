@@ -5,12 +5,12 @@ from itertools import count
 
 import pytest
 
-from saas.testing.fault_proxy import Mode
-from saas.testing.inbox import encoded, event, signed
-from saas.testing.production import STRIPE_SECRET, Server, celery, manage, running
-from saas.testing.rabbitmq import PrivateRabbitMQ, what_is_missing
-from saas.testing.stack import eventually
-from saas.tests.faults.rig import DATABASE, rigged
+from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.servers.fault_proxy import Mode
+from saas.testing.servers.production import STRIPE_SECRET, Server, celery, manage, running
+from saas.testing.servers.rabbitmq import PrivateRabbitMQ, what_is_missing
+from saas.testing.servers.stack import eventually
+from saas.tests.faults.harness import DATABASE, rigged
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 

@@ -9,9 +9,9 @@ from http.client import HTTPConnection
 import httpx
 import pytest
 
-from saas.testing.fault_proxy import Mode
-from saas.testing.production import Server, running
-from saas.testing.stack import eventually
+from saas.testing.servers.fault_proxy import Mode
+from saas.testing.servers.production import Server, running
+from saas.testing.servers.stack import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 

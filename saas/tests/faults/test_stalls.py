@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from saas.testing.engines import children_of
-from saas.testing.stack import eventually
+from saas.testing.servers.engines import children_of
+from saas.testing.servers.stack import eventually
 from saas.tests.faults.system import DATABASE
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]

@@ -10,11 +10,11 @@ import pytest
 from django.conf import settings
 
 from saas.api.problems import DATABASE_RETRY_SECONDS
-from saas.testing.fault_proxy import Mode
-from saas.testing.inbox import encoded, event, signed
-from saas.testing.production import STRIPE_SECRET, Server, running
-from saas.testing.stack import eventually
-from saas.tests.faults.rig import DATABASE
+from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.servers.fault_proxy import Mode
+from saas.testing.servers.production import STRIPE_SECRET, Server, running
+from saas.testing.servers.stack import eventually
+from saas.tests.faults.harness import DATABASE
 from saas.tests.faults.test_engines import assert_told_to_come_back, profile
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]

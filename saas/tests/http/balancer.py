@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from saas.testing.production import HOSTS, Process
-from saas.testing.stack import eventually
+from saas.testing.servers.production import HOSTS, Process
+from saas.testing.servers.stack import eventually
 from saas.tests.http.raw_client import Address
 
 SLOTS = ("blue", "green")

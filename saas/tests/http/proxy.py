@@ -11,8 +11,8 @@ from typing import Any
 
 from django.conf import settings
 
-from saas.testing.production import Process
-from saas.testing.stack import eventually
+from saas.testing.servers.production import Process
+from saas.testing.servers.stack import eventually
 from saas.tests.http.raw_client import Address, exchange
 
 CADDYFILE = settings.BASE_DIR / "saas" / "server" / "Caddyfile"

@@ -21,9 +21,9 @@ from django.conf import settings
 from django.db import connection, connections
 from psycopg import sql
 
-from saas.testing.engines import PrivateRedis
-from saas.testing.production import HOSTS, STRIPE_SECRET, Process, environment, running
-from saas.testing.stack import SERVICES, eventually, free_ports
+from saas.testing.servers.engines import PrivateRedis
+from saas.testing.servers.production import HOSTS, STRIPE_SECRET, Process, environment, running
+from saas.testing.servers.stack import SERVICES, eventually, free_ports
 from saas.tests.http.proxy import Proxy, debian, pinned
 from saas.tests.http.raw_client import Address, Outcome, exchange
 from saas.webhook_events.signatures import sign

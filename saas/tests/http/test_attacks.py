@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from saas.testing.production import manage
+from saas.testing.servers.production import manage
 from saas.tests.http.raw_client import Address, Outcome, exchange
 from saas.tests.http.services import Edge, Service, Target, get
 

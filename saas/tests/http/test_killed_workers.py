@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from saas.testing.production import HOSTS, running
-from saas.testing.stack import eventually
+from saas.testing.servers.production import HOSTS, running
+from saas.testing.servers.stack import eventually
 from saas.tests.http.hanging import PATH, SECONDS
 from saas.tests.http.services import Service
 from saas.tests.http.traffic import delivery, traffic

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from saas.testing.stack import SERVICES
+from saas.testing.servers.stack import SERVICES
 from saas.tests.http import table
 from saas.tests.http.case import Case
 from saas.tests.http.cases import CASES

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from saas.testing.production import HOSTS, running
-from saas.testing.stack import SERVICES, eventually
+from saas.testing.servers.production import HOSTS, running
+from saas.testing.servers.stack import SERVICES, eventually
 from saas.tests.http.balancer import Balancer, program
 from saas.tests.http.services import Service
 from saas.tests.http.traffic import delivery, incomplete_login, traffic, who_am_i

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from saas.testing.stack import SERVICES
+from saas.testing.servers.stack import SERVICES
 from saas.tests.http.raw_client import Address, caller, exchange, parsed
 from saas.tests.http.services import Edge, Service, Target, get
 

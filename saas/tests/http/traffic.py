@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import psycopg
 
-from saas.testing.inbox import encoded, event, signed
-from saas.testing.production import HOSTS, STRIPE_SECRET
+from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.servers.production import HOSTS, STRIPE_SECRET
 from saas.tests.http.raw_client import Address
 from saas.tests.http.services import POST_PATHS
 

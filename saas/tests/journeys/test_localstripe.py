@@ -9,8 +9,8 @@ import httpx
 import pytest
 import stripe
 
-from saas.testing import localstripe
-from saas.testing.stack import Stack, eventually, running_stack
+from saas.testing.servers import localstripe
+from saas.testing.servers.stack import Stack, eventually, running_stack
 
 pytestmark = pytest.mark.long
 KEY, SECRET = "sk_test_12345", "whsec_of_localstripe"

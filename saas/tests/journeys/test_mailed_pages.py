@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from saas.testing.stack import Stack, eventually
+from saas.testing.servers.stack import Stack, eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, LocatorAssertions, Page

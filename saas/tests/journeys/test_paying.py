@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from saas.testing.stack import Stack, eventually, running_stack
+from saas.testing.servers.stack import Stack, eventually, running_stack
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -5,12 +5,12 @@ import json
 import pytest
 import stripe
 
-from saas.testing import inbox
+from saas.testing.factories import event_factories
 from saas.webhook_events.models import WebhookEvent
 
 
 def samples():
-    folder = inbox.stripe_samples()
+    folder = event_factories.stripe_samples()
     return sorted(path for path in (folder / "events").glob("*.json") if path.name != "index.json") if folder else []
 
 
@@ -22,7 +22,7 @@ def test_every_recorded_event_is_stored_byte_for_byte_and_none_fails(webhooks, d
     sent = {}
     for path in samples():
         body = path.read_bytes()
-        header = stripe.WebhookSignature.generate_signature_header(body.decode(), inbox.SECRET)
+        header = stripe.WebhookSignature.generate_signature_header(body.decode(), event_factories.SECRET)
         answer = webhooks.post("/api/webhooks/stripe", raw=body, headers={"Stripe-Signature": header})
         assert answer.status_code == 202, path.name
         sent[answer.json()["event_id"]] = body

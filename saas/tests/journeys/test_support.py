@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from saas.testing.factories import PASSWORD
-from saas.testing.stack import Stack, eventually
+from saas.testing.factories.user_factories import PASSWORD
+from saas.testing.servers.stack import Stack, eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

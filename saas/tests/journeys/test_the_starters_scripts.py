@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from saas.testing.stack import Stack, eventually, running_stack
+from saas.testing.servers.stack import Stack, eventually, running_stack
 
 BRIEF = settings.BASE_DIR.parent / "shared" / "brief" / "saas-starter-workspace.md"
 

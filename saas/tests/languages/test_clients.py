@@ -13,9 +13,9 @@ from types import ModuleType
 
 import pytest
 
-from saas.api import schema_files
+from saas.api.openapi import schema_files
 from saas.testing.openapi import SERVICES
-from saas.testing.stack import Stack
+from saas.testing.servers.stack import Stack
 from saas.tests.languages import node
 
 pytestmark = pytest.mark.long

@@ -12,10 +12,10 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from saas.accounts import keys, tokens
 from saas.accounts.models import Audience, LoginSession
-from saas.testing.factories import Person
-from saas.testing.in_process import listening
+from saas.accounts.sessions import signing_keys, tokens
+from saas.testing.factories.user_factories import Person
+from saas.testing.servers.in_process import listening
 from saas.tests.languages import node
 
 pytestmark = pytest.mark.long
@@ -46,7 +46,7 @@ def verify(settings) -> Iterator[Verify]:
 
 def signed(kim: Person, header: dict[str, str] | None = None, **claims: object) -> str:
     """A token of Kim's, signed by the right key, with other claims or another header."""
-    key = keys.signer(Audience.CUSTOMER)
+    key = signing_keys.signer(Audience.CUSTOMER)
     told = jwt.decode(kim.token, options={"verify_signature": False})
     return jwt.encode(
         {**told, **claims}, key.private, "ES256", headers={"kid": key.kid, "typ": "at+jwt", **(header or {})}
@@ -64,7 +64,7 @@ def tampered(token: str) -> str:
 def test_a_token_is_accepted_and_every_other_is_refused(verify: Verify, kim: Person, sam: Person) -> None:
     with time_machine.travel(timezone.now() - timedelta(hours=1)):
         expired = tokens.issue(LoginSession.objects.get(sid=kim.session_id))
-    public = keys.signer(Audience.CUSTOMER).public
+    public = signing_keys.signer(Audience.CUSTOMER).public
 
     assert verify(
         {
@@ -101,7 +101,7 @@ def test_a_key_is_replaced_while_tokens_of_both_are_accepted(
     verify: Verify, kim: Person, settings, tmp_path: Path
 ) -> None:
     session = LoginSession.objects.get(sid=kim.session_id)
-    pems = {"first": keys.new_pem(), "second": keys.new_pem()}
+    pems = {"first": signing_keys.new_pem(), "second": signing_keys.new_pem()}
     files = {}
     for name, pem in pems.items():
         files[name] = tmp_path / name
@@ -126,6 +126,6 @@ def test_a_key_is_replaced_while_tokens_of_both_are_accepted(
 
 
 def test_a_key_that_was_taken_back_verifies_nothing(verify: Verify, kim: Person, settings) -> None:
-    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": keys.new_pem()}
+    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": signing_keys.new_pem()}
 
     assert verify({"of the key before": kim.token}) == {"of the key before": NO_KEY}

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bootstrap")]
 
 ROOT = Path(__file__).resolve().parents[3]
 BARE_PYTHON = sys._base_executable  # type: ignore[attr-defined]
-FILES = ("manage.py", "saas/__init__.py", "saas/bootstrap.py")
+FILES = ("manage.py", "saas/__init__.py", "saas/server/bootstrap.py")
 PACKAGES = {
     "django/__init__.py": "VERSION = {version!r}",
     "django/core/__init__.py": "",

@@ -6,7 +6,7 @@ import socketserver
 
 import pytest
 
-from saas.testing.stack import free_ports
+from saas.testing.servers.stack import free_ports
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def address():
 
     from django.core.wsgi import get_wsgi_application
 
-    from saas.development_server import RequestHandler, Server
+    from saas.server.development_server import RequestHandler, Server
 
     threaded = type("Threaded", (socketserver.ThreadingMixIn, Server), {"daemon_threads": True})  # as runserver does it
     server = threaded(("127.0.0.1", free_ports(1)), RequestHandler)

@@ -19,7 +19,7 @@ from saas.operations import checks
 from saas.operations.actions import beat
 from saas.operations.models import Heartbeat
 from saas.operations.tasks import check_invariants
-from saas.testing.stack import SERVICES, free_ports
+from saas.testing.servers.stack import SERVICES, free_ports
 
 
 class Stranger(BaseHTTPRequestHandler):

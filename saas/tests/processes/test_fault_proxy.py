@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from saas.testing.fault_proxy import FaultProxy, Mode
+from saas.testing.servers.fault_proxy import FaultProxy, Mode
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from saas.server.state import is_alive
-from saas.testing.inbox import encoded, event, signed
-from saas.testing.stack import eventually, free_ports
+from saas.server.shared_state import is_alive
+from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.servers.stack import eventually, free_ports
 from saas.webhook_events.models import WebhookEvent
 
 pytestmark = [pytest.mark.slow]

@@ -11,9 +11,9 @@ from threading import Event
 
 import pytest
 
-from saas import supervisor
-from saas.supervisor import CodeFilter, Program, Supervisor
-from saas.testing.stack import eventually
+from saas.server import supervisor
+from saas.server.supervisor import CodeFilter, Program, Supervisor
+from saas.testing.servers.stack import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("supervisor")]
 

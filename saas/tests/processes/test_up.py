@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from saas.testing.stack import SERVICES, Stack, eventually, password_of, running_stack
+from saas.testing.servers.stack import SERVICES, Stack, eventually, password_of, running_stack
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,8 +7,8 @@ import sys
 import httpx
 import pytest
 
-from saas.testing.production import Process, running
-from saas.testing.stack import eventually, free_ports
+from saas.testing.servers.production import Process, running
+from saas.testing.servers.stack import eventually, free_ports
 
 pytestmark = pytest.mark.slow
 

@@ -14,12 +14,12 @@ from django.db import connection
 from django.urls import get_resolver
 
 from saas.celery import app
-from saas.operations.discovery import active_apps
+from saas.operations.app_discovery import active_apps
 from saas.operations.invariants import invariants
-from saas.testing import factories
 from saas.testing.clients import ServiceClient, acting_as
+from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import verified
 from saas.testing.openapi import SERVICES
-from saas.testing.teams import verified
 from saas.webhook_events.registry import handlers_of, preparations_of
 
 RUN = "import django; django.setup(); from saas.tests.processes.without_billing import main; main()"
@@ -45,7 +45,7 @@ WITH_BILLING = {
 COMMANDS = ("billing_clock", "billing_rebuild", "billing_reconcile", "stripe_sync_plans")
 
 
-def statuses(kim: factories.Person, sam: factories.Person, team: str) -> dict[str, dict[str, list[int]]]:
+def statuses(kim: user_factories.Person, sam: user_factories.Person, team: str) -> dict[str, dict[str, list[int]]]:
     """Of every address about money, by GET and, at the APIs, POST."""
     desk = ServiceClient("admin_ops")
     desk.cookies[settings.STAFF_SESSION_COOKIE_NAME] = sam.cookie_key
@@ -63,7 +63,7 @@ def statuses(kim: factories.Person, sam: factories.Person, team: str) -> dict[st
     return found
 
 
-def life(kim: factories.Person) -> dict[str, Any]:
+def life(kim: user_factories.Person) -> dict[str, Any]:
     """Accounts and teams work, within what is free."""
     product, invited = ServiceClient("product"), []
     team = product.post("/api/teams", {"name": "Rockets"}, token=kim.token)
@@ -83,7 +83,7 @@ def life(kim: factories.Person) -> dict[str, Any]:
     }
 
 
-def desk(kim: factories.Person, sam: factories.Person, team: str) -> dict[str, Any]:
+def desk(kim: user_factories.Person, sam: user_factories.Person, team: str) -> dict[str, Any]:
     client = ServiceClient("admin_ops")
     client.cookies[settings.STAFF_SESSION_COOKIE_NAME] = sam.cookie_key
     pages = ["/admin/", f"/admin/accounts/user/{kim.user.pk}/change/", f"/admin/teams/team/{team}/change/"]
@@ -134,12 +134,12 @@ def refusals() -> list[str]:
 
 def event(webhooks: ServiceClient) -> list[Any]:
     """Taken in as any other, and nobody acts on it."""
-    from saas.testing import inbox
+    from saas.testing.factories import event_factories
 
     data = {"object": {"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active"}}
     body = {"id": "evt_1", "type": "customer.subscription.updated", "data": data}
     answer = webhooks.post("/api/webhooks/stripe", body)
-    inbox.drain()
+    event_factories.drain()
     log = webhooks.get("/api/webhooks/logs/evt_1").json()
     return [answer.status_code, log["status"]]
 
@@ -148,7 +148,7 @@ def main() -> None:
     connection.creation.create_test_db(verbosity=0)
     import_module("product.urls")
     app.loader.import_default_modules()
-    kim, sam = verified(factories.customer()), factories.staff()
+    kim, sam = verified(user_factories.customer()), user_factories.staff()
     lived = life(kim)
     seen = {
         "life": lived,

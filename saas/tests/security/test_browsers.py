@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from saas.testing.factories import PASSWORD
+from saas.testing.factories.user_factories import PASSWORD
 
 pytestmark = pytest.mark.django_db
 

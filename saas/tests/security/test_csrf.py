@@ -6,9 +6,9 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import Person
 from saas.testing.openapi import Operation, operations
 from saas.tests.security import world
 
@@ -25,7 +25,7 @@ WRITES = [
 
 @pytest.fixture(scope="module")
 def staff(here: world.World) -> Person:
-    return factories.staff()
+    return user_factories.staff()
 
 
 def by_cookie(operation: Operation, here: world.World, staff: Person) -> ServiceClient:

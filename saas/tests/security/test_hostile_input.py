@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from saas.testing.clients import ServiceClient
-from saas.testing.hostile import Attempt, attempts, malformed_bodies
+from saas.testing.malicious_input import Attempt, attempts, malformed_bodies
 from saas.testing.openapi import SERVICES, Operation, operations
 from saas.tests.security import world
 

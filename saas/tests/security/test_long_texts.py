@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
 
-from saas.accounts.passwords import normalized
+from saas.accounts.passwords.password_policy import normalized
 from saas.errors import DomainError
 from saas.webhook_events import envelope, signatures
 

@@ -19,11 +19,10 @@ from django.test import RequestFactory
 
 from admin_ops.admin import desk
 from admin_ops.admin.base import DeskAdmin
-from saas.accounts.models import LoginSession, OAuthState
-from saas.accounts.proof_models import PendingLogin, RecoveryCode, Totp
+from saas.accounts.models import LoginSession, OAuthState, PendingLogin, RecoveryCode, Totp
 from saas.mail.models import Mail
-from saas.testing import factories
 from saas.testing.clients import ServiceClient
+from saas.testing.factories import user_factories
 from saas.testing.openapi import Operation, operations
 from saas.tests.security.world import World
 
@@ -97,7 +96,7 @@ def secrets(here: World) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def client(here: World) -> ServiceClient:
     client = ServiceClient("admin_ops")
-    client.cookies["saas_admin_session"] = factories.staff().cookie_key
+    client.cookies["saas_admin_session"] = user_factories.staff().cookie_key
     return client
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from saas.testing.clients import ServiceClient
-from saas.testing.in_process import listening_in_this_transaction
 from saas.testing.openapi import SERVICES, document
+from saas.testing.servers.in_process import listening_in_this_transaction
 from saas.tests.security import world
 from saas.tests.security.fuzzing import Identities, chain, fuzz, limited
 

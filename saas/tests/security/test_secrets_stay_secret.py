@@ -8,11 +8,11 @@ from celery.signals import before_task_publish
 from django.apps import apps
 
 from saas.accounts.models import LoginSession, User
-from saas.accounts.reset_mails import send_reset
+from saas.accounts.passwords.reset_mails import send_reset
 from saas.mail.models import Mail
-from saas.testing.factories import PASSWORD
+from saas.testing.factories.user_factories import PASSWORD
 from saas.testing.mails import link_token
-from saas.testing.sentinels import watched
+from saas.testing.secret_leak_detector import watched
 from saas.tests.security.world import SENTINEL
 
 CARD = "4242 4242 4242 4242"

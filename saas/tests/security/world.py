@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 
-from saas.accounts.impersonations import Wish, impersonate
 from saas.accounts.models import LoginSession
 from saas.accounts.models import Role as StaffRole
-from saas.accounts.staff import ban
+from saas.accounts.staff.impersonations import Wish, impersonate
+from saas.accounts.staff.staff_administration import ban
 from saas.billing import checkouts, payment_methods
 from saas.billing.models import Subscription
 from saas.teams import invitations
 from saas.teams.models import Team
 from saas.teams.roles import Role, Scope
-from saas.testing import factories, inbox
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import Person
-from saas.testing.teams import actor, found_team, join, new_key, verified
+from saas.testing.factories import event_factories, user_factories
+from saas.testing.factories.team_factories import actor, found_team, join, new_key, verified
+from saas.testing.factories.user_factories import Person
 
 SENTINEL = "Sentinel"  # stands in every name of the first team
 
@@ -41,33 +41,33 @@ def build() -> World:
 
 
 def _receive_event() -> None:
-    body = inbox.encoded(inbox.event("evt_1"))
-    ServiceClient("webhooks").send("POST", "/api/webhooks/stripe", raw=body, headers=inbox.signed(body))
+    body = event_factories.encoded(event_factories.event("evt_1"))
+    ServiceClient("webhooks").send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signed(body))
 
 
 def _owner(name: str) -> Person:
-    return verified(factories.customer(full_name=f"{name} Owner"))
+    return verified(user_factories.customer(full_name=f"{name} Owner"))
 
 
 def _members(team: Team) -> dict[str, str]:
     banned = join(team, Role.ADMIN)
-    ban(banned.user, by=factories.staff().user, reason="fraud")
+    ban(banned.user, by=user_factories.staff().user, reason="fraud")
     return {
         "banned": banned.token,
         "viewer": join(team, Role.VIEWER).token,
         "member": join(team, Role.MEMBER).token,
-        "unverified": join(team, Role.ADMIN, factories.customer()).token,
+        "unverified": join(team, Role.ADMIN, user_factories.customer()).token,
         "admin": join(team, Role.ADMIN).token,
     }
 
 
 def _staff() -> dict[str, str]:
-    return {f"staff:{role}": factories.staff("", role).token for role in StaffRole}
+    return {f"staff:{role}": user_factories.staff("", role).token for role in StaffRole}
 
 
 def _impersonators(owner: Person) -> dict[str, str]:
     """Staff in the first owner's name."""
-    session = LoginSession.objects.get(sid=factories.staff().session_id)
+    session = LoginSession.objects.get(sid=user_factories.staff().session_id)
     return {
         "as-owner:read": impersonate(owner.user, by=session, wish=Wish(reason="ticket 1"))[1],
         "as-owner:write": impersonate(owner.user, by=session, wish=Wish(reason="ticket 2", write=True))[1],

@@ -4,10 +4,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from saas.testing.inbox import encoded, event
-from saas.webhook_events import at_once, claims
+from saas.testing.factories.event_factories import encoded, event
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.processing import batch_sql, claims
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 
@@ -29,7 +29,7 @@ def test_a_claim_reads_no_more_of_what_waits_than_it_takes():
     store(500)
     claims.claim_batch(100)
 
-    told = plan(at_once.CLAIM, {"limit": 10, "worker": "test"})
+    told = plan(batch_sql.CLAIM, {"limit": 10, "worker": "test"})
 
     walked = [line for line in told if "webhook_events_due" in line]
 

@@ -7,11 +7,11 @@ from django.core.management import CommandError, call_command
 
 from saas.audit.models import AuditEvent
 from saas.management.commands import webhook_events, webhook_replay
-from saas.testing.inbox import encoded, event
-from saas.webhook_events import processing
+from saas.testing.factories.event_factories import encoded, event
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import ReplayBatch, WebhookEvent
+from saas.webhook_events.processing import event_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -87,7 +87,7 @@ def test_following_shows_what_comes_and_what_becomes_of_it(three, seen, monkeypa
         if len(looks) == 1:
             receive([Delivery.of(encoded(event("evt_4")), headers={})])
         elif len(looks) == 2:
-            processing.drain(5)
+            event_worker.drain(5)
         elif len(looks) == 3:
             raise KeyboardInterrupt
 
@@ -100,7 +100,7 @@ def test_following_shows_what_comes_and_what_becomes_of_it(three, seen, monkeypa
 
 def test_a_bulk_replay_is_watched_to_its_end_and_another_canceled(three, seen, drain, monkeypatch):
     drain()
-    monkeypatch.setattr(webhook_replay.time, "sleep", lambda seconds: processing.drain(5))
+    monkeypatch.setattr(webhook_replay.time, "sleep", lambda seconds: event_worker.drain(5))
 
     text = said("webhook_replay", "--type=demo.*", "--since=2020-01-01T00:00:00Z", "--wait")
 

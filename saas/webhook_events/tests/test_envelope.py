@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from saas.testing.inbox import encoded, event
+from saas.testing.factories.event_factories import encoded, event
 from saas.webhook_events.envelope import Envelope, Unreadable, data_of, read
 
 

@@ -7,11 +7,13 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from saas.operations.models import Heartbeat
-from saas.testing.inbox import encoded, event, make_due
-from saas.webhook_events import claims, figures, processing, tasks, timings
+from saas.testing.factories.event_factories import encoded, event, make_due
+from saas.webhook_events import tasks
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent, WebhookTally
+from saas.webhook_events.monitoring import latency, statistics
+from saas.webhook_events.processing import claims, event_worker
 from saas.webhook_events.registry import Permanent
 
 pytestmark = pytest.mark.django_db
@@ -28,11 +30,11 @@ def test_the_figures_tell_what_waits_what_failed_and_how_long_it_took(handle):
             raise Permanent("no")
 
     stored(1, 2, 3, 4)
-    processing.drain()
+    event_worker.drain()
     stored(5)
     WebhookEvent.objects.filter(external_id="evt_5").update(next_attempt_at=timezone.now() - timedelta(minutes=3))
 
-    told = figures.summary()
+    told = statistics.summary()
 
     assert {status: count for status, count in told.by_status.items() if count} == {
         "processed": 3,
@@ -55,13 +57,13 @@ def test_what_is_worked_on_is_not_due(tries):
         claims.give_back(claims.claim_batch())
     claims.claim_batch(1)
 
-    told = figures.summary()
+    told = statistics.summary()
 
     assert (told.due, told.by_status["queued"]) == (1, 2)
 
 
 def test_observations_fall_into_their_buckets_and_their_sum_is_rounded_once():
-    assert timings.observed("lag", [0.005, 0.0051, 0.0009, 5000.0]) == {
+    assert latency.observed("lag", [0.005, 0.0051, 0.0009, 5000.0]) == {
         "lag:0.005": 2,
         "lag:0.01": 1,
         "lag:+Inf": 1,
@@ -70,7 +72,7 @@ def test_observations_fall_into_their_buckets_and_their_sum_is_rounded_once():
 
 
 def test_an_empty_inbox_has_figures_too():
-    told = figures.summary()
+    told = statistics.summary()
 
     assert set(told.by_status.values()) == {0}
     assert (told.due, told.oldest_due_seconds, told.failure_rate) == (0, 0.0, None)
@@ -81,7 +83,7 @@ def test_an_empty_inbox_has_figures_too():
 def test_a_percentile_is_a_value_that_occurred(count, p50, p95):
     values = list(range(1, count + 1))
 
-    assert (figures._percentile(values, 50), figures._percentile(values, 95)) == (p50, p95)
+    assert (statistics._percentile(values, 50), statistics._percentile(values, 95)) == (p50, p95)
 
 
 def test_what_workers_do_is_counted_for_all_processes(handle, settings, webhooks):
@@ -93,9 +95,9 @@ def test_what_workers_do_is_counted_for_all_processes(handle, settings, webhooks
             raise ValueError("no")
 
     stored(1, 2, 3)
-    processing.drain()
+    event_worker.drain()
     make_due()
-    processing.drain()
+    event_worker.drain()
 
     assert dict(WebhookTally.objects.exclude(name__contains=":").values_list("name", "value")) == {
         "processed": 2,

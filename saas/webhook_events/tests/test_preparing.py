@@ -5,11 +5,12 @@ import threading
 import pytest
 from django.db import connection
 
-from saas.testing.inbox import encoded, event
-from saas.webhook_events import preparing, processing, registry
+from saas.testing.factories.event_factories import encoded, event
+from saas.webhook_events import registry
 from saas.webhook_events.actions import append, receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent
+from saas.webhook_events.processing import event_worker, prefetch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +33,7 @@ def test_a_preparation_runs_before_the_handlers_outside_any_transaction_and_tell
             append(event("evt_fetched"), source=WebhookEvent.Source.FETCH)
 
     stored()
-    processing.drain()
+    event_worker.drain()
 
     assert seen == ["evt_1"]
     assert WebhookEvent.objects.get(external_id="evt_fetched").source == "fetch"
@@ -44,7 +45,7 @@ def test_a_preparation_that_fails_is_a_failed_attempt_without_effect(seen, prepa
         raise ConnectionError("the provider is away")
 
     stored()
-    processing.drain()
+    event_worker.drain()
 
     row = WebhookEvent.objects.get()
     assert (row.status, row.failures, row.last_error) == (
@@ -56,7 +57,7 @@ def test_a_preparation_that_fails_is_a_failed_attempt_without_effect(seen, prepa
 
 
 def test_a_provider_that_does_not_answer_in_time_is_waited_for_no_longer(prepare, handle, seen, monkeypatch):
-    monkeypatch.setattr(preparing, "LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr(prefetch, "LIMIT_SECONDS", 0.2)
     answered = threading.Event()
 
     @prepare("slow.*")
@@ -65,7 +66,7 @@ def test_a_provider_that_does_not_answer_in_time_is_waited_for_no_longer(prepare
 
     stored("evt_1", type="slow.created", object={"id": "obj_1", "object": "slow"})
     stored("evt_2")
-    processing.drain(1)
+    event_worker.drain(1)
     answered.set()
 
     row = WebhookEvent.objects.get(external_id="evt_1")

@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from saas.mail.models import Mail
 from saas.operations.models import Counter
-from saas.testing.inbox import encoded, event, make_due
-from saas.webhook_events import claims, processing, schedule
+from saas.testing.factories.event_factories import encoded, event, make_due
 from saas.webhook_events.actions import append, receive, replay
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
+from saas.webhook_events.processing import claims, event_worker, retry_policy
 from saas.webhook_events.registry import Ignore, Permanent, Retry
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +33,7 @@ def refreshed(row):
 def test_a_handlers_effect_and_the_mark_are_one_fact(seen):
     row = append(event(), source=FETCH)
 
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert seen == ["evt_1"]
     assert refreshed(row).status == "processed"
@@ -45,9 +45,9 @@ def test_a_handlers_effect_and_the_mark_are_one_fact(seen):
 def test_processing_twice_acts_once(seen):
     row = append(event(), source=FETCH)
 
-    processing.process(row.pk)
-    processing.process(row.pk)
-    processing.process(row.pk + 1000)
+    event_worker.process(row.pk)
+    event_worker.process(row.pk)
+    event_worker.process(row.pk + 1000)
 
     assert seen == ["evt_1"]
     assert row.attempt_log.count() == 1
@@ -59,7 +59,7 @@ def test_a_handler_gets_the_object_and_what_it_was_before(handle):
     payload = event("evt_1", "demo.updated", object={"id": "obj_1", "size": 2})
     payload["data"]["previous_attributes"] = {"size": 1}
 
-    processing.process(append(payload, source=FETCH).pk)
+    event_worker.process(append(payload, source=FETCH).pk)
 
     assert got == [("evt_1", {"id": "obj_1", "size": 2}, {"size": 1})]
 
@@ -71,7 +71,7 @@ def test_a_failing_handler_leaves_no_effect_and_is_tried_again_later(handle):
         raise ValueError("the roof is on fire")
 
     row = append(event(), source=FETCH)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert not Counter.objects.exists()
     assert refreshed(row).status == "retry_scheduled"
@@ -79,14 +79,14 @@ def test_a_failing_handler_leaves_no_effect_and_is_tried_again_later(handle):
     assert row.last_error == "ValueError: the roof is on fire"
     wait = row.next_attempt_at - timezone.now()
     assert timedelta(seconds=8) < wait <= timedelta(seconds=11)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
     assert refreshed(row).attempts == 1
 
 
 def test_what_an_error_said_is_kept_in_characters_that_every_database_takes():
     error = ValueError("odd \x00\ud800" + "x" * 2000)
 
-    kept = processing._sentence(error)
+    kept = event_worker._sentence(error)
 
     assert kept.startswith("ValueError: odd \ufffd?x")
     assert len(kept) == 1000
@@ -104,7 +104,7 @@ def test_after_the_last_retry_an_event_has_failed_and_somebody_is_told_once(hand
     for _ in range(6):
         make_due()
         for row in rows:
-            processing.process(row.pk)
+            event_worker.process(row.pk)
 
     assert [refreshed(row).status for row in rows] == ["failed", "failed"]
     assert [(row.attempts, row.failures) for row in rows] == [(4, 4), (4, 4)]
@@ -119,7 +119,7 @@ def test_permanent_fails_at_once(handle):
         raise Permanent("never")
 
     row = append(event(), source=FETCH)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert (refreshed(row).status, row.failures, row.last_error) == ("failed", 1, "Permanent: never")
 
@@ -131,7 +131,7 @@ def test_a_handler_may_ignore_an_event_and_its_writes_are_undone(handle):
         raise Ignore("not ours")
 
     row = append(event(), source=FETCH)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert (refreshed(row).status, row.last_error) == ("ignored", "Ignore: not ours")
     assert not Counter.objects.exists()
@@ -144,7 +144,7 @@ def test_a_handler_may_say_when_to_try_again(handle):
         raise Retry("the checkout is not there yet", after=timedelta(hours=1))
 
     row = append(event(), source=FETCH)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert (refreshed(row).status, row.failures) == ("retry_scheduled", 1)
     assert timedelta(minutes=59) < row.next_attempt_at - timezone.now() < timedelta(minutes=61)
@@ -161,7 +161,7 @@ def test_a_handler_may_say_when_to_try_again(handle):
 def test_what_concerns_nobody_here_is_kept_and_ignored(seen, fields, reason):
     row = append(event(**fields), source=FETCH)
 
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert seen == []
     assert (refreshed(row).status, row.last_error, row.attempts) == ("ignored", reason, 1)
@@ -170,7 +170,7 @@ def test_what_concerns_nobody_here_is_kept_and_ignored(seen, fields, reason):
 def test_an_event_that_shows_no_object_asks_for_nothing_and_is_done(seen):
     row = append(event(object=None), source=FETCH)
 
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert seen == []
     assert (refreshed(row).status, row.last_error, row.attempts) == ("processed", "", 1)
@@ -178,11 +178,11 @@ def test_an_event_that_shows_no_object_asks_for_nothing_and_is_done(seen):
 
 def test_a_replay_runs_once_more_in_a_new_generation(seen):
     row = append(event(), source=FETCH)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     replayed = replay("evt_1", by="usr_sam", reason="books")
     assert (replayed.status, replayed.replay_count, replayed.generation) == ("replay_queued", 1, 1)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert seen == ["evt_1", "evt_1"]
     assert outcomes(row) == [("delivery", "processed"), ("replay", "processed")]
@@ -197,10 +197,10 @@ def test_a_failed_event_that_is_replayed_gets_a_fresh_retry_budget(handle, setti
         raise ValueError("no")
 
     row = append(event(), source=FETCH)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
     replay("evt_1", by="usr_sam")
     settings.WEBHOOKS_MAX_RETRIES = 1
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert (refreshed(row).status, row.failures, row.attempts) == ("retry_scheduled", 1, 2)
 
@@ -219,10 +219,10 @@ def test_a_claim_keeps_others_away(seen):
     row = append(event(), source=FETCH)
 
     assert claims.claim(row.pk) is not None
-    processing.process(row.pk)
+    event_worker.process(row.pk)
     make_due()
-    processing.process(row.pk)
-    processing.drain(seconds=1)
+    event_worker.process(row.pk)
+    event_worker.drain(seconds=1)
 
     assert seen == []
 
@@ -236,7 +236,7 @@ def test_the_attempt_of_a_dead_worker_is_marked_lost_and_the_event_runs_elsewher
     claims.claim(row.pk)
     presume_dead(1)
 
-    processing.drain(seconds=1)
+    event_worker.drain(seconds=1)
 
     assert seen == ["evt_1"]
     assert outcomes(row) == [("delivery", "lost"), ("delivery", "processed")]
@@ -249,11 +249,11 @@ def test_a_worker_that_was_presumed_dead_changes_nothing_when_it_wakes(seen):
     presume_dead(1)
     claims.mark_lost()
 
-    assert processing.act(zombie) is None
+    assert event_worker.act(zombie) is None
     other = claims.claim(row.pk)
-    assert processing.act(zombie) is None
+    assert event_worker.act(zombie) is None
     assert seen == []
-    processing.act(other)
+    event_worker.act(other)
 
     assert seen == ["evt_1"]
     assert outcomes(row) == [("delivery", "lost"), ("delivery", "processed")]
@@ -270,7 +270,7 @@ def test_three_lonely_deaths_make_an_event_poison(seen):
 
     assert (refreshed(row).status, row.losses) == ("failed", 3)
     assert row.last_error.startswith("poison")
-    processing.drain(seconds=1)
+    event_worker.drain(seconds=1)
     assert seen == []
 
 
@@ -288,11 +288,11 @@ def test_a_death_in_a_batch_blames_nobody_but_each_is_claimed_alone_from_then_on
 
 
 def test_a_batch_that_takes_too_long_is_given_back_but_for_one_event(seen, monkeypatch):
-    monkeypatch.setattr(processing, "BATCH_SECONDS", -1.0)
+    monkeypatch.setattr(event_worker, "BATCH_SECONDS", -1.0)
     rows = [append(event(f"evt_{number}"), source=FETCH) for number in range(3)]
     make_due()
 
-    processing._work_off(claims.claim_batch())
+    event_worker._work_off(claims.claim_batch())
 
     assert seen == ["evt_0"]
     assert [outcome for row in rows for _, outcome in outcomes(row)] == ["processed", "postponed", "postponed"]
@@ -304,7 +304,7 @@ def test_a_broken_payload_row_fails_that_event_and_no_other(seen):
     bad.payload.delete()
     make_due()
 
-    processing.drain(seconds=1)
+    event_worker.drain(seconds=1)
 
     assert seen == ["evt_2"]
     assert refreshed(bad).status == "retry_scheduled"
@@ -320,7 +320,7 @@ def test_a_handlers_broken_query_costs_a_failure(handle):
             cursor.execute("SELECT nonsense FROM nowhere")
 
     row = append(event(), source=FETCH)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert (refreshed(row).status, row.failures) == ("retry_scheduled", 1)
 
@@ -336,7 +336,7 @@ def test_a_lost_connection_or_a_deadlock_costs_no_attempt(handle):
         raise OperationalError("database is locked") from Gone()
 
     row = append(event(), source=FETCH)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert (refreshed(row).status, row.failures) == ("queued", 0)
     assert outcomes(row) == [("delivery", "postponed")]
@@ -344,7 +344,7 @@ def test_a_lost_connection_or_a_deadlock_costs_no_attempt(handle):
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 10), (2, 30), (3, 120), (10, 86_400), (40, 86_400)])
 def test_the_wait_grows_with_the_failures_and_has_a_tenth_of_jitter(failures, seconds):
-    waits = [schedule.back_off(failures).total_seconds() for _ in range(50)]
+    waits = [retry_policy.back_off(failures).total_seconds() for _ in range(50)]
 
     assert all(seconds <= wait <= seconds * 1.1 for wait in waits)
     assert len(set(waits)) > 1
@@ -353,22 +353,22 @@ def test_the_wait_grows_with_the_failures_and_has_a_tenth_of_jitter(failures, se
 def test_the_drain_takes_whatever_is_due(seen):
     receive([Delivery.of(encoded(event(f"evt_{number}")), headers={}) for number in range(120)])
 
-    assert processing.drain(seconds=20) == 120
+    assert event_worker.drain(seconds=20) == 120
 
     assert len(seen) == len(set(seen)) == 120
     assert set(WebhookEvent.objects.values_list("status", flat=True)) == {"processed"}
 
 
-@pytest.mark.parametrize(("count", "pauses"), [(1, []), (4, []), (9, [processing.GATHER_SECONDS])])
+@pytest.mark.parametrize(("count", "pauses"), [(1, []), (4, []), (9, [event_worker.GATHER_SECONDS])])
 def test_only_in_a_stream_does_a_worker_wait_for_company(seen, monkeypatch, count, pauses):
     slept = []
-    monkeypatch.setattr(processing.time, "sleep", slept.append)
+    monkeypatch.setattr(event_worker.time, "sleep", slept.append)
     monkeypatch.setattr(claims, "BATCH_SIZE", 4)
-    monkeypatch.setattr(processing, "_pace", processing.Pace())
+    monkeypatch.setattr(event_worker, "_pace", event_worker.Pace())
     for number in range(count):
         receive([Delivery.of(encoded(event(f"evt_{number}")), headers={})])
 
-    processing.drain()
+    event_worker.drain()
 
     assert len(seen) == count
     assert slept == pauses

@@ -9,13 +9,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from saas.operations.models import Counter
-from saas.testing import inbox
 from saas.testing.clients import ServiceClient
-from saas.testing.inbox import encoded, event, signed
-from saas.webhook_events import at_once as statements
-from saas.webhook_events import claims, lanes, processing
+from saas.testing.factories import event_factories
+from saas.testing.factories.event_factories import encoded, event, signed
 from saas.webhook_events.actions import append, replay
 from saas.webhook_events.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
+from saas.webhook_events.processing import batch_sql as statements
+from saas.webhook_events.processing import claims, customer_locks, event_worker
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -65,7 +65,7 @@ def test_fifty_posts_of_one_event_store_it_once():
 def test_two_workers_on_one_event_have_one_effect(seen):
     row = append(event(), source=SOURCE)
 
-    at_once(*[lambda: processing.process(row.pk)] * 8)
+    at_once(*[lambda: event_worker.process(row.pk)] * 8)
 
     assert seen == ["evt_1"]
     assert row.attempt_log.count() == 1
@@ -79,7 +79,7 @@ def test_many_workers_draining_have_each_effect_once(handle):
     def count(row, data):
         Counter.objects.create(key=f"{row.external_id}:{row.attempts}", value=1, expires_at=timezone.now())
 
-    at_once(*[lambda: processing.drain(seconds=20)] * 4)
+    at_once(*[lambda: event_worker.drain(seconds=20)] * 4)
 
     assert Counter.objects.count() == len(rows)
     assert set(WebhookEvent.objects.values_list("status", flat=True)) == {"processed"}
@@ -105,7 +105,7 @@ def test_a_claim_that_began_before_another_was_committed_takes_nothing_of_it(cla
     row = append(event(), source=SOURCE)
     for _ in range(tries):
         claims.give_back([claims.claim(row.pk)])
-    inbox.make_due()
+    event_factories.make_due()
     closed, claimed = Event(), []
 
     def be_first():
@@ -147,7 +147,7 @@ def test_events_of_one_customer_are_never_acted_on_side_by_side(handle):
             cursor.execute("SELECT pg_sleep(0.002)")
         inside.remove(row.pk)
 
-    at_once(*[lambda: processing.drain(seconds=20)] * 4)
+    at_once(*[lambda: event_worker.drain(seconds=20)] * 4)
 
     assert max(most) == 1
     assert set(WebhookEvent.objects.values_list("status", "failures")) == {("processed", 0)}
@@ -159,13 +159,13 @@ def test_a_busy_lane_costs_an_event_nothing(seen):
 
     def hold():
         with transaction.atomic():
-            lanes.enter(row.lane)
+            customer_locks.enter(row.lane)
             entered.set()
             done.wait(10)
 
     def try_it():
         entered.wait(10)
-        processing.process(row.pk)
+        event_worker.process(row.pk)
         done.set()
 
     at_once(hold, try_it)
@@ -195,7 +195,7 @@ def test_a_slow_handler_is_not_taken_for_dead(handle):
         finally:
             swept.set()
 
-    _, lost = at_once(lambda: processing.process(row.pk), sweep)
+    _, lost = at_once(lambda: event_worker.process(row.pk), sweep)
 
     assert lost == 0
     assert effects == [row.pk]
@@ -204,10 +204,10 @@ def test_a_slow_handler_is_not_taken_for_dead(handle):
 
 def test_eight_replays_at_once_each_count(seen):
     row = append(event(), source=SOURCE)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     at_once(*[lambda: replay("evt_1", by="usr_sam")] * 8)
-    processing.drain(seconds=5)
+    event_worker.drain(seconds=5)
 
     row.refresh_from_db()
     assert (row.replay_count, row.status) == (8, "processed")
@@ -228,9 +228,9 @@ def test_a_deadlock_in_a_handler_costs_no_failure(handle):
             barrier.wait()
         Counter.objects.filter(key=second).update(value=1)
 
-    at_once(*[lambda pk=row.pk: processing.process(pk) for row in rows])
+    at_once(*[lambda pk=row.pk: event_worker.process(pk) for row in rows])
 
     assert "postponed" in WebhookAttempt.objects.values_list("outcome", flat=True)
-    inbox.make_due()
-    processing.drain(seconds=5)
+    event_factories.make_due()
+    event_worker.drain(seconds=5)
     assert set(WebhookEvent.objects.values_list("status", "failures")) == {("processed", 0)}

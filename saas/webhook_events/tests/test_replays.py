@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 
 from saas.audit.models import AuditEvent
-from saas.testing.inbox import encoded, event
-from saas.webhook_events import actions, claims, processing, replays
+from saas.testing.factories.event_factories import encoded, event
+from saas.webhook_events import actions, replays
 from saas.webhook_events.actions import ReplayEnded, ReplayRunning, cancel_replay, receive, replay_many
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
+from saas.webhook_events.processing import claims, event_worker
 from saas.webhook_events.registry import Permanent
 
 pytestmark = pytest.mark.django_db
@@ -28,12 +29,12 @@ def stored(numbers, type="demo.created"):
 def test_a_batch_replays_what_matches_once_each_and_nothing_that_came_later(seen):
     stored(range(25))
     stored(range(25, 30), type="demo.other")
-    processing.drain()
+    event_worker.drain()
     seen.clear()
 
     batch = replay_many({"type": "demo.created"}, by="usr_sam", reason="the books")
     stored(range(300, 310))
-    processing.drain()
+    event_worker.drain()
 
     batch.refresh_from_db()
     assert (batch.state, batch.matched, batch.replayed, batch.skipped) == ("done", 25, 25, [])
@@ -47,12 +48,12 @@ def test_a_batch_replays_what_matches_once_each_and_nothing_that_came_later(seen
 
 def test_live_traffic_goes_before_a_batch(seen):
     stored(range(3))
-    processing.drain()
+    event_worker.drain()
     seen.clear()
     replay_many({"type": "demo.*"}, by="usr_sam")
     stored([9])
 
-    processing.drain()
+    event_worker.drain()
 
     assert seen == ["evt_9", "evt_0", "evt_1", "evt_2"]
 
@@ -85,12 +86,12 @@ def test_one_batch_runs_at_a_time():
 
 def test_a_canceled_batch_goes_no_further(seen):
     stored(range(15))
-    processing.drain()
+    event_worker.drain()
     batch = replay_many({"status": "processed"}, by="usr_sam")
     replays.advance()
 
     cancel_replay(batch.pk, by="usr_other")
-    processing.drain()
+    event_worker.drain()
 
     batch.refresh_from_db()
     assert (batch.state, batch.replayed) == ("canceled", 10)
@@ -102,11 +103,11 @@ def test_a_canceled_batch_goes_no_further(seen):
 
 def test_times_in_a_filter_survive_being_kept(seen):
     stored([1])
-    processing.drain()
+    event_worker.drain()
     row = WebhookEvent.objects.get()
 
     replay_many({"since": row.received_at - timedelta(seconds=1)}, by="usr_sam")
-    processing.drain()
+    event_worker.drain()
 
     assert seen == ["evt_1", "evt_1"]
 
@@ -120,7 +121,7 @@ def test_a_failed_event_is_replayed_with_every_socket_blocked_and_the_trail_tell
             raise Permanent("a bug of ours")
 
     receive([Delivery.of(encoded(event()), headers={})])
-    processing.drain()
+    event_worker.drain()
     assert WebhookEvent.objects.get().status == "failed"
     is_broken = False
 
@@ -129,7 +130,7 @@ def test_a_failed_event_is_replayed_with_every_socket_blocked_and_the_trail_tell
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     actions.replay("evt_1", by="usr_sam", reason="the bug is fixed")
-    processing.drain()
+    event_worker.drain()
 
     assert WebhookEvent.objects.get().status == "processed"
     told = AuditEvent.objects.get(action="webhook_event.replayed")

@@ -9,7 +9,7 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saas.testing import inbox
+from saas.testing.factories import event_factories
 from saas.webhook_events.signatures import BadSignature, sign, verify
 
 SECRET = "whsec_test"
@@ -29,7 +29,7 @@ def verdict(header, body, secrets, now=NOW, tolerance=300):
 
 
 def vectors():
-    folder = inbox.stripe_samples()
+    folder = event_factories.stripe_samples()
     return json.loads((folder / "signature_vectors.json").read_text())["vectors"] if folder else []
 
 

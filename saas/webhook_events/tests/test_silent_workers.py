@@ -7,10 +7,10 @@ from django.utils import timezone
 
 from saas.operations import actions, checks
 from saas.operations.models import WorkerProcess
-from saas.operations.worker_processes import show
-from saas.testing.inbox import encoded, event
+from saas.testing.factories.event_factories import encoded, event
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
+from saas.workers.worker_processes import show
 
 
 def an_event_is_due() -> None:

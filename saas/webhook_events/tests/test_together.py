@@ -6,10 +6,11 @@ import pytest
 from django.db import connection
 from django.db.models import Q
 
-from saas.testing.inbox import event, make_due
-from saas.webhook_events import claims, lanes, processing, registry, together
+from saas.testing.factories.event_factories import event, make_due
+from saas.webhook_events import registry
 from saas.webhook_events.actions import append
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
+from saas.webhook_events.processing import batches, claims, customer_locks, event_worker
 from saas.webhook_events.registry import Permanent, prepares
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +29,7 @@ def stored(count, **fields):
 
 
 def work_off():
-    return processing._work_off(claims.claim_batch())
+    return event_worker._work_off(claims.claim_batch())
 
 
 def statuses():
@@ -40,7 +41,7 @@ def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(seen, dja
     batch = claims.claim_batch()
 
     with django_assert_max_num_queries(8):
-        done = together.act(batch, until=float("inf"))
+        done = batches.act(batch, until=float("inf"))
 
     assert len(done) == len(seen) == 30
     assert statuses() == ["processed"] * 30
@@ -96,9 +97,9 @@ def test_a_function_for_many_gets_them_at_once_and_each_is_processed(handed):
 def test_it_gets_none_that_are_not_ours_and_none_whose_lane_is_busy(handed, monkeypatch):
     rows = stored(4)
     WebhookEvent.objects.filter(pk=rows[1].pk).update(livemode=True)
-    monkeypatch.setattr(lanes, "enter_all", lambda wanted: wanted - {"cus_2"})
+    monkeypatch.setattr(customer_locks, "enter_all", lambda wanted: wanted - {"cus_2"})
 
-    together.act(claims.claim_batch(), until=float("inf"))
+    batches.act(claims.claim_batch(), until=float("inf"))
 
     assert handed[0] == ["evt_0", "evt_3"]
 
@@ -122,7 +123,7 @@ def test_what_it_takes_is_counted_as_everybodys(handle):
 
     stored(2)
 
-    done = together.act(claims.claim_batch(), until=float("inf"))
+    done = batches.act(claims.claim_batch(), until=float("inf"))
 
     assert all(one.seconds >= 0.01 for one in done)
 
@@ -134,7 +135,7 @@ def test_a_claim_that_was_lost_has_no_effect_and_its_company_has(seen):
     WebhookEvent.objects.filter(pk=rows[1].pk).update(attempts=2)
     WebhookAttempt.objects.create(event=rows[1], number=2, trigger="sweep", worker="another")
 
-    done = together.act(batch, until=float("inf"))
+    done = batches.act(batch, until=float("inf"))
 
     assert seen == ["evt_0", "evt_2"]
     assert [one.outcome for one in done if one.claim.event_id == rows[1].pk] == [None]
@@ -147,7 +148,7 @@ def test_what_was_given_up_for_lost_has_no_effect_though_nobody_has_taken_it_ove
     batch = claims.claim_batch()
     WebhookAttempt.objects.filter(event=rows[0]).update(outcome="lost")
 
-    together.act(batch, until=float("inf"))
+    batches.act(batch, until=float("inf"))
 
     assert seen == ["evt_1"]
     assert [row.attempt_log.get().outcome for row in rows] == ["lost", "processed"]
@@ -169,7 +170,7 @@ def test_an_event_that_is_settled_already_has_no_effect_again(seen):
     batch = claims.claim_batch()
     WebhookEvent.objects.filter(pk=rows[0].pk).update(status="failed")
 
-    together.act(batch, until=float("inf"))
+    batches.act(batch, until=float("inf"))
 
     assert seen == ["evt_1"]
     assert statuses() == ["failed", "processed"]
@@ -191,11 +192,11 @@ def test_a_handler_that_is_registered_later_is_found(handle):
     effects = []
     handle("demo.*")(lambda event, data: effects.append("first"))
     (row,) = stored(1)
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     handle("demo.created")(lambda event, data: effects.append("second"))
     stored_later = append(event("evt_later"), source=FETCH)
-    processing.process(stored_later.pk)
+    event_worker.process(stored_later.pk)
 
     assert effects == ["first", "first", "second"]
 
@@ -214,10 +215,10 @@ def test_what_concerns_nobody_is_ignored_with_its_reason_in_company(seen):
 
 
 def test_a_transaction_that_has_lasted_long_enough_takes_no_more_in(seen, monkeypatch):
-    monkeypatch.setattr(together, "SHARE_SECONDS", -1.0)
+    monkeypatch.setattr(batches, "SHARE_SECONDS", -1.0)
     rows = stored(3)
 
-    share = together._share(claims.claim_batch())
+    share = batches._share(claims.claim_batch())
 
     assert [one.claim.event_id for one in share] == [rows[0].pk]
     assert statuses() == ["processed", "queued", "queued"]
@@ -239,8 +240,8 @@ def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, asked):
     stored(2)
     batch = claims.claim_batch()
 
-    assert together.act(batch, until=float("inf")) == []
-    processing._one_by_one(batch, until=float("inf"))
+    assert batches.act(batch, until=float("inf")) == []
+    event_worker._one_by_one(batch, until=float("inf"))
 
     assert [event_id for event_id, _ in asked] == seen == ["evt_0", "evt_1"]
 
@@ -256,11 +257,11 @@ def test_what_has_nothing_to_ask_is_acted_on_in_company(seen, asked):
     prepare_demo(asked, when=when)
     batch = claims.claim_batch()
 
-    done = together.act(batch, until=float("inf"))
+    done = batches.act(batch, until=float("inf"))
 
     assert seen == ["evt_0", "evt_1", "evt_3"]
     assert questions == [[row.pk for row in rows]]  # all at once
-    processing._one_by_one([claim for claim in batch if claim not in [one.claim for one in done]], float("inf"))
+    event_worker._one_by_one([claim for claim in batch if claim not in [one.claim for one in done]], float("inf"))
     assert [event_id for event_id, _ in asked] == ["evt_2"]
     assert seen == ["evt_0", "evt_1", "evt_3", "evt_2"]
     assert statuses() == ["processed"] * 4
@@ -270,7 +271,7 @@ def test_alone_what_has_nothing_to_ask_does_not_ask(seen, asked):
     prepare_demo(asked, when=lambda event_ids: set())
     (row,) = stored(1)
 
-    processing.process(row.pk)
+    event_worker.process(row.pk)
 
     assert (seen, asked) == (["evt_0"], [])
 
@@ -297,7 +298,7 @@ def test_events_of_one_lane_are_acted_on_in_one_transaction_in_their_order(seen)
         append(event(f"evt_{number}"), source=FETCH)
     make_due()
 
-    done = together.act(claims.claim_batch(), until=float("inf"))
+    done = batches.act(claims.claim_batch(), until=float("inf"))
 
     assert seen == ["evt_0", "evt_1", "evt_2"]
     assert len(done) == 3
@@ -306,9 +307,9 @@ def test_events_of_one_lane_are_acted_on_in_one_transaction_in_their_order(seen)
 @pytest.mark.postgres
 def test_a_busy_lane_is_left_out_and_postponed(seen, monkeypatch):
     rows = stored(3)
-    free = lanes.enter_all
-    monkeypatch.setattr(lanes, "enter_all", lambda wanted: free(wanted) - {"cus_1"})
-    monkeypatch.setattr(lanes, "enter", _busy)
+    free = customer_locks.enter_all
+    monkeypatch.setattr(customer_locks, "enter_all", lambda wanted: free(wanted) - {"cus_1"})
+    monkeypatch.setattr(customer_locks, "enter", _busy)
 
     work_off()
 
@@ -318,4 +319,4 @@ def test_a_busy_lane_is_left_out_and_postponed(seen, monkeypatch):
 
 
 def _busy(lane):
-    raise lanes.LaneBusy
+    raise customer_locks.LaneBusy

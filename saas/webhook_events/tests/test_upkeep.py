@@ -8,11 +8,13 @@ from django.utils import timezone
 
 from saas.mail.models import Mail
 from saas.operations.models import Heartbeat
-from saas.testing.inbox import encoded, event
-from saas.webhook_events import alarms, processing, retention, tasks
+from saas.testing.factories.event_factories import encoded, event
+from saas.webhook_events import retention, tasks
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookAlarm, WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
+from saas.webhook_events.monitoring import alarms
+from saas.webhook_events.processing import event_worker
 from saas.webhook_events.registry import Permanent
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +35,7 @@ def stored(*ids, **fields):
 
 def test_a_quiet_inbox_raises_no_alarm(seen):
     stored("evt_1")
-    processing.drain()
+    event_worker.drain()
 
     alarms.watch()
 
@@ -48,7 +50,7 @@ def test_an_event_that_waits_too_long_is_told_once_and_so_is_the_recovery(seen):
     alarms.watch()
     alarms.watch()
     assert WebhookAlarm.objects.get().kind == "lag"
-    processing.drain()
+    event_worker.drain()
     alarms.watch()
     alarms.watch()
 
@@ -73,7 +75,7 @@ def test_a_burst_of_bad_signatures_is_told():
 @pytest.mark.parametrize(("hours", "alarm"), [(23, False), (25, True), (24 * 8, False)])
 def test_an_endpoint_that_used_to_speak_and_falls_silent_is_told(seen, hours, alarm):
     stored("evt_1")
-    processing.drain()
+    event_worker.drain()
     WebhookEvent.objects.update(received_at=timezone.now() - timedelta(hours=hours))
 
     alarms.watch()
@@ -86,7 +88,7 @@ def test_a_clock_that_differs_from_the_databases_is_told_and_schedules_go_by_the
     with time_machine.travel(timezone.now() + timedelta(minutes=10)):
         alarms.watch()
         assert WebhookAlarm.objects.filter(kind="clock").exists()
-        processing.drain()
+        event_worker.drain()
 
     assert seen == ["evt_1"]
     assert WebhookEvent.objects.get().processed_at < timezone.now() + timedelta(minutes=1)
@@ -127,7 +129,7 @@ def test_failures_are_an_alarm_until_somebody_has_seen_to_them(handle):
         raise Permanent("no")
 
     stored("evt_1")
-    processing.drain()
+    event_worker.drain()
     alarms.watch()
 
     assert WebhookAlarm.objects.get().kind == "failed"
@@ -144,7 +146,7 @@ def test_a_failed_payment_is_told_beside_other_failures(handle):
 
     stored("evt_1", "evt_2", type="invoice.paid")
     stored("evt_3", "evt_4")
-    processing.drain()
+    event_worker.drain()
 
     assert sorted(told()) == ["an event has failed: demo.created", "an event has failed: invoice.paid"]
 

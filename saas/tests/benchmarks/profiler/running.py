@@ -18,12 +18,12 @@ from django.conf import settings
 
 from saas.tests.benchmarks.compare import FIRST_GUESS_RPS, WARM_UP_SECONDS, Sample, measure
 from saas.tests.benchmarks.drain import drain_ours, our_worker
-from saas.tests.benchmarks.environments import EnvironmentUnavailable, python_for
+from saas.tests.benchmarks.environment import Server, Stage
 from saas.tests.benchmarks.intake import LEVELS, intake, intake_view
 from saas.tests.benchmarks.processes import STOP_SECONDS, Process
 from saas.tests.benchmarks.profiler.stacks import OwnTime, own_time
 from saas.tests.benchmarks.reading import CONNECTIONS, me_by_bearer, product
-from saas.tests.benchmarks.stage import Server, Stage
+from saas.tests.benchmarks.virtual_environments import EnvironmentUnavailable, python_for
 
 FUNCTIONS = 15
 _RATE = 200  # samples a second

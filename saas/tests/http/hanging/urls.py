@@ -5,7 +5,7 @@ import re
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
-from saas.api.schema import handler400, handler403, handler404, handler500
+from saas.api.service_urls import handler400, handler403, handler404, handler500
 from saas.tests.http.hanging import PATH
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]

@@ -1,0 +1,139 @@
+"""The forms of the deeds."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import ClassVar
+
+from django import forms
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from admin_ops.serializers.impersonations import TICKET_LENGTH
+from admin_ops.serializers.people import NOTE_LENGTH, REASON_LENGTH
+from saas.accounts.staff.impersonations import MAX_MINUTES
+from saas.billing.entitlements import FREE_LIMITS
+from saas.billing.models import Plan
+from saas.billing.overrides import TEAM_LIMITS
+
+
+def _reason(*, required: bool) -> forms.CharField:
+    return forms.CharField(
+        max_length=REASON_LENGTH,
+        required=required,
+        help_text="Stands in the audit trail, for whoever asks later.",
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True, "autocomplete": "off"}),
+    )
+
+
+class ReasonForm(forms.Form):
+    reason = _reason(required=True)
+
+
+class OptionalReasonForm(forms.Form):
+    reason = _reason(required=False)
+
+
+class NoteForm(forms.Form):
+    text = forms.CharField(
+        label="Note",
+        max_length=NOTE_LENGTH,
+        help_text="For colleagues. Never changed; the customer reads it only by asking for everything we hold.",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+    )
+
+
+class ImpersonateForm(ReasonForm):
+    ticket = forms.CharField(
+        max_length=TICKET_LENGTH, required=False, widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"})
+    )
+    minutes = forms.IntegerField(
+        min_value=1, max_value=MAX_MINUTES, initial=MAX_MINUTES, widget=UnfoldAdminIntegerFieldWidget
+    )
+    current_password = forms.CharField(
+        label="Your password",
+        max_length=4096,
+        required=False,
+        strip=False,
+        help_text="Only if you logged in more than five minutes ago.",
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "current-password"}),
+    )
+
+
+class _DayInput(UnfoldAdminTextInputWidget):
+    """The browser's own calendar: it needs no script of ours."""
+
+    input_type = "date"
+
+
+def end_of(day: date) -> datetime:
+    """The first moment that is no longer ``day``, in UTC."""
+    return datetime.combine(day + timedelta(days=1), time(), UTC)
+
+
+def _last_day() -> forms.DateField:
+    return forms.DateField(
+        label="Last day", widget=_DayInput, help_text="It ends by itself after this day (UTC), and can be ended before."
+    )
+
+
+class GivePlanForm(ReasonForm):
+    plan = forms.ModelChoiceField(
+        Plan.objects.order_by("price_cents"), empty_label="Choose a plan", widget=UnfoldAdminSelectWidget
+    )
+    last_day = _last_day()
+
+
+class MapPriceForm(ReasonForm):
+    plan = forms.ModelChoiceField(
+        Plan.objects.order_by("price_cents"), empty_label="Choose a plan", widget=UnfoldAdminSelectWidget
+    )
+    price_id = forms.CharField(
+        label="Price",
+        max_length=255,
+        required=False,
+        help_text="Only where the subscription has several: the provider's id of the plan's own. The others are add-ons.",
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+    )
+
+
+class GiveMoreForm(ReasonForm):
+    """One limit or one feature."""
+
+    limits: ClassVar[Sequence[str]] = list(FREE_LIMITS)
+    what = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
+    value = forms.IntegerField(
+        label="How many",
+        min_value=0,
+        required=False,
+        help_text="For a limit; nothing means without limit.",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    last_day = _last_day()
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        features = sorted({name for plan in Plan.objects.all() for name in plan.features})
+        limits = [(f"limit:{key}", f"Limit: {key.replace('_', ' ')}") for key in self.limits]
+        what = self.fields["what"]
+        assert isinstance(what, forms.ChoiceField)
+        what.choices = [*limits, *((f"feature:{name}", f"Feature: {name}") for name in features)]
+
+
+class GiveTeamMoreForm(GiveMoreForm):
+    limits = TEAM_LIMITS
+
+
+class ExtendTrialForm(ReasonForm):
+    days = forms.IntegerField(
+        label="Days more",
+        min_value=1,
+        max_value=365,
+        initial=14,
+        help_text="Counted from the trial's present end.",
+        widget=UnfoldAdminIntegerFieldWidget,
+    )

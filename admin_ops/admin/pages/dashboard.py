@@ -1,0 +1,154 @@
+"""The first page: is the business well? Every card is there only for whom the table of rights lets see it."""
+
+import json
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Sum
+from django.db.models.functions import TruncDate
+from django.http import HttpRequest
+from django.utils import timezone
+
+from admin_ops import queries
+from admin_ops.admin.permissions import permissions_in
+from admin_ops.revenue import revenue
+from saas.accounts.models import User
+from saas.accounts.staff.staff_roles import Permission
+from saas.audit.models import AuditEvent
+from saas.billing import clock
+from saas.billing.models import LedgerEntry, Subscription
+from saas.money import Money
+from saas.operations.models import Heartbeat
+from saas.webhook_events.models import WebhookAlarm, WebhookEvent
+from saas.webhook_events.monitoring.statistics import Figures, summary
+
+SHOWN = 6
+DAYS = 30
+CODE_LENGTH = 3  # of a currency
+SIGN_OF_LIFE = timedelta(seconds=30)
+AXES = json.dumps(
+    {
+        "animation": False,
+        "responsive": True,
+        "maintainAspectRatio": False,
+        "plugins": {"legend": {"display": False}},
+        "scales": {
+            "x": {"grid": {"display": False}, "ticks": {"maxTicksLimit": 8, "maxRotation": 0, "color": "#9ca3af"}},
+            "y": {"beginAtZero": True, "ticks": {"precision": 0, "maxTicksLimit": 6, "color": "#9ca3af"}, "grid": {}},
+        },
+    }
+)
+TROUBLED = (WebhookEvent.Status.FAILED, WebhookEvent.Status.RETRY_SCHEDULED, WebhookEvent.Status.QUARANTINED)
+
+
+def with_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Unfold's ``DASHBOARD_CALLBACK``: about thirty short queries."""
+    held, now = permissions_in(request), timezone.now()
+    if Permission.READ_METRICS in held:
+        context |= {"axes": AXES} | _people(now) | _health(now)
+    if Permission.READ_METRICS in held and settings.BILLING:
+        context |= _money(clock.now(), _currency(request))
+    if Permission.READ_BILLING in held and settings.BILLING:
+        context["unpaid"] = _unpaid()
+        context["unknown_plans"] = list(Subscription.objects.with_customer().linked().with_unknown_plan()[:SHOWN])
+    if Permission.READ_WEBHOOKS in held:
+        context["troubled"] = list(WebhookEvent.objects.filter(status__in=TROUBLED).order_by("-pk")[:SHOWN])
+    if Permission.READ_AUDIT in held:
+        context["trail"] = _trail()
+    return context
+
+
+def _people(now: datetime) -> dict[str, Any]:
+    signups = queries.signups_by_day(now)
+    days = [row["day"].strftime("%-d %b") for row in signups]
+    return {
+        "people": {**queries.customer_counts(now), **queries.seen_counts(now)},
+        "signups_chart": _chart("Sign-ups", days, [row["count"] for row in signups]),
+    }
+
+
+def _currency(request: HttpRequest) -> str:
+    """The one that was chosen, if any: the figures of several are never added up."""
+    chosen = request.GET.get("currency", "")
+    return chosen if len(chosen) == CODE_LENGTH and chosen.isascii() and chosen.isalpha() else ""
+
+
+def _money(now: datetime, currency: str) -> dict[str, Any]:
+    figures = revenue(now, currency)
+    days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
+    currency = figures["currency"]
+    today = Money.of_units(figures["monthly_recurring_revenue"], currency)
+    values = _monthly_revenue(days, today.minor, currency)
+    return {
+        "money": figures,
+        "grown": Money(values[-1] - values[0], currency),
+        "revenue_chart": _chart(
+            "Monthly recurring revenue",
+            [day.strftime("%-d %b") for day in days],
+            [Money(minor, currency).units for minor in values],
+            fill=True,
+        ),
+    }
+
+
+def _monthly_revenue(days: list[date], today_cents: int, currency: str) -> list[int]:
+    """What came in a month at the end of each day, in cents: from today's sum back along the ledger."""
+    since = datetime.combine(days[0], time(), UTC)
+    moved = LedgerEntry.objects.linked().moving().filter(currency=currency, at__gte=since)
+    by_day = moved.annotate(day=TruncDate("at")).order_by().values("day").annotate(cents=Sum("delta_cents"))
+    deltas = Counter({row["day"]: row["cents"] for row in by_day})
+    values, running = [], today_cents
+    for day in reversed(days):
+        values.append(running)
+        running -= deltas[day]
+    return values[::-1]
+
+
+def _chart(label: str, labels: list[str], values: list[Any], *, fill: bool = False) -> str:
+    """What unfold hands to Chart.js: one series."""
+    line = {
+        "label": label,
+        "data": values,
+        "borderColor": "var(--color-primary-600)",
+        "backgroundColor": "var(--color-primary-100)" if fill else "var(--color-primary-600)",
+        "fill": fill,
+        "stepped": fill,
+        "borderWidth": 2 if fill else 0,
+        "pointRadius": 0,
+        "pointHitRadius": 12,
+        "maxBarThickness": 14,
+        "borderRadius": 3,
+    }
+    return json.dumps({"labels": labels, "datasets": [line]})
+
+
+def _health(now: datetime) -> dict[str, Any]:
+    figures = summary()
+    alive = {beat.name: now - beat.at < SIGN_OF_LIFE for beat in Heartbeat.objects.all()}
+    alarms = list(WebhookAlarm.objects.order_by("since"))
+    return {
+        "webhooks": figures,
+        "failed_webhooks": figures.by_status["failed"] + figures.by_status["quarantined"],
+        "processes": [(name, alive.get(name, False)) for name in ("worker", "beat")],
+        "alarms": alarms,
+        "webhooks_are_well": _is_well(figures) and not alarms,
+    }
+
+
+def _is_well(figures: Figures) -> bool:
+    return not figures.failure_rate and not figures.by_status["failed"] and figures.oldest_due_seconds < 60
+
+
+def _unpaid() -> list[Subscription]:
+    """Whose last payment failed: the provider is trying again, or has given up."""
+    status = Subscription.Status
+    rows = Subscription.objects.with_customer().linked().filter(status__in=[status.PAST_DUE, status.UNPAID])
+    return list(rows.order_by("-past_due_since")[:SHOWN])
+
+
+def _trail() -> list[dict[str, Any]]:
+    rows = list(AuditEvent.objects.exclude(action="impersonation.request")[: SHOWN + 4])
+    names = dict(User.objects.filter(pk__in={row.actor for row in rows}).values_list("pk", "email"))
+    return [{"row": row, "actor": names.get(row.actor, row.actor)} for row in rows]

@@ -1,0 +1,138 @@
+"""The login page of Django admin: our login in a form."""
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from rest_framework.request import Request
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
+
+from admin_ops.admin.pages import second_factor_setup
+from saas.accounts import second_factor
+from saas.accounts.models import Audience
+from saas.accounts.sessions import logins
+from saas.api import rate_limits
+from saas.api.accounts.views import keep_cookie
+from saas.errors import DomainError
+from saas.text_normalization import compact
+
+CODE_LENGTH = 6
+MAX_CODE = 40
+MAX_TOKEN = 200
+
+
+class LoginForm(forms.Form):
+    """``username`` is what Django's template calls the first field."""
+
+    username = forms.CharField(
+        label="E-mail",
+        max_length=254,
+        widget=UnfoldAdminEmailInputWidget(attrs={"autofocus": True, "autocomplete": "username"}),
+    )
+    password = forms.CharField(
+        max_length=4096, strip=False, widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "current-password"})
+    )
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        label="Code of your authenticator, or a recovery code",
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True, "autocomplete": "one-time-code"}),
+    )
+
+
+def login_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """The form; or, for the right password, the way in with the session cookie. Counts like the API's login.
+
+    Whoever has a second factor gets a second form in between.
+    """
+    if request.method == "POST" and "mfa_token" in request.POST:
+        return _second_step(request, context)
+    if request.method == "POST" and "first_code" in request.POST:
+        return second_factor_setup.confirm(request, context, target_of(request))
+    form = LoginForm(request.POST if request.method == "POST" else None)
+    status, headers = 200, {}
+    try:
+        entered = _enter(request, form) if request.method == "POST" else None
+        if isinstance(entered, logins.HalfLogin):
+            return _ask_for_code(request, context, entered.mfa_token)
+        if entered and second_factor.is_owed(entered.session):
+            return second_factor_setup.begin(request, context, entered, target_of(request))
+        if entered:
+            return HttpResponseRedirect(target_of(request))
+    except DomainError as refusal:
+        form.add_error(None, refusal.detail)
+        status = refusal.status
+        if refusal.retry_after_seconds is not None:
+            headers["Retry-After"] = str(refusal.retry_after_seconds)
+    fields = {
+        "title": "Log in",
+        "username": request.user.get_username(),
+        "app_path": request.get_full_path(),
+        "next": target_of(request),
+        "form": form,
+    }
+    return TemplateResponse(request, "desk/login.html", {**context, **fields}, status=status, headers=headers)
+
+
+def target_of(request: HttpRequest) -> str:
+    """Where the person wanted to go, if that is here; else the first page."""
+    target = request.POST.get("next") or request.GET.get("next") or ""
+    is_here = url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return target if is_here else reverse("admin:index")
+
+
+def _enter(request: HttpRequest, form: LoginForm) -> logins.Login | logins.HalfLogin | None:
+    api_request = Request(request)
+    if usage := rate_limits.spend(rate_limits.STAFF_LOGIN, api_request):
+        rate_limits.require(usage)
+    if not form.is_valid():
+        return None
+    login = logins.log_in(
+        email=form.cleaned_data["username"], password=form.cleaned_data["password"], audience=Audience.STAFF
+    )
+    return login if isinstance(login, logins.HalfLogin) else _entered(api_request, login)
+
+
+def _second_step(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    try:
+        _prove(request)
+    except DomainError as refusal:
+        return _ask_for_code(request, context, request.POST.get("mfa_token", "")[:MAX_TOKEN], refused=refusal)
+    return HttpResponseRedirect(target_of(request))
+
+
+def _prove(request: HttpRequest) -> logins.Login:
+    """The second form: a code of the authenticator, or a recovery code, which is longer."""
+    api_request = Request(request)
+    if usage := rate_limits.spend(rate_limits.MFA, api_request):
+        rate_limits.require(usage)
+    typed = request.POST.get("code", "")[:MAX_CODE]
+    is_code = len(compact(typed)) <= CODE_LENGTH
+    login = second_factor.complete(
+        request.POST.get("mfa_token", "")[:MAX_TOKEN],
+        audience=Audience.STAFF,
+        code=typed if is_code else "",
+        recovery_code="" if is_code else typed,
+    )
+    return _entered(api_request, login)
+
+
+def _entered(api_request: Request, login: logins.Login) -> logins.Login:
+    keep_cookie(api_request, login)
+    return login
+
+
+def _ask_for_code(
+    request: HttpRequest, context: dict[str, Any], mfa_token: str, *, refused: DomainError | None = None
+) -> HttpResponse:
+    shown = {"mfa_token": mfa_token, "refused": refused.detail if refused else "", "next": target_of(request)}
+    status = refused.status if refused else 200
+    page = {**context, **shown, "form": CodeForm()}
+    return TemplateResponse(request, "desk/second_factor.html", page, status=status)

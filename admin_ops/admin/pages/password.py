@@ -1,0 +1,58 @@
+"""The page on which a member of staff sets the password that only she knows, by a link that works once."""
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from rest_framework.request import Request
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from saas.accounts.passwords import password_change
+from saas.api import rate_limits
+from saas.api.accounts import device_cookie
+from saas.errors import DomainError
+
+MAX_TOKEN = 200
+
+
+class PasswordForm(forms.Form):
+    token = forms.CharField(max_length=MAX_TOKEN, required=False, widget=forms.HiddenInput)
+    new_password = forms.CharField(
+        max_length=4096,
+        strip=False,
+        help_text="At least 12 characters. A sentence that only you know is best.",
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password", "autofocus": True}),
+    )
+
+
+def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """Nothing happens on GET: mail programs follow links before people do."""
+    if request.method != "POST":
+        token = request.GET.get("token", "")[:MAX_TOKEN]
+        return _shown(request, context, PasswordForm(initial={"token": token}))
+    form = PasswordForm(request.POST)
+    try:
+        if form.is_valid():
+            _reset(request, form)
+            return _shown(request, context, form, done=True)
+    except DomainError as refusal:
+        sentences = [sentence for field in (refusal.errors or {}).values() for sentence in field]
+        form.add_error(None, " ".join(sentences) or refusal.detail)
+        return _shown(request, context, form, status=refusal.status)
+    return _shown(request, context, form, status=422)
+
+
+def _reset(request: HttpRequest, form: PasswordForm) -> None:
+    token = form.cleaned_data["token"]
+    for limit in (rate_limits.MAILED_LINK, rate_limits.mailed_link(token)):
+        if usage := rate_limits.spend(limit, Request(request)):
+            rate_limits.require(usage)
+    device_cookie.remember(request, password_change.reset(token, new_password=form.cleaned_data["new_password"]))
+
+
+def _shown(
+    request: HttpRequest, context: dict[str, Any], form: PasswordForm, *, done: bool = False, status: int = 200
+) -> HttpResponse:
+    shown = {**context, "title": "Set your password", "form": form, "done": done}
+    return TemplateResponse(request, "desk/password.html", shown, status=status)

@@ -1,0 +1,48 @@
+"""The search field at the side (or Ctrl-K): people and webhook events, from wherever one is."""
+
+from django.http import HttpRequest
+from django.urls import reverse
+from unfold.dataclasses import SearchResult
+
+from admin_ops.admin.permissions import permissions_in
+from admin_ops.queries import people
+from saas.accounts.staff.staff_roles import Permission
+from saas.webhook_events.models import WebhookEvent
+
+SHOWN = 8
+MAX_LENGTH = 100
+
+
+def find(request: HttpRequest, term: str) -> list[SearchResult]:
+    """At most ``SHOWN`` of each, whatever is typed."""
+    held, term = permissions_in(request), term.strip()[:MAX_LENGTH]
+    found: list[SearchResult] = []
+    if Permission.READ_USERS in held:
+        found += _people(term)
+    if Permission.READ_WEBHOOKS in held:
+        found += _events(term)
+    return found
+
+
+def _people(term: str) -> list[SearchResult]:
+    return [
+        SearchResult(
+            title=person.email,
+            description=f"{person.full_name or 'No name'} · {person.status}",
+            link=reverse("admin:accounts_user_change", args=[person.pk]),
+            icon="person",
+        )
+        for person in people(search=term).order_by("-pk")[:SHOWN]
+    ]
+
+
+def _events(term: str) -> list[SearchResult]:
+    return [
+        SearchResult(
+            title=event.type,
+            description=f"{event.external_id} · {event.status}",
+            link=reverse("admin:webhook_events_webhookevent_change", args=[event.pk]),
+            icon="webhook",
+        )
+        for event in WebhookEvent.objects.by_external_ids([term])[:SHOWN]
+    ]

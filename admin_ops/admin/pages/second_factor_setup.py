@@ -1,0 +1,60 @@
+"""The page on which staff set up the second factor that they owe, after the right password and before anything else."""
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from rest_framework.request import Request
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from admin_ops.admin.permissions import session_of
+from saas.accounts import second_factor
+from saas.accounts.sessions.logins import Login
+from saas.api import rate_limits
+from saas.api.accounts.views import keep_cookie
+from saas.errors import DomainError
+
+MAX_CODE = 20
+
+
+class FirstCodeForm(forms.Form):
+    first_code = forms.CharField(
+        label="Code that the authenticator shows",
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True, "autocomplete": "one-time-code"}),
+    )
+
+
+def begin(request: HttpRequest, context: dict[str, Any], login: Login, target: str) -> HttpResponse:
+    setup = second_factor.begin(login.user)
+    return _page(request, {**context, "setup": setup, "next": target})
+
+
+def confirm(request: HttpRequest, context: dict[str, Any], target: str) -> HttpResponse:
+    """With the right code: the recovery codes, this once, and the way on."""
+    session = session_of(request)
+    if session is None or not second_factor.is_owed(session):
+        return HttpResponseRedirect(reverse("admin:login"))
+    api_request = Request(request)
+    try:
+        if usage := rate_limits.spend(rate_limits.MFA, api_request):
+            rate_limits.require(usage)
+        login, codes = second_factor.confirm(session, request.POST.get("first_code", "")[:MAX_CODE])
+    except DomainError as refusal:
+        return _refused(request, {**context, "next": target}, refusal)
+    keep_cookie(api_request, login)
+    return _page(request, {**context, "codes": codes, "next": target})
+
+
+def _refused(request: HttpRequest, shown: dict[str, Any], refusal: DomainError) -> HttpResponse:
+    sentences = [sentence for field in (refusal.errors or {}).values() for sentence in field] or [refusal.detail]
+    response = _page(request, {**shown, "refused": " ".join(sentences)}, status=refusal.status)
+    if refusal.retry_after_seconds is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
+    return response
+
+
+def _page(request: HttpRequest, shown: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    return TemplateResponse(request, "desk/enrolment.html", {**shown, "form": FirstCodeForm()}, status=status)

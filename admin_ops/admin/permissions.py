@@ -1,0 +1,32 @@
+"""What the person behind a page's cookie may do, by the same table as the API."""
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from saas.accounts import second_factor
+from saas.accounts.models import Audience, LoginSession
+from saas.accounts.sessions import session_store
+from saas.accounts.staff.staff_roles import Permission, permissions_of
+
+_NOTHING: frozenset[Permission] = frozenset()
+
+
+def session_of(request: HttpRequest) -> LoginSession | None:
+    """The staff session behind the cookie; ``None`` for a customer's, too."""
+    row: LoginSession | None = request.session.live_row()  # type: ignore[attr-defined]
+    return row if row and row.audience == Audience.STAFF and row.user and row.user.is_staff else None
+
+
+def permissions_in(request: HttpRequest) -> frozenset[Permission]:
+    """Read from the database once for each request, as pages ask many times."""
+    if not hasattr(request, "desk_permissions"):
+        request.desk_permissions = _read(request)  # type: ignore[attr-defined]
+    return request.desk_permissions  # type: ignore[attr-defined,no-any-return]
+
+
+def _read(request: HttpRequest) -> frozenset[Permission]:
+    session = session_of(request)
+    if session is None or session.user is None or second_factor.is_owed(session):
+        return _NOTHING
+    session_store.note_seen(session, timezone.now())
+    return permissions_of(session.user)

@@ -1,0 +1,75 @@
+"""What belongs to people. People themselves stand in ``people``."""
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from admin_ops.admin.badges import TONES
+from admin_ops.admin.base import DeskAdmin
+from admin_ops.admin.columns import display
+from admin_ops.admin.site import desk
+from saas.accounts.models import LoginSession, OAuthIdentity, Profile, UserNote
+from saas.accounts.staff.staff_roles import Permission
+
+
+@admin.register(Profile, site=desk)
+class ProfileAdmin(DeskAdmin):
+    needs = Permission.READ_USERS
+    list_display = ("user", "display_name", "timezone", "visibility", "updated_at")
+    list_filter = ("visibility",)
+    list_select_related = ("user",)
+    search_fields = ("display_name", "user__email")
+    ordering = ("-user_id",)
+    fields = (
+        "user", "display_name", "avatar_url", "timezone", "biography", "social_links", "marketing_opt_in",
+        "visibility", "created_at", "updated_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+
+@admin.register(LoginSession, site=desk)
+class LoginSessionAdmin(DeskAdmin):
+    """A list only: the key of a row is the hash of a cookie, which no address should hold."""
+
+    needs = Permission.READ_USERS
+    list_display = ("user", "audience", "state", "address", "short_agent", "last_seen_at", "sid")
+    list_display_links = None
+    list_filter = ("audience",)
+    list_select_related = ("user",)
+    search_fields = ("=sid", "user__email", "=address")
+    ordering = ("-created_at",)
+    actions = None
+    fields = ("sid",)
+
+    @display(description="State", label=TONES)
+    def state(self, row: LoginSession) -> str:
+        return "canceled" if row.revoked_at else "active"
+
+    @display(description="Agent")
+    def short_agent(self, row: LoginSession) -> str:
+        return row.agent[:24]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> None:
+        return None
+
+
+@admin.register(OAuthIdentity, site=desk)
+class OAuthIdentityAdmin(DeskAdmin):
+    needs = Permission.READ_USERS
+    list_display = ("user", "provider", "email", "created_at", "last_login_at")
+    list_filter = ("provider",)
+    list_select_related = ("user",)
+    search_fields = ("email", "user__email", "=subject")
+    ordering = ("-id",)
+    fields = ("user", "provider", "issuer", "subject", "email", "created_at", "last_login_at")
+    readonly_fields = fields
+
+
+@admin.register(UserNote, site=desk)
+class UserNoteAdmin(DeskAdmin):
+    needs = Permission.READ_USERS
+    list_display = ("user", "text", "author", "created_at")
+    list_select_related = ("user", "author")
+    search_fields = ("user__email", "text")
+    ordering = ("-id",)
+    fields = ("user", "text", "author", "created_at")
+    readonly_fields = fields

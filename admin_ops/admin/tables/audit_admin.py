@@ -1,0 +1,84 @@
+"""What happened, what was mailed, and who is alive."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+
+from admin_ops.admin.badges import TONES, worded
+from admin_ops.admin.base import DeskAdmin
+from admin_ops.admin.columns import display
+from admin_ops.admin.json_format import pretty
+from admin_ops.admin.site import desk
+from saas.accounts.models import User
+from saas.accounts.staff.staff_roles import Permission
+from saas.audit.models import AuditEvent
+from saas.mail.models import Mail
+from saas.operations.models import Heartbeat
+
+
+@admin.register(AuditEvent, site=desk)
+class AuditEventAdmin(DeskAdmin):
+    needs = Permission.READ_AUDIT
+    list_display = ("at", "action", "who", "whom", "reason", "address")
+    list_display_links = ("at",)
+    search_fields = ("=actor", "=target", "=act_as", "^action", "=request_id")
+    search_help_text = "Any id, or an action's beginning"
+    ordering = ("-id",)
+    fields = ("at", "actor", "act_as", "action", "target", "reason", "address", "request_id")
+    readonly_fields = fields
+    change_form_template = "desk/audit_event.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
+        """With the addresses of who did it and whom it concerns, where these are people."""
+        return AuditEvent.objects.annotate(
+            actor_email=Subquery(User.objects.filter(pk=OuterRef("actor")).values("email")),
+            target_email=Subquery(User.objects.filter(pk=OuterRef("target")).values("email")),
+        )
+
+    @display(description="Who")
+    def who(self, row: AuditEvent) -> str:
+        return row.actor_email or row.actor  # type: ignore[attr-defined]
+
+    @display(description="Whom or what")
+    def whom(self, row: AuditEvent) -> str:
+        return row.target_email or row.target  # type: ignore[attr-defined]
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        row: AuditEvent = context["original"]
+        people = User.objects.filter(pk__in={row.actor, row.target, row.act_as})
+        context["people"] = list(people)
+        context["details"] = pretty(row.data)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+@admin.register(Mail, site=desk)
+class MailAdmin(DeskAdmin):
+    """Without the values that were filled in: a link in a mail opens a door."""
+
+    needs = Permission.READ_USERS
+    list_display = ("recipient", "subject", "state", "attempts", "created_at", "sent_at", "last_error")
+    list_filter = ("status",)
+    search_fields = ("recipient", "=template")
+    ordering = ("-id",)
+    fields = (
+        "recipient", "subject", "state", "attempts", "next_attempt_at", "last_error", "created_at", "sent_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @display(description="Mail", ordering="template")
+    def subject(self, row: Mail) -> str:
+        return worded(row.template).capitalize()
+
+    @display(description="Status", label=TONES, ordering="status")
+    def state(self, row: Mail) -> str:
+        return row.status
+
+
+@admin.register(Heartbeat, site=desk)
+class HeartbeatAdmin(DeskAdmin):
+    needs = Permission.READ_METRICS
+    list_display = ("name", "at")
+    fields = ("name", "at")
+    readonly_fields = fields

@@ -1,0 +1,99 @@
+"""Impersonations: which there were, and the glass through which one is looked."""
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from admin_ops import impersonated_view
+from admin_ops.admin.action_forms import OptionalReasonForm
+from admin_ops.admin.action_pages import Deed, DeskAdminWithDeeds, Doer
+from admin_ops.admin.columns import display
+from admin_ops.admin.json_format import pretty
+from admin_ops.admin.permissions import session_of
+from admin_ops.admin.site import desk
+from saas.accounts.models import Impersonation
+from saas.accounts.staff import impersonations
+from saas.accounts.staff.staff_roles import Permission, may
+from saas.errors import Forbidden
+
+ENDED, RUNNING = "ended", "running"
+
+
+def _end(row: Impersonation, doer: Doer) -> str:
+    """One's own, or for an admin anybody's: as over the API."""
+    if row.staff_session.user_id != doer.user.id and not may(doer.user, Permission.MANAGE_STAFF):
+        raise Forbidden("Only an admin ends somebody else's.")
+    impersonations.end(row, by=doer.user)
+    return "It has ended; its token is dead."
+
+
+def _is_running(row: Impersonation) -> bool:
+    return row.ended_at is None and row.ends_at > timezone.now()
+
+
+def _person_behind(row: Impersonation, doer: Doer) -> str:
+    return reverse("admin:accounts_user_change", args=[row.session.user_id])
+
+
+@admin.register(Impersonation, site=desk)
+class ImpersonationAdmin(DeskAdminWithDeeds):
+    needs = Permission.READ_USERS
+    list_display = ("customer", "staff", "state", "reason", "ticket", "may_write", "started_at", "ends_at")
+    list_display_links = ("customer",)
+    search_fields = ("=id", "=ticket", "session__user__email", "staff_session__user__email")
+    ordering = ("-started_at",)
+    fields = (
+        "id", "customer", "staff", "state", "reason", "ticket", "may_write", "started_at", "ends_at", "ended_at",
+    )  # fmt: skip
+    readonly_fields = fields
+    deeds = (
+        Deed(
+            "end", "Stop", "stop_circle", "The token is dead on the next request.", Permission.IMPERSONATE, _end,
+            OptionalReasonForm, fits=_is_running, leads_to=_person_behind,
+        ),
+    )  # fmt: skip
+
+    @display(description="Customer")
+    def customer(self, row: Impersonation) -> str:
+        return str(row.session.user or "–")
+
+    @display(description="By")
+    def staff(self, row: Impersonation) -> str:
+        return str(row.staff_session.user or "–")
+
+    @display(description="State", label={RUNNING: "warning"})
+    def state(self, row: Impersonation) -> str:
+        return RUNNING if _is_running(row) else ENDED
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Impersonation]:
+        return Impersonation.objects.listed()
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.glass_view)
+        return [path("<str:object_id>/glass/", view, name="accounts_impersonation_glass"), *super().get_urls()]
+
+    def glass_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Only for who started it, from the same login: the token acts in her name, too."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        if (mine := session_of(request)) is None or row.staff_session_id != mine.pk:
+            raise PermissionDenied
+        view = impersonated_view.view_named(request.GET.get("view", ""))
+        sight = impersonated_view.look(row, view) if _is_running(row) else None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "What they see",
+            "opts": self.opts,
+            "row": row,
+            "views": impersonated_view.VIEWS,
+            "view": view,
+            "sight": sight,
+            "answer": pretty(sight.answer) if sight else "",
+            "offered": self.offered(request, row),
+        }
+        return TemplateResponse(request, "desk/glass.html", context)

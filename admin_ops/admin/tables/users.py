@@ -1,0 +1,107 @@
+"""People: the list, and one page with everything about each."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import F, QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from admin_ops.admin.action_pages import DeskAdminWithDeeds
+from admin_ops.admin.badges import TONES
+from admin_ops.admin.billing_actions import DEEDS as MONEY_DEEDS
+from admin_ops.admin.bulk_actions import confirmed
+from admin_ops.admin.columns import display
+from admin_ops.admin.permissions import permissions_in
+from admin_ops.admin.site import desk
+from admin_ops.admin.user_actions import BAN, DEEDS, UNBAN
+from admin_ops.queries import people
+from admin_ops.timeline import story_of
+from saas.accounts.models import LoginSession, Totp, User
+from saas.accounts.staff.staff_roles import Permission
+from saas.billing import clock, entitlements
+from saas.billing.models import Customer, EntitlementOverride, Subscription
+from saas.teams.models import Membership
+
+KINDS = {
+    "": "Everything", "account": "Account", "money": "Money", "webhook": "Webhooks", "mail": "Mails",
+    "staff": "Staff", "note": "Notes",
+}.items()  # fmt: skip
+SHOWN = 8  # of each kind at the side; the story and the lists of their own have the rest
+
+
+@admin.register(User, site=desk)
+class UserAdmin(DeskAdminWithDeeds):
+    needs = Permission.READ_USERS
+    deeds = (*DEEDS[:2], *(MONEY_DEEDS if settings.BILLING else ()), *DEEDS[2:])
+    list_display = ("email", "full_name", "state", "kind", "is_confirmed", "created_at")
+    list_filter = ("status", "is_staff")
+    search_fields = ("email",)  # shows the field; what is searched says get_search_results
+    search_help_text = "E-mail, name, or any id"
+    ordering = ("-id",)
+    actions = ("ban_selected", "unban_selected")
+    fields = ("id",)
+    readonly_fields = fields
+    change_form_template = "desk/person.html"
+
+    @display(description="Status", label=TONES, ordering="status")
+    def state(self, row: User) -> str:
+        return row.status
+
+    @display(description="Kind", label={"staff": "primary"})
+    def kind(self, row: User) -> str:
+        return "staff" if row.is_staff else "customer"
+
+    @display(description="Verified", boolean=True)
+    def is_confirmed(self, row: User) -> bool:
+        return row.is_verified
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        term = search_term.strip()
+        return (queryset.filter(pk__in=people(search=term).values("pk")) if term else queryset), False
+
+    def has_ban_permission(self, request: HttpRequest) -> bool:
+        return Permission.BAN_USERS in permissions_in(request)
+
+    @admin.action(description="Ban…", permissions=["ban"])
+    def ban_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponseBase | None:
+        return confirmed(self, request, queryset, BAN, action="ban_selected")
+
+    @admin.action(description="Lift the ban…", permissions=["ban"])
+    def unban_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponseBase | None:
+        return confirmed(self, request, queryset, UNBAN, action="unban_selected")
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        person: User = context["original"]
+        context |= {"title": person.full_name or person.email, **_side(person)}
+        here, story = request.GET.get("kind", ""), story_of(person)
+        context |= {"story": [moment for moment in story if here in ("", moment.kind)], "kinds": KINDS, "here": here}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+def _side(person: User) -> dict[str, Any]:
+    """What is true now, beside the story of how it came."""
+    return {
+        "person": person,
+        "roles": list(person.groups.values_list("name", flat=True)) if person.is_staff else [],
+        "has_second_factor": Totp.objects.on(person.id).exists(),
+        "access": entitlements.of(person),
+        **(_bought_and_given(person) if settings.BILLING else {}),
+        "memberships": list(Membership.objects.of(person).order_by("-pk")[:SHOWN]),
+        "sessions": list(LoginSession.objects.live().filter(user=person).order_by("-last_seen_at")[:SHOWN]),
+    }
+
+
+def _bought_and_given(person: User) -> dict[str, Any]:
+    subscriptions = (
+        Subscription.objects.of(person).with_customer().order_by(F("ended_at").desc(nulls_first=True), "-pk")
+    )
+    return {
+        "is_selling": True,
+        "subscriptions": list(subscriptions[:SHOWN]),
+        "given": list(EntitlementOverride.objects.of(person).live(clock.now())),
+        "customers": list(Customer.objects.of(person)),
+    }

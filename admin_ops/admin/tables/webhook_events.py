@@ -1,0 +1,135 @@
+"""Webhook events: what came in, what became of it, its exact payload, and having it run once more."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from admin_ops.admin.action_pages import Deed, DeskAdminWithDeeds, Doer
+from admin_ops.admin.badges import TONES, tone
+from admin_ops.admin.base import DeskAdmin
+from admin_ops.admin.bulk_actions import confirmed
+from admin_ops.admin.columns import display
+from admin_ops.admin.json_format import pretty
+from admin_ops.admin.permissions import permissions_in
+from admin_ops.admin.site import desk
+from saas.accounts.models import User
+from saas.accounts.staff.staff_roles import Permission
+from saas.billing.models import Customer
+from saas.webhook_events import actions
+from saas.webhook_events.envelope import Unreadable, read
+from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookEvent, WebhookPayload
+
+SHOWN = 50
+
+
+def _replay(row: WebhookEvent, doer: Doer) -> str:
+    actions.replay(row.external_id, by=doer.user.id, reason=doer.reason)
+    return f"{row.external_id} will run once more. Look again in a moment."
+
+
+REPLAY = Deed(
+    "replay", "Replay", "replay",
+    "It runs once more with its original bytes. Its handlers meet their guards again, so an old event undoes nothing newer.",
+    Permission.REPLAY_WEBHOOKS, _replay,
+)  # fmt: skip
+
+
+@admin.register(WebhookEvent, site=desk)
+class WebhookEventAdmin(DeskAdminWithDeeds):
+    needs = Permission.READ_WEBHOOKS
+    deeds = (REPLAY,)
+    list_display = ("type", "state", "received_at", "attempts", "problem")
+    list_display_links = ("type",)
+    list_filter = ("status", "source")
+    search_fields = ("=external_id", "=object_id", "=customer_id", "^type")
+    search_help_text = "Any id, or a type's beginning"
+    ordering = ("-id",)
+    actions = ("replay_selected",)
+    fields = ("external_id",)
+    readonly_fields = fields
+    change_form_template = "desk/webhook_event.html"
+
+    @display(description="Status", label=TONES, ordering="status")
+    def state(self, row: WebhookEvent) -> str:
+        return row.status
+
+    @display(description="Last error")
+    def problem(self, row: WebhookEvent) -> str:
+        return row.last_error[:60]
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return Permission.REPLAY_WEBHOOKS in permissions_in(request)
+
+    @admin.action(description="Replay…", permissions=["replay"])
+    def replay_selected(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> HttpResponseBase | None:
+        return confirmed(self, request, queryset, REPLAY, action="replay_selected")
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        event: WebhookEvent = context["original"]
+        context |= {"title": event.type or "Unreadable event", "event": event, "tone": tone(event.status)}
+        context |= {**_contents(event), "people": _people(event)}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+def _contents(event: WebhookEvent) -> dict[str, Any]:
+    payload = WebhookPayload.objects.filter(event=event).first()
+    return {
+        "payload": _shown(payload) if payload else "",
+        "headers": payload.headers if payload else {},
+        "attempts": list(event.attempt_log.order_by("-number")[:SHOWN]),
+        "repeats": list(event.repeats.order_by("-pk")[:SHOWN]),
+    }
+
+
+def _shown(payload: WebhookPayload) -> str:
+    """The document; the bytes, as far as they are text, where they are none."""
+    body = bytes(payload.body)
+    try:
+        return pretty(read(body))
+    except Unreadable:
+        return body.decode("utf-8", "replace")
+
+
+def _people(event: WebhookEvent) -> list[User]:
+    """Whom the event is about, if she is one of ours."""
+    if not event.customer_id:
+        return []
+    found = Customer.objects.filter(external_id=event.customer_id).select_related("user", "team__owner")
+    return [owner for row in found if (owner := row.user or (row.team.owner if row.team else None))]
+
+
+@admin.register(WebhookAttempt, site=desk)
+class WebhookAttemptAdmin(DeskAdmin):
+    needs = Permission.READ_WEBHOOKS
+    list_display = ("event", "number", "trigger", "state", "worker", "started_at", "finished_at", "error")
+    list_filter = ("outcome", "trigger")
+    list_select_related = ("event",)
+    search_fields = ("=event__external_id",)
+    ordering = ("-id",)
+    fields = ("event", "number", "trigger", "state", "worker", "started_at", "finished_at", "error")
+    readonly_fields = fields
+
+    @display(description="Outcome", label=TONES, ordering="outcome")
+    def state(self, row: WebhookAttempt) -> str:
+        return row.outcome
+
+
+@admin.register(ReplayBatch, site=desk)
+class ReplayBatchAdmin(DeskAdmin):
+    needs = Permission.READ_WEBHOOKS
+    list_display = ("id", "stage", "conditions", "matched", "replayed", "reason", "created_at", "finished_at")
+    list_filter = ("state",)
+    search_fields = ("=id",)
+    ordering = ("-id",)
+    fields = (
+        "id", "stage", "conditions", "matched", "replayed", "skipped", "created_by", "reason", "created_at",
+        "finished_at",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    @display(description="State", label=TONES, ordering="state")
+    def stage(self, row: ReplayBatch) -> str:
+        return row.state

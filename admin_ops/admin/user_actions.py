@@ -1,0 +1,115 @@
+"""What staff do for or against a person."""
+
+from django.urls import reverse
+from rest_framework.request import Request
+
+from admin_ops.admin.action_forms import ImpersonateForm, NoteForm, OptionalReasonForm
+from admin_ops.admin.action_pages import Deed, Doer
+from saas.accounts.models import Deletion, Impersonation, Totp, User
+from saas.accounts.staff import impersonations, staff_administration
+from saas.accounts.staff.staff_roles import Permission
+from saas.api import rate_limits
+from saas.errors import DomainError
+
+
+def _ban(person: User, doer: Doer) -> str:
+    staff_administration.ban(person, by=doer.user, reason=doer.reason)
+    return f"{person.email} is banned."
+
+
+def _unban(person: User, doer: Doer) -> str:
+    staff_administration.unban(person, by=doer.user, reason=doer.reason)
+    return f"{person.email} is unbanned."
+
+
+def _revoke(person: User, doer: Doer) -> str:
+    ended = staff_administration.revoke_sessions(person, by=doer.user, reason=doer.reason)
+    return f"{person.email} is logged out everywhere ({ended} session{'' if ended == 1 else 's'})."
+
+
+def _send_reset(person: User, doer: Doer) -> str:
+    staff_administration.send_password_reset(person, by=doer.user, reason=doer.reason)
+    return f"A link is on its way to {person.email}."
+
+
+def _reset_factor(person: User, doer: Doer) -> str:
+    staff_administration.reset_second_factor(person, by=doer.user, reason=doer.reason)
+    return f"The second factor of {person.email} is off."
+
+
+def _note(person: User, doer: Doer) -> str:
+    staff_administration.add_note(person, by=doer.user, text=doer.fields["text"])
+    return "Noted."
+
+
+def _impersonate(person: User, doer: Doer) -> str:
+    """Reading only: the page that follows shows what they see. Counted like the API's; a refusal is in the trail, too."""
+    api_request = Request(doer.request)
+    api_request.user = doer.user  # whom the limit counts
+    if usage := rate_limits.spend(rate_limits.IMPERSONATION, api_request):
+        rate_limits.require(usage)
+    wish = impersonations.Wish(
+        reason=doer.reason,
+        minutes=doer.fields["minutes"],
+        ticket=doer.fields["ticket"],
+        current_password=doer.fields["current_password"],
+    )
+    try:
+        impersonations.impersonate(person, by=doer.session, wish=wish)
+    except DomainError as refusal:
+        impersonations.refused(person, by=doer.user, code=refusal.code)
+        raise
+    return f"You see what {person.email} sees, for {wish.minutes} minutes."
+
+
+def _newest_glass(person: User, doer: Doer) -> str:
+    newest = Impersonation.objects.filter(session__user=person, staff_session=doer.session).order_by("-started_at")
+    return reverse("admin:accounts_impersonation_glass", args=[newest.values_list("pk", flat=True)[0]])
+
+
+def _is_customer(person: User) -> bool:
+    return not person.is_staff and person.is_active
+
+
+def _is_leaving(person: User) -> bool:
+    """The account waits for its erasure."""
+    return person.status == User.Status.DELETED and Deletion.objects.pending().filter(user=person).exists()
+
+
+BAN = Deed(
+    "ban", "Ban", "block",
+    "Every session, token and cookie dies at once, API keys and open invitations for good, and nobody can log in until the "
+    "ban is lifted. Subscriptions go on; so does a deletion that is pending.",
+    Permission.BAN_USERS, _ban, fits=lambda person: person.is_active or _is_leaving(person), is_grave=True,
+)  # fmt: skip
+UNBAN = Deed(
+    "unban", "Lift the ban", "lock_open", "They can log in again. Earlier sessions stay dead.",
+    Permission.BAN_USERS, _unban, OptionalReasonForm, fits=lambda person: person.status == User.Status.DISABLED,
+)  # fmt: skip
+DEEDS = (
+    Deed(
+        "impersonate", "See what they see", "visibility",
+        "You look at the product in their name, reading only. They can see that support was here, every request is in the "
+        "audit trail, and it ends by itself.",
+        Permission.IMPERSONATE, _impersonate, ImpersonateForm, fits=_is_customer, leads_to=_newest_glass,
+    ),
+    Deed("note", "Add a note", "sticky_note_2", "For whoever opens this page next.", Permission.NOTE_USERS, _note, NoteForm),
+    Deed(
+        "send-reset", "Send a password reset", "forward_to_inbox",
+        "They get a mail with a link that works once. Nobody here sees it.",
+        Permission.RECOVER_USERS, _send_reset, OptionalReasonForm, fits=lambda person: person.is_active,
+    ),
+    Deed(
+        "revoke-sessions", "Log out everywhere", "logout", "All of their devices and tokens are logged out at once.",
+        Permission.END_SESSIONS, _revoke, OptionalReasonForm, fits=lambda person: person.is_active,
+    ),
+    Deed(
+        "reset-mfa", "Remove the second factor", "phonelink_erase",
+        "For whoever lost the device and the recovery codes. Be sure who is asking. They are logged out "
+        "everywhere and told by mail.",
+        Permission.RECOVER_USERS, _reset_factor,
+        fits=lambda person: Totp.objects.on(person.id).exists(), is_grave=True,
+    ),
+    BAN,
+    UNBAN,
+)  # fmt: skip

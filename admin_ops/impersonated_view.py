@@ -1,0 +1,73 @@
+"""Looking through a customer's eyes: what Product answers her, asked in her name by the token of an impersonation.
+
+The token never reaches the browser, and every look is a request of its own in the trail.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from django.conf import settings
+
+from saas import request_context
+from saas.accounts.models import Impersonation
+from saas.accounts.sessions import tokens
+
+TIMEOUT = httpx.Timeout(5.0, connect=2.0)
+MAX_BYTES = 1_048_576
+
+
+@dataclass(frozen=True)
+class View:
+    name: str
+    label: str
+    icon: str
+    path: str
+
+
+_OF_BILLING = (
+    View("subscription", "Subscription", "autorenew", "/api/subscriptions/current"),
+    View("access", "Access", "key", "/api/billing/entitlements"),
+    View("invoices", "Invoices", "receipt_long", "/api/billing/invoices"),
+    View("cards", "Payment methods", "credit_card", "/api/billing/payment-methods"),
+)
+VIEWS: tuple[View, ...] = (
+    View("account", "Account", "person", "/api/auth/me"),
+    View("profile", "Profile", "badge", "/api/users/profile"),
+    *(_OF_BILLING if settings.BILLING else ()),
+    View("teams", "Teams", "groups", "/api/teams"),
+    View("devices", "Devices", "devices", "/api/auth/sessions"),
+)
+
+
+def view_named(name: str) -> View:
+    """The first for a name that there is not."""
+    return next((view for view in VIEWS if view.name == name), VIEWS[0])
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What came back. ``status`` is 0 where nothing did, and ``answer`` then says why."""
+
+    status: int
+    answer: Any
+
+    @property
+    def is_good(self) -> bool:
+        return 200 <= self.status < 300
+
+
+def look(impersonation: Impersonation, view: View) -> Sight:
+    """Ask Product as the customer would. Never raises for an answer that is bad, late or missing."""
+    headers = {
+        "Authorization": f"Bearer {tokens.issue_for(impersonation)}",
+        "X-Request-ID": request_context.current().request_id,
+    }
+    url = settings.SERVICE_BASE_URLS["product"] + view.path
+    try:
+        answer = httpx.get(url, headers=headers, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+        if len(answer.content) > MAX_BYTES:
+            return Sight(0, "The answer is too long to be shown here.")
+        return Sight(answer.status_code, answer.json())
+    except (httpx.HTTPError, ValueError):
+        return Sight(0, "Product could not be reached.")

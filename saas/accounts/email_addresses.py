@@ -1,0 +1,78 @@
+"""E-mail addresses: what is accepted, and the one form under which two spellings are the same."""
+
+import unicodedata
+
+import idna
+
+from saas.errors import Invalid
+from saas.text_normalization import cleaned
+
+MAX_LENGTH = 254
+MAX_LOCAL_LENGTH = 64
+_LOCAL_PUNCTUATION = set("!#$%&'*+-/=?^_`{|}~.")
+
+
+class InvalidAddress(Invalid):
+    code, title, status = "invalid_email", "This is not an e-mail address that we can send to.", 422
+
+    def __init__(self) -> None:
+        super().__init__(errors={"email": [self.title]})
+
+
+def canonical(address: str) -> str:
+    """The form that look-ups, limits and the unique constraint use. Raises ``InvalidAddress``.
+
+    The local part is ASCII (so that no look-alike letter passes) and lower case, the domain an IDNA 2008 A-label. Dots
+    and plus tags are kept: whether they matter is the mail server's business.
+    """
+    local, domain = _parts(address)
+    result = f"{local.lower()}@{_ascii_domain(domain)}"
+    if len(result) > MAX_LENGTH:
+        raise InvalidAddress
+    return result
+
+
+def deliverable(address: str) -> str:
+    """The form that is stored and mailed to: as typed, but a domain in other letters becomes its A-label.
+
+    Python's mail library would encode such a domain by IDNA 2003, which takes straße.example for strasse.example: mail
+    would go to somebody else.
+    """
+    local, domain = _parts(address)
+    return f"{local}@{domain if domain.isascii() else _ascii_domain(domain)}"
+
+
+def in_plain_letters(searched: str) -> list[str]:
+    """A part of an address with its domain as it is stored, where it is looked for in other letters."""
+    local, at, domain = unicodedata.normalize("NFKC", cleaned(searched)).rpartition("@")
+    if domain.isascii():
+        return []
+    try:
+        return [f"{local}{at}{idna.encode(domain, uts46=True).decode('ascii').lower()}"]
+    except (idna.IDNAError, UnicodeError):
+        return []
+
+
+def _parts(address: str) -> tuple[str, str]:
+    """Looked at as typed: Unicode's normal form would turn the Kelvin sign into a plain k."""
+    local, at, domain = address.strip().rpartition("@")
+    if not at or not _is_local_part(local):
+        raise InvalidAddress
+    return local, unicodedata.normalize("NFC", domain)
+
+
+def _is_local_part(local: str) -> bool:
+    characters_fit = all(c.isascii() and (c.isalnum() or c in _LOCAL_PUNCTUATION) for c in local)
+    dots_fit = not local.startswith(".") and not local.endswith(".") and ".." not in local
+    return 0 < len(local) <= MAX_LOCAL_LENGTH and characters_fit and dots_fit
+
+
+def _ascii_domain(domain: str) -> str:
+    try:
+        labels = idna.encode(domain, uts46=True).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError) as error:
+        raise InvalidAddress from error
+    top = labels.rpartition(".")[2]
+    if "." not in labels or not top or top.isdigit():  # no bare host names, no final dot, no IP addresses
+        raise InvalidAddress
+    return labels

@@ -1,0 +1,57 @@
+"""Single-use proofs: what a mailed link, a half-finished login or a second factor is held against. Secrets are stored
+hashed, the TOTP secret encrypted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class ProofQuerySet(models.QuerySet["Proof"]):
+    def usable(self, now: datetime) -> ProofQuerySet:
+        """Unused, in time, of the account's current epoch (a new password or address and a ban end the earlier ones)."""
+        fits = Q(user__token_epoch=F("epoch"), user__status="active") | Q(epoch=None)
+        return self.filter(fits, used_at=None, expires_at__gt=now).select_related("user")
+
+
+class Proof(models.Model):
+    """What a mailed link proves: that its holder reads ``email``, or the account's mailbox.
+
+    ``epoch`` is null for a proof that outlives a logout everywhere.
+    """
+
+    class Purpose(models.TextChoices):
+        RESET = "reset"
+        VERIFY = "verify"
+        CHANGE = "change"  # of the address, to ``email``
+        KEEP = "keep"  # undoes a deletion
+
+    token_hash = models.CharField(max_length=64, unique=True)
+    purpose = models.CharField(max_length=16, choices=Purpose)
+    user = models.ForeignKey("accounts.User", models.CASCADE, related_name="proofs")
+    email = models.CharField(max_length=254)
+    epoch = models.PositiveIntegerField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True)
+
+    objects = ProofQuerySet.as_manager()
+
+
+class ResetRequest(models.Model):
+    """Somebody typed an address into "forgot": answered later by a worker, so that the answer's time tells nothing."""
+
+    email = models.CharField(max_length=254)
+    created_at = models.DateTimeField(default=timezone.now)
+    handled_at = models.DateTimeField(null=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["created_at"], condition=Q(handled_at=None), name="reset_requests_open")]  # noqa: RUF012

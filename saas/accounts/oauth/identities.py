@@ -1,0 +1,171 @@
+"""Which account an identity at a provider belongs to.
+
+A known identity logs in. An unknown one creates an account, if its address is unknown, too. It is never linked to an
+account because the addresses are equal: whoever registered somebody else's address first would be let in (decision 5).
+But where the provider vouches for the address and nobody confirmed the account, that is handed over, emptied.
+"""
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from saas.accounts import account_handover
+from saas.accounts.actions import EmailTaken, create_customer
+from saas.accounts.email_addresses import canonical, deliverable
+from saas.accounts.models import LoginSession, OAuthIdentity, User
+from saas.accounts.oauth.providers import Identity
+from saas.accounts.sessions.logins import HalfLogin, InvalidCredentials, Login, enter, open_login
+from saas.audit.actions import record
+from saas.errors import DomainError, Invalid, NotFound
+from saas.mail.actions import post
+
+METHODS = "fed"
+
+
+class AccountExists(DomainError):
+    code = "account_exists"  # 409
+    title = "There is an account with this e-mail address. Log in to it, then link the provider."
+
+
+class NoUsableAddress(DomainError):
+    code, title = "oauth_email_missing", "The provider gave no e-mail address that we can use."  # 409
+
+
+class IdentityTaken(DomainError):
+    code, title = "identity_taken", "This provider account is linked to an account already."  # 409
+
+
+class LastLoginMethod(DomainError):
+    code, title = "last_login_method", "This is the only way into the account. Set a password first."  # 409
+
+
+def sign_in(identity: Identity) -> Login | HalfLogin:
+    """Log in whoever ``identity`` is. Raises ``AccountExists``, ``NoUsableAddress`` or ``InvalidCredentials``."""
+    if login := _sign_in_known(identity):
+        return login
+    try:
+        return _enter_proven(identity) if identity.email_is_verified else _create_account(identity)
+    except (IntegrityError, EmailTaken) as error:  # a twin was faster, or the address is taken
+        if login := _sign_in_known(identity):
+            return login
+        raise AccountExists from error
+
+
+@transaction.atomic
+def _sign_in_known(identity: Identity) -> Login | HalfLogin | None:
+    known = OAuthIdentity.objects.of(identity.issuer, identity.subject)
+    if known is None:
+        return None
+    if not known.user.is_active or known.user.is_staff:
+        raise InvalidCredentials
+    OAuthIdentity.objects.filter(pk=known.pk).update(
+        last_login_at=timezone.now(), email=identity.email, email_is_verified=identity.email_is_verified
+    )
+    return enter(known.user, methods=METHODS)
+
+
+@transaction.atomic
+def _enter_proven(identity: Identity) -> Login:
+    """The provider vouches for the address: a new account, confirmed, or the one that nobody confirmed."""
+    try:
+        login = account_handover.enter_proven(
+            email=identity.email,
+            full_name=identity.name,
+            encoded=account_handover.NO_PASSWORD,
+            methods=METHODS,
+            provider=identity.provider,
+        )
+    except Invalid as error:
+        raise NoUsableAddress from error
+    _attach(identity, login.user)
+    return login
+
+
+@transaction.atomic
+def _create_account(identity: Identity) -> Login:
+    user = _new_user(identity)
+    create_customer(user, provider=identity.provider)
+    _attach(identity, user)
+    return open_login(user, methods=METHODS)
+
+
+def _new_user(identity: Identity) -> User:
+    try:
+        user = User(
+            email=deliverable(identity.email), email_canonical=canonical(identity.email), full_name=identity.name
+        )
+    except Invalid as error:
+        raise NoUsableAddress from error
+    user.set_unusable_password()
+    return user
+
+
+def _attach(identity: Identity, user: User) -> None:
+    OAuthIdentity.objects.create(
+        provider=identity.provider,
+        issuer=identity.issuer,
+        subject=identity.subject,
+        user=user,
+        email=identity.email,
+        email_is_verified=identity.email_is_verified,
+    )
+
+
+def link(identity: Identity, *, session: LoginSession) -> None:
+    """Let the session's user log in by ``identity``, too. Raises ``IdentityTaken``. May be repeated."""
+    try:
+        _link(identity, session.user)
+    except IntegrityError as error:
+        raise IdentityTaken from error
+
+
+@transaction.atomic
+def _link(identity: Identity, user: User | None) -> None:
+    known = OAuthIdentity.objects.of(identity.issuer, identity.subject)
+    if user is None or (known and known.user != user):
+        raise IdentityTaken
+    if known is None:
+        _attach(identity, user)
+        record("identity.linked", actor=user.id, target=user.id, provider=identity.provider)
+        _tell(user, "identity_linked", identity.provider)
+
+
+@transaction.atomic
+def unlink(user: User, *, provider: str) -> None:
+    """Remove a provider from the ways to log in. Raises ``NotFound`` or ``LastLoginMethod``."""
+    locked = User.objects.select_for_update().get(pk=user.pk)  # two unlinks at once must not leave no way in
+    mine = OAuthIdentity.objects.filter(user=locked)
+    if not mine.filter(provider=provider).exists():
+        raise NotFound
+    if not locked.has_usable_password() and mine.count() == 1:
+        raise LastLoginMethod
+    mine.filter(provider=provider).delete()
+    record("identity.unlinked", actor=user.id, target=user.id, provider=provider)
+    _tell(user, "identity_unlinked", provider)
+
+
+def unlink_others(user: User) -> None:
+    """Remove the ways in whose provider does not vouch for the account's own address, inside the caller's transaction.
+
+    For a recovery by the mailbox: who reads it has the others, too; what leads elsewhere may be a stranger's.
+    """
+    for row in OAuthIdentity.objects.filter(user=user):
+        if not (row.email_is_verified and _is_address_of(user, row.email)):
+            row.delete()
+            record("identity.unlinked", actor=user.id, target=user.id, provider=row.provider)
+            _tell(user, "identity_unlinked", row.provider)
+
+
+def _is_address_of(user: User, email: str) -> bool:
+    try:
+        return canonical(email) == user.email_canonical
+    except Invalid:
+        return False
+
+
+def _tell(user: User, template: str, provider: str) -> None:
+    post(
+        template,
+        to=user.email,
+        context={"name": user.full_name, "provider": provider.title()},
+        dedupe_key=f"{template}:{user.id}:{timezone.now().isoformat()}",
+    )

@@ -1,0 +1,262 @@
+"""What providers say: where to send the browser, and who came back from there.
+
+OpenID Connect (Core 1.0, Discovery 1.0) by the issuer's metadata, and GitHub, which has no ID tokens but an API.
+Identity comes only from the provider: never from the callback's query or body.
+"""
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from authlib.oidc.core import CodeIDToken
+from django.conf import settings
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from saas.accounts.oauth.http_client import Answer, ProviderUnavailable, call, require_allowed
+from saas.errors import DomainError
+from saas.settings.oauth import OAuthProvider
+from saas.text_normalization import cleaned
+
+SIGNING_ALGORITHMS = ["RS256", "PS256", "ES256"]
+CLOCK_LEEWAY_SECONDS = 30
+DISCOVERY_SECONDS = 3600.0
+GITHUB_ISSUER = "https://github.com"
+_MAX_SUBJECT = 255
+_TENANT = re.compile(r"[0-9a-f-]{36}")  # Microsoft's ``tid``, which stands in its issuer
+
+
+class CodeRefused(DomainError):
+    code, title, status = "oauth_code_refused", "The provider did not confirm this sign-in.", 400
+
+
+class SignInDeclined(DomainError):
+    code, title, status = "oauth_declined", "The sign-in was declined at the provider.", 400
+
+
+class IdTokenInvalid(DomainError):
+    code, title, status = "oauth_token_invalid", "What the provider said about you could not be verified.", 400
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """``issuer`` may hold Microsoft's ``{tenantid}``. ``keys`` is empty for GitHub, ``user`` and ``emails`` for others."""
+
+    issuer: str
+    authorization: str
+    token: str
+    keys: str = ""
+    user: str = ""
+    emails: str = ""
+    takes_basic_auth_only: bool = False
+    names_itself: bool = False  # ``iss`` stands in every answer (RFC 9207)
+
+    @property
+    def names(self) -> set[str]:
+        """What its answers may name as their issuer. GitHub's metadata differ from what it is known by."""
+        return {self.issuer, f"{GITHUB_ISSUER}/login/oauth"} if self.issuer == GITHUB_ISSUER else {self.issuer}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person as her provider knows her. ``email`` is empty if the provider gave none that could be used."""
+
+    provider: str
+    issuer: str
+    subject: str
+    email: str
+    email_is_verified: bool
+    name: str
+
+
+GITHUB = Endpoints(
+    issuer=GITHUB_ISSUER,
+    authorization="https://github.com/login/oauth/authorize",
+    token="https://github.com/login/oauth/access_token",  # noqa: S106  (an address)
+    user="https://api.github.com/user",
+    emails="https://api.github.com/user/emails",
+)
+_discovered: dict[str, tuple[float, Endpoints]] = {}
+
+
+def redirect_uri(provider: OAuthProvider) -> str:
+    """Ours to choose, never the request's: one address per provider, which also keeps two providers from being mixed up."""
+    return f"{settings.SERVICE_BASE_URLS['product']}/api/auth/oauth/{provider.name}/callback"
+
+
+def authorization_url(provider: OAuthProvider, *, state: str, nonce: str, verifier: str) -> str:
+    """Where the browser goes: authorization code flow with PKCE (RFC 7636, S256)."""
+    asks_openid = bool(provider.issuer)
+    return str(
+        prepare_grant_uri(
+            endpoints(provider).authorization,
+            client_id=provider.client_id,
+            response_type="code",
+            redirect_uri=redirect_uri(provider),
+            scope="openid email profile" if asks_openid else "read:user user:email",
+            state=state,
+            code_challenge=create_s256_code_challenge(verifier),
+            code_challenge_method="S256",
+            **({"nonce": nonce} if asks_openid else {}),
+        )
+    )
+
+
+def identify(provider: OAuthProvider, *, code: str, nonce: str, verifier: str) -> Identity:
+    """Exchange the code and read who it is. Raises ``CodeRefused``, ``IdTokenInvalid`` or ``ProviderUnavailable``."""
+    tokens = _exchange(provider, code, verifier)
+    if provider.issuer:
+        return _from_id_token(provider, tokens.get("id_token"), nonce)
+    return _from_github(provider, tokens.get("access_token"))
+
+
+def endpoints(provider: OAuthProvider) -> Endpoints:
+    """The provider's addresses; an issuer's metadata is asked for at most once an hour."""
+    if not provider.issuer:
+        return GITHUB
+    known = _discovered.get(provider.issuer)
+    if known is None or time.monotonic() - known[0] > DISCOVERY_SECONDS:
+        known = _discovered[provider.issuer] = (time.monotonic(), _discover(provider))
+    return known[1]
+
+
+def _discover(provider: OAuthProvider) -> Endpoints:
+    metadata = _object(_get(provider, f"{provider.issuer}/.well-known/openid-configuration"))
+    issuer = metadata.get("issuer")
+    if not isinstance(issuer, str) or issuer.rstrip("/") != provider.issuer.replace("/common/", "/{tenantid}/"):
+        raise ProviderUnavailable
+    methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]  # the standard's default
+    return Endpoints(
+        issuer=issuer,
+        authorization=_address(provider, metadata.get("authorization_endpoint")),
+        token=_address(provider, metadata.get("token_endpoint")),
+        keys=_address(provider, metadata.get("jwks_uri")),
+        takes_basic_auth_only="client_secret_post" not in methods,
+        names_itself=metadata.get("authorization_response_iss_parameter_supported") is True,
+    )
+
+
+def _address(provider: OAuthProvider, url: object) -> str:
+    address = url if isinstance(url, str) else ""
+    require_allowed(address, _hosts(provider))
+    return address
+
+
+def _exchange(provider: OAuthProvider, code: str, verifier: str) -> dict[str, Any]:
+    where = endpoints(provider)
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect_uri(provider),
+        "code_verifier": verifier,
+    }
+    auth = None
+    if where.takes_basic_auth_only:
+        auth = (provider.client_id, provider.client_secret)
+    else:
+        form |= {"client_id": provider.client_id, "client_secret": provider.client_secret}
+    answer = call("POST", where.token, hosts=_hosts(provider), form=form, auth=auth)
+    if answer.status != 200 or "error" in _object(answer):  # GitHub refuses with 200
+        raise CodeRefused
+    return _object(answer)
+
+
+def _from_id_token(provider: OAuthProvider, raw: object, nonce: str) -> Identity:
+    if not isinstance(raw, str):
+        raise IdTokenInvalid
+    claims = _verified_claims(provider, raw, nonce)
+    return Identity(
+        provider=provider.name,
+        issuer=str(claims["iss"]),
+        subject=_subject(claims["sub"]),
+        email=_text(claims.get("email"), 254),
+        email_is_verified=claims.get("email_verified") is True,
+        name=cleaned(_text(claims.get("name"), 200)),
+    )
+
+
+def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str, Any]:
+    """Signature, algorithm, issuer, audience, time and nonce (Core 1.0, 3.1.3.7). The keys are fetched for each sign-in,
+    so that a rotated one is known at once."""
+    where = endpoints(provider)
+    keys = _object(_get(provider, where.keys))
+    try:
+        token = jwt.decode(raw, KeySet.import_key_set(_signing_keys(keys)), algorithms=SIGNING_ALGORITHMS)
+        claims = CodeIDToken(
+            token.claims,
+            token.header,
+            options={
+                "iss": {"essential": True, "value": _issuer_of(where, token.claims)},
+                "aud": {"essential": True, "value": provider.client_id},
+            },
+            params={"nonce": nonce, "client_id": provider.client_id},
+        )
+        claims.validate(leeway=CLOCK_LEEWAY_SECONDS)
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise IdTokenInvalid from error
+    return dict(claims)
+
+
+def _signing_keys(document: dict[str, Any]) -> Any:
+    found = _objects(document.get("keys"))
+    return {"keys": [key for key in found if key.get("kty") in {"RSA", "EC"} and key.get("use", "sig") == "sig"]}
+
+
+def _issuer_of(where: Endpoints, claims: dict[str, Any]) -> str:
+    tenant = str(claims.get("tid", ""))
+    return where.issuer.replace("{tenantid}", tenant) if _TENANT.fullmatch(tenant) else where.issuer
+
+
+def _from_github(provider: OAuthProvider, token: object) -> Identity:
+    if not isinstance(token, str):
+        raise CodeRefused
+    user = _object(_get(provider, GITHUB.user, token))
+    addresses = _objects(_get(provider, GITHUB.emails, token).document)
+    primary = [row for row in addresses if row.get("primary") and row.get("verified") is True]
+    return Identity(
+        provider=provider.name,
+        issuer=GITHUB_ISSUER,
+        subject=_subject(str(user.get("id") or "")),
+        email=_text(primary[0].get("email"), 254) if primary else "",
+        email_is_verified=bool(primary),
+        name=cleaned(_text(user.get("name"), 200)),
+    )
+
+
+def _get(provider: OAuthProvider, url: str, token: str = "") -> Answer:
+    answer = call("GET", url, hosts=_hosts(provider), token=token)
+    if answer.status != 200:
+        raise ProviderUnavailable
+    return answer
+
+
+def _hosts(provider: OAuthProvider) -> set[str]:
+    return {urlsplit(provider.issuer).hostname or "", *provider.hosts} - {""}
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    if not isinstance(answer.document, dict):
+        raise ProviderUnavailable
+    return answer.document
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _subject(value: object) -> str:
+    if not isinstance(value, str) or not value or _text(value, _MAX_SUBJECT) != value:
+        raise IdTokenInvalid
+    return value
+
+
+def _text(value: object, length: int) -> str:
+    """A provider's string, without what our columns cannot hold; anything else is empty."""
+    if not isinstance(value, str):
+        return ""
+    return value.encode("utf-8", "ignore").decode().replace("\x00", "").strip()[:length]

@@ -1,0 +1,99 @@
+"""Passwords: changed by whoever knows the old one, reset by whoever reads the mailbox."""
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from saas import request_context
+from saas.accounts import account_handover, one_time_tokens
+from saas.accounts.actions import check_new_password
+from saas.accounts.email_addresses import canonical
+from saas.accounts.models import Audience, LoginSession, Proof, ResetRequest, User
+from saas.accounts.oauth import identities
+from saas.accounts.passwords import login_throttle
+from saas.accounts.sessions import lasting_credentials
+from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_login
+from saas.accounts.tasks import answer_reset_request
+from saas.audit.actions import record
+from saas.background_tasks import ring
+from saas.mail.actions import post
+
+
+def change_password(session: LoginSession, *, new_password: str) -> Login:
+    """Set a new password and log in anew: every earlier session and token is dead. Ask ``require_recent`` first."""
+    user = session.user
+    if user is None:
+        raise InvalidCredentials
+    check_new_password(new_password, user, field="new_password")
+    encoded = make_password(new_password)
+    with transaction.atomic():
+        if not _replace_password(user, encoded):
+            raise InvalidCredentials  # reset, banned or logged out everywhere meanwhile
+        record("password.changed", actor=user.id, target=user.id)
+        return open_login(user, methods=session.methods, audience=Audience(session.audience))
+
+
+def request_reset(email: str) -> None:
+    """Note that somebody forgot. A worker mails a link if there is an account; nobody can tell from here.
+
+    Raises ``InvalidAddress``.
+    """
+    here = request_context.current()
+    with transaction.atomic():
+        asked = ResetRequest.objects.create(email=canonical(email), request_id=here.request_id, address=here.address)
+        ring(answer_reset_request, asked.pk)
+
+
+def reset(token: str, *, new_password: str) -> User:
+    """Set a new password by a mailed link; whose it is. Nobody is logged in; everybody is logged out.
+
+    Raises ``ProofInvalid``.
+
+    Reading the mailbox proves the address: an account that nobody had confirmed is handed over, emptied. Of one that was
+    confirmed, what a stranger may have left goes: API keys, open invitations, identities of another address.
+    """
+    proof = one_time_tokens.find(token, Proof.Purpose.RESET)
+    user = proof.user
+    check_new_password(new_password, user, field="new_password")
+    encoded = make_password(new_password)
+    with transaction.atomic():
+        one_time_tokens.use(proof)
+        ended = _end_what_a_stranger_may_have_left(User.objects.select_for_update().get(pk=user.pk))
+        verified_at = Coalesce("email_verified_at", timezone.now())
+        if not _replace_password(user, encoded, ended=ended, email_verified_at=verified_at):
+            raise one_time_tokens.ProofInvalid
+        login_throttle.forget(login_throttle.password_key(user.email))
+        record("password.reset", actor=user.id, target=user.id)
+    return user
+
+
+def _end_what_a_stranger_may_have_left(user: User) -> int:
+    """Whoever recovers her account may do so because somebody else was in it. Tells how many credentials ended."""
+    if not user.is_verified:
+        account_handover.clean(user)
+        return 0
+    identities.unlink_others(user)
+    return lasting_credentials.revoke_all(user, by=user.id, because="password reset")
+
+
+def _replace_password(user: User, encoded: str, *, ended: int = 0, **also: object) -> bool:
+    """Conditional on the epoch, so that of two changes at once one wins; the new epoch kills every token of this second.
+
+    ``ended`` is how many API keys and invitations ended with the old one: the mail tells.
+    """
+    now = timezone.now()
+    won = User.objects.filter(pk=user.pk, token_epoch=user.token_epoch, status=User.Status.ACTIVE).update(
+        password=encoded, token_epoch=F("token_epoch") + 1, updated_at=now, **also
+    )
+    if won:
+        end_sessions(user)
+        user.refresh_from_db()
+        post(
+            "password_changed",
+            to=user.email,
+            context={"name": user.full_name, "ended": str(ended or "")},
+            dedupe_key=f"password_changed:{user.id}:{user.token_epoch}",
+        )
+    return bool(won)

@@ -1,0 +1,72 @@
+"""Turning over the keys that sign access tokens, without anybody noticing."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from saas.accounts.sessions import key_files, signing_keys
+from saas.accounts.sessions.key_files import KeyFile
+from saas.audit.actions import record
+from saas.errors import DomainError
+
+
+class KeyComesFromSetting(DomainError):
+    code, title = "key_comes_from_setting", "This key is set by its value: only JWT_KEY_DIR's keys take turns."  # 409
+
+
+class RotationUnderWay(DomainError):
+    code, title = "rotation_under_way", "The next key is published already and waits for its time."  # 409
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """``verifies_until`` is when the keys before the new one stop verifying; None where there are none."""
+
+    signs_from: datetime
+    verifies_until: datetime | None
+
+
+@transaction.atomic
+def rotate(audience: str) -> Rotation:
+    """Publish a new key, which signs ten minutes later; forget those that no living token was signed by.
+
+    The key before verifies until its last token has expired. Raises ``KeyComesFromSetting`` and ``RotationUnderWay``.
+    """
+    folder, now = _folder(audience), timezone.now().replace(microsecond=0)
+    known = signing_keys.files(audience)
+    if known and known[-1].signs_from > now:
+        raise RotationUnderWay
+    for file in set(known) - set(key_files.in_use(known, now)):
+        file.path.unlink(missing_ok=True)
+    new = _add(folder, audience, now + key_files.PUBLISHED_BEFORE if known else now)
+    return Rotation(new.signs_from, new.signs_from + key_files.LONGEST_TOKEN if known else None)
+
+
+@transaction.atomic
+def replace(audience: str) -> Rotation:
+    """For a key that somebody else may have: a new one signs at once, and no token of any other verifies any more.
+
+    Clients refresh: refresh tokens and cookies are not signed. Raises ``KeyComesFromSetting``.
+    """
+    folder, known = _folder(audience), signing_keys.files(audience)
+    new = _add(folder, audience, timezone.now().replace(microsecond=0))
+    for file in set(known) - {new}:
+        file.path.unlink(missing_ok=True)
+    return Rotation(new.signs_from, None)
+
+
+def _folder(audience: str) -> Path:
+    folder: Path | None = settings.JWT_KEY_DIR
+    if settings.JWT_KEYS[audience] or folder is None:
+        raise KeyComesFromSetting
+    return folder
+
+
+def _add(folder: Path, audience: str, signs_from: datetime) -> KeyFile:
+    new = key_files.add(folder, audience, signing_keys.new_pem, signs_from=signs_from)
+    record("jwt_key.added", target=signing_keys.read(new).kid, audience=audience, signs_from=signs_from.isoformat())
+    return new

@@ -1,0 +1,290 @@
+"""Coming in and going out: one login is one ``LoginSession`` row, a cookie, an access token and a refresh token.
+
+Passwords are checked before a transaction opens: 180 ms of arithmetic must not hold a lock.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.auth.hashers import check_password, make_password
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+
+from saas import request_context
+from saas.accounts.models import Audience, LoginSession, PendingLogin, RefreshToken, Totp, User
+from saas.accounts.passwords import hashing_pool, login_throttle
+from saas.accounts.passwords.password_policy import MAX_LENGTH
+from saas.accounts.sessions import known_devices, lasting_credentials, session_lifetimes, session_store, tokens
+from saas.accounts.sessions.lasting_credentials import Credential
+from saas.audit.actions import record
+from saas.errors import DomainError
+from saas.ip_addresses import neighbourhood
+from saas.mail.actions import post
+
+SECOND_FACTOR_WAIT = timedelta(minutes=5)
+TWIN_GRACE = timedelta(seconds=10)
+COOKIE_KEY_LENGTH = 43  # 256 bits in base 62
+_COOKIE_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class InvalidCredentials(DomainError):
+    code, title, status = "invalid_credentials", "Invalid credentials", 401
+
+
+class InvalidRefreshToken(DomainError):
+    code, title, status = "invalid_refresh_token", "This refresh token is not valid.", 401
+
+
+class RefreshRotated(DomainError):
+    code, title, status = "refresh_rotated", "This refresh token was exchanged a moment ago.", 401
+
+
+class RefreshReused(DomainError):
+    code, title, status = "refresh_reused", "This refresh token was used before; its session has been ended.", 401
+
+
+@dataclass(frozen=True)
+class Login:
+    """What a client gets from a login. ``cookie_key`` is empty where no cookie belongs to the answer (refresh)."""
+
+    user: User
+    session: LoginSession
+    access_token: str
+    refresh_token: str
+    cookie_key: str = ""
+
+    @property
+    def expires_in_seconds(self) -> int:
+        return int(session_lifetimes.of(self.session.audience).access_token.total_seconds())
+
+
+@dataclass(frozen=True)
+class HalfLogin:
+    """The password was right, and a second factor is on: ``mfa_token`` is good for nothing but proving that one."""
+
+    mfa_token: str
+
+
+def log_in(*, email: str, password: str, audience: Audience) -> Login | HalfLogin:
+    """Open a session, or half a login, for the right password.
+
+    Raises ``InvalidCredentials``, whatever was wrong, ``TooManyAttempts`` and ``HashingBusy``.
+
+    Exactly one password is hashed on every path, so that time does not tell which it was.
+    """
+    hashing_pool.GATE.require_room()
+    user = User.objects.by_email(email)
+    key = login_throttle.login_key(email, user)
+    login_throttle.admit(key)
+    with login_throttle.taken_back_if_busy(key):
+        is_right = password_is_right(user, password)
+    if not is_right or not user or not _may_enter(user, audience):
+        raise InvalidCredentials
+    login_throttle.forget(key)  # before the transaction: nobody waits for its end to be counted
+    with transaction.atomic():
+        return enter(user, methods="pwd", audience=audience)
+
+
+def enter(user: User, *, methods: str, audience: Audience = Audience.CUSTOMER) -> Login | HalfLogin:
+    """What the first factor earns. Call it inside the action's transaction, after every check."""
+    if not Totp.objects.on(user.id).exists():
+        return open_login(user, methods=methods, audience=audience)
+    raw = f"mfa_{secrets.token_urlsafe(32)}"
+    PendingLogin.objects.create(
+        token_hash=tokens.hashed(raw),
+        user=user,
+        audience=audience,
+        epoch=user.token_epoch,
+        methods=methods,
+        expires_at=timezone.now() + SECOND_FACTOR_WAIT,
+    )
+    return HalfLogin(raw)
+
+
+def password_is_right(user: User | None, password: str) -> bool:
+    """Hash ``password`` once, whoever ``user`` is, and compare. Never inside a transaction; the caller counts attempts."""
+    if len(password) > MAX_LENGTH:
+        return False
+    if user is None or not user.has_usable_password():
+        make_password(password)
+        return False
+    return check_password(password, user.password, setter=lambda raw: _rehash(user, raw))
+
+
+def _rehash(user: User, raw: str) -> None:
+    """Renew a hash of fewer iterations or an older pepper, unless the password changed meanwhile."""
+    User.objects.filter(pk=user.pk, password=user.password).update(password=make_password(raw))
+
+
+def _may_enter(user: User, audience: Audience) -> bool:
+    return user.is_active and user.is_staff == (audience == Audience.STAFF)
+
+
+def open_login(user: User, *, methods: str, audience: Audience = Audience.CUSTOMER) -> Login:
+    """A new session with its cookie and tokens, no second factor asked for.
+
+    Call it inside the action's transaction, after every check.
+    """
+    now, limits, here = timezone.now(), session_lifetimes.of(audience), request_context.current()
+    cookie_key = get_random_string(COOKIE_KEY_LENGTH, _COOKIE_ALPHABET)
+    if _is_new_device(user, here):
+        _tell_of_device(user, here)
+    session = LoginSession.objects.create(
+        session_key=session_store.hashed(cookie_key),
+        user=user,
+        audience=audience,
+        epoch=user.token_epoch,
+        methods=methods,
+        address=here.address,
+        agent=here.agent,
+        created_at=now,
+        authenticated_at=now,
+        last_seen_at=now,
+        expire_date=now + limits.cookie_idle,
+        ends_at=now + limits.session,
+    )
+    User.objects.filter(pk=user.pk).update(last_login=now)
+    record("session.opened", actor=user.id, target=session.sid, methods=methods, audience=str(audience))
+    return Login(user, session, tokens.issue(session), _new_refresh_token(session, now), cookie_key)
+
+
+def _is_new_device(user: User, here: request_context.Context) -> bool:
+    """Not the first login, no cookie of an earlier one, and the first by a client of this name from this part of the net."""
+    if known_devices.mark_of(user):
+        return False
+    earlier = LoginSession.objects.filter(user=user)
+    known = earlier.filter(agent=here.agent).values_list("address", flat=True).distinct()
+    return neighbourhood(here.address) not in set(map(neighbourhood, known)) and earlier.exists()
+
+
+def _tell_of_device(user: User, here: request_context.Context) -> None:
+    post(
+        "new_device",
+        to=user.email,
+        context={"name": user.full_name, "agent": here.agent or "unknown", "address": here.address or "unknown"},
+        dedupe_key=f"new_device:{user.id}:{tokens.hashed(here.agent + neighbourhood(here.address))}",
+    )
+
+
+def refresh(raw: str, *, audience: Audience) -> Login:
+    """Exchange a refresh token for a new pair, once.
+
+    Whoever asks again within ``TWIN_GRACE`` (a double click, two tabs, an answer that was lost on its way) gets the same
+    refresh token again. Raises ``RefreshRotated`` if that one was exchanged meanwhile, so that its holder did get it:
+    nothing is issued, nobody is logged out; ``RefreshReused`` for a later replay (the session is ended: two parties hold
+    the token), and ``InvalidRefreshToken`` for everything else.
+    """
+    try:
+        with transaction.atomic():
+            return _exchange(raw, audience, timezone.now())
+    except RefreshReused:
+        _end_reused(raw)
+        raise
+
+
+def _exchange(raw: str, audience: Audience, now: datetime) -> Login:
+    won = RefreshToken.objects.usable(now).filter(token_hash=tokens.hashed(raw)).update(used_at=now)
+    old = RefreshToken.objects.filter(token_hash=tokens.hashed(raw)).first()
+    if old is None:
+        raise InvalidRefreshToken
+    session = LoginSession.objects.live().filter(pk=old.session_id, audience=audience).first()
+    if session is None or session.user is None:
+        raise InvalidRefreshToken
+    if won:
+        return Login(session.user, session, tokens.issue(session), _new_refresh_token(session, now, raw, old))
+    if refusal := _refusal(old, now):
+        raise refusal
+    return Login(session.user, session, tokens.issue(session), _told_again(old, raw, now))
+
+
+def _told_again(old: RefreshToken, raw: str, now: datetime) -> str:
+    """The token that ``old`` was exchanged for, while nobody has used it."""
+    successor = tokens.successor_of(raw, old.used_at or now)
+    waiting = RefreshToken.objects.usable(now).filter(parent=old, session=old.session_id)
+    if not waiting.filter(token_hash=tokens.hashed(successor)).exists():
+        raise RefreshRotated
+    return successor
+
+
+def family_of(raw: str) -> str:
+    """What the exchanges of one login are counted under; an unknown token is a family of its own."""
+    session_ids = RefreshToken.objects.filter(token_hash=tokens.hashed(raw)).values_list("session_id", flat=True)
+    return session_ids.first() or tokens.hashed(raw)
+
+
+def _refusal(token: RefreshToken, now: datetime) -> DomainError | None:
+    if token.used_at is None or token.revoked_at is not None:
+        return InvalidRefreshToken()
+    return None if now - token.used_at <= TWIN_GRACE else RefreshReused()
+
+
+def _new_refresh_token(
+    session: LoginSession, now: datetime, before: str = "", parent: RefreshToken | None = None
+) -> str:
+    """The first of a login is random; each other one follows from the one ``before``, whose row is ``parent``."""
+    raw = tokens.successor_of(before, now) if before else tokens.new_refresh_token()
+    idle = session_lifetimes.of(session.audience).refresh_idle
+    RefreshToken.objects.create(
+        token_hash=tokens.hashed(raw),
+        session=session,
+        parent=parent,
+        created_at=now,
+        expires_at=min(now + idle, session.ends_at),
+    )
+    return raw
+
+
+@transaction.atomic
+def _end_reused(raw: str) -> None:
+    token = RefreshToken.objects.select_related("session__user").get(token_hash=tokens.hashed(raw))
+    user = token.session.user
+    if user and end_session(token.session):
+        record("session.refresh_reused", target=token.session.sid, user=user.id)
+        post(
+            "session_ended_reuse",
+            to=user.email,
+            context={"name": user.full_name},
+            dedupe_key=f"reuse:{token.session.sid}",
+        )
+
+
+@transaction.atomic
+def log_out(session: LoginSession) -> None:
+    """End one session; its cookie and tokens are dead at once, everywhere. May be repeated."""
+    if end_session(session):
+        record("session.closed", actor=session.user_id or "", target=session.sid)
+
+
+@transaction.atomic
+def log_out_everywhere(user: User, *, revoke_credentials: bool = False) -> list[Credential]:
+    """End every session of a person, on all devices. The credentials that outlive them: they go, too, if she says so."""
+    User.objects.filter(pk=user.pk).update(token_epoch=F("token_epoch") + 1)
+    end_sessions(user)
+    record("session.closed_all", actor=user.id, target=user.id)
+    user.refresh_from_db(fields=["token_epoch"])
+    lasting = lasting_credentials.of(user)
+    if revoke_credentials:
+        lasting_credentials.revoke_all(user, by=user.id, because="logged out everywhere")
+    return lasting
+
+
+@transaction.atomic
+def log_out_elsewhere(session: LoginSession) -> None:
+    """End every session of the session's user but this one."""
+    others = LoginSession.objects.filter(user=session.user_id, revoked_at=None).exclude(pk=session.pk)
+    ended = others.update(revoked_at=timezone.now())
+    record("session.closed_others", actor=session.user_id or "", target=session.user_id or "", sessions=ended)
+
+
+def end_session(session: LoginSession) -> bool:
+    """Revoke one session; tells whether it was still open."""
+    return bool(LoginSession.objects.filter(pk=session.pk, revoked_at=None).update(revoked_at=timezone.now()))
+
+
+def end_sessions(user: User) -> int:
+    """Revoke all sessions of a person; tells how many were open. The caller raises the epoch where tokens of this very
+    second must die, too."""
+    return LoginSession.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())

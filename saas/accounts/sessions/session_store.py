@@ -1,0 +1,133 @@
+"""Django's session framework on ``LoginSession`` rows: the cookie's half of a login.
+
+The cookie carries a random key; the row is found by a keyed hash of it. Saving never touches what the login wrote, and
+never brings back a row that was revoked or deleted meanwhile.
+"""
+
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.db import IntegrityError, transaction
+from django.db.models import DateTimeField, Q
+from django.utils import timezone
+
+from saas.accounts.models import LoginSession
+from saas.accounts.sessions import session_lifetimes
+from saas.database.prepared_queries import ComposedQuery, Given
+
+SEEN_EVERY = timedelta(minutes=1)
+_BY_TOKEN = ComposedQuery(
+    lambda: LoginSession.objects.live(Given("now", DateTimeField())).filter(
+        sid=Given("sid"), audience=Given("audience")
+    )
+)
+_BY_COOKIE = ComposedQuery(
+    lambda: LoginSession.objects.select_related("user").filter(session_key=Given("session_key"), revoked_at=None)
+)
+
+
+def behind_token(sid: str, audience: str, user_id: str) -> LoginSession | None:
+    """The login that a verified access token points to, with its user, if it is alive."""
+    row = _BY_TOKEN.first(sid=sid, audience=audience, now=timezone.now())
+    return row if row and row.user_id == user_id else None
+
+
+def hashed(key: str) -> str:
+    """What the table holds of a cookie."""
+    return hmac.new(settings.SESSION_SECRET.encode(), key.encode(), hashlib.sha256).hexdigest()
+
+
+class SessionStore(DatabaseStore):
+    """``live_row()`` is the login behind the cookie, read together with its user in one query."""
+
+    _row: LoginSession | None = None
+    _looked = False
+
+    @classmethod
+    def get_model_class(cls) -> type[LoginSession]:
+        return LoginSession
+
+    @classmethod
+    def of(cls, key: str, row: LoginSession) -> "SessionStore":
+        """The store of a login that was just made, so that Django's middleware sends its cookie."""
+        store = cls(key)
+        store._row, store._looked = row, True
+        store._session_cache = {}  # type: ignore[attr-defined]
+        store.modified = True
+        return store
+
+    def live_row(self) -> LoginSession | None:
+        """The login behind the cookie, if there is one and it is alive. Its audience is the caller's to check."""
+        self.accessed = True
+        row = self._stored()
+        return row if row and row.user_id and _is_live(row) else None
+
+    def load(self) -> dict[str, Any]:
+        row = self._stored()
+        return self.decode(row.session_data) if row else {}
+
+    def exists(self, session_key: str) -> bool:
+        return LoginSession.objects.filter(session_key=hashed(session_key)).exists()
+
+    def save(self, must_create: bool = False) -> None:
+        if self.session_key is None:
+            return self.create()
+        data = self.encode(self._get_session(no_load=must_create))  # type: ignore[attr-defined]
+        if must_create:
+            self._insert(data)
+        elif not LoginSession.objects.filter(session_key=hashed(self.session_key), revoked_at=None).update(
+            session_data=data
+        ):
+            raise UpdateError
+        return None
+
+    def delete(self, session_key: str | None = None) -> None:
+        if key := session_key or self.session_key:
+            LoginSession.objects.filter(session_key=hashed(key)).delete()
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        now = timezone.now()
+        LoginSession.objects.filter(Q(ends_at__lt=now) | Q(user=None, expire_date__lt=now)).delete()
+
+    def _insert(self, data: str) -> None:
+        now = timezone.now()
+        visitor = LoginSession(
+            session_key=hashed(self.session_key or ""),
+            session_data=data,
+            expire_date=now + session_lifetimes.VISITOR,
+            ends_at=now + session_lifetimes.VISITOR,
+        )
+        try:
+            with transaction.atomic():
+                visitor.save(force_insert=True)
+        except IntegrityError as error:
+            raise CreateError from error
+
+    def _stored(self) -> LoginSession | None:
+        if not self._looked and self.session_key:
+            self._row = _BY_COOKIE.first(session_key=hashed(self.session_key))
+            if self._row is None or self._row.expire_date <= timezone.now():
+                self._row, self._session_key = None, None
+        self._looked = True
+        return self._row
+
+
+def _is_live(row: LoginSession) -> bool:
+    user = row.user
+    return user is not None and user.is_active and row.epoch == user.token_epoch and row.ends_at > timezone.now()
+
+
+def note_seen(row: LoginSession, now: datetime) -> None:
+    """Write "last seen" and push the idle limit, at most once a minute."""
+    if now - row.last_seen_at < SEEN_EVERY:
+        return
+    idle, absolute = session_lifetimes.of(row.audience).cookie_idle, session_lifetimes.of(row.audience).cookie
+    LoginSession.objects.filter(pk=row.pk, last_seen_at=row.last_seen_at).update(
+        last_seen_at=now, expire_date=min(now + idle, row.created_at + absolute)
+    )

@@ -1,0 +1,116 @@
+"""The keys that sign access tokens: one signer for each audience, any number of verifiers, found by ``kid``.
+
+ES256 (EC P-256), so that a service in any language can verify from the JWKS and shares no secret with us. A key comes from
+``JWT_SIGNING_KEY`` or, where that is not set, from a folder whose keys take turns (``key_files``, ``key_rotation``).
+"""
+
+import hashlib
+import json
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from saas.accounts.models import Audience
+from saas.accounts.sessions import key_files
+from saas.accounts.sessions.key_files import KeyFile
+
+_COORDINATE_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Key:
+    """``kid`` is the key's RFC 7638 thumbprint."""
+
+    kid: str
+    public: ec.EllipticCurvePublicKey
+    private: ec.EllipticCurvePrivateKey | None = None
+
+
+def signer(audience: str) -> Key:
+    """The key that signs tokens for ``audience`` now."""
+    if pem := settings.JWT_KEYS[audience]:
+        return _load(str(pem).replace("\\n", "\n"))
+    now = timezone.now()
+    due = [file for file in files(audience) if file.signs_from <= now]
+    if not due:
+        raise ImproperlyConfigured("No key signs yet: set JWT_SIGNING_KEY and JWT_STAFF_SIGNING_KEY, or JWT_KEY_DIR.")
+    return read(due[-1])
+
+
+def verifiers(audience: str) -> dict[str, Key]:
+    """Every key that signed a token for ``audience`` which may be alive, or will sign the next, by ``kid``."""
+    if settings.JWT_KEYS[audience]:
+        others = settings.JWT_VERIFY_KEYS if audience == Audience.CUSTOMER else []
+        keys = [signer(audience), *(_load(Path(path).read_text(encoding="ascii")) for path in others)]
+    else:
+        keys = [read(file) for file in key_files.in_use(files(audience), timezone.now())]
+    return {key.kid: key for key in keys}
+
+
+def files(audience: str) -> list[KeyFile]:
+    """The audience's keys in the folder, oldest first; in development there is always one."""
+    if settings.JWT_KEY_DIR is None:
+        return []
+    if settings.DEVELOPMENT_SECRETS is None:
+        return key_files.of(settings.JWT_KEY_DIR, audience)
+    return key_files.or_first(settings.JWT_KEY_DIR, audience, new_pem)
+
+
+@lru_cache(maxsize=32)
+def read(file: KeyFile) -> Key:
+    """The key in a file of the folder. A file never changes: its name is of one moment."""
+    return _load(file.path.read_text(encoding="ascii"))
+
+
+def jwks() -> dict[str, list[dict[str, str]]]:
+    """The customers' public keys as a JWK set (RFC 7517)."""
+    return {
+        "keys": [
+            {**_jwk(key.public), "kid": key.kid, "use": "sig", "alg": "ES256"}
+            for key in verifiers(Audience.CUSTOMER).values()
+        ]
+    }
+
+
+def new_pem() -> str:
+    """A new private key in PEM."""
+    return (
+        ec.generate_private_key(ec.SECP256R1())
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        .decode("ascii")
+    )
+
+
+@lru_cache(maxsize=32)
+def _load(pem: str) -> Key:
+    raw = pem.encode("ascii")
+    if "PRIVATE" not in pem:
+        public = serialization.load_pem_public_key(raw)
+        private = None
+    else:
+        private = serialization.load_pem_private_key(raw, password=None)
+        public = private.public_key()
+    if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
+        raise ImproperlyConfigured("JWT keys must be EC P-256 keys in PEM.")
+    return Key(_thumbprint(public), public, private)  # type: ignore[arg-type]
+
+
+def _jwk(public: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    numbers = public.public_numbers()
+    return {"crv": "P-256", "kty": "EC", "x": _base64(numbers.x), "y": _base64(numbers.y)}
+
+
+def _base64(number: int) -> str:
+    return urlsafe_b64encode(number.to_bytes(_COORDINATE_BYTES, "big")).rstrip(b"=").decode("ascii")
+
+
+def _thumbprint(public: ec.EllipticCurvePublicKey) -> str:
+    canonical = json.dumps(_jwk(public), sort_keys=True, separators=(",", ":")).encode()
+    return urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode("ascii")

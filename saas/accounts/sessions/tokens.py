@@ -1,0 +1,148 @@
+"""Access tokens (ES256 JWT by simplejwt, RFC 9068) and the random refresh tokens beside them."""
+
+import hashlib
+import secrets
+from base64 import urlsafe_b64encode
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, ClassVar
+
+import jwt
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
+from rest_framework_simplejwt.tokens import Token
+
+from saas.accounts.models import Audience, Impersonation, LoginSession
+from saas.accounts.sessions import session_lifetimes, signing_keys
+
+REFRESH_PREFIX = "rt_"
+HEADER_TYPE = "at+jwt"
+MAX_TOKEN_LENGTH = 4096
+CLOCK_LEEWAY_SECONDS = 30  # by so much the clocks of two machines may differ
+REQUIRED_CLAIMS = ["exp", "iat", "nbf", "iss", "aud", "sub", "sid", "jti"]
+
+BadToken = TokenError
+
+
+class KeyRingBackend(TokenBackend):
+    """simplejwt's backend with one signer, several verifiers, and a header that names the key (``kid``)."""
+
+    def __init__(self, audience: str) -> None:
+        super().__init__("ES256", audience=audience, issuer=settings.JWT_ISSUER, leeway=CLOCK_LEEWAY_SECONDS)
+        self.intended = audience
+
+    def encode(self, payload: dict[str, Any]) -> str:
+        key = signing_keys.signer(self.intended)
+        claims = {**payload, "aud": self.intended, "iss": settings.JWT_ISSUER}
+        return jwt.encode(claims, key.private, "ES256", headers={"kid": key.kid, "typ": HEADER_TYPE})  # type: ignore[arg-type]
+
+    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
+        """Without ``verify`` the token may be past its end; everything else is checked all the same."""
+        try:
+            header = jwt.get_unverified_header(token)
+            key = signing_keys.verifiers(self.intended).get(header.get("kid", ""))
+            if key is None or header.get("typ") != HEADER_TYPE:
+                raise TokenBackendError("Token is invalid")
+            return jwt.decode(
+                token,
+                key.public,
+                algorithms=["ES256"],
+                audience=self.intended,
+                issuer=settings.JWT_ISSUER,
+                leeway=self.get_leeway(),
+                options={"require": REQUIRED_CLAIMS, "strict_aud": True, "verify_exp": verify},
+            )
+        except (jwt.PyJWTError, TypeError, ValueError) as error:
+            raise TokenBackendError("Token is invalid") from error
+
+
+class AccessToken(Token):
+    """``sub`` is the user, ``sid`` her session, ``act`` the member of staff who impersonates her, if one does.
+
+    Roles and tenant rights are never in a token: they are read from the database on every request.
+    """
+
+    token_type = "access"
+    lifetime = timedelta(minutes=15)  # each audience's own, from ``lifetimes``, replaces it
+    audience: ClassVar[str]
+
+    @cached_property
+    def backend(self) -> KeyRingBackend:
+        return KeyRingBackend(self.audience)
+
+    def get_token_backend(self) -> TokenBackend:
+        return self.backend
+
+
+class CustomerToken(AccessToken):
+    audience = Audience.CUSTOMER
+
+
+class StaffToken(AccessToken):
+    audience = Audience.STAFF
+
+
+_CLASSES: dict[str, type[AccessToken]] = {Audience.CUSTOMER: CustomerToken, Audience.STAFF: StaffToken}
+
+
+def issue(session: LoginSession) -> str:
+    """A signed access token of ``session``."""
+    token = _CLASSES[session.audience]()
+    token.set_exp(lifetime=session_lifetimes.of(session.audience).access_token)
+    token["nbf"] = token["iat"]
+    token["sub"] = session.user_id
+    token["sid"] = session.sid
+    token["amr"] = session.methods.split()
+    token["auth_time"] = int(session.authenticated_at.timestamp())
+    return str(token)
+
+
+def issue_for(impersonation: Impersonation) -> str:
+    """A signed access token in a customer's name; ``act`` says who acts (RFC 8693)."""
+    token = CustomerToken()
+    token.set_exp(from_time=impersonation.started_at, lifetime=impersonation.ends_at - impersonation.started_at)
+    token["nbf"] = token["iat"]
+    token["sub"] = impersonation.session.user_id
+    token["sid"] = impersonation.session.sid
+    token["act"] = {"sub": impersonation.staff_session.user_id, "sid": impersonation.staff_session.sid}
+    token["scope"] = "impersonate:write" if impersonation.may_write else "impersonate:read"
+    return str(token)
+
+
+def read(raw: str, audience: str) -> AccessToken:
+    """The verified token. Raises ``BadToken`` for any fault: signature, key, type, issuer, audience, time, size."""
+    if len(raw) > MAX_TOKEN_LENGTH:
+        raise BadToken("Token is invalid")
+    return _CLASSES[audience](raw)  # type: ignore[arg-type]
+
+
+def read_departing(raw: str, audience: str) -> AccessToken:
+    """A token of ours that may have expired: good for logging out, and for nothing else."""
+    if len(raw) > MAX_TOKEN_LENGTH:
+        raise BadToken("Token is invalid")
+    return _CLASSES[audience](raw, verify=False)  # type: ignore[arg-type]
+
+
+def new_refresh_token() -> str:
+    """256 random bits behind a prefix that secret scanners know."""
+    return REFRESH_PREFIX + secrets.token_urlsafe(32)
+
+
+def successor_of(refresh_token: str, used_at: datetime) -> str:
+    """The one refresh token that this one is exchanged for.
+
+    Derived, so that it can be told once more where the answer was lost, and yet is stored nowhere: for who does not hold the
+    token before it and our key it is as random as any other.
+    """
+    seed = f"{used_at.isoformat()} {refresh_token}"
+    digest = salted_hmac(
+        "saas.accounts.tokens.successor", seed, secret=settings.SESSION_SECRET, algorithm="sha256"
+    ).digest()
+    return REFRESH_PREFIX + urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def hashed(token: str) -> str:
+    """What the tables hold of a random token. No key: there is nothing to guess in 256 random bits."""
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,240 @@
+"""What staff do to accounts: open and shut them, and take notes. Every one of these is in the audit trail.
+
+``by`` is the member of staff who acts. What her roles allow at all is the door's to ask (``staff_roles``); what depends
+on the account stands here.
+"""
+
+from collections.abc import Sequence
+
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Group
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from saas import text_normalization
+from saas.accounts import one_time_tokens, second_factor
+from saas.accounts.actions import EmailTaken, check_new_password
+from saas.accounts.email_addresses import canonical, deliverable
+from saas.accounts.models import Deletion, Proof, Role, User, UserNote
+from saas.accounts.passwords import login_throttle
+from saas.accounts.passwords.reset_mails import send_reset
+from saas.accounts.sessions import lasting_credentials
+from saas.accounts.sessions.logins import end_sessions
+from saas.accounts.staff.staff_roles import Permission, may
+from saas.audit.actions import record
+from saas.errors import DomainError, Invalid
+from saas.mail.actions import post
+
+
+class CannotBanSelf(DomainError):
+    code, title = "cannot_ban_self", "You cannot ban yourself."  # 409
+
+
+class LastAdmin(DomainError):
+    code, title = "last_admin", "This is the last admin: somebody has to be left who can undo things."  # 409
+
+
+class AccountDeleted(DomainError):
+    code, title = "account_deleted", "This account has been deleted."  # 409
+
+
+class AccountNotActive(DomainError):
+    code, title = "account_not_active", "This account is banned or deleted."  # 409
+
+
+class CannotResetOwnFactor(DomainError):
+    code, title = "cannot_reset_own_factor", "Ask another admin: nobody removes her own second factor here."  # 409
+
+
+class StaffAccount(DomainError):
+    code, title, status = "staff_account", "Only an admin may do this to a member of staff.", 403
+
+
+class NoSuchStaff(DomainError):
+    code, title, status = "no_such_staff", "No active member of staff has this address.", 404
+
+
+def create_staff(
+    *, email: str, password: str, full_name: str, by: str, roles: Sequence[Role] = (), is_superuser: bool = False
+) -> User:
+    """Create a member of staff. Raises ``EmailTaken``, ``InvalidAddress``, ``Invalid``.
+
+    Hashes before the transaction opens: 180 ms of arithmetic must not hold a lock.
+    """
+    user = _new_staff(email, full_name)
+    user.is_superuser = is_superuser
+    check_new_password(password, user)
+    user.password = make_password(password)
+    try:
+        return _create_staff(user, roles, by)
+    except IntegrityError as error:
+        raise EmailTaken from error
+
+
+def invite_staff(*, email: str, full_name: str, by: str, roles: Sequence[Role]) -> tuple[User, str]:
+    """Create a member of staff who sets her own password; the token of the link by which she does, once, within minutes.
+
+    Raises ``EmailTaken``, ``InvalidAddress``.
+    """
+    user = _new_staff(email, full_name)
+    user.set_unusable_password()
+    try:
+        with transaction.atomic():
+            return _create_staff(user, roles, by), one_time_tokens.issue(user, Proof.Purpose.RESET)
+    except IntegrityError as error:
+        raise EmailTaken from error
+
+
+@transaction.atomic
+def invite_again(*, email: str, by: str) -> tuple[User, str]:
+    """A new link for a member of staff whose first one ran out. Raises ``NoSuchStaff``."""
+    user = User.objects.by_email(email)
+    if user is None or not user.is_staff or not user.is_active:
+        raise NoSuchStaff
+    record("staff.invited_again", actor=by, target=user.id)
+    return user, one_time_tokens.issue(user, Proof.Purpose.RESET)
+
+
+def _new_staff(email: str, full_name: str) -> User:
+    if fault := text_normalization.fault(full_name):
+        raise Invalid(fault, errors={"full_name": [fault]})
+    return User(
+        email=deliverable(email),
+        email_canonical=canonical(email),
+        full_name=text_normalization.normalized(full_name),
+        is_staff=True,
+        email_verified_at=timezone.now(),
+    )
+
+
+@transaction.atomic
+def _create_staff(user: User, roles: Sequence[Role], by: str) -> User:
+    user.save(force_insert=True)
+    user.groups.set([Group.objects.get_or_create(name=role.value)[0] for role in roles])
+    record("staff.created", actor=by, target=user.id, roles=[role.value for role in roles])
+    return user
+
+
+@transaction.atomic
+def ban(user: User, *, by: User, reason: str) -> User:
+    """Disable an account and end all its sessions at once, also while its deletion is pending, which then goes on.
+
+    Banning twice changes nothing. Raises ``CannotBanSelf``, ``StaffAccount``, ``LastAdmin``, ``AccountDeleted``.
+    """
+    if user == by:
+        raise CannotBanSelf
+    _require_reach(user, by)
+    if user.is_staff:
+        _require_another_admin(user)
+    not_banned = [User.Status.ACTIVE, *([User.Status.DELETED] if _is_leaving(user) else [])]
+    changed = User.objects.filter(pk=user.pk, status__in=not_banned).update(
+        status=User.Status.DISABLED,
+        status_reason=reason,
+        token_epoch=F("token_epoch") + 1,
+        updated_at=timezone.now(),
+    )
+    if changed:
+        end_sessions(user)
+        lasting_credentials.revoke_all(user, by=by.id, because="ban")
+        record("user.banned", actor=by.id, target=user.id, reason=reason)
+    return _as_stored(user, changed)
+
+
+@transaction.atomic
+def unban(user: User, *, by: User, reason: str = "") -> User:
+    """Let a banned person log in again, also one who tried in vain meanwhile. Earlier sessions stay dead.
+
+    An account whose deletion is pending goes back to that. Raises ``StaffAccount``, ``AccountDeleted``.
+    """
+    _require_reach(user, by)
+    status = User.Status.DELETED if _is_leaving(user) else User.Status.ACTIVE
+    changed = User.objects.filter(pk=user.pk, status=User.Status.DISABLED).update(
+        status=status, status_reason="", updated_at=timezone.now()
+    )
+    if changed:
+        login_throttle.forget(login_throttle.password_key(user.email))
+        record("user.unbanned", actor=by.id, target=user.id, reason=reason)
+    return _as_stored(user, changed)
+
+
+@transaction.atomic
+def revoke_sessions(user: User, *, by: User, reason: str = "") -> int:
+    """Log a person out everywhere; tells how many sessions that ended. Raises ``StaffAccount``."""
+    _require_reach(user, by)
+    User.objects.filter(pk=user.pk).update(token_epoch=F("token_epoch") + 1)
+    ended = end_sessions(user)
+    record("user.sessions_revoked", actor=by.id, target=user.id, reason=reason, sessions=ended)
+    return ended
+
+
+@transaction.atomic
+def revoke_credentials(user: User, *, by: User, reason: str = "") -> int:
+    """End what a person made that outlives her sessions; tells how much. Raises ``StaffAccount``."""
+    _require_reach(user, by)
+    return lasting_credentials.revoke_all(user, by=by.id, because=reason or "staff")
+
+
+@transaction.atomic
+def send_password_reset(user: User, *, by: User, reason: str = "") -> None:
+    """Mail a person the link by which she sets a new password; staff never choose or see one.
+
+    Raises ``StaffAccount``, ``AccountNotActive``.
+    """
+    _require_reach(user, by)
+    if not user.is_active:
+        raise AccountNotActive
+    send_reset(user, by=by.id, reason=reason)
+
+
+@transaction.atomic
+def reset_second_factor(user: User, *, by: User, reason: str = "") -> None:
+    """Remove the second factor of somebody who lost it, log her out everywhere and tell her.
+
+    Raises ``CannotResetOwnFactor``, ``StaffAccount``, ``SecondFactorOff``.
+    """
+    if user == by:
+        raise CannotResetOwnFactor
+    _require_reach(user, by)
+    second_factor.remove(user)
+    User.objects.filter(pk=user.pk).update(token_epoch=F("token_epoch") + 1)
+    ended = end_sessions(user)
+    record("mfa.reset", actor=by.id, target=user.id, reason=reason, sessions=ended)
+    post(
+        "mfa_reset",
+        to=user.email,
+        context={"name": user.full_name},
+        dedupe_key=f"mfa_reset:{user.id}:{timezone.now().isoformat()}",
+    )
+
+
+@transaction.atomic
+def add_note(user: User, *, by: User, text: str) -> UserNote:
+    """Write something down about a person."""
+    note = UserNote.objects.create(user=user, author=by, text=text)
+    record("user.noted", actor=by.id, target=user.id, note=note.pk)
+    return note
+
+
+def _require_reach(user: User, by: User) -> None:
+    if user.is_staff and not may(by, Permission.MANAGE_STAFF):
+        raise StaffAccount
+
+
+def _require_another_admin(user: User) -> None:
+    """Locks the admins in the order of their keys: two who ban each other at once are served one after the other."""
+    admins = User.objects.admins().select_for_update(of=("self",)).order_by("pk")
+    if {admin.pk for admin in admins} == {user.pk}:
+        raise LastAdmin
+
+
+def _is_leaving(user: User) -> bool:
+    """Whether a deletion is pending. Locks it, before the account, as undoing and erasing do: neither happens meanwhile."""
+    return Deletion.objects.pending().select_for_update().filter(user=user).first() is not None
+
+
+def _as_stored(user: User, changed: int) -> User:
+    user.refresh_from_db()
+    if not changed and user.status == User.Status.DELETED:
+        raise AccountDeleted
+    return user

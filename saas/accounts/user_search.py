@@ -1,0 +1,16 @@
+"""Finding a person by what staff have of her: a part of the address or name, or the id."""
+
+from django.db.models import Q
+
+from saas.accounts.email_addresses import in_plain_letters
+from saas.text_normalization import forms
+
+
+def known_as(search: str) -> Q:
+    """The condition on people. Text is looked for in any form of Unicode, a domain also as it is stored."""
+    found = Q(id=search)
+    for form in forms(search):
+        found |= Q(email__icontains=form) | Q(full_name__icontains=form)
+    for address in in_plain_letters(search):
+        found |= Q(email__icontains=address)
+    return found

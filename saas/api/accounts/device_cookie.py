@@ -1,0 +1,48 @@
+"""The cookie by which a device is known that was in an account before (``saas.accounts.sessions.known_devices``).
+
+Beside the session cookie and longer: 180 days from the last login, also after logging out.
+"""
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from saas.accounts.models import User
+from saas.accounts.sessions import known_devices
+
+_ON_REQUEST = "_device_cookie"
+
+
+def sent(request: HttpRequest) -> str:
+    """What the client's cookie says; nothing for a client without cookies."""
+    return request.COOKIES.get(cookie_name(), "") if "HTTP_COOKIE" in request.META else ""
+
+
+def remember(request: HttpRequest, user: User) -> None:
+    """Know this device for ``user`` from now on: the cookie goes out with the answer to this request."""
+    setattr(request, _ON_REQUEST, known_devices.remembered(user))
+
+
+def keep(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Send the cookie, where a view said ``remember``."""
+    if cookie := getattr(request, _ON_REQUEST, ""):
+        response.set_cookie(
+            cookie_name(),
+            cookie,
+            max_age=known_devices.LIFE,
+            domain=_domain(),
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
+
+
+def cookie_name() -> str:
+    """Staff's and customers' are two: a browser may be used for both."""
+    name = "saas_admin_device" if settings.SERVICE == "admin_ops" else "saas_device"
+    return f"__Host-{name}" if settings.SESSION_COOKIE_SECURE and not _domain() else name
+
+
+def _domain() -> str | None:
+    """Shared where the customers' session cookie is."""
+    return None if settings.SERVICE == "admin_ops" else settings.SESSION_COOKIE_DOMAIN

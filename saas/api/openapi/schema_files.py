@@ -1,0 +1,77 @@
+"""The OpenAPI documents that stand in ``saas/docs/openapi``: what callers were promised, and which promises were broken."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from saas.api.openapi.breaking_changes import broken
+
+FOLDER = Path(settings.BASE_DIR) / "saas" / "docs" / "openapi"
+# Every promise that was ever broken, one a line, as `schema --write` found it; the changelog must tell each of them.
+BROKEN = FOLDER / "broken.txt"
+
+_MAKE = """
+import django, sys
+django.setup()
+from django.test import Client
+sys.stdout.write(Client().get("/openapi.json", headers={"host": "localhost"}).content.decode())
+"""
+
+
+def path(service: str) -> Path:
+    return FOLDER / f"{service}.json"
+
+
+def kept(service: str) -> dict[str, Any]:
+    """The document that was last written; before the first, one that promises nothing."""
+    if not path(service).exists():
+        return {"paths": {}}
+    document: dict[str, Any] = json.loads(path(service).read_text(encoding="utf-8"))
+    return document
+
+
+def made(service: str) -> dict[str, Any]:
+    """The document that ``service`` makes now, in a process of its own: which service it is, is fixed at its start.
+    None of this machine's settings are seen there."""
+    with tempfile.TemporaryDirectory() as var_dir:
+        environment = {
+            "PATH": os.environ.get("PATH", ""),
+            "SAAS_ENV": "test",
+            "SAAS_VAR_DIR": var_dir,
+            "DJANGO_SETTINGS_MODULE": f"saas.settings.{service}",
+        }
+        done = subprocess.run(  # noqa: S603 (our own interpreter and our own words)
+            [sys.executable, "-c", _MAKE],
+            cwd=settings.BASE_DIR,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(f"{service} makes no schema: {done.stderr}")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def write(service: str, document: dict[str, Any]) -> list[str]:
+    """Keep ``document``; what it breaks of the one before is noted and returned."""
+    sentences = [f"{service} {sentence}" for sentence in broken(kept(service), document)]
+    FOLDER.mkdir(exist_ok=True)
+    path(service).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if sentences:
+        with BROKEN.open("a", encoding="utf-8") as notes:
+            notes.writelines(f"{sentence}\n" for sentence in sentences)
+    return sentences
+
+
+def untold(changelog: str) -> list[str]:
+    """The broken promises of which ``changelog`` says nothing in these words."""
+    sentences = BROKEN.read_text(encoding="utf-8").splitlines() if BROKEN.exists() else []
+    return [sentence for sentence in sentences if sentence not in changelog]

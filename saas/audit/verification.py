@@ -1,0 +1,105 @@
+"""Is the audit trail as it was written?"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from saas.audit.hash_chain import FIRST, LATE, digest
+from saas.audit.models import AuditEvent, AuditSeal
+from saas.audit.retention import RETIRED
+
+BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A link as the log told it, ``number:digest``."""
+
+    number: int
+    digest: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Anchor":
+        """Raises ``ValueError`` for anything else."""
+        number, colon, digest = text.partition(":")
+        if not colon:
+            raise ValueError("an anchor is number:digest")
+        return cls(int(number), digest)
+
+
+def faults(anchors: Sequence[Anchor] = ()) -> Iterator[str]:
+    """One sentence for each thing that is wrong in the whole trail; none if it is as it was written."""
+    begin = _begin()
+    yield from _broken_links(begin)
+    yield from _left_out()
+    for anchor in anchors:
+        if anchor.number > begin.number or anchor.number == 0:
+            if not AuditSeal.objects.filter(number=anchor.number, digest=anchor.digest).exists():
+                yield f"Link {anchor.number} is gone, or not what the log says it was."
+        elif anchor.number == begin.number and anchor.digest != begin.digest:
+            yield f"Link {anchor.number}, up to which the trail was retired, is not what the log says it was."
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``head`` is the newest link, ``waiting`` how many events the sealer has not come to."""
+
+    head: AuditSeal | None
+    verified: int
+    waiting: int
+    faults: list[str]
+
+
+def recent_verdict(count: int) -> Verdict:
+    """On the last ``count`` links only."""
+    head = AuditSeal.objects.order_by("-number").first()
+    total = head.number if head else 0
+    begin = _from(max(0, total - count))
+    return Verdict(
+        head=head,
+        verified=max(0, total - begin.number),
+        waiting=AuditEvent.objects.unsealed().filter(pk__gt=_newest_sealed() - LATE).count(),
+        faults=list(_broken_links(begin)),
+    )
+
+
+def _begin() -> Anchor:
+    """Where the chain begins: at its first link, or behind the part that its owner retired last."""
+    told = AuditEvent.objects.filter(action=RETIRED).order_by("-pk").first()
+    return Anchor(told.data["number"], told.data["digest"]) if told else Anchor(0, FIRST)
+
+
+def _from(number: int) -> Anchor:
+    """The link that comes before the newest ones, if it is there still; else the beginning."""
+    before = AuditSeal.objects.filter(number=number).first()
+    return Anchor(before.number, before.digest) if before else _begin()
+
+
+def _broken_links(begin: Anchor) -> Iterator[str]:
+    number, before = begin.number, begin.digest
+    for link, event in _links(begin.number):
+        if link.number != number + 1:
+            yield f"Links {number + 1} to {link.number - 1} are gone."
+        elif event is None:
+            yield f"Event {link.event_id} is gone (link {link.number})."
+        elif digest(event, before) != link.digest:
+            yield f"Event {link.event_id} is not what it was (link {link.number})."
+        number, before = link.number, link.digest
+
+
+def _links(after: int) -> Iterator[tuple[AuditSeal, AuditEvent | None]]:
+    """Every link behind ``after`` with its event, if that is still there."""
+    while links := list(AuditSeal.objects.filter(number__gt=after).order_by("number")[:BATCH]):
+        events = AuditEvent.objects.in_bulk([link.event_id for link in links])
+        yield from ((link, events.get(link.event_id)) for link in links)
+        after = links[-1].number
+
+
+def _left_out() -> Iterator[str]:
+    """Events that the sealer will not come back to."""
+    left_out = AuditEvent.objects.unsealed().filter(pk__lte=_newest_sealed() - LATE).order_by("pk")
+    for event_id in left_out.values_list("pk", flat=True):
+        yield f"Event {event_id} was never sealed."
+
+
+def _newest_sealed() -> int:
+    return AuditSeal.objects.order_by("-event_id").values_list("event_id", flat=True).first() or 0

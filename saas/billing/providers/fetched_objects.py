@@ -1,0 +1,48 @@
+"""What a provider answered when it was asked: a whole object, which enters the inbox as an event (decision 14)."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from saas.billing.providers.interface import API_VERSION
+from saas.webhook_events.actions import append
+from saas.webhook_events.models import WebhookEvent
+
+_TYPES = {
+    "customer": "customer.updated",
+    "subscription": "customer.subscription.updated",
+    "checkout.session": "checkout.session.updated",
+    "payment_method": "payment_method.updated",
+    "invoice": "invoice.updated",
+    "price": "price.updated",
+}
+
+
+@transaction.atomic
+def take_in(found: dict[str, Any], *, asked_at: datetime, event_type: str = "") -> None:
+    """Append the event that the provider might have sent. No worker is told: whoever asked settles."""
+    append(_envelope(found, event_type or _type_of(found), asked_at), source=WebhookEvent.Source.FETCH)
+
+
+def _type_of(found: dict[str, Any]) -> str:
+    """A customer who is gone is answered as a tombstone."""
+    return "customer.deleted" if found.get("deleted") is True else _TYPES[found["object"]]
+
+
+def _envelope(found: dict[str, Any], event_type: str, asked_at: datetime) -> dict[str, Any]:
+    """It counts from the start of the call: later changes are not in it. Its id begins with that time, which orders what
+    was asked within one second."""
+    created = int(asked_at.timestamp())
+    digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    return {
+        "id": f"evt_fetched_{created:011}{asked_at.microsecond:06}_{digest[:32]}",
+        "object": "event",
+        "type": event_type,
+        "api_version": API_VERSION,
+        "created": created,
+        "livemode": found.get("livemode") is True,
+        "data": {"object": found},
+    }

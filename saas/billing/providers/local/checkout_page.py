@@ -1,0 +1,72 @@
+"""The local provider's checkout page, as its customer uses it: pay with a card that works or fails, or walk away.
+
+Whoever has the session's id may use it, as with Stripe's page: it is not to be guessed. What is done here is told as any
+provider tells it, by signed events to the webhooks service.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from saas.background_tasks import ring
+from saas.billing import clock
+from saas.billing.models import Checkout, Customer, LocalObject
+from saas.billing.providers.local import objects, operations
+from saas.billing.tasks import deliver_local_events
+from saas.errors import Invalid, NotFound
+
+CARDS = {
+    "4242": "A card that pays",
+    "0341": "A card that pays now and fails at the renewal",
+    "0002": "A card that is declined",
+    "9995": "A card without sufficient funds",
+    "0069": "A card that has expired",
+    "0127": "A card with a wrong security code",
+}
+
+
+class ChooseACard(Invalid):
+    title = "Choose one of the cards."  # 422
+
+
+def is_served() -> bool:
+    """Whether the page is ours: where Stripe bills, it is Stripe's."""
+    return not settings.STRIPE_SECRET_KEY and settings.BILLING_LOCAL_CHECKOUT == "hosted"
+
+
+def checkout_of(session_id: str) -> Checkout:
+    """The checkout that the session is for. Raises ``NotFound``, also where no hosted page is used."""
+    mine = Checkout.objects.filter(customer__provider=Customer.Provider.LOCAL).select_related("plan", "customer")
+    row = mine.filter(external_id=session_id).exclude(external_id="").first() if is_served() else None
+    if row is None:
+        raise NotFound
+    return row
+
+
+def session_of(checkout: Checkout) -> LocalObject:
+    """How far the provider is, which may be ahead of what we have been told."""
+    return LocalObject.objects.get(pk=checkout.external_id)
+
+
+def trial_end(session: dict[str, Any]) -> datetime | None:
+    """When the trial would end that the session offers, if it began now."""
+    days = session["trial_period_days"]
+    return clock.now() + timedelta(days=days) if days else None
+
+
+@transaction.atomic
+def pay(checkout: Checkout, *, last4: str) -> None:
+    """Raises ``PaymentDeclined``, and ``ProviderRefused`` for a session that is over."""
+    session = objects.find(checkout.external_id, "checkout.session")
+    operations.pay(session, last4, clock.now())
+    ring(deliver_local_events, session.customer_id)
+
+
+@transaction.atomic
+def abandon(checkout: Checkout) -> None:
+    """Close the session without paying. One that is over stays what it is."""
+    session = objects.find(checkout.external_id, "checkout.session")
+    operations.expire(session, clock.now())
+    ring(deliver_local_events, session.customer_id)

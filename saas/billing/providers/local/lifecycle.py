@@ -1,0 +1,211 @@
+"""How the local provider's subscriptions go on by themselves: trials end, periods renew, cards fail, patience ends."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from saas.billing.models import LocalObject
+from saas.billing.providers.local import objects
+from saas.ids import new_id
+
+UNCHARGEABLE = "0341"
+PATIENCE = timedelta(days=14)  # from the failed renewal to the end
+NOTICE = timedelta(days=3)  # before a trial's end, as Stripe gives it
+OVER = {"canceled", "incomplete_expired"}
+
+
+def start(customer_id: str, price_id: str, now: datetime, *, trial_days: int = 0) -> LocalObject:
+    """A new subscription: paid, or on trial."""
+    trial_end = now + timedelta(days=trial_days) if trial_days else None
+    end = trial_end or objects.months_after(now, 1)
+    price = objects.price(price_id)
+    row, _ = objects.enter(
+        "subscription",
+        "sub",
+        now,
+        customer_id=customer_id,
+        status="trialing" if trial_end else "active",
+        currency=price["currency"],
+        items=objects.listed([_line(price, now, end)], "/v1/subscription_items"),
+        collection_method="charge_automatically",
+        discounts=[],
+        metadata={},
+        billing_cycle_anchor=objects.seconds(trial_end or now),
+        start_date=objects.seconds(now),
+        trial_end=objects.seconds(trial_end) if trial_end else None,
+        cancel_at=None,
+        cancel_at_period_end=False,
+        canceled_at=None,
+        ended_at=None,
+    )
+    objects.tell("customer.subscription.created", row, now)
+    _paid_invoice(row, now, 0 if trial_end else price["unit_amount"])
+    return row
+
+
+def _line(price: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
+    return {
+        "id": new_id("si"),
+        "object": "subscription_item",
+        "created": objects.seconds(start),
+        "discounts": [],
+        "metadata": {},
+        "price": price,
+        "quantity": 1,
+        **_period(start, end),
+        "tax_rates": [],
+    }
+
+
+def _period(start: datetime, end: datetime) -> dict[str, int]:
+    return {"current_period_start": objects.seconds(start), "current_period_end": objects.seconds(end)}
+
+
+def run(until: datetime) -> int:
+    """Let everything happen that is due by ``until``, each thing at its own time. Tells how many steps there were."""
+    steps = 0
+    for id in LocalObject.objects.of_kind("subscription").exclude(data__status__in=OVER).values_list("pk", flat=True):
+        while _step(id, until):
+            steps += 1
+    return steps
+
+
+@transaction.atomic
+def _step(id: str, until: datetime) -> bool:
+    row = objects.find(id, "subscription")
+    at = due_at(row)
+    if at is None or at > until:
+        return False
+    if _is_to_be_told_of_its_trials_end(row):
+        objects.change(row, "customer.subscription.trial_will_end", at, told_of_trial_end=row.data["trial_end"])
+    elif row.data["status"] == "past_due" or row.data["cancel_at_period_end"]:
+        end(row, at)
+    else:
+        _renew(row, at)
+    return True
+
+
+def due_at(row: LocalObject) -> datetime | None:
+    """When the next thing happens to a subscription."""
+    if row.data["status"] in OVER:
+        return None
+    if row.data["status"] == "past_due":
+        return _moment(row.data["past_due_since"]) + PATIENCE
+    if _is_to_be_told_of_its_trials_end(row):
+        return max(_moment(row.data["trial_end"]) - NOTICE, _moment(row.data["created"]))
+    return period_end(row)
+
+
+def _is_to_be_told_of_its_trials_end(row: LocalObject) -> bool:
+    """Once for each end: a trial that got more time is told again."""
+    return row.data["status"] == "trialing" and bool(row.data.get("told_of_trial_end") != row.data["trial_end"])
+
+
+def period_end(row: LocalObject) -> datetime:
+    return _moment(row.data["items"]["data"][0]["current_period_end"])
+
+
+def end(row: LocalObject, at: datetime, *, reason: str = "") -> None:
+    """Canceled, now and for good."""
+    if row.data["status"] not in OVER:
+        ended = objects.seconds(at)
+        changes = {"cancellation_details": {"comment": reason}} if reason else {}
+        canceled_at = row.data["canceled_at"] or ended
+        objects.change(
+            row,
+            "customer.subscription.deleted",
+            at,
+            status="canceled",
+            ended_at=ended,
+            canceled_at=canceled_at,
+            **changes,
+        )
+
+
+def _renew(row: LocalObject, at: datetime) -> None:
+    line = row.data["items"]["data"][0]
+    anchor = _moment(row.data["billing_cycle_anchor"])
+    months = (at.year - anchor.year) * 12 + at.month - anchor.month + 1
+    following = {**line, **_period(at, objects.months_after(anchor, months))}
+    due = line["price"]["unit_amount"] + _take_pending_cents(row)
+    objects.change(
+        row, "customer.subscription.updated", at, status="active", items={**row.data["items"], "data": [following]}
+    )
+    if can_charge(row.customer_id):
+        _paid_invoice(row, at, due)
+    else:
+        _fail(row, at, due)
+
+
+def _fail(row: LocalObject, at: datetime, due: int) -> None:
+    invoice = _invoice(row, at, due)
+    objects.tell("invoice.payment_failed", invoice, at)
+    later = at + timedelta(seconds=1)  # Stripe's clock has whole seconds; the order must be plain
+    objects.change(
+        row, "customer.subscription.updated", later, status="past_due", past_due_since=objects.seconds(later)
+    )
+
+
+def can_charge(customer_id: str) -> bool:
+    """Without a card the local provider is content; a card that cannot be charged is not."""
+    customer = LocalObject.objects.get(pk=customer_id)
+    card = LocalObject.objects.filter(pk=customer.data["invoice_settings"]["default_payment_method"] or "").first()
+    return card is None or card.data[card.data["type"]]["last4"] != UNCHARGEABLE
+
+
+def pay_what_is_owed(customer_id: str, now: datetime) -> None:
+    """A new card pays the open invoices, and the subscriptions recover."""
+    if not can_charge(customer_id):
+        return
+    mine = LocalObject.objects.select_for_update().filter(customer_id=customer_id)
+    for invoice in mine.filter(kind="invoice", data__status="open"):
+        _pay(invoice, now, invoice.data["amount_due"])
+    for row in mine.filter(kind="subscription", data__status="past_due"):
+        objects.change(row, "customer.subscription.updated", now, status="active", past_due_since=None)
+
+
+def pending_cents(row: LocalObject) -> int:
+    """What changes of plan have left to be charged with the next invoice."""
+    waiting = LocalObject.objects.filter(kind="invoiceitem", customer_id=row.customer_id)
+    return sum(item.data["amount"] for item in waiting if item.data["subscription"] == row.id)
+
+
+def _take_pending_cents(row: LocalObject) -> int:
+    cents = pending_cents(row)
+    LocalObject.objects.filter(kind="invoiceitem", customer_id=row.customer_id).delete()
+    return cents
+
+
+def _invoice(row: LocalObject, at: datetime, cents: int) -> LocalObject:
+    number = LocalObject.objects.filter(kind="invoice", customer_id=row.customer_id).count() + 1
+    invoice, _ = objects.enter(
+        "invoice",
+        "in",
+        at,
+        customer_id=row.customer_id,
+        status="open",
+        number=f"{row.customer_id[-8:].upper()}-{number:04}",
+        currency=row.data["currency"],
+        subtotal=cents,
+        total=cents,
+        amount_due=cents,
+        amount_paid=0,
+        amount_remaining=cents,
+        parent={"subscription_details": {"subscription": row.id}},
+    )
+    return invoice
+
+
+def _paid_invoice(row: LocalObject, at: datetime, cents: int) -> None:
+    _pay(_invoice(row, at, cents), at, max(cents, 0))
+
+
+def _pay(invoice: LocalObject, at: datetime, cents: int) -> None:
+    transitions = {"paid_at": objects.seconds(at)}
+    paid = {"status": "paid", "amount_paid": cents, "amount_remaining": 0}
+    objects.change(invoice, "invoice.paid", at, **paid, status_transitions=transitions)
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

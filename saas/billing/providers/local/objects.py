@@ -1,0 +1,132 @@
+"""The local provider's books: Stripe-shaped objects, and the events that tell of them.
+
+An object and its event are written in one transaction, so that no event is lost and none tells what did not happen. The
+event waits here until it is delivered (``providers.local.event_delivery``), or comes along with the answer to a call of ours.
+"""
+
+import calendar
+import secrets
+import time
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+from django.conf import settings
+
+from saas.billing.models import LocalObject, Price
+from saas.billing.providers.interface import API_VERSION, ProviderRefused
+from saas.ids import new_id
+from saas.webhook_events.actions import append
+from saas.webhook_events.models import WebhookEvent
+
+Object = dict[str, Any]
+
+EVENT = "event"
+_turns = count()
+
+
+def enter(
+    kind: str, prefix: str, at: datetime, *, customer_id: str = "", idempotency_key: str | None = None, **fields: Any
+) -> tuple[LocalObject, bool]:
+    """A new object, or the one that was made under the same key; and whether it is new."""
+    id = new_id(prefix)
+    data = {"id": id, "object": kind, "created": seconds(at), "livemode": settings.STRIPE_LIVEMODE, **fields}
+    if customer_id:
+        data["customer"] = customer_id
+    row = {"id": id, "kind": kind, "customer_id": customer_id, "data": data}
+    if idempotency_key is None:
+        return LocalObject.objects.create(**row), True
+    return LocalObject.objects.get_or_create(idempotency_key=idempotency_key, defaults=row)
+
+
+def find(id: str, kind: str) -> LocalObject:
+    """The object, locked. Raises ``ProviderRefused`` if there is none."""
+    row = LocalObject.objects.select_for_update().filter(pk=id, kind=kind).first()
+    if row is None:
+        raise ProviderRefused(f"There is no such {kind}.")
+    return row
+
+
+def change(row: LocalObject, event_type: str, at: datetime, **changes: Any) -> None:
+    """Set fields and tell of it, with the values before."""
+    previous = {name: row.data.get(name) for name, value in changes.items() if row.data.get(name) != value}
+    row.data = {**row.data, **changes}
+    row.save(update_fields=["data"])
+    tell(event_type, row, at, previous)
+
+
+def tell(event_type: str, row: LocalObject, at: datetime, previous: Object | None = None) -> None:
+    """Have an event about the object wait for its delivery."""
+    data: Object = {"object": row.data}
+    if previous:
+        data["previous_attributes"] = previous
+    event: Object = {
+        "id": _event_id(),
+        "object": EVENT,
+        "type": event_type,
+        "api_version": API_VERSION,
+        "created": seconds(at),
+        "livemode": settings.STRIPE_LIVEMODE,
+        "data": data,
+    }
+    LocalObject.objects.create(id=event["id"], kind=EVENT, customer_id=row.customer_id or row.id, data=event)
+
+
+def _event_id() -> str:
+    """Ids in the order of telling, also within one tick of the clock: they are delivered in this order."""
+    return f"evt_local_{time.time_ns():016x}{next(_turns) % 0x10000:04x}{secrets.token_hex(5)}"
+
+
+def hand_over(customer_id: str) -> None:
+    """Let what is told of a customer enter the inbox at once: it comes with the answer to a call of ours."""
+    for event in LocalObject.objects.undelivered().filter(customer_id=customer_id):
+        append(event.data, source=WebhookEvent.Source.LOCAL)
+        event.delete()
+
+
+def price(price_id: str) -> Object:
+    """A price of the catalogue in Stripe's shape, with every field that Stripe's have."""
+    row = Price.objects.filter(external_id=price_id, provider="local").first()
+    if row is None:
+        raise ProviderRefused("There is no such price.")
+    nothing = ("custom_unit_amount", "lookup_key", "nickname", "tiers_mode", "transform_quantity")
+    return {
+        **dict.fromkeys(nothing),
+        "id": row.external_id,
+        "object": "price",
+        "active": row.is_active,
+        "billing_scheme": "per_unit",
+        "created": 0,
+        "currency": row.currency,
+        "livemode": settings.STRIPE_LIVEMODE,
+        "metadata": {},
+        "product": row.product_id or f"prod_local_{row.plan_id}",
+        "recurring": {
+            "interval": row.interval,
+            "interval_count": row.interval_count,
+            "meter": None,
+            "trial_period_days": None,
+            "usage_type": "licensed",
+        },
+        "tax_behavior": "unspecified",
+        "type": "recurring",
+        "unit_amount": row.unit_amount_cents,
+        "unit_amount_decimal": str(row.unit_amount_cents),
+    }
+
+
+def listed(rows: list[Object], url: str) -> Object:
+    """A list as it stands inside another object."""
+    return {"object": "list", "data": rows, "has_more": False, "url": url}
+
+
+def seconds(at: datetime) -> int:
+    return int(at.timestamp())
+
+
+def months_after(start: datetime, months: int) -> datetime:
+    """The same day ``months`` later, or the last day of a month that is too short."""
+    years, month = divmod(start.month - 1 + months, 12)
+    year = start.year + years
+    day = min(start.day, calendar.monthrange(year, month + 1)[1])
+    return start.replace(year=year, month=month + 1, day=day)

@@ -1,0 +1,123 @@
+"""What can be done at the local provider, whether by a call of ours or by a person on its pages.
+
+Each runs in its caller's transaction, which also decides how the events travel: a call brings them along with its answer
+(``books.hand_over``), what is done on a page is delivered as any provider would.
+
+Cards fail in named ways, by their last four digits, as Stripe's test cards do.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from saas.billing.models import LocalObject
+from saas.billing.providers.interface import PaymentDeclined, ProviderRefused
+from saas.billing.providers.local import lifecycle, objects
+
+DECLINES = {
+    "0002": "The card was declined.",
+    "9995": "The card was declined: it has insufficient funds.",
+    "0069": "The card was declined: it has expired.",
+    "0127": "The card was declined: its security code is wrong.",
+}
+
+
+def complete(session: LocalObject, now: datetime) -> None:
+    """The customer has agreed to pay: a subscription, its first invoice, and a session that says so."""
+    trial_days = session.data["trial_period_days"]
+    subscription = lifecycle.start(
+        session.customer_id, session.data["metadata"]["price_id"], now, trial_days=trial_days
+    )
+    objects.change(
+        session,
+        "checkout.session.completed",
+        now,
+        status="complete",
+        payment_status="no_payment_required" if trial_days else "paid",
+        subscription=subscription.id,
+    )
+
+
+def pay(session: LocalObject, last4: str, now: datetime) -> None:
+    """Add the card and complete the session. Raises ``PaymentDeclined``; ``ProviderRefused`` for a session that is over."""
+    if session.data["status"] != "open":
+        raise ProviderRefused("This checkout is over.")
+    add_card(session.customer_id, last4, now)
+    complete(session, now)
+
+
+def expire(session: LocalObject, now: datetime) -> None:
+    """One that is over stays what it is."""
+    if session.data["status"] == "open":
+        objects.change(session, "checkout.session.expired", now, status="expired")
+
+
+def add_card(customer_id: str, last4: str, now: datetime) -> str:
+    """A test card that is good for another year."""
+    return attach(customer_id, "card", now, brand="visa", last4=last4, exp_month=now.month, exp_year=now.year + 1)
+
+
+def attach(customer_id: str, type: str, now: datetime, **details: Any) -> str:
+    """A new payment method, from now on the default; it pays what is owed. Raises ``PaymentDeclined``."""
+    if sentence := DECLINES.get(details["last4"]):
+        raise PaymentDeclined(sentence)
+    customer = objects.find(customer_id, "customer")
+    fields: dict[str, Any] = {"type": type, type: details}
+    row, _ = objects.enter("payment_method", "pm", now, customer_id=customer_id, **fields)
+    objects.tell("payment_method.attached", row, now)
+    set_default(customer, row.id, now)
+    lifecycle.pay_what_is_owed(customer_id, now)
+    return row.id
+
+
+def detach(row: LocalObject, now: datetime) -> None:
+    objects.change(row, "payment_method.detached", now, customer=None)
+    customer = objects.find(row.customer_id, "customer")
+    if customer.data["invoice_settings"]["default_payment_method"] == row.id:
+        set_default(customer, None, now)
+
+
+def set_default(customer: LocalObject, payment_method_id: str | None, now: datetime) -> None:
+    invoice_settings = {"default_payment_method": payment_method_id}
+    objects.change(customer, "customer.updated", now, invoice_settings=invoice_settings)
+
+
+def change_price(row: LocalObject, price_id: str, now: datetime) -> None:
+    """At once; the difference for the rest of the period waits for the next invoice."""
+    line, new = row.data["items"]["data"][0], objects.price(price_id)
+    if credit := _proration(row, new["unit_amount"], now):
+        objects.enter("invoiceitem", "ii", now, customer_id=row.customer_id, subscription=row.id, amount=credit)
+    objects.change(row, "customer.subscription.updated", now, items=_with_price(row, line, new))
+
+
+def _with_price(row: LocalObject, line: dict[str, Any], price: dict[str, Any]) -> dict[str, Any]:
+    """The items, of which one has another price."""
+    rows = row.data["items"]["data"]
+    return {**row.data["items"], "data": [{**other, "price": price} if other is line else other for other in rows]}
+
+
+def due_after_change(row: LocalObject, price_id: str, now: datetime) -> int:
+    """What the next invoice would be, in cents."""
+    cents = int(objects.price(price_id)["unit_amount"])
+    return cents + lifecycle.pending_cents(row) + _proration(row, cents, now)
+
+
+def set_cancel_at_period_end(row: LocalObject, now: datetime, *, value: bool, reason: str = "") -> None:
+    objects.change(
+        row,
+        "customer.subscription.updated",
+        now,
+        cancel_at_period_end=value,
+        cancel_at=objects.seconds(lifecycle.period_end(row)) if value else None,
+        canceled_at=objects.seconds(now) if value else None,
+        cancellation_details={"comment": reason or None},
+    )
+
+
+def _proration(subscription: LocalObject, new_cents: int, now: datetime) -> int:
+    """What the rest of the period costs more (or less) at the new price. A trial costs nothing at any price."""
+    line = subscription.data["items"]["data"][0]
+    if subscription.data["status"] == "trialing":
+        return 0
+    start, end = int(line["current_period_start"]), int(line["current_period_end"])
+    rest = max(0, end - objects.seconds(now)) / (end - start)
+    return round((new_cents - int(line["price"]["unit_amount"])) * rest)

@@ -1,0 +1,163 @@
+"""The local provider's billing portal, as its customer uses it: another plan, the end, cards, invoices.
+
+It shows the provider's own books, as Stripe's portal does; what is done here reaches us by signed events. Whoever has the
+session's id may use it, for an hour.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from saas.background_tasks import ring
+from saas.billing import clock
+from saas.billing.models import Customer, LocalObject, Plan, Price
+from saas.billing.providers.interface import PaymentDeclined, ProviderRefused
+from saas.billing.providers.local import lifecycle, objects, operations
+from saas.billing.tasks import deliver_local_events
+from saas.errors import NotFound
+from saas.ids import made_at
+from saas.money import Money
+
+LIFETIME = timedelta(hours=1)
+INVOICES_SHOWN = 24
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One visit of a customer: ``return_url`` leads back to where she came from."""
+
+    id: str
+    customer_id: str
+    return_url: str
+
+
+def visit(session_id: str) -> Visit:
+    """Raises ``NotFound`` for a session that is not there or over, and where Stripe's portal is used."""
+    row = LocalObject.objects.filter(pk=session_id, kind="billing_portal.session").first()
+    if row is None or settings.STRIPE_SECRET_KEY or made_at(row.pk) < timezone.now() - LIFETIME:
+        raise NotFound
+    return Visit(row.pk, row.customer_id, str(row.data["return_url"]))
+
+
+def shown(here: Visit) -> dict[str, Any]:
+    """What the page tells."""
+    customer = LocalObject.objects.get(pk=here.customer_id)
+    subscription = _live(here)
+    return {
+        "return_url": here.return_url,
+        "customer": customer.data,
+        "subscription": _subscription(subscription) if subscription else None,
+        "plans": Plan.objects.on_sale() if subscription else [],
+        "cards": [_card(row, customer) for row in _of_kind(here, "payment_method") if row.data["customer"]],
+        "invoices": [_invoice(row) for row in _of_kind(here, "invoice").order_by("-pk")[:INVOICES_SHOWN]],
+    }
+
+
+def _of_kind(here: Visit, kind: str) -> QuerySet[LocalObject]:
+    return LocalObject.objects.of_kind(kind).filter(customer_id=here.customer_id)
+
+
+def _live(here: Visit) -> LocalObject | None:
+    rows = _of_kind(here, "subscription").exclude(data__status__in=lifecycle.OVER).order_by("-pk")
+    return rows.first()
+
+
+def _subscription(row: LocalObject) -> dict[str, Any]:
+    price = Price.objects.select_related("plan").get(external_id=row.data["items"]["data"][0]["price"]["id"])
+    return {
+        "plan": price.plan,
+        "status": row.data["status"],
+        "is_ending": row.data["cancel_at_period_end"],
+        "next_at": lifecycle.due_at(row) if row.data["status"] == "past_due" else lifecycle.period_end(row),
+    }
+
+
+def _card(row: LocalObject, customer: LocalObject) -> dict[str, Any]:
+    details = row.data[row.data["type"]]
+    is_default = customer.data["invoice_settings"]["default_payment_method"] == row.pk
+    return {"id": row.pk, "is_default": is_default, **details}
+
+
+def _invoice(row: LocalObject) -> dict[str, Any]:
+    fields = {name: row.data[name] for name in ("number", "status")}
+    amount = Money(row.data["total"], row.data["currency"])
+    return {**fields, "amount": amount, "at": datetime.fromtimestamp(row.data["created"], UTC)}
+
+
+def due_after_change(here: Visit, plan_id: str) -> Money:
+    """What the next invoice would be. Raises as ``change_plan`` does."""
+    with transaction.atomic():
+        row, price_id = _change(here, plan_id)
+        return Money(operations.due_after_change(row, price_id, clock.now()), row.data["currency"])
+
+
+def change_plan(here: Visit, plan_id: str) -> None:
+    """Raises ``ProviderRefused`` without a subscription, and for a plan that is not on sale."""
+    _do(here, lambda now: operations.change_price(*_change(here, plan_id), now))
+
+
+def _change(here: Visit, plan_id: str) -> tuple[LocalObject, str]:
+    plan = Plan.objects.on_sale().filter(pk=plan_id).first()
+    price = Price.objects.selling(plan, Customer.Provider.LOCAL).first() if plan else None
+    if price is None:
+        raise ProviderRefused("Choose one of the plans.")
+    return _required(here), price.external_id
+
+
+def cancel(here: Visit, reason: str) -> None:
+    """With the period. Raises ``ProviderRefused`` without a subscription."""
+    _do(here, lambda now: operations.set_cancel_at_period_end(_required(here), now, value=True, reason=reason))
+
+
+def resume(here: Visit) -> None:
+    """Take the cancellation back. Raises ``ProviderRefused`` without a subscription."""
+    _do(here, lambda now: operations.set_cancel_at_period_end(_required(here), now, value=False))
+
+
+def add_card(here: Visit, last4: str) -> None:
+    """From now on the default; it pays what is owed. Raises ``PaymentDeclined``."""
+    if len(last4) != 4 or not last4.isascii() or not last4.isdigit():
+        raise PaymentDeclined("Choose one of the test cards.")
+    _do(here, lambda now: operations.add_card(here.customer_id, last4, now))
+
+
+def use_card(here: Visit, card_id: str) -> None:
+    """Make it the default. Raises ``ProviderRefused`` for a card of somebody else."""
+    _do(
+        here,
+        lambda now: operations.set_default(
+            objects.find(here.customer_id, "customer"), _own_card(here, card_id).pk, now
+        ),
+    )
+
+
+def remove_card(here: Visit, card_id: str) -> None:
+    """Raises ``ProviderRefused`` for a card of somebody else."""
+    _do(here, lambda now: operations.detach(_own_card(here, card_id), now))
+
+
+@transaction.atomic
+def _do(here: Visit, act: Callable[[datetime], object]) -> None:
+    objects.find(here.customer_id, "customer")  # one thing at a time happens to a customer
+    act(clock.now())
+    ring(deliver_local_events, here.customer_id)
+
+
+def _required(here: Visit) -> LocalObject:
+    row = _live(here)
+    if row is None:
+        raise ProviderRefused("There is no subscription.")
+    return objects.find(row.pk, "subscription")
+
+
+def _own_card(here: Visit, card_id: str) -> LocalObject:
+    row = _of_kind(here, "payment_method").filter(pk=card_id).first()
+    if row is None or not row.data["customer"]:
+        raise ProviderRefused("There is no such card.")
+    return row

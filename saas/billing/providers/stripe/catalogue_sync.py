@@ -1,0 +1,21 @@
+"""Bringing our plans to Stripe: a product and a monthly price for each, found again by their keys."""
+
+from collections.abc import Iterator
+
+from django.db import transaction
+
+from saas.billing.catalogue import sell
+from saas.billing.models import Customer, Plan
+from saas.billing.providers.stripe.gateway import StripeGateway
+
+
+def sync_plans(gateway: StripeGateway) -> Iterator[str]:
+    """A sentence for each plan. May be repeated: what is there is used, and a plan whose price changed gets a new one.
+
+    Earlier prices stay for those who pay them.
+    """
+    for plan in Plan.objects.on_sale():
+        price_id, is_new = gateway.offer(plan)
+        with transaction.atomic():
+            sell(plan, Customer.Provider.STRIPE, price_id)
+        yield f"{plan.pk} is sold as {price_id}{', which is new' if is_new else ''}"

@@ -1,0 +1,84 @@
+"""Everything that was ever told of one object, read from the inbox."""
+
+import json
+from collections.abc import Collection
+
+from django.conf import settings
+from django.db.models import BooleanField, Count, Exists, OuterRef
+from django.db.models.functions import TruncSecond
+
+from saas.billing.sync.event_order import Told
+from saas.billing.sync.stripe_objects import mapping
+from saas.database.prepared_queries import ComposedQuery, Given, binary_cursor
+from saas.webhook_events.models import WebhookEvent
+
+_NOT_OURS = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]
+_OF_OBJECT = ComposedQuery(
+    lambda: (
+        WebhookEvent.objects.of_object(Given("object_id"))
+        .filter(livemode=Given("livemode", BooleanField()), account="", payload__isnull=False)
+        .exclude(status__in=_NOT_OURS)
+        .only("external_id", "type", "provider_created", "source", "payload__body")
+    ),
+    cursor=binary_cursor,
+)
+
+_LOCAL = ComposedQuery(
+    lambda: WebhookEvent.objects.filter(object_id=Given("object_id"), source=WebhookEvent.Source.LOCAL).only("pk")[:1],
+    cursor=binary_cursor,
+)
+
+
+def of(object_id: str, type_prefix: str) -> list[Told]:
+    """The stored events of an object whose type begins with ``type_prefix``.
+
+    Those of the other mode, of another account and those that were ignored do not count, and what retention has
+    emptied tells nothing.
+    """
+    rows = _OF_OBJECT.rows(object_id=object_id, livemode=settings.STRIPE_LIVEMODE)
+    return [told for row in rows if row.type.startswith(type_prefix) and (told := _told(row))]
+
+
+def is_local(object_id: str) -> bool:
+    """Whether the local provider has told of the object."""
+    return bool(_LOCAL.rows(object_id=object_id))
+
+
+def told_within_a_second(event_ids: Collection[int]) -> list[tuple[int, str]]:
+    """Of these events, with the ids of their objects, those of which one second tells several things, beside a beginning
+    and an end: what is more than that may be among them, what is less is not."""
+    changes = WebhookEvent.objects.filter(object_id=OuterRef("object_id")).exclude(
+        type__regex=r"\.(created|deleted|detached)$"
+    )
+    crowded = changes.order_by().values(second=TruncSecond("provider_created")).annotate(told=Count("pk"))
+    rows = WebhookEvent.objects.filter(Exists(crowded.filter(told__gt=1)), pk__in=event_ids).exclude(object_id="")
+    return list(rows.values_list("pk", "object_id"))
+
+
+def objects(type_prefix: str) -> list[str]:
+    """The ids of all objects that events of such types tell of."""
+    rows = WebhookEvent.objects.filter(
+        type__startswith=type_prefix, livemode=settings.STRIPE_LIVEMODE, account="", payload__isnull=False
+    )
+    ids = rows.exclude(status__in=_NOT_OURS).exclude(object_id="").values_list("object_id", flat=True)
+    return sorted(set(ids))
+
+
+def was_told_of(object_id: str) -> bool:
+    """Whether there is a receipt for an event of the object, with its payload or without."""
+    return WebhookEvent.objects.filter(object_id=object_id, payload__isnull=True).exists()
+
+
+def _told(row: WebhookEvent) -> Told | None:
+    try:
+        data = mapping(mapping(json.loads(bytes(row.payload.body))).get("data"))
+    except (ValueError, RecursionError):
+        return None
+    return Told(
+        row.external_id,
+        row.type,
+        int(row.provider_created.timestamp()),
+        mapping(data.get("object")),
+        mapping(data.get("previous_attributes")),
+        is_fetched=row.source == WebhookEvent.Source.FETCH,
+    )

@@ -1,0 +1,113 @@
+"""In which order the events of one object happened.
+
+``created`` has the granularity of a second, event ids are in no order, and events arrive in any. So: by ``created``;
+within one second ``*.created`` first and ``*.deleted`` last, and between them each event after the one whose object its
+``previous_attributes`` describe.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby, pairwise, permutations
+from typing import Any
+
+from saas.billing.sync.stripe_objects import Object, id_of, items, moment, price_of
+
+MAX_PERMUTED = 6  # events of one second whose every order is tried
+Facets = Callable[[Object], object]
+Rank = Callable[[Object], int]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one stored event tells of its object.
+
+    ``is_fetched``: we asked. Nothing says what was before, but ids of such events begin with the time of asking.
+    """
+
+    id: str
+    type: str
+    created: int
+    object: Object
+    previous: Object
+    is_fetched: bool = False
+
+    def ends(self, *verbs: str) -> bool:
+        return self.type.rpartition(".")[2] in verbs
+
+
+def in_order(events: Sequence[Told], *, facets: Facets, rank: Rank) -> tuple[list[Told], bool]:
+    """The events in their order, and whether any part of it is a guess (a gap, a cycle, or nothing to go by).
+
+    ``facets`` names what makes two snapshots equal; ``rank`` decides where nothing else does.
+    """
+    ordered: list[Told] = []
+    is_guess = False
+    for _, same_second in groupby(sorted(events, key=lambda told: (told.created, told.id)), lambda told: told.created):
+        group, unsure = _within_a_second(list(same_second), ordered[-1] if ordered else None, facets, rank)
+        ordered += group
+        is_guess = unsure or (is_guess and not group[-1].is_fetched)  # what we asked for settles what was a guess
+    return ordered, is_guess
+
+
+def _within_a_second(group: list[Told], before: Told | None, facets: Facets, rank: Rank) -> tuple[list[Told], bool]:
+    first = [told for told in group if told.ends("created")]
+    last = [told for told in group if told.ends("deleted", "detached")]
+    between = [told for told in group if told not in first and told not in last]
+    chained, unsure = _chained(between, first[-1] if first else before, facets, rank)
+    return [*first, *chained, *last], unsure
+
+
+def _chained(events: list[Told], before: Told | None, facets: Facets, rank: Rank) -> tuple[list[Told], bool]:
+    if len(events) < 2 or all(told.is_fetched for told in events):
+        return events, False
+    if len(events) > MAX_PERMUTED:
+        return sorted(events, key=lambda told: rank(told.object)), True
+
+    def gaps(order: tuple[Told, ...]) -> int:
+        steps = pairwise(order if before is None else (before, *order))
+        return sum(not _follows(earlier, later, facets) for earlier, later in steps)
+
+    weighed = [(gaps(order), order) for order in permutations(events) if _keeps_fetches(order)]
+    fewest = min(weight for weight, _ in weighed)
+    best = [order for weight, order in weighed if weight == fewest]
+    ends = {facets(order[-1].object) for order in best}
+    chosen = max(best, key=lambda order: rank(order[-1].object))
+    return list(chosen), fewest > 0 or before is None or len(ends) > 1
+
+
+def _keeps_fetches(order: tuple[Told, ...]) -> bool:
+    return all(earlier.id < later.id for earlier, later in pairwise(told for told in order if told.is_fetched))
+
+
+def _follows(earlier: Told, later: Told, facets: Facets) -> bool:
+    if later.previous:
+        return describes(later.previous, earlier.object)
+    return facets(later.object) == facets(earlier.object)
+
+
+def describes(previous: Any, value: Any) -> bool:
+    """Whether ``previous_attributes`` tell the values that ``value`` has. A key that is missing counts as null."""
+    if isinstance(previous, dict) and isinstance(value, dict):
+        return all(
+            _same_lines(old, value.get(name)) if name == "items" else describes(old, value.get(name))
+            for name, old in previous.items()
+        )
+    return bool(previous == value)
+
+
+def _same_lines(previous: object, value: object) -> bool:
+    """Renewals repeat whole items; only what is bought, and how many, counts."""
+    return [_line(row) for row in items(previous)] == [_line(row) for row in items(value)]
+
+
+def _line(row: Object) -> tuple[str, object]:
+    return id_of(price_of(row)), row.get("quantity")
+
+
+def last_event(events: Sequence[Told], *, gone: str) -> tuple[Told, datetime | None]:
+    """The last event, or the one that ended the object and when that was."""
+    ordered, _ = in_order(events, facets=repr, rank=lambda _: 0)
+    if ends := [told for told in ordered if told.ends(gone)]:
+        return ends[0], moment(ends[0].created)
+    return ordered[-1], None

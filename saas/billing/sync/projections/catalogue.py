@@ -1,0 +1,54 @@
+"""What a provider's products and prices are, from their stored events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from saas.billing.sync import stripe_objects
+from saas.billing.sync.event_order import Told, last_event
+
+
+@dataclass(frozen=True)
+class PriceFold:
+    is_active: bool
+    product_id: str
+    unit_amount_cents: int | None
+    currency: str
+    interval: str
+    interval_count: int
+
+
+def project_price(events: Sequence[Told]) -> PriceFold | None:
+    """The last snapshot; a deleted price is not active."""
+    if not events:
+        return None
+    last, gone_at = last_event(events, gone="deleted")
+    recurring = stripe_objects.mapping(last.object.get("recurring"))
+    return PriceFold(
+        is_active=last.object.get("active") is not False and gone_at is None,
+        product_id=stripe_objects.id_of(last.object.get("product")),
+        unit_amount_cents=stripe_objects.whole(last.object.get("unit_amount")),
+        currency=stripe_objects.text(last.object.get("currency"), 8),
+        interval=stripe_objects.text(recurring.get("interval"), 16),
+        interval_count=min(stripe_objects.count(recurring.get("interval_count"), 1), 1000),
+    )
+
+
+@dataclass(frozen=True)
+class ProductFold:
+    name: str
+    description: str
+    is_active: bool
+    named_plan_id: str
+
+
+def project_product(events: Sequence[Told]) -> ProductFold | None:
+    """The last snapshot; a deleted product is not active."""
+    if not events:
+        return None
+    last, gone_at = last_event(events, gone="deleted")
+    return ProductFold(
+        name=stripe_objects.text(last.object.get("name"), 255),
+        description=stripe_objects.text(last.object.get("description"), 5000),
+        is_active=last.object.get("active") is not False and gone_at is None,
+        named_plan_id=stripe_objects.named_plan(last.object),
+    )

@@ -1,0 +1,39 @@
+"""What a provider's customer is, from its stored events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from saas.billing.sync import stripe_objects
+from saas.billing.sync.event_order import Told, last_event
+from saas.billing.sync.stripe_objects import Object
+
+
+@dataclass(frozen=True)
+class CustomerFold:
+    email: str
+    delinquent: bool
+    default_payment_method: str
+    reference: str  # the id that we gave the provider, if we made the customer
+    deleted_at: datetime | None
+
+
+def project_customer(events: Sequence[Told]) -> CustomerFold | None:
+    """The last snapshot; a deletion is a tombstone."""
+    if not events:
+        return None
+    last, gone_at = last_event(events, gone="deleted")
+    return CustomerFold(
+        email=stripe_objects.text(last.object.get("email"), 512),
+        delinquent=last.object.get("delinquent") is True,
+        default_payment_method=_default_payment_method(last.object),
+        reference=stripe_objects.text(stripe_objects.mapping(last.object.get("metadata")).get("customer_id"), 40),
+        deleted_at=gone_at,
+    )
+
+
+def _default_payment_method(snapshot: Object) -> str:
+    settings = stripe_objects.mapping(snapshot.get("invoice_settings"))
+    return stripe_objects.id_of(settings.get("default_payment_method")) or stripe_objects.id_of(
+        snapshot.get("default_source")
+    )

@@ -1,0 +1,57 @@
+"""What an invoice is, from its stored events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from saas.billing.sync import stripe_objects
+from saas.billing.sync.event_order import Told
+
+_INVOICE_RANKS = ["draft", "open", "uncollectible", "void", "paid", "deleted"]
+
+
+@dataclass(frozen=True)
+class InvoiceFold:
+    status: str
+    customer_id: str
+    subscription_id: str
+    number: str
+    currency: str
+    total_cents: int
+    amount_due_cents: int
+    amount_paid_cents: int
+    hosted_url: str
+    issued_at: datetime | None
+    paid_at: datetime | None
+
+
+def project_invoice(events: Sequence[Told]) -> InvoiceFold | None:
+    """The furthest of draft, open, uncollectible, void, paid that any event tells; among equals the latest."""
+    if not events:
+        return None
+    last = max(events, key=lambda told: (_invoice_rank(told), told.created, told.id))
+    shown = last.object
+    paid_at = stripe_objects.mapping(shown.get("status_transitions")).get("paid_at")
+    status = _invoice_status(last)
+    return InvoiceFold(
+        status=status,
+        customer_id=stripe_objects.id_of(shown.get("customer")),
+        subscription_id=stripe_objects.invoice_subscription(shown),
+        number=stripe_objects.text(shown.get("number")),
+        currency=stripe_objects.text(shown.get("currency"), 8),
+        total_cents=stripe_objects.whole(shown.get("total")) or 0,
+        amount_due_cents=stripe_objects.whole(shown.get("amount_due")) or 0,
+        amount_paid_cents=stripe_objects.whole(shown.get("amount_paid")) or 0,
+        hosted_url=stripe_objects.text(shown.get("hosted_invoice_url"), 2048),
+        issued_at=stripe_objects.moment(shown.get("created")) or stripe_objects.moment(shown.get("date")),
+        paid_at=stripe_objects.moment(paid_at or last.created) if status == "paid" else None,
+    )
+
+
+def _invoice_status(told: Told) -> str:
+    return "deleted" if told.ends("deleted") else stripe_objects.invoice_status(told.object)
+
+
+def _invoice_rank(told: Told) -> int:
+    status = _invoice_status(told)
+    return _INVOICE_RANKS.index(status) if status in _INVOICE_RANKS else -1

@@ -1,0 +1,54 @@
+"""What a payment method is, from its stored events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from saas.billing.sync import stripe_objects
+from saas.billing.sync.event_order import Told, last_event
+
+
+@dataclass(frozen=True)
+class PaymentMethodFold:
+    customer_id: str
+    type: str
+    brand: str
+    last4: str
+    exp_month: int | None
+    exp_year: int | None
+    detached_at: datetime | None
+    created_at: datetime | None
+
+
+def project_payment_method(events: Sequence[Told]) -> PaymentMethodFold | None:
+    """The last snapshot; a detached method stays detached, and stays its customer's."""
+    if not events:
+        return None
+    last, gone_at = last_event(events, gone="detached")
+    kind = stripe_objects.text(last.object.get("type"), 64)
+    details = stripe_objects.mapping(last.object.get(kind))
+    return PaymentMethodFold(
+        customer_id=_owner(events),
+        type=kind,
+        brand=stripe_objects.text(details.get("brand"), 64),
+        last4=stripe_objects.text(details.get("last4"), 16),
+        exp_month=_small(details.get("exp_month")),
+        exp_year=_small(details.get("exp_year")),
+        detached_at=gone_at,
+        created_at=stripe_objects.moment(last.object.get("created")),
+    )
+
+
+def _owner(events: Sequence[Told]) -> str:
+    """A detached method has no customer any more: what was before tells whose it was."""
+    by_time = sorted(events, key=lambda told: told.created, reverse=True)
+    named = [
+        stripe_objects.id_of(told.object.get("customer")) or stripe_objects.id_of(told.previous.get("customer"))
+        for told in by_time
+    ]
+    return next((name for name in named if name), "")
+
+
+def _small(value: object) -> int | None:
+    number = stripe_objects.whole(value)
+    return number if number is not None and 0 <= number <= 9999 else None

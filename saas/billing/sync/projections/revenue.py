@@ -1,0 +1,107 @@
+"""What the changes of a customer's subscriptions were for the revenue from her: new, or only one more?
+
+Pure, like ``sync.projections.subscriptions``. One subscription cannot tell: whoever comes back does so with a new one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from saas.billing.sync.projections.subscriptions import Movement
+
+_FIRST = {"new", "reactivated"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A change of the subscription ``subscription`` (any name that orders them), the ``number``-th in its history."""
+
+    subscription: str
+    number: int
+    change: Movement
+
+
+@dataclass(frozen=True)
+class Booked:
+    """A line in its customer's history. ``movement`` is empty where no money moved."""
+
+    line: Line
+    number: int  # its place in the customer's history in this currency
+    kind: str
+    movement: str
+    customer_cents: int
+    paid_before: bool  # the customer paid something when the month began
+    cohort: date | None
+
+    @property
+    def month(self) -> date:
+        return _month(self.line)
+
+
+def _month(line: Line) -> date:
+    return line.change.at.date().replace(day=1)
+
+
+@dataclass
+class _Account:
+    """A customer in one currency, on her way through time."""
+
+    cents: int = 0
+    month: date | None = None
+    month_began_with: int = 0
+    cohort: date | None = None
+    booked: list[Booked] = field(default_factory=list)
+
+
+def book(lines: Iterable[Line]) -> list[Booked]:
+    """All lines of one customer, in the order of time; the order in which they are given changes nothing.
+
+    Within a second what adds comes first: a subscription that replaces another is no churn.
+    """
+    accounts: dict[str, _Account] = defaultdict(_Account)
+    for line in sorted(lines, key=_moment):
+        account = accounts[line.change.currency]
+        account.booked.append(_booked(line, account))
+    return [replace(row, cohort=account.cohort) for account in accounts.values() for row in account.booked]
+
+
+def _moment(line: Line) -> tuple[object, ...]:
+    return line.change.at, line.change.delta_cents < 0, line.subscription, line.number
+
+
+def _booked(line: Line, account: _Account) -> Booked:
+    if account.month != _month(line):
+        account.month, account.month_began_with = _month(line), account.cents
+    before, delta = account.cents, line.change.delta_cents
+    account.cents += delta
+    movement = _movement(before, delta, is_known=account.cohort is not None)
+    kind = "reactivated" if line.change.kind == "new" and movement == "reactivation" else line.change.kind
+    booked = Booked(line, len(account.booked), kind, movement, account.cents, account.month_began_with > 0, None)
+    if movement == "new":
+        account.cohort = booked.month
+    return booked
+
+
+def _movement(before: int, delta: int, *, is_known: bool) -> str:
+    if delta == 0:
+        return ""
+    if before == 0:
+        return "reactivation" if is_known else "new"
+    if before + delta == 0:
+        return "churn"
+    return "expansion" if delta > 0 else "contraction"
+
+
+def unbooked(lines: Iterable[Line]) -> list[Line]:
+    """Lines as the subscription alone would tell them: the first time that it brings something is ``new``.
+
+    The inverse of what ``book`` does to kinds, for lines that are read back from the ledger.
+    """
+    seen: set[str] = set()
+    told = []
+    for line in sorted(lines, key=lambda line: (line.subscription, line.number)):
+        is_first = line.change.kind in _FIRST and line.subscription not in seen
+        seen |= {line.subscription} if is_first else set()
+        told.append(replace(line, change=replace(line.change, kind="new")) if is_first else line)
+    return told

@@ -1,0 +1,244 @@
+"""What a row is: a function of every stored event of its object, whatever order they came in and however often.
+
+Pure: no database, no network, no clock. ``saas.billing.sync.upsert`` writes what these functions say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from saas.billing.sync import stripe_objects
+from saas.billing.sync.event_order import Told, in_order
+from saas.billing.sync.stripe_objects import Object
+
+TERMINAL = {"canceled", "incomplete_expired"}
+EARNING = {"active", "past_due"}
+_RANKS = ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "canceled", "incomplete_expired"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One of the things that a subscription is to. ``named_plan_id`` is what its price's or product's metadata say."""
+
+    id: str
+    price_id: str
+    product_id: str
+    named_plan_id: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class SubscriptionState:
+    """A subscription as one snapshot shows it, in either API shape."""
+
+    status: str
+    customer_id: str
+    items: tuple[Item, ...]
+    currency: str
+    monthly_cents: int
+    current_period_start: datetime | None
+    current_period_end: datetime | None
+    cancel_at_period_end: bool
+    cancel_at: datetime | None
+    trial_end: datetime | None
+    canceled_at: datetime | None
+    ended_at: datetime | None
+    started_at: datetime | None
+
+    @property
+    def price_ids(self) -> tuple[str, ...]:
+        return tuple(item.price_id for item in self.items if item.price_id)
+
+    @property
+    def is_earning(self) -> bool:
+        return self.status in EARNING
+
+    @property
+    def earning_cents(self) -> int:
+        return self.monthly_cents if self.is_earning else 0
+
+
+@dataclass(frozen=True)
+class Movement:
+    """One line of the ledger. ``delta_cents`` and ``monthly_cents`` are a month's."""
+
+    kind: str
+    at: datetime
+    currency: str
+    delta_cents: int
+    monthly_cents: int
+    event_id: str
+
+
+@dataclass(frozen=True)
+class SubscriptionFold:
+    """``items_before`` is what it was to at earlier times, the latest first."""
+
+    state: SubscriptionState
+    items_before: tuple[tuple[Item, ...], ...]
+    past_due_since: datetime | None
+    changed_at: datetime
+    ambiguous: bool
+    movements: tuple[Movement, ...]
+
+
+def subscription(events: Sequence[Told]) -> SubscriptionFold | None:
+    """The subscription of ``events``; ``None`` if no event shows it.
+
+    What has ended stays ended: nothing that is not terminal replaces what is.
+    """
+    ordered, is_guess = in_order(events, facets=subscription_state, rank=_rank)
+    history = _Subscription()
+    for told in ordered:
+        history.take(told)
+    return history.folded(is_guess)
+
+
+class _Subscription:
+    """A subscription on its way through its events."""
+
+    def __init__(self) -> None:
+        self.state: SubscriptionState | None = None
+        self.items_before: list[tuple[Item, ...]] = []
+        self.movements: list[Movement] = []
+        self.past_due_since: datetime | None = None
+        self.changed_at: datetime | None = None
+        self.has_earned = False
+
+    def take(self, told: Told) -> None:
+        state = _state(told, self.state)
+        at = stripe_objects.moment(told.created)
+        if at is None or not state.status:
+            return
+        if self.state and self.state.status in TERMINAL and state.status not in TERMINAL:
+            return
+        self._move(state, at, told.id)
+        if state.status != "past_due":
+            self.past_due_since = None
+        elif self.past_due_since is None:
+            self.past_due_since = at
+        if self.state and self.state.items != state.items:
+            self.items_before.insert(0, self.state.items)
+        self.state, self.changed_at = state, at
+
+    def _move(self, state: SubscriptionState, at: datetime, event_id: str) -> None:
+        for step in _steps(self.state, state, self.has_earned):
+            self.movements.append(Movement(step.kind, at, step.currency, step.delta, step.cents, event_id))
+        self.has_earned = self.has_earned or state.is_earning
+
+    def folded(self, is_guess: bool) -> SubscriptionFold | None:
+        if self.state is None or self.changed_at is None:
+            return None
+        return SubscriptionFold(
+            self.state,
+            tuple(self.items_before),
+            self.past_due_since,
+            self.changed_at,
+            is_guess,
+            tuple(self.movements),
+        )
+
+
+@dataclass(frozen=True)
+class _Step:
+    kind: str
+    currency: str
+    delta: int
+    cents: int  # a month, afterwards
+
+
+def _steps(before: SubscriptionState | None, after: SubscriptionState, has_earned: bool) -> list[_Step]:
+    """What changed between two states. In each currency the deltas add up to what is earned."""
+    steps = _money(before, after, has_earned)
+    steps += [_Step(kind, after.currency, 0, after.earning_cents) for kind in _facts(before, after)]
+    return steps
+
+
+def _money(before: SubscriptionState | None, after: SubscriptionState, has_earned: bool) -> list[_Step]:
+    if before is None or not before.is_earning:
+        kind = "reactivated" if has_earned else "new"
+        return [_Step(kind, after.currency, after.earning_cents, after.earning_cents)] if after.is_earning else []
+    if not after.is_earning:
+        return [_Step("canceled", before.currency, -before.earning_cents, 0)]
+    if before.currency != after.currency:
+        left = _Step("canceled", before.currency, -before.earning_cents, 0)
+        return [left, _Step("reactivated", after.currency, after.earning_cents, after.earning_cents)]
+    delta = after.earning_cents - before.earning_cents
+    kind = "upgrade" if delta > 0 else "downgrade"
+    return [_Step(kind, after.currency, delta, after.earning_cents)] if delta else []
+
+
+def _facts(before: SubscriptionState | None, after: SubscriptionState) -> list[str]:
+    """What the books note although it moves no money."""
+    old = before.status if before else ""
+    noted = {
+        "trial_started": after.status == "trialing" != old,
+        "trial_ended": old == "trialing" != after.status and not after.is_earning,
+        "renewal": before is not None and _is_renewed(before, after),
+        "past_due": after.status == "past_due" != old,
+        "recovered": old == "past_due" and after.status == "active",
+    }
+    return [kind for kind, happened in noted.items() if happened]
+
+
+def _is_renewed(before: SubscriptionState, after: SubscriptionState) -> bool:
+    """Another period began where the last one ended. A change of interval begins a period, too, but in the middle."""
+    old_end, end, start = before.current_period_end, after.current_period_end, after.current_period_start
+    if not (before.is_earning and after.is_earning and old_end and end):
+        return False
+    return end > old_end and (start is None or start >= old_end)
+
+
+def _state(told: Told, before: SubscriptionState | None) -> SubscriptionState:
+    state = subscription_state(told.object)
+    if told.ends("deleted"):
+        state = replace(state, status="canceled", ended_at=state.ended_at or stripe_objects.moment(told.created))
+    if before and not state.price_ids:  # a snapshot without its lines: what was bought before still is
+        state = replace(
+            before,
+            status=state.status,
+            cancel_at_period_end=state.cancel_at_period_end,
+            cancel_at=state.cancel_at,
+            canceled_at=state.canceled_at,
+            ended_at=state.ended_at,
+        )
+    return state
+
+
+def subscription_state(snapshot: Object) -> SubscriptionState:
+    """One snapshot, read in whatever shape it has."""
+    lines = stripe_objects.lines(snapshot)
+    currency = snapshot.get("currency") or (stripe_objects.price_of(lines[0]).get("currency") if lines else "")
+    return SubscriptionState(
+        status=stripe_objects.text(snapshot.get("status"), 64),
+        customer_id=stripe_objects.id_of(snapshot.get("customer")),
+        items=tuple(_item(line, is_whole=line is snapshot) for line in lines),
+        currency=stripe_objects.text(currency, 8),
+        monthly_cents=stripe_objects.monthly_cents(snapshot),
+        current_period_start=stripe_objects.period_start(snapshot),
+        current_period_end=stripe_objects.period_end(snapshot),
+        cancel_at_period_end=snapshot.get("cancel_at_period_end") is True,
+        cancel_at=stripe_objects.moment(snapshot.get("cancel_at")),
+        trial_end=stripe_objects.moment(snapshot.get("trial_end")),
+        canceled_at=stripe_objects.moment(snapshot.get("canceled_at")),
+        ended_at=stripe_objects.moment(snapshot.get("ended_at")),
+        started_at=stripe_objects.moment(snapshot.get("start_date")) or stripe_objects.moment(snapshot.get("created")),
+    )
+
+
+def _item(line: Object, *, is_whole: bool) -> Item:
+    """``is_whole``: the subscription was its own and only item, before 2018."""
+    price = stripe_objects.price_of(line)
+    return Item(
+        id="" if is_whole else stripe_objects.id_of(line),
+        price_id=stripe_objects.id_of(price),
+        product_id=stripe_objects.id_of(price.get("product")),
+        named_plan_id=stripe_objects.named_plan(price)
+        or stripe_objects.named_plan(stripe_objects.mapping(price.get("product"))),
+        quantity=stripe_objects.count(line.get("quantity"), 1),
+    )
+
+
+def _rank(snapshot: Object) -> int:
+    status = snapshot.get("status")
+    return _RANKS.index(status) if status in _RANKS else len(_RANKS)

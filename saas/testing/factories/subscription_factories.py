@@ -1,0 +1,30 @@
+"""Made-up lives of subscriptions, as events of the provider: what the books are tested with."""
+
+from typing import Any
+
+from saas.testing.factories import event_factories
+
+DAY = 86_400
+START = 1_767_225_600  # the first of January 2026
+
+
+def subscription_event(
+    subscription: str, status: str, day: int, *, cents: int = 1900, customer: str = "cus_1", **more: Any
+) -> dict[str, Any]:
+    """An event ``day`` days after the start. ``currency``, ``quantity``, ``interval`` and ``verb`` as you like."""
+    kind = "deleted" if status == "canceled" else "created" if day == 0 else "updated"
+    verb = more.pop("verb", kind)
+    currency, recurring = more.pop("currency", "usd"), {"interval": more.pop("interval", "month"), "interval_count": 1}
+    price = {"id": f"price_{cents}", "unit_amount": cents, "currency": currency, "recurring": recurring}
+    item = {"id": f"si_{subscription}", "price": price, "quantity": more.pop("quantity", 1)}
+    shown = {
+        "id": subscription,
+        "object": "subscription",
+        "customer": customer,
+        "status": status,
+        "currency": currency,
+        "items": {"object": "list", "data": [item]},
+        **more,
+    }
+    id = f"evt_{subscription}_{day}_{status}_{verb}"
+    return event_factories.event(id, f"customer.subscription.{verb}", object=shown, created=START + day * DAY)

@@ -1,0 +1,39 @@
+"""Teams to test with."""
+
+from dataclasses import replace
+
+from django.utils import timezone
+
+from saas.accounts.models import User
+from saas.teams import actions, api_keys
+from saas.teams.actors import Actor
+from saas.teams.models import ApiKey, Membership, Team
+from saas.teams.roles import Role, Scope
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import Person
+
+
+def verified(person: Person) -> Person:
+    """The same person, with a confirmed address."""
+    User.objects.filter(pk=person.user.pk).update(email_verified_at=timezone.now())
+    return replace(person, user=User.objects.get(pk=person.user.pk))
+
+
+def found_team(owner: Person, name: str = "Engineering") -> Team:
+    return actions.create_team(name=name, owner=owner.user).team
+
+
+def join(team: Team, role: Role, person: Person | None = None) -> Person:
+    """Somebody with this role in the team; past the plan's seats, which a test of roles is not about."""
+    person = person or verified(user_factories.customer())
+    Membership.objects.create(team=team, user=person.user, role=role)
+    return person
+
+
+def actor(team: Team, person: Person) -> Actor:
+    return Actor(Membership.objects.of(person.user).get(team=team))
+
+
+def new_key(team: Team, owner: Person, *scopes: Scope) -> tuple[ApiKey, str]:
+    """A key and its row; ``owner`` must be verified."""
+    return api_keys.create_key(actor(team, owner), name="CI", scopes=scopes or [Scope.READ], expires_in_days=30)

@@ -1,0 +1,45 @@
+"""People to test with, made through the actions that make real ones."""
+
+from dataclasses import dataclass
+from itertools import count
+
+from saas.accounts import actions
+from saas.accounts.models import Audience, Role, User
+from saas.accounts.sessions import logins
+from saas.accounts.staff.staff_administration import create_staff
+
+PASSWORD = "correct horse battery staple"
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is logged in: her account and what her client holds."""
+
+    user: User
+    token: str
+    refresh_token: str
+    cookie_key: str
+    session_id: str
+    password: str = PASSWORD
+
+
+def customer(email: str = "", full_name: str = "Kim Example") -> Person:
+    """A registered customer, logged in."""
+    return _person(
+        actions.register(email=email or f"kim{next(_numbers)}@example.net", password=PASSWORD, full_name=full_name)
+    )
+
+
+def staff(email: str = "", *roles: Role) -> Person:
+    """A member of staff, logged in at Admin ops: a superuser, or who holds ``roles``."""
+    address = email or f"staff{next(_numbers)}@example.net"
+    create_staff(
+        email=address, password=PASSWORD, full_name="Sam Support", by="system", roles=roles, is_superuser=not roles
+    )
+    return _person(logins.log_in(email=address, password=PASSWORD, audience=Audience.STAFF))
+
+
+def _person(login: logins.Login | logins.HalfLogin) -> Person:
+    assert isinstance(login, logins.Login)
+    return Person(login.user, login.access_token, login.refresh_token, login.cookie_key, login.session.sid)

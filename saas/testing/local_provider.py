@@ -1,0 +1,10 @@
+"""The local payment provider without a running webhooks service."""
+
+from saas.billing.providers.local import event_delivery
+from saas.testing.factories import event_factories
+
+
+def deliver() -> None:
+    """Whatever it has yet to tell comes in, signed, and everything that waits takes effect."""
+    event_delivery.take_in()
+    event_factories.drain()

@@ -1,0 +1,51 @@
+"""Every line that the whole test run logs is looked at: one that tells a secret fails the run."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+
+from saas.logs import ContextFilter, LineFormatter
+from saas.testing.factories.user_factories import PASSWORD
+
+
+class Watch(logging.Handler):
+    """Formats each record as it would be written, and keeps those that hold one of ``secrets``."""
+
+    def __init__(self, secrets: dict[str, str]) -> None:
+        super().__init__(logging.DEBUG)
+        self.secrets = secrets
+        self.leaks: list[str] = []
+        self.addFilter(ContextFilter())
+        self.setFormatter(LineFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record)
+        for name, secret in self.secrets.items():
+            if secret in line:
+                self.leaks.append(f"{name} in a line of {record.name}: {line[:300]}")
+
+
+def of_this_run() -> dict[str, str]:
+    """The secrets that every process of ours holds, and the password of everybody in the tests."""
+    return {
+        "PASSWORD": PASSWORD,
+        "SECRET_KEY": settings.SECRET_KEY,
+        "AUTH_PEPPER": settings.AUTH_PEPPER,
+        "SESSION_SECRET": settings.SESSION_SECRET,
+        "MFA_KEY": settings.MFA_KEY,
+    }
+
+
+@contextmanager
+def watched(secrets: dict[str, str]) -> Iterator[Watch]:
+    watch = Watch(secrets)
+    root = logging.getLogger()
+    root.addHandler(watch)
+    logging.getLogger("saas").setLevel(logging.DEBUG)
+    try:
+        yield watch
+    finally:
+        root.removeHandler(watch)
+        logging.getLogger("saas").setLevel(logging.NOTSET)

@@ -1,0 +1,160 @@
+"""Services, worker and beat as production runs them: granian and Celery, ``SAAS_ENV=production``, JSON log lines."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.core.management import call_command
+from dotenv import dotenv_values
+
+from saas.testing.servers.stack import eventually, free_ports
+
+HOSTS = {
+    "product": "api.example.com",
+    "admin_ops": "ops.example.com",
+    "parity": "parity.example.com",
+    "webhooks": "hooks.example.com",
+}
+STRIPE_KEY = "sk_live_nobody_has_this_one"
+STRIPE_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@cache
+def _secrets() -> Mapping[str, str]:
+    out = StringIO()
+    call_command("generate_secrets", stdout=out)
+    return {name: value or "" for name, value in dotenv_values(stream=StringIO(out.getvalue())).items()}
+
+
+def environment(var_dir: Path, *, database: str, redis: str, **more: str) -> dict[str, str]:
+    """Everything that production must be told, and ``more``. The tests' own address is a trusted proxy."""
+    return {
+        "PATH": os.environ["PATH"],
+        **_secrets(),
+        "SAAS_ENV": "production",
+        "SAAS_VAR_DIR": str(var_dir),
+        "DATABASE_URL": database,
+        "REDIS_URL": redis,
+        "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
+        "STRIPE_SECRET_KEY": STRIPE_KEY,
+        "EMAIL_URL": "smtp://127.0.0.1:1",  # nobody is there: a mail waits, as for any server that is away
+        "DEFAULT_FROM_EMAIL": "SaaS <no-reply@example.com>",
+        "ALLOWED_HOSTS": ",".join(HOSTS.values()),
+        **{f"{name.upper()}_BASE_URL": f"https://{host}" for name, host in HOSTS.items()},
+        "TRUSTED_PROXY_COUNT": "1",
+        "TRUSTED_PROXY_CIDRS": "127.0.0.1/32",
+        **more,
+    }
+
+
+def manage(environment: Mapping[str, str], *arguments: str, root: Path | None = None) -> str:
+    """Run a management command to its end; what it wrote."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=root or settings.BASE_DIR,
+        env={**environment, "DJANGO_SETTINGS_MODULE": "saas.settings.product"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class Process:
+    """One process of ours. ``log`` is the file that it writes to."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path, root: Path | None = None) -> None:
+        self.log = log
+        with log.open("ab") as file:
+            self.process = subprocess.Popen(
+                command,
+                cwd=root or settings.BASE_DIR,
+                env=dict(environment),
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end, and wait; its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=40)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+class Server(Process):
+    """A service as ``manage.py serve`` runs it. Each call comes from a client address of its own, unless it names one."""
+
+    def __init__(
+        self, service: str, environment: Mapping[str, str], log: Path, root: Path | None = None, bind: str = ""
+    ) -> None:
+        self.service = service
+        self.port = free_ports(1)
+        self._calls = 0
+        super().__init__(
+            [sys.executable, "manage.py", "serve", service],
+            {**environment, "BIND": bind or f"127.0.0.1:{self.port}"},
+            log,
+            root,
+        )
+
+    def wait_until_ready(self) -> None:
+        eventually(lambda: self._is_ready() or self.process.poll() is not None, 60)
+        assert self.process.poll() is None, self.text
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.call("GET", "/health/ready").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def call(
+        self, method: str, path: str, body: Any = None, *, token: str = "", address: str = "", **options: Any
+    ) -> httpx.Response:
+        self._calls += 1
+        headers = {
+            "Host": HOSTS[self.service],
+            "X-Forwarded-For": address or f"198.51.{self._calls // 250}.{self._calls % 250 + 1}",
+            "X-Forwarded-Proto": "https",
+            **({"Authorization": f"Bearer {token}"} if token else {}),
+            **options.pop("headers", {}),
+        }
+        url = f"http://127.0.0.1:{self.port}{path}"
+        return httpx.request(
+            method, url, json=body, headers=headers, timeout=options.pop("timeout", 15), trust_env=False, **options
+        )
+
+
+def celery(command: str, environment: Mapping[str, str], log: Path) -> Process:
+    """``worker`` or ``beat``."""
+    more = ["--concurrency=2", "--without-gossip", "--without-mingle"] if command == "worker" else []
+    return Process([sys.executable, "-m", "celery", "-A", "saas", command, *more, "--loglevel=INFO"], environment, log)
+
+
+@contextmanager
+def running(*processes: Process) -> Iterator[None]:
+    """Whatever is left of them afterwards is killed."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()

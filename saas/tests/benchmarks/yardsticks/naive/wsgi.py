@@ -1,9 +1,0 @@
-import os
-
-from django.core.wsgi import get_wsgi_application
-
-os.environ["DJANGO_SETTINGS_MODULE"] = "saas.tests.benchmarks.yardsticks.naive.settings"
-
-import saas.tests.benchmarks.yardsticks.naive.celery  # noqa: F401
-
-application = get_wsgi_application()

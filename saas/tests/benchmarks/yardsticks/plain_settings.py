@@ -1,6 +1,0 @@
-"""The product service's data behind plain Django views and the middleware of ``startproject``."""
-
-from saas.settings.product import *
-from saas.tests.benchmarks.yardsticks.startproject import MIDDLEWARE as MIDDLEWARE
-
-ROOT_URLCONF = "saas.tests.benchmarks.yardsticks.plain_urls"

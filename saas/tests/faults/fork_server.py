@@ -1,0 +1,86 @@
+"""``python -m saas.tests.faults.fork_server``: sets Django up once and forks real processes from itself, within milliseconds.
+
+Reads commands as lines of JSON: ``{"run": role, "fault": …, "arguments": …, "keep": true}`` starts a process, ``keep``
+replaces it as it dies, as a supervisor would; ``{"forget": role}`` stops replacing. After each it answers with a line.
+"""
+
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+from typing import Any
+
+import django
+
+_SET_PARENT_DEATH_SIGNAL = 1
+Command = dict[str, Any]
+
+
+def main() -> None:
+    django.setup()
+    from saas.tests.faults import inside
+
+    inside.import_everything()
+    running: dict[int, Command] = {}
+    _say("ready")
+    while True:
+        if select.select([sys.stdin], [], [], 0.02)[0]:
+            if not (line := sys.stdin.readline()):
+                return
+            _obey(json.loads(line), running)
+        for command in _dead(running):
+            if command.get("keep"):
+                _fork(command, running)
+
+
+def _say(answer: Any) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def _obey(command: Command, running: dict[int, Command]) -> None:
+    if "run" in command:
+        _say(_fork(command, running))
+    elif "forget" in command:
+        for known in running.values():
+            known["keep"] = known["keep"] and known["run"] != command["forget"]
+        _say("forgotten")
+    else:
+        pids = [pid for pid, known in running.items() if known["run"] == command["list"]]
+        _say(pids)
+
+
+def _dead(running: dict[int, Command]) -> list[Command]:
+    commands = []
+    while running:
+        pid, _ = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            break
+        if command := running.pop(pid, None):
+            commands.append(command)
+    return commands
+
+
+def _fork(command: Command, running: dict[int, Command]) -> int:
+    command.setdefault("keep", False)
+    if pid := os.fork():
+        running[pid] = command
+        return pid
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(int(os.environ["SAAS_FAULTS_LOG_FD"]), 1)
+    _become(command)
+    os._exit(0)
+
+
+def _become(command: Command) -> None:
+    from saas.tests.faults import controls, inside
+
+    controls.apply(command.get("fault", ""))
+    getattr(inside, command["run"])(**command.get("arguments", {}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The doorbell of a stream of deliveries: rung from a thread of its own, at most once in 50 ms.
+
+One look takes in everything that is due, so a ring for each delivery would say nothing more. Telling the broker costs more
+than storing an event, and a broker that is away half a second: no answer waits for it.
+"""
+
+import threading
+import time
+
+from saas import request_context
+from saas.background_tasks import ring_now
+from saas.webhook_events.tasks import look
+
+PAUSE_SECONDS = 0.05
+
+
+class Bell:
+    """May be rung by any thread; never blocks. What was rung for and not told when the process dies, the sweep finds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rung = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._event_id, self._context = 0, request_context.current()
+
+    def ring(self, event_id: int) -> None:
+        self._event_id, self._context = event_id, request_context.current()
+        self._rung.set()
+        if self._thread is None or not self._thread.is_alive():  # none yet, or left behind by a fork
+            self._start()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._keep_ringing, name="webhook-bell", daemon=True)
+                self._thread.start()
+
+    def _keep_ringing(self) -> None:
+        while self._rung.wait():
+            self._rung.clear()
+            with request_context.entered(self._context):
+                ring_now(look, self._event_id)
+            time.sleep(PAUSE_SECONDS)
+
+
+bell = Bell()
