@@ -26,7 +26,7 @@ from saas.api.views import PublicView
 
 
 class StaffLoginView(PublicView):
-    rate_limits = (rate_limits.STAFF_LOGIN,)
+    limits = (rate_limits.STAFF_LOGIN,)
 
     @extend_schema(
         operation_id="staff_login",
@@ -44,7 +44,7 @@ class StaffLoginView(PublicView):
 
 
 class StaffSecondFactorView(PublicView):
-    rate_limits = (rate_limits.MFA,)
+    limits = (rate_limits.MFA,)
 
     @extend_schema(
         operation_id="staff_mfa_verify",
@@ -60,7 +60,7 @@ class StaffSecondFactorView(PublicView):
 
 
 class StaffRefreshView(PublicView):
-    rate_limits = (rate_limits.REFRESH,)
+    limits = (rate_limits.REFRESH,)
 
     @extend_schema(
         operation_id="staff_refresh",
@@ -97,7 +97,7 @@ class StaffConfirmView(DeskView):
     """Turns the second factor on by its first code; answers with a fresh login and the recovery codes, this once."""
 
     before_enrolment = True
-    rate_limits = (rate_limits.MFA,)
+    limits = (rate_limits.MFA,)
 
     @extend_schema(
         operation_id="staff_mfa_confirm",

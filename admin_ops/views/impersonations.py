@@ -22,7 +22,7 @@ from saas.errors import DomainError, NotFound
 class ImpersonateView(PersonView):
     """A token for Product and Parity that reads as this customer. It cannot be renewed, and carries who acts."""
 
-    rate_limits = (rate_limits.IMPERSONATION,)
+    limits = (rate_limits.IMPERSONATION,)
 
     @extend_schema(
         operation_id="staff_impersonate",

@@ -18,7 +18,7 @@ from saas.teams.roles import Permission
 
 
 class AddPaymentMethodView(BillingView):
-    rate_limits = (rate_limits.CHECKOUT,)
+    limits = (rate_limits.CHECKOUT,)
 
     @extend_schema(
         operation_id="payment_method_add",

@@ -35,7 +35,7 @@ class PlansView(PublicView):
 
 
 class StartCheckoutView(BillingView):
-    rate_limits = (rate_limits.CHECKOUT,)
+    limits = (rate_limits.CHECKOUT,)
 
     @extend_schema(
         operation_id="checkout_start",

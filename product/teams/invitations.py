@@ -95,7 +95,7 @@ class ResendView(TeamView):
 
 
 class AcceptView(CustomerView):
-    rate_limits = (rate_limits.INVITATION_ACCEPT,)
+    limits = (rate_limits.INVITATION_ACCEPT,)
 
     @extend_schema(
         operation_id="invitation_accept",
@@ -130,7 +130,7 @@ class RegisterByInvitationView(PublicView):
     sessions, identities, keys and names are gone.
     """
 
-    rate_limits = (rate_limits.INVITATION_ACCEPT, rate_limits.REGISTER, rate_limits.REGISTER_HOURLY)
+    limits = (rate_limits.INVITATION_ACCEPT, rate_limits.REGISTER, rate_limits.REGISTER_HOURLY)
 
     @extend_schema(
         operation_id="invitation_register",

@@ -64,7 +64,7 @@ def test_a_long_block_is_not_lifted_by_tidying(clock) -> None:
     wait = timedelta(0)
     for _ in range(12):
         clock.shift(wait)
-        with pytest.raises((logins.InvalidCredentials, logins.attempts.TooManyAttempts)):
+        with pytest.raises((logins.InvalidCredentials, logins.login_throttle.TooManyAttempts)):
             logins.log_in(email="kim@example.net", password="wrong", audience=Audience.CUSTOMER)
         wait = max(timedelta(0), FailedAttempts.objects.get().free_from - datetime.now(UTC))
     clock.shift(wait - timedelta(seconds=1))

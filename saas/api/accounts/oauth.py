@@ -120,7 +120,7 @@ class ProvidersView(PublicView):
 class StartView(PublicView):
     """Sends the browser to the provider. ``return_to`` is where it goes afterwards, with the session cookie."""
 
-    rate_limits = (rate_limits.OAUTH,)
+    limits = (rate_limits.OAUTH,)
 
     @extend_schema(
         operation_id="oauth_start",
@@ -139,7 +139,7 @@ class StartView(PublicView):
 class CallbackView(PublicView):
     """Comes back from the provider. An app that posts ``state`` and ``code`` keeps its cookies from the start."""
 
-    rate_limits = (rate_limits.OAUTH,)
+    limits = (rate_limits.OAUTH,)
 
     @extend_schema(
         operation_id="oauth_callback",
@@ -184,7 +184,7 @@ def _refused(request: Request, back: sign_in.Return, refusal: DomainError) -> Re
 class LinkView(CustomerView):
     """Begins a sign-in whose end adds the provider to this account. Needs a login of the last minutes or the password."""
 
-    rate_limits = (rate_limits.OAUTH,)
+    limits = (rate_limits.OAUTH,)
 
     @extend_schema(
         operation_id="oauth_link",

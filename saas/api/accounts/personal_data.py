@@ -37,7 +37,7 @@ class DeletionShape(serializers.Serializer[Any]):
 
 
 class DeletionAcceptedShape(serializers.Serializer[Any]):
-    account_deletion = DeletionShape()
+    deletion = DeletionShape()
 
 
 class DeletionCanceledShape(serializers.Serializer[Any]):
@@ -47,7 +47,7 @@ class DeletionCanceledShape(serializers.Serializer[Any]):
 class ExportView(CustomerView):
     """Everything that we hold about the person, but secrets and what is other people's."""
 
-    rate_limits = (rate_limits.EXPORT,)
+    limits = (rate_limits.EXPORT,)
     impersonated_reads = False
 
     @extend_schema(
@@ -65,7 +65,7 @@ class OwnAccountView(CustomerView):
     """Logs the person out everywhere and, after 14 days, erases what we hold about her. Needs a login of the last minutes
     or the password; a subscription has to be canceled, and a team with other members handed over, first."""
 
-    rate_limits = (rate_limits.LOGIN,)
+    limits = (rate_limits.LOGIN,)
 
     @extend_schema(
         operation_id="user_delete",
@@ -87,7 +87,7 @@ class OwnAccountView(CustomerView):
 class CancelDeletionView(PublicView):
     """Undoes the deletion by the token of the mail. Nobody is logged in by it."""
 
-    rate_limits = (rate_limits.MAILED_LINK,)
+    limits = (rate_limits.MAILED_LINK,)
 
     @extend_schema(
         operation_id="deletion_cancel",

@@ -74,7 +74,7 @@ class TotpView(CustomerView):
 class ConfirmView(CustomerView):
     """Turns the second factor on by its first code; answers with a fresh login and the recovery codes."""
 
-    rate_limits = (rate_limits.MFA,)
+    limits = (rate_limits.MFA,)
 
     @extend_schema(
         operation_id="mfa_confirm",
@@ -105,7 +105,7 @@ class RecoveryCodesView(CustomerView):
 class VerifyView(PublicView):
     """The second half of a login."""
 
-    rate_limits = (rate_limits.MFA,)
+    limits = (rate_limits.MFA,)
 
     @extend_schema(
         operation_id="mfa_verify",

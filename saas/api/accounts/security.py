@@ -80,7 +80,7 @@ class DisownedShape(serializers.Serializer[Any]):
 class ReauthenticateView(CustomerView):
     """Proves the password again; for five minutes nothing asks for it. After five wrong ones each makes this session wait."""
 
-    rate_limits = (rate_limits.LOGIN,)
+    limits = (rate_limits.LOGIN,)
 
     @extend_schema(
         operation_id="reauthenticate",
@@ -97,7 +97,7 @@ class ReauthenticateView(CustomerView):
 class ChangePasswordView(CustomerView):
     """Sets a new password and answers with a fresh login: every other session, token and cookie is dead."""
 
-    rate_limits = (rate_limits.LOGIN,)
+    limits = (rate_limits.LOGIN,)
 
     @extend_schema(
         operation_id="password_change",
@@ -116,7 +116,7 @@ class ChangePasswordView(CustomerView):
 class ForgotPasswordView(PublicView):
     """Always 202: whether there is an account is told to its mailbox only."""
 
-    rate_limits = (rate_limits.PASSWORD_FORGOT,)
+    limits = (rate_limits.PASSWORD_FORGOT,)
 
     @extend_schema(
         operation_id="password_forgot",
@@ -138,7 +138,7 @@ class ResetPasswordView(PublicView):
     This device is known afterwards: whoever guesses at the account elsewhere keeps nobody out here.
     """
 
-    rate_limits = (rate_limits.MAILED_LINK,)
+    limits = (rate_limits.MAILED_LINK,)
 
     @extend_schema(
         operation_id="password_reset",
@@ -158,7 +158,7 @@ class ResetPasswordView(PublicView):
 class VerifyEmailView(PublicView):
     """Uses the token of the mail, be it for the first address or for a new one."""
 
-    rate_limits = (rate_limits.MAILED_LINK,)
+    limits = (rate_limits.MAILED_LINK,)
 
     @extend_schema(
         operation_id="email_verify",
@@ -177,7 +177,7 @@ class VerifyEmailView(PublicView):
 class PreviewVerificationView(PublicView):
     """Tells whose account the token of the mail would confirm, so that nobody confirms a stranger's. Nothing happens."""
 
-    rate_limits = (rate_limits.MAILED_LINK,)
+    limits = (rate_limits.MAILED_LINK,)
 
     @extend_schema(
         operation_id="email_verify_preview",
@@ -196,7 +196,7 @@ class DisownView(PublicView):
     """ "This was not me": removes the account that was registered with the address and never confirmed, or calls off the
     change of another account's address to this one."""
 
-    rate_limits = (rate_limits.MAILED_LINK,)
+    limits = (rate_limits.MAILED_LINK,)
 
     @extend_schema(
         operation_id="email_disown",
@@ -213,7 +213,7 @@ class DisownView(PublicView):
 
 
 class ResendVerificationView(CustomerView):
-    rate_limits = (rate_limits.MAIL_AGAIN,)
+    limits = (rate_limits.MAIL_AGAIN,)
 
     @extend_schema(
         operation_id="email_resend",
@@ -230,7 +230,7 @@ class ResendVerificationView(CustomerView):
 class ChangeEmailView(CustomerView):
     """Mails a link to the new address. Always 202: whether it belongs to somebody else is not told."""
 
-    rate_limits = (rate_limits.MAIL_AGAIN,)
+    limits = (rate_limits.MAIL_AGAIN,)
 
     @extend_schema(
         operation_id="email_change",

@@ -48,7 +48,7 @@ def keep_cookie(request: Request, login: logins.Login) -> None:
 
 
 class RegisterView(PublicView):
-    rate_limits = (rate_limits.REGISTER, rate_limits.REGISTER_HOURLY)
+    limits = (rate_limits.REGISTER, rate_limits.REGISTER_HOURLY)
 
     @extend_schema(
         operation_id="register",
@@ -65,7 +65,7 @@ class RegisterView(PublicView):
 
 
 class LoginView(PublicView):
-    rate_limits = (rate_limits.LOGIN,)
+    limits = (rate_limits.LOGIN,)
 
     @extend_schema(
         operation_id="login",
@@ -80,7 +80,7 @@ class LoginView(PublicView):
 
 
 class RefreshView(PublicView):
-    rate_limits = (rate_limits.REFRESH,)
+    limits = (rate_limits.REFRESH,)
 
     @extend_schema(
         operation_id="refresh",

@@ -36,7 +36,7 @@ def told(kim: Person) -> list[str]:
     start_checkout(kim.user, plan_id="growth")
     row = LocalObject.objects.of_kind("subscription").get()
     for status in ("past_due", "active"):
-        lifecycle.books.change(row, "customer.subscription.updated", lifecycle.period_end(row), status=status)
+        lifecycle.objects.change(row, "customer.subscription.updated", lifecycle.period_end(row), status=status)
     return [event.pk for event in LocalObject.objects.undelivered()]
 
 

@@ -34,7 +34,7 @@ OPTIONS = {"intake": {"others"}, "admin": {"size"}, "scale": {"size"}, "soak": {
 
 
 class Command(BaseCommand):
-    help = "Measures a part of the system against yardsticks, in alternating rounds. Compare ratios of one run only."
+    help = "Measures a part of the system against baselines, in alternating rounds. Compare ratios of one run only."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", choices=BENCHMARKS)

@@ -9,7 +9,7 @@ from django.conf import settings
 
 ASKED = """
 import gc
-from saas.server.boot import load_application
+from saas.server.worker_startup import load_application
 
 load_application({service!r})
 print(gc.get_freeze_count() > 100_000, gc.get_threshold()[0])

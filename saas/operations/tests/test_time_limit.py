@@ -9,7 +9,7 @@ from saas.workers.time_limit import Watchdog
 
 LIMITED = """
 import re, threading, time
-from saas.operations.time_limit import hard_time_limit
+from saas.workers.time_limit import hard_time_limit
 def work():
     with hard_time_limit(0.3):
         {work}

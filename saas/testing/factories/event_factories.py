@@ -14,7 +14,7 @@ from saas.webhook_events.processing import event_worker
 from saas.webhook_events.signatures import sign
 
 SECRET = "whsec_test_local"
-_ROOT = Path(__file__).resolve().parent.parent.parent
+_ROOT = Path(__file__).resolve().parents[3]
 
 
 def drain() -> None:

@@ -47,8 +47,8 @@ class Row:
 class Comparison:
     """Collects samples by design and number of connections."""
 
-    def __init__(self, yardstick: str) -> None:
-        self.yardstick = yardstick
+    def __init__(self, baseline: str) -> None:
+        self.baseline = baseline
         self.samples: dict[tuple[str, int], list[Sample]] = defaultdict(list)
 
     def add(self, design: str, connections: int, sample: Sample) -> None:
@@ -71,7 +71,7 @@ class Comparison:
             cpu_us=_median(sample.cpu_us for sample in samples),
             database_cpu_us=_median(sample.database_cpu_us for sample in samples),
             memory_mb=memory_mb,
-            ratio=against.get(self.yardstick),
+            ratio=against.get(self.baseline),
             against=against,
         )
 
@@ -114,7 +114,7 @@ def alternate(
     say: Callable[[str], None],
     jobs: Callable[[Server], dict[str, Any]] = lambda _: {},
 ) -> list[Row]:
-    """Every server at every level, round after round; the first server is the yardstick."""
+    """Every server at every level, round after round; the first server is the baseline."""
     comparison = Comparison(servers[0].name)
     expected = {
         (server.name, level): measure(stage, server, level, WARM_UP_SECONDS, FIRST_GUESS_RPS, **jobs(server)).rps

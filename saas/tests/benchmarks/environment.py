@@ -19,7 +19,7 @@ from psycopg import sql
 from saas.tests.benchmarks.deliveries import SECRET
 from saas.tests.benchmarks.processes import HOST, Process, cpu_seconds, free_port, postmaster
 
-QUEUES = ("bench", "naive")  # of our processes and of the yardstick's
+QUEUES = ("bench", "naive")  # of our processes and of the baseline's
 THREADS = 8  # of every threaded server, and connections of every pool
 _EFFECTS = "CREATE TABLE bench_effect (event text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp())"
 

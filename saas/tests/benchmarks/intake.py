@@ -9,11 +9,11 @@ from saas.tests.benchmarks.environment import Server, Stage, granian
 
 LEVELS = (16, 64)
 INTAKE, VIEW = "intake", "intake view"
-_OURS, _YARDSTICKS = "saas.tests.benchmarks.settings", "saas.tests.benchmarks.baselines"
+_OURS, _BASELINES = "saas.tests.benchmarks.settings", "saas.tests.benchmarks.baselines"
 
 
 def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], others: bool = False) -> list[Row]:
-    servers = [*_yardsticks(stage, say), intake_view(stage), intake(stage)]
+    servers = [*_baselines(stage, say), intake_view(stage), intake(stage)]
     if others:
         servers += other_designs.started(stage, other_designs.OTHERS, say)
     return alternate(stage, servers, LEVELS, rounds=rounds, seconds=seconds, say=say, jobs=_job)
@@ -32,12 +32,12 @@ def _job(server: Server) -> dict[str, Any]:
     return {"path": other_designs.PATHS.get(server.name, deliveries.PATH)}
 
 
-def _yardsticks(stage: Stage, say: Callable[[str], None]) -> list[Server]:
+def _baselines(stage: Stage, say: Callable[[str], None]) -> list[Server]:
     if not stage.database_url:
         return []
-    stage.django(f"{_YARDSTICKS}.naive.settings", "migrate", "--run-syncdb", "-v0")
+    stage.django(f"{_BASELINES}.naive.settings", "migrate", "--run-syncdb", "-v0")
     return [
-        stage.serve("bare WSGI insert", granian(f"{_YARDSTICKS}.bare_wsgi:application")),
+        stage.serve("bare WSGI insert", granian(f"{_BASELINES}.bare_wsgi:application")),
         *other_designs.started(stage, (other_designs.GROUP_COMMIT,), say),
-        stage.serve("usual way", granian(f"{_YARDSTICKS}.naive.wsgi:application")),
+        stage.serve("usual way", granian(f"{_BASELINES}.naive.wsgi:application")),
     ]

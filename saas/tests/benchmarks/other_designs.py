@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from django.conf import settings
 
 from saas.tests.benchmarks.environment import Server, Stage, granian, uvicorn
-from saas.tests.benchmarks.virtual_environments import YARDSTICKS, EnvironmentUnavailable, python_for
+from saas.tests.benchmarks.virtual_environments import BASELINES, EnvironmentUnavailable, python_for
 
 GROUP_COMMIT, STARTER, DJSTRIPE = "bare ASGI group commit", "starter, in memory", "dj-stripe"
 OTHERS = (STARTER, DJSTRIPE)
 _UUID = "2f0d1c0e-5d7a-4c3b-9f55-6f1b6a3c8e11"
 PATHS = {DJSTRIPE: f"/stripe/webhook/{_UUID}/"}  # of those who are not asked at the usual one
-_WITHOUT_OURS = {"PYTHONPATH": str(YARDSTICKS)}
+_WITHOUT_OURS = {"PYTHONPATH": str(BASELINES)}
 
 
 def started(stage: Stage, designs: Sequence[str], say: Callable[[str], None]) -> list[Server]:

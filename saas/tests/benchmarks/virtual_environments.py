@@ -1,4 +1,4 @@
-"""Python environments for what is not among our requirements, yardsticks and the profiler: made once, kept under ``VAR_DIR``."""
+"""Python environments for what is not among our requirements, baselines and the profiler: made once, kept under ``VAR_DIR``."""
 
 import hashlib
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-YARDSTICKS = Path(__file__).parent / "yardsticks"
+BASELINES = Path(__file__).parent / "baselines"
 _INSTALL_SECONDS = 600.0
 
 
@@ -16,7 +16,7 @@ class EnvironmentUnavailable(Exception):
     """It could not be made; says why in one line."""
 
 
-def python_for(name: str, below: Path = YARDSTICKS) -> str:
+def python_for(name: str, below: Path = BASELINES) -> str:
     """The executable of the environment with what ``requirements.txt`` in the folder of that name pins.
 
     Raises ``EnvironmentUnavailable``. Other pins, or another Python, make another environment.

@@ -159,9 +159,9 @@ start_checkout(User.objects.get(email_canonical="{email}"), plan_id="growth")
 """
 RENEW = """
 from datetime import timedelta
-from saas.billing import local_time
+from saas.billing.providers.local import test_clock
 from saas.billing.tasks import turn_local_clock
-local_time.move(timedelta(days=31))
+test_clock.move(timedelta(days=31))
 turn_local_clock.delay()
 """
 TURN = "from saas.billing.tasks import turn_local_clock; turn_local_clock.delay()"

@@ -38,14 +38,14 @@ WebhookEvent.objects.filter(status="retry_scheduled").update(status="failed")
 TRIAL = """
 from django.utils import timezone
 from saas.accounts.models import User
-from saas.billing import gateway as providers
+from saas.billing import providers
 from saas.billing.customers import customer_of, introduce
-from saas.billing.gateway import cycle
-from saas.testing import provider
+from saas.billing.providers.local import lifecycle
+from saas.testing import local_provider
 person = User.objects.by_email("{email}")
 customer = introduce(customer_of(person, providers.current()), person, providers.current())
-cycle.start(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
-provider.deliver()
+lifecycle.start(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
+local_provider.deliver()
 """
 
 
