@@ -57,7 +57,7 @@ class ContextTask(_DjangoTask):
     def __call__(self, *args: object, **kwargs: object) -> object:
         request_id = getattr(self.request, "saas_request_id", None) or request_context.new_request_id()
         user_id = getattr(self.request, "saas_user_id", None) or ""
-        with request_context.entered(request_context.Context(request_id, user_id=user_id)):
+        with request_context.use_context(request_context.Context(request_id, user_id=user_id)):
             try:
                 return super().__call__(*args, **kwargs)
             except TaskPredicate:  # not a failure: try again, or leave it
@@ -68,12 +68,12 @@ class ContextTask(_DjangoTask):
                 raise
 
 
-def ring(task: "Task[Any, Any]", id: int | str) -> None:
+def notify_workers(task: "Task[Any, Any]", id: int | str) -> None:
     """Ask a worker to run ``task(id)`` once the current transaction has committed. Never raises for a broker's sake."""
-    transaction.on_commit(lambda: ring_now(task, id), robust=True)
+    transaction.on_commit(lambda: notify_workers_now(task, id), robust=True)
 
 
-def ring_now(task: "Task[Any, Any]", id: int | str) -> None:
+def notify_workers_now(task: "Task[Any, Any]", id: int | str) -> None:
     """The same after the commit. Asks no database."""
     if broker.is_open:
         FAILURES.labels(task.name).inc()

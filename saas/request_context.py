@@ -34,7 +34,7 @@ def new_request_id() -> str:
 
 
 @contextmanager
-def entered(context: Context) -> Iterator[Context]:
+def use_context(context: Context) -> Iterator[Context]:
     """Run the block as ``context``."""
     token = _current.set(context)
     try:

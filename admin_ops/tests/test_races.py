@@ -39,7 +39,7 @@ def test_eight_bans_at_once_are_one():
 def test_an_action_whose_audit_event_cannot_be_written_does_not_happen():
     kim, sam = user_factories.customer().user, user_factories.staff().user
 
-    with request_context.entered(request_context.Context(address="x" * 46)), pytest.raises(DatabaseError):
+    with request_context.use_context(request_context.Context(address="x" * 46)), pytest.raises(DatabaseError):
         staff_administration.ban(kim, by=sam, reason="spam")
 
     kim.refresh_from_db()

@@ -49,7 +49,7 @@ class ImpersonationGuard(APIView):
         if row := self.impersonation:
             self._held.enter_context(transaction.atomic())
             here = request_context.current()._replace(impersonator=row.staff_session.user_id or "")
-            self._held.enter_context(request_context.entered(here))
+            self._held.enter_context(request_context.use_context(here))
             self._require_allowed(row)
 
     def _require_allowed(self, row: Impersonation) -> None:

@@ -80,7 +80,7 @@ class RequestContextMiddleware:
         entered = new_request_context(
             request.META.get("HTTP_X_REQUEST_ID", ""), client_address(request), request.META.get("HTTP_USER_AGENT", "")
         )._replace(device=device_cookie.sent(request))
-        with request_context.entered(entered):
+        with request_context.use_context(entered):
             started = time.perf_counter()
             response = self.get_response(request)
             device_cookie.keep(request, response)

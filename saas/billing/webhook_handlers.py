@@ -7,7 +7,7 @@ import logging
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from saas.background_tasks import ring
+from saas.background_tasks import notify_workers
 from saas.billing import customer_mails, providers
 from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Subscription
 from saas.billing.sync import event_history, upsert
@@ -108,7 +108,7 @@ def mirror_price(event: WebhookEvent, data: EventData) -> None:
 
 def _look_at_unknown_plans(event: WebhookEvent) -> None:
     if Subscription.objects.with_unknown_plan().exists():
-        ring(remap_subscriptions, event.object_id)
+        notify_workers(remap_subscriptions, event.object_id)
 
 
 @handles("checkout.session.*")

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from django.conf import settings
 
-from saas.background_tasks import ring
+from saas.background_tasks import notify_workers
 from saas.encryption import seal
 from saas.mail.models import Mail
 from saas.mail.tasks import deliver
@@ -30,4 +30,4 @@ def post(
         defaults={"template": template, "recipient": to, "context": dict(context), "sealed": sealed},
     )
     if created:
-        ring(deliver, mail.pk)
+        notify_workers(deliver, mail.pk)

@@ -56,7 +56,7 @@ def as_json(message: str, **extra: object) -> dict[str, object]:
 
 
 def test_in_production_a_line_is_an_object_that_tells_request_user_and_service() -> None:
-    with request_context.entered(request_context.Context("req_1", user_id="usr_1")):
+    with request_context.use_context(request_context.Context("req_1", user_id="usr_1")):
         line = as_json("mail_failed", mail=7, attempt=2)
 
     assert line.pop("time").endswith("Z")

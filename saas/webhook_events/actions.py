@@ -14,7 +14,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
 from saas.audit.actions import record
-from saas.background_tasks import ring
+from saas.background_tasks import notify_workers
 from saas.errors import DomainError, NotFound
 from saas.webhook_events import event_storage, replays, signatures
 from saas.webhook_events.deliveries import Delivery
@@ -235,7 +235,7 @@ def replay(external_id: str, *, by: str, reason: str = "") -> WebhookEvent:
         raise PayloadExpired
     replays.requeue(WebhookEvent.objects.filter(pk=event.pk))
     record("webhook_event.replayed", actor=by, target=event.external_id[:64], reason=reason, event=event.external_id)
-    ring(look, event.pk)
+    notify_workers(look, event.pk)
     event.refresh_from_db()
     return event
 
@@ -259,7 +259,7 @@ def _start_batch(conditions: Mapping[str, Any], by: str, reason: str) -> ReplayB
         reason=reason,
     )
     record("replay_batch.started", actor=by, target=batch.pk, reason=reason, matched=batch.matched)
-    ring(look, newest or 0)
+    notify_workers(look, newest or 0)
     return batch
 
 

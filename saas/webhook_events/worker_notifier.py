@@ -8,7 +8,7 @@ import threading
 import time
 
 from saas import request_context
-from saas.background_tasks import ring_now
+from saas.background_tasks import notify_workers_now
 from saas.webhook_events.tasks import look
 
 PAUSE_SECONDS = 0.05
@@ -38,8 +38,8 @@ class Bell:
     def _keep_ringing(self) -> None:
         while self._rung.wait():
             self._rung.clear()
-            with request_context.entered(self._context):
-                ring_now(look, self._event_id)
+            with request_context.use_context(self._context):
+                notify_workers_now(look, self._event_id)
             time.sleep(PAUSE_SECONDS)
 
 

@@ -112,7 +112,7 @@ class BatchWriter:
         unseen = set(stored)
         new = [_is_first(delivery, unseen) for delivery in deliveries]
         if stored:
-            with request_context.entered(batch[0].context):
+            with request_context.use_context(batch[0].context):
                 actions.note_committed([one for one, is_new in zip(deliveries, new, strict=True) if is_new], stored)
         return new
 

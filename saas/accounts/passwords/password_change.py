@@ -17,7 +17,7 @@ from saas.accounts.sessions import lasting_credentials
 from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_login
 from saas.accounts.tasks import answer_reset_request
 from saas.audit.actions import record
-from saas.background_tasks import ring
+from saas.background_tasks import notify_workers
 from saas.mail.actions import post
 
 
@@ -43,7 +43,7 @@ def request_reset(email: str) -> None:
     here = request_context.current()
     with transaction.atomic():
         asked = ResetRequest.objects.create(email=canonical(email), request_id=here.request_id, address=here.address)
-        ring(answer_reset_request, asked.pk)
+        notify_workers(answer_reset_request, asked.pk)
 
 
 def reset(token: str, *, new_password: str) -> User:

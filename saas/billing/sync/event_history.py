@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import BooleanField, Count, Exists, OuterRef
 from django.db.models.functions import TruncSecond
 
-from saas.billing.sync.event_order import Told
+from saas.billing.sync.event_order import StoredEvent
 from saas.billing.sync.stripe_objects import mapping
 from saas.database.prepared_queries import ComposedQuery, Given, binary_cursor
 from saas.webhook_events.models import WebhookEvent
@@ -29,7 +29,7 @@ _LOCAL = ComposedQuery(
 )
 
 
-def of(object_id: str, type_prefix: str) -> list[Told]:
+def of(object_id: str, type_prefix: str) -> list[StoredEvent]:
     """The stored events of an object whose type begins with ``type_prefix``.
 
     Those of the other mode, of another account and those that were ignored do not count, and what retention has
@@ -69,12 +69,12 @@ def was_told_of(object_id: str) -> bool:
     return WebhookEvent.objects.filter(object_id=object_id, payload__isnull=True).exists()
 
 
-def _told(row: WebhookEvent) -> Told | None:
+def _told(row: WebhookEvent) -> StoredEvent | None:
     try:
         data = mapping(mapping(json.loads(bytes(row.payload.body))).get("data"))
     except (ValueError, RecursionError):
         return None
-    return Told(
+    return StoredEvent(
         row.external_id,
         row.type,
         int(row.provider_created.timestamp()),

@@ -19,7 +19,7 @@ Rank = Callable[[Object], int]
 
 
 @dataclass(frozen=True)
-class Told:
+class StoredEvent:
     """What one stored event tells of its object.
 
     ``is_fetched``: we asked. Nothing says what was before, but ids of such events begin with the time of asking.
@@ -36,12 +36,12 @@ class Told:
         return self.type.rpartition(".")[2] in verbs
 
 
-def in_order(events: Sequence[Told], *, facets: Facets, rank: Rank) -> tuple[list[Told], bool]:
+def in_order(events: Sequence[StoredEvent], *, facets: Facets, rank: Rank) -> tuple[list[StoredEvent], bool]:
     """The events in their order, and whether any part of it is a guess (a gap, a cycle, or nothing to go by).
 
     ``facets`` names what makes two snapshots equal; ``rank`` decides where nothing else does.
     """
-    ordered: list[Told] = []
+    ordered: list[StoredEvent] = []
     is_guess = False
     for _, same_second in groupby(sorted(events, key=lambda told: (told.created, told.id)), lambda told: told.created):
         group, unsure = _within_a_second(list(same_second), ordered[-1] if ordered else None, facets, rank)
@@ -50,7 +50,7 @@ def in_order(events: Sequence[Told], *, facets: Facets, rank: Rank) -> tuple[lis
     return ordered, is_guess
 
 
-def _within_a_second(group: list[Told], before: Told | None, facets: Facets, rank: Rank) -> tuple[list[Told], bool]:
+def _within_a_second(group: list[StoredEvent], before: StoredEvent | None, facets: Facets, rank: Rank) -> tuple[list[StoredEvent], bool]:
     first = [told for told in group if told.ends("created")]
     last = [told for told in group if told.ends("deleted", "detached")]
     between = [told for told in group if told not in first and told not in last]
@@ -58,13 +58,13 @@ def _within_a_second(group: list[Told], before: Told | None, facets: Facets, ran
     return [*first, *chained, *last], unsure
 
 
-def _chained(events: list[Told], before: Told | None, facets: Facets, rank: Rank) -> tuple[list[Told], bool]:
+def _chained(events: list[StoredEvent], before: StoredEvent | None, facets: Facets, rank: Rank) -> tuple[list[StoredEvent], bool]:
     if len(events) < 2 or all(told.is_fetched for told in events):
         return events, False
     if len(events) > MAX_PERMUTED:
         return sorted(events, key=lambda told: rank(told.object)), True
 
-    def gaps(order: tuple[Told, ...]) -> int:
+    def gaps(order: tuple[StoredEvent, ...]) -> int:
         steps = pairwise(order if before is None else (before, *order))
         return sum(not _follows(earlier, later, facets) for earlier, later in steps)
 
@@ -76,11 +76,11 @@ def _chained(events: list[Told], before: Told | None, facets: Facets, rank: Rank
     return list(chosen), fewest > 0 or before is None or len(ends) > 1
 
 
-def _keeps_fetches(order: tuple[Told, ...]) -> bool:
+def _keeps_fetches(order: tuple[StoredEvent, ...]) -> bool:
     return all(earlier.id < later.id for earlier, later in pairwise(told for told in order if told.is_fetched))
 
 
-def _follows(earlier: Told, later: Told, facets: Facets) -> bool:
+def _follows(earlier: StoredEvent, later: StoredEvent, facets: Facets) -> bool:
     if later.previous:
         return describes(later.previous, earlier.object)
     return facets(later.object) == facets(earlier.object)
@@ -105,7 +105,7 @@ def _line(row: Object) -> tuple[str, object]:
     return id_of(price_of(row)), row.get("quantity")
 
 
-def last_event(events: Sequence[Told], *, gone: str) -> tuple[Told, datetime | None]:
+def last_event(events: Sequence[StoredEvent], *, gone: str) -> tuple[StoredEvent, datetime | None]:
     """The last event, or the one that ended the object and when that was."""
     ordered, _ = in_order(events, facets=repr, rank=lambda _: 0)
     if ends := [told for told in ordered if told.ends(gone)]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from saas.billing.sync.event_order import Told
+from saas.billing.sync.event_order import StoredEvent
 from saas.testing.factories.event_factories import stripe_samples
 
 FOLDER = stripe_samples() or Path("nowhere")
@@ -50,6 +50,6 @@ def _index() -> dict[str, Any]:
     return json.loads(INDEX.read_text(encoding="utf-8")) if INDEX.exists() else {"events": [], "sequences": []}
 
 
-def told(event: dict[str, Any]) -> Told:
+def told(event: dict[str, Any]) -> StoredEvent:
     data = event["data"]
-    return Told(event["id"], event["type"], event["created"], data["object"], data.get("previous_attributes") or {})
+    return StoredEvent(event["id"], event["type"], event["created"], data["object"], data.get("previous_attributes") or {})

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saas.billing.sync import stripe_objects
-from saas.billing.sync.event_order import Told
+from saas.billing.sync.event_order import StoredEvent
 from saas.billing.sync.projections import subscriptions
 from saas.billing.sync.projections.catalogue import project_price, project_product
 from saas.billing.sync.projections.checkout_sessions import project_checkout_session
@@ -34,12 +34,12 @@ def snapshot(status: str, *, cents: int = 1900, end: int = START + 100, **fields
     }
 
 
-def event(number: int, verb: str, at: int, object: dict[str, Any], previous: dict[str, Any] | None = None) -> Told:
-    return Told(f"evt_{number}", f"customer.subscription.{verb}", at, object, previous or {})
+def event(number: int, verb: str, at: int, object: dict[str, Any], previous: dict[str, Any] | None = None) -> StoredEvent:
+    return StoredEvent(f"evt_{number}", f"customer.subscription.{verb}", at, object, previous or {})
 
 
 @st.composite
-def lives(draw: st.DrawFn) -> list[Told]:
+def lives(draw: st.DrawFn) -> list[StoredEvent]:
     """A subscription from its creation on, with many events in one second."""
     at = START
     current = snapshot(draw(st.sampled_from(["incomplete", "trialing", "active"])))
@@ -61,7 +61,7 @@ def lives(draw: st.DrawFn) -> list[Told]:
 
 @settings(max_examples=300, deadline=None)
 @given(life=lives(), data=st.data())
-def test_once_all_have_arrived_the_end_is_right_or_flagged(life: list[Told], data: st.DataObject) -> None:
+def test_once_all_have_arrived_the_end_is_right_or_flagged(life: list[StoredEvent], data: st.DataObject) -> None:
     arrived = data.draw(st.permutations(life))
 
     folded = subscriptions.subscription(arrived)
@@ -74,19 +74,19 @@ def test_once_all_have_arrived_the_end_is_right_or_flagged(life: list[Told], dat
     )
 
 
-def is_over(folded: subscriptions.SubscriptionFold, last: Told) -> bool:
+def is_over(folded: subscriptions.SubscriptionFold, last: StoredEvent) -> bool:
     return last.ends("deleted") and folded.state.status == "canceled"
 
 
 @settings(max_examples=200, deadline=None)
 @given(life=lives(), data=st.data())
-def test_the_order_of_arrival_changes_nothing(life: list[Told], data: st.DataObject) -> None:
+def test_the_order_of_arrival_changes_nothing(life: list[StoredEvent], data: st.DataObject) -> None:
     assert subscriptions.subscription(data.draw(st.permutations(life))) == subscriptions.subscription(life)
 
 
 @settings(max_examples=200, deadline=None)
 @given(life=lives())
-def test_the_movements_add_up_to_what_is_earned(life: list[Told]) -> None:
+def test_the_movements_add_up_to_what_is_earned(life: list[StoredEvent]) -> None:
     folded = subscriptions.subscription(life)
 
     assert sum(move.delta_cents for move in folded.movements) == folded.state.earning_cents
@@ -118,8 +118,8 @@ def test_a_gap_within_one_second_is_flagged_and_closes_when_the_missing_event_co
     assert (whole.state.status, whole.ambiguous) == ("paused", False)
 
 
-def fetched(number: int, at: int, object: dict[str, Any]) -> Told:
-    return Told(f"evt_fetched_{number}", "customer.subscription.updated", at, object, {}, is_fetched=True)
+def fetched(number: int, at: int, object: dict[str, Any]) -> StoredEvent:
+    return StoredEvent(f"evt_fetched_{number}", "customer.subscription.updated", at, object, {}, is_fetched=True)
 
 
 def test_what_was_asked_within_one_second_counts_in_the_order_of_asking() -> None:
@@ -261,7 +261,7 @@ def test_no_object_however_strange_breaks_a_fold(objects: list[dict[str, Any]]) 
 )
 def test_an_invoice_is_the_furthest_that_any_event_tells(verbs: list[str], status: str) -> None:
     events = [
-        Told(f"evt_{number}", "invoice.updated", START + number, {"id": "in_1", "status": verb}, {})
+        StoredEvent(f"evt_{number}", "invoice.updated", START + number, {"id": "in_1", "status": verb}, {})
         for number, verb in enumerate(verbs)
     ]
 
@@ -270,8 +270,8 @@ def test_an_invoice_is_the_furthest_that_any_event_tells(verbs: list[str], statu
 
 def test_a_detached_payment_method_is_still_its_customers() -> None:
     card = {"id": "pm_1", "type": "card", "card": {"brand": "visa", "last4": "4242", "exp_month": 4, "exp_year": 2030}}
-    attached = Told("evt_1", "payment_method.attached", START, {**card, "customer": "cus_1"}, {})
-    detached = Told("evt_2", "payment_method.detached", START, {**card, "customer": None}, {"customer": "cus_1"})
+    attached = StoredEvent("evt_1", "payment_method.attached", START, {**card, "customer": "cus_1"}, {})
+    detached = StoredEvent("evt_2", "payment_method.detached", START, {**card, "customer": None}, {"customer": "cus_1"})
 
     folded = project_payment_method([detached, attached])
 
@@ -291,6 +291,6 @@ def test_a_detached_payment_method_is_still_its_customers() -> None:
     ],
 )
 def test_a_checkout_session_is_active_once_it_is_paid(verb: str, payment: str, status: str) -> None:
-    told = Told("evt_1", f"checkout.session.{verb}", START, {"id": "cs_1", "payment_status": payment}, {})
+    told = StoredEvent("evt_1", f"checkout.session.{verb}", START, {"id": "cs_1", "payment_status": payment}, {})
 
     assert project_checkout_session([told]).status == status

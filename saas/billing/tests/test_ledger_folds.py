@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saas.billing.sync.event_order import Told
+from saas.billing.sync.event_order import StoredEvent
 from saas.billing.sync.projections import subscriptions
 from saas.billing.sync.projections.revenue import Booked, Line, book, unbooked
 from saas.billing.sync.projections.subscriptions import Movement
@@ -21,7 +21,7 @@ GAINS, LOSSES = {"new", "expansion", "reactivation"}, {"contraction", "churn"}
 
 
 @st.composite
-def snapshots(draw: st.DrawFn, name: str, number: int) -> Told:
+def snapshots(draw: st.DrawFn, name: str, number: int) -> StoredEvent:
     """Any event of a subscription: its status, prices, quantities, currency and shape owe nothing to the one before."""
     cents, count = draw(st.sampled_from([0, 500, 1900, 7900])), draw(st.integers(0, 3))
     every = {"interval": draw(st.sampled_from(["month", "year", "week"])), "interval_count": draw(st.integers(1, 3))}
@@ -32,17 +32,17 @@ def snapshots(draw: st.DrawFn, name: str, number: int) -> Told:
     at = START + draw(st.integers(0, 6)) * MONTH + draw(st.integers(0, 2))
     shown = {"id": name, "status": draw(st.sampled_from(STATUSES)), "customer": "cus_1", "items": {"data": lines}}
     verb = draw(st.sampled_from(["created", "updated", "updated", "updated", "deleted"]))
-    return Told(f"evt_{name}_{number}", f"customer.subscription.{verb}", at, shown, {})
+    return StoredEvent(f"evt_{name}_{number}", f"customer.subscription.{verb}", at, shown, {})
 
 
 @st.composite
-def customers(draw: st.DrawFn) -> dict[str, list[Told]]:
+def customers(draw: st.DrawFn) -> dict[str, list[StoredEvent]]:
     """The events of up to three subscriptions of one customer."""
     names = [f"sub_{number}" for number in range(draw(st.integers(1, 3)))]
     return {name: [draw(snapshots(name, number)) for number in range(draw(st.integers(1, 6)))] for name in names}
 
 
-def fold(events: dict[str, list[Told]]) -> dict[str, subscriptions.SubscriptionFold]:
+def fold(events: dict[str, list[StoredEvent]]) -> dict[str, subscriptions.SubscriptionFold]:
     folded = {name: subscriptions.subscription(told) for name, told in events.items()}
     return {name: found for name, found in folded.items() if found}
 
@@ -75,7 +75,7 @@ def moved(rows: list[Booked], start: datetime, end: datetime, currency: str) -> 
 @settings(max_examples=100, deadline=None)
 @given(events=customers(), window=st.tuples(st.integers(-1, 200), st.integers(-1, 200)), data=st.data())
 def test_what_came_less_what_went_is_the_change_in_revenue(
-    events: dict[str, list[Told]], window: tuple[int, int], data: st.DataObject
+    events: dict[str, list[StoredEvent]], window: tuple[int, int], data: st.DataObject
 ) -> None:
     rows = book(data.draw(st.permutations(lines_of(fold(events)))))
     start, end = (datetime.fromtimestamp(START, UTC) + timedelta(days=day) for day in sorted(window))
@@ -88,7 +88,7 @@ def test_what_came_less_what_went_is_the_change_in_revenue(
 
 @settings(max_examples=100, deadline=None)
 @given(events=customers())
-def test_the_books_sum_up_to_what_the_subscriptions_bring(events: dict[str, list[Told]]) -> None:
+def test_the_books_sum_up_to_what_the_subscriptions_bring(events: dict[str, list[StoredEvent]]) -> None:
     folded = fold(events)
     rows = book(lines_of(folded))
 
@@ -104,7 +104,7 @@ def test_the_books_sum_up_to_what_the_subscriptions_bring(events: dict[str, list
 @settings(max_examples=100, deadline=None)
 @given(events=customers(), data=st.data())
 def test_neither_order_nor_repetition_of_the_events_changes_a_line(
-    events: dict[str, list[Told]], data: st.DataObject
+    events: dict[str, list[StoredEvent]], data: st.DataObject
 ) -> None:
     shuffled = {name: data.draw(st.permutations(told)) for name, told in events.items()}
     lines = data.draw(st.permutations(lines_of(fold(shuffled))))
@@ -114,7 +114,7 @@ def test_neither_order_nor_repetition_of_the_events_changes_a_line(
 
 @settings(max_examples=100, deadline=None)
 @given(events=customers())
-def test_booking_what_was_booked_changes_nothing(events: dict[str, list[Told]]) -> None:
+def test_booking_what_was_booked_changes_nothing(events: dict[str, list[StoredEvent]]) -> None:
     rows = book(lines_of(fold(events)))
 
     read_back = [Line(row.line.subscription, row.line.number, _as_stored(row)) for row in rows]
@@ -133,7 +133,7 @@ def _facts(row: Booked) -> tuple[object, ...]:
 
 @settings(max_examples=100, deadline=None)
 @given(events=customers())
-def test_a_customer_is_new_once_and_churns_only_after_paying(events: dict[str, list[Told]]) -> None:
+def test_a_customer_is_new_once_and_churns_only_after_paying(events: dict[str, list[StoredEvent]]) -> None:
     rows = book(lines_of(fold(events)))
 
     for currency in ("usd", "eur"):
@@ -217,7 +217,7 @@ def life(*steps: tuple[str, dict[str, Any]]) -> list[tuple[str, int]]:
         item = {"price": price, "quantity": 1, "current_period_start": start, "current_period_end": end}
         shown = {"id": "sub_1", "customer": "cus_1", "status": status, "items": {"data": [item]}}
         verb = "created" if number == 0 else "deleted" if status == "canceled" else "updated"
-        events.append(Told(f"evt_{number}", f"customer.subscription.{verb}", START + number * 86_400, shown, {}))
+        events.append(StoredEvent(f"evt_{number}", f"customer.subscription.{verb}", START + number * 86_400, shown, {}))
     folded = subscriptions.subscription(events)
     assert folded
     return [(move.kind, move.delta_cents) for move in folded.movements]

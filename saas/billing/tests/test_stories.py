@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saas.billing.models import Subscription
-from saas.billing.sync.event_order import Told
+from saas.billing.sync.event_order import StoredEvent
 from saas.billing.sync.projections import subscriptions
 from saas.billing.sync.projections.customers import project_customer
 from saas.billing.sync.projections.invoices import project_invoice
@@ -19,9 +19,9 @@ STORIES = deliveries()
 IDS = [story.name for story in STORIES]
 
 
-def of_kind(events: list[Told], kind: str) -> dict[str, list[Told]]:
+def of_kind(events: list[StoredEvent], kind: str) -> dict[str, list[StoredEvent]]:
     """The events of each object of a kind, each event once."""
-    objects: dict[str, dict[str, Told]] = {}
+    objects: dict[str, dict[str, StoredEvent]] = {}
     for event in events:
         if event.object.get("object") == kind and event.object.get("id"):
             objects.setdefault(event.object["id"], {})[event.id] = event

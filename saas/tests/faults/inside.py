@@ -94,11 +94,11 @@ def fault_events(count: int, prefix: str = "evt", repeats: int = 0, **wishes: An
 
 def ring(ids: Sequence[int]) -> int:
     """Tell the workers of these rows, whether they are there or not."""
-    from saas.background_tasks import ring
+    from saas.background_tasks import notify_workers
     from saas.webhook_events.tasks import look
 
     for id in ids:
-        ring(look, id)
+        notify_workers(look, id)
     return len(ids)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from django.db import connection
 
 
-class LaneBusy(Exception):
+class LockUnavailable(Exception):
     """Somebody else acts for this customer right now."""
 
 
@@ -18,7 +18,7 @@ def enter(lane: str) -> None:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"webhook lane {lane}"])
         row = cursor.fetchone()
     if not row or not row[0]:
-        raise LaneBusy
+        raise LockUnavailable
 
 
 def enter_all(lanes: Collection[str]) -> set[str]:

@@ -208,7 +208,7 @@ def _without_effect(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | 
 
 def _settled(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | None:
     match error:
-        case customer_locks.LaneBusy():
+        case customer_locks.LockUnavailable():
             return _postpone(claim, "busy lane")
         case Error() if isinstance(error, connections.TROUBLE) and _is_transient(error):
             return _postpone(claim, _sentence(error))

@@ -319,4 +319,4 @@ def test_a_busy_lane_is_left_out_and_postponed(seen, monkeypatch):
 
 
 def _busy(lane):
-    raise customer_locks.LaneBusy
+    raise customer_locks.LockUnavailable

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from saas.background_tasks import ring
+from saas.background_tasks import notify_workers
 from saas.billing import clock
 from saas.billing.models import Checkout, Customer, LocalObject
 from saas.billing.providers.local import objects, operations
@@ -61,7 +61,7 @@ def pay(checkout: Checkout, *, last4: str) -> None:
     """Raises ``PaymentDeclined``, and ``ProviderRefused`` for a session that is over."""
     session = objects.find(checkout.external_id, "checkout.session")
     operations.pay(session, last4, clock.now())
-    ring(deliver_local_events, session.customer_id)
+    notify_workers(deliver_local_events, session.customer_id)
 
 
 @transaction.atomic
@@ -69,4 +69,4 @@ def abandon(checkout: Checkout) -> None:
     """Close the session without paying. One that is over stays what it is."""
     session = objects.find(checkout.external_id, "checkout.session")
     operations.expire(session, clock.now())
-    ring(deliver_local_events, session.customer_id)
+    notify_workers(deliver_local_events, session.customer_id)

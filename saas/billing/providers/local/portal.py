@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from saas.background_tasks import ring
+from saas.background_tasks import notify_workers
 from saas.billing import clock
 from saas.billing.models import Customer, LocalObject, Plan, Price
 from saas.billing.providers.interface import PaymentDeclined, ProviderRefused
@@ -146,7 +146,7 @@ def remove_card(here: Visit, card_id: str) -> None:
 def _do(here: Visit, act: Callable[[datetime], object]) -> None:
     objects.find(here.customer_id, "customer")  # one thing at a time happens to a customer
     act(clock.now())
-    ring(deliver_local_events, here.customer_id)
+    notify_workers(deliver_local_events, here.customer_id)
 
 
 def _required(here: Visit) -> LocalObject:

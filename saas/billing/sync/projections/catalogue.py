@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from saas.billing.sync import stripe_objects
-from saas.billing.sync.event_order import Told, last_event
+from saas.billing.sync.event_order import StoredEvent, last_event
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class PriceFold:
     interval_count: int
 
 
-def project_price(events: Sequence[Told]) -> PriceFold | None:
+def project_price(events: Sequence[StoredEvent]) -> PriceFold | None:
     """The last snapshot; a deleted price is not active."""
     if not events:
         return None
@@ -41,7 +41,7 @@ class ProductFold:
     named_plan_id: str
 
 
-def project_product(events: Sequence[Told]) -> ProductFold | None:
+def project_product(events: Sequence[StoredEvent]) -> ProductFold | None:
     """The last snapshot; a deleted product is not active."""
     if not events:
         return None

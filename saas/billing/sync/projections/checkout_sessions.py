@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from saas.billing.sync import stripe_objects
-from saas.billing.sync.event_order import Told
+from saas.billing.sync.event_order import StoredEvent
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class SessionFold:
     ended_at: datetime | None
 
 
-def project_checkout_session(events: Sequence[Told]) -> SessionFold | None:
+def project_checkout_session(events: Sequence[StoredEvent]) -> SessionFold | None:
     """Paid beats all else; then what failed, then what expired. Completed but not paid yet is still pending."""
     if not events:
         return None
@@ -35,7 +35,7 @@ def project_checkout_session(events: Sequence[Told]) -> SessionFold | None:
     )
 
 
-def _session_status(told: Told) -> str:
+def _session_status(told: StoredEvent) -> str:
     if told.ends("async_payment_succeeded"):
         return "active"
     if told.ends("async_payment_failed"):

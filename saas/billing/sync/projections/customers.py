@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from saas.billing.sync import stripe_objects
-from saas.billing.sync.event_order import Told, last_event
+from saas.billing.sync.event_order import StoredEvent, last_event
 from saas.billing.sync.stripe_objects import Object
 
 
@@ -18,7 +18,7 @@ class CustomerFold:
     deleted_at: datetime | None
 
 
-def project_customer(events: Sequence[Told]) -> CustomerFold | None:
+def project_customer(events: Sequence[StoredEvent]) -> CustomerFold | None:
     """The last snapshot; a deletion is a tombstone."""
     if not events:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from saas.billing.sync import stripe_objects
-from saas.billing.sync.event_order import Told
+from saas.billing.sync.event_order import StoredEvent
 
 _INVOICE_RANKS = ["draft", "open", "uncollectible", "void", "paid", "deleted"]
 
@@ -25,7 +25,7 @@ class InvoiceFold:
     paid_at: datetime | None
 
 
-def project_invoice(events: Sequence[Told]) -> InvoiceFold | None:
+def project_invoice(events: Sequence[StoredEvent]) -> InvoiceFold | None:
     """The furthest of draft, open, uncollectible, void, paid that any event tells; among equals the latest."""
     if not events:
         return None
@@ -48,10 +48,10 @@ def project_invoice(events: Sequence[Told]) -> InvoiceFold | None:
     )
 
 
-def _invoice_status(told: Told) -> str:
+def _invoice_status(told: StoredEvent) -> str:
     return "deleted" if told.ends("deleted") else stripe_objects.invoice_status(told.object)
 
 
-def _invoice_rank(told: Told) -> int:
+def _invoice_rank(told: StoredEvent) -> int:
     status = _invoice_status(told)
     return _INVOICE_RANKS.index(status) if status in _INVOICE_RANKS else -1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from saas.billing.sync import stripe_objects
-from saas.billing.sync.event_order import Told, last_event
+from saas.billing.sync.event_order import StoredEvent, last_event
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class PaymentMethodFold:
     created_at: datetime | None
 
 
-def project_payment_method(events: Sequence[Told]) -> PaymentMethodFold | None:
+def project_payment_method(events: Sequence[StoredEvent]) -> PaymentMethodFold | None:
     """The last snapshot; a detached method stays detached, and stays its customer's."""
     if not events:
         return None
@@ -39,7 +39,7 @@ def project_payment_method(events: Sequence[Told]) -> PaymentMethodFold | None:
     )
 
 
-def _owner(events: Sequence[Told]) -> str:
+def _owner(events: Sequence[StoredEvent]) -> str:
     """A detached method has no customer any more: what was before tells whose it was."""
     by_time = sorted(events, key=lambda told: told.created, reverse=True)
     named = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from saas.billing.sync import stripe_objects
-from saas.billing.sync.event_order import Told, in_order
+from saas.billing.sync.event_order import StoredEvent, in_order
 from saas.billing.sync.stripe_objects import Object
 
 TERMINAL = {"canceled", "incomplete_expired"}
@@ -82,7 +82,7 @@ class SubscriptionFold:
     movements: tuple[Movement, ...]
 
 
-def subscription(events: Sequence[Told]) -> SubscriptionFold | None:
+def subscription(events: Sequence[StoredEvent]) -> SubscriptionFold | None:
     """The subscription of ``events``; ``None`` if no event shows it.
 
     What has ended stays ended: nothing that is not terminal replaces what is.
@@ -105,7 +105,7 @@ class _Subscription:
         self.changed_at: datetime | None = None
         self.has_earned = False
 
-    def take(self, told: Told) -> None:
+    def take(self, told: StoredEvent) -> None:
         state = _state(told, self.state)
         at = stripe_objects.moment(told.created)
         if at is None or not state.status:
@@ -189,7 +189,7 @@ def _is_renewed(before: SubscriptionState, after: SubscriptionState) -> bool:
     return end > old_end and (start is None or start >= old_end)
 
 
-def _state(told: Told, before: SubscriptionState | None) -> SubscriptionState:
+def _state(told: StoredEvent, before: SubscriptionState | None) -> SubscriptionState:
     state = subscription_state(told.object)
     if told.ends("deleted"):
         state = replace(state, status="canceled", ended_at=state.ended_at or stripe_objects.moment(told.created))
