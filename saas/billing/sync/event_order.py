@@ -50,7 +50,9 @@ def in_order(events: Sequence[StoredEvent], *, facets: Facets, rank: Rank) -> tu
     return ordered, is_guess
 
 
-def _within_a_second(group: list[StoredEvent], before: StoredEvent | None, facets: Facets, rank: Rank) -> tuple[list[StoredEvent], bool]:
+def _within_a_second(
+    group: list[StoredEvent], before: StoredEvent | None, facets: Facets, rank: Rank
+) -> tuple[list[StoredEvent], bool]:
     first = [told for told in group if told.ends("created")]
     last = [told for told in group if told.ends("deleted", "detached")]
     between = [told for told in group if told not in first and told not in last]
@@ -58,7 +60,9 @@ def _within_a_second(group: list[StoredEvent], before: StoredEvent | None, facet
     return [*first, *chained, *last], unsure
 
 
-def _chained(events: list[StoredEvent], before: StoredEvent | None, facets: Facets, rank: Rank) -> tuple[list[StoredEvent], bool]:
+def _chained(
+    events: list[StoredEvent], before: StoredEvent | None, facets: Facets, rank: Rank
+) -> tuple[list[StoredEvent], bool]:
     if len(events) < 2 or all(told.is_fetched for told in events):
         return events, False
     if len(events) > MAX_PERMUTED:

@@ -52,4 +52,6 @@ def _index() -> dict[str, Any]:
 
 def told(event: dict[str, Any]) -> StoredEvent:
     data = event["data"]
-    return StoredEvent(event["id"], event["type"], event["created"], data["object"], data.get("previous_attributes") or {})
+    return StoredEvent(
+        event["id"], event["type"], event["created"], data["object"], data.get("previous_attributes") or {}
+    )

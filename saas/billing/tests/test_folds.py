@@ -34,7 +34,9 @@ def snapshot(status: str, *, cents: int = 1900, end: int = START + 100, **fields
     }
 
 
-def event(number: int, verb: str, at: int, object: dict[str, Any], previous: dict[str, Any] | None = None) -> StoredEvent:
+def event(
+    number: int, verb: str, at: int, object: dict[str, Any], previous: dict[str, Any] | None = None
+) -> StoredEvent:
     return StoredEvent(f"evt_{number}", f"customer.subscription.{verb}", at, object, previous or {})
 
 
