@@ -39,7 +39,7 @@ def _readers(shape: Shape) -> dict[str, Callable[[object], Any]]:
 def _reader(field: Any) -> Callable[[object], Any]:
     read = attrgetter(field.source)
     if isinstance(field, ListSerializer):
-        shape = type(field.child)
+        shape: Shape = type(field.child)  # type: ignore[assignment]
         return lambda row: [_nested(shape, value) for value in read(row)]
     if isinstance(field, Serializer):
         return lambda row: _nested(type(field), read(row))
