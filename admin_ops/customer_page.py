@@ -39,13 +39,15 @@ def _billing(user: User) -> dict[str, Any]:
     """Events are found by the provider's ids of this customer. Where nothing is sold, nothing is told of money."""
     if not settings.BILLING:
         return {"subscriptions": [], "overrides": [], "invoices": [], "events": []}
-    subscriptions = Subscription.objects.of(user).with_customer().order_by(F("ended_at").desc(nulls_first=True), "-pk")
-    known_as = Customer.objects.of(user).exclude(external_id="").values("external_id")
+    subscriptions = (
+        Subscription.objects.for_owner(user).with_customer().order_by(F("ended_at").desc(nulls_first=True), "-pk")
+    )
+    known_as = Customer.objects.for_owner(user).exclude(external_id="").values("external_id")
     events = WebhookEvent.objects.filter(customer_id__in=known_as).order_by("-pk")
     return {
         "subscriptions": [show.subscription(row) for row in subscriptions[:SHOWN]],
-        "overrides": [show.override(row) for row in EntitlementOverride.objects.of(user)[:SHOWN]],
-        "invoices": [show.invoice(row) for row in Invoice.objects.of(user).order_by("-pk")[:SHOWN]],
+        "overrides": [show.override(row) for row in EntitlementOverride.objects.for_owner(user)[:SHOWN]],
+        "invoices": [show.invoice(row) for row in Invoice.objects.for_owner(user).order_by("-pk")[:SHOWN]],
         "events": [show.webhook_event(row) for row in events[:SHOWN]],
     }
 

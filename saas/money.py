@@ -21,7 +21,7 @@ _COUNTED = {
 
 
 @cache
-def exponent(currency: str) -> int:
+def currency_exponent(currency: str) -> int:
     """How many decimals of the currency its minor unit is: 2 of ``usd``, 0 of ``jpy``, 3 of ``kwd``. Of an unknown one 2."""
     code = currency.upper()
     return _COUNTED[code] if code in _COUNTED else get_currency_precision(code)
@@ -35,14 +35,14 @@ class Money:
     currency: str
 
     @classmethod
-    def of_units(cls, units: int | float | Decimal, currency: str) -> "Money":
+    def from_units(cls, units: int | float | Decimal, currency: str) -> "Money":
         """The inverse of ``units``."""
-        return cls(int(Decimal(str(units)).scaleb(exponent(currency)).to_integral_value()), currency)
+        return cls(int(Decimal(str(units)).scaleb(currency_exponent(currency)).to_integral_value()), currency)
 
     @property
     def decimal(self) -> Decimal:
         """In whole units of the currency, with all its decimals."""
-        return Decimal(self.minor).scaleb(-exponent(self.currency))
+        return Decimal(self.minor).scaleb(-currency_exponent(self.currency))
 
     @property
     def units(self) -> int | float:
@@ -52,11 +52,11 @@ class Money:
 
     def text(self, locale: str = "en") -> str:
         """``1,249.00 USD``, ``5,000 JPY``; in German ``1.249,00 USD``."""
-        return self._written(exponent(self.currency), locale)
+        return self._written(currency_exponent(self.currency), locale)
 
     def short(self, locale: str = "en") -> str:
         """``79 USD``, ``79.50 USD``: decimals only where there are any."""
-        return self._written(0 if isinstance(self.units, int) else exponent(self.currency), locale)
+        return self._written(0 if isinstance(self.units, int) else currency_exponent(self.currency), locale)
 
     def _written(self, decimals: int, locale: str) -> str:
         pattern = "#,##0" + ("." + "0" * decimals if decimals else "")

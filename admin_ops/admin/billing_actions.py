@@ -62,7 +62,7 @@ def _map(row: Subscription, doer: Doer) -> str:
 
 
 def _trial_of(person: User) -> Subscription | None:
-    return Subscription.objects.of(person).filter(status=Subscription.Status.TRIALING).order_by("-pk").first()
+    return Subscription.objects.for_owner(person).filter(status=Subscription.Status.TRIALING).order_by("-pk").first()
 
 
 def _extend_hers(person: User, doer: Doer) -> str:

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from admin_ops.serializers.lists import PageShape
 from saas.api.fields import Text, Whole
 from saas.billing.models import EntitlementOverride
-from saas.billing.overrides import LARGEST_VALUE
+from saas.billing.overrides import LARGEST_LIMIT
 
 REASON_LENGTH = 500
 KEY_LENGTH = 64
@@ -20,7 +20,7 @@ class OverrideBody(serializers.Serializer[Any]):
     key = Text(max_length=KEY_LENGTH, help_text="`growth`, `seats` or `sso`.")
     value = Whole(
         min_value=0,
-        max_value=LARGEST_VALUE,
+        max_value=LARGEST_LIMIT,
         required=False,
         allow_null=True,
         default=None,

@@ -46,4 +46,4 @@ def took(attempt: WebhookAttempt) -> str:
 @register.filter
 def amount(units: float, currency: str) -> str:
     """Whole units of a currency, decimals only where there are any."""
-    return Money.of_units(units, currency).short()
+    return Money.from_units(units, currency).short()

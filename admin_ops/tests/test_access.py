@@ -8,7 +8,7 @@ from django.utils import timezone
 from saas.accounts.models import Role
 from saas.audit.models import AuditEvent
 from saas.billing import entitlements, providers
-from saas.billing.customers import customer_of, introduce
+from saas.billing.customers import ensure_provider_customer, get_or_create_customer
 from saas.billing.models import Customer, EntitlementOverride, Subscription
 from saas.billing.providers.local import lifecycle
 from saas.teams.models import Team
@@ -28,8 +28,10 @@ def give(admin_ops, sam, person, **body):
 
 @pytest.fixture
 def trial(kim):
-    customer = introduce(customer_of(kim.user, providers.current()), kim.user, providers.current())
-    lifecycle.start(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
+    customer = ensure_provider_customer(
+        get_or_create_customer(kim.user, providers.current_gateway()), kim.user, providers.current_gateway()
+    )
+    lifecycle.start_subscription(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
     local_provider.deliver()
     return Subscription.objects.get()
 
@@ -54,8 +56,8 @@ def test_what_is_given_counts_at_once_and_is_told_with_its_end(admin_ops, kim, s
     assert answer.status_code == 201
     told = answer.json()["override"]
     assert (told["by"], told["expires_at"], told["ended_at"]) == (sam.user.email, LATER, None)
-    assert entitlements.limit(kim.user, "seats") == seats
-    assert entitlements.can(kim.user, "sso") == has_sso
+    assert entitlements.get_limit(kim.user, "seats") == seats
+    assert entitlements.has_feature(kim.user, "sso") == has_sso
     assert AuditEvent.objects.get(action="entitlement.given").reason == "sorry for the outage"
     page = admin_ops.get(f"/api/admin/users/{kim.user.pk}", token=sam.token).json()
     assert [row["id"] for row in page["overrides"]] == [told["id"]]
@@ -102,8 +104,8 @@ def test_what_a_team_is_given_is_its_own_and_not_its_owners(admin_ops, kim, sam,
     assert answer.status_code == 201
     told = answer.json()["override"]
     assert (told["by"], told["reason"], told["expires_at"], told["ended_at"]) == (sam.user.email, "pilot", LATER, None)
-    assert (entitlements.limit(team, "seats"), entitlements.can(team, "sso")) == (seats, has_sso)
-    assert (entitlements.limit(kim.user, "seats"), entitlements.can(kim.user, "sso")) == (3, False)
+    assert (entitlements.get_limit(team, "seats"), entitlements.has_feature(team, "sso")) == (seats, has_sso)
+    assert (entitlements.get_limit(kim.user, "seats"), entitlements.has_feature(kim.user, "sso")) == (3, False)
     event = AuditEvent.objects.get(action="entitlement.given")
     assert (event.actor, event.target, event.reason) == (sam.user.pk, team.pk, "pilot")
 
@@ -120,7 +122,7 @@ def test_what_a_team_was_given_is_listed_newest_first_and_can_be_taken_back(
     ended = admin_ops.post(f"/api/admin/overrides/{first['id']}/end", {"reason": "over"}, token=sam.token)
 
     assert listed == {"overrides": [second, first], "count": 2, "next": None}
-    assert (ended.status_code, entitlements.limit(team, "seats")) == (200, 3)
+    assert (ended.status_code, entitlements.get_limit(team, "seats")) == (200, 3)
     assert AuditEvent.objects.get(action="entitlement.ended").target == team.pk
 
 
@@ -158,7 +160,7 @@ def test_it_is_taken_back_once_with_a_reason(admin_ops, kim, sam):
     assert (without.status_code, first.status_code) == (422, 200)
     assert first.json()["override"]["ended_at"] is not None
     assert (second.status_code, second.json()["code"]) == (409, "override_ended")
-    assert entitlements.limit(kim.user, "seats") == 3
+    assert entitlements.get_limit(kim.user, "seats") == 3
     assert AuditEvent.objects.get(action="entitlement.ended").reason == "paid meanwhile"
 
 
@@ -212,7 +214,7 @@ def test_staff_say_which_plan_a_price_stands_for(admin_ops, kim, sam, strange):
     told = answer.json()["subscription"]
     assert (answer.status_code, told["plan"], told["plan_is_known"]) == (200, {"id": "scale", "name": "Scale"}, True)
     assert (again.status_code, again.json()["code"]) == (409, "plan_is_known")
-    assert entitlements.limit(kim.user, "seats") is None
+    assert entitlements.get_limit(kim.user, "seats") is None
 
 
 def test_an_unknown_plan_is_an_alarm_until_staff_have_said_it(admin_ops, kim, sam, strange):

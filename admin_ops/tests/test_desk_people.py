@@ -143,13 +143,13 @@ def test_without_a_reason_nothing_happens(desk, kim):
 def test_what_is_given_counts_and_can_be_taken_back(desk, kim):
     desk.submit(of(kim, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": LAST_DAY})
     given = EntitlementOverride.objects.get()
-    assert entitlements.limit(kim.user, "seats") is None
+    assert entitlements.get_limit(kim.user, "seats") is None
     assert "given until" in page(desk, kim)
 
     done = desk.submit(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "paid meanwhile"})
 
     assert done["Location"] == of(kim)
-    assert entitlements.limit(kim.user, "seats") == 3
+    assert entitlements.get_limit(kim.user, "seats") == 3
     again = desk.submit(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "again"})
     assert (again.status_code, b"This has ended already." in again.content) == (422, True)
 

@@ -47,8 +47,8 @@ def test_what_is_given_stands_on_the_teams_page_and_in_the_trail(desk, kim, sam,
     done = desk.submit(of(team, deed), fields)
 
     assert (asked.status_code, done.status_code, done["Location"]) == (200, 302, of(team))
-    assert (entitlements.limit(team, "seats"), entitlements.can(team, "sso")) == (seats, has_sso)
-    assert entitlements.limit(kim.user, "seats") == 3
+    assert (entitlements.get_limit(team, "seats"), entitlements.has_feature(team, "sso")) == (seats, has_sso)
+    assert entitlements.get_limit(kim.user, "seats") == 3
     event = AuditEvent.objects.get(action="entitlement.given")
     assert (event.actor, event.target, event.reason) == (sam.user.pk, team.pk, "pilot")
     page = desk.get(of(team)).content.decode()
@@ -63,7 +63,7 @@ def test_it_is_taken_back_and_one_is_at_the_teams_page_again(desk, team):
     done = desk.submit(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "over"})
 
     assert done["Location"] == of(team)
-    assert entitlements.limit(team, "seats") == 3
+    assert entitlements.get_limit(team, "seats") == 3
     assert "given until" not in desk.get(of(team)).content.decode()
 
 

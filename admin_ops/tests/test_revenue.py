@@ -37,7 +37,7 @@ def take_in(*events):
     for event in events:
         append(event, source=WebhookEvent.Source.DELIVERY)
     for subscription in dict.fromkeys(event["data"]["object"]["id"] for event in events):
-        upsert.subscription(subscription)
+        upsert.upsert_subscription(subscription)
 
 
 def test_revenue_without_any_subscription_is_nothing(admin_ops, sam):

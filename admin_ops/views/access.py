@@ -56,7 +56,9 @@ class TeamOverridesView(DeskView):
     )
     def get(self, request: Request, team_id: str) -> Response:
         query = self.query(PageQuery)
-        page = paginate(EntitlementOverride.objects.of(_team(team_id)), cursor=query["cursor"], limit=query["limit"])
+        page = paginate(
+            EntitlementOverride.objects.for_owner(_team(team_id)), cursor=query["cursor"], limit=query["limit"]
+        )
         return Response({"overrides": [show.override(row) for row in page.items], **page.meta})
 
     @extend_schema(

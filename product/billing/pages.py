@@ -27,7 +27,7 @@ MAX_FIELD = 500
 View = Callable[..., HttpResponse]
 
 
-def page(view: View) -> View:
+def billing_page(view: View) -> View:
     """What is not there is a page, too, and so is a refusal that the view has no place for."""
 
     @never_cache
@@ -45,14 +45,14 @@ def page(view: View) -> View:
     return guarded
 
 
-def sent(request: HttpRequest, name: str) -> str:
+def form_value(request: HttpRequest, name: str) -> str:
     return str(request.POST.get(name, ""))[:MAX_FIELD].replace("\x00", "").strip()
 
 
-@page
-def checkout(request: HttpRequest, session_id: str) -> HttpResponse:
+@billing_page
+def checkout_page_view(request: HttpRequest, session_id: str) -> HttpResponse:
     """What is bought, cards to try, and a way out."""
-    row = checkout_page.checkout_of(session_id)
+    row = checkout_page.get_checkout(session_id)
     if request.method == "GET":
         return _checkout_page(request, row)
     try:
@@ -64,34 +64,34 @@ def checkout(request: HttpRequest, session_id: str) -> HttpResponse:
 
 def _act(row: Checkout, request: HttpRequest) -> None:
     """Do what the pressed button says."""
-    card = sent(request, "card")
-    if sent(request, "act") == "leave":
-        checkout_page.abandon(row)
-    elif card in checkout_page.CARDS:
-        checkout_page.pay(row, last4=card)
+    card = form_value(request, "card")
+    if form_value(request, "act") == "leave":
+        checkout_page.abandon_checkout(row)
+    elif card in checkout_page.TEST_CARDS:
+        checkout_page.pay_checkout(row, last4=card)
     else:
         raise checkout_page.ChooseACard
 
 
 def _checkout_page(request: HttpRequest, row: Checkout, refusal: DomainError | None = None) -> HttpResponse:
-    session = checkout_page.session_of(row).data
+    session = checkout_page.get_session(row).data
     where = f"success?checkout_id={row.pk}" if session["status"] == "complete" else "cancel"
     shown = {
         "plan": row.plan,
         "features": [name.replace("-", " ").capitalize() for name in row.plan.features],
         "email": row.customer.email,
         "session": session,
-        "trial_ends_at": checkout_page.trial_end(session),
-        "cards": checkout_page.CARDS,
-        "chosen": sent(request, "card") or "4242",
+        "trial_ends_at": checkout_page.session_trial_end(session),
+        "cards": checkout_page.TEST_CARDS,
+        "chosen": form_value(request, "card") or "4242",
         "return_url": f"{settings.FRONTEND_BASE_URL}/billing/{where}",
         "refused": refusal.detail if refusal else "",
     }
     return render(request, "billing/checkout.html", shown, status=refusal.status if refusal else 200)
 
 
-@page
-def success(request: HttpRequest) -> HttpResponse:
+@billing_page
+def checkout_success(request: HttpRequest) -> HttpResponse:
     """Where a payment page leads back to. It asks the provider: whoever has paid never reads that she has not.
 
     The checkout's id is not to be guessed, and tells no more than the name of a plan.
@@ -104,15 +104,15 @@ def success(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def canceled(request: HttpRequest) -> HttpResponse:
+def checkout_canceled(request: HttpRequest) -> HttpResponse:
     return render(request, "billing/canceled.html")
 
 
-@page
-def overview(request: HttpRequest) -> HttpResponse:
+@billing_page
+def billing_overview(request: HttpRequest) -> HttpResponse:
     """Where the portal leads back to: what somebody has who is logged in with the cookie."""
     shown: dict[str, Any] = {"is_known": isinstance(request.user, User)}
     if isinstance(request.user, User):
-        row = subscriptions.refreshed(request.user)
+        row = subscriptions.refresh_subscription(request.user)
         shown |= {"subscription": row, "has_access": bool(row and row.grants_access(clock.now()))}
     return render(request, "billing/overview.html", shown)

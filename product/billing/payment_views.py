@@ -12,7 +12,7 @@ from saas.api.openapi.schema_generation import OptionalBody, refusals
 from saas.api.pagination import paginate
 from saas.billing import entitlements, payment_methods
 from saas.billing.models import Invoice, PaymentMethod
-from saas.billing.providers.interface import PaymentDeclined, ProviderRefused, ProviderUnavailable, UseTheProvidersPage
+from saas.billing.providers.interface import PaymentDeclined, ProviderPageRequired, ProviderRefused, ProviderUnavailable
 from saas.errors import Forbidden, Invalid, NotFound
 from saas.teams.roles import Permission
 
@@ -26,7 +26,7 @@ class AddPaymentMethodView(BillingView):
         request=shapes.PaymentMethodBody,
         responses={
             201: shapes.OnePaymentMethodShape,
-            **refusals(NotFound, PaymentDeclined, ProviderRefused, UseTheProvidersPage, ProviderUnavailable),
+            **refusals(NotFound, PaymentDeclined, ProviderRefused, ProviderPageRequired, ProviderUnavailable),
         },
         tags=["billing"],
     )
@@ -47,7 +47,7 @@ class PaymentMethodsView(BillingView):
     )
     def get(self, request: Request) -> Response:
         query = self.query(shapes.OwnedPageQuery)
-        page = paginate(PaymentMethod.objects.of(self.owner(query.pop("team_id"))).usable(), **query)
+        page = paginate(PaymentMethod.objects.for_owner(self.owner(query.pop("team_id"))).usable(), **query)
         return Response({"payment_methods": [show.payment_method(row) for row in page.items], **page.meta})
 
 
@@ -61,7 +61,7 @@ class PaymentMethodView(BillingView):
     )
     def delete(self, request: Request, payment_method_id: str) -> Response:
         owner = self.owner(self.query(shapes.TeamBody)["team_id"])
-        row = PaymentMethod.objects.of(owner).usable().filter(pk=payment_method_id).first()
+        row = PaymentMethod.objects.for_owner(owner).usable().filter(pk=payment_method_id).first()
         if row is None:
             raise NotFound
         payment_methods.remove_payment_method(row, by=self.user)
@@ -78,7 +78,7 @@ class InvoicesView(BillingView):
     )
     def get(self, request: Request) -> Response:
         query = self.query(shapes.OwnedPageQuery)
-        page = paginate(Invoice.objects.of(self.owner(query.pop("team_id"))).issued(), **query)
+        page = paginate(Invoice.objects.for_owner(self.owner(query.pop("team_id"))).issued(), **query)
         return Response({"invoices": [show.invoice(row) for row in page.items], **page.meta})
 
 
@@ -92,7 +92,7 @@ class EntitlementsView(KeyedBillingView):
     )
     def get(self, request: Request) -> Response:
         owner = self.owner(self.query(shapes.TeamBody)["team_id"], Permission.VIEW_TEAM)
-        granted = entitlements.of(owner)
+        granted = entitlements.get_entitlements(owner)
         return Response(
             {
                 "limits": granted.limits,

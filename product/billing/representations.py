@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from saas.billing.entitlements import Detail
+from saas.billing.entitlements import EntitlementDetail
 from saas.billing.models import Checkout, Invoice, PaymentMethod, Plan, Subscription
-from saas.billing.providers import Preview
+from saas.billing.providers import ChangePreview
 
 
 def plan(row: Plan) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def subscription(row: Subscription, now: datetime) -> dict[str, Any]:
     }
 
 
-def preview(result: Preview, new_plan: Plan) -> dict[str, Any]:
+def preview(result: ChangePreview, new_plan: Plan) -> dict[str, Any]:
     return {
         "plan": plan(new_plan),
         "next_invoice_cents": result.due_cents,
@@ -67,7 +67,7 @@ def payment_method(row: PaymentMethod) -> dict[str, Any]:
     }
 
 
-def entitlement(detail: Detail) -> dict[str, Any]:
+def entitlement(detail: EntitlementDetail) -> dict[str, Any]:
     return {
         "key": detail.key,
         "value": detail.value,

@@ -9,11 +9,11 @@ from product.billing import views as billing
 
 urlpatterns = [
     # The local payment provider's pages, and where a payment page leads back to
-    path("checkout/<str:session_id>", billing_pages.checkout, name="hosted-checkout"),
-    path("billing/portal/<str:session_id>", portal_pages.show, name="hosted-portal"),
-    path("billing", billing_pages.overview, name="billing"),
-    path("billing/success", billing_pages.success, name="billing-success"),
-    path("billing/cancel", billing_pages.canceled, name="billing-cancel"),
+    path("checkout/<str:session_id>", billing_pages.checkout_page_view, name="hosted-checkout"),
+    path("billing/portal/<str:session_id>", portal_pages.portal_page, name="hosted-portal"),
+    path("billing", billing_pages.billing_overview, name="billing"),
+    path("billing/success", billing_pages.checkout_success, name="billing-success"),
+    path("billing/cancel", billing_pages.checkout_canceled, name="billing-cancel"),
     # Subscriptions and billing
     path("api/subscriptions/plans", billing.PlansView.as_view(), name="plans"),
     path("api/subscriptions/checkout", billing.StartCheckoutView.as_view(), name="checkout-start"),

@@ -168,7 +168,9 @@ class CancelView(BillingView):
     def post(self, request: Request) -> Response:
         body = self.body(shapes.CancelBody)
         owner = self.owner(body["team_id"])
-        row = subscriptions.cancel(owner, at_period_end=body["at_period_end"], reason=body["reason"], by=self.user)
+        row = subscriptions.cancel_subscription(
+            owner, at_period_end=body["at_period_end"], reason=body["reason"], by=self.user
+        )
         return _answer(row)
 
 
@@ -186,4 +188,4 @@ class ResumeView(BillingView):
     )
     def post(self, request: Request) -> Response:
         owner = self.owner(self.query(shapes.TeamBody)["team_id"])
-        return _answer(subscriptions.resume(owner, by=self.user))
+        return _answer(subscriptions.resume_subscription(owner, by=self.user))

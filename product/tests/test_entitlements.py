@@ -6,7 +6,7 @@ import pytest
 
 from saas.billing import clock, entitlements
 from saas.billing.overrides import comp_plan, grant_feature, override_limit
-from saas.billing.subscriptions import cancel
+from saas.billing.subscriptions import cancel_subscription
 from saas.teams.actions import create_team
 
 
@@ -21,7 +21,7 @@ def free(key, value):
 
 def test_entitlements_tell_their_source_and_when_it_ends(product, kim, given, django_assert_num_queries):
     product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token)
-    row = cancel(kim.user, at_period_end=True, reason="", by=kim.user)
+    row = cancel_subscription(kim.user, at_period_end=True, reason="", by=kim.user)
     override_limit(kim.user, key="seats", value=40, **given)
     grant_feature(kim.user, feature="sso", **given)
 
@@ -58,8 +58,8 @@ def test_what_a_team_is_given_is_its_own_and_what_its_owner_is_given_counts_for_
     team = create_team(name="Alpha", owner=kim.user).team
 
     override_limit(team, key="seats", value=12, **given)
-    assert (entitlements.limit(team, "seats"), entitlements.limit(kim.user, "seats")) == (12, 3)
+    assert (entitlements.get_limit(team, "seats"), entitlements.get_limit(kim.user, "seats")) == (12, 3)
     override_limit(kim.user, key="seats", value=15, **given)
 
-    assert entitlements.limit(team, "seats") == 15
-    assert entitlements.limit(other.user, "seats") == 3
+    assert entitlements.get_limit(team, "seats") == 15
+    assert entitlements.get_limit(other.user, "seats") == 3

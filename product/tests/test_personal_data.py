@@ -148,7 +148,7 @@ def test_a_subscription_that_would_go_on_has_to_be_canceled_first(product, kim: 
     assert User.objects.get().status == "active"
     assert product.get("/api/auth/me", token=kim.token).status_code == 200
 
-    subscriptions.cancel(kim.user, at_period_end=True, reason="", by=kim.user)
+    subscriptions.cancel_subscription(kim.user, at_period_end=True, reason="", by=kim.user)
     assert delete(product, kim).status_code == 202
 
 
@@ -302,7 +302,7 @@ def test_an_account_is_erased_once(product, kim: Person) -> None:
 
 def test_invoices_and_the_ledger_outlive_her(product, kim: Person) -> None:
     checkouts.start_checkout(kim.user, plan_id="starter")
-    subscriptions.cancel(kim.user, at_period_end=False, reason="", by=kim.user)
+    subscriptions.cancel_subscription(kim.user, at_period_end=False, reason="", by=kim.user)
     kept = (Invoice.objects.count(), LedgerEntry.objects.count())
     assert min(kept) > 0
     delete(product, kim)

@@ -37,12 +37,12 @@ def seed_plans() -> None:
     stripe_prices = _stripe_prices()
     for row in PLANS:
         plan, _ = Plan.objects.update_or_create(id=row["id"], defaults={k: v for k, v in row.items() if k != "id"})
-        sell(plan, Customer.Provider.LOCAL, f"price_local_{plan.id}_{plan.price_cents}")
+        set_current_price(plan, Customer.Provider.LOCAL, f"price_local_{plan.id}_{plan.price_cents}")
         if price_id := stripe_prices.get(plan.id):
-            sell(plan, Customer.Provider.STRIPE, price_id)
+            set_current_price(plan, Customer.Provider.STRIPE, price_id)
 
 
-def sell(plan: Plan, provider: str, price_id: str) -> None:
+def set_current_price(plan: Plan, provider: str, price_id: str) -> None:
     """Make ``price_id`` the one that new subscriptions get. Earlier prices keep their plan."""
     Price.objects.filter(plan=plan, provider=provider, is_current=True).exclude(external_id=price_id).update(
         is_current=False

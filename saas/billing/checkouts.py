@@ -10,7 +10,7 @@ from django.utils import timezone
 from saas.accounts.models import User
 from saas.audit.actions import record
 from saas.billing import providers
-from saas.billing.customers import customer_of, introduce, settle
+from saas.billing.customers import apply_pending_events, ensure_provider_customer, get_or_create_customer
 from saas.billing.models import Checkout, Customer, Owner, Plan, Price, Subscription
 from saas.billing.providers import Gateway, ProviderRefused
 from saas.errors import DomainError, NotFound
@@ -45,10 +45,10 @@ def start_checkout(user: User, *, plan_id: str, owner: Owner | None = None, idem
     plan = Plan.objects.on_sale().filter(pk=plan_id).first()
     if plan is None:
         raise NotFound("There is no such plan.")
-    gateway = providers.current()
-    customer = customer_of(owner or user, gateway)
-    _clear_the_way(customer, plan, idempotency_key, gateway)
-    checkout = _intend(customer, user, plan, idempotency_key)
+    gateway = providers.current_gateway()
+    customer = get_or_create_customer(owner or user, gateway)
+    _settle_open_checkouts(customer, plan, idempotency_key, gateway)
+    checkout = _create_checkout(customer, user, plan, idempotency_key)
     if checkout.status == Checkout.Status.PENDING:
         _go_on(checkout, user, gateway)
     return checkout
@@ -58,13 +58,13 @@ def _go_on(checkout: Checkout, user: User, gateway: Gateway) -> None:
     """Take an open checkout as far as it goes now. Whoever finds one that another request has just opened waits, like
     that one, for what the provider told of it: the same click gets the same answer."""
     if checkout.external_id:
-        settle(checkout.customer)
+        apply_pending_events(checkout.customer)
         checkout.refresh_from_db()
     else:
-        _open(checkout, user, gateway)
+        _open_session(checkout, user, gateway)
 
 
-def _clear_the_way(customer: Customer, plan: Plan, idempotency_key: str, gateway: Gateway) -> None:
+def _settle_open_checkouts(customer: Customer, plan: Plan, idempotency_key: str, gateway: Gateway) -> None:
     """Ask how far an open checkout is: it may have been paid or left in another tab. One of another plan is given up, at
     the provider first."""
     others = customer.checkouts.filter(status=Checkout.Status.PENDING).select_related("customer")
@@ -74,29 +74,29 @@ def _clear_the_way(customer: Customer, plan: Plan, idempotency_key: str, gateway
         if other.plan_id == plan.pk:
             reconcile_checkout(other)
         else:
-            _give_up(other, gateway)
+            _expire_checkout(other, gateway)
 
 
-def _give_up(other: Checkout, gateway: Gateway) -> None:
+def _expire_checkout(other: Checkout, gateway: Gateway) -> None:
     """Raises ``CheckoutInProgress`` while its session is only just being opened."""
     if other.external_id:
         gateway.expire_checkout(other.external_id)
-        settle(other.customer)
+        apply_pending_events(other.customer)
     elif other.started_at < timezone.now() - LONGEST_CALL:
-        _end(other, Checkout.Status.EXPIRED)
+        _end_checkout(other, Checkout.Status.EXPIRED)
     other.refresh_from_db()
     if other.status == Checkout.Status.PENDING:
         raise CheckoutInProgress(retry_after_seconds=1)
 
 
 @transaction.atomic
-def _intend(customer: Customer, user: User, plan: Plan, idempotency_key: str) -> Checkout:
+def _create_checkout(customer: Customer, user: User, plan: Plan, idempotency_key: str) -> Checkout:
     """Commit to one attempt: whoever comes at the same time waits for the lock, and gets the same one, of a customer whom
     the provider may have come to know meanwhile."""
     customer = Customer.objects.select_for_update().get(pk=customer.pk)
     if before := _started_before(user, plan, customer, idempotency_key):
         return before
-    if Subscription.objects.filter(customer__in=_siblings(customer)).live().exists():
+    if Subscription.objects.filter(customer__in=_customer_ids_of_owner(customer)).live().exists():
         raise AlreadySubscribed
     if opened := customer.checkouts.filter(status=Checkout.Status.PENDING).select_related("plan").first():
         if opened.plan_id != plan.pk:
@@ -116,21 +116,21 @@ def _started_before(user: User, plan: Plan, customer: Customer, idempotency_key:
     return before
 
 
-def _siblings(customer: Customer) -> list[str]:
+def _customer_ids_of_owner(customer: Customer) -> list[str]:
     """The same owner's rows at all providers: a subscription of an earlier provider counts, too."""
     same = Customer.objects.filter(user_id=customer.user_id, team_id=customer.team_id)
     return list(same.values_list("pk", flat=True))
 
 
-def _open(checkout: Checkout, user: User, gateway: Gateway) -> None:
+def _open_session(checkout: Checkout, user: User, gateway: Gateway) -> None:
     """Have the provider open the session. A call whose end we do not know is repeated with the same key; one that was
     refused is over, and the next click begins anew."""
     price = Price.objects.selling(checkout.plan, gateway.provider).first()
     if price is None:
-        _end(checkout, Checkout.Status.FAILED)
+        _end_checkout(checkout, Checkout.Status.FAILED)
         raise NotForSale(retry_after_seconds=60)
     try:
-        customer = introduce(checkout.customer, user, gateway)
+        customer = ensure_provider_customer(checkout.customer, user, gateway)
         session = gateway.create_checkout(
             reference=checkout.pk,
             customer_id=customer.external_id,
@@ -139,20 +139,20 @@ def _open(checkout: Checkout, user: User, gateway: Gateway) -> None:
             idempotency_key=f"checkout:{checkout.pk}",
         )
     except ProviderRefused:
-        _end(checkout, Checkout.Status.FAILED)
+        _end_checkout(checkout, Checkout.Status.FAILED)
         raise
     Checkout.objects.filter(pk=checkout.pk).update(external_id=session.id, url=session.url)
-    settle(customer)
+    apply_pending_events(customer)
     checkout.refresh_from_db()
 
 
 def _trial_days(customer: Customer) -> int:
     """A trial is for those who never had a subscription."""
-    is_known = Subscription.objects.filter(customer__in=_siblings(customer)).exists()
+    is_known = Subscription.objects.filter(customer__in=_customer_ids_of_owner(customer)).exists()
     return 0 if is_known else int(settings.BILLING_TRIAL_DAYS)
 
 
-def _end(checkout: Checkout, status: Checkout.Status) -> None:
+def _end_checkout(checkout: Checkout, status: Checkout.Status) -> None:
     """Close an open checkout; one that has been paid meanwhile stays so."""
     pending = Checkout.objects.filter(pk=checkout.pk, status=Checkout.Status.PENDING)
     pending.update(status=status, ended_at=timezone.now())
@@ -166,9 +166,9 @@ def reconcile_checkout(checkout: Checkout) -> Checkout:
     """
     if checkout.status == Checkout.Status.PENDING and checkout.external_id:
         try:
-            providers.current().fetch_checkout(checkout.external_id)
+            providers.current_gateway().fetch_checkout(checkout.external_id)
         except DomainError:
             logger.warning("checkout_not_reconciled", extra={"checkout": checkout.pk})
-        settle(checkout.customer)
+        apply_pending_events(checkout.customer)
         checkout.refresh_from_db()
     return checkout

@@ -5,7 +5,7 @@ from saas.billing.models import Customer, Invoice, Subscription
 from saas.mail.actions import post
 
 
-def payment_failed(invoice_id: str) -> None:
+def send_payment_failed(invoice_id: str) -> None:
     """``invoice_id`` is the provider's. Nothing is said of an invoice that has been paid meanwhile, or is nobody's."""
     row = Invoice.objects.select_related("customer").filter(external_id=invoice_id, status=Invoice.Status.OPEN).first()
     payer = _payer(row.customer) if row else None
@@ -14,7 +14,7 @@ def payment_failed(invoice_id: str) -> None:
         post("payment_failed", to=payer.email, context=context, dedupe_key=f"payment_failed:{invoice_id}")
 
 
-def trial_ending(subscription_id: str) -> None:
+def send_trial_ending(subscription_id: str) -> None:
     """``subscription_id`` is the provider's. A trial that was given more time is announced again."""
     trials = Subscription.objects.renewing().filter(status=Subscription.Status.TRIALING)
     row = trials.select_related("customer", "plan").filter(external_id=subscription_id).first()

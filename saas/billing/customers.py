@@ -11,18 +11,18 @@ from saas.billing.sync.upsert import link_customer
 from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.processing import event_worker
 
-SETTLE_ROUNDS = 20
-SETTLE_PAUSE_SECONDS = 0.05  # another request acts for the same customer: its turn is short
+PENDING_EVENT_ROUNDS = 20
+PENDING_EVENT_PAUSE_SECONDS = 0.05  # another request acts for the same customer: its turn is short
 
 
-def customer_of(owner: Owner, gateway: Gateway) -> Customer:
+def get_or_create_customer(owner: Owner, gateway: Gateway) -> Customer:
     """The owner's row at this provider, made if need be. Not yet known to the provider."""
     values = {"user": owner} if isinstance(owner, User) else {"team_id": owner.pk}
     row, _ = Customer.objects.get_or_create(provider=gateway.provider, **values)
     return row
 
 
-def introduce(customer: Customer, payer: User, gateway: Gateway) -> Customer:
+def ensure_provider_customer(customer: Customer, payer: User, gateway: Gateway) -> Customer:
     """Have the provider know the customer. May be repeated, and by two at once: the key makes it one call."""
     if not customer.external_id:
         external_id = gateway.create_customer(
@@ -36,18 +36,18 @@ def introduce(customer: Customer, payer: User, gateway: Gateway) -> Customer:
     return customer
 
 
-def settle(customer: Customer) -> None:
+def apply_pending_events(customer: Customer) -> None:
     """Let everything that the provider told of the customer take effect before we answer.
 
     The events are in the inbox already, so whatever this does not reach a worker will.
     """
     mine = Q(customer_id=customer.external_id) | Q(object_id=customer.external_id)
     waiting = WebhookEvent.objects.filter(mine, status=WebhookEvent.Status.QUEUED).order_by("pk")
-    for round in range(SETTLE_ROUNDS):
+    for round in range(PENDING_EVENT_ROUNDS):
         ids = list(waiting.values_list("pk", flat=True))
         if not ids:
             return
         if round:
-            time.sleep(SETTLE_PAUSE_SECONDS)
+            time.sleep(PENDING_EVENT_PAUSE_SECONDS)
         for event_id in ids:
             event_worker.process(event_id)

@@ -29,7 +29,7 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class Detail:
+class EntitlementDetail:
     """Where one limit or feature comes from: of what gives the most, what lasts longest. ``value`` is a limit's."""
 
     key: str
@@ -45,13 +45,13 @@ class Entitlements:
 
     limits: dict[str, int | None]
     features: list[str]
-    limit_details: list[Detail]
-    feature_details: list[Detail]
+    limit_details: list[EntitlementDetail]
+    feature_details: list[EntitlementDetail]
 
 
-def of(owner: Owner) -> Entitlements:
+def get_entitlements(owner: Owner) -> Entitlements:
     """Everything at once, for the queries of one."""
-    grants = grants_of(owner)
+    grants = get_grants(owner)
     features = sorted({feature for grant in grants for feature in grant.features})
     return Entitlements(
         limits={key: _best(key, grants) for key in FREE_LIMITS},
@@ -61,17 +61,17 @@ def of(owner: Owner) -> Entitlements:
     )
 
 
-def limit(owner: Owner, key: str) -> int | None:
+def get_limit(owner: Owner, key: str) -> int | None:
     """How many ``teams``, ``seats`` or ``api_keys`` the owner may have; ``None`` for no limit."""
-    return _best(key, grants_of(owner))
+    return _best(key, get_grants(owner))
 
 
-def can(owner: Owner, feature: str) -> bool:
+def has_feature(owner: Owner, feature: str) -> bool:
     """Whether something that the owner has includes the feature."""
-    return any(feature in grant.features for grant in grants_of(owner))
+    return any(feature in grant.features for grant in get_grants(owner))
 
 
-def grants_of(owner: Owner) -> list[Grant]:
+def get_grants(owner: Owner) -> list[Grant]:
     """All that counts now. A team has what was bought for it or given to it, and what its owner has for herself.
 
     Where nothing is sold everybody has what is free.
@@ -115,14 +115,14 @@ def _best(key: str, grants: list[Grant]) -> int | None:
     return _limit_detail(key, grants).value
 
 
-def _limit_detail(key: str, grants: list[Grant]) -> Detail:
+def _limit_detail(key: str, grants: list[Grant]) -> EntitlementDetail:
     best = max((grant for grant in grants if key in grant.limits), key=lambda grant: _worth(grant.limits[key], grant))
-    return Detail(key, best.limits[key], best.source, best.plan_id, best.expires_at)
+    return EntitlementDetail(key, best.limits[key], best.source, best.plan_id, best.expires_at)
 
 
-def _feature_detail(feature: str, grants: list[Grant]) -> Detail:
+def _feature_detail(feature: str, grants: list[Grant]) -> EntitlementDetail:
     best = max((grant for grant in grants if feature in grant.features), key=lambda grant: _worth(0, grant))
-    return Detail(feature, None, best.source, best.plan_id, best.expires_at)
+    return EntitlementDetail(feature, None, best.source, best.plan_id, best.expires_at)
 
 
 def _worth(value: int | None, grant: Grant) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from saas.billing import clock
 from saas.billing.models import Checkout, LedgerEntry, Subscription
 from saas.operations.invariants import invariant
 
-PATIENCE = timedelta(days=2)  # for events that are late
+LATE_EVENT_TOLERANCE = timedelta(days=2)  # for events that are late
 _SETTLED = timedelta(hours=1)  # by then a paid checkout's subscription has arrived
 
 _GAINS = [LedgerEntry.Movement.NEW, LedgerEntry.Movement.EXPANSION, LedgerEntry.Movement.REACTIVATION]
@@ -59,7 +59,7 @@ def paid_subscriptions_have_a_plan() -> Iterable[str]:
 def periods_are_renewed() -> Iterable[str]:
     """No subscription that gives access is two days past its period: its events have been missed."""
     running = Subscription.objects.filter(status__in=Subscription.GRANTING)
-    return _ids(running.filter(current_period_end__lt=clock.now() - PATIENCE))
+    return _ids(running.filter(current_period_end__lt=clock.now() - LATE_EVENT_TOLERANCE))
 
 
 @invariant

@@ -6,7 +6,7 @@ For the desk, with ``owner`` a ``User`` or a ``Team``, ``by`` the member of staf
     override_limit(owner, key="seats", value=50, expires_at=…, reason="…", by=sam)
     grant_feature(owner, feature="sso", expires_at=…, reason="…", by=sam)
     end_override(override_id, reason="…", by=sam)
-    EntitlementOverride.objects.of(owner), .live(clock.now())                   what there is, and what counts
+    EntitlementOverride.objects.for_owner(owner), .live(clock.now())                   what there is, and what counts
 
 They only add: what is bought and what is given are compared, and the best counts. Who may do this is the desk's to ask.
 """
@@ -23,8 +23,8 @@ from saas.billing.entitlements import FREE_LIMITS
 from saas.billing.models import EntitlementOverride, Owner, Plan
 from saas.errors import DomainError, Invalid, NotFound
 
-LONGEST = timedelta(days=3 * 365)
-LARGEST_VALUE = 1_000_000
+LONGEST_OVERRIDE = timedelta(days=3 * 365)
+LARGEST_LIMIT = 1_000_000
 TEAM_LIMITS = [key for key in FREE_LIMITS if key != "teams"]  # a team founds no teams
 
 
@@ -37,7 +37,7 @@ def comp_plan(owner: Owner, *, plan_id: str, expires_at: datetime, reason: str, 
     plan = Plan.objects.filter(pk=plan_id).first()
     if plan is None:
         raise NotFound("There is no such plan.")
-    return _give(owner, EntitlementOverride(kind="plan", plan=plan), expires_at, reason, by)
+    return _save_override(owner, EntitlementOverride(kind="plan", plan=plan), expires_at, reason, by)
 
 
 def override_limit(
@@ -47,9 +47,9 @@ def override_limit(
     known = FREE_LIMITS if isinstance(owner, User) else TEAM_LIMITS
     if key not in known:
         raise Invalid(errors={"key": [f"Choose one of {', '.join(known)}."]})
-    if value is not None and not 0 <= value <= LARGEST_VALUE:
-        raise Invalid(errors={"value": [f"Choose a number from 0 to {LARGEST_VALUE}, or none."]})
-    return _give(owner, EntitlementOverride(kind="limit", key=key, value=value), expires_at, reason, by)
+    if value is not None and not 0 <= value <= LARGEST_LIMIT:
+        raise Invalid(errors={"value": [f"Choose a number from 0 to {LARGEST_LIMIT}, or none."]})
+    return _save_override(owner, EntitlementOverride(kind="limit", key=key, value=value), expires_at, reason, by)
 
 
 def grant_feature(owner: Owner, *, feature: str, expires_at: datetime, reason: str, by: User) -> EntitlementOverride:
@@ -57,21 +57,21 @@ def grant_feature(owner: Owner, *, feature: str, expires_at: datetime, reason: s
     known = sorted({name for features in Plan.objects.values_list("features", flat=True) for name in features})
     if feature not in known:
         raise Invalid(errors={"feature": [f"Choose one of {', '.join(known)}."]})
-    return _give(owner, EntitlementOverride(kind="feature", key=feature), expires_at, reason, by)
+    return _save_override(owner, EntitlementOverride(kind="feature", key=feature), expires_at, reason, by)
 
 
 @transaction.atomic
-def _give(
+def _save_override(
     owner: Owner, override: EntitlementOverride, expires_at: datetime, reason: str, by: User
 ) -> EntitlementOverride:
     now = clock.now()
-    if not now < expires_at <= now + LONGEST:
+    if not now < expires_at <= now + LONGEST_OVERRIDE:
         raise Invalid(errors={"expires_at": ["Choose a time within the next three years."]})
     if isinstance(owner, User):
         override.user = owner
     else:
         override.team_id = owner.pk
-    override.expires_at, override.reason, override.created_by = expires_at, _given(reason), by
+    override.expires_at, override.reason, override.created_by = expires_at, _require_reason(reason), by
     override.save(force_insert=True)
     record("entitlement.given", actor=by.pk, target=owner.pk, reason=override.reason, **_facts(override))
     return override
@@ -83,7 +83,7 @@ def end_override(override_id: str, *, reason: str, by: User) -> EntitlementOverr
     override = EntitlementOverride.objects.filter(pk=override_id).first()
     if override is None:
         raise NotFound("There is no such override.")
-    now, why = clock.now(), _given(reason)
+    now, why = clock.now(), _require_reason(reason)
     if not EntitlementOverride.objects.live(now).filter(pk=override.pk).update(ended_at=now):
         raise OverrideEnded
     override.ended_at = now
@@ -92,7 +92,7 @@ def end_override(override_id: str, *, reason: str, by: User) -> EntitlementOverr
     return override
 
 
-def _given(reason: str) -> str:
+def _require_reason(reason: str) -> str:
     if not (given := reason.strip()[:500]):
         raise Invalid(errors={"reason": ["Say why."]})
     return given

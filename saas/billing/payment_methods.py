@@ -5,7 +5,7 @@ from django.conf import settings
 from saas.accounts.models import User
 from saas.audit.actions import record
 from saas.billing import providers
-from saas.billing.customers import customer_of, introduce, settle
+from saas.billing.customers import apply_pending_events, ensure_provider_customer, get_or_create_customer
 from saas.billing.models import Owner, PaymentMethod
 from saas.billing.providers import ProviderUnavailable
 
@@ -25,14 +25,14 @@ def add_payment_method(
 
     Raises ``UseTheProvidersPage`` where only the provider may see a card, ``PaymentDeclined``.
     """
-    gateway = providers.current()
-    customer = introduce(customer_of(owner or user, gateway), user, gateway)
+    gateway = providers.current_gateway()
+    customer = ensure_provider_customer(get_or_create_customer(owner or user, gateway), user, gateway)
     external_id = gateway.attach_payment_method(
         customer_id=customer.external_id, type=type, brand=provider, last4=last4, exp_month=exp_month, exp_year=exp_year
     )
-    settle(customer)
+    apply_pending_events(customer)
     record("payment_method.added", actor=user.pk, target=customer.pk)
-    row = PaymentMethod.objects.of(owner or user).filter(external_id=external_id).first()
+    row = PaymentMethod.objects.for_owner(owner or user).filter(external_id=external_id).first()
     if row is None:  # it is in the inbox, and another worker has its customer's lane
         raise ProviderUnavailable(retry_after_seconds=1)
     return row
@@ -40,14 +40,14 @@ def add_payment_method(
 
 def remove_payment_method(row: PaymentMethod, *, by: User) -> None:
     """Forget it, at the provider too."""
-    providers.current().detach_payment_method(row.external_id)
+    providers.current_gateway().detach_payment_method(row.external_id)
     if row.customer:
-        settle(row.customer)
+        apply_pending_events(row.customer)
     record("payment_method.removed", actor=by.pk, target=row.pk)
 
 
 def portal_url(user: User, *, owner: Owner | None = None) -> str:
     """A page of the provider about ``owner``, for one visit: cards, invoices, cancellation."""
-    gateway = providers.current()
-    customer = introduce(customer_of(owner or user, gateway), user, gateway)
+    gateway = providers.current_gateway()
+    customer = ensure_provider_customer(get_or_create_customer(owner or user, gateway), user, gateway)
     return gateway.portal_url(customer_id=customer.external_id, return_url=f"{settings.FRONTEND_BASE_URL}/billing")

@@ -27,21 +27,21 @@ class StillSubscribed(DomainError):
 @objects
 def _require_no_renewal(user: User) -> None:
     """A subscription that ends with its period is no obstacle: it takes no more money."""
-    if settings.BILLING and Subscription.objects.of(user).renewing().exists():
+    if settings.BILLING and Subscription.objects.for_owner(user).renewing().exists():
         raise StillSubscribed
 
 
 def _customers(user: User) -> Any:
-    return rows(Customer.objects.of(user), "id", "provider", "external_id", "email", "created_at")
+    return rows(Customer.objects.for_owner(user), "id", "provider", "external_id", "email", "created_at")
 
 
 def _forget_customers(user: User) -> None:
-    Customer.objects.of(user).update(email="", default_payment_method="")
+    Customer.objects.for_owner(user).update(email="", default_payment_method="")
 
 
 def _payment_methods(user: User) -> Any:
     fields = ["type", "brand", "last4", "exp_month", "exp_year", "created_at", "detached_at"]
-    return rows(PaymentMethod.objects.of(user).select_related(None), *fields)
+    return rows(PaymentMethod.objects.for_owner(user).select_related(None), *fields)
 
 
 def _forget_payment_methods(user: User) -> None:
@@ -55,12 +55,12 @@ def _checkouts(user: User) -> Any:
 def _subscriptions(user: User) -> Any:
     fields = ["id", "plan_id", "status", "currency", "monthly_cents", "started_at", "current_period_end"]
     fields += ["cancel_at_period_end", "cancel_at", "ended_at"]
-    return rows(Subscription.objects.of(user), *fields)
+    return rows(Subscription.objects.for_owner(user), *fields)
 
 
 def _invoices(user: User) -> Any:
     fields = ["id", "number", "status", "currency", "total_cents", "amount_paid_cents", "issued_at", "paid_at"]
-    return rows(Invoice.objects.of(user), *fields)
+    return rows(Invoice.objects.for_owner(user), *fields)
 
 
 def _overrides(user: User) -> Any:

@@ -36,9 +36,11 @@ def map_price(subscription: Subscription, *, plan_id: str, reason: str, by: User
     return subscription
 
 
-def _price(subscription: Subscription, price_id: str) -> subscriptions.Item:
+def _price(subscription: Subscription, price_id: str) -> subscriptions.SubscriptionItem:
     """The item of the subscription that is meant."""
-    fold = subscriptions.subscription(event_history.of(subscription.external_id, "customer.subscription."))
+    fold = subscriptions.project_subscription(
+        event_history.stored_events(subscription.external_id, "customer.subscription.")
+    )
     items = [item for item in fold.state.items if item.price_id] if fold else []
     chosen = [item for item in items if item.price_id == price_id] if price_id else items
     if len({item.price_id for item in chosen}) != 1:
@@ -48,7 +50,7 @@ def _price(subscription: Subscription, price_id: str) -> subscriptions.Item:
 
 
 @transaction.atomic
-def _map(item: subscriptions.Item, plan: Plan, subscription: Subscription, reason: str, by: User) -> None:
+def _map(item: subscriptions.SubscriptionItem, plan: Plan, subscription: Subscription, reason: str, by: User) -> None:
     values = {"plan": plan, "product_id": item.product_id}
     first = {**values, "provider": subscription.customer.provider}
     Price.objects.update_or_create(external_id=item.price_id, defaults=values, create_defaults=first)
@@ -62,5 +64,5 @@ def remap_subscriptions() -> int:
     ids = list(unknown.order_by("pk").values_list("external_id", flat=True))
     for external_id in ids:
         with transaction.atomic():
-            upsert.subscription(external_id)
+            upsert.upsert_subscription(external_id)
     return len(ids) - unknown.filter(external_id__in=ids).count()

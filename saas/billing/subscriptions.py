@@ -10,9 +10,9 @@ from saas.accounts.models import User
 from saas.audit.actions import record
 from saas.billing import clock, providers
 from saas.billing.checkouts import NotForSale
-from saas.billing.customers import settle
+from saas.billing.customers import apply_pending_events
 from saas.billing.models import Customer, Owner, Plan, Price, Subscription
-from saas.billing.providers import Preview
+from saas.billing.providers import ChangePreview
 from saas.errors import DomainError, NotFound
 
 logger = logging.getLogger(__name__)
@@ -37,24 +37,26 @@ class NothingToResume(DomainError):
 def current_subscription(owner: Owner) -> Subscription | None:
     """The owner's live subscription: one that gives access before one that does not, then the latest."""
     now = clock.now()
-    live = Subscription.objects.of(owner).live().select_related("plan", "customer")
+    live = Subscription.objects.for_owner(owner).live().select_related("plan", "customer")
     return max(live, key=lambda row: (row.grants_access(now), row.started_at), default=None)
 
 
-def refreshed(owner: Owner) -> Subscription | None:
+def refresh_subscription(owner: Owner) -> Subscription | None:
     """The same after asking the provider, for somebody who comes back from its pages; as we know it if it is away."""
-    customers = Customer.objects.of(owner).filter(provider=providers.current().provider).exclude(external_id="")
+    customers = (
+        Customer.objects.for_owner(owner).filter(provider=providers.current_gateway().provider).exclude(external_id="")
+    )
     for customer in customers:
         try:
             for row in Subscription.objects.filter(customer=customer).live():
-                providers.current().fetch_subscription(row.external_id)
+                providers.current_gateway().fetch_subscription(row.external_id)
         except DomainError:
             logger.warning("subscription_not_refreshed", extra={"customer": customer.pk})
-        settle(customer)
+        apply_pending_events(customer)
     return current_subscription(owner)
 
 
-def _required(owner: Owner) -> Subscription:
+def _require_subscription(owner: Owner) -> Subscription:
     if row := current_subscription(owner):
         return row
     raise NotSubscribed
@@ -67,16 +69,16 @@ def change_plan(owner: Owner, *, plan_id: str, by: User) -> Subscription:
     ``NotSubscribed``, ``SamePlan``, ``PlanItemUnknown``.
     """
     row, price = _change(owner, plan_id)
-    providers.current().change_subscription(
+    providers.current_gateway().change_subscription(
         subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id, quantity=row.quantity
     )
     return _settled(row, "subscription.changed", by, plan=plan_id)
 
 
-def preview_change(owner: Owner, *, plan_id: str) -> Preview:
+def preview_change(owner: Owner, *, plan_id: str) -> ChangePreview:
     """What ``change_plan`` would cost; changes nothing."""
     row, price = _change(owner, plan_id)
-    return providers.current().preview_change(
+    return providers.current_gateway().preview_change(
         subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id, quantity=row.quantity
     )
 
@@ -85,7 +87,7 @@ def _change(owner: Owner, plan_id: str) -> tuple[Subscription, Price]:
     plan = Plan.objects.on_sale().filter(pk=plan_id).first()
     if plan is None:
         raise NotFound("There is no such plan.")
-    row = _required(owner)
+    row = _require_subscription(owner)
     if row.plan_id == plan.pk and row.plan_is_known:
         raise SamePlan
     price = Price.objects.selling(plan, row.customer.provider).first()
@@ -97,38 +99,38 @@ def _change(owner: Owner, plan_id: str) -> tuple[Subscription, Price]:
 def _with_item(row: Subscription) -> Subscription:
     """Events from before 2018 name no items, an answer of today does."""
     if not row.item_id:
-        providers.current().fetch_subscription(row.external_id)
-        settle(row.customer)
+        providers.current_gateway().fetch_subscription(row.external_id)
+        apply_pending_events(row.customer)
         row.refresh_from_db()
     if not row.item_id:
         raise PlanItemUnknown
     return row
 
 
-def cancel(owner: Owner, *, at_period_end: bool, reason: str, by: User) -> Subscription:
+def cancel_subscription(owner: Owner, *, at_period_end: bool, reason: str, by: User) -> Subscription:
     """End the subscription with its period, or now. Raises ``NotSubscribed``."""
-    row = _required(owner)
+    row = _require_subscription(owner)
     if at_period_end:
-        providers.current().set_cancel_at_period_end(row.external_id, value=True, reason=reason)
+        providers.current_gateway().set_cancel_at_period_end(row.external_id, value=True, reason=reason)
     else:
-        providers.current().cancel_subscription(row.external_id, reason=reason)
+        providers.current_gateway().cancel_subscription(row.external_id, reason=reason)
     return _settled(row, "subscription.canceled", by, reason=reason, at_period_end=at_period_end)
 
 
-def resume(owner: Owner, *, by: User) -> Subscription:
+def resume_subscription(owner: Owner, *, by: User) -> Subscription:
     """Take back a cancellation whose time has not come. Raises ``NotSubscribed``, ``NothingToResume``."""
-    row = _required(owner)
+    row = _require_subscription(owner)
     if not row.is_canceling:
         raise NothingToResume
     if row.cancel_at_period_end:
-        providers.current().set_cancel_at_period_end(row.external_id, value=False)
+        providers.current_gateway().set_cancel_at_period_end(row.external_id, value=False)
     else:
-        providers.current().clear_cancel_at(row.external_id)
+        providers.current_gateway().clear_cancel_at(row.external_id)
     return _settled(row, "subscription.resumed", by)
 
 
 def _settled(row: Subscription, action: str, by: User, *, reason: str = "", **data: Any) -> Subscription:
-    settle(row.customer)
+    apply_pending_events(row.customer)
     record(action, actor=by.pk, target=row.pk, reason=reason, **data)
     row.refresh_from_db()
     return row

@@ -11,15 +11,15 @@ from saas.billing.sync import reconcile
 @shared_task
 def turn_local_clock() -> None:
     """The local provider's renewals and ends, and the delivery of what was told; nothing where Stripe bills."""
-    test_clock.catch_up()
+    test_clock.run_due_steps()
     if not settings.STRIPE_SECRET_KEY:
-        event_delivery.deliver()
+        event_delivery.deliver_events()
 
 
 @shared_task
 def deliver_local_events(customer_id: str) -> None:
     """The doorbell of the local provider's pages: deliver whatever waits. ``customer_id`` says who was there."""
-    event_delivery.deliver()
+    event_delivery.deliver_events()
 
 
 @shared_task

@@ -12,11 +12,11 @@ from django.db import transaction
 from saas.accounts.models import User
 from saas.audit.actions import record
 from saas.billing import clock, providers
-from saas.billing.customers import settle
+from saas.billing.customers import apply_pending_events
 from saas.billing.models import Subscription
 from saas.errors import DomainError, Invalid
 
-LONGEST = timedelta(days=730)  # from now; Stripe refuses more
+LONGEST_TRIAL = timedelta(days=730)  # from now; Stripe refuses more
 
 
 class NotOnTrial(DomainError):
@@ -30,14 +30,14 @@ def extend_trial(subscription: Subscription, *, trial_end: datetime, reason: str
     _require_later(subscription, trial_end)
     if not reason.strip():
         raise Invalid(errors={"reason": ["Say why."]})
-    providers.current().extend_trial(subscription.external_id, trial_end=trial_end)
-    settle(subscription.customer)
+    providers.current_gateway().extend_trial(subscription.external_id, trial_end=trial_end)
+    apply_pending_events(subscription.customer)
     return _extended(subscription, trial_end, reason, by)
 
 
 def _require_later(subscription: Subscription, trial_end: datetime) -> None:
     now = clock.now()
-    if not max(now, subscription.trial_end or now) < trial_end <= now + LONGEST:
+    if not max(now, subscription.trial_end or now) < trial_end <= now + LONGEST_TRIAL:
         raise Invalid(errors={"trial_end": ["Choose a time after the trial's present end, within two years."]})
 
 

@@ -21,45 +21,45 @@ logger = logging.getLogger(__name__)
 
 
 @handles("customer.created", "customer.updated", "customer.deleted")
-def mirror_customer(event: WebhookEvent, data: EventData) -> None:
-    upsert.customer(_object_id(event))
+def handle_customer_event(event: WebhookEvent, data: EventData) -> None:
+    upsert.upsert_customer(_object_id(event))
 
 
 @handles("customer.subscription.*")
-def mirror_subscription(event: WebhookEvent, data: EventData) -> None:
-    upsert.subscription(_object_id(event))
+def handle_subscription_event(event: WebhookEvent, data: EventData) -> None:
+    upsert.upsert_subscription(_object_id(event))
 
 
-def order_is_a_guess(event_ids: Collection[int]) -> set[int]:
+def events_with_ambiguous_order(event_ids: Collection[int]) -> set[int]:
     """Of these events, those of subscriptions whose events leave something open that the provider knows.
 
     Only events of one second can (``saas.billing.sync.event_order``), and few subscriptions have any: one query finds those. The
     local provider has told everything.
     """
-    if providers.current().provider != Customer.Provider.STRIPE:
+    if providers.current_gateway().provider != Customer.Provider.STRIPE:
         return set()
-    suspects = dict(event_history.told_within_a_second(event_ids))
+    suspects = dict(event_history.events_sharing_a_second(event_ids))
     guesses = {object_id for object_id in set(suspects.values()) if _is_a_guess(object_id)}
     return {event_id for event_id, object_id in suspects.items() if object_id in guesses}
 
 
 def _is_a_guess(subscription_id: str) -> bool:
-    fold = subscriptions.subscription(event_history.of(subscription_id, "customer.subscription."))
+    fold = subscriptions.project_subscription(event_history.stored_events(subscription_id, "customer.subscription."))
     return fold is not None and fold.ambiguous and fold.state.status not in subscriptions.TERMINAL
 
 
-@prepares("customer.subscription.*", when=order_is_a_guess)
-def ask_where_order_is_a_guess(event: WebhookEvent, data: EventData) -> None:
+@prepares("customer.subscription.*", when=events_with_ambiguous_order)
+def fetch_ambiguous_subscription(event: WebhookEvent, data: EventData) -> None:
     """What it says is one more event. A provider that is away changes nothing: the row stays flagged, and the next event
     asks again."""
     try:
-        providers.current().fetch_subscription(event.object_id)
+        providers.current_gateway().fetch_subscription(event.object_id)
     except DomainError:
         logger.warning("ambiguous_subscription_not_fetched", extra={"subscription": event.object_id})
 
 
 @tells_endings
-def ended(since: datetime, until: datetime) -> Iterator[str]:
+def ended_object_ids(since: datetime, until: datetime) -> Iterator[str]:
     """An invoice lives as long as its customer, products and prices for ever."""
     window = (since, until)
     for rows in (
@@ -73,36 +73,36 @@ def ended(since: datetime, until: datetime) -> Iterator[str]:
 
 
 @handles("invoice.*")
-def mirror_invoice(event: WebhookEvent, data: EventData) -> None:
+def handle_invoice_event(event: WebhookEvent, data: EventData) -> None:
     """``invoice.upcoming`` announces an invoice that is not there yet, and has no id."""
-    upsert.invoice(_object_id(event))
+    upsert.upsert_invoice(_object_id(event))
 
 
 @handles("invoice.payment_failed")
-def tell_of_the_failed_payment(event: WebhookEvent, data: EventData) -> None:
-    customer_mails.payment_failed(_object_id(event))
+def mail_payment_failed(event: WebhookEvent, data: EventData) -> None:
+    customer_mails.send_payment_failed(_object_id(event))
 
 
 @handles("customer.subscription.trial_will_end")
-def tell_of_the_trials_end(event: WebhookEvent, data: EventData) -> None:
-    customer_mails.trial_ending(_object_id(event))
+def mail_trial_ending(event: WebhookEvent, data: EventData) -> None:
+    customer_mails.send_trial_ending(_object_id(event))
 
 
 @handles("payment_method.*")
-def mirror_payment_method(event: WebhookEvent, data: EventData) -> None:
-    upsert.payment_method(_object_id(event))
+def handle_payment_method_event(event: WebhookEvent, data: EventData) -> None:
+    upsert.upsert_payment_method(_object_id(event))
 
 
 @handles("product.*")
-def mirror_product(event: WebhookEvent, data: EventData) -> None:
-    upsert.product(_object_id(event))
+def handle_product_event(event: WebhookEvent, data: EventData) -> None:
+    upsert.upsert_product(_object_id(event))
     _look_at_unknown_plans(event)
 
 
 @handles("price.*")
-def mirror_price(event: WebhookEvent, data: EventData) -> None:
+def handle_price_event(event: WebhookEvent, data: EventData) -> None:
     """``plan.*`` tells the same prices in an older shape, and is left alone."""
-    upsert.price(_object_id(event))
+    upsert.upsert_price(_object_id(event))
     _look_at_unknown_plans(event)
 
 
@@ -112,8 +112,8 @@ def _look_at_unknown_plans(event: WebhookEvent) -> None:
 
 
 @handles("checkout.session.*")
-def mirror_checkout(event: WebhookEvent, data: EventData) -> None:
-    if not upsert.checkout(_object_id(event)):
+def handle_checkout_session_event(event: WebhookEvent, data: EventData) -> None:
+    if not upsert.upsert_checkout(_object_id(event)):
         raise Retry("The checkout of this session is not there yet.")
 
 

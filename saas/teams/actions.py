@@ -49,7 +49,7 @@ def rename_team(actor: Actor, *, name: str) -> Membership:
 def delete_team(actor: Actor) -> None:
     """End a team with all its memberships, invitations and keys. Raises ``TeamSubscribed`` while somebody pays for it."""
     team = locked(actor, Permission.DELETE_TEAM).team
-    if settings.BILLING and Subscription.objects.of(team).live().exists():
+    if settings.BILLING and Subscription.objects.for_owner(team).live().exists():
         raise TeamSubscribed
     record("team.deleted", actor=actor.id, target=team.id, members=team.memberships.count())
     team.memberships.all().delete()

@@ -21,7 +21,7 @@ def members_have_seats() -> Iterator[str]:
     crowded = teams.filter(members__gt=entitlements.FREE_LIMITS["seats"] or 0).order_by("pk")
     for pk, members, joined in crowded.values_list("pk", "members", "joined"):
         team = Team.objects.get(pk=pk)
-        allowed = entitlements.limit(team, "seats")
+        allowed = entitlements.get_limit(team, "seats")
         if allowed is not None and members > allowed and joined > _last_change(team):
             yield pk
 

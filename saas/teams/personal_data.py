@@ -33,7 +33,7 @@ def _require_heirs(user: User) -> None:
 def _require_heir(team: Team, user: User) -> None:
     others = Membership.objects.filter(team=team).exclude(user=user)
     if not others.exists():
-        if settings.BILLING and Subscription.objects.of(team).live().exists():
+        if settings.BILLING and Subscription.objects.for_owner(team).live().exists():
             raise actions.TeamSubscribed
     elif not others.owners().exists():
         raise TeamNeedsOwner

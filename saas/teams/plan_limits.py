@@ -22,7 +22,7 @@ class ApiKeyLimit(DomainError):
 
 def seats(team: Team) -> int | None:
     """How many seats its plan gives the team; None is unlimited."""
-    return entitlements.limit(team, "seats")
+    return entitlements.get_limit(team, "seats")
 
 
 def seats_taken(team: Team) -> int:
@@ -32,7 +32,7 @@ def seats_taken(team: Team) -> int:
 
 def require_free_team(user: User) -> None:
     """Raise ``TeamLimit`` if she answers for as many teams as her plan allows."""
-    allowed = entitlements.limit(user, "teams")
+    allowed = entitlements.get_limit(user, "teams")
     if allowed is not None and Team.objects.answered_for_by(user).count() >= allowed:
         raise TeamLimit
 
@@ -46,6 +46,6 @@ def require_free_seat(team: Team, *, taken: int) -> None:
 
 def require_free_api_key(team: Team) -> None:
     """Raise ``ApiKeyLimit`` if the team has as many working keys as its plan allows."""
-    allowed = entitlements.limit(team, "api_keys")
+    allowed = entitlements.get_limit(team, "api_keys")
     if allowed is not None and team.api_keys.current().filter(expires_at__gt=timezone.now()).count() >= allowed:
         raise ApiKeyLimit

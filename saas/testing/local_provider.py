@@ -6,5 +6,5 @@ from saas.testing.factories import event_factories
 
 def deliver() -> None:
     """Whatever it has yet to tell comes in, signed, and everything that waits takes effect."""
-    event_delivery.take_in()
+    event_delivery.process_undelivered_events()
     event_factories.drain()

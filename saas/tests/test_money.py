@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saas.money import Money, exponent
+from saas.money import Money, currency_exponent
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,12 +48,12 @@ def test_an_amount_is_written_as_its_readers_write(locale: str, text: str) -> No
 
 @given(minor=st.integers(-(2**53), 2**53), currency=st.sampled_from(["usd", "jpy", "kwd", "clf"]))
 def test_nothing_is_lost_between_minor_and_whole_units(minor: int, currency: str) -> None:
-    assert Money.of_units(Money(minor, currency).decimal, currency) == Money(minor, currency)
+    assert Money.from_units(Money(minor, currency).decimal, currency) == Money(minor, currency)
 
 
 @pytest.mark.parametrize(("currency", "decimals"), [("usd", 2), ("jpy", 0), ("krw", 0), ("bhd", 3), ("tnd", 3)])
 def test_the_minor_unit_is_that_of_iso_4217(currency: str, decimals: int) -> None:
-    assert exponent(currency) == exponent(currency.upper()) == decimals
+    assert currency_exponent(currency) == currency_exponent(currency.upper()) == decimals
 
 
 def test_no_code_takes_a_hundred_cents_for_granted() -> None:

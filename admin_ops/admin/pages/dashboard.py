@@ -79,7 +79,7 @@ def _money(now: datetime, currency: str) -> dict[str, Any]:
     figures = revenue(now, currency)
     days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
     currency = figures["currency"]
-    today = Money.of_units(figures["monthly_recurring_revenue"], currency)
+    today = Money.from_units(figures["monthly_recurring_revenue"], currency)
     values = _monthly_revenue(days, today.minor, currency)
     return {
         "money": figures,

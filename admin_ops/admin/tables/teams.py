@@ -32,9 +32,9 @@ class TeamAdmin(DeskAdminWithDeeds):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         team: Team = context["original"]
-        access = entitlements.of(team)
+        access = entitlements.get_entitlements(team)
         limits = {key: access.limits[key] for key in TEAM_LIMITS}
-        given = list(EntitlementOverride.objects.of(team).live(clock.now())) if settings.BILLING else []
+        given = list(EntitlementOverride.objects.for_owner(team).live(clock.now())) if settings.BILLING else []
         context |= {"access": replace(access, limits=limits), "given": given}
         return super().render_change_form(request, context, *args, **kwargs)
 

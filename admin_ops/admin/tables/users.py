@@ -88,7 +88,7 @@ def _side(person: User) -> dict[str, Any]:
         "person": person,
         "roles": list(person.groups.values_list("name", flat=True)) if person.is_staff else [],
         "has_second_factor": Totp.objects.on(person.id).exists(),
-        "access": entitlements.of(person),
+        "access": entitlements.get_entitlements(person),
         **(_bought_and_given(person) if settings.BILLING else {}),
         "memberships": list(Membership.objects.of(person).order_by("-pk")[:SHOWN]),
         "sessions": list(LoginSession.objects.live().filter(user=person).order_by("-last_seen_at")[:SHOWN]),
@@ -97,11 +97,11 @@ def _side(person: User) -> dict[str, Any]:
 
 def _bought_and_given(person: User) -> dict[str, Any]:
     subscriptions = (
-        Subscription.objects.of(person).with_customer().order_by(F("ended_at").desc(nulls_first=True), "-pk")
+        Subscription.objects.for_owner(person).with_customer().order_by(F("ended_at").desc(nulls_first=True), "-pk")
     )
     return {
         "is_selling": True,
         "subscriptions": list(subscriptions[:SHOWN]),
-        "given": list(EntitlementOverride.objects.of(person).live(clock.now())),
-        "customers": list(Customer.objects.of(person)),
+        "given": list(EntitlementOverride.objects.for_owner(person).live(clock.now())),
+        "customers": list(Customer.objects.for_owner(person)),
     }

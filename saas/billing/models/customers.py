@@ -31,7 +31,7 @@ def owned_by(owner: Owner, path: str = "") -> Q:
 
 
 class CustomerQuerySet(models.QuerySet["Customer"]):
-    def of(self, owner: Owner) -> CustomerQuerySet:
+    def for_owner(self, owner: Owner) -> CustomerQuerySet:
         return self.filter(owned_by(owner))
 
 
@@ -88,7 +88,7 @@ class PaymentMethodQuerySet(models.QuerySet["PaymentMethod"]):
         """Still attached to its customer."""
         return self.filter(detached_at=None)
 
-    def of(self, owner: Owner) -> PaymentMethodQuerySet:
+    def for_owner(self, owner: Owner) -> PaymentMethodQuerySet:
         return self.filter(owned_by(owner, "customer__")).select_related("customer")
 
 

@@ -13,7 +13,7 @@ from saas.money import Money
 
 
 class InvoiceQuerySet(models.QuerySet["Invoice"]):
-    def of(self, owner: Owner) -> InvoiceQuerySet:
+    def for_owner(self, owner: Owner) -> InvoiceQuerySet:
         return self.filter(owned_by(owner, "customer__"))
 
     def issued(self) -> InvoiceQuerySet:

@@ -16,7 +16,7 @@ from saas.fields import PrefixedIdField
 
 
 class EntitlementOverrideQuerySet(models.QuerySet["EntitlementOverride"]):
-    def of(self, owner: Owner) -> EntitlementOverrideQuerySet:
+    def for_owner(self, owner: Owner) -> EntitlementOverrideQuerySet:
         """All that was ever given to this very person or team, the newest first."""
         return self.filter(owned_by(owner)).select_related("plan", "created_by").order_by("-id")
 

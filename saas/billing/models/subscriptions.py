@@ -20,7 +20,7 @@ _ENDING_WITH_PERIOD = Q(cancel_at_period_end=True) | Q(cancel_at__lte=F("current
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
-    def of(self, owner: Owner) -> SubscriptionQuerySet:
+    def for_owner(self, owner: Owner) -> SubscriptionQuerySet:
         return self.filter(owned_by(owner, "customer__"))
 
     def live(self) -> SubscriptionQuerySet:

@@ -3,30 +3,30 @@
 from django.conf import settings
 
 from saas.billing.providers.interface import (
+    ChangePreview,
+    CheckoutSession,
     Gateway,
     PaymentDeclined,
-    Preview,
+    ProviderPageRequired,
     ProviderRefused,
     ProviderUnavailable,
-    Session,
-    UseTheProvidersPage,
 )
 from saas.billing.providers.local.gateway import LocalGateway
 
 __all__ = [
+    "ChangePreview",
+    "CheckoutSession",
     "Gateway",
     "LocalGateway",
     "PaymentDeclined",
-    "Preview",
+    "ProviderPageRequired",
     "ProviderRefused",
     "ProviderUnavailable",
-    "Session",
-    "UseTheProvidersPage",
-    "current",
+    "current_gateway",
 ]
 
 
-def current() -> Gateway:
+def current_gateway() -> Gateway:
     """The provider that this deployment bills through."""
     if settings.STRIPE_SECRET_KEY:
         from saas.billing.providers.stripe.gateway import StripeGateway

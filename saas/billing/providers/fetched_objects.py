@@ -22,7 +22,7 @@ _TYPES = {
 
 
 @transaction.atomic
-def take_in(found: dict[str, Any], *, asked_at: datetime, event_type: str = "") -> None:
+def store_fetched_object(found: dict[str, Any], *, asked_at: datetime, event_type: str = "") -> None:
     """Append the event that the provider might have sent. No worker is told: whoever asked settles."""
     append(_envelope(found, event_type or _type_of(found), asked_at), source=WebhookEvent.Source.FETCH)
 

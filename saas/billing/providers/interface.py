@@ -25,12 +25,12 @@ class PaymentDeclined(DomainError):
     code, title = "payment_declined", "The payment was declined."  # 409
 
 
-class UseTheProvidersPage(DomainError):
+class ProviderPageRequired(DomainError):
     code, title = "use_the_providers_page", "Cards are added on the payment provider's own page."  # 409
 
 
 @dataclass(frozen=True)
-class Session:
+class CheckoutSession:
     """A checkout session. ``url`` is empty where there is nothing left to do for the customer."""
 
     id: str
@@ -38,7 +38,7 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Preview:
+class ChangePreview:
     """What the next invoice would be after a change of plan: the new price, and what the change costs or credits."""
 
     due_cents: int
@@ -57,7 +57,7 @@ class Gateway(Protocol):
 
     def create_checkout(
         self, *, reference: str, customer_id: str, price_id: str, trial_days: int, idempotency_key: str
-    ) -> Session:
+    ) -> CheckoutSession:
         """Sell one subscription to ``price_id``, free for the first ``trial_days``. ``reference`` is our checkout's id."""
         ...
 
@@ -71,7 +71,7 @@ class Gateway(Protocol):
 
     def fetch_subscription(self, subscription_id: str) -> None: ...
 
-    def all_of(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
+    def list_objects(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
         """Every ``subscription``, ``invoice`` or ``payment_method`` of a customer, or the ``customer`` itself, as the
         provider has it. Unlike the others, this enters nothing into the inbox."""
         ...
@@ -80,7 +80,7 @@ class Gateway(Protocol):
         """Move one item to another price; the others stay. ``quantity`` is what it has: a new price would begin with one."""
         ...
 
-    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> Preview: ...
+    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> ChangePreview: ...
 
     def set_cancel_at_period_end(self, subscription_id: str, *, value: bool, reason: str = "") -> None: ...
 

@@ -29,22 +29,22 @@ _LOCAL = ComposedQuery(
 )
 
 
-def of(object_id: str, type_prefix: str) -> list[StoredEvent]:
+def stored_events(object_id: str, type_prefix: str) -> list[StoredEvent]:
     """The stored events of an object whose type begins with ``type_prefix``.
 
     Those of the other mode, of another account and those that were ignored do not count, and what retention has
     emptied tells nothing.
     """
     rows = _OF_OBJECT.rows(object_id=object_id, livemode=settings.STRIPE_LIVEMODE)
-    return [told for row in rows if row.type.startswith(type_prefix) and (told := _told(row))]
+    return [told for row in rows if row.type.startswith(type_prefix) and (told := _stored_event(row))]
 
 
-def is_local(object_id: str) -> bool:
+def is_local_object(object_id: str) -> bool:
     """Whether the local provider has told of the object."""
     return bool(_LOCAL.rows(object_id=object_id))
 
 
-def told_within_a_second(event_ids: Collection[int]) -> list[tuple[int, str]]:
+def events_sharing_a_second(event_ids: Collection[int]) -> list[tuple[int, str]]:
     """Of these events, with the ids of their objects, those of which one second tells several things, beside a beginning
     and an end: what is more than that may be among them, what is less is not."""
     changes = WebhookEvent.objects.filter(object_id=OuterRef("object_id")).exclude(
@@ -55,7 +55,7 @@ def told_within_a_second(event_ids: Collection[int]) -> list[tuple[int, str]]:
     return list(rows.values_list("pk", "object_id"))
 
 
-def objects(type_prefix: str) -> list[str]:
+def object_ids(type_prefix: str) -> list[str]:
     """The ids of all objects that events of such types tell of."""
     rows = WebhookEvent.objects.filter(
         type__startswith=type_prefix, livemode=settings.STRIPE_LIVEMODE, account="", payload__isnull=False
@@ -64,12 +64,12 @@ def objects(type_prefix: str) -> list[str]:
     return sorted(set(ids))
 
 
-def was_told_of(object_id: str) -> bool:
+def has_receipt(object_id: str) -> bool:
     """Whether there is a receipt for an event of the object, with its payload or without."""
     return WebhookEvent.objects.filter(object_id=object_id, payload__isnull=True).exists()
 
 
-def _told(row: WebhookEvent) -> StoredEvent | None:
+def _stored_event(row: WebhookEvent) -> StoredEvent | None:
     try:
         data = mapping(mapping(json.loads(bytes(row.payload.body))).get("data"))
     except (ValueError, RecursionError):

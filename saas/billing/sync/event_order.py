@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import groupby, pairwise, permutations
 from typing import Any
 
-from saas.billing.sync.stripe_objects import Object, id_of, items, moment, price_of
+from saas.billing.sync.stripe_objects import Object, id_of, items, line_price, moment
 
 MAX_PERMUTED = 6  # events of one second whose every order is tried
 Facets = Callable[[Object], object]
@@ -32,11 +32,11 @@ class StoredEvent:
     previous: Object
     is_fetched: bool = False
 
-    def ends(self, *verbs: str) -> bool:
+    def has_verb(self, *verbs: str) -> bool:
         return self.type.rpartition(".")[2] in verbs
 
 
-def in_order(events: Sequence[StoredEvent], *, facets: Facets, rank: Rank) -> tuple[list[StoredEvent], bool]:
+def order_events(events: Sequence[StoredEvent], *, facets: Facets, rank: Rank) -> tuple[list[StoredEvent], bool]:
     """The events in their order, and whether any part of it is a guess (a gap, a cycle, or nothing to go by).
 
     ``facets`` names what makes two snapshots equal; ``rank`` decides where nothing else does.
@@ -53,8 +53,8 @@ def in_order(events: Sequence[StoredEvent], *, facets: Facets, rank: Rank) -> tu
 def _within_a_second(
     group: list[StoredEvent], before: StoredEvent | None, facets: Facets, rank: Rank
 ) -> tuple[list[StoredEvent], bool]:
-    first = [told for told in group if told.ends("created")]
-    last = [told for told in group if told.ends("deleted", "detached")]
+    first = [told for told in group if told.has_verb("created")]
+    last = [told for told in group if told.has_verb("deleted", "detached")]
     between = [told for told in group if told not in first and told not in last]
     chained, unsure = _chained(between, first[-1] if first else before, facets, rank)
     return [*first, *chained, *last], unsure
@@ -86,15 +86,15 @@ def _keeps_fetches(order: tuple[StoredEvent, ...]) -> bool:
 
 def _follows(earlier: StoredEvent, later: StoredEvent, facets: Facets) -> bool:
     if later.previous:
-        return describes(later.previous, earlier.object)
+        return matches_previous_attributes(later.previous, earlier.object)
     return facets(later.object) == facets(earlier.object)
 
 
-def describes(previous: Any, value: Any) -> bool:
+def matches_previous_attributes(previous: Any, value: Any) -> bool:
     """Whether ``previous_attributes`` tell the values that ``value`` has. A key that is missing counts as null."""
     if isinstance(previous, dict) and isinstance(value, dict):
         return all(
-            _same_lines(old, value.get(name)) if name == "items" else describes(old, value.get(name))
+            _same_lines(old, value.get(name)) if name == "items" else matches_previous_attributes(old, value.get(name))
             for name, old in previous.items()
         )
     return bool(previous == value)
@@ -106,12 +106,12 @@ def _same_lines(previous: object, value: object) -> bool:
 
 
 def _line(row: Object) -> tuple[str, object]:
-    return id_of(price_of(row)), row.get("quantity")
+    return id_of(line_price(row)), row.get("quantity")
 
 
-def last_event(events: Sequence[StoredEvent], *, gone: str) -> tuple[StoredEvent, datetime | None]:
+def last_event(events: Sequence[StoredEvent], *, end_verb: str) -> tuple[StoredEvent, datetime | None]:
     """The last event, or the one that ended the object and when that was."""
-    ordered, _ = in_order(events, facets=repr, rank=lambda _: 0)
-    if ends := [told for told in ordered if told.ends(gone)]:
+    ordered, _ = order_events(events, facets=repr, rank=lambda _: 0)
+    if ends := [told for told in ordered if told.has_verb(end_verb)]:
         return ends[0], moment(ends[0].created)
     return ordered[-1], None

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from saas.billing.models import Customer, LedgerEntry, Subscription
-from saas.billing.sync.projections.revenue import Booked, Line, book, unbooked
-from saas.billing.sync.projections.subscriptions import Movement
+from saas.billing.sync.projections.revenue import LedgerLine, RevenueEntry, project_revenue, restore_subscription_kinds
+from saas.billing.sync.projections.subscriptions import SubscriptionChange
 from saas.database.prepared_queries import ComposedQuery, Given, binary_cursor
 
 _FACTS = [
@@ -25,28 +25,30 @@ _STORED = ComposedQuery(
 )
 
 
-def write(row: Subscription, changes: Sequence[Movement]) -> None:
+def write_ledger(row: Subscription, changes: Sequence[SubscriptionChange]) -> None:
     """Make the ledger tell ``changes`` of the subscription. Inside its caller's transaction; may be repeated."""
-    own = [Line(row.external_id, number, change) for number, change in enumerate(changes)]
+    own = [LedgerLine(row.external_id, number, change) for number, change in enumerate(changes)]
     for former_customer_id in _rewrite(row.customer_id, row, own):
-        rebook(former_customer_id)
+        rebuild_customer_ledger(former_customer_id)
 
 
-def rebook(customer_id: str) -> None:
+def rebuild_customer_ledger(customer_id: str) -> None:
     """Tell a customer's history anew, after a subscription came to her or left her."""
     _rewrite(customer_id, None, [])
 
 
-def _rewrite(customer_id: str, row: Subscription | None, own: list[Line]) -> set[str]:
+def _rewrite(customer_id: str, row: Subscription | None, own: list[LedgerLine]) -> set[str]:
     """What is stored of her other subscriptions stays, but for what it was for the revenue. Whoever writes another of
     her subscriptions at the same time waits. Returns whose the entries were before, if another customer's."""
     [customer] = _LOCKED.rows(customer_id=customer_id)
     stored = _STORED.rows(customer_id=customer_id)
-    lines = own + unbooked(_line(entry) for entry in stored if row is None or entry.subscription_id != row.pk)
+    lines = own + restore_subscription_kinds(
+        _line(entry) for entry in stored if row is None or entry.subscription_id != row.pk
+    )
     subscriptions = {entry.subscription.external_id: entry.subscription for entry in stored}
     if row:
         subscriptions[row.external_id] = row
-    booked = book(lines)
+    booked = project_revenue(lines)
     for external_id, subscription in subscriptions.items():
         told = sorted((line for line in booked if line.line.subscription == external_id), key=lambda it: it.line.number)
         wanted = [_entry(line, subscription, customer) for line in told]
@@ -57,24 +59,26 @@ def _rewrite(customer_id: str, row: Subscription | None, own: list[Line]) -> set
 def _replace(stored: list[LedgerEntry], wanted: list[LedgerEntry], subscription: Subscription) -> None:
     """Rewrite from the first entry that differs: most events move nothing, and most others append."""
     same = 0
-    while same < min(len(stored), len(wanted)) and facts(stored[same]) == facts(wanted[same]):
+    while same < min(len(stored), len(wanted)) and ledger_fields(stored[same]) == ledger_fields(wanted[same]):
         same += 1
     if same < len(stored):
         subscription.ledger.filter(number__gte=same).delete()
     LedgerEntry.objects.bulk_create(wanted[same:])
 
 
-def facts(entry: LedgerEntry) -> dict[str, object]:
+def ledger_fields(entry: LedgerEntry) -> dict[str, object]:
     """All of an entry that the events decide."""
     return {name: getattr(entry, name) for name in _FACTS}
 
 
-def _line(entry: LedgerEntry) -> Line:
-    change = Movement(entry.kind, entry.at, entry.currency, entry.delta_cents, entry.monthly_cents, entry.event_id)
-    return Line(entry.subscription.external_id, entry.number, change)
+def _line(entry: LedgerEntry) -> LedgerLine:
+    change = SubscriptionChange(
+        entry.kind, entry.at, entry.currency, entry.delta_cents, entry.monthly_cents, entry.event_id
+    )
+    return LedgerLine(entry.subscription.external_id, entry.number, change)
 
 
-def _entry(booked: Booked, subscription: Subscription, customer: Customer) -> LedgerEntry:
+def _entry(booked: RevenueEntry, subscription: Subscription, customer: Customer) -> LedgerEntry:
     change = booked.line.change
     return LedgerEntry(
         subscription=subscription,

@@ -26,27 +26,29 @@ _CUSTOMERS = _by_external_id(Customer.objects.all)
 _PRICES = _by_external_id(Price.objects.all)
 
 
-def locked(model: type[M], external_id: str) -> M | None:
+def lock_row(model: type[M], external_id: str) -> M | None:
     """The object's row, held until the transaction ends."""
     return _LOCKED[model].first(external_id=external_id)
 
 
-def price(external_id: str) -> Price | None:
+def find_price(external_id: str) -> Price | None:
     return _PRICES.first(external_id=external_id)
 
 
-def customer(external_id: str, new: Callable[[], Customer]) -> Customer:
+def get_or_insert_customer(external_id: str, new: Callable[[], Customer]) -> Customer:
     """The customer's row, not held. ``new`` makes one if there is none."""
     return _CUSTOMERS.first(external_id=external_id) or _inserted(_CUSTOMERS, new())
 
 
-def put(model: type[M], external_id: str, values: dict[str, Any], first: Callable[[], dict[str, Any]] = dict) -> M:
+def upsert_row(
+    model: type[M], external_id: str, values: dict[str, Any], first: Callable[[], dict[str, Any]] = dict
+) -> M:
     """Make the object's row have ``values``, by attribute names, and ``first`` besides if there is none yet."""
-    row = locked(model, external_id) or _inserted(_LOCKED[model], model(external_id=external_id, **values, **first()))
-    return change(row, values)
+    row = lock_row(model, external_id) or _inserted(_LOCKED[model], model(external_id=external_id, **values, **first()))
+    return update_row(row, values)
 
 
-def change(row: M, values: dict[str, Any]) -> M:
+def update_row(row: M, values: dict[str, Any]) -> M:
     """A row that has them already is not written. The caller holds it."""
     changed = [name for name, value in values.items() if getattr(row, name) != value]
     for name in changed:

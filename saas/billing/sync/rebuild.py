@@ -11,30 +11,30 @@ from saas.billing.sync import event_history, ledger, upsert
 
 
 @dataclass(frozen=True)
-class Kind:
+class ObjectKind:
     """Events whose type begins with ``prefix`` tell of rows of ``model``; ``mirror`` writes one of them."""
 
     name: str
     prefix: str
     model: type[models.Model]
-    mirror: Callable[[str], object]
+    upsert: Callable[[str], object]
 
 
 # Customers first: what else is told hangs on them.
 KINDS = [
-    Kind("customer", "customer.created", Customer, upsert.customer),
-    Kind("customer", "customer.updated", Customer, upsert.customer),
-    Kind("customer", "customer.deleted", Customer, upsert.customer),
-    Kind("product", "product.", Product, upsert.product),
-    Kind("price", "price.", Price, upsert.price),
-    Kind("subscription", "customer.subscription.", Subscription, upsert.subscription),
-    Kind("invoice", "invoice.", Invoice, upsert.invoice),
-    Kind("payment method", "payment_method.", PaymentMethod, upsert.payment_method),
-    Kind("checkout", "checkout.session.", Checkout, upsert.checkout),
+    ObjectKind("customer", "customer.created", Customer, upsert.upsert_customer),
+    ObjectKind("customer", "customer.updated", Customer, upsert.upsert_customer),
+    ObjectKind("customer", "customer.deleted", Customer, upsert.upsert_customer),
+    ObjectKind("product", "product.", Product, upsert.upsert_product),
+    ObjectKind("price", "price.", Price, upsert.upsert_price),
+    ObjectKind("subscription", "customer.subscription.", Subscription, upsert.upsert_subscription),
+    ObjectKind("invoice", "invoice.", Invoice, upsert.upsert_invoice),
+    ObjectKind("payment method", "payment_method.", PaymentMethod, upsert.upsert_payment_method),
+    ObjectKind("checkout", "checkout.session.", Checkout, upsert.upsert_checkout),
 ]
 
 
-def rebuild(*, repair: bool) -> Iterator[str]:
+def rebuild_rows(*, repair: bool) -> Iterator[str]:
     """One sentence for each row that differs from its events. With ``repair`` it is put right, each in a transaction.
 
     A row that no event tells of is named and left alone, unless retention has dropped what told of it: receipts stay.
@@ -42,7 +42,7 @@ def rebuild(*, repair: bool) -> Iterator[str]:
     seen: set[tuple[str, str]] = set()
     named: set[str] = set()
     for kind in KINDS:
-        for external_id in event_history.objects(kind.prefix):
+        for external_id in event_history.object_ids(kind.prefix):
             if (kind.name, external_id) not in seen:
                 found = [sentence for sentence in _differences(kind, external_id, repair) if sentence not in named]
                 named.update(found)
@@ -50,15 +50,15 @@ def rebuild(*, repair: bool) -> Iterator[str]:
             seen.add((kind.name, external_id))
     for kind in (kind for kind in KINDS if kind.model in {Subscription, Invoice, PaymentMethod}):
         for external_id in kind.model._default_manager.values_list("external_id", flat=True):
-            if (kind.name, external_id) not in seen and not event_history.was_told_of(external_id):
+            if (kind.name, external_id) not in seen and not event_history.has_receipt(external_id):
                 yield f"{kind.name} {external_id} is told of by no event"
 
 
-def _differences(kind: Kind, external_id: str, repair: bool) -> list[str]:
+def _differences(kind: ObjectKind, external_id: str, repair: bool) -> list[str]:
     """What the mirror changes, in sentences. Without ``repair`` the change is undone again."""
     with transaction.atomic():
         before, books_before = _row(kind.model, external_id), _books(kind, external_id)
-        kind.mirror(external_id)
+        kind.upsert(external_id)
         after, books = _row(kind.model, external_id), _books(kind, external_id)
         if not repair:
             transaction.set_rollback(True)
@@ -75,7 +75,7 @@ def _row(model: type[models.Model], external_id: str) -> dict[str, Any]:
     return model._default_manager.filter(external_id=external_id).values().first() or {}
 
 
-def _books(kind: Kind, external_id: str) -> dict[str, list[dict[str, object]]]:
+def _books(kind: ObjectKind, external_id: str) -> dict[str, list[dict[str, object]]]:
     """The ledgers of a subscription and of all others of its customer: they are told together."""
     if kind.model is not Subscription:
         return {}
@@ -83,5 +83,5 @@ def _books(kind: Kind, external_id: str) -> dict[str, list[dict[str, object]]]:
     books: dict[str, list[dict[str, object]]] = {}
     entries = LedgerEntry.objects.filter(subscription__customer__in=customers).select_related("subscription")
     for entry in entries.order_by("subscription", "number"):
-        books.setdefault(entry.subscription.external_id, []).append(ledger.facts(entry))
+        books.setdefault(entry.subscription.external_id, []).append(ledger.ledger_fields(entry))
     return books

@@ -13,7 +13,7 @@ from django.db import models, transaction
 
 from saas.billing import clock, providers
 from saas.billing.checkouts import reconcile_checkout
-from saas.billing.customers import settle
+from saas.billing.customers import apply_pending_events
 from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Subscription
 from saas.billing.providers import Gateway, ProviderRefused, ProviderUnavailable, fetched_objects
 from saas.billing.sync import upsert
@@ -21,26 +21,26 @@ from saas.billing.sync import upsert
 logger = logging.getLogger(__name__)
 
 _KINDS: dict[str, tuple[type[models.Model], Callable[[str], None]]] = {
-    "customer": (Customer, upsert.customer),
-    "subscription": (Subscription, upsert.subscription),
-    "invoice": (Invoice, upsert.invoice),
-    "payment_method": (PaymentMethod, upsert.payment_method),
+    "customer": (Customer, upsert.upsert_customer),
+    "subscription": (Subscription, upsert.upsert_subscription),
+    "invoice": (Invoice, upsert.upsert_invoice),
+    "payment_method": (PaymentMethod, upsert.upsert_payment_method),
 }
 _ABOUT_LEARNING = {"id", "changed_at", "ambiguous"}  # tells when and how we learned it, not what is so
 
 
 def reconcile_all() -> int:
     """Repair everything, and log each difference; tells how many there were."""
-    sentences = list(differences())
+    sentences = list(reconcile_customers())
     for sentence in sentences:
         logger.warning("billing_drift", extra={"difference": sentence})
     return len(sentences)
 
 
-def differences() -> Iterator[str]:
+def reconcile_customers() -> Iterator[str]:
     """Ask about every customer of the present provider. A sentence for each row that was not as the provider says; it
     has been put right by then."""
-    gateway = providers.current()
+    gateway = providers.current_gateway()
     known = Customer.objects.filter(provider=gateway.provider, deleted_at=None).exclude(external_id="")
     try:
         for customer in known.order_by("pk").iterator(chunk_size=200):
@@ -56,12 +56,12 @@ def _of_customer(customer: Customer, gateway: Gateway) -> Iterator[str]:
             yield from _of_kind(kind, customer, gateway)
         except ProviderRefused as refusal:
             yield f"{kind} of {customer.external_id} could not be asked about: {refusal.detail}"
-    settle(customer)
+    apply_pending_events(customer)
 
 
 def _of_kind(kind: str, customer: Customer, gateway: Gateway) -> Iterator[str]:
     asked_at, seen = clock.now(), set()
-    for found in gateway.all_of(customer.external_id, kind):
+    for found in gateway.list_objects(customer.external_id, kind):
         seen.add(found["id"])
         if fields := _repaired(kind, found, asked_at):
             yield f"{kind} {found['id']} differed: {', '.join(fields)}"
@@ -84,7 +84,7 @@ def _repaired(kind: str, found: dict[str, Any], asked_at: datetime) -> list[str]
     """The columns that the answer changes. An answer that changes none is forgotten."""
     model, mirror = _KINDS[kind]
     before = _row(model, found["id"])
-    fetched_objects.take_in(found, asked_at=asked_at)
+    fetched_objects.store_fetched_object(found, asked_at=asked_at)
     mirror(found["id"])
     after = _row(model, found["id"])
     fields = sorted(name for name in after if after[name] != before.get(name))

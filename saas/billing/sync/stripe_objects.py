@@ -61,19 +61,19 @@ def id_of(value: object) -> str:
 # ── Subscriptions ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def lines(subscription: Object) -> list[Object]:
+def subscription_lines(subscription: Object) -> list[Object]:
     """What is subscribed to. Events from before 2018 may have only ``plan`` and ``quantity``, on the subscription."""
     if found := items(subscription.get("items")):
         return found
     return [subscription] if isinstance(subscription.get("plan"), dict) else []
 
 
-def price_of(line: Object) -> Object:
+def line_price(line: Object) -> Object:
     """The price of one line: ``price``, or ``plan`` in the older shape."""
     return mapping(line.get("price")) or mapping(line.get("plan"))
 
 
-def named_plan(thing: Object) -> str:
+def metadata_plan_id(thing: Object) -> str:
     """The plan of ours that a price or product says it stands for: ``metadata.plan_id``."""
     return text(mapping(thing.get("metadata")).get("plan_id"), 32)
 
@@ -82,7 +82,7 @@ def period_end(subscription: Object) -> datetime | None:
     """On the subscription until 2025-03-31.basil, since then on its items: the earliest, as a cancellation resolves."""
     if found := moment(subscription.get("current_period_end")):
         return found
-    ends = [end for line in lines(subscription) if (end := moment(line.get("current_period_end")))]
+    ends = [end for line in subscription_lines(subscription) if (end := moment(line.get("current_period_end")))]
     return min(ends, default=None)
 
 
@@ -90,20 +90,23 @@ def period_start(subscription: Object) -> datetime | None:
     """Where ``period_end`` is: the earliest."""
     if found := moment(subscription.get("current_period_start")):
         return found
-    starts = [start for line in lines(subscription) if (start := moment(line.get("current_period_start")))]
+    starts = [start for line in subscription_lines(subscription) if (start := moment(line.get("current_period_start")))]
     return min(starts, default=None)
 
 
 def monthly_cents(subscription: Object) -> int:
     """What all lines cost a month after lasting discounts, in cents, rounded once and never below nothing."""
-    costs = [_monthly(line) if line is subscription else _less(_monthly(line), line) for line in lines(subscription)]
+    costs = [
+        _monthly(line) if line is subscription else _less(_monthly(line), line)
+        for line in subscription_lines(subscription)
+    ]
     cents = round(_less(sum(costs, Fraction(0)), subscription))
     return cents if cents < _LARGEST_NUMBER else 0
 
 
 def _monthly(line: Object) -> Fraction:
     """A metered price is no recurring revenue: nobody knows what next month's use will be."""
-    price, months = price_of(line), _months(price_of(line))
+    price, months = line_price(line), _months(line_price(line))
     if not months or _recurring(price).get("usage_type") == "metered":
         return Fraction(0)
     return max(unit_cents(price), Fraction(0)) * _units(price, count(line.get("quantity"), 1)) / months
@@ -130,7 +133,7 @@ def _units(price: Object, quantity: int) -> int:
 
 def _less(monthly: Fraction, discounted: Object) -> Fraction:
     """Less the discounts of a subscription or line that are shown whole and outlast one invoice (decision 50)."""
-    months = _months(price_of((lines(discounted) or [discounted])[0]))  # what an amount is taken off for
+    months = _months(line_price((subscription_lines(discounted) or [discounted])[0]))  # what an amount is taken off for
     for coupon in _coupons(discounted):
         percent = min(max(_decimal_or_whole(coupon.get("percent_off")), Fraction(0)), Fraction(100))
         monthly *= 1 - percent * Fraction(1, 100)

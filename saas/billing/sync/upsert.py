@@ -8,7 +8,7 @@ from django.db import transaction
 
 from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
 from saas.billing.sync import event_history, ledger, provider_rows
-from saas.billing.sync.plan_items import learn_product, plan_item
+from saas.billing.sync.plan_items import find_plan_item, set_price_product
 from saas.billing.sync.projections import subscriptions
 from saas.billing.sync.projections.catalogue import project_price, project_product
 from saas.billing.sync.projections.checkout_sessions import project_checkout_session
@@ -19,9 +19,9 @@ from saas.billing.sync.projections.payment_methods import project_payment_method
 logger = logging.getLogger(__name__)
 
 
-def customer(external_id: str) -> None:
+def upsert_customer(external_id: str) -> None:
     """A customer that we made carries our id, and is linked by it; any other is a stub."""
-    fold = project_customer(event_history.of(external_id, "customer."))
+    fold = project_customer(event_history.stored_events(external_id, "customer."))
     if fold is None:
         return
     if fold.reference:
@@ -32,25 +32,25 @@ def customer(external_id: str) -> None:
         "default_payment_method": fold.default_payment_method,
         "deleted_at": fold.deleted_at,
     }
-    provider_rows.put(Customer, external_id, values, first=lambda: {"provider": _provider_of(external_id)})
+    provider_rows.upsert_row(Customer, external_id, values, first=lambda: {"provider": _provider_of(external_id)})
 
 
-def stub_customer(external_id: str) -> Customer | None:
+def ensure_customer(external_id: str) -> Customer | None:
     """The row of a provider's customer, made without an owner if need be; ``None`` where no customer is named."""
     if not external_id:
         return None
-    return provider_rows.customer(
+    return provider_rows.get_or_insert_customer(
         external_id, new=lambda: Customer(external_id=external_id, provider=_provider_of(external_id))
     )
 
 
 def _owner(external_id: str) -> str | None:
-    owner = stub_customer(external_id)
+    owner = ensure_customer(external_id)
     return owner.pk if owner else None
 
 
 def _provider_of(external_id: str) -> str:
-    return Customer.Provider.LOCAL if event_history.is_local(external_id) else Customer.Provider.STRIPE
+    return Customer.Provider.LOCAL if event_history.is_local_object(external_id) else Customer.Provider.STRIPE
 
 
 @transaction.atomic
@@ -64,17 +64,17 @@ def link_customer(customer_id: str, external_id: str) -> None:
     ):
         for model in (Subscription, Invoice, PaymentMethod, LedgerEntry):
             model.objects.filter(customer=stub).update(customer_id=customer_id)
-        ledger.rebook(customer_id)
+        ledger.rebuild_customer_ledger(customer_id)
         stub.delete()
         stub = None
     if stub is None:
         Customer.objects.filter(pk=customer_id, external_id="").update(external_id=external_id)
 
 
-def subscription(external_id: str) -> None:
+def upsert_subscription(external_id: str) -> None:
     """The subscription and its ledger, together."""
-    row = provider_rows.locked(Subscription, external_id)
-    fold = subscriptions.subscription(event_history.of(external_id, "customer.subscription."))
+    row = provider_rows.lock_row(Subscription, external_id)
+    fold = subscriptions.project_subscription(event_history.stored_events(external_id, "customer.subscription."))
     if fold is None:
         return
     customer_id = _owner(fold.state.customer_id)
@@ -82,11 +82,11 @@ def subscription(external_id: str) -> None:
         logger.warning("subscription_without_customer", extra={"subscription": external_id})
         return
     values = {"customer_id": customer_id, **subscription_values(fold)}
-    row = provider_rows.change(row, values) if row else provider_rows.put(Subscription, external_id, values)
-    ledger.write(row, fold.movements)
+    row = provider_rows.update_row(row, values) if row else provider_rows.upsert_row(Subscription, external_id, values)
+    ledger.write_ledger(row, fold.changes)
 
 
-def subscription_values(fold: subscriptions.SubscriptionFold) -> dict[str, Any]:
+def subscription_values(fold: subscriptions.SubscriptionProjection) -> dict[str, Any]:
     """The columns of a subscription, but for its customer."""
     state = fold.state
     return {
@@ -107,24 +107,24 @@ def subscription_values(fold: subscriptions.SubscriptionFold) -> dict[str, Any]:
     }
 
 
-def _plan_values(fold: subscriptions.SubscriptionFold) -> dict[str, Any]:
+def _plan_values(fold: subscriptions.SubscriptionProjection) -> dict[str, Any]:
     """Of the plan's own item. Where nobody knows it the plan stays what it was, and the row says so."""
-    if found := plan_item(fold.state.items):
-        learn_product(found)
+    if found := find_plan_item(fold.state.items):
+        set_price_product(found)
         return {"plan_id": found.plan_id, "plan_is_known": True, **_item_values(found.item)}
-    known = (before.plan_id for items in fold.items_before if (before := plan_item(items)))
+    known = (before.plan_id for items in fold.items_before if (before := find_plan_item(items)))
     values = _item_values(fold.state.items[0]) if fold.state.items else {"price_id": "", "item_id": "", "quantity": 1}
     if len(fold.state.items) > 1:
         values["item_id"] = ""
     return {"plan_id": next(known, None), "plan_is_known": False, **values}
 
 
-def _item_values(item: subscriptions.Item) -> dict[str, Any]:
+def _item_values(item: subscriptions.SubscriptionItem) -> dict[str, Any]:
     return {"price_id": item.price_id, "item_id": item.id, "quantity": item.quantity}
 
 
-def invoice(external_id: str) -> None:
-    fold = project_invoice(event_history.of(external_id, "invoice."))
+def upsert_invoice(external_id: str) -> None:
+    fold = project_invoice(event_history.stored_events(external_id, "invoice."))
     if fold is None:
         return
     values = {
@@ -141,11 +141,11 @@ def invoice(external_id: str) -> None:
     }
     if fold.issued_at:
         values["issued_at"] = fold.issued_at
-    provider_rows.put(Invoice, external_id, values)
+    provider_rows.upsert_row(Invoice, external_id, values)
 
 
-def payment_method(external_id: str) -> None:
-    fold = project_payment_method(event_history.of(external_id, "payment_method."))
+def upsert_payment_method(external_id: str) -> None:
+    fold = project_payment_method(event_history.stored_events(external_id, "payment_method."))
     if fold is None:
         return
     values = {
@@ -159,12 +159,12 @@ def payment_method(external_id: str) -> None:
     }
     if fold.created_at:
         values["created_at"] = fold.created_at
-    provider_rows.put(PaymentMethod, external_id, values)
+    provider_rows.upsert_row(PaymentMethod, external_id, values)
 
 
-def price(external_id: str) -> None:
+def upsert_price(external_id: str) -> None:
     """A price as the provider tells it. Which plan it stands for is ours to say, and stays."""
-    fold = project_price(event_history.of(external_id, "price."))
+    fold = project_price(event_history.stored_events(external_id, "price."))
     if fold is None:
         return
     values = {
@@ -175,11 +175,11 @@ def price(external_id: str) -> None:
         "interval": fold.interval,
         "interval_count": fold.interval_count,
     }
-    provider_rows.put(Price, external_id, values, first=lambda: {"provider": Customer.Provider.STRIPE})
+    provider_rows.upsert_row(Price, external_id, values, first=lambda: {"provider": Customer.Provider.STRIPE})
 
 
-def product(external_id: str) -> None:
-    fold = project_product(event_history.of(external_id, "product."))
+def upsert_product(external_id: str) -> None:
+    fold = project_product(event_history.stored_events(external_id, "product."))
     if fold is None:
         return
     values = {
@@ -188,16 +188,16 @@ def product(external_id: str) -> None:
         "is_active": fold.is_active,
         "named_plan_id": fold.named_plan_id,
     }
-    provider_rows.put(Product, external_id, values, first=lambda: {"provider": Customer.Provider.STRIPE})
+    provider_rows.upsert_row(Product, external_id, values, first=lambda: {"provider": Customer.Provider.STRIPE})
 
 
-def checkout(session_id: str) -> bool:
+def upsert_checkout(session_id: str) -> bool:
     """Bring our checkout to where the provider's session is. ``False`` if the session is ours but the checkout is not
     there: then the event has overtaken our commit and must wait."""
-    fold = project_checkout_session(event_history.of(session_id, "checkout.session."))
+    fold = project_checkout_session(event_history.stored_events(session_id, "checkout.session."))
     if fold is None:
         return True
-    stub_customer(fold.customer_id)
+    ensure_customer(fold.customer_id)
     if not fold.reference.startswith("chk_"):
         return True
     ours = Checkout.objects.filter(pk=fold.reference)

@@ -29,7 +29,7 @@ class Stripe:
         self.asked.append(subscription_id)
         if self.status is None:
             raise ProviderUnavailable
-        event = example_events.event(
+        event = example_events.example_event(
             "customer.subscription.updated", at=AT + 9, fields={"id": subscription_id, "status": self.status}
         )
         append(event, source=WebhookEvent.Source.FETCH)
@@ -38,14 +38,16 @@ class Stripe:
 @pytest.fixture
 def stripe(monkeypatch, request):
     gateway = Stripe(getattr(request, "param", "past_due"))
-    monkeypatch.setattr(providers, "current", lambda: gateway)
+    monkeypatch.setattr(providers, "current_gateway", lambda: gateway)
     return gateway
 
 
 def tell_in_one_second(*statuses):
     """Updates of one second that tell nothing of what was before: their order cannot be known."""
     for status in statuses:
-        event = example_events.event("customer.subscription.updated", at=AT, fields={"id": "sub_1", "status": status})
+        event = example_events.example_event(
+            "customer.subscription.updated", at=AT, fields={"id": "sub_1", "status": status}
+        )
         event["data"].pop("previous_attributes")
         receive([Delivery.of(encoded(event), headers={})])
     event_worker.drain(5)
@@ -104,7 +106,7 @@ def test_only_the_events_of_a_subscription_whose_order_is_a_guess_are_acted_on_a
 
 def tell(subscription_id, at, status, *, verb="updated", before=None):
     fields = {"id": subscription_id, "status": status}
-    event = example_events.event(f"customer.subscription.{verb}", at=at, fields=fields)
+    event = example_events.example_event(f"customer.subscription.{verb}", at=at, fields=fields)
     event["data"]["previous_attributes"] = {"status": before} if before else {}
     receive([Delivery.of(encoded(event), headers={})])
     return WebhookEvent.objects.latest("id").pk

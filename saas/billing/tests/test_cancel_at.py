@@ -84,7 +84,7 @@ def test_it_is_shown_as_ending_on_its_day(
 def test_what_it_gives_is_told_to_end_with_it(kim: Person) -> None:
     tell(cancel_at=LATER)
 
-    [seats] = [detail for detail in entitlements.of(kim.user).limit_details if detail.key == "seats"]
+    [seats] = [detail for detail in entitlements.get_entitlements(kim.user).limit_details if detail.key == "seats"]
     assert seats.expires_at == at(LATER)
 
 
@@ -137,7 +137,7 @@ def test_a_snapshot_without_items_takes_the_day_along() -> None:
 def test_a_trial_that_will_not_be_charged_is_not_announced(cancel_at: int | None, mails: int) -> None:
     tell(status="trialing", trial_end=PERIOD_END, cancel_at=cancel_at)
 
-    customer_mails.trial_ending("sub_1")
+    customer_mails.send_trial_ending("sub_1")
 
     assert Mail.objects.filter(template="trial_ending").count() == mails
 

@@ -18,10 +18,10 @@ def test_a_click_that_began_before_the_customer_was_known_waits_for_what_is_told
     opened = checkouts.start_checkout(kim.user, plan_id="growth")
     before = Customer(pk=opened.customer_id, user=kim.user, provider="local")
     with transaction.atomic():
-        operations.complete(LocalObject.objects.get(pk=opened.external_id), clock.now())
-        objects.hand_over(opened.customer.external_id)
-    monkeypatch.setattr(checkouts, "customer_of", lambda owner, gateway: before)
-    monkeypatch.setattr(checkouts, "_clear_the_way", lambda *_: None)
+        operations.complete_session(LocalObject.objects.get(pk=opened.external_id), clock.now())
+        objects.move_events_to_inbox(opened.customer.external_id)
+    monkeypatch.setattr(checkouts, "get_or_create_customer", lambda owner, gateway: before)
+    monkeypatch.setattr(checkouts, "_settle_open_checkouts", lambda *_: None)
 
     again = checkouts.start_checkout(kim.user, plan_id="growth")
 

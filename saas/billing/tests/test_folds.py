@@ -66,7 +66,7 @@ def lives(draw: st.DrawFn) -> list[StoredEvent]:
 def test_once_all_have_arrived_the_end_is_right_or_flagged(life: list[StoredEvent], data: st.DataObject) -> None:
     arrived = data.draw(st.permutations(life))
 
-    folded = subscriptions.subscription(arrived)
+    folded = subscriptions.project_subscription(arrived)
 
     assert folded is not None
     assert (
@@ -76,24 +76,26 @@ def test_once_all_have_arrived_the_end_is_right_or_flagged(life: list[StoredEven
     )
 
 
-def is_over(folded: subscriptions.SubscriptionFold, last: StoredEvent) -> bool:
-    return last.ends("deleted") and folded.state.status == "canceled"
+def is_over(folded: subscriptions.SubscriptionProjection, last: StoredEvent) -> bool:
+    return last.has_verb("deleted") and folded.state.status == "canceled"
 
 
 @settings(max_examples=200, deadline=None)
 @given(life=lives(), data=st.data())
 def test_the_order_of_arrival_changes_nothing(life: list[StoredEvent], data: st.DataObject) -> None:
-    assert subscriptions.subscription(data.draw(st.permutations(life))) == subscriptions.subscription(life)
+    assert subscriptions.project_subscription(data.draw(st.permutations(life))) == subscriptions.project_subscription(
+        life
+    )
 
 
 @settings(max_examples=200, deadline=None)
 @given(life=lives())
 def test_the_movements_add_up_to_what_is_earned(life: list[StoredEvent]) -> None:
-    folded = subscriptions.subscription(life)
+    folded = subscriptions.project_subscription(life)
 
-    assert sum(move.delta_cents for move in folded.movements) == folded.state.earning_cents
+    assert sum(move.delta_cents for move in folded.changes) == folded.state.earning_cents
     running = 0
-    for move in folded.movements:
+    for move in folded.changes:
         running += move.delta_cents
         if move.delta_cents:
             assert move.monthly_cents == running
@@ -104,7 +106,7 @@ def test_of_two_updates_in_one_second_the_later_is_the_one_that_follows() -> Non
     recovered = event(2, "updated", START + 9, snapshot("active", cents=7900), {"status": "past_due"})
     created = event(0, "created", START, snapshot("active"))
 
-    folded = subscriptions.subscription([recovered, created, failed])
+    folded = subscriptions.project_subscription([recovered, created, failed])
 
     assert (folded.state.status, folded.state.monthly_cents, folded.ambiguous) == ("active", 7900, False)
 
@@ -115,8 +117,8 @@ def test_a_gap_within_one_second_is_flagged_and_closes_when_the_missing_event_co
     missing = event(2, "updated", START + 9, snapshot("unpaid"), {"status": "past_due"})
     third = event(3, "updated", START + 9, snapshot("paused"), {"status": "unpaid"})
 
-    assert subscriptions.subscription([third, first, created]).ambiguous
-    whole = subscriptions.subscription([third, first, created, missing])
+    assert subscriptions.project_subscription([third, first, created]).ambiguous
+    whole = subscriptions.project_subscription([third, first, created, missing])
     assert (whole.state.status, whole.ambiguous) == ("paused", False)
 
 
@@ -127,7 +129,7 @@ def fetched(number: int, at: int, object: dict[str, Any]) -> StoredEvent:
 def test_what_was_asked_within_one_second_counts_in_the_order_of_asking() -> None:
     asked = [fetched(number, START + 1, snapshot(status)) for number, status in enumerate(["active", "paused"])]
 
-    folded = subscriptions.subscription([*asked[::-1], event(0, "created", START, snapshot("incomplete"))])
+    folded = subscriptions.project_subscription([*asked[::-1], event(0, "created", START, snapshot("incomplete"))])
 
     assert (folded.state.status, folded.ambiguous) == ("paused", False)
 
@@ -140,7 +142,7 @@ def test_an_event_of_the_second_of_asking_comes_before_or_after_it_as_it_says(as
         event(0, "created", START, snapshot("incomplete")),
     ]
 
-    folded = subscriptions.subscription(events)
+    folded = subscriptions.project_subscription(events)
 
     assert (folded.state.status, folded.ambiguous) == (end, False)
 
@@ -149,7 +151,7 @@ def test_what_is_canceled_stays_canceled_whatever_comes_later() -> None:
     deleted = event(1, "deleted", START + 5, snapshot("canceled"))
     late = event(2, "updated", START + 6, snapshot("active"), {"status": "trialing"})
 
-    assert subscriptions.subscription([late, deleted]).state.status == "canceled"
+    assert subscriptions.project_subscription([late, deleted]).state.status == "canceled"
 
 
 def test_a_deletion_lands_even_in_the_second_of_its_creation() -> None:
@@ -159,7 +161,7 @@ def test_a_deletion_lands_even_in_the_second_of_its_creation() -> None:
         event(0, "created", START, snapshot("incomplete")),
     ]
 
-    folded = subscriptions.subscription(events)
+    folded = subscriptions.project_subscription(events)
 
     assert folded.state.status == "canceled"
     assert folded.state.ended_at is not None
@@ -172,7 +174,7 @@ def test_being_past_due_is_counted_from_its_first_event() -> None:
         event(2, "updated", START + 90, snapshot("past_due", metadata={"a": "b"}), {"metadata": {"a": None}}),
     ]
 
-    assert subscriptions.subscription(events).past_due_since.timestamp() == START + 10
+    assert subscriptions.project_subscription(events).past_due_since.timestamp() == START + 10
 
 
 def test_the_ledger_tells_a_life_in_its_words() -> None:
@@ -189,7 +191,7 @@ def test_the_ledger_tells_a_life_in_its_words() -> None:
         event(9, "deleted", START + 9, snapshot("canceled", end=START + 300)),
     ]
 
-    moves = [(move.kind, move.delta_cents) for move in subscriptions.subscription(events).movements]
+    moves = [(move.kind, move.delta_cents) for move in subscriptions.project_subscription(events).changes]
 
     assert moves == [
         ("trial_started", 0),
@@ -242,7 +244,7 @@ def test_every_interval_counts_as_a_month(price: dict[str, Any], quantity: int, 
 def test_no_object_however_strange_breaks_a_fold(objects: list[dict[str, Any]]) -> None:
     events = [event(number, "updated", START, found, found) for number, found in enumerate(objects)]
 
-    subscriptions.subscription(events)
+    subscriptions.project_subscription(events)
     project_customer(events)
     project_payment_method(events)
     project_invoice(events)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from saas.billing.sync.event_order import StoredEvent
 from saas.billing.sync.projections import subscriptions
-from saas.billing.sync.projections.revenue import Booked, Line, book, unbooked
-from saas.billing.sync.projections.subscriptions import Movement
+from saas.billing.sync.projections.revenue import LedgerLine, RevenueEntry, project_revenue, restore_subscription_kinds
+from saas.billing.sync.projections.subscriptions import SubscriptionChange
 
 START = 1_760_000_000
 MONTH = 30 * 86_400
@@ -42,18 +42,20 @@ def customers(draw: st.DrawFn) -> dict[str, list[StoredEvent]]:
     return {name: [draw(snapshots(name, number)) for number in range(draw(st.integers(1, 6)))] for name in names}
 
 
-def fold(events: dict[str, list[StoredEvent]]) -> dict[str, subscriptions.SubscriptionFold]:
-    folded = {name: subscriptions.subscription(told) for name, told in events.items()}
+def fold(events: dict[str, list[StoredEvent]]) -> dict[str, subscriptions.SubscriptionProjection]:
+    folded = {name: subscriptions.project_subscription(told) for name, told in events.items()}
     return {name: found for name, found in folded.items() if found}
 
 
-def lines_of(folded: dict[str, subscriptions.SubscriptionFold]) -> list[Line]:
-    return [Line(name, number, move) for name, found in folded.items() for number, move in enumerate(found.movements)]
+def lines_of(folded: dict[str, subscriptions.SubscriptionProjection]) -> list[LedgerLine]:
+    return [
+        LedgerLine(name, number, move) for name, found in folded.items() for number, move in enumerate(found.changes)
+    ]
 
 
-def revenue(rows: list[Booked], until: datetime) -> Counter[str]:
+def revenue(rows: list[RevenueEntry], until: datetime) -> Counter[str]:
     """By currency, the slow way: what each subscription brought after its last change before ``until``."""
-    last: dict[tuple[str, str], Booked] = {}
+    last: dict[tuple[str, str], RevenueEntry] = {}
     for row in sorted(rows, key=lambda row: row.line.number):
         if row.line.change.at < until:
             last[row.line.subscription, row.line.change.currency] = row
@@ -63,7 +65,7 @@ def revenue(rows: list[Booked], until: datetime) -> Counter[str]:
     return found
 
 
-def moved(rows: list[Booked], start: datetime, end: datetime, currency: str) -> Counter[str]:
+def moved(rows: list[RevenueEntry], start: datetime, end: datetime, currency: str) -> Counter[str]:
     found: Counter[str] = Counter()
     for row in rows:
         change = row.line.change
@@ -77,7 +79,7 @@ def moved(rows: list[Booked], start: datetime, end: datetime, currency: str) -> 
 def test_what_came_less_what_went_is_the_change_in_revenue(
     events: dict[str, list[StoredEvent]], window: tuple[int, int], data: st.DataObject
 ) -> None:
-    rows = book(data.draw(st.permutations(lines_of(fold(events)))))
+    rows = project_revenue(data.draw(st.permutations(lines_of(fold(events)))))
     start, end = (datetime.fromtimestamp(START, UTC) + timedelta(days=day) for day in sorted(window))
 
     for currency in ("usd", "eur"):
@@ -90,7 +92,7 @@ def test_what_came_less_what_went_is_the_change_in_revenue(
 @given(events=customers())
 def test_the_books_sum_up_to_what_the_subscriptions_bring(events: dict[str, list[StoredEvent]]) -> None:
     folded = fold(events)
-    rows = book(lines_of(folded))
+    rows = project_revenue(lines_of(folded))
 
     brought: Counter[str] = Counter()
     for found in folded.values():
@@ -109,32 +111,36 @@ def test_neither_order_nor_repetition_of_the_events_changes_a_line(
     shuffled = {name: data.draw(st.permutations(told)) for name, told in events.items()}
     lines = data.draw(st.permutations(lines_of(fold(shuffled))))
 
-    assert book(lines) == book(lines_of(fold(events)))
+    assert project_revenue(lines) == project_revenue(lines_of(fold(events)))
 
 
 @settings(max_examples=100, deadline=None)
 @given(events=customers())
 def test_booking_what_was_booked_changes_nothing(events: dict[str, list[StoredEvent]]) -> None:
-    rows = book(lines_of(fold(events)))
+    rows = project_revenue(lines_of(fold(events)))
 
-    read_back = [Line(row.line.subscription, row.line.number, _as_stored(row)) for row in rows]
+    read_back = [LedgerLine(row.line.subscription, row.line.number, _as_stored(row)) for row in rows]
 
-    assert [_facts(row) for row in book(unbooked(read_back))] == [_facts(row) for row in rows]
+    assert [_facts(row) for row in project_revenue(restore_subscription_kinds(read_back))] == [
+        _facts(row) for row in rows
+    ]
 
 
-def _as_stored(row: Booked) -> Movement:
+def _as_stored(row: RevenueEntry) -> SubscriptionChange:
     change = row.line.change
-    return Movement(row.kind, change.at, change.currency, change.delta_cents, change.monthly_cents, change.event_id)
+    return SubscriptionChange(
+        row.kind, change.at, change.currency, change.delta_cents, change.monthly_cents, change.event_id
+    )
 
 
-def _facts(row: Booked) -> tuple[object, ...]:
+def _facts(row: RevenueEntry) -> tuple[object, ...]:
     return row.line.subscription, row.line.number, row.kind, row.movement, row.customer_cents, row.cohort
 
 
 @settings(max_examples=100, deadline=None)
 @given(events=customers())
 def test_a_customer_is_new_once_and_churns_only_after_paying(events: dict[str, list[StoredEvent]]) -> None:
-    rows = book(lines_of(fold(events)))
+    rows = project_revenue(lines_of(fold(events)))
 
     for currency in ("usd", "eur"):
         own = [row for row in rows if row.line.change.currency == currency]
@@ -145,17 +151,19 @@ def test_a_customer_is_new_once_and_churns_only_after_paying(events: dict[str, l
         assert len({row.cohort for row in own}) <= 1
 
 
-def change(kind: str, day: int, delta: int, cents: int, event_id: str = "evt") -> Movement:
-    return Movement(kind, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day), "usd", delta, cents, event_id)
+def change(kind: str, day: int, delta: int, cents: int, event_id: str = "evt") -> SubscriptionChange:
+    return SubscriptionChange(
+        kind, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day), "usd", delta, cents, event_id
+    )
 
 
-def told(*lines: tuple[str, Movement]) -> list[tuple[str, str, int]]:
+def told(*lines: tuple[str, SubscriptionChange]) -> list[tuple[str, str, int]]:
     numbers: Counter[str] = Counter()
     numbered = []
     for name, move in lines:
-        numbered.append(Line(name, numbers[name], move))
+        numbered.append(LedgerLine(name, numbers[name], move))
         numbers[name] += 1
-    return [(row.kind, row.movement, row.customer_cents) for row in book(numbered)]
+    return [(row.kind, row.movement, row.customer_cents) for row in project_revenue(numbered)]
 
 
 @pytest.mark.parametrize("days", [0, 1, 400])
@@ -198,10 +206,10 @@ def test_what_is_free_moves_no_revenue() -> None:
 
 
 def test_the_cohort_is_the_month_of_the_first_payment() -> None:
-    rows = book([
-        Line("sub_1", 0, change("trial_started", 20, 0, 0)),
-        Line("sub_1", 1, change("new", 40, 1900, 1900)),
-        Line("sub_1", 2, change("upgrade", 100, 6000, 7900)),
+    rows = project_revenue([
+        LedgerLine("sub_1", 0, change("trial_started", 20, 0, 0)),
+        LedgerLine("sub_1", 1, change("new", 40, 1900, 1900)),
+        LedgerLine("sub_1", 2, change("upgrade", 100, 6000, 7900)),
     ])  # fmt: skip
 
     assert {row.cohort for row in rows} == {date(2026, 2, 1)}
@@ -218,9 +226,9 @@ def life(*steps: tuple[str, dict[str, Any]]) -> list[tuple[str, int]]:
         shown = {"id": "sub_1", "customer": "cus_1", "status": status, "items": {"data": [item]}}
         verb = "created" if number == 0 else "deleted" if status == "canceled" else "updated"
         events.append(StoredEvent(f"evt_{number}", f"customer.subscription.{verb}", START + number * 86_400, shown, {}))
-    folded = subscriptions.subscription(events)
+    folded = subscriptions.project_subscription(events)
     assert folded
-    return [(move.kind, move.delta_cents) for move in folded.movements]
+    return [(move.kind, move.delta_cents) for move in folded.changes]
 
 
 @pytest.mark.parametrize(

@@ -36,12 +36,12 @@ def told(kim: Person) -> list[str]:
     start_checkout(kim.user, plan_id="growth")
     row = LocalObject.objects.of_kind("subscription").get()
     for status in ("past_due", "active"):
-        lifecycle.objects.change(row, "customer.subscription.updated", lifecycle.period_end(row), status=status)
+        lifecycle.objects.update_object(row, "customer.subscription.updated", lifecycle.period_end(row), status=status)
     return [event.pk for event in LocalObject.objects.undelivered()]
 
 
 def test_what_waits_is_posted_signed_and_in_the_order_of_telling(listener: StandIn, told: list[str]) -> None:
-    assert event_delivery.deliver() == 2
+    assert event_delivery.deliver_events() == 2
 
     assert [json.loads(asked.body)["id"] for asked in listener.asked] == told
     for asked in listener.asked:
@@ -53,7 +53,7 @@ def test_what_waits_is_posted_signed_and_in_the_order_of_telling(listener: Stand
 def test_what_the_service_does_not_take_waits(listener: StandIn, told: list[str]) -> None:
     listener.answers[DOOR] = [TAKEN, AWAY]
 
-    assert event_delivery.deliver() == 1
+    assert event_delivery.deliver_events() == 1
 
     assert [event.pk for event in LocalObject.objects.undelivered()] == told[1:]
     listener.answers[DOOR] = [TAKEN]
@@ -73,7 +73,7 @@ def test_the_webhooks_service_takes_what_is_posted_and_a_second_time_as_a_repeat
     listener: StandIn, told: list[str], webhooks: ServiceClient, settings: Any
 ) -> None:
     settings.WEBHOOKS_ALLOW_UNSIGNED = False
-    event_delivery.deliver()
+    event_delivery.deliver_events()
     posted = [(asked.body, {"Stripe-Signature": asked.headers["Stripe-Signature"]}) for asked in listener.asked]
 
     answers = [
@@ -98,4 +98,4 @@ def test_where_stripe_bills_nothing_is_posted(listener: StandIn, told: list[str]
     turn_local_clock()
 
     assert listener.asked == []
-    assert test_clock.catch_up() == 0
+    assert test_clock.run_due_steps() == 0

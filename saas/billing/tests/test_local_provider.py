@@ -12,8 +12,8 @@ from saas.billing.checkouts import start_checkout
 from saas.billing.models import Invoice, LedgerEntry, LocalObject, PaymentMethod, Subscription
 from saas.billing.payment_methods import add_payment_method
 from saas.billing.providers.local import lifecycle, test_clock
-from saas.billing.providers.local.objects import months_after
-from saas.billing.subscriptions import cancel, change_plan
+from saas.billing.providers.local.objects import add_months
+from saas.billing.subscriptions import cancel_subscription, change_plan
 from saas.testing import local_provider
 from saas.testing.factories import stripe_object_factories
 from saas.testing.factories.user_factories import Person
@@ -39,7 +39,7 @@ def ledger() -> list[tuple[str, int]]:
 def test_a_subscription_renews_every_month_on_its_day(kim: Person) -> None:
     start_checkout(kim.user, plan_id="growth")
 
-    steps = test_clock.advance(timedelta(days=100))
+    steps = test_clock.advance_and_process(timedelta(days=100))
 
     row = Subscription.objects.get()
     assert steps == 3
@@ -52,12 +52,12 @@ def test_a_card_that_cannot_be_charged_leads_from_grace_to_the_end(kim: Person) 
     pay_with(kim, "0341")
     start_checkout(kim.user, plan_id="growth")
 
-    test_clock.advance(timedelta(days=29))
+    test_clock.advance_and_process(timedelta(days=29))
     assert Subscription.objects.get().status == "past_due"
-    assert entitlements.limit(kim.user, "seats") == 25
-    test_clock.advance(timedelta(days=7))
-    assert entitlements.limit(kim.user, "seats") == 3
-    test_clock.advance(timedelta(days=7))
+    assert entitlements.get_limit(kim.user, "seats") == 25
+    test_clock.advance_and_process(timedelta(days=7))
+    assert entitlements.get_limit(kim.user, "seats") == 3
+    test_clock.advance_and_process(timedelta(days=7))
 
     row = Subscription.objects.get()
     assert (row.status, row.ambiguous) == ("canceled", False)
@@ -67,7 +67,7 @@ def test_a_card_that_cannot_be_charged_leads_from_grace_to_the_end(kim: Person) 
 def test_a_new_card_pays_what_is_owed(kim: Person) -> None:
     pay_with(kim, "0341")
     start_checkout(kim.user, plan_id="growth")
-    test_clock.advance(timedelta(days=30))
+    test_clock.advance_and_process(timedelta(days=30))
     assert list(Invoice.objects.order_by("issued_at").values_list("status", flat=True)) == ["paid", "open"]
 
     pay_with(kim, "4242")
@@ -79,23 +79,23 @@ def test_a_new_card_pays_what_is_owed(kim: Person) -> None:
 
 def test_what_is_canceled_for_the_periods_end_ends_then(kim: Person) -> None:
     start_checkout(kim.user, plan_id="growth")
-    cancel(kim.user, at_period_end=True, reason="", by=kim.user)
+    cancel_subscription(kim.user, at_period_end=True, reason="", by=kim.user)
 
-    test_clock.advance(timedelta(days=27))
-    assert entitlements.limit(kim.user, "seats") == 25
-    test_clock.advance(timedelta(days=2))
+    test_clock.advance_and_process(timedelta(days=27))
+    assert entitlements.get_limit(kim.user, "seats") == 25
+    test_clock.advance_and_process(timedelta(days=2))
 
     row = Subscription.objects.get()
     assert (row.status, row.ended_at) == ("canceled", datetime(2027, 2, 28, 12, tzinfo=UTC))
-    assert entitlements.limit(kim.user, "seats") == 3
+    assert entitlements.get_limit(kim.user, "seats") == 3
 
 
 def test_a_change_of_plan_is_charged_with_the_next_invoice(kim: Person) -> None:
     start_checkout(kim.user, plan_id="starter")
-    test_clock.advance(timedelta(days=14))
+    test_clock.advance_and_process(timedelta(days=14))
 
     change_plan(kim.user, plan_id="growth", by=kim.user)
-    test_clock.advance(timedelta(days=15))
+    test_clock.advance_and_process(timedelta(days=15))
 
     assert list(Invoice.objects.order_by("issued_at").values_list("total_cents", flat=True)) == [1900, 7900 + 3000]
     assert ledger() == [("new", 1900), ("upgrade", 6000), ("renewal", 0)]
@@ -103,11 +103,11 @@ def test_a_change_of_plan_is_charged_with_the_next_invoice(kim: Person) -> None:
 
 def test_a_trial_becomes_a_paid_subscription(kim: Person) -> None:
     card = pay_with(kim)
-    lifecycle.start(card.customer.external_id, "price_local_growth_7900", START, trial_days=14)
+    lifecycle.start_subscription(card.customer.external_id, "price_local_growth_7900", START, trial_days=14)
     local_provider.deliver()
     assert (Subscription.objects.get().status, ledger()) == ("trialing", [("trial_started", 0)])
 
-    test_clock.advance(timedelta(days=15))
+    test_clock.advance_and_process(timedelta(days=15))
 
     assert (Subscription.objects.get().status, ledger()) == ("active", [("trial_started", 0), ("new", 7900)])
 
@@ -146,7 +146,7 @@ def test_a_trial_is_announced_three_days_before_its_end_and_walks_to_the_end_wit
     seen = [Subscription.objects.get().status]
 
     for days in (11, 4, 14):
-        test_clock.advance(timedelta(days=days))
+        test_clock.advance_and_process(timedelta(days=days))
         seen.append(Subscription.objects.get().status)
 
     assert seen == ["trialing", "trialing", "past_due", "canceled"]
@@ -158,7 +158,7 @@ def test_a_trial_is_announced_three_days_before_its_end_and_walks_to_the_end_wit
 def test_only_the_first_subscription_has_a_trial(kim: Person, settings) -> None:
     settings.BILLING_TRIAL_DAYS = 14
     start_checkout(kim.user, plan_id="growth")
-    cancel(kim.user, at_period_end=False, reason="", by=kim.user)
+    cancel_subscription(kim.user, at_period_end=False, reason="", by=kim.user)
 
     start_checkout(kim.user, plan_id="growth")
 
@@ -168,7 +168,7 @@ def test_only_the_first_subscription_has_a_trial(kim: Person, settings) -> None:
 def test_the_reason_of_a_cancellation_reaches_the_provider(kim: Person) -> None:
     start_checkout(kim.user, plan_id="growth")
 
-    cancel(kim.user, at_period_end=True, reason="too dear", by=kim.user)
+    cancel_subscription(kim.user, at_period_end=True, reason="too dear", by=kim.user)
 
     subscription = LocalObject.objects.of_kind("subscription").get()
     assert subscription.data["cancellation_details"] == {"comment": "too dear"}
@@ -179,13 +179,13 @@ def test_stripes_clock_cannot_be_moved(db: None, settings) -> None:
 
     with pytest.raises(CommandError, match="Stripe's time cannot be moved"):
         call_command("billing_clock", "--advance", "1d")
-    assert test_clock.catch_up() == 0
+    assert test_clock.run_due_steps() == 0
 
 
 def test_the_rebuild_finds_nothing_after_a_whole_life(kim: Person) -> None:
     pay_with(kim, "0341")
     start_checkout(kim.user, plan_id="growth")
-    test_clock.advance(timedelta(days=60))
+    test_clock.advance_and_process(timedelta(days=60))
     out = StringIO()
 
     call_command("billing_rebuild", "--check", stdout=out)
@@ -232,7 +232,7 @@ def test_a_row_that_no_event_tells_of_is_named(kim: Person) -> None:
     ("months", "end"), [(1, (2027, 2, 28)), (2, (2027, 3, 31)), (13, (2028, 2, 29)), (24, (2029, 1, 31))]
 )
 def test_a_month_later_is_the_same_day_or_the_last(months: int, end: tuple[int, int, int]) -> None:
-    assert months_after(START, months) == datetime(*end, 12, tzinfo=UTC)
+    assert add_months(START, months) == datetime(*end, 12, tzinfo=UTC)
 
 
 def test_its_prices_and_items_have_what_stripes_have(kim: Person) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from saas.billing import entitlements
 from saas.billing.clock import now
 from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
-from saas.billing.sync.rebuild import rebuild
+from saas.billing.sync.rebuild import rebuild_rows
 from saas.billing.tests.samples import Delivery, all_events, deliveries, needs_samples
 from saas.billing.tests.test_stories import assert_expected
 from saas.ids import new_id
@@ -271,9 +271,9 @@ def test_a_product_that_is_not_as_its_events_tell_is_found_and_put_right(db: Non
     )
     Product.objects.update(name="Tampered")
 
-    assert list(rebuild(repair=True)) == ["product prod_1 differs: name"]
+    assert list(rebuild_rows(repair=True)) == ["product prod_1 differs: name"]
     assert Product.objects.get().name == "Growth"
-    assert list(rebuild(repair=False)) == []
+    assert list(rebuild_rows(repair=False)) == []
 
 
 def test_access_by_a_known_price_follows_the_subscription(kim: Person) -> None:
@@ -283,7 +283,7 @@ def test_access_by_a_known_price_follows_the_subscription(kim: Person) -> None:
 
     take_in([subscription_event("evt_1", items={"data": [line]})])
 
-    assert entitlements.limit(kim.user, "seats") == 25
+    assert entitlements.get_limit(kim.user, "seats") == 25
     assert Subscription.objects.get().grants_access(now())
 
 

@@ -10,7 +10,7 @@ from saas.accounts.models import User
 from saas.billing.checkouts import start_checkout
 from saas.billing.payment_methods import add_payment_method
 from saas.billing.providers.local import test_clock
-from saas.billing.subscriptions import cancel
+from saas.billing.subscriptions import cancel_subscription
 from saas.mail.models import Mail
 from saas.testing import mails
 from saas.testing.factories import event_factories
@@ -26,7 +26,7 @@ def buy(person: Person, last4: str = "4242") -> None:
 
 def test_a_failed_payment_is_told_once_however_often_it_is_told_to_us(kim: Person) -> None:
     buy(kim, "0341")
-    test_clock.advance(timedelta(days=32))
+    test_clock.advance_and_process(timedelta(days=32))
     failed = WebhookEvent.objects.get(type="invoice.payment_failed")
     told = json.loads(bytes(failed.payload.body))
     append({**told, "id": "evt_again"}, source=WebhookEvent.Source.DELIVERY)
@@ -42,7 +42,7 @@ def test_a_failed_payment_is_told_once_however_often_it_is_told_to_us(kim: Perso
 
 def test_a_processed_event_that_is_replayed_acts_again_and_writes_no_second_mail(kim: Person) -> None:
     buy(kim, "0341")
-    test_clock.advance(timedelta(days=32))
+    test_clock.advance_and_process(timedelta(days=32))
     failed = WebhookEvent.objects.get(type="invoice.payment_failed")
     written = list(Mail.objects.order_by("pk").values_list("pk", "template", "status"))
 
@@ -58,10 +58,10 @@ def test_a_processed_event_that_is_replayed_acts_again_and_writes_no_second_mail
 def test_a_trials_end_is_told_three_days_before(kim: Person, settings: Any) -> None:
     settings.BILLING_TRIAL_DAYS = 14
     buy(kim)
-    test_clock.advance(timedelta(days=10))
+    test_clock.advance_and_process(timedelta(days=10))
     assert mails.delivered("trial_ending") == []
 
-    test_clock.advance(timedelta(days=1, hours=1))
+    test_clock.advance_and_process(timedelta(days=1, hours=1))
 
     (mail,) = mails.delivered("trial_ending")
     assert mail.subject.startswith("Your trial ends on ")
@@ -73,10 +73,10 @@ def test_whoever_has_left_is_not_told(kim: Person, settings: Any, leaves: str) -
     settings.BILLING_TRIAL_DAYS = 14
     buy(kim)
     if leaves == "cancels":
-        cancel(kim.user, at_period_end=True, reason="", by=kim.user)
+        cancel_subscription(kim.user, at_period_end=True, reason="", by=kim.user)
     else:
         User.objects.filter(pk=kim.user.pk).update(status=User.Status.DISABLED)
 
-    test_clock.advance(timedelta(days=12))
+    test_clock.advance_and_process(timedelta(days=12))
 
     assert mails.delivered("trial_ending") == []

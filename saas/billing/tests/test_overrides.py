@@ -8,11 +8,11 @@ import pytest
 from saas.audit.models import AuditEvent
 from saas.billing import clock, entitlements
 from saas.billing.checkouts import start_checkout
-from saas.billing.entitlements import Detail
+from saas.billing.entitlements import EntitlementDetail
 from saas.billing.models import EntitlementOverride, Subscription
 from saas.billing.overrides import OverrideEnded, comp_plan, end_override, grant_feature, override_limit
 from saas.billing.providers.local import test_clock
-from saas.billing.subscriptions import cancel
+from saas.billing.subscriptions import cancel_subscription
 from saas.errors import Invalid, NotFound
 from saas.testing.factories.user_factories import Person
 
@@ -29,23 +29,23 @@ def given(sam: Person) -> dict[str, Any]:
 def test_a_comped_plan_gives_all_that_the_plan_gives_and_no_subscription(kim: Person, given: dict[str, Any]) -> None:
     override = comp_plan(kim.user, plan_id="growth", **given)
 
-    granted = entitlements.of(kim.user)
+    granted = entitlements.get_entitlements(kim.user)
     assert granted.limits == {"teams": 10, "seats": 25, "api_keys": 10}
     assert granted.features == ["audit-log", "email-support", "priority-support"]
-    assert entitlements.can(kim.user, "audit-log")
-    assert granted.limit_details[1] == Detail("seats", 25, "comp", "growth", override.expires_at)
+    assert entitlements.has_feature(kim.user, "audit-log")
+    assert granted.limit_details[1] == EntitlementDetail("seats", 25, "comp", "growth", override.expires_at)
     assert not Subscription.objects.exists()
 
 
 def test_what_is_given_ends_by_billings_clock(kim: Person, given: dict[str, Any]) -> None:
     comp_plan(kim.user, plan_id="growth", **given)
 
-    test_clock.advance(timedelta(days=29, hours=23))
-    assert entitlements.limit(kim.user, "seats") == 25
-    test_clock.advance(timedelta(hours=2))
+    test_clock.advance_and_process(timedelta(days=29, hours=23))
+    assert entitlements.get_limit(kim.user, "seats") == 25
+    test_clock.advance_and_process(timedelta(hours=2))
 
-    assert entitlements.limit(kim.user, "seats") == 3
-    assert entitlements.of(kim.user).limit_details[1] == Detail("seats", 3, "free", None, None)
+    assert entitlements.get_limit(kim.user, "seats") == 3
+    assert entitlements.get_entitlements(kim.user).limit_details[1] == EntitlementDetail("seats", 3, "free", None, None)
 
 
 def test_the_best_of_what_is_bought_and_what_is_given_counts(kim: Person, given: dict[str, Any]) -> None:
@@ -54,8 +54,8 @@ def test_the_best_of_what_is_bought_and_what_is_given_counts(kim: Person, given:
     override_limit(kim.user, key="api_keys", value=40, **given)
     override_limit(kim.user, key="teams", value=None, **given)
 
-    assert entitlements.of(kim.user).limits == {"teams": None, "seats": 25, "api_keys": 40}
-    assert [detail.source for detail in entitlements.of(kim.user).limit_details] == [
+    assert entitlements.get_entitlements(kim.user).limits == {"teams": None, "seats": 25, "api_keys": 40}
+    assert [detail.source for detail in entitlements.get_entitlements(kim.user).limit_details] == [
         "override",
         "subscription",
         "override",
@@ -65,22 +65,26 @@ def test_the_best_of_what_is_bought_and_what_is_given_counts(kim: Person, given:
 def test_of_two_that_give_the_same_the_one_that_lasts_longer_is_told(kim: Person, given: dict[str, Any]) -> None:
     start_checkout(kim.user, plan_id="growth")
     comp_plan(kim.user, plan_id="growth", **given)
-    assert entitlements.of(kim.user).limit_details[1].source == "subscription"
+    assert entitlements.get_entitlements(kim.user).limit_details[1].source == "subscription"
 
-    row = cancel(kim.user, at_period_end=True, reason="", by=kim.user)
+    row = cancel_subscription(kim.user, at_period_end=True, reason="", by=kim.user)
     longer = comp_plan(kim.user, plan_id="growth", **{**given, "expires_at": in_days(90)})
 
     assert row.access_ends_at == row.current_period_end
-    assert entitlements.of(kim.user).limit_details[1] == Detail("seats", 25, "comp", "growth", longer.expires_at)
+    assert entitlements.get_entitlements(kim.user).limit_details[1] == EntitlementDetail(
+        "seats", 25, "comp", "growth", longer.expires_at
+    )
 
 
 def test_a_feature_can_be_given_alone(kim: Person, given: dict[str, Any]) -> None:
     grant_feature(kim.user, feature="sso", **given)
 
-    assert entitlements.can(kim.user, "sso")
-    assert entitlements.of(kim.user).features == ["sso"]
-    assert entitlements.of(kim.user).feature_details == [Detail("sso", None, "override", None, given["expires_at"])]
-    assert entitlements.limit(kim.user, "seats") == 3
+    assert entitlements.has_feature(kim.user, "sso")
+    assert entitlements.get_entitlements(kim.user).features == ["sso"]
+    assert entitlements.get_entitlements(kim.user).feature_details == [
+        EntitlementDetail("sso", None, "override", None, given["expires_at"])
+    ]
+    assert entitlements.get_limit(kim.user, "seats") == 3
 
 
 def test_ended_by_hand_it_counts_no_more_and_ends_only_once(kim: Person, sam: Person, given: dict[str, Any]) -> None:
@@ -88,7 +92,7 @@ def test_ended_by_hand_it_counts_no_more_and_ends_only_once(kim: Person, sam: Pe
 
     end_override(override.pk, reason="Paid now", by=sam.user)
 
-    assert entitlements.limit(kim.user, "seats") == 3
+    assert entitlements.get_limit(kim.user, "seats") == 3
     with pytest.raises(OverrideEnded):
         end_override(override.pk, reason="Again", by=sam.user)
     assert AuditEvent.objects.filter(action="entitlement.ended").count() == 1
@@ -96,7 +100,7 @@ def test_ended_by_hand_it_counts_no_more_and_ends_only_once(kim: Person, sam: Pe
 
 def test_what_has_run_out_cannot_be_ended(kim: Person, sam: Person, given: dict[str, Any]) -> None:
     override = comp_plan(kim.user, plan_id="scale", **given)
-    test_clock.advance(timedelta(days=31))
+    test_clock.advance_and_process(timedelta(days=31))
 
     with pytest.raises(OverrideEnded):
         end_override(override.pk, reason="Too late", by=sam.user)

@@ -9,7 +9,7 @@ from saas.audit.models import AuditEvent
 from saas.billing import entitlements, tasks
 from saas.billing.models import Customer, Price, Product, Subscription
 from saas.billing.plan_mapping import PlanIsKnown, map_price
-from saas.billing.sync.rebuild import rebuild
+from saas.billing.sync.rebuild import rebuild_rows
 from saas.errors import Invalid, NotFound
 from saas.testing.factories import event_factories, user_factories
 from saas.testing.factories import stripe_object_factories as whole
@@ -70,7 +70,7 @@ def test_another_price_of_the_same_product_is_the_same_plan(version: str, kim: P
     row = tell_of_items(whole.item(YEARLY), second=60, version=version)
 
     assert facts(row) == ("growth", True, "price_growth_year", "si_1", 1)
-    assert (row.monthly_cents, entitlements.of(kim.user).limits) == (6583, GROWTHS)
+    assert (row.monthly_cents, entitlements.get_entitlements(kim.user).limits) == (6583, GROWTHS)
 
 
 def test_a_product_with_prices_of_two_plans_tells_nothing() -> None:
@@ -104,7 +104,7 @@ def test_a_products_metadata_name_the_plan_also_when_told_afterwards(
     assert len(bells) == 1
     assert Product.objects.get().named_plan_id == "scale"
     assert facts(Subscription.objects.get())[:2] == ("scale", True)
-    assert entitlements.of(kim.user).limits["seats"] is None
+    assert entitlements.get_entitlements(kim.user).limits["seats"] is None
 
 
 def test_metadata_that_name_no_plan_of_ours_say_nothing() -> None:
@@ -128,14 +128,14 @@ def test_an_unknown_price_leaves_access_as_it_was(kim: Person) -> None:
     row = tell_of_items(whole.item(STRANGE, id="si_9"), second=60)
 
     assert facts(row) == ("growth", False, "price_strange", "si_9", 1)
-    assert (row.monthly_cents, entitlements.of(kim.user).limits) == (4200, GROWTHS)
+    assert (row.monthly_cents, entitlements.get_entitlements(kim.user).limits) == (4200, GROWTHS)
 
 
 def test_an_unknown_price_from_the_start_gives_nothing(kim: Person) -> None:
     row = tell_of_items(whole.item(STRANGE))
 
     assert facts(row)[:2] == (None, False)
-    assert entitlements.of(kim.user).limits == FREE
+    assert entitlements.get_entitlements(kim.user).limits == FREE
 
 
 def test_of_several_unknown_items_none_is_taken_for_the_plan() -> None:
@@ -148,7 +148,7 @@ def test_the_rebuild_finds_what_the_events_tell() -> None:
     tell_of_items(whole.item(GROWTH))
     tell_of_items(whole.item(STRANGE), second=60)
 
-    assert list(rebuild(repair=False)) == []
+    assert list(rebuild_rows(repair=False)) == []
 
 
 def test_staff_say_which_plan_a_price_stands_for(kim: Person) -> None:

@@ -81,12 +81,12 @@ def test_who_inserts_a_row_second_writes_into_the_row_of_the_first() -> None:
     def second() -> None:
         try:
             with transaction.atomic():
-                provider_rows.put(Invoice, "in_1", {"status": "paid", "number": "2"})
+                provider_rows.upsert_row(Invoice, "in_1", {"status": "paid", "number": "2"})
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
-        provider_rows.put(Invoice, "in_1", {"status": "open", "total_cents": 500})
+        provider_rows.upsert_row(Invoice, "in_1", {"status": "open", "total_cents": 500})
         later = pool.submit(second)
         _wait_for_a_lock()
     later.result()

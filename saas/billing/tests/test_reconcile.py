@@ -85,7 +85,7 @@ def test_a_checkout_whose_payment_nobody_told_is_completed(kim: Person, settings
 
     settings.BILLING_LOCAL_CHECKOUT = "hosted"
     checkout = start_checkout(kim.user, plan_id="growth")
-    checkout_page.pay(checkout, last4="4242")
+    checkout_page.pay_checkout(checkout, last4="4242")
     LocalObject.objects.undelivered().delete()  # lost on the way
 
     found = run()

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from saas.billing.models import Subscription
 from saas.billing.providers.stripe import example_events
-from saas.billing.sync.rebuild import rebuild
+from saas.billing.sync.rebuild import rebuild_rows
 from saas.testing.factories.event_factories import encoded
 from saas.webhook_events import retention
 from saas.webhook_events.actions import receive
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 def test_a_mirrored_objects_payloads_go_long_after_its_end_all_at_once_and_its_row_stays():
     ids = {}
     for name, days in (("sub_old", 401), ("sub_young", 399)):
-        event = example_events.event("customer.subscription.deleted", at=1_700_000_000, fields={"id": name})
+        event = example_events.example_event("customer.subscription.deleted", at=1_700_000_000, fields={"id": name})
         receive([Delivery.of(encoded(event), headers={})])
         event_worker.drain()
         Subscription.objects.filter(external_id=name).update(ended_at=timezone.now() - timedelta(days=days))
@@ -31,4 +31,4 @@ def test_a_mirrored_objects_payloads_go_long_after_its_end_all_at_once_and_its_r
 
     assert list(WebhookPayload.objects.values_list("event__external_id", flat=True)) == [ids["sub_young"]]
     assert WebhookEvent.objects.count() == 2
-    assert "sub_old" not in " ".join(rebuild(repair=False))
+    assert "sub_old" not in " ".join(rebuild_rows(repair=False))

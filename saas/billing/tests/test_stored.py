@@ -13,27 +13,27 @@ pytestmark = pytest.mark.django_db
 
 def tell(*, at: int, status: str) -> None:
     fields = {"id": "sub_1", "customer": "cus_1", "status": status}
-    event = example_events.event("customer.subscription.updated", at=at, fields=fields)
+    event = example_events.example_event("customer.subscription.updated", at=at, fields=fields)
     append(event, source=WebhookEvent.Source.DELIVERY)
 
 
 def test_mirroring_costs_the_same_few_queries_however_long_the_history(django_assert_max_num_queries) -> None:
     tell(at=1_700_000_000, status="active")
-    upsert.subscription("sub_1")
+    upsert.upsert_subscription("sub_1")
     for number in range(1, 12):
         tell(at=1_700_000_000 + number, status="past_due")
 
     with django_assert_max_num_queries(8):
-        upsert.subscription("sub_1")
+        upsert.upsert_subscription("sub_1")
 
     assert Subscription.objects.get().status == "past_due"
 
 
 def test_what_has_not_changed_is_not_written(django_assert_num_queries) -> None:
     tell(at=1_700_000_000, status="active")
-    upsert.subscription("sub_1")
+    upsert.upsert_subscription("sub_1")
 
     with django_assert_num_queries(6) as asked:
-        upsert.subscription("sub_1")
+        upsert.upsert_subscription("sub_1")
 
     assert all(query["sql"].lstrip().startswith("SELECT") for query in asked.captured_queries)

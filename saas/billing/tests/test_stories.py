@@ -33,7 +33,7 @@ def end_state(events: list[dict[str, Any]]) -> dict[str, Any]:
     seen = [told(event) for event in events]
     state: dict[str, Any] = {"events_stored": len({event.id for event in seen})}
     for subscription_events in of_kind(seen, "subscription").values():
-        folded = subscriptions.subscription(subscription_events)
+        folded = subscriptions.project_subscription(subscription_events)
         row = Subscription(status=folded.state.status, past_due_since=folded.past_due_since)
         at = folded.changed_at
         later = at + timedelta(days=8)
@@ -91,9 +91,9 @@ def test_the_ledger_of_the_upgrade_story_tells_it() -> None:
     story = next(story for story in STORIES if story.name == "trial-upgrade-cancel-4")
     events = [told(event) for event in story.events if event["type"].startswith("customer.subscription.")]
 
-    folded = subscriptions.subscription(events)
+    folded = subscriptions.project_subscription(events)
 
-    assert [(move.kind, move.delta_cents) for move in folded.movements] == [
+    assert [(move.kind, move.delta_cents) for move in folded.changes] == [
         ("trial_started", 0),
         ("new", 1500),
         ("upgrade", 8400),

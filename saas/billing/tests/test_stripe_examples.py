@@ -19,14 +19,14 @@ SHAPES = [example_events.CURRENT, example_events.LEGACY]
 
 
 def told(event_type, **options):
-    event = example_events.event(event_type, at=AT, **options)
+    event = example_events.example_event(event_type, at=AT, **options)
     receive([Delivery.of(encoded(event), headers={})])
     event_worker.drain(5)
     return event["data"]["object"]
 
 
 @pytest.mark.parametrize("version", SHAPES)
-@pytest.mark.parametrize("event_type", example_events.TYPES)
+@pytest.mark.parametrize("event_type", example_events.EVENT_TYPES)
 def test_every_type_that_it_knows_is_processed_or_kept_for_the_log(event_type, version):
     told(event_type, version=version)
 
@@ -68,7 +68,7 @@ def test_the_other_mirrored_objects_are_there_too():
     ],
 )
 def test_a_triggered_events_object_is_named_after_its_type(event_type, kind, prefix):
-    told = Envelope.of(example_events.event(event_type, at=1_700_000_000, fields={"customer": "cus_9"}))
+    told = Envelope.of(example_events.example_event(event_type, at=1_700_000_000, fields={"customer": "cus_9"}))
 
     assert told.object_type == kind
     assert told.object_id.startswith(prefix)

@@ -418,7 +418,7 @@ def test_the_key_is_never_logged(kim: Person, provider: StandIn, caplog: pytest.
     provider.answers["GET /v1/subscriptions/sub_1"] = [BAD]
 
     with caplog.at_level("DEBUG"), pytest.raises(providers.ProviderRefused):
-        providers.current().fetch_subscription("sub_1")
+        providers.current_gateway().fetch_subscription("sub_1")
 
     assert KEY not in caplog.text
     assert "parameter_invalid" in caplog.text

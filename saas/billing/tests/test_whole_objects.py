@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from saas.billing.models import Plan
-from saas.billing.providers import Session
+from saas.billing.providers import CheckoutSession
 from saas.billing.providers.stripe.gateway import StripeGateway
 from saas.billing.tests import stripe_params
 from saas.billing.tests.samples import FOLDER
@@ -108,17 +108,17 @@ CREATE = {"reference": "chk_1", "customer_id": "cus_1", "price_id": "p", "trial_
 @pytest.mark.parametrize(
     ("call", "answer"),
     [
-        (lambda it: it.create_checkout(**CREATE), Session("cs_1", "https://checkout.stripe.com/c/pay/cs_1")),
+        (lambda it: it.create_checkout(**CREATE), CheckoutSession("cs_1", "https://checkout.stripe.com/c/pay/cs_1")),
         (
             lambda it: it.portal_url(customer_id="cus_1", return_url="https://x.example"),
             "https://billing.stripe.com/p/session/bps_1",
         ),
         (lambda it: it.preview_change(**CHANGE).due_cents, 1234),
-        (lambda it: it.all_of("cus_1", "customer"), [whole.customer()]),
-        (lambda it: it.all_of("cus_1", "subscription"), [whole.subscription()]),
-        (lambda it: it.all_of("cus_1", "invoice"), [whole.invoice()]),
-        (lambda it: it.all_of("cus_1", "payment_method"), [whole.payment_method()]),
-        (lambda it: it.offer(Plan(id="growth", name="Growth", price_cents=7900)), ("price_growth", True)),
+        (lambda it: it.list_objects("cus_1", "customer"), [whole.customer()]),
+        (lambda it: it.list_objects("cus_1", "subscription"), [whole.subscription()]),
+        (lambda it: it.list_objects("cus_1", "invoice"), [whole.invoice()]),
+        (lambda it: it.list_objects("cus_1", "payment_method"), [whole.payment_method()]),
+        (lambda it: it.ensure_price(Plan(id="growth", name="Growth", price_cents=7900)), ("price_growth", True)),
     ],
 )
 def test_what_a_call_answers_is_read_from_whole_objects(
@@ -135,7 +135,7 @@ def test_a_list_is_read_to_its_last_page(gateway: StripeGateway, provider: Stand
     ]
     provider.answers["GET /v1/subscriptions"] = [(200, page) for page in pages]
 
-    rows = gateway.all_of("cus_1", "subscription")
+    rows = gateway.list_objects("cus_1", "subscription")
 
     assert [row["id"] for row in rows] == ["sub_1", "sub_2"]
     assert provider.asked[-1].fields == {

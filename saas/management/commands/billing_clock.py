@@ -43,11 +43,11 @@ class Command(BillingCommand):
     def _advance(self, by: timedelta) -> None:
         """The events go to the webhooks service, for its workers; where none runs they take effect here."""
         try:
-            self.stdout.write(f"{test_clock.move(by)} steps")
+            self.stdout.write(f"{test_clock.advance_clock(by)} steps")
         except DomainError as error:
             raise CommandError(error.detail) from error
-        while event_delivery.deliver():
+        while event_delivery.deliver_events():
             pass
         if LocalObject.objects.undelivered().exists():
             self.stdout.write("The webhooks service does not take the events: they take effect in this process.")
-            event_delivery.take_in()
+            event_delivery.process_undelivered_events()

@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from saas.billing.sync.rebuild import rebuild
+from saas.billing.sync.rebuild import rebuild_rows
 from saas.management.billing import BillingCommand
 
 
@@ -16,7 +16,7 @@ class Command(BillingCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         count = 0
-        for sentence in rebuild(repair=not options["check"]):
+        for sentence in rebuild_rows(repair=not options["check"]):
             count += 1
             self.stdout.write(sentence)
         self.stdout.write(f"{count} differences")

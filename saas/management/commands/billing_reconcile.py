@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from saas.billing.sync.reconcile import differences
+from saas.billing.sync.reconcile import reconcile_customers
 from saas.management.billing import BillingCommand
 
 
@@ -11,7 +11,7 @@ class Command(BillingCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         count = 0
-        for sentence in differences():
+        for sentence in reconcile_customers():
             count += 1
             self.stdout.write(sentence)
         self.stdout.write(f"{count} differences")

@@ -15,7 +15,7 @@ class Command(BillingCommand):
     help = "Make a product and a price at Stripe for each plan on sale. May be repeated."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        provider = providers.current()
+        provider = providers.current_gateway()
         if not isinstance(provider, StripeGateway):
             raise CommandError("STRIPE_SECRET_KEY is not set: the local provider has its prices already.")
         try:

@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["type"]:
-            self.stdout.write("\n".join(example_events.TYPES))
+            self.stdout.write("\n".join(example_events.EVENT_TYPES))
             return
         if not settings.STRIPE_WEBHOOK_SECRETS:
             raise CommandError("STRIPE_WEBHOOK_SECRET is not set: there is nothing to sign with.")
@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
 
 def _event(event_type: str, options: dict[str, Any]) -> dict[str, Any]:
-    return example_events.event(
+    return example_events.example_event(
         event_type,
         at=int(time.time()),
         version=_VERSIONS[options["api"]],

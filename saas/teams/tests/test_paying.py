@@ -15,6 +15,6 @@ def test_a_teams_failed_payment_is_told_to_the_owner_who_answers_for_it(kim: Per
     add_payment_method(kim.user, owner=team, type="card", provider="visa", last4="0341", exp_month=12, exp_year=2099)
     start_checkout(kim.user, plan_id="growth", owner=team)
 
-    test_clock.advance(timedelta(days=32))
+    test_clock.advance_and_process(timedelta(days=32))
 
     assert [mail.to for mail in mails.delivered("payment_failed")] == [[kim.user.email]]

@@ -128,9 +128,9 @@ def cancel(batch_id: str) -> int:
 
 def differences() -> list[str]:
     """Of ``billing_rebuild --check``."""
-    from saas.billing.sync.rebuild import rebuild
+    from saas.billing.sync.rebuild import rebuild_rows
 
-    return list(rebuild(repair=False))
+    return list(rebuild_rows(repair=False))
 
 
 def subscriptions() -> dict[str, Any]:

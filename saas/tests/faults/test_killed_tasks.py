@@ -161,7 +161,7 @@ RENEW = """
 from datetime import timedelta
 from saas.billing.providers.local import test_clock
 from saas.billing.tasks import turn_local_clock
-test_clock.move(timedelta(days=31))
+test_clock.advance_clock(timedelta(days=31))
 turn_local_clock.delay()
 """
 TURN = "from saas.billing.tasks import turn_local_clock; turn_local_clock.delay()"

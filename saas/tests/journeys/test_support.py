@@ -39,12 +39,14 @@ TRIAL = """
 from django.utils import timezone
 from saas.accounts.models import User
 from saas.billing import providers
-from saas.billing.customers import customer_of, introduce
+from saas.billing.customers import ensure_provider_customer, get_or_create_customer
 from saas.billing.providers.local import lifecycle
 from saas.testing import local_provider
 person = User.objects.by_email("{email}")
-customer = introduce(customer_of(person, providers.current()), person, providers.current())
-lifecycle.start(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
+customer = ensure_provider_customer(
+    get_or_create_customer(person, providers.current_gateway()), person, providers.current_gateway()
+)
+lifecycle.start_subscription(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
 local_provider.deliver()
 """
 

@@ -94,7 +94,7 @@ def _ids(team: Team, owner: Person, name: str) -> dict[str, str]:
         "impersonation_id": "imp_none",
         "batch_id": "rpl_none",
         "override_id": "ovr_none",
-        "subscription_id": Subscription.objects.of(owner.user).get().pk,
+        "subscription_id": Subscription.objects.for_owner(owner.user).get().pk,
         "provider": "github",
         "checkout_id": checkout.pk,
         "payment_method_id": card.pk,

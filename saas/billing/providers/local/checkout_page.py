@@ -17,7 +17,7 @@ from saas.billing.providers.local import objects, operations
 from saas.billing.tasks import deliver_local_events
 from saas.errors import Invalid, NotFound
 
-CARDS = {
+TEST_CARDS = {
     "4242": "A card that pays",
     "0341": "A card that pays now and fails at the renewal",
     "0002": "A card that is declined",
@@ -36,7 +36,7 @@ def is_served() -> bool:
     return not settings.STRIPE_SECRET_KEY and settings.BILLING_LOCAL_CHECKOUT == "hosted"
 
 
-def checkout_of(session_id: str) -> Checkout:
+def get_checkout(session_id: str) -> Checkout:
     """The checkout that the session is for. Raises ``NotFound``, also where no hosted page is used."""
     mine = Checkout.objects.filter(customer__provider=Customer.Provider.LOCAL).select_related("plan", "customer")
     row = mine.filter(external_id=session_id).exclude(external_id="").first() if is_served() else None
@@ -45,28 +45,28 @@ def checkout_of(session_id: str) -> Checkout:
     return row
 
 
-def session_of(checkout: Checkout) -> LocalObject:
+def get_session(checkout: Checkout) -> LocalObject:
     """How far the provider is, which may be ahead of what we have been told."""
     return LocalObject.objects.get(pk=checkout.external_id)
 
 
-def trial_end(session: dict[str, Any]) -> datetime | None:
+def session_trial_end(session: dict[str, Any]) -> datetime | None:
     """When the trial would end that the session offers, if it began now."""
     days = session["trial_period_days"]
     return clock.now() + timedelta(days=days) if days else None
 
 
 @transaction.atomic
-def pay(checkout: Checkout, *, last4: str) -> None:
+def pay_checkout(checkout: Checkout, *, last4: str) -> None:
     """Raises ``PaymentDeclined``, and ``ProviderRefused`` for a session that is over."""
-    session = objects.find(checkout.external_id, "checkout.session")
-    operations.pay(session, last4, clock.now())
+    session = objects.lock_object(checkout.external_id, "checkout.session")
+    operations.pay_session(session, last4, clock.now())
     notify_workers(deliver_local_events, session.customer_id)
 
 
 @transaction.atomic
-def abandon(checkout: Checkout) -> None:
+def abandon_checkout(checkout: Checkout) -> None:
     """Close the session without paying. One that is over stays what it is."""
-    session = objects.find(checkout.external_id, "checkout.session")
-    operations.expire(session, clock.now())
+    session = objects.lock_object(checkout.external_id, "checkout.session")
+    operations.expire_session(session, clock.now())
     notify_workers(deliver_local_events, session.customer_id)

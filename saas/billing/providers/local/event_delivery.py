@@ -23,7 +23,7 @@ BATCH = 200
 TIMEOUT_SECONDS = 5
 
 
-def deliver() -> int:
+def deliver_events() -> int:
     """Post what waits until the service does not take one; tells how many it took."""
     waiting = list(LocalObject.objects.undelivered()[:BATCH])
     taken = 0
@@ -51,7 +51,7 @@ def _post(client: httpx.Client, row: LocalObject) -> bool:
     return True
 
 
-def take_in() -> None:
+def process_undelivered_events() -> None:
     """Let everything that waits come in and take effect in this process: the same signed bytes through the same check,
     where no service and no worker need run."""
     for row in LocalObject.objects.undelivered():

@@ -10,7 +10,7 @@ from django.db.models import Q
 from saas.billing import clock
 from saas.billing.models import LocalObject
 from saas.billing.providers import fetched_objects
-from saas.billing.providers.interface import Preview, ProviderRefused, Session
+from saas.billing.providers.interface import ChangePreview, CheckoutSession, ProviderRefused
 from saas.billing.providers.local import lifecycle, objects, operations
 
 
@@ -21,7 +21,7 @@ class LocalGateway:
 
     @transaction.atomic
     def create_customer(self, *, reference: str, email: str, name: str, idempotency_key: str) -> str:
-        row, is_new = objects.enter(
+        row, is_new = objects.create_object(
             "customer",
             "cus",
             now := clock.now(),
@@ -33,16 +33,16 @@ class LocalGateway:
             metadata={"customer_id": reference},
         )
         if is_new:
-            objects.tell("customer.created", row, now)
-            objects.hand_over(row.id)
+            objects.record_event("customer.created", row, now)
+            objects.move_events_to_inbox(row.id)
         return row.id
 
     @transaction.atomic
     def create_checkout(
         self, *, reference: str, customer_id: str, price_id: str, trial_days: int, idempotency_key: str
-    ) -> Session:
-        objects.price(price_id)
-        row, is_new = objects.enter(
+    ) -> CheckoutSession:
+        objects.price_object(price_id)
+        row, is_new = objects.create_object(
             "checkout.session",
             "cs_local",
             now := clock.now(),
@@ -57,11 +57,11 @@ class LocalGateway:
             metadata={"price_id": price_id},
         )
         if settings.BILLING_LOCAL_CHECKOUT == "hosted":
-            return Session(row.id, f"{settings.SERVICE_BASE_URLS['product']}/checkout/{row.id}")
+            return CheckoutSession(row.id, f"{settings.SERVICE_BASE_URLS['product']}/checkout/{row.id}")
         if is_new:
-            operations.complete(row, now)
-            objects.hand_over(customer_id)
-        return Session(row.id, "")
+            operations.complete_session(row, now)
+            objects.move_events_to_inbox(customer_id)
+        return CheckoutSession(row.id, "")
 
     def fetch_checkout(self, session_id: str) -> None:
         session = self._fetch(session_id)
@@ -70,14 +70,14 @@ class LocalGateway:
 
     @transaction.atomic
     def expire_checkout(self, session_id: str) -> None:
-        row = objects.find(session_id, "checkout.session")
-        operations.expire(row, clock.now())
-        objects.hand_over(row.customer_id)
+        row = objects.lock_object(session_id, "checkout.session")
+        operations.expire_session(row, clock.now())
+        objects.move_events_to_inbox(row.customer_id)
 
     def fetch_subscription(self, subscription_id: str) -> None:
         self._fetch(subscription_id)
 
-    def all_of(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
+    def list_objects(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
         rows = LocalObject.objects.of_kind(kind).filter(Q(customer_id=customer_id) | Q(pk=customer_id)).order_by("pk")
         return [row.data for row in rows if row.data.get("customer", customer_id)]  # not what was detached
 
@@ -86,26 +86,26 @@ class LocalGateway:
         row = LocalObject.objects.filter(pk=id).first()
         if row is None:
             raise ProviderRefused("There is no such object.")
-        fetched_objects.take_in(row.data, asked_at=asked_at)
+        fetched_objects.store_fetched_object(row.data, asked_at=asked_at)
         return dict(row.data)
 
     @transaction.atomic
     def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> None:
-        row = objects.find(subscription_id, "subscription")
+        row = objects.lock_object(subscription_id, "subscription")
         operations.change_price(row, price_id, clock.now())
-        objects.hand_over(row.customer_id)
+        objects.move_events_to_inbox(row.customer_id)
 
-    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> Preview:
+    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> ChangePreview:
         with transaction.atomic():
-            row = objects.find(subscription_id, "subscription")
-            due = operations.due_after_change(row, price_id, clock.now())
-        return Preview(due, row.data["currency"], lifecycle.period_end(row))
+            row = objects.lock_object(subscription_id, "subscription")
+            due = operations.amount_due_after_change(row, price_id, clock.now())
+        return ChangePreview(due, row.data["currency"], lifecycle.period_end(row))
 
     @transaction.atomic
     def set_cancel_at_period_end(self, subscription_id: str, *, value: bool, reason: str = "") -> None:
-        row = objects.find(subscription_id, "subscription")
+        row = objects.lock_object(subscription_id, "subscription")
         operations.set_cancel_at_period_end(row, clock.now(), value=value, reason=reason)
-        objects.hand_over(row.customer_id)
+        objects.move_events_to_inbox(row.customer_id)
 
     def clear_cancel_at(self, subscription_id: str) -> None:
         """Whatever ends a subscription here ends it with its period."""
@@ -113,7 +113,7 @@ class LocalGateway:
 
     @transaction.atomic
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
-        row, end = objects.find(subscription_id, "subscription"), objects.seconds(trial_end)
+        row, end = objects.lock_object(subscription_id, "subscription"), objects.timestamp(trial_end)
         if row.data["status"] != "trialing":
             raise ProviderRefused("This subscription is not on trial.")
         line = {**row.data["items"]["data"][0], "current_period_end": end}
@@ -121,33 +121,33 @@ class LocalGateway:
         changes = {"trial_end": end, "billing_cycle_anchor": end, "items": items}
         if row.data["cancel_at_period_end"]:
             changes["cancel_at"] = end
-        objects.change(row, "customer.subscription.updated", clock.now(), **changes)
-        objects.hand_over(row.customer_id)
+        objects.update_object(row, "customer.subscription.updated", clock.now(), **changes)
+        objects.move_events_to_inbox(row.customer_id)
 
     @transaction.atomic
     def cancel_subscription(self, subscription_id: str, *, reason: str = "") -> None:
-        row = objects.find(subscription_id, "subscription")
-        lifecycle.end(row, clock.now(), reason=reason)
-        objects.hand_over(row.customer_id)
+        row = objects.lock_object(subscription_id, "subscription")
+        lifecycle.end_subscription(row, clock.now(), reason=reason)
+        objects.move_events_to_inbox(row.customer_id)
 
     @transaction.atomic
     def attach_payment_method(
         self, *, customer_id: str, type: str, brand: str, last4: str, exp_month: int | None, exp_year: int | None
     ) -> str:
         details: dict[str, Any] = {"brand": brand, "last4": last4, "exp_month": exp_month, "exp_year": exp_year}
-        id = operations.attach(customer_id, type, clock.now(), **details)
-        objects.hand_over(customer_id)
+        id = operations.attach_payment_method(customer_id, type, clock.now(), **details)
+        objects.move_events_to_inbox(customer_id)
         return id
 
     @transaction.atomic
     def detach_payment_method(self, payment_method_id: str) -> None:
-        row = objects.find(payment_method_id, "payment_method")
-        operations.detach(row, clock.now())
-        objects.hand_over(row.customer_id)
+        row = objects.lock_object(payment_method_id, "payment_method")
+        operations.detach_payment_method(row, clock.now())
+        objects.move_events_to_inbox(row.customer_id)
 
     @transaction.atomic
     def portal_url(self, *, customer_id: str, return_url: str) -> str:
-        page, _ = objects.enter(
+        page, _ = objects.create_object(
             "billing_portal.session", "bps_local", clock.now(), customer_id=customer_id, return_url=return_url
         )
         return f"{settings.SERVICE_BASE_URLS['product']}/billing/portal/{page.id}"

@@ -9,37 +9,37 @@ from saas.billing.models import LocalObject
 from saas.billing.providers.local import objects
 from saas.ids import new_id
 
-UNCHARGEABLE = "0341"
-PATIENCE = timedelta(days=14)  # from the failed renewal to the end
-NOTICE = timedelta(days=3)  # before a trial's end, as Stripe gives it
-OVER = {"canceled", "incomplete_expired"}
+UNCHARGEABLE_LAST4 = "0341"
+DUNNING_PERIOD = timedelta(days=14)  # from the failed renewal to the end
+TRIAL_NOTICE = timedelta(days=3)  # before a trial's end, as Stripe gives it
+TERMINAL = {"canceled", "incomplete_expired"}
 
 
-def start(customer_id: str, price_id: str, now: datetime, *, trial_days: int = 0) -> LocalObject:
+def start_subscription(customer_id: str, price_id: str, now: datetime, *, trial_days: int = 0) -> LocalObject:
     """A new subscription: paid, or on trial."""
     trial_end = now + timedelta(days=trial_days) if trial_days else None
-    end = trial_end or objects.months_after(now, 1)
-    price = objects.price(price_id)
-    row, _ = objects.enter(
+    end = trial_end or objects.add_months(now, 1)
+    price = objects.price_object(price_id)
+    row, _ = objects.create_object(
         "subscription",
         "sub",
         now,
         customer_id=customer_id,
         status="trialing" if trial_end else "active",
         currency=price["currency"],
-        items=objects.listed([_line(price, now, end)], "/v1/subscription_items"),
+        items=objects.list_object([_line(price, now, end)], "/v1/subscription_items"),
         collection_method="charge_automatically",
         discounts=[],
         metadata={},
-        billing_cycle_anchor=objects.seconds(trial_end or now),
-        start_date=objects.seconds(now),
-        trial_end=objects.seconds(trial_end) if trial_end else None,
+        billing_cycle_anchor=objects.timestamp(trial_end or now),
+        start_date=objects.timestamp(now),
+        trial_end=objects.timestamp(trial_end) if trial_end else None,
         cancel_at=None,
         cancel_at_period_end=False,
         canceled_at=None,
         ended_at=None,
     )
-    objects.tell("customer.subscription.created", row, now)
+    objects.record_event("customer.subscription.created", row, now)
     _paid_invoice(row, now, 0 if trial_end else price["unit_amount"])
     return row
 
@@ -48,7 +48,7 @@ def _line(price: dict[str, Any], start: datetime, end: datetime) -> dict[str, An
     return {
         "id": new_id("si"),
         "object": "subscription_item",
-        "created": objects.seconds(start),
+        "created": objects.timestamp(start),
         "discounts": [],
         "metadata": {},
         "price": price,
@@ -59,13 +59,15 @@ def _line(price: dict[str, Any], start: datetime, end: datetime) -> dict[str, An
 
 
 def _period(start: datetime, end: datetime) -> dict[str, int]:
-    return {"current_period_start": objects.seconds(start), "current_period_end": objects.seconds(end)}
+    return {"current_period_start": objects.timestamp(start), "current_period_end": objects.timestamp(end)}
 
 
-def run(until: datetime) -> int:
+def run_due_steps(until: datetime) -> int:
     """Let everything happen that is due by ``until``, each thing at its own time. Tells how many steps there were."""
     steps = 0
-    for id in LocalObject.objects.of_kind("subscription").exclude(data__status__in=OVER).values_list("pk", flat=True):
+    for id in (
+        LocalObject.objects.of_kind("subscription").exclude(data__status__in=TERMINAL).values_list("pk", flat=True)
+    ):
         while _step(id, until):
             steps += 1
     return steps
@@ -73,31 +75,31 @@ def run(until: datetime) -> int:
 
 @transaction.atomic
 def _step(id: str, until: datetime) -> bool:
-    row = objects.find(id, "subscription")
-    at = due_at(row)
+    row = objects.lock_object(id, "subscription")
+    at = next_step_at(row)
     if at is None or at > until:
         return False
-    if _is_to_be_told_of_its_trials_end(row):
-        objects.change(row, "customer.subscription.trial_will_end", at, told_of_trial_end=row.data["trial_end"])
+    if _needs_trial_notice(row):
+        objects.update_object(row, "customer.subscription.trial_will_end", at, told_of_trial_end=row.data["trial_end"])
     elif row.data["status"] == "past_due" or row.data["cancel_at_period_end"]:
-        end(row, at)
+        end_subscription(row, at)
     else:
         _renew(row, at)
     return True
 
 
-def due_at(row: LocalObject) -> datetime | None:
+def next_step_at(row: LocalObject) -> datetime | None:
     """When the next thing happens to a subscription."""
-    if row.data["status"] in OVER:
+    if row.data["status"] in TERMINAL:
         return None
     if row.data["status"] == "past_due":
-        return _moment(row.data["past_due_since"]) + PATIENCE
-    if _is_to_be_told_of_its_trials_end(row):
-        return max(_moment(row.data["trial_end"]) - NOTICE, _moment(row.data["created"]))
+        return _moment(row.data["past_due_since"]) + DUNNING_PERIOD
+    if _needs_trial_notice(row):
+        return max(_moment(row.data["trial_end"]) - TRIAL_NOTICE, _moment(row.data["created"]))
     return period_end(row)
 
 
-def _is_to_be_told_of_its_trials_end(row: LocalObject) -> bool:
+def _needs_trial_notice(row: LocalObject) -> bool:
     """Once for each end: a trial that got more time is told again."""
     return row.data["status"] == "trialing" and bool(row.data.get("told_of_trial_end") != row.data["trial_end"])
 
@@ -106,13 +108,13 @@ def period_end(row: LocalObject) -> datetime:
     return _moment(row.data["items"]["data"][0]["current_period_end"])
 
 
-def end(row: LocalObject, at: datetime, *, reason: str = "") -> None:
+def end_subscription(row: LocalObject, at: datetime, *, reason: str = "") -> None:
     """Canceled, now and for good."""
-    if row.data["status"] not in OVER:
-        ended = objects.seconds(at)
+    if row.data["status"] not in TERMINAL:
+        ended = objects.timestamp(at)
         changes = {"cancellation_details": {"comment": reason}} if reason else {}
         canceled_at = row.data["canceled_at"] or ended
-        objects.change(
+        objects.update_object(
             row,
             "customer.subscription.deleted",
             at,
@@ -127,9 +129,9 @@ def _renew(row: LocalObject, at: datetime) -> None:
     line = row.data["items"]["data"][0]
     anchor = _moment(row.data["billing_cycle_anchor"])
     months = (at.year - anchor.year) * 12 + at.month - anchor.month + 1
-    following = {**line, **_period(at, objects.months_after(anchor, months))}
+    following = {**line, **_period(at, objects.add_months(anchor, months))}
     due = line["price"]["unit_amount"] + _take_pending_cents(row)
-    objects.change(
+    objects.update_object(
         row, "customer.subscription.updated", at, status="active", items={**row.data["items"], "data": [following]}
     )
     if can_charge(row.customer_id):
@@ -140,10 +142,10 @@ def _renew(row: LocalObject, at: datetime) -> None:
 
 def _fail(row: LocalObject, at: datetime, due: int) -> None:
     invoice = _invoice(row, at, due)
-    objects.tell("invoice.payment_failed", invoice, at)
+    objects.record_event("invoice.payment_failed", invoice, at)
     later = at + timedelta(seconds=1)  # Stripe's clock has whole seconds; the order must be plain
-    objects.change(
-        row, "customer.subscription.updated", later, status="past_due", past_due_since=objects.seconds(later)
+    objects.update_object(
+        row, "customer.subscription.updated", later, status="past_due", past_due_since=objects.timestamp(later)
     )
 
 
@@ -151,10 +153,10 @@ def can_charge(customer_id: str) -> bool:
     """Without a card the local provider is content; a card that cannot be charged is not."""
     customer = LocalObject.objects.get(pk=customer_id)
     card = LocalObject.objects.filter(pk=customer.data["invoice_settings"]["default_payment_method"] or "").first()
-    return card is None or card.data[card.data["type"]]["last4"] != UNCHARGEABLE
+    return card is None or card.data[card.data["type"]]["last4"] != UNCHARGEABLE_LAST4
 
 
-def pay_what_is_owed(customer_id: str, now: datetime) -> None:
+def pay_open_invoices(customer_id: str, now: datetime) -> None:
     """A new card pays the open invoices, and the subscriptions recover."""
     if not can_charge(customer_id):
         return
@@ -162,7 +164,7 @@ def pay_what_is_owed(customer_id: str, now: datetime) -> None:
     for invoice in mine.filter(kind="invoice", data__status="open"):
         _pay(invoice, now, invoice.data["amount_due"])
     for row in mine.filter(kind="subscription", data__status="past_due"):
-        objects.change(row, "customer.subscription.updated", now, status="active", past_due_since=None)
+        objects.update_object(row, "customer.subscription.updated", now, status="active", past_due_since=None)
 
 
 def pending_cents(row: LocalObject) -> int:
@@ -179,7 +181,7 @@ def _take_pending_cents(row: LocalObject) -> int:
 
 def _invoice(row: LocalObject, at: datetime, cents: int) -> LocalObject:
     number = LocalObject.objects.filter(kind="invoice", customer_id=row.customer_id).count() + 1
-    invoice, _ = objects.enter(
+    invoice, _ = objects.create_object(
         "invoice",
         "in",
         at,
@@ -202,9 +204,9 @@ def _paid_invoice(row: LocalObject, at: datetime, cents: int) -> None:
 
 
 def _pay(invoice: LocalObject, at: datetime, cents: int) -> None:
-    transitions = {"paid_at": objects.seconds(at)}
+    transitions = {"paid_at": objects.timestamp(at)}
     paid = {"status": "paid", "amount_paid": cents, "amount_remaining": 0}
-    objects.change(invoice, "invoice.paid", at, **paid, status_transitions=transitions)
+    objects.update_object(invoice, "invoice.paid", at, **paid, status_transitions=transitions)
 
 
 def _moment(seconds: int) -> datetime:

@@ -25,12 +25,12 @@ EVENT = "event"
 _turns = count()
 
 
-def enter(
+def create_object(
     kind: str, prefix: str, at: datetime, *, customer_id: str = "", idempotency_key: str | None = None, **fields: Any
 ) -> tuple[LocalObject, bool]:
     """A new object, or the one that was made under the same key; and whether it is new."""
     id = new_id(prefix)
-    data = {"id": id, "object": kind, "created": seconds(at), "livemode": settings.STRIPE_LIVEMODE, **fields}
+    data = {"id": id, "object": kind, "created": timestamp(at), "livemode": settings.STRIPE_LIVEMODE, **fields}
     if customer_id:
         data["customer"] = customer_id
     row = {"id": id, "kind": kind, "customer_id": customer_id, "data": data}
@@ -39,7 +39,7 @@ def enter(
     return LocalObject.objects.get_or_create(idempotency_key=idempotency_key, defaults=row)
 
 
-def find(id: str, kind: str) -> LocalObject:
+def lock_object(id: str, kind: str) -> LocalObject:
     """The object, locked. Raises ``ProviderRefused`` if there is none."""
     row = LocalObject.objects.select_for_update().filter(pk=id, kind=kind).first()
     if row is None:
@@ -47,15 +47,15 @@ def find(id: str, kind: str) -> LocalObject:
     return row
 
 
-def change(row: LocalObject, event_type: str, at: datetime, **changes: Any) -> None:
+def update_object(row: LocalObject, event_type: str, at: datetime, **changes: Any) -> None:
     """Set fields and tell of it, with the values before."""
     previous = {name: row.data.get(name) for name, value in changes.items() if row.data.get(name) != value}
     row.data = {**row.data, **changes}
     row.save(update_fields=["data"])
-    tell(event_type, row, at, previous)
+    record_event(event_type, row, at, previous)
 
 
-def tell(event_type: str, row: LocalObject, at: datetime, previous: Object | None = None) -> None:
+def record_event(event_type: str, row: LocalObject, at: datetime, previous: Object | None = None) -> None:
     """Have an event about the object wait for its delivery."""
     data: Object = {"object": row.data}
     if previous:
@@ -65,7 +65,7 @@ def tell(event_type: str, row: LocalObject, at: datetime, previous: Object | Non
         "object": EVENT,
         "type": event_type,
         "api_version": API_VERSION,
-        "created": seconds(at),
+        "created": timestamp(at),
         "livemode": settings.STRIPE_LIVEMODE,
         "data": data,
     }
@@ -77,14 +77,14 @@ def _event_id() -> str:
     return f"evt_local_{time.time_ns():016x}{next(_turns) % 0x10000:04x}{secrets.token_hex(5)}"
 
 
-def hand_over(customer_id: str) -> None:
+def move_events_to_inbox(customer_id: str) -> None:
     """Let what is told of a customer enter the inbox at once: it comes with the answer to a call of ours."""
     for event in LocalObject.objects.undelivered().filter(customer_id=customer_id):
         append(event.data, source=WebhookEvent.Source.LOCAL)
         event.delete()
 
 
-def price(price_id: str) -> Object:
+def price_object(price_id: str) -> Object:
     """A price of the catalogue in Stripe's shape, with every field that Stripe's have."""
     row = Price.objects.filter(external_id=price_id, provider="local").first()
     if row is None:
@@ -115,16 +115,16 @@ def price(price_id: str) -> Object:
     }
 
 
-def listed(rows: list[Object], url: str) -> Object:
+def list_object(rows: list[Object], url: str) -> Object:
     """A list as it stands inside another object."""
     return {"object": "list", "data": rows, "has_more": False, "url": url}
 
 
-def seconds(at: datetime) -> int:
+def timestamp(at: datetime) -> int:
     return int(at.timestamp())
 
 
-def months_after(start: datetime, months: int) -> datetime:
+def add_months(start: datetime, months: int) -> datetime:
     """The same day ``months`` later, or the last day of a month that is too short."""
     years, month = divmod(start.month - 1 + months, 12)
     year = start.year + years

@@ -1,7 +1,7 @@
 """What can be done at the local provider, whether by a call of ours or by a person on its pages.
 
 Each runs in its caller's transaction, which also decides how the events travel: a call brings them along with its answer
-(``books.hand_over``), what is done on a page is delivered as any provider would.
+(``objects.move_events_to_inbox``), what is done on a page is delivered as any provider would.
 
 Cards fail in named ways, by their last four digits, as Stripe's test cards do.
 """
@@ -21,13 +21,13 @@ DECLINES = {
 }
 
 
-def complete(session: LocalObject, now: datetime) -> None:
+def complete_session(session: LocalObject, now: datetime) -> None:
     """The customer has agreed to pay: a subscription, its first invoice, and a session that says so."""
     trial_days = session.data["trial_period_days"]
-    subscription = lifecycle.start(
+    subscription = lifecycle.start_subscription(
         session.customer_id, session.data["metadata"]["price_id"], now, trial_days=trial_days
     )
-    objects.change(
+    objects.update_object(
         session,
         "checkout.session.completed",
         now,
@@ -37,56 +37,58 @@ def complete(session: LocalObject, now: datetime) -> None:
     )
 
 
-def pay(session: LocalObject, last4: str, now: datetime) -> None:
+def pay_session(session: LocalObject, last4: str, now: datetime) -> None:
     """Add the card and complete the session. Raises ``PaymentDeclined``; ``ProviderRefused`` for a session that is over."""
     if session.data["status"] != "open":
         raise ProviderRefused("This checkout is over.")
-    add_card(session.customer_id, last4, now)
-    complete(session, now)
+    add_test_card(session.customer_id, last4, now)
+    complete_session(session, now)
 
 
-def expire(session: LocalObject, now: datetime) -> None:
+def expire_session(session: LocalObject, now: datetime) -> None:
     """One that is over stays what it is."""
     if session.data["status"] == "open":
-        objects.change(session, "checkout.session.expired", now, status="expired")
+        objects.update_object(session, "checkout.session.expired", now, status="expired")
 
 
-def add_card(customer_id: str, last4: str, now: datetime) -> str:
+def add_test_card(customer_id: str, last4: str, now: datetime) -> str:
     """A test card that is good for another year."""
-    return attach(customer_id, "card", now, brand="visa", last4=last4, exp_month=now.month, exp_year=now.year + 1)
+    return attach_payment_method(
+        customer_id, "card", now, brand="visa", last4=last4, exp_month=now.month, exp_year=now.year + 1
+    )
 
 
-def attach(customer_id: str, type: str, now: datetime, **details: Any) -> str:
+def attach_payment_method(customer_id: str, type: str, now: datetime, **details: Any) -> str:
     """A new payment method, from now on the default; it pays what is owed. Raises ``PaymentDeclined``."""
     if sentence := DECLINES.get(details["last4"]):
         raise PaymentDeclined(sentence)
-    customer = objects.find(customer_id, "customer")
+    customer = objects.lock_object(customer_id, "customer")
     fields: dict[str, Any] = {"type": type, type: details}
-    row, _ = objects.enter("payment_method", "pm", now, customer_id=customer_id, **fields)
-    objects.tell("payment_method.attached", row, now)
-    set_default(customer, row.id, now)
-    lifecycle.pay_what_is_owed(customer_id, now)
+    row, _ = objects.create_object("payment_method", "pm", now, customer_id=customer_id, **fields)
+    objects.record_event("payment_method.attached", row, now)
+    set_default_payment_method(customer, row.id, now)
+    lifecycle.pay_open_invoices(customer_id, now)
     return row.id
 
 
-def detach(row: LocalObject, now: datetime) -> None:
-    objects.change(row, "payment_method.detached", now, customer=None)
-    customer = objects.find(row.customer_id, "customer")
+def detach_payment_method(row: LocalObject, now: datetime) -> None:
+    objects.update_object(row, "payment_method.detached", now, customer=None)
+    customer = objects.lock_object(row.customer_id, "customer")
     if customer.data["invoice_settings"]["default_payment_method"] == row.id:
-        set_default(customer, None, now)
+        set_default_payment_method(customer, None, now)
 
 
-def set_default(customer: LocalObject, payment_method_id: str | None, now: datetime) -> None:
+def set_default_payment_method(customer: LocalObject, payment_method_id: str | None, now: datetime) -> None:
     invoice_settings = {"default_payment_method": payment_method_id}
-    objects.change(customer, "customer.updated", now, invoice_settings=invoice_settings)
+    objects.update_object(customer, "customer.updated", now, invoice_settings=invoice_settings)
 
 
 def change_price(row: LocalObject, price_id: str, now: datetime) -> None:
     """At once; the difference for the rest of the period waits for the next invoice."""
-    line, new = row.data["items"]["data"][0], objects.price(price_id)
+    line, new = row.data["items"]["data"][0], objects.price_object(price_id)
     if credit := _proration(row, new["unit_amount"], now):
-        objects.enter("invoiceitem", "ii", now, customer_id=row.customer_id, subscription=row.id, amount=credit)
-    objects.change(row, "customer.subscription.updated", now, items=_with_price(row, line, new))
+        objects.create_object("invoiceitem", "ii", now, customer_id=row.customer_id, subscription=row.id, amount=credit)
+    objects.update_object(row, "customer.subscription.updated", now, items=_with_price(row, line, new))
 
 
 def _with_price(row: LocalObject, line: dict[str, Any], price: dict[str, Any]) -> dict[str, Any]:
@@ -95,20 +97,20 @@ def _with_price(row: LocalObject, line: dict[str, Any], price: dict[str, Any]) -
     return {**row.data["items"], "data": [{**other, "price": price} if other is line else other for other in rows]}
 
 
-def due_after_change(row: LocalObject, price_id: str, now: datetime) -> int:
+def amount_due_after_change(row: LocalObject, price_id: str, now: datetime) -> int:
     """What the next invoice would be, in cents."""
-    cents = int(objects.price(price_id)["unit_amount"])
+    cents = int(objects.price_object(price_id)["unit_amount"])
     return cents + lifecycle.pending_cents(row) + _proration(row, cents, now)
 
 
 def set_cancel_at_period_end(row: LocalObject, now: datetime, *, value: bool, reason: str = "") -> None:
-    objects.change(
+    objects.update_object(
         row,
         "customer.subscription.updated",
         now,
         cancel_at_period_end=value,
-        cancel_at=objects.seconds(lifecycle.period_end(row)) if value else None,
-        canceled_at=objects.seconds(now) if value else None,
+        cancel_at=objects.timestamp(lifecycle.period_end(row)) if value else None,
+        canceled_at=objects.timestamp(now) if value else None,
         cancellation_details={"comment": reason or None},
     )
 
@@ -119,5 +121,5 @@ def _proration(subscription: LocalObject, new_cents: int, now: datetime) -> int:
     if subscription.data["status"] == "trialing":
         return 0
     start, end = int(line["current_period_start"]), int(line["current_period_end"])
-    rest = max(0, end - objects.seconds(now)) / (end - start)
+    rest = max(0, end - objects.timestamp(now)) / (end - start)
     return round((new_cents - int(line["price"]["unit_amount"])) * rest)

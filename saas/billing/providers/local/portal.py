@@ -29,7 +29,7 @@ INVOICES_SHOWN = 24
 
 
 @dataclass(frozen=True)
-class Visit:
+class PortalSession:
     """One visit of a customer: ``return_url`` leads back to where she came from."""
 
     id: str
@@ -37,18 +37,18 @@ class Visit:
     return_url: str
 
 
-def visit(session_id: str) -> Visit:
+def get_portal_session(session_id: str) -> PortalSession:
     """Raises ``NotFound`` for a session that is not there or over, and where Stripe's portal is used."""
     row = LocalObject.objects.filter(pk=session_id, kind="billing_portal.session").first()
     if row is None or settings.STRIPE_SECRET_KEY or made_at(row.pk) < timezone.now() - LIFETIME:
         raise NotFound
-    return Visit(row.pk, row.customer_id, str(row.data["return_url"]))
+    return PortalSession(row.pk, row.customer_id, str(row.data["return_url"]))
 
 
-def shown(here: Visit) -> dict[str, Any]:
+def portal_context(here: PortalSession) -> dict[str, Any]:
     """What the page tells."""
     customer = LocalObject.objects.get(pk=here.customer_id)
-    subscription = _live(here)
+    subscription = _live_subscription(here)
     return {
         "return_url": here.return_url,
         "customer": customer.data,
@@ -59,12 +59,12 @@ def shown(here: Visit) -> dict[str, Any]:
     }
 
 
-def _of_kind(here: Visit, kind: str) -> QuerySet[LocalObject]:
+def _of_kind(here: PortalSession, kind: str) -> QuerySet[LocalObject]:
     return LocalObject.objects.of_kind(kind).filter(customer_id=here.customer_id)
 
 
-def _live(here: Visit) -> LocalObject | None:
-    rows = _of_kind(here, "subscription").exclude(data__status__in=lifecycle.OVER).order_by("-pk")
+def _live_subscription(here: PortalSession) -> LocalObject | None:
+    rows = _of_kind(here, "subscription").exclude(data__status__in=lifecycle.TERMINAL).order_by("-pk")
     return rows.first()
 
 
@@ -74,7 +74,7 @@ def _subscription(row: LocalObject) -> dict[str, Any]:
         "plan": price.plan,
         "status": row.data["status"],
         "is_ending": row.data["cancel_at_period_end"],
-        "next_at": lifecycle.due_at(row) if row.data["status"] == "past_due" else lifecycle.period_end(row),
+        "next_at": lifecycle.next_step_at(row) if row.data["status"] == "past_due" else lifecycle.period_end(row),
     }
 
 
@@ -90,73 +90,76 @@ def _invoice(row: LocalObject) -> dict[str, Any]:
     return {**fields, "amount": amount, "at": datetime.fromtimestamp(row.data["created"], UTC)}
 
 
-def due_after_change(here: Visit, plan_id: str) -> Money:
+def amount_due_after_change(here: PortalSession, plan_id: str) -> Money:
     """What the next invoice would be. Raises as ``change_plan`` does."""
     with transaction.atomic():
         row, price_id = _change(here, plan_id)
-        return Money(operations.due_after_change(row, price_id, clock.now()), row.data["currency"])
+        return Money(operations.amount_due_after_change(row, price_id, clock.now()), row.data["currency"])
 
 
-def change_plan(here: Visit, plan_id: str) -> None:
+def change_plan(here: PortalSession, plan_id: str) -> None:
     """Raises ``ProviderRefused`` without a subscription, and for a plan that is not on sale."""
-    _do(here, lambda now: operations.change_price(*_change(here, plan_id), now))
+    _operate(here, lambda now: operations.change_price(*_change(here, plan_id), now))
 
 
-def _change(here: Visit, plan_id: str) -> tuple[LocalObject, str]:
+def _change(here: PortalSession, plan_id: str) -> tuple[LocalObject, str]:
     plan = Plan.objects.on_sale().filter(pk=plan_id).first()
     price = Price.objects.selling(plan, Customer.Provider.LOCAL).first() if plan else None
     if price is None:
         raise ProviderRefused("Choose one of the plans.")
-    return _required(here), price.external_id
+    return _require_subscription(here), price.external_id
 
 
-def cancel(here: Visit, reason: str) -> None:
+def cancel_subscription(here: PortalSession, reason: str) -> None:
     """With the period. Raises ``ProviderRefused`` without a subscription."""
-    _do(here, lambda now: operations.set_cancel_at_period_end(_required(here), now, value=True, reason=reason))
+    _operate(
+        here,
+        lambda now: operations.set_cancel_at_period_end(_require_subscription(here), now, value=True, reason=reason),
+    )
 
 
-def resume(here: Visit) -> None:
+def resume_subscription(here: PortalSession) -> None:
     """Take the cancellation back. Raises ``ProviderRefused`` without a subscription."""
-    _do(here, lambda now: operations.set_cancel_at_period_end(_required(here), now, value=False))
+    _operate(here, lambda now: operations.set_cancel_at_period_end(_require_subscription(here), now, value=False))
 
 
-def add_card(here: Visit, last4: str) -> None:
+def add_card(here: PortalSession, last4: str) -> None:
     """From now on the default; it pays what is owed. Raises ``PaymentDeclined``."""
     if len(last4) != 4 or not last4.isascii() or not last4.isdigit():
         raise PaymentDeclined("Choose one of the test cards.")
-    _do(here, lambda now: operations.add_card(here.customer_id, last4, now))
+    _operate(here, lambda now: operations.add_test_card(here.customer_id, last4, now))
 
 
-def use_card(here: Visit, card_id: str) -> None:
+def set_default_card(here: PortalSession, card_id: str) -> None:
     """Make it the default. Raises ``ProviderRefused`` for a card of somebody else."""
-    _do(
+    _operate(
         here,
-        lambda now: operations.set_default(
-            objects.find(here.customer_id, "customer"), _own_card(here, card_id).pk, now
+        lambda now: operations.set_default_payment_method(
+            objects.lock_object(here.customer_id, "customer"), _own_card(here, card_id).pk, now
         ),
     )
 
 
-def remove_card(here: Visit, card_id: str) -> None:
+def remove_card(here: PortalSession, card_id: str) -> None:
     """Raises ``ProviderRefused`` for a card of somebody else."""
-    _do(here, lambda now: operations.detach(_own_card(here, card_id), now))
+    _operate(here, lambda now: operations.detach_payment_method(_own_card(here, card_id), now))
 
 
 @transaction.atomic
-def _do(here: Visit, act: Callable[[datetime], object]) -> None:
-    objects.find(here.customer_id, "customer")  # one thing at a time happens to a customer
+def _operate(here: PortalSession, act: Callable[[datetime], object]) -> None:
+    objects.lock_object(here.customer_id, "customer")  # one thing at a time happens to a customer
     act(clock.now())
     notify_workers(deliver_local_events, here.customer_id)
 
 
-def _required(here: Visit) -> LocalObject:
-    row = _live(here)
+def _require_subscription(here: PortalSession) -> LocalObject:
+    row = _live_subscription(here)
     if row is None:
         raise ProviderRefused("There is no subscription.")
-    return objects.find(row.pk, "subscription")
+    return objects.lock_object(row.pk, "subscription")
 
 
-def _own_card(here: Visit, card_id: str) -> LocalObject:
+def _own_card(here: PortalSession, card_id: str) -> LocalObject:
     row = _of_kind(here, "payment_method").filter(pk=card_id).first()
     if row is None or not row.data["customer"]:
         raise ProviderRefused("There is no such card.")

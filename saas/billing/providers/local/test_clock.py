@@ -16,23 +16,23 @@ class NoLocalClock(DomainError):
     code, title = "no_local_clock", "Stripe's time cannot be moved; the clock belongs to the local provider."  # 409
 
 
-def catch_up() -> int:
+def run_due_steps() -> int:
     """Let the local provider's subscriptions do what is due by now; tells how many steps that were."""
-    return 0 if settings.STRIPE_SECRET_KEY else lifecycle.run(clock.now())
+    return 0 if settings.STRIPE_SECRET_KEY else lifecycle.run_due_steps(clock.now())
 
 
-def move(by: timedelta) -> int:
+def advance_clock(by: timedelta) -> int:
     """Move the clock ahead; what then happens waits to be delivered. Tells how many steps that were."""
     if settings.STRIPE_SECRET_KEY:
         raise NoLocalClock
     _set_ahead(by)
-    return catch_up()
+    return run_due_steps()
 
 
-def advance(by: timedelta) -> int:
+def advance_and_process(by: timedelta) -> int:
     """Move the clock ahead and let everything take effect here and now."""
-    steps = move(by)
-    event_delivery.take_in()
+    steps = advance_clock(by)
+    event_delivery.process_undelivered_events()
     return steps
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.db import transaction
 
-from saas.billing.catalogue import sell
+from saas.billing.catalogue import set_current_price
 from saas.billing.models import Customer, Plan
 from saas.billing.providers.stripe.gateway import StripeGateway
 
@@ -15,7 +15,7 @@ def sync_plans(gateway: StripeGateway) -> Iterator[str]:
     Earlier prices stay for those who pay them.
     """
     for plan in Plan.objects.on_sale():
-        price_id, is_new = gateway.offer(plan)
+        price_id, is_new = gateway.ensure_price(plan)
         with transaction.atomic():
-            sell(plan, Customer.Provider.STRIPE, price_id)
+            set_current_price(plan, Customer.Provider.STRIPE, price_id)
         yield f"{plan.pk} is sold as {price_id}{', which is new' if is_new else ''}"

@@ -19,7 +19,7 @@ _MONTH = 30 * 86_400
 _ID_LENGTH = 24
 
 
-class Example:
+class ExampleObject:
     """One event's object, and its values before. Everything it names has an id of its own, unless ``fields`` say one."""
 
     def __init__(self, event_type: str, *, at: int, version: str = CURRENT, livemode: bool = False) -> None:
@@ -29,7 +29,7 @@ class Example:
         self.subscription = new_id("sub")
 
     def object(self) -> Object:
-        kind, build = _BUILDERS.get(self.subject, (self.subject or self.verb, Example._anything))
+        kind, build = _BUILDERS.get(self.subject, (self.subject or self.verb, ExampleObject._anything))
         return {
             "object": kind,
             "created": self.at,
@@ -131,16 +131,16 @@ class Example:
         return {"id": new_id("pi"), "customer": self.customer, "amount": 1900, "currency": "usd", "status": "succeeded"}
 
 
-_BUILDERS: Mapping[str, tuple[str, Callable[[Example], Object]]] = {
-    "customer": ("customer", Example._customer),
-    "customer.subscription": ("subscription", Example._subscription),
-    "invoice": ("invoice", Example._invoice),
-    "payment_method": ("payment_method", Example._payment_method),
-    "checkout.session": ("checkout.session", Example._checkout_session),
-    "price": ("price", Example._price),
-    "product": ("product", Example._product),
-    "charge": ("charge", Example._charge),
-    "payment_intent": ("payment_intent", Example._payment_intent),
+_BUILDERS: Mapping[str, tuple[str, Callable[[ExampleObject], Object]]] = {
+    "customer": ("customer", ExampleObject._customer),
+    "customer.subscription": ("subscription", ExampleObject._subscription),
+    "invoice": ("invoice", ExampleObject._invoice),
+    "payment_method": ("payment_method", ExampleObject._payment_method),
+    "checkout.session": ("checkout.session", ExampleObject._checkout_session),
+    "price": ("price", ExampleObject._price),
+    "product": ("product", ExampleObject._product),
+    "charge": ("charge", ExampleObject._charge),
+    "payment_intent": ("payment_intent", ExampleObject._payment_intent),
 }
 _PAID = {"status": "paid", "amount_paid": 1900, "amount_remaining": 0}
 # What an event's type says of its object …
@@ -190,10 +190,10 @@ _VERBS = {
     "charge": "succeeded failed refunded",
     "payment_intent": "succeeded payment_failed",
 }
-TYPES = tuple(f"{subject}.{verb}" for subject, verbs in _VERBS.items() for verb in verbs.split())
+EVENT_TYPES = tuple(f"{subject}.{verb}" for subject, verbs in _VERBS.items() for verb in verbs.split())
 
 
-def event(
+def example_event(
     event_type: str,
     *,
     at: int,
@@ -203,7 +203,7 @@ def event(
     fields: Mapping[str, Any] | None = None,
 ) -> Object:
     """An event of any type; ``fields`` stand in its object in place of the example's own."""
-    example = Example(event_type, at=at, version=version, livemode=livemode)
+    example = ExampleObject(event_type, at=at, version=version, livemode=livemode)
     thing = {
         name: value
         for name, value in {**example.object(), **(fields or {})}.items()

@@ -28,11 +28,11 @@ from saas.billing.models import Plan
 from saas.billing.providers import fetched_objects
 from saas.billing.providers.interface import (
     API_VERSION,
-    Preview,
+    ChangePreview,
+    CheckoutSession,
+    ProviderPageRequired,
     ProviderRefused,
     ProviderUnavailable,
-    Session,
-    UseTheProvidersPage,
 )
 from saas.billing.sync import stripe_objects
 
@@ -59,12 +59,14 @@ class StripeGateway:
 
     def create_customer(self, *, reference: str, email: str, name: str, idempotency_key: str) -> str:
         wanted: CustomerCreateParams = {"email": email, "name": name, "metadata": {"customer_id": reference}}
-        customer = self._learn(lambda: self.client.customers.create(wanted, {"idempotency_key": idempotency_key}))
+        customer = self._call_and_store(
+            lambda: self.client.customers.create(wanted, {"idempotency_key": idempotency_key})
+        )
         return str(customer["id"])
 
     def create_checkout(
         self, *, reference: str, customer_id: str, price_id: str, trial_days: int, idempotency_key: str
-    ) -> Session:
+    ) -> CheckoutSession:
         wanted: SessionCreateParams = {
             "mode": "subscription",
             "customer": customer_id,
@@ -77,28 +79,28 @@ class StripeGateway:
         }
         if trial_days:
             wanted["subscription_data"]["trial_period_days"] = trial_days
-        with _translated():
-            session = _as_sent(self.client.checkout.sessions.create(wanted, {"idempotency_key": idempotency_key}))
-        return Session(stripe_objects.text(session["id"]), stripe_objects.text(session.get("url"), 2048))
+        with _translate_errors():
+            session = _raw_json(self.client.checkout.sessions.create(wanted, {"idempotency_key": idempotency_key}))
+        return CheckoutSession(stripe_objects.text(session["id"]), stripe_objects.text(session.get("url"), 2048))
 
     def fetch_checkout(self, session_id: str) -> None:
-        session = self._learn(lambda: self.client.checkout.sessions.retrieve(session_id))
+        session = self._call_and_store(lambda: self.client.checkout.sessions.retrieve(session_id))
         if subscription_id := stripe_objects.id_of(session.get("subscription")):
             self.fetch_subscription(subscription_id)
 
     def expire_checkout(self, session_id: str) -> None:
         try:
-            self._learn(lambda: self.client.checkout.sessions.expire(session_id))
+            self._call_and_store(lambda: self.client.checkout.sessions.expire(session_id))
         except ProviderRefused:  # it is over: completed or expired
             self.fetch_checkout(session_id)
 
     def fetch_subscription(self, subscription_id: str) -> None:
-        self._learn(lambda: self.client.subscriptions.retrieve(subscription_id))
+        self._call_and_store(lambda: self.client.subscriptions.retrieve(subscription_id))
 
-    def all_of(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
-        with _translated():
+    def list_objects(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
+        with _translate_errors():
             if kind == "customer":
-                return [_as_sent(self.client.customers.retrieve(customer_id))]
+                return [_raw_json(self.client.customers.retrieve(customer_id))]
             return list(islice(_rows(self._first_page(customer_id, kind)), LONGEST_LIST))
 
     def _first_page(self, customer_id: str, kind: str) -> stripe.ListObject[Any]:
@@ -112,7 +114,7 @@ class StripeGateway:
                 return self.client.payment_methods.list({"customer": customer_id, "limit": 100})
 
     def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> None:
-        self._learn(
+        self._call_and_store(
             lambda: self.client.subscriptions.update(
                 subscription_id,
                 {
@@ -122,9 +124,9 @@ class StripeGateway:
             )
         )
 
-    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> Preview:
-        with _translated():
-            invoice = _as_sent(
+    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> ChangePreview:
+        with _translate_errors():
+            invoice = _raw_json(
                 self.client.invoices.create_preview(
                     {
                         "subscription": subscription_id,
@@ -135,7 +137,7 @@ class StripeGateway:
                     }
                 )
             )
-        return Preview(
+        return ChangePreview(
             due_cents=stripe_objects.whole(invoice.get("amount_due")) or 0,
             currency=stripe_objects.text(invoice.get("currency"), 8),
             next_charge_at=stripe_objects.moment(invoice.get("next_payment_attempt")),
@@ -145,43 +147,43 @@ class StripeGateway:
         wanted: SubscriptionUpdateParams = {"cancel_at_period_end": value}
         if reason:
             wanted["cancellation_details"] = {"comment": reason}
-        self._learn(lambda: self.client.subscriptions.update(subscription_id, wanted))
+        self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
 
     def clear_cancel_at(self, subscription_id: str) -> None:
-        self._learn(lambda: self.client.subscriptions.update(subscription_id, {"cancel_at": ""}))
+        self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, {"cancel_at": ""}))
 
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
         wanted: SubscriptionUpdateParams = {"trial_end": int(trial_end.timestamp()), "proration_behavior": "none"}
-        self._learn(lambda: self.client.subscriptions.update(subscription_id, wanted))
+        self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
 
     def cancel_subscription(self, subscription_id: str, *, reason: str = "") -> None:
         wanted: SubscriptionCancelParams = {"cancellation_details": {"comment": reason}} if reason else {}
-        self._learn(lambda: self.client.subscriptions.cancel(subscription_id, wanted))
+        self._call_and_store(lambda: self.client.subscriptions.cancel(subscription_id, wanted))
 
     def attach_payment_method(
         self, *, customer_id: str, type: str, brand: str, last4: str, exp_month: int | None, exp_year: int | None
     ) -> str:
-        raise UseTheProvidersPage
+        raise ProviderPageRequired
 
     def detach_payment_method(self, payment_method_id: str) -> None:
-        self._learn(lambda: self.client.payment_methods.detach(payment_method_id), "payment_method.detached")
+        self._call_and_store(lambda: self.client.payment_methods.detach(payment_method_id), "payment_method.detached")
 
     def portal_url(self, *, customer_id: str, return_url: str) -> str:
-        with _translated():
+        with _translate_errors():
             page = self.client.billing_portal.sessions.create({"customer": customer_id, "return_url": return_url})
         return str(page.url)
 
-    def offer(self, plan: Plan) -> tuple[str, bool]:
+    def ensure_price(self, plan: Plan) -> tuple[str, bool]:
         """The id of the price that stands for the plan as it is now, and whether it was made just now.
 
         The lookup key names plan, amount and currency: Stripe keeps it unique, and a price never changes.
         """
         key = f"saas:{plan.pk}:{plan.currency}:{plan.price_cents}:month"
-        with _translated():
+        with _translate_errors():
             if there := self.client.prices.list({"lookup_keys": [key], "active": True, "limit": 1}).data:
                 return str(there[0].id), False
             wanted: PriceCreateParams = {
-                "product": self._product(plan),
+                "product": self._ensure_product(plan),
                 "currency": plan.currency,
                 "unit_amount": plan.price_cents,
                 "recurring": {"interval": "month"},
@@ -191,7 +193,7 @@ class StripeGateway:
             }
             return str(self.client.prices.create(wanted, {"idempotency_key": f"price:{key}"}).id), True
 
-    def _product(self, plan: Plan) -> str:
+    def _ensure_product(self, plan: Plan) -> str:
         """Products have ids of our choice, so that a second run finds the first one's."""
         id = f"saas_plan_{plan.pk}"
         try:
@@ -202,16 +204,16 @@ class StripeGateway:
         wanted: ProductCreateParams = {"id": id, "name": plan.name, "metadata": {"plan_id": plan.pk}}
         return str(self.client.products.create(wanted, {"idempotency_key": f"product:{id}"}).id)
 
-    def _learn(self, call: Callable[[], Any], event_type: str = "") -> dict[str, Any]:
+    def _call_and_store(self, call: Callable[[], Any], event_type: str = "") -> dict[str, Any]:
         """The object that ``call`` returns, after it has entered the inbox."""
         asked_at = timezone.now()
-        with _translated():
-            found = _as_sent(call())
-        fetched_objects.take_in(found, asked_at=asked_at, event_type=event_type)
+        with _translate_errors():
+            found = _raw_json(call())
+        fetched_objects.store_fetched_object(found, asked_at=asked_at, event_type=event_type)
         return found
 
 
-def _as_sent(answer: stripe.StripeObject) -> dict[str, Any]:
+def _raw_json(answer: stripe.StripeObject) -> dict[str, Any]:
     """The JSON of an answer, as it came."""
     assert answer.last_response is not None  # every answer to a call has it
     return dict(json.loads(answer.last_response.body))
@@ -220,14 +222,14 @@ def _as_sent(answer: stripe.StripeObject) -> dict[str, Any]:
 def _rows(page: stripe.ListObject[Any]) -> Iterator[dict[str, Any]]:
     """The objects of a list, page by page."""
     while True:
-        yield from _as_sent(page)["data"]
+        yield from _raw_json(page)["data"]
         if not page.has_more:
             return
         page = page.next_page()
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """The SDK's errors as ours. What Stripe says of a refusal goes to whoever asked: nobody else knows the reason. Nothing
     of what was sent or answered is logged: only kind, code and request id."""
     try:

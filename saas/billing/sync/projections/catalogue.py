@@ -8,7 +8,7 @@ from saas.billing.sync.event_order import StoredEvent, last_event
 
 
 @dataclass(frozen=True)
-class PriceFold:
+class PriceProjection:
     is_active: bool
     product_id: str
     unit_amount_cents: int | None
@@ -17,13 +17,13 @@ class PriceFold:
     interval_count: int
 
 
-def project_price(events: Sequence[StoredEvent]) -> PriceFold | None:
+def project_price(events: Sequence[StoredEvent]) -> PriceProjection | None:
     """The last snapshot; a deleted price is not active."""
     if not events:
         return None
-    last, gone_at = last_event(events, gone="deleted")
+    last, gone_at = last_event(events, end_verb="deleted")
     recurring = stripe_objects.mapping(last.object.get("recurring"))
-    return PriceFold(
+    return PriceProjection(
         is_active=last.object.get("active") is not False and gone_at is None,
         product_id=stripe_objects.id_of(last.object.get("product")),
         unit_amount_cents=stripe_objects.whole(last.object.get("unit_amount")),
@@ -34,21 +34,21 @@ def project_price(events: Sequence[StoredEvent]) -> PriceFold | None:
 
 
 @dataclass(frozen=True)
-class ProductFold:
+class ProductProjection:
     name: str
     description: str
     is_active: bool
     named_plan_id: str
 
 
-def project_product(events: Sequence[StoredEvent]) -> ProductFold | None:
+def project_product(events: Sequence[StoredEvent]) -> ProductProjection | None:
     """The last snapshot; a deleted product is not active."""
     if not events:
         return None
-    last, gone_at = last_event(events, gone="deleted")
-    return ProductFold(
+    last, gone_at = last_event(events, end_verb="deleted")
+    return ProductProjection(
         name=stripe_objects.text(last.object.get("name"), 255),
         description=stripe_objects.text(last.object.get("description"), 5000),
         is_active=last.object.get("active") is not False and gone_at is None,
-        named_plan_id=stripe_objects.named_plan(last.object),
+        named_plan_id=stripe_objects.metadata_plan_id(last.object),
     )

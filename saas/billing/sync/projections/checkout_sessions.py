@@ -9,7 +9,7 @@ from saas.billing.sync.event_order import StoredEvent
 
 
 @dataclass(frozen=True)
-class SessionFold:
+class CheckoutSessionProjection:
     """``status`` is one of ``Checkout.Status``."""
 
     status: str
@@ -19,14 +19,14 @@ class SessionFold:
     ended_at: datetime | None
 
 
-def project_checkout_session(events: Sequence[StoredEvent]) -> SessionFold | None:
+def project_checkout_session(events: Sequence[StoredEvent]) -> CheckoutSessionProjection | None:
     """Paid beats all else; then what failed, then what expired. Completed but not paid yet is still pending."""
     if not events:
         return None
     statuses = {_session_status(told): told for told in sorted(events, key=lambda told: told.created, reverse=True)}
     status = next(name for name in ("active", "failed", "expired", "pending") if name in statuses)
     shown = statuses[status]
-    return SessionFold(
+    return CheckoutSessionProjection(
         status=status,
         reference=stripe_objects.text(shown.object.get("client_reference_id"), 200),
         customer_id=stripe_objects.id_of(shown.object.get("customer")),
@@ -36,12 +36,12 @@ def project_checkout_session(events: Sequence[StoredEvent]) -> SessionFold | Non
 
 
 def _session_status(told: StoredEvent) -> str:
-    if told.ends("async_payment_succeeded"):
+    if told.has_verb("async_payment_succeeded"):
         return "active"
-    if told.ends("async_payment_failed"):
+    if told.has_verb("async_payment_failed"):
         return "failed"
     status, payment = told.object.get("status"), told.object.get("payment_status")
-    if told.ends("expired") or status == "expired":
+    if told.has_verb("expired") or status == "expired":
         return "expired"
-    is_complete = told.ends("completed") or status == "complete"
+    is_complete = told.has_verb("completed") or status == "complete"
     return "active" if is_complete and payment in {"paid", "no_payment_required"} else "pending"

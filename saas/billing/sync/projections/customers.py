@@ -10,7 +10,7 @@ from saas.billing.sync.stripe_objects import Object
 
 
 @dataclass(frozen=True)
-class CustomerFold:
+class CustomerProjection:
     email: str
     delinquent: bool
     default_payment_method: str
@@ -18,12 +18,12 @@ class CustomerFold:
     deleted_at: datetime | None
 
 
-def project_customer(events: Sequence[StoredEvent]) -> CustomerFold | None:
+def project_customer(events: Sequence[StoredEvent]) -> CustomerProjection | None:
     """The last snapshot; a deletion is a tombstone."""
     if not events:
         return None
-    last, gone_at = last_event(events, gone="deleted")
-    return CustomerFold(
+    last, gone_at = last_event(events, end_verb="deleted")
+    return CustomerProjection(
         email=stripe_objects.text(last.object.get("email"), 512),
         delinquent=last.object.get("delinquent") is True,
         default_payment_method=_default_payment_method(last.object),

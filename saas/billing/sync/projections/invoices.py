@@ -11,7 +11,7 @@ _INVOICE_RANKS = ["draft", "open", "uncollectible", "void", "paid", "deleted"]
 
 
 @dataclass(frozen=True)
-class InvoiceFold:
+class InvoiceProjection:
     status: str
     customer_id: str
     subscription_id: str
@@ -25,7 +25,7 @@ class InvoiceFold:
     paid_at: datetime | None
 
 
-def project_invoice(events: Sequence[StoredEvent]) -> InvoiceFold | None:
+def project_invoice(events: Sequence[StoredEvent]) -> InvoiceProjection | None:
     """The furthest of draft, open, uncollectible, void, paid that any event tells; among equals the latest."""
     if not events:
         return None
@@ -33,7 +33,7 @@ def project_invoice(events: Sequence[StoredEvent]) -> InvoiceFold | None:
     shown = last.object
     paid_at = stripe_objects.mapping(shown.get("status_transitions")).get("paid_at")
     status = _invoice_status(last)
-    return InvoiceFold(
+    return InvoiceProjection(
         status=status,
         customer_id=stripe_objects.id_of(shown.get("customer")),
         subscription_id=stripe_objects.invoice_subscription(shown),
@@ -49,7 +49,7 @@ def project_invoice(events: Sequence[StoredEvent]) -> InvoiceFold | None:
 
 
 def _invoice_status(told: StoredEvent) -> str:
-    return "deleted" if told.ends("deleted") else stripe_objects.invoice_status(told.object)
+    return "deleted" if told.has_verb("deleted") else stripe_objects.invoice_status(told.object)
 
 
 def _invoice_rank(told: StoredEvent) -> int:

@@ -9,7 +9,7 @@ from saas.billing.sync.event_order import StoredEvent, last_event
 
 
 @dataclass(frozen=True)
-class PaymentMethodFold:
+class PaymentMethodProjection:
     customer_id: str
     type: str
     brand: str
@@ -20,15 +20,15 @@ class PaymentMethodFold:
     created_at: datetime | None
 
 
-def project_payment_method(events: Sequence[StoredEvent]) -> PaymentMethodFold | None:
+def project_payment_method(events: Sequence[StoredEvent]) -> PaymentMethodProjection | None:
     """The last snapshot; a detached method stays detached, and stays its customer's."""
     if not events:
         return None
-    last, gone_at = last_event(events, gone="detached")
+    last, gone_at = last_event(events, end_verb="detached")
     kind = stripe_objects.text(last.object.get("type"), 64)
     details = stripe_objects.mapping(last.object.get(kind))
-    return PaymentMethodFold(
-        customer_id=_owner(events),
+    return PaymentMethodProjection(
+        customer_id=_last_customer_id(events),
         type=kind,
         brand=stripe_objects.text(details.get("brand"), 64),
         last4=stripe_objects.text(details.get("last4"), 16),
@@ -39,7 +39,7 @@ def project_payment_method(events: Sequence[StoredEvent]) -> PaymentMethodFold |
     )
 
 
-def _owner(events: Sequence[StoredEvent]) -> str:
+def _last_customer_id(events: Sequence[StoredEvent]) -> str:
     """A detached method has no customer any more: what was before tells whose it was."""
     by_time = sorted(events, key=lambda told: told.created, reverse=True)
     named = [

@@ -8,25 +8,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from saas.billing.sync.projections.subscriptions import Movement
+from saas.billing.sync.projections.subscriptions import SubscriptionChange
 
 _FIRST = {"new", "reactivated"}
 
 
 @dataclass(frozen=True)
-class Line:
+class LedgerLine:
     """A change of the subscription ``subscription`` (any name that orders them), the ``number``-th in its history."""
 
     subscription: str
     number: int
-    change: Movement
+    change: SubscriptionChange
 
 
 @dataclass(frozen=True)
-class Booked:
+class RevenueEntry:
     """A line in its customer's history. ``movement`` is empty where no money moved."""
 
-    line: Line
+    line: LedgerLine
     number: int  # its place in the customer's history in this currency
     kind: str
     movement: str
@@ -39,45 +39,45 @@ class Booked:
         return _month(self.line)
 
 
-def _month(line: Line) -> date:
+def _month(line: LedgerLine) -> date:
     return line.change.at.date().replace(day=1)
 
 
 @dataclass
-class _Account:
+class _CustomerRevenue:
     """A customer in one currency, on her way through time."""
 
     cents: int = 0
     month: date | None = None
     month_began_with: int = 0
     cohort: date | None = None
-    booked: list[Booked] = field(default_factory=list)
+    entries: list[RevenueEntry] = field(default_factory=list)
 
 
-def book(lines: Iterable[Line]) -> list[Booked]:
+def project_revenue(lines: Iterable[LedgerLine]) -> list[RevenueEntry]:
     """All lines of one customer, in the order of time; the order in which they are given changes nothing.
 
     Within a second what adds comes first: a subscription that replaces another is no churn.
     """
-    accounts: dict[str, _Account] = defaultdict(_Account)
-    for line in sorted(lines, key=_moment):
+    accounts: dict[str, _CustomerRevenue] = defaultdict(_CustomerRevenue)
+    for line in sorted(lines, key=_time_order):
         account = accounts[line.change.currency]
-        account.booked.append(_booked(line, account))
-    return [replace(row, cohort=account.cohort) for account in accounts.values() for row in account.booked]
+        account.entries.append(_revenue_entry(line, account))
+    return [replace(row, cohort=account.cohort) for account in accounts.values() for row in account.entries]
 
 
-def _moment(line: Line) -> tuple[object, ...]:
+def _time_order(line: LedgerLine) -> tuple[object, ...]:
     return line.change.at, line.change.delta_cents < 0, line.subscription, line.number
 
 
-def _booked(line: Line, account: _Account) -> Booked:
+def _revenue_entry(line: LedgerLine, account: _CustomerRevenue) -> RevenueEntry:
     if account.month != _month(line):
         account.month, account.month_began_with = _month(line), account.cents
     before, delta = account.cents, line.change.delta_cents
     account.cents += delta
     movement = _movement(before, delta, is_known=account.cohort is not None)
     kind = "reactivated" if line.change.kind == "new" and movement == "reactivation" else line.change.kind
-    booked = Booked(line, len(account.booked), kind, movement, account.cents, account.month_began_with > 0, None)
+    booked = RevenueEntry(line, len(account.entries), kind, movement, account.cents, account.month_began_with > 0, None)
     if movement == "new":
         account.cohort = booked.month
     return booked
@@ -93,7 +93,7 @@ def _movement(before: int, delta: int, *, is_known: bool) -> str:
     return "expansion" if delta > 0 else "contraction"
 
 
-def unbooked(lines: Iterable[Line]) -> list[Line]:
+def restore_subscription_kinds(lines: Iterable[LedgerLine]) -> list[LedgerLine]:
     """Lines as the subscription alone would tell them: the first time that it brings something is ``new``.
 
     The inverse of what ``book`` does to kinds, for lines that are read back from the ledger.

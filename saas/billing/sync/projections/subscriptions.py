@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from saas.billing.sync import stripe_objects
-from saas.billing.sync.event_order import StoredEvent, in_order
+from saas.billing.sync.event_order import StoredEvent, order_events
 from saas.billing.sync.stripe_objects import Object
 
 TERMINAL = {"canceled", "incomplete_expired"}
@@ -17,7 +17,7 @@ _RANKS = ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "c
 
 
 @dataclass(frozen=True)
-class Item:
+class SubscriptionItem:
     """One of the things that a subscription is to. ``named_plan_id`` is what its price's or product's metadata say."""
 
     id: str
@@ -33,7 +33,7 @@ class SubscriptionState:
 
     status: str
     customer_id: str
-    items: tuple[Item, ...]
+    items: tuple[SubscriptionItem, ...]
     currency: str
     monthly_cents: int
     current_period_start: datetime | None
@@ -59,7 +59,7 @@ class SubscriptionState:
 
 
 @dataclass(frozen=True)
-class Movement:
+class SubscriptionChange:
     """One line of the ledger. ``delta_cents`` and ``monthly_cents`` are a month's."""
 
     kind: str
@@ -71,41 +71,41 @@ class Movement:
 
 
 @dataclass(frozen=True)
-class SubscriptionFold:
+class SubscriptionProjection:
     """``items_before`` is what it was to at earlier times, the latest first."""
 
     state: SubscriptionState
-    items_before: tuple[tuple[Item, ...], ...]
+    items_before: tuple[tuple[SubscriptionItem, ...], ...]
     past_due_since: datetime | None
     changed_at: datetime
     ambiguous: bool
-    movements: tuple[Movement, ...]
+    changes: tuple[SubscriptionChange, ...]
 
 
-def subscription(events: Sequence[StoredEvent]) -> SubscriptionFold | None:
+def project_subscription(events: Sequence[StoredEvent]) -> SubscriptionProjection | None:
     """The subscription of ``events``; ``None`` if no event shows it.
 
     What has ended stays ended: nothing that is not terminal replaces what is.
     """
-    ordered, is_guess = in_order(events, facets=subscription_state, rank=_rank)
-    history = _Subscription()
+    ordered, is_guess = order_events(events, facets=subscription_state, rank=_rank)
+    history = _SubscriptionHistory()
     for told in ordered:
-        history.take(told)
-    return history.folded(is_guess)
+        history.apply(told)
+    return history.projection(is_guess)
 
 
-class _Subscription:
+class _SubscriptionHistory:
     """A subscription on its way through its events."""
 
     def __init__(self) -> None:
         self.state: SubscriptionState | None = None
-        self.items_before: list[tuple[Item, ...]] = []
-        self.movements: list[Movement] = []
+        self.items_before: list[tuple[SubscriptionItem, ...]] = []
+        self.changes: list[SubscriptionChange] = []
         self.past_due_since: datetime | None = None
         self.changed_at: datetime | None = None
         self.has_earned = False
 
-    def take(self, told: StoredEvent) -> None:
+    def apply(self, told: StoredEvent) -> None:
         state = _state(told, self.state)
         at = stripe_objects.moment(told.created)
         if at is None or not state.status:
@@ -123,19 +123,19 @@ class _Subscription:
 
     def _move(self, state: SubscriptionState, at: datetime, event_id: str) -> None:
         for step in _steps(self.state, state, self.has_earned):
-            self.movements.append(Movement(step.kind, at, step.currency, step.delta, step.cents, event_id))
+            self.changes.append(SubscriptionChange(step.kind, at, step.currency, step.delta, step.cents, event_id))
         self.has_earned = self.has_earned or state.is_earning
 
-    def folded(self, is_guess: bool) -> SubscriptionFold | None:
+    def projection(self, is_guess: bool) -> SubscriptionProjection | None:
         if self.state is None or self.changed_at is None:
             return None
-        return SubscriptionFold(
+        return SubscriptionProjection(
             self.state,
             tuple(self.items_before),
             self.past_due_since,
             self.changed_at,
             is_guess,
-            tuple(self.movements),
+            tuple(self.changes),
         )
 
 
@@ -191,7 +191,7 @@ def _is_renewed(before: SubscriptionState, after: SubscriptionState) -> bool:
 
 def _state(told: StoredEvent, before: SubscriptionState | None) -> SubscriptionState:
     state = subscription_state(told.object)
-    if told.ends("deleted"):
+    if told.has_verb("deleted"):
         state = replace(state, status="canceled", ended_at=state.ended_at or stripe_objects.moment(told.created))
     if before and not state.price_ids:  # a snapshot without its lines: what was bought before still is
         state = replace(
@@ -207,8 +207,8 @@ def _state(told: StoredEvent, before: SubscriptionState | None) -> SubscriptionS
 
 def subscription_state(snapshot: Object) -> SubscriptionState:
     """One snapshot, read in whatever shape it has."""
-    lines = stripe_objects.lines(snapshot)
-    currency = snapshot.get("currency") or (stripe_objects.price_of(lines[0]).get("currency") if lines else "")
+    lines = stripe_objects.subscription_lines(snapshot)
+    currency = snapshot.get("currency") or (stripe_objects.line_price(lines[0]).get("currency") if lines else "")
     return SubscriptionState(
         status=stripe_objects.text(snapshot.get("status"), 64),
         customer_id=stripe_objects.id_of(snapshot.get("customer")),
@@ -226,15 +226,15 @@ def subscription_state(snapshot: Object) -> SubscriptionState:
     )
 
 
-def _item(line: Object, *, is_whole: bool) -> Item:
+def _item(line: Object, *, is_whole: bool) -> SubscriptionItem:
     """``is_whole``: the subscription was its own and only item, before 2018."""
-    price = stripe_objects.price_of(line)
-    return Item(
+    price = stripe_objects.line_price(line)
+    return SubscriptionItem(
         id="" if is_whole else stripe_objects.id_of(line),
         price_id=stripe_objects.id_of(price),
         product_id=stripe_objects.id_of(price.get("product")),
-        named_plan_id=stripe_objects.named_plan(price)
-        or stripe_objects.named_plan(stripe_objects.mapping(price.get("product"))),
+        named_plan_id=stripe_objects.metadata_plan_id(price)
+        or stripe_objects.metadata_plan_id(stripe_objects.mapping(price.get("product"))),
         quantity=stripe_objects.count(line.get("quantity"), 1),
     )
 
