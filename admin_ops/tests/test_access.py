@@ -15,7 +15,7 @@ from saas.teams.models import Team
 from saas.testing import local_provider
 from saas.testing.factories import event_factories, user_factories
 from saas.testing.factories import stripe_object_factories as whole
-from saas.testing.factories.team_factories import found_team, verified
+from saas.testing.factories.team_factories import create_team, with_verified_email
 from saas.webhook_events.actions import append
 
 LATER = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}T00:00:00Z"
@@ -32,7 +32,7 @@ def trial(kim):
         get_or_create_customer(kim.user, providers.current_gateway()), kim.user, providers.current_gateway()
     )
     lifecycle.start_subscription(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
-    local_provider.deliver()
+    local_provider.deliver_events()
     return Subscription.objects.get()
 
 
@@ -82,7 +82,7 @@ def test_what_does_not_fit_gives_nothing(admin_ops, kim, sam, body, status):
 
 @pytest.fixture
 def team(kim):
-    return found_team(verified(kim))
+    return create_team(with_verified_email(kim))
 
 
 def give_team(admin_ops, sam, team, **body):
@@ -143,7 +143,7 @@ def test_a_team_that_is_deleted_is_given_nothing(admin_ops, sam, team):
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
 def test_who_may_only_read_sees_what_a_team_was_given_and_gives_nothing(admin_ops, sam, team, role):
     give_team(admin_ops, sam, team)
-    reader = user_factories.staff("", role)
+    reader = user_factories.create_staff_member("", role)
 
     assert give_team(admin_ops, reader, team).status_code == 403
     assert admin_ops.get(f"/api/admin/teams/{team.pk}/overrides", token=reader.token).json()["count"] == 1
@@ -198,7 +198,7 @@ def test_a_reason_may_be_given_where_none_is_asked_for(admin_ops, kim, sam, path
 def strange(kim):
     """A subscription of Kim's to a price that stands for no plan."""
     Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
-    thing = whole.subscription(whole.item(whole.price("price_strange", product="prod_strange")))
+    thing = whole.subscription(whole.subscription_item(whole.price("price_strange", product="prod_strange")))
     append(whole.event("customer.subscription.created", thing), source="delivery")
     event_factories.drain()
     return Subscription.objects.get()

@@ -72,7 +72,7 @@ def test_a_query_that_does_not_fit_is_refused(admin_ops, sam, query):
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.SUPPORT_WRITE])
 @pytest.mark.parametrize("path", ["/api/admin/audit", "/api/admin/audit/export"])
 def test_support_does_not_read_the_whole_trail(admin_ops, db, role, path):
-    assert admin_ops.get(path, token=user_factories.staff("", role).token).status_code == 403
+    assert admin_ops.get(path, token=user_factories.create_staff_member("", role).token).status_code == 403
 
 
 def test_a_cell_that_a_spreadsheet_would_calculate_is_exported_as_text(admin_ops, sam):

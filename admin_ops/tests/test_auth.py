@@ -83,13 +83,13 @@ def test_refresh_tokens_of_the_other_audience_are_refused_and_stay_usable_at_hom
     ],
 )
 def test_role_tells_the_highest_of_a_persons_roles(admin_ops, db, roles, highest):
-    person = user_factories.staff("", *roles)
+    person = user_factories.create_staff_member("", *roles)
 
     assert login(admin_ops, person).json()["role"] == highest
 
 
 def test_me_tells_what_the_roles_allow(admin_ops, db):
-    auditor = user_factories.staff("", Role.AUDITOR)
+    auditor = user_factories.create_staff_member("", Role.AUDITOR)
 
     body = admin_ops.get("/api/admin/auth/me", token=auditor.token).json()
 
@@ -98,7 +98,7 @@ def test_me_tells_what_the_roles_allow(admin_ops, db):
 
 
 def test_a_role_that_was_taken_away_is_gone_on_the_next_request(admin_ops, db):
-    auditor = user_factories.staff("", Role.AUDITOR)
+    auditor = user_factories.create_staff_member("", Role.AUDITOR)
     assert admin_ops.get("/api/admin/audit", token=auditor.token).status_code == 200
 
     auditor.user.groups.clear()

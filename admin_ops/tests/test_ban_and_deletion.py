@@ -12,8 +12,8 @@ from saas.audit.models import AuditEvent
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.mails import delivered, link_token
-from saas.testing.races import at_once
+from saas.testing.mails import deliver_queued_mails, link_token
+from saas.testing.concurrency import run_concurrently
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_undoing_the_deletion_does_not_lift_the_ban(admin_ops, product, leaving:
     assert (kept.status_code, kept.json()) == (200, {"status": "kept"})
     assert User.objects.get(pk=leaving.user.pk).status == "disabled"
     assert log_in(product, leaving) == 401
-    assert "Log in" not in str(delivered("deletion_canceled")[0].body)
+    assert "Log in" not in str(deliver_queued_mails("deletion_canceled")[0].body)
 
 
 def test_a_ban_that_is_lifted_after_the_deletion_was_undone_lets_in(admin_ops, product, leaving, sam: Person) -> None:
@@ -119,11 +119,11 @@ def test_banning_and_undoing_at_once_ends_banned(service, round_number: int) -> 
     from saas.accounts.privacy import account_deletion
     from saas.accounts.staff import staff_administration
 
-    kim, sam = user_factories.customer(), user_factories.staff()
+    kim, sam = user_factories.create_customer(), user_factories.create_staff_member()
     account_deletion.delete_account(User.objects.get(pk=kim.user.pk))
     token = link_token("deletion_requested")
 
-    at_once(
+    run_concurrently(
         lambda: staff_administration.ban(kim.user, by=sam.user, reason="spam"),
         lambda: account_deletion.cancel_deletion(token),
     )

@@ -112,7 +112,7 @@ def test_the_page_about_a_person_shows_what_she_pays_and_what_came_in(admin_ops,
 
 @pytest.mark.parametrize("path", ["/api/admin/subscriptions", "/api/admin/metrics/revenue", "/api/admin/metrics/users"])
 def test_figures_are_for_staff_with_a_role(admin_ops, kim, path):
-    nobody = user_factories.staff("", Role.AUDITOR)
+    nobody = user_factories.create_staff_member("", Role.AUDITOR)
     assert admin_ops.get(path, token=nobody.token).status_code == 200
 
     nobody.user.groups.clear()

@@ -78,7 +78,7 @@ def test_the_link_ends_after_a_quarter_of_an_hour_and_a_new_one_is_made_by_comma
     ],
 )
 def test_a_link_is_made_for_staff_only_and_a_role_is_asked_for(db, options, message):
-    user_factories.customer("kim@example.org")
+    user_factories.create_customer("kim@example.org")
 
     with pytest.raises(CommandError, match=message):
         call_command("create_staff", *options)

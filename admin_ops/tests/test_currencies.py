@@ -21,7 +21,7 @@ def sold(request, kim):
     currency, minor, text, units = request.param
     Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
     Price.objects.create(provider="stripe", external_id="price_growth", plan_id="growth", is_current=True)
-    line = whole.item(whole.price(amount=minor, currency=currency))
+    line = whole.subscription_item(whole.price(amount=minor, currency=currency))
     append(whole.event("customer.subscription.created", whole.subscription(line)), source="delivery")
     bill = whole.invoice(minor, currency=currency)
     append(whole.event("invoice.created", bill, id="evt_2"), source="delivery")

@@ -25,8 +25,8 @@ def opened(admin_ops, person):
 
 
 def receive(webhooks, event_id="evt_1", **fields):
-    body = event_factories.encoded(event_factories.event(event_id, **fields))
-    webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signed(body))
+    body = event_factories.json_bytes(event_factories.event(event_id, **fields))
+    webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signature_headers(body))
     return WebhookEvent.objects.get(external_id=event_id)
 
 
@@ -44,7 +44,7 @@ def test_the_page_of_an_event_shows_its_payload_attempts_and_headers_as_text(des
 
 def test_bytes_that_are_no_event_are_shown_as_far_as_they_are_text(desk, webhooks):
     body = b'{"id": "evt_half'
-    webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signed(body))
+    webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signature_headers(body))
     event = WebhookEvent.objects.get()
 
     content = desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
@@ -91,7 +91,7 @@ def test_many_are_replayed_at_once_after_one_question(desk, webhooks):
 
 def test_who_may_not_replay_cannot(admin_ops, webhooks):
     event = receive(webhooks)
-    desk = opened(admin_ops, user_factories.staff("", Role.SUPPORT_READ))
+    desk = opened(admin_ops, user_factories.create_staff_member("", Role.SUPPORT_READ))
 
     assert "/do/replay/" not in desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
     assert desk.submit(f"{EVENTS}{event.pk}/do/replay/", {"reason": "x"}).status_code == 403
@@ -146,7 +146,7 @@ def test_the_dashboard_tells_what_is_wrong(desk, kim, webhooks, drain):
     [(Role.SUPPORT_READ, False), (Role.SUPPORT_WRITE, False), (Role.AUDITOR, True), (Role.ADMIN, True)],
 )
 def test_the_dashboard_shows_each_role_what_it_may_see(admin_ops, role, sees_trail):
-    content = opened(admin_ops, user_factories.staff("", role)).get("/admin/").content.decode()
+    content = opened(admin_ops, user_factories.create_staff_member("", role)).get("/admin/").content.decode()
 
     assert ("Latest in the audit trail" in content) == sees_trail
     assert ("/admin/audit/auditevent/" in content) == sees_trail

@@ -91,7 +91,7 @@ def test_the_page_costs_the_same_however_long_the_story_is(desk, kim, sam, djang
 
 
 def test_what_a_person_typed_is_shown_as_text(desk, sam):
-    evil = user_factories.customer(full_name="<script>alert(1)</script>")
+    evil = user_factories.create_customer(full_name="<script>alert(1)</script>")
     staff_administration.add_note(evil.user, by=sam.user, text="<img src=x onerror=alert(1)>")
 
     content = page(desk, evil)
@@ -173,7 +173,7 @@ NEEDED = {
 @pytest.mark.parametrize("deed", NEEDED)
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
 def test_who_may_only_read_is_allowed_no_deed(admin_ops, kim, role, deed):
-    reader = user_factories.staff("", role)
+    reader = user_factories.create_staff_member("", role)
     admin_ops.cookies["saas_admin_session"] = reader.cookie_key
     admin_ops.get("/admin/password/")  # sets the CSRF cookie
 
@@ -183,7 +183,7 @@ def test_who_may_only_read_is_allowed_no_deed(admin_ops, kim, role, deed):
 
 
 def test_who_may_only_read_is_offered_no_deed(admin_ops, kim):
-    admin_ops.cookies["saas_admin_session"] = user_factories.staff("", Role.SUPPORT_READ).cookie_key
+    admin_ops.cookies["saas_admin_session"] = user_factories.create_staff_member("", Role.SUPPORT_READ).cookie_key
 
     assert "/do/" not in page(admin_ops, kim)
 
@@ -211,7 +211,7 @@ def test_impersonating_from_the_desk_reads_only_and_is_its_authors_alone(desk, a
 
     assert (row.may_write, row.reason, row.staff_session.sid) == (False, "ticket 7", sam.session_id)
     assert "Product could not be reached." in shown.content.decode()
-    other = user_factories.staff("")
+    other = user_factories.create_staff_member("")
     admin_ops.cookies["saas_admin_session"] = other.cookie_key
     assert admin_ops.get(done["Location"]).status_code == 403
 
@@ -240,7 +240,7 @@ def test_starting_is_limited_together_with_the_api(desk, admin_ops, kim, sam, se
 def test_only_an_admin_ends_anothers_impersonation_here_too(admin_ops, kim, sam):
     admin_ops.post(f"/api/admin/users/{kim.user.pk}/impersonate", {"reason": "ticket 7"}, token=sam.token)
     row = Impersonation.objects.get()
-    support = user_factories.staff("", Role.SUPPORT_WRITE)
+    support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
     admin_ops.cookies["saas_admin_session"] = support.cookie_key
     admin_ops.get("/admin/password/")  # sets the CSRF cookie
 

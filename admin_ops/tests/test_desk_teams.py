@@ -11,7 +11,7 @@ from saas.billing import entitlements
 from saas.billing.models import EntitlementOverride
 from saas.teams.models import Team
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import found_team, verified
+from saas.testing.factories.team_factories import create_team, with_verified_email
 
 LAST_DAY = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}"
 GIVE_PLAN = {"reason": "pilot", "plan": "scale", "last_day": LAST_DAY}
@@ -26,7 +26,7 @@ def desk(admin_ops, sam):
 
 @pytest.fixture
 def team(kim):
-    return found_team(verified(kim))
+    return create_team(with_verified_email(kim))
 
 
 def of(team, deed=""):
@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_told_on_the_form(desk, team, deed, change):
 @pytest.mark.parametrize("deed", ["give-plan", "give-more"])
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
 def test_who_may_only_read_gives_nothing(admin_ops, team, role, deed):
-    admin_ops.cookies["saas_admin_session"] = user_factories.staff("", role).cookie_key
+    admin_ops.cookies["saas_admin_session"] = user_factories.create_staff_member("", role).cookie_key
     admin_ops.get("/admin/password/")  # sets the CSRF cookie
 
     assert "/do/" not in admin_ops.get(of(team)).content.decode()

@@ -116,14 +116,14 @@ def test_every_table_opens_for_an_admin_and_can_be_searched(admin_ops, kim, sam,
 
 @pytest.mark.parametrize("path", [path for path in TABLES if "auditevent" in path])
 def test_support_does_not_see_what_its_role_does_not_show(admin_ops, path):
-    open_desk(admin_ops, user_factories.staff("", Role.SUPPORT_WRITE))
+    open_desk(admin_ops, user_factories.create_staff_member("", Role.SUPPORT_WRITE))
 
     assert admin_ops.get(path).status_code == 403
     assert "Audit events" not in admin_ops.get("/admin/").content.decode()
 
 
 def test_who_holds_no_role_is_not_let_in(admin_ops):
-    nobody = user_factories.staff("", Role.AUDITOR)
+    nobody = user_factories.create_staff_member("", Role.AUDITOR)
     nobody.user.groups.clear()
 
     assert open_desk(admin_ops, nobody)["Location"] == "/admin/login/?next=/admin/"
@@ -235,7 +235,7 @@ def test_unbanning_needs_no_reason(admin_ops, kim, sam):
 
 
 def test_support_that_may_only_read_is_offered_no_ban(admin_ops, kim):
-    open_desk(admin_ops, user_factories.staff("", Role.SUPPORT_READ))
+    open_desk(admin_ops, user_factories.create_staff_member("", Role.SUPPORT_READ))
 
     ban(admin_ops, kim, confirmed="yes", reason="spam")
 

@@ -97,7 +97,7 @@ def test_what_does_not_fit_starts_nothing(admin_ops, sam, kim, body):
 
 
 def test_nobody_acts_in_the_name_of_staff_or_of_herself(admin_ops, sam):
-    other = user_factories.staff("", Role.SUPPORT_READ)
+    other = user_factories.create_staff_member("", Role.SUPPORT_READ)
 
     answers = [start(admin_ops, sam, sam), start(admin_ops, sam, other)]
 
@@ -141,7 +141,7 @@ def test_a_login_of_more_than_five_minutes_ago_is_confirmed_by_the_password(admi
     ],
 )
 def test_reading_and_writing_need_a_permission_each(admin_ops, kim, role, body, status):
-    assert start(admin_ops, user_factories.staff("", role), kim, **body).status_code == status
+    assert start(admin_ops, user_factories.create_staff_member("", role), kim, **body).status_code == status
     assert told("refused").count() == (status == 403)
 
 
@@ -291,7 +291,7 @@ def test_the_list_tells_who_acted_in_whose_name(admin_ops, sam, kim, token, djan
 
 
 def test_support_ends_her_own_and_only_an_admin_anothers(admin_ops, kim, sam, token):
-    support = user_factories.staff("", Role.SUPPORT_WRITE)
+    support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
     path = f"/api/admin/impersonations/{Impersonation.objects.get().id}"
     own = start(admin_ops, support, kim).json()["impersonation_id"]
 
@@ -308,4 +308,4 @@ def test_starting_is_limited_to_twenty_an_hour_for_each_member_of_staff(admin_op
         start(admin_ops, sam, kim, reason="")
 
     assert start(admin_ops, sam, kim).status_code == 429
-    assert start(admin_ops, user_factories.staff(), kim).status_code == 201
+    assert start(admin_ops, user_factories.create_staff_member(), kim).status_code == 201

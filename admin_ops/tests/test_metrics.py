@@ -10,15 +10,15 @@ from saas.testing.factories import user_factories
 
 def test_user_metrics_count_customers_and_when_they_came(admin_ops, db, django_assert_num_queries):
     with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False):
-        old = user_factories.customer()
-        User.objects.filter(pk=user_factories.customer().user.pk).update(status=User.Status.DISABLED)
-        User.objects.filter(pk=user_factories.customer().user.pk).update(status=User.Status.DELETED)
+        old = user_factories.create_customer()
+        User.objects.filter(pk=user_factories.create_customer().user.pk).update(status=User.Status.DISABLED)
+        User.objects.filter(pk=user_factories.create_customer().user.pk).update(status=User.Status.DELETED)
     with time_machine.travel(datetime(2026, 3, 25, 12, tzinfo=UTC), tick=False):
-        user_factories.customer()
+        user_factories.create_customer()
     with time_machine.travel(datetime(2026, 4, 10, 12, tzinfo=UTC), tick=False):
         User.objects.filter(pk=old.user.pk).update(email_verified_at=datetime(2026, 4, 1, tzinfo=UTC))
-        user_factories.customer()
-        sam = user_factories.staff()
+        user_factories.create_customer()
+        sam = user_factories.create_staff_member()
         with django_assert_num_queries(7):
             body = admin_ops.get("/api/admin/metrics/users", token=sam.token).json()
 

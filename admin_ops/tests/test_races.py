@@ -8,15 +8,15 @@ from saas.accounts.models import User
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
-from saas.testing.races import at_once
+from saas.testing.concurrency import run_concurrently
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
 
 def test_two_admins_cannot_ban_each_other_at_once():
-    sam, eve = user_factories.staff().user, user_factories.staff().user
+    sam, eve = user_factories.create_staff_member().user, user_factories.create_staff_member().user
 
-    outcome = at_once(
+    outcome = run_concurrently(
         lambda: staff_administration.ban(sam, by=eve, reason="race"),
         lambda: staff_administration.ban(eve, by=sam, reason="race"),
     )
@@ -26,9 +26,9 @@ def test_two_admins_cannot_ban_each_other_at_once():
 
 
 def test_eight_bans_at_once_are_one():
-    kim, sam = user_factories.customer().user, user_factories.staff().user
+    kim, sam = user_factories.create_customer().user, user_factories.create_staff_member().user
 
-    outcome = at_once(*[lambda: staff_administration.ban(User.objects.get(pk=kim.pk), by=sam, reason="race")] * 8)
+    outcome = run_concurrently(*[lambda: staff_administration.ban(User.objects.get(pk=kim.pk), by=sam, reason="race")] * 8)
 
     assert outcome == ["done"] * 8
     assert AuditEvent.objects.filter(action="user.banned").count() == 1
@@ -37,7 +37,7 @@ def test_eight_bans_at_once_are_one():
 
 
 def test_an_action_whose_audit_event_cannot_be_written_does_not_happen():
-    kim, sam = user_factories.customer().user, user_factories.staff().user
+    kim, sam = user_factories.create_customer().user, user_factories.create_staff_member().user
 
     with request_context.use_context(request_context.Context(address="x" * 46)), pytest.raises(DatabaseError):
         staff_administration.ban(kim, by=sam, reason="spam")

@@ -28,7 +28,7 @@ def in_july():
 
 def owned(*external_ids):
     for external_id in external_ids:
-        user = user_factories.customer().user
+        user = user_factories.create_customer().user
         Customer.objects.create(user=user, provider="stripe", external_id=external_id)
 
 
@@ -218,7 +218,7 @@ def check_cohorts(figures, entries):
 @pytest.fixture
 def business_of_nobody(db):
     """Empties the books, and makes those customers ours who are named."""
-    people = [user_factories.customer().user for _ in range(3)]
+    people = [user_factories.create_customer().user for _ in range(3)]
 
     def begin(ours):
         LedgerEntry.objects.all().delete()

@@ -11,7 +11,7 @@ from saas.accounts.models import LoginSession, RecoveryCode, Role, Totp, User
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD
-from saas.testing.mails import delivered
+from saas.testing.mails import deliver_queued_mails
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -168,7 +168,7 @@ def test_a_lost_second_factor_is_removed_and_its_owner_is_told(admin_ops, produc
     assert product.get("/api/auth/me", token=fresh["access_token"]).status_code == 401
     login = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD})
     assert "access_token" in login.json()
-    assert [mail.to for mail in delivered("mfa_reset")] == [[kim.user.email]]
+    assert [mail.to for mail in deliver_queued_mails("mfa_reset")] == [[kim.user.email]]
     event = AuditEvent.objects.get(action="mfa.reset")
     assert (event.actor, event.target) == (sam.user.id, kim.user.id)
 
@@ -182,7 +182,7 @@ def test_where_there_is_none_nothing_happens(admin_ops, kim, sam):
 
 
 def test_support_removes_no_colleagues_second_factor(admin_ops, sam):
-    helper = user_factories.staff("", Role.SUPPORT_WRITE)
+    helper = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
     enrol(admin_ops, sam)
 
     answer = reset(admin_ops, helper, sam)

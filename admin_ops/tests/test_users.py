@@ -69,7 +69,7 @@ def test_a_query_that_does_not_fit_is_refused(admin_ops, sam, query):
 
 
 def test_a_cursor_of_another_list_is_refused(admin_ops, sam):
-    user_factories.customer()
+    user_factories.create_customer()
     cursor = admin_ops.get("/api/admin/audit?limit=1", token=sam.token).json()["next"]
 
     assert admin_ops.get(f"/api/admin/users?cursor={cursor}", token=sam.token).status_code == 422
@@ -183,7 +183,7 @@ def test_nobody_bans_herself(admin_ops, sam):
 
 
 def test_support_does_not_touch_staff(admin_ops, sam):
-    support = user_factories.staff("", Role.SUPPORT_WRITE)
+    support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
 
     answers = [
         ban(admin_ops, support, sam.user.id),
@@ -196,7 +196,7 @@ def test_support_does_not_touch_staff(admin_ops, sam):
 
 
 def test_an_admin_bans_staff_but_never_the_last_admin(admin_ops, sam):
-    second = user_factories.staff("", Role.ADMIN)
+    second = user_factories.create_staff_member("", Role.ADMIN)
     assert ban(admin_ops, sam, second.user.id).status_code == 200
 
     with pytest.raises(
@@ -218,7 +218,7 @@ def test_a_deleted_account_is_not_banned(admin_ops, kim, sam):
 
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
 def test_who_may_only_read_changes_nothing(admin_ops, kim, role):
-    reader = user_factories.staff("", role)
+    reader = user_factories.create_staff_member("", role)
     before = AuditEvent.objects.count()
 
     answers = [
@@ -235,7 +235,7 @@ def test_who_may_only_read_changes_nothing(admin_ops, kim, role):
 
 
 def test_staff_without_a_role_see_nobody(admin_ops, kim):
-    nobody = user_factories.staff("", Role.AUDITOR)
+    nobody = user_factories.create_staff_member("", Role.AUDITOR)
     nobody.user.groups.clear()
 
     assert admin_ops.get("/api/admin/users", token=nobody.token).status_code == 403
@@ -291,7 +291,7 @@ def test_no_reset_is_mailed_to_who_is_not_there(admin_ops, kim, sam, status):
 
 
 def test_support_mails_no_reset_to_staff(admin_ops, sam):
-    support = user_factories.staff("", Role.SUPPORT_WRITE)
+    support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
 
     answer = admin_ops.post(f"/api/admin/users/{sam.user.id}/password-reset", token=support.token)
 

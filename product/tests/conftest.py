@@ -13,8 +13,8 @@ from saas.testing.servers.identity_provider import IdentityProvider
 @pytest.fixture
 def idp(settings) -> Iterator[IdentityProvider]:
     """An OpenID provider on loopback, configured under the names ``oidc`` and ``google``."""
-    with identity_provider.running() as provider:
-        settings.OAUTH_PROVIDERS = {name: provider.configured(name) for name in ("oidc", "google")}
+    with identity_provider.running_identity_provider() as provider:
+        settings.OAUTH_PROVIDERS = {name: provider.provider_settings(name) for name in ("oidc", "google")}
         yield provider
     providers._discovered.clear()
 
@@ -22,8 +22,8 @@ def idp(settings) -> Iterator[IdentityProvider]:
 @pytest.fixture
 def github(settings, monkeypatch) -> Iterator[IdentityProvider]:
     """GitHub's API on loopback."""
-    with identity_provider.running() as provider:
-        settings.OAUTH_PROVIDERS = {"github": provider.configured("github")}
+    with identity_provider.running_identity_provider() as provider:
+        settings.OAUTH_PROVIDERS = {"github": provider.provider_settings("github")}
         monkeypatch.setattr(
             providers,
             "GITHUB",

@@ -11,7 +11,7 @@ from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.mails import delivered, link_token
+from saas.testing.mails import deliver_queued_mails, link_token
 
 NEW_ADDRESS = "Kim.New@example.org"
 
@@ -57,7 +57,7 @@ def test_the_link_is_sent_again_until_the_address_is_verified(product, kim: Pers
 def test_an_address_changes_when_the_new_mailbox_says_so(product, kim: Person) -> None:
     assert ask_to_change(product, kim).status_code == 202
     assert product.get("/api/auth/me", token=kim.token).json()["user"]["email"] == kim.user.email
-    assert [mail.to for mail in delivered("email_change_requested")] == [[kim.user.email]]
+    assert [mail.to for mail in deliver_queued_mails("email_change_requested")] == [[kim.user.email]]
     token = link_token("confirm_new_email")
 
     assert verify(product, token).status_code == 200
@@ -65,25 +65,25 @@ def test_an_address_changes_when_the_new_mailbox_says_so(product, kim: Person) -
     user = User.objects.get()
     assert (user.email, user.email_canonical, user.is_verified) == (NEW_ADDRESS, NEW_ADDRESS.lower(), True)
     assert product.get("/api/auth/me", token=kim.token).status_code == 401
-    assert {mail.to[0] for mail in delivered("email_changed")} == {kim.user.email, NEW_ADDRESS}
+    assert {mail.to[0] for mail in deliver_queued_mails("email_changed")} == {kim.user.email, NEW_ADDRESS}
     assert verify(product, token).status_code == 400
 
 
 def test_a_taken_address_is_answered_like_a_free_one(product, kim: Person, other: Person) -> None:
-    delivered()
+    deliver_queued_mails()
 
     free = ask_to_change(product, kim)
-    assert sorted(mail.to[0] for mail in delivered()) == sorted([NEW_ADDRESS, kim.user.email])
+    assert sorted(mail.to[0] for mail in deliver_queued_mails()) == sorted([NEW_ADDRESS, kim.user.email])
     taken = ask_to_change(product, kim, other.user.email.upper())
 
     assert (free.status_code, free.content) == (taken.status_code, taken.content) == (202, b'{"status":"accepted"}')
-    assert [mail.to[0] for mail in delivered()] == [kim.user.email]  # the same notice: her own mailbox tells nothing
+    assert [mail.to[0] for mail in deliver_queued_mails()] == [kim.user.email]  # the same notice: her own mailbox tells nothing
 
 
 def test_an_address_that_was_taken_meanwhile_is_refused(product, kim: Person) -> None:
     ask_to_change(product, kim)
     token = link_token("confirm_new_email")
-    user_factories.customer(email=NEW_ADDRESS)
+    user_factories.create_customer(email=NEW_ADDRESS)
 
     refused = verify(product, token)
 
@@ -138,7 +138,7 @@ def test_a_login_from_an_unknown_device_is_told_once(product, kim: Person) -> No
             headers={"User-Agent": "Strange Browser/1.0"},
         )
 
-    (mail,) = delivered("new_device")
+    (mail,) = deliver_queued_mails("new_device")
     assert "Strange Browser/1.0, from 127.0.0.1" in str(mail.body)
 
 
@@ -161,11 +161,11 @@ def test_without_a_cookie_a_device_is_known_by_its_name_and_where_it_is(
         assert product.post("/api/auth/login", body, headers={"User-Agent": agent}).status_code == 200
 
     log_in("Browser/1.0", "198.51.100.1")
-    delivered()
+    deliver_queued_mails()
 
     log_in(agent, address)
 
-    assert bool(delivered("new_device")) is is_told
+    assert bool(deliver_queued_mails("new_device")) is is_told
 
 
 # ── Pages ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -253,7 +253,7 @@ def test_every_mail_has_a_subject_a_text_and_a_page(db, template: str) -> None:
     values = {"name": "Kim <b>", "agent": "Agent", "address": "192.0.2.1", "provider": "Google"}
     post(template, to="kim@example.org", context=values, secrets={"token": "t0ken"}, dedupe_key=template)
 
-    (mail,) = delivered(template)
+    (mail,) = deliver_queued_mails(template)
 
     assert 5 < len(mail.subject) < 60
     assert "Kim <b>" in str(mail.body)

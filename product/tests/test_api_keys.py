@@ -11,18 +11,18 @@ from saas.teams import actions
 from saas.teams.models import ApiKey, Membership, Team
 from saas.teams.roles import Role, Scope
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.team_factories import actor, found_team, join, new_key, verified
+from saas.testing.factories.team_factories import actor_for, create_team, add_member, create_api_key, with_verified_email
 from saas.testing.factories.user_factories import Person
 
 
 @pytest.fixture
 def owner(kim: Person) -> Person:
-    return verified(kim)
+    return with_verified_email(kim)
 
 
 @pytest.fixture
 def team(owner: Person) -> Team:
-    return found_team(owner)
+    return create_team(owner)
 
 
 def test_a_key_is_shown_once_and_kept_as_a_hash(product: ServiceClient, owner: Person, team: Team) -> None:
@@ -71,7 +71,7 @@ def test_a_key_needs_a_name_scopes_and_an_end(
 
 
 def test_an_unverified_person_makes_no_key(product: ServiceClient, other: Person) -> None:
-    team = found_team(other)
+    team = create_team(other)
 
     answer = product.post(f"/api/teams/{team.id}/api-keys", {"name": "CI", "scopes": ["read"]}, token=other.token)
 
@@ -98,9 +98,9 @@ def test_without_a_subscription_there_is_one_key_and_a_revoked_or_expired_one_do
 def test_a_key_reads_its_own_team_and_no_other(
     product: ServiceClient, owner: Person, team: Team, other: Person
 ) -> None:
-    elsewhere = found_team(other)
-    join(elsewhere, Role.ADMIN, owner)  # who made the key may read that one; the key may not
-    _, secret = new_key(team, owner, Scope.READ)
+    elsewhere = create_team(other)
+    add_member(elsewhere, Role.ADMIN, owner)  # who made the key may read that one; the key may not
+    _, secret = create_api_key(team, owner, Scope.READ)
 
     assert product.get(f"/api/teams/{team.id}", token=secret).status_code == 200
     assert product.get(f"/api/teams/{team.id}/members", token=secret).json()["count"] == 1
@@ -109,7 +109,7 @@ def test_a_key_reads_its_own_team_and_no_other(
 
 
 def test_a_reading_key_writes_nothing(product: ServiceClient, owner: Person, team: Team) -> None:
-    _, secret = new_key(team, owner, Scope.READ)
+    _, secret = create_api_key(team, owner, Scope.READ)
 
     renamed = product.patch(f"/api/teams/{team.id}", {"name": "Hers"}, token=secret)
     invited = product.post(f"/api/teams/{team.id}/invitations", {"email": "n@example.org"}, token=secret)
@@ -119,8 +119,8 @@ def test_a_reading_key_writes_nothing(product: ServiceClient, owner: Person, tea
 
 
 def test_a_writing_key_manages_people_up_to_admins(product: ServiceClient, owner: Person, team: Team) -> None:
-    member = join(team, Role.MEMBER)
-    key, secret = new_key(team, owner, Scope.WRITE)
+    member = add_member(team, Role.MEMBER)
+    key, secret = create_api_key(team, owner, Scope.WRITE)
     path = f"/api/teams/{team.id}/members"
 
     promoted = product.patch(f"{path}/{member.user.id}", {"role": "admin"}, token=secret)
@@ -139,7 +139,7 @@ def test_a_writing_key_manages_people_up_to_admins(product: ServiceClient, owner
 def test_a_key_never_touches_keys_ownership_or_the_team_itself(
     product: ServiceClient, owner: Person, team: Team
 ) -> None:
-    key, secret = new_key(team, owner, Scope.READ, Scope.WRITE)
+    key, secret = create_api_key(team, owner, Scope.READ, Scope.WRITE)
     path = f"/api/teams/{team.id}"
 
     answers = [
@@ -169,7 +169,7 @@ def test_a_key_never_touches_keys_ownership_or_the_team_itself(
 def test_a_key_is_no_token_anywhere_else(
     product: ServiceClient, owner: Person, team: Team, method: str, path: str
 ) -> None:
-    _, secret = new_key(team, owner, Scope.WRITE)
+    _, secret = create_api_key(team, owner, Scope.WRITE)
 
     answer = product.send(method, path, {}, token=secret)
 
@@ -183,7 +183,7 @@ def _dead(product: ServiceClient, team: Team, secret: str) -> None:
 
 
 def test_a_revoked_key_is_dead_at_once(product: ServiceClient, owner: Person, team: Team) -> None:
-    key, secret = new_key(team, owner)
+    key, secret = create_api_key(team, owner)
 
     assert product.delete(f"/api/teams/{team.id}/api-keys/{key.id}", token=owner.token).status_code == 204
 
@@ -192,7 +192,7 @@ def test_a_revoked_key_is_dead_at_once(product: ServiceClient, owner: Person, te
 
 
 def test_an_expired_key_is_dead(product: ServiceClient, owner: Person, team: Team) -> None:
-    _, secret = new_key(team, owner)
+    _, secret = create_api_key(team, owner)
 
     with time_machine.travel(timezone.now() + timedelta(days=30, seconds=1), tick=False):
         _dead(product, team, secret)
@@ -211,19 +211,19 @@ def test_an_expired_key_is_dead(product: ServiceClient, owner: Person, team: Tea
 def test_a_mistyped_key_is_refused_without_a_query(
     product: ServiceClient, owner: Person, team: Team, change, django_assert_num_queries
 ) -> None:
-    _, secret = new_key(team, owner)
+    _, secret = create_api_key(team, owner)
 
     with django_assert_num_queries(0):
         _dead(product, team, change(secret))
 
 
 def test_a_key_dies_with_its_makers_right_to_make_it(product: ServiceClient, owner: Person, team: Team) -> None:
-    admin = join(team, Role.ADMIN)
-    _, secret = new_key(team, admin)
+    admin = add_member(team, Role.ADMIN)
+    _, secret = create_api_key(team, admin)
 
-    actions.change_role(actor(team, owner), of=admin.user.id, role=Role.MEMBER)
+    actions.change_role(actor_for(team, owner), of=admin.user.id, role=Role.MEMBER)
     _dead(product, team, secret)
-    actions.change_role(actor(team, owner), of=admin.user.id, role=Role.ADMIN)
+    actions.change_role(actor_for(team, owner), of=admin.user.id, role=Role.ADMIN)
 
     _dead(product, team, secret)
 
@@ -231,22 +231,22 @@ def test_a_key_dies_with_its_makers_right_to_make_it(product: ServiceClient, own
 def test_a_key_dies_when_its_maker_is_removed_or_banned_or_the_team_deleted(
     product: ServiceClient, owner: Person, team: Team, sam: Person
 ) -> None:
-    removed, banned = join(team, Role.ADMIN), join(team, Role.ADMIN)
-    _, first = new_key(team, removed)
-    actions.remove_member(actor(team, owner), user_id=removed.user.id)
-    _, second = new_key(team, banned)
+    removed, banned = add_member(team, Role.ADMIN), add_member(team, Role.ADMIN)
+    _, first = create_api_key(team, removed)
+    actions.remove_member(actor_for(team, owner), user_id=removed.user.id)
+    _, second = create_api_key(team, banned)
     ban(banned.user, by=sam.user, reason="fraud")
 
     _dead(product, team, first)
     _dead(product, team, second)
     ApiKey.objects.all().delete()
-    _, third = new_key(team, owner)
-    actions.delete_team(actor(team, owner))
+    _, third = create_api_key(team, owner)
+    actions.delete_team(actor_for(team, owner))
     _dead(product, team, third)
 
 
 def test_last_used_is_written_once_a_minute(product: ServiceClient, owner: Person, team: Team) -> None:
-    key, secret = new_key(team, owner)
+    key, secret = create_api_key(team, owner)
     start = timezone.now()
 
     with time_machine.travel(start, tick=False) as clock:
@@ -274,7 +274,7 @@ def test_a_good_cookie_does_not_rescue_a_bad_key(product: ServiceClient, owner: 
 def test_listing_keys_costs_four_queries(
     product: ServiceClient, owner: Person, team: Team, django_assert_num_queries
 ) -> None:
-    new_key(team, owner)
+    create_api_key(team, owner)
 
     with django_assert_num_queries(4):  # session, membership, count, page
         assert product.get(f"/api/teams/{team.id}/api-keys", token=owner.token).json()["count"] == 1
@@ -284,7 +284,7 @@ def test_a_key_reads_what_its_teams_plan_allows_and_nothing_of_its_makers(
     product: ServiceClient, owner: Person, team: Team
 ) -> None:
     other_team = Team.objects.create(name="Other", owner=owner.user)
-    _, raw = new_key(team, owner)
+    _, raw = create_api_key(team, owner)
     product.post("/api/subscriptions/checkout", {"plan_id": "growth", "team_id": team.id}, token=owner.token)
 
     for query in ("", f"?team_id={team.id}"):

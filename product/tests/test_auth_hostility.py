@@ -17,7 +17,7 @@ from saas.billing.models import Subscription
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import found_team, verified
+from saas.testing.factories.team_factories import create_team, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
 
 ME = "/api/auth/me"
@@ -265,9 +265,9 @@ LOOK_ALIKES = ["\u212aim@example.org", "k\u0131m@example.org", "kim@ex\u0430mple
 
 @pytest.mark.parametrize("address", LOOK_ALIKES)
 def test_a_look_alike_of_an_address_is_never_taken_for_it(product, other: Person, address: str) -> None:
-    user_factories.customer(email="kim@example.org")
+    user_factories.create_customer(email="kim@example.org")
     Mail.objects.all().delete()
-    team = found_team(verified(other))
+    team = create_team(with_verified_email(other))
 
     login = product.post("/api/auth/login", {"email": address, "password": PASSWORD})
     product.post("/api/auth/password/forgot", {"email": address})

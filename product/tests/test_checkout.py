@@ -131,7 +131,7 @@ def test_a_checkout_is_its_buyers_to_see(product: ServiceClient, kim: Person, ot
 
 
 def test_an_owner_buys_for_her_team(product: ServiceClient, kim: Person, other: Person) -> None:
-    team = team_factories.found_team(kim)
+    team = team_factories.create_team(kim)
 
     answer = buy(product, kim, "growth", team_id=team.pk)
 
@@ -144,7 +144,7 @@ def test_an_owner_buys_for_her_team(product: ServiceClient, kim: Person, other: 
 
 
 def test_for_a_team_of_others_there_is_nothing_to_buy(product: ServiceClient, kim: Person, other: Person) -> None:
-    team = team_factories.found_team(kim)
+    team = team_factories.create_team(kim)
 
     stranger = buy(product, other, team_id=team.pk)
     Membership.objects.create(team=team, user=other.user, role="admin")

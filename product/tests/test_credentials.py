@@ -47,7 +47,7 @@ def without_password(kim: Person) -> None:
 
 
 def banned(kim: Person) -> None:
-    staff_administration.ban(kim.user, by=user_factories.staff().user, reason="fraud")
+    staff_administration.ban(kim.user, by=user_factories.create_staff_member().user, reason="fraud")
 
 
 def deleted(kim: Person) -> None:
@@ -69,9 +69,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_every_refused_login_is_the_same_answer_at_the_same_cost(product, hashings, kind: str) -> None:
-    kim = user_factories.customer(EMAIL)
+    kim = user_factories.create_customer(EMAIL)
     REFUSED[kind](kim)
-    user_factories.customer("ola@example.org")
+    user_factories.create_customer("ola@example.org")
     hashings.clear()
 
     refused = log_in(product, PASSWORD)
@@ -87,7 +87,7 @@ def test_every_refused_login_is_the_same_answer_at_the_same_cost(product, hashin
 @pytest.mark.parametrize("kind", ["free", "taken"])
 def test_registering_costs_one_hash_whether_the_address_is_taken_or_not(product, db, hashings, kind: str) -> None:
     if kind == "taken":
-        user_factories.customer(EMAIL)
+        user_factories.create_customer(EMAIL)
     hashings.clear()
 
     register(product, PASSWORD)
@@ -97,7 +97,7 @@ def test_registering_costs_one_hash_whether_the_address_is_taken_or_not(product,
 
 @pytest.mark.parametrize("kind", ["as it is", *(kind for kind in REFUSED if kind != "unknown")])
 def test_a_taken_address_is_told_alike_whatever_its_account(product, db, kind: str) -> None:
-    kim = user_factories.customer(EMAIL)
+    kim = user_factories.create_customer(EMAIL)
     REFUSED.get(kind, lambda _: None)(kim)
 
     answer = register(product, PASSWORD, EMAIL.upper())
@@ -143,14 +143,14 @@ def test_a_hash_is_peppered_and_says_how_it_was_made(kim: Person, settings) -> N
 
 
 def test_under_another_pepper_no_password_is_right(product, settings, db) -> None:
-    user_factories.customer(EMAIL)
+    user_factories.create_customer(EMAIL)
     settings.AUTH_PEPPER = "another pepper of thirty-two bytes and more"
 
     assert log_in(product, PASSWORD).status_code == 401
 
 
 def test_a_hash_under_the_pepper_before_is_renewed_at_login(product, settings, db) -> None:
-    user_factories.customer(EMAIL)
+    user_factories.create_customer(EMAIL)
     settings.AUTH_PEPPER_PREVIOUS = settings.AUTH_PEPPER
     settings.AUTH_PEPPER = "another pepper of thirty-two bytes and more"
 
@@ -162,7 +162,7 @@ def test_a_hash_under_the_pepper_before_is_renewed_at_login(product, settings, d
 
 def test_the_least_hash_of_the_design_is_renewed_to_600000_iterations(product, settings, db) -> None:
     settings.PASSWORD_ITERATIONS = 100_000
-    user_factories.customer(EMAIL)
+    user_factories.create_customer(EMAIL)
     settings.PASSWORD_ITERATIONS = 600_000
 
     assert log_in(product, PASSWORD).status_code == 200
@@ -176,7 +176,7 @@ def env_default(name: str) -> str:
 
 
 def test_a_hash_of_fewer_iterations_is_renewed_at_login(product, settings, db) -> None:
-    user_factories.customer(EMAIL)
+    user_factories.create_customer(EMAIL)
     settings.PASSWORD_ITERATIONS = 1200
 
     assert log_in(product, PASSWORD).status_code == 200

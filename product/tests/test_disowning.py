@@ -13,10 +13,10 @@ from saas.teams.models import Invitation, Membership, Team
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import actor, found_team, join, verified
+from saas.testing.factories.team_factories import actor_for, create_team, add_member, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.mails import delivered, link_token
-from saas.testing.races import at_once
+from saas.testing.mails import deliver_queued_mails, link_token
+from saas.testing.concurrency import run_concurrently
 
 ADDRESS = "owner@example.org"
 
@@ -24,7 +24,7 @@ ADDRESS = "owner@example.org"
 @pytest.fixture
 def stranger(db) -> Person:
     """Somebody registered another person's address."""
-    return user_factories.customer(ADDRESS, full_name="Not Her")
+    return user_factories.create_customer(ADDRESS, full_name="Not Her")
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_a_confirmed_account_cannot_be_disowned(product, stranger: Person, token
 
 
 def test_neither_can_one_that_was_handed_over(product, stranger: Person, token: str) -> None:
-    verified(stranger)
+    with_verified_email(stranger)
 
     assert disown(product, token).status_code == 400
     assert User.objects.get().is_active
@@ -214,8 +214,8 @@ def test_a_reset_link_removes_nothing(product, stranger: Person) -> None:
 
 
 def test_accomplices_in_a_team_do_not_stand_in_the_way(product, stranger: Person, token: str) -> None:
-    team = found_team(stranger)
-    accomplice = join(team, Role.ADMIN)
+    team = create_team(stranger)
+    accomplice = add_member(team, Role.ADMIN)
 
     assert disown(product, token).status_code == 200
 
@@ -225,8 +225,8 @@ def test_accomplices_in_a_team_do_not_stand_in_the_way(product, stranger: Person
 
 
 def test_a_team_with_another_owner_goes_on(product, stranger: Person, token: str) -> None:
-    team = found_team(stranger)
-    heir = join(team, Role.OWNER)
+    team = create_team(stranger)
+    heir = add_member(team, Role.OWNER)
 
     assert disown(product, token).status_code == 200
 
@@ -246,7 +246,7 @@ def test_what_is_paid_for_is_canceled_first(product, stranger: Person, token: st
 
 
 def test_invitations_to_the_addresss_owner_outlive_the_stranger(product, kim: Person, stranger, token: str) -> None:
-    invitations.invite(actor(found_team(kim), kim), email=ADDRESS, role=Role.MEMBER)
+    invitations.invite(actor_for(create_team(kim), kim), email=ADDRESS, role=Role.MEMBER)
     hers = link_token("team_invitation")
 
     disown(product, token)
@@ -259,7 +259,7 @@ def test_invitations_to_the_addresss_owner_outlive_the_stranger(product, kim: Pe
 def test_the_mails_say_that_there_is_another_answer(product, stranger: Person) -> None:
     product.post("/api/auth/email/resend", token=stranger.token)
 
-    texts = [str(mail.body) for template in ("welcome", "verify_email") for mail in delivered(template)]
+    texts = [str(mail.body) for template in ("welcome", "verify_email") for mail in deliver_queued_mails(template)]
 
     assert len(texts) == 2
     assert all("the account is removed" in text for text in texts)
@@ -270,10 +270,10 @@ def test_the_mails_say_that_there_is_another_answer(product, stranger: Person) -
 def test_of_confirming_and_disowning_at_once_one_wins(service) -> None:
     from saas.accounts import disavowal, email_verification
 
-    person = user_factories.customer(ADDRESS)
+    person = user_factories.create_customer(ADDRESS)
     token = link_token("welcome")
 
-    outcome = at_once(lambda: email_verification.verify(token), lambda: disavowal.disown(token))
+    outcome = run_concurrently(lambda: email_verification.verify(token), lambda: disavowal.disown(token))
 
     assert outcome == ["done", "link_invalid"]
     row = User.objects.get(pk=person.user.pk)

@@ -25,9 +25,9 @@ from saas.teams.models import ApiKey, Invitation, Membership
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import actor, found_team, join, new_key, verified
+from saas.testing.factories.team_factories import actor_for, create_team, add_member, create_api_key, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.mails import delivered, link_token
+from saas.testing.mails import deliver_queued_mails, link_token
 from saas.testing.servers.identity_provider import IdentityProvider
 
 ADDRESS = "owner@example.org"
@@ -47,8 +47,8 @@ def by_provider(product: ServiceClient, idp: IdentityProvider) -> Any:
 
 
 def by_invitation(product: ServiceClient, idp: IdentityProvider) -> Any:
-    inviter = verified(user_factories.customer())
-    invitations.invite(actor(found_team(inviter), inviter), email=ADDRESS, role=Role.MEMBER)
+    inviter = with_verified_email(user_factories.create_customer())
+    invitations.invite(actor_for(create_team(inviter), inviter), email=ADDRESS, role=Role.MEMBER)
     body = {"token": link_token("team_invitation"), "password": NEW, "full_name": "Owner"}
     return product.post("/api/invitations/register", body)
 
@@ -59,7 +59,7 @@ PROOFS = pytest.mark.parametrize("prove", [by_reset, by_provider, by_invitation]
 @pytest.fixture
 def squatter(product: ServiceClient) -> Person:
     """Somebody registered another person's address and set up all that an account can hold."""
-    person = user_factories.customer(ADDRESS, full_name="Not Her")
+    person = user_factories.create_customer(ADDRESS, full_name="Not Her")
     setup = product.post("/api/auth/mfa/totp", token=person.token).json()
     code = pyotp.TOTP(setup["secret"]).now()
     on = product.post("/api/auth/mfa/totp/confirm", {"code": code}, token=person.token).json()
@@ -70,10 +70,10 @@ def squatter(product: ServiceClient) -> Person:
         "/api/users/profile", {"biography": "Hers no more", "avatar_url": "https://a.example"}, token=person.token
     )
     OAuthIdentity.objects.create(provider="google", issuer="https://id.example", subject="squatter", user=person.user)
-    team = found_team(person, "Theirs")
-    new_key(team, verified(person))
+    team = create_team(person, "Theirs")
+    create_api_key(team, with_verified_email(person))
     User.objects.filter(pk=person.user.pk).update(email_verified_at=None)
-    invitations.invite(actor(team, person), email="accomplice@example.org", role=Role.ADMIN)
+    invitations.invite(actor_for(team, person), email="accomplice@example.org", role=Role.ADMIN)
     return person
 
 
@@ -94,7 +94,7 @@ def test_who_proves_the_mailbox_gets_an_unconfirmed_account_clean(product, idp, 
     assert not Proof.objects.filter(user=user, used_at=None).exists()
     assert not LoginSession.objects.filter(sid=squatter.session_id).exists()
     assert AuditEvent.objects.filter(action="user.handed_over", target=user.id).count() == 1
-    assert [mail.to for mail in delivered("account_handed_over")] == [[ADDRESS]]
+    assert [mail.to for mail in deliver_queued_mails("account_handed_over")] == [[ADDRESS]]
 
 
 @PROOFS
@@ -148,7 +148,7 @@ def test_a_banned_or_deleted_account_is_handed_to_nobody(product, idp, squatter:
 
 
 def test_a_confirmed_account_keeps_all_of_it(product, idp, squatter: Person) -> None:
-    verified(squatter)
+    with_verified_email(squatter)
 
     by_word, by_token = by_provider(product, idp), by_invitation(product, idp)
 
@@ -181,7 +181,7 @@ def test_what_was_bought_and_founded_stays(product, idp, squatter: Person) -> No
 @pytest.fixture
 def invited(kim: Person) -> str:
     """The token of an invitation to an address without an account."""
-    invitations.invite(actor(found_team(kim), kim), email="New@Example.org", role=Role.ADMIN)
+    invitations.invite(actor_for(create_team(kim), kim), email="New@Example.org", role=Role.ADMIN)
     return link_token("team_invitation")
 
 
@@ -198,7 +198,7 @@ def test_an_invitation_makes_a_newcomer_a_confirmed_member_in_one_step(product, 
     assert (body["user"]["is_verified"], body["team"]["role"]) == (True, "admin")
     assert product.get(f"/api/teams/{body['team']['id']}", token=body["access_token"]).status_code == 200
     assert product.get("/api/auth/me").status_code == 200  # by the cookie
-    assert "verify?token=" not in str(delivered("welcome")[-1].body)
+    assert "verify?token=" not in str(deliver_queued_mails("welcome")[-1].body)
 
 
 @pytest.mark.parametrize("token", ["it_nothing", "\u00e9"])
@@ -227,10 +227,10 @@ def test_an_invited_newcomers_password_keeps_to_the_rules(product, invited: str,
 
 
 def test_without_a_free_seat_nobody_is_registered_or_handed_over(product, kim: Person, invited: str) -> None:
-    squatter = user_factories.customer("new@example.org")
+    squatter = user_factories.create_customer("new@example.org")
     team = Membership.objects.get(user=kim.user).team
     for _ in range(2):
-        join(team, Role.MEMBER)
+        add_member(team, Role.MEMBER)
 
     refused = register(product, invited)
 
@@ -240,7 +240,7 @@ def test_without_a_free_seat_nobody_is_registered_or_handed_over(product, kim: P
 
 
 def test_an_address_that_is_staffs_is_handed_to_nobody(db) -> None:
-    user_factories.staff("staff@example.org")
+    user_factories.create_staff_member("staff@example.org")
     User.objects.update(email_verified_at=None)
 
     with pytest.raises(account_handover.EmailTaken):

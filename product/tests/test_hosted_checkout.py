@@ -47,7 +47,7 @@ def test_paying_leads_on_and_what_was_paid_comes_by_signed_events(
     assert (answer.status_code, answer.headers["Location"]) == (302, path)
     assert "Your subscription to Growth has begun." in text_of(product.get(path))
     assert not Subscription.objects.exists()
-    local_provider.deliver()
+    local_provider.deliver_events()
     assert current(product, kim) == ("active", "growth")
     assert set(WebhookEvent.objects.exclude(type="customer.created").values_list("source", flat=True)) == {"delivery"}
     cards = product.get("/api/billing/payment-methods", token=kim.token).json()["payment_methods"]
@@ -67,7 +67,7 @@ def test_the_return_page_asks_and_never_waits_for_an_event(product: ServiceClien
 
     assert "Your subscription to Growth is active." in text_of(page)
     assert current(product, kim) == ("active", "growth")
-    local_provider.deliver()  # the signed events come late, and change nothing
+    local_provider.deliver_events()  # the signed events come late, and change nothing
     assert current(product, kim) == ("active", "growth")
     assert list(LedgerEntry.objects.values_list("kind", "delta_cents")) == [("new", 7900)]
 
@@ -84,7 +84,7 @@ def test_paying_twice_is_refused_and_makes_one_subscription(product: ServiceClie
 
     again = press(product, path)
 
-    local_provider.deliver()
+    local_provider.deliver_events()
     assert again.status_code == 409
     assert Subscription.objects.count() == 1
 
@@ -108,7 +108,7 @@ def test_walking_away_ends_the_checkout_and_the_next_one_is_new(product: Service
     press(product, path, act="leave")
 
     assert "This checkout is over." in text_of(product.get(path))
-    local_provider.deliver()
+    local_provider.deliver_events()
     assert Checkout.objects.get().status == "expired"
     again = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=kim.token)
     assert again.json()["checkout"]["checkout_url"] != f"http://localhost:8000{path}"
@@ -140,7 +140,7 @@ def test_a_trial_shows_its_end_and_costs_nothing_today(product: ServiceClient, k
 
     press(product, path)
 
-    local_provider.deliver()
+    local_provider.deliver_events()
     assert current(product, kim) == ("trialing", "growth")
     assert Checkout.objects.get().status == "active"
 

@@ -14,7 +14,7 @@ from saas.teams.models import Invitation, Membership, Team
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import actor, found_team, join, verified
+from saas.testing.factories.team_factories import actor_for, create_team, add_member, with_verified_email
 from saas.testing.factories.user_factories import Person
 from saas.testing.mails import link_token
 
@@ -23,16 +23,16 @@ ADDRESS = "new@example.org"
 
 @pytest.fixture
 def team(kim: Person) -> Team:
-    return found_team(kim)
+    return create_team(kim)
 
 
 @pytest.fixture
 def guest(db: None) -> Person:
-    return verified(user_factories.customer(ADDRESS))
+    return with_verified_email(user_factories.create_customer(ADDRESS))
 
 
 def _token(team: Team, inviter: Person, role: Role = Role.MEMBER, address: str = ADDRESS) -> str:
-    invitations.invite(actor(team, inviter), email=address, role=role)
+    invitations.invite(actor_for(team, inviter), email=address, role=role)
     return link_token("team_invitation")
 
 
@@ -117,11 +117,11 @@ def test_an_unknown_token_is_not_found(product: ServiceClient, guest: Person) ->
 def test_an_invitation_for_another_address_is_refused(
     product: ServiceClient, kim: Person, team: Team, other: Person
 ) -> None:
-    _refused(product, _token(team, kim), verified(other), 403, "invitation_for_another_address")
+    _refused(product, _token(team, kim), with_verified_email(other), 403, "invitation_for_another_address")
 
 
 def test_an_unverified_address_may_not_accept(product: ServiceClient, kim: Person, team: Team) -> None:
-    guest = user_factories.customer(ADDRESS)
+    guest = user_factories.create_customer(ADDRESS)
 
     _refused(product, _token(team, kim), guest, 403, "email_not_verified")
 
@@ -172,7 +172,7 @@ def test_resending_sends_a_new_link_and_kills_the_old_one(
 def test_the_invitations_of_a_banned_inviter_are_refused(
     product: ServiceClient, kim: Person, team: Team, guest: Person, sam: Person
 ) -> None:
-    admin = join(team, Role.ADMIN)
+    admin = add_member(team, Role.ADMIN)
     token = _token(team, admin)
     ban(admin.user, by=sam.user, reason="fraud")
 
@@ -183,9 +183,9 @@ def test_the_invitations_of_a_banned_inviter_are_refused(
 def test_the_invitations_of_a_demoted_inviter_are_refused(
     product: ServiceClient, kim: Person, team: Team, guest: Person, role: str
 ) -> None:
-    admin = join(team, Role.ADMIN)
+    admin = add_member(team, Role.ADMIN)
     token = _token(team, admin)
-    actions.change_role(actor(team, kim), of=admin.user.id, role=Role(role))
+    actions.change_role(actor_for(team, kim), of=admin.user.id, role=Role(role))
 
     _refused(product, token, guest, 410, "invitation_revoked")
 
@@ -193,9 +193,9 @@ def test_the_invitations_of_a_demoted_inviter_are_refused(
 def test_the_invitations_of_a_removed_inviter_are_refused_and_hold_no_seat(
     product: ServiceClient, kim: Person, team: Team, guest: Person
 ) -> None:
-    admin = join(team, Role.ADMIN)
+    admin = add_member(team, Role.ADMIN)
     token = _token(team, admin)
-    actions.remove_member(actor(team, kim), user_id=admin.user.id)
+    actions.remove_member(actor_for(team, kim), user_id=admin.user.id)
 
     _refused(product, token, guest, 410, "invitation_revoked")
     assert product.get(f"/api/teams/{team.id}", token=kim.token).json()["seats"]["taken"] == 1
@@ -204,11 +204,11 @@ def test_the_invitations_of_a_removed_inviter_are_refused_and_hold_no_seat(
 def test_a_role_above_the_inviters_is_neither_offered_nor_kept(
     product: ServiceClient, kim: Person, team: Team, guest: Person, other: Person
 ) -> None:
-    join(team, Role.ADMIN, other)
+    add_member(team, Role.ADMIN, other)
     offered = product.post(f"/api/teams/{team.id}/invitations", {"email": ADDRESS, "role": "owner"}, token=other.token)
-    actions.change_role(actor(team, kim), of=other.user.id, role=Role.OWNER)
+    actions.change_role(actor_for(team, kim), of=other.user.id, role=Role.OWNER)
     token = _token(team, other, Role.OWNER)
-    actions.change_role(actor(team, kim), of=other.user.id, role=Role.ADMIN)
+    actions.change_role(actor_for(team, kim), of=other.user.id, role=Role.ADMIN)
 
     assert (offered.status_code, offered.json()["code"]) == (403, "role_above_own")
     _refused(product, token, guest, 410, "invitation_revoked")
@@ -240,8 +240,8 @@ def test_a_team_that_is_full_by_now_takes_nobody(
     product: ServiceClient, kim: Person, team: Team, guest: Person
 ) -> None:
     token = _token(team, kim)
-    join(team, Role.MEMBER)
-    join(team, Role.MEMBER)
+    add_member(team, Role.MEMBER)
+    add_member(team, Role.MEMBER)
 
     _refused(product, token, guest, 409, "seat_limit")
 
@@ -261,14 +261,14 @@ def test_whoever_is_invited_or_in_already_is_not_invited_again(product: ServiceC
 def test_an_expired_invitation_does_not_stand_in_the_way_of_a_new_one(kim: Person, team: Team) -> None:
     _token(team, kim)
     with time_machine.travel(timezone.now() + timedelta(days=8), tick=False):
-        new = invitations.invite(actor(team, kim), email=ADDRESS, role=Role.MEMBER)
+        new = invitations.invite(actor_for(team, kim), email=ADDRESS, role=Role.MEMBER)
 
     assert Invitation.objects.open().get() == new
 
 
 @pytest.mark.parametrize(("role", "status"), [("admin", 201), ("member", 403), ("viewer", 403)])
 def test_admins_invite_and_others_do_not(product: ServiceClient, team: Team, role: str, status: int) -> None:
-    person = join(team, Role(role))
+    person = add_member(team, Role(role))
 
     answer = product.post(f"/api/teams/{team.id}/invitations", {"email": ADDRESS}, token=person.token)
 
@@ -301,7 +301,7 @@ def test_listing_invitations_costs_four_queries(
     product: ServiceClient, kim: Person, team: Team, django_assert_num_queries
 ) -> None:
     for number in range(2):
-        invitations.invite(actor(team, kim), email=f"n{number}@example.org", role=Role.MEMBER)
+        invitations.invite(actor_for(team, kim), email=f"n{number}@example.org", role=Role.MEMBER)
 
     with django_assert_num_queries(4):  # session, membership, count, page
         assert product.get(f"/api/teams/{team.id}/invitations", token=kim.token).json()["count"] == 2

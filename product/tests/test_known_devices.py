@@ -14,7 +14,7 @@ from saas.accounts.sessions import known_devices
 from saas.accounts.staff import staff_administration
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.mails import delivered, link_token
+from saas.testing.mails import deliver_queued_mails, link_token
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 WRONG = "a wrong password"
@@ -263,7 +263,7 @@ def test_logging_out_everywhere_forgets_all_devices_but_this_one(known, stranger
 
 def test_a_device_that_travels_is_known_by_its_cookie(product, kim: Person) -> None:
     log_in(product, kim)
-    delivered()
+    deliver_queued_mails()
     product.defaults["REMOTE_ADDR"] = "198.51.100.7"
 
     assert (
@@ -273,7 +273,7 @@ def test_a_device_that_travels_is_known_by_its_cookie(product, kim: Person) -> N
         == 200
     )
 
-    assert not delivered("new_device")
+    assert not deliver_queued_mails("new_device")
 
 
 def test_no_counter_names_a_device_or_person(known, stranger, kim: Person) -> None:

@@ -14,10 +14,10 @@ from saas.teams import api_keys, invitations
 from saas.teams.models import ApiKey, Invitation, Team
 from saas.teams.roles import Role, Scope
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.team_factories import actor, found_team, join, new_key, verified
+from saas.testing.factories.team_factories import actor_for, create_team, add_member, create_api_key, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.mails import delivered, link_token
-from saas.testing.races import at_once
+from saas.testing.mails import deliver_queued_mails, link_token
+from saas.testing.concurrency import run_concurrently
 
 NEW = "an entirely new phrase"
 KEY = {"name": "CI", "scopes": ["write"]}
@@ -25,12 +25,12 @@ KEY = {"name": "CI", "scopes": ["write"]}
 
 @pytest.fixture
 def owner(kim: Person) -> Person:
-    return verified(kim)
+    return with_verified_email(kim)
 
 
 @pytest.fixture
 def team(owner: Person) -> Team:
-    return found_team(owner)
+    return create_team(owner)
 
 
 def later(**by: int) -> Any:
@@ -42,7 +42,7 @@ def make_key(product: ServiceClient, person: Person, team: Team, **body: Any) ->
 
 
 def invite(person: Person, team: Team, address: str = "accomplice@example.org") -> str:
-    invitations.invite(actor(team, person), email=address, role=Role.ADMIN)
+    invitations.invite(actor_for(team, person), email=address, role=Role.ADMIN)
     return link_token("team_invitation")
 
 
@@ -71,12 +71,12 @@ def test_a_key_asks_for_the_password_again(product, owner: Person, team: Team) -
 
 
 def test_a_new_key_is_announced_to_its_maker_and_the_teams_owner(product, owner, other, team) -> None:
-    maker = join(team, Role.ADMIN, verified(other))
-    delivered()
+    maker = add_member(team, Role.ADMIN, with_verified_email(other))
+    deliver_queued_mails()
 
     make_key(product, maker, team)
 
-    mails = {mail.to[0]: str(mail.body) for mail in delivered("api_key_created")}
+    mails = {mail.to[0]: str(mail.body) for mail in deliver_queued_mails("api_key_created")}
     assert set(mails) == {owner.user.email, maker.user.email}
     for text in mails.values():
         assert 'Ola Other made an API key, "CI", for the team Engineering.' in text
@@ -87,14 +87,14 @@ def test_a_new_key_is_announced_to_its_maker_and_the_teams_owner(product, owner,
 def test_a_keys_name_writes_nothing_of_its_own_into_the_mail(product, owner: Person, team: Team) -> None:
     make_key(product, owner, team, name="Pay at https://evil.example")
 
-    (mail,) = delivered("api_key_created")
+    (mail,) = deliver_queued_mails("api_key_created")
 
     assert "evil" not in str(mail.body) + str(mail.alternatives[0].content)
 
 
 def test_the_list_shows_who_made_what_and_when_it_was_last_used(product, owner, other, team: Team) -> None:
-    maker = join(team, Role.ADMIN, verified(other))
-    _, secret = new_key(team, maker)
+    maker = add_member(team, Role.ADMIN, with_verified_email(other))
+    _, secret = create_api_key(team, maker)
     now = datetime.now(UTC)
     with time_machine.travel(now, tick=False):
         works(product, team, secret)
@@ -110,22 +110,22 @@ def test_the_list_shows_who_made_what_and_when_it_was_last_used(product, owner, 
 
 
 def test_a_reset_ends_the_keys_and_invitations_of_who_recovers(product, service, owner, other, team: Team) -> None:
-    _, secret = new_key(team, owner, Scope.WRITE)
+    _, secret = create_api_key(team, owner, Scope.WRITE)
     token = invite(owner, team, other.user.email)
 
     assert reset(product, owner).status_code == 200
 
     assert not works(product, team, secret)
-    taken = product.post("/api/invitations/accept", {"token": token}, token=verified(other).token)
+    taken = product.post("/api/invitations/accept", {"token": token}, token=with_verified_email(other).token)
     assert (taken.status_code, taken.json()["code"]) == (410, "invitation_revoked")
-    assert "2 in all" in str(delivered("password_changed")[0].body)
+    assert "2 in all" in str(deliver_queued_mails("password_changed")[0].body)
     (event,) = AuditEvent.objects.filter(action="credentials.revoked", target=owner.user.id)
     assert event.data == {"because": "password reset", "api_key": 1, "invitation": 1}
 
 
 def test_a_reset_leaves_what_others_made(product, owner: Person, other: Person, team: Team) -> None:
-    maker = join(team, Role.ADMIN, verified(other))
-    _, secret = new_key(team, maker)
+    maker = add_member(team, Role.ADMIN, with_verified_email(other))
+    _, secret = create_api_key(team, maker)
 
     reset(product, owner)
 
@@ -133,8 +133,8 @@ def test_a_reset_leaves_what_others_made(product, owner: Person, other: Person, 
 
 
 def test_a_ban_ends_them_and_lifting_it_revives_nothing(product, owner, other, sam, team: Team) -> None:
-    banned = join(team, Role.ADMIN, verified(other))
-    _, secret = new_key(team, banned)
+    banned = add_member(team, Role.ADMIN, with_verified_email(other))
+    _, secret = create_api_key(team, banned)
     token = invite(banned, team)
 
     staff_administration.ban(banned.user, by=sam.user, reason="x")
@@ -145,7 +145,7 @@ def test_a_ban_ends_them_and_lifting_it_revives_nothing(product, owner, other, s
 
 
 def test_a_changed_password_leaves_them(product, owner: Person, team: Team) -> None:
-    _, secret = new_key(team, owner)
+    _, secret = create_api_key(team, owner)
 
     product.post("/api/auth/password/change", {"current_password": PASSWORD, "new_password": NEW}, token=owner.token)
 
@@ -177,7 +177,7 @@ def test_a_reset_keeps_only_providers_that_vouch_for_the_mailbox(
     reset(product, owner)
 
     assert OAuthIdentity.objects.exists() is stays
-    assert bool(delivered("identity_unlinked")) is not stays
+    assert bool(deliver_queued_mails("identity_unlinked")) is not stays
 
 
 @pytest.mark.parametrize("claim", [True, False])
@@ -196,7 +196,7 @@ def test_a_sign_in_notes_whether_the_provider_vouches(product, idp, claim: bool)
 
 
 def test_logging_out_everywhere_lists_what_outlives_it(product, owner: Person, team: Team) -> None:
-    key, secret = new_key(team, owner)
+    key, secret = create_api_key(team, owner)
     invite(owner, team)
 
     answered = product.post("/api/auth/logout-all", token=owner.token)
@@ -213,7 +213,7 @@ def test_logging_out_everywhere_lists_what_outlives_it(product, owner: Person, t
 
 
 def test_logging_out_everywhere_ends_it_too_if_asked(product, owner: Person, team: Team) -> None:
-    _, secret = new_key(team, owner)
+    _, secret = create_api_key(team, owner)
     invite(owner, team)
 
     answered = product.post("/api/auth/logout-all", {"revoke_credentials": True}, token=owner.token)
@@ -225,7 +225,7 @@ def test_logging_out_everywhere_ends_it_too_if_asked(product, owner: Person, tea
 
 
 def test_at_parity_too(parity, product, owner: Person, team: Team) -> None:
-    _, secret = new_key(team, owner)
+    _, secret = create_api_key(team, owner)
 
     answered = parity.post("/auth/logout-all", {"revokeCredentials": True}, token=owner.token)
 
@@ -237,7 +237,7 @@ def test_at_parity_too(parity, product, owner: Person, team: Team) -> None:
 
 
 def test_where_nothing_outlives_it_nothing_is_said(product, kim: Person, other: Person) -> None:
-    new_key(found_team(verified(other)), verified(other))
+    create_api_key(create_team(with_verified_email(other)), with_verified_email(other))
 
     answered = product.post("/api/auth/logout-all", {"revoke_credentials": True}, token=kim.token)
 
@@ -246,7 +246,7 @@ def test_where_nothing_outlives_it_nothing_is_said(product, kim: Person, other: 
 
 
 def test_dead_ones_are_not_listed(product, owner: Person, team: Team) -> None:
-    new_key(team, owner)
+    create_api_key(team, owner)
     ApiKey.objects.update(expires_at=datetime.now(UTC))
     invite(owner, team)
     Invitation.objects.update(revoked_at=datetime.now(UTC))
@@ -255,7 +255,7 @@ def test_dead_ones_are_not_listed(product, owner: Person, team: Team) -> None:
 
 
 def test_staff_who_log_somebody_out_are_told_too(admin_ops, product, owner: Person, sam: Person, team: Team) -> None:
-    _, secret = new_key(team, owner)
+    _, secret = create_api_key(team, owner)
     path = f"/api/admin/users/{owner.user.id}/sessions/revoke"
 
     first = admin_ops.post(path, token=sam.token)
@@ -279,7 +279,7 @@ def test_staff_who_log_somebody_out_are_told_too(admin_ops, product, owner: Pers
     ids=["key", "invitation"],
 )
 def test_a_request_that_was_under_way_makes_none_after_the_reset(product, owner, team: Team, make) -> None:
-    under_way = actor(team, owner)
+    under_way = actor_for(team, owner)
     reset(product, owner)
 
     with pytest.raises(Exception, match="Invalid credentials"):
@@ -295,10 +295,10 @@ def test_a_request_that_was_under_way_makes_none_after_the_reset(product, owner,
 def test_of_a_ban_and_a_new_key_at_once_no_key_is_left(service, round_number: int) -> None:
     from saas.testing.factories import user_factories
 
-    person, sam = verified(user_factories.customer()), user_factories.staff()
-    under_way = actor(found_team(person), person)
+    person, sam = with_verified_email(user_factories.create_customer()), user_factories.create_staff_member()
+    under_way = actor_for(create_team(person), person)
 
-    at_once(
+    run_concurrently(
         lambda: staff_administration.ban(person.user, by=sam.user, reason="x"),
         lambda: api_keys.create_key(under_way, name="CI", scopes=[Scope.WRITE], expires_in_days=30),
     )

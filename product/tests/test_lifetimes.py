@@ -30,7 +30,7 @@ def clock():
 @pytest.fixture
 def kim(clock, db) -> Person:
     """Logged in at the fixed time."""
-    return user_factories.customer()
+    return user_factories.create_customer()
 
 
 def refresh(product: ServiceClient, token: str) -> Any:
@@ -210,7 +210,7 @@ def test_a_cookie_that_was_planted_before_the_login_is_replaced(product, kim: Pe
 
 
 def test_a_banned_person_is_out_in_both_services_by_every_way(product, parity, kim: Person) -> None:
-    staff_administration.ban(kim.user, by=user_factories.staff().user, reason="fraud")
+    staff_administration.ban(kim.user, by=user_factories.create_staff_member().user, reason="fraud")
 
     for client in (product, parity):
         assert client.get("/api/auth/me", token=kim.token).status_code == 401
@@ -241,7 +241,7 @@ def together(count: int, call: Any) -> list[Any]:
 @pytest.mark.postgres
 def test_of_eight_exchanges_of_one_refresh_token_one_wins(service) -> None:
     """The others are told what it won."""
-    person = user_factories.customer()
+    person = user_factories.create_customer()
     token = person.refresh_token
     for _ in range(20):
         answers = together(8, partial(_refreshed, service, token))

@@ -11,7 +11,7 @@ from saas.errors import Invalid
 from saas.teams.models import Team
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import found_team, new_key, verified
+from saas.testing.factories.team_factories import create_team, create_api_key, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.text_normalization import CANNOT_BE_SEEN
 
@@ -22,7 +22,7 @@ COMPOSED = unicodedata.normalize("NFC", APART)
 
 @pytest.fixture
 def kim(db: None) -> Person:
-    return verified(user_factories.customer())
+    return with_verified_email(user_factories.create_customer())
 
 
 def test_nobody_registers_with_a_name_that_hides_something(product: ServiceClient) -> None:
@@ -51,7 +51,7 @@ def test_parity_refuses_it_alike(parity: ServiceClient) -> None:
     ],
 )
 def test_no_name_hides_something(product, kim: Person, method: str, path: str, field: str, more: Any) -> None:
-    team = found_team(kim)
+    team = create_team(kim)
 
     answer = product.send(method, path.format(team=team.pk), {field: HIDDEN, **more}, token=kim.token)
 
@@ -77,7 +77,7 @@ def test_names_are_kept_composed(product: ServiceClient, kim: Person) -> None:
 @pytest.mark.parametrize("search", [APART, COMPOSED, APART[:4], "\u200bZo\u00eb"])
 @pytest.mark.parametrize("stored", [APART, COMPOSED], ids=["apart", "composed"])
 def test_a_person_is_found_in_any_form(admin_ops, sam: Person, search: str, stored: str) -> None:
-    zoe = user_factories.customer(full_name=COMPOSED)
+    zoe = user_factories.create_customer(full_name=COMPOSED)
     User.objects.filter(pk=zoe.user.pk).update(full_name=stored)  # as it was kept before names were composed
 
     answer = admin_ops.get(f"/api/admin/users?search={search}", token=sam.token)
@@ -90,7 +90,7 @@ def test_a_person_is_found_in_any_form(admin_ops, sam: Person, search: str, stor
     ["bücher.example", "kim@bücher.example", "kim@BU\u0308CHER.example", "\uff4b\uff49\uff4d@b\u00fccher.example"],
 )
 def test_an_address_is_found_by_its_domain_in_any_letters(admin_ops, sam: Person, search: str) -> None:
-    kim = user_factories.customer(email="kim@bücher.example")
+    kim = user_factories.create_customer(email="kim@bücher.example")
 
     answer = admin_ops.get(f"/api/admin/users?search={search}", token=sam.token)
 
@@ -104,8 +104,8 @@ def test_a_search_for_nothing_that_can_be_seen_finds_nobody(admin_ops, sam: Pers
 @pytest.mark.parametrize("search", [APART, COMPOSED])
 def test_the_desk_finds_a_team_and_a_key_in_any_form(admin_ops, sam: Person, kim: Person, search: str) -> None:
     admin_ops.cookies["saas_admin_session"] = sam.cookie_key
-    team = found_team(kim, COMPOSED)
-    new_key(team, kim)
+    team = create_team(kim, COMPOSED)
+    create_api_key(team, kim)
 
     lists = [admin_ops.get(f"/admin/teams/{table}/?q={search}") for table in ("team", "apikey", "membership")]
 
@@ -116,7 +116,7 @@ def test_the_desk_finds_a_team_and_a_key_in_any_form(admin_ops, sam: Person, kim
     "domain", ["b\u00fccher.example", "bu\u0308cher.example", "B\u00dcCHER.example", "xn--bcher-kva.example"]
 )
 def test_somebody_logs_in_by_her_address_in_any_form(product: ServiceClient, db: None, domain: str) -> None:
-    kim = user_factories.customer(email="kim@bücher.example")
+    kim = user_factories.create_customer(email="kim@bücher.example")
 
     answer = product.post("/api/auth/login", {"email": f"kim@{domain}", "password": PASSWORD})
 

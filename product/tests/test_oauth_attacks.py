@@ -12,9 +12,9 @@ from joserfc.jwk import OctKey, RSAKey
 
 from saas.accounts.models import LoginSession, OAuthIdentity, OAuthState, User
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.team_factories import verified
+from saas.testing.factories.team_factories import with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.mails import delivered
+from saas.testing.mails import deliver_queued_mails
 from saas.testing.servers.identity_provider import CLIENT_ID, IdentityProvider
 
 CALLBACK = "/api/auth/oauth/oidc/callback"
@@ -23,7 +23,7 @@ CALLBACK = "/api/auth/oauth/oidc/callback"
 @pytest.fixture
 def kim(kim: Person) -> Person:
     """Her address is confirmed: nobody else links a provider."""
-    return verified(kim)
+    return with_verified_email(kim)
 
 
 def begun(product: ServiceClient, query: str = "", name: str = "oidc") -> str:
@@ -251,7 +251,7 @@ def test_metadata_that_lead_elsewhere_are_not_followed(product, idp: IdentityPro
 
 
 def test_a_provider_that_is_down_is_told_as_502(product, settings) -> None:
-    settings.OAUTH_PROVIDERS = {"oidc": IdentityProvider(1).configured()}
+    settings.OAUTH_PROVIDERS = {"oidc": IdentityProvider(1).provider_settings()}
 
     assert_refused(product.get("/api/auth/oauth/oidc"), 502, "oauth_provider_unavailable")
 
@@ -391,7 +391,7 @@ def test_unlinking_needs_a_login_of_the_last_minutes_or_the_password(product, id
         assert (stale.status_code, stale.json()["code"]) == (403, "reauth_required")
         assert OAuthIdentity.objects.count() == 1
         right = product.delete("/api/auth/identities/oidc", {"current_password": PASSWORD}, token=kim.token)
-        told = [mail.subject for mail in delivered("identity_unlinked")]
+        told = [mail.subject for mail in deliver_queued_mails("identity_unlinked")]
 
     assert (right.status_code, told) == (204, ["A way to log in was removed"])
 

@@ -19,7 +19,7 @@ from saas.accounts.oauth import providers
 from saas.settings.oauth import OAuthProvider
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import verified
+from saas.testing.factories.team_factories import with_verified_email
 from saas.testing.factories.user_factories import Person
 
 CALLBACK = "/api/auth/oauth/oidc/callback"
@@ -107,9 +107,9 @@ def test_a_code_of_another_redirect_uri_is_refused_by_the_issuer(product, issuer
     [("mara", True), ("unverified", True), ("unverified", False), ("silent", True), ("silent", False)],
 )
 def test_an_address_that_has_an_account_is_never_linked_by_itself(product, issuer, db, sub: str, is_verified) -> None:
-    person = user_factories.customer(email="Mara@example.org")
+    person = user_factories.create_customer(email="Mara@example.org")
     if is_verified:
-        verified(person)
+        with_verified_email(person)
 
     answer = product.post(CALLBACK, only(approved(begun(product), sub)))
 

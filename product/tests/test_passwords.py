@@ -19,7 +19,7 @@ from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.mails import delivered, link_token
+from saas.testing.mails import deliver_queued_mails, link_token
 
 NEW = "an entirely new phrase"
 
@@ -70,7 +70,7 @@ def test_a_changed_password_logs_everybody_out_but_the_client_that_changed_it(pr
     for dead in (kim.refresh_token, second["refresh_token"]):
         assert product.post("/api/auth/refresh", {"refresh_token": dead}).status_code == 401
     assert (log_in(product, kim, PASSWORD), log_in(product, kim, NEW)) == (401, 200)
-    assert [mail.subject for mail in delivered("password_changed")] == ["Your password was changed"]
+    assert [mail.subject for mail in deliver_queued_mails("password_changed")] == ["Your password was changed"]
 
 
 def test_an_old_login_needs_the_current_password(product, kim: Person) -> None:
@@ -125,13 +125,13 @@ def test_a_reset_sets_the_password_logs_everybody_out_and_nobody_in(product, kim
     assert product.get("/api/auth/me", token=kim.token).status_code == 401
     assert not LoginSession.objects.live().exists()
     assert (log_in(product, kim, PASSWORD), log_in(product, kim, NEW)) == (401, 200)
-    assert len(delivered("password_changed")) == 1
+    assert len(deliver_queued_mails("password_changed")) == 1
     assert AuditEvent.objects.filter(action="password.reset").count() == 1
 
 
 def test_forgotten_is_answered_alike_whatever_the_address(product, kim: Person, sam: Person, other: Person) -> None:
     staff_administration.ban(other.user, by=sam.user, reason="spam")
-    delivered()
+    deliver_queued_mails()
     addresses = [kim.user.email, "nobody@example.net", other.user.email, sam.user.email]
 
     answers = [product.post("/api/auth/password/forgot", {"email": address}) for address in addresses]
@@ -140,14 +140,14 @@ def test_forgotten_is_answered_alike_whatever_the_address(product, kim: Person, 
         answer(row.pk)
 
     assert {(a.status_code, a.content) for a in answers} == {(202, b'{"status":"accepted"}')}
-    assert [mail.to for mail in delivered()] == [[kim.user.email]]
+    assert [mail.to for mail in deliver_queued_mails()] == [[kim.user.email]]
 
 
 def test_who_has_no_password_or_has_not_confirmed_her_address_gets_a_link_too(product, kim: Person) -> None:
     User.objects.update(password="!", email_verified_at=None)
 
     assert forgot(product, kim.user.email).status_code == 202
-    assert [mail.to for mail in delivered("password_reset")] == [[kim.user.email]]
+    assert [mail.to for mail in deliver_queued_mails("password_reset")] == [[kim.user.email]]
 
 
 def test_a_request_whose_doorbell_was_lost_is_found_and_answered_once(product, kim: Person) -> None:
@@ -233,7 +233,7 @@ def test_a_token_that_is_none_is_refused(product, kim: Person, token: str) -> No
 
 
 def test_a_token_for_verifying_does_not_reset(product) -> None:
-    user_factories.customer()
+    user_factories.create_customer()
 
     assert_invalid(reset(product, link_token("welcome")))
 
@@ -276,7 +276,7 @@ def test_a_reset_of_a_verified_account_keeps_its_providers(product, kim: Person)
 @pytest.mark.postgres
 def test_of_ten_confirmations_at_once_one_wins(service) -> None:
     product = service("product")
-    token = mailed_token(product, user_factories.customer(email="kim@example.net"))
+    token = mailed_token(product, user_factories.create_customer(email="kim@example.net"))
     statuses: list[int] = []
 
     def confirm(number: int) -> None:
@@ -300,7 +300,7 @@ def test_the_link_leads_to_us_whatever_the_host_header_says(product, kim: Person
 
     if answered.status_code == 202:
         answer(ResetRequest.objects.get().pk)
-        assert "http://localhost:8000/reset?token=" in str(delivered("password_reset")[0].body)
+        assert "http://localhost:8000/reset?token=" in str(deliver_queued_mails("password_reset")[0].body)
     else:
         assert (answered.status_code, ResetRequest.objects.count()) == (400, 0)
 
@@ -316,18 +316,18 @@ def test_the_link_leads_to_us_whatever_the_host_header_says(product, kim: Person
     ],
 )
 def test_a_look_alike_or_list_of_addresses_gets_no_mail(product, address: Any) -> None:
-    user_factories.customer(email="kim@example.net")
+    user_factories.create_customer(email="kim@example.net")
 
     assert forgot(product, address).status_code == 422
     assert not Mail.objects.filter(template="password_reset").exists()
 
 
 def test_the_mail_goes_to_the_stored_spelling(product) -> None:
-    user_factories.customer(email="Kim@Example.net")
+    user_factories.create_customer(email="Kim@Example.net")
 
     forgot(product, "KIM@EXAMPLE.NET")
 
-    assert [mail.to for mail in delivered("password_reset")] == [["Kim@Example.net"]]
+    assert [mail.to for mail in deliver_queued_mails("password_reset")] == [["Kim@Example.net"]]
 
 
 @override_settings(RATE_LIMIT_SCALE=1)
@@ -355,7 +355,7 @@ def test_the_owner_of_an_address_is_told_once_a_day_that_somebody_tried_to_regis
     ]
 
     assert {(a.status_code, a.json()["code"]) for a in answers} == {(409, "email_taken")}
-    assert len(delivered("register_attempt")) == 1
+    assert len(deliver_queued_mails("register_attempt")) == 1
     assert User.objects.get().check_password(PASSWORD)
     assert check_password(PASSWORD, User.objects.get().password)
 
@@ -366,7 +366,7 @@ def test_registering_the_address_of_a_banned_person_tells_nobody(product, kim: P
     answered = product.post("/api/auth/register", {"email": kim.user.email, "password": NEW})
 
     assert (answered.status_code, answered.json()["code"]) == (409, "email_taken")
-    assert not delivered("register_attempt")
+    assert not deliver_queued_mails("register_attempt")
 
 
 @override_settings(RATE_LIMIT_SCALE=1)

@@ -137,7 +137,7 @@ def test_no_key_of_a_checkout_is_a_card_number(product: ServiceClient, kim: Pers
 
 
 def test_a_team_has_cards_invoices_and_a_portal_of_its_own(product: ServiceClient, kim: Person) -> None:
-    team = team_factories.found_team(kim)
+    team = team_factories.create_team(kim)
     body = {"plan_id": "starter", "team_id": team.id}
     product.post("/api/subscriptions/checkout", body, token=kim.token)
     card = add(product, kim, team_id=team.id).json()["payment_method"]
@@ -162,8 +162,8 @@ def test_a_team_has_cards_invoices_and_a_portal_of_its_own(product: ServiceClien
 def test_only_an_owner_sees_how_a_team_pays(
     product: ServiceClient, kim: Person, role: Role, method: str, path: str
 ) -> None:
-    team = team_factories.found_team(kim)
-    member = team_factories.join(team, role)
+    team = team_factories.create_team(kim)
+    member = team_factories.add_member(team, role)
 
     answer = product.send(method, f"/api/{path}?team_id={team.id}", token=member.token)
 

@@ -32,10 +32,10 @@ from saas.teams.models import ApiKey, Invitation, Membership, Team
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import actor, found_team, join, new_key, verified
+from saas.testing.factories.team_factories import actor_for, create_team, add_member, create_api_key, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.mails import delivered, link_token
-from saas.testing.races import at_once
+from saas.testing.mails import deliver_queued_mails, link_token
+from saas.testing.concurrency import run_concurrently
 
 WAIT = timedelta(days=14)
 
@@ -65,9 +65,9 @@ def erase() -> None:
 
 
 def test_the_export_tells_everything_and_nothing_of_others(product, kim: Person, other: Person, sam: Person) -> None:
-    team = found_team(verified(kim), "Sentinels")
-    join(team, Role.MEMBER, verified(other))
-    new_key(team, verified(kim))
+    team = create_team(with_verified_email(kim), "Sentinels")
+    add_member(team, Role.MEMBER, with_verified_email(other))
+    create_api_key(team, with_verified_email(kim))
     checkouts.start_checkout(kim.user, plan_id="starter")
     payment_methods.add_payment_method(kim.user, type="card", provider="visa", last4="4242")
     add_note(kim.user, by=sam.user, text="Called about an invoice.")
@@ -92,7 +92,7 @@ def test_the_export_tells_everything_and_nothing_of_others(product, kim: Person,
 
 
 def test_the_export_holds_no_secret(product, kim: Person) -> None:
-    found_team(verified(kim))
+    create_team(with_verified_email(kim))
 
     page = product.get("/api/users/export", token=kim.token).content.decode()
 
@@ -153,8 +153,8 @@ def test_a_subscription_that_would_go_on_has_to_be_canceled_first(product, kim: 
 
 
 def test_the_only_owner_hands_a_team_with_others_over_first(product, kim: Person, other: Person) -> None:
-    team = found_team(verified(kim))
-    join(team, Role.ADMIN, other)
+    team = create_team(with_verified_email(kim))
+    add_member(team, Role.ADMIN, other)
 
     refused = delete(product, kim)
     assert (refused.status_code, refused.json()["code"]) == (409, "team_needs_owner")
@@ -165,7 +165,7 @@ def test_the_only_owner_hands_a_team_with_others_over_first(product, kim: Person
 
 
 def test_of_two_owners_the_second_cannot_go_while_the_first_waits(product, kim: Person, other: Person) -> None:
-    join(found_team(verified(kim)), Role.OWNER, other)
+    add_member(create_team(with_verified_email(kim)), Role.OWNER, other)
     assert delete(product, kim).status_code == 202
 
     refused = delete(product, other)
@@ -174,7 +174,7 @@ def test_of_two_owners_the_second_cannot_go_while_the_first_waits(product, kim: 
 
 
 def test_a_team_that_is_paid_for_stands_in_the_way(product, kim: Person) -> None:
-    team = found_team(verified(kim))
+    team = create_team(with_verified_email(kim))
     checkouts.start_checkout(kim.user, plan_id="starter", owner=team)
 
     refused = delete(product, kim)
@@ -195,7 +195,7 @@ def test_the_mailed_link_undoes_it_once(product, kim: Person) -> None:
     assert (second.status_code, second.json()["code"]) == (400, "link_invalid")
     assert product.get("/api/auth/me", token=kim.token).status_code == 401
     assert log_in(product, kim).status_code == 200
-    assert [mail.to for mail in delivered("deletion_canceled")] == [[kim.user.email]]
+    assert [mail.to for mail in deliver_queued_mails("deletion_canceled")] == [[kim.user.email]]
     erase()
     assert User.objects.get().email == kim.user.email
 
@@ -315,10 +315,10 @@ def test_invoices_and_the_ledger_outlive_her(product, kim: Person) -> None:
 
 
 def test_teams_go_with_her_or_go_on_without_her(product, kim: Person, other: Person) -> None:
-    alone, shared = found_team(verified(kim), "Alone"), Team.objects.create(name="Shared", owner=kim.user)
-    new_key(alone, verified(kim))
-    join(shared, Role.OWNER, kim)
-    join(shared, Role.OWNER, other)
+    alone, shared = create_team(with_verified_email(kim), "Alone"), Team.objects.create(name="Shared", owner=kim.user)
+    create_api_key(alone, with_verified_email(kim))
+    add_member(shared, Role.OWNER, kim)
+    add_member(shared, Role.OWNER, other)
     delete(product, kim)
 
     erase()
@@ -332,8 +332,8 @@ def test_teams_go_with_her_or_go_on_without_her(product, kim: Person, other: Per
 
 
 def test_invitations_to_her_are_forgotten(product, kim: Person, other: Person) -> None:
-    team = found_team(verified(other))
-    invitations.invite(actor(team, other), email=kim.user.email.upper(), role=Role.MEMBER)
+    team = create_team(with_verified_email(other))
+    invitations.invite(actor_for(team, other), email=kim.user.email.upper(), role=Role.MEMBER)
     delete(product, kim)
 
     erase()
@@ -342,7 +342,7 @@ def test_invitations_to_her_are_forgotten(product, kim: Person, other: Person) -
 
 
 def test_what_came_in_the_way_meanwhile_puts_it_off(product, kim: Person, other: Person) -> None:
-    join(found_team(verified(kim)), Role.OWNER, other)
+    add_member(create_team(with_verified_email(kim)), Role.OWNER, other)
     delete(product, kim)
     Membership.objects.filter(user=other.user).update(role=Role.ADMIN)
 
@@ -361,10 +361,10 @@ def test_what_came_in_the_way_meanwhile_puts_it_off(product, kim: Person, other:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgres
 def test_two_owners_who_go_at_once_leave_one_behind() -> None:
-    kim, ola = user_factories.customer(), user_factories.customer()
-    join(found_team(verified(kim)), Role.OWNER, verified(ola))
+    kim, ola = user_factories.create_customer(), user_factories.create_customer()
+    add_member(create_team(with_verified_email(kim)), Role.OWNER, with_verified_email(ola))
 
-    outcomes = at_once(
+    outcomes = run_concurrently(
         lambda: account_deletion.delete_account(kim.user), lambda: account_deletion.delete_account(ola.user)
     )
 
@@ -375,12 +375,12 @@ def test_two_owners_who_go_at_once_leave_one_behind() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgres
 def test_of_keeping_and_erasing_at_once_one_wins() -> None:
-    kim = user_factories.customer()
+    kim = user_factories.create_customer()
     account_deletion.delete_account(kim.user)
     token = link_token("deletion_requested")
     Deletion.objects.update(due_at=datetime.now(UTC))
 
-    outcomes = at_once(lambda: account_deletion.cancel_deletion(token), erasure.erase_due)
+    outcomes = run_concurrently(lambda: account_deletion.cancel_deletion(token), erasure.erase_due)
 
     kim.user.refresh_from_db()
     kept = (kim.user.status, kim.user.full_name) == ("active", "Kim Example")

@@ -56,19 +56,19 @@ def test_a_plan_is_changed_after_its_price_was_seen(product: ServiceClient, path
     assert press(product, path, "change", plan="growth").status_code == 302
 
     assert "79 USD a month" in text_of(product.get(path))
-    local_provider.deliver()
+    local_provider.deliver_events()
     assert Subscription.objects.get().plan_id == "growth"
     assert WebhookEvent.objects.latest("pk").source == "delivery"
 
 
 def test_a_cancellation_is_taken_back(product: ServiceClient, path: str) -> None:
     press(product, path, "cancel", reason="dear")
-    local_provider.deliver()
+    local_provider.deliver_events()
     assert Subscription.objects.get().cancel_at_period_end is True
     assert "Keep the subscription" in text_of(product.get(path))
 
     press(product, path, "resume")
-    local_provider.deliver()
+    local_provider.deliver_events()
 
     assert Subscription.objects.get().cancel_at_period_end is False
 
@@ -80,7 +80,7 @@ def test_cards_are_added_chosen_and_removed(product: ServiceClient, path: str) -
 
     press(product, path, "use_card", card_id=first)
     press(product, path, "remove_card", card_id=second)
-    local_provider.deliver()
+    local_provider.deliver_events()
 
     assert Customer.objects.get().default_payment_method == first
     assert [row.last4 for row in PaymentMethod.objects.usable()] == ["4242"]
@@ -146,7 +146,7 @@ def test_a_press_from_another_site_is_refused(product: ServiceClient, path: str)
     answer = product.generic("POST", path, "act=cancel", content_type="application/x-www-form-urlencoded")
 
     assert answer.status_code == 403
-    local_provider.deliver()
+    local_provider.deliver_events()
     assert Subscription.objects.get().cancel_at_period_end is False
 
 

@@ -16,7 +16,7 @@ from saas.accounts.passwords.reset_mails import send_reset
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.mails import delivered, link_token
+from saas.testing.mails import deliver_queued_mails, link_token
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -46,7 +46,7 @@ def clock():
 
 @pytest.fixture
 def owner(clock, product: ServiceClient) -> Owner:
-    owner = Owner(product, user_factories.customer())
+    owner = Owner(product, user_factories.create_customer())
     product.cookies.clear()
     clock.shift(timedelta(minutes=1))  # the code that confirmed is used up
     return owner
@@ -85,7 +85,7 @@ def test_turning_it_on_logs_everybody_out_but_the_client_that_did_it(product, ow
     assert product.get("/api/auth/me", token=owner.fresh["access_token"]).status_code == 200
     assert LoginSession.objects.live().get().methods == "pwd otp"
     assert len(set(owner.recovery_codes)) == 10
-    assert [mail.subject for mail in delivered("mfa_enabled")] == ["A second factor was turned on"]
+    assert [mail.subject for mail in deliver_queued_mails("mfa_enabled")] == ["A second factor was turned on"]
 
 
 def test_the_right_password_earns_half_a_login(product, owner: Owner) -> None:
@@ -192,7 +192,7 @@ def test_a_recovery_code_works_once_in_any_case_and_is_told(product, owner: Owne
     second = prove(product, half(product, owner), recovery_code=code)
 
     assert (first.status_code, second.status_code) == (200, 401)
-    assert "9 are left" in str(delivered("recovery_code_used")[0].body)
+    assert "9 are left" in str(deliver_queued_mails("recovery_code_used")[0].body)
 
 
 @pytest.mark.parametrize("between", [" ", "-", "\u00a0", "\u2013", "\u202f"])
@@ -308,7 +308,7 @@ def test_parity_asks_for_it_in_camel_case(product, parity, owner: Owner) -> None
 
 
 def test_staff_prove_it_at_the_api_and_on_the_admin_page(admin_ops, clock) -> None:
-    sam = user_factories.staff()
+    sam = user_factories.create_staff_member()
     secret = second_factor.begin(sam.user).secret
     session = LoginSession.objects.select_related("user").get(sid=sam.session_id)
     second_factor.confirm(session, pyotp.TOTP(secret).at(NOW))
@@ -356,13 +356,13 @@ def test_turning_it_off_logs_everybody_out_but_the_client_that_did_it_and_is_tol
 
     assert product.get("/api/auth/me", token=answer.json()["access_token"]).status_code == 200
     assert product.post("/api/auth/refresh", {"refresh_token": owner.fresh["refresh_token"]}).status_code == 401
-    assert [mail.subject for mail in delivered("mfa_disabled")] == ["Your second factor was turned off"]
+    assert [mail.subject for mail in deliver_queued_mails("mfa_disabled")] == ["Your second factor was turned off"]
 
 
 def test_renewed_recovery_codes_are_told(product, owner: Owner) -> None:
     product.post("/api/auth/mfa/recovery-codes", token=owner.fresh["access_token"])
 
-    assert [mail.subject for mail in delivered("mfa_recovery_codes_renewed")] == ["Your recovery codes were renewed"]
+    assert [mail.subject for mail in deliver_queued_mails("mfa_recovery_codes_renewed")] == ["Your recovery codes were renewed"]
 
 
 def test_setting_up_again_does_not_replace_what_was_confirmed_meanwhile(product, owner: Owner) -> None:
@@ -379,7 +379,7 @@ def test_setting_up_again_does_not_replace_what_was_confirmed_meanwhile(product,
 def test_of_fifty_guesses_at_once_five_are_looked_at_and_the_right_code_comes_too_late(service) -> None:
     product = service("product")
     with time_machine.travel(datetime.now(UTC) - timedelta(minutes=2)):
-        owner = Owner(product, user_factories.customer(email="kim@example.net"))
+        owner = Owner(product, user_factories.create_customer(email="kim@example.net"))
     token = half(product, owner)
 
     with ThreadPoolExecutor(10) as pool:
@@ -401,7 +401,7 @@ def _guess(service: Any, token: str) -> str:
 def test_one_code_in_twenty_requests_at_once_completes_one_login(service) -> None:
     product = service("product")
     with time_machine.travel(datetime.now(UTC) - timedelta(minutes=2)):
-        owner = Owner(product, user_factories.customer(email="kim@example.net"))
+        owner = Owner(product, user_factories.create_customer(email="kim@example.net"))
     tokens = [half(product, owner) for _ in range(4)]
     code, statuses = owner.code(), []
 

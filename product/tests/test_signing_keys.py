@@ -37,7 +37,7 @@ def clock() -> Iterator[Any]:
 @pytest.fixture
 def kim(clock, db) -> Person:
     """Logged in at noon."""
-    return user_factories.customer()
+    return user_factories.create_customer()
 
 
 def rotate(*arguments: str) -> str:
@@ -169,7 +169,7 @@ def test_in_production_no_key_is_made_unasked(settings) -> None:
 def test_no_token_outlives_the_time_that_a_key_verifies(settings, db) -> None:
     settings.ACCESS_TOKEN_MINUTES = 30  # the most that can be set
 
-    claims = jwt.decode(user_factories.customer().token, options={"verify_signature": False})
+    claims = jwt.decode(user_factories.create_customer().token, options={"verify_signature": False})
 
     assert timedelta(seconds=claims["exp"] - claims["iat"]) < key_files.LONGEST_TOKEN
 

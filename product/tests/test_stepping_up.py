@@ -9,7 +9,7 @@ import time_machine
 from saas.accounts.models import Deletion, LoginSession, OAuthIdentity, Proof, RecoveryCode, Totp, User
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.team_factories import verified
+from saas.testing.factories.team_factories import with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
 
 DELICATE: dict[str, dict[str, Any]] = {
@@ -28,7 +28,7 @@ DELICATE: dict[str, dict[str, Any]] = {
 def kim(kim: Person, idp) -> Person:
     """She has all that can be taken from her."""
     OAuthIdentity.objects.create(provider="oidc", issuer="https://id.example", subject="kim", user=kim.user)
-    return verified(kim)
+    return with_verified_email(kim)
 
 
 def everything() -> list[Any]:

@@ -7,7 +7,7 @@ from saas.teams import invitations
 from saas.teams.models import Membership, Team
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.team_factories import actor, found_team, join
+from saas.testing.factories.team_factories import actor_for, create_team, add_member
 from saas.testing.factories.user_factories import Person
 
 
@@ -43,7 +43,7 @@ def test_a_name_is_one_line_of_text(product: ServiceClient, kim: Person, name: o
 
 
 def test_without_a_subscription_there_is_one_team(product: ServiceClient, kim: Person) -> None:
-    found_team(kim)
+    create_team(kim)
 
     answer = product.post("/api/teams", {"name": "Second"}, token=kim.token)
 
@@ -52,7 +52,7 @@ def test_without_a_subscription_there_is_one_team(product: ServiceClient, kim: P
 
 
 def test_the_place_of_a_deleted_team_is_free_again(product: ServiceClient, kim: Person) -> None:
-    team = found_team(kim)
+    team = create_team(kim)
 
     assert product.delete(f"/api/teams/{team.id}", token=kim.token).status_code == 204
 
@@ -61,7 +61,7 @@ def test_the_place_of_a_deleted_team_is_free_again(product: ServiceClient, kim: 
 
 
 def test_a_team_that_is_paid_for_is_not_deleted(product: ServiceClient, kim: Person) -> None:
-    team = found_team(kim)
+    team = create_team(kim)
     product.post("/api/subscriptions/checkout", {"plan_id": "starter", "team_id": team.id}, token=kim.token)
 
     answer = product.delete(f"/api/teams/{team.id}", token=kim.token)
@@ -82,7 +82,7 @@ def test_the_owners_own_plan_counts_for_her_teams(product: ServiceClient, kim: P
 
 
 def test_a_stranger_finds_nothing_anywhere(product: ServiceClient, kim: Person, other: Person) -> None:
-    team = found_team(kim)
+    team = create_team(kim)
 
     for method, path in (
         ("GET", ""),
@@ -105,7 +105,7 @@ def test_a_stranger_finds_nothing_anywhere(product: ServiceClient, kim: Person, 
 
 
 def test_nobody_is_asked_for_a_body_before_the_right_is_clear(product: ServiceClient, kim: Person) -> None:
-    viewer = join(found_team(kim), Role.VIEWER)
+    viewer = add_member(create_team(kim), Role.VIEWER)
     team = Team.objects.get()
 
     answer = product.patch(f"/api/teams/{team.id}", raw=b"{broken", token=viewer.token)
@@ -114,8 +114,8 @@ def test_nobody_is_asked_for_a_body_before_the_right_is_clear(product: ServiceCl
 
 
 def test_a_team_tells_how_many_seats_are_taken(product: ServiceClient, kim: Person) -> None:
-    team = found_team(kim)
-    invitations.invite(actor(team, kim), email="new@example.org", role=Role.MEMBER)
+    team = create_team(kim)
+    invitations.invite(actor_for(team, kim), email="new@example.org", role=Role.MEMBER)
 
     answer = product.get(f"/api/teams/{team.id}", token=kim.token)
 
@@ -125,8 +125,8 @@ def test_a_team_tells_how_many_seats_are_taken(product: ServiceClient, kim: Pers
 
 
 def test_an_admin_renames_the_team(product: ServiceClient, kim: Person) -> None:
-    team = found_team(kim)
-    admin = join(team, Role.ADMIN)
+    team = create_team(kim)
+    admin = add_member(team, Role.ADMIN)
 
     answer = product.patch(f"/api/teams/{team.id}", {"name": "Platform"}, token=admin.token)
 
@@ -137,8 +137,8 @@ def test_an_admin_renames_the_team(product: ServiceClient, kim: Person) -> None:
 
 
 def test_members_are_listed_with_their_roles(product: ServiceClient, kim: Person) -> None:
-    team = found_team(kim)
-    viewer = join(team, Role.VIEWER)
+    team = create_team(kim)
+    viewer = add_member(team, Role.VIEWER)
 
     answer = product.get(f"/api/teams/{team.id}/members", token=viewer.token)
 
@@ -149,8 +149,8 @@ def test_members_are_listed_with_their_roles(product: ServiceClient, kim: Person
 
 @pytest.mark.parametrize("role", ["member", "viewer"])
 def test_nobody_raises_her_own_role(product: ServiceClient, kim: Person, role: str) -> None:
-    team = found_team(kim)
-    person = join(team, Role(role))
+    team = create_team(kim)
+    person = add_member(team, Role(role))
 
     answer = product.patch(f"/api/teams/{team.id}/members/{person.user.id}", {"role": "admin"}, token=person.token)
 
@@ -159,8 +159,8 @@ def test_nobody_raises_her_own_role(product: ServiceClient, kim: Person, role: s
 
 
 def test_an_admin_neither_makes_nor_touches_an_owner(product: ServiceClient, kim: Person) -> None:
-    team = found_team(kim)
-    admin, member = join(team, Role.ADMIN), join(team, Role.MEMBER)
+    team = create_team(kim)
+    admin, member = add_member(team, Role.ADMIN), add_member(team, Role.MEMBER)
     before = set(Membership.objects.values_list("user", "role"))
     path = f"/api/teams/{team.id}/members"
 
@@ -176,8 +176,8 @@ def test_an_admin_neither_makes_nor_touches_an_owner(product: ServiceClient, kim
 
 
 def test_the_last_owner_neither_leaves_nor_is_demoted_nor_removed(product: ServiceClient, kim: Person) -> None:
-    team = found_team(kim)
-    join(team, Role.ADMIN)
+    team = create_team(kim)
+    add_member(team, Role.ADMIN)
     mine = f"/api/teams/{team.id}/members/{kim.user.id}"
 
     answers = [
@@ -193,8 +193,8 @@ def test_the_last_owner_neither_leaves_nor_is_demoted_nor_removed(product: Servi
 def test_a_banned_owner_does_not_count_as_one(product: ServiceClient, kim: Person, other: Person, sam: Person) -> None:
     from saas.accounts.staff.staff_administration import ban
 
-    team = found_team(kim)
-    join(team, Role.OWNER, other)
+    team = create_team(kim)
+    add_member(team, Role.OWNER, other)
     ban(other.user, by=sam.user, reason="fraud")
 
     answer = product.post(f"/api/teams/{team.id}/leave", token=kim.token)
@@ -205,8 +205,8 @@ def test_a_banned_owner_does_not_count_as_one(product: ServiceClient, kim: Perso
 def test_when_the_owner_who_answers_for_the_team_leaves_another_does(
     product: ServiceClient, kim: Person, other: Person
 ) -> None:
-    team = found_team(kim)
-    join(team, Role.OWNER, other)
+    team = create_team(kim)
+    add_member(team, Role.OWNER, other)
 
     assert product.post(f"/api/teams/{team.id}/leave", token=kim.token).status_code == 204
 
@@ -215,8 +215,8 @@ def test_when_the_owner_who_answers_for_the_team_leaves_another_does(
 
 
 def test_a_removed_member_finds_nothing_on_her_next_request(product: ServiceClient, kim: Person) -> None:
-    team = found_team(kim)
-    member = join(team, Role.MEMBER)
+    team = create_team(kim)
+    member = add_member(team, Role.MEMBER)
     assert product.get(f"/api/teams/{team.id}", token=member.token).status_code == 200
 
     removed = product.delete(f"/api/teams/{team.id}/members/{member.user.id}", token=kim.token)
@@ -229,8 +229,8 @@ def test_a_removed_member_finds_nothing_on_her_next_request(product: ServiceClie
 
 
 def test_a_role_changes_at_once_and_the_same_role_changes_nothing(product: ServiceClient, kim: Person) -> None:
-    team = found_team(kim)
-    member = join(team, Role.MEMBER)
+    team = create_team(kim)
+    member = add_member(team, Role.MEMBER)
     path = f"/api/teams/{team.id}/members/{member.user.id}"
 
     first = product.patch(path, {"role": "admin"}, token=kim.token)
@@ -244,8 +244,8 @@ def test_a_role_changes_at_once_and_the_same_role_changes_nothing(product: Servi
 
 @pytest.mark.parametrize("role", ["boss", "", None, 5, ["owner"], {"a": 1}])
 def test_an_unknown_role_is_refused(product: ServiceClient, kim: Person, role: object) -> None:
-    team = found_team(kim)
-    member = join(team, Role.MEMBER)
+    team = create_team(kim)
+    member = add_member(team, Role.MEMBER)
 
     answer = product.patch(f"/api/teams/{team.id}/members/{member.user.id}", {"role": role}, token=kim.token)
 
@@ -256,8 +256,8 @@ def test_an_unknown_role_is_refused(product: ServiceClient, kim: Person, role: o
 def test_transferring_makes_the_heir_the_owner_and_the_giver_an_admin(
     product: ServiceClient, kim: Person, other: Person
 ) -> None:
-    team = found_team(kim)
-    join(team, Role.MEMBER, other)
+    team = create_team(kim)
+    add_member(team, Role.MEMBER, other)
 
     answer = product.post(f"/api/teams/{team.id}/transfer", {"user_id": other.user.id}, token=kim.token)
 
@@ -269,13 +269,13 @@ def test_transferring_makes_the_heir_the_owner_and_the_giver_an_admin(
 def test_a_team_cannot_be_transferred_to_a_stranger_to_oneself_or_past_the_limit(
     product: ServiceClient, kim: Person, other: Person
 ) -> None:
-    team = found_team(kim)
+    team = create_team(kim)
     path = f"/api/teams/{team.id}/transfer"
 
     stranger = product.post(path, {"user_id": other.user.id}, token=kim.token)
     oneself = product.post(path, {"user_id": kim.user.id}, token=kim.token)
-    found_team(other, "Hers")
-    join(team, Role.MEMBER, other)
+    create_team(other, "Hers")
+    add_member(team, Role.MEMBER, other)
     full = product.post(path, {"user_id": other.user.id}, token=kim.token)
 
     assert stranger.status_code == 404
@@ -287,8 +287,8 @@ def test_a_team_cannot_be_transferred_to_a_stranger_to_oneself_or_past_the_limit
 def test_listing_teams_costs_three_queries_however_many_there_are(
     product: ServiceClient, kim: Person, other: Person, django_assert_num_queries
 ) -> None:
-    found_team(kim)
-    join(found_team(other), Role.VIEWER, kim)
+    create_team(kim)
+    add_member(create_team(other), Role.VIEWER, kim)
 
     with django_assert_num_queries(3):  # session, count, page
         assert len(product.get("/api/teams", token=kim.token).json()["teams"]) == 2
@@ -297,17 +297,17 @@ def test_listing_teams_costs_three_queries_however_many_there_are(
 def test_listing_members_costs_four_queries_however_many_there_are(
     product: ServiceClient, kim: Person, django_assert_num_queries
 ) -> None:
-    team = found_team(kim)
+    team = create_team(kim)
     for _ in range(3):
-        join(team, Role.MEMBER)
+        add_member(team, Role.MEMBER)
 
     with django_assert_num_queries(4):  # session, membership, count, page
         assert len(product.get(f"/api/teams/{team.id}/members", token=kim.token).json()["members"]) == 4
 
 
 def test_members_come_in_pages(product: ServiceClient, kim: Person) -> None:
-    team = found_team(kim)
-    newest = join(team, Role.MEMBER)
+    team = create_team(kim)
+    newest = add_member(team, Role.MEMBER)
 
     first = product.get(f"/api/teams/{team.id}/members?limit=1", token=kim.token).json()
     second = product.get(f"/api/teams/{team.id}/members?limit=1&cursor={first['next']}", token=kim.token).json()

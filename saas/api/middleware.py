@@ -43,7 +43,7 @@ PREPARED_RESPONSE = "saas.prepared_response"  # in a request's environment; a cl
 
 
 class PreparedResponseMiddleware:
-    """Answers a request that the server has refused already (``saas.server.bridge``) with the response it has prepared, so
+    """Answers a request that the server has refused already (``saas.server.rsgi_adapter``) with the response it has prepared, so
     that refusals are logged, counted and dressed as every other answer is."""
 
     def __init__(self, get_response: GetResponse) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-from saas.server.bridge import Bridge
+from saas.server.rsgi_adapter import Bridge
 from saas.wsgi import application as django
 
 application = Bridge(django, threads=int(os.environ.get("WEB_THREADS") or 48))

@@ -21,7 +21,7 @@ _FLAGS = [
 ]
 
 
-def what_is_missing() -> str:
+def missing_requirement() -> str:
     """A sentence for whoever wonders why no browser test ran; empty where one can."""
     if find_spec("playwright") is None:
         return "needs Playwright: pip install -r .ci/requirements.txt"

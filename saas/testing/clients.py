@@ -9,7 +9,7 @@ from django.test import Client
 
 
 @contextmanager
-def acting_as(service: str) -> Iterator[None]:
+def service_settings(service: str) -> Iterator[None]:
     """Run the block under the few settings that tell one service from another.
 
     Without Django's ``setting_changed``, which would compile every URL pattern anew for each request.
@@ -45,9 +45,9 @@ class ServiceClient(Client):
     def request(self, **request: Any) -> Any:
         from saas.testing import response_schema
 
-        with acting_as(self.service):
+        with service_settings(self.service):
             response = super().request(**request)
-        response_schema.check(self.service, request["REQUEST_METHOD"], response)
+        response_schema.assert_matches_schema(self.service, request["REQUEST_METHOD"], response)
         return response
 
     def send(
@@ -70,7 +70,7 @@ class ServiceClient(Client):
         data = b"" if body is None else self._encode_json(body, "application/json").encode()  # type: ignore[attr-defined]
         return self.generic(method, path, data, content_type=content_type, headers=sent)
 
-    def submit(self, path: str, fields: dict[str, Any]) -> Any:
+    def submit_form(self, path: str, fields: dict[str, Any]) -> Any:
         """Post an HTML form, with the CSRF token that the page before it set as a cookie."""
         token = self.cookies[f"{self.service}_csrf"].value
         return super().post(path, {"csrfmiddlewaretoken": token, **fields})

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from django.db import connections
 
-from saas.testing.servers.rsgi import BridgeClient, thread_on_this_connection
+from saas.testing.servers.rsgi import BridgeClient, executor_on_test_connection
 
 
 class ShortPathClient(BridgeClient):
@@ -19,10 +19,10 @@ class ShortPathClient(BridgeClient):
     def _application(self, thread: Executor) -> Any:
         from webhooks.intake.short_path import ShortPath
 
-        return ShortPath(super()._application(thread), writer_of_the_test(thread))
+        return ShortPath(super()._application(thread), batch_writer_in_transaction(thread))
 
 
-class LinkOfTheTest:
+class TransactionConnection:
     """Stands for the writer's connection to PostgreSQL: runs its statement in the test's own transaction."""
 
     prepare_threshold = None
@@ -53,20 +53,20 @@ def _fetched(statement: str, parameters: Any) -> Any:
         return cursor.fetchall()
 
 
-def writer_of_the_test(thread: Executor) -> Any:
+def batch_writer_in_transaction(thread: Executor) -> Any:
     from webhooks.intake.batch_writer import BatchWriter
 
     async def connect() -> Any:
-        return LinkOfTheTest(thread)
+        return TransactionConnection(thread)
 
     return BatchWriter(connect, answer_seconds=10)
 
 
 @contextmanager
-def thread_of_the_test() -> Iterator[Executor]:
+def intake_thread() -> Iterator[Executor]:
     """A thread that sees the transaction of the test. The intake believes that it commits what it stores: no worker is
     told."""
     from saas.webhook_events.worker_notifier import bell
 
-    with thread_on_this_connection() as thread, patch.object(bell, "ring"):
+    with executor_on_test_connection() as thread, patch.object(bell, "ring"):
         yield thread

@@ -8,7 +8,7 @@ from django.core.mail import EmailMessage
 from saas.mail import delivery
 
 
-def delivered(template: str = "") -> list[EmailMessage]:
+def deliver_queued_mails(template: str = "") -> list[EmailMessage]:
     """Sends what is queued (of one template, if named) and returns it."""
     from saas.mail.models import Mail
 
@@ -21,6 +21,6 @@ def delivered(template: str = "") -> list[EmailMessage]:
 
 def link_token(template: str) -> str:
     """The token of the link in the newest mail of ``template``."""
-    found = re.search(r"token=(\S+)", str(delivered(template)[-1].body))
+    found = re.search(r"token=(\S+)", str(deliver_queued_mails(template)[-1].body))
     assert found
     return found[1]

@@ -8,7 +8,7 @@ from typing import Any
 from saas.testing.openapi import Operation
 
 # JSON that is not understood: 400 wherever a JSON object is expected, whatever the field.
-MALFORMED = {
+MALFORMED_JSON = {
     "a NUL": b'"a\\u0000b"',
     "a raw NUL": b'"a\x00b"',
     "a lone surrogate": b'"\\ud800"',
@@ -25,7 +25,7 @@ MALFORMED = {
     "a list of 1000": b"[" + b"1," * 999 + b"1]",
 }
 # JSON that is understood, by the type that a field would have to have to take it.
-TYPED = {
+TYPED_JSON = {
     "null": (b"null", "null"),
     "true": (b"true", "boolean"),
     "an empty list": (b"[]", "array"),
@@ -64,7 +64,7 @@ BODIES = {
     "UTF-7": b"+AHsAIgBhACI-:1}",
 }
 CHARSETS = ("utf-7", "utf-16", "latin-1", "no-such-thing")
-QUOTED = {
+URL_VALUES = {
     "nothing": "",
     "a NUL": "%00",
     "a byte that is no UTF-8": "%ff",
@@ -92,76 +92,76 @@ HEADERS = {
 
 
 @dataclass(frozen=True)
-class Attempt:
+class MaliciousRequest:
     """One hostile request. ``must_fail`` is set where no reading of the input makes it a good one; ``faulty`` names the
     fields of which a 422 must tell."""
 
     label: str
-    address: str
+    url: str
     raw: bytes = b""
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
-    must_fail: bool = False
-    faulty: frozenset[str] = frozenset()
+    must_be_refused: bool = False
+    invalid_fields: frozenset[str] = frozenset()
 
 
-def attempts(operation: Operation, places: dict[str, str]) -> Iterator[Attempt]:
+def malicious_requests(operation: Operation, places: dict[str, str]) -> Iterator[MaliciousRequest]:
     """Everything hostile that ``operation`` can be sent; ``places`` are good values for its path."""
-    address, body = operation.address(places), _encoded(sample(operation))
+    address, body = operation.url_for(places), _encoded(valid_body(operation))
     yield from _in_path(operation, places, body)
-    for name in operation.names("query"):
-        for label, value in QUOTED.items():
-            yield Attempt(f"?{name}: {label}", f"{address}?{name}={value}", body)
-        yield Attempt(f"?{name}: twice", f"{address}?{name}=1&{name}=2", body)
-        yield Attempt(f"?{name}: as a list", f"{address}?{name}[]=1&{name}[a]=2", body)
-    for name in set(operation.names("header")) - {"X-Request-ID"}:
+    for name in operation.parameter_names("query"):
+        for label, value in URL_VALUES.items():
+            yield MaliciousRequest(f"?{name}: {label}", f"{address}?{name}={value}", body)
+        yield MaliciousRequest(f"?{name}: twice", f"{address}?{name}=1&{name}=2", body)
+        yield MaliciousRequest(f"?{name}: as a list", f"{address}?{name}[]=1&{name}[a]=2", body)
+    for name in set(operation.parameter_names("header")) - {"X-Request-ID"}:
         for label, value in HEADERS.items():
-            yield Attempt(f"{name}: {label}", address, body, headers={name: value})
+            yield MaliciousRequest(f"{name}: {label}", address, body, headers={name: value})
     if operation.fields:
         yield from _in_body(operation, address)
 
 
-def malformed_bodies(operation: Operation, address: str) -> Iterator[Attempt]:
+def malformed_bodies(operation: Operation, address: str) -> Iterator[MaliciousRequest]:
     """Bodies that are no JSON object in UTF-8."""
     must_fail = bool(operation.raw["requestBody"].get("required"))
     for label, raw in BODIES.items():
-        yield Attempt(f"body: {label}", address, raw, must_fail=must_fail or bool(raw.strip()))
+        yield MaliciousRequest(f"body: {label}", address, raw, must_be_refused=must_fail or bool(raw.strip()))
     for charset in CHARSETS:
-        yield Attempt(f"body: {charset}", address, b"{}", f"application/json; charset={charset}", must_fail=True)
+        yield MaliciousRequest(f"body: {charset}", address, b"{}", f"application/json; charset={charset}", must_be_refused=True)
 
 
-def sample(operation: Operation) -> dict[str, Any]:
+def valid_body(operation: Operation) -> dict[str, Any]:
     """A body that fits the schema, so that one hostile field at a time is what is wrong with it."""
     return {name: _good(name, schema) for name, schema in operation.fields.items()}
 
 
-def _in_path(operation: Operation, places: dict[str, str], body: bytes) -> Iterator[Attempt]:
-    for name in operation.names("path"):
-        for label, value in QUOTED.items():
-            yield Attempt(f"{{{name}}}: {label}", operation.address({**places, name: value}), body, must_fail=True)
+def _in_path(operation: Operation, places: dict[str, str], body: bytes) -> Iterator[MaliciousRequest]:
+    for name in operation.parameter_names("path"):
+        for label, value in URL_VALUES.items():
+            yield MaliciousRequest(f"{{{name}}}: {label}", operation.url_for({**places, name: value}), body, must_be_refused=True)
 
 
-def _in_body(operation: Operation, address: str) -> Iterator[Attempt]:
+def _in_body(operation: Operation, address: str) -> Iterator[MaliciousRequest]:
     yield from malformed_bodies(operation, address)
     first = next(iter(operation.fields))  # the parser reads the whole body, whichever field is malformed
-    for label, literal in MALFORMED.items():
-        yield Attempt(f"{first}: {label}", address, _with(operation, {first}, literal), must_fail=True)
-    for label, (literal, kind) in TYPED.items():
+    for label, literal in MALFORMED_JSON.items():
+        yield MaliciousRequest(f"{first}: {label}", address, _with(operation, {first}, literal), must_be_refused=True)
+    for label, (literal, kind) in TYPED_JSON.items():
         yield from _typed(operation, address, label, literal, kind)
 
 
-def _typed(operation: Operation, address: str, label: str, literal: bytes, kind: str) -> Iterator[Attempt]:
+def _typed(operation: Operation, address: str, label: str, literal: bytes, kind: str) -> Iterator[MaliciousRequest]:
     """One by one the fields that may take it, so that it reaches the action; in one body those that may not."""
     takers = [name for name, schema in operation.fields.items() if _takes(schema, kind)]
     for name in takers:
-        yield Attempt(f"{name}: {label}", address, _with(operation, {name}, literal))
+        yield MaliciousRequest(f"{name}: {label}", address, _with(operation, {name}, literal))
     if others := operation.fields.keys() - takers:
         body = _with(operation, others, literal)
-        yield Attempt(f"{sorted(others)}: {label}", address, body, must_fail=True, faulty=frozenset(others))
+        yield MaliciousRequest(f"{sorted(others)}: {label}", address, body, must_be_refused=True, invalid_fields=frozenset(others))
 
 
 def _with(operation: Operation, names: Collection[str], literal: bytes) -> bytes:
-    body = {name: "\uffff" if name in names else value for name, value in sample(operation).items()}
+    body = {name: "\uffff" if name in names else value for name, value in valid_body(operation).items()}
     return _encoded(body).replace(_encoded("\uffff"), literal)
 
 

@@ -15,7 +15,7 @@ SERVICES = ("product", "admin_ops", "parity", "webhooks")
 
 
 @cache
-def document(service: str) -> dict[str, Any]:
+def openapi_document(service: str) -> dict[str, Any]:
     """The OpenAPI document as the service serves it."""
     answer = ServiceClient(service).get("/openapi.json")
     assert answer.status_code == 200, answer.content
@@ -39,14 +39,14 @@ class Operation:
         return str(self.raw["operationId"])
 
     @property
-    def is_for_anybody(self) -> bool:
+    def is_public(self) -> bool:
         return not self.raw.get("security")
 
     @cached_property
     def parameters(self) -> list[dict[str, Any]]:
         return [self.resolved(parameter) for parameter in self.raw.get("parameters", [])]
 
-    def names(self, location: str) -> list[str]:
+    def parameter_names(self, location: str) -> list[str]:
         """Names of the parameters in ``path``, ``query`` or ``header``."""
         return [parameter["name"] for parameter in self.parameters if parameter["in"] == location]
 
@@ -65,15 +65,15 @@ class Operation:
         """``node``, or what it refers to."""
         if "$ref" not in node:
             return dict(node)
-        target: Any = document(self.service)
+        target: Any = openapi_document(self.service)
         for step in node["$ref"].removeprefix("#/").split("/"):
             target = target[step]
         return self.resolved(target)
 
-    def address(self, values: Mapping[str, str]) -> str:
+    def url_for(self, values: Mapping[str, str]) -> str:
         """The path with ``values`` in its places; a place without one holds a name that nothing has."""
         path = self.path
-        for name in self.names("path"):
+        for name in self.parameter_names("path"):
             path = path.replace(f"{{{name}}}", values.get(name, "nothing_of_that_name"))
         return path
 
@@ -81,7 +81,7 @@ class Operation:
 @cache
 def operations(service: str) -> list[Operation]:
     """Every operation of a service. One that stands at ``/x`` and at ``/api/x`` is listed once, at ``/x``."""
-    paths = document(service)["paths"]
+    paths = openapi_document(service)["paths"]
     found = [
         Operation(service, method.upper(), path, raw)
         for path, methods in paths.items()
@@ -91,7 +91,7 @@ def operations(service: str) -> list[Operation]:
     return [operation for operation in found if operation.id.removeprefix("api_") not in ids - {operation.id}]
 
 
-def views(service: str) -> dict[str, Any]:
+def views_by_path(service: str) -> dict[str, Any]:
     """The view behind every path of the service, paths in OpenAPI's form; Django admin's own are left to Django."""
     return dict(_views(import_module(f"{service}.urls").urlpatterns, "/"))
 

@@ -51,7 +51,7 @@ def kim(db: None) -> Person:
     """A customer, logged in."""
     from saas.testing.factories import user_factories
 
-    return user_factories.customer()
+    return user_factories.create_customer()
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def other(db: None) -> Person:
     """Another customer, logged in."""
     from saas.testing.factories import user_factories
 
-    return user_factories.customer(full_name="Ola Other")
+    return user_factories.create_customer(full_name="Ola Other")
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def sam(db: None) -> Person:
     """A member of staff, logged in."""
     from saas.testing.factories import user_factories
 
-    return user_factories.staff()
+    return user_factories.create_staff_member()
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def chromium() -> Iterator[Browser]:
     from saas.testing import browser
 
-    if missing := browser.what_is_missing():
+    if missing := browser.missing_requirement():
         pytest.skip(missing)
     with browser.chromium() as started:
         yield started
@@ -108,16 +108,16 @@ def page(chromium: Browser) -> Iterator[Page]:
 @pytest.fixture(autouse=True)
 def _fresh_limits() -> None:
     """What one test counted must not limit the next."""
-    from saas.testing import limits
+    from saas.testing import rate_limits
 
-    limits.forget()
+    rate_limits.reset_rate_limits()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_line_tells_a_secret() -> Iterator[None]:
     from saas.testing import secret_leak_detector
 
-    with secret_leak_detector.watched(secret_leak_detector.of_this_run()) as watch:
+    with secret_leak_detector.detect_leaks(secret_leak_detector.process_secrets()) as watch:
         yield
     assert watch.leaks == []
 

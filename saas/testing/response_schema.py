@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from saas.testing.openapi import Operation, document
+from saas.testing.openapi import Operation, openapi_document
 
 # What any operation may answer, so that only the schema's ``default`` tells of it.
 ANYWHERE = {405, 406, 500}
@@ -20,7 +20,7 @@ GENERAL_CODES = set(
 PROBLEM_FIELDS = {"type", "title", "status", "detail", "code", "request_id"}
 
 
-def check(service: str, method: str, response: Any) -> None:
+def assert_matches_schema(service: str, method: str, response: Any) -> None:
     """Fail if ``response`` has a status, a content type or a field that the schema does not tell of, or lacks one."""
     if current_thread() is not main_thread():  # a race: the schema is not made by many at once
         return
@@ -67,16 +67,16 @@ def _operation(service: str, method: str, route: str) -> Operation | None:
     if route == "openapi.json":  # the schema itself is read through here
         return None
     path = "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route)
-    raw = document(service)["paths"].get(path, {}).get(method.lower())
+    raw = openapi_document(service)["paths"].get(path, {}).get(method.lower())
     return Operation(service, method, path, raw) if raw else None
 
 
 @cache
 def _validator(service: str, method: str, path: str, status: str) -> Draft202012Validator:
-    operation = Operation(service, method, path, document(service)["paths"][path][method.lower()])
+    operation = Operation(service, method, path, openapi_document(service)["paths"][path][method.lower()])
     response = operation.resolved(operation.raw["responses"][status])
     schema = _strict(response["content"]["application/json"]["schema"])
-    return Draft202012Validator({**schema, "components": _strict(document(service)["components"])})
+    return Draft202012Validator({**schema, "components": _strict(openapi_document(service)["components"])})
 
 
 def _strict(node: Any) -> Any:

@@ -10,7 +10,7 @@ from saas.logs import ContextFilter, LineFormatter
 from saas.testing.factories.user_factories import PASSWORD
 
 
-class Watch(logging.Handler):
+class LeakDetector(logging.Handler):
     """Formats each record as it would be written, and keeps those that hold one of ``secrets``."""
 
     def __init__(self, secrets: dict[str, str]) -> None:
@@ -27,7 +27,7 @@ class Watch(logging.Handler):
                 self.leaks.append(f"{name} in a line of {record.name}: {line[:300]}")
 
 
-def of_this_run() -> dict[str, str]:
+def process_secrets() -> dict[str, str]:
     """The secrets that every process of ours holds, and the password of everybody in the tests."""
     return {
         "PASSWORD": PASSWORD,
@@ -39,8 +39,8 @@ def of_this_run() -> dict[str, str]:
 
 
 @contextmanager
-def watched(secrets: dict[str, str]) -> Iterator[Watch]:
-    watch = Watch(secrets)
+def detect_leaks(secrets: dict[str, str]) -> Iterator[LeakDetector]:
+    watch = LeakDetector(secrets)
     root = logging.getLogger()
     root.addHandler(watch)
     logging.getLogger("saas").setLevel(logging.DEBUG)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from saas.api.views import PublicView
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.event_factories import json_bytes, event, signature_headers
 from saas.testing.factories.user_factories import Person
 from saas.testing.openapi import SERVICES, Operation, operations
 
@@ -110,7 +110,7 @@ def test_a_client_that_wants_another_form_is_told_that_there_is_none(client: Ser
 # ── Who are you ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-PRIVATE = [one for service in SERVICES for one in operations(service) if not one.is_for_anybody]
+PRIVATE = [one for service in SERVICES for one in operations(service) if not one.is_public]
 
 
 @pytest.mark.parametrize("operation", PRIVATE, ids=str)
@@ -238,8 +238,8 @@ def test_a_database_that_takes_no_writes_is_no_crash(service, kim: Person, name:
     body = json.dumps({"email": kim.user.email, "password": "a wrong password"}).encode()
     path, headers = TAKES_JSON.get(name, ""), {}
     if name == "webhooks":
-        path, body = "/api/webhooks/stripe", encoded(event("evt_1", "product.created"))
-        headers = signed(body)
+        path, body = "/api/webhooks/stripe", json_bytes(event("evt_1", "product.created"))
+        headers = signature_headers(body)
 
     with transaction.atomic():
         with connection.cursor() as cursor:

@@ -10,7 +10,7 @@ import pytest
 
 from saas.api.openapi import schema_files
 from saas.api.openapi.breaking_changes import broken
-from saas.testing.openapi import SERVICES, document
+from saas.testing.openapi import SERVICES, openapi_document
 
 CHANGELOG = Path(__file__).parent.parent / "docs" / "changelog.md"
 REGISTER = ("/api/auth/register", "post")
@@ -18,9 +18,9 @@ REGISTER = ("/api/auth/register", "post")
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_document_that_is_kept_is_the_one_that_the_service_makes(service: str) -> None:
-    breaks = broken(schema_files.kept(service), document(service))
+    breaks = broken(schema_files.kept(service), openapi_document(service))
 
-    assert schema_files.kept(service) == document(service), (
+    assert schema_files.kept(service) == openapi_document(service), (
         f"The schema of {service} has changed: run `python3 manage.py schema --write` and commit saas/docs/openapi."
         + "".join(f"\nBreaks clients, so it needs a line in saas/docs/changelog.md: {service} {one}" for one in breaks)
     )
@@ -115,10 +115,10 @@ BREAKS: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
 
 @pytest.mark.parametrize(("change", "sentence"), [case[1:] for case in BREAKS], ids=[case[0] for case in BREAKS])
 def test_a_change_that_breaks_a_client_is_found(change: Callable[[dict[str, Any]], object], sentence: str) -> None:
-    changed = deepcopy(document("product"))
+    changed = deepcopy(openapi_document("product"))
     change(changed)
 
-    assert sentence in broken(document("product"), changed)
+    assert sentence in broken(openapi_document("product"), changed)
 
 
 OFFERS: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
@@ -134,20 +134,20 @@ OFFERS: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
 
 @pytest.mark.parametrize("change", [case[1] for case in OFFERS], ids=[case[0] for case in OFFERS])
 def test_a_change_that_every_client_survives_is_none(change: Callable[[dict[str, Any]], object]) -> None:
-    changed = deepcopy(document("product"))
+    changed = deepcopy(openapi_document("product"))
     change(changed)
 
-    assert changed != document("product")
-    assert broken(document("product"), changed) == []
+    assert changed != openapi_document("product")
+    assert broken(openapi_document("product"), changed) == []
 
 
 def test_a_broken_promise_is_noted_and_waits_for_the_changelog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema_files, "FOLDER", tmp_path)
     monkeypatch.setattr(schema_files, "BROKEN", tmp_path / "broken.txt")
-    changed = deepcopy(document("product"))
+    changed = deepcopy(openapi_document("product"))
     changed["paths"].pop("/api/auth/csrf")
 
-    first = schema_files.write("product", document("product"))
+    first = schema_files.write("product", openapi_document("product"))
     then = schema_files.write("product", changed)
 
     assert (first, then) == ([], ["product GET /api/auth/csrf: is gone"])
@@ -158,4 +158,4 @@ def test_a_broken_promise_is_noted_and_waits_for_the_changelog(tmp_path: Path, m
 
 @pytest.mark.long
 def test_the_command_makes_the_same_documents_as_the_tests() -> None:
-    assert {service: schema_files.made(service) for service in SERVICES} == {s: document(s) for s in SERVICES}
+    assert {service: schema_files.made(service) for service in SERVICES} == {s: openapi_document(s) for s in SERVICES}

@@ -13,8 +13,8 @@ from drf_spectacular.validation import validate_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.views import APIView
 
-from saas.testing.clients import ServiceClient, acting_as
-from saas.testing.openapi import SERVICES, Operation, document, operations, views
+from saas.testing.clients import ServiceClient, service_settings
+from saas.testing.openapi import SERVICES, Operation, openapi_document, operations, views_by_path
 
 EVERY = [operation for service in SERVICES for operation in operations(service)]
 READ_BESIDE_THE_API = {"/openapi.json", "/docs", "/redoc", "/metrics", "/invitations/accept"}
@@ -49,7 +49,7 @@ STARTERS_CALLS = {
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_schema_is_made_without_a_warning_and_is_valid(service: str) -> None:
-    with acting_as(service):
+    with service_settings(service):
         schema = SchemaGenerator(urlconf=f"{service}.urls").get_schema(public=True)
 
     assert (GENERATOR_STATS._warn_cache, GENERATOR_STATS._error_cache) == ({}, {})
@@ -59,7 +59,7 @@ def test_a_schema_is_made_without_a_warning_and_is_valid(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_schema_has_every_call_of_the_starters_clients(service: str) -> None:
     documented = {
-        f"{method.upper()} {path}" for path, methods in document(service)["paths"].items() for method in methods
+        f"{method.upper()} {path}" for path, methods in openapi_document(service)["paths"].items() for method in methods
     }
 
     assert STARTERS_CALLS[service] - documented == set()
@@ -69,20 +69,20 @@ def test_a_schema_has_every_call_of_the_starters_clients(service: str) -> None:
 def test_every_method_of_every_view_is_documented_and_nothing_else(service: str) -> None:
     answered = {
         path: set(view.cls(**view.initkwargs).allowed_methods) - {"OPTIONS", "HEAD"}
-        for path, view in views(service).items()
+        for path, view in views_by_path(service).items()
         if issubclass(getattr(view, "cls", object), APIView) and path not in READ_BESIDE_THE_API
     }
 
-    assert answered == {path: {m.upper() for m in methods} for path, methods in document(service)["paths"].items()}
+    assert answered == {path: {m.upper() for m in methods} for path, methods in openapi_document(service)["paths"].items()}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_operation_ids_are_unique_and_every_tag_is_explained(service: str) -> None:
-    raw = [operation for methods in document(service)["paths"].values() for operation in methods.values()]
+    raw = [operation for methods in openapi_document(service)["paths"].values() for operation in methods.values()]
 
     assert [id for id, count in Counter(operation["operationId"] for operation in raw).items() if count > 1] == []
-    assert {tag for operation in raw for tag in operation["tags"]} == {tag["name"] for tag in document(service)["tags"]}
-    assert document(service)["info"]["title"]
+    assert {tag for operation in raw for tag in operation["tags"]} == {tag["name"] for tag in openapi_document(service)["tags"]}
+    assert openapi_document(service)["info"]["title"]
 
 
 @pytest.mark.parametrize("operation", EVERY, ids=str)
@@ -95,21 +95,21 @@ def test_an_operation_has_a_short_summary(operation: Operation) -> None:
 def test_an_operation_documents_its_refusals_as_problems(operation: Operation) -> None:
     answers = {status: operation.resolved(answer) for status, answer in operation.raw["responses"].items()}
     problems = {status: answer for status, answer in answers.items() if status == "default" or status >= "400"}
-    takes_body, takes_query = operation.has_body, bool(operation.names("query"))
+    takes_body, takes_query = operation.has_body, bool(operation.parameter_names("query"))
 
     assert _needed(operation, takes_body, takes_query) - set(problems) == set()
     assert {status for status, answer in problems.items() if not _is_problem(answer)} <= _own_503(operation)
     assert all("X-Request-ID" in answer["headers"] for answer in answers.values())
     assert all(answer["description"] for answer in answers.values())
-    assert "X-Request-ID" in operation.names("header")
+    assert "X-Request-ID" in operation.parameter_names("header")
 
 
 def _needed(operation: Operation, takes_body: bool, takes_query: bool) -> set[str]:
     needed = {"default", "400", "503"}
     needed |= {"413", "415", "422"} if takes_body else set()
     needed |= {"422"} if takes_query else set()
-    needed |= {"404"} if operation.names("path") else set()
-    return needed | (set() if operation.is_for_anybody else {"401"})
+    needed |= {"404"} if operation.parameter_names("path") else set()
+    return needed | (set() if operation.is_public else {"401"})
 
 
 def _is_problem(answer: dict[str, Any]) -> bool:
@@ -123,22 +123,22 @@ def _own_503(operation: Operation) -> set[str]:
 
 @pytest.mark.parametrize("operation", EVERY, ids=str)
 def test_an_operation_asks_for_credentials_in_the_schema_as_it_does_in_fact(operation: Operation) -> None:
-    view = views(operation.service)[operation.path]
+    view = views_by_path(operation.service)[operation.path]
     is_public = AllowAny in view.cls.permission_classes
 
-    assert operation.is_for_anybody == is_public
+    assert operation.is_public == is_public
     schemes = {name for requirement in operation.raw.get("security", []) for name in requirement}
-    assert schemes <= set(document(operation.service)["components"]["securitySchemes"])
+    assert schemes <= set(openapi_document(operation.service)["components"]["securitySchemes"])
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_cookie_that_is_documented_is_the_one_that_the_service_reads(service: str) -> None:
-    with acting_as(service):
+    with service_settings(service):
         from django.conf import settings
 
         expected = settings.SESSION_COOKIE_NAME
 
-    assert document(service)["components"]["securitySchemes"]["cookie"]["name"] == expected
+    assert openapi_document(service)["components"]["securitySchemes"]["cookie"]["name"] == expected
 
 
 @pytest.mark.parametrize("service", SERVICES)

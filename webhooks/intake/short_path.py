@@ -21,8 +21,8 @@ from saas.api.client_address import address_behind
 from saas.api.metrics import note_answer
 from saas.api.middleware import new_request_context
 from saas.api.problems import Problem, from_django
-from saas.server.bridge import Bridge
-from saas.server.requests import Scope, is_too_large, peer
+from saas.server.rsgi_adapter import Bridge
+from saas.server.request_head import Scope, is_too_large, peer
 from saas.server.responses import Response
 from saas.webhook_events import actions
 from saas.webhook_events.deliveries import KEPT_HEADERS, Delivery

@@ -3,7 +3,7 @@
 import pytest
 
 from saas.testing.clients import ServiceClient
-from saas.testing.intake_clients import ShortPathClient, thread_of_the_test
+from saas.testing.intake_clients import ShortPathClient, intake_thread
 from saas.testing.servers.rsgi import BridgeClient
 from saas.webhook_events.tests.conftest import handle, seen
 
@@ -16,5 +16,5 @@ def intake(request, db):
     if request.param == "view":
         yield ServiceClient("webhooks")
         return
-    with thread_of_the_test() as thread:
+    with intake_thread() as thread:
         yield {"bridge": BridgeClient, "short": ShortPathClient}[request.param](thread)

@@ -9,9 +9,9 @@ import pytest
 from django.db import DataError, OperationalError
 
 from saas.request_context import Context
-from saas.testing.factories.event_factories import encoded, event
-from saas.testing.intake_clients import LinkOfTheTest, thread_of_the_test, writer_of_the_test
-from saas.testing.servers.engines import address_of_the_tests
+from saas.testing.factories.event_factories import json_bytes, event
+from saas.testing.intake_clients import TransactionConnection, intake_thread, batch_writer_in_transaction
+from saas.testing.servers.engines import connection_parameters
 from saas.webhook_events import actions
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent
@@ -24,7 +24,7 @@ committing = pytest.mark.django_db(transaction=True)
 
 
 def delivery(number):
-    return Delivery.of(encoded(event(f"evt_{number}")), headers={})
+    return Delivery.of(json_bytes(event(f"evt_{number}")), headers={})
 
 
 TOO_LONG = delivery(9)
@@ -40,8 +40,8 @@ async def store_all(writer, deliveries):
 @pytest.fixture
 def store():
     """In the test's own transaction."""
-    with thread_of_the_test() as thread:
-        yield lambda *deliveries: asyncio.run(store_all(writer_of_the_test(thread), deliveries))
+    with intake_thread() as thread:
+        yield lambda *deliveries: asyncio.run(store_all(batch_writer_in_transaction(thread), deliveries))
 
 
 def stored():
@@ -93,15 +93,15 @@ def test_a_database_that_is_away_fails_all_and_is_asked_once(store, monkeypatch)
         asked.append(True)
         raise psycopg.OperationalError("away")
 
-    monkeypatch.setattr(LinkOfTheTest, "execute", away)
+    monkeypatch.setattr(TransactionConnection, "execute", away)
 
     assert [type(outcome) for outcome in store(*map(delivery, range(3)))] == [OperationalError] * 3
     assert asked == [True]
 
 
 def test_what_goes_wrong_unforeseen_reaches_who_waits_and_the_next_is_written(monkeypatch):
-    with thread_of_the_test() as thread:
-        writer = writer_of_the_test(thread)
+    with intake_thread() as thread:
+        writer = batch_writer_in_transaction(thread)
 
         async def main():
             with monkeypatch.context() as patch:
@@ -138,7 +138,7 @@ def with_writer(test, answer_seconds=30.0):  # beyond the server's own limits
 def test_a_connection_that_died_is_replaced_and_nobody_notices():
     async def test(writer):
         backend = await backend_of(writer)
-        with psycopg.connect(**address_of_the_tests()) as link:
+        with psycopg.connect(**connection_parameters()) as link:
             link.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
         return await store_all(writer, [delivery(1), delivery(2)])
 
@@ -164,7 +164,7 @@ def test_a_locked_table_fails_the_batch_and_the_connection_goes_on():
     async def test(writer):
         backend = await backend_of(writer)
         await writer._connection.execute("SET lock_timeout = '100ms'")
-        with psycopg.connect(**address_of_the_tests()) as link:
+        with psycopg.connect(**connection_parameters()) as link:
             link.execute("LOCK webhook_events_webhookevent")
             [outcome] = await store_all(writer, [delivery(1)])
         assert await store_all(writer, [delivery(1)]) == [True]

@@ -10,9 +10,9 @@ from django.db import OperationalError
 from prometheus_client import REGISTRY
 
 from saas.mail.models import Mail
-from saas.server.requests import LONGEST_HEADER
-from saas.testing.factories.event_factories import encoded, event, signed
-from saas.testing.intake_clients import LinkOfTheTest
+from saas.server.request_head import LONGEST_HEADER
+from saas.testing.factories.event_factories import json_bytes, event, signature_headers
+from saas.testing.intake_clients import TransactionConnection
 from saas.testing.servers.rsgi import BridgeClient
 from saas.webhook_events import actions, event_storage
 from saas.webhook_events.models import WebhookDelivery, WebhookEvent
@@ -28,8 +28,8 @@ def webhooks(intake):
 
 
 def deliver(webhooks, body, headers=None, **options):
-    raw = body if isinstance(body, bytes) else encoded(body)
-    return webhooks.post(STRIPE, raw=raw, headers=signed(raw) if headers is None else headers, **options)
+    raw = body if isinstance(body, bytes) else json_bytes(body)
+    return webhooks.post(STRIPE, raw=raw, headers=signature_headers(raw) if headers is None else headers, **options)
 
 
 def assert_refused(answer):
@@ -40,7 +40,7 @@ def assert_refused(answer):
 
 
 def test_a_signed_event_is_accepted_and_stored(webhooks):
-    body = encoded(event())
+    body = json_bytes(event())
 
     answer = deliver(webhooks, body)
 
@@ -118,8 +118,8 @@ MALFORMED = [
 
 @pytest.mark.parametrize("form", MALFORMED, ids=range(len(MALFORMED)))
 def test_no_malformed_header_passes(webhooks, form):
-    body = encoded(event())
-    good = signed(body)["Stripe-Signature"].rpartition("=")[2]
+    body = json_bytes(event())
+    good = signature_headers(body)["Stripe-Signature"].rpartition("=")[2]
     header = form.format(now=int(time.time()), good=good)
     if isinstance(webhooks, BridgeClient) and header != header.strip():
         pytest.skip("HTTP takes these blanks off before anybody sees them")
@@ -138,17 +138,17 @@ def test_no_malformed_header_passes(webhooks, form):
 
 @pytest.mark.parametrize("age", [302, -302, -315_360_000])
 def test_a_signature_from_another_time_does_not_pass(webhooks, age):
-    body = encoded(event())
+    body = json_bytes(event())
 
-    assert_refused(deliver(webhooks, body, signed(body, at=time.time() - age)))
+    assert_refused(deliver(webhooks, body, signature_headers(body, at=time.time() - age)))
 
 
 def test_current_and_next_secret_count_and_no_other(webhooks, settings):
     settings.STRIPE_WEBHOOK_SECRETS = ["whsec_current", "whsec_next"]
     statuses = {}
     for number, secret in enumerate(["whsec_current", "whsec_next", "whsec_retired", ""]):
-        body = encoded(event(f"evt_{number}"))
-        statuses[secret] = deliver(webhooks, body, signed(body, secret=secret)).status_code
+        body = json_bytes(event(f"evt_{number}"))
+        statuses[secret] = deliver(webhooks, body, signature_headers(body, secret=secret)).status_code
 
     assert statuses == {"whsec_current": 202, "whsec_next": 202, "whsec_retired": 400, "": 400}
     assert WebhookEvent.objects.count() == 2
@@ -157,11 +157,11 @@ def test_current_and_next_secret_count_and_no_other(webhooks, settings):
 @time_machine.travel("2026-01-01T00:00:00Z", tick=False)  # all within one second: the fourth is one too many to note
 def test_refusals_are_noted_with_their_reason(webhooks, monkeypatch):
     monkeypatch.setattr(actions, "_refusals", actions.Sampler(per_second=3))
-    body = encoded(event())
+    body = json_bytes(event())
     deliver(webhooks, body, {"Stripe-Signature": "nonsense"})
-    deliver(webhooks, body, signed(body, secret="whsec_other"))
-    deliver(webhooks, body, signed(body, at=1))
-    deliver(webhooks, body, signed(body, at=2))
+    deliver(webhooks, body, signature_headers(body, secret="whsec_other"))
+    deliver(webhooks, body, signature_headers(body, at=1))
+    deliver(webhooks, body, signature_headers(body, at=2))
 
     noted = WebhookDelivery.objects.order_by("id").values_list("outcome", "address", "body_size")
     assert list(noted) == [(outcome, "127.0.0.1", len(body)) for outcome in ("malformed", "bad_signature", "stale")]
@@ -180,16 +180,16 @@ def test_refusals_are_noted_with_their_reason(webhooks, monkeypatch):
     ],
 )
 def test_the_raw_bytes_count_whatever_the_headers_say_of_them(webhooks, content_type, headers):
-    body = encoded(event())
+    body = json_bytes(event())
 
-    answer = deliver(webhooks, body, {**signed(body), **headers}, content_type=content_type)
+    answer = deliver(webhooks, body, {**signature_headers(body), **headers}, content_type=content_type)
 
     assert answer.status_code == 202
     assert bytes(WebhookEvent.objects.get().payload.body) == body
 
 
 def sized(size):
-    body = encoded(event(padding="x"))
+    body = json_bytes(event(padding="x"))
     return body[:-2] + b"x" * (size - len(body)) + body[-2:]
 
 
@@ -199,7 +199,7 @@ def rejected_as_too_large():
 
 def in_pieces(webhooks, body, method="POST", path=STRIPE):
     chunked = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True}
-    return webhooks.generic(method, path, b"", headers={**signed(body), "Transfer-Encoding": "chunked"}, **chunked)
+    return webhooks.generic(method, path, b"", headers={**signature_headers(body), "Transfer-Encoding": "chunked"}, **chunked)
 
 
 @pytest.mark.parametrize("send", [deliver, in_pieces])
@@ -296,7 +296,7 @@ def test_the_same_id_with_other_bytes_is_flagged(webhooks):
 @time_machine.travel("2026-01-01T00:00:00Z", tick=False)  # all within one minute
 def test_only_refused_deliveries_count_against_an_address(webhooks, settings):
     settings.RATE_LIMIT_SCALE = 1
-    body = encoded(event())
+    body = json_bytes(event())
     refused = [deliver(webhooks, body, {"Stripe-Signature": "nonsense"}).status_code for _ in range(62)]
 
     assert refused == [400] * 60 + [429] * 2
@@ -318,7 +318,7 @@ def test_a_database_that_is_away_asks_the_provider_to_try_again(webhooks, monkey
         raise OperationalError("connection refused")
 
     monkeypatch.setattr(event_storage, "insert", away)
-    monkeypatch.setattr(LinkOfTheTest, "execute", away)
+    monkeypatch.setattr(TransactionConnection, "execute", away)
 
     answer = deliver(webhooks, event())
 
@@ -335,7 +335,7 @@ def test_the_intake_takes_posts_only(webhooks, method):
 
 
 def test_a_browser_elsewhere_cannot_post_events(webhooks):
-    answer = deliver(webhooks, event(), {**signed(encoded(event())), "Origin": "https://evil.example"})
+    answer = deliver(webhooks, event(), {**signature_headers(json_bytes(event())), "Origin": "https://evil.example"})
 
     assert answer.status_code == 403
     assert not WebhookEvent.objects.exists()

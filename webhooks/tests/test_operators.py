@@ -5,7 +5,7 @@ import pytest
 from saas.accounts.models import Role
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
-from saas.testing.factories.event_factories import encoded, event
+from saas.testing.factories.event_factories import json_bytes, event
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
@@ -14,7 +14,7 @@ LOGS = "/api/webhooks/logs"
 
 
 def stored(*ids, **fields):
-    receive([Delivery.of(encoded(event(event_id, **fields)), headers={"User-Agent": "Stripe/1.0"}) for event_id in ids])
+    receive([Delivery.of(json_bytes(event(event_id, **fields)), headers={"User-Agent": "Stripe/1.0"}) for event_id in ids])
 
 
 @pytest.fixture
@@ -292,7 +292,7 @@ def test_bulk_replays_and_stats_want_a_staff_token_too(webhooks, kim, closed, me
 
 def test_staff_who_may_only_read_cannot_replay(webhooks, closed, drain):
     stored("evt_1")
-    reader = user_factories.staff("", Role.SUPPORT_READ)
+    reader = user_factories.create_staff_member("", Role.SUPPORT_READ)
 
     assert webhooks.get(f"{LOGS}/evt_1", token=reader.token).status_code == 200
     for path in (f"{REPLAY}/evt_1", REPLAY, f"{REPLAY}/rpl_1/cancel"):

@@ -3,7 +3,7 @@
 import pytest
 
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.event_factories import json_bytes, event, signature_headers
 from saas.webhook_events import actions
 from saas.webhook_events.models import WebhookEvent
 
@@ -16,7 +16,7 @@ def view(db):
 
 
 def deliver(client, body, headers=None):
-    return client.post(STRIPE, raw=body, headers={**signed(body), **(headers or {})})
+    return client.post(STRIPE, raw=body, headers={**signature_headers(body), **(headers or {})})
 
 
 def compared(answer):
@@ -26,7 +26,7 @@ def compared(answer):
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}, {"Stripe-Signature": "nonsense"}])
 def test_every_way_in_sends_the_same_headers(intake, view, headers):
-    one, other = deliver(view, encoded(event("evt_1")), headers), deliver(intake, encoded(event("evt_2")), headers)
+    one, other = deliver(view, json_bytes(event("evt_1")), headers), deliver(intake, json_bytes(event("evt_2")), headers)
 
     assert one.status_code == other.status_code
     assert compared(one) == compared(other)
@@ -34,14 +34,14 @@ def test_every_way_in_sends_the_same_headers(intake, view, headers):
 
 @pytest.mark.parametrize(("sent", "is_kept"), [("client.id-1", True), ("no spaces", False), ("x" * 65, False)])
 def test_a_decent_request_id_comes_back(intake, sent, is_kept):
-    answer = deliver(intake, encoded(event()), {"X-Request-ID": sent})
+    answer = deliver(intake, json_bytes(event()), {"X-Request-ID": sent})
 
     assert (answer.headers["X-Request-Id"] == sent) is is_kept
     assert answer.headers["X-Request-Id"]
 
 
 def test_an_unknown_host_is_refused(intake):
-    answer = deliver(intake, encoded(event()), {"Host": "evil.example"})
+    answer = deliver(intake, json_bytes(event()), {"Host": "evil.example"})
 
     assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
     assert not WebhookEvent.objects.exists()
@@ -49,7 +49,7 @@ def test_an_unknown_host_is_refused(intake):
 
 def test_a_repeat_is_noted_with_the_address_behind_the_proxies(intake, settings):
     settings.TRUSTED_PROXY_COUNT, settings.TRUSTED_PROXY_CIDRS = 1, ["127.0.0.0/8"]
-    body = encoded(event())
+    body = json_bytes(event())
     deliver(intake, body)
 
     deliver(intake, body, {"X-Forwarded-For": "198.51.100.1, 203.0.113.7"})
@@ -64,7 +64,7 @@ def test_what_is_not_a_delivery_is_djangos(intake):
 
 
 def test_what_was_answered_is_counted_under_its_route(intake):
-    deliver(intake, encoded(event()))
+    deliver(intake, json_bytes(event()))
 
     assert (
         b'http_requests_total{method="POST",route="api/webhooks/stripe",status="202"}' in intake.get("/metrics").content
@@ -74,7 +74,7 @@ def test_what_was_answered_is_counted_under_its_route(intake):
 def test_a_crash_is_a_problem_document(intake, monkeypatch):
     monkeypatch.setattr(actions, "new_rows", lambda deliveries: 1 / 0)
 
-    answer = deliver(intake, encoded(event()))
+    answer = deliver(intake, json_bytes(event()))
 
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert answer.headers["X-Request-Id"] == answer.json()["request_id"]

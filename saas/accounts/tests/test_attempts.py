@@ -3,7 +3,7 @@
 import pytest
 
 from saas.accounts.passwords import login_throttle
-from saas.testing.races import at_once
+from saas.testing.concurrency import run_concurrently
 
 
 @pytest.mark.postgres
@@ -11,6 +11,6 @@ from saas.testing.races import at_once
 def test_of_twelve_attempts_at_once_exactly_the_five_free_ones_are_admitted() -> None:
     key = login_throttle.password_key("kim@example.net")
 
-    outcome = at_once(*[lambda: login_throttle.admit(key)] * 12)
+    outcome = run_concurrently(*[lambda: login_throttle.admit(key)] * 12)
 
     assert outcome == ["done"] * 5 + ["too_many_attempts"] * 7

@@ -16,12 +16,12 @@ from saas.accounts.staff.impersonations import Wish, impersonate
 from saas.api import rate_limits
 from saas.api.rate_limits import Counted, Limit, WhenAway
 from saas.teams.models import Team
-from saas.testing import limits as counters
-from saas.testing.clients import ServiceClient, acting_as
+from saas.testing import rate_limits as counters
+from saas.testing.clients import ServiceClient, service_settings
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import found_team, new_key, verified
+from saas.testing.factories.team_factories import create_team, create_api_key, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.races import at_once
+from saas.testing.concurrency import run_concurrently
 
 HERE = "127.0.0.1/32"
 NOBODY = Request(APIRequestFactory().get("/"))
@@ -188,8 +188,8 @@ def here(db, settings) -> Iterator[SimpleNamespace]:
     """Time stands still: a window that ended in the middle of a test would forgive what the test counts."""
     settings.RATE_LIMIT_SCALE = 1
     with time_machine.travel(timezone.now(), tick=False):
-        kim, ola, sam = verified(user_factories.customer()), verified(user_factories.customer()), user_factories.staff()
-        yield SimpleNamespace(kim=kim, ola=ola, sam=sam, team_id=found_team(kim).pk)
+        kim, ola, sam = with_verified_email(user_factories.create_customer()), with_verified_email(user_factories.create_customer()), user_factories.create_staff_member()
+        yield SimpleNamespace(kim=kim, ola=ola, sam=sam, team_id=create_team(kim).pk)
 
 
 def limit_of(case: Case, here: SimpleNamespace) -> Limit:
@@ -231,13 +231,13 @@ TOGETHER = [case for case in CASES if case.made("x").counted is Counted.TOGETHER
 
 def passed_and_refused_at_once(case: Case, here: SimpleNamespace) -> tuple[int, int]:
     """Of ``SENT`` requests at the same moment, where ``LEFT`` may pass. Whatever was refused for another reason is neither."""
-    counters.forget()
+    counters.reset_rate_limits()
     FailedAttempts.objects.all().delete()
     limit, answers = limit_of(case, here), []
     for _ in range(limit.count - LEFT):
         rate_limits.spend(limit, NOBODY)
-    with acting_as(case.service):  # around all of them: each client puts back what it found
-        at_once(*[lambda: answers.append(send(case, here))] * SENT)
+    with service_settings(case.service):  # around all of them: each client puts back what it found
+        run_concurrently(*[lambda: answers.append(send(case, here))] * SENT)
     refused = [answer for answer in answers if answer.status_code == 429]
     spent = [answer for answer in refused if f'"{limit.scope}";r=0;t=' in answer.headers.get("RateLimit", "")]
     return sum(answer.status_code < 500 for answer in answers) - len(refused), len(spent)
@@ -278,7 +278,7 @@ def test_what_is_left_is_told_with_every_answer_to_a_person(here: SimpleNamespac
 def test_a_program_and_a_member_of_staff_in_her_name_leave_a_persons_requests_alone(
     here: SimpleNamespace, product
 ) -> None:
-    _, key = new_key(Team.objects.get(pk=here.team_id), here.kim)
+    _, key = create_api_key(Team.objects.get(pk=here.team_id), here.kim)
     session = LoginSession.objects.get(sid=here.sam.session_id)
     _, as_kim = impersonate(here.kim.user, by=session, wish=Wish(reason="ticket 1"))
 

@@ -7,7 +7,7 @@ from saas.accounts.models import LoginSession
 from saas.api.client_address import client_address
 from saas.api.middleware import TrustedProxyMiddleware
 from saas.audit.models import AuditEvent
-from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.event_factories import json_bytes, event, signature_headers
 from saas.testing.factories.user_factories import PASSWORD
 from saas.webhook_events.models import WebhookEvent
 
@@ -145,9 +145,9 @@ def test_limits_trail_devices_and_deliveries_show_the_same_address(product, webh
 
     sid = product.post("/api/auth/login", body, headers=headers).json()["session_id"]
     statuses = [product.post("/api/auth/register", {}, headers=headers).status_code for _ in range(6)]
-    raw = encoded(event("evt_1", "product.created"))
+    raw = json_bytes(event("evt_1", "product.created"))
     for _ in range(2):
-        webhooks.send("POST", "/api/webhooks/stripe", raw=raw, headers={**headers, **signed(raw)})
+        webhooks.send("POST", "/api/webhooks/stripe", raw=raw, headers={**headers, **signature_headers(raw)})
 
     assert LoginSession.objects.get(sid=sid).address == CALLER
     assert AuditEvent.objects.get(action="session.opened", target=sid).address == CALLER

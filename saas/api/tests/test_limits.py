@@ -14,7 +14,7 @@ from saas.accounts.models import ResetRequest, User
 from saas.api.local_rate_counter import LocalBuckets
 from saas.teams.models import Invitation
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.team_factories import found_team, verified
+from saas.testing.factories.team_factories import create_team, with_verified_email
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_without_redis_refreshing_goes_on(product: ServiceClient, kim) -> None:
 
 @pytest.mark.usefixtures("redis_is_away")
 def test_without_redis_what_is_not_safe_without_a_limit_is_refused_for_five_seconds(product, kim) -> None:
-    team = found_team(verified(kim))
+    team = create_team(with_verified_email(kim))
 
     answer = product.post(f"/api/teams/{team.pk}/invitations", {"email": "e@f.example"}, token=kim.token)
 

@@ -85,7 +85,7 @@ def test_replaying_everything_writes_nothing(db: None) -> None:
     rows = set(LedgerEntry.objects.values_list("pk", flat=True))
 
     WebhookEvent.objects.update(status="replay_queued")
-    event_factories.make_due()
+    event_factories.make_events_due()
     event_factories.drain()
 
     assert set(LedgerEntry.objects.values_list("pk", flat=True)) == rows

@@ -104,7 +104,7 @@ def test_a_change_of_plan_is_charged_with_the_next_invoice(kim: Person) -> None:
 def test_a_trial_becomes_a_paid_subscription(kim: Person) -> None:
     card = pay_with(kim)
     lifecycle.start_subscription(card.customer.external_id, "price_local_growth_7900", START, trial_days=14)
-    local_provider.deliver()
+    local_provider.deliver_events()
     assert (Subscription.objects.get().status, ledger()) == ("trialing", [("trial_started", 0)])
 
     test_clock.advance_and_process(timedelta(days=15))
@@ -243,4 +243,4 @@ def test_its_prices_and_items_have_what_stripes_have(kim: Person) -> None:
     assert stripe_object_factories.price().keys() == line["price"].keys()
     assert line["price"]["unit_amount_decimal"] == "7900"
     unknown_here = {"billed_until", "billing_thresholds", "current_trial", "plan", "subscription"}
-    assert stripe_object_factories.item(line["price"]).keys() - line.keys() == unknown_here
+    assert stripe_object_factories.subscription_item(line["price"]).keys() - line.keys() == unknown_here

@@ -113,7 +113,7 @@ def test_every_event_of_the_collection_is_mirrored_and_replaying_them_changes_no
     before = rows()
 
     WebhookEvent.objects.update(status="replay_queued")
-    event_factories.make_due()
+    event_factories.make_events_due()
     event_factories.drain()
 
     assert rows() == before
@@ -199,7 +199,7 @@ def test_a_payment_that_overtakes_our_own_commit_waits_for_it(kim: Person) -> No
 
     customer = Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
     Checkout.objects.create(id=checkout_id, customer=customer, started_by=kim.user, plan_id="starter")
-    event_factories.make_due()
+    event_factories.make_events_due()
     event_factories.drain()
 
     row = Checkout.objects.get()
@@ -288,9 +288,9 @@ def test_access_by_a_known_price_follows_the_subscription(kim: Person) -> None:
 
 
 def test_a_delivery_over_http_reaches_the_subscription(webhooks: ServiceClient, db: None) -> None:
-    body = event_factories.encoded(subscription_event("evt_1"))
+    body = event_factories.json_bytes(subscription_event("evt_1"))
 
-    answer = webhooks.post("/api/webhooks/stripe", raw=body, headers=event_factories.signed(body))
+    answer = webhooks.post("/api/webhooks/stripe", raw=body, headers=event_factories.signature_headers(body))
     event_factories.drain()
 
     assert answer.status_code == 202

@@ -33,7 +33,7 @@ def test_a_failed_payment_is_told_once_however_often_it_is_told_to_us(kim: Perso
 
     event_factories.drain()
 
-    (mail,) = mails.delivered("payment_failed")
+    (mail,) = mails.deliver_queued_mails("payment_failed")
     assert mail.to == [kim.user.email]
     assert mail.subject == "Your payment failed"
     assert "79.00 USD" in mail.body
@@ -59,11 +59,11 @@ def test_a_trials_end_is_told_three_days_before(kim: Person, settings: Any) -> N
     settings.BILLING_TRIAL_DAYS = 14
     buy(kim)
     test_clock.advance_and_process(timedelta(days=10))
-    assert mails.delivered("trial_ending") == []
+    assert mails.deliver_queued_mails("trial_ending") == []
 
     test_clock.advance_and_process(timedelta(days=1, hours=1))
 
-    (mail,) = mails.delivered("trial_ending")
+    (mail,) = mails.deliver_queued_mails("trial_ending")
     assert mail.subject.startswith("Your trial ends on ")
     assert "Growth" in mail.body
 
@@ -79,4 +79,4 @@ def test_whoever_has_left_is_not_told(kim: Person, settings: Any, leaves: str) -
 
     test_clock.advance_and_process(timedelta(days=12))
 
-    assert mails.delivered("trial_ending") == []
+    assert mails.deliver_queued_mails("trial_ending") == []

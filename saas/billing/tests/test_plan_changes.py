@@ -15,9 +15,9 @@ from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append
 from saas.webhook_events.models import WebhookEvent
 
-SEATS = whole.item(whole.price("price_seats", 500, product="prod_seats"), 3, id="si_seats")
+SEATS = whole.subscription_item(whole.price("price_seats", 500, product="prod_seats"), 3, id="si_seats")
 SCALE = whole.price("price_scale", 24_900, product="prod_scale")
-UNKNOWN = whole.item(whole.price("price_strange", product="prod_strange"), id="si_strange")
+UNKNOWN = whole.subscription_item(whole.price("price_strange", product="prod_strange"), id="si_strange")
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +55,8 @@ def change(product: ServiceClient, kim: Person, path: str = "") -> Any:
 def test_only_the_plans_own_item_is_changed(
     product: ServiceClient, kim: Person, provider: StandIn, version: str
 ) -> None:
-    subscribed(SEATS, whole.item(whole.price(), 2, id="si_plan"), version=version)
-    changed = whole.subscription(SEATS, whole.item(SCALE, 2, id="si_plan"))
+    subscribed(SEATS, whole.subscription_item(whole.price(), 2, id="si_plan"), version=version)
+    changed = whole.subscription(SEATS, whole.subscription_item(SCALE, 2, id="si_plan"))
     provider.answers["POST /v1/subscriptions/sub_1"] = changed
 
     answer = change(product, kim)
@@ -72,7 +72,7 @@ def test_only_the_plans_own_item_is_changed(
 
 
 def test_the_preview_asks_about_the_plans_own_item(product: ServiceClient, kim: Person, provider: StandIn) -> None:
-    subscribed(SEATS, whole.item(whole.price(), 2, id="si_plan"))
+    subscribed(SEATS, whole.subscription_item(whole.price(), 2, id="si_plan"))
 
     answer = change(product, kim, "/preview")
 
@@ -86,7 +86,7 @@ def test_the_preview_asks_about_the_plans_own_item(product: ServiceClient, kim: 
 
 def test_a_single_item_of_an_unknown_price_is_the_plans(product: ServiceClient, kim: Person, provider: StandIn) -> None:
     subscribed(UNKNOWN)
-    provider.answers["POST /v1/subscriptions/sub_1"] = whole.subscription(whole.item(SCALE, id="si_strange"))
+    provider.answers["POST /v1/subscriptions/sub_1"] = whole.subscription(whole.subscription_item(SCALE, id="si_strange"))
 
     answer = change(product, kim)
 
@@ -107,12 +107,12 @@ def test_where_nobody_knows_the_plans_item_nothing_is_changed(
 
 
 def test_the_kept_plan_can_be_bought_at_our_price(product: ServiceClient, kim: Person, provider: StandIn) -> None:
-    subscribed(whole.item(SCALE, id="si_strange"))
+    subscribed(whole.subscription_item(SCALE, id="si_strange"))
     thing = whole.subscription(UNKNOWN)
     event = whole.event("customer.subscription.updated", thing, id="evt_2", at=whole.AT + 60)
     append(event, source=WebhookEvent.Source.DELIVERY)
     event_factories.drain()
-    provider.answers["POST /v1/subscriptions/sub_1"] = whole.subscription(whole.item(SCALE, id="si_strange"))
+    provider.answers["POST /v1/subscriptions/sub_1"] = whole.subscription(whole.subscription_item(SCALE, id="si_strange"))
 
     answer = change(product, kim)
 

@@ -49,7 +49,7 @@ def facts(row: Subscription) -> tuple[str | None, bool, str, str, int]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_add_on_before_the_plan_is_not_the_plan(version: str) -> None:
-    row = tell_of_items(whole.item(SEATS, 3, id="si_seats"), whole.item(GROWTH, 1, id="si_plan"), version=version)
+    row = tell_of_items(whole.subscription_item(SEATS, 3, id="si_seats"), whole.subscription_item(GROWTH, 1, id="si_plan"), version=version)
 
     assert facts(row) == ("growth", True, "price_growth", "si_plan", 1)
     assert row.monthly_cents == 7900 + 3 * 500
@@ -58,16 +58,16 @@ def test_an_add_on_before_the_plan_is_not_the_plan(version: str) -> None:
 def test_of_two_plans_the_dearer_gives_access() -> None:
     scale = whole.price("price_scale", 24_900, product="prod_scale")
 
-    row = tell_of_items(whole.item(GROWTH, id="si_a"), whole.item(scale, 2, id="si_b"))
+    row = tell_of_items(whole.subscription_item(GROWTH, id="si_a"), whole.subscription_item(scale, 2, id="si_b"))
 
     assert facts(row) == ("scale", True, "price_scale", "si_b", 2)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_another_price_of_the_same_product_is_the_same_plan(version: str, kim: Person) -> None:
-    tell_of_items(whole.item(GROWTH), version=version)
+    tell_of_items(whole.subscription_item(GROWTH), version=version)
 
-    row = tell_of_items(whole.item(YEARLY), second=60, version=version)
+    row = tell_of_items(whole.subscription_item(YEARLY), second=60, version=version)
 
     assert facts(row) == ("growth", True, "price_growth_year", "si_1", 1)
     assert (row.monthly_cents, entitlements.get_entitlements(kim.user).limits) == (6583, GROWTHS)
@@ -76,7 +76,7 @@ def test_another_price_of_the_same_product_is_the_same_plan(version: str, kim: P
 def test_a_product_with_prices_of_two_plans_tells_nothing() -> None:
     Price.objects.filter(external_id__in=["price_growth", "price_scale"]).update(product_id="prod_growth")
 
-    assert facts(tell_of_items(whole.item(YEARLY)))[:2] == (None, False)
+    assert facts(tell_of_items(whole.subscription_item(YEARLY)))[:2] == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_a_product_with_prices_of_two_plans_tells_nothing() -> None:
     ids=["price", "expanded product"],
 )
 def test_metadata_name_the_plan(price: dict[str, Any]) -> None:
-    assert facts(tell_of_items(whole.item(price)))[:3] == ("scale", True, "price_new")
+    assert facts(tell_of_items(whole.subscription_item(price)))[:3] == ("scale", True, "price_new")
 
 
 def test_a_products_metadata_name_the_plan_also_when_told_afterwards(
     kim: Person, django_capture_on_commit_callbacks: Any
 ) -> None:
-    tell_of_items(whole.item(whole.price("price_new", product="prod_new")))
+    tell_of_items(whole.subscription_item(whole.price("price_new", product="prod_new")))
     assert Subscription.objects.get().plan_id is None
 
     with django_capture_on_commit_callbacks() as bells:
@@ -110,50 +110,50 @@ def test_a_products_metadata_name_the_plan_also_when_told_afterwards(
 def test_metadata_that_name_no_plan_of_ours_say_nothing() -> None:
     price = whole.price("price_new", product="prod_new", metadata={"plan_id": "platinum"})
 
-    assert facts(tell_of_items(whole.item(price)))[:2] == (None, False)
+    assert facts(tell_of_items(whole.subscription_item(price)))[:2] == (None, False)
 
 
 def test_our_own_word_on_a_price_beats_its_metadata() -> None:
     price = whole.price(metadata={"plan_id": "starter"})
 
-    assert tell_of_items(whole.item(price)).plan_id == "growth"
+    assert tell_of_items(whole.subscription_item(price)).plan_id == "growth"
 
 
 STRANGE = whole.price("price_strange", 4200, product="prod_strange")
 
 
 def test_an_unknown_price_leaves_access_as_it_was(kim: Person) -> None:
-    tell_of_items(whole.item(GROWTH))
+    tell_of_items(whole.subscription_item(GROWTH))
 
-    row = tell_of_items(whole.item(STRANGE, id="si_9"), second=60)
+    row = tell_of_items(whole.subscription_item(STRANGE, id="si_9"), second=60)
 
     assert facts(row) == ("growth", False, "price_strange", "si_9", 1)
     assert (row.monthly_cents, entitlements.get_entitlements(kim.user).limits) == (4200, GROWTHS)
 
 
 def test_an_unknown_price_from_the_start_gives_nothing(kim: Person) -> None:
-    row = tell_of_items(whole.item(STRANGE))
+    row = tell_of_items(whole.subscription_item(STRANGE))
 
     assert facts(row)[:2] == (None, False)
     assert entitlements.get_entitlements(kim.user).limits == FREE
 
 
 def test_of_several_unknown_items_none_is_taken_for_the_plan() -> None:
-    row = tell_of_items(whole.item(SEATS, 3, id="si_a"), whole.item(STRANGE, id="si_b"))
+    row = tell_of_items(whole.subscription_item(SEATS, 3, id="si_a"), whole.subscription_item(STRANGE, id="si_b"))
 
     assert row.item_id == ""
 
 
 def test_the_rebuild_finds_what_the_events_tell() -> None:
-    tell_of_items(whole.item(GROWTH))
-    tell_of_items(whole.item(STRANGE), second=60)
+    tell_of_items(whole.subscription_item(GROWTH))
+    tell_of_items(whole.subscription_item(STRANGE), second=60)
 
     assert list(rebuild_rows(repair=False)) == []
 
 
 def test_staff_say_which_plan_a_price_stands_for(kim: Person) -> None:
-    row = tell_of_items(whole.item(STRANGE))
-    sam = user_factories.staff("", Role.SUPPORT_WRITE)
+    row = tell_of_items(whole.subscription_item(STRANGE))
+    sam = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
 
     row = map_price(row, plan_id="scale", reason="An old offer", by=sam.user)
 
@@ -165,8 +165,8 @@ def test_staff_say_which_plan_a_price_stands_for(kim: Person) -> None:
 
 
 def test_of_several_items_staff_name_the_price() -> None:
-    row = tell_of_items(whole.item(SEATS, 3, id="si_a"), whole.item(STRANGE, id="si_b"))
-    sam = user_factories.staff("", Role.SUPPORT_WRITE)
+    row = tell_of_items(whole.subscription_item(SEATS, 3, id="si_a"), whole.subscription_item(STRANGE, id="si_b"))
+    sam = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
 
     with pytest.raises(Invalid) as refusal:
         map_price(row, plan_id="scale", reason="An old offer", by=sam.user)
@@ -179,12 +179,12 @@ def test_of_several_items_staff_name_the_price() -> None:
 
 
 def test_a_plan_that_is_known_or_not_there_is_refused() -> None:
-    sam = user_factories.staff("", Role.SUPPORT_WRITE)
-    row = tell_of_items(whole.item(GROWTH))
+    sam = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
+    row = tell_of_items(whole.subscription_item(GROWTH))
 
     with pytest.raises(PlanIsKnown):
         map_price(row, plan_id="scale", reason="No", by=sam.user)
-    row = tell_of_items(whole.item(STRANGE), second=60)
+    row = tell_of_items(whole.subscription_item(STRANGE), second=60)
     with pytest.raises(NotFound):
         map_price(row, plan_id="platinum", reason="No", by=sam.user)
 

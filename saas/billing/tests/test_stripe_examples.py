@@ -4,7 +4,7 @@ import pytest
 
 from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Price, Subscription
 from saas.billing.providers.stripe import example_events
-from saas.testing.factories.event_factories import encoded
+from saas.testing.factories.event_factories import json_bytes
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.envelope import Envelope
@@ -20,7 +20,7 @@ SHAPES = [example_events.CURRENT, example_events.LEGACY]
 
 def told(event_type, **options):
     event = example_events.example_event(event_type, at=AT, **options)
-    receive([Delivery.of(encoded(event), headers={})])
+    receive([Delivery.of(json_bytes(event), headers={})])
     event_worker.drain(5)
     return event["data"]["object"]
 

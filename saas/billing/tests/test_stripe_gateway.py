@@ -147,9 +147,9 @@ def test_a_webhook_that_comes_after_the_fetch_changes_nothing(
     event = event_factories.event(
         "evt_late", "customer.subscription.created", object={**SUBSCRIPTION, "status": "incomplete"}
     )
-    body = event_factories.encoded(event)
+    body = event_factories.json_bytes(event)
 
-    ServiceClient("webhooks").post("/api/webhooks/stripe", raw=body, headers=event_factories.signed(body))
+    ServiceClient("webhooks").post("/api/webhooks/stripe", raw=body, headers=event_factories.signature_headers(body))
     event_factories.drain()
 
     assert Subscription.objects.get().status == "active"

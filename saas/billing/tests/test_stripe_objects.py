@@ -10,9 +10,9 @@ from saas.testing.factories import stripe_object_factories as whole
 
 OBJECTS: list[tuple[type[stripe.StripeObject], dict[str, Any]]] = [
     (stripe.Price, whole.price()),
-    (stripe.Plan, whole.plan_of(whole.price())),
+    (stripe.Plan, whole.plan_from_price(whole.price())),
     (stripe.Product, whole.product()),
-    (stripe.SubscriptionItem, whole.item(whole.price())),
+    (stripe.SubscriptionItem, whole.subscription_item(whole.price())),
     (stripe.Subscription, whole.subscription()),
     (stripe.Invoice, whole.invoice()),
     (stripe.InvoiceLineItem, whole.invoice()["lines"]["data"][0]),

@@ -36,7 +36,7 @@ def trial(kim: Person) -> Subscription:
         get_or_create_customer(kim.user, providers.current_gateway()), kim.user, providers.current_gateway()
     )
     lifecycle.start_subscription(customer.external_id, "price_local_growth_7900", START, trial_days=14)
-    local_provider.deliver()
+    local_provider.deliver_events()
     return Subscription.objects.get()
 
 

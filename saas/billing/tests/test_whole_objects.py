@@ -31,12 +31,12 @@ ANSWERS = {
     "GET /v1/subscriptions/sub_1": whole.subscription(),
     "POST /v1/subscriptions/sub_1": whole.subscription(),
     "DELETE /v1/subscriptions/sub_1": CANCELED,
-    "GET /v1/subscriptions": whole.page([whole.subscription()], "/v1/subscriptions"),
-    "GET /v1/invoices": whole.page([whole.invoice()], "/v1/invoices"),
-    "GET /v1/payment_methods": whole.page([whole.payment_method()], "/v1/payment_methods"),
+    "GET /v1/subscriptions": whole.list_page([whole.subscription()], "/v1/subscriptions"),
+    "GET /v1/invoices": whole.list_page([whole.invoice()], "/v1/invoices"),
+    "GET /v1/payment_methods": whole.list_page([whole.payment_method()], "/v1/payment_methods"),
     "POST /v1/invoices/create_preview": whole.invoice(1234, id="upcoming_in_1", status="draft"),
     "POST /v1/payment_methods/pm_1/detach": whole.payment_method(customer=None),
-    "GET /v1/prices": whole.page([], "/v1/prices"),
+    "GET /v1/prices": whole.list_page([], "/v1/prices"),
     "POST /v1/prices": whole.price(),
     "POST /v1/products/saas_plan_growth": whole.product("saas_plan_growth"),
 }
@@ -130,8 +130,8 @@ def test_what_a_call_answers_is_read_from_whole_objects(
 
 def test_a_list_is_read_to_its_last_page(gateway: StripeGateway, provider: StandIn) -> None:
     pages = [
-        whole.page([whole.subscription(id="sub_1")], "/v1/subscriptions", has_more=True),
-        whole.page([whole.subscription(id="sub_2")], "/v1/subscriptions"),
+        whole.list_page([whole.subscription(id="sub_1")], "/v1/subscriptions", has_more=True),
+        whole.list_page([whole.subscription(id="sub_2")], "/v1/subscriptions"),
     ]
     provider.answers["GET /v1/subscriptions"] = [(200, page) for page in pages]
 

@@ -8,7 +8,7 @@ import pytest
 
 from saas.conformance.runner import Claim, run
 from saas.conformance.tests import faulty
-from saas.testing.servers.in_process import transport
+from saas.testing.servers.in_process import service_transport
 
 # (what is wrong, how it is made wrong, the rules that must see it)
 FAULTS: list[tuple[str, Callable[[], faulty.Fault], set[str]]] = [
@@ -113,7 +113,7 @@ FAULTS: list[tuple[str, Callable[[], faulty.Fault], set[str]]] = [
 
 def found_red(service: str, convention: str, fault: faulty.Fault, rules: set[str]) -> dict[str, list[str]]:
     """The rules that a service with this fault breaks, each with what the kit says of it."""
-    with httpx.Client(base_url="http://localhost/api", transport=faulty.Faulty(transport(service), fault)) as client:
+    with httpx.Client(base_url="http://localhost/api", transport=faulty.Faulty(service_transport(service), fault)) as client:
         results = run(Claim(client, convention), only=rules)
         return {result.rule.id: result.faults for result in results if not result.holds}
 
@@ -147,9 +147,9 @@ def test_the_same_service_without_a_fault_is_green(db: None) -> None:
 
 def test_a_peer_that_does_not_see_a_logout_is_red(db: None) -> None:
     url, rules = "http://localhost/api", {"shared-token", "shared-logout"}
-    blind = faulty.Faulty(transport("parity"), faulty.Remembering("/auth/me"))
+    blind = faulty.Faulty(service_transport("parity"), faulty.Remembering("/auth/me"))
     with (
-        httpx.Client(base_url=url, transport=transport("product")) as here,
+        httpx.Client(base_url=url, transport=service_transport("product")) as here,
         httpx.Client(
             base_url=url, transport=faulty.Faulty(blind, faulty.LettingTokensLive("POST", "/auth/logout"))
         ) as there,

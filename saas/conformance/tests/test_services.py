@@ -8,7 +8,7 @@ import pytest
 from saas.accounts.models import User
 from saas.conformance.contract import contract
 from saas.conformance.runner import Claim, run
-from saas.testing.servers.in_process import transport
+from saas.testing.servers.in_process import service_transport
 
 PRODUCT, PARITY = ("product", "http://localhost/api", "snake"), ("parity", "http://localhost", "camel")
 CLAIMS = [PRODUCT, PARITY, ("parity", "http://localhost/api", "camel")]
@@ -22,7 +22,7 @@ def claiming(db: None) -> Iterator[Claiming]:
 
     def claim(named: tuple[str, str, str]) -> Claim:
         service, url, convention = named
-        clients.append(httpx.Client(base_url=url, transport=transport(service)))
+        clients.append(httpx.Client(base_url=url, transport=service_transport(service)))
         return Claim(clients[-1], convention)
 
     yield claim

@@ -17,7 +17,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from saas.mail import delivery, tasks
 from saas.mail.actions import post
 from saas.mail.models import Mail
-from saas.testing.races import at_once
+from saas.testing.concurrency import run_concurrently
 from saas.testing.servers.stack import free_ports
 
 TO = "kim@example.net"
@@ -227,7 +227,7 @@ def test_what_the_server_said_about_the_recipient_is_not_in_the_log(db, mailbox:
 def test_eight_workers_who_are_told_of_one_mail_send_it_once(mailbox: Mailbox) -> None:
     row = post_reset()
 
-    outcomes = at_once(*[lambda: delivery.deliver(row.pk)] * 8)
+    outcomes = run_concurrently(*[lambda: delivery.deliver(row.pk)] * 8)
 
     assert outcomes == ["done"] * 8
     assert len(mailbox.mails) == 1

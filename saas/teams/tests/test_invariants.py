@@ -19,7 +19,7 @@ def broken() -> set[tuple[str, str]]:
 
 def crowd(team: Team, members: int) -> None:
     for _ in range(members):
-        Membership.objects.create(team=team, user=user_factories.customer().user, role="member")
+        Membership.objects.create(team=team, user=user_factories.create_customer().user, role="member")
 
 
 def test_a_team_with_more_members_than_seats_is_told(kim: Person) -> None:

@@ -24,7 +24,7 @@ def drain() -> None:
             event_worker.process(event_id)
 
 
-def make_due() -> None:
+def make_events_due() -> None:
     """Let every scheduled moment come."""
     WebhookEvent.objects.filter(status__in=WebhookEvent.WAITING).update(next_attempt_at=Now())
 
@@ -49,12 +49,12 @@ def event(event_id: str = "evt_1", type: str = "demo.created", **fields: Any) ->
     }
 
 
-def signed(body: bytes, *, secret: str = SECRET, at: float | None = None) -> dict[str, str]:
+def signature_headers(body: bytes, *, secret: str = SECRET, at: float | None = None) -> dict[str, str]:
     """The headers of a delivery of ``body``."""
     return {"Stripe-Signature": sign(body, secret=secret, at=int(time.time() if at is None else at))}
 
 
-def encoded(payload: Any) -> bytes:
+def json_bytes(payload: Any) -> bytes:
     return json.dumps(payload, separators=(",", ":")).encode()
 
 

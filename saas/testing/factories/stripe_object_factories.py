@@ -54,7 +54,7 @@ def price(
     }
 
 
-def plan_of(price: Object) -> Object:
+def plan_from_price(price: Object) -> Object:
     """The same price in the older shape, which items still carry beside it."""
     recurring = price["recurring"] or {}
     alike = ("id", "active", "billing_scheme", "created", "currency", "livemode", "metadata", "nickname", "product")
@@ -73,13 +73,13 @@ def product(id: str = "prod_growth", **fields: Any) -> Object:
     return {**_complete(stripe.Product), "id": id, "active": True, "name": "Growth", "type": "service", **fields}
 
 
-def item(price: Object, quantity: int | None = 1, *, id: str = "si_1", **fields: Any) -> Object:
+def subscription_item(price: Object, quantity: int | None = 1, *, id: str = "si_1", **fields: Any) -> Object:
     """One line of a subscription."""
     return {
         **_complete(stripe.SubscriptionItem),
         "id": id,
         "price": price,
-        "plan": plan_of(price),
+        "plan": plan_from_price(price),
         "quantity": quantity,
         "subscription": "sub_1",
         "current_period_start": AT,
@@ -91,7 +91,7 @@ def item(price: Object, quantity: int | None = 1, *, id: str = "si_1", **fields:
 def subscription(*items: Object, version: str = CURRENT, **fields: Any) -> Object:
     """One to ``items``; without any, to one of ``price()``."""
     id = fields.setdefault("id", "sub_1")
-    lines = [{**line, "subscription": id} for line in (items or [item(price())])]
+    lines = [{**line, "subscription": id} for line in (items or [subscription_item(price())])]
     whole = {
         **_complete(stripe.Subscription),
         "customer": "cus_1",
@@ -170,7 +170,7 @@ def customer(**fields: Any) -> Object:
     return {**_complete(stripe.Customer), **named, "invoice_settings": settings, **fields}
 
 
-def deleted(kind: str, id: str) -> Object:
+def deleted_object(kind: str, id: str) -> Object:
     """What is answered of an object that is gone."""
     return {"id": id, "object": kind, "deleted": True}
 
@@ -200,7 +200,7 @@ def portal_session(**fields: Any) -> Object:
     return {**_complete(billing_portal.Session), **named, **fields}
 
 
-def page(rows: list[Object], url: str, *, has_more: bool = False) -> Object:
+def list_page(rows: list[Object], url: str, *, has_more: bool = False) -> Object:
     """One page of a list, as the list calls answer it."""
     return _list(rows, url, has_more=has_more)
 

@@ -13,27 +13,27 @@ from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import Person
 
 
-def verified(person: Person) -> Person:
+def with_verified_email(person: Person) -> Person:
     """The same person, with a confirmed address."""
     User.objects.filter(pk=person.user.pk).update(email_verified_at=timezone.now())
     return replace(person, user=User.objects.get(pk=person.user.pk))
 
 
-def found_team(owner: Person, name: str = "Engineering") -> Team:
+def create_team(owner: Person, name: str = "Engineering") -> Team:
     return actions.create_team(name=name, owner=owner.user).team
 
 
-def join(team: Team, role: Role, person: Person | None = None) -> Person:
+def add_member(team: Team, role: Role, person: Person | None = None) -> Person:
     """Somebody with this role in the team; past the plan's seats, which a test of roles is not about."""
-    person = person or verified(user_factories.customer())
+    person = person or with_verified_email(user_factories.create_customer())
     Membership.objects.create(team=team, user=person.user, role=role)
     return person
 
 
-def actor(team: Team, person: Person) -> Actor:
+def actor_for(team: Team, person: Person) -> Actor:
     return Actor(Membership.objects.of(person.user).get(team=team))
 
 
-def new_key(team: Team, owner: Person, *scopes: Scope) -> tuple[ApiKey, str]:
+def create_api_key(team: Team, owner: Person, *scopes: Scope) -> tuple[ApiKey, str]:
     """A key and its row; ``owner`` must be verified."""
-    return api_keys.create_key(actor(team, owner), name="CI", scopes=scopes or [Scope.READ], expires_in_days=30)
+    return api_keys.create_key(actor_for(team, owner), name="CI", scopes=scopes or [Scope.READ], expires_in_days=30)

@@ -24,14 +24,14 @@ class Person:
     password: str = PASSWORD
 
 
-def customer(email: str = "", full_name: str = "Kim Example") -> Person:
+def create_customer(email: str = "", full_name: str = "Kim Example") -> Person:
     """A registered customer, logged in."""
     return _person(
         actions.register(email=email or f"kim{next(_numbers)}@example.net", password=PASSWORD, full_name=full_name)
     )
 
 
-def staff(email: str = "", *roles: Role) -> Person:
+def create_staff_member(email: str = "", *roles: Role) -> Person:
     """A member of staff, logged in at Admin ops: a superuser, or who holds ``roles``."""
     address = email or f"staff{next(_numbers)}@example.net"
     create_staff(

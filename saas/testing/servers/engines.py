@@ -20,7 +20,7 @@ from saas.testing.servers.stack import eventually
 START_SECONDS = 60.0
 
 
-def what_is_missing() -> str:
+def missing_engines() -> str:
     """A sentence for people; empty if both engines are installed here."""
     missing = [name for name, there in (("PostgreSQL", _postgres_bin()), ("Redis", _redis_server())) if not there]
     return f"not installed here: {' and '.join(missing)}" if missing else ""
@@ -32,7 +32,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def children_of(pid: int) -> list[int]:
+def child_pids(pid: int) -> list[int]:
     """The processes that it has started. Linux only."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -42,7 +42,7 @@ def children_of(pid: int) -> list[int]:
     return sorted(found)
 
 
-def address_of_the_tests() -> dict[str, Any]:
+def connection_parameters() -> dict[str, Any]:
     """What psycopg needs for one more connection to the database of the running tests."""
     known = connection.get_connection_params()
     return {name: known[name] for name in ("dbname", "user", "password", "host", "port") if name in known}
@@ -94,13 +94,13 @@ class PrivatePostgres:
     def connect(self, database: str) -> "psycopg.Connection[Any]":
         return psycopg.connect(self.url(database), autocommit=True)
 
-    def value(self, database: str, query: LiteralString) -> Any:
+    def fetch_value(self, database: str, query: LiteralString) -> Any:
         """The one value that ``query`` finds."""
         with self.connect(database) as link:
             row = link.execute(query).fetchone()
         return row[0] if row else None
 
-    def end_others(self, database: str, *, but: "psycopg.Connection[Any] | None" = None) -> int:
+    def terminate_other_sessions(self, database: str, *, but: "psycopg.Connection[Any] | None" = None) -> int:
         """Kill every other session and wait until it is gone; how many there were."""
         kept = but.info.backend_pid if but else 0
         with self.connect(database) as link:
@@ -130,7 +130,7 @@ class PrivatePostgres:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def take_all_connections(self, database: str) -> "list[psycopg.Connection[Any]]":
+    def exhaust_connections(self, database: str) -> "list[psycopg.Connection[Any]]":
         """Sessions until PostgreSQL gives no more."""
         taken = []
         with suppress(psycopg.OperationalError):

@@ -53,7 +53,7 @@ class FaultProxy:
         self._loop.close()
 
     @property
-    def is_in_use(self) -> bool:
+    def has_connections(self) -> bool:
         """Somebody is connected."""
         return bool(self._open)
 

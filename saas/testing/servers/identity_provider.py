@@ -41,7 +41,7 @@ class IdentityProvider:
         self.paths: list[str] = []
         self._codes: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
 
-    def configured(self, name: str = "oidc") -> OAuthProvider:
+    def provider_settings(self, name: str = "oidc") -> OAuthProvider:
         issuer = "" if name == "github" else self.issuer
         return OAuthProvider(name, CLIENT_ID, CLIENT_SECRET, issuer=issuer, hosts=("localhost",))
 
@@ -54,7 +54,7 @@ class IdentityProvider:
         self._codes[code] = (asked, {"sub": "person-1", **person})
         return {"state": asked["state"], "code": code}
 
-    def answer(self, method: str, path: str, form: dict[str, str]) -> tuple[int, Any]:
+    def respond(self, method: str, path: str, form: dict[str, str]) -> tuple[int, Any]:
         self.paths.append(f"{method} {path}")
         if path in self.answers:
             return self.answers[path]
@@ -104,7 +104,7 @@ class IdentityProvider:
 
 
 @contextmanager
-def running() -> Iterator[IdentityProvider]:
+def running_identity_provider() -> Iterator[IdentityProvider]:
     """A provider that serves until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -116,7 +116,7 @@ def running() -> Iterator[IdentityProvider]:
             self._answer("POST", {name: values[0] for name, values in parse_qs(raw).items()})
 
         def _answer(self, method: str, form: dict[str, str]) -> None:
-            status, document = provider.answer(method, urlsplit(self.path).path, form)
+            status, document = provider.respond(method, urlsplit(self.path).path, form)
             body = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))

@@ -11,24 +11,24 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections
 
-from saas.testing.clients import acting_as
+from saas.testing.clients import service_settings
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-def application(service: str) -> Application:
+def service_application(service: str) -> Application:
     """The WSGI application of ``service`` as its own settings module would run it."""
     handler = WSGIHandler()
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        with acting_as(service):
+        with service_settings(service):
             return handler(environ, start_response)
 
     return answer
 
 
 @contextmanager
-def on_this_connection() -> Iterator[None]:
+def keep_test_connection_open() -> Iterator[None]:
     """Requests are answered in the test's own transaction, whose connection Django would close at each request's end."""
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
@@ -41,16 +41,16 @@ def on_this_connection() -> Iterator[None]:
 
 class _InThisTransaction(httpx.WSGITransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        with on_this_connection():
+        with keep_test_connection_open():
             response = super().handle_request(request)
             response.read()
             response.close()
             return response
 
 
-def transport(service: str) -> httpx.BaseTransport:
+def service_transport(service: str) -> httpx.BaseTransport:
     """Carries a client's requests to ``service``; a crash answers 500."""
-    return _InThisTransaction(app=application(service), raise_app_exceptions=False)
+    return _InThisTransaction(app=service_application(service), raise_app_exceptions=False)
 
 
 class _Quiet(WSGIRequestHandler):
@@ -59,18 +59,18 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def listening(service: str) -> Iterator[str]:
+def serve_in_thread(service: str) -> Iterator[str]:
     """The address of ``service`` on a port of its own, for other programs, in a thread: what it asks the database for,
     it asks outside the test's transaction."""
-    with _served(application(service)) as address:
+    with _served(service_application(service)) as address:
         yield address
 
 
 @contextmanager
-def listening_in_this_transaction(service: str) -> Iterator[str]:
+def serve_in_test_transaction(service: str) -> Iterator[str]:
     """Like ``listening``, but inside the test's transaction: the test must not use the database meanwhile."""
     own = connections["default"]
-    answer = application(service)
+    answer = service_application(service)
 
     def answer_here(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         connections["default"] = own  # of the serving thread
@@ -78,7 +78,7 @@ def listening_in_this_transaction(service: str) -> Iterator[str]:
 
     own.inc_thread_sharing()
     try:
-        with on_this_connection(), _served(answer_here) as address:
+        with keep_test_connection_open(), _served(answer_here) as address:
             yield address
     finally:
         own.dec_thread_sharing()

@@ -23,7 +23,7 @@ class NotInstalled(Exception):
     """Says in a sentence why not."""
 
 
-def environment() -> Path:
+def localstripe_python() -> Path:
     """A Python that has it, made once. Raises ``NotInstalled``."""
     folder = Path(tempfile.gettempdir()) / f"localstripe-{VERSION}"
     python = folder / "bin" / "python"
@@ -37,7 +37,7 @@ def environment() -> Path:
 
 
 @contextmanager
-def running(python: Path) -> Iterator[str]:
+def running_localstripe(python: Path) -> Iterator[str]:
     """Its address."""
     port = free_ports(1)
     process = subprocess.Popen([str(python), "-c", _LAUNCH, str(port)])

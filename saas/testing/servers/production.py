@@ -35,7 +35,7 @@ def _secrets() -> Mapping[str, str]:
     return {name: value or "" for name, value in dotenv_values(stream=StringIO(out.getvalue())).items()}
 
 
-def environment(var_dir: Path, *, database: str, redis: str, **more: str) -> dict[str, str]:
+def production_environment(var_dir: Path, *, database: str, redis: str, **more: str) -> dict[str, str]:
     """Everything that production must be told, and ``more``. The tests' own address is a trusted proxy."""
     return {
         "PATH": os.environ["PATH"],
@@ -144,14 +144,14 @@ class Server(Process):
         )
 
 
-def celery(command: str, environment: Mapping[str, str], log: Path) -> Process:
+def start_celery(command: str, environment: Mapping[str, str], log: Path) -> Process:
     """``worker`` or ``beat``."""
     more = ["--concurrency=2", "--without-gossip", "--without-mingle"] if command == "worker" else []
     return Process([sys.executable, "-m", "celery", "-A", "saas", command, *more, "--loglevel=INFO"], environment, log)
 
 
 @contextmanager
-def running(*processes: Process) -> Iterator[None]:
+def killed_on_exit(*processes: Process) -> Iterator[None]:
     """Whatever is left of them afterwards is killed."""
     try:
         yield

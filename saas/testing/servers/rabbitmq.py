@@ -15,7 +15,7 @@ from saas.testing.servers.stack import eventually
 _DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # what is on the path there insists on a user and a folder
 
 
-def what_is_missing() -> str:
+def missing_rabbitmq() -> str:
     """A sentence for people; empty if it is installed here."""
     return "" if _program() else "not installed here: RabbitMQ"
 

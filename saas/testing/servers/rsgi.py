@@ -17,13 +17,13 @@ from django.db import connections
 from django.http import HttpResponse
 from django.urls import Resolver404, ResolverMatch, resolve
 
-from saas.testing.clients import ServiceClient, acting_as
-from saas.testing.servers.in_process import on_this_connection
+from saas.testing.clients import ServiceClient, service_settings
+from saas.testing.servers.in_process import keep_test_connection_open
 
-PIECE = 65_536
+CHUNK_BYTES = 65_536
 
 
-class SentHeaders:
+class RsgiHeaders:
     """As granian's: a value that is not ASCII is lost."""
 
     def __init__(self, sent: list[tuple[str, str]]) -> None:
@@ -45,7 +45,7 @@ class SentHeaders:
         return key in self.keys()
 
 
-class Request:
+class RsgiScope:
     """A scope, by WSGI's view of the request."""
 
     http_version, scheme, authority = "1.1", "http", None
@@ -56,10 +56,10 @@ class Request:
         self.query_string = environ.get("QUERY_STRING", "")
         self.client = f"{environ['REMOTE_ADDR']}:40000"
         self.server = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-        self.headers = SentHeaders(list(_sent(environ)))
+        self.headers = RsgiHeaders(list(_sent(environ)))
 
 
-class Answer:
+class RsgiProtocol:
     """A protocol that sends the pieces of a body, to who asks for them first, and keeps what was answered. A piece of None: no
     more of it comes."""
 
@@ -117,7 +117,7 @@ class BridgeClient(ServiceClient):
         self.application = self._application(thread)
 
     def _application(self, thread: Executor) -> Any:
-        from saas.server.bridge import Bridge
+        from saas.server.rsgi_adapter import Bridge
 
         bridge = Bridge(WSGIHandler(), threads=1)
         bridge.open(thread, reserved=thread)
@@ -128,34 +128,34 @@ class BridgeClient(ServiceClient):
 
         environ = self._base_environ(**request)  # type: ignore[attr-defined]
         body = environ["wsgi.input"].read()
-        pieces = [body[at : at + PIECE] for at in range(0, len(body), PIECE)]
-        answer = self.ask(environ, [*pieces, b""])
+        pieces = [body[at : at + CHUNK_BYTES] for at in range(0, len(body), CHUNK_BYTES)]
+        answer = self.send_chunks(environ, [*pieces, b""])
         response = _response(answer, environ["PATH_INFO"])
-        response_schema.check(self.service, request["REQUEST_METHOD"], response)
+        response_schema.assert_matches_schema(self.service, request["REQUEST_METHOD"], response)
         return response
 
-    def ask(self, environ: dict[str, Any], pieces: list[bytes | None]) -> Answer:
-        answer = Answer(pieces)
+    def send_chunks(self, environ: dict[str, Any], pieces: list[bytes | None]) -> RsgiProtocol:
+        answer = RsgiProtocol(pieces)
         # Django's own client, used meanwhile, lets Django close the test's connection again.
-        with acting_as(self.service), on_this_connection():
-            asyncio.run(self.application.__rsgi__(Request(environ), answer))
+        with service_settings(self.service), keep_test_connection_open():
+            asyncio.run(self.application.__rsgi__(RsgiScope(environ), answer))
         return answer
 
 
 @contextmanager
-def thread_on_this_connection() -> Iterator[Executor]:
+def executor_on_test_connection() -> Iterator[Executor]:
     """A thread that sees the transaction of the test."""
     connection = connections["default"]
     connection.inc_thread_sharing()
     executor = ThreadPoolExecutor(1, initializer=lambda: connections.__setitem__("default", connection))
     try:
-        with executor as thread, on_this_connection():
+        with executor as thread, keep_test_connection_open():
             yield thread
     finally:
         connection.dec_thread_sharing()
 
 
-def _response(answer: Answer, path: str) -> HttpResponse:
+def _response(answer: RsgiProtocol, path: str) -> HttpResponse:
     response = HttpResponse(answer.body, status=answer.status)
     del response.headers["Content-Type"]
     for name, value in answer.headers:

@@ -21,7 +21,7 @@ from psycopg import sql
 
 SERVICES = ("product", "admin_ops", "parity", "webhooks")
 START_SECONDS = 60.0
-MARK = "SAAS_TEST_STACK"
+STACK_MARKER = "SAAS_TEST_STACK"
 
 
 class Stack:
@@ -30,14 +30,14 @@ class Stack:
     def __init__(self, var_dir: Path, database_url: str) -> None:
         self.port_base = free_ports(len(SERVICES))
         self.urls = {name: f"http://localhost:{self.port_base + index}" for index, name in enumerate(SERVICES)}
-        self.mark = secrets.token_hex(8)
+        self.marker = secrets.token_hex(8)
         self.environment = {
             **{name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"},
             "SAAS_ENV": "test",  # a developer's .env is not read
             "SAAS_VAR_DIR": str(var_dir),
             "DATABASE_URL": database_url,
             "PASSWORD_ITERATIONS": "100000",
-            MARK: self.mark,
+            STACK_MARKER: self.marker,
         }
         self.output: list[str] = []
         self.process = self._start()
@@ -86,7 +86,7 @@ class Stack:
 
     def processes(self) -> list[int]:
         """Every process that belongs to this stack and lives, the runner's own among them. Linux only."""
-        mark = f"{MARK}={self.mark}".encode()
+        mark = f"{STACK_MARKER}={self.marker}".encode()
         return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if mark in _environment_of(folder)]
 
     def kill(self) -> None:
@@ -150,7 +150,7 @@ def eventually(is_true: Callable[[], object], seconds: float = 20.0) -> None:
         time.sleep(0.1)
 
 
-def password_of(email: str, output: str) -> str:
+def seeded_password(email: str, output: str) -> str:
     """What the seed printed."""
     found = re.search(rf"^\s*{re.escape(email)}\s+(\S+)", output, re.MULTILINE)
     assert found, output

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from django.conf import settings
 
-from saas.tests.benchmarks.desk_rows import EVENTS_A_PERSON
+from saas.tests.benchmarks.admin_rows import EVENTS_A_PERSON
 from saas.tests.benchmarks.environment import Server, Stage
 from saas.tests.benchmarks.processes import HOST
 
@@ -82,7 +82,7 @@ def questions(size: int) -> dict[str, Question]:
 
 def _fill(stage: Stage, size: int) -> None:
     subprocess.run(
-        [sys.executable, "-m", "saas.tests.benchmarks.desk_rows", str(size), _EMAIL, _PASSWORD],
+        [sys.executable, "-m", "saas.tests.benchmarks.admin_rows", str(size), _EMAIL, _PASSWORD],
         cwd=settings.BASE_DIR,
         env={**os.environ, "SAAS_ENV": "test", **stage.environment},
         check=True,

@@ -10,7 +10,7 @@ from typing import Any
 
 from saas.tests.benchmarks.environment import Server, Stage
 from saas.tests.benchmarks.processes import HOST, offer_load
-from saas.tests.benchmarks.reading import PASSWORD, me_by_bearer, raw_request, register
+from saas.tests.benchmarks.read_requests import PASSWORD, me_by_bearer, raw_request, register
 
 CONNECTIONS, FLOODING = 4, 16
 _RIGHT, _WRONG = 3 * FLOODING, 1000  # accounts; a crowd at one would meet 429 before the hash

@@ -75,7 +75,7 @@ def _sizes(largest: int) -> list[int]:
 
 def _ask(stage: Stage, function: str, rounds: int) -> dict[str, tuple[float, int]]:
     done = subprocess.run(
-        [sys.executable, "-m", "saas.tests.benchmarks.questions", function, str(rounds)],
+        [sys.executable, "-m", "saas.tests.benchmarks.queries", function, str(rounds)],
         cwd=settings.BASE_DIR,
         env={**os.environ, "SAAS_ENV": "test", **stage.environment, "DATABASE_STATEMENT_TIMEOUT_MS": "60000"},
         capture_output=True,

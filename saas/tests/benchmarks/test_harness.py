@@ -16,9 +16,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from saas.testing.servers.stack import eventually
-from saas.tests.benchmarks import admin, deliveries, desk_rows, flood, load, processes, soak
+from saas.tests.benchmarks import admin, deliveries, admin_rows, flood, load, processes, soak
 from saas.tests.benchmarks.environment import Stage
-from saas.tests.benchmarks.reading import PASSWORD
+from saas.tests.benchmarks.read_requests import PASSWORD
 from saas.tests.benchmarks.virtual_environments import EnvironmentUnavailable, python_for
 
 
@@ -121,7 +121,7 @@ def test_a_floods_logins_are_half_wrong_half_right_and_no_wrong_account_comes_tw
 def test_staff_ask_about_somebody_who_is_active_and_subscribes(size):
     person = int(admin.questions(size)["person"][1].rpartition("usr_")[2])
 
-    assert person <= size // desk_rows.PEOPLE_A_SUBSCRIPTION
+    assert person <= size // admin_rows.PEOPLE_A_SUBSCRIPTION
     assert person % 50 > 1
     assert person % 100 > 0  # a customer of hers is linked
 

@@ -15,7 +15,7 @@ from django.db import OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 
 from saas.billing.catalogue import seed_plans
-from saas.testing.servers.engines import address_of_the_tests
+from saas.testing.servers.engines import connection_parameters
 from saas.tests.benchmarks import rows
 
 pytestmark = [pytest.mark.long, pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -43,7 +43,7 @@ class Writer:
     """Short writes to the large tables without a pause, under the time limits of a service."""
 
     def __init__(self):
-        self.address = address_of_the_tests()
+        self.address = connection_parameters()
         self.written = self.refused = 0
         self.failure, self.is_over = None, Event()
 

@@ -8,9 +8,9 @@ import sys
 import psycopg
 import pytest
 
-from saas.testing.servers.engines import PrivatePostgres, PrivateRedis, what_is_missing
-from saas.tests.faults.harness import rigged
-from saas.tests.faults.system import ROOT, TEMPLATE, opened
+from saas.testing.servers.engines import PrivatePostgres, PrivateRedis, missing_engines
+from saas.tests.faults.harness import running_harness
+from saas.tests.faults.webhook_system import ROOT, TEMPLATE, opened
 
 EFFECTS = """
 CREATE TABLE fault_effect (
@@ -21,7 +21,7 @@ CREATE TABLE fault_effect (
 
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory):
-    if missing := what_is_missing():
+    if missing := missing_engines():
         pytest.skip(missing)
     with PrivatePostgres() as postgres, PrivateRedis() as redis:
         _make_template(postgres, tmp_path_factory.mktemp("var"))
@@ -52,7 +52,7 @@ def system(engines, tmp_path):
 
 @pytest.fixture(scope="session")
 def shared_rig(tmp_path_factory):
-    with rigged(tmp_path_factory.mktemp("rig")) as rig:
+    with running_harness(tmp_path_factory.mktemp("rig")) as rig:
         yield rig
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from saas.testing.factories.event_factories import event
 
 if TYPE_CHECKING:
-    from saas.tests.faults.system import System
+    from saas.tests.faults.webhook_system import WebhookSystem
 
 
 def fault_event(id: str, **wishes: Any) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def fault_events(count: int, prefix: str = "evt", **wishes: Any) -> list[dict[st
 
 
 def timed(
-    system: "System", payloads: Iterable[dict[str, Any]], pause_seconds: float = 0.0
+    system: "WebhookSystem", payloads: Iterable[dict[str, Any]], pause_seconds: float = 0.0
 ) -> tuple[set[int], list[float]]:
     """The statuses that occurred, and the seconds that each took; one after the other."""
     took, statuses = [], set[int]()

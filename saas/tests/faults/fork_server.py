@@ -20,9 +20,9 @@ Command = dict[str, Any]
 
 def main() -> None:
     django.setup()
-    from saas.tests.faults import inside
+    from saas.tests.faults import process_roles
 
-    inside.import_everything()
+    process_roles.import_everything()
     running: dict[int, Command] = {}
     _say("ready")
     while True:
@@ -76,10 +76,10 @@ def _fork(command: Command, running: dict[int, Command]) -> int:
 
 
 def _become(command: Command) -> None:
-    from saas.tests.faults import controls, inside
+    from saas.tests.faults import fault_injection, process_roles
 
-    controls.apply(command.get("fault", ""))
-    getattr(inside, command["run"])(**command.get("arguments", {}))
+    fault_injection.apply(command.get("fault", ""))
+    getattr(process_roles, command["run"])(**command.get("arguments", {}))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
 
-from saas.testing.servers.engines import PrivatePostgres, PrivateRedis, what_is_missing
+from saas.testing.servers.engines import PrivatePostgres, PrivateRedis, missing_engines
 from saas.testing.servers.fault_proxy import FaultProxy, Mode
-from saas.testing.servers.production import Process, Server, celery, environment, manage, running
+from saas.testing.servers.production import Process, Server, start_celery, production_environment, manage, killed_on_exit
 from saas.testing.servers.rabbitmq import PrivateRabbitMQ
 from saas.testing.servers.stack import eventually, free_ports
 
@@ -22,7 +22,7 @@ MAX_CONNECTIONS = 40
 PASSWORD = "correct horse battery staple"
 
 
-class Mailbox(Message):
+class RecordingMailbox(Message):
     """Keeps what is sent."""
 
     def __init__(self) -> None:
@@ -37,22 +37,22 @@ class Mailbox(Message):
 
 
 @dataclass
-class Rig:
+class Harness:
     postgres: PrivatePostgres
     redis: PrivateRedis
     database: FaultProxy  # before PostgreSQL
-    limits: FaultProxy  # before the Redis that counts and caches
+    cache: FaultProxy  # before the Redis that counts and caches
     broker: FaultProxy  # before the same Redis, as broker, or before RabbitMQ
-    mailbox: Mailbox
+    mailbox: RecordingMailbox
     environment: dict[str, str]
     folder: Path
     product: Server
-    background: list[Process] = field(default_factory=list)
-    people: int = 0
+    background_processes: list[Process] = field(default_factory=list)
+    customer_count: int = 0
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Everything is there again, and the service has seen it."""
-        for proxy in (self.database, self.limits, self.broker):
+        for proxy in (self.database, self.cache, self.broker):
             proxy.mode = Mode.UP
         eventually(lambda: self.product.call("GET", "/api/auth/csrf").status_code == 200, 20)
         eventually(lambda: all(self._is_whole() for _ in range(8)), 40)  # whichever of its processes answers
@@ -65,8 +65,8 @@ class Rig:
 
     def register(self) -> dict[str, Any]:
         """A new customer: what her client was told, her address and her cookie."""
-        self.people += 1
-        email = f"kim{self.people}@example.net"
+        self.customer_count += 1
+        email = f"kim{self.customer_count}@example.net"
         answer = self.product.call("POST", "/api/auth/register", {"email": email, "password": PASSWORD})
         assert answer.status_code == 201, answer.text
         return {**answer.json(), "email": email, "cookie": answer.cookies["__Host-saas_session"]}
@@ -74,20 +74,20 @@ class Rig:
     def log_in(self, email: str, password: str = PASSWORD, **options: Any) -> Any:
         return self.product.call("POST", "/api/auth/login", {"email": email, "password": password}, **options)
 
-    def me(self, token: str) -> Any:
+    def get_me(self, token: str) -> Any:
         return self.product.call("GET", "/api/auth/me", token=token)
 
-    def start_background(self) -> None:
-        self.background = [celery(name, self.environment, self.folder / f"{name}.log") for name in ("worker", "beat")]
+    def start_background_processes(self) -> None:
+        self.background_processes = [start_celery(name, self.environment, self.folder / f"{name}.log") for name in ("worker", "beat")]
         eventually(lambda: self._state("worker") == "ok" and self._state("beat") == "ok", 60)
 
 
 @contextmanager
-def rigged(folder: Path, rabbitmq: PrivateRabbitMQ | None = None) -> Iterator[Rig]:
+def running_harness(folder: Path, rabbitmq: PrivateRabbitMQ | None = None) -> Iterator[Harness]:
     """``rabbitmq``: that is the broker, instead of Redis. Skips where the engines are not installed."""
-    if missing := what_is_missing():
+    if missing := missing_engines():
         pytest.skip(missing)
-    mailbox = Mailbox()
+    mailbox = RecordingMailbox()
     with ExitStack() as stack:
         postgres = stack.enter_context(PrivatePostgres(is_durable=False, max_connections=MAX_CONNECTIONS))
         redis = stack.enter_context(PrivateRedis())
@@ -99,7 +99,7 @@ def rigged(folder: Path, rabbitmq: PrivateRabbitMQ | None = None) -> Iterator[Ri
         smtp = Controller(mailbox, hostname="127.0.0.1", port=mail_port)
         smtp.start()
         stack.callback(smtp.stop)
-        told = environment(
+        told = production_environment(
             folder,
             database=postgres.url(DATABASE, database.port),
             redis=f"redis://127.0.0.1:{limits.port}/0",
@@ -111,11 +111,11 @@ def rigged(folder: Path, rabbitmq: PrivateRabbitMQ | None = None) -> Iterator[Ri
         manage({**told, "DATABASE_URL": postgres.url(DATABASE)}, "migrate", "-v0")
         manage({**told, "DATABASE_URL": postgres.url(DATABASE)}, "seed")
         product = Server("product", told, folder / "product.log")
-        rig = Rig(postgres, redis, database, limits, broker, mailbox, told, folder, product)
-        with running(product):
+        rig = Harness(postgres, redis, database, limits, broker, mailbox, told, folder, product)
+        with killed_on_exit(product):
             product.wait_until_ready()
             try:
                 yield rig
             finally:
-                for process in rig.background:
+                for process in rig.background_processes:
                     process.kill()

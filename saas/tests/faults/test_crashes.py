@@ -10,7 +10,7 @@ import pytest
 
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.deliveries import fault_event
-from saas.tests.faults.system import sized
+from saas.tests.faults.webhook_system import sized
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

@@ -14,9 +14,9 @@ from aiosmtpd.controller import Controller
 from saas.mail import delivery
 from saas.settings import infrastructure
 from saas.testing.servers.fault_proxy import FaultProxy, Mode
-from saas.testing.servers.production import Server, celery, manage, running
+from saas.testing.servers.production import Server, start_celery, manage, killed_on_exit
 from saas.testing.servers.stack import eventually, free_ports
-from saas.tests.faults.harness import DATABASE, Mailbox, rigged
+from saas.tests.faults.harness import DATABASE, RecordingMailbox, running_harness
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
@@ -24,7 +24,7 @@ CLAIM_IS_OVER = "UPDATE mail_mail SET next_attempt_at = now() RETURNING id"
 SWEEP = "from saas.mail.tasks import sweep; sweep.delay()"
 
 
-class SlowMailbox(Mailbox):
+class SlowMailbox(RecordingMailbox):
     """Waits before it takes a mail, or before it says that it has, until somebody sets the event."""
 
     def __init__(self):
@@ -48,7 +48,7 @@ class SlowMailbox(Mailbox):
 @pytest.fixture(scope="module")
 def quiet_rig(tmp_path_factory):
     """Of this module alone: no worker is there but those that a test starts."""
-    with rigged(tmp_path_factory.mktemp("killed")) as rig:
+    with running_harness(tmp_path_factory.mktemp("killed")) as rig:
         yield rig
 
 
@@ -71,7 +71,7 @@ def start_worker(quiet_rig):
 
     def start(**environment):
         told = {**quiet_rig.environment, **environment}
-        started.append(celery("worker", told, quiet_rig.folder / f"worker-{os.urandom(4).hex()}.log"))
+        started.append(start_celery("worker", told, quiet_rig.folder / f"worker-{os.urandom(4).hex()}.log"))
         eventually(lambda: "ready." in started[-1].text, 60)
         return started[-1]
 
@@ -185,7 +185,7 @@ def renewal(quiet_rig):
     }
     hooks = Server("webhooks", told, quiet_rig.folder / "hooks.log", bind=told["BIND"])
     hooks.port = port
-    with running(hooks), FaultProxy(port) as relay:
+    with killed_on_exit(hooks), FaultProxy(port) as relay:
         hooks.wait_until_ready()
         yield relay, {**told, "WEBHOOKS_BASE_URL": f"http://127.0.0.1:{relay.port}"}
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from saas.tests.faults.deliveries import fault_events, percentile, timed
-from saas.tests.faults.system import sized
+from saas.tests.faults.webhook_system import sized
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

@@ -5,19 +5,19 @@ from itertools import count
 
 import pytest
 
-from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.event_factories import json_bytes, event, signature_headers
 from saas.testing.servers.fault_proxy import Mode
-from saas.testing.servers.production import STRIPE_SECRET, Server, celery, manage, running
-from saas.testing.servers.rabbitmq import PrivateRabbitMQ, what_is_missing
+from saas.testing.servers.production import STRIPE_SECRET, Server, start_celery, manage, killed_on_exit
+from saas.testing.servers.rabbitmq import PrivateRabbitMQ, missing_rabbitmq
 from saas.testing.servers.stack import eventually
-from saas.tests.faults.harness import DATABASE, rigged
+from saas.tests.faults.harness import DATABASE, running_harness
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
 
 @pytest.fixture(scope="module")
 def rabbitmq():
-    if missing := what_is_missing():
+    if missing := missing_rabbitmq():
         pytest.skip(missing)
     with PrivateRabbitMQ() as started:
         yield started
@@ -26,13 +26,13 @@ def rabbitmq():
 @pytest.fixture(scope="module")
 def whole(rabbitmq, tmp_path_factory):
     """A worker and no beat: what is done, a message has brought about."""
-    with rigged(tmp_path_factory.mktemp("rabbitmq"), rabbitmq) as rig:
+    with running_harness(tmp_path_factory.mktemp("rabbitmq"), rabbitmq) as rig:
         hooks = Server("webhooks", rig.environment, rig.folder / "webhooks.log")
-        worker = celery("worker", rig.environment, rig.folder / "worker.log")
-        with running(hooks, worker):
+        worker = start_celery("worker", rig.environment, rig.folder / "worker.log")
+        with killed_on_exit(hooks, worker):
             hooks.wait_until_ready()
             eventually(lambda: "ready." in worker.text, 60)
-            rig.background.append(worker)
+            rig.background_processes.append(worker)
             yield rig, hooks
 
 
@@ -43,8 +43,8 @@ def system(whole):
 
 
 def deliver(hooks, event_id):
-    body = encoded(event(event_id, "product.created", object={"id": "prod_1", "object": "product"}, livemode=True))
-    headers = {"Content-Type": "application/json", **signed(body, secret=STRIPE_SECRET)}
+    body = json_bytes(event(event_id, "product.created", object={"id": "prod_1", "object": "product"}, livemode=True))
+    headers = {"Content-Type": "application/json", **signature_headers(body, secret=STRIPE_SECRET)}
     return hooks.call("POST", "/api/webhooks/stripe", content=body, headers=headers).status_code
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from saas.testing.servers.fault_proxy import Mode
-from saas.testing.servers.production import Server, running
+from saas.testing.servers.production import Server, killed_on_exit
 from saas.testing.servers.stack import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
@@ -100,7 +100,7 @@ def test_a_service_that_starts_beside_a_silent_broker_is_ready_all_the_same(rig,
     rig.broker.mode = Mode.BLACK_HOLE
     server = Server("admin_ops", rig.environment, rig.folder / "beside-a-silent-broker.log")
 
-    with running(server):
+    with killed_on_exit(server):
         server.wait_until_ready()
         slowest = watched(server, record_property)
 
@@ -123,5 +123,5 @@ def first_told(server):
 def test_a_worker_that_starts_says_at_its_first_probe_what_is_so(rig, slow_database):
     server = Server("admin_ops", {**rig.environment, "WEB_CONCURRENCY": "1"}, rig.folder / "first-probe.log")
 
-    with running(server):
+    with killed_on_exit(server):
         assert first_told(server) == 200

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from saas.testing.servers.engines import children_of
+from saas.testing.servers.engines import child_pids
 from saas.testing.servers.stack import eventually
-from saas.tests.faults.system import DATABASE
+from saas.tests.faults.webhook_system import DATABASE
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -96,7 +96,7 @@ def test_44_a_child_that_is_stopped_is_seen_though_its_worker_and_the_others_liv
     (parent,) = system.start("celery")
     system.start("beat")
     eventually(lambda: len(shown(system)) == 2)
-    asleep = children_of(parent)[0]
+    asleep = child_pids(parent)[0]
     system.ask("fault_events", count=60, after=0.4)
 
     with stopped([asleep]):
@@ -110,7 +110,7 @@ def test_44_a_child_that_is_killed_is_replaced_and_forgotten(system):
     (parent,) = system.start("celery")
     system.start("beat")
     eventually(lambda: len(shown(system)) == 2)
-    killed = children_of(parent)[0]
+    killed = child_pids(parent)[0]
 
     system.signal(signal.SIGKILL, [killed])
 

@@ -10,12 +10,12 @@ import pytest
 from django.conf import settings
 
 from saas.api.problems import DATABASE_RETRY_SECONDS
-from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.event_factories import json_bytes, event, signature_headers
 from saas.testing.servers.fault_proxy import Mode
-from saas.testing.servers.production import STRIPE_SECRET, Server, running
+from saas.testing.servers.production import STRIPE_SECRET, Server, killed_on_exit
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.harness import DATABASE
-from saas.tests.faults.test_engines import assert_told_to_come_back, profile
+from saas.tests.faults.test_dependency_outages import assert_told_to_come_back, profile
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
@@ -30,7 +30,7 @@ _NUMBERS = count(1)
 def hooks(shared_rig):
     shared_rig.mend()
     started = Server("webhooks", shared_rig.environment, shared_rig.folder / "ways-in.log")
-    with running(started):
+    with killed_on_exit(started):
         started.wait_until_ready()
         yield started
 
@@ -68,8 +68,8 @@ def read_only(rig):
 def delivered(hooks, query=""):
     """With a query, it is Django's view that takes it in."""
     event_id = f"evt_way_{next(_NUMBERS)}"
-    body = encoded(event(event_id, livemode=True))
-    headers = {"Content-Type": "application/json", **signed(body, secret=STRIPE_SECRET)}
+    body = json_bytes(event(event_id, livemode=True))
+    headers = {"Content-Type": "application/json", **signature_headers(body, secret=STRIPE_SECRET)}
     return event_id, hooks.call("POST", f"/api/webhooks/stripe{query}", content=body, headers=headers, timeout=30)
 
 

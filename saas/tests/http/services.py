@@ -22,7 +22,7 @@ from django.db import connection, connections
 from psycopg import sql
 
 from saas.testing.servers.engines import PrivateRedis
-from saas.testing.servers.production import HOSTS, STRIPE_SECRET, Process, environment, running
+from saas.testing.servers.production import HOSTS, STRIPE_SECRET, Process, production_environment, killed_on_exit
 from saas.testing.servers.stack import SERVICES, eventually, free_ports
 from saas.tests.http.proxy import Proxy, debian, pinned
 from saas.tests.http.raw_client import Address, Outcome, exchange
@@ -168,7 +168,7 @@ class Edge:
     def start_service(self, name: str, port: int = 0) -> Service:
         """One more, ready."""
         service = Service(name, self.told, self.folder, port=port or self.free_ports())
-        self._stack.enter_context(running(service))
+        self._stack.enter_context(killed_on_exit(service))
         eventually(service.is_ready, 60)
         return service
 
@@ -183,7 +183,7 @@ class Edge:
             pytest.skip("needs caddy: apt-get install caddy, and pip install -r .ci/requirements.txt")
         home = self.folder / f"caddy-{secrets.token_hex(4)}"
         proxy = Proxy({**self._ports, **ports}, home, program, port=self.free_ports(), file=file)
-        self._stack.enter_context(running(proxy))
+        self._stack.enter_context(killed_on_exit(proxy))
         return proxy
 
     def free_ports(self, count: int = 1) -> int:
@@ -224,7 +224,7 @@ def opened(folder: Path) -> Iterator[Edge]:
             "WEB_THREADS": "16",
             "DATABASE_POOL_SIZE": "4",
         }
-        yield Edge(environment(folder, database=database, redis=redis.url, **more), errors, folder, stack)
+        yield Edge(production_environment(folder, database=database, redis=redis.url, **more), errors, folder, stack)
 
 
 @contextmanager

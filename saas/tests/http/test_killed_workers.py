@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from saas.testing.servers.production import HOSTS, running
+from saas.testing.servers.production import HOSTS, killed_on_exit
 from saas.testing.servers.stack import eventually
 from saas.tests.http.hanging import PATH, SECONDS
 from saas.tests.http.services import Service
@@ -36,7 +36,7 @@ def server(edge):
     that dies twice within 5.5 seconds ends the server."""
     command = [sys.executable, "-m", "saas.tests.http.hanging"]
     started = Service("webhooks", edge.told, edge.folder, port=edge.free_ports(), workers=2, command=command)
-    with running(started):
+    with killed_on_exit(started):
         wait_until_both_answer(started)
         yield started
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.event_factories import json_bytes, event, signature_headers
 from saas.testing.servers.production import HOSTS, STRIPE_SECRET
 from saas.tests.http.raw_client import Address
 from saas.tests.http.services import POST_PATHS
@@ -34,8 +34,8 @@ class Request(NamedTuple):
 def delivery() -> Request:
     """One more event, signed."""
     event_id = f"evt_{secrets.token_hex(8)}"
-    body = encoded(event(event_id, livemode=True))
-    headers = {"Content-Type": "application/json", **signed(body, secret=STRIPE_SECRET)}
+    body = json_bytes(event(event_id, livemode=True))
+    headers = {"Content-Type": "application/json", **signature_headers(body, secret=STRIPE_SECRET)}
     return Request("webhooks", "POST", POST_PATHS["webhooks"], 202, body, tuple(headers.items()), event_id)
 
 

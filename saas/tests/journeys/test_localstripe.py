@@ -37,10 +37,10 @@ class Peers:
 @pytest.fixture(scope="module")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
     try:
-        python = localstripe.environment()
+        python = localstripe.localstripe_python()
     except localstripe.NotInstalled as reason:
         pytest.skip(str(reason))
-    with localstripe.running(python) as address, pytest.MonkeyPatch.context() as patch:
+    with localstripe.running_localstripe(python) as address, pytest.MonkeyPatch.context() as patch:
         patch.setenv("STRIPE_SECRET_KEY", KEY)
         patch.setenv("STRIPE_API_BASE", address)
         patch.setenv("STRIPE_WEBHOOK_SECRET", SECRET)

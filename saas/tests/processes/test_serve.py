@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from saas.server.shared_state import is_alive
-from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.event_factories import json_bytes, event, signature_headers
 from saas.testing.servers.stack import eventually, free_ports
 from saas.webhook_events.models import WebhookEvent
 
@@ -231,8 +231,8 @@ def database(db):
 
 
 def deliver(url, number):
-    body = encoded(event(f"evt_{number}"))
-    return httpx.post(url + STRIPE, content=body, headers=signed(body), timeout=20, trust_env=False)
+    body = json_bytes(event(f"evt_{number}"))
+    return httpx.post(url + STRIPE, content=body, headers=signature_headers(body), timeout=20, trust_env=False)
 
 
 @pytest.mark.postgres
@@ -278,9 +278,9 @@ def end_every_connection_but_ours():
 
 def held_up(url, process):
     """Deliver with half of the body sent before the process is told to end, and half after."""
-    body = encoded(event("evt_3"))
+    body = json_bytes(event("evt_3"))
     head = f"POST {STRIPE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
-    head += f"Stripe-Signature: {signed(body)['Stripe-Signature']}\r\n\r\n"
+    head += f"Stripe-Signature: {signature_headers(body)['Stripe-Signature']}\r\n\r\n"
     host, _, port = url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=20) as line:
         line.sendall(head.encode() + body[:10])

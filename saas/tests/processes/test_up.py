@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from saas.testing.servers.stack import SERVICES, Stack, eventually, password_of, running_stack
+from saas.testing.servers.stack import SERVICES, Stack, eventually, seeded_password, running_stack
 
 pytestmark = [
     pytest.mark.slow,
@@ -68,7 +68,7 @@ def _status(stack: Stack, event_id: str) -> str:
 
 
 def test_the_printed_password_opens_admin_ops(stack: Stack) -> None:
-    login = {"email": "support@example.org", "password": password_of("support@example.org", stack.text)}
+    login = {"email": "support@example.org", "password": seeded_password("support@example.org", stack.text)}
 
     assert stack.post("admin_ops", "/api/admin/auth/login", json=login).status_code == 200
 

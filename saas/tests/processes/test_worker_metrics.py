@@ -7,7 +7,7 @@ import sys
 import httpx
 import pytest
 
-from saas.testing.servers.production import Process, running
+from saas.testing.servers.production import Process, killed_on_exit
 from saas.testing.servers.stack import eventually, free_ports
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def test_a_worker_tells_how_often_its_tasks_ran_how_they_ended_and_how_long_they
     command = [sys.executable, "-m", "celery", "-A", "saas", "worker", "--concurrency=2", *pool, "--loglevel=INFO"]
     worker = Process(command, {**environment, "WORKER_METRICS_PORT": str(port)}, tmp_path / "worker.log")
 
-    with running(worker):
+    with killed_on_exit(worker):
         eventually(lambda: "ready." in worker.text, 60)
         Process([*manage, "shell", "-v0", "-c", RUN_TASKS], environment, tmp_path / "log").process.wait()
         eventually(lambda: sum(samples(port, "celery_tasks_total").values()) == 21, 60)

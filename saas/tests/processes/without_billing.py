@@ -16,9 +16,9 @@ from django.urls import get_resolver
 from saas.celery import app
 from saas.operations.app_discovery import active_apps
 from saas.operations.invariants import invariants
-from saas.testing.clients import ServiceClient, acting_as
+from saas.testing.clients import ServiceClient, service_settings
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import verified
+from saas.testing.factories.team_factories import with_verified_email
 from saas.testing.openapi import SERVICES
 from saas.webhook_events.registry import handlers_of, preparations_of
 
@@ -116,7 +116,7 @@ def documents() -> dict[str, list[str]]:
 def routes() -> dict[str, list[str]]:
     found = {}
     for service in SERVICES:
-        with acting_as(service):
+        with service_settings(service):
             names = [str(name) for name in get_resolver(f"{service}.urls").reverse_dict if isinstance(name, str)]
         found[service] = [name for name in names if any(word in name for word in MONEY)]
     return found
@@ -148,7 +148,7 @@ def main() -> None:
     connection.creation.create_test_db(verbosity=0)
     import_module("product.urls")
     app.loader.import_default_modules()
-    kim, sam = verified(user_factories.customer()), user_factories.staff()
+    kim, sam = with_verified_email(user_factories.create_customer()), user_factories.create_staff_member()
     lived = life(kim)
     seen = {
         "life": lived,

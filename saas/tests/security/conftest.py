@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 from django.db import transaction
 
-from saas.tests.security import world
+from saas.tests.security import tenant_scenario
 
 
 @pytest.fixture(scope="module")
-def here(django_db_setup: None, django_db_blocker) -> Iterator[world.World]:
+def here(django_db_setup: None, django_db_blocker) -> Iterator[tenant_scenario.World]:
     with django_db_blocker.unblock(), transaction.atomic():
-        yield world.build()
+        yield tenant_scenario.build()
         transaction.set_rollback(True)

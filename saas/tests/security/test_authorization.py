@@ -12,8 +12,8 @@ import pytest
 from django.db import transaction
 
 from saas.testing.clients import ServiceClient
-from saas.testing.openapi import SERVICES, document, views
-from saas.tests.security import world
+from saas.testing.openapi import SERVICES, openapi_document, views_by_path
+from saas.tests.security import tenant_scenario
 
 FOLDER = Path(__file__).parent / "authorization"
 
@@ -64,13 +64,13 @@ def test_every_operation_has_a_row(service: str) -> None:
 
 
 def _operations(service: str) -> Iterator[str]:
-    for path, methods in document(service)["paths"].items():
+    for path, methods in openapi_document(service)["paths"].items():
         yield from (f"{method.upper()} {path}" for method in methods)
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_path_is_in_the_schema(service: str) -> None:
-    assert set(views(service)) == set(document(service)["paths"]) | NOT_IN_THE_SCHEMA[service]
+    assert set(views_by_path(service)) == set(openapi_document(service)["paths"]) | NOT_IN_THE_SCHEMA[service]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_every_path_is_in_the_schema(service: str) -> None:
     [pytest.param(*row, id=" ".join(row[:3])) for service in SERVICES for row in table(service)],
 )
 def test_everybody_gets_what_the_table_says(
-    service: str, method: str, path: str, expected: dict[str, int], here: world.World, settings
+    service: str, method: str, path: str, expected: dict[str, int], here: tenant_scenario.World, settings
 ) -> None:
     settings.WEBHOOKS_ALLOW_UNSIGNED = settings.WEBHOOKS_OPEN_OPERATOR_API = False  # as in production
 
@@ -87,7 +87,7 @@ def test_everybody_gets_what_the_table_says(
     assert observed == expected
 
 
-def _status(service: str, method: str, path: str, here: world.World, actor: str) -> int:
+def _status(service: str, method: str, path: str, here: tenant_scenario.World, actor: str) -> int:
     url = path.format_map({**here.ids, "name": MODULES[service]})
     with transaction.atomic():
         answer = ServiceClient(service).send(method, url, token=here.tokens[actor])

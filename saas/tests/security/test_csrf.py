@@ -10,7 +10,7 @@ from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import Person
 from saas.testing.openapi import Operation, operations
-from saas.tests.security import world
+from saas.tests.security import tenant_scenario
 
 pytestmark = pytest.mark.django_db
 
@@ -19,16 +19,16 @@ WRITES = [
     operation
     for service in (*SERVICES, "webhooks")
     for operation in operations(service)
-    if operation.method not in {"GET", "HEAD", "OPTIONS"} and not operation.is_for_anybody
+    if operation.method not in {"GET", "HEAD", "OPTIONS"} and not operation.is_public
 ]
 
 
 @pytest.fixture(scope="module")
-def staff(here: world.World) -> Person:
-    return user_factories.staff()
+def staff(here: tenant_scenario.World) -> Person:
+    return user_factories.create_staff_member()
 
 
-def by_cookie(operation: Operation, here: world.World, staff: Person) -> ServiceClient:
+def by_cookie(operation: Operation, here: tenant_scenario.World, staff: Person) -> ServiceClient:
     client = ServiceClient(operation.service)
     if operation.service in {"admin_ops", "webhooks"}:
         client.cookies["saas_admin_session"] = staff.cookie_key
@@ -43,16 +43,16 @@ def csrf_token(client: ServiceClient) -> str:
     return str(body.get("csrf_token") or body["csrfToken"])
 
 
-def send(client: ServiceClient, operation: Operation, here: world.World, **options: Any) -> Any:
+def send(client: ServiceClient, operation: Operation, here: tenant_scenario.World, **options: Any) -> Any:
     """What was done is undone."""
     with transaction.atomic():
-        answer = client.send(operation.method, operation.address(here.ids), **options)
+        answer = client.send(operation.method, operation.url_for(here.ids), **options)
         transaction.set_rollback(True)
     return answer
 
 
 @pytest.mark.parametrize("operation", WRITES, ids=str)
-def test_a_cookie_alone_writes_nowhere(operation: Operation, here: world.World, staff: Person, settings) -> None:
+def test_a_cookie_alone_writes_nowhere(operation: Operation, here: tenant_scenario.World, staff: Person, settings) -> None:
     settings.WEBHOOKS_OPEN_OPERATOR_API = False
 
     answer = send(by_cookie(operation, here, staff), operation, here)
@@ -61,7 +61,7 @@ def test_a_cookie_alone_writes_nowhere(operation: Operation, here: world.World, 
 
 
 @pytest.mark.parametrize("operation", [one for one in WRITES if one.service in SERVICES], ids=str)
-def test_with_its_token_it_does(operation: Operation, here: world.World, staff: Person) -> None:
+def test_with_its_token_it_does(operation: Operation, here: tenant_scenario.World, staff: Person) -> None:
     client = by_cookie(operation, here, staff)
 
     answer = send(client, operation, here, headers={"X-CSRFToken": csrf_token(client)})
@@ -71,7 +71,7 @@ def test_with_its_token_it_does(operation: Operation, here: world.World, staff: 
 
 
 @pytest.mark.parametrize("operation", WRITES, ids=str)
-def test_a_bearer_token_needs_none(operation: Operation, here: world.World, staff: Person) -> None:
+def test_a_bearer_token_needs_none(operation: Operation, here: tenant_scenario.World, staff: Person) -> None:
     is_staffs = operation.service in {"admin_ops", "webhooks"}
 
     answer = send(

@@ -9,12 +9,12 @@ from django.test.utils import CaptureQueriesContext
 from saas.audit.models import AuditEvent
 from saas.testing.clients import ServiceClient
 from saas.testing.openapi import Operation, operations
-from saas.tests.security import world
+from saas.tests.security import tenant_scenario
 
 pytestmark = pytest.mark.django_db
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
-PRIVATE = [one for service in ("product", "parity") for one in operations(service) if not one.is_for_anybody]
+PRIVATE = [one for service in ("product", "parity") for one in operations(service) if not one.is_public]
 WRITES = [one for one in PRIVATE if one.method not in SAFE]
 READS = [one for one in PRIVATE if one.method in SAFE]
 
@@ -28,14 +28,14 @@ OPEN_TO_WRITING = {
 CLOSED_TO_READING = {"product GET /api/users/export", "parity GET /users/export"}
 
 
-def sent(operation: Operation, here: world.World, token: str):
+def sent(operation: Operation, here: tenant_scenario.World, token: str):
     """The answer, the tables that were written to, and the lines that the trail got."""
     before = AuditEvent.objects.count()
     with CaptureQueriesContext(
         connection,
     ) as captured:
         answer = ServiceClient(operation.service).send(
-            operation.method, operation.address(here.ids), {} if operation.has_body else None, token=token
+            operation.method, operation.url_for(here.ids), {} if operation.has_body else None, token=token
         )
     written = {
         found.group(1)
@@ -52,7 +52,7 @@ def test_there_is_something_to_walk() -> None:
 
 
 @pytest.mark.parametrize("operation", WRITES, ids=str)
-def test_a_token_that_reads_changes_nothing_anywhere(operation: Operation, here: world.World) -> None:
+def test_a_token_that_reads_changes_nothing_anywhere(operation: Operation, here: tenant_scenario.World) -> None:
     answer, written, lines = sent(operation, here, here.tokens["as-owner:read"])
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_while_impersonating")
@@ -62,7 +62,7 @@ def test_a_token_that_reads_changes_nothing_anywhere(operation: Operation, here:
 
 @pytest.mark.parametrize("operation", [one for one in WRITES if str(one) not in OPEN_TO_WRITING], ids=str)
 def test_a_token_that_writes_changes_nothing_that_is_the_customers_alone(
-    operation: Operation, here: world.World
+    operation: Operation, here: tenant_scenario.World
 ) -> None:
     answer, written, lines = sent(operation, here, here.tokens["as-owner:write"])
 
@@ -73,7 +73,7 @@ def test_a_token_that_writes_changes_nothing_that_is_the_customers_alone(
 
 @pytest.mark.parametrize("operation", READS, ids=str)
 def test_every_read_is_one_line_in_the_trail_that_says_who_for_whom_and_why(
-    operation: Operation, here: world.World
+    operation: Operation, here: tenant_scenario.World
 ) -> None:
     answer, _, lines = sent(operation, here, here.tokens["as-owner:read"])
 

@@ -7,7 +7,7 @@ from django.apps import apps
 
 from saas.testing.clients import ServiceClient
 from saas.testing.openapi import Operation, operations
-from saas.tests.security import world
+from saas.tests.security import tenant_scenario
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +49,7 @@ def _product() -> list[Operation]:
 
 
 def _with_ids() -> list[Operation]:
-    return [operation for operation in _product() if set(operation.names("path")) - OF_NO_TENANT]
+    return [operation for operation in _product() if set(operation.parameter_names("path")) - OF_NO_TENANT]
 
 
 def _snapshot() -> dict[str, list[dict[str, Any]]]:
@@ -58,7 +58,7 @@ def _snapshot() -> dict[str, list[dict[str, Any]]]:
 
 def _call(operation: Operation, ids: dict[str, str], token: str) -> Any:
     body = BODIES_WITH_IDS.get(operation.id, {"name": "Mine", "role": "owner", "email": "mine@example.org"})
-    return ServiceClient("product").send(operation.method, operation.address(ids), _filled(body, ids), token=token)
+    return ServiceClient("product").send(operation.method, operation.url_for(ids), _filled(body, ids), token=token)
 
 
 def _filled(body: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
@@ -66,20 +66,20 @@ def _filled(body: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("operation", _with_ids(), ids=str)
-def test_with_the_other_teams_ids_there_is_nothing(operation: Operation, here: world.World) -> None:
+def test_with_the_other_teams_ids_there_is_nothing(operation: Operation, here: tenant_scenario.World) -> None:
     before = _snapshot()
 
     answer = _call(operation, here.ids, here.stranger.token)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert world.SENTINEL not in answer.content.decode()
+    assert tenant_scenario.SENTINEL not in answer.content.decode()
     assert _snapshot() == before
 
 
 @pytest.mark.parametrize(
-    "operation", [operation for operation in _with_ids() if len(operation.names("path")) > 1], ids=str
+    "operation", [operation for operation in _with_ids() if len(operation.parameter_names("path")) > 1], ids=str
 )
-def test_the_other_teams_objects_are_not_found_under_ones_own_team(operation: Operation, here: world.World) -> None:
+def test_the_other_teams_objects_are_not_found_under_ones_own_team(operation: Operation, here: tenant_scenario.World) -> None:
     before = _snapshot()
 
     answer = _call(operation, {**here.ids, "team_id": here.other_team.id}, here.stranger.token)
@@ -89,13 +89,13 @@ def test_the_other_teams_objects_are_not_found_under_ones_own_team(operation: Op
 
 
 @pytest.mark.parametrize("name", BODIES_WITH_IDS)
-def test_the_other_teams_ids_in_a_body_are_not_found(name: str, here: world.World) -> None:
+def test_the_other_teams_ids_in_a_body_are_not_found(name: str, here: tenant_scenario.World) -> None:
     operation = next(operation for operation in _product() if operation.id == name)
     before = _snapshot()
 
     body = _filled(BODIES_WITH_IDS[name], here.ids)
     answer = ServiceClient("product").send(
-        operation.method, operation.address(here.other_ids), body, token=here.stranger.token
+        operation.method, operation.url_for(here.other_ids), body, token=here.stranger.token
     )
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -108,13 +108,13 @@ def test_every_body_with_an_id_is_tested() -> None:
     assert with_ids == set(BODIES_WITH_IDS)
 
 
-@pytest.mark.parametrize("operation", [o for o in _product() if TENANTS_IDS.intersection(o.names("query"))], ids=str)
-def test_the_other_teams_ids_in_a_query_are_not_found(operation: Operation, here: world.World) -> None:
+@pytest.mark.parametrize("operation", [o for o in _product() if TENANTS_IDS.intersection(o.parameter_names("query"))], ids=str)
+def test_the_other_teams_ids_in_a_query_are_not_found(operation: Operation, here: tenant_scenario.World) -> None:
     before = _snapshot()
-    query = "&".join(f"{name}={here.ids[name]}" for name in TENANTS_IDS.intersection(operation.names("query")))
+    query = "&".join(f"{name}={here.ids[name]}" for name in TENANTS_IDS.intersection(operation.parameter_names("query")))
 
     answer = ServiceClient("product").send(
-        operation.method, f"{operation.address(here.other_ids)}?{query}", token=here.stranger.token
+        operation.method, f"{operation.url_for(here.other_ids)}?{query}", token=here.stranger.token
     )
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -122,13 +122,13 @@ def test_the_other_teams_ids_in_a_query_are_not_found(operation: Operation, here
 
 
 @pytest.mark.parametrize(
-    "operation", [o for o in _product() if o.method == "GET" and "provider" not in o.names("path")], ids=str
+    "operation", [o for o in _product() if o.method == "GET" and "provider" not in o.parameter_names("path")], ids=str
 )
-def test_nothing_that_the_other_owner_reads_tells_of_the_first_team(operation: Operation, here: world.World) -> None:
-    url = operation.address({**here.other_ids, "name": "auth-core"})
+def test_nothing_that_the_other_owner_reads_tells_of_the_first_team(operation: Operation, here: tenant_scenario.World) -> None:
+    url = operation.url_for({**here.other_ids, "name": "auth-core"})
 
     answer = ServiceClient("product").get(url, token=here.stranger.token)
 
     assert answer.status_code < 400
-    assert world.SENTINEL.lower() not in answer.content.decode().lower()
+    assert tenant_scenario.SENTINEL.lower() not in answer.content.decode().lower()
     assert here.team.id not in answer.content.decode()

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from saas.testing.clients import ServiceClient
-from saas.testing.openapi import SERVICES, document
-from saas.testing.servers.in_process import listening_in_this_transaction
-from saas.tests.security import world
+from saas.testing.openapi import SERVICES, openapi_document
+from saas.testing.servers.in_process import serve_in_test_transaction
+from saas.tests.security import tenant_scenario
 from saas.tests.security.fuzzing import Identities, chain, fuzz, limited
 
 pytestmark = [
@@ -55,11 +55,11 @@ def test_every_answer_is_what_the_schema_says(
 ) -> None:
     settings.RATE_LIMIT_SCALE = 1_000_000
     settings.WEBHOOKS_OPEN_OPERATOR_API = False  # who sits at this machine is nobody
-    tokens = world.build().tokens
+    tokens = tenant_scenario.build().tokens
     auth = Identities(tokens, actor, STRANGERS.get(actor, ())).config(tmp_path)
-    described = limited(document(service), lambda path: not (auth and ENDS_THE_ACTOR.search(path)))
+    described = limited(openapi_document(service), lambda path: not (auth and ENDS_THE_ACTOR.search(path)))
 
-    with listening_in_this_transaction(service) as address:
+    with serve_in_test_transaction(service) as address:
         run = fuzz(described, address=address, auth=auth, examples=EXAMPLES)
 
     assert run.failures == []
@@ -74,10 +74,10 @@ def expected_phases(service: str) -> set[str]:
 
 def test_what_was_deleted_is_gone_for_every_other_operation(db: None, settings: Any, tmp_path: Path) -> None:
     settings.RATE_LIMIT_SCALE = 1_000_000
-    auth = Identities(world.build().tokens, "owner").config(tmp_path)
-    teams = limited(document("product"), TEAMS.search)
+    auth = Identities(tenant_scenario.build().tokens, "owner").config(tmp_path)
+    teams = limited(openapi_document("product"), TEAMS.search)
 
-    with listening_in_this_transaction("product") as address:
+    with serve_in_test_transaction("product") as address:
         run = chain(teams, address=address, auth=auth, examples=10 * EXAMPLES)
 
     assert run.failures == []

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from saas.testing.factories.event_factories import encoded, event
+from saas.testing.factories.event_factories import json_bytes, event
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.processing import batch_sql, claims
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 
 
 def store(count):
-    receive([Delivery.of(encoded(event(f"evt_{number}")), headers={}) for number in range(count)])
+    receive([Delivery.of(json_bytes(event(f"evt_{number}")), headers={}) for number in range(count)])
 
 
 def plan(statement, arguments):

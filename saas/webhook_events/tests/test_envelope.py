@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from saas.testing.factories.event_factories import encoded, event
+from saas.testing.factories.event_factories import json_bytes, event
 from saas.webhook_events.envelope import Envelope, Unreadable, data_of, read
 
 
 def envelope(payload):
-    return Envelope.of(read(encoded(payload)))
+    return Envelope.of(read(json_bytes(payload)))
 
 
 def test_an_event_tells_whose_object_it_is_about():

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from saas.operations.models import Heartbeat
-from saas.testing.factories.event_factories import encoded, event, make_due
+from saas.testing.factories.event_factories import json_bytes, event, make_events_due
 from saas.webhook_events import tasks
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def stored(*numbers, **fields):
-    receive([Delivery.of(encoded(event(f"evt_{number}", **fields)), headers={}) for number in numbers])
+    receive([Delivery.of(json_bytes(event(f"evt_{number}", **fields)), headers={}) for number in numbers])
 
 
 def test_the_figures_tell_what_waits_what_failed_and_how_long_it_took(handle):
@@ -52,7 +52,7 @@ def test_the_figures_tell_what_waits_what_failed_and_how_long_it_took(handle):
 @pytest.mark.parametrize("tries", [0, 1])
 def test_what_is_worked_on_is_not_due(tries):
     stored(1, 2)
-    make_due()
+    make_events_due()
     for _ in range(tries):
         claims.give_back(claims.claim_batch())
     claims.claim_batch(1)
@@ -96,7 +96,7 @@ def test_what_workers_do_is_counted_for_all_processes(handle, settings, webhooks
 
     stored(1, 2, 3)
     event_worker.drain()
-    make_due()
+    make_events_due()
     event_worker.drain()
 
     assert dict(WebhookTally.objects.exclude(name__contains=":").values_list("name", "value")) == {

@@ -5,7 +5,7 @@ import threading
 import pytest
 from django.db import connection
 
-from saas.testing.factories.event_factories import encoded, event
+from saas.testing.factories.event_factories import json_bytes, event
 from saas.webhook_events import registry
 from saas.webhook_events.actions import append, receive
 from saas.webhook_events.deliveries import Delivery
@@ -22,7 +22,7 @@ def prepare(monkeypatch):
 
 
 def stored(event_id="evt_1", **fields):
-    receive([Delivery.of(encoded(event(event_id, **fields)), headers={})])
+    receive([Delivery.of(json_bytes(event(event_id, **fields)), headers={})])
 
 
 def test_a_preparation_runs_before_the_handlers_outside_any_transaction_and_tells_by_events(seen, prepare):

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from saas.mail.models import Mail
 from saas.operations.models import Counter
-from saas.testing.factories.event_factories import encoded, event, make_due
+from saas.testing.factories.event_factories import json_bytes, event, make_events_due
 from saas.webhook_events.actions import append, receive, replay
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
@@ -102,7 +102,7 @@ def test_after_the_last_retry_an_event_has_failed_and_somebody_is_told_once(hand
 
     rows = [append(event(f"evt_{number}"), source=FETCH) for number in (1, 2)]
     for _ in range(6):
-        make_due()
+        make_events_due()
         for row in rows:
             event_worker.process(row.pk)
 
@@ -220,7 +220,7 @@ def test_a_claim_keeps_others_away(seen):
 
     assert claims.claim(row.pk) is not None
     event_worker.process(row.pk)
-    make_due()
+    make_events_due()
     event_worker.process(row.pk)
     event_worker.drain(seconds=1)
 
@@ -276,7 +276,7 @@ def test_three_lonely_deaths_make_an_event_poison(seen):
 
 def test_a_death_in_a_batch_blames_nobody_but_each_is_claimed_alone_from_then_on(seen):
     rows = [append(event(f"evt_{number}"), source=FETCH) for number in range(5)]
-    make_due()
+    make_events_due()
     assert len(claims.claim_batch()) == 5
     presume_dead(1)
 
@@ -290,7 +290,7 @@ def test_a_death_in_a_batch_blames_nobody_but_each_is_claimed_alone_from_then_on
 def test_a_batch_that_takes_too_long_is_given_back_but_for_one_event(seen, monkeypatch):
     monkeypatch.setattr(event_worker, "BATCH_SECONDS", -1.0)
     rows = [append(event(f"evt_{number}"), source=FETCH) for number in range(3)]
-    make_due()
+    make_events_due()
 
     event_worker._work_off(claims.claim_batch())
 
@@ -302,7 +302,7 @@ def test_a_batch_that_takes_too_long_is_given_back_but_for_one_event(seen, monke
 def test_a_broken_payload_row_fails_that_event_and_no_other(seen):
     bad, good = append(event("evt_1"), source=FETCH), append(event("evt_2"), source=FETCH)
     bad.payload.delete()
-    make_due()
+    make_events_due()
 
     event_worker.drain(seconds=1)
 
@@ -351,7 +351,7 @@ def test_the_wait_grows_with_the_failures_and_has_a_tenth_of_jitter(failures, se
 
 
 def test_the_drain_takes_whatever_is_due(seen):
-    receive([Delivery.of(encoded(event(f"evt_{number}")), headers={}) for number in range(120)])
+    receive([Delivery.of(json_bytes(event(f"evt_{number}")), headers={}) for number in range(120)])
 
     assert event_worker.drain(seconds=20) == 120
 
@@ -366,7 +366,7 @@ def test_only_in_a_stream_does_a_worker_wait_for_company(seen, monkeypatch, coun
     monkeypatch.setattr(claims, "BATCH_SIZE", 4)
     monkeypatch.setattr(event_worker, "_pace", event_worker.Pace())
     for number in range(count):
-        receive([Delivery.of(encoded(event(f"evt_{number}")), headers={})])
+        receive([Delivery.of(json_bytes(event(f"evt_{number}")), headers={})])
 
     event_worker.drain()
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from saas.operations.models import Counter
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
-from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.event_factories import json_bytes, event, signature_headers
 from saas.webhook_events.actions import append, replay
 from saas.webhook_events.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
 from saas.webhook_events.processing import batch_sql as statements
@@ -38,8 +38,8 @@ def at_once(*functions):
 
 
 def test_fifty_posts_of_one_event_store_it_once():
-    body = encoded(event())
-    headers = signed(body)
+    body = json_bytes(event())
+    headers = signature_headers(body)
     barrier = Barrier(50)
 
     def post(_):
@@ -105,7 +105,7 @@ def test_a_claim_that_began_before_another_was_committed_takes_nothing_of_it(cla
     row = append(event(), source=SOURCE)
     for _ in range(tries):
         claims.give_back([claims.claim(row.pk)])
-    event_factories.make_due()
+    event_factories.make_events_due()
     closed, claimed = Event(), []
 
     def be_first():
@@ -231,6 +231,6 @@ def test_a_deadlock_in_a_handler_costs_no_failure(handle):
     at_once(*[lambda pk=row.pk: event_worker.process(pk) for row in rows])
 
     assert "postponed" in WebhookAttempt.objects.values_list("outcome", flat=True)
-    event_factories.make_due()
+    event_factories.make_events_due()
     event_worker.drain(seconds=5)
     assert set(WebhookEvent.objects.values_list("status", "failures")) == {("processed", 0)}

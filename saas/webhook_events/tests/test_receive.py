@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 
-from saas.testing.factories.event_factories import encoded, event
+from saas.testing.factories.event_factories import json_bytes, event
 from saas.webhook_events.actions import Receipt, append, receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookDelivery, WebhookEvent, WebhookPayload
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def delivery(payload, **options):
-    return Delivery.of(payload if isinstance(payload, bytes) else encoded(payload), headers={}, **options)
+    return Delivery.of(payload if isinstance(payload, bytes) else json_bytes(payload), headers={}, **options)
 
 
 def test_a_delivery_is_stored_byte_for_byte():
@@ -107,7 +107,7 @@ def test_an_object_brings_all_that_was_told_of_it_with_the_bytes(django_assert_n
     with django_assert_num_queries(1):
         told = [(row.external_id, bytes(row.payload.body)) for row in WebhookEvent.objects.of_object("obj_1")]
 
-    assert told == [(f"evt_{number}", encoded(event(f"evt_{number}"))) for number in (1, 2)]
+    assert told == [(f"evt_{number}", json_bytes(event(f"evt_{number}"))) for number in (1, 2)]
 
 
 @pytest.mark.parametrize("status", ["queued", "retry_scheduled", "processed", "failed", "ignored", "replay_queued"])

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from saas.audit.models import AuditEvent
-from saas.testing.factories.event_factories import encoded, event
+from saas.testing.factories.event_factories import json_bytes, event
 from saas.webhook_events import actions, replays
 from saas.webhook_events.actions import ReplayEnded, ReplayRunning, cancel_replay, receive, replay_many
 from saas.webhook_events.deliveries import Delivery
@@ -23,7 +23,7 @@ def small_steps(monkeypatch):
 
 
 def stored(numbers, type="demo.created"):
-    receive([Delivery.of(encoded(event(f"evt_{number}", type)), headers={}) for number in numbers])
+    receive([Delivery.of(json_bytes(event(f"evt_{number}", type)), headers={}) for number in numbers])
 
 
 def test_a_batch_replays_what_matches_once_each_and_nothing_that_came_later(seen):
@@ -120,7 +120,7 @@ def test_a_failed_event_is_replayed_with_every_socket_blocked_and_the_trail_tell
         if is_broken:
             raise Permanent("a bug of ours")
 
-    receive([Delivery.of(encoded(event()), headers={})])
+    receive([Delivery.of(json_bytes(event()), headers={})])
     event_worker.drain()
     assert WebhookEvent.objects.get().status == "failed"
     is_broken = False

@@ -7,14 +7,14 @@ from django.utils import timezone
 
 from saas.operations import actions, checks
 from saas.operations.models import WorkerProcess
-from saas.testing.factories.event_factories import encoded, event
+from saas.testing.factories.event_factories import json_bytes, event
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.workers.worker_processes import show
 
 
 def an_event_is_due() -> None:
-    receive([Delivery.of(encoded(event("evt_1")), headers={})])
+    receive([Delivery.of(json_bytes(event("evt_1")), headers={})])
 
 
 @pytest.mark.parametrize(("seen", "stuck"), [(61, 61), (5, 70)], ids=["shows nothing", "does not get on"])

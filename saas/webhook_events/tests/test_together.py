@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.db.models import Q
 
-from saas.testing.factories.event_factories import event, make_due
+from saas.testing.factories.event_factories import event, make_events_due
 from saas.webhook_events import registry
 from saas.webhook_events.actions import append
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
@@ -24,7 +24,7 @@ def stored(count, **fields):
         )
         for number in range(count)
     ]
-    make_due()
+    make_events_due()
     return rows
 
 
@@ -107,7 +107,7 @@ def test_it_gets_none_that_are_not_ours_and_none_whose_lane_is_busy(handed, monk
 def test_where_it_fails_each_is_acted_on_alone_and_only_the_bad_one_fails(handed):
     stored(2)
     append(event("evt_9", type="demo.bad", object={"id": "obj_9", "customer": "cus_9"}), source=FETCH)
-    make_due()
+    make_events_due()
 
     work_off()
 
@@ -205,7 +205,7 @@ def test_what_concerns_nobody_is_ignored_with_its_reason_in_company(seen):
     stored(2)
     append(event("evt_8", livemode=True), source=FETCH)
     append(event("evt_9", type="nobody.asked"), source=FETCH)
-    make_due()
+    make_events_due()
 
     work_off()
 
@@ -285,7 +285,7 @@ def test_where_the_need_cannot_be_told_each_is_acted_on_alone(seen, asked):
     prepare_demo(asked, when=when)
     stored(2)
     append(event("evt_9", type="nobody.asked"), source=FETCH)
-    make_due()
+    make_events_due()
 
     work_off()
 
@@ -296,7 +296,7 @@ def test_where_the_need_cannot_be_told_each_is_acted_on_alone(seen, asked):
 def test_events_of_one_lane_are_acted_on_in_one_transaction_in_their_order(seen):
     for number in range(3):
         append(event(f"evt_{number}"), source=FETCH)
-    make_due()
+    make_events_due()
 
     done = batches.act(claims.claim_batch(), until=float("inf"))
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from saas.mail.models import Mail
 from saas.operations.models import Heartbeat
-from saas.testing.factories.event_factories import encoded, event
+from saas.testing.factories.event_factories import json_bytes, event
 from saas.webhook_events import retention, tasks
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
@@ -30,7 +30,7 @@ def told():
 
 
 def stored(*ids, **fields):
-    receive([Delivery.of(encoded(event(event_id, **fields)), headers={}) for event_id in ids])
+    receive([Delivery.of(json_bytes(event(event_id, **fields)), headers={}) for event_id in ids])
 
 
 def test_a_quiet_inbox_raises_no_alarm(seen):

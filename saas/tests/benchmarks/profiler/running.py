@@ -22,7 +22,7 @@ from saas.tests.benchmarks.environment import Server, Stage
 from saas.tests.benchmarks.intake import LEVELS, intake, intake_view
 from saas.tests.benchmarks.processes import STOP_SECONDS, Process
 from saas.tests.benchmarks.profiler.stacks import OwnTime, own_time
-from saas.tests.benchmarks.reading import CONNECTIONS, me_by_bearer, product
+from saas.tests.benchmarks.read_requests import CONNECTIONS, me_by_bearer, product
 from saas.tests.benchmarks.virtual_environments import EnvironmentUnavailable, python_for
 
 FUNCTIONS = 15

@@ -14,9 +14,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from saas.testing.clients import ServiceClient
-from saas.testing.malicious_input import Attempt, attempts, malformed_bodies
+from saas.testing.malicious_input import MaliciousRequest, malicious_requests, malformed_bodies
 from saas.testing.openapi import SERVICES, Operation, operations
-from saas.tests.security import world
+from saas.tests.security import tenant_scenario
 
 ACTORS = {"product": "owner", "parity": "owner", "admin_ops": "staff:admin", "webhooks": "staff:admin"}
 MODULES = {"product": "auth-core", "admin_ops": "auth-core", "parity": "auth-core", "webhooks": "event-log"}
@@ -32,13 +32,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_time_passes(here: world.World) -> Iterator[None]:
+def _no_time_passes(here: tenant_scenario.World) -> Iterator[None]:
     """Otherwise "last seen" is written, sometimes, and has nothing to do with these tests."""
     with time_machine.travel(timezone.now(), tick=False):
         yield
 
 
-def _places(operation: Operation, here: world.World) -> dict[str, str]:
+def _places(operation: Operation, here: tenant_scenario.World) -> dict[str, str]:
     """Good values for the names in the path, so that what stands behind them is reached."""
     return {**here.ids, "name": MODULES[operation.service]}
 
@@ -51,45 +51,45 @@ EVERY = [
     for operation in operations(service)
     if service != "parity" or f"{operation.method} {operation.path}" in PARITYS_OWN
 ]
-PRIVATE_WITH_BODY = [operation for operation in EVERY if operation.fields and not operation.is_for_anybody]
+PRIVATE_WITH_BODY = [operation for operation in EVERY if operation.fields and not operation.is_public]
 
 
 @pytest.fixture(scope="module")
-def before(here: world.World) -> dict[str, list[Any]]:
+def before(here: tenant_scenario.World) -> dict[str, list[Any]]:
     """The rows that every attempt finds, because the one before it was undone."""
     return _rows()
 
 
 @pytest.mark.parametrize("operation", EVERY, ids=str)
 def test_hostile_input_never_crashes_an_operation_and_a_refusal_writes_nothing(
-    operation: Operation, here: world.World, before: dict[str, list[Any]]
+    operation: Operation, here: tenant_scenario.World, before: dict[str, list[Any]]
 ) -> None:
     client = ServiceClient(operation.service)
-    token = "" if operation.is_for_anybody else here.tokens[ACTORS[operation.service]]
+    token = "" if operation.is_public else here.tokens[ACTORS[operation.service]]
 
     faults = [
-        _fault(client, operation, attempt, token, before) for attempt in attempts(operation, _places(operation, here))
+        _fault(client, operation, attempt, token, before) for attempt in malicious_requests(operation, _places(operation, here))
     ]
 
     assert [fault for fault in faults if fault] == []
 
 
 @pytest.mark.parametrize("operation", PRIVATE_WITH_BODY, ids=str)
-def test_a_strangers_hostile_body_is_not_even_read(operation: Operation, here: world.World, settings) -> None:
+def test_a_strangers_hostile_body_is_not_even_read(operation: Operation, here: tenant_scenario.World, settings) -> None:
     settings.WEBHOOKS_OPEN_OPERATOR_API = False  # as in production
     client = ServiceClient(operation.service)
-    url = operation.address(_places(operation, here))
+    url = operation.url_for(_places(operation, here))
 
     answers = {attempt.label: _send(client, operation, attempt, "") for attempt in malformed_bodies(operation, url)}
 
     assert {label: answer.status_code for label, answer in answers.items()} == dict.fromkeys(answers, 401)
 
 
-def _send(client: ServiceClient, operation: Operation, attempt: Attempt, token: str) -> Any:
+def _send(client: ServiceClient, operation: Operation, attempt: MaliciousRequest, token: str) -> Any:
     client.cookies.clear()
     return client.send(
         operation.method,
-        attempt.address,
+        attempt.url,
         raw=attempt.raw,
         content_type=attempt.content_type,
         headers=attempt.headers,
@@ -97,7 +97,7 @@ def _send(client: ServiceClient, operation: Operation, attempt: Attempt, token: 
     )
 
 
-def _fault(client: ServiceClient, operation: Operation, attempt: Attempt, token: str, before: Any) -> str | None:
+def _fault(client: ServiceClient, operation: Operation, attempt: MaliciousRequest, token: str, before: Any) -> str | None:
     """What is wrong with the answer, if anything is. Whatever the attempt did is undone."""
     with transaction.atomic():
         with _writes() as writes:
@@ -109,15 +109,15 @@ def _fault(client: ServiceClient, operation: Operation, attempt: Attempt, token:
     return f"{attempt.label} → {wrong}" if wrong else None
 
 
-def _wrong(answer: Any, attempt: Attempt) -> str | None:
+def _wrong(answer: Any, attempt: MaliciousRequest) -> str | None:
     status = answer.status_code
     if status < 400:
-        return f"{status}, though it should be refused" if attempt.must_fail else None
+        return f"{status}, though it should be refused" if attempt.must_be_refused else None
     if answer.headers["Content-Type"] != "application/problem+json":
         return f"{status} as {answer.headers['Content-Type']}"
     if status >= 500 or answer.json()["status"] != status:
         return f"{status}: {answer.json()}"
-    if status == 422 and (silent := attempt.faulty - {name.partition(".")[0] for name in answer.json()["errors"]}):
+    if status == 422 and (silent := attempt.invalid_fields - {name.partition(".")[0] for name in answer.json()["errors"]}):
         return f"422, but nothing about {sorted(silent)}"
     return None
 

@@ -12,10 +12,10 @@ import pytest
 from django.http import StreamingHttpResponse
 
 from saas.operations import draining
-from saas.server import bodies, responses
-from saas.server import bridge as bridges
-from saas.server.bridge import Bridge
-from saas.testing.servers.rsgi import Answer, Request
+from saas.server import request_body, responses
+from saas.server import rsgi_adapter as bridges
+from saas.server.rsgi_adapter import Bridge
+from saas.testing.servers.rsgi import RsgiProtocol, RsgiScope
 
 LIMIT = 1_048_576
 
@@ -47,7 +47,7 @@ def problem(answer):
     ],
 )
 def test_a_target_that_two_could_understand_in_two_ways(bridge, changes, expected):
-    request, answer = Request(bridge._base_environ(PATH_INFO="/health")), Answer([b""])
+    request, answer = RsgiScope(bridge._base_environ(PATH_INFO="/health")), RsgiProtocol([b""])
     for name, value in changes.items():
         setattr(request, name, value)
 
@@ -71,7 +71,7 @@ def test_a_target_that_two_could_understand_in_two_ways(bridge, changes, expecte
     ],
 )
 def test_headers_that_two_could_understand_in_two_ways(bridge, more, expected):
-    request, answer = Request(bridge._base_environ(PATH_INFO="/health")), Answer([b""])
+    request, answer = RsgiScope(bridge._base_environ(PATH_INFO="/health")), RsgiProtocol([b""])
     request.headers.sent.extend(more)
 
     asyncio.run(bridge.application.__rsgi__(request, answer))
@@ -89,7 +89,7 @@ def test_headers_that_two_could_understand_in_two_ways(bridge, more, expected):
     ],
 )
 def test_headers_that_are_unusual_and_plain_pass(bridge, more):
-    request, answer = Request(bridge._base_environ(PATH_INFO="/health")), Answer([b""])
+    request, answer = RsgiScope(bridge._base_environ(PATH_INFO="/health")), RsgiProtocol([b""])
     request.headers.sent.extend(more)
 
     asyncio.run(bridge.application.__rsgi__(request, answer))
@@ -107,7 +107,7 @@ def test_headers_that_are_unusual_and_plain_pass(bridge, more):
     ],
 )
 def test_without_a_host_only_an_old_probe_is_answered(bridge, version, method, path, status):
-    request, answer = Request(bridge._base_environ(PATH_INFO=path, REQUEST_METHOD=method)), Answer([b""])
+    request, answer = RsgiScope(bridge._base_environ(PATH_INFO=path, REQUEST_METHOD=method)), RsgiProtocol([b""])
     request.http_version = version
     request.headers.sent = [(name, value) for name, value in request.headers.sent if name != "host"]
 
@@ -148,7 +148,7 @@ def test_a_whole_body_reaches_django(bridge, pieces, sent):
 
 
 def test_a_body_that_stops_coming_is_refused_after_a_while(bridge, monkeypatch):
-    monkeypatch.setattr(bodies, "ARRIVAL_SECONDS", 0.01)
+    monkeypatch.setattr(request_body, "ARRIVAL_SECONDS", 0.01)
 
     answer = asked(bridge, [b"{", None], CONTENT_LENGTH="2")
 
@@ -168,7 +168,7 @@ def test_the_limit_of_a_body_holds_to_the_byte(bridge, extra, status, is_told):
 
 
 def test_a_body_too_large_is_not_waited_for_for_ever(bridge, monkeypatch):
-    monkeypatch.setattr(bodies, "DISCARD_SECONDS", 0.01)
+    monkeypatch.setattr(request_body, "DISCARD_SECONDS", 0.01)
 
     assert asked(bridge, [b"x", None], CONTENT_LENGTH=str(LIMIT + 1)).status == 413
 
@@ -182,7 +182,7 @@ def test_a_client_that_asks_first_is_refused_before_it_sends(bridge):
 
 
 def test_all_bodies_together_hold_no_more_than_there_is_room_for(bridge, monkeypatch):
-    monkeypatch.setattr(bodies, "BYTES_AT_ONCE", 3)
+    monkeypatch.setattr(request_body, "BYTES_AT_ONCE", 3)
 
     full = asked(bridge, [b"1234"], CONTENT_LENGTH="4")
     fitting = [asked(bridge, [b"123"], CONTENT_LENGTH="3").status for _ in range(3)]
@@ -207,11 +207,11 @@ def environ():
     bridge = Bridge(application, threads=2)
 
     def ask(changes=None, headers=(), pieces=(b"",), **variables):
-        request = Request({**BASE, **variables})
+        request = RsgiScope({**BASE, **variables})
         for name, value in (changes or {}).items():
             setattr(request, name, value)
         request.headers.sent.extend(headers)
-        answer = Answer([*pieces])
+        answer = RsgiProtocol([*pieces])
         with ThreadPoolExecutor(2) as pool:
             bridge.open(pool, reserved=pool)
             asyncio.run(bridge.__rsgi__(request, answer))
@@ -312,10 +312,10 @@ def streamed(monkeypatch, content):
         start_response("200 OK", [])
         return response
 
-    bridge, answer = Bridge(application, threads=1), Answer([b""])
+    bridge, answer = Bridge(application, threads=1), RsgiProtocol([b""])
     with ThreadPoolExecutor(1) as pool:
         bridge.open(pool, reserved=pool)
-        asyncio.run(bridge.__rsgi__(Request(BASE), answer))
+        asyncio.run(bridge.__rsgi__(RsgiScope(BASE), answer))
     return answer
 
 
@@ -334,7 +334,7 @@ def test_an_answer_that_fails_midway_was_never_begun(monkeypatch, tmp_path, capl
         yield b"x" * 2_000_000
         raise RuntimeError("midway")
 
-    with caplog.at_level(logging.CRITICAL, "saas.server.bridge"):
+    with caplog.at_level(logging.CRITICAL, "saas.server.rsgi_adapter"):
         assert problem(streamed(monkeypatch, failing())) == (500, "internal_error")
     assert os.listdir(tmp_path) == []
 
@@ -369,8 +369,8 @@ def test_a_full_pool_asks_to_come_again_while_probes_are_answered(monkeypatch):
         return [b""]
 
     async def main():
-        answers = [Answer([b""]) for _ in range(3)]
-        requests = [Request(BASE), Request(BASE), Request({**BASE, "PATH_INFO": "/health"})]
+        answers = [RsgiProtocol([b""]) for _ in range(3)]
+        requests = [RsgiScope(BASE), RsgiScope(BASE), RsgiScope({**BASE, "PATH_INFO": "/health"})]
         first, *rest = [
             asyncio.create_task(bridge.__rsgi__(request, answer))
             for request, answer in zip(requests, answers, strict=True)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from saas.accounts.models import LoginSession, User
 from saas.billing.models import Plan
 from saas.database.prepared_queries import ComposedQuery, Given
-from saas.testing.servers.engines import address_of_the_tests
+from saas.testing.servers.engines import connection_parameters
 
 LIVE = ComposedQuery(
     lambda: LoginSession.objects.select_related("user").filter(
@@ -112,5 +112,5 @@ def test_a_transaction_that_meets_such_a_migration_fails_once(changed) -> None:
 
 def _widen(table: str, column: str, length: int) -> None:
     """As a migration does: by a connection of its own."""
-    with psycopg.connect(**address_of_the_tests(), autocommit=True) as link:
+    with psycopg.connect(**connection_parameters(), autocommit=True) as link:
         link.execute(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE varchar({length})")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from saas.testing.servers.fault_proxy import Mode
-from saas.testing.servers.production import HOSTS, Server, environment, running
+from saas.testing.servers.production import HOSTS, Server, production_environment, killed_on_exit
 from saas.tests.faults.harness import DATABASE
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
@@ -165,12 +165,12 @@ def test_health_tells_its_four_fields_to_anybody(rig):
 
 
 def test_behind_a_socket_without_a_trusted_proxy_it_does_not_start(rig):
-    told = environment(rig.folder, database=rig.postgres.url(DATABASE), redis=f"redis://127.0.0.1:{rig.redis.port}/0")
+    told = production_environment(rig.folder, database=rig.postgres.url(DATABASE), redis=f"redis://127.0.0.1:{rig.redis.port}/0")
     server = Server(
         "product", {**told, "TRUSTED_PROXY_CIDRS": "10.0.0.0/8"}, rig.folder / "socket.log", bind="unix:socket"
     )
 
-    with running(server):
+    with killed_on_exit(server):
         assert server.process.wait(timeout=30) != 0
     assert "TRUSTED_PROXY_CIDRS=unix must be set" in server.text
 

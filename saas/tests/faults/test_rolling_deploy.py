@@ -12,10 +12,10 @@ import pytest
 from django.conf import settings
 
 from saas import __version__
-from saas.testing.servers.production import Server, manage, running
+from saas.testing.servers.production import Server, manage, killed_on_exit
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.harness import DATABASE, PASSWORD
-from saas.tests.faults.test_engines import _waiting_for_a_lock
+from saas.tests.faults.test_dependency_outages import _waiting_for_a_lock
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
@@ -27,7 +27,7 @@ ROOMY = {"DATABASE_POOL_SIZE": "8", "DRAIN_SECONDS": "5"}
 @pytest.fixture
 def server(rig):
     started = Server("product", {**rig.environment, **ROOMY}, rig.folder / "ending.log")
-    with running(started):
+    with killed_on_exit(started):
         started.wait_until_ready()
         yield started
 
@@ -202,6 +202,6 @@ def test_a_restored_backup_has_everything_and_its_people_can_log_in(rig, kim, tm
     counted = "import saas.accounts.models as m, saas.audit.models as a; print(m.User.objects.count())"
     assert manage(owner, "shell", "-v0", "-c", counted) == manage(elsewhere, "shell", "-v0", "-c", counted)
     server = Server("product", elsewhere, tmp_path / "restored.log")
-    with running(server):
+    with killed_on_exit(server):
         server.wait_until_ready()
         assert server.call("GET", "/api/auth/me", token=kim["access_token"]).status_code == 200

@@ -1,4 +1,4 @@
-"""``python -m saas.tests.benchmarks.desk_rows 100000 <email> <password>``: a business of so many people, and one of its staff.
+"""``python -m saas.tests.benchmarks.admin_rows 100000 <email> <password>``: a business of so many people, and one of its staff.
 
 A tenth of them subscribe, and there are ten events for each, as in the target: 1 M people, 100 K subscriptions, 10 M events.
 """

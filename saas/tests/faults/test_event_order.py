@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from saas.tests.faults.deliveries import fault_event
-from saas.tests.faults.system import sized
+from saas.tests.faults.webhook_system import sized
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

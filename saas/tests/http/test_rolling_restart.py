@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from saas.testing.servers.production import HOSTS, running
+from saas.testing.servers.production import HOSTS, killed_on_exit
 from saas.testing.servers.stack import SERVICES, eventually
 from saas.tests.http.balancer import Balancer, program
 from saas.tests.http.services import Service
@@ -40,7 +40,7 @@ class Site:
         self.ports = {name: (first + 2 * index, first + 2 * index + 1) for index, name in enumerate(SERVICES)}
         self.servers = {name: self._start(name, 0) for name in SERVICES}
         self.balancer = Balancer(self.ports, edge.folder, port=first + 2 * len(SERVICES))
-        stack.enter_context(running(self.balancer))
+        stack.enter_context(killed_on_exit(self.balancer))
         for name in SERVICES:
             eventually(self.servers[name].is_ready, 60)
             self.balancer.wait_until_up(name, 0)
@@ -48,7 +48,7 @@ class Site:
 
     def _start(self, name, slot):
         server = Service(name, self.told, self.edge.folder, port=self.ports[name][slot], workers=WORKERS)
-        self.stack.enter_context(running(server))
+        self.stack.enter_context(killed_on_exit(server))
         return server
 
     def replace(self, name, number=signal.SIGTERM):

@@ -12,8 +12,8 @@ from saas.accounts.passwords.reset_mails import send_reset
 from saas.mail.models import Mail
 from saas.testing.factories.user_factories import PASSWORD
 from saas.testing.mails import link_token
-from saas.testing.secret_leak_detector import watched
-from saas.tests.security.world import SENTINEL
+from saas.testing.secret_leak_detector import detect_leaks
+from saas.tests.security.tenant_scenario import SENTINEL
 
 CARD = "4242 4242 4242 4242"
 WRONG = "Sentinel-wrong-password-1"
@@ -105,7 +105,7 @@ def test_no_secret_is_in_a_log_line_a_row_a_message_or_a_refusal(
     product, webhooks, admin_ops, published, caplog
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with watched({}) as watch:
+    with detect_leaks({}) as watch:
         lines: list[str] = []
         watch.emit = lambda record: lines.append(watch.format(record))  # type: ignore[method-assign]
 

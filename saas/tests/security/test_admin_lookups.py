@@ -24,7 +24,7 @@ from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.openapi import Operation, operations
-from saas.tests.security.world import World
+from saas.tests.security.tenant_scenario import World
 
 pytestmark = pytest.mark.django_db
 
@@ -96,7 +96,7 @@ def secrets(here: World) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def client(here: World) -> ServiceClient:
     client = ServiceClient("admin_ops")
-    client.cookies["saas_admin_session"] = user_factories.staff().cookie_key
+    client.cookies["saas_admin_session"] = user_factories.create_staff_member().cookie_key
     return client
 
 
@@ -216,15 +216,15 @@ def test_no_page_of_a_table_holds_a_secret(table: Any, client: ServiceClient, se
 
 
 def asked_by_query() -> list[Operation]:
-    return [one for one in operations("admin_ops") if one.method == "GET" and one.names("query")]
+    return [one for one in operations("admin_ops") if one.method == "GET" and one.parameter_names("query")]
 
 
 def test_no_query_of_the_staffs_api_finds_or_tells_a_secret(here: World, secrets: dict[str, str]) -> None:
     client, token = ServiceClient("admin_ops"), here.tokens["staff:admin"]
     said: dict[str, list[str]] = {}
     for operation in asked_by_query():
-        for name, secret in product(operation.names("query"), secrets.values()):
-            url = operation.address(here.ids)
+        for name, secret in product(operation.parameter_names("query"), secrets.values()):
+            url = operation.url_for(here.ids)
             right, wrong = (
                 client.get(f"{url}?{name}={quote(guess)}", token=token)
                 for guess in (secret[:12], "never" + secret[5:12])

@@ -13,7 +13,7 @@ from saas.teams.models import Team
 from saas.teams.roles import Role, Scope
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories, user_factories
-from saas.testing.factories.team_factories import actor, found_team, join, new_key, verified
+from saas.testing.factories.team_factories import actor_for, create_team, add_member, create_api_key, with_verified_email
 from saas.testing.factories.user_factories import Person
 
 SENTINEL = "Sentinel"  # stands in every name of the first team
@@ -32,7 +32,7 @@ class World:
 
 def build() -> World:
     owner, stranger = _owner(SENTINEL), _owner("Ola")
-    team, other_team = found_team(owner, f"{SENTINEL} team"), found_team(stranger, "Other team")
+    team, other_team = create_team(owner, f"{SENTINEL} team"), create_team(stranger, "Other team")
     ids, other_ids = _ids(team, owner, SENTINEL), _ids(other_team, stranger, "other")
     tokens = {"anonymous": "", "owner": owner.token, "stranger": stranger.token, **_members(team), **_staff()}
     tokens |= _keys(team, owner) | _impersonators(owner)
@@ -41,33 +41,33 @@ def build() -> World:
 
 
 def _receive_event() -> None:
-    body = event_factories.encoded(event_factories.event("evt_1"))
-    ServiceClient("webhooks").send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signed(body))
+    body = event_factories.json_bytes(event_factories.event("evt_1"))
+    ServiceClient("webhooks").send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signature_headers(body))
 
 
 def _owner(name: str) -> Person:
-    return verified(user_factories.customer(full_name=f"{name} Owner"))
+    return with_verified_email(user_factories.create_customer(full_name=f"{name} Owner"))
 
 
 def _members(team: Team) -> dict[str, str]:
-    banned = join(team, Role.ADMIN)
-    ban(banned.user, by=user_factories.staff().user, reason="fraud")
+    banned = add_member(team, Role.ADMIN)
+    ban(banned.user, by=user_factories.create_staff_member().user, reason="fraud")
     return {
         "banned": banned.token,
-        "viewer": join(team, Role.VIEWER).token,
-        "member": join(team, Role.MEMBER).token,
-        "unverified": join(team, Role.ADMIN, user_factories.customer()).token,
-        "admin": join(team, Role.ADMIN).token,
+        "viewer": add_member(team, Role.VIEWER).token,
+        "member": add_member(team, Role.MEMBER).token,
+        "unverified": add_member(team, Role.ADMIN, user_factories.create_customer()).token,
+        "admin": add_member(team, Role.ADMIN).token,
     }
 
 
 def _staff() -> dict[str, str]:
-    return {f"staff:{role}": user_factories.staff("", role).token for role in StaffRole}
+    return {f"staff:{role}": user_factories.create_staff_member("", role).token for role in StaffRole}
 
 
 def _impersonators(owner: Person) -> dict[str, str]:
     """Staff in the first owner's name."""
-    session = LoginSession.objects.get(sid=user_factories.staff().session_id)
+    session = LoginSession.objects.get(sid=user_factories.create_staff_member().session_id)
     return {
         "as-owner:read": impersonate(owner.user, by=session, wish=Wish(reason="ticket 1"))[1],
         "as-owner:write": impersonate(owner.user, by=session, wish=Wish(reason="ticket 2", write=True))[1],
@@ -75,14 +75,14 @@ def _impersonators(owner: Person) -> dict[str, str]:
 
 
 def _keys(team: Team, owner: Person) -> dict[str, str]:
-    return {f"key:{scope}": new_key(team, owner, scope)[1] for scope in Scope}
+    return {f"key:{scope}": create_api_key(team, owner, scope)[1] for scope in Scope}
 
 
 def _ids(team: Team, owner: Person, name: str) -> dict[str, str]:
     """Of each kind one that is there. The plan has no limits, which these tests are not about."""
     checkout = checkouts.start_checkout(owner.user, plan_id="scale")
-    key, _ = new_key(team, owner)
-    invitation = invitations.invite(actor(team, owner), email=f"{name.lower()}@example.org", role=Role.MEMBER)
+    key, _ = create_api_key(team, owner)
+    invitation = invitations.invite(actor_for(team, owner), email=f"{name.lower()}@example.org", role=Role.MEMBER)
     card = payment_methods.add_payment_method(owner.user, type="card", provider="visa", last4="4242")
     return {
         "team_id": team.id,

@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection, transaction
 from psycopg_pool import ConnectionPool
 
 from saas.database.postgres import ONLY_ON_DEMAND, PreparingCursor, bounded, is_unavailable
-from saas.testing.servers.engines import address_of_the_tests
+from saas.testing.servers.engines import connection_parameters
 from saas.testing.servers.fault_proxy import FaultProxy, Mode
 from saas.testing.servers.stack import eventually
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 
 @pytest.fixture
 def link():
-    with bounded(5.0).connect(**address_of_the_tests(), autocommit=True, prepare_threshold=ONLY_ON_DEMAND) as made:
+    with bounded(5.0).connect(**connection_parameters(), autocommit=True, prepare_threshold=ONLY_ON_DEMAND) as made:
         yield made
 
 
@@ -52,7 +52,7 @@ def pooled(size=3, wait_seconds=5.0, **address):
     """A pool that lends bounded connections, as a service's does."""
     lent = []
     kind = bounded(wait_seconds, lambda: lent[0])
-    made = {"kwargs": {**address_of_the_tests(), **address, "autocommit": True}, "connection_class": kind}
+    made = {"kwargs": {**connection_parameters(), **address, "autocommit": True}, "connection_class": kind}
     check = ConnectionPool.check_connection
     with ConnectionPool(min_size=size, max_size=size, timeout=1.0, check=check, reconnect_timeout=1.0, **made) as pool:
         lent.append(pool)
@@ -80,7 +80,7 @@ def test_when_all_sessions_were_ended_at_once_the_next_caller_is_served_all_the_
 
 def test_nobody_waits_longer_than_the_bound_and_then_for_a_connection_of_its_own():
     with (
-        FaultProxy(int(address_of_the_tests().get("port") or 5432)) as relay,
+        FaultProxy(int(connection_parameters().get("port") or 5432)) as relay,
         pooled(wait_seconds=0.5, port=relay.port) as pool,
     ):
         before = sessions(pool)
@@ -107,7 +107,7 @@ def answers(pool):
 
 
 def test_an_answer_that_takes_too_long_is_not_waited_for_to_its_end():
-    with bounded(0.3).connect(**address_of_the_tests(), autocommit=True) as link:
+    with bounded(0.3).connect(**connection_parameters(), autocommit=True) as link:
         with pytest.raises(psycopg.OperationalError, match="no answer within"):
             link.execute("SELECT pg_sleep(0.1) FROM generate_series(1, 8)")
         assert link.closed

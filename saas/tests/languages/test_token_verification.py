@@ -15,7 +15,7 @@ from django.utils import timezone
 from saas.accounts.models import Audience, LoginSession
 from saas.accounts.sessions import signing_keys, tokens
 from saas.testing.factories.user_factories import Person
-from saas.testing.servers.in_process import listening
+from saas.testing.servers.in_process import serve_in_thread
 from saas.tests.languages import node
 
 pytestmark = pytest.mark.long
@@ -31,7 +31,7 @@ def verify(settings) -> Iterator[Verify]:
     """Asks one Node process, which keeps the keys that it has fetched, about tokens by name."""
     folder = node.folder()
     shutil.copy(node.HERE / "verify.mjs", folder)
-    with listening("product") as url:
+    with serve_in_thread("product") as url:
         command = ["node", "verify.mjs", f"{url}/.well-known/jwks.json", settings.JWT_ISSUER]
         program = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

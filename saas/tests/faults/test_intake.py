@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.event_factories import json_bytes, event, signature_headers
 from saas.tests.faults.deliveries import fault_events, percentile
-from saas.tests.faults.system import PATIENCE_SECONDS, sized
+from saas.tests.faults.webhook_system import PATIENCE_SECONDS, sized
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -22,7 +22,7 @@ STORED = "SELECT external_id FROM webhook_events_webhookevent"
 
 def test_08_bodies_over_the_limit_are_refused_however_they_come_and_memory_stays_flat(system):
     pid = system.serve()
-    exact = encoded(event(padding="x" * (LIMIT - len(encoded(event(padding=""))))))
+    exact = json_bytes(event(padding="x" * (LIMIT - len(json_bytes(event(padding=""))))))
     assert len(exact) == LIMIT
 
     def statuses():
@@ -66,10 +66,10 @@ def test_15_one_id_posted_many_times_at_once_is_accepted_once(system):
     system.serve()
     count = sized(100, 1000)
     (payload,) = fault_events(1)
-    body = encoded(payload)
+    body = json_bytes(payload)
 
     def deliver(_):
-        answer = httpx.post(f"{system.url}/api/webhooks/stripe", content=body, headers=signed(body), timeout=30)
+        answer = httpx.post(f"{system.url}/api/webhooks/stripe", content=body, headers=signature_headers(body), timeout=30)
         return answer.status_code, answer.json()["status"]
 
     with ThreadPoolExecutor(50) as pool:
@@ -171,7 +171,7 @@ def stored(system):
 
 def post_raw(system, body):
     """``body`` is bytes, or an iterator of them, which is sent in chunks. Signed as if it were good."""
-    headers = signed(body) if isinstance(body, bytes) else {"Stripe-Signature": "t=1,v1=0"}
+    headers = signature_headers(body) if isinstance(body, bytes) else {"Stripe-Signature": "t=1,v1=0"}
     return httpx.post(f"{system.url}/api/webhooks/stripe", content=body, headers=headers, timeout=30).status_code
 
 

@@ -1,4 +1,4 @@
-"""``python -m saas.tests.benchmarks.questions measure 5``: what ``scale`` asks of a database of some size."""
+"""``python -m saas.tests.benchmarks.queries measure 5``: what ``scale`` asks of a database of some size."""
 
 import json
 import os

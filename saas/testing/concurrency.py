@@ -7,7 +7,7 @@ from threading import Barrier
 from django.db import connection
 
 
-def at_once(*calls: Callable[[], object]) -> list[str]:
+def run_concurrently(*calls: Callable[[], object]) -> list[str]:
     """Run all calls together; "done" or the refusal's code for each, sorted."""
     start = Barrier(len(calls))
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from saas.tests.faults.system import ROOT
+from saas.tests.faults.webhook_system import ROOT
 
 TEXT = (ROOT / "saas/docs/reliability.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| ([\d, ]+) \| .* \| (.*) \|$", TEXT, re.MULTILINE)

@@ -9,7 +9,7 @@ from celery.schedules import crontab, schedule
 from django.db import connection
 
 from saas.operations.models import Heartbeat, ScheduledTask
-from saas.testing.races import at_once
+from saas.testing.concurrency import run_concurrently
 from saas.workers import beat_scheduler
 from saas.workers.beat_scheduler import SlotScheduler, claim, due_slot
 
@@ -60,7 +60,7 @@ def test_of_eight_beats_that_see_the_same_slot_one_claims_it() -> None:
     seen = ScheduledTask.objects.get()
 
     won: list[bool] = []
-    at_once(*[lambda: won.append(claim(seen, at(12)))] * 8)
+    run_concurrently(*[lambda: won.append(claim(seen, at(12)))] * 8)
 
     assert sorted(won) == [False] * 7 + [True]
     assert (ScheduledTask.objects.get().slot, ScheduledTask.objects.get().runs) == (at(12), 1)

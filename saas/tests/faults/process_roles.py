@@ -14,7 +14,7 @@ from django.core.management import call_command
 
 from saas.billing.models import Subscription
 from saas.server import serve
-from saas.testing.factories.event_factories import encoded
+from saas.testing.factories.event_factories import json_bytes
 from saas.tests.faults.deliveries import fault_event
 from saas.webhook_events import actions
 from saas.webhook_events.deliveries import Delivery
@@ -79,7 +79,7 @@ def answer(function: str, arguments: dict[str, Any], path: str) -> None:
 
 def store(payloads: Sequence[dict[str, Any]]) -> int:
     """Through the domain's door, many at once; tells how many were new."""
-    deliveries = [Delivery.of(encoded(payload), headers={}) for payload in payloads]
+    deliveries = [Delivery.of(json_bytes(payload), headers={}) for payload in payloads]
     new = 0
     for start in range(0, len(deliveries), _STORED_AT_ONCE):
         new += sum(receipt.is_new for receipt in actions.receive(deliveries[start : start + _STORED_AT_ONCE]))

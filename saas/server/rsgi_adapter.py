@@ -20,8 +20,8 @@ from django.http import HttpResponse
 from saas.api.middleware import PREPARED_RESPONSE
 from saas.api.problems import Problem
 from saas.operations import draining
-from saas.server import bodies, shared_state, watchdog
-from saas.server.requests import PROBES, Scope, declared_length, environ, refusal
+from saas.server import request_body, shared_state, watchdog
+from saas.server.request_head import PROBES, Scope, declared_length, environ, refusal
 from saas.server.responses import Response, ResponseTooLong, respond
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Bridge:
     def __init__(self, django: WSGIApplication, *, threads: int) -> None:
         self._django = django
         self._threads = threads
-        self._bodies = bodies.BodyReader()
+        self._bodies = request_body.BodyReader()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.open(
@@ -80,19 +80,19 @@ class Bridge:
         if length == 0:
             return b""
         try:
-            if length is not None and length <= bodies.SHORT_BYTES:
+            if length is not None and length <= request_body.SHORT_BYTES:
                 return await self._bodies.read_short(protocol, length)
             arriving = aiter(protocol)
             return await self._bodies.read(arriving, length=length, limit=limit)
-        except bodies.BodyTooLarge:
+        except request_body.BodyTooLarge:
             if "expect" not in scope.headers:  # else the client asks first, and has sent nothing yet
-                await bodies.discard(arriving)
+                await request_body.discard(arriving)
             await self.refuse(scope, protocol, partial(Problem, 413))
-        except bodies.BodyTooSlow:
+        except request_body.BodyTooSlow:
             await self.refuse(scope, protocol, partial(Problem, 408, detail="The body did not arrive in time."))
-        except bodies.BodyBroken:
+        except request_body.BodyBroken:
             await self.refuse(scope, protocol, partial(Problem, 400, detail="The body did not arrive."))
-        except bodies.NoRoomForBody:
+        except request_body.NoRoomForBody:
             await self.refuse(scope, protocol, partial(Problem, 503, headers=_BRIEF_WAIT))
         return None
 

@@ -11,7 +11,7 @@ import pytest
 
 from saas.testing.servers.production import HOSTS
 from saas.tests.faults.deliveries import percentile
-from saas.tests.faults.system import IS_LONG, sized
+from saas.tests.faults.webhook_system import IS_LONG, sized
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 

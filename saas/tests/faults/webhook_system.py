@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from saas.testing.factories.event_factories import encoded, signed
+from saas.testing.factories.event_factories import json_bytes, signature_headers
 from saas.testing.servers.engines import PrivatePostgres, PrivateRedis, free_port
 from saas.testing.servers.stack import eventually
 
@@ -37,14 +37,14 @@ def sized(short: int, long: int) -> int:
     return long if IS_LONG else short
 
 
-class System:
+class WebhookSystem:
     """Nothing runs until it is started. ``fault`` names an entry of ``controls``."""
 
     def __init__(self, postgres: PrivatePostgres, redis: PrivateRedis, folder: Path) -> None:
         self.postgres, self.redis, self.folder = postgres, redis, folder
         self.log = (folder / "log").open("ab")
-        self.zygote: subprocess.Popen[str] | None = None
-        self.telling = threading.Lock()
+        self.fork_server: subprocess.Popen[str] | None = None
+        self.command_lock = threading.Lock()
         self.port = 0
 
     # ── Processes ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -63,7 +63,7 @@ class System:
         }
 
     def open(self) -> None:
-        self.zygote = subprocess.Popen(
+        self.fork_server = subprocess.Popen(
             [sys.executable, "-m", "saas.tests.faults.fork_server"],
             cwd=ROOT,
             env=self.environment,
@@ -77,25 +77,25 @@ class System:
         self._answer_of_zygote()
 
     def close(self) -> None:
-        if self.zygote:
+        if self.fork_server:
             with suppress(ProcessLookupError):
-                os.killpg(self.zygote.pid, signal.SIGKILL)
-            self.zygote.wait()
-            self.zygote = None
+                os.killpg(self.fork_server.pid, signal.SIGKILL)
+            self.fork_server.wait()
+            self.fork_server = None
 
     def _tell(self, **command: Any) -> Any:
-        assert self.zygote
-        assert self.zygote.stdin
-        with self.telling:
-            self.zygote.stdin.write(json.dumps(command) + "\n")
-            self.zygote.stdin.flush()
+        assert self.fork_server
+        assert self.fork_server.stdin
+        with self.command_lock:
+            self.fork_server.stdin.write(json.dumps(command) + "\n")
+            self.fork_server.stdin.flush()
             return self._answer_of_zygote()
 
     def _answer_of_zygote(self) -> Any:
-        assert self.zygote
-        assert self.zygote.stdout
-        assert select.select([self.zygote.stdout], [], [], 60)[0], "the zygote says nothing"
-        line = self.zygote.stdout.readline()
+        assert self.fork_server
+        assert self.fork_server.stdout
+        assert select.select([self.fork_server.stdout], [], [], 60)[0], "the zygote says nothing"
+        line = self.fork_server.stdout.readline()
         assert line, (self.folder / "log").read_text()[-3000:]
         return json.loads(line)
 
@@ -207,9 +207,9 @@ class System:
         ):
 
             def deliver(payload: dict[str, Any]) -> int:
-                body = encoded(payload)
+                body = json_bytes(payload)
                 try:
-                    return client.post("/api/webhooks/stripe", content=body, headers=signed(body)).status_code
+                    return client.post("/api/webhooks/stripe", content=body, headers=signature_headers(body)).status_code
                 except httpx.HTTPError:
                     return 0
 
@@ -217,14 +217,14 @@ class System:
 
 
 @contextmanager
-def opened(postgres: PrivatePostgres, redis: PrivateRedis, folder: Path) -> Iterator[System]:
+def opened(postgres: PrivatePostgres, redis: PrivateRedis, folder: Path) -> Iterator[WebhookSystem]:
     """A system with an empty database."""
     redis.start()
     redis.client.flushall()
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")  # type: ignore[arg-type]
         connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {TEMPLATE}")  # type: ignore[arg-type]
-    system = System(postgres, redis, folder)
+    system = WebhookSystem(postgres, redis, folder)
     system.open()
     try:
         yield system

@@ -10,13 +10,13 @@ from itertools import count
 import pytest
 
 from saas.database.dumps import program
-from saas.testing.factories.event_factories import encoded, event, signed
+from saas.testing.factories.event_factories import json_bytes, event, signature_headers
 from saas.testing.servers.engines import PrivatePostgres
 from saas.testing.servers.fault_proxy import Mode
-from saas.testing.servers.production import STRIPE_SECRET, Server, running
+from saas.testing.servers.production import STRIPE_SECRET, Server, killed_on_exit
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.harness import DATABASE, PASSWORD
-from saas.tests.faults.test_engines import _waiting_for_a_lock, assert_told_to_come_back
+from saas.tests.faults.test_dependency_outages import _waiting_for_a_lock, assert_told_to_come_back
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
@@ -30,7 +30,7 @@ def servers(shared_rig):
     """One process of each service, with a pool of two."""
     told = {**shared_rig.environment, "WEB_CONCURRENCY": "1"}
     started = {name: Server(name, told, shared_rig.folder / f"outage-{name}.log") for name in SERVICES}
-    with running(*started.values()):
+    with killed_on_exit(*started.values()):
         for server in started.values():
             server.wait_until_ready()
         yield started
@@ -42,8 +42,8 @@ def write(rig, servers, kim):
 
     def write(name):
         if name == "webhooks":
-            raw = encoded(event(f"evt_outage_{next(_numbers)}", "product.created", livemode=True))
-            headers = {"Content-Type": "application/json", **signed(raw, secret=STRIPE_SECRET)}
+            raw = json_bytes(event(f"evt_outage_{next(_numbers)}", "product.created", livemode=True))
+            headers = {"Content-Type": "application/json", **signature_headers(raw, secret=STRIPE_SECRET)}
             return servers[name].call("POST", "/api/webhooks/stripe", content=raw, headers=headers)
         path = {"product": "/api/auth/login", "parity": "/auth/login", "admin_ops": "/api/admin/auth/login"}[name]
         return servers[name].call("POST", path, {"email": kim["email"], "password": PASSWORD})

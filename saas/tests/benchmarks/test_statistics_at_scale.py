@@ -14,7 +14,7 @@ from saas.billing.catalogue import seed_plans
 from saas.billing.models import Customer, LedgerEntry, Subscription
 from saas.operations.invariants import violations
 from saas.tests.benchmarks import rows
-from saas.tests.benchmarks.desk_rows import fill_events
+from saas.tests.benchmarks.admin_rows import fill_events
 
 pytestmark = [pytest.mark.long, pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
