@@ -14,7 +14,7 @@ if os.name != "posix":
 
 from saas.server import bootstrap
 
-bootstrap.prepare(sys.argv[1:])
+bootstrap.ensure_environment(sys.argv[1:])
 if sys.argv[1:2] == ["test"]:
     bootstrap.run_tests(sys.argv[2:])
 if sys.argv[1:2] == ["serve"]:

@@ -10,6 +10,6 @@ class SaasConfig(AppConfig):
     def ready(self) -> None:
         from saas.operations import telemetry
 
-        telemetry.start()
+        telemetry.start_telemetry()
         import saas.celery
         import saas.workers.task_metrics  # noqa: F401  (here and not in saas/__init__.py: decision 2)

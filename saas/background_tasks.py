@@ -29,10 +29,12 @@ BREAKER_SECONDS = 5.0
 EXPIRES_SECONDS = 300
 
 
-FAILURES = Counter("doorbell_failures", "Bells that could not be rung: the sweep finds what waits.", ["task"])
+NOTIFICATION_FAILURES = Counter(
+    "doorbell_failures", "Bells that could not be rung: the sweep finds what waits.", ["task"]
+)
 
 
-class Breaker:
+class CircuitBreaker:
     """Open for ``seconds`` after a failure: while open, nobody tries."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,7 +50,7 @@ class Breaker:
         self.closed_from = self.clock() + self.seconds
 
 
-broker = Breaker(BREAKER_SECONDS)
+broker_circuit_breaker = CircuitBreaker(BREAKER_SECONDS)
 
 
 class ContextTask(_DjangoTask):
@@ -75,14 +77,14 @@ def notify_workers(task: "Task[Any, Any]", id: int | str) -> None:
 
 def notify_workers_now(task: "Task[Any, Any]", id: int | str) -> None:
     """The same after the commit. Asks no database."""
-    if broker.is_open:
-        FAILURES.labels(task.name).inc()
+    if broker_circuit_breaker.is_open:
+        NOTIFICATION_FAILURES.labels(task.name).inc()
         return
     try:
         current = request_context.current()
         headers = {"saas_request_id": current.request_id, "saas_user_id": current.user_id}
         task.apply_async((id,), expires=EXPIRES_SECONDS, ignore_result=True, headers=headers)
     except Exception:
-        broker.trip()
-        FAILURES.labels(task.name).inc()
+        broker_circuit_breaker.trip()
+        NOTIFICATION_FAILURES.labels(task.name).inc()
         logger.warning("doorbell_failed", extra={"task": task.name, "row": id}, exc_info=True)

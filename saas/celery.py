@@ -28,6 +28,6 @@ app.autodiscover_tasks(active_apps)
 
 
 @worker_before_create_process.connect
-def share_memory(**_: object) -> None:
+def freeze_before_fork(**_: object) -> None:
     """What the parent has loaded stays shared with its children: a collection would touch, and so copy, every page."""
     gc.freeze()

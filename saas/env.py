@@ -46,19 +46,19 @@ _declared: dict[str, Setting] = {}
 _faults: list[str] = []
 
 
-def declared() -> list[Setting]:
+def declared_settings() -> list[Setting]:
     """Every variable asked for so far, in the order of asking."""
     return list(_declared.values())
 
 
-def found_faults(others: Iterable[str] = ()) -> list[str]:
+def collect_faults(others: Iterable[str] = ()) -> list[str]:
     """Every fault found since the last call, and ``others``."""
     faults = [*_faults, *others]
     _faults.clear()
     return faults
 
 
-def refuse(faults: Sequence[str]) -> None:
+def raise_faults(faults: Sequence[str]) -> None:
     """Raise ``ImproperlyConfigured`` with all of ``faults``, if there are any."""
     if faults:
         raise ImproperlyConfigured("The settings are not right:\n" + "\n".join(f"- {fault}" for fault in faults))
@@ -69,7 +69,7 @@ def note_fault(sentence: str) -> None:
     _faults.append(sentence)
 
 
-def weakness(value: str) -> str:
+def secret_weakness(value: str) -> str:
     """What is wrong with a secret, as the rest of a sentence about it; empty if nothing is."""
     if not value:
         return f"must be set to at least {_MINIMUM_SECRET_BYTES} random bytes"
@@ -91,7 +91,7 @@ def _decoded_length(value: str) -> int:
     return len(value.encode())
 
 
-def is_given(name: str) -> bool:
+def is_set(name: str) -> bool:
     """Whether a variable, or the file that stands for it, is set: for what must be known before the settings are read."""
     return bool(os.environ.get(name, "").strip() or os.environ.get(f"{name}_FILE", "").strip())
 
@@ -146,7 +146,7 @@ def integer(name: str, *, help: str, default: int, minimum: int = 0, maximum: in
     return int(value)
 
 
-def words(name: str, *, help: str, default: Sequence[str] = ()) -> list[str]:
+def comma_separated(name: str, *, help: str, default: Sequence[str] = ()) -> list[str]:
     """A list separated by commas; empty items are dropped."""
     value = _read(name, ",".join(default), help)
     return [item.strip() for item in value.split(",") if item.strip()]
@@ -167,10 +167,10 @@ def secret(name: str, *, help: str, development_dir: Path | None, aliases: Seque
 
 
 def _development_secret(path: Path) -> str:
-    return development_file(path, lambda: secrets.token_urlsafe(48)).strip()
+    return read_or_create(path, lambda: secrets.token_urlsafe(48)).strip()
 
 
-def development_file(path: Path, make: Callable[[], str]) -> str:
+def read_or_create(path: Path, make: Callable[[], str]) -> str:
     """The text of ``path``, written by ``make`` if it is not there. Two processes that start together agree on one text."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

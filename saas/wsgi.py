@@ -12,6 +12,6 @@ os.environ.setdefault("SAAS_PROCESS", "service")
 application = get_wsgi_application()
 import_module(settings.ROOT_URLCONF)  # what is broken shows now, and the first answer is no slower
 
-from saas.operations.garbage_collection import settle  # noqa: E402  (after Django is set up)
+from saas.operations.garbage_collection import freeze_loaded_objects  # noqa: E402  (after Django is set up)
 
-settle()
+freeze_loaded_objects()

@@ -17,10 +17,10 @@ def body_of(answer):
     return b"".join(answer.streaming_content).decode()
 
 
-def test_the_trail_is_told_newest_first_in_pages(admin_ops, kim, sam, django_assert_num_queries):
+def test_the_trail_is_told_newest_first_in_pages(admin_ops, customer, staff_member, django_assert_num_queries):
     with django_assert_num_queries(3):
-        first = admin_ops.get("/api/admin/audit?limit=3", token=sam.token).json()
-    second = admin_ops.get(f"/api/admin/audit?limit=3&cursor={first['next']}", token=sam.token).json()
+        first = admin_ops.get("/api/admin/audit?limit=3", token=staff_member.token).json()
+    second = admin_ops.get(f"/api/admin/audit?limit=3&cursor={first['next']}", token=staff_member.token).json()
 
     assert first["count"] == 4
     assert [event["action"] for event in first["events"] + second["events"]] == [
@@ -47,26 +47,28 @@ def test_the_trail_is_told_newest_first_in_pages(admin_ops, kim, sam, django_ass
         ("since=2000-01-01T00:00:00Z&action=staff.created", ["staff.created"]),
     ],
 )
-def test_filters_narrow_the_trail(admin_ops, kim, sam, query, found):
-    admin_ops.put(f"/api/admin/users/{kim.user.id}/ban", {"reason": "spam"}, token=sam.token)
+def test_filters_narrow_the_trail(admin_ops, customer, staff_member, query, found):
+    admin_ops.put(f"/api/admin/users/{customer.user.id}/ban", {"reason": "spam"}, token=staff_member.token)
 
-    events = admin_ops.get(f"/api/admin/audit?{query}", token=sam.token).json()["events"]
+    events = admin_ops.get(f"/api/admin/audit?{query}", token=staff_member.token).json()["events"]
 
     assert [event["action"] for event in events] == found
 
 
-def test_target_finds_what_happened_to_one_person(admin_ops, kim, sam):
-    admin_ops.put(f"/api/admin/users/{kim.user.id}/ban", {"reason": "spam"}, token=sam.token)
+def test_target_finds_what_happened_to_one_person(admin_ops, customer, staff_member):
+    admin_ops.put(f"/api/admin/users/{customer.user.id}/ban", {"reason": "spam"}, token=staff_member.token)
 
-    event = admin_ops.get(f"/api/admin/audit?target={kim.user.id}&limit=1", token=sam.token).json()["events"][0]
+    event = admin_ops.get(f"/api/admin/audit?target={customer.user.id}&limit=1", token=staff_member.token).json()[
+        "events"
+    ][0]
 
-    assert (event["actor"], event["action"], event["reason"]) == (sam.user.id, "user.banned", "spam")
+    assert (event["actor"], event["action"], event["reason"]) == (staff_member.user.id, "user.banned", "spam")
     assert event["request_id"].startswith("req_")
 
 
 @pytest.mark.parametrize("query", ["since=yesterday", "since=99999-01-01", "actor=" + "a" * 65, "limit=0", "cursor=x"])
-def test_a_query_that_does_not_fit_is_refused(admin_ops, sam, query):
-    assert admin_ops.get(f"/api/admin/audit?{query}", token=sam.token).status_code == 422
+def test_a_query_that_does_not_fit_is_refused(admin_ops, staff_member, query):
+    assert admin_ops.get(f"/api/admin/audit?{query}", token=staff_member.token).status_code == 422
 
 
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.SUPPORT_WRITE])
@@ -75,11 +77,11 @@ def test_support_does_not_read_the_whole_trail(admin_ops, db, role, path):
     assert admin_ops.get(path, token=user_factories.create_staff_member("", role).token).status_code == 403
 
 
-def test_a_cell_that_a_spreadsheet_would_calculate_is_exported_as_text(admin_ops, sam):
+def test_a_cell_that_a_spreadsheet_would_calculate_is_exported_as_text(admin_ops, staff_member):
     record("user.noted", actor="system", reason="=cmd()")
     record("user.noted", actor="system", reason='a "quoted", reason\r\nof two lines')
 
-    answer = admin_ops.get("/api/admin/audit/export?format=csv&action=user.noted", token=sam.token)
+    answer = admin_ops.get("/api/admin/audit/export?format=csv&action=user.noted", token=staff_member.token)
     rows = list(csv.DictReader(io.StringIO(body_of(answer), newline="")))
 
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
@@ -88,20 +90,20 @@ def test_a_cell_that_a_spreadsheet_would_calculate_is_exported_as_text(admin_ops
     assert [row["reason"] for row in rows] == ["'=cmd()", 'a "quoted", reason\r\nof two lines']
 
 
-def test_json_lines_are_the_same_events_oldest_first(admin_ops, kim, sam):
-    listed = admin_ops.get("/api/admin/audit", token=sam.token).json()["events"]
+def test_json_lines_are_the_same_events_oldest_first(admin_ops, customer, staff_member):
+    listed = admin_ops.get("/api/admin/audit", token=staff_member.token).json()["events"]
 
     answer = admin_ops.get(
-        "/api/admin/audit/export?format=jsonl", token=sam.token, headers={"Accept": "application/jsonl"}
+        "/api/admin/audit/export?format=jsonl", token=staff_member.token, headers={"Accept": "application/jsonl"}
     )
     exported = [json.loads(line) for line in body_of(answer).splitlines()]
 
     assert exported[:-1] == listed[::-1]
     assert exported[-1]["action"] == "audit.exported"
-    assert AuditEvent.objects.filter(action="audit.exported", actor=sam.user.id).count() == 1
+    assert AuditEvent.objects.filter(action="audit.exported", actor=staff_member.user.id).count() == 1
 
 
-def test_an_export_reads_a_batch_at_a_time(sam, django_assert_num_queries):
+def test_an_export_reads_a_batch_at_a_time(staff_member, django_assert_num_queries):
     for number in range(5):
         record("user.noted", actor="system", target=f"usr_{number}")
 
@@ -112,35 +114,35 @@ def test_an_export_reads_a_batch_at_a_time(sam, django_assert_num_queries):
 
 
 @pytest.mark.parametrize("format", ["xml", "", "csv2"])
-def test_an_unknown_format_is_refused(admin_ops, sam, format):
-    assert admin_ops.get(f"/api/admin/audit/export?format={format}", token=sam.token).status_code == 422
+def test_an_unknown_format_is_refused(admin_ops, staff_member, format):
+    assert admin_ops.get(f"/api/admin/audit/export?format={format}", token=staff_member.token).status_code == 422
 
 
-def test_the_verdict_tells_the_head_of_the_chain_and_what_waits(admin_ops, sam, django_assert_num_queries):
+def test_the_verdict_tells_the_head_of_the_chain_and_what_waits(admin_ops, staff_member, django_assert_num_queries):
     hash_chain.seal()
     record("test.written")
 
     with django_assert_num_queries(9):
-        body = admin_ops.get("/api/admin/audit/verify", token=sam.token).json()
+        body = admin_ops.get("/api/admin/audit/verify", token=staff_member.token).json()
 
     head = AuditSeal.objects.order_by("-number").first()
     assert body == {"status": "ok", "verified": 2, "waiting": 1, "head": f"2:{head.digest}", "faults": []}
 
 
-def test_the_verdict_names_an_event_whose_seal_does_not_fit(admin_ops, sam):
+def test_the_verdict_names_an_event_whose_seal_does_not_fit(admin_ops, staff_member):
     AuditSeal.objects.create(number=1, event=AuditEvent.objects.last(), digest="0" * 64)
 
-    body = admin_ops.get("/api/admin/audit/verify", token=sam.token).json()
+    body = admin_ops.get("/api/admin/audit/verify", token=staff_member.token).json()
 
     assert body["status"] == "broken"
     assert len(body["faults"]) == 1
 
 
-def test_who_asks_for_more_than_a_page_holds_gets_a_full_page(admin_ops, sam):
+def test_who_asks_for_more_than_a_page_holds_gets_a_full_page(admin_ops, staff_member):
     for number in range(101):
         record("demo.done", actor="system", target=f"obj_{number}")
 
-    page = admin_ops.get("/api/admin/audit?limit=1000000000", token=sam.token).json()
+    page = admin_ops.get("/api/admin/audit?limit=1000000000", token=staff_member.token).json()
 
     assert len(page["events"]) == 100
     assert page["next"]

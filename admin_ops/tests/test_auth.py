@@ -14,8 +14,8 @@ def login(admin_ops, person, password=PASSWORD):
     return admin_ops.post("/api/admin/auth/login", {"email": person.user.email, "password": password})
 
 
-def test_logging_in_answers_with_the_tokens_the_role_and_the_cookie(admin_ops, sam):
-    answer = login(admin_ops, sam)
+def test_logging_in_answers_with_the_tokens_the_role_and_the_cookie(admin_ops, staff_member):
+    answer = login(admin_ops, staff_member)
 
     assert answer.status_code == 200
     body = answer.json()
@@ -29,49 +29,53 @@ def test_logging_in_answers_with_the_tokens_the_role_and_the_cookie(admin_ops, s
     cookie = answer.cookies["saas_admin_session"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Strict"
-    assert admin_ops.get("/api/admin/auth/me").json()["user"]["email"] == sam.user.email  # by the cookie just set
+    assert (
+        admin_ops.get("/api/admin/auth/me").json()["user"]["email"] == staff_member.user.email
+    )  # by the cookie just set
 
 
-def test_a_customer_and_a_wrong_password_are_refused_alike(admin_ops, sam, kim):
-    wrong = login(admin_ops, sam, "not the password")
-    customer = login(admin_ops, kim)
+def test_a_customer_and_a_wrong_password_are_refused_alike(admin_ops, staff_member, customer):
+    wrong = login(admin_ops, staff_member, "not the password")
+    by_customer = login(admin_ops, customer)
 
-    assert wrong.status_code == customer.status_code == 401
-    assert wrong.json()["code"] == customer.json()["code"] == "invalid_credentials"
-    assert wrong.json()["detail"] == customer.json()["detail"] == "Invalid credentials"
+    assert wrong.status_code == by_customer.status_code == 401
+    assert wrong.json()["code"] == by_customer.json()["code"] == "invalid_credentials"
+    assert wrong.json()["detail"] == by_customer.json()["detail"] == "Invalid credentials"
     assert not wrong.cookies
-    assert not customer.cookies
+    assert not by_customer.cookies
 
 
 @pytest.mark.parametrize(("name", "path"), [("product", "/api/auth/login"), ("parity", "/auth/login")])
-def test_staff_are_refused_where_customers_log_in(service, sam, name, path):
+def test_staff_are_refused_where_customers_log_in(service, staff_member, name, path):
     client = service(name)
     if client.post(path, {}).status_code == 404:
         pytest.skip(f"{name} has no login yet")
 
-    answer = client.post(path, {"email": sam.user.email, "password": PASSWORD})
+    answer = client.post(path, {"email": staff_member.user.email, "password": PASSWORD})
 
     assert answer.status_code == 401
     assert answer.json()["code"] == "invalid_credentials"
 
 
-def test_tokens_and_cookies_of_the_other_audience_open_nothing(admin_ops, product, kim, sam):
-    assert admin_ops.get("/api/admin/auth/me", token=kim.token).status_code == 401
-    assert product.get("/api/auth/me", token=sam.token).status_code == 401
+def test_tokens_and_cookies_of_the_other_audience_open_nothing(admin_ops, product, customer, staff_member):
+    assert admin_ops.get("/api/admin/auth/me", token=customer.token).status_code == 401
+    assert product.get("/api/auth/me", token=staff_member.token).status_code == 401
 
-    admin_ops.cookies["saas_admin_session"] = kim.cookie_key
-    product.cookies["saas_session"] = sam.cookie_key
+    admin_ops.cookies["saas_admin_session"] = customer.cookie_key
+    product.cookies["saas_session"] = staff_member.cookie_key
 
     assert admin_ops.get("/api/admin/auth/me").status_code == 401
     assert product.get("/api/auth/me").status_code == 401
 
 
-def test_refresh_tokens_of_the_other_audience_are_refused_and_stay_usable_at_home(admin_ops, product, kim, sam):
-    assert admin_ops.post("/api/admin/auth/refresh", {"refresh_token": kim.refresh_token}).status_code == 401
-    assert product.post("/api/auth/refresh", {"refresh_token": sam.refresh_token}).status_code == 401
+def test_refresh_tokens_of_the_other_audience_are_refused_and_stay_usable_at_home(
+    admin_ops, product, customer, staff_member
+):
+    assert admin_ops.post("/api/admin/auth/refresh", {"refresh_token": customer.refresh_token}).status_code == 401
+    assert product.post("/api/auth/refresh", {"refresh_token": staff_member.refresh_token}).status_code == 401
 
-    assert admin_ops.post("/api/admin/auth/refresh", {"refresh_token": sam.refresh_token}).status_code == 200
-    assert product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token}).status_code == 200
+    assert admin_ops.post("/api/admin/auth/refresh", {"refresh_token": staff_member.refresh_token}).status_code == 200
+    assert product.post("/api/auth/refresh", {"refresh_token": customer.refresh_token}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -106,23 +110,23 @@ def test_a_role_that_was_taken_away_is_gone_on_the_next_request(admin_ops, db):
     assert admin_ops.get("/api/admin/audit", token=auditor.token).status_code == 403
 
 
-def test_who_is_no_longer_staff_may_do_nothing_with_what_is_left(admin_ops, sam):
-    type(sam.user).objects.filter(pk=sam.user.pk).update(is_staff=False)
+def test_who_is_no_longer_staff_may_do_nothing_with_what_is_left(admin_ops, staff_member):
+    type(staff_member.user).objects.filter(pk=staff_member.user.pk).update(is_staff=False)
 
-    assert admin_ops.get("/api/admin/users", token=sam.token).status_code == 403
+    assert admin_ops.get("/api/admin/users", token=staff_member.token).status_code == 403
 
 
-def test_logging_out_ends_token_and_cookie(admin_ops, sam):
-    assert admin_ops.post("/api/admin/auth/logout", token=sam.token).status_code == 204
+def test_logging_out_ends_token_and_cookie(admin_ops, staff_member):
+    assert admin_ops.post("/api/admin/auth/logout", token=staff_member.token).status_code == 204
 
-    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
     assert admin_ops.get("/api/admin/auth/me").status_code == 401
-    assert admin_ops.get("/api/admin/auth/me", token=sam.token).status_code == 401
+    assert admin_ops.get("/api/admin/auth/me", token=staff_member.token).status_code == 401
 
 
-def test_writing_by_cookie_needs_the_csrf_token(admin_ops, sam, kim):
-    login(admin_ops, sam)
-    path = f"/api/admin/users/{kim.user.id}/ban"
+def test_writing_by_cookie_needs_the_csrf_token(admin_ops, staff_member, customer):
+    login(admin_ops, staff_member)
+    path = f"/api/admin/users/{customer.user.id}/ban"
 
     without = admin_ops.put(path, {"reason": "spam"})
     token = admin_ops.get("/api/admin/auth/csrf").json()["csrf_token"]
@@ -133,9 +137,9 @@ def test_writing_by_cookie_needs_the_csrf_token(admin_ops, sam, kim):
     assert with_token.status_code == 200
 
 
-def test_a_staff_cookie_dies_after_fifteen_idle_minutes_and_a_session_after_eight_hours(admin_ops, sam):
-    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
-    began = LoginSession.objects.get(sid=sam.session_id).created_at.timestamp()
+def test_a_staff_cookie_dies_after_fifteen_idle_minutes_and_a_session_after_eight_hours(admin_ops, staff_member):
+    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
+    began = LoginSession.objects.get(sid=staff_member.session_id).created_at.timestamp()
 
     with time_machine.travel(began + 14 * 60, tick=False):
         assert admin_ops.get("/api/admin/auth/me").status_code == 200
@@ -143,10 +147,10 @@ def test_a_staff_cookie_dies_after_fifteen_idle_minutes_and_a_session_after_eigh
         assert admin_ops.get("/api/admin/auth/me").status_code == 401
 
 
-def test_staff_log_in_ten_times_a_minute_from_one_address_and_no_more(admin_ops, sam, settings):
+def test_staff_log_in_ten_times_a_minute_from_one_address_and_no_more(admin_ops, staff_member, settings):
     settings.RATE_LIMIT_SCALE = 1
 
-    answers = [login(admin_ops, sam, "not the password").status_code for _ in range(11)]
+    answers = [login(admin_ops, staff_member, "not the password").status_code for _ in range(11)]
 
     assert answers[:5] == [401] * 5
     assert answers[-1] == 429

@@ -10,25 +10,25 @@ from saas.accounts.models import Deletion, User
 from saas.accounts.privacy import erasure
 from saas.audit.models import AuditEvent
 from saas.testing.clients import ServiceClient
+from saas.testing.concurrency import run_concurrently
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import deliver_queued_mails, link_token
-from saas.testing.concurrency import run_concurrently
 
 
 @pytest.fixture
-def leaving(product: ServiceClient, kim: Person) -> Person:
+def leaving(product: ServiceClient, customer: Person) -> Person:
     """Her account's deletion is pending."""
-    assert product.delete("/api/users/me", token=kim.token).status_code == 202
-    return kim
+    assert product.delete("/api/users/me", token=customer.token).status_code == 202
+    return customer
 
 
-def ban(admin_ops: ServiceClient, sam: Person, person: Person) -> Any:
-    return admin_ops.put(f"/api/admin/users/{person.user.id}/ban", {"reason": "spam"}, token=sam.token)
+def ban(admin_ops: ServiceClient, staff_member: Person, person: Person) -> Any:
+    return admin_ops.put(f"/api/admin/users/{person.user.id}/ban", {"reason": "spam"}, token=staff_member.token)
 
 
-def unban(admin_ops: ServiceClient, sam: Person, person: Person) -> Any:
-    return admin_ops.put(f"/api/admin/users/{person.user.id}/unban", token=sam.token)
+def unban(admin_ops: ServiceClient, staff_member: Person, person: Person) -> Any:
+    return admin_ops.put(f"/api/admin/users/{person.user.id}/unban", token=staff_member.token)
 
 
 def keep(product: ServiceClient) -> Any:
@@ -44,19 +44,19 @@ def erase() -> None:
         erasure.erase_due()
 
 
-def test_an_account_is_banned_while_its_deletion_is_pending(admin_ops, leaving: Person, sam: Person) -> None:
-    answer = ban(admin_ops, sam, leaving)
+def test_an_account_is_banned_while_its_deletion_is_pending(admin_ops, leaving: Person, staff_member: Person) -> None:
+    answer = ban(admin_ops, staff_member, leaving)
 
     assert (answer.status_code, answer.json()["status"]) == (200, "banned")
     assert answer.json()["user"]["status"] == "disabled"
     due_at = Deletion.objects.pending().get(user=leaving.user).due_at
-    page = admin_ops.get(f"/api/admin/users/{leaving.user.id}", token=sam.token).json()
+    page = admin_ops.get(f"/api/admin/users/{leaving.user.id}", token=staff_member.token).json()
     assert datetime.fromisoformat(page["deletion_due_at"]) == due_at
     assert AuditEvent.objects.filter(action="user.banned", target=leaving.user.id).count() == 1
 
 
-def test_undoing_the_deletion_does_not_lift_the_ban(admin_ops, product, leaving: Person, sam: Person) -> None:
-    ban(admin_ops, sam, leaving)
+def test_undoing_the_deletion_does_not_lift_the_ban(admin_ops, product, leaving: Person, staff_member: Person) -> None:
+    ban(admin_ops, staff_member, leaving)
 
     kept = keep(product)
 
@@ -66,20 +66,22 @@ def test_undoing_the_deletion_does_not_lift_the_ban(admin_ops, product, leaving:
     assert "Log in" not in str(deliver_queued_mails("deletion_canceled")[0].body)
 
 
-def test_a_ban_that_is_lifted_after_the_deletion_was_undone_lets_in(admin_ops, product, leaving, sam: Person) -> None:
-    ban(admin_ops, sam, leaving)
+def test_a_ban_that_is_lifted_after_the_deletion_was_undone_lets_in(
+    admin_ops, product, leaving, staff_member: Person
+) -> None:
+    ban(admin_ops, staff_member, leaving)
     keep(product)
 
-    answer = unban(admin_ops, sam, leaving)
+    answer = unban(admin_ops, staff_member, leaving)
 
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
     assert log_in(product, leaving) == 200
 
 
-def test_lifting_the_ban_does_not_undo_the_deletion(admin_ops, product, leaving: Person, sam: Person) -> None:
-    ban(admin_ops, sam, leaving)
+def test_lifting_the_ban_does_not_undo_the_deletion(admin_ops, product, leaving: Person, staff_member: Person) -> None:
+    ban(admin_ops, staff_member, leaving)
 
-    answer = unban(admin_ops, sam, leaving)
+    answer = unban(admin_ops, staff_member, leaving)
 
     assert (answer.status_code, answer.json()["user"]["status"]) == (200, "deleted")
     assert log_in(product, leaving) == 401
@@ -87,18 +89,22 @@ def test_lifting_the_ban_does_not_undo_the_deletion(admin_ops, product, leaving:
     assert log_in(product, leaving) == 200
 
 
-def test_a_banned_account_is_erased_when_its_time_has_come(admin_ops, leaving: Person, sam: Person) -> None:
-    ban(admin_ops, sam, leaving)
+def test_a_banned_account_is_erased_when_its_time_has_come(admin_ops, leaving: Person, staff_member: Person) -> None:
+    ban(admin_ops, staff_member, leaving)
 
     erase()
 
     row = User.objects.get(pk=leaving.user.pk)
     assert (row.status, row.email, row.full_name) == ("deleted", f"{row.id}@deleted.invalid", "")
-    assert unban(admin_ops, sam, leaving).status_code == ban(admin_ops, sam, leaving).status_code == 409
+    assert (
+        unban(admin_ops, staff_member, leaving).status_code == ban(admin_ops, staff_member, leaving).status_code == 409
+    )
 
 
-def test_an_account_that_is_not_banned_is_not_unbanned_by_its_way_back(admin_ops, leaving: Person, sam: Person) -> None:
-    answer = unban(admin_ops, sam, leaving)
+def test_an_account_that_is_not_banned_is_not_unbanned_by_its_way_back(
+    admin_ops, leaving: Person, staff_member: Person
+) -> None:
+    answer = unban(admin_ops, staff_member, leaving)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "account_deleted")
 
@@ -119,14 +125,14 @@ def test_banning_and_undoing_at_once_ends_banned(service, round_number: int) -> 
     from saas.accounts.privacy import account_deletion
     from saas.accounts.staff import staff_administration
 
-    kim, sam = user_factories.create_customer(), user_factories.create_staff_member()
-    account_deletion.delete_account(User.objects.get(pk=kim.user.pk))
+    customer, staff_member = user_factories.create_customer(), user_factories.create_staff_member()
+    account_deletion.delete_account(User.objects.get(pk=customer.user.pk))
     token = link_token("deletion_requested")
 
     run_concurrently(
-        lambda: staff_administration.ban(kim.user, by=sam.user, reason="spam"),
+        lambda: staff_administration.ban(customer.user, by=staff_member.user, reason="spam"),
         lambda: account_deletion.cancel_deletion(token),
     )
 
-    assert User.objects.get(pk=kim.user.pk).status == "disabled"
+    assert User.objects.get(pk=customer.user.pk).status == "disabled"
     assert not Deletion.objects.pending().exists()

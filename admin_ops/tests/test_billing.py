@@ -36,12 +36,12 @@ def subscribe(plans):
 
 
 def test_subscriptions_are_told_newest_first_with_whose_they_are(
-    admin_ops, kim, other, sam, subscribe, django_assert_num_queries
+    admin_ops, customer, other, staff_member, subscribe, django_assert_num_queries
 ):
-    hers, theirs = subscribe(kim, "starter"), subscribe(other, "growth", cancel_at_period_end=True)
+    hers, theirs = subscribe(customer, "starter"), subscribe(other, "growth", cancel_at_period_end=True)
 
     with django_assert_num_queries(3):
-        body = admin_ops.get("/api/admin/subscriptions", token=sam.token).json()
+        body = admin_ops.get("/api/admin/subscriptions", token=staff_member.token).json()
 
     assert (body["count"], body["next"]) == (2, None)
     assert [row["id"] for row in body["subscriptions"]] == sorted([hers.id, theirs.id], reverse=True)
@@ -67,42 +67,42 @@ def test_subscriptions_are_told_newest_first_with_whose_they_are(
     }
 
 
-def test_subscriptions_are_filtered_and_a_stub_has_no_user(admin_ops, kim, sam, subscribe):
-    subscribe(kim, "starter", status="canceled")
+def test_subscriptions_are_filtered_and_a_stub_has_no_user(admin_ops, customer, staff_member, subscribe):
+    subscribe(customer, "starter", status="canceled")
     subscribe(None, "scale")
 
     def found(query):
-        rows = admin_ops.get(f"/api/admin/subscriptions?{query}", token=sam.token).json()["subscriptions"]
+        rows = admin_ops.get(f"/api/admin/subscriptions?{query}", token=staff_member.token).json()["subscriptions"]
         return [(row["plan"]["id"], row["user_id"], row["email"]) for row in rows]
 
-    assert found("status=canceled") == [("starter", kim.user.id, kim.user.email)]
+    assert found("status=canceled") == [("starter", customer.user.id, customer.user.email)]
     assert found("plan=scale") == [("scale", None, "stub@example.net")]
     assert found("plan=unknown") == []
 
 
-def test_people_are_found_by_plan(admin_ops, kim, other, sam, subscribe):
-    subscribe(kim, "starter")
+def test_people_are_found_by_plan(admin_ops, customer, other, staff_member, subscribe):
+    subscribe(customer, "starter")
     subscribe(other, "growth", status="canceled")
 
     def found(plan):
-        rows = admin_ops.get(f"/api/admin/users?plan={plan}", token=sam.token).json()["users"]
+        rows = admin_ops.get(f"/api/admin/users?plan={plan}", token=staff_member.token).json()["users"]
         return {row["id"] for row in rows}
 
-    assert found("starter") == {kim.user.id}
+    assert found("starter") == {customer.user.id}
     assert found("growth") == set()
-    assert found("none") == {other.user.id, sam.user.id}
+    assert found("none") == {other.user.id, staff_member.user.id}
 
 
-def test_the_page_about_a_person_shows_what_she_pays_and_what_came_in(admin_ops, kim, sam, subscribe):
-    subscription = subscribe(kim, "starter")
-    customer = subscription.customer
-    Invoice.objects.create(external_id="in_1", customer=customer, number="A-1", status="paid", total_cents=1950)
+def test_the_page_about_a_person_shows_what_she_pays_and_what_came_in(admin_ops, customer, staff_member, subscribe):
+    subscription = subscribe(customer, "starter")
+    billing_customer = subscription.customer
+    Invoice.objects.create(external_id="in_1", customer=billing_customer, number="A-1", status="paid", total_cents=1950)
     WebhookEvent.objects.create(
-        external_id="evt_1", type="invoice.paid", customer_id=customer.external_id, provider_created=timezone.now(),
+        external_id="evt_1", type="invoice.paid", customer_id=billing_customer.external_id, provider_created=timezone.now(),
         body_sha256="", body_size=2,
     )  # fmt: skip
 
-    body = admin_ops.get(f"/api/admin/users/{kim.user.id}", token=sam.token).json()
+    body = admin_ops.get(f"/api/admin/users/{customer.user.id}", token=staff_member.token).json()
 
     assert [row["id"] for row in body["subscriptions"]] == [subscription.id]
     assert [(row["number"], row["total"]) for row in body["invoices"]] == [("A-1", 19.5)]
@@ -111,12 +111,12 @@ def test_the_page_about_a_person_shows_what_she_pays_and_what_came_in(admin_ops,
 
 
 @pytest.mark.parametrize("path", ["/api/admin/subscriptions", "/api/admin/metrics/revenue", "/api/admin/metrics/users"])
-def test_figures_are_for_staff_with_a_role(admin_ops, kim, path):
+def test_figures_are_for_staff_with_a_role(admin_ops, customer, path):
     nobody = user_factories.create_staff_member("", Role.AUDITOR)
     assert admin_ops.get(path, token=nobody.token).status_code == 200
 
     nobody.user.groups.clear()
 
     assert admin_ops.get(path, token=nobody.token).status_code == 403
-    assert admin_ops.get(path, token=kim.token).status_code == 401
+    assert admin_ops.get(path, token=customer.token).status_code == 401
     assert admin_ops.get(path).status_code == 401

@@ -41,9 +41,9 @@ def test_the_link_leads_to_a_page_of_admin_ops_that_works_once(admin_ops):
     fields = {"token": token, "new_password": "a phrase that only Ada knows"}
 
     shown = admin_ops.get(f"{page}?token={token}")
-    weak = admin_ops.submit(page, {**fields, "new_password": "short"})
-    done = admin_ops.submit(page, fields)
-    again = admin_ops.submit(page, {**fields, "new_password": "another phrase of somebody else"})
+    weak = admin_ops.submit_form(page, {**fields, "new_password": "short"})
+    done = admin_ops.submit_form(page, fields)
+    again = admin_ops.submit_form(page, {**fields, "new_password": "another phrase of somebody else"})
 
     assert (page, shown.status_code) == ("/admin/password/", 200)
     assert (weak.status_code, b"Use at least 12 characters." in weak.content) == (422, True)
@@ -59,11 +59,15 @@ def test_the_link_ends_after_a_quarter_of_an_hour_and_a_new_one_is_made_by_comma
         token = create("auditor").rpartition("token=")[2]
     admin_ops.get("/admin/password/")
     with time_machine.travel(started + timedelta(minutes=15, seconds=1), tick=False):
-        late = admin_ops.submit("/admin/password/", {"token": token, "new_password": "a phrase that only Ada knows"})
+        late = admin_ops.submit_form(
+            "/admin/password/", {"token": token, "new_password": "a phrase that only Ada knows"}
+        )
         out = StringIO()
         call_command("create_staff", "--email=ada@example.net", "--again", stdout=out)
         fresh = out.getvalue().strip().rpartition("token=")[2]
-        done = admin_ops.submit("/admin/password/", {"token": fresh, "new_password": "a phrase that only Ada knows"})
+        done = admin_ops.submit_form(
+            "/admin/password/", {"token": fresh, "new_password": "a phrase that only Ada knows"}
+        )
 
     assert (late.status_code, done.status_code) == (400, 200)
     assert AuditEvent.objects.filter(action="staff.invited_again").count() == 1
@@ -84,9 +88,9 @@ def test_a_link_is_made_for_staff_only_and_a_role_is_asked_for(db, options, mess
         call_command("create_staff", *options)
 
 
-def test_an_address_that_is_taken_is_refused_whoever_holds_it(kim):
+def test_an_address_that_is_taken_is_refused_whoever_holds_it(customer):
     with pytest.raises(CommandError, match="There is an account with this e-mail address already"):
-        call_command("create_staff", f"--email={kim.user.email.upper()}", "--role=admin")
+        call_command("create_staff", f"--email={customer.user.email.upper()}", "--role=admin")
 
     assert User.objects.filter(is_staff=True).count() == 0
 

@@ -16,10 +16,10 @@ AMOUNTS = [("jpy", 5000, "5,000 JPY", 5000), ("kwd", 12_345, "12.345 KWD", 12.34
 
 
 @pytest.fixture(params=AMOUNTS, ids=[amount[0] for amount in AMOUNTS])
-def sold(request, kim):
+def sold(request, customer):
     """A subscription of Kim's and its open invoice, with the texts and numbers that tell their amount."""
     currency, minor, text, units = request.param
-    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     Price.objects.create(provider="stripe", external_id="price_growth", plan_id="growth", is_current=True)
     line = whole.subscription_item(whole.price(amount=minor, currency=currency))
     append(whole.event("customer.subscription.created", whole.subscription(line)), source="delivery")
@@ -30,8 +30,8 @@ def sold(request, kim):
 
 
 @pytest.fixture
-def desk(admin_ops, sam):
-    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+def desk(admin_ops, staff_member):
+    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
     return admin_ops
 
 
@@ -46,10 +46,10 @@ def test_the_mail_about_a_failed_payment_names_the_amount(sold):
     assert Mail.objects.get(template="payment_failed").context["amount"] == sold[2]
 
 
-def test_the_figures_are_in_whole_units(admin_ops, sam, sold):
+def test_the_figures_are_in_whole_units(admin_ops, staff_member, sold):
     currency, _, _, units = sold
 
-    body = admin_ops.get("/api/admin/metrics/revenue", token=sam.token).json()
+    body = admin_ops.get("/api/admin/metrics/revenue", token=staff_member.token).json()
 
     told = [body[name] for name in ("currency", "monthly_recurring_revenue", "arpu")]
     assert told == [currency, units, units]
@@ -57,18 +57,18 @@ def test_the_figures_are_in_whole_units(admin_ops, sam, sold):
     assert body["months"][-1]["closing"] == units
 
 
-def test_staff_are_told_whole_units(admin_ops, kim, sam, sold):
-    page = admin_ops.get(f"/api/admin/users/{kim.user.pk}", token=sam.token).json()
+def test_staff_are_told_whole_units(admin_ops, customer, staff_member, sold):
+    page = admin_ops.get(f"/api/admin/users/{customer.user.pk}", token=staff_member.token).json()
 
     assert [row["price_monthly"] for row in page["subscriptions"]] == [sold[3]]
     assert [row["total"] for row in page["invoices"]] == [sold[3]]
 
 
-def test_the_desk_writes_amounts_as_their_currency_is_written(desk, kim, sold):
+def test_the_desk_writes_amounts_as_their_currency_is_written(desk, customer, sold):
     row, bill = Subscription.objects.get(), Invoice.objects.get()
     pages = {
         "/admin/": sold[2].replace(".00", ""),
-        f"/admin/accounts/user/{kim.user.pk}/change/": f"{sold[2]} a month",
+        f"/admin/accounts/user/{customer.user.pk}/change/": f"{sold[2]} a month",
         f"/admin/billing/subscription/{row.pk}/change/": sold[2],
         f"/admin/billing/invoice/{bill.pk}/change/": sold[2],
     }

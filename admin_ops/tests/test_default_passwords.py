@@ -10,7 +10,7 @@ from saas.accounts.staff.staff_checks import no_default_passwords
 from saas.errors import Invalid
 
 
-def test_the_starters_admin_does_not_exist(admin_ops, sam):
+def test_the_starters_admin_does_not_exist(admin_ops, staff_member):
     body = {"email": "admin@example.com", "password": "AdminPass123!"}
 
     assert admin_ops.post("/api/admin/auth/login", body).status_code == 401
@@ -24,13 +24,13 @@ def test_nobody_is_given_the_starters_password(db, password):
     assert not User.objects.exists()
 
 
-def test_a_deployment_in_which_somebody_has_it_does_not_pass_the_check(sam, kim):
-    User.objects.filter(pk=sam.user.pk).update(password=make_password("AdminPass123!"))
+def test_a_deployment_in_which_somebody_has_it_does_not_pass_the_check(staff_member, customer):
+    User.objects.filter(pk=staff_member.user.pk).update(password=make_password("AdminPass123!"))
 
     with pytest.raises(CommandError, match=r"accounts\.E001"):
         call_command("check", "--deploy", "--database=default", "--tag=database")
 
 
-def test_other_passwords_pass_it(sam):
+def test_other_passwords_pass_it(staff_member):
     assert no_default_passwords(databases=["default"]) == []
     assert no_default_passwords() == []

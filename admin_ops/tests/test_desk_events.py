@@ -14,8 +14,8 @@ EVENTS = "/admin/webhook_events/webhookevent/"
 
 
 @pytest.fixture
-def desk(admin_ops, sam):
-    return opened(admin_ops, sam)
+def desk(admin_ops, staff_member):
+    return opened(admin_ops, staff_member)
 
 
 def opened(admin_ops, person):
@@ -58,22 +58,22 @@ def test_an_event_whose_payload_is_gone_says_so_and_is_not_replayed(desk, webhoo
     WebhookPayload.objects.all().delete()
 
     shown = desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
-    answer = desk.submit(f"{EVENTS}{event.pk}/do/replay/", {"reason": "once more"})
+    answer = desk.submit_form(f"{EVENTS}{event.pk}/do/replay/", {"reason": "once more"})
 
     assert "Deleted by retention" in shown
     assert (answer.status_code, b"cannot be replayed" in answer.content) == (422, True)
 
 
-def test_an_event_is_replayed_with_a_reason(desk, webhooks, sam):
+def test_an_event_is_replayed_with_a_reason(desk, webhooks, staff_member):
     event = receive(webhooks)
     event_factories.drain()
 
-    desk.submit(f"{EVENTS}{event.pk}/do/replay/", {"reason": "ticket 7"})
+    desk.submit_form(f"{EVENTS}{event.pk}/do/replay/", {"reason": "ticket 7"})
 
     event.refresh_from_db()
     assert (event.status, event.replay_count) == ("replay_queued", 1)
     told = AuditEvent.objects.get(action="webhook_event.replayed")
-    assert (told.actor, told.target, told.reason) == (sam.user.pk, "evt_1", "ticket 7")
+    assert (told.actor, told.target, told.reason) == (staff_member.user.pk, "evt_1", "ticket 7")
 
 
 def test_many_are_replayed_at_once_after_one_question(desk, webhooks):
@@ -81,8 +81,8 @@ def test_many_are_replayed_at_once_after_one_question(desk, webhooks):
     event_factories.drain()
     chosen = {"action": "replay_selected", "_selected_action": ids[:2]}
 
-    asked = desk.submit(EVENTS, chosen)
-    desk.submit(EVENTS, {**chosen, "confirmed": "yes", "reason": "mended"})
+    asked = desk.submit_form(EVENTS, chosen)
+    desk.submit_form(EVENTS, {**chosen, "confirmed": "yes", "reason": "mended"})
 
     assert "Replay 2 webhook events?" in asked.content.decode()
     assert WebhookEvent.objects.filter(replay_count=1).count() == 2
@@ -94,24 +94,26 @@ def test_who_may_not_replay_cannot(admin_ops, webhooks):
     desk = opened(admin_ops, user_factories.create_staff_member("", Role.SUPPORT_READ))
 
     assert "/do/replay/" not in desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
-    assert desk.submit(f"{EVENTS}{event.pk}/do/replay/", {"reason": "x"}).status_code == 403
-    desk.submit(EVENTS, {"action": "replay_selected", "_selected_action": event.pk, "confirmed": "yes", "reason": "x"})
+    assert desk.submit_form(f"{EVENTS}{event.pk}/do/replay/", {"reason": "x"}).status_code == 403
+    desk.submit_form(
+        EVENTS, {"action": "replay_selected", "_selected_action": event.pk, "confirmed": "yes", "reason": "x"}
+    )
     assert WebhookEvent.objects.get().replay_count == 0
 
 
-def test_over_the_api_an_event_is_replayed_too(admin_ops, webhooks, sam):
+def test_over_the_api_an_event_is_replayed_too(admin_ops, webhooks, staff_member):
     receive(webhooks)
     event_factories.drain()
 
-    answer = admin_ops.post("/api/admin/events/evt_1/replay", {"reason": "ticket 7"}, token=sam.token)
+    answer = admin_ops.post("/api/admin/events/evt_1/replay", {"reason": "ticket 7"}, token=staff_member.token)
 
     assert (answer.status_code, answer.json()["event"]["status"]) == (202, "replay_queued")
     assert AuditEvent.objects.get(action="webhook_event.replayed").reason == "ticket 7"
-    assert admin_ops.post("/api/admin/events/evt_none/replay", token=sam.token).status_code == 404
+    assert admin_ops.post("/api/admin/events/evt_none/replay", token=staff_member.token).status_code == 404
 
 
-def test_the_dashboard_tells_whether_the_business_is_well(desk, kim, drain, django_assert_max_num_queries):
-    checkouts.start_checkout(kim.user, plan_id="growth")
+def test_the_dashboard_tells_whether_the_business_is_well(desk, customer, drain, django_assert_max_num_queries):
+    checkouts.start_checkout(customer.user, plan_id="growth")
     drain()
 
     with django_assert_max_num_queries(45):
@@ -125,8 +127,8 @@ def test_the_dashboard_tells_whether_the_business_is_well(desk, kim, drain, djan
     assert 'data-type="bar"' in content
 
 
-def test_the_dashboard_tells_what_is_wrong(desk, kim, webhooks, drain):
-    checkouts.start_checkout(kim.user, plan_id="growth")
+def test_the_dashboard_tells_what_is_wrong(desk, customer, webhooks, drain):
+    checkouts.start_checkout(customer.user, plan_id="growth")
     drain()
     Subscription.objects.update(status="past_due", past_due_since=timezone.now())
     event = receive(webhooks)
@@ -135,7 +137,7 @@ def test_the_dashboard_tells_what_is_wrong(desk, kim, webhooks, drain):
 
     content = desk.get("/admin/").content.decode()
 
-    assert kim.user.email in content
+    assert customer.user.email in content
     assert "1 failed" in content
     assert "Broken: on purpose" in content
     assert "an event has been due for 300 s" in content

@@ -21,8 +21,8 @@ LAST_DAY = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}"
 
 
 @pytest.fixture
-def desk(admin_ops, sam):
-    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+def desk(admin_ops, staff_member):
+    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
     admin_ops.get("/admin/password/")  # sets the CSRF cookie
     return admin_ops
 
@@ -35,64 +35,66 @@ def page(desk, person, query=""):
     return desk.get(of(person) + query).content.decode()
 
 
-def test_the_story_tells_everything_in_one_order(desk, kim, sam, drain):
-    checkouts.start_checkout(kim.user, plan_id="growth")
+def test_the_story_tells_everything_in_one_order(desk, customer, staff_member, drain):
+    checkouts.start_checkout(customer.user, plan_id="growth")
     drain()
-    staff_administration.add_note(kim.user, by=sam.user, text="Called about an invoice.")
-    staff_administration.revoke_sessions(kim.user, by=sam.user, reason="lost phone")
+    staff_administration.add_note(customer.user, by=staff_member.user, text="Called about an invoice.")
+    staff_administration.revoke_sessions(customer.user, by=staff_member.user, reason="lost phone")
 
-    moments = story_of(kim.user)
+    moments = story_of(customer.user)
 
     titles = [moment.sentence.title for moment in moments]
     assert titles[0] == "Logged out everywhere by staff"
     assert {"Registered", "Logged in", "Started a checkout", "Note", "Growth: new"} <= set(titles)
     assert {moment.kind for moment in moments} == {"account", "staff", "money", "webhook", "mail", "note"}
     assert [moment.at for moment in moments] == sorted((moment.at for moment in moments), reverse=True)
-    assert "by " + sam.user.email in page(desk, kim)
+    assert "by " + staff_member.user.email in page(desk, customer)
 
 
-def test_a_failed_event_stands_out_and_leads_to_its_page(desk, kim, drain):
-    checkouts.start_checkout(kim.user, plan_id="growth")
+def test_a_failed_event_stands_out_and_leads_to_its_page(desk, customer, drain):
+    checkouts.start_checkout(customer.user, plan_id="growth")
     event = WebhookEvent.objects.get(type="invoice.paid")
     WebhookEvent.objects.filter(pk=event.pk).update(status="failed", last_error="Broken: no such plan")
 
-    content = page(desk, kim)
+    content = page(desk, customer)
 
     assert "invoice.paid – failed" in content
     assert "Broken: no such plan" in content
     assert f"/admin/webhook_events/webhookevent/{event.pk}/change/" in content
 
 
-def test_what_was_looked_at_in_her_name_is_one_line(desk, product, admin_ops, kim, sam):
-    token = admin_ops.post(f"/api/admin/users/{kim.user.pk}/impersonate", {"reason": "ticket 7"}, token=sam.token)
+def test_what_was_looked_at_in_her_name_is_one_line(desk, product, admin_ops, customer, staff_member):
+    token = admin_ops.post(
+        f"/api/admin/users/{customer.user.pk}/impersonate", {"reason": "ticket 7"}, token=staff_member.token
+    )
     for _ in range(3):
         product.get("/api/auth/me", token=token.json()["access_token"])
 
-    told = [(moment.sentence.title, moment.sentence.detail, moment.by) for moment in story_of(kim.user)]
+    told = [(moment.sentence.title, moment.sentence.detail, moment.by) for moment in story_of(customer.user)]
 
-    assert ("3 requests in their name", "ticket 7", sam.user.email) in told
+    assert ("3 requests in their name", "ticket 7", staff_member.user.email) in told
 
 
-def test_the_story_is_told_by_kind(desk, kim):
-    content = page(desk, kim, "?kind=mail")
+def test_the_story_is_told_by_kind(desk, customer):
+    content = page(desk, customer, "?kind=mail")
 
     assert "Mail “welcome” queued" in content
     assert "Registered" not in content
-    assert "Nothing of this kind yet." in page(desk, kim, "?kind=note")
+    assert "Nothing of this kind yet." in page(desk, customer, "?kind=note")
 
 
-def test_the_page_costs_the_same_however_long_the_story_is(desk, kim, sam, django_assert_max_num_queries):
-    checkouts.start_checkout(kim.user, plan_id="growth")
+def test_the_page_costs_the_same_however_long_the_story_is(desk, customer, staff_member, django_assert_max_num_queries):
+    checkouts.start_checkout(customer.user, plan_id="growth")
     for number in range(30):
-        staff_administration.add_note(kim.user, by=sam.user, text=f"Note {number}")
+        staff_administration.add_note(customer.user, by=staff_member.user, text=f"Note {number}")
 
     with django_assert_max_num_queries(32):
-        page(desk, kim)
+        page(desk, customer)
 
 
-def test_what_a_person_typed_is_shown_as_text(desk, sam):
+def test_what_a_person_typed_is_shown_as_text(desk, staff_member):
     evil = user_factories.create_customer(full_name="<script>alert(1)</script>")
-    staff_administration.add_note(evil.user, by=sam.user, text="<img src=x onerror=alert(1)>")
+    staff_administration.add_note(evil.user, by=staff_member.user, text="<img src=x onerror=alert(1)>")
 
     content = page(desk, evil)
 
@@ -112,50 +114,52 @@ def test_what_a_person_typed_is_shown_as_text(desk, sam):
         ("give-more", {"reason": "pilot", "what": "feature:sso", "last_day": LAST_DAY}, "entitlement.given"),
     ],
 )  # fmt: skip
-def test_a_deed_says_what_will_happen_and_is_in_the_trail_with_its_reason(desk, kim, sam, deed, fields, action):
-    asked = desk.get(of(kim, deed))
+def test_a_deed_says_what_will_happen_and_is_in_the_trail_with_its_reason(
+    desk, customer, staff_member, deed, fields, action
+):
+    asked = desk.get(of(customer, deed))
     before = AuditEvent.objects.filter(action=action).count()
 
-    done = desk.submit(of(kim, deed), fields)
+    done = desk.submit_form(of(customer, deed), fields)
 
     assert (asked.status_code, before) == (200, 0)
-    assert (done.status_code, done["Location"]) == (302, of(kim))
+    assert (done.status_code, done["Location"]) == (302, of(customer))
     event = AuditEvent.objects.get(action=action)
-    assert (event.actor, event.target, event.reason) == (sam.user.pk, kim.user.pk, fields["reason"])
+    assert (event.actor, event.target, event.reason) == (staff_member.user.pk, customer.user.pk, fields["reason"])
     assert event.request_id
 
 
-def test_a_note_is_kept(desk, kim, sam):
-    desk.submit(of(kim, "note"), {"text": "Prefers mail."})
+def test_a_note_is_kept(desk, customer, staff_member):
+    desk.submit_form(of(customer, "note"), {"text": "Prefers mail."})
 
     assert UserNote.objects.get().text == "Prefers mail."
-    assert "Prefers mail." in page(desk, kim)
+    assert "Prefers mail." in page(desk, customer)
 
 
-def test_without_a_reason_nothing_happens(desk, kim):
-    answer = desk.submit(of(kim, "ban"), {"reason": " "})
+def test_without_a_reason_nothing_happens(desk, customer):
+    answer = desk.submit_form(of(customer, "ban"), {"reason": " "})
 
     assert (answer.status_code, b"This field is required." in answer.content) == (422, True)
-    kim.user.refresh_from_db()
-    assert kim.user.is_active
+    customer.user.refresh_from_db()
+    assert customer.user.is_active
 
 
-def test_what_is_given_counts_and_can_be_taken_back(desk, kim):
-    desk.submit(of(kim, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": LAST_DAY})
+def test_what_is_given_counts_and_can_be_taken_back(desk, customer):
+    desk.submit_form(of(customer, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": LAST_DAY})
     given = EntitlementOverride.objects.get()
-    assert entitlements.get_limit(kim.user, "seats") is None
-    assert "given until" in page(desk, kim)
+    assert entitlements.get_limit(customer.user, "seats") is None
+    assert "given until" in page(desk, customer)
 
-    done = desk.submit(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "paid meanwhile"})
+    done = desk.submit_form(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "paid meanwhile"})
 
-    assert done["Location"] == of(kim)
-    assert entitlements.get_limit(kim.user, "seats") == 3
-    again = desk.submit(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "again"})
+    assert done["Location"] == of(customer)
+    assert entitlements.get_limit(customer.user, "seats") == 3
+    again = desk.submit_form(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "again"})
     assert (again.status_code, b"This has ended already." in again.content) == (422, True)
 
 
-def test_a_refusal_of_the_domain_is_told_on_the_form(desk, kim):
-    answer = desk.submit(of(kim, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": "2020-01-01"})
+def test_a_refusal_of_the_domain_is_told_on_the_form(desk, customer):
+    answer = desk.submit_form(of(customer, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": "2020-01-01"})
 
     assert answer.status_code == 422
     assert "within the next three years" in answer.content.decode()
@@ -172,20 +176,20 @@ NEEDED = {
 
 @pytest.mark.parametrize("deed", NEEDED)
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
-def test_who_may_only_read_is_allowed_no_deed(admin_ops, kim, role, deed):
+def test_who_may_only_read_is_allowed_no_deed(admin_ops, customer, role, deed):
     reader = user_factories.create_staff_member("", role)
     admin_ops.cookies["saas_admin_session"] = reader.cookie_key
     admin_ops.get("/admin/password/")  # sets the CSRF cookie
 
-    assert admin_ops.get(of(kim, deed)).status_code == 403
-    assert admin_ops.submit(of(kim, deed), {"reason": "x", "text": "x"}).status_code == 403
+    assert admin_ops.get(of(customer, deed)).status_code == 403
+    assert admin_ops.submit_form(of(customer, deed), {"reason": "x", "text": "x"}).status_code == 403
     assert not AuditEvent.objects.filter(actor=reader.user.pk).exclude(action="session.opened").exists()
 
 
-def test_who_may_only_read_is_offered_no_deed(admin_ops, kim):
+def test_who_may_only_read_is_offered_no_deed(admin_ops, customer):
     admin_ops.cookies["saas_admin_session"] = user_factories.create_staff_member("", Role.SUPPORT_READ).cookie_key
 
-    assert "/do/" not in page(admin_ops, kim)
+    assert "/do/" not in page(admin_ops, customer)
 
 
 def test_every_deed_on_a_person_is_in_the_table_above():
@@ -196,79 +200,88 @@ def test_every_deed_on_a_person_is_in_the_table_above():
 
 
 @pytest.mark.parametrize("path", ["do/nothing/", "do/ban/"])
-def test_what_is_not_there_is_404(desk, kim, path):
-    person = kim.user.pk if path == "do/nothing/" else "usr_nobody"
+def test_what_is_not_there_is_404(desk, customer, path):
+    person = customer.user.pk if path == "do/nothing/" else "usr_nobody"
 
     assert desk.get(f"{PERSON}{person}/{path}").status_code == 404
 
 
-def test_impersonating_from_the_desk_reads_only_and_is_its_authors_alone(desk, admin_ops, kim, sam, settings):
+def test_impersonating_from_the_desk_reads_only_and_is_its_authors_alone(
+    desk, admin_ops, customer, staff_member, settings
+):
     settings.SERVICE_BASE_URLS = {**settings.SERVICE_BASE_URLS, "product": "http://127.0.0.1:9"}  # nobody listens
-    done = desk.submit(of(kim, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+    done = desk.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
     row = Impersonation.objects.get()
 
     shown = desk.get(done["Location"])
 
-    assert (row.may_write, row.reason, row.staff_session.sid) == (False, "ticket 7", sam.session_id)
+    assert (row.may_write, row.reason, row.staff_session.sid) == (False, "ticket 7", staff_member.session_id)
     assert "Product could not be reached." in shown.content.decode()
     other = user_factories.create_staff_member("")
     admin_ops.cookies["saas_admin_session"] = other.cookie_key
     assert admin_ops.get(done["Location"]).status_code == 403
 
 
-def test_a_refused_impersonation_is_told_and_noted(desk, kim, sam):
-    LoginSession.objects.filter(sid=sam.session_id).update(authenticated_at="2020-01-01T00:00Z")
+def test_a_refused_impersonation_is_told_and_noted(desk, customer, staff_member):
+    LoginSession.objects.filter(sid=staff_member.session_id).update(authenticated_at="2020-01-01T00:00Z")
 
-    answer = desk.submit(of(kim, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+    answer = desk.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
 
     assert (answer.status_code, b"Confirm your password first." in answer.content) == (422, True)
     assert AuditEvent.objects.get(action="impersonation.refused").data == {"code": "reauth_required"}
     assert not Impersonation.objects.exists()
 
 
-def test_starting_is_limited_together_with_the_api(desk, admin_ops, kim, sam, settings):
+def test_starting_is_limited_together_with_the_api(desk, admin_ops, customer, staff_member, settings):
     settings.RATE_LIMIT_SCALE = 1
     for _ in range(20):
-        admin_ops.post(f"/api/admin/users/{kim.user.pk}/impersonate", {"reason": ""}, token=sam.token)
+        admin_ops.post(f"/api/admin/users/{customer.user.pk}/impersonate", {"reason": ""}, token=staff_member.token)
 
-    answer = desk.submit(of(kim, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+    answer = desk.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
 
     assert (answer.status_code, b"Too many requests" in answer.content) == (422, True)
     assert not Impersonation.objects.exists()
 
 
-def test_only_an_admin_ends_anothers_impersonation_here_too(admin_ops, kim, sam):
-    admin_ops.post(f"/api/admin/users/{kim.user.pk}/impersonate", {"reason": "ticket 7"}, token=sam.token)
+def test_only_an_admin_ends_anothers_impersonation_here_too(admin_ops, customer, staff_member):
+    admin_ops.post(f"/api/admin/users/{customer.user.pk}/impersonate", {"reason": "ticket 7"}, token=staff_member.token)
     row = Impersonation.objects.get()
     support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
     admin_ops.cookies["saas_admin_session"] = support.cookie_key
     admin_ops.get("/admin/password/")  # sets the CSRF cookie
 
-    answer = admin_ops.submit(f"/admin/accounts/impersonation/{row.pk}/do/end/", {"reason": ""})
+    answer = admin_ops.submit_form(f"/admin/accounts/impersonation/{row.pk}/do/end/", {"reason": ""})
 
     assert answer.status_code == 422
     row.refresh_from_db()
     assert row.ended_at is None
 
 
-def test_a_customer_is_found_by_any_id(desk, admin_ops, kim, other, sam, drain):
-    checkouts.start_checkout(kim.user, plan_id="growth")
+def test_a_customer_is_found_by_any_id(desk, admin_ops, customer, other, staff_member, drain):
+    checkouts.start_checkout(customer.user, plan_id="growth")
     drain()
-    customer = kim.user.billing_customers.get()
-    subscription = customer.subscriptions.get()
-    ids = [customer.external_id, customer.pk, subscription.external_id, subscription.pk, kim.user.pk, kim.user.email]
+    billing_customer = customer.user.billing_customers.get()
+    subscription = billing_customer.subscriptions.get()
+    ids = [
+        billing_customer.external_id,
+        billing_customer.pk,
+        subscription.external_id,
+        subscription.pk,
+        customer.user.pk,
+        customer.user.email,
+    ]
 
     for wanted in ids:
         listed = desk.get(f"{PERSON}?q={wanted}").content.decode()
-        found = admin_ops.get(f"/api/admin/users?search={wanted}", token=sam.token).json()["users"]
-        assert [row["email"] for row in found] == [kim.user.email]
-        assert kim.user.email in listed
+        found = admin_ops.get(f"/api/admin/users?search={wanted}", token=staff_member.token).json()["users"]
+        assert [row["email"] for row in found] == [customer.user.email]
+        assert customer.user.email in listed
         assert other.user.email not in listed
 
 
-def test_the_search_at_the_side_finds_people_and_events(desk, kim):
+def test_the_search_at_the_side_finds_people_and_events(desk, customer):
     event_factories.drain()
-    found = desk.get(f"/admin/search/?extended=1&s={kim.user.email}").content.decode()
+    found = desk.get(f"/admin/search/?extended=1&s={customer.user.email}").content.decode()
 
-    assert kim.user.email in found
-    assert Mail.objects.get(recipient=kim.user.email).template not in found
+    assert customer.user.email in found
+    assert Mail.objects.get(recipient=customer.user.email).template not in found

@@ -18,15 +18,15 @@ GIVE_PLAN = {"reason": "pilot", "plan": "scale", "last_day": LAST_DAY}
 
 
 @pytest.fixture
-def desk(admin_ops, sam):
-    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+def desk(admin_ops, staff_member):
+    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
     admin_ops.get("/admin/password/")  # sets the CSRF cookie
     return admin_ops
 
 
 @pytest.fixture
-def team(kim):
-    return create_team(with_verified_email(kim))
+def team(customer):
+    return create_team(with_verified_email(customer))
 
 
 def of(team, deed=""):
@@ -41,26 +41,28 @@ def of(team, deed=""):
         ("give-more", {"reason": "pilot", "what": "feature:sso", "last_day": LAST_DAY}, 3, True),
     ],
 )
-def test_what_is_given_stands_on_the_teams_page_and_in_the_trail(desk, kim, sam, team, deed, fields, seats, has_sso):
+def test_what_is_given_stands_on_the_teams_page_and_in_the_trail(
+    desk, customer, staff_member, team, deed, fields, seats, has_sso
+):
     asked = desk.get(of(team, deed))
 
-    done = desk.submit(of(team, deed), fields)
+    done = desk.submit_form(of(team, deed), fields)
 
     assert (asked.status_code, done.status_code, done["Location"]) == (200, 302, of(team))
     assert (entitlements.get_limit(team, "seats"), entitlements.has_feature(team, "sso")) == (seats, has_sso)
-    assert entitlements.get_limit(kim.user, "seats") == 3
+    assert entitlements.get_limit(customer.user, "seats") == 3
     event = AuditEvent.objects.get(action="entitlement.given")
-    assert (event.actor, event.target, event.reason) == (sam.user.pk, team.pk, "pilot")
+    assert (event.actor, event.target, event.reason) == (staff_member.user.pk, team.pk, "pilot")
     page = desk.get(of(team)).content.decode()
     assert ("<dt>Seats</dt>" in page, "<dt>Teams</dt>" in page, "given until" in page) == (True, False, True)
     assert EntitlementOverride.objects.get().pk in page
 
 
 def test_it_is_taken_back_and_one_is_at_the_teams_page_again(desk, team):
-    desk.submit(of(team, "give-plan"), GIVE_PLAN)
+    desk.submit_form(of(team, "give-plan"), GIVE_PLAN)
     given = EntitlementOverride.objects.get()
 
-    done = desk.submit(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "over"})
+    done = desk.submit_form(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "over"})
 
     assert done["Location"] == of(team)
     assert entitlements.get_limit(team, "seats") == 3
@@ -76,7 +78,7 @@ def test_it_is_taken_back_and_one_is_at_the_teams_page_again(desk, team):
     ],
 )
 def test_what_does_not_fit_is_told_on_the_form(desk, team, deed, change):
-    assert desk.submit(of(team, deed), {**GIVE_PLAN, **change}).status_code == 422
+    assert desk.submit_form(of(team, deed), {**GIVE_PLAN, **change}).status_code == 422
     assert not EntitlementOverride.objects.exists()
 
 
@@ -88,7 +90,7 @@ def test_who_may_only_read_gives_nothing(admin_ops, team, role, deed):
 
     assert "/do/" not in admin_ops.get(of(team)).content.decode()
     assert admin_ops.get(of(team, deed)).status_code == 403
-    assert admin_ops.submit(of(team, deed), GIVE_PLAN).status_code == 403
+    assert admin_ops.submit_form(of(team, deed), GIVE_PLAN).status_code == 403
     assert not EntitlementOverride.objects.exists()
 
 

@@ -23,7 +23,7 @@ def open_desk(admin_ops, person):
 
 def submit_login(admin_ops, person, password=PASSWORD, next=""):
     admin_ops.get("/admin/login/")
-    return admin_ops.submit("/admin/login/", {"username": person.user.email, "password": password, "next": next})
+    return admin_ops.submit_form("/admin/login/", {"username": person.user.email, "password": password, "next": next})
 
 
 def page(person):
@@ -32,11 +32,13 @@ def page(person):
 
 def ban(admin_ops, *people, **fields):
     chosen = [person.user.pk for person in people]
-    return admin_ops.submit("/admin/accounts/user/", {"action": "ban_selected", "_selected_action": chosen, **fields})
+    return admin_ops.submit_form(
+        "/admin/accounts/user/", {"action": "ban_selected", "_selected_action": chosen, **fields}
+    )
 
 
-def test_staff_log_in_by_our_own_login_and_get_our_own_session(admin_ops, sam):
-    answer = submit_login(admin_ops, sam, next="/admin/accounts/user/")
+def test_staff_log_in_by_our_own_login_and_get_our_own_session(admin_ops, staff_member):
+    answer = submit_login(admin_ops, staff_member, next="/admin/accounts/user/")
 
     assert answer.status_code == 302
     assert answer["Location"] == "/admin/accounts/user/"
@@ -44,7 +46,7 @@ def test_staff_log_in_by_our_own_login_and_get_our_own_session(admin_ops, sam):
     assert cookie["samesite"] == "Strict"
     assert cookie["httponly"]
     newest = LoginSession.objects.order_by("-created_at").first()
-    assert (newest.user_id, newest.audience, newest.methods) == (sam.user.pk, "saas-admin", "pwd")
+    assert (newest.user_id, newest.audience, newest.methods) == (staff_member.user.pk, "saas-admin", "pwd")
     assert admin_ops.get("/admin/").status_code == 200
     assert admin_ops.get("/api/admin/auth/me").status_code == 200  # one session, two doors
 
@@ -52,27 +54,27 @@ def test_staff_log_in_by_our_own_login_and_get_our_own_session(admin_ops, sam):
 @pytest.mark.parametrize(
     "target", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
 )
-def test_after_login_nobody_is_sent_elsewhere(admin_ops, sam, target):
-    assert submit_login(admin_ops, sam, next=target)["Location"] == "/admin/"
+def test_after_login_nobody_is_sent_elsewhere(admin_ops, staff_member, target):
+    assert submit_login(admin_ops, staff_member, next=target)["Location"] == "/admin/"
 
 
-def test_a_wrong_password_and_a_customer_get_the_same_page_and_no_session(admin_ops, sam, kim):
-    wrong = submit_login(admin_ops, sam, "not the password")
-    customer = submit_login(admin_ops, kim)
+def test_a_wrong_password_and_a_customer_get_the_same_page_and_no_session(admin_ops, staff_member, customer):
+    wrong = submit_login(admin_ops, staff_member, "not the password")
+    by_customer = submit_login(admin_ops, customer)
 
-    assert wrong.status_code == customer.status_code == 401
+    assert wrong.status_code == by_customer.status_code == 401
     assert "Invalid credentials" in wrong.content.decode()
-    assert "Invalid credentials" in customer.content.decode()
+    assert "Invalid credentials" in by_customer.content.decode()
     assert "saas_admin_session" not in wrong.cookies
     assert LoginSession.objects.count() == 2
 
 
-def test_the_login_page_shares_the_limit_of_the_api(admin_ops, sam, settings):
+def test_the_login_page_shares_the_limit_of_the_api(admin_ops, staff_member, settings):
     settings.RATE_LIMIT_SCALE = 1
     for _ in range(10):
         admin_ops.post("/api/admin/auth/login", {"email": "nobody@example.net", "password": "not the password"})
 
-    answer = submit_login(admin_ops, sam)
+    answer = submit_login(admin_ops, staff_member)
 
     assert answer.status_code == 429
     assert "Too many requests" in answer.content.decode()
@@ -80,34 +82,34 @@ def test_the_login_page_shares_the_limit_of_the_api(admin_ops, sam, settings):
     assert "saas_admin_session" not in answer.cookies
 
 
-def test_a_customers_session_is_shown_the_login_page(admin_ops, kim):
-    answer = open_desk(admin_ops, kim)
+def test_a_customers_session_is_shown_the_login_page(admin_ops, customer):
+    answer = open_desk(admin_ops, customer)
 
     assert answer.status_code == 302
     assert answer["Location"] == "/admin/login/?next=/admin/"
 
 
-def test_logging_out_ends_the_session_everywhere(admin_ops, sam):
-    open_desk(admin_ops, sam)
+def test_logging_out_ends_the_session_everywhere(admin_ops, staff_member):
+    open_desk(admin_ops, staff_member)
     assert admin_ops.get("/admin/logout/").status_code == 405
 
-    answer = admin_ops.submit("/admin/logout/", {})
+    answer = admin_ops.submit_form("/admin/logout/", {})
 
     assert answer["Location"] == "/admin/login/"
-    assert admin_ops.get("/api/admin/auth/me", token=sam.token).status_code == 401
+    assert admin_ops.get("/api/admin/auth/me", token=staff_member.token).status_code == 401
 
 
-def test_there_is_no_other_way_to_a_password(admin_ops, sam):
-    open_desk(admin_ops, sam)
+def test_there_is_no_other_way_to_a_password(admin_ops, staff_member):
+    open_desk(admin_ops, staff_member)
 
     assert admin_ops.get("/admin/password_change/").status_code == 404
-    assert admin_ops.get(f"/admin/accounts/user/{sam.user.pk}/password/").status_code == 302
-    assert not admin_ops.login(username=sam.user.email, password=PASSWORD)
+    assert admin_ops.get(f"/admin/accounts/user/{staff_member.user.pk}/password/").status_code == 302
+    assert not admin_ops.login(username=staff_member.user.email, password=PASSWORD)
 
 
 @pytest.mark.parametrize("path", TABLES)
-def test_every_table_opens_for_an_admin_and_can_be_searched(admin_ops, kim, sam, path):
-    open_desk(admin_ops, sam)
+def test_every_table_opens_for_an_admin_and_can_be_searched(admin_ops, customer, staff_member, path):
+    open_desk(admin_ops, staff_member)
 
     assert admin_ops.get(path).status_code == 200
     assert admin_ops.get(f"{path}?q=nothing").status_code == 200
@@ -130,12 +132,12 @@ def test_who_holds_no_role_is_not_let_in(admin_ops):
     assert "not authorized" in admin_ops.get("/admin/login/").content.decode()
 
 
-def test_a_persons_page_shows_neither_hash_nor_form(admin_ops, kim, sam):
-    open_desk(admin_ops, sam)
+def test_a_persons_page_shows_neither_hash_nor_form(admin_ops, customer, staff_member):
+    open_desk(admin_ops, staff_member)
 
-    content = admin_ops.get(page(kim)).content.decode()
+    content = admin_ops.get(page(customer)).content.decode()
 
-    assert kim.user.email in content
+    assert customer.user.email in content
     assert "pbkdf2" not in content
     assert 'name="_save"' not in content
     assert 'name="email"' not in content
@@ -144,111 +146,111 @@ def test_a_persons_page_shows_neither_hash_nor_form(admin_ops, kim, sam):
 @pytest.mark.parametrize(
     "forged", [{"is_superuser": "on"}, {"is_staff": "on"}, {"password": "x"}, {"email": "evil@example.net"}]
 )
-def test_forged_fields_change_nobody(admin_ops, kim, sam, forged):
-    open_desk(admin_ops, sam)
-    before = User.objects.filter(pk=kim.user.pk).values().get()
+def test_forged_fields_change_nobody(admin_ops, customer, staff_member, forged):
+    open_desk(admin_ops, staff_member)
+    before = User.objects.filter(pk=customer.user.pk).values().get()
 
-    answer = admin_ops.submit(page(kim), forged)
+    answer = admin_ops.submit_form(page(customer), forged)
 
     assert answer.status_code == 403
-    assert User.objects.filter(pk=kim.user.pk).values().get() == before
+    assert User.objects.filter(pk=customer.user.pk).values().get() == before
 
 
-def test_nothing_is_deleted_here(admin_ops, kim, sam):
-    open_desk(admin_ops, sam)
+def test_nothing_is_deleted_here(admin_ops, customer, staff_member):
+    open_desk(admin_ops, staff_member)
 
-    by_page = admin_ops.submit(f"/admin/accounts/user/{kim.user.pk}/delete/", {"post": "yes"})
-    admin_ops.submit(
-        "/admin/accounts/user/", {"action": "delete_selected", "_selected_action": kim.user.pk, "post": "yes"}
+    by_page = admin_ops.submit_form(f"/admin/accounts/user/{customer.user.pk}/delete/", {"post": "yes"})
+    admin_ops.submit_form(
+        "/admin/accounts/user/", {"action": "delete_selected", "_selected_action": customer.user.pk, "post": "yes"}
     )
     event = AuditEvent.objects.first()
-    of_the_trail = admin_ops.submit(f"/admin/audit/auditevent/{event.pk}/delete/", {"post": "yes"})
+    of_the_trail = admin_ops.submit_form(f"/admin/audit/auditevent/{event.pk}/delete/", {"post": "yes"})
 
     assert by_page.status_code == of_the_trail.status_code == 403
-    assert User.objects.filter(pk=kim.user.pk).exists()
+    assert User.objects.filter(pk=customer.user.pk).exists()
     assert AuditEvent.objects.filter(pk=event.pk).exists()
 
 
 @pytest.mark.parametrize("lookup", ["password__startswith=pbkdf2", "groups__name=admin", "sessions__session_key__gt=a"])
-def test_a_column_that_is_not_offered_cannot_be_probed(admin_ops, sam, lookup):
-    open_desk(admin_ops, sam)
+def test_a_column_that_is_not_offered_cannot_be_probed(admin_ops, staff_member, lookup):
+    open_desk(admin_ops, staff_member)
 
     assert admin_ops.get(f"/admin/accounts/user/?{lookup}").status_code == 400
 
 
-def test_neither_the_hash_of_a_cookie_nor_what_a_mail_filled_in_is_shown(admin_ops, kim, sam):
-    open_desk(admin_ops, sam)
-    row = LoginSession.objects.get(sid=kim.session_id)
-    mail = Mail.objects.get(recipient=kim.user.email)
+def test_neither_the_hash_of_a_cookie_nor_what_a_mail_filled_in_is_shown(admin_ops, customer, staff_member):
+    open_desk(admin_ops, staff_member)
+    row = LoginSession.objects.get(sid=customer.session_id)
+    mail = Mail.objects.get(recipient=customer.user.email)
     Mail.objects.filter(pk=mail.pk).update(context={"link": "https://example.net/reset#secret"})
 
     sessions = admin_ops.get("/admin/accounts/loginsession/").content.decode()
     detail = admin_ops.get(f"/admin/accounts/loginsession/{row.pk}/change/")
     mailed = admin_ops.get(f"/admin/mail/mail/{mail.pk}/change/").content.decode()
 
-    assert kim.session_id in sessions
+    assert customer.session_id in sessions
     assert row.pk not in sessions
     assert detail.status_code == 302
-    assert kim.user.email in mailed
+    assert customer.user.email in mailed
     assert "secret" not in mailed
 
 
-def test_a_ban_asks_for_confirmation_and_a_reason_and_then_bites(admin_ops, product, kim, sam):
-    open_desk(admin_ops, sam)
+def test_a_ban_asks_for_confirmation_and_a_reason_and_then_bites(admin_ops, product, customer, staff_member):
+    open_desk(admin_ops, staff_member)
 
-    asked = ban(admin_ops, kim)
-    without = ban(admin_ops, kim, confirmed="yes", reason="")
+    asked = ban(admin_ops, customer)
+    without = ban(admin_ops, customer, confirmed="yes", reason="")
     assert "Ban 1 user?" in asked.content.decode()
     assert "This field is required." in without.content.decode()
-    assert product.get("/api/auth/me", token=kim.token).status_code == 200
+    assert product.get("/api/auth/me", token=customer.token).status_code == 200
 
-    answer = ban(admin_ops, kim, confirmed="yes", reason="spam")
+    answer = ban(admin_ops, customer, confirmed="yes", reason="spam")
 
     assert answer.status_code == 302
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
     event = AuditEvent.objects.get(action="user.banned")
-    assert (event.actor, event.target, event.reason) == (sam.user.pk, kim.user.pk, "spam")
+    assert (event.actor, event.target, event.reason) == (staff_member.user.pk, customer.user.pk, "spam")
     assert "is banned." in admin_ops.get("/admin/accounts/user/").content.decode()
     assert not LogEntry.objects.exists()
 
 
-def test_who_cannot_be_banned_is_told_and_the_others_are(admin_ops, kim, sam):
-    open_desk(admin_ops, sam)
+def test_who_cannot_be_banned_is_told_and_the_others_are(admin_ops, customer, staff_member):
+    open_desk(admin_ops, staff_member)
 
-    ban(admin_ops, kim, sam, confirmed="yes", reason="spam")
+    ban(admin_ops, customer, staff_member, confirmed="yes", reason="spam")
 
     assert "You cannot ban yourself." in admin_ops.get("/admin/accounts/user/").content.decode()
-    assert User.objects.get(pk=kim.user.pk).status == "disabled"
-    assert User.objects.get(pk=sam.user.pk).status == "active"
+    assert User.objects.get(pk=customer.user.pk).status == "disabled"
+    assert User.objects.get(pk=staff_member.user.pk).status == "active"
 
 
-def test_unbanning_needs_no_reason(admin_ops, kim, sam):
-    open_desk(admin_ops, sam)
-    ban(admin_ops, kim, confirmed="yes", reason="spam")
+def test_unbanning_needs_no_reason(admin_ops, customer, staff_member):
+    open_desk(admin_ops, staff_member)
+    ban(admin_ops, customer, confirmed="yes", reason="spam")
 
-    admin_ops.submit(
+    admin_ops.submit_form(
         "/admin/accounts/user/",
-        {"action": "unban_selected", "_selected_action": kim.user.pk, "confirmed": "yes", "reason": ""},
+        {"action": "unban_selected", "_selected_action": customer.user.pk, "confirmed": "yes", "reason": ""},
     )
 
-    assert User.objects.get(pk=kim.user.pk).status == "active"
+    assert User.objects.get(pk=customer.user.pk).status == "active"
 
 
-def test_support_that_may_only_read_is_offered_no_ban(admin_ops, kim):
+def test_support_that_may_only_read_is_offered_no_ban(admin_ops, customer):
     open_desk(admin_ops, user_factories.create_staff_member("", Role.SUPPORT_READ))
 
-    ban(admin_ops, kim, confirmed="yes", reason="spam")
+    ban(admin_ops, customer, confirmed="yes", reason="spam")
 
-    assert "Ban" not in admin_ops.get(page(kim)).content.decode()
-    assert User.objects.get(pk=kim.user.pk).status == "active"
+    assert "Ban" not in admin_ops.get(page(customer)).content.decode()
+    assert User.objects.get(pk=customer.user.pk).status == "active"
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/accounts/user/", "person", "/admin/login/", "/admin/password/"])
-def test_pages_load_only_from_here_and_run_no_inline_script(admin_ops, kim, sam, path):
+def test_pages_load_only_from_here_and_run_no_inline_script(admin_ops, customer, staff_member, path):
     if path not in ("/admin/login/", "/admin/password/"):
-        open_desk(admin_ops, sam)
+        open_desk(admin_ops, staff_member)
 
-    answer = admin_ops.get(page(kim) if path == "person" else path)
+    answer = admin_ops.get(page(customer) if path == "person" else path)
 
     policy, content = answer["Content-Security-Policy"], answer.content.decode()
     assert answer.status_code == 200
@@ -257,7 +259,7 @@ def test_pages_load_only_from_here_and_run_no_inline_script(admin_ops, kim, sam,
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", content)
 
 
-def test_the_api_beside_it_keeps_its_own_policy(admin_ops, sam):
-    policy = admin_ops.get("/api/admin/auth/me", token=sam.token)["Content-Security-Policy"]
+def test_the_api_beside_it_keeps_its_own_policy(admin_ops, staff_member):
+    policy = admin_ops.get("/api/admin/auth/me", token=staff_member.token)["Content-Security-Policy"]
 
     assert policy == "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"

@@ -31,28 +31,28 @@ def start(admin_ops, actor, person, **body):
 
 
 @pytest.fixture
-def token(admin_ops, sam, kim):
-    return start(admin_ops, sam, kim).json()["access_token"]
+def token(admin_ops, staff_member, customer):
+    return start(admin_ops, staff_member, customer).json()["access_token"]
 
 
 @pytest.fixture
-def writing(admin_ops, sam, kim):
-    return start(admin_ops, sam, kim, write=True).json()["access_token"]
+def writing(admin_ops, staff_member, customer):
+    return start(admin_ops, staff_member, customer, write=True).json()["access_token"]
 
 
 def told(action):
     return AuditEvent.objects.filter(action=f"impersonation.{action}")
 
 
-def test_the_token_is_the_customers_and_names_who_acts(admin_ops, sam, kim):
-    answer = start(admin_ops, sam, kim, minutes=10)
+def test_the_token_is_the_customers_and_names_who_acts(admin_ops, staff_member, customer):
+    answer = start(admin_ops, staff_member, customer, minutes=10)
 
     assert answer.status_code == 201
     body = answer.json()
     assert set(body) == {"impersonation_id", "access_token", "token_type", "expires_at"}
     claims = jwt.decode(body["access_token"], options={"verify_signature": False})
-    assert claims["sub"] == kim.user.id
-    assert claims["act"] == {"sub": sam.user.id, "sid": sam.session_id}
+    assert claims["sub"] == customer.user.id
+    assert claims["act"] == {"sub": staff_member.user.id, "sid": staff_member.session_id}
     assert claims["aud"] == "saas"
     assert claims["scope"] == "impersonate:read"
     assert claims["exp"] - claims["iat"] == 600
@@ -60,17 +60,21 @@ def test_the_token_is_the_customers_and_names_who_acts(admin_ops, sam, kim):
     session = LoginSession.objects.get(sid=claims["sid"])
     assert not RefreshToken.objects.filter(session=session).exists()
     event = told("started").get()
-    assert (event.actor, event.act_as, event.reason) == (sam.user.id, kim.user.id, "cannot see her invoice")
+    assert (event.actor, event.act_as, event.reason) == (
+        staff_member.user.id,
+        customer.user.id,
+        "cannot see her invoice",
+    )
 
 
-def test_me_tells_who_acts_and_why(product, parity, sam, kim, token):
+def test_me_tells_who_acts_and_why(product, parity, staff_member, customer, token):
     body = product.get(ME, token=token).json()
 
-    assert body["user"]["id"] == kim.user.id
-    assert body["impersonation"]["by"] == sam.user.email
+    assert body["user"]["id"] == customer.user.id
+    assert body["impersonation"]["by"] == staff_member.user.email
     assert body["impersonation"]["reason"] == "cannot see her invoice"
-    assert parity.get("/auth/me", token=token).json()["impersonation"]["by"] == sam.user.email
-    assert product.get(ME, token=kim.token).json()["impersonation"] is None
+    assert parity.get("/auth/me", token=token).json()["impersonation"]["by"] == staff_member.user.email
+    assert product.get(ME, token=customer.token).json()["impersonation"] is None
 
 
 def test_the_token_opens_no_staff_door(admin_ops, token):
@@ -78,10 +82,10 @@ def test_the_token_opens_no_staff_door(admin_ops, token):
     assert admin_ops.get("/api/admin/users", token=token).status_code == 401
 
 
-def test_it_ends_with_its_minutes(admin_ops, product, sam, kim):
-    began = LoginSession.objects.get(sid=sam.session_id).created_at.timestamp()
+def test_it_ends_with_its_minutes(admin_ops, product, staff_member, customer):
+    began = LoginSession.objects.get(sid=staff_member.session_id).created_at.timestamp()
     with time_machine.travel(began + 60, tick=False):
-        token = start(admin_ops, sam, kim, minutes=15).json()["access_token"]
+        token = start(admin_ops, staff_member, customer, minutes=15).json()["access_token"]
     with time_machine.travel(began + 60 + 15 * 60 - 1, tick=False):
         assert product.get(ME, token=token).status_code == 200
     with time_machine.travel(began + 60 + 15 * 60 + 1, tick=False):
@@ -91,15 +95,15 @@ def test_it_ends_with_its_minutes(admin_ops, product, sam, kim):
 @pytest.mark.parametrize(
     "body", [{"reason": ""}, {"minutes": 0}, {"minutes": 16}, {"minutes": "5"}, {"write": "yes"}, {"ticket": "a" * 101}]
 )
-def test_what_does_not_fit_starts_nothing(admin_ops, sam, kim, body):
-    assert start(admin_ops, sam, kim, **body).status_code == 422
+def test_what_does_not_fit_starts_nothing(admin_ops, staff_member, customer, body):
+    assert start(admin_ops, staff_member, customer, **body).status_code == 422
     assert not Impersonation.objects.exists()
 
 
-def test_nobody_acts_in_the_name_of_staff_or_of_herself(admin_ops, sam):
+def test_nobody_acts_in_the_name_of_staff_or_of_herself(admin_ops, staff_member):
     other = user_factories.create_staff_member("", Role.SUPPORT_READ)
 
-    answers = [start(admin_ops, sam, sam), start(admin_ops, sam, other)]
+    answers = [start(admin_ops, staff_member, staff_member), start(admin_ops, staff_member, other)]
 
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
         (403, "cannot_impersonate_staff"),
@@ -109,21 +113,27 @@ def test_nobody_acts_in_the_name_of_staff_or_of_herself(admin_ops, sam):
 
 
 @pytest.mark.parametrize("status", [User.Status.DISABLED, User.Status.DELETED])
-def test_nobody_acts_in_the_name_of_who_is_not_there(admin_ops, sam, kim, status):
-    User.objects.filter(pk=kim.user.pk).update(status=status)
+def test_nobody_acts_in_the_name_of_who_is_not_there(admin_ops, staff_member, customer, status):
+    User.objects.filter(pk=customer.user.pk).update(status=status)
 
-    answer = start(admin_ops, sam, kim)
+    answer = start(admin_ops, staff_member, customer)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "account_not_active")
-    assert told("refused").get().actor == sam.user.id
-    assert admin_ops.post("/api/admin/users/usr_x/impersonate", {"reason": "x"}, token=sam.token).status_code == 404
+    assert told("refused").get().actor == staff_member.user.id
+    assert (
+        admin_ops.post("/api/admin/users/usr_x/impersonate", {"reason": "x"}, token=staff_member.token).status_code
+        == 404
+    )
 
 
-def test_a_login_of_more_than_five_minutes_ago_is_confirmed_by_the_password(admin_ops, sam, kim):
-    LoginSession.objects.filter(sid=sam.session_id).update(authenticated_at="2020-01-01T00:00Z")
+def test_a_login_of_more_than_five_minutes_ago_is_confirmed_by_the_password(admin_ops, staff_member, customer):
+    LoginSession.objects.filter(sid=staff_member.session_id).update(authenticated_at="2020-01-01T00:00Z")
 
-    without, wrong = start(admin_ops, sam, kim), start(admin_ops, sam, kim, current_password="not the password")
-    right = start(admin_ops, sam, kim, current_password=PASSWORD)
+    without, wrong = (
+        start(admin_ops, staff_member, customer),
+        start(admin_ops, staff_member, customer, current_password="not the password"),
+    )
+    right = start(admin_ops, staff_member, customer, current_password=PASSWORD)
 
     assert (without.status_code, without.json()["code"]) == (403, "reauth_required")
     assert wrong.status_code == 422
@@ -140,24 +150,24 @@ def test_a_login_of_more_than_five_minutes_ago_is_confirmed_by_the_password(admi
         (Role.ADMIN, {"write": True}, 201),
     ],
 )
-def test_reading_and_writing_need_a_permission_each(admin_ops, kim, role, body, status):
-    assert start(admin_ops, user_factories.create_staff_member("", role), kim, **body).status_code == status
+def test_reading_and_writing_need_a_permission_each(admin_ops, customer, role, body, status):
+    assert start(admin_ops, user_factories.create_staff_member("", role), customer, **body).status_code == status
     assert told("refused").count() == (status == 403)
 
 
-def test_switched_off_it_neither_starts_nor_goes_on(admin_ops, product, sam, kim, token, settings):
+def test_switched_off_it_neither_starts_nor_goes_on(admin_ops, product, staff_member, customer, token, settings):
     settings.IMPERSONATION_ENABLED = False
 
-    assert start(admin_ops, sam, kim).json()["code"] == "impersonation_off"
+    assert start(admin_ops, staff_member, customer).json()["code"] == "impersonation_off"
     assert product.get(ME, token=token).status_code == 401
 
 
 @pytest.mark.parametrize("reading", [True, False])
-def test_a_token_writes_only_if_it_may(product, kim, token, writing, reading):
+def test_a_token_writes_only_if_it_may(product, customer, token, writing, reading):
     answer = product.patch(PROFILE, {"display_name": "Changed"}, token=token if reading else writing)
 
     assert answer.status_code == (403 if reading else 200)
-    name = Profile.objects.get(user=kim.user).display_name
+    name = Profile.objects.get(user=customer.user).display_name
     assert name == ("Kim Example" if reading else "Changed")
 
 
@@ -172,14 +182,16 @@ def test_a_token_writes_only_if_it_may(product, kim, token, writing, reading):
         ("POST", "/api/teams"),
     ],
 )
-def test_what_belongs_to_the_customer_alone_is_refused_even_with_a_writing_token(product, kim, writing, method, path):
-    answer = product.send(method, path.format(sid=kim.session_id), {}, token=writing)
+def test_what_belongs_to_the_customer_alone_is_refused_even_with_a_writing_token(
+    product, customer, writing, method, path
+):
+    answer = product.send(method, path.format(sid=customer.session_id), {}, token=writing)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_while_impersonating")
-    assert LoginSession.objects.live().filter(sid=kim.session_id).exists()
+    assert LoginSession.objects.live().filter(sid=customer.session_id).exists()
 
 
-def test_every_request_is_one_line_in_the_trail_whatever_became_of_it(product, sam, kim, token, writing):
+def test_every_request_is_one_line_in_the_trail_whatever_became_of_it(product, staff_member, customer, token, writing):
     product.get(ME, token=token)
     product.get("/api/auth/sessions", token=token)
     product.patch(PROFILE, {"display_name": "No"}, token=token)
@@ -196,16 +208,16 @@ def test_every_request_is_one_line_in_the_trail_whatever_became_of_it(product, s
         ("GET", "api/teams/<str:team_id>", 404),
     ]
     assert {(line.actor, line.act_as, line.reason) for line in lines} == {
-        (sam.user.id, kim.user.id, "cannot see her invoice")
+        (staff_member.user.id, customer.user.id, "cannot see her invoice")
     }
     assert all(line.request_id.startswith("req_") for line in lines)
 
 
-def test_what_is_changed_is_told_as_changed_by_the_member_of_staff(product, sam, kim, writing):
+def test_what_is_changed_is_told_as_changed_by_the_member_of_staff(product, staff_member, customer, writing):
     product.patch(PROFILE, {"display_name": "Changed"}, token=writing)
 
     event = AuditEvent.objects.get(action="profile.updated")
-    assert (event.actor, event.act_as, event.target) == (sam.user.id, kim.user.id, kim.user.id)
+    assert (event.actor, event.act_as, event.target) == (staff_member.user.id, customer.user.id, customer.user.id)
 
 
 @pytest.fixture
@@ -215,66 +227,78 @@ def no_line_is_written(db):
             cursor.execute(statement)
 
 
-def test_without_its_line_in_the_trail_a_request_does_nothing(product, kim, writing, no_line_is_written):
+def test_without_its_line_in_the_trail_a_request_does_nothing(product, customer, writing, no_line_is_written):
     read = product.get(ME, token=writing)
     changed = product.patch(PROFILE, {"display_name": "Changed"}, token=writing)
 
     assert read.status_code == changed.status_code == 503
     assert read["Retry-After"] == "5"
     assert "user" not in read.json()
-    assert Profile.objects.get(user=kim.user).display_name == "Kim Example"
+    assert Profile.objects.get(user=customer.user).display_name == "Kim Example"
     assert not AuditEvent.objects.filter(action="profile.updated").exists()
 
 
 @pytest.mark.parametrize(
     "end",
     [
-        lambda admin_ops, sam, kim: admin_ops.post("/api/admin/auth/logout", token=sam.token),
-        lambda admin_ops, sam, kim: staff_administration.ban(kim.user, by=sam.user, reason="fraud"),
-        lambda admin_ops, sam, kim: staff_administration.revoke_sessions(kim.user, by=sam.user),
-        lambda admin_ops, sam, kim: User.objects.filter(pk=sam.user.pk).update(status="disabled"),
-        lambda admin_ops, sam, kim: User.objects.filter(pk=sam.user.pk).update(is_superuser=False),
-        lambda admin_ops, sam, kim: User.objects.filter(pk=sam.user.pk).update(is_staff=False),
-        lambda admin_ops, sam, kim: admin_ops.delete(
-            f"/api/admin/impersonations/{Impersonation.objects.get().id}", token=sam.token
+        lambda admin_ops, staff_member, customer: admin_ops.post("/api/admin/auth/logout", token=staff_member.token),
+        lambda admin_ops, staff_member, customer: staff_administration.ban(
+            customer.user, by=staff_member.user, reason="fraud"
+        ),
+        lambda admin_ops, staff_member, customer: staff_administration.revoke_sessions(
+            customer.user, by=staff_member.user
+        ),
+        lambda admin_ops, staff_member, customer: User.objects.filter(pk=staff_member.user.pk).update(
+            status="disabled"
+        ),
+        lambda admin_ops, staff_member, customer: User.objects.filter(pk=staff_member.user.pk).update(
+            is_superuser=False
+        ),
+        lambda admin_ops, staff_member, customer: User.objects.filter(pk=staff_member.user.pk).update(is_staff=False),
+        lambda admin_ops, staff_member, customer: admin_ops.delete(
+            f"/api/admin/impersonations/{Impersonation.objects.get().id}", token=staff_member.token
         ),
     ],
     ids=["staff logs out", "ban", "sessions revoked", "staff banned", "demoted", "no longer staff", "ended"],
 )
-def test_it_is_over_on_the_next_request(admin_ops, product, sam, kim, token, end):
+def test_it_is_over_on_the_next_request(admin_ops, product, staff_member, customer, token, end):
     assert product.get(ME, token=token).status_code == 200
 
-    end(admin_ops, sam, kim)
+    end(admin_ops, staff_member, customer)
 
     assert product.get(ME, token=token).status_code == 401
     assert told("request").count() == 1
 
 
-def test_ending_the_sessions_of_staff_or_customer_leaves_the_others_own(admin_ops, product, sam, kim, token):
-    admin_ops.delete(f"/api/admin/impersonations/{Impersonation.objects.get().id}", token=sam.token)
+def test_ending_the_sessions_of_staff_or_customer_leaves_the_others_own(
+    admin_ops, product, staff_member, customer, token
+):
+    admin_ops.delete(f"/api/admin/impersonations/{Impersonation.objects.get().id}", token=staff_member.token)
 
-    assert product.get(ME, token=kim.token).status_code == 200
-    assert admin_ops.get("/api/admin/auth/me", token=sam.token).status_code == 200
-    assert told("ended").get().actor == sam.user.id
+    assert product.get(ME, token=customer.token).status_code == 200
+    assert admin_ops.get("/api/admin/auth/me", token=staff_member.token).status_code == 200
+    assert told("ended").get().actor == staff_member.user.id
 
 
-def test_the_customer_sees_support_among_her_devices_and_can_end_it(product, kim, token):
-    devices = product.get("/api/auth/sessions", token=kim.token).json()["sessions"]
+def test_the_customer_sees_support_among_her_devices_and_can_end_it(product, customer, token):
+    devices = product.get("/api/auth/sessions", token=customer.token).json()["sessions"]
     support = next(device for device in devices if device["agent"] == "Support")
 
-    product.delete(f"/api/auth/sessions/{support['id']}", token=kim.token)
+    product.delete(f"/api/auth/sessions/{support['id']}", token=customer.token)
 
     assert product.get(ME, token=token).status_code == 401
     assert support["address"] == ""
 
 
-def test_the_customer_sees_afterwards_when_why_and_how_often(product, kim, other, token, django_assert_num_queries):
+def test_the_customer_sees_afterwards_when_why_and_how_often(
+    product, customer, other, token, django_assert_num_queries
+):
     product.get(ME, token=token)
     product.get("/api/teams", token=token)
     staff_row = Impersonation.objects.get()
 
     with django_assert_num_queries(4):
-        body = product.get("/api/auth/support-visits", token=kim.token).json()
+        body = product.get("/api/auth/support-visits", token=customer.token).json()
 
     (visit,) = body["visits"]
     assert (visit["id"], visit["reason"], visit["could_write"]) == (staff_row.pk, "cannot see her invoice", False)
@@ -282,18 +306,23 @@ def test_the_customer_sees_afterwards_when_why_and_how_often(product, kim, other
     assert product.get("/api/auth/support-visits", token=other.token).json()["visits"] == []
 
 
-def test_the_list_tells_who_acted_in_whose_name(admin_ops, sam, kim, token, django_assert_num_queries):
+def test_the_list_tells_who_acted_in_whose_name(admin_ops, staff_member, customer, token, django_assert_num_queries):
     with django_assert_num_queries(3):
-        body = admin_ops.get("/api/admin/impersonations", token=sam.token).json()
+        body = admin_ops.get("/api/admin/impersonations", token=staff_member.token).json()
 
     row = body["impersonations"][0]
-    assert (body["count"], row["by"], row["user_id"], row["write"]) == (1, sam.user.email, kim.user.id, False)
+    assert (body["count"], row["by"], row["user_id"], row["write"]) == (
+        1,
+        staff_member.user.email,
+        customer.user.id,
+        False,
+    )
 
 
-def test_support_ends_her_own_and_only_an_admin_anothers(admin_ops, kim, sam, token):
+def test_support_ends_her_own_and_only_an_admin_anothers(admin_ops, customer, staff_member, token):
     support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
     path = f"/api/admin/impersonations/{Impersonation.objects.get().id}"
-    own = start(admin_ops, support, kim).json()["impersonation_id"]
+    own = start(admin_ops, support, customer).json()["impersonation_id"]
 
     assert admin_ops.delete(path, token=support.token).status_code == 403
     assert admin_ops.delete(f"/api/admin/impersonations/{own}", token=support.token).status_code == 204
@@ -302,10 +331,10 @@ def test_support_ends_her_own_and_only_an_admin_anothers(admin_ops, kim, sam, to
     assert told("ended").count() == 1
 
 
-def test_starting_is_limited_to_twenty_an_hour_for_each_member_of_staff(admin_ops, sam, kim, settings):
+def test_starting_is_limited_to_twenty_an_hour_for_each_member_of_staff(admin_ops, staff_member, customer, settings):
     settings.RATE_LIMIT_SCALE = 1
     for _ in range(20):
-        start(admin_ops, sam, kim, reason="")
+        start(admin_ops, staff_member, customer, reason="")
 
-    assert start(admin_ops, sam, kim).status_code == 429
-    assert start(admin_ops, user_factories.create_staff_member(), kim).status_code == 201
+    assert start(admin_ops, staff_member, customer).status_code == 429
+    assert start(admin_ops, user_factories.create_staff_member(), customer).status_code == 201

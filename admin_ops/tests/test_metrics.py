@@ -18,9 +18,9 @@ def test_user_metrics_count_customers_and_when_they_came(admin_ops, db, django_a
     with time_machine.travel(datetime(2026, 4, 10, 12, tzinfo=UTC), tick=False):
         User.objects.filter(pk=old.user.pk).update(email_verified_at=datetime(2026, 4, 1, tzinfo=UTC))
         user_factories.create_customer()
-        sam = user_factories.create_staff_member()
+        staff_member = user_factories.create_staff_member()
         with django_assert_num_queries(7):
-            body = admin_ops.get("/api/admin/metrics/users", token=sam.token).json()
+            body = admin_ops.get("/api/admin/metrics/users", token=staff_member.token).json()
 
     days = body.pop("signups_by_day")
     assert body == {
@@ -42,8 +42,8 @@ def test_user_metrics_count_customers_and_when_they_came(admin_ops, db, django_a
     assert sum(day["count"] for day in days) == 2
 
 
-def test_the_health_for_staff_counts_audit_events(admin_ops, sam):
-    body = admin_ops.get("/api/admin/health", token=sam.token).json()
+def test_the_health_for_staff_counts_audit_events(admin_ops, staff_member):
+    body = admin_ops.get("/api/admin/health", token=staff_member.token).json()
 
     assert set(body) == {"status", "service", "uptime", "audit_events"}
     assert (body["status"], body["service"], body["audit_events"]) == ("ok", "admin_ops", 2)
@@ -63,8 +63,8 @@ def test_the_modules_of_this_service_answer(admin_ops):
     assert admin_ops.get("/api/health/module/oauth").status_code == 404
 
 
-def test_webhook_metrics_tell_what_waits_and_how_it_went(admin_ops, sam):
-    body = admin_ops.get("/api/admin/metrics/webhooks", token=sam.token).json()
+def test_webhook_metrics_tell_what_waits_and_how_it_went(admin_ops, staff_member):
+    body = admin_ops.get("/api/admin/metrics/webhooks", token=staff_member.token).json()
 
     assert (body["due"], body["oldest_due_seconds"], body["failure_rate"]) == (0, 0, None)
     assert body["by_status"]["queued"] == 0

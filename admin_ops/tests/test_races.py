@@ -7,18 +7,18 @@ from saas import request_context
 from saas.accounts.models import User
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
-from saas.testing.factories import user_factories
 from saas.testing.concurrency import run_concurrently
+from saas.testing.factories import user_factories
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
 
 def test_two_admins_cannot_ban_each_other_at_once():
-    sam, eve = user_factories.create_staff_member().user, user_factories.create_staff_member().user
+    staff_member, eve = user_factories.create_staff_member().user, user_factories.create_staff_member().user
 
     outcome = run_concurrently(
-        lambda: staff_administration.ban(sam, by=eve, reason="race"),
-        lambda: staff_administration.ban(eve, by=sam, reason="race"),
+        lambda: staff_administration.ban(staff_member, by=eve, reason="race"),
+        lambda: staff_administration.ban(eve, by=staff_member, reason="race"),
     )
 
     assert outcome == ["done", "last_admin"]
@@ -26,22 +26,24 @@ def test_two_admins_cannot_ban_each_other_at_once():
 
 
 def test_eight_bans_at_once_are_one():
-    kim, sam = user_factories.create_customer().user, user_factories.create_staff_member().user
+    customer, staff_member = user_factories.create_customer().user, user_factories.create_staff_member().user
 
-    outcome = run_concurrently(*[lambda: staff_administration.ban(User.objects.get(pk=kim.pk), by=sam, reason="race")] * 8)
+    outcome = run_concurrently(
+        *[lambda: staff_administration.ban(User.objects.get(pk=customer.pk), by=staff_member, reason="race")] * 8
+    )
 
     assert outcome == ["done"] * 8
     assert AuditEvent.objects.filter(action="user.banned").count() == 1
-    kim.refresh_from_db()
-    assert kim.token_epoch == 1
+    customer.refresh_from_db()
+    assert customer.token_epoch == 1
 
 
 def test_an_action_whose_audit_event_cannot_be_written_does_not_happen():
-    kim, sam = user_factories.create_customer().user, user_factories.create_staff_member().user
+    customer, staff_member = user_factories.create_customer().user, user_factories.create_staff_member().user
 
     with request_context.use_context(request_context.Context(address="x" * 46)), pytest.raises(DatabaseError):
-        staff_administration.ban(kim, by=sam, reason="spam")
+        staff_administration.ban(customer, by=staff_member, reason="spam")
 
-    kim.refresh_from_db()
-    assert kim.status == "active"
-    assert kim.token_epoch == 0
+    customer.refresh_from_db()
+    assert customer.status == "active"
+    assert customer.token_epoch == 0

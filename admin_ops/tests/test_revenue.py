@@ -40,8 +40,8 @@ def take_in(*events):
         upsert.upsert_subscription(subscription)
 
 
-def test_revenue_without_any_subscription_is_nothing(admin_ops, sam):
-    body = admin_ops.get("/api/admin/metrics/revenue", token=sam.token).json()
+def test_revenue_without_any_subscription_is_nothing(admin_ops, staff_member):
+    body = admin_ops.get("/api/admin/metrics/revenue", token=staff_member.token).json()
 
     months, cohorts = body.pop("months"), body.pop("cohorts")
     assert body == {
@@ -91,9 +91,9 @@ def business(db):
     )
 
 
-def test_the_figures_tell_the_story_of_the_business(admin_ops, sam, business, django_assert_num_queries):
+def test_the_figures_tell_the_story_of_the_business(admin_ops, staff_member, business, django_assert_num_queries):
     with django_assert_num_queries(8):  # session, clock, what runs (twice), customers, window (twice), cells
-        body = admin_ops.get("/api/admin/metrics/revenue", token=sam.token).json()
+        body = admin_ops.get("/api/admin/metrics/revenue", token=staff_member.token).json()
 
     months, cohorts = body.pop("months"), body.pop("cohorts")
     assert body == {
@@ -246,10 +246,10 @@ def test_who_has_canceled_counts_as_canceling_however_it_was_done(db, end):
     assert (figures["active_subscriptions"], figures["canceling_subscriptions"]) == (2, 1)
 
 
-def test_the_desk_tells_the_day_on_which_a_subscription_ends(admin_ops, sam):
+def test_the_desk_tells_the_day_on_which_a_subscription_ends(admin_ops, staff_member):
     owned("cus_1")
     take_in(subscription_event("sub_1", "active", 0, cancel_at=START + 400 * DAY, current_period_end=START + 200 * DAY))
-    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
     row = Subscription.objects.get()
 
     pages = [f"/admin/billing/subscription/?q={row.pk}", f"/admin/accounts/user/{row.customer.user_id}/change/"]
@@ -278,8 +278,8 @@ def two_currencies(db):
         ("?currency=eur", ("eur", 0, 0, 0)),
     ],
 )
-def test_the_figures_are_of_one_currency_that_is_named(admin_ops, sam, two_currencies, query, told):
-    body = admin_ops.get(f"/api/admin/metrics/revenue{query}", token=sam.token).json()
+def test_the_figures_are_of_one_currency_that_is_named(admin_ops, staff_member, two_currencies, query, told):
+    body = admin_ops.get(f"/api/admin/metrics/revenue{query}", token=staff_member.token).json()
 
     names = ["currency", "monthly_recurring_revenue", "arpu", "paying_customers"]
     assert tuple(body[name] for name in names) == told
@@ -292,8 +292,8 @@ def test_the_figures_are_of_one_currency_that_is_named(admin_ops, sam, two_curre
 @pytest.mark.parametrize(
     ("query", "text"), [("", "38 USD"), ("?currency=jpy", "30,000 JPY"), ("?currency=<b>", "38 USD")]
 )
-def test_the_dashboard_shows_one_currency_and_offers_the_others(admin_ops, sam, two_currencies, query, text):
-    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
+def test_the_dashboard_shows_one_currency_and_offers_the_others(admin_ops, staff_member, two_currencies, query, text):
+    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
 
     page = admin_ops.get(f"/admin/{query}").content.decode()
 

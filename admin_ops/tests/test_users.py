@@ -20,12 +20,14 @@ def audited(action):
     return AuditEvent.objects.filter(action=action)
 
 
-def test_the_list_tells_everybody_newest_first_in_pages(admin_ops, kim, other, sam, django_assert_num_queries):
+def test_the_list_tells_everybody_newest_first_in_pages(
+    admin_ops, customer, other, staff_member, django_assert_num_queries
+):
     with django_assert_num_queries(3):  # session with user, count, page: a superuser's roles cost nothing
-        first = admin_ops.get("/api/admin/users?limit=2", token=sam.token).json()
-    second = admin_ops.get(f"/api/admin/users?limit=2&cursor={first['next']}", token=sam.token).json()
+        first = admin_ops.get("/api/admin/users?limit=2", token=staff_member.token).json()
+    second = admin_ops.get(f"/api/admin/users?limit=2&cursor={first['next']}", token=staff_member.token).json()
 
-    everybody = sorted([kim.user.id, other.user.id, sam.user.id], reverse=True)
+    everybody = sorted([customer.user.id, other.user.id, staff_member.user.id], reverse=True)
     assert first["count"] == 3
     assert [row["id"] for row in first["users"] + second["users"]] == everybody
     assert second["next"] is None
@@ -35,24 +37,24 @@ def test_the_list_tells_everybody_newest_first_in_pages(admin_ops, kim, other, s
     }  # fmt: skip
 
 
-def test_search_finds_part_of_an_address_or_name_and_the_exact_id(admin_ops, kim, other, sam):
+def test_search_finds_part_of_an_address_or_name_and_the_exact_id(admin_ops, customer, other, staff_member):
     def found(search):
-        rows = admin_ops.get(f"/api/admin/users?search={search}", token=sam.token).json()["users"]
+        rows = admin_ops.get(f"/api/admin/users?search={search}", token=staff_member.token).json()["users"]
         return [row["id"] for row in rows]
 
     assert found("ola") == [other.user.id]
-    assert found(kim.user.email.partition("@")[0].upper() + "@") == [kim.user.id]
-    assert found(kim.user.id) == [kim.user.id]
+    assert found(customer.user.email.partition("@")[0].upper() + "@") == [customer.user.id]
+    assert found(customer.user.id) == [customer.user.id]
     assert found("%25") == []
     assert found("_") == []
 
 
-def test_status_filters_the_list(admin_ops, kim, other, sam):
-    ban(admin_ops, sam, kim.user.id)
+def test_status_filters_the_list(admin_ops, customer, other, staff_member):
+    ban(admin_ops, staff_member, customer.user.id)
 
-    rows = admin_ops.get("/api/admin/users?status=disabled", token=sam.token).json()
+    rows = admin_ops.get("/api/admin/users?status=disabled", token=staff_member.token).json()
 
-    assert [row["id"] for row in rows["users"]] == [kim.user.id]
+    assert [row["id"] for row in rows["users"]] == [customer.user.id]
     assert rows["count"] == 1
 
 
@@ -61,101 +63,108 @@ def test_status_filters_the_list(admin_ops, kim, other, sam):
     ["limit=0", "limit=-1", "limit=abc", "limit=" + "9" * 5000, "cursor=tampered",
      "search=" + "a" * 101, "status=banned", "status=1"],
 )  # fmt: skip
-def test_a_query_that_does_not_fit_is_refused(admin_ops, sam, query):
-    answer = admin_ops.get(f"/api/admin/users?{query}", token=sam.token)
+def test_a_query_that_does_not_fit_is_refused(admin_ops, staff_member, query):
+    answer = admin_ops.get(f"/api/admin/users?{query}", token=staff_member.token)
 
     assert answer.status_code == 422
     assert list(answer.json()["errors"]) == [query.split("=")[0]]
 
 
-def test_a_cursor_of_another_list_is_refused(admin_ops, sam):
+def test_a_cursor_of_another_list_is_refused(admin_ops, staff_member):
     user_factories.create_customer()
-    cursor = admin_ops.get("/api/admin/audit?limit=1", token=sam.token).json()["next"]
+    cursor = admin_ops.get("/api/admin/audit?limit=1", token=staff_member.token).json()["next"]
 
-    assert admin_ops.get(f"/api/admin/users?cursor={cursor}", token=sam.token).status_code == 422
+    assert admin_ops.get(f"/api/admin/users?cursor={cursor}", token=staff_member.token).status_code == 422
 
 
-def test_the_page_about_a_person_has_all_there_is(admin_ops, kim, sam, django_assert_num_queries):
-    admin_ops.post(f"/api/admin/users/{kim.user.id}/notes", {"text": "Asked for an invoice."}, token=sam.token)
+def test_the_page_about_a_person_has_all_there_is(admin_ops, customer, staff_member, django_assert_num_queries):
+    admin_ops.post(
+        f"/api/admin/users/{customer.user.id}/notes", {"text": "Asked for an invoice."}, token=staff_member.token
+    )
 
     with django_assert_num_queries(13):
-        body = admin_ops.get(f"/api/admin/users/{kim.user.id}", token=sam.token).json()
+        body = admin_ops.get(f"/api/admin/users/{customer.user.id}", token=staff_member.token).json()
 
-    assert body["user"]["id"] == kim.user.id
+    assert body["user"]["id"] == customer.user.id
     assert body["profile"]["display_name"] == "Kim Example"
     assert body["identities"] == []
-    assert [session["id"] for session in body["sessions"]] == [kim.session_id]
-    assert [(note["text"], note["author"]) for note in body["notes"]] == [("Asked for an invoice.", sam.user.email)]
+    assert [session["id"] for session in body["sessions"]] == [customer.session_id]
+    assert [(note["text"], note["author"]) for note in body["notes"]] == [
+        ("Asked for an invoice.", staff_member.user.email)
+    ]
     assert [event["action"] for event in body["audit"]] == ["user.noted", "session.opened", "user.registered"]
     assert PASSWORD not in str(body)
-    assert kim.user.password not in str(body)
+    assert customer.user.password not in str(body)
 
 
-def test_the_page_about_a_person_tells_her_teams(admin_ops, kim, sam):
-    team = create_team(name="Engineering", owner=kim.user).team
+def test_the_page_about_a_person_tells_her_teams(admin_ops, customer, staff_member):
+    team = create_team(name="Engineering", owner=customer.user).team
 
-    body = admin_ops.get(f"/api/admin/users/{kim.user.id}", token=sam.token).json()
+    body = admin_ops.get(f"/api/admin/users/{customer.user.id}", token=staff_member.token).json()
 
     assert [(row["id"], row["name"], row["role"]) for row in body["teams"]] == [(team.id, "Engineering", "owner")]
 
 
 @pytest.mark.parametrize("method", ["ban", "unban"])
-def test_an_unknown_person_is_not_found(admin_ops, sam, method):
-    answer = admin_ops.put(f"/api/admin/users/usr_unknown/{method}", {"reason": "x"}, token=sam.token)
+def test_an_unknown_person_is_not_found(admin_ops, staff_member, method):
+    answer = admin_ops.put(f"/api/admin/users/usr_unknown/{method}", {"reason": "x"}, token=staff_member.token)
 
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"
 
 
 def test_a_banned_customers_session_tokens_and_cookie_are_dead_on_the_next_request(
-    admin_ops, product, parity, kim, sam
+    admin_ops, product, parity, customer, staff_member
 ):
-    has_parity = parity.get("/auth/me", token=kim.token).status_code == 200
+    has_parity = parity.get("/auth/me", token=customer.token).status_code == 200
 
-    answer = ban(admin_ops, sam, kim.user.id, "spam")
+    answer = ban(admin_ops, staff_member, customer.user.id, "spam")
 
     assert answer.status_code == 200
     assert answer.json()["status"] == "banned"
     assert answer.json()["user"]["status"] == "disabled"
     assert answer.json()["user"]["status_reason"] == "spam"
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
-    assert product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token}).status_code == 401
-    assert product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).status_code == 401
-    product.cookies["saas_session"] = kim.cookie_key
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
+    assert product.post("/api/auth/refresh", {"refresh_token": customer.refresh_token}).status_code == 401
+    assert product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).status_code == 401
+    product.cookies["saas_session"] = customer.cookie_key
     assert product.get("/api/auth/me").status_code == 401
     if has_parity:
-        assert parity.get("/auth/me", token=kim.token).status_code == 401
-        parity.cookies["saas_session"] = kim.cookie_key
+        assert parity.get("/auth/me", token=customer.token).status_code == 401
+        parity.cookies["saas_session"] = customer.cookie_key
         assert parity.get("/auth/me").status_code == 401
     assert audited("user.banned").get().reason == "spam"
 
 
-def test_unbanning_lets_a_person_log_in_again_and_revives_nothing(admin_ops, product, kim, sam):
-    ban(admin_ops, sam, kim.user.id)
+def test_unbanning_lets_a_person_log_in_again_and_revives_nothing(admin_ops, product, customer, staff_member):
+    ban(admin_ops, staff_member, customer.user.id)
 
-    answer = admin_ops.put(f"/api/admin/users/{kim.user.id}/unban", token=sam.token)
+    answer = admin_ops.put(f"/api/admin/users/{customer.user.id}/unban", token=staff_member.token)
 
     assert answer.status_code == 200
     assert answer.json()["status"] == "active"
     assert answer.json()["user"]["status_reason"] == ""
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
-    assert product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token}).status_code == 401
-    assert product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).status_code == 200
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
+    assert product.post("/api/auth/refresh", {"refresh_token": customer.refresh_token}).status_code == 401
+    assert product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).status_code == 200
 
 
-def test_unbanning_forgets_the_logins_that_the_ban_refused(admin_ops, product, kim, sam):
-    ban(admin_ops, sam, kim.user.id)
-    right = {"email": kim.user.email, "password": PASSWORD}
+def test_unbanning_forgets_the_logins_that_the_ban_refused(admin_ops, product, customer, staff_member):
+    ban(admin_ops, staff_member, customer.user.id)
+    right = {"email": customer.user.email, "password": PASSWORD}
     while_banned = [product.post("/api/auth/login", right).status_code for _ in range(6)]
 
-    admin_ops.put(f"/api/admin/users/{kim.user.id}/unban", token=sam.token)
+    admin_ops.put(f"/api/admin/users/{customer.user.id}/unban", token=staff_member.token)
 
     assert while_banned == [401] * 5 + [429]
     assert product.post("/api/auth/login", right).status_code == 200
 
 
-def test_banning_twice_is_answered_alike_and_noted_once(admin_ops, kim, sam):
-    first, second = ban(admin_ops, sam, kim.user.id, "spam"), ban(admin_ops, sam, kim.user.id, "again")
+def test_banning_twice_is_answered_alike_and_noted_once(admin_ops, customer, staff_member):
+    first, second = (
+        ban(admin_ops, staff_member, customer.user.id, "spam"),
+        ban(admin_ops, staff_member, customer.user.id, "again"),
+    )
 
     assert first.status_code == second.status_code == 200
     assert second.json() == first.json()
@@ -166,102 +175,104 @@ def test_banning_twice_is_answered_alike_and_noted_once(admin_ops, kim, sam):
     ("body", "status"),
     [({}, 422), ({"reason": ""}, 422), ({"reason": 7}, 422), ({"reason": "a" * 501}, 422), (None, 400)],
 )
-def test_a_ban_needs_a_reason(admin_ops, kim, sam, body, status):
-    answer = admin_ops.put(f"/api/admin/users/{kim.user.id}/ban", body, token=sam.token)
+def test_a_ban_needs_a_reason(admin_ops, customer, staff_member, body, status):
+    answer = admin_ops.put(f"/api/admin/users/{customer.user.id}/ban", body, token=staff_member.token)
 
     assert answer.status_code == status
-    assert User.objects.get(pk=kim.user.pk).status == "active"
+    assert User.objects.get(pk=customer.user.pk).status == "active"
     assert not audited("user.banned").exists()
 
 
-def test_nobody_bans_herself(admin_ops, sam):
-    answer = ban(admin_ops, sam, sam.user.id)
+def test_nobody_bans_herself(admin_ops, staff_member):
+    answer = ban(admin_ops, staff_member, staff_member.user.id)
 
     assert answer.status_code == 409
     assert answer.json()["code"] == "cannot_ban_self"
-    assert LoginSession.objects.live().filter(sid=sam.session_id).exists()
+    assert LoginSession.objects.live().filter(sid=staff_member.session_id).exists()
 
 
-def test_support_does_not_touch_staff(admin_ops, sam):
+def test_support_does_not_touch_staff(admin_ops, staff_member):
     support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
 
     answers = [
-        ban(admin_ops, support, sam.user.id),
-        admin_ops.put(f"/api/admin/users/{sam.user.id}/unban", token=support.token),
-        admin_ops.post(f"/api/admin/users/{sam.user.id}/sessions/revoke", token=support.token),
+        ban(admin_ops, support, staff_member.user.id),
+        admin_ops.put(f"/api/admin/users/{staff_member.user.id}/unban", token=support.token),
+        admin_ops.post(f"/api/admin/users/{staff_member.user.id}/sessions/revoke", token=support.token),
     ]
 
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "staff_account")] * 3
-    assert admin_ops.get("/api/admin/auth/me", token=sam.token).status_code == 200
+    assert admin_ops.get("/api/admin/auth/me", token=staff_member.token).status_code == 200
 
 
-def test_an_admin_bans_staff_but_never_the_last_admin(admin_ops, sam):
+def test_an_admin_bans_staff_but_never_the_last_admin(admin_ops, staff_member):
     second = user_factories.create_staff_member("", Role.ADMIN)
-    assert ban(admin_ops, sam, second.user.id).status_code == 200
+    assert ban(admin_ops, staff_member, second.user.id).status_code == 200
 
     with pytest.raises(
         staff_administration.LastAdmin
     ):  # by one who is banned meanwhile, as when two ban each other at once
-        staff_administration.ban(sam.user, by=second.user, reason="race")
+        staff_administration.ban(staff_member.user, by=second.user, reason="race")
 
-    assert admin_ops.get("/api/admin/auth/me", token=sam.token).status_code == 200
+    assert admin_ops.get("/api/admin/auth/me", token=staff_member.token).status_code == 200
 
 
-def test_a_deleted_account_is_not_banned(admin_ops, kim, sam):
-    User.objects.filter(pk=kim.user.pk).update(status=User.Status.DELETED)
+def test_a_deleted_account_is_not_banned(admin_ops, customer, staff_member):
+    User.objects.filter(pk=customer.user.pk).update(status=User.Status.DELETED)
 
-    answer = ban(admin_ops, sam, kim.user.id)
+    answer = ban(admin_ops, staff_member, customer.user.id)
 
     assert answer.status_code == 409
     assert answer.json()["code"] == "account_deleted"
 
 
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
-def test_who_may_only_read_changes_nothing(admin_ops, kim, role):
+def test_who_may_only_read_changes_nothing(admin_ops, customer, role):
     reader = user_factories.create_staff_member("", role)
     before = AuditEvent.objects.count()
 
     answers = [
-        ban(admin_ops, reader, kim.user.id),
-        admin_ops.put(f"/api/admin/users/{kim.user.id}/unban", token=reader.token),
-        admin_ops.post(f"/api/admin/users/{kim.user.id}/sessions/revoke", token=reader.token),
-        admin_ops.post(f"/api/admin/users/{kim.user.id}/notes", {"text": "x"}, token=reader.token),
+        ban(admin_ops, reader, customer.user.id),
+        admin_ops.put(f"/api/admin/users/{customer.user.id}/unban", token=reader.token),
+        admin_ops.post(f"/api/admin/users/{customer.user.id}/sessions/revoke", token=reader.token),
+        admin_ops.post(f"/api/admin/users/{customer.user.id}/notes", {"text": "x"}, token=reader.token),
     ]
 
     assert [answer.status_code for answer in answers] == [403] * 4
     assert ban(admin_ops, reader, "usr_unknown").status_code == 404
     assert AuditEvent.objects.count() == before
-    assert LoginSession.objects.live().filter(sid=kim.session_id).exists()
+    assert LoginSession.objects.live().filter(sid=customer.session_id).exists()
 
 
-def test_staff_without_a_role_see_nobody(admin_ops, kim):
+def test_staff_without_a_role_see_nobody(admin_ops, customer):
     nobody = user_factories.create_staff_member("", Role.AUDITOR)
     nobody.user.groups.clear()
 
     assert admin_ops.get("/api/admin/users", token=nobody.token).status_code == 403
-    assert admin_ops.get(f"/api/admin/users/{kim.user.id}", token=nobody.token).status_code == 403
+    assert admin_ops.get(f"/api/admin/users/{customer.user.id}", token=nobody.token).status_code == 403
     assert admin_ops.get("/api/admin/users/usr_unknown", token=nobody.token).status_code == 403
 
 
-def test_revoking_sessions_logs_a_person_out_everywhere(admin_ops, product, kim, sam):
-    logins.log_in(email=kim.user.email, password=PASSWORD, audience=Audience.CUSTOMER)
+def test_revoking_sessions_logs_a_person_out_everywhere(admin_ops, product, customer, staff_member):
+    logins.log_in(email=customer.user.email, password=PASSWORD, audience=Audience.CUSTOMER)
 
-    answer = admin_ops.post(f"/api/admin/users/{kim.user.id}/sessions/revoke", token=sam.token)
+    answer = admin_ops.post(f"/api/admin/users/{customer.user.id}/sessions/revoke", token=staff_member.token)
 
     assert answer.status_code == 200
     assert answer.json() == {"sessions_revoked": 2, "credentials": 0, "credentials_revoked": False}
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
     assert audited("user.sessions_revoked").get().data == {"sessions": 2}
-    assert product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).status_code == 200
+    assert product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).status_code == 200
 
 
-def test_a_note_is_kept_and_its_text_is_not_in_the_trail(admin_ops, kim, sam):
-    answer = admin_ops.post(f"/api/admin/users/{kim.user.id}/notes", {"text": "Calls on Mondays."}, token=sam.token)
+def test_a_note_is_kept_and_its_text_is_not_in_the_trail(admin_ops, customer, staff_member):
+    answer = admin_ops.post(
+        f"/api/admin/users/{customer.user.id}/notes", {"text": "Calls on Mondays."}, token=staff_member.token
+    )
 
     assert answer.status_code == 201
     note = UserNote.objects.get()
     assert answer.json()["note"]["id"] == note.pk
-    assert (note.user_id, note.author_id, note.text) == (kim.user.id, sam.user.id, "Calls on Mondays.")
+    assert (note.user_id, note.author_id, note.text) == (customer.user.id, staff_member.user.id, "Calls on Mondays.")
     assert audited("user.noted").get().data == {"note": note.pk}
 
 
@@ -272,28 +283,28 @@ def test_strangers_are_asked_who_they_are(admin_ops, path):
     assert admin_ops.send(method, f"/api/admin/users{path}").status_code == 401
 
 
-def test_a_password_reset_is_mailed_to_the_person_and_shown_to_nobody_else(admin_ops, kim, sam):
-    answer = admin_ops.post(f"/api/admin/users/{kim.user.id}/password-reset", token=sam.token)
+def test_a_password_reset_is_mailed_to_the_person_and_shown_to_nobody_else(admin_ops, customer, staff_member):
+    answer = admin_ops.post(f"/api/admin/users/{customer.user.id}/password-reset", token=staff_member.token)
 
     assert (answer.status_code, answer.content) == (202, b"")
-    assert Mail.objects.get(template="password_reset").recipient == kim.user.email
-    assert audited("password.reset_sent").get().actor == sam.user.id
+    assert Mail.objects.get(template="password_reset").recipient == customer.user.email
+    assert audited("password.reset_sent").get().actor == staff_member.user.id
 
 
 @pytest.mark.parametrize("status", [User.Status.DISABLED, User.Status.DELETED])
-def test_no_reset_is_mailed_to_who_is_not_there(admin_ops, kim, sam, status):
-    User.objects.filter(pk=kim.user.pk).update(status=status)
+def test_no_reset_is_mailed_to_who_is_not_there(admin_ops, customer, staff_member, status):
+    User.objects.filter(pk=customer.user.pk).update(status=status)
 
-    answer = admin_ops.post(f"/api/admin/users/{kim.user.id}/password-reset", token=sam.token)
+    answer = admin_ops.post(f"/api/admin/users/{customer.user.id}/password-reset", token=staff_member.token)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "account_not_active")
     assert not Mail.objects.filter(template="password_reset").exists()
 
 
-def test_support_mails_no_reset_to_staff(admin_ops, sam):
+def test_support_mails_no_reset_to_staff(admin_ops, staff_member):
     support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
 
-    answer = admin_ops.post(f"/api/admin/users/{sam.user.id}/password-reset", token=support.token)
+    answer = admin_ops.post(f"/api/admin/users/{staff_member.user.id}/password-reset", token=support.token)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "staff_account")
     assert not Mail.objects.filter(template="password_reset").exists()

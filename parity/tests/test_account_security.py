@@ -24,42 +24,46 @@ def prefix(request: pytest.FixtureRequest) -> str:
 
 
 def test_a_password_changed_at_parity_ends_the_other_sessions_at_product(
-    parity: ServiceClient, product: ServiceClient, kim: Person, prefix: str
+    parity: ServiceClient, product: ServiceClient, customer: Person, prefix: str
 ) -> None:
     changed = parity.post(
-        f"{prefix}/auth/password/change", {"currentPassword": PASSWORD, "newPassword": NEW}, token=kim.token
+        f"{prefix}/auth/password/change", {"currentPassword": PASSWORD, "newPassword": NEW}, token=customer.token
     )
 
     assert changed.status_code == 200
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
     assert product.get("/api/auth/me", token=changed.json()["access_token"]).status_code == 200
 
 
-def test_a_refused_password_is_named_as_the_caller_wrote_it(parity: ServiceClient, kim: Person, prefix: str) -> None:
+def test_a_refused_password_is_named_as_the_caller_wrote_it(
+    parity: ServiceClient, customer: Person, prefix: str
+) -> None:
     by_the_rules = parity.post(
-        f"{prefix}/auth/password/change", {"currentPassword": PASSWORD, "newPassword": "short"}, token=kim.token
+        f"{prefix}/auth/password/change", {"currentPassword": PASSWORD, "newPassword": "short"}, token=customer.token
     )
-    by_the_form = parity.post(f"{prefix}/auth/password/change", {"new_password": NEW}, token=kim.token)
+    by_the_form = parity.post(f"{prefix}/auth/password/change", {"new_password": NEW}, token=customer.token)
 
     assert (by_the_rules.status_code, set(by_the_rules.json()["errors"])) == (422, {"newPassword"})
     assert (by_the_form.status_code, set(by_the_form.json()["errors"])) == (422, {"newPassword"})
-    assert parity.get(f"{prefix}/auth/me", token=kim.token).status_code == 200
+    assert parity.get(f"{prefix}/auth/me", token=customer.token).status_code == 200
 
 
-def test_a_forgotten_password_is_set_by_the_mailed_token(parity: ServiceClient, kim: Person, prefix: str) -> None:
-    asked = parity.post(f"{prefix}/auth/password/forgot", {"email": kim.user.email})
+def test_a_forgotten_password_is_set_by_the_mailed_token(parity: ServiceClient, customer: Person, prefix: str) -> None:
+    asked = parity.post(f"{prefix}/auth/password/forgot", {"email": customer.user.email})
     for request in ResetRequest.objects.filter(handled_at=None):
         answer(request.pk)
     done = parity.post(f"{prefix}/auth/password/reset", {"token": link_token("password_reset"), "newPassword": NEW})
 
     assert (asked.status_code, done.json()) == (202, {"status": "password_set"})
-    assert parity.post(f"{prefix}/auth/login", {"email": kim.user.email, "password": NEW}).status_code == 200
+    assert parity.post(f"{prefix}/auth/login", {"email": customer.user.email, "password": NEW}).status_code == 200
 
 
-def test_an_address_is_verified_and_changed(parity: ServiceClient, kim: Person, prefix: str) -> None:
-    again = parity.post(f"{prefix}/auth/email/resend", token=kim.token)
+def test_an_address_is_verified_and_changed(parity: ServiceClient, customer: Person, prefix: str) -> None:
+    again = parity.post(f"{prefix}/auth/email/resend", token=customer.token)
     changing = parity.post(
-        f"{prefix}/auth/email/change", {"newEmail": "new@example.net", "currentPassword": PASSWORD}, token=kim.token
+        f"{prefix}/auth/email/change",
+        {"newEmail": "new@example.net", "currentPassword": PASSWORD},
+        token=customer.token,
     )
     no_token = parity.post(f"{prefix}/auth/email/verify", {"token": "nonsense"})
 
@@ -67,30 +71,30 @@ def test_an_address_is_verified_and_changed(parity: ServiceClient, kim: Person, 
     assert no_token.status_code == 400
 
 
-def test_reauthenticating_takes_the_current_password(parity: ServiceClient, kim: Person, prefix: str) -> None:
-    right = parity.post(f"{prefix}/auth/reauthenticate", {"currentPassword": PASSWORD}, token=kim.token)
-    wrong = parity.post(f"{prefix}/auth/reauthenticate", {"currentPassword": "not the password"}, token=kim.token)
+def test_reauthenticating_takes_the_current_password(parity: ServiceClient, customer: Person, prefix: str) -> None:
+    right = parity.post(f"{prefix}/auth/reauthenticate", {"currentPassword": PASSWORD}, token=customer.token)
+    wrong = parity.post(f"{prefix}/auth/reauthenticate", {"currentPassword": "not the password"}, token=customer.token)
 
     assert right.status_code == 204
     assert (wrong.status_code, set(wrong.json()["errors"])) == (422, {"currentPassword"})
 
 
 def test_a_second_factor_set_up_at_parity_is_asked_for_in_both(
-    parity: ServiceClient, product: ServiceClient, kim: Person, prefix: str
+    parity: ServiceClient, product: ServiceClient, customer: Person, prefix: str
 ) -> None:
     with time_machine.travel(NOW, tick=False) as clock:
-        fresh = parity.post(f"{prefix}/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()
+        fresh = parity.post(f"{prefix}/auth/login", {"email": customer.user.email, "password": PASSWORD}).json()
         setup = parity.post(f"{prefix}/auth/mfa/totp", token=fresh["access_token"]).json()
         totp = pyotp.TOTP(setup["secret"])
         confirmed = parity.post(
             f"{prefix}/auth/mfa/totp/confirm", {"code": totp.at(datetime.now(UTC))}, token=fresh["access_token"]
         )
         clock.shift(timedelta(minutes=1))
-        half = parity.post(f"{prefix}/auth/login", {"email": kim.user.email, "password": PASSWORD})
+        half = parity.post(f"{prefix}/auth/login", {"email": customer.user.email, "password": PASSWORD})
         whole = parity.post(
             f"{prefix}/auth/mfa/verify", {"mfaToken": half.json()["mfaToken"], "code": totp.at(datetime.now(UTC))}
         )
-        there = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD})
+        there = product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD})
 
     assert set(setup) == {"secret", "otpauthUri", "qrSvg"}
     assert len(confirmed.json()["recoveryCodes"]) == 10
@@ -101,11 +105,11 @@ def test_a_second_factor_set_up_at_parity_is_asked_for_in_both(
 
 
 def test_a_persons_data_are_exported_under_the_names_that_they_are_stored_by(
-    parity: ServiceClient, kim: Person, prefix: str
+    parity: ServiceClient, customer: Person, prefix: str
 ) -> None:
-    parity.patch(f"{prefix}/users/profile", {"displayName": "Kim"}, token=kim.token)
+    parity.patch(f"{prefix}/users/profile", {"displayName": "Kim"}, token=customer.token)
 
-    exported = parity.get(f"{prefix}/users/export", token=kim.token)
+    exported = parity.get(f"{prefix}/users/export", token=customer.token)
 
     assert exported.status_code == 200
     assert set(exported.json()) == {"userId", "exportedAt", "personalData"}
@@ -113,11 +117,11 @@ def test_a_persons_data_are_exported_under_the_names_that_they_are_stored_by(
 
 
 def test_an_account_is_deleted_at_parity_and_gone_at_product(
-    parity: ServiceClient, product: ServiceClient, kim: Person, prefix: str
+    parity: ServiceClient, product: ServiceClient, customer: Person, prefix: str
 ) -> None:
-    deleted = parity.delete(f"{prefix}/users/me", {"currentPassword": PASSWORD}, token=kim.token)
+    deleted = parity.delete(f"{prefix}/users/me", {"currentPassword": PASSWORD}, token=customer.token)
     no_token = parity.post(f"{prefix}/auth/deletion/cancel", {"token": "nonsense"})
 
     assert (deleted.status_code, set(deleted.json()["deletion"])) == (202, {"requestedAt", "dueAt"})
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
     assert (no_token.status_code, no_token.json()["code"]) == (400, "link_invalid")

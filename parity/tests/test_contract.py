@@ -29,8 +29,8 @@ def test_registering_answers_in_camel_case_but_for_the_names_of_oauth(parity: Se
     assert answer.cookies["saas_session"]["httponly"]
 
 
-def test_logging_in_and_being_recognised(parity: ServiceClient, kim: Person, prefix: str) -> None:
-    answer = parity.post(f"{prefix}/auth/login", {"email": kim.user.email, "password": PASSWORD})
+def test_logging_in_and_being_recognised(parity: ServiceClient, customer: Person, prefix: str) -> None:
+    answer = parity.post(f"{prefix}/auth/login", {"email": customer.user.email, "password": PASSWORD})
     me = parity.get(f"{prefix}/auth/me", token=answer.json()["access_token"])
 
     assert answer.status_code == 200
@@ -38,19 +38,19 @@ def test_logging_in_and_being_recognised(parity: ServiceClient, kim: Person, pre
     assert me.json() == {"user": answer.json()["user"], "impersonation": None}
 
 
-def test_a_refresh_token_goes_in_under_its_oauth_name(parity: ServiceClient, kim: Person, prefix: str) -> None:
-    camel_case = parity.post(f"{prefix}/auth/refresh", {"refreshToken": kim.refresh_token})
-    by_oauth = parity.post(f"{prefix}/auth/refresh", {"refresh_token": kim.refresh_token})
+def test_a_refresh_token_goes_in_under_its_oauth_name(parity: ServiceClient, customer: Person, prefix: str) -> None:
+    camel_case = parity.post(f"{prefix}/auth/refresh", {"refreshToken": customer.refresh_token})
+    by_oauth = parity.post(f"{prefix}/auth/refresh", {"refresh_token": customer.refresh_token})
 
     assert (camel_case.status_code, set(camel_case.json()["errors"])) == (422, {"refresh_token"})
     assert by_oauth.status_code == 200
     assert set(by_oauth.json()) == LOGIN_FIELDS
 
 
-def test_the_profile_is_read_and_set_in_camel_case(parity: ServiceClient, kim: Person, prefix: str) -> None:
-    before = parity.get(f"{prefix}/users/profile", token=kim.token).json()
-    put = parity.put(f"{prefix}/users/profile", {"displayName": "Kim", "marketingOptIn": True}, token=kim.token)
-    patch = parity.patch(f"{prefix}/users/profile", {"biography": "Hello"}, token=kim.token)
+def test_the_profile_is_read_and_set_in_camel_case(parity: ServiceClient, customer: Person, prefix: str) -> None:
+    before = parity.get(f"{prefix}/users/profile", token=customer.token).json()
+    put = parity.put(f"{prefix}/users/profile", {"displayName": "Kim", "marketingOptIn": True}, token=customer.token)
+    patch = parity.patch(f"{prefix}/users/profile", {"biography": "Hello"}, token=customer.token)
 
     assert set(before) == {
         "userId", "displayName", "avatarUrl", "timezone", "biography", "socialLinks",
@@ -66,38 +66,40 @@ def test_the_profile_is_read_and_set_in_camel_case(parity: ServiceClient, kim: P
     }
 
 
-def test_devices_are_listed_and_ended_one_by_one(parity: ServiceClient, kim: Person, prefix: str) -> None:
-    second = parity.post(f"{prefix}/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()
-    listed = parity.get(f"{prefix}/auth/sessions", token=kim.token).json()["sessions"]
-    ended = parity.delete(f"{prefix}/auth/sessions/{second['sessionId']}", token=kim.token)
+def test_devices_are_listed_and_ended_one_by_one(parity: ServiceClient, customer: Person, prefix: str) -> None:
+    second = parity.post(f"{prefix}/auth/login", {"email": customer.user.email, "password": PASSWORD}).json()
+    listed = parity.get(f"{prefix}/auth/sessions", token=customer.token).json()["sessions"]
+    ended = parity.delete(f"{prefix}/auth/sessions/{second['sessionId']}", token=customer.token)
 
-    assert {row["id"] for row in listed} == {kim.session_id, second["sessionId"]}
+    assert {row["id"] for row in listed} == {customer.session_id, second["sessionId"]}
     assert set(listed[0]) == {"id", "agent", "address", "createdAt", "lastSeenAt", "current"}
     assert ended.status_code == 204
     assert parity.get(f"{prefix}/auth/me", token=second["access_token"]).status_code == 401
-    assert parity.get(f"{prefix}/auth/me", token=kim.token).status_code == 200
+    assert parity.get(f"{prefix}/auth/me", token=customer.token).status_code == 200
 
 
-def test_a_strangers_device_is_not_there(parity: ServiceClient, kim: Person, other: Person, prefix: str) -> None:
-    answer = parity.delete(f"{prefix}/auth/sessions/{other.session_id}", token=kim.token)
+def test_a_strangers_device_is_not_there(parity: ServiceClient, customer: Person, other: Person, prefix: str) -> None:
+    answer = parity.delete(f"{prefix}/auth/sessions/{other.session_id}", token=customer.token)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert parity.get(f"{prefix}/auth/me", token=other.token).status_code == 200
 
 
-def test_logging_out_ends_this_device_or_all(parity: ServiceClient, kim: Person, prefix: str) -> None:
-    second = parity.post(f"{prefix}/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()
-    third = parity.post(f"{prefix}/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()
+def test_logging_out_ends_this_device_or_all(parity: ServiceClient, customer: Person, prefix: str) -> None:
+    second = parity.post(f"{prefix}/auth/login", {"email": customer.user.email, "password": PASSWORD}).json()
+    third = parity.post(f"{prefix}/auth/login", {"email": customer.user.email, "password": PASSWORD}).json()
 
-    assert parity.post(f"{prefix}/auth/logout", token=kim.token).status_code == 204
-    assert parity.get(f"{prefix}/auth/me", token=kim.token).status_code == 401
+    assert parity.post(f"{prefix}/auth/logout", token=customer.token).status_code == 204
+    assert parity.get(f"{prefix}/auth/me", token=customer.token).status_code == 401
     assert parity.get(f"{prefix}/auth/me", token=second["access_token"]).status_code == 200
     assert parity.post(f"{prefix}/auth/logout-all", token=second["access_token"]).status_code == 204
     assert parity.get(f"{prefix}/auth/me", token=third["access_token"]).status_code == 401
 
 
-def test_a_cookie_client_writes_with_paritys_own_csrf_token(parity: ServiceClient, kim: Person, prefix: str) -> None:
-    parity.cookies["saas_session"] = kim.cookie_key
+def test_a_cookie_client_writes_with_paritys_own_csrf_token(
+    parity: ServiceClient, customer: Person, prefix: str
+) -> None:
+    parity.cookies["saas_session"] = customer.cookie_key
 
     refused = parity.patch(f"{prefix}/users/profile", {"biography": "Hello"})
     token = parity.get(f"{prefix}/auth/csrf")
@@ -111,26 +113,28 @@ def test_a_cookie_client_writes_with_paritys_own_csrf_token(parity: ServiceClien
 
 
 def test_a_snake_case_name_is_an_unknown_field_and_is_not_applied(
-    parity: ServiceClient, kim: Person, prefix: str
+    parity: ServiceClient, customer: Person, prefix: str
 ) -> None:
     answer = parity.put(
         f"{prefix}/users/profile",
         {"display_name": "Not this", "displayName": "But this", "DisplayName": "Nor this", "isStaff": True},
-        token=kim.token,
+        token=customer.token,
     )
-    only_unknown = parity.patch(f"{prefix}/users/profile", {"marketing_opt_in": True, "user_id": "x"}, token=kim.token)
+    only_unknown = parity.patch(
+        f"{prefix}/users/profile", {"marketing_opt_in": True, "user_id": "x"}, token=customer.token
+    )
 
     assert answer.json()["displayName"] == "But this"
     assert only_unknown.status_code == 200
     assert only_unknown.json()["marketingOptIn"] is False
-    assert not User.objects.get(pk=kim.user.pk).is_staff
+    assert not User.objects.get(pk=customer.user.pk).is_staff
 
 
-def test_a_rejected_form_names_its_fields_in_camel_case(parity: ServiceClient, kim: Person, prefix: str) -> None:
+def test_a_rejected_form_names_its_fields_in_camel_case(parity: ServiceClient, customer: Person, prefix: str) -> None:
     answer = parity.patch(
         f"{prefix}/users/profile",
         {"displayName": 7, "marketingOptIn": "yes", "socialLinks": {"my_site": 7}, "avatarUrl": "ftp://example.net"},
-        token=kim.token,
+        token=customer.token,
     )
 
     assert answer.status_code == 422
@@ -147,20 +151,20 @@ def test_a_refusal_of_the_domain_names_its_fields_in_camel_case(parity: ServiceC
     assert User.objects.count() == 0
 
 
-def test_the_names_of_social_links_are_the_persons_own(parity: ServiceClient, kim: Person, prefix: str) -> None:
+def test_the_names_of_social_links_are_the_persons_own(parity: ServiceClient, customer: Person, prefix: str) -> None:
     links = {"my_site": "https://example.net", "gitHub": "https://github.com/kim", "access_token": "https://a.example"}
 
-    answer = parity.put(f"{prefix}/users/profile", {"socialLinks": links}, token=kim.token)
+    answer = parity.put(f"{prefix}/users/profile", {"socialLinks": links}, token=customer.token)
 
     assert answer.json()["socialLinks"] == links
-    assert parity.get(f"{prefix}/users/profile", token=kim.token).json()["socialLinks"] == links
+    assert parity.get(f"{prefix}/users/profile", token=customer.token).json()["socialLinks"] == links
 
 
-def test_a_staff_account_has_no_business_here(parity: ServiceClient, sam: Person, prefix: str) -> None:
-    login = parity.post(f"{prefix}/auth/login", {"email": sam.user.email, "password": PASSWORD})
-    refresh = parity.post(f"{prefix}/auth/refresh", {"refresh_token": sam.refresh_token})
-    me = parity.get(f"{prefix}/auth/me", token=sam.token)
-    parity.cookies["saas_session"] = sam.cookie_key
+def test_a_staff_account_has_no_business_here(parity: ServiceClient, staff_member: Person, prefix: str) -> None:
+    login = parity.post(f"{prefix}/auth/login", {"email": staff_member.user.email, "password": PASSWORD})
+    refresh = parity.post(f"{prefix}/auth/refresh", {"refresh_token": staff_member.refresh_token})
+    me = parity.get(f"{prefix}/auth/me", token=staff_member.token)
+    parity.cookies["saas_session"] = staff_member.cookie_key
     by_cookie = parity.get(f"{prefix}/auth/me")
 
     assert (login.status_code, login.json()["detail"]) == (401, "Invalid credentials")
@@ -168,9 +172,9 @@ def test_a_staff_account_has_no_business_here(parity: ServiceClient, sam: Person
     assert "saas_session" not in login.cookies
 
 
-def test_me_costs_one_query(parity: ServiceClient, kim: Person, prefix: str, django_assert_num_queries) -> None:
+def test_me_costs_one_query(parity: ServiceClient, customer: Person, prefix: str, django_assert_num_queries) -> None:
     with django_assert_num_queries(1):
-        assert parity.get(f"{prefix}/auth/me", token=kim.token).status_code == 200
+        assert parity.get(f"{prefix}/auth/me", token=customer.token).status_code == 200
 
 
 def test_the_modules_of_the_starter_report_a_check_that_ran(parity: ServiceClient) -> None:

@@ -28,17 +28,17 @@ def later(**by: int) -> Any:
     return time_machine.travel(datetime.now(UTC) + timedelta(**by))
 
 
-def test_the_welcome_mails_link_verifies_the_address_once(product, kim: Person) -> None:
+def test_the_welcome_mails_link_verifies_the_address_once(product, customer: Person) -> None:
     token = link_token("welcome")
 
     first, second = verify(product, token), verify(product, token)
 
     assert (first.status_code, first.json()) == (200, {"status": "verified"})
     assert (second.status_code, second.json()["code"]) == (400, "link_invalid")
-    assert product.get("/api/auth/me", token=kim.token).json()["user"]["is_verified"] is True
+    assert product.get("/api/auth/me", token=customer.token).json()["user"]["is_verified"] is True
 
 
-def test_a_verification_link_dies_after_a_day(product, kim: Person) -> None:
+def test_a_verification_link_dies_after_a_day(product, customer: Person) -> None:
     token = link_token("welcome")
 
     with later(days=1, seconds=1):
@@ -46,57 +46,59 @@ def test_a_verification_link_dies_after_a_day(product, kim: Person) -> None:
     assert not User.objects.get().is_verified
 
 
-def test_the_link_is_sent_again_until_the_address_is_verified(product, kim: Person) -> None:
-    assert product.post("/api/auth/email/resend", token=kim.token).status_code == 202
+def test_the_link_is_sent_again_until_the_address_is_verified(product, customer: Person) -> None:
+    assert product.post("/api/auth/email/resend", token=customer.token).status_code == 202
     verify(product, link_token("verify_email"))
-    assert product.post("/api/auth/email/resend", token=kim.token).status_code == 202
+    assert product.post("/api/auth/email/resend", token=customer.token).status_code == 202
 
     assert Mail.objects.filter(template="verify_email").count() == 1
 
 
-def test_an_address_changes_when_the_new_mailbox_says_so(product, kim: Person) -> None:
-    assert ask_to_change(product, kim).status_code == 202
-    assert product.get("/api/auth/me", token=kim.token).json()["user"]["email"] == kim.user.email
-    assert [mail.to for mail in deliver_queued_mails("email_change_requested")] == [[kim.user.email]]
+def test_an_address_changes_when_the_new_mailbox_says_so(product, customer: Person) -> None:
+    assert ask_to_change(product, customer).status_code == 202
+    assert product.get("/api/auth/me", token=customer.token).json()["user"]["email"] == customer.user.email
+    assert [mail.to for mail in deliver_queued_mails("email_change_requested")] == [[customer.user.email]]
     token = link_token("confirm_new_email")
 
     assert verify(product, token).status_code == 200
 
     user = User.objects.get()
     assert (user.email, user.email_canonical, user.is_verified) == (NEW_ADDRESS, NEW_ADDRESS.lower(), True)
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
-    assert {mail.to[0] for mail in deliver_queued_mails("email_changed")} == {kim.user.email, NEW_ADDRESS}
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
+    assert {mail.to[0] for mail in deliver_queued_mails("email_changed")} == {customer.user.email, NEW_ADDRESS}
     assert verify(product, token).status_code == 400
 
 
-def test_a_taken_address_is_answered_like_a_free_one(product, kim: Person, other: Person) -> None:
+def test_a_taken_address_is_answered_like_a_free_one(product, customer: Person, other: Person) -> None:
     deliver_queued_mails()
 
-    free = ask_to_change(product, kim)
-    assert sorted(mail.to[0] for mail in deliver_queued_mails()) == sorted([NEW_ADDRESS, kim.user.email])
-    taken = ask_to_change(product, kim, other.user.email.upper())
+    free = ask_to_change(product, customer)
+    assert sorted(mail.to[0] for mail in deliver_queued_mails()) == sorted([NEW_ADDRESS, customer.user.email])
+    taken = ask_to_change(product, customer, other.user.email.upper())
 
     assert (free.status_code, free.content) == (taken.status_code, taken.content) == (202, b'{"status":"accepted"}')
-    assert [mail.to[0] for mail in deliver_queued_mails()] == [kim.user.email]  # the same notice: her own mailbox tells nothing
+    assert [mail.to[0] for mail in deliver_queued_mails()] == [
+        customer.user.email
+    ]  # the same notice: her own mailbox tells nothing
 
 
-def test_an_address_that_was_taken_meanwhile_is_refused(product, kim: Person) -> None:
-    ask_to_change(product, kim)
+def test_an_address_that_was_taken_meanwhile_is_refused(product, customer: Person) -> None:
+    ask_to_change(product, customer)
     token = link_token("confirm_new_email")
     user_factories.create_customer(email=NEW_ADDRESS)
 
     refused = verify(product, token)
 
     assert (refused.status_code, refused.json()["code"]) == (400, "link_invalid")
-    assert User.objects.get(pk=kim.user.pk).email == kim.user.email
-    assert product.get("/api/auth/me", token=kim.token).status_code == 200
+    assert User.objects.get(pk=customer.user.pk).email == customer.user.email
+    assert product.get("/api/auth/me", token=customer.token).status_code == 200
 
 
-def test_changing_the_address_needs_a_fresh_login(product, kim: Person) -> None:
+def test_changing_the_address_needs_a_fresh_login(product, customer: Person) -> None:
     with later(minutes=6):
-        refused = ask_to_change(product, kim)
+        refused = ask_to_change(product, customer)
         accepted = product.post(
-            "/api/auth/email/change", {"new_email": NEW_ADDRESS, "current_password": PASSWORD}, token=kim.token
+            "/api/auth/email/change", {"new_email": NEW_ADDRESS, "current_password": PASSWORD}, token=customer.token
         )
 
     assert (refused.status_code, refused.json()["code"]) == (403, "reauth_required")
@@ -104,25 +106,25 @@ def test_changing_the_address_needs_a_fresh_login(product, kim: Person) -> None:
 
 
 @pytest.mark.parametrize("email", ["nonsense", "\u212aim@example.org", 5, None, ["a@example.org"]])
-def test_an_address_that_is_none_is_refused(product, kim: Person, email: Any) -> None:
-    assert ask_to_change(product, kim, email).status_code == 422
+def test_an_address_that_is_none_is_refused(product, customer: Person, email: Any) -> None:
+    assert ask_to_change(product, customer, email).status_code == 422
 
 
 # ── Devices ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_other_device_can_be_logged_out_at_once(product, service, kim: Person, other: Person) -> None:
-    second = service("product").post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()
+def test_every_other_device_can_be_logged_out_at_once(product, service, customer: Person, other: Person) -> None:
+    second = service("product").post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).json()
 
-    assert product.delete("/api/auth/sessions", token=kim.token).status_code == 204
+    assert product.delete("/api/auth/sessions", token=customer.token).status_code == 204
 
     assert product.get("/api/auth/me", token=second["access_token"]).status_code == 401
-    for token in (kim.token, other.token):
+    for token in (customer.token, other.token):
         assert product.get("/api/auth/me", token=token).status_code == 200
 
 
-def test_a_session_deleted_from_the_table_is_dead_on_the_next_request(product, kim: Person) -> None:
-    product.cookies["saas_session"] = kim.cookie_key
+def test_a_session_deleted_from_the_table_is_dead_on_the_next_request(product, customer: Person) -> None:
+    product.cookies["saas_session"] = customer.cookie_key
     assert product.get("/api/auth/me").status_code == 200
 
     LoginSession.objects.all().delete()
@@ -130,11 +132,11 @@ def test_a_session_deleted_from_the_table_is_dead_on_the_next_request(product, k
     assert product.get("/api/auth/me").status_code == 401
 
 
-def test_a_login_from_an_unknown_device_is_told_once(product, kim: Person) -> None:
+def test_a_login_from_an_unknown_device_is_told_once(product, customer: Person) -> None:
     for _ in range(2):
         product.post(
             "/api/auth/login",
-            {"email": kim.user.email, "password": PASSWORD},
+            {"email": customer.user.email, "password": PASSWORD},
             headers={"User-Agent": "Strange Browser/1.0"},
         )
 
@@ -152,12 +154,12 @@ def test_a_login_from_an_unknown_device_is_told_once(product, kim: Person) -> No
     ],
 )
 def test_without_a_cookie_a_device_is_known_by_its_name_and_where_it_is(
-    product, kim: Person, agent: str, address: str, is_told
+    product, customer: Person, agent: str, address: str, is_told
 ) -> None:
     def log_in(agent: str, address: str) -> None:
         product.cookies.clear()
         product.defaults["REMOTE_ADDR"] = address
-        body = {"email": kim.user.email, "password": PASSWORD}
+        body = {"email": customer.user.email, "password": PASSWORD}
         assert product.post("/api/auth/login", body, headers={"User-Agent": agent}).status_code == 200
 
     log_in("Browser/1.0", "198.51.100.1")
@@ -179,7 +181,7 @@ def fill_in(product: ServiceClient, path: str, **fields: str) -> Any:
     return product.post(path, raw=body.encode(), content_type="application/x-www-form-urlencoded")
 
 
-def test_looking_at_the_page_verifies_nothing_and_its_button_does(product, kim: Person) -> None:
+def test_looking_at_the_page_verifies_nothing_and_its_button_does(product, customer: Person) -> None:
     token = link_token("welcome")
     page = product.get(f"/verify?token={token}")
     assert not User.objects.get().is_verified
@@ -191,8 +193,8 @@ def test_looking_at_the_page_verifies_nothing_and_its_button_does(product, kim: 
     assert User.objects.get().is_verified
 
 
-def test_a_password_is_set_on_the_page_and_refusals_are_told_there(product, kim: Person) -> None:
-    fill_in(product, "/forgot", email=kim.user.email)
+def test_a_password_is_set_on_the_page_and_refusals_are_told_there(product, customer: Person) -> None:
+    fill_in(product, "/forgot", email=customer.user.email)
     from saas.accounts import tasks
     from saas.accounts.models import ResetRequest
 
@@ -210,7 +212,7 @@ def test_a_password_is_set_on_the_page_and_refusals_are_told_there(product, kim:
 
 
 @pytest.mark.parametrize("path", ["/verify", "/reset", "/forgot"])
-def test_a_page_takes_no_form_without_its_csrf_token(product, kim: Person, path: str) -> None:
+def test_a_page_takes_no_form_without_its_csrf_token(product, customer: Person, path: str) -> None:
     answer = product.post(path, raw=b"token=x&email=a@example.org", content_type="application/x-www-form-urlencoded")
 
     assert (answer.status_code, answer.json()["code"]) == (403, "csrf_failed")

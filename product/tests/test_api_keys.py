@@ -11,13 +11,19 @@ from saas.teams import actions
 from saas.teams.models import ApiKey, Membership, Team
 from saas.teams.roles import Role, Scope
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.team_factories import actor_for, create_team, add_member, create_api_key, with_verified_email
+from saas.testing.factories.team_factories import (
+    actor_for,
+    add_member,
+    create_api_key,
+    create_team,
+    with_verified_email,
+)
 from saas.testing.factories.user_factories import Person
 
 
 @pytest.fixture
-def owner(kim: Person) -> Person:
-    return with_verified_email(kim)
+def owner(customer: Person) -> Person:
+    return with_verified_email(customer)
 
 
 @pytest.fixture
@@ -229,13 +235,13 @@ def test_a_key_dies_with_its_makers_right_to_make_it(product: ServiceClient, own
 
 
 def test_a_key_dies_when_its_maker_is_removed_or_banned_or_the_team_deleted(
-    product: ServiceClient, owner: Person, team: Team, sam: Person
+    product: ServiceClient, owner: Person, team: Team, staff_member: Person
 ) -> None:
     removed, banned = add_member(team, Role.ADMIN), add_member(team, Role.ADMIN)
     _, first = create_api_key(team, removed)
     actions.remove_member(actor_for(team, owner), user_id=removed.user.id)
     _, second = create_api_key(team, banned)
-    ban(banned.user, by=sam.user, reason="fraud")
+    ban(banned.user, by=staff_member.user, reason="fraud")
 
     _dead(product, team, first)
     _dead(product, team, second)

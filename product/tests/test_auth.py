@@ -21,9 +21,9 @@ def test_registering_answers_with_the_user_the_tokens_and_the_cookie(product: Se
     assert answer.cookies["saas_session"]["httponly"]
 
 
-def test_the_token_and_the_cookie_are_two_ways_to_the_same_session(product: ServiceClient, kim: Person) -> None:
-    by_token = product.get("/api/auth/me", token=kim.token)
-    product.cookies["saas_session"] = kim.cookie_key
+def test_the_token_and_the_cookie_are_two_ways_to_the_same_session(product: ServiceClient, customer: Person) -> None:
+    by_token = product.get("/api/auth/me", token=customer.token)
+    product.cookies["saas_session"] = customer.cookie_key
     by_cookie = product.get("/api/auth/me")
 
     assert by_token.status_code == by_cookie.status_code == 200
@@ -31,16 +31,16 @@ def test_the_token_and_the_cookie_are_two_ways_to_the_same_session(product: Serv
     assert by_token.json()["impersonation"] is None
 
 
-def test_an_address_in_another_spelling_is_taken(product: ServiceClient, kim: Person) -> None:
-    answer = product.post("/api/auth/register", {"email": kim.user.email.upper(), "password": "SecurePass123!"})
+def test_an_address_in_another_spelling_is_taken(product: ServiceClient, customer: Person) -> None:
+    answer = product.post("/api/auth/register", {"email": customer.user.email.upper(), "password": "SecurePass123!"})
 
     assert answer.status_code == 409
     assert answer.json()["code"] == "email_taken"
     assert User.objects.count() == 1
 
 
-def test_a_wrong_password_and_an_unknown_address_are_answered_alike(product: ServiceClient, kim: Person) -> None:
-    wrong = product.post("/api/auth/login", {"email": kim.user.email, "password": "not the password"})
+def test_a_wrong_password_and_an_unknown_address_are_answered_alike(product: ServiceClient, customer: Person) -> None:
+    wrong = product.post("/api/auth/login", {"email": customer.user.email, "password": "not the password"})
     unknown = product.post("/api/auth/login", {"email": "nobody@example.net", "password": "not the password"})
 
     assert wrong.status_code == unknown.status_code == 401
@@ -48,16 +48,16 @@ def test_a_wrong_password_and_an_unknown_address_are_answered_alike(product: Ser
     assert "saas_session" not in wrong.cookies
 
 
-def test_logging_in_opens_a_session_of_its_own(product: ServiceClient, kim: Person) -> None:
-    answer = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD})
+def test_logging_in_opens_a_session_of_its_own(product: ServiceClient, customer: Person) -> None:
+    answer = product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD})
 
     assert answer.status_code == 200
-    assert answer.json()["session_id"] != kim.session_id
+    assert answer.json()["session_id"] != customer.session_id
     assert product.get("/api/auth/me").status_code == 200  # by the cookie just set
 
 
-def test_an_unusable_bearer_header_never_falls_back_to_the_cookie(product: ServiceClient, kim: Person) -> None:
-    product.cookies["saas_session"] = kim.cookie_key
+def test_an_unusable_bearer_header_never_falls_back_to_the_cookie(product: ServiceClient, customer: Person) -> None:
+    product.cookies["saas_session"] = customer.cookie_key
 
     answer = product.get("/api/auth/me", headers={"Authorization": "Bearer nonsense"})
 
@@ -65,8 +65,8 @@ def test_an_unusable_bearer_header_never_falls_back_to_the_cookie(product: Servi
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
-def test_a_cookie_client_needs_the_csrf_token_to_write(product: ServiceClient, kim: Person) -> None:
-    product.cookies["saas_session"] = kim.cookie_key
+def test_a_cookie_client_needs_the_csrf_token_to_write(product: ServiceClient, customer: Person) -> None:
+    product.cookies["saas_session"] = customer.cookie_key
 
     refused = product.patch("/api/users/profile", {"biography": "Hello"})
     token = product.get("/api/auth/csrf").json()["csrf_token"]
@@ -76,26 +76,26 @@ def test_a_cookie_client_needs_the_csrf_token_to_write(product: ServiceClient, k
     assert accepted.status_code == 200
 
 
-def test_logging_out_kills_the_token_and_the_cookie_at_once(product: ServiceClient, kim: Person) -> None:
-    assert product.post("/api/auth/logout", token=kim.token).status_code == 204
+def test_logging_out_kills_the_token_and_the_cookie_at_once(product: ServiceClient, customer: Person) -> None:
+    assert product.post("/api/auth/logout", token=customer.token).status_code == 204
 
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
-    product.cookies["saas_session"] = kim.cookie_key
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
+    product.cookies["saas_session"] = customer.cookie_key
     assert product.get("/api/auth/me").status_code == 401
 
 
-def test_a_refresh_token_is_exchanged_once(product: ServiceClient, kim: Person) -> None:
-    first = product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token})
-    twin = product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token})
+def test_a_refresh_token_is_exchanged_once(product: ServiceClient, customer: Person) -> None:
+    first = product.post("/api/auth/refresh", {"refresh_token": customer.refresh_token})
+    twin = product.post("/api/auth/refresh", {"refresh_token": customer.refresh_token})
 
     assert first.status_code == twin.status_code == 200
     assert twin.json()["refresh_token"] == first.json()["refresh_token"]
     assert product.get("/api/auth/me", token=first.json()["access_token"]).status_code == 200
 
 
-def test_me_costs_one_query(product: ServiceClient, kim: Person, django_assert_num_queries) -> None:
+def test_me_costs_one_query(product: ServiceClient, customer: Person, django_assert_num_queries) -> None:
     with django_assert_num_queries(1):
-        assert product.get("/api/auth/me", token=kim.token).status_code == 200
+        assert product.get("/api/auth/me", token=customer.token).status_code == 200
 
 
 def test_an_empty_or_broken_body_is_not_understood(product: ServiceClient) -> None:

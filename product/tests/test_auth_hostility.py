@@ -50,57 +50,61 @@ def by_her_own_key(person: Person, **headers: Any) -> str:
 
 FAR = 4_000_000_000
 FORGERIES: dict[str, Any] = {
-    "alg none": lambda kim: forged(kim, key="", alg="none"),
-    "hs256 with the public key": lambda kim: forged(kim, key=b"x" * 32, alg="HS256"),
-    "another key": lambda kim: forged(kim, key=signing_keys._load(signing_keys.new_pem()).private),
-    "the other audience's key": lambda kim: forged(kim, key=signing_keys.signer(other_audience(kim)).private),
-    "jku": lambda kim: by_her_own_key(kim, jku="https://evil.example/jwks.json"),
-    "x5u": lambda kim: by_her_own_key(kim, x5u="https://evil.example/cert.pem"),
-    "jwk": lambda kim: by_her_own_key(kim, jwk=None),
-    "jwk under our kid": lambda kim: by_her_own_key(kim, jwk=None, kid=signing_keys.signer(Audience.CUSTOMER).kid),
-    "crit": lambda kim: forged(kim, headers={"crit": ["b64"], "b64": True}),
-    "kid unknown": lambda kim: forged(kim, headers={"kid": "nobody"}),
-    "kid a path": lambda kim: forged(kim, headers={"kid": "../../etc/passwd"}),
-    "kid sql": lambda kim: forged(kim, headers={"kid": "' OR 1=1 --"}),
-    "kid empty": lambda kim: forged(kim, headers={"kid": ""}),
-    "typ jwt": lambda kim: forged(kim, headers={"typ": "JWT"}),
-    "flipped bit": lambda kim: kim.token[:-10] + ("A" if kim.token[-10] != "A" else "B") + kim.token[-9:],
-    "no exp": lambda kim: forged(kim, exp=None),
-    "exp past": lambda kim: forged(kim, exp=1_000_000_000),
-    "nbf future": lambda kim: forged(kim, nbf=FAR),
-    "iat future": lambda kim: forged(kim, iat=FAR),
-    "wrong iss": lambda kim: forged(kim, iss="https://evil.example"),
-    "wrong aud": lambda kim: forged(kim, aud=other_audience(kim)),
-    "aud list": lambda kim: forged(kim, aud=["saas", "saas-admin"]),
-    "no sid": lambda kim: forged(kim, sid=None),
-    "foreign sid": lambda kim: forged(kim, sid="ses_nobody"),
-    "foreign sub": lambda kim: forged(kim, sub="usr_nobody"),
-    "the refresh token": lambda kim: kim.refresh_token,
-    "a reset token": lambda kim: one_time_tokens.issue(kim.user, Proof.Purpose.RESET),
-    "a second factor's token": lambda kim: f"mfa_{'a' * 43}",
-    "an invitation's token": lambda kim: f"it_{'a' * 43}",
-    "the cookie": lambda kim: kim.cookie_key,
-    "64 KB": lambda kim: "a" * 65_536,
-    "not latin": lambda kim: "\xff\xfe.\xe9.\x80",
-    "empty": lambda kim: "",
-    "two tokens": lambda kim: f"{kim.token}, Bearer {kim.token}",
+    "alg none": lambda person: forged(person, key="", alg="none"),
+    "hs256 with the public key": lambda person: forged(person, key=b"x" * 32, alg="HS256"),
+    "another key": lambda person: forged(person, key=signing_keys._load(signing_keys.new_pem()).private),
+    "the other audience's key": lambda person: forged(person, key=signing_keys.signer(other_audience(person)).private),
+    "jku": lambda person: by_her_own_key(person, jku="https://evil.example/jwks.json"),
+    "x5u": lambda person: by_her_own_key(person, x5u="https://evil.example/cert.pem"),
+    "jwk": lambda person: by_her_own_key(person, jwk=None),
+    "jwk under our kid": lambda person: by_her_own_key(
+        person, jwk=None, kid=signing_keys.signer(Audience.CUSTOMER).kid
+    ),
+    "crit": lambda person: forged(person, headers={"crit": ["b64"], "b64": True}),
+    "kid unknown": lambda person: forged(person, headers={"kid": "nobody"}),
+    "kid a path": lambda person: forged(person, headers={"kid": "../../etc/passwd"}),
+    "kid sql": lambda person: forged(person, headers={"kid": "' OR 1=1 --"}),
+    "kid empty": lambda person: forged(person, headers={"kid": ""}),
+    "typ jwt": lambda person: forged(person, headers={"typ": "JWT"}),
+    "flipped bit": lambda person: person.token[:-10] + ("A" if person.token[-10] != "A" else "B") + person.token[-9:],
+    "no exp": lambda person: forged(person, exp=None),
+    "exp past": lambda person: forged(person, exp=1_000_000_000),
+    "nbf future": lambda person: forged(person, nbf=FAR),
+    "iat future": lambda person: forged(person, iat=FAR),
+    "wrong iss": lambda person: forged(person, iss="https://evil.example"),
+    "wrong aud": lambda person: forged(person, aud=other_audience(person)),
+    "aud list": lambda person: forged(person, aud=["saas", "saas-admin"]),
+    "no sid": lambda person: forged(person, sid=None),
+    "foreign sid": lambda person: forged(person, sid="ses_nobody"),
+    "foreign sub": lambda person: forged(person, sub="usr_nobody"),
+    "the refresh token": lambda person: person.refresh_token,
+    "a reset token": lambda person: one_time_tokens.issue(person.user, Proof.Purpose.RESET),
+    "a second factor's token": lambda person: f"mfa_{'a' * 43}",
+    "an invitation's token": lambda person: f"it_{'a' * 43}",
+    "the cookie": lambda person: person.cookie_key,
+    "64 KB": lambda person: "a" * 65_536,
+    "not latin": lambda person: "\xff\xfe.\xe9.\x80",
+    "empty": lambda person: "",
+    "two tokens": lambda person: f"{person.token}, Bearer {person.token}",
 }
 
 
 DOORS = {
-    "product": (ME, "kim"),
-    "parity": ("/auth/me", "kim"),
-    "admin_ops": ("/api/admin/users", "sam"),
-    "webhooks": ("/api/webhooks/logs", "sam"),
+    "product": (ME, "customer"),
+    "parity": ("/auth/me", "customer"),
+    "admin_ops": ("/api/admin/users", "staff_member"),
+    "webhooks": ("/api/webhooks/logs", "staff_member"),
 }
 
 
 @pytest.mark.parametrize("name", FORGERIES)
 @pytest.mark.parametrize("door", DOORS)
-def test_a_token_that_is_not_ours_is_refused(service, kim: Person, sam: Person, settings, door: str, name: str) -> None:
+def test_a_token_that_is_not_ours_is_refused(
+    service, customer: Person, staff_member: Person, settings, door: str, name: str
+) -> None:
     settings.WEBHOOKS_OPEN_OPERATOR_API = False
     path, who = DOORS[door]
-    person = kim if who == "kim" else sam
+    person = customer if who == "customer" else staff_member
     assert service(door).get(path, token=person.token).status_code == 200
 
     answer = service(door).get(path, headers=bearer(FORGERIES[name](person)))
@@ -111,37 +115,39 @@ def test_a_token_that_is_not_ours_is_refused(service, kim: Person, sam: Person, 
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_schemes_case_does_not_matter(product, kim: Person, other: Person, scheme: str) -> None:
+def test_the_schemes_case_does_not_matter(product, customer: Person, other: Person, scheme: str) -> None:
     product.cookies["saas_session"] = other.cookie_key
 
-    answer = product.get(ME, headers={"Authorization": f"{scheme} {kim.token}"})
+    answer = product.get(ME, headers={"Authorization": f"{scheme} {customer.token}"})
 
-    assert answer.json()["user"]["id"] == kim.user.id
+    assert answer.json()["user"]["id"] == customer.user.id
 
 
 @pytest.mark.parametrize("header", ["Basic a2ltOmtpbQ==", "Token abc", "", "Bearer", "\xff"])
-def test_another_scheme_beside_a_good_cookie_is_refused(product, kim: Person, header: str) -> None:
-    product.cookies["saas_session"] = kim.cookie_key
+def test_another_scheme_beside_a_good_cookie_is_refused(product, customer: Person, header: str) -> None:
+    product.cookies["saas_session"] = customer.cookie_key
 
     assert product.get(ME, headers={"Authorization": header}).status_code == 401
 
 
-def test_a_token_in_the_query_is_ignored(product: ServiceClient, kim: Person) -> None:
-    assert product.get(f"{ME}?access_token={kim.token}").status_code == 401
+def test_a_token_in_the_query_is_ignored(product: ServiceClient, customer: Person) -> None:
+    assert product.get(f"{ME}?access_token={customer.token}").status_code == 401
 
 
-def test_logging_out_with_a_token_whose_session_is_over_is_done_already(product: ServiceClient, kim: Person) -> None:
-    assert product.post("/api/auth/logout", token=kim.token).status_code == 204
-    assert product.post("/api/auth/logout", token=kim.token).status_code == 204
-    assert product.get(ME, token=kim.token).status_code == 401
+def test_logging_out_with_a_token_whose_session_is_over_is_done_already(
+    product: ServiceClient, customer: Person
+) -> None:
+    assert product.post("/api/auth/logout", token=customer.token).status_code == 204
+    assert product.post("/api/auth/logout", token=customer.token).status_code == 204
+    assert product.get(ME, token=customer.token).status_code == 401
 
 
-def test_logging_out_with_an_expired_token_ends_its_session(product: ServiceClient, kim: Person) -> None:
+def test_logging_out_with_an_expired_token_ends_its_session(product: ServiceClient, customer: Person) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
-        assert product.get(ME, token=kim.token).status_code == 401
-        assert product.post("/api/auth/logout", token=kim.token).status_code == 204
+        assert product.get(ME, token=customer.token).status_code == 401
+        assert product.post("/api/auth/logout", token=customer.token).status_code == 204
 
-    assert LoginSession.objects.get(sid=kim.session_id).revoked_at is not None
+    assert LoginSession.objects.get(sid=customer.session_id).revoked_at is not None
 
 
 @pytest.mark.parametrize(
@@ -153,26 +159,26 @@ def test_logging_out_with_an_expired_token_ends_its_session(product: ServiceClie
     ],
 )  # fmt: skip
 def test_a_token_of_a_clock_that_differs_a_little_is_taken(
-    product, kim: Person, claim: str, seconds: int, status: int
+    product, customer: Person, claim: str, seconds: int, status: int
 ) -> None:
     """Half a minute either way (T93)."""
     now = datetime.now(UTC)
     with time_machine.travel(now, tick=False):
-        token = forged(kim, **{claim: int(now.timestamp()) + seconds})
+        token = forged(customer, **{claim: int(now.timestamp()) + seconds})
 
         assert product.get(ME, token=token).status_code == status
 
 
 @pytest.mark.parametrize("name", [name for name in FORGERIES if name != "exp past"])
-def test_logging_out_with_a_token_that_is_not_ours_is_refused(product, kim: Person, name: str) -> None:
-    assert product.post("/api/auth/logout", headers=bearer(FORGERIES[name](kim))).status_code == 401
-    assert LoginSession.objects.get(sid=kim.session_id).revoked_at is None
+def test_logging_out_with_a_token_that_is_not_ours_is_refused(product, customer: Person, name: str) -> None:
+    assert product.post("/api/auth/logout", headers=bearer(FORGERIES[name](customer))).status_code == 401
+    assert LoginSession.objects.get(sid=customer.session_id).revoked_at is None
 
 
-def test_an_expired_token_is_good_for_nothing_but_logging_out(product: ServiceClient, kim: Person) -> None:
+def test_an_expired_token_is_good_for_nothing_but_logging_out(product: ServiceClient, customer: Person) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
-        assert product.post("/api/auth/logout-all", token=kim.token).status_code == 401
-    assert str(tokens.read_departing(kim.token, Audience.CUSTOMER)["sid"]) == kim.session_id
+        assert product.post("/api/auth/logout-all", token=customer.token).status_code == 401
+    assert str(tokens.read_departing(customer.token, Audience.CUSTOMER)["sid"]) == customer.session_id
 
 
 @pytest.mark.parametrize("path", ["register", "login", "refresh", "oauth/oidc/callback"])
@@ -203,8 +209,8 @@ def test_only_json_in_utf8_is_read(product, idp, path: str, content_type: str) -
     ids=str,
 )
 @pytest.mark.parametrize("path", ["register", "login", "refresh", "oauth/oidc/callback"])
-def test_a_page_of_another_site_may_not_write(product, kim: Person, path: str, headers: dict[str, str]) -> None:
-    answer = product.post(f"/api/auth/{path}", {"email": kim.user.email, "password": PASSWORD}, headers=headers)
+def test_a_page_of_another_site_may_not_write(product, customer: Person, path: str, headers: dict[str, str]) -> None:
+    answer = product.post(f"/api/auth/{path}", {"email": customer.user.email, "password": PASSWORD}, headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
     assert not answer.cookies
@@ -214,8 +220,10 @@ def test_a_page_of_another_site_may_not_write(product, kim: Person, path: str, h
 @pytest.mark.parametrize(
     "value", ["\x00", "\xff" * 400, "a" * 5000, "\r\nSet-Cookie: a=b", "saas_session=\xff\x00;;=;,"]
 )
-def test_hostile_headers_do_not_break_a_login(product, kim: Person, header: str, value: str) -> None:
-    answer = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}, headers={header: value})
+def test_hostile_headers_do_not_break_a_login(product, customer: Person, header: str, value: str) -> None:
+    answer = product.post(
+        "/api/auth/login", {"email": customer.user.email, "password": PASSWORD}, headers={header: value}
+    )
 
     assert answer.status_code in {200, 406}
     assert "\n" not in answer.headers["X-Request-ID"]
@@ -321,27 +329,27 @@ UNSETTABLE = {
     ],
 )
 def test_fields_that_nobody_may_set_are_ignored_wherever_they_are_sent(
-    product, kim: Person, method: str, path: str, body: dict[str, Any], status: int
+    product, customer: Person, method: str, path: str, body: dict[str, Any], status: int
 ) -> None:
-    before = User.objects.filter(pk=kim.user.pk).values().get()
+    before = User.objects.filter(pk=customer.user.pk).values().get()
 
-    answer = product.send(method, path, {**UNSETTABLE, **body}, token=kim.token)
+    answer = product.send(method, path, {**UNSETTABLE, **body}, token=customer.token)
 
     assert answer.status_code == status
-    assert User.objects.filter(pk=kim.user.pk).values().get() == before
+    assert User.objects.filter(pk=customer.user.pk).values().get() == before
     assert not {"metadata", "password_hash", "token_epoch"} & set(str(answer.json()).replace("'", " ").split())
     assert "usr_x" not in answer.content.decode()
     assert set(Subscription.objects.values_list("plan_id", flat=True)) <= {"starter"}
 
 
-def test_the_public_keys_verify_a_token_in_any_language(product: ServiceClient, kim: Person) -> None:
+def test_the_public_keys_verify_a_token_in_any_language(product: ServiceClient, customer: Person) -> None:
     answer = product.get("/.well-known/jwks.json")
 
     assert answer.headers["Cache-Control"] == "public, max-age=300"
     (jwk,) = answer.json()["keys"]
     assert set(jwk) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
-    claims = jwt.decode(kim.token, jwt.PyJWK(jwk).key, ["ES256"], audience="saas", issuer="http://localhost:8000")
-    assert claims["sub"] == kim.user.id
+    claims = jwt.decode(customer.token, jwt.PyJWK(jwk).key, ["ES256"], audience="saas", issuer="http://localhost:8000")
+    assert claims["sub"] == customer.user.id
 
 
 def test_every_module_of_product_works(product: ServiceClient) -> None:

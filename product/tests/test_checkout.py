@@ -15,22 +15,24 @@ def buy(product: ServiceClient, person: Person, plan: str = "starter", **body: o
     return product.post("/api/subscriptions/checkout", {"plan_id": plan, **body}, token=person.token)
 
 
-def test_a_checkout_is_active_at_once(product: ServiceClient, kim: Person) -> None:
-    answer = buy(product, kim, "growth")
+def test_a_checkout_is_active_at_once(product: ServiceClient, customer: Person) -> None:
+    answer = buy(product, customer, "growth")
 
     assert answer.status_code == 201
     checkout = answer.json()["checkout"]
     assert set(checkout) == {"id", "status", "plan", "started_at", "checkout_url"}
     assert (checkout["status"], checkout["checkout_url"]) == ("active", None)
     assert (checkout["plan"]["id"], checkout["plan"]["price_monthly"]) == ("growth", 79)
-    current = product.get("/api/subscriptions/current", token=kim.token).json()["subscription"]
+    current = product.get("/api/subscriptions/current", token=customer.token).json()["subscription"]
     assert (current["status"], current["plan"]["id"], current["has_access"]) == ("active", "growth", True)
     assert current["cancel_at_period_end"] is False
-    assert product.get("/api/billing/entitlements", token=kim.token).json()["limits"]["seats"] == 25
+    assert product.get("/api/billing/entitlements", token=customer.token).json()["limits"]["seats"] == 25
 
 
-def test_what_the_local_provider_did_stands_in_the_inbox_and_is_processed(product: ServiceClient, kim: Person) -> None:
-    buy(product, kim)
+def test_what_the_local_provider_did_stands_in_the_inbox_and_is_processed(
+    product: ServiceClient, customer: Person
+) -> None:
+    buy(product, customer)
 
     events = WebhookEvent.objects.order_by("id").values_list("type", "status", "source")
     assert list(events) == [
@@ -41,42 +43,44 @@ def test_what_the_local_provider_did_stands_in_the_inbox_and_is_processed(produc
     ]
 
 
-def test_without_a_subscription_the_current_one_is_null(product: ServiceClient, kim: Person) -> None:
-    answer = product.get("/api/subscriptions/current", token=kim.token)
+def test_without_a_subscription_the_current_one_is_null(product: ServiceClient, customer: Person) -> None:
+    answer = product.get("/api/subscriptions/current", token=customer.token)
 
     assert (answer.status_code, answer.json()) == (200, {"subscription": None})
 
 
 @pytest.mark.parametrize("plan", ["enterprise", "", "STARTER"])
-def test_an_unknown_plan_is_not_found_and_nothing_happens(product: ServiceClient, kim: Person, plan: str) -> None:
-    answer = buy(product, kim, plan)
+def test_an_unknown_plan_is_not_found_and_nothing_happens(product: ServiceClient, customer: Person, plan: str) -> None:
+    answer = buy(product, customer, plan)
 
     assert answer.status_code == (422 if plan == "" else 404)
     assert (Checkout.objects.count(), Customer.objects.count(), WebhookEvent.objects.count()) == (0, 0, 0)
 
 
-def test_a_plan_that_is_off_sale_is_not_found(product: ServiceClient, kim: Person) -> None:
+def test_a_plan_that_is_off_sale_is_not_found(product: ServiceClient, customer: Person) -> None:
     from saas.billing.models import Plan
 
     Plan.objects.filter(pk="scale").update(is_active=False)
 
-    assert buy(product, kim, "scale").status_code == 404
+    assert buy(product, customer, "scale").status_code == 404
     assert Checkout.objects.count() == 0
 
 
-def test_a_second_subscription_is_refused(product: ServiceClient, kim: Person) -> None:
-    buy(product, kim)
+def test_a_second_subscription_is_refused(product: ServiceClient, customer: Person) -> None:
+    buy(product, customer)
 
-    answer = buy(product, kim, "growth")
+    answer = buy(product, customer, "growth")
 
     assert (answer.status_code, answer.json()["code"]) == (409, "already_subscribed")
     assert (Subscription.objects.count(), Checkout.objects.count()) == (1, 1)
 
 
-def test_the_same_key_twice_is_one_answer(product: ServiceClient, kim: Person) -> None:
+def test_the_same_key_twice_is_one_answer(product: ServiceClient, customer: Person) -> None:
     def send():
         headers = {"Idempotency-Key": "click-1"}
-        return product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token, headers=headers)
+        return product.post(
+            "/api/subscriptions/checkout", {"plan_id": "starter"}, token=customer.token, headers=headers
+        )
 
     first, second = send(), send()
 
@@ -85,28 +89,28 @@ def test_the_same_key_twice_is_one_answer(product: ServiceClient, kim: Person) -
     assert (Subscription.objects.count(), Checkout.objects.count()) == (1, 1)
 
 
-def test_a_key_that_was_used_for_another_plan_is_refused(product: ServiceClient, kim: Person) -> None:
+def test_a_key_that_was_used_for_another_plan_is_refused(product: ServiceClient, customer: Person) -> None:
     headers = {"Idempotency-Key": "click-1"}
-    product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token, headers=headers)
+    product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=customer.token, headers=headers)
 
-    answer = product.post("/api/subscriptions/checkout", {"plan_id": "scale"}, token=kim.token, headers=headers)
+    answer = product.post("/api/subscriptions/checkout", {"plan_id": "scale"}, token=customer.token, headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_key_reused")
 
 
 @pytest.mark.parametrize("key", ["a b", "é", "x" * 256])
-def test_a_key_of_other_characters_is_refused(product: ServiceClient, kim: Person, key: str) -> None:
+def test_a_key_of_other_characters_is_refused(product: ServiceClient, customer: Person, key: str) -> None:
     headers = {"Idempotency-Key": key}
 
-    answer = product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token, headers=headers)
+    answer = product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=customer.token, headers=headers)
 
     assert answer.status_code == 422
     assert Checkout.objects.count() == 0
 
 
-def test_two_people_may_use_the_same_key(product: ServiceClient, kim: Person, other: Person) -> None:
+def test_two_people_may_use_the_same_key(product: ServiceClient, customer: Person, other: Person) -> None:
     headers = {"Idempotency-Key": "click-1"}
-    for person in (kim, other):
+    for person in (customer, other):
         body = {"plan_id": "starter"}
         answer = product.post("/api/subscriptions/checkout", body, token=person.token, headers=headers)
         assert answer.status_code == 201
@@ -114,37 +118,37 @@ def test_two_people_may_use_the_same_key(product: ServiceClient, kim: Person, ot
     assert Subscription.objects.count() == 2
 
 
-def test_amount_status_and_currency_in_the_body_change_nothing(product: ServiceClient, kim: Person) -> None:
-    buy(product, kim, "scale", price_monthly=1, status="active", currency="xxx", trial_days=900)
+def test_amount_status_and_currency_in_the_body_change_nothing(product: ServiceClient, customer: Person) -> None:
+    buy(product, customer, "scale", price_monthly=1, status="active", currency="xxx", trial_days=900)
 
     row = Subscription.objects.get()
     assert (row.monthly_cents, row.currency, row.trial_end) == (24_900, "usd", None)
 
 
-def test_a_checkout_is_its_buyers_to_see(product: ServiceClient, kim: Person, other: Person) -> None:
-    started = buy(product, kim).json()["checkout"]
+def test_a_checkout_is_its_buyers_to_see(product: ServiceClient, customer: Person, other: Person) -> None:
+    started = buy(product, customer).json()["checkout"]
     path = f"/api/subscriptions/checkout/{started['id']}"
 
-    assert product.get(path, token=kim.token).json()["checkout"] == started
+    assert product.get(path, token=customer.token).json()["checkout"] == started
     assert product.get(path, token=other.token).status_code == 404
-    assert product.get("/api/subscriptions/checkout/chk_none", token=kim.token).status_code == 404
+    assert product.get("/api/subscriptions/checkout/chk_none", token=customer.token).status_code == 404
 
 
-def test_an_owner_buys_for_her_team(product: ServiceClient, kim: Person, other: Person) -> None:
-    team = team_factories.create_team(kim)
+def test_an_owner_buys_for_her_team(product: ServiceClient, customer: Person, other: Person) -> None:
+    team = team_factories.create_team(customer)
 
-    answer = buy(product, kim, "growth", team_id=team.pk)
+    answer = buy(product, customer, "growth", team_id=team.pk)
 
     assert (answer.status_code, answer.json()["checkout"]["status"]) == (201, "active")
     path = f"/api/subscriptions/current?team_id={team.pk}"
-    assert product.get(path, token=kim.token).json()["subscription"]["plan"]["id"] == "growth"
-    assert product.get("/api/subscriptions/current", token=kim.token).json()["subscription"] is None
-    limits = product.get(f"/api/billing/entitlements?team_id={team.pk}", token=kim.token).json()["limits"]
+    assert product.get(path, token=customer.token).json()["subscription"]["plan"]["id"] == "growth"
+    assert product.get("/api/subscriptions/current", token=customer.token).json()["subscription"] is None
+    limits = product.get(f"/api/billing/entitlements?team_id={team.pk}", token=customer.token).json()["limits"]
     assert limits == {"teams": 10, "seats": 25, "api_keys": 10}
 
 
-def test_for_a_team_of_others_there_is_nothing_to_buy(product: ServiceClient, kim: Person, other: Person) -> None:
-    team = team_factories.create_team(kim)
+def test_for_a_team_of_others_there_is_nothing_to_buy(product: ServiceClient, customer: Person, other: Person) -> None:
+    team = team_factories.create_team(customer)
 
     stranger = buy(product, other, team_id=team.pk)
     Membership.objects.create(team=team, user=other.user, role="admin")
@@ -155,27 +159,27 @@ def test_for_a_team_of_others_there_is_nothing_to_buy(product: ServiceClient, ki
 
 
 def test_the_current_subscription_costs_three_queries(
-    product: ServiceClient, kim: Person, django_assert_num_queries
+    product: ServiceClient, customer: Person, django_assert_num_queries
 ) -> None:
-    buy(product, kim)
+    buy(product, customer)
 
     with django_assert_num_queries(4):  # who, the clock twice, the subscription with its plan
-        assert product.get("/api/subscriptions/current", token=kim.token).status_code == 200
+        assert product.get("/api/subscriptions/current", token=customer.token).status_code == 200
 
 
-def test_starting_is_audited_once(product: ServiceClient, kim: Person) -> None:
-    started = buy(product, kim).json()["checkout"]
-    buy(product, kim)
+def test_starting_is_audited_once(product: ServiceClient, customer: Person) -> None:
+    started = buy(product, customer).json()["checkout"]
+    buy(product, customer)
 
     rows = AuditEvent.objects.filter(action="checkout.started").values_list("actor", "target")
-    assert list(rows) == [(kim.user.pk, started["id"])]
+    assert list(rows) == [(customer.user.pk, started["id"])]
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"plan_id": 5}, {"plan_id": None}, {"plan_id": ["starter"]}, {"plan_id": "x" * 33}]
 )
-def test_a_body_without_a_plan_is_not_valid(product: ServiceClient, kim: Person, body: dict[str, object]) -> None:
-    answer = product.post("/api/subscriptions/checkout", body, token=kim.token)
+def test_a_body_without_a_plan_is_not_valid(product: ServiceClient, customer: Person, body: dict[str, object]) -> None:
+    answer = product.post("/api/subscriptions/checkout", body, token=customer.token)
 
     assert (answer.status_code, list(answer.json()["errors"])) == (422, ["plan_id"])
 
@@ -185,11 +189,11 @@ def test_nobody_buys_without_logging_in(product: ServiceClient) -> None:
     assert product.get("/api/subscriptions/current").status_code == 401
 
 
-def test_changing_the_plan_takes_effect_at_once(product: ServiceClient, kim: Person) -> None:
-    buy(product, kim)
+def test_changing_the_plan_takes_effect_at_once(product: ServiceClient, customer: Person) -> None:
+    buy(product, customer)
 
-    preview = product.post("/api/subscriptions/change/preview", {"plan_id": "growth"}, token=kim.token)
-    answer = product.post("/api/subscriptions/change", {"plan_id": "growth"}, token=kim.token)
+    preview = product.post("/api/subscriptions/change/preview", {"plan_id": "growth"}, token=customer.token)
+    answer = product.post("/api/subscriptions/change", {"plan_id": "growth"}, token=customer.token)
 
     assert preview.json()["preview"]["next_invoice_cents"] == 13_900  # 79, and the difference for a whole month
     assert (answer.status_code, answer.json()["subscription"]["plan"]["id"]) == (200, "growth")
@@ -199,22 +203,22 @@ def test_changing_the_plan_takes_effect_at_once(product: ServiceClient, kim: Per
 
 @pytest.mark.parametrize(("plan", "status", "code"), [("starter", 409, "same_plan"), ("none", 404, "not_found")])
 def test_a_change_that_makes_no_sense_is_refused(
-    product: ServiceClient, kim: Person, plan: str, status: int, code: str
+    product: ServiceClient, customer: Person, plan: str, status: int, code: str
 ) -> None:
-    buy(product, kim)
+    buy(product, customer)
 
-    answer = product.post("/api/subscriptions/change", {"plan_id": plan}, token=kim.token)
+    answer = product.post("/api/subscriptions/change", {"plan_id": plan}, token=customer.token)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert Subscription.objects.get().plan_id == "starter"
 
 
-def test_canceling_at_the_periods_end_can_be_taken_back(product: ServiceClient, kim: Person) -> None:
-    buy(product, kim)
+def test_canceling_at_the_periods_end_can_be_taken_back(product: ServiceClient, customer: Person) -> None:
+    buy(product, customer)
 
-    canceled = product.post("/api/subscriptions/cancel", {"reason": "too dear"}, token=kim.token).json()
-    resumed = product.post("/api/subscriptions/resume", token=kim.token).json()
-    again = product.post("/api/subscriptions/resume", token=kim.token)
+    canceled = product.post("/api/subscriptions/cancel", {"reason": "too dear"}, token=customer.token).json()
+    resumed = product.post("/api/subscriptions/resume", token=customer.token).json()
+    again = product.post("/api/subscriptions/resume", token=customer.token)
 
     assert canceled["subscription"]["cancel_at_period_end"] is True
     assert (canceled["subscription"]["status"], canceled["subscription"]["has_access"]) == ("active", True)
@@ -222,18 +226,18 @@ def test_canceling_at_the_periods_end_can_be_taken_back(product: ServiceClient, 
     assert (again.status_code, again.json()["code"]) == (409, "nothing_to_resume")
 
 
-def test_canceling_at_once_ends_the_access_and_one_can_buy_again(product: ServiceClient, kim: Person) -> None:
-    buy(product, kim)
+def test_canceling_at_once_ends_the_access_and_one_can_buy_again(product: ServiceClient, customer: Person) -> None:
+    buy(product, customer)
 
-    answer = product.post("/api/subscriptions/cancel", {"at_period_end": False}, token=kim.token)
+    answer = product.post("/api/subscriptions/cancel", {"at_period_end": False}, token=customer.token)
 
     assert (answer.json()["subscription"]["status"], answer.json()["subscription"]["has_access"]) == ("canceled", False)
-    assert product.get("/api/subscriptions/current", token=kim.token).json() == {"subscription": None}
-    assert buy(product, kim, "growth").status_code == 201
+    assert product.get("/api/subscriptions/current", token=customer.token).json() == {"subscription": None}
+    assert buy(product, customer, "growth").status_code == 201
 
 
 @pytest.mark.parametrize("path", ["cancel", "resume", "change"])
-def test_without_a_subscription_there_is_nothing_to_do(product: ServiceClient, kim: Person, path: str) -> None:
-    answer = product.post(f"/api/subscriptions/{path}", {"plan_id": "growth"}, token=kim.token)
+def test_without_a_subscription_there_is_nothing_to_do(product: ServiceClient, customer: Person, path: str) -> None:
+    answer = product.post(f"/api/subscriptions/{path}", {"plan_id": "growth"}, token=customer.token)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "not_subscribed")

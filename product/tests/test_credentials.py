@@ -38,24 +38,24 @@ def register(product: ServiceClient, password: str, email: str = EMAIL) -> Any:
     return product.post("/api/auth/register", {"email": email, "password": password})
 
 
-def nobody(kim: Person) -> None:
-    User.objects.filter(pk=kim.user.pk).update(email="x@example.org", email_canonical="x@example.org")
+def nobody(customer: Person) -> None:
+    User.objects.filter(pk=customer.user.pk).update(email="x@example.org", email_canonical="x@example.org")
 
 
-def without_password(kim: Person) -> None:
-    User.objects.filter(pk=kim.user.pk).update(password="!")
+def without_password(customer: Person) -> None:
+    User.objects.filter(pk=customer.user.pk).update(password="!")
 
 
-def banned(kim: Person) -> None:
-    staff_administration.ban(kim.user, by=user_factories.create_staff_member().user, reason="fraud")
+def banned(customer: Person) -> None:
+    staff_administration.ban(customer.user, by=user_factories.create_staff_member().user, reason="fraud")
 
 
-def deleted(kim: Person) -> None:
-    User.objects.filter(pk=kim.user.pk).update(status="deleted")
+def deleted(customer: Person) -> None:
+    User.objects.filter(pk=customer.user.pk).update(status="deleted")
 
 
-def made_staff(kim: Person) -> None:
-    User.objects.filter(pk=kim.user.pk).update(is_staff=True)
+def made_staff(customer: Person) -> None:
+    User.objects.filter(pk=customer.user.pk).update(is_staff=True)
 
 
 REFUSED = {
@@ -69,8 +69,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_every_refused_login_is_the_same_answer_at_the_same_cost(product, hashings, kind: str) -> None:
-    kim = user_factories.create_customer(EMAIL)
-    REFUSED[kind](kim)
+    customer = user_factories.create_customer(EMAIL)
+    REFUSED[kind](customer)
     user_factories.create_customer("ola@example.org")
     hashings.clear()
 
@@ -97,8 +97,8 @@ def test_registering_costs_one_hash_whether_the_address_is_taken_or_not(product,
 
 @pytest.mark.parametrize("kind", ["as it is", *(kind for kind in REFUSED if kind != "unknown")])
 def test_a_taken_address_is_told_alike_whatever_its_account(product, db, kind: str) -> None:
-    kim = user_factories.create_customer(EMAIL)
-    REFUSED.get(kind, lambda _: None)(kim)
+    customer = user_factories.create_customer(EMAIL)
+    REFUSED.get(kind, lambda _: None)(customer)
 
     answer = register(product, PASSWORD, EMAIL.upper())
 
@@ -135,7 +135,7 @@ def test_a_password_that_is_too_long_is_not_even_hashed(product, hashings, db) -
     assert hashings == []
 
 
-def test_a_hash_is_peppered_and_says_how_it_was_made(kim: Person, settings) -> None:
+def test_a_hash_is_peppered_and_says_how_it_was_made(customer: Person, settings) -> None:
     algorithm, iterations, pepper, _, digest = User.objects.get().password.split("$")
 
     assert (algorithm, iterations) == ("pbkdf2_sha256_pep", str(settings.PASSWORD_ITERATIONS))
@@ -172,7 +172,7 @@ def test_the_least_hash_of_the_design_is_renewed_to_600000_iterations(product, s
 
 
 def env_default(name: str) -> str:
-    return next(setting.default for setting in env.declared() if setting.name == name)
+    return next(setting.default for setting in env.declared_settings() if setting.name == name)
 
 
 def test_a_hash_of_fewer_iterations_is_renewed_at_login(product, settings, db) -> None:

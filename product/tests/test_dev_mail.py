@@ -15,7 +15,9 @@ def development(settings) -> None:
 
 
 @pytest.mark.usefixtures("development")
-def test_a_mail_is_listed_and_shown_as_text_and_html_with_its_link_also_after_it_was_sent(product, kim: Person) -> None:
+def test_a_mail_is_listed_and_shown_as_text_and_html_with_its_link_also_after_it_was_sent(
+    product, customer: Person
+) -> None:
     row = Mail.objects.get(template="welcome")
     delivery.deliver(row.pk)
 
@@ -23,7 +25,7 @@ def test_a_mail_is_listed_and_shown_as_text_and_html_with_its_link_also_after_it
     shown = product.get(f"/dev/mail/{row.pk}").content.decode()
 
     assert f'<a href="/dev/mail/{row.pk}">Welcome</a>' in listed
-    assert (kim.user.email in listed, "sent" in listed) == (True, True)
+    assert (customer.user.email in listed, "sent" in listed) == (True, True)
     assert 'href="http://localhost:8000/verify?token=verify_' in shown  # in the text
     assert "href=&quot;http://localhost:8000/verify?token=verify_" in shown  # in the HTML
 
@@ -48,13 +50,13 @@ def test_the_mailbox_is_read_only_and_knows_what_it_does_not_have(product: Servi
 
 
 @pytest.mark.parametrize("path", ["/dev/mail", "/dev/mail/{0}"])
-def test_outside_development_there_is_no_such_page(product, kim: Person, path: str) -> None:
+def test_outside_development_there_is_no_such_page(product, customer: Person, path: str) -> None:
     answer = product.get(path.format(Mail.objects.get(template="welcome").pk))
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-def test_outside_development_a_sent_mails_link_is_forgotten(product, kim: Person) -> None:
+def test_outside_development_a_sent_mails_link_is_forgotten(product, customer: Person) -> None:
     delivery.deliver(Mail.objects.get(template="welcome").pk)
 
     assert Mail.objects.get(template="welcome").sealed == {}

@@ -12,11 +12,11 @@ from saas.teams import invitations
 from saas.teams.models import Invitation, Membership, Team
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
+from saas.testing.concurrency import run_concurrently
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import actor_for, create_team, add_member, with_verified_email
+from saas.testing.factories.team_factories import actor_for, add_member, create_team, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import deliver_queued_mails, link_token
-from saas.testing.concurrency import run_concurrently
 
 ADDRESS = "owner@example.org"
 
@@ -34,9 +34,9 @@ def token(stranger: Person) -> str:
 
 
 @pytest.fixture
-def change(product: ServiceClient, kim: Person) -> str:
+def change(product: ServiceClient, customer: Person) -> str:
     """Of the link by which Kim would give her account another person's address."""
-    product.post("/api/auth/email/change", {"new_email": ADDRESS}, token=kim.token)
+    product.post("/api/auth/email/change", {"new_email": ADDRESS}, token=customer.token)
     return link_token("confirm_new_email")
 
 
@@ -74,10 +74,10 @@ def test_a_name_writes_no_link_and_no_markup_onto_the_page(product, stranger: Pe
     assert "<b>" not in with_markup
 
 
-def test_the_page_of_a_change_masks_the_accounts_own_address(product, kim, change: str) -> None:
+def test_the_page_of_a_change_masks_the_accounts_own_address(product, customer, change: str) -> None:
     html = product.get(f"/verify?token={change}").content.decode()
 
-    assert kim.user.email not in html
+    assert customer.user.email not in html
     assert "k…@example.net" in html
     assert f"<strong>{ADDRESS}</strong>" in html
     assert "This was not me: call it off" in html
@@ -103,7 +103,7 @@ def test_a_front_end_of_ones_own_can_name_the_account_too(product, parity, stran
     assert not User.objects.get().is_verified
 
 
-def test_a_change_is_previewed_with_a_masked_address(product, kim: Person, change: str) -> None:
+def test_a_change_is_previewed_with_a_masked_address(product, customer: Person, change: str) -> None:
     told = product.post("/api/auth/email/verify/preview", {"token": change}).json()
 
     assert (told["purpose"], told["email"], told["account"]["email"]) == ("change", ADDRESS, "k…@example.net")
@@ -140,7 +140,7 @@ def test_the_address_is_free_at_once(product, stranger: Person, token: str) -> N
 def test_the_pages_second_button_removes_it(product, stranger: Person, token: str) -> None:
     product.get(f"/verify?token={token}")
 
-    page = product.submit("/verify", {"token": token, "answer": "not-mine"})
+    page = product.submit_form("/verify", {"token": token, "answer": "not-mine"})
 
     assert (page.status_code, "The account is removed" in page.content.decode()) == (200, True)
     assert is_gone(stranger.user)
@@ -157,7 +157,7 @@ def test_a_form_of_another_site_removes_nothing(product, stranger: Person, token
 def test_the_pages_first_button_confirms_it_as_it_is(product, stranger: Person, token: str) -> None:
     product.get(f"/verify?token={token}")
 
-    product.submit("/verify", {"token": token, "answer": "mine"})
+    product.submit_form("/verify", {"token": token, "answer": "mine"})
 
     row = User.objects.get()
     assert (row.is_verified, row.full_name, row.check_password(PASSWORD)) == (True, "Not Her", True)
@@ -188,14 +188,14 @@ def test_a_ban_is_not_lifted_by_disowning(product, stranger: Person, token: str)
     assert User.objects.get().email == ADDRESS
 
 
-def test_a_change_is_called_off_and_the_account_stays(product, kim: Person, change: str) -> None:
+def test_a_change_is_called_off_and_the_account_stays(product, customer: Person, change: str) -> None:
     answered = disown(product, change)
 
     assert (answered.status_code, answered.json()) == (200, {"status": "called_off"})
     assert product.post("/api/auth/email/verify", {"token": change}).status_code == 400
-    assert User.objects.get().email == kim.user.email
-    assert product.get("/api/auth/me", token=kim.token).status_code == 200
-    assert AuditEvent.objects.filter(action="email.change_disowned", target=kim.user.id).count() == 1
+    assert User.objects.get().email == customer.user.email
+    assert product.get("/api/auth/me", token=customer.token).status_code == 200
+    assert AuditEvent.objects.filter(action="email.change_disowned", target=customer.user.id).count() == 1
 
 
 @pytest.mark.parametrize("token", ["verify_nonsense", "\u00e9", "x" * 200])
@@ -237,7 +237,10 @@ def test_what_is_paid_for_is_canceled_first(product, stranger: Person, token: st
     checkouts.start_checkout(stranger.user, plan_id="starter")
 
     refused = disown(product, token)
-    page = (product.get(f"/verify?token={token}"), product.submit("/verify", {"token": token, "answer": "not-mine"}))[1]
+    page = (
+        product.get(f"/verify?token={token}"),
+        product.submit_form("/verify", {"token": token, "answer": "not-mine"}),
+    )[1]
 
     assert (refused.status_code, refused.json()["code"]) == (409, "still_subscribed")
     assert (page.status_code, 'href="/forgot"' in page.content.decode()) == (409, True)
@@ -245,8 +248,10 @@ def test_what_is_paid_for_is_canceled_first(product, stranger: Person, token: st
     assert product.get("/api/auth/me", token=stranger.token).status_code == 200
 
 
-def test_invitations_to_the_addresss_owner_outlive_the_stranger(product, kim: Person, stranger, token: str) -> None:
-    invitations.invite(actor_for(create_team(kim), kim), email=ADDRESS, role=Role.MEMBER)
+def test_invitations_to_the_addresss_owner_outlive_the_stranger(
+    product, customer: Person, stranger, token: str
+) -> None:
+    invitations.invite(actor_for(create_team(customer), customer), email=ADDRESS, role=Role.MEMBER)
     hers = link_token("team_invitation")
 
     disown(product, token)

@@ -11,22 +11,22 @@ from saas.teams.actions import create_team
 
 
 @pytest.fixture
-def given(sam):
-    return {"expires_at": clock.now() + timedelta(days=30), "reason": "Waits for the invoice", "by": sam.user}
+def given(staff_member):
+    return {"expires_at": clock.now() + timedelta(days=30), "reason": "Waits for the invoice", "by": staff_member.user}
 
 
 def free(key, value):
     return {"key": key, "value": value, "source": "free", "plan": None, "expires_at": None}
 
 
-def test_entitlements_tell_their_source_and_when_it_ends(product, kim, given, django_assert_num_queries):
-    product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token)
-    row = cancel_subscription(kim.user, at_period_end=True, reason="", by=kim.user)
-    override_limit(kim.user, key="seats", value=40, **given)
-    grant_feature(kim.user, feature="sso", **given)
+def test_entitlements_tell_their_source_and_when_it_ends(product, customer, given, django_assert_num_queries):
+    product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=customer.token)
+    row = cancel_subscription(customer.user, at_period_end=True, reason="", by=customer.user)
+    override_limit(customer.user, key="seats", value=40, **given)
+    grant_feature(customer.user, feature="sso", **given)
 
     with django_assert_num_queries(4):  # session, clock, subscriptions, overrides
-        body = product.get("/api/billing/entitlements", token=kim.token).json()
+        body = product.get("/api/billing/entitlements", token=customer.token).json()
 
     period_end = row.current_period_end.isoformat().replace("+00:00", "Z")
     given_until = given["expires_at"].isoformat().replace("+00:00", "Z")
@@ -47,19 +47,19 @@ def test_entitlements_tell_their_source_and_when_it_ends(product, kim, given, dj
     }
 
 
-def test_a_comp_leaves_the_subscription_as_the_provider_tells_it(product, kim, given):
-    comp_plan(kim.user, plan_id="scale", **given)
+def test_a_comp_leaves_the_subscription_as_the_provider_tells_it(product, customer, given):
+    comp_plan(customer.user, plan_id="scale", **given)
 
-    assert product.get("/api/subscriptions/current", token=kim.token).json() == {"subscription": None}
-    assert product.get("/api/billing/entitlements", token=kim.token).json()["limits"]["seats"] is None
+    assert product.get("/api/subscriptions/current", token=customer.token).json() == {"subscription": None}
+    assert product.get("/api/billing/entitlements", token=customer.token).json()["limits"]["seats"] is None
 
 
-def test_what_a_team_is_given_is_its_own_and_what_its_owner_is_given_counts_for_it(kim, other, given):
-    team = create_team(name="Alpha", owner=kim.user).team
+def test_what_a_team_is_given_is_its_own_and_what_its_owner_is_given_counts_for_it(customer, other, given):
+    team = create_team(name="Alpha", owner=customer.user).team
 
     override_limit(team, key="seats", value=12, **given)
-    assert (entitlements.get_limit(team, "seats"), entitlements.get_limit(kim.user, "seats")) == (12, 3)
-    override_limit(kim.user, key="seats", value=15, **given)
+    assert (entitlements.get_limit(team, "seats"), entitlements.get_limit(customer.user, "seats")) == (12, 3)
+    override_limit(customer.user, key="seats", value=15, **given)
 
     assert entitlements.get_limit(team, "seats") == 15
     assert entitlements.get_limit(other.user, "seats") == 3

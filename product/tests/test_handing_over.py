@@ -25,7 +25,13 @@ from saas.teams.models import ApiKey, Invitation, Membership
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import actor_for, create_team, add_member, create_api_key, with_verified_email
+from saas.testing.factories.team_factories import (
+    actor_for,
+    add_member,
+    create_api_key,
+    create_team,
+    with_verified_email,
+)
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import deliver_queued_mails, link_token
 from saas.testing.servers.identity_provider import IdentityProvider
@@ -179,9 +185,9 @@ def test_what_was_bought_and_founded_stays(product, idp, squatter: Person) -> No
 
 
 @pytest.fixture
-def invited(kim: Person) -> str:
+def invited(customer: Person) -> str:
     """The token of an invitation to an address without an account."""
-    invitations.invite(actor_for(create_team(kim), kim), email="New@Example.org", role=Role.ADMIN)
+    invitations.invite(actor_for(create_team(customer), customer), email="New@Example.org", role=Role.ADMIN)
     return link_token("team_invitation")
 
 
@@ -202,7 +208,7 @@ def test_an_invitation_makes_a_newcomer_a_confirmed_member_in_one_step(product, 
 
 
 @pytest.mark.parametrize("token", ["it_nothing", "\u00e9"])
-def test_a_token_that_is_none_registers_nobody(product, kim: Person, token: str) -> None:
+def test_a_token_that_is_none_registers_nobody(product, customer: Person, token: str) -> None:
     refused = register(product, token)
 
     assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
@@ -226,9 +232,9 @@ def test_an_invited_newcomers_password_keeps_to_the_rules(product, invited: str,
     assert User.objects.count() == 1
 
 
-def test_without_a_free_seat_nobody_is_registered_or_handed_over(product, kim: Person, invited: str) -> None:
+def test_without_a_free_seat_nobody_is_registered_or_handed_over(product, customer: Person, invited: str) -> None:
     squatter = user_factories.create_customer("new@example.org")
-    team = Membership.objects.get(user=kim.user).team
+    team = Membership.objects.get(user=customer.user).team
     for _ in range(2):
         add_member(team, Role.MEMBER)
 

@@ -11,9 +11,11 @@ from saas.webhook_events.models import WebhookEvent
 
 
 @pytest.fixture
-def path(product: ServiceClient, kim: Person, settings) -> str:
+def path(product: ServiceClient, customer: Person, settings) -> str:
     settings.BILLING_LOCAL_CHECKOUT = "hosted"
-    checkout = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=kim.token).json()["checkout"]
+    checkout = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token).json()[
+        "checkout"
+    ]
     assert checkout["status"] == "pending"
     return checkout["checkout_url"].removeprefix("http://localhost:8000")
 
@@ -40,7 +42,7 @@ def test_the_page_shows_the_plan_and_grants_nothing(product: ServiceClient, path
 
 
 def test_paying_leads_on_and_what_was_paid_comes_by_signed_events(
-    product: ServiceClient, kim: Person, path: str
+    product: ServiceClient, customer: Person, path: str
 ) -> None:
     answer = press(product, path)
 
@@ -48,9 +50,9 @@ def test_paying_leads_on_and_what_was_paid_comes_by_signed_events(
     assert "Your subscription to Growth has begun." in text_of(product.get(path))
     assert not Subscription.objects.exists()
     local_provider.deliver_events()
-    assert current(product, kim) == ("active", "growth")
+    assert current(product, customer) == ("active", "growth")
     assert set(WebhookEvent.objects.exclude(type="customer.created").values_list("source", flat=True)) == {"delivery"}
-    cards = product.get("/api/billing/payment-methods", token=kim.token).json()["payment_methods"]
+    cards = product.get("/api/billing/payment-methods", token=customer.token).json()["payment_methods"]
     assert [(card["last4"], card["is_default"]) for card in cards] == [("4242", True)]
 
 
@@ -59,16 +61,16 @@ def current(product: ServiceClient, person: Person) -> tuple[str, str]:
     return row["status"], row["plan"]["id"]
 
 
-def test_the_return_page_asks_and_never_waits_for_an_event(product: ServiceClient, kim: Person, path: str) -> None:
+def test_the_return_page_asks_and_never_waits_for_an_event(product: ServiceClient, customer: Person, path: str) -> None:
     press(product, path)
     checkout = Checkout.objects.get()
 
     page = product.get(f"/billing/success?checkout_id={checkout.pk}")
 
     assert "Your subscription to Growth is active." in text_of(page)
-    assert current(product, kim) == ("active", "growth")
+    assert current(product, customer) == ("active", "growth")
     local_provider.deliver_events()  # the signed events come late, and change nothing
-    assert current(product, kim) == ("active", "growth")
+    assert current(product, customer) == ("active", "growth")
     assert list(LedgerEntry.objects.values_list("kind", "delta_cents")) == [("new", 7900)]
 
 
@@ -104,49 +106,53 @@ def test_a_card_that_is_not_offered_is_not_taken(product: ServiceClient, path: s
     assert press(product, path, "1234").status_code == 422
 
 
-def test_walking_away_ends_the_checkout_and_the_next_one_is_new(product: ServiceClient, kim: Person, path: str) -> None:
+def test_walking_away_ends_the_checkout_and_the_next_one_is_new(
+    product: ServiceClient, customer: Person, path: str
+) -> None:
     press(product, path, act="leave")
 
     assert "This checkout is over." in text_of(product.get(path))
     local_provider.deliver_events()
     assert Checkout.objects.get().status == "expired"
-    again = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=kim.token)
+    again = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
     assert again.json()["checkout"]["checkout_url"] != f"http://localhost:8000{path}"
 
 
 def test_whoever_left_and_comes_back_at_once_gets_a_new_checkout(
-    product: ServiceClient, kim: Person, path: str
+    product: ServiceClient, customer: Person, path: str
 ) -> None:
     press(product, path, act="leave")
 
-    again = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=kim.token)
+    again = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
 
     assert again.json()["checkout"]["checkout_url"] != f"http://localhost:8000{path}"
 
 
-def test_what_was_paid_in_another_tab_counts(product: ServiceClient, kim: Person, path: str) -> None:
+def test_what_was_paid_in_another_tab_counts(product: ServiceClient, customer: Person, path: str) -> None:
     press(product, path)
 
-    again = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=kim.token)
+    again = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
 
     assert (again.status_code, again.json()["code"]) == (409, "already_subscribed")
 
 
-def test_a_trial_shows_its_end_and_costs_nothing_today(product: ServiceClient, kim: Person, settings) -> None:
+def test_a_trial_shows_its_end_and_costs_nothing_today(product: ServiceClient, customer: Person, settings) -> None:
     settings.BILLING_LOCAL_CHECKOUT, settings.BILLING_TRIAL_DAYS = "hosted", 14
-    checkout = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=kim.token).json()["checkout"]
+    checkout = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token).json()[
+        "checkout"
+    ]
     path = checkout["checkout_url"].removeprefix("http://localhost:8000")
     assert "Start the trial" in text_of(product.get(path))
 
     press(product, path)
 
     local_provider.deliver_events()
-    assert current(product, kim) == ("trialing", "growth")
+    assert current(product, customer) == ("trialing", "growth")
     assert Checkout.objects.get().status == "active"
 
 
-def test_another_plan_replaces_the_open_checkout(product: ServiceClient, kim: Person, path: str) -> None:
-    product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token)
+def test_another_plan_replaces_the_open_checkout(product: ServiceClient, customer: Person, path: str) -> None:
+    product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=customer.token)
 
     assert press(product, path).status_code == 409
     assert not Subscription.objects.exists()

@@ -14,7 +14,7 @@ from saas.teams.models import Invitation, Membership, Team
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import actor_for, create_team, add_member, with_verified_email
+from saas.testing.factories.team_factories import actor_for, add_member, create_team, with_verified_email
 from saas.testing.factories.user_factories import Person
 from saas.testing.mails import link_token
 
@@ -22,8 +22,8 @@ ADDRESS = "new@example.org"
 
 
 @pytest.fixture
-def team(kim: Person) -> Team:
-    return create_team(kim)
+def team(customer: Person) -> Team:
+    return create_team(customer)
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def _token(team: Team, inviter: Person, role: Role = Role.MEMBER, address: str =
 
 
 def test_inviting_answers_the_same_whether_or_not_there_is_an_account(
-    product: ServiceClient, kim: Person, team: Team, guest: Person
+    product: ServiceClient, customer: Person, team: Team, guest: Person
 ) -> None:
     path = f"/api/teams/{team.id}/invitations"
 
-    known = product.post(path, {"email": guest.user.email}, token=kim.token)
-    unknown = product.post(path, {"email": "nobody@example.org"}, token=kim.token)
+    known = product.post(path, {"email": guest.user.email}, token=customer.token)
+    unknown = product.post(path, {"email": "nobody@example.org"}, token=customer.token)
 
     assert known.status_code == unknown.status_code == 201
     invitation = known.json()["invitation"]
@@ -54,11 +54,11 @@ def test_inviting_answers_the_same_whether_or_not_there_is_an_account(
     assert Mail.objects.filter(template="team_invitation").count() == 2
 
 
-def test_the_token_is_in_the_mail_and_nowhere_in_the_api(product: ServiceClient, kim: Person, team: Team) -> None:
+def test_the_token_is_in_the_mail_and_nowhere_in_the_api(product: ServiceClient, customer: Person, team: Team) -> None:
     path = f"/api/teams/{team.id}/invitations"
 
-    created = product.post(path, {"email": ADDRESS}, token=kim.token)
-    listed = product.get(path, token=kim.token)
+    created = product.post(path, {"email": ADDRESS}, token=customer.token)
+    listed = product.get(path, token=customer.token)
 
     token = link_token("team_invitation")
     message = mail.outbox[-1]
@@ -72,22 +72,22 @@ def test_the_token_is_in_the_mail_and_nowhere_in_the_api(product: ServiceClient,
 
 
 def test_accepting_makes_a_member_of_the_invited_role(
-    product: ServiceClient, kim: Person, team: Team, guest: Person
+    product: ServiceClient, customer: Person, team: Team, guest: Person
 ) -> None:
-    token = _token(team, kim, Role.ADMIN)
+    token = _token(team, customer, Role.ADMIN)
 
     answer = product.post("/api/invitations/accept", {"token": token}, token=guest.token)
 
     assert answer.status_code == 200
     assert (answer.json()["team"]["id"], answer.json()["team"]["role"]) == (team.id, "admin")
     assert product.get(f"/api/teams/{team.id}", token=guest.token).status_code == 200
-    assert product.get(f"/api/teams/{team.id}/invitations", token=kim.token).json()["invitations"] == []
+    assert product.get(f"/api/teams/{team.id}/invitations", token=customer.token).json()["invitations"] == []
 
 
 def test_another_spelling_of_the_address_is_the_same_address(
-    product: ServiceClient, kim: Person, team: Team, guest: Person
+    product: ServiceClient, customer: Person, team: Team, guest: Person
 ) -> None:
-    token = _token(team, kim, address="New@EXAMPLE.org")
+    token = _token(team, customer, address="New@EXAMPLE.org")
 
     assert product.post("/api/invitations/accept", {"token": token}, token=guest.token).status_code == 200
 
@@ -95,8 +95,8 @@ def test_another_spelling_of_the_address_is_the_same_address(
 @pytest.mark.parametrize(
     "email", ["m\u0131ke@example.org", "no address", "a@localhost", "a@b.org,c@d.org", ["a@b.org"], 5, None]
 )
-def test_what_is_no_address_is_not_invited(product: ServiceClient, kim: Person, team: Team, email: object) -> None:
-    answer = product.post(f"/api/teams/{team.id}/invitations", {"email": email}, token=kim.token)
+def test_what_is_no_address_is_not_invited(product: ServiceClient, customer: Person, team: Team, email: object) -> None:
+    answer = product.post(f"/api/teams/{team.id}/invitations", {"email": email}, token=customer.token)
 
     assert answer.status_code == 422
     assert set(answer.json()["errors"]) == {"email"}
@@ -115,27 +115,29 @@ def test_an_unknown_token_is_not_found(product: ServiceClient, guest: Person) ->
 
 
 def test_an_invitation_for_another_address_is_refused(
-    product: ServiceClient, kim: Person, team: Team, other: Person
+    product: ServiceClient, customer: Person, team: Team, other: Person
 ) -> None:
-    _refused(product, _token(team, kim), with_verified_email(other), 403, "invitation_for_another_address")
+    _refused(product, _token(team, customer), with_verified_email(other), 403, "invitation_for_another_address")
 
 
-def test_an_unverified_address_may_not_accept(product: ServiceClient, kim: Person, team: Team) -> None:
+def test_an_unverified_address_may_not_accept(product: ServiceClient, customer: Person, team: Team) -> None:
     guest = user_factories.create_customer(ADDRESS)
 
-    _refused(product, _token(team, kim), guest, 403, "email_not_verified")
+    _refused(product, _token(team, customer), guest, 403, "email_not_verified")
 
 
-def test_an_invitation_is_used_once(product: ServiceClient, kim: Person, team: Team, guest: Person) -> None:
-    token = _token(team, kim)
+def test_an_invitation_is_used_once(product: ServiceClient, customer: Person, team: Team, guest: Person) -> None:
+    token = _token(team, customer)
     product.post("/api/invitations/accept", {"token": token}, token=guest.token)
     product.post(f"/api/teams/{team.id}/leave", token=guest.token)
 
     _refused(product, token, guest, 409, "invitation_used")
 
 
-def test_an_invitation_ends_after_seven_days(product: ServiceClient, kim: Person, team: Team, guest: Person) -> None:
-    token = _token(team, kim)
+def test_an_invitation_ends_after_seven_days(
+    product: ServiceClient, customer: Person, team: Team, guest: Person
+) -> None:
+    token = _token(team, customer)
 
     with time_machine.travel(timezone.now() + timedelta(days=7, seconds=1), tick=False):
         again = product.post("/api/auth/login", {"email": ADDRESS, "password": user_factories.PASSWORD}).json()
@@ -145,22 +147,24 @@ def test_an_invitation_ends_after_seven_days(product: ServiceClient, kim: Person
     assert not Membership.objects.filter(user=guest.user).exists()
 
 
-def test_a_revoked_invitation_is_gone(product: ServiceClient, kim: Person, team: Team, guest: Person) -> None:
-    token = _token(team, kim)
+def test_a_revoked_invitation_is_gone(product: ServiceClient, customer: Person, team: Team, guest: Person) -> None:
+    token = _token(team, customer)
     path = f"/api/teams/{team.id}/invitations/{Invitation.objects.get().id}"
 
-    assert product.delete(path, token=kim.token).status_code == 204
+    assert product.delete(path, token=customer.token).status_code == 204
 
     _refused(product, token, guest, 410, "invitation_revoked")
-    assert product.delete(path, token=kim.token).status_code == 404
+    assert product.delete(path, token=customer.token).status_code == 404
 
 
 def test_resending_sends_a_new_link_and_kills_the_old_one(
-    product: ServiceClient, kim: Person, team: Team, guest: Person
+    product: ServiceClient, customer: Person, team: Team, guest: Person
 ) -> None:
-    old = _token(team, kim)
+    old = _token(team, customer)
 
-    answer = product.post(f"/api/teams/{team.id}/invitations/{Invitation.objects.get().id}/resend", token=kim.token)
+    answer = product.post(
+        f"/api/teams/{team.id}/invitations/{Invitation.objects.get().id}/resend", token=customer.token
+    )
 
     assert answer.status_code == 200
     assert answer.json()["invitation"]["status"] == "pending"
@@ -170,98 +174,100 @@ def test_resending_sends_a_new_link_and_kills_the_old_one(
 
 
 def test_the_invitations_of_a_banned_inviter_are_refused(
-    product: ServiceClient, kim: Person, team: Team, guest: Person, sam: Person
+    product: ServiceClient, customer: Person, team: Team, guest: Person, staff_member: Person
 ) -> None:
     admin = add_member(team, Role.ADMIN)
     token = _token(team, admin)
-    ban(admin.user, by=sam.user, reason="fraud")
+    ban(admin.user, by=staff_member.user, reason="fraud")
 
     _refused(product, token, guest, 410, "invitation_revoked")
 
 
 @pytest.mark.parametrize("role", ["member", "viewer"])
 def test_the_invitations_of_a_demoted_inviter_are_refused(
-    product: ServiceClient, kim: Person, team: Team, guest: Person, role: str
+    product: ServiceClient, customer: Person, team: Team, guest: Person, role: str
 ) -> None:
     admin = add_member(team, Role.ADMIN)
     token = _token(team, admin)
-    actions.change_role(actor_for(team, kim), of=admin.user.id, role=Role(role))
+    actions.change_role(actor_for(team, customer), of=admin.user.id, role=Role(role))
 
     _refused(product, token, guest, 410, "invitation_revoked")
 
 
 def test_the_invitations_of_a_removed_inviter_are_refused_and_hold_no_seat(
-    product: ServiceClient, kim: Person, team: Team, guest: Person
+    product: ServiceClient, customer: Person, team: Team, guest: Person
 ) -> None:
     admin = add_member(team, Role.ADMIN)
     token = _token(team, admin)
-    actions.remove_member(actor_for(team, kim), user_id=admin.user.id)
+    actions.remove_member(actor_for(team, customer), user_id=admin.user.id)
 
     _refused(product, token, guest, 410, "invitation_revoked")
-    assert product.get(f"/api/teams/{team.id}", token=kim.token).json()["seats"]["taken"] == 1
+    assert product.get(f"/api/teams/{team.id}", token=customer.token).json()["seats"]["taken"] == 1
 
 
 def test_a_role_above_the_inviters_is_neither_offered_nor_kept(
-    product: ServiceClient, kim: Person, team: Team, guest: Person, other: Person
+    product: ServiceClient, customer: Person, team: Team, guest: Person, other: Person
 ) -> None:
     add_member(team, Role.ADMIN, other)
     offered = product.post(f"/api/teams/{team.id}/invitations", {"email": ADDRESS, "role": "owner"}, token=other.token)
-    actions.change_role(actor_for(team, kim), of=other.user.id, role=Role.OWNER)
+    actions.change_role(actor_for(team, customer), of=other.user.id, role=Role.OWNER)
     token = _token(team, other, Role.OWNER)
-    actions.change_role(actor_for(team, kim), of=other.user.id, role=Role.ADMIN)
+    actions.change_role(actor_for(team, customer), of=other.user.id, role=Role.ADMIN)
 
     assert (offered.status_code, offered.json()["code"]) == (403, "role_above_own")
     _refused(product, token, guest, 410, "invitation_revoked")
 
 
 def test_the_invitations_of_a_deleted_team_are_not_found(
-    product: ServiceClient, kim: Person, team: Team, guest: Person
+    product: ServiceClient, customer: Person, team: Team, guest: Person
 ) -> None:
-    token = _token(team, kim)
-    product.delete(f"/api/teams/{team.id}", token=kim.token)
+    token = _token(team, customer)
+    product.delete(f"/api/teams/{team.id}", token=customer.token)
 
     _refused(product, token, guest, 404, "not_found")
 
 
-def test_an_open_invitation_holds_a_seat(product: ServiceClient, kim: Person, team: Team) -> None:
+def test_an_open_invitation_holds_a_seat(product: ServiceClient, customer: Person, team: Team) -> None:
     path = f"/api/teams/{team.id}/invitations"
     for number in range(2):
-        assert product.post(path, {"email": f"n{number}@example.org"}, token=kim.token).status_code == 201
+        assert product.post(path, {"email": f"n{number}@example.org"}, token=customer.token).status_code == 201
 
-    full = product.post(path, {"email": "n3@example.org"}, token=kim.token)
-    product.delete(f"{path}/{Invitation.objects.first().id}", token=kim.token)
-    free = product.post(path, {"email": "n3@example.org"}, token=kim.token)
+    full = product.post(path, {"email": "n3@example.org"}, token=customer.token)
+    product.delete(f"{path}/{Invitation.objects.first().id}", token=customer.token)
+    free = product.post(path, {"email": "n3@example.org"}, token=customer.token)
 
     assert (full.status_code, full.json()["code"]) == (409, "seat_limit")
     assert free.status_code == 201
 
 
 def test_a_team_that_is_full_by_now_takes_nobody(
-    product: ServiceClient, kim: Person, team: Team, guest: Person
+    product: ServiceClient, customer: Person, team: Team, guest: Person
 ) -> None:
-    token = _token(team, kim)
+    token = _token(team, customer)
     add_member(team, Role.MEMBER)
     add_member(team, Role.MEMBER)
 
     _refused(product, token, guest, 409, "seat_limit")
 
 
-def test_whoever_is_invited_or_in_already_is_not_invited_again(product: ServiceClient, kim: Person, team: Team) -> None:
+def test_whoever_is_invited_or_in_already_is_not_invited_again(
+    product: ServiceClient, customer: Person, team: Team
+) -> None:
     path = f"/api/teams/{team.id}/invitations"
-    product.post(path, {"email": ADDRESS}, token=kim.token)
+    product.post(path, {"email": ADDRESS}, token=customer.token)
 
-    invited = product.post(path, {"email": ADDRESS.upper()}, token=kim.token)
-    member = product.post(path, {"email": kim.user.email}, token=kim.token)
+    invited = product.post(path, {"email": ADDRESS.upper()}, token=customer.token)
+    member = product.post(path, {"email": customer.user.email}, token=customer.token)
 
     assert (invited.status_code, invited.json()["code"]) == (409, "already_invited")
     assert (member.status_code, member.json()["code"]) == (409, "already_member")
     assert Invitation.objects.count() == 1
 
 
-def test_an_expired_invitation_does_not_stand_in_the_way_of_a_new_one(kim: Person, team: Team) -> None:
-    _token(team, kim)
+def test_an_expired_invitation_does_not_stand_in_the_way_of_a_new_one(customer: Person, team: Team) -> None:
+    _token(team, customer)
     with time_machine.travel(timezone.now() + timedelta(days=8), tick=False):
-        new = invitations.invite(actor_for(team, kim), email=ADDRESS, role=Role.MEMBER)
+        new = invitations.invite(actor_for(team, customer), email=ADDRESS, role=Role.MEMBER)
 
     assert Invitation.objects.open().get() == new
 
@@ -276,32 +282,34 @@ def test_admins_invite_and_others_do_not(product: ServiceClient, team: Team, rol
     assert Invitation.objects.count() == (status == 201)
 
 
-def test_one_person_sends_twenty_invitations_an_hour(product: ServiceClient, kim: Person, team: Team, settings) -> None:
+def test_one_person_sends_twenty_invitations_an_hour(
+    product: ServiceClient, customer: Person, team: Team, settings
+) -> None:
     settings.RATE_LIMIT_SCALE = 1
     path = f"/api/teams/{team.id}/invitations"
-    created = product.post(path, {"email": ADDRESS}, token=kim.token).json()["invitation"]
-    again = [product.post(f"{path}/{created['id']}/resend", token=kim.token).status_code for _ in range(20)]
+    created = product.post(path, {"email": ADDRESS}, token=customer.token).json()["invitation"]
+    again = [product.post(f"{path}/{created['id']}/resend", token=customer.token).status_code for _ in range(20)]
 
     assert again == [200] * 19 + [429]
     assert Mail.objects.filter(template="team_invitation").count() == 20
 
 
 def test_a_stranger_does_not_use_up_a_teams_invitations(
-    product: ServiceClient, kim: Person, other: Person, team: Team, settings
+    product: ServiceClient, customer: Person, other: Person, team: Team, settings
 ) -> None:
     settings.RATE_LIMIT_SCALE = 1
     path = f"/api/teams/{team.id}/invitations"
     for _ in range(101):
         product.post(path, {"email": ADDRESS}, token=other.token)
 
-    assert product.post(path, {"email": ADDRESS}, token=kim.token).status_code == 201
+    assert product.post(path, {"email": ADDRESS}, token=customer.token).status_code == 201
 
 
 def test_listing_invitations_costs_four_queries(
-    product: ServiceClient, kim: Person, team: Team, django_assert_num_queries
+    product: ServiceClient, customer: Person, team: Team, django_assert_num_queries
 ) -> None:
     for number in range(2):
-        invitations.invite(actor_for(team, kim), email=f"n{number}@example.org", role=Role.MEMBER)
+        invitations.invite(actor_for(team, customer), email=f"n{number}@example.org", role=Role.MEMBER)
 
     with django_assert_num_queries(4):  # session, membership, count, page
-        assert product.get(f"/api/teams/{team.id}/invitations", token=kim.token).json()["count"] == 2
+        assert product.get(f"/api/teams/{team.id}/invitations", token=customer.token).json()["count"] == 2

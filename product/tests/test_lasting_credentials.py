@@ -14,18 +14,24 @@ from saas.teams import api_keys, invitations
 from saas.teams.models import ApiKey, Invitation, Team
 from saas.teams.roles import Role, Scope
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.team_factories import actor_for, create_team, add_member, create_api_key, with_verified_email
+from saas.testing.concurrency import run_concurrently
+from saas.testing.factories.team_factories import (
+    actor_for,
+    add_member,
+    create_api_key,
+    create_team,
+    with_verified_email,
+)
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import deliver_queued_mails, link_token
-from saas.testing.concurrency import run_concurrently
 
 NEW = "an entirely new phrase"
 KEY = {"name": "CI", "scopes": ["write"]}
 
 
 @pytest.fixture
-def owner(kim: Person) -> Person:
-    return with_verified_email(kim)
+def owner(customer: Person) -> Person:
+    return with_verified_email(customer)
 
 
 @pytest.fixture
@@ -132,13 +138,13 @@ def test_a_reset_leaves_what_others_made(product, owner: Person, other: Person, 
     assert works(product, team, secret)
 
 
-def test_a_ban_ends_them_and_lifting_it_revives_nothing(product, owner, other, sam, team: Team) -> None:
+def test_a_ban_ends_them_and_lifting_it_revives_nothing(product, owner, other, staff_member, team: Team) -> None:
     banned = add_member(team, Role.ADMIN, with_verified_email(other))
     _, secret = create_api_key(team, banned)
     token = invite(banned, team)
 
-    staff_administration.ban(banned.user, by=sam.user, reason="x")
-    staff_administration.unban(banned.user, by=sam.user)
+    staff_administration.ban(banned.user, by=staff_member.user, reason="x")
+    staff_administration.unban(banned.user, by=staff_member.user)
 
     assert not works(product, team, secret)
     assert product.post("/api/invitations/register", {"token": token, "password": NEW}).status_code == 410
@@ -236,10 +242,10 @@ def test_at_parity_too(parity, product, owner: Person, team: Team) -> None:
     assert not works(product, team, secret)
 
 
-def test_where_nothing_outlives_it_nothing_is_said(product, kim: Person, other: Person) -> None:
+def test_where_nothing_outlives_it_nothing_is_said(product, customer: Person, other: Person) -> None:
     create_api_key(create_team(with_verified_email(other)), with_verified_email(other))
 
-    answered = product.post("/api/auth/logout-all", {"revoke_credentials": True}, token=kim.token)
+    answered = product.post("/api/auth/logout-all", {"revoke_credentials": True}, token=customer.token)
 
     assert (answered.status_code, answered.content) == (204, b"")
     assert ApiKey.objects.current().count() == 1
@@ -254,13 +260,15 @@ def test_dead_ones_are_not_listed(product, owner: Person, team: Team) -> None:
     assert product.post("/api/auth/logout-all", token=owner.token).status_code == 204
 
 
-def test_staff_who_log_somebody_out_are_told_too(admin_ops, product, owner: Person, sam: Person, team: Team) -> None:
+def test_staff_who_log_somebody_out_are_told_too(
+    admin_ops, product, owner: Person, staff_member: Person, team: Team
+) -> None:
     _, secret = create_api_key(team, owner)
     path = f"/api/admin/users/{owner.user.id}/sessions/revoke"
 
-    first = admin_ops.post(path, token=sam.token)
+    first = admin_ops.post(path, token=staff_member.token)
     assert works(product, team, secret)
-    second = admin_ops.post(path, {"reason": "stolen", "revoke_credentials": True}, token=sam.token)
+    second = admin_ops.post(path, {"reason": "stolen", "revoke_credentials": True}, token=staff_member.token)
 
     assert first.json() == {"sessions_revoked": 1, "credentials": 1, "credentials_revoked": False}
     assert second.json() == {"sessions_revoked": 0, "credentials": 1, "credentials_revoked": True}
@@ -295,11 +303,11 @@ def test_a_request_that_was_under_way_makes_none_after_the_reset(product, owner,
 def test_of_a_ban_and_a_new_key_at_once_no_key_is_left(service, round_number: int) -> None:
     from saas.testing.factories import user_factories
 
-    person, sam = with_verified_email(user_factories.create_customer()), user_factories.create_staff_member()
+    person, staff_member = with_verified_email(user_factories.create_customer()), user_factories.create_staff_member()
     under_way = actor_for(create_team(person), person)
 
     run_concurrently(
-        lambda: staff_administration.ban(person.user, by=sam.user, reason="x"),
+        lambda: staff_administration.ban(person.user, by=staff_member.user, reason="x"),
         lambda: api_keys.create_key(under_way, name="CI", scopes=[Scope.WRITE], expires_in_days=30),
     )
 

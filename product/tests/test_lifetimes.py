@@ -28,7 +28,7 @@ def clock():
 
 
 @pytest.fixture
-def kim(clock, db) -> Person:
+def customer(clock, db) -> Person:
     """Logged in at the fixed time."""
     return user_factories.create_customer()
 
@@ -41,22 +41,22 @@ def me(product: ServiceClient, token: str = "") -> int:
     return int(product.get("/api/auth/me", token=token).status_code)
 
 
-def test_an_access_token_lives_a_quarter_of_an_hour(product, kim: Person, clock) -> None:
+def test_an_access_token_lives_a_quarter_of_an_hour(product, customer: Person, clock) -> None:
     """And half a minute, by which the clocks of two machines may differ."""
     clock.shift(timedelta(minutes=15) + SECOND * 29)
-    assert me(product, kim.token) == 200
+    assert me(product, customer.token) == 200
     clock.shift(SECOND * 2)
-    assert me(product, kim.token) == 401
+    assert me(product, customer.token) == 401
 
 
-def test_an_unused_refresh_token_lives_a_fortnight(product, kim: Person, clock) -> None:
+def test_an_unused_refresh_token_lives_a_fortnight(product, customer: Person, clock) -> None:
     clock.shift(timedelta(days=14) + SECOND)
 
-    assert refresh(product, kim.refresh_token).json()["code"] == "invalid_refresh_token"
+    assert refresh(product, customer.refresh_token).json()["code"] == "invalid_refresh_token"
 
 
-def test_however_often_it_is_refreshed_a_login_ends_after_ninety_days(product, kim: Person, clock) -> None:
-    token = kim.refresh_token
+def test_however_often_it_is_refreshed_a_login_ends_after_ninety_days(product, customer: Person, clock) -> None:
+    token = customer.refresh_token
     for _ in range(9):
         clock.shift(timedelta(days=10) - SECOND)
         answer = refresh(product, token)
@@ -68,8 +68,8 @@ def test_however_often_it_is_refreshed_a_login_ends_after_ninety_days(product, k
     assert refresh(product, token).status_code == 401
 
 
-def test_an_idle_cookie_dies_after_a_week_and_a_used_one_after_thirty_days(product, kim: Person, clock) -> None:
-    product.cookies["saas_session"] = kim.cookie_key
+def test_an_idle_cookie_dies_after_a_week_and_a_used_one_after_thirty_days(product, customer: Person, clock) -> None:
+    product.cookies["saas_session"] = customer.cookie_key
     for _ in range(4):
         clock.shift(timedelta(days=7) - SECOND)
         assert me(product) == 200
@@ -77,26 +77,26 @@ def test_an_idle_cookie_dies_after_a_week_and_a_used_one_after_thirty_days(produ
     assert me(product) == 401
 
 
-def test_an_idle_cookie_is_dead_after_a_week(product, kim: Person, clock) -> None:
-    product.cookies["saas_session"] = kim.cookie_key
+def test_an_idle_cookie_is_dead_after_a_week(product, customer: Person, clock) -> None:
+    product.cookies["saas_session"] = customer.cookie_key
     clock.shift(timedelta(days=7) + SECOND)
 
     assert me(product) == 401
 
 
-def test_a_refresh_token_used_again_later_ends_its_login_and_no_other(product, kim: Person, clock) -> None:
-    elsewhere = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()
+def test_a_refresh_token_used_again_later_ends_its_login_and_no_other(product, customer: Person, clock) -> None:
+    elsewhere = product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).json()
     product.cookies.clear()
-    fresh = refresh(product, kim.refresh_token).json()
+    fresh = refresh(product, customer.refresh_token).json()
     clock.shift(timedelta(seconds=11))
 
-    replayed = refresh(product, kim.refresh_token)
+    replayed = refresh(product, customer.refresh_token)
 
     assert (replayed.status_code, replayed.json()["code"]) == (401, "refresh_reused")
     assert refresh(product, fresh["refresh_token"]).status_code == 401
     assert me(product, fresh["access_token"]) == 401
     assert me(product, elsewhere["access_token"]) == 200
-    product.cookies["saas_session"] = kim.cookie_key
+    product.cookies["saas_session"] = customer.cookie_key
     assert me(product) == 401
     assert AuditEvent.objects.filter(action="session.refresh_reused").count() == 1
     assert Mail.objects.filter(template="session_ended_reuse").count() == 1
@@ -105,118 +105,118 @@ def test_a_refresh_token_used_again_later_ends_its_login_and_no_other(product, k
 # ── An answer that was lost on its way (T93) ─────────────────────────────────────────────────────────────────────────
 
 
-def test_a_refresh_answer_that_was_lost_is_given_again(product, kim: Person, clock) -> None:
-    lost = refresh(product, kim.refresh_token).json()
+def test_a_refresh_answer_that_was_lost_is_given_again(product, customer: Person, clock) -> None:
+    lost = refresh(product, customer.refresh_token).json()
     clock.shift(timedelta(seconds=10))
 
-    again = refresh(product, kim.refresh_token)
+    again = refresh(product, customer.refresh_token)
 
     assert (again.status_code, again.json()["refresh_token"]) == (200, lost["refresh_token"])
-    assert again.json()["session_id"] == kim.session_id
+    assert again.json()["session_id"] == customer.session_id
     assert me(product, again.json()["access_token"]) == 200
-    assert RefreshToken.objects.filter(session__sid=kim.session_id).count() == 2
+    assert RefreshToken.objects.filter(session__sid=customer.session_id).count() == 2
     clock.shift(timedelta(seconds=1))
     assert refresh(product, again.json()["refresh_token"]).status_code == 200
 
 
-def test_what_was_used_meanwhile_is_not_given_again(product, kim: Person, clock) -> None:
+def test_what_was_used_meanwhile_is_not_given_again(product, customer: Person, clock) -> None:
     """Its holder did get it: whoever asks for it now is somebody else, or late."""
-    second = refresh(product, kim.refresh_token).json()["refresh_token"]
+    second = refresh(product, customer.refresh_token).json()["refresh_token"]
     third = refresh(product, second).json()["refresh_token"]
 
-    late = refresh(product, kim.refresh_token)
+    late = refresh(product, customer.refresh_token)
 
     assert (late.status_code, late.json()["code"]) == (401, "refresh_rotated")
     assert "refresh_token" not in late.json()
     assert refresh(product, third).status_code == 200
 
 
-def test_after_the_grace_a_lost_answer_is_a_reuse(product, kim: Person, clock) -> None:
-    lost = refresh(product, kim.refresh_token).json()["refresh_token"]
+def test_after_the_grace_a_lost_answer_is_a_reuse(product, customer: Person, clock) -> None:
+    lost = refresh(product, customer.refresh_token).json()["refresh_token"]
     clock.shift(timedelta(seconds=11))
 
-    assert refresh(product, kim.refresh_token).json()["code"] == "refresh_reused"
+    assert refresh(product, customer.refresh_token).json()["code"] == "refresh_reused"
     assert refresh(product, lost).status_code == 401
 
 
 @pytest.mark.parametrize("end", ["logout", "logout-all"])
-def test_nothing_is_given_again_to_a_session_that_is_over(product, kim: Person, clock, end: str) -> None:
-    tokens = refresh(product, kim.refresh_token).json()
+def test_nothing_is_given_again_to_a_session_that_is_over(product, customer: Person, clock, end: str) -> None:
+    tokens = refresh(product, customer.refresh_token).json()
     product.post(f"/api/auth/{end}", token=tokens["access_token"])
 
-    answer = refresh(product, kim.refresh_token)
+    answer = refresh(product, customer.refresh_token)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
 
 
-def test_no_table_holds_what_is_given_again(product, kim: Person, clock, settings) -> None:
+def test_no_table_holds_what_is_given_again(product, customer: Person, clock, settings) -> None:
     """Hashes only; and without our key it does not follow from the token before."""
-    second = refresh(product, kim.refresh_token).json()["refresh_token"]
+    second = refresh(product, customer.refresh_token).json()["refresh_token"]
 
     rows = str(list(RefreshToken.objects.values()))
     assert second not in rows
-    assert kim.refresh_token not in rows
+    assert customer.refresh_token not in rows
     settings.SESSION_SECRET = "another key, as after a rotation in this very moment"
-    assert refresh(product, kim.refresh_token).json()["code"] == "refresh_rotated"
+    assert refresh(product, customer.refresh_token).json()["code"] == "refresh_rotated"
 
 
-def test_tokens_that_follow_from_each_other_are_all_different(product, kim: Person, clock) -> None:
-    seen = [kim.refresh_token]
+def test_tokens_that_follow_from_each_other_are_all_different(product, customer: Person, clock) -> None:
+    seen = [customer.refresh_token]
     for _ in range(5):
         seen.append(refresh(product, seen[-1]).json()["refresh_token"])
 
     assert len(set(seen)) == 6
-    assert {len(token) for token in seen} == {len(kim.refresh_token)}
+    assert {len(token) for token in seen} == {len(customer.refresh_token)}
 
 
 @pytest.mark.parametrize("status", ["deleted", "disabled"])
-def test_refreshing_for_somebody_who_may_not_be_here_is_refused(product, kim: Person, status: str) -> None:
-    User.objects.filter(pk=kim.user.pk).update(status=status)
+def test_refreshing_for_somebody_who_may_not_be_here_is_refused(product, customer: Person, status: str) -> None:
+    User.objects.filter(pk=customer.user.pk).update(status=status)
 
-    assert refresh(product, kim.refresh_token).status_code == 401
+    assert refresh(product, customer.refresh_token).status_code == 401
 
 
-def test_refreshing_for_somebody_whose_account_is_gone_is_refused(product, kim: Person) -> None:
-    User.objects.filter(pk=kim.user.pk).delete()
+def test_refreshing_for_somebody_whose_account_is_gone_is_refused(product, customer: Person) -> None:
+    User.objects.filter(pk=customer.user.pk).delete()
 
-    answer = refresh(product, kim.refresh_token)
+    answer = refresh(product, customer.refresh_token)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
-    assert me(product, kim.token) == 401
+    assert me(product, customer.token) == 401
 
 
-def test_logging_out_everywhere_kills_what_was_issued_in_the_same_second(product, kim: Person) -> None:
-    twin = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()
+def test_logging_out_everywhere_kills_what_was_issued_in_the_same_second(product, customer: Person) -> None:
+    twin = product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).json()
     cookie = product.cookies["saas_session"].value
     product.cookies.clear()
 
-    assert product.post("/api/auth/logout-all", token=kim.token).status_code == 204
+    assert product.post("/api/auth/logout-all", token=customer.token).status_code == 204
 
-    assert {me(product, kim.token), me(product, twin["access_token"])} == {401}
-    assert {refresh(product, token).status_code for token in (kim.refresh_token, twin["refresh_token"])} == {401}
+    assert {me(product, customer.token), me(product, twin["access_token"])} == {401}
+    assert {refresh(product, token).status_code for token in (customer.refresh_token, twin["refresh_token"])} == {401}
     product.cookies["saas_session"] = cookie
     assert me(product) == 401
 
 
 @pytest.mark.parametrize("planted", ["chosenbyattacker", "a" * 43])
-def test_a_cookie_that_was_planted_before_the_login_is_replaced(product, kim: Person, planted: str) -> None:
+def test_a_cookie_that_was_planted_before_the_login_is_replaced(product, customer: Person, planted: str) -> None:
     product.cookies["saas_session"] = planted
 
-    answer = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD})
+    answer = product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD})
 
     assert answer.cookies["saas_session"].value != planted
     product.cookies["saas_session"] = planted
     assert me(product) == 401
 
 
-def test_a_banned_person_is_out_in_both_services_by_every_way(product, parity, kim: Person) -> None:
-    staff_administration.ban(kim.user, by=user_factories.create_staff_member().user, reason="fraud")
+def test_a_banned_person_is_out_in_both_services_by_every_way(product, parity, customer: Person) -> None:
+    staff_administration.ban(customer.user, by=user_factories.create_staff_member().user, reason="fraud")
 
     for client in (product, parity):
-        assert client.get("/api/auth/me", token=kim.token).status_code == 401
-        client.cookies["saas_session"] = kim.cookie_key
+        assert client.get("/api/auth/me", token=customer.token).status_code == 401
+        client.cookies["saas_session"] = customer.cookie_key
         assert client.get("/api/auth/me").status_code == 401
-    assert refresh(product, kim.refresh_token).status_code == 401
+    assert refresh(product, customer.refresh_token).status_code == 401
 
 
 def together(count: int, call: Any) -> list[Any]:

@@ -37,74 +37,84 @@ def fail(product: ServiceClient, email: str, times: int) -> None:
         assert log_in(product, email, "a wrong password", number).status_code == 401
 
 
-def test_the_sixth_attempt_is_refused_whatever_the_address_and_spelling(product, kim: Person, other: Person) -> None:
-    spellings = [kim.user.email, kim.user.email.upper(), f" {kim.user.email}", kim.user.email.title(), kim.user.email]
+def test_the_sixth_attempt_is_refused_whatever_the_address_and_spelling(
+    product, customer: Person, other: Person
+) -> None:
+    spellings = [
+        customer.user.email,
+        customer.user.email.upper(),
+        f" {customer.user.email}",
+        customer.user.email.title(),
+        customer.user.email,
+    ]
     for number, spelling in enumerate(spellings):
         assert log_in(product, spelling, "a wrong password", number).status_code == 401
     assert log_in(product, other.user.email, PASSWORD, 6).status_code == 200
     caches["limits"].clear()
 
-    answer = log_in(product, kim.user.email, PASSWORD, 7)
+    answer = log_in(product, customer.user.email, PASSWORD, 7)
 
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_attempts")
     assert 0 < int(answer.headers["Retry-After"]) <= 60
     assert "saas_session" not in answer.cookies
-    assert LoginSession.objects.filter(user=kim.user).count() == 1
+    assert LoginSession.objects.filter(user=customer.user).count() == 1
 
 
-def test_an_address_without_an_account_is_throttled_alike(product: ServiceClient, kim: Person) -> None:
+def test_an_address_without_an_account_is_throttled_alike(product: ServiceClient, customer: Person) -> None:
     fail(product, "nobody@example.net", 5)
-    fail(product, kim.user.email, 5)
+    fail(product, customer.user.email, 5)
 
     unknown = log_in(product, "nobody@example.net", PASSWORD)
-    known = log_in(product, kim.user.email, PASSWORD)
+    known = log_in(product, customer.user.email, PASSWORD)
 
     assert unknown.status_code == known.status_code == 429
     assert unknown.json()["detail"] == known.json()["detail"]
 
 
-def test_while_throttled_who_is_logged_in_stays_so(product: ServiceClient, kim: Person) -> None:
-    fail(product, kim.user.email, 5)
+def test_while_throttled_who_is_logged_in_stays_so(product: ServiceClient, customer: Person) -> None:
+    fail(product, customer.user.email, 5)
 
-    assert product.get("/api/auth/me", token=kim.token).status_code == 200
-    product.cookies["saas_session"] = kim.cookie_key
+    assert product.get("/api/auth/me", token=customer.token).status_code == 200
+    product.cookies["saas_session"] = customer.cookie_key
     assert product.get("/api/auth/me").status_code == 200
 
 
-def test_each_further_failure_doubles_the_wait_up_to_a_quarter_of_an_hour(product: ServiceClient, kim: Person) -> None:
+def test_each_further_failure_doubles_the_wait_up_to_a_quarter_of_an_hour(
+    product: ServiceClient, customer: Person
+) -> None:
     with time_machine.travel(START, tick=False) as clock:
-        fail(product, kim.user.email, 5)
+        fail(product, customer.user.email, 5)
         for minutes in (1, 2, 4, 8, 15, 15):
-            refused = log_in(product, kim.user.email, PASSWORD)
+            refused = log_in(product, customer.user.email, PASSWORD)
             assert (refused.status_code, refused.headers["Retry-After"]) == (429, str(minutes * 60))
             clock.shift(timedelta(minutes=minutes))
-            fail(product, kim.user.email, 1)
+            fail(product, customer.user.email, 1)
 
 
-def test_the_right_password_after_the_wait_forgets_the_failures(product: ServiceClient, kim: Person) -> None:
+def test_the_right_password_after_the_wait_forgets_the_failures(product: ServiceClient, customer: Person) -> None:
     with time_machine.travel(START, tick=False) as clock:
-        fail(product, kim.user.email, 5)
+        fail(product, customer.user.email, 5)
         clock.shift(timedelta(minutes=1))
 
-        assert log_in(product, kim.user.email, PASSWORD).status_code == 200
+        assert log_in(product, customer.user.email, PASSWORD).status_code == 200
 
     assert FailedAttempts.objects.get().count == 0
 
 
-def test_a_quarter_of_an_hours_peace_forgets_the_failures(product: ServiceClient, kim: Person) -> None:
+def test_a_quarter_of_an_hours_peace_forgets_the_failures(product: ServiceClient, customer: Person) -> None:
     with time_machine.travel(START, tick=False) as clock:
-        fail(product, kim.user.email, 4)
+        fail(product, customer.user.email, 4)
         clock.shift(timedelta(minutes=15))
-        fail(product, kim.user.email, 4)
+        fail(product, customer.user.email, 4)
 
-        assert log_in(product, kim.user.email, PASSWORD).status_code == 200
+        assert log_in(product, customer.user.email, PASSWORD).status_code == 200
 
 
-def test_the_counter_is_not_scaled_with_the_rate_limits(product: ServiceClient, kim: Person, settings) -> None:
+def test_the_counter_is_not_scaled_with_the_rate_limits(product: ServiceClient, customer: Person, settings) -> None:
     settings.RATE_LIMIT_SCALE = 1000
-    fail(product, kim.user.email, 5)
+    fail(product, customer.user.email, 5)
 
-    assert log_in(product, kim.user.email, PASSWORD).status_code == 429
+    assert log_in(product, customer.user.email, PASSWORD).status_code == 429
 
 
 @pytest.mark.django_db(transaction=True)
@@ -144,30 +154,30 @@ def test_who_waits_too_long_at_the_gate_is_refused() -> None:
         pass
 
 
-def test_a_flood_of_logins_is_answered_503_and_counts_no_session(product, kim: Person, monkeypatch) -> None:
+def test_a_flood_of_logins_is_answered_503_and_counts_no_session(product, customer: Person, monkeypatch) -> None:
     gate = Gate(size=2, queue=0, seconds=5)
     monkeypatch.setattr(hashing_pool, "GATE", gate)
 
     with ExitStack() as busy:
         busy.enter_context(gate.entered())
         busy.enter_context(gate.entered())
-        answer = log_in(product, kim.user.email, PASSWORD)
+        answer = log_in(product, customer.user.email, PASSWORD)
 
     assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, "busy", "5")
     assert LoginSession.objects.count() == 1
     assert not FailedAttempts.objects.exists()  # refused before anything was written
-    assert log_in(product, kim.user.email, PASSWORD).status_code == 200
+    assert log_in(product, customer.user.email, PASSWORD).status_code == 200
 
 
-def test_an_attempt_that_nobody_had_time_to_look_at_is_not_counted(product, kim: Person, monkeypatch) -> None:
+def test_an_attempt_that_nobody_had_time_to_look_at_is_not_counted(product, customer: Person, monkeypatch) -> None:
     monkeypatch.setattr(hashing_pool, "GATE", gate := Gate(size=1, queue=1, seconds=0.01))
 
     with gate.entered():
-        statuses = [log_in(product, kim.user.email, PASSWORD).status_code for _ in range(6)]
+        statuses = [log_in(product, customer.user.email, PASSWORD).status_code for _ in range(6)]
 
     assert statuses == [503] * 6
     assert FailedAttempts.objects.get().count == 0
-    assert log_in(product, kim.user.email, PASSWORD).status_code == 200
+    assert log_in(product, customer.user.email, PASSWORD).status_code == 200
 
 
 def test_the_gate_lets_as_many_in_as_there_are_processors_four_at_most_and_thirty_two_wait() -> None:

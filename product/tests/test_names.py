@@ -11,7 +11,7 @@ from saas.errors import Invalid
 from saas.teams.models import Team
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import create_team, create_api_key, with_verified_email
+from saas.testing.factories.team_factories import create_api_key, create_team, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.text_normalization import CANNOT_BE_SEEN
 
@@ -21,7 +21,7 @@ COMPOSED = unicodedata.normalize("NFC", APART)
 
 
 @pytest.fixture
-def kim(db: None) -> Person:
+def customer(db: None) -> Person:
     return with_verified_email(user_factories.create_customer())
 
 
@@ -50,10 +50,10 @@ def test_parity_refuses_it_alike(parity: ServiceClient) -> None:
         ("POST", "/api/teams/{team}/api-keys", "name", {"scopes": ["read"]}),
     ],
 )
-def test_no_name_hides_something(product, kim: Person, method: str, path: str, field: str, more: Any) -> None:
-    team = create_team(kim)
+def test_no_name_hides_something(product, customer: Person, method: str, path: str, field: str, more: Any) -> None:
+    team = create_team(customer)
 
-    answer = product.send(method, path.format(team=team.pk), {field: HIDDEN, **more}, token=kim.token)
+    answer = product.send(method, path.format(team=team.pk), {field: HIDDEN, **more}, token=customer.token)
 
     assert (answer.status_code, answer.json()["errors"][field]) == (422, [CANNOT_BE_SEEN])
     assert Team.objects.get().name == team.name
@@ -64,11 +64,11 @@ def test_staff_are_not_invited_by_such_a_name(db: None) -> None:
         invite_staff(email="staff@example.net", full_name=HIDDEN, by="system", roles=[])
 
 
-def test_names_are_kept_composed(product: ServiceClient, kim: Person) -> None:
+def test_names_are_kept_composed(product: ServiceClient, customer: Person) -> None:
     body = {"email": "zoe@example.net", "password": PASSWORD, "full_name": f" {APART} "}
 
     registered = product.post("/api/auth/register", body).json()
-    team = product.post("/api/teams", {"name": APART}, token=kim.token).json()["team"]
+    team = product.post("/api/teams", {"name": APART}, token=customer.token).json()["team"]
 
     assert registered["user"]["full_name"] == COMPOSED
     assert team["name"] == COMPOSED
@@ -76,11 +76,11 @@ def test_names_are_kept_composed(product: ServiceClient, kim: Person) -> None:
 
 @pytest.mark.parametrize("search", [APART, COMPOSED, APART[:4], "\u200bZo\u00eb"])
 @pytest.mark.parametrize("stored", [APART, COMPOSED], ids=["apart", "composed"])
-def test_a_person_is_found_in_any_form(admin_ops, sam: Person, search: str, stored: str) -> None:
+def test_a_person_is_found_in_any_form(admin_ops, staff_member: Person, search: str, stored: str) -> None:
     zoe = user_factories.create_customer(full_name=COMPOSED)
     User.objects.filter(pk=zoe.user.pk).update(full_name=stored)  # as it was kept before names were composed
 
-    answer = admin_ops.get(f"/api/admin/users?search={search}", token=sam.token)
+    answer = admin_ops.get(f"/api/admin/users?search={search}", token=staff_member.token)
 
     assert [user["id"] for user in answer.json()["users"]] == [zoe.user.pk]
 
@@ -89,23 +89,25 @@ def test_a_person_is_found_in_any_form(admin_ops, sam: Person, search: str, stor
     "search",
     ["bücher.example", "kim@bücher.example", "kim@BU\u0308CHER.example", "\uff4b\uff49\uff4d@b\u00fccher.example"],
 )
-def test_an_address_is_found_by_its_domain_in_any_letters(admin_ops, sam: Person, search: str) -> None:
-    kim = user_factories.create_customer(email="kim@bücher.example")
+def test_an_address_is_found_by_its_domain_in_any_letters(admin_ops, staff_member: Person, search: str) -> None:
+    customer = user_factories.create_customer(email="kim@bücher.example")
 
-    answer = admin_ops.get(f"/api/admin/users?search={search}", token=sam.token)
+    answer = admin_ops.get(f"/api/admin/users?search={search}", token=staff_member.token)
 
-    assert [user["id"] for user in answer.json()["users"]] == [kim.user.pk]
+    assert [user["id"] for user in answer.json()["users"]] == [customer.user.pk]
 
 
-def test_a_search_for_nothing_that_can_be_seen_finds_nobody(admin_ops, sam: Person) -> None:
-    assert admin_ops.get("/api/admin/users?search=\u200b\u202e", token=sam.token).json()["users"] == []
+def test_a_search_for_nothing_that_can_be_seen_finds_nobody(admin_ops, staff_member: Person) -> None:
+    assert admin_ops.get("/api/admin/users?search=\u200b\u202e", token=staff_member.token).json()["users"] == []
 
 
 @pytest.mark.parametrize("search", [APART, COMPOSED])
-def test_the_desk_finds_a_team_and_a_key_in_any_form(admin_ops, sam: Person, kim: Person, search: str) -> None:
-    admin_ops.cookies["saas_admin_session"] = sam.cookie_key
-    team = create_team(kim, COMPOSED)
-    create_api_key(team, kim)
+def test_the_desk_finds_a_team_and_a_key_in_any_form(
+    admin_ops, staff_member: Person, customer: Person, search: str
+) -> None:
+    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
+    team = create_team(customer, COMPOSED)
+    create_api_key(team, customer)
 
     lists = [admin_ops.get(f"/admin/teams/{table}/?q={search}") for table in ("team", "apikey", "membership")]
 
@@ -116,8 +118,8 @@ def test_the_desk_finds_a_team_and_a_key_in_any_form(admin_ops, sam: Person, kim
     "domain", ["b\u00fccher.example", "bu\u0308cher.example", "B\u00dcCHER.example", "xn--bcher-kva.example"]
 )
 def test_somebody_logs_in_by_her_address_in_any_form(product: ServiceClient, db: None, domain: str) -> None:
-    kim = user_factories.create_customer(email="kim@bücher.example")
+    customer = user_factories.create_customer(email="kim@bücher.example")
 
     answer = product.post("/api/auth/login", {"email": f"kim@{domain}", "password": PASSWORD})
 
-    assert (answer.status_code, answer.json()["user"]["id"]) == (200, kim.user.pk)
+    assert (answer.status_code, answer.json()["user"]["id"]) == (200, customer.user.pk)

@@ -190,10 +190,10 @@ def test_whatever_goes_wrong_at_the_provider_comes_back_as_a_code_of_ours(produc
     assert (answer.status_code, answer.headers["Location"]) == (303, f"http://localhost:8000/welcome?error={code}")
 
 
-def test_whose_address_has_an_account_comes_back_with_that(product, idp: IdentityProvider, kim: Person) -> None:
-    User.objects.update(email_verified_at=kim.user.created_at)
+def test_whose_address_has_an_account_comes_back_with_that(product, idp: IdentityProvider, customer: Person) -> None:
+    User.objects.update(email_verified_at=customer.user.created_at)
     location = begun(product, query="?return_to=http://localhost:8000/welcome")
-    sent = idp.approve(location, email=kim.user.email, email_verified=True)
+    sent = idp.approve(location, email=customer.user.email, email_verified=True)
 
     answer = product.get(f"/api/auth/oauth/oidc/callback?state={sent['state']}&code={sent['code']}")
 
@@ -238,9 +238,11 @@ def test_github_without_a_verified_primary_address_creates_no_account(product, g
     assert not User.objects.exists()
 
 
-def test_a_banned_person_cannot_sign_in_through_a_provider(product, idp: IdentityProvider, sam: Person) -> None:
+def test_a_banned_person_cannot_sign_in_through_a_provider(
+    product, idp: IdentityProvider, staff_member: Person
+) -> None:
     product.post("/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org"))
-    staff_administration.ban(User.objects.get(email="new@example.org"), by=sam.user, reason="spam")
+    staff_administration.ban(User.objects.get(email="new@example.org"), by=staff_member.user, reason="spam")
     answer = product.post("/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org"))
 
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")

@@ -21,9 +21,9 @@ CALLBACK = "/api/auth/oauth/oidc/callback"
 
 
 @pytest.fixture
-def kim(kim: Person) -> Person:
+def customer(customer: Person) -> Person:
     """Her address is confirmed: nobody else links a provider."""
-    return with_verified_email(kim)
+    return with_verified_email(customer)
 
 
 def begun(product: ServiceClient, query: str = "", name: str = "oidc") -> str:
@@ -37,10 +37,12 @@ def assert_refused(answer: Any, status: int, code: str) -> None:
     assert not LoginSession.objects.exists()
 
 
-def test_a_callback_without_the_providers_code_is_refused_whatever_address_it_names(product, idp, kim: Person) -> None:
+def test_a_callback_without_the_providers_code_is_refused_whatever_address_it_names(
+    product, idp, customer: Person
+) -> None:
     state = idp.approve(begun(product))["state"]
 
-    answer = product.post(CALLBACK, {"state": state, "email": kim.user.email})
+    answer = product.post(CALLBACK, {"state": state, "email": customer.user.email})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "oauth_code_refused")
     assert User.objects.count() == LoginSession.objects.count() == 1
@@ -294,11 +296,11 @@ def test_a_provider_that_names_itself_in_its_answers_must(product, idp: Identity
     ids=str,
 )
 def test_an_address_that_has_an_account_is_never_linked_by_itself(
-    product, idp: IdentityProvider, kim: Person, claim, is_verified: bool
+    product, idp: IdentityProvider, customer: Person, claim, is_verified: bool
 ) -> None:
-    User.objects.update(email_verified_at=kim.user.created_at if is_verified else None)
+    User.objects.update(email_verified_at=customer.user.created_at if is_verified else None)
 
-    answer = product.post(CALLBACK, idp.approve(begun(product), email=kim.user.email.upper(), **claim))
+    answer = product.post(CALLBACK, idp.approve(begun(product), email=customer.user.email.upper(), **claim))
 
     assert (answer.status_code, answer.json()["code"]) == (409, "account_exists")
     assert "saas_session" not in answer.cookies
@@ -357,22 +359,22 @@ def test_return_to_leads_nowhere_but_to_our_own_origins(product, idp: IdentityPr
         assert not OAuthState.objects.exists()
 
 
-def test_a_provider_is_linked_by_a_login_of_the_last_minutes_or_the_password(product, idp, kim: Person) -> None:
+def test_a_provider_is_linked_by_a_login_of_the_last_minutes_or_the_password(product, idp, customer: Person) -> None:
     later = datetime.now(UTC) + timedelta(minutes=6)
     with time_machine.travel(later):
-        stale = product.post("/api/auth/oauth/oidc/link", {"return_to": ""}, token=kim.token)
-        wrong = product.post("/api/auth/oauth/oidc/link", {"current_password": "no, not this"}, token=kim.token)
-        right = product.post("/api/auth/oauth/oidc/link", {"current_password": PASSWORD}, token=kim.token)
+        stale = product.post("/api/auth/oauth/oidc/link", {"return_to": ""}, token=customer.token)
+        wrong = product.post("/api/auth/oauth/oidc/link", {"current_password": "no, not this"}, token=customer.token)
+        right = product.post("/api/auth/oauth/oidc/link", {"current_password": PASSWORD}, token=customer.token)
         back = product.post(CALLBACK, idp.approve(right.json()["authorization_url"], email="work@example.org"))
 
     assert (stale.status_code, stale.json()["code"]) == (403, "reauth_required")
     assert (wrong.status_code, list(wrong.json()["errors"])) == (422, ["current_password"])
     assert (back.status_code, back.json()) == (200, {"provider": "oidc", "linked": True})
-    assert OAuthIdentity.objects.get().user == kim.user
-    listed = product.get("/api/auth/identities", token=kim.token).json()["identities"]
+    assert OAuthIdentity.objects.get().user == customer.user
+    listed = product.get("/api/auth/identities", token=customer.token).json()["identities"]
     assert [(row["provider"], row["email"]) for row in listed] == [("oidc", "work@example.org")]
     signed_in = product.post(CALLBACK, idp.approve(begun(product), email="work@example.org"))
-    assert signed_in.json()["user"]["id"] == kim.user.id
+    assert signed_in.json()["user"]["id"] == customer.user.id
 
 
 def test_whoever_has_not_confirmed_her_address_links_nothing(product, idp: IdentityProvider, other: Person) -> None:
@@ -382,15 +384,15 @@ def test_whoever_has_not_confirmed_her_address_links_nothing(product, idp: Ident
     assert not OAuthState.objects.exists()
 
 
-def test_unlinking_needs_a_login_of_the_last_minutes_or_the_password(product, idp: IdentityProvider, kim) -> None:
-    location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=kim.token).json()["authorization_url"]
+def test_unlinking_needs_a_login_of_the_last_minutes_or_the_password(product, idp: IdentityProvider, customer) -> None:
+    location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=customer.token).json()["authorization_url"]
     product.post(CALLBACK, idp.approve(location))
 
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=6)):
-        stale = product.delete("/api/auth/identities/oidc", token=kim.token)
+        stale = product.delete("/api/auth/identities/oidc", token=customer.token)
         assert (stale.status_code, stale.json()["code"]) == (403, "reauth_required")
         assert OAuthIdentity.objects.count() == 1
-        right = product.delete("/api/auth/identities/oidc", {"current_password": PASSWORD}, token=kim.token)
+        right = product.delete("/api/auth/identities/oidc", {"current_password": PASSWORD}, token=customer.token)
         told = [mail.subject for mail in deliver_queued_mails("identity_unlinked")]
 
     assert (right.status_code, told) == (204, ["A way to log in was removed"])
@@ -400,9 +402,9 @@ def test_linking_needs_a_login(product, idp: IdentityProvider) -> None:
     assert product.post("/api/auth/oauth/oidc/link", {"return_to": ""}).status_code == 401
 
 
-def test_a_link_ends_with_the_session_that_began_it(product, idp: IdentityProvider, kim: Person) -> None:
-    location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=kim.token).json()["authorization_url"]
-    product.post("/api/auth/logout", token=kim.token)
+def test_a_link_ends_with_the_session_that_began_it(product, idp: IdentityProvider, customer: Person) -> None:
+    location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=customer.token).json()["authorization_url"]
+    product.post("/api/auth/logout", token=customer.token)
 
     answer = product.post(CALLBACK, idp.approve(location))
 
@@ -410,9 +412,9 @@ def test_a_link_ends_with_the_session_that_began_it(product, idp: IdentityProvid
     assert not OAuthIdentity.objects.exists()
 
 
-def test_an_identity_belongs_to_one_account(product, idp: IdentityProvider, kim: Person) -> None:
+def test_an_identity_belongs_to_one_account(product, idp: IdentityProvider, customer: Person) -> None:
     product.post(CALLBACK, idp.approve(begun(product), email="new@example.org"))
-    location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=kim.token).json()["authorization_url"]
+    location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=customer.token).json()["authorization_url"]
 
     answer = product.post(CALLBACK, idp.approve(location))
 
@@ -429,12 +431,14 @@ def test_the_last_way_into_an_account_cannot_be_removed(product, idp: IdentityPr
     assert OAuthIdentity.objects.count() == 1
 
 
-def test_a_linked_provider_can_be_removed_where_there_is_a_password(product, idp, kim: Person, other: Person) -> None:
-    location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=kim.token).json()["authorization_url"]
+def test_a_linked_provider_can_be_removed_where_there_is_a_password(
+    product, idp, customer: Person, other: Person
+) -> None:
+    location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=customer.token).json()["authorization_url"]
     product.post(CALLBACK, idp.approve(location))
 
     foreign = product.delete("/api/auth/identities/oidc", token=other.token)
-    removed = product.delete("/api/auth/identities/oidc", token=kim.token)
+    removed = product.delete("/api/auth/identities/oidc", token=customer.token)
 
     assert (foreign.status_code, removed.status_code) == (404, 204)
     assert not OAuthIdentity.objects.exists()

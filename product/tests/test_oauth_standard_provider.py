@@ -61,13 +61,13 @@ def assert_refused(answer: Any, status: int, code: str) -> None:
     assert "saas_session" not in answer.cookies
 
 
-def test_an_address_in_the_callbacks_body_means_nothing(product, issuer: str, kim: Person) -> None:
+def test_an_address_in_the_callbacks_body_means_nothing(product, issuer: str, customer: Person) -> None:
     state = approved(begun(product))["state"]
 
-    assert_refused(product.post(CALLBACK, {"state": state, "email": kim.user.email}), 400, "oauth_code_refused")
+    assert_refused(product.post(CALLBACK, {"state": state, "email": customer.user.email}), 400, "oauth_code_refused")
     assert User.objects.count() == LoginSession.objects.count() == 1
 
-    answer = product.post(CALLBACK, {**only(approved(begun(product))), "email": kim.user.email})
+    answer = product.post(CALLBACK, {**only(approved(begun(product))), "email": customer.user.email})
     assert answer.json()["user"]["email"] == "mara@example.org"
 
 

@@ -55,59 +55,59 @@ def later(**by: int) -> Any:
 # ── Change ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_changed_password_logs_everybody_out_but_the_client_that_changed_it(product, kim: Person) -> None:
-    second = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()
+def test_a_changed_password_logs_everybody_out_but_the_client_that_changed_it(product, customer: Person) -> None:
+    second = product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).json()
 
     fresh = product.post(
-        "/api/auth/password/change", {"current_password": PASSWORD, "new_password": NEW}, token=kim.token
+        "/api/auth/password/change", {"current_password": PASSWORD, "new_password": NEW}, token=customer.token
     )
 
     assert fresh.status_code == 200
     assert product.get("/api/auth/me", token=fresh.json()["access_token"]).status_code == 200
     assert product.get("/api/auth/me").status_code == 200  # by the new cookie
-    for dead in (kim.token, second["access_token"]):
+    for dead in (customer.token, second["access_token"]):
         assert product.get("/api/auth/me", token=dead).status_code == 401
-    for dead in (kim.refresh_token, second["refresh_token"]):
+    for dead in (customer.refresh_token, second["refresh_token"]):
         assert product.post("/api/auth/refresh", {"refresh_token": dead}).status_code == 401
-    assert (log_in(product, kim, PASSWORD), log_in(product, kim, NEW)) == (401, 200)
+    assert (log_in(product, customer, PASSWORD), log_in(product, customer, NEW)) == (401, 200)
     assert [mail.subject for mail in deliver_queued_mails("password_changed")] == ["Your password was changed"]
 
 
-def test_an_old_login_needs_the_current_password(product, kim: Person) -> None:
+def test_an_old_login_needs_the_current_password(product, customer: Person) -> None:
     path, body = "/api/auth/password/change", {"new_password": NEW}
     with later(minutes=6):
-        without = product.post(path, body, token=kim.token)
-        wrong = product.post(path, {**body, "current_password": "not the password"}, token=kim.token)
+        without = product.post(path, body, token=customer.token)
+        wrong = product.post(path, {**body, "current_password": "not the password"}, token=customer.token)
         assert User.objects.get().check_password(PASSWORD)
-        right = product.post(path, {**body, "current_password": PASSWORD}, token=kim.token)
+        right = product.post(path, {**body, "current_password": PASSWORD}, token=customer.token)
 
     assert (without.status_code, without.json()["code"]) == (403, "reauth_required")
     assert (wrong.status_code, list(wrong.json()["errors"])) == (422, ["current_password"])
     assert right.status_code == 200
 
 
-def test_reauthenticating_makes_an_old_login_fresh(product, kim: Person) -> None:
+def test_reauthenticating_makes_an_old_login_fresh(product, customer: Person) -> None:
     with later(minutes=6):
-        answered = product.post("/api/auth/reauthenticate", {"current_password": PASSWORD}, token=kim.token)
-        changed = product.post("/api/auth/password/change", {"new_password": NEW}, token=kim.token)
+        answered = product.post("/api/auth/reauthenticate", {"current_password": PASSWORD}, token=customer.token)
+        changed = product.post("/api/auth/password/change", {"new_password": NEW}, token=customer.token)
 
     assert (answered.status_code, changed.status_code) == (204, 200)
 
 
-def test_guessing_the_current_password_makes_its_session_wait(product, kim: Person) -> None:
+def test_guessing_the_current_password_makes_its_session_wait(product, customer: Person) -> None:
     for _ in range(5):
-        product.post("/api/auth/reauthenticate", {"current_password": "not the password"}, token=kim.token)
+        product.post("/api/auth/reauthenticate", {"current_password": "not the password"}, token=customer.token)
 
-    sixth = product.post("/api/auth/reauthenticate", {"current_password": PASSWORD}, token=kim.token)
+    sixth = product.post("/api/auth/reauthenticate", {"current_password": PASSWORD}, token=customer.token)
 
     assert (sixth.status_code, sixth.json()["code"]) == (429, "too_many_attempts")
-    assert log_in(product, kim, PASSWORD) == 200  # elsewhere: see test_known_devices.py
+    assert log_in(product, customer, PASSWORD) == 200  # elsewhere: see test_known_devices.py
 
 
 @pytest.mark.parametrize("password", ["short", "password1234", "x" * 201, "Product", 7, None])
-def test_a_new_password_keeps_to_the_rules(product, kim: Person, password: Any) -> None:
-    changed = product.post("/api/auth/password/change", {"new_password": password}, token=kim.token)
-    done = reset(product, mailed_token(product, kim), password)
+def test_a_new_password_keeps_to_the_rules(product, customer: Person, password: Any) -> None:
+    changed = product.post("/api/auth/password/change", {"new_password": password}, token=customer.token)
+    done = reset(product, mailed_token(product, customer), password)
 
     for answered in (changed, done):
         assert (answered.status_code, list(answered.json()["errors"])) == (422, ["new_password"])
@@ -117,22 +117,24 @@ def test_a_new_password_keeps_to_the_rules(product, kim: Person, password: Any) 
 # ── Reset ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_reset_sets_the_password_logs_everybody_out_and_nobody_in(product, kim: Person) -> None:
-    done = reset(product, mailed_token(product, kim))
+def test_a_reset_sets_the_password_logs_everybody_out_and_nobody_in(product, customer: Person) -> None:
+    done = reset(product, mailed_token(product, customer))
 
     assert (done.status_code, done.json()) == (200, {"status": "password_set"})
     assert "saas_session" not in done.cookies
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
     assert not LoginSession.objects.live().exists()
-    assert (log_in(product, kim, PASSWORD), log_in(product, kim, NEW)) == (401, 200)
+    assert (log_in(product, customer, PASSWORD), log_in(product, customer, NEW)) == (401, 200)
     assert len(deliver_queued_mails("password_changed")) == 1
     assert AuditEvent.objects.filter(action="password.reset").count() == 1
 
 
-def test_forgotten_is_answered_alike_whatever_the_address(product, kim: Person, sam: Person, other: Person) -> None:
-    staff_administration.ban(other.user, by=sam.user, reason="spam")
+def test_forgotten_is_answered_alike_whatever_the_address(
+    product, customer: Person, staff_member: Person, other: Person
+) -> None:
+    staff_administration.ban(other.user, by=staff_member.user, reason="spam")
     deliver_queued_mails()
-    addresses = [kim.user.email, "nobody@example.net", other.user.email, sam.user.email]
+    addresses = [customer.user.email, "nobody@example.net", other.user.email, staff_member.user.email]
 
     answers = [product.post("/api/auth/password/forgot", {"email": address}) for address in addresses]
     assert ResetRequest.objects.filter(handled_at=None).count() == 4
@@ -140,18 +142,18 @@ def test_forgotten_is_answered_alike_whatever_the_address(product, kim: Person, 
         answer(row.pk)
 
     assert {(a.status_code, a.content) for a in answers} == {(202, b'{"status":"accepted"}')}
-    assert [mail.to for mail in deliver_queued_mails()] == [[kim.user.email]]
+    assert [mail.to for mail in deliver_queued_mails()] == [[customer.user.email]]
 
 
-def test_who_has_no_password_or_has_not_confirmed_her_address_gets_a_link_too(product, kim: Person) -> None:
+def test_who_has_no_password_or_has_not_confirmed_her_address_gets_a_link_too(product, customer: Person) -> None:
     User.objects.update(password="!", email_verified_at=None)
 
-    assert forgot(product, kim.user.email).status_code == 202
-    assert [mail.to for mail in deliver_queued_mails("password_reset")] == [[kim.user.email]]
+    assert forgot(product, customer.user.email).status_code == 202
+    assert [mail.to for mail in deliver_queued_mails("password_reset")] == [[customer.user.email]]
 
 
-def test_a_request_whose_doorbell_was_lost_is_found_and_answered_once(product, kim: Person) -> None:
-    product.post("/api/auth/password/forgot", {"email": kim.user.email})
+def test_a_request_whose_doorbell_was_lost_is_found_and_answered_once(product, customer: Person) -> None:
+    product.post("/api/auth/password/forgot", {"email": customer.user.email})
 
     with later(seconds=11):
         tasks.sweep()
@@ -161,8 +163,8 @@ def test_a_request_whose_doorbell_was_lost_is_found_and_answered_once(product, k
     assert Mail.objects.filter(template="password_reset").count() == 1
 
 
-def test_the_token_is_nowhere_in_the_database(product, kim: Person) -> None:
-    forgot(product, kim.user.email)
+def test_the_token_is_nowhere_in_the_database(product, customer: Person) -> None:
+    forgot(product, customer.user.email)
     before = str(list(Mail.objects.values())) + str(list(Proof.objects.values()))
 
     token = link_token("password_reset")
@@ -172,50 +174,52 @@ def test_the_token_is_nowhere_in_the_database(product, kim: Person) -> None:
     assert Mail.objects.get(template="password_reset").sealed == {}  # emptied once it is sent
 
 
-def test_a_link_works_once(product, kim: Person) -> None:
-    token = mailed_token(product, kim)
+def test_a_link_works_once(product, customer: Person) -> None:
+    token = mailed_token(product, customer)
 
     assert reset(product, token).status_code == 200
     assert_invalid(reset(product, token, "yet another new phrase"))
     assert User.objects.get().check_password(NEW)
 
 
-def test_a_link_dies_after_half_an_hour(product, kim: Person) -> None:
-    token = mailed_token(product, kim)
+def test_a_link_dies_after_half_an_hour(product, customer: Person) -> None:
+    token = mailed_token(product, customer)
 
     with later(minutes=30, seconds=1):
         assert_invalid(reset(product, token))
 
 
-def test_a_link_dies_when_a_newer_one_was_used(product, kim: Person) -> None:
-    older, newer = mailed_token(product, kim), mailed_token(product, kim)
+def test_a_link_dies_when_a_newer_one_was_used(product, customer: Person) -> None:
+    older, newer = mailed_token(product, customer), mailed_token(product, customer)
 
     assert reset(product, newer).status_code == 200
     assert_invalid(reset(product, older))
 
 
-def test_a_link_dies_with_the_password_or_a_ban(product, kim: Person, other: Person, sam: Person) -> None:
-    mine, theirs = mailed_token(product, kim), mailed_token(product, other)
-    product.post("/api/auth/password/change", {"new_password": NEW}, token=kim.token)
-    staff_administration.ban(other.user, by=sam.user, reason="spam")
+def test_a_link_dies_with_the_password_or_a_ban(product, customer: Person, other: Person, staff_member: Person) -> None:
+    mine, theirs = mailed_token(product, customer), mailed_token(product, other)
+    product.post("/api/auth/password/change", {"new_password": NEW}, token=customer.token)
+    staff_administration.ban(other.user, by=staff_member.user, reason="spam")
 
     assert_invalid(reset(product, mine, "yet another new phrase"))
     assert_invalid(reset(product, theirs))
-    staff_administration.unban(other.user, by=sam.user)
+    staff_administration.unban(other.user, by=staff_member.user)
     assert_invalid(reset(product, theirs))
 
 
-def test_a_link_dies_with_the_address_that_it_was_sent_to(product, kim: Person) -> None:
-    token = mailed_token(product, kim)
-    product.post("/api/auth/email/change", {"new_email": "new@example.net"}, token=kim.token)
+def test_a_link_dies_with_the_address_that_it_was_sent_to(product, customer: Person) -> None:
+    token = mailed_token(product, customer)
+    product.post("/api/auth/email/change", {"new_email": "new@example.net"}, token=customer.token)
     assert product.post("/api/auth/email/verify", {"token": link_token("confirm_new_email")}).status_code == 200
 
     assert_invalid(reset(product, token))
 
 
-def test_a_link_sets_the_password_of_its_own_account_whoever_else_is_named(product, kim: Person, other: Person) -> None:
+def test_a_link_sets_the_password_of_its_own_account_whoever_else_is_named(
+    product, customer: Person, other: Person
+) -> None:
     body = {
-        "token": mailed_token(product, kim),
+        "token": mailed_token(product, customer),
         "new_password": NEW,
         "user_id": other.user.pk,
         "email": other.user.email,
@@ -224,11 +228,11 @@ def test_a_link_sets_the_password_of_its_own_account_whoever_else_is_named(produ
     assert product.post("/api/auth/password/reset", body).status_code == 200
 
     assert User.objects.get(pk=other.user.pk).check_password(PASSWORD)
-    assert User.objects.get(pk=kim.user.pk).check_password(NEW)
+    assert User.objects.get(pk=customer.user.pk).check_password(NEW)
 
 
 @pytest.mark.parametrize("token", ["reset_guessed", "verify_guessed", "\u00e9", "x" * 200])
-def test_a_token_that_is_none_is_refused(product, kim: Person, token: str) -> None:
+def test_a_token_that_is_none_is_refused(product, customer: Person, token: str) -> None:
     assert_invalid(reset(product, token))
 
 
@@ -238,38 +242,38 @@ def test_a_token_for_verifying_does_not_reset(product) -> None:
     assert_invalid(reset(product, link_token("welcome")))
 
 
-def test_a_reset_forgets_failed_logins(product, kim: Person) -> None:
+def test_a_reset_forgets_failed_logins(product, customer: Person) -> None:
     for _ in range(5):
-        log_in(product, kim, "not the password")
-    assert log_in(product, kim, PASSWORD) == 429
+        log_in(product, customer, "not the password")
+    assert log_in(product, customer, PASSWORD) == 429
 
-    reset(product, mailed_token(product, kim))
+    reset(product, mailed_token(product, customer))
 
     product.cookies.clear()  # on another device than the one of the reset, too
-    assert log_in(product, kim, NEW) == 200
+    assert log_in(product, customer, NEW) == 200
     assert FailedAttempts.objects.get().count == 0
 
 
-def test_a_reset_proves_the_mailbox_and_removes_what_a_squatter_attached(product, kim: Person) -> None:
-    OAuthIdentity.objects.create(provider="oidc", issuer="https://id.example", subject="squatter", user=kim.user)
+def test_a_reset_proves_the_mailbox_and_removes_what_a_squatter_attached(product, customer: Person) -> None:
+    OAuthIdentity.objects.create(provider="oidc", issuer="https://id.example", subject="squatter", user=customer.user)
 
-    reset(product, mailed_token(product, kim))
+    reset(product, mailed_token(product, customer))
 
     assert User.objects.get().is_verified
     assert not OAuthIdentity.objects.exists()
 
 
-def test_a_reset_of_a_verified_account_keeps_its_providers(product, kim: Person) -> None:
-    User.objects.update(email_verified_at=kim.user.created_at)
+def test_a_reset_of_a_verified_account_keeps_its_providers(product, customer: Person) -> None:
+    User.objects.update(email_verified_at=customer.user.created_at)
     OAuthIdentity.objects.create(
-        provider="oidc", issuer="https://id.example", subject="kim", user=kim.user,
-        email=kim.user.email, email_is_verified=True,
+        provider="oidc", issuer="https://id.example", subject="kim", user=customer.user,
+        email=customer.user.email, email_is_verified=True,
     )  # fmt: skip
 
-    reset(product, mailed_token(product, kim))
+    reset(product, mailed_token(product, customer))
 
     assert OAuthIdentity.objects.count() == 1
-    assert User.objects.get().email_verified_at == kim.user.created_at
+    assert User.objects.get().email_verified_at == customer.user.created_at
 
 
 @pytest.mark.django_db(transaction=True)
@@ -295,8 +299,8 @@ def test_of_ten_confirmations_at_once_one_wins(service) -> None:
 @pytest.mark.parametrize(
     "headers", [{"Host": "evil.example"}, {"X-Forwarded-Host": "evil.example"}, {"Forwarded": "host=evil.example"}]
 )
-def test_the_link_leads_to_us_whatever_the_host_header_says(product, kim: Person, headers: dict[str, str]) -> None:
-    answered = product.post("/api/auth/password/forgot", {"email": kim.user.email}, headers=headers)
+def test_the_link_leads_to_us_whatever_the_host_header_says(product, customer: Person, headers: dict[str, str]) -> None:
+    answered = product.post("/api/auth/password/forgot", {"email": customer.user.email}, headers=headers)
 
     if answered.status_code == 202:
         answer(ResetRequest.objects.get().pk)
@@ -331,16 +335,16 @@ def test_the_mail_goes_to_the_stored_spelling(product) -> None:
 
 
 @override_settings(RATE_LIMIT_SCALE=1)
-def test_the_sixth_request_of_an_hour_is_refused_in_whatever_spelling(product, kim: Person) -> None:
-    spellings = [kim.user.email, kim.user.email.upper(), kim.user.email.title()]
+def test_the_sixth_request_of_an_hour_is_refused_in_whatever_spelling(product, customer: Person) -> None:
+    spellings = [customer.user.email, customer.user.email.upper(), customer.user.email.title()]
     statuses = [forgot(product, spellings[number % 3]).status_code for number in range(6)]
 
     assert statuses == [202] * 5 + [429]
 
 
-def test_no_more_than_five_mails_an_hour_whatever_the_limits_say(product, kim: Person) -> None:
+def test_no_more_than_five_mails_an_hour_whatever_the_limits_say(product, customer: Person) -> None:
     for _ in range(7):
-        forgot(product, kim.user.email)
+        forgot(product, customer.user.email)
 
     assert Mail.objects.filter(template="password_reset").count() == 5
 
@@ -348,10 +352,12 @@ def test_no_more_than_five_mails_an_hour_whatever_the_limits_say(product, kim: P
 # ── Registering a taken address ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_owner_of_an_address_is_told_once_a_day_that_somebody_tried_to_register_it(product, kim: Person) -> None:
+def test_the_owner_of_an_address_is_told_once_a_day_that_somebody_tried_to_register_it(
+    product, customer: Person
+) -> None:
     answers = [
         product.post("/api/auth/register", {"email": spelling, "password": NEW})
-        for spelling in (kim.user.email, kim.user.email.upper())
+        for spelling in (customer.user.email, customer.user.email.upper())
     ]
 
     assert {(a.status_code, a.json()["code"]) for a in answers} == {(409, "email_taken")}
@@ -360,19 +366,22 @@ def test_the_owner_of_an_address_is_told_once_a_day_that_somebody_tried_to_regis
     assert check_password(PASSWORD, User.objects.get().password)
 
 
-def test_registering_the_address_of_a_banned_person_tells_nobody(product, kim: Person, sam: Person) -> None:
-    staff_administration.ban(kim.user, by=sam.user, reason="spam")
+def test_registering_the_address_of_a_banned_person_tells_nobody(
+    product, customer: Person, staff_member: Person
+) -> None:
+    staff_administration.ban(customer.user, by=staff_member.user, reason="spam")
 
-    answered = product.post("/api/auth/register", {"email": kim.user.email, "password": NEW})
+    answered = product.post("/api/auth/register", {"email": customer.user.email, "password": NEW})
 
     assert (answered.status_code, answered.json()["code"]) == (409, "email_taken")
     assert not deliver_queued_mails("register_attempt")
 
 
 @override_settings(RATE_LIMIT_SCALE=1)
-def test_one_address_registers_three_times_an_hour(product, kim: Person) -> None:
+def test_one_address_registers_three_times_an_hour(product, customer: Person) -> None:
     statuses = [
-        product.post("/api/auth/register", {"email": kim.user.email, "password": NEW}).status_code for _ in range(4)
+        product.post("/api/auth/register", {"email": customer.user.email, "password": NEW}).status_code
+        for _ in range(4)
     ]
 
     assert statuses == [409, 409, 409, 429]

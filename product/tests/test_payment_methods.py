@@ -30,37 +30,37 @@ def add(product: ServiceClient, person: Person, **changes: object):
     return product.post("/api/billing/payment-method", {**CARD, **changes}, token=person.token)
 
 
-def test_a_card_is_added_and_shown_without_its_number(product: ServiceClient, kim: Person) -> None:
-    answer = add(product, kim)
+def test_a_card_is_added_and_shown_without_its_number(product: ServiceClient, customer: Person) -> None:
+    answer = add(product, customer)
 
     assert answer.status_code == 201
     shown = answer.json()["payment_method"]
     assert {name: shown[name] for name in CARD} == CARD
     assert shown["is_default"] is True
-    listed = product.get("/api/billing/payment-methods", token=kim.token).json()
+    listed = product.get("/api/billing/payment-methods", token=customer.token).json()
     assert listed == {"payment_methods": [shown], "count": 1, "next": None}
 
 
-def test_the_newest_card_is_the_one_that_pays(product: ServiceClient, kim: Person) -> None:
-    add(product, kim)
-    add(product, kim, last4="4444", provider="mastercard")
+def test_the_newest_card_is_the_one_that_pays(product: ServiceClient, customer: Person) -> None:
+    add(product, customer)
+    add(product, customer, last4="4444", provider="mastercard")
 
-    rows = product.get("/api/billing/payment-methods", token=kim.token).json()["payment_methods"]
+    rows = product.get("/api/billing/payment-methods", token=customer.token).json()["payment_methods"]
 
     assert [(row["last4"], row["is_default"]) for row in rows] == [("4444", True), ("4242", False)]
 
 
-def test_a_card_is_removed_by_its_owner_only(product: ServiceClient, kim: Person, other: Person) -> None:
-    path = f"/api/billing/payment-methods/{add(product, kim).json()['payment_method']['id']}"
+def test_a_card_is_removed_by_its_owner_only(product: ServiceClient, customer: Person, other: Person) -> None:
+    path = f"/api/billing/payment-methods/{add(product, customer).json()['payment_method']['id']}"
 
     assert product.delete(path, token=other.token).status_code == 404
-    assert product.delete(path, token=kim.token).status_code == 204
-    assert product.delete(path, token=kim.token).status_code == 404
-    assert product.get("/api/billing/payment-methods", token=kim.token).json()["payment_methods"] == []
+    assert product.delete(path, token=customer.token).status_code == 204
+    assert product.delete(path, token=customer.token).status_code == 404
+    assert product.get("/api/billing/payment-methods", token=customer.token).json()["payment_methods"] == []
 
 
-def test_a_declined_card_is_refused(product: ServiceClient, kim: Person) -> None:
-    answer = add(product, kim, last4="0002")
+def test_a_declined_card_is_refused(product: ServiceClient, customer: Person) -> None:
+    answer = add(product, customer, last4="0002")
 
     assert (answer.status_code, answer.json()["code"]) == (409, "payment_declined")
     assert PaymentMethod.objects.count() == 0
@@ -82,9 +82,9 @@ def test_a_declined_card_is_refused(product: ServiceClient, kim: Person) -> None
     ],
 )
 def test_a_field_that_does_not_fit_is_named(
-    product: ServiceClient, kim: Person, changes: dict[str, object], field: str
+    product: ServiceClient, customer: Person, changes: dict[str, object], field: str
 ) -> None:
-    answer = add(product, kim, **changes)
+    answer = add(product, customer, **changes)
 
     assert (answer.status_code, list(answer.json()["errors"])) == (422, [field])
     assert PaymentMethod.objects.count() == 0
@@ -93,9 +93,9 @@ def test_a_field_that_does_not_fit_is_named(
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("field", ["last4", "provider", "note"])
 def test_a_card_number_is_refused_in_whatever_field(
-    product: ServiceClient, kim: Person, field: str, number: object
+    product: ServiceClient, customer: Person, field: str, number: object
 ) -> None:
-    answer = add(product, kim, **{field: number})
+    answer = add(product, customer, **{field: number})
 
     assert (answer.status_code, list(answer.json()["errors"])) == (422, [field])
     assert str(number) not in answer.content.decode()
@@ -111,8 +111,8 @@ def test_a_card_number_is_refused_in_whatever_field(
         "billing/portal",
     ],
 )
-def test_no_endpoint_of_billing_takes_a_card_number(product: ServiceClient, kim: Person, path: str) -> None:
-    answer = product.post(f"/api/{path}", {"plan_id": "starter", "deep": [{"er": NUMBER}]}, token=kim.token)
+def test_no_endpoint_of_billing_takes_a_card_number(product: ServiceClient, customer: Person, path: str) -> None:
+    answer = product.post(f"/api/{path}", {"plan_id": "starter", "deep": [{"er": NUMBER}]}, token=customer.token)
 
     assert (answer.status_code, list(answer.json()["errors"])) == (422, ["deep.0.er"])
 
@@ -121,36 +121,38 @@ def test_no_endpoint_of_billing_takes_a_card_number(product: ServiceClient, kim:
     ("method", "path"),
     [("GET", "billing/invoices"), ("GET", "subscriptions/current"), ("POST", "subscriptions/resume")],
 )
-def test_no_query_of_billing_takes_a_card_number(product: ServiceClient, kim: Person, method: str, path: str) -> None:
-    answer = product.send(method, f"/api/{path}?team_id=4242+4242+4242+4242", token=kim.token)
+def test_no_query_of_billing_takes_a_card_number(
+    product: ServiceClient, customer: Person, method: str, path: str
+) -> None:
+    answer = product.send(method, f"/api/{path}?team_id=4242+4242+4242+4242", token=customer.token)
 
     assert (answer.status_code, list(answer.json()["errors"])) == (422, ["team_id.0"])
 
 
-def test_no_key_of_a_checkout_is_a_card_number(product: ServiceClient, kim: Person) -> None:
+def test_no_key_of_a_checkout_is_a_card_number(product: ServiceClient, customer: Person) -> None:
     headers = {"Idempotency-Key": "4242-4242-4242-4242"}
 
-    answer = product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token, headers=headers)
+    answer = product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=customer.token, headers=headers)
 
     assert (answer.status_code, list(answer.json()["errors"])) == (422, ["Idempotency-Key"])
     assert not Checkout.objects.exists()
 
 
-def test_a_team_has_cards_invoices_and_a_portal_of_its_own(product: ServiceClient, kim: Person) -> None:
-    team = team_factories.create_team(kim)
+def test_a_team_has_cards_invoices_and_a_portal_of_its_own(product: ServiceClient, customer: Person) -> None:
+    team = team_factories.create_team(customer)
     body = {"plan_id": "starter", "team_id": team.id}
-    product.post("/api/subscriptions/checkout", body, token=kim.token)
-    card = add(product, kim, team_id=team.id).json()["payment_method"]
+    product.post("/api/subscriptions/checkout", body, token=customer.token)
+    card = add(product, customer, team_id=team.id).json()["payment_method"]
 
-    listed = product.get(f"/api/billing/payment-methods?team_id={team.id}", token=kim.token).json()
-    invoices = product.get(f"/api/billing/invoices?team_id={team.id}", token=kim.token).json()["invoices"]
-    portal = product.post("/api/billing/portal", {"team_id": team.id}, token=kim.token)
+    listed = product.get(f"/api/billing/payment-methods?team_id={team.id}", token=customer.token).json()
+    invoices = product.get(f"/api/billing/invoices?team_id={team.id}", token=customer.token).json()["invoices"]
+    portal = product.post("/api/billing/portal", {"team_id": team.id}, token=customer.token)
 
     assert [row["id"] for row in listed["payment_methods"]] == [card["id"]]
     assert [row["total_cents"] for row in invoices] == [1_900]
     assert portal.status_code == 201
-    assert product.get("/api/billing/payment-methods", token=kim.token).json()["payment_methods"] == []
-    gone = product.delete(f"/api/billing/payment-methods/{card['id']}?team_id={team.id}", token=kim.token)
+    assert product.get("/api/billing/payment-methods", token=customer.token).json()["payment_methods"] == []
+    gone = product.delete(f"/api/billing/payment-methods/{card['id']}?team_id={team.id}", token=customer.token)
     assert gone.status_code == 204
 
 
@@ -160,9 +162,9 @@ def test_a_team_has_cards_invoices_and_a_portal_of_its_own(product: ServiceClien
     [("GET", "billing/payment-methods"), ("GET", "billing/invoices"), ("DELETE", "billing/payment-methods/pm_1")],
 )
 def test_only_an_owner_sees_how_a_team_pays(
-    product: ServiceClient, kim: Person, role: Role, method: str, path: str
+    product: ServiceClient, customer: Person, role: Role, method: str, path: str
 ) -> None:
-    team = team_factories.create_team(kim)
+    team = team_factories.create_team(customer)
     member = team_factories.add_member(team, role)
 
     answer = product.send(method, f"/api/{path}?team_id={team.id}", token=member.token)
@@ -171,8 +173,8 @@ def test_only_an_owner_sees_how_a_team_pays(
 
 
 @pytest.mark.parametrize("text", ["4242424242424241", "12345678", "usr_01k3", "2026-11-23 14:30:00", "1" * 25])
-def test_what_is_no_card_number_is_let_through(product: ServiceClient, kim: Person, text: str) -> None:
-    assert add(product, kim, note=text).status_code == 201
+def test_what_is_no_card_number_is_let_through(product: ServiceClient, customer: Person, text: str) -> None:
+    assert add(product, customer, note=text).status_code == 201
 
 
 @pytest.mark.parametrize("number", [NUMBER, "4242424242424242", "4242-4242-4242-4242"])
@@ -185,10 +187,10 @@ def test_no_log_line_holds_a_card_number(number: str) -> None:
     assert line.endswith("GET /?card=[card number] paid")
 
 
-def test_a_checkout_leaves_a_paid_invoice(product: ServiceClient, kim: Person, other: Person) -> None:
-    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=kim.token)
+def test_a_checkout_leaves_a_paid_invoice(product: ServiceClient, customer: Person, other: Person) -> None:
+    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
 
-    mine = product.get("/api/billing/invoices", token=kim.token).json()
+    mine = product.get("/api/billing/invoices", token=customer.token).json()
 
     (invoice,) = mine["invoices"]
     assert (invoice["status"], invoice["total_cents"], invoice["amount_paid_cents"]) == ("paid", 7_900, 7_900)
@@ -196,11 +198,11 @@ def test_a_checkout_leaves_a_paid_invoice(product: ServiceClient, kim: Person, o
     assert product.get("/api/billing/invoices", token=other.token).json()["invoices"] == []
 
 
-def test_the_lists_cost_three_queries(product: ServiceClient, kim: Person, django_assert_num_queries) -> None:
-    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=kim.token)
-    add(product, kim)
-    add(product, kim)
+def test_the_lists_cost_three_queries(product: ServiceClient, customer: Person, django_assert_num_queries) -> None:
+    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
+    add(product, customer)
+    add(product, customer)
 
     for path in ("/api/billing/invoices", "/api/billing/payment-methods"):
         with django_assert_num_queries(3):  # who, how many, which
-            assert product.get(path, token=kim.token).status_code == 200
+            assert product.get(path, token=customer.token).status_code == 200

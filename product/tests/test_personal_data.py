@@ -31,11 +31,17 @@ from saas.teams import invitations
 from saas.teams.models import ApiKey, Invitation, Membership, Team
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
+from saas.testing.concurrency import run_concurrently
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import actor_for, create_team, add_member, create_api_key, with_verified_email
+from saas.testing.factories.team_factories import (
+    actor_for,
+    add_member,
+    create_api_key,
+    create_team,
+    with_verified_email,
+)
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import deliver_queued_mails, link_token
-from saas.testing.concurrency import run_concurrently
 
 WAIT = timedelta(days=14)
 
@@ -64,20 +70,22 @@ def erase() -> None:
 # ── The export ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_export_tells_everything_and_nothing_of_others(product, kim: Person, other: Person, sam: Person) -> None:
-    team = create_team(with_verified_email(kim), "Sentinels")
+def test_the_export_tells_everything_and_nothing_of_others(
+    product, customer: Person, other: Person, staff_member: Person
+) -> None:
+    team = create_team(with_verified_email(customer), "Sentinels")
     add_member(team, Role.MEMBER, with_verified_email(other))
-    create_api_key(team, with_verified_email(kim))
-    checkouts.start_checkout(kim.user, plan_id="starter")
-    payment_methods.add_payment_method(kim.user, type="card", provider="visa", last4="4242")
-    add_note(kim.user, by=sam.user, text="Called about an invoice.")
+    create_api_key(team, with_verified_email(customer))
+    checkouts.start_checkout(customer.user, plan_id="starter")
+    payment_methods.add_payment_method(customer.user, type="card", provider="visa", last4="4242")
+    add_note(customer.user, by=staff_member.user, text="Called about an invoice.")
 
-    answer = product.get("/api/users/export", token=kim.token)
+    answer = product.get("/api/users/export", token=customer.token)
 
     assert answer.status_code == 200
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="{kim.user.id}.json"'
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{customer.user.id}.json"'
     told = answer.json()["personal_data"]
-    assert told["account"]["email"] == kim.user.email
+    assert told["account"]["email"] == customer.user.email
     assert told["profile"]["display_name"] == "Kim Example"
     assert [row["team__name"] for row in told["memberships"]] == ["Sentinels"]
     assert [row["plan_id"] for row in told["subscriptions"]] == ["starter"]
@@ -88,51 +96,51 @@ def test_the_export_tells_everything_and_nothing_of_others(product, kim: Person,
     assert len(told["sessions"]) == len(told["api_keys"]) == 1
     page = answer.content.decode()
     assert other.user.email not in page
-    assert sam.user.id not in page
+    assert staff_member.user.id not in page
 
 
-def test_the_export_holds_no_secret(product, kim: Person) -> None:
-    create_team(with_verified_email(kim))
+def test_the_export_holds_no_secret(product, customer: Person) -> None:
+    create_team(with_verified_email(customer))
 
-    page = product.get("/api/users/export", token=kim.token).content.decode()
+    page = product.get("/api/users/export", token=customer.token).content.decode()
 
-    assert User.objects.get(pk=kim.user.pk).password not in page
-    assert LoginSession.objects.get(user=kim.user).session_key not in page
-    assert Proof.objects.get(user=kim.user).token_hash not in page
+    assert User.objects.get(pk=customer.user.pk).password not in page
+    assert LoginSession.objects.get(user=customer.user).session_key not in page
+    assert Proof.objects.get(user=customer.user).token_hash not in page
     assert "sealed" not in page
 
 
 # ── Giving up ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_whoever_gives_up_her_account_is_out_at_once_everywhere(product, parity, kim: Person) -> None:
-    answer = delete(product, kim)
+def test_whoever_gives_up_her_account_is_out_at_once_everywhere(product, parity, customer: Person) -> None:
+    answer = delete(product, customer)
 
     assert answer.status_code == 202
     times = {name: datetime.fromisoformat(at) for name, at in answer.json()["deletion"].items()}
     assert times["due_at"] - times["requested_at"] == WAIT
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
-    assert parity.get("/auth/me", token=kim.token).status_code == 401
-    assert product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token}).status_code == 401
-    refused = log_in(product, kim)
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
+    assert parity.get("/auth/me", token=customer.token).status_code == 401
+    assert product.post("/api/auth/refresh", {"refresh_token": customer.refresh_token}).status_code == 401
+    refused = log_in(product, customer)
     assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
     assert User.objects.get().status == "deleted"
-    assert AuditEvent.objects.filter(action="user.deletion_requested", target=kim.user.id).count() == 1
+    assert AuditEvent.objects.filter(action="user.deletion_requested", target=customer.user.id).count() == 1
 
 
-def test_an_old_login_needs_the_password_first(product, kim: Person) -> None:
+def test_an_old_login_needs_the_password_first(product, customer: Person) -> None:
     with later(timedelta(minutes=6)):
-        without, wrong = delete(product, kim), delete(product, kim, {"current_password": "not the right one"})
+        without, wrong = delete(product, customer), delete(product, customer, {"current_password": "not the right one"})
         assert (without.status_code, without.json()["code"]) == (403, "reauth_required")
         assert (wrong.status_code, list(wrong.json()["errors"])) == (422, ["current_password"])
         assert not Deletion.objects.exists()
 
-        assert delete(product, kim, {"current_password": PASSWORD}).status_code == 202
+        assert delete(product, customer, {"current_password": PASSWORD}).status_code == 202
 
 
-def test_her_address_stays_taken_until_she_is_erased(product, kim: Person) -> None:
-    delete(product, kim)
-    again = {"email": kim.user.email, "password": PASSWORD}
+def test_her_address_stays_taken_until_she_is_erased(product, customer: Person) -> None:
+    delete(product, customer)
+    again = {"email": customer.user.email, "password": PASSWORD}
     assert product.post("/api/auth/register", again).status_code == 409
 
     erase()
@@ -140,44 +148,44 @@ def test_her_address_stays_taken_until_she_is_erased(product, kim: Person) -> No
     assert product.post("/api/auth/register", again).status_code == 201
 
 
-def test_a_subscription_that_would_go_on_has_to_be_canceled_first(product, kim: Person) -> None:
-    checkouts.start_checkout(kim.user, plan_id="starter")
+def test_a_subscription_that_would_go_on_has_to_be_canceled_first(product, customer: Person) -> None:
+    checkouts.start_checkout(customer.user, plan_id="starter")
 
-    refused = delete(product, kim)
+    refused = delete(product, customer)
     assert (refused.status_code, refused.json()["code"]) == (409, "still_subscribed")
     assert User.objects.get().status == "active"
-    assert product.get("/api/auth/me", token=kim.token).status_code == 200
+    assert product.get("/api/auth/me", token=customer.token).status_code == 200
 
-    subscriptions.cancel_subscription(kim.user, at_period_end=True, reason="", by=kim.user)
-    assert delete(product, kim).status_code == 202
+    subscriptions.cancel_subscription(customer.user, at_period_end=True, reason="", by=customer.user)
+    assert delete(product, customer).status_code == 202
 
 
-def test_the_only_owner_hands_a_team_with_others_over_first(product, kim: Person, other: Person) -> None:
-    team = create_team(with_verified_email(kim))
+def test_the_only_owner_hands_a_team_with_others_over_first(product, customer: Person, other: Person) -> None:
+    team = create_team(with_verified_email(customer))
     add_member(team, Role.ADMIN, other)
 
-    refused = delete(product, kim)
+    refused = delete(product, customer)
     assert (refused.status_code, refused.json()["code"]) == (409, "team_needs_owner")
     assert not Deletion.objects.exists()
 
     Membership.objects.filter(user=other.user).update(role=Role.OWNER)
-    assert delete(product, kim).status_code == 202
+    assert delete(product, customer).status_code == 202
 
 
-def test_of_two_owners_the_second_cannot_go_while_the_first_waits(product, kim: Person, other: Person) -> None:
-    add_member(create_team(with_verified_email(kim)), Role.OWNER, other)
-    assert delete(product, kim).status_code == 202
+def test_of_two_owners_the_second_cannot_go_while_the_first_waits(product, customer: Person, other: Person) -> None:
+    add_member(create_team(with_verified_email(customer)), Role.OWNER, other)
+    assert delete(product, customer).status_code == 202
 
     refused = delete(product, other)
 
     assert (refused.status_code, refused.json()["code"]) == (409, "team_needs_owner")
 
 
-def test_a_team_that_is_paid_for_stands_in_the_way(product, kim: Person) -> None:
-    team = create_team(with_verified_email(kim))
-    checkouts.start_checkout(kim.user, plan_id="starter", owner=team)
+def test_a_team_that_is_paid_for_stands_in_the_way(product, customer: Person) -> None:
+    team = create_team(with_verified_email(customer))
+    checkouts.start_checkout(customer.user, plan_id="starter", owner=team)
 
-    refused = delete(product, kim)
+    refused = delete(product, customer)
 
     assert (refused.status_code, refused.json()["code"]) == (409, "team_subscribed")
 
@@ -185,23 +193,23 @@ def test_a_team_that_is_paid_for_stands_in_the_way(product, kim: Person) -> None
 # ── Taking it back ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_mailed_link_undoes_it_once(product, kim: Person) -> None:
-    delete(product, kim)
+def test_the_mailed_link_undoes_it_once(product, customer: Person) -> None:
+    delete(product, customer)
     token = link_token("deletion_requested")
 
     first, second = keep(product, token), keep(product, token)
 
     assert (first.status_code, first.json()) == (200, {"status": "kept"})
     assert (second.status_code, second.json()["code"]) == (400, "link_invalid")
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
-    assert log_in(product, kim).status_code == 200
-    assert [mail.to for mail in deliver_queued_mails("deletion_canceled")] == [[kim.user.email]]
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
+    assert log_in(product, customer).status_code == 200
+    assert [mail.to for mail in deliver_queued_mails("deletion_canceled")] == [[customer.user.email]]
     erase()
-    assert User.objects.get().email == kim.user.email
+    assert User.objects.get().email == customer.user.email
 
 
-def test_the_link_works_for_fourteen_days(product, kim: Person) -> None:
-    delete(product, kim)
+def test_the_link_works_for_fourteen_days(product, customer: Person) -> None:
+    delete(product, customer)
     token = link_token("deletion_requested")
 
     with later(WAIT + timedelta(seconds=1)):
@@ -211,31 +219,31 @@ def test_the_link_works_for_fourteen_days(product, kim: Person) -> None:
 
 
 @pytest.mark.parametrize("token", ["keep_nonsense", "\u0000", "x" * 300])
-def test_another_token_undoes_nothing(product, kim: Person, token: str) -> None:
-    delete(product, kim)
+def test_another_token_undoes_nothing(product, customer: Person, token: str) -> None:
+    delete(product, customer)
 
     assert keep(product, token).status_code in {400, 422}
     assert User.objects.get().status == "deleted"
 
 
-def test_an_old_link_does_not_undo_a_later_deletion_twice(product, kim: Person) -> None:
-    delete(product, kim)
+def test_an_old_link_does_not_undo_a_later_deletion_twice(product, customer: Person) -> None:
+    delete(product, customer)
     old = link_token("deletion_requested")
     keep(product, old)
-    token = log_in(product, kim).json()["access_token"]
+    token = log_in(product, customer).json()["access_token"]
     product.delete("/api/users/me", token=token)
 
     assert keep(product, old).status_code == 400
     assert User.objects.get().status == "deleted"
 
 
-def test_the_page_behind_the_link_undoes_it_when_asked_and_not_before(product, kim: Person) -> None:
-    delete(product, kim)
+def test_the_page_behind_the_link_undoes_it_when_asked_and_not_before(product, customer: Person) -> None:
+    delete(product, customer)
     token = link_token("deletion_requested")
 
     assert product.get(f"/keep?token={token}").status_code == 200
     assert User.objects.get().status == "deleted"
-    page = product.submit("/keep", {"token": token})
+    page = product.submit_form("/keep", {"token": token})
 
     assert (page.status_code, b"Your account stays" in page.content) == (200, True)
     assert User.objects.get().status == "active"
@@ -244,34 +252,36 @@ def test_the_page_behind_the_link_undoes_it_when_asked_and_not_before(product, k
 # ── Afterwards ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_after_fourteen_days_nobody_can_tell_whose_account_it_was(product, kim: Person, sam: Person) -> None:
-    product.post("/api/auth/mfa/totp", token=kim.token)
-    product.post("/api/auth/password/forgot", {"email": kim.user.email})
+def test_after_fourteen_days_nobody_can_tell_whose_account_it_was(
+    product, customer: Person, staff_member: Person
+) -> None:
+    product.post("/api/auth/mfa/totp", token=customer.token)
+    product.post("/api/auth/password/forgot", {"email": customer.user.email})
     identities.link(
-        Identity("oidc", "https://id.example", "kim-1", kim.user.email, True, "Kim"),
-        session=LoginSession.objects.get(user=kim.user),
+        Identity("oidc", "https://id.example", "kim-1", customer.user.email, True, "Kim"),
+        session=LoginSession.objects.get(user=customer.user),
     )
-    add_note(kim.user, by=sam.user, text="Called about an invoice.")
-    log_in(product, kim)
-    delete(product, kim)
+    add_note(customer.user, by=staff_member.user, text="Called about an invoice.")
+    log_in(product, customer)
+    delete(product, customer)
 
     erase()
 
-    row = User.objects.get(pk=kim.user.pk)
+    row = User.objects.get(pk=customer.user.pk)
     assert (row.email, row.full_name, row.status) == (f"{row.id}@deleted.invalid", "", "deleted")
     assert (row.email_canonical, row.last_login, row.has_usable_password()) == (row.email, None, False)
     for model in (Profile, OAuthIdentity, UserNote, Proof, Totp):
-        assert not model.objects.filter(user=kim.user).exists()
-    assert not LoginSession.objects.filter(user=kim.user).exists()
-    assert not Mail.objects.filter(recipient=kim.user.email).exists()
+        assert not model.objects.filter(user=customer.user).exists()
+    assert not LoginSession.objects.filter(user=customer.user).exists()
+    assert not Mail.objects.filter(recipient=customer.user.email).exists()
     assert not ResetRequest.objects.exists()
     assert FailedAttempts.objects.count() == 1  # that of sam's own login
     assert AuditEvent.objects.filter(action="user.erased", target=row.id).count() == 1
 
 
-def test_mails_to_an_address_that_she_proved_before_are_erased_too(product, kim: Person) -> None:
+def test_mails_to_an_address_that_she_proved_before_are_erased_too(product, customer: Person) -> None:
     product.post("/api/auth/email/verify", {"token": link_token("welcome")})
-    product.post("/api/auth/email/change", {"new_email": "new@example.org"}, token=kim.token)
+    product.post("/api/auth/email/change", {"new_email": "new@example.org"}, token=customer.token)
     product.post("/api/auth/email/verify", {"token": link_token("confirm_new_email")})
     token = product.post("/api/auth/login", {"email": "new@example.org", "password": PASSWORD}).json()["access_token"]
     product.delete("/api/users/me", token=token)
@@ -281,18 +291,18 @@ def test_mails_to_an_address_that_she_proved_before_are_erased_too(product, kim:
     assert not Mail.objects.exists()
 
 
-def test_before_its_time_nothing_is_erased(product, kim: Person) -> None:
-    delete(product, kim)
+def test_before_its_time_nothing_is_erased(product, customer: Person) -> None:
+    delete(product, customer)
 
     with later(WAIT - timedelta(minutes=1)):
         tasks.tidy()
 
-    assert User.objects.get().email == kim.user.email
-    assert Profile.objects.filter(user=kim.user).exists()
+    assert User.objects.get().email == customer.user.email
+    assert Profile.objects.filter(user=customer.user).exists()
 
 
-def test_an_account_is_erased_once(product, kim: Person) -> None:
-    delete(product, kim)
+def test_an_account_is_erased_once(product, customer: Person) -> None:
+    delete(product, customer)
 
     erase()
     erase()
@@ -300,12 +310,12 @@ def test_an_account_is_erased_once(product, kim: Person) -> None:
     assert AuditEvent.objects.filter(action="user.erased").count() == 1
 
 
-def test_invoices_and_the_ledger_outlive_her(product, kim: Person) -> None:
-    checkouts.start_checkout(kim.user, plan_id="starter")
-    subscriptions.cancel_subscription(kim.user, at_period_end=False, reason="", by=kim.user)
+def test_invoices_and_the_ledger_outlive_her(product, customer: Person) -> None:
+    checkouts.start_checkout(customer.user, plan_id="starter")
+    subscriptions.cancel_subscription(customer.user, at_period_end=False, reason="", by=customer.user)
     kept = (Invoice.objects.count(), LedgerEntry.objects.count())
     assert min(kept) > 0
-    delete(product, kim)
+    delete(product, customer)
 
     erase()
 
@@ -314,12 +324,15 @@ def test_invoices_and_the_ledger_outlive_her(product, kim: Person) -> None:
     assert not PaymentMethod.objects.exists()
 
 
-def test_teams_go_with_her_or_go_on_without_her(product, kim: Person, other: Person) -> None:
-    alone, shared = create_team(with_verified_email(kim), "Alone"), Team.objects.create(name="Shared", owner=kim.user)
-    create_api_key(alone, with_verified_email(kim))
-    add_member(shared, Role.OWNER, kim)
+def test_teams_go_with_her_or_go_on_without_her(product, customer: Person, other: Person) -> None:
+    alone, shared = (
+        create_team(with_verified_email(customer), "Alone"),
+        Team.objects.create(name="Shared", owner=customer.user),
+    )
+    create_api_key(alone, with_verified_email(customer))
+    add_member(shared, Role.OWNER, customer)
     add_member(shared, Role.OWNER, other)
-    delete(product, kim)
+    delete(product, customer)
 
     erase()
 
@@ -331,28 +344,28 @@ def test_teams_go_with_her_or_go_on_without_her(product, kim: Person, other: Per
     assert not ApiKey.objects.exists()
 
 
-def test_invitations_to_her_are_forgotten(product, kim: Person, other: Person) -> None:
+def test_invitations_to_her_are_forgotten(product, customer: Person, other: Person) -> None:
     team = create_team(with_verified_email(other))
-    invitations.invite(actor_for(team, other), email=kim.user.email.upper(), role=Role.MEMBER)
-    delete(product, kim)
+    invitations.invite(actor_for(team, other), email=customer.user.email.upper(), role=Role.MEMBER)
+    delete(product, customer)
 
     erase()
 
     assert not Invitation.objects.exists()
 
 
-def test_what_came_in_the_way_meanwhile_puts_it_off(product, kim: Person, other: Person) -> None:
-    add_member(create_team(with_verified_email(kim)), Role.OWNER, other)
-    delete(product, kim)
+def test_what_came_in_the_way_meanwhile_puts_it_off(product, customer: Person, other: Person) -> None:
+    add_member(create_team(with_verified_email(customer)), Role.OWNER, other)
+    delete(product, customer)
     Membership.objects.filter(user=other.user).update(role=Role.ADMIN)
 
     erase()
-    assert User.objects.get(pk=kim.user.pk).email == kim.user.email
+    assert User.objects.get(pk=customer.user.pk).email == customer.user.email
 
     Membership.objects.filter(user=other.user).update(role=Role.OWNER)
     with later(WAIT + timedelta(days=2)):
         tasks.tidy()
-    assert User.objects.get(pk=kim.user.pk).email == f"{kim.user.id}@deleted.invalid"
+    assert User.objects.get(pk=customer.user.pk).email == f"{customer.user.id}@deleted.invalid"
 
 
 # ── At once ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -361,11 +374,11 @@ def test_what_came_in_the_way_meanwhile_puts_it_off(product, kim: Person, other:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgres
 def test_two_owners_who_go_at_once_leave_one_behind() -> None:
-    kim, ola = user_factories.create_customer(), user_factories.create_customer()
-    add_member(create_team(with_verified_email(kim)), Role.OWNER, with_verified_email(ola))
+    customer, ola = user_factories.create_customer(), user_factories.create_customer()
+    add_member(create_team(with_verified_email(customer)), Role.OWNER, with_verified_email(ola))
 
     outcomes = run_concurrently(
-        lambda: account_deletion.delete_account(kim.user), lambda: account_deletion.delete_account(ola.user)
+        lambda: account_deletion.delete_account(customer.user), lambda: account_deletion.delete_account(ola.user)
     )
 
     assert outcomes == ["done", "team_needs_owner"]
@@ -375,15 +388,15 @@ def test_two_owners_who_go_at_once_leave_one_behind() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgres
 def test_of_keeping_and_erasing_at_once_one_wins() -> None:
-    kim = user_factories.create_customer()
-    account_deletion.delete_account(kim.user)
+    customer = user_factories.create_customer()
+    account_deletion.delete_account(customer.user)
     token = link_token("deletion_requested")
     Deletion.objects.update(due_at=datetime.now(UTC))
 
     outcomes = run_concurrently(lambda: account_deletion.cancel_deletion(token), erasure.erase_due)
 
-    kim.user.refresh_from_db()
-    kept = (kim.user.status, kim.user.full_name) == ("active", "Kim Example")
-    erased = (kim.user.status, kim.user.full_name) == ("deleted", "")
+    customer.user.refresh_from_db()
+    kept = (customer.user.status, customer.user.full_name) == ("active", "Kim Example")
+    erased = (customer.user.status, customer.user.full_name) == ("deleted", "")
     assert outcomes == (["done", "done"] if kept else ["done", "link_invalid"])
     assert kept or erased

@@ -15,9 +15,9 @@ from saas.webhook_events.models import WebhookEvent
 
 
 @pytest.fixture
-def path(product: ServiceClient, kim: Person) -> str:
-    product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=kim.token)
-    answer = product.post("/api/billing/portal", token=kim.token)
+def path(product: ServiceClient, customer: Person) -> str:
+    product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=customer.token)
+    answer = product.post("/api/billing/portal", token=customer.token)
     assert answer.status_code == 201
     return answer.json()["url"].removeprefix("http://localhost:8000")
 
@@ -37,12 +37,14 @@ def card_ids() -> list[str]:
     return list(LocalObject.objects.of_kind("payment_method").order_by("pk").values_list("pk", flat=True))
 
 
-def test_the_portal_shows_the_plan_the_cards_and_the_invoices(product: ServiceClient, kim: Person, path: str) -> None:
+def test_the_portal_shows_the_plan_the_cards_and_the_invoices(
+    product: ServiceClient, customer: Person, path: str
+) -> None:
     page = product.get(path)
 
     assert page.status_code == 200
     text = text_of(page)
-    assert kim.user.email in text
+    assert customer.user.email in text
     assert "19 USD a month" in text
     assert "19.00 USD" in text
     assert "<script" not in text
@@ -121,8 +123,8 @@ def test_nobody_touches_the_card_of_somebody_else(product: ServiceClient, other:
     assert PaymentMethod.objects.usable().count() == 1
 
 
-def test_without_a_subscription_there_are_only_cards(product: ServiceClient, kim: Person) -> None:
-    url = product.post("/api/billing/portal", token=kim.token).json()["url"]
+def test_without_a_subscription_there_are_only_cards(product: ServiceClient, customer: Person) -> None:
+    url = product.post("/api/billing/portal", token=customer.token).json()["url"]
     path = url.removeprefix("http://localhost:8000")
 
     assert "There is no subscription." in text_of(product.get(path))
@@ -150,10 +152,12 @@ def test_a_press_from_another_site_is_refused(product: ServiceClient, path: str)
     assert Subscription.objects.get().cancel_at_period_end is False
 
 
-def test_the_page_to_come_back_to_shows_what_the_provider_says(product: ServiceClient, kim: Person, path: str) -> None:
+def test_the_page_to_come_back_to_shows_what_the_provider_says(
+    product: ServiceClient, customer: Person, path: str
+) -> None:
     press(product, path, "cancel")
     assert "Log in to see your subscription." in text_of(ServiceClient("product").get("/billing"))
-    product.post("/api/auth/login", {"email": kim.user.email, "password": kim.password})
+    product.post("/api/auth/login", {"email": customer.user.email, "password": customer.password})
 
     page = text_of(product.get("/billing"))
 

@@ -62,8 +62,8 @@ def prove(product: ServiceClient, mfa_token: str, **proof: Any) -> Any:
     return product.post("/api/auth/mfa/verify", {"mfa_token": mfa_token, **proof})
 
 
-def test_setting_up_shows_the_secret_as_text_address_and_picture(product, kim: Person) -> None:
-    setup = product.post("/api/auth/mfa/totp", token=kim.token).json()
+def test_setting_up_shows_the_secret_as_text_address_and_picture(product, customer: Person) -> None:
+    setup = product.post("/api/auth/mfa/totp", token=customer.token).json()
 
     assert set(setup) == {"secret", "otpauth_uri", "qr_svg"}
     assert setup["otpauth_uri"].startswith("otpauth://totp/SaaS:kim")
@@ -71,10 +71,10 @@ def test_setting_up_shows_the_secret_as_text_address_and_picture(product, kim: P
     assert setup["secret"] not in str(list(Totp.objects.values()))
 
 
-def test_nothing_is_asked_for_until_a_code_confirms(product, kim: Person) -> None:
-    product.post("/api/auth/mfa/totp", token=kim.token)
-    refused = product.post("/api/auth/mfa/totp/confirm", {"code": "000000"}, token=kim.token)
-    login = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD})
+def test_nothing_is_asked_for_until_a_code_confirms(product, customer: Person) -> None:
+    product.post("/api/auth/mfa/totp", token=customer.token)
+    refused = product.post("/api/auth/mfa/totp/confirm", {"code": "000000"}, token=customer.token)
+    login = product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD})
 
     assert (refused.status_code, list(refused.json()["errors"])) == (422, ["code"])
     assert "access_token" in login.json()
@@ -207,11 +207,13 @@ def test_codes_are_taken_as_people_type_them(product, owner: Owner, between: str
 
 
 @pytest.mark.parametrize("between", [" ", "-"])
-def test_a_code_that_confirms_may_have_blanks(product, clock, kim: Person, between: str) -> None:
-    secret = product.post("/api/auth/mfa/totp", token=kim.token).json()["secret"]
+def test_a_code_that_confirms_may_have_blanks(product, clock, customer: Person, between: str) -> None:
+    secret = product.post("/api/auth/mfa/totp", token=customer.token).json()["secret"]
     code = pyotp.TOTP(secret).at(datetime.now(UTC))
 
-    answer = product.post("/api/auth/mfa/totp/confirm", {"code": f"{code[:3]}{between}{code[3:]}"}, token=kim.token)
+    answer = product.post(
+        "/api/auth/mfa/totp/confirm", {"code": f"{code[:3]}{between}{code[3:]}"}, token=customer.token
+    )
 
     assert answer.status_code == 200
 
@@ -308,12 +310,12 @@ def test_parity_asks_for_it_in_camel_case(product, parity, owner: Owner) -> None
 
 
 def test_staff_prove_it_at_the_api_and_on_the_admin_page(admin_ops, clock) -> None:
-    sam = user_factories.create_staff_member()
-    secret = second_factor.begin(sam.user).secret
-    session = LoginSession.objects.select_related("user").get(sid=sam.session_id)
+    staff_member = user_factories.create_staff_member()
+    secret = second_factor.begin(staff_member.user).secret
+    session = LoginSession.objects.select_related("user").get(sid=staff_member.session_id)
     second_factor.confirm(session, pyotp.TOTP(secret).at(NOW))
     clock.shift(timedelta(minutes=1))
-    body = {"email": sam.user.email, "password": PASSWORD}
+    body = {"email": staff_member.user.email, "password": PASSWORD}
 
     mfa_token = admin_ops.post("/api/admin/auth/login", body).json()["mfa_token"]
     proof = {"mfa_token": mfa_token, "code": pyotp.TOTP(secret).at(datetime.now(UTC))}
@@ -323,7 +325,7 @@ def test_staff_prove_it_at_the_api_and_on_the_admin_page(admin_ops, clock) -> No
     admin_ops.cookies.clear()
     clock.shift(timedelta(minutes=1))
     login = admin_ops.get("/admin/login/")
-    first = _send(admin_ops, login, username=sam.user.email, password=PASSWORD)
+    first = _send(admin_ops, login, username=staff_member.user.email, password=PASSWORD)
     assert "saas_admin_session" not in admin_ops.cookies
     field = first.content.decode().split('name="mfa_token" value="')[1].split('"')[0]
     wrong = _send(admin_ops, first, mfa_token=field, code="000000")
@@ -362,7 +364,9 @@ def test_turning_it_off_logs_everybody_out_but_the_client_that_did_it_and_is_tol
 def test_renewed_recovery_codes_are_told(product, owner: Owner) -> None:
     product.post("/api/auth/mfa/recovery-codes", token=owner.fresh["access_token"])
 
-    assert [mail.subject for mail in deliver_queued_mails("mfa_recovery_codes_renewed")] == ["Your recovery codes were renewed"]
+    assert [mail.subject for mail in deliver_queued_mails("mfa_recovery_codes_renewed")] == [
+        "Your recovery codes were renewed"
+    ]
 
 
 def test_setting_up_again_does_not_replace_what_was_confirmed_meanwhile(product, owner: Owner) -> None:

@@ -35,7 +35,7 @@ def clock() -> Iterator[Any]:
 
 
 @pytest.fixture
-def kim(clock, db) -> Person:
+def customer(clock, db) -> Person:
     """Logged in at noon."""
     return user_factories.create_customer()
 
@@ -59,7 +59,7 @@ def kid(token: str) -> str:
     return str(jwt.get_unverified_header(token)["kid"])
 
 
-def test_the_next_key_is_published_ten_minutes_before_it_signs(product, kim: Person, clock) -> None:
+def test_the_next_key_is_published_ten_minutes_before_it_signs(product, customer: Person, clock) -> None:
     (old,) = published(product)
 
     told = rotate()
@@ -69,22 +69,24 @@ def test_the_next_key_is_published_ten_minutes_before_it_signs(product, kim: Per
         "The one before verifies until 2030-01-01 12:41:00 UTC.\n"
     )
     _, new = published(product)
-    assert kid(log_in(product, kim)) == old
+    assert kid(log_in(product, customer)) == old
     clock.shift(timedelta(minutes=10))
-    assert kid(log_in(product, kim)) == new
+    assert kid(log_in(product, customer)) == new
 
 
-def test_a_token_of_the_old_key_is_good_to_its_last_second(product, parity, kim: Person, clock) -> None:
+def test_a_token_of_the_old_key_is_good_to_its_last_second(product, parity, customer: Person, clock) -> None:
     rotate()
     clock.shift(timedelta(minutes=9, seconds=59))
-    last = log_in(product, kim)
+    last = log_in(product, customer)
     clock.shift(timedelta(minutes=14, seconds=59))
 
     assert product.get("/api/auth/me", token=last).status_code == 200
     assert parity.get("/auth/me", token=last).status_code == 200
 
 
-def test_an_old_key_is_forgotten_when_no_token_of_it_can_be_alive(product, kim: Person, clock, folder: Path) -> None:
+def test_an_old_key_is_forgotten_when_no_token_of_it_can_be_alive(
+    product, customer: Person, clock, folder: Path
+) -> None:
     (old,) = published(product)
     rotate()
     clock.shift(timedelta(minutes=40, seconds=59))
@@ -98,7 +100,7 @@ def test_an_old_key_is_forgotten_when_no_token_of_it_can_be_alive(product, kim: 
     assert len(list(folder.glob("saas.*.pem"))) == 2  # the current and the next: the old file is gone
 
 
-def test_of_two_rotations_at_once_the_second_is_refused(product, kim: Person) -> None:
+def test_of_two_rotations_at_once_the_second_is_refused(product, customer: Person) -> None:
     rotate()
 
     with pytest.raises(CommandError, match="published already"):
@@ -106,7 +108,7 @@ def test_of_two_rotations_at_once_the_second_is_refused(product, kim: Person) ->
     assert len(published(product)) == 2
 
 
-def test_each_audience_has_keys_of_its_own(product, kim: Person, clock) -> None:
+def test_each_audience_has_keys_of_its_own(product, customer: Person, clock) -> None:
     before = signing_keys.signer(Audience.STAFF).kid
     rotate("--audience", "staff")
     clock.shift(timedelta(minutes=11))
@@ -116,19 +118,19 @@ def test_each_audience_has_keys_of_its_own(product, kim: Person, clock) -> None:
     assert set(published(product)).isdisjoint(signing_keys.verifiers(Audience.STAFF))
 
 
-def test_a_key_that_leaked_is_replaced_at_once_and_clients_refresh(product, kim: Person) -> None:
+def test_a_key_that_leaked_is_replaced_at_once_and_clients_refresh(product, customer: Person) -> None:
     told = rotate("--compromised")
 
     assert told == "The new key of customers signs from 2030-01-01 12:00:00 UTC.\n"
-    assert product.get("/api/auth/me", token=kim.token).status_code == 401
-    fresh = product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token}).json()["access_token"]
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
+    fresh = product.post("/api/auth/refresh", {"refresh_token": customer.refresh_token}).json()["access_token"]
     assert product.get("/api/auth/me", token=fresh).status_code == 200
     assert published(product) == [kid(fresh)]
-    product.cookies["saas_session"] = kim.cookie_key
+    product.cookies["saas_session"] = customer.cookie_key
     assert product.get("/api/auth/me").status_code == 200
 
 
-def test_a_rotation_is_in_the_audit_trail_and_holds_no_key(product, kim: Person, folder: Path) -> None:
+def test_a_rotation_is_in_the_audit_trail_and_holds_no_key(product, customer: Person, folder: Path) -> None:
     rotate()
 
     event = AuditEvent.objects.get(action="jwt_key.added")
@@ -144,13 +146,15 @@ def test_a_key_that_is_set_by_its_value_is_not_turned_over(settings, db) -> None
         rotate()
 
 
-def test_a_key_by_setting_is_rotated_by_publishing_the_next_one_first(product, kim: Person, settings, tmp_path) -> None:
+def test_a_key_by_setting_is_rotated_by_publishing_the_next_one_first(
+    product, customer: Person, settings, tmp_path
+) -> None:
     now, following = signing_keys.new_pem(), signing_keys.new_pem()
     (tmp_path / "next.pem").write_text(following)
     settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": now}
     settings.JWT_VERIFY_KEYS = [str(tmp_path / "next.pem")]
 
-    token = log_in(product, kim)
+    token = log_in(product, customer)
 
     assert len(published(product)) == 2
     settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": following}

@@ -25,10 +25,10 @@ DELICATE: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def kim(kim: Person, idp) -> Person:
+def customer(customer: Person, idp) -> Person:
     """She has all that can be taken from her."""
-    OAuthIdentity.objects.create(provider="oidc", issuer="https://id.example", subject="kim", user=kim.user)
-    return with_verified_email(kim)
+    OAuthIdentity.objects.create(provider="oidc", issuer="https://id.example", subject="kim", user=customer.user)
+    return with_verified_email(customer)
 
 
 def everything() -> list[Any]:
@@ -42,21 +42,23 @@ def send(product: ServiceClient, call: str, person: Person, body: dict[str, Any]
 
 
 @pytest.mark.parametrize("call", DELICATE)
-def test_five_minutes_after_the_login_it_is_refused_and_nothing_happens(product, kim: Person, call: str) -> None:
+def test_five_minutes_after_the_login_it_is_refused_and_nothing_happens(product, customer: Person, call: str) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=5, seconds=1), tick=False):
-        product.get("/api/auth/me", token=kim.token)  # notes when she was last seen
+        product.get("/api/auth/me", token=customer.token)  # notes when she was last seen
         before = everything()
 
-        refused = send(product, call, kim, {})
+        refused = send(product, call, customer, {})
 
     assert (refused.status_code, refused.json()["code"]) == (403, "reauth_required")
     assert everything() == before
 
 
 @pytest.mark.parametrize("call", DELICATE)
-def test_with_the_password_it_is_done(product, kim: Person, call: str) -> None:
+def test_with_the_password_it_is_done(product, customer: Person, call: str) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
-        fresh = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).json()["access_token"]
+        fresh = product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).json()[
+            "access_token"
+        ]
         LoginSession.objects.update(authenticated_at=datetime.now(UTC) - timedelta(minutes=6))
         method, path = call.split()
         answer = product.send(method, path, {**DELICATE[call], "current_password": PASSWORD}, token=fresh)
@@ -66,11 +68,11 @@ def test_with_the_password_it_is_done(product, kim: Person, call: str) -> None:
 
 
 @pytest.mark.parametrize("call", DELICATE)
-def test_a_wrong_password_is_refused_and_nothing_happens(product, kim: Person, call: str) -> None:
-    product.get("/api/auth/me", token=kim.token)
+def test_a_wrong_password_is_refused_and_nothing_happens(product, customer: Person, call: str) -> None:
+    product.get("/api/auth/me", token=customer.token)
     before = everything()
 
-    refused = send(product, call, kim, {"current_password": "not the password"})
+    refused = send(product, call, customer, {"current_password": "not the password"})
 
     assert (refused.status_code, list(refused.json()["errors"])) == (422, ["current_password"])
     assert everything() == before

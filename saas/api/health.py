@@ -17,7 +17,7 @@ from saas.api.views import PublicView
 from saas.errors import NotFound
 from saas.module_health import Module
 from saas.operations import draining, readiness
-from saas.operations.readiness import State, looked_at
+from saas.operations.readiness import DependencyState, run_check
 
 logger = logging.getLogger(__name__)
 
@@ -68,24 +68,24 @@ class ReadyView(PublicView):
         tags=["health"],
     )
     def get(self, request: Request) -> JsonResponse:
-        states = readiness.monitor.states() if settings.READINESS_IN_BACKGROUND else readiness.states_now()
-        status = "draining" if draining.is_on() else _verdict(states)
+        states = readiness.monitor.states() if settings.READINESS_IN_BACKGROUND else readiness.check_all_now()
+        status = "draining" if draining.is_draining() else _verdict(states)
         body = {"status": status, "dependencies": {name: _shown(state) for name, state in states.items()}}
         return JsonResponse(body, status=503 if status in {"unavailable", "draining"} else 200)
 
 
-def _verdict(states: Mapping[str, State]) -> str:
+def _verdict(states: Mapping[str, DependencyState]) -> str:
     failed = [one for one in readiness.DEPENDENCIES if not states[one.name].is_ok]
     if any(one.is_needed for one in failed):
         return "unavailable"
     return "degraded" if failed else "ok"
 
 
-def _shown(state: State) -> dict[str, Any]:
+def _shown(state: DependencyState) -> dict[str, Any]:
     return {"status": _word(state), "milliseconds": round(state.seconds * 1000, 1)}
 
 
-def _word(state: State) -> str:
+def _word(state: DependencyState) -> str:
     return "ok" if state.is_ok else "failed"
 
 
@@ -124,7 +124,7 @@ class ModuleView(PublicView):
 
 
 def _checked(module: Module) -> dict[str, Any]:
-    state = looked_at(module.check)
+    state = run_check(module.check)
     if not state.is_ok:
         logger.warning("check_failed: %s: %s", module.name, state.error)
     return {

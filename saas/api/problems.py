@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 
 from saas import request_context
-from saas.database.postgres import is_unavailable
+from saas.database.postgres import is_database_unavailable
 from saas.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def from_django(error: Exception) -> Problem | None:
             return Problem(403)
         case RequestDataTooBig():
             return Problem(413)
-        case _ if is_unavailable(error):
+        case _ if is_database_unavailable(error):
             logger.error("database_unavailable", exc_info=error)
             return Problem(503, headers={"Retry-After": str(DATABASE_RETRY_SECONDS)})
         case DataError():

@@ -18,7 +18,7 @@ from saas.accounts.sessions import logins
 from saas.accounts.sessions.tokens import hashed
 from saas.api.client_address import client_address
 from saas.api.local_rate_counter import LocalBuckets
-from saas.background_tasks import Breaker
+from saas.background_tasks import CircuitBreaker
 from saas.errors import DomainError
 from saas.ip_addresses import around, network
 
@@ -148,7 +148,7 @@ def refreshed(refresh_token: str) -> Limit:
     return Limit("refresh-family", 10, MINUTE, lambda _: logins.family_of(refresh_token), WhenAway.OPEN)
 
 
-_away = Breaker(seconds=5.0)
+_away = CircuitBreaker(seconds=5.0)
 _buckets = LocalBuckets()
 _AWAY_TOTAL = Counter("rate_limit_counter_away", "Requests whose limit could not be counted together.", ["scope"])
 

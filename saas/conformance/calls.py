@@ -29,7 +29,7 @@ class Answer:
         return str(self.headers.get("Content-Type", "")).partition(";")[0] == PROBLEM
 
 
-class Caller:
+class ApiClient:
     """Sends to one service. Waits as long as a 429 says, once for each call, at most ``patience_seconds``."""
 
     def __init__(self, client: httpx.Client, convention: Convention, patience_seconds: float = 65) -> None:
@@ -49,7 +49,7 @@ class Caller:
         self.client.cookies.clear()  # a step says itself which cookies it sends
         address = str(self.client.base_url).rstrip("/") + operation.path.format(**step.path_values)
         sent = {**headers, "Content-Type": step.type} if _has_content(step) else dict(headers)
-        query = {self.convention.wire(name): value for name, value in step.query.items() if value is not None}
+        query = {self.convention.to_wire(name): value for name, value in step.query.items() if value is not None}
         return self.client.build_request(operation.method, address, params=query, headers=sent, **self._content(step))
 
     def _content(self, step: Step) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Caller:
         errors = answer.body.get("errors")
         if not isinstance(errors, Mapping):
             return answer.body
-        return {**answer.body, "errors": {self.convention.told(name): texts for name, texts in errors.items()}}
+        return {**answer.body, "errors": {self.convention.from_wire(name): texts for name, texts in errors.items()}}
 
 
 def _has_content(step: Step) -> bool:

@@ -88,7 +88,7 @@ class Contract:
 
 
 @cache
-def contract() -> Contract:
+def load_contract() -> Contract:
     """The contract that stands beside this file."""
     told = tomllib.loads(PATH.read_text(encoding="utf-8"))
     return Contract(

@@ -11,7 +11,7 @@ from saas.conformance.contract import Contract
 SECRET = re.compile(r"password|_hash$|hashed|pepper", re.IGNORECASE)
 
 
-def faults(contract: Contract, shape: str, value: Any, where: str = "") -> Iterator[str]:
+def find_shape_faults(contract: Contract, shape: str, value: Any, where: str = "") -> Iterator[str]:
     """What is wrong with ``value``, in words; fields besides those of ``shape`` are nobody's concern."""
     if not isinstance(value, Mapping):
         yield f"{where or 'the answer'} is no object"
@@ -32,7 +32,7 @@ def _of_kind(contract: Contract, kind: str, value: Any, path: str) -> Iterator[s
         return
     name, _, rest = kind.removesuffix("?").partition(" ")
     if name == "shape":
-        yield from faults(contract, rest, value, path)
+        yield from find_shape_faults(contract, rest, value, path)
     elif name == "list":
         yield from _of_list(contract, rest, value, path)
     elif not _KINDS[name](value, rest):
@@ -44,7 +44,7 @@ def _of_list(contract: Contract, shape: str, value: Any, path: str) -> Iterator[
         yield f"{path} is no list"
         return
     for index, item in enumerate(value):
-        yield from faults(contract, shape, item, f"{path}.{index}")
+        yield from find_shape_faults(contract, shape, item, f"{path}.{index}")
 
 
 def _is_whole(value: Any, _: str = "") -> bool:

@@ -20,31 +20,31 @@ class Convention:
     def other(self) -> "Convention":
         return Convention("the other", not self.renames, self.contract)
 
-    def wire(self, name: str) -> str:
+    def to_wire(self, name: str) -> str:
         """A name of the contract as it is sent."""
         if not self.renames or name in self.contract.kept:
             return name
         return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
 
-    def told(self, name: str) -> str:
+    def from_wire(self, name: str) -> str:
         """A name from the wire as the contract has it; one that the convention never writes so is put in brackets."""
         snake = re.sub(r"[A-Z]", lambda match: f"_{match[0].lower()}", name) if self.renames else name
-        return snake if self.wire(snake) == name else f"({name})"
+        return snake if self.to_wire(snake) == name else f"({name})"
 
     def outgoing(self, value: Any) -> Any:
-        return self._renamed(value, self.wire)
+        return self._renamed(value, self.to_wire)
 
     def incoming(self, value: Any) -> Any:
-        return self._renamed(value, self.told)
+        return self._renamed(value, self.from_wire)
 
     def _renamed(self, value: Any, rename: Callable[[str], str]) -> Any:
         if isinstance(value, list):
             return [self._renamed(item, rename) for item in value]
         if not isinstance(value, Mapping):
             return value
-        maps = {self.wire(name) for name in self.contract.maps} | self.contract.maps
+        maps = {self.to_wire(name) for name in self.contract.maps} | self.contract.maps
         return {rename(name): item if name in maps else self._renamed(item, rename) for name, item in value.items()}
 
 
-def convention(name: str, contract: Contract) -> Convention:
+def load_convention(name: str, contract: Contract) -> Convention:
     return Convention(name, contract.conventions[name], contract)

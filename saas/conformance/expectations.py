@@ -12,7 +12,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NOT_THERE = object()
 
 
-def faults(contract: Contract, operation: Operation, step: Step, answer: Answer) -> Iterator[str]:
+def find_faults(contract: Contract, operation: Operation, step: Step, answer: Answer) -> Iterator[str]:
     """Every fault of ``answer``; of one with another status, that alone."""
     expected = step.status or operation.status
     if answer.status != expected:
@@ -26,7 +26,7 @@ def faults(contract: Contract, operation: Operation, step: Step, answer: Answer)
     yield from _of_cookie(contract, step, answer)
 
 
-def at(value: Any, path: str) -> Any:
+def value_at(value: Any, path: str) -> Any:
     """``user.id`` of ``{"user": {"id": 1}}``, ``codes.0`` of ``{"codes": [1]}``; a marker of its own for what is not there."""
     for name in path.split("."):
         if isinstance(value, list) and name.isdigit() and int(name) < len(value):
@@ -37,7 +37,7 @@ def at(value: Any, path: str) -> Any:
 
 
 def _told(answer: Answer) -> str:
-    code = at(answer.body, "code")
+    code = value_at(answer.body, "code")
     return f" ({code})" if isinstance(code, str) else ""
 
 
@@ -54,23 +54,23 @@ def _of_success(contract: Contract, shape: str, answer: Answer) -> Iterator[str]
     kind = answer.headers.get("Content-Type", "")
     if kind.partition(";")[0] != "application/json":
         yield f"Content-Type is {kind!r}, not application/json"
-    yield from contract_shapes.faults(contract, shape, answer.body)
+    yield from contract_shapes.find_shape_faults(contract, shape, answer.body)
 
 
 def _of_refusal(contract: Contract, step: Step, answer: Answer) -> Iterator[str]:
     if not answer.is_problem:
         yield f"Content-Type is {answer.headers.get('Content-Type')!r}, not {PROBLEM}"
-    yield from contract_shapes.faults(contract, "problem", answer.body)
-    if at(answer.body, "status") != answer.status:
-        yield f"the problem tells of status {at(answer.body, 'status')}"
-    if at(answer.body, "request_id") != answer.headers.get("X-Request-ID"):
+    yield from contract_shapes.find_shape_faults(contract, "problem", answer.body)
+    if value_at(answer.body, "status") != answer.status:
+        yield f"the problem tells of status {value_at(answer.body, 'status')}"
+    if value_at(answer.body, "request_id") != answer.headers.get("X-Request-ID"):
         yield "request_id differs from X-Request-ID"
-    if step.code and at(answer.body, "code") not in step.code.split(" or "):
-        yield f"code is {at(answer.body, 'code')!r}, not {step.code!r}"
+    if step.code and value_at(answer.body, "code") not in step.code.split(" or "):
+        yield f"code is {value_at(answer.body, 'code')!r}, not {step.code!r}"
 
 
 def _of_fields(step: Step, answer: Answer) -> Iterator[str]:
-    errors = at(answer.body, "errors")
+    errors = value_at(answer.body, "errors")
     named = set(errors) if isinstance(errors, Mapping) else set()
     if step.fields and named != set(step.fields):
         yield f"errors name {sorted(named)}, not {sorted(step.fields)}"
@@ -84,15 +84,15 @@ def _is_sentences(texts: Any) -> bool:
 
 def _of_values(step: Step, answer: Answer) -> Iterator[str]:
     for path, value in step.equal.items():
-        if (found := at(answer.body, path)) != value:
+        if (found := value_at(answer.body, path)) != value:
             yield f"{path} is {_short(found)}, not {_short(value)}"
     for path, value in step.differ.items():
-        if at(answer.body, path) == value:
+        if value_at(answer.body, path) == value:
             yield f"{path} is still {_short(value)}"
 
 
 def _of_absence(step: Step, answer: Answer) -> Iterator[str]:
-    yield from (f"{name} is there" for name in step.absent if at(answer.body, name) is not _NOT_THERE)
+    yield from (f"{name} is there" for name in step.absent if value_at(answer.body, name) is not _NOT_THERE)
 
 
 def _of_items(step: Step, answer: Answer) -> Iterator[str]:
@@ -105,12 +105,12 @@ def _of_items(step: Step, answer: Answer) -> Iterator[str]:
 
 
 def _items(answer: Answer, name: str) -> list[Any]:
-    found = at(answer.body, name)
+    found = value_at(answer.body, name)
     return found if isinstance(found, list) else []
 
 
 def _fits(item: Any, wanted: Mapping[str, Any]) -> bool:
-    return all(at(item, name) == value for name, value in wanted.items())
+    return all(value_at(item, name) == value for name, value in wanted.items())
 
 
 def _of_headers(step: Step, answer: Answer) -> Iterator[str]:

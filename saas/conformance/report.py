@@ -10,7 +10,7 @@ from rich.text import Text
 from saas.conformance.runner import Result
 
 
-def as_document(url: str, convention: str, results: Sequence[Result]) -> dict[str, Any]:
+def json_report(url: str, convention: str, results: Sequence[Result]) -> dict[str, Any]:
     return {
         "url": url,
         "convention": convention,
@@ -29,7 +29,7 @@ def as_document(url: str, convention: str, results: Sequence[Result]) -> dict[st
     }
 
 
-def show(console: Console, url: str, convention: str, results: Sequence[Result]) -> None:
+def print_table(console: Console, url: str, convention: str, results: Sequence[Result]) -> None:
     table = Table("", "rule", "what it says, and why it fails", title=f"{url} ({convention})", expand=False)
     for result in results:
         mark = Text("pass", "green") if result.holds else Text("FAIL", "bold red")

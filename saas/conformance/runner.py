@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 
 from saas.conformance import expectations, totp
-from saas.conformance.calls import Answer, Caller
-from saas.conformance.contract import Contract, Rule, Step, contract
-from saas.conformance.conventions import convention
+from saas.conformance.calls import Answer, ApiClient
+from saas.conformance.contract import Contract, Rule, Step, load_contract
+from saas.conformance.conventions import load_convention
 
 PEOPLE = ("kim", "ola")
 _TOTP = "totp:"
@@ -19,7 +19,7 @@ _OK, _WHO_ARE_YOU = 200, 401
 _REFERENCE = re.compile(r"\$\{([\w.:]+)\}")
 
 
-class CannotGoOn(Exception):
+class PreconditionFailed(Exception):
     """What a rule needs before it can judge is not to be had."""
 
 
@@ -37,55 +37,59 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Claim:
+class ServiceUnderTest:
     """A service that is said to keep the contract, behind a client with its base URL, in one of the conventions."""
 
     client: httpx.Client
     convention: str
 
 
-def run(claim: Claim, *, peer: Claim | None = None, only: Collection[str] = ()) -> Iterator[Result]:
+def run_rules(
+    claim: ServiceUnderTest, *, peer: ServiceUnderTest | None = None, only: Collection[str] = ()
+) -> Iterator[Result]:
     """Every rule, or ``only`` those, held against a service, one result after the other. With a ``peer``, a service on
     the same accounts, also the rules about two services."""
-    told = contract()
-    bench = Bench(told, {"here": claim, **({"there": peer} if peer else {})})
+    told = load_contract()
+    bench = ContractRun(told, {"here": claim, **({"there": peer} if peer else {})})
     for rule in told.rules:
         if (peer or not rule.needs_peer) and (not only or rule.id in only):
-            yield bench.judged(rule)
-    bench.tidy()
+            yield bench.check_rule(rule)
+    bench.delete_accounts()
 
 
-class Bench:
+class ContractRun:
     """One run. ``kept`` holds answers by name, those of ``people`` for the whole run."""
 
-    def __init__(self, told: Contract, claims: Mapping[str, Claim]) -> None:
+    def __init__(self, told: Contract, claims: Mapping[str, ServiceUnderTest]) -> None:
         self.contract = told
-        self.callers = {at: Caller(claim.client, convention(claim.convention, told)) for at, claim in claims.items()}
+        self.callers = {
+            at: ApiClient(claim.client, load_convention(claim.convention, told)) for at, claim in claims.items()
+        }
         self.run = secrets.token_hex(6)
         self.words = {"run": self.run, "password": _new_password(), "new_password": _new_password()}
         self.people: dict[str, Any] = {}
         self.accounts: dict[str, str] = {}  # a token for each address that was registered
         self.kept: dict[str, Any] = {}
 
-    def judged(self, rule: Rule) -> Result:
+    def check_rule(self, rule: Rule) -> Result:
         self.kept = {}
         for number, step in enumerate(rule.steps, start=1):
             try:
                 found = self._faults(step)
-            except (CannotGoOn, httpx.HTTPError) as error:
+            except (PreconditionFailed, httpx.HTTPError) as error:
                 found = [str(error) or type(error).__name__]
             if found:
                 return Result(rule, found, number)
         return Result(rule, [])
 
-    def tidy(self) -> None:
+    def delete_accounts(self) -> None:
         """Gives up the accounts that the run made, as far as the service lets them go; nothing is judged any more."""
         for email, token in self.accounts.items():
             try:
                 if self._given_up(token).status == _WHO_ARE_YOU:
                     login = self._send(Step(do="login", body={"email": email, "password": self.words["password"]}))
                     if login.status == _OK:
-                        self._given_up(expectations.at(login.body, "access_token"))
+                        self._given_up(expectations.value_at(login.body, "access_token"))
             except httpx.HTTPError:
                 continue
 
@@ -97,7 +101,7 @@ class Bench:
         answer = self._send(resolved)
         if step.keep and isinstance(answer.body, Mapping):
             self.kept[step.keep] = {**answer.body, "cookies": answer.cookies}
-        return list(expectations.faults(self.contract, self.contract.operation(step), resolved, answer))
+        return list(expectations.find_faults(self.contract, self.contract.operation(step), resolved, answer))
 
     def _send(self, step: Step) -> Answer:
         answer = self.callers[step.at].call(self.contract.operation(step), step, dict(self._headers(step)))
@@ -132,16 +136,16 @@ class Bench:
 
     def _value(self, path: str) -> Any:
         if path.startswith(_TOTP):
-            return totp.code(str(self._value(path.removeprefix(_TOTP))))
+            return totp.totp_code(str(self._value(path.removeprefix(_TOTP))))
         name, _, rest = path.partition(".")
-        return expectations.at(self._named(name), rest) if rest else self.words[name]
+        return expectations.value_at(self._named(name), rest) if rest else self.words[name]
 
     def _named(self, name: str) -> Any:
         if name in PEOPLE and name not in self.people:
             self.people[name] = self._registered(name)
         found = self.people.get(name) or self.kept.get(name)
         if found is None:
-            raise CannotGoOn(f"an earlier step gave no {name!r}")
+            raise PreconditionFailed(f"an earlier step gave no {name!r}")
         return found
 
     def _registered(self, name: str) -> dict[str, Any]:
@@ -149,7 +153,7 @@ class Bench:
         body = {"email": email, "password": self.words["password"], "full_name": name.capitalize()}
         answer = self._send(Step(do="register", body=body))
         if not isinstance(answer.body, Mapping) or "access_token" not in answer.body:
-            raise CannotGoOn(f"{name} could not be registered (status {answer.status})")
+            raise PreconditionFailed(f"{name} could not be registered (status {answer.status})")
         known = {"email": email, "shouted_email": email.upper(), "password": self.words["password"]}
         return {**answer.body, **known, "cookies": answer.cookies}
 

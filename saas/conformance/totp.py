@@ -9,7 +9,7 @@ import time
 STEP_SECONDS = 30
 
 
-def code(secret: str, now: float | None = None) -> str:
+def totp_code(secret: str, now: float | None = None) -> str:
     """``secret`` in base32; ``now`` in seconds since 1970."""
     key = base64.b32decode(secret.upper() + "=" * (-len(secret) % 8))
     moment = int(time.time() if now is None else now) // STEP_SECONDS

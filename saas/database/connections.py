@@ -10,10 +10,10 @@ logger = logging.getLogger(__name__)
 
 # What says something of the connection and not of the query. An InternalError is, for one, a primary that has become a
 # replica: it answers, and refuses each write, while another one has taken its name over.
-TROUBLE = (OperationalError, InterfaceError, InternalError)
+CONNECTION_ERRORS = (OperationalError, InterfaceError, InternalError)
 
 
-def discard() -> None:
+def discard_connections() -> None:
     """Hang up, and forget what Django's flags say: the next query connects anew.
 
     Never inside a transaction that somebody else has opened: what it did would be undone without a word.
@@ -26,13 +26,13 @@ def discard() -> None:
         del connections[connection.alias]
 
 
-def discard_irregular() -> bool:
+def discard_irregular_connections() -> bool:
     """The same for connections that are not as they are between two tasks; tells whether there were any."""
     irregular = [connection for connection in connections.all(initialized_only=True) if not _is_regular(connection)]
     if irregular:
         told = {"aliases": [connection.alias for connection in irregular]}
         logger.error("database_connection_irregular", extra=told)
-        discard()
+        discard_connections()
     return bool(irregular)
 
 

@@ -19,37 +19,37 @@ from psycopg_pool import ConnectionPool
 
 Pool = ConnectionPool[Any]
 
-RENEWAL_SECONDS = 1.0
+INVALIDATION_INTERVAL_SECONDS = 1.0
 
 
-class PoolKeeper:
+class PoolInvalidator:
     """What one connection finds out, and means for the others of its ``pool``."""
 
     def __init__(self, pool: Callable[[], Pool | None]) -> None:
         self._pool = pool
         self._renewed_at = float("-inf")
 
-    def check(self) -> None:
+    def check_connections(self) -> None:
         """Throw away those that are dead. The pool would find them one by one, and after the second wait a second before
         the next: by then its caller has given up."""
         if pool := self._pool():
             pool.check()
 
-    def renew(self) -> None:
+    def invalidate_all(self) -> None:
         """Throw away all, those that are lent out when they come back: behind the name there may be another server by now.
         Once a second, so that a server in trouble is not asked for new sessions by every request that fails."""
-        if monotonic() - self._renewed_at < RENEWAL_SECONDS:
+        if monotonic() - self._renewed_at < INVALIDATION_INTERVAL_SECONDS:
             return
         self._renewed_at = monotonic()
         if pool := self._pool():
             pool.drain()
 
 
-class BoundedConnection(psycopg.Connection[Any]):
+class TimeoutConnection(psycopg.Connection[Any]):
     """What it lacks is set on a subclass (:func:`bounded`), because the pool makes the connections."""
 
-    wait_seconds: float
-    keeper: PoolKeeper
+    answer_timeout_seconds: float
+    pool_invalidator: PoolInvalidator
 
     def execute(self, query: Any, *args: Any, **options: Any) -> psycopg.Cursor[Any]:
         """The pool asks an empty question before it lends a connection. A server that ends a session says so: only then
@@ -62,7 +62,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         try:
             return super().execute("") if self._has_something_to_read() else self.cursor()
         except psycopg.OperationalError:
-            self.keeper.check()  # what ended this session has likely ended the others
+            self.pool_invalidator.check_connections()  # what ended this session has likely ended the others
             raise
 
     def _has_something_to_read(self) -> bool:
@@ -73,16 +73,16 @@ class BoundedConnection(psycopg.Connection[Any]):
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """``timeout`` is psycopg's own, where it waits for notifications; there nothing coming is no fault."""
         try:
-            return super().wait(gen, interval, self.wait_seconds if timeout is None else timeout)
+            return super().wait(gen, interval, self.answer_timeout_seconds if timeout is None else timeout)
         except ReadOnlySqlTransaction:
-            self.keeper.renew()
+            self.pool_invalidator.invalidate_all()
             raise
         except psycopg.OperationalError as error:
             if timeout is not None or not self._is_still_waiting():
                 raise
             self.pgconn.finish()  # an answer that came later would be taken for the next question's
-            self.keeper.renew()
-            raise psycopg.OperationalError(f"no answer within {self.wait_seconds:.0f} s") from error
+            self.pool_invalidator.invalidate_all()
+            raise psycopg.OperationalError(f"no answer within {self.answer_timeout_seconds:.0f} s") from error
 
     def _is_still_waiting(self) -> bool:
         """For an answer: after one that is an error, or a connection that broke, libpq is not. (What psycopg raises when time
@@ -90,18 +90,20 @@ class BoundedConnection(psycopg.Connection[Any]):
         return self.pgconn.transaction_status == TransactionStatus.ACTIVE
 
 
-def djangos_pool() -> Pool | None:
+def django_pool() -> Pool | None:
     """The one that Django lends this process's connections from."""
     pool: Pool | None = getattr(connections[DEFAULT_DB_ALIAS], "pool", None)
     return pool
 
 
-def bounded(seconds: float, pool: Callable[[], Pool | None] = djangos_pool) -> type[BoundedConnection]:
+def connection_class_with_timeout(
+    seconds: float, pool: Callable[[], Pool | None] = django_pool
+) -> type[TimeoutConnection]:
     """A class of connections that wait at most ``seconds`` for an answer, for one ``pool``."""
-    return type("BoundedConnection", (BoundedConnection,), {"wait_seconds": seconds, "keeper": PoolKeeper(pool)})
+    return type("BoundedConnection", (TimeoutConnection,), {"wait_seconds": seconds, "keeper": PoolInvalidator(pool)})
 
 
-def is_unavailable(error: BaseException) -> bool:
+def is_database_unavailable(error: BaseException) -> bool:
     """Whether the database, and not what it was asked, is to blame, so that asking once more in a moment makes sense. A
     server that takes no writes (a standby, a primary that was stood down) is none for us. Django's errors and psycopg's."""
     if isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
@@ -110,16 +112,16 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 # psycopg prepares no statement by itself on a connection with this threshold, but what asks for it.
-ONLY_ON_DEMAND = 2**31
+PREPARE_ON_DEMAND = 2**31
 
 
-class PreparingCursor(psycopg.Cursor[Any]):
+class PreparedCursor(psycopg.Cursor[Any]):
     """Has the server plan a statement once for each connection: for a small insert, planning is half of the work.
 
     With ``DATABASE_PREPARED_STATEMENTS`` off it is an ordinary cursor.
     """
 
-    def execute(self, query: Any, params: Any = None, **options: Any) -> "PreparingCursor":
+    def execute(self, query: Any, params: Any = None, **options: Any) -> "PreparedCursor":
         return super().execute(query, params, prepare=True, **options)
 
 

@@ -13,15 +13,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models.query import get_related_populators
 
-from saas.database.postgres import BinaryCursor, PreparingCursor
+from saas.database.postgres import BinaryCursor, PreparedCursor
 
 M = TypeVar("M", bound=models.Model)
 
 
-def preparing_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
+def prepared_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
     """Sends parameters beside the statement, bytes as bytes (Django's own would write them into it, twice as long), and
     has the server keep its plan. Django's own on SQLite, and where queries are logged: of this one it cannot tell the text."""
-    return _cursor(connection, PreparingCursor)
+    return _cursor(connection, PreparedCursor)
 
 
 def binary_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
@@ -38,12 +38,12 @@ def _cursor(connection: BaseDatabaseWrapper, kind: type[psycopg.Cursor[Any]]) ->
     return connection.make_cursor(cursor)
 
 
-def array(numbers: Sequence[int]) -> str:
+def postgres_array(numbers: Sequence[int]) -> str:
     """As PostgreSQL writes it: psycopg would look at each number three times."""
     return f"{{{','.join(map(str, numbers))}}}"
 
 
-class Given(models.Expression):
+class QueryParameter(models.Expression):
     """Stands in a query for a value that is told whenever it is asked. Text, if ``field`` does not say otherwise."""
 
     def __init__(self, name: str, field: "models.Field[Any, Any] | None" = None) -> None:
@@ -53,11 +53,11 @@ class Given(models.Expression):
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         return "%s", [self]
 
-    def bound(self, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Any:
+    def bind(self, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Any:
         return self.output_field.get_db_prep_value(values[self.name], connection)
 
 
-class KeyAmong(models.Func):
+class PrimaryKeyIn(models.Func):
     """In a filter: the primary key is one of those that are told whenever it is asked, as one parameter."""
 
     output_field = models.BooleanField()
@@ -72,7 +72,7 @@ class KeyAmong(models.Func):
         )  # walks the key's index; a join may be planned otherwise
 
 
-class _GivenKeys(Given):
+class _GivenKeys(QueryParameter):
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         return "(SELECT value FROM json_each(%s))", [self]
 
@@ -81,29 +81,29 @@ class _GivenKeys(Given):
 
     def bound(self, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Any:
         keys = values[self.name]
-        return array(keys) if connection.vendor == "postgresql" else json.dumps(keys)
+        return postgres_array(keys) if connection.vendor == "postgresql" else json.dumps(keys)
 
 
 Cursor = Callable[[BaseDatabaseWrapper], CursorWrapper]
 
 
-class ComposedQuery(Generic[M]):
+class PreparedQuery(Generic[M]):
     """``make`` gives the queryset, with a :class:`Given` for each value that comes later. It must be of whole models,
     with whatever ``select_related`` brings along; annotations are left out. ``cursor`` makes what it is asked with."""
 
-    def __init__(self, make: Callable[[], "models.QuerySet[M]"], cursor: Cursor = preparing_cursor) -> None:
+    def __init__(self, make: Callable[[], "models.QuerySet[M]"], cursor: Cursor = prepared_cursor) -> None:
         self._make, self._cursor = make, cursor
         self._statement: _Statement | None = None
 
-    def rows(self, **values: Any) -> list[M]:
+    def fetch_all(self, **values: Any) -> list[M]:
         """What the database holds now. A value that is missing is a ``KeyError``."""
         if self._statement is None:
             self._statement = _Statement(self._make(), self._cursor)
         return self._statement.run(values)
 
-    def first(self, **values: Any) -> M | None:
+    def fetch_first(self, **values: Any) -> M | None:
         """For a query that finds one row or none."""
-        return next(iter(self.rows(**values)), None)
+        return next(iter(self.fetch_all(**values)), None)
 
 
 class _Statement:
@@ -121,7 +121,7 @@ class _Statement:
 
     def run(self, values: dict[str, Any]) -> list[Any]:
         connection = connections[DEFAULT_DB_ALIAS]
-        bound = [one.bound(values, connection) if isinstance(one, Given) else one for one in self._parameters]
+        bound = [one.bind(values, connection) if isinstance(one, QueryParameter) else one for one in self._parameters]
         return [self._built(list(row), connection) for row in self._fetched(bound, connection)]
 
     def _fetched(self, parameters: Sequence[Any], connection: BaseDatabaseWrapper) -> list[tuple[Any, ...]]:

@@ -1,14 +1,14 @@
 from django.apps import AppConfig
 from django.utils import timezone
 
-from saas.workers.due_work import tells_due_work
+from saas.workers.due_work import register_due_work_check
 
 
 class MailConfig(AppConfig):
     name = "saas.mail"
 
     def ready(self) -> None:
-        tells_due_work(_is_a_mail_due)
+        register_due_work_check(_is_a_mail_due)
 
 
 def _is_a_mail_due() -> bool:

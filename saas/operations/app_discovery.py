@@ -12,7 +12,7 @@ def active_apps() -> list[str]:
     return [app.name for app in apps.get_app_configs() if app.name not in settings.INACTIVE_APPS]
 
 
-def discover(module: str) -> None:
+def autodiscover(module: str) -> None:
     """Import ``module`` of every active app that has one, so that what stands in it is registered."""
     for name in active_apps():
         if module_has_submodule(import_module(name), module):

@@ -22,7 +22,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from kombu import Connection, Exchange, Queue
 
-from saas.operations.invariants import invariants, violations
+from saas.operations.invariants import find_violations, registered_invariants
 from saas.operations.models import Heartbeat, WorkerProcess
 from saas.workers.due_work import is_work_due
 
@@ -125,12 +125,12 @@ def proxies() -> str:
     return f"{count} trusted, from {', '.join(networks)}" if count else "none"
 
 
-def business() -> str:
+def business_invariants() -> str:
     """Nothing that must always be true of the stored rows is broken."""
-    if found := [str(violation) for violation in violations()]:
+    if found := [str(violation) for violation in find_violations()]:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise RuntimeError(f"{found[0]}{more}")
-    return f"{len(invariants())} invariants hold"
+    return f"{len(registered_invariants())} invariants hold"
 
 
 def _heartbeat(name: str) -> str:
@@ -146,7 +146,7 @@ def _heartbeat(name: str) -> str:
 def worker() -> str:
     """Somebody sweeps, and no process of a worker does nothing while there is work."""
     seen = _heartbeat("worker")
-    silent = WorkerProcess.objects.silent(SILENCE_MAX_AGE)
+    silent = WorkerProcess.objects.unresponsive(SILENCE_MAX_AGE)
     names = sorted(silent.values_list("name", flat=True))
     if names and is_work_due():
         raise RuntimeError(f"work is due, and for a minute nothing was done by {', '.join(names)}")
@@ -164,7 +164,7 @@ def mail() -> str:
     return str(settings.EMAIL_BACKEND.split(".")[-2])
 
 
-def secrets_are_kept() -> str:
+def secrets_protection() -> str:
     """Each secret is long and its own, and no other account of this machine can read those that we generated."""
     values = [settings.SECRET_KEY, settings.AUTH_PEPPER, settings.SESSION_SECRET]
     if len(set(values)) < len(values) or min(len(value.encode()) for value in values) < MINIMUM_SECRET_BYTES:

@@ -21,7 +21,7 @@ def _mapped(path: str | None) -> mmap.mmap:
 _flag = _mapped(os.environ.get(_PATH))
 
 
-def share(path: Path) -> None:
+def share_draining_flag(path: Path) -> None:
     """Keep the flag in ``path`` from now on, for this process and those that it starts."""
     global _flag
     path.write_bytes(b"\0")
@@ -29,10 +29,10 @@ def share(path: Path) -> None:
     _flag = _mapped(str(path))
 
 
-def start() -> None:
+def start_draining() -> None:
     """From now on ``/health/ready`` is 503 in every process of this server."""
     _flag[0] = 1
 
 
-def is_on() -> bool:
+def is_draining() -> bool:
     return bool(_flag[0])

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from saas.operations.app_discovery import discover
+from saas.operations.app_discovery import autodiscover
 
 Invariant = Callable[[], Iterable[str]]
-MOST_TOLD = 20  # of each invariant: one mistake may break it in every row
+MAX_REPORTED = 20  # of each invariant: one mistake may break it in every row
 
 _invariants: dict[str, Invariant] = {}
 
@@ -41,15 +41,15 @@ def invariant(check: Invariant) -> Invariant:
     return check
 
 
-def invariants() -> dict[str, Invariant]:
+def registered_invariants() -> dict[str, Invariant]:
     """All that the active apps know, by name."""
-    discover("invariants")
+    autodiscover("invariants")
     return dict(sorted(_invariants.items()))
 
 
-def violations() -> Iterator[Violation]:
+def find_violations() -> Iterator[Violation]:
     """What is not as it must be, at most ``MOST_TOLD`` of each invariant."""
-    for name, check in invariants().items():
+    for name, check in registered_invariants().items():
         rule = (check.__doc__ or name).splitlines()[0]
-        for subject in islice(check(), MOST_TOLD):
+        for subject in islice(check(), MAX_REPORTED):
             yield Violation(name, rule, subject)

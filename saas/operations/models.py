@@ -34,7 +34,7 @@ class Heartbeat(models.Model):
 
 
 class WorkerProcessQuerySet(models.QuerySet["WorkerProcess"]):
-    def silent(self, since: timedelta) -> WorkerProcessQuerySet:
+    def unresponsive(self, since: timedelta) -> WorkerProcessQuerySet:
         """Those that have shown nothing for so long, or nothing but that they live."""
         moment = Now() - since
         return self.filter(Q(seen_at__lt=moment) | Q(stuck_since__lt=moment))

@@ -18,7 +18,7 @@ from saas.operations import checks
 
 logger = logging.getLogger(__name__)
 
-FIRST_SECONDS = 0.08  # how long the first who asks waits for the first checks
+FIRST_CHECKS_SECONDS = 0.08  # how long the first who asks waits for the first checks
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ DEPENDENCIES = (
 
 
 @dataclass(frozen=True)
-class State:
+class DependencyState:
     """How a dependency was. ``seconds``: what the check took, or for how long there has been none. ``error``: for the log."""
 
     is_ok: bool
@@ -60,46 +60,46 @@ class State:
 
 @dataclass(frozen=True)
 class _Seen:
-    state: State
+    state: DependencyState
     at: float
 
 
-def looked_at(check: Callable[[], object]) -> State:
+def run_check(check: Callable[[], object]) -> DependencyState:
     """Check now, in this thread, however long that takes."""
     started = monotonic()
     try:
         check()
     except Exception as error:
-        return State(False, monotonic() - started, str(error) or type(error).__name__)
-    return State(True, monotonic() - started)
+        return DependencyState(False, monotonic() - started, str(error) or type(error).__name__)
+    return DependencyState(True, monotonic() - started)
 
 
-class Monitor:
+class ReadinessMonitor:
     """The states of ``dependencies``, kept current in the background while somebody asks for them."""
 
     def __init__(self, dependencies: Sequence[Dependency], unasked_seconds: float = 60.0) -> None:
         """Nobody looks any more once nobody has asked for ``unasked_seconds``."""
         self.dependencies = dependencies
         self.unasked_seconds = unasked_seconds
-        self.forget()
+        self.reset_after_fork()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: its parent's threads do not live there, and a lock of theirs may be held for ever."""
         self._changed = Condition()
         self._seen: dict[str, _Seen] = {}
         self._working: set[str] = set()  # the resources that a thread looks at
         self._asked_at = self._started_at = float("-inf")
 
-    def states(self) -> dict[str, State]:
+    def states(self) -> dict[str, DependencyState]:
         """By name. Waits for the first checks after a start, and never again."""
         with self._changed:
             self._asked_at = monotonic()
             self._start_what_rests()
-            first_until = self._started_at + FIRST_SECONDS
+            first_until = self._started_at + FIRST_CHECKS_SECONDS
             self._changed.wait_for(self._is_current, timeout=max(0.0, first_until - monotonic()))
             return {dependency.name: self._state(dependency) for dependency in self.dependencies}
 
-    def keep_looking(self, first_seconds: float) -> None:
+    def poll_permanently(self, first_seconds: float) -> None:
         """From now on, whether or not somebody asks, as a server's worker must: a proxy that reaches one that has not looked
         yet, or not for long, would take its whole server out. Waits for the first checks, at most ``first_seconds``."""
         with self._changed:
@@ -120,11 +120,11 @@ class Monitor:
         seen = self._seen.get(dependency.name)
         return monotonic() - seen.at if seen else float("inf")
 
-    def _state(self, dependency: Dependency) -> State:
+    def _state(self, dependency: Dependency) -> DependencyState:
         age = self._age(dependency)
         if age <= dependency.longest_age_seconds:
             return self._seen[dependency.name].state
-        return State(False, min(age, monotonic() - self._started_at))
+        return DependencyState(False, min(age, monotonic() - self._started_at))
 
     def _work(self, resource: str) -> None:
         try:
@@ -141,7 +141,7 @@ class Monitor:
             if due is None:
                 sleep(max(0.0, min(due_at.values()) - monotonic()))
                 continue
-            self._note(due, looked_at(due.check))
+            self._note(due, run_check(due.check))
             due_at[due] = monotonic() + due.every_seconds
             connections.close_all()  # this thread's: others want them, too
 
@@ -152,7 +152,7 @@ class Monitor:
             self._working.discard(resource)
             return False
 
-    def _note(self, dependency: Dependency, state: State) -> None:
+    def _note(self, dependency: Dependency, state: DependencyState) -> None:
         """A good answer that came too late is none: who needs it would have given up."""
         if state.is_ok and state.seconds > dependency.deadline_seconds:
             state = replace(state, is_ok=False, error=f"took {state.seconds:.1f} s")
@@ -164,7 +164,7 @@ class Monitor:
             _tell(dependency.name, state, is_first=before is None)
 
 
-def _tell(name: str, state: State, *, is_first: bool) -> None:
+def _tell(name: str, state: DependencyState, *, is_first: bool) -> None:
     """Once for each change: it is looked at every second."""
     if not state.is_ok:
         logger.warning("check_failed: %s: %s", name, state.error)
@@ -172,10 +172,10 @@ def _tell(name: str, state: State, *, is_first: bool) -> None:
         logger.info("check_passes_again: %s", name)
 
 
-def states_now() -> Mapping[str, State]:
+def check_all_now() -> Mapping[str, DependencyState]:
     """The same without a thread, each looked at now: for tests, which see what their transaction holds."""
-    return {one.name: looked_at(one.check) for one in DEPENDENCIES}
+    return {one.name: run_check(one.check) for one in DEPENDENCIES}
 
 
-monitor = Monitor(DEPENDENCIES)
-os.register_at_fork(after_in_child=monitor.forget)
+monitor = ReadinessMonitor(DEPENDENCIES)
+os.register_at_fork(after_in_child=monitor.reset_after_fork)

@@ -7,6 +7,6 @@ from django.core.checks import CheckMessage, Error, Tags, register
 
 
 @register(Tags.security)
-def fit_to_start(**kwargs: Any) -> list[CheckMessage]:
+def report_settings_faults(**kwargs: Any) -> list[CheckMessage]:
     """Every fault of the settings, each with the variable's name and never with its value."""
     return [Error(fault, id="saas.E001") for fault in settings.SETTINGS_FAULTS]

@@ -4,7 +4,7 @@ import logging
 
 from celery import shared_task
 
-from saas.operations.invariants import violations
+from saas.operations.invariants import find_violations
 
 logger = logging.getLogger(__name__)
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 @shared_task
 def check_invariants() -> None:
     """One error line for each row that is not as it must be: an alert counts them."""
-    for violation in violations():
+    for violation in find_violations():
         logger.error(
             "invariant_broken",
             extra={"invariant": violation.name, "rule": violation.rule, "subject": violation.subject},

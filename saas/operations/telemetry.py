@@ -7,7 +7,7 @@ from django.conf import settings
 from saas import __version__, redaction, request_context
 
 
-def start() -> None:
+def start_telemetry() -> None:
     """Once in each process, when the settings are known."""
     if settings.SENTRY_DSN:
         _report_errors()

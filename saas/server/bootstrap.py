@@ -22,25 +22,25 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements.txt"
-OWN = ROOT / ".venv"
+VENV = ROOT / ".venv"
 STAMP = "saas-requirements"
 INCOMPLETE = "incomplete"
-UP_TO_DATE_COMMANDS = {"up", "test"}  # in an environment of the user's own, all others only want Django to be there
+STRICT_COMMANDS = {"up", "test"}  # in an environment of the user's own, all others only want Django to be there
 INTERRUPTED = 130
-SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "8", "--dist", "loadgroup"]
+PARALLEL_OPTIONS = ["-n", "auto", "--maxprocesses", "8", "--dist", "loadgroup"]
 
 
-class CannotPrepare(Exception):
+class BootstrapError(Exception):
     """Says in one sentence what the person at the keyboard can do."""
 
 
-def prepare(arguments: Sequence[str]) -> None:
+def ensure_environment(arguments: Sequence[str]) -> None:
     """Return once this process can run ``manage.py``'s ``arguments``, or start again in ``.venv``, or exit with a sentence."""
     try:
         if sys.prefix == sys.base_prefix:
             _start_again_in(_own_environment())
-        _complete(Path(sys.prefix), strictly=bool(UP_TO_DATE_COMMANDS & {*arguments[:1]}))
-    except CannotPrepare as error:
+        _complete(Path(sys.prefix), strictly=bool(STRICT_COMMANDS & {*arguments[:1]}))
+    except BootstrapError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         _say("Interrupted. The next start does it again.")
@@ -54,19 +54,19 @@ def run_tests(arguments: Sequence[str]) -> NoReturn:
     """
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *(arguments or SIDE_BY_SIDE)])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *(arguments or PARALLEL_OPTIONS)])  # noqa: S606
 
 
 def _own_environment() -> Path:
     """``.venv``, made and filled if need be."""
-    if not _is_usable(OWN):
-        OWN.mkdir(exist_ok=True)
-        with _locked(OWN) as lock:
-            if not _is_made(OWN):
-                _make(OWN, lock)
-            if not _is_usable(OWN):
-                _install(OWN, lock, again=False)
-    return OWN
+    if not _is_usable(VENV):
+        VENV.mkdir(exist_ok=True)
+        with _locked(VENV) as lock:
+            if not _is_made(VENV):
+                _make(VENV, lock)
+            if not _is_usable(VENV):
+                _install(VENV, lock, again=False)
+    return VENV
 
 
 def _complete(environment: Path, *, strictly: bool) -> None:
@@ -139,7 +139,7 @@ def _make(environment: Path, lock: int) -> None:
     """A fresh environment in the place of whatever half of one is there."""
     uv = shutil.which("uv")
     if not uv and not _has(sys.executable, "ensurepip"):
-        raise CannotPrepare(
+        raise BootstrapError(
             "This Python cannot make a virtual environment (no ensurepip): install it, "
             "on Debian and Ubuntu with `apt install python3-venv`, and start again."
         )
@@ -176,7 +176,7 @@ def _pip(environment: Path, lock: int, *, again: bool) -> list[str]:
     python = str(_python(environment))
     if not _has(python, "pip"):
         if not _has(python, "ensurepip"):
-            raise CannotPrepare(f"{environment} has no pip: install it there, or put uv on the PATH, and start again.")
+            raise BootstrapError(f"{environment} has no pip: install it there, or put uv on the PATH, and start again.")
         _say(f"Adding pip to {environment.name} …")
         _run([python, "-m", "ensurepip"], lock)
     options = ["--quiet", "--quiet", *(["--force-reinstall"] if again else [])]  # errors only
@@ -196,7 +196,7 @@ def _run(command: Sequence[str], lock: int) -> None:
         command, env=quiet, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[lock], check=False
     )
     if done.returncode:
-        raise CannotPrepare(f"`{' '.join(command[:4])} …` failed; its message stands above.")
+        raise BootstrapError(f"`{' '.join(command[:4])} …` failed; its message stands above.")
 
 
 @contextmanager

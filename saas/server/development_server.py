@@ -21,7 +21,7 @@ _CHUNK_LINE_BYTES = 1024
 _HEX = re.compile(rb"[0-9A-Fa-f]{1,12}")
 
 
-class Body(io.RawIOBase):
+class BodyStream(io.RawIOBase):
     """A request's body: ``length`` bytes of ``source`` or, where that is None, chunks up to the empty one."""
 
     def __init__(self, source: io.BufferedReader, length: int | None) -> None:
@@ -64,7 +64,7 @@ class ServerHandler(basehttp.ServerHandler):
         super().__init__(stdin, stdout, stderr, environ, **options)
         if is_chunked := "HTTP_TRANSFER_ENCODING" in environ:
             environ["wsgi.input_terminated"] = True
-        self.body = Body(stdin, None if is_chunked else int(environ.get("CONTENT_LENGTH") or 0))
+        self.body = BodyStream(stdin, None if is_chunked else int(environ.get("CONTENT_LENGTH") or 0))
         self.stdin = io.BufferedReader(self.body)
 
     def close(self) -> None:

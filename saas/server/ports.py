@@ -3,11 +3,11 @@
 from django.conf import settings
 
 
-def moved_ports(port_base: int) -> dict[str, int]:
+def ports_from_base(port_base: int) -> dict[str, int]:
     """Product's port is ``port_base``; the other services get the next three."""
     return {name: port_base + index for index, name in enumerate(settings.SERVICE_PORTS)}
 
 
-def local_urls(port_base: int) -> dict[str, str]:
+def urls_from_base(port_base: int) -> dict[str, str]:
     """Their addresses on this machine."""
-    return {name: f"http://localhost:{port}" for name, port in moved_ports(port_base).items()}
+    return {name: f"http://localhost:{port}" for name, port in ports_from_base(port_base).items()}

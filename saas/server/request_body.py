@@ -10,10 +10,10 @@ from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # public,
 
 from saas.server.deadline import Deadline
 
-ARRIVAL_SECONDS = 30.0
-BYTES_AT_ONCE = 256 * 1024 * 1024  # of all bodies that are being read in this process
-SHORT_BYTES = 32 * 1024  # however many connections there may be, their short bodies fit into memory
-DISCARDED_BYTES, DISCARD_SECONDS = 4 * 1024 * 1024, 1.0
+BODY_TIMEOUT_SECONDS = 30.0
+MAX_BYTES_IN_MEMORY = 256 * 1024 * 1024  # of all bodies that are being read in this process
+SHORT_BODY_BYTES = 32 * 1024  # however many connections there may be, their short bodies fit into memory
+MAX_DISCARDED_BYTES, DISCARD_SECONDS = 4 * 1024 * 1024, 1.0
 
 
 class BodyTooLarge(Exception):
@@ -24,11 +24,11 @@ class BodyTooSlow(Exception):
     """Not here after ``ARRIVAL_SECONDS``."""
 
 
-class BodyBroken(Exception):
+class IncompleteBody(Exception):
     """It ended before its length, in a bad chunk, or in trailers."""
 
 
-class NoRoomForBody(Exception):
+class BodyMemoryExceeded(Exception):
     """Other bodies hold all the memory there is for them."""
 
 
@@ -45,13 +45,13 @@ class BodyReader:
             raise BodyTooLarge
         chunks: list[bytes] = []
         try:
-            with Deadline(ARRIVAL_SECONDS):
+            with Deadline(BODY_TIMEOUT_SECONDS):
                 ends = await self._read_into(chunks, arriving, limit)
             body = b"".join(chunks)
             # granian raises nothing for a body that breaks off. In chunks it says how it ended by the number of empty
             # ones: one at the end, a second for an abort, garbage in place of a size, or trailers.
             if ends > 1 if length is None else len(body) != length:
-                raise BodyBroken
+                raise IncompleteBody
         except BaseException as error:
             self._held -= sum(map(len, chunks))
             if isinstance(error, TimeoutError):
@@ -65,17 +65,17 @@ class BodyReader:
     async def read_short(self, protocol: Any, length: int) -> bytes:
         """One of at most ``SHORT_BYTES``, in one piece: granian reads no further than the length. Piece by piece takes twice as
         long. Raises as ``read``."""
-        if self._held + length > BYTES_AT_ONCE:
-            raise NoRoomForBody
+        if self._held + length > MAX_BYTES_IN_MEMORY:
+            raise BodyMemoryExceeded
         try:
-            with Deadline(ARRIVAL_SECONDS):
+            with Deadline(BODY_TIMEOUT_SECONDS):
                 body: bytes = await protocol()
         except TimeoutError as error:
             raise BodyTooSlow from error
         except ProtocolClosed as error:
-            raise BodyBroken from error
+            raise IncompleteBody from error
         if len(body) != length:
-            raise BodyBroken
+            raise IncompleteBody
         self._held += length
         return body
 
@@ -87,8 +87,8 @@ class BodyReader:
             ends += not chunk
             if size > limit:
                 raise BodyTooLarge
-            if self._held + len(chunk) > BYTES_AT_ONCE:
-                raise NoRoomForBody
+            if self._held + len(chunk) > MAX_BYTES_IN_MEMORY:
+                raise BodyMemoryExceeded
             self._held += len(chunk)
             chunks.append(chunk)
         return ends
@@ -102,14 +102,14 @@ async def _next(arriving: AsyncIterator[bytes]) -> bytes | None:
         return None
 
 
-async def discard(arriving: AsyncIterator[bytes]) -> None:
+async def discard_rest(arriving: AsyncIterator[bytes]) -> None:
     """Read on for a moment and keep nothing: a client that is still writing would miss the answer."""
     size = 0
     try:
         with Deadline(DISCARD_SECONDS):
             while (chunk := await _next(arriving)) is not None:
                 size += len(chunk)
-                if size > DISCARDED_BYTES:
+                if size > MAX_DISCARDED_BYTES:
                     return
     except TimeoutError:
         return

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
-LONGEST_TARGET = 4_094  # bytes of path and query
-LONGEST_HEADER = 8_190  # bytes of one header's value
-LARGEST_HEAD = 32_768  # bytes of all headers together
+MAX_TARGET_BYTES = 4_094  # bytes of path and query
+MAX_HEADER_BYTES = 8_190  # bytes of one header's value
+MAX_HEAD_BYTES = 32_768  # bytes of all headers together
 PROBES = frozenset({"/health", "/health/ready"})
 _PLAIN_NAMES = {"HTTP_CONTENT_TYPE": "CONTENT_TYPE", "HTTP_CONTENT_LENGTH": "CONTENT_LENGTH"}
 _MAY_BE_LOST = {"user-agent", "referer"}
@@ -48,7 +48,7 @@ class Refusal(NamedTuple):
     detail: str
 
 
-def refusal(scope: Scope) -> Refusal | None:
+def find_refusal(scope: Scope) -> Refusal | None:
     """Why nobody answers this request, if so."""
     return next(chain(_refusals_of_target(scope), _refusals_of_headers(scope)), None)
 
@@ -56,7 +56,7 @@ def refusal(scope: Scope) -> Refusal | None:
 def _refusals_of_target(scope: Scope) -> Iterator[Refusal]:
     if scope.method == "CONNECT" or scope.authority:
         yield Refusal(400, "Send the path only.")
-    if len(scope.path) + len(scope.query_string) > LONGEST_TARGET:
+    if len(scope.path) + len(scope.query_string) > MAX_TARGET_BYTES:
         yield Refusal(414, "The address is too long.")
     if "\ufffd" in scope.path:  # where granian has decoded what is no UTF-8
         yield Refusal(400, "The path holds a character that is not allowed.")
@@ -79,7 +79,8 @@ def _refusals_of_headers(scope: Scope) -> Iterator[Refusal]:
 def is_too_large(headers: list[tuple[str, str]]) -> bool:
     """One of the headers, or all together."""
     sizes = [len(value) for _, value in headers]
-    return max(sizes, default=0) > LONGEST_HEADER or sum(sizes) + sum([len(name) for name, _ in headers]) > LARGEST_HEAD
+    all_bytes = sum(sizes) + sum([len(name) for name, _ in headers])
+    return max(sizes, default=0) > MAX_HEADER_BYTES or all_bytes > MAX_HEAD_BYTES
 
 
 def _is_old_probe(scope: Scope) -> bool:
@@ -96,7 +97,7 @@ def declared_length(scope: Scope) -> int | None:
     return int(digits) if digits.isdecimal() else 0
 
 
-def environ(scope: Scope, body: bytes) -> dict[str, Any]:
+def wsgi_environ(scope: Scope, body: bytes) -> dict[str, Any]:
     """PEP 3333's, with a body that has arrived whole."""
     host, _, port = scope.server.rpartition(":")
     is_socket = not port.isdecimal()
@@ -108,7 +109,7 @@ def environ(scope: Scope, body: bytes) -> dict[str, Any]:
         "SERVER_NAME": "localhost" if is_socket else host.strip("[]"),
         "SERVER_PORT": "80" if is_socket else port,
         "SERVER_PROTOCOL": "HTTP/1.0" if scope.http_version == "1" else "HTTP/1.1",
-        "REMOTE_ADDR": peer(scope),
+        "REMOTE_ADDR": peer_address(scope),
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope.scheme,
         "wsgi.input": io.BytesIO(body),
@@ -122,7 +123,7 @@ def environ(scope: Scope, body: bytes) -> dict[str, Any]:
     }
 
 
-def peer(scope: Scope) -> str:
+def peer_address(scope: Scope) -> str:
     """The IP address of who has connected; empty for a socket of this machine."""
     host, _, port = scope.client.rpartition(":")
     return host.strip("[]") if port.isdecimal() else ""

@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-IN_MEMORY_BYTES = 1024 * 1024  # of an answer; what is longer goes by way of a file
-LONGEST_BYTES = 512 * 1024 * 1024
+MAX_BYTES_IN_MEMORY = 1024 * 1024  # of an answer; what is longer goes by way of a file
+MAX_RESPONSE_BYTES = 512 * 1024 * 1024
 _KEPT_SECONDS = 30.0  # a file's name, until granian has opened it
 # hyper writes lengths and connection headers itself. It would add a Server header of its own if there were none.
 _NOT_OURS = {"content-length", "connection", "transfer-encoding", "server"}
 _NAMELESS = ("server", "")
 
 
-class ResponseTooLong(Exception):
+class ResponseTooLarge(Exception):
     """More than ``LONGEST_BYTES``."""
 
 
-class Response(NamedTuple):
+class BufferedResponse(NamedTuple):
     """``path`` names the file that holds the body if it is too long for ``body``."""
 
     status: int
@@ -38,7 +38,7 @@ class Response(NamedTuple):
             protocol.response_empty(self.status, headers)
 
 
-def respond(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
+def call_wsgi(application: WSGIApplication, environ: WSGIEnvironment) -> BufferedResponse:
     """Ask ``application``, in this thread. Nothing has been sent when it fails midway. Raises ``ResponseTooLong``."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
@@ -60,7 +60,7 @@ def respond(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
         kept += [("content-length", value) for name, value in headers if name.lower() == "content-length"]
     elif path:
         kept.append(("content-length", str(os.path.getsize(path))))
-    return Response(int(status[:3]), kept, body, path)
+    return BufferedResponse(int(status[:3]), kept, body, path)
 
 
 def _gathered(pieces: Iterable[bytes]) -> tuple[bytes, str]:
@@ -71,7 +71,7 @@ def _gathered(pieces: Iterable[bytes]) -> tuple[bytes, str]:
     for piece in rest:
         found.append(piece)
         size += len(piece)
-        if size > IN_MEMORY_BYTES:
+        if size > MAX_BYTES_IN_MEMORY:
             return b"", _written([*found], rest)
     return b"".join(found), ""
 
@@ -83,8 +83,8 @@ def _written(first: list[bytes], rest: Iterator[bytes]) -> str:
             for piece in first:
                 file.write(piece)
             for piece in rest:
-                if file.tell() > LONGEST_BYTES:
-                    raise ResponseTooLong
+                if file.tell() > MAX_RESPONSE_BYTES:
+                    raise ResponseTooLarge
                 file.write(piece)
     except BaseException:
         os.unlink(path)

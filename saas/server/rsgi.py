@@ -2,7 +2,7 @@
 
 import os
 
-from saas.server.rsgi_adapter import Bridge
+from saas.server.rsgi_adapter import RSGIAdapter
 from saas.wsgi import application as django
 
-application = Bridge(django, threads=int(os.environ.get("WEB_THREADS") or 48))
+application = RSGIAdapter(django, threads=int(os.environ.get("WEB_THREADS") or 48))

@@ -21,12 +21,12 @@ from saas.api.middleware import PREPARED_RESPONSE
 from saas.api.problems import Problem
 from saas.operations import draining
 from saas.server import request_body, shared_state, watchdog
-from saas.server.request_head import PROBES, Scope, declared_length, environ, refusal
-from saas.server.responses import Response, ResponseTooLong, respond
+from saas.server.request_head import PROBES, Scope, declared_length, find_refusal, wsgi_environ
+from saas.server.responses import BufferedResponse, ResponseTooLarge, call_wsgi
 
 logger = logging.getLogger(__name__)
 
-WAIT_SECONDS = 1.0  # for a free thread
+THREAD_WAIT_SECONDS = 1.0  # for a free thread
 RESERVED_THREADS = 2  # for probes and refusals, which wait for nothing
 _CLOSE = ("connection", "close")
 _BRIEF_WAIT = {"Retry-After": "1"}
@@ -34,7 +34,7 @@ _BRIEF_WAIT = {"Retry-After": "1"}
 MakeResponse = Callable[[], HttpResponse]
 
 
-class Bridge:
+class RSGIAdapter:
     """An RSGI application in front of ``django``."""
 
     def __init__(self, django: WSGIApplication, *, threads: int) -> None:
@@ -43,14 +43,14 @@ class Bridge:
         self._bodies = request_body.BodyReader()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.open(
+        self.set_executors(
             ThreadPoolExecutor(self._threads, thread_name_prefix="django"),
             reserved=ThreadPoolExecutor(RESERVED_THREADS, thread_name_prefix="django-reserved"),
         )
-        if shared := shared_state.of_this_server():
-            loop.call_soon(watchdog.keep_beating, loop, shared, os.getppid())
+        if shared := shared_state.current_shared_state():
+            loop.call_soon(watchdog.send_heartbeats, loop, shared, os.getppid())
 
-    def open(self, executor: Executor, *, reserved: Executor) -> None:
+    def set_executors(self, executor: Executor, *, reserved: Executor) -> None:
         """Run views in ``executor``, and in ``reserved`` what waits for nothing."""
         self._executor, self._reserved = executor, reserved
         self._free = asyncio.Semaphore(self._threads)
@@ -60,61 +60,61 @@ class Bridge:
         self._reserved.shutdown()
 
     async def __rsgi__(self, scope: Scope, protocol: Any) -> None:
-        if refused := refusal(scope):
+        if refused := find_refusal(scope):
             await self.refuse(scope, protocol, partial(Problem, refused.status, detail=refused.detail))
             return
-        body = await self.read(scope, protocol)
+        body = await self.read_body(scope, protocol)
         if body is not None:
             try:
                 await self.answer(scope, protocol, body)
             finally:
-                self.release(body)
+                self.release_body(body)
 
-    def release(self, body: bytes) -> None:
+    def release_body(self, body: bytes) -> None:
         self._bodies.release(body)
 
-    async def read(self, scope: Scope, protocol: Any) -> bytes | None:
+    async def read_body(self, scope: Scope, protocol: Any) -> bytes | None:
         """The whole body, which counts as held in memory until it is released; None if it cannot be had, and that has been
         answered."""
         length, limit = declared_length(scope), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if length == 0:
             return b""
         try:
-            if length is not None and length <= request_body.SHORT_BYTES:
+            if length is not None and length <= request_body.SHORT_BODY_BYTES:
                 return await self._bodies.read_short(protocol, length)
             arriving = aiter(protocol)
             return await self._bodies.read(arriving, length=length, limit=limit)
         except request_body.BodyTooLarge:
             if "expect" not in scope.headers:  # else the client asks first, and has sent nothing yet
-                await request_body.discard(arriving)
+                await request_body.discard_rest(arriving)
             await self.refuse(scope, protocol, partial(Problem, 413))
         except request_body.BodyTooSlow:
             await self.refuse(scope, protocol, partial(Problem, 408, detail="The body did not arrive in time."))
-        except request_body.BodyBroken:
+        except request_body.IncompleteBody:
             await self.refuse(scope, protocol, partial(Problem, 400, detail="The body did not arrive."))
-        except request_body.NoRoomForBody:
+        except request_body.BodyMemoryExceeded:
             await self.refuse(scope, protocol, partial(Problem, 503, headers=_BRIEF_WAIT))
         return None
 
     async def answer(self, scope: Scope, protocol: Any, body: bytes) -> None:
         """Django's answer to a request whose body is here; 503 if no thread gets free in time."""
         if scope.path in PROBES:
-            await self._respond(self._reserved, scope, protocol, environ(scope, body))
+            await self._respond(self._reserved, scope, protocol, wsgi_environ(scope, body))
             return
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(THREAD_WAIT_SECONDS):
                 await self._free.acquire()
         except TimeoutError:
             await self.refuse(scope, protocol, partial(Problem, 503, headers=_BRIEF_WAIT), close=False)
             return
         try:
-            await self._respond(self._executor, scope, protocol, environ(scope, body))
+            await self._respond(self._executor, scope, protocol, wsgi_environ(scope, body))
         finally:
             self._free.release()
 
     async def refuse(self, scope: Scope, protocol: Any, make: MakeResponse, *, close: bool = True) -> None:
         """``make``'s response, with whatever Django's middleware adds. Where a body was not read, ``close``."""
-        prepared = {**environ(scope, b""), PREPARED_RESPONSE: make}
+        prepared = {**wsgi_environ(scope, b""), PREPARED_RESPONSE: make}
         await self._respond(self._reserved, scope, protocol, prepared, close=close)
 
     async def _respond(
@@ -124,10 +124,10 @@ class Bridge:
         response = await loop.run_in_executor(executor, self._response, environ)
         self.send(protocol, response, close=close or "upgrade" in scope.headers)
 
-    def send(self, protocol: Any, response: Response, *, close: bool = False) -> None:
-        response.send(protocol, *([_CLOSE] if close or draining.is_on() else []))
+    def send(self, protocol: Any, response: BufferedResponse, *, close: bool = False) -> None:
+        response.send(protocol, *([_CLOSE] if close or draining.is_draining() else []))
 
-    def usual_headers(self, content_type: str) -> list[tuple[str, str]]:
+    def middleware_headers(self, content_type: str) -> list[tuple[str, str]]:
         """What Django's middleware adds to every answer, but the request's id."""
         response = self._response(
             {
@@ -142,13 +142,13 @@ class Bridge:
         )
         return [(name, value) for name, value in response.headers if name != "x-request-id"]
 
-    def _response(self, environ: dict[str, Any]) -> Response:
+    def _response(self, environ: dict[str, Any]) -> BufferedResponse:
         try:
-            return respond(self._django, environ)
-        except ResponseTooLong:
+            return call_wsgi(self._django, environ)
+        except ResponseTooLarge:
             detail = "The answer is too long to be sent at once. Ask for less."
             make: MakeResponse = partial(Problem, 503, detail=detail)
         except Exception:
             logger.exception("response_failed")
             make = partial(Problem, 500)
-        return respond(self._django, {**environ, PREPARED_RESPONSE: make})
+        return call_wsgi(self._django, {**environ, PREPARED_RESPONSE: make})

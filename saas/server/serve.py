@@ -26,10 +26,12 @@ from saas.server.worker_startup import load_application
 
 SERVICES = ("product", "admin_ops", "parity", "webhooks")
 BACKLOG = 2048
-CONNECTIONS = 4096  # open at a time in each worker; further ones wait to be accepted. (granian's "backpressure".)
-HEADER_MILLISECONDS = 10_000
-HEADER_BYTES = 65_536
-KILL_SECONDS = 20  # for what is under way when the drain is over; drain and this stay under an orchestrator's 30 s
+MAX_CONNECTIONS = 4096  # open at a time in each worker; further ones wait to be accepted. (granian's "backpressure".)
+HEADER_TIMEOUT_MILLISECONDS = 10_000
+HEADER_BUFFER_BYTES = 65_536
+KILL_TIMEOUT_SECONDS = (
+    20  # for what is under way when the drain is over; drain and this stay under an orchestrator's 30 s
+)
 
 
 class Address(NamedTuple):
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     os.environ |= {"DJANGO_SETTINGS_MODULE": settings_module, "SAAS_PROCESS": "service"}
     _count("WEB_THREADS", "48")
     drain_seconds = _seconds("DRAIN_SECONDS", "5")
-    with shared_state.shared() as shared:
+    with shared_state.create_shared_state() as shared:
         _serve(_server(address, workers), options.service, shared, drain_seconds)
         if shared.has_failed_to_boot():
             sys.exit(1)
@@ -66,33 +68,35 @@ def _server(address: Address, workers: int) -> Any:
         interface=Interfaces.RSGI,
         workers=workers,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MILLISECONDS, max_buffer_size=HEADER_BYTES),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEADER_TIMEOUT_MILLISECONDS, max_buffer_size=HEADER_BUFFER_BYTES
+        ),
         websockets=False,
         backlog=BACKLOG,
-        backpressure=CONNECTIONS,
+        backpressure=MAX_CONNECTIONS,
         respawn_failed_workers=True,
-        workers_kill_timeout=KILL_SECONDS,
+        workers_kill_timeout=KILL_TIMEOUT_SECONDS,
         log_level=LogLevels.warning,
         log_access=False,  # saas.api.middleware writes a line for each request
     )
 
 
-def _serve(server: Any, service: str, shared: shared_state.Shared, drain_seconds: float) -> None:
+def _serve(server: Any, service: str, shared: shared_state.SharedState, drain_seconds: float) -> None:
     def take_signals() -> None:
-        end = Ending(server, shared, drain_seconds)
+        end = ShutdownHandler(server, shared, drain_seconds)
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, end)
-        watchdog.start(shared)
+        watchdog.start_watchdog(shared)
 
     server.on_startup(take_signals)  # when granian's own signal handlers are in place
     server.serve(target_loader=partial(load_application, service), wrap_loader=False)
 
 
-class Ending:
+class ShutdownHandler:
     """Handles the signals that ask to end. First the server answers on for a while, so that the proxies in front see
     ``/health/ready`` and go elsewhere; asked again, by Ctrl-C, or without a service that answers, it does not wait."""
 
-    def __init__(self, server: Any, shared: shared_state.Shared, drain_seconds: float) -> None:
+    def __init__(self, server: Any, shared: shared_state.SharedState, drain_seconds: float) -> None:
         self._server = server
         self._shared = shared
         self._drain_seconds = drain_seconds

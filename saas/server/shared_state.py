@@ -20,18 +20,18 @@ _PREFIX = "saas-server-"
 _ROOM_BYTES = 32 * 1024 * 1024
 
 
-class Shared:
+class SharedState:
     def __init__(self, folder: Path) -> None:
         self._beats = folder / "beats"
         self._failure = folder / "failed-to-boot"
 
     def start_draining(self) -> None:
-        draining.start()
+        draining.start_draining()
 
     def is_draining(self) -> bool:
-        return draining.is_on()
+        return draining.is_draining()
 
-    def note_failed_boot(self) -> bool:
+    def record_failed_boot(self) -> bool:
         """Whether this is the first process to note it."""
         try:
             self._failure.touch(exist_ok=False)
@@ -42,12 +42,12 @@ class Shared:
     def has_failed_to_boot(self) -> bool:
         return self._failure.exists()
 
-    def beat(self, count: int) -> None:
+    def record_heartbeat(self, count: int) -> None:
         """Note a sign of life of this process: a number that is never the last one."""
         path = self._beats / str(os.getpid())
         path.write_text(str(count), encoding="ascii")
 
-    def beats(self) -> dict[int, str]:
+    def heartbeats(self) -> dict[int, str]:
         """The last sign of life of every process that has shown one, by process id."""
         found = {}
         for path in self._beats.iterdir():
@@ -55,12 +55,12 @@ class Shared:
                 found[int(path.name)] = path.read_text(encoding="ascii")
         return found
 
-    def forget(self, pid: int) -> None:
+    def remove_heartbeat(self, pid: int) -> None:
         (self._beats / str(pid)).unlink(missing_ok=True)
 
 
 @contextmanager
-def shared() -> Iterator[Shared]:
+def create_shared_state() -> Iterator[SharedState]:
     """The state of a server that starts now; its workers find it by the environment."""
     base = _MEMORY if os.access(_MEMORY, os.W_OK) and _has_room(_MEMORY) else Path(tempfile.gettempdir())
     _sweep(base)
@@ -68,10 +68,10 @@ def shared() -> Iterator[Shared]:
     try:
         (folder / "beats").mkdir()
         os.environ[_FOLDER] = str(folder)
-        draining.share(folder / "draining")
+        draining.share_draining_flag(folder / "draining")
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
             _share_metrics(folder / "metrics")
-        yield Shared(folder)
+        yield SharedState(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -94,11 +94,11 @@ def _sweep(base: Path) -> None:
     """Remove what servers left behind that were killed."""
     for folder in base.glob(f"{_PREFIX}*-*"):
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdecimal() and not is_alive(int(pid)):
+        if pid.isdecimal() and not is_process_alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def is_alive(pid: int) -> bool:
+def is_process_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -108,7 +108,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def of_this_server() -> Shared | None:
+def current_shared_state() -> SharedState | None:
     """That of the server whose worker this process is, if it is one."""
     folder = os.environ.get(_FOLDER)
-    return Shared(Path(folder)) if folder else None
+    return SharedState(Path(folder)) if folder else None

@@ -21,16 +21,19 @@ from threading import Thread
 
 from watchfiles import DefaultFilter, watch
 
-GRACE_SECONDS = 8.0  # a Celery worker on the embedded broker takes four to six to stop
-START_SECONDS = 60.0
-SETTLING_SECONDS = 10.0  # a program that ends this soon after a change of its code waits for the next change
-PROVEN_SECONDS = 5.0  # what has lived for so long can start, so it may start again
-PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0  # before a start again; doubled while it lives no longer than that
+STOP_TIMEOUT_SECONDS = 8.0  # a Celery worker on the embedded broker takes four to six to stop
+START_TIMEOUT_SECONDS = 60.0
+AFTER_CHANGE_SECONDS = 10.0  # a program that ends this soon after a change of its code waits for the next change
+MIN_LIFETIME_SECONDS = 5.0  # what has lived for so long can start, so it may start again
+RESTART_DELAY_SECONDS, MAX_RESTART_DELAY_SECONDS = (
+    1.0,
+    30.0,
+)  # before a start again; doubled while it lives no longer than that
 TICK_SECONDS = 0.2
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
-Say = Callable[[str, str], None]
+WriteLine = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Program:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    is_replaced: bool = False
+    restart_on_exit: bool = False
 
 
 class CodeFilter(DefaultFilter):
@@ -51,14 +54,14 @@ class CodeFilter(DefaultFilter):
         return is_code and super().__call__(change, path)  # type: ignore[arg-type]
 
 
-class Child:
+class ChildProcess:
     """A program and the process that runs it now."""
 
-    def __init__(self, program: Program, say: Say) -> None:
+    def __init__(self, program: Program, say: WriteLine) -> None:
         self.program = program
         self.say = say
         self.was_changed = self.is_proven = False
-        self.pause_seconds = PAUSE_SECONDS
+        self.pause_seconds = RESTART_DELAY_SECONDS
         self.start()
 
     def start(self) -> None:
@@ -103,17 +106,19 @@ class Child:
         code = self.process.returncode
         return 128 - code if code < 0 else code or 1
 
-    def is_settling(self) -> bool:
-        return self.was_changed and time.monotonic() - self.started_at < SETTLING_SECONDS
+    def has_ended_after_change(self) -> bool:
+        return self.was_changed and time.monotonic() - self.started_at < AFTER_CHANGE_SECONDS
 
-    def rest(self) -> bool:
+    def schedule_restart(self) -> bool:
         """It has ended: have it start again after a pause. False if it may not, or has never lived long enough."""
         lived = time.monotonic() - self.started_at
-        self.is_proven = self.is_proven or lived >= PROVEN_SECONDS
-        if not (self.program.is_replaced and self.is_proven):
+        self.is_proven = self.is_proven or lived >= MIN_LIFETIME_SECONDS
+        if not (self.program.restart_on_exit and self.is_proven):
             return False
-        is_steady = lived > LONGEST_PAUSE_SECONDS
-        self.pause_seconds = PAUSE_SECONDS if is_steady else min(2 * self.pause_seconds, LONGEST_PAUSE_SECONDS)
+        is_steady = lived > MAX_RESTART_DELAY_SECONDS
+        self.pause_seconds = (
+            RESTART_DELAY_SECONDS if is_steady else min(2 * self.pause_seconds, MAX_RESTART_DELAY_SECONDS)
+        )
         self.resumes_at = time.monotonic() + self.pause_seconds
         self.is_down = True
         return True
@@ -129,28 +134,28 @@ class Supervisor:
     def __init__(
         self,
         programs: Sequence[Program],
-        say: Say,
+        say: WriteLine,
         *,
         watched: Sequence[Path] = (),
-        grace_seconds: float = GRACE_SECONDS,
+        grace_seconds: float = STOP_TIMEOUT_SECONDS,
     ) -> None:
         self.programs = programs
         self.say = say
         self.watched = watched
         self.grace_seconds = grace_seconds
-        self.children: list[Child] = []
+        self.children: list[ChildProcess] = []
 
     def run(self, *, is_ready: Callable[[], bool], on_ready: Callable[[], None]) -> int:
         """The exit code: 0 when asked to stop, else that of the program that ended."""
         with _signals_noted() as asked:
             try:
-                self.children = [Child(program, self.say) for program in self.programs]
+                self.children = [ChildProcess(program, self.say) for program in self.programs]
                 return self._watch_over(asked, is_ready, on_ready)
             finally:
                 self._stop_all(asked)
 
     def _watch_over(self, asked: list[int], is_ready: Callable[[], bool], on_ready: Callable[[], None]) -> int:
-        ready, deadline = False, time.monotonic() + START_SECONDS
+        ready, deadline = False, time.monotonic() + START_TIMEOUT_SECONDS
         for changed in _ticks(self.watched):
             if asked:
                 return 0
@@ -160,7 +165,7 @@ class Supervisor:
                 ready = True
                 on_ready()
             if not ready and time.monotonic() > deadline:
-                self.say("up", f"not ready after {START_SECONDS:.0f} s; stopping")
+                self.say("up", f"not ready after {START_TIMEOUT_SECONDS:.0f} s; stopping")
                 return 1
         return 0
 
@@ -182,20 +187,20 @@ class Supervisor:
                 child.start()
         return None
 
-    def _let_rest(self, child: Child) -> int | None:
+    def _let_rest(self, child: ChildProcess) -> int | None:
         """One has ended of itself: its exit code, if that ends all."""
         ended = f"{child.program.name} ended with code {child.exit_code}"
-        if child.is_settling():
+        if child.has_ended_after_change():
             self.say("up", f"{ended}; waiting for the next change")
             child.is_down = True
-        elif child.rest():
+        elif child.schedule_restart():
             self.say("up", f"{ended}; starting it again in {child.pause_seconds:.0f} s")
         else:
             self.say("up", f"{ended}; stopping the others")
             return child.exit_code
         return None
 
-    def _restart(self, child: Child) -> None:
+    def _restart(self, child: ChildProcess) -> None:
         if child.has_ended() or time.monotonic() - child.stopped_at > self.grace_seconds:
             child.kill()
             child.start()

@@ -11,7 +11,7 @@ from saas.server import shared_state
 
 _OF_THEIR_OWN = {"webhooks": "webhooks.rsgi"}
 # At what it depends on. A database that says nothing by then may take longer, and the worker is not ready.
-LOOK_SECONDS = 3.0
+FIRST_CHECKS_SECONDS = 3.0
 
 
 def load_application(service: str) -> Any:
@@ -23,7 +23,7 @@ def load_application(service: str) -> Any:
     try:
         import_module("saas.wsgi")  # sets Django up
         application = import_module(_OF_THEIR_OWN.get(service, "saas.server.rsgi")).application
-        import_module("saas.operations.readiness").monitor.keep_looking(LOOK_SECONDS)
+        import_module("saas.operations.readiness").monitor.poll_permanently(FIRST_CHECKS_SECONDS)
         return application
     except BaseException as error:
         _end_the_server(error)
@@ -37,8 +37,8 @@ def _forget_the_parents_signals() -> None:
 
 
 def _end_the_server(error: BaseException) -> None:
-    shared = shared_state.of_this_server()
-    if shared is None or not shared.note_failed_boot():
+    shared = shared_state.current_shared_state()
+    if shared is None or not shared.record_failed_boot():
         return  # another worker has told it
     if isinstance(error, SystemExit):
         sys.stderr.write(f"{error}\n")

@@ -8,7 +8,7 @@ from saas.settings.base_urls import SERVICE_BASE_URLS
 from saas.settings.environment import DEVELOPMENT_SECRETS, PRODUCTION
 
 SECRET_KEY = env.secret("SECRET_KEY", development_dir=DEVELOPMENT_SECRETS, help="Django's signing key.")
-SECRET_KEY_FALLBACKS = env.words(
+SECRET_KEY_FALLBACKS = env.comma_separated(
     "SECRET_KEY_FALLBACKS", help="Earlier signing keys that still verify, during a rotation (commas between)."
 )
 AUTH_PEPPER = env.secret(
@@ -27,7 +27,9 @@ SESSION_SECRET = env.secret(
 MFA_KEY = env.secret(
     "SAAS_MFA_KEY", development_dir=DEVELOPMENT_SECRETS, help="Encrypts the secrets of second factors."
 )
-MFA_KEYS_PREVIOUS = env.words("SAAS_MFA_KEYS_PREVIOUS", help="Earlier keys that still decrypt them (commas between).")
+MFA_KEYS_PREVIOUS = env.comma_separated(
+    "SAAS_MFA_KEYS_PREVIOUS", help="Earlier keys that still decrypt them (commas between)."
+)
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
@@ -55,7 +57,7 @@ JWT_KEYS = {  # Docker's --env-file keeps the quotes
     ).strip('"'),
     "saas-admin": env.text("JWT_STAFF_SIGNING_KEY", help="The same for staff tokens; must be another key.").strip('"'),
 }
-JWT_VERIFY_KEYS = env.words(
+JWT_VERIFY_KEYS = env.comma_separated(
     "JWT_VERIFY_KEYS",
     help="Files (PEM, commas between) of other customer keys that verify: the next one, and those before.",
 )
@@ -68,7 +70,7 @@ STAFF_MFA_REQUIRED = env.boolean(
     default=PRODUCTION,
     help="Staff without a second factor may only set one up.",
 )
-OAUTH_PROVIDERS = oauth.providers()
+OAUTH_PROVIDERS = oauth.configured_providers()
 
 IMPERSONATION_ENABLED = env.boolean(
     "IMPERSONATION_ENABLED", default=True, help="Whether staff may act in a customer's name. Off ends it at once."

@@ -122,8 +122,8 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["saas.api.openapi.schema_generation.complete"],
 }
 
-SETTINGS_FAULTS = env.found_faults(production.faults(globals()) if PRODUCTION else ())
+SETTINGS_FAULTS = env.collect_faults(production.find_faults(globals()) if PRODUCTION else ())
 if not MAY_LACK_SECRETS:
-    env.refuse(SETTINGS_FAULTS)
+    env.raise_faults(SETTINGS_FAULTS)
 elif not SECRET_KEY:  # libraries read it when they are loaded; this one signs nothing, and ends with the command
     SECRET_KEY = secrets.token_urlsafe(48)

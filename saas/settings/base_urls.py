@@ -18,10 +18,10 @@ FRONTEND_BASE_URL = env.text(
     "FRONTEND_BASE_URL", default=SERVICE_BASE_URLS["product"], help="Where links in mails lead."
 ).rstrip("/")
 LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
-ALLOWED_HOSTS = env.words(
+ALLOWED_HOSTS = env.comma_separated(
     "ALLOWED_HOSTS", default=[] if PRODUCTION else LOOPBACK_HOSTS, help="Host names that are answered."
 )
-CORS_ALLOWED_ORIGINS = env.words(
+CORS_ALLOWED_ORIGINS = env.comma_separated(
     "CORS_ALLOWED_ORIGINS", help="Exact origins of browser front ends, such as `https://app.example.com`."
 )
 # As everywhere in development: a front end on any port of this machine is one of ours.
@@ -32,7 +32,7 @@ CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-ke
 TRUSTED_PROXY_COUNT = env.integer(
     "TRUSTED_PROXY_COUNT", default=0, maximum=10, help="Proxies in front that append to X-Forwarded-For."
 )
-TRUSTED_PROXY_CIDRS = env.words(
+TRUSTED_PROXY_CIDRS = env.comma_separated(
     "TRUSTED_PROXY_CIDRS", help="Networks these proxies connect from, or `unix` for a socket."
 )
 # The header that tells of https is dropped where it does not come from a trusted proxy (TrustedProxyMiddleware).

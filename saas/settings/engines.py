@@ -12,11 +12,11 @@ from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
 from saas import env
-from saas.database.postgres import ONLY_ON_DEMAND, bounded
+from saas.database.postgres import PREPARE_ON_DEMAND, connection_class_with_timeout
 
 RECONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 2.0  # how much longer than the server's own limit somebody waits for its answer
-LONGEST_ANSWER_SECONDS = 60.0  # where the server has no limit
+ANSWER_MARGIN_SECONDS = 2.0  # how much longer than the server's own limit somebody waits for its answer
+DEFAULT_ANSWER_SECONDS = 60.0  # where the server has no limit
 REDIS_TIMEOUT_SECONDS = 0.25
 BROKER_TIMEOUT_SECONDS = 0.5
 
@@ -28,7 +28,7 @@ SQLITE_OPTIONS = {
 }
 
 
-def database(
+def database_config(
     url: str, var_dir: Path, *, pool_size: int, may_prepare: bool, statement_timeout_ms: int, is_service: bool
 ) -> dict[str, Any]:
     """Django's ``DATABASES`` entry: SQLite in ``var_dir`` for an empty ``url``, else PostgreSQL, pooled."""
@@ -46,14 +46,14 @@ def database(
         "reconnect_timeout": RECONNECT_SECONDS,  # then whoever asks next starts anew, without a back-off grown long
     }
     if statement_timeout_ms:
-        pool["connection_class"] = bounded(answer_seconds(statement_timeout_ms))
+        pool["connection_class"] = connection_class_with_timeout(answer_timeout_seconds(statement_timeout_ms))
     config["OPTIONS"] = {
         **config.get("OPTIONS", {}),
         "connect_timeout": 2,
         "tcp_user_timeout": 5000,
         "options": f"-c random_page_cost=1.1 -c statement_timeout={statement_timeout_ms} -c lock_timeout=1000 -c idle_in_transaction_session_timeout=10000",
         "pool": pool,
-        "prepare_threshold": ONLY_ON_DEMAND if may_prepare else None,
+        "prepare_threshold": PREPARE_ON_DEMAND if may_prepare else None,
     }
     return config
 
@@ -66,9 +66,9 @@ def _keep_from_others(file: Path) -> None:
             file.chmod(0o600)
 
 
-def answer_seconds(statement_timeout_ms: int) -> float:
+def answer_timeout_seconds(statement_timeout_ms: int) -> float:
     """How long anybody waits for the server's answer to a statement that it ends itself after ``statement_timeout_ms``."""
-    return statement_timeout_ms / 1000 + ANSWER_SECONDS if statement_timeout_ms else LONGEST_ANSWER_SECONDS
+    return statement_timeout_ms / 1000 + ANSWER_MARGIN_SECONDS if statement_timeout_ms else DEFAULT_ANSWER_SECONDS
 
 
 def _postgres(url: str) -> dict[str, Any] | None:
@@ -80,7 +80,7 @@ def _postgres(url: str) -> dict[str, Any] | None:
     return None
 
 
-def caches(cache_url: str, limits_url: str) -> dict[str, Any]:
+def cache_config(cache_url: str, limits_url: str) -> dict[str, Any]:
     """``default`` may lose anything at any time; ``limits`` counts requests across processes."""
     embedded_cache = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     embedded_limits = {"BACKEND": "saas.operations.counter_cache.DatabaseCounterCache"}
@@ -128,7 +128,7 @@ def broker_options(url: str, var_dir: Path) -> dict[str, Any]:
     return {"socket_timeout": BROKER_TIMEOUT_SECONDS, "socket_connect_timeout": BROKER_TIMEOUT_SECONDS}
 
 
-def email(url: str) -> dict[str, Any]:
+def email_config(url: str) -> dict[str, Any]:
     """Django's ``EMAIL_*`` settings from ``smtp://user:password@host:port?tls=true|ssl=true``."""
     parts = urlsplit(url)
     if parts.scheme == "console":

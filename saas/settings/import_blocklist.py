@@ -13,6 +13,6 @@ _FOR_COMMANDS_ONLY = ("rich", "jinja2")
 _FOR_SETTINGS = {"opentelemetry": ("OTEL_ENDPOINT",), "requests": ("OTEL_ENDPOINT", "STRIPE_SECRET_KEY")}
 
 if PROCESS != "command":
-    unused = [name for name, settings in _FOR_SETTINGS.items() if not any(map(env.is_given, settings))]
+    unused = [name for name, settings in _FOR_SETTINGS.items() if not any(map(env.is_set, settings))]
     for library in (*_FOR_COMMANDS_ONLY, *unused):
         sys.modules.setdefault(library, None)  # type: ignore[arg-type]  # to the import statement: not installed

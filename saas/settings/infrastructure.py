@@ -31,7 +31,7 @@ _STATEMENT_TIMEOUTS_MS = {
     "command": 0,  # a migration takes what it takes, but waits no longer than others for a lock
 }
 DATABASES = {
-    "default": engines.database(
+    "default": engines.database_config(
         DATABASE_URL,
         VAR_DIR,
         pool_size=DATABASE_POOL_SIZE,
@@ -40,8 +40,8 @@ DATABASES = {
         is_service=PROCESS == "service",
     )
 }
-DATABASE_ANSWER_SECONDS = engines.answer_seconds(_STATEMENT_TIMEOUTS_MS[PROCESS])
-CACHES = engines.caches(CACHE_URL, LIMITS_URL)
+DATABASE_ANSWER_SECONDS = engines.answer_timeout_seconds(_STATEMENT_TIMEOUTS_MS[PROCESS])
+CACHES = engines.cache_config(CACHE_URL, LIMITS_URL)
 RATELIMIT_USE_CACHE = "limits"
 
 CELERY_BROKER_URL = env.text(
@@ -72,7 +72,7 @@ CELERY_WORKER_REDIRECT_STDOUTS = False  # the console's mails stay readable
 WORKER_METRICS_PORT = env.integer(
     "WORKER_METRICS_PORT", default=0, maximum=65535, help="Where a worker tells Prometheus of its tasks; 0 for nowhere."
 )
-CELERY_BEAT_SCHEDULER = "saas.workers.beat_scheduler:SlotScheduler"
+CELERY_BEAT_SCHEDULER = "saas.workers.beat_scheduler:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep webhook events": {"task": "saas.webhook_events.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "seal audit events": {"task": "saas.audit.tasks.seal", "schedule": 5.0, "options": {"expires": 5}},
@@ -104,7 +104,7 @@ if BILLING:
 EMAIL_URL = env.text(
     "EMAIL_URL", default="console://", help="`smtp://user:password@host:587?tls=true`, or in development `console://`."
 )
-globals().update(engines.email(EMAIL_URL))
+globals().update(engines.email_config(EMAIL_URL))
 MAILS_ARE_SHOWN = SAAS_ENV == "development"  # at /dev/mail, so their links are kept after they were sent
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", default="SaaS <no-reply@localhost>", help="Sender of every mail.")
 

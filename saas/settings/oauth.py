@@ -27,13 +27,15 @@ _KNOWN = {
 }
 
 
-def providers() -> dict[str, OAuthProvider]:
+def configured_providers() -> dict[str, OAuthProvider]:
     """Configured providers by name: ``google``, ``microsoft``, ``github``, and ``oidc`` for any other issuer."""
     found = [_provider(name, issuer, hosts) for name, (issuer, hosts) in _KNOWN.items()]
     issuer = env.text("OAUTH_OIDC_ISSUER", help="Issuer URL of another OpenID Connect provider (named `oidc`).").rstrip(
         "/"
     )
-    hosts = env.words("OAUTH_OIDC_HOSTS", help="Host names of its endpoints, where they are not the issuer's.")
+    hosts = env.comma_separated(
+        "OAUTH_OIDC_HOSTS", help="Host names of its endpoints, where they are not the issuer's."
+    )
     generic = _provider("oidc", issuer, tuple(hosts))
     if generic.client_id and not issuer:
         env.note_fault("OAUTH_OIDC_ISSUER must be set when OAUTH_OIDC_CLIENT_ID is.")

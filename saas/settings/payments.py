@@ -9,7 +9,7 @@ BILLING = env.boolean(
     help="`off` takes plans, checkouts and everything about money away; everybody has the free plan's limits.",
 )
 INACTIVE_APPS = [] if BILLING else ["saas.billing"]  # installed for their tables only (saas.operations.app_discovery)
-STRIPE_WEBHOOK_SECRETS = env.words(
+STRIPE_WEBHOOK_SECRETS = env.comma_separated(
     "STRIPE_WEBHOOK_SECRET",
     default=[] if PRODUCTION else ["whsec_test_local"],
     help="Signing secrets of the endpoint, current first (commas between, for rotation).",
@@ -36,7 +36,7 @@ WEBHOOKS_NOTIFY_EMAIL = env.text("WEBHOOKS_NOTIFY_EMAIL", help="Who is told of f
 STRIPE_SECRET_KEY = env.text(
     "STRIPE_SECRET_KEY", help="Set to bill through Stripe. Empty: the local provider, in development only."
 )
-STRIPE_PRICES = env.words(
+STRIPE_PRICES = env.comma_separated(
     "STRIPE_PRICES", help="Which Stripe price sells which plan: `starter:price_1,growth:price_2,scale:price_3`."
 )
 STRIPE_API_BASE = env.text("STRIPE_API_BASE", help="Another address for Stripe's API, for a local stand-in.")

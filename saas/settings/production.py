@@ -21,7 +21,7 @@ _SMTP = "django.core.mail.backends.smtp.EmailBackend"
 _STRIPE_KEY = re.compile(r"(sk|rk)_(live|test)_\w{8,}")
 
 
-def faults(settings: Mapping[str, Any]) -> Iterator[str]:
+def find_faults(settings: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each setting that is fit for development only. Names the variable, never the value."""
     yield from _modes(settings)
     yield from _engines(settings)
@@ -135,7 +135,7 @@ def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
     ]
     seen: dict[str, str] = {}
     for name, value in named:
-        if weakness := env.weakness(value):
+        if weakness := env.secret_weakness(value):
             yield f"{name} {weakness}."
         elif value in seen:
             yield f"{name} must differ from {seen[value]}."

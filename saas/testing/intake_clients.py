@@ -46,9 +46,9 @@ class TransactionConnection:
 def _fetched(statement: str, parameters: Any) -> Any:
     from django.db import transaction
 
-    from saas.database.prepared_queries import preparing_cursor
+    from saas.database.prepared_queries import prepared_cursor
 
-    with transaction.atomic(), preparing_cursor(connections["default"]) as cursor:
+    with transaction.atomic(), prepared_cursor(connections["default"]) as cursor:
         cursor.execute(statement, parameters)
         return cursor.fetchall()
 

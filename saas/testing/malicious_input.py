@@ -127,7 +127,9 @@ def malformed_bodies(operation: Operation, address: str) -> Iterator[MaliciousRe
     for label, raw in BODIES.items():
         yield MaliciousRequest(f"body: {label}", address, raw, must_be_refused=must_fail or bool(raw.strip()))
     for charset in CHARSETS:
-        yield MaliciousRequest(f"body: {charset}", address, b"{}", f"application/json; charset={charset}", must_be_refused=True)
+        yield MaliciousRequest(
+            f"body: {charset}", address, b"{}", f"application/json; charset={charset}", must_be_refused=True
+        )
 
 
 def valid_body(operation: Operation) -> dict[str, Any]:
@@ -138,7 +140,9 @@ def valid_body(operation: Operation) -> dict[str, Any]:
 def _in_path(operation: Operation, places: dict[str, str], body: bytes) -> Iterator[MaliciousRequest]:
     for name in operation.parameter_names("path"):
         for label, value in URL_VALUES.items():
-            yield MaliciousRequest(f"{{{name}}}: {label}", operation.url_for({**places, name: value}), body, must_be_refused=True)
+            yield MaliciousRequest(
+                f"{{{name}}}: {label}", operation.url_for({**places, name: value}), body, must_be_refused=True
+            )
 
 
 def _in_body(operation: Operation, address: str) -> Iterator[MaliciousRequest]:
@@ -157,7 +161,9 @@ def _typed(operation: Operation, address: str, label: str, literal: bytes, kind:
         yield MaliciousRequest(f"{name}: {label}", address, _with(operation, {name}, literal))
     if others := operation.fields.keys() - takers:
         body = _with(operation, others, literal)
-        yield MaliciousRequest(f"{sorted(others)}: {label}", address, body, must_be_refused=True, invalid_fields=frozenset(others))
+        yield MaliciousRequest(
+            f"{sorted(others)}: {label}", address, body, must_be_refused=True, invalid_fields=frozenset(others)
+        )
 
 
 def _with(operation: Operation, names: Collection[str], literal: bytes) -> bytes:

@@ -47,7 +47,7 @@ def webhooks(service: Callable[[str], ServiceClient]) -> ServiceClient:
 
 
 @pytest.fixture
-def kim(db: None) -> Person:
+def customer(db: None) -> Person:
     """A customer, logged in."""
     from saas.testing.factories import user_factories
 
@@ -63,7 +63,7 @@ def other(db: None) -> Person:
 
 
 @pytest.fixture
-def sam(db: None) -> Person:
+def staff_member(db: None) -> Person:
     """A member of staff, logged in."""
     from saas.testing.factories import user_factories
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import migrations, models
 from django.db.migrations.loader import MigrationLoader
 
-from saas.settings.engines import database
+from saas.settings.engines import database_config
 
 OURS = {"accounts", "audit", "billing", "mail", "operations", "teams", "webhook_events"}
 # The last migration of each app in 0.1.0.
@@ -95,7 +95,7 @@ def test_what_no_running_code_uses_may_go() -> None:
 def test_nobody_waits_longer_than_a_second_for_a_lock(process: str, tmp_path) -> None:
     limit = {"service": 3000, "worker": 15000, "command": 0}[process]
 
-    options = database(
+    options = database_config(
         "postgres://app@db/saas",
         tmp_path,
         pool_size=8,

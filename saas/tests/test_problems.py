@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from saas.api.views import PublicView
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.event_factories import json_bytes, event, signature_headers
+from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.testing.factories.user_factories import Person
 from saas.testing.openapi import SERVICES, Operation, operations
 
@@ -220,9 +220,9 @@ def test_a_database_that_goes_away_outside_a_view_of_ours_is_no_crash(client: Se
 
 @pytest.mark.parametrize("operation", PRIVATE, ids=str)
 def test_without_the_database_a_caller_is_told_when_to_come_back(
-    service, operation: Operation, kim: Person, sam: Person
+    service, operation: Operation, customer: Person, staff_member: Person
 ) -> None:
-    token = kim.token if operation.service in {"product", "parity"} else sam.token
+    token = customer.token if operation.service in {"product", "parity"} else staff_member.token
 
     with connection.execute_wrapper(_away):
         answer = service(operation.service).send(operation.method, operation.path, {}, token=token)
@@ -234,8 +234,8 @@ def test_without_the_database_a_caller_is_told_when_to_come_back(
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_database_that_takes_no_writes_is_no_crash(service, kim: Person, name: str) -> None:
-    body = json.dumps({"email": kim.user.email, "password": "a wrong password"}).encode()
+def test_a_database_that_takes_no_writes_is_no_crash(service, customer: Person, name: str) -> None:
+    body = json.dumps({"email": customer.user.email, "password": "a wrong password"}).encode()
     path, headers = TAKES_JSON.get(name, ""), {}
     if name == "webhooks":
         path, body = "/api/webhooks/stripe", json_bytes(event("evt_1", "product.created"))

@@ -73,7 +73,9 @@ def test_every_method_of_every_view_is_documented_and_nothing_else(service: str)
         if issubclass(getattr(view, "cls", object), APIView) and path not in READ_BESIDE_THE_API
     }
 
-    assert answered == {path: {m.upper() for m in methods} for path, methods in openapi_document(service)["paths"].items()}
+    assert answered == {
+        path: {m.upper() for m in methods} for path, methods in openapi_document(service)["paths"].items()
+    }
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -81,7 +83,9 @@ def test_operation_ids_are_unique_and_every_tag_is_explained(service: str) -> No
     raw = [operation for methods in openapi_document(service)["paths"].values() for operation in methods.values()]
 
     assert [id for id, count in Counter(operation["operationId"] for operation in raw).items() if count > 1] == []
-    assert {tag for operation in raw for tag in operation["tags"]} == {tag["name"] for tag in openapi_document(service)["tags"]}
+    assert {tag for operation in raw for tag in operation["tags"]} == {
+        tag["name"] for tag in openapi_document(service)["tags"]
+    }
     assert openapi_document(service)["info"]["title"]
 
 

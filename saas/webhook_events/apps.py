@@ -1,16 +1,16 @@
 from django.apps import AppConfig
 
-from saas.workers.due_work import tells_due_work
+from saas.workers.due_work import register_due_work_check
 
 
 class WebhookEventsConfig(AppConfig):
     name = "saas.webhook_events"
 
     def ready(self) -> None:
-        from saas.operations.app_discovery import discover
+        from saas.operations.app_discovery import autodiscover
 
-        discover("webhook_handlers")
-        tells_due_work(_is_an_event_due)
+        autodiscover("webhook_handlers")
+        register_due_work_check(_is_an_event_due)
 
 
 def _is_an_event_due() -> bool:

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from saas.database.prepared_queries import preparing_cursor
+from saas.database.prepared_queries import prepared_cursor
 from saas.webhook_events.envelope import Envelope
 from saas.webhook_events.models import WebhookEvent, WebhookPayload
 
@@ -112,7 +112,7 @@ def parameters(events: Sequence[NewEvent]) -> Parameters:
 
 
 def _insert_at_once(events: Sequence[NewEvent]) -> dict[str, int]:
-    with preparing_cursor(connection) as cursor:
+    with prepared_cursor(connection) as cursor:
         cursor.execute(STATEMENT, parameters(events))
         return dict(cursor.fetchall())
 

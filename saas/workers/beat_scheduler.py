@@ -24,14 +24,14 @@ from saas.operations.models import ScheduledTask
 
 logger = logging.getLogger(__name__)
 
-BEAT_EVERY_SECONDS = 5.0
-LOOK_EVERY_SECONDS = 1.0
+HEARTBEAT_SECONDS = 5.0
+TICK_SECONDS = 1.0
 # Whatever lies further ahead was claimed before the database's clock stepped back, or before its schedule changed.
-AHEAD = timedelta(minutes=1)
+MAX_AHEAD = timedelta(minutes=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class SlotScheduler(Scheduler):
+class DatabaseScheduler(Scheduler):
     _beaten_at = float("-inf")
     _is_ending: list[int] | None = None
 
@@ -42,14 +42,14 @@ class SlotScheduler(Scheduler):
         if self._is_ending:
             raise SystemExit
         try:
-            if time.monotonic() - self._beaten_at >= BEAT_EVERY_SECONDS:
-                actions.beat("beat")
+            if time.monotonic() - self._beaten_at >= HEARTBEAT_SECONDS:
+                actions.record_heartbeat("beat")
                 self._beaten_at = time.monotonic()
             self._send_what_is_due()
         except (DatabaseError, InterfaceError):
             logger.warning("beat_without_database", exc_info=True)
-            connections.discard()
-        return LOOK_EVERY_SECONDS
+            connections.discard_connections()
+        return TICK_SECONDS
 
     def _send_what_is_due(self) -> None:
         now = database_now()
@@ -61,13 +61,13 @@ class SlotScheduler(Scheduler):
                 self._send(entry, row, slot)
 
     def _send(self, entry: ScheduleEntry, row: ScheduledTask, slot: datetime) -> None:
-        if not claim(row, slot):
+        if not claim_slot(row, slot):
             return
         try:
             self.apply_async(entry, producer=self.producer, advance=False)
         except SchedulingError:
             logger.warning("scheduled_task_not_sent", extra={"task": entry.task}, exc_info=True)
-            give_back(row)
+            release_slot(row)
 
 
 def _signals_noted() -> list[int]:
@@ -86,20 +86,20 @@ def due_slot(plan: Any, claimed: datetime, now: datetime) -> datetime | None:
     if isinstance(plan, schedule):
         every: timedelta = plan.run_every  # type: ignore[attr-defined]  # which its stubs have forgotten
         slot = now - (now - _EPOCH) % every
-        return slot if slot > claimed or claimed > now + every + AHEAD else None
-    if claimed > now + AHEAD:
+        return slot if slot > claimed or claimed > now + every + MAX_AHEAD else None
+    if claimed > now + MAX_AHEAD:
         return now
     plan.nowfun = lambda: now
     return now if plan.remaining_estimate(claimed) <= timedelta() else None
 
 
-def claim(row: ScheduledTask, slot: datetime) -> bool:
+def claim_slot(row: ScheduledTask, slot: datetime) -> bool:
     """False if another beat was faster."""
     unchanged = ScheduledTask.objects.filter(name=row.name, runs=row.runs)
     return bool(unchanged.update(slot=slot, runs=F("runs") + 1))
 
 
-def give_back(row: ScheduledTask) -> None:
+def release_slot(row: ScheduledTask) -> None:
     """It was not sent: whoever looks next may try, unless a later slot was claimed meanwhile."""
     ScheduledTask.objects.filter(name=row.name, runs=row.runs + 1).update(slot=row.slot, runs=F("runs") + 1)
 

@@ -18,21 +18,21 @@ from celery.signals import (
 from django.conf import settings
 
 from saas.database import connections
-from saas.workers.time_limit import watchdog
-from saas.workers.worker_processes import end_this_process, is_infrastructure, presence, progress
+from saas.workers.time_limit import time_limits
+from saas.workers.worker_processes import heartbeat_thread, is_infrastructure_error, task_progress, terminate_process
 
 _errors: dict[int, BaseException] = {}  # by thread, from a task's failure to its end
 
 
 @worker_process_init.connect
-def begin_process(**_: object) -> None:
+def start_pool_process(**_: object) -> None:
     """A child keeps no connection of its parent's."""
-    connections.discard()
+    connections.discard_connections()
     _begin()
 
 
 @worker_ready.connect
-def begin_threads(sender: Any = None, **_: object) -> None:
+def start_worker_threads(sender: Any = None, **_: object) -> None:
     """A pool without processes of its own works in this one; the parent of the others only hands tasks out."""
     from celery.concurrency.prefork import TaskPool  # which no service needs
 
@@ -41,36 +41,36 @@ def begin_threads(sender: Any = None, **_: object) -> None:
 
 
 def _begin() -> None:
-    task_prerun.connect(begin_task)
-    task_failure.connect(note_error)
+    task_prerun.connect(start_task)
+    task_failure.connect(record_error)
     task_postrun.connect(end_task)
-    presence.begin()
+    heartbeat_thread.start()
 
 
 @worker_process_shutdown.connect
 @worker_shutdown.connect
-def end_process(**_: object) -> None:
-    presence.end()
+def stop_process(**_: object) -> None:
+    heartbeat_thread.stop()
 
 
-def begin_task(task_id: str = "", **_: object) -> None:
+def start_task(task_id: str = "", **_: object) -> None:
     """Some pools know no time limit."""
-    connections.discard_irregular()
-    watchdog.add(task_id, settings.CELERY_TASK_TIME_LIMIT)
-    progress.begin(task_id)
+    connections.discard_irregular_connections()
+    time_limits.add(task_id, settings.CELERY_TASK_TIME_LIMIT)
+    task_progress.task_started(task_id)
 
 
-def note_error(exception: BaseException | None = None, **_: object) -> None:
+def record_error(exception: BaseException | None = None, **_: object) -> None:
     if exception is not None:
         _errors[threading.get_ident()] = exception
 
 
 def end_task(task_id: str = "", **_: object) -> None:
     error = _errors.pop(threading.get_ident(), None)
-    watchdog.remove(task_id)
-    progress.end(task_id, error)
-    if error and is_infrastructure(error):
-        connections.discard()
-    connections.discard_irregular()
-    if progress.is_beyond_help:
-        end_this_process()
+    time_limits.remove(task_id)
+    task_progress.task_ended(task_id, error)
+    if error and is_infrastructure_error(error):
+        connections.discard_connections()
+    connections.discard_irregular_connections()
+    if task_progress.must_terminate:
+        terminate_process()

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-Question = Callable[[], bool]
+DueWorkCheck = Callable[[], bool]
 
-_questions: list[Question] = []
+_questions: list[DueWorkCheck] = []
 
 
-def tells_due_work(question: Question) -> Question:
+def register_due_work_check(question: DueWorkCheck) -> DueWorkCheck:
     """Register a small query: whether something in this queue is due."""
     _questions.append(question)
     return question

@@ -16,7 +16,7 @@ from uuid import uuid4
 from kombu.transport import filesystem
 from kombu.utils.json import dumps, loads
 
-from saas.env import development_file
+from saas.env import read_or_create
 
 logger = logging.getLogger(__name__)
 
@@ -64,12 +64,12 @@ class Channel(filesystem.Channel):
     def _queue_bind(self, exchange: str, *binding: Any) -> None:
         self._bound[exchange].add(binding)
         file = Path(self.control_folder) / f"{exchange}.exchange"
-        development_file(file, lambda: "[]")
+        read_or_create(file, lambda: "[]")
         try:
             super()._queue_bind(exchange, *binding)
         except (ValueError, TypeError):
             _set_aside(file)
-            development_file(file, lambda: "[]")
+            read_or_create(file, lambda: "[]")
             super()._queue_bind(exchange, *binding)
 
 

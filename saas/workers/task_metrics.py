@@ -17,19 +17,19 @@ DURATION = Histogram("celery_task_seconds", "Time that tasks took.", ["task"])
 
 
 @task_prerun.connect
-def note_start(task: Any = None, **_: object) -> None:
+def record_task_start(task: Any = None, **_: object) -> None:
     task.request.saas_started = time.perf_counter()
 
 
 @task_postrun.connect
-def note_end(task: Any = None, state: str = "", **_: object) -> None:
+def record_task_end(task: Any = None, state: str = "", **_: object) -> None:
     TASKS.labels(task.name, (state or "unknown").lower()).inc()
     if (started := getattr(task.request, "saas_started", None)) is not None:
         DURATION.labels(task.name).observe(time.perf_counter() - started)
 
 
 @worker_ready.connect
-def listen(**_: object) -> None:
+def serve_metrics(**_: object) -> None:
     if settings.WORKER_METRICS_PORT:
         start_http_server(settings.WORKER_METRICS_PORT, registry=_registry())
 

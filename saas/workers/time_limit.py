@@ -16,7 +16,7 @@ from contextlib import contextmanager
 _SHORTEST_SECONDS = 0.001
 
 
-class Watchdog:
+class TimeLimits:
     """One timer for all threads of this process: it is set to the earliest deadline."""
 
     def __init__(self) -> None:
@@ -42,15 +42,15 @@ class Watchdog:
         faulthandler.dump_traceback_later(max(left, _SHORTEST_SECONDS), exit=True, file=sys.__stderr__ or 2)
 
 
-watchdog = Watchdog()
+time_limits = TimeLimits()
 
 
 @contextmanager
 def hard_time_limit(seconds: float) -> Iterator[None]:
     """End this process if the block takes longer than ``seconds``. In any thread, and blocks may stand in others."""
     key = object()
-    watchdog.add(key, seconds)
+    time_limits.add(key, seconds)
     try:
         yield
     finally:
-        watchdog.remove(key)
+        time_limits.remove(key)

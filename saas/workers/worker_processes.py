@@ -17,31 +17,31 @@ from datetime import timedelta
 from django.db import DatabaseError, InterfaceError, ProgrammingError, connections
 from django.db.models.functions import Now
 
-from saas.database.connections import TROUBLE
+from saas.database.connections import CONNECTION_ERRORS
 from saas.operations import actions
 from saas.operations.models import WorkerProcess
 
 logger = logging.getLogger(__name__)
 
-FIRST_SIGN_SECONDS = 1.0
-SIGN_EVERY_SECONDS = 10.0
-FAILURES_IN_A_ROW = 5
-FAILING_SECONDS = 10.0  # at least: a pool that starts processes faster than that gives up
-FORGOTTEN = timedelta(minutes=10)  # a process of another machine that has not been seen for so long is gone with it
+SECOND_HEARTBEAT_SECONDS = 1.0
+HEARTBEAT_SECONDS = 10.0
+MAX_CONSECUTIVE_FAILURES = 5
+MIN_FAILING_SECONDS = 10.0  # at least: a pool that starts processes faster than that gives up
+DELETED_AFTER = timedelta(minutes=10)  # a process of another machine that has not been seen for so long is gone with it
 # A ProgrammingError is what Django says of a connection whose transaction it has lost track of.
-_INFRASTRUCTURE = (*TROUBLE, ProgrammingError, OSError, MemoryError)
+_INFRASTRUCTURE = (*CONNECTION_ERRORS, ProgrammingError, OSError, MemoryError)
 
 
-def name() -> str:
+def process_name() -> str:
     """As in the log of attempts."""
     return f"{socket.gethostname()}:{os.getpid()}"[:100]
 
 
-def is_infrastructure(error: BaseException) -> bool:
+def is_infrastructure_error(error: BaseException) -> bool:
     return isinstance(error, _INFRASTRUCTURE)
 
 
-class Progress:
+class TaskProgress:
     """Whether this process gets on with what it is given. All of its threads tell."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,15 +51,15 @@ class Progress:
         self._failures = 0
         self._failing_since = self._failed_at = 0.0
 
-    def begin(self, task: object) -> None:
+    def task_started(self, task: object) -> None:
         with self._lock:
             self._running[task] = self._clock()
 
-    def end(self, task: object, error: BaseException | None = None) -> None:
+    def task_ended(self, task: object, error: BaseException | None = None) -> None:
         """``error``: why it failed, if it did. What is the task's own fault is progress, too."""
         with self._lock:
             self._running.pop(task, None)
-            if error is None or not is_infrastructure(error):
+            if error is None or not is_infrastructure_error(error):
                 self._failures = 0
                 return
             self._failed_at = self._clock()
@@ -68,8 +68,10 @@ class Progress:
             self._failures += 1
 
     @property
-    def is_beyond_help(self) -> bool:
-        return self._failures >= FAILURES_IN_A_ROW and self._failed_at - self._failing_since >= FAILING_SECONDS
+    def must_terminate(self) -> bool:
+        return (
+            self._failures >= MAX_CONSECUTIVE_FAILURES and self._failed_at - self._failing_since >= MIN_FAILING_SECONDS
+        )
 
     def stuck_seconds(self) -> float:
         """How long the oldest task has run, or all have failed."""
@@ -79,26 +81,26 @@ class Progress:
             return max(running, failing)
 
 
-class Presence:
+class HeartbeatThread:
     """The signs of life of this process, from ``begin`` to ``end``."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: TaskProgress) -> None:
         self._progress = progress
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def begin(self) -> None:
+    def start(self) -> None:
         self._ended = threading.Event()  # a new one: this process may be a fork of one that had begun
         self._thread = threading.Thread(target=self._show, args=[self._ended], name="worker-presence", daemon=True)
         self._thread.start()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         if self._thread is None:
             return
         self._ended.set()
         self._thread = None
         with suppress(DatabaseError, InterfaceError):
-            WorkerProcess.objects.filter(name=name()).delete()
+            WorkerProcess.objects.filter(name=process_name()).delete()
 
     def _show(self, ended: threading.Event) -> None:
         is_first = True
@@ -111,28 +113,28 @@ class Presence:
             finally:
                 connections.close_all()
             # Celery closes the pool that a process inherited at the moment when this begins: then soon once more.
-            ended.wait(FIRST_SIGN_SECONDS if is_first else SIGN_EVERY_SECONDS)
+            ended.wait(SECOND_HEARTBEAT_SECONDS if is_first else HEARTBEAT_SECONDS)
 
     def _show_once(self, *, is_first: bool) -> None:
-        show(name(), timedelta(seconds=self._progress.stuck_seconds()))
-        forget_the_dead()
+        record_worker_heartbeat(process_name(), timedelta(seconds=self._progress.stuck_seconds()))
+        delete_dead_processes()
         if is_first:  # seen at once, and not only when beat sends its first sweep
-            actions.beat("worker")
+            actions.record_heartbeat("worker")
 
 
-def show(process: str, stuck: timedelta) -> None:
+def record_worker_heartbeat(process: str, stuck: timedelta) -> None:
     """Note that ``process`` lives, and for how long it has not got on, by the database's clock."""
     shown = {"seen_at": Now(), "stuck_since": Now() - stuck}
     WorkerProcess.objects.update_or_create(name=process, defaults=shown)
 
 
-def forget_the_dead() -> None:
+def delete_dead_processes() -> None:
     """Those of this machine that were killed, and those of other machines that have been away for long."""
     machine = f"{socket.gethostname()}:"
     here = WorkerProcess.objects.filter(name__startswith=machine).values_list("name", flat=True)
     dead = [process for process in here if not _lives(int(process.rpartition(":")[2]))]
     WorkerProcess.objects.filter(name__in=dead).delete()
-    WorkerProcess.objects.filter(seen_at__lt=Now() - FORGOTTEN).delete()
+    WorkerProcess.objects.filter(seen_at__lt=Now() - DELETED_AFTER).delete()
 
 
 def _lives(pid: int) -> bool:
@@ -145,12 +147,12 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def end_this_process() -> None:
+def terminate_process() -> None:
     """At once, without asking anything of what does not work any more."""
-    logger.critical("worker_process_ends", extra={"process": name(), "failures": FAILURES_IN_A_ROW})
+    logger.critical("worker_process_ends", extra={"process": process_name(), "failures": MAX_CONSECUTIVE_FAILURES})
     logging.shutdown()
     os._exit(1)
 
 
-progress = Progress()
-presence = Presence(progress)
+task_progress = TaskProgress()
+heartbeat_thread = HeartbeatThread(task_progress)

@@ -21,9 +21,9 @@ from saas.api.client_address import address_behind
 from saas.api.metrics import note_answer
 from saas.api.middleware import new_request_context
 from saas.api.problems import Problem, from_django
-from saas.server.rsgi_adapter import Bridge
-from saas.server.request_head import Scope, is_too_large, peer
-from saas.server.responses import Response
+from saas.server.request_head import Scope, is_too_large, peer_address
+from saas.server.responses import BufferedResponse
+from saas.server.rsgi_adapter import RSGIAdapter
 from saas.webhook_events import actions
 from saas.webhook_events.deliveries import KEPT_HEADERS, Delivery
 from saas.webhook_events.signatures import BadSignature
@@ -40,7 +40,7 @@ _SENT_NAMES = {name: name.lower() for name in KEPT_HEADERS}
 class ShortPath:
     """An RSGI application in front of ``bridge``."""
 
-    def __init__(self, bridge: Bridge, writer: BatchWriter) -> None:
+    def __init__(self, bridge: RSGIAdapter, writer: BatchWriter) -> None:
         self._bridge = bridge
         self._writer = writer
 
@@ -50,7 +50,7 @@ class ShortPath:
 
     @cached_property
     def _usual_headers(self) -> list[tuple[str, str]]:
-        return self._bridge.usual_headers("application/json")
+        return self._bridge.middleware_headers("application/json")
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(self._writer.close())
@@ -61,13 +61,13 @@ class ShortPath:
         if headers is None:
             await self._bridge.__rsgi__(scope, protocol)
             return
-        body = await self._bridge.read(scope, protocol)
+        body = await self._bridge.read_body(scope, protocol)
         if body is not None:
             try:
                 if not await self._take_in(scope, headers, body, protocol):
                     await self._bridge.answer(scope, protocol, body)
             finally:
-                self._bridge.release(body)
+                self._bridge.release_body(body)
 
     async def _take_in(self, scope: Scope, headers: dict[str, str], body: bytes, protocol: Any) -> bool:
         """Store it, and answer once that is committed. False, and there is no answer yet, if it is Django's to give."""
@@ -90,7 +90,7 @@ class ShortPath:
             note_answer("POST", ROUTE, 202, time.perf_counter() - started)
             headers_sent = [*self._usual_headers, ("x-request-id", request.request_id)]
             body_sent = receipt_json(actions.Receipt(delivery.external_id, True))
-            self._bridge.send(protocol, Response(202, headers_sent, body_sent))
+            self._bridge.send(protocol, BufferedResponse(202, headers_sent, body_sent))
         return is_new
 
 
@@ -117,7 +117,7 @@ def _is_our_host(host: str, allowed: tuple[str, ...]) -> bool:
 
 
 def _context(scope: Scope, headers: dict[str, str]) -> request_context.Context:
-    address = address_behind(peer(scope), headers.get("x-forwarded-for", ""), headers.get("forwarded", ""))
+    address = address_behind(peer_address(scope), headers.get("x-forwarded-for", ""), headers.get("forwarded", ""))
     return new_request_context(headers.get("x-request-id", ""), address, headers.get("user-agent", ""))
 
 

@@ -9,8 +9,8 @@ import pytest
 from django.db import DataError, OperationalError
 
 from saas.request_context import Context
-from saas.testing.factories.event_factories import json_bytes, event
-from saas.testing.intake_clients import TransactionConnection, intake_thread, batch_writer_in_transaction
+from saas.testing.factories.event_factories import event, json_bytes
+from saas.testing.intake_clients import TransactionConnection, batch_writer_in_transaction, intake_thread
 from saas.testing.servers.engines import connection_parameters
 from saas.webhook_events import actions
 from saas.webhook_events.deliveries import Delivery

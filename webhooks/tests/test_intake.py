@@ -10,8 +10,8 @@ from django.db import OperationalError
 from prometheus_client import REGISTRY
 
 from saas.mail.models import Mail
-from saas.server.request_head import LONGEST_HEADER
-from saas.testing.factories.event_factories import json_bytes, event, signature_headers
+from saas.server.request_head import MAX_HEADER_BYTES
+from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.testing.intake_clients import TransactionConnection
 from saas.testing.servers.rsgi import BridgeClient
 from saas.webhook_events import actions, event_storage
@@ -129,7 +129,7 @@ def test_no_malformed_header_passes(webhooks, form):
     if isinstance(webhooks, BridgeClient) and not header.isascii():
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
         assert not WebhookEvent.objects.exists()
-    elif isinstance(webhooks, BridgeClient) and len(header) > LONGEST_HEADER:
+    elif isinstance(webhooks, BridgeClient) and len(header) > MAX_HEADER_BYTES:
         assert (answer.status_code, answer.json()["code"]) == (431, "headers_too_large")
         assert not WebhookEvent.objects.exists()
     else:
@@ -199,7 +199,9 @@ def rejected_as_too_large():
 
 def in_pieces(webhooks, body, method="POST", path=STRIPE):
     chunked = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True}
-    return webhooks.generic(method, path, b"", headers={**signature_headers(body), "Transfer-Encoding": "chunked"}, **chunked)
+    return webhooks.generic(
+        method, path, b"", headers={**signature_headers(body), "Transfer-Encoding": "chunked"}, **chunked
+    )
 
 
 @pytest.mark.parametrize("send", [deliver, in_pieces])

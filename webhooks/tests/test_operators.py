@@ -5,7 +5,7 @@ import pytest
 from saas.accounts.models import Role
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
-from saas.testing.factories.event_factories import json_bytes, event
+from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
@@ -14,7 +14,9 @@ LOGS = "/api/webhooks/logs"
 
 
 def stored(*ids, **fields):
-    receive([Delivery.of(json_bytes(event(event_id, **fields)), headers={"User-Agent": "Stripe/1.0"}) for event_id in ids])
+    receive(
+        [Delivery.of(json_bytes(event(event_id, **fields)), headers={"User-Agent": "Stripe/1.0"}) for event_id in ids]
+    )
 
 
 @pytest.fixture
@@ -110,13 +112,15 @@ def test_one_event_shows_its_bytes_its_attempts_and_what_came_again(webhooks, se
     assert [repeat["outcome"] for repeat in body["repeats"]] == ["duplicate"]
 
 
-def test_the_log_and_one_event_cost_a_fixed_number_of_queries(webhooks, sam, closed, django_assert_num_queries):
+def test_the_log_and_one_event_cost_a_fixed_number_of_queries(
+    webhooks, staff_member, closed, django_assert_num_queries
+):
     stored("evt_1", "evt_2", "evt_3")
 
     with django_assert_num_queries(3):  # session, count, page
-        webhooks.get(LOGS, token=sam.token)
+        webhooks.get(LOGS, token=staff_member.token)
     with django_assert_num_queries(4):  # session, event with payload, attempts, repeats
-        webhooks.get(f"{LOGS}/evt_1", token=sam.token)
+        webhooks.get(f"{LOGS}/evt_1", token=staff_member.token)
 
 
 def test_an_unknown_event_is_not_found(webhooks):
@@ -125,18 +129,18 @@ def test_an_unknown_event_is_not_found(webhooks):
         assert answer.json()["detail"] == "Webhook event not found"
 
 
-def test_a_processed_event_can_be_replayed_and_the_trail_tells_who_and_why(webhooks, sam, seen, drain, closed):
+def test_a_processed_event_can_be_replayed_and_the_trail_tells_who_and_why(webhooks, staff_member, seen, drain, closed):
     stored("evt_1")
     drain()
 
-    answer = webhooks.post("/api/webhooks/replay/evt_1", {"reason": "the books"}, token=sam.token)
+    answer = webhooks.post("/api/webhooks/replay/evt_1", {"reason": "the books"}, token=staff_member.token)
     drain()
 
     assert answer.status_code == 202
     assert answer.json() == {"status": "replay_accepted", "event_id": "evt_1", "replay_count": 1}
     assert seen == ["evt_1", "evt_1"]
     trail = AuditEvent.objects.get(action="webhook_event.replayed")
-    assert (trail.actor, trail.target, trail.reason) == (sam.user.id, "evt_1", "the books")
+    assert (trail.actor, trail.target, trail.reason) == (staff_member.user.id, "evt_1", "the books")
 
 
 def test_a_waiting_event_can_be_replayed_too(webhooks, seen, drain):
@@ -174,13 +178,13 @@ CALLS = [("get", LOGS), ("get", f"{LOGS}/evt_1"), ("post", "/api/webhooks/replay
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
-def test_without_a_staff_token_operators_calls_are_refused(webhooks, kim, closed, method, path):
+def test_without_a_staff_token_operators_calls_are_refused(webhooks, customer, closed, method, path):
     stored("evt_1")
 
-    anonymous, customer = getattr(webhooks, method)(path), getattr(webhooks, method)(path, token=kim.token)
+    anonymous, by_customer = getattr(webhooks, method)(path), getattr(webhooks, method)(path, token=customer.token)
 
-    assert anonymous.status_code == customer.status_code == 401
-    assert b"obj_1" not in anonymous.content + customer.content
+    assert anonymous.status_code == by_customer.status_code == 401
+    assert b"obj_1" not in anonymous.content + by_customer.content
     assert WebhookEvent.objects.get().replay_count == 0
 
 
@@ -216,19 +220,19 @@ def test_a_dry_run_says_which_events_would_be_replayed_and_replays_none(webhooks
     assert not ReplayBatch.objects.exists()
 
 
-def test_a_bulk_replay_is_started_watched_and_canceled(webhooks, sam, closed, seen, drain):
+def test_a_bulk_replay_is_started_watched_and_canceled(webhooks, staff_member, closed, seen, drain):
     stored("evt_1", "evt_2")
     drain()
 
-    started = webhooks.post(REPLAY, {"status": "processed", "reason": "the books"}, token=sam.token)
+    started = webhooks.post(REPLAY, {"status": "processed", "reason": "the books"}, token=staff_member.token)
     batch = started.json()["batch"]
-    second = webhooks.post(REPLAY, {"status": "processed"}, token=sam.token)
-    watched = webhooks.get(f"{REPLAY}/{batch['id']}", token=sam.token)
-    canceled = webhooks.post(f"{REPLAY}/{batch['id']}/cancel", token=sam.token)
-    again = webhooks.post(f"{REPLAY}/{batch['id']}/cancel", token=sam.token)
+    second = webhooks.post(REPLAY, {"status": "processed"}, token=staff_member.token)
+    watched = webhooks.get(f"{REPLAY}/{batch['id']}", token=staff_member.token)
+    canceled = webhooks.post(f"{REPLAY}/{batch['id']}/cancel", token=staff_member.token)
+    again = webhooks.post(f"{REPLAY}/{batch['id']}/cancel", token=staff_member.token)
 
     assert (started.status_code, started.json()["status"]) == (202, "replay_accepted")
-    assert (batch["state"], batch["matched"], batch["created_by"]) == ("running", 2, sam.user.id)
+    assert (batch["state"], batch["matched"], batch["created_by"]) == ("running", 2, staff_member.user.id)
     assert (second.status_code, second.json()["code"]) == (409, "replay_running")
     assert watched.json()["batch"] == batch
     assert (canceled.status_code, canceled.json()["batch"]["state"]) == (200, "canceled")
@@ -261,12 +265,12 @@ def test_an_unknown_bulk_replay_is_not_found(webhooks):
     assert webhooks.post(f"{REPLAY}/rpl_none/cancel").status_code == 404
 
 
-def test_the_stats_tell_how_the_inbox_is_doing(webhooks, seen, drain, sam, closed, django_assert_num_queries):
+def test_the_stats_tell_how_the_inbox_is_doing(webhooks, seen, drain, staff_member, closed, django_assert_num_queries):
     stored("evt_1")
     drain()
 
     with django_assert_num_queries(12):
-        body = webhooks.get("/api/webhooks/stats", token=sam.token).json()
+        body = webhooks.get("/api/webhooks/stats", token=staff_member.token).json()
 
     assert set(body) == {
         "by_status",
@@ -285,9 +289,9 @@ def test_the_stats_tell_how_the_inbox_is_doing(webhooks, seen, drain, sam, close
     ("method", "path"),
     [("post", REPLAY), ("get", f"{REPLAY}/rpl_1"), ("post", f"{REPLAY}/rpl_1/cancel"), ("get", "/api/webhooks/stats")],
 )
-def test_bulk_replays_and_stats_want_a_staff_token_too(webhooks, kim, closed, method, path):
+def test_bulk_replays_and_stats_want_a_staff_token_too(webhooks, customer, closed, method, path):
     assert getattr(webhooks, method)(path).status_code == 401
-    assert getattr(webhooks, method)(path, token=kim.token).status_code == 401
+    assert getattr(webhooks, method)(path, token=customer.token).status_code == 401
 
 
 def test_staff_who_may_only_read_cannot_replay(webhooks, closed, drain):

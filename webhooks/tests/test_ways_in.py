@@ -3,7 +3,7 @@
 import pytest
 
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.event_factories import json_bytes, event, signature_headers
+from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.webhook_events import actions
 from saas.webhook_events.models import WebhookEvent
 
@@ -26,7 +26,10 @@ def compared(answer):
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}, {"Stripe-Signature": "nonsense"}])
 def test_every_way_in_sends_the_same_headers(intake, view, headers):
-    one, other = deliver(view, json_bytes(event("evt_1")), headers), deliver(intake, json_bytes(event("evt_2")), headers)
+    one, other = (
+        deliver(view, json_bytes(event("evt_1")), headers),
+        deliver(intake, json_bytes(event("evt_2")), headers),
+    )
 
     assert one.status_code == other.status_code
     assert compared(one) == compared(other)

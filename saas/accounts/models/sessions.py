@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from saas.accounts.models.users import User
-from saas.database.prepared_queries import Given
+from saas.database.prepared_queries import QueryParameter
 from saas.ids import new_id
 
 
@@ -27,7 +27,7 @@ def new_session_id() -> str:
 
 
 class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
-    def live(self, now: datetime | Given | None = None) -> LoginSessionQuerySet:
+    def live(self, now: datetime | QueryParameter | None = None) -> LoginSessionQuerySet:
         """Not revoked, not past its end, of its user's current epoch, and of a user who may be here."""
         return self.filter(
             revoked_at=None,

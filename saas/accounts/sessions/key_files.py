@@ -55,7 +55,7 @@ def in_use(files: list[KeyFile], now: datetime) -> list[KeyFile]:
 def add(folder: Path, audience: str, make: Callable[[], str], *, signs_from: datetime) -> KeyFile:
     """A new key, readable by its owner only."""
     path = folder / f"{audience}.{signs_from.astimezone(UTC).strftime(_STAMP)}.pem"
-    env.development_file(path, make)
+    env.read_or_create(path, make)
     return KeyFile(_signs_from(path), path)
 
 

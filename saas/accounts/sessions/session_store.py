@@ -18,22 +18,24 @@ from django.utils import timezone
 
 from saas.accounts.models import LoginSession
 from saas.accounts.sessions import session_lifetimes
-from saas.database.prepared_queries import ComposedQuery, Given
+from saas.database.prepared_queries import PreparedQuery, QueryParameter
 
 SEEN_EVERY = timedelta(minutes=1)
-_BY_TOKEN = ComposedQuery(
-    lambda: LoginSession.objects.live(Given("now", DateTimeField())).filter(
-        sid=Given("sid"), audience=Given("audience")
+_BY_TOKEN = PreparedQuery(
+    lambda: LoginSession.objects.live(QueryParameter("now", DateTimeField())).filter(
+        sid=QueryParameter("sid"), audience=QueryParameter("audience")
     )
 )
-_BY_COOKIE = ComposedQuery(
-    lambda: LoginSession.objects.select_related("user").filter(session_key=Given("session_key"), revoked_at=None)
+_BY_COOKIE = PreparedQuery(
+    lambda: LoginSession.objects.select_related("user").filter(
+        session_key=QueryParameter("session_key"), revoked_at=None
+    )
 )
 
 
 def behind_token(sid: str, audience: str, user_id: str) -> LoginSession | None:
     """The login that a verified access token points to, with its user, if it is alive."""
-    row = _BY_TOKEN.first(sid=sid, audience=audience, now=timezone.now())
+    row = _BY_TOKEN.fetch_first(sid=sid, audience=audience, now=timezone.now())
     return row if row and row.user_id == user_id else None
 
 
@@ -111,7 +113,7 @@ class SessionStore(DatabaseStore):
 
     def _stored(self) -> LoginSession | None:
         if not self._looked and self.session_key:
-            self._row = _BY_COOKIE.first(session_key=hashed(self.session_key))
+            self._row = _BY_COOKIE.fetch_first(session_key=hashed(self.session_key))
             if self._row is None or self._row.expire_date <= timezone.now():
                 self._row, self._session_key = None, None
         self._looked = True

@@ -40,8 +40,8 @@ def test_a_sign_in_under_way_goes_when_its_time_is_over(clock) -> None:
     assert cleanup.tidy() == 1
 
 
-def test_half_a_login_goes_when_its_time_is_over(clock, kim: Person) -> None:
-    PendingLogin.objects.create(token_hash="a", user=kim.user, epoch=0, expires_at=NOW + timedelta(minutes=5))
+def test_half_a_login_goes_when_its_time_is_over(clock, customer: Person) -> None:
+    PendingLogin.objects.create(token_hash="a", user=customer.user, epoch=0, expires_at=NOW + timedelta(minutes=5))
 
     assert cleanup.tidy() == 0
     clock.shift(timedelta(minutes=5, seconds=1))
@@ -74,9 +74,9 @@ def test_a_long_block_is_not_lifted_by_tidying(clock) -> None:
     assert FailedAttempts.objects.get().free_from > datetime.now(UTC)
 
 
-def test_links_go_thirty_days_after_their_end(clock, kim: Person) -> None:
+def test_links_go_thirty_days_after_their_end(clock, customer: Person) -> None:
     Proof.objects.all().delete()
-    one_time_tokens.issue(kim.user, Proof.Purpose.RESET)
+    one_time_tokens.issue(customer.user, Proof.Purpose.RESET)
 
     clock.shift(timedelta(days=30, minutes=30))
     cleanup.tidy()
@@ -86,15 +86,15 @@ def test_links_go_thirty_days_after_their_end(clock, kim: Person) -> None:
     assert Proof.objects.count() == 0
 
 
-def test_a_link_that_proved_an_address_stays(clock, kim: Person) -> None:
+def test_a_link_that_proved_an_address_stays(clock, customer: Person) -> None:
     one_time_tokens.use(
-        one_time_tokens.find(one_time_tokens.issue(kim.user, Proof.Purpose.VERIFY), Proof.Purpose.VERIFY)
+        one_time_tokens.find(one_time_tokens.issue(customer.user, Proof.Purpose.VERIFY), Proof.Purpose.VERIFY)
     )
 
     clock.shift(timedelta(days=400))
     cleanup.tidy()
 
-    assert [(row.email, row.used_at is not None) for row in Proof.objects.all()] == [(kim.user.email, True)]
+    assert [(row.email, row.used_at is not None) for row in Proof.objects.all()] == [(customer.user.email, True)]
 
 
 def test_only_answered_reset_requests_go(clock) -> None:
@@ -107,8 +107,8 @@ def test_only_answered_reset_requests_go(clock) -> None:
     assert ResetRequest.objects.get().email == "waiting@example.net"
 
 
-def test_a_spent_refresh_token_is_known_until_its_own_end(clock, kim: Person) -> None:
-    logins.refresh(kim.refresh_token, audience=Audience.CUSTOMER)
+def test_a_spent_refresh_token_is_known_until_its_own_end(clock, customer: Person) -> None:
+    logins.refresh(customer.refresh_token, audience=Audience.CUSTOMER)
     spent = RefreshToken.objects.exclude(used_at=None).get()
 
     clock.move_to(spent.expires_at)
@@ -119,8 +119,8 @@ def test_a_spent_refresh_token_is_known_until_its_own_end(clock, kim: Person) ->
     assert not RefreshToken.objects.filter(pk=spent.pk).exists()
 
 
-def test_a_login_that_ended_goes_after_thirty_days(clock, kim: Person, other: Person) -> None:
-    session = LoginSession.objects.get(user=kim.user)
+def test_a_login_that_ended_goes_after_thirty_days(clock, customer: Person, other: Person) -> None:
+    session = LoginSession.objects.get(user=customer.user)
     logins.log_out(session)
 
     clock.shift(timedelta(days=30))
@@ -131,9 +131,9 @@ def test_a_login_that_ended_goes_after_thirty_days(clock, kim: Person, other: Pe
     assert LoginSession.objects.get().user == other.user
 
 
-def test_who_acted_in_whose_name_is_kept(clock, kim: Person, sam: Person) -> None:
-    staff_session = LoginSession.objects.get(user=sam.user)
-    row, _ = impersonate(kim.user, by=staff_session, wish=Wish(reason="ticket 1"))
+def test_who_acted_in_whose_name_is_kept(clock, customer: Person, staff_member: Person) -> None:
+    staff_session = LoginSession.objects.get(user=staff_member.user)
+    row, _ = impersonate(customer.user, by=staff_session, wish=Wish(reason="ticket 1"))
 
     clock.shift(timedelta(days=400))
     cleanup.tidy()
@@ -142,12 +142,12 @@ def test_who_acted_in_whose_name_is_kept(clock, kim: Person, sam: Person) -> Non
     assert {session.pk for session in LoginSession.objects.all()} == {row.session_id, staff_session.pk}
 
 
-def test_tidying_logs_nobody_out(clock, kim: Person) -> None:
+def test_tidying_logs_nobody_out(clock, customer: Person) -> None:
     clock.shift(timedelta(days=13))
     tasks.tidy()
 
-    assert logins.refresh(kim.refresh_token, audience=Audience.CUSTOMER).user == kim.user
-    login = logins.log_in(email=kim.user.email, password=PASSWORD, audience=Audience.CUSTOMER)
+    assert logins.refresh(customer.refresh_token, audience=Audience.CUSTOMER).user == customer.user
+    login = logins.log_in(email=customer.user.email, password=PASSWORD, audience=Audience.CUSTOMER)
     assert isinstance(login, logins.Login)
     assert User.objects.count() == 1
 

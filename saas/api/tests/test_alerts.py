@@ -20,7 +20,9 @@ def test_every_metric_that_a_rule_names_is_told(product: ServiceClient) -> None:
 
 
 @pytest.mark.parametrize(("name", "path"), [("product", "/api/auth/register"), ("parity", "/auth/register")])
-def test_a_registration_of_a_taken_address_counts_where_the_rule_looks(service, kim: Person, name: str, path) -> None:
+def test_a_registration_of_a_taken_address_counts_where_the_rule_looks(
+    service, customer: Person, name: str, path
+) -> None:
     client = service(name)
     pattern = re.compile(
         r'^http_requests_total\{method="POST",route="(?:api/)?auth/register",status="409"\} (.+)$', re.M
@@ -30,6 +32,6 @@ def test_a_registration_of_a_taken_address_counts_where_the_rule_looks(service, 
         return sum(map(float, pattern.findall(client.get("/metrics").content.decode())))
 
     before = counted()
-    assert client.post(path, {"email": kim.user.email, "password": PASSWORD}).status_code == 409
+    assert client.post(path, {"email": customer.user.email, "password": PASSWORD}).status_code == 409
 
     assert counted() == before + 1

@@ -75,26 +75,26 @@ def test_a_header_from_a_peer_that_is_no_proxy_of_ours_is_not_believed(product, 
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", *FORGED])
-def test_the_trail_and_the_list_of_devices_show_the_true_peer(product, kim: Person, header: str) -> None:
+def test_the_trail_and_the_list_of_devices_show_the_true_peer(product, customer: Person, header: str) -> None:
     product.defaults["REMOTE_ADDR"] = PEER
 
-    session = log_in(product, kim, {header: "203.0.113.1"}).json()["session_id"]
+    session = log_in(product, customer, {header: "203.0.113.1"}).json()["session_id"]
 
     assert AuditEvent.objects.get(action="session.opened", target=session).address == PEER
     assert LoginSession.objects.get(sid=session).address == PEER
 
 
 @pytest.mark.usefixtures("one_proxy")
-def test_behind_a_proxy_the_trail_shows_whom_the_proxy_saw(product, kim: Person) -> None:
-    session = log_in(product, kim, {"X-Forwarded-For": f"203.0.113.1, {PEER}"}).json()["session_id"]
+def test_behind_a_proxy_the_trail_shows_whom_the_proxy_saw(product, customer: Person) -> None:
+    session = log_in(product, customer, {"X-Forwarded-For": f"203.0.113.1, {PEER}"}).json()["session_id"]
 
     assert AuditEvent.objects.get(action="session.opened", target=session).address == PEER
 
 
-def test_an_ipv4_caller_is_the_same_on_a_socket_of_both_families(product, kim: Person) -> None:
+def test_an_ipv4_caller_is_the_same_on_a_socket_of_both_families(product, customer: Person) -> None:
     product.defaults["REMOTE_ADDR"] = f"::ffff:{PEER}"
 
-    session = log_in(product, kim, {}).json()["session_id"]
+    session = log_in(product, customer, {}).json()["session_id"]
 
     assert LoginSession.objects.get(sid=session).address == PEER
     assert network("::ffff:192.0.2.1") == network("192.0.2.1") != network("::ffff:192.0.2.2")

@@ -18,10 +18,10 @@ from saas.api.rate_limits import Counted, Limit, WhenAway
 from saas.teams.models import Team
 from saas.testing import rate_limits as counters
 from saas.testing.clients import ServiceClient, service_settings
-from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import create_team, create_api_key, with_verified_email
-from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.concurrency import run_concurrently
+from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import create_api_key, create_team, with_verified_email
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 HERE = "127.0.0.1/32"
 NOBODY = Request(APIRequestFactory().get("/"))
@@ -188,7 +188,11 @@ def here(db, settings) -> Iterator[SimpleNamespace]:
     """Time stands still: a window that ended in the middle of a test would forgive what the test counts."""
     settings.RATE_LIMIT_SCALE = 1
     with time_machine.travel(timezone.now(), tick=False):
-        kim, ola, sam = with_verified_email(user_factories.create_customer()), with_verified_email(user_factories.create_customer()), user_factories.create_staff_member()
+        kim, ola, sam = (
+            with_verified_email(user_factories.create_customer()),
+            with_verified_email(user_factories.create_customer()),
+            user_factories.create_staff_member(),
+        )
         yield SimpleNamespace(kim=kim, ola=ola, sam=sam, team_id=create_team(kim).pk)
 
 

@@ -7,7 +7,7 @@ from saas.accounts.models import LoginSession
 from saas.api.client_address import client_address
 from saas.api.middleware import TrustedProxyMiddleware
 from saas.audit.models import AuditEvent
-from saas.testing.factories.event_factories import json_bytes, event, signature_headers
+from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.testing.factories.user_factories import PASSWORD
 from saas.webhook_events.models import WebhookEvent
 
@@ -138,10 +138,10 @@ def test_the_scheme_is_the_one_that_our_proxy_saw(settings, headers, told):
 @pytest.mark.parametrize(
     "headers", [{"X-Forwarded-For": f'"{CALLER}:40001"'}, {"Forwarded": f'for="{CALLER}:40001";proto=https'}]
 )
-def test_limits_trail_devices_and_deliveries_show_the_same_address(product, webhooks, kim, headers, settings):
+def test_limits_trail_devices_and_deliveries_show_the_same_address(product, webhooks, customer, headers, settings):
     settings.RATE_LIMIT_SCALE = 1
     product.defaults["REMOTE_ADDR"] = webhooks.defaults["REMOTE_ADDR"] = PROXY
-    body = {"email": kim.user.email, "password": PASSWORD}
+    body = {"email": customer.user.email, "password": PASSWORD}
 
     sid = product.post("/api/auth/login", body, headers=headers).json()["session_id"]
     statuses = [product.post("/api/auth/register", {}, headers=headers).status_code for _ in range(6)]

@@ -66,7 +66,7 @@ def test_a_refused_registration_creates_nobody(product: ServiceClient) -> None:
 def redis_is_away(settings, monkeypatch):
     from saas.api import rate_limits
 
-    monkeypatch.setattr(rate_limits, "_away", rate_limits.Breaker(5.0))
+    monkeypatch.setattr(rate_limits, "_away", rate_limits.CircuitBreaker(5.0))
     monkeypatch.setattr(rate_limits, "_buckets", LocalBuckets())
     settings.CACHES = {
         **settings.CACHES,
@@ -97,15 +97,15 @@ def test_without_redis_a_limit_too_small_to_quarter_still_allows_one(product: Se
 
 
 @pytest.mark.usefixtures("redis_is_away")
-def test_without_redis_refreshing_goes_on(product: ServiceClient, kim) -> None:
-    assert product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token}).status_code == 200
+def test_without_redis_refreshing_goes_on(product: ServiceClient, customer) -> None:
+    assert product.post("/api/auth/refresh", {"refresh_token": customer.refresh_token}).status_code == 200
 
 
 @pytest.mark.usefixtures("redis_is_away")
-def test_without_redis_what_is_not_safe_without_a_limit_is_refused_for_five_seconds(product, kim) -> None:
-    team = create_team(with_verified_email(kim))
+def test_without_redis_what_is_not_safe_without_a_limit_is_refused_for_five_seconds(product, customer) -> None:
+    team = create_team(with_verified_email(customer))
 
-    answer = product.post(f"/api/teams/{team.pk}/invitations", {"email": "e@f.example"}, token=kim.token)
+    answer = product.post(f"/api/teams/{team.pk}/invitations", {"email": "e@f.example"}, token=customer.token)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "limits_unavailable")
     assert answer.headers["Retry-After"] == "5"
@@ -113,9 +113,9 @@ def test_without_redis_what_is_not_safe_without_a_limit_is_refused_for_five_seco
 
 
 @pytest.mark.usefixtures("redis_is_away")
-def test_without_redis_who_is_logged_in_notices_nothing(product, kim) -> None:
-    assert product.get("/api/auth/me", token=kim.token).status_code == 200
-    assert product.patch("/api/users/profile", {"display_name": "K"}, token=kim.token).status_code == 200
+def test_without_redis_who_is_logged_in_notices_nothing(product, customer) -> None:
+    assert product.get("/api/auth/me", token=customer.token).status_code == 200
+    assert product.patch("/api/users/profile", {"display_name": "K"}, token=customer.token).status_code == 200
 
 
 @pytest.mark.usefixtures("redis_is_away")
@@ -123,7 +123,7 @@ def test_after_one_failure_nobody_asks_redis_for_five_seconds(product, db, monke
     from saas.api import rate_limits
 
     asked, now, really = [], [0.0], rate_limits._counted
-    monkeypatch.setattr(rate_limits, "_away", rate_limits.Breaker(5.0, clock=lambda: now[0]))
+    monkeypatch.setattr(rate_limits, "_away", rate_limits.CircuitBreaker(5.0, clock=lambda: now[0]))
     monkeypatch.setattr(rate_limits, "_counted", lambda *given: asked.append(now[0]) or really(*given))
 
     for now[0] in (0.0, 1.0, 4.9, 5.0, 9.9, 10.0):
@@ -133,8 +133,8 @@ def test_after_one_failure_nobody_asks_redis_for_five_seconds(product, db, monke
 
 
 @pytest.mark.usefixtures("redis_is_away")
-def test_a_limit_that_could_not_be_counted_together_is_in_the_metrics(product, kim) -> None:
-    product.post("/api/auth/refresh", {"refresh_token": kim.refresh_token})
+def test_a_limit_that_could_not_be_counted_together_is_in_the_metrics(product, customer) -> None:
+    product.post("/api/auth/refresh", {"refresh_token": customer.refresh_token})
 
     assert 'rate_limit_counter_away_total{scope="refresh"}' in product.get("/metrics").content.decode()
 
@@ -179,8 +179,8 @@ def test_one_mailed_link_is_tried_five_times_from_whatever_address(
 
 
 @override_settings(RATE_LIMIT_SCALE=1)
-def test_one_login_is_refreshed_ten_times_a_minute(product, kim, other) -> None:
-    token, statuses = kim.refresh_token, []
+def test_one_login_is_refreshed_ten_times_a_minute(product, customer, other) -> None:
+    token, statuses = customer.refresh_token, []
     for number in range(11):
         product.defaults["REMOTE_ADDR"] = f"203.0.113.{number}"
         answer = product.post("/api/auth/refresh", {"refresh_token": token})
@@ -192,13 +192,15 @@ def test_one_login_is_refreshed_ten_times_a_minute(product, kim, other) -> None:
 
 
 @override_settings(RATE_LIMIT_SCALE=1)
-def test_two_people_behind_one_address_have_buckets_of_their_own_and_one_takes_hers_along(product, kim, other) -> None:
+def test_two_people_behind_one_address_have_buckets_of_their_own_and_one_takes_hers_along(
+    product, customer, other
+) -> None:
     def again(token: str, address: str) -> int:
         product.defaults["REMOTE_ADDR"] = address
         return int(product.post("/api/auth/email/resend", token=token).status_code)
 
-    assert [again(kim.token, "203.0.113.1") for _ in range(6)] == [202] * 5 + [429]
-    assert again(kim.token, "203.0.113.2") == 429
+    assert [again(customer.token, "203.0.113.1") for _ in range(6)] == [202] * 5 + [429]
+    assert again(customer.token, "203.0.113.2") == 429
     assert again(other.token, "203.0.113.1") == 202
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from saas.database.prepared_queries import ComposedQuery
+from saas.database.prepared_queries import PreparedQuery
 from saas.money import Money
 
 
@@ -43,12 +43,12 @@ class Plan(models.Model):
         return self.price.units
 
 
-_ON_SALE = ComposedQuery(Plan.objects.on_sale)
+_ON_SALE = PreparedQuery(Plan.objects.on_sale)
 
 
 def price_list() -> list[Plan]:
     """What is on sale, as the page of prices asks for it, which everybody reads."""
-    return _ON_SALE.rows()
+    return _ON_SALE.fetch_all()
 
 
 class Product(models.Model):

@@ -9,22 +9,24 @@ from django.db.models.functions import TruncSecond
 
 from saas.billing.sync.event_order import StoredEvent
 from saas.billing.sync.stripe_objects import mapping
-from saas.database.prepared_queries import ComposedQuery, Given, binary_cursor
+from saas.database.prepared_queries import PreparedQuery, QueryParameter, binary_cursor
 from saas.webhook_events.models import WebhookEvent
 
 _NOT_OURS = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]
-_OF_OBJECT = ComposedQuery(
+_OF_OBJECT = PreparedQuery(
     lambda: (
-        WebhookEvent.objects.of_object(Given("object_id"))
-        .filter(livemode=Given("livemode", BooleanField()), account="", payload__isnull=False)
+        WebhookEvent.objects.of_object(QueryParameter("object_id"))
+        .filter(livemode=QueryParameter("livemode", BooleanField()), account="", payload__isnull=False)
         .exclude(status__in=_NOT_OURS)
         .only("external_id", "type", "provider_created", "source", "payload__body")
     ),
     cursor=binary_cursor,
 )
 
-_LOCAL = ComposedQuery(
-    lambda: WebhookEvent.objects.filter(object_id=Given("object_id"), source=WebhookEvent.Source.LOCAL).only("pk")[:1],
+_LOCAL = PreparedQuery(
+    lambda: WebhookEvent.objects.filter(object_id=QueryParameter("object_id"), source=WebhookEvent.Source.LOCAL).only(
+        "pk"
+    )[:1],
     cursor=binary_cursor,
 )
 
@@ -35,13 +37,13 @@ def stored_events(object_id: str, type_prefix: str) -> list[StoredEvent]:
     Those of the other mode, of another account and those that were ignored do not count, and what retention has
     emptied tells nothing.
     """
-    rows = _OF_OBJECT.rows(object_id=object_id, livemode=settings.STRIPE_LIVEMODE)
+    rows = _OF_OBJECT.fetch_all(object_id=object_id, livemode=settings.STRIPE_LIVEMODE)
     return [told for row in rows if row.type.startswith(type_prefix) and (told := _stored_event(row))]
 
 
 def is_local_object(object_id: str) -> bool:
     """Whether the local provider has told of the object."""
-    return bool(_LOCAL.rows(object_id=object_id))
+    return bool(_LOCAL.fetch_all(object_id=object_id))
 
 
 def events_sharing_a_second(event_ids: Collection[int]) -> list[tuple[int, str]]:

@@ -5,19 +5,20 @@ from collections.abc import Sequence
 from saas.billing.models import Customer, LedgerEntry, Subscription
 from saas.billing.sync.projections.revenue import LedgerLine, RevenueEntry, project_revenue, restore_subscription_kinds
 from saas.billing.sync.projections.subscriptions import SubscriptionChange
-from saas.database.prepared_queries import ComposedQuery, Given, binary_cursor
+from saas.database.prepared_queries import PreparedQuery, QueryParameter, binary_cursor
 
 _FACTS = [
     "number", "customer_id", "is_linked", "kind", "movement", "at", "month", "cohort", "currency",
     "delta_cents", "monthly_cents", "customer_cents", "customer_number", "paid_before", "event_id",
 ]  # fmt: skip
 
-_LOCKED = ComposedQuery(
-    lambda: Customer.objects.select_for_update(no_key=True).filter(pk=Given("customer_id")), cursor=binary_cursor
+_LOCKED = PreparedQuery(
+    lambda: Customer.objects.select_for_update(no_key=True).filter(pk=QueryParameter("customer_id")),
+    cursor=binary_cursor,
 )
-_STORED = ComposedQuery(
+_STORED = PreparedQuery(
     lambda: (
-        LedgerEntry.objects.filter(subscription__customer=Given("customer_id"))
+        LedgerEntry.objects.filter(subscription__customer=QueryParameter("customer_id"))
         .select_related("subscription")
         .order_by("subscription", "number")
     ),
@@ -40,8 +41,8 @@ def rebuild_customer_ledger(customer_id: str) -> None:
 def _rewrite(customer_id: str, row: Subscription | None, own: list[LedgerLine]) -> set[str]:
     """What is stored of her other subscriptions stays, but for what it was for the revenue. Whoever writes another of
     her subscriptions at the same time waits. Returns whose the entries were before, if another customer's."""
-    [customer] = _LOCKED.rows(customer_id=customer_id)
-    stored = _STORED.rows(customer_id=customer_id)
+    [customer] = _LOCKED.fetch_all(customer_id=customer_id)
+    stored = _STORED.fetch_all(customer_id=customer_id)
     lines = own + restore_subscription_kinds(
         _line(entry) for entry in stored if row is None or entry.subscription_id != row.pk
     )

@@ -6,20 +6,20 @@ from typing import Any, TypeVar
 from django.db import models
 
 from saas.billing.models import Customer, Invoice, PaymentMethod, Price, Product, Subscription
-from saas.database.prepared_queries import ComposedQuery, Given, binary_cursor
+from saas.database.prepared_queries import PreparedQuery, QueryParameter, binary_cursor
 
 M = TypeVar("M", bound=models.Model)
 
 
-def _by_external_id(rows: Callable[[], "models.QuerySet[M]"]) -> ComposedQuery[M]:
-    return ComposedQuery(lambda: rows().filter(external_id=Given("external_id")), cursor=binary_cursor)
+def _by_external_id(rows: Callable[[], "models.QuerySet[M]"]) -> PreparedQuery[M]:
+    return PreparedQuery(lambda: rows().filter(external_id=QueryParameter("external_id")), cursor=binary_cursor)
 
 
-def _locked(model: type[M]) -> ComposedQuery[M]:
+def _locked(model: type[M]) -> PreparedQuery[M]:
     return _by_external_id(lambda: model._default_manager.select_for_update(no_key=True))
 
 
-_LOCKED: dict[type[models.Model], ComposedQuery[Any]] = {
+_LOCKED: dict[type[models.Model], PreparedQuery[Any]] = {
     model: _locked(model) for model in (Customer, Subscription, Invoice, PaymentMethod, Price, Product)
 }
 _CUSTOMERS = _by_external_id(Customer.objects.all)
@@ -28,16 +28,16 @@ _PRICES = _by_external_id(Price.objects.all)
 
 def lock_row(model: type[M], external_id: str) -> M | None:
     """The object's row, held until the transaction ends."""
-    return _LOCKED[model].first(external_id=external_id)
+    return _LOCKED[model].fetch_first(external_id=external_id)
 
 
 def find_price(external_id: str) -> Price | None:
-    return _PRICES.first(external_id=external_id)
+    return _PRICES.fetch_first(external_id=external_id)
 
 
 def get_or_insert_customer(external_id: str, new: Callable[[], Customer]) -> Customer:
     """The customer's row, not held. ``new`` makes one if there is none."""
-    return _CUSTOMERS.first(external_id=external_id) or _inserted(_CUSTOMERS, new())
+    return _CUSTOMERS.fetch_first(external_id=external_id) or _inserted(_CUSTOMERS, new())
 
 
 def upsert_row(
@@ -58,8 +58,8 @@ def update_row(row: M, values: dict[str, Any]) -> M:
     return row
 
 
-def _inserted(rows: ComposedQuery[M], new: M) -> M:
+def _inserted(rows: PreparedQuery[M], new: M) -> M:
     """Whoever else has inserted it meanwhile was faster, and theirs is the row: no error, and no savepoint for it."""
     type(new)._default_manager.bulk_create([new], ignore_conflicts=True)
-    [row] = rows.rows(external_id=new.external_id)  # type: ignore[attr-defined]  # each mirror has it
+    [row] = rows.fetch_all(external_id=new.external_id)  # type: ignore[attr-defined]  # each mirror has it
     return row

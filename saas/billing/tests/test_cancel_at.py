@@ -26,8 +26,8 @@ VERSIONS = [whole.CURRENT, whole.LEGACY]
 
 
 @pytest.fixture(autouse=True)
-def catalogue(kim: Person) -> None:
-    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+def catalogue(customer: Person) -> None:
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     for plan in ("starter", "growth"):
         Price.objects.create(provider="stripe", external_id=f"price_{plan}", plan_id=plan, is_current=True)
 
@@ -53,8 +53,8 @@ def at(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def shown(product: ServiceClient, kim: Person) -> tuple[bool, str | None]:
-    told = product.get("/api/subscriptions/current", token=kim.token).json()["subscription"]
+def shown(product: ServiceClient, customer: Person) -> tuple[bool, str | None]:
+    told = product.get("/api/subscriptions/current", token=customer.token).json()["subscription"]
     return told["cancel_at_period_end"], told["cancel_at"]
 
 
@@ -71,20 +71,25 @@ def shown(product: ServiceClient, kim: Person) -> tuple[bool, str | None]:
     ],
 )
 def test_it_is_shown_as_ending_on_its_day(
-    product: ServiceClient, kim: Person, version: str, fields: dict[str, Any], with_period: bool, ends_at: int | None
+    product: ServiceClient,
+    customer: Person,
+    version: str,
+    fields: dict[str, Any],
+    with_period: bool,
+    ends_at: int | None,
 ) -> None:
     row = tell(version, **fields)
 
     day = at(ends_at).strftime("%Y-%m-%dT%H:%M:%SZ") if ends_at else None
-    assert shown(product, kim) == (with_period, day)
+    assert shown(product, customer) == (with_period, day)
     assert row.access_ends_at == (at(ends_at) if ends_at else None)
     assert row.is_canceling is (ends_at is not None)
 
 
-def test_what_it_gives_is_told_to_end_with_it(kim: Person) -> None:
+def test_what_it_gives_is_told_to_end_with_it(customer: Person) -> None:
     tell(cancel_at=LATER)
 
-    [seats] = [detail for detail in entitlements.get_entitlements(kim.user).limit_details if detail.key == "seats"]
+    [seats] = [detail for detail in entitlements.get_entitlements(customer.user).limit_details if detail.key == "seats"]
     assert seats.expires_at == at(LATER)
 
 
@@ -97,27 +102,27 @@ def test_what_it_gives_is_told_to_end_with_it(kim: Person) -> None:
     ids=["a day", "the period"],
 )
 def test_it_can_be_taken_back(
-    product: ServiceClient, kim: Person, provider: StandIn, fields: dict[str, Any], sent: dict[str, str]
+    product: ServiceClient, customer: Person, provider: StandIn, fields: dict[str, Any], sent: dict[str, str]
 ) -> None:
     tell(**fields)
 
-    answer = product.post("/api/subscriptions/resume", token=kim.token)
+    answer = product.post("/api/subscriptions/resume", token=customer.token)
 
     assert (answer.status_code, answer.json()["subscription"]["cancel_at"]) == (200, None)
     assert provider.asked[-1].fields == sent
     assert not Subscription.objects.get().is_canceling
 
 
-def test_what_renews_has_nothing_to_take_back(product: ServiceClient, kim: Person, provider: StandIn) -> None:
+def test_what_renews_has_nothing_to_take_back(product: ServiceClient, customer: Person, provider: StandIn) -> None:
     tell()
 
-    answer = product.post("/api/subscriptions/resume", token=kim.token)
+    answer = product.post("/api/subscriptions/resume", token=customer.token)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_to_resume")
     assert provider.asked == []
 
 
-def test_its_end_takes_it_away(product: ServiceClient, kim: Person) -> None:
+def test_its_end_takes_it_away(product: ServiceClient, customer: Person) -> None:
     tell(cancel_at=IN_THE_PERIOD)
 
     row = tell(second=99, status="canceled", cancel_at=IN_THE_PERIOD, ended_at=IN_THE_PERIOD)
@@ -143,29 +148,29 @@ def test_a_trial_that_will_not_be_charged_is_not_announced(cancel_at: int | None
 
 
 @pytest.mark.parametrize("cancel_at", [PERIOD_END, IN_THE_PERIOD])
-def test_who_ends_with_the_period_may_leave(kim: Person, cancel_at: int) -> None:
+def test_who_ends_with_the_period_may_leave(customer: Person, cancel_at: int) -> None:
     tell(cancel_at=cancel_at)
 
-    delete_account(kim.user)
+    delete_account(customer.user)
 
 
 @pytest.mark.parametrize("cancel_at", [None, LATER])
-def test_who_goes_on_paying_may_not_leave(kim: Person, cancel_at: int | None) -> None:
+def test_who_goes_on_paying_may_not_leave(customer: Person, cancel_at: int | None) -> None:
     tell(cancel_at=cancel_at)
 
     with pytest.raises(StillSubscribed):
-        delete_account(kim.user)
+        delete_account(customer.user)
 
 
 def test_a_schedules_subscription_is_refused_in_stripes_own_words(
-    product: ServiceClient, kim: Person, provider: StandIn
+    product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
     tell()
     sentence = "The subscription is managed by the subscription schedule `sub_sched_1`, and updating it is not allowed."
     error = {"type": "invalid_request_error", "message": sentence}
     provider.answers["POST /v1/subscriptions/sub_1"] = [(400, {"error": error})]
 
-    answer = product.post("/api/subscriptions/cancel", {}, token=kim.token)
+    answer = product.post("/api/subscriptions/cancel", {}, token=customer.token)
 
     assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (409, "provider_refused", sentence)
     assert not Subscription.objects.get().is_canceling

@@ -28,9 +28,9 @@ def subscribe(user: User, plan: str | None, status: str = "active", **fields: ob
     )
 
 
-def test_without_a_subscription_there_is_one_team_with_three_seats_and_one_key(kim: Person) -> None:
-    assert entitlements.get_entitlements(kim.user).limits == {"teams": 1, "seats": 3, "api_keys": 1}
-    assert entitlements.get_entitlements(kim.user).features == []
+def test_without_a_subscription_there_is_one_team_with_three_seats_and_one_key(customer: Person) -> None:
+    assert entitlements.get_entitlements(customer.user).limits == {"teams": 1, "seats": 3, "api_keys": 1}
+    assert entitlements.get_entitlements(customer.user).features == []
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ def test_without_a_subscription_there_is_one_team_with_three_seats_and_one_key(k
         ("scale", {"teams": None, "seats": None, "api_keys": None}),
     ],
 )
-def test_a_plan_gives_its_limits(kim: Person, plan: str, limits: dict[str, int | None]) -> None:
-    subscribe(kim.user, plan)
+def test_a_plan_gives_its_limits(customer: Person, plan: str, limits: dict[str, int | None]) -> None:
+    subscribe(customer.user, plan)
 
-    assert entitlements.get_entitlements(kim.user).limits == limits
+    assert entitlements.get_entitlements(customer.user).limits == limits
 
 
 @pytest.mark.parametrize(
@@ -60,48 +60,48 @@ def test_a_plan_gives_its_limits(kim: Person, plan: str, limits: dict[str, int |
         ("a status of the future", 3),
     ],
 )
-def test_the_status_decides_whether_a_plan_counts(kim: Person, status: str, seats: int) -> None:
-    row = subscribe(kim.user, "growth", status)
+def test_the_status_decides_whether_a_plan_counts(customer: Person, status: str, seats: int) -> None:
+    row = subscribe(customer.user, "growth", status)
 
-    assert entitlements.get_limit(kim.user, "seats") == seats
+    assert entitlements.get_limit(customer.user, "seats") == seats
     assert row.grants_access(NOW) == (seats == 25)
 
 
 @pytest.mark.parametrize(("days", "seats"), [(0, 25), (6.9, 25), (7.1, 3)])
-def test_a_failed_renewal_keeps_access_for_seven_days(kim: Person, days: float, seats: int) -> None:
-    row = subscribe(kim.user, "growth", "past_due", past_due_since=NOW - timedelta(days=days))
+def test_a_failed_renewal_keeps_access_for_seven_days(customer: Person, days: float, seats: int) -> None:
+    row = subscribe(customer.user, "growth", "past_due", past_due_since=NOW - timedelta(days=days))
 
-    assert entitlements.get_limit(kim.user, "seats") == seats
+    assert entitlements.get_limit(customer.user, "seats") == seats
     assert row.grants_access(NOW) == (seats == 25)
 
 
-def test_the_best_of_all_subscriptions_counts(kim: Person) -> None:
-    subscribe(kim.user, "starter")
-    subscribe(kim.user, "growth")
-    subscribe(kim.user, "scale", "canceled")
+def test_the_best_of_all_subscriptions_counts(customer: Person) -> None:
+    subscribe(customer.user, "starter")
+    subscribe(customer.user, "growth")
+    subscribe(customer.user, "scale", "canceled")
 
-    assert entitlements.get_limit(kim.user, "api_keys") == 10
-    assert entitlements.has_feature(kim.user, "audit-log")
-    assert not entitlements.has_feature(kim.user, "sso")
-
-
-def test_a_price_that_is_no_plan_of_ours_gives_nothing(kim: Person) -> None:
-    subscribe(kim.user, None)
-
-    assert entitlements.get_limit(kim.user, "seats") == 3
+    assert entitlements.get_limit(customer.user, "api_keys") == 10
+    assert entitlements.has_feature(customer.user, "audit-log")
+    assert not entitlements.has_feature(customer.user, "sso")
 
 
-def test_a_team_has_what_its_owner_bought_and_nothing_of_others(kim: Person, other: Person) -> None:
-    subscribe(kim.user, "growth")
+def test_a_price_that_is_no_plan_of_ours_gives_nothing(customer: Person) -> None:
+    subscribe(customer.user, None)
 
-    assert entitlements.get_limit(Team("team_1", kim.user.pk), "seats") == 25
+    assert entitlements.get_limit(customer.user, "seats") == 3
+
+
+def test_a_team_has_what_its_owner_bought_and_nothing_of_others(customer: Person, other: Person) -> None:
+    subscribe(customer.user, "growth")
+
+    assert entitlements.get_limit(Team("team_1", customer.user.pk), "seats") == 25
     assert entitlements.get_limit(Team("team_2", other.user.pk), "seats") == 3
     assert entitlements.get_limit(other.user, "seats") == 3
 
 
-def test_all_limits_cost_three_queries(kim: Person, django_assert_num_queries) -> None:
+def test_all_limits_cost_three_queries(customer: Person, django_assert_num_queries) -> None:
     with django_assert_num_queries(3):  # the clock, the subscriptions with their plans, what staff gave
-        entitlements.get_entitlements(kim.user)
+        entitlements.get_entitlements(customer.user)
 
 
 def test_the_catalogue_in_the_code_is_what_a_fresh_database_sells(db: None) -> None:

@@ -10,19 +10,19 @@ from django.utils import timezone
 from saas.accounts.models import User
 from saas.billing.checkouts import start_checkout
 from saas.billing.models import Checkout, Customer, LedgerEntry, Plan, Subscription
-from saas.operations.invariants import violations
+from saas.operations.invariants import find_violations
 from saas.testing.factories.user_factories import Person
 
 LATER = timedelta(days=40)
 
 
 def broken() -> set[tuple[str, str]]:
-    return {(violation.name.removeprefix("billing."), violation.subject) for violation in violations()}
+    return {(violation.name.removeprefix("billing."), violation.subject) for violation in find_violations()}
 
 
 @pytest.fixture
-def row(kim: Person) -> Subscription:
-    start_checkout(kim.user, plan_id="growth")
+def row(customer: Person) -> Subscription:
+    start_checkout(customer.user, plan_id="growth")
     return Subscription.objects.get()
 
 

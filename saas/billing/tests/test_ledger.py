@@ -100,8 +100,8 @@ def test_an_event_that_appends_leaves_earlier_lines_alone(db: None) -> None:
     assert rows < set(LedgerEntry.objects.values_list("pk", flat=True))
 
 
-def test_what_a_stub_paid_is_its_owners_once_it_is_linked(kim: Person) -> None:
-    ours = Customer.objects.create(user=kim.user, provider="stripe")
+def test_what_a_stub_paid_is_its_owners_once_it_is_linked(customer: Person) -> None:
+    ours = Customer.objects.create(user=customer.user, provider="stripe")
     made = {"id": "cus_1", "object": "customer", "metadata": {"customer_id": ours.pk}}
     take_in(CAME_BACK)
     assert not LedgerEntry.objects.linked().exists()

@@ -31,9 +31,9 @@ def listener(settings: Any) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def told(kim: Person) -> list[str]:
+def told(customer: Person) -> list[str]:
     """The ids of two events that wait."""
-    start_checkout(kim.user, plan_id="growth")
+    start_checkout(customer.user, plan_id="growth")
     row = LocalObject.objects.of_kind("subscription").get()
     for status in ("past_due", "active"):
         lifecycle.objects.update_object(row, "customer.subscription.updated", lifecycle.period_end(row), status=status)
@@ -84,8 +84,8 @@ def test_the_webhooks_service_takes_what_is_posted_and_a_second_time_as_a_repeat
     assert list(WebhookEvent.objects.filter(external_id__in=told).values_list("source", flat=True)) == ["delivery"] * 2
 
 
-def test_what_our_own_calls_change_is_there_with_the_answer(kim: Person, listener: StandIn) -> None:
-    start_checkout(kim.user, plan_id="growth")
+def test_what_our_own_calls_change_is_there_with_the_answer(customer: Person, listener: StandIn) -> None:
+    start_checkout(customer.user, plan_id="growth")
 
     assert Subscription.objects.get().status == "active"
     assert not LocalObject.objects.undelivered().exists()

@@ -36,8 +36,8 @@ def ledger() -> list[tuple[str, int]]:
     return list(LedgerEntry.objects.order_by("subscription", "number").values_list("kind", "delta_cents"))
 
 
-def test_a_subscription_renews_every_month_on_its_day(kim: Person) -> None:
-    start_checkout(kim.user, plan_id="growth")
+def test_a_subscription_renews_every_month_on_its_day(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
 
     steps = test_clock.advance_and_process(timedelta(days=100))
 
@@ -48,15 +48,15 @@ def test_a_subscription_renews_every_month_on_its_day(kim: Person) -> None:
     assert ledger() == [("new", 7900), ("renewal", 0), ("renewal", 0), ("renewal", 0)]
 
 
-def test_a_card_that_cannot_be_charged_leads_from_grace_to_the_end(kim: Person) -> None:
-    pay_with(kim, "0341")
-    start_checkout(kim.user, plan_id="growth")
+def test_a_card_that_cannot_be_charged_leads_from_grace_to_the_end(customer: Person) -> None:
+    pay_with(customer, "0341")
+    start_checkout(customer.user, plan_id="growth")
 
     test_clock.advance_and_process(timedelta(days=29))
     assert Subscription.objects.get().status == "past_due"
-    assert entitlements.get_limit(kim.user, "seats") == 25
+    assert entitlements.get_limit(customer.user, "seats") == 25
     test_clock.advance_and_process(timedelta(days=7))
-    assert entitlements.get_limit(kim.user, "seats") == 3
+    assert entitlements.get_limit(customer.user, "seats") == 3
     test_clock.advance_and_process(timedelta(days=7))
 
     row = Subscription.objects.get()
@@ -64,45 +64,45 @@ def test_a_card_that_cannot_be_charged_leads_from_grace_to_the_end(kim: Person) 
     assert ledger() == [("new", 7900), ("renewal", 0), ("past_due", 0), ("canceled", -7900)]
 
 
-def test_a_new_card_pays_what_is_owed(kim: Person) -> None:
-    pay_with(kim, "0341")
-    start_checkout(kim.user, plan_id="growth")
+def test_a_new_card_pays_what_is_owed(customer: Person) -> None:
+    pay_with(customer, "0341")
+    start_checkout(customer.user, plan_id="growth")
     test_clock.advance_and_process(timedelta(days=30))
     assert list(Invoice.objects.order_by("issued_at").values_list("status", flat=True)) == ["paid", "open"]
 
-    pay_with(kim, "4242")
+    pay_with(customer, "4242")
 
     assert Subscription.objects.get().status == "active"
     assert list(Invoice.objects.order_by("issued_at").values_list("status", flat=True)) == ["paid", "paid"]
     assert ledger()[-1] == ("recovered", 0)
 
 
-def test_what_is_canceled_for_the_periods_end_ends_then(kim: Person) -> None:
-    start_checkout(kim.user, plan_id="growth")
-    cancel_subscription(kim.user, at_period_end=True, reason="", by=kim.user)
+def test_what_is_canceled_for_the_periods_end_ends_then(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
+    cancel_subscription(customer.user, at_period_end=True, reason="", by=customer.user)
 
     test_clock.advance_and_process(timedelta(days=27))
-    assert entitlements.get_limit(kim.user, "seats") == 25
+    assert entitlements.get_limit(customer.user, "seats") == 25
     test_clock.advance_and_process(timedelta(days=2))
 
     row = Subscription.objects.get()
     assert (row.status, row.ended_at) == ("canceled", datetime(2027, 2, 28, 12, tzinfo=UTC))
-    assert entitlements.get_limit(kim.user, "seats") == 3
+    assert entitlements.get_limit(customer.user, "seats") == 3
 
 
-def test_a_change_of_plan_is_charged_with_the_next_invoice(kim: Person) -> None:
-    start_checkout(kim.user, plan_id="starter")
+def test_a_change_of_plan_is_charged_with_the_next_invoice(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="starter")
     test_clock.advance_and_process(timedelta(days=14))
 
-    change_plan(kim.user, plan_id="growth", by=kim.user)
+    change_plan(customer.user, plan_id="growth", by=customer.user)
     test_clock.advance_and_process(timedelta(days=15))
 
     assert list(Invoice.objects.order_by("issued_at").values_list("total_cents", flat=True)) == [1900, 7900 + 3000]
     assert ledger() == [("new", 1900), ("upgrade", 6000), ("renewal", 0)]
 
 
-def test_a_trial_becomes_a_paid_subscription(kim: Person) -> None:
-    card = pay_with(kim)
+def test_a_trial_becomes_a_paid_subscription(customer: Person) -> None:
+    card = pay_with(customer)
     lifecycle.start_subscription(card.customer.external_id, "price_local_growth_7900", START, trial_days=14)
     local_provider.deliver_events()
     assert (Subscription.objects.get().status, ledger()) == ("trialing", [("trial_started", 0)])
@@ -114,10 +114,10 @@ def test_a_trial_becomes_a_paid_subscription(kim: Person) -> None:
 
 @pytest.mark.parametrize("words", [("advance", "31d"), ("--advance", "31d")])
 def test_the_command_moves_the_clock_and_where_no_service_runs_acts_itself(
-    kim: Person, settings, words: tuple[str, ...]
+    customer: Person, settings, words: tuple[str, ...]
 ) -> None:
     settings.SERVICE_BASE_URLS = {**settings.SERVICE_BASE_URLS, "webhooks": "http://127.0.0.1:1"}  # nobody listens
-    start_checkout(kim.user, plan_id="growth")
+    start_checkout(customer.user, plan_id="growth")
     out = StringIO()
 
     call_command("billing_clock", *words, stdout=out)
@@ -138,11 +138,11 @@ def test_a_clock_that_is_not_told_how_far_stays(db: None) -> None:
 
 
 def test_a_trial_is_announced_three_days_before_its_end_and_walks_to_the_end_without_a_card_that_pays(
-    kim: Person, settings
+    customer: Person, settings
 ) -> None:
     settings.BILLING_TRIAL_DAYS = 14
-    pay_with(kim, "0341")
-    start_checkout(kim.user, plan_id="growth")
+    pay_with(customer, "0341")
+    start_checkout(customer.user, plan_id="growth")
     seen = [Subscription.objects.get().status]
 
     for days in (11, 4, 14):
@@ -155,20 +155,20 @@ def test_a_trial_is_announced_three_days_before_its_end_and_walks_to_the_end_wit
     assert [kind for kind, _ in ledger()] == ["trial_started", "new", "past_due", "canceled"]
 
 
-def test_only_the_first_subscription_has_a_trial(kim: Person, settings) -> None:
+def test_only_the_first_subscription_has_a_trial(customer: Person, settings) -> None:
     settings.BILLING_TRIAL_DAYS = 14
-    start_checkout(kim.user, plan_id="growth")
-    cancel_subscription(kim.user, at_period_end=False, reason="", by=kim.user)
+    start_checkout(customer.user, plan_id="growth")
+    cancel_subscription(customer.user, at_period_end=False, reason="", by=customer.user)
 
-    start_checkout(kim.user, plan_id="growth")
+    start_checkout(customer.user, plan_id="growth")
 
     assert sorted(Subscription.objects.values_list("status", flat=True)) == ["active", "canceled"]
 
 
-def test_the_reason_of_a_cancellation_reaches_the_provider(kim: Person) -> None:
-    start_checkout(kim.user, plan_id="growth")
+def test_the_reason_of_a_cancellation_reaches_the_provider(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
 
-    cancel_subscription(kim.user, at_period_end=True, reason="too dear", by=kim.user)
+    cancel_subscription(customer.user, at_period_end=True, reason="too dear", by=customer.user)
 
     subscription = LocalObject.objects.of_kind("subscription").get()
     assert subscription.data["cancellation_details"] == {"comment": "too dear"}
@@ -182,9 +182,9 @@ def test_stripes_clock_cannot_be_moved(db: None, settings) -> None:
     assert test_clock.run_due_steps() == 0
 
 
-def test_the_rebuild_finds_nothing_after_a_whole_life(kim: Person) -> None:
-    pay_with(kim, "0341")
-    start_checkout(kim.user, plan_id="growth")
+def test_the_rebuild_finds_nothing_after_a_whole_life(customer: Person) -> None:
+    pay_with(customer, "0341")
+    start_checkout(customer.user, plan_id="growth")
     test_clock.advance_and_process(timedelta(days=60))
     out = StringIO()
 
@@ -193,8 +193,8 @@ def test_the_rebuild_finds_nothing_after_a_whole_life(kim: Person) -> None:
     assert out.getvalue() == "0 differences\n"
 
 
-def test_the_rebuild_puts_right_what_was_changed_by_hand(kim: Person) -> None:
-    start_checkout(kim.user, plan_id="growth")
+def test_the_rebuild_puts_right_what_was_changed_by_hand(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
     row = Subscription.objects.get()
     Subscription.objects.update(status="canceled", monthly_cents=1)
     LedgerEntry.objects.all().delete()
@@ -217,8 +217,8 @@ def test_the_rebuild_puts_right_what_was_changed_by_hand(kim: Person) -> None:
     assert Invoice.objects.get().status == "paid"
 
 
-def test_a_row_that_no_event_tells_of_is_named(kim: Person) -> None:
-    pay_with(kim)
+def test_a_row_that_no_event_tells_of_is_named(customer: Person) -> None:
+    pay_with(customer)
     PaymentMethod.objects.update(external_id="pm_of_nobody")
     out = StringIO()
 
@@ -235,8 +235,8 @@ def test_a_month_later_is_the_same_day_or_the_last(months: int, end: tuple[int, 
     assert add_months(START, months) == datetime(*end, 12, tzinfo=UTC)
 
 
-def test_its_prices_and_items_have_what_stripes_have(kim: Person) -> None:
-    start_checkout(kim.user, plan_id="growth")
+def test_its_prices_and_items_have_what_stripes_have(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
 
     [line] = LocalObject.objects.get(kind="subscription").data["items"]["data"]
 

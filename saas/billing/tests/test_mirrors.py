@@ -148,8 +148,8 @@ def test_a_subscription_of_a_stranger_is_stored_without_an_owner(db: None) -> No
     assert (row.customer.external_id, row.customer.user, row.plan) == ("cus_1", None, None)
 
 
-def test_a_customer_that_we_made_is_linked_whatever_came_first(kim: Person) -> None:
-    ours = Customer.objects.create(user=kim.user, provider="stripe")
+def test_a_customer_that_we_made_is_linked_whatever_came_first(customer: Person) -> None:
+    ours = Customer.objects.create(user=customer.user, provider="stripe")
     created = event_factories.event(
         "evt_2", "customer.created", object={"id": "cus_1", "object": "customer", "metadata": {"customer_id": ours.pk}}
     )
@@ -161,8 +161,8 @@ def test_a_customer_that_we_made_is_linked_whatever_came_first(kim: Person) -> N
 
 
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
-def test_an_event_cannot_take_over_a_customer_that_is_linked_already(kim: Person, order: slice) -> None:
-    ours = Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_real")
+def test_an_event_cannot_take_over_a_customer_that_is_linked_already(customer: Person, order: slice) -> None:
+    ours = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_real")
     forged = event_factories.event(
         "evt_1", "customer.created", object={"id": "cus_2", "object": "customer", "metadata": {"customer_id": ours.pk}}
     )
@@ -192,13 +192,13 @@ def session_event(checkout_id: str, **fields: Any) -> dict[str, Any]:
     )
 
 
-def test_a_payment_that_overtakes_our_own_commit_waits_for_it(kim: Person) -> None:
+def test_a_payment_that_overtakes_our_own_commit_waits_for_it(customer: Person) -> None:
     checkout_id = new_id("chk")
     take_in([session_event(checkout_id, subscription="sub_1")])
     assert WebhookEvent.objects.get().status == "retry_scheduled"
 
-    customer = Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
-    Checkout.objects.create(id=checkout_id, customer=customer, started_by=kim.user, plan_id="starter")
+    billing_customer = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    Checkout.objects.create(id=checkout_id, customer=billing_customer, started_by=customer.user, plan_id="starter")
     event_factories.make_events_due()
     event_factories.drain()
 
@@ -214,9 +214,9 @@ def test_a_session_of_somebody_else_is_kept_and_harms_nothing(db: None) -> None:
     assert Customer.objects.get().user is None
 
 
-def test_a_session_that_expires_after_it_was_paid_stays_paid(kim: Person) -> None:
-    customer = Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
-    checkout = Checkout.objects.create(customer=customer, plan_id="starter")
+def test_a_session_that_expires_after_it_was_paid_stays_paid(customer: Person) -> None:
+    billing_customer = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    checkout = Checkout.objects.create(customer=billing_customer, plan_id="starter")
     take_in([session_event(checkout.pk)])
     expired = session_event(checkout.pk, payment_status="unpaid") | {"id": "evt_2", "type": "checkout.session.expired"}
 
@@ -276,14 +276,14 @@ def test_a_product_that_is_not_as_its_events_tell_is_found_and_put_right(db: Non
     assert list(rebuild_rows(repair=False)) == []
 
 
-def test_access_by_a_known_price_follows_the_subscription(kim: Person) -> None:
-    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+def test_access_by_a_known_price_follows_the_subscription(customer: Person) -> None:
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     Price.objects.create(provider="stripe", external_id="price_1", plan_id="growth", is_current=True)
     line = {"id": "si_1", "quantity": 1, "price": {"id": "price_1", "unit_amount": 7900, "currency": "usd"}}
 
     take_in([subscription_event("evt_1", items={"data": [line]})])
 
-    assert entitlements.get_limit(kim.user, "seats") == 25
+    assert entitlements.get_limit(customer.user, "seats") == 25
     assert Subscription.objects.get().grants_access(now())
 
 

@@ -24,8 +24,8 @@ def buy(person: Person, last4: str = "4242") -> None:
     start_checkout(person.user, plan_id="growth")
 
 
-def test_a_failed_payment_is_told_once_however_often_it_is_told_to_us(kim: Person) -> None:
-    buy(kim, "0341")
+def test_a_failed_payment_is_told_once_however_often_it_is_told_to_us(customer: Person) -> None:
+    buy(customer, "0341")
     test_clock.advance_and_process(timedelta(days=32))
     failed = WebhookEvent.objects.get(type="invoice.payment_failed")
     told = json.loads(bytes(failed.payload.body))
@@ -34,14 +34,14 @@ def test_a_failed_payment_is_told_once_however_often_it_is_told_to_us(kim: Perso
     event_factories.drain()
 
     (mail,) = mails.deliver_queued_mails("payment_failed")
-    assert mail.to == [kim.user.email]
+    assert mail.to == [customer.user.email]
     assert mail.subject == "Your payment failed"
     assert "79.00 USD" in mail.body
     assert WebhookEvent.objects.get(external_id="evt_again").status == "processed"
 
 
-def test_a_processed_event_that_is_replayed_acts_again_and_writes_no_second_mail(kim: Person) -> None:
-    buy(kim, "0341")
+def test_a_processed_event_that_is_replayed_acts_again_and_writes_no_second_mail(customer: Person) -> None:
+    buy(customer, "0341")
     test_clock.advance_and_process(timedelta(days=32))
     failed = WebhookEvent.objects.get(type="invoice.payment_failed")
     written = list(Mail.objects.order_by("pk").values_list("pk", "template", "status"))
@@ -55,9 +55,9 @@ def test_a_processed_event_that_is_replayed_acts_again_and_writes_no_second_mail
     assert list(Mail.objects.order_by("pk").values_list("pk", "template", "status")) == written
 
 
-def test_a_trials_end_is_told_three_days_before(kim: Person, settings: Any) -> None:
+def test_a_trials_end_is_told_three_days_before(customer: Person, settings: Any) -> None:
     settings.BILLING_TRIAL_DAYS = 14
-    buy(kim)
+    buy(customer)
     test_clock.advance_and_process(timedelta(days=10))
     assert mails.deliver_queued_mails("trial_ending") == []
 
@@ -69,13 +69,13 @@ def test_a_trials_end_is_told_three_days_before(kim: Person, settings: Any) -> N
 
 
 @pytest.mark.parametrize("leaves", ["cancels", "is banned"])
-def test_whoever_has_left_is_not_told(kim: Person, settings: Any, leaves: str) -> None:
+def test_whoever_has_left_is_not_told(customer: Person, settings: Any, leaves: str) -> None:
     settings.BILLING_TRIAL_DAYS = 14
-    buy(kim)
+    buy(customer)
     if leaves == "cancels":
-        cancel_subscription(kim.user, at_period_end=True, reason="", by=kim.user)
+        cancel_subscription(customer.user, at_period_end=True, reason="", by=customer.user)
     else:
-        User.objects.filter(pk=kim.user.pk).update(status=User.Status.DISABLED)
+        User.objects.filter(pk=customer.user.pk).update(status=User.Status.DISABLED)
 
     test_clock.advance_and_process(timedelta(days=12))
 

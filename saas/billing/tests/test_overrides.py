@@ -22,98 +22,106 @@ def in_days(days: int) -> datetime:
 
 
 @pytest.fixture
-def given(sam: Person) -> dict[str, Any]:
-    return {"expires_at": in_days(30), "reason": "Waits for the invoice", "by": sam.user}
+def given(staff_member: Person) -> dict[str, Any]:
+    return {"expires_at": in_days(30), "reason": "Waits for the invoice", "by": staff_member.user}
 
 
-def test_a_comped_plan_gives_all_that_the_plan_gives_and_no_subscription(kim: Person, given: dict[str, Any]) -> None:
-    override = comp_plan(kim.user, plan_id="growth", **given)
+def test_a_comped_plan_gives_all_that_the_plan_gives_and_no_subscription(
+    customer: Person, given: dict[str, Any]
+) -> None:
+    override = comp_plan(customer.user, plan_id="growth", **given)
 
-    granted = entitlements.get_entitlements(kim.user)
+    granted = entitlements.get_entitlements(customer.user)
     assert granted.limits == {"teams": 10, "seats": 25, "api_keys": 10}
     assert granted.features == ["audit-log", "email-support", "priority-support"]
-    assert entitlements.has_feature(kim.user, "audit-log")
+    assert entitlements.has_feature(customer.user, "audit-log")
     assert granted.limit_details[1] == EntitlementDetail("seats", 25, "comp", "growth", override.expires_at)
     assert not Subscription.objects.exists()
 
 
-def test_what_is_given_ends_by_billings_clock(kim: Person, given: dict[str, Any]) -> None:
-    comp_plan(kim.user, plan_id="growth", **given)
+def test_what_is_given_ends_by_billings_clock(customer: Person, given: dict[str, Any]) -> None:
+    comp_plan(customer.user, plan_id="growth", **given)
 
     test_clock.advance_and_process(timedelta(days=29, hours=23))
-    assert entitlements.get_limit(kim.user, "seats") == 25
+    assert entitlements.get_limit(customer.user, "seats") == 25
     test_clock.advance_and_process(timedelta(hours=2))
 
-    assert entitlements.get_limit(kim.user, "seats") == 3
-    assert entitlements.get_entitlements(kim.user).limit_details[1] == EntitlementDetail("seats", 3, "free", None, None)
+    assert entitlements.get_limit(customer.user, "seats") == 3
+    assert entitlements.get_entitlements(customer.user).limit_details[1] == EntitlementDetail(
+        "seats", 3, "free", None, None
+    )
 
 
-def test_the_best_of_what_is_bought_and_what_is_given_counts(kim: Person, given: dict[str, Any]) -> None:
-    start_checkout(kim.user, plan_id="growth")
-    override_limit(kim.user, key="seats", value=10, **given)
-    override_limit(kim.user, key="api_keys", value=40, **given)
-    override_limit(kim.user, key="teams", value=None, **given)
+def test_the_best_of_what_is_bought_and_what_is_given_counts(customer: Person, given: dict[str, Any]) -> None:
+    start_checkout(customer.user, plan_id="growth")
+    override_limit(customer.user, key="seats", value=10, **given)
+    override_limit(customer.user, key="api_keys", value=40, **given)
+    override_limit(customer.user, key="teams", value=None, **given)
 
-    assert entitlements.get_entitlements(kim.user).limits == {"teams": None, "seats": 25, "api_keys": 40}
-    assert [detail.source for detail in entitlements.get_entitlements(kim.user).limit_details] == [
+    assert entitlements.get_entitlements(customer.user).limits == {"teams": None, "seats": 25, "api_keys": 40}
+    assert [detail.source for detail in entitlements.get_entitlements(customer.user).limit_details] == [
         "override",
         "subscription",
         "override",
     ]
 
 
-def test_of_two_that_give_the_same_the_one_that_lasts_longer_is_told(kim: Person, given: dict[str, Any]) -> None:
-    start_checkout(kim.user, plan_id="growth")
-    comp_plan(kim.user, plan_id="growth", **given)
-    assert entitlements.get_entitlements(kim.user).limit_details[1].source == "subscription"
+def test_of_two_that_give_the_same_the_one_that_lasts_longer_is_told(customer: Person, given: dict[str, Any]) -> None:
+    start_checkout(customer.user, plan_id="growth")
+    comp_plan(customer.user, plan_id="growth", **given)
+    assert entitlements.get_entitlements(customer.user).limit_details[1].source == "subscription"
 
-    row = cancel_subscription(kim.user, at_period_end=True, reason="", by=kim.user)
-    longer = comp_plan(kim.user, plan_id="growth", **{**given, "expires_at": in_days(90)})
+    row = cancel_subscription(customer.user, at_period_end=True, reason="", by=customer.user)
+    longer = comp_plan(customer.user, plan_id="growth", **{**given, "expires_at": in_days(90)})
 
     assert row.access_ends_at == row.current_period_end
-    assert entitlements.get_entitlements(kim.user).limit_details[1] == EntitlementDetail(
+    assert entitlements.get_entitlements(customer.user).limit_details[1] == EntitlementDetail(
         "seats", 25, "comp", "growth", longer.expires_at
     )
 
 
-def test_a_feature_can_be_given_alone(kim: Person, given: dict[str, Any]) -> None:
-    grant_feature(kim.user, feature="sso", **given)
+def test_a_feature_can_be_given_alone(customer: Person, given: dict[str, Any]) -> None:
+    grant_feature(customer.user, feature="sso", **given)
 
-    assert entitlements.has_feature(kim.user, "sso")
-    assert entitlements.get_entitlements(kim.user).features == ["sso"]
-    assert entitlements.get_entitlements(kim.user).feature_details == [
+    assert entitlements.has_feature(customer.user, "sso")
+    assert entitlements.get_entitlements(customer.user).features == ["sso"]
+    assert entitlements.get_entitlements(customer.user).feature_details == [
         EntitlementDetail("sso", None, "override", None, given["expires_at"])
     ]
-    assert entitlements.get_limit(kim.user, "seats") == 3
+    assert entitlements.get_limit(customer.user, "seats") == 3
 
 
-def test_ended_by_hand_it_counts_no_more_and_ends_only_once(kim: Person, sam: Person, given: dict[str, Any]) -> None:
-    override = comp_plan(kim.user, plan_id="scale", **given)
+def test_ended_by_hand_it_counts_no_more_and_ends_only_once(
+    customer: Person, staff_member: Person, given: dict[str, Any]
+) -> None:
+    override = comp_plan(customer.user, plan_id="scale", **given)
 
-    end_override(override.pk, reason="Paid now", by=sam.user)
+    end_override(override.pk, reason="Paid now", by=staff_member.user)
 
-    assert entitlements.get_limit(kim.user, "seats") == 3
+    assert entitlements.get_limit(customer.user, "seats") == 3
     with pytest.raises(OverrideEnded):
-        end_override(override.pk, reason="Again", by=sam.user)
+        end_override(override.pk, reason="Again", by=staff_member.user)
     assert AuditEvent.objects.filter(action="entitlement.ended").count() == 1
 
 
-def test_what_has_run_out_cannot_be_ended(kim: Person, sam: Person, given: dict[str, Any]) -> None:
-    override = comp_plan(kim.user, plan_id="scale", **given)
+def test_what_has_run_out_cannot_be_ended(customer: Person, staff_member: Person, given: dict[str, Any]) -> None:
+    override = comp_plan(customer.user, plan_id="scale", **given)
     test_clock.advance_and_process(timedelta(days=31))
 
     with pytest.raises(OverrideEnded):
-        end_override(override.pk, reason="Too late", by=sam.user)
+        end_override(override.pk, reason="Too late", by=staff_member.user)
 
 
-def test_giving_and_ending_are_in_the_audit_trail(kim: Person, sam: Person, given: dict[str, Any]) -> None:
-    override = override_limit(kim.user, key="seats", value=50, **given)
-    end_override(override.pk, reason="Paid now", by=sam.user)
+def test_giving_and_ending_are_in_the_audit_trail(
+    customer: Person, staff_member: Person, given: dict[str, Any]
+) -> None:
+    override = override_limit(customer.user, key="seats", value=50, **given)
+    end_override(override.pk, reason="Paid now", by=staff_member.user)
 
     told = AuditEvent.objects.filter(action__startswith="entitlement.").order_by("pk")
     assert [(event.action, event.actor, event.target, event.reason) for event in told] == [
-        ("entitlement.given", sam.user.pk, kim.user.pk, "Waits for the invoice"),
-        ("entitlement.ended", sam.user.pk, kim.user.pk, "Paid now"),
+        ("entitlement.given", staff_member.user.pk, customer.user.pk, "Waits for the invoice"),
+        ("entitlement.ended", staff_member.user.pk, customer.user.pk, "Paid now"),
     ]
     assert told[0].data == {
         "override": override.pk,
@@ -138,20 +146,22 @@ def test_giving_and_ending_are_in_the_audit_trail(kim: Person, sam: Person, give
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    kim: Person, given: dict[str, Any], give: Any, what: dict[str, Any], field: str
+    customer: Person, given: dict[str, Any], give: Any, what: dict[str, Any], field: str
 ) -> None:
     asked = {name: value(0) if callable(value) else value for name, value in {**given, **what}.items()}
 
     with pytest.raises(Invalid) as refusal:
-        give(kim.user, **asked)
+        give(customer.user, **asked)
 
     assert list(refusal.value.errors or {}) == [field]
     assert not EntitlementOverride.objects.exists()
     assert not AuditEvent.objects.filter(action="entitlement.given").exists()
 
 
-def test_an_unknown_plan_or_override_is_not_found(kim: Person, sam: Person, given: dict[str, Any]) -> None:
+def test_an_unknown_plan_or_override_is_not_found(
+    customer: Person, staff_member: Person, given: dict[str, Any]
+) -> None:
     with pytest.raises(NotFound):
-        comp_plan(kim.user, plan_id="rockets", **given)
+        comp_plan(customer.user, plan_id="rockets", **given)
     with pytest.raises(NotFound):
-        end_override("ovr_unknown", reason="Why not", by=sam.user)
+        end_override("ovr_unknown", reason="Why not", by=staff_member.user)

@@ -21,8 +21,8 @@ UNKNOWN = whole.subscription_item(whole.price("price_strange", product="prod_str
 
 
 @pytest.fixture(autouse=True)
-def catalogue(kim: Person) -> None:
-    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+def catalogue(customer: Person) -> None:
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     for plan in ("starter", "growth", "scale"):
         Price.objects.create(provider="stripe", external_id=f"price_{plan}", plan_id=plan, is_current=True)
 
@@ -47,19 +47,19 @@ def items_sent(provider: StandIn) -> dict[str, str]:
     return {name: value for name, value in provider.asked[-1].fields.items() if "items" in name}
 
 
-def change(product: ServiceClient, kim: Person, path: str = "") -> Any:
-    return product.post(f"/api/subscriptions/change{path}", {"plan_id": "scale"}, token=kim.token)
+def change(product: ServiceClient, customer: Person, path: str = "") -> Any:
+    return product.post(f"/api/subscriptions/change{path}", {"plan_id": "scale"}, token=customer.token)
 
 
 @pytest.mark.parametrize("version", [whole.CURRENT, whole.LEGACY])
 def test_only_the_plans_own_item_is_changed(
-    product: ServiceClient, kim: Person, provider: StandIn, version: str
+    product: ServiceClient, customer: Person, provider: StandIn, version: str
 ) -> None:
     subscribed(SEATS, whole.subscription_item(whole.price(), 2, id="si_plan"), version=version)
     changed = whole.subscription(SEATS, whole.subscription_item(SCALE, 2, id="si_plan"))
     provider.answers["POST /v1/subscriptions/sub_1"] = changed
 
-    answer = change(product, kim)
+    answer = change(product, customer)
 
     assert (answer.status_code, answer.json()["subscription"]["plan"]["id"]) == (200, "scale")
     assert items_sent(provider) == {
@@ -71,10 +71,10 @@ def test_only_the_plans_own_item_is_changed(
     assert (row.item_id, row.quantity, row.monthly_cents) == ("si_plan", 2, 2 * 24_900 + 3 * 500)
 
 
-def test_the_preview_asks_about_the_plans_own_item(product: ServiceClient, kim: Person, provider: StandIn) -> None:
+def test_the_preview_asks_about_the_plans_own_item(product: ServiceClient, customer: Person, provider: StandIn) -> None:
     subscribed(SEATS, whole.subscription_item(whole.price(), 2, id="si_plan"))
 
-    answer = change(product, kim, "/preview")
+    answer = change(product, customer, "/preview")
 
     assert answer.json()["preview"]["next_invoice_cents"] == 1234
     assert items_sent(provider) == {
@@ -84,37 +84,43 @@ def test_the_preview_asks_about_the_plans_own_item(product: ServiceClient, kim: 
     }
 
 
-def test_a_single_item_of_an_unknown_price_is_the_plans(product: ServiceClient, kim: Person, provider: StandIn) -> None:
+def test_a_single_item_of_an_unknown_price_is_the_plans(
+    product: ServiceClient, customer: Person, provider: StandIn
+) -> None:
     subscribed(UNKNOWN)
-    provider.answers["POST /v1/subscriptions/sub_1"] = whole.subscription(whole.subscription_item(SCALE, id="si_strange"))
+    provider.answers["POST /v1/subscriptions/sub_1"] = whole.subscription(
+        whole.subscription_item(SCALE, id="si_strange")
+    )
 
-    answer = change(product, kim)
+    answer = change(product, customer)
 
     assert answer.json()["subscription"]["plan"]["id"] == "scale"
     assert items_sent(provider)["items[0][id]"] == "si_strange"
 
 
 def test_where_nobody_knows_the_plans_item_nothing_is_changed(
-    product: ServiceClient, kim: Person, provider: StandIn
+    product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
     subscribed(SEATS, UNKNOWN)
     provider.answers["GET /v1/subscriptions/sub_1"] = whole.subscription(SEATS, UNKNOWN)
 
-    answer = change(product, kim)
+    answer = change(product, customer)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "plan_item_unknown")
     assert [f"{asked.method} {asked.path}" for asked in provider.asked] == ["GET /v1/subscriptions/sub_1"]
 
 
-def test_the_kept_plan_can_be_bought_at_our_price(product: ServiceClient, kim: Person, provider: StandIn) -> None:
+def test_the_kept_plan_can_be_bought_at_our_price(product: ServiceClient, customer: Person, provider: StandIn) -> None:
     subscribed(whole.subscription_item(SCALE, id="si_strange"))
     thing = whole.subscription(UNKNOWN)
     event = whole.event("customer.subscription.updated", thing, id="evt_2", at=whole.AT + 60)
     append(event, source=WebhookEvent.Source.DELIVERY)
     event_factories.drain()
-    provider.answers["POST /v1/subscriptions/sub_1"] = whole.subscription(whole.subscription_item(SCALE, id="si_strange"))
+    provider.answers["POST /v1/subscriptions/sub_1"] = whole.subscription(
+        whole.subscription_item(SCALE, id="si_strange")
+    )
 
-    answer = change(product, kim)
+    answer = change(product, customer)
 
     assert answer.status_code == 200
     assert Subscription.objects.get().plan_is_known

@@ -25,8 +25,8 @@ FREE, GROWTHS = {"teams": 1, "seats": 3, "api_keys": 1}, {"teams": 10, "seats": 
 
 
 @pytest.fixture(autouse=True)
-def catalogue(kim: Person) -> None:
-    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+def catalogue(customer: Person) -> None:
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     for plan in ("starter", "growth", "scale"):
         Price.objects.create(provider="stripe", external_id=f"price_{plan}", plan_id=plan, is_current=True)
 
@@ -49,7 +49,11 @@ def facts(row: Subscription) -> tuple[str | None, bool, str, str, int]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_add_on_before_the_plan_is_not_the_plan(version: str) -> None:
-    row = tell_of_items(whole.subscription_item(SEATS, 3, id="si_seats"), whole.subscription_item(GROWTH, 1, id="si_plan"), version=version)
+    row = tell_of_items(
+        whole.subscription_item(SEATS, 3, id="si_seats"),
+        whole.subscription_item(GROWTH, 1, id="si_plan"),
+        version=version,
+    )
 
     assert facts(row) == ("growth", True, "price_growth", "si_plan", 1)
     assert row.monthly_cents == 7900 + 3 * 500
@@ -64,13 +68,13 @@ def test_of_two_plans_the_dearer_gives_access() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_another_price_of_the_same_product_is_the_same_plan(version: str, kim: Person) -> None:
+def test_another_price_of_the_same_product_is_the_same_plan(version: str, customer: Person) -> None:
     tell_of_items(whole.subscription_item(GROWTH), version=version)
 
     row = tell_of_items(whole.subscription_item(YEARLY), second=60, version=version)
 
     assert facts(row) == ("growth", True, "price_growth_year", "si_1", 1)
-    assert (row.monthly_cents, entitlements.get_entitlements(kim.user).limits) == (6583, GROWTHS)
+    assert (row.monthly_cents, entitlements.get_entitlements(customer.user).limits) == (6583, GROWTHS)
 
 
 def test_a_product_with_prices_of_two_plans_tells_nothing() -> None:
@@ -92,7 +96,7 @@ def test_metadata_name_the_plan(price: dict[str, Any]) -> None:
 
 
 def test_a_products_metadata_name_the_plan_also_when_told_afterwards(
-    kim: Person, django_capture_on_commit_callbacks: Any
+    customer: Person, django_capture_on_commit_callbacks: Any
 ) -> None:
     tell_of_items(whole.subscription_item(whole.price("price_new", product="prod_new")))
     assert Subscription.objects.get().plan_id is None
@@ -104,7 +108,7 @@ def test_a_products_metadata_name_the_plan_also_when_told_afterwards(
     assert len(bells) == 1
     assert Product.objects.get().named_plan_id == "scale"
     assert facts(Subscription.objects.get())[:2] == ("scale", True)
-    assert entitlements.get_entitlements(kim.user).limits["seats"] is None
+    assert entitlements.get_entitlements(customer.user).limits["seats"] is None
 
 
 def test_metadata_that_name_no_plan_of_ours_say_nothing() -> None:
@@ -122,20 +126,20 @@ def test_our_own_word_on_a_price_beats_its_metadata() -> None:
 STRANGE = whole.price("price_strange", 4200, product="prod_strange")
 
 
-def test_an_unknown_price_leaves_access_as_it_was(kim: Person) -> None:
+def test_an_unknown_price_leaves_access_as_it_was(customer: Person) -> None:
     tell_of_items(whole.subscription_item(GROWTH))
 
     row = tell_of_items(whole.subscription_item(STRANGE, id="si_9"), second=60)
 
     assert facts(row) == ("growth", False, "price_strange", "si_9", 1)
-    assert (row.monthly_cents, entitlements.get_entitlements(kim.user).limits) == (4200, GROWTHS)
+    assert (row.monthly_cents, entitlements.get_entitlements(customer.user).limits) == (4200, GROWTHS)
 
 
-def test_an_unknown_price_from_the_start_gives_nothing(kim: Person) -> None:
+def test_an_unknown_price_from_the_start_gives_nothing(customer: Person) -> None:
     row = tell_of_items(whole.subscription_item(STRANGE))
 
     assert facts(row)[:2] == (None, False)
-    assert entitlements.get_entitlements(kim.user).limits == FREE
+    assert entitlements.get_entitlements(customer.user).limits == FREE
 
 
 def test_of_several_unknown_items_none_is_taken_for_the_plan() -> None:
@@ -151,26 +155,26 @@ def test_the_rebuild_finds_what_the_events_tell() -> None:
     assert list(rebuild_rows(repair=False)) == []
 
 
-def test_staff_say_which_plan_a_price_stands_for(kim: Person) -> None:
+def test_staff_say_which_plan_a_price_stands_for(customer: Person) -> None:
     row = tell_of_items(whole.subscription_item(STRANGE))
-    sam = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
+    staff_member = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
 
-    row = map_price(row, plan_id="scale", reason="An old offer", by=sam.user)
+    row = map_price(row, plan_id="scale", reason="An old offer", by=staff_member.user)
 
     assert facts(row)[:3] == ("scale", True, "price_strange")
     assert Price.objects.get(external_id="price_strange").is_current is False
     told = AuditEvent.objects.get(action="price.mapped")
-    assert (told.actor, told.target, told.reason) == (sam.user.pk, row.pk, "An old offer")
+    assert (told.actor, told.target, told.reason) == (staff_member.user.pk, row.pk, "An old offer")
     assert told.data == {"price": "price_strange", "plan": "scale"}
 
 
 def test_of_several_items_staff_name_the_price() -> None:
     row = tell_of_items(whole.subscription_item(SEATS, 3, id="si_a"), whole.subscription_item(STRANGE, id="si_b"))
-    sam = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
+    staff_member = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
 
     with pytest.raises(Invalid) as refusal:
-        map_price(row, plan_id="scale", reason="An old offer", by=sam.user)
-    row = map_price(row, plan_id="scale", price_id="price_strange", reason="An old offer", by=sam.user)
+        map_price(row, plan_id="scale", reason="An old offer", by=staff_member.user)
+    row = map_price(row, plan_id="scale", price_id="price_strange", reason="An old offer", by=staff_member.user)
 
     assert refusal.value.errors == {
         "price_id": ["Choose one of the subscription's prices: price_seats, price_strange."]
@@ -179,13 +183,13 @@ def test_of_several_items_staff_name_the_price() -> None:
 
 
 def test_a_plan_that_is_known_or_not_there_is_refused() -> None:
-    sam = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
+    staff_member = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
     row = tell_of_items(whole.subscription_item(GROWTH))
 
     with pytest.raises(PlanIsKnown):
-        map_price(row, plan_id="scale", reason="No", by=sam.user)
+        map_price(row, plan_id="scale", reason="No", by=staff_member.user)
     row = tell_of_items(whole.subscription_item(STRANGE), second=60)
     with pytest.raises(NotFound):
-        map_price(row, plan_id="platinum", reason="No", by=sam.user)
+        map_price(row, plan_id="platinum", reason="No", by=staff_member.user)
 
     assert not AuditEvent.objects.filter(action="price.mapped").exists()

@@ -47,8 +47,8 @@ def checkout(person: Person, key: str = "", plan: str = "starter") -> dict[str, 
 
 
 @pytest.mark.parametrize("keys", [[""] * MANY, ["one"] * MANY, [f"click-{number}" for number in range(MANY)]])
-def test_ten_checkouts_at_once_make_one_subscription(kim: Person, keys: list[str]) -> None:
-    answers = at_once([checkout(kim, key) for key in keys])
+def test_ten_checkouts_at_once_make_one_subscription(customer: Person, keys: list[str]) -> None:
+    answers = at_once([checkout(customer, key) for key in keys])
 
     assert {answer.status_code for answer in answers} <= {201, 409}
     made = [answer.json()["checkout"] for answer in answers if answer.status_code == 201]
@@ -61,18 +61,18 @@ def test_ten_checkouts_at_once_make_one_subscription(kim: Person, keys: list[str
         assert len(made) == MANY
 
 
-def test_two_plans_at_once_make_one_subscription(kim: Person) -> None:
+def test_two_plans_at_once_make_one_subscription(customer: Person) -> None:
     plans = ["starter", "growth", "scale"] * 3
 
-    answers = at_once([checkout(kim, plan=plan) for plan in plans])
+    answers = at_once([checkout(customer, plan=plan) for plan in plans])
 
     assert {answer.status_code for answer in answers} <= {201, 409}
     assert Subscription.objects.live().count() == 1
     assert Checkout.objects.filter(status="active").count() == 1
 
 
-def test_people_who_buy_at_once_do_not_wait_for_each_other_in_vain(kim: Person, other: Person) -> None:
-    answers = at_once([checkout(person) for person in (kim, other)])
+def test_people_who_buy_at_once_do_not_wait_for_each_other_in_vain(customer: Person, other: Person) -> None:
+    answers = at_once([checkout(person) for person in (customer, other)])
 
     assert [answer.json()["checkout"]["status"] for answer in answers] == ["active", "active"]
 

@@ -27,9 +27,9 @@ def run() -> list[str]:
 
 
 @pytest.fixture
-def bought(kim: Person) -> Subscription:
-    add_payment_method(kim.user, type="card", provider="visa", last4="4242", exp_month=12, exp_year=2099)
-    start_checkout(kim.user, plan_id="growth")
+def bought(customer: Person) -> Subscription:
+    add_payment_method(customer.user, type="card", provider="visa", last4="4242", exp_month=12, exp_year=2099)
+    start_checkout(customer.user, plan_id="growth")
     return Subscription.objects.get()
 
 
@@ -80,11 +80,11 @@ def test_what_the_provider_does_not_know_is_named_and_left_alone(bought: Subscri
     assert Subscription.objects.get().status == "active"
 
 
-def test_a_checkout_whose_payment_nobody_told_is_completed(kim: Person, settings: Any) -> None:
+def test_a_checkout_whose_payment_nobody_told_is_completed(customer: Person, settings: Any) -> None:
     from saas.billing.providers.local import checkout_page
 
     settings.BILLING_LOCAL_CHECKOUT = "hosted"
-    checkout = start_checkout(kim.user, plan_id="growth")
+    checkout = start_checkout(customer.user, plan_id="growth")
     checkout_page.pay_checkout(checkout, last4="4242")
     LocalObject.objects.undelivered().delete()  # lost on the way
 
@@ -121,17 +121,17 @@ def stripes(settings: Any) -> Iterator[StandIn]:
     assert [fault for faults in told for fault in faults] == []
 
 
-def test_stripe_is_asked_alike(kim: Person, stripes: StandIn) -> None:
-    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+def test_stripe_is_asked_alike(customer: Person, stripes: StandIn) -> None:
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
 
     assert run() == ["subscription sub_1 differed: it was missing", "1 differences"]
 
-    assert Subscription.objects.get().customer.user == kim.user
+    assert Subscription.objects.get().customer.user == customer.user
     assert run() == ["0 differences"]
 
 
-def test_what_stripe_refuses_to_tell_is_named_and_the_rest_is_asked(kim: Person, stripes: StandIn) -> None:
-    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+def test_what_stripe_refuses_to_tell_is_named_and_the_rest_is_asked(customer: Person, stripes: StandIn) -> None:
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     del stripes.answers["GET /v1/invoices"]
 
     assert run() == [
@@ -141,9 +141,11 @@ def test_what_stripe_refuses_to_tell_is_named_and_the_rest_is_asked(kim: Person,
     ]
 
 
-def test_a_stripe_that_is_away_is_not_asked_on(kim: Person, other: Person, stripes: StandIn, no_waiting: None) -> None:
+def test_a_stripe_that_is_away_is_not_asked_on(
+    customer: Person, other: Person, stripes: StandIn, no_waiting: None
+) -> None:
     Customer.objects.create(user=other.user, provider="stripe", external_id="cus_0")
-    Customer.objects.create(user=kim.user, provider="stripe", external_id="cus_1")
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     stripes.answers = {"GET /v1/customers/cus_0": [BUSY], "GET /v1/customers/cus_1": [BUSY]}
 
     told = run()

@@ -96,15 +96,15 @@ def start(product: ServiceClient, person: Person, plan: str = "growth") -> Any:
 
 
 @pytest.mark.usefixtures("prices")
-def test_a_checkout_waits_on_stripes_page(product: ServiceClient, kim: Person, provider: StandIn) -> None:
-    answer = start(product, kim)
+def test_a_checkout_waits_on_stripes_page(product: ServiceClient, customer: Person, provider: StandIn) -> None:
+    answer = start(product, customer)
 
     assert answer.status_code == 201
     checkout = answer.json()["checkout"]
     assert (checkout["status"], checkout["checkout_url"]) == ("pending", "https://checkout.example.com/cs_1")
     assert not Subscription.objects.exists()
     made, opened = provider.asked
-    assert (made.path, made.fields["email"]) == ("/v1/customers", kim.user.email)
+    assert (made.path, made.fields["email"]) == ("/v1/customers", customer.user.email)
     assert made.headers["Idempotency-Key"] == f"customer:{Customer.objects.get().pk}"
     assert made.headers["Stripe-Version"] == API_VERSION
     assert opened.headers["Idempotency-Key"] == f"checkout:{checkout['id']}"
@@ -120,14 +120,14 @@ def test_a_checkout_waits_on_stripes_page(product: ServiceClient, kim: Person, p
 
 
 @pytest.mark.usefixtures("prices")
-def test_the_return_page_never_waits_for_a_webhook(product: ServiceClient, kim: Person, provider: StandIn) -> None:
-    checkout = start(product, kim).json()["checkout"]
+def test_the_return_page_never_waits_for_a_webhook(product: ServiceClient, customer: Person, provider: StandIn) -> None:
+    checkout = start(product, customer).json()["checkout"]
     paid(provider, checkout["id"])
 
-    answer = product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=kim.token)
+    answer = product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=customer.token)
 
     assert answer.json()["checkout"]["status"] == "active"
-    current = product.get("/api/subscriptions/current", token=kim.token).json()["subscription"]
+    current = product.get("/api/subscriptions/current", token=customer.token).json()["subscription"]
     assert (current["status"], current["plan"]["id"]) == ("active", "growth")
     sources = WebhookEvent.objects.order_by("id").values_list("type", "source", "status")
     assert list(sources) == [
@@ -139,11 +139,11 @@ def test_the_return_page_never_waits_for_a_webhook(product: ServiceClient, kim: 
 
 @pytest.mark.usefixtures("prices")
 def test_a_webhook_that_comes_after_the_fetch_changes_nothing(
-    product: ServiceClient, kim: Person, provider: StandIn
+    product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
-    checkout = start(product, kim).json()["checkout"]
+    checkout = start(product, customer).json()["checkout"]
     paid(provider, checkout["id"])
-    product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=kim.token)
+    product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=customer.token)
     event = event_factories.event(
         "evt_late", "customer.subscription.created", object={**SUBSCRIPTION, "status": "incomplete"}
     )
@@ -156,8 +156,10 @@ def test_a_webhook_that_comes_after_the_fetch_changes_nothing(
 
 
 @pytest.mark.usefixtures("prices")
-def test_asking_twice_brings_the_same_open_checkout(product: ServiceClient, kim: Person, provider: StandIn) -> None:
-    first, second = start(product, kim).json(), start(product, kim).json()
+def test_asking_twice_brings_the_same_open_checkout(
+    product: ServiceClient, customer: Person, provider: StandIn
+) -> None:
+    first, second = start(product, customer).json(), start(product, customer).json()
 
     assert first == second
     assert [f"{asked.method} {asked.path}" for asked in provider.asked] == [
@@ -169,16 +171,16 @@ def test_asking_twice_brings_the_same_open_checkout(product: ServiceClient, kim:
 
 @pytest.mark.usefixtures("prices")
 def test_another_plan_expires_the_open_checkout_at_stripe(
-    product: ServiceClient, kim: Person, provider: StandIn
+    product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
-    first = start(product, kim).json()["checkout"]
+    first = start(product, customer).json()["checkout"]
     provider.answers["POST /v1/checkout/sessions/cs_1/expire"] = {
         **SESSION,
         "client_reference_id": first["id"],
         "status": "expired",
     }
 
-    second = start(product, kim, "starter").json()["checkout"]
+    second = start(product, customer, "starter").json()["checkout"]
 
     assert second["id"] != first["id"]
     assert Checkout.objects.get(pk=first["id"]).status == "expired"
@@ -187,23 +189,23 @@ def test_another_plan_expires_the_open_checkout_at_stripe(
 
 @pytest.mark.usefixtures("prices")
 def test_an_open_checkout_that_was_paid_meanwhile_counts(
-    product: ServiceClient, kim: Person, provider: StandIn
+    product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
-    first = start(product, kim).json()["checkout"]
+    first = start(product, customer).json()["checkout"]
     paid(provider, first["id"])
     provider.answers["POST /v1/checkout/sessions/cs_1/expire"] = [BAD]
 
-    answer = start(product, kim, "starter")
+    answer = start(product, customer, "starter")
 
     assert (answer.status_code, answer.json()["code"]) == (409, "already_subscribed")
     assert Checkout.objects.get().status == "active"
 
 
 @pytest.mark.usefixtures("prices", "no_waiting")
-def test_a_hiccup_is_tried_again_with_the_same_key(product: ServiceClient, kim: Person, provider: StandIn) -> None:
+def test_a_hiccup_is_tried_again_with_the_same_key(product: ServiceClient, customer: Person, provider: StandIn) -> None:
     provider.answers["POST /v1/checkout/sessions"] = [BUSY, (200, {**SESSION, "url": "https://x.example"})]
 
-    answer = start(product, kim)
+    answer = start(product, customer)
 
     assert answer.status_code == 201
     keys = [asked.headers["Idempotency-Key"] for asked in provider.asked if asked.path == "/v1/checkout/sessions"]
@@ -213,14 +215,14 @@ def test_a_hiccup_is_tried_again_with_the_same_key(product: ServiceClient, kim: 
 
 @pytest.mark.usefixtures("prices", "no_waiting")
 def test_a_stripe_that_is_away_is_a_503_and_the_next_click_goes_on(
-    product: ServiceClient, kim: Person, provider: StandIn
+    product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
     good = provider.answers.pop("POST /v1/checkout/sessions")
     provider.answers["POST /v1/checkout/sessions"] = [BUSY]
 
-    refused = start(product, kim)
+    refused = start(product, customer)
     provider.answers["POST /v1/checkout/sessions"] = good
-    again = start(product, kim)
+    again = start(product, customer)
 
     assert (refused.status_code, refused.json()["code"]) == (503, "provider_unavailable")
     assert refused.headers["Retry-After"] == "5"
@@ -230,14 +232,14 @@ def test_a_stripe_that_is_away_is_a_503_and_the_next_click_goes_on(
 
 @pytest.mark.usefixtures("prices")
 def test_a_refused_checkout_is_over_and_the_next_click_is_a_new_one(
-    product: ServiceClient, kim: Person, provider: StandIn
+    product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
     good = provider.answers.pop("POST /v1/checkout/sessions")
     provider.answers["POST /v1/checkout/sessions"] = [BAD]
 
-    refused = start(product, kim)
+    refused = start(product, customer)
     provider.answers["POST /v1/checkout/sessions"] = good
-    start(product, kim)
+    start(product, customer)
 
     assert (refused.status_code, refused.json()["code"]) == (409, "provider_refused")
     assert sorted(Checkout.objects.values_list("status", flat=True)) == ["failed", "pending"]
@@ -255,42 +257,44 @@ def test_nobody_at_the_other_end_is_a_503() -> None:
 
 
 @pytest.mark.usefixtures("prices")
-def test_a_return_page_is_shown_though_stripe_is_away(product: ServiceClient, kim: Person, provider: StandIn) -> None:
-    checkout = start(product, kim).json()["checkout"]
+def test_a_return_page_is_shown_though_stripe_is_away(
+    product: ServiceClient, customer: Person, provider: StandIn
+) -> None:
+    checkout = start(product, customer).json()["checkout"]
     del provider.answers["GET /v1/checkout/sessions/cs_1"]
 
-    answer = product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=kim.token)
+    answer = product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=customer.token)
 
     assert (answer.status_code, answer.json()["checkout"]["status"]) == (200, "pending")
 
 
 def test_a_plan_without_a_price_at_stripe_cannot_be_bought(
-    product: ServiceClient, kim: Person, provider: StandIn
+    product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
-    answer = start(product, kim)
+    answer = start(product, customer)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "plan_not_for_sale")
     assert provider.asked == []
 
 
 @pytest.mark.usefixtures("prices")
-def test_canceling_tells_stripe_and_takes_its_word(product: ServiceClient, kim: Person, provider: StandIn) -> None:
-    checkout = start(product, kim).json()["checkout"]
+def test_canceling_tells_stripe_and_takes_its_word(product: ServiceClient, customer: Person, provider: StandIn) -> None:
+    checkout = start(product, customer).json()["checkout"]
     paid(provider, checkout["id"])
-    product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=kim.token)
+    product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=customer.token)
     provider.answers["POST /v1/subscriptions/sub_1"] = {**SUBSCRIPTION, "cancel_at_period_end": True}
 
-    answer = product.post("/api/subscriptions/cancel", {"reason": "too dear"}, token=kim.token)
+    answer = product.post("/api/subscriptions/cancel", {"reason": "too dear"}, token=customer.token)
 
     assert answer.json()["subscription"]["cancel_at_period_end"] is True
     assert provider.asked[-1].fields == {"cancel_at_period_end": "true", "cancellation_details[comment]": "too dear"}
 
 
 @pytest.mark.usefixtures("prices")
-def test_canceling_at_once_tells_stripe_why(product: ServiceClient, kim: Person, provider: StandIn) -> None:
-    checkout = start(product, kim).json()["checkout"]
+def test_canceling_at_once_tells_stripe_why(product: ServiceClient, customer: Person, provider: StandIn) -> None:
+    checkout = start(product, customer).json()["checkout"]
     paid(provider, checkout["id"])
-    product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=kim.token)
+    product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=customer.token)
     provider.answers["DELETE /v1/subscriptions/sub_1"] = {
         **SUBSCRIPTION,
         "status": "canceled",
@@ -298,7 +302,7 @@ def test_canceling_at_once_tells_stripe_why(product: ServiceClient, kim: Person,
     }
 
     body = {"at_period_end": False, "reason": "too dear"}
-    answer = product.post("/api/subscriptions/cancel", body, token=kim.token)
+    answer = product.post("/api/subscriptions/cancel", body, token=customer.token)
 
     assert answer.json()["subscription"]["status"] == "canceled"
     assert provider.asked[-1].fields == {"cancellation_details[comment]": "too dear"}
@@ -306,30 +310,30 @@ def test_canceling_at_once_tells_stripe_why(product: ServiceClient, kim: Person,
 
 @pytest.mark.usefixtures("prices")
 def test_a_trial_is_asked_for_on_stripes_page(
-    product: ServiceClient, kim: Person, provider: StandIn, settings: Any
+    product: ServiceClient, customer: Person, provider: StandIn, settings: Any
 ) -> None:
     settings.BILLING_TRIAL_DAYS = 14
 
-    start(product, kim)
+    start(product, customer)
 
     assert provider.asked[-1].fields["subscription_data[trial_period_days]"] == "14"
 
 
 @pytest.mark.usefixtures("prices")
 def test_what_was_paid_in_another_tab_counts_before_its_webhook_comes(
-    product: ServiceClient, kim: Person, provider: StandIn
+    product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
-    first = start(product, kim).json()["checkout"]
+    first = start(product, customer).json()["checkout"]
     paid(provider, first["id"])
 
-    answer = start(product, kim)
+    answer = start(product, customer)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "already_subscribed")
 
 
 @pytest.mark.usefixtures("prices")
-def test_the_return_page_of_a_browser_asks_stripe(product: ServiceClient, kim: Person, provider: StandIn) -> None:
-    checkout = start(product, kim).json()["checkout"]
+def test_the_return_page_of_a_browser_asks_stripe(product: ServiceClient, customer: Person, provider: StandIn) -> None:
+    checkout = start(product, customer).json()["checkout"]
     paid(provider, checkout["id"])
 
     page = product.get(f"/billing/success?checkout_id={checkout['id']}")
@@ -338,15 +342,15 @@ def test_the_return_page_of_a_browser_asks_stripe(product: ServiceClient, kim: P
 
 
 def test_a_key_works_once_for_one_request_also_after_its_completion(
-    product: ServiceClient, kim: Person, provider: StandIn, prices: None
+    product: ServiceClient, customer: Person, provider: StandIn, prices: None
 ) -> None:
     def click(plan: str) -> Any:
         headers = {"Idempotency-Key": "click-1"}
-        return product.post("/api/subscriptions/checkout", {"plan_id": plan}, token=kim.token, headers=headers)
+        return product.post("/api/subscriptions/checkout", {"plan_id": plan}, token=customer.token, headers=headers)
 
     first = click("growth").json()["checkout"]
     paid(provider, first["id"])
-    product.get(f"/api/subscriptions/checkout/{first['id']}", token=kim.token)
+    product.get(f"/api/subscriptions/checkout/{first['id']}", token=customer.token)
 
     again, otherwise = click("growth"), click("starter")
 
@@ -355,10 +359,10 @@ def test_a_key_works_once_for_one_request_also_after_its_completion(
 
 
 @pytest.mark.usefixtures("prices")
-def test_changing_the_plan_moves_the_one_item(product: ServiceClient, kim: Person, provider: StandIn) -> None:
-    checkout = start(product, kim).json()["checkout"]
+def test_changing_the_plan_moves_the_one_item(product: ServiceClient, customer: Person, provider: StandIn) -> None:
+    checkout = start(product, customer).json()["checkout"]
     paid(provider, checkout["id"])
-    product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=kim.token)
+    product.get(f"/api/subscriptions/checkout/{checkout['id']}", token=customer.token)
     provider.answers["POST /v1/invoices/create_preview"] = {
         "object": "invoice",
         "amount_due": 1234,
@@ -367,38 +371,40 @@ def test_changing_the_plan_moves_the_one_item(product: ServiceClient, kim: Perso
     }
     provider.answers["POST /v1/subscriptions/sub_1"] = SUBSCRIPTION
 
-    preview = product.post("/api/subscriptions/change/preview", {"plan_id": "starter"}, token=kim.token)
-    product.post("/api/subscriptions/change", {"plan_id": "starter"}, token=kim.token)
+    preview = product.post("/api/subscriptions/change/preview", {"plan_id": "starter"}, token=customer.token)
+    product.post("/api/subscriptions/change", {"plan_id": "starter"}, token=customer.token)
 
     assert preview.json()["preview"]["next_invoice_cents"] == 1234
     sent = provider.asked[-1].fields
     assert (sent["items[0][id]"], sent["items[0][price]"]) == ("si_1", "price_starter")
 
 
-def test_the_portal_is_for_the_callers_own_customer(product: ServiceClient, kim: Person, provider: StandIn) -> None:
+def test_the_portal_is_for_the_callers_own_customer(
+    product: ServiceClient, customer: Person, provider: StandIn
+) -> None:
     provider.answers["POST /v1/billing_portal/sessions"] = {
         "id": "bps_1",
         "object": "billing_portal.session",
         "url": "https://billing.example.com/p",
     }
 
-    answer = product.post("/api/billing/portal", token=kim.token)
+    answer = product.post("/api/billing/portal", token=customer.token)
 
     assert (answer.status_code, answer.json()) == (201, {"url": "https://billing.example.com/p"})
     assert provider.asked[-1].fields["customer"] == "cus_1"
 
 
-def test_a_card_is_added_on_stripes_own_page_only(product: ServiceClient, kim: Person, provider: StandIn) -> None:
+def test_a_card_is_added_on_stripes_own_page_only(product: ServiceClient, customer: Person, provider: StandIn) -> None:
     body = {"type": "card", "provider": "visa", "last4": "4242", "exp_month": 1, "exp_year": 2035}
 
-    answer = product.post("/api/billing/payment-method", body, token=kim.token)
+    answer = product.post("/api/billing/payment-method", body, token=customer.token)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "use_the_providers_page")
 
 
 @pytest.mark.usefixtures("prices")
 def test_no_call_is_made_inside_a_transaction(
-    product: ServiceClient, kim: Person, provider: StandIn, monkeypatch: pytest.MonkeyPatch
+    product: ServiceClient, customer: Person, provider: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test itself runs in one: every call must stand at that same depth."""
     depths = []
@@ -409,12 +415,12 @@ def test_no_call_is_made_inside_a_transaction(
         return real(self, *args, **options)
 
     monkeypatch.setattr(stripe.RequestsClient, "request", noting)
-    start(product, kim)
+    start(product, customer)
 
     assert depths == [0, 0]
 
 
-def test_the_key_is_never_logged(kim: Person, provider: StandIn, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_key_is_never_logged(customer: Person, provider: StandIn, caplog: pytest.LogCaptureFixture) -> None:
     provider.answers["GET /v1/subscriptions/sub_1"] = [BAD]
 
     with caplog.at_level("DEBUG"), pytest.raises(providers.ProviderRefused):

@@ -31,78 +31,84 @@ def on_the_first_of_march() -> Iterator[None]:
 
 
 @pytest.fixture
-def trial(kim: Person) -> Subscription:
-    customer = ensure_provider_customer(
-        get_or_create_customer(kim.user, providers.current_gateway()), kim.user, providers.current_gateway()
+def trial(customer: Person) -> Subscription:
+    provider_customer = ensure_provider_customer(
+        get_or_create_customer(customer.user, providers.current_gateway()), customer.user, providers.current_gateway()
     )
-    lifecycle.start_subscription(customer.external_id, "price_local_growth_7900", START, trial_days=14)
+    lifecycle.start_subscription(provider_customer.external_id, "price_local_growth_7900", START, trial_days=14)
     local_provider.deliver_events()
     return Subscription.objects.get()
 
 
-def test_an_extended_trial_ends_later_and_is_then_paid(kim: Person, sam: Person, trial: Subscription) -> None:
+def test_an_extended_trial_ends_later_and_is_then_paid(
+    customer: Person, staff_member: Person, trial: Subscription
+) -> None:
     later = START + timedelta(days=28)
 
-    row = extend_trial(trial, trial_end=later, reason="Was ill", by=sam.user)
+    row = extend_trial(trial, trial_end=later, reason="Was ill", by=staff_member.user)
 
     assert (row.status, row.trial_end, row.current_period_end) == ("trialing", later, later)
     test_clock.advance_and_process(timedelta(days=20))
     assert Subscription.objects.get().status == "trialing"
-    assert entitlements.get_limit(kim.user, "seats") == 25
+    assert entitlements.get_limit(customer.user, "seats") == 25
     test_clock.advance_and_process(timedelta(days=8))
     row.refresh_from_db()
     assert (row.status, row.current_period_end) == ("active", datetime(2027, 4, 29, 12, tzinfo=UTC))
 
 
-def test_it_is_in_the_audit_trail(sam: Person, trial: Subscription) -> None:
-    extend_trial(trial, trial_end=START + timedelta(days=20), reason="Was ill", by=sam.user)
+def test_it_is_in_the_audit_trail(staff_member: Person, trial: Subscription) -> None:
+    extend_trial(trial, trial_end=START + timedelta(days=20), reason="Was ill", by=staff_member.user)
 
     event = AuditEvent.objects.get(action="subscription.trial_extended")
-    assert (event.actor, event.target, event.reason) == (sam.user.pk, trial.pk, "Was ill")
+    assert (event.actor, event.target, event.reason) == (staff_member.user.pk, trial.pk, "Was ill")
     assert event.data == {"before": "2027-03-15T12:00:00+00:00", "trial_end": "2027-03-21T12:00:00+00:00"}
 
 
 @pytest.mark.parametrize("days", [-1, 0, 14, 800])
-def test_the_new_end_is_after_the_present_one_and_within_two_years(sam: Person, trial: Subscription, days: int) -> None:
+def test_the_new_end_is_after_the_present_one_and_within_two_years(
+    staff_member: Person, trial: Subscription, days: int
+) -> None:
     told = WebhookEvent.objects.count()
 
     with pytest.raises(Invalid) as refusal:
-        extend_trial(trial, trial_end=START + timedelta(days=days), reason="Was ill", by=sam.user)
+        extend_trial(trial, trial_end=START + timedelta(days=days), reason="Was ill", by=staff_member.user)
 
     assert list(refusal.value.errors or {}) == ["trial_end"]
     assert WebhookEvent.objects.count() == told
 
 
-def test_a_reason_is_needed(sam: Person, trial: Subscription) -> None:
+def test_a_reason_is_needed(staff_member: Person, trial: Subscription) -> None:
     with pytest.raises(Invalid):
-        extend_trial(trial, trial_end=START + timedelta(days=20), reason=" ", by=sam.user)
+        extend_trial(trial, trial_end=START + timedelta(days=20), reason=" ", by=staff_member.user)
 
 
-def test_only_a_trial_can_be_extended(kim: Person, sam: Person) -> None:
-    start_checkout(kim.user, plan_id="growth")
+def test_only_a_trial_can_be_extended(customer: Person, staff_member: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
 
     with pytest.raises(NotOnTrial):
-        extend_trial(Subscription.objects.get(), trial_end=START + timedelta(days=20), reason="Was ill", by=sam.user)
+        extend_trial(
+            Subscription.objects.get(), trial_end=START + timedelta(days=20), reason="Was ill", by=staff_member.user
+        )
 
 
-def test_a_trial_that_ended_a_moment_ago_is_the_providers_to_refuse(sam: Person, trial: Subscription) -> None:
+def test_a_trial_that_ended_a_moment_ago_is_the_providers_to_refuse(staff_member: Person, trial: Subscription) -> None:
     providers.current_gateway().cancel_subscription(trial.external_id)
 
     with pytest.raises(ProviderRefused):
-        extend_trial(trial, trial_end=START + timedelta(days=20), reason="Was ill", by=sam.user)
+        extend_trial(trial, trial_end=START + timedelta(days=20), reason="Was ill", by=staff_member.user)
 
     assert not AuditEvent.objects.filter(action="subscription.trial_extended").exists()
 
 
 def test_stripe_is_asked_to_end_the_trial_later_without_a_charge(
-    settings: Any, sam: Person, trial: Subscription
+    settings: Any, staff_member: Person, trial: Subscription
 ) -> None:
     later = START + timedelta(days=28)
     answer = {"id": trial.external_id, "object": "subscription", "status": "trialing", "customer": "cus_1"}
     path = f"/v1/subscriptions/{trial.external_id}"
     with stand_in({f"POST {path}": {**answer, "trial_end": int(later.timestamp())}}) as stripe:
         settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "sk_test_1", stripe.url
-        extend_trial(trial, trial_end=later, reason="Was ill", by=sam.user)
+        extend_trial(trial, trial_end=later, reason="Was ill", by=staff_member.user)
 
     assert [(asked.method, asked.path, asked.fields) for asked in stripe.asked] == [
         ("POST", path, {"trial_end": str(int(later.timestamp())), "proration_behavior": "none"})

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from saas.conformance.contract import contract
+from saas.conformance.contract import load_contract
 from saas.testing.servers.stack import Stack
 
 PRODUCT, PARITY = ("product", "/api", "snake"), ("parity", "", "camel")
@@ -23,7 +23,7 @@ def test_the_running_services_conform(
 
     told = json.loads(done.stdout)
     assert {rule["id"]: rule["faults"] for rule in told["rules"] if not rule["holds"]} == {}
-    assert (done.returncode, told["passed"], told["failed"]) == (0, len(contract().rules), 0)
+    assert (done.returncode, told["passed"], told["failed"]) == (0, len(load_contract().rules), 0)
 
 
 @pytest.mark.slow
@@ -51,12 +51,12 @@ def test_the_rules_are_listed_and_an_unknown_one_is_refused() -> None:
     out = StringIO()
     call_command("conformance", "--list", stdout=out)
 
-    assert [line.split()[0] for line in out.getvalue().splitlines()] == [rule.id for rule in contract().rules]
+    assert [line.split()[0] for line in out.getvalue().splitlines()] == [rule.id for rule in load_contract().rules]
     with pytest.raises(CommandError, match="There is no rule nonsense"):
         call_command("conformance", "http://127.0.0.1:9", "--only", "nonsense")
 
 
 def test_every_rule_has_a_name_and_a_sentence_of_its_own() -> None:
-    assert len({rule.id for rule in contract().rules}) == len({rule.says for rule in contract().rules})
-    assert len({rule.id for rule in contract().rules}) == len(contract().rules)
-    assert all(rule.says.endswith(".") for rule in contract().rules)
+    assert len({rule.id for rule in load_contract().rules}) == len({rule.says for rule in load_contract().rules})
+    assert len({rule.id for rule in load_contract().rules}) == len(load_contract().rules)
+    assert all(rule.says.endswith(".") for rule in load_contract().rules)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from saas.conformance.runner import Claim, run
+from saas.conformance.runner import ServiceUnderTest, run_rules
 from saas.conformance.tests import faulty
 from saas.testing.servers.in_process import service_transport
 
@@ -113,8 +113,10 @@ FAULTS: list[tuple[str, Callable[[], faulty.Fault], set[str]]] = [
 
 def found_red(service: str, convention: str, fault: faulty.Fault, rules: set[str]) -> dict[str, list[str]]:
     """The rules that a service with this fault breaks, each with what the kit says of it."""
-    with httpx.Client(base_url="http://localhost/api", transport=faulty.Faulty(service_transport(service), fault)) as client:
-        results = run(Claim(client, convention), only=rules)
+    with httpx.Client(
+        base_url="http://localhost/api", transport=faulty.Faulty(service_transport(service), fault)
+    ) as client:
+        results = run_rules(ServiceUnderTest(client, convention), only=rules)
         return {result.rule.id: result.faults for result in results if not result.holds}
 
 
@@ -154,6 +156,6 @@ def test_a_peer_that_does_not_see_a_logout_is_red(db: None) -> None:
             base_url=url, transport=faulty.Faulty(blind, faulty.LettingTokensLive("POST", "/auth/logout"))
         ) as there,
     ):
-        results = list(run(Claim(here, "snake"), peer=Claim(there, "camel"), only=rules))
+        results = list(run_rules(ServiceUnderTest(here, "snake"), peer=ServiceUnderTest(there, "camel"), only=rules))
 
     assert {result.rule.id: result.holds for result in results} == {"shared-token": True, "shared-logout": False}

@@ -22,7 +22,7 @@ def test_a_connection_left_in_a_transaction_by_mistake_is_replaced() -> None:
     with pytest.raises(Exception, match=r"closed|Cannot open a new connection"):
         Heartbeat.objects.count()
 
-    assert connections.discard_irregular() is True
+    assert connections.discard_irregular_connections() is True
 
     with transaction.atomic():
         assert Heartbeat.objects.count() == 0
@@ -33,7 +33,7 @@ def test_one_that_does_not_commit_by_itself_is_replaced() -> None:
     connection.ensure_connection()
     connection.set_autocommit(False)
 
-    assert connections.discard_irregular() is True
+    assert connections.discard_irregular_connections() is True
     assert connection.get_autocommit() is True
 
 
@@ -41,5 +41,5 @@ def test_one_that_is_as_it_should_be_is_kept() -> None:
     connection.ensure_connection()
     kept = connection.connection
 
-    assert connections.discard_irregular() is False
+    assert connections.discard_irregular_connections() is False
     assert connection.connection is kept

@@ -8,7 +8,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from psycopg_pool import ConnectionPool
 
-from saas.database.postgres import ONLY_ON_DEMAND, PreparingCursor, bounded, is_unavailable
+from saas.database.postgres import (
+    PREPARE_ON_DEMAND,
+    PreparedCursor,
+    connection_class_with_timeout,
+    is_database_unavailable,
+)
 from saas.testing.servers.engines import connection_parameters
 from saas.testing.servers.fault_proxy import FaultProxy, Mode
 from saas.testing.servers.stack import eventually
@@ -18,7 +23,9 @@ pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 
 @pytest.fixture
 def link():
-    with bounded(5.0).connect(**connection_parameters(), autocommit=True, prepare_threshold=ONLY_ON_DEMAND) as made:
+    with connection_class_with_timeout(5.0).connect(
+        **connection_parameters(), autocommit=True, prepare_threshold=PREPARE_ON_DEMAND
+    ) as made:
         yield made
 
 
@@ -51,7 +58,7 @@ def test_one_whose_session_was_ended_is_found_out(link):
 def pooled(size=3, wait_seconds=5.0, **address):
     """A pool that lends bounded connections, as a service's does."""
     lent = []
-    kind = bounded(wait_seconds, lambda: lent[0])
+    kind = connection_class_with_timeout(wait_seconds, lambda: lent[0])
     made = {"kwargs": {**connection_parameters(), **address, "autocommit": True}, "connection_class": kind}
     check = ConnectionPool.check_connection
     with ConnectionPool(min_size=size, max_size=size, timeout=1.0, check=check, reconnect_timeout=1.0, **made) as pool:
@@ -107,7 +114,7 @@ def answers(pool):
 
 
 def test_an_answer_that_takes_too_long_is_not_waited_for_to_its_end():
-    with bounded(0.3).connect(**connection_parameters(), autocommit=True) as link:
+    with connection_class_with_timeout(0.3).connect(**connection_parameters(), autocommit=True) as link:
         with pytest.raises(psycopg.OperationalError, match="no answer within"):
             link.execute("SELECT pg_sleep(0.1) FROM generate_series(1, 8)")
         assert link.closed
@@ -152,7 +159,7 @@ def test_what_is_the_databases_fault_is_told_from_what_is_ours(state, is_away):
     with pytest.raises(DatabaseError) as raised, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'so' USING ERRCODE = '{state}'; END $$")
 
-    assert is_unavailable(raised.value) == is_unavailable(raised.value.__cause__) == is_away
+    assert is_database_unavailable(raised.value) == is_database_unavailable(raised.value.__cause__) == is_away
 
 
 def test_any_other_statement_is_asked(link, asked):
@@ -169,7 +176,7 @@ def test_only_what_asks_for_it_is_planned_once(link):
         link.execute("SELECT 2")
     before = prepared(link)
     for number in range(10):
-        assert PreparingCursor(link).execute("SELECT %s::int", [number]).fetchone() == (number,)
+        assert PreparedCursor(link).execute("SELECT %s::int", [number]).fetchone() == (number,)
 
     assert (before, prepared(link)) == (0, 1)
 
@@ -177,6 +184,6 @@ def test_only_what_asks_for_it_is_planned_once(link):
 def test_where_nothing_may_be_prepared_nothing_is(link):
     link.prepare_threshold = None
     for number in range(10):
-        assert PreparingCursor(link).execute("SELECT %s::int", [number]).fetchone() == (number,)
+        assert PreparedCursor(link).execute("SELECT %s::int", [number]).fetchone() == (number,)
 
     assert prepared(link) == 0

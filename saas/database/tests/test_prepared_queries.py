@@ -11,23 +11,23 @@ from django.utils import timezone
 
 from saas.accounts.models import LoginSession, User
 from saas.billing.models import Plan
-from saas.database.prepared_queries import ComposedQuery, Given
+from saas.database.prepared_queries import PreparedQuery, QueryParameter
 from saas.testing.servers.engines import connection_parameters
 
-LIVE = ComposedQuery(
+LIVE = PreparedQuery(
     lambda: LoginSession.objects.select_related("user").filter(
-        sid=Given("sid"), ends_at__gt=Given("now", DateTimeField()), user__status=User.Status.ACTIVE
+        sid=QueryParameter("sid"), ends_at__gt=QueryParameter("now", DateTimeField()), user__status=User.Status.ACTIVE
     )
 )
 
 
 @pytest.fixture
-def session(kim) -> LoginSession:
+def session(customer) -> LoginSession:
     return LoginSession.objects.select_related("user").get()
 
 
 def test_the_row_is_the_one_that_django_would_give(session) -> None:
-    row = LIVE.first(sid=session.sid, now=timezone.now())
+    row = LIVE.fetch_first(sid=session.sid, now=timezone.now())
 
     assert row == session
     assert {field.name: getattr(row, field.attname) for field in row._meta.concrete_fields} == {
@@ -38,17 +38,17 @@ def test_the_row_is_the_one_that_django_would_give(session) -> None:
 
 
 def test_it_is_one_query_with_its_user(session, django_assert_num_queries) -> None:
-    LIVE.first(sid=session.sid, now=timezone.now())
+    LIVE.fetch_first(sid=session.sid, now=timezone.now())
 
     with django_assert_num_queries(1):
-        row = LIVE.first(sid=session.sid, now=timezone.now())
+        row = LIVE.fetch_first(sid=session.sid, now=timezone.now())
 
         assert row.user.email == session.user.email
 
 
 def test_whoever_logs_queries_reads_its_text(session) -> None:
     with CaptureQueriesContext(connection) as asked:
-        LIVE.first(sid=session.sid, now=timezone.now())
+        LIVE.fetch_first(sid=session.sid, now=timezone.now())
 
     assert session.sid in asked.captured_queries[0]["sql"]
 
@@ -56,30 +56,30 @@ def test_whoever_logs_queries_reads_its_text(session) -> None:
 def test_each_time_the_values_are_those_of_that_time(session) -> None:
     now = timezone.now()
 
-    assert LIVE.first(sid=session.sid, now=now)
-    assert LIVE.first(sid="ses_of_nobody", now=now) is None
-    assert LIVE.first(sid=session.sid, now=session.ends_at + timedelta(seconds=1)) is None
-    assert LIVE.first(sid="' OR 1=1 --", now=now) is None
-    assert LIVE.first(sid=session.sid, now=now)
+    assert LIVE.fetch_first(sid=session.sid, now=now)
+    assert LIVE.fetch_first(sid="ses_of_nobody", now=now) is None
+    assert LIVE.fetch_first(sid=session.sid, now=session.ends_at + timedelta(seconds=1)) is None
+    assert LIVE.fetch_first(sid="' OR 1=1 --", now=now) is None
+    assert LIVE.fetch_first(sid=session.sid, now=now)
 
 
 def test_what_the_database_holds_now_is_told(session) -> None:
-    LIVE.first(sid=session.sid, now=timezone.now())
+    LIVE.fetch_first(sid=session.sid, now=timezone.now())
     User.objects.update(status=User.Status.DISABLED)
 
-    assert LIVE.first(sid=session.sid, now=timezone.now()) is None
+    assert LIVE.fetch_first(sid=session.sid, now=timezone.now()) is None
 
 
 def test_a_value_that_nobody_gave_is_an_error(session) -> None:
     with pytest.raises(KeyError, match="now"):
-        LIVE.first(sid=session.sid)
+        LIVE.fetch_first(sid=session.sid)
 
 
 def test_json_and_order_are_as_the_query_says(db) -> None:
     for name, cents in (("b", 2), ("a", 1), ("c", 3)):
         Plan.objects.create(id=name, name=name, price_cents=cents, features=["x"], limits={"seats": None})
 
-    rows = ComposedQuery(lambda: Plan.objects.on_sale().filter(price_cents__lt=10)).rows()
+    rows = PreparedQuery(lambda: Plan.objects.on_sale().filter(price_cents__lt=10)).fetch_all()
 
     assert [(row.id, row.features, row.limits) for row in rows] == [(name, ["x"], {"seats": None}) for name in "abc"]
 
@@ -87,9 +87,9 @@ def test_json_and_order_are_as_the_query_says(db) -> None:
 @pytest.fixture
 def changed():
     """A query that is planned, of a table whose column has changed its type since."""
-    query = ComposedQuery(lambda: Plan.objects.filter(pk="p"))
+    query = PreparedQuery(lambda: Plan.objects.filter(pk="p"))
     Plan.objects.create(id="p", name="P", price_cents=1)
-    query.rows()
+    query.fetch_all()
     _widen("billing_plan", "name", 120)
     yield query
     _widen("billing_plan", "name", 100)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from saas.database.dumps import Unavailable, connection_of, program
+from saas.database.dumps import DumpUnavailable, postgres_environment, postgres_program
 
 
 class Command(BaseCommand):
@@ -22,9 +22,9 @@ class Command(BaseCommand):
             raise CommandError(f"{file} cannot be made: {error.strerror}.") from error
         with os.fdopen(descriptor, "wb") as out:
             try:
-                command = [program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges"]
-                done = subprocess.run(command, env=connection_of(), stdout=out, check=False)  # noqa: S603
-            except Unavailable as error:
+                command = [postgres_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges"]
+                done = subprocess.run(command, env=postgres_environment(), stdout=out, check=False)  # noqa: S603
+            except DumpUnavailable as error:
                 file.unlink()
                 raise CommandError(str(error)) from error
         if done.returncode:

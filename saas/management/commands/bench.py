@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
 from saas.tests.benchmarks import reports
-from saas.tests.benchmarks.environment import stage
+from saas.tests.benchmarks.environment import running_environment
 from saas.tests.benchmarks.profiler.running import DESIGNS
 
 # Which function of ``saas.tests.benchmarks`` measures it.
@@ -70,11 +70,11 @@ class Command(BaseCommand):
             draw(name, report, options["plot"])
 
     def _measure(self, name: str, times: int, *, rounds: int, **options: Any) -> dict[str, Any]:
-        """Each time on a stage of its own, so that no run has what another left behind."""
+        """Each time in an environment of its own, so that no run has what another left behind."""
         run = import_string(f"saas.tests.benchmarks.{BENCHMARKS[name]}")
         runs = []
         for number in range(times):
-            with stage() as made:
+            with running_environment() as made:
                 self.stderr.write(f"{name} on {made.engine}, run {number + 1} of {times}")
                 runs.append([asdict(row) for row in run(made, rounds=rounds, say=self.stderr.write, **options)])
         return reports.build(name, engine=made.engine, rounds=rounds, runs=runs)

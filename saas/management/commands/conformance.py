@@ -9,8 +9,8 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
 from saas.conformance import report
-from saas.conformance.contract import contract
-from saas.conformance.runner import Claim, Result, run
+from saas.conformance.contract import load_contract
+from saas.conformance.runner import Result, ServiceUnderTest, run_rules
 
 TIMEOUT_SECONDS = 30.0
 
@@ -26,41 +26,41 @@ class Command(BaseCommand):
         parser.add_argument(
             "url", nargs="?", help="Where the contract's paths begin, such as http://127.0.0.1:8000/api"
         )
-        parser.add_argument("--convention", choices=sorted(contract().conventions), default="snake")
+        parser.add_argument("--convention", choices=sorted(load_contract().conventions), default="snake")
         parser.add_argument(
             "--peer", metavar="URL", help="Another service on the same accounts: is a session one session?"
         )
-        parser.add_argument("--peer-convention", choices=sorted(contract().conventions), default="snake")
+        parser.add_argument("--peer-convention", choices=sorted(load_contract().conventions), default="snake")
         parser.add_argument("--only", action="append", default=[], metavar="RULE", help="One rule; may be repeated.")
         parser.add_argument("--list", action="store_true", help="Say what the rules are and call nothing.")
         parser.add_argument("--json", action="store_true", help="One JSON document instead of a table.")
 
     def handle(self, *, url: str | None, convention: str, only: list[str], json: bool, **options: Any) -> None:
         if options["list"]:
-            self.stdout.write("\n".join(f"{rule.id:<24}{rule.says}" for rule in contract().rules))
+            self.stdout.write("\n".join(f"{rule.id:<24}{rule.says}" for rule in load_contract().rules))
             return
         if not url:
             raise CommandError("Say where the service is, such as http://127.0.0.1:8000/api")
-        if unknown := set(only) - {rule.id for rule in contract().rules}:
+        if unknown := set(only) - {rule.id for rule in load_contract().rules}:
             raise CommandError(f"There is no rule {', '.join(sorted(unknown))}; --list names them.")
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
         with ExitStack() as stack:
-            claim = Claim(stack.enter_context(_client(url)), convention)
+            claim = ServiceUnderTest(stack.enter_context(_client(url)), convention)
             peer = (
-                Claim(stack.enter_context(_client(options["peer"])), options["peer_convention"])
+                ServiceUnderTest(stack.enter_context(_client(options["peer"])), options["peer_convention"])
                 if options["peer"]
                 else None
             )
-            results = list(run(claim, peer=peer, only=only))
+            results = list(run_rules(claim, peer=peer, only=only))
         self._tell(url, convention, results, as_json=json)
         if not all(result.holds for result in results):
             sys.exit(1)
 
     def _tell(self, url: str, convention: str, results: list[Result], *, as_json: bool) -> None:
         if as_json:
-            self.stdout.write(as_text.dumps(report.as_document(url, convention, results), indent=2))
+            self.stdout.write(as_text.dumps(report.json_report(url, convention, results), indent=2))
         else:
-            report.show(Console(file=cast(IO[str], self.stdout._out)), url, convention, results)
+            report.print_table(Console(file=cast(IO[str], self.stdout._out)), url, convention, results)
 
 
 def _client(url: str) -> httpx.Client:

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from saas.audit.models import AuditEvent, AuditSeal
 
-ONLY_GROW = (AuditEvent._meta.db_table, AuditSeal._meta.db_table)
+APPEND_ONLY_TABLES = (AuditEvent._meta.db_table, AuditSeal._meta.db_table)
 PASSWORD = "RUNTIME_ROLE_PASSWORD"
 
 
@@ -31,7 +31,9 @@ class Command(BaseCommand):
                 raise CommandError(f"{runtime} is the role that you are. Run this as the owner of the tables.")
             self._create(cursor, runtime)
             self._grant(cursor, owner=owner, runtime=runtime, database=database)
-        self.stdout.write(f"{runtime} may read and write, owns nothing, and can only add to {', '.join(ONLY_GROW)}.")
+        self.stdout.write(
+            f"{runtime} may read and write, owns nothing, and can only add to {', '.join(APPEND_ONLY_TABLES)}."
+        )
 
     def _create(self, cursor: Any, runtime: str) -> None:
         cursor.execute("SELECT rolsuper OR rolbypassrls OR rolcreaterole FROM pg_roles WHERE rolname = %s", [runtime])
@@ -49,7 +51,7 @@ class Command(BaseCommand):
             "runtime": sql.Identifier(runtime),
             "database": sql.Identifier(database),
         }
-        only_grow = sql.SQL(", ").join(sql.Identifier(table) for table in ONLY_GROW)
+        only_grow = sql.SQL(", ").join(sql.Identifier(table) for table in APPEND_ONLY_TABLES)
         for statement in _STATEMENTS:
             cursor.execute(sql.SQL(statement).format(**names, only_grow=only_grow))
 

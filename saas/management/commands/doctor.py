@@ -14,7 +14,7 @@ from saas import __version__
 from saas.api.client_address import is_loopback
 from saas.audit import verification
 from saas.operations import checks
-from saas.server.ports import local_urls
+from saas.server.ports import urls_from_base
 
 TIMEOUT_SECONDS = 5.0
 AUDIT_LINKS = 1000
@@ -26,23 +26,23 @@ CHECKS: dict[str, checks.Check] = {
     "Worker": checks.worker,
     "Beat": checks.beat,
     "Mail": checks.mail,
-    "Secrets": checks.secrets_are_kept,
+    "Secrets": checks.secrets_protection,
     "Clock": checks.clock,
     "Proxies": checks.proxies,
     "Audit": lambda: _audit(),
-    "Business": checks.business,
+    "Business": checks.business_invariants,
 }
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What one check saw. ``modules`` are those of a service that work."""
 
     name: str
     ok: bool
     detail: str
     modules: tuple[str, ...] = ()
-    is_stranger: bool = False  # something answers there that is not the service
+    is_foreign_service: bool = False  # something answers there that is not the service
 
 
 class Command(BaseCommand):
@@ -57,25 +57,27 @@ class Command(BaseCommand):
         parser.add_argument("--port-base", type=int, help="Where `up --port-base` put the services.")
 
     def handle(self, *, json: bool, port_base: int | None, **options: Any) -> None:
-        urls = settings.SERVICE_BASE_URLS if port_base is None else local_urls(port_base)
+        urls = settings.SERVICE_BASE_URLS if port_base is None else urls_from_base(port_base)
         logging.disable(logging.CRITICAL)  # the findings say it
         try:
-            services, others = examine(urls)
+            services, others = run_all_checks(urls)
         finally:
             logging.disable(logging.NOTSET)
-        percent = health([*services, *others])
-        self.stdout.write(as_json(services, others, percent) if json else "\n".join(lines(services, others, percent)))
+        percent = health_percent([*services, *others])
+        self.stdout.write(
+            as_json(services, others, percent) if json else "\n".join(report_lines(services, others, percent))
+        )
         if percent < 100:
             sys.exit(1)
 
 
-def examine(urls: Mapping[str, str]) -> tuple[list[Finding], list[Finding]]:
+def run_all_checks(urls: Mapping[str, str]) -> tuple[list[CheckResult], list[CheckResult]]:
     """The services, and everything else."""
     services = [_service(name, url) for name, url in urls.items()]
     return services, [*(_run(name, check) for name, check in CHECKS.items()), _ports(urls, services)]
 
 
-def health(findings: list[Finding]) -> int:
+def health_percent(findings: list[CheckResult]) -> int:
     """Per cent; 100 only if nothing is wrong."""
     return 100 * sum(finding.ok for finding in findings) // len(findings)
 
@@ -88,25 +90,25 @@ def _audit() -> str:
     return f"the last {verdict.verified} links are whole, {verdict.waiting} events wait for the sealer"
 
 
-def _run(name: str, check: checks.Check) -> Finding:
+def _run(name: str, check: checks.Check) -> CheckResult:
     try:
-        return Finding(name, True, check())
+        return CheckResult(name, True, check())
     except Exception as error:
         sentence = str(error).strip().partition("\n")[0]
-        return Finding(name, False, sentence or type(error).__name__)
+        return CheckResult(name, False, sentence or type(error).__name__)
 
 
-def _service(name: str, url: str) -> Finding:
+def _service(name: str, url: str) -> CheckResult:
     try:
         with httpx.Client(
             base_url=url, timeout=TIMEOUT_SECONDS, trust_env=not _is_here(url), headers=_internals_key()
         ) as client:
             alive = client.get("/health")
             if not _is_service(name, alive):
-                return Finding(name, False, f"{url} is answered by something else", is_stranger=True)
+                return CheckResult(name, False, f"{url} is answered by something else", is_foreign_service=True)
             return _modules(name, url, client.get("/api/health/modules"))
     except httpx.HTTPError as error:
-        return Finding(name, False, f"{url} does not answer ({type(error).__name__})")
+        return CheckResult(name, False, f"{url} does not answer ({type(error).__name__})")
 
 
 def _internals_key() -> dict[str, str]:
@@ -122,22 +124,24 @@ def _is_service(name: str, answer: httpx.Response) -> bool:
     return answer.status_code == 200 and isinstance(body, dict) and body.get("service") == name
 
 
-def _modules(name: str, url: str, answer: httpx.Response) -> Finding:
+def _modules(name: str, url: str, answer: httpx.Response) -> CheckResult:
     rows = answer.raise_for_status().json()["modules"]
     works = tuple(row["module"] for row in rows if row["status"] == "ok")
     if len(works) == len(rows):
-        return Finding(name, True, f"{url}, {len(rows)} modules", works)
+        return CheckResult(name, True, f"{url}, {len(rows)} modules", works)
     broken = ", ".join(row["module"] for row in rows if row["module"] not in works)
-    return Finding(name, False, f"{url}, {len(works)} of {len(rows)} modules work; broken: {broken}", works)
+    return CheckResult(name, False, f"{url}, {len(works)} of {len(rows)} modules work; broken: {broken}", works)
 
 
-def _ports(urls: Mapping[str, str], services: list[Finding]) -> Finding:
+def _ports(urls: Mapping[str, str], services: list[CheckResult]) -> CheckResult:
     """On this machine each port is our service's, or free for it."""
     here = {name: urlsplit(url).port for name, url in urls.items() if _is_here(url)}
-    taken = [f"{here[found.name]} ({found.name})" for found in services if found.is_stranger and found.name in here]
+    taken = [
+        f"{here[found.name]} ({found.name})" for found in services if found.is_foreign_service and found.name in here
+    ]
     if taken:
-        return Finding("Ports", False, f"taken by another program: {', '.join(taken)}")
-    return Finding("Ports", True, ", ".join(str(port) for port in here.values()) or "none here")
+        return CheckResult("Ports", False, f"taken by another program: {', '.join(taken)}")
+    return CheckResult("Ports", True, ", ".join(str(port) for port in here.values()) or "none here")
 
 
 def _is_here(url: str) -> bool:
@@ -145,7 +149,7 @@ def _is_here(url: str) -> bool:
     return host == "localhost" or is_loopback(host)
 
 
-def as_json(services: list[Finding], others: list[Finding], percent: int) -> str:
+def as_json(services: list[CheckResult], others: list[CheckResult], percent: int) -> str:
     document = {
         "health_percent": percent,
         "version": __version__,
@@ -156,7 +160,7 @@ def as_json(services: list[Finding], others: list[Finding], percent: int) -> str
     return json.dumps(document, indent=2)
 
 
-def lines(services: list[Finding], others: list[Finding], percent: int) -> Iterator[str]:
+def report_lines(services: list[CheckResult], others: list[CheckResult], percent: int) -> Iterator[str]:
     """For people."""
     working = sum(finding.ok for finding in services)
     yield f"✓ Workspace: saas {__version__} ({settings.SAAS_ENV})"

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, **options: Any) -> None:
-        self.stdout.write("\n".join([HEAD, *(_entry(setting) for setting in env.declared())]), ending="")
+        self.stdout.write("\n".join([HEAD, *(_entry(setting) for setting in env.declared_settings())]), ending="")
 
 
 def _entry(setting: env.Setting) -> str:

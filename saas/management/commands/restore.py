@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 from django.db import connection
 
-from saas.database.dumps import Unavailable, connection_of, program
+from saas.database.dumps import DumpUnavailable, postgres_environment, postgres_program
 
 
 class Command(BaseCommand):
@@ -17,9 +17,9 @@ class Command(BaseCommand):
 
     def handle(self, *, file: Path, **options: Any) -> None:
         try:
-            command = [program("pg_restore"), "--single-transaction", "--exit-on-error", "--no-owner"]
-            environment = connection_of()
-        except Unavailable as error:
+            command = [postgres_program("pg_restore"), "--single-transaction", "--exit-on-error", "--no-owner"]
+            environment = postgres_environment()
+        except DumpUnavailable as error:
             raise CommandError(str(error)) from error
         if connection.introspection.table_names():
             raise CommandError("This database has tables. Restore into a new one, and point the services at it.")

@@ -13,7 +13,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, **options: Any) -> None:
-        self.stdout.write("\n".join([HEAD, *(_row(setting) for setting in env.declared())]))
+        self.stdout.write("\n".join([HEAD, *(_row(setting) for setting in env.declared_settings())]))
 
 
 def _row(setting: env.Setting) -> str:

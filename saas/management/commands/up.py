@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.termcolors import colorize
 
 from saas.operations.models import Heartbeat
-from saas.server.ports import local_urls, moved_ports
+from saas.server.ports import ports_from_base, urls_from_base
 from saas.server.supervisor import Program, Supervisor
 
 HOST = "127.0.0.1"
@@ -46,19 +46,19 @@ class Command(BaseCommand):
 
     def handle(self, *, port_base: int | None, reload: bool, **options: Any) -> None:
         started = time.monotonic()
-        ports = dict(settings.SERVICE_PORTS) if port_base is None else moved_ports(port_base)
+        ports = dict(settings.SERVICE_PORTS) if port_base is None else ports_from_base(port_base)
         _require_free(ports)
         self._prepare()
         moved = {} if port_base is None else _base_urls(port_base)
         urls = {name: moved.get(f"{name.upper()}_BASE_URL", settings.SERVICE_BASE_URLS[name]) for name in ports}
         programs = _programs(ports, moved)
-        say = Labels([program.name for program in programs], is_coloured=self._is_coloured(options))
+        say = LabelledOutput([program.name for program in programs], is_coloured=self._is_coloured(options))
         supervisor = Supervisor(programs, say, watched=[settings.BASE_DIR / name for name in WATCHED] if reload else [])
         code = supervisor.run(
-            is_ready=Healthy(ports, urls),
-            on_ready=lambda: say.plainly(_banner(urls, time.monotonic() - started)),
+            is_ready=ReadinessProbe(ports, urls),
+            on_ready=lambda: say.write(_banner(urls, time.monotonic() - started)),
         )
-        say.plainly("Stopped." if code == 0 else f"Stopped with code {code}.")
+        say.write("Stopped." if code == 0 else f"Stopped with code {code}.")
         sys.exit(code)
 
     def _prepare(self) -> None:
@@ -76,7 +76,7 @@ class Command(BaseCommand):
         return wanted or bool(options["force_color"])
 
 
-class Labels:
+class LabelledOutput:
     """Writes lines of several programs, each under its program's name, one at a time."""
 
     def __init__(self, names: Sequence[str], *, is_coloured: bool) -> None:
@@ -87,15 +87,15 @@ class Labels:
     def __call__(self, name: str, line: str) -> None:
         label = f"{name:>{self.width}} │"
         colour = self.colours.get(name)
-        self.plainly(f"{colorize(label, fg=colour) if colour else label} {line}")
+        self.write(f"{colorize(label, fg=colour) if colour else label} {line}")
 
-    def plainly(self, text: str) -> None:
+    def write(self, text: str) -> None:
         with self.lock:
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
 
 
-class Healthy:
+class ReadinessProbe:
     """Whether every service has answered ``/health`` once, and worker and beat have shown a sign of life.
 
     Those two start as soon as the broker lets them, which may be away: after a while nobody waits for them.
@@ -129,7 +129,7 @@ class Healthy:
 
 def _base_urls(port_base: int) -> dict[str, str]:
     """The environment that tells every process where the services are now."""
-    return {f"{name.upper()}_BASE_URL": url for name, url in local_urls(port_base).items()}
+    return {f"{name.upper()}_BASE_URL": url for name, url in urls_from_base(port_base).items()}
 
 
 def _require_free(ports: Mapping[str, int]) -> None:
@@ -167,8 +167,8 @@ def _programs(ports: Mapping[str, int], environment: Mapping[str, str]) -> list[
     webhooks = {**environment, "DJANGO_SETTINGS_MODULE": "saas.settings.webhooks"}
     return [
         *services,
-        Program("worker", [*celery, *WORKER], webhooks, is_replaced=True),
-        Program("beat", [*celery, *BEAT], webhooks, is_replaced=True),
+        Program("worker", [*celery, *WORKER], webhooks, restart_on_exit=True),
+        Program("beat", [*celery, *BEAT], webhooks, restart_on_exit=True),
     ]
 
 

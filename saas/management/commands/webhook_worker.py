@@ -12,7 +12,7 @@ from saas.database import connections
 from saas.mail import tasks as mail_tasks
 from saas.webhook_events import tasks
 from saas.webhook_events.processing import event_worker
-from saas.workers.worker_processes import end_this_process, presence, progress
+from saas.workers.worker_processes import heartbeat_thread, task_progress, terminate_process
 
 SWEEP_EVERY_SECONDS = 5.0
 TIDY_EVERY_SECONDS = 600.0
@@ -45,28 +45,28 @@ class Command(BaseCommand):
         self.stdout.write(f"Looking at webhook events every {every_seconds:g} s.")
         self._tidied_at = time.monotonic()
         swept_at = float("-inf")
-        presence.begin()
+        heartbeat_thread.start()
         while not self._stopping:
             is_time = time.monotonic() - swept_at >= SWEEP_EVERY_SECONDS
             if self._look(sweep=is_time) and is_time:
                 swept_at = time.monotonic()
             time.sleep(every_seconds)
-        presence.end()
+        heartbeat_thread.stop()
 
     def _look(self, *, sweep: bool) -> bool:
         """False if the database is away: it will be asked again, by another process if this one finds it away each time."""
-        progress.begin(self)
+        task_progress.task_started(self)
         try:
             self._sweep() if sweep else event_worker.drain(SWEEP_EVERY_SECONDS)
         except Error as error:
             self.stderr.write(f"The database is away: {type(error).__name__}")
-            connections.discard()
-            progress.end(self, error)
-            if progress.is_beyond_help:
-                end_this_process()
+            connections.discard_connections()
+            task_progress.task_ended(self, error)
+            if task_progress.must_terminate:
+                terminate_process()
             return False
-        progress.end(self)
-        connections.discard_irregular()
+        task_progress.task_ended(self)
+        connections.discard_irregular_connections()
         return True
 
     def _sweep(self) -> None:

@@ -7,7 +7,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from saas.operations.readiness import Dependency, Monitor
+from saas.operations.readiness import Dependency, ReadinessMonitor
 from saas.testing.servers.stack import eventually
 
 AT_ONCE = 0.5  # seconds; 0.1 on a machine with nothing else to do
@@ -41,14 +41,16 @@ def silent():
 
 
 def test_the_first_who_asks_is_told_what_was_seen_just_now():
-    states, took = asked(Monitor([dependency("a", fine), dependency("b", fails), dependency("c", fine, resource="a")]))
+    states, took = asked(
+        ReadinessMonitor([dependency("a", fine), dependency("b", fails), dependency("c", fine, resource="a")])
+    )
 
     assert states == {"a": True, "b": False, "c": True}
     assert took < AT_ONCE
 
 
 def test_what_is_silent_from_the_beginning_has_failed_and_keeps_nobody_waiting(silent):
-    monitor = Monitor([dependency("silent", silent), dependency("a", fine)])
+    monitor = ReadinessMonitor([dependency("silent", silent), dependency("a", fine)])
 
     answers = [asked(monitor) for _ in range(50)]
 
@@ -59,14 +61,14 @@ def test_what_is_silent_from_the_beginning_has_failed_and_keeps_nobody_waiting(s
 
 def test_what_falls_silent_has_failed_soon(silent):
     calls = iter([fine, silent])
-    monitor = Monitor([dependency("a", lambda: next(calls)(), deadline_seconds=0.1)])
+    monitor = ReadinessMonitor([dependency("a", lambda: next(calls)(), deadline_seconds=0.1)])
 
     assert asked(monitor)[0] == {"a": True}
     eventually(lambda: asked(monitor)[0] == {"a": False}, 5)
 
 
 def test_what_hangs_hangs_what_stands_behind_it_and_nothing_else(silent):
-    monitor = Monitor(
+    monitor = ReadinessMonitor(
         [dependency("a", silent, resource="x"), dependency("b", fine, resource="x"), dependency("c", fine)]
     )
 
@@ -75,14 +77,14 @@ def test_what_hangs_hangs_what_stands_behind_it_and_nothing_else(silent):
 
 def test_what_comes_back_is_seen_without_a_restart():
     calls = iter([fails, fails])
-    monitor = Monitor([dependency("a", lambda: next(calls, fine)())])
+    monitor = ReadinessMonitor([dependency("a", lambda: next(calls, fine)())])
 
     assert asked(monitor)[0] == {"a": False}
     eventually(lambda: asked(monitor)[0] == {"a": True}, 5)
 
 
 def test_a_good_answer_that_comes_too_late_is_none():
-    monitor = Monitor([dependency("a", lambda: sleep(0.05), deadline_seconds=0.01)])
+    monitor = ReadinessMonitor([dependency("a", lambda: sleep(0.05), deadline_seconds=0.01)])
 
     eventually(lambda: monitor.states()["a"].seconds >= 0.05, 5)
     assert asked(monitor)[0] == {"a": False}
@@ -91,7 +93,7 @@ def test_a_good_answer_that_comes_too_late_is_none():
 def test_the_first_of_a_resource_is_looked_at_whenever_it_is_due():
     seen = []
     checks = {name: lambda name=name: seen.append(name) or sleep(0.05) for name in "bc"}
-    monitor = Monitor(
+    monitor = ReadinessMonitor(
         [
             dependency("a", lambda: seen.append("a"), every_seconds=0.03, resource="x"),
             dependency("b", checks["b"], every_seconds=9, resource="x"),
@@ -107,7 +109,9 @@ def test_the_first_of_a_resource_is_looked_at_whenever_it_is_due():
 
 def test_nobody_looks_while_nobody_asks_and_who_asks_again_is_told_what_is_true_now():
     calls = iter([fine])
-    monitor = Monitor([dependency("idle", lambda: next(calls, fails)(), every_seconds=0.1)], unasked_seconds=0.02)
+    monitor = ReadinessMonitor(
+        [dependency("idle", lambda: next(calls, fails)(), every_seconds=0.1)], unasked_seconds=0.02
+    )
 
     assert asked(monitor)[0] == {"idle": True}
     eventually(lambda: "readiness-idle" not in {thread.name for thread in threads()}, 5)
@@ -118,8 +122,8 @@ def test_nobody_looks_while_nobody_asks_and_who_asks_again_is_told_what_is_true_
 
 def test_a_forked_child_looks_for_itself(silent):
     mine = os.getpid()
-    monitor = Monitor([dependency("a", lambda: silent() if os.getpid() == mine else fine())])
-    os.register_at_fork(after_in_child=monitor.forget)
+    monitor = ReadinessMonitor([dependency("a", lambda: silent() if os.getpid() == mine else fine())])
+    os.register_at_fork(after_in_child=monitor.reset_after_fork)
     assert asked(monitor)[0] == {"a": False}
 
     child = os.fork()
@@ -135,7 +139,7 @@ def watching():
     monitors = []
 
     def watching(*dependencies):
-        monitors.append(Monitor(dependencies, unasked_seconds=0.05))
+        monitors.append(ReadinessMonitor(dependencies, unasked_seconds=0.05))
         return monitors[-1]
 
     yield watching
@@ -146,7 +150,7 @@ def watching():
 def test_who_keeps_looking_knows_before_anybody_has_asked(watching):
     monitor = watching(dependency("slow", lambda: sleep(0.2), deadline_seconds=5))
 
-    monitor.keep_looking(first_seconds=5)
+    monitor.poll_permanently(first_seconds=5)
     states, took = asked(monitor)
 
     assert states == {"slow": True}
@@ -157,7 +161,7 @@ def test_who_keeps_looking_goes_on_when_nobody_asks(watching):
     looks = []
     monitor = watching(dependency("a", lambda: looks.append(monotonic())))
 
-    monitor.keep_looking(first_seconds=5)
+    monitor.poll_permanently(first_seconds=5)
     before = len(looks)
 
     eventually(lambda: len(looks) > before + 20, 10)
@@ -166,6 +170,6 @@ def test_who_keeps_looking_goes_on_when_nobody_asks(watching):
 def test_who_keeps_looking_waits_for_what_is_silent_as_long_as_told(watching, silent):
     started = monotonic()
 
-    watching(dependency("silent", silent)).keep_looking(first_seconds=0.1)
+    watching(dependency("silent", silent)).poll_permanently(first_seconds=0.1)
 
     assert monotonic() - started < AT_ONCE

@@ -14,7 +14,7 @@ from django.http import StreamingHttpResponse
 from saas.operations import draining
 from saas.server import request_body, responses
 from saas.server import rsgi_adapter as bridges
-from saas.server.rsgi_adapter import Bridge
+from saas.server.rsgi_adapter import RSGIAdapter
 from saas.testing.servers.rsgi import RsgiProtocol, RsgiScope
 
 LIMIT = 1_048_576
@@ -22,7 +22,7 @@ LIMIT = 1_048_576
 
 def asked(bridge, pieces=(b"",), path="/api/webhooks/stripe", method="POST", **environ):
     """The answer to a request by a client that knows no WSGI."""
-    return bridge.ask(bridge._base_environ(PATH_INFO=path, REQUEST_METHOD=method, **environ), [*pieces])
+    return bridge.send_chunks(bridge._base_environ(PATH_INFO=path, REQUEST_METHOD=method, **environ), [*pieces])
 
 
 def header(answer, name):
@@ -148,7 +148,7 @@ def test_a_whole_body_reaches_django(bridge, pieces, sent):
 
 
 def test_a_body_that_stops_coming_is_refused_after_a_while(bridge, monkeypatch):
-    monkeypatch.setattr(request_body, "ARRIVAL_SECONDS", 0.01)
+    monkeypatch.setattr(request_body, "BODY_TIMEOUT_SECONDS", 0.01)
 
     answer = asked(bridge, [b"{", None], CONTENT_LENGTH="2")
 
@@ -182,7 +182,7 @@ def test_a_client_that_asks_first_is_refused_before_it_sends(bridge):
 
 
 def test_all_bodies_together_hold_no_more_than_there_is_room_for(bridge, monkeypatch):
-    monkeypatch.setattr(request_body, "BYTES_AT_ONCE", 3)
+    monkeypatch.setattr(request_body, "MAX_BYTES_IN_MEMORY", 3)
 
     full = asked(bridge, [b"1234"], CONTENT_LENGTH="4")
     fitting = [asked(bridge, [b"123"], CONTENT_LENGTH="3").status for _ in range(3)]
@@ -204,7 +204,7 @@ def environ():
         start_response("200 OK", [("Content-Type", "text/plain"), ("Server", "secret/1.0"), ("Connection", "upgrade")])
         return [b"ok"]
 
-    bridge = Bridge(application, threads=2)
+    bridge = RSGIAdapter(application, threads=2)
 
     def ask(changes=None, headers=(), pieces=(b"",), **variables):
         request = RsgiScope({**BASE, **variables})
@@ -213,7 +213,7 @@ def environ():
         request.headers.sent.extend(headers)
         answer = RsgiProtocol([*pieces])
         with ThreadPoolExecutor(2) as pool:
-            bridge.open(pool, reserved=pool)
+            bridge.set_executors(pool, reserved=pool)
             asyncio.run(bridge.__rsgi__(request, answer))
         return seen, answer
 
@@ -295,7 +295,7 @@ def test_an_upgrade_is_ignored_and_nothing_more_is_read_of_that_connection(envir
 
 
 def test_while_draining_every_connection_is_closed(environ, monkeypatch):
-    monkeypatch.setattr(draining, "is_on", lambda: True)
+    monkeypatch.setattr(draining, "is_draining", lambda: True)
 
     assert header(environ()[1], "connection") == "close"
 
@@ -312,9 +312,9 @@ def streamed(monkeypatch, content):
         start_response("200 OK", [])
         return response
 
-    bridge, answer = Bridge(application, threads=1), RsgiProtocol([b""])
+    bridge, answer = RSGIAdapter(application, threads=1), RsgiProtocol([b""])
     with ThreadPoolExecutor(1) as pool:
-        bridge.open(pool, reserved=pool)
+        bridge.set_executors(pool, reserved=pool)
         asyncio.run(bridge.__rsgi__(RsgiScope(BASE), answer))
     return answer
 
@@ -341,7 +341,7 @@ def test_an_answer_that_fails_midway_was_never_begun(monkeypatch, tmp_path, capl
 
 def test_an_endless_answer_is_refused_and_leaves_no_file(monkeypatch, tmp_path):
     monkeypatch.setattr(responses.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(responses, "LONGEST_BYTES", 3_000_000)
+    monkeypatch.setattr(responses, "MAX_RESPONSE_BYTES", 3_000_000)
 
     def endless():
         while True:
@@ -380,10 +380,10 @@ def test_a_full_pool_asks_to_come_again_while_probes_are_answered(monkeypatch):
         await first
         return answers
 
-    bridge = Bridge(application, threads=1)
+    bridge = RSGIAdapter(application, threads=1)
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as reserved:
-        bridge.open(pool, reserved=reserved)
+        bridge.set_executors(pool, reserved=reserved)
         slow, refused, probe = asyncio.run(main())
 
     assert (slow.status, refused.status, probe.status) == (200, 503, 200)

@@ -22,7 +22,7 @@ def _somewhere(tmp_path, monkeypatch):
 
 def test_every_process_of_a_server_sees_that_it_is_draining():
     asked = "from saas.operations import draining; print(draining.is_on())"
-    with shared_state.shared() as shared:
+    with shared_state.create_shared_state() as shared:
         before = subprocess.check_output([sys.executable, "-c", asked], text=True)
         shared.start_draining()
         after = subprocess.check_output([sys.executable, "-c", asked], text=True)
@@ -35,7 +35,7 @@ def test_nothing_is_left_behind_neither_by_this_server_nor_by_one_that_was_kille
     living = tmp_path / f"saas-server-{os.getpid()}-other"
     living.mkdir()
 
-    with shared_state.shared():
+    with shared_state.create_shared_state():
         assert len(list(tmp_path.iterdir())) == 2
 
     assert list(tmp_path.iterdir()) == [living]
@@ -44,19 +44,19 @@ def test_nothing_is_left_behind_neither_by_this_server_nor_by_one_that_was_kille
 def test_without_room_for_them_the_metrics_are_each_workers_own(monkeypatch, capsys):
     monkeypatch.setattr(shared_state, "_ROOM_BYTES", 2**62)
 
-    with shared_state.shared():
+    with shared_state.create_shared_state():
         assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 
     assert "nearly full" in capsys.readouterr().err
 
 
 def test_with_room_they_are_shared():
-    with shared_state.shared() as shared:
+    with shared_state.create_shared_state() as shared:
         assert os.path.isdir(os.environ["PROMETHEUS_MULTIPROC_DIR"])
         assert not shared.has_failed_to_boot()
 
 
 def test_one_process_tells_why_it_could_not_start():
-    with shared_state.shared() as shared:
-        assert [shared.note_failed_boot(), shared.note_failed_boot()] == [True, False]
+    with shared_state.create_shared_state() as shared:
+        assert [shared.record_failed_boot(), shared.record_failed_boot()] == [True, False]
         assert shared.has_failed_to_boot()

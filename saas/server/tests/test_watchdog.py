@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from saas.server.shared_state import Shared, is_alive
-from saas.server.watchdog import HANG_SECONDS, Watch, keep_beating
+from saas.server.shared_state import SharedState, is_process_alive
+from saas.server.watchdog import HANG_TIMEOUT_SECONDS, Watchdog, send_heartbeats
 
 
 @pytest.fixture
 def shared(tmp_path):
     (tmp_path / "beats").mkdir()
-    return Shared(tmp_path)
+    return SharedState(tmp_path)
 
 
 @pytest.fixture
@@ -36,31 +36,31 @@ def look(watch, seconds, start=0):
 
 
 def test_a_worker_without_a_sign_of_life_is_killed_after_half_a_minute(shared, worker):
-    watch = Watch(shared)
+    watch = Watchdog(shared)
 
-    look(watch, int(HANG_SECONDS) + 1)
+    look(watch, int(HANG_TIMEOUT_SECONDS) + 1)
     assert worker.poll() is None
-    look(watch, 1, start=int(HANG_SECONDS) + 1)
+    look(watch, 1, start=int(HANG_TIMEOUT_SECONDS) + 1)
 
     assert worker.wait(5) == -signal.SIGKILL
     assert shared.beats() == {}
 
 
 def test_a_worker_that_shows_signs_of_life_is_left_alone(shared, worker):
-    watch = Watch(shared)
+    watch = Watchdog(shared)
 
     for second in range(100):
         worker.beat(str(second))
-        watch.look(float(second))
+        watch.check_workers(float(second))
 
     assert worker.poll() is None
 
 
 def test_after_a_pause_of_the_whole_server_everybody_begins_anew(shared, worker):
-    watch = Watch(shared)
+    watch = Watchdog(shared)
     look(watch, 20)
 
-    look(watch, int(HANG_SECONDS), start=3_600)
+    look(watch, int(HANG_TIMEOUT_SECONDS), start=3_600)
 
     assert worker.poll() is None
 
@@ -69,16 +69,16 @@ def test_a_worker_that_died_is_forgotten(shared, worker):
     worker.kill()
     worker.wait()
 
-    Watch(shared).look(0.0)
+    Watchdog(shared).check_workers(0.0)
 
     assert shared.beats() == {}
 
 
 def test_the_loop_of_a_worker_shows_signs_of_life(shared, monkeypatch):
-    monkeypatch.setattr("saas.server.watchdog.BEAT_SECONDS", 0.01)
+    monkeypatch.setattr("saas.server.watchdog.HEARTBEAT_SECONDS", 0.01)
 
     async def main():
-        keep_beating(asyncio.get_running_loop(), shared, os.getppid())
+        send_heartbeats(asyncio.get_running_loop(), shared, os.getppid())
         seen = set()
         while len(seen) < 3:
             seen.add(shared.beats()[os.getpid()])
@@ -93,7 +93,7 @@ def test_a_worker_whose_parent_was_killed_ends(shared, monkeypatch):
     monkeypatch.setattr(os, "kill", lambda pid, number: ended.append((pid, number)))
 
     async def main():
-        keep_beating(asyncio.get_running_loop(), shared, parent=os.getppid() + 1)
+        send_heartbeats(asyncio.get_running_loop(), shared, parent=os.getppid() + 1)
 
     asyncio.run(main())
 
@@ -102,7 +102,7 @@ def test_a_worker_whose_parent_was_killed_ends(shared, monkeypatch):
 
 
 def test_whether_a_process_lives(worker):
-    assert is_alive(worker.pid)
+    assert is_process_alive(worker.pid)
     worker.kill()
     worker.wait()
-    assert not is_alive(worker.pid)
+    assert not is_process_alive(worker.pid)

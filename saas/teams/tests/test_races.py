@@ -11,7 +11,7 @@ from saas.teams import actions, api_keys, invitations
 from saas.teams.models import ApiKey, Invitation, Membership, Team
 from saas.teams.roles import Role, Scope
 from saas.testing.factories import user_factories
-from saas.testing.factories.team_factories import actor_for, create_team, add_member, with_verified_email
+from saas.testing.factories.team_factories import actor_for, add_member, create_team, with_verified_email
 from saas.testing.mails import link_token
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -36,10 +36,13 @@ def at_once(*calls: Callable[[], object]) -> list[str]:
 
 
 def test_of_two_owners_who_leave_at_once_one_stays() -> None:
-    kim, ola = with_verified_email(user_factories.create_customer()), with_verified_email(user_factories.create_customer())
-    team = create_team(kim)
+    customer, ola = (
+        with_verified_email(user_factories.create_customer()),
+        with_verified_email(user_factories.create_customer()),
+    )
+    team = create_team(customer)
     add_member(team, Role.OWNER, ola)
-    first, second = actor_for(team, kim), actor_for(team, ola)
+    first, second = actor_for(team, customer), actor_for(team, ola)
 
     outcome = at_once(lambda: actions.leave_team(first), lambda: actions.leave_team(second))
 
@@ -48,14 +51,17 @@ def test_of_two_owners_who_leave_at_once_one_stays() -> None:
 
 
 def test_two_owners_cannot_demote_each_other_at_once() -> None:
-    kim, ola = with_verified_email(user_factories.create_customer()), with_verified_email(user_factories.create_customer())
-    team = create_team(kim)
+    customer, ola = (
+        with_verified_email(user_factories.create_customer()),
+        with_verified_email(user_factories.create_customer()),
+    )
+    team = create_team(customer)
     add_member(team, Role.OWNER, ola)
-    first, second = actor_for(team, kim), actor_for(team, ola)
+    first, second = actor_for(team, customer), actor_for(team, ola)
 
     outcome = at_once(
         lambda: actions.change_role(first, of=ola.user.id, role=Role.VIEWER),
-        lambda: actions.change_role(second, of=kim.user.id, role=Role.VIEWER),
+        lambda: actions.change_role(second, of=customer.user.id, role=Role.VIEWER),
     )
 
     assert outcome == ["done", "forbidden"]  # the second is no owner any more when her turn comes
@@ -63,10 +69,10 @@ def test_two_owners_cannot_demote_each_other_at_once() -> None:
 
 
 def test_ten_acceptances_of_one_invitation_make_one_member() -> None:
-    kim = user_factories.create_customer()
-    team = create_team(kim)
+    customer = user_factories.create_customer()
+    team = create_team(customer)
     guest = with_verified_email(user_factories.create_customer("new@example.org"))
-    invitations.invite(actor_for(team, kim), email="new@example.org", role=Role.MEMBER)
+    invitations.invite(actor_for(team, customer), email="new@example.org", role=Role.MEMBER)
     token = link_token("team_invitation")
 
     outcome = at_once(*[lambda: invitations.accept(token, user=guest.user)] * 10)
@@ -76,10 +82,10 @@ def test_ten_acceptances_of_one_invitation_make_one_member() -> None:
 
 
 def test_the_last_seat_is_given_once() -> None:
-    kim = user_factories.create_customer()
-    team = create_team(kim)
+    customer = user_factories.create_customer()
+    team = create_team(customer)
     add_member(team, Role.MEMBER)
-    inviter = actor_for(team, kim)
+    inviter = actor_for(team, customer)
 
     def invite(number: int) -> Callable[[], object]:
         return lambda: invitations.invite(inviter, email=f"n{number}@example.org", role=Role.MEMBER)
@@ -91,17 +97,17 @@ def test_the_last_seat_is_given_once() -> None:
 
 
 def test_the_last_team_is_founded_once() -> None:
-    kim = user_factories.create_customer()
+    customer = user_factories.create_customer()
 
-    outcome = at_once(*[lambda: actions.create_team(name="Engineering", owner=kim.user)] * 6)
+    outcome = at_once(*[lambda: actions.create_team(name="Engineering", owner=customer.user)] * 6)
 
     assert outcome == ["done"] + ["team_limit"] * 5
     assert Team.objects.count() == 1
 
 
 def test_the_last_key_is_made_once() -> None:
-    kim = with_verified_email(user_factories.create_customer())
-    maker = actor_for(create_team(kim), kim)
+    customer = with_verified_email(user_factories.create_customer())
+    maker = actor_for(create_team(customer), customer)
 
     outcome = at_once(*[lambda: api_keys.create_key(maker, name="CI", scopes=[Scope.READ], expires_in_days=1)] * 6)
 
@@ -110,8 +116,8 @@ def test_the_last_key_is_made_once() -> None:
 
 
 def test_an_address_invited_twice_at_once_is_invited_once() -> None:
-    kim = user_factories.create_customer()
-    inviter = actor_for(create_team(kim), kim)
+    customer = user_factories.create_customer()
+    inviter = actor_for(create_team(customer), customer)
 
     outcome = at_once(*[lambda: invitations.invite(inviter, email="new@example.org", role=Role.MEMBER)] * 2)
 

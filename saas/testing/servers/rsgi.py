@@ -117,10 +117,10 @@ class BridgeClient(ServiceClient):
         self.application = self._application(thread)
 
     def _application(self, thread: Executor) -> Any:
-        from saas.server.rsgi_adapter import Bridge
+        from saas.server.rsgi_adapter import RSGIAdapter
 
-        bridge = Bridge(WSGIHandler(), threads=1)
-        bridge.open(thread, reserved=thread)
+        bridge = RSGIAdapter(WSGIHandler(), threads=1)
+        bridge.set_executors(thread, reserved=thread)
         return bridge
 
     def request(self, **request: Any) -> Any:

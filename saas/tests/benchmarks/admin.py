@@ -14,19 +14,19 @@ import httpx
 from django.conf import settings
 
 from saas.tests.benchmarks.admin_rows import EVENTS_A_PERSON
-from saas.tests.benchmarks.environment import Server, Stage
+from saas.tests.benchmarks.environment import Environment, Server
 from saas.tests.benchmarks.processes import HOST
 
-ASKINGS = 10  # of each question in each round
+REPETITIONS = 10  # of each question in each round
 _EMAIL, _PASSWORD = "sam@example.net", "correct horse battery staple"
 _DESK, _HOOKS = "admin_ops", "webhooks"
 
-Asking = tuple[float, bool]  # milliseconds, and whether it was answered
+Timing = tuple[float, bool]  # milliseconds, and whether it was answered
 Question = tuple[str, str, dict[str, Any] | None]  # service, path, body of a POST
 
 
 @dataclass(frozen=True)
-class Wait:
+class ResponseTime:
     design: str
     people: int
     events: int
@@ -35,19 +35,21 @@ class Wait:
     refused: int  # by a 5xx: a statement that takes too long is cancelled
 
 
-def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], size: int = 100_000) -> list[Wait]:
-    if not stage.database_url:
+def run(
+    environment: Environment, *, rounds: int, seconds: float, say: Callable[[str], None], size: int = 100_000
+) -> list[ResponseTime]:
+    if not environment.database_url:
         raise SystemExit("bench admin needs DATABASE_URL.")
-    _fill(stage, size)
+    _fill(environment, size)
     say(f"{size} people and {size * EVENTS_A_PERSON} events are there")
-    servers = {service: stage.serve_as_production(service, service) for service in (_DESK, _HOOKS)}
-    asked: dict[str, list[Asking]] = defaultdict(list)
+    servers = {service: environment.serve_as_production(service, service) for service in (_DESK, _HOOKS)}
+    asked: dict[str, list[Timing]] = defaultdict(list)
     for number in range(rounds):
         with httpx.Client(trust_env=False, timeout=60) as client:
             _log_in(client, servers[_DESK])
             for name, question in questions(size).items():
                 _ask(client, servers, question)  # the first asking plans, and fills caches
-                asked[name] += [_ask(client, servers, question) for _ in range(ASKINGS)]
+                asked[name] += [_ask(client, servers, question) for _ in range(REPETITIONS)]
         say(f"round {number + 1} of {rounds}")
     return [_wait(name, size, found) for name, found in asked.items()]
 
@@ -80,11 +82,11 @@ def questions(size: int) -> dict[str, Question]:
     }
 
 
-def _fill(stage: Stage, size: int) -> None:
+def _fill(environment: Environment, size: int) -> None:
     subprocess.run(
         [sys.executable, "-m", "saas.tests.benchmarks.admin_rows", str(size), _EMAIL, _PASSWORD],
         cwd=settings.BASE_DIR,
-        env={**os.environ, "SAAS_ENV": "test", **stage.environment},
+        env={**os.environ, "SAAS_ENV": "test", **environment.variables},
         check=True,
     )
 
@@ -97,7 +99,7 @@ def _log_in(client: httpx.Client, desk: Server) -> None:
     client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
 
-def _ask(client: httpx.Client, servers: Mapping[str, Server], question: Question) -> Asking:
+def _ask(client: httpx.Client, servers: Mapping[str, Server], question: Question) -> Timing:
     """Until the whole answer was there. What the harness asks wrongly (4xx) ends the benchmark."""
     service, path, body = question
     started = time.perf_counter()
@@ -108,7 +110,9 @@ def _ask(client: httpx.Client, servers: Mapping[str, Server], question: Question
     return took, answer.is_success
 
 
-def _wait(name: str, size: int, found: list[Asking]) -> Wait:
+def _wait(name: str, size: int, found: list[Timing]) -> ResponseTime:
     times = [took for took, _ in found]
     refused = sum(not is_answered for _, is_answered in found)
-    return Wait(name, size, size * EVENTS_A_PERSON, round(statistics.median(times), 2), round(max(times), 2), refused)
+    return ResponseTime(
+        name, size, size * EVENTS_A_PERSON, round(statistics.median(times), 2), round(max(times), 2), refused
+    )

@@ -62,7 +62,7 @@ def fill_events(cursor: CursorWrapper, people: int) -> None:
         cursor.execute(_ATTEMPTS, {"after": after})
 
 
-def hire(email: str, password: str) -> None:
+def create_staff_login(email: str, password: str) -> None:
     """A superuser: every page is hers."""
     from saas.accounts.staff.staff_administration import create_staff
 
@@ -73,4 +73,4 @@ if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "saas.settings.admin_ops"
     django.setup()
     fill(int(sys.argv[1]))
-    hire(*sys.argv[2:])
+    create_staff_login(*sys.argv[2:])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from saas.tests.benchmarks.environment import Server, Stage
+from saas.tests.benchmarks.environment import Environment, Server
 from saas.tests.benchmarks.processes import HOST, offer_load
 
 WARM_UP_SECONDS = 0.5
@@ -84,9 +84,11 @@ def _median(values: Iterable[float]) -> float:
     return round(statistics.median(values), 3)
 
 
-def measure(stage: Stage, server: Server, connections: int, seconds: float, expected_rps: float, **job: Any) -> Sample:
+def measure(
+    environment: Environment, server: Server, connections: int, seconds: float, expected_rps: float, **job: Any
+) -> Sample:
     """Load one server for ``seconds``; every answer must be a success."""
-    server_cpu, database_cpu = server.process.cpu_seconds(), stage.database_cpu_seconds()
+    server_cpu, database_cpu = server.process.cpu_seconds(), environment.database_cpu_seconds()
     result = offer_load(
         {"host": HOST, "port": server.port, "connections": connections, "seconds": seconds}
         | {"expected_rps": expected_rps, **job}
@@ -99,13 +101,13 @@ def measure(stage: Stage, server: Server, connections: int, seconds: float, expe
         result["p50_ms"],
         result["p99_ms"],
         (server.process.cpu_seconds() - server_cpu) / count * 1e6,
-        (stage.database_cpu_seconds() - database_cpu) / count * 1e6,
+        (environment.database_cpu_seconds() - database_cpu) / count * 1e6,
         count,
     )
 
 
 def alternate(
-    stage: Stage,
+    environment: Environment,
     servers: Sequence[Server],
     levels: Sequence[int],
     *,
@@ -117,7 +119,7 @@ def alternate(
     """Every server at every level, round after round; the first server is the baseline."""
     comparison = Comparison(servers[0].name)
     expected = {
-        (server.name, level): measure(stage, server, level, WARM_UP_SECONDS, FIRST_GUESS_RPS, **jobs(server)).rps
+        (server.name, level): measure(environment, server, level, WARM_UP_SECONDS, FIRST_GUESS_RPS, **jobs(server)).rps
         for server in servers
         for level in levels
     }
@@ -125,7 +127,7 @@ def alternate(
         for level in levels:
             for server in servers:
                 guess = expected[server.name, level] * 1.3
-                sample = measure(stage, server, level, seconds, guess, **jobs(server))
+                sample = measure(environment, server, level, seconds, guess, **jobs(server))
                 expected[server.name, level] = max(sample.rps, expected[server.name, level])
                 comparison.add(server.name, level, sample)
         say(f"round {number + 1} of {rounds}")

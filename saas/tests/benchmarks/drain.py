@@ -15,7 +15,7 @@ from django.conf import settings
 from saas.tests.benchmarks import deliveries
 from saas.tests.benchmarks.baselines import rows as same_rows
 from saas.tests.benchmarks.compare import Comparison, Row, Sample
-from saas.tests.benchmarks.environment import Stage
+from saas.tests.benchmarks.environment import Environment
 from saas.tests.benchmarks.processes import Process
 
 NAIVE, OURS = "one event per task", "our worker"
@@ -27,37 +27,37 @@ _NAIVE_APP = "saas.tests.benchmarks.baselines.naive"
 _CELERY = ["worker", f"--concurrency={PROCESSES}", "--without-gossip", "--without-mingle", "--loglevel=INFO"]
 
 
-def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Row]:
-    if not stage.database_url or not settings.REDIS_URL:
+def run(environment: Environment, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Row]:
+    if not environment.database_url or not settings.REDIS_URL:
         raise SystemExit("bench drain needs DATABASE_URL and REDIS_URL.")
-    stage.django(f"{_NAIVE_APP}.settings", "migrate", "--run-syncdb", "-v0")
+    environment.run_django_admin(f"{_NAIVE_APP}.settings", "migrate", "--run-syncdb", "-v0")
     workers = {
-        NAIVE: stage.work(
+        NAIVE: environment.start_worker(
             "naive-worker",
             ["-m", "celery", "-A", f"{_NAIVE_APP}.celery:app", *_CELERY, "-Q", "naive"],
             " ready.",
             DJANGO_SETTINGS_MODULE=f"{_NAIVE_APP}.settings",
         ),
-        OURS: our_worker(stage),
+        OURS: our_worker(environment),
     }
     comparison, broker = Comparison(NAIVE), Celery(broker=settings.REDIS_URL)
-    with psycopg.connect(stage.database_url, autocommit=True) as database:
+    with psycopg.connect(environment.database_url, autocommit=True) as database:
         for number in range(rounds):
             for design, drain in ((NAIVE, _drain_naive), (OURS, drain_ours)):
-                comparison.add(design, PROCESSES, drain(stage, workers[design], database, broker))
+                comparison.add(design, PROCESSES, drain(environment, workers[design], database, broker))
             say(f"round {number + 1} of {rounds}")
     return comparison.rows(lambda design: round(workers[design].memory_mb(), 1))
 
 
-def drain_ours(stage: Stage, worker: Process, database: psycopg.Connection, broker: Celery) -> Sample:
+def drain_ours(environment: Environment, worker: Process, database: psycopg.Connection, broker: Celery) -> Sample:
     made = deliveries.bodies()
     for _ in range(COUNTS[OURS] // _AT_ONCE):
         database.execute(*same_rows.insert([same_rows.row(next(made)[1]) for _ in range(_AT_ONCE)]))
     ring = partial(look, broker)
-    return _measure(stage, worker, database, COUNTS[OURS], ring, ring)
+    return _measure(environment, worker, database, COUNTS[OURS], ring, ring)
 
 
-def _drain_naive(stage: Stage, worker: Process, database: psycopg.Connection, broker: Celery) -> Sample:
+def _drain_naive(environment: Environment, worker: Process, database: psycopg.Connection, broker: Celery) -> Sample:
     made = deliveries.bodies()
     ids = [
         database.execute(
@@ -66,11 +66,11 @@ def _drain_naive(stage: Stage, worker: Process, database: psycopg.Connection, br
         ).fetchone()[0]
         for event_id, body in (next(made) for _ in range(COUNTS[NAIVE]))
     ]
-    return _measure(stage, worker, database, COUNTS[NAIVE], partial(_send_naive, broker, ids), lambda: None)
+    return _measure(environment, worker, database, COUNTS[NAIVE], partial(_send_naive, broker, ids), lambda: None)
 
 
-def our_worker(stage: Stage) -> Process:
-    return stage.work(
+def our_worker(environment: Environment) -> Process:
+    return environment.start_worker(
         "worker",
         ["-m", "celery", "-A", "saas", *_CELERY, "-Q", "bench"],
         " ready.",
@@ -92,7 +92,7 @@ def _send_naive(app: Celery, ids: Sequence[int]) -> None:
 
 
 def _measure(
-    stage: Stage,
+    environment: Environment,
     worker: Process,
     database: psycopg.Connection,
     count: int,
@@ -100,12 +100,12 @@ def _measure(
     again: Callable[[], None],
 ) -> Sample:
     """What is drained is there already, so that PostgreSQL's time is the worker's alone."""
-    cpu, database_cpu = worker.cpu_seconds(), stage.database_cpu_seconds()
+    cpu, database_cpu = worker.cpu_seconds(), environment.database_cpu_seconds()
     rps = _rate(database, count, start, again)
     return Sample(
         rps,
         cpu_us=(worker.cpu_seconds() - cpu) / count * 1e6,
-        database_cpu_us=(stage.database_cpu_seconds() - database_cpu) / count * 1e6,
+        database_cpu_us=(environment.database_cpu_seconds() - database_cpu) / count * 1e6,
         requests=count,
     )
 

@@ -32,7 +32,7 @@ class Server:
 
 
 @dataclass
-class Stage:
+class Environment:
     database_url: str  # empty: SQLite
     folder: Path
     servers: list[Server] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Stage:
         return "PostgreSQL" if self.database_url else "SQLite"
 
     @property
-    def environment(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
         return {
             "DATABASE_URL": self.database_url,
             "REDIS_URL": settings.REDIS_URL,
@@ -59,7 +59,7 @@ class Stage:
         filled = [part.replace("{port}", str(port)) for part in command]
         log = self.folder / f"{name.replace(' ', '-')}.log"
         told = {key: value.replace("{port}", str(port)) for key, value in environment.items()}
-        process = Process(filled, {**self.environment, **told}, log, python)
+        process = Process(filled, {**self.variables, **told}, log, python)
         self.servers.append(Server(name, port, process))
         process.wait_for_port(port)
         return self.servers[-1]
@@ -75,19 +75,19 @@ class Stage:
         place = {"BIND": f"{HOST}:{{port}}", "DRAIN_SECONDS": "0", "TMPDIR": str(self.folder)}
         return self.serve(name, ["manage.py", "serve", service], **place, **environment)
 
-    def work(self, name: str, command: Sequence[str], ready: str, **environment: str) -> Process:
+    def start_worker(self, name: str, command: Sequence[str], ready: str, **environment: str) -> Process:
         """Start a worker; it is ready when its output says so."""
-        process = Process(command, {**self.environment, **environment}, self.folder / f"{name}.log")
+        process = Process(command, {**self.variables, **environment}, self.folder / f"{name}.log")
         self.workers.append(process)
         process.wait_for_text(ready)
         return process
 
-    def django(self, settings_module: str, *arguments: str) -> None:
-        """A management command on this stage."""
+    def run_django_admin(self, settings_module: str, *arguments: str) -> None:
+        """A management command in this environment."""
         subprocess.run(
             [sys.executable, "-m", "django", *arguments, f"--settings={settings_module}"],
             cwd=settings.BASE_DIR,
-            env={**os.environ, "SAAS_ENV": "test", **self.environment},
+            env={**os.environ, "SAAS_ENV": "test", **self.variables},
             stdout=subprocess.DEVNULL,
             check=True,
         )
@@ -113,12 +113,12 @@ class Stage:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def running_environment() -> Iterator[Environment]:
     """On the engines that DATABASE_URL and REDIS_URL name, else on the embedded ones."""
     with tempfile.TemporaryDirectory(prefix="saas-bench-") as folder, _database() as url:
-        made = Stage(url, Path(folder))
+        made = Environment(url, Path(folder))
         try:
-            made.django("saas.settings.webhooks", "migrate", "-v0")
+            made.run_django_admin("saas.settings.webhooks", "migrate", "-v0")
             _make_tables(made)
             yield made
         finally:
@@ -132,7 +132,7 @@ def _purge() -> None:
             broker.default_channel.queue_purge(queue)
 
 
-def _make_tables(made: Stage) -> None:
+def _make_tables(made: Environment) -> None:
     if made.database_url:
         with psycopg.connect(made.database_url, autocommit=True) as connection:
             connection.execute(_EFFECTS)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from saas.tests.benchmarks.environment import Server, Stage
+from saas.tests.benchmarks.environment import Environment, Server
 from saas.tests.benchmarks.processes import HOST, offer_load
 from saas.tests.benchmarks.read_requests import PASSWORD, me_by_bearer, raw_request, register
 
@@ -32,8 +32,8 @@ class Reading:
     ratio: float | None
 
 
-def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Reading]:
-    product = stage.serve_as_production("product", "product", PASSWORD_ITERATIONS="600000")
+def run(environment: Environment, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Reading]:
+    product = environment.serve_as_production("product", "product", PASSWORD_ITERATIONS="600000")
     me = [me_by_bearer(product)]
     for number in range(_RIGHT):
         register(product, f"bench{number}@example.net")

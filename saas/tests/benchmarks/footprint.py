@@ -12,14 +12,14 @@ from pathlib import Path
 from django.conf import settings
 
 from saas.testing.servers.stack import SERVICES, running_stack
-from saas.tests.benchmarks.environment import Stage
+from saas.tests.benchmarks.environment import Environment
 from saas.tests.benchmarks.processes import proportional_mb, resident_mb
 
 _PROGRAMS = ("worker", "beat")
 
 
 @dataclass(frozen=True)
-class Weight:
+class Memory:
     design: str
     proportional_mb: float  # what is shared counts once
     resident_mb: float
@@ -32,7 +32,7 @@ class StartUp:
     modules: int
 
 
-def memory(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Weight]:
+def memory(environment: Environment, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[Memory]:
     """After a moment's work. The supervisor is not counted: production has another."""
     with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder)) as stack:
         for service in SERVICES:
@@ -46,12 +46,12 @@ def memory(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], No
         return [*rows, _weight("all", [pid for pids in found.values() for pid in pids])]
 
 
-def startup(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[StartUp]:
+def startup(environment: Environment, *, rounds: int, seconds: float, say: Callable[[str], None]) -> list[StartUp]:
     return [_started(service, rounds) for service in SERVICES]
 
 
-def _weight(name: str, pids: list[int]) -> Weight:
-    return Weight(name, round(sum(map(proportional_mb, pids)), 1), round(sum(map(resident_mb, pids)), 1))
+def _weight(name: str, pids: list[int]) -> Memory:
+    return Memory(name, round(sum(map(proportional_mb, pids)), 1), round(sum(map(resident_mb, pids)), 1))
 
 
 def _program(pid: int) -> str:

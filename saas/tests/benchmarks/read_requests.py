@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from saas.tests.benchmarks.compare import Row, alternate
-from saas.tests.benchmarks.environment import Server, Stage
+from saas.tests.benchmarks.environment import Environment, Server
 from saas.tests.benchmarks.processes import HOST
 
 CONNECTIONS = 16
@@ -17,29 +17,29 @@ _PLAIN, _OURS = "plain view", "ours"
 Request = tuple[str, str, dict[str, str], str]  # method, path, headers, body
 
 
-def me(stage: Stage, **options: Any) -> list[Row]:
-    plain, ours = _servers(stage)
+def me(environment: Environment, **options: Any) -> list[Row]:
+    plain, ours = _servers(environment)
     answer = register(ours)
     bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
     cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in answer.cookies.items())}
     by_bearer = _compare(
-        stage, (plain, ours), "by bearer", "/me/bearer", [("GET", "/api/auth/me", bearer, "")], bearer, **options
+        environment, (plain, ours), "by bearer", "/me/bearer", [("GET", "/api/auth/me", bearer, "")], bearer, **options
     )
     by_cookie = _compare(
-        stage, (plain, ours), "by cookie", "/me/cookie", [("GET", "/api/auth/me", cookie, "")], cookie, **options
+        environment, (plain, ours), "by cookie", "/me/cookie", [("GET", "/api/auth/me", cookie, "")], cookie, **options
     )
     return [*by_bearer, *by_cookie]
 
 
-def plans(stage: Stage, **options: Any) -> list[Row]:
-    stage.django("saas.settings.product", "seed")
+def plans(environment: Environment, **options: Any) -> list[Row]:
+    environment.run_django_admin("saas.settings.product", "seed")
     requests: list[Request] = [("GET", "/api/subscriptions/plans", {}, "")]
-    return _compare(stage, _servers(stage), "plans", "/plans", requests, {}, **options)
+    return _compare(environment, _servers(environment), "plans", "/plans", requests, {}, **options)
 
 
-def login(stage: Stage, **options: Any) -> list[Row]:
+def login(environment: Environment, **options: Any) -> list[Row]:
     """Against nothing but the hash: what a login does beside it should not be seen."""
-    plain, ours = _servers(stage)
+    plain, ours = _servers(environment)
     emails = [
         f"bench{number}@example.net" for number in range(3 * CONNECTIONS)
     ]  # a crowd at one account would meet 429
@@ -54,19 +54,19 @@ def login(stage: Stage, **options: Any) -> list[Row]:
         )
         for email in emails
     ]
-    return _compare(stage, (plain, ours), "login", "/hash", requests, {}, **options)
+    return _compare(environment, (plain, ours), "login", "/hash", requests, {}, **options)
 
 
-def _servers(stage: Stage) -> tuple[Server, Server]:
-    return _serve(stage, _PLAIN, "saas.tests.benchmarks.baselines.plain_settings"), product(stage)
+def _servers(environment: Environment) -> tuple[Server, Server]:
+    return _serve(environment, _PLAIN, "saas.tests.benchmarks.baselines.plain_settings"), product(environment)
 
 
-def product(stage: Stage) -> Server:
-    return _serve(stage, _OURS, "saas.settings.product")
+def product(environment: Environment) -> Server:
+    return _serve(environment, _OURS, "saas.settings.product")
 
 
-def _serve(stage: Stage, name: str, settings: str) -> Server:
-    return stage.serve_ours(name, "product", settings, PASSWORD_ITERATIONS="600000")
+def _serve(environment: Environment, name: str, settings: str) -> Server:
+    return environment.serve_ours(name, "product", settings, PASSWORD_ITERATIONS="600000")
 
 
 def me_by_bearer(server: Server) -> str:
@@ -83,7 +83,7 @@ def register(server: Server, email: str = "bench@example.net") -> httpx.Response
 
 
 def _compare(
-    stage: Stage,
+    environment: Environment,
     servers: tuple[Server, Server],
     title: str,
     plain_path: str,
@@ -99,7 +99,13 @@ def _compare(
         _OURS: {"requests": [raw_request(*request) for request in requests]},
     }
     rows = alternate(
-        stage, servers, (CONNECTIONS,), rounds=rounds, seconds=seconds, say=say, jobs=lambda server: jobs[server.name]
+        environment,
+        servers,
+        (CONNECTIONS,),
+        rounds=rounds,
+        seconds=seconds,
+        say=say,
+        jobs=lambda server: jobs[server.name],
     )
     return [row.named(f"{row.design}: {title}") for row in rows]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import psycopg
 from django.conf import settings
 
-from saas.tests.benchmarks.environment import Stage
+from saas.tests.benchmarks.environment import Environment
 
 SMALLEST, LARGEST = 10_000, 1_000_000
 
@@ -49,20 +49,22 @@ class Cost:
     sequential_scans: int  # of the two large tables, in one call
 
 
-def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], size: int = LARGEST) -> list[Cost]:
-    if not stage.database_url:
+def run(
+    environment: Environment, *, rounds: int, seconds: float, say: Callable[[str], None], size: int = LARGEST
+) -> list[Cost]:
+    if not environment.database_url:
         raise SystemExit("bench scale needs DATABASE_URL.")
-    _ask(stage, "first_rows", 1)
+    _ask(environment, "first_rows", 1)
     found: list[Cost] = []
     filled = 0
     for rows in _sizes(size):
-        with psycopg.connect(stage.database_url, autocommit=True) as database:
+        with psycopg.connect(environment.database_url, autocommit=True) as database:
             database.execute("SET synchronous_commit = off")
             for statement in (_EVENTS, _USERS):
                 database.execute(statement, (filled + 1, rows))
             database.execute("VACUUM ANALYZE")
         filled = rows
-        found += [Cost(name, rows, ms, scans) for name, (ms, scans) in _ask(stage, "measure", rounds).items()]
+        found += [Cost(name, rows, ms, scans) for name, (ms, scans) in _ask(environment, "measure", rounds).items()]
         say(f"{rows} rows")
     return sorted(found, key=lambda cost: (cost.design, cost.rows))
 
@@ -73,11 +75,11 @@ def _sizes(largest: int) -> list[int]:
     return [*(step for step in steps if step < largest), largest]
 
 
-def _ask(stage: Stage, function: str, rounds: int) -> dict[str, tuple[float, int]]:
+def _ask(environment: Environment, function: str, rounds: int) -> dict[str, tuple[float, int]]:
     done = subprocess.run(
         [sys.executable, "-m", "saas.tests.benchmarks.queries", function, str(rounds)],
         cwd=settings.BASE_DIR,
-        env={**os.environ, "SAAS_ENV": "test", **stage.environment, "DATABASE_STATEMENT_TIMEOUT_MS": "60000"},
+        env={**os.environ, "SAAS_ENV": "test", **environment.variables, "DATABASE_STATEMENT_TIMEOUT_MS": "60000"},
         capture_output=True,
         text=True,
         check=False,

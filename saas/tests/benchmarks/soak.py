@@ -17,7 +17,7 @@ from django.conf import settings
 
 from saas.tests.benchmarks.compare import FIRST_GUESS_RPS, WARM_UP_SECONDS, measure
 from saas.tests.benchmarks.drain import look, our_worker
-from saas.tests.benchmarks.environment import Server, Stage
+from saas.tests.benchmarks.environment import Environment, Server
 from saas.tests.benchmarks.intake import INTAKE, intake
 from saas.tests.benchmarks.processes import HOST, Process, machine_cpu_seconds, offer_load
 
@@ -75,21 +75,23 @@ class Spent:
         return Spent(*(now - then for now, then in zip(astuple(self), astuple(before), strict=True)))
 
 
-def run(stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], minutes: float = 10.0) -> list[Soak]:
-    if not stage.database_url or not settings.REDIS_URL:
+def run(
+    environment: Environment, *, rounds: int, seconds: float, say: Callable[[str], None], minutes: float = 10.0
+) -> list[Soak]:
+    if not environment.database_url or not settings.REDIS_URL:
         raise SystemExit("bench soak needs DATABASE_URL and REDIS_URL.")
-    server = intake(stage)
-    measure(stage, server, CONNECTIONS, WARM_UP_SECONDS, FIRST_GUESS_RPS)
-    limit = measure(stage, server, CONNECTIONS, LIMIT_SECONDS, FIRST_GUESS_RPS).rps
-    worker = our_worker(stage)
+    server = intake(environment)
+    measure(environment, server, CONNECTIONS, WARM_UP_SECONDS, FIRST_GUESS_RPS)
+    limit = measure(environment, server, CONNECTIONS, LIMIT_SECONDS, FIRST_GUESS_RPS).rps
+    worker = our_worker(environment)
     broker = Celery(broker=settings.REDIS_URL)
-    with psycopg.connect(stage.database_url, autocommit=True) as database, ThreadPoolExecutor(1) as load:
+    with psycopg.connect(environment.database_url, autocommit=True) as database, ThreadPoolExecutor(1) as load:
         _settle(database, broker)
         say(f"{limit:.0f} events/s is what the intake takes; {SHARE * limit:.0f} for {minutes:g} minutes")
-        before = _spent(stage, server, worker)
+        before = _spent(environment, server, worker)
         answers = load.submit(_offer, server, SHARE * limit, minutes * 60)
         samples = _watch(database, broker, answers, say)
-        spent = _spent(stage, server, worker).since(before)
+        spent = _spent(environment, server, worker).since(before)
     return [_row(limit, answers.result(), samples, spent)]
 
 
@@ -101,9 +103,9 @@ def slope(samples: Sequence[Backlog]) -> float:
     return statistics.linear_regression(moments, backlogs).slope
 
 
-def _spent(stage: Stage, server: Server, worker: Process) -> Spent:
+def _spent(environment: Environment, server: Server, worker: Process) -> Spent:
     return Spent(
-        server.process.cpu_seconds(), worker.cpu_seconds(), stage.database_cpu_seconds(), *machine_cpu_seconds()
+        server.process.cpu_seconds(), worker.cpu_seconds(), environment.database_cpu_seconds(), *machine_cpu_seconds()
     )
 
 

@@ -16,8 +16,8 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from saas.testing.servers.stack import eventually
-from saas.tests.benchmarks import admin, deliveries, admin_rows, flood, load, processes, soak
-from saas.tests.benchmarks.environment import Stage
+from saas.tests.benchmarks import admin, admin_rows, deliveries, flood, load, processes, soak
+from saas.tests.benchmarks.environment import Environment
 from saas.tests.benchmarks.read_requests import PASSWORD
 from saas.tests.benchmarks.virtual_environments import EnvironmentUnavailable, python_for
 
@@ -88,12 +88,12 @@ def test_the_machines_processors_are_never_used_more_than_there_are():
 
 @pytest.mark.postgres
 def test_a_connection_that_was_closed_still_counts_as_the_databases_time():
-    stage = Stage(settings.DATABASE_URL, Path())
-    before = stage.database_cpu_seconds() or pytest.skip("PostgreSQL's processes are not to be seen from here")
+    environment = Environment(settings.DATABASE_URL, Path())
+    before = environment.database_cpu_seconds() or pytest.skip("PostgreSQL's processes are not to be seen from here")
     with psycopg.connect(settings.DATABASE_URL) as connection:
         connection.execute("SELECT count(md5(n::text)) FROM generate_series(1, 300000) AS n")
 
-    eventually(lambda: stage.database_cpu_seconds() - before > 0.05)  # once the postmaster has noticed
+    eventually(lambda: environment.database_cpu_seconds() - before > 0.05)  # once the postmaster has noticed
 
 
 @pytest.mark.parametrize(

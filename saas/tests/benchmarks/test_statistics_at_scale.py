@@ -12,7 +12,7 @@ from admin_ops.revenue import revenue
 from admin_ops.timeline import story_of
 from saas.billing.catalogue import seed_plans
 from saas.billing.models import Customer, LedgerEntry, Subscription
-from saas.operations.invariants import violations
+from saas.operations.invariants import find_violations
 from saas.tests.benchmarks import rows
 from saas.tests.benchmarks.admin_rows import fill_events
 
@@ -46,7 +46,7 @@ def test_the_figures_are_right_and_none_reads_a_whole_table(business):
     assert figures["paying_customers"] == earning.values("customer").distinct().count()
     told = LedgerEntry.objects.linked().filter(currency="usd").aggregate(cents=Sum("delta_cents"))
     assert round(figures["months"][-1]["closing"] * 100) == told["cents"]
-    assert {violation.name for violation in violations()} == set()
+    assert {violation.name for violation in find_violations()} == set()
     for plan in plans_of(lambda: revenue(now)):
         assert "Seq Scan on billing_ledgerentry" not in plan
     assert queries.customer_counts(now)["total_users"] == 30_000 - 480

@@ -10,7 +10,7 @@ import pytest
 
 from saas.testing.servers.engines import PrivatePostgres, PrivateRedis, missing_engines
 from saas.tests.faults.harness import running_harness
-from saas.tests.faults.webhook_system import ROOT, TEMPLATE, opened
+from saas.tests.faults.webhook_system import ROOT, TEMPLATE, running_webhook_system
 
 EFFECTS = """
 CREATE TABLE fault_effect (
@@ -46,25 +46,25 @@ def _make_template(postgres, var_dir):
 @pytest.fixture
 def system(engines, tmp_path):
     logging.getLogger("httpx").setLevel(logging.WARNING)  # thousands of lines that nobody reads
-    with opened(*engines, tmp_path) as system:
+    with running_webhook_system(*engines, tmp_path) as system:
         yield system
 
 
 @pytest.fixture(scope="session")
-def shared_rig(tmp_path_factory):
-    with running_harness(tmp_path_factory.mktemp("rig")) as rig:
-        yield rig
+def shared_harness(tmp_path_factory):
+    with running_harness(tmp_path_factory.mktemp("harness")) as harness:
+        yield harness
 
 
 @pytest.fixture
-def rig(shared_rig):
+def harness(shared_harness):
     """A production service with engines of its own, whole; whatever a test breaks is mended afterwards."""
-    yield shared_rig
-    shared_rig.mend()
+    yield shared_harness
+    shared_harness.restore()
 
 
 @pytest.fixture(scope="session")
-def kim(shared_rig):
-    """A customer of that service, as ``rig.register`` tells of her."""
-    shared_rig.mend()
-    return shared_rig.register()
+def customer(shared_harness):
+    """A customer of that service, as ``harness.register`` tells of her."""
+    shared_harness.restore()
+    return shared_harness.register()

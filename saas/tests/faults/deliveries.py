@@ -20,7 +20,7 @@ def fault_events(count: int, prefix: str = "evt", **wishes: Any) -> list[dict[st
     return [fault_event(f"{prefix}_{number}", **wishes) for number in range(count)]
 
 
-def timed(
+def post_timed(
     system: "WebhookSystem", payloads: Iterable[dict[str, Any]], pause_seconds: float = 0.0
 ) -> tuple[set[int], list[float]]:
     """The statuses that occurred, and the seconds that each took; one after the other."""

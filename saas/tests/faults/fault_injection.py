@@ -28,14 +28,14 @@ from saas.workers import beat_scheduler, worker_processes
 VISIBILITY_SECONDS = 2.0
 
 
-def apply(fault: str) -> None:
+def inject_fault(fault: str) -> None:
     """To this process, for good."""
     claims.VISIBILITY = timedelta(seconds=VISIBILITY_SECONDS)
     claims.BATCH_SIZE = 25  # so that each of a few workers has some
     event_worker.BATCH_SECONDS = 0.5
     checks.SILENCE_MAX_AGE = timedelta(seconds=3)
-    worker_processes.SIGN_EVERY_SECONDS = 0.5
-    worker_processes.FAILING_SECONDS = 2.0
+    worker_processes.HEARTBEAT_SECONDS = 0.5
+    worker_processes.MIN_FAILING_SECONDS = 2.0
     batches.EFFECT_LIMIT_SECONDS = 6.0  # as in production longer than anybody waits for the database: 5 s here
     if fault:
         _FAULTS[fault]()
@@ -107,8 +107,8 @@ def _alarm() -> None:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     batches.hard_time_limit = event_worker.hard_time_limit = alarmed
-    connections.discard = lambda: None
-    connections.discard_irregular = lambda: False
+    connections.discard_connections = lambda: None
+    connections.discard_irregular_connections = lambda: False
     _never_end()
 
 
@@ -118,17 +118,17 @@ def _interrupt(number: int, frame: object) -> None:
 
 def _end_with_connections() -> None:
     """Not healed but by its own end."""
-    connections.discard = lambda: None
+    connections.discard_connections = lambda: None
 
 
 def _keep_connections() -> None:
     """Whatever they said."""
-    connections.discard = lambda: None
+    connections.discard_connections = lambda: None
     _never_end()
 
 
 def _never_end() -> None:
-    worker_processes.FAILURES_IN_A_ROW = 10**9
+    worker_processes.MAX_CONSECUTIVE_FAILURES = 10**9
 
 
 def _wait_for_ever() -> None:
@@ -144,12 +144,12 @@ def _end_with_the_broker() -> None:
 
 def _believe_the_clock() -> None:
     """A slot that was claimed is claimed, however far ahead it lies."""
-    beat_scheduler.AHEAD = timedelta(days=10_000)
+    beat_scheduler.MAX_AHEAD = timedelta(days=10_000)
 
 
 def _claim_nothing() -> None:
     """Each beat sends what is due."""
-    beat_scheduler.claim = lambda row, slot: True
+    beat_scheduler.claim_slot = lambda row, slot: True
 
 
 def _clock_ahead() -> None:

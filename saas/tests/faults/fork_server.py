@@ -24,32 +24,32 @@ def main() -> None:
 
     process_roles.import_everything()
     running: dict[int, Command] = {}
-    _say("ready")
+    _reply("ready")
     while True:
         if select.select([sys.stdin], [], [], 0.02)[0]:
             if not (line := sys.stdin.readline()):
                 return
-            _obey(json.loads(line), running)
+            _execute_command(json.loads(line), running)
         for command in _dead(running):
             if command.get("keep"):
                 _fork(command, running)
 
 
-def _say(answer: Any) -> None:
+def _reply(answer: Any) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
 
 
-def _obey(command: Command, running: dict[int, Command]) -> None:
+def _execute_command(command: Command, running: dict[int, Command]) -> None:
     if "run" in command:
-        _say(_fork(command, running))
+        _reply(_fork(command, running))
     elif "forget" in command:
         for known in running.values():
             known["keep"] = known["keep"] and known["run"] != command["forget"]
-        _say("forgotten")
+        _reply("forgotten")
     else:
         pids = [pid for pid, known in running.items() if known["run"] == command["list"]]
-        _say(pids)
+        _reply(pids)
 
 
 def _dead(running: dict[int, Command]) -> list[Command]:
@@ -71,14 +71,14 @@ def _fork(command: Command, running: dict[int, Command]) -> int:
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     os.dup2(int(os.environ["SAAS_FAULTS_LOG_FD"]), 1)
-    _become(command)
+    _run_role(command)
     os._exit(0)
 
 
-def _become(command: Command) -> None:
+def _run_role(command: Command) -> None:
     from saas.tests.faults import fault_injection, process_roles
 
-    fault_injection.apply(command.get("fault", ""))
+    fault_injection.inject_fault(command.get("fault", ""))
     getattr(process_roles, command["run"])(**command.get("arguments", {}))
 
 

@@ -13,7 +13,14 @@ from aiosmtpd.handlers import Message
 
 from saas.testing.servers.engines import PrivatePostgres, PrivateRedis, missing_engines
 from saas.testing.servers.fault_proxy import FaultProxy, Mode
-from saas.testing.servers.production import Process, Server, start_celery, production_environment, manage, killed_on_exit
+from saas.testing.servers.production import (
+    Process,
+    Server,
+    killed_on_exit,
+    manage,
+    production_environment,
+    start_celery,
+)
 from saas.testing.servers.rabbitmq import PrivateRabbitMQ
 from saas.testing.servers.stack import eventually, free_ports
 
@@ -78,7 +85,9 @@ class Harness:
         return self.product.call("GET", "/api/auth/me", token=token)
 
     def start_background_processes(self) -> None:
-        self.background_processes = [start_celery(name, self.environment, self.folder / f"{name}.log") for name in ("worker", "beat")]
+        self.background_processes = [
+            start_celery(name, self.environment, self.folder / f"{name}.log") for name in ("worker", "beat")
+        ]
         eventually(lambda: self._state("worker") == "ok" and self._state("beat") == "ok", 60)
 
 
@@ -111,11 +120,11 @@ def running_harness(folder: Path, rabbitmq: PrivateRabbitMQ | None = None) -> It
         manage({**told, "DATABASE_URL": postgres.url(DATABASE)}, "migrate", "-v0")
         manage({**told, "DATABASE_URL": postgres.url(DATABASE)}, "seed")
         product = Server("product", told, folder / "product.log")
-        rig = Harness(postgres, redis, database, limits, broker, mailbox, told, folder, product)
+        harness = Harness(postgres, redis, database, limits, broker, mailbox, told, folder, product)
         with killed_on_exit(product):
             product.wait_until_ready()
             try:
-                yield rig
+                yield harness
             finally:
-                for process in rig.background_processes:
+                for process in harness.background_processes:
                     process.kill()

@@ -92,7 +92,7 @@ def fault_events(count: int, prefix: str = "evt", repeats: int = 0, **wishes: An
     return store([fault_event(f"{prefix}_{number}", **wishes) for number in numbers])
 
 
-def ring(ids: Sequence[int]) -> int:
+def notify(ids: Sequence[int]) -> int:
     """Tell the workers of these rows, whether they are there or not."""
     from saas.background_tasks import notify_workers
     from saas.webhook_events.tasks import look

@@ -1,6 +1,6 @@
 """The webhooks service with short time limits and a handler whose effects are counted."""
 
-from saas.database.postgres import bounded
+from saas.database.postgres import connection_class_with_timeout
 from saas.settings.webhooks import *
 
 INSTALLED_APPS += ["saas.tests.faults.effects"]
@@ -9,5 +9,5 @@ DATABASES["default"]["OPTIONS"]["options"] = (
     "-c statement_timeout=3000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=1500"
 )
 # A worker's, which the process that forks them does not know to be one: a second longer than the server's own limit.
-DATABASES["default"]["OPTIONS"]["pool"]["connection_class"] = bounded(4.0)
+DATABASES["default"]["OPTIONS"]["pool"]["connection_class"] = connection_class_with_timeout(4.0)
 CELERY_BEAT_SCHEDULE["sweep webhook events"]["schedule"] = 1.0

@@ -10,77 +10,79 @@ import pytest
 
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.deliveries import fault_event
-from saas.tests.faults.webhook_system import sized
+from saas.tests.faults.webhook_system import short_or_long
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 def test_19_workers_killed_all_the_time_and_a_database_that_restarts_lose_nothing_and_do_nothing_twice(system):
-    count = sized(300, 20_000)
-    restarts = sized(1, 5)
-    assert system.ask("fault_events", count=count, repeats=count * 3 // 10, after=0.004) == count
+    count = short_or_long(300, 20_000)
+    restarts = short_or_long(1, 5)
+    assert system.call("fault_events", count=count, repeats=count * 3 // 10, after=0.004) == count
     started = time.monotonic()
 
-    system.start("worker", sized(4, 12))
+    system.start_processes("worker", short_or_long(4, 12))
     kills = 0
     for _ in range(restarts):
-        kills += system.kill_workers_until(system.is_drained, rounds=sized(8, 60))
+        kills += system.kill_workers_until(system.is_drained, rounds=short_or_long(8, 60))
         system.postgres.restart("immediate")
-    kills += system.kill_workers_until(system.is_drained, rounds=sized(10, 10_000))
+    kills += system.kill_workers_until(system.is_drained, rounds=short_or_long(10, 10_000))
     system.wait_until_drained()
 
     seconds = time.monotonic() - started
-    system.report(f"19: {count} events, {kills} kills, {restarts} restarts, {seconds:.0f} s, {system.outcomes()}")
-    assert system.doubled() == []
+    system.report_figure(
+        f"19: {count} events, {kills} kills, {restarts} restarts, {seconds:.0f} s, {system.outcomes()}"
+    )
+    assert system.repeated_effects() == []
     assert len(system.effects()) == count
     assert system.statuses() == {"processed": count}
     assert system.outcomes()["lost"] > 0
-    assert system.ask("differences") == []
+    assert system.call("differences") == []
 
 
 @pytest.mark.parametrize("fault", ["mark first", "mark after"])
 def test_19_the_same_kills_are_seen_in_a_system_that_does_it_wrong(system, fault):
     count = 400  # enough for more than ten kills, because not each meets somebody between the effect and the mark
-    system.ask("fault_events", count=count, before=0.02, after=0.02)
+    system.call("fault_events", count=count, before=0.02, after=0.02)
 
-    system.start("worker", 4, fault=fault)
+    system.start_processes("worker", 4, fault=fault)
     kills = system.kill_workers_until(system.is_drained, rounds=60)
     system.wait_until_drained()
 
-    missing, doubled = count - len(system.effects()), system.doubled()
-    system.report(f"19, {fault}: {kills} kills, {missing} missing, {len(doubled)} doubled")
+    missing, doubled = count - len(system.effects()), system.repeated_effects()
+    system.report_figure(f"19, {fault}: {kills} kills, {missing} missing, {len(doubled)} doubled")
     assert missing if fault == "mark first" else doubled
 
 
 def test_20_workers_that_sleep_and_wake_do_nothing_twice(system):
-    count = sized(100, 3000)
-    system.ask("fault_events", count=count, before=0.02)
-    system.start("worker", 4)
+    count = short_or_long(100, 3000)
+    system.call("fault_events", count=count, before=0.02)
+    system.start_processes("worker", 4)
 
     stopped = stop_one_at_work(system)
     system.wait_until_drained()
     system.signal(signal.SIGCONT, stopped)
     let_it_finish(system, stopped)
 
-    assert system.doubled() == []
+    assert system.repeated_effects() == []
     assert len(system.effects()) == count
     assert outcomes_of(system, stopped)["lost"] > 0
 
 
 def test_20_the_same_sleep_is_seen_in_a_system_without_fence(system):
-    system.ask("fault_events", count=60, before=0.05)
-    system.start("worker", 2, fault="no fence")
+    system.call("fault_events", count=60, before=0.05)
+    system.start_processes("worker", 2, fault="no fence")
 
     stopped = stop_one_at_work(system)
     system.wait_until_drained()
     system.signal(signal.SIGCONT, stopped)
 
-    system.wait_until(system.doubled)
+    system.wait_until(system.repeated_effects)
 
 
 def test_21_an_effect_that_is_stopped_in_the_middle_is_done_elsewhere_once(system):
-    system.ask("fault_events", count=1, after=1.0)
-    system.start("worker", 2)
+    system.call("fault_events", count=1, after=1.0)
+    system.start_processes("worker", 2)
     at_work = "SELECT worker FROM webhook_events_webhookattempt WHERE outcome = 'running'"
     eventually(lambda: system.sql(at_work))
     stopped = [int(system.sql(at_work)[0][0].rpartition(":")[2])]
@@ -95,28 +97,28 @@ def test_21_an_effect_that_is_stopped_in_the_middle_is_done_elsewhere_once(syste
 
 
 def test_22_a_crash_before_the_commit_on_every_third_leaves_no_half_effect(system):
-    count = sized(45, 1000)
+    count = short_or_long(45, 1000)
     innocent = [fault_event(f"good_{number}") for number in range(count) if number % 3]
     crashing = [fault_event(f"crash_{number}", dies_in_attempts=[1, 2]) for number in range(count) if not number % 3]
-    system.ask("store", payloads=[*innocent, *crashing])
+    system.call("store", payloads=[*innocent, *crashing])
 
-    system.start("worker", 4)
+    system.start_processes("worker", 4)
     system.wait_until_drained()
 
     failed = set(system.sql("SELECT external_id FROM webhook_events_webhookevent WHERE status = 'failed'"))
     assert failed == set()
     assert len(system.effects()) == count
-    assert system.doubled() == []
+    assert system.repeated_effects() == []
     assert system.outcomes()["lost"] >= len(crashing)
 
 
 def test_30_an_event_that_kills_its_worker_is_set_aside_and_all_others_are_done(system):
-    system.ask(
+    system.call(
         "store",
         payloads=[fault_event("poison_0", poison=True), *(fault_event(f"good_{number}") for number in range(40))],
     )
 
-    system.start("worker", 2)
+    system.start_processes("worker", 2)
     system.wait_until_drained()
 
     told = system.sql("SELECT status, last_error FROM webhook_events_webhookevent WHERE external_id = 'poison_0'")
@@ -133,9 +135,9 @@ def test_31_whatever_a_handler_does_the_event_ends_as_it_should(system):
         "ignore": {"raises": "ignore"},
         "endless": {"endless": True},
     }
-    system.ask("store", payloads=[fault_event(f"{name}_0", **wish) for name, wish in wishes.items()])
+    system.call("store", payloads=[fault_event(f"{name}_0", **wish) for name, wish in wishes.items()])
 
-    system.start("worker", 2, fault="hasty")
+    system.start_processes("worker", 2, fault="hasty")
     tried = "SELECT count(DISTINCT event_id) FROM webhook_events_webhookattempt WHERE outcome IN ('failed', 'ignored')"
     system.wait_until(lambda: system.sql(tried) == [(3,)])
 

@@ -9,8 +9,8 @@ from itertools import count
 
 import pytest
 
-from saas.database.dumps import program
-from saas.testing.factories.event_factories import json_bytes, event, signature_headers
+from saas.database.dumps import postgres_program
+from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.testing.servers.engines import PrivatePostgres
 from saas.testing.servers.fault_proxy import Mode
 from saas.testing.servers.production import STRIPE_SECRET, Server, killed_on_exit
@@ -26,10 +26,10 @@ _numbers = count()
 
 
 @pytest.fixture(scope="module")
-def servers(shared_rig):
+def servers(shared_harness):
     """One process of each service, with a pool of two."""
-    told = {**shared_rig.environment, "WEB_CONCURRENCY": "1"}
-    started = {name: Server(name, told, shared_rig.folder / f"outage-{name}.log") for name in SERVICES}
+    told = {**shared_harness.environment, "WEB_CONCURRENCY": "1"}
+    started = {name: Server(name, told, shared_harness.folder / f"outage-{name}.log") for name in SERVICES}
     with killed_on_exit(*started.values()):
         for server in started.values():
             server.wait_until_ready()
@@ -37,7 +37,7 @@ def servers(shared_rig):
 
 
 @pytest.fixture
-def write(rig, servers, kim):
+def write(harness, servers, customer):
     """Ask a service for something that it must write down."""
 
     def write(name):
@@ -46,7 +46,7 @@ def write(rig, servers, kim):
             headers = {"Content-Type": "application/json", **signature_headers(raw, secret=STRIPE_SECRET)}
             return servers[name].call("POST", "/api/webhooks/stripe", content=raw, headers=headers)
         path = {"product": "/api/auth/login", "parity": "/auth/login", "admin_ops": "/api/admin/auth/login"}[name]
-        return servers[name].call("POST", path, {"email": kim["email"], "password": PASSWORD})
+        return servers[name].call("POST", path, {"email": customer["email"], "password": PASSWORD})
 
     for name in SERVICES:
         eventually(lambda name=name: write(name).status_code == WELL[name], 20)
@@ -59,13 +59,13 @@ def is_ready(server):
 
 
 @contextmanager
-def read_only(rig):
+def read_only(harness):
     """As a primary that was stood down, whose sessions go on."""
-    _administer(rig.postgres, "ALTER SYSTEM SET default_transaction_read_only = on")
+    _administer(harness.postgres, "ALTER SYSTEM SET default_transaction_read_only = on")
     try:
         yield
     finally:
-        _administer(rig.postgres, "ALTER SYSTEM RESET default_transaction_read_only")
+        _administer(harness.postgres, "ALTER SYSTEM RESET default_transaction_read_only")
 
 
 def _administer(postgres, command):
@@ -75,35 +75,35 @@ def _administer(postgres, command):
 
 
 @contextmanager
-def gone(rig):
-    rig.database.mode = Mode.REFUSE
+def gone(harness):
+    harness.database.mode = Mode.REFUSE
     try:
         yield
     finally:
-        rig.database.mode = Mode.UP
+        harness.database.mode = Mode.UP
 
 
 @contextmanager
-def frozen(rig):
-    rig.postgres.freeze()
+def frozen(harness):
+    harness.postgres.freeze()
     try:
         yield
     finally:
-        rig.postgres.thaw()
+        harness.postgres.thaw()
 
 
 @contextmanager
-def stopped(rig):
-    rig.postgres.stop("immediate")
+def stopped(harness):
+    harness.postgres.stop("immediate")
     try:
         yield
     finally:
-        rig.postgres.start()
+        harness.postgres.start()
 
 
 @pytest.mark.parametrize("trouble", [read_only, gone, frozen, stopped])
-def test_every_service_asks_to_come_back_says_it_is_not_ready_and_is_well_again(rig, servers, write, trouble):
-    with trouble(rig), ThreadPoolExecutor(len(SERVICES)) as pool:
+def test_every_service_asks_to_come_back_says_it_is_not_ready_and_is_well_again(harness, servers, write, trouble):
+    with trouble(harness), ThreadPoolExecutor(len(SERVICES)) as pool:
         answers = list(pool.map(write, SERVICES))
         for answer in answers:
             assert_told_to_come_back(answer)
@@ -116,18 +116,18 @@ def test_every_service_asks_to_come_back_says_it_is_not_ready_and_is_well_again(
         eventually(lambda name=name: is_ready(servers[name]), 10)
 
 
-def test_a_delivery_whose_session_is_ended_is_not_acknowledged(rig, write):
-    with rig.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, owner.transaction():
+def test_a_delivery_whose_session_is_ended_is_not_acknowledged(harness, write):
+    with harness.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, owner.transaction():
         owner.execute("LOCK TABLE webhook_events_webhookevent IN ACCESS EXCLUSIVE MODE")
         asked = pool.submit(write, "webhooks")
-        eventually(lambda: _waiting_for_a_lock(rig), 5)
-        rig.postgres.end_others(DATABASE, but=owner)
+        eventually(lambda: _waiting_for_a_lock(harness), 5)
+        harness.postgres.terminate_other_sessions(DATABASE, but=owner)
 
         assert_told_to_come_back(asked.result())
 
 
-def test_while_the_database_recovers_from_a_crash_nobody_is_told_anything_else(rig, write):
-    rig.postgres.crash()
+def test_while_the_database_recovers_from_a_crash_nobody_is_told_anything_else(harness, write):
+    harness.postgres.crash()
 
     seen = [write(name) for _ in range(5) for name in SERVICES]
 
@@ -141,37 +141,37 @@ def test_while_the_database_recovers_from_a_crash_nobody_is_told_anything_else(r
 
 
 @pytest.fixture(scope="module")
-def successor(shared_rig):
+def successor(shared_harness):
     """A server with everything that the first one holds."""
     with PrivatePostgres(is_durable=False, max_connections=40) as postgres:
         with postgres.connect("postgres") as link:
             link.execute(f"CREATE DATABASE {DATABASE}")
-        copy = subprocess.run([program("pg_dump"), shared_rig.postgres.url(DATABASE)], check=True, capture_output=True)
-        subprocess.run(
-            [program("psql"), "-q", postgres.url(DATABASE)], input=copy.stdout, check=True, stdout=subprocess.DEVNULL
-        )
+        dump = [postgres_program("pg_dump"), shared_harness.postgres.url(DATABASE)]
+        copy = subprocess.run(dump, check=True, capture_output=True)
+        restore = [postgres_program("psql"), "-q", postgres.url(DATABASE)]
+        subprocess.run(restore, input=copy.stdout, check=True, stdout=subprocess.DEVNULL)
         yield postgres
 
 
 @contextmanager
-def succeeded(rig, successor):
+def succeeded(harness, successor):
     """New connections reach the successor; what is connected to the first server stays so."""
-    before = rig.database.target
-    rig.database.target = ("127.0.0.1", successor.port)
+    before = harness.database.target
+    harness.database.target = ("127.0.0.1", successor.port)
     try:
         yield
     finally:
-        rig.database.target = before
-        successor.end_others(DATABASE)
+        harness.database.target = before
+        successor.terminate_other_sessions(DATABASE)
 
 
 @pytest.mark.parametrize("trouble", [read_only, frozen])
 def test_when_another_server_takes_over_behind_the_name_each_service_finds_it(
-    rig, servers, successor, write, trouble, record_property
+    harness, servers, successor, write, trouble, record_property
 ):
     with ExitStack() as stack:
-        stack.enter_context(trouble(rig))
-        stack.enter_context(succeeded(rig, successor))
+        stack.enter_context(trouble(harness))
+        stack.enter_context(succeeded(harness, successor))
         started = time.monotonic()
         for name in SERVICES:
             eventually(lambda name=name: write(name).status_code == WELL[name], 10)
@@ -182,8 +182,8 @@ def test_when_another_server_takes_over_behind_the_name_each_service_finds_it(
         assert [write(name).status_code for name in SERVICES] == list(WELL.values())
 
 
-def test_a_service_that_nobody_asks_to_write_finds_the_other_server_too(rig, servers, successor, write):
-    with read_only(rig):
+def test_a_service_that_nobody_asks_to_write_finds_the_other_server_too(harness, servers, successor, write):
+    with read_only(harness):
         eventually(lambda: not is_ready(servers["webhooks"]), 10)
-        with succeeded(rig, successor):
+        with succeeded(harness, successor):
             eventually(lambda: is_ready(servers["webhooks"]), 10)

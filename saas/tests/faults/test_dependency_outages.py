@@ -32,146 +32,150 @@ def assert_told_to_come_back(answer):
     assert not any(word in answer.text.lower() for word in ("traceback", "psycopg", "redis", "select ", "127.0.0.1"))
 
 
-def create_team(rig, person):
-    return rig.product.call("POST", "/api/teams", {"name": "Team"}, token=person["access_token"])
+def create_team(harness, person):
+    return harness.product.call("POST", "/api/teams", {"name": "Team"}, token=person["access_token"])
 
 
-def profile(rig, person, text="x"):
-    return rig.product.call("PUT", "/api/users/profile", {"biography": text}, token=person["access_token"])
+def profile(harness, person, text="x"):
+    return harness.product.call("PUT", "/api/users/profile", {"biography": text}, token=person["access_token"])
 
 
 # ── Redis ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("mode", AWAY, ids=name)
-def test_without_redis_people_log_in_work_and_log_out(rig, kim, mode, record_property):
-    rig.limits.mode = mode
+def test_without_redis_people_log_in_work_and_log_out(harness, customer, mode, record_property):
+    harness.cache.mode = mode
 
     started = time.monotonic()
-    login = rig.log_in(kim["email"])
+    login = harness.log_in(customer["email"])
     token = login.json()["access_token"]
-    by_cookie = rig.product.call(
+    by_cookie = harness.product.call(
         "GET", "/api/auth/me", headers={"Cookie": f"__Host-saas_session={login.cookies['__Host-saas_session']}"}
     )
-    logout = rig.product.call("POST", "/api/auth/logout", token=token)
+    logout = harness.product.call("POST", "/api/auth/logout", token=token)
     record_property("all three, seconds", time.monotonic() - started)
 
     assert (login.status_code, by_cookie.status_code, logout.status_code) == (200, 200, 204)
     started = time.monotonic()
-    rig.mend()
+    harness.restore()
     record_property("well again after, seconds", time.monotonic() - started)
-    assert rig.me(token).status_code == 401
-    assert rig.me(kim["access_token"]).status_code == 200
+    assert harness.get_me(token).status_code == 401
+    assert harness.get_me(customer["access_token"]).status_code == 200
 
 
-def test_without_redis_nothing_is_unlimited_and_what_needs_the_counter_is_refused(rig, kim):
-    team = create_team(rig, kim).json()["team"]["id"]
-    rig.limits.mode = Mode.REFUSE
+def test_without_redis_nothing_is_unlimited_and_what_needs_the_counter_is_refused(harness, customer):
+    team = create_team(harness, customer).json()["team"]["id"]
+    harness.cache.mode = Mode.REFUSE
 
-    guesses = [rig.log_in(f"nobody{n}@example.net", address="203.0.113.7").status_code for n in range(20)]
-    invitation = rig.product.call(
+    guesses = [harness.log_in(f"nobody{n}@example.net", address="203.0.113.7").status_code for n in range(20)]
+    invitation = harness.product.call(
         "POST",
         f"/api/teams/{team}/invitations",
         {"email": "ola@example.net", "role": "member"},
-        token=kim["access_token"],
+        token=customer["access_token"],
     )
 
     assert guesses[0] == 401
     assert guesses.count(429) >= 4  # two processes count to a quarter each: 7 of 30
     assert invitation.status_code == 503
-    rig.mend()
-    eventually(lambda: _invited(rig, kim, team) != 503, 10)
+    harness.restore()
+    eventually(lambda: _invited(harness, customer, team) != 503, 10)
 
 
-def _invited(rig, kim, team):
+def _invited(harness, customer, team):
     body = {"email": "ola@example.net", "role": "member"}
     path = f"/api/teams/{team}/invitations"
-    return rig.product.call("POST", path, body, token=kim["access_token"]).status_code
+    return harness.product.call("POST", path, body, token=customer["access_token"]).status_code
 
 
-def test_a_flush_or_a_restart_of_redis_revives_nothing(rig):
-    ola = rig.register()
-    assert rig.product.call("POST", "/api/auth/logout", token=ola["access_token"]).status_code == 204
-    failures = [rig.log_in(ola["email"], "a wrong password").status_code for _ in range(5)]
+def test_a_flush_or_a_restart_of_redis_revives_nothing(harness):
+    ola = harness.register()
+    assert harness.product.call("POST", "/api/auth/logout", token=ola["access_token"]).status_code == 204
+    failures = [harness.log_in(ola["email"], "a wrong password").status_code for _ in range(5)]
 
-    rig.redis.client.flushall()
-    flushed = rig.log_in(ola["email"], "a wrong password")
-    rig.redis.kill()
-    rig.redis.start()
+    harness.redis.client.flushall()
+    flushed = harness.log_in(ola["email"], "a wrong password")
+    harness.redis.kill()
+    harness.redis.start()
 
     assert failures == [401] * 5
     assert flushed.status_code == 429
-    assert rig.me(ola["access_token"]).status_code == 401
-    assert rig.log_in(ola["email"]).status_code == 429
+    assert harness.get_me(ola["access_token"]).status_code == 401
+    assert harness.log_in(ola["email"]).status_code == 429
 
 
 # ── PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("mode", IS_GONE, ids=name)
-def test_without_the_database_the_service_lives_is_not_ready_and_asks_to_come_back(rig, kim, mode):
-    rig.database.mode = mode
+def test_without_the_database_the_service_lives_is_not_ready_and_asks_to_come_back(harness, customer, mode):
+    harness.database.mode = mode
 
-    me = rig.me(kim["access_token"])
-    login = rig.log_in(kim["email"])
-    live = rig.product.call("GET", "/health")
+    me = harness.get_me(customer["access_token"])
+    login = harness.log_in(customer["email"])
+    live = harness.product.call("GET", "/health")
 
     assert_told_to_come_back(me)
     assert_told_to_come_back(login)
     assert live.status_code == 200
-    eventually(lambda: is_unavailable(rig), 10)
-    rig.database.mode = Mode.UP
-    eventually(lambda: rig.me(kim["access_token"]).status_code == 200, 10)
+    eventually(lambda: is_unavailable(harness), 10)
+    harness.database.mode = Mode.UP
+    eventually(lambda: harness.get_me(customer["access_token"]).status_code == 200, 10)
 
 
-def is_unavailable(rig):
-    ready = rig.product.call("GET", "/health/ready")
+def is_unavailable(harness):
+    ready = harness.product.call("GET", "/health/ready")
     return (ready.status_code, ready.json()["status"]) == (503, "unavailable")
 
 
-def test_sessions_that_the_database_ended_while_idle_are_not_noticed(rig, kim):
-    assert {rig.me(kim["access_token"]).status_code for _ in range(4)} == {200}
+def test_sessions_that_the_database_ended_while_idle_are_not_noticed(harness, customer):
+    assert {harness.get_me(customer["access_token"]).status_code for _ in range(4)} == {200}
 
-    assert rig.postgres.end_others(DATABASE) >= 1
+    assert harness.postgres.terminate_other_sessions(DATABASE) >= 1
 
-    assert [rig.me(kim["access_token"]).status_code for _ in range(10)] == [200] * 10
-
-
-def test_a_restart_of_the_database_needs_none_of_ours(rig, kim):
-    rig.postgres.stop("immediate")
-    assert_told_to_come_back(rig.me(kim["access_token"]))
-
-    rig.postgres.start()
-
-    eventually(lambda: rig.me(kim["access_token"]).status_code == 200, 10)
+    assert [harness.get_me(customer["access_token"]).status_code for _ in range(10)] == [200] * 10
 
 
-def test_a_request_whose_session_is_killed_is_not_done_twice(rig, kim):
-    with rig.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, owner.transaction():
+def test_a_restart_of_the_database_needs_none_of_ours(harness, customer):
+    harness.postgres.stop("immediate")
+    assert_told_to_come_back(harness.get_me(customer["access_token"]))
+
+    harness.postgres.start()
+
+    eventually(lambda: harness.get_me(customer["access_token"]).status_code == 200, 10)
+
+
+def test_a_request_whose_session_is_killed_is_not_done_twice(harness, customer):
+    with harness.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, owner.transaction():
         owner.execute("LOCK TABLE teams_team IN ACCESS EXCLUSIVE MODE")
-        asked = pool.submit(create_team, rig, kim)
-        eventually(lambda: _waiting_for_a_lock(rig), 5)
-        rig.postgres.end_others(DATABASE, but=owner)
+        asked = pool.submit(create_team, harness, customer)
+        eventually(lambda: _waiting_for_a_lock(harness), 5)
+        harness.postgres.terminate_other_sessions(DATABASE, but=owner)
 
         assert_told_to_come_back(asked.result())
 
     assert (
-        rig.postgres.value(DATABASE, "SELECT count(*) FROM teams_team WHERE created_at > now() - interval '3 seconds'")
+        harness.postgres.fetch_value(
+            DATABASE, "SELECT count(*) FROM teams_team WHERE created_at > now() - interval '3 seconds'"
+        )
         == 0
     )
 
 
-def _waiting_for_a_lock(rig):
-    return rig.postgres.value(DATABASE, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+def _waiting_for_a_lock(harness):
+    return harness.postgres.fetch_value(
+        DATABASE, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    )
 
 
-def test_a_row_that_somebody_holds_is_waited_for_a_second_and_nobody_else_waits(rig, kim):
-    with rig.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, owner.transaction():
+def test_a_row_that_somebody_holds_is_waited_for_a_second_and_nobody_else_waits(harness, customer):
+    with harness.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, owner.transaction():
         owner.execute("SELECT * FROM accounts_profile FOR UPDATE")
-        asked = pool.submit(profile, rig, kim)
-        eventually(lambda: _waiting_for_a_lock(rig), 5)
+        asked = pool.submit(profile, harness, customer)
+        eventually(lambda: _waiting_for_a_lock(harness), 5)
 
-        assert rig.me(kim["access_token"]).status_code == 200
+        assert harness.get_me(customer["access_token"]).status_code == 200
         assert_told_to_come_back(asked.result())
 
 
@@ -198,100 +202,107 @@ def locked(owner):
 
 
 @pytest.mark.parametrize("trouble", [locked, dawdling])
-def test_the_others_are_answered_while_one_waits_again_and_again(rig, kim, trouble, record_property):
-    quiet = p95_of_me(rig, kim, until=lambda asked: asked == 60)
-    with rig.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, trouble(owner):
-        waiting = pool.submit(lambda: [profile(rig, kim).status_code for _ in range(4)])
-        beside = p95_of_me(rig, kim, until=lambda _: waiting.done())
+def test_the_others_are_answered_while_one_waits_again_and_again(harness, customer, trouble, record_property):
+    quiet = p95_of_me(harness, customer, until=lambda asked: asked == 60)
+    with harness.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, trouble(owner):
+        waiting = pool.submit(lambda: [profile(harness, customer).status_code for _ in range(4)])
+        beside = p95_of_me(harness, customer, until=lambda _: waiting.done())
         assert waiting.result() == [503] * 4
 
     record_property("p95 of me, quiet and beside", f"{quiet * 1000:.1f} ms, {beside * 1000:.1f} ms")
 
 
-def p95_of_me(rig, person, until):
+def p95_of_me(harness, person, until):
     """Seconds; each is answered as usual."""
     took = []
     while not until(len(took)):
         started = time.monotonic()
-        assert rig.me(person["access_token"]).status_code == 200
+        assert harness.get_me(person["access_token"]).status_code == 200
         took.append(time.monotonic() - started)
         time.sleep(0.05)  # 600 a minute are allowed
     return percentile(took, 95)
 
 
-def test_a_statement_that_takes_too_long_is_cancelled(rig, kim):
-    with rig.postgres.connect(DATABASE) as owner, dawdling(owner):
-        answer = profile(rig, kim, "never written")
+def test_a_statement_that_takes_too_long_is_cancelled(harness, customer):
+    with harness.postgres.connect(DATABASE) as owner, dawdling(owner):
+        answer = profile(harness, customer, "never written")
 
     assert_told_to_come_back(answer)
-    assert rig.postgres.value(DATABASE, "SELECT count(*) FROM accounts_profile WHERE biography = 'never written'") == 0
+    assert (
+        harness.postgres.fetch_value(
+            DATABASE, "SELECT count(*) FROM accounts_profile WHERE biography = 'never written'"
+        )
+        == 0
+    )
 
 
-def test_with_all_connections_of_the_pool_in_use_the_rest_is_asked_to_come_back(rig, kim):
+def test_with_all_connections_of_the_pool_in_use_the_rest_is_asked_to_come_back(harness, customer):
     """Two processes with two connections each, and twenty callers who all wait for one row."""
-    with rig.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(20) as pool, owner.transaction():
+    with harness.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(20) as pool, owner.transaction():
         owner.execute("SELECT * FROM accounts_profile FOR UPDATE")
-        asked = [pool.submit(profile, rig, kim) for _ in range(20)]
+        asked = [pool.submit(profile, harness, customer) for _ in range(20)]
         answers = [one.result() for one in asked]
 
     for answer in answers:
         assert_told_to_come_back(answer)
-    assert profile(rig, kim).status_code == 200
+    assert profile(harness, customer).status_code == 200
 
 
-def _has_none_left(rig, hogs, kim):
+def _has_none_left(harness, hogs, customer):
     """The service may have been faster, for a probe's sake: then its sessions are ended, and taken, too."""
-    if rig.me(kim["access_token"]).status_code == 503:
+    if harness.get_me(customer["access_token"]).status_code == 503:
         return True
     ours = [hog.info.backend_pid for hog in hogs]
     hogs[0].execute(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND NOT pid = ANY(%s)",
         [DATABASE, ours],
     )
-    hogs += rig.postgres.take_all_connections(DATABASE)
+    hogs += harness.postgres.exhaust_connections(DATABASE)
     return False
 
 
-def test_when_postgresql_takes_no_more_connections_callers_are_asked_to_come_back(rig, kim):
+def test_when_postgresql_takes_no_more_connections_callers_are_asked_to_come_back(harness, customer):
     hogs = []
     try:
-        rig.postgres.end_others(DATABASE)
-        hogs = rig.postgres.take_all_connections(DATABASE)
-        eventually(lambda: _has_none_left(rig, hogs, kim), 10)
-        assert_told_to_come_back(rig.me(kim["access_token"]))
+        harness.postgres.terminate_other_sessions(DATABASE)
+        hogs = harness.postgres.exhaust_connections(DATABASE)
+        eventually(lambda: _has_none_left(harness, hogs, customer), 10)
+        assert_told_to_come_back(harness.get_me(customer["access_token"]))
     finally:
         for hog in hogs:
             hog.close()
 
-    eventually(lambda: rig.me(kim["access_token"]).status_code == 200, 10)
+    eventually(lambda: harness.get_me(customer["access_token"]).status_code == 200, 10)
 
 
 # ── The broker ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="module")
-def background(shared_rig):
-    shared_rig.mend()
-    shared_rig.start_background()
+def background(shared_harness):
+    shared_harness.restore()
+    shared_harness.start_background_processes()
 
 
 @pytest.mark.parametrize("mode", IS_GONE, ids=name)
-def test_without_the_broker_people_register_and_their_mail_comes_once_when_it_is_back(rig, background, mode):
-    rig.broker.mode = mode
-    ola = rig.register()
-    forgot = rig.product.call("POST", "/api/auth/password/forgot", {"email": ola["email"]})
-    before = rig.mailbox.subjects(ola["email"])
+def test_without_the_broker_people_register_and_their_mail_comes_once_when_it_is_back(harness, background, mode):
+    harness.broker.mode = mode
+    ola = harness.register()
+    forgot = harness.product.call("POST", "/api/auth/password/forgot", {"email": ola["email"]})
+    before = harness.mailbox.subjects(ola["email"])
 
-    rig.broker.mode = Mode.UP
-    eventually(lambda: len(rig.mailbox.subjects(ola["email"])) >= 2, 60)
+    harness.broker.mode = Mode.UP
+    eventually(lambda: len(harness.mailbox.subjects(ola["email"])) >= 2, 60)
 
     assert forgot.status_code == 202
     assert len(before) < 2
     eventually(
         lambda: (
-            not rig.postgres.value(DATABASE, "SELECT count(*) FROM mail_mail WHERE status IN ('queued', 'sending')")
+            not harness.postgres.fetch_value(
+                DATABASE, "SELECT count(*) FROM mail_mail WHERE status IN ('queued', 'sending')"
+            )
         ),
         30,
     )
-    subjects = rig.mailbox.subjects(ola["email"])
+    subjects = harness.mailbox.subjects(ola["email"])
     assert sorted(set(subjects)) == sorted(subjects)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from saas.tests.faults.deliveries import fault_event
-from saas.tests.faults.webhook_system import sized
+from saas.tests.faults.webhook_system import short_or_long
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -18,18 +18,18 @@ OBJECT = "customer.subscription"
 
 def test_33_40_subscriptions_told_in_any_order_end_right_or_flagged_and_the_log_rebuilds_them(system):
     dice = random.Random(33)
-    lives = {f"sub_{number}": life(f"sub_{number}", dice) for number in range(sized(25, 1000))}
+    lives = {f"sub_{number}": life(f"sub_{number}", dice) for number in range(short_or_long(25, 1000))}
     told = [event for events in lives.values() for event in events]
     repeats = dice.sample(told, len(told) // 10)
     dice.shuffle(told)
-    system.ask("store", payloads=[*told, *repeats])
+    system.call("store", payloads=[*told, *repeats])
     started = time.monotonic()
 
-    system.start("worker", sized(4, 8))
-    kills = system.kill_workers_until(system.is_drained, rounds=sized(10, 10_000))
+    system.start_processes("worker", short_or_long(4, 8))
+    kills = system.kill_workers_until(system.is_drained, rounds=short_or_long(10, 10_000))
     system.wait_until_drained()
 
-    rows = system.ask("subscriptions")
+    rows = system.call("subscriptions")
     wrong = {
         id: rows.get(id)
         for id, events in lives.items()
@@ -37,45 +37,45 @@ def test_33_40_subscriptions_told_in_any_order_end_right_or_flagged_and_the_log_
     }
     flagged = sum(ambiguous for _, _, ambiguous in rows.values())
     seconds = time.monotonic() - started
-    system.report(
+    system.report_figure(
         f"33: {len(lives)} subscriptions, {len(told)} events, {kills} kills, {seconds:.0f} s, "
         f"{flagged} flagged, {len(wrong)} wrong"
     )
     assert wrong == {}
     assert len(rows) == len(lives)
-    assert system.ask("differences") == []
+    assert system.call("differences") == []
 
 
 def test_32_a_deletion_that_comes_first_stays_whatever_comes_later(system):
     dice = random.Random(32)
     events = life("sub_1", dice, length=7, ties=0.0)
-    system.ask("store", payloads=events[::-1])
-    system.start("worker", 2)
+    system.call("store", payloads=events[::-1])
+    system.start_processes("worker", 2)
     system.wait_until_drained()
-    assert system.ask("subscriptions") == {"sub_1": ["canceled", 6, False]}
+    assert system.call("subscriptions") == {"sub_1": ["canceled", 6, False]}
 
     older = {**events[1], "id": "evt_older", "created": events[0]["created"] - 1}
     created_and_updated_in_a_second = [{**event, "created": events[0]["created"]} for event in life("sub_2", dice)[:2]]
-    system.ask("store", payloads=[events[1], older, *created_and_updated_in_a_second[::-1]])
+    system.call("store", payloads=[events[1], older, *created_and_updated_in_a_second[::-1]])
     system.wait_until_drained()
 
-    assert system.ask("subscriptions") == {"sub_1": ["canceled", 6, False], "sub_2": ["active", 1, False]}
+    assert system.call("subscriptions") == {"sub_1": ["canceled", 6, False], "sub_2": ["active", 1, False]}
 
 
 def test_34_one_customers_events_run_one_by_one_and_hold_nobody_else_up(system):
-    count = sized(40, 500)
+    count = short_or_long(40, 500)
     crowd = [fault_event(f"lane_{number}", customer="cus_crowd", after=0.005) for number in range(count)]
     spread = [fault_event(f"spread_{number}") for number in range(count)]
     head = fault_event("head", customer="cus_crowd", raises="error")
-    system.ask("store", payloads=[head, *crowd, *spread])
+    system.call("store", payloads=[head, *crowd, *spread])
 
-    system.start("worker", 4)
+    system.start_processes("worker", 4)
     system.wait_until(lambda: len(system.effects()) == 2 * count)
 
     began = [at for (at,) in system.sql("SELECT began FROM fault_effect WHERE lane = 'cus_crowd' ORDER BY began")]
     overlapping = [one for one, other in pairwise(began) if (other - one).total_seconds() < 0.005]
     assert overlapping == []
-    assert system.doubled() == []
+    assert system.repeated_effects() == []
     assert system.statuses() == {"processed": 2 * count, "retry_scheduled": 1}
 
 

@@ -24,9 +24,9 @@ FILLING = 200  # keys at a time
 
 
 @pytest.fixture
-def full_redis(rig):
+def full_redis(harness):
     """Its client; there is room for little more than what is in it, and the oldest goes first."""
-    client = rig.redis.client
+    client = harness.redis.client
     client.config_set("maxmemory", client.info("memory")["used_memory"] + ROOM_BYTES)
     client.config_set("maxmemory-policy", "allkeys-lru")
     yield client
@@ -35,43 +35,43 @@ def full_redis(rig):
     client.flushall()
 
 
-def test_a_redis_that_throws_out_what_it_likes_revives_nothing(rig, kim, full_redis):
-    logged_out, banned = rig.register(), rig.register()
-    assert rig.product.call("POST", "/api/auth/logout", token=logged_out["access_token"]).status_code == 204
-    manage(rig.environment, "shell", "-v0", "-c", BAN.format(email=banned["email"]))
-    careful, code = with_a_used_code(rig)
-    guessed = rig.register()
-    assert {rig.log_in(guessed["email"], "a wrong password").status_code for _ in range(5)} == {401}
+def test_a_redis_that_throws_out_what_it_likes_revives_nothing(harness, customer, full_redis):
+    logged_out, banned = harness.register(), harness.register()
+    assert harness.product.call("POST", "/api/auth/logout", token=logged_out["access_token"]).status_code == 204
+    manage(harness.environment, "shell", "-v0", "-c", BAN.format(email=banned["email"]))
+    careful, code = with_a_used_code(harness)
+    guessed = harness.register()
+    assert {harness.log_in(guessed["email"], "a wrong password").status_code for _ in range(5)} == {401}
 
     with filling(full_redis):
         for _ in range(10):
-            assert rig.me(logged_out["access_token"]).status_code == 401
-            assert rig.me(banned["access_token"]).status_code == 401
-            assert rig.log_in(banned["email"]).status_code != 200
-            assert rig.log_in(guessed["email"]).status_code == 429
-            assert rig.me(kim["access_token"]).status_code == 200
-        assert prove(rig, careful, code).status_code == 401
+            assert harness.get_me(logged_out["access_token"]).status_code == 401
+            assert harness.get_me(banned["access_token"]).status_code == 401
+            assert harness.log_in(banned["email"]).status_code != 200
+            assert harness.log_in(guessed["email"]).status_code == 429
+            assert harness.get_me(customer["access_token"]).status_code == 200
+        assert prove(harness, careful, code).status_code == 401
 
     assert full_redis.info("stats")["evicted_keys"] > FILLING
-    assert rig.product.call("GET", "/api/auth/csrf").status_code == 200
+    assert harness.product.call("GET", "/api/auth/csrf").status_code == 200
 
 
-def with_a_used_code(rig):
+def with_a_used_code(harness):
     """Somebody whose second factor is on, and the code, still of the time, with which she has just logged in."""
-    una = rig.register()
+    una = harness.register()
     token = una["access_token"]
-    secret = rig.product.call("POST", "/api/auth/mfa/totp", token=token).json()["secret"]
+    secret = harness.product.call("POST", "/api/auth/mfa/totp", token=token).json()["secret"]
     totp, now = pyotp.TOTP(secret), datetime.now(UTC)
-    confirmed = rig.product.call("POST", "/api/auth/mfa/totp/confirm", {"code": totp.at(now)}, token=token)
+    confirmed = harness.product.call("POST", "/api/auth/mfa/totp/confirm", {"code": totp.at(now)}, token=token)
     assert confirmed.status_code == 200, confirmed.text
     code = totp.at(now + timedelta(seconds=30))  # the next one is taken already, and each works once
-    assert prove(rig, una, code).status_code == 200
+    assert prove(harness, una, code).status_code == 200
     return una, code
 
 
-def prove(rig, person, code):
-    half = rig.log_in(person["email"]).json()
-    return rig.product.call("POST", "/api/auth/mfa/verify", {"mfa_token": half["mfa_token"], "code": code})
+def prove(harness, person, code):
+    half = harness.log_in(person["email"]).json()
+    return harness.product.call("POST", "/api/auth/mfa/verify", {"mfa_token": half["mfa_token"], "code": code})
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from saas.testing.factories.event_factories import json_bytes, event, signature_headers
+from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.tests.faults.deliveries import fault_events, percentile
-from saas.tests.faults.webhook_system import PATIENCE_SECONDS, sized
+from saas.tests.faults.webhook_system import PATIENCE_SECONDS, short_or_long
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -30,7 +30,7 @@ def test_08_bodies_over_the_limit_are_refused_however_they_come_and_memory_stays
 
     assert statuses() == [202, 413, 413]
     before = resident_kilobytes(pid)
-    for _ in range(sized(5, 100)):
+    for _ in range(short_or_long(5, 100)):
         assert post_raw(system, pieces(b"x" * 8 * LIMIT)) == 413
     assert resident_kilobytes(pid) - before < 24_000
 
@@ -50,26 +50,28 @@ def test_09_fifty_clients_that_send_a_byte_a_second_keep_nobody_else_waiting(sys
     dripping = threading.Thread(target=drip)
     dripping.start()
     took = []
-    for payload in fault_events(sized(40, 400)):
+    for payload in fault_events(short_or_long(40, 400)):
         started = time.monotonic()
         assert system.post([payload]) == [202]
         took.append(time.monotonic() - started)
     done.set()
     dripping.join()
 
-    system.report(f"9: others' p99 {percentile(took, 99) * 1000:.0f} ms beside 50 slow clients")
+    system.report_figure(f"9: others' p99 {percentile(took, 99) * 1000:.0f} ms beside 50 slow clients")
     for connection in slow:
         connection.close()
 
 
 def test_15_one_id_posted_many_times_at_once_is_accepted_once(system):
     system.serve()
-    count = sized(100, 1000)
+    count = short_or_long(100, 1000)
     (payload,) = fault_events(1)
     body = json_bytes(payload)
 
     def deliver(_):
-        answer = httpx.post(f"{system.url}/api/webhooks/stripe", content=body, headers=signature_headers(body), timeout=30)
+        answer = httpx.post(
+            f"{system.url}/api/webhooks/stripe", content=body, headers=signature_headers(body), timeout=30
+        )
         return answer.status_code, answer.json()["status"]
 
     with ThreadPoolExecutor(50) as pool:
@@ -84,31 +86,31 @@ def test_15_one_id_posted_many_times_at_once_is_accepted_once(system):
 
 def test_18_events_whose_server_died_before_it_could_ring_are_processed_by_the_sweep(system):
     pid = system.serve(fault="no bell")
-    statuses = Posting(system, fault_events(sized(120, 5000)))
+    statuses = Posting(system, fault_events(short_or_long(120, 5000)))
     system.wait_until(lambda: statuses.accepted() > 50)
     system.signal(signal.SIGKILL, [pid])
     statuses.wait()
 
     accepted = statuses.accepted()
     assert stored(system) >= statuses.accepted_ids()
-    system.start("celery")
-    system.start("beat")
+    system.start_processes("celery")
+    system.start_processes("beat")
     system.wait_until_drained()
 
     assert set(system.effects()) >= statuses.accepted_ids()
-    assert system.doubled() == []
-    system.report(f"18: {accepted} acknowledged, {len(system.effects())} processed")
+    assert system.repeated_effects() == []
+    system.report_figure(f"18: {accepted} acknowledged, {len(system.effects())} processed")
 
 
 def test_27_a_database_that_is_stopped_is_told_to_the_provider_and_found_again(system):
     system.serve()
-    posting = Posting(system, fault_events(sized(150, 3000)), pause_seconds=0.02)
+    posting = Posting(system, fault_events(short_or_long(150, 3000)), pause_seconds=0.02)
     system.wait_until(lambda: posting.accepted() > 20)
 
     system.postgres.stop("fast")
     system.wait_until(lambda: 503 in posting.statuses.values())
     assert system.answers("/health")
-    time.sleep(sized(1, 30))
+    time.sleep(short_or_long(1, 30))
     system.postgres.start()
     refused = len(posting.statuses)
     system.wait_until(lambda: posting.accepted_since(refused) or posting.is_over)
@@ -121,9 +123,9 @@ def test_27_a_database_that_is_stopped_is_told_to_the_provider_and_found_again(s
 
 def test_28_what_was_acknowledged_survives_a_crash_of_the_database(system):
     system.serve()
-    posting = Posting(system, fault_events(sized(120, 4000)), pause_seconds=0.005)
+    posting = Posting(system, fault_events(short_or_long(120, 4000)), pause_seconds=0.005)
 
-    for _ in range(sized(2, 5)):
+    for _ in range(short_or_long(2, 5)):
         seen = posting.accepted()
         system.wait_until(lambda seen=seen: posting.accepted() > seen + 20 or posting.is_over)
         system.postgres.restart("immediate")
@@ -131,7 +133,7 @@ def test_28_what_was_acknowledged_survives_a_crash_of_the_database(system):
 
     assert set(posting.statuses.values()) <= {202, 503}
     assert stored(system) >= posting.accepted_ids()
-    system.report(f"28: {posting.accepted()} acknowledged, {len(stored(system))} stored")
+    system.report_figure(f"28: {posting.accepted()} acknowledged, {len(stored(system))} stored")
 
 
 class Posting:

@@ -14,7 +14,7 @@ from aiosmtpd.controller import Controller
 from saas.mail import delivery
 from saas.settings import infrastructure
 from saas.testing.servers.fault_proxy import FaultProxy, Mode
-from saas.testing.servers.production import Server, start_celery, manage, killed_on_exit
+from saas.testing.servers.production import Server, killed_on_exit, manage, start_celery
 from saas.testing.servers.stack import eventually, free_ports
 from saas.tests.faults.harness import DATABASE, RecordingMailbox, running_harness
 
@@ -46,10 +46,10 @@ class SlowMailbox(RecordingMailbox):
 
 
 @pytest.fixture(scope="module")
-def quiet_rig(tmp_path_factory):
+def harness_without_workers(tmp_path_factory):
     """Of this module alone: no worker is there but those that a test starts."""
-    with running_harness(tmp_path_factory.mktemp("killed")) as rig:
-        yield rig
+    with running_harness(tmp_path_factory.mktemp("killed")) as harness:
+        yield harness
 
 
 @pytest.fixture
@@ -65,13 +65,15 @@ def mailbox():
 
 
 @pytest.fixture
-def start_worker(quiet_rig):
+def start_worker(harness_without_workers):
     """Calls start a worker that is ready; whatever is left of them is killed."""
     started = []
 
     def start(**environment):
-        told = {**quiet_rig.environment, **environment}
-        started.append(start_celery("worker", told, quiet_rig.folder / f"worker-{os.urandom(4).hex()}.log"))
+        told = {**harness_without_workers.environment, **environment}
+        started.append(
+            start_celery("worker", told, harness_without_workers.folder / f"worker-{os.urandom(4).hex()}.log")
+        )
         eventually(lambda: "ready." in started[-1].text, 60)
         return started[-1]
 
@@ -80,69 +82,73 @@ def start_worker(quiet_rig):
         worker.kill()
 
 
-def deliver_again(rig):
+def deliver_again(harness):
     """As the sweep does when the dead worker's claim is over."""
-    rig.postgres.value(DATABASE, CLAIM_IS_OVER)
-    manage(rig.environment, "shell", "-v0", "-c", SWEEP)
+    harness.postgres.fetch_value(DATABASE, CLAIM_IS_OVER)
+    manage(harness.environment, "shell", "-v0", "-c", SWEEP)
 
 
-def unsent(rig):
-    return rig.postgres.value(DATABASE, "SELECT count(*) FROM mail_mail WHERE status <> 'sent'")
+def unsent(harness):
+    return harness.postgres.fetch_value(DATABASE, "SELECT count(*) FROM mail_mail WHERE status <> 'sent'")
 
 
-def test_a_mail_whose_worker_is_killed_before_the_server_took_it_comes_once(quiet_rig, mailbox, start_worker):
+def test_a_mail_whose_worker_is_killed_before_the_server_took_it_comes_once(
+    harness_without_workers, mailbox, start_worker
+):
     worker = start_worker(EMAIL_URL=mailbox.url)
-    kim = quiet_rig.register()
+    customer = harness_without_workers.register()
     assert mailbox.at_the_door.wait(30)
     worker.kill()
     mailbox.before_taking.set()
     mailbox.before_telling.set()
 
     start_worker(EMAIL_URL=mailbox.url)
-    assert unsent(quiet_rig) == 1
-    deliver_again(quiet_rig)
-    eventually(lambda: not unsent(quiet_rig), 60)
+    assert unsent(harness_without_workers) == 1
+    deliver_again(harness_without_workers)
+    eventually(lambda: not unsent(harness_without_workers), 60)
 
-    assert mailbox.subjects(kim["email"]) == ["Welcome"]
+    assert mailbox.subjects(customer["email"]) == ["Welcome"]
 
 
 def test_a_mail_whose_worker_is_killed_after_the_server_took_it_comes_once_more_under_the_same_id(
-    quiet_rig, mailbox, start_worker
+    harness_without_workers, mailbox, start_worker
 ):
     mailbox.before_taking.set()
     worker = start_worker(EMAIL_URL=mailbox.url)
-    kim = quiet_rig.register()
+    customer = harness_without_workers.register()
     assert mailbox.taken.wait(30)
     worker.kill()
     mailbox.before_telling.set()
 
     start_worker(EMAIL_URL=mailbox.url)
-    deliver_again(quiet_rig)
-    eventually(lambda: not unsent(quiet_rig), 60)
-    deliver_again(quiet_rig)  # changes nothing: it is sent
+    deliver_again(harness_without_workers)
+    eventually(lambda: not unsent(harness_without_workers), 60)
+    deliver_again(harness_without_workers)  # changes nothing: it is sent
 
-    assert mailbox.subjects(kim["email"]) == ["Welcome", "Welcome"]
+    assert mailbox.subjects(customer["email"]) == ["Welcome", "Welcome"]
     assert len({message["Message-ID"] for message in mailbox.received}) == 1
 
 
-def test_a_mail_whose_worker_sleeps_past_its_claim_comes_once_more_at_most(quiet_rig, mailbox, start_worker):
+def test_a_mail_whose_worker_sleeps_past_its_claim_comes_once_more_at_most(
+    harness_without_workers, mailbox, start_worker
+):
     asleep = start_worker(EMAIL_URL=mailbox.url)
-    kim = quiet_rig.register()
+    customer = harness_without_workers.register()
     assert mailbox.at_the_door.wait(30)
     os.killpg(asleep.process.pid, signal.SIGSTOP)
     mailbox.before_taking.set()
     mailbox.before_telling.set()
 
     start_worker(EMAIL_URL=mailbox.url)
-    deliver_again(quiet_rig)
-    eventually(lambda: not unsent(quiet_rig), 60)
+    deliver_again(harness_without_workers)
+    eventually(lambda: not unsent(harness_without_workers), 60)
     os.killpg(asleep.process.pid, signal.SIGCONT)
     eventually(lambda: len(mailbox.received) == 2, 60)
     asleep.stop()
 
-    assert mailbox.subjects(kim["email"]) == ["Welcome", "Welcome"]
+    assert mailbox.subjects(customer["email"]) == ["Welcome", "Welcome"]
     assert len({message["Message-ID"] for message in mailbox.received}) == 1
-    assert not unsent(quiet_rig)
+    assert not unsent(harness_without_workers)
 
 
 def test_no_task_outlives_the_claim_of_its_mail():
@@ -172,40 +178,42 @@ RENEWALS = "SELECT count(*) FROM billing_ledgerentry WHERE kind = 'renewal'"
 
 
 @pytest.fixture
-def renewal(quiet_rig):
+def renewal(harness_without_workers):
     """A customer who pays, a webhooks service behind a relay, and what tells a worker where that is."""
     port = free_ports(1)
     told = {
-        **quiet_rig.environment,
+        **harness_without_workers.environment,
         "SAAS_ENV": "test",
         "STRIPE_SECRET_KEY": "",  # the local provider
-        "SAAS_VAR_DIR": str(quiet_rig.folder),
+        "SAAS_VAR_DIR": str(harness_without_workers.folder),
         "ALLOWED_HOSTS": "127.0.0.1,hooks.example.com",
         "BIND": f"127.0.0.1:{port}",
     }
-    hooks = Server("webhooks", told, quiet_rig.folder / "hooks.log", bind=told["BIND"])
+    hooks = Server("webhooks", told, harness_without_workers.folder / "hooks.log", bind=told["BIND"])
     hooks.port = port
     with killed_on_exit(hooks), FaultProxy(port) as relay:
         hooks.wait_until_ready()
         yield relay, {**told, "WEBHOOKS_BASE_URL": f"http://127.0.0.1:{relay.port}"}
 
 
-def test_a_renewal_whose_worker_is_killed_while_it_tells_of_it_is_booked_once(quiet_rig, renewal, start_worker):
+def test_a_renewal_whose_worker_is_killed_while_it_tells_of_it_is_booked_once(
+    harness_without_workers, renewal, start_worker
+):
     relay, told = renewal
-    kim = quiet_rig.register()
-    manage(told, "shell", "-v0", "-c", BUY.format(email=kim["email"]))
+    customer = harness_without_workers.register()
+    manage(told, "shell", "-v0", "-c", BUY.format(email=customer["email"]))
     relay.mode = Mode.BLACK_HOLE
     worker = start_worker(**told)
     manage(told, "shell", "-v0", "-c", RENEW)
-    eventually(lambda: relay.is_in_use, 30)
+    eventually(lambda: relay.has_connections, 30)
     worker.kill()
     relay.mode = Mode.UP  # what the dead worker had posted arrives
 
     start_worker(**told)
     manage(told, "shell", "-v0", "-c", TURN)
-    eventually(lambda: not quiet_rig.postgres.value(DATABASE, WAITING), 60)
-    eventually(lambda: not quiet_rig.postgres.value(DATABASE, UNFINISHED), 60)
+    eventually(lambda: not harness_without_workers.postgres.fetch_value(DATABASE, WAITING), 60)
+    eventually(lambda: not harness_without_workers.postgres.fetch_value(DATABASE, UNFINISHED), 60)
 
-    assert quiet_rig.postgres.value(DATABASE, REPEATS) == 1
-    assert quiet_rig.postgres.value(DATABASE, RENEWALS) == 1
+    assert harness_without_workers.postgres.fetch_value(DATABASE, REPEATS) == 1
+    assert harness_without_workers.postgres.fetch_value(DATABASE, RENEWALS) == 1
     manage(told, "billing_rebuild", "--check")

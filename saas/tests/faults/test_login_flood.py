@@ -11,7 +11,7 @@ import pytest
 
 from saas.testing.servers.production import HOSTS
 from saas.tests.faults.deliveries import percentile
-from saas.tests.faults.webhook_system import IS_LONG, sized
+from saas.tests.faults.webhook_system import IS_LONG, short_or_long
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
@@ -20,14 +20,14 @@ EXPECTED = {401, 429, 503} | ({SILENCE} if IS_LONG else set())  # 6000 in 30 s a
 PATIENCE_SECONDS = 30
 
 
-def test_a_flood_of_logins_leaves_room_for_others(rig, kim, record_property):
+def test_a_flood_of_logins_leaves_room_for_others(harness, customer, record_property):
     """The long form: 200 a second for 30 seconds."""
-    count, per_second, senders = sized(150, 6000), sized(1000, 200), sized(64, 400)
-    workers, told = children(rig), len(rig.product.text)
+    count, per_second, senders = short_or_long(150, 6000), short_or_long(1000, 200), short_or_long(64, 400)
+    workers, told = children(harness), len(harness.product.text)
 
     with ThreadPoolExecutor(senders) as pool, ThreadPoolExecutor(1) as clock:
-        flood = clock.submit(lambda: [paced(pool, rig, number, per_second) for number in range(count)])
-        latencies = ask_beside(rig, kim, lambda: flood.done() and all(one.done() for one in flood.result()))
+        flood = clock.submit(lambda: [paced(pool, harness, number, per_second) for number in range(count)])
+        latencies = ask_beside(harness, customer, lambda: flood.done() and all(one.done() for one in flood.result()))
         answers = [one.result() for one in flood.result()]
 
     statuses = Counter(status for status, _ in answers)
@@ -36,24 +36,24 @@ def test_a_flood_of_logins_leaves_room_for_others(rig, kim, record_property):
     assert set(statuses) <= EXPECTED
     assert statuses[401] > 0
     assert all(retry_after for status, retry_after in answers if status in {429, 503})
-    assert children(rig) == workers
-    assert "WORKER TIMEOUT" not in rig.product.text[told:]
+    assert children(harness) == workers
+    assert "WORKER TIMEOUT" not in harness.product.text[told:]
 
 
-def ask_beside(rig, person, is_over):
+def ask_beside(harness, person, is_over):
     """The seconds that each of her calls took while it was not over; all of them succeed."""
     latencies = []
     while not is_over():
         asked = time.monotonic()
-        assert rig.me(person["access_token"]).status_code == 200
+        assert harness.get_me(person["access_token"]).status_code == 200
         latencies.append(time.monotonic() - asked)
         time.sleep(0.15)  # 600 a minute are allowed
     return latencies
 
 
-def paced(pool, rig, number, per_second):
+def paced(pool, harness, number, per_second):
     time.sleep(1 / per_second)
-    return pool.submit(log_in, rig.product.port, number)
+    return pool.submit(log_in, harness.product.port, number)
 
 
 def log_in(port, number):
@@ -77,6 +77,6 @@ def log_in(port, number):
         link.close()
 
 
-def children(rig):
-    pid = rig.product.process.pid
+def children(harness):
+    pid = harness.product.process.pid
     return sorted(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())

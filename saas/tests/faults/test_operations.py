@@ -5,24 +5,24 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from saas.tests.faults.deliveries import fault_events, percentile, timed
-from saas.tests.faults.webhook_system import sized
+from saas.tests.faults.deliveries import fault_events, percentile, post_timed
+from saas.tests.faults.webhook_system import short_or_long
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 def test_36_eight_operators_replay_everything_at_once_and_one_cancels_half_way(system):
-    count = sized(350, 18_000)
-    system.ask("fault_events", count=count, after=0.04)
-    system.start("worker", 4)
+    count = short_or_long(350, 18_000)
+    system.call("fault_events", count=count, after=0.04)
+    system.start_processes("worker", 4)
     system.wait_until_drained()
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: system.ask("replay_many", conditions={"type": "fault.*"}), range(8)))
+        answers = list(pool.map(lambda _: system.call("replay_many", conditions={"type": "fault.*"}), range(8)))
     (batch_id,) = [answer for answer in answers if answer != "replay_running"]
     system.wait_until(lambda: progress(system, batch_id)[1] >= min(100, count // 2))
-    replayed = system.ask("cancel", batch_id=batch_id)
-    assert system.ask("fault_events", count=5, prefix="live") == 5
+    replayed = system.call("cancel", batch_id=batch_id)
+    assert system.call("fault_events", count=5, prefix="live") == 5
     system.wait_until_drained()
 
     assert replayed < count
@@ -34,18 +34,18 @@ def test_36_eight_operators_replay_everything_at_once_and_one_cancels_half_way(s
     assert {f"live_{number}" for number in range(5)} <= set(system.effects())
     started = "SELECT count(*) FROM audit_auditevent WHERE action = 'replay_batch.started'"
     assert system.sql(started) == [(1,)]
-    system.report(f"36: {replayed} of {count} replayed when canceled")
+    system.report_figure(f"36: {replayed} of {count} replayed when canceled")
 
 
 def test_36_live_deliveries_are_taken_and_done_beside_a_bulk_replay(system, record_property):
-    count, live = sized(300, 18_000), sized(30, 200)
+    count, live = short_or_long(300, 18_000), short_or_long(30, 200)
     system.serve()
-    system.ask("fault_events", count=count, after=0.004)
-    system.start("worker", 2)
+    system.call("fault_events", count=count, after=0.004)
+    system.start_processes("worker", 2)
     system.wait_until_drained()
 
     quiet = [p95(system, prefix, live) for prefix in ("warm", "quiet")][1]
-    batch_id = system.ask("replay_many", conditions={"type": "fault.*"})
+    batch_id = system.call("replay_many", conditions={"type": "fault.*"})
     beside = p95(system, "beside", live)
     replayed = progress(system, batch_id)[1]
     system.wait_until(lambda: progress(system, batch_id)[0] == "done")
@@ -55,12 +55,12 @@ def test_36_live_deliveries_are_taken_and_done_beside_a_bulk_replay(system, reco
     assert {f"beside_{number}" for number in range(live)} <= set(system.effects())
     told = f"quiet {quiet}, beside a replay {beside}, {replayed} replayed meanwhile"
     record_property("p95 of live deliveries: answered, done", told)
-    system.report(f"36: p95 of live deliveries: {told}")
+    system.report_figure(f"36: p95 of live deliveries: {told}")
 
 
 def p95(system, prefix, count):
     """Post one after the other, ten a second; the 95th percentiles until the answer and until the effect, as a sentence."""
-    _, took = timed(system, fault_events(count, prefix, after=0.004), pause_seconds=0.1)
+    _, took = post_timed(system, fault_events(count, prefix, after=0.004), pause_seconds=0.1)
     system.wait_until(lambda: f"{prefix}_{count - 1}" in system.effects())
     done = """
         SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM processed_at - received_at))
@@ -71,14 +71,14 @@ def p95(system, prefix, count):
 
 def test_39_a_clock_that_is_ahead_is_told_and_moves_no_schedule_and_a_dead_sweep_is_seen(system):
     system.serve()
-    system.ask("store", payloads=fault_events(1, raises="error"))
-    system.start("worker", 2, fault="clock ahead")
-    system.wait_until(lambda: "clock" in system.ask("alarms"))
+    system.call("store", payloads=fault_events(1, raises="error"))
+    system.start_processes("worker", 2, fault="clock ahead")
+    system.wait_until(lambda: "clock" in system.call("alarms"))
 
     wait = "SELECT extract(epoch FROM next_attempt_at - statement_timestamp())::float FROM webhook_events_webhookevent"
     assert -1 < system.sql(wait)[0][0] < 12
     system.wait_until(lambda: worker_is(system, "ok"))
-    system.stop("worker")
+    system.kill_processes("worker")
     system.sql("UPDATE operations_heartbeat SET at = at - interval '20 seconds'")  # so that the test waits five, not 25
     system.wait_until(lambda: worker_is(system, "failed"))
 
@@ -86,7 +86,7 @@ def test_39_a_clock_that_is_ahead_is_told_and_moves_no_schedule_and_a_dead_sweep
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     metrics = httpx.get(f"{system.url}/metrics", timeout=10, trust_env=False).text
     assert 'webhook_alarms{kind="sweep"} 1.0' in metrics
-    assert "sweep" in system.ask("alarms")
+    assert "sweep" in system.call("alarms")
 
 
 def progress(system, batch_id):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from saas.testing.servers.fault_proxy import Mode
-from saas.testing.servers.production import HOSTS, Server, production_environment, killed_on_exit
+from saas.testing.servers.production import HOSTS, Server, killed_on_exit, production_environment
 from saas.tests.faults.harness import DATABASE
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
@@ -18,9 +18,9 @@ LIMIT = 1_048_576
 INTERNALS = ["/docs", "/redoc", "/openapi.json", "/metrics", "/api/health/modules", "/api/health/module/auth-core"]
 
 
-def raw(rig, request: bytes) -> tuple[int, dict[str, str], bytes]:
+def raw(harness, request: bytes) -> tuple[int, dict[str, str], bytes]:
     """Bytes to the socket as they are: status, headers and body of the first answer."""
-    with socket.create_connection(("127.0.0.1", rig.product.port), timeout=10) as link:
+    with socket.create_connection(("127.0.0.1", harness.product.port), timeout=10) as link:
         link.sendall(request)
         received = b""
         while piece := link.recv(65_536):
@@ -40,21 +40,21 @@ def chunks(size):
         yield b" " * 65_536
 
 
-def test_a_body_over_the_limit_is_refused_whether_its_length_is_told_or_not(rig):
-    told = rig.product.call(
+def test_a_body_over_the_limit_is_refused_whether_its_length_is_told_or_not(harness):
+    told = harness.product.call(
         "POST", "/api/auth/login", headers={"Content-Type": "application/json"}, content=b" " * (LIMIT + 1)
     )
-    untold = rig.product.call(
+    untold = harness.product.call(
         "POST", "/api/auth/login", headers={"Content-Type": "application/json"}, content=chunks(2 * LIMIT)
     )
 
     assert [(answer.status_code, answer.json()["code"]) for answer in (told, untold)] == [(413, "too_large")] * 2
 
 
-def test_a_body_in_pieces_is_read_like_any_other(rig, kim):
-    body = json.dumps({"email": kim["email"], "password": "correct horse battery staple"}).encode()
+def test_a_body_in_pieces_is_read_like_any_other(harness, customer):
+    body = json.dumps({"email": customer["email"], "password": "correct horse battery staple"}).encode()
 
-    answer = rig.product.call(
+    answer = harness.product.call(
         "POST", "/api/auth/login", headers={"Content-Type": "application/json"}, content=iter([body[:9], body[9:]])
     )
 
@@ -77,8 +77,8 @@ def test_a_body_in_pieces_is_read_like_any_other(rig, kim):
     ids=["1200 parameters", "8 KB of path", "16 KB of header", "two hosts", "another host", "ports", "$",
          "another absolute address", "TRACE"],
 )  # fmt: skip
-def test_what_is_not_well_asked_is_refused_as_a_problem(rig, request_bytes, status):
-    found, headers, body = raw(rig, request_bytes)
+def test_what_is_not_well_asked_is_refused_as_a_problem(harness, request_bytes, status):
+    found, headers, body = raw(harness, request_bytes)
 
     assert found == status
     assert headers["content-type"] == "application/problem+json"
@@ -90,13 +90,15 @@ def resident_bytes(pid):
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def test_two_hundred_oversize_requests_leave_no_memory_behind(rig):
+def test_two_hundred_oversize_requests_leave_no_memory_behind(harness):
     def memory():
-        children = Path(f"/proc/{rig.product.process.pid}/task/{rig.product.process.pid}/children").read_text().split()
+        children = (
+            Path(f"/proc/{harness.product.process.pid}/task/{harness.product.process.pid}/children").read_text().split()
+        )
         return sum(resident_bytes(int(child)) for child in children)
 
     def refused():
-        link = HTTPConnection("127.0.0.1", rig.product.port, timeout=10)
+        link = HTTPConnection("127.0.0.1", harness.product.port, timeout=10)
         link.request("POST", "/api/auth/login", body=b" " * (LIMIT + 1), headers={"Host": HOSTS["product"]})
         status = link.getresponse().status
         link.close()
@@ -109,9 +111,9 @@ def test_two_hundred_oversize_requests_leave_no_memory_behind(rig):
     assert memory() - before < 20 * 2**20
 
 
-def answers_of_every_class(rig, kim):
+def answers_of_every_class(harness, customer):
     """One of each status that the design names."""
-    token, call = kim["access_token"], rig.product.call
+    token, call = customer["access_token"], harness.product.call
     yield 200, call("GET", "/api/auth/me", token=token)
     yield 401, call("GET", "/api/auth/me")
     yield 403, call("POST", "/api/auth/login", {}, headers={"Origin": "https://evil.example"})
@@ -126,12 +128,12 @@ def answers_of_every_class(rig, kim):
             a for _ in range(9) if (a := call("POST", "/api/auth/register", {}, address="192.0.2.9")).status_code == 429
         ),
     )
-    rig.database.mode = Mode.REFUSE
+    harness.database.mode = Mode.REFUSE
     yield 503, call("GET", "/api/auth/me", token=token)
 
 
-def test_every_class_of_answer_has_the_headers_of_production(rig, kim):
-    for status, answer in answers_of_every_class(rig, kim):
+def test_every_class_of_answer_has_the_headers_of_production(harness, customer):
+    for status, answer in answers_of_every_class(harness, customer):
         headers = answer.headers
         assert answer.status_code == status
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -145,29 +147,31 @@ def test_every_class_of_answer_has_the_headers_of_production(rig, kim):
         assert "X-Powered-By" not in headers
 
 
-def test_forwarded_headers_of_a_stranger_are_not_believed(rig):
+def test_forwarded_headers_of_a_stranger_are_not_believed(harness):
     page = {"headers": {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}}
 
-    assert rig.product.call("GET", "/health", **page).status_code == 200  # and no other host
+    assert harness.product.call("GET", "/health", **page).status_code == 200  # and no other host
 
 
 @pytest.mark.parametrize("path", INTERNALS)
-def test_what_tells_of_our_insides_is_not_there_for_strangers(rig, path):
-    key = rig.environment["INTERNALS_TOKEN"]
+def test_what_tells_of_our_insides_is_not_there_for_strangers(harness, path):
+    key = harness.environment["INTERNALS_TOKEN"]
 
-    assert rig.product.call("GET", path).status_code == 404
-    assert rig.product.call("GET", path, token="guessed").status_code == 404
-    assert rig.product.call("GET", path, token=key).status_code == 200
-
-
-def test_health_tells_its_four_fields_to_anybody(rig):
-    assert set(rig.product.call("GET", "/health").json()) == {"status", "service", "version", "uptime_seconds"}
+    assert harness.product.call("GET", path).status_code == 404
+    assert harness.product.call("GET", path, token="guessed").status_code == 404
+    assert harness.product.call("GET", path, token=key).status_code == 200
 
 
-def test_behind_a_socket_without_a_trusted_proxy_it_does_not_start(rig):
-    told = production_environment(rig.folder, database=rig.postgres.url(DATABASE), redis=f"redis://127.0.0.1:{rig.redis.port}/0")
+def test_health_tells_its_four_fields_to_anybody(harness):
+    assert set(harness.product.call("GET", "/health").json()) == {"status", "service", "version", "uptime_seconds"}
+
+
+def test_behind_a_socket_without_a_trusted_proxy_it_does_not_start(harness):
+    told = production_environment(
+        harness.folder, database=harness.postgres.url(DATABASE), redis=f"redis://127.0.0.1:{harness.redis.port}/0"
+    )
     server = Server(
-        "product", {**told, "TRUSTED_PROXY_CIDRS": "10.0.0.0/8"}, rig.folder / "socket.log", bind="unix:socket"
+        "product", {**told, "TRUSTED_PROXY_CIDRS": "10.0.0.0/8"}, harness.folder / "socket.log", bind="unix:socket"
     )
 
     with killed_on_exit(server):
@@ -175,13 +179,15 @@ def test_behind_a_socket_without_a_trusted_proxy_it_does_not_start(rig):
     assert "TRUSTED_PROXY_CIDRS=unix must be set" in server.text
 
 
-def test_the_log_tells_each_request_in_a_line_of_json_without_its_query(rig):
-    answer = rig.product.call("GET", "/api/nothing?token=sentinel-in-the-query", headers={"X-Request-ID": "in-the-log"})
+def test_the_log_tells_each_request_in_a_line_of_json_without_its_query(harness):
+    answer = harness.product.call(
+        "GET", "/api/nothing?token=sentinel-in-the-query", headers={"X-Request-ID": "in-the-log"}
+    )
 
     assert answer.status_code == 404
-    lines = [json.loads(line) for line in rig.product.text.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in harness.product.text.splitlines() if line.startswith("{")]
     told = [line for line in lines if line["request_id"] == "in-the-log"]
     assert [(one["event"], one["path"], one["status"], one["service"]) for one in told] == [
         ("request", "/api/nothing", 404, "product")
     ]
-    assert "sentinel-in-the-query" not in rig.product.text
+    assert "sentinel-in-the-query" not in harness.product.text

@@ -5,9 +5,9 @@ from itertools import count
 
 import pytest
 
-from saas.testing.factories.event_factories import json_bytes, event, signature_headers
+from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.testing.servers.fault_proxy import Mode
-from saas.testing.servers.production import STRIPE_SECRET, Server, start_celery, manage, killed_on_exit
+from saas.testing.servers.production import STRIPE_SECRET, Server, killed_on_exit, manage, start_celery
 from saas.testing.servers.rabbitmq import PrivateRabbitMQ, missing_rabbitmq
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.harness import DATABASE, running_harness
@@ -26,20 +26,20 @@ def rabbitmq():
 @pytest.fixture(scope="module")
 def whole(rabbitmq, tmp_path_factory):
     """A worker and no beat: what is done, a message has brought about."""
-    with running_harness(tmp_path_factory.mktemp("rabbitmq"), rabbitmq) as rig:
-        hooks = Server("webhooks", rig.environment, rig.folder / "webhooks.log")
-        worker = start_celery("worker", rig.environment, rig.folder / "worker.log")
+    with running_harness(tmp_path_factory.mktemp("rabbitmq"), rabbitmq) as harness:
+        hooks = Server("webhooks", harness.environment, harness.folder / "webhooks.log")
+        worker = start_celery("worker", harness.environment, harness.folder / "worker.log")
         with killed_on_exit(hooks, worker):
             hooks.wait_until_ready()
             eventually(lambda: "ready." in worker.text, 60)
-            rig.background_processes.append(worker)
-            yield rig, hooks
+            harness.background_processes.append(worker)
+            yield harness, hooks
 
 
 @pytest.fixture
 def system(whole):
     yield whole
-    whole[0].mend()
+    whole[0].restore()
 
 
 def deliver(hooks, event_id):
@@ -48,41 +48,41 @@ def deliver(hooks, event_id):
     return hooks.call("POST", "/api/webhooks/stripe", content=body, headers=headers).status_code
 
 
-def unfinished(rig):
+def unfinished(harness):
     query = """
         SELECT (SELECT count(*) FROM webhook_events_webhookevent WHERE status = 'queued')
              + (SELECT count(*) FROM mail_mail WHERE status IN ('queued', 'sending'))
     """
-    return rig.postgres.value(DATABASE, query)
+    return harness.postgres.fetch_value(DATABASE, query)
 
 
 def test_an_event_and_a_mail_are_done_by_the_bell_alone(system):
-    rig, hooks = system
+    harness, hooks = system
 
     status = deliver(hooks, "evt_bell")
-    ola = rig.register()
+    ola = harness.register()
 
-    eventually(lambda: rig.mailbox.subjects(ola["email"]) == ["Welcome"])
-    eventually(lambda: not unfinished(rig))
+    eventually(lambda: harness.mailbox.subjects(ola["email"]) == ["Welcome"])
+    eventually(lambda: not unfinished(harness))
     assert status == 202
     triggers = "SELECT string_agg(trigger || ' ' || outcome, ',') FROM webhook_events_webhookattempt"
-    assert rig.postgres.value(DATABASE, triggers) == "delivery processed"
-    assert not rig.redis.client.exists("celery")
+    assert harness.postgres.fetch_value(DATABASE, triggers) == "delivery processed"
+    assert not harness.redis.client.exists("celery")
 
 
-def broker_is(rig, status):
-    return rig.product.call("GET", "/health/ready").json()["dependencies"]["broker"]["status"] == status
+def broker_is(harness, status):
+    return harness.product.call("GET", "/health/ready").json()["dependencies"]["broker"]["status"] == status
 
 
 def test_health_and_doctor_see_it(system):
-    rig, _ = system
+    harness, _ = system
 
-    ready = broker_is(rig, "ok")
+    ready = broker_is(harness, "ok")
     round_trip = "from saas.operations.checks import broker_round_trip; print(broker_round_trip())"
-    told = manage(rig.environment, "shell", "-v0", "-c", round_trip)
-    rig.broker.mode = Mode.BLACK_HOLE
+    told = manage(harness.environment, "shell", "-v0", "-c", round_trip)
+    harness.broker.mode = Mode.BLACK_HOLE
 
-    eventually(lambda: broker_is(rig, "failed"), 10)
+    eventually(lambda: broker_is(harness, "failed"), 10)
     assert ready
     assert "a message went round in" in told
 
@@ -91,56 +91,56 @@ def test_health_and_doctor_see_it(system):
 def test_without_it_people_register_and_events_are_accepted_and_all_is_done_when_it_is_back(
     system, mode, record_property
 ):
-    rig, hooks = system
-    rig.broker.mode = mode
+    harness, hooks = system
+    harness.broker.mode = mode
 
     took = []
     for number in range(3):
         started = time.monotonic()
-        ola = rig.register()
-        forgot = rig.product.call("POST", "/api/auth/password/forgot", {"email": ola["email"]})
+        ola = harness.register()
+        forgot = harness.product.call("POST", "/api/auth/password/forgot", {"email": ola["email"]})
         assert (forgot.status_code, deliver(hooks, f"evt_{mode.name}_{number}")) == (202, 202)
         took.append(time.monotonic() - started)
-    rig.broker.mode = Mode.UP
-    seconds = until_a_bell_is_heard(rig, hooks)
+    harness.broker.mode = Mode.UP
+    seconds = until_a_bell_is_heard(harness, hooks)
 
     record_property("slowest three calls, seconds", max(took))
     record_property("bells are heard again after, seconds", seconds)
 
 
 def test_when_it_is_killed_and_started_the_worker_needs_no_restart(system, rabbitmq, record_property):
-    rig, hooks = system
+    harness, hooks = system
     rabbitmq.kill()
     assert deliver(hooks, "evt_killed") == 202
     rabbitmq.start()
 
-    record_property("bells are heard again after, seconds", until_a_bell_is_heard(rig, hooks))
+    record_property("bells are heard again after, seconds", until_a_bell_is_heard(harness, hooks))
 
 
 def test_a_worker_whose_connection_is_dead_notices_and_works_when_it_is_back(system, record_property):
-    rig, hooks = system
-    (worker,) = rig.background
+    harness, hooks = system
+    (worker,) = harness.background_processes
     told = len(worker.text)
-    rig.broker.mode = Mode.BLACK_HOLE
+    harness.broker.mode = Mode.BLACK_HOLE
 
     started = time.monotonic()
     eventually(lambda: "Connection to broker lost" in worker.text[told:], 90)
     assert deliver(hooks, "evt_dead") == 202
     record_property("noticed after, seconds", time.monotonic() - started)
-    rig.broker.mode = Mode.UP
+    harness.broker.mode = Mode.UP
 
-    record_property("bells are heard again after, seconds", until_a_bell_is_heard(rig, hooks))
+    record_property("bells are heard again after, seconds", until_a_bell_is_heard(harness, hooks))
 
 
-def until_a_bell_is_heard(rig, hooks):
+def until_a_bell_is_heard(harness, hooks):
     """Ring until the worker, whom only bells tell, has done all that came before; how long that took."""
     started, numbers = time.monotonic(), count()
-    before = rig.postgres.value(DATABASE, "SELECT max(id) FROM webhook_events_webhookevent")
+    before = harness.postgres.fetch_value(DATABASE, "SELECT max(id) FROM webhook_events_webhookevent")
     waiting = f"SELECT count(*) FROM webhook_events_webhookevent WHERE status = 'queued' AND id <= {before}"
 
     def is_heard():
         assert deliver(hooks, f"evt_ring_{before}_{next(numbers)}") == 202
-        return rig.postgres.value(DATABASE, waiting) == 0
+        return harness.postgres.fetch_value(DATABASE, waiting) == 0
 
     eventually(is_heard, 90)
     return time.monotonic() - started

@@ -46,59 +46,59 @@ def is_told(server, status, verdict, dependency):
 
 
 @pytest.fixture
-def frozen_postgres(rig):
-    yield rig.postgres.freeze
-    rig.postgres.thaw()
+def frozen_postgres(harness):
+    yield harness.postgres.freeze
+    harness.postgres.thaw()
 
 
 @pytest.fixture
-def frozen_redis(rig):
-    yield rig.redis.freeze
-    rig.redis.thaw()
+def frozen_redis(harness):
+    yield harness.redis.freeze
+    harness.redis.thaw()
 
 
 @pytest.fixture
-def slow_database(rig):
+def slow_database(harness):
     """Slower than a probe may be, and still well."""
-    usual, rig.database.delay_seconds = rig.database.delay_seconds, 0.05
-    rig.database.mode = Mode.SLOW
+    usual, harness.database.delay_seconds = harness.database.delay_seconds, 0.05
+    harness.database.mode = Mode.SLOW
     yield
-    rig.database.mode = Mode.UP
-    rig.database.delay_seconds = usual
+    harness.database.mode = Mode.UP
+    harness.database.delay_seconds = usual
 
 
-def test_a_silent_broker_makes_no_probe_wait(rig, record_property):
-    assert probed(rig.product)[0] == 200
-    rig.broker.mode = Mode.BLACK_HOLE
+def test_a_silent_broker_makes_no_probe_wait(harness, record_property):
+    assert probed(harness.product)[0] == 200
+    harness.broker.mode = Mode.BLACK_HOLE
 
-    slowest = watched(rig.product, record_property)
+    slowest = watched(harness.product, record_property)
 
     assert slowest < AT_ONCE
-    eventually(lambda: is_told(rig.product, 200, "degraded", "broker"), 10)
+    eventually(lambda: is_told(harness.product, 200, "degraded", "broker"), 10)
 
 
-def test_a_frozen_redis_makes_no_probe_wait(rig, frozen_redis, record_property):
+def test_a_frozen_redis_makes_no_probe_wait(harness, frozen_redis, record_property):
     frozen_redis()
 
-    slowest = watched(rig.product, record_property)
+    slowest = watched(harness.product, record_property)
 
     assert slowest < AT_ONCE
-    eventually(lambda: is_told(rig.product, 200, "degraded", "cache"), 10)
+    eventually(lambda: is_told(harness.product, 200, "degraded", "cache"), 10)
 
 
-def test_a_frozen_database_makes_no_probe_wait_and_is_known_soon(rig, frozen_postgres, record_property):
-    assert probed(rig.product)[0] == 200
+def test_a_frozen_database_makes_no_probe_wait_and_is_known_soon(harness, frozen_postgres, record_property):
+    assert probed(harness.product)[0] == 200
     frozen_postgres()
 
-    slowest = watched(rig.product, record_property)
+    slowest = watched(harness.product, record_property)
 
     assert slowest < AT_ONCE
-    eventually(lambda: is_told(rig.product, 503, "unavailable", "database"), 10)
+    eventually(lambda: is_told(harness.product, 503, "unavailable", "database"), 10)
 
 
-def test_a_service_that_starts_beside_a_silent_broker_is_ready_all_the_same(rig, record_property):
-    rig.broker.mode = Mode.BLACK_HOLE
-    server = Server("admin_ops", rig.environment, rig.folder / "beside-a-silent-broker.log")
+def test_a_service_that_starts_beside_a_silent_broker_is_ready_all_the_same(harness, record_property):
+    harness.broker.mode = Mode.BLACK_HOLE
+    server = Server("admin_ops", harness.environment, harness.folder / "beside-a-silent-broker.log")
 
     with killed_on_exit(server):
         server.wait_until_ready()
@@ -120,8 +120,8 @@ def first_told(server):
     return told[0]
 
 
-def test_a_worker_that_starts_says_at_its_first_probe_what_is_so(rig, slow_database):
-    server = Server("admin_ops", {**rig.environment, "WEB_CONCURRENCY": "1"}, rig.folder / "first-probe.log")
+def test_a_worker_that_starts_says_at_its_first_probe_what_is_so(harness, slow_database):
+    server = Server("admin_ops", {**harness.environment, "WEB_CONCURRENCY": "1"}, harness.folder / "first-probe.log")
 
     with killed_on_exit(server):
         assert first_told(server) == 200

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 
 from saas import __version__
-from saas.testing.servers.production import Server, manage, killed_on_exit
+from saas.testing.servers.production import Server, killed_on_exit, manage
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.harness import DATABASE, PASSWORD
 from saas.tests.faults.test_dependency_outages import _waiting_for_a_lock
@@ -20,25 +20,25 @@ from saas.tests.faults.test_dependency_outages import _waiting_for_a_lock
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
 
-# As production has it by default, and not as narrow as the rig of the faults.
+# As production has it by default, and not as narrow as the harness of the faults.
 ROOMY = {"DATABASE_POOL_SIZE": "8", "DRAIN_SECONDS": "5"}
 
 
 @pytest.fixture
-def server(rig):
-    started = Server("product", {**rig.environment, **ROOMY}, rig.folder / "ending.log")
+def server(harness):
+    started = Server("product", {**harness.environment, **ROOMY}, harness.folder / "ending.log")
     with killed_on_exit(started):
         started.wait_until_ready()
         yield started
 
 
-def test_asked_to_end_it_says_so_finishes_what_is_under_way_and_ends(rig, kim, server):
-    token = kim["access_token"]
-    with rig.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool:
+def test_asked_to_end_it_says_so_finishes_what_is_under_way_and_ends(harness, customer, server):
+    token = customer["access_token"]
+    with harness.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool:
         with owner.transaction():
             owner.execute("SELECT * FROM accounts_profile FOR UPDATE")
             asked = pool.submit(server.call, "PUT", "/api/users/profile", {"biography": "at the end"}, token=token)
-            eventually(lambda: _waiting_for_a_lock(rig), 5)
+            eventually(lambda: _waiting_for_a_lock(harness), 5)
             server.process.send_signal(signal.SIGTERM)
             eventually(lambda: server.call("GET", "/health/ready").json()["status"] == "draining", 5)
             ready = server.call("GET", "/health/ready")
@@ -79,8 +79,8 @@ class Balancer:
 class Traffic:
     """One customer who works without a pause; every answer that she should not get is kept."""
 
-    def __init__(self, balancer, rig):
-        self.balancer, self.person = balancer, rig.register()
+    def __init__(self, balancer, harness):
+        self.balancer, self.person = balancer, harness.register()
         self.token, self.refresh_token = self.person["access_token"], self.person["refresh_token"]
         self.answers, self.failures, self.refreshed_at = 0, [], time.monotonic()
         self.is_over = Event()
@@ -156,19 +156,19 @@ def replaced(balancer, old, new):
     balancer.servers.remove(old)
 
 
-def test_versions_replace_each_other_under_traffic_and_no_request_fails(rig, server, record_property):
+def test_versions_replace_each_other_under_traffic_and_no_request_fails(harness, server, record_property):
     """Expand, the next version, the version after it, contract: one customer's work goes on throughout."""
-    root, last = next_version(rig.folder)
-    owner = {**rig.environment, "DATABASE_URL": rig.postgres.url(DATABASE)}
+    root, last = next_version(harness.folder)
+    owner = {**harness.environment, "DATABASE_URL": harness.postgres.url(DATABASE)}
     balancer = Balancer(server)
-    traffic = [Traffic(balancer, rig) for _ in range(2)]
+    traffic = [Traffic(balancer, harness) for _ in range(2)]
     started = [server]
     try:
         manage(owner, "migrate", "-v0", root=root)
-        started.append(Server("product", {**rig.environment, **ROOMY}, rig.folder / "next.log", root))
+        started.append(Server("product", {**harness.environment, **ROOMY}, harness.folder / "next.log", root))
         replaced(balancer, started[0], started[1])
         assert balancer.call("GET", "/health").json()["version"] == "99.0.0"
-        started.append(Server("product", {**rig.environment, **ROOMY}, rig.folder / "after.log"))
+        started.append(Server("product", {**harness.environment, **ROOMY}, harness.folder / "after.log"))
         replaced(balancer, started[1], started[2])
         manage(owner, "migrate", "operations", last, "-v0", root=root)
         seen = traffic[0].answers
@@ -187,12 +187,12 @@ def test_versions_replace_each_other_under_traffic_and_no_request_fails(rig, ser
 # ── A backup ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_restored_backup_has_everything_and_its_people_can_log_in(rig, kim, tmp_path):
+def test_a_restored_backup_has_everything_and_its_people_can_log_in(harness, customer, tmp_path):
     dump = tmp_path / "saas.dump"
-    owner = {**rig.environment, "DATABASE_URL": rig.postgres.url(DATABASE)}
-    with rig.postgres.connect("postgres") as postgres:
+    owner = {**harness.environment, "DATABASE_URL": harness.postgres.url(DATABASE)}
+    with harness.postgres.connect("postgres") as postgres:
         postgres.execute("CREATE DATABASE restored")
-    elsewhere = {**owner, "DATABASE_URL": rig.postgres.url("restored")}
+    elsewhere = {**owner, "DATABASE_URL": harness.postgres.url("restored")}
 
     manage(owner, "backup", str(dump))
     told = manage(elsewhere, "restore", str(dump))
@@ -204,4 +204,4 @@ def test_a_restored_backup_has_everything_and_its_people_can_log_in(rig, kim, tm
     server = Server("product", elsewhere, tmp_path / "restored.log")
     with killed_on_exit(server):
         server.wait_until_ready()
-        assert server.call("GET", "/api/auth/me", token=kim["access_token"]).status_code == 200
+        assert server.call("GET", "/api/auth/me", token=customer["access_token"]).status_code == 200

@@ -31,13 +31,13 @@ SWEEPS = "SELECT runs::int FROM operations_scheduledtask WHERE name = 'sweep web
 def slow_commits(system, fault):
     """Three effects whose COMMIT takes longer than an alarm waits, and three more when it is fast again."""
     system.sql(SLOW_COMMIT)
-    system.ask("fault_events", count=3)
-    system.start("celery", fault=fault, concurrency=1)
-    system.start("beat")
+    system.call("fault_events", count=3)
+    system.start_processes("celery", fault=fault, concurrency=1)
+    system.start_processes("beat")
     system.wait_until(lambda: system.sql(COMMITTING) == [(1,)])
     time.sleep(0.5)
     system.sql("DROP TRIGGER slow_commit ON fault_effect")
-    system.ask("fault_events", count=3, prefix="later")
+    system.call("fault_events", count=3, prefix="later")
 
 
 def test_41_a_slow_commit_stops_no_worker(system):
@@ -57,10 +57,10 @@ def test_41_the_same_commit_is_seen_where_an_alarm_lands_in_it(system):
 
 def stalled(system, fault):
     """Sessions of a worker in the middle of its effects hang as in a wait for a disk; new ones are served."""
-    system.ask("fault_events", count=12, after=0.3)
-    system.start("worker", fault=fault)
+    system.call("fault_events", count=12, after=0.3)
+    system.start_processes("worker", fault=fault)
     system.wait_until(system.effects)
-    system.ask("fault_events", count=2, prefix="meanwhile")
+    system.call("fault_events", count=2, prefix="meanwhile")
     query = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
     return [pid for (pid,) in system.sql(query, DATABASE)]
 
@@ -75,12 +75,12 @@ def test_42_sessions_that_hang_in_a_disk_hold_up_nobody_else(system, fault):
     if not fault:
         system.wait_until_drained()
         assert len(system.effects()) == 14
-        assert system.doubled() == []
+        assert system.repeated_effects() == []
 
 
 def test_43_a_database_that_is_paused_is_worked_with_again_when_it_goes_on(system):
-    system.ask("fault_events", count=30, after=0.1)
-    system.start("worker", 2)
+    system.call("fault_events", count=30, after=0.1)
+    system.start_processes("worker", 2)
     system.wait_until(system.effects)
 
     system.postgres.freeze()
@@ -89,26 +89,26 @@ def test_43_a_database_that_is_paused_is_worked_with_again_when_it_goes_on(syste
     system.wait_until_drained()
 
     assert len(system.effects()) == 30
-    assert system.doubled() == []
+    assert system.repeated_effects() == []
 
 
 def test_44_a_child_that_is_stopped_is_seen_though_its_worker_and_the_others_live(system):
-    (parent,) = system.start("celery")
-    system.start("beat")
+    (parent,) = system.start_processes("celery")
+    system.start_processes("beat")
     eventually(lambda: len(shown(system)) == 2)
     asleep = child_pids(parent)[0]
-    system.ask("fault_events", count=60, after=0.4)
+    system.call("fault_events", count=60, after=0.4)
 
     with stopped([asleep]):
-        system.wait_until(lambda: system.ask("health_of_workers").endswith(f":{asleep}"))
+        system.wait_until(lambda: system.call("health_of_workers").endswith(f":{asleep}"))
         alive = "SELECT clock_timestamp() - at < interval '10 seconds' FROM operations_heartbeat WHERE name = 'worker'"
         assert system.sql(alive) == [(True,)]  # the control: what is common to all shows nothing
-    system.wait_until(lambda: system.ask("health_of_workers") == "ok")
+    system.wait_until(lambda: system.call("health_of_workers") == "ok")
 
 
 def test_44_a_child_that_is_killed_is_replaced_and_forgotten(system):
-    (parent,) = system.start("celery")
-    system.start("beat")
+    (parent,) = system.start_processes("celery")
+    system.start_processes("beat")
     eventually(lambda: len(shown(system)) == 2)
     killed = child_pids(parent)[0]
 
@@ -116,13 +116,13 @@ def test_44_a_child_that_is_killed_is_replaced_and_forgotten(system):
 
     eventually(lambda: len(shown(system)) == 2 and killed not in shown(system))
     assert system.pids("celery") == [parent]
-    system.ask("fault_events", count=20)
+    system.call("fault_events", count=20)
     system.wait_until_drained()
 
 
 @pytest.mark.parametrize("fault", ["", "believe the clock"], ids=["sound", "control: believes the clock"])
 def test_45_a_database_whose_clock_steps_back_goes_on_being_swept(system, fault):
-    system.start("beat", fault=fault)
+    system.start_processes("beat", fault=fault)
     eventually(lambda: system.sql(SWEEPS) > [(0,)])
 
     system.sql("UPDATE operations_scheduledtask SET slot = slot + interval '2 hours'")
@@ -135,14 +135,14 @@ def test_45_a_database_whose_clock_steps_back_goes_on_being_swept(system, fault)
 def test_46_a_primary_that_became_read_only_costs_no_event_an_attempt_and_is_left(system, fault):
     """Sessions of that time stay read-only for ever, as those that still lead to the old primary. A process that cannot
     leave them ends after some failures and is replaced; one that does neither (the control) never works again."""
-    before = system.start("worker", fault=fault)
+    before = system.start_processes("worker", fault=fault)
     eventually(lambda: shown(system))
     settings_of_new_sessions(system, "SET default_transaction_read_only = on")
-    system.postgres.end_others(DATABASE)
+    system.postgres.terminate_other_sessions(DATABASE)
     time.sleep(2)
     settings_of_new_sessions(system, "RESET default_transaction_read_only")
 
-    system.ask("fault_events", count=5)
+    system.call("fault_events", count=5)
 
     if fault == "keep connections":
         assert not is_drained_within(system, 4)
@@ -154,23 +154,23 @@ def test_46_a_primary_that_became_read_only_costs_no_event_an_attempt_and_is_lef
 
 
 def test_47_a_redis_that_is_a_replica_full_and_gone_ends_no_worker(system):
-    workers = system.start("celery", 1)
-    system.start("beat")
+    workers = system.start_processes("celery", 1)
+    system.start_processes("beat")
     eventually(lambda: len(shown(system)) == 2)
 
     for number, fault in enumerate([a_replica, full, gone]):
         with fault(system.redis):
-            system.ask("fault_events", count=5, prefix=f"during_{number}")
+            system.call("fault_events", count=5, prefix=f"during_{number}")
             time.sleep(2.5)
         system.wait_until_drained()
 
     assert system.pids("celery") == workers
     assert len(system.effects()) == 15
-    assert system.doubled() == []
+    assert system.repeated_effects() == []
 
 
 def test_47_the_same_replica_ends_a_worker_that_does_as_celery_does(system):
-    workers = system.start("celery", 1, fault="end with the broker")
+    workers = system.start_processes("celery", 1, fault="end with the broker")
     eventually(lambda: len(shown(system)) == 2)
 
     with a_replica(system.redis):
@@ -179,7 +179,7 @@ def test_47_the_same_replica_ends_a_worker_that_does_as_celery_does(system):
 
 @pytest.mark.parametrize("fault", ["", "claim nothing"], ids=["sound", "control: claims nothing"])
 def test_49_three_beats_that_are_killed_again_and_again_send_each_sweep_once(system, fault):
-    system.start("beat", 3, fault=fault)
+    system.start_processes("beat", 3, fault=fault)
     eventually(lambda: system.sql(SWEEPS))
     system.redis.client.delete("celery")
     system.sql("UPDATE operations_scheduledtask SET runs = 0")

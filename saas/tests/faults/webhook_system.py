@@ -32,7 +32,7 @@ _WAITING = (
 )
 
 
-def sized(short: int, long: int) -> int:
+def short_or_long(short: int, long: int) -> int:
     """The count of the short form, which CI runs, or of the long one."""
     return long if IS_LONG else short
 
@@ -74,7 +74,7 @@ class WebhookSystem:
             text=True,
             start_new_session=True,
         )
-        self._answer_of_zygote()
+        self._read_reply()
 
     def close(self) -> None:
         if self.fork_server:
@@ -83,32 +83,32 @@ class WebhookSystem:
             self.fork_server.wait()
             self.fork_server = None
 
-    def _tell(self, **command: Any) -> Any:
+    def _send_command(self, **command: Any) -> Any:
         assert self.fork_server
         assert self.fork_server.stdin
         with self.command_lock:
             self.fork_server.stdin.write(json.dumps(command) + "\n")
             self.fork_server.stdin.flush()
-            return self._answer_of_zygote()
+            return self._read_reply()
 
-    def _answer_of_zygote(self) -> Any:
+    def _read_reply(self) -> Any:
         assert self.fork_server
         assert self.fork_server.stdout
-        assert select.select([self.fork_server.stdout], [], [], 60)[0], "the zygote says nothing"
+        assert select.select([self.fork_server.stdout], [], [], 60)[0], "the fork server does not answer"
         line = self.fork_server.stdout.readline()
         assert line, (self.folder / "log").read_text()[-3000:]
         return json.loads(line)
 
-    def start(self, role: str, count: int = 1, *, fault: str = "", **arguments: Any) -> list[int]:
+    def start_processes(self, role: str, count: int = 1, *, fault: str = "", **arguments: Any) -> list[int]:
         """Processes that are replaced as they die."""
-        return [self._tell(run=role, fault=fault, arguments=arguments, keep=True) for _ in range(count)]
+        return [self._send_command(run=role, fault=fault, arguments=arguments, keep=True) for _ in range(count)]
 
     def pids(self, role: str) -> list[int]:
-        return list(self._tell(list=role))
+        return list(self._send_command(list=role))
 
-    def stop(self, role: str) -> None:
+    def kill_processes(self, role: str) -> None:
         """Killed, and not replaced."""
-        self._tell(forget=role)
+        self._send_command(forget=role)
         self.signal(signal.SIGKILL, self.pids(role))
         eventually(lambda: not self.pids(role))
 
@@ -129,10 +129,10 @@ class WebhookSystem:
                 self.signal(signal.SIGKILL, [workers[turn % len(workers)]])
         return rounds
 
-    def ask(self, function: str, **arguments: Any) -> Any:
+    def call(self, function: str, **arguments: Any) -> Any:
         """Run a function of ``inside`` in a process of its own; what it returns."""
         path = self.folder / f"answer-{secrets.token_hex(6)}"
-        self._tell(run="answer", arguments={"function": function, "arguments": arguments, "path": str(path)})
+        self._send_command(run="answer", arguments={"function": function, "arguments": arguments, "path": str(path)})
         eventually(path.exists, PATIENCE_SECONDS)
         told = json.loads(path.read_text())
         path.unlink()
@@ -144,7 +144,7 @@ class WebhookSystem:
         """What its processes have written."""
         return (self.folder / "log").read_text(errors="replace")
 
-    def report(self, text: str) -> None:
+    def report_figure(self, text: str) -> None:
         """A measured figure, for ``saas/docs/reliability.md``: shown with ``-s``."""
         sys.stderr.write(f"\n{text}\n")
 
@@ -158,7 +158,7 @@ class WebhookSystem:
     def effects(self) -> Counter[str]:
         return Counter(event for (event,) in self.sql("SELECT event FROM fault_effect"))
 
-    def doubled(self) -> list[str]:
+    def repeated_effects(self) -> list[str]:
         return sorted(event for event, times in self.effects().items() if times > 1)
 
     def statuses(self) -> dict[str, int]:
@@ -189,7 +189,7 @@ class WebhookSystem:
     def serve(self, *, fault: str = "") -> int:
         """A webhooks service that answers; the process id of its worker."""
         self.port = free_port()
-        (pid,) = self.start("server", fault=fault, port=self.port)
+        (pid,) = self.start_processes("server", fault=fault, port=self.port)
         eventually(lambda: self.answers("/health"), 30)
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return int(children[0]) if children else pid
@@ -209,7 +209,9 @@ class WebhookSystem:
             def deliver(payload: dict[str, Any]) -> int:
                 body = json_bytes(payload)
                 try:
-                    return client.post("/api/webhooks/stripe", content=body, headers=signature_headers(body)).status_code
+                    return client.post(
+                        "/api/webhooks/stripe", content=body, headers=signature_headers(body)
+                    ).status_code
                 except httpx.HTTPError:
                     return 0
 
@@ -217,7 +219,7 @@ class WebhookSystem:
 
 
 @contextmanager
-def opened(postgres: PrivatePostgres, redis: PrivateRedis, folder: Path) -> Iterator[WebhookSystem]:
+def running_webhook_system(postgres: PrivatePostgres, redis: PrivateRedis, folder: Path) -> Iterator[WebhookSystem]:
     """A system with an empty database."""
     redis.start()
     redis.client.flushall()

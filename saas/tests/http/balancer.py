@@ -31,7 +31,7 @@ defaults
 """
 
 
-def program() -> str:
+def haproxy_path() -> str:
     """Empty where it is not installed."""
     return shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") or ""
 
@@ -44,7 +44,7 @@ class Balancer(Process):
         self.port = port
         file = folder / f"haproxy-{port}.cfg"
         file.write_text(_configuration(slots, port))
-        super().__init__([program(), "-db", "-f", str(file)], {}, file.with_suffix(".log"))
+        super().__init__([haproxy_path(), "-db", "-f", str(file)], {}, file.with_suffix(".log"))
 
     @property
     def address(self) -> Address:

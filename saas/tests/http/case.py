@@ -30,12 +30,12 @@ class Case:
         return {one.strip() for one in told.split("|")}
 
 
-def head(target: Target, first: str, *headers: str, host: bool = True) -> bytes:
+def request_head(target: Target, first: str, *headers: str, host: bool = True) -> bytes:
     lines = [first, *([f"Host: {target.host}"] if host else []), *headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def smuggled(target: Target) -> bytes:
+def smuggled_request(target: Target) -> bytes:
     """A request that hides in a body; nobody may answer it."""
     return get(target.host, "/api/smuggled")
 
@@ -44,10 +44,10 @@ def chunked(body: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
     return b"%x\r\n%b\r\n" % (len(body), body) + end
 
 
-def posted(target: Target, *headers: str, wire: Callable[[bytes], bytes] = bytes) -> list[bytes]:
+def post_then_get(target: Target, *headers: str, wire: Callable[[bytes], bytes] = bytes) -> list[bytes]:
     """An acceptable body, framed by ``headers`` and ``wire``; then another request."""
     body = target.post_body()
-    start = head(target, f"POST {target.post_path} HTTP/1.1", *target.post_headers(body), *headers)
+    start = request_head(target, f"POST {target.post_path} HTTP/1.1", *target.post_headers(body), *headers)
     return [start + wire(body), get(target.host)]
 
 
@@ -55,22 +55,25 @@ def with_lengths(*headers: str) -> Pieces:
     """``{}`` in a header is the length of a body that looks like a request."""
 
     def pieces(target: Target) -> list[bytes]:
-        body = smuggled(target)
+        body = smuggled_request(target)
         told = [header.format(len(body)) for header in headers]
-        return [head(target, "POST /health HTTP/1.1", *told) + body, get(target.host)]
+        return [request_head(target, "POST /health HTTP/1.1", *told) + body, get(target.host)]
 
     return pieces
 
 
 def with_chunks(wire: bytes, *headers: str) -> Pieces:
     def pieces(target: Target) -> list[bytes]:
-        return [head(target, "POST /health HTTP/1.1", "Transfer-Encoding: chunked", *headers) + wire, get(target.host)]
+        return [
+            request_head(target, "POST /health HTTP/1.1", "Transfer-Encoding: chunked", *headers) + wire,
+            get(target.host),
+        ]
 
     return pieces
 
 
-def asking(first: str, *headers: str, host: bool = True) -> Pieces:
-    return lambda target: [head(target, first, "Connection: close", *headers, host=host)]
+def request_with(first: str, *headers: str, host: bool = True) -> Pieces:
+    return lambda target: [request_head(target, first, "Connection: close", *headers, host=host)]
 
 
 def raw(request: bytes) -> Pieces:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from saas.tests.http.case import NOTHING, Case, head, raw
+from saas.tests.http.case import NOTHING, Case, raw, request_head
 from saas.tests.http.framing_cases import BROKEN_BODIES, CHUNKS, FRAMING, UPGRADES
 from saas.tests.http.head_cases import HOSTS, LAX, METHODS, SIZES, SYNTAX
 from saas.tests.http.services import Target, get
@@ -11,8 +11,13 @@ from saas.tests.http.services import Target, get
 def pipelined(target: Target) -> bytes:
     body = target.post_body()
     told = (*target.post_headers(body), f"Content-Length: {len(body)}")
-    post = head(target, f"POST {target.post_path} HTTP/1.1", *told) + body
-    return head(target, "GET /health HTTP/1.1") + post + head(target, f"GET {NOTHING} HTTP/1.1") + get(target.host)
+    post = request_head(target, f"POST {target.post_path} HTTP/1.1", *told) + body
+    return (
+        request_head(target, "GET /health HTTP/1.1")
+        + post
+        + request_head(target, f"GET {NOTHING} HTTP/1.1")
+        + get(target.host)
+    )
 
 
 def bytewise(whole: bytes) -> Iterator[bytes]:
@@ -24,7 +29,7 @@ PIECES = [
     Case(
         "four requests, each byte a packet", lambda t: list(bytewise(pipelined(t))), "200 ok 404 200", pause_seconds=0
     ),
-    Case("a request, then the end", lambda t: [head(t, "GET /health HTTP/1.1")], "200 | -", half_close=True),
+    Case("a request, then the end", lambda t: [request_head(t, "GET /health HTTP/1.1")], "200 | -", half_close=True),
     Case("half a head, then the end", raw(b"GET /health HTTP/1.1\r\nHo"), "- | 400", half_close=True),
     Case("nothing, then the end", raw(b""), "-", half_close=True),
 ]

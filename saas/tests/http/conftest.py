@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from saas.tests.http.services import Edge, opened
+from saas.tests.http.services import Edge, running_edge
 
 
 @pytest.fixture(scope="session")
 def edge(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    with opened(tmp_path_factory.mktemp("edge")) as edge:
+    with running_edge(tmp_path_factory.mktemp("edge")) as edge:
         yield edge
 
 

@@ -1,6 +1,15 @@
 """Where a body ends: upgrades, lengths, chunks, trailers, bodies that break off."""
 
-from saas.tests.http.case import Case, Pieces, chunked, head, posted, smuggled, with_chunks, with_lengths
+from saas.tests.http.case import (
+    Case,
+    Pieces,
+    chunked,
+    post_then_get,
+    request_head,
+    smuggled_request,
+    with_chunks,
+    with_lengths,
+)
 from saas.tests.http.services import Target, get
 
 # ── Upgrades ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -8,9 +17,9 @@ from saas.tests.http.services import Target, get
 
 def upgrading(protocol: str) -> Pieces:
     def pieces(target: Target) -> list[bytes]:
-        body = smuggled(target)
+        body = smuggled_request(target)
         upgrade = (f"Content-Length: {len(body)}", "Connection: Upgrade", f"Upgrade: {protocol}")
-        return [head(target, "POST /health HTTP/1.1", *upgrade), body, get(target.host)]
+        return [request_head(target, "POST /health HTTP/1.1", *upgrade), body, get(target.host)]
 
     return pieces
 
@@ -19,7 +28,7 @@ def upgrading_delivery(target: Target) -> list[bytes]:
     body = target.post_body()
     upgrade = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")
     told = (*target.post_headers(body), f"Content-Length: {len(body)}", *upgrade)
-    return [head(target, f"POST {target.post_path} HTTP/1.1", *told), body, get(target.host)]
+    return [request_head(target, f"POST {target.post_path} HTTP/1.1", *told), body, get(target.host)]
 
 
 UPGRADES = [
@@ -30,14 +39,14 @@ UPGRADES = [
     Case("Upgrade: h2c as curl sends it, with an ordinary body", upgrading_delivery, "ok", proxied="ok 200"),
     Case(
         "Upgrade: h2c without a body",
-        lambda t: [head(t, "GET /health HTTP/1.1", "Connection: Upgrade", "Upgrade: h2c"), get(t.host)],
+        lambda t: [request_head(t, "GET /health HTTP/1.1", "Connection: Upgrade", "Upgrade: h2c"), get(t.host)],
         "200",
         proxied="200 200",
     ),
     Case(
         "Upgrade: websocket with its key",
         lambda t: [
-            head(
+            request_head(
                 t,
                 "GET /health HTTP/1.1",
                 "Connection: Upgrade",
@@ -57,14 +66,15 @@ UPGRADES = [
 FRAMING = [
     Case(
         "Content-Length and Transfer-Encoding",
-        lambda t: posted(t, "Content-Length: 4", "Transfer-Encoding: chunked", wire=chunked),
+        lambda t: post_then_get(t, "Content-Length: 4", "Transfer-Encoding: chunked", wire=chunked),
         "400 | ok",
         proxied="400 | ok | ok 200",
     ),
     Case("Transfer-Encoding and Content-Length, a request after the last chunk",
          lambda t: [
-             head(t, "POST /health HTTP/1.1", "Transfer-Encoding: chunked", f"Content-Length: {5 + len(smuggled(t))}")
-             + b"0\r\n\r\n" + smuggled(t)
+             request_head(t, "POST /health HTTP/1.1", "Transfer-Encoding: chunked",
+                          f"Content-Length: {5 + len(smuggled_request(t))}")
+             + b"0\r\n\r\n" + smuggled_request(t)
          ],
          "400 | 405", proxied="400 | 405 | 405 404"),
     Case("two lengths", with_lengths("Content-Length: {}", "Content-Length: 3"), "400"),
@@ -86,9 +96,9 @@ FRAMING = [
          with_lengths("Transfer-Encoding : chunked", "Content-Length: {}"), "400"),
     Case("a space before the colon of Content-Length", with_lengths("Content-Length : {}"), "400"),
     Case("Transfer-Encoding in HTTP/1.0",
-         lambda t: [head(t, "POST /health HTTP/1.0", "Transfer-Encoding: chunked") + chunked(b"a")], "400 | 405"),
-    Case("an ordinary length", lambda t: posted(t, f"Content-Length: {len(t.post_body())}"), "ok 200"),
-    Case("ordinary chunks", lambda t: posted(t, "Transfer-Encoding: chunked", wire=chunked), "ok 200"),
+         lambda t: [request_head(t, "POST /health HTTP/1.0", "Transfer-Encoding: chunked") + chunked(b"a")], "400 | 405"),
+    Case("an ordinary length", lambda t: post_then_get(t, f"Content-Length: {len(t.post_body())}"), "ok 200"),
+    Case("ordinary chunks", lambda t: post_then_get(t, "Transfer-Encoding: chunked", wire=chunked), "ok 200"),
     Case("chunks in capitals, with an extension", with_chunks(b"A;x=y\r\n0123456789\r\n0\r\n\r\n"), "405 200"),
 ]  # fmt: skip
 
@@ -113,7 +123,7 @@ def trailing(trailer: str, *, is_declared: bool = False) -> Pieces:
 
     def pieces(target: Target) -> list[bytes]:
         end = f"0\r\n{trailer}\r\n\r\n".encode()
-        return posted(target, *declared, "Transfer-Encoding: chunked", wire=lambda body: chunked(body, end))
+        return post_then_get(target, *declared, "Transfer-Encoding: chunked", wire=lambda body: chunked(body, end))
 
     return pieces
 
@@ -123,7 +133,7 @@ def signed_by_trailer(target: Target) -> list[bytes]:
     json, *signature = target.post_headers(body)
     end = ("\r\n".join(["0", *signature, "", ""])).encode() if signature else b"0\r\nX-Late: 1\r\n\r\n"
     told = (json, "Transfer-Encoding: chunked", "Connection: close")
-    return [head(target, f"POST {target.post_path} HTTP/1.1", *told) + chunked(body, end)]
+    return [request_head(target, f"POST {target.post_path} HTTP/1.1", *told) + chunked(body, end)]
 
 
 TRAILERS = [
@@ -146,7 +156,9 @@ BROKEN_BODIES = [
     Case("a signature as a trailer", signed_by_trailer, "400", "400 | ok"),
     Case(
         "a body shorter than its length",
-        lambda t: [head(t, f"POST {t.post_path} HTTP/1.1", *t.post_headers(b"{}"), "Content-Length: 9") + b"{}"],
+        lambda t: [
+            request_head(t, f"POST {t.post_path} HTTP/1.1", *t.post_headers(b"{}"), "Content-Length: 9") + b"{}"
+        ],
         "400 | -",
         BROKEN_OFF,
         half_close=True,
@@ -154,7 +166,7 @@ BROKEN_BODIES = [
     Case(
         "chunks without the last",
         lambda t: [
-            head(t, f"POST {t.post_path} HTTP/1.1", *t.post_headers(b"{}"), "Transfer-Encoding: chunked")
+            request_head(t, f"POST {t.post_path} HTTP/1.1", *t.post_headers(b"{}"), "Transfer-Encoding: chunked")
             + chunked(b"{}", b"")
         ],
         "400 | -",
@@ -164,7 +176,8 @@ BROKEN_BODIES = [
     Case(
         "a chunk that breaks off",
         lambda t: [
-            head(t, f"POST {t.post_path} HTTP/1.1", *t.post_headers(b"{}"), "Transfer-Encoding: chunked") + b"9\r\n{}"
+            request_head(t, f"POST {t.post_path} HTTP/1.1", *t.post_headers(b"{}"), "Transfer-Encoding: chunked")
+            + b"9\r\n{}"
         ],
         "400 | -",
         BROKEN_OFF,

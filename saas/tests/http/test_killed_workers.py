@@ -35,7 +35,7 @@ def server(edge):
     """The webhooks service with two workers, whose parent looks for hanging ones every few seconds. For one test: a worker
     that dies twice within 5.5 seconds ends the server."""
     command = [sys.executable, "-m", "saas.tests.http.hanging"]
-    started = Service("webhooks", edge.told, edge.folder, port=edge.free_ports(), workers=2, command=command)
+    started = Service("webhooks", edge.environment, edge.folder, port=edge.free_ports(), workers=2, command=command)
     with killed_on_exit(started):
         wait_until_both_answer(started)
         yield started
@@ -138,6 +138,6 @@ def test_only_what_one_worker_held_is_lost_and_it_is_replaced(edge, server, trou
     assert 0 < len(seen.failures) <= in_its_hands
     assert meanwhile > 100
     assert other in workers(server)
-    assert seen.lost(edge.told["DATABASE_URL"]) == set()
+    assert seen.lost(edge.environment["DATABASE_URL"]) == set()
     if line:
         line.close()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from saas.tests.http.case import NOTHING, chunked, head, smuggled
+from saas.tests.http.case import NOTHING, chunked, request_head, smuggled_request
 from saas.tests.http.cases import pipelined
 from saas.tests.http.raw_client import exchange
 from saas.tests.http.services import Edge, Target, get
@@ -34,20 +34,24 @@ def answered(target: Target, whole: bytes, places: list[float]) -> str:
 def in_chunks(target: Target) -> bytes:
     """A body in chunks of at most 30 bytes, then another request."""
     body = target.post_body()
-    start = head(target, f"POST {target.post_path} HTTP/1.1", *target.post_headers(body), "Transfer-Encoding: chunked")
+    start = request_head(
+        target, f"POST {target.post_path} HTTP/1.1", *target.post_headers(body), "Transfer-Encoding: chunked"
+    )
     pieces = (body[at : at + 30] for at in range(0, len(body), 30))
     return start + b"".join(chunked(piece, b"") for piece in pieces) + b"0\r\n\r\n" + get(target.host, NOTHING)
 
 
 def upgrading(target: Target) -> bytes:
-    body = smuggled(target)
+    body = smuggled_request(target)
     told = ("Connection: Upgrade", "Upgrade: h2c", f"Content-Length: {len(body)}")
-    return head(target, "POST /health HTTP/1.1", *told) + body + get(target.host)
+    return request_head(target, "POST /health HTTP/1.1", *told) + body + get(target.host)
 
 
 def broken(target: Target) -> bytes:
     """A chunk that ends before its line does, and what would be a request if it did not."""
-    return head(target, "POST /health HTTP/1.1", "Transfer-Encoding: chunked") + b"3\r\nabcGET / HTTP/1.1\r\n\r\n"
+    return (
+        request_head(target, "POST /health HTTP/1.1", "Transfer-Encoding: chunked") + b"3\r\nabcGET / HTTP/1.1\r\n\r\n"
+    )
 
 
 @settings(max_examples=SHORT, **WITHOUT_LIMITS)

@@ -27,8 +27,8 @@ STAFF = """
 import pyotp
 from saas.accounts import second_factor
 from saas.accounts.models import LoginSession
-from saas.testing.factories import staff
-sam = staff("sam@example.net")
+from saas.testing.factories.user_factories import create_staff_member
+sam = create_staff_member("sam@example.net")
 setup = second_factor.begin(sam.user)
 login, _ = second_factor.confirm(LoginSession.objects.get(sid=sam.session_id), pyotp.TOTP(setup.secret).now())
 print("token:" + login.access_token)
@@ -54,7 +54,7 @@ def proxy(
 
 @pytest.fixture(scope="module")
 def staff_token(edge: Edge) -> str:
-    return manage(edge.told, "shell", "-c", STAFF).rpartition("token:")[2].strip()
+    return manage(edge.environment, "shell", "-c", STAFF).rpartition("token:")[2].strip()
 
 
 def attack(host: str, hidden: str, filling: int) -> list[bytes]:
@@ -124,6 +124,6 @@ def delivered(edge: Edge) -> str:
 
 
 def replays(edge: Edge, event: str) -> int:
-    with psycopg.connect(edge.told["DATABASE_URL"]) as link:
+    with psycopg.connect(edge.environment["DATABASE_URL"]) as link:
         row = link.execute("SELECT replay_count FROM webhook_events_webhookevent WHERE external_id = %s", [event])
         return int(row.fetchone()[0])  # type: ignore[index]

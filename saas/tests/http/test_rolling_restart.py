@@ -12,7 +12,7 @@ import pytest
 
 from saas.testing.servers.production import HOSTS, killed_on_exit
 from saas.testing.servers.stack import SERVICES, eventually
-from saas.tests.http.balancer import Balancer, program
+from saas.tests.http.balancer import Balancer, haproxy_path
 from saas.tests.http.services import Service
 from saas.tests.http.traffic import delivery, incomplete_login, traffic, who_am_i
 
@@ -35,7 +35,7 @@ class Site:
 
     def __init__(self, edge, stack):
         self.edge, self.stack = edge, stack
-        self.told = {**edge.told, "DRAIN_SECONDS": str(DRAIN_SECONDS), "DATABASE_POOL_SIZE": "2"}
+        self.told = {**edge.environment, "DRAIN_SECONDS": str(DRAIN_SECONDS), "DATABASE_POOL_SIZE": "2"}
         first = edge.free_ports(2 * len(SERVICES) + 2)
         self.ports = {name: (first + 2 * index, first + 2 * index + 1) for index, name in enumerate(SERVICES)}
         self.servers = {name: self._start(name, 0) for name in SERVICES}
@@ -62,7 +62,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(edge):
-    if not program():
+    if not haproxy_path():
         pytest.skip("needs haproxy: apt-get install haproxy")
     with ExitStack() as stack:
         yield Site(edge, stack)
@@ -106,7 +106,7 @@ def test_every_service_is_replaced_twice_and_nobody_notices(edge, site, record_p
     sys.stderr.write(f"\nA rolling restart of all services, twice: {figures}\n")
     assert seen.failures == []
     assert seen.asked >= REQUESTS
-    assert seen.lost(edge.told["DATABASE_URL"]) == set()
+    assert seen.lost(edge.environment["DATABASE_URL"]) == set()
 
 
 def test_without_a_drain_some_do_notice(edge, site):
@@ -117,4 +117,4 @@ def test_without_a_drain_some_do_notice(edge, site):
 
     assert before == []
     assert seen.failures != []
-    assert seen.lost(edge.told["DATABASE_URL"]) == set()
+    assert seen.lost(edge.environment["DATABASE_URL"]) == set()

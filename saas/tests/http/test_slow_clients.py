@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from saas.testing.servers.stack import SERVICES
-from saas.tests.http.raw_client import Address, caller, exchange, parsed
+from saas.tests.http.raw_client import Address, exchange, next_source_address, parse_responses
 from saas.tests.http.services import Edge, Service, Target, get
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.django_db, pytest.mark.xdist_group("edge")]
@@ -56,12 +56,12 @@ class Siege:
         except OSError:
             told.append(("reset", time.monotonic() - started))
         else:
-            statuses = [str(answer.status) for answer in parsed(received)[0]]
+            statuses = [str(answer.status) for answer in parse_responses(received)[0]]
             told.append((" ".join(statuses) or "-", time.monotonic() - started))
 
     async def _trickled(self, start: bytes, piece: bytes) -> bytes:
         async with asyncio.timeout(SIEGE_SECONDS):
-            reader, writer = await asyncio.open_connection(*self.target.address, local_addr=(caller(), 0))
+            reader, writer = await asyncio.open_connection(*self.target.address, local_addr=(next_source_address(), 0))
             try:
                 writer.write(start)
                 answer = asyncio.ensure_future(_received(reader))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from saas.testing.factories.event_factories import json_bytes, event, signature_headers
+from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.testing.servers.production import HOSTS, STRIPE_SECRET
 from saas.tests.http.raw_client import Address
 from saas.tests.http.services import POST_PATHS

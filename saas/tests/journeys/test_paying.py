@@ -65,15 +65,15 @@ def shoot(page: "Page", folder: Path, name: str) -> None:
 def test_somebody_registers_pays_on_the_page_and_the_clock_leads_her_to_the_end(
     stack: Stack, page: "Page", tmp_path: Path
 ) -> None:
-    kim = Buyer(stack, "kim")
-    page.goto(kim.checkout("growth"))
+    customer = Buyer(stack, "kim")
+    page.goto(customer.checkout("growth"))
     shoot(page, tmp_path, "checkout")
 
     page.get_by_label("A card that is declined").check()
     page.get_by_role("button", name="Pay 79 USD").click()
     assert page.get_by_role("alert").inner_text() == "The card was declined."
     shoot(page, tmp_path, "declined")
-    assert kim.subscription() is None
+    assert customer.subscription() is None
 
     page.get_by_label("A card that pays now and fails at the renewal").check()
     page.get_by_role("button", name="Pay 79 USD").click()
@@ -81,7 +81,7 @@ def test_somebody_registers_pays_on_the_page_and_the_clock_leads_her_to_the_end(
     assert "/billing/success" in str(page.get_by_role("link", name="Continue").get_attribute("href"))
     shoot(page, tmp_path, "paid")
     page.wait_for_url("**/billing/success?*")  # it goes on by itself
-    eventually(lambda: kim.subscription() == ("active", "growth"))
+    eventually(lambda: customer.subscription() == ("active", "growth"))
     # The page has asked the provider by then; the event itself comes when it comes.
     eventually(lambda: statuses(stack, "customer.subscription.created") == ["processed"])
     page.reload()
@@ -90,11 +90,11 @@ def test_somebody_registers_pays_on_the_page_and_the_clock_leads_her_to_the_end(
 
     told = stack.manage("billing_clock", "advance", "32d")
     assert "take effect in this process" not in told.stdout, told.stdout + told.stderr
-    eventually(lambda: kim.subscription() == ("past_due", "growth"))
-    page.goto(kim.portal())
+    eventually(lambda: customer.subscription() == ("past_due", "growth"))
+    page.goto(customer.portal())
     shoot(page, tmp_path, "past-due")
     stack.manage("billing_clock", "advance", "15d")
-    eventually(lambda: kim.subscription() is None)
+    eventually(lambda: customer.subscription() is None)
 
 
 def test_a_subscriber_changes_her_plan_her_card_and_her_mind_in_the_portal(

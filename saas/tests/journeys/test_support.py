@@ -109,7 +109,7 @@ def desk(page: "Page", shared_stack: Stack, support: str) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def kim(shared_stack: Stack) -> dict[str, Any]:
+def customer(shared_stack: Stack) -> dict[str, Any]:
     """A customer who has just registered."""
     body = {"email": f"kim.{secrets.token_hex(3)}@example.net", "password": PASSWORD, "full_name": "Kim Example"}
     answer = shared_stack.post("product", "/api/auth/register", json=body)
@@ -117,17 +117,19 @@ def kim(shared_stack: Stack) -> dict[str, Any]:
 
 
 def test_a_customer_who_paid_but_has_no_access_gets_it_by_a_replay(
-    desk: Desk, kim: dict[str, Any], shared_stack: Stack
+    desk: Desk, customer: dict[str, Any], shared_stack: Stack
 ) -> None:
     def current() -> Any:
-        return shared_stack.get("product", "/api/subscriptions/current", headers=kim["headers"]).json()["subscription"]
+        return shared_stack.get("product", "/api/subscriptions/current", headers=customer["headers"]).json()[
+            "subscription"
+        ]
 
     shared_stack.manage("shell", "-c", BREAK)
-    shared_stack.post("product", "/api/subscriptions/checkout", json={"plan_id": "growth"}, headers=kim["headers"])
+    shared_stack.post("product", "/api/subscriptions/checkout", json={"plan_id": "growth"}, headers=customer["headers"])
     shared_stack.manage("shell", "-c", MEND)
     assert current() is None
 
-    desk.find(kim["email"])
+    desk.find(customer["email"])
     desk.is_told("They pay for nothing.")
     desk.page.get_by_role("link", name="customer.subscription.created – failed").click()
     desk.is_told('"object": "subscription"')
@@ -139,27 +141,27 @@ def test_a_customer_who_paid_but_has_no_access_gets_it_by_a_replay(
         return desk.page.get_by_text("processed", exact=True).first.is_visible()
 
     eventually(is_processed)
-    desk.page.get_by_role("link", name=kim["email"]).click()
+    desk.page.get_by_role("link", name=customer["email"]).click()
     desk.page.get_by_role("link", name="Growth", exact=True).wait_for()
     assert current()["status"] == "active"
     desk.is_told("Webhook event replayed")
 
 
-def test_an_abuser_is_banned_and_her_next_request_is_refused(desk: Desk, kim: dict[str, Any], shared_stack: Stack):
-    desk.find(kim["email"])
+def test_an_abuser_is_banned_and_her_next_request_is_refused(desk: Desk, customer: dict[str, Any], shared_stack: Stack):
+    desk.find(customer["email"])
     desk.do("Ban", reason="Sends spam to invited people")
 
-    desk.is_told(f"{kim['email']} is banned.")
+    desk.is_told(f"{customer['email']} is banned.")
     desk.is_told("disabled")
-    assert shared_stack.get("product", "/api/auth/me", headers=kim["headers"]).status_code == 401
+    assert shared_stack.get("product", "/api/auth/me", headers=customer["headers"]).status_code == 401
 
 
-def test_support_sees_what_she_sees_and_stops(desk: Desk, kim: dict[str, Any], shared_stack: Stack):
-    desk.find(kim["email"])
+def test_support_sees_what_she_sees_and_stops(desk: Desk, customer: dict[str, Any], shared_stack: Stack):
+    desk.find(customer["email"])
     desk.do("See what they see", reason="Cannot find her team")
 
-    desk.is_told(f'"email": "{kim["email"]}"')
-    devices = shared_stack.get("product", "/api/auth/sessions", headers=kim["headers"]).json()["sessions"]
+    desk.is_told(f'"email": "{customer["email"]}"')
+    devices = shared_stack.get("product", "/api/auth/sessions", headers=customer["headers"]).json()["sessions"]
     desk.page.get_by_role("link", name="Teams", exact=True).last.click()
     desk.is_told('"teams": []')
     desk.do("Stop")
@@ -173,15 +175,19 @@ def test_support_sees_what_she_sees_and_stops(desk: Desk, kim: dict[str, Any], s
     desk.is_told("is over")
 
 
-def test_a_trial_is_extended(desk: Desk, kim: dict[str, Any], shared_stack: Stack):
-    shared_stack.manage("shell", "-c", TRIAL.format(email=kim["email"]))
-    before = shared_stack.get("product", "/api/subscriptions/current", headers=kim["headers"]).json()["subscription"]
+def test_a_trial_is_extended(desk: Desk, customer: dict[str, Any], shared_stack: Stack):
+    shared_stack.manage("shell", "-c", TRIAL.format(email=customer["email"]))
+    before = shared_stack.get("product", "/api/subscriptions/current", headers=customer["headers"]).json()[
+        "subscription"
+    ]
 
-    desk.find(kim["email"])
+    desk.find(customer["email"])
     desk.do("Extend the trial", reason="Was ill all week", days_more="14")
 
     desk.is_told("The trial goes on until")
-    after = shared_stack.get("product", "/api/subscriptions/current", headers=kim["headers"]).json()["subscription"]
+    after = shared_stack.get("product", "/api/subscriptions/current", headers=customer["headers"]).json()[
+        "subscription"
+    ]
     assert (before["status"], after["status"]) == ("trialing", "trialing")
     assert after["current_period_end"] > before["current_period_end"]
     desk.is_told("Trial extended")

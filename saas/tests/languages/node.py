@@ -13,7 +13,7 @@ OLDEST = 20
 INSTALL_SECONDS = 120
 
 
-def folder() -> Path:
+def node_packages() -> Path:
     """A folder with ``node_modules``; the test is skipped, with a sentence, where it cannot be had."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("needs Node and npm")

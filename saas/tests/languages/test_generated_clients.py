@@ -63,17 +63,19 @@ def test_a_generated_python_client_takes_a_person_through_product(python_clients
     registered = called(anonymous, "client_product.api.auth.register", body=body)
     taken = called(anonymous, "client_product.api.auth.register", body=body)
     login = called(anonymous, "client_product.api.auth.login", body=models.LoginRequest(email=email, password=PASSWORD))
-    kim = product.AuthenticatedClient(base_url=url, token=login.access_token)
-    me = called(kim, "client_product.api.auth.me")
-    profile = called(kim, "client_product.api.users.profile_patch", body=models.ProfileRequest(display_name="Py"))
+    customer = product.AuthenticatedClient(base_url=url, token=login.access_token)
+    me = called(customer, "client_product.api.auth.me")
+    profile = called(customer, "client_product.api.users.profile_patch", body=models.ProfileRequest(display_name="Py"))
     plans = called(anonymous, "client_product.api.subscriptions.plans")
     checkout = called(
-        kim, "client_product.api.subscriptions.checkout_start", body=models.CheckoutRequest(plan_id=plans.plans[0].id)
+        customer,
+        "client_product.api.subscriptions.checkout_start",
+        body=models.CheckoutRequest(plan_id=plans.plans[0].id),
     )
-    team = called(kim, "client_product.api.teams.team_create", body=models.TeamRequest(name="Typed"))
-    sessions = called(kim, "client_product.api.auth.sessions")
-    called(kim, "client_product.api.auth.logout")
-    gone = called(kim, "client_product.api.auth.me")
+    team = called(customer, "client_product.api.teams.team_create", body=models.TeamRequest(name="Typed"))
+    sessions = called(customer, "client_product.api.auth.sessions")
+    called(customer, "client_product.api.auth.logout")
+    gone = called(customer, "client_product.api.auth.me")
 
     assert (registered.user.email, taken.code) == (email, "email_taken")
     assert (me.user, me.user.status) == (registered.user, models.UserStatus.ACTIVE)
@@ -88,8 +90,8 @@ def test_a_generated_python_client_speaks_paritys_convention(python_clients: Pat
     body = models.RegisterRequest(email=email, password=PASSWORD, full_name="Py Client")
 
     registered = called(parity.Client(base_url=url), "client_parity.api.auth.register", body=body)
-    kim = parity.AuthenticatedClient(base_url=url, token=registered.access_token)
-    profile = called(kim, "client_parity.api.users.profile_put", body=models.ProfileRequest(display_name="Py"))
+    customer = parity.AuthenticatedClient(base_url=url, token=registered.access_token)
+    profile = called(customer, "client_parity.api.users.profile_put", body=models.ProfileRequest(display_name="Py"))
 
     assert body.to_dict() == {"email": email, "password": PASSWORD, "fullName": "Py Client"}
     assert (registered.user.full_name, profile.display_name) == ("Py Client", "Py")
@@ -98,7 +100,7 @@ def test_a_generated_python_client_speaks_paritys_convention(python_clients: Pat
 def test_generated_typescript_is_strict_and_takes_a_person_through_the_services(
     shared_stack: Stack, tmp_path: Path
 ) -> None:
-    packages = node.folder()
+    packages = node.node_packages()
     (tmp_path / "node_modules").symlink_to(packages / "node_modules")
     (tmp_path / "package.json").write_text('{"type": "module"}')
     shutil.copy(node.HERE / "flow.ts", tmp_path)

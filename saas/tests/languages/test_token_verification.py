@@ -29,7 +29,7 @@ BAD_CLAIM = "ERR_JWT_CLAIM_VALIDATION_FAILED"
 @pytest.fixture
 def verify(settings) -> Iterator[Verify]:
     """Asks one Node process, which keeps the keys that it has fetched, about tokens by name."""
-    folder = node.folder()
+    folder = node.node_packages()
     shutil.copy(node.HERE / "verify.mjs", folder)
     with serve_in_thread("product") as url:
         command = ["node", "verify.mjs", f"{url}/.well-known/jwks.json", settings.JWT_ISSUER]
@@ -44,10 +44,10 @@ def verify(settings) -> Iterator[Verify]:
         program.communicate(timeout=20)
 
 
-def signed(kim: Person, header: dict[str, str] | None = None, **claims: object) -> str:
+def signed(customer: Person, header: dict[str, str] | None = None, **claims: object) -> str:
     """A token of Kim's, signed by the right key, with other claims or another header."""
     key = signing_keys.signer(Audience.CUSTOMER)
-    told = jwt.decode(kim.token, options={"verify_signature": False})
+    told = jwt.decode(customer.token, options={"verify_signature": False})
     return jwt.encode(
         {**told, **claims}, key.private, "ES256", headers={"kid": key.kid, "typ": "at+jwt", **(header or {})}
     )
@@ -61,29 +61,29 @@ def tampered(token: str) -> str:
     return f"{header}.{forged}.{signature}"
 
 
-def test_a_token_is_accepted_and_every_other_is_refused(verify: Verify, kim: Person, sam: Person) -> None:
+def test_a_token_is_accepted_and_every_other_is_refused(verify: Verify, customer: Person, staff_member: Person) -> None:
     with time_machine.travel(timezone.now() - timedelta(hours=1)):
-        expired = tokens.issue(LoginSession.objects.get(sid=kim.session_id))
+        expired = tokens.issue(LoginSession.objects.get(sid=customer.session_id))
     public = signing_keys.signer(Audience.CUSTOMER).public
 
     assert verify(
         {
-            "right": kim.token,
-            "signed anew": signed(kim),
+            "right": customer.token,
+            "signed anew": signed(customer),
             "expired": expired,
-            "for staff": sam.token,
-            "another audience": signed(kim, aud="saas-admin"),
-            "another issuer": signed(kim, iss="https://elsewhere.example"),
-            "no token of access": signed(kim, {"typ": "JWT"}),
-            "tampered": tampered(kim.token),
-            "unknown kid": signed(kim, {"kid": "unknown"}),
+            "for staff": staff_member.token,
+            "another audience": signed(customer, aud="saas-admin"),
+            "another issuer": signed(customer, iss="https://elsewhere.example"),
+            "no token of access": signed(customer, {"typ": "JWT"}),
+            "tampered": tampered(customer.token),
+            "unknown kid": signed(customer, {"kid": "unknown"}),
             "unsigned": jwt.encode({"sub": "usr_1"}, None, algorithm="none"),
             "signed by the public key": jwt.encode({"sub": "usr_1"}, str(public.public_numbers().x), algorithm="HS256"),
-            "a refresh token": kim.refresh_token,
+            "a refresh token": customer.refresh_token,
         }
     ) == {
-        "right": kim.user.id,
-        "signed anew": kim.user.id,
+        "right": customer.user.id,
+        "signed anew": customer.user.id,
         "expired": "ERR_JWT_EXPIRED",
         "for staff": NO_KEY,
         "another audience": BAD_CLAIM,
@@ -98,9 +98,9 @@ def test_a_token_is_accepted_and_every_other_is_refused(verify: Verify, kim: Per
 
 
 def test_a_key_is_replaced_while_tokens_of_both_are_accepted(
-    verify: Verify, kim: Person, settings, tmp_path: Path
+    verify: Verify, customer: Person, settings, tmp_path: Path
 ) -> None:
-    session = LoginSession.objects.get(sid=kim.session_id)
+    session = LoginSession.objects.get(sid=customer.session_id)
     pems = {"first": signing_keys.new_pem(), "second": signing_keys.new_pem()}
     files = {}
     for name, pem in pems.items():
@@ -121,11 +121,11 @@ def test_a_key_is_replaced_while_tokens_of_both_are_accepted(
     turn("second", "first")  # the one before verifies while its tokens live
     told.append(verify(both))
 
-    known = kim.user.id
+    known = customer.user.id
     assert told == [{"early": known, "late": NO_KEY}, {"early": known, "late": known}, {"early": known, "late": known}]
 
 
-def test_a_key_that_was_taken_back_verifies_nothing(verify: Verify, kim: Person, settings) -> None:
+def test_a_key_that_was_taken_back_verifies_nothing(verify: Verify, customer: Person, settings) -> None:
     settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": signing_keys.new_pem()}
 
-    assert verify({"of the key before": kim.token}) == {"of the key before": NO_KEY}
+    assert verify({"of the key before": customer.token}) == {"of the key before": NO_KEY}

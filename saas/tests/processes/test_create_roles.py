@@ -28,15 +28,15 @@ def become(role):
         cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
 
 
-def test_it_may_work_and_its_check_finds_nothing(runtime, kim):
+def test_it_may_work_and_its_check_finds_nothing(runtime, customer):
     call_command("create_roles", "--runtime", runtime, stdout=StringIO())  # again
 
     become(runtime)
 
-    record("demo.done", actor=kim.user.id, target=kim.user.id)
+    record("demo.done", actor=customer.user.id, target=customer.user.id)
     assert AuditEvent.objects.filter(action="demo.done").exists()
-    kim.user.full_name = "Kim Other"
-    kim.user.save()
+    customer.user.full_name = "Kim Other"
+    customer.user.save()
     assert only_grows(databases=["default"]) == []
 
 

@@ -14,8 +14,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from saas.server.shared_state import is_alive
-from saas.testing.factories.event_factories import json_bytes, event, signature_headers
+from saas.server.shared_state import is_process_alive
+from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.testing.servers.stack import eventually, free_ports
 from saas.webhook_events.models import WebhookEvent
 
@@ -58,7 +58,7 @@ def served(var_dir, *arguments, command="serve", workers=1, **more):
         yield process, f"http://127.0.0.1:{port}"
     finally:
         for pid in [process.pid, *children(process.pid)]:
-            if is_alive(pid):
+            if is_process_alive(pid):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
 
@@ -174,7 +174,7 @@ def test_a_worker_that_is_killed_is_replaced_and_ctrl_c_ends_everything(tmp_path
 
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
         assert process.wait(30) == 0
-        assert not any(map(is_alive, workers))
+        assert not any(map(is_process_alive, workers))
 
 
 def test_workers_do_not_outlive_a_parent_that_was_killed(tmp_path):
@@ -185,7 +185,7 @@ def test_workers_do_not_outlive_a_parent_that_was_killed(tmp_path):
         process.kill()
         process.wait()
 
-        eventually(lambda: not is_alive(worker), 20)
+        eventually(lambda: not is_process_alive(worker), 20)
 
 
 def test_asked_to_end_while_its_workers_start_it_ends_at_once(tmp_path):

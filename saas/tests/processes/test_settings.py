@@ -99,7 +99,7 @@ def test_production_starts_when_everything_is_right(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", WEAK)
 @pytest.mark.parametrize("name", SECRETS)
 def test_production_refuses_a_weak_secret(name: str, kind: str) -> None:
-    found = [fault for fault in production.faults(loaded(name, WEAK[kind] or "")) if fault.startswith(f"{name} ")]
+    found = [fault for fault in production.find_faults(loaded(name, WEAK[kind] or "")) if fault.startswith(f"{name} ")]
 
     assert len(found) == 1
     assert not WEAK[kind] or WEAK[kind] not in found[0]
@@ -107,7 +107,7 @@ def test_production_refuses_a_weak_secret(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("first", "second"), list(combinations(RANDOM, 2)))
 def test_production_refuses_one_secret_for_two_purposes(first: str, second: str) -> None:
-    found = list(production.faults(loaded(second, GOOD[first])))
+    found = list(production.find_faults(loaded(second, GOOD[first])))
 
     assert found == [f"{second} must differ from {first}."]
 

@@ -68,9 +68,9 @@ def is_alive(pid: int) -> bool:
 
 
 def test_a_program_that_is_replaced_starts_again_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "PROVEN_SECONDS", 0.0)
-    monkeypatch.setattr(supervisor, "PAUSE_SECONDS", 0.1)
-    monkeypatch.setattr(supervisor, "LONGEST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(supervisor, "MIN_LIFETIME_SECONDS", 0.0)
+    monkeypatch.setattr(supervisor, "RESTART_DELAY_SECONDS", 0.1)
+    monkeypatch.setattr(supervisor, "MAX_RESTART_DELAY_SECONDS", 0.1)
     lines = Lines()
     lines.react = lambda line: ask(signal.SIGTERM) if lines.count("worker: here") == 3 else None
     worker = replace(program("worker", "print('here'); raise SystemExit(3)"), is_replaced=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from saas.testing.servers.stack import SERVICES, Stack, eventually, seeded_password, running_stack
+from saas.testing.servers.stack import SERVICES, Stack, eventually, running_stack, seeded_password
 
 pytestmark = [
     pytest.mark.slow,

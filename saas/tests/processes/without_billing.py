@@ -15,7 +15,7 @@ from django.urls import get_resolver
 
 from saas.celery import app
 from saas.operations.app_discovery import active_apps
-from saas.operations.invariants import invariants
+from saas.operations.invariants import registered_invariants
 from saas.testing.clients import ServiceClient, service_settings
 from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import with_verified_email
@@ -45,17 +45,19 @@ WITH_BILLING = {
 COMMANDS = ("billing_clock", "billing_rebuild", "billing_reconcile", "stripe_sync_plans")
 
 
-def statuses(kim: user_factories.Person, sam: user_factories.Person, team: str) -> dict[str, dict[str, list[int]]]:
+def statuses(
+    customer: user_factories.Person, staff_member: user_factories.Person, team: str
+) -> dict[str, dict[str, list[int]]]:
     """Of every address about money, by GET and, at the APIs, POST."""
     desk = ServiceClient("admin_ops")
-    desk.cookies[settings.STAFF_SESSION_COOKIE_NAME] = sam.cookie_key
-    clients = {"product": (ServiceClient("product"), kim.token), "admin_ops": (desk, "")}
+    desk.cookies[settings.STAFF_SESSION_COOKIE_NAME] = staff_member.cookie_key
+    clients = {"product": (ServiceClient("product"), customer.token), "admin_ops": (desk, "")}
     found: dict[str, dict[str, list[int]]] = {}
     for service, addresses in WITH_BILLING.items():
         client, token = clients[service]
         for address in addresses:
-            path = address.format(user=kim.user.pk, team=team)
-            bearer = token or (sam.token if path.startswith("/api") else "")
+            path = address.format(user=customer.user.pk, team=team)
+            bearer = token or (staff_member.token if path.startswith("/api") else "")
             answers = [client.get(path, token=bearer)]
             if bearer:  # Django admin asks a POST for its CSRF token before it looks where it goes
                 answers.append(client.post(path, {}, token=bearer))
@@ -63,17 +65,19 @@ def statuses(kim: user_factories.Person, sam: user_factories.Person, team: str) 
     return found
 
 
-def life(kim: user_factories.Person) -> dict[str, Any]:
+def life(customer: user_factories.Person) -> dict[str, Any]:
     """Accounts and teams work, within what is free."""
     product, invited = ServiceClient("product"), []
-    team = product.post("/api/teams", {"name": "Rockets"}, token=kim.token)
-    second = product.post("/api/teams", {"name": "Comets"}, token=kim.token)
+    team = product.post("/api/teams", {"name": "Rockets"}, token=customer.token)
+    second = product.post("/api/teams", {"name": "Comets"}, token=customer.token)
     address = f"/api/teams/{team.json()['team']['id']}"
     for name in "abc":
         invited.append(
-            product.post(f"{address}/invitations", {"email": f"{name}@example.net", "role": "member"}, token=kim.token)
+            product.post(
+                f"{address}/invitations", {"email": f"{name}@example.net", "role": "member"}, token=customer.token
+            )
         )
-    export = product.get("/api/users/export", token=kim.token)
+    export = product.get("/api/users/export", token=customer.token)
     return {
         "team": team.status_code,
         "second": [second.status_code, second.json().get("code")],
@@ -83,18 +87,18 @@ def life(kim: user_factories.Person) -> dict[str, Any]:
     }
 
 
-def desk(kim: user_factories.Person, sam: user_factories.Person, team: str) -> dict[str, Any]:
+def desk(customer: user_factories.Person, staff_member: user_factories.Person, team: str) -> dict[str, Any]:
     client = ServiceClient("admin_ops")
-    client.cookies[settings.STAFF_SESSION_COOKIE_NAME] = sam.cookie_key
-    pages = ["/admin/", f"/admin/accounts/user/{kim.user.pk}/change/", f"/admin/teams/team/{team}/change/"]
+    client.cookies[settings.STAFF_SESSION_COOKIE_NAME] = staff_member.cookie_key
+    pages = ["/admin/", f"/admin/accounts/user/{customer.user.pk}/change/", f"/admin/teams/team/{team}/change/"]
     shown = [client.get(page) for page in pages]
-    calls = [f"/api/admin/users/{kim.user.pk}", "/api/admin/users?search=kim_1", "/api/admin/metrics/users"]
+    calls = [f"/api/admin/users/{customer.user.pk}", "/api/admin/users?search=kim_1", "/api/admin/metrics/users"]
     return {
         "pages": [answer.status_code for answer in shown],
         "links": sorted({word for answer in shown for word in ("/admin/billing/",) if word in answer.content.decode()}),
         "words": [word for word in ("revenue", "Money", "Give a plan") if word in shown[0].content.decode()],
-        "calls": [client.get(call, token=sam.token).status_code for call in calls],
-        "health": client.get("/api/admin/health", token=sam.token).status_code,
+        "calls": [client.get(call, token=staff_member.token).status_code for call in calls],
+        "health": client.get("/api/admin/health", token=staff_member.token).status_code,
     }
 
 
@@ -148,12 +152,12 @@ def main() -> None:
     connection.creation.create_test_db(verbosity=0)
     import_module("product.urls")
     app.loader.import_default_modules()
-    kim, sam = with_verified_email(user_factories.create_customer()), user_factories.create_staff_member()
-    lived = life(kim)
+    customer, staff_member = with_verified_email(user_factories.create_customer()), user_factories.create_staff_member()
+    lived = life(customer)
     seen = {
         "life": lived,
-        "statuses": statuses(kim, sam, lived["id"]),
-        "desk": desk(kim, sam, lived["id"]),
+        "statuses": statuses(customer, staff_member, lived["id"]),
+        "desk": desk(customer, staff_member, lived["id"]),
         "documents": documents(),
         "routes": routes(),
         "commands": refusals(),
@@ -164,7 +168,7 @@ def main() -> None:
             str(one) for kind in ("customer.subscription.updated", "invoice.paid") for one in handlers_of(kind)
         ]
         + [str(one) for one in preparations_of("customer.subscription.updated")],
-        "invariants": [name for name in invariants() if name.startswith("billing.")],
+        "invariants": [name for name in registered_invariants() if name.startswith("billing.")],
         "apps": [name for name in active_apps() if "billing" in name],
         "modules": sorted(name for name in sys.modules if name.startswith(("product.billing", "saas.billing.webhook"))),
     }

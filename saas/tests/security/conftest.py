@@ -9,7 +9,7 @@ from saas.tests.security import tenant_scenario
 
 
 @pytest.fixture(scope="module")
-def here(django_db_setup: None, django_db_blocker) -> Iterator[tenant_scenario.World]:
+def scenario(django_db_setup: None, django_db_blocker) -> Iterator[tenant_scenario.Scenario]:
     with django_db_blocker.unblock(), transaction.atomic():
-        yield tenant_scenario.build()
+        yield tenant_scenario.build_scenario()
         transaction.set_rollback(True)

@@ -54,13 +54,13 @@ def fuzz(described: dict[str, Any], *, address: str, auth: dict[str, Any], examp
     return _run(described, {"base-url": address, "phases": phases, **auth}, examples)
 
 
-def chain(described: dict[str, Any], *, address: str, auth: dict[str, Any], examples: int) -> Run:
+def fuzz_call_chains(described: dict[str, Any], *, address: str, auth: dict[str, Any], examples: int) -> Run:
     """Chains of calls only: of few operations, so that what one makes, another deletes and a third asks for."""
     phases = {"enabled": False, "stateful": {"enabled": True, "max-steps": 8}}
     return _run(described, {"base-url": address, "phases": phases, **auth}, examples)
 
 
-def limited(described: dict[str, Any], wanted: Callable[[str], object]) -> dict[str, Any]:
+def only_paths(described: dict[str, Any], wanted: Callable[[str], object]) -> dict[str, Any]:
     """The document with the wanted paths only: chains of calls do not heed Schemathesis' own filters."""
     return {**described, "paths": {path: methods for path, methods in described["paths"].items() if wanted(path)}}
 

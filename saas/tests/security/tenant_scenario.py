@@ -13,14 +13,20 @@ from saas.teams.models import Team
 from saas.teams.roles import Role, Scope
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories, user_factories
-from saas.testing.factories.team_factories import actor_for, create_team, add_member, create_api_key, with_verified_email
+from saas.testing.factories.team_factories import (
+    actor_for,
+    add_member,
+    create_api_key,
+    create_team,
+    with_verified_email,
+)
 from saas.testing.factories.user_factories import Person
 
 SENTINEL = "Sentinel"  # stands in every name of the first team
 
 
 @dataclass(frozen=True)
-class World:
+class Scenario:
     team: Team
     owner: Person
     stranger: Person  # owns the other team
@@ -30,19 +36,21 @@ class World:
     other_ids: dict[str, str]  # the same of the other team and the stranger
 
 
-def build() -> World:
+def build_scenario() -> Scenario:
     owner, stranger = _owner(SENTINEL), _owner("Ola")
     team, other_team = create_team(owner, f"{SENTINEL} team"), create_team(stranger, "Other team")
     ids, other_ids = _ids(team, owner, SENTINEL), _ids(other_team, stranger, "other")
     tokens = {"anonymous": "", "owner": owner.token, "stranger": stranger.token, **_members(team), **_staff()}
     tokens |= _keys(team, owner) | _impersonators(owner)
     _receive_event()
-    return World(team, owner, stranger, other_team, tokens, ids, other_ids)
+    return Scenario(team, owner, stranger, other_team, tokens, ids, other_ids)
 
 
 def _receive_event() -> None:
     body = event_factories.json_bytes(event_factories.event("evt_1"))
-    ServiceClient("webhooks").send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signature_headers(body))
+    ServiceClient("webhooks").send(
+        "POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signature_headers(body)
+    )
 
 
 def _owner(name: str) -> Person:

@@ -24,7 +24,7 @@ from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.openapi import Operation, operations
-from saas.tests.security.tenant_scenario import World
+from saas.tests.security.tenant_scenario import Scenario
 
 pytestmark = pytest.mark.django_db
 
@@ -72,9 +72,9 @@ def shortest(model: Model) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def secrets(here: World) -> dict[str, str]:
+def secrets(scenario: Scenario) -> dict[str, str]:
     """What stands in every secret column, by ``model.column``: one value of each."""
-    user = here.owner.user
+    user = scenario.owner.user
     Totp.objects.create(user=user, sealed_secret="sealed-totp-of-the-owner", confirmed_at=user.created_at)
     RecoveryCode.objects.create(user=user, code_hash="5ec4e7" * 10)
     session = LoginSession.objects.filter(user=user).first()
@@ -94,7 +94,7 @@ def secrets(here: World) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def client(here: World) -> ServiceClient:
+def client(scenario: Scenario) -> ServiceClient:
     client = ServiceClient("admin_ops")
     client.cookies["saas_admin_session"] = user_factories.create_staff_member().cookie_key
     return client
@@ -219,12 +219,12 @@ def asked_by_query() -> list[Operation]:
     return [one for one in operations("admin_ops") if one.method == "GET" and one.parameter_names("query")]
 
 
-def test_no_query_of_the_staffs_api_finds_or_tells_a_secret(here: World, secrets: dict[str, str]) -> None:
-    client, token = ServiceClient("admin_ops"), here.tokens["staff:admin"]
+def test_no_query_of_the_staffs_api_finds_or_tells_a_secret(scenario: Scenario, secrets: dict[str, str]) -> None:
+    client, token = ServiceClient("admin_ops"), scenario.tokens["staff:admin"]
     said: dict[str, list[str]] = {}
     for operation in asked_by_query():
         for name, secret in product(operation.parameter_names("query"), secrets.values()):
-            url = operation.url_for(here.ids)
+            url = operation.url_for(scenario.ids)
             right, wrong = (
                 client.get(f"{url}?{name}={quote(guess)}", token=token)
                 for guess in (secret[:12], "never" + secret[5:12])

@@ -78,18 +78,18 @@ def test_every_path_is_in_the_schema(service: str) -> None:
     [pytest.param(*row, id=" ".join(row[:3])) for service in SERVICES for row in table(service)],
 )
 def test_everybody_gets_what_the_table_says(
-    service: str, method: str, path: str, expected: dict[str, int], here: tenant_scenario.World, settings
+    service: str, method: str, path: str, expected: dict[str, int], scenario: tenant_scenario.Scenario, settings
 ) -> None:
     settings.WEBHOOKS_ALLOW_UNSIGNED = settings.WEBHOOKS_OPEN_OPERATOR_API = False  # as in production
 
-    observed = {actor: _status(service, method, path, here, actor) for actor in expected}
+    observed = {actor: _status(service, method, path, scenario, actor) for actor in expected}
 
     assert observed == expected
 
 
-def _status(service: str, method: str, path: str, here: tenant_scenario.World, actor: str) -> int:
-    url = path.format_map({**here.ids, "name": MODULES[service]})
+def _status(service: str, method: str, path: str, scenario: tenant_scenario.Scenario, actor: str) -> int:
+    url = path.format_map({**scenario.ids, "name": MODULES[service]})
     with transaction.atomic():
-        answer = ServiceClient(service).send(method, url, token=here.tokens[actor])
+        answer = ServiceClient(service).send(method, url, token=scenario.tokens[actor])
         transaction.set_rollback(True)  # the next actor finds all as it was
     return int(answer.status_code)

@@ -9,12 +9,12 @@ from saas.testing.factories.user_factories import PASSWORD
 pytestmark = pytest.mark.django_db
 
 
-def test_in_production_the_cookie_is_bound_to_the_host_and_opaque(product, kim, settings) -> None:
+def test_in_production_the_cookie_is_bound_to_the_host_and_opaque(product, customer, settings) -> None:
     settings.CUSTOMER_SESSION_COOKIE_NAME = "__Host-saas_session"
     settings.SESSION_COOKIE_SECURE = True
 
-    refused = product.post("/api/auth/login", {"email": kim.user.email, "password": "not the password"})
-    cookie = product.post("/api/auth/login", {"email": kim.user.email, "password": PASSWORD}).cookies[
+    refused = product.post("/api/auth/login", {"email": customer.user.email, "password": "not the password"})
+    cookie = product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).cookies[
         "__Host-saas_session"
     ]
 

@@ -24,16 +24,16 @@ WRITES = [
 
 
 @pytest.fixture(scope="module")
-def staff(here: tenant_scenario.World) -> Person:
+def staff(scenario: tenant_scenario.Scenario) -> Person:
     return user_factories.create_staff_member()
 
 
-def by_cookie(operation: Operation, here: tenant_scenario.World, staff: Person) -> ServiceClient:
+def by_cookie(operation: Operation, scenario: tenant_scenario.Scenario, staff: Person) -> ServiceClient:
     client = ServiceClient(operation.service)
     if operation.service in {"admin_ops", "webhooks"}:
         client.cookies["saas_admin_session"] = staff.cookie_key
     else:
-        client.cookies[settings.CUSTOMER_SESSION_COOKIE_NAME] = here.owner.cookie_key
+        client.cookies[settings.CUSTOMER_SESSION_COOKIE_NAME] = scenario.owner.cookie_key
     return client
 
 
@@ -43,39 +43,41 @@ def csrf_token(client: ServiceClient) -> str:
     return str(body.get("csrf_token") or body["csrfToken"])
 
 
-def send(client: ServiceClient, operation: Operation, here: tenant_scenario.World, **options: Any) -> Any:
+def send(client: ServiceClient, operation: Operation, scenario: tenant_scenario.Scenario, **options: Any) -> Any:
     """What was done is undone."""
     with transaction.atomic():
-        answer = client.send(operation.method, operation.url_for(here.ids), **options)
+        answer = client.send(operation.method, operation.url_for(scenario.ids), **options)
         transaction.set_rollback(True)
     return answer
 
 
 @pytest.mark.parametrize("operation", WRITES, ids=str)
-def test_a_cookie_alone_writes_nowhere(operation: Operation, here: tenant_scenario.World, staff: Person, settings) -> None:
+def test_a_cookie_alone_writes_nowhere(
+    operation: Operation, scenario: tenant_scenario.Scenario, staff: Person, settings
+) -> None:
     settings.WEBHOOKS_OPEN_OPERATOR_API = False
 
-    answer = send(by_cookie(operation, here, staff), operation, here)
+    answer = send(by_cookie(operation, scenario, staff), operation, scenario)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "csrf_failed")
 
 
 @pytest.mark.parametrize("operation", [one for one in WRITES if one.service in SERVICES], ids=str)
-def test_with_its_token_it_does(operation: Operation, here: tenant_scenario.World, staff: Person) -> None:
-    client = by_cookie(operation, here, staff)
+def test_with_its_token_it_does(operation: Operation, scenario: tenant_scenario.Scenario, staff: Person) -> None:
+    client = by_cookie(operation, scenario, staff)
 
-    answer = send(client, operation, here, headers={"X-CSRFToken": csrf_token(client)})
+    answer = send(client, operation, scenario, headers={"X-CSRFToken": csrf_token(client)})
 
     assert answer.status_code not in {401, 500}
     assert b"csrf_failed" not in answer.content
 
 
 @pytest.mark.parametrize("operation", WRITES, ids=str)
-def test_a_bearer_token_needs_none(operation: Operation, here: tenant_scenario.World, staff: Person) -> None:
+def test_a_bearer_token_needs_none(operation: Operation, scenario: tenant_scenario.Scenario, staff: Person) -> None:
     is_staffs = operation.service in {"admin_ops", "webhooks"}
 
     answer = send(
-        ServiceClient(operation.service), operation, here, token=staff.token if is_staffs else here.owner.token
+        ServiceClient(operation.service), operation, scenario, token=staff.token if is_staffs else scenario.owner.token
     )
 
     assert answer.status_code not in {401, 500}

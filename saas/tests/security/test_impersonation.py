@@ -28,14 +28,14 @@ OPEN_TO_WRITING = {
 CLOSED_TO_READING = {"product GET /api/users/export", "parity GET /users/export"}
 
 
-def sent(operation: Operation, here: tenant_scenario.World, token: str):
+def sent(operation: Operation, scenario: tenant_scenario.Scenario, token: str):
     """The answer, the tables that were written to, and the lines that the trail got."""
     before = AuditEvent.objects.count()
     with CaptureQueriesContext(
         connection,
     ) as captured:
         answer = ServiceClient(operation.service).send(
-            operation.method, operation.url_for(here.ids), {} if operation.has_body else None, token=token
+            operation.method, operation.url_for(scenario.ids), {} if operation.has_body else None, token=token
         )
     written = {
         found.group(1)
@@ -52,8 +52,8 @@ def test_there_is_something_to_walk() -> None:
 
 
 @pytest.mark.parametrize("operation", WRITES, ids=str)
-def test_a_token_that_reads_changes_nothing_anywhere(operation: Operation, here: tenant_scenario.World) -> None:
-    answer, written, lines = sent(operation, here, here.tokens["as-owner:read"])
+def test_a_token_that_reads_changes_nothing_anywhere(operation: Operation, scenario: tenant_scenario.Scenario) -> None:
+    answer, written, lines = sent(operation, scenario, scenario.tokens["as-owner:read"])
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_while_impersonating")
     assert written == {"audit_auditevent"}
@@ -62,9 +62,9 @@ def test_a_token_that_reads_changes_nothing_anywhere(operation: Operation, here:
 
 @pytest.mark.parametrize("operation", [one for one in WRITES if str(one) not in OPEN_TO_WRITING], ids=str)
 def test_a_token_that_writes_changes_nothing_that_is_the_customers_alone(
-    operation: Operation, here: tenant_scenario.World
+    operation: Operation, scenario: tenant_scenario.Scenario
 ) -> None:
-    answer, written, lines = sent(operation, here, here.tokens["as-owner:write"])
+    answer, written, lines = sent(operation, scenario, scenario.tokens["as-owner:write"])
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_while_impersonating")
     assert written == {"audit_auditevent"}
@@ -73,13 +73,13 @@ def test_a_token_that_writes_changes_nothing_that_is_the_customers_alone(
 
 @pytest.mark.parametrize("operation", READS, ids=str)
 def test_every_read_is_one_line_in_the_trail_that_says_who_for_whom_and_why(
-    operation: Operation, here: tenant_scenario.World
+    operation: Operation, scenario: tenant_scenario.Scenario
 ) -> None:
-    answer, _, lines = sent(operation, here, here.tokens["as-owner:read"])
+    answer, _, lines = sent(operation, scenario, scenario.tokens["as-owner:read"])
 
     assert (answer.status_code == 403) == (str(operation) in CLOSED_TO_READING)
     (line,) = [line for line in lines if line.action == "impersonation.request"]
-    assert (line.act_as, line.reason) == (here.owner.user.pk, "ticket 1")
-    assert line.actor not in ("", here.owner.user.pk)
+    assert (line.act_as, line.reason) == (scenario.owner.user.pk, "ticket 1")
+    assert line.actor not in ("", scenario.owner.user.pk)
     assert (line.data["method"], line.data["status"]) == (operation.method, answer.status_code)
     assert line.request_id == answer["X-Request-ID"]

@@ -66,10 +66,10 @@ def _filled(body: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("operation", _with_ids(), ids=str)
-def test_with_the_other_teams_ids_there_is_nothing(operation: Operation, here: tenant_scenario.World) -> None:
+def test_with_the_other_teams_ids_there_is_nothing(operation: Operation, scenario: tenant_scenario.Scenario) -> None:
     before = _snapshot()
 
-    answer = _call(operation, here.ids, here.stranger.token)
+    answer = _call(operation, scenario.ids, scenario.stranger.token)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert tenant_scenario.SENTINEL not in answer.content.decode()
@@ -79,23 +79,25 @@ def test_with_the_other_teams_ids_there_is_nothing(operation: Operation, here: t
 @pytest.mark.parametrize(
     "operation", [operation for operation in _with_ids() if len(operation.parameter_names("path")) > 1], ids=str
 )
-def test_the_other_teams_objects_are_not_found_under_ones_own_team(operation: Operation, here: tenant_scenario.World) -> None:
+def test_the_other_teams_objects_are_not_found_under_ones_own_team(
+    operation: Operation, scenario: tenant_scenario.Scenario
+) -> None:
     before = _snapshot()
 
-    answer = _call(operation, {**here.ids, "team_id": here.other_team.id}, here.stranger.token)
+    answer = _call(operation, {**scenario.ids, "team_id": scenario.other_team.id}, scenario.stranger.token)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert _snapshot() == before
 
 
 @pytest.mark.parametrize("name", BODIES_WITH_IDS)
-def test_the_other_teams_ids_in_a_body_are_not_found(name: str, here: tenant_scenario.World) -> None:
+def test_the_other_teams_ids_in_a_body_are_not_found(name: str, scenario: tenant_scenario.Scenario) -> None:
     operation = next(operation for operation in _product() if operation.id == name)
     before = _snapshot()
 
-    body = _filled(BODIES_WITH_IDS[name], here.ids)
+    body = _filled(BODIES_WITH_IDS[name], scenario.ids)
     answer = ServiceClient("product").send(
-        operation.method, operation.url_for(here.other_ids), body, token=here.stranger.token
+        operation.method, operation.url_for(scenario.other_ids), body, token=scenario.stranger.token
     )
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -108,13 +110,17 @@ def test_every_body_with_an_id_is_tested() -> None:
     assert with_ids == set(BODIES_WITH_IDS)
 
 
-@pytest.mark.parametrize("operation", [o for o in _product() if TENANTS_IDS.intersection(o.parameter_names("query"))], ids=str)
-def test_the_other_teams_ids_in_a_query_are_not_found(operation: Operation, here: tenant_scenario.World) -> None:
+@pytest.mark.parametrize(
+    "operation", [o for o in _product() if TENANTS_IDS.intersection(o.parameter_names("query"))], ids=str
+)
+def test_the_other_teams_ids_in_a_query_are_not_found(operation: Operation, scenario: tenant_scenario.Scenario) -> None:
     before = _snapshot()
-    query = "&".join(f"{name}={here.ids[name]}" for name in TENANTS_IDS.intersection(operation.parameter_names("query")))
+    query = "&".join(
+        f"{name}={scenario.ids[name]}" for name in TENANTS_IDS.intersection(operation.parameter_names("query"))
+    )
 
     answer = ServiceClient("product").send(
-        operation.method, f"{operation.url_for(here.other_ids)}?{query}", token=here.stranger.token
+        operation.method, f"{operation.url_for(scenario.other_ids)}?{query}", token=scenario.stranger.token
     )
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -124,11 +130,13 @@ def test_the_other_teams_ids_in_a_query_are_not_found(operation: Operation, here
 @pytest.mark.parametrize(
     "operation", [o for o in _product() if o.method == "GET" and "provider" not in o.parameter_names("path")], ids=str
 )
-def test_nothing_that_the_other_owner_reads_tells_of_the_first_team(operation: Operation, here: tenant_scenario.World) -> None:
-    url = operation.url_for({**here.other_ids, "name": "auth-core"})
+def test_nothing_that_the_other_owner_reads_tells_of_the_first_team(
+    operation: Operation, scenario: tenant_scenario.Scenario
+) -> None:
+    url = operation.url_for({**scenario.other_ids, "name": "auth-core"})
 
-    answer = ServiceClient("product").get(url, token=here.stranger.token)
+    answer = ServiceClient("product").get(url, token=scenario.stranger.token)
 
     assert answer.status_code < 400
     assert tenant_scenario.SENTINEL.lower() not in answer.content.decode().lower()
-    assert here.team.id not in answer.content.decode()
+    assert scenario.team.id not in answer.content.decode()

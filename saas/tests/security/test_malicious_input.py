@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from saas.testing.clients import ServiceClient
-from saas.testing.malicious_input import MaliciousRequest, malicious_requests, malformed_bodies
+from saas.testing.malicious_input import MaliciousRequest, malformed_bodies, malicious_requests
 from saas.testing.openapi import SERVICES, Operation, operations
 from saas.tests.security import tenant_scenario
 
@@ -32,15 +32,15 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _no_time_passes(here: tenant_scenario.World) -> Iterator[None]:
+def _no_time_passes(scenario: tenant_scenario.Scenario) -> Iterator[None]:
     """Otherwise "last seen" is written, sometimes, and has nothing to do with these tests."""
     with time_machine.travel(timezone.now(), tick=False):
         yield
 
 
-def _places(operation: Operation, here: tenant_scenario.World) -> dict[str, str]:
+def _places(operation: Operation, scenario: tenant_scenario.Scenario) -> dict[str, str]:
     """Good values for the names in the path, so that what stands behind them is reached."""
-    return {**here.ids, "name": MODULES[operation.service]}
+    return {**scenario.ids, "name": MODULES[operation.service]}
 
 
 # Parity serves Product's own views: what is its own is how it reads and writes names, and three operations show that.
@@ -55,30 +55,33 @@ PRIVATE_WITH_BODY = [operation for operation in EVERY if operation.fields and no
 
 
 @pytest.fixture(scope="module")
-def before(here: tenant_scenario.World) -> dict[str, list[Any]]:
+def before(scenario: tenant_scenario.Scenario) -> dict[str, list[Any]]:
     """The rows that every attempt finds, because the one before it was undone."""
     return _rows()
 
 
 @pytest.mark.parametrize("operation", EVERY, ids=str)
 def test_hostile_input_never_crashes_an_operation_and_a_refusal_writes_nothing(
-    operation: Operation, here: tenant_scenario.World, before: dict[str, list[Any]]
+    operation: Operation, scenario: tenant_scenario.Scenario, before: dict[str, list[Any]]
 ) -> None:
     client = ServiceClient(operation.service)
-    token = "" if operation.is_public else here.tokens[ACTORS[operation.service]]
+    token = "" if operation.is_public else scenario.tokens[ACTORS[operation.service]]
 
     faults = [
-        _fault(client, operation, attempt, token, before) for attempt in malicious_requests(operation, _places(operation, here))
+        _fault(client, operation, attempt, token, before)
+        for attempt in malicious_requests(operation, _places(operation, scenario))
     ]
 
     assert [fault for fault in faults if fault] == []
 
 
 @pytest.mark.parametrize("operation", PRIVATE_WITH_BODY, ids=str)
-def test_a_strangers_hostile_body_is_not_even_read(operation: Operation, here: tenant_scenario.World, settings) -> None:
+def test_a_strangers_hostile_body_is_not_even_read(
+    operation: Operation, scenario: tenant_scenario.Scenario, settings
+) -> None:
     settings.WEBHOOKS_OPEN_OPERATOR_API = False  # as in production
     client = ServiceClient(operation.service)
-    url = operation.url_for(_places(operation, here))
+    url = operation.url_for(_places(operation, scenario))
 
     answers = {attempt.label: _send(client, operation, attempt, "") for attempt in malformed_bodies(operation, url)}
 
@@ -97,7 +100,9 @@ def _send(client: ServiceClient, operation: Operation, attempt: MaliciousRequest
     )
 
 
-def _fault(client: ServiceClient, operation: Operation, attempt: MaliciousRequest, token: str, before: Any) -> str | None:
+def _fault(
+    client: ServiceClient, operation: Operation, attempt: MaliciousRequest, token: str, before: Any
+) -> str | None:
     """What is wrong with the answer, if anything is. Whatever the attempt did is undone."""
     with transaction.atomic():
         with _writes() as writes:
@@ -117,7 +122,9 @@ def _wrong(answer: Any, attempt: MaliciousRequest) -> str | None:
         return f"{status} as {answer.headers['Content-Type']}"
     if status >= 500 or answer.json()["status"] != status:
         return f"{status}: {answer.json()}"
-    if status == 422 and (silent := attempt.invalid_fields - {name.partition(".")[0] for name in answer.json()["errors"]}):
+    if status == 422 and (
+        silent := attempt.invalid_fields - {name.partition(".")[0] for name in answer.json()["errors"]}
+    ):
         return f"422, but nothing about {sorted(silent)}"
     return None
 

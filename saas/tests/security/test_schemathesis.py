@@ -16,7 +16,7 @@ from saas.testing.clients import ServiceClient
 from saas.testing.openapi import SERVICES, openapi_document
 from saas.testing.servers.in_process import serve_in_test_transaction
 from saas.tests.security import tenant_scenario
-from saas.tests.security.fuzzing import Identities, chain, fuzz, limited
+from saas.tests.security.fuzzing import Identities, fuzz, fuzz_call_chains, only_paths
 
 pytestmark = [
     pytest.mark.long,
@@ -55,9 +55,9 @@ def test_every_answer_is_what_the_schema_says(
 ) -> None:
     settings.RATE_LIMIT_SCALE = 1_000_000
     settings.WEBHOOKS_OPEN_OPERATOR_API = False  # who sits at this machine is nobody
-    tokens = tenant_scenario.build().tokens
+    tokens = tenant_scenario.build_scenario().tokens
     auth = Identities(tokens, actor, STRANGERS.get(actor, ())).config(tmp_path)
-    described = limited(openapi_document(service), lambda path: not (auth and ENDS_THE_ACTOR.search(path)))
+    described = only_paths(openapi_document(service), lambda path: not (auth and ENDS_THE_ACTOR.search(path)))
 
     with serve_in_test_transaction(service) as address:
         run = fuzz(described, address=address, auth=auth, examples=EXAMPLES)
@@ -74,11 +74,11 @@ def expected_phases(service: str) -> set[str]:
 
 def test_what_was_deleted_is_gone_for_every_other_operation(db: None, settings: Any, tmp_path: Path) -> None:
     settings.RATE_LIMIT_SCALE = 1_000_000
-    auth = Identities(tenant_scenario.build().tokens, "owner").config(tmp_path)
-    teams = limited(openapi_document("product"), TEAMS.search)
+    auth = Identities(tenant_scenario.build_scenario().tokens, "owner").config(tmp_path)
+    teams = only_paths(openapi_document("product"), TEAMS.search)
 
     with serve_in_test_transaction("product") as address:
-        run = chain(teams, address=address, auth=auth, examples=10 * EXAMPLES)
+        run = fuzz_call_chains(teams, address=address, auth=auth, examples=10 * EXAMPLES)
 
     assert run.failures == []
     assert run.phases["stateful"] == "success"

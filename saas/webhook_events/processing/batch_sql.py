@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-from saas.database.prepared_queries import array
+from saas.database.prepared_queries import postgres_array
 
 # Commits by itself. However many wait, and whatever the planner believes of that, it walks along the index of what is due and
 # stops: one order that the index has, and the newest attempt looked up by its number (an anti-join was planned for a handful
@@ -69,6 +69,6 @@ def claim(limit: int, worker: str) -> list[tuple[Any, ...]]:
 
 def end(event_ids: Sequence[int], numbers: Sequence[int], outcome: str, reason: str) -> None:
     """Events and their attempts. ``outcome`` is an attempt's and an event's status at once."""
-    arrays = {"event_ids": array(event_ids), "numbers": array(numbers)}
+    arrays = {"event_ids": postgres_array(event_ids), "numbers": postgres_array(numbers)}
     with connection.cursor() as cursor:
         cursor.execute(_END, {**arrays, "outcome": outcome, "reason": reason})

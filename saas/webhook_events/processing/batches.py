@@ -49,8 +49,8 @@ def act(batch: Sequence[Claim], until: float) -> list[Done]:
                 share = _share(waiting)
         except Exception as error:
             logger.debug("webhook_batch_split", exc_info=error)  # whoever it was will raise it again, alone
-            if is_ours and isinstance(error, connections.TROUBLE):
-                connections.discard()
+            if is_ours and isinstance(error, connections.CONNECTION_ERRORS):
+                connections.discard_connections()
             break
         if not share:  # only busy lanes
             break

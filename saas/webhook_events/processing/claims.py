@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
-from saas.database.prepared_queries import ComposedQuery, KeyAmong, binary_cursor
+from saas.database.prepared_queries import PreparedQuery, PrimaryKeyIn, binary_cursor
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent, WebhookEventQuerySet
 from saas.webhook_events.processing import batch_sql
 
@@ -111,15 +111,15 @@ def held(claim: Claim) -> WebhookEvent | None:
 def held_together(claims: Sequence[Claim]) -> dict[int, WebhookEvent]:
     """By primary key: the events of those claims that were not lost meanwhile, locked for this transaction."""
     attempts = {claim.event_id: claim.attempt for claim in claims}
-    rows = [event for event in _CLAIMED.rows(ids=list(attempts)) if event.status in WebhookEvent.WAITING]
+    rows = [event for event in _CLAIMED.fetch_all(ids=list(attempts)) if event.status in WebhookEvent.WAITING]
     return {event.pk: event for event in rows if event.attempts == attempts[event.pk]}
 
 
 # By nothing but the key: where little is believed to wait, a condition on the status has everything read that waits. The
 # headers, which handlers have no use for, are JSON.
-_CLAIMED = ComposedQuery(
+_CLAIMED = PreparedQuery(
     lambda: (
-        WebhookEvent.objects.filter(KeyAmong("ids"))
+        WebhookEvent.objects.filter(PrimaryKeyIn("ids"))
         .at_work()
         .select_related("payload")
         .defer("payload__headers")

@@ -139,10 +139,10 @@ def _give_back(batch: Sequence[Claim]) -> None:
     is_ours = not connections.is_in_transaction()
     try:
         claims.give_back(batch)
-    except connections.TROUBLE:
+    except connections.CONNECTION_ERRORS:
         logger.warning("webhook_claims_not_given_back", exc_info=True)
         if is_ours:
-            connections.discard()
+            connections.discard_connections()
 
 
 def _times(done: Sequence[Done], waited: float) -> Counter[str]:
@@ -163,8 +163,8 @@ def act(claim: Claim) -> WebhookAttempt.Outcome | None:
         with hard_time_limit(batches.EFFECT_LIMIT_SECONDS):
             return _effect(claim)
     except Exception as error:
-        if is_ours and isinstance(error, connections.TROUBLE):
-            connections.discard()
+        if is_ours and isinstance(error, connections.CONNECTION_ERRORS):
+            connections.discard_connections()
         took_too_long = time.monotonic() - started > LONG_SECONDS  # the database has ended it
         return _without_effect(claim, TookTooLong(_sentence(error)) if took_too_long else error)
 
@@ -196,10 +196,10 @@ def _without_effect(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | 
     for _ in range(_SETTLE_TRIES):
         try:
             return _settled(claim, error)
-        except connections.TROUBLE as trouble:
+        except connections.CONNECTION_ERRORS as trouble:
             logger.warning("webhook_attempt_not_settled", extra={"event": claim.event_id}, exc_info=True)
             if is_ours:
-                connections.discard()
+                connections.discard_connections()
             if _state(trouble) == _LOCKED:  # by a session of ours that hangs, and may yet commit
                 break
             time.sleep(_SETTLE_PAUSE_SECONDS)
@@ -210,7 +210,7 @@ def _settled(claim: Claim, error: Exception) -> WebhookAttempt.Outcome | None:
     match error:
         case customer_locks.LockUnavailable():
             return _postpone(claim, "busy lane")
-        case Error() if isinstance(error, connections.TROUBLE) and _is_transient(error):
+        case Error() if isinstance(error, connections.CONNECTION_ERRORS) and _is_transient(error):
             return _postpone(claim, _sentence(error))
         case Ignore():
             ended = claims.settle(claim, _Outcome.IGNORED, status=_Status.IGNORED, last_error=_sentence(error))

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from saas.testing.factories.event_factories import json_bytes, event
+from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.processing import batch_sql, claims

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from saas.audit.models import AuditEvent
 from saas.management.commands import webhook_events, webhook_replay
-from saas.testing.factories.event_factories import json_bytes, event
+from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import ReplayBatch, WebhookEvent

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from saas.testing.factories.event_factories import json_bytes, event
+from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.envelope import Envelope, Unreadable, data_of, read
 
 

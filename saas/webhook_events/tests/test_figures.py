@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from saas.operations.models import Heartbeat
-from saas.testing.factories.event_factories import json_bytes, event, make_events_due
+from saas.testing.factories.event_factories import event, json_bytes, make_events_due
 from saas.webhook_events import tasks
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery

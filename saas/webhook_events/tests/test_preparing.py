@@ -5,7 +5,7 @@ import threading
 import pytest
 from django.db import connection
 
-from saas.testing.factories.event_factories import json_bytes, event
+from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events import registry
 from saas.webhook_events.actions import append, receive
 from saas.webhook_events.deliveries import Delivery

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from saas.mail.models import Mail
 from saas.operations.models import Counter
-from saas.testing.factories.event_factories import json_bytes, event, make_events_due
+from saas.testing.factories.event_factories import event, json_bytes, make_events_due
 from saas.webhook_events.actions import append, receive, replay
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent

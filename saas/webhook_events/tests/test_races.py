@@ -11,7 +11,7 @@ from django.utils import timezone
 from saas.operations.models import Counter
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
-from saas.testing.factories.event_factories import json_bytes, event, signature_headers
+from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.webhook_events.actions import append, replay
 from saas.webhook_events.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
 from saas.webhook_events.processing import batch_sql as statements

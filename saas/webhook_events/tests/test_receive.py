@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 
-from saas.testing.factories.event_factories import json_bytes, event
+from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import Receipt, append, receive
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookDelivery, WebhookEvent, WebhookPayload

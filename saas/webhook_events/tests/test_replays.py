@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from saas.audit.models import AuditEvent
-from saas.testing.factories.event_factories import json_bytes, event
+from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events import actions, replays
 from saas.webhook_events.actions import ReplayEnded, ReplayRunning, cancel_replay, receive, replay_many
 from saas.webhook_events.deliveries import Delivery

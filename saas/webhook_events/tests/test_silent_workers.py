@@ -7,10 +7,10 @@ from django.utils import timezone
 
 from saas.operations import actions, checks
 from saas.operations.models import WorkerProcess
-from saas.testing.factories.event_factories import json_bytes, event
+from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
-from saas.workers.worker_processes import show
+from saas.workers.worker_processes import record_worker_heartbeat
 
 
 def an_event_is_due() -> None:
@@ -19,12 +19,12 @@ def an_event_is_due() -> None:
 
 @pytest.mark.parametrize(("seen", "stuck"), [(61, 61), (5, 70)], ids=["shows nothing", "does not get on"])
 def test_a_process_that_does_nothing_for_a_minute_while_work_is_due_is_red(db, seen: int, stuck: int) -> None:
-    actions.beat("worker")
+    actions.record_heartbeat("worker")
     now = timezone.now()
     WorkerProcess.objects.create(
         name="elsewhere:7", seen_at=now - timedelta(seconds=seen), stuck_since=now - timedelta(seconds=stuck)
     )
-    show("elsewhere:8", timedelta())
+    record_worker_heartbeat("elsewhere:8", timedelta())
 
     assert checks.worker() == "last sign of life 0 s ago"
     an_event_is_due()
@@ -33,8 +33,8 @@ def test_a_process_that_does_nothing_for_a_minute_while_work_is_due_is_red(db, s
 
 
 def test_processes_that_get_on_are_green_whatever_is_due(db) -> None:
-    actions.beat("worker")
-    show("elsewhere:7", timedelta(seconds=50))
+    actions.record_heartbeat("worker")
+    record_worker_heartbeat("elsewhere:7", timedelta(seconds=50))
     an_event_is_due()
 
     assert checks.worker() == "last sign of life 0 s ago"

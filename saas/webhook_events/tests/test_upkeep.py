@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from saas.mail.models import Mail
 from saas.operations.models import Heartbeat
-from saas.testing.factories.event_factories import json_bytes, event
+from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events import retention, tasks
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery

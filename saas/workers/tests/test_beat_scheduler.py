@@ -11,7 +11,7 @@ from django.db import connection
 from saas.operations.models import Heartbeat, ScheduledTask
 from saas.testing.concurrency import run_concurrently
 from saas.workers import beat_scheduler
-from saas.workers.beat_scheduler import SlotScheduler, claim, due_slot
+from saas.workers.beat_scheduler import DatabaseScheduler, claim_slot, due_slot
 
 NOON = datetime(2026, 11, 28, 12, 0, 3, tzinfo=UTC)
 EVERY_5_SECONDS, HOURLY, DAILY = schedule(timedelta(seconds=5)), schedule(3600.0), schedule(86_400.0)
@@ -60,7 +60,7 @@ def test_of_eight_beats_that_see_the_same_slot_one_claims_it() -> None:
     seen = ScheduledTask.objects.get()
 
     won: list[bool] = []
-    run_concurrently(*[lambda: won.append(claim(seen, at(12)))] * 8)
+    run_concurrently(*[lambda: won.append(claim_slot(seen, at(12)))] * 8)
 
     assert sorted(won) == [False] * 7 + [True]
     assert (ScheduledTask.objects.get().slot, ScheduledTask.objects.get().runs) == (at(12), 1)
@@ -76,13 +76,13 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
     return Sent()
 
 
-def a_beat(sent: Sent, *, is_broker_away: bool = False) -> SlotScheduler:
+def a_beat(sent: Sent, *, is_broker_away: bool = False) -> DatabaseScheduler:
     app = Celery("beats", broker="memory://", set_as_current=False)
     app.conf.beat_schedule = {
         "sweep": {"task": "a.sweep", "schedule": 5.0},
         "daily": {"task": "a.day", "schedule": DAILY},
     }
-    scheduler = SlotScheduler(app=app)
+    scheduler = DatabaseScheduler(app=app)
 
     def send_task(name: str, *args: object, **options: object) -> None:
         if is_broker_away:

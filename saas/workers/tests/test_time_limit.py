@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from saas.workers.time_limit import Watchdog
+from saas.workers.time_limit import TimeLimits
 
 LIMITED = """
 import re, threading, time
@@ -48,7 +48,7 @@ def test_the_end_of_an_inner_block_leaves_the_outer_limit_standing() -> None:
 
 
 def test_what_is_over_is_waited_for_no_more() -> None:
-    watchdog = Watchdog()
+    watchdog = TimeLimits()
 
     watchdog.add("task", 60)
     watchdog.remove("task")

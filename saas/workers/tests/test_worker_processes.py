@@ -9,7 +9,13 @@ from django.db import IntegrityError, InternalError, OperationalError, Programmi
 from django.utils import timezone
 
 from saas.operations.models import WorkerProcess
-from saas.workers.worker_processes import Progress, forget_the_dead, is_infrastructure, name, show
+from saas.workers.worker_processes import (
+    TaskProgress,
+    delete_dead_processes,
+    is_infrastructure_error,
+    process_name,
+    record_worker_heartbeat,
+)
 
 NEVER_A_PROCESS = 2**22 + 1
 
@@ -27,10 +33,10 @@ def clock() -> Clock:
     return Clock()
 
 
-def fail(progress: Progress, clock: Clock, times: int, every_seconds: float, error: Exception) -> None:
+def fail(progress: TaskProgress, clock: Clock, times: int, every_seconds: float, error: Exception) -> None:
     for _ in range(times):
-        progress.begin("task")
-        progress.end("task", error)
+        progress.task_started("task")
+        progress.task_ended("task", error)
         clock.now += every_seconds
 
 
@@ -47,34 +53,34 @@ def fail(progress: Progress, clock: Clock, times: int, every_seconds: float, err
 def test_a_process_is_beyond_help_after_failures_in_a_row_for_some_seconds(
     clock: Clock, times: int, every_seconds: float, error: Exception, is_beyond_help: bool
 ) -> None:
-    progress = Progress(clock)
+    progress = TaskProgress(clock)
 
     fail(progress, clock, times, every_seconds, error)
 
-    assert progress.is_beyond_help is is_beyond_help
+    assert progress.must_terminate is is_beyond_help
 
 
 def test_one_success_makes_it_whole(clock: Clock) -> None:
-    progress = Progress(clock)
+    progress = TaskProgress(clock)
     fail(progress, clock, 4, 5.0, OperationalError("away"))
 
-    progress.end("task")
+    progress.task_ended("task")
     fail(progress, clock, 1, 5.0, OperationalError("away"))
 
-    assert progress.is_beyond_help is False
+    assert progress.must_terminate is False
 
 
 def test_it_is_stuck_for_as_long_as_its_oldest_task_has_run(clock: Clock) -> None:
-    progress = Progress(clock)
-    progress.begin("old")
+    progress = TaskProgress(clock)
+    progress.task_started("old")
     clock.now = 7
-    progress.begin("new")
+    progress.task_started("new")
     clock.now = 10
 
     assert progress.stuck_seconds() == 10
-    progress.end("old")
+    progress.task_ended("old")
     assert progress.stuck_seconds() == 3
-    progress.end("new")
+    progress.task_ended("new")
     assert progress.stuck_seconds() == 0
 
 
@@ -92,16 +98,16 @@ def test_it_is_stuck_for_as_long_as_its_oldest_task_has_run(clock: Clock) -> Non
     ids=lambda value: type(value).__name__,
 )
 def test_what_is_not_the_tasks_own_fault(error: Exception, expected: bool) -> None:
-    assert is_infrastructure(error) is expected
+    assert is_infrastructure_error(error) is expected
 
 
 def test_the_dead_of_this_machine_are_forgotten_and_those_of_others_after_a_while(db) -> None:
     here = socket.gethostname()
-    for process in (name(), f"{here}:{NEVER_A_PROCESS}", "elsewhere:7"):
-        show(process, timedelta())
+    for process in (process_name(), f"{here}:{NEVER_A_PROCESS}", "elsewhere:7"):
+        record_worker_heartbeat(process, timedelta())
     long_ago = timezone.now() - timedelta(minutes=11)
     WorkerProcess.objects.create(name="elsewhere:8", seen_at=long_ago, stuck_since=long_ago)
 
-    forget_the_dead()
+    delete_dead_processes()
 
     assert set(WorkerProcess.objects.values_list("name", flat=True)) == {f"{here}:{os.getpid()}", "elsewhere:7"}

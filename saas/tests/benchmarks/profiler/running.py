@@ -18,7 +18,7 @@ from django.conf import settings
 
 from saas.tests.benchmarks.compare import FIRST_GUESS_RPS, WARM_UP_SECONDS, Sample, measure
 from saas.tests.benchmarks.drain import drain_ours, our_worker
-from saas.tests.benchmarks.environment import Server, Stage
+from saas.tests.benchmarks.environment import Environment, Server
 from saas.tests.benchmarks.intake import LEVELS, intake, intake_view
 from saas.tests.benchmarks.processes import STOP_SECONDS, Process
 from saas.tests.benchmarks.profiler.stacks import OwnTime, own_time
@@ -48,12 +48,12 @@ class Design:
 
 
 def run(
-    stage: Stage, *, rounds: int, seconds: float, say: Callable[[str], None], design: str = "intake"
+    environment: Environment, *, rounds: int, seconds: float, say: Callable[[str], None], design: str = "intake"
 ) -> list[Spent]:
     profiler = _profiler()
-    made = DESIGNS[design](stage)
+    made = DESIGNS[design](environment)
     made.load(WARM_UP_SECONDS)
-    with _recorded(profiler, made.process, stage.folder) as record:
+    with _recorded(profiler, made.process, environment.folder) as record:
         samples = [made.load(seconds) for _ in range(rounds)]
     found = own_time(record.stacks.read_text())
     requests = sum(sample.requests for sample in samples)
@@ -114,35 +114,35 @@ def _profiler() -> str:
         raise SystemExit(f"bench profile needs py-spy, whose environment could not be made ({error}).") from error
 
 
-def _served(stage: Stage, server: Server, connections: int, **job: object) -> Design:
+def _served(environment: Environment, server: Server, connections: int, **job: object) -> Design:
     def load(seconds: float) -> Sample:
-        return measure(stage, server, connections, seconds, FIRST_GUESS_RPS, **job)
+        return measure(environment, server, connections, seconds, FIRST_GUESS_RPS, **job)
 
     return Design(server.process, load)
 
 
-def _intake(stage: Stage) -> Design:
-    return _served(stage, intake(stage), LEVELS[-1])
+def _intake(environment: Environment) -> Design:
+    return _served(environment, intake(environment), LEVELS[-1])
 
 
-def _intake_view(stage: Stage) -> Design:
-    return _served(stage, intake_view(stage), LEVELS[-1])
+def _intake_view(environment: Environment) -> Design:
+    return _served(environment, intake_view(environment), LEVELS[-1])
 
 
-def _me(stage: Stage) -> Design:
-    server = product(stage)
-    return _served(stage, server, CONNECTIONS, requests=[me_by_bearer(server)])
+def _me(environment: Environment) -> Design:
+    server = product(environment)
+    return _served(environment, server, CONNECTIONS, requests=[me_by_bearer(server)])
 
 
-def _worker(stage: Stage) -> Design:
+def _worker(environment: Environment) -> Design:
     """Drains as many events as ``bench drain``, however long that takes."""
-    if not stage.database_url or not settings.REDIS_URL:
+    if not environment.database_url or not settings.REDIS_URL:
         raise SystemExit("bench profile worker needs DATABASE_URL and REDIS_URL.")
-    worker, broker = our_worker(stage), Celery(broker=settings.REDIS_URL)
+    worker, broker = our_worker(environment), Celery(broker=settings.REDIS_URL)
 
     def load(_seconds: float) -> Sample:
-        with psycopg.connect(stage.database_url, autocommit=True) as database:
-            return drain_ours(stage, worker, database, broker)
+        with psycopg.connect(environment.database_url, autocommit=True) as database:
+            return drain_ours(environment, worker, database, broker)
 
     return Design(worker, load)
 
