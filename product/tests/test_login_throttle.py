@@ -1,4 +1,4 @@
-"""Guessing passwords: five tries, then longer and longer waits (T02, T03), and a bound on hashing (decision 1)."""
+"""Guessing passwords: five tries, then longer and longer waits (T02, T03), and a bound on hashing."""
 
 import os
 import threading

@@ -1,7 +1,7 @@
 """Which account an identity at a provider belongs to.
 
 A known identity logs in. An unknown one creates an account, if its address is unknown, too. It is never linked to an
-account because the addresses are equal: whoever registered somebody else's address first would be let in (decision 5).
+account because the addresses are equal: whoever registered somebody else's address first would be let in.
 But where the provider vouches for the address and nobody confirmed the account, that is handed over, emptied.
 """
 

@@ -1,5 +1,5 @@
-"""Staff see the product as a customer sees it, under her name and their own (RFC 8693 delegation, decision 10 of the
-security design): for minutes, with a reason, with neither cookie nor refresh token, and every request is in the trail."""
+"""Staff see the product as a customer sees it, under her name and their own (RFC 8693 delegation, decision 23):
+for minutes, with a reason, with neither cookie nor refresh token, and every request is in the trail."""
 
 import secrets
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What each role of the staff may do: the one table that every staff door asks.
 
 A role is the name of a Django group. Who holds which is read from the database on every request and never stands in a
-token (decision 10 of the security design): taking a role away works at once. A superuser is an admin.
+token: taking a role away works at once. A superuser is an admin.
 """
 
 from django.db.models import TextChoices

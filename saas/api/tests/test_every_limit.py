@@ -1,4 +1,4 @@
-"""The table of limits (decision 12 of the security design), and every limit at an operation that spends it (T59, T61)."""
+"""The table of limits, and every limit at an operation that spends it (T59, T61)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace

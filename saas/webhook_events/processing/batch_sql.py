@@ -12,7 +12,7 @@ from saas.database.prepared_queries import postgres_array
 
 # Commits by itself. However many wait, and whatever the planner believes of that, it walks along the index of what is due and
 # stops: one order that the index has, and the newest attempt looked up by its number (an anti-join was planned for a handful
-# of rows and took a second among thousands). A claim changes no column that an index has, so it adds to none (decision 105).
+# of rows and took a second among thousands). A claim changes no column that an index has, so it adds to none.
 # A row that another claim has changed meanwhile is looked at again as it is now, beside everything else as it was when the
 # statement began: that other attempt cannot be seen there, but that the event's number is another one can.
 CLAIM = """
