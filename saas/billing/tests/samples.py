@@ -1,7 +1,6 @@
-"""The collection of real Stripe events, read where it lies; a fresh clone has none, and its tests skip."""
+"""Events for the tests of projections: stories of our own, and the collection of recorded ones where there is one."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +8,12 @@ import pytest
 
 from saas.billing.sync.event_order import StoredEvent
 from saas.testing.factories.event_factories import stripe_samples
+from saas.testing.factories.subscription_stories import Checkpoint, checkpoints
 
 FOLDER = stripe_samples() or Path("nowhere")
 INDEX = FOLDER / "events" / "index.json"
 
 needs_samples = pytest.mark.skipif(not INDEX.exists(), reason="The collection of Stripe events is not on this machine.")
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """Events in the order of their arrival, and what must be the case afterwards."""
-
-    name: str
-    customer: str
-    files: list[str]
-    expect: dict[str, Any]
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        return [load(name) for name in self.files]
 
 
 def load(name: str) -> dict[str, Any]:
@@ -38,12 +24,26 @@ def all_events() -> list[dict[str, Any]]:
     return [load(entry["file"]) for entry in _index()["events"]]
 
 
-def deliveries() -> list[Delivery]:
+def recorded_checkpoints() -> list[Checkpoint]:
     return [
-        Delivery(f"{story['name']}-{number}", story["customer"], delivery["files"], delivery["expect"])
+        Checkpoint(
+            name=f"{story['name']}-{number}",
+            customer=story["customer"],
+            events=[load(name) for name in delivery["files"]],
+            expect=delivery["expect"],
+        )
         for story in _index()["sequences"]
         for number, delivery in enumerate(story["deliveries"], start=1)
     ]
+
+
+def own_events() -> list[dict[str, Any]]:
+    """Every event of every story of our own."""
+    return [event for story in checkpoints() if story.is_last for event in story.events]
+
+
+def all_checkpoints() -> list[Checkpoint]:
+    return [*checkpoints(), *recorded_checkpoints()]
 
 
 def _index() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The stories of the collection, folded: whatever order the events come in, the end is the same."""
+"""Stories of subscriptions, projected: whatever order the events come in, the end is the same."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,10 +12,10 @@ from saas.billing.sync.event_order import StoredEvent
 from saas.billing.sync.projections import subscriptions
 from saas.billing.sync.projections.customers import project_customer
 from saas.billing.sync.projections.invoices import project_invoice
-from saas.billing.tests.samples import Delivery, deliveries, needs_samples, told
+from saas.billing.tests.samples import all_checkpoints, needs_samples, recorded_checkpoints, told
+from saas.testing.factories.subscription_stories import DAY, Checkpoint, checkpoints, whole
 
-pytestmark = needs_samples
-STORIES = deliveries()
+STORIES = all_checkpoints()
 IDS = [story.name for story in STORIES]
 
 
@@ -29,7 +29,7 @@ def of_kind(events: list[StoredEvent], kind: str) -> dict[str, list[StoredEvent]
 
 
 def end_state(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the folds make of the events, in the words of the index."""
+    """What the projections make of the events, in the words of ``Checkpoint.expect``."""
     seen = [told(event) for event in events]
     state: dict[str, Any] = {"events_stored": len({event.id for event in seen})}
     for subscription_events in of_kind(seen, "subscription").values():
@@ -60,7 +60,7 @@ def assert_expected(state: dict[str, Any], expect: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("story", STORIES, ids=IDS)
-def test_a_story_ends_as_the_index_says(story: Delivery) -> None:
+def test_a_story_ends_as_it_says(story: Checkpoint) -> None:
     state = end_state(story.events)
 
     assert_expected(state, story.expect)
@@ -68,14 +68,14 @@ def test_a_story_ends_as_the_index_says(story: Delivery) -> None:
 
 
 @pytest.mark.parametrize("story", STORIES, ids=IDS)
-def test_a_story_told_backwards_ends_the_same(story: Delivery) -> None:
+def test_a_story_told_backwards_ends_the_same(story: Checkpoint) -> None:
     assert end_state(story.events[::-1]) == end_state(story.events)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=IDS)
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_a_story_in_any_order_and_with_repeats_ends_the_same(story: Delivery, data: st.DataObject) -> None:
+def test_a_story_in_any_order_and_with_repeats_ends_the_same(story: Checkpoint, data: st.DataObject) -> None:
     events = story.events
     repeats = data.draw(st.lists(st.sampled_from(events), max_size=5))
     shuffled = data.draw(st.permutations(events + repeats))
@@ -83,20 +83,38 @@ def test_a_story_in_any_order_and_with_repeats_ends_the_same(story: Delivery, da
     assert end_state(shuffled) == end_state(events)
 
 
+@needs_samples
 def test_the_collection_has_22_deliveries() -> None:
-    assert len(STORIES) == 22
+    assert len(recorded_checkpoints()) == 22
 
 
-def test_the_ledger_of_the_upgrade_story_tells_it() -> None:
-    story = next(story for story in STORIES if story.name == "trial-upgrade-cancel-4")
+def ledger(name: str) -> tuple[list[tuple[str, int]], datetime | None]:
+    """The movements of a story's subscription, and when it ended."""
+    story = next(story for story in STORIES if story.name == name)
     events = [told(event) for event in story.events if event["type"].startswith("customer.subscription.")]
-
     folded = subscriptions.project_subscription(events)
+    return [(move.kind, move.delta_cents) for move in folded.changes], folded.state.ended_at
 
-    assert [(move.kind, move.delta_cents) for move in folded.changes] == [
-        ("trial_started", 0),
-        ("new", 1500),
-        ("upgrade", 8400),
-        ("canceled", -9900),
-    ]
-    assert folded.state.ended_at == datetime.fromtimestamp(1760801600, UTC)
+
+UPGRADED = [("trial_started", 0), ("new", 1500), ("upgrade", 8400), ("canceled", -9900)]
+
+
+@pytest.mark.parametrize("year", [version[:4] for version in (whole.CURRENT, whole.LEGACY)])
+def test_the_ledger_of_the_upgrade_story(year: str) -> None:
+    ended_at = datetime.fromtimestamp(whole.AT + 44 * DAY, UTC)
+
+    assert ledger(f"trial_is_upgraded_and_canceled_{year}-4") == (UPGRADED, ended_at)
+
+
+@needs_samples
+def test_the_ledger_of_the_recorded_upgrade_story() -> None:
+    assert ledger("trial-upgrade-cancel-4") == (UPGRADED, datetime.fromtimestamp(1760801600, UTC))
+
+
+def test_stories_are_told_in_both_api_versions() -> None:
+    versions = {event["api_version"] for story in checkpoints() for event in story.events}
+
+    assert versions == {whole.CURRENT, whole.LEGACY}
+    assert {story.name.rpartition("_")[0] for story in checkpoints() if "2024" in story.name} == {
+        story.name.rpartition("_")[0] for story in checkpoints() if "2026" in story.name
+    }
