@@ -5,7 +5,7 @@ Every address stands here twice: as the starter's clients know it, without a pre
 
 from django.urls import include, path
 
-from parity.convention import in_camel_case
+from parity.camel_case import camel_case_view
 from parity.modules import MODULES
 from saas.api.accounts import personal_data, second_factor, security
 from saas.api.accounts import views as accounts
@@ -15,34 +15,34 @@ __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"
 
 contract = [
     # Authentication
-    path("auth/register", in_camel_case(accounts.RegisterView), name="register"),
-    path("auth/login", in_camel_case(accounts.LoginView), name="login"),
-    path("auth/refresh", in_camel_case(accounts.RefreshView), name="refresh"),
-    path("auth/logout", in_camel_case(accounts.LogoutView), name="logout"),
-    path("auth/logout-all", in_camel_case(accounts.LogoutAllView), name="logout-all"),
-    path("auth/csrf", in_camel_case(accounts.CsrfView), name="csrf"),
-    path("auth/me", in_camel_case(accounts.MeView), name="me"),
-    path("auth/sessions", in_camel_case(accounts.SessionsView), name="sessions"),
-    path("auth/sessions/<str:sid>", in_camel_case(accounts.SessionView), name="session"),
-    path("auth/reauthenticate", in_camel_case(security.ReauthenticateView), name="reauthenticate"),
-    path("auth/password/change", in_camel_case(security.ChangePasswordView), name="password-change"),
-    path("auth/password/forgot", in_camel_case(security.ForgotPasswordView), name="password-forgot"),
-    path("auth/password/reset", in_camel_case(security.ResetPasswordView), name="password-reset"),
-    path("auth/email/verify", in_camel_case(security.VerifyEmailView), name="email-verify"),
-    path("auth/email/verify/preview", in_camel_case(security.PreviewVerificationView), name="email-verify-preview"),
-    path("auth/email/disown", in_camel_case(security.DisownView), name="email-disown"),
-    path("auth/email/resend", in_camel_case(security.ResendVerificationView), name="email-resend"),
-    path("auth/email/change", in_camel_case(security.ChangeEmailView), name="email-change"),
+    path("auth/register", camel_case_view(accounts.RegisterView), name="register"),
+    path("auth/login", camel_case_view(accounts.LoginView), name="login"),
+    path("auth/refresh", camel_case_view(accounts.RefreshView), name="refresh"),
+    path("auth/logout", camel_case_view(accounts.LogoutView), name="logout"),
+    path("auth/logout-all", camel_case_view(accounts.LogoutAllView), name="logout-all"),
+    path("auth/csrf", camel_case_view(accounts.CsrfView), name="csrf"),
+    path("auth/me", camel_case_view(accounts.MeView), name="me"),
+    path("auth/sessions", camel_case_view(accounts.SessionsView), name="sessions"),
+    path("auth/sessions/<str:sid>", camel_case_view(accounts.SessionView), name="session"),
+    path("auth/reauthenticate", camel_case_view(security.ReauthenticateView), name="reauthenticate"),
+    path("auth/password/change", camel_case_view(security.ChangePasswordView), name="password-change"),
+    path("auth/password/forgot", camel_case_view(security.ForgotPasswordView), name="password-forgot"),
+    path("auth/password/reset", camel_case_view(security.ResetPasswordView), name="password-reset"),
+    path("auth/email/verify", camel_case_view(security.VerifyEmailView), name="email-verify"),
+    path("auth/email/verify/preview", camel_case_view(security.PreviewVerificationView), name="email-verify-preview"),
+    path("auth/email/disown", camel_case_view(security.DisownView), name="email-disown"),
+    path("auth/email/resend", camel_case_view(security.ResendVerificationView), name="email-resend"),
+    path("auth/email/change", camel_case_view(security.ChangeEmailView), name="email-change"),
     # Second factor
-    path("auth/mfa/verify", in_camel_case(second_factor.VerifyView), name="mfa-verify"),
-    path("auth/mfa/totp", in_camel_case(second_factor.TotpView), name="mfa-totp"),
-    path("auth/mfa/totp/confirm", in_camel_case(second_factor.ConfirmView), name="mfa-confirm"),
-    path("auth/mfa/recovery-codes", in_camel_case(second_factor.RecoveryCodesView), name="mfa-recovery-codes"),
+    path("auth/mfa/verify", camel_case_view(second_factor.VerifyView), name="mfa-verify"),
+    path("auth/mfa/totp", camel_case_view(second_factor.TotpView), name="mfa-totp"),
+    path("auth/mfa/totp/confirm", camel_case_view(second_factor.ConfirmView), name="mfa-confirm"),
+    path("auth/mfa/recovery-codes", camel_case_view(second_factor.RecoveryCodesView), name="mfa-recovery-codes"),
     # Profile, and a person's data
-    path("users/profile", in_camel_case(accounts.ProfileView), name="profile"),
-    path("users/export", in_camel_case(personal_data.ExportView), name="user-export"),
-    path("users/me", in_camel_case(personal_data.OwnAccountView), name="own-account"),
-    path("auth/deletion/cancel", in_camel_case(personal_data.CancelDeletionView), name="deletion-cancel"),
+    path("users/profile", camel_case_view(accounts.ProfileView), name="profile"),
+    path("users/export", camel_case_view(personal_data.ExportView), name="user-export"),
+    path("users/me", camel_case_view(personal_data.OwnAccountView), name="own-account"),
+    path("auth/deletion/cancel", camel_case_view(personal_data.CancelDeletionView), name="deletion-cancel"),
 ]
 
 urlpatterns = [

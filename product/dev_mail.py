@@ -11,19 +11,19 @@ from django.views.decorators.http import require_safe
 from saas.mail import rendering
 from saas.mail.models import Mail
 
-SHOWN = 100
+MAX_SHOWN = 100
 
 
 @require_safe
-def mails(request: HttpRequest) -> HttpResponse:
+def list_mails(request: HttpRequest) -> HttpResponse:
     """The newest first."""
     _require_development()
-    rows = Mail.objects.order_by("-pk")[:SHOWN]
+    rows = Mail.objects.order_by("-pk")[:MAX_SHOWN]
     return render(request, "product/mails.html", {"mails": [(row, rendering.message(row).subject) for row in rows]})
 
 
 @require_safe
-def mail(request: HttpRequest, mail_id: int) -> HttpResponse:
+def show_mail(request: HttpRequest, mail_id: int) -> HttpResponse:
     _require_development()
     row = get_object_or_404(Mail, pk=mail_id)
     message = rendering.message(row)

@@ -49,8 +49,8 @@ urlpatterns = [
     path("keep", pages.keep, name="keep-page"),
     path("forgot", pages.forgot, name="forgot-page"),
     # Development's mailbox
-    path("dev/mail", dev_mail.mails, name="dev-mails"),
-    path("dev/mail/<int:mail_id>", dev_mail.mail, name="dev-mail"),
+    path("dev/mail", dev_mail.list_mails, name="dev-mails"),
+    path("dev/mail/<int:mail_id>", dev_mail.show_mail, name="dev-mail"),
     path(".well-known/jwks.json", accounts.JwksView.as_view(), name="jwks"),
     # Sign-in providers
     path("api/auth/oauth", oauth.ProvidersView.as_view(), name="oauth-providers"),

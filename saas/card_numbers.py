@@ -13,13 +13,13 @@ _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)  # the sum of the digits of the double
 REDACTED = "[card number]"
 
 
-def is_in(text: str) -> bool:
+def contains_card_number(text: str) -> bool:
     """Whether ``text`` holds 13 to 19 digits that pass the check of a card number, with whatever between them."""
     runs = _RUN.finditer(unicodedata.normalize("NFKC", text))
     return any(_holds_number(run[0]) for run in runs)
 
 
-def redact(text: str) -> str:
+def redact_card_numbers(text: str) -> str:
     """``text`` without the runs of digits that hold a card number."""
     return _RUN.sub(lambda run: REDACTED if _holds_number(run[0]) else run[0], text)
 

@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
-class Unsealable(Exception):
+class DecryptionFailed(Exception):
     """Sealed under another key, or not by us."""
 
 
-def seal(text: str, *, secret: str) -> str:
+def encrypt(text: str, *, secret: str) -> str:
     """``text`` encrypted under a key derived from ``secret``."""
     return _key(secret).encrypt(text.encode()).decode("ascii")
 
 
-def unseal(sealed: str, *, secrets: Sequence[str]) -> str:
-    """What was sealed under any of ``secrets``, the current one first. Raises ``Unsealable``."""
+def decrypt(sealed: str, *, secrets: Sequence[str]) -> str:
+    """What was sealed under any of ``secrets``, the current one first. Raises ``DecryptionFailed``."""
     try:
         return MultiFernet([_key(secret) for secret in secrets]).decrypt(sealed.encode()).decode()
     except InvalidToken as error:
-        raise Unsealable from error
+        raise DecryptionFailed from error
 
 
 def _key(secret: str) -> Fernet:

@@ -1,7 +1,7 @@
 """Typed readers of the environment: every setting that the system takes from outside is declared through one of these.
 
-A value that cannot be read is a fault; ``refuse()`` at the end of the settings names every fault in one message, and
-never a value. ``declared()`` lists what was asked for, so that a test can hold the README's settings table against it.
+A value that cannot be read is a fault; ``raise_faults()`` at the end of the settings names every fault in one message, and
+never a value. ``declared_settings()`` lists what was asked for, so that a test can hold the README's settings table against it.
 """
 
 import os

@@ -21,7 +21,7 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_" + "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
-def made_at(id: str) -> datetime:
+def id_created_at(id: str) -> datetime:
     """When ``new_id`` made this id."""
     number = sum(_ALPHABET.index(letter) << 5 * i for i, letter in enumerate(reversed(id.rpartition("_")[2])))
     return datetime.fromtimestamp((number >> _RANDOM_BITS) / 1000, UTC)

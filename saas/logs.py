@@ -26,15 +26,15 @@ class ContextFilter(logging.Filter):
         return True
 
 
-OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id", "user_id"}
-FOREIGN = ("django", "celery", "kombu")  # their extra fields are whole objects, for handlers of their own
+STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id", "user_id"}
+LIBRARY_LOGGERS = ("django", "celery", "kombu")  # their extra fields are whole objects, for handlers of their own
 
 
-def own_fields(record: logging.LogRecord) -> dict[str, Any]:
+def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
     """What the code gave as ``extra``."""
-    if record.name.partition(".")[0] in FOREIGN:
+    if record.name.partition(".")[0] in LIBRARY_LOGGERS:
         return {}
-    return redaction.fields({name: value for name, value in vars(record).items() if name not in OWN_FIELDS})
+    return redaction.redact_fields({name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS})
 
 
 class LineFormatter(logging.Formatter):
@@ -47,10 +47,10 @@ class LineFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(request_id)s %(name)s %(message)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        return redaction.text(super().format(record))
+        return redaction.redact_text(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        fields = [f"{name}={value!r}" for name, value in own_fields(record).items()]
+        fields = [f"{name}={value!r}" for name, value in extra_fields(record).items()]
         return _one_line(" ".join([super().formatMessage(record), *fields]))
 
 
@@ -86,12 +86,12 @@ def _describe(logger: object, method: str, event: Event) -> Event:
         "user": getattr(record, "user_id", ""),
         "service": settings.SERVICE if settings.PROCESS == "service" else settings.PROCESS,
     }
-    event.update({**own_fields(record), **described})
+    event.update({**extra_fields(record), **described})
     return event
 
 
 def _redact(logger: object, method: str, event: Event) -> Event:
-    return {name: value if name in _PLAIN else redaction.anything(value) for name, value in event.items()}
+    return {name: value if name in _PLAIN else redaction.redact_value(value) for name, value in event.items()}
 
 
 _PLAIN = {"time", "level", "logger", "request_id", "user", "service"}

@@ -34,32 +34,32 @@ _QUERY = re.compile(r"(?P<path>(?<![\w.~%-])[\w.~%-]++)\?[\w.~%+\[\]-]++=[^\s\"'
 _ADDRESS = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]+(?:\.[\w-]+)+")
 
 
-def text(value: str) -> str:
+def redact_text(value: str) -> str:
     """``value`` without what must not be told."""
-    return card_numbers.redact(
+    return card_numbers.redact_card_numbers(
         _ADDRESS.sub(_pseudonym, _QUERY.sub(rf"\g<path>?{REDACTED}", _SECRETS.sub(_kept, value)))
     )
 
 
-def fields(values: Mapping[str, Any]) -> dict[str, Any]:
+def redact_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     """The same for named values, some of which are told by their name alone."""
-    return {name: REDACTED if value and is_secret(name) else anything(value) for name, value in values.items()}
+    return {name: REDACTED if value and is_secret_name(name) else redact_value(value) for name, value in values.items()}
 
 
-def anything(value: Any) -> Any:
+def redact_value(value: Any) -> Any:
     """A log field of whatever type, as something that JSON can tell."""
     if value is None or isinstance(value, (bool, float)):
         return value
     if isinstance(value, int):
-        return value if abs(value) < 10**12 else text(str(value))  # a card number is one, too
+        return value if abs(value) < 10**12 else redact_text(str(value))  # a card number is one, too
     if isinstance(value, Mapping):
-        return fields({str(name): inner for name, inner in value.items()})
+        return redact_fields({str(name): inner for name, inner in value.items()})
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [anything(inner) for inner in value]
-    return text(str(value))
+        return [redact_value(inner) for inner in value]
+    return redact_text(str(value))
 
 
-def is_secret(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
     return name.lower() in _EXACT_NAMES or bool(_NAMES.search(name))
 
 

@@ -48,6 +48,6 @@ def with_request_id(request_id: str) -> Context:
     return _current.get()._replace(request_id=request_id)
 
 
-def note_user(user_id: str) -> None:
-    """From here on the current request or task is this user's. ``entered`` forgets it at its end."""
+def set_user(user_id: str) -> None:
+    """From here on the current request or task is this user's. ``use_context`` forgets it at its end."""
     _current.set(_current.get()._replace(user_id=user_id))

@@ -15,40 +15,40 @@ _PICTURES = {"So", "Sk", "Mn"}  # emoji, their colours of skin, and the selector
 _VARIES = {"So", "Sm", "Sk", "Po", "Nd"}
 _HAN = ((0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))
 
-MORE_THAN_A_LINE = "A name is one line of text."
-CANNOT_BE_SEEN = "Leave out characters that cannot be seen or that turn the direction of the text."
+NOT_ONE_LINE = "A name is one line of text."
+HAS_INVISIBLE_CHARACTERS = "Leave out characters that cannot be seen or that turn the direction of the text."
 
 
-def normalized(text: str) -> str:
+def normalize_name(text: str) -> str:
     """The one form of what looks the same, however a keyboard composed it (NFC), without blanks around."""
     return unicodedata.normalize("NFC", text).strip()
 
 
-def forms(searched: str) -> tuple[str, ...]:
+def search_variants(searched: str) -> tuple[str, ...]:
     """Every form in which what is looked for may be stored: as typed, composed, taken apart, and in plain letters.
 
     Names are stored composed; those of before were stored as they came.
     """
-    if not (term := cleaned(searched)):
+    if not (term := strip_invisible(searched)):
         return ()
     found = [term, *(unicodedata.normalize(form, term) for form in ("NFC", "NFD", "NFKC"))]
     return tuple(dict.fromkeys(found))
 
 
-def fault(name: str) -> str:
+def name_error(name: str) -> str:
     """The sentence that says what is wrong with a name; empty if nothing is."""
     if any(unicodedata.category(character) in _LINES for character in name):
-        return MORE_THAN_A_LINE
-    return CANNOT_BE_SEEN if any(_is_hidden(name, at) for at in range(len(name))) else ""
+        return NOT_ONE_LINE
+    return HAS_INVISIBLE_CHARACTERS if any(_is_hidden(name, at) for at in range(len(name))) else ""
 
 
-def cleaned(name: str) -> str:
+def strip_invisible(name: str) -> str:
     """A name that somebody else vouches for, such as a provider: what we would refuse is left out."""
     kept = (c for at, c in enumerate(name) if unicodedata.category(c) not in _LINES and not _is_hidden(name, at))
-    return normalized("".join(kept))
+    return normalize_name("".join(kept))
 
 
-def compact(code: str) -> str:
+def normalize_code(code: str) -> str:
     """A code without the blanks and dashes that people read it with, in small letters and our digits."""
     kept = (c for c in unicodedata.normalize("NFKC", code) if unicodedata.category(c) not in _BETWEEN)
     return "".join(str(unicodedata.decimal(c, c)) for c in kept).lower()

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from saas.api.fields import Flag, Text
+from saas.api.fields import StrictBooleanField, StrictCharField
 from saas.api.pagination import PageQuery
 from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookDelivery, WebhookEvent
 
@@ -32,10 +32,12 @@ class EventFilter(serializers.Serializer[Any]):
     """Which events: all conditions together."""
 
     status = serializers.ChoiceField(WebhookEvent.Status.choices, required=False)
-    type = Text(max_length=255, required=False, help_text="Exact, or with `*` at the end: `customer.*`.")
+    type = StrictCharField(max_length=255, required=False, help_text="Exact, or with `*` at the end: `customer.*`.")
     since = serializers.DateTimeField(required=False, help_text="Received at or after.")
     until = serializers.DateTimeField(required=False, help_text="Received before.")
-    search = Text(max_length=255, required=False, help_text="An event id, an object id, or a part of the type.")
+    search = StrictCharField(
+        max_length=255, required=False, help_text="An event id, an object id, or a part of the type."
+    )
 
 
 class LogsQuery(EventFilter, PageQuery):
@@ -106,7 +108,7 @@ class EventDetailShape(EventShape):
 
 
 class ReplayBody(serializers.Serializer[Any]):
-    reason = Text(max_length=REASON_LENGTH, required=False, allow_blank=True, default="")
+    reason = StrictCharField(max_length=REASON_LENGTH, required=False, allow_blank=True, default="")
 
 
 class ReplayShape(serializers.Serializer[Any]):
@@ -118,8 +120,8 @@ class ReplayShape(serializers.Serializer[Any]):
 class BulkReplayBody(EventFilter):
     """At least one condition. With ``dry_run`` nothing is replayed: the answer says what would be."""
 
-    dry_run = Flag(required=False, default=False)
-    reason = Text(max_length=REASON_LENGTH, required=False, allow_blank=True, default="")
+    dry_run = StrictBooleanField(required=False, default=False)
+    reason = StrictCharField(max_length=REASON_LENGTH, required=False, allow_blank=True, default="")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs.keys() & EventFilter().fields.keys():

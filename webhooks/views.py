@@ -4,7 +4,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from saas.api.openapi.schema_generation import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.pagination import paginate
 from saas.api.views import StaffView
 from saas.errors import NotFound
@@ -85,7 +85,7 @@ class ReplayView(OperatorView):
         operation_id="webhook_replay",
         summary="Replay an event",
         request=OptionalBody(shapes.ReplayBody),
-        responses={202: shapes.ReplayShape, **refusals(PayloadExpired)},
+        responses={202: shapes.ReplayShape, **problem_responses(PayloadExpired)},
         tags=["operators"],
     )
     def post(self, request: Request, event_id: str) -> Response:
@@ -102,7 +102,7 @@ class BulkReplayView(OperatorView):
         operation_id="webhook_replay_many",
         summary="Replay every matching event",
         request=shapes.BulkReplayBody,
-        responses={200: shapes.PreviewShape, 202: shapes.BulkReplayShape, **refusals(ReplayRunning)},
+        responses={200: shapes.PreviewShape, 202: shapes.BulkReplayShape, **problem_responses(ReplayRunning)},
         tags=["operators"],
     )
     def post(self, request: Request) -> Response:
@@ -119,7 +119,7 @@ class CancelReplayView(OperatorView):
         operation_id="webhook_replay_cancel",
         summary="Cancel a bulk replay",
         request=None,
-        responses={200: shapes.BatchShape, **refusals(ReplayEnded)},
+        responses={200: shapes.BatchShape, **problem_responses(ReplayEnded)},
         tags=["operators"],
     )
     def post(self, request: Request, batch_id: str) -> Response:

@@ -61,7 +61,7 @@ class DeskAdmin(_ModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """In any form of Unicode."""
         rows, may_repeat = super().get_search_results(request, queryset, search_term)
-        for form in text_normalization.forms(search_term):
+        for form in text_normalization.search_variants(search_term):
             if form != search_term:
                 rows |= super().get_search_results(request, queryset, form)[0]
         return rows, may_repeat

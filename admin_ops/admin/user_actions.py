@@ -46,8 +46,8 @@ def _impersonate(person: User, doer: Doer) -> str:
     """Reading only: the page that follows shows what they see. Counted like the API's; a refusal is in the trail, too."""
     api_request = Request(doer.request)
     api_request.user = doer.user  # whom the limit counts
-    if usage := rate_limits.spend(rate_limits.IMPERSONATION, api_request):
-        rate_limits.require(usage)
+    if usage := rate_limits.count_request(rate_limits.IMPERSONATION, api_request):
+        rate_limits.require_within_limit(usage)
     wish = impersonations.Wish(
         reason=doer.reason,
         minutes=doer.fields["minutes"],

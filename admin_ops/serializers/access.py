@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from admin_ops.serializers.lists import PageShape
-from saas.api.fields import Text, Whole
+from saas.api.fields import StrictCharField, StrictIntegerField
 from saas.billing.models import EntitlementOverride
 from saas.billing.overrides import LARGEST_LIMIT
 
@@ -17,8 +17,8 @@ class OverrideBody(serializers.Serializer[Any]):
     """``key`` names the plan, the limit or the feature, as ``kind`` says."""
 
     kind = serializers.ChoiceField(EntitlementOverride.Kind.choices)
-    key = Text(max_length=KEY_LENGTH, help_text="`growth`, `seats` or `sso`.")
-    value = Whole(
+    key = StrictCharField(max_length=KEY_LENGTH, help_text="`growth`, `seats` or `sso`.")
+    value = StrictIntegerField(
         min_value=0,
         max_value=LARGEST_LIMIT,
         required=False,
@@ -27,26 +27,26 @@ class OverrideBody(serializers.Serializer[Any]):
         help_text="Of a limit; null is no limit.",
     )
     expires_at = serializers.DateTimeField(help_text="Within three years. It ends by itself.")
-    reason = Text(max_length=REASON_LENGTH)
+    reason = StrictCharField(max_length=REASON_LENGTH)
 
 
 class TrialBody(serializers.Serializer[Any]):
     trial_end = serializers.DateTimeField(help_text="After the present end, within two years.")
-    reason = Text(max_length=REASON_LENGTH)
+    reason = StrictCharField(max_length=REASON_LENGTH)
 
 
 class PlanBody(serializers.Serializer[Any]):
     """For which plan the price of a subscription stands, for everybody who pays it."""
 
-    plan_id = Text(max_length=32)
-    price_id = Text(
+    plan_id = StrictCharField(max_length=32)
+    price_id = StrictCharField(
         max_length=255,
         required=False,
         default="",
         allow_blank=True,
         help_text="Only of several: the provider's id of the plan's own. The others are add-ons.",
     )
-    reason = Text(max_length=REASON_LENGTH)
+    reason = StrictCharField(max_length=REASON_LENGTH)
 
 
 class OverrideShape(serializers.Serializer[Any]):

@@ -5,22 +5,22 @@ from typing import Any
 from rest_framework import serializers
 
 from admin_ops.serializers.lists import PageShape
-from saas.api.fields import Text
+from saas.api.fields import StrictCharField
 from saas.api.pagination import PageQuery
 
 ID_LENGTH = 64
 
 
 class AuditFilter(serializers.Serializer[Any]):
-    actor = Text(max_length=ID_LENGTH, required=False, default="", allow_blank=True)
-    action = Text(
+    actor = StrictCharField(max_length=ID_LENGTH, required=False, default="", allow_blank=True)
+    action = StrictCharField(
         max_length=ID_LENGTH, required=False, default="", allow_blank=True, help_text="`user.banned`, `user.*`"
     )
-    target = Text(max_length=ID_LENGTH, required=False, default="", allow_blank=True)
-    act_as = Text(
+    target = StrictCharField(max_length=ID_LENGTH, required=False, default="", allow_blank=True)
+    act_as = StrictCharField(
         max_length=ID_LENGTH, required=False, default="", allow_blank=True, help_text="In whose name it was done."
     )
-    request_id = Text(max_length=ID_LENGTH, required=False, default="", allow_blank=True)
+    request_id = StrictCharField(max_length=ID_LENGTH, required=False, default="", allow_blank=True)
     since = serializers.DateTimeField(required=False, default=None)
     until = serializers.DateTimeField(required=False, default=None, help_text="Up to, and without.")
 

@@ -5,13 +5,13 @@ from typing import Any
 from rest_framework import serializers
 
 from admin_ops.serializers.lists import PageShape
-from saas.api.fields import Text
+from saas.api.fields import StrictCharField
 from saas.api.pagination import PageQuery
 
 
 class SubscriptionsQuery(PageQuery):
-    status = Text(max_length=64, required=False, default="", allow_blank=True)
-    plan = Text(max_length=32, required=False, default="", allow_blank=True)
+    status = StrictCharField(max_length=64, required=False, default="", allow_blank=True)
+    plan = StrictCharField(max_length=32, required=False, default="", allow_blank=True)
 
 
 class PlanNameShape(serializers.Serializer[Any]):

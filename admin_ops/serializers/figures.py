@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from saas.api.fields import Text
+from saas.api.fields import StrictCharField
 from saas.billing.models import LedgerEntry
 
 
@@ -73,7 +73,7 @@ class CohortShape(serializers.Serializer[Any]):
 
 
 class RevenueQuery(serializers.Serializer[Any]):
-    currency = Text(
+    currency = StrictCharField(
         max_length=3,
         required=False,
         default="",

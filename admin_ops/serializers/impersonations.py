@@ -7,17 +7,17 @@ from rest_framework import serializers
 from admin_ops.serializers.lists import PageShape
 from admin_ops.serializers.people import REASON_LENGTH
 from saas.accounts.staff.impersonations import MAX_MINUTES
-from saas.api.fields import Flag, Text, Whole
+from saas.api.fields import StrictBooleanField, StrictCharField, StrictIntegerField
 
 TICKET_LENGTH = 100
 
 
 class ImpersonateBody(serializers.Serializer[Any]):
-    reason = Text(max_length=REASON_LENGTH)
-    minutes = Whole(min_value=1, max_value=MAX_MINUTES, required=False, default=MAX_MINUTES)
-    ticket = Text(max_length=TICKET_LENGTH, required=False, default="", allow_blank=True)
-    write = Flag(required=False, default=False)
-    current_password = Text(
+    reason = StrictCharField(max_length=REASON_LENGTH)
+    minutes = StrictIntegerField(min_value=1, max_value=MAX_MINUTES, required=False, default=MAX_MINUTES)
+    ticket = StrictCharField(max_length=TICKET_LENGTH, required=False, default="", allow_blank=True)
+    write = StrictBooleanField(required=False, default=False)
+    current_password = StrictCharField(
         max_length=4096,
         required=False,
         default="",

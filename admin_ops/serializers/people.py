@@ -11,7 +11,7 @@ from admin_ops.serializers.billing import InvoiceShape, SubscriptionShape
 from admin_ops.serializers.lists import PageShape
 from saas.accounts.models import Audience, User
 from saas.api.accounts.serializers import ProfileShape, UserShape
-from saas.api.fields import Flag, Text
+from saas.api.fields import StrictBooleanField, StrictCharField
 from saas.api.pagination import PageQuery
 from saas.teams.roles import Role
 
@@ -21,7 +21,7 @@ SEARCH_LENGTH = 100
 
 
 class UsersQuery(PageQuery):
-    search = Text(
+    search = StrictCharField(
         max_length=SEARCH_LENGTH,
         required=False,
         default="",
@@ -29,7 +29,7 @@ class UsersQuery(PageQuery):
         help_text="Part of the address or name, or an exact id: ours or the payment provider's (`cus_…`, `sub_…`, `in_…`).",
     )
     status = serializers.ChoiceField(User.Status.choices, required=False, default="")
-    plan = Text(
+    plan = StrictCharField(
         max_length=32,
         required=False,
         default="",
@@ -46,19 +46,21 @@ class UsersQuery(PageQuery):
 
 
 class ReasonBody(serializers.Serializer[Any]):
-    reason = Text(max_length=REASON_LENGTH)
+    reason = StrictCharField(max_length=REASON_LENGTH)
 
 
 class OptionalReasonBody(serializers.Serializer[Any]):
-    reason = Text(max_length=REASON_LENGTH, required=False, default="", allow_blank=True)
+    reason = StrictCharField(max_length=REASON_LENGTH, required=False, default="", allow_blank=True)
 
 
 class SessionsRevokeBody(OptionalReasonBody):
-    revoke_credentials = Flag(default=False, help_text="End the API keys and invitations that they made, too.")
+    revoke_credentials = StrictBooleanField(
+        default=False, help_text="End the API keys and invitations that they made, too."
+    )
 
 
 class NoteBody(serializers.Serializer[Any]):
-    text = Text(max_length=NOTE_LENGTH)
+    text = StrictCharField(max_length=NOTE_LENGTH)
 
 
 class StaffUserShape(UserShape):

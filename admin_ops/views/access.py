@@ -14,7 +14,7 @@ from admin_ops.serializers.people import ReasonBody
 from admin_ops.views.base import DeskView, PersonView
 from saas.accounts.models import User
 from saas.accounts.staff.staff_roles import Permission
-from saas.api.openapi.schema_generation import refusals
+from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
 from saas.billing import overrides, plan_mapping, trials
 from saas.billing.models import EntitlementOverride, Owner, Subscription
@@ -99,7 +99,7 @@ class EndOverrideView(DeskView):
         operation_id="staff_override_end",
         summary="Take it back before its time",
         request=ReasonBody,
-        responses={200: shapes.NewOverrideShape, **refusals(OverrideEnded)},
+        responses={200: shapes.NewOverrideShape, **problem_responses(OverrideEnded)},
         tags=["access"],
     )
     def post(self, request: Request, override_id: str) -> Response:
@@ -119,7 +119,7 @@ class TrialView(DeskView):
         operation_id="staff_trial_extend",
         summary="Extend a trial",
         request=shapes.TrialBody,
-        responses={200: OneSubscriptionShape, **refusals(NotOnTrial)},
+        responses={200: OneSubscriptionShape, **problem_responses(NotOnTrial)},
         tags=["access"],
     )
     def post(self, request: Request, subscription_id: str) -> Response:
@@ -138,7 +138,7 @@ class PlanView(DeskView):
         operation_id="staff_subscription_plan",
         summary="Say which plan a subscription's price stands for",
         request=shapes.PlanBody,
-        responses={200: OneSubscriptionShape, **refusals(PlanIsKnown)},
+        responses={200: OneSubscriptionShape, **problem_responses(PlanIsKnown)},
         tags=["access"],
     )
     def post(self, request: Request, subscription_id: str) -> Response:

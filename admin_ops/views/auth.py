@@ -21,7 +21,7 @@ from saas.api.accounts.second_factor import ConfirmBody, SetupShape, as_setup
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginBody, RefreshBody, SecondFactorBody
 from saas.api.accounts.views import CsrfView, keep_cookie, logged_out
-from saas.api.openapi.schema_generation import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.views import PublicView
 
 
@@ -32,7 +32,10 @@ class StaffLoginView(PublicView):
         operation_id="staff_login",
         summary="Log in",
         request=LoginBody,
-        responses={200: shapes.EITHER_STAFF_LOGIN, **refusals(InvalidCredentials, TooManyAttempts, HashingBusy)},
+        responses={
+            200: shapes.EITHER_STAFF_LOGIN,
+            **problem_responses(InvalidCredentials, TooManyAttempts, HashingBusy),
+        },
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
@@ -50,7 +53,7 @@ class StaffSecondFactorView(PublicView):
         operation_id="staff_mfa_verify",
         summary="Log in: the second factor",
         request=SecondFactorBody,
-        responses={200: shapes.StaffLoginShape, **refusals(WrongCode, PendingLoginInvalid, TooManyAttempts)},
+        responses={200: shapes.StaffLoginShape, **problem_responses(WrongCode, PendingLoginInvalid, TooManyAttempts)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
@@ -66,12 +69,15 @@ class StaffRefreshView(PublicView):
         operation_id="staff_refresh",
         summary="Exchange a refresh token",
         request=RefreshBody,
-        responses={200: shapes.StaffLoginShape, **refusals(InvalidRefreshToken, RefreshReused, RefreshRotated)},
+        responses={
+            200: shapes.StaffLoginShape,
+            **problem_responses(InvalidRefreshToken, RefreshReused, RefreshRotated),
+        },
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         token = self.body(RefreshBody)["refresh_token"]
-        self.spend(rate_limits.refreshed(token))
+        self.enforce_limits(rate_limits.refresh_family_limit(token))
         login = logins.refresh(token, audience=Audience.STAFF)
         return Response(show.staff_login(login))
 
@@ -79,13 +85,13 @@ class StaffRefreshView(PublicView):
 class StaffTotpView(DeskView):
     """Sets up an authenticator: all that staff may do who still owe a second factor."""
 
-    before_enrolment = True
+    allows_missing_second_factor = True
 
     @extend_schema(
         operation_id="staff_mfa_begin",
         summary="Set up a second factor",
         request=OptionalBody(CurrentPasswordBody),
-        responses={200: SetupShape, **refusals(ReauthRequired, SecondFactorOn, TooManyAttempts)},
+        responses={200: SetupShape, **problem_responses(ReauthRequired, SecondFactorOn, TooManyAttempts)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
@@ -96,14 +102,14 @@ class StaffTotpView(DeskView):
 class StaffConfirmView(DeskView):
     """Turns the second factor on by its first code; answers with a fresh login and the recovery codes, this once."""
 
-    before_enrolment = True
+    allows_missing_second_factor = True
     limits = (rate_limits.MFA,)
 
     @extend_schema(
         operation_id="staff_mfa_confirm",
         summary="Turn the second factor on",
         request=ConfirmBody,
-        responses={200: shapes.StaffConfirmedShape, **refusals(SecondFactorOn, SecondFactorOff)},
+        responses={200: shapes.StaffConfirmedShape, **problem_responses(SecondFactorOn, SecondFactorOff)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
@@ -113,7 +119,7 @@ class StaffConfirmView(DeskView):
 
 
 class StaffLogoutView(DeskView):
-    before_enrolment = True
+    allows_missing_second_factor = True
 
     @extend_schema(operation_id="staff_logout", summary="Log out", request=None, responses={204: None}, tags=["auth"])
     def post(self, request: Request) -> Response:
@@ -126,7 +132,7 @@ class StaffCsrfView(CsrfView):
 
 
 class StaffMeView(DeskView):
-    before_enrolment = True
+    allows_missing_second_factor = True
 
     @extend_schema(
         operation_id="staff_me", summary="Who am I, and what may I do", responses=shapes.StaffMeShape, tags=["auth"]

@@ -8,7 +8,7 @@ from admin_ops import representations as show
 from admin_ops.serializers import people as shapes
 from admin_ops.views.base import DeskView
 from saas.accounts.staff.staff_roles import Permission
-from saas.api.openapi.schema_generation import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.errors import NotFound
 from saas.webhook_events import actions
 from saas.webhook_events.actions import PayloadExpired
@@ -24,7 +24,7 @@ class EventReplayView(DeskView):
         operation_id="staff_event_replay",
         summary="Replay a webhook event",
         request=OptionalBody(shapes.OptionalReasonBody),
-        responses={202: shapes.NewEventShape, **refusals(PayloadExpired)},
+        responses={202: shapes.NewEventShape, **problem_responses(PayloadExpired)},
         tags=["webhooks"],
     )
     def post(self, request: Request, event_id: str) -> Response:

@@ -14,7 +14,7 @@ from saas.accounts.staff.impersonations import CannotImpersonateStaff, Impersona
 from saas.accounts.staff.staff_administration import AccountNotActive
 from saas.accounts.staff.staff_roles import Permission
 from saas.api import rate_limits
-from saas.api.openapi.schema_generation import refusals
+from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
 from saas.errors import DomainError, NotFound
 
@@ -30,7 +30,7 @@ class ImpersonateView(PersonView):
         request=shapes.ImpersonateBody,
         responses={
             201: shapes.StartedShape,
-            **refusals(CannotImpersonateStaff, ImpersonationOff, ReauthRequired, AccountNotActive),
+            **problem_responses(CannotImpersonateStaff, ImpersonationOff, ReauthRequired, AccountNotActive),
         },
         tags=["impersonation"],
     )

@@ -21,7 +21,7 @@ from saas.accounts.staff.staff_administration import (
     StaffAccount,
 )
 from saas.accounts.staff.staff_roles import Permission
-from saas.api.openapi.schema_generation import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.pagination import paginate
 
 
@@ -57,7 +57,10 @@ class BanView(PersonView):
         operation_id="staff_user_ban",
         summary="Ban a person",
         request=shapes.ReasonBody,
-        responses={200: shapes.StandingShape, **refusals(StaffAccount, AccountDeleted, CannotBanSelf, LastAdmin)},
+        responses={
+            200: shapes.StandingShape,
+            **problem_responses(StaffAccount, AccountDeleted, CannotBanSelf, LastAdmin),
+        },
         tags=["users"],
     )
     def put(self, request: Request, user_id: str) -> Response:
@@ -74,7 +77,7 @@ class UnbanView(PersonView):
         operation_id="staff_user_unban",
         summary="Lift a ban",
         request=OptionalBody(shapes.OptionalReasonBody),
-        responses={200: shapes.StandingShape, **refusals(StaffAccount, AccountDeleted)},
+        responses={200: shapes.StandingShape, **problem_responses(StaffAccount, AccountDeleted)},
         tags=["users"],
     )
     def put(self, request: Request, user_id: str) -> Response:
@@ -91,7 +94,7 @@ class SessionsRevokeView(PersonView):
         operation_id="staff_user_sessions_revoke",
         summary="Log a person out everywhere",
         request=OptionalBody(shapes.SessionsRevokeBody),
-        responses={200: shapes.SessionsRevokedShape, **refusals(StaffAccount)},
+        responses={200: shapes.SessionsRevokedShape, **problem_responses(StaffAccount)},
         tags=["users"],
     )
     def post(self, request: Request, user_id: str) -> Response:
@@ -114,7 +117,7 @@ class PasswordResetView(PersonView):
         operation_id="staff_user_password_reset",
         summary="Mail a person a password reset",
         request=OptionalBody(shapes.OptionalReasonBody),
-        responses={202: None, **refusals(StaffAccount, AccountNotActive)},
+        responses={202: None, **problem_responses(StaffAccount, AccountNotActive)},
         tags=["users"],
     )
     def post(self, request: Request, user_id: str) -> Response:
@@ -131,7 +134,7 @@ class SecondFactorResetView(PersonView):
         operation_id="staff_user_mfa_reset",
         summary="Remove a lost second factor",
         request=OptionalBody(shapes.OptionalReasonBody),
-        responses={204: None, **refusals(StaffAccount, CannotResetOwnFactor, SecondFactorOff)},
+        responses={204: None, **problem_responses(StaffAccount, CannotResetOwnFactor, SecondFactorOff)},
         tags=["users"],
     )
     def post(self, request: Request, user_id: str) -> Response:

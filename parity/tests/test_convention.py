@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from parity.convention import MAPS, OAUTH_NAMES, camel_case, incoming, outgoing, snake_case
+from parity.camel_case import (
+    FREE_FORM_MAPS,
+    OAUTH_NAMES,
+    camel_case_keys,
+    snake_case_keys,
+    to_camel_case,
+    to_snake_case,
+)
 from saas.testing.clients import ServiceClient
 
 
@@ -37,24 +44,24 @@ def test_every_field_is_documented_in_camel_case_but_for_the_names_of_oauth(prop
 
 
 def test_every_name_finds_its_way_back(properties) -> None:
-    assert [name for name in properties if camel_case(snake_case(name) or "") != name] == []
+    assert [name for name in properties if to_camel_case(to_snake_case(name) or "") != name] == []
 
 
 def test_every_map_with_names_of_a_persons_choice_is_listed(properties) -> None:
     maps = {name for name, field in properties.items() if "additionalProperties" in field}
 
-    assert maps == {camel_case(name) for name in MAPS}
+    assert maps == {to_camel_case(name) for name in FREE_FORM_MAPS}
 
 
 def test_names_change_at_every_depth_and_values_never() -> None:
     given = {"userId": "user_id", "rows": [{"createdAt": 1, "socialLinks": {"a_b": {"c_d": 1}}}], "expires_in": None}
     known = {"user_id": "user_id", "rows": [{"created_at": 1, "social_links": {"a_b": {"c_d": 1}}}], "expires_in": None}
 
-    assert incoming(given) == known
-    assert outgoing(known) == given
+    assert snake_case_keys(given) == known
+    assert camel_case_keys(known) == given
 
 
 def test_a_name_of_the_other_convention_is_dropped_at_every_depth() -> None:
-    assert incoming({"user_id": 1, "rows": [{"created_at": 1, "token_type": 2, "expiresIn": 3}]}) == {
+    assert snake_case_keys({"user_id": 1, "rows": [{"created_at": 1, "token_type": 2, "expiresIn": 3}]}) == {
         "rows": [{"token_type": 2}]
     }

@@ -8,7 +8,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from saas import card_numbers
-from saas.api.api_keys import ApiKeyAuthentication, KeyCredential
+from saas.api.api_key_authentication import ApiKeyAuthentication, ApiKeyCredential
 from saas.api.authentication import CustomerBearer, CustomerCookie
 from saas.api.views import CustomerView
 from saas.billing.models import Owner
@@ -27,7 +27,10 @@ class BillingView(CustomerView):
         super().initial(request, *args, **kwargs)
         came = [request.data, dict(request.query_params.lists()), {"Idempotency-Key": idempotency_key(request)}]
         if found := {
-            path: [_CARD_SENTENCE] for part in came for path, text in _texts(part) if card_numbers.is_in(text)
+            path: [_CARD_SENTENCE]
+            for part in came
+            for path, text in _texts(part)
+            if card_numbers.contains_card_number(text)
         }:
             raise ValidationError(found)
 
@@ -49,7 +52,7 @@ class KeyedBillingView(BillingView):
 
     def owner(self, team_id: str, permission: Permission = Permission.MANAGE_BILLING) -> Owner:
         """With a key it is the key's team, named or not, and no other."""
-        if not isinstance(self.request.auth, KeyCredential):
+        if not isinstance(self.request.auth, ApiKeyCredential):
             return super().owner(team_id, permission)
         key = self.request.auth.key
         membership = Membership.objects.of(self.user).filter(team=key.team_id).first()
@@ -68,7 +71,7 @@ def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     match value:
         case dict():
             for key, item in value.items():
-                name = "a field's name" if card_numbers.is_in(key) else key
+                name = "a field's name" if card_numbers.contains_card_number(key) else key
                 yield name, key
                 yield from _texts(item, f"{path}.{name}" if path else name)
         case list():

@@ -15,13 +15,13 @@ from django.views.decorators.http import require_GET, require_http_methods
 from rest_framework.request import Request
 
 from saas.accounts.models import User
-from saas.api.rate_limits import MINUTE, Limit, by_address, require, spend
+from saas.api.rate_limits import MINUTE, RateLimit, by_address, count_request, require_within_limit
 from saas.billing import checkouts, clock, subscriptions
 from saas.billing.models import Checkout
 from saas.billing.providers.local import checkout_page
 from saas.errors import DomainError, NotFound
 
-PAGES = Limit("billing-page", 120, MINUTE, by_address)
+PAGES = RateLimit("billing-page", 120, MINUTE, by_address)
 MAX_FIELD = 500
 
 View = Callable[..., HttpResponse]
@@ -34,8 +34,8 @@ def billing_page(view: View) -> View:
     @require_http_methods(["GET", "POST"])
     def guarded(request: HttpRequest, **path: str) -> HttpResponse:
         try:
-            if usage := spend(PAGES, Request(request)):
-                require(usage)
+            if usage := count_request(PAGES, Request(request)):
+                require_within_limit(usage)
             return view(request, **path)
         except NotFound:
             return render(request, "billing/not_there.html", status=404)

@@ -8,7 +8,7 @@ from product.billing import representations as show
 from product.billing import serializers as shapes
 from product.billing.bases import BillingView, KeyedBillingView
 from saas.api import rate_limits
-from saas.api.openapi.schema_generation import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.pagination import paginate
 from saas.billing import entitlements, payment_methods
 from saas.billing.models import Invoice, PaymentMethod
@@ -26,7 +26,7 @@ class AddPaymentMethodView(BillingView):
         request=shapes.PaymentMethodBody,
         responses={
             201: shapes.OnePaymentMethodShape,
-            **refusals(NotFound, PaymentDeclined, ProviderRefused, ProviderPageRequired, ProviderUnavailable),
+            **problem_responses(NotFound, PaymentDeclined, ProviderRefused, ProviderPageRequired, ProviderUnavailable),
         },
         tags=["billing"],
     )
@@ -42,7 +42,7 @@ class PaymentMethodsView(BillingView):
         operation_id="payment_methods",
         summary="List the payment methods",
         parameters=[shapes.OwnedPageQuery],
-        responses={200: shapes.PaymentMethodsShape, **refusals(NotFound, Forbidden)},
+        responses={200: shapes.PaymentMethodsShape, **problem_responses(NotFound, Forbidden)},
         tags=["billing"],
     )
     def get(self, request: Request) -> Response:
@@ -56,7 +56,7 @@ class PaymentMethodView(BillingView):
         operation_id="payment_method_remove",
         summary="Remove a payment method",
         parameters=[shapes.TeamBody],
-        responses={204: None, **refusals(ProviderRefused, ProviderUnavailable)},
+        responses={204: None, **problem_responses(ProviderRefused, ProviderUnavailable)},
         tags=["billing"],
     )
     def delete(self, request: Request, payment_method_id: str) -> Response:
@@ -73,7 +73,7 @@ class InvoicesView(BillingView):
         operation_id="invoices",
         summary="List the invoices",
         parameters=[shapes.OwnedPageQuery],
-        responses={200: shapes.InvoicesShape, **refusals(NotFound, Forbidden)},
+        responses={200: shapes.InvoicesShape, **problem_responses(NotFound, Forbidden)},
         tags=["billing"],
     )
     def get(self, request: Request) -> Response:
@@ -87,7 +87,7 @@ class EntitlementsView(KeyedBillingView):
         operation_id="entitlements",
         summary="What the plan allows",
         parameters=[shapes.TeamBody],
-        responses={200: shapes.EntitlementsShape, **refusals(NotFound)},
+        responses={200: shapes.EntitlementsShape, **problem_responses(NotFound)},
         tags=["billing"],
     )
     def get(self, request: Request) -> Response:
@@ -108,7 +108,10 @@ class PortalView(BillingView):
         operation_id="billing_portal",
         summary="Open the provider's billing portal",
         request=OptionalBody(shapes.PortalBody),
-        responses={201: shapes.PortalShape, **refusals(NotFound, Invalid, ProviderRefused, ProviderUnavailable)},
+        responses={
+            201: shapes.PortalShape,
+            **problem_responses(NotFound, Invalid, ProviderRefused, ProviderUnavailable),
+        },
         tags=["billing"],
     )
     def post(self, request: Request) -> Response:

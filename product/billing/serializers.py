@@ -5,7 +5,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from saas.api.fields import Flag, Text, Whole
+from saas.api.fields import StrictBooleanField, StrictCharField, StrictIntegerField
 from saas.api.pagination import PageQuery, PageShape
 from saas.billing.models import Checkout, Invoice
 
@@ -13,7 +13,7 @@ PAYMENT_METHOD_TYPES = ["card", "bank_account", "sepa_debit", "us_bank_account",
 _LATEST_YEAR = 2100
 
 
-class TeamField(Text):
+class TeamField(StrictCharField):
     """Whose subscription: the caller's own, or that of a team of hers."""
 
     def __init__(self, **options: Any) -> None:
@@ -33,24 +33,24 @@ class OwnedPageQuery(PageQuery, TeamBody):
 
 
 class CheckoutBody(TeamBody):
-    plan_id = Text(max_length=32)
+    plan_id = StrictCharField(max_length=32)
 
 
 class ChangeBody(TeamBody):
-    plan_id = Text(max_length=32)
+    plan_id = StrictCharField(max_length=32)
 
 
 class CancelBody(TeamBody):
-    at_period_end = Flag(default=True)
-    reason = Text(max_length=500, required=False, default="", allow_blank=True)
+    at_period_end = StrictBooleanField(default=True)
+    reason = StrictCharField(max_length=500, required=False, default="", allow_blank=True)
 
 
 class PaymentMethodBody(TeamBody):
     type = serializers.ChoiceField(PAYMENT_METHOD_TYPES)
-    provider = Text(max_length=64, help_text="The brand, such as visa.")
-    last4 = Text(max_length=4, min_length=4)
-    exp_month = Whole(min_value=1, max_value=12, required=False, allow_null=True, default=None)
-    exp_year = Whole(min_value=2000, max_value=_LATEST_YEAR, required=False, allow_null=True, default=None)
+    provider = StrictCharField(max_length=64, help_text="The brand, such as visa.")
+    last4 = StrictCharField(max_length=4, min_length=4)
+    exp_month = StrictIntegerField(min_value=1, max_value=12, required=False, allow_null=True, default=None)
+    exp_year = StrictIntegerField(min_value=2000, max_value=_LATEST_YEAR, required=False, allow_null=True, default=None)
 
     def validate_last4(self, value: str) -> str:
         if not (value.isascii() and value.isdigit()):

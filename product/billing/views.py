@@ -11,7 +11,7 @@ from product.billing import representations as show
 from product.billing import serializers as shapes
 from product.billing.bases import BillingView, KeyedBillingView, idempotency_key
 from saas.api import rate_limits
-from saas.api.openapi.schema_generation import refusals
+from saas.api.openapi.schema_generation import problem_responses
 from saas.api.views import PublicView
 from saas.billing import checkouts, clock, subscriptions
 from saas.billing.checkouts import AlreadySubscribed, CheckoutInProgress, IdempotencyKeyReused, NotForSale
@@ -44,7 +44,7 @@ class StartCheckoutView(BillingView):
         request=shapes.CheckoutBody,
         responses={
             201: shapes.OneCheckoutShape,
-            **refusals(
+            **problem_responses(
                 NotFound,
                 AlreadySubscribed,
                 CheckoutInProgress,
@@ -79,7 +79,7 @@ class CheckoutView(BillingView):
     @extend_schema(
         operation_id="checkout",
         summary="How a checkout stands",
-        responses={200: shapes.OneCheckoutShape, **refusals(ProviderUnavailable)},
+        responses={200: shapes.OneCheckoutShape, **problem_responses(ProviderUnavailable)},
         tags=["subscriptions"],
     )
     def get(self, request: Request, checkout_id: str) -> Response:
@@ -96,7 +96,7 @@ class CurrentView(KeyedBillingView):
         operation_id="subscription_current",
         summary="Get the current subscription",
         parameters=[shapes.TeamBody],
-        responses={200: shapes.CurrentShape, **refusals(NotFound)},
+        responses={200: shapes.CurrentShape, **problem_responses(NotFound)},
         tags=["subscriptions"],
     )
     def get(self, request: Request) -> Response:
@@ -116,7 +116,7 @@ class ChangeView(BillingView):
         request=shapes.ChangeBody,
         responses={
             200: shapes.OneSubscriptionShape,
-            **refusals(
+            **problem_responses(
                 NotFound,
                 NotSubscribed,
                 SamePlan,
@@ -142,7 +142,7 @@ class PreviewView(BillingView):
         request=shapes.ChangeBody,
         responses={
             200: shapes.OnePreviewShape,
-            **refusals(
+            **problem_responses(
                 NotFound, NotSubscribed, SamePlan, PlanItemUnknown, NotForSale, ProviderRefused, ProviderUnavailable
             ),
         },
@@ -161,7 +161,7 @@ class CancelView(BillingView):
         request=shapes.CancelBody,
         responses={
             200: shapes.OneSubscriptionShape,
-            **refusals(NotFound, NotSubscribed, ProviderRefused, ProviderUnavailable),
+            **problem_responses(NotFound, NotSubscribed, ProviderRefused, ProviderUnavailable),
         },
         tags=["subscriptions"],
     )
@@ -182,7 +182,7 @@ class ResumeView(BillingView):
         request=None,
         responses={
             200: shapes.OneSubscriptionShape,
-            **refusals(NotFound, NotSubscribed, NothingToResume, ProviderRefused, ProviderUnavailable),
+            **problem_responses(NotFound, NotSubscribed, NothingToResume, ProviderRefused, ProviderUnavailable),
         },
         tags=["subscriptions"],
     )

@@ -6,17 +6,17 @@ from rest_framework.response import Response
 
 from product.teams import representations as show
 from product.teams import serializers as shapes
-from product.teams.views import TeamView, found
+from product.teams.views import TeamView, get_or_404
 from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.passwords.hashing_pool import HashingBusy
 from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent
-from saas.api.openapi.schema_generation import refusals
+from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
 from saas.errors import Forbidden
 from saas.teams import api_keys
 from saas.teams.models import ApiKey
-from saas.teams.plan_limits import ApiKeyLimit
+from saas.teams.plan_limits import ApiKeyLimitReached
 from saas.teams.roles import Permission
 
 
@@ -28,7 +28,7 @@ class ApiKeysView(TeamView):
         operation_id="api_keys",
         summary="List the API keys",
         parameters=[PageQuery],
-        responses={200: shapes.ApiKeysShape, **refusals(Forbidden)},
+        responses={200: shapes.ApiKeysShape, **problem_responses(Forbidden)},
         tags=["api keys"],
     )
     def get(self, request: Request, team_id: str) -> Response:
@@ -44,17 +44,17 @@ class ApiKeysView(TeamView):
         request=shapes.ApiKeyBody,
         responses={
             201: shapes.NewApiKeyShape,
-            **refusals(EmailNotVerified, ReauthRequired, ApiKeyLimit, TooManyAttempts, HashingBusy),
+            **problem_responses(EmailNotVerified, ReauthRequired, ApiKeyLimitReached, TooManyAttempts, HashingBusy),
         },
         tags=["api keys"],
     )
     def post(self, request: Request, team_id: str) -> Response:
         actor = self.actor(team_id)
         actor.require(Permission.MANAGE_API_KEYS)
-        api_keys.require_verified(actor)
+        api_keys.require_verified_email(actor)
         body = self.body(shapes.ApiKeyBody)
         require_recent(self.session, current_password=body.pop("current_password"))
-        key, raw = api_keys.create_key(actor, **body)
+        key, raw = api_keys.create_api_key(actor, **body)
         return Response({"api_key": show.api_key(key), "secret": raw}, status=201)
 
 
@@ -62,7 +62,7 @@ class ApiKeyView(TeamView):
     @extend_schema(operation_id="api_key_revoke", summary="Revoke an API key", responses={204: None}, tags=["api keys"])
     def delete(self, request: Request, team_id: str, key_id: str) -> Response:
         actor = self.actor(team_id)
-        key = found(ApiKey.objects.visible_to(self.user).current().filter(team=actor.team), pk=key_id)
+        key = get_or_404(ApiKey.objects.visible_to(self.user).current().filter(team=actor.team), pk=key_id)
         actor.require(Permission.MANAGE_API_KEYS)
-        api_keys.revoke_key(actor, key)
+        api_keys.revoke_api_key(actor, key)
         return Response(status=204)

@@ -6,14 +6,14 @@ from rest_framework.response import Response
 
 from product.teams import representations as show
 from product.teams import serializers as shapes
-from product.teams.views import TeamView, found
+from product.teams.views import TeamView, get_or_404
 from saas.accounts.actions import EmailTaken
 from saas.accounts.email_addresses import InvalidAddress
 from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.passwords.hashing_pool import HashingBusy
 from saas.api import rate_limits
 from saas.api.accounts.views import logged_in
-from saas.api.openapi.schema_generation import refusals
+from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
 from saas.api.rate_limits import TooManyRequests
 from saas.api.views import CustomerView, PublicView
@@ -29,7 +29,7 @@ from saas.teams.invitations import (
     InvitationUsed,
 )
 from saas.teams.models import Invitation
-from saas.teams.plan_limits import SeatLimit
+from saas.teams.plan_limits import SeatLimitReached
 from saas.teams.roles import Permission
 
 # Spent when the right is known, not before: a stranger must not use up a team's.
@@ -41,7 +41,7 @@ class InvitationsView(TeamView):
         operation_id="invitations",
         summary="List the open invitations",
         parameters=[PageQuery],
-        responses={200: shapes.InvitationsShape, **refusals(Forbidden)},
+        responses={200: shapes.InvitationsShape, **problem_responses(Forbidden)},
         tags=["invitations"],
     )
     def get(self, request: Request, team_id: str) -> Response:
@@ -57,7 +57,7 @@ class InvitationsView(TeamView):
         request=shapes.InvitationBody,
         responses={
             201: shapes.OneInvitationShape,
-            **refusals(RoleAboveOwn, AlreadyInvited, AlreadyMember, SeatLimit, InvalidAddress),
+            **problem_responses(RoleAboveOwn, AlreadyInvited, AlreadyMember, SeatLimitReached, InvalidAddress),
         },
         tags=["invitations"],
     )
@@ -65,7 +65,7 @@ class InvitationsView(TeamView):
         actor = self.actor(team_id)
         actor.require(Permission.MANAGE_INVITATIONS)
         body = self.body(shapes.InvitationBody)
-        self.spend(*MAILS)
+        self.enforce_limits(*MAILS)
         invitation = invitations.invite(actor, **body)
         return Response({"invitation": show.invitation(invitation)}, status=201)
 
@@ -76,7 +76,7 @@ class InvitationView(TeamView):
     )
     def delete(self, request: Request, team_id: str, invitation_id: str) -> Response:
         actor, invitation = _actor_for(self, team_id, invitation_id)
-        invitations.revoke(actor, invitation)
+        invitations.revoke_invitation(actor, invitation)
         return Response(status=204)
 
 
@@ -85,13 +85,13 @@ class ResendView(TeamView):
         operation_id="invitation_resend",
         summary="Send an invitation again",
         request=None,
-        responses={200: shapes.OneInvitationShape, **refusals(TooManyRequests)},
+        responses={200: shapes.OneInvitationShape, **problem_responses(TooManyRequests)},
         tags=["invitations"],
     )
     def post(self, request: Request, team_id: str, invitation_id: str) -> Response:
         actor, invitation = _actor_for(self, team_id, invitation_id)
-        self.spend(*MAILS)
-        return Response({"invitation": show.invitation(invitations.resend(actor, invitation))})
+        self.enforce_limits(*MAILS)
+        return Response({"invitation": show.invitation(invitations.resend_invitation(actor, invitation))})
 
 
 class AcceptView(CustomerView):
@@ -103,13 +103,13 @@ class AcceptView(CustomerView):
         request=shapes.AcceptBody,
         responses={
             200: shapes.OneTeamShape,
-            **refusals(
+            **problem_responses(
                 EmailNotVerified,
                 InvitationForAnotherAddress,
                 NotFound,
                 InvitationUsed,
                 AlreadyMember,
-                SeatLimit,
+                SeatLimitReached,
                 InvitationExpired,
                 InvitationRevoked,
             ),
@@ -118,8 +118,8 @@ class AcceptView(CustomerView):
     )
     def post(self, request: Request) -> Response:
         token = self.body(shapes.AcceptBody)["token"]
-        self.spend(rate_limits.mailed_link(token))
-        membership = invitations.accept(token, user=self.user)
+        self.enforce_limits(rate_limits.mailed_link_token_limit(token))
+        membership = invitations.accept_invitation(token, user=self.user)
         return Response({"team": show.team(membership)})
 
 
@@ -138,12 +138,12 @@ class RegisterByInvitationView(PublicView):
         request=shapes.InvitedBody,
         responses={
             201: shapes.JoinedShape,
-            **refusals(
+            **problem_responses(
                 NotFound,
                 EmailTaken,
                 InvitationUsed,
                 AlreadyMember,
-                SeatLimit,
+                SeatLimitReached,
                 InvitationExpired,
                 InvitationRevoked,
                 HashingBusy,
@@ -153,8 +153,8 @@ class RegisterByInvitationView(PublicView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(shapes.InvitedBody)
-        self.spend(rate_limits.mailed_link(body["token"]))
-        login, membership = invitations.register(body.pop("token"), **body)
+        self.enforce_limits(rate_limits.mailed_link_token_limit(body["token"]))
+        login, membership = invitations.register_by_invitation(body.pop("token"), **body)
         answer = logged_in(request, login, status=201)
         answer.data["team"] = show.team(membership)
         return answer
@@ -162,6 +162,6 @@ class RegisterByInvitationView(PublicView):
 
 def _actor_for(view: TeamView, team_id: str, invitation_id: str) -> tuple[Actor, Invitation]:
     actor = view.actor(team_id)
-    invitation = found(Invitation.objects.visible_to(view.user).open().filter(team=actor.team), pk=invitation_id)
+    invitation = get_or_404(Invitation.objects.visible_to(view.user).open().filter(team=actor.team), pk=invitation_id)
     actor.require(Permission.MANAGE_INVITATIONS)
     return actor, invitation

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape, RegisterBody
-from saas.api.fields import Name, Text, Whole
+from saas.api.fields import NameField, StrictCharField, StrictIntegerField
 from saas.api.pagination import PageShape
 from saas.teams.roles import Role, Scope
 
@@ -15,7 +15,7 @@ MAX_KEY_DAYS = 365
 
 
 class TeamBody(serializers.Serializer[Any]):
-    name = Name(max_length=MAX_NAME_LENGTH)
+    name = NameField(max_length=MAX_NAME_LENGTH)
 
 
 class RoleBody(serializers.Serializer[Any]):
@@ -23,29 +23,29 @@ class RoleBody(serializers.Serializer[Any]):
 
 
 class TransferBody(serializers.Serializer[Any]):
-    user_id = Text(max_length=40)
+    user_id = StrictCharField(max_length=40)
 
 
 class InvitationBody(serializers.Serializer[Any]):
-    email = Text(max_length=254)
+    email = StrictCharField(max_length=254)
     role = serializers.ChoiceField(Role.choices, default=Role.MEMBER)
 
 
 class AcceptBody(serializers.Serializer[Any]):
-    token = Text(max_length=200, help_text="From the link in the invitation's mail.")
+    token = StrictCharField(max_length=200, help_text="From the link in the invitation's mail.")
 
 
 class InvitedBody(RegisterBody):
     """What registering asks for, but the address: that is the invitation's."""
 
     email = None  # type: ignore[assignment]
-    token = Text(max_length=200, help_text="From the link in the invitation's mail.")
+    token = StrictCharField(max_length=200, help_text="From the link in the invitation's mail.")
 
 
 class ApiKeyBody(CurrentPasswordBody):
-    name = Name(max_length=MAX_NAME_LENGTH)
+    name = NameField(max_length=MAX_NAME_LENGTH)
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices), allow_empty=False, max_length=2)
-    expires_in_days = Whole(min_value=1, max_value=MAX_KEY_DAYS, default=MAX_KEY_DAYS)
+    expires_in_days = StrictIntegerField(min_value=1, max_value=MAX_KEY_DAYS, default=MAX_KEY_DAYS)
 
 
 class TeamShape(serializers.Serializer[Any]):

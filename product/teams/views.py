@@ -12,9 +12,9 @@ from rest_framework.response import Response
 
 from product.teams import representations as show
 from product.teams import serializers as shapes
-from saas.api.api_keys import ApiKeyAuthentication, KeyCredential
+from saas.api.api_key_authentication import ApiKeyAuthentication, ApiKeyCredential
 from saas.api.authentication import CustomerBearer, CustomerCookie
-from saas.api.openapi.schema_generation import refusals
+from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
 from saas.api.rate_limits import TEAM
 from saas.api.views import CustomerView
@@ -23,7 +23,7 @@ from saas.teams import actions, plan_limits
 from saas.teams.actions import LastOwner, TeamSubscribed
 from saas.teams.actors import Actor, RoleAboveOwn
 from saas.teams.models import ApiKey, Membership
-from saas.teams.plan_limits import TeamLimit
+from saas.teams.plan_limits import TeamLimitReached
 from saas.teams.roles import Permission, Role
 
 Row = TypeVar("Row", bound=Model)
@@ -36,14 +36,14 @@ class TeamView(CustomerView):
 
     @property
     def key(self) -> ApiKey | None:
-        return self.request.auth.key if isinstance(self.request.auth, KeyCredential) else None
+        return self.request.auth.key if isinstance(self.request.auth, ApiKeyCredential) else None
 
     def actor(self, team_id: str) -> Actor:
         """The caller in this team; 404 for whoever is not in it."""
         membership = self._memberships().filter(team=team_id).first()
         if membership is None:
             raise NotFound
-        self.spend(TEAM)  # not before: strangers must not use a team's requests up
+        self.enforce_limits(TEAM)  # not before: strangers must not use a team's requests up
         return Actor(membership, self.key)
 
     def _memberships(self) -> QuerySet[Membership]:
@@ -52,7 +52,7 @@ class TeamView(CustomerView):
         return rows.filter(team=self.key.team_id) if self.key else rows
 
 
-def found(rows: QuerySet[Row], **identity: str) -> Row:
+def get_or_404(rows: QuerySet[Row], **identity: str) -> Row:
     """The one row; 404 if it is not among ``rows``."""
     row = rows.filter(**identity).first()
     if row is None:
@@ -76,7 +76,7 @@ class TeamsView(TeamView):
         operation_id="team_create",
         summary="Create a team",
         request=shapes.TeamBody,
-        responses={201: shapes.OneTeamShape, **refusals(TeamLimit)},
+        responses={201: shapes.OneTeamShape, **problem_responses(TeamLimitReached)},
         tags=["teams"],
     )
     def post(self, request: Request) -> Response:
@@ -91,7 +91,7 @@ class OneTeamView(TeamView):
     def get(self, request: Request, team_id: str) -> Response:
         actor = self.actor(team_id)
         actor.require(Permission.VIEW_TEAM)
-        seats = {"taken": plan_limits.seats_taken(actor.team), "limit": plan_limits.seats(actor.team)}
+        seats = {"taken": plan_limits.seats_taken(actor.team), "limit": plan_limits.seat_limit(actor.team)}
         return Response({"team": show.team(actor.membership), "seats": seats})
 
     @extend_schema(
@@ -110,7 +110,7 @@ class OneTeamView(TeamView):
     @extend_schema(
         operation_id="team_delete",
         summary="Delete a team",
-        responses={204: None, **refusals(TeamSubscribed)},
+        responses={204: None, **problem_responses(TeamSubscribed)},
         tags=["teams"],
     )
     def delete(self, request: Request, team_id: str) -> Response:
@@ -141,18 +141,18 @@ class MemberView(TeamView):
         operation_id="member_change_role",
         summary="Change a member's role",
         request=shapes.RoleBody,
-        responses={200: shapes.OneMemberShape, **refusals(RoleAboveOwn, LastOwner)},
+        responses={200: shapes.OneMemberShape, **problem_responses(RoleAboveOwn, LastOwner)},
         tags=["teams"],
     )
     def patch(self, request: Request, team_id: str, user_id: str) -> Response:
         actor = self._actor_for(team_id, user_id)
-        member = actions.change_role(actor, of=user_id, role=Role(self.body(shapes.RoleBody)["role"]))
+        member = actions.change_role(actor, user_id=user_id, role=Role(self.body(shapes.RoleBody)["role"]))
         return Response({"member": show.member(member)})
 
     @extend_schema(
         operation_id="member_remove",
         summary="Remove a member",
-        responses={204: None, **refusals(RoleAboveOwn, LastOwner)},
+        responses={204: None, **problem_responses(RoleAboveOwn, LastOwner)},
         tags=["teams"],
     )
     def delete(self, request: Request, team_id: str, user_id: str) -> Response:
@@ -161,7 +161,7 @@ class MemberView(TeamView):
 
     def _actor_for(self, team_id: str, user_id: str) -> Actor:
         actor = self.actor(team_id)
-        found(Membership.objects.visible_to(self.user).filter(team=actor.team), user=user_id)
+        get_or_404(Membership.objects.visible_to(self.user).filter(team=actor.team), user=user_id)
         actor.require(Permission.MANAGE_MEMBERS)
         return actor
 
@@ -171,7 +171,7 @@ class LeaveView(TeamView):
         operation_id="team_leave",
         summary="Leave a team",
         request=None,
-        responses={204: None, **refusals(LastOwner)},
+        responses={204: None, **problem_responses(LastOwner)},
         tags=["teams"],
     )
     def post(self, request: Request, team_id: str) -> Response:
@@ -186,11 +186,11 @@ class TransferView(TeamView):
         operation_id="team_transfer",
         summary="Hand a team over",
         request=shapes.TransferBody,
-        responses={200: shapes.OneTeamShape, **refusals(TeamLimit)},
+        responses={200: shapes.OneTeamShape, **problem_responses(TeamLimitReached)},
         tags=["teams"],
     )
     def post(self, request: Request, team_id: str) -> Response:
         actor = self.actor(team_id)
         actor.require(Permission.TRANSFER_TEAM)
-        membership = actions.transfer_team(actor, to=self.body(shapes.TransferBody)["user_id"])
+        membership = actions.transfer_team(actor, new_owner_id=self.body(shapes.TransferBody)["user_id"])
         return Response({"team": show.team(membership)})

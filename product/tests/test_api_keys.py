@@ -227,9 +227,9 @@ def test_a_key_dies_with_its_makers_right_to_make_it(product: ServiceClient, own
     admin = add_member(team, Role.ADMIN)
     _, secret = create_api_key(team, admin)
 
-    actions.change_role(actor_for(team, owner), of=admin.user.id, role=Role.MEMBER)
+    actions.change_role(actor_for(team, owner), user_id=admin.user.id, role=Role.MEMBER)
     _dead(product, team, secret)
-    actions.change_role(actor_for(team, owner), of=admin.user.id, role=Role.ADMIN)
+    actions.change_role(actor_for(team, owner), user_id=admin.user.id, role=Role.ADMIN)
 
     _dead(product, team, secret)
 

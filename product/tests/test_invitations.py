@@ -189,7 +189,7 @@ def test_the_invitations_of_a_demoted_inviter_are_refused(
 ) -> None:
     admin = add_member(team, Role.ADMIN)
     token = _token(team, admin)
-    actions.change_role(actor_for(team, customer), of=admin.user.id, role=Role(role))
+    actions.change_role(actor_for(team, customer), user_id=admin.user.id, role=Role(role))
 
     _refused(product, token, guest, 410, "invitation_revoked")
 
@@ -210,9 +210,9 @@ def test_a_role_above_the_inviters_is_neither_offered_nor_kept(
 ) -> None:
     add_member(team, Role.ADMIN, other)
     offered = product.post(f"/api/teams/{team.id}/invitations", {"email": ADDRESS, "role": "owner"}, token=other.token)
-    actions.change_role(actor_for(team, customer), of=other.user.id, role=Role.OWNER)
+    actions.change_role(actor_for(team, customer), user_id=other.user.id, role=Role.OWNER)
     token = _token(team, other, Role.OWNER)
-    actions.change_role(actor_for(team, customer), of=other.user.id, role=Role.ADMIN)
+    actions.change_role(actor_for(team, customer), user_id=other.user.id, role=Role.ADMIN)
 
     assert (offered.status_code, offered.json()["code"]) == (403, "role_above_own")
     _refused(product, token, guest, 410, "invitation_revoked")

@@ -281,7 +281,7 @@ def test_staff_who_log_somebody_out_are_told_too(
 @pytest.mark.parametrize(
     "make",
     [
-        lambda maker: api_keys.create_key(maker, name="CI", scopes=[Scope.WRITE], expires_in_days=30),
+        lambda maker: api_keys.create_api_key(maker, name="CI", scopes=[Scope.WRITE], expires_in_days=30),
         lambda maker: invitations.invite(maker, email="accomplice@example.org", role=Role.ADMIN),
     ],
     ids=["key", "invitation"],
@@ -308,7 +308,7 @@ def test_of_a_ban_and_a_new_key_at_once_no_key_is_left(service, round_number: in
 
     run_concurrently(
         lambda: staff_administration.ban(person.user, by=staff_member.user, reason="x"),
-        lambda: api_keys.create_key(under_way, name="CI", scopes=[Scope.WRITE], expires_in_days=30),
+        lambda: api_keys.create_api_key(under_way, name="CI", scopes=[Scope.WRITE], expires_in_days=30),
     )
 
     assert not ApiKey.objects.current().exists()

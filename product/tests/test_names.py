@@ -13,7 +13,7 @@ from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import create_api_key, create_team, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.text_normalization import CANNOT_BE_SEEN
+from saas.text_normalization import HAS_INVISIBLE_CHARACTERS
 
 HIDDEN = "Admin\u202e\u200b"
 APART = unicodedata.normalize("NFD", "Zoë Ångström")
@@ -30,14 +30,14 @@ def test_nobody_registers_with_a_name_that_hides_something(product: ServiceClien
 
     answer = product.post("/api/auth/register", body)
 
-    assert (answer.status_code, answer.json()["errors"]) == (422, {"full_name": [CANNOT_BE_SEEN]})
+    assert (answer.status_code, answer.json()["errors"]) == (422, {"full_name": [HAS_INVISIBLE_CHARACTERS]})
     assert not User.objects.filter(email="new@example.net").exists()
 
 
 def test_parity_refuses_it_alike(parity: ServiceClient) -> None:
     answer = parity.post("/auth/register", {"email": "new@example.net", "password": PASSWORD, "fullName": HIDDEN})
 
-    assert (answer.status_code, answer.json()["errors"]) == (422, {"fullName": [CANNOT_BE_SEEN]})
+    assert (answer.status_code, answer.json()["errors"]) == (422, {"fullName": [HAS_INVISIBLE_CHARACTERS]})
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_no_name_hides_something(product, customer: Person, method: str, path: s
 
     answer = product.send(method, path.format(team=team.pk), {field: HIDDEN, **more}, token=customer.token)
 
-    assert (answer.status_code, answer.json()["errors"][field]) == (422, [CANNOT_BE_SEEN])
+    assert (answer.status_code, answer.json()["errors"][field]) == (422, [HAS_INVISIBLE_CHARACTERS])
     assert Team.objects.get().name == team.name
 
 

@@ -17,7 +17,7 @@ from saas.accounts.sessions.logins import Login, open_login
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
 from saas.mail.actions import post
-from saas.text_normalization import normalized
+from saas.text_normalization import normalize_name
 
 
 class EmailTaken(DomainError):
@@ -30,7 +30,7 @@ def register(*, email: str, password: str, full_name: str = "") -> Login:
     The password is hashed before anybody looks whether the address is taken, so that both answers cost the same, and
     before the transaction opens: 180 ms of arithmetic must not hold a lock.
     """
-    user = User(email=deliverable(email), email_canonical=canonical(email), full_name=normalized(full_name))
+    user = User(email=deliverable(email), email_canonical=canonical(email), full_name=normalize_name(full_name))
     check_new_password(password, user)
     user.password = make_password(password)
     try:

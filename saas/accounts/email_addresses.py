@@ -5,7 +5,7 @@ import unicodedata
 import idna
 
 from saas.errors import Invalid
-from saas.text_normalization import cleaned
+from saas.text_normalization import strip_invisible
 
 MAX_LENGTH = 254
 MAX_LOCAL_LENGTH = 64
@@ -44,7 +44,7 @@ def deliverable(address: str) -> str:
 
 def in_plain_letters(searched: str) -> list[str]:
     """A part of an address with its domain as it is stored, where it is looked for in other letters."""
-    local, at, domain = unicodedata.normalize("NFKC", cleaned(searched)).rpartition("@")
+    local, at, domain = unicodedata.normalize("NFKC", strip_invisible(searched)).rpartition("@")
     if domain.isascii():
         return []
     try:

@@ -20,10 +20,10 @@ from saas.accounts.passwords import login_throttle
 from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_login
 from saas.accounts.sessions.tokens import hashed
 from saas.audit.actions import record
-from saas.encryption import seal, unseal
+from saas.encryption import decrypt, encrypt
 from saas.errors import DomainError, Invalid
 from saas.mail.actions import post
-from saas.text_normalization import compact
+from saas.text_normalization import normalize_code
 
 ISSUER = "SaaS"
 STEP_SECONDS = 30
@@ -70,7 +70,7 @@ def begin(user: User) -> Setup:
     if Totp.objects.on(user.id).exists():
         raise SecondFactorOn
     secret = pyotp.random_base32()
-    _store(user, seal(secret, secret=settings.MFA_KEY))
+    _store(user, encrypt(secret, secret=settings.MFA_KEY))
     uri = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name=ISSUER)
     return Setup(secret, uri, segno.make(uri, error="m").svg_inline(scale=4))
 
@@ -167,8 +167,8 @@ def _use_code(user: User, code: str) -> bool:
     row = Totp.objects.filter(user=user).first()
     if row is None:
         return False
-    totp = pyotp.TOTP(unseal(row.sealed_secret, secrets=[settings.MFA_KEY, *settings.MFA_KEYS_PREVIOUS]))
-    typed = compact(code).encode("ascii", "replace").decode()
+    totp = pyotp.TOTP(decrypt(row.sealed_secret, secrets=[settings.MFA_KEY, *settings.MFA_KEYS_PREVIOUS]))
+    typed = normalize_code(code).encode("ascii", "replace").decode()
     now = int(time.time()) // STEP_SECONDS
     for step in range(now - STEPS_OF_DRIFT, now + STEPS_OF_DRIFT + 1):
         if hmac.compare_digest(totp.generate_otp(step), typed):
@@ -177,7 +177,7 @@ def _use_code(user: User, code: str) -> bool:
 
 
 def _use_recovery_code(user: User, code: str) -> bool:
-    plain = compact(code)
+    plain = normalize_code(code)
     mine = RecoveryCode.objects.filter(user=user, code_hash=hashed(plain), used_at=None)
     used = bool(mine.update(used_at=timezone.now()))
     if used:

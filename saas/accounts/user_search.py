@@ -3,13 +3,13 @@
 from django.db.models import Q
 
 from saas.accounts.email_addresses import in_plain_letters
-from saas.text_normalization import forms
+from saas.text_normalization import search_variants
 
 
 def known_as(search: str) -> Q:
     """The condition on people. Text is looked for in any form of Unicode, a domain also as it is stored."""
     found = Q(id=search)
-    for form in forms(search):
+    for form in search_variants(search):
         found |= Q(email__icontains=form) | Q(full_name__icontains=form)
     for address in in_plain_letters(search):
         found |= Q(email__icontains=address)

@@ -17,7 +17,7 @@ from saas import request_context
 from saas.accounts.models import Audience, Impersonation, LoginSession, User
 from saas.accounts.sessions import session_store, tokens
 from saas.accounts.staff import impersonations
-from saas.api.client_address import is_our_origin
+from saas.api.client_address import is_allowed_origin
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class BearerAuthentication(BaseAuthentication):
         scheme, _, raw = request.META["HTTP_AUTHORIZATION"].partition(" ")
         if scheme.lower() != "bearer":
             raise AuthenticationFailed("Use a bearer token.", "invalid_token")
-        return self._authenticated(raw.strip())
+        return self._authenticate_token(raw.strip())
 
-    def _authenticated(self, raw: str) -> tuple[User, Credential]:
+    def _authenticate_token(self, raw: str) -> tuple[User, Credential]:
         try:
             token = tokens.read(raw, self.audience)
         except tokens.BadToken as error:
@@ -62,14 +62,14 @@ class BearerAuthentication(BaseAuthentication):
             raise AuthenticationFailed("This session has ended.", "invalid_token")
         credential = _credential(session, token)
         session_store.note_seen(session, timezone.now())
-        request_context.note_user(session.user_id)
+        request_context.set_user(session.user_id)
         return session.user, credential
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="saas"' + (', error="invalid_token"' if "HTTP_AUTHORIZATION" in request.META else "")
 
 
-class DepartingBearer(BearerAuthentication):
+class LogoutBearer(BearerAuthentication):
     """For logging out: an authentic token will do that has expired or whose session has ended already."""
 
     audience = Audience.CUSTOMER
@@ -97,7 +97,7 @@ class CookieAuthentication(BaseAuthentication):
             return None
         require_csrf_token(request._request)
         session_store.note_seen(session, timezone.now())
-        request_context.note_user(str(session.user_id))
+        request_context.set_user(str(session.user_id))
         return session.user, Credential(session)
 
 
@@ -121,7 +121,7 @@ class _CsrfCheck(CsrfViewMiddleware):
     """Django's own check, with our list of origins, that tells the reason instead of answering."""
 
     def _origin_verified(self, request: HttpRequest) -> bool:
-        return is_our_origin(request.META["HTTP_ORIGIN"])
+        return is_allowed_origin(request.META["HTTP_ORIGIN"])
 
     def _reject(self, request: HttpRequest, reason: str) -> str:
         return reason

@@ -10,7 +10,7 @@ from saas import text_normalization
 _DIGITS = re.compile(r"-?[0-9]{1,18}")
 
 
-class Text(serializers.CharField):
+class StrictCharField(serializers.CharField):
     """A string, at most ``max_length`` characters. Numbers are not turned into strings."""
 
     def __init__(self, *, max_length: int, **options: Any) -> None:
@@ -22,17 +22,17 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class Name(Text):
+class NameField(StrictCharField):
     """A name for people to read: one line, composed alike however it was typed, with nothing in it that cannot be seen."""
 
     def to_internal_value(self, data: Any) -> str:
-        value = text_normalization.normalized(super().to_internal_value(data))
-        if fault := text_normalization.fault(value):
+        value = text_normalization.normalize_name(super().to_internal_value(data))
+        if fault := text_normalization.name_error(value):
             raise serializers.ValidationError(fault)
         return value
 
 
-class Flag(serializers.BooleanField):
+class StrictBooleanField(serializers.BooleanField):
     """``true`` or ``false``; not 1, "yes" or "on"."""
 
     def to_internal_value(self, data: Any) -> bool:
@@ -41,7 +41,7 @@ class Flag(serializers.BooleanField):
         return data
 
 
-class QueryWhole(serializers.IntegerField):
+class QueryIntegerField(serializers.IntegerField):
     """A whole number in a query string: ASCII digits, not "+5", "1_0" or the digits of another script."""
 
     def to_internal_value(self, data: Any) -> int:
@@ -50,7 +50,7 @@ class QueryWhole(serializers.IntegerField):
         return int(data)
 
 
-class Whole(serializers.IntegerField):
+class StrictIntegerField(serializers.IntegerField):
     """A JSON integer between ``min_value`` and ``max_value``; not "1", 1.0 or true."""
 
     def __init__(self, *, min_value: int, max_value: int, **options: Any) -> None:

@@ -15,7 +15,7 @@ _NODE = re.compile(rf"\[(?P<v6>[^\]%]+)(?:%[^\]]*)?\]{_PORT}|(?P<v4>[\d.]+){_POR
 _PAIR = re.compile(r'\s*([\w!#$%&\'*+.^`|~-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"]*)\s*(?:;|$)')
 
 
-def client_node(forwarded_for: str, forwarded: str, count: int) -> str:
+def forwarded_for_address(forwarded_for: str, forwarded: str, count: int) -> str:
     """The address that the outermost of ``count`` proxies saw, without port, brackets and quotes; empty if it tells of none
     (``unknown``, ``_hidden``, nonsense)."""
     if forwarded_for:
@@ -23,7 +23,7 @@ def client_node(forwarded_for: str, forwarded: str, count: int) -> str:
     return _address(_pairs(_outermost(_from_the_right(forwarded), count)).get("for", ""))
 
 
-def client_scheme(forwarded_proto: str, forwarded_for: str, forwarded: str, count: int) -> str:
+def forwarded_proto_scheme(forwarded_proto: str, forwarded_for: str, forwarded: str, count: int) -> str:
     """The scheme that it saw, in small letters; empty if none is told."""
     if forwarded_proto or forwarded_for:
         return _outermost(reversed(forwarded_proto.split(",")), count).strip("\"' \t").lower()

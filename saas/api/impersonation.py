@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from saas import request_context
 from saas.accounts.models import Impersonation
 from saas.accounts.staff import impersonations
-from saas.api.problems import TITLES, Problem
+from saas.api.problems import CODES_AND_TITLES, Problem
 from saas.errors import DomainError
 
 RETRY_SECONDS = 5
@@ -41,7 +41,7 @@ class ImpersonationGuard(APIView):
                 return super().dispatch(request, *args, **kwargs)
         except Exception:
             if self.impersonation:
-                self._note(500)
+                self._record_request(500)
             raise
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -59,20 +59,20 @@ class ImpersonationGuard(APIView):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
-        return self._noted(response) if self.impersonation else response
+        return self._with_audit_entry(response) if self.impersonation else response
 
-    def _noted(self, response: Any) -> Any:
+    def _with_audit_entry(self, response: Any) -> Any:
         try:
             with transaction.atomic():
-                self._note(response.status_code)
+                self._record_request(response.status_code)
         except DatabaseError:
             if transaction.get_connection().in_atomic_block:
                 transaction.set_rollback(True)
-            code, title = TITLES[503]
+            code, title = CODES_AND_TITLES[503]
             return Problem(503, code=code, title=title, headers={"Retry-After": str(RETRY_SECONDS)})
         return response
 
-    def _note(self, status: int) -> None:
+    def _record_request(self, status: int) -> None:
         assert self.impersonation
         match = self.request.resolver_match
         impersonations.note_request(

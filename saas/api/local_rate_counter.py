@@ -8,7 +8,7 @@ from collections.abc import Callable
 MAX_KEYS = 10_000
 
 
-class LocalBuckets:
+class LocalRateCounter:
     """Fixed windows in memory, at most ``MAX_KEYS`` of them: the oldest is forgotten first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -31,11 +31,11 @@ class MetricsMiddleware:
         response = self.get_response(request)
         route = request.resolver_match.route if request.resolver_match else "unmatched"
         method = request.method if request.method in _METHODS else "other"
-        note_answer(method or "other", route, response.status_code, time.perf_counter() - started)
+        record_response(method or "other", route, response.status_code, time.perf_counter() - started)
         return response
 
 
-def note_answer(method: str, route: str, status: int, seconds: float) -> None:
+def record_response(method: str, route: str, status: int, seconds: float) -> None:
     requests, duration = _children(method, route, status)
     requests.inc()
     duration.observe(seconds)

@@ -18,7 +18,7 @@ from django.utils.functional import SimpleLazyObject
 
 from saas import request_context
 from saas.api.accounts import device_cookie
-from saas.api.client_address import client_address, is_our_origin, scheme_behind
+from saas.api.client_address import client_address, forwarded_scheme, is_allowed_origin
 from saas.api.problems import Problem
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -62,7 +62,7 @@ class TrustedProxyMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        scheme = scheme_behind(request)
+        scheme = forwarded_scheme(request)
         request.META.pop("HTTP_X_FORWARDED_PROTO", None)
         if scheme:
             request.META["HTTP_X_FORWARDED_PROTO"] = scheme
@@ -104,7 +104,7 @@ def _log(request: HttpRequest, response: HttpResponseBase, milliseconds: float) 
     response._has_been_logged = True  # type: ignore[attr-defined]  # else Django does, outside the request's context
 
 
-class HeadersMiddleware:
+class SecurityHeadersMiddleware:
     """Security headers. JSON loads nothing and is not kept; pages load only from here."""
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -203,7 +203,7 @@ def _has_internals_token(request: HttpRequest) -> bool:
     return bool(expected) and scheme.lower() == "bearer" and constant_time_compare(token, expected)
 
 
-class OriginMiddleware:
+class OriginCheckMiddleware:
     """A browser may write here only from pages of ours.
 
     ``Origin`` decides where there is one, ``Sec-Fetch-Site`` where there is none; without either it is no browser.
@@ -219,7 +219,7 @@ class OriginMiddleware:
 
     def _may_write(self, request: HttpRequest) -> bool:
         if origin := request.META.get("HTTP_ORIGIN"):
-            return is_our_origin(origin)
+            return is_allowed_origin(origin)
         return request.META.get("HTTP_SEC_FETCH_SITE") != "cross-site"
 
 

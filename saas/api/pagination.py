@@ -8,15 +8,15 @@ from django.db.models import Model, QuerySet
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from saas.api.fields import QueryWhole, Text
+from saas.api.fields import QueryIntegerField, StrictCharField
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
-EXACT_COUNT = 10_000
+MAX_EXACT_COUNT = 10_000
 _SALT = "saas.api.pagination"
 
 
-class PageSize(QueryWhole):
+class PageSize(QueryIntegerField):
     """At least 1. Whoever asks for more than a page may hold gets a full page."""
 
     def __init__(self, **options: Any) -> None:
@@ -29,7 +29,7 @@ class PageSize(QueryWhole):
 class PageQuery(serializers.Serializer[Any]):
     """The query parameters of every list. A list with filters subclasses it."""
 
-    cursor = Text(max_length=500, required=False, default="", allow_blank=True)
+    cursor = StrictCharField(max_length=500, required=False, default="", allow_blank=True)
     limit = PageSize(default=DEFAULT_LIMIT, help_text=f"Most items of a page; a page holds {MAX_LIMIT}.")
 
 
@@ -43,7 +43,7 @@ class PageShape(serializers.Serializer[Any]):
 
 @dataclass(frozen=True)
 class Page:
-    """``count`` is exact to ``EXACT_COUNT``; ``next`` is the cursor of the next page, or None on the last one."""
+    """``count`` is exact to ``MAX_EXACT_COUNT``; ``next`` is the cursor of the next page, or None on the last one."""
 
     items: list[Any]
     count: int
@@ -52,13 +52,13 @@ class Page:
     @property
     def meta(self) -> dict[str, Any]:
         """The envelope beside the items."""
-        exact = {} if self.count <= EXACT_COUNT else {"count_is_exact": False}
-        return {"count": min(self.count, EXACT_COUNT), "next": self.next, **exact}
+        exact = {} if self.count <= MAX_EXACT_COUNT else {"count_is_exact": False}
+        return {"count": min(self.count, MAX_EXACT_COUNT), "next": self.next, **exact}
 
 
 def paginate(rows: QuerySet[Any], *, cursor: str, limit: int, key: str = "pk") -> Page:
     """One page of ``rows`` in descending order of ``key``, unique and growing. 422 for a cursor that is not one of ours."""
-    count = rows.order_by()[: EXACT_COUNT + 1].count()
+    count = rows.order_by()[: MAX_EXACT_COUNT + 1].count()
     here = rows.filter(**{f"{key}__lt": _read(cursor, rows)}) if cursor else rows
     items = list(here.order_by(f"-{key}")[: limit + 1])
     more = len(items) > limit

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 DATABASE_RETRY_SECONDS = 5
 
-TITLES = {
+CODES_AND_TITLES = {
     400: ("malformed", "The request could not be understood."),
     401: ("not_authenticated", "Credentials are missing or not valid."),
     403: ("forbidden", "You may not do this."),
@@ -54,7 +54,7 @@ class Problem(JsonResponse):
         errors: Mapping[str, Sequence[str]] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        default_code, default_title = TITLES[status]
+        default_code, default_title = CODES_AND_TITLES[status]
         code, title = code or default_code, title or default_title
         body: dict[str, Any] = {
             "type": f"urn:saas:problem:{code}",
@@ -72,18 +72,18 @@ class Problem(JsonResponse):
         )  # no middleware is left to do it for a host that is not ours
 
 
-def handle(error: Exception, view_context: Mapping[str, Any]) -> Problem | None:
+def exception_handler(error: Exception, view_context: Mapping[str, Any]) -> Problem | None:
     """DRF's exception handler. ``None`` lets the exception become a 500, logged once by Django."""
     if isinstance(error, DomainError):
-        return from_domain(error)
+        return problem_from_domain_error(error)
     if isinstance(error, exceptions.ValidationError):
-        return Problem(422, errors=dict(flatten(error.detail)))
+        return Problem(422, errors=dict(flatten_errors(error.detail)))
     if isinstance(error, exceptions.APIException):
         return _from_api(error)
-    return from_django(error)
+    return problem_from_exception(error)
 
 
-def from_domain(error: DomainError) -> Problem:
+def problem_from_domain_error(error: DomainError) -> Problem:
     """A refusal of the domain."""
     headers = {}
     if error.retry_after_seconds is not None:
@@ -93,7 +93,7 @@ def from_domain(error: DomainError) -> Problem:
     )
 
 
-def from_django(error: Exception) -> Problem | None:
+def problem_from_exception(error: Exception) -> Problem | None:
     """What Django and the database raise; ``None`` for an exception that nobody expected."""
     match error:
         case Http404():
@@ -122,14 +122,14 @@ def _from_api(error: exceptions.APIException) -> Problem:
     return Problem(error.status_code, code=code, detail=detail, headers=headers)
 
 
-def flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+def flatten_errors(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
     """``{"a": {"b": ["x"]}}`` as ``("a.b", ["x"])``."""
     if isinstance(detail, dict):
         for key, value in detail.items():
-            yield from flatten(value, f"{path}.{key}" if path else str(key))
+            yield from flatten_errors(value, f"{path}.{key}" if path else str(key))
     elif detail and isinstance(detail, list) and isinstance(detail[0], (dict, list)):
         for index, value in enumerate(detail):
-            yield from flatten(value, f"{path}.{index}" if path else str(index))
+            yield from flatten_errors(value, f"{path}.{index}" if path else str(index))
     elif detail:
         yield path or "body", [str(item) for item in (detail if isinstance(detail, list) else [detail])]
 
@@ -139,7 +139,7 @@ def flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
 
 def bad_request(request: HttpRequest, exception: Exception) -> Problem:
     """Suspicious operations: an unknown host, too many fields, a tampered cookie."""
-    return from_django(exception) or Problem(400)
+    return problem_from_exception(exception) or Problem(400)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> Problem:
@@ -153,7 +153,7 @@ def not_found(request: HttpRequest, exception: Exception) -> Problem:
 def server_error(request: HttpRequest) -> Problem:
     """What nobody expected, and a database that went away outside our own views (a middleware, Django's admin)."""
     error = sys.exception()
-    return (from_django(error) if isinstance(error, Exception) else None) or Problem(500)
+    return (problem_from_exception(error) if isinstance(error, Exception) else None) or Problem(500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> Problem:

@@ -22,13 +22,21 @@ from saas.api.authentication import (
     StaffCookie,
 )
 from saas.api.impersonation import ImpersonationGuard
-from saas.api.rate_limits import READS, WRITES, Limit, Usage, as_headers, require, spend
+from saas.api.rate_limits import (
+    READS,
+    WRITES,
+    RateLimit,
+    Usage,
+    count_request,
+    rate_limit_headers,
+    require_within_limit,
+)
 
 
 class ApiView(APIView):
     """What public and private views share: a validated body or query, and the rate limits named in ``limits``."""
 
-    limits: ClassVar[tuple[Limit, ...]] = ()
+    limits: ClassVar[tuple[RateLimit, ...]] = ()
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -56,18 +64,18 @@ class ApiView(APIView):
         return Response(status=204)
 
     def check_throttles(self, request: Request) -> None:
-        self.spend(*self.limits)
+        self.enforce_limits(*self.limits)
 
-    def spend(self, *limits: Limit) -> None:
+    def enforce_limits(self, *limits: RateLimit) -> None:
         """Count this request; for a view whose limit depends on more than who asks, after it has found out."""
         for limit in limits:
-            if usage := spend(limit, self.request):
+            if usage := count_request(limit, self.request):
                 self.usages.append(usage)
-                require(usage)
+                require_within_limit(usage)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
-        for name, value in as_headers(self.usages).items() if self.usages else ():
+        for name, value in rate_limit_headers(self.usages).items() if self.usages else ():
             response.headers[name] = value
         return response
 
@@ -85,14 +93,14 @@ class PublicView(ApiView):
     permission_classes = (AllowAny,)
 
 
-class _PersonView(ApiView):
+class _AuthenticatedView(ApiView):
     """Every request counts for the person, too, as a read or as a write."""
 
     permission_classes = (IsAuthenticated,)
 
     def check_throttles(self, request: Request) -> None:
         super().check_throttles(request)
-        self.spend(READS if request.method in SAFE_METHODS else WRITES)
+        self.enforce_limits(READS if request.method in SAFE_METHODS else WRITES)
 
     @property
     def user(self) -> User:
@@ -103,19 +111,23 @@ class _PersonView(ApiView):
         return cast(Credential, self.request.auth).session
 
 
-class CustomerView(ImpersonationGuard, _PersonView):
+class CustomerView(ImpersonationGuard, _AuthenticatedView):
     """For customers, by bearer token or cookie (Product and Parity), and for staff in a customer's name."""
 
     authentication_classes: Sequence[type[BaseAuthentication]] = (CustomerBearer, CustomerCookie)
 
 
-class StaffView(_PersonView):
+class StaffView(_AuthenticatedView):
     """For staff, by bearer token or cookie (Admin ops and the operator API of Webhooks)."""
 
     authentication_classes = (StaffBearer, StaffCookie)
-    before_enrolment: ClassVar[bool] = False  # whether it serves staff who still owe a second factor
+    allows_missing_second_factor: ClassVar[bool] = False  # whether it serves staff who still owe a second factor
 
     def check_permissions(self, request: Request) -> None:
-        if request.user.is_authenticated and not self.before_enrolment and second_factor.is_owed(self.session):
+        if (
+            request.user.is_authenticated
+            and not self.allows_missing_second_factor
+            and second_factor.is_owed(self.session)
+        ):
             raise second_factor.EnrolmentRequired
         super().check_permissions(request)

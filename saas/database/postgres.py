@@ -100,7 +100,11 @@ def connection_class_with_timeout(
     seconds: float, pool: Callable[[], Pool | None] = django_pool
 ) -> type[TimeoutConnection]:
     """A class of connections that wait at most ``seconds`` for an answer, for one ``pool``."""
-    return type("BoundedConnection", (TimeoutConnection,), {"wait_seconds": seconds, "keeper": PoolInvalidator(pool)})
+    return type(
+        "TimeoutConnection",
+        (TimeoutConnection,),
+        {"answer_timeout_seconds": seconds, "pool_invalidator": PoolInvalidator(pool)},
+    )
 
 
 def is_database_unavailable(error: BaseException) -> bool:

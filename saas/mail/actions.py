@@ -6,7 +6,7 @@ from types import MappingProxyType
 from django.conf import settings
 
 from saas.background_tasks import notify_workers
-from saas.encryption import seal
+from saas.encryption import encrypt
 from saas.mail.models import Mail
 from saas.mail.tasks import deliver
 
@@ -24,7 +24,7 @@ def post(
     ``template`` names ``saas/mail/templates/mail/<template>.txt``, whose first line is the subject. ``secrets`` are values
     for it, too (the token of a link), but the row holds them encrypted.
     """
-    sealed = {name: seal(value, secret=settings.SECRET_KEY) for name, value in secrets.items()}
+    sealed = {name: encrypt(value, secret=settings.SECRET_KEY) for name, value in secrets.items()}
     mail, created = Mail.objects.get_or_create(
         dedupe_key=dedupe_key,
         defaults={"template": template, "recipient": to, "context": dict(context), "sealed": sealed},

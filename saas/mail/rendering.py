@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
-from saas.encryption import unseal
+from saas.encryption import decrypt
 from saas.mail.models import Mail
 
 PEOPLES_WORDS = {
@@ -39,7 +39,7 @@ def message(mail: Mail) -> EmailMultiAlternatives:
 
 def _values(mail: Mail) -> dict[str, str]:
     keys = [settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS)]
-    opened = {name: unseal(value, secrets=keys) for name, value in mail.sealed.items()}
+    opened = {name: decrypt(value, secrets=keys) for name, value in mail.sealed.items()}
     said = {name: harmless(value) if name in PEOPLES_WORDS else value for name, value in mail.context.items()}
     return {**said, **opened, "frontend": settings.FRONTEND_BASE_URL}
 

@@ -32,7 +32,7 @@ def _report_errors() -> None:
 
 def _cleaned(event: Any, _: Any) -> Any:
     """The same rules as for log lines; and the request id, by which the two are found together."""
-    cleaned = redaction.fields(event)
+    cleaned = redaction.redact_fields(event)
     if "exception" in cleaned:
         cleaned.setdefault("tags", {})["request_id"] = request_context.current().request_id
     return cleaned

@@ -38,7 +38,7 @@ MIDDLEWARE = [
     "saas.api.middleware.TrustedProxyMiddleware",
     "saas.api.middleware.RequestContextMiddleware",
     "saas.api.metrics.MetricsMiddleware",
-    "saas.api.middleware.HeadersMiddleware",
+    "saas.api.middleware.SecurityHeadersMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "saas.api.middleware.PreparedResponseMiddleware",
@@ -46,7 +46,7 @@ MIDDLEWARE = [
     "saas.api.middleware.HostMiddleware",
     "saas.api.middleware.InputGuardMiddleware",
     "saas.api.middleware.InternalsMiddleware",
-    "saas.api.middleware.OriginMiddleware",
+    "saas.api.middleware.OriginCheckMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "saas.api.middleware.SessionUserMiddleware",
@@ -88,7 +88,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["saas.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "saas.api.openapi.schema_generation.ApiSchema",
-    "EXCEPTION_HANDLER": "saas.api.problems.handle",
+    "EXCEPTION_HANDLER": "saas.api.problems.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # bytes
@@ -100,11 +100,11 @@ RATE_LIMIT_SCALE = env.integer(
     help="Multiplies every rate limit but the failed-login and second-factor counters.",
 )
 SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_REFERRER_POLICY = None  # HeadersMiddleware sets it: pages and JSON differ
+SECURE_REFERRER_POLICY = None  # SecurityHeadersMiddleware sets it: pages and JSON differ
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 # An API that redirects http has read the credentials already: the proxy in front answers http, and may redirect pages.
-# Preloading is a decision about the whole domain. Framing and referrers are HeadersMiddleware's;
+# Preloading is a decision about the whole domain. Framing and referrers are SecurityHeadersMiddleware's;
 # secrets are judged in saas.settings.production.
 SILENCED_SYSTEM_CHECKS = ["security.W002", "security.W008", "security.W009", "security.W021", "security.W022"]
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
@@ -119,7 +119,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": False,  # our PATCH bodies are serializers of their own
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "POSTPROCESSING_HOOKS": ["saas.api.openapi.schema_generation.complete"],
+    "POSTPROCESSING_HOOKS": ["saas.api.openapi.schema_generation.postprocess_schema"],
 }
 
 SETTINGS_FAULTS = env.collect_faults(production.find_faults(globals()) if PRODUCTION else ())

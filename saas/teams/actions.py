@@ -9,7 +9,7 @@ from saas.audit.actions import record
 from saas.billing.models import Subscription
 from saas.errors import DomainError, Invalid, NotFound
 from saas.teams import roles
-from saas.teams.actors import Actor, locked
+from saas.teams.actors import Actor, lock_team_for
 from saas.teams.models import ApiKey, Invitation, Membership, Team
 from saas.teams.plan_limits import require_free_team
 from saas.teams.roles import Permission, Role
@@ -25,7 +25,7 @@ class LastOwner(DomainError):
 
 @transaction.atomic
 def create_team(*, name: str, owner: User) -> Membership:
-    """Found a team. Raises ``TeamLimit``. Returns the founder's membership."""
+    """Found a team. Raises ``TeamLimitReached``. Returns the founder's membership."""
     User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # two requests at once must not both be the last free
     require_free_team(owner)
     team = Team.objects.create(name=name, owner=owner)
@@ -37,7 +37,7 @@ def create_team(*, name: str, owner: User) -> Membership:
 @transaction.atomic
 def rename_team(actor: Actor, *, name: str) -> Membership:
     """Give the team another name. Returns the actor's membership, with the team as it is now."""
-    actor = locked(actor, Permission.RENAME_TEAM)
+    actor = lock_team_for(actor, Permission.RENAME_TEAM)
     if actor.team.name != name:
         actor.team.name = name
         actor.team.save(update_fields=["name", "updated_at"])
@@ -48,7 +48,7 @@ def rename_team(actor: Actor, *, name: str) -> Membership:
 @transaction.atomic
 def delete_team(actor: Actor) -> None:
     """End a team with all its memberships, invitations and keys. Raises ``TeamSubscribed`` while somebody pays for it."""
-    team = locked(actor, Permission.DELETE_TEAM).team
+    team = lock_team_for(actor, Permission.DELETE_TEAM).team
     if settings.BILLING and Subscription.objects.for_owner(team).live().exists():
         raise TeamSubscribed
     record("team.deleted", actor=actor.id, target=team.id, members=team.memberships.count())
@@ -59,13 +59,13 @@ def delete_team(actor: Actor) -> None:
 
 
 @transaction.atomic
-def transfer_team(actor: Actor, *, to: str) -> Membership:
+def transfer_team(actor: Actor, *, new_owner_id: str) -> Membership:
     """Make the member ``to`` (a user's id) the owner who answers for the team; the actor stays as an admin.
 
-    Raises ``TeamLimit`` if the new owner's plan allows no further team. Returns the actor's membership.
+    Raises ``TeamLimitReached`` if the new owner's plan allows no further team. Returns the actor's membership.
     """
-    actor = locked(actor, Permission.TRANSFER_TEAM)
-    heir = _member(actor.team, to)
+    actor = lock_team_for(actor, Permission.TRANSFER_TEAM)
+    heir = _member(actor.team, new_owner_id)
     if heir == actor.membership or not heir.user.is_active:
         raise Invalid(errors={"user_id": ["Choose another member, with an active account."]})
     User.objects.select_for_update(no_key=True).get(pk=heir.user_id)
@@ -79,17 +79,17 @@ def transfer_team(actor: Actor, *, to: str) -> Membership:
 
 
 @transaction.atomic
-def change_role(actor: Actor, *, of: str, role: Role) -> Membership:
+def change_role(actor: Actor, *, user_id: str, role: Role) -> Membership:
     """Give the member ``of`` (a user's id) another role. Raises ``RoleAboveOwn``, ``LastOwner``."""
-    actor = locked(actor, Permission.MANAGE_MEMBERS)
-    member = _member(actor.team, of)
-    actor.require_reach(member.role)
-    actor.require_reach(role)
+    actor = lock_team_for(actor, Permission.MANAGE_MEMBERS)
+    member = _member(actor.team, user_id)
+    actor.require_role_reach(member.role)
+    actor.require_role_reach(role)
     if member.role == role:
         return member
     if role != Role.OWNER:
-        _keep_an_owner(member)
-    record("membership.role_changed", actor=actor.id, target=actor.team.id, member=of, old=member.role, new=role)
+        _ensure_another_owner(member)
+    record("membership.role_changed", actor=actor.id, target=actor.team.id, member=user_id, old=member.role, new=role)
     _set_role(member, role)
     return member
 
@@ -97,19 +97,19 @@ def change_role(actor: Actor, *, of: str, role: Role) -> Membership:
 @transaction.atomic
 def remove_member(actor: Actor, *, user_id: str) -> None:
     """Put a member out: her next request finds nothing. Raises ``RoleAboveOwn``, ``LastOwner``."""
-    actor = locked(actor, Permission.MANAGE_MEMBERS)
+    actor = lock_team_for(actor, Permission.MANAGE_MEMBERS)
     member = _member(actor.team, user_id)
-    actor.require_reach(member.role)
+    actor.require_role_reach(member.role)
     record("membership.removed", actor=actor.id, target=actor.team.id, member=user_id)
-    _end(member)
+    _delete_membership(member)
 
 
 @transaction.atomic
 def leave_team(actor: Actor) -> None:
     """Go. Raises ``LastOwner``."""
-    actor = locked(actor, Permission.LEAVE_TEAM)
+    actor = lock_team_for(actor, Permission.LEAVE_TEAM)
     record("membership.left", actor=actor.id, target=actor.team.id, member=actor.membership.user_id)
-    _end(actor.membership)
+    _delete_membership(actor.membership)
 
 
 def _member(team: Team, user_id: str) -> Membership:
@@ -119,8 +119,8 @@ def _member(team: Team, user_id: str) -> Membership:
     return member
 
 
-def _end(member: Membership) -> None:
-    _keep_an_owner(member)
+def _delete_membership(member: Membership) -> None:
+    _ensure_another_owner(member)
     _withdraw_invitations(member, keep=[])
     _revoke_keys(member)
     member.delete()
@@ -129,13 +129,13 @@ def _end(member: Membership) -> None:
 def _set_role(member: Membership, role: Role) -> None:
     member.role = role
     member.save(update_fields=["role"])
-    may_invite = roles.grants(role, Permission.MANAGE_INVITATIONS)
-    _withdraw_invitations(member, keep=roles.assignable(role) if may_invite else [])
-    if not roles.grants(role, Permission.MANAGE_API_KEYS):
+    may_invite = roles.role_has_permission(role, Permission.MANAGE_INVITATIONS)
+    _withdraw_invitations(member, keep=roles.assignable_roles(role) if may_invite else [])
+    if not roles.role_has_permission(role, Permission.MANAGE_API_KEYS):
         _revoke_keys(member)
 
 
-def _keep_an_owner(member: Membership) -> None:
+def _ensure_another_owner(member: Membership) -> None:
     """Raise ``LastOwner`` if nobody else is one; else let another owner answer for the team."""
     if member.role != Role.OWNER:
         return

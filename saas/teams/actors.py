@@ -33,27 +33,27 @@ class Actor:
     @property
     def role(self) -> Role:
         if self.key:
-            return roles.lower(self.membership.role, roles.HIGHEST_ROLE_OF_A_KEY)
+            return roles.lower_role(self.membership.role, roles.MAX_API_KEY_ROLE)
         return Role(self.membership.role)
 
     def may(self, permission: Permission) -> bool:
         in_scope = self.key is None or any(
-            permission in roles.SCOPES[Scope(scope)] for scope in self.key.scopes.split()
+            permission in roles.PERMISSIONS_BY_SCOPE[Scope(scope)] for scope in self.key.scopes.split()
         )
-        return in_scope and roles.grants(self.role, permission)
+        return in_scope and roles.role_has_permission(self.role, permission)
 
     def require(self, permission: Permission) -> None:
         """Raise ``Forbidden`` without ``permission``."""
         if not self.may(permission):
             raise Forbidden
 
-    def require_reach(self, role: str) -> None:
+    def require_role_reach(self, role: str) -> None:
         """Raise ``RoleAboveOwn`` for a role that the actor may neither give nor take."""
-        if not roles.reaches(self.role, role):
+        if not roles.is_at_least(self.role, role):
             raise RoleAboveOwn
 
 
-def lock(team_id: str) -> Team:
+def lock_team(team_id: str) -> Team:
     """The live team, locked until the transaction ends: whatever counts its people or roles happens one at a time."""
     team = Team.objects.live().select_for_update(of=("self",), no_key=True).filter(pk=team_id).first()
     if team is None:
@@ -61,7 +61,7 @@ def lock(team_id: str) -> Team:
     return team
 
 
-def require_still_in(actor: Actor) -> None:
+def require_sessions_not_revoked(actor: Actor) -> None:
     """Lock the person, after the team, and raise ``InvalidCredentials`` if her sessions were ended since her request came.
 
     For what outlives a session: made in the moment of a ban or a reset it must not be what those forgot to end.
@@ -72,9 +72,9 @@ def require_still_in(actor: Actor) -> None:
         raise InvalidCredentials
 
 
-def locked(actor: Actor, permission: Permission) -> Actor:
+def lock_team_for(actor: Actor, permission: Permission) -> Actor:
     """Lock the team and look again: the role that the request came with may be gone by now."""
-    lock(actor.team.id)
+    lock_team(actor.team.id)
     membership = Membership.objects.select_related("team", "user").filter(pk=actor.membership.pk).first()
     if membership is None:
         raise NotFound

@@ -18,45 +18,45 @@ from saas.accounts.sessions import tokens
 from saas.audit.actions import record
 from saas.errors import NotFound
 from saas.mail.actions import post
-from saas.teams.actors import Actor, locked, require_still_in
+from saas.teams.actors import Actor, lock_team_for, require_sessions_not_revoked
 from saas.teams.models import ApiKey
 from saas.teams.plan_limits import require_free_api_key
 from saas.teams.roles import Permission, Scope
 
-PREFIX = "saas_"
-SHOWN_LENGTH = len(PREFIX) + 8
-USED_EVERY = timedelta(minutes=1)
+KEY_PREFIX = "saas_"
+VISIBLE_PREFIX_LENGTH = len(KEY_PREFIX) + 8
+LAST_USED_RESOLUTION = timedelta(minutes=1)
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_LENGTH, _CHECKSUM_LENGTH = 40, 6
 
 
 @transaction.atomic
-def create_key(actor: Actor, *, name: str, scopes: Collection[Scope], expires_in_days: int) -> tuple[ApiKey, str]:
+def create_api_key(actor: Actor, *, name: str, scopes: Collection[Scope], expires_in_days: int) -> tuple[ApiKey, str]:
     """The new key's row, and the key itself, which nobody can see again. Ask ``require_recent`` first.
 
-    Raises ``EmailNotVerified``, ``ApiKeyLimit``.
+    Raises ``EmailNotVerified``, ``ApiKeyLimitReached``.
     """
-    asked, actor = actor, locked(actor, Permission.MANAGE_API_KEYS)
-    require_still_in(asked)
-    require_verified(actor)
+    asked, actor = actor, lock_team_for(actor, Permission.MANAGE_API_KEYS)
+    require_sessions_not_revoked(asked)
+    require_verified_email(actor)
     require_free_api_key(actor.team)
     raw, now = _new_key(), timezone.now()
     key = ApiKey.objects.create(
         team=actor.team,
         created_by=actor.membership.user,
         name=name,
-        prefix=raw[:SHOWN_LENGTH],
+        prefix=raw[:VISIBLE_PREFIX_LENGTH],
         key_hash=tokens.hashed(raw),
         scopes=" ".join(scope for scope in Scope if scope in scopes),
         created_at=now,
         expires_at=now + timedelta(days=expires_in_days),
     )
     record("api_key.created", actor=actor.id, target=actor.team.id, key=key.id, scopes=key.scopes)
-    _announce(key)
+    _mail_maker_and_owner(key)
     return key, raw
 
 
-def _announce(key: ApiKey) -> None:
+def _mail_maker_and_owner(key: ApiKey) -> None:
     """To who made it, lest somebody else did in her name, and to who answers for the team."""
     maker, team = key.created_by, key.team
     for person in {maker, team.owner}:
@@ -75,22 +75,22 @@ def _announce(key: ApiKey) -> None:
         )
 
 
-def require_verified(actor: Actor) -> None:
+def require_verified_email(actor: Actor) -> None:
     """Raise ``EmailNotVerified`` for a member whose address nobody has confirmed."""
     if not actor.membership.user.is_verified:
         raise EmailNotVerified
 
 
 @transaction.atomic
-def revoke_key(actor: Actor, key: ApiKey) -> None:
+def revoke_api_key(actor: Actor, key: ApiKey) -> None:
     """Make a key useless, at once and for good."""
-    actor = locked(actor, Permission.MANAGE_API_KEYS)
+    actor = lock_team_for(actor, Permission.MANAGE_API_KEYS)
     if not ApiKey.objects.current().filter(pk=key.pk).update(revoked_at=timezone.now()):
         raise NotFound
     record("api_key.revoked", actor=actor.id, target=actor.team.id, key=key.id)
 
 
-def find(raw: str) -> ApiKey | None:
+def find_usable_key(raw: str) -> ApiKey | None:
     """The usable key that ``raw`` is, with the person who made it; noted as used."""
     if not _is_well_formed(raw):
         return None
@@ -103,19 +103,19 @@ def find(raw: str) -> ApiKey | None:
 
 def _note_used(key: ApiKey, now: datetime) -> None:
     """Write "last used", at most once a minute."""
-    if key.last_used_at is None or now - key.last_used_at >= USED_EVERY:
-        long_ago = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_EVERY)
+    if key.last_used_at is None or now - key.last_used_at >= LAST_USED_RESOLUTION:
+        long_ago = Q(last_used_at=None) | Q(last_used_at__lte=now - LAST_USED_RESOLUTION)
         ApiKey.objects.filter(long_ago, pk=key.pk).update(last_used_at=now)
 
 
 def _new_key() -> str:
     random = get_random_string(_RANDOM_LENGTH, _ALPHABET)
-    return PREFIX + random + _checksum(random)
+    return KEY_PREFIX + random + _checksum(random)
 
 
 def _is_well_formed(raw: str) -> bool:
-    body = raw.removeprefix(PREFIX)
-    if len(raw) != len(PREFIX) + _RANDOM_LENGTH + _CHECKSUM_LENGTH or not raw.isascii():
+    body = raw.removeprefix(KEY_PREFIX)
+    if len(raw) != len(KEY_PREFIX) + _RANDOM_LENGTH + _CHECKSUM_LENGTH or not raw.isascii():
         return False
     return _checksum(body[:_RANDOM_LENGTH]) == body[_RANDOM_LENGTH:]
 

@@ -17,12 +17,12 @@ from saas.accounts.sessions.logins import Login
 from saas.audit.actions import record
 from saas.errors import DomainError, NotFound
 from saas.mail.actions import post
-from saas.teams.actors import Actor, RoleAboveOwn, lock, locked, require_still_in
+from saas.teams.actors import Actor, RoleAboveOwn, lock_team, lock_team_for, require_sessions_not_revoked
 from saas.teams.models import Invitation, Membership, Team
 from saas.teams.plan_limits import require_free_seat, seats_taken
 from saas.teams.roles import Permission, Role
 
-LIFETIME = timedelta(days=7)
+INVITATION_LIFETIME = timedelta(days=7)
 TOKEN_PREFIX = "it_"
 
 
@@ -54,12 +54,12 @@ class InvitationRevoked(DomainError):
 def invite(actor: Actor, *, email: str, role: Role) -> Invitation:
     """Ask an address into the team by mail, whether or not somebody has an account with it.
 
-    Raises ``InvalidAddress``, ``RoleAboveOwn``, ``AlreadyMember``, ``AlreadyInvited``, ``SeatLimit``.
+    Raises ``InvalidAddress``, ``RoleAboveOwn``, ``AlreadyMember``, ``AlreadyInvited``, ``SeatLimitReached``.
     """
     address = canonical(email)
-    asked, actor = actor, locked(actor, Permission.MANAGE_INVITATIONS)
-    require_still_in(asked)
-    actor.require_reach(role)
+    asked, actor = actor, lock_team_for(actor, Permission.MANAGE_INVITATIONS)
+    require_sessions_not_revoked(asked)
+    actor.require_role_reach(role)
     _require_new(actor.team, address)
     require_free_seat(actor.team, taken=seats_taken(actor.team))
     raw, now = _new_token(), timezone.now()
@@ -71,7 +71,7 @@ def invite(actor: Actor, *, email: str, role: Role) -> Invitation:
         token_hash=tokens.hashed(raw),
         invited_by=actor.membership.user,
         created_at=now,
-        expires_at=now + LIFETIME,
+        expires_at=now + INVITATION_LIFETIME,
     )
     record("invitation.created", actor=actor.id, target=actor.team.id, invitation=invitation.id, role=role)
     _send(invitation, raw)
@@ -88,16 +88,16 @@ def _require_new(team: Team, address: str) -> None:
 
 
 @transaction.atomic
-def resend(actor: Actor, invitation: Invitation) -> Invitation:
+def resend_invitation(actor: Actor, invitation: Invitation) -> Invitation:
     """Send an open invitation again, for another seven days and in the actor's name. The earlier link is dead."""
-    actor = locked(actor, Permission.MANAGE_INVITATIONS)
+    actor = lock_team_for(actor, Permission.MANAGE_INVITATIONS)
     invitation = _still_open(invitation)
-    actor.require_reach(invitation.role)
+    actor.require_role_reach(invitation.role)
     if invitation.is_expired:  # it held no seat any more
         require_free_seat(actor.team, taken=seats_taken(actor.team))
     raw = _new_token()
     invitation.token_hash = tokens.hashed(raw)
-    invitation.expires_at = timezone.now() + LIFETIME
+    invitation.expires_at = timezone.now() + INVITATION_LIFETIME
     invitation.invited_by = actor.membership.user
     invitation.save(update_fields=["token_hash", "expires_at", "invited_by"])
     record("invitation.resent", actor=actor.id, target=actor.team.id, invitation=invitation.id)
@@ -106,10 +106,10 @@ def resend(actor: Actor, invitation: Invitation) -> Invitation:
 
 
 @transaction.atomic
-def revoke(actor: Actor, invitation: Invitation) -> None:
+def revoke_invitation(actor: Actor, invitation: Invitation) -> None:
     """Withdraw an open invitation."""
-    actor = locked(actor, Permission.MANAGE_INVITATIONS)
-    actor.require_reach(_still_open(invitation).role)
+    actor = lock_team_for(actor, Permission.MANAGE_INVITATIONS)
+    actor.require_role_reach(_still_open(invitation).role)
     Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=timezone.now())
     record("invitation.revoked", actor=actor.id, target=actor.team.id, invitation=invitation.id)
 
@@ -122,39 +122,39 @@ def _still_open(invitation: Invitation) -> Invitation:
 
 
 @transaction.atomic
-def accept(raw: str, *, user: User) -> Membership:
+def accept_invitation(raw: str, *, user: User) -> Membership:
     """Join by the token of the mail. Only the invited address may, once it is verified.
 
     Raises ``NotFound``, ``InvitationForAnotherAddress``, ``EmailNotVerified``, ``InvitationUsed``, ``InvitationExpired``,
-    ``InvitationRevoked``, ``AlreadyMember``, ``SeatLimit``.
+    ``InvitationRevoked``, ``AlreadyMember``, ``SeatLimitReached``.
     """
-    invitation = _addressed_to(user, raw)
-    lock(invitation.team_id)
-    invitation = _addressed_to(user, raw)  # again: what was read before the lock may be old
+    invitation = _invitation_for(user, raw)
+    lock_team(invitation.team_id)
+    invitation = _invitation_for(user, raw)  # again: what was read before the lock may be old
     _require_acceptable(invitation)
-    return _join(invitation, user)
+    return _create_membership(invitation, user)
 
 
-def register(raw: str, *, password: str, full_name: str) -> tuple[Login, Membership]:
+def register_by_invitation(raw: str, *, password: str, full_name: str) -> tuple[Login, Membership]:
     """Join by the token of the mail without an account: the invited address gets one, confirmed, and is logged in.
 
     The token proves the mailbox, so an account that somebody registered and nobody confirmed is handed over, emptied.
     Raises what ``accept`` does, and ``Invalid`` for the password or ``EmailTaken`` for a confirmed account.
     """
-    invitation = _found(raw)
+    invitation = _invitation_by_token(raw)
     _require_acceptable(invitation)
     name = full_name.strip()
     check_new_password(password, User(email=invitation.email, full_name=name))
     encoded = make_password(password)
     with transaction.atomic():
-        lock(invitation.team_id)
-        invitation = _found(raw)  # again: what was read before the lock may be old
+        lock_team(invitation.team_id)
+        invitation = _invitation_by_token(raw)  # again: what was read before the lock may be old
         _require_acceptable(invitation)
         login = enter_proven(email=invitation.email, full_name=name, encoded=encoded, methods="pwd")
-        return login, _join(invitation, login.user)
+        return login, _create_membership(invitation, login.user)
 
 
-def _join(invitation: Invitation, user: User) -> Membership:
+def _create_membership(invitation: Invitation, user: User) -> Membership:
     team = invitation.team
     if team.memberships.filter(user=user).exists():
         raise AlreadyMember
@@ -164,15 +164,15 @@ def _join(invitation: Invitation, user: User) -> Membership:
     return Membership.objects.create(team=team, user=user, role=invitation.role)
 
 
-def _found(raw: str) -> Invitation:
+def _invitation_by_token(raw: str) -> Invitation:
     invitation = Invitation.objects.by_token(raw)
     if invitation is None:
         raise NotFound
     return invitation
 
 
-def _addressed_to(user: User, raw: str) -> Invitation:
-    invitation = _found(raw)
+def _invitation_for(user: User, raw: str) -> Invitation:
+    invitation = _invitation_by_token(raw)
     if invitation.email_canonical != user.email_canonical:
         raise InvitationForAnotherAddress
     if not user.is_verified:
@@ -194,7 +194,7 @@ def _inviter_may_still_invite(invitation: Invitation) -> bool:
     if inviter is None or not invitation.invited_by.is_active:
         return False
     try:
-        Actor(inviter).require_reach(invitation.role)
+        Actor(inviter).require_role_reach(invitation.role)
     except RoleAboveOwn:
         return False
     return Actor(inviter).may(Permission.MANAGE_INVITATIONS)

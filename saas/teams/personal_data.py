@@ -10,7 +10,7 @@ from saas.accounts.privacy.data_sources import Not, holds, objects_for_others, r
 from saas.billing.models import Subscription
 from saas.errors import DomainError
 from saas.teams import actions
-from saas.teams.actors import Actor, lock
+from saas.teams.actors import Actor, lock_team
 from saas.teams.models import ApiKey, Invitation, Membership, Team
 from saas.teams.roles import Role
 
@@ -26,7 +26,7 @@ class TeamNeedsOwner(DomainError):
 def _require_heirs(user: User) -> None:
     """Locks her teams in the order of their keys: two owners who leave at once must not leave nobody."""
     owned = Membership.objects.of(user).filter(role=Role.OWNER).order_by("team_id")
-    for team in [lock(membership.team_id) for membership in owned]:
+    for team in [lock_team(membership.team_id) for membership in owned]:
         _require_heir(team, user)
 
 

@@ -8,19 +8,19 @@ from saas.errors import DomainError
 from saas.teams.models import Team
 
 
-class TeamLimit(DomainError):
+class TeamLimitReached(DomainError):
     code, title = "team_limit", "The plan allows no further team."  # 409
 
 
-class SeatLimit(DomainError):
+class SeatLimitReached(DomainError):
     code, title = "seat_limit", "The plan allows no further seat in this team."  # 409
 
 
-class ApiKeyLimit(DomainError):
+class ApiKeyLimitReached(DomainError):
     code, title = "api_key_limit", "The plan allows no further API key in this team."  # 409
 
 
-def seats(team: Team) -> int | None:
+def seat_limit(team: Team) -> int | None:
     """How many seats its plan gives the team; None is unlimited."""
     return entitlements.get_limit(team, "seats")
 
@@ -31,21 +31,21 @@ def seats_taken(team: Team) -> int:
 
 
 def require_free_team(user: User) -> None:
-    """Raise ``TeamLimit`` if she answers for as many teams as her plan allows."""
+    """Raise ``TeamLimitReached`` if she answers for as many teams as her plan allows."""
     allowed = entitlements.get_limit(user, "teams")
     if allowed is not None and Team.objects.answered_for_by(user).count() >= allowed:
-        raise TeamLimit
+        raise TeamLimitReached
 
 
 def require_free_seat(team: Team, *, taken: int) -> None:
-    """Raise ``SeatLimit`` if ``taken`` seats are all that the plan gives."""
-    allowed = seats(team)
+    """Raise ``SeatLimitReached`` if ``taken`` seats are all that the plan gives."""
+    allowed = seat_limit(team)
     if allowed is not None and taken >= allowed:
-        raise SeatLimit
+        raise SeatLimitReached
 
 
 def require_free_api_key(team: Team) -> None:
-    """Raise ``ApiKeyLimit`` if the team has as many working keys as its plan allows."""
+    """Raise ``ApiKeyLimitReached`` if the team has as many working keys as its plan allows."""
     allowed = entitlements.get_limit(team, "api_keys")
     if allowed is not None and team.api_keys.current().filter(expires_at__gt=timezone.now()).count() >= allowed:
-        raise ApiKeyLimit
+        raise ApiKeyLimitReached

@@ -36,50 +36,50 @@ class Scope(models.TextChoices):
     WRITE = "write"
 
 
-_EVERYBODY = frozenset(Role)
-_WORKERS = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
-_LEADERS = frozenset({Role.OWNER, Role.ADMIN})
+_ALL = frozenset(Role)
+_MEMBERS = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
+_ADMINS = frozenset({Role.OWNER, Role.ADMIN})
 _OWNERS = frozenset({Role.OWNER})
 
-GRANTS: dict[Permission, frozenset[Role]] = {
-    Permission.VIEW_TEAM: _EVERYBODY,
-    Permission.LEAVE_TEAM: _EVERYBODY,
-    Permission.RENAME_TEAM: _LEADERS,
+ROLES_BY_PERMISSION: dict[Permission, frozenset[Role]] = {
+    Permission.VIEW_TEAM: _ALL,
+    Permission.LEAVE_TEAM: _ALL,
+    Permission.RENAME_TEAM: _ADMINS,
     Permission.TRANSFER_TEAM: _OWNERS,
     Permission.DELETE_TEAM: _OWNERS,
-    Permission.VIEW_MEMBERS: _EVERYBODY,
-    Permission.MANAGE_MEMBERS: _LEADERS,
-    Permission.VIEW_INVITATIONS: _WORKERS,
-    Permission.MANAGE_INVITATIONS: _LEADERS,
-    Permission.VIEW_API_KEYS: _WORKERS,
-    Permission.MANAGE_API_KEYS: _LEADERS,
+    Permission.VIEW_MEMBERS: _ALL,
+    Permission.MANAGE_MEMBERS: _ADMINS,
+    Permission.VIEW_INVITATIONS: _MEMBERS,
+    Permission.MANAGE_INVITATIONS: _ADMINS,
+    Permission.VIEW_API_KEYS: _MEMBERS,
+    Permission.MANAGE_API_KEYS: _ADMINS,
     Permission.MANAGE_BILLING: _OWNERS,
 }
 
 # A key never touches keys, billing or ownership, whatever its scopes and whoever made it.
 _READ = frozenset({Permission.VIEW_TEAM, Permission.VIEW_MEMBERS, Permission.VIEW_INVITATIONS})
 _WRITE = _READ | {Permission.RENAME_TEAM, Permission.MANAGE_MEMBERS, Permission.MANAGE_INVITATIONS}
-SCOPES: dict[Scope, frozenset[Permission]] = {Scope.READ: _READ, Scope.WRITE: _WRITE}
-HIGHEST_ROLE_OF_A_KEY = Role.ADMIN
+PERMISSIONS_BY_SCOPE: dict[Scope, frozenset[Permission]] = {Scope.READ: _READ, Scope.WRITE: _WRITE}
+MAX_API_KEY_ROLE = Role.ADMIN
 
 _RANKS = {role: rank for rank, role in enumerate(reversed(Role))}
 
 
-def grants(role: str, permission: Permission) -> bool:
+def role_has_permission(role: str, permission: Permission) -> bool:
     """Whether somebody of this role has the permission."""
-    return role in GRANTS[permission]
+    return role in ROLES_BY_PERMISSION[permission]
 
 
-def reaches(role: str, other: str) -> bool:
+def is_at_least(role: str, other: str) -> bool:
     """Whether ``role`` is at least as high as ``other``."""
     return _RANKS[Role(role)] >= _RANKS[Role(other)]
 
 
-def lower(role: str, other: str) -> Role:
+def lower_role(role: str, other: str) -> Role:
     """The lower of two roles."""
-    return Role(other) if reaches(role, other) else Role(role)
+    return Role(other) if is_at_least(role, other) else Role(role)
 
 
-def assignable(role: str) -> list[Role]:
+def assignable_roles(role: str) -> list[Role]:
     """The roles that somebody of ``role`` may give."""
-    return [other for other in Role if reaches(role, other)]
+    return [other for other in Role if is_at_least(role, other)]

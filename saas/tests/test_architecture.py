@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
-from saas.api.problems import TITLES
+from saas.api.problems import CODES_AND_TITLES
 from saas.api.views import StaffView
 from saas.errors import DomainError
 from saas.testing.openapi import SERVICES, views_by_path
@@ -168,7 +168,7 @@ def test_every_error_code_is_written_down_and_nothing_else() -> None:
 
 
 def _titles() -> set[tuple[str, int]]:
-    return {(code, status) for status, (code, _) in TITLES.items()}
+    return {(code, status) for status, (code, _) in CODES_AND_TITLES.items()}
 
 
 def _refusals() -> set[tuple[str, int]]:

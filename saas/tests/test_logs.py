@@ -111,7 +111,7 @@ TOLD = {"a header": "123456789", "a private key": "MIGHAgEA", "a database URL": 
 def test_what_no_log_may_tell_is_taken_out_of_any_text(kind: str) -> None:
     secret = SECRETS[kind]
 
-    told = redaction.text(f"before {secret} after")
+    told = redaction.redact_text(f"before {secret} after")
 
     assert TOLD.get(kind, secret.rpartition(" ")[2] if kind != "a link" else "abc123def") not in told
     assert told.startswith("before ")
@@ -119,15 +119,21 @@ def test_what_no_log_may_tell_is_taken_out_of_any_text(kind: str) -> None:
 
 @pytest.mark.parametrize("harmless", ["usr_01k3abcdefghjkmnpqrstvwxyz", "evt_1", "/api/auth/me", "took 12.5 ms", "a=b"])
 def test_what_helps_is_left_as_it_is(harmless: str) -> None:
-    assert redaction.text(harmless) == harmless
+    assert redaction.redact_text(harmless) == harmless
 
 
 def test_the_same_address_has_the_same_pseudonym() -> None:
-    assert redaction.text("Ada@Example.net") == redaction.text("ada@example.net") != redaction.text("bob@example.net")
+    assert (
+        redaction.redact_text("Ada@Example.net")
+        == redaction.redact_text("ada@example.net")
+        != redaction.redact_text("bob@example.net")
+    )
 
 
 def test_a_secret_is_known_by_its_fields_name_at_any_depth() -> None:
-    told = redaction.fields({"what": {"Set-Cookie": "abc", "list": [{"mfa_token": "abc"}]}, "code": "123456", "n": 1})
+    told = redaction.redact_fields(
+        {"what": {"Set-Cookie": "abc", "list": [{"mfa_token": "abc"}]}, "code": "123456", "n": 1}
+    )
 
     assert told == {
         "what": {"Set-Cookie": "[redacted]", "list": [{"mfa_token": "[redacted]"}]},
@@ -201,7 +207,7 @@ def captured() -> Iterator[list[dict[str, object]]]:
 def test_a_long_line_that_a_caller_chose_is_written_in_a_time_that_grows_with_its_length(piece: str) -> None:
     """With the square of it, each of these would take minutes."""
     with interrupted_after(seconds=20):
-        redaction.text(piece * (200_000 // len(piece)))
+        redaction.redact_text(piece * (200_000 // len(piece)))
 
 
 @contextmanager

@@ -44,32 +44,32 @@ VISIBLE = {
 
 @pytest.mark.parametrize("kind", HIDING)
 def test_a_name_with_something_that_cannot_be_seen_is_told(kind: str) -> None:
-    assert text_normalization.fault(HIDING[kind]) == text_normalization.CANNOT_BE_SEEN
-    assert text_normalization.fault(text_normalization.cleaned(HIDING[kind])) == ""
+    assert text_normalization.name_error(HIDING[kind]) == text_normalization.HAS_INVISIBLE_CHARACTERS
+    assert text_normalization.name_error(text_normalization.strip_invisible(HIDING[kind])) == ""
 
 
 @pytest.mark.parametrize("kind", VISIBLE)
 def test_a_name_of_any_script_is_taken_as_it_is(kind: str) -> None:
     name = unicodedata.normalize("NFC", VISIBLE[kind])
 
-    assert (text_normalization.fault(name), text_normalization.cleaned(name)) == ("", name)
+    assert (text_normalization.name_error(name), text_normalization.strip_invisible(name)) == ("", name)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\r\nBcc: b", "a\u2028b", "a\x1b[31m", "a\tb"])
 def test_a_name_is_one_line(name: str) -> None:
-    assert text_normalization.fault(name) == text_normalization.MORE_THAN_A_LINE
+    assert text_normalization.name_error(name) == text_normalization.NOT_ONE_LINE
 
 
 @pytest.mark.parametrize("typed", ["Zo\u0065\u0308", "Zo\u00eb", "  Zo\u00eb "])
 def test_what_looks_the_same_is_the_same(typed: str) -> None:
-    assert text_normalization.normalized(typed) == "Zo\u00eb"
+    assert text_normalization.normalize_name(typed) == "Zo\u00eb"
 
 
 def test_what_is_looked_for_has_every_form() -> None:
-    assert text_normalization.forms("Kim") == ("Kim",)
-    assert set(text_normalization.forms("Zoe\u0308")) == {"Zoe\u0308", "Zo\u00eb"}
-    assert "kim" in text_normalization.forms("\uff4b\uff49\uff4d")
-    assert text_normalization.forms("\u200b") == ()
+    assert text_normalization.search_variants("Kim") == ("Kim",)
+    assert set(text_normalization.search_variants("Zoe\u0308")) == {"Zoe\u0308", "Zo\u00eb"}
+    assert "kim" in text_normalization.search_variants("\uff4b\uff49\uff4d")
+    assert text_normalization.search_variants("\u200b") == ()
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_what_is_looked_for_has_every_form() -> None:
     ],
 )
 def test_a_code_is_read_as_people_type_it(typed: str) -> None:
-    assert text_normalization.compact(typed) == "123456"
+    assert text_normalization.normalize_code(typed) == "123456"
 
 
 def test_a_recovery_code_is_read_in_any_case() -> None:
-    assert text_normalization.compact("ABCD efgh-jkmn\u2014pqrs") == "abcdefghjkmnpqrs"
+    assert text_normalization.normalize_code("ABCD efgh-jkmn\u2014pqrs") == "abcdefghjkmnpqrs"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from saas.api.openapi import schema_files
-from saas.api.openapi.breaking_changes import broken
+from saas.api.openapi.breaking_changes import find_breaking_changes
 from saas.testing.openapi import SERVICES, openapi_document
 
 CHANGELOG = Path(__file__).parent.parent / "docs" / "changelog.md"
@@ -18,16 +18,16 @@ REGISTER = ("/api/auth/register", "post")
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_document_that_is_kept_is_the_one_that_the_service_makes(service: str) -> None:
-    breaks = broken(schema_files.kept(service), openapi_document(service))
+    breaks = find_breaking_changes(schema_files.read_document(service), openapi_document(service))
 
-    assert schema_files.kept(service) == openapi_document(service), (
+    assert schema_files.read_document(service) == openapi_document(service), (
         f"The schema of {service} has changed: run `python3 manage.py schema --write` and commit saas/docs/openapi."
         + "".join(f"\nBreaks clients, so it needs a line in saas/docs/changelog.md: {service} {one}" for one in breaks)
     )
 
 
 def test_every_broken_promise_stands_in_the_changelog() -> None:
-    untold = schema_files.untold(CHANGELOG.read_text(encoding="utf-8"))
+    untold = schema_files.undocumented_changes(CHANGELOG.read_text(encoding="utf-8"))
 
     assert untold == [], "These changes break clients; tell them in saas/docs/changelog.md, in these words."
 
@@ -118,7 +118,7 @@ def test_a_change_that_breaks_a_client_is_found(change: Callable[[dict[str, Any]
     changed = deepcopy(openapi_document("product"))
     change(changed)
 
-    assert sentence in broken(openapi_document("product"), changed)
+    assert sentence in find_breaking_changes(openapi_document("product"), changed)
 
 
 OFFERS: list[tuple[str, Callable[[dict[str, Any]], object]]] = [
@@ -138,24 +138,26 @@ def test_a_change_that_every_client_survives_is_none(change: Callable[[dict[str,
     change(changed)
 
     assert changed != openapi_document("product")
-    assert broken(openapi_document("product"), changed) == []
+    assert find_breaking_changes(openapi_document("product"), changed) == []
 
 
 def test_a_broken_promise_is_noted_and_waits_for_the_changelog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema_files, "FOLDER", tmp_path)
-    monkeypatch.setattr(schema_files, "BROKEN", tmp_path / "broken.txt")
+    monkeypatch.setattr(schema_files, "BREAKING_CHANGES_FILE", tmp_path / "broken.txt")
     changed = deepcopy(openapi_document("product"))
     changed["paths"].pop("/api/auth/csrf")
 
-    first = schema_files.write("product", openapi_document("product"))
-    then = schema_files.write("product", changed)
+    first = schema_files.write_document("product", openapi_document("product"))
+    then = schema_files.write_document("product", changed)
 
     assert (first, then) == ([], ["product GET /api/auth/csrf: is gone"])
     assert json.loads((tmp_path / "product.json").read_text()) == changed
-    assert schema_files.untold("Nothing happened.") == then
-    assert schema_files.untold(f"- {then[0]}. Ask elsewhere.") == []
+    assert schema_files.undocumented_changes("Nothing happened.") == then
+    assert schema_files.undocumented_changes(f"- {then[0]}. Ask elsewhere.") == []
 
 
 @pytest.mark.long
 def test_the_command_makes_the_same_documents_as_the_tests() -> None:
-    assert {service: schema_files.made(service) for service in SERVICES} == {s: openapi_document(s) for s in SERVICES}
+    assert {service: schema_files.generate_document(service) for service in SERVICES} == {
+        s: openapi_document(s) for s in SERVICES
+    }

@@ -17,10 +17,10 @@ from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 
 from saas import request_context
-from saas.api.client_address import address_behind
-from saas.api.metrics import note_answer
+from saas.api.client_address import resolve_client_address
+from saas.api.metrics import record_response
 from saas.api.middleware import new_request_context
-from saas.api.problems import Problem, from_django
+from saas.api.problems import Problem, problem_from_exception
 from saas.server.request_head import Scope, is_too_large, peer_address
 from saas.server.responses import BufferedResponse
 from saas.server.rsgi_adapter import RSGIAdapter
@@ -87,7 +87,7 @@ class ShortPath:
             await self._bridge.refuse(scope, protocol, partial(_failure, error), close=False)
             return True
         if is_new:
-            note_answer("POST", ROUTE, 202, time.perf_counter() - started)
+            record_response("POST", ROUTE, 202, time.perf_counter() - started)
             headers_sent = [*self._usual_headers, ("x-request-id", request.request_id)]
             body_sent = receipt_json(actions.Receipt(delivery.external_id, True))
             self._bridge.send(protocol, BufferedResponse(202, headers_sent, body_sent))
@@ -117,12 +117,14 @@ def _is_our_host(host: str, allowed: tuple[str, ...]) -> bool:
 
 
 def _context(scope: Scope, headers: dict[str, str]) -> request_context.Context:
-    address = address_behind(peer_address(scope), headers.get("x-forwarded-for", ""), headers.get("forwarded", ""))
+    address = resolve_client_address(
+        peer_address(scope), headers.get("x-forwarded-for", ""), headers.get("forwarded", "")
+    )
     return new_request_context(headers.get("x-request-id", ""), address, headers.get("user-agent", ""))
 
 
 def _failure(error: Exception) -> HttpResponse:
-    if problem := from_django(error):
+    if problem := problem_from_exception(error):
         return problem
     logger.error("intake_failed", exc_info=error)
     return Problem(500)

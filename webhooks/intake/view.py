@@ -11,9 +11,9 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 
 from saas.api.client_address import client_address
-from saas.api.openapi.schema_generation import refusals
-from saas.api.problems import handle
-from saas.api.rate_limits import MINUTE, Limit, TooManyRequests, by_address, require, spend
+from saas.api.openapi.schema_generation import problem_responses
+from saas.api.problems import exception_handler
+from saas.api.rate_limits import MINUTE, RateLimit, TooManyRequests, by_address, count_request, require_within_limit
 from saas.api.views import PublicView
 from saas.webhook_events import actions
 from saas.webhook_events.actions import InvalidSignature, UnreadableEvent
@@ -21,7 +21,7 @@ from webhooks import serializers as shapes
 
 PATH = "/api/webhooks/stripe"
 ROUTE = PATH[1:]
-BAD_SIGNATURES = Limit("bad-signature", 60, MINUTE, by_address)
+BAD_SIGNATURES = RateLimit("bad-signature", 60, MINUTE, by_address)
 _SIGNATURE_HEADER = OpenApiParameter(
     "Stripe-Signature", str, OpenApiParameter.HEADER, description="`t=<seconds>,v1=<hex HMAC-SHA256 of t.body>`"
 )
@@ -45,7 +45,7 @@ class StripeView(PublicView):
         try:
             return self.post(request)
         except Exception as error:
-            if problem := handle(error, {}):
+            if problem := exception_handler(error, {}):
                 return problem
             raise
 
@@ -54,7 +54,7 @@ class StripeView(PublicView):
         summary="Take in an event",
         parameters=[_SIGNATURE_HEADER],
         request=shapes.EventBody,
-        responses={202: shapes.ReceiptShape, **refusals(InvalidSignature, UnreadableEvent, TooManyRequests)},
+        responses={202: shapes.ReceiptShape, **problem_responses(InvalidSignature, UnreadableEvent, TooManyRequests)},
         tags=["webhooks"],
     )
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -80,8 +80,8 @@ def _raw_body(request: HttpRequest) -> bytes:
 
 
 def _count_refusal(request: HttpRequest) -> None:
-    if usage := spend(BAD_SIGNATURES, Request(request)):
-        require(usage)
+    if usage := count_request(BAD_SIGNATURES, Request(request)):
+        require_within_limit(usage)
 
 
 def receipt_json(receipt: actions.Receipt) -> bytes:

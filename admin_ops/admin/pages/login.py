@@ -18,7 +18,7 @@ from saas.accounts.sessions import logins
 from saas.api import rate_limits
 from saas.api.accounts.views import keep_cookie
 from saas.errors import DomainError
-from saas.text_normalization import compact
+from saas.text_normalization import normalize_code
 
 CODE_LENGTH = 6
 MAX_CODE = 40
@@ -90,8 +90,8 @@ def target_of(request: HttpRequest) -> str:
 
 def _enter(request: HttpRequest, form: LoginForm) -> logins.Login | logins.HalfLogin | None:
     api_request = Request(request)
-    if usage := rate_limits.spend(rate_limits.STAFF_LOGIN, api_request):
-        rate_limits.require(usage)
+    if usage := rate_limits.count_request(rate_limits.STAFF_LOGIN, api_request):
+        rate_limits.require_within_limit(usage)
     if not form.is_valid():
         return None
     login = logins.log_in(
@@ -111,10 +111,10 @@ def _second_step(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 def _prove(request: HttpRequest) -> logins.Login:
     """The second form: a code of the authenticator, or a recovery code, which is longer."""
     api_request = Request(request)
-    if usage := rate_limits.spend(rate_limits.MFA, api_request):
-        rate_limits.require(usage)
+    if usage := rate_limits.count_request(rate_limits.MFA, api_request):
+        rate_limits.require_within_limit(usage)
     typed = request.POST.get("code", "")[:MAX_CODE]
-    is_code = len(compact(typed)) <= CODE_LENGTH
+    is_code = len(normalize_code(typed)) <= CODE_LENGTH
     login = second_factor.complete(
         request.POST.get("mfa_token", "")[:MAX_TOKEN],
         audience=Audience.STAFF,

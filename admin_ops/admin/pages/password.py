@@ -45,9 +45,9 @@ def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 def _reset(request: HttpRequest, form: PasswordForm) -> None:
     token = form.cleaned_data["token"]
-    for limit in (rate_limits.MAILED_LINK, rate_limits.mailed_link(token)):
-        if usage := rate_limits.spend(limit, Request(request)):
-            rate_limits.require(usage)
+    for limit in (rate_limits.MAILED_LINK, rate_limits.mailed_link_token_limit(token)):
+        if usage := rate_limits.count_request(limit, Request(request)):
+            rate_limits.require_within_limit(usage)
     device_cookie.remember(request, password_change.reset(token, new_password=form.cleaned_data["new_password"]))
 
 

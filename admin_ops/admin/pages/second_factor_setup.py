@@ -39,8 +39,8 @@ def confirm(request: HttpRequest, context: dict[str, Any], target: str) -> HttpR
         return HttpResponseRedirect(reverse("admin:login"))
     api_request = Request(request)
     try:
-        if usage := rate_limits.spend(rate_limits.MFA, api_request):
-            rate_limits.require(usage)
+        if usage := rate_limits.count_request(rate_limits.MFA, api_request):
+            rate_limits.require_within_limit(usage)
         login, codes = second_factor.confirm(session, request.POST.get("first_code", "")[:MAX_CODE])
     except DomainError as refusal:
         return _refused(request, {**context, "next": target}, refusal)

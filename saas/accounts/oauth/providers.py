@@ -21,7 +21,7 @@ from joserfc.jwk import KeySet
 from saas.accounts.oauth.http_client import Answer, ProviderUnavailable, call, require_allowed
 from saas.errors import DomainError
 from saas.settings.oauth import OAuthProvider
-from saas.text_normalization import cleaned
+from saas.text_normalization import strip_invisible
 
 SIGNING_ALGORITHMS = ["RS256", "PS256", "ES256"]
 CLOCK_LEEWAY_SECONDS = 30
@@ -176,7 +176,7 @@ def _from_id_token(provider: OAuthProvider, raw: object, nonce: str) -> Identity
         subject=_subject(claims["sub"]),
         email=_text(claims.get("email"), 254),
         email_is_verified=claims.get("email_verified") is True,
-        name=cleaned(_text(claims.get("name"), 200)),
+        name=strip_invisible(_text(claims.get("name"), 200)),
     )
 
 
@@ -224,7 +224,7 @@ def _from_github(provider: OAuthProvider, token: object) -> Identity:
         subject=_subject(str(user.get("id") or "")),
         email=_text(primary[0].get("email"), 254) if primary else "",
         email_is_verified=bool(primary),
-        name=cleaned(_text(user.get("name"), 200)),
+        name=strip_invisible(_text(user.get("name"), 200)),
     )
 
 

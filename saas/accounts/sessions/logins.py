@@ -21,7 +21,7 @@ from saas.accounts.sessions import known_devices, lasting_credentials, session_l
 from saas.accounts.sessions.lasting_credentials import Credential
 from saas.audit.actions import record
 from saas.errors import DomainError
-from saas.ip_addresses import neighbourhood
+from saas.ip_addresses import site_subnet
 from saas.mail.actions import post
 
 SECOND_FACTOR_WAIT = timedelta(minutes=5)
@@ -157,7 +157,7 @@ def _is_new_device(user: User, here: request_context.Context) -> bool:
         return False
     earlier = LoginSession.objects.filter(user=user)
     known = earlier.filter(agent=here.agent).values_list("address", flat=True).distinct()
-    return neighbourhood(here.address) not in set(map(neighbourhood, known)) and earlier.exists()
+    return site_subnet(here.address) not in set(map(site_subnet, known)) and earlier.exists()
 
 
 def _tell_of_device(user: User, here: request_context.Context) -> None:
@@ -165,7 +165,7 @@ def _tell_of_device(user: User, here: request_context.Context) -> None:
         "new_device",
         to=user.email,
         context={"name": user.full_name, "agent": here.agent or "unknown", "address": here.address or "unknown"},
-        dedupe_key=f"new_device:{user.id}:{tokens.hashed(here.agent + neighbourhood(here.address))}",
+        dedupe_key=f"new_device:{user.id}:{tokens.hashed(here.agent + site_subnet(here.address))}",
     )
 
 

@@ -97,12 +97,12 @@ def invite_again(*, email: str, by: str) -> tuple[User, str]:
 
 
 def _new_staff(email: str, full_name: str) -> User:
-    if fault := text_normalization.fault(full_name):
+    if fault := text_normalization.name_error(full_name):
         raise Invalid(fault, errors={"full_name": [fault]})
     return User(
         email=deliverable(email),
         email_canonical=canonical(email),
-        full_name=text_normalization.normalized(full_name),
+        full_name=text_normalization.normalize_name(full_name),
         is_staff=True,
         email_verified_at=timezone.now(),
     )

@@ -24,8 +24,8 @@ from saas.api.accounts import representations as show
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import HalfLoginShape, LoginShape
 from saas.api.accounts.views import entered
-from saas.api.fields import Text
-from saas.api.openapi.schema_generation import OptionalBody, refusals
+from saas.api.fields import StrictCharField
+from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.views import CustomerView, PublicView
 from saas.errors import DomainError, Invalid, NotFound
 from saas.settings.oauth import OAuthProvider
@@ -35,20 +35,20 @@ MAX_COOKIE = 100
 
 
 class StartQuery(serializers.Serializer[Any]):
-    return_to = Text(max_length=500, required=False, default="", allow_blank=True)
+    return_to = StrictCharField(max_length=500, required=False, default="", allow_blank=True)
 
 
 class CallbackBody(serializers.Serializer[Any]):
     """What the provider appended to our address. ``error`` instead of ``code`` says that the person declined."""
 
-    state = Text(max_length=200, required=False, default="", allow_blank=True)
-    code = Text(max_length=4096, required=False, default="", allow_blank=True)
-    error = Text(max_length=200, required=False, default="", allow_blank=True)
-    iss = Text(max_length=500, required=False, default="", allow_blank=True)
+    state = StrictCharField(max_length=200, required=False, default="", allow_blank=True)
+    code = StrictCharField(max_length=4096, required=False, default="", allow_blank=True)
+    error = StrictCharField(max_length=200, required=False, default="", allow_blank=True)
+    iss = StrictCharField(max_length=500, required=False, default="", allow_blank=True)
 
 
 class LinkBody(CurrentPasswordBody):
-    return_to = Text(max_length=500, required=False, default="", allow_blank=True)
+    return_to = StrictCharField(max_length=500, required=False, default="", allow_blank=True)
 
 
 class ProvidersShape(serializers.Serializer[Any]):
@@ -80,7 +80,7 @@ CAME_BACK = PolymorphicProxySerializer(
 CALLBACK_ANSWERS = {
     200: CAME_BACK,
     303: None,
-    **refusals(
+    **problem_responses(
         CodeRefused,
         SignInDeclined,
         OAuthStateInvalid,
@@ -126,7 +126,7 @@ class StartView(PublicView):
         operation_id="oauth_start",
         summary="Sign in at a provider",
         parameters=[StartQuery],
-        responses={307: None, **refusals(ReturnToNotAllowed, ProviderUnavailable)},
+        responses={307: None, **problem_responses(ReturnToNotAllowed, ProviderUnavailable)},
         tags=["oauth"],
     )
     def get(self, request: Request, provider: str) -> Response:
@@ -192,7 +192,9 @@ class LinkView(CustomerView):
         request=LinkBody,
         responses={
             200: LinkShape,
-            **refusals(ReauthRequired, EmailNotVerified, ReturnToNotAllowed, TooManyAttempts, ProviderUnavailable),
+            **problem_responses(
+                ReauthRequired, EmailNotVerified, ReturnToNotAllowed, TooManyAttempts, ProviderUnavailable
+            ),
         },
         tags=["oauth"],
     )
@@ -221,7 +223,7 @@ class IdentityView(CustomerView):
         operation_id="identity_unlink",
         summary="Unlink a provider account",
         request=OptionalBody(CurrentPasswordBody),
-        responses={204: None, **refusals(ReauthRequired, LastLoginMethod, TooManyAttempts, Invalid)},
+        responses={204: None, **problem_responses(ReauthRequired, LastLoginMethod, TooManyAttempts, Invalid)},
         tags=["oauth"],
     )
     def delete(self, request: Request, provider: str) -> Response:

@@ -60,15 +60,15 @@ def _sent(request: HttpRequest, name: str) -> str:
     return str(request.POST.get(name, ""))[:MAX_FIELD].replace("\x00", "")
 
 
-def _spend(request: HttpRequest, limit: rate_limits.Limit) -> None:
-    if usage := rate_limits.spend(limit, Request(request)):
-        rate_limits.require(usage)
+def _spend(request: HttpRequest, limit: rate_limits.RateLimit) -> None:
+    if usage := rate_limits.count_request(limit, Request(request)):
+        rate_limits.require_within_limit(usage)
 
 
 def _mailed_token(request: HttpRequest) -> str:
     token = _sent(request, "token")
     _spend(request, rate_limits.MAILED_LINK)
-    _spend(request, rate_limits.mailed_link(token))
+    _spend(request, rate_limits.mailed_link_token_limit(token))
     return token
 
 
@@ -97,7 +97,7 @@ def _keep(request: HttpRequest) -> None:
 def _forgot(request: HttpRequest) -> None:
     email = canonical(_sent(request, "email"))
     _spend(request, rate_limits.PASSWORD_FORGOT)
-    _spend(request, rate_limits.forgotten(email))
+    _spend(request, rate_limits.password_forgot_account_limit(email))
     password_change.request_reset(email)
 
 

@@ -15,7 +15,7 @@ from saas.api import rate_limits
 from saas.api.accounts.security import CurrentPasswordBody, TokenBody
 from saas.api.accounts.views import logged_out
 from saas.api.impersonation import NotWhileImpersonating
-from saas.api.openapi.schema_generation import OptionalBody, refusals
+from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.views import CustomerView, PublicView
 from saas.billing.personal_data import StillSubscribed
 from saas.errors import Invalid
@@ -53,7 +53,7 @@ class ExportView(CustomerView):
     @extend_schema(
         operation_id="user_export",
         summary="Everything we hold about me",
-        responses={200: ExportShape, **refusals(NotWhileImpersonating)},
+        responses={200: ExportShape, **problem_responses(NotWhileImpersonating)},
         tags=["users"],
     )
     def get(self, request: Request) -> Response:
@@ -73,7 +73,9 @@ class OwnAccountView(CustomerView):
         request=OptionalBody(CurrentPasswordBody),
         responses={
             202: DeletionAcceptedShape,
-            **refusals(ReauthRequired, StillSubscribed, TeamSubscribed, TeamNeedsOwner, TooManyAttempts, Invalid),
+            **problem_responses(
+                ReauthRequired, StillSubscribed, TeamSubscribed, TeamNeedsOwner, TooManyAttempts, Invalid
+            ),
         },
         tags=["users"],
     )
@@ -93,11 +95,11 @@ class CancelDeletionView(PublicView):
         operation_id="deletion_cancel",
         summary="Keep the account after all",
         request=TokenBody,
-        responses={200: DeletionCanceledShape, **refusals(ProofInvalid)},
+        responses={200: DeletionCanceledShape, **problem_responses(ProofInvalid)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
-        self.spend(rate_limits.mailed_link(token))
+        self.enforce_limits(rate_limits.mailed_link_token_limit(token))
         account_deletion.cancel_deletion(token)
         return Response({"status": "kept"})

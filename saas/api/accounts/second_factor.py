@@ -17,14 +17,14 @@ from saas.api.accounts import representations as show
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape, SecondFactorBody
 from saas.api.accounts.views import keep_cookie, logged_in
-from saas.api.fields import Text
-from saas.api.openapi.schema_generation import OptionalBody, refusals
+from saas.api.fields import StrictCharField
+from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.views import CustomerView, PublicView
 from saas.errors import Invalid
 
 
 class ConfirmBody(serializers.Serializer[Any]):
-    code = Text(max_length=20)
+    code = StrictCharField(max_length=20)
 
 
 class SetupShape(serializers.Serializer[Any]):
@@ -52,7 +52,7 @@ class TotpView(CustomerView):
         operation_id="mfa_begin",
         summary="Set up an authenticator",
         request=OptionalBody(CurrentPasswordBody),
-        responses={200: SetupShape, **refusals(ReauthRequired, SecondFactorOn, TooManyAttempts)},
+        responses={200: SetupShape, **problem_responses(ReauthRequired, SecondFactorOn, TooManyAttempts)},
         tags=["mfa"],
     )
     def post(self, request: Request) -> Response:
@@ -63,7 +63,7 @@ class TotpView(CustomerView):
         operation_id="mfa_disable",
         summary="Turn the second factor off",
         request=OptionalBody(CurrentPasswordBody),
-        responses={200: LoginShape, **refusals(ReauthRequired, SecondFactorOff, TooManyAttempts, Invalid)},
+        responses={200: LoginShape, **problem_responses(ReauthRequired, SecondFactorOff, TooManyAttempts, Invalid)},
         tags=["mfa"],
     )
     def delete(self, request: Request) -> Response:
@@ -80,7 +80,7 @@ class ConfirmView(CustomerView):
         operation_id="mfa_confirm",
         summary="Turn the second factor on",
         request=ConfirmBody,
-        responses={200: ConfirmedShape, **refusals(SecondFactorOn, SecondFactorOff)},
+        responses={200: ConfirmedShape, **problem_responses(SecondFactorOn, SecondFactorOff)},
         tags=["mfa"],
     )
     def post(self, request: Request) -> Response:
@@ -94,7 +94,7 @@ class RecoveryCodesView(CustomerView):
         operation_id="mfa_recovery_codes",
         summary="Make new recovery codes",
         request=OptionalBody(CurrentPasswordBody),
-        responses={200: CodesShape, **refusals(ReauthRequired, SecondFactorOff, TooManyAttempts)},
+        responses={200: CodesShape, **problem_responses(ReauthRequired, SecondFactorOff, TooManyAttempts)},
         tags=["mfa"],
     )
     def post(self, request: Request) -> Response:
@@ -111,7 +111,7 @@ class VerifyView(PublicView):
         operation_id="mfa_verify",
         summary="Log in: the second factor",
         request=SecondFactorBody,
-        responses={200: LoginShape, **refusals(WrongCode, PendingLoginInvalid, TooManyAttempts)},
+        responses={200: LoginShape, **problem_responses(WrongCode, PendingLoginInvalid, TooManyAttempts)},
         tags=["mfa"],
     )
     def post(self, request: Request) -> Response:

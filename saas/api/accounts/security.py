@@ -19,42 +19,44 @@ from saas.api.accounts import device_cookie
 from saas.api.accounts import representations as show
 from saas.api.accounts.serializers import LoginShape
 from saas.api.accounts.views import logged_in
-from saas.api.fields import Text
-from saas.api.openapi.schema_generation import refusals
+from saas.api.fields import StrictCharField
+from saas.api.openapi.schema_generation import problem_responses
 from saas.api.views import CustomerView, PublicView
 from saas.billing.personal_data import StillSubscribed
 from saas.teams.actions import TeamSubscribed
 
 
 class ReauthenticateBody(serializers.Serializer[Any]):
-    current_password = Text(max_length=4096, trim_whitespace=False)
+    current_password = StrictCharField(max_length=4096, trim_whitespace=False)
 
 
 class CurrentPasswordBody(serializers.Serializer[Any]):
     """``current_password`` may be left out where the login is not older than five minutes."""
 
-    current_password = Text(max_length=4096, required=False, default="", allow_blank=True, trim_whitespace=False)
+    current_password = StrictCharField(
+        max_length=4096, required=False, default="", allow_blank=True, trim_whitespace=False
+    )
 
 
 class ChangePasswordBody(CurrentPasswordBody):
-    new_password = Text(max_length=200, trim_whitespace=False)
+    new_password = StrictCharField(max_length=200, trim_whitespace=False)
 
 
 class ForgotBody(serializers.Serializer[Any]):
-    email = Text(max_length=254)
+    email = StrictCharField(max_length=254)
 
 
 class ResetBody(serializers.Serializer[Any]):
-    token = Text(max_length=200)
-    new_password = Text(max_length=200, trim_whitespace=False)
+    token = StrictCharField(max_length=200)
+    new_password = StrictCharField(max_length=200, trim_whitespace=False)
 
 
 class TokenBody(serializers.Serializer[Any]):
-    token = Text(max_length=200)
+    token = StrictCharField(max_length=200)
 
 
 class ChangeEmailBody(CurrentPasswordBody):
-    new_email = Text(max_length=254)
+    new_email = StrictCharField(max_length=254)
 
 
 class DoneShape(serializers.Serializer[Any]):
@@ -86,7 +88,7 @@ class ReauthenticateView(CustomerView):
         operation_id="reauthenticate",
         summary="Prove the password again",
         request=ReauthenticateBody,
-        responses={204: None, **refusals(TooManyAttempts, HashingBusy)},
+        responses={204: None, **problem_responses(TooManyAttempts, HashingBusy)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
@@ -103,7 +105,7 @@ class ChangePasswordView(CustomerView):
         operation_id="password_change",
         summary="Change the password",
         request=ChangePasswordBody,
-        responses={200: LoginShape, **refusals(ReauthRequired, TooManyAttempts, HashingBusy)},
+        responses={200: LoginShape, **problem_responses(ReauthRequired, TooManyAttempts, HashingBusy)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
@@ -122,12 +124,12 @@ class ForgotPasswordView(PublicView):
         operation_id="password_forgot",
         summary="Ask for a password reset",
         request=ForgotBody,
-        responses={202: DoneShape, **refusals(InvalidAddress)},
+        responses={202: DoneShape, **problem_responses(InvalidAddress)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         email = canonical(self.body(ForgotBody)["email"])
-        self.spend(rate_limits.forgotten(email))
+        self.enforce_limits(rate_limits.password_forgot_account_limit(email))
         password_change.request_reset(email)
         return Response({"status": "accepted"}, status=202)
 
@@ -144,12 +146,12 @@ class ResetPasswordView(PublicView):
         operation_id="password_reset",
         summary="Reset the password",
         request=ResetBody,
-        responses={200: DoneShape, **refusals(ProofInvalid, HashingBusy)},
+        responses={200: DoneShape, **problem_responses(ProofInvalid, HashingBusy)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         body = self.body(ResetBody)
-        self.spend(rate_limits.mailed_link(body["token"]))
+        self.enforce_limits(rate_limits.mailed_link_token_limit(body["token"]))
         user = password_change.reset(body["token"], new_password=body["new_password"])
         device_cookie.remember(request._request, user)
         return Response({"status": "password_set"})
@@ -164,12 +166,12 @@ class VerifyEmailView(PublicView):
         operation_id="email_verify",
         summary="Verify an e-mail address",
         request=TokenBody,
-        responses={200: DoneShape, **refusals(ProofInvalid)},
+        responses={200: DoneShape, **problem_responses(ProofInvalid)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
-        self.spend(rate_limits.mailed_link(token))
+        self.enforce_limits(rate_limits.mailed_link_token_limit(token))
         email_verification.verify(token)
         return Response({"status": "verified"})
 
@@ -183,12 +185,12 @@ class PreviewVerificationView(PublicView):
         operation_id="email_verify_preview",
         summary="Whose account would be verified",
         request=TokenBody,
-        responses={200: ClaimShape, **refusals(ProofInvalid)},
+        responses={200: ClaimShape, **problem_responses(ProofInvalid)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
-        self.spend(rate_limits.mailed_link(token))
+        self.enforce_limits(rate_limits.mailed_link_token_limit(token))
         return Response(show.claim(disavowal.claim_behind(token)))
 
 
@@ -202,12 +204,12 @@ class DisownView(PublicView):
         operation_id="email_disown",
         summary="Say that it was somebody else",
         request=TokenBody,
-        responses={200: DisownedShape, **refusals(ProofInvalid, StillSubscribed, TeamSubscribed)},
+        responses={200: DisownedShape, **problem_responses(ProofInvalid, StillSubscribed, TeamSubscribed)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
-        self.spend(rate_limits.mailed_link(token))
+        self.enforce_limits(rate_limits.mailed_link_token_limit(token))
         is_removed = disavowal.disown(token)
         return Response({"status": "removed" if is_removed else "called_off"})
 
@@ -236,12 +238,12 @@ class ChangeEmailView(CustomerView):
         operation_id="email_change",
         summary="Change the e-mail address",
         request=ChangeEmailBody,
-        responses={202: DoneShape, **refusals(ReauthRequired, InvalidAddress, TooManyAttempts)},
+        responses={202: DoneShape, **problem_responses(ReauthRequired, InvalidAddress, TooManyAttempts)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         body = self.body(ChangeEmailBody)
-        self.spend(rate_limits.moved_to(canonical(body["new_email"])))
+        self.enforce_limits(rate_limits.email_change_address_limit(canonical(body["new_email"])))
         require_recent(self.session, current_password=body["current_password"])
         email_verification.request_change(self.user, new_email=body["new_email"])
         return Response({"status": "accepted"}, status=202)

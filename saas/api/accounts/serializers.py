@@ -10,7 +10,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from saas.accounts.models import Profile, User
-from saas.api.fields import Flag, Name, Text
+from saas.api.fields import NameField, StrictBooleanField, StrictCharField
 from saas.api.pagination import PageShape
 
 MAX_SOCIAL_LINKS = 10
@@ -18,22 +18,22 @@ _SOCIAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,30}")
 
 
 class RegisterBody(serializers.Serializer[Any]):
-    email = Text(max_length=254)
-    password = Text(max_length=200, trim_whitespace=False)
-    full_name = Name(max_length=200, required=False, allow_blank=True, default="")
+    email = StrictCharField(max_length=254)
+    password = StrictCharField(max_length=200, trim_whitespace=False)
+    full_name = NameField(max_length=200, required=False, allow_blank=True, default="")
 
 
 class LoginBody(serializers.Serializer[Any]):
-    email = Text(max_length=254)
-    password = Text(max_length=4096, trim_whitespace=False)
+    email = StrictCharField(max_length=254)
+    password = StrictCharField(max_length=4096, trim_whitespace=False)
 
 
 class RefreshBody(serializers.Serializer[Any]):
-    refresh_token = Text(max_length=200)
+    refresh_token = StrictCharField(max_length=200)
 
 
 class LogoutAllBody(serializers.Serializer[Any]):
-    revoke_credentials = Flag(default=False, help_text="End API keys and open invitations, too.")
+    revoke_credentials = StrictBooleanField(default=False, help_text="End API keys and open invitations, too.")
 
 
 class CredentialShape(serializers.Serializer[Any]):
@@ -91,9 +91,9 @@ EITHER_LOGIN = PolymorphicProxySerializer(
 class SecondFactorBody(serializers.Serializer[Any]):
     """``code`` of the authenticator, or one of the recovery codes."""
 
-    mfa_token = Text(max_length=200)
-    code = Text(max_length=20, required=False, default="", allow_blank=True)
-    recovery_code = Text(max_length=40, required=False, default="", allow_blank=True)
+    mfa_token = StrictCharField(max_length=200)
+    code = StrictCharField(max_length=20, required=False, default="", allow_blank=True)
+    recovery_code = StrictCharField(max_length=40, required=False, default="", allow_blank=True)
 
 
 class ImpersonationShape(serializers.Serializer[Any]):
@@ -141,12 +141,12 @@ class CsrfShape(serializers.Serializer[Any]):
 class ProfileBody(serializers.Serializer[Any]):
     """Every field may be left out: what is not sent stays as it is, with PUT as with PATCH."""
 
-    display_name = Name(max_length=100, required=False, allow_blank=True)
-    avatar_url = Text(max_length=500, required=False, allow_blank=True)
-    timezone = Text(max_length=64, required=False)
-    biography = Text(max_length=2000, required=False, allow_blank=True)
-    social_links = serializers.DictField(child=Text(max_length=500), required=False)
-    marketing_opt_in = Flag(required=False)
+    display_name = NameField(max_length=100, required=False, allow_blank=True)
+    avatar_url = StrictCharField(max_length=500, required=False, allow_blank=True)
+    timezone = StrictCharField(max_length=64, required=False)
+    biography = StrictCharField(max_length=2000, required=False, allow_blank=True)
+    social_links = serializers.DictField(child=StrictCharField(max_length=500), required=False)
+    marketing_opt_in = StrictBooleanField(required=False)
     visibility = serializers.ChoiceField(Profile.Visibility.choices, required=False)
 
     def validate_avatar_url(self, value: str) -> str:

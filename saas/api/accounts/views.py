@@ -18,8 +18,8 @@ from saas.api import rate_limits
 from saas.api.accounts import device_cookie
 from saas.api.accounts import representations as show
 from saas.api.accounts import serializers as shapes
-from saas.api.authentication import CustomerCookie, DepartingBearer
-from saas.api.openapi.schema_generation import OptionalBody, refusals
+from saas.api.authentication import CustomerCookie, LogoutBearer
+from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.pagination import PageQuery, paginate
 from saas.api.views import CustomerView, PublicView
 from saas.errors import Invalid, NotFound
@@ -54,12 +54,12 @@ class RegisterView(PublicView):
         operation_id="register",
         summary="Register",
         request=shapes.RegisterBody,
-        responses={201: shapes.LoginShape, **refusals(EmailTaken, InvalidAddress, HashingBusy)},
+        responses={201: shapes.LoginShape, **problem_responses(EmailTaken, InvalidAddress, HashingBusy)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         body = self.body(shapes.RegisterBody)
-        self.spend(rate_limits.registered(canonical(body["email"])))
+        self.enforce_limits(rate_limits.register_account_limit(canonical(body["email"])))
         login = actions.register(**body)
         return logged_in(request, login, status=201)
 
@@ -71,7 +71,7 @@ class LoginView(PublicView):
         operation_id="login",
         summary="Log in",
         request=shapes.LoginBody,
-        responses={200: shapes.EITHER_LOGIN, **refusals(InvalidCredentials, TooManyAttempts, HashingBusy)},
+        responses={200: shapes.EITHER_LOGIN, **problem_responses(InvalidCredentials, TooManyAttempts, HashingBusy)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
@@ -86,18 +86,18 @@ class RefreshView(PublicView):
         operation_id="refresh",
         summary="Exchange a refresh token",
         request=shapes.RefreshBody,
-        responses={200: shapes.LoginShape, **refusals(InvalidRefreshToken, RefreshReused, RefreshRotated)},
+        responses={200: shapes.LoginShape, **problem_responses(InvalidRefreshToken, RefreshReused, RefreshRotated)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         token = self.body(shapes.RefreshBody)["refresh_token"]
-        self.spend(rate_limits.refreshed(token))
+        self.enforce_limits(rate_limits.refresh_family_limit(token))
         login = logins.refresh(token, audience=Audience.CUSTOMER)
         return Response(show.login(login))
 
 
 class LogoutView(CustomerView):
-    authentication_classes = (DepartingBearer, CustomerCookie)
+    authentication_classes = (LogoutBearer, CustomerCookie)
 
     @extend_schema(operation_id="logout", summary="Log out", request=None, responses={204: None}, tags=["auth"])
     def post(self, request: Request) -> Response:
@@ -113,7 +113,7 @@ class LogoutAllView(CustomerView):
         operation_id="logout_all",
         summary="Log out everywhere",
         request=OptionalBody(shapes.LogoutAllBody),
-        responses={200: shapes.LastingCredentialsShape, 204: None, **refusals(Invalid)},
+        responses={200: shapes.LastingCredentialsShape, 204: None, **problem_responses(Invalid)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:

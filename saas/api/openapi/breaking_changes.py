@@ -13,7 +13,7 @@ _BAD_REQUEST = 400
 _VARIANTS = ("oneOf", "anyOf")
 
 
-def broken(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def find_breaking_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """One sentence for each promise of ``old`` that ``new`` breaks, sorted; empty if every client goes on working."""
     return sorted(set(_Comparison(old, new).operations()))
 

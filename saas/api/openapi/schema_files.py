@@ -10,13 +10,13 @@ from typing import Any
 
 from django.conf import settings
 
-from saas.api.openapi.breaking_changes import broken
+from saas.api.openapi.breaking_changes import find_breaking_changes
 
 FOLDER = Path(settings.BASE_DIR) / "saas" / "docs" / "openapi"
 # Every promise that was ever broken, one a line, as `schema --write` found it; the changelog must tell each of them.
-BROKEN = FOLDER / "broken.txt"
+BREAKING_CHANGES_FILE = FOLDER / "broken.txt"
 
-_MAKE = """
+_GENERATE = """
 import django, sys
 django.setup()
 from django.test import Client
@@ -24,19 +24,19 @@ sys.stdout.write(Client().get("/openapi.json", headers={"host": "localhost"}).co
 """
 
 
-def path(service: str) -> Path:
+def document_path(service: str) -> Path:
     return FOLDER / f"{service}.json"
 
 
-def kept(service: str) -> dict[str, Any]:
+def read_document(service: str) -> dict[str, Any]:
     """The document that was last written; before the first, one that promises nothing."""
-    if not path(service).exists():
+    if not document_path(service).exists():
         return {"paths": {}}
-    document: dict[str, Any] = json.loads(path(service).read_text(encoding="utf-8"))
+    document: dict[str, Any] = json.loads(document_path(service).read_text(encoding="utf-8"))
     return document
 
 
-def made(service: str) -> dict[str, Any]:
+def generate_document(service: str) -> dict[str, Any]:
     """The document that ``service`` makes now, in a process of its own: which service it is, is fixed at its start.
     None of this machine's settings are seen there."""
     with tempfile.TemporaryDirectory() as var_dir:
@@ -47,7 +47,7 @@ def made(service: str) -> dict[str, Any]:
             "DJANGO_SETTINGS_MODULE": f"saas.settings.{service}",
         }
         done = subprocess.run(  # noqa: S603 (our own interpreter and our own words)
-            [sys.executable, "-c", _MAKE],
+            [sys.executable, "-c", _GENERATE],
             cwd=settings.BASE_DIR,
             env=environment,
             capture_output=True,
@@ -60,18 +60,18 @@ def made(service: str) -> dict[str, Any]:
     return document
 
 
-def write(service: str, document: dict[str, Any]) -> list[str]:
+def write_document(service: str, document: dict[str, Any]) -> list[str]:
     """Keep ``document``; what it breaks of the one before is noted and returned."""
-    sentences = [f"{service} {sentence}" for sentence in broken(kept(service), document)]
+    sentences = [f"{service} {sentence}" for sentence in find_breaking_changes(read_document(service), document)]
     FOLDER.mkdir(exist_ok=True)
-    path(service).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    document_path(service).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if sentences:
-        with BROKEN.open("a", encoding="utf-8") as notes:
+        with BREAKING_CHANGES_FILE.open("a", encoding="utf-8") as notes:
             notes.writelines(f"{sentence}\n" for sentence in sentences)
     return sentences
 
 
-def untold(changelog: str) -> list[str]:
+def undocumented_changes(changelog: str) -> list[str]:
     """The broken promises of which ``changelog`` says nothing in these words."""
-    sentences = BROKEN.read_text(encoding="utf-8").splitlines() if BROKEN.exists() else []
+    sentences = BREAKING_CHANGES_FILE.read_text(encoding="utf-8").splitlines() if BREAKING_CHANGES_FILE.exists() else []
     return [sentence for sentence in sentences if sentence not in changelog]

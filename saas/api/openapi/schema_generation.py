@@ -11,7 +11,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiRequest, OpenApiResponse
 
 from saas.accounts.models import Audience
-from saas.api.problems import TITLES
+from saas.api.problems import CODES_AND_TITLES
 from saas.errors import DomainError
 
 TAGS = {
@@ -75,7 +75,7 @@ _PROBLEM = {
 }
 
 
-def refusals(*classes: type[DomainError]) -> dict[int, OpenApiResponse]:
+def problem_responses(*classes: type[DomainError]) -> dict[int, OpenApiResponse]:
     """For ``@extend_schema(responses={201: …, **refusals(EmailTaken)})``: what an operation refuses in so many words."""
     return {
         status: OpenApiResponse(
@@ -97,7 +97,9 @@ class ApiSchema(AutoSchema):
         return operation and self._completed(operation)
 
     def _completed(self, operation: dict[str, Any]) -> dict[str, Any]:
-        refusals = {str(status): _reference("responses", f"Problem{status}") for status in self._refusals(operation)}
+        refusals = {
+            str(status): _reference("responses", f"Problem{status}") for status in self._problem_statuses(operation)
+        }
         own = {status: _finished(int(status), response) for status, response in operation["responses"].items()}
         operation["responses"] = {
             **dict(sorted((refusals | own).items())),
@@ -130,7 +132,7 @@ class ApiSchema(AutoSchema):
         body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
         return body and {**body, "required": not isinstance(self.get_request_serializer(), OptionalBody)}
 
-    def _refusals(self, operation: dict[str, Any]) -> list[int]:
+    def _problem_statuses(self, operation: dict[str, Any]) -> list[int]:
         has_body = "requestBody" in operation
         has_query = any(parameter.get("in") == "query" for parameter in operation.get("parameters", []))
         answers = {
@@ -149,11 +151,11 @@ class ApiSchema(AutoSchema):
         return any(getattr(one, "audience", None) == Audience.STAFF for one in self.view.get_authenticators())
 
 
-def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+def postprocess_schema(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """drf-spectacular's post-processing hook: the parts that operations refer to, tags, and ids that are unique."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
-    components["responses"] = _problem_responses()
+    components["responses"] = _problem_components()
     components["parameters"] = {"RequestId": _REQUEST_ID_PARAMETER}
     components["headers"] = {
         name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()
@@ -162,11 +164,11 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     used = {tag for operation in operations for tag in operation.get("tags", [])}
     result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
     _name_aliases(result["paths"])
-    return _tidy(result)  # type: ignore[no-any-return]
+    return _without_generator_hints(result)  # type: ignore[no-any-return]
 
 
-def _problem_responses() -> dict[str, Any]:
-    named = {f"Problem{status}": _problem_response(title, status) for status, (_, title) in TITLES.items()}
+def _problem_components() -> dict[str, Any]:
+    named = {f"Problem{status}": _problem_response(title, status) for status, (_, title) in CODES_AND_TITLES.items()}
     return {"Problem": _problem_response("Any other refusal or failure."), **named}
 
 
@@ -204,7 +206,7 @@ def _name_aliases(paths: dict[str, Any]) -> None:
                 operation["operationId"] = f"api_{operation['operationId']}"
 
 
-def _tidy(value: Any) -> Any:
+def _without_generator_hints(value: Any) -> Any:
     """Without what generators of clients stumble over.
 
     drf-spectacular marks choices for a hook of its own that we do not use: it would need a name for every list of them.
@@ -214,7 +216,7 @@ def _tidy(value: Any) -> Any:
         choices = value.get("enum")
         if isinstance(choices, list) and "" not in choices:
             value = {key: item for key, item in value.items() if key != "minLength" and (key, item) != ("default", "")}
-        return {key: _tidy(item) for key, item in value.items() if key != "x-spec-enum-id"}
+        return {key: _without_generator_hints(item) for key, item in value.items() if key != "x-spec-enum-id"}
     if isinstance(value, list):
-        return [_tidy(item) for item in value]
+        return [_without_generator_hints(item) for item in value]
     return value

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from saas.accounts.models import LoginSession
 from saas.audit.models import AuditEvent
-from saas.ip_addresses import Network, around, neighbourhood, network
+from saas.ip_addresses import Subnet, containing_subnets, site_subnet, subscriber_subnet
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import PASSWORD, Person
 
@@ -97,7 +97,9 @@ def test_an_ipv4_caller_is_the_same_on_a_socket_of_both_families(product, custom
     session = log_in(product, customer, {}).json()["session_id"]
 
     assert LoginSession.objects.get(sid=session).address == PEER
-    assert network("::ffff:192.0.2.1") == network("192.0.2.1") != network("::ffff:192.0.2.2")
+    assert (
+        subscriber_subnet("::ffff:192.0.2.1") == subscriber_subnet("192.0.2.1") != subscriber_subnet("::ffff:192.0.2.2")
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_an_ipv4_caller_is_the_same_on_a_socket_of_both_families(product, custom
     ],
 )
 def test_a_subscriber_is_an_address_or_a_64_and_a_neighbourhood_a_24_or_a_48(address: str, own: str, near: str) -> None:
-    assert (network(address), neighbourhood(address)) == (own, near)
+    assert (subscriber_subnet(address), site_subnet(address)) == (own, near)
 
 
 # ── The neighbourhood (T90) ──────────────────────────────────────────────────────────────────────────────────────────
@@ -125,7 +127,7 @@ def test_a_subscriber_is_an_address_or_a_64_and_a_neighbourhood_a_24_or_a_48(add
     ],
 )
 def test_an_address_is_counted_with_the_networks_around_it(address: str, networks: list[tuple[str, int]]) -> None:
-    assert around(address) == tuple(Network(*network) for network in networks)
+    assert containing_subnets(address) == tuple(Subnet(*network) for network in networks)
 
 
 def guess(product: ServiceClient, address: str, number: int) -> int:
@@ -160,7 +162,9 @@ def test_whoever_is_refused_uses_nothing_of_the_neighbours_up(product, db) -> No
 def test_every_limit_by_address_is_counted_by_the_one_function() -> None:
     """Nobody makes a key of an address by other means."""
     sources = [path for path in ROOT.rglob("*.py") if not {"tests", ".venv"} & set(path.parts)]
-    keys = [path for path in sources if re.search(r"ip_network\(|\bnetwork\(|\bneighbourhood\(", path.read_text())]
+    keys = [
+        path for path in sources if re.search(r"ip_network\(|\bsubscriber_subnet\(|\bsite_subnet\(", path.read_text())
+    ]
 
     assert {str(path.relative_to(ROOT)) for path in keys} == {
         "saas/ip_addresses.py",

@@ -14,7 +14,7 @@ from rest_framework.test import APIRequestFactory
 from saas.accounts.models import FailedAttempts, LoginSession
 from saas.accounts.staff.impersonations import Wish, impersonate
 from saas.api import rate_limits
-from saas.api.rate_limits import Counted, Limit, WhenAway
+from saas.api.rate_limits import CounterScope, Fallback, RateLimit
 from saas.teams.models import Team
 from saas.testing import rate_limits as counters
 from saas.testing.clients import ServiceClient, service_settings
@@ -28,51 +28,51 @@ NOBODY = Request(APIRequestFactory().get("/"))
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 TABLE = {
-    "login": (30, MINUTE, WhenAway.LOCAL),
-    "register": (5, MINUTE, WhenAway.LOCAL),
-    "register-hourly": (20, HOUR, WhenAway.LOCAL),
-    "register-account": (3, HOUR, WhenAway.LOCAL),
-    "password-forgot": (20, HOUR, WhenAway.LOCAL),
-    "password-forgot-account": (5, HOUR, WhenAway.LOCAL),
-    "mailed-link": (20, MINUTE, WhenAway.LOCAL),
-    "mailed-link-token": (5, MINUTE, WhenAway.LOCAL),
-    "mail-again": (5, HOUR, WhenAway.LOCAL),
-    "email-change-address": (5, HOUR, WhenAway.LOCAL),
-    "mfa": (20, MINUTE, WhenAway.LOCAL),
-    "refresh": (60, MINUTE, WhenAway.OPEN),
-    "refresh-family": (10, MINUTE, WhenAway.OPEN),
-    "oauth": (30, MINUTE, WhenAway.LOCAL),
-    "team-invite": (20, HOUR, WhenAway.CLOSED),
-    "team-invite-daily": (100, DAY, WhenAway.CLOSED),
-    "invitation-accept": (20, MINUTE, WhenAway.LOCAL),
-    "checkout": (10, MINUTE, WhenAway.LOCAL),
-    "export": (10, HOUR, WhenAway.LOCAL),
-    "reads": (600, MINUTE, WhenAway.OPEN),
-    "writes": (120, MINUTE, WhenAway.OPEN),
-    "team": (3000, MINUTE, WhenAway.OPEN),
-    "staff-login": (10, MINUTE, WhenAway.LOCAL),
-    "impersonation": (20, HOUR, WhenAway.CLOSED),
+    "login": (30, MINUTE, Fallback.COUNT_LOCALLY),
+    "register": (5, MINUTE, Fallback.COUNT_LOCALLY),
+    "register-hourly": (20, HOUR, Fallback.COUNT_LOCALLY),
+    "register-account": (3, HOUR, Fallback.COUNT_LOCALLY),
+    "password-forgot": (20, HOUR, Fallback.COUNT_LOCALLY),
+    "password-forgot-account": (5, HOUR, Fallback.COUNT_LOCALLY),
+    "mailed-link": (20, MINUTE, Fallback.COUNT_LOCALLY),
+    "mailed-link-token": (5, MINUTE, Fallback.COUNT_LOCALLY),
+    "mail-again": (5, HOUR, Fallback.COUNT_LOCALLY),
+    "email-change-address": (5, HOUR, Fallback.COUNT_LOCALLY),
+    "mfa": (20, MINUTE, Fallback.COUNT_LOCALLY),
+    "refresh": (60, MINUTE, Fallback.FAIL_OPEN),
+    "refresh-family": (10, MINUTE, Fallback.FAIL_OPEN),
+    "oauth": (30, MINUTE, Fallback.COUNT_LOCALLY),
+    "team-invite": (20, HOUR, Fallback.FAIL_CLOSED),
+    "team-invite-daily": (100, DAY, Fallback.FAIL_CLOSED),
+    "invitation-accept": (20, MINUTE, Fallback.COUNT_LOCALLY),
+    "checkout": (10, MINUTE, Fallback.COUNT_LOCALLY),
+    "export": (10, HOUR, Fallback.COUNT_LOCALLY),
+    "reads": (600, MINUTE, Fallback.FAIL_OPEN),
+    "writes": (120, MINUTE, Fallback.FAIL_OPEN),
+    "team": (3000, MINUTE, Fallback.FAIL_OPEN),
+    "staff-login": (10, MINUTE, Fallback.COUNT_LOCALLY),
+    "impersonation": (20, HOUR, Fallback.FAIL_CLOSED),
 }
 BY_ARGUMENT = [
-    rate_limits.registered,
-    rate_limits.forgotten,
-    rate_limits.moved_to,
-    rate_limits.mailed_link,
-    rate_limits.refreshed,
+    rate_limits.register_account_limit,
+    rate_limits.password_forgot_account_limit,
+    rate_limits.email_change_address_limit,
+    rate_limits.mailed_link_token_limit,
+    rate_limits.refresh_family_limit,
 ]
 
 
-def all_limits() -> list[Limit]:
-    named = [value for value in vars(rate_limits).values() if isinstance(value, Limit)]
+def all_limits() -> list[RateLimit]:
+    named = [value for value in vars(rate_limits).values() if isinstance(value, RateLimit)]
     return [*named, *(make("x") for make in BY_ARGUMENT)]
 
 
 def test_the_limits_are_those_of_the_table() -> None:
-    assert {limit.scope: (limit.count, limit.seconds, limit.when_away) for limit in all_limits()} == TABLE
+    assert {limit.scope: (limit.count, limit.seconds, limit.fallback) for limit in all_limits()} == TABLE
 
 
 def test_whatever_is_guessed_or_spent_is_counted_by_all_processes_together() -> None:
-    alone = {limit.scope for limit in all_limits() if limit.counted is not Counted.TOGETHER}
+    alone = {limit.scope for limit in all_limits() if limit.counter is not CounterScope.SHARED}
 
     assert alone == {"reads", "writes", "team"}
 
@@ -81,7 +81,7 @@ def test_whatever_is_guessed_or_spent_is_counted_by_all_processes_together() -> 
 class Case:
     """A request that spends ``limit`` under ``key``; both may depend on who asks."""
 
-    limit: Limit | Callable[[str], Limit]
+    limit: RateLimit | Callable[[str], RateLimit]
     call: str
     key: str | Callable[[Any], str] = HERE
     body: Any = None
@@ -89,8 +89,8 @@ class Case:
     by: str = ""
     argument: Callable[[Any], str] = field(default=lambda here: "")
 
-    def made(self, argument: str) -> Limit:
-        return self.limit if isinstance(self.limit, Limit) else self.limit(argument)
+    def made(self, argument: str) -> RateLimit:
+        return self.limit if isinstance(self.limit, RateLimit) else self.limit(argument)
 
     def __str__(self) -> str:
         return f"{self.made('x').scope} {self.service} {self.call}"
@@ -123,31 +123,37 @@ CASES = [
     Case(rate_limits.LOGIN, "DELETE /api/users/me", body={"current_password": "not mine"}, by="kim"),
     Case(rate_limits.REGISTER, "POST /api/auth/register", body=REGISTRATION),
     Case(rate_limits.REGISTER_HOURLY, "POST /api/auth/register", body=REGISTRATION),
-    Case(rate_limits.registered, "POST /api/auth/register", body=REGISTRATION, argument=lambda _: "new@example.net"),
+    Case(rate_limits.register_account_limit, "POST /api/auth/register", body=REGISTRATION,
+         argument=lambda _: "new@example.net"),
     Case(rate_limits.REFRESH, "POST /api/auth/refresh", body={"refresh_token": "rt_guess"}),
     Case(rate_limits.REFRESH, "POST /api/admin/auth/refresh", body={"refresh_token": "rt_guess"}, service="admin_ops"),
-    Case(rate_limits.refreshed, "POST /api/auth/refresh", body={"refresh_token": "rt_x"}, argument=lambda _: "rt_x"),
+    Case(rate_limits.refresh_family_limit, "POST /api/auth/refresh", body={"refresh_token": "rt_x"},
+         argument=lambda _: "rt_x"),
     Case(rate_limits.OAUTH, "GET /api/auth/oauth/nobody"),
     Case(rate_limits.OAUTH, "GET /api/auth/oauth/nobody/callback"),
     Case(rate_limits.OAUTH, "POST /api/auth/oauth/nobody/callback", body=ANSWERED),
     Case(rate_limits.OAUTH, "POST /api/auth/oauth/nobody/link", body=MY_PASSWORD, by="kim"),
     Case(rate_limits.PASSWORD_FORGOT, "POST /api/auth/password/forgot", body={"email": "new@example.net"}),
-Case(
-        rate_limits.forgotten, "POST /api/auth/password/forgot", body={"email": "A@B.example"}, argument=lambda _: "a@b.example"),
+    Case(rate_limits.password_forgot_account_limit, "POST /api/auth/password/forgot", body={"email": "A@B.example"},
+         argument=lambda _: "a@b.example"),
     Case(rate_limits.MAILED_LINK, "POST /api/auth/password/reset", body=NEW_PASSWORD),
     Case(rate_limits.MAILED_LINK, "POST /api/auth/email/verify", body={"token": "guess"}),
     Case(rate_limits.MAILED_LINK, "POST /api/auth/deletion/cancel", body={"token": "guess"}),
-    Case(rate_limits.mailed_link, "POST /api/auth/password/reset", body=NEW_PASSWORD, argument=lambda _: "guess"),
-    Case(rate_limits.mailed_link, "POST /api/auth/email/verify", body={"token": "guess"}, argument=lambda _: "guess"),
-    Case(rate_limits.mailed_link, "POST /api/auth/deletion/cancel", body={"token": "guess"}, argument=lambda _: "guess"),
-    Case(rate_limits.mailed_link, "POST /api/invitations/accept", body={"token": "inv"}, argument=lambda _: "inv", by="kim"),
+    Case(rate_limits.mailed_link_token_limit, "POST /api/auth/password/reset", body=NEW_PASSWORD,
+         argument=lambda _: "guess"),
+    Case(rate_limits.mailed_link_token_limit, "POST /api/auth/email/verify", body={"token": "guess"},
+         argument=lambda _: "guess"),
+    Case(rate_limits.mailed_link_token_limit, "POST /api/auth/deletion/cancel", body={"token": "guess"},
+         argument=lambda _: "guess"),
+    Case(rate_limits.mailed_link_token_limit, "POST /api/invitations/accept", body={"token": "inv"},
+         argument=lambda _: "inv", by="kim"),
     Case(rate_limits.MFA, "POST /api/auth/mfa/verify", body={"mfa_token": "guess", "code": "000000"}),
     Case(rate_limits.MFA, "POST /api/auth/mfa/totp/confirm", body={"code": "000000"}, by="kim"),
     Case(rate_limits.MFA, "POST /api/admin/auth/mfa/verify", body={"mfa_token": "guess", "code": "1"}, service="admin_ops"),
     Case(rate_limits.MAIL_AGAIN, "POST /api/auth/email/resend", key=kims, by="kim"),
     Case(rate_limits.MAIL_AGAIN, "POST /api/auth/email/change", body={"new_email": "c@d.example"}, key=kims, by="kim"),
     Case(
-        rate_limits.moved_to,
+        rate_limits.email_change_address_limit,
         "POST /api/auth/email/change",
         body={"new_email": "C@D.example"},
         argument=lambda _: "c@d.example",
@@ -196,10 +202,10 @@ def here(db, settings) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(kim=kim, ola=ola, sam=sam, team_id=create_team(kim).pk)
 
 
-def limit_of(case: Case, here: SimpleNamespace) -> Limit:
+def limit_of(case: Case, here: SimpleNamespace) -> RateLimit:
     """The limit with its key already found."""
     limit = case.made(case.argument(here))
-    if not isinstance(case.limit, Limit):
+    if not isinstance(case.limit, RateLimit):
         return limit
     key = case.key if isinstance(case.key, str) else case.key(here)
     return replace(limit, key=lambda _: key)
@@ -217,7 +223,7 @@ def send(case: Case, here: SimpleNamespace) -> Any:
 def test_one_more_than_the_limit_is_refused_and_told_when_to_come_back(case: Case, here: SimpleNamespace) -> None:
     limit = limit_of(case, here)
     for _ in range(limit.count - 1):
-        rate_limits.spend(limit, NOBODY)
+        rate_limits.count_request(limit, NOBODY)
 
     last, refused = send(case, here), send(case, here)
 
@@ -230,7 +236,7 @@ def test_one_more_than_the_limit_is_refused_and_told_when_to_come_back(case: Cas
 
 
 LEFT, SENT = 2, 5  # no more than the smallest limit beside them lets through: register's, five a minute
-TOGETHER = [case for case in CASES if case.made("x").counted is Counted.TOGETHER]
+TOGETHER = [case for case in CASES if case.made("x").counter is CounterScope.SHARED]
 
 
 def passed_and_refused_at_once(case: Case, here: SimpleNamespace) -> tuple[int, int]:
@@ -239,7 +245,7 @@ def passed_and_refused_at_once(case: Case, here: SimpleNamespace) -> tuple[int, 
     FailedAttempts.objects.all().delete()
     limit, answers = limit_of(case, here), []
     for _ in range(limit.count - LEFT):
-        rate_limits.spend(limit, NOBODY)
+        rate_limits.count_request(limit, NOBODY)
     with service_settings(case.service):  # around all of them: each client puts back what it found
         run_concurrently(*[lambda: answers.append(send(case, here))] * SENT)
     refused = [answer for answer in answers if answer.status_code == 429]

@@ -11,7 +11,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from saas.accounts.models import ResetRequest, User
-from saas.api.local_rate_counter import LocalBuckets
+from saas.api.local_rate_counter import LocalRateCounter
 from saas.teams.models import Invitation
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.team_factories import create_team, with_verified_email
@@ -66,8 +66,8 @@ def test_a_refused_registration_creates_nobody(product: ServiceClient) -> None:
 def redis_is_away(settings, monkeypatch):
     from saas.api import rate_limits
 
-    monkeypatch.setattr(rate_limits, "_away", rate_limits.CircuitBreaker(5.0))
-    monkeypatch.setattr(rate_limits, "_buckets", LocalBuckets())
+    monkeypatch.setattr(rate_limits, "_redis_breaker", rate_limits.CircuitBreaker(5.0))
+    monkeypatch.setattr(rate_limits, "_local_counter", LocalRateCounter())
     settings.CACHES = {
         **settings.CACHES,
         "limits": {
@@ -122,9 +122,9 @@ def test_without_redis_who_is_logged_in_notices_nothing(product, customer) -> No
 def test_after_one_failure_nobody_asks_redis_for_five_seconds(product, db, monkeypatch) -> None:
     from saas.api import rate_limits
 
-    asked, now, really = [], [0.0], rate_limits._counted
-    monkeypatch.setattr(rate_limits, "_away", rate_limits.CircuitBreaker(5.0, clock=lambda: now[0]))
-    monkeypatch.setattr(rate_limits, "_counted", lambda *given: asked.append(now[0]) or really(*given))
+    asked, now, really = [], [0.0], rate_limits._count_shared
+    monkeypatch.setattr(rate_limits, "_redis_breaker", rate_limits.CircuitBreaker(5.0, clock=lambda: now[0]))
+    monkeypatch.setattr(rate_limits, "_count_shared", lambda *given: asked.append(now[0]) or really(*given))
 
     for now[0] in (0.0, 1.0, 4.9, 5.0, 9.9, 10.0):
         product.post("/api/auth/login", body(int(now[0])))
@@ -140,7 +140,7 @@ def test_a_limit_that_could_not_be_counted_together_is_in_the_metrics(product, c
 
 
 def test_of_many_threads_a_process_counts_each() -> None:
-    buckets = LocalBuckets()
+    buckets = LocalRateCounter()
 
     with ThreadPoolExecutor(8) as pool:
         counts = sorted(count for count, _ in pool.map(lambda _: buckets.add("key", 60), range(800)))
@@ -150,7 +150,7 @@ def test_of_many_threads_a_process_counts_each() -> None:
 
 def test_a_local_window_ends_and_begins_anew() -> None:
     now = 0.0
-    buckets = LocalBuckets(clock=lambda: now)
+    buckets = LocalRateCounter(clock=lambda: now)
 
     assert buckets.add("key", 60) == (1, 60)
     assert buckets.add("key", 60) == (2, 60)

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandParser
 
 from saas.api.openapi import schema_files
-from saas.api.openapi.breaking_changes import broken
+from saas.api.openapi.breaking_changes import find_breaking_changes
 
 
 class Command(BaseCommand):
@@ -19,8 +19,8 @@ class Command(BaseCommand):
         parser.add_argument("--write", action="store_true", help="Write the files.")
 
     def handle(self, *, write: bool, **options: Any) -> None:
-        documents = {name: schema_files.made(name) for name in settings.SERVICE_PORTS}
-        changed = [name for name, document in documents.items() if schema_files.kept(name) != document]
+        documents = {name: schema_files.generate_document(name) for name in settings.SERVICE_PORTS}
+        changed = [name for name, document in documents.items() if schema_files.read_document(name) != document]
         breaks = [sentence for name in changed for sentence in self._breaks(name, documents[name], write=write)]
         self.stdout.write(f"Changed: {', '.join(changed) or 'none'}.")
         if breaks:
@@ -32,5 +32,5 @@ class Command(BaseCommand):
 
     def _breaks(self, name: str, document: dict[str, Any], *, write: bool) -> list[str]:
         if write:
-            return schema_files.write(name, document)
-        return [f"{name} {sentence}" for sentence in broken(schema_files.kept(name), document)]
+            return schema_files.write_document(name, document)
+        return [f"{name} {sentence}" for sentence in find_breaking_changes(schema_files.read_document(name), document)]

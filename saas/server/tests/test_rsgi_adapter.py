@@ -355,7 +355,7 @@ def test_an_endless_answer_is_refused_and_leaves_no_file(monkeypatch, tmp_path):
 
 
 def test_a_full_pool_asks_to_come_again_while_probes_are_answered(monkeypatch):
-    monkeypatch.setattr(bridges, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(bridges, "THREAD_WAIT_SECONDS", 0.05)
     gate = threading.Event()
 
     def application(environ, start_response):

@@ -21,7 +21,7 @@ def _somewhere(tmp_path, monkeypatch):
 
 
 def test_every_process_of_a_server_sees_that_it_is_draining():
-    asked = "from saas.operations import draining; print(draining.is_on())"
+    asked = "from saas.operations import draining; print(draining.is_draining())"
     with shared_state.create_shared_state() as shared:
         before = subprocess.check_output([sys.executable, "-c", asked], text=True)
         shared.start_draining()

@@ -32,7 +32,7 @@ def worker(shared, tmp_path):
 def look(watch, seconds, start=0):
     """Once a second, ``seconds`` times."""
     for second in range(seconds):
-        watch.look(float(start + second))
+        watch.check_workers(float(start + second))
 
 
 def test_a_worker_without_a_sign_of_life_is_killed_after_half_a_minute(shared, worker):
@@ -43,7 +43,7 @@ def test_a_worker_without_a_sign_of_life_is_killed_after_half_a_minute(shared, w
     look(watch, 1, start=int(HANG_TIMEOUT_SECONDS) + 1)
 
     assert worker.wait(5) == -signal.SIGKILL
-    assert shared.beats() == {}
+    assert shared.heartbeats() == {}
 
 
 def test_a_worker_that_shows_signs_of_life_is_left_alone(shared, worker):
@@ -71,7 +71,7 @@ def test_a_worker_that_died_is_forgotten(shared, worker):
 
     Watchdog(shared).check_workers(0.0)
 
-    assert shared.beats() == {}
+    assert shared.heartbeats() == {}
 
 
 def test_the_loop_of_a_worker_shows_signs_of_life(shared, monkeypatch):
@@ -81,7 +81,7 @@ def test_the_loop_of_a_worker_shows_signs_of_life(shared, monkeypatch):
         send_heartbeats(asyncio.get_running_loop(), shared, os.getppid())
         seen = set()
         while len(seen) < 3:
-            seen.add(shared.beats()[os.getpid()])
+            seen.add(shared.heartbeats()[os.getpid()])
             await asyncio.sleep(0.005)
         return seen
 
@@ -98,7 +98,7 @@ def test_a_worker_whose_parent_was_killed_ends(shared, monkeypatch):
     asyncio.run(main())
 
     assert ended == [(os.getpid(), signal.SIGTERM)]
-    assert shared.beats() == {}
+    assert shared.heartbeats() == {}
 
 
 def test_whether_a_process_lives(worker):

@@ -60,8 +60,8 @@ def test_two_owners_cannot_demote_each_other_at_once() -> None:
     first, second = actor_for(team, customer), actor_for(team, ola)
 
     outcome = at_once(
-        lambda: actions.change_role(first, of=ola.user.id, role=Role.VIEWER),
-        lambda: actions.change_role(second, of=customer.user.id, role=Role.VIEWER),
+        lambda: actions.change_role(first, user_id=ola.user.id, role=Role.VIEWER),
+        lambda: actions.change_role(second, user_id=customer.user.id, role=Role.VIEWER),
     )
 
     assert outcome == ["done", "forbidden"]  # the second is no owner any more when her turn comes
@@ -75,7 +75,7 @@ def test_ten_acceptances_of_one_invitation_make_one_member() -> None:
     invitations.invite(actor_for(team, customer), email="new@example.org", role=Role.MEMBER)
     token = link_token("team_invitation")
 
-    outcome = at_once(*[lambda: invitations.accept(token, user=guest.user)] * 10)
+    outcome = at_once(*[lambda: invitations.accept_invitation(token, user=guest.user)] * 10)
 
     assert outcome == ["done"] + ["invitation_used"] * 9
     assert Membership.objects.filter(user=guest.user).count() == 1
@@ -109,7 +109,7 @@ def test_the_last_key_is_made_once() -> None:
     customer = with_verified_email(user_factories.create_customer())
     maker = actor_for(create_team(customer), customer)
 
-    outcome = at_once(*[lambda: api_keys.create_key(maker, name="CI", scopes=[Scope.READ], expires_in_days=1)] * 6)
+    outcome = at_once(*[lambda: api_keys.create_api_key(maker, name="CI", scopes=[Scope.READ], expires_in_days=1)] * 6)
 
     assert outcome == ["api_key_limit"] * 5 + ["done"]
     assert ApiKey.objects.count() == 1

@@ -18,21 +18,23 @@ def test_the_documentation_shows_the_table_that_the_code_uses() -> None:
 
 
 def _row(permission: Permission) -> str:
-    by_role = [roles.grants(role, permission) for role in Role]
-    by_scope = [permission in roles.SCOPES[scope] for scope in Scope]
+    by_role = [roles.role_has_permission(role, permission) for role in Role]
+    by_scope = [permission in roles.PERMISSIONS_BY_SCOPE[scope] for scope in Scope]
     return f"| {permission} |" + "".join(" yes |" if allowed else " |" for allowed in by_role + by_scope)
 
 
 @pytest.mark.parametrize(("higher", "lower"), [("owner", "admin"), ("admin", "member"), ("member", "viewer")])
 def test_whatever_a_role_may_the_higher_one_may_too(higher: str, lower: str) -> None:
     for permission in Permission:
-        assert roles.grants(higher, permission) or not roles.grants(lower, permission), permission
-    assert roles.reaches(higher, lower)
-    assert not roles.reaches(lower, higher)
+        assert roles.role_has_permission(higher, permission) or not roles.role_has_permission(lower, permission), (
+            permission
+        )
+    assert roles.is_at_least(higher, lower)
+    assert not roles.is_at_least(lower, higher)
 
 
 def test_no_scope_of_a_key_reaches_keys_ownership_or_billing() -> None:
-    every_scope = frozenset().union(*roles.SCOPES.values())
+    every_scope = frozenset().union(*roles.PERMISSIONS_BY_SCOPE.values())
 
     assert every_scope.isdisjoint(
         {

@@ -36,4 +36,4 @@ def actor_for(team: Team, person: Person) -> Actor:
 
 def create_api_key(team: Team, owner: Person, *scopes: Scope) -> tuple[ApiKey, str]:
     """A key and its row; ``owner`` must be verified."""
-    return api_keys.create_key(actor_for(team, owner), name="CI", scopes=scopes or [Scope.READ], expires_in_days=30)
+    return api_keys.create_api_key(actor_for(team, owner), name="CI", scopes=scopes or [Scope.READ], expires_in_days=30)

@@ -133,7 +133,7 @@ def _never_end() -> None:
 
 def _wait_for_ever() -> None:
     """For the database's answer."""
-    settings.DATABASES["default"]["OPTIONS"]["pool"]["connection_class"].wait_seconds = 600.0
+    settings.DATABASES["default"]["OPTIONS"]["pool"]["connection_class"].answer_timeout_seconds = 600.0
     batches.EFFECT_LIMIT_SECONDS = 600.0
 
 

@@ -32,7 +32,7 @@ def python_clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         done = subprocess.run(
             [
                 sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning", "--meta", "none",
-                "--path", schema_files.path(service), "--output-path", folder / f"client_{service}",
+                "--path", schema_files.document_path(service), "--output-path", folder / f"client_{service}",
             ],
             env={**os.environ, "PATH": tools},
             capture_output=True,
@@ -105,7 +105,7 @@ def test_generated_typescript_is_strict_and_takes_a_person_through_the_services(
     (tmp_path / "package.json").write_text('{"type": "module"}')
     shutil.copy(node.HERE / "flow.ts", tmp_path)
     for service in SERVICES:
-        told = run(tmp_path, "openapi-typescript", schema_files.path(service), "-o", f"{service}.ts")
+        told = run(tmp_path, "openapi-typescript", schema_files.document_path(service), "-o", f"{service}.ts")
         assert "warn" not in told.lower(), told
     run(tmp_path, "tsc", "--strict", "--target", "es2022", "--module", "nodenext", "flow.ts")
     urls = [shared_stack.urls[service] for service in SERVICES_IN_THE_FLOW]

@@ -73,7 +73,7 @@ def test_a_program_that_is_replaced_starts_again_and_the_others_go_on(monkeypatc
     monkeypatch.setattr(supervisor, "MAX_RESTART_DELAY_SECONDS", 0.1)
     lines = Lines()
     lines.react = lambda line: ask(signal.SIGTERM) if lines.count("worker: here") == 3 else None
-    worker = replace(program("worker", "print('here'); raise SystemExit(3)"), is_replaced=True)
+    worker = replace(program("worker", "print('here'); raise SystemExit(3)"), restart_on_exit=True)
 
     assert run(lines, program("one", WAITS), worker) == 0
     assert lines.count("one: up") == 1
@@ -81,7 +81,7 @@ def test_a_program_that_is_replaced_starts_again_and_the_others_go_on(monkeypatc
 
 
 def test_a_program_that_has_never_lived_long_enough_is_not_started_again() -> None:
-    worker = replace(program("worker", "raise SystemExit(3)"), is_replaced=True)
+    worker = replace(program("worker", "raise SystemExit(3)"), restart_on_exit=True)
 
     assert run(Lines(), program("one", WAITS), worker) == 3
 

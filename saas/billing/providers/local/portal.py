@@ -21,7 +21,7 @@ from saas.billing.providers.interface import PaymentDeclined, ProviderRefused
 from saas.billing.providers.local import lifecycle, objects, operations
 from saas.billing.tasks import deliver_local_events
 from saas.errors import NotFound
-from saas.ids import made_at
+from saas.ids import id_created_at
 from saas.money import Money
 
 LIFETIME = timedelta(hours=1)
@@ -40,7 +40,7 @@ class PortalSession:
 def get_portal_session(session_id: str) -> PortalSession:
     """Raises ``NotFound`` for a session that is not there or over, and where Stripe's portal is used."""
     row = LocalObject.objects.filter(pk=session_id, kind="billing_portal.session").first()
-    if row is None or settings.STRIPE_SECRET_KEY or made_at(row.pk) < timezone.now() - LIFETIME:
+    if row is None or settings.STRIPE_SECRET_KEY or id_created_at(row.pk) < timezone.now() - LIFETIME:
         raise NotFound
     return PortalSession(row.pk, row.customer_id, str(row.data["return_url"]))
 

@@ -14,7 +14,7 @@ from saas.teams.models import ApiKey
 
 
 @dataclass(frozen=True)
-class KeyCredential:
+class ApiKeyCredential:
     """What ``request.auth`` holds when a program came with an API key; ``request.user`` is then who made the key."""
 
     key: ApiKey
@@ -23,15 +23,15 @@ class KeyCredential:
 class ApiKeyAuthentication(BaseAuthentication):
     """``Authorization: Bearer saas_…``. Any other value is left to the next authentication class."""
 
-    def authenticate(self, request: Request) -> tuple[User, KeyCredential] | None:
+    def authenticate(self, request: Request) -> tuple[User, ApiKeyCredential] | None:
         scheme, _, raw = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         raw = raw.strip()
-        if scheme.lower() != "bearer" or not raw.startswith(api_keys.PREFIX):
+        if scheme.lower() != "bearer" or not raw.startswith(api_keys.KEY_PREFIX):
             return None
-        key = api_keys.find(raw)
+        key = api_keys.find_usable_key(raw)
         if key is None:
             raise AuthenticationFailed("This API key is not valid.", "invalid_token")
-        return key.created_by, KeyCredential(key)
+        return key.created_by, ApiKeyCredential(key)
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="saas"' + (', error="invalid_token"' if "HTTP_AUTHORIZATION" in request.META else "")

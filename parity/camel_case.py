@@ -17,33 +17,33 @@ from rest_framework.views import APIView
 
 from saas.api.openapi.schema_generation import ApiSchema
 from saas.api.parsers import StrictJSONParser
-from saas.api.problems import flatten
+from saas.api.problems import flatten_errors
 from saas.errors import DomainError
 
 OAUTH_NAMES = frozenset({"access_token", "refresh_token", "token_type", "expires_in"})
 # Maps whose names are somebody's own, by their snake_case name; a test holds this list against the schema.
-MAPS = frozenset({"social_links", "personal_data"})
+FREE_FORM_MAPS = frozenset({"social_links", "personal_data"})
 
 
-def camel_case(name: str) -> str:
+def to_camel_case(name: str) -> str:
     """``full_name`` as ``fullName``."""
     return name if name in OAUTH_NAMES else re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
 
 
-def snake_case(name: str) -> str | None:
+def to_snake_case(name: str) -> str | None:
     """``fullName`` as ``full_name``; ``None`` for a name that this convention never writes so: ``full_name``, ``accessToken``."""
     snake = name if name in OAUTH_NAMES else re.sub(r"[A-Z]", lambda match: f"_{match[0].lower()}", name)
-    return snake if camel_case(snake) == name else None
+    return snake if to_camel_case(snake) == name else None
 
 
-def incoming(value: Any) -> Any:
+def snake_case_keys(value: Any) -> Any:
     """Parsed JSON with the names that the shared views know; other names are dropped, as unknown fields are."""
-    return _renamed(value, snake_case)
+    return _renamed(value, to_snake_case)
 
 
-def outgoing(value: Any) -> Any:
+def camel_case_keys(value: Any) -> Any:
     """What a shared view answers, with the names of this convention."""
-    return _renamed(value, camel_case)
+    return _renamed(value, to_camel_case)
 
 
 def _renamed(value: Any, rename: Callable[[str], str | None]) -> Any:
@@ -53,7 +53,7 @@ def _renamed(value: Any, rename: Callable[[str], str | None]) -> Any:
         return value
     names = {key: rename(key) for key in value}
     return {
-        name: value[key] if {key, name} & MAPS else _renamed(value[key], rename)
+        name: value[key] if {key, name} & FREE_FORM_MAPS else _renamed(value[key], rename)
         for key, name in names.items()
         if name is not None
     }
@@ -63,7 +63,7 @@ class CamelCaseParser(StrictJSONParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        fields: dict[str, Any] = incoming(super().parse(stream, media_type, parser_context))
+        fields: dict[str, Any] = snake_case_keys(super().parse(stream, media_type, parser_context))
         return fields
 
 
@@ -71,7 +71,7 @@ class CamelCaseRenderer(JSONRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
-        return super().render(outgoing(data), accepted_media_type, renderer_context)
+        return super().render(camel_case_keys(data), accepted_media_type, renderer_context)
 
 
 class CamelCaseSchema(ApiSchema):
@@ -80,14 +80,14 @@ class CamelCaseSchema(ApiSchema):
     def _map_serializer(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         schema = super()._map_serializer(serializer, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         if "properties" in schema:
-            schema["properties"] = {camel_case(name): field for name, field in schema["properties"].items()}
+            schema["properties"] = {to_camel_case(name): field for name, field in schema["properties"].items()}
         if "required" in schema:
-            schema["required"] = [camel_case(name) for name in schema["required"]]
+            schema["required"] = [to_camel_case(name) for name in schema["required"]]
         return schema
 
 
 class CamelCaseView(APIView):
-    """Mixed in before a shared view by :func:`in_camel_case`."""
+    """Mixed in before a shared view by :func:`camel_case_view`."""
 
     parser_classes = (CamelCaseParser,)
     renderer_classes = (CamelCaseRenderer,)
@@ -101,7 +101,7 @@ class CamelCaseView(APIView):
         return super().handle_exception(_with_renamed_fields(exc))
 
 
-def in_camel_case(view: type[APIView]) -> Callable[..., Any]:
+def camel_case_view(view: type[APIView]) -> Callable[..., Any]:
     """A shared view, ready for a URL conf, in this convention."""
     return type(view.__name__, (CamelCaseView, view), {}).as_view()  # type: ignore[attr-defined,no-any-return]
 
@@ -109,7 +109,7 @@ def in_camel_case(view: type[APIView]) -> Callable[..., Any]:
 def _incoming_query(query: QueryDict) -> QueryDict:
     renamed = QueryDict(mutable=True)
     for key, values in query.lists():
-        if name := snake_case(key):
+        if name := to_snake_case(key):
             renamed.setlist(name, values)
     return renamed
 
@@ -118,7 +118,7 @@ def _with_renamed_fields(refusal: Exception) -> Exception:
     """The same refusal; its ``errors`` name fields as the caller wrote them."""
     match refusal:
         case ValidationError():
-            return ValidationError({_renamed_path(path): texts for path, texts in flatten(refusal.detail)})
+            return ValidationError({_renamed_path(path): texts for path, texts in flatten_errors(refusal.detail)})
         case DomainError() if refusal.errors:
             refusal.errors = {_renamed_path(path): texts for path, texts in refusal.errors.items()}
     return refusal
@@ -127,4 +127,4 @@ def _with_renamed_fields(refusal: Exception) -> Exception:
 def _renamed_path(path: str) -> str:
     """``social_links.my_site`` as ``socialLinks.my_site``: the second part is a name that a person chose."""
     name, dot, rest = path.partition(".")
-    return camel_case(name) + dot + (rest if name in MAPS or not dot else _renamed_path(rest))
+    return to_camel_case(name) + dot + (rest if name in FREE_FORM_MAPS or not dot else _renamed_path(rest))
