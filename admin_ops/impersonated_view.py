@@ -60,7 +60,7 @@ class Sight:
 def look(impersonation: Impersonation, view: View) -> Sight:
     """Ask Product as the customer would. Never raises for an answer that is bad, late or missing."""
     headers = {
-        "Authorization": f"Bearer {tokens.issue_for(impersonation)}",
+        "Authorization": f"Bearer {tokens.issue_impersonation_token(impersonation)}",
         "X-Request-ID": request_context.current().request_id,
     }
     url = settings.SERVICE_BASE_URLS["product"] + view.path

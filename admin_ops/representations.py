@@ -5,7 +5,7 @@ from typing import Any
 from saas.accounts import second_factor
 from saas.accounts.models import Impersonation, LoginSession, OAuthIdentity, Role, User, UserNote
 from saas.accounts.sessions.logins import Login
-from saas.accounts.staff.staff_roles import permissions_by, roles_of
+from saas.accounts.staff.staff_roles import permissions_of_roles, roles_of
 from saas.api.accounts import representations as accounts
 from saas.audit.models import AuditEvent
 from saas.audit.verification import Verdict
@@ -17,12 +17,12 @@ from saas.webhook_events.models import WebhookEvent
 
 def staff_login(login: Login) -> dict[str, Any]:
     """``role`` is the highest one; null for somebody who holds none yet."""
-    owed = second_factor.is_owed(login.session)
+    owed = second_factor.is_enrolment_required(login.session)
     return {**accounts.login(login), **_roles(roles_of(login.user)), "mfa_enrolment_required": owed}
 
 
 def staff_me(user: User, roles: list[Role]) -> dict[str, Any]:
-    return {"user": accounts.user(user), **_roles(roles), "permissions": sorted(permissions_by(roles))}
+    return {"user": accounts.user(user), **_roles(roles), "permissions": sorted(permissions_of_roles(roles))}
 
 
 def _roles(roles: list[Role]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ contract = [
     path("auth/password/reset", camel_case_view(security.ResetPasswordView), name="password-reset"),
     path("auth/email/verify", camel_case_view(security.VerifyEmailView), name="email-verify"),
     path("auth/email/verify/preview", camel_case_view(security.PreviewVerificationView), name="email-verify-preview"),
-    path("auth/email/disown", camel_case_view(security.DisownView), name="email-disown"),
+    path("auth/email/disown", camel_case_view(security.ReportUnrecognizedView), name="email-disown"),
     path("auth/email/resend", camel_case_view(security.ResendVerificationView), name="email-resend"),
     path("auth/email/change", camel_case_view(security.ChangeEmailView), name="email-change"),
     # Second factor

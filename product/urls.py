@@ -35,7 +35,7 @@ urlpatterns = [
     path("api/auth/password/reset", security.ResetPasswordView.as_view(), name="password-reset"),
     path("api/auth/email/verify", security.VerifyEmailView.as_view(), name="email-verify"),
     path("api/auth/email/verify/preview", security.PreviewVerificationView.as_view(), name="email-verify-preview"),
-    path("api/auth/email/disown", security.DisownView.as_view(), name="email-disown"),
+    path("api/auth/email/disown", security.ReportUnrecognizedView.as_view(), name="email-disown"),
     path("api/auth/email/resend", security.ResendVerificationView.as_view(), name="email-resend"),
     path("api/auth/email/change", security.ChangeEmailView.as_view(), name="email-change"),
     path("api/auth/mfa/verify", second_factor.VerifyView.as_view(), name="mfa-verify"),
@@ -44,10 +44,10 @@ urlpatterns = [
     path("api/auth/mfa/recovery-codes", second_factor.RecoveryCodesView.as_view(), name="mfa-recovery-codes"),
     path("api/auth/deletion/cancel", personal_data.CancelDeletionView.as_view(), name="deletion-cancel"),
     # Pages behind mailed links
-    path("verify", pages.verify, name="verify-page"),
-    path("reset", pages.reset, name="reset-page"),
-    path("keep", pages.keep, name="keep-page"),
-    path("forgot", pages.forgot, name="forgot-page"),
+    path("verify", pages.verify_page, name="verify-page"),
+    path("reset", pages.reset_page, name="reset-page"),
+    path("keep", pages.keep_page, name="keep-page"),
+    path("forgot", pages.forgot_page, name="forgot-page"),
     # Development's mailbox
     path("dev/mail", dev_mail.list_mails, name="dev-mails"),
     path("dev/mail/<int:mail_id>", dev_mail.show_mail, name="dev-mail"),

@@ -6,7 +6,7 @@ from django.conf import settings
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from saas.accounts.staff.staff_roles import Permission, may
+from saas.accounts.staff.staff_roles import Permission, has_permission
 from saas.api.client_address import is_loopback
 
 _PROXY_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
@@ -19,7 +19,7 @@ class IsOperator(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
             return _is_open_to(request)
-        return may(
+        return has_permission(
             request.user, Permission.READ_WEBHOOKS if request.method in SAFE_METHODS else Permission.REPLAY_WEBHOOKS
         )
 

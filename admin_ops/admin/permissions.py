@@ -13,7 +13,7 @@ _NOTHING: frozenset[Permission] = frozenset()
 
 def session_of(request: HttpRequest) -> LoginSession | None:
     """The staff session behind the cookie; ``None`` for a customer's, too."""
-    row: LoginSession | None = request.session.live_row()  # type: ignore[attr-defined]
+    row: LoginSession | None = request.session.live_session()  # type: ignore[attr-defined]
     return row if row and row.audience == Audience.STAFF and row.user and row.user.is_staff else None
 
 
@@ -26,7 +26,7 @@ def permissions_in(request: HttpRequest) -> frozenset[Permission]:
 
 def _read(request: HttpRequest) -> frozenset[Permission]:
     session = session_of(request)
-    if session is None or session.user is None or second_factor.is_owed(session):
+    if session is None or session.user is None or second_factor.is_enrolment_required(session):
         return _NOTHING
-    session_store.note_seen(session, timezone.now())
+    session_store.update_last_seen(session, timezone.now())
     return permissions_of(session.user)

@@ -13,12 +13,12 @@ from saas.errors import DomainError
 
 
 def _ban(person: User, doer: Doer) -> str:
-    staff_administration.ban(person, by=doer.user, reason=doer.reason)
+    staff_administration.ban_user(person, by=doer.user, reason=doer.reason)
     return f"{person.email} is banned."
 
 
 def _unban(person: User, doer: Doer) -> str:
-    staff_administration.unban(person, by=doer.user, reason=doer.reason)
+    staff_administration.unban_user(person, by=doer.user, reason=doer.reason)
     return f"{person.email} is unbanned."
 
 
@@ -48,7 +48,7 @@ def _impersonate(person: User, doer: Doer) -> str:
     api_request.user = doer.user  # whom the limit counts
     if usage := rate_limits.count_request(rate_limits.IMPERSONATION, api_request):
         rate_limits.require_within_limit(usage)
-    wish = impersonations.Wish(
+    wish = impersonations.ImpersonationRequest(
         reason=doer.reason,
         minutes=doer.fields["minutes"],
         ticket=doer.fields["ticket"],
@@ -57,7 +57,7 @@ def _impersonate(person: User, doer: Doer) -> str:
     try:
         impersonations.impersonate(person, by=doer.session, wish=wish)
     except DomainError as refusal:
-        impersonations.refused(person, by=doer.user, code=refusal.code)
+        impersonations.record_refusal(person, by=doer.user, code=refusal.code)
         raise
     return f"You see what {person.email} sees, for {wish.minutes} minutes."
 
@@ -108,7 +108,7 @@ DEEDS = (
         "For whoever lost the device and the recovery codes. Be sure who is asking. They are logged out "
         "everywhere and told by mail.",
         Permission.RECOVER_USERS, _reset_factor,
-        fits=lambda person: Totp.objects.on(person.id).exists(), is_grave=True,
+        fits=lambda person: Totp.objects.confirmed(person.id).exists(), is_grave=True,
     ),
     BAN,
     UNBAN,

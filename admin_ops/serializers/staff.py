@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from saas.accounts.models import Role
 from saas.accounts.staff.staff_roles import Permission
-from saas.api.accounts.serializers import HalfLoginShape, LoginShape, UserShape
+from saas.api.accounts.serializers import LoginShape, PendingMfaShape, UserShape
 
 
 class RolesShape(serializers.Serializer[Any]):
@@ -24,7 +24,7 @@ class StaffConfirmedShape(StaffLoginShape):
 
 
 EITHER_STAFF_LOGIN = PolymorphicProxySerializer(
-    component_name="StaffLoginOrHalf", serializers=[StaffLoginShape, HalfLoginShape], resource_type_field_name=None
+    component_name="StaffLoginOrHalf", serializers=[StaffLoginShape, PendingMfaShape], resource_type_field_name=None
 )
 
 

@@ -41,7 +41,7 @@ def log_in(product: ServiceClient, person: Person) -> int:
 
 def erase() -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(days=14, seconds=1), tick=False):
-        erasure.erase_due()
+        erasure.erase_due_accounts()
 
 
 def test_an_account_is_banned_while_its_deletion_is_pending(admin_ops, leaving: Person, staff_member: Person) -> None:
@@ -130,7 +130,7 @@ def test_banning_and_undoing_at_once_ends_banned(service, round_number: int) -> 
     token = link_token("deletion_requested")
 
     run_concurrently(
-        lambda: staff_administration.ban(customer.user, by=staff_member.user, reason="spam"),
+        lambda: staff_administration.ban_user(customer.user, by=staff_member.user, reason="spam"),
         lambda: account_deletion.cancel_deletion(token),
     )
 

@@ -242,7 +242,7 @@ def test_without_its_line_in_the_trail_a_request_does_nothing(product, customer,
     "end",
     [
         lambda admin_ops, staff_member, customer: admin_ops.post("/api/admin/auth/logout", token=staff_member.token),
-        lambda admin_ops, staff_member, customer: staff_administration.ban(
+        lambda admin_ops, staff_member, customer: staff_administration.ban_user(
             customer.user, by=staff_member.user, reason="fraud"
         ),
         lambda admin_ops, staff_member, customer: staff_administration.revoke_sessions(

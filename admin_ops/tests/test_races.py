@@ -17,8 +17,8 @@ def test_two_admins_cannot_ban_each_other_at_once():
     staff_member, eve = user_factories.create_staff_member().user, user_factories.create_staff_member().user
 
     outcome = run_concurrently(
-        lambda: staff_administration.ban(staff_member, by=eve, reason="race"),
-        lambda: staff_administration.ban(eve, by=staff_member, reason="race"),
+        lambda: staff_administration.ban_user(staff_member, by=eve, reason="race"),
+        lambda: staff_administration.ban_user(eve, by=staff_member, reason="race"),
     )
 
     assert outcome == ["done", "last_admin"]
@@ -29,7 +29,7 @@ def test_eight_bans_at_once_are_one():
     customer, staff_member = user_factories.create_customer().user, user_factories.create_staff_member().user
 
     outcome = run_concurrently(
-        *[lambda: staff_administration.ban(User.objects.get(pk=customer.pk), by=staff_member, reason="race")] * 8
+        *[lambda: staff_administration.ban_user(User.objects.get(pk=customer.pk), by=staff_member, reason="race")] * 8
     )
 
     assert outcome == ["done"] * 8
@@ -42,7 +42,7 @@ def test_an_action_whose_audit_event_cannot_be_written_does_not_happen():
     customer, staff_member = user_factories.create_customer().user, user_factories.create_staff_member().user
 
     with request_context.use_context(request_context.Context(address="x" * 46)), pytest.raises(DatabaseError):
-        staff_administration.ban(customer, by=staff_member, reason="spam")
+        staff_administration.ban_user(customer, by=staff_member, reason="spam")
 
     customer.refresh_from_db()
     assert customer.status == "active"

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from saas.accounts.models import Role
-from saas.accounts.staff.staff_roles import TABLE, Permission
+from saas.accounts.staff.staff_roles import ROLE_PERMISSIONS, Permission
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "saas/docs/staff.md"
 
@@ -23,4 +23,4 @@ def test_the_table_that_is_written_down_is_the_table_that_is_asked():
     }
 
     assert [Permission(name) for name, _ in rows] == list(Permission)
-    assert written == {(role, permission) for role, held in TABLE.items() for permission in held}
+    assert written == {(role, permission) for role, held in ROLE_PERMISSIONS.items() for permission in held}

@@ -211,7 +211,7 @@ def test_an_admin_bans_staff_but_never_the_last_admin(admin_ops, staff_member):
     with pytest.raises(
         staff_administration.LastAdmin
     ):  # by one who is banned meanwhile, as when two ban each other at once
-        staff_administration.ban(staff_member.user, by=second.user, reason="race")
+        staff_administration.ban_user(staff_member.user, by=second.user, reason="race")
 
     assert admin_ops.get("/api/admin/auth/me", token=staff_member.token).status_code == 200
 

@@ -11,8 +11,8 @@ from saas.accounts import second_factor
 from saas.accounts.models import Audience
 from saas.accounts.passwords.hashing_pool import HashingBusy
 from saas.accounts.passwords.login_throttle import TooManyAttempts
-from saas.accounts.reauthentication import ReauthRequired, require_recent
-from saas.accounts.second_factor import PendingLoginInvalid, SecondFactorOff, SecondFactorOn, WrongCode
+from saas.accounts.reauthentication import ReauthRequired, require_recent_login
+from saas.accounts.second_factor import PendingLoginInvalid, SecondFactorEnabled, SecondFactorNotEnabled, WrongCode
 from saas.accounts.sessions import logins
 from saas.accounts.sessions.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
 from saas.api import rate_limits
@@ -20,7 +20,7 @@ from saas.api.accounts import representations as accounts
 from saas.api.accounts.second_factor import ConfirmBody, SetupShape, as_setup
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginBody, RefreshBody, SecondFactorBody
-from saas.api.accounts.views import CsrfView, keep_cookie, logged_out
+from saas.api.accounts.views import CsrfView, logout_response, set_session_cookie
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.views import PublicView
 
@@ -40,9 +40,9 @@ class StaffLoginView(PublicView):
     )
     def post(self, request: Request) -> Response:
         login = logins.log_in(**self.body(LoginBody), audience=Audience.STAFF)
-        if isinstance(login, logins.HalfLogin):
+        if isinstance(login, logins.PendingMfa):
             return Response(accounts.half_login(login))
-        keep_cookie(request, login)
+        set_session_cookie(request, login)
         return Response(show.staff_login(login))
 
 
@@ -57,8 +57,8 @@ class StaffSecondFactorView(PublicView):
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        login = second_factor.complete(**self.body(SecondFactorBody), audience=Audience.STAFF)
-        keep_cookie(request, login)
+        login = second_factor.complete_login(**self.body(SecondFactorBody), audience=Audience.STAFF)
+        set_session_cookie(request, login)
         return Response(show.staff_login(login))
 
 
@@ -78,7 +78,7 @@ class StaffRefreshView(PublicView):
     def post(self, request: Request) -> Response:
         token = self.body(RefreshBody)["refresh_token"]
         self.enforce_limits(rate_limits.refresh_family_limit(token))
-        login = logins.refresh(token, audience=Audience.STAFF)
+        login = logins.exchange_refresh_token(token, audience=Audience.STAFF)
         return Response(show.staff_login(login))
 
 
@@ -91,12 +91,12 @@ class StaffTotpView(DeskView):
         operation_id="staff_mfa_begin",
         summary="Set up a second factor",
         request=OptionalBody(CurrentPasswordBody),
-        responses={200: SetupShape, **problem_responses(ReauthRequired, SecondFactorOn, TooManyAttempts)},
+        responses={200: SetupShape, **problem_responses(ReauthRequired, SecondFactorEnabled, TooManyAttempts)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        require_recent(self.session, **self.optional_body(CurrentPasswordBody))
-        return Response(as_setup(second_factor.begin(self.user)))
+        require_recent_login(self.session, **self.optional_body(CurrentPasswordBody))
+        return Response(as_setup(second_factor.begin_totp_setup(self.user)))
 
 
 class StaffConfirmView(DeskView):
@@ -109,12 +109,12 @@ class StaffConfirmView(DeskView):
         operation_id="staff_mfa_confirm",
         summary="Turn the second factor on",
         request=ConfirmBody,
-        responses={200: shapes.StaffConfirmedShape, **problem_responses(SecondFactorOn, SecondFactorOff)},
+        responses={200: shapes.StaffConfirmedShape, **problem_responses(SecondFactorEnabled, SecondFactorNotEnabled)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        login, codes = second_factor.confirm(self.session, self.body(ConfirmBody)["code"])
-        keep_cookie(request, login)
+        login, codes = second_factor.confirm_totp_setup(self.session, self.body(ConfirmBody)["code"])
+        set_session_cookie(request, login)
         return Response({**show.staff_login(login), "recovery_codes": codes})
 
 
@@ -124,7 +124,7 @@ class StaffLogoutView(DeskView):
     @extend_schema(operation_id="staff_logout", summary="Log out", request=None, responses={204: None}, tags=["auth"])
     def post(self, request: Request) -> Response:
         logins.log_out(self.session)
-        return logged_out(request)
+        return logout_response(request)
 
 
 class StaffCsrfView(CsrfView):

@@ -7,7 +7,7 @@ from rest_framework.permissions import IsAuthenticated
 
 from admin_ops.serializers.people import OptionalReasonBody
 from saas.accounts.models import Role, User
-from saas.accounts.staff.staff_roles import Permission, permissions_by, roles_of
+from saas.accounts.staff.staff_roles import Permission, permissions_of_roles, roles_of
 from saas.api.permissions import StaffMay
 from saas.api.views import StaffView
 from saas.errors import Forbidden, NotFound
@@ -27,7 +27,7 @@ class DeskView(StaffView):
         return roles_of(self.user)
 
     def may(self, permission: Permission | None) -> bool:
-        return permission is None or permission in permissions_by(self.roles)
+        return permission is None or permission in permissions_of_roles(self.roles)
 
     def require(self, permission: Permission) -> None:
         if not self.may(permission):

@@ -10,7 +10,7 @@ from admin_ops.views.base import DeskView, PersonView
 from saas.accounts.models import Impersonation, User
 from saas.accounts.reauthentication import ReauthRequired
 from saas.accounts.staff import impersonations
-from saas.accounts.staff.impersonations import CannotImpersonateStaff, ImpersonationOff
+from saas.accounts.staff.impersonations import CannotImpersonateStaff, ImpersonationDisabled
 from saas.accounts.staff.staff_administration import AccountNotActive
 from saas.accounts.staff.staff_roles import Permission
 from saas.api import rate_limits
@@ -30,7 +30,7 @@ class ImpersonateView(PersonView):
         request=shapes.ImpersonateBody,
         responses={
             201: shapes.StartedShape,
-            **problem_responses(CannotImpersonateStaff, ImpersonationOff, ReauthRequired, AccountNotActive),
+            **problem_responses(CannotImpersonateStaff, ImpersonationDisabled, ReauthRequired, AccountNotActive),
         },
         tags=["impersonation"],
     )
@@ -39,13 +39,13 @@ class ImpersonateView(PersonView):
         try:
             row, token = self._start(person)
         except DomainError as refusal:
-            impersonations.refused(person, by=self.user, code=refusal.code)
+            impersonations.record_refusal(person, by=self.user, code=refusal.code)
             raise
         return Response(show.started(row, token), status=201)
 
     def _start(self, person: User) -> tuple[Impersonation, str]:
         self.require(Permission.IMPERSONATE)
-        wish = impersonations.Wish(**self.body(shapes.ImpersonateBody))
+        wish = impersonations.ImpersonationRequest(**self.body(shapes.ImpersonateBody))
         if wish.write:
             self.require(Permission.IMPERSONATE_WRITE)
         return impersonations.impersonate(person, by=self.session, wish=wish)
@@ -83,5 +83,5 @@ class ImpersonationView(DeskView):
             raise NotFound
         if row.staff_session.user_id != self.user.id:
             self.require(Permission.MANAGE_STAFF)
-        impersonations.end(row, by=self.user)
+        impersonations.end_impersonation(row, by=self.user)
         return Response(status=204)

@@ -9,8 +9,8 @@ from admin_ops.customer_page import page_about
 from admin_ops.queries import people
 from admin_ops.serializers import people as shapes
 from admin_ops.views.base import DeskView, PersonView
-from saas.accounts.second_factor import SecondFactorOff
-from saas.accounts.sessions import lasting_credentials
+from saas.accounts.second_factor import SecondFactorNotEnabled
+from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.staff import staff_administration
 from saas.accounts.staff.staff_administration import (
     AccountDeleted,
@@ -66,7 +66,7 @@ class BanView(PersonView):
     def put(self, request: Request, user_id: str) -> Response:
         person = self.person(user_id)
         self.require(Permission.BAN_USERS)
-        banned = staff_administration.ban(person, by=self.user, reason=self.body(shapes.ReasonBody)["reason"])
+        banned = staff_administration.ban_user(person, by=self.user, reason=self.body(shapes.ReasonBody)["reason"])
         return Response({"user": show.user(banned), "status": "banned"})
 
 
@@ -83,7 +83,7 @@ class UnbanView(PersonView):
     def put(self, request: Request, user_id: str) -> Response:
         person = self.person(user_id)
         self.require(Permission.BAN_USERS)
-        unbanned = staff_administration.unban(person, by=self.user, reason=self.reason())
+        unbanned = staff_administration.unban_user(person, by=self.user, reason=self.reason())
         return Response({"user": show.user(unbanned), "status": "active"})
 
 
@@ -102,7 +102,7 @@ class SessionsRevokeView(PersonView):
         self.require(Permission.END_SESSIONS)
         asked = self.optional_body(shapes.SessionsRevokeBody)
         ended = staff_administration.revoke_sessions(person, by=self.user, reason=asked["reason"])
-        left = len(lasting_credentials.of(person))
+        left = len(long_lived_credentials.list_long_lived_credentials(person))
         if asked["revoke_credentials"]:
             staff_administration.revoke_credentials(person, by=self.user, reason=asked["reason"])
         return Response(
@@ -134,7 +134,7 @@ class SecondFactorResetView(PersonView):
         operation_id="staff_user_mfa_reset",
         summary="Remove a lost second factor",
         request=OptionalBody(shapes.OptionalReasonBody),
-        responses={204: None, **problem_responses(StaffAccount, CannotResetOwnFactor, SecondFactorOff)},
+        responses={204: None, **problem_responses(StaffAccount, CannotResetOwnFactor, SecondFactorNotEnabled)},
         tags=["users"],
     )
     def post(self, request: Request, user_id: str) -> Response:

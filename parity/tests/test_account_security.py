@@ -8,7 +8,7 @@ import pytest
 import time_machine
 
 from saas.accounts.models import ResetRequest
-from saas.accounts.passwords.reset_mails import answer
+from saas.accounts.passwords.password_reset_mails import handle_reset_request
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import link_token
@@ -51,7 +51,7 @@ def test_a_refused_password_is_named_as_the_caller_wrote_it(
 def test_a_forgotten_password_is_set_by_the_mailed_token(parity: ServiceClient, customer: Person, prefix: str) -> None:
     asked = parity.post(f"{prefix}/auth/password/forgot", {"email": customer.user.email})
     for request in ResetRequest.objects.filter(handled_at=None):
-        answer(request.pk)
+        handle_reset_request(request.pk)
     done = parity.post(f"{prefix}/auth/password/reset", {"token": link_token("password_reset"), "newPassword": NEW})
 
     assert (asked.status_code, done.json()) == (202, {"status": "password_set"})

@@ -10,7 +10,7 @@ from product.teams.views import TeamView, get_or_404
 from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.passwords.hashing_pool import HashingBusy
 from saas.accounts.passwords.login_throttle import TooManyAttempts
-from saas.accounts.reauthentication import ReauthRequired, require_recent
+from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
 from saas.errors import Forbidden
@@ -53,7 +53,7 @@ class ApiKeysView(TeamView):
         actor.require(Permission.MANAGE_API_KEYS)
         api_keys.require_verified_email(actor)
         body = self.body(shapes.ApiKeyBody)
-        require_recent(self.session, current_password=body.pop("current_password"))
+        require_recent_login(self.session, current_password=body.pop("current_password"))
         key, raw = api_keys.create_api_key(actor, **body)
         return Response({"api_key": show.api_key(key), "secret": raw}, status=201)
 

@@ -12,7 +12,7 @@ from saas.accounts.email_addresses import InvalidAddress
 from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.passwords.hashing_pool import HashingBusy
 from saas.api import rate_limits
-from saas.api.accounts.views import logged_in
+from saas.api.accounts.views import login_response
 from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
 from saas.api.rate_limits import TooManyRequests
@@ -155,7 +155,7 @@ class RegisterByInvitationView(PublicView):
         body = self.body(shapes.InvitedBody)
         self.enforce_limits(rate_limits.mailed_link_token_limit(body["token"]))
         login, membership = invitations.register_by_invitation(body.pop("token"), **body)
-        answer = logged_in(request, login, status=201)
+        answer = login_response(request, login, status=201)
         answer.data["team"] = show.team(membership)
         return answer
 

@@ -6,7 +6,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from saas.accounts.staff.staff_administration import ban
+from saas.accounts.staff.staff_administration import ban_user
 from saas.teams import actions
 from saas.teams.models import ApiKey, Membership, Team
 from saas.teams.roles import Role, Scope
@@ -241,7 +241,7 @@ def test_a_key_dies_when_its_maker_is_removed_or_banned_or_the_team_deleted(
     _, first = create_api_key(team, removed)
     actions.remove_member(actor_for(team, owner), user_id=removed.user.id)
     _, second = create_api_key(team, banned)
-    ban(banned.user, by=staff_member.user, reason="fraud")
+    ban_user(banned.user, by=staff_member.user, reason="fraud")
 
     _dead(product, team, first)
     _dead(product, team, second)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from saas.accounts import one_time_tokens
-from saas.accounts.models import Audience, LoginSession, Proof, User
+from saas.accounts.models import Audience, LoginSession, OneTimeToken, User
 from saas.accounts.sessions import signing_keys, tokens
 from saas.billing.models import Subscription
 from saas.mail.models import Mail
@@ -31,7 +31,7 @@ def forged(
     person: Person, *, headers: dict[str, Any] | None = None, key: Any = None, alg: str = "ES256", **claims: Any
 ) -> str:
     honest = jwt.decode(person.token, options={"verify_signature": False})
-    signer = signing_keys.signer(honest["aud"])
+    signer = signing_keys.signing_key(honest["aud"])
     changed = {name: value for name, value in {**honest, **claims}.items() if value is not None}
     head = {"kid": signer.kid, "typ": "at+jwt", **(headers or {})}
     return jwt.encode(changed, key if key is not None else signer.private, alg, headers=head)
@@ -52,13 +52,15 @@ FAR = 4_000_000_000
 FORGERIES: dict[str, Any] = {
     "alg none": lambda person: forged(person, key="", alg="none"),
     "hs256 with the public key": lambda person: forged(person, key=b"x" * 32, alg="HS256"),
-    "another key": lambda person: forged(person, key=signing_keys._load(signing_keys.new_pem()).private),
-    "the other audience's key": lambda person: forged(person, key=signing_keys.signer(other_audience(person)).private),
+    "another key": lambda person: forged(person, key=signing_keys._load(signing_keys.generate_pem()).private),
+    "the other audience's key": lambda person: forged(
+        person, key=signing_keys.signing_key(other_audience(person)).private
+    ),
     "jku": lambda person: by_her_own_key(person, jku="https://evil.example/jwks.json"),
     "x5u": lambda person: by_her_own_key(person, x5u="https://evil.example/cert.pem"),
     "jwk": lambda person: by_her_own_key(person, jwk=None),
     "jwk under our kid": lambda person: by_her_own_key(
-        person, jwk=None, kid=signing_keys.signer(Audience.CUSTOMER).kid
+        person, jwk=None, kid=signing_keys.signing_key(Audience.CUSTOMER).kid
     ),
     "crit": lambda person: forged(person, headers={"crit": ["b64"], "b64": True}),
     "kid unknown": lambda person: forged(person, headers={"kid": "nobody"}),
@@ -78,7 +80,7 @@ FORGERIES: dict[str, Any] = {
     "foreign sid": lambda person: forged(person, sid="ses_nobody"),
     "foreign sub": lambda person: forged(person, sub="usr_nobody"),
     "the refresh token": lambda person: person.refresh_token,
-    "a reset token": lambda person: one_time_tokens.issue(person.user, Proof.Purpose.RESET),
+    "a reset token": lambda person: one_time_tokens.issue_one_time_token(person.user, OneTimeToken.Purpose.RESET),
     "a second factor's token": lambda person: f"mfa_{'a' * 43}",
     "an invitation's token": lambda person: f"it_{'a' * 43}",
     "the cookie": lambda person: person.cookie_key,
@@ -178,7 +180,7 @@ def test_logging_out_with_a_token_that_is_not_ours_is_refused(product, customer:
 def test_an_expired_token_is_good_for_nothing_but_logging_out(product: ServiceClient, customer: Person) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
         assert product.post("/api/auth/logout-all", token=customer.token).status_code == 401
-    assert str(tokens.read_departing(customer.token, Audience.CUSTOMER)["sid"]) == customer.session_id
+    assert str(tokens.read_access_token_for_logout(customer.token, Audience.CUSTOMER)["sid"]) == customer.session_id
 
 
 @pytest.mark.parametrize("path", ["register", "login", "refresh", "oauth/oidc/callback"])

@@ -47,7 +47,7 @@ def without_password(customer: Person) -> None:
 
 
 def banned(customer: Person) -> None:
-    staff_administration.ban(customer.user, by=user_factories.create_staff_member().user, reason="fraud")
+    staff_administration.ban_user(customer.user, by=user_factories.create_staff_member().user, reason="fraud")
 
 
 def deleted(customer: Person) -> None:

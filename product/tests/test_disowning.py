@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from saas.accounts.models import Deletion, LoginSession, Profile, Proof, Totp, User
+from saas.accounts.models import Deletion, LoginSession, OneTimeToken, Profile, Totp, User
 from saas.audit.models import AuditEvent
 from saas.billing import checkouts
 from saas.mail.models import Mail
@@ -61,7 +61,7 @@ def test_the_page_names_the_account_and_changes_nothing(product, stranger: Perso
     assert f"{stranger.user.created_at:%-d %B %Y}" in html
     assert "This was not me: remove the account" in html
     assert not User.objects.get().is_verified
-    assert Proof.objects.get().used_at is None
+    assert OneTimeToken.objects.get().used_at is None
 
 
 def test_a_name_writes_no_link_and_no_markup_onto_the_page(product, stranger: Person, token: str) -> None:
@@ -123,7 +123,7 @@ def test_who_did_not_register_has_the_account_removed(service, stranger, token: 
     assert (answered.status_code, answered.json()) == (200, {"status": "removed"})
     assert is_gone(stranger.user)
     assert service("product").get("/api/auth/me", token=stranger.token).status_code == 401
-    for table in (Profile, LoginSession, Totp, Proof):
+    for table in (Profile, LoginSession, Totp, OneTimeToken):
         assert not table.objects.exists()
     assert "Not Her" not in str(list(Mail.objects.values()))
     assert AuditEvent.objects.filter(action="user.disowned", target=stranger.user.id).count() == 1
@@ -205,9 +205,9 @@ def test_a_link_that_is_none_removes_nothing(product, stranger: Person, token: s
 
 
 def test_a_reset_link_removes_nothing(product, stranger: Person) -> None:
-    from saas.accounts.passwords.reset_mails import send_reset
+    from saas.accounts.passwords.password_reset_mails import mail_reset_link
 
-    send_reset(stranger.user, by="system")
+    mail_reset_link(stranger.user, by="system")
 
     assert disown(product, link_token("password_reset")).status_code == 400
     assert User.objects.get().is_active
@@ -278,7 +278,9 @@ def test_of_confirming_and_disowning_at_once_one_wins(service) -> None:
     person = user_factories.create_customer(ADDRESS)
     token = link_token("welcome")
 
-    outcome = run_concurrently(lambda: email_verification.verify(token), lambda: disavowal.disown(token))
+    outcome = run_concurrently(
+        lambda: email_verification.verify_email(token), lambda: disavowal.report_unrecognized(token)
+    )
 
     assert outcome == ["done", "link_invalid"]
     row = User.objects.get(pk=person.user.pk)

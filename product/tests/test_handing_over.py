@@ -10,15 +10,15 @@ from saas.accounts import account_handover
 from saas.accounts.models import (
     LoginSession,
     OAuthIdentity,
+    OneTimeToken,
     PendingLogin,
     Profile,
-    Proof,
     RecoveryCode,
     ResetRequest,
     Totp,
     User,
 )
-from saas.accounts.passwords.reset_mails import answer
+from saas.accounts.passwords.password_reset_mails import handle_reset_request
 from saas.audit.models import AuditEvent
 from saas.teams import invitations
 from saas.teams.models import ApiKey, Invitation, Membership
@@ -43,7 +43,7 @@ Prove = Callable[[ServiceClient, IdentityProvider], Any]
 
 def by_reset(product: ServiceClient, idp: IdentityProvider) -> Any:
     product.post("/api/auth/password/forgot", {"email": ADDRESS})
-    answer(ResetRequest.objects.latest("pk").pk)
+    handle_reset_request(ResetRequest.objects.latest("pk").pk)
     return product.post("/api/auth/password/reset", {"token": link_token("password_reset"), "new_password": NEW})
 
 
@@ -97,7 +97,7 @@ def test_who_proves_the_mailbox_gets_an_unconfirmed_account_clean(product, idp, 
     assert not OAuthIdentity.objects.filter(subject="squatter").exists()
     assert not ApiKey.objects.current().exists()
     assert not Invitation.objects.open().filter(invited_by=user).exists()
-    assert not Proof.objects.filter(user=user, used_at=None).exists()
+    assert not OneTimeToken.objects.filter(user=user, used_at=None).exists()
     assert not LoginSession.objects.filter(sid=squatter.session_id).exists()
     assert AuditEvent.objects.filter(action="user.handed_over", target=user.id).count() == 1
     assert [mail.to for mail in deliver_queued_mails("account_handed_over")] == [[ADDRESS]]
@@ -250,6 +250,6 @@ def test_an_address_that_is_staffs_is_handed_to_nobody(db) -> None:
     User.objects.update(email_verified_at=None)
 
     with pytest.raises(account_handover.EmailTaken):
-        account_handover.enter_proven(
+        account_handover.log_in_verified_email(
             email="staff@example.org", full_name="", encoded=account_handover.NO_PASSWORD, methods="fed"
         )

@@ -7,7 +7,7 @@ import time_machine
 from django.core import mail
 from django.utils import timezone
 
-from saas.accounts.staff.staff_administration import ban
+from saas.accounts.staff.staff_administration import ban_user
 from saas.mail.models import Mail
 from saas.teams import actions, invitations
 from saas.teams.models import Invitation, Membership, Team
@@ -178,7 +178,7 @@ def test_the_invitations_of_a_banned_inviter_are_refused(
 ) -> None:
     admin = add_member(team, Role.ADMIN)
     token = _token(team, admin)
-    ban(admin.user, by=staff_member.user, reason="fraud")
+    ban_user(admin.user, by=staff_member.user, reason="fraud")
 
     _refused(product, token, guest, 410, "invitation_revoked")
 

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 
 from saas.accounts.models import FailedAttempts, ResetRequest, User
-from saas.accounts.passwords.reset_mails import answer
+from saas.accounts.passwords.password_reset_mails import handle_reset_request
 from saas.accounts.privacy import account_deletion
 from saas.accounts.sessions import known_devices
 from saas.accounts.staff import staff_administration
@@ -111,7 +111,7 @@ def test_another_devices_cookie_cannot_be_made_out_of_ones_own(
 
 
 def test_a_device_is_forgotten_after_half_a_year_without_a_login(known, stranger, customer: Person) -> None:
-    with time_machine.travel(datetime.now(UTC) + known_devices.LIFE + timedelta(minutes=1)):
+    with time_machine.travel(datetime.now(UTC) + known_devices.COOKIE_LIFETIME + timedelta(minutes=1)):
         guess(stranger, customer)
 
         assert log_in(known, customer).status_code == 429
@@ -205,7 +205,7 @@ def test_who_has_the_password_and_not_the_code_keeps_nobody_out(product, strange
 
 def test_the_device_on_which_she_reset_her_password_is_known(stranger, product, customer: Person) -> None:
     product.post("/api/auth/password/forgot", {"email": customer.user.email})
-    answer(ResetRequest.objects.get().pk)
+    handle_reset_request(ResetRequest.objects.get().pk)
     product.post("/api/auth/password/reset", {"token": link_token("password_reset"), "new_password": NEW})
 
     guess(stranger, customer)
@@ -233,8 +233,8 @@ def by_reset(person: Person, staff_member: Person) -> None:
 
 
 def by_ban(person: Person, staff_member: Person) -> None:
-    staff_administration.ban(person.user, by=staff_member.user, reason="x")
-    staff_administration.unban(person.user, by=staff_member.user)
+    staff_administration.ban_user(person.user, by=staff_member.user, reason="x")
+    staff_administration.unban_user(person.user, by=staff_member.user)
 
 
 def by_deletion(person: Person, staff_member: Person) -> None:

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from saas.accounts.models import OAuthIdentity, User
-from saas.accounts.passwords.reset_mails import send_reset
+from saas.accounts.passwords.password_reset_mails import mail_reset_link
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.teams import api_keys, invitations
@@ -53,7 +53,7 @@ def invite(person: Person, team: Team, address: str = "accomplice@example.org") 
 
 
 def reset(product: ServiceClient, person: Person) -> Any:
-    send_reset(User.objects.get(pk=person.user.pk), by="system")
+    mail_reset_link(User.objects.get(pk=person.user.pk), by="system")
     return product.post("/api/auth/password/reset", {"token": link_token("password_reset"), "new_password": NEW})
 
 
@@ -143,8 +143,8 @@ def test_a_ban_ends_them_and_lifting_it_revives_nothing(product, owner, other, s
     _, secret = create_api_key(team, banned)
     token = invite(banned, team)
 
-    staff_administration.ban(banned.user, by=staff_member.user, reason="x")
-    staff_administration.unban(banned.user, by=staff_member.user)
+    staff_administration.ban_user(banned.user, by=staff_member.user, reason="x")
+    staff_administration.unban_user(banned.user, by=staff_member.user)
 
     assert not works(product, team, secret)
     assert product.post("/api/invitations/register", {"token": token, "password": NEW}).status_code == 410
@@ -307,7 +307,7 @@ def test_of_a_ban_and_a_new_key_at_once_no_key_is_left(service, round_number: in
     under_way = actor_for(create_team(person), person)
 
     run_concurrently(
-        lambda: staff_administration.ban(person.user, by=staff_member.user, reason="x"),
+        lambda: staff_administration.ban_user(person.user, by=staff_member.user, reason="x"),
         lambda: api_keys.create_api_key(under_way, name="CI", scopes=[Scope.WRITE], expires_in_days=30),
     )
 

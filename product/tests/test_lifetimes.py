@@ -210,7 +210,7 @@ def test_a_cookie_that_was_planted_before_the_login_is_replaced(product, custome
 
 
 def test_a_banned_person_is_out_in_both_services_by_every_way(product, parity, customer: Person) -> None:
-    staff_administration.ban(customer.user, by=user_factories.create_staff_member().user, reason="fraud")
+    staff_administration.ban_user(customer.user, by=user_factories.create_staff_member().user, reason="fraud")
 
     for client in (product, parity):
         assert client.get("/api/auth/me", token=customer.token).status_code == 401

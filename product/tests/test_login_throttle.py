@@ -13,7 +13,7 @@ from django.db import connections
 
 from saas.accounts.models import FailedAttempts, LoginSession
 from saas.accounts.passwords import hashing_pool
-from saas.accounts.passwords.hashing_pool import Gate, HashingBusy
+from saas.accounts.passwords.hashing_pool import ConcurrencyLimiter, HashingBusy
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import PASSWORD, Person
 
@@ -137,30 +137,30 @@ def test_of_twenty_guesses_at_once_five_are_looked_at(service) -> None:
 
 
 def test_more_hashing_than_the_gate_takes_is_refused_at_once() -> None:
-    gate = Gate(size=1, queue=0, seconds=5)
+    gate = ConcurrencyLimiter(size=1, queue=0, seconds=5)
 
-    with gate.entered(), pytest.raises(HashingBusy) as refusal, gate.entered():
+    with gate.slot(), pytest.raises(HashingBusy) as refusal, gate.slot():
         pass
 
     assert refusal.value.retry_after_seconds == 5
-    with gate.entered():  # and the seat is free again
+    with gate.slot():  # and the seat is free again
         pass
 
 
 def test_who_waits_too_long_at_the_gate_is_refused() -> None:
-    gate = Gate(size=1, queue=1, seconds=0.01)
+    gate = ConcurrencyLimiter(size=1, queue=1, seconds=0.01)
 
-    with gate.entered(), pytest.raises(HashingBusy), gate.entered():
+    with gate.slot(), pytest.raises(HashingBusy), gate.slot():
         pass
 
 
 def test_a_flood_of_logins_is_answered_503_and_counts_no_session(product, customer: Person, monkeypatch) -> None:
-    gate = Gate(size=2, queue=0, seconds=5)
-    monkeypatch.setattr(hashing_pool, "GATE", gate)
+    gate = ConcurrencyLimiter(size=2, queue=0, seconds=5)
+    monkeypatch.setattr(hashing_pool, "LIMITER", gate)
 
     with ExitStack() as busy:
-        busy.enter_context(gate.entered())
-        busy.enter_context(gate.entered())
+        busy.enter_context(gate.slot())
+        busy.enter_context(gate.slot())
         answer = log_in(product, customer.user.email, PASSWORD)
 
     assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, "busy", "5")
@@ -170,9 +170,9 @@ def test_a_flood_of_logins_is_answered_503_and_counts_no_session(product, custom
 
 
 def test_an_attempt_that_nobody_had_time_to_look_at_is_not_counted(product, customer: Person, monkeypatch) -> None:
-    monkeypatch.setattr(hashing_pool, "GATE", gate := Gate(size=1, queue=1, seconds=0.01))
+    monkeypatch.setattr(hashing_pool, "LIMITER", gate := ConcurrencyLimiter(size=1, queue=1, seconds=0.01))
 
-    with gate.entered():
+    with gate.slot():
         statuses = [log_in(product, customer.user.email, PASSWORD).status_code for _ in range(6)]
 
     assert statuses == [503] * 6
@@ -183,6 +183,6 @@ def test_an_attempt_that_nobody_had_time_to_look_at_is_not_counted(product, cust
 def test_the_gate_lets_as_many_in_as_there_are_processors_four_at_most_and_thirty_two_wait() -> None:
     with ExitStack() as seats:
         for _ in range(min(4, os.cpu_count() or 1)):
-            seats.enter_context(hashing_pool.GATE.entered())
-        assert hashing_pool.GATE._seats._value == 0
-        assert hashing_pool.GATE._room._value == 32
+            seats.enter_context(hashing_pool.LIMITER.slot())
+        assert hashing_pool.LIMITER._seats._value == 0
+        assert hashing_pool.LIMITER._room._value == 32

@@ -242,7 +242,7 @@ def test_a_banned_person_cannot_sign_in_through_a_provider(
     product, idp: IdentityProvider, staff_member: Person
 ) -> None:
     product.post("/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org"))
-    staff_administration.ban(User.objects.get(email="new@example.org"), by=staff_member.user, reason="spam")
+    staff_administration.ban_user(User.objects.get(email="new@example.org"), by=staff_member.user, reason="spam")
     answer = product.post("/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org"))
 
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")

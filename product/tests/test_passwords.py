@@ -11,8 +11,8 @@ from django.db import connections
 from django.test import override_settings
 
 from saas.accounts import tasks
-from saas.accounts.models import FailedAttempts, LoginSession, OAuthIdentity, Proof, ResetRequest, User
-from saas.accounts.passwords.reset_mails import answer
+from saas.accounts.models import FailedAttempts, LoginSession, OAuthIdentity, OneTimeToken, ResetRequest, User
+from saas.accounts.passwords.password_reset_mails import handle_reset_request
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
@@ -27,7 +27,7 @@ NEW = "an entirely new phrase"
 def forgot(product: ServiceClient, email: Any) -> Any:
     answered = product.post("/api/auth/password/forgot", {"email": email})
     for row in ResetRequest.objects.filter(handled_at=None):
-        answer(row.pk)
+        handle_reset_request(row.pk)
     return answered
 
 
@@ -132,14 +132,14 @@ def test_a_reset_sets_the_password_logs_everybody_out_and_nobody_in(product, cus
 def test_forgotten_is_answered_alike_whatever_the_address(
     product, customer: Person, staff_member: Person, other: Person
 ) -> None:
-    staff_administration.ban(other.user, by=staff_member.user, reason="spam")
+    staff_administration.ban_user(other.user, by=staff_member.user, reason="spam")
     deliver_queued_mails()
     addresses = [customer.user.email, "nobody@example.net", other.user.email, staff_member.user.email]
 
     answers = [product.post("/api/auth/password/forgot", {"email": address}) for address in addresses]
     assert ResetRequest.objects.filter(handled_at=None).count() == 4
     for row in ResetRequest.objects.all():
-        answer(row.pk)
+        handle_reset_request(row.pk)
 
     assert {(a.status_code, a.content) for a in answers} == {(202, b'{"status":"accepted"}')}
     assert [mail.to for mail in deliver_queued_mails()] == [[customer.user.email]]
@@ -165,7 +165,7 @@ def test_a_request_whose_doorbell_was_lost_is_found_and_answered_once(product, c
 
 def test_the_token_is_nowhere_in_the_database(product, customer: Person) -> None:
     forgot(product, customer.user.email)
-    before = str(list(Mail.objects.values())) + str(list(Proof.objects.values()))
+    before = str(list(Mail.objects.values())) + str(list(OneTimeToken.objects.values()))
 
     token = link_token("password_reset")
 
@@ -199,11 +199,11 @@ def test_a_link_dies_when_a_newer_one_was_used(product, customer: Person) -> Non
 def test_a_link_dies_with_the_password_or_a_ban(product, customer: Person, other: Person, staff_member: Person) -> None:
     mine, theirs = mailed_token(product, customer), mailed_token(product, other)
     product.post("/api/auth/password/change", {"new_password": NEW}, token=customer.token)
-    staff_administration.ban(other.user, by=staff_member.user, reason="spam")
+    staff_administration.ban_user(other.user, by=staff_member.user, reason="spam")
 
     assert_invalid(reset(product, mine, "yet another new phrase"))
     assert_invalid(reset(product, theirs))
-    staff_administration.unban(other.user, by=staff_member.user)
+    staff_administration.unban_user(other.user, by=staff_member.user)
     assert_invalid(reset(product, theirs))
 
 
@@ -303,7 +303,7 @@ def test_the_link_leads_to_us_whatever_the_host_header_says(product, customer: P
     answered = product.post("/api/auth/password/forgot", {"email": customer.user.email}, headers=headers)
 
     if answered.status_code == 202:
-        answer(ResetRequest.objects.get().pk)
+        handle_reset_request(ResetRequest.objects.get().pk)
         assert "http://localhost:8000/reset?token=" in str(deliver_queued_mails("password_reset")[0].body)
     else:
         assert (answered.status_code, ResetRequest.objects.count()) == (400, 0)
@@ -369,7 +369,7 @@ def test_the_owner_of_an_address_is_told_once_a_day_that_somebody_tried_to_regis
 def test_registering_the_address_of_a_banned_person_tells_nobody(
     product, customer: Person, staff_member: Person
 ) -> None:
-    staff_administration.ban(customer.user, by=staff_member.user, reason="spam")
+    staff_administration.ban_user(customer.user, by=staff_member.user, reason="spam")
 
     answered = product.post("/api/auth/register", {"email": customer.user.email, "password": NEW})
 

@@ -12,8 +12,8 @@ from saas.accounts.models import (
     FailedAttempts,
     LoginSession,
     OAuthIdentity,
+    OneTimeToken,
     Profile,
-    Proof,
     ResetRequest,
     Totp,
     User,
@@ -64,7 +64,7 @@ def later(by: timedelta) -> Any:
 
 def erase() -> None:
     with later(WAIT + timedelta(seconds=1)):
-        erasure.erase_due()
+        erasure.erase_due_accounts()
 
 
 # ── The export ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -106,7 +106,7 @@ def test_the_export_holds_no_secret(product, customer: Person) -> None:
 
     assert User.objects.get(pk=customer.user.pk).password not in page
     assert LoginSession.objects.get(user=customer.user).session_key not in page
-    assert Proof.objects.get(user=customer.user).token_hash not in page
+    assert OneTimeToken.objects.get(user=customer.user).token_hash not in page
     assert "sealed" not in page
 
 
@@ -257,7 +257,7 @@ def test_after_fourteen_days_nobody_can_tell_whose_account_it_was(
 ) -> None:
     product.post("/api/auth/mfa/totp", token=customer.token)
     product.post("/api/auth/password/forgot", {"email": customer.user.email})
-    identities.link(
+    identities.link_identity(
         Identity("oidc", "https://id.example", "kim-1", customer.user.email, True, "Kim"),
         session=LoginSession.objects.get(user=customer.user),
     )
@@ -270,7 +270,7 @@ def test_after_fourteen_days_nobody_can_tell_whose_account_it_was(
     row = User.objects.get(pk=customer.user.pk)
     assert (row.email, row.full_name, row.status) == (f"{row.id}@deleted.invalid", "", "deleted")
     assert (row.email_canonical, row.last_login, row.has_usable_password()) == (row.email, None, False)
-    for model in (Profile, OAuthIdentity, UserNote, Proof, Totp):
+    for model in (Profile, OAuthIdentity, UserNote, OneTimeToken, Totp):
         assert not model.objects.filter(user=customer.user).exists()
     assert not LoginSession.objects.filter(user=customer.user).exists()
     assert not Mail.objects.filter(recipient=customer.user.email).exists()
@@ -393,7 +393,7 @@ def test_of_keeping_and_erasing_at_once_one_wins() -> None:
     token = link_token("deletion_requested")
     Deletion.objects.update(due_at=datetime.now(UTC))
 
-    outcomes = run_concurrently(lambda: account_deletion.cancel_deletion(token), erasure.erase_due)
+    outcomes = run_concurrently(lambda: account_deletion.cancel_deletion(token), erasure.erase_due_accounts)
 
     customer.user.refresh_from_db()
     kept = (customer.user.status, customer.user.full_name) == ("active", "Kim Example")

@@ -12,7 +12,7 @@ from django.db import connections
 
 from saas.accounts import second_factor
 from saas.accounts.models import LoginSession, PendingLogin, RecoveryCode, Totp, User
-from saas.accounts.passwords.reset_mails import send_reset
+from saas.accounts.passwords.password_reset_mails import mail_reset_link
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD, Person
@@ -236,7 +236,7 @@ def test_turning_it_off_needs_a_fresh_login(product, owner: Owner, clock, call: 
     answer = product.send(method, path, token=owner.fresh["access_token"])
 
     assert (answer.status_code, answer.json()["code"]) == (403, "reauth_required")
-    assert Totp.objects.on(owner.user.id).exists()
+    assert Totp.objects.confirmed(owner.user.id).exists()
     assert RecoveryCode.objects.count() == 10
 
 
@@ -257,7 +257,7 @@ def test_a_second_one_is_not_begun_over_the_first(product, owner: Owner) -> None
 
 def test_a_reset_password_still_asks_for_the_second_factor(product, owner: Owner) -> None:
     User.objects.update(email_verified_at=owner.user.created_at)  # it would be handed over emptied else (T84)
-    send_reset(User.objects.get(), by="system")
+    mail_reset_link(User.objects.get(), by="system")
     product.post(
         "/api/auth/password/reset", {"token": link_token("password_reset"), "new_password": "an entirely new phrase"}
     )
@@ -311,9 +311,9 @@ def test_parity_asks_for_it_in_camel_case(product, parity, owner: Owner) -> None
 
 def test_staff_prove_it_at_the_api_and_on_the_admin_page(admin_ops, clock) -> None:
     staff_member = user_factories.create_staff_member()
-    secret = second_factor.begin(staff_member.user).secret
+    secret = second_factor.begin_totp_setup(staff_member.user).secret
     session = LoginSession.objects.select_related("user").get(sid=staff_member.session_id)
-    second_factor.confirm(session, pyotp.TOTP(secret).at(NOW))
+    second_factor.confirm_totp_setup(session, pyotp.TOTP(secret).at(NOW))
     clock.shift(timedelta(minutes=1))
     body = {"email": staff_member.user.email, "password": PASSWORD}
 
@@ -372,7 +372,7 @@ def test_renewed_recovery_codes_are_told(product, owner: Owner) -> None:
 def test_setting_up_again_does_not_replace_what_was_confirmed_meanwhile(product, owner: Owner) -> None:
     stored = Totp.objects.get()
 
-    with pytest.raises(second_factor.SecondFactorOn):
+    with pytest.raises(second_factor.SecondFactorEnabled):
         second_factor._store(owner.user, "another secret")
 
     assert Totp.objects.get().sealed_secret == stored.sealed_secret

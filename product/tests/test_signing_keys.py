@@ -93,7 +93,7 @@ def test_an_old_key_is_forgotten_when_no_token_of_it_can_be_alive(
     assert old in published(product)
     clock.shift(timedelta(seconds=1))
     assert old not in published(product)
-    assert old not in signing_keys.verifiers(Audience.CUSTOMER)
+    assert old not in signing_keys.verification_keys(Audience.CUSTOMER)
 
     rotate()
 
@@ -109,13 +109,13 @@ def test_of_two_rotations_at_once_the_second_is_refused(product, customer: Perso
 
 
 def test_each_audience_has_keys_of_its_own(product, customer: Person, clock) -> None:
-    before = signing_keys.signer(Audience.STAFF).kid
+    before = signing_keys.signing_key(Audience.STAFF).kid
     rotate("--audience", "staff")
     clock.shift(timedelta(minutes=11))
 
-    assert signing_keys.signer(Audience.STAFF).kid != before
+    assert signing_keys.signing_key(Audience.STAFF).kid != before
     assert len(published(product)) == 1  # the customers'
-    assert set(published(product)).isdisjoint(signing_keys.verifiers(Audience.STAFF))
+    assert set(published(product)).isdisjoint(signing_keys.verification_keys(Audience.STAFF))
 
 
 def test_a_key_that_leaked_is_replaced_at_once_and_clients_refresh(product, customer: Person) -> None:
@@ -140,7 +140,7 @@ def test_a_rotation_is_in_the_audit_trail_and_holds_no_key(product, customer: Pe
 
 
 def test_a_key_that_is_set_by_its_value_is_not_turned_over(settings, db) -> None:
-    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": signing_keys.new_pem()}
+    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": signing_keys.generate_pem()}
 
     with pytest.raises(CommandError, match="JWT_KEY_DIR"):
         rotate()
@@ -149,7 +149,7 @@ def test_a_key_that_is_set_by_its_value_is_not_turned_over(settings, db) -> None
 def test_a_key_by_setting_is_rotated_by_publishing_the_next_one_first(
     product, customer: Person, settings, tmp_path
 ) -> None:
-    now, following = signing_keys.new_pem(), signing_keys.new_pem()
+    now, following = signing_keys.generate_pem(), signing_keys.generate_pem()
     (tmp_path / "next.pem").write_text(following)
     settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": now}
     settings.JWT_VERIFY_KEYS = [str(tmp_path / "next.pem")]
@@ -167,7 +167,7 @@ def test_in_production_no_key_is_made_unasked(settings) -> None:
     settings.DEVELOPMENT_SECRETS = None
 
     with pytest.raises(ImproperlyConfigured, match="JWT_KEY_DIR"):
-        signing_keys.signer(Audience.CUSTOMER)
+        signing_keys.signing_key(Audience.CUSTOMER)
 
 
 def test_no_token_outlives_the_time_that_a_key_verifies(settings, db) -> None:
@@ -175,11 +175,11 @@ def test_no_token_outlives_the_time_that_a_key_verifies(settings, db) -> None:
 
     claims = jwt.decode(user_factories.create_customer().token, options={"verify_signature": False})
 
-    assert timedelta(seconds=claims["exp"] - claims["iat"]) < key_files.LONGEST_TOKEN
+    assert timedelta(seconds=claims["exp"] - claims["iat"]) < key_files.LONGEST_TOKEN_LIFETIME
 
 
 def test_in_production_the_first_rotation_makes_the_first_key_which_signs_at_once(settings, db, clock) -> None:
     settings.DEVELOPMENT_SECRETS = None
 
     assert rotate() == "The new key of customers signs from 2030-01-01 12:00:00 UTC.\n"
-    assert signing_keys.signer(Audience.CUSTOMER).private is not None
+    assert signing_keys.signing_key(Audience.CUSTOMER).private is not None

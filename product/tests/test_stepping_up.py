@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from saas.accounts.models import Deletion, LoginSession, OAuthIdentity, Proof, RecoveryCode, Totp, User
+from saas.accounts.models import Deletion, LoginSession, OAuthIdentity, OneTimeToken, RecoveryCode, Totp, User
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.team_factories import with_verified_email
@@ -32,7 +32,7 @@ def customer(customer: Person, idp) -> Person:
 
 
 def everything() -> list[Any]:
-    tables = (User, OAuthIdentity, Totp, RecoveryCode, Proof, Deletion, Mail, LoginSession)
+    tables = (User, OAuthIdentity, Totp, RecoveryCode, OneTimeToken, Deletion, Mail, LoginSession)
     return [list(table.objects.order_by("pk").values()) for table in tables]
 
 

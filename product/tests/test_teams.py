@@ -196,11 +196,11 @@ def test_the_last_owner_neither_leaves_nor_is_demoted_nor_removed(product: Servi
 def test_a_banned_owner_does_not_count_as_one(
     product: ServiceClient, customer: Person, other: Person, staff_member: Person
 ) -> None:
-    from saas.accounts.staff.staff_administration import ban
+    from saas.accounts.staff.staff_administration import ban_user
 
     team = create_team(customer)
     add_member(team, Role.OWNER, other)
-    ban(other.user, by=staff_member.user, reason="fraud")
+    ban_user(other.user, by=staff_member.user, reason="fraud")
 
     answer = product.post(f"/api/teams/{team.id}/leave", token=customer.token)
 

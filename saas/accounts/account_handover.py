@@ -11,37 +11,46 @@ from django.db.models import F
 from django.utils import timezone
 
 from saas.accounts.actions import EmailTaken, create_customer
-from saas.accounts.email_addresses import canonical, deliverable
-from saas.accounts.models import LoginSession, OAuthIdentity, PendingLogin, Profile, Proof, RecoveryCode, Totp, User
+from saas.accounts.email_addresses import canonical_email, deliverable_email
+from saas.accounts.models import (
+    LoginSession,
+    OAuthIdentity,
+    OneTimeToken,
+    PendingLogin,
+    Profile,
+    RecoveryCode,
+    Totp,
+    User,
+)
 from saas.accounts.passwords import login_throttle
-from saas.accounts.sessions import lasting_credentials
-from saas.accounts.sessions.logins import Login, end_sessions, open_login
+from saas.accounts.sessions import long_lived_credentials
+from saas.accounts.sessions.logins import Login, end_sessions, open_session
 from saas.audit.actions import record
 from saas.mail.actions import post
 
 NO_PASSWORD = None
 
 
-def enter_proven(*, email: str, full_name: str, encoded: str | None, methods: str, **facts: str) -> Login:
+def log_in_verified_email(*, email: str, full_name: str, encoded: str | None, methods: str, **facts: str) -> Login:
     """Log in who proved the mailbox of ``email``: to a new account, or to the one that nobody confirmed, emptied.
 
     ``encoded`` is the hash of her password, or ``NO_PASSWORD``; ``facts`` go to the trail. Call it inside the action's
     transaction. Raises ``EmailTaken`` for an account that is confirmed, banned, given up or staff's.
     """
-    user = User.objects.select_for_update().filter(email_canonical=canonical(email)).first()
+    user = User.objects.select_for_update().filter(email_canonical=canonical_email(email)).first()
     if user is None:
         user = _create(email, full_name, encoded, facts)
     elif user.is_verified or user.is_staff or not user.is_active:
         raise EmailTaken
     else:
         _hand_over(user, full_name, encoded)
-    return open_login(user, methods=methods)
+    return open_session(user, methods=methods)
 
 
 def _create(email: str, full_name: str, encoded: str | None, facts: dict[str, str]) -> User:
     user = User(
-        email=deliverable(email),
-        email_canonical=canonical(email),
+        email=deliverable_email(email),
+        email_canonical=canonical_email(email),
         email_verified_at=timezone.now(),
         full_name=full_name,
         password=encoded or make_password(NO_PASSWORD),
@@ -55,7 +64,7 @@ def _create(email: str, full_name: str, encoded: str | None, facts: dict[str, st
 
 
 def _hand_over(user: User, full_name: str, encoded: str | None) -> None:
-    clean(user)
+    remove_previous_access(user)
     User.objects.filter(pk=user.pk).update(
         full_name=full_name,
         password=encoded or make_password(NO_PASSWORD),
@@ -64,11 +73,11 @@ def _hand_over(user: User, full_name: str, encoded: str | None) -> None:
         updated_at=timezone.now(),
     )
     Profile.objects.filter(user=user).update(display_name=full_name[:100])
-    login_throttle.forget(login_throttle.password_key(user.email))
+    login_throttle.reset_attempts(login_throttle.password_key(user.email))
     user.refresh_from_db()
 
 
-def clean(user: User) -> None:
+def remove_previous_access(user: User) -> None:
     """Take out what whoever registered the address put in, inside the caller's transaction and under the account's lock.
 
     The caller replaces the password, confirms the address and raises the epoch. Teams and what was bought stay: somebody
@@ -76,13 +85,13 @@ def clean(user: User) -> None:
     """
     for secret in (Totp, RecoveryCode, PendingLogin, OAuthIdentity):
         secret.objects.filter(user=user).delete()
-    Proof.objects.filter(user=user, used_at=None).delete()
+    OneTimeToken.objects.filter(user=user, used_at=None).delete()
     end_sessions(user)
     LoginSession.objects.filter(user=user, impersonation=None).delete()
     Profile.objects.filter(user=user).delete()
     Profile.objects.create(user=user)
     User.objects.filter(pk=user.pk).update(full_name="", locale="en", last_login=None)
     user.full_name, user.locale = "", "en"
-    lasting_credentials.revoke_all(user, by=user.id, because="handed over")
+    long_lived_credentials.revoke_long_lived_credentials(user, by=user.id, because="handed over")
     record("user.handed_over", actor=user.id, target=user.id)
     post("account_handed_over", to=user.email, context={}, dedupe_key=f"handed_over:{user.id}:{user.token_epoch}")

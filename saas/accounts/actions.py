@@ -10,10 +10,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from saas.accounts import one_time_tokens
-from saas.accounts.email_addresses import canonical, deliverable
-from saas.accounts.models import Profile, Proof, User
+from saas.accounts.email_addresses import canonical_email, deliverable_email
+from saas.accounts.models import OneTimeToken, Profile, User
 from saas.accounts.passwords.password_policy import MAX_LENGTH
-from saas.accounts.sessions.logins import Login, open_login
+from saas.accounts.sessions.logins import Login, open_session
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
 from saas.mail.actions import post
@@ -24,13 +24,15 @@ class EmailTaken(DomainError):
     code, title = "email_taken", "There is an account with this e-mail address already."  # 409
 
 
-def register(*, email: str, password: str, full_name: str = "") -> Login:
+def register_customer(*, email: str, password: str, full_name: str = "") -> Login:
     """Create a customer, log her in and send the welcome mail. Raises ``EmailTaken``, ``InvalidAddress``, ``Invalid``.
 
     The password is hashed before anybody looks whether the address is taken, so that both answers cost the same, and
     before the transaction opens: 180 ms of arithmetic must not hold a lock.
     """
-    user = User(email=deliverable(email), email_canonical=canonical(email), full_name=normalize_name(full_name))
+    user = User(
+        email=deliverable_email(email), email_canonical=canonical_email(email), full_name=normalize_name(full_name)
+    )
     check_new_password(password, user)
     user.password = make_password(password)
     try:
@@ -43,7 +45,7 @@ def register(*, email: str, password: str, full_name: str = "") -> Login:
 @transaction.atomic
 def _open_account(user: User) -> Login:
     create_customer(user)
-    return open_login(user, methods="pwd")
+    return open_session(user, methods="pwd")
 
 
 def create_customer(user: User, **facts: str) -> None:
@@ -54,7 +56,7 @@ def create_customer(user: User, **facts: str) -> None:
     user.save(force_insert=True)
     Profile.objects.create(user=user, display_name=user.full_name[:100])
     record("user.registered", actor=user.id, target=user.id, **facts)
-    welcome(user)
+    send_welcome_mail(user)
 
 
 @transaction.atomic
@@ -70,9 +72,11 @@ def _tell_owner(email_canonical: str) -> None:
         )
 
 
-def welcome(user: User) -> None:
+def send_welcome_mail(user: User) -> None:
     """The first mail. It holds the link that verifies the address, unless a provider vouched for it."""
-    secrets = {} if user.is_verified else {"token": one_time_tokens.issue(user, Proof.Purpose.VERIFY)}
+    secrets = (
+        {} if user.is_verified else {"token": one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.VERIFY)}
+    )
     post(
         "welcome",
         to=user.email,

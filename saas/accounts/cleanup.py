@@ -12,24 +12,24 @@ from saas.accounts.models import (
     Impersonation,
     LoginSession,
     OAuthState,
+    OneTimeToken,
     PendingLogin,
-    Proof,
     RefreshToken,
     ResetRequest,
 )
 from saas.accounts.passwords.login_throttle import LONGEST_BLOCK, WINDOW
 
-LOOKED_BACK_AT = timedelta(days=30)  # how long support may want to see what is over already
-STEP = 500
+RETENTION = timedelta(days=30)  # how long support may want to see what is over already
+BATCH_SIZE = 500
 
 
-def tidy() -> int:
+def delete_expired() -> int:
     """Delete some of what is past its time; tells how many rows went with it."""
     return sum(_delete_step(rows) for rows in _past(timezone.now()))
 
 
 def _past(now: datetime) -> list[QuerySet[Any]]:
-    then = now - LOOKED_BACK_AT
+    then = now - RETENTION
     return [
         OAuthState.objects.filter(expires_at__lt=now),
         PendingLogin.objects.filter(expires_at__lt=now),
@@ -41,10 +41,10 @@ def _past(now: datetime) -> list[QuerySet[Any]]:
     ]
 
 
-def _links(then: datetime) -> QuerySet[Proof]:
+def _links(then: datetime) -> QuerySet[OneTimeToken]:
     """A used link that proved an address stays: it tells whose mails those to an earlier address are."""
-    proves_address = Q(purpose__in=[Proof.Purpose.VERIFY, Proof.Purpose.CHANGE], used_at__isnull=False)
-    return Proof.objects.filter(expires_at__lt=then).exclude(proves_address)
+    proves_address = Q(purpose__in=[OneTimeToken.Purpose.VERIFY, OneTimeToken.Purpose.CHANGE], used_at__isnull=False)
+    return OneTimeToken.objects.filter(expires_at__lt=then).exclude(proves_address)
 
 
 def _refresh_tokens(now: datetime) -> QuerySet[RefreshToken]:
@@ -61,5 +61,5 @@ def _sessions(now: datetime, then: datetime) -> QuerySet[LoginSession]:
 
 def _delete_step(past: QuerySet[Any]) -> int:
     model: type[Model] = past.model
-    ids = list(past.order_by("pk").values_list("pk", flat=True)[:STEP])
+    ids = list(past.order_by("pk").values_list("pk", flat=True)[:BATCH_SIZE])
     return model._default_manager.filter(pk__in=ids).delete()[0] if ids else 0

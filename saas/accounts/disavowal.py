@@ -11,11 +11,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from saas.accounts import one_time_tokens
-from saas.accounts.email_addresses import canonical
-from saas.accounts.models import Deletion, Proof, User
-from saas.accounts.personal_data import nobodys_address
+from saas.accounts.email_addresses import canonical_email
+from saas.accounts.models import Deletion, OneTimeToken, User
+from saas.accounts.personal_data import erased_email
 from saas.accounts.privacy import data_sources
-from saas.accounts.sessions import lasting_credentials
+from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.sessions.logins import end_sessions
 from saas.audit.actions import record
 from saas.mail.models import Mail
@@ -23,7 +23,7 @@ from saas.mail.rendering import harmless
 
 
 @dataclass(frozen=True)
-class Claim:
+class VerificationPreview:
     """``email`` is what a link would confirm. The account is named by what its holder typed: a name that holds a link or
     is long is left out. The address of an account that is to be changed is masked: the reader may be a stranger to it."""
 
@@ -34,11 +34,11 @@ class Claim:
     registered_at: datetime
 
 
-def claim_behind(token: str) -> Claim:
-    """Whose account a link would confirm. Changes nothing. Raises ``ProofInvalid``."""
-    proof = one_time_tokens.find(token, Proof.Purpose.VERIFY, Proof.Purpose.CHANGE)
-    is_change = proof.purpose == Proof.Purpose.CHANGE
-    return Claim(
+def preview_verification(token: str) -> VerificationPreview:
+    """Whose account a link would confirm. Changes nothing. Raises ``OneTimeTokenInvalid``."""
+    proof = one_time_tokens.find_one_time_token(token, OneTimeToken.Purpose.VERIFY, OneTimeToken.Purpose.CHANGE)
+    is_change = proof.purpose == OneTimeToken.Purpose.CHANGE
+    return VerificationPreview(
         is_change=is_change,
         email=proof.email,
         full_name=harmless(proof.user.full_name),
@@ -52,39 +52,41 @@ def _masked(email: str) -> str:
     return f"{name[:1]}…@{domain}"
 
 
-def disown(token: str) -> bool:
+def report_unrecognized(token: str) -> bool:
     """The reader of the mailbox says that it was not her. Tells whether an account was removed.
 
     A registration that nobody confirmed is removed at once, and its address is free; a change to the address is called
-    off. Raises ``ProofInvalid``, and the refusals of apps in which the account pays for something.
+    off. Raises ``OneTimeTokenInvalid``, and the refusals of apps in which the account pays for something.
     """
-    proof = one_time_tokens.find(token, Proof.Purpose.VERIFY, Proof.Purpose.CHANGE)
+    proof = one_time_tokens.find_one_time_token(token, OneTimeToken.Purpose.VERIFY, OneTimeToken.Purpose.CHANGE)
     with transaction.atomic():
-        one_time_tokens.use(proof)
-        if proof.purpose == Proof.Purpose.CHANGE:
+        one_time_tokens.consume_one_time_token(proof)
+        if proof.purpose == OneTimeToken.Purpose.CHANGE:
             record("email.change_disowned", target=proof.user.id)
             return False
         _remove(proof)
     return True
 
 
-def _remove(proof: Proof) -> None:
+def _remove(proof: OneTimeToken) -> None:
     """Like an erasure after 14 days, but now. What came to the address for its owner, such as an invitation, stays."""
     now, user = timezone.now(), proof.user
     unconfirmed = User.objects.filter(
         pk=user.pk, email=proof.email, email_verified_at=None, status=User.Status.ACTIVE, is_staff=False
     )
     if not unconfirmed.update(status=User.Status.DELETED, token_epoch=F("token_epoch") + 1, updated_at=now):
-        raise one_time_tokens.ProofInvalid
-    data_sources.require_nothing_paid_for(user)
+        raise one_time_tokens.OneTimeTokenInvalid
+    data_sources.require_no_payments(user)
     end_sessions(user)
-    lasting_credentials.revoke_all(user, by=user.id, because="disowned")
+    long_lived_credentials.revoke_long_lived_credentials(user, by=user.id, because="disowned")
     Mail.objects.filter(recipient=user.email, status=Mail.Status.SENT).delete()
-    Proof.objects.filter(user=user).delete()  # a used one would say that all mails to the address are this person's
+    OneTimeToken.objects.filter(
+        user=user
+    ).delete()  # a used one would say that all mails to the address are this person's
     User.objects.filter(pk=user.pk).update(
-        email=nobodys_address(user), email_canonical=canonical(nobodys_address(user))
+        email=erased_email(user), email_canonical=canonical_email(erased_email(user))
     )
     user.refresh_from_db()
     Deletion.objects.create(user=user, requested_at=now, due_at=now, erased_at=now)
-    data_sources.erase_all(user)
+    data_sources.erase_personal_data(user)
     record("user.disowned", target=user.id)

@@ -19,7 +19,7 @@ class InvalidAddress(Invalid):
         super().__init__(errors={"email": [self.title]})
 
 
-def canonical(address: str) -> str:
+def canonical_email(address: str) -> str:
     """The form that look-ups, limits and the unique constraint use. Raises ``InvalidAddress``.
 
     The local part is ASCII (so that no look-alike letter passes) and lower case, the domain an IDNA 2008 A-label. Dots
@@ -32,7 +32,7 @@ def canonical(address: str) -> str:
     return result
 
 
-def deliverable(address: str) -> str:
+def deliverable_email(address: str) -> str:
     """The form that is stored and mailed to: as typed, but a domain in other letters becomes its A-label.
 
     Python's mail library would encode such a domain by IDNA 2003, which takes straße.example for strasse.example: mail
@@ -42,7 +42,7 @@ def deliverable(address: str) -> str:
     return f"{local}@{domain if domain.isascii() else _ascii_domain(domain)}"
 
 
-def in_plain_letters(searched: str) -> list[str]:
+def with_ascii_domain(searched: str) -> list[str]:
     """A part of an address with its domain as it is stored, where it is looked for in other letters."""
     local, at, domain = unicodedata.normalize("NFKC", strip_invisible(searched)).rpartition("@")
     if domain.isascii():

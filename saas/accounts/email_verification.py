@@ -5,8 +5,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from saas.accounts import one_time_tokens
-from saas.accounts.email_addresses import canonical, deliverable
-from saas.accounts.models import Proof, User
+from saas.accounts.email_addresses import canonical_email, deliverable_email
+from saas.accounts.models import OneTimeToken, User
 from saas.accounts.sessions import tokens
 from saas.accounts.sessions.logins import end_sessions
 from saas.audit.actions import record
@@ -23,63 +23,63 @@ def send_verification(user: User) -> None:
     """Mail the link once more; nothing if the address is verified already."""
     if user.is_verified:
         return
-    token = one_time_tokens.issue(user, Proof.Purpose.VERIFY)
-    _mail("verify_email", user, to=user.email, token=token, key=tokens.hashed(token))
+    token = one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.VERIFY)
+    _mail("verify_email", user, to=user.email, token=token, key=tokens.hash_token(token))
 
 
 @transaction.atomic
-def request_change(user: User, *, new_email: str) -> None:
+def request_email_change(user: User, *, new_email: str) -> None:
     """Mail a link to the new address and a notice to the old one, which works until the link is used.
 
     A taken address is answered alike, gets no mail, and the notice goes out all the same: whoever asks must learn from
-    neither mailbox whether somebody has an account. Raises ``InvalidAddress``. Ask ``require_recent`` first.
+    neither mailbox whether somebody has an account. Raises ``InvalidAddress``. Ask ``require_recent_login`` first.
     """
-    address = deliverable(new_email)
-    token = one_time_tokens.issue(user, Proof.Purpose.CHANGE, email=address)
-    if not User.objects.filter(email_canonical=canonical(new_email)).exists():
-        _mail("confirm_new_email", user, to=address, token=token, key=tokens.hashed(token))
-    _mail("email_change_requested", user, to=user.email, key=f"change_requested:{tokens.hashed(token)}")
+    address = deliverable_email(new_email)
+    token = one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.CHANGE, email=address)
+    if not User.objects.filter(email_canonical=canonical_email(new_email)).exists():
+        _mail("confirm_new_email", user, to=address, token=token, key=tokens.hash_token(token))
+    _mail("email_change_requested", user, to=user.email, key=f"change_requested:{tokens.hash_token(token)}")
     record("email.change_requested", actor=user.id, target=user.id)
 
 
-def verify(token: str) -> None:
-    """Use a link of either kind. Raises ``ProofInvalid``, also if the new address was taken meanwhile."""
-    proof = one_time_tokens.find(token, Proof.Purpose.VERIFY, Proof.Purpose.CHANGE)
+def verify_email(token: str) -> None:
+    """Use a link of either kind. Raises ``OneTimeTokenInvalid``, also if the new address was taken meanwhile."""
+    proof = one_time_tokens.find_one_time_token(token, OneTimeToken.Purpose.VERIFY, OneTimeToken.Purpose.CHANGE)
     try:
         with transaction.atomic():
-            one_time_tokens.use(proof)
-            if proof.purpose == Proof.Purpose.CHANGE:
+            one_time_tokens.consume_one_time_token(proof)
+            if proof.purpose == OneTimeToken.Purpose.CHANGE:
                 _change(proof)
             else:
                 _verify(proof)
     except IntegrityError as error:
-        raise one_time_tokens.ProofInvalid from error
+        raise one_time_tokens.OneTimeTokenInvalid from error
 
 
-def _verify(proof: Proof) -> None:
+def _verify(proof: OneTimeToken) -> None:
     now = timezone.now()
     mine = User.objects.filter(pk=proof.user.pk, email=proof.email, status=User.Status.ACTIVE)
     if not mine.update(email_verified_at=now, updated_at=now):
-        raise one_time_tokens.ProofInvalid
+        raise one_time_tokens.OneTimeTokenInvalid
     record("email.verified", actor=proof.user.id, target=proof.user.id)
 
 
-def _change(proof: Proof) -> None:
+def _change(proof: OneTimeToken) -> None:
     now, user = timezone.now(), proof.user
     old = user.email
     won = User.objects.filter(pk=user.pk, token_epoch=proof.epoch).update(
         email=proof.email,
-        email_canonical=canonical(proof.email),
+        email_canonical=canonical_email(proof.email),
         email_verified_at=now,
         token_epoch=F("token_epoch") + 1,
         updated_at=now,
     )
     if not won:
-        raise one_time_tokens.ProofInvalid
+        raise one_time_tokens.OneTimeTokenInvalid
     end_sessions(user)
     record("email.changed", actor=user.id, target=user.id)
     for address in (old, proof.email):
-        _mail("email_changed", user, to=address, key=f"email_changed:{proof.pk}:{canonical(address)}"[:200])
+        _mail("email_changed", user, to=address, key=f"email_changed:{proof.pk}:{canonical_email(address)}"[:200])
 
 
 def _mail(template: str, user: User, *, to: str, key: str, token: str = "") -> None:

@@ -11,7 +11,7 @@ from saas.module_health import Module
 def _auth_core() -> None:
     """A token that we sign, we can read."""
     probe = LoginSession(sid="ses_probe", user_id="usr_probe", audience=Audience.CUSTOMER)
-    if tokens.read(tokens.issue(probe), Audience.CUSTOMER)["sid"] != probe.sid:
+    if tokens.read_access_token(tokens.issue_access_token(probe), Audience.CUSTOMER)["sid"] != probe.sid:
         raise RuntimeError("a token did not come back as it was")
 
 
@@ -25,7 +25,7 @@ def _oauth() -> None:
     challenge = create_s256_code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
     if challenge != "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM":
         raise RuntimeError("PKCE computes a wrong challenge")
-    OAuthIdentity.objects.of("no such issuer", "no such subject")
+    OAuthIdentity.objects.by_subject("no such issuer", "no such subject")
 
 
 def _users_core() -> None:

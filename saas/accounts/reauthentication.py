@@ -6,28 +6,28 @@ from django.utils import timezone
 
 from saas.accounts.models import LoginSession
 from saas.accounts.passwords import login_throttle
-from saas.accounts.sessions.logins import password_is_right
+from saas.accounts.sessions.logins import verify_password
 from saas.errors import DomainError, Invalid
 
-WINDOW = timedelta(minutes=5)
+RECENT_LOGIN_WINDOW = timedelta(minutes=5)
 
 
 class ReauthRequired(DomainError):
     code, title, status = "reauth_required", "Confirm your password first.", 403
 
 
-def require_recent(session: LoginSession, *, current_password: str = "") -> None:
+def require_recent_login(session: LoginSession, *, current_password: str = "") -> None:
     """Raise ``ReauthRequired`` unless the session's login is fresh or ``current_password`` is right, which makes it so.
 
     A wrong password is ``Invalid``, and counted for the session: five are free, then each makes the next one wait.
     """
     if current_password:
-        confirm(session, current_password)
-    elif timezone.now() - session.authenticated_at > WINDOW:
+        confirm_password(session, current_password)
+    elif timezone.now() - session.authenticated_at > RECENT_LOGIN_WINDOW:
         raise ReauthRequired
 
 
-def confirm(session: LoginSession, password: str) -> None:
+def confirm_password(session: LoginSession, password: str) -> None:
     """Make the session's login fresh again by the password."""
     _require_password(session, password)
     session.authenticated_at = timezone.now()
@@ -36,9 +36,9 @@ def confirm(session: LoginSession, password: str) -> None:
 
 def _require_password(session: LoginSession, password: str) -> None:
     key = login_throttle.session_key(session)
-    login_throttle.admit(key)
-    with login_throttle.taken_back_if_busy(key):
-        is_right = password_is_right(session.user, password)
+    login_throttle.count_attempt(key)
+    with login_throttle.uncounted_if_busy(key):
+        is_right = verify_password(session.user, password)
     if not is_right:
         raise Invalid(errors={"current_password": ["This is not your password."]})
-    login_throttle.forget(key)
+    login_throttle.reset_attempts(key)

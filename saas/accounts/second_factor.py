@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from saas.accounts.models import Audience, LoginSession, PendingLogin, RecoveryCode, Totp, User
 from saas.accounts.passwords import login_throttle
-from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_login
-from saas.accounts.sessions.tokens import hashed
+from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_session
+from saas.accounts.sessions.tokens import hash_token
 from saas.audit.actions import record
 from saas.encryption import decrypt, encrypt
 from saas.errors import DomainError, Invalid
@@ -35,11 +35,11 @@ _CODE_LENGTH = 16  # 79 bits
 METHOD = "otp"
 
 
-class SecondFactorOn(DomainError):
+class SecondFactorEnabled(DomainError):
     code, title = "mfa_enabled", "A second factor is on already. Turn it off first."  # 409
 
 
-class SecondFactorOff(DomainError):
+class SecondFactorNotEnabled(DomainError):
     code, title = "mfa_not_enabled", "There is no second factor to do this with."  # 409
 
 
@@ -56,7 +56,7 @@ class EnrolmentRequired(DomainError):
 
 
 @dataclass(frozen=True)
-class Setup:
+class TotpSetup:
     """What an authenticator takes over: as text, as an address, and as a picture (SVG) of the address."""
 
     secret: str
@@ -65,14 +65,14 @@ class Setup:
 
 
 @transaction.atomic
-def begin(user: User) -> Setup:
-    """A new secret, which does nothing until a code confirms it. Raises ``SecondFactorOn``."""
-    if Totp.objects.on(user.id).exists():
-        raise SecondFactorOn
+def begin_totp_setup(user: User) -> TotpSetup:
+    """A new secret, which does nothing until a code confirms it. Raises ``SecondFactorEnabled``."""
+    if Totp.objects.confirmed(user.id).exists():
+        raise SecondFactorEnabled
     secret = pyotp.random_base32()
     _store(user, encrypt(secret, secret=settings.MFA_KEY))
     uri = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name=ISSUER)
-    return Setup(secret, uri, segno.make(uri, error="m").svg_inline(scale=4))
+    return TotpSetup(secret, uri, segno.make(uri, error="m").svg_inline(scale=4))
 
 
 def _store(user: User, sealed: str) -> None:
@@ -82,81 +82,81 @@ def _store(user: User, sealed: str) -> None:
         return
     _, created = Totp.objects.get_or_create(user=user, defaults={"sealed_secret": sealed})
     if not created:
-        raise SecondFactorOn
+        raise SecondFactorEnabled
 
 
-def confirm(session: LoginSession, code: str) -> tuple[Login, list[str]]:
+def confirm_totp_setup(session: LoginSession, code: str) -> tuple[Login, list[str]]:
     """Turn the second factor on, log in anew and tell the recovery codes, this once. Every earlier session is dead.
 
-    Raises ``SecondFactorOff`` if none was begun, ``Invalid`` for a wrong code.
+    Raises ``SecondFactorNotEnabled`` if none was begun, ``Invalid`` for a wrong code.
     """
     user = _user_of(session)
     if not Totp.objects.filter(user=user, confirmed_at=None).exists():
-        raise SecondFactorOff
-    login_throttle.admit(login_throttle.session_key(session))
+        raise SecondFactorNotEnabled
+    login_throttle.count_attempt(login_throttle.session_key(session))
     with transaction.atomic():
         if not _use_code(user, code):
             raise Invalid(errors={"code": ["This code is not right."]})
         if not Totp.objects.filter(user=user, confirmed_at=None).update(confirmed_at=timezone.now()):
-            raise SecondFactorOn
-        login_throttle.forget(login_throttle.session_key(session))
+            raise SecondFactorEnabled
+        login_throttle.reset_attempts(login_throttle.session_key(session))
         codes = _new_codes(user)
         return _begin_epoch(session, user, f"{_first_methods(session)} {METHOD}", "mfa.enabled"), codes
 
 
 @transaction.atomic
-def disable(session: LoginSession) -> Login:
-    """Turn it off and log in anew. Raises ``SecondFactorOff``. Ask ``require_recent`` first."""
+def disable_second_factor(session: LoginSession) -> Login:
+    """Turn it off and log in anew. Raises ``SecondFactorNotEnabled``. Ask ``require_recent_login`` first."""
     user = _user_of(session)
-    remove(user)
+    remove_second_factor(user)
     return _begin_epoch(session, user, _first_methods(session), "mfa.disabled")
 
 
-def remove(user: User) -> None:
-    """Forget secret and codes, inside the caller's transaction. Raises ``SecondFactorOff``."""
-    if not Totp.objects.on(user.id).delete()[0]:
-        raise SecondFactorOff
+def remove_second_factor(user: User) -> None:
+    """Forget secret and codes, inside the caller's transaction. Raises ``SecondFactorNotEnabled``."""
+    if not Totp.objects.confirmed(user.id).delete()[0]:
+        raise SecondFactorNotEnabled
     RecoveryCode.objects.filter(user=user).delete()
 
 
 @transaction.atomic
 def renew_recovery_codes(user: User) -> list[str]:
-    """Ten new codes; the earlier ones are dead. Raises ``SecondFactorOff``. Ask ``require_recent`` first."""
-    if not Totp.objects.on(user.id).exists():
-        raise SecondFactorOff
+    """Ten new codes; the earlier ones are dead. Raises ``SecondFactorNotEnabled``. Ask ``require_recent_login`` first."""
+    if not Totp.objects.confirmed(user.id).exists():
+        raise SecondFactorNotEnabled
     record("mfa.recovery_codes_renewed", actor=user.id, target=user.id)
     codes = _new_codes(user)
-    _tell(user, "mfa_recovery_codes_renewed", key=hashed(codes[0]))
+    _tell(user, "mfa_recovery_codes_renewed", key=hash_token(codes[0]))
     return codes
 
 
-def is_owed(session: LoginSession) -> bool:
+def is_enrolment_required(session: LoginSession) -> bool:
     """A member of staff is logged in without a second factor where staff must have one."""
     is_staff = session.audience == Audience.STAFF
     return is_staff and bool(settings.STAFF_MFA_REQUIRED) and METHOD not in session.methods.split()
 
 
-def complete(mfa_token: str, *, audience: Audience, code: str = "", recovery_code: str = "") -> Login:
+def complete_login(mfa_token: str, *, audience: Audience, code: str = "", recovery_code: str = "") -> Login:
     """The second half of a login. Raises ``PendingLoginInvalid``, ``WrongCode``, ``TooManyAttempts``."""
     pending = _try(mfa_token, audience)
     user, key = pending.user, login_throttle.code_key(pending.user)
-    login_throttle.admit(key)
+    login_throttle.count_attempt(key)
     with transaction.atomic():
         is_right = _use_code(user, code) if code else _use_recovery_code(user, recovery_code)
         if not is_right:
             raise WrongCode
         if not PendingLogin.objects.filter(pk=pending.pk, used_at=None).update(used_at=timezone.now()):
             raise PendingLoginInvalid
-        login = open_login(user, methods=f"{pending.methods} {METHOD}", audience=audience)
-    login_throttle.forget(key)
+        login = open_session(user, methods=f"{pending.methods} {METHOD}", audience=audience)
+    login_throttle.reset_attempts(key)
     return login
 
 
 def _try(mfa_token: str, audience: Audience) -> PendingLogin:
     """Counts a try before it is looked at, in a statement that commits by itself."""
-    mine = PendingLogin.objects.filter(token_hash=hashed(mfa_token), audience=audience, tries__lt=MAX_TRIES)
+    mine = PendingLogin.objects.filter(token_hash=hash_token(mfa_token), audience=audience, tries__lt=MAX_TRIES)
     won = mine.update(tries=F("tries") + 1)
-    pending = PendingLogin.objects.usable(timezone.now()).filter(token_hash=hashed(mfa_token)).first()
+    pending = PendingLogin.objects.usable(timezone.now()).filter(token_hash=hash_token(mfa_token)).first()
     if not won or pending is None:
         raise PendingLoginInvalid
     return pending
@@ -178,19 +178,19 @@ def _use_code(user: User, code: str) -> bool:
 
 def _use_recovery_code(user: User, code: str) -> bool:
     plain = normalize_code(code)
-    mine = RecoveryCode.objects.filter(user=user, code_hash=hashed(plain), used_at=None)
+    mine = RecoveryCode.objects.filter(user=user, code_hash=hash_token(plain), used_at=None)
     used = bool(mine.update(used_at=timezone.now()))
     if used:
         left = RecoveryCode.objects.filter(user=user, used_at=None).count()
         record("mfa.recovery_code_used", actor=user.id, target=user.id, left=left)
-        _tell(user, "recovery_code_used", key=hashed(plain), left=str(left))
+        _tell(user, "recovery_code_used", key=hash_token(plain), left=str(left))
     return used
 
 
 def _new_codes(user: User) -> list[str]:
     RecoveryCode.objects.filter(user=user).delete()
     codes = ["".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_LENGTH)) for _ in range(RECOVERY_CODES)]
-    RecoveryCode.objects.bulk_create(RecoveryCode(user=user, code_hash=hashed(code)) for code in codes)
+    RecoveryCode.objects.bulk_create(RecoveryCode(user=user, code_hash=hash_token(code)) for code in codes)
     return ["-".join(code[i : i + 4] for i in range(0, _CODE_LENGTH, 4)) for code in codes]
 
 
@@ -204,7 +204,7 @@ def _begin_epoch(session: LoginSession, user: User, methods: str, what: str) -> 
     user.refresh_from_db()
     record(what, actor=user.id, target=user.id)
     _tell(user, what.replace(".", "_"), key=str(user.token_epoch))
-    return open_login(user, methods=methods, audience=Audience(session.audience))
+    return open_session(user, methods=methods, audience=Audience(session.audience))
 
 
 def _first_methods(session: LoginSession) -> str:

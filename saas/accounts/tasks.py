@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from saas.accounts import cleanup
 from saas.accounts.models import ResetRequest
-from saas.accounts.passwords import reset_mails
+from saas.accounts.passwords import password_reset_mails
 from saas.accounts.privacy import erasure
 
 SWEEP_AFTER = timedelta(seconds=10)
@@ -16,7 +16,7 @@ SWEEP_SIZE = 100
 
 @shared_task
 def answer_reset_request(request_id: int) -> None:
-    reset_mails.answer(request_id)
+    password_reset_mails.handle_reset_request(request_id)
 
 
 @shared_task
@@ -30,5 +30,5 @@ def sweep() -> None:
 @shared_task
 def tidy() -> None:
     """Erase the accounts whose time has come, and delete what is over."""
-    erasure.erase_due()
-    cleanup.tidy()
+    erasure.erase_due_accounts()
+    cleanup.delete_expired()

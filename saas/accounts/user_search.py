@@ -2,15 +2,15 @@
 
 from django.db.models import Q
 
-from saas.accounts.email_addresses import in_plain_letters
+from saas.accounts.email_addresses import with_ascii_domain
 from saas.text_normalization import search_variants
 
 
-def known_as(search: str) -> Q:
+def search_condition(search: str) -> Q:
     """The condition on people. Text is looked for in any form of Unicode, a domain also as it is stored."""
     found = Q(id=search)
     for form in search_variants(search):
         found |= Q(email__icontains=form) | Q(full_name__icontains=form)
-    for address in in_plain_letters(search):
+    for address in with_ascii_domain(search):
         found |= Q(email__icontains=address)
     return found

@@ -34,7 +34,7 @@ def _credential(session: LoginSession, token: tokens.AccessToken) -> Credential:
     """The row decides whether somebody is impersonated, and not the token."""
     if session.methods != impersonations.METHOD:
         return Credential(session, token)
-    if row := impersonations.behind(session):
+    if row := impersonations.running_impersonation(session):
         return Credential(session, token, row)
     raise AuthenticationFailed("This session has ended.", "invalid_token")
 
@@ -54,14 +54,14 @@ class BearerAuthentication(BaseAuthentication):
 
     def _authenticate_token(self, raw: str) -> tuple[User, Credential]:
         try:
-            token = tokens.read(raw, self.audience)
+            token = tokens.read_access_token(raw, self.audience)
         except tokens.BadToken as error:
             raise AuthenticationFailed("This token is not valid.", "invalid_token") from error
-        session = session_store.behind_token(token["sid"], self.audience, token["sub"])
+        session = session_store.find_session_by_token(token["sid"], self.audience, token["sub"])
         if session is None or session.user is None:
             raise AuthenticationFailed("This session has ended.", "invalid_token")
         credential = _credential(session, token)
-        session_store.note_seen(session, timezone.now())
+        session_store.update_last_seen(session, timezone.now())
         request_context.set_user(session.user_id)
         return session.user, credential
 
@@ -76,7 +76,7 @@ class LogoutBearer(BearerAuthentication):
 
     def _authenticated(self, raw: str) -> tuple[User, Credential]:
         try:
-            token = tokens.read_departing(raw, self.audience)
+            token = tokens.read_access_token_for_logout(raw, self.audience)
         except tokens.BadToken as error:
             raise AuthenticationFailed("This token is not valid.", "invalid_token") from error
         mine = LoginSession.objects.filter(sid=token["sid"], audience=self.audience).select_related("user")
@@ -92,11 +92,11 @@ class CookieAuthentication(BaseAuthentication):
     audience: ClassVar[Audience]
 
     def authenticate(self, request: Request) -> tuple[User, Credential] | None:
-        session = request._request.session.live_row()  # type: ignore[attr-defined]
+        session = request._request.session.live_session()  # type: ignore[attr-defined]
         if session is None or session.audience != self.audience:
             return None
         require_csrf_token(request._request)
-        session_store.note_seen(session, timezone.now())
+        session_store.update_last_seen(session, timezone.now())
         request_context.set_user(str(session.user_id))
         return session.user, Credential(session)
 

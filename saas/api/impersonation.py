@@ -75,6 +75,6 @@ class ImpersonationGuard(APIView):
     def _record_request(self, status: int) -> None:
         assert self.impersonation
         match = self.request.resolver_match
-        impersonations.note_request(
+        impersonations.record_request(
             self.impersonation, method=self.request.method or "", route=match.route if match else "", status=status
         )

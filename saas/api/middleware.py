@@ -79,11 +79,11 @@ class RequestContextMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         entered = new_request_context(
             request.META.get("HTTP_X_REQUEST_ID", ""), client_address(request), request.META.get("HTTP_USER_AGENT", "")
-        )._replace(device=device_cookie.sent(request))
+        )._replace(device=device_cookie.read_device_cookie(request))
         with request_context.use_context(entered):
             started = time.perf_counter()
             response = self.get_response(request)
-            device_cookie.keep(request, response)
+            device_cookie.set_device_cookie(request, response)
             _log(request, response, (time.perf_counter() - started) * 1000)
         response.headers["X-Request-ID"] = entered.request_id
         return response
@@ -231,5 +231,5 @@ class SessionUserMiddleware(AuthenticationMiddleware):
 
 
 def _session_user(request: HttpRequest) -> object:
-    row = request.session.live_row()  # type: ignore[attr-defined]
+    row = request.session.live_session()  # type: ignore[attr-defined]
     return row.user if row else AnonymousUser()

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from rest_framework.request import Request
 
 from saas.accounts.sessions import logins
-from saas.accounts.sessions.tokens import hashed
+from saas.accounts.sessions.tokens import hash_token
 from saas.api.client_address import client_address
 from saas.api.local_rate_counter import LocalRateCounter
 from saas.background_tasks import CircuitBreaker
@@ -140,12 +140,14 @@ def email_change_address_limit(email_canonical: str) -> RateLimit:
 
 def mailed_link_token_limit(token: str) -> RateLimit:
     """For one link, by whatever network it is tried. The counter's key is no secret: it holds a hash."""
-    return RateLimit("mailed-link-token", 5, MINUTE, lambda _: hashed(token))
+    return RateLimit("mailed-link-token", 5, MINUTE, lambda _: hash_token(token))
 
 
 def refresh_family_limit(refresh_token: str) -> RateLimit:
     """For one login, whose refresh tokens are exchanged one for the next."""
-    return RateLimit("refresh-family", 10, MINUTE, lambda _: logins.family_of(refresh_token), Fallback.FAIL_OPEN)
+    return RateLimit(
+        "refresh-family", 10, MINUTE, lambda _: logins.refresh_token_family(refresh_token), Fallback.FAIL_OPEN
+    )
 
 
 _redis_breaker = CircuitBreaker(seconds=5.0)

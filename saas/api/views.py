@@ -127,7 +127,7 @@ class StaffView(_AuthenticatedView):
         if (
             request.user.is_authenticated
             and not self.allows_missing_second_factor
-            and second_factor.is_owed(self.session)
+            and second_factor.is_enrolment_required(self.session)
         ):
             raise second_factor.EnrolmentRequired
         super().check_permissions(request)

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 
 from saas.accounts.models import User
-from saas.accounts.privacy.data_sources import Not, holds, objects, rows
+from saas.accounts.privacy.data_sources import Exempt, export_rows, register_deletion_blocker, register_personal_data
 from saas.billing.models import (
     Checkout,
     Customer,
@@ -17,14 +17,14 @@ from saas.billing.models import (
 )
 from saas.errors import DomainError
 
-_THE_BOOKS = Not("It belongs to the books, which are kept as long as the law asks.")
+_THE_BOOKS = Exempt("It belongs to the books, which are kept as long as the law asks.")
 
 
 class StillSubscribed(DomainError):
     code, title = "still_subscribed", "Cancel your subscription first, at once or with its period."  # 409
 
 
-@objects
+@register_deletion_blocker
 def _require_no_renewal(user: User) -> None:
     """A subscription that ends with its period is no obstacle: it takes no more money."""
     if settings.BILLING and Subscription.objects.for_owner(user).renewing().exists():
@@ -32,7 +32,7 @@ def _require_no_renewal(user: User) -> None:
 
 
 def _customers(user: User) -> Any:
-    return rows(Customer.objects.for_owner(user), "id", "provider", "external_id", "email", "created_at")
+    return export_rows(Customer.objects.for_owner(user), "id", "provider", "external_id", "email", "created_at")
 
 
 def _forget_customers(user: User) -> None:
@@ -41,7 +41,7 @@ def _forget_customers(user: User) -> None:
 
 def _payment_methods(user: User) -> Any:
     fields = ["type", "brand", "last4", "exp_month", "exp_year", "created_at", "detached_at"]
-    return rows(PaymentMethod.objects.for_owner(user).select_related(None), *fields)
+    return export_rows(PaymentMethod.objects.for_owner(user).select_related(None), *fields)
 
 
 def _forget_payment_methods(user: User) -> None:
@@ -49,41 +49,43 @@ def _forget_payment_methods(user: User) -> None:
 
 
 def _checkouts(user: User) -> Any:
-    return rows(Checkout.objects.filter(started_by=user), "id", "plan_id", "status", "started_at", "ended_at")
+    return export_rows(Checkout.objects.filter(started_by=user), "id", "plan_id", "status", "started_at", "ended_at")
 
 
 def _subscriptions(user: User) -> Any:
     fields = ["id", "plan_id", "status", "currency", "monthly_cents", "started_at", "current_period_end"]
     fields += ["cancel_at_period_end", "cancel_at", "ended_at"]
-    return rows(Subscription.objects.for_owner(user), *fields)
+    return export_rows(Subscription.objects.for_owner(user), *fields)
 
 
 def _invoices(user: User) -> Any:
     fields = ["id", "number", "status", "currency", "total_cents", "amount_paid_cents", "issued_at", "paid_at"]
-    return rows(Invoice.objects.for_owner(user), *fields)
+    return export_rows(Invoice.objects.for_owner(user), *fields)
 
 
 def _overrides(user: User) -> Any:
     fields = ["kind", "plan_id", "key", "value", "reason", "created_at", "expires_at", "ended_at"]
-    return rows(EntitlementOverride.objects.filter(user=user), *fields)
+    return export_rows(EntitlementOverride.objects.filter(user=user), *fields)
 
 
 def _forget_overrides(user: User) -> None:
     EntitlementOverride.objects.filter(user=user).delete()
 
 
-holds(Customer, "user", "email", name="billing_customers", export=_customers, erase=_forget_customers)
-holds(PaymentMethod, "customer", name="payment_methods", export=_payment_methods, erase=_forget_payment_methods)
-holds(Checkout, "started_by", "customer", name="checkouts", export=_checkouts, erase=_THE_BOOKS)
-holds(
+register_personal_data(Customer, "user", "email", name="billing_customers", export=_customers, erase=_forget_customers)
+register_personal_data(
+    PaymentMethod, "customer", name="payment_methods", export=_payment_methods, erase=_forget_payment_methods
+)
+register_personal_data(Checkout, "started_by", "customer", name="checkouts", export=_checkouts, erase=_THE_BOOKS)
+register_personal_data(
     EntitlementOverride, "user", "created_by", name="entitlement_overrides", export=_overrides, erase=_forget_overrides
 )
-holds(Subscription, "customer", name="subscriptions", export=_subscriptions, erase=_THE_BOOKS)
-holds(Invoice, "customer", name="invoices", export=_invoices, erase=_THE_BOOKS)
-holds(
+register_personal_data(Subscription, "customer", name="subscriptions", export=_subscriptions, erase=_THE_BOOKS)
+register_personal_data(Invoice, "customer", name="invoices", export=_invoices, erase=_THE_BOOKS)
+register_personal_data(
     LedgerEntry,
     "customer",
     name="ledger",
-    export=Not("The invoices and subscriptions tell it in words that are meant for people."),
+    export=Exempt("The invoices and subscriptions tell it in words that are meant for people."),
     erase=_THE_BOOKS,
 )

@@ -177,7 +177,7 @@ def _folder_of_keys(settings: Mapping[str, Any], name: str) -> Iterator[str]:
         yield f"{name} must be set, or JWT_KEY_DIR, in production."
     elif folder.resolve().is_relative_to((settings["VAR_DIR"] / "secrets").resolve()):
         yield f"JWT_KEY_DIR must not be the folder of development's keys ({people})."
-    elif settings["PROCESS"] == "service" and not key_files.of(folder, audience):
+    elif settings["PROCESS"] == "service" and not key_files.list_key_files(folder, audience):
         yield f"JWT_KEY_DIR holds no key for {people} yet: `manage.py rotate_jwt_key --audience {people}` makes the first."
 
 

@@ -32,7 +32,7 @@ _RANDOM_LENGTH, _CHECKSUM_LENGTH = 40, 6
 
 @transaction.atomic
 def create_api_key(actor: Actor, *, name: str, scopes: Collection[Scope], expires_in_days: int) -> tuple[ApiKey, str]:
-    """The new key's row, and the key itself, which nobody can see again. Ask ``require_recent`` first.
+    """The new key's row, and the key itself, which nobody can see again. Ask ``require_recent_login`` first.
 
     Raises ``EmailNotVerified``, ``ApiKeyLimitReached``.
     """
@@ -46,7 +46,7 @@ def create_api_key(actor: Actor, *, name: str, scopes: Collection[Scope], expire
         created_by=actor.membership.user,
         name=name,
         prefix=raw[:VISIBLE_PREFIX_LENGTH],
-        key_hash=tokens.hashed(raw),
+        key_hash=tokens.hash_token(raw),
         scopes=" ".join(scope for scope in Scope if scope in scopes),
         created_at=now,
         expires_at=now + timedelta(days=expires_in_days),
@@ -95,7 +95,7 @@ def find_usable_key(raw: str) -> ApiKey | None:
     if not _is_well_formed(raw):
         return None
     now = timezone.now()
-    key = ApiKey.objects.usable(now).select_related("created_by").filter(key_hash=tokens.hashed(raw)).first()
+    key = ApiKey.objects.usable(now).select_related("created_by").filter(key_hash=tokens.hash_token(raw)).first()
     if key:
         _note_used(key, now)
     return key

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django.utils import timezone
 
 from saas.accounts.models import User
-from saas.accounts.sessions.lasting_credentials import Credential, issues
+from saas.accounts.sessions.long_lived_credentials import Credential, register_credential_kind
 from saas.teams.models import ApiKey, Invitation
 
 
@@ -43,5 +43,5 @@ def _withdraw_invitations(user: User) -> int:
     return Invitation.objects.open().filter(invited_by=user).update(revoked_at=timezone.now())
 
 
-issues("api_key", listed=_api_keys, revoke=_revoke_api_keys)
-issues("invitation", listed=_invitations, revoke=_withdraw_invitations)
+register_credential_kind("api_key", listed=_api_keys, revoke=_revoke_api_keys)
+register_credential_kind("invitation", listed=_invitations, revoke=_withdraw_invitations)

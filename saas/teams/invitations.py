@@ -7,9 +7,9 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils import timezone
 
-from saas.accounts.account_handover import enter_proven
+from saas.accounts.account_handover import log_in_verified_email
 from saas.accounts.actions import check_new_password
-from saas.accounts.email_addresses import canonical, deliverable
+from saas.accounts.email_addresses import canonical_email, deliverable_email
 from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.models import User
 from saas.accounts.sessions import tokens
@@ -56,7 +56,7 @@ def invite(actor: Actor, *, email: str, role: Role) -> Invitation:
 
     Raises ``InvalidAddress``, ``RoleAboveOwn``, ``AlreadyMember``, ``AlreadyInvited``, ``SeatLimitReached``.
     """
-    address = canonical(email)
+    address = canonical_email(email)
     asked, actor = actor, lock_team_for(actor, Permission.MANAGE_INVITATIONS)
     require_sessions_not_revoked(asked)
     actor.require_role_reach(role)
@@ -65,10 +65,10 @@ def invite(actor: Actor, *, email: str, role: Role) -> Invitation:
     raw, now = _new_token(), timezone.now()
     invitation = Invitation.objects.create(
         team=actor.team,
-        email=deliverable(email),
+        email=deliverable_email(email),
         email_canonical=address,
         role=role,
-        token_hash=tokens.hashed(raw),
+        token_hash=tokens.hash_token(raw),
         invited_by=actor.membership.user,
         created_at=now,
         expires_at=now + INVITATION_LIFETIME,
@@ -96,7 +96,7 @@ def resend_invitation(actor: Actor, invitation: Invitation) -> Invitation:
     if invitation.is_expired:  # it held no seat any more
         require_free_seat(actor.team, taken=seats_taken(actor.team))
     raw = _new_token()
-    invitation.token_hash = tokens.hashed(raw)
+    invitation.token_hash = tokens.hash_token(raw)
     invitation.expires_at = timezone.now() + INVITATION_LIFETIME
     invitation.invited_by = actor.membership.user
     invitation.save(update_fields=["token_hash", "expires_at", "invited_by"])
@@ -150,7 +150,7 @@ def register_by_invitation(raw: str, *, password: str, full_name: str) -> tuple[
         lock_team(invitation.team_id)
         invitation = _invitation_by_token(raw)  # again: what was read before the lock may be old
         _require_acceptable(invitation)
-        login = enter_proven(email=invitation.email, full_name=name, encoded=encoded, methods="pwd")
+        login = log_in_verified_email(email=invitation.email, full_name=name, encoded=encoded, methods="pwd")
         return login, _create_membership(invitation, login.user)
 
 

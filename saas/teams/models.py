@@ -93,7 +93,7 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         return self.filter(team__in=Team.objects.visible_to(user))
 
     def by_token(self, raw: str) -> Invitation | None:
-        found = self.filter(token_hash=tokens.hashed(raw), team__deleted_at=None)
+        found = self.filter(token_hash=tokens.hash_token(raw), team__deleted_at=None)
         return found.select_related("team", "invited_by").first()
 
 

@@ -6,7 +6,12 @@ from django.conf import settings
 from django.db.models import Q
 
 from saas.accounts.models import User
-from saas.accounts.privacy.data_sources import Not, holds, objects_for_others, rows
+from saas.accounts.privacy.data_sources import (
+    Exempt,
+    export_rows,
+    register_personal_data,
+    register_shared_deletion_blocker,
+)
 from saas.billing.models import Subscription
 from saas.errors import DomainError
 from saas.teams import actions
@@ -22,7 +27,7 @@ class TeamNeedsOwner(DomainError):
     title = "You are the only owner of a team that has other members. Transfer or delete it first."
 
 
-@objects_for_others
+@register_shared_deletion_blocker
 def _require_heirs(user: User) -> None:
     """Locks her teams in the order of their keys: two owners who leave at once must not leave nobody."""
     owned = Membership.objects.of(user).filter(role=Role.OWNER).order_by("team_id")
@@ -40,7 +45,7 @@ def _require_heir(team: Team, user: User) -> None:
 
 
 def _memberships(user: User) -> Any:
-    return rows(Membership.objects.of(user), "team_id", "team__name", "role", "created_at")
+    return export_rows(Membership.objects.of(user), "team_id", "team__name", "role", "created_at")
 
 
 def _leave(user: User) -> None:
@@ -55,7 +60,7 @@ def _leave(user: User) -> None:
 
 
 def _owned(user: User) -> Any:
-    return rows(Team.objects.filter(owner=user), "id", "name", "created_at", "deleted_at")
+    return export_rows(Team.objects.filter(owner=user), "id", "name", "created_at", "deleted_at")
 
 
 def _received(user: User) -> Q:
@@ -63,7 +68,9 @@ def _received(user: User) -> Q:
 
 
 def _invitations(user: User) -> Any:
-    return rows(Invitation.objects.filter(_received(user)), "team_id", "email", "role", "created_at", "accepted_at")
+    return export_rows(
+        Invitation.objects.filter(_received(user)), "team_id", "email", "role", "created_at", "accepted_at"
+    )
 
 
 def _forget_invitations(user: User) -> None:
@@ -75,24 +82,28 @@ def _forget_invitations(user: User) -> None:
 
 def _invitations_sent(user: User) -> Any:
     """Whom she invited is those people's to know."""
-    return rows(Invitation.objects.filter(invited_by=user), "team_id", "role", "created_at", "accepted_at")
+    return export_rows(Invitation.objects.filter(invited_by=user), "team_id", "role", "created_at", "accepted_at")
 
 
 def _api_keys(user: User) -> Any:
     fields = ["id", "team_id", "name", "prefix", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at"]
-    return rows(ApiKey.objects.filter(created_by=user), *fields)
+    return export_rows(ApiKey.objects.filter(created_by=user), *fields)
 
 
-holds(Team, "owner", name="teams", export=_owned, erase=Not("It has another owner by then, or is deleted."))
-holds(
+register_personal_data(
+    Team, "owner", name="teams", export=_owned, erase=Exempt("It has another owner by then, or is deleted.")
+)
+register_personal_data(
     Invitation,
     "invited_by",
     name="invitations_sent",
     export=_invitations_sent,
-    erase=Not("The open ones are withdrawn as she leaves; the others tell how the team's members came."),
+    erase=Exempt("The open ones are withdrawn as she leaves; the others tell how the team's members came."),
 )
-holds(ApiKey, "created_by", name="api_keys", export=_api_keys, erase=Not("They are revoked as she leaves."))
-holds(
+register_personal_data(
+    ApiKey, "created_by", name="api_keys", export=_api_keys, erase=Exempt("They are revoked as she leaves.")
+)
+register_personal_data(
     Invitation,
     "email",
     "email_canonical",
@@ -101,4 +112,4 @@ holds(
     export=_invitations,
     erase=_forget_invitations,
 )
-holds(Membership, "user", name="memberships", export=_memberships, erase=_leave)
+register_personal_data(Membership, "user", name="memberships", export=_memberships, erase=_leave)

@@ -7,7 +7,7 @@ from django.apps import apps
 from django.db import models
 
 from saas.accounts.models import LoginSession, User
-from saas.accounts.privacy.data_sources import Not, holdings
+from saas.accounts.privacy.data_sources import Exempt, personal_data_sources
 from saas.billing.models import Customer
 
 PEOPLE = (User, LoginSession, Customer)  # a row of these is one person's
@@ -30,7 +30,7 @@ def telling_fields() -> Iterator[tuple[str, str]]:
 
 
 def registered() -> set[tuple[str, str]]:
-    return {(holding.model.__name__, link) for holding in holdings() for link in holding.links}
+    return {(holding.model.__name__, link) for holding in personal_data_sources() for link in holding.links}
 
 
 def test_every_column_that_leads_to_a_person_is_in_the_register() -> None:
@@ -38,20 +38,20 @@ def test_every_column_that_leads_to_a_person_is_in_the_register() -> None:
 
 
 def test_the_register_names_no_column_that_is_not_there() -> None:
-    named = [(holding.model, link) for holding in holdings() for link in holding.links]
+    named = [(holding.model, link) for holding in personal_data_sources() for link in holding.links]
 
     assert [link for model, link in named if link not in {field.name for field in model._meta.fields}] == []
 
 
 def test_each_part_of_the_export_has_a_name_of_its_own() -> None:
-    names = [holding.name for holding in holdings()]
+    names = [holding.name for holding in personal_data_sources()]
 
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.parametrize("holding", holdings(), ids=lambda holding: holding.name)
+@pytest.mark.parametrize("holding", personal_data_sources(), ids=lambda holding: holding.name)
 def test_what_is_not_told_or_not_erased_has_a_reason(holding) -> None:
-    reasons = [part.because for part in (holding.export, holding.erase) if isinstance(part, Not)]
+    reasons = [part.reason for part in (holding.export, holding.erase) if isinstance(part, Exempt)]
 
     assert all(reason.endswith(".") for reason in reasons)
 

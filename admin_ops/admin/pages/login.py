@@ -16,7 +16,7 @@ from saas.accounts import second_factor
 from saas.accounts.models import Audience
 from saas.accounts.sessions import logins
 from saas.api import rate_limits
-from saas.api.accounts.views import keep_cookie
+from saas.api.accounts.views import set_session_cookie
 from saas.errors import DomainError
 from saas.text_normalization import normalize_code
 
@@ -58,9 +58,9 @@ def login_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     status, headers = 200, {}
     try:
         entered = _enter(request, form) if request.method == "POST" else None
-        if isinstance(entered, logins.HalfLogin):
+        if isinstance(entered, logins.PendingMfa):
             return _ask_for_code(request, context, entered.mfa_token)
-        if entered and second_factor.is_owed(entered.session):
+        if entered and second_factor.is_enrolment_required(entered.session):
             return second_factor_setup.begin(request, context, entered, target_of(request))
         if entered:
             return HttpResponseRedirect(target_of(request))
@@ -88,7 +88,7 @@ def target_of(request: HttpRequest) -> str:
     return target if is_here else reverse("admin:index")
 
 
-def _enter(request: HttpRequest, form: LoginForm) -> logins.Login | logins.HalfLogin | None:
+def _enter(request: HttpRequest, form: LoginForm) -> logins.Login | logins.PendingMfa | None:
     api_request = Request(request)
     if usage := rate_limits.count_request(rate_limits.STAFF_LOGIN, api_request):
         rate_limits.require_within_limit(usage)
@@ -97,7 +97,7 @@ def _enter(request: HttpRequest, form: LoginForm) -> logins.Login | logins.HalfL
     login = logins.log_in(
         email=form.cleaned_data["username"], password=form.cleaned_data["password"], audience=Audience.STAFF
     )
-    return login if isinstance(login, logins.HalfLogin) else _entered(api_request, login)
+    return login if isinstance(login, logins.PendingMfa) else _entered(api_request, login)
 
 
 def _second_step(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
@@ -115,7 +115,7 @@ def _prove(request: HttpRequest) -> logins.Login:
         rate_limits.require_within_limit(usage)
     typed = request.POST.get("code", "")[:MAX_CODE]
     is_code = len(normalize_code(typed)) <= CODE_LENGTH
-    login = second_factor.complete(
+    login = second_factor.complete_login(
         request.POST.get("mfa_token", "")[:MAX_TOKEN],
         audience=Audience.STAFF,
         code=typed if is_code else "",
@@ -125,7 +125,7 @@ def _prove(request: HttpRequest) -> logins.Login:
 
 
 def _entered(api_request: Request, login: logins.Login) -> logins.Login:
-    keep_cookie(api_request, login)
+    set_session_cookie(api_request, login)
     return login
 
 

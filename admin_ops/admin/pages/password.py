@@ -48,7 +48,9 @@ def _reset(request: HttpRequest, form: PasswordForm) -> None:
     for limit in (rate_limits.MAILED_LINK, rate_limits.mailed_link_token_limit(token)):
         if usage := rate_limits.count_request(limit, Request(request)):
             rate_limits.require_within_limit(usage)
-    device_cookie.remember(request, password_change.reset(token, new_password=form.cleaned_data["new_password"]))
+    device_cookie.remember_device(
+        request, password_change.reset_password(token, new_password=form.cleaned_data["new_password"])
+    )
 
 
 def _shown(

@@ -14,7 +14,7 @@ from admin_ops.admin.permissions import session_of
 from saas.accounts import second_factor
 from saas.accounts.sessions.logins import Login
 from saas.api import rate_limits
-from saas.api.accounts.views import keep_cookie
+from saas.api.accounts.views import set_session_cookie
 from saas.errors import DomainError
 
 MAX_CODE = 20
@@ -28,23 +28,23 @@ class FirstCodeForm(forms.Form):
 
 
 def begin(request: HttpRequest, context: dict[str, Any], login: Login, target: str) -> HttpResponse:
-    setup = second_factor.begin(login.user)
+    setup = second_factor.begin_totp_setup(login.user)
     return _page(request, {**context, "setup": setup, "next": target})
 
 
 def confirm(request: HttpRequest, context: dict[str, Any], target: str) -> HttpResponse:
     """With the right code: the recovery codes, this once, and the way on."""
     session = session_of(request)
-    if session is None or not second_factor.is_owed(session):
+    if session is None or not second_factor.is_enrolment_required(session):
         return HttpResponseRedirect(reverse("admin:login"))
     api_request = Request(request)
     try:
         if usage := rate_limits.count_request(rate_limits.MFA, api_request):
             rate_limits.require_within_limit(usage)
-        login, codes = second_factor.confirm(session, request.POST.get("first_code", "")[:MAX_CODE])
+        login, codes = second_factor.confirm_totp_setup(session, request.POST.get("first_code", "")[:MAX_CODE])
     except DomainError as refusal:
         return _refused(request, {**context, "next": target}, refusal)
-    keep_cookie(api_request, login)
+    set_session_cookie(api_request, login)
     return _page(request, {**context, "codes": codes, "next": target})
 
 

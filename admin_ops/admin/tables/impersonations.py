@@ -17,7 +17,7 @@ from admin_ops.admin.permissions import session_of
 from admin_ops.admin.site import desk
 from saas.accounts.models import Impersonation
 from saas.accounts.staff import impersonations
-from saas.accounts.staff.staff_roles import Permission, may
+from saas.accounts.staff.staff_roles import Permission, has_permission
 from saas.errors import Forbidden
 
 ENDED, RUNNING = "ended", "running"
@@ -25,9 +25,9 @@ ENDED, RUNNING = "ended", "running"
 
 def _end(row: Impersonation, doer: Doer) -> str:
     """One's own, or for an admin anybody's: as over the API."""
-    if row.staff_session.user_id != doer.user.id and not may(doer.user, Permission.MANAGE_STAFF):
+    if row.staff_session.user_id != doer.user.id and not has_permission(doer.user, Permission.MANAGE_STAFF):
         raise Forbidden("Only an admin ends somebody else's.")
-    impersonations.end(row, by=doer.user)
+    impersonations.end_impersonation(row, by=doer.user)
     return "It has ended; its token is dead."
 
 

@@ -87,7 +87,7 @@ def _side(person: User) -> dict[str, Any]:
     return {
         "person": person,
         "roles": list(person.groups.values_list("name", flat=True)) if person.is_staff else [],
-        "has_second_factor": Totp.objects.on(person.id).exists(),
+        "has_second_factor": Totp.objects.confirmed(person.id).exists(),
         "access": entitlements.get_entitlements(person),
         **(_bought_and_given(person) if settings.BILLING else {}),
         "memberships": list(Membership.objects.of(person).order_by("-pk")[:SHOWN]),

@@ -4,7 +4,7 @@ from saas.accounts.models.deletions import Deletion, DeletionQuerySet
 from saas.accounts.models.failed_attempts import FailedAttempts
 from saas.accounts.models.impersonations import Impersonation, ImpersonationQuerySet
 from saas.accounts.models.oauth import OAuthIdentity, OAuthIdentityQuerySet, OAuthState
-from saas.accounts.models.one_time_tokens import Proof, ProofQuerySet, ResetRequest
+from saas.accounts.models.one_time_tokens import OneTimeToken, OneTimeTokenQuerySet, ResetRequest
 from saas.accounts.models.second_factor import PendingLogin, PendingLoginQuerySet, RecoveryCode, Totp, TotpQuerySet
 from saas.accounts.models.sessions import (
     Audience,
@@ -28,11 +28,11 @@ __all__ = [
     "OAuthIdentity",
     "OAuthIdentityQuerySet",
     "OAuthState",
+    "OneTimeToken",
+    "OneTimeTokenQuerySet",
     "PendingLogin",
     "PendingLoginQuerySet",
     "Profile",
-    "Proof",
-    "ProofQuerySet",
     "RecoveryCode",
     "RefreshToken",
     "RefreshTokenQuerySet",

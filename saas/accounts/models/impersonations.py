@@ -21,7 +21,7 @@ class ImpersonationQuerySet(models.QuerySet["Impersonation"]):
         """With what a list shows."""
         return self.select_related("staff_session__user", "session__user")
 
-    def of(self, customer: User) -> ImpersonationQuerySet:
+    def of_customer(self, customer: User) -> ImpersonationQuerySet:
         """All that ever were in this customer's name."""
         return self.filter(session__user=customer)
 
@@ -37,7 +37,7 @@ class ImpersonationQuerySet(models.QuerySet["Impersonation"]):
             staff_session__user__status="active",
         )
 
-    def behind(self, session: LoginSession, now: datetime) -> Impersonation | None:
+    def running_in(self, session: LoginSession, now: datetime) -> Impersonation | None:
         """The running impersonation whose session this is."""
         return self.running(now).filter(session=session).select_related("staff_session__user").first()
 

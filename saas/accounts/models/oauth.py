@@ -12,7 +12,7 @@ from saas.accounts.models.users import User
 
 
 class OAuthIdentityQuerySet(models.QuerySet["OAuthIdentity"]):
-    def of(self, issuer: str, subject: str) -> OAuthIdentity | None:
+    def by_subject(self, issuer: str, subject: str) -> OAuthIdentity | None:
         """The identity that an issuer calls ``subject``, with its user."""
         return self.filter(issuer=issuer, subject=subject).select_related("user").first()
 

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-class ProofQuerySet(models.QuerySet["Proof"]):
-    def usable(self, now: datetime) -> ProofQuerySet:
+class OneTimeTokenQuerySet(models.QuerySet["OneTimeToken"]):
+    def usable(self, now: datetime) -> OneTimeTokenQuerySet:
         """Unused, in time, of the account's current epoch (a new password or address and a ban end the earlier ones)."""
         fits = Q(user__token_epoch=F("epoch"), user__status="active") | Q(epoch=None)
         return self.filter(fits, used_at=None, expires_at__gt=now).select_related("user")
 
 
-class Proof(models.Model):
+class OneTimeToken(models.Model):
     """What a mailed link proves: that its holder reads ``email``, or the account's mailbox.
 
     ``epoch`` is null for a proof that outlives a logout everywhere.
@@ -34,14 +34,17 @@ class Proof(models.Model):
 
     token_hash = models.CharField(max_length=64, unique=True)
     purpose = models.CharField(max_length=16, choices=Purpose)
-    user = models.ForeignKey("accounts.User", models.CASCADE, related_name="proofs")
+    user = models.ForeignKey("accounts.User", models.CASCADE, related_name="one_time_tokens")
     email = models.CharField(max_length=254)
     epoch = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(db_index=True)
     used_at = models.DateTimeField(null=True)
 
-    objects = ProofQuerySet.as_manager()
+    objects = OneTimeTokenQuerySet.as_manager()
+
+    class Meta:
+        db_table = "accounts_proof"  # its first name
 
 
 class ResetRequest(models.Model):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TotpQuerySet(models.QuerySet["Totp"]):
-    def on(self, user_id: str) -> TotpQuerySet:
+    def confirmed(self, user_id: str) -> TotpQuerySet:
         """The second factor of a person who has confirmed one."""
         return self.filter(user_id=user_id, confirmed_at__isnull=False)
 

@@ -10,8 +10,8 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from saas.accounts.email_addresses import canonical
-from saas.accounts.user_search import known_as
+from saas.accounts.email_addresses import canonical_email
+from saas.accounts.user_search import search_condition
 from saas.errors import DomainError
 from saas.fields import PrefixedIdField
 
@@ -20,7 +20,7 @@ class UserQuerySet(models.QuerySet["User"]):
     def by_email(self, email: str) -> User | None:
         """The account of an address, in whatever spelling; ``None`` also for what is no address."""
         try:
-            return self.filter(email_canonical=canonical(email)).first()
+            return self.filter(email_canonical=canonical_email(email)).first()
         except DomainError:
             return None
 
@@ -35,7 +35,7 @@ class UserQuerySet(models.QuerySet["User"]):
 
     def matching(self, search: str) -> UserQuerySet:
         """Part of the e-mail address or name, in any form of Unicode, or the exact id."""
-        return self.filter(known_as(search))
+        return self.filter(search_condition(search))
 
     def listed(self, *, search: str = "", status: str = "") -> UserQuerySet:
         """Those that a list with these filters shows; an empty filter shows all."""
@@ -99,7 +99,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.email
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        self.email_canonical = canonical(self.email)
+        self.email_canonical = canonical_email(self.email)
         super().save(*args, **kwargs)
 
     @property

@@ -23,14 +23,14 @@ class ProviderUnavailable(DomainError):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProviderResponse:
     """``document`` is the JSON object or list that came back."""
 
     status: int
     document: Any
 
 
-def call(
+def call_provider(
     method: str,
     url: str,
     *,
@@ -38,15 +38,15 @@ def call(
     form: Mapping[str, str] | None = None,
     auth: tuple[str, str] | None = None,
     token: str = "",
-) -> Answer:
+) -> ProviderResponse:
     """The provider's answer. Raises ``ProviderUnavailable`` for a redirect, a 5xx, no JSON, too much or too late."""
-    require_allowed(url, hosts)
+    require_allowed_url(url, hosts)
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     try:
         status, body = asyncio.run(_exchange(method, url, headers, form, auth))
-        return Answer(status, json.loads(body))
+        return ProviderResponse(status, json.loads(body))
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError, RecursionError) as error:
         raise ProviderUnavailable from error
 
@@ -74,7 +74,7 @@ async def _bounded(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def require_allowed(url: str, hosts: Collection[str]) -> None:
+def require_allowed_url(url: str, hosts: Collection[str]) -> None:
     """Raise ``ProviderUnavailable`` unless ``url`` is https at one of ``hosts``; outside production loopback may be http."""
     try:
         parts = urlsplit(url)

@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from saas.accounts import account_handover
 from saas.accounts.actions import EmailTaken, create_customer
-from saas.accounts.email_addresses import canonical, deliverable
+from saas.accounts.email_addresses import canonical_email, deliverable_email
 from saas.accounts.models import LoginSession, OAuthIdentity, User
 from saas.accounts.oauth.providers import Identity
-from saas.accounts.sessions.logins import HalfLogin, InvalidCredentials, Login, enter, open_login
+from saas.accounts.sessions.logins import InvalidCredentials, Login, PendingMfa, complete_first_factor, open_session
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid, NotFound
 from saas.mail.actions import post
@@ -38,7 +38,7 @@ class LastLoginMethod(DomainError):
     code, title = "last_login_method", "This is the only way into the account. Set a password first."  # 409
 
 
-def sign_in(identity: Identity) -> Login | HalfLogin:
+def log_in_by_identity(identity: Identity) -> Login | PendingMfa:
     """Log in whoever ``identity`` is. Raises ``AccountExists``, ``NoUsableAddress`` or ``InvalidCredentials``."""
     if login := _sign_in_known(identity):
         return login
@@ -51,8 +51,8 @@ def sign_in(identity: Identity) -> Login | HalfLogin:
 
 
 @transaction.atomic
-def _sign_in_known(identity: Identity) -> Login | HalfLogin | None:
-    known = OAuthIdentity.objects.of(identity.issuer, identity.subject)
+def _sign_in_known(identity: Identity) -> Login | PendingMfa | None:
+    known = OAuthIdentity.objects.by_subject(identity.issuer, identity.subject)
     if known is None:
         return None
     if not known.user.is_active or known.user.is_staff:
@@ -60,14 +60,14 @@ def _sign_in_known(identity: Identity) -> Login | HalfLogin | None:
     OAuthIdentity.objects.filter(pk=known.pk).update(
         last_login_at=timezone.now(), email=identity.email, email_is_verified=identity.email_is_verified
     )
-    return enter(known.user, methods=METHODS)
+    return complete_first_factor(known.user, methods=METHODS)
 
 
 @transaction.atomic
 def _enter_proven(identity: Identity) -> Login:
     """The provider vouches for the address: a new account, confirmed, or the one that nobody confirmed."""
     try:
-        login = account_handover.enter_proven(
+        login = account_handover.log_in_verified_email(
             email=identity.email,
             full_name=identity.name,
             encoded=account_handover.NO_PASSWORD,
@@ -85,13 +85,15 @@ def _create_account(identity: Identity) -> Login:
     user = _new_user(identity)
     create_customer(user, provider=identity.provider)
     _attach(identity, user)
-    return open_login(user, methods=METHODS)
+    return open_session(user, methods=METHODS)
 
 
 def _new_user(identity: Identity) -> User:
     try:
         user = User(
-            email=deliverable(identity.email), email_canonical=canonical(identity.email), full_name=identity.name
+            email=deliverable_email(identity.email),
+            email_canonical=canonical_email(identity.email),
+            full_name=identity.name,
         )
     except Invalid as error:
         raise NoUsableAddress from error
@@ -110,7 +112,7 @@ def _attach(identity: Identity, user: User) -> None:
     )
 
 
-def link(identity: Identity, *, session: LoginSession) -> None:
+def link_identity(identity: Identity, *, session: LoginSession) -> None:
     """Let the session's user log in by ``identity``, too. Raises ``IdentityTaken``. May be repeated."""
     try:
         _link(identity, session.user)
@@ -120,7 +122,7 @@ def link(identity: Identity, *, session: LoginSession) -> None:
 
 @transaction.atomic
 def _link(identity: Identity, user: User | None) -> None:
-    known = OAuthIdentity.objects.of(identity.issuer, identity.subject)
+    known = OAuthIdentity.objects.by_subject(identity.issuer, identity.subject)
     if user is None or (known and known.user != user):
         raise IdentityTaken
     if known is None:
@@ -130,7 +132,7 @@ def _link(identity: Identity, user: User | None) -> None:
 
 
 @transaction.atomic
-def unlink(user: User, *, provider: str) -> None:
+def unlink_identity(user: User, *, provider: str) -> None:
     """Remove a provider from the ways to log in. Raises ``NotFound`` or ``LastLoginMethod``."""
     locked = User.objects.select_for_update().get(pk=user.pk)  # two unlinks at once must not leave no way in
     mine = OAuthIdentity.objects.filter(user=locked)
@@ -143,7 +145,7 @@ def unlink(user: User, *, provider: str) -> None:
     _tell(user, "identity_unlinked", provider)
 
 
-def unlink_others(user: User) -> None:
+def unlink_unproven_identities(user: User) -> None:
     """Remove the ways in whose provider does not vouch for the account's own address, inside the caller's transaction.
 
     For a recovery by the mailbox: who reads it has the others, too; what leads elsewhere may be a stranger's.
@@ -157,7 +159,7 @@ def unlink_others(user: User) -> None:
 
 def _is_address_of(user: User, email: str) -> bool:
     try:
-        return canonical(email) == user.email_canonical
+        return canonical_email(email) == user.email_canonical
     except Invalid:
         return False
 

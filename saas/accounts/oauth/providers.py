@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from saas.accounts.oauth.http_client import Answer, ProviderUnavailable, call, require_allowed
+from saas.accounts.oauth.http_client import ProviderResponse, ProviderUnavailable, call_provider, require_allowed_url
 from saas.errors import DomainError
 from saas.settings.oauth import OAuthProvider
 from saas.text_normalization import strip_invisible
@@ -53,11 +53,11 @@ class Endpoints:
     keys: str = ""
     user: str = ""
     emails: str = ""
-    takes_basic_auth_only: bool = False
-    names_itself: bool = False  # ``iss`` stands in every answer (RFC 9207)
+    requires_basic_auth: bool = False
+    sends_issuer: bool = False  # ``iss`` stands in every answer (RFC 9207)
 
     @property
-    def names(self) -> set[str]:
+    def issuer_names(self) -> set[str]:
         """What its answers may name as their issuer. GitHub's metadata differ from what it is known by."""
         return {self.issuer, f"{GITHUB_ISSUER}/login/oauth"} if self.issuer == GITHUB_ISSUER else {self.issuer}
 
@@ -94,7 +94,7 @@ def authorization_url(provider: OAuthProvider, *, state: str, nonce: str, verifi
     asks_openid = bool(provider.issuer)
     return str(
         prepare_grant_uri(
-            endpoints(provider).authorization,
+            discover_endpoints(provider).authorization,
             client_id=provider.client_id,
             response_type="code",
             redirect_uri=redirect_uri(provider),
@@ -107,7 +107,7 @@ def authorization_url(provider: OAuthProvider, *, state: str, nonce: str, verifi
     )
 
 
-def identify(provider: OAuthProvider, *, code: str, nonce: str, verifier: str) -> Identity:
+def fetch_identity(provider: OAuthProvider, *, code: str, nonce: str, verifier: str) -> Identity:
     """Exchange the code and read who it is. Raises ``CodeRefused``, ``IdTokenInvalid`` or ``ProviderUnavailable``."""
     tokens = _exchange(provider, code, verifier)
     if provider.issuer:
@@ -115,7 +115,7 @@ def identify(provider: OAuthProvider, *, code: str, nonce: str, verifier: str) -
     return _from_github(provider, tokens.get("access_token"))
 
 
-def endpoints(provider: OAuthProvider) -> Endpoints:
+def discover_endpoints(provider: OAuthProvider) -> Endpoints:
     """The provider's addresses; an issuer's metadata is asked for at most once an hour."""
     if not provider.issuer:
         return GITHUB
@@ -136,19 +136,19 @@ def _discover(provider: OAuthProvider) -> Endpoints:
         authorization=_address(provider, metadata.get("authorization_endpoint")),
         token=_address(provider, metadata.get("token_endpoint")),
         keys=_address(provider, metadata.get("jwks_uri")),
-        takes_basic_auth_only="client_secret_post" not in methods,
-        names_itself=metadata.get("authorization_response_iss_parameter_supported") is True,
+        requires_basic_auth="client_secret_post" not in methods,
+        sends_issuer=metadata.get("authorization_response_iss_parameter_supported") is True,
     )
 
 
 def _address(provider: OAuthProvider, url: object) -> str:
     address = url if isinstance(url, str) else ""
-    require_allowed(address, _hosts(provider))
+    require_allowed_url(address, _hosts(provider))
     return address
 
 
 def _exchange(provider: OAuthProvider, code: str, verifier: str) -> dict[str, Any]:
-    where = endpoints(provider)
+    where = discover_endpoints(provider)
     form = {
         "grant_type": "authorization_code",
         "code": code,
@@ -156,11 +156,11 @@ def _exchange(provider: OAuthProvider, code: str, verifier: str) -> dict[str, An
         "code_verifier": verifier,
     }
     auth = None
-    if where.takes_basic_auth_only:
+    if where.requires_basic_auth:
         auth = (provider.client_id, provider.client_secret)
     else:
         form |= {"client_id": provider.client_id, "client_secret": provider.client_secret}
-    answer = call("POST", where.token, hosts=_hosts(provider), form=form, auth=auth)
+    answer = call_provider("POST", where.token, hosts=_hosts(provider), form=form, auth=auth)
     if answer.status != 200 or "error" in _object(answer):  # GitHub refuses with 200
         raise CodeRefused
     return _object(answer)
@@ -183,7 +183,7 @@ def _from_id_token(provider: OAuthProvider, raw: object, nonce: str) -> Identity
 def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str, Any]:
     """Signature, algorithm, issuer, audience, time and nonce (Core 1.0, 3.1.3.7). The keys are fetched for each sign-in,
     so that a rotated one is known at once."""
-    where = endpoints(provider)
+    where = discover_endpoints(provider)
     keys = _object(_get(provider, where.keys))
     try:
         token = jwt.decode(raw, KeySet.import_key_set(_signing_keys(keys)), algorithms=SIGNING_ALGORITHMS)
@@ -228,8 +228,8 @@ def _from_github(provider: OAuthProvider, token: object) -> Identity:
     )
 
 
-def _get(provider: OAuthProvider, url: str, token: str = "") -> Answer:
-    answer = call("GET", url, hosts=_hosts(provider), token=token)
+def _get(provider: OAuthProvider, url: str, token: str = "") -> ProviderResponse:
+    answer = call_provider("GET", url, hosts=_hosts(provider), token=token)
     if answer.status != 200:
         raise ProviderUnavailable
     return answer
@@ -239,7 +239,7 @@ def _hosts(provider: OAuthProvider) -> set[str]:
     return {urlsplit(provider.issuer).hostname or "", *provider.hosts} - {""}
 
 
-def _object(answer: Answer) -> dict[str, Any]:
+def _object(answer: ProviderResponse) -> dict[str, Any]:
     if not isinstance(answer.document, dict):
         raise ProviderUnavailable
     return answer.document

@@ -18,14 +18,14 @@ from django.utils.crypto import salted_hmac
 from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.models import LoginSession, OAuthState
 from saas.accounts.oauth import providers
-from saas.accounts.oauth.identities import link, sign_in
-from saas.accounts.sessions.logins import HalfLogin, Login
-from saas.accounts.sessions.tokens import hashed
+from saas.accounts.oauth.identities import link_identity, log_in_by_identity
+from saas.accounts.sessions.logins import Login, PendingMfa
+from saas.accounts.sessions.tokens import hash_token
 from saas.errors import DomainError, NotFound
 from saas.settings.oauth import OAuthProvider
 
-STATE_LIFE = timedelta(minutes=10)
-DECLINED = "access_denied"  # what a provider calls it when a person does not agree (RFC 6749, 4.1.2.1)
+STATE_LIFETIME = timedelta(minutes=10)
+ACCESS_DENIED = "access_denied"  # what a provider calls it when a person does not agree (RFC 6749, 4.1.2.1)
 
 
 class OAuthStateInvalid(DomainError):
@@ -37,27 +37,27 @@ class ReturnToNotAllowed(DomainError):
 
 
 @dataclass(frozen=True)
-class Return:
+class SignInResult:
     """Somebody came back. ``login`` is None if a provider was linked to an account that was logged in already, and where
     ``refusal`` says why nobody was logged in."""
 
-    login: Login | HalfLogin | None
+    login: Login | PendingMfa | None
     return_to: str
     refusal: DomainError | None = None
 
     @property
-    def address(self) -> str:
+    def redirect_url(self) -> str:
         """Where the browser goes. Half a login goes along in the fragment, which no server sees: the page there asks for
         the second factor. A refusal's code goes along in the query, so that a page without scripts can tell of it."""
         if self.return_to and self.refusal:
             page, mark, fragment = self.return_to.partition("#")
             return f"{page}{'&' if '?' in page else '?'}error={self.refusal.code}{mark}{fragment}"
-        if not self.return_to or not isinstance(self.login, HalfLogin):
+        if not self.return_to or not isinstance(self.login, PendingMfa):
             return self.return_to
         return f"{self.return_to}{'&' if '#' in self.return_to else '#'}mfa_token={self.login.mfa_token}"
 
 
-def provider(name: str) -> OAuthProvider:
+def get_provider(name: str) -> OAuthProvider:
     """A configured provider. Raises ``NotFound`` for any other."""
     found: OAuthProvider | None = settings.OAUTH_PROVIDERS.get(name)
     if found is None:
@@ -65,12 +65,14 @@ def provider(name: str) -> OAuthProvider:
     return found
 
 
-def begin(provider: OAuthProvider, *, browser: str, return_to: str = "", session: LoginSession | None = None) -> str:
+def begin_sign_in(
+    provider: OAuthProvider, *, browser: str, return_to: str = "", session: LoginSession | None = None
+) -> str:
     """The address at the provider. With ``session`` the identity is linked to its user instead of logging in.
 
     Raises ``ReturnToNotAllowed``, ``ProviderUnavailable`` and, for linking, ``EmailNotVerified``.
     """
-    require_allowed(return_to)
+    require_allowed_return_to(return_to)
     if session and session.user and not session.user.is_verified:
         raise EmailNotVerified  # somebody who squats on an address must not leave a door of her own in it
     state = secrets.token_urlsafe(32)
@@ -88,17 +90,17 @@ def _remember(
     now = timezone.now()
     OAuthState.objects.filter(expires_at__lte=now).delete()
     OAuthState.objects.create(
-        state_hash=hashed(state),
+        state_hash=hash_token(state),
         provider=provider.name,
-        browser_hash=hashed(browser),
+        browser_hash=hash_token(browser),
         return_to=return_to,
         session=session,
-        expires_at=now + STATE_LIFE,
+        expires_at=now + STATE_LIFETIME,
     )
 
 
 @dataclass(frozen=True)
-class Answered:
+class CallbackParameters:
     """What the provider appended to our address (RFC 6749, 4.1.2): a code or an error, and its name (RFC 9207), if any."""
 
     state: str
@@ -107,38 +109,38 @@ class Answered:
     issuer: str = ""
 
 
-def finish(provider: OAuthProvider, answered: Answered, *, browser: str) -> Return:
+def finish_sign_in(provider: OAuthProvider, answered: CallbackParameters, *, browser: str) -> SignInResult:
     """Log in (or link) whoever the provider says came back. Raises ``OAuthStateInvalid`` for what was not begun here;
     whatever is wrong afterwards is the ``refusal`` of the result, which knows where the person wants to go."""
     begun = _consume(provider, answered.state, browser)
     try:
-        return Return(_finish(provider, answered, begun), begun.return_to)
+        return SignInResult(_finish(provider, answered, begun), begun.return_to)
     except DomainError as refusal:
-        return Return(None, begun.return_to, refusal)
+        return SignInResult(None, begun.return_to, refusal)
 
 
-def _finish(provider: OAuthProvider, answered: Answered, begun: OAuthState) -> Login | HalfLogin | None:
+def _finish(provider: OAuthProvider, answered: CallbackParameters, begun: OAuthState) -> Login | PendingMfa | None:
     state, code = answered.state, answered.code
     _require_issuer(provider, answered.issuer)
-    if answered.error == DECLINED:
+    if answered.error == ACCESS_DENIED:
         raise providers.SignInDeclined
     if answered.error or not code:
         raise providers.CodeRefused
-    identity = providers.identify(
+    identity = providers.fetch_identity(
         provider, code=code, nonce=_derived("nonce", state), verifier=_derived("verifier", state)
     )
     if begun.session_id is None:
-        return sign_in(identity)
-    link(identity, session=_still_live(begun.session_id))
+        return log_in_by_identity(identity)
+    link_identity(identity, session=_still_live(begun.session_id))
     return None
 
 
 def _consume(provider: OAuthProvider, state: str, browser: str) -> OAuthState:
     """Single use by one DELETE whose row count says who won; it commits before the provider is asked."""
     mine = OAuthState.objects.filter(
-        state_hash=hashed(state),
+        state_hash=hash_token(state),
         provider=provider.name,
-        browser_hash=hashed(browser),
+        browser_hash=hash_token(browser),
         expires_at__gt=timezone.now(),
     )
     begun = mine.first()
@@ -149,10 +151,10 @@ def _consume(provider: OAuthProvider, state: str, browser: str) -> OAuthState:
 
 def _require_issuer(provider: OAuthProvider, issuer: str) -> None:
     """A provider that says it names itself in its answers (RFC 9207) must; whoever does it unasked must be right."""
-    known = providers.endpoints(provider)
-    if not issuer and not known.names_itself:
+    known = providers.discover_endpoints(provider)
+    if not issuer and not known.sends_issuer:
         return
-    if issuer not in known.names and "{tenantid}" not in known.issuer:
+    if issuer not in known.issuer_names and "{tenantid}" not in known.issuer:
         raise OAuthStateInvalid
 
 
@@ -168,7 +170,7 @@ def _derived(purpose: str, state: str) -> str:
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def require_allowed(return_to: str) -> None:
+def require_allowed_return_to(return_to: str) -> None:
     """Raise unless ``return_to`` is empty or an address at one of our own origins, written plainly."""
     if not return_to:
         return

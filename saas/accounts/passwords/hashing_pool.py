@@ -25,7 +25,7 @@ class HashingBusy(DomainError):
     code, title, status = "busy", "Too many people are logging in at once. Try again in a moment.", 503
 
 
-class Gate:
+class ConcurrencyLimiter:
     """Lets ``size`` threads through at a time and ``queue`` wait: a flood of logins must not take every processor."""
 
     def __init__(self, size: int, queue: int, seconds: float) -> None:
@@ -33,7 +33,7 @@ class Gate:
         self._room = threading.BoundedSemaphore(size + queue)
         self._seconds = seconds
 
-    def require_room(self) -> None:
+    def require_capacity(self) -> None:
         """Raises ``HashingBusy`` if the queue is full now. Asked before anything that costs: a flood is mostly refusals."""
         self._take_room()
         self._room.release()
@@ -46,7 +46,7 @@ class Gate:
         return HashingBusy(retry_after_seconds=math.ceil(self._seconds))
 
     @contextmanager
-    def entered(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Raises ``HashingBusy`` if the queue is full or does not move."""
         self._take_room()
         try:
@@ -60,10 +60,10 @@ class Gate:
             self._room.release()
 
 
-GATE = Gate(MAX_HASHING, MAX_WAITING, MAX_WAIT_SECONDS)
+LIMITER = ConcurrencyLimiter(MAX_HASHING, MAX_WAITING, MAX_WAIT_SECONDS)
 
 
-class PatientThreads:
+class HashingPool:
     """As many as may hash at once. Each process has its own: a fork takes none along."""
 
     def __init__(self) -> None:
@@ -83,10 +83,10 @@ def _give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
-_threads = PatientThreads()
+_pool = HashingPool()
 
 
 def pbkdf2_sha256(password: str, salt: str, iterations: int) -> bytes:
     """The derived key. Raises ``HashingBusy``."""
-    with GATE.entered():
-        return _threads.pbkdf2_sha256(password, salt, iterations)
+    with LIMITER.slot():
+        return _pool.pbkdf2_sha256(password, salt, iterations)

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from saas.accounts.email_addresses import canonical
+from saas.accounts.email_addresses import canonical_email
 from saas.accounts.models import FailedAttempts, LoginSession, User
 from saas.accounts.passwords.hashing_pool import HashingBusy
 from saas.accounts.sessions import known_devices
@@ -35,14 +35,14 @@ class TooManyAttempts(DomainError):
 
 def login_key(email: str, user: User | None) -> str:
     """What the guesses of this request at a password are counted under; ``user`` is whose address it is, if anybody's."""
-    mark = known_devices.mark_of(user) if user else ""
+    mark = known_devices.known_device_mark(user) if user else ""
     return _key("password on device", mark) if mark else password_key(email)
 
 
 def password_key(email: str) -> str:
     """What the guesses of all unknown devices at a password are counted under."""
     try:
-        return _key("password", canonical(email))
+        return _key("password", canonical_email(email))
     except DomainError:
         return _key("password", email.strip().lower())
 
@@ -54,7 +54,7 @@ def session_key(session: LoginSession) -> str:
 
 def code_key(user: User) -> str:
     """What the guesses of this request at a second factor are counted under, which only who has the password can make."""
-    mark = known_devices.mark_of(user)
+    mark = known_devices.known_device_mark(user)
     return _key("second factor on device", mark) if mark else second_factor_key(user.id)
 
 
@@ -68,7 +68,7 @@ def _key(purpose: str, who: str) -> str:
 
 
 @transaction.atomic
-def admit(key: str) -> None:
+def count_attempt(key: str) -> None:
     """Count one more attempt. Raises ``TooManyAttempts`` with the seconds to wait if it is one too many.
 
     Five are free; then each makes the next wait: 1, 2, 4, 8, at most 15 minutes. A quarter of an hour's peace forgets.
@@ -91,7 +91,7 @@ def _free_from(count: int, now: datetime) -> datetime:
 
 
 @contextmanager
-def taken_back_if_busy(key: str) -> Iterator[None]:
+def uncounted_if_busy(key: str) -> Iterator[None]:
     """An attempt that nobody had time to look at (``HashingBusy``) was none."""
     try:
         yield
@@ -100,7 +100,7 @@ def taken_back_if_busy(key: str) -> Iterator[None]:
         raise
 
 
-def forget(key: str) -> None:
+def reset_attempts(key: str) -> None:
     """An attempt was right, or the account was proven otherwise (a completed reset).
 
     The row stays: somebody else may be about to count on it.

@@ -9,12 +9,12 @@ from django.utils import timezone
 from saas import request_context
 from saas.accounts import account_handover, one_time_tokens
 from saas.accounts.actions import check_new_password
-from saas.accounts.email_addresses import canonical
-from saas.accounts.models import Audience, LoginSession, Proof, ResetRequest, User
+from saas.accounts.email_addresses import canonical_email
+from saas.accounts.models import Audience, LoginSession, OneTimeToken, ResetRequest, User
 from saas.accounts.oauth import identities
 from saas.accounts.passwords import login_throttle
-from saas.accounts.sessions import lasting_credentials
-from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_login
+from saas.accounts.sessions import long_lived_credentials
+from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_session
 from saas.accounts.tasks import answer_reset_request
 from saas.audit.actions import record
 from saas.background_tasks import notify_workers
@@ -22,7 +22,7 @@ from saas.mail.actions import post
 
 
 def change_password(session: LoginSession, *, new_password: str) -> Login:
-    """Set a new password and log in anew: every earlier session and token is dead. Ask ``require_recent`` first."""
+    """Set a new password and log in anew: every earlier session and token is dead. Ask ``require_recent_login`` first."""
     user = session.user
     if user is None:
         raise InvalidCredentials
@@ -32,39 +32,41 @@ def change_password(session: LoginSession, *, new_password: str) -> Login:
         if not _replace_password(user, encoded):
             raise InvalidCredentials  # reset, banned or logged out everywhere meanwhile
         record("password.changed", actor=user.id, target=user.id)
-        return open_login(user, methods=session.methods, audience=Audience(session.audience))
+        return open_session(user, methods=session.methods, audience=Audience(session.audience))
 
 
-def request_reset(email: str) -> None:
+def request_password_reset(email: str) -> None:
     """Note that somebody forgot. A worker mails a link if there is an account; nobody can tell from here.
 
     Raises ``InvalidAddress``.
     """
     here = request_context.current()
     with transaction.atomic():
-        asked = ResetRequest.objects.create(email=canonical(email), request_id=here.request_id, address=here.address)
+        asked = ResetRequest.objects.create(
+            email=canonical_email(email), request_id=here.request_id, address=here.address
+        )
         notify_workers(answer_reset_request, asked.pk)
 
 
-def reset(token: str, *, new_password: str) -> User:
+def reset_password(token: str, *, new_password: str) -> User:
     """Set a new password by a mailed link; whose it is. Nobody is logged in; everybody is logged out.
 
-    Raises ``ProofInvalid``.
+    Raises ``OneTimeTokenInvalid``.
 
     Reading the mailbox proves the address: an account that nobody had confirmed is handed over, emptied. Of one that was
     confirmed, what a stranger may have left goes: API keys, open invitations, identities of another address.
     """
-    proof = one_time_tokens.find(token, Proof.Purpose.RESET)
+    proof = one_time_tokens.find_one_time_token(token, OneTimeToken.Purpose.RESET)
     user = proof.user
     check_new_password(new_password, user, field="new_password")
     encoded = make_password(new_password)
     with transaction.atomic():
-        one_time_tokens.use(proof)
+        one_time_tokens.consume_one_time_token(proof)
         ended = _end_what_a_stranger_may_have_left(User.objects.select_for_update().get(pk=user.pk))
         verified_at = Coalesce("email_verified_at", timezone.now())
         if not _replace_password(user, encoded, ended=ended, email_verified_at=verified_at):
-            raise one_time_tokens.ProofInvalid
-        login_throttle.forget(login_throttle.password_key(user.email))
+            raise one_time_tokens.OneTimeTokenInvalid
+        login_throttle.reset_attempts(login_throttle.password_key(user.email))
         record("password.reset", actor=user.id, target=user.id)
     return user
 
@@ -72,10 +74,10 @@ def reset(token: str, *, new_password: str) -> User:
 def _end_what_a_stranger_may_have_left(user: User) -> int:
     """Whoever recovers her account may do so because somebody else was in it. Tells how many credentials ended."""
     if not user.is_verified:
-        account_handover.clean(user)
+        account_handover.remove_previous_access(user)
         return 0
-    identities.unlink_others(user)
-    return lasting_credentials.revoke_all(user, by=user.id, because="password reset")
+    identities.unlink_unproven_identities(user)
+    return long_lived_credentials.revoke_long_lived_credentials(user, by=user.id, because="password reset")
 
 
 def _replace_password(user: User, encoded: str, *, ended: int = 0, **also: object) -> bool:

@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils.crypto import constant_time_compare
 
-from saas.accounts.email_addresses import canonical
+from saas.accounts.email_addresses import canonical_email
 from saas.accounts.models import User
 from saas.accounts.passwords import hashing_pool
 from saas.errors import DomainError
@@ -123,7 +123,7 @@ class ContextValidator:
             return set()
         words = {user.full_name.lower(), user.email.lower(), *user.email.lower().split("@")}
         with suppress(DomainError):
-            words.add(canonical(user.email))
+            words.add(canonical_email(user.email))
         return words - {""}
 
     def get_help_text(self) -> str:

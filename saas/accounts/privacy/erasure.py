@@ -14,19 +14,19 @@ from saas.errors import DomainError
 
 logger = logging.getLogger(__name__)
 
-STEP = 20
-AGAIN_AFTER = timedelta(days=1)
+BATCH_SIZE = 20
+RETRY_AFTER = timedelta(days=1)
 
 
-def erase_due() -> int:
+def erase_due_accounts() -> int:
     """Erase those whose time has come; tells how many. One that an app still needs waits for the next round."""
     due = Deletion.objects.due(timezone.now()).order_by("due_at").values_list("pk", flat=True)
-    return sum(_tried(user_id) for user_id in list(due[:STEP]))
+    return sum(_tried(user_id) for user_id in list(due[:BATCH_SIZE]))
 
 
 def _tried(user_id: str) -> bool:
     try:
-        return erase(user_id)
+        return erase_account(user_id)
     except DomainError as refusal:
         _put_off(user_id)
         logger.warning("erasure_refused", extra={"user": user_id, "code": refusal.code})
@@ -34,14 +34,14 @@ def _tried(user_id: str) -> bool:
 
 
 @transaction.atomic
-def erase(user_id: str) -> bool:
+def erase_account(user_id: str) -> bool:
     """Forget a person. May be repeated: it is claimed in the transaction of its effect."""
     now = timezone.now()
     if not Deletion.objects.due(now).filter(pk=user_id).update(erased_at=now):
         return False
     user = User.objects.get(pk=user_id)
-    data_sources.require_unobjected(user)
-    data_sources.erase_all(user)
+    data_sources.require_deletable(user)
+    data_sources.erase_personal_data(user)
     record("user.erased", target=user_id)
     return True
 
@@ -49,4 +49,4 @@ def erase(user_id: str) -> bool:
 def _put_off(user_id: str) -> None:
     """Behind the others, for a day: those who cannot go yet must not keep the rest waiting."""
     now = timezone.now()
-    Deletion.objects.due(now).filter(pk=user_id).update(due_at=now + AGAIN_AFTER)
+    Deletion.objects.due(now).filter(pk=user_id).update(due_at=now + RETRY_AFTER)

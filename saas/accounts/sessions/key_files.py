@@ -15,8 +15,8 @@ from pathlib import Path
 
 from saas import env
 
-LONGEST_TOKEN = timedelta(minutes=31)  # the longest life that can be set, and a minute for clocks that differ
-PUBLISHED_BEFORE = timedelta(minutes=10)  # twice as long as others may keep the public keys
+LONGEST_TOKEN_LIFETIME = timedelta(minutes=31)  # the longest life that can be set, and a minute for clocks that differ
+PUBLISH_AHEAD = timedelta(minutes=10)  # twice as long as others may keep the public keys
 _CLOCK_TICK_NS = 2_000_000_000  # more than a file system's
 _STAMP = "%Y%m%dT%H%M%SZ"
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ class KeyFile:
     path: Path
 
 
-def of(folder: Path, audience: str) -> list[KeyFile]:
+def list_key_files(folder: Path, audience: str) -> list[KeyFile]:
     """The audience's keys, in the order in which they sign. Every token that is read asks: the folder is listed again when
     it has changed."""
     now, changed_at = time.time_ns(), folder.stat().st_mtime_ns if folder.is_dir() else 0
@@ -41,18 +41,18 @@ def _listed(folder: Path, audience: str, as_of: int) -> list[KeyFile]:
     return sorted(KeyFile(_signs_from(path), path) for path in folder.glob(f"{audience}.*.pem"))
 
 
-def or_first(folder: Path, audience: str, make: Callable[[], str]) -> list[KeyFile]:
+def list_or_create_key_files(folder: Path, audience: str, make: Callable[[], str]) -> list[KeyFile]:
     """The same, with a first key where there is none. Two processes that start together agree on it."""
-    return of(folder, audience) or [add(folder, audience, make, signs_from=_FIRST)]
+    return list_key_files(folder, audience) or [add_key_file(folder, audience, make, signs_from=_FIRST)]
 
 
-def in_use(files: list[KeyFile], now: datetime) -> list[KeyFile]:
+def key_files_in_use(files: list[KeyFile], now: datetime) -> list[KeyFile]:
     """Those whose tokens may be alive now or later: all but the ones whose successor has signed for long enough."""
-    over = [file for file in files if file.signs_from <= now - LONGEST_TOKEN]
+    over = [file for file in files if file.signs_from <= now - LONGEST_TOKEN_LIFETIME]
     return files[max(len(over) - 1, 0) :]
 
 
-def add(folder: Path, audience: str, make: Callable[[], str], *, signs_from: datetime) -> KeyFile:
+def add_key_file(folder: Path, audience: str, make: Callable[[], str], *, signs_from: datetime) -> KeyFile:
     """A new key, readable by its owner only."""
     path = folder / f"{audience}.{signs_from.astimezone(UTC).strftime(_STAMP)}.pem"
     env.read_or_create(path, make)

@@ -31,28 +31,28 @@ class Rotation:
 
 
 @transaction.atomic
-def rotate(audience: str) -> Rotation:
+def rotate_signing_key(audience: str) -> Rotation:
     """Publish a new key, which signs ten minutes later; forget those that no living token was signed by.
 
     The key before verifies until its last token has expired. Raises ``KeyComesFromSetting`` and ``RotationUnderWay``.
     """
     folder, now = _folder(audience), timezone.now().replace(microsecond=0)
-    known = signing_keys.files(audience)
+    known = signing_keys.key_files_for(audience)
     if known and known[-1].signs_from > now:
         raise RotationUnderWay
-    for file in set(known) - set(key_files.in_use(known, now)):
+    for file in set(known) - set(key_files.key_files_in_use(known, now)):
         file.path.unlink(missing_ok=True)
-    new = _add(folder, audience, now + key_files.PUBLISHED_BEFORE if known else now)
-    return Rotation(new.signs_from, new.signs_from + key_files.LONGEST_TOKEN if known else None)
+    new = _add(folder, audience, now + key_files.PUBLISH_AHEAD if known else now)
+    return Rotation(new.signs_from, new.signs_from + key_files.LONGEST_TOKEN_LIFETIME if known else None)
 
 
 @transaction.atomic
-def replace(audience: str) -> Rotation:
+def replace_signing_key(audience: str) -> Rotation:
     """For a key that somebody else may have: a new one signs at once, and no token of any other verifies any more.
 
     Clients refresh: refresh tokens and cookies are not signed. Raises ``KeyComesFromSetting``.
     """
-    folder, known = _folder(audience), signing_keys.files(audience)
+    folder, known = _folder(audience), signing_keys.key_files_for(audience)
     new = _add(folder, audience, timezone.now().replace(microsecond=0))
     for file in set(known) - {new}:
         file.path.unlink(missing_ok=True)
@@ -67,6 +67,11 @@ def _folder(audience: str) -> Path:
 
 
 def _add(folder: Path, audience: str, signs_from: datetime) -> KeyFile:
-    new = key_files.add(folder, audience, signing_keys.new_pem, signs_from=signs_from)
-    record("jwt_key.added", target=signing_keys.read(new).kid, audience=audience, signs_from=signs_from.isoformat())
+    new = key_files.add_key_file(folder, audience, signing_keys.generate_pem, signs_from=signs_from)
+    record(
+        "jwt_key.added",
+        target=signing_keys.read_key_file(new).kid,
+        audience=audience,
+        signs_from=signs_from.isoformat(),
+    )
     return new

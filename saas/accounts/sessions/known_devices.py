@@ -18,7 +18,7 @@ from django.core import signing
 from saas import request_context
 from saas.accounts.models import User
 
-LIFE = timedelta(days=180)  # since the last login on it
+COOKIE_LIFETIME = timedelta(days=180)  # since the last login on it
 MAX_ACCOUNTS = 5
 _MAX_COOKIE = 600
 _SALT = "saas.accounts.devices"
@@ -30,14 +30,14 @@ class Device:
     marks: tuple[str, ...] = ()
 
 
-def mark_of(user: User) -> str:
+def known_device_mark(user: User) -> str:
     """What this device's cookie holds of the account, which nobody else's cookie does; empty on an unknown device."""
     device = _read(request_context.current().device)
     mark = _mark(device, user)
     return mark if mark in device.marks else ""
 
 
-def remembered(user: User) -> str:
+def device_cookie_value(user: User) -> str:
     """The cookie of this device, from now on known for ``user``. Call it when she has proved who she is."""
     device = _read(request_context.current().device)
     mine = _mark(device, user)
@@ -48,7 +48,7 @@ def remembered(user: User) -> str:
 def _read(cookie: str) -> Device:
     """A new device for a cookie that is not ours, or too old."""
     try:
-        name, *marks = signing.loads(cookie[:_MAX_COOKIE], salt=_SALT, max_age=LIFE)
+        name, *marks = signing.loads(cookie[:_MAX_COOKIE], salt=_SALT, max_age=COOKIE_LIFETIME)
     except signing.BadSignature:
         return Device(secrets.token_urlsafe(16))
     return Device(name, tuple(marks))

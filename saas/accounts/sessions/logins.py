@@ -17,15 +17,15 @@ from saas import request_context
 from saas.accounts.models import Audience, LoginSession, PendingLogin, RefreshToken, Totp, User
 from saas.accounts.passwords import hashing_pool, login_throttle
 from saas.accounts.passwords.password_policy import MAX_LENGTH
-from saas.accounts.sessions import known_devices, lasting_credentials, session_lifetimes, session_store, tokens
-from saas.accounts.sessions.lasting_credentials import Credential
+from saas.accounts.sessions import known_devices, long_lived_credentials, session_lifetimes, session_store, tokens
+from saas.accounts.sessions.long_lived_credentials import Credential
 from saas.audit.actions import record
 from saas.errors import DomainError
 from saas.ip_addresses import site_subnet
 from saas.mail.actions import post
 
-SECOND_FACTOR_WAIT = timedelta(minutes=5)
-TWIN_GRACE = timedelta(seconds=10)
+PENDING_MFA_LIFETIME = timedelta(minutes=5)
+REUSE_GRACE = timedelta(seconds=10)
 COOKIE_KEY_LENGTH = 43  # 256 bits in base 62
 _COOKIE_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -58,53 +58,53 @@ class Login:
 
     @property
     def expires_in_seconds(self) -> int:
-        return int(session_lifetimes.of(self.session.audience).access_token.total_seconds())
+        return int(session_lifetimes.lifetimes_for(self.session.audience).access_token.total_seconds())
 
 
 @dataclass(frozen=True)
-class HalfLogin:
+class PendingMfa:
     """The password was right, and a second factor is on: ``mfa_token`` is good for nothing but proving that one."""
 
     mfa_token: str
 
 
-def log_in(*, email: str, password: str, audience: Audience) -> Login | HalfLogin:
+def log_in(*, email: str, password: str, audience: Audience) -> Login | PendingMfa:
     """Open a session, or half a login, for the right password.
 
     Raises ``InvalidCredentials``, whatever was wrong, ``TooManyAttempts`` and ``HashingBusy``.
 
     Exactly one password is hashed on every path, so that time does not tell which it was.
     """
-    hashing_pool.GATE.require_room()
+    hashing_pool.LIMITER.require_capacity()
     user = User.objects.by_email(email)
     key = login_throttle.login_key(email, user)
-    login_throttle.admit(key)
-    with login_throttle.taken_back_if_busy(key):
-        is_right = password_is_right(user, password)
+    login_throttle.count_attempt(key)
+    with login_throttle.uncounted_if_busy(key):
+        is_right = verify_password(user, password)
     if not is_right or not user or not _may_enter(user, audience):
         raise InvalidCredentials
-    login_throttle.forget(key)  # before the transaction: nobody waits for its end to be counted
+    login_throttle.reset_attempts(key)  # before the transaction: nobody waits for its end to be counted
     with transaction.atomic():
-        return enter(user, methods="pwd", audience=audience)
+        return complete_first_factor(user, methods="pwd", audience=audience)
 
 
-def enter(user: User, *, methods: str, audience: Audience = Audience.CUSTOMER) -> Login | HalfLogin:
+def complete_first_factor(user: User, *, methods: str, audience: Audience = Audience.CUSTOMER) -> Login | PendingMfa:
     """What the first factor earns. Call it inside the action's transaction, after every check."""
-    if not Totp.objects.on(user.id).exists():
-        return open_login(user, methods=methods, audience=audience)
+    if not Totp.objects.confirmed(user.id).exists():
+        return open_session(user, methods=methods, audience=audience)
     raw = f"mfa_{secrets.token_urlsafe(32)}"
     PendingLogin.objects.create(
-        token_hash=tokens.hashed(raw),
+        token_hash=tokens.hash_token(raw),
         user=user,
         audience=audience,
         epoch=user.token_epoch,
         methods=methods,
-        expires_at=timezone.now() + SECOND_FACTOR_WAIT,
+        expires_at=timezone.now() + PENDING_MFA_LIFETIME,
     )
-    return HalfLogin(raw)
+    return PendingMfa(raw)
 
 
-def password_is_right(user: User | None, password: str) -> bool:
+def verify_password(user: User | None, password: str) -> bool:
     """Hash ``password`` once, whoever ``user`` is, and compare. Never inside a transaction; the caller counts attempts."""
     if len(password) > MAX_LENGTH:
         return False
@@ -123,17 +123,17 @@ def _may_enter(user: User, audience: Audience) -> bool:
     return user.is_active and user.is_staff == (audience == Audience.STAFF)
 
 
-def open_login(user: User, *, methods: str, audience: Audience = Audience.CUSTOMER) -> Login:
+def open_session(user: User, *, methods: str, audience: Audience = Audience.CUSTOMER) -> Login:
     """A new session with its cookie and tokens, no second factor asked for.
 
     Call it inside the action's transaction, after every check.
     """
-    now, limits, here = timezone.now(), session_lifetimes.of(audience), request_context.current()
+    now, limits, here = timezone.now(), session_lifetimes.lifetimes_for(audience), request_context.current()
     cookie_key = get_random_string(COOKIE_KEY_LENGTH, _COOKIE_ALPHABET)
     if _is_new_device(user, here):
         _tell_of_device(user, here)
     session = LoginSession.objects.create(
-        session_key=session_store.hashed(cookie_key),
+        session_key=session_store.hash_cookie_key(cookie_key),
         user=user,
         audience=audience,
         epoch=user.token_epoch,
@@ -148,12 +148,12 @@ def open_login(user: User, *, methods: str, audience: Audience = Audience.CUSTOM
     )
     User.objects.filter(pk=user.pk).update(last_login=now)
     record("session.opened", actor=user.id, target=session.sid, methods=methods, audience=str(audience))
-    return Login(user, session, tokens.issue(session), _new_refresh_token(session, now), cookie_key)
+    return Login(user, session, tokens.issue_access_token(session), _new_refresh_token(session, now), cookie_key)
 
 
 def _is_new_device(user: User, here: request_context.Context) -> bool:
     """Not the first login, no cookie of an earlier one, and the first by a client of this name from this part of the net."""
-    if known_devices.mark_of(user):
+    if known_devices.known_device_mark(user):
         return False
     earlier = LoginSession.objects.filter(user=user)
     known = earlier.filter(agent=here.agent).values_list("address", flat=True).distinct()
@@ -165,14 +165,14 @@ def _tell_of_device(user: User, here: request_context.Context) -> None:
         "new_device",
         to=user.email,
         context={"name": user.full_name, "agent": here.agent or "unknown", "address": here.address or "unknown"},
-        dedupe_key=f"new_device:{user.id}:{tokens.hashed(here.agent + site_subnet(here.address))}",
+        dedupe_key=f"new_device:{user.id}:{tokens.hash_token(here.agent + site_subnet(here.address))}",
     )
 
 
-def refresh(raw: str, *, audience: Audience) -> Login:
+def exchange_refresh_token(raw: str, *, audience: Audience) -> Login:
     """Exchange a refresh token for a new pair, once.
 
-    Whoever asks again within ``TWIN_GRACE`` (a double click, two tabs, an answer that was lost on its way) gets the same
+    Whoever asks again within ``REUSE_GRACE`` (a double click, two tabs, an answer that was lost on its way) gets the same
     refresh token again. Raises ``RefreshRotated`` if that one was exchanged meanwhile, so that its holder did get it:
     nothing is issued, nobody is logged out; ``RefreshReused`` for a later replay (the session is ended: two parties hold
     the token), and ``InvalidRefreshToken`` for everything else.
@@ -186,49 +186,51 @@ def refresh(raw: str, *, audience: Audience) -> Login:
 
 
 def _exchange(raw: str, audience: Audience, now: datetime) -> Login:
-    won = RefreshToken.objects.usable(now).filter(token_hash=tokens.hashed(raw)).update(used_at=now)
-    old = RefreshToken.objects.filter(token_hash=tokens.hashed(raw)).first()
+    won = RefreshToken.objects.usable(now).filter(token_hash=tokens.hash_token(raw)).update(used_at=now)
+    old = RefreshToken.objects.filter(token_hash=tokens.hash_token(raw)).first()
     if old is None:
         raise InvalidRefreshToken
     session = LoginSession.objects.live().filter(pk=old.session_id, audience=audience).first()
     if session is None or session.user is None:
         raise InvalidRefreshToken
     if won:
-        return Login(session.user, session, tokens.issue(session), _new_refresh_token(session, now, raw, old))
+        return Login(
+            session.user, session, tokens.issue_access_token(session), _new_refresh_token(session, now, raw, old)
+        )
     if refusal := _refusal(old, now):
         raise refusal
-    return Login(session.user, session, tokens.issue(session), _told_again(old, raw, now))
+    return Login(session.user, session, tokens.issue_access_token(session), _told_again(old, raw, now))
 
 
 def _told_again(old: RefreshToken, raw: str, now: datetime) -> str:
     """The token that ``old`` was exchanged for, while nobody has used it."""
-    successor = tokens.successor_of(raw, old.used_at or now)
+    successor = tokens.derive_next_refresh_token(raw, old.used_at or now)
     waiting = RefreshToken.objects.usable(now).filter(parent=old, session=old.session_id)
-    if not waiting.filter(token_hash=tokens.hashed(successor)).exists():
+    if not waiting.filter(token_hash=tokens.hash_token(successor)).exists():
         raise RefreshRotated
     return successor
 
 
-def family_of(raw: str) -> str:
+def refresh_token_family(raw: str) -> str:
     """What the exchanges of one login are counted under; an unknown token is a family of its own."""
-    session_ids = RefreshToken.objects.filter(token_hash=tokens.hashed(raw)).values_list("session_id", flat=True)
-    return session_ids.first() or tokens.hashed(raw)
+    session_ids = RefreshToken.objects.filter(token_hash=tokens.hash_token(raw)).values_list("session_id", flat=True)
+    return session_ids.first() or tokens.hash_token(raw)
 
 
 def _refusal(token: RefreshToken, now: datetime) -> DomainError | None:
     if token.used_at is None or token.revoked_at is not None:
         return InvalidRefreshToken()
-    return None if now - token.used_at <= TWIN_GRACE else RefreshReused()
+    return None if now - token.used_at <= REUSE_GRACE else RefreshReused()
 
 
 def _new_refresh_token(
     session: LoginSession, now: datetime, before: str = "", parent: RefreshToken | None = None
 ) -> str:
     """The first of a login is random; each other one follows from the one ``before``, whose row is ``parent``."""
-    raw = tokens.successor_of(before, now) if before else tokens.new_refresh_token()
-    idle = session_lifetimes.of(session.audience).refresh_idle
+    raw = tokens.derive_next_refresh_token(before, now) if before else tokens.new_refresh_token()
+    idle = session_lifetimes.lifetimes_for(session.audience).refresh_idle
     RefreshToken.objects.create(
-        token_hash=tokens.hashed(raw),
+        token_hash=tokens.hash_token(raw),
         session=session,
         parent=parent,
         created_at=now,
@@ -239,7 +241,7 @@ def _new_refresh_token(
 
 @transaction.atomic
 def _end_reused(raw: str) -> None:
-    token = RefreshToken.objects.select_related("session__user").get(token_hash=tokens.hashed(raw))
+    token = RefreshToken.objects.select_related("session__user").get(token_hash=tokens.hash_token(raw))
     user = token.session.user
     if user and end_session(token.session):
         record("session.refresh_reused", target=token.session.sid, user=user.id)
@@ -265,9 +267,9 @@ def log_out_everywhere(user: User, *, revoke_credentials: bool = False) -> list[
     end_sessions(user)
     record("session.closed_all", actor=user.id, target=user.id)
     user.refresh_from_db(fields=["token_epoch"])
-    lasting = lasting_credentials.of(user)
+    lasting = long_lived_credentials.list_long_lived_credentials(user)
     if revoke_credentials:
-        lasting_credentials.revoke_all(user, by=user.id, because="logged out everywhere")
+        long_lived_credentials.revoke_long_lived_credentials(user, by=user.id, because="logged out everywhere")
     return lasting
 
 

@@ -7,11 +7,11 @@ from django.conf import settings
 
 from saas.accounts.models import Audience
 
-VISITOR = timedelta(days=1)  # a session of Django's framework without a login
+VISITOR_LIFETIME = timedelta(days=1)  # a session of Django's framework without a login
 
 
 @dataclass(frozen=True)
-class Lifetimes:
+class SessionLifetimes:
     access_token: timedelta
     refresh_idle: timedelta
     session: timedelta
@@ -19,16 +19,16 @@ class Lifetimes:
     cookie: timedelta
 
 
-def of(audience: str) -> Lifetimes:
+def lifetimes_for(audience: str) -> SessionLifetimes:
     if audience == Audience.STAFF:
-        return Lifetimes(
+        return SessionLifetimes(
             access_token=timedelta(minutes=5),
             refresh_idle=timedelta(minutes=30),
             session=timedelta(hours=8),
             cookie_idle=timedelta(minutes=15),
             cookie=timedelta(hours=8),
         )
-    return Lifetimes(
+    return SessionLifetimes(
         access_token=timedelta(minutes=settings.ACCESS_TOKEN_MINUTES),
         refresh_idle=timedelta(days=14),
         session=timedelta(days=90),

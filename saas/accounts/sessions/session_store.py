@@ -20,7 +20,7 @@ from saas.accounts.models import LoginSession
 from saas.accounts.sessions import session_lifetimes
 from saas.database.prepared_queries import PreparedQuery, QueryParameter
 
-SEEN_EVERY = timedelta(minutes=1)
+LAST_SEEN_INTERVAL = timedelta(minutes=1)
 _BY_TOKEN = PreparedQuery(
     lambda: LoginSession.objects.live(QueryParameter("now", DateTimeField())).filter(
         sid=QueryParameter("sid"), audience=QueryParameter("audience")
@@ -33,19 +33,19 @@ _BY_COOKIE = PreparedQuery(
 )
 
 
-def behind_token(sid: str, audience: str, user_id: str) -> LoginSession | None:
+def find_session_by_token(sid: str, audience: str, user_id: str) -> LoginSession | None:
     """The login that a verified access token points to, with its user, if it is alive."""
     row = _BY_TOKEN.fetch_first(sid=sid, audience=audience, now=timezone.now())
     return row if row and row.user_id == user_id else None
 
 
-def hashed(key: str) -> str:
+def hash_cookie_key(key: str) -> str:
     """What the table holds of a cookie."""
     return hmac.new(settings.SESSION_SECRET.encode(), key.encode(), hashlib.sha256).hexdigest()
 
 
 class SessionStore(DatabaseStore):
-    """``live_row()`` is the login behind the cookie, read together with its user in one query."""
+    """``live_session()`` is the login behind the cookie, read together with its user in one query."""
 
     _row: LoginSession | None = None
     _looked = False
@@ -55,7 +55,7 @@ class SessionStore(DatabaseStore):
         return LoginSession
 
     @classmethod
-    def of(cls, key: str, row: LoginSession) -> "SessionStore":
+    def for_login(cls, key: str, row: LoginSession) -> "SessionStore":
         """The store of a login that was just made, so that Django's middleware sends its cookie."""
         store = cls(key)
         store._row, store._looked = row, True
@@ -63,7 +63,7 @@ class SessionStore(DatabaseStore):
         store.modified = True
         return store
 
-    def live_row(self) -> LoginSession | None:
+    def live_session(self) -> LoginSession | None:
         """The login behind the cookie, if there is one and it is alive. Its audience is the caller's to check."""
         self.accessed = True
         row = self._stored()
@@ -74,7 +74,7 @@ class SessionStore(DatabaseStore):
         return self.decode(row.session_data) if row else {}
 
     def exists(self, session_key: str) -> bool:
-        return LoginSession.objects.filter(session_key=hashed(session_key)).exists()
+        return LoginSession.objects.filter(session_key=hash_cookie_key(session_key)).exists()
 
     def save(self, must_create: bool = False) -> None:
         if self.session_key is None:
@@ -82,7 +82,7 @@ class SessionStore(DatabaseStore):
         data = self.encode(self._get_session(no_load=must_create))  # type: ignore[attr-defined]
         if must_create:
             self._insert(data)
-        elif not LoginSession.objects.filter(session_key=hashed(self.session_key), revoked_at=None).update(
+        elif not LoginSession.objects.filter(session_key=hash_cookie_key(self.session_key), revoked_at=None).update(
             session_data=data
         ):
             raise UpdateError
@@ -90,7 +90,7 @@ class SessionStore(DatabaseStore):
 
     def delete(self, session_key: str | None = None) -> None:
         if key := session_key or self.session_key:
-            LoginSession.objects.filter(session_key=hashed(key)).delete()
+            LoginSession.objects.filter(session_key=hash_cookie_key(key)).delete()
 
     @classmethod
     def clear_expired(cls) -> None:
@@ -100,10 +100,10 @@ class SessionStore(DatabaseStore):
     def _insert(self, data: str) -> None:
         now = timezone.now()
         visitor = LoginSession(
-            session_key=hashed(self.session_key or ""),
+            session_key=hash_cookie_key(self.session_key or ""),
             session_data=data,
-            expire_date=now + session_lifetimes.VISITOR,
-            ends_at=now + session_lifetimes.VISITOR,
+            expire_date=now + session_lifetimes.VISITOR_LIFETIME,
+            ends_at=now + session_lifetimes.VISITOR_LIFETIME,
         )
         try:
             with transaction.atomic():
@@ -113,7 +113,7 @@ class SessionStore(DatabaseStore):
 
     def _stored(self) -> LoginSession | None:
         if not self._looked and self.session_key:
-            self._row = _BY_COOKIE.fetch_first(session_key=hashed(self.session_key))
+            self._row = _BY_COOKIE.fetch_first(session_key=hash_cookie_key(self.session_key))
             if self._row is None or self._row.expire_date <= timezone.now():
                 self._row, self._session_key = None, None
         self._looked = True
@@ -125,11 +125,14 @@ def _is_live(row: LoginSession) -> bool:
     return user is not None and user.is_active and row.epoch == user.token_epoch and row.ends_at > timezone.now()
 
 
-def note_seen(row: LoginSession, now: datetime) -> None:
+def update_last_seen(row: LoginSession, now: datetime) -> None:
     """Write "last seen" and push the idle limit, at most once a minute."""
-    if now - row.last_seen_at < SEEN_EVERY:
+    if now - row.last_seen_at < LAST_SEEN_INTERVAL:
         return
-    idle, absolute = session_lifetimes.of(row.audience).cookie_idle, session_lifetimes.of(row.audience).cookie
+    idle, absolute = (
+        session_lifetimes.lifetimes_for(row.audience).cookie_idle,
+        session_lifetimes.lifetimes_for(row.audience).cookie,
+    )
     LoginSession.objects.filter(pk=row.pk, last_seen_at=row.last_seen_at).update(
         last_seen_at=now, expire_date=min(now + idle, row.created_at + absolute)
     )

@@ -33,38 +33,38 @@ class Key:
     private: ec.EllipticCurvePrivateKey | None = None
 
 
-def signer(audience: str) -> Key:
+def signing_key(audience: str) -> Key:
     """The key that signs tokens for ``audience`` now."""
     if pem := settings.JWT_KEYS[audience]:
         return _load(str(pem).replace("\\n", "\n"))
     now = timezone.now()
-    due = [file for file in files(audience) if file.signs_from <= now]
+    due = [file for file in key_files_for(audience) if file.signs_from <= now]
     if not due:
         raise ImproperlyConfigured("No key signs yet: set JWT_SIGNING_KEY and JWT_STAFF_SIGNING_KEY, or JWT_KEY_DIR.")
-    return read(due[-1])
+    return read_key_file(due[-1])
 
 
-def verifiers(audience: str) -> dict[str, Key]:
+def verification_keys(audience: str) -> dict[str, Key]:
     """Every key that signed a token for ``audience`` which may be alive, or will sign the next, by ``kid``."""
     if settings.JWT_KEYS[audience]:
         others = settings.JWT_VERIFY_KEYS if audience == Audience.CUSTOMER else []
-        keys = [signer(audience), *(_load(Path(path).read_text(encoding="ascii")) for path in others)]
+        keys = [signing_key(audience), *(_load(Path(path).read_text(encoding="ascii")) for path in others)]
     else:
-        keys = [read(file) for file in key_files.in_use(files(audience), timezone.now())]
+        keys = [read_key_file(file) for file in key_files.key_files_in_use(key_files_for(audience), timezone.now())]
     return {key.kid: key for key in keys}
 
 
-def files(audience: str) -> list[KeyFile]:
+def key_files_for(audience: str) -> list[KeyFile]:
     """The audience's keys in the folder, oldest first; in development there is always one."""
     if settings.JWT_KEY_DIR is None:
         return []
     if settings.DEVELOPMENT_SECRETS is None:
-        return key_files.of(settings.JWT_KEY_DIR, audience)
-    return key_files.or_first(settings.JWT_KEY_DIR, audience, new_pem)
+        return key_files.list_key_files(settings.JWT_KEY_DIR, audience)
+    return key_files.list_or_create_key_files(settings.JWT_KEY_DIR, audience, generate_pem)
 
 
 @lru_cache(maxsize=32)
-def read(file: KeyFile) -> Key:
+def read_key_file(file: KeyFile) -> Key:
     """The key in a file of the folder. A file never changes: its name is of one moment."""
     return _load(file.path.read_text(encoding="ascii"))
 
@@ -74,12 +74,12 @@ def jwks() -> dict[str, list[dict[str, str]]]:
     return {
         "keys": [
             {**_jwk(key.public), "kid": key.kid, "use": "sig", "alg": "ES256"}
-            for key in verifiers(Audience.CUSTOMER).values()
+            for key in verification_keys(Audience.CUSTOMER).values()
         ]
     }
 
 
-def new_pem() -> str:
+def generate_pem() -> str:
     """A new private key in PEM."""
     return (
         ec.generate_private_key(ec.SECP256R1())

@@ -34,7 +34,7 @@ class KeyRingBackend(TokenBackend):
         self.intended = audience
 
     def encode(self, payload: dict[str, Any]) -> str:
-        key = signing_keys.signer(self.intended)
+        key = signing_keys.signing_key(self.intended)
         claims = {**payload, "aud": self.intended, "iss": settings.JWT_ISSUER}
         return jwt.encode(claims, key.private, "ES256", headers={"kid": key.kid, "typ": HEADER_TYPE})  # type: ignore[arg-type]
 
@@ -42,7 +42,7 @@ class KeyRingBackend(TokenBackend):
         """Without ``verify`` the token may be past its end; everything else is checked all the same."""
         try:
             header = jwt.get_unverified_header(token)
-            key = signing_keys.verifiers(self.intended).get(header.get("kid", ""))
+            key = signing_keys.verification_keys(self.intended).get(header.get("kid", ""))
             if key is None or header.get("typ") != HEADER_TYPE:
                 raise TokenBackendError("Token is invalid")
             return jwt.decode(
@@ -87,10 +87,10 @@ class StaffToken(AccessToken):
 _CLASSES: dict[str, type[AccessToken]] = {Audience.CUSTOMER: CustomerToken, Audience.STAFF: StaffToken}
 
 
-def issue(session: LoginSession) -> str:
+def issue_access_token(session: LoginSession) -> str:
     """A signed access token of ``session``."""
     token = _CLASSES[session.audience]()
-    token.set_exp(lifetime=session_lifetimes.of(session.audience).access_token)
+    token.set_exp(lifetime=session_lifetimes.lifetimes_for(session.audience).access_token)
     token["nbf"] = token["iat"]
     token["sub"] = session.user_id
     token["sid"] = session.sid
@@ -99,7 +99,7 @@ def issue(session: LoginSession) -> str:
     return str(token)
 
 
-def issue_for(impersonation: Impersonation) -> str:
+def issue_impersonation_token(impersonation: Impersonation) -> str:
     """A signed access token in a customer's name; ``act`` says who acts (RFC 8693)."""
     token = CustomerToken()
     token.set_exp(from_time=impersonation.started_at, lifetime=impersonation.ends_at - impersonation.started_at)
@@ -111,14 +111,14 @@ def issue_for(impersonation: Impersonation) -> str:
     return str(token)
 
 
-def read(raw: str, audience: str) -> AccessToken:
+def read_access_token(raw: str, audience: str) -> AccessToken:
     """The verified token. Raises ``BadToken`` for any fault: signature, key, type, issuer, audience, time, size."""
     if len(raw) > MAX_TOKEN_LENGTH:
         raise BadToken("Token is invalid")
     return _CLASSES[audience](raw)  # type: ignore[arg-type]
 
 
-def read_departing(raw: str, audience: str) -> AccessToken:
+def read_access_token_for_logout(raw: str, audience: str) -> AccessToken:
     """A token of ours that may have expired: good for logging out, and for nothing else."""
     if len(raw) > MAX_TOKEN_LENGTH:
         raise BadToken("Token is invalid")
@@ -130,7 +130,7 @@ def new_refresh_token() -> str:
     return REFRESH_PREFIX + secrets.token_urlsafe(32)
 
 
-def successor_of(refresh_token: str, used_at: datetime) -> str:
+def derive_next_refresh_token(refresh_token: str, used_at: datetime) -> str:
     """The one refresh token that this one is exchanged for.
 
     Derived, so that it can be told once more where the answer was lost, and yet is stored nowhere: for who does not hold the
@@ -143,6 +143,6 @@ def successor_of(refresh_token: str, used_at: datetime) -> str:
     return REFRESH_PREFIX + urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def hashed(token: str) -> str:
+def hash_token(token: str) -> str:
     """What the tables hold of a random token. No key: there is nothing to guess in 256 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()

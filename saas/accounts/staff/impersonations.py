@@ -23,7 +23,7 @@ AGENT = "Support"  # what the customer sees among her devices
 MAX_MINUTES = 15
 
 
-class ImpersonationOff(DomainError):
+class ImpersonationDisabled(DomainError):
     code, title, status = "impersonation_off", "Impersonation is switched off.", 403
 
 
@@ -32,7 +32,7 @@ class CannotImpersonateStaff(DomainError):
 
 
 @dataclass(frozen=True)
-class Wish:
+class ImpersonationRequest:
     """What a member of staff asks for. ``current_password`` confirms a login that is older than five minutes."""
 
     reason: str
@@ -42,19 +42,19 @@ class Wish:
     current_password: str = ""
 
 
-def impersonate(customer: User, *, by: LoginSession, wish: Wish) -> tuple[Impersonation, str]:
+def impersonate(customer: User, *, by: LoginSession, wish: ImpersonationRequest) -> tuple[Impersonation, str]:
     """Start acting in a customer's name; the row and its access token.
 
-    Raises ``ImpersonationOff``, ``CannotImpersonateStaff``, ``AccountNotActive``, ``ReauthRequired``.
+    Raises ``ImpersonationDisabled``, ``CannotImpersonateStaff``, ``AccountNotActive``, ``ReauthRequired``.
     """
     _require_possible(customer)
-    reauthentication.require_recent(by, current_password=wish.current_password)
+    reauthentication.require_recent_login(by, current_password=wish.current_password)
     return _start(customer, by, wish, timezone.now())
 
 
 def _require_possible(customer: User) -> None:
     if not settings.IMPERSONATION_ENABLED:
-        raise ImpersonationOff
+        raise ImpersonationDisabled
     if customer.is_staff or customer.is_superuser:
         raise CannotImpersonateStaff
     if not customer.is_active:
@@ -62,7 +62,7 @@ def _require_possible(customer: User) -> None:
 
 
 @transaction.atomic
-def _start(customer: User, by: LoginSession, wish: Wish, now: datetime) -> tuple[Impersonation, str]:
+def _start(customer: User, by: LoginSession, wish: ImpersonationRequest, now: datetime) -> tuple[Impersonation, str]:
     ends_at = now + timedelta(minutes=wish.minutes)
     row = Impersonation.objects.create(
         session=_session(customer, now, ends_at),
@@ -77,7 +77,7 @@ def _start(customer: User, by: LoginSession, wish: Wish, now: datetime) -> tuple
         "impersonation.started", actor=by.user_id or "", target=customer.id, act_as=customer.id, reason=wish.reason,
         impersonation=row.id, minutes=wish.minutes, write=wish.write,
     )  # fmt: skip
-    return row, tokens.issue_for(row)
+    return row, tokens.issue_impersonation_token(row)
 
 
 def _session(customer: User, now: datetime, ends_at: datetime) -> LoginSession:
@@ -90,20 +90,21 @@ def _session(customer: User, now: datetime, ends_at: datetime) -> LoginSession:
         methods=METHOD,
         agent=AGENT,
         created_at=now,
-        authenticated_at=now - reauthentication.WINDOW * 2,  # never fresh enough for what asks for a fresh login
+        authenticated_at=now
+        - reauthentication.RECENT_LOGIN_WINDOW * 2,  # never fresh enough for what asks for a fresh login
         last_seen_at=now,
         expire_date=ends_at,
         ends_at=ends_at,
     )
 
 
-def refused(customer: User, *, by: User, code: str) -> None:
+def record_refusal(customer: User, *, by: User, code: str) -> None:
     """Note that somebody wanted to and was not let, and by which refusal."""
     record("impersonation.refused", actor=by.id, target=customer.id, code=code)
 
 
 @transaction.atomic
-def end(impersonation: Impersonation, *, by: User) -> None:
+def end_impersonation(impersonation: Impersonation, *, by: User) -> None:
     """Stop it now. May be repeated."""
     changed = Impersonation.objects.filter(pk=impersonation.pk, ended_at=None).update(ended_at=timezone.now())
     end_session(impersonation.session)
@@ -114,16 +115,16 @@ def end(impersonation: Impersonation, *, by: User) -> None:
         )  # fmt: skip
 
 
-def behind(session: LoginSession) -> Impersonation | None:
+def running_impersonation(session: LoginSession) -> Impersonation | None:
     """The impersonation whose session this is, if it is running and its author may still do this: asked every time."""
-    row = Impersonation.objects.behind(session, timezone.now()) if settings.IMPERSONATION_ENABLED else None
+    row = Impersonation.objects.running_in(session, timezone.now()) if settings.IMPERSONATION_ENABLED else None
     if row is None or row.staff_session.user is None:
         return None
     needed = Permission.IMPERSONATE_WRITE if row.may_write else Permission.IMPERSONATE
     return row if needed in permissions_of(row.staff_session.user) else None
 
 
-def note_request(impersonation: Impersonation, *, method: str, route: str, status: int) -> None:
+def record_request(impersonation: Impersonation, *, method: str, route: str, status: int) -> None:
     """One line in the trail for each request in a customer's name."""
     customer = impersonation.session.user_id or ""
     record(

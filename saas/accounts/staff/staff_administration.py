@@ -15,13 +15,13 @@ from django.utils import timezone
 from saas import text_normalization
 from saas.accounts import one_time_tokens, second_factor
 from saas.accounts.actions import EmailTaken, check_new_password
-from saas.accounts.email_addresses import canonical, deliverable
-from saas.accounts.models import Deletion, Proof, Role, User, UserNote
+from saas.accounts.email_addresses import canonical_email, deliverable_email
+from saas.accounts.models import Deletion, OneTimeToken, Role, User, UserNote
 from saas.accounts.passwords import login_throttle
-from saas.accounts.passwords.reset_mails import send_reset
-from saas.accounts.sessions import lasting_credentials
+from saas.accounts.passwords.password_reset_mails import mail_reset_link
+from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.sessions.logins import end_sessions
-from saas.accounts.staff.staff_roles import Permission, may
+from saas.accounts.staff.staff_roles import Permission, has_permission
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
 from saas.mail.actions import post
@@ -51,7 +51,7 @@ class StaffAccount(DomainError):
     code, title, status = "staff_account", "Only an admin may do this to a member of staff.", 403
 
 
-class NoSuchStaff(DomainError):
+class StaffNotFound(DomainError):
     code, title, status = "no_such_staff", "No active member of staff has this address.", 404
 
 
@@ -81,27 +81,29 @@ def invite_staff(*, email: str, full_name: str, by: str, roles: Sequence[Role]) 
     user.set_unusable_password()
     try:
         with transaction.atomic():
-            return _create_staff(user, roles, by), one_time_tokens.issue(user, Proof.Purpose.RESET)
+            return _create_staff(user, roles, by), one_time_tokens.issue_one_time_token(
+                user, OneTimeToken.Purpose.RESET
+            )
     except IntegrityError as error:
         raise EmailTaken from error
 
 
 @transaction.atomic
-def invite_again(*, email: str, by: str) -> tuple[User, str]:
-    """A new link for a member of staff whose first one ran out. Raises ``NoSuchStaff``."""
+def reinvite_staff(*, email: str, by: str) -> tuple[User, str]:
+    """A new link for a member of staff whose first one ran out. Raises ``StaffNotFound``."""
     user = User.objects.by_email(email)
     if user is None or not user.is_staff or not user.is_active:
-        raise NoSuchStaff
+        raise StaffNotFound
     record("staff.invited_again", actor=by, target=user.id)
-    return user, one_time_tokens.issue(user, Proof.Purpose.RESET)
+    return user, one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.RESET)
 
 
 def _new_staff(email: str, full_name: str) -> User:
     if fault := text_normalization.name_error(full_name):
         raise Invalid(fault, errors={"full_name": [fault]})
     return User(
-        email=deliverable(email),
-        email_canonical=canonical(email),
+        email=deliverable_email(email),
+        email_canonical=canonical_email(email),
         full_name=text_normalization.normalize_name(full_name),
         is_staff=True,
         email_verified_at=timezone.now(),
@@ -117,7 +119,7 @@ def _create_staff(user: User, roles: Sequence[Role], by: str) -> User:
 
 
 @transaction.atomic
-def ban(user: User, *, by: User, reason: str) -> User:
+def ban_user(user: User, *, by: User, reason: str) -> User:
     """Disable an account and end all its sessions at once, also while its deletion is pending, which then goes on.
 
     Banning twice changes nothing. Raises ``CannotBanSelf``, ``StaffAccount``, ``LastAdmin``, ``AccountDeleted``.
@@ -136,13 +138,13 @@ def ban(user: User, *, by: User, reason: str) -> User:
     )
     if changed:
         end_sessions(user)
-        lasting_credentials.revoke_all(user, by=by.id, because="ban")
+        long_lived_credentials.revoke_long_lived_credentials(user, by=by.id, because="ban")
         record("user.banned", actor=by.id, target=user.id, reason=reason)
     return _as_stored(user, changed)
 
 
 @transaction.atomic
-def unban(user: User, *, by: User, reason: str = "") -> User:
+def unban_user(user: User, *, by: User, reason: str = "") -> User:
     """Let a banned person log in again, also one who tried in vain meanwhile. Earlier sessions stay dead.
 
     An account whose deletion is pending goes back to that. Raises ``StaffAccount``, ``AccountDeleted``.
@@ -153,7 +155,7 @@ def unban(user: User, *, by: User, reason: str = "") -> User:
         status=status, status_reason="", updated_at=timezone.now()
     )
     if changed:
-        login_throttle.forget(login_throttle.password_key(user.email))
+        login_throttle.reset_attempts(login_throttle.password_key(user.email))
         record("user.unbanned", actor=by.id, target=user.id, reason=reason)
     return _as_stored(user, changed)
 
@@ -172,7 +174,7 @@ def revoke_sessions(user: User, *, by: User, reason: str = "") -> int:
 def revoke_credentials(user: User, *, by: User, reason: str = "") -> int:
     """End what a person made that outlives her sessions; tells how much. Raises ``StaffAccount``."""
     _require_reach(user, by)
-    return lasting_credentials.revoke_all(user, by=by.id, because=reason or "staff")
+    return long_lived_credentials.revoke_long_lived_credentials(user, by=by.id, because=reason or "staff")
 
 
 @transaction.atomic
@@ -184,19 +186,19 @@ def send_password_reset(user: User, *, by: User, reason: str = "") -> None:
     _require_reach(user, by)
     if not user.is_active:
         raise AccountNotActive
-    send_reset(user, by=by.id, reason=reason)
+    mail_reset_link(user, by=by.id, reason=reason)
 
 
 @transaction.atomic
 def reset_second_factor(user: User, *, by: User, reason: str = "") -> None:
     """Remove the second factor of somebody who lost it, log her out everywhere and tell her.
 
-    Raises ``CannotResetOwnFactor``, ``StaffAccount``, ``SecondFactorOff``.
+    Raises ``CannotResetOwnFactor``, ``StaffAccount``, ``SecondFactorNotEnabled``.
     """
     if user == by:
         raise CannotResetOwnFactor
     _require_reach(user, by)
-    second_factor.remove(user)
+    second_factor.remove_second_factor(user)
     User.objects.filter(pk=user.pk).update(token_epoch=F("token_epoch") + 1)
     ended = end_sessions(user)
     record("mfa.reset", actor=by.id, target=user.id, reason=reason, sessions=ended)
@@ -217,7 +219,7 @@ def add_note(user: User, *, by: User, text: str) -> UserNote:
 
 
 def _require_reach(user: User, by: User) -> None:
-    if user.is_staff and not may(by, Permission.MANAGE_STAFF):
+    if user.is_staff and not has_permission(by, Permission.MANAGE_STAFF):
         raise StaffAccount
 
 

@@ -37,7 +37,7 @@ _SUPPORT = {
     Permission.REPLAY_WEBHOOKS,
 }
 
-TABLE: dict[Role, frozenset[Permission]] = {
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
     Role.SUPPORT_WRITE: frozenset(_READ | _SUPPORT),
     Role.SUPPORT_READ: frozenset(_READ),
@@ -57,13 +57,13 @@ def roles_of(user: User) -> list[Role]:
 
 def permissions_of(user: User) -> frozenset[Permission]:
     """Everything that the roles of ``user`` allow."""
-    return permissions_by(roles_of(user))
+    return permissions_of_roles(roles_of(user))
 
 
-def permissions_by(roles: list[Role]) -> frozenset[Permission]:
+def permissions_of_roles(roles: list[Role]) -> frozenset[Permission]:
     """Everything that ``roles`` allow."""
-    return frozenset().union(*(TABLE[role] for role in roles))
+    return frozenset().union(*(ROLE_PERMISSIONS[role] for role in roles))
 
 
-def may(user: User, permission: Permission) -> bool:
+def has_permission(user: User, permission: Permission) -> bool:
     return permission in permissions_of(user)

@@ -11,6 +11,6 @@ from saas.testing.concurrency import run_concurrently
 def test_of_twelve_attempts_at_once_exactly_the_five_free_ones_are_admitted() -> None:
     key = login_throttle.password_key("kim@example.net")
 
-    outcome = run_concurrently(*[lambda: login_throttle.admit(key)] * 12)
+    outcome = run_concurrently(*[lambda: login_throttle.count_attempt(key)] * 12)
 
     assert outcome == ["done"] * 5 + ["too_many_attempts"] * 7

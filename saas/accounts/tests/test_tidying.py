@@ -11,14 +11,14 @@ from saas.accounts.models import (
     FailedAttempts,
     LoginSession,
     OAuthState,
+    OneTimeToken,
     PendingLogin,
-    Proof,
     RefreshToken,
     ResetRequest,
     User,
 )
 from saas.accounts.sessions import logins
-from saas.accounts.staff.impersonations import Wish, impersonate
+from saas.accounts.staff.impersonations import ImpersonationRequest, impersonate
 from saas.testing.factories.user_factories import PASSWORD, Person
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -35,17 +35,17 @@ def clock():
 def test_a_sign_in_under_way_goes_when_its_time_is_over(clock) -> None:
     OAuthState.objects.create(state_hash="a", expires_at=NOW + timedelta(minutes=10))
 
-    assert cleanup.tidy() == 0
+    assert cleanup.delete_expired() == 0
     clock.shift(timedelta(minutes=10, seconds=1))
-    assert cleanup.tidy() == 1
+    assert cleanup.delete_expired() == 1
 
 
 def test_half_a_login_goes_when_its_time_is_over(clock, customer: Person) -> None:
     PendingLogin.objects.create(token_hash="a", user=customer.user, epoch=0, expires_at=NOW + timedelta(minutes=5))
 
-    assert cleanup.tidy() == 0
+    assert cleanup.delete_expired() == 0
     clock.shift(timedelta(minutes=5, seconds=1))
-    assert cleanup.tidy() == 1
+    assert cleanup.delete_expired() == 1
 
 
 def test_guesses_are_forgotten_when_they_no_longer_count(clock) -> None:
@@ -53,10 +53,10 @@ def test_guesses_are_forgotten_when_they_no_longer_count(clock) -> None:
         logins.log_in(email="kim@example.net", password="wrong", audience=Audience.CUSTOMER)
 
     clock.shift(timedelta(minutes=30))
-    cleanup.tidy()
+    cleanup.delete_expired()
     assert FailedAttempts.objects.count() == 1
     clock.shift(timedelta(seconds=1))
-    cleanup.tidy()
+    cleanup.delete_expired()
     assert FailedAttempts.objects.count() == 0
 
 
@@ -69,32 +69,35 @@ def test_a_long_block_is_not_lifted_by_tidying(clock) -> None:
         wait = max(timedelta(0), FailedAttempts.objects.get().free_from - datetime.now(UTC))
     clock.shift(wait - timedelta(seconds=1))
 
-    cleanup.tidy()
+    cleanup.delete_expired()
 
     assert FailedAttempts.objects.get().free_from > datetime.now(UTC)
 
 
 def test_links_go_thirty_days_after_their_end(clock, customer: Person) -> None:
-    Proof.objects.all().delete()
-    one_time_tokens.issue(customer.user, Proof.Purpose.RESET)
+    OneTimeToken.objects.all().delete()
+    one_time_tokens.issue_one_time_token(customer.user, OneTimeToken.Purpose.RESET)
 
     clock.shift(timedelta(days=30, minutes=30))
-    cleanup.tidy()
-    assert Proof.objects.count() == 1
+    cleanup.delete_expired()
+    assert OneTimeToken.objects.count() == 1
     clock.shift(timedelta(seconds=1))
-    cleanup.tidy()
-    assert Proof.objects.count() == 0
+    cleanup.delete_expired()
+    assert OneTimeToken.objects.count() == 0
 
 
 def test_a_link_that_proved_an_address_stays(clock, customer: Person) -> None:
-    one_time_tokens.use(
-        one_time_tokens.find(one_time_tokens.issue(customer.user, Proof.Purpose.VERIFY), Proof.Purpose.VERIFY)
+    one_time_tokens.consume_one_time_token(
+        one_time_tokens.find_one_time_token(
+            one_time_tokens.issue_one_time_token(customer.user, OneTimeToken.Purpose.VERIFY),
+            OneTimeToken.Purpose.VERIFY,
+        )
     )
 
     clock.shift(timedelta(days=400))
-    cleanup.tidy()
+    cleanup.delete_expired()
 
-    assert [(row.email, row.used_at is not None) for row in Proof.objects.all()] == [(customer.user.email, True)]
+    assert [(row.email, row.used_at is not None) for row in OneTimeToken.objects.all()] == [(customer.user.email, True)]
 
 
 def test_only_answered_reset_requests_go(clock) -> None:
@@ -102,20 +105,20 @@ def test_only_answered_reset_requests_go(clock) -> None:
     ResetRequest.objects.create(email="waiting@example.net", created_at=NOW)
 
     clock.shift(timedelta(days=31))
-    cleanup.tidy()
+    cleanup.delete_expired()
 
     assert ResetRequest.objects.get().email == "waiting@example.net"
 
 
 def test_a_spent_refresh_token_is_known_until_its_own_end(clock, customer: Person) -> None:
-    logins.refresh(customer.refresh_token, audience=Audience.CUSTOMER)
+    logins.exchange_refresh_token(customer.refresh_token, audience=Audience.CUSTOMER)
     spent = RefreshToken.objects.exclude(used_at=None).get()
 
     clock.move_to(spent.expires_at)
-    cleanup.tidy()
+    cleanup.delete_expired()
     assert RefreshToken.objects.filter(pk=spent.pk).exists()
     clock.shift(timedelta(seconds=1))
-    cleanup.tidy()
+    cleanup.delete_expired()
     assert not RefreshToken.objects.filter(pk=spent.pk).exists()
 
 
@@ -124,19 +127,19 @@ def test_a_login_that_ended_goes_after_thirty_days(clock, customer: Person, othe
     logins.log_out(session)
 
     clock.shift(timedelta(days=30))
-    cleanup.tidy()
+    cleanup.delete_expired()
     assert LoginSession.objects.count() == 2
     clock.shift(timedelta(seconds=1))
-    cleanup.tidy()
+    cleanup.delete_expired()
     assert LoginSession.objects.get().user == other.user
 
 
 def test_who_acted_in_whose_name_is_kept(clock, customer: Person, staff_member: Person) -> None:
     staff_session = LoginSession.objects.get(user=staff_member.user)
-    row, _ = impersonate(customer.user, by=staff_session, wish=Wish(reason="ticket 1"))
+    row, _ = impersonate(customer.user, by=staff_session, wish=ImpersonationRequest(reason="ticket 1"))
 
     clock.shift(timedelta(days=400))
-    cleanup.tidy()
+    cleanup.delete_expired()
 
     row.refresh_from_db()
     assert {session.pk for session in LoginSession.objects.all()} == {row.session_id, staff_session.pk}
@@ -146,15 +149,15 @@ def test_tidying_logs_nobody_out(clock, customer: Person) -> None:
     clock.shift(timedelta(days=13))
     tasks.tidy()
 
-    assert logins.refresh(customer.refresh_token, audience=Audience.CUSTOMER).user == customer.user
+    assert logins.exchange_refresh_token(customer.refresh_token, audience=Audience.CUSTOMER).user == customer.user
     login = logins.log_in(email=customer.user.email, password=PASSWORD, audience=Audience.CUSTOMER)
     assert isinstance(login, logins.Login)
     assert User.objects.count() == 1
 
 
 def test_a_step_deletes_no_more_than_it_may(clock, monkeypatch) -> None:
-    monkeypatch.setattr(cleanup, "STEP", 2)
+    monkeypatch.setattr(cleanup, "BATCH_SIZE", 2)
     for name in "abc":
         OAuthState.objects.create(state_hash=name, expires_at=NOW - timedelta(seconds=1))
 
-    assert [cleanup.tidy(), cleanup.tidy(), cleanup.tidy()] == [2, 1, 0]
+    assert [cleanup.delete_expired(), cleanup.delete_expired(), cleanup.delete_expired()] == [2, 1, 0]

@@ -13,23 +13,23 @@ from saas.accounts.sessions import known_devices
 _ON_REQUEST = "_device_cookie"
 
 
-def sent(request: HttpRequest) -> str:
+def read_device_cookie(request: HttpRequest) -> str:
     """What the client's cookie says; nothing for a client without cookies."""
     return request.COOKIES.get(cookie_name(), "") if "HTTP_COOKIE" in request.META else ""
 
 
-def remember(request: HttpRequest, user: User) -> None:
+def remember_device(request: HttpRequest, user: User) -> None:
     """Know this device for ``user`` from now on: the cookie goes out with the answer to this request."""
-    setattr(request, _ON_REQUEST, known_devices.remembered(user))
+    setattr(request, _ON_REQUEST, known_devices.device_cookie_value(user))
 
 
-def keep(request: HttpRequest, response: HttpResponseBase) -> None:
+def set_device_cookie(request: HttpRequest, response: HttpResponseBase) -> None:
     """Send the cookie, where a view said ``remember``."""
     if cookie := getattr(request, _ON_REQUEST, ""):
         response.set_cookie(
             cookie_name(),
             cookie,
-            max_age=known_devices.LIFE,
+            max_age=known_devices.COOKIE_LIFETIME,
             domain=_domain(),
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,

@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,20 +17,20 @@ from saas.accounts.oauth.identities import AccountExists, IdentityTaken, LastLog
 from saas.accounts.oauth.providers import CodeRefused, IdTokenInvalid, SignInDeclined
 from saas.accounts.oauth.sign_in import OAuthStateInvalid, ReturnToNotAllowed
 from saas.accounts.passwords.login_throttle import TooManyAttempts
-from saas.accounts.reauthentication import ReauthRequired, require_recent
+from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.accounts.sessions.logins import InvalidCredentials
 from saas.api import rate_limits
 from saas.api.accounts import representations as show
 from saas.api.accounts.security import CurrentPasswordBody
-from saas.api.accounts.serializers import HalfLoginShape, LoginShape
-from saas.api.accounts.views import entered
+from saas.api.accounts.serializers import LoginShape, PendingMfaShape
+from saas.api.accounts.views import first_factor_response
 from saas.api.fields import StrictCharField
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.views import CustomerView, PublicView
 from saas.errors import DomainError, Invalid, NotFound
 from saas.settings.oauth import OAuthProvider
 
-BROWSER_COOKIE_SECONDS = int(sign_in.STATE_LIFE.total_seconds())
+BROWSER_COOKIE_SECONDS = int(sign_in.STATE_LIFETIME.total_seconds())
 MAX_COOKIE = 100
 
 
@@ -59,7 +59,8 @@ class ProviderLoginShape(LoginShape):
     provider = serializers.CharField()
 
 
-class HalfProviderLoginShape(HalfLoginShape):
+@extend_schema_serializer(component_name="HalfProviderLogin")
+class PendingProviderMfaShape(PendingMfaShape):
     provider = serializers.CharField()
 
 
@@ -70,15 +71,15 @@ class LinkedShape(serializers.Serializer[Any]):
     linked = serializers.BooleanField()
 
 
-CAME_BACK = PolymorphicProxySerializer(
+CALLBACK_RESULT = PolymorphicProxySerializer(
     component_name="CameBack",
-    serializers=[ProviderLoginShape, HalfProviderLoginShape, LinkedShape],
+    serializers=[ProviderLoginShape, PendingProviderMfaShape, LinkedShape],
     resource_type_field_name=None,
 )
 
 
 CALLBACK_ANSWERS = {
-    200: CAME_BACK,
+    200: CALLBACK_RESULT,
     303: None,
     **problem_responses(
         CodeRefused,
@@ -130,10 +131,10 @@ class StartView(PublicView):
         tags=["oauth"],
     )
     def get(self, request: Request, provider: str) -> Response:
-        chosen = sign_in.provider(provider)
-        browser = browser_of(request)
-        url = sign_in.begin(chosen, browser=browser, **self.query(StartQuery))
-        return bound(Response(status=307, headers={"Location": url}), browser)
+        chosen = sign_in.get_provider(provider)
+        browser = browser_id_or_new(request)
+        url = sign_in.begin_sign_in(chosen, browser=browser, **self.query(StartQuery))
+        return set_browser_cookie(Response(status=307, headers={"Location": url}), browser)
 
 
 class CallbackView(PublicView):
@@ -149,7 +150,7 @@ class CallbackView(PublicView):
         tags=["oauth"],
     )
     def get(self, request: Request, provider: str) -> Response:
-        return self._finish(request, sign_in.provider(provider), self.query(CallbackBody))
+        return self._finish(request, sign_in.get_provider(provider), self.query(CallbackBody))
 
     @extend_schema(
         operation_id="oauth_callback_post",
@@ -159,26 +160,26 @@ class CallbackView(PublicView):
         tags=["oauth"],
     )
     def post(self, request: Request, provider: str) -> Response:
-        return self._finish(request, sign_in.provider(provider), self.body(CallbackBody))
+        return self._finish(request, sign_in.get_provider(provider), self.body(CallbackBody))
 
     def _finish(self, request: Request, provider: OAuthProvider, sent: dict[str, str]) -> Response:
-        answered = sign_in.Answered(sent["state"], sent["code"], sent["error"], sent["iss"])
-        back = sign_in.finish(provider, answered, browser=known_browser(request))
+        answered = sign_in.CallbackParameters(sent["state"], sent["code"], sent["error"], sent["iss"])
+        back = sign_in.finish_sign_in(provider, answered, browser=browser_id(request))
         if back.refusal:
             return _refused(request, back, back.refusal)
         if back.login is None:
             answer = Response({"provider": provider.name, "linked": True})
         else:
-            answer = entered(request, back.login)
+            answer = first_factor_response(request, back.login)
             answer.data["provider"] = provider.name
-        return Response(status=303, headers={"Location": back.address}) if back.address else answer
+        return Response(status=303, headers={"Location": back.redirect_url}) if back.redirect_url else answer
 
 
-def _refused(request: Request, back: sign_in.Return, refusal: DomainError) -> Response:
+def _refused(request: Request, back: sign_in.SignInResult, refusal: DomainError) -> Response:
     """A person in a browser comes back to the page that sent her; a program reads the problem itself."""
     if request.method == "POST" or not back.return_to:
         raise refusal
-    return Response(status=303, headers={"Location": back.address})
+    return Response(status=303, headers={"Location": back.redirect_url})
 
 
 class LinkView(CustomerView):
@@ -199,11 +200,11 @@ class LinkView(CustomerView):
         tags=["oauth"],
     )
     def post(self, request: Request, provider: str) -> Response:
-        chosen, body = sign_in.provider(provider), self.body(LinkBody)
-        require_recent(self.session, current_password=body["current_password"])
-        browser = browser_of(request)
-        url = sign_in.begin(chosen, browser=browser, return_to=body["return_to"], session=self.session)
-        return bound(Response({"authorization_url": url}), browser)
+        chosen, body = sign_in.get_provider(provider), self.body(LinkBody)
+        require_recent_login(self.session, current_password=body["current_password"])
+        browser = browser_id_or_new(request)
+        url = sign_in.begin_sign_in(chosen, browser=browser, return_to=body["return_to"], session=self.session)
+        return set_browser_cookie(Response({"authorization_url": url}), browser)
 
 
 class IdentitiesView(CustomerView):
@@ -229,21 +230,21 @@ class IdentityView(CustomerView):
     def delete(self, request: Request, provider: str) -> Response:
         if not OAuthIdentity.objects.filter(user=self.user, provider=provider).exists():
             raise NotFound
-        require_recent(self.session, **self.optional_body(CurrentPasswordBody))
-        identities.unlink(self.user, provider=provider)
+        require_recent_login(self.session, **self.optional_body(CurrentPasswordBody))
+        identities.unlink_identity(self.user, provider=provider)
         return Response(status=204)
 
 
-def browser_of(request: Request) -> str:
+def browser_id_or_new(request: Request) -> str:
     """The random name of this browser, its own or a new one: two tabs may sign in at once."""
-    return known_browser(request) or secrets.token_urlsafe(32)
+    return browser_id(request) or secrets.token_urlsafe(32)
 
 
-def known_browser(request: Request) -> str:
+def browser_id(request: Request) -> str:
     return request.COOKIES.get(_cookie_name(), "")[:MAX_COOKIE]
 
 
-def bound(response: Response, browser: str) -> Response:
+def set_browser_cookie(response: Response, browser: str) -> Response:
     """Lax, because the provider's redirect is a navigation from another site."""
     response.set_cookie(
         _cookie_name(),

@@ -13,8 +13,8 @@ from django.views.decorators.http import require_http_methods
 from rest_framework.request import Request
 
 from saas.accounts import disavowal, email_verification
-from saas.accounts.email_addresses import canonical
-from saas.accounts.one_time_tokens import ProofInvalid
+from saas.accounts.email_addresses import canonical_email
+from saas.accounts.one_time_tokens import OneTimeTokenInvalid
 from saas.accounts.passwords import password_change
 from saas.accounts.privacy import account_deletion
 from saas.api import rate_limits
@@ -49,7 +49,7 @@ def _page(
 
 def _refused(request: HttpRequest, template: str, shown: dict[str, Any], refusal: DomainError) -> HttpResponse:
     sentences = [sentence for field in (refusal.errors or {}).values() for sentence in field] or [refusal.detail]
-    is_over = isinstance(refusal, ProofInvalid)  # nothing that could be sent once more
+    is_over = isinstance(refusal, OneTimeTokenInvalid)  # nothing that could be sent once more
     response = render(request, template, {**shown, "refused": sentences, "over": is_over}, status=refusal.status)
     if refusal.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_seconds)
@@ -76,18 +76,18 @@ def _verify(request: HttpRequest) -> str:
     """Either of the two buttons."""
     token = _mailed_token(request)
     if _sent(request, "answer") == "not-mine":
-        return "removed" if disavowal.disown(token) else "called off"
-    email_verification.verify(token)
+        return "removed" if disavowal.report_unrecognized(token) else "called off"
+    email_verification.verify_email(token)
     return "confirmed"
 
 
 def _claim(token: str) -> dict[str, Any]:
-    return {"claim": disavowal.claim_behind(token)}
+    return {"claim": disavowal.preview_verification(token)}
 
 
 def _reset(request: HttpRequest) -> None:
-    user = password_change.reset(_mailed_token(request), new_password=_sent(request, "new_password"))
-    device_cookie.remember(request, user)
+    user = password_change.reset_password(_mailed_token(request), new_password=_sent(request, "new_password"))
+    device_cookie.remember_device(request, user)
 
 
 def _keep(request: HttpRequest) -> None:
@@ -95,13 +95,13 @@ def _keep(request: HttpRequest) -> None:
 
 
 def _forgot(request: HttpRequest) -> None:
-    email = canonical(_sent(request, "email"))
+    email = canonical_email(_sent(request, "email"))
     _spend(request, rate_limits.PASSWORD_FORGOT)
     _spend(request, rate_limits.password_forgot_account_limit(email))
-    password_change.request_reset(email)
+    password_change.request_password_reset(email)
 
 
-verify = _page("pages/verify.html", _verify, _claim)
-reset = _page("pages/reset.html", _reset)
-keep = _page("pages/keep.html", _keep)
-forgot = _page("pages/forgot.html", _forgot)
+verify_page = _page("pages/verify.html", _verify, _claim)
+reset_page = _page("pages/reset.html", _reset)
+keep_page = _page("pages/keep.html", _keep)
+forgot_page = _page("pages/forgot.html", _forgot)

@@ -7,13 +7,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from saas.accounts.one_time_tokens import ProofInvalid
+from saas.accounts.one_time_tokens import OneTimeTokenInvalid
 from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.privacy import account_deletion, data_sources
-from saas.accounts.reauthentication import ReauthRequired, require_recent
+from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.api import rate_limits
 from saas.api.accounts.security import CurrentPasswordBody, TokenBody
-from saas.api.accounts.views import logged_out
+from saas.api.accounts.views import logout_response
 from saas.api.impersonation import NotWhileImpersonating
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.views import CustomerView, PublicView
@@ -58,7 +58,7 @@ class ExportView(CustomerView):
     )
     def get(self, request: Request) -> Response:
         attachment = f'attachment; filename="{self.user.pk}.json"'
-        return Response(data_sources.export(self.user), headers={"Content-Disposition": attachment})
+        return Response(data_sources.export_personal_data(self.user), headers={"Content-Disposition": attachment})
 
 
 class OwnAccountView(CustomerView):
@@ -80,9 +80,9 @@ class OwnAccountView(CustomerView):
         tags=["users"],
     )
     def delete(self, request: Request) -> Response:
-        require_recent(self.session, **self.optional_body(CurrentPasswordBody))
+        require_recent_login(self.session, **self.optional_body(CurrentPasswordBody))
         begun = account_deletion.delete_account(self.user)
-        logged_out(request)
+        logout_response(request)
         return Response({"deletion": {"requested_at": begun.requested_at, "due_at": begun.due_at}}, status=202)
 
 
@@ -95,7 +95,7 @@ class CancelDeletionView(PublicView):
         operation_id="deletion_cancel",
         summary="Keep the account after all",
         request=TokenBody,
-        responses={200: DeletionCanceledShape, **problem_responses(ProofInvalid)},
+        responses={200: DeletionCanceledShape, **problem_responses(OneTimeTokenInvalid)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:

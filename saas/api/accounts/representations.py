@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from saas.accounts.disavowal import Claim
+from saas.accounts.disavowal import VerificationPreview
 from saas.accounts.models import Impersonation, LoginSession, OAuthIdentity, Profile, User
-from saas.accounts.sessions.lasting_credentials import Credential
-from saas.accounts.sessions.logins import HalfLogin, Login
+from saas.accounts.sessions.logins import Login, PendingMfa
+from saas.accounts.sessions.long_lived_credentials import Credential
 
 
 def user(row: User) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def login(result: Login) -> dict[str, Any]:
     return {"user": user(result.user), **tokens(result), "session_id": result.session.sid}
 
 
-def half_login(result: HalfLogin) -> dict[str, Any]:
+def half_login(result: PendingMfa) -> dict[str, Any]:
     return {"mfa_required": True, "mfa_token": result.mfa_token}
 
 
@@ -61,7 +61,7 @@ def credential(row: Credential) -> dict[str, Any]:
     }
 
 
-def claim(row: Claim) -> dict[str, Any]:
+def claim(row: VerificationPreview) -> dict[str, Any]:
     account = {"full_name": row.full_name, "email": row.account_email, "registered_at": row.registered_at}
     return {"purpose": "change" if row.is_change else "verify", "email": row.email, "account": account}
 

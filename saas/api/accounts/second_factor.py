@@ -10,13 +10,13 @@ from rest_framework.response import Response
 from saas.accounts import second_factor
 from saas.accounts.models import Audience
 from saas.accounts.passwords.login_throttle import TooManyAttempts
-from saas.accounts.reauthentication import ReauthRequired, require_recent
-from saas.accounts.second_factor import PendingLoginInvalid, SecondFactorOff, SecondFactorOn, WrongCode
+from saas.accounts.reauthentication import ReauthRequired, require_recent_login
+from saas.accounts.second_factor import PendingLoginInvalid, SecondFactorEnabled, SecondFactorNotEnabled, WrongCode
 from saas.api import rate_limits
 from saas.api.accounts import representations as show
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape, SecondFactorBody
-from saas.api.accounts.views import keep_cookie, logged_in
+from saas.api.accounts.views import login_response, set_session_cookie
 from saas.api.fields import StrictCharField
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.views import CustomerView, PublicView
@@ -41,7 +41,7 @@ class ConfirmedShape(LoginShape):
     recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Shown this once.")
 
 
-def as_setup(setup: second_factor.Setup) -> dict[str, str]:
+def as_setup(setup: second_factor.TotpSetup) -> dict[str, str]:
     return {"secret": setup.secret, "otpauth_uri": setup.uri, "qr_svg": setup.qr_svg}
 
 
@@ -52,23 +52,26 @@ class TotpView(CustomerView):
         operation_id="mfa_begin",
         summary="Set up an authenticator",
         request=OptionalBody(CurrentPasswordBody),
-        responses={200: SetupShape, **problem_responses(ReauthRequired, SecondFactorOn, TooManyAttempts)},
+        responses={200: SetupShape, **problem_responses(ReauthRequired, SecondFactorEnabled, TooManyAttempts)},
         tags=["mfa"],
     )
     def post(self, request: Request) -> Response:
-        require_recent(self.session, **self.optional_body(CurrentPasswordBody))
-        return Response(as_setup(second_factor.begin(self.user)))
+        require_recent_login(self.session, **self.optional_body(CurrentPasswordBody))
+        return Response(as_setup(second_factor.begin_totp_setup(self.user)))
 
     @extend_schema(
         operation_id="mfa_disable",
         summary="Turn the second factor off",
         request=OptionalBody(CurrentPasswordBody),
-        responses={200: LoginShape, **problem_responses(ReauthRequired, SecondFactorOff, TooManyAttempts, Invalid)},
+        responses={
+            200: LoginShape,
+            **problem_responses(ReauthRequired, SecondFactorNotEnabled, TooManyAttempts, Invalid),
+        },
         tags=["mfa"],
     )
     def delete(self, request: Request) -> Response:
-        require_recent(self.session, **self.optional_body(CurrentPasswordBody))
-        return logged_in(request, second_factor.disable(self.session), status=200)
+        require_recent_login(self.session, **self.optional_body(CurrentPasswordBody))
+        return login_response(request, second_factor.disable_second_factor(self.session), status=200)
 
 
 class ConfirmView(CustomerView):
@@ -80,12 +83,12 @@ class ConfirmView(CustomerView):
         operation_id="mfa_confirm",
         summary="Turn the second factor on",
         request=ConfirmBody,
-        responses={200: ConfirmedShape, **problem_responses(SecondFactorOn, SecondFactorOff)},
+        responses={200: ConfirmedShape, **problem_responses(SecondFactorEnabled, SecondFactorNotEnabled)},
         tags=["mfa"],
     )
     def post(self, request: Request) -> Response:
-        login, codes = second_factor.confirm(self.session, self.body(ConfirmBody)["code"])
-        keep_cookie(request, login)
+        login, codes = second_factor.confirm_totp_setup(self.session, self.body(ConfirmBody)["code"])
+        set_session_cookie(request, login)
         return Response({**show.login(login), "recovery_codes": codes})
 
 
@@ -94,11 +97,11 @@ class RecoveryCodesView(CustomerView):
         operation_id="mfa_recovery_codes",
         summary="Make new recovery codes",
         request=OptionalBody(CurrentPasswordBody),
-        responses={200: CodesShape, **problem_responses(ReauthRequired, SecondFactorOff, TooManyAttempts)},
+        responses={200: CodesShape, **problem_responses(ReauthRequired, SecondFactorNotEnabled, TooManyAttempts)},
         tags=["mfa"],
     )
     def post(self, request: Request) -> Response:
-        require_recent(self.session, **self.optional_body(CurrentPasswordBody))
+        require_recent_login(self.session, **self.optional_body(CurrentPasswordBody))
         return Response({"recovery_codes": second_factor.renew_recovery_codes(self.user)})
 
 
@@ -115,5 +118,5 @@ class VerifyView(PublicView):
         tags=["mfa"],
     )
     def post(self, request: Request) -> Response:
-        login = second_factor.complete(**self.body(SecondFactorBody), audience=Audience.CUSTOMER)
-        return logged_in(request, login, status=200)
+        login = second_factor.complete_login(**self.body(SecondFactorBody), audience=Audience.CUSTOMER)
+        return login_response(request, login, status=200)

@@ -2,23 +2,23 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from saas.accounts import disavowal, email_verification, reauthentication
-from saas.accounts.email_addresses import InvalidAddress, canonical
-from saas.accounts.one_time_tokens import ProofInvalid
+from saas.accounts.email_addresses import InvalidAddress, canonical_email
+from saas.accounts.one_time_tokens import OneTimeTokenInvalid
 from saas.accounts.passwords import password_change
 from saas.accounts.passwords.hashing_pool import HashingBusy
 from saas.accounts.passwords.login_throttle import TooManyAttempts
-from saas.accounts.reauthentication import ReauthRequired, require_recent
+from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.api import rate_limits
 from saas.api.accounts import device_cookie
 from saas.api.accounts import representations as show
 from saas.api.accounts.serializers import LoginShape
-from saas.api.accounts.views import logged_in
+from saas.api.accounts.views import login_response
 from saas.api.fields import StrictCharField
 from saas.api.openapi.schema_generation import problem_responses
 from saas.api.views import CustomerView, PublicView
@@ -63,19 +63,22 @@ class DoneShape(serializers.Serializer[Any]):
     status = serializers.ChoiceField(["accepted", "password_set", "verified"])
 
 
-class ClaimedAccountShape(serializers.Serializer[Any]):
+@extend_schema_serializer(component_name="ClaimedAccount")
+class PreviewedAccountShape(serializers.Serializer[Any]):
     full_name = serializers.CharField(help_text="Empty where it holds a link or is long: a stranger may have typed it.")
     email = serializers.CharField(help_text="Masked for a change of address: `k…@example.org`.")
     registered_at = serializers.DateTimeField()
 
 
-class ClaimShape(serializers.Serializer[Any]):
+@extend_schema_serializer(component_name="Claim")
+class VerificationPreviewShape(serializers.Serializer[Any]):
     purpose = serializers.ChoiceField(["verify", "change"])
     email = serializers.CharField(help_text="The address that would be confirmed.")
-    account = ClaimedAccountShape()
+    account = PreviewedAccountShape()
 
 
-class DisownedShape(serializers.Serializer[Any]):
+@extend_schema_serializer(component_name="Disowned")
+class ReportUnrecognizedShape(serializers.Serializer[Any]):
     status = serializers.ChoiceField(["removed", "called_off"])
 
 
@@ -92,7 +95,7 @@ class ReauthenticateView(CustomerView):
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        reauthentication.confirm(self.session, self.body(ReauthenticateBody)["current_password"])
+        reauthentication.confirm_password(self.session, self.body(ReauthenticateBody)["current_password"])
         return Response(status=204)
 
 
@@ -110,9 +113,9 @@ class ChangePasswordView(CustomerView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(ChangePasswordBody)
-        require_recent(self.session, current_password=body["current_password"])
+        require_recent_login(self.session, current_password=body["current_password"])
         login = password_change.change_password(self.session, new_password=body["new_password"])
-        return logged_in(request, login, status=200)
+        return login_response(request, login, status=200)
 
 
 class ForgotPasswordView(PublicView):
@@ -128,9 +131,9 @@ class ForgotPasswordView(PublicView):
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
-        email = canonical(self.body(ForgotBody)["email"])
+        email = canonical_email(self.body(ForgotBody)["email"])
         self.enforce_limits(rate_limits.password_forgot_account_limit(email))
-        password_change.request_reset(email)
+        password_change.request_password_reset(email)
         return Response({"status": "accepted"}, status=202)
 
 
@@ -146,14 +149,14 @@ class ResetPasswordView(PublicView):
         operation_id="password_reset",
         summary="Reset the password",
         request=ResetBody,
-        responses={200: DoneShape, **problem_responses(ProofInvalid, HashingBusy)},
+        responses={200: DoneShape, **problem_responses(OneTimeTokenInvalid, HashingBusy)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         body = self.body(ResetBody)
         self.enforce_limits(rate_limits.mailed_link_token_limit(body["token"]))
-        user = password_change.reset(body["token"], new_password=body["new_password"])
-        device_cookie.remember(request._request, user)
+        user = password_change.reset_password(body["token"], new_password=body["new_password"])
+        device_cookie.remember_device(request._request, user)
         return Response({"status": "password_set"})
 
 
@@ -166,13 +169,13 @@ class VerifyEmailView(PublicView):
         operation_id="email_verify",
         summary="Verify an e-mail address",
         request=TokenBody,
-        responses={200: DoneShape, **problem_responses(ProofInvalid)},
+        responses={200: DoneShape, **problem_responses(OneTimeTokenInvalid)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
         self.enforce_limits(rate_limits.mailed_link_token_limit(token))
-        email_verification.verify(token)
+        email_verification.verify_email(token)
         return Response({"status": "verified"})
 
 
@@ -185,16 +188,16 @@ class PreviewVerificationView(PublicView):
         operation_id="email_verify_preview",
         summary="Whose account would be verified",
         request=TokenBody,
-        responses={200: ClaimShape, **problem_responses(ProofInvalid)},
+        responses={200: VerificationPreviewShape, **problem_responses(OneTimeTokenInvalid)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
         self.enforce_limits(rate_limits.mailed_link_token_limit(token))
-        return Response(show.claim(disavowal.claim_behind(token)))
+        return Response(show.claim(disavowal.preview_verification(token)))
 
 
-class DisownView(PublicView):
+class ReportUnrecognizedView(PublicView):
     """ "This was not me": removes the account that was registered with the address and never confirmed, or calls off the
     change of another account's address to this one."""
 
@@ -204,13 +207,16 @@ class DisownView(PublicView):
         operation_id="email_disown",
         summary="Say that it was somebody else",
         request=TokenBody,
-        responses={200: DisownedShape, **problem_responses(ProofInvalid, StillSubscribed, TeamSubscribed)},
+        responses={
+            200: ReportUnrecognizedShape,
+            **problem_responses(OneTimeTokenInvalid, StillSubscribed, TeamSubscribed),
+        },
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
         self.enforce_limits(rate_limits.mailed_link_token_limit(token))
-        is_removed = disavowal.disown(token)
+        is_removed = disavowal.report_unrecognized(token)
         return Response({"status": "removed" if is_removed else "called_off"})
 
 
@@ -243,7 +249,7 @@ class ChangeEmailView(CustomerView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(ChangeEmailBody)
-        self.enforce_limits(rate_limits.email_change_address_limit(canonical(body["new_email"])))
-        require_recent(self.session, current_password=body["current_password"])
-        email_verification.request_change(self.user, new_email=body["new_email"])
+        self.enforce_limits(rate_limits.email_change_address_limit(canonical_email(body["new_email"])))
+        require_recent_login(self.session, current_password=body["current_password"])
+        email_verification.request_email_change(self.user, new_email=body["new_email"])
         return Response({"status": "accepted"}, status=202)

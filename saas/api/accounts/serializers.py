@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from drf_spectacular.utils import PolymorphicProxySerializer
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_serializer
 from rest_framework import serializers
 
 from saas.accounts.models import Profile, User
@@ -48,7 +48,8 @@ class CredentialShape(serializers.Serializer[Any]):
     last_used_at = serializers.DateTimeField(allow_null=True)
 
 
-class LastingCredentialsShape(serializers.Serializer[Any]):
+@extend_schema_serializer(component_name="LastingCredentials")
+class LongLivedCredentialsShape(serializers.Serializer[Any]):
     credentials = CredentialShape(many=True)
     revoked = serializers.BooleanField(help_text="Whether they have ended with the sessions.")
 
@@ -76,15 +77,16 @@ class LoginShape(TokensShape):
     session_id = serializers.CharField()
 
 
-class HalfLoginShape(serializers.Serializer[Any]):
+@extend_schema_serializer(component_name="HalfLogin")
+class PendingMfaShape(serializers.Serializer[Any]):
     """The first factor was right: prove the second at ``mfa/verify``."""
 
     mfa_required = serializers.BooleanField()
     mfa_token = serializers.CharField(help_text="Five minutes, five tries.")
 
 
-EITHER_LOGIN = PolymorphicProxySerializer(
-    component_name="LoginOrHalf", serializers=[LoginShape, HalfLoginShape], resource_type_field_name=None
+LOGIN_OR_PENDING_MFA = PolymorphicProxySerializer(
+    component_name="LoginOrHalf", serializers=[LoginShape, PendingMfaShape], resource_type_field_name=None
 )
 
 

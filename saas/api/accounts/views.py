@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from saas.accounts import actions
 from saas.accounts.actions import EmailTaken
-from saas.accounts.email_addresses import InvalidAddress, canonical
+from saas.accounts.email_addresses import InvalidAddress, canonical_email
 from saas.accounts.models import Audience, LoginSession, Profile
 from saas.accounts.passwords.hashing_pool import HashingBusy
 from saas.accounts.passwords.login_throttle import TooManyAttempts
@@ -27,24 +27,24 @@ from saas.errors import Invalid, NotFound
 JWKS_SECONDS = 300  # a new key must stand here this long before it signs
 
 
-def entered(request: Request, result: logins.Login | logins.HalfLogin) -> Response:
+def first_factor_response(request: Request, result: logins.Login | logins.PendingMfa) -> Response:
     """The answer to a first factor: the login, or what to prove the second factor with."""
-    if isinstance(result, logins.HalfLogin):
+    if isinstance(result, logins.PendingMfa):
         return Response(show.half_login(result))
-    return logged_in(request, result, status=200)
+    return login_response(request, result, status=200)
 
 
-def logged_in(request: Request, login: logins.Login, *, status: int) -> Response:
+def login_response(request: Request, login: logins.Login, *, status: int) -> Response:
     """The answer to every way of logging in: the tokens in the body, the session cookie beside it."""
-    keep_cookie(request, login)
+    set_session_cookie(request, login)
     return Response(show.login(login), status=status)
 
 
-def keep_cookie(request: Request, login: logins.Login) -> None:
+def set_session_cookie(request: Request, login: logins.Login) -> None:
     """Send the login's session cookie with the answer, and a CSRF token that nobody knew before; and know the device."""
-    request._request.session = SessionStore.of(login.cookie_key, login.session)
+    request._request.session = SessionStore.for_login(login.cookie_key, login.session)
     rotate_token(request._request)
-    device_cookie.remember(request._request, login.user)
+    device_cookie.remember_device(request._request, login.user)
 
 
 class RegisterView(PublicView):
@@ -59,9 +59,9 @@ class RegisterView(PublicView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(shapes.RegisterBody)
-        self.enforce_limits(rate_limits.register_account_limit(canonical(body["email"])))
-        login = actions.register(**body)
-        return logged_in(request, login, status=201)
+        self.enforce_limits(rate_limits.register_account_limit(canonical_email(body["email"])))
+        login = actions.register_customer(**body)
+        return login_response(request, login, status=201)
 
 
 class LoginView(PublicView):
@@ -71,12 +71,15 @@ class LoginView(PublicView):
         operation_id="login",
         summary="Log in",
         request=shapes.LoginBody,
-        responses={200: shapes.EITHER_LOGIN, **problem_responses(InvalidCredentials, TooManyAttempts, HashingBusy)},
+        responses={
+            200: shapes.LOGIN_OR_PENDING_MFA,
+            **problem_responses(InvalidCredentials, TooManyAttempts, HashingBusy),
+        },
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         login = logins.log_in(**self.body(shapes.LoginBody), audience=Audience.CUSTOMER)
-        return entered(request, login)
+        return first_factor_response(request, login)
 
 
 class RefreshView(PublicView):
@@ -92,7 +95,7 @@ class RefreshView(PublicView):
     def post(self, request: Request) -> Response:
         token = self.body(shapes.RefreshBody)["refresh_token"]
         self.enforce_limits(rate_limits.refresh_family_limit(token))
-        login = logins.refresh(token, audience=Audience.CUSTOMER)
+        login = logins.exchange_refresh_token(token, audience=Audience.CUSTOMER)
         return Response(show.login(login))
 
 
@@ -102,7 +105,7 @@ class LogoutView(CustomerView):
     @extend_schema(operation_id="logout", summary="Log out", request=None, responses={204: None}, tags=["auth"])
     def post(self, request: Request) -> Response:
         logins.log_out(self.session)
-        return logged_out(request)
+        return logout_response(request)
 
 
 class LogoutAllView(CustomerView):
@@ -113,21 +116,21 @@ class LogoutAllView(CustomerView):
         operation_id="logout_all",
         summary="Log out everywhere",
         request=OptionalBody(shapes.LogoutAllBody),
-        responses={200: shapes.LastingCredentialsShape, 204: None, **problem_responses(Invalid)},
+        responses={200: shapes.LongLivedCredentialsShape, 204: None, **problem_responses(Invalid)},
         tags=["auth"],
     )
     def post(self, request: Request) -> Response:
         asked = self.optional_body(shapes.LogoutAllBody)
         lasting = logins.log_out_everywhere(self.user, **asked)
-        device_cookie.remember(request._request, self.user)
-        answer = logged_out(request)
+        device_cookie.remember_device(request._request, self.user)
+        answer = logout_response(request)
         if lasting:
             told = [show.credential(credential) for credential in lasting]
             answer = Response({"credentials": told, "revoked": asked["revoke_credentials"]})
         return answer
 
 
-def logged_out(request: Request) -> Response:
+def logout_response(request: Request) -> Response:
     """Nothing to say, and no cookie any more."""
     request._request.session = SessionStore()
     return Response(status=204)

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from saas.accounts.models import Role
-from saas.accounts.staff.staff_administration import invite_again, invite_staff
+from saas.accounts.staff.staff_administration import invite_staff, reinvite_staff
 from saas.errors import DomainError
 
 PAGE = "/admin/password/"  # of Admin ops
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             raise CommandError("Give --role for somebody new, or --again for another link.")
         try:
             if options["again"]:
-                user, token = invite_again(email=options["email"], by="system")
+                user, token = reinvite_staff(email=options["email"], by="system")
             else:
                 user, token = invite_staff(email=options["email"], full_name=options["name"], by="system", roles=roles)
         except DomainError as refusal:

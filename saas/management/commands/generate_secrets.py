@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from saas.accounts.sessions.signing_keys import new_pem
+from saas.accounts.sessions.signing_keys import generate_pem
 
 RANDOM = ("SECRET_KEY", "SAAS_AUTH_PEPPER", "SAAS_SESSION_SECRET", "SAAS_MFA_KEY", "INTERNALS_TOKEN")
 KEYS = ("JWT_SIGNING_KEY", "JWT_STAFF_SIGNING_KEY")
@@ -34,7 +34,7 @@ def _lines() -> Iterator[str]:
     for name in RANDOM:
         yield f"{name}={secrets.token_urlsafe(SECRET_BYTES)}"
     for name in KEYS:
-        yield f'{name}="{new_pem().strip()}"'.replace("\n", "\\n")
+        yield f'{name}="{generate_pem().strip()}"'.replace("\n", "\\n")
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -24,7 +24,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        turn = key_rotation.replace if options["compromised"] else key_rotation.rotate
+        turn = key_rotation.replace_signing_key if options["compromised"] else key_rotation.rotate_signing_key
         try:
             done = turn(AUDIENCES[options["audience"]])
         except DomainError as refusal:

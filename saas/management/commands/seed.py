@@ -52,7 +52,7 @@ def _create_support() -> list[tuple[str, str, str]]:
 def _register(email: str, full_name: str) -> str:
     """Registering also logs in; nobody holds that login, so it ends here."""
     password = _new_password()
-    login = actions.register(email=email, password=password, full_name=full_name)
+    login = actions.register_customer(email=email, password=password, full_name=full_name)
     logins.log_out(login.session)
     return password
 

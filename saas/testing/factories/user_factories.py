@@ -27,7 +27,9 @@ class Person:
 def create_customer(email: str = "", full_name: str = "Kim Example") -> Person:
     """A registered customer, logged in."""
     return _person(
-        actions.register(email=email or f"kim{next(_numbers)}@example.net", password=PASSWORD, full_name=full_name)
+        actions.register_customer(
+            email=email or f"kim{next(_numbers)}@example.net", password=PASSWORD, full_name=full_name
+        )
     )
 
 
@@ -40,6 +42,6 @@ def create_staff_member(email: str = "", *roles: Role) -> Person:
     return _person(logins.log_in(email=address, password=PASSWORD, audience=Audience.STAFF))
 
 
-def _person(login: logins.Login | logins.HalfLogin) -> Person:
+def _person(login: logins.Login | logins.PendingMfa) -> Person:
     assert isinstance(login, logins.Login)
     return Person(login.user, login.access_token, login.refresh_token, login.cookie_key, login.session.sid)

@@ -46,7 +46,7 @@ def verify(settings) -> Iterator[Verify]:
 
 def signed(customer: Person, header: dict[str, str] | None = None, **claims: object) -> str:
     """A token of Kim's, signed by the right key, with other claims or another header."""
-    key = signing_keys.signer(Audience.CUSTOMER)
+    key = signing_keys.signing_key(Audience.CUSTOMER)
     told = jwt.decode(customer.token, options={"verify_signature": False})
     return jwt.encode(
         {**told, **claims}, key.private, "ES256", headers={"kid": key.kid, "typ": "at+jwt", **(header or {})}
@@ -63,8 +63,8 @@ def tampered(token: str) -> str:
 
 def test_a_token_is_accepted_and_every_other_is_refused(verify: Verify, customer: Person, staff_member: Person) -> None:
     with time_machine.travel(timezone.now() - timedelta(hours=1)):
-        expired = tokens.issue(LoginSession.objects.get(sid=customer.session_id))
-    public = signing_keys.signer(Audience.CUSTOMER).public
+        expired = tokens.issue_access_token(LoginSession.objects.get(sid=customer.session_id))
+    public = signing_keys.signing_key(Audience.CUSTOMER).public
 
     assert verify(
         {
@@ -101,7 +101,7 @@ def test_a_key_is_replaced_while_tokens_of_both_are_accepted(
     verify: Verify, customer: Person, settings, tmp_path: Path
 ) -> None:
     session = LoginSession.objects.get(sid=customer.session_id)
-    pems = {"first": signing_keys.new_pem(), "second": signing_keys.new_pem()}
+    pems = {"first": signing_keys.generate_pem(), "second": signing_keys.generate_pem()}
     files = {}
     for name, pem in pems.items():
         files[name] = tmp_path / name
@@ -112,9 +112,9 @@ def test_a_key_is_replaced_while_tokens_of_both_are_accepted(
         settings.JWT_VERIFY_KEYS = [str(files[name]) for name in verifying]
 
     turn("second")
-    late = tokens.issue(session)
+    late = tokens.issue_access_token(session)
     turn("first")
-    both = {"early": tokens.issue(session), "late": late}
+    both = {"early": tokens.issue_access_token(session), "late": late}
     told = [verify(both)]
     turn("first", "second")  # the next key is published before it signs
     told.append(verify(both))
@@ -126,6 +126,6 @@ def test_a_key_is_replaced_while_tokens_of_both_are_accepted(
 
 
 def test_a_key_that_was_taken_back_verifies_nothing(verify: Verify, customer: Person, settings) -> None:
-    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": signing_keys.new_pem()}
+    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": signing_keys.generate_pem()}
 
     assert verify({"of the key before": customer.token}) == {"of the key before": NO_KEY}

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from saas.accounts.models import LoginSession
 from saas.accounts.models import Role as StaffRole
-from saas.accounts.staff.impersonations import Wish, impersonate
-from saas.accounts.staff.staff_administration import ban
+from saas.accounts.staff.impersonations import ImpersonationRequest, impersonate
+from saas.accounts.staff.staff_administration import ban_user
 from saas.billing import checkouts, payment_methods
 from saas.billing.models import Subscription
 from saas.teams import invitations
@@ -59,7 +59,7 @@ def _owner(name: str) -> Person:
 
 def _members(team: Team) -> dict[str, str]:
     banned = add_member(team, Role.ADMIN)
-    ban(banned.user, by=user_factories.create_staff_member().user, reason="fraud")
+    ban_user(banned.user, by=user_factories.create_staff_member().user, reason="fraud")
     return {
         "banned": banned.token,
         "viewer": add_member(team, Role.VIEWER).token,
@@ -77,8 +77,10 @@ def _impersonators(owner: Person) -> dict[str, str]:
     """Staff in the first owner's name."""
     session = LoginSession.objects.get(sid=user_factories.create_staff_member().session_id)
     return {
-        "as-owner:read": impersonate(owner.user, by=session, wish=Wish(reason="ticket 1"))[1],
-        "as-owner:write": impersonate(owner.user, by=session, wish=Wish(reason="ticket 2", write=True))[1],
+        "as-owner:read": impersonate(owner.user, by=session, wish=ImpersonationRequest(reason="ticket 1"))[1],
+        "as-owner:write": impersonate(owner.user, by=session, wish=ImpersonationRequest(reason="ticket 2", write=True))[
+            1
+        ],
     }
 
 

@@ -108,7 +108,7 @@ def test_what_is_secret_is_known(secrets: dict[str, str]) -> None:
     """The names and values by which the other tests ask: none of them asks for nothing."""
     assert {
         "User.password", "LoginSession.session_key", "RefreshToken.token_hash", "Totp.sealed_secret", "ApiKey.key_hash",
-        "RecoveryCode.code_hash", "Invitation.token_hash", "Proof.token_hash", "PendingLogin.token_hash",
+        "RecoveryCode.code_hash", "Invitation.token_hash", "OneTimeToken.token_hash", "PendingLogin.token_hash",
         "OAuthState.state_hash", "OAuthState.browser_hash", "Mail.sealed", "Mail.context",
     } <= secrets.keys()  # fmt: skip
     assert "plan__subscriptions__customer__user__password" in questions(apps.get_model("billing", "Checkout"))

@@ -8,7 +8,7 @@ from celery.signals import before_task_publish
 from django.apps import apps
 
 from saas.accounts.models import LoginSession, User
-from saas.accounts.passwords.reset_mails import send_reset
+from saas.accounts.passwords.password_reset_mails import mail_reset_link
 from saas.mail.models import Mail
 from saas.testing.factories.user_factories import PASSWORD
 from saas.testing.mails import link_token
@@ -65,7 +65,7 @@ def walk(product: Any, webhooks: Any, admin_ops: Any) -> tuple[dict[str, str], l
     steps.post("/api/auth/email/verify", {"token": verify + "x"})
     steps.post("/api/auth/password/forgot", {"email": "ada@example.net"})
 
-    send_reset(User.objects.get(email="ada@example.net"), by="system")
+    mail_reset_link(User.objects.get(email="ada@example.net"), by="system")
     reset = link_token("password_reset")
     steps.post("/api/auth/password/reset", {"token": reset + "x", "password": NEW})
     setup = steps.post("/api/auth/mfa/totp", {}, token=token).json()

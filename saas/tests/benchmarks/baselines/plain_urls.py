@@ -15,13 +15,13 @@ from saas.billing.models import Plan
 
 
 def me_by_bearer(request: HttpRequest) -> JsonResponse:
-    token = tokens.read(request.headers["Authorization"].removeprefix("Bearer "), Audience.CUSTOMER)
+    token = tokens.read_access_token(request.headers["Authorization"].removeprefix("Bearer "), Audience.CUSTOMER)
     session = LoginSession.objects.live().get(sid=token["sid"], audience=Audience.CUSTOMER)
     return JsonResponse({"user": accounts.user(session.user), "impersonation": None})
 
 
 def me_by_cookie(request: HttpRequest) -> JsonResponse:
-    key = session_store.hashed(request.COOKIES[settings.SESSION_COOKIE_NAME])
+    key = session_store.hash_cookie_key(request.COOKIES[settings.SESSION_COOKIE_NAME])
     session = LoginSession.objects.live().get(session_key=key)
     return JsonResponse({"user": accounts.user(session.user), "impersonation": None})
 

@@ -5,7 +5,7 @@ An app that issues some says so in its ``credentials.py``, found at start-up:
     issues("api_key", listed=_api_keys, revoke=_revoke_api_keys)
 
 They die with the account's recovery (a password reset) and its ban; logging out everywhere lists them and asks. Whatever
-issues one asks ``require_recent`` first and announces it by mail (decision 121).
+issues one asks ``require_recent_login`` first and announces it by mail (decision 121).
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ class Credential:
 
 
 @dataclass(frozen=True)
-class Issuer:
+class CredentialKind:
     """``listed`` finds those of a person that still work, ``revoke`` ends them and tells how many there were."""
 
     kind: str
@@ -39,28 +39,30 @@ class Issuer:
     revoke: Callable[[User], int]
 
 
-_issuers: list[Issuer] = []
+_kinds: list[CredentialKind] = []
 
 
-def issues(kind: str, *, listed: Callable[[User], Iterator[Credential]], revoke: Callable[[User], int]) -> None:
+def register_credential_kind(
+    kind: str, *, listed: Callable[[User], Iterator[Credential]], revoke: Callable[[User], int]
+) -> None:
     """Register a kind of credential."""
-    _issuers.append(Issuer(kind, listed, revoke))
+    _kinds.append(CredentialKind(kind, listed, revoke))
 
 
-def kinds() -> list[str]:
+def credential_kinds() -> list[str]:
     """What ``Credential.kind`` may be."""
-    return [issuer.kind for issuer in _issuers]
+    return [issuer.kind for issuer in _kinds]
 
 
-def of(user: User) -> list[Credential]:
+def list_long_lived_credentials(user: User) -> list[Credential]:
     """All that this person made and that still work, newest first."""
-    found = [credential for issuer in _issuers for credential in issuer.listed(user)]
+    found = [credential for issuer in _kinds for credential in issuer.listed(user)]
     return sorted(found, key=lambda credential: credential.created_at, reverse=True)
 
 
-def revoke_all(user: User, *, by: str, because: str) -> int:
+def revoke_long_lived_credentials(user: User, *, by: str, because: str) -> int:
     """End them, inside the caller's transaction; tells how many there were."""
-    counts: dict[str, Any] = {issuer.kind: issuer.revoke(user) for issuer in _issuers}
+    counts: dict[str, Any] = {issuer.kind: issuer.revoke(user) for issuer in _kinds}
     total: int = sum(counts.values())
     if total:
         record("credentials.revoked", actor=by, target=user.id, because=because, **counts)

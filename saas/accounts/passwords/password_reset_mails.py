@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from saas.accounts import one_time_tokens
-from saas.accounts.models import Proof, ResetRequest, User
+from saas.accounts.models import OneTimeToken, ResetRequest, User
 from saas.accounts.sessions import tokens
 from saas.audit.actions import record
 from saas.mail.actions import post
@@ -15,25 +15,25 @@ RESETS_PER_HOUR = 5
 
 
 @transaction.atomic
-def send_reset(user: User, *, by: str, reason: str = "") -> None:
+def mail_reset_link(user: User, *, by: str, reason: str = "") -> None:
     """Mail a link by which a new password can be set; ``by`` asked for it."""
     _mail_reset(user)
     record("password.reset_sent", actor=by, target=user.id, reason=reason)
 
 
 def _mail_reset(user: User) -> None:
-    token = one_time_tokens.issue(user, Proof.Purpose.RESET)
+    token = one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.RESET)
     post(
         "password_reset",
         to=user.email,
         context={"name": user.full_name},
         secrets={"token": token},
-        dedupe_key=f"reset:{tokens.hashed(token)}",
+        dedupe_key=f"reset:{tokens.hash_token(token)}",
     )
 
 
 @transaction.atomic
-def answer(request_id: int) -> None:
+def handle_reset_request(request_id: int) -> None:
     """What the worker does about a ``ResetRequest``. May be repeated: it is claimed in the transaction of its effect."""
     now = timezone.now()
     if not ResetRequest.objects.filter(pk=request_id, handled_at=None).update(handled_at=now):
@@ -47,5 +47,5 @@ def answer(request_id: int) -> None:
 
 def _may_have_another(user: User) -> bool:
     hour_ago = timezone.now() - timedelta(hours=1)
-    recent = Proof.objects.filter(user=user, purpose=Proof.Purpose.RESET, created_at__gt=hour_ago)
+    recent = OneTimeToken.objects.filter(user=user, purpose=OneTimeToken.Purpose.RESET, created_at__gt=hour_ago)
     return recent.count() < RESETS_PER_HOUR
