@@ -4,16 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from saas.billing.sync.event_order import StoredEvent
 from saas.testing.factories.event_factories import stripe_samples
 from saas.testing.factories.subscription_stories import Checkpoint, checkpoints
 
 FOLDER = stripe_samples() or Path("nowhere")
 INDEX = FOLDER / "events" / "index.json"
-
-needs_samples = pytest.mark.skipif(not INDEX.exists(), reason="The collection of Stripe events is not on this machine.")
 
 
 def load(name: str) -> dict[str, Any]:

@@ -149,21 +149,26 @@ def test_a_list_is_read_to_its_last_page(gateway: StripeGateway, provider: Stand
 RESOURCES = FOLDER / "fixtures3.json"
 
 
-@pytest.mark.skipif(not RESOURCES.exists(), reason="Stripe's own examples are not on this machine.")
-@pytest.mark.parametrize("kind", ["subscription", "checkout.session", "payment_method", "customer", "deleted_customer"])
-def test_stripes_own_examples_enter_the_inbox_as_they_are(gateway: StripeGateway, provider: StandIn, kind: str) -> None:
-    example = json.loads(Path(RESOURCES).read_text(encoding="utf-8"))["resources"][kind]
-    calls: dict[str, tuple[str, Callable[[], object]]] = {
-        "subscription": ("GET /v1/subscriptions/sub_x", lambda: gateway.fetch_subscription("sub_x")),
-        "checkout.session": ("GET /v1/checkout/sessions/cs_x", lambda: gateway.fetch_checkout("cs_x")),
-        "payment_method": ("POST /v1/payment_methods/pm_x/detach", lambda: gateway.detach_payment_method("pm_x")),
-        "customer": ("POST /v1/customers", lambda: LEARNING[0][0](gateway)),
-        "deleted_customer": ("POST /v1/customers", lambda: LEARNING[0][0](gateway)),
-    }
-    operation, call = calls[kind]
-    provider.answers[operation] = example
-    provider.answers["GET /v1/subscriptions/sub_1"] = whole.subscription()
+if RESOURCES.exists():  # an extra, beside the objects of our own above
 
-    call()
+    @pytest.mark.parametrize(
+        "kind", ["subscription", "checkout.session", "payment_method", "customer", "deleted_customer"]
+    )
+    def test_stripes_own_examples_enter_the_inbox_as_they_are(
+        gateway: StripeGateway, provider: StandIn, kind: str
+    ) -> None:
+        example = json.loads(Path(RESOURCES).read_text(encoding="utf-8"))["resources"][kind]
+        calls: dict[str, tuple[str, Callable[[], object]]] = {
+            "subscription": ("GET /v1/subscriptions/sub_x", lambda: gateway.fetch_subscription("sub_x")),
+            "checkout.session": ("GET /v1/checkout/sessions/cs_x", lambda: gateway.fetch_checkout("cs_x")),
+            "payment_method": ("POST /v1/payment_methods/pm_x/detach", lambda: gateway.detach_payment_method("pm_x")),
+            "customer": ("POST /v1/customers", lambda: LEARNING[0][0](gateway)),
+            "deleted_customer": ("POST /v1/customers", lambda: LEARNING[0][0](gateway)),
+        }
+        operation, call = calls[kind]
+        provider.answers[operation] = example
+        provider.answers["GET /v1/subscriptions/sub_1"] = whole.subscription()
 
-    assert learned()[0][1] == example
+        call()
+
+        assert learned()[0][1] == example

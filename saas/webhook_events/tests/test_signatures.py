@@ -33,24 +33,23 @@ def vectors():
     return json.loads((folder / "signature_vectors.json").read_text())["vectors"] if folder else []
 
 
-@pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector["name"])
-def test_every_vector_is_answered_as_its_authors_expect(vector):
-    answer = verdict(
-        vector["header"] or "",
-        base64.b64decode(vector["body_base64"]),
-        vector["secrets"],
-        vector["now"],
-        vector["tolerance"],
-    )
+if vectors():
 
-    expected = OUR_REASONS.get(vector["name"], vector["expect"])
-    assert answer == expected or vector["advisory"]
+    @pytest.mark.parametrize("vector", vectors(), ids=lambda vector: vector["name"])
+    def test_every_vector_is_answered_as_its_authors_expect(vector):
+        answer = verdict(
+            vector["header"] or "",
+            base64.b64decode(vector["body_base64"]),
+            vector["secrets"],
+            vector["now"],
+            vector["tolerance"],
+        )
 
+        expected = OUR_REASONS.get(vector["name"], vector["expect"])
+        assert answer == expected or vector["advisory"]
 
-def test_the_vectors_are_there():
-    if not vectors():
-        pytest.skip("no recorded Stripe data on this machine (SAAS_STRIPE_SAMPLES)")
-    assert len(vectors()) == 89
+    def test_the_vectors_are_all_there():
+        assert len(vectors()) == 89
 
 
 HEADER_PARTS = st.sampled_from(
