@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from saas.testing.factories import stripe_object_factories
+from saas.testing.factories import stripe_object_factories as objects
 
 Object = dict[str, Any]
 
 DAY = 86_400
-START = stripe_object_factories.AT
-SMALL, LARGE = stripe_object_factories.price("price_small", 1500), stripe_object_factories.price("price_large", 9900)
-VERSIONS = (stripe_object_factories.CURRENT, stripe_object_factories.LEGACY)
+START = objects.AT
+SMALL, LARGE = objects.price("price_small", 1500), objects.price("price_large", 9900)
+VERSIONS = (objects.CURRENT, objects.LEGACY)
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,14 @@ class Story:
         before = self._shown.get(thing["id"])
         changed = {name: before.get(name) for name in thing if before.get(name) != thing[name]} if before else {}
         data = {"previous_attributes": changed} if changed and type.endswith(".updated") else {}
-        self.events.append(
-            stripe_object_factories.event(type, thing, id=id, at=START + int(day * DAY), version=self.version, **data)
-        )
+        self.events.append(objects.event(type, thing, id=id, at=START + int(day * DAY), version=self.version, **data))
         self._shown[thing["id"]] = thing
 
     def expect(self, **state: Any) -> None:
         self.checkpoints.append((list(self.events), state))
 
     def signs_up(self, *, day: float = 0) -> None:
-        self.happens("customer.created", stripe_object_factories.customer(id=self.customer), day=day)
+        self.happens("customer.created", objects.customer(id=self.customer), day=day)
 
     def subscribes(self, status: str, *, day: float = 0, price: Object = SMALL, **fields: Any) -> None:
         self.happens("customer.subscription.created", self.shown(status, price, since=day, **fields), day=day)
@@ -71,41 +69,33 @@ class Story:
 
     def shown(self, status: str, price: Object, *, since: float, **fields: Any) -> Object:
         begins = START + int(since * DAY)
-        period = {"current_period_start": begins, "current_period_end": begins + stripe_object_factories.MONTH}
-        line = stripe_object_factories.subscription_item(price, id=f"si_{self.name}", **period)
+        period = {"current_period_start": begins, "current_period_end": begins + objects.MONTH}
+        line = objects.subscription_item(price, id=f"si_{self.name}", **period)
         of = {"id": self.subscription, "customer": self.customer, "status": status, "created": START}
-        return stripe_object_factories.subscription(line, version=self.version, **of, **fields)
+        return objects.subscription(line, version=self.version, **of, **fields)
 
     def invoices(self, event: str, *, day: float, number: int = 1, status: str = "paid", amount: int = 1500) -> None:
-        parent = stripe_object_factories.invoice()["parent"]
+        parent = objects.invoice()["parent"]
         details = {**parent["subscription_details"], "subscription": self.subscription}
         fields = {"id": self.invoice(number), "customer": self.customer, "status": status, "created": START}
         paid = {"amount_paid": amount if status == "paid" else 0, "parent": {**parent, "subscription_details": details}}
-        self.happens(
-            f"invoice.{event}", stripe_object_factories.invoice(amount, version=self.version, **fields, **paid), day=day
-        )
+        self.happens(f"invoice.{event}", objects.invoice(amount, version=self.version, **fields, **paid), day=day)
 
     def invoice(self, number: int = 1) -> str:
         return f"in_{self.name}_{number}"
 
     def pays_with(self, card: str, *, day: float) -> None:
         """The card becomes the one that invoices are paid with."""
-        settings = {**stripe_object_factories.customer()["invoice_settings"], "default_payment_method": card}
-        self.happens(
-            "payment_method.attached", stripe_object_factories.payment_method(id=card, customer=self.customer), day=day
-        )
-        self.happens(
-            "customer.updated", stripe_object_factories.customer(id=self.customer, invoice_settings=settings), day=day
-        )
+        settings = {**objects.customer()["invoice_settings"], "default_payment_method": card}
+        self.happens("payment_method.attached", objects.payment_method(id=card, customer=self.customer), day=day)
+        self.happens("customer.updated", objects.customer(id=self.customer, invoice_settings=settings), day=day)
 
 
 def a_trial_is_upgraded_and_canceled(story: Story) -> None:
     trial = {"trial_start": START, "trial_end": START + 14 * DAY}
     story.signs_up()
     session = {"id": f"cs_{story.name}", "customer": story.customer, "subscription": story.subscription}
-    done = stripe_object_factories.checkout_session(
-        **session, status="complete", payment_status="no_payment_required", url=None
-    )
+    done = objects.checkout_session(**session, status="complete", payment_status="no_payment_required", url=None)
     story.happens("checkout.session.completed", done, day=0)
     story.subscribes("trialing", **trial)
     story.expect(subscription_status="trialing", access=True, price="price_small")
@@ -113,7 +103,7 @@ def a_trial_is_upgraded_and_canceled(story: Story) -> None:
     story.changes("active", day=14, since=14, **trial)
     story.invoices("created", day=14, status="open")
     story.invoices("paid", day=14)
-    end = START + 14 * DAY + stripe_object_factories.MONTH
+    end = START + 14 * DAY + objects.MONTH
     story.expect(subscription_status="active", access=True, invoice={story.invoice(): "paid"}, current_period_end=end)
 
     story.changes("active", day=20, since=14, price=LARGE, **trial)
@@ -200,14 +190,14 @@ def a_cancellation_is_taken_back(story: Story) -> None:
         "active",
         day=3,
         cancel_at_period_end=True,
-        cancel_at=START + stripe_object_factories.MONTH,
+        cancel_at=START + objects.MONTH,
         canceled_at=START + 3 * DAY,
     )
     story.expect(subscription_status="active", access=True, cancel_at_period_end=True)
 
     story.changes("active", day=5)
     story.changes("active", day=30, since=30)
-    end = START + 30 * DAY + stripe_object_factories.MONTH
+    end = START + 30 * DAY + objects.MONTH
     story.expect(subscription_status="active", access=True, cancel_at_period_end=False, current_period_end=end)
 
 
@@ -226,7 +216,7 @@ def a_card_is_replaced(story: Story) -> None:
     story.expect(default_payment_method=old)
 
     story.pays_with(new, day=2)
-    story.happens("payment_method.detached", stripe_object_factories.payment_method(id=old, customer=None), day=3)
+    story.happens("payment_method.detached", objects.payment_method(id=old, customer=None), day=3)
     story.expect(default_payment_method=new, events_stored=6)
 
 
@@ -235,7 +225,7 @@ def a_checkout_is_left(story: Story) -> None:
     session = {"id": f"cs_{story.name}", "customer": story.customer}
     story.happens(
         "checkout.session.expired",
-        stripe_object_factories.checkout_session(**session, status="expired", url=None),
+        objects.checkout_session(**session, status="expired", url=None),
         day=1,
     )
     story.expect(events_stored=2)
@@ -246,7 +236,7 @@ def a_subscriber_deletes_everything(story: Story) -> None:
     story.subscribes("active")
     story.invoices("paid", day=0)
     story.changes("canceled", day=2, verb="deleted", ended_at=START + 2 * DAY, canceled_at=START + 2 * DAY)
-    story.happens("customer.deleted", stripe_object_factories.customer(id=story.customer), day=2)
+    story.happens("customer.deleted", objects.customer(id=story.customer), day=2)
     story.expect(subscription_status="canceled", access=False, invoice={story.invoice(): "paid"})
 
 

@@ -17,7 +17,7 @@ def recorded() -> list[bytes]:
 
 
 def own() -> list[bytes]:
-    return [event_factories.encoded(event) for story in checkpoints() if story.is_last for event in story.events]
+    return [event_factories.json_bytes(event) for story in checkpoints() if story.is_last for event in story.events]
 
 
 COLLECTIONS = {"own": own()} | ({"recorded": recorded()} if recorded() else {})
