@@ -17,7 +17,7 @@ from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
 from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 PERIOD_END = whole.AT + whole.MONTH
@@ -44,7 +44,7 @@ def provider(settings: Any) -> Iterator[StandIn]:
 def tell(version: str = whole.CURRENT, second: int = 0, **fields: Any) -> Subscription:
     thing = whole.subscription(version=version, **fields)
     event = whole.event("customer.subscription.updated", thing, id=f"evt_{second}", at=whole.AT + second)
-    append({**event, "api_version": version}, source=WebhookEvent.Source.DELIVERY)
+    append_event({**event, "api_version": version}, source=WebhookEvent.Source.DELIVERY)
     event_factories.drain()
     return Subscription.objects.get()
 

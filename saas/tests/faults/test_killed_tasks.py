@@ -153,7 +153,7 @@ def test_a_mail_whose_worker_sleeps_past_its_claim_comes_once_more_at_most(
 
 def test_no_task_outlives_the_claim_of_its_mail():
     """A worker's process is ended before another may take the mail over."""
-    assert delivery.CLAIM.total_seconds() > infrastructure.CELERY_TASK_TIME_LIMIT
+    assert delivery.CLAIM_TIMEOUT.total_seconds() > infrastructure.CELERY_TASK_TIME_LIMIT
 
 
 # ── Billing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
