@@ -7,7 +7,7 @@ import pytest
 
 from saas.billing.models import Customer, Price, Subscription
 from saas.billing.tests import stripe_params
-from saas.billing.tests.stripe_stand_in import StandIn, stand_in
+from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
 from saas.testing.factories import stripe_object_factories as whole
@@ -30,7 +30,7 @@ def catalogue(customer: Person) -> None:
 @pytest.fixture
 def provider(settings: Any) -> Iterator[StandIn]:
     with stand_in({"POST /v1/invoices/create_preview": whole.invoice(1234)}) as here:
-        settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "sk_test_stand_in", here.url
+        bill_through_stripe(settings, here.url)
         yield here
     told = [stripe_params.faults(f"{asked.method} {asked.path}", asked.fields) for asked in here.asked]
     assert [fault for faults in told for fault in faults] == []
