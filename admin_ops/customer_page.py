@@ -57,5 +57,5 @@ def _history(user: User) -> dict[str, Any]:
     return {
         "mails": [show.mail(row) for row in Mail.objects.filter(recipient=user.email).order_by("-pk")[:SHOWN]],
         "notes": [show.note(row) for row in notes],
-        "audit": [show.audit_event(row) for row in AuditEvent.objects.involving(user.id)[:SHOWN]],
+        "audit": [show.audit_event(row) for row in AuditEvent.objects.concerning(user.id)[:SHOWN]],
     }

@@ -8,7 +8,7 @@ from saas.accounts.sessions.logins import Login
 from saas.accounts.staff.staff_roles import permissions_of_roles, roles_of
 from saas.api.accounts import representations as accounts
 from saas.audit.models import AuditEvent
-from saas.audit.verification import VerificationResult
+from saas.audit.verification import Verdict
 from saas.billing.models import EntitlementOverride, Invoice, Subscription
 from saas.mail.models import Mail
 from saas.teams.models import Membership
@@ -181,7 +181,7 @@ def audit_event(row: AuditEvent) -> dict[str, Any]:
     }
 
 
-def verdict(row: VerificationResult) -> dict[str, Any]:
+def verdict(row: Verdict) -> dict[str, Any]:
     return {
         "status": "broken" if row.faults else "ok",
         "verified": row.verified,

@@ -13,7 +13,7 @@ from admin_ops.serializers import figures as shapes
 from admin_ops.views.base import DeskView
 from saas.accounts.staff.staff_roles import Permission
 from saas.billing import clock
-from saas.webhook_events.monitoring.statistics import inbox_statistics
+from saas.webhook_events.monitoring.statistics import summary
 
 
 class UserMetricsView(DeskView):
@@ -55,5 +55,5 @@ class WebhookMetricsView(DeskView):
         tags=["metrics"],
     )
     def get(self, request: Request) -> Response:
-        figures = inbox_statistics()
+        figures = summary()
         return Response({**asdict(figures), "counts_are_exact": figures.counts_are_exact})

@@ -19,7 +19,7 @@ from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.sessions.logins import end_sessions
 from saas.audit.actions import record
 from saas.mail.models import Mail
-from saas.mail.rendering import sanitize_user_text
+from saas.mail.rendering import harmless
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def preview_verification(token: str) -> VerificationPreview:
     return VerificationPreview(
         is_change=is_change,
         email=proof.email,
-        full_name=sanitize_user_text(proof.user.full_name),
+        full_name=harmless(proof.user.full_name),
         account_email=_masked(proof.user.email) if is_change else proof.user.email,
         registered_at=proof.user.created_at,
     )

@@ -11,7 +11,7 @@ from saas.accounts.sessions import tokens
 from saas.accounts.sessions.logins import end_sessions
 from saas.audit.actions import record
 from saas.errors import DomainError
-from saas.mail.actions import queue_mail
+from saas.mail.actions import post
 
 
 class EmailNotVerified(DomainError):
@@ -83,7 +83,7 @@ def _change(proof: OneTimeToken) -> None:
 
 
 def _mail(template: str, user: User, *, to: str, key: str, token: str = "") -> None:
-    queue_mail(
+    post(
         template,
         to=to,
         context={"name": user.full_name},

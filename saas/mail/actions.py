@@ -11,7 +11,7 @@ from saas.mail.models import Mail
 from saas.mail.tasks import deliver
 
 
-def queue_mail(
+def post(
     template: str,
     *,
     to: str,

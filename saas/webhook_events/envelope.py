@@ -42,15 +42,15 @@ class Envelope(NamedTuple):
     customer_id: str
 
     @classmethod
-    def from_event(cls, event: dict[str, Any]) -> "Envelope":
+    def of(cls, event: dict[str, Any]) -> "Envelope":
         """Raises ``Unreadable`` where there is no usable id, type or time."""
         related = _dict(event, "related_object")  # thin events: the object is only named
-        data = parse_event_data(event)
+        data = data_of(event)
         thing = data.object
         return cls(
             id=_event_id(event),
             type=_event_type(event),
-            created=_parse_time(event.get("created")),
+            created=_moment(event.get("created")),
             api_version=_text(event, "api_version", 64),
             livemode=event.get("livemode") is True,
             account=_text(event, "account"),
@@ -60,7 +60,7 @@ class Envelope(NamedTuple):
         )
 
 
-def read_event(body: bytes) -> dict[str, Any]:
+def read(body: bytes) -> dict[str, Any]:
     """The JSON object in ``body``. NUL and lone surrogates in its strings, which no database takes, become U+FFFD."""
     _require_shallow(body)
     try:
@@ -73,15 +73,15 @@ def read_event(body: bytes) -> dict[str, Any]:
     return _storable(event) if has_escapes else event
 
 
-def parse_event_data(event: dict[str, Any]) -> EventData:
+def data_of(event: dict[str, Any]) -> EventData:
     """The object as it was and what it was before; empty where the event carries none."""
     data = _dict(event, "data")
     return EventData(object=_dict(data, "object"), previous=_dict(data, "previous_attributes"))
 
 
-def load_event_data(event: WebhookEvent) -> EventData:
+def event_data(event: WebhookEvent) -> EventData:
     """What a stored event says of its object: what handlers get and folds read."""
-    return parse_event_data(read_event(bytes(event.payload.body)))
+    return data_of(read(bytes(event.payload.body)))
 
 
 def _event_id(event: dict[str, Any]) -> str:
@@ -98,7 +98,7 @@ def _event_type(event: dict[str, Any]) -> str:
     return value
 
 
-def _parse_time(value: object) -> datetime | None:
+def _moment(value: object) -> datetime | None:
     """Seconds since 1970, or an ISO 8601 date (thin events)."""
     try:
         if type(value) is int and 0 <= value <= _LATEST_SECOND:  # a bool is none

@@ -9,13 +9,13 @@ A handler runs inside the transaction that marks its event processed: its effect
 again for the same event and in any order among events; it never calls the network. One that must ask the provider does
 so in a function of its own, before that transaction; what it learns it appends as an event:
 
-    @before_transaction("customer.subscription.*", when=order_is_a_guess)
+    @prepares("customer.subscription.*", when=order_is_a_guess)
     def ask(event: WebhookEvent, data: EventData) -> None: ...
 
 Of what comes in masses (meter events, say) a statement for each event is most of the cost. A function that can act on many
 at once is handed those of a batch together, in that one transaction, and one alone where a batch went wrong:
 
-    @handles_batch("billing.meter.*")
+    @handles_together("billing.meter.*")
     def count(events: Sequence[tuple[WebhookEvent, EventData]]) -> None: ...
 """
 
@@ -54,31 +54,31 @@ class EventData:
 
 
 Handler = Callable[[WebhookEvent, EventData], None]
-BatchFunction = Callable[[Sequence[tuple[WebhookEvent, EventData]]], None]
+ForMany = Callable[[Sequence[tuple[WebhookEvent, EventData]]], None]
 
 
-class BatchHandler:
+class Together:
     """A handler that may be handed many events at once by ``act``; called like any other it acts on one."""
 
-    def __init__(self, act: BatchFunction) -> None:
-        self.handle_batch = act
+    def __init__(self, act: ForMany) -> None:
+        self.act = act
 
     def __call__(self, event: WebhookEvent, data: EventData) -> None:
-        self.handle_batch([(event, data)])
+        self.act([(event, data)])
 
 
-NeedsPrefetch = Callable[[Collection[int]], set[int]]  # of these events' keys, those of the events that need it
+Need = Callable[[Collection[int]], set[int]]  # of these events' keys, those of the events that need it
 
 
 @dataclass(frozen=True)
-class Prefetch:
+class Preparation:
     """``needed`` may read the database, and nothing else."""
 
-    fetch: Handler
-    needed_by: NeedsPrefetch
+    prepare: Handler
+    needed: Need
 
 
-ObjectEndDates = Callable[[datetime, datetime], Iterable[str]]
+Endings = Callable[[datetime, datetime], Iterable[str]]
 
 _TYPES_REMEMBERED = 1000  # more than any provider has
 
@@ -105,9 +105,9 @@ class Registry(Generic[T]):
         return tuple(dict.fromkeys(wanted))
 
 
-_object_end_dates: list[ObjectEndDates] = []
+_endings: list[Endings] = []
 _handlers: Registry[Handler] = Registry()
-_prefetches: Registry[Prefetch] = Registry()
+_preparations: Registry[Preparation] = Registry()
 
 
 def handles(*patterns: str) -> Callable[[Handler], Handler]:
@@ -120,42 +120,42 @@ def handles(*patterns: str) -> Callable[[Handler], Handler]:
     return registering
 
 
-def handles_batch(*patterns: str) -> Callable[[BatchFunction], BatchFunction]:
+def handles_together(*patterns: str) -> Callable[[ForMany], ForMany]:
     """Register a function that acts on many events in one go: each is another one, in the order of the batch."""
 
-    def registering(function: BatchFunction) -> BatchFunction:
-        _handlers.add(patterns, BatchHandler(function))
+    def registering(function: ForMany) -> ForMany:
+        _handlers.add(patterns, Together(function))
         return function
 
     return registering
 
 
-def before_transaction(*patterns: str, when: NeedsPrefetch = set) -> Callable[[Handler], Handler]:
+def prepares(*patterns: str, when: Need = set) -> Callable[[Handler], Handler]:
     """Register a function that runs before the handlers of these types, outside any transaction. It may call the network;
     what it raises is the attempt's failure. An event that ``when`` does not name has no need of it."""
 
     def registering(function: Handler) -> Handler:
-        _prefetches.add(patterns, Prefetch(function, when))
+        _preparations.add(patterns, Preparation(function, when))
         return function
 
     return registering
 
 
-def object_end_dates(function: ObjectEndDates) -> ObjectEndDates:
+def tells_endings(function: Endings) -> Endings:
     """Register a function that names the mirrored objects whose life ended between two moments: retention asks it."""
-    _object_end_dates.append(function)
+    _endings.append(function)
     return function
 
 
-def object_end_date_sources() -> list[ObjectEndDates]:
-    return list(_object_end_dates)
+def endings() -> list[Endings]:
+    return list(_endings)
 
 
-def handlers_for(event_type: str) -> tuple[Handler, ...]:
+def handlers_of(event_type: str) -> tuple[Handler, ...]:
     """The functions that want events of this type, in the order of their registration, each once."""
     return _handlers.of(event_type)
 
 
-def prefetches_for(event_type: str) -> tuple[Prefetch, ...]:
+def preparations_of(event_type: str) -> tuple[Preparation, ...]:
     """What runs before those, where it is needed."""
-    return _prefetches.of(event_type)
+    return _preparations.of(event_type)

@@ -9,11 +9,11 @@ from saas.webhook_events import retention
 from saas.webhook_events.monitoring import alarms
 from saas.webhook_events.processing import event_worker
 
-WORK_SECONDS, HEARTBEAT_EVERY_SECONDS = 20.0, 5.0
+WORK_SECONDS, STRETCH_SECONDS = 20.0, 5.0
 
 
-@shared_task(name="saas.webhook_events.tasks.look")  # the name in messages of older releases
-def process_due_events(event_id: int) -> None:
+@shared_task
+def look(event_id: int) -> None:
     """The doorbell: act on whatever is due. ``event_id`` says what rang; by now it may be done, or one of many."""
     _work()
 
@@ -21,15 +21,15 @@ def process_due_events(event_id: int) -> None:
 @shared_task
 def sweep() -> None:
     """Find what no bell announced: lost messages, retries whose time has come, work of the dead."""
-    alarms.check_sweep_alarm()  # before it is seen to live again
+    alarms.watch_the_sweep()  # before it is seen to live again
     _work()
-    alarms.check_alarms()
+    alarms.watch()
 
 
-@shared_task(name="saas.webhook_events.tasks.tidy")
-def delete_expired() -> None:
+@shared_task
+def tidy() -> None:
     """Delete what is past its time."""
-    retention.delete_expired()
+    retention.tidy()
 
 
 def _work() -> None:
@@ -37,6 +37,6 @@ def _work() -> None:
     deadline = time.monotonic() + WORK_SECONDS
     while (started := time.monotonic()) < deadline:
         record_heartbeat("worker")
-        event_worker.drain(HEARTBEAT_EVERY_SECONDS)
-        if time.monotonic() - started < HEARTBEAT_EVERY_SECONDS:
+        event_worker.drain(STRETCH_SECONDS)
+        if time.monotonic() - started < STRETCH_SECONDS:
             return

@@ -22,7 +22,7 @@ from saas.accounts.sessions.long_lived_credentials import Credential
 from saas.audit.actions import record
 from saas.errors import DomainError
 from saas.ip_addresses import site_subnet
-from saas.mail.actions import queue_mail
+from saas.mail.actions import post
 
 PENDING_MFA_LIFETIME = timedelta(minutes=5)
 REUSE_GRACE = timedelta(seconds=10)
@@ -161,7 +161,7 @@ def _is_new_device(user: User, here: request_context.Context) -> bool:
 
 
 def _tell_of_device(user: User, here: request_context.Context) -> None:
-    queue_mail(
+    post(
         "new_device",
         to=user.email,
         context={"name": user.full_name, "agent": here.agent or "unknown", "address": here.address or "unknown"},
@@ -245,7 +245,7 @@ def _end_reused(raw: str) -> None:
     user = token.session.user
     if user and end_session(token.session):
         record("session.refresh_reused", target=token.session.sid, user=user.id)
-        queue_mail(
+        post(
             "session_ended_reuse",
             to=user.email,
             context={"name": user.full_name},

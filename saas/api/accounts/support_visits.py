@@ -36,7 +36,7 @@ class SupportVisitsView(CustomerView):
     )
     def get(self, request: Request) -> Response:
         page = paginate(Impersonation.objects.of_customer(self.user), **self.query(PageQuery))
-        counts = AuditEvent.objects.count_impersonated_requests([row.pk for row in page.items], act_as=self.user.pk)
+        counts = AuditEvent.objects.requests_behind([row.pk for row in page.items], act_as=self.user.pk)
         return Response({"visits": [_visit(row, counts.get(row.pk, 0)) for row in page.items], **page.meta})
 
 

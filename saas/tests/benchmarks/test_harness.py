@@ -46,7 +46,7 @@ def server():
         yield listener.getsockname()
 
 
-def test_a_paced_load_offers_so_many_requests_a_second_whatever_the_server_could_take(server):
+def test_a_paced_load_offers_its_rate_whatever_the_server_could_take(server):
     result = load.run_paced(repeat(b"GET / HTTP/1.1\r\n\r\n"), *server, connections=4, seconds=0.5, rate=100)
 
     assert (result["requests"], result["statuses"]) == (50, {202: 50})
@@ -60,7 +60,7 @@ def test_the_wait_for_a_free_connection_counts_as_the_answers_time(server):
     assert result["p99_ms"] > 1000 / result["rps"] * 100  # the last waited for all others, all due at once
 
 
-def test_a_paced_loads_answers_are_told_by_the_interval_in_which_their_requests_were_due(server, monkeypatch):
+def test_a_paced_load_reports_answers_by_the_interval_they_were_due_in(server, monkeypatch):
     monkeypatch.setattr(load, "INTERVAL_SECONDS", 0.2)
 
     result = load.run_paced(repeat(b"GET / HTTP/1.1\r\n\r\n"), *server, connections=4, seconds=0.5, rate=100)
@@ -110,7 +110,7 @@ def test_the_backlogs_slope_is_in_events_a_second(samples, events_a_second):
     assert soak.slope(samples) == pytest.approx(events_a_second)
 
 
-def test_a_floods_logins_are_half_wrong_half_right_and_no_wrong_account_comes_twice():
+def test_half_of_a_floods_logins_are_wrong_each_of_another_account():
     first, second = flood._logins(0), flood._logins(1)
 
     assert [PASSWORD in request for request in first] == [False, True] * (len(first) // 2)
@@ -118,7 +118,7 @@ def test_a_floods_logins_are_half_wrong_half_right_and_no_wrong_account_comes_tw
 
 
 @pytest.mark.parametrize("size", [1_000, 100_000, 1_000_000])
-def test_staff_ask_about_somebody_who_is_active_and_subscribes(size):
+def test_staff_queries_are_about_an_active_subscriber(size):
     person = int(admin.questions(size)["person"][1].rpartition("usr_")[2])
 
     assert person <= size // admin_rows.PEOPLE_A_SUBSCRIPTION
@@ -132,7 +132,7 @@ def test_an_option_of_another_benchmark_is_refused():
 
 
 @pytest.mark.slow
-def test_an_environment_that_cannot_be_made_is_told_in_one_line_and_not_kept(settings, tmp_path, monkeypatch):
+def test_a_failed_environment_is_reported_in_one_line_and_not_kept(settings, tmp_path, monkeypatch):
     settings.VAR_DIR = tmp_path
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # as without a network
     monkeypatch.setenv("PIP_FIND_LINKS", "")
@@ -145,7 +145,7 @@ def test_an_environment_that_cannot_be_made_is_told_in_one_line_and_not_kept(set
 
 @pytest.mark.long
 @pytest.mark.postgres
-def test_bench_intake_reports_one_json_document_with_a_row_for_each_design():
+def test_bench_intake_reports_json_with_a_row_for_each_design():
     done = subprocess.run(
         [sys.executable, "manage.py", "bench", "intake", "--json", "--rounds", "1", "--seconds", "0.2"],
         cwd=settings.BASE_DIR,

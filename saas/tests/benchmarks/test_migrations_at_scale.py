@@ -90,7 +90,7 @@ def large_tables(transactional_db):
 
 
 @pytest.mark.parametrize("app", BEFORE)
-def test_the_newest_migrations_are_undone_and_done_again_while_others_write(app, large_tables, record_property):
+def test_the_newest_migrations_go_back_and_forth_while_others_write(app, large_tables, record_property):
     newest = sorted(name for label, name in MigrationLoader(None).disk_migrations if label == app)[-1]
     try:
         with writing() as writer:

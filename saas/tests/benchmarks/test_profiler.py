@@ -47,7 +47,7 @@ def test_time_is_of_the_innermost_function_whatever_its_line():
         ("main", "/elsewhere/main.py", "other"),
     ],
 )
-def test_a_frame_is_somebodys(function, path, owner):
+def test_every_frame_has_an_owner(function, path, owner):
     assert stacks.Frame(function, path).owner == owner
 
 
@@ -66,7 +66,7 @@ def test_the_time_of_all_owners_is_what_the_kernel_counted():
     ]
 
 
-def test_no_more_functions_are_told_than_can_be_read():
+def test_a_profile_lists_a_readable_number_of_functions():
     text = "".join(f"f{number} ({HERE}/saas/ids.py:1) 1\n" for number in range(40))
 
     rows = running.spent("worker", stacks.own_time(text), 10, 0.0)

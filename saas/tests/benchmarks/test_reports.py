@@ -19,14 +19,14 @@ def built(*runs, engine="PostgreSQL"):
     return reports.build("intake", engine=engine, rounds=5, runs=runs)
 
 
-def test_a_row_says_its_target_and_whether_it_is_met():
+def test_a_row_shows_its_target_and_whether_it_is_met():
     bare, ours = built([BARE, intake(2100.0, 2.1)])["rows"]
 
     assert (bare["target"], bare["met"]) == (None, None)
     assert (ours["target"], ours["met"]) == (1.9, True)
 
 
-def test_targets_against_other_designs_are_told_beside_the_rows_and_only_of_those_that_ran():
+def test_targets_against_other_designs_are_listed_for_those_that_ran():
     report = built([BARE, intake(2100.0, 2.1, group=0.8)])
 
     told = [(one["against"], one["target"], one["seen"], one["met"]) for one in report["targets"]]
@@ -47,7 +47,7 @@ def test_no_target_is_held_against_the_embedded_engine():
     assert "met" not in report["rows"][1]
 
 
-def test_several_runs_are_told_one_by_one_and_by_their_median():
+def test_several_runs_are_reported_one_by_one_and_by_their_median():
     runs = [
         [BARE, intake(rps, ratio, usual=usual)]
         for rps, ratio, usual in [(10.0, 1.8, 4), (30.0, 2.2, 6), (20.0, 2.1, 7)]
@@ -67,7 +67,7 @@ def test_several_runs_are_told_one_by_one_and_by_their_median():
     assert report["runs"] == runs
 
 
-def test_what_is_no_number_is_the_last_runs():
+def test_a_value_that_is_no_number_is_the_last_runs():
     first, last = ([{"design": "both", "backlog": [(0.0, waiting)], "size": 10}] for waiting in (1, 2))
 
     report = reports.build("startup", engine="SQLite", rounds=1, runs=[first, last])
@@ -85,7 +85,7 @@ def test_the_table_has_a_line_for_each_row_and_then_one_for_each_target():
     ]
 
 
-def test_a_single_row_is_told_column_by_column():
+def test_a_single_row_is_printed_column_by_column():
     rows = [{"design": "both", "p99_ms": 7.5, "intervals": []}]
 
     assert (

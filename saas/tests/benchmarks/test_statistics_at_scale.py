@@ -36,7 +36,7 @@ def plans_of(ask):
             yield "\n".join(line for (line,) in cursor.fetchall())
 
 
-def test_the_figures_are_right_and_none_reads_a_whole_table(business):
+def test_the_statistics_are_right_and_read_no_whole_table(business):
     now = timezone.now()
 
     figures = revenue(now)
@@ -54,7 +54,7 @@ def test_the_figures_are_right_and_none_reads_a_whole_table(business):
         assert "Seq Scan on accounts_user" not in plan
 
 
-def test_nobody_is_looked_for_among_all(business):
+def test_a_user_lookup_reads_no_whole_table(business):
     with connection.cursor() as cursor:
         fill_events(cursor, 6_000)
         cursor.execute("ANALYZE webhook_events_webhookevent")

@@ -24,7 +24,7 @@ def test_23_without_a_broker_everything_is_accepted_and_polling_goes_on(system):
     system.report_figure(f"23: {count} posts without Redis, p99 {percentile(took, 99) * 1000:.0f} ms")
 
 
-def test_24_a_frozen_broker_costs_a_process_one_slow_request_and_none_fails(system, record_property):
+def test_24_a_frozen_broker_slows_one_request_and_fails_none(system, record_property):
     system.serve()
     system.redis.freeze()
     count, pause_seconds = short_or_long(60, 600), short_or_long(0, 1) / 10  # the long form lasts the whole minute
@@ -66,7 +66,7 @@ def test_25_26_a_broker_that_is_emptied_and_restarted_loses_no_event(system):
     assert len(system.effects()) == count + 5
 
 
-def test_29_a_hundred_bells_for_one_event_and_for_none_have_one_effect(system):
+def test_29_a_hundred_notifications_of_one_event_have_one_effect(system):
     system.start_processes("celery", 2)
     system.call("fault_events", count=1, before=0.2)
 

@@ -15,7 +15,7 @@ from saas.tests.faults.webhook_system import short_or_long
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
-def test_19_workers_killed_all_the_time_and_a_database_that_restarts_lose_nothing_and_do_nothing_twice(system):
+def test_19_killed_workers_and_restarts_lose_and_repeat_nothing(system):
     count = short_or_long(300, 20_000)
     restarts = short_or_long(1, 5)
     assert system.call("fault_events", count=count, repeats=count * 3 // 10, after=0.004) == count
@@ -41,7 +41,7 @@ def test_19_workers_killed_all_the_time_and_a_database_that_restarts_lose_nothin
 
 
 @pytest.mark.parametrize("fault", ["mark first", "mark after"])
-def test_19_the_same_kills_are_seen_in_a_system_that_does_it_wrong(system, fault):
+def test_19_control_the_kills_show_in_a_faulty_system(system, fault):
     count = 400  # enough for more than ten kills, because not each meets somebody between the effect and the mark
     system.call("fault_events", count=count, before=0.02, after=0.02)
 
@@ -54,7 +54,7 @@ def test_19_the_same_kills_are_seen_in_a_system_that_does_it_wrong(system, fault
     assert missing if fault == "mark first" else doubled
 
 
-def test_20_workers_that_sleep_and_wake_do_nothing_twice(system):
+def test_20_suspended_workers_repeat_nothing_when_they_wake(system):
     count = short_or_long(100, 3000)
     system.call("fault_events", count=count, before=0.02)
     system.start_processes("worker", 4)
@@ -69,7 +69,7 @@ def test_20_workers_that_sleep_and_wake_do_nothing_twice(system):
     assert outcomes_of(system, stopped)["lost"] > 0
 
 
-def test_20_the_same_sleep_is_seen_in_a_system_without_fence(system):
+def test_20_control_the_suspension_shows_without_fencing(system):
     system.call("fault_events", count=60, before=0.05)
     system.start_processes("worker", 2, fault="no fence")
 
@@ -80,7 +80,7 @@ def test_20_the_same_sleep_is_seen_in_a_system_without_fence(system):
     system.wait_until(system.repeated_effects)
 
 
-def test_21_an_effect_that_is_stopped_in_the_middle_is_done_elsewhere_once(system):
+def test_21_an_effect_suspended_midway_is_done_elsewhere_once(system):
     system.call("fault_events", count=1, after=1.0)
     system.start_processes("worker", 2)
     at_work = "SELECT worker FROM webhook_events_webhookattempt WHERE outcome = 'running'"
@@ -96,7 +96,7 @@ def test_21_an_effect_that_is_stopped_in_the_middle_is_done_elsewhere_once(syste
     assert system.outcomes() == {"lost": 1, "processed": 1}
 
 
-def test_22_a_crash_before_the_commit_on_every_third_leaves_no_half_effect(system):
+def test_22_crashes_before_the_commit_leave_no_half_effect(system):
     count = short_or_long(45, 1000)
     innocent = [fault_event(f"good_{number}") for number in range(count) if number % 3]
     crashing = [fault_event(f"crash_{number}", dies_in_attempts=[1, 2]) for number in range(count) if not number % 3]
@@ -112,7 +112,7 @@ def test_22_a_crash_before_the_commit_on_every_third_leaves_no_half_effect(syste
     assert system.outcomes()["lost"] >= len(crashing)
 
 
-def test_30_an_event_that_kills_its_worker_is_set_aside_and_all_others_are_done(system):
+def test_30_an_event_that_kills_its_workers_becomes_a_dead_letter(system):
     system.call(
         "store",
         payloads=[fault_event("poison_0", poison=True), *(fault_event(f"good_{number}") for number in range(40))],
@@ -122,7 +122,7 @@ def test_30_an_event_that_kills_its_worker_is_set_aside_and_all_others_are_done(
     system.wait_until_drained()
 
     told = system.sql("SELECT status, last_error FROM webhook_events_webhookevent WHERE external_id = 'poison_0'")
-    assert told == [("failed", "dead letter: its worker crashed 3 times")]
+    assert told == [("failed", "poison: it took 3 workers with it")]
     alone = "SELECT count(*) FROM webhook_events_webhookattempt WHERE outcome = 'lost' AND solo"
     assert system.sql(alone) == [(3,)]
     assert system.effects() == {f"good_{number}": 1 for number in range(40)}
@@ -157,7 +157,7 @@ def test_31_whatever_a_handler_does_the_event_ends_as_it_should(system):
     """
     assert all(10 <= wait <= 11.5 for (wait,) in system.sql(waits))
     told = "SELECT status, last_error FROM webhook_events_webhookevent WHERE external_id = 'endless_0'"
-    system.wait_until(lambda: system.sql(told) == [("failed", "dead letter: its worker crashed 3 times")])
+    system.wait_until(lambda: system.sql(told) == [("failed", "poison: it took 3 workers with it")])
     assert system.effects() == {}
 
 

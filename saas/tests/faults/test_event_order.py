@@ -16,7 +16,7 @@ LIFE = ["incomplete", "active", "past_due", "active", "active", "past_due", "can
 OBJECT = "customer.subscription"
 
 
-def test_33_40_subscriptions_told_in_any_order_end_right_or_flagged_and_the_log_rebuilds_them(system):
+def test_33_40_unordered_subscriptions_end_right_or_flagged(system):
     dice = random.Random(33)
     lives = {f"sub_{number}": life(f"sub_{number}", dice) for number in range(short_or_long(25, 1000))}
     told = [event for events in lives.values() for event in events]
@@ -62,7 +62,7 @@ def test_32_a_deletion_that_comes_first_stays_whatever_comes_later(system):
     assert system.call("subscriptions") == {"sub_1": ["canceled", 6, False], "sub_2": ["active", 1, False]}
 
 
-def test_34_one_customers_events_run_one_by_one_and_hold_nobody_else_up(system):
+def test_34_one_customers_events_run_one_by_one_and_block_no_other(system):
     count = short_or_long(40, 500)
     crowd = [fault_event(f"lane_{number}", customer="cus_crowd", after=0.005) for number in range(count)]
     spread = [fault_event(f"spread_{number}") for number in range(count)]

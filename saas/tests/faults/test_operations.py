@@ -11,7 +11,7 @@ from saas.tests.faults.webhook_system import short_or_long
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
-def test_36_eight_operators_replay_everything_at_once_and_one_cancels_half_way(system):
+def test_36_eight_bulk_replays_race_and_one_is_cancelled_halfway(system):
     count = short_or_long(350, 18_000)
     system.call("fault_events", count=count, after=0.04)
     system.start_processes("worker", 4)
@@ -37,7 +37,7 @@ def test_36_eight_operators_replay_everything_at_once_and_one_cancels_half_way(s
     system.report_figure(f"36: {replayed} of {count} replayed when canceled")
 
 
-def test_36_live_deliveries_are_taken_and_done_beside_a_bulk_replay(system, record_property):
+def test_36_live_deliveries_are_processed_during_a_bulk_replay(system, record_property):
     count, live = short_or_long(300, 18_000), short_or_long(30, 200)
     system.serve()
     system.call("fault_events", count=count, after=0.004)
@@ -69,7 +69,7 @@ def p95(system, prefix, count):
     return f"{percentile(took, 95) * 1000:.0f} ms and {system.sql(done, prefix + '%')[0][0] * 1000:.0f} ms"
 
 
-def test_39_a_clock_that_is_ahead_is_told_and_moves_no_schedule_and_a_dead_sweep_is_seen(system):
+def test_39_a_clock_ahead_and_a_dead_sweep_raise_alarms(system):
     system.serve()
     system.call("store", payloads=fault_events(1, raises="error"))
     system.start_processes("worker", 2, fault="clock ahead")

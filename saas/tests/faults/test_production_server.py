@@ -1,4 +1,4 @@
-"""What the server in front of Django answers, and what production keeps closed. (T57, T62, T64, T66)"""
+"""What the server in front of Django answers, and what production hides. (T57, T62, T64, T66)"""
 
 import json
 import resource
@@ -15,11 +15,13 @@ from saas.tests.faults.harness import DATABASE
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
 LIMIT = 1_048_576
+LOGIN, ME = "/api/auth/login", "/api/auth/me"
+JSON = {"Content-Type": "application/json"}
 INTERNALS = ["/docs", "/redoc", "/openapi.json", "/metrics", "/api/health/modules", "/api/health/module/auth-core"]
 
 
 def raw(harness, request: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Bytes to the socket as they are: status, headers and body of the first answer."""
+    """Send bytes to the socket as they are; return status, headers and body of the first answer."""
     with socket.create_connection(("127.0.0.1", harness.product.port), timeout=10) as link:
         link.sendall(request)
         received = b""
@@ -40,23 +42,19 @@ def chunks(size):
         yield b" " * 65_536
 
 
-def test_a_body_over_the_limit_is_refused_whether_its_length_is_told_or_not(harness):
-    told = harness.product.call(
-        "POST", "/api/auth/login", headers={"Content-Type": "application/json"}, content=b" " * (LIMIT + 1)
-    )
-    untold = harness.product.call(
-        "POST", "/api/auth/login", headers={"Content-Type": "application/json"}, content=chunks(2 * LIMIT)
-    )
+def test_an_oversized_body_is_refused_with_or_without_its_length(harness):
+    with_length = harness.product.call("POST", LOGIN, headers=JSON, content=b" " * (LIMIT + 1))
+    chunked = harness.product.call("POST", LOGIN, headers=JSON, content=chunks(2 * LIMIT))
 
-    assert [(answer.status_code, answer.json()["code"]) for answer in (told, untold)] == [(413, "too_large")] * 2
+    assert [(answer.status_code, answer.json()["code"]) for answer in (with_length, chunked)] == [
+        (413, "too_large")
+    ] * 2
 
 
 def test_a_body_in_pieces_is_read_like_any_other(harness, customer):
     body = json.dumps({"email": customer["email"], "password": "correct horse battery staple"}).encode()
 
-    answer = harness.product.call(
-        "POST", "/api/auth/login", headers={"Content-Type": "application/json"}, content=iter([body[:9], body[9:]])
-    )
+    answer = harness.product.call("POST", LOGIN, headers=JSON, content=iter([body[:9], body[9:]]))
 
     assert answer.status_code == 200, answer.text
 
@@ -77,7 +75,7 @@ def test_a_body_in_pieces_is_read_like_any_other(harness, customer):
     ids=["1200 parameters", "8 KB of path", "16 KB of header", "two hosts", "another host", "ports", "$",
          "another absolute address", "TRACE"],
 )  # fmt: skip
-def test_what_is_not_well_asked_is_refused_as_a_problem(harness, request_bytes, status):
+def test_a_malformed_request_is_refused_as_a_problem(harness, request_bytes, status):
     found, headers, body = raw(harness, request_bytes)
 
     assert found == status
@@ -111,40 +109,45 @@ def test_two_hundred_oversize_requests_leave_no_memory_behind(harness):
     assert memory() - before < 20 * 2**20
 
 
-def answers_of_every_class(harness, customer):
-    """One of each status that the design names."""
-    token, call = customer["access_token"], harness.product.call
-    yield 200, call("GET", "/api/auth/me", token=token)
-    yield 401, call("GET", "/api/auth/me")
-    yield 403, call("POST", "/api/auth/login", {}, headers={"Origin": "https://evil.example"})
-    yield 404, call("GET", "/api/nothing")
-    yield 405, call("DELETE", "/api/auth/me", token=token)
-    yield 413, call("POST", "/api/auth/login", headers={"Content-Type": "application/json"}, content=b" " * (LIMIT + 1))
-    yield 415, call("POST", "/api/auth/login", content=b"a=b")
-    yield 422, call("POST", "/api/auth/login", {"email": 1})
-    yield (
-        429,
-        next(
-            a for _ in range(9) if (a := call("POST", "/api/auth/register", {}, address="192.0.2.9")).status_code == 429
-        ),
-    )
+def too_many_registrations(harness):
+    answers = (harness.product.call("POST", "/api/auth/register", {}, address="192.0.2.9") for _ in range(9))
+    return next(answer for answer in answers if answer.status_code == 429)
+
+
+def without_database(harness, token):
     harness.database.mode = Mode.REFUSE
-    yield 503, call("GET", "/api/auth/me", token=token)
+    return harness.product.call("GET", "/api/auth/me", token=token)
 
 
-def test_every_class_of_answer_has_the_headers_of_production(harness, customer):
-    for status, answer in answers_of_every_class(harness, customer):
-        headers = answer.headers
-        assert answer.status_code == status
-        assert headers["X-Content-Type-Options"] == "nosniff"
-        assert "default-src 'none'" in headers["Content-Security-Policy"]
-        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
-        assert headers["Referrer-Policy"] == "no-referrer"
-        assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
-        assert headers["Cache-Control"] == "no-store"
-        assert headers["Content-Type"].startswith(("application/json", "application/problem+json"))
-        assert headers["Server"] == ""
-        assert "X-Powered-By" not in headers
+REQUESTS = {
+    200: lambda harness, token: harness.product.call("GET", ME, token=token),
+    401: lambda harness, token: harness.product.call("GET", ME),
+    403: lambda harness, token: harness.product.call("POST", LOGIN, {}, headers={"Origin": "https://evil.example"}),
+    404: lambda harness, token: harness.product.call("GET", "/api/nothing"),
+    405: lambda harness, token: harness.product.call("DELETE", ME, token=token),
+    413: lambda harness, token: harness.product.call("POST", LOGIN, headers=JSON, content=b" " * (LIMIT + 1)),
+    415: lambda harness, token: harness.product.call("POST", LOGIN, content=b"a=b"),
+    422: lambda harness, token: harness.product.call("POST", LOGIN, {"email": 1}),
+    429: lambda harness, token: too_many_registrations(harness),
+    503: without_database,
+}
+
+
+@pytest.mark.parametrize("status", REQUESTS)
+def test_every_class_of_answer_has_the_headers_of_production(harness, customer, status):
+    answer = REQUESTS[status](harness, customer["access_token"])
+
+    headers = answer.headers
+    assert answer.status_code == status
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Content-Type"].startswith(("application/json", "application/problem+json"))
+    assert headers["Server"] == ""
+    assert "X-Powered-By" not in headers
 
 
 def test_forwarded_headers_of_a_stranger_are_not_believed(harness):
@@ -154,7 +157,7 @@ def test_forwarded_headers_of_a_stranger_are_not_believed(harness):
 
 
 @pytest.mark.parametrize("path", INTERNALS)
-def test_what_tells_of_our_insides_is_not_there_for_strangers(harness, path):
+def test_internal_endpoints_are_hidden_from_strangers(harness, path):
     key = harness.environment["INTERNALS_TOKEN"]
 
     assert harness.product.call("GET", path).status_code == 404
@@ -162,16 +165,19 @@ def test_what_tells_of_our_insides_is_not_there_for_strangers(harness, path):
     assert harness.product.call("GET", path, token=key).status_code == 200
 
 
-def test_health_tells_its_four_fields_to_anybody(harness):
+def test_health_shows_its_four_fields_to_anyone(harness):
     assert set(harness.product.call("GET", "/health").json()) == {"status", "service", "version", "uptime_seconds"}
 
 
 def test_behind_a_socket_without_a_trusted_proxy_it_does_not_start(harness):
-    told = production_environment(
+    environment = production_environment(
         harness.folder, database=harness.postgres.url(DATABASE), redis=f"redis://127.0.0.1:{harness.redis.port}/0"
     )
     server = Server(
-        "product", {**told, "TRUSTED_PROXY_CIDRS": "10.0.0.0/8"}, harness.folder / "socket.log", bind="unix:socket"
+        "product",
+        {**environment, "TRUSTED_PROXY_CIDRS": "10.0.0.0/8"},
+        harness.folder / "socket.log",
+        bind="unix:socket",
     )
 
     with killed_on_exit(server):
@@ -179,15 +185,15 @@ def test_behind_a_socket_without_a_trusted_proxy_it_does_not_start(harness):
     assert "TRUSTED_PROXY_CIDRS=unix must be set" in server.text
 
 
-def test_the_log_tells_each_request_in_a_line_of_json_without_its_query(harness):
+def test_each_request_is_a_json_log_line_without_its_query(harness):
     answer = harness.product.call(
         "GET", "/api/nothing?token=sentinel-in-the-query", headers={"X-Request-ID": "in-the-log"}
     )
 
     assert answer.status_code == 404
     lines = [json.loads(line) for line in harness.product.text.splitlines() if line.startswith("{")]
-    told = [line for line in lines if line["request_id"] == "in-the-log"]
-    assert [(one["event"], one["path"], one["status"], one["service"]) for one in told] == [
+    mine = [line for line in lines if line["request_id"] == "in-the-log"]
+    assert [(line["event"], line["path"], line["status"], line["service"]) for line in mine] == [
         ("request", "/api/nothing", 404, "product")
     ]
     assert "sentinel-in-the-query" not in harness.product.text

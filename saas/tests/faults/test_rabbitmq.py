@@ -5,12 +5,11 @@ from itertools import count
 
 import pytest
 
-from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.testing.servers.fault_proxy import Mode
-from saas.testing.servers.production import STRIPE_SECRET, Server, killed_on_exit, manage, start_celery
+from saas.testing.servers.production import Server, killed_on_exit, manage, start_celery
 from saas.testing.servers.rabbitmq import PrivateRabbitMQ, missing_rabbitmq
 from saas.testing.servers.stack import eventually
-from saas.tests.faults.harness import DATABASE, running_harness
+from saas.tests.faults.harness import post_event, running_harness
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
@@ -43,9 +42,8 @@ def system(whole):
 
 
 def deliver(hooks, event_id):
-    body = json_bytes(event(event_id, "product.created", object={"id": "prod_1", "object": "product"}, livemode=True))
-    headers = {"Content-Type": "application/json", **signature_headers(body, secret=STRIPE_SECRET)}
-    return hooks.call("POST", "/api/webhooks/stripe", content=body, headers=headers).status_code
+    thing = {"id": "prod_1", "object": "product"}
+    return post_event(hooks, event_id, "product.created", object=thing).status_code
 
 
 def unfinished(harness):
@@ -53,10 +51,10 @@ def unfinished(harness):
         SELECT (SELECT count(*) FROM webhook_events_webhookevent WHERE status = 'queued')
              + (SELECT count(*) FROM mail_mail WHERE status IN ('queued', 'sending'))
     """
-    return harness.postgres.fetch_value(DATABASE, query)
+    return harness.fetch_value(query)
 
 
-def test_an_event_and_a_mail_are_done_by_the_bell_alone(system):
+def test_an_event_and_a_mail_are_processed_by_notification_alone(system):
     harness, hooks = system
 
     status = deliver(hooks, "evt_bell")
@@ -66,31 +64,25 @@ def test_an_event_and_a_mail_are_done_by_the_bell_alone(system):
     eventually(lambda: not unfinished(harness))
     assert status == 202
     triggers = "SELECT string_agg(trigger || ' ' || outcome, ',') FROM webhook_events_webhookattempt"
-    assert harness.postgres.fetch_value(DATABASE, triggers) == "delivery processed"
+    assert harness.fetch_value(triggers) == "delivery processed"
     assert not harness.redis.client.exists("celery")
 
 
-def broker_is(harness, status):
-    return harness.product.call("GET", "/health/ready").json()["dependencies"]["broker"]["status"] == status
-
-
-def test_health_and_doctor_see_it(system):
+def test_health_and_doctor_check_rabbitmq(system):
     harness, _ = system
 
-    ready = broker_is(harness, "ok")
+    ready = harness.dependency_status("broker") == "ok"
     round_trip = "from saas.operations.checks import broker_round_trip; print(broker_round_trip())"
     told = manage(harness.environment, "shell", "-v0", "-c", round_trip)
     harness.broker.mode = Mode.BLACK_HOLE
 
-    eventually(lambda: broker_is(harness, "failed"), 10)
+    eventually(lambda: harness.dependency_status("broker") == "failed", 10)
     assert ready
     assert "a message went round in" in told
 
 
 @pytest.mark.parametrize("mode", [Mode.REFUSE, Mode.RESET, Mode.BLACK_HOLE], ids=lambda mode: mode.value)
-def test_without_it_people_register_and_events_are_accepted_and_all_is_done_when_it_is_back(
-    system, mode, record_property
-):
+def test_work_accepted_without_rabbitmq_is_done_once_it_is_back(system, mode, record_property):
     harness, hooks = system
     harness.broker.mode = mode
 
@@ -108,7 +100,7 @@ def test_without_it_people_register_and_events_are_accepted_and_all_is_done_when
     record_property("bells are heard again after, seconds", seconds)
 
 
-def test_when_it_is_killed_and_started_the_worker_needs_no_restart(system, rabbitmq, record_property):
+def test_a_killed_rabbitmq_needs_no_restart_of_the_worker(system, rabbitmq, record_property):
     harness, hooks = system
     rabbitmq.kill()
     assert deliver(hooks, "evt_killed") == 202
@@ -117,7 +109,7 @@ def test_when_it_is_killed_and_started_the_worker_needs_no_restart(system, rabbi
     record_property("bells are heard again after, seconds", until_a_bell_is_heard(harness, hooks))
 
 
-def test_a_worker_whose_connection_is_dead_notices_and_works_when_it_is_back(system, record_property):
+def test_a_worker_notices_a_dead_connection_and_recovers(system, record_property):
     harness, hooks = system
     (worker,) = harness.background_processes
     told = len(worker.text)
@@ -135,12 +127,12 @@ def test_a_worker_whose_connection_is_dead_notices_and_works_when_it_is_back(sys
 def until_a_bell_is_heard(harness, hooks):
     """Ring until the worker, whom only bells tell, has done all that came before; how long that took."""
     started, numbers = time.monotonic(), count()
-    before = harness.postgres.fetch_value(DATABASE, "SELECT max(id) FROM webhook_events_webhookevent")
+    before = harness.fetch_value("SELECT max(id) FROM webhook_events_webhookevent")
     waiting = f"SELECT count(*) FROM webhook_events_webhookevent WHERE status = 'queued' AND id <= {before}"
 
     def is_heard():
         assert deliver(hooks, f"evt_ring_{before}_{next(numbers)}") == 202
-        return harness.postgres.fetch_value(DATABASE, waiting) == 0
+        return harness.fetch_value(waiting) == 0
 
     eventually(is_heard, 90)
     return time.monotonic() - started

@@ -96,7 +96,7 @@ def test_a_frozen_database_makes_no_probe_wait_and_is_known_soon(harness, frozen
     eventually(lambda: is_told(harness.product, 503, "unavailable", "database"), 10)
 
 
-def test_a_service_that_starts_beside_a_silent_broker_is_ready_all_the_same(harness, record_property):
+def test_a_service_starts_ready_although_the_broker_is_silent(harness, record_property):
     harness.broker.mode = Mode.BLACK_HOLE
     server = Server("admin_ops", harness.environment, harness.folder / "beside-a-silent-broker.log")
 
@@ -120,7 +120,7 @@ def first_told(server):
     return told[0]
 
 
-def test_a_worker_that_starts_says_at_its_first_probe_what_is_so(harness, slow_database):
+def test_a_new_worker_answers_its_first_probe_truthfully(harness, slow_database):
     server = Server("admin_ops", {**harness.environment, "WEB_CONCURRENCY": "1"}, harness.folder / "first-probe.log")
 
     with killed_on_exit(server):

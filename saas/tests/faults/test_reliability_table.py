@@ -1,25 +1,21 @@
-"""The table in ``saas/docs/reliability.md`` has a test for each of the faults, and each is there."""
+"""The table in ``saas/docs/reliability.md`` has a row for each fault, and the tests that it names exist."""
 
 import re
 
-import pytest
-
-from saas.tests.faults.webhook_system import ROOT
+from saas.testing.documented_tests import ROOT, missing_tests
 
 TEXT = (ROOT / "saas/docs/reliability.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| ([\d, ]+) \| .* \| (.*) \|$", TEXT, re.MULTILINE)
 
 
-def test_all_rows_are_there():
+def test_every_fault_has_a_row():
     numbers = [int(number) for numbers, _ in ROWS for number in numbers.split(",")]
 
     assert sorted(numbers) == list(range(1, 50))
 
 
-@pytest.mark.parametrize(
-    "place", sorted({place for _, cell in ROWS for place in re.findall(r"`([^`]+\.py[^`]*)`", cell)})
-)
-def test_a_test_that_is_named_is_there(place):
-    path, _, name = place.partition("::")
+def test_every_test_in_the_table_exists():
+    named = [name for _, cell in ROWS for name in re.findall(r"`([^`]+\.py[^`]*)`", cell)]
 
-    assert f"def {name}" in (ROOT / path).read_text(encoding="utf-8")
+    assert len(named) > 50
+    assert missing_tests(named) == []

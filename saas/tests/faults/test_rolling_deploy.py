@@ -15,7 +15,6 @@ from saas import __version__
 from saas.testing.servers.production import Server, killed_on_exit, manage
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.harness import DATABASE, PASSWORD
-from saas.tests.faults.test_dependency_outages import _waiting_for_a_lock
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
@@ -32,13 +31,13 @@ def server(harness):
         yield started
 
 
-def test_asked_to_end_it_says_so_finishes_what_is_under_way_and_ends(harness, customer, server):
+def test_sigterm_drains_finishes_running_requests_and_exits(harness, customer, server):
     token = customer["access_token"]
     with harness.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool:
         with owner.transaction():
             owner.execute("SELECT * FROM accounts_profile FOR UPDATE")
             asked = pool.submit(server.call, "PUT", "/api/users/profile", {"biography": "at the end"}, token=token)
-            eventually(lambda: _waiting_for_a_lock(harness), 5)
+            eventually(harness.waits_for_a_lock, 5)
             server.process.send_signal(signal.SIGTERM)
             eventually(lambda: server.call("GET", "/health/ready").json()["status"] == "draining", 5)
             ready = server.call("GET", "/health/ready")
@@ -187,7 +186,7 @@ def test_versions_replace_each_other_under_traffic_and_no_request_fails(harness,
 # ── A backup ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_restored_backup_has_everything_and_its_people_can_log_in(harness, customer, tmp_path):
+def test_a_restored_backup_is_complete_and_its_sessions_work(harness, customer, tmp_path):
     dump = tmp_path / "saas.dump"
     owner = {**harness.environment, "DATABASE_URL": harness.postgres.url(DATABASE)}
     with harness.postgres.connect("postgres") as postgres:

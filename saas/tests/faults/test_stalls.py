@@ -48,7 +48,7 @@ def test_41_a_slow_commit_stops_no_worker(system):
     assert system.effects() == {f"{prefix}_{number}": 1 for prefix in ("evt", "later") for number in range(3)}
 
 
-def test_41_the_same_commit_is_seen_where_an_alarm_lands_in_it(system):
+def test_41_control_an_alarm_inside_the_commit_shows(system):
     """It may heal, or fail for ever: either way a connection was given back in the middle of its COMMIT."""
     slow_commits(system, "alarm")
 
@@ -66,7 +66,7 @@ def stalled(system, fault):
 
 
 @pytest.mark.parametrize("fault", ["", "wait for ever"], ids=["sound", "control: waits for ever"])
-def test_42_sessions_that_hang_in_a_disk_hold_up_nobody_else(system, fault):
+def test_42_sessions_hanging_on_a_disk_block_no_other(system, fault):
     sessions = stalled(system, fault)
     with stopped(sessions):
         is_done = within(10, lambda: {"meanwhile_0", "meanwhile_1"} <= set(system.effects()))
@@ -78,7 +78,7 @@ def test_42_sessions_that_hang_in_a_disk_hold_up_nobody_else(system, fault):
         assert system.repeated_effects() == []
 
 
-def test_43_a_database_that_is_paused_is_worked_with_again_when_it_goes_on(system):
+def test_43_a_paused_database_is_used_again_when_it_resumes(system):
     system.call("fault_events", count=30, after=0.1)
     system.start_processes("worker", 2)
     system.wait_until(system.effects)
@@ -92,7 +92,7 @@ def test_43_a_database_that_is_paused_is_worked_with_again_when_it_goes_on(syste
     assert system.repeated_effects() == []
 
 
-def test_44_a_child_that_is_stopped_is_seen_though_its_worker_and_the_others_live(system):
+def test_44_a_stopped_child_is_detected_while_its_worker_lives(system):
     (parent,) = system.start_processes("celery")
     system.start_processes("beat")
     eventually(lambda: len(shown(system)) == 2)
@@ -106,7 +106,7 @@ def test_44_a_child_that_is_stopped_is_seen_though_its_worker_and_the_others_liv
     system.wait_until(lambda: system.call("health_of_workers") == "ok")
 
 
-def test_44_a_child_that_is_killed_is_replaced_and_forgotten(system):
+def test_44_a_killed_child_is_replaced_and_forgotten(system):
     (parent,) = system.start_processes("celery")
     system.start_processes("beat")
     eventually(lambda: len(shown(system)) == 2)
@@ -132,7 +132,7 @@ def test_45_a_database_whose_clock_steps_back_goes_on_being_swept(system, fault)
 
 
 @pytest.mark.parametrize("fault", ["", "end with connections", "keep connections"])
-def test_46_a_primary_that_became_read_only_costs_no_event_an_attempt_and_is_left(system, fault):
+def test_46_a_primary_turned_read_only_costs_no_attempt_and_is_left(system, fault):
     """Sessions of that time stay read-only for ever, as those that still lead to the old primary. A process that cannot
     leave them ends after some failures and is replaced; one that does neither (the control) never works again."""
     before = system.start_processes("worker", fault=fault)
@@ -169,7 +169,7 @@ def test_47_a_redis_that_is_a_replica_full_and_gone_ends_no_worker(system):
     assert system.repeated_effects() == []
 
 
-def test_47_the_same_replica_ends_a_worker_that_does_as_celery_does(system):
+def test_47_control_celerys_default_ends_the_worker(system):
     workers = system.start_processes("celery", 1, fault="end with the broker")
     eventually(lambda: len(shown(system)) == 2)
 
@@ -178,7 +178,7 @@ def test_47_the_same_replica_ends_a_worker_that_does_as_celery_does(system):
 
 
 @pytest.mark.parametrize("fault", ["", "claim nothing"], ids=["sound", "control: claims nothing"])
-def test_49_three_beats_that_are_killed_again_and_again_send_each_sweep_once(system, fault):
+def test_49_three_beats_killed_again_and_again_send_each_sweep_once(system, fault):
     system.start_processes("beat", 3, fault=fault)
     eventually(lambda: system.sql(SWEEPS))
     system.redis.client.delete("celery")

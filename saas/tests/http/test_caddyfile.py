@@ -47,7 +47,7 @@ def test_the_tested_version_is_the_one_that_compose_pins() -> None:
     assert caddy_version(pinned_caddy()) == PINNED
 
 
-def test_nobody_can_change_the_proxy_while_it_runs(caddy: str, tmp_path: Path) -> None:
+def test_the_proxys_admin_endpoint_is_disabled(caddy: str, tmp_path: Path) -> None:
     assert adapt_caddyfile(caddy, tmp_path)["admin"] == {"disabled": True}
 
 
@@ -65,7 +65,7 @@ def test_heads_bodies_and_idle_connections_have_limits(server: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_service_gets_nothing_that_changes_the_connection(server: dict[str, Any], host: str) -> None:
+def test_connection_headers_are_removed_before_a_service(server: dict[str, Any], host: str) -> None:
     found = site(server, host)
     proxy = found["reverse_proxy"]
 
@@ -78,7 +78,7 @@ def test_a_service_gets_nothing_that_changes_the_connection(server: dict[str, An
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_service_that_is_away_or_slow_does_not_hold_the_proxy(server: dict[str, Any], host: str) -> None:
+def test_an_absent_or_slow_service_does_not_block_the_proxy(server: dict[str, Any], host: str) -> None:
     proxy = site(server, host)["reverse_proxy"]
     transport = proxy["transport"]
 
@@ -93,7 +93,7 @@ def test_a_service_that_is_away_or_slow_does_not_hold_the_proxy(server: dict[str
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_what_may_have_been_read_is_sent_again_only_if_it_changes_nothing(server: dict[str, Any], host: str) -> None:
+def test_only_safe_methods_are_retried(server: dict[str, Any], host: str) -> None:
     assert site(server, host)["reverse_proxy"]["load_balancing"] == {
         "retry_match": [{"method": ["GET", "HEAD"]}],
         "try_duration": 5 * SECOND,
@@ -108,7 +108,7 @@ def test_another_host_is_refused(server: dict[str, Any]) -> None:
 
 
 @pytest.mark.long
-def test_both_versions_mean_the_same(tmp_path: Path) -> None:
+def test_both_caddy_versions_adapt_alike(tmp_path: Path) -> None:
     if not (debian_caddy() and pinned_caddy()):
         pytest.skip("needs both")
 

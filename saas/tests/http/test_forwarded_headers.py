@@ -91,13 +91,13 @@ STRANGERS_CLAIMS = [
 
 @pytest.mark.parametrize("way", ["direct", "proxied"])
 @pytest.mark.parametrize("claim", STRANGERS_CLAIMS)
-def test_a_stranger_is_not_believed(edge: Edge, way: str, claim: str) -> None:
+def test_a_strangers_claim_is_ignored(edge: Edge, way: str, claim: str) -> None:
     source = next_source_address()
 
     assert address_seen(edge.target("product", way), source, claim) == source
 
 
-def test_a_stranger_is_not_believed_in_a_trailer(edge: Edge) -> None:
+def test_a_strangers_claim_in_a_trailer_is_ignored(edge: Edge) -> None:
     target, source = edge.target("product"), next_source_address()
     body = json.dumps({"email": f"{secrets.token_hex(8)}@example.net", "password": "correct horse battery staple"})
     lines = ["POST /api/auth/register HTTP/1.1", f"Host: {target.host}", "Content-Type: application/json"]

@@ -76,7 +76,7 @@ def attacked(proxy: Address, host: str, first: str, victim: bytes) -> Outcome:
     return exchange(proxy, victim)
 
 
-def test_nobody_gets_the_answer_to_a_strangers_request(proxy: Address, webhooks: Service) -> None:
+def test_no_client_gets_the_answer_to_a_smuggled_request(proxy: Address, webhooks: Service) -> None:
     victim = get(webhooks.host, "/health")
 
     answers = [attacked(proxy, webhooks.host, "GET /api/poisoned", victim).text for _ in range(ATTACKS)]
@@ -84,7 +84,7 @@ def test_nobody_gets_the_answer_to_a_strangers_request(proxy: Address, webhooks:
     assert answers.count("200") == ATTACKS, f"{ATTACKS - answers.count('200')} of {ATTACKS} were poisoned"
 
 
-def test_nobody_gets_it_while_many_ask_at_once(proxy: Address, webhooks: Service) -> None:
+def test_no_client_gets_it_under_concurrency(proxy: Address, webhooks: Service) -> None:
     victim = get(webhooks.host, "/health")
 
     with ThreadPoolExecutor(8) as pool:
@@ -94,7 +94,7 @@ def test_nobody_gets_it_while_many_ask_at_once(proxy: Address, webhooks: Service
     assert answers.count("200") == ATTACKS, f"{ATTACKS - answers.count('200')} of {ATTACKS} were poisoned"
 
 
-def test_no_request_of_staff_becomes_a_strangers_replay(
+def test_no_smuggled_request_borrows_a_staff_token(
     edge: Edge, proxy: Address, webhooks: Service, staff_token: str
 ) -> None:
     event = delivered(edge)

@@ -120,7 +120,7 @@ def _behind_a_proxy(edge: Edge) -> Target:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [*SERVICES, BEHIND])
-def test_others_are_answered_at_once(sieges: dict[str, Siege], name: str) -> None:
+def test_other_clients_are_answered_at_once(sieges: dict[str, Siege], name: str) -> None:
     others = sieges[name].others
 
     assert {status for status, _ in others} == {200}
@@ -129,7 +129,7 @@ def test_others_are_answered_at_once(sieges: dict[str, Siege], name: str) -> Non
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [*SERVICES, BEHIND])
-def test_half_a_head_is_given_up_after_ten_seconds(sieges: dict[str, Siege], name: str) -> None:
+def test_half_a_head_is_dropped_after_ten_seconds(sieges: dict[str, Siege], name: str) -> None:
     heads = sieges[name].heads
 
     assert {status for status, _ in heads} <= ({"400"} if name == BEHIND else {"-", "408"})
@@ -138,7 +138,7 @@ def test_half_a_head_is_given_up_after_ten_seconds(sieges: dict[str, Siege], nam
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [*SERVICES, BEHIND])
-def test_a_body_that_trickles_is_given_up_after_thirty_seconds(sieges: dict[str, Siege], name: str) -> None:
+def test_a_trickling_body_is_refused_after_thirty_seconds(sieges: dict[str, Siege], name: str) -> None:
     bodies = sieges[name].bodies
 
     assert {status for status, _ in bodies} == {"408"}
@@ -147,7 +147,7 @@ def test_a_body_that_trickles_is_given_up_after_thirty_seconds(sieges: dict[str,
 
 @pytest.mark.faults
 @pytest.mark.parametrize("service", SERVICES)
-def test_what_has_no_end_costs_little_memory(edge: Edge, service: str) -> None:
+def test_an_endless_header_costs_little_memory(edge: Edge, service: str) -> None:
     running = edge.service(service)
     before = memory(running)
 

@@ -1,7 +1,7 @@
-"""Clients that go on asking, each over a connection that it keeps, and everything that they were told."""
+"""Continuous traffic: clients that send requests over kept-alive connections, and record every unexpected answer."""
 
 import secrets
-import time
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
@@ -49,13 +49,13 @@ def who_am_i(service: str, path: str, token: str) -> Callable[[], Request]:
 
 
 class Caller:
-    """Asks again and again, with a rest after each answer."""
+    """Send requests from a thread of its own, ``rest_seconds`` apart, until ``is_over`` is set."""
 
     def __init__(self, address: Address, make: Callable[[], Request], rest_seconds: float) -> None:
         self.make, self.rest_seconds = make, rest_seconds
         self.link = HTTPConnection(*address, timeout=30)
         self.is_over = Event()
-        self.asked = 0
+        self.sent_count = 0
         self.failures: list[str] = []
         self.accepted: set[str] = set()  # ids of events that were answered as expected
         self.thread = Thread(target=self._work)
@@ -63,15 +63,15 @@ class Caller:
     def _work(self) -> None:
         while not self.is_over.wait(self.rest_seconds):
             request = self.make()
-            self.asked += 1
-            if told := self._ask(request):
-                self.failures.append(f"{request.service} {request.method} {request.path}: {told}")
+            self.sent_count += 1
+            if failure := self._send(request):
+                self.failures.append(f"{request.service} {request.method} {request.path}: {failure}")
             elif request.delivers:
                 self.accepted.add(request.delivers)
         self.link.close()
 
-    def _ask(self, request: Request) -> str:
-        """What went wrong; empty if nothing did."""
+    def _send(self, request: Request) -> str:
+        """Return what went wrong; empty if nothing did."""
         headers = {"Host": HOSTS[request.service], **_forwarded(), **dict(request.headers)}
         try:
             self.link.request(request.method, request.path, body=request.body or None, headers=headers)
@@ -84,7 +84,7 @@ class Caller:
 
 
 def _forwarded() -> dict[str, str]:
-    """From an address of its own, in a network that hundreds of requests will not come from again: limits count both."""
+    """Name a new client address in a network that hundreds of requests do not use: rate limits count both."""
     number = next(_CALLERS)
     address = f"198.{18 + number // 256 % 2}.{number % 256}.{number // 512 % 250 + 1}"
     return {"X-Forwarded-For": address, "X-Forwarded-Proto": "https"}
@@ -93,30 +93,26 @@ def _forwarded() -> dict[str, str]:
 class Traffic:
     def __init__(self, callers: Sequence[Caller]) -> None:
         self.callers = callers
-        self.started = time.monotonic()
 
     @property
-    def asked(self) -> int:
-        return sum(caller.asked for caller in self.callers)
+    def sent_count(self) -> int:
+        return sum(caller.sent_count for caller in self.callers)
 
     @property
     def failures(self) -> list[str]:
         return [failure for caller in self.callers for failure in caller.failures]
 
-    @property
-    def accepted(self) -> set[str]:
-        return {event_id for caller in self.callers for event_id in caller.accepted}
-
-    def lost(self, database: str) -> set[str]:
-        """Ids of events that were accepted and are not stored."""
-        with psycopg.connect(database) as connection:
+    def lost_events(self, database_url: str) -> set[str]:
+        """Return the ids of events that were accepted and are not stored."""
+        with psycopg.connect(database_url) as connection:
             rows = connection.execute("SELECT external_id FROM webhook_events_webhookevent").fetchall()
-        return self.accepted - {external_id for (external_id,) in rows}
+        accepted = {event_id for caller in self.callers for event_id in caller.accepted}
+        return accepted - {external_id for (external_id,) in rows}
 
 
 @contextmanager
 def traffic(address: Address, makes: Sequence[Callable[[], Request]], rest_seconds: float = 0.02) -> Iterator[Traffic]:
-    """One caller for each of ``makes``; all have had their last answer when the block is over."""
+    """Run one caller for each of ``makes``; all have had their last answer when the block is over."""
     running = Traffic([Caller(address, make, rest_seconds) for make in makes])
     try:
         for caller in running.callers:
@@ -127,3 +123,9 @@ def traffic(address: Address, makes: Sequence[Callable[[], Request]], rest_secon
             caller.is_over.set()
         for caller in running.callers:
             caller.thread.join()
+
+
+def report(record_property: Callable[[str, object], None], name: str, figures: str) -> None:
+    """Record a measured figure in the test report, and show it with ``-s``."""
+    record_property(name, figures)
+    sys.stderr.write(f"\n{name}: {figures}\n")

@@ -64,7 +64,7 @@ def _introduced(stack: Stack, provider: Any, address: str) -> Peers:
     return Peers(stack, provider, {"Authorization": f"Bearer {token}"})
 
 
-def test_a_subscription_lives_at_localstripe_and_here(peers: Peers) -> None:
+def test_a_subscription_runs_its_course_at_localstripe_and_here(peers: Peers) -> None:
     refused = peers.post("/api/subscriptions/checkout", {"plan_id": "starter"})
     assert (refused.status_code, refused.json()["code"]) == (503, "provider_unavailable")  # it has no Checkout
     (customer,) = peers.provider.customers.list().data

@@ -62,9 +62,7 @@ def shoot(page: "Page", folder: Path, name: str) -> None:
         page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
 
 
-def test_somebody_registers_pays_on_the_page_and_the_clock_leads_her_to_the_end(
-    stack: Stack, page: "Page", tmp_path: Path
-) -> None:
+def test_a_customer_registers_pays_and_the_subscription_lapses(stack: Stack, page: "Page", tmp_path: Path) -> None:
     customer = Buyer(stack, "kim")
     page.goto(customer.checkout("growth"))
     shoot(page, tmp_path, "checkout")
@@ -97,7 +95,7 @@ def test_somebody_registers_pays_on_the_page_and_the_clock_leads_her_to_the_end(
     eventually(lambda: customer.subscription() is None)
 
 
-def test_a_subscriber_changes_her_plan_her_card_and_her_mind_in_the_portal(
+def test_a_subscriber_changes_plan_and_card_and_cancels_in_the_portal(
     stack: Stack, page: "Page", tmp_path: Path
 ) -> None:
     ada = Buyer(stack, "ada")

@@ -147,7 +147,7 @@ def test_a_customer_who_paid_but_has_no_access_gets_it_by_a_replay(
     desk.is_told("Webhook event replayed")
 
 
-def test_an_abuser_is_banned_and_her_next_request_is_refused(desk: Desk, customer: dict[str, Any], shared_stack: Stack):
+def test_an_abuser_is_banned_and_the_next_request_is_refused(desk: Desk, customer: dict[str, Any], shared_stack: Stack):
     desk.find(customer["email"])
     desk.do("Ban", reason="Sends spam to invited people")
 
@@ -156,7 +156,7 @@ def test_an_abuser_is_banned_and_her_next_request_is_refused(desk: Desk, custome
     assert shared_stack.get("product", "/api/auth/me", headers=customer["headers"]).status_code == 401
 
 
-def test_support_sees_what_she_sees_and_stops(desk: Desk, customer: dict[str, Any], shared_stack: Stack):
+def test_support_impersonates_a_customer_and_stops(desk: Desk, customer: dict[str, Any], shared_stack: Stack):
     desk.find(customer["email"])
     desk.do("See what they see", reason="Cannot find her team")
 

@@ -54,7 +54,7 @@ def of(service: str) -> tuple[ModuleType, ModuleType]:
     return importlib.import_module(f"client_{service}"), importlib.import_module(f"client_{service}.models")
 
 
-def test_a_generated_python_client_takes_a_person_through_product(python_clients: Path, shared_stack: Stack) -> None:
+def test_a_generated_python_client_calls_product(python_clients: Path, shared_stack: Stack) -> None:
     product, models = of("product")
     url, email = shared_stack.urls["product"], f"py-{secrets.token_hex(4)}@example.com"
     anonymous = product.Client(base_url=url)
@@ -84,7 +84,7 @@ def test_a_generated_python_client_takes_a_person_through_product(python_clients
     assert (gone.status, gone.code) == (401, "invalid_token")
 
 
-def test_a_generated_python_client_speaks_paritys_convention(python_clients: Path, shared_stack: Stack) -> None:
+def test_a_generated_python_client_follows_paritys_naming(python_clients: Path, shared_stack: Stack) -> None:
     parity, models = of("parity")
     url, email = shared_stack.urls["parity"], f"py-{secrets.token_hex(4)}@example.com"
     body = models.RegisterRequest(email=email, password=PASSWORD, full_name="Py Client")
@@ -97,9 +97,7 @@ def test_a_generated_python_client_speaks_paritys_convention(python_clients: Pat
     assert (registered.user.full_name, profile.display_name) == ("Py Client", "Py")
 
 
-def test_generated_typescript_is_strict_and_takes_a_person_through_the_services(
-    shared_stack: Stack, tmp_path: Path
-) -> None:
+def test_generated_typescript_is_strict_and_calls_every_service(shared_stack: Stack, tmp_path: Path) -> None:
     packages = node.node_packages()
     (tmp_path / "node_modules").symlink_to(packages / "node_modules")
     (tmp_path / "package.json").write_text('{"type": "module"}')

@@ -104,7 +104,7 @@ def address_of(table: DeskAdmin) -> str:
     return f"/admin/{table.opts.app_label}/{table.opts.model_name}/"
 
 
-def test_what_is_secret_is_known(secrets: dict[str, str]) -> None:
+def test_every_secret_column_has_a_sample_value(secrets: dict[str, str]) -> None:
     """The names and values by which the other tests ask: none of them asks for nothing."""
     assert {
         "User.password", "LoginSession.session_key", "RefreshToken.token_hash", "Totp.sealed_secret", "ApiKey.key_hash",
@@ -115,7 +115,7 @@ def test_what_is_secret_is_known(secrets: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_every_table_of_the_desk_is_of_the_one_base(table: Any) -> None:
+def test_every_admin_table_uses_the_common_base(table: Any) -> None:
     assert isinstance(table, DeskAdmin)
     for name in ("lookup_allowed", "to_field_allowed"):
         assert getattr(type(table), name) is getattr(DeskAdmin, name)
@@ -170,7 +170,7 @@ def test_no_search_finds_by_a_secret(table: Any, client: ServiceClient, secrets:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_no_order_tells_of_a_secret(table: Any, client: ServiceClient) -> None:
+def test_no_ordering_reveals_a_secret(table: Any, client: ServiceClient) -> None:
     columns = range(1, len(table.list_display) + 1)
     answers = [
         client.get(f"{address_of(table)}?{ORDER_VAR}={sign}{column}") for column in columns for sign in ("", "-")
@@ -195,7 +195,7 @@ def test_a_row_is_found_by_its_key_alone(table: Any, client: ServiceClient) -> N
         assert client.get(f"{address_of(table)}x/change/?_to_field={name}").status_code == 400
 
 
-def test_nothing_completes_what_is_typed_or_leads_to_any_row(client: ServiceClient, secrets: dict[str, str]) -> None:
+def test_autocomplete_and_view_on_site_are_closed(client: ServiceClient, secrets: dict[str, str]) -> None:
     """Both looked rows up in every table, the keys of sessions among them."""
     for model in apps.get_models():
         for name, _ in relations(model):
@@ -219,7 +219,7 @@ def asked_by_query() -> list[Operation]:
     return [one for one in operations("admin_ops") if one.method == "GET" and one.parameter_names("query")]
 
 
-def test_no_query_of_the_staffs_api_finds_or_tells_a_secret(scenario: Scenario, secrets: dict[str, str]) -> None:
+def test_no_staff_api_query_finds_or_shows_a_secret(scenario: Scenario, secrets: dict[str, str]) -> None:
     client, token = ServiceClient("admin_ops"), scenario.tokens["staff:admin"]
     said: dict[str, list[str]] = {}
     for operation in asked_by_query():

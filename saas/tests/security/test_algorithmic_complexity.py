@@ -46,7 +46,7 @@ def fields() -> dict[str, serializers.Field]:
 def others() -> dict[str, Callable[[str], object]]:
     return {
         "a password's form": normalized,
-        "an event": lambda text: envelope.read_event(text.encode()),
+        "an event": lambda text: envelope.read(text.encode()),
         "a signature": lambda text: signatures.verify(
             text, b"{}", secrets=["whsec_a"], tolerance_seconds=300, now=time.time()
         ),
@@ -71,14 +71,14 @@ def is_bounded(take: Callable[[str], object], piece: str) -> bool:
 
 @pytest.mark.long
 @pytest.mark.django_db
-def test_no_field_takes_more_than_its_share_of_time_for_a_long_text() -> None:
+def test_every_field_reads_a_long_text_in_linear_time() -> None:
     takers = {name: field.run_validation for name, field in fields().items()} | others()
     assert len(takers) > 100
 
     assert [(name, piece) for name, take in takers.items() for piece in PIECES if not is_bounded(take, piece)] == []
 
 
-def test_a_validator_that_looks_back_again_and_again_is_seen() -> None:
+def test_a_quadratic_validator_is_detected() -> None:
     def looks_back(text: str) -> int:
         return sum(text.count("a", start) for start in range(0, len(text), 10))
 

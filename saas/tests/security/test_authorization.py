@@ -77,7 +77,7 @@ def test_every_path_is_in_the_schema(service: str) -> None:
     ("service", "method", "path", "expected"),
     [pytest.param(*row, id=" ".join(row[:3])) for service in SERVICES for row in table(service)],
 )
-def test_everybody_gets_what_the_table_says(
+def test_every_actor_gets_the_status_of_the_table(
     service: str, method: str, path: str, expected: dict[str, int], scenario: tenant_scenario.Scenario, settings
 ) -> None:
     settings.WEBHOOKS_ALLOW_UNSIGNED = settings.WEBHOOKS_OPEN_OPERATOR_API = False  # as in production

@@ -35,7 +35,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("status", ANSWERS)
-def test_every_answer_keeps_browsers_from_guessing_framing_and_keeping_it(product, status: int) -> None:
+def test_every_answer_has_the_security_headers(product, status: int) -> None:
     method, path, headers = ANSWERS[status]
 
     answer = product.send(method, path, headers=headers)
@@ -64,7 +64,7 @@ def front_end(settings) -> str:
         "https://x.app.example.com",
     ],
 )
-def test_another_origin_is_told_nothing(product, front_end: str, origin: str) -> None:
+def test_another_origin_gets_no_cors_headers(product, front_end: str, origin: str) -> None:
     answer = product.get("/api/auth/csrf", headers={"Origin": origin})
 
     assert "Access-Control-Allow-Origin" not in answer.headers
@@ -78,7 +78,7 @@ def test_a_front_end_on_the_list_may_read_with_credentials(product, front_end: s
     assert "origin" in answer.headers["Vary"].lower()
 
 
-def test_asking_first_runs_no_view(product, front_end: str, django_assert_num_queries) -> None:
+def test_a_preflight_runs_no_view(product, front_end: str, django_assert_num_queries) -> None:
     asked = {"Origin": front_end, "Access-Control-Request-Method": "POST"}
 
     with django_assert_num_queries(0):
@@ -97,5 +97,5 @@ def test_a_host_that_is_not_ours_is_refused(product, host: str) -> None:
     assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
 
 
-def test_tracing_is_not_a_method_here(product) -> None:
+def test_trace_is_not_allowed(product) -> None:
     assert product.send("TRACE", "/api/auth/login").status_code == 405

@@ -46,7 +46,7 @@ def sent(operation: Operation, scenario: tenant_scenario.Scenario, token: str):
     return answer, written - {"operations_counter"}, list(lines)  # rate limits count there, where there is no Redis
 
 
-def test_there_is_something_to_walk() -> None:
+def test_the_schema_lists_the_operations_under_test() -> None:
     assert len(WRITES) > 50
     assert {str(one) for one in PRIVATE} >= OPEN_TO_WRITING | CLOSED_TO_READING
 
@@ -72,7 +72,7 @@ def test_a_token_that_writes_changes_nothing_that_is_the_customers_alone(
 
 
 @pytest.mark.parametrize("operation", READS, ids=str)
-def test_every_read_is_one_line_in_the_trail_that_says_who_for_whom_and_why(
+def test_every_impersonated_read_is_one_complete_audit_event(
     operation: Operation, scenario: tenant_scenario.Scenario
 ) -> None:
     answer, _, lines = sent(operation, scenario, scenario.tokens["as-owner:read"])

@@ -130,7 +130,7 @@ def test_the_other_teams_ids_in_a_query_are_not_found(operation: Operation, scen
 @pytest.mark.parametrize(
     "operation", [o for o in _product() if o.method == "GET" and "provider" not in o.parameter_names("path")], ids=str
 )
-def test_nothing_that_the_other_owner_reads_tells_of_the_first_team(
+def test_nothing_the_other_owner_reads_reveals_the_first_team(
     operation: Operation, scenario: tenant_scenario.Scenario
 ) -> None:
     url = operation.url_for({**scenario.other_ids, "name": "auth-core"})

@@ -61,7 +61,7 @@ def before(scenario: tenant_scenario.Scenario) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("operation", EVERY, ids=str)
-def test_hostile_input_never_crashes_an_operation_and_a_refusal_writes_nothing(
+def test_malicious_input_never_crashes_and_a_refusal_writes_nothing(
     operation: Operation, scenario: tenant_scenario.Scenario, before: dict[str, list[Any]]
 ) -> None:
     client = ServiceClient(operation.service)
@@ -76,7 +76,7 @@ def test_hostile_input_never_crashes_an_operation_and_a_refusal_writes_nothing(
 
 
 @pytest.mark.parametrize("operation", PRIVATE_WITH_BODY, ids=str)
-def test_a_strangers_hostile_body_is_not_even_read(
+def test_an_anonymous_malicious_body_is_not_even_read(
     operation: Operation, scenario: tenant_scenario.Scenario, settings
 ) -> None:
     settings.WEBHOOKS_OPEN_OPERATOR_API = False  # as in production
