@@ -92,7 +92,7 @@ class Story:
 
 
 def a_trial_is_upgraded_and_canceled(story: Story) -> None:
-    trial = {"trial_start": START, "trial_end": START + 14 * DAY}
+    trial: Object = {"trial_start": START, "trial_end": START + 14 * DAY}
     story.signs_up()
     session = {"id": f"cs_{story.name}", "customer": story.customer, "subscription": story.subscription}
     done = objects.checkout_session(**session, status="complete", payment_status="no_payment_required", url=None)
@@ -107,7 +107,7 @@ def a_trial_is_upgraded_and_canceled(story: Story) -> None:
     story.expect(subscription_status="active", access=True, invoice={story.invoice(): "paid"}, current_period_end=end)
 
     story.changes("active", day=20, since=14, price=LARGE, **trial)
-    leaving = {"cancel_at_period_end": True, "cancel_at": end, "canceled_at": START + 25 * DAY}
+    leaving: Object = {"cancel_at_period_end": True, "cancel_at": end, "canceled_at": START + 25 * DAY}
     story.changes("active", day=25, since=14, price=LARGE, **trial, **leaving)
     story.expect(subscription_status="active", access=True, cancel_at_period_end=True, price="price_large")
 
@@ -172,7 +172,7 @@ def a_first_payment_never_comes(story: Story) -> None:
 
 
 def a_trial_is_paused_and_resumed(story: Story) -> None:
-    trial = {"trial_start": START, "trial_end": START + 7 * DAY}
+    trial: Object = {"trial_start": START, "trial_end": START + 7 * DAY}
     story.signs_up()
     story.subscribes("trialing", **trial)
     story.changes("paused", day=7, verb="paused", **trial)

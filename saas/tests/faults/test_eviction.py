@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("eng
 
 BAN = """
 from saas.accounts.models import Role, User
-from saas.accounts.staff.staff_administration import ban, invite_staff
+from saas.accounts.staff.staff_administration import ban_user, invite_staff
 boss, _ = invite_staff(email="boss@example.org", full_name="Boss", by="system", roles=[Role.ADMIN])
-ban(User.objects.get(email_canonical="{email}"), by=boss, reason="abuse")
+ban_user(User.objects.get(email_canonical="{email}"), by=boss, reason="abuse")
 """
 ROOM_BYTES = 1_000_000
 FILLING = 200  # keys at a time
