@@ -49,12 +49,12 @@ def _json(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ExportFormat:
     name: str
     media_type: str
     lines: Callable[[Iterator[AuditEvent]], Iterator[str]]
 
-    def streamed(self, rows: AuditEventQuerySet) -> StreamingHttpResponse:
+    def stream(self, rows: AuditEventQuerySet) -> StreamingHttpResponse:
         return StreamingHttpResponse(
             self.lines(rows.in_batches(BATCH)),
             content_type=f"{self.media_type}; charset=utf-8",
@@ -62,8 +62,9 @@ class Kind:
         )
 
 
-KINDS = {
-    kind.name: kind for kind in (Kind("csv", "text/csv", csv_lines), Kind("jsonl", "application/jsonl", json_lines))
+EXPORT_FORMATS = {
+    kind.name: kind
+    for kind in (ExportFormat("csv", "text/csv", csv_lines), ExportFormat("jsonl", "application/jsonl", json_lines))
 }
 
 

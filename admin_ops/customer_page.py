@@ -14,10 +14,10 @@ from saas.mail.models import Mail
 from saas.teams.models import Membership
 from saas.webhook_events.models import WebhookEvent
 
-SHOWN = 20  # of each kind; the lists of their own have the rest
+MAX_PER_SECTION = 20  # of each kind; the lists of their own have the rest
 
 
-def page_about(user: User) -> dict[str, Any]:
+def customer_page(user: User) -> dict[str, Any]:
     """The page's sections, one query each."""
     leaving = None if user.is_active else Deletion.objects.pending().filter(user=user).first()
     due_at = leaving.due_at if leaving else None
@@ -26,12 +26,14 @@ def page_about(user: User) -> dict[str, Any]:
 
 def _account(user: User) -> dict[str, Any]:
     profile = Profile.objects.filter(user=user).first()
-    sessions = LoginSession.objects.live().filter(user=user).order_by("-last_seen_at")[:SHOWN]
+    sessions = LoginSession.objects.live().filter(user=user).order_by("-last_seen_at")[:MAX_PER_SECTION]
     return {
         "profile": accounts.profile(profile) if profile else None,
-        "identities": [show.identity(row) for row in user.oauth_identities.order_by("-last_login_at")[:SHOWN]],
+        "identities": [
+            show.identity(row) for row in user.oauth_identities.order_by("-last_login_at")[:MAX_PER_SECTION]
+        ],
         "sessions": [show.session(row) for row in sessions],
-        "teams": [show.team(row) for row in Membership.objects.of(user).order_by("-pk")[:SHOWN]],
+        "teams": [show.team(row) for row in Membership.objects.of(user).order_by("-pk")[:MAX_PER_SECTION]],
     }
 
 
@@ -45,17 +47,19 @@ def _billing(user: User) -> dict[str, Any]:
     known_as = Customer.objects.for_owner(user).exclude(external_id="").values("external_id")
     events = WebhookEvent.objects.filter(customer_id__in=known_as).order_by("-pk")
     return {
-        "subscriptions": [show.subscription(row) for row in subscriptions[:SHOWN]],
-        "overrides": [show.override(row) for row in EntitlementOverride.objects.for_owner(user)[:SHOWN]],
-        "invoices": [show.invoice(row) for row in Invoice.objects.for_owner(user).order_by("-pk")[:SHOWN]],
-        "events": [show.webhook_event(row) for row in events[:SHOWN]],
+        "subscriptions": [show.subscription(row) for row in subscriptions[:MAX_PER_SECTION]],
+        "overrides": [show.override(row) for row in EntitlementOverride.objects.for_owner(user)[:MAX_PER_SECTION]],
+        "invoices": [show.invoice(row) for row in Invoice.objects.for_owner(user).order_by("-pk")[:MAX_PER_SECTION]],
+        "events": [show.webhook_event(row) for row in events[:MAX_PER_SECTION]],
     }
 
 
 def _history(user: User) -> dict[str, Any]:
-    notes = user.notes.select_related("author").order_by("-pk")[:SHOWN]
+    notes = user.notes.select_related("author").order_by("-pk")[:MAX_PER_SECTION]
     return {
-        "mails": [show.mail(row) for row in Mail.objects.filter(recipient=user.email).order_by("-pk")[:SHOWN]],
+        "mails": [
+            show.mail(row) for row in Mail.objects.filter(recipient=user.email).order_by("-pk")[:MAX_PER_SECTION]
+        ],
         "notes": [show.note(row) for row in notes],
-        "audit": [show.audit_event(row) for row in AuditEvent.objects.concerning(user.id)[:SHOWN]],
+        "audit": [show.audit_event(row) for row in AuditEvent.objects.concerning(user.id)[:MAX_PER_SECTION]],
     }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from admin_ops.admin.badges import BAD, GOOD, NEWS, WARN, tone, worded
+from admin_ops.admin.badges import BAD, GOOD, NEWS, WARN, humanize, status_color
 from saas.audit.models import AuditEvent
 from saas.billing.models import LedgerEntry
 from saas.mail.models import Mail
@@ -12,7 +12,7 @@ DETAIL_LENGTH = 300
 
 
 @dataclass(frozen=True)
-class Sentence:
+class EntryLabel:
     """``icon`` is the name of a Material Symbol, ``tone`` one of the colours of ``badges``."""
 
     icon: str
@@ -57,26 +57,26 @@ _ACTIONS: dict[str, tuple[str, str, str]] = {
 }
 
 
-def of_event(row: AuditEvent) -> Sentence:
+def label_audit_event(row: AuditEvent) -> EntryLabel:
     """An action that has no words of its own is told by its name: ``team.created`` as "Team created"."""
     known = _ACTIONS.get(row.action)
-    icon, title, colour = known or ("history", worded(row.action.replace(".", " ")).capitalize(), "")
-    return Sentence(icon, title, row.reason or _facts(row), colour)
+    icon, title, colour = known or ("history", humanize(row.action.replace(".", " ")).capitalize(), "")
+    return EntryLabel(icon, title, row.reason or _facts(row), colour)
 
 
 def _facts(row: AuditEvent) -> str:
     """Counts and ids; where it came from, for what has none."""
-    told = [f"{worded(name)}: {value}" for name, value in row.data.items() if isinstance(value, str | int)]
+    told = [f"{humanize(name)}: {value}" for name, value in row.data.items() if isinstance(value, str | int)]
     return " · ".join([*told, *([f"from {row.address}"] if row.address else [])])[:DETAIL_LENGTH]
 
 
-def of_webhook(row: WebhookEvent) -> Sentence:
-    title = f"{row.type or 'Unreadable event'} – {worded(row.status)}"
-    return Sentence("webhook", title, row.last_error[:DETAIL_LENGTH], tone(row.status))
+def label_webhook_event(row: WebhookEvent) -> EntryLabel:
+    title = f"{row.type or 'Unreadable event'} – {humanize(row.status)}"
+    return EntryLabel("webhook", title, row.last_error[:DETAIL_LENGTH], status_color(row.status))
 
 
-def of_mail(row: Mail) -> Sentence:
-    return Sentence("mail", f"Mail “{worded(row.template)}” {row.status}", row.last_error, tone(row.status))
+def label_mail(row: Mail) -> EntryLabel:
+    return EntryLabel("mail", f"Mail “{humanize(row.template)}” {row.status}", row.last_error, status_color(row.status))
 
 
 _MOVEMENTS = {
@@ -91,7 +91,7 @@ _MOVEMENTS = {
 }
 
 
-def of_ledger(row: LedgerEntry) -> Sentence:
+def label_ledger_entry(row: LedgerEntry) -> EntryLabel:
     plan = row.subscription.plan.name if row.subscription.plan else row.subscription.price_id
     monthly = f"{row.monthly} a month"
-    return Sentence("autorenew", f"{plan}: {worded(row.kind)}", monthly, _MOVEMENTS.get(row.kind, ""))
+    return EntryLabel("autorenew", f"{plan}: {humanize(row.kind)}", monthly, _MOVEMENTS.get(row.kind, ""))

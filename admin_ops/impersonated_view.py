@@ -40,24 +40,24 @@ VIEWS: tuple[View, ...] = (
 )
 
 
-def view_named(name: str) -> View:
+def get_view(name: str) -> View:
     """The first for a name that there is not."""
     return next((view for view in VIEWS if view.name == name), VIEWS[0])
 
 
 @dataclass(frozen=True)
-class Sight:
+class ImpersonatedResponse:
     """What came back. ``status`` is 0 where nothing did, and ``answer`` then says why."""
 
     status: int
     answer: Any
 
     @property
-    def is_good(self) -> bool:
+    def is_success(self) -> bool:
         return 200 <= self.status < 300
 
 
-def look(impersonation: Impersonation, view: View) -> Sight:
+def request_as_customer(impersonation: Impersonation, view: View) -> ImpersonatedResponse:
     """Ask Product as the customer would. Never raises for an answer that is bad, late or missing."""
     headers = {
         "Authorization": f"Bearer {tokens.issue_impersonation_token(impersonation)}",
@@ -67,7 +67,7 @@ def look(impersonation: Impersonation, view: View) -> Sight:
     try:
         answer = httpx.get(url, headers=headers, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
         if len(answer.content) > MAX_BYTES:
-            return Sight(0, "The answer is too long to be shown here.")
-        return Sight(answer.status_code, answer.json())
+            return ImpersonatedResponse(0, "The answer is too long to be shown here.")
+        return ImpersonatedResponse(answer.status_code, answer.json())
     except (httpx.HTTPError, ValueError):
-        return Sight(0, "Product could not be reached.")
+        return ImpersonatedResponse(0, "Product could not be reached.")

@@ -15,7 +15,7 @@ WINDOWS = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(da
 CHART_DAYS = 30
 
 
-def people(*, search: str = "", status: str = "", plan: str = "") -> UserQuerySet:
+def search_users(*, search: str = "", status: str = "", plan: str = "") -> UserQuerySet:
     """Those that the list with these filters shows. ``plan`` is a plan's id, or ``none`` for no subscription,
     a person's own and her teams' alike."""
     owners = _owners_known_as(search)
@@ -88,7 +88,7 @@ def _signup_counts(now: datetime) -> dict[str, int]:
     return counts
 
 
-def seen_counts(now: datetime) -> dict[str, int]:
+def active_customer_counts(now: datetime) -> dict[str, int]:
     """How many customers used a session of theirs in the last day, week and month."""
     recent = LoginSession.objects.filter(last_seen_at__gte=now - WINDOWS["30d"], audience=Audience.CUSTOMER)
     people = recent.order_by().values("user").annotate(seen_at=Max("last_seen_at"))

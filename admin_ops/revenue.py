@@ -29,20 +29,20 @@ _KEYS = ("status", "currency", "is_ending")
 
 
 @dataclass
-class Running:
+class RevenueSum:
     """Some of the subscriptions that run."""
 
     count: int = 0
     cents: int = 0
 
 
-def revenue(now: datetime, currency: str = "") -> dict[str, Any]:
+def revenue_metrics(now: datetime, currency: str = "") -> dict[str, Any]:
     """The figures, in whole units of ``currency``. Six queries, each of an index alone."""
     running = _running()
     earnings = _earnings(running)
     order = sorted(earnings, key=lambda name: (-earnings[name].count, name))
     currency = currency.lower() or next(iter(order), DEFAULT_CURRENCY)
-    earning = earnings.get(currency, Running())
+    earning = earnings.get(currency, RevenueSum())
     entries = LedgerEntry.objects.linked().filter(currency=currency).order_by()
     customers = _paying_customers(entries)
     return {
@@ -58,7 +58,7 @@ def revenue(now: datetime, currency: str = "") -> dict[str, Any]:
     }
 
 
-def _running() -> dict[tuple[str, str, bool], Running]:
+def _running() -> dict[tuple[str, str, bool], RevenueSum]:
     """By status, currency and whether they will end: all less the strangers', who are few."""
     rows = Subscription.objects.filter(status__in=_RUNNING).order_by()
     found = _grouped(rows)
@@ -68,13 +68,13 @@ def _running() -> dict[tuple[str, str, bool], Running]:
     return found
 
 
-def _grouped(rows: QuerySet[Subscription]) -> dict[tuple[str, str, bool], Running]:
+def _grouped(rows: QuerySet[Subscription]) -> dict[tuple[str, str, bool], RevenueSum]:
     is_ending = ExpressionWrapper(CANCELING, BooleanField())
     sums = rows.annotate(is_ending=is_ending).values(*_KEYS).annotate(count=Count("status"), cents=Sum("monthly_cents"))
-    return {(row["status"], row["currency"], row["is_ending"]): Running(row["count"], row["cents"]) for row in sums}
+    return {(row["status"], row["currency"], row["is_ending"]): RevenueSum(row["count"], row["cents"]) for row in sums}
 
 
-def _counts(running: dict[tuple[str, str, bool], Running]) -> dict[str, int]:
+def _counts(running: dict[tuple[str, str, bool], RevenueSum]) -> dict[str, int]:
     counts = {f"{status}_subscriptions": 0 for status in (*_RUNNING, "canceling")}
     for (status, _, is_ending), found in running.items():
         counts[f"{status}_subscriptions"] += found.count
@@ -83,9 +83,9 @@ def _counts(running: dict[tuple[str, str, bool], Running]) -> dict[str, int]:
     return counts
 
 
-def _earnings(running: dict[tuple[str, str, bool], Running]) -> dict[str, Running]:
+def _earnings(running: dict[tuple[str, str, bool], RevenueSum]) -> dict[str, RevenueSum]:
     """By currency."""
-    earnings: dict[str, Running] = defaultdict(Running)
+    earnings: dict[str, RevenueSum] = defaultdict(RevenueSum)
     for (status, currency, _), found in running.items():
         if status in Subscription.EARNING and found.count:
             earnings[currency].count += found.count
@@ -93,7 +93,7 @@ def _earnings(running: dict[tuple[str, str, bool], Running]) -> dict[str, Runnin
     return earnings
 
 
-def _shown(currency: str, earning: Running) -> dict[str, Any]:
+def _shown(currency: str, earning: RevenueSum) -> dict[str, Any]:
     return {
         "currency": currency,
         "monthly_recurring_revenue": Money(earning.cents, currency).units,
@@ -111,8 +111,8 @@ def _paying_customers(entries: LedgerEntryQuerySet) -> int:
 def _window(entries: LedgerEntryQuerySet, today: Money, customers: int) -> dict[str, Any]:
     """What the ledger tells of the last thirty days, and which share of the revenue and customers before is gone."""
     rows = entries.values("kind", "movement").annotate(count=Count("kind"), cents=Sum("delta_cents"))
-    kinds: dict[str, Running] = defaultdict(Running)
-    movements: dict[str, Running] = defaultdict(Running)
+    kinds: dict[str, RevenueSum] = defaultdict(RevenueSum)
+    movements: dict[str, RevenueSum] = defaultdict(RevenueSum)
     for kind, movement, count, moved in rows.values_list("kind", "movement", "count", "cents"):
         for sums in (kinds[kind], movements[movement]):
             sums.count += count

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.urls import path
 from django.views.generic import RedirectView
 
-from admin_ops.admin import desk
+from admin_ops.admin import admin_site
 from admin_ops.modules import MODULES
 from admin_ops.views import access, audit, auth, billing, events, health, impersonations, metrics, users
 from saas.api.service_urls import common_urls, handler400, handler403, handler404, handler500
@@ -68,5 +68,5 @@ urlpatterns = [
     path("api/admin/health", health.StaffHealthView.as_view(), name="staff-health"),
     # Django admin
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/", desk.urls),
+    path("admin/", admin_site.urls),
 ]

@@ -5,10 +5,10 @@ Nothing is edited here. Whatever changes something is an action of the domain, a
 
 from django.conf import settings
 
-from admin_ops.admin.site import desk
+from admin_ops.admin.site import admin_site
 from admin_ops.admin.tables import accounts, audit_admin, impersonations, teams, users, webhook_events
 
 if settings.BILLING:
     from admin_ops.admin.tables import billing  # noqa: F401  (registers its tables)
 
-__all__ = ["accounts", "audit_admin", "desk", "impersonations", "teams", "users", "webhook_events"]
+__all__ = ["accounts", "admin_site", "audit_admin", "impersonations", "teams", "users", "webhook_events"]

@@ -14,7 +14,7 @@ from unfold.widgets import (
 )
 
 from admin_ops.serializers.impersonations import TICKET_LENGTH
-from admin_ops.serializers.people import NOTE_LENGTH, REASON_LENGTH
+from admin_ops.serializers.users import NOTE_LENGTH, REASON_LENGTH
 from saas.accounts.staff.impersonations import MAX_MINUTES
 from saas.billing.entitlements import FREE_LIMITS
 from saas.billing.models import Plan

@@ -2,7 +2,7 @@
 
 GOOD, BAD, WARN, NEWS = "success", "danger", "warning", "info"
 
-TONES = {
+STATUS_COLORS = {
     # people
     "active": GOOD,
     "disabled": BAD,
@@ -34,11 +34,11 @@ TONES = {
 }
 
 
-def tone(state: str) -> str:
+def status_color(state: str) -> str:
     """Grey for a state that nobody has given a colour."""
-    return TONES.get(state, "")
+    return STATUS_COLORS.get(state, "")
 
 
-def worded(state: str) -> str:
+def humanize(state: str) -> str:
     """``retry_scheduled`` as people say it."""
     return state.replace("_", " ").replace("-", " ").replace("api keys", "API keys")

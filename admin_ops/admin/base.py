@@ -7,7 +7,7 @@ from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from admin_ops.admin.permissions import permissions_in
+from admin_ops.admin.permissions import request_permissions
 from saas import text_normalization
 from saas.accounts.staff.staff_roles import Permission
 
@@ -17,7 +17,7 @@ else:
     _ModelAdmin = ModelAdmin
 
 
-class DeskAdmin(_ModelAdmin):
+class ReadOnlyModelAdmin(_ModelAdmin):
     """``fields`` names what the page of a row shows: a column that is added later is not shown by accident."""
 
     needs: ClassVar[Permission]
@@ -31,7 +31,7 @@ class DeskAdmin(_ModelAdmin):
         return self.has_view_permission(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.needs in permissions_in(request)
+        return self.needs in request_permissions(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""A deed to many rows of a list at once: the same question, with the names of all of them."""
+"""A staff_action to many rows of a list at once: the same question, with the names of all of them."""
 
 from typing import Any
 
@@ -10,32 +10,32 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 
-from admin_ops.admin.action_pages import Deed, doer_of
-from admin_ops.admin.base import DeskAdmin
+from admin_ops.admin.action_pages import StaffAction, action_context
+from admin_ops.admin.base import ReadOnlyModelAdmin
 from saas.errors import DomainError
 
-AT_ONCE = 100
+MAX_ROWS = 100
 
 
-def confirmed(
-    page: DeskAdmin, request: HttpRequest, rows: QuerySet[Any], deed: Deed, *, action: str
+def run_bulk_action(
+    page: ReadOnlyModelAdmin, request: HttpRequest, rows: QuerySet[Any], staff_action: StaffAction, *, action: str
 ) -> HttpResponseBase | None:
     """Do it if the page was confirmed, and go back to the list; else ask. ``action`` is the list's name for it."""
-    chosen = list(rows[: AT_ONCE + 1])
-    if len(chosen) > AT_ONCE:
-        messages.error(request, f"Choose at most {AT_ONCE} at once.")
+    chosen = list(rows[: MAX_ROWS + 1])
+    if len(chosen) > MAX_ROWS:
+        messages.error(request, f"Choose at most {MAX_ROWS} at once.")
         return None
-    form = deed.form(request.POST if "confirmed" in request.POST else None)
+    form = staff_action.form(request.POST if "confirmed" in request.POST else None)
     if not form.is_valid():
-        return _question(page, request, chosen, deed, form, action)
+        return _question(page, request, chosen, staff_action, form, action)
     for row in chosen:
-        _do(request, row, deed, form)
+        _do(request, row, staff_action, form)
     return None
 
 
-def _do(request: HttpRequest, row: Any, deed: Deed, form: forms.Form) -> None:
+def _do(request: HttpRequest, row: Any, staff_action: StaffAction, form: forms.Form) -> None:
     try:
-        sentence = deed.act(row, doer_of(request, form))
+        sentence = staff_action.run(row, action_context(request, form))
     except DomainError as refusal:
         messages.error(request, f"{row}: {refusal.detail}")
     else:
@@ -43,17 +43,22 @@ def _do(request: HttpRequest, row: Any, deed: Deed, form: forms.Form) -> None:
 
 
 def _question(
-    page: DeskAdmin, request: HttpRequest, rows: list[Any], deed: Deed, form: forms.Form, action: str
+    page: ReadOnlyModelAdmin,
+    request: HttpRequest,
+    rows: list[Any],
+    staff_action: StaffAction,
+    form: forms.Form,
+    action: str,
 ) -> TemplateResponse:
     names = page.opts.verbose_name if len(rows) == 1 else page.opts.verbose_name_plural
     context = {
         **page.admin_site.each_context(request),
-        "title": f"{deed.label} {len(rows)} {names}?",
+        "title": f"{staff_action.label} {len(rows)} {names}?",
         "opts": page.opts,
         "rows": rows,
-        "deed": deed,
+        "action": staff_action,
         "form": form,
-        "action": action,
+        "action_name": action,
         "checkbox": ACTION_CHECKBOX_NAME,
     }
-    return TemplateResponse(request, "desk/confirm.html", context)
+    return TemplateResponse(request, "admin_ops/bulk_action.html", context)

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.http.response import HttpResponseBase
 
-POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
@@ -19,11 +19,11 @@ POLICY = (
 View = Callable[..., HttpResponseBase]
 
 
-def with_policy(view: View) -> View:
+def with_csp(view: View) -> View:
     @wraps(view)
     def wrapped(*args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(*args, **kwargs)
-        response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         return response
 
     return wrapped

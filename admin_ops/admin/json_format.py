@@ -3,9 +3,13 @@
 import json
 from typing import Any
 
-LONGEST = 200_000  # characters: a browser has to lay them out
+MAX_CHARACTERS = 200_000  # characters: a browser has to lay them out
 
 
-def pretty(document: Any) -> str:
+def format_json(document: Any) -> str:
     text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… {len(text) - LONGEST} more characters"
+    return (
+        text
+        if len(text) <= MAX_CHARACTERS
+        else f"{text[:MAX_CHARACTERS]}\n… {len(text) - MAX_CHARACTERS} more characters"
+    )

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from admin_ops.admin.permissions import permissions_in
+from admin_ops.admin.permissions import request_permissions
 from saas.accounts.staff.staff_roles import Permission
 
 MONEY = "Money"
@@ -49,8 +49,8 @@ _SECTIONS: list[tuple[str, list[tuple[str, str, str, Permission | None]]]] = [
 ]
 
 
-def sections(request: HttpRequest) -> list[dict[str, Any]]:
-    held = permissions_in(request)
+def sidebar_sections(request: HttpRequest) -> list[dict[str, Any]]:
+    held = request_permissions(request)
     found = [
         {
             "title": title,

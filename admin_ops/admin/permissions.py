@@ -11,21 +11,21 @@ from saas.accounts.staff.staff_roles import Permission, permissions_of
 _NOTHING: frozenset[Permission] = frozenset()
 
 
-def session_of(request: HttpRequest) -> LoginSession | None:
+def staff_session(request: HttpRequest) -> LoginSession | None:
     """The staff session behind the cookie; ``None`` for a customer's, too."""
     row: LoginSession | None = request.session.live_session()  # type: ignore[attr-defined]
     return row if row and row.audience == Audience.STAFF and row.user and row.user.is_staff else None
 
 
-def permissions_in(request: HttpRequest) -> frozenset[Permission]:
+def request_permissions(request: HttpRequest) -> frozenset[Permission]:
     """Read from the database once for each request, as pages ask many times."""
-    if not hasattr(request, "desk_permissions"):
-        request.desk_permissions = _read(request)  # type: ignore[attr-defined]
-    return request.desk_permissions  # type: ignore[attr-defined,no-any-return]
+    if not hasattr(request, "staff_permissions"):
+        request.staff_permissions = _read(request)  # type: ignore[attr-defined]
+    return request.staff_permissions  # type: ignore[attr-defined,no-any-return]
 
 
 def _read(request: HttpRequest) -> frozenset[Permission]:
-    session = session_of(request)
+    session = staff_session(request)
     if session is None or session.user is None or second_factor.is_enrolment_required(session):
         return _NOTHING
     session_store.update_last_seen(session, timezone.now())

@@ -12,10 +12,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 from unfold.sites import UnfoldAdminSite
 
-from admin_ops.admin.csp import with_policy
+from admin_ops.admin.csp import with_csp
 from admin_ops.admin.pages import password
-from admin_ops.admin.pages.login import login_page, target_of
-from admin_ops.admin.permissions import permissions_in, session_of
+from admin_ops.admin.pages.login import login_page, redirect_target
+from admin_ops.admin.permissions import request_permissions, staff_session
 from saas.accounts.sessions import logins
 from saas.accounts.sessions.session_store import SessionStore
 
@@ -29,44 +29,44 @@ _NOT_HERE = {"password_change", "password_change_done", "autocomplete", "view_on
 _FORM = [never_cache, sensitive_post_parameters(), require_http_methods(["GET", "HEAD", "POST"])]
 
 
-class DeskSite(_Site):
+class AdminOpsSite(_Site):
     """Django's admin behind our own login: the same limit, session, audience and audit as the API's.
 
     Whoever holds no role is shown the login page, like a stranger.
     """
 
     index_title = "Dashboard"
-    index_template = "desk/dashboard.html"
+    index_template = "admin_ops/dashboard.html"
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return bool(permissions_in(request))
+        return bool(request_permissions(request))
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         rest = [url for url in super().get_urls() if getattr(url, "name", None) not in _NOT_HERE]
         return [path("password/", self.set_password, name="set-password"), *rest]
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
-        return with_policy(super().admin_view(view, cacheable))
+        return with_csp(super().admin_view(view, cacheable))
 
-    @method_decorator([with_policy, *_FORM])
+    @method_decorator([with_csp, *_FORM])
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method != "POST" and self.has_permission(request):
-            return HttpResponseRedirect(target_of(request))
+            return HttpResponseRedirect(redirect_target(request))
         return login_page(request, self.each_context(request))
 
-    @method_decorator([with_policy, *_FORM])
+    @method_decorator([with_csp, *_FORM])
     def set_password(self, request: HttpRequest) -> HttpResponse:
         """Behind the one link that a new member of staff gets."""
-        return password.page(request, self.each_context(request))
+        return password.password_page(request, self.each_context(request))
 
     @method_decorator([never_cache, require_POST])
     def logout(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if session := session_of(request):
+        if session := staff_session(request):
             logins.log_out(session)
         request.session = SessionStore()
         return HttpResponseRedirect(reverse("admin:login"))
 
 
-desk = DeskSite(name="admin")
+admin_site = AdminOpsSite(name="admin")

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from admin_ops.serializers.lists import PageShape
-from admin_ops.serializers.people import REASON_LENGTH
+from admin_ops.serializers.users import REASON_LENGTH
 from saas.accounts.staff.impersonations import MAX_MINUTES
 from saas.api.fields import StrictBooleanField, StrictCharField, StrictIntegerField
 

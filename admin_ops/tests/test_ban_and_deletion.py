@@ -114,8 +114,8 @@ def test_the_desk_offers_the_ban_while_a_deletion_is_pending(leaving: Person, ot
 
     User.objects.filter(pk=other.user.pk).update(status=User.Status.DELETED)  # erased: nothing is pending
 
-    assert BAN.fits(User.objects.get(pk=leaving.user.pk))
-    assert not BAN.fits(User.objects.get(pk=other.user.pk))
+    assert BAN.available_for(User.objects.get(pk=leaving.user.pk))
+    assert not BAN.available_for(User.objects.get(pk=other.user.pk))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,14 +5,14 @@ import re
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from admin_ops.admin import desk
+from admin_ops.admin import admin_site
 from saas.accounts.models import LoginSession, Role, User
 from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD
 
-TABLES = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in desk._registry]
+TABLES = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in admin_site._registry]
 
 
 def open_desk(admin_ops, person):

@@ -8,7 +8,7 @@ import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from admin_ops.revenue import revenue
+from admin_ops.revenue import revenue_metrics
 from admin_ops.revenue_tables import last_months
 from saas.billing.models import Customer, LedgerEntry, Subscription
 from saas.billing.sync import upsert
@@ -91,7 +91,7 @@ def business(db):
     )
 
 
-def test_the_figures_tell_the_story_of_the_business(admin_ops, staff_member, business, django_assert_num_queries):
+def test_the_figures_tell_the_build_timeline_the_business(admin_ops, staff_member, business, django_assert_num_queries):
     with django_assert_num_queries(8):  # session, clock, what runs (twice), customers, window (twice), cells
         body = admin_ops.get("/api/admin/metrics/revenue", token=staff_member.token).json()
 
@@ -172,7 +172,7 @@ def test_every_figure_agrees_with_a_slow_count_to_the_cent(business_of_nobody, t
     business_of_nobody(ours)
     take_in(*told)
 
-    figures = revenue(NOW)
+    figures = revenue_metrics(NOW)
 
     currency = figures["currency"]
     ours = LedgerEntry.objects.filter(currency=currency, customer__user__isnull=False)
@@ -241,7 +241,7 @@ def test_who_has_canceled_counts_as_canceling_however_it_was_done(db, end):
     owned("cus_1", "cus_2")
     take_in(subscription_event("sub_1", "active", 0, **end), subscription_event("sub_2", "active", 0, customer="cus_2"))
 
-    figures = revenue(NOW)
+    figures = revenue_metrics(NOW)
 
     assert (figures["active_subscriptions"], figures["canceling_subscriptions"]) == (2, 1)
 
@@ -297,5 +297,5 @@ def test_the_dashboard_shows_one_currency_and_offers_the_others(admin_ops, staff
 
     page = admin_ops.get(f"/admin/{query}").content.decode()
 
-    assert f'<div class="desk-number">{text}</div>' in page
+    assert f'<div class="ops-number">{text}</div>' in page
     assert ('href="?currency=jpy"' in page, 'href="?currency=usd"' in page) == ("USD" in text, "JPY" in text)

@@ -10,8 +10,8 @@ from rest_framework.response import Response
 from admin_ops import representations as show
 from admin_ops.serializers import access as shapes
 from admin_ops.serializers.billing import OneSubscriptionShape
-from admin_ops.serializers.people import ReasonBody
-from admin_ops.views.base import DeskView, PersonView
+from admin_ops.serializers.users import ReasonBody
+from admin_ops.views.base import AdminApiView, UserApiView
 from saas.accounts.models import User
 from saas.accounts.staff.staff_roles import Permission
 from saas.api.openapi.schema_generation import problem_responses
@@ -25,7 +25,7 @@ from saas.errors import NotFound
 from saas.teams.models import Team
 
 
-class OverridesView(PersonView):
+class OverridesView(UserApiView):
     """A whole plan (a comp), one limit, or one feature: it only adds, and it ends by itself."""
 
     @extend_schema(
@@ -42,7 +42,7 @@ class OverridesView(PersonView):
         return Response({"override": show.override(given)}, status=201)
 
 
-class TeamOverridesView(DeskView):
+class TeamOverridesView(AdminApiView):
     """The same for a team alone: its owner and her other teams have nothing of it."""
 
     needs = Permission.READ_BILLING
@@ -92,7 +92,7 @@ def _give(
     return overrides.grant_feature(owner, feature=key, **why)
 
 
-class EndOverrideView(DeskView):
+class EndOverrideView(AdminApiView):
     needs = Permission.READ_BILLING
 
     @extend_schema(
@@ -110,7 +110,7 @@ class EndOverrideView(DeskView):
         return Response({"override": show.override(ended)})
 
 
-class TrialView(DeskView):
+class TrialView(AdminApiView):
     """The payment provider is asked for it, so it may refuse; nothing is charged before the new end."""
 
     needs = Permission.READ_BILLING
@@ -129,7 +129,7 @@ class TrialView(DeskView):
         return Response({"subscription": show.subscription(row)})
 
 
-class PlanView(DeskView):
+class PlanView(AdminApiView):
     """Where neither price nor product tells it. At the provider nothing changes."""
 
     needs = Permission.READ_BILLING

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from admin_ops import audit_export
 from admin_ops import representations as show
 from admin_ops.serializers import audit as shapes
-from admin_ops.views.base import DeskView
+from admin_ops.views.base import AdminApiView
 from saas.accounts.staff.staff_roles import Permission
 from saas.api.pagination import paginate
 from saas.audit.actions import record
@@ -18,7 +18,7 @@ from saas.audit.verification import recent_verdict
 LINKS_VERIFIED = 5000  # as many as fit into an answer's time
 
 
-class AuditView(DeskView):
+class AuditView(AdminApiView):
     needs = Permission.READ_AUDIT
 
     @extend_schema(
@@ -35,7 +35,7 @@ class AuditView(DeskView):
         return Response({"events": [show.audit_event(row) for row in page.items], **page.meta})
 
 
-class AuditVerifyView(DeskView):
+class AuditVerifyView(AdminApiView):
     """Whether the last links of the chain are as they were written. ``manage.py audit_verify`` walks all of it."""
 
     needs = Permission.READ_AUDIT
@@ -50,7 +50,7 @@ class AuditVerifyView(DeskView):
         return Response(show.verdict(recent_verdict(LINKS_VERIFIED)))
 
 
-class AuditExportView(DeskView):
+class AuditExportView(AdminApiView):
     """The same, whole, oldest first, as a file. That it was taken along is in the trail, too."""
 
     needs = Permission.READ_AUDIT
@@ -65,7 +65,7 @@ class AuditExportView(DeskView):
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         query = self.query(shapes.AuditExportQuery)
-        kind = audit_export.KINDS[query.pop("format")]
+        kind = audit_export.EXPORT_FORMATS[query.pop("format")]
         rows = AuditEvent.objects.matching(**query)
         record("audit.exported", actor=self.user.id, format=kind.name)
-        return kind.streamed(rows)
+        return kind.stream(rows)

@@ -6,7 +6,7 @@ from rest_framework.response import Response
 
 from admin_ops import representations as show
 from admin_ops.serializers import staff as shapes
-from admin_ops.views.base import DeskView
+from admin_ops.views.base import AdminApiView
 from saas.accounts import second_factor
 from saas.accounts.models import Audience
 from saas.accounts.passwords.hashing_pool import HashingBusy
@@ -82,7 +82,7 @@ class StaffRefreshView(PublicView):
         return Response(show.staff_login(login))
 
 
-class StaffTotpView(DeskView):
+class StaffTotpView(AdminApiView):
     """Sets up an authenticator: all that staff may do who still owe a second factor."""
 
     allows_missing_second_factor = True
@@ -99,7 +99,7 @@ class StaffTotpView(DeskView):
         return Response(as_setup(second_factor.begin_totp_setup(self.user)))
 
 
-class StaffConfirmView(DeskView):
+class StaffConfirmView(AdminApiView):
     """Turns the second factor on by its first code; answers with a fresh login and the recovery codes, this once."""
 
     allows_missing_second_factor = True
@@ -118,7 +118,7 @@ class StaffConfirmView(DeskView):
         return Response({**show.staff_login(login), "recovery_codes": codes})
 
 
-class StaffLogoutView(DeskView):
+class StaffLogoutView(AdminApiView):
     allows_missing_second_factor = True
 
     @extend_schema(operation_id="staff_logout", summary="Log out", request=None, responses={204: None}, tags=["auth"])
@@ -131,7 +131,7 @@ class StaffCsrfView(CsrfView):
     """Sets the CSRF cookie and tells the token that a cookie client sends as ``X-CSRFToken`` when it writes."""
 
 
-class StaffMeView(DeskView):
+class StaffMeView(AdminApiView):
     allows_missing_second_factor = True
 
     @extend_schema(

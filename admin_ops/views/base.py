@@ -5,7 +5,7 @@ from typing import ClassVar, cast
 
 from rest_framework.permissions import IsAuthenticated
 
-from admin_ops.serializers.people import OptionalReasonBody
+from admin_ops.serializers.users import OptionalReasonBody
 from saas.accounts.models import Role, User
 from saas.accounts.staff.staff_roles import Permission, permissions_of_roles, roles_of
 from saas.api.permissions import StaffMay
@@ -13,7 +13,7 @@ from saas.api.views import StaffView
 from saas.errors import Forbidden, NotFound
 
 
-class DeskView(StaffView):
+class AdminApiView(StaffView):
     """For staff. ``needs`` is asked before an object is looked up; what a single method needs besides, it asks by
     ``require`` afterwards: so who may not see people at all learns nothing of who exists, and everybody else gets 404
     before 403."""
@@ -38,7 +38,7 @@ class DeskView(StaffView):
         return str(self.optional_body(OptionalReasonBody)["reason"])
 
 
-class PersonView(DeskView):
+class UserApiView(AdminApiView):
     """About one account, customer or staff."""
 
     needs = Permission.READ_USERS

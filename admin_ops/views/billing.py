@@ -6,13 +6,13 @@ from rest_framework.response import Response
 
 from admin_ops import representations as show
 from admin_ops.serializers import billing as shapes
-from admin_ops.views.base import DeskView
+from admin_ops.views.base import AdminApiView
 from saas.accounts.staff.staff_roles import Permission
 from saas.api.pagination import paginate
 from saas.billing.models import Subscription
 
 
-class SubscriptionsView(DeskView):
+class SubscriptionsView(AdminApiView):
     needs = Permission.READ_BILLING
 
     @extend_schema(

@@ -5,8 +5,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from admin_ops import representations as show
-from admin_ops.serializers import people as shapes
-from admin_ops.views.base import DeskView
+from admin_ops.serializers import users as shapes
+from admin_ops.views.base import AdminApiView
 from saas.accounts.staff.staff_roles import Permission
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.errors import NotFound
@@ -15,7 +15,7 @@ from saas.webhook_events.actions import PayloadExpired
 from saas.webhook_events.models import WebhookEvent
 
 
-class EventReplayView(DeskView):
+class EventReplayView(AdminApiView):
     """It runs once more with its original bytes, in the background; an old event undoes nothing newer."""
 
     needs = Permission.READ_WEBHOOKS

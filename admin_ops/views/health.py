@@ -8,12 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from admin_ops.serializers import staff as shapes
-from admin_ops.views.base import DeskView
+from admin_ops.views.base import AdminApiView
 from saas.api.health import STARTED
 from saas.audit.models import AuditEvent
 
 
-class StaffHealthView(DeskView):
+class StaffHealthView(AdminApiView):
     @extend_schema(
         operation_id="staff_health",
         summary="How the service is doing",

@@ -6,7 +6,7 @@ from rest_framework.response import Response
 
 from admin_ops import representations as show
 from admin_ops.serializers import impersonations as shapes
-from admin_ops.views.base import DeskView, PersonView
+from admin_ops.views.base import AdminApiView, UserApiView
 from saas.accounts.models import Impersonation, User
 from saas.accounts.reauthentication import ReauthRequired
 from saas.accounts.staff import impersonations
@@ -19,7 +19,7 @@ from saas.api.pagination import PageQuery, paginate
 from saas.errors import DomainError, NotFound
 
 
-class ImpersonateView(PersonView):
+class ImpersonateView(UserApiView):
     """A token for Product and Parity that reads as this customer. It cannot be renewed, and carries who acts."""
 
     limits = (rate_limits.IMPERSONATION,)
@@ -51,7 +51,7 @@ class ImpersonateView(PersonView):
         return impersonations.impersonate(person, by=self.session, wish=wish)
 
 
-class ImpersonationsView(DeskView):
+class ImpersonationsView(AdminApiView):
     needs = Permission.READ_USERS
 
     @extend_schema(
@@ -66,7 +66,7 @@ class ImpersonationsView(DeskView):
         return Response({"impersonations": [show.impersonation(row) for row in page.items], **page.meta})
 
 
-class ImpersonationView(DeskView):
+class ImpersonationView(AdminApiView):
     """One's own, or for an admin anybody's."""
 
     needs = Permission.READ_USERS

@@ -8,15 +8,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from admin_ops import queries
-from admin_ops.revenue import revenue
-from admin_ops.serializers import figures as shapes
-from admin_ops.views.base import DeskView
+from admin_ops.revenue import revenue_metrics
+from admin_ops.serializers import metrics as shapes
+from admin_ops.views.base import AdminApiView
 from saas.accounts.staff.staff_roles import Permission
 from saas.billing import clock
 from saas.webhook_events.monitoring.statistics import summary
 
 
-class UserMetricsView(DeskView):
+class UserMetricsView(AdminApiView):
     needs = Permission.READ_METRICS
 
     @extend_schema(
@@ -27,11 +27,11 @@ class UserMetricsView(DeskView):
     )
     def get(self, request: Request) -> Response:
         now = timezone.now()
-        counts = {**queries.customer_counts(now), **queries.seen_counts(now)}
+        counts = {**queries.customer_counts(now), **queries.active_customer_counts(now)}
         return Response({**counts, "signups_by_day": queries.signups_by_day(now)})
 
 
-class RevenueMetricsView(DeskView):
+class RevenueMetricsView(AdminApiView):
     needs = Permission.READ_METRICS
 
     @extend_schema(
@@ -42,10 +42,10 @@ class RevenueMetricsView(DeskView):
         tags=["metrics"],
     )
     def get(self, request: Request) -> Response:
-        return Response(revenue(clock.now(), **self.query(shapes.RevenueQuery)))
+        return Response(revenue_metrics(clock.now(), **self.query(shapes.RevenueQuery)))
 
 
-class WebhookMetricsView(DeskView):
+class WebhookMetricsView(AdminApiView):
     needs = Permission.READ_METRICS
 
     @extend_schema(

@@ -5,10 +5,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from admin_ops import representations as show
-from admin_ops.customer_page import page_about
-from admin_ops.queries import people
-from admin_ops.serializers import people as shapes
-from admin_ops.views.base import DeskView, PersonView
+from admin_ops.customer_page import customer_page
+from admin_ops.queries import search_users
+from admin_ops.serializers import users as shapes
+from admin_ops.views.base import AdminApiView, UserApiView
 from saas.accounts.second_factor import SecondFactorNotEnabled
 from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.staff import staff_administration
@@ -25,7 +25,7 @@ from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.pagination import paginate
 
 
-class UsersView(DeskView):
+class UsersView(AdminApiView):
     needs = Permission.READ_USERS
 
     @extend_schema(
@@ -38,19 +38,19 @@ class UsersView(DeskView):
     def get(self, request: Request) -> Response:
         query = self.query(shapes.UsersQuery)
         cursor, limit = query.pop("cursor"), query.pop("limit")
-        page = paginate(people(**query), cursor=cursor, limit=limit)
+        page = paginate(search_users(**query), cursor=cursor, limit=limit)
         return Response({"users": [show.user(row) for row in page.items], **page.meta})
 
 
-class UserView(PersonView):
+class UserView(UserApiView):
     @extend_schema(
         operation_id="staff_user", summary="Everything about a person", responses=shapes.PersonShape, tags=["users"]
     )
     def get(self, request: Request, user_id: str) -> Response:
-        return Response(page_about(self.person(user_id)))
+        return Response(customer_page(self.person(user_id)))
 
 
-class BanView(PersonView):
+class BanView(UserApiView):
     """Sessions, tokens and cookies die in the same transaction. Banning twice is answered like once."""
 
     @extend_schema(
@@ -70,7 +70,7 @@ class BanView(PersonView):
         return Response({"user": show.user(banned), "status": "banned"})
 
 
-class UnbanView(PersonView):
+class UnbanView(UserApiView):
     """``status`` tells that the ban is lifted. An account whose deletion is pending waits for that again: see ``user.status``."""
 
     @extend_schema(
@@ -87,7 +87,7 @@ class UnbanView(PersonView):
         return Response({"user": show.user(unbanned), "status": "active"})
 
 
-class SessionsRevokeView(PersonView):
+class SessionsRevokeView(UserApiView):
     """What outlives the sessions (API keys, open invitations) is counted, and goes with ``revoke_credentials``."""
 
     @extend_schema(
@@ -110,7 +110,7 @@ class SessionsRevokeView(PersonView):
         )
 
 
-class PasswordResetView(PersonView):
+class PasswordResetView(UserApiView):
     """Mails the person a link; nobody here sees it."""
 
     @extend_schema(
@@ -127,7 +127,7 @@ class PasswordResetView(PersonView):
         return Response(status=202)
 
 
-class SecondFactorResetView(PersonView):
+class SecondFactorResetView(UserApiView):
     """For whoever lost her second factor and the recovery codes: she is logged out everywhere and told by mail."""
 
     @extend_schema(
@@ -144,7 +144,7 @@ class SecondFactorResetView(PersonView):
         return Response(status=204)
 
 
-class NotesView(PersonView):
+class NotesView(UserApiView):
     @extend_schema(
         operation_id="staff_user_note",
         summary="Add a note about a person",

@@ -15,9 +15,11 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": "admin_ops.admin.navigation.environment",
-    "DASHBOARD_CALLBACK": "admin_ops.admin.pages.dashboard.with_figures",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("admin_ops/desk.svg")}],
-    "STYLES": [lambda request: static("admin_ops/desk.css")],
+    "DASHBOARD_CALLBACK": "admin_ops.admin.pages.dashboard.dashboard_context",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("admin_ops/favicon.svg")}
+    ],
+    "STYLES": [lambda request: static("admin_ops/admin.css")],
     "BORDER_RADIUS": "8px",
     "COLORS": {
         "primary": {
@@ -35,6 +37,10 @@ UNFOLD = {
         }
     },
     "ACCOUNT": {"navigation": [{"title": "API reference", "link": "/docs"}]},
-    "COMMAND": {"search_callback": "admin_ops.admin.pages.search.find"},
-    "SIDEBAR": {"show_search": True, "command_search": True, "navigation": "admin_ops.admin.navigation.sections"},
+    "COMMAND": {"search_callback": "admin_ops.admin.pages.search.search"},
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "navigation": "admin_ops.admin.navigation.sidebar_sections",
+    },
 }

@@ -12,8 +12,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from admin_ops import queries
-from admin_ops.admin.permissions import permissions_in
-from admin_ops.revenue import revenue
+from admin_ops.admin.permissions import request_permissions
+from admin_ops.revenue import revenue_metrics
 from saas.accounts.models import User
 from saas.accounts.staff.staff_roles import Permission
 from saas.audit.models import AuditEvent
@@ -43,9 +43,9 @@ AXES = json.dumps(
 TROUBLED = (WebhookEvent.Status.FAILED, WebhookEvent.Status.RETRY_SCHEDULED, WebhookEvent.Status.QUARANTINED)
 
 
-def with_figures(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's ``DASHBOARD_CALLBACK``: about thirty short queries."""
-    held, now = permissions_in(request), timezone.now()
+    held, now = request_permissions(request), timezone.now()
     if Permission.READ_METRICS in held:
         context |= {"axes": AXES} | _people(now) | _health(now)
     if Permission.READ_METRICS in held and settings.BILLING:
@@ -64,7 +64,7 @@ def _people(now: datetime) -> dict[str, Any]:
     signups = queries.signups_by_day(now)
     days = [row["day"].strftime("%-d %b") for row in signups]
     return {
-        "people": {**queries.customer_counts(now), **queries.seen_counts(now)},
+        "people": {**queries.customer_counts(now), **queries.active_customer_counts(now)},
         "signups_chart": _chart("Sign-ups", days, [row["count"] for row in signups]),
     }
 
@@ -76,7 +76,7 @@ def _currency(request: HttpRequest) -> str:
 
 
 def _money(now: datetime, currency: str) -> dict[str, Any]:
-    figures = revenue(now, currency)
+    figures = revenue_metrics(now, currency)
     days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
     currency = figures["currency"]
     today = Money.from_units(figures["monthly_recurring_revenue"], currency)

@@ -53,7 +53,7 @@ def login_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     if request.method == "POST" and "mfa_token" in request.POST:
         return _second_step(request, context)
     if request.method == "POST" and "first_code" in request.POST:
-        return second_factor_setup.confirm(request, context, target_of(request))
+        return second_factor_setup.confirm_setup(request, context, redirect_target(request))
     form = LoginForm(request.POST if request.method == "POST" else None)
     status, headers = 200, {}
     try:
@@ -61,9 +61,9 @@ def login_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         if isinstance(entered, logins.PendingMfa):
             return _ask_for_code(request, context, entered.mfa_token)
         if entered and second_factor.is_enrolment_required(entered.session):
-            return second_factor_setup.begin(request, context, entered, target_of(request))
+            return second_factor_setup.begin_setup(request, context, entered, redirect_target(request))
         if entered:
-            return HttpResponseRedirect(target_of(request))
+            return HttpResponseRedirect(redirect_target(request))
     except DomainError as refusal:
         form.add_error(None, refusal.detail)
         status = refusal.status
@@ -73,13 +73,13 @@ def login_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         "title": "Log in",
         "username": request.user.get_username(),
         "app_path": request.get_full_path(),
-        "next": target_of(request),
+        "next": redirect_target(request),
         "form": form,
     }
-    return TemplateResponse(request, "desk/login.html", {**context, **fields}, status=status, headers=headers)
+    return TemplateResponse(request, "admin_ops/login.html", {**context, **fields}, status=status, headers=headers)
 
 
-def target_of(request: HttpRequest) -> str:
+def redirect_target(request: HttpRequest) -> str:
     """Where the person wanted to go, if that is here; else the first page."""
     target = request.POST.get("next") or request.GET.get("next") or ""
     is_here = url_has_allowed_host_and_scheme(
@@ -105,7 +105,7 @@ def _second_step(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         _prove(request)
     except DomainError as refusal:
         return _ask_for_code(request, context, request.POST.get("mfa_token", "")[:MAX_TOKEN], refused=refusal)
-    return HttpResponseRedirect(target_of(request))
+    return HttpResponseRedirect(redirect_target(request))
 
 
 def _prove(request: HttpRequest) -> logins.Login:
@@ -132,7 +132,7 @@ def _entered(api_request: Request, login: logins.Login) -> logins.Login:
 def _ask_for_code(
     request: HttpRequest, context: dict[str, Any], mfa_token: str, *, refused: DomainError | None = None
 ) -> HttpResponse:
-    shown = {"mfa_token": mfa_token, "refused": refused.detail if refused else "", "next": target_of(request)}
+    shown = {"mfa_token": mfa_token, "refused": refused.detail if refused else "", "next": redirect_target(request)}
     status = refused.status if refused else 200
     page = {**context, **shown, "form": CodeForm()}
-    return TemplateResponse(request, "desk/second_factor.html", page, status=status)
+    return TemplateResponse(request, "admin_ops/second_factor.html", page, status=status)

@@ -26,7 +26,7 @@ class PasswordForm(forms.Form):
     )
 
 
-def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+def password_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """Nothing happens on GET: mail programs follow links before people do."""
     if request.method != "POST":
         token = request.GET.get("token", "")[:MAX_TOKEN]
@@ -57,4 +57,4 @@ def _shown(
     request: HttpRequest, context: dict[str, Any], form: PasswordForm, *, done: bool = False, status: int = 200
 ) -> HttpResponse:
     shown = {**context, "title": "Set your password", "form": form, "done": done}
-    return TemplateResponse(request, "desk/password.html", shown, status=status)
+    return TemplateResponse(request, "admin_ops/password.html", shown, status=status)

@@ -4,8 +4,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
-from admin_ops.admin.permissions import permissions_in
-from admin_ops.queries import people
+from admin_ops.admin.permissions import request_permissions
+from admin_ops.queries import search_users
 from saas.accounts.staff.staff_roles import Permission
 from saas.webhook_events.models import WebhookEvent
 
@@ -13,9 +13,9 @@ SHOWN = 8
 MAX_LENGTH = 100
 
 
-def find(request: HttpRequest, term: str) -> list[SearchResult]:
+def search(request: HttpRequest, term: str) -> list[SearchResult]:
     """At most ``SHOWN`` of each, whatever is typed."""
-    held, term = permissions_in(request), term.strip()[:MAX_LENGTH]
+    held, term = request_permissions(request), term.strip()[:MAX_LENGTH]
     found: list[SearchResult] = []
     if Permission.READ_USERS in held:
         found += _people(term)
@@ -32,7 +32,7 @@ def _people(term: str) -> list[SearchResult]:
             link=reverse("admin:accounts_user_change", args=[person.pk]),
             icon="person",
         )
-        for person in people(search=term).order_by("-pk")[:SHOWN]
+        for person in search_users(search=term).order_by("-pk")[:SHOWN]
     ]
 
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from rest_framework.request import Request
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from admin_ops.admin.permissions import session_of
+from admin_ops.admin.permissions import staff_session
 from saas.accounts import second_factor
 from saas.accounts.sessions.logins import Login
 from saas.api import rate_limits
@@ -27,14 +27,14 @@ class FirstCodeForm(forms.Form):
     )
 
 
-def begin(request: HttpRequest, context: dict[str, Any], login: Login, target: str) -> HttpResponse:
+def begin_setup(request: HttpRequest, context: dict[str, Any], login: Login, target: str) -> HttpResponse:
     setup = second_factor.begin_totp_setup(login.user)
     return _page(request, {**context, "setup": setup, "next": target})
 
 
-def confirm(request: HttpRequest, context: dict[str, Any], target: str) -> HttpResponse:
+def confirm_setup(request: HttpRequest, context: dict[str, Any], target: str) -> HttpResponse:
     """With the right code: the recovery codes, this once, and the way on."""
-    session = session_of(request)
+    session = staff_session(request)
     if session is None or not second_factor.is_enrolment_required(session):
         return HttpResponseRedirect(reverse("admin:login"))
     api_request = Request(request)
@@ -57,4 +57,6 @@ def _refused(request: HttpRequest, shown: dict[str, Any], refusal: DomainError) 
 
 
 def _page(request: HttpRequest, shown: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    return TemplateResponse(request, "desk/enrolment.html", {**shown, "form": FirstCodeForm()}, status=status)
+    return TemplateResponse(
+        request, "admin_ops/second_factor_setup.html", {**shown, "form": FirstCodeForm()}, status=status
+    )

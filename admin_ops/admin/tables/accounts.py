@@ -3,16 +3,16 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from admin_ops.admin.badges import TONES
-from admin_ops.admin.base import DeskAdmin
+from admin_ops.admin.badges import STATUS_COLORS
+from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.columns import display
-from admin_ops.admin.site import desk
+from admin_ops.admin.site import admin_site
 from saas.accounts.models import LoginSession, OAuthIdentity, Profile, UserNote
 from saas.accounts.staff.staff_roles import Permission
 
 
-@admin.register(Profile, site=desk)
-class ProfileAdmin(DeskAdmin):
+@admin.register(Profile, site=admin_site)
+class ProfileAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_USERS
     list_display = ("user", "display_name", "timezone", "visibility", "updated_at")
     list_filter = ("visibility",)
@@ -26,8 +26,8 @@ class ProfileAdmin(DeskAdmin):
     readonly_fields = fields
 
 
-@admin.register(LoginSession, site=desk)
-class LoginSessionAdmin(DeskAdmin):
+@admin.register(LoginSession, site=admin_site)
+class LoginSessionAdmin(ReadOnlyModelAdmin):
     """A list only: the key of a row is the hash of a cookie, which no address should hold."""
 
     needs = Permission.READ_USERS
@@ -40,7 +40,7 @@ class LoginSessionAdmin(DeskAdmin):
     actions = None
     fields = ("sid",)
 
-    @display(description="State", label=TONES)
+    @display(description="State", label=STATUS_COLORS)
     def state(self, row: LoginSession) -> str:
         return "canceled" if row.revoked_at else "active"
 
@@ -52,8 +52,8 @@ class LoginSessionAdmin(DeskAdmin):
         return None
 
 
-@admin.register(OAuthIdentity, site=desk)
-class OAuthIdentityAdmin(DeskAdmin):
+@admin.register(OAuthIdentity, site=admin_site)
+class OAuthIdentityAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_USERS
     list_display = ("user", "provider", "email", "created_at", "last_login_at")
     list_filter = ("provider",)
@@ -64,8 +64,8 @@ class OAuthIdentityAdmin(DeskAdmin):
     readonly_fields = fields
 
 
-@admin.register(UserNote, site=desk)
-class UserNoteAdmin(DeskAdmin):
+@admin.register(UserNote, site=admin_site)
+class UserNoteAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_USERS
     list_display = ("user", "text", "author", "created_at")
     list_select_related = ("user", "author")

@@ -6,11 +6,11 @@ from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
-from admin_ops.admin.badges import TONES, worded
-from admin_ops.admin.base import DeskAdmin
+from admin_ops.admin.badges import STATUS_COLORS, humanize
+from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.columns import display
-from admin_ops.admin.json_format import pretty
-from admin_ops.admin.site import desk
+from admin_ops.admin.json_format import format_json
+from admin_ops.admin.site import admin_site
 from saas.accounts.models import User
 from saas.accounts.staff.staff_roles import Permission
 from saas.audit.models import AuditEvent
@@ -18,8 +18,8 @@ from saas.mail.models import Mail
 from saas.operations.models import Heartbeat
 
 
-@admin.register(AuditEvent, site=desk)
-class AuditEventAdmin(DeskAdmin):
+@admin.register(AuditEvent, site=admin_site)
+class AuditEventAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_AUDIT
     list_display = ("at", "action", "who", "whom", "reason", "address")
     list_display_links = ("at",)
@@ -28,7 +28,7 @@ class AuditEventAdmin(DeskAdmin):
     ordering = ("-id",)
     fields = ("at", "actor", "act_as", "action", "target", "reason", "address", "request_id")
     readonly_fields = fields
-    change_form_template = "desk/audit_event.html"
+    change_form_template = "admin_ops/audit_event.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
         """With the addresses of who did it and whom it concerns, where these are people."""
@@ -49,12 +49,12 @@ class AuditEventAdmin(DeskAdmin):
         row: AuditEvent = context["original"]
         people = User.objects.filter(pk__in={row.actor, row.target, row.act_as})
         context["people"] = list(people)
-        context["details"] = pretty(row.data)
+        context["details"] = format_json(row.data)
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-@admin.register(Mail, site=desk)
-class MailAdmin(DeskAdmin):
+@admin.register(Mail, site=admin_site)
+class MailAdmin(ReadOnlyModelAdmin):
     """Without the values that were filled in: a link in a mail opens a door."""
 
     needs = Permission.READ_USERS
@@ -69,15 +69,15 @@ class MailAdmin(DeskAdmin):
 
     @display(description="Mail", ordering="template")
     def subject(self, row: Mail) -> str:
-        return worded(row.template).capitalize()
+        return humanize(row.template).capitalize()
 
-    @display(description="Status", label=TONES, ordering="status")
+    @display(description="Status", label=STATUS_COLORS, ordering="status")
     def state(self, row: Mail) -> str:
         return row.status
 
 
-@admin.register(Heartbeat, site=desk)
-class HeartbeatAdmin(DeskAdmin):
+@admin.register(Heartbeat, site=admin_site)
+class HeartbeatAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_METRICS
     list_display = ("name", "at")
     fields = ("name", "at")

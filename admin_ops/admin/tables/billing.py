@@ -2,12 +2,12 @@
 
 from django.contrib import admin
 
-from admin_ops.admin.action_pages import DeskAdminWithDeeds
-from admin_ops.admin.badges import TONES
-from admin_ops.admin.base import DeskAdmin
+from admin_ops.admin.action_pages import StaffActionAdmin
+from admin_ops.admin.badges import STATUS_COLORS
+from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.billing_actions import END_OVERRIDE, EXTEND_TRIAL, MAP_PRICE
 from admin_ops.admin.columns import display
-from admin_ops.admin.site import desk
+from admin_ops.admin.site import admin_site
 from saas.accounts.staff.staff_roles import Permission
 from saas.billing import clock
 from saas.billing.models import (
@@ -25,13 +25,13 @@ from saas.billing.models import (
 class _HasState:
     """The column of a row's status, in colour."""
 
-    @display(description="Status", label=TONES, ordering="status")
+    @display(description="Status", label=STATUS_COLORS, ordering="status")
     def state(self, row: Subscription | Invoice | Checkout) -> str:
         return row.status
 
 
-@admin.register(Plan, site=desk)
-class PlanAdmin(DeskAdmin):
+@admin.register(Plan, site=admin_site)
+class PlanAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_BILLING
     list_display = ("name", "id", "monthly", "is_active")
     list_filter = ("is_active",)
@@ -44,8 +44,8 @@ class PlanAdmin(DeskAdmin):
         return row.price.text()
 
 
-@admin.register(Customer, site=desk)
-class CustomerAdmin(DeskAdmin):
+@admin.register(Customer, site=admin_site)
+class CustomerAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_BILLING
     list_display = ("id", "user", "provider", "external_id", "email", "delinquent", "created_at")
     list_filter = ("provider", "delinquent")
@@ -56,10 +56,10 @@ class CustomerAdmin(DeskAdmin):
     readonly_fields = fields
 
 
-@admin.register(Subscription, site=desk)
-class SubscriptionAdmin(_HasState, DeskAdminWithDeeds):
+@admin.register(Subscription, site=admin_site)
+class SubscriptionAdmin(_HasState, StaffActionAdmin):
     needs = Permission.READ_BILLING
-    deeds = (MAP_PRICE, EXTEND_TRIAL)
+    staff_actions = (MAP_PRICE, EXTEND_TRIAL)
     list_display = ("customer", "plan", "state", "monthly", "goes_on", "started_at")
     list_filter = ("status", "plan")
     list_select_related = ("customer", "plan")
@@ -83,8 +83,8 @@ class SubscriptionAdmin(_HasState, DeskAdminWithDeeds):
         return f"ends {row.ends_at:%-d %b %Y}" if row.ends_at else f"renews {row.current_period_end:%-d %b %Y}"
 
 
-@admin.register(Checkout, site=desk)
-class CheckoutAdmin(_HasState, DeskAdmin):
+@admin.register(Checkout, site=admin_site)
+class CheckoutAdmin(_HasState, ReadOnlyModelAdmin):
     needs = Permission.READ_BILLING
     list_display = ("customer", "plan", "state", "started_by", "started_at", "ended_at", "id")
     list_filter = ("status", "plan")
@@ -97,8 +97,8 @@ class CheckoutAdmin(_HasState, DeskAdmin):
     readonly_fields = fields
 
 
-@admin.register(Invoice, site=desk)
-class InvoiceAdmin(_HasState, DeskAdmin):
+@admin.register(Invoice, site=admin_site)
+class InvoiceAdmin(_HasState, ReadOnlyModelAdmin):
     needs = Permission.READ_BILLING
     list_display = ("shown_number", "customer", "state", "total", "issued_at", "paid_at", "id")
     list_filter = ("status",)
@@ -128,8 +128,8 @@ class InvoiceAdmin(_HasState, DeskAdmin):
         return row.amount_paid.text()
 
 
-@admin.register(PaymentMethod, site=desk)
-class PaymentMethodAdmin(DeskAdmin):
+@admin.register(PaymentMethod, site=admin_site)
+class PaymentMethodAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_BILLING
     list_display = ("id", "customer", "type", "brand", "last4", "exp_month", "exp_year", "detached_at")
     list_select_related = ("customer",)
@@ -139,8 +139,8 @@ class PaymentMethodAdmin(DeskAdmin):
     readonly_fields = fields
 
 
-@admin.register(LedgerEntry, site=desk)
-class LedgerEntryAdmin(DeskAdmin):
+@admin.register(LedgerEntry, site=admin_site)
+class LedgerEntryAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_BILLING
     list_display = ("at", "subscription", "kind", "movement", "delta", "monthly")
     list_filter = ("kind",)
@@ -159,10 +159,10 @@ class LedgerEntryAdmin(DeskAdmin):
         return row.monthly.text()
 
 
-@admin.register(EntitlementOverride, site=desk)
-class EntitlementOverrideAdmin(DeskAdminWithDeeds):
+@admin.register(EntitlementOverride, site=admin_site)
+class EntitlementOverrideAdmin(StaffActionAdmin):
     needs = Permission.READ_BILLING
-    deeds = (END_OVERRIDE,)
+    staff_actions = (END_OVERRIDE,)
     list_display = ("what", "kind", "owner", "stage", "reason", "created_by", "created_at", "expires_at")
     list_filter = ("kind",)
     list_select_related = ("user", "team", "plan", "created_by")

@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from admin_ops import impersonated_view
 from admin_ops.admin.action_forms import OptionalReasonForm
-from admin_ops.admin.action_pages import Deed, DeskAdminWithDeeds, Doer
+from admin_ops.admin.action_pages import ActionContext, StaffAction, StaffActionAdmin
 from admin_ops.admin.columns import display
-from admin_ops.admin.json_format import pretty
-from admin_ops.admin.permissions import session_of
-from admin_ops.admin.site import desk
+from admin_ops.admin.json_format import format_json
+from admin_ops.admin.permissions import staff_session
+from admin_ops.admin.site import admin_site
 from saas.accounts.models import Impersonation
 from saas.accounts.staff import impersonations
 from saas.accounts.staff.staff_roles import Permission, has_permission
@@ -23,11 +23,11 @@ from saas.errors import Forbidden
 ENDED, RUNNING = "ended", "running"
 
 
-def _end(row: Impersonation, doer: Doer) -> str:
+def _end(row: Impersonation, context: ActionContext) -> str:
     """One's own, or for an admin anybody's: as over the API."""
-    if row.staff_session.user_id != doer.user.id and not has_permission(doer.user, Permission.MANAGE_STAFF):
+    if row.staff_session.user_id != context.user.id and not has_permission(context.user, Permission.MANAGE_STAFF):
         raise Forbidden("Only an admin ends somebody else's.")
-    impersonations.end_impersonation(row, by=doer.user)
+    impersonations.end_impersonation(row, by=context.user)
     return "It has ended; its token is dead."
 
 
@@ -35,12 +35,12 @@ def _is_running(row: Impersonation) -> bool:
     return row.ended_at is None and row.ends_at > timezone.now()
 
 
-def _person_behind(row: Impersonation, doer: Doer) -> str:
+def _customer_url(row: Impersonation, context: ActionContext) -> str:
     return reverse("admin:accounts_user_change", args=[row.session.user_id])
 
 
-@admin.register(Impersonation, site=desk)
-class ImpersonationAdmin(DeskAdminWithDeeds):
+@admin.register(Impersonation, site=admin_site)
+class ImpersonationAdmin(StaffActionAdmin):
     needs = Permission.READ_USERS
     list_display = ("customer", "staff", "state", "reason", "ticket", "may_write", "started_at", "ends_at")
     list_display_links = ("customer",)
@@ -50,10 +50,10 @@ class ImpersonationAdmin(DeskAdminWithDeeds):
         "id", "customer", "staff", "state", "reason", "ticket", "may_write", "started_at", "ends_at", "ended_at",
     )  # fmt: skip
     readonly_fields = fields
-    deeds = (
-        Deed(
+    staff_actions = (
+        StaffAction(
             "end", "Stop", "stop_circle", "The token is dead on the next request.", Permission.IMPERSONATE, _end,
-            OptionalReasonForm, fits=_is_running, leads_to=_person_behind,
+            OptionalReasonForm, available_for=_is_running, success_url=_customer_url,
         ),
     )  # fmt: skip
 
@@ -73,18 +73,21 @@ class ImpersonationAdmin(DeskAdminWithDeeds):
         return Impersonation.objects.listed()
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.glass_view)
-        return [path("<str:object_id>/glass/", view, name="accounts_impersonation_glass"), *super().get_urls()]
+        view = self.admin_site.admin_view(self.impersonated_page)
+        return [
+            path("<str:object_id>/impersonated-view/", view, name="accounts_impersonation_view"),
+            *super().get_urls(),
+        ]
 
-    def glass_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def impersonated_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Only for who started it, from the same login: the token acts in her name, too."""
         row = self.get_object(request, object_id)
         if row is None:
             raise Http404
-        if (mine := session_of(request)) is None or row.staff_session_id != mine.pk:
+        if (mine := staff_session(request)) is None or row.staff_session_id != mine.pk:
             raise PermissionDenied
-        view = impersonated_view.view_named(request.GET.get("view", ""))
-        sight = impersonated_view.look(row, view) if _is_running(row) else None
+        view = impersonated_view.get_view(request.GET.get("view", ""))
+        response = impersonated_view.request_as_customer(row, view) if _is_running(row) else None
         context = {
             **self.admin_site.each_context(request),
             "title": "What they see",
@@ -92,8 +95,8 @@ class ImpersonationAdmin(DeskAdminWithDeeds):
             "row": row,
             "views": impersonated_view.VIEWS,
             "view": view,
-            "sight": sight,
-            "answer": pretty(sight.answer) if sight else "",
-            "offered": self.offered(request, row),
+            "response": response,
+            "answer": format_json(response.answer) if response else "",
+            "available_actions": self.available_actions(request, row),
         }
-        return TemplateResponse(request, "desk/glass.html", context)
+        return TemplateResponse(request, "admin_ops/impersonated_view.html", context)

@@ -7,10 +7,10 @@ from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 
-from admin_ops.admin.action_pages import DeskAdminWithDeeds
-from admin_ops.admin.base import DeskAdmin
-from admin_ops.admin.billing_actions import TEAM_DEEDS
-from admin_ops.admin.site import desk
+from admin_ops.admin.action_pages import StaffActionAdmin
+from admin_ops.admin.base import ReadOnlyModelAdmin
+from admin_ops.admin.billing_actions import TEAM_ACTIONS
+from admin_ops.admin.site import admin_site
 from saas.accounts.staff.staff_roles import Permission
 from saas.billing import clock, entitlements
 from saas.billing.models import EntitlementOverride
@@ -18,17 +18,17 @@ from saas.billing.overrides import TEAM_LIMITS
 from saas.teams.models import ApiKey, Invitation, Membership, Team
 
 
-@admin.register(Team, site=desk)
-class TeamAdmin(DeskAdminWithDeeds):
+@admin.register(Team, site=admin_site)
+class TeamAdmin(StaffActionAdmin):
     needs = Permission.READ_USERS
-    deeds = TEAM_DEEDS if settings.BILLING else ()
+    staff_actions = TEAM_ACTIONS if settings.BILLING else ()
     list_display = ("id", "name", "owner", "created_at", "deleted_at")
     list_select_related = ("owner",)
     search_fields = ("=id", "name", "owner__email")
     ordering = ("-id",)
     fields = ("id", "name", "owner", "created_at", "updated_at", "deleted_at")
     readonly_fields = fields
-    change_form_template = "desk/team.html"
+    change_form_template = "admin_ops/team.html"
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         team: Team = context["original"]
@@ -39,8 +39,8 @@ class TeamAdmin(DeskAdminWithDeeds):
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-@admin.register(Membership, site=desk)
-class MembershipAdmin(DeskAdmin):
+@admin.register(Membership, site=admin_site)
+class MembershipAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_USERS
     list_display = ("user", "team", "role", "created_at")
     list_filter = ("role",)
@@ -51,8 +51,8 @@ class MembershipAdmin(DeskAdmin):
     readonly_fields = fields
 
 
-@admin.register(Invitation, site=desk)
-class InvitationAdmin(DeskAdmin):
+@admin.register(Invitation, site=admin_site)
+class InvitationAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_USERS
     list_display = ("email", "team", "role", "invited_by", "created_at", "expires_at", "accepted_at", "revoked_at")
     list_filter = ("role",)
@@ -66,8 +66,8 @@ class InvitationAdmin(DeskAdmin):
     readonly_fields = fields
 
 
-@admin.register(ApiKey, site=desk)
-class ApiKeyAdmin(DeskAdmin):
+@admin.register(ApiKey, site=admin_site)
+class ApiKeyAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_USERS
     list_display = ("name", "prefix", "team", "created_by", "scopes", "expires_at", "last_used_at", "revoked_at")
     list_select_related = ("team", "created_by")

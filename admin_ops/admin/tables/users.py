@@ -8,16 +8,16 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from admin_ops.admin.action_pages import DeskAdminWithDeeds
-from admin_ops.admin.badges import TONES
-from admin_ops.admin.billing_actions import DEEDS as MONEY_DEEDS
-from admin_ops.admin.bulk_actions import confirmed
+from admin_ops.admin.action_pages import StaffActionAdmin
+from admin_ops.admin.badges import STATUS_COLORS
+from admin_ops.admin.billing_actions import USER_BILLING_ACTIONS as MONEY_DEEDS
+from admin_ops.admin.bulk_actions import run_bulk_action
 from admin_ops.admin.columns import display
-from admin_ops.admin.permissions import permissions_in
-from admin_ops.admin.site import desk
-from admin_ops.admin.user_actions import BAN, DEEDS, UNBAN
-from admin_ops.queries import people
-from admin_ops.timeline import story_of
+from admin_ops.admin.permissions import request_permissions
+from admin_ops.admin.site import admin_site
+from admin_ops.admin.user_actions import BAN, UNBAN, USER_ACTIONS
+from admin_ops.queries import search_users
+from admin_ops.timeline import build_timeline
 from saas.accounts.models import LoginSession, Totp, User
 from saas.accounts.staff.staff_roles import Permission
 from saas.billing import clock, entitlements
@@ -31,10 +31,10 @@ KINDS = {
 SHOWN = 8  # of each kind at the side; the story and the lists of their own have the rest
 
 
-@admin.register(User, site=desk)
-class UserAdmin(DeskAdminWithDeeds):
+@admin.register(User, site=admin_site)
+class UserAdmin(StaffActionAdmin):
     needs = Permission.READ_USERS
-    deeds = (*DEEDS[:2], *(MONEY_DEEDS if settings.BILLING else ()), *DEEDS[2:])
+    staff_actions = (*USER_ACTIONS[:2], *(MONEY_DEEDS if settings.BILLING else ()), *USER_ACTIONS[2:])
     list_display = ("email", "full_name", "state", "kind", "is_confirmed", "created_at")
     list_filter = ("status", "is_staff")
     search_fields = ("email",)  # shows the field; what is searched says get_search_results
@@ -43,9 +43,9 @@ class UserAdmin(DeskAdminWithDeeds):
     actions = ("ban_selected", "unban_selected")
     fields = ("id",)
     readonly_fields = fields
-    change_form_template = "desk/person.html"
+    change_form_template = "admin_ops/customer.html"
 
-    @display(description="Status", label=TONES, ordering="status")
+    @display(description="Status", label=STATUS_COLORS, ordering="status")
     def state(self, row: User) -> str:
         return row.status
 
@@ -61,24 +61,24 @@ class UserAdmin(DeskAdminWithDeeds):
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
     ) -> tuple[QuerySet[User], bool]:
         term = search_term.strip()
-        return (queryset.filter(pk__in=people(search=term).values("pk")) if term else queryset), False
+        return (queryset.filter(pk__in=search_users(search=term).values("pk")) if term else queryset), False
 
     def has_ban_permission(self, request: HttpRequest) -> bool:
-        return Permission.BAN_USERS in permissions_in(request)
+        return Permission.BAN_USERS in request_permissions(request)
 
     @admin.action(description="Ban…", permissions=["ban"])
     def ban_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponseBase | None:
-        return confirmed(self, request, queryset, BAN, action="ban_selected")
+        return run_bulk_action(self, request, queryset, BAN, action="ban_selected")
 
     @admin.action(description="Lift the ban…", permissions=["ban"])
     def unban_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponseBase | None:
-        return confirmed(self, request, queryset, UNBAN, action="unban_selected")
+        return run_bulk_action(self, request, queryset, UNBAN, action="unban_selected")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         person: User = context["original"]
         context |= {"title": person.full_name or person.email, **_side(person)}
-        here, story = request.GET.get("kind", ""), story_of(person)
-        context |= {"story": [moment for moment in story if here in ("", moment.kind)], "kinds": KINDS, "here": here}
+        here, timeline = request.GET.get("kind", ""), build_timeline(person)
+        context |= {"timeline": [entry for entry in timeline if here in ("", entry.kind)], "kinds": KINDS, "here": here}
         return super().render_change_form(request, context, *args, **kwargs)
 
 

@@ -7,14 +7,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from admin_ops.admin.action_pages import Deed, DeskAdminWithDeeds, Doer
-from admin_ops.admin.badges import TONES, tone
-from admin_ops.admin.base import DeskAdmin
-from admin_ops.admin.bulk_actions import confirmed
+from admin_ops.admin.action_pages import ActionContext, StaffAction, StaffActionAdmin
+from admin_ops.admin.badges import STATUS_COLORS, status_color
+from admin_ops.admin.base import ReadOnlyModelAdmin
+from admin_ops.admin.bulk_actions import run_bulk_action
 from admin_ops.admin.columns import display
-from admin_ops.admin.json_format import pretty
-from admin_ops.admin.permissions import permissions_in
-from admin_ops.admin.site import desk
+from admin_ops.admin.json_format import format_json
+from admin_ops.admin.permissions import request_permissions
+from admin_ops.admin.site import admin_site
 from saas.accounts.models import User
 from saas.accounts.staff.staff_roles import Permission
 from saas.billing.models import Customer
@@ -25,22 +25,22 @@ from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookEvent
 SHOWN = 50
 
 
-def _replay(row: WebhookEvent, doer: Doer) -> str:
-    actions.replay(row.external_id, by=doer.user.id, reason=doer.reason)
+def _replay(row: WebhookEvent, context: ActionContext) -> str:
+    actions.replay(row.external_id, by=context.user.id, reason=context.reason)
     return f"{row.external_id} will run once more. Look again in a moment."
 
 
-REPLAY = Deed(
+REPLAY = StaffAction(
     "replay", "Replay", "replay",
     "It runs once more with its original bytes. Its handlers meet their guards again, so an old event undoes nothing newer.",
     Permission.REPLAY_WEBHOOKS, _replay,
 )  # fmt: skip
 
 
-@admin.register(WebhookEvent, site=desk)
-class WebhookEventAdmin(DeskAdminWithDeeds):
+@admin.register(WebhookEvent, site=admin_site)
+class WebhookEventAdmin(StaffActionAdmin):
     needs = Permission.READ_WEBHOOKS
-    deeds = (REPLAY,)
+    staff_actions = (REPLAY,)
     list_display = ("type", "state", "received_at", "attempts", "problem")
     list_display_links = ("type",)
     list_filter = ("status", "source")
@@ -50,9 +50,9 @@ class WebhookEventAdmin(DeskAdminWithDeeds):
     actions = ("replay_selected",)
     fields = ("external_id",)
     readonly_fields = fields
-    change_form_template = "desk/webhook_event.html"
+    change_form_template = "admin_ops/webhook_event.html"
 
-    @display(description="Status", label=TONES, ordering="status")
+    @display(description="Status", label=STATUS_COLORS, ordering="status")
     def state(self, row: WebhookEvent) -> str:
         return row.status
 
@@ -61,15 +61,15 @@ class WebhookEventAdmin(DeskAdminWithDeeds):
         return row.last_error[:60]
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
-        return Permission.REPLAY_WEBHOOKS in permissions_in(request)
+        return Permission.REPLAY_WEBHOOKS in request_permissions(request)
 
     @admin.action(description="Replay…", permissions=["replay"])
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> HttpResponseBase | None:
-        return confirmed(self, request, queryset, REPLAY, action="replay_selected")
+        return run_bulk_action(self, request, queryset, REPLAY, action="replay_selected")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         event: WebhookEvent = context["original"]
-        context |= {"title": event.type or "Unreadable event", "event": event, "tone": tone(event.status)}
+        context |= {"title": event.type or "Unreadable event", "event": event, "tone": status_color(event.status)}
         context |= {**_contents(event), "people": _people(event)}
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -88,7 +88,7 @@ def _shown(payload: WebhookPayload) -> str:
     """The document; the bytes, as far as they are text, where they are none."""
     body = bytes(payload.body)
     try:
-        return pretty(read(body))
+        return format_json(read(body))
     except Unreadable:
         return body.decode("utf-8", "replace")
 
@@ -101,8 +101,8 @@ def _people(event: WebhookEvent) -> list[User]:
     return [owner for row in found if (owner := row.user or (row.team.owner if row.team else None))]
 
 
-@admin.register(WebhookAttempt, site=desk)
-class WebhookAttemptAdmin(DeskAdmin):
+@admin.register(WebhookAttempt, site=admin_site)
+class WebhookAttemptAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_WEBHOOKS
     list_display = ("event", "number", "trigger", "state", "worker", "started_at", "finished_at", "error")
     list_filter = ("outcome", "trigger")
@@ -112,13 +112,13 @@ class WebhookAttemptAdmin(DeskAdmin):
     fields = ("event", "number", "trigger", "state", "worker", "started_at", "finished_at", "error")
     readonly_fields = fields
 
-    @display(description="Outcome", label=TONES, ordering="outcome")
+    @display(description="Outcome", label=STATUS_COLORS, ordering="outcome")
     def state(self, row: WebhookAttempt) -> str:
         return row.outcome
 
 
-@admin.register(ReplayBatch, site=desk)
-class ReplayBatchAdmin(DeskAdmin):
+@admin.register(ReplayBatch, site=admin_site)
+class ReplayBatchAdmin(ReadOnlyModelAdmin):
     needs = Permission.READ_WEBHOOKS
     list_display = ("id", "stage", "conditions", "matched", "replayed", "reason", "created_at", "finished_at")
     list_filter = ("state",)
@@ -130,6 +130,6 @@ class ReplayBatchAdmin(DeskAdmin):
     )  # fmt: skip
     readonly_fields = fields
 
-    @display(description="State", label=TONES, ordering="state")
+    @display(description="State", label=STATUS_COLORS, ordering="state")
     def stage(self, row: ReplayBatch) -> str:
         return row.state

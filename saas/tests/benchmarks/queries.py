@@ -82,8 +82,8 @@ def _questions() -> dict[str, Callable[[], object]]:
         "replay preview": lambda: replays.preview({"type": "kind.of_77.updated"}),
         "stats": figures.summary,
         "login: the account": lambda: User.objects.by_email("user5000@example.net"),
-        "people: newest": lambda: list(queries.people()[:50]),
-        "people: search": lambda: list(queries.people(search="user5000@")[:50]),
+        "people: newest": lambda: list(queries.search_users()[:50]),
+        "people: search": lambda: list(queries.search_users(search="user5000@")[:50]),
         "people: counts": lambda: queries.customer_counts(timezone.now()),
     }
 

@@ -7,9 +7,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from admin_ops import queries
-from admin_ops.customer_page import page_about
-from admin_ops.revenue import revenue
-from admin_ops.timeline import story_of
+from admin_ops.customer_page import customer_page
+from admin_ops.revenue import revenue_metrics
+from admin_ops.timeline import build_timeline
 from saas.billing.catalogue import seed_plans
 from saas.billing.models import Customer, LedgerEntry, Subscription
 from saas.operations.invariants import find_violations
@@ -39,7 +39,7 @@ def plans_of(ask):
 def test_the_statistics_are_right_and_read_no_whole_table(business):
     now = timezone.now()
 
-    figures = revenue(now)
+    figures = revenue_metrics(now)
 
     earning = Subscription.objects.linked().earning().filter(currency="usd")
     assert round(figures["monthly_recurring_revenue"] * 100) == earning.aggregate(cents=Sum("monthly_cents"))["cents"]
@@ -47,10 +47,12 @@ def test_the_statistics_are_right_and_read_no_whole_table(business):
     told = LedgerEntry.objects.linked().filter(currency="usd").aggregate(cents=Sum("delta_cents"))
     assert round(figures["months"][-1]["closing"] * 100) == told["cents"]
     assert {violation.name for violation in find_violations()} == set()
-    for plan in plans_of(lambda: revenue(now)):
+    for plan in plans_of(lambda: revenue_metrics(now)):
         assert "Seq Scan on billing_ledgerentry" not in plan
     assert queries.customer_counts(now)["total_users"] == 30_000 - 480
-    for plan in plans_of(lambda: (queries.customer_counts(now), queries.signups_by_day(now), queries.seen_counts(now))):
+    for plan in plans_of(
+        lambda: (queries.customer_counts(now), queries.signups_by_day(now), queries.active_customer_counts(now))
+    ):
         assert "Seq Scan on accounts_user" not in plan
 
 
@@ -60,8 +62,8 @@ def test_a_user_lookup_reads_no_whole_table(business):
         cursor.execute("ANALYZE webhook_events_webhookevent")
     somebody = Customer.objects.exclude(user=None).latest("pk").user
 
-    for plan in plans_of(lambda: (page_about(somebody), story_of(somebody))):
+    for plan in plans_of(lambda: (customer_page(somebody), build_timeline(somebody))):
         assert "Seq Scan on webhook_events_webhookevent" not in plan
     for name in ("growth", "none"):
-        for plan in plans_of(lambda name=name: list(queries.people(plan=name).order_by("-pk")[:50])):
+        for plan in plans_of(lambda name=name: list(queries.search_users(plan=name).order_by("-pk")[:50])):
             assert "Join Filter" not in plan  # all compared with all

@@ -69,10 +69,10 @@ class Desk:
         self.page.get_by_placeholder("E-mail, name, or any id").fill(email)
         self.page.keyboard.press("Enter")
         self.page.get_by_role("link", name=email).click()
-        self.page.get_by_role("heading", name="Story").wait_for()
+        self.page.get_by_role("heading", name="Timeline").wait_for()
 
     def choose(self, deed: str) -> None:
-        link = self.page.locator(".desk-deeds, .desk-notice").get_by_role("link", name=deed, exact=False)
+        link = self.page.locator(".ops-actions, .ops-notice").get_by_role("link", name=deed, exact=False)
         if not link.first.is_visible():
             self.page.get_by_text("More", exact=False).locator("visible=true").last.click()
         link.first.click()

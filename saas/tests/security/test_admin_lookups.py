@@ -17,8 +17,8 @@ from django.db import models
 from django.db.models import ForeignObjectRel
 from django.test import RequestFactory
 
-from admin_ops.admin import desk
-from admin_ops.admin.base import DeskAdmin
+from admin_ops.admin import admin_site
+from admin_ops.admin.base import ReadOnlyModelAdmin
 from saas.accounts.models import LoginSession, OAuthState, PendingLogin, RecoveryCode, Totp
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
@@ -32,7 +32,7 @@ SECRET = re.compile(r"password|hash|session_key|session_data|sealed|secret|^key$
 NONE_AT_ALL = re.compile(r"^body_")  # of an event: what was received, not who somebody is
 ASKED = ("", "__startswith", "__istartswith", "__contains", "__regex", "__gt", "__lt", "__in", "__isnull", "__exact")
 DEEPEST = 4
-TABLES = [pytest.param(table, id=model.__name__) for model, table in desk._registry.items()]
+TABLES = [pytest.param(table, id=model.__name__) for model, table in admin_site._registry.items()]
 
 Model = type[models.Model]
 
@@ -100,7 +100,7 @@ def client(scenario: Scenario) -> ServiceClient:
     return client
 
 
-def address_of(table: DeskAdmin) -> str:
+def address_of(table: ReadOnlyModelAdmin) -> str:
     return f"/admin/{table.opts.app_label}/{table.opts.model_name}/"
 
 
@@ -116,9 +116,9 @@ def test_every_secret_column_has_a_sample_value(secrets: dict[str, str]) -> None
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_admin_table_uses_the_common_base(table: Any) -> None:
-    assert isinstance(table, DeskAdmin)
+    assert isinstance(table, ReadOnlyModelAdmin)
     for name in ("lookup_allowed", "to_field_allowed"):
-        assert getattr(type(table), name) is getattr(DeskAdmin, name)
+        assert getattr(type(table), name) is getattr(ReadOnlyModelAdmin, name)
 
 
 @pytest.mark.parametrize("table", TABLES)

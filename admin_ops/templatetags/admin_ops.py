@@ -13,12 +13,12 @@ from saas.webhook_events.models import WebhookAttempt
 
 register = template.Library()
 
-register.filter("tone", badges.tone)
-register.filter("worded", badges.worded)
+register.filter(badges.status_color)
+register.filter(badges.humanize)
 
 
 @register.filter
-def page_of(link: tuple[str, Any]) -> str:
+def row_url(link: tuple[str, Any]) -> str:
     """The desk's page about a row: ``("billing_invoice", "inv_…")``."""
     table, pk = link
     return reverse(f"admin:{table}_change", args=[pk])
@@ -37,7 +37,7 @@ def ago(moment: datetime | None) -> str:
 
 
 @register.filter
-def took(attempt: WebhookAttempt) -> str:
+def duration(attempt: WebhookAttempt) -> str:
     if attempt.finished_at is None:
         return "–"
     return f"{(attempt.finished_at - attempt.started_at).total_seconds() * 1000:,.0f} ms"

@@ -29,12 +29,12 @@ def team(customer):
     return create_team(with_verified_email(customer))
 
 
-def of(team, deed=""):
-    return f"/admin/teams/team/{team.pk}/" + (f"do/{deed}/" if deed else "change/")
+def of(team, action_name=""):
+    return f"/admin/teams/team/{team.pk}/" + (f"do/{action_name}/" if action_name else "change/")
 
 
 @pytest.mark.parametrize(
-    ("deed", "fields", "seats", "has_sso"),
+    ("action_name", "fields", "seats", "has_sso"),
     [
         ("give-plan", GIVE_PLAN, None, True),
         ("give-more", {"reason": "pilot", "what": "limit:seats", "value": "40", "last_day": LAST_DAY}, 40, False),
@@ -42,11 +42,11 @@ def of(team, deed=""):
     ],
 )
 def test_what_is_given_stands_on_the_teams_page_and_in_the_trail(
-    desk, customer, staff_member, team, deed, fields, seats, has_sso
+    desk, customer, staff_member, team, action_name, fields, seats, has_sso
 ):
-    asked = desk.get(of(team, deed))
+    asked = desk.get(of(team, action_name))
 
-    done = desk.submit_form(of(team, deed), fields)
+    done = desk.submit_form(of(team, action_name), fields)
 
     assert (asked.status_code, done.status_code, done["Location"]) == (200, 302, of(team))
     assert (entitlements.get_limit(team, "seats"), entitlements.has_feature(team, "sso")) == (seats, has_sso)
@@ -70,27 +70,27 @@ def test_it_is_taken_back_and_one_is_at_the_teams_page_again(desk, team):
 
 
 @pytest.mark.parametrize(
-    ("deed", "change"),
+    ("action_name", "change"),
     [
         ("give-plan", {"reason": " "}),
         ("give-plan", {"last_day": "2020-01-01"}),
         ("give-more", {"what": "limit:teams", "value": "9"}),
     ],
 )
-def test_what_does_not_fit_is_told_on_the_form(desk, team, deed, change):
-    assert desk.submit_form(of(team, deed), {**GIVE_PLAN, **change}).status_code == 422
+def test_what_does_not_fit_is_told_on_the_form(desk, team, action_name, change):
+    assert desk.submit_form(of(team, action_name), {**GIVE_PLAN, **change}).status_code == 422
     assert not EntitlementOverride.objects.exists()
 
 
-@pytest.mark.parametrize("deed", ["give-plan", "give-more"])
+@pytest.mark.parametrize("action_name", ["give-plan", "give-more"])
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
-def test_who_may_only_read_gives_nothing(admin_ops, team, role, deed):
+def test_who_may_only_read_gives_nothing(admin_ops, team, role, action_name):
     admin_ops.cookies["saas_admin_session"] = user_factories.create_staff_member("", role).cookie_key
     admin_ops.get("/admin/password/")  # sets the CSRF cookie
 
     assert "/do/" not in admin_ops.get(of(team)).content.decode()
-    assert admin_ops.get(of(team, deed)).status_code == 403
-    assert admin_ops.submit_form(of(team, deed), GIVE_PLAN).status_code == 403
+    assert admin_ops.get(of(team, action_name)).status_code == 403
+    assert admin_ops.submit_form(of(team, action_name), GIVE_PLAN).status_code == 403
     assert not EntitlementOverride.objects.exists()
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from admin_ops.timeline import story_of
+from admin_ops.timeline import build_timeline
 from saas.accounts.models import Impersonation, LoginSession, Role, UserNote
 from saas.accounts.staff import staff_administration
 from saas.accounts.staff.staff_roles import Permission
@@ -27,23 +27,23 @@ def desk(admin_ops, staff_member):
     return admin_ops
 
 
-def of(person, deed=""):
-    return f"{PERSON}{person.user.pk}/" + (f"do/{deed}/" if deed else "change/")
+def of(person, action_name=""):
+    return f"{PERSON}{person.user.pk}/" + (f"do/{action_name}/" if action_name else "change/")
 
 
 def page(desk, person, query=""):
     return desk.get(of(person) + query).content.decode()
 
 
-def test_the_story_tells_everything_in_one_order(desk, customer, staff_member, drain):
+def test_the_timeline_tells_everything_in_one_order(desk, customer, staff_member, drain):
     checkouts.start_checkout(customer.user, plan_id="growth")
     drain()
     staff_administration.add_note(customer.user, by=staff_member.user, text="Called about an invoice.")
     staff_administration.revoke_sessions(customer.user, by=staff_member.user, reason="lost phone")
 
-    moments = story_of(customer.user)
+    moments = build_timeline(customer.user)
 
-    titles = [moment.sentence.title for moment in moments]
+    titles = [moment.label.title for moment in moments]
     assert titles[0] == "Logged out everywhere by staff"
     assert {"Registered", "Logged in", "Started a checkout", "Note", "Growth: new"} <= set(titles)
     assert {moment.kind for moment in moments} == {"account", "staff", "money", "webhook", "mail", "note"}
@@ -70,12 +70,12 @@ def test_what_was_looked_at_in_her_name_is_one_line(desk, product, admin_ops, cu
     for _ in range(3):
         product.get("/api/auth/me", token=token.json()["access_token"])
 
-    told = [(moment.sentence.title, moment.sentence.detail, moment.by) for moment in story_of(customer.user)]
+    told = [(moment.label.title, moment.label.detail, moment.by) for moment in build_timeline(customer.user)]
 
     assert ("3 requests in their name", "ticket 7", staff_member.user.email) in told
 
 
-def test_the_story_is_told_by_kind(desk, customer):
+def test_the_timeline_is_told_by_kind(desk, customer):
     content = page(desk, customer, "?kind=mail")
 
     assert "Mail “welcome” queued" in content
@@ -83,7 +83,9 @@ def test_the_story_is_told_by_kind(desk, customer):
     assert "Nothing of this kind yet." in page(desk, customer, "?kind=note")
 
 
-def test_the_page_costs_the_same_however_long_the_story_is(desk, customer, staff_member, django_assert_max_num_queries):
+def test_the_page_costs_the_same_however_long_the_timeline_is(
+    desk, customer, staff_member, django_assert_max_num_queries
+):
     checkouts.start_checkout(customer.user, plan_id="growth")
     for number in range(30):
         staff_administration.add_note(customer.user, by=staff_member.user, text=f"Note {number}")
@@ -104,7 +106,7 @@ def test_what_a_person_typed_is_shown_as_text(desk, staff_member):
 
 
 @pytest.mark.parametrize(
-    ("deed", "fields", "action"),
+    ("action_name", "fields", "audited"),
     [
         ("ban", {"reason": "spam"}, "user.banned"),
         ("revoke-sessions", {"reason": "lost phone"}, "user.sessions_revoked"),
@@ -114,17 +116,17 @@ def test_what_a_person_typed_is_shown_as_text(desk, staff_member):
         ("give-more", {"reason": "pilot", "what": "feature:sso", "last_day": LAST_DAY}, "entitlement.given"),
     ],
 )  # fmt: skip
-def test_a_deed_says_what_will_happen_and_is_in_the_trail_with_its_reason(
-    desk, customer, staff_member, deed, fields, action
+def test_an_action_says_what_it_does_and_is_audited_with_its_reason(
+    desk, customer, staff_member, action_name, fields, audited
 ):
-    asked = desk.get(of(customer, deed))
-    before = AuditEvent.objects.filter(action=action).count()
+    asked = desk.get(of(customer, action_name))
+    before = AuditEvent.objects.filter(action=audited).count()
 
-    done = desk.submit_form(of(customer, deed), fields)
+    done = desk.submit_form(of(customer, action_name), fields)
 
     assert (asked.status_code, before) == (200, 0)
     assert (done.status_code, done["Location"]) == (302, of(customer))
-    event = AuditEvent.objects.get(action=action)
+    event = AuditEvent.objects.get(action=audited)
     assert (event.actor, event.target, event.reason) == (staff_member.user.pk, customer.user.pk, fields["reason"])
     assert event.request_id
 
@@ -174,29 +176,29 @@ NEEDED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("deed", NEEDED)
+@pytest.mark.parametrize("action_name", NEEDED)
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
-def test_who_may_only_read_is_allowed_no_deed(admin_ops, customer, role, deed):
+def test_who_may_only_read_is_allowed_no_action(admin_ops, customer, role, action_name):
     reader = user_factories.create_staff_member("", role)
     admin_ops.cookies["saas_admin_session"] = reader.cookie_key
     admin_ops.get("/admin/password/")  # sets the CSRF cookie
 
-    assert admin_ops.get(of(customer, deed)).status_code == 403
-    assert admin_ops.submit_form(of(customer, deed), {"reason": "x", "text": "x"}).status_code == 403
+    assert admin_ops.get(of(customer, action_name)).status_code == 403
+    assert admin_ops.submit_form(of(customer, action_name), {"reason": "x", "text": "x"}).status_code == 403
     assert not AuditEvent.objects.filter(actor=reader.user.pk).exclude(action="session.opened").exists()
 
 
-def test_who_may_only_read_is_offered_no_deed(admin_ops, customer):
+def test_who_may_only_read_is_offered_no_action(admin_ops, customer):
     admin_ops.cookies["saas_admin_session"] = user_factories.create_staff_member("", Role.SUPPORT_READ).cookie_key
 
     assert "/do/" not in page(admin_ops, customer)
 
 
-def test_every_deed_on_a_person_is_in_the_table_above():
-    from admin_ops.admin import desk as site
+def test_every_action_on_a_person_is_in_the_table_above():
+    from admin_ops.admin import admin_site as site
     from saas.accounts.models import User
 
-    assert {deed.name: deed.needs for deed in site._registry[User].deeds} == NEEDED
+    assert {action.name: action.permission for action in site._registry[User].staff_actions} == NEEDED
 
 
 @pytest.mark.parametrize("path", ["do/nothing/", "do/ban/"])

@@ -241,8 +241,8 @@ def test_an_unknown_plan_is_an_alarm_until_staff_have_said_it(admin_ops, custome
     alarm = "nobody has said for which plan it stands"
 
     before = [alarm in admin_ops.get(page).content.decode() for page in pages]
-    deed = f"/admin/billing/subscription/{strange.pk}/do/map-price/"
-    done = admin_ops.submit_form(deed, {"reason": "an old offer", "plan": "growth"})
+    action_name = f"/admin/billing/subscription/{strange.pk}/do/map-price/"
+    done = admin_ops.submit_form(action_name, {"reason": "an old offer", "plan": "growth"})
     after = [alarm in admin_ops.get(page).content.decode() for page in pages]
 
     assert (before, done.status_code, after) == ([True, True], 302, [False, False])
