@@ -1,23 +1,8 @@
-"""``python -m saas.healthcheck``: exits with 0 if the service of this container is alive. Standard library only."""
+"""``python -m saas.healthcheck``: the image's HEALTHCHECK, by the name that orchestrators' configurations may know."""
 
-import os
 import sys
-from http.client import HTTPConnection, HTTPException
 
-TIMEOUT_SECONDS = 3.0
-
-
-def is_alive() -> bool:
-    port = int(os.environ.get("BIND", ":8000").rpartition(":")[2])
-    connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
-
+from saas.server.health_check import is_healthy
 
 if __name__ == "__main__":
-    sys.exit(0 if is_alive() else 1)
+    sys.exit(0 if is_healthy() else 1)

@@ -12,7 +12,7 @@ from saas.accounts.models import LoginSession, OAuthIdentity, OAuthState, User
 from saas.accounts.oauth import providers
 from saas.accounts.staff import staff_administration
 from saas.mail.models import Mail
-from saas.settings.oauth import OAuthProvider
+from saas.settings.accounts import OAuthProvider
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import Person
 from saas.testing.servers.identity_provider import IdentityProvider

@@ -16,7 +16,7 @@ from oidc_provider_mock import run_server_in_thread
 
 from saas.accounts.models import LoginSession, OAuthIdentity, User
 from saas.accounts.oauth import providers
-from saas.settings.oauth import OAuthProvider
+from saas.settings.accounts import OAuthProvider
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import with_verified_email

@@ -1,4 +1,4 @@
-"""What the running system notes about itself."""
+"""Rows in which the running system records its own state: heartbeats, worker processes, scheduled tasks, counters."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from django.utils import timezone
 
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
+    def record(self, name: str) -> None:
+        """Note that ``name`` is alive now, by the database's clock: a process whose clock is ahead must not outlive its death."""
+        self.update_or_create(name=name, defaults={"at": Now()})
+
     def age(self, name: str, now: datetime) -> timedelta | None:
-        """How long ago ``name`` last beat; ``None`` if it never did."""
-        beat = self.filter(name=name).first()
-        return now - beat.at if beat else None
+        """How long ago ``name`` last recorded a heartbeat; ``None`` if it never did."""
+        heartbeat = self.filter(name=name).first()
+        return now - heartbeat.at if heartbeat else None
 
     def names_since(self, moment: datetime) -> set[str]:
-        """Who has beaten since then."""
+        """The processes that have recorded a heartbeat since ``moment``."""
         return set(self.filter(at__gte=moment).values_list("name", flat=True))
 
 
 class Heartbeat(models.Model):
-    """The last sign of life of a process that answers no requests: ``worker`` or ``beat``."""
+    """The last heartbeat of a process that answers no requests: ``worker`` or ``beat``."""
 
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField(default=timezone.now)
@@ -35,17 +39,17 @@ class Heartbeat(models.Model):
 
 class WorkerProcessQuerySet(models.QuerySet["WorkerProcess"]):
     def unresponsive(self, since: timedelta) -> WorkerProcessQuerySet:
-        """Those that have shown nothing for so long, or nothing but that they live."""
+        """Processes without a heartbeat, or without progress, for longer than ``since``."""
         moment = Now() - since
         return self.filter(Q(seen_at__lt=moment) | Q(stuck_since__lt=moment))
 
 
 class WorkerProcess(models.Model):
-    """A process that works, and not only starts others; gone with it. Moments are by the database's clock."""
+    """A process that runs tasks; its row is deleted when it ends. Times are those of the database's clock."""
 
     name = models.CharField(max_length=100, primary_key=True)  # machine:process id, as in the log of attempts
     seen_at = models.DateTimeField()
-    stuck_since = models.DateTimeField()  # the moment of the sign itself while it gets on
+    stuck_since = models.DateTimeField()  # the time of the heartbeat itself while it makes progress
 
     objects = WorkerProcessQuerySet.as_manager()
 
@@ -54,7 +58,7 @@ class WorkerProcess(models.Model):
 
 
 class ScheduledTask(models.Model):
-    """The latest run of a task that beat sends: whoever changes ``runs`` from what it was has claimed the next one."""
+    """The latest run of a task that beat sends. A beat claims the next run by changing ``runs`` from the number it read."""
 
     name = models.CharField(max_length=200, primary_key=True)
     slot = models.DateTimeField()
@@ -65,7 +69,7 @@ class ScheduledTask(models.Model):
 
 
 class Counter(models.Model):
-    """A rate limit's window, counted here where there is no Redis."""
+    """One window of a rate limit, counted in the database where there is no Redis."""
 
     key = models.CharField(max_length=250, primary_key=True)
     value = models.PositiveBigIntegerField()

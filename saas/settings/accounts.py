@@ -1,9 +1,9 @@
-"""Who people are: secrets, passwords, tokens, sessions, sign-in providers."""
+"""Authentication: secrets, passwords, tokens, sessions, OAuth providers."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from saas import env
-from saas.settings import oauth
 from saas.settings.base_urls import SERVICE_BASE_URLS
 from saas.settings.environment import DEVELOPMENT_SECRETS, PRODUCTION
 
@@ -70,7 +70,48 @@ STAFF_MFA_REQUIRED = env.boolean(
     default=PRODUCTION,
     help="Staff without a second factor may only set one up.",
 )
-OAUTH_PROVIDERS = oauth.configured_providers()
+
+
+@dataclass(frozen=True)
+class OAuthProvider:
+    """A sign-in provider. ``issuer`` is set for OpenID Connect; GitHub, which is OAuth 2.0 only, has none.
+
+    ``hosts``: the only host names besides the issuer's that are called for this provider, whatever its discovery document says.
+    """
+
+    name: str
+    client_id: str
+    client_secret: str
+    issuer: str = ""
+    hosts: tuple[str, ...] = ()
+
+
+def _oauth_provider(name: str, issuer: str, hosts: tuple[str, ...]) -> OAuthProvider:
+    prefix = f"OAUTH_{name.upper()}"
+    return OAuthProvider(
+        name=name,
+        client_id=env.text(f"{prefix}_CLIENT_ID", help=f"Turns {name} sign-in on."),
+        client_secret=env.text(f"{prefix}_CLIENT_SECRET", help=f"Client secret at {name}."),
+        issuer=issuer,
+        hosts=hosts,
+    )
+
+
+_PROVIDERS = [
+    _oauth_provider("google", "https://accounts.google.com", ("oauth2.googleapis.com", "www.googleapis.com")),
+    _oauth_provider("microsoft", "https://login.microsoftonline.com/common/v2.0", ()),
+    _oauth_provider("github", "", ("github.com", "api.github.com")),
+]
+_OIDC_ISSUER = env.text(
+    "OAUTH_OIDC_ISSUER", help="Issuer URL of another OpenID Connect provider (named `oidc`)."
+).rstrip("/")
+_OIDC_HOSTS = env.comma_separated(
+    "OAUTH_OIDC_HOSTS", help="Host names of its endpoints, where they are not the issuer's."
+)
+_PROVIDERS.append(_oauth_provider("oidc", _OIDC_ISSUER, tuple(_OIDC_HOSTS)))
+OAUTH_PROVIDERS = {provider.name: provider for provider in _PROVIDERS if provider.client_id}  # the others are off
+if "oidc" in OAUTH_PROVIDERS and not _OIDC_ISSUER:
+    env.note_fault("OAUTH_OIDC_ISSUER must be set when OAUTH_OIDC_CLIENT_ID is.")
 
 IMPERSONATION_ENABLED = env.boolean(
     "IMPERSONATION_ENABLED", default=True, help="Whether staff may act in a customer's name. Off ends it at once."

@@ -4,7 +4,7 @@ import time
 
 from celery import shared_task
 
-from saas.operations.actions import record_heartbeat
+from saas.operations.models import Heartbeat
 from saas.webhook_events import retention
 from saas.webhook_events.monitoring import alarms
 from saas.webhook_events.processing import event_worker
@@ -36,7 +36,7 @@ def _work() -> None:
     """Act on what is due, with a sign of life now and then."""
     deadline = time.monotonic() + WORK_SECONDS
     while (started := time.monotonic()) < deadline:
-        record_heartbeat("worker")
+        Heartbeat.objects.record("worker")
         event_worker.drain(STRETCH_SECONDS)
         if time.monotonic() - started < STRETCH_SECONDS:
             return

@@ -19,8 +19,7 @@ from django.db.models import F
 
 from saas.database import connections
 from saas.database.clock import database_now
-from saas.operations import actions
-from saas.operations.models import ScheduledTask
+from saas.operations.models import Heartbeat, ScheduledTask
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ class DatabaseScheduler(Scheduler):
             raise SystemExit
         try:
             if time.monotonic() - self._beaten_at >= HEARTBEAT_SECONDS:
-                actions.record_heartbeat("beat")
+                Heartbeat.objects.record("beat")
                 self._beaten_at = time.monotonic()
             self._send_what_is_due()
         except (DatabaseError, InterfaceError):

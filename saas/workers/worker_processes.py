@@ -18,8 +18,7 @@ from django.db import DatabaseError, InterfaceError, ProgrammingError, connectio
 from django.db.models.functions import Now
 
 from saas.database.connections import CONNECTION_ERRORS
-from saas.operations import actions
-from saas.operations.models import WorkerProcess
+from saas.operations.models import Heartbeat, WorkerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +118,7 @@ class HeartbeatThread:
         record_worker_heartbeat(process_name(), timedelta(seconds=self._progress.stuck_seconds()))
         delete_dead_processes()
         if is_first:  # seen at once, and not only when beat sends its first sweep
-            actions.record_heartbeat("worker")
+            Heartbeat.objects.record("worker")
 
 
 def record_worker_heartbeat(process: str, stuck: timedelta) -> None:

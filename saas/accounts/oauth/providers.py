@@ -20,7 +20,7 @@ from joserfc.jwk import KeySet
 
 from saas.accounts.oauth.http_client import ProviderResponse, ProviderUnavailable, call_provider, require_allowed_url
 from saas.errors import DomainError
-from saas.settings.oauth import OAuthProvider
+from saas.settings.accounts import OAuthProvider
 from saas.text_normalization import strip_invisible
 
 SIGNING_ALGORITHMS = ["RS256", "PS256", "ES256"]

@@ -22,7 +22,7 @@ from saas.accounts.oauth.identities import link_identity, log_in_by_identity
 from saas.accounts.sessions.logins import Login, PendingMfa
 from saas.accounts.sessions.tokens import hash_token
 from saas.errors import DomainError, NotFound
-from saas.settings.oauth import OAuthProvider
+from saas.settings.accounts import OAuthProvider
 
 STATE_LIFETIME = timedelta(minutes=10)
 ACCESS_DENIED = "access_denied"  # what a provider calls it when a person does not agree (RFC 6749, 4.1.2.1)

@@ -28,7 +28,7 @@ from saas.api.fields import StrictCharField
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.views import CustomerView, PublicView
 from saas.errors import DomainError, Invalid, NotFound
-from saas.settings.oauth import OAuthProvider
+from saas.settings.accounts import OAuthProvider
 
 BROWSER_COOKIE_SECONDS = int(sign_in.STATE_LIFETIME.total_seconds())
 MAX_COOKIE = 100

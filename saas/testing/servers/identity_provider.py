@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from saas.settings.oauth import OAuthProvider
+from saas.settings.accounts import OAuthProvider
 
 CLIENT_ID = "our-client"
 CLIENT_SECRET = "our-secret"

@@ -16,7 +16,6 @@ from django.utils import timezone
 
 from saas.audit.models import AuditSeal
 from saas.operations import checks
-from saas.operations.actions import record_heartbeat
 from saas.operations.models import Heartbeat
 from saas.operations.tasks import check_invariants
 from saas.testing.servers.stack import SERVICES, free_ports
@@ -98,7 +97,7 @@ def test_another_program_on_a_services_port_is_told_from_a_service(settings: Any
 
 def test_a_worker_is_alive_for_half_a_minute_after_its_last_sign_of_life() -> None:
     with time_machine.travel(timezone.now(), tick=False):
-        record_heartbeat("worker")
+        Heartbeat.objects.record("worker")
         Heartbeat.objects.create(name="beat", at=timezone.now() - timedelta(seconds=31))
 
         found = findings()

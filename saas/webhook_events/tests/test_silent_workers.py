@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from saas.operations import actions, checks
-from saas.operations.models import WorkerProcess
+from saas.operations import checks
+from saas.operations.models import Heartbeat, WorkerProcess
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import receive
 from saas.webhook_events.deliveries import Delivery
@@ -19,7 +19,7 @@ def an_event_is_due() -> None:
 
 @pytest.mark.parametrize(("seen", "stuck"), [(61, 61), (5, 70)], ids=["shows nothing", "does not get on"])
 def test_a_process_that_does_nothing_for_a_minute_while_work_is_due_is_red(db, seen: int, stuck: int) -> None:
-    actions.record_heartbeat("worker")
+    Heartbeat.objects.record("worker")
     now = timezone.now()
     WorkerProcess.objects.create(
         name="elsewhere:7", seen_at=now - timedelta(seconds=seen), stuck_since=now - timedelta(seconds=stuck)
@@ -33,7 +33,7 @@ def test_a_process_that_does_nothing_for_a_minute_while_work_is_due_is_red(db, s
 
 
 def test_processes_that_get_on_are_green_whatever_is_due(db) -> None:
-    actions.record_heartbeat("worker")
+    Heartbeat.objects.record("worker")
     record_worker_heartbeat("elsewhere:7", timedelta(seconds=50))
     an_event_is_due()
 
