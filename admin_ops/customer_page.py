@@ -7,7 +7,8 @@ from django.db.models import F
 
 from admin_ops import representations as show
 from saas.accounts.models import Deletion, LoginSession, Profile, User
-from saas.api.accounts import representations as accounts
+from saas.api.accounts.serializers import ProfileShape
+from saas.api.representation import represent
 from saas.audit.models import AuditEvent
 from saas.billing.models import Customer, EntitlementOverride, Invoice, Subscription
 from saas.mail.models import Mail
@@ -28,7 +29,7 @@ def _account(user: User) -> dict[str, Any]:
     profile = Profile.objects.filter(user=user).first()
     sessions = LoginSession.objects.live().filter(user=user).order_by("-last_seen_at")[:MAX_PER_SECTION]
     return {
-        "profile": accounts.profile(profile) if profile else None,
+        "profile": represent(ProfileShape, profile) if profile else None,
         "identities": [
             show.identity(row) for row in user.oauth_identities.order_by("-last_login_at")[:MAX_PER_SECTION]
         ],

@@ -6,7 +6,8 @@ from saas.accounts import second_factor
 from saas.accounts.models import Impersonation, LoginSession, OAuthIdentity, Role, User, UserNote
 from saas.accounts.sessions.logins import Login
 from saas.accounts.staff.staff_roles import permissions_of_roles, roles_of
-from saas.api.accounts import representations as accounts
+from saas.api.accounts.serializers import LoginShape, UserShape
+from saas.api.representation import represent
 from saas.audit.models import AuditEvent
 from saas.audit.verification import Verdict
 from saas.billing.models import EntitlementOverride, Invoice, Subscription
@@ -18,11 +19,11 @@ from saas.webhook_events.models import WebhookEvent
 def staff_login(login: Login) -> dict[str, Any]:
     """``role`` is the highest one; null for somebody who holds none yet."""
     owed = second_factor.is_enrolment_required(login.session)
-    return {**accounts.login(login), **_roles(roles_of(login.user)), "mfa_enrolment_required": owed}
+    return {**represent(LoginShape, login), **_roles(roles_of(login.user)), "mfa_enrolment_required": owed}
 
 
 def staff_me(user: User, roles: list[Role]) -> dict[str, Any]:
-    return {"user": accounts.user(user), **_roles(roles), "permissions": sorted(permissions_of_roles(roles))}
+    return {"user": represent(UserShape, user), **_roles(roles), "permissions": sorted(permissions_of_roles(roles))}
 
 
 def _roles(roles: list[Role]) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def _roles(roles: list[Role]) -> dict[str, Any]:
 def user(row: User) -> dict[str, Any]:
     """What staff see of an account beyond what its owner does."""
     return {
-        **accounts.user(row),
+        **represent(UserShape, row),
         "is_staff": row.is_staff,
         "status_reason": row.status_reason,
         "last_login_at": row.last_login,

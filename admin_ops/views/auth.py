@@ -16,12 +16,12 @@ from saas.accounts.second_factor import PendingLoginInvalid, SecondFactorEnabled
 from saas.accounts.sessions import logins
 from saas.accounts.sessions.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
 from saas.api import rate_limits
-from saas.api.accounts import representations as accounts
-from saas.api.accounts.second_factor import ConfirmBody, SetupShape, as_setup
+from saas.api.accounts.second_factor import ConfirmBody, SetupShape
 from saas.api.accounts.security import CurrentPasswordBody
-from saas.api.accounts.serializers import LoginBody, RefreshBody, SecondFactorBody
+from saas.api.accounts.serializers import LoginBody, PendingMfaShape, RefreshBody, SecondFactorBody
 from saas.api.accounts.views import CsrfView, logout_response, set_session_cookie
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
+from saas.api.representation import represent
 from saas.api.views import PublicView
 
 
@@ -41,7 +41,7 @@ class StaffLoginView(PublicView):
     def post(self, request: Request) -> Response:
         login = logins.log_in(**self.body(LoginBody), audience=Audience.STAFF)
         if isinstance(login, logins.PendingMfa):
-            return Response(accounts.half_login(login))
+            return Response(represent(PendingMfaShape, login))
         set_session_cookie(request, login)
         return Response(show.staff_login(login))
 
@@ -96,7 +96,7 @@ class StaffTotpView(AdminApiView):
     )
     def post(self, request: Request) -> Response:
         require_recent_login(self.session, **self.optional_body(CurrentPasswordBody))
-        return Response(as_setup(second_factor.begin_totp_setup(self.user)))
+        return Response(represent(SetupShape, second_factor.begin_totp_setup(self.user)))
 
 
 class StaffConfirmView(AdminApiView):

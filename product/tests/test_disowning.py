@@ -273,13 +273,13 @@ def test_the_mails_say_that_there_is_another_answer(product, stranger: Person) -
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgres
 def test_of_confirming_and_disowning_at_once_one_wins(service) -> None:
-    from saas.accounts import disavowal, email_verification
+    from saas.accounts import email_verification
 
     person = user_factories.create_customer(ADDRESS)
     token = link_token("welcome")
 
     outcome = run_concurrently(
-        lambda: email_verification.verify_email(token), lambda: disavowal.report_unrecognized(token)
+        lambda: email_verification.verify_email(token), lambda: email_verification.report_unrecognized(token)
     )
 
     assert outcome == ["done", "link_invalid"]

@@ -6,6 +6,7 @@ Passwords are checked before a transaction opens: 180 ms of arithmetic must not 
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
@@ -55,6 +56,7 @@ class Login:
     access_token: str
     refresh_token: str
     cookie_key: str = ""
+    token_type: ClassVar[str] = "bearer"
 
     @property
     def expires_in_seconds(self) -> int:
@@ -66,6 +68,7 @@ class PendingMfa:
     """The password was right, and a second factor is on: ``mfa_token`` is good for nothing but proving that one."""
 
     mfa_token: str
+    mfa_required: ClassVar[bool] = True
 
 
 def log_in(*, email: str, password: str, audience: Audience) -> Login | PendingMfa:

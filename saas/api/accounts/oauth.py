@@ -20,12 +20,12 @@ from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.accounts.sessions.logins import InvalidCredentials
 from saas.api import rate_limits
-from saas.api.accounts import representations as show
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape, PendingMfaShape
 from saas.api.accounts.views import first_factor_response
 from saas.api.fields import StrictCharField
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
+from saas.api.representation import represent_all
 from saas.api.views import CustomerView, PublicView
 from saas.errors import DomainError, Invalid, NotFound
 from saas.settings.accounts import OAuthProvider
@@ -216,7 +216,7 @@ class IdentitiesView(CustomerView):
     )
     def get(self, request: Request) -> Response:
         rows = OAuthIdentity.objects.filter(user=self.user).order_by("provider")
-        return Response({"identities": [show.identity(row) for row in rows]})
+        return Response({"identities": represent_all(IdentityShape, rows)})
 
 
 class IdentityView(CustomerView):

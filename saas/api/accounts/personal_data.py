@@ -16,6 +16,7 @@ from saas.api.accounts.security import CurrentPasswordBody, TokenBody
 from saas.api.accounts.views import logout_response
 from saas.api.impersonation import NotWhileImpersonating
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
+from saas.api.representation import represent
 from saas.api.views import CustomerView, PublicView
 from saas.billing.personal_data import StillSubscribed
 from saas.errors import Invalid
@@ -81,9 +82,9 @@ class OwnAccountView(CustomerView):
     )
     def delete(self, request: Request) -> Response:
         require_recent_login(self.session, **self.optional_body(CurrentPasswordBody))
-        begun = account_deletion.delete_account(self.user)
+        deletion = account_deletion.delete_account(self.user)
         logout_response(request)
-        return Response({"deletion": {"requested_at": begun.requested_at, "due_at": begun.due_at}}, status=202)
+        return Response({"deletion": represent(DeletionShape, deletion)}, status=202)
 
 
 class CancelDeletionView(PublicView):

@@ -13,12 +13,12 @@ from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.accounts.second_factor import PendingLoginInvalid, SecondFactorEnabled, SecondFactorNotEnabled, WrongCode
 from saas.api import rate_limits
-from saas.api.accounts import representations as show
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape, SecondFactorBody
 from saas.api.accounts.views import login_response, set_session_cookie
 from saas.api.fields import StrictCharField
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
+from saas.api.representation import represent
 from saas.api.views import CustomerView, PublicView
 from saas.errors import Invalid
 
@@ -29,7 +29,7 @@ class ConfirmBody(serializers.Serializer[Any]):
 
 class SetupShape(serializers.Serializer[Any]):
     secret = serializers.CharField()
-    otpauth_uri = serializers.CharField()
+    otpauth_uri = serializers.CharField(source="uri")
     qr_svg = serializers.CharField()
 
 
@@ -39,10 +39,6 @@ class CodesShape(serializers.Serializer[Any]):
 
 class ConfirmedShape(LoginShape):
     recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Shown this once.")
-
-
-def as_setup(setup: second_factor.TotpSetup) -> dict[str, str]:
-    return {"secret": setup.secret, "otpauth_uri": setup.uri, "qr_svg": setup.qr_svg}
 
 
 class TotpView(CustomerView):
@@ -57,7 +53,7 @@ class TotpView(CustomerView):
     )
     def post(self, request: Request) -> Response:
         require_recent_login(self.session, **self.optional_body(CurrentPasswordBody))
-        return Response(as_setup(second_factor.begin_totp_setup(self.user)))
+        return Response(represent(SetupShape, second_factor.begin_totp_setup(self.user)))
 
     @extend_schema(
         operation_id="mfa_disable",
@@ -89,7 +85,7 @@ class ConfirmView(CustomerView):
     def post(self, request: Request) -> Response:
         login, codes = second_factor.confirm_totp_setup(self.session, self.body(ConfirmBody)["code"])
         set_session_cookie(request, login)
-        return Response({**show.login(login), "recovery_codes": codes})
+        return Response(represent(ConfirmedShape, login, recovery_codes=codes))
 
 
 class RecoveryCodesView(CustomerView):

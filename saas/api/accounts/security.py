@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from saas.accounts import disavowal, email_verification, reauthentication
+from saas.accounts import email_verification, reauthentication
 from saas.accounts.email_addresses import InvalidAddress, canonical_email
 from saas.accounts.one_time_tokens import OneTimeTokenInvalid
 from saas.accounts.passwords import password_change
@@ -16,11 +16,11 @@ from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.api import rate_limits
 from saas.api.accounts import device_cookie
-from saas.api.accounts import representations as show
 from saas.api.accounts.serializers import LoginShape
 from saas.api.accounts.views import login_response
 from saas.api.fields import StrictCharField
 from saas.api.openapi.schema_generation import problem_responses
+from saas.api.representation import represent
 from saas.api.views import CustomerView, PublicView
 from saas.billing.personal_data import StillSubscribed
 from saas.teams.actions import TeamSubscribed
@@ -194,7 +194,7 @@ class PreviewVerificationView(PublicView):
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
         self.enforce_limits(rate_limits.mailed_link_token_limit(token))
-        return Response(show.claim(disavowal.preview_verification(token)))
+        return Response(represent(VerificationPreviewShape, email_verification.preview_verification(token)))
 
 
 class ReportUnrecognizedView(PublicView):
@@ -216,7 +216,7 @@ class ReportUnrecognizedView(PublicView):
     def post(self, request: Request) -> Response:
         token = self.body(TokenBody)["token"]
         self.enforce_limits(rate_limits.mailed_link_token_limit(token))
-        is_removed = disavowal.report_unrecognized(token)
+        is_removed = email_verification.report_unrecognized(token)
         return Response({"status": "removed" if is_removed else "called_off"})
 
 

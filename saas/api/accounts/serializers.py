@@ -65,16 +65,13 @@ class UserShape(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
-class TokensShape(serializers.Serializer[Any]):
+class LoginShape(serializers.Serializer[Any]):
+    user = UserShape()
     access_token = serializers.CharField()
     token_type = serializers.ChoiceField(["bearer"])
-    expires_in = serializers.IntegerField(help_text="Seconds.")
+    expires_in = serializers.IntegerField(source="expires_in_seconds", help_text="Seconds.")
     refresh_token = serializers.CharField()
-
-
-class LoginShape(TokensShape):
-    user = UserShape()
-    session_id = serializers.CharField()
+    session_id = serializers.CharField(source="session.sid")
 
 
 @extend_schema_serializer(component_name="HalfLogin")
@@ -99,9 +96,9 @@ class SecondFactorBody(serializers.Serializer[Any]):
 
 
 class ImpersonationShape(serializers.Serializer[Any]):
-    by = serializers.CharField()
+    by = serializers.CharField(source="staff_session.user.email")
     reason = serializers.CharField()
-    expires_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(source="ends_at")
 
 
 class MeShape(serializers.Serializer[Any]):
@@ -110,7 +107,7 @@ class MeShape(serializers.Serializer[Any]):
 
 
 class SessionShape(serializers.Serializer[Any]):
-    id = serializers.CharField()
+    id = serializers.CharField(source="sid")
     agent = serializers.CharField()
     address = serializers.CharField()
     created_at = serializers.DateTimeField()

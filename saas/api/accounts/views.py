@@ -16,11 +16,11 @@ from saas.accounts.sessions.logins import InvalidCredentials, InvalidRefreshToke
 from saas.accounts.sessions.session_store import SessionStore
 from saas.api import rate_limits
 from saas.api.accounts import device_cookie
-from saas.api.accounts import representations as show
 from saas.api.accounts import serializers as shapes
 from saas.api.authentication import CustomerCookie, LogoutBearer
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.pagination import PageQuery, paginate
+from saas.api.representation import represent, represent_all
 from saas.api.views import CustomerView, PublicView
 from saas.errors import Invalid, NotFound
 
@@ -30,14 +30,14 @@ JWKS_SECONDS = 300  # a new key must stand here this long before it signs
 def first_factor_response(request: Request, result: logins.Login | logins.PendingMfa) -> Response:
     """The answer to a first factor: the login, or what to prove the second factor with."""
     if isinstance(result, logins.PendingMfa):
-        return Response(show.half_login(result))
+        return Response(represent(shapes.PendingMfaShape, result))
     return login_response(request, result, status=200)
 
 
 def login_response(request: Request, login: logins.Login, *, status: int) -> Response:
     """The answer to every way of logging in: the tokens in the body, the session cookie beside it."""
     set_session_cookie(request, login)
-    return Response(show.login(login), status=status)
+    return Response(represent(shapes.LoginShape, login), status=status)
 
 
 def set_session_cookie(request: Request, login: logins.Login) -> None:
@@ -96,7 +96,7 @@ class RefreshView(PublicView):
         token = self.body(shapes.RefreshBody)["refresh_token"]
         self.enforce_limits(rate_limits.refresh_family_limit(token))
         login = logins.exchange_refresh_token(token, audience=Audience.CUSTOMER)
-        return Response(show.login(login))
+        return Response(represent(shapes.LoginShape, login))
 
 
 class LogoutView(CustomerView):
@@ -121,12 +121,16 @@ class LogoutAllView(CustomerView):
     )
     def post(self, request: Request) -> Response:
         asked = self.optional_body(shapes.LogoutAllBody)
-        lasting = logins.log_out_everywhere(self.user, **asked)
+        credentials = logins.log_out_everywhere(self.user, **asked)
         device_cookie.remember_device(request._request, self.user)
         answer = logout_response(request)
-        if lasting:
-            told = [show.credential(credential) for credential in lasting]
-            answer = Response({"credentials": told, "revoked": asked["revoke_credentials"]})
+        if credentials:
+            answer = Response(
+                {
+                    "credentials": represent_all(shapes.CredentialShape, credentials),
+                    "revoked": asked["revoke_credentials"],
+                }
+            )
         return answer
 
 
@@ -157,7 +161,8 @@ class JwksView(PublicView):
 class MeView(CustomerView):
     @extend_schema(operation_id="me", summary="Who am I", responses=shapes.MeShape, tags=["auth"])
     def get(self, request: Request) -> Response:
-        return Response({"user": show.user(self.user), "impersonation": show.impersonation(self.impersonation)})
+        acting = self.impersonation and represent(shapes.ImpersonationShape, self.impersonation)
+        return Response({"user": represent(shapes.UserShape, self.user), "impersonation": acting})
 
 
 class SessionsView(CustomerView):
@@ -170,7 +175,8 @@ class SessionsView(CustomerView):
     )
     def get(self, request: Request) -> Response:
         page = paginate(LoginSession.objects.live().filter(user=self.user), key="sid", **self.query(PageQuery))
-        return Response({"sessions": [show.session(row, self.session) for row in page.items], **page.meta})
+        rows = [represent(shapes.SessionShape, row, current=row.pk == self.session.pk) for row in page.items]
+        return Response({"sessions": rows, **page.meta})
 
     @extend_schema(
         operation_id="sessions_revoke_others", summary="End every other session", responses={204: None}, tags=["auth"]
@@ -196,7 +202,7 @@ class ProfileView(CustomerView):
 
     @extend_schema(operation_id="profile", summary="Get the profile", responses=shapes.ProfileShape, tags=["users"])
     def get(self, request: Request) -> Response:
-        return Response(show.profile(Profile.objects.get(user=self.user)))
+        return Response(represent(shapes.ProfileShape, Profile.objects.get(user=self.user)))
 
     @extend_schema(
         operation_id="profile_put",
@@ -220,4 +226,4 @@ class ProfileView(CustomerView):
 
     def _update(self) -> Response:
         profile = actions.update_profile(self.user, self.body(shapes.ProfileBody))
-        return Response(show.profile(profile))
+        return Response(represent(shapes.ProfileShape, profile))

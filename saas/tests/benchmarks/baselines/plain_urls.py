@@ -10,20 +10,21 @@ from django.urls import path
 from product.billing import representations as billing
 from saas.accounts.models import Audience, LoginSession
 from saas.accounts.sessions import session_store, tokens
-from saas.api.accounts import representations as accounts
+from saas.api.accounts.serializers import UserShape
+from saas.api.representation import represent
 from saas.billing.models import Plan
 
 
 def me_by_bearer(request: HttpRequest) -> JsonResponse:
     token = tokens.read_access_token(request.headers["Authorization"].removeprefix("Bearer "), Audience.CUSTOMER)
     session = LoginSession.objects.live().get(sid=token["sid"], audience=Audience.CUSTOMER)
-    return JsonResponse({"user": accounts.user(session.user), "impersonation": None})
+    return JsonResponse({"user": represent(UserShape, session.user), "impersonation": None})
 
 
 def me_by_cookie(request: HttpRequest) -> JsonResponse:
     key = session_store.hash_cookie_key(request.COOKIES[settings.SESSION_COOKIE_NAME])
     session = LoginSession.objects.live().get(session_key=key)
-    return JsonResponse({"user": accounts.user(session.user), "impersonation": None})
+    return JsonResponse({"user": represent(UserShape, session.user), "impersonation": None})
 
 
 def plans(request: HttpRequest) -> JsonResponse:
