@@ -22,6 +22,7 @@ from saas.accounts.oauth.http_client import ProviderResponse, ProviderUnavailabl
 from saas.errors import DomainError
 from saas.settings.accounts import OAuthProvider
 from saas.text_normalization import strip_invisible
+from saas.untrusted_json import as_objects, as_text
 
 SIGNING_ALGORITHMS = ["RS256", "PS256", "ES256"]
 CLOCK_LEEWAY_SECONDS = 30
@@ -174,9 +175,9 @@ def _from_id_token(provider: OAuthProvider, raw: object, nonce: str) -> Identity
         provider=provider.name,
         issuer=str(claims["iss"]),
         subject=_subject(claims["sub"]),
-        email=_text(claims.get("email"), 254),
+        email=as_text(claims.get("email"), 254).strip(),
         email_is_verified=claims.get("email_verified") is True,
-        name=strip_invisible(_text(claims.get("name"), 200)),
+        name=strip_invisible(as_text(claims.get("name"), 200)),
     )
 
 
@@ -203,7 +204,7 @@ def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str,
 
 
 def _signing_keys(document: dict[str, Any]) -> Any:
-    found = _objects(document.get("keys"))
+    found = as_objects(document.get("keys"))
     return {"keys": [key for key in found if key.get("kty") in {"RSA", "EC"} and key.get("use", "sig") == "sig"]}
 
 
@@ -216,15 +217,15 @@ def _from_github(provider: OAuthProvider, token: object) -> Identity:
     if not isinstance(token, str):
         raise CodeRefused
     user = _object(_get(provider, GITHUB.user, token))
-    addresses = _objects(_get(provider, GITHUB.emails, token).document)
+    addresses = as_objects(_get(provider, GITHUB.emails, token).document)
     primary = [row for row in addresses if row.get("primary") and row.get("verified") is True]
     return Identity(
         provider=provider.name,
         issuer=GITHUB_ISSUER,
         subject=_subject(str(user.get("id") or "")),
-        email=_text(primary[0].get("email"), 254) if primary else "",
+        email=as_text(primary[0].get("email"), 254).strip() if primary else "",
         email_is_verified=bool(primary),
-        name=strip_invisible(_text(user.get("name"), 200)),
+        name=strip_invisible(as_text(user.get("name"), 200)),
     )
 
 
@@ -245,18 +246,7 @@ def _object(answer: ProviderResponse) -> dict[str, Any]:
     return answer.document
 
 
-def _objects(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
 def _subject(value: object) -> str:
-    if not isinstance(value, str) or not value or _text(value, _MAX_SUBJECT) != value:
+    if not isinstance(value, str) or not value or as_text(value, _MAX_SUBJECT).strip() != value:
         raise IdTokenInvalid
     return value
-
-
-def _text(value: object, length: int) -> str:
-    """A provider's string, without what our columns cannot hold; anything else is empty."""
-    if not isinstance(value, str):
-        return ""
-    return value.encode("utf-8", "ignore").decode().replace("\x00", "").strip()[:length]

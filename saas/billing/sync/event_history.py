@@ -8,8 +8,8 @@ from django.db.models import BooleanField, Count, Exists, OuterRef
 from django.db.models.functions import TruncSecond
 
 from saas.billing.sync.event_order import StoredEvent
-from saas.billing.sync.stripe_objects import mapping
 from saas.database.prepared_queries import PreparedQuery, QueryParameter, binary_cursor
+from saas.untrusted_json import as_object
 from saas.webhook_events.models import WebhookEvent
 
 _NOT_OURS = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]
@@ -73,14 +73,14 @@ def has_receipt(object_id: str) -> bool:
 
 def _stored_event(row: WebhookEvent) -> StoredEvent | None:
     try:
-        data = mapping(mapping(json.loads(bytes(row.payload.body))).get("data"))
+        data = as_object(as_object(json.loads(bytes(row.payload.body))).get("data"))
     except (ValueError, RecursionError):
         return None
     return StoredEvent(
         row.external_id,
         row.type,
         int(row.provider_created.timestamp()),
-        mapping(data.get("object")),
-        mapping(data.get("previous_attributes")),
+        as_object(data.get("object")),
+        as_object(data.get("previous_attributes")),
         is_fetched=row.source == WebhookEvent.Source.FETCH,
     )

@@ -11,11 +11,12 @@ from datetime import datetime
 from itertools import groupby, pairwise, permutations
 from typing import Any
 
-from saas.billing.sync.stripe_objects import Object, id_of, items, line_price, moment
+from saas.billing.sync.stripe_objects import id_of, items, line_price
+from saas.untrusted_json import JSONObject, as_time
 
 MAX_PERMUTED = 6  # events of one second whose every order is tried
-Facets = Callable[[Object], object]
-Rank = Callable[[Object], int]
+Facets = Callable[[JSONObject], object]
+Rank = Callable[[JSONObject], int]
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class StoredEvent:
     id: str
     type: str
     created: int
-    object: Object
-    previous: Object
+    object: JSONObject
+    previous: JSONObject
     is_fetched: bool = False
 
     def has_verb(self, *verbs: str) -> bool:
@@ -105,7 +106,7 @@ def _same_lines(previous: object, value: object) -> bool:
     return [_line(row) for row in items(previous)] == [_line(row) for row in items(value)]
 
 
-def _line(row: Object) -> tuple[str, object]:
+def _line(row: JSONObject) -> tuple[str, object]:
     return id_of(line_price(row)), row.get("quantity")
 
 
@@ -113,5 +114,5 @@ def last_event(events: Sequence[StoredEvent], *, end_verb: str) -> tuple[StoredE
     """The last event, or the one that ended the object and when that was."""
     ordered, _ = order_events(events, facets=repr, rank=lambda _: 0)
     if ends := [told for told in ordered if told.has_verb(end_verb)]:
-        return ends[0], moment(ends[0].created)
+        return ends[0], as_time(ends[0].created)
     return ordered[-1], None

@@ -80,7 +80,7 @@ def test_bytes_that_are_no_event_are_quarantined_under_their_hash(settings):
     row = WebhookEvent.objects.select_related("payload").get()
     assert (row.status, row.external_id, row.type) == ("quarantined", name, "")
     assert bytes(row.payload.body) == body
-    assert row.last_error.startswith("The body is no JSON")
+    assert row.last_error.startswith("The body is not valid JSON.")
 
 
 def test_one_delivery_costs_one_query_on_postgresql(django_assert_num_queries):

@@ -35,6 +35,7 @@ from saas.billing.providers.interface import (
     ProviderUnavailable,
 )
 from saas.billing.sync import stripe_objects
+from saas.untrusted_json import as_integer, as_text, as_time
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class StripeGateway:
             wanted["subscription_data"]["trial_period_days"] = trial_days
         with _translate_errors():
             session = _raw_json(self.client.checkout.sessions.create(wanted, {"idempotency_key": idempotency_key}))
-        return CheckoutSession(stripe_objects.text(session["id"]), stripe_objects.text(session.get("url"), 2048))
+        return CheckoutSession(as_text(session["id"]), as_text(session.get("url"), 2048))
 
     def fetch_checkout(self, session_id: str) -> None:
         session = self._call_and_store(lambda: self.client.checkout.sessions.retrieve(session_id))
@@ -138,9 +139,9 @@ class StripeGateway:
                 )
             )
         return ChangePreview(
-            due_cents=stripe_objects.whole(invoice.get("amount_due")) or 0,
-            currency=stripe_objects.text(invoice.get("currency"), 8),
-            next_charge_at=stripe_objects.moment(invoice.get("next_payment_attempt")),
+            due_cents=as_integer(invoice.get("amount_due")) or 0,
+            currency=as_text(invoice.get("currency"), 8),
+            next_charge_at=as_time(invoice.get("next_payment_attempt")),
         )
 
     def set_cancel_at_period_end(self, subscription_id: str, *, value: bool, reason: str = "") -> None:
@@ -238,7 +239,7 @@ def _translate_errors() -> Iterator[None]:
         facts = {"kind": type(error).__name__, "error_code": error.code, "stripe_request": error.request_id}
         logger.warning("stripe_failed %s", facts)
         if isinstance(error, stripe.InvalidRequestError | stripe.CardError):
-            raise ProviderRefused(stripe_objects.text(error.user_message, LONGEST_SENTENCE)) from error
+            raise ProviderRefused(as_text(error.user_message, LONGEST_SENTENCE)) from error
         if isinstance(error, stripe.IdempotencyError):
             raise ProviderRefused from error
         raise ProviderUnavailable(retry_after_seconds=5) from error

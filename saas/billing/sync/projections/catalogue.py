@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent, last_event
+from saas.untrusted_json import as_count, as_integer, as_object, as_text
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,14 @@ def project_price(events: Sequence[StoredEvent]) -> PriceProjection | None:
     if not events:
         return None
     last, gone_at = last_event(events, end_verb="deleted")
-    recurring = stripe_objects.mapping(last.object.get("recurring"))
+    recurring = as_object(last.object.get("recurring"))
     return PriceProjection(
         is_active=last.object.get("active") is not False and gone_at is None,
         product_id=stripe_objects.id_of(last.object.get("product")),
-        unit_amount_cents=stripe_objects.whole(last.object.get("unit_amount")),
-        currency=stripe_objects.text(last.object.get("currency"), 8),
-        interval=stripe_objects.text(recurring.get("interval"), 16),
-        interval_count=min(stripe_objects.count(recurring.get("interval_count"), 1), 1000),
+        unit_amount_cents=as_integer(last.object.get("unit_amount")),
+        currency=as_text(last.object.get("currency"), 8),
+        interval=as_text(recurring.get("interval"), 16),
+        interval_count=min(as_count(recurring.get("interval_count"), 1), 1000),
     )
 
 
@@ -47,8 +48,8 @@ def project_product(events: Sequence[StoredEvent]) -> ProductProjection | None:
         return None
     last, gone_at = last_event(events, end_verb="deleted")
     return ProductProjection(
-        name=stripe_objects.text(last.object.get("name"), 255),
-        description=stripe_objects.text(last.object.get("description"), 5000),
+        name=as_text(last.object.get("name"), 255),
+        description=as_text(last.object.get("description"), 5000),
         is_active=last.object.get("active") is not False and gone_at is None,
         named_plan_id=stripe_objects.metadata_plan_id(last.object),
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent
+from saas.untrusted_json import as_text, as_time
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ def project_checkout_session(events: Sequence[StoredEvent]) -> CheckoutSessionPr
     shown = statuses[status]
     return CheckoutSessionProjection(
         status=status,
-        reference=stripe_objects.text(shown.object.get("client_reference_id"), 200),
+        reference=as_text(shown.object.get("client_reference_id"), 200),
         customer_id=stripe_objects.id_of(shown.object.get("customer")),
         subscription_id=stripe_objects.id_of(shown.object.get("subscription")),
-        ended_at=None if status == "pending" else stripe_objects.moment(shown.created),
+        ended_at=None if status == "pending" else as_time(shown.created),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent, last_event
-from saas.billing.sync.stripe_objects import Object
+from saas.untrusted_json import JSONObject, as_object, as_text
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,16 @@ def project_customer(events: Sequence[StoredEvent]) -> CustomerProjection | None
         return None
     last, gone_at = last_event(events, end_verb="deleted")
     return CustomerProjection(
-        email=stripe_objects.text(last.object.get("email"), 512),
+        email=as_text(last.object.get("email"), 512),
         delinquent=last.object.get("delinquent") is True,
         default_payment_method=_default_payment_method(last.object),
-        reference=stripe_objects.text(stripe_objects.mapping(last.object.get("metadata")).get("customer_id"), 40),
+        reference=as_text(as_object(last.object.get("metadata")).get("customer_id"), 40),
         deleted_at=gone_at,
     )
 
 
-def _default_payment_method(snapshot: Object) -> str:
-    settings = stripe_objects.mapping(snapshot.get("invoice_settings"))
+def _default_payment_method(snapshot: JSONObject) -> str:
+    settings = as_object(snapshot.get("invoice_settings"))
     return stripe_objects.id_of(settings.get("default_payment_method")) or stripe_objects.id_of(
         snapshot.get("default_source")
     )

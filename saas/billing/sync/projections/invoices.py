@@ -6,6 +6,7 @@ from datetime import datetime
 
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent
+from saas.untrusted_json import as_integer, as_object, as_text, as_time
 
 _INVOICE_RANKS = ["draft", "open", "uncollectible", "void", "paid", "deleted"]
 
@@ -31,20 +32,20 @@ def project_invoice(events: Sequence[StoredEvent]) -> InvoiceProjection | None:
         return None
     last = max(events, key=lambda told: (_invoice_rank(told), told.created, told.id))
     shown = last.object
-    paid_at = stripe_objects.mapping(shown.get("status_transitions")).get("paid_at")
+    paid_at = as_object(shown.get("status_transitions")).get("paid_at")
     status = _invoice_status(last)
     return InvoiceProjection(
         status=status,
         customer_id=stripe_objects.id_of(shown.get("customer")),
         subscription_id=stripe_objects.invoice_subscription(shown),
-        number=stripe_objects.text(shown.get("number")),
-        currency=stripe_objects.text(shown.get("currency"), 8),
-        total_cents=stripe_objects.whole(shown.get("total")) or 0,
-        amount_due_cents=stripe_objects.whole(shown.get("amount_due")) or 0,
-        amount_paid_cents=stripe_objects.whole(shown.get("amount_paid")) or 0,
-        hosted_url=stripe_objects.text(shown.get("hosted_invoice_url"), 2048),
-        issued_at=stripe_objects.moment(shown.get("created")) or stripe_objects.moment(shown.get("date")),
-        paid_at=stripe_objects.moment(paid_at or last.created) if status == "paid" else None,
+        number=as_text(shown.get("number")),
+        currency=as_text(shown.get("currency"), 8),
+        total_cents=as_integer(shown.get("total")) or 0,
+        amount_due_cents=as_integer(shown.get("amount_due")) or 0,
+        amount_paid_cents=as_integer(shown.get("amount_paid")) or 0,
+        hosted_url=as_text(shown.get("hosted_invoice_url"), 2048),
+        issued_at=as_time(shown.get("created")) or as_time(shown.get("date")),
+        paid_at=as_time(paid_at or last.created) if status == "paid" else None,
     )
 
 

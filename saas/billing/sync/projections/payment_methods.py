@@ -6,6 +6,7 @@ from datetime import datetime
 
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent, last_event
+from saas.untrusted_json import as_integer, as_object, as_text, as_time
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,17 @@ def project_payment_method(events: Sequence[StoredEvent]) -> PaymentMethodProjec
     if not events:
         return None
     last, gone_at = last_event(events, end_verb="detached")
-    kind = stripe_objects.text(last.object.get("type"), 64)
-    details = stripe_objects.mapping(last.object.get(kind))
+    kind = as_text(last.object.get("type"), 64)
+    details = as_object(last.object.get(kind))
     return PaymentMethodProjection(
         customer_id=_last_customer_id(events),
         type=kind,
-        brand=stripe_objects.text(details.get("brand"), 64),
-        last4=stripe_objects.text(details.get("last4"), 16),
+        brand=as_text(details.get("brand"), 64),
+        last4=as_text(details.get("last4"), 16),
         exp_month=_small(details.get("exp_month")),
         exp_year=_small(details.get("exp_year")),
         detached_at=gone_at,
-        created_at=stripe_objects.moment(last.object.get("created")),
+        created_at=as_time(last.object.get("created")),
     )
 
 
@@ -50,5 +51,5 @@ def _last_customer_id(events: Sequence[StoredEvent]) -> str:
 
 
 def _small(value: object) -> int | None:
-    number = stripe_objects.whole(value)
+    number = as_integer(value)
     return number if number is not None and 0 <= number <= 9999 else None

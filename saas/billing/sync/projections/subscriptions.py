@@ -9,7 +9,7 @@ from datetime import datetime
 
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent, order_events
-from saas.billing.sync.stripe_objects import Object
+from saas.untrusted_json import JSONObject, as_count, as_object, as_text, as_time
 
 TERMINAL = {"canceled", "incomplete_expired"}
 EARNING = {"active", "past_due"}
@@ -107,7 +107,7 @@ class _SubscriptionHistory:
 
     def apply(self, told: StoredEvent) -> None:
         state = _state(told, self.state)
-        at = stripe_objects.moment(told.created)
+        at = as_time(told.created)
         if at is None or not state.status:
             return
         if self.state and self.state.status in TERMINAL and state.status not in TERMINAL:
@@ -192,7 +192,7 @@ def _is_renewed(before: SubscriptionState, after: SubscriptionState) -> bool:
 def _state(told: StoredEvent, before: SubscriptionState | None) -> SubscriptionState:
     state = subscription_state(told.object)
     if told.has_verb("deleted"):
-        state = replace(state, status="canceled", ended_at=state.ended_at or stripe_objects.moment(told.created))
+        state = replace(state, status="canceled", ended_at=state.ended_at or as_time(told.created))
     if before and not state.price_ids:  # a snapshot without its lines: what was bought before still is
         state = replace(
             before,
@@ -205,28 +205,28 @@ def _state(told: StoredEvent, before: SubscriptionState | None) -> SubscriptionS
     return state
 
 
-def subscription_state(snapshot: Object) -> SubscriptionState:
+def subscription_state(snapshot: JSONObject) -> SubscriptionState:
     """One snapshot, read in whatever shape it has."""
     lines = stripe_objects.subscription_lines(snapshot)
     currency = snapshot.get("currency") or (stripe_objects.line_price(lines[0]).get("currency") if lines else "")
     return SubscriptionState(
-        status=stripe_objects.text(snapshot.get("status"), 64),
+        status=as_text(snapshot.get("status"), 64),
         customer_id=stripe_objects.id_of(snapshot.get("customer")),
         items=tuple(_item(line, is_whole=line is snapshot) for line in lines),
-        currency=stripe_objects.text(currency, 8),
+        currency=as_text(currency, 8),
         monthly_cents=stripe_objects.monthly_cents(snapshot),
         current_period_start=stripe_objects.period_start(snapshot),
         current_period_end=stripe_objects.period_end(snapshot),
         cancel_at_period_end=snapshot.get("cancel_at_period_end") is True,
-        cancel_at=stripe_objects.moment(snapshot.get("cancel_at")),
-        trial_end=stripe_objects.moment(snapshot.get("trial_end")),
-        canceled_at=stripe_objects.moment(snapshot.get("canceled_at")),
-        ended_at=stripe_objects.moment(snapshot.get("ended_at")),
-        started_at=stripe_objects.moment(snapshot.get("start_date")) or stripe_objects.moment(snapshot.get("created")),
+        cancel_at=as_time(snapshot.get("cancel_at")),
+        trial_end=as_time(snapshot.get("trial_end")),
+        canceled_at=as_time(snapshot.get("canceled_at")),
+        ended_at=as_time(snapshot.get("ended_at")),
+        started_at=as_time(snapshot.get("start_date")) or as_time(snapshot.get("created")),
     )
 
 
-def _item(line: Object, *, is_whole: bool) -> SubscriptionItem:
+def _item(line: JSONObject, *, is_whole: bool) -> SubscriptionItem:
     """``is_whole``: the subscription was its own and only item, before 2018."""
     price = stripe_objects.line_price(line)
     return SubscriptionItem(
@@ -234,11 +234,11 @@ def _item(line: Object, *, is_whole: bool) -> SubscriptionItem:
         price_id=stripe_objects.id_of(price),
         product_id=stripe_objects.id_of(price.get("product")),
         named_plan_id=stripe_objects.metadata_plan_id(price)
-        or stripe_objects.metadata_plan_id(stripe_objects.mapping(price.get("product"))),
-        quantity=stripe_objects.count(line.get("quantity"), 1),
+        or stripe_objects.metadata_plan_id(as_object(price.get("product"))),
+        quantity=as_count(line.get("quantity"), 1),
     )
 
 
-def _rank(snapshot: Object) -> int:
+def _rank(snapshot: JSONObject) -> int:
     status = snapshot.get("status")
     return _RANKS.index(status) if status in _RANKS else len(_RANKS)
