@@ -62,5 +62,5 @@ def _history(user: User) -> dict[str, Any]:
             show.mail(row) for row in Mail.objects.filter(recipient=user.email).order_by("-pk")[:MAX_PER_SECTION]
         ],
         "notes": [show.note(row) for row in notes],
-        "audit": [show.audit_event(row) for row in AuditEvent.objects.concerning(user.id)[:MAX_PER_SECTION]],
+        "audit": [show.audit_event(row) for row in AuditEvent.objects.involving(user.id)[:MAX_PER_SECTION]],
     }

@@ -9,7 +9,7 @@ from saas.accounts.staff.staff_roles import permissions_of_roles, roles_of
 from saas.api.accounts.serializers import LoginShape, UserShape
 from saas.api.representation import represent
 from saas.audit.models import AuditEvent
-from saas.audit.verification import Verdict
+from saas.audit.verification import VerificationResult
 from saas.billing.models import EntitlementOverride, Invoice, Subscription
 from saas.mail.models import Mail
 from saas.teams.models import Membership
@@ -182,7 +182,7 @@ def audit_event(row: AuditEvent) -> dict[str, Any]:
     }
 
 
-def verdict(row: Verdict) -> dict[str, Any]:
+def verdict(row: VerificationResult) -> dict[str, Any]:
     return {
         "status": "broken" if row.faults else "ok",
         "verified": row.verified,

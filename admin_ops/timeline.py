@@ -46,7 +46,7 @@ def _trail(person: User, customers: list[Customer], events: list[WebhookEvent]) 
     """What concerns her, her subscriptions, and the events that tell of them."""
     hers = list(Subscription.objects.filter(customer__in=customers).values_list("pk", flat=True)[:MAX_PER_SOURCE])
     hers += [event.external_id for event in events]
-    told = AuditEvent.objects.concerning(person.id) | AuditEvent.objects.filter(target__in=hers)
+    told = AuditEvent.objects.involving(person.id) | AuditEvent.objects.filter(target__in=hers)
     rows = list(told.exclude(action__in=SHOWN_ELSEWHERE)[:MAX_PER_SOURCE])
     names = _names(rows, person)
     for row in rows:

@@ -19,14 +19,16 @@ def list_mails(request: HttpRequest) -> HttpResponse:
     """The newest first."""
     _require_development()
     rows = Mail.objects.order_by("-pk")[:MAX_SHOWN]
-    return render(request, "product/mails.html", {"mails": [(row, rendering.message(row).subject) for row in rows]})
+    return render(
+        request, "product/mails.html", {"mails": [(row, rendering.render_message(row).subject) for row in rows]}
+    )
 
 
 @require_safe
 def show_mail(request: HttpRequest, mail_id: int) -> HttpResponse:
     _require_development()
     row = get_object_or_404(Mail, pk=mail_id)
-    message = rendering.message(row)
+    message = rendering.render_message(row)
     return render(request, "product/mail.html", {"row": row, "message": message, "html": message.alternatives[0][0]})
 
 

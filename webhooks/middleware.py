@@ -5,7 +5,7 @@ from django.http.response import HttpResponseBase
 
 from saas.api.middleware import GetResponse
 from saas.webhook_events.metrics import REJECTED
-from webhooks.intake.view import PATH
+from webhooks.intake.view import STRIPE_PATH
 
 
 class TooLargeMiddleware:
@@ -16,6 +16,6 @@ class TooLargeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if response.status_code == 413 and request.method == "POST" and request.path_info == PATH:
+        if response.status_code == 413 and request.method == "POST" and request.path_info == STRIPE_PATH:
             REJECTED.labels("too_large").inc()
         return response

@@ -4,10 +4,10 @@ import base64
 from dataclasses import asdict
 from typing import Any
 
-from saas.webhook_events.envelope import Unreadable, read
+from saas.webhook_events.envelope import Unreadable, read_event
 from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
-from saas.webhook_events.monitoring.statistics import Figures
-from saas.webhook_events.replays import Preview
+from saas.webhook_events.monitoring.statistics import InboxStatistics
+from saas.webhook_events.replays import ReplayPreview
 
 
 def event(row: WebhookEvent) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def event_detail(
 
 def _parsed(payload: WebhookPayload | None) -> dict[str, Any] | None:
     try:
-        return read(bytes(payload.body)) if payload else None
+        return read_event(bytes(payload.body)) if payload else None
     except Unreadable:
         return None
 
@@ -89,7 +89,7 @@ def _repeat(row: WebhookDelivery) -> dict[str, Any]:
     }
 
 
-def preview(found: Preview) -> dict[str, Any]:
+def preview(found: ReplayPreview) -> dict[str, Any]:
     return {
         "dry_run": True,
         "matching": found.matching,
@@ -113,5 +113,5 @@ def batch(row: ReplayBatch) -> dict[str, Any]:
     }
 
 
-def stats(figures: Figures) -> dict[str, Any]:
+def stats(figures: InboxStatistics) -> dict[str, Any]:
     return {**asdict(figures), "counts_are_exact": figures.counts_are_exact}

@@ -11,14 +11,14 @@ from saas.errors import NotFound
 from saas.webhook_events import actions
 from saas.webhook_events.actions import PayloadExpired, ReplayEnded, ReplayRunning
 from saas.webhook_events.models import ReplayBatch, WebhookEvent
-from saas.webhook_events.monitoring.statistics import summary
-from saas.webhook_events.replays import preview
+from saas.webhook_events.monitoring.statistics import inbox_statistics
+from saas.webhook_events.replays import preview_replay
 from webhooks import representations as show
 from webhooks import serializers as shapes
 from webhooks.permissions import IsOperator
 
 NEWEST = 100  # attempts and repeats that a detail page shows
-ANYBODY_HERE = "local-operator"  # the audit trail's name for whoever uses the open operator API
+OPEN_API_ACTOR = "local-operator"  # the audit trail's name for whoever uses the open operator API
 
 
 class OperatorView(StaffView):
@@ -26,7 +26,7 @@ class OperatorView(StaffView):
 
     @property
     def actor(self) -> str:
-        return str(self.user.pk) if self.user.is_authenticated else ANYBODY_HERE
+        return str(self.user.pk) if self.user.is_authenticated else OPEN_API_ACTOR
 
 
 class LogsView(OperatorView):
@@ -90,12 +90,12 @@ class ReplayView(OperatorView):
     )
     def post(self, request: Request, event_id: str) -> Response:
         reason = self.optional_body(shapes.ReplayBody)["reason"]
-        event = actions.replay(event_id, by=self.actor, reason=reason)
+        event = actions.replay_event(event_id, by=self.actor, reason=reason)
         answer = {"status": "replay_accepted", "event_id": event.external_id, "replay_count": event.replay_count}
         return Response(answer, status=202)
 
 
-class BulkReplayView(OperatorView):
+class BulkReplaysView(OperatorView):
     """Have every matching event run once more, paced behind live traffic. ``dry_run`` says which these would be."""
 
     @extend_schema(
@@ -109,12 +109,12 @@ class BulkReplayView(OperatorView):
         conditions = self.body(shapes.BulkReplayBody)
         dry_run, reason = conditions.pop("dry_run"), conditions.pop("reason")
         if dry_run:
-            return Response(show.preview(preview(conditions)))
-        batch = actions.replay_many(conditions, by=self.actor, reason=reason)
+            return Response(show.preview(preview_replay(conditions)))
+        batch = actions.start_bulk_replay(conditions, by=self.actor, reason=reason)
         return Response({"status": "replay_accepted", "batch": show.batch(batch)}, status=202)
 
 
-class CancelReplayView(OperatorView):
+class CancelBulkReplayView(OperatorView):
     @extend_schema(
         operation_id="webhook_replay_cancel",
         summary="Cancel a bulk replay",
@@ -123,7 +123,7 @@ class CancelReplayView(OperatorView):
         tags=["operators"],
     )
     def post(self, request: Request, batch_id: str) -> Response:
-        return Response({"batch": show.batch(actions.cancel_replay(batch_id, by=self.actor))})
+        return Response({"batch": show.batch(actions.cancel_bulk_replay(batch_id, by=self.actor))})
 
 
 class StatsView(OperatorView):
@@ -133,4 +133,4 @@ class StatsView(OperatorView):
         operation_id="webhook_stats", summary="How the inbox is doing", responses=shapes.StatsShape, tags=["operators"]
     )
     def get(self, request: Request) -> Response:
-        return Response(show.stats(summary()))
+        return Response(show.stats(inbox_statistics()))

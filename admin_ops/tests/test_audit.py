@@ -119,7 +119,7 @@ def test_an_unknown_format_is_refused(admin_ops, staff_member, format):
 
 
 def test_the_verdict_tells_the_head_of_the_chain_and_what_waits(admin_ops, staff_member, django_assert_num_queries):
-    hash_chain.seal()
+    hash_chain.extend_chain()
     record("test.written")
 
     with django_assert_num_queries(9):

@@ -10,7 +10,7 @@ from saas.billing.models import Customer, Invoice, Plan, Price, Subscription
 from saas.mail.models import Mail
 from saas.testing.factories import event_factories
 from saas.testing.factories import stripe_object_factories as whole
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 
 AMOUNTS = [("jpy", 5000, "5,000 JPY", 5000), ("kwd", 12_345, "12.345 KWD", 12.345), ("usd", 7900, "79.00 USD", 79)]
 
@@ -22,9 +22,9 @@ def sold(request, customer):
     Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     Price.objects.create(provider="stripe", external_id="price_growth", plan_id="growth", is_current=True)
     line = whole.subscription_item(whole.price(amount=minor, currency=currency))
-    append(whole.event("customer.subscription.created", whole.subscription(line)), source="delivery")
+    append_event(whole.event("customer.subscription.created", whole.subscription(line)), source="delivery")
     bill = whole.invoice(minor, currency=currency)
-    append(whole.event("invoice.created", bill, id="evt_2"), source="delivery")
+    append_event(whole.event("invoice.created", bill, id="evt_2"), source="delivery")
     event_factories.drain()
     return currency, minor, text, units
 

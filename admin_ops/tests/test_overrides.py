@@ -16,7 +16,7 @@ from saas.testing import local_provider
 from saas.testing.factories import event_factories, user_factories
 from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.team_factories import create_team, with_verified_email
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 
 LATER = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}T00:00:00Z"
 
@@ -213,7 +213,7 @@ def strange(customer):
     """A subscription of Kim's to a price that stands for no plan."""
     Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     thing = whole.subscription(whole.subscription_item(whole.price("price_strange", product="prod_strange")))
-    append(whole.event("customer.subscription.created", thing), source="delivery")
+    append_event(whole.event("customer.subscription.created", thing), source="delivery")
     event_factories.drain()
     return Subscription.objects.get()
 

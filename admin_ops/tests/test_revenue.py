@@ -14,7 +14,7 @@ from saas.billing.models import Customer, LedgerEntry, Subscription
 from saas.billing.sync import upsert
 from saas.testing.factories import user_factories
 from saas.testing.factories.subscription_factories import DAY, START, subscription_event
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)  # 181 days and a half after the start
@@ -35,7 +35,7 @@ def owned(*external_ids):
 def take_in(*events):
     """Store all events, then tell each subscription once: the way of the events has its own tests."""
     for event in events:
-        append(event, source=WebhookEvent.Source.DELIVERY)
+        append_event(event, source=WebhookEvent.Source.DELIVERY)
     for subscription in dict.fromkeys(event["data"]["object"]["id"] for event in events):
         upsert.upsert_subscription(subscription)
 

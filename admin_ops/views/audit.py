@@ -13,7 +13,7 @@ from saas.accounts.staff.staff_roles import Permission
 from saas.api.pagination import paginate
 from saas.audit.actions import record
 from saas.audit.models import AuditEvent
-from saas.audit.verification import recent_verdict
+from saas.audit.verification import verify_recent
 
 LINKS_VERIFIED = 5000  # as many as fit into an answer's time
 
@@ -47,7 +47,7 @@ class AuditVerifyView(AdminApiView):
         tags=["audit"],
     )
     def get(self, request: Request) -> Response:
-        return Response(show.verdict(recent_verdict(LINKS_VERIFIED)))
+        return Response(show.verdict(verify_recent(LINKS_VERIFIED)))
 
 
 class AuditExportView(AdminApiView):

@@ -31,5 +31,5 @@ class EventReplayView(AdminApiView):
         if not WebhookEvent.objects.by_external_ids([event_id]).exists():
             raise NotFound("Webhook event not found")
         self.require(Permission.REPLAY_WEBHOOKS)
-        event = actions.replay(event_id, by=self.user.id, reason=self.reason())
+        event = actions.replay_event(event_id, by=self.user.id, reason=self.reason())
         return Response({"event": show.webhook_event(event)}, status=202)

@@ -13,7 +13,7 @@ from admin_ops.serializers import metrics as shapes
 from admin_ops.views.base import AdminApiView
 from saas.accounts.staff.staff_roles import Permission
 from saas.billing import clock
-from saas.webhook_events.monitoring.statistics import summary
+from saas.webhook_events.monitoring.statistics import inbox_statistics
 
 
 class UserMetricsView(AdminApiView):
@@ -55,5 +55,5 @@ class WebhookMetricsView(AdminApiView):
         tags=["metrics"],
     )
     def get(self, request: Request) -> Response:
-        figures = summary()
+        figures = inbox_statistics()
         return Response({**asdict(figures), "counts_are_exact": figures.counts_are_exact})

@@ -1,16 +1,14 @@
-"""Everything about money that Product answers: only where something is sold (``BILLING``)."""
+"""Product's addresses about money: routed only where something is sold (``BILLING``)."""
 
+from django.conf import settings
 from django.urls import path
 
 from product.billing import pages as billing_pages
 from product.billing import payment_views as payments
-from product.billing import portal_pages
 from product.billing import views as billing
 
 urlpatterns = [
-    # The local payment provider's pages, and where a payment page leads back to
-    path("checkout/<str:session_id>", billing_pages.checkout_page_view, name="hosted-checkout"),
-    path("billing/portal/<str:session_id>", portal_pages.portal_page, name="hosted-portal"),
+    # Where a payment page leads back to
     path("billing", billing_pages.billing_overview, name="billing"),
     path("billing/success", billing_pages.checkout_success, name="billing-success"),
     path("billing/cancel", billing_pages.checkout_canceled, name="billing-cancel"),
@@ -34,3 +32,11 @@ urlpatterns = [
     path("api/billing/entitlements", payments.EntitlementsView.as_view(), name="entitlements"),
     path("api/billing/portal", payments.PortalView.as_view(), name="billing-portal"),
 ]
+
+if settings.USES_LOCAL_PROVIDER:
+    from product.billing import local_provider_pages
+
+    urlpatterns += [
+        path("checkout/<str:session_id>", local_provider_pages.hosted_checkout, name="hosted-checkout"),
+        path("billing/portal/<str:session_id>", local_provider_pages.hosted_portal, name="hosted-portal"),
+    ]

@@ -250,10 +250,10 @@ def test_a_page_loads_nothing_keeps_nothing_and_escapes_what_it_shows(product, p
     ],
 )
 def test_every_mail_has_a_subject_a_text_and_a_page(db, template: str) -> None:
-    from saas.mail.actions import post
+    from saas.mail.actions import queue_mail
 
     values = {"name": "Kim <b>", "agent": "Agent", "address": "192.0.2.1", "provider": "Google"}
-    post(template, to="kim@example.org", context=values, secrets={"token": "t0ken"}, dedupe_key=template)
+    queue_mail(template, to="kim@example.org", context=values, secrets={"token": "t0ken"}, dedupe_key=template)
 
     (mail,) = deliver_queued_mails(template)
 

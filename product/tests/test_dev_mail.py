@@ -3,7 +3,7 @@
 import pytest
 
 from saas.mail import delivery
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import Person
@@ -19,7 +19,7 @@ def test_a_mail_is_listed_and_shown_as_text_and_html_with_its_link_also_after_it
     product, customer: Person
 ) -> None:
     row = Mail.objects.get(template="welcome")
-    delivery.deliver(row.pk)
+    delivery.deliver_mail(row.pk)
 
     listed = product.get("/dev/mail").content.decode()
     shown = product.get(f"/dev/mail/{row.pk}").content.decode()
@@ -33,7 +33,7 @@ def test_a_mail_is_listed_and_shown_as_text_and_html_with_its_link_also_after_it
 @pytest.mark.usefixtures("development")
 def test_what_somebody_wrote_in_a_mail_is_not_run_on_the_page(product, db) -> None:
     context = {"agent": "<script>alert(1)</script>", "address": "192.0.2.1", "name": ""}
-    post("new_device", to="kim@example.net", context=context, dedupe_key="one")
+    queue_mail("new_device", to="kim@example.net", context=context, dedupe_key="one")
 
     page = product.get(f"/dev/mail/{Mail.objects.get().pk}")
 
@@ -57,6 +57,6 @@ def test_outside_development_there_is_no_such_page(product, customer: Person, pa
 
 
 def test_outside_development_a_sent_mails_link_is_forgotten(product, customer: Person) -> None:
-    delivery.deliver(Mail.objects.get(template="welcome").pk)
+    delivery.deliver_mail(Mail.objects.get(template="welcome").pk)
 
     assert Mail.objects.get(template="welcome").sealed == {}

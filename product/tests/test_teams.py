@@ -20,7 +20,7 @@ def test_founding_a_team_answers_with_it_and_its_founder_owns_it(product: Servic
     assert team["id"].startswith("team_")
     assert (team["name"], team["owner_user_id"], team["role"]) == ("Engineering", customer.user.id, "owner")
     assert product.get("/api/teams", token=customer.token).json() == {"teams": [team], "count": 1, "next": None}
-    assert AuditEvent.objects.about(team["id"]).get().action == "team.created"
+    assert AuditEvent.objects.for_target(team["id"]).get().action == "team.created"
 
 
 def test_fields_that_nobody_asked_for_are_not_applied(product: ServiceClient, customer: Person, other: Person) -> None:

@@ -26,7 +26,7 @@ from saas.accounts.passwords import login_throttle
 from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.sessions.logins import Login, end_sessions, open_session
 from saas.audit.actions import record
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 
 NO_PASSWORD = None
 
@@ -94,4 +94,4 @@ def remove_previous_access(user: User) -> None:
     user.full_name, user.locale = "", "en"
     long_lived_credentials.revoke_long_lived_credentials(user, by=user.id, because="handed over")
     record("user.handed_over", actor=user.id, target=user.id)
-    post("account_handed_over", to=user.email, context={}, dedupe_key=f"handed_over:{user.id}:{user.token_epoch}")
+    queue_mail("account_handed_over", to=user.email, context={}, dedupe_key=f"handed_over:{user.id}:{user.token_epoch}")

@@ -16,7 +16,7 @@ from saas.accounts.passwords.password_policy import MAX_LENGTH
 from saas.accounts.sessions.logins import Login, open_session
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 from saas.text_normalization import normalize_name
 
 
@@ -64,7 +64,7 @@ def _tell_owner(email_canonical: str) -> None:
     """Whoever has the account learns, once a day at most, that somebody tried to register with her address."""
     owner = User.objects.filter(email_canonical=email_canonical, status=User.Status.ACTIVE).first()
     if owner:
-        post(
+        queue_mail(
             "register_attempt",
             to=owner.email,
             context={"name": owner.full_name},
@@ -77,7 +77,7 @@ def send_welcome_mail(user: User) -> None:
     secrets = (
         {} if user.is_verified else {"token": one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.VERIFY)}
     )
-    post(
+    queue_mail(
         "welcome",
         to=user.email,
         context={"name": user.full_name},

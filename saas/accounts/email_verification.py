@@ -26,9 +26,9 @@ from saas.accounts.sessions.long_lived_credentials import revoke_long_lived_cred
 from saas.accounts.sessions.tokens import hash_token
 from saas.audit.actions import record
 from saas.errors import DomainError
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 from saas.mail.models import Mail
-from saas.mail.rendering import harmless
+from saas.mail.rendering import sanitize_user_text
 
 PURPOSES = (OneTimeToken.Purpose.VERIFY, OneTimeToken.Purpose.CHANGE)
 
@@ -89,7 +89,7 @@ def preview_verification(token: str) -> VerificationPreview:
         name, _, domain = email.rpartition("@")
         email = f"{name[:1]}…@{domain}"
     return VerificationPreview(
-        link.purpose, link.email, PreviewedAccount(harmless(user.full_name), email, user.created_at)
+        link.purpose, link.email, PreviewedAccount(sanitize_user_text(user.full_name), email, user.created_at)
     )
 
 
@@ -168,7 +168,7 @@ def _remove_unconfirmed_account(link: OneTimeToken) -> None:
 
 
 def _mail(template: str, user: User, *, to: str, key: str, token: str = "") -> None:
-    post(
+    queue_mail(
         template,
         to=to,
         context={"name": user.full_name},

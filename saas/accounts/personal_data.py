@@ -158,7 +158,7 @@ def _forget_mails(user: User) -> None:
 
 def _trail(user: User) -> Any:
     """Who of the staff acted is not told by name."""
-    events = AuditEvent.objects.concerning(user.id).order_by("pk")
+    events = AuditEvent.objects.involving(user.id).order_by("pk")
     return [
         {
             "at": event.at,

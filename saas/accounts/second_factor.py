@@ -22,7 +22,7 @@ from saas.accounts.sessions.tokens import hash_token
 from saas.audit.actions import record
 from saas.encryption import decrypt, encrypt
 from saas.errors import DomainError, Invalid
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 from saas.text_normalization import normalize_code
 
 ISSUER = "SaaS"
@@ -218,7 +218,7 @@ def _user_of(session: LoginSession) -> User:
 
 
 def _tell(user: User, template: str, *, key: str, **more: str) -> None:
-    post(
+    queue_mail(
         template,
         to=user.email,
         context={"name": user.full_name, **more},

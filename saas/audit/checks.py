@@ -12,7 +12,7 @@ TRIGGERS_OF_EACH = 2
 
 
 @register(Tags.database, deploy=True)
-def only_grows(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+def check_append_only(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """The runtime role may add and read, and the triggers are on. PostgreSQL only: SQLite has neither roles nor owners."""
     found: list[CheckMessage] = []
     for alias in databases or []:

@@ -16,20 +16,20 @@ from saas.audit.models import AuditEvent, AuditSeal
 
 logger = logging.getLogger(__name__)
 
-FIRST = "0" * 64  # what the first link continues
+GENESIS_DIGEST = "0" * 64  # what the first link continues
 BATCH = 1000
-LATE = 10_000  # how many younger events may be sealed before one whose transaction took long
+REORDER_WINDOW = 10_000  # how many younger events may be sealed before one whose transaction took long
 
 
-def seal() -> int:
+def extend_chain() -> int:
     """Chain what is committed and not sealed yet; tells how many. If two seal at once, one of them does it."""
     sealed = 0
-    while added := _seal_batch():
+    while added := _extend_by_batch():
         sealed += added
     return sealed
 
 
-def anchor() -> AuditSeal | None:
+def log_chain_head() -> AuditSeal | None:
     """Write the chain's head to the log, which its owner cannot rewrite with the table: ``audit_verify --anchor``."""
     head = AuditSeal.objects.order_by("-number").first()
     if head:
@@ -37,7 +37,7 @@ def anchor() -> AuditSeal | None:
     return head
 
 
-def digest(event: AuditEvent, before: str) -> str:
+def link_digest(event: AuditEvent, before: str) -> str:
     """SHA-256 (hex) over the canonical JSON of the event and the digest of the link before."""
     told = {
         "id": event.pk,
@@ -56,10 +56,10 @@ def digest(event: AuditEvent, before: str) -> str:
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
-def _seal_batch() -> int:
+def _extend_by_batch() -> int:
     head = AuditSeal.objects.order_by("-number").first()
     newest = AuditSeal.objects.order_by("-event_id").values_list("event_id", flat=True).first() or 0
-    events = AuditEvent.objects.unsealed().filter(pk__gt=newest - LATE).order_by("pk")[:BATCH]
+    events = AuditEvent.objects.unsealed().filter(pk__gt=newest - REORDER_WINDOW).order_by("pk")[:BATCH]
     try:
         with transaction.atomic():
             return len(AuditSeal.objects.bulk_create(_links(head, events)))
@@ -68,9 +68,9 @@ def _seal_batch() -> int:
 
 
 def _links(head: AuditSeal | None, events: Iterable[AuditEvent]) -> list[AuditSeal]:
-    number, before = (head.number, head.digest) if head else (0, FIRST)
+    number, before = (head.number, head.digest) if head else (0, GENESIS_DIGEST)
     links = []
     for event in events:
-        number, before = number + 1, digest(event, before)
+        number, before = number + 1, link_digest(event, before)
         links.append(AuditSeal(number=number, event=event, digest=before))
     return links

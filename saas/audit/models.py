@@ -11,15 +11,15 @@ from django.utils import timezone
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
-    def about(self, target: str) -> AuditEventQuerySet:
+    def for_target(self, target: str) -> AuditEventQuerySet:
         """Everything that happened to one object, by its id."""
         return self.filter(target=target)
 
-    def concerning(self, person: str) -> AuditEventQuerySet:
+    def involving(self, person: str) -> AuditEventQuerySet:
         """What a person did, what was done to her, and what was done in her name."""
         return self.filter(models.Q(target=person) | models.Q(actor=person) | models.Q(act_as=person))
 
-    def requests_behind(self, impersonations: Collection[str], *, act_as: str) -> dict[str, int]:
+    def count_impersonated_requests(self, impersonations: Collection[str], *, act_as: str) -> dict[str, int]:
         """How many requests each impersonation made in the name of ``act_as``, by its id."""
         lines = self.filter(action="impersonation.request", act_as=act_as, data__impersonation__in=impersonations)
         return dict(lines.order_by().values_list("data__impersonation").annotate(models.Count("pk")))

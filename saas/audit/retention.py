@@ -27,7 +27,7 @@ BATCH = 1000
 
 
 @dataclass(frozen=True)
-class Part:
+class ChainSegment:
     """The links up to ``number``, whose last digest is ``digest``."""
 
     number: int
@@ -35,16 +35,16 @@ class Part:
     events: int
 
 
-def oldest_part(before: datetime) -> Part | None:
+def oldest_segment(before: datetime) -> ChainSegment | None:
     """Every link up to the first whose event is not older than ``before``; ``None`` if there is none to let go of."""
     younger = AuditSeal.objects.filter(event__at__gte=before).order_by("number").values_list("number", flat=True)
     first_kept = younger.first()
     old = AuditSeal.objects.filter(number__lt=first_kept) if first_kept else AuditSeal.objects.all()
     last = old.order_by("-number").first()
-    return Part(last.number, last.digest, old.count()) if last else None
+    return ChainSegment(last.number, last.digest, old.count()) if last else None
 
 
-def retire(part: Part, archive: BinaryIO, *, by: str, reason: str) -> str:
+def retire_segment(part: ChainSegment, archive: BinaryIO, *, by: str, reason: str) -> str:
     """Write the part to ``archive``, one JSON object a line, then take it out; the archive's SHA-256.
 
     Needs the tables' owner: the runtime role may neither delete nor switch the triggers off.
@@ -54,11 +54,11 @@ def retire(part: Part, archive: BinaryIO, *, by: str, reason: str) -> str:
         archive.write(line)
         digest.update(line)
     archive.flush()
-    _take_out(part, by=by, reason=reason, archive_sha256=digest.hexdigest())
+    _delete_segment(part, by=by, reason=reason, archive_sha256=digest.hexdigest())
     return digest.hexdigest()
 
 
-def _lines(part: Part) -> Iterator[bytes]:
+def _lines(part: ChainSegment) -> Iterator[bytes]:
     last = 0
     while links := list(_links(part).filter(number__gt=last).select_related("event").order_by("number")[:BATCH]):
         for link in links:
@@ -68,12 +68,12 @@ def _lines(part: Part) -> Iterator[bytes]:
         last = links[-1].number
 
 
-def _links(part: Part) -> "QuerySet[AuditSeal]":
+def _links(part: ChainSegment) -> "QuerySet[AuditSeal]":
     return AuditSeal.objects.filter(number__lte=part.number)
 
 
 @transaction.atomic
-def _take_out(part: Part, *, by: str, reason: str, archive_sha256: str) -> None:
+def _delete_segment(part: ChainSegment, *, by: str, reason: str, archive_sha256: str) -> None:
     """In one transaction with the event that tells of it; the triggers are on again before anybody else can look."""
     events, seals = AuditEvent._meta.db_table, AuditSeal._meta.db_table
     with connection.cursor() as cursor:

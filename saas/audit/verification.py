@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from saas.audit.hash_chain import FIRST, LATE, digest
+from saas.audit.hash_chain import GENESIS_DIGEST, REORDER_WINDOW, link_digest
 from saas.audit.models import AuditEvent, AuditSeal
 from saas.audit.retention import RETIRED
 
@@ -26,11 +26,11 @@ class Anchor:
         return cls(int(number), digest)
 
 
-def faults(anchors: Sequence[Anchor] = ()) -> Iterator[str]:
+def find_faults(anchors: Sequence[Anchor] = ()) -> Iterator[str]:
     """One sentence for each thing that is wrong in the whole trail; none if it is as it was written."""
-    begin = _begin()
+    begin = _chain_start()
     yield from _broken_links(begin)
-    yield from _left_out()
+    yield from _never_sealed()
     for anchor in anchors:
         if anchor.number > begin.number or anchor.number == 0:
             if not AuditSeal.objects.filter(number=anchor.number, digest=anchor.digest).exists():
@@ -40,7 +40,7 @@ def faults(anchors: Sequence[Anchor] = ()) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerificationResult:
     """``head`` is the newest link, ``waiting`` how many events the sealer has not come to."""
 
     head: AuditSeal | None
@@ -49,29 +49,29 @@ class Verdict:
     faults: list[str]
 
 
-def recent_verdict(count: int) -> Verdict:
+def verify_recent(count: int) -> VerificationResult:
     """On the last ``count`` links only."""
     head = AuditSeal.objects.order_by("-number").first()
     total = head.number if head else 0
     begin = _from(max(0, total - count))
-    return Verdict(
+    return VerificationResult(
         head=head,
         verified=max(0, total - begin.number),
-        waiting=AuditEvent.objects.unsealed().filter(pk__gt=_newest_sealed() - LATE).count(),
+        waiting=AuditEvent.objects.unsealed().filter(pk__gt=_newest_sealed() - REORDER_WINDOW).count(),
         faults=list(_broken_links(begin)),
     )
 
 
-def _begin() -> Anchor:
+def _chain_start() -> Anchor:
     """Where the chain begins: at its first link, or behind the part that its owner retired last."""
     told = AuditEvent.objects.filter(action=RETIRED).order_by("-pk").first()
-    return Anchor(told.data["number"], told.data["digest"]) if told else Anchor(0, FIRST)
+    return Anchor(told.data["number"], told.data["digest"]) if told else Anchor(0, GENESIS_DIGEST)
 
 
 def _from(number: int) -> Anchor:
     """The link that comes before the newest ones, if it is there still; else the beginning."""
     before = AuditSeal.objects.filter(number=number).first()
-    return Anchor(before.number, before.digest) if before else _begin()
+    return Anchor(before.number, before.digest) if before else _chain_start()
 
 
 def _broken_links(begin: Anchor) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _broken_links(begin: Anchor) -> Iterator[str]:
             yield f"Links {number + 1} to {link.number - 1} are gone."
         elif event is None:
             yield f"Event {link.event_id} is gone (link {link.number})."
-        elif digest(event, before) != link.digest:
+        elif link_digest(event, before) != link.digest:
             yield f"Event {link.event_id} is not what it was (link {link.number})."
         number, before = link.number, link.digest
 
@@ -94,9 +94,9 @@ def _links(after: int) -> Iterator[tuple[AuditSeal, AuditEvent | None]]:
         after = links[-1].number
 
 
-def _left_out() -> Iterator[str]:
+def _never_sealed() -> Iterator[str]:
     """Events that the sealer will not come back to."""
-    left_out = AuditEvent.objects.unsealed().filter(pk__lte=_newest_sealed() - LATE).order_by("pk")
+    left_out = AuditEvent.objects.unsealed().filter(pk__lte=_newest_sealed() - REORDER_WINDOW).order_by("pk")
     for event_id in left_out.values_list("pk", flat=True):
         yield f"Event {event_id} was never sealed."
 

@@ -1,4 +1,4 @@
-"""Billing's one clock: the world's, or the local provider's, which can be moved ahead."""
+"""Billing's clock: the system's, or the local provider's test clock."""
 
 from datetime import datetime, timedelta
 
@@ -9,8 +9,8 @@ from saas.billing.models import LocalClock
 
 
 def now() -> datetime:
-    """The time by which subscriptions run. With Stripe it is the world's, and costs no query."""
-    if settings.STRIPE_SECRET_KEY:
+    """The time by which subscriptions run. With Stripe it is the system's, and costs no query."""
+    if not settings.USES_LOCAL_PROVIDER:
         return timezone.now()
     ahead = LocalClock.objects.values_list("ahead_seconds", flat=True).first() or 0
     return timezone.now() + timedelta(seconds=ahead)

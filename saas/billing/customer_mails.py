@@ -2,7 +2,7 @@
 
 from saas.accounts.models import User
 from saas.billing.models import Customer, Invoice, Subscription
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 
 
 def send_payment_failed(invoice_id: str) -> None:
@@ -11,7 +11,7 @@ def send_payment_failed(invoice_id: str) -> None:
     payer = _payer(row.customer) if row else None
     if row and payer:
         context = {"name": payer.full_name, "amount": str(row.amount_due), "number": row.number}
-        post("payment_failed", to=payer.email, context=context, dedupe_key=f"payment_failed:{invoice_id}")
+        queue_mail("payment_failed", to=payer.email, context=context, dedupe_key=f"payment_failed:{invoice_id}")
 
 
 def send_trial_ending(subscription_id: str) -> None:
@@ -26,7 +26,7 @@ def send_trial_ending(subscription_id: str) -> None:
             "day": f"{row.trial_end:%d %B %Y}".lstrip("0"),
         }
         key = f"trial_ending:{subscription_id}:{row.trial_end:%Y-%m-%d}"
-        post("trial_ending", to=payer.email, context=context, dedupe_key=key)
+        queue_mail("trial_ending", to=payer.email, context=context, dedupe_key=key)
 
 
 def _payer(customer: Customer | None) -> User | None:

@@ -50,4 +50,4 @@ def apply_pending_events(customer: Customer) -> None:
         if round:
             time.sleep(PENDING_EVENT_PAUSE_SECONDS)
         for event_id in ids:
-            event_worker.process(event_id)
+            event_worker.process_event(event_id)

@@ -15,7 +15,7 @@ from saas.billing.sync.projections import subscriptions
 from saas.billing.tasks import remap_subscriptions
 from saas.errors import DomainError
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.registry import EventData, Ignore, Retry, handles, prepares, tells_endings
+from saas.webhook_events.registry import EventData, Ignore, Retry, before_transaction, handles, object_end_dates
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def _is_a_guess(subscription_id: str) -> bool:
     return fold is not None and fold.ambiguous and fold.state.status not in subscriptions.TERMINAL
 
 
-@prepares("customer.subscription.*", when=events_with_ambiguous_order)
+@before_transaction("customer.subscription.*", when=events_with_ambiguous_order)
 def fetch_ambiguous_subscription(event: WebhookEvent, data: EventData) -> None:
     """What it says is one more event. A provider that is away changes nothing: the row stays flagged, and the next event
     asks again."""
@@ -58,7 +58,7 @@ def fetch_ambiguous_subscription(event: WebhookEvent, data: EventData) -> None:
         logger.warning("ambiguous_subscription_not_fetched", extra={"subscription": event.object_id})
 
 
-@tells_endings
+@object_end_dates
 def ended_object_ids(since: datetime, until: datetime) -> Iterator[str]:
     """An invoice lives as long as its customer, products and prices for ever."""
     window = (since, until)

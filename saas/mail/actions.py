@@ -11,7 +11,7 @@ from saas.mail.models import Mail
 from saas.mail.tasks import deliver
 
 
-def post(
+def queue_mail(
     template: str,
     *,
     to: str,

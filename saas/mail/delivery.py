@@ -22,26 +22,30 @@ from saas.mail.models import Mail
 logger = logging.getLogger(__name__)
 
 BACKOFF = [timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6)]
-CLAIM = timedelta(minutes=2)  # longer than any send: the transport gives up after 5 s
+CLAIM_TIMEOUT = timedelta(minutes=2)  # longer than any send: the transport gives up after 5 s
 SWEEP_SIZE = 100
 LONGEST_REASON = 500
 _PERMANENT, _MAILBOX_FULL = 5, 552
 
 
-def due() -> list[int]:
+def due_mail_ids() -> list[int]:
     """Ids of what waits to be sent, oldest first."""
     waiting = Mail.objects.due(timezone.now()).order_by("next_attempt_at")
     return list(waiting.values_list("pk", flat=True)[:SWEEP_SIZE])
 
 
-def deliver(mail_id: int) -> None:
+def deliver_mail(mail_id: int) -> None:
     """Send one mail if it is due. A second worker finds it claimed and does nothing."""
     now = timezone.now()
-    if not Mail.objects.due(now).filter(pk=mail_id).update(attempts=F("attempts") + 1, next_attempt_at=now + CLAIM):
+    if (
+        not Mail.objects.due(now)
+        .filter(pk=mail_id)
+        .update(attempts=F("attempts") + 1, next_attempt_at=now + CLAIM_TIMEOUT)
+    ):
         return
     mail = Mail.objects.get(pk=mail_id)
     try:
-        rendering.message(mail).send()
+        rendering.render_message(mail).send()
     except Exception as error:
         _note_failure(mail, error)
     else:
@@ -59,7 +63,7 @@ def _note_failure(mail: Mail, error: Exception) -> None:
     Mail.objects.filter(pk=mail.pk, attempts=mail.attempts).update(
         status=Mail.Status.FAILED if is_over else Mail.Status.QUEUED,
         next_attempt_at=timezone.now() + BACKOFF[min(mail.attempts, len(BACKOFF)) - 1],
-        last_error=reason(error).replace(mail.recipient, "<recipient>")[:LONGEST_REASON],
+        last_error=describe_error(error).replace(mail.recipient, "<recipient>")[:LONGEST_REASON],
     )
 
 
@@ -81,7 +85,7 @@ def _is_final(code: int) -> bool:
     return code // 100 == _PERMANENT
 
 
-def reason(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """What was answered, for whoever looks at the mail; the kind of error if nothing was."""
     match error:
         case SMTPRecipientsRefused():

@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from saas.encryption import decrypt
 from saas.mail.models import Mail
 
-PEOPLES_WORDS = {
+USER_SUPPLIED = {
     "name",
     "inviter",
     "team",
@@ -22,7 +22,7 @@ _LINK = re.compile(r"://|www\.|\w\.\w{2,}", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s@:/]+@[^\s@:/]+")
 
 
-def message(mail: Mail) -> EmailMultiAlternatives:
+def render_message(mail: Mail) -> EmailMultiAlternatives:
     """Text and HTML. The id depends on the row only, so that a mailbox shows a mail that went out twice once."""
     values = _values(mail)
     subject, _, text = render_to_string(f"mail/{mail.template}.txt", values).strip().partition("\n")
@@ -40,11 +40,11 @@ def message(mail: Mail) -> EmailMultiAlternatives:
 def _values(mail: Mail) -> dict[str, str]:
     keys = [settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS)]
     opened = {name: decrypt(value, secrets=keys) for name, value in mail.sealed.items()}
-    said = {name: harmless(value) if name in PEOPLES_WORDS else value for name, value in mail.context.items()}
+    said = {name: sanitize_user_text(value) if name in USER_SUPPLIED else value for name, value in mail.context.items()}
     return {**said, **opened, "frontend": settings.FRONTEND_BASE_URL}
 
 
-def harmless(words: str) -> str:
+def sanitize_user_text(words: str) -> str:
     """Somebody's words on one line; nothing if they hold a link or are long.
 
     Whoever registers a stranger's address must not write to her by way of a name. An e-mail address alone may stand.

@@ -5,7 +5,7 @@ from celery.schedules import crontab
 from saas import env
 from saas.settings import engines
 from saas.settings.environment import PROCESS, PRODUCTION, SAAS_ENV, VAR_DIR
-from saas.settings.payments import BILLING
+from saas.settings.payments import BILLING, USES_LOCAL_PROVIDER
 
 DATABASE_URL = env.text("DATABASE_URL", help="`postgres://user:password@host/name`. Empty: SQLite in the var folder.")
 REDIS_URL = env.text("REDIS_URL", help="`redis://host:6379/0`: broker, limits and cache. Empty: the embedded ones.")
@@ -88,17 +88,17 @@ CELERY_BEAT_SCHEDULE = {
     "sweep mail": {"task": "saas.mail.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
 }
 if BILLING:
-    CELERY_BEAT_SCHEDULE |= {
-        "turn local clock": {
-            "task": "saas.billing.tasks.turn_local_clock",
-            "schedule": 10.0,
-            "options": {"expires": 10},
-        },
-        "reconcile billing": {
-            "task": "saas.billing.tasks.reconcile_all",
-            "schedule": 86_400.0,
-            "options": {"expires": 3600},
-        },
+    CELERY_BEAT_SCHEDULE["reconcile billing"] = {
+        "task": "saas.billing.tasks.reconcile_all",
+        "schedule": 86_400.0,
+        "options": {"expires": 3600},
+    }
+if USES_LOCAL_PROVIDER:
+    CELERY_IMPORTS = ["saas.billing.providers.local.tasks"]
+    CELERY_BEAT_SCHEDULE["turn local clock"] = {
+        "task": "saas.billing.tasks.turn_local_clock",
+        "schedule": 10.0,
+        "options": {"expires": 10},
     }
 
 EMAIL_URL = env.text(

@@ -40,6 +40,13 @@ STRIPE_PRICES = env.comma_separated(
     "STRIPE_PRICES", help="Which Stripe price sells which plan: `starter:price_1,growth:price_2,scale:price_3`."
 )
 STRIPE_API_BASE = env.text("STRIPE_API_BASE", help="Another address for Stripe's API, for a local stand-in.")
+# Loaded by its name (saas.billing.providers), so that production never imports the development provider.
+BILLING_GATEWAY = (
+    "saas.billing.providers.stripe.gateway.StripeGateway"
+    if STRIPE_SECRET_KEY
+    else "saas.billing.providers.local.gateway.LocalGateway"
+)
+USES_LOCAL_PROVIDER = BILLING and not STRIPE_SECRET_KEY
 BILLING_LOCAL_CHECKOUT = env.choice(
     "BILLING_LOCAL_CHECKOUT",
     choices=["instant", "hosted"],

@@ -17,7 +17,7 @@ from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.sessions import tokens
 from saas.audit.actions import record
 from saas.errors import NotFound
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 from saas.teams.actors import Actor, lock_team_for, require_sessions_not_revoked
 from saas.teams.models import ApiKey
 from saas.teams.plan_limits import require_free_api_key
@@ -60,7 +60,7 @@ def _mail_maker_and_owner(key: ApiKey) -> None:
     """To who made it, lest somebody else did in her name, and to who answers for the team."""
     maker, team = key.created_by, key.team
     for person in {maker, team.owner}:
-        post(
+        queue_mail(
             "api_key_created",
             to=person.email,
             context={

@@ -16,7 +16,7 @@ from saas.accounts.sessions import tokens
 from saas.accounts.sessions.logins import Login
 from saas.audit.actions import record
 from saas.errors import DomainError, NotFound
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 from saas.teams.actors import Actor, RoleAboveOwn, lock_team, lock_team_for, require_sessions_not_revoked
 from saas.teams.models import Invitation, Membership, Team
 from saas.teams.plan_limits import require_free_seat, seats_taken
@@ -206,7 +206,7 @@ def _new_token() -> str:
 
 def _send(invitation: Invitation, raw: str) -> None:
     inviter = invitation.invited_by
-    post(
+    queue_mail(
         "team_invitation",
         to=invitation.email,
         context={"team": invitation.team.name, "inviter": inviter.full_name or inviter.email},

@@ -15,7 +15,7 @@ def deliver_queued_mails(template: str = "") -> list[EmailMessage]:
     before = len(outbox.outbox)
     for row in Mail.objects.filter(status=Mail.Status.QUEUED).order_by("pk"):
         if template in {"", row.template}:
-            delivery.deliver(row.pk)
+            delivery.deliver_mail(row.pk)
     return list(outbox.outbox[before:])
 
 

@@ -18,18 +18,18 @@ from saas.background_tasks import notify_workers
 from saas.errors import DomainError, NotFound
 from saas.webhook_events import event_storage, replays, signatures
 from saas.webhook_events.deliveries import Delivery
-from saas.webhook_events.envelope import Envelope, read
+from saas.webhook_events.envelope import Envelope, read_event
 from saas.webhook_events.metrics import DUPLICATES, RECEIVED, REJECTED
 from saas.webhook_events.models import ReplayBatch, WebhookDelivery, WebhookEvent, WebhookPayload
 from saas.webhook_events.monitoring import alerts
-from saas.webhook_events.tasks import look
-from saas.webhook_events.worker_notifier import bell
+from saas.webhook_events.tasks import process_due_events
+from saas.webhook_events.worker_notifier import notifier
 
 logger = logging.getLogger(__name__)
 
 TOLERANCE_SECONDS = 300
-HEAD_START = timedelta(seconds=5)
-_NOTES_PER_SECOND = 5  # of refused deliveries, per process: a flood must not fill the table
+PROCESSING_DELAY = timedelta(seconds=5)
+_SAMPLES_PER_SECOND = 5  # of refused deliveries, per process: a flood must not fill the table
 
 
 class InvalidSignature(DomainError):
@@ -61,30 +61,30 @@ class Receipt(NamedTuple):
     replay_count: int = 0
 
 
-def admit(body: bytes, *, signature: str | None, headers: Mapping[str, str], address: str) -> Receipt:
+def accept_delivery(body: bytes, *, signature: str | None, headers: Mapping[str, str], address: str) -> Receipt:
     """Verify one delivery and store it. ``signature`` is the header, None if there was none.
 
     Raises ``InvalidSignature``; ``UnreadableEvent`` for an unsigned body that is no event.
     """
     if signature is None and settings.WEBHOOKS_ALLOW_UNSIGNED:
-        delivery = Delivery.of(body, headers=headers, address=address)
+        delivery = Delivery.parse(body, headers=headers, address=address)
         if delivery.envelope is None:
             raise UnreadableEvent(delivery.fault)
     else:
         _require_signature(signature, body, address)
-        delivery = Delivery.of(body, headers=headers, address=address)
-    return receive([delivery])[0]
+        delivery = Delivery.parse(body, headers=headers, address=address)
+    return store_deliveries([delivery])[0]
 
 
 def _require_signature(header: str | None, body: bytes, address: str) -> None:
     try:
-        verify(header or "", body)
+        verify_signature(header or "", body)
     except signatures.BadSignature as error:
-        note_refusal(body, reason=error.reason, address=address)
+        record_refusal(body, reason=error.reason, address=address)
         raise InvalidSignature from error
 
 
-def verify(signature: str, body: bytes) -> None:
+def verify_signature(signature: str, body: bytes) -> None:
     """Raise ``BadSignature`` unless the provider signed ``body`` just now. Notes nothing: ``admit`` does."""
     signatures.verify(
         signature,
@@ -95,38 +95,38 @@ def verify(signature: str, body: bytes) -> None:
     )
 
 
-def receive(deliveries: Sequence[Delivery]) -> list[Receipt]:
+def store_deliveries(deliveries: Sequence[Delivery]) -> list[Receipt]:
     """Store verified deliveries, one or many, in one round trip; a receipt for each, in their order.
 
     When this returns the events are committed (unless the caller holds a transaction open), and a worker is being told.
     """
-    return note_stored(deliveries, event_storage.insert(new_rows(deliveries)))
+    return record_stored(deliveries, event_storage.insert_events(new_events(deliveries)))
 
 
-def new_rows(deliveries: Sequence[Delivery]) -> list[event_storage.NewEvent]:
+def new_events(deliveries: Sequence[Delivery]) -> list[event_storage.NewEvent]:
     """What ``receive`` inserts: of several deliveries of one event the first one."""
     firsts: dict[str, Delivery] = {}
     for delivery in deliveries:
         firsts.setdefault(delivery.external_id, delivery)
-    return [delivery.as_row() for delivery in firsts.values()]
+    return [delivery.new_event() for delivery in firsts.values()]
 
 
-def note_stored(deliveries: Sequence[Delivery], stored: Mapping[str, int]) -> list[Receipt]:
+def record_stored(deliveries: Sequence[Delivery], stored: Mapping[str, int]) -> list[Receipt]:
     """What ``receive`` does after the insert: ``stored`` are the primary keys of those that were not there yet."""
     unseen = set(stored)
     new = [_is_first(delivery, unseen) for delivery in deliveries]
     repeats = [delivery for delivery, is_new in zip(deliveries, new, strict=True) if not is_new]
-    known = _note_repeats(repeats) if repeats else {}
+    known = _record_repeats(repeats) if repeats else {}
     if stored:
         _announce([delivery for delivery, is_new in zip(deliveries, new, strict=True) if is_new])
-        transaction.on_commit(partial(bell.ring, min(stored.values())), robust=True)
+        transaction.on_commit(partial(notifier.notify, min(stored.values())), robust=True)
     return [_receipt(delivery, known, is_new=is_new) for delivery, is_new in zip(deliveries, new, strict=True)]
 
 
-def note_committed(deliveries: Sequence[Delivery], stored: Mapping[str, int]) -> None:
+def record_committed(deliveries: Sequence[Delivery], stored: Mapping[str, int]) -> None:
     """What ``receive`` does after the insert, without a query: for events that were all new, and are committed."""
     _announce(deliveries)
-    bell.ring(min(stored.values()))
+    notifier.notify(min(stored.values()))
 
 
 def _is_first(delivery: Delivery, unseen: set[str]) -> bool:
@@ -143,13 +143,14 @@ def _receipt(delivery: Delivery, known: Mapping[str, WebhookEvent], *, is_new: b
 
 
 @transaction.atomic
-def _note_repeats(deliveries: Sequence[Delivery]) -> dict[str, WebhookEvent]:
+def _record_repeats(deliveries: Sequence[Delivery]) -> dict[str, WebhookEvent]:
     """Log deliveries of events that were there already; the same id with other bytes is flagged, never refused."""
     DUPLICATES.inc(len(deliveries))
     ids = {delivery.external_id for delivery in deliveries}
     known = {row.external_id: row for row in WebhookEvent.objects.by_external_ids(ids)}
     rows = [
-        _noted(delivery.body, delivery.address, "duplicate", known[delivery.external_id]) for delivery in deliveries
+        _delivery_row(delivery.body, delivery.address, "duplicate", known[delivery.external_id])
+        for delivery in deliveries
     ]
     WebhookDelivery.objects.bulk_create(rows)
     conflicts = [row.event.pk for row in rows if row.event and row.body_sha256 != row.event.body_sha256]
@@ -162,10 +163,10 @@ def _announce(deliveries: Sequence[Delivery]) -> None:
     RECEIVED.labels(WebhookEvent.Source.DELIVERY).inc(len(deliveries))
     for delivery in deliveries:
         if delivery.envelope is None:
-            alerts.notify("quarantined", "signed bytes came that are no event", reason=delivery.fault)
+            alerts.send_alert("quarantined", "signed bytes came that are no event", reason=delivery.fault)
 
 
-def _noted(body: bytes, address: str, outcome: str, event: WebhookEvent | None = None) -> WebhookDelivery:
+def _delivery_row(body: bytes, address: str, outcome: str, event: WebhookEvent | None = None) -> WebhookDelivery:
     return WebhookDelivery(
         outcome=outcome, event=event, address=address, body_sha256=sha256(body).hexdigest(), body_size=len(body)
     )
@@ -185,7 +186,7 @@ class Sampler:
         return self.passed <= self.per_second
 
 
-_refusals = Sampler(_NOTES_PER_SECOND)
+_refusals = Sampler(_SAMPLES_PER_SECOND)
 _REFUSED_AS = {
     "malformed": WebhookDelivery.Outcome.MALFORMED,
     "no_match": WebhookDelivery.Outcome.BAD_SIGNATURE,
@@ -193,19 +194,19 @@ _REFUSED_AS = {
 }
 
 
-def note_refusal(body: bytes, *, reason: str, address: str) -> None:
+def record_refusal(body: bytes, *, reason: str, address: str) -> None:
     """Count a refused delivery and keep a sample of them. A database that is away does not change the refusal."""
     REJECTED.labels(reason).inc()
     if not _refusals.passes():
         return
     try:
-        _noted(body, address, _REFUSED_AS[reason]).save()
+        _delivery_row(body, address, _REFUSED_AS[reason]).save()
     except DatabaseError:
         logger.warning("refused_delivery_not_noted", exc_info=True)
 
 
 @transaction.atomic
-def append(payload: dict[str, Any], *, source: WebhookEvent.Source) -> WebhookEvent:
+def append_event(payload: dict[str, Any], *, source: WebhookEvent.Source) -> WebhookEvent:
     """Store an event that did not come by delivery: what the local provider did, or what a fetch brought.
 
     ``payload`` is shaped like a Stripe event. In the caller's transaction; an id that is there already changes nothing
@@ -213,17 +214,17 @@ def append(payload: dict[str, Any], *, source: WebhookEvent.Source) -> WebhookEv
     the sweep, which keeps its hands off for a few seconds. Raises ``Unreadable``.
     """
     body = json.dumps(payload, separators=(",", ":")).encode()
-    envelope = Envelope.of(read(body))
+    envelope = Envelope.from_event(read_event(body))
     row = event_storage.NewEvent(
-        envelope.id, body, {}, source, WebhookEvent.Status.QUEUED, envelope=envelope, head_start=HEAD_START
+        envelope.id, body, {}, source, WebhookEvent.Status.QUEUED, envelope=envelope, processing_delay=PROCESSING_DELAY
     )
-    if event_storage.insert([row]):
+    if event_storage.insert_events([row]):
         RECEIVED.labels(source).inc()
     return WebhookEvent.objects.by_external_ids([envelope.id]).get()
 
 
 @transaction.atomic
-def replay(external_id: str, *, by: str, reason: str = "") -> WebhookEvent:
+def replay_event(external_id: str, *, by: str, reason: str = "") -> WebhookEvent:
     """Have an event run once more, with its original bytes. ``by`` is who asks. Raises ``NotFound``, ``PayloadExpired``.
 
     One that waits already runs once more, too. Handlers meet their guards again, so an old event regresses nothing.
@@ -235,12 +236,12 @@ def replay(external_id: str, *, by: str, reason: str = "") -> WebhookEvent:
         raise PayloadExpired
     replays.requeue(WebhookEvent.objects.filter(pk=event.pk))
     record("webhook_event.replayed", actor=by, target=event.external_id[:64], reason=reason, event=event.external_id)
-    notify_workers(look, event.pk)
+    notify_workers(process_due_events, event.pk)
     event.refresh_from_db()
     return event
 
 
-def replay_many(conditions: Mapping[str, Any], *, by: str, reason: str = "") -> ReplayBatch:
+def start_bulk_replay(conditions: Mapping[str, Any], *, by: str, reason: str = "") -> ReplayBatch:
     """Have every matching event that is there now run once more, in the background. Raises ``ReplayRunning``."""
     try:
         return _start_batch(conditions, by, reason)
@@ -252,19 +253,19 @@ def replay_many(conditions: Mapping[str, Any], *, by: str, reason: str = "") -> 
 def _start_batch(conditions: Mapping[str, Any], by: str, reason: str) -> ReplayBatch:
     newest = WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True).first()
     batch = ReplayBatch.objects.create(
-        conditions=replays.frozen(conditions),
+        conditions=replays.serialize_conditions(conditions),
         last_event_id=newest or 0,
-        matched=replays.preview(conditions).matching,
+        matched=replays.preview_replay(conditions).matching,
         created_by=by,
         reason=reason,
     )
     record("replay_batch.started", actor=by, target=batch.pk, reason=reason, matched=batch.matched)
-    notify_workers(look, newest or 0)
+    notify_workers(process_due_events, newest or 0)
     return batch
 
 
 @transaction.atomic
-def cancel_replay(batch_id: str, *, by: str) -> ReplayBatch:
+def cancel_bulk_replay(batch_id: str, *, by: str) -> ReplayBatch:
     """Stop a bulk replay: what it has requeued runs, nothing more follows. Raises ``NotFound``, ``ReplayEnded``."""
     batch = ReplayBatch.objects.filter(pk=batch_id).first()
     if batch is None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
-from saas.webhook_events.envelope import QUARANTINE_PREFIX, Envelope, Unreadable, read
+from saas.webhook_events.envelope import QUARANTINE_PREFIX, Envelope, Unreadable, read_event
 from saas.webhook_events.event_storage import NewEvent
 from saas.webhook_events.models import WebhookEvent
 
@@ -25,11 +25,11 @@ class Delivery(NamedTuple):
     address: str = ""
 
     @classmethod
-    def of(cls, body: bytes, *, headers: Mapping[str, str], address: str = "") -> "Delivery":
+    def parse(cls, body: bytes, *, headers: Mapping[str, str], address: str = "") -> "Delivery":
         """Parse; never raises. Of the headers those are kept that help somebody who looks at the event."""
         kept = {name: headers[name][:_HEADER_LENGTH] for name in KEPT_HEADERS if headers.get(name)}
         try:
-            return cls(body, Envelope.of(read(body)), "", kept, address)
+            return cls(body, Envelope.from_event(read_event(body)), "", kept, address)
         except Unreadable as error:
             return cls(body, None, str(error), kept, address)
 
@@ -38,7 +38,7 @@ class Delivery(NamedTuple):
         """The provider's event id; for bytes that are no event, their hash."""
         return self.envelope.id if self.envelope else QUARANTINE_PREFIX + sha256(self.body).hexdigest()
 
-    def as_row(self) -> NewEvent:
+    def new_event(self) -> NewEvent:
         """A retry would bring the same unreadable bytes for three days: they are kept aside for a person to look at."""
         status = _QUEUED if self.envelope else _QUARANTINED
         return NewEvent(self.external_id, self.body, self.headers, _SOURCE, status, self.fault, self.envelope)

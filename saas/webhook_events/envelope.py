@@ -37,10 +37,10 @@ class Envelope(NamedTuple):
     customer_id: str
 
     @classmethod
-    def of(cls, event: dict[str, Any]) -> "Envelope":
+    def from_event(cls, event: dict[str, Any]) -> "Envelope":
         """Raises ``Unreadable`` where there is no usable id, type or time."""
         related = as_object(event.get("related_object"))  # thin events: the object is only named
-        data = data_of(event)
+        data = parse_event_data(event)
         thing = data.object
         return cls(
             id=_event_id(event),
@@ -55,7 +55,7 @@ class Envelope(NamedTuple):
         )
 
 
-def read(body: bytes) -> dict[str, Any]:
+def read_event(body: bytes) -> dict[str, Any]:
     """The JSON object in ``body``. NUL and lone surrogates in its strings, which no database takes, become U+FFFD."""
     try:
         return read_object(body.removeprefix(BOM_UTF8), max_depth=MAX_DEPTH, replace_unstorable=True)
@@ -63,15 +63,15 @@ def read(body: bytes) -> dict[str, Any]:
         raise Unreadable(f"{error} {error.__cause__ or ''}".strip()[:200]) from error
 
 
-def data_of(event: dict[str, Any]) -> EventData:
+def parse_event_data(event: dict[str, Any]) -> EventData:
     """The object as it was and what it was before; empty where the event carries none."""
     data = as_object(event.get("data"))
     return EventData(object=as_object(data.get("object")), previous=as_object(data.get("previous_attributes")))
 
 
-def event_data(event: WebhookEvent) -> EventData:
+def load_event_data(event: WebhookEvent) -> EventData:
     """What a stored event says of its object: what handlers get and folds read."""
-    return data_of(read(bytes(event.payload.body)))
+    return parse_event_data(read_event(bytes(event.payload.body)))
 
 
 def _event_id(event: dict[str, Any]) -> str:

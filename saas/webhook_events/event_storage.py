@@ -33,9 +33,9 @@ class NewEvent(NamedTuple):
     status: str
     last_error: str = ""
     envelope: Envelope | None = None
-    head_start: timedelta = _NO_DELAY
+    processing_delay: timedelta = _NO_DELAY
 
-    def fields(self) -> dict[str, Any]:
+    def columns(self) -> dict[str, Any]:
         """The event's columns but those that the database fills in, and the body's hash."""
         known = self.envelope
         return {
@@ -56,17 +56,17 @@ class NewEvent(NamedTuple):
         }
 
 
-def insert(events: Sequence[NewEvent]) -> dict[str, int]:
+def insert_events(events: Sequence[NewEvent]) -> dict[str, int]:
     """Primary keys by external id of those that were not there yet. The events' external ids are distinct."""
     if not events:
         return {}
-    return _insert_at_once(events) if connection.vendor == "postgresql" else _insert_missing(events)
+    return _insert_on_postgresql(events) if connection.vendor == "postgresql" else _insert_on_sqlite(events)
 
 
 # All rows travel as one JSON value and all bodies as one string of bytes: two parameters and the same statement whatever
 # their number. A placeholder for each value costs the server and us twice as much (saas/docs/performance.md).
 # PostgreSQL hashes, because Python would hand the interpreter to another thread for each body.
-_AT_ONCE = """
+_INSERT_TEMPLATE = """
 WITH incoming AS (
     SELECT *, substring(%s::bytea FROM body_at FOR body_size) AS body FROM json_to_recordset(%s::json) AS incoming (
         provider text, external_id text, type text, api_version text, livemode boolean, account text, object_type text,
@@ -89,21 +89,21 @@ SELECT external_id, id FROM stored
 """
 
 
-_COLUMNS = ", ".join(NewEvent("", b"", {}, "", "").fields())
-STATEMENT = _AT_ONCE.format(columns=_COLUMNS)
+_COLUMNS = ", ".join(NewEvent("", b"", {}, "", "").columns())
+INSERT_STATEMENT = _INSERT_TEMPLATE.format(columns=_COLUMNS)
 
 
-Parameters = tuple[bytes, str]
+InsertParameters = tuple[bytes, str]
 
 
-def parameters(events: Sequence[NewEvent]) -> Parameters:
+def insert_parameters(events: Sequence[NewEvent]) -> InsertParameters:
     """What ``STATEMENT`` takes: all bodies, and all rows in JSON. It returns external ids and primary keys."""
     in_one_order = sorted(events)  # two batches with the same ids cannot deadlock
     rows, body_at = [], 1
     for event in in_one_order:
-        row = event.fields()
+        row = event.columns()
         row["provider_created"] = row["provider_created"].isoformat()
-        row["head_start"] = event.head_start.total_seconds()
+        row["head_start"] = event.processing_delay.total_seconds()
         row["headers"] = event.headers
         row["body_at"] = body_at
         body_at += len(event.body)
@@ -111,14 +111,14 @@ def parameters(events: Sequence[NewEvent]) -> Parameters:
     return b"".join([event.body for event in in_one_order]), _encode(rows)
 
 
-def _insert_at_once(events: Sequence[NewEvent]) -> dict[str, int]:
+def _insert_on_postgresql(events: Sequence[NewEvent]) -> dict[str, int]:
     with prepared_cursor(connection) as cursor:
-        cursor.execute(STATEMENT, parameters(events))
+        cursor.execute(INSERT_STATEMENT, insert_parameters(events))
         return dict(cursor.fetchall())
 
 
 @transaction.atomic
-def _insert_missing(events: Sequence[NewEvent]) -> dict[str, int]:
+def _insert_on_sqlite(events: Sequence[NewEvent]) -> dict[str, int]:
     ids = [event.external_id for event in events]
     present = set(
         WebhookEvent.objects.filter(provider=PROVIDER, external_id__in=ids).values_list("external_id", flat=True)
@@ -127,9 +127,9 @@ def _insert_missing(events: Sequence[NewEvent]) -> dict[str, int]:
     stored = WebhookEvent.objects.bulk_create(
         [
             WebhookEvent(
-                **event.fields(),
+                **event.columns(),
                 body_sha256=sha256(event.body).hexdigest(),
-                next_attempt_at=Now() + event.head_start,
+                next_attempt_at=Now() + event.processing_delay,
             )
             for event in missing
         ]

@@ -27,7 +27,7 @@ def _event_log() -> None:
 def _processing() -> None:
     """The queue answers, and the schedule only grows."""
     WebhookEvent.objects.due().order_by().values("id")[:1].exists()
-    if sorted(retry_policy.BACKOFF) != retry_policy.BACKOFF:
+    if sorted(retry_policy.RETRY_DELAYS) != retry_policy.RETRY_DELAYS:
         raise RuntimeError("the retry schedule does not grow")
 
 

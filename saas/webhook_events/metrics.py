@@ -51,7 +51,7 @@ def _tallies() -> Iterator[Metric]:
     yield from (latency.histogram(name, counted) for name in latency.HISTOGRAMS)
     attempts = CounterMetricFamily("webhook_attempts", "Attempts, by what came of them.", labels=["outcome"])
     for outcome, value in counted.items():
-        if not latency.is_part(outcome):
+        if not latency.is_histogram_tally(outcome):
             attempts.add_metric([outcome], value)
     yield attempts
 
@@ -59,14 +59,14 @@ def _tallies() -> Iterator[Metric]:
 def _gauges() -> Iterator[Metric]:
     due = statistics.capped_count(WebhookEvent.objects.due())
     yield GaugeMetricFamily("webhook_events_due", "Events that wait and could be acted on now.", value=due)
-    oldest = statistics.oldest_due().total_seconds()
+    oldest = statistics.oldest_due_age().total_seconds()
     yield GaugeMetricFamily(
         "webhook_events_oldest_due_seconds", "How long the oldest of them has waited.", value=oldest
     )
     yield GaugeMetricFamily(
         "webhook_retention_lag_seconds",
         "How long the oldest row past its time has been so.",
-        value=retention.lag().total_seconds(),
+        value=retention.retention_lag().total_seconds(),
     )
     if age := Heartbeat.objects.age("worker", timezone.now()):
         yield GaugeMetricFamily(
@@ -76,10 +76,10 @@ def _gauges() -> Iterator[Metric]:
 
 def _alarms() -> Iterator[Metric]:
     """Whoever asks for metrics is there when nobody sweeps: the alarm that only others can raise is raised here."""
-    alarms.watch_the_sweep()
+    alarms.check_sweep_alarm()
     family = GaugeMetricFamily("webhook_alarms", "1 while something is wrong.", labels=["kind"])
     raised = set(WebhookAlarm.objects.values_list("kind", flat=True))
-    for kind in alarms.KINDS:
+    for kind in alarms.ALARM_KINDS:
         family.add_metric([kind], int(kind in raised))
     yield family
 

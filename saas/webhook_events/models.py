@@ -20,9 +20,9 @@ from saas.fields import PrefixedIdField
 class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
     def due(self) -> WebhookEventQuerySet:
         """Waiting, its time has come by the database's clock, and nobody works on it."""
-        return self.filter(status__in=WebhookEvent.WAITING, next_attempt_at__lte=Now()).free()
+        return self.filter(status__in=WebhookEvent.WAITING, next_attempt_at__lte=Now()).not_running()
 
-    def free(self) -> WebhookEventQuerySet:
+    def not_running(self) -> WebhookEventQuerySet:
         """Nobody works on them. Holds also where a row is locked that a claim has changed since the statement began: of that
         claim's attempt nothing can be seen then, but that the event's number is another one."""
         seen = Subquery(WebhookEvent.objects.filter(pk=OuterRef("pk")).values("attempts"))
@@ -30,11 +30,11 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
             Q(attempts=0) | (~Q(newest=WebhookAttempt.Outcome.RUNNING) & Q(attempts=seen))
         )
 
-    def at_work(self) -> WebhookEventQuerySet:
+    def running(self) -> WebhookEventQuerySet:
         """Their newest attempt runs."""
         return self.alias(newest=_newest_outcome()).filter(newest=WebhookAttempt.Outcome.RUNNING)
 
-    def of_object(self, object_id: str | Expression) -> WebhookEventQuerySet:
+    def for_object(self, object_id: str | Expression) -> WebhookEventQuerySet:
         """Everything ever told of one object, with the bytes: what a fold reads."""
         return self.filter(object_id=object_id).select_related("payload").order_by("id")
 
@@ -164,7 +164,7 @@ class WebhookEvent(models.Model):
         return f"{self.type} {self.external_id}"
 
     @property
-    def lane(self) -> str:
+    def lock_key(self) -> str:
         """Whose effects must not run side by side: the customer's, else the object's."""
         return self.customer_id or self.object_id or self.external_id
 

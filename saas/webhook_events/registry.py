@@ -9,13 +9,13 @@ A handler runs inside the transaction that marks its event processed: its effect
 again for the same event and in any order among events; it never calls the network. One that must ask the provider does
 so in a function of its own, before that transaction; what it learns it appends as an event:
 
-    @prepares("customer.subscription.*", when=order_is_a_guess)
+    @before_transaction("customer.subscription.*", when=order_is_a_guess)
     def ask(event: WebhookEvent, data: EventData) -> None: ...
 
 Of what comes in masses (meter events, say) a statement for each event is most of the cost. A function that can act on many
 at once is handed those of a batch together, in that one transaction, and one alone where a batch went wrong:
 
-    @handles_together("billing.meter.*")
+    @handles_batch("billing.meter.*")
     def count(events: Sequence[tuple[WebhookEvent, EventData]]) -> None: ...
 """
 
@@ -54,31 +54,31 @@ class EventData:
 
 
 Handler = Callable[[WebhookEvent, EventData], None]
-ForMany = Callable[[Sequence[tuple[WebhookEvent, EventData]]], None]
+BatchFunction = Callable[[Sequence[tuple[WebhookEvent, EventData]]], None]
 
 
-class Together:
+class BatchHandler:
     """A handler that may be handed many events at once by ``act``; called like any other it acts on one."""
 
-    def __init__(self, act: ForMany) -> None:
-        self.act = act
+    def __init__(self, act: BatchFunction) -> None:
+        self.handle_batch = act
 
     def __call__(self, event: WebhookEvent, data: EventData) -> None:
-        self.act([(event, data)])
+        self.handle_batch([(event, data)])
 
 
-Need = Callable[[Collection[int]], set[int]]  # of these events' keys, those of the events that need it
+NeedsPrefetch = Callable[[Collection[int]], set[int]]  # of these events' keys, those of the events that need it
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Prefetch:
     """``needed`` may read the database, and nothing else."""
 
-    prepare: Handler
-    needed: Need
+    fetch: Handler
+    needed_by: NeedsPrefetch
 
 
-Endings = Callable[[datetime, datetime], Iterable[str]]
+ObjectEndDates = Callable[[datetime, datetime], Iterable[str]]
 
 _TYPES_REMEMBERED = 1000  # more than any provider has
 
@@ -105,9 +105,9 @@ class Registry(Generic[T]):
         return tuple(dict.fromkeys(wanted))
 
 
-_endings: list[Endings] = []
+_object_end_dates: list[ObjectEndDates] = []
 _handlers: Registry[Handler] = Registry()
-_preparations: Registry[Preparation] = Registry()
+_prefetches: Registry[Prefetch] = Registry()
 
 
 def handles(*patterns: str) -> Callable[[Handler], Handler]:
@@ -120,42 +120,42 @@ def handles(*patterns: str) -> Callable[[Handler], Handler]:
     return registering
 
 
-def handles_together(*patterns: str) -> Callable[[ForMany], ForMany]:
+def handles_batch(*patterns: str) -> Callable[[BatchFunction], BatchFunction]:
     """Register a function that acts on many events in one go: each is another one, in the order of the batch."""
 
-    def registering(function: ForMany) -> ForMany:
-        _handlers.add(patterns, Together(function))
+    def registering(function: BatchFunction) -> BatchFunction:
+        _handlers.add(patterns, BatchHandler(function))
         return function
 
     return registering
 
 
-def prepares(*patterns: str, when: Need = set) -> Callable[[Handler], Handler]:
+def before_transaction(*patterns: str, when: NeedsPrefetch = set) -> Callable[[Handler], Handler]:
     """Register a function that runs before the handlers of these types, outside any transaction. It may call the network;
     what it raises is the attempt's failure. An event that ``when`` does not name has no need of it."""
 
     def registering(function: Handler) -> Handler:
-        _preparations.add(patterns, Preparation(function, when))
+        _prefetches.add(patterns, Prefetch(function, when))
         return function
 
     return registering
 
 
-def tells_endings(function: Endings) -> Endings:
+def object_end_dates(function: ObjectEndDates) -> ObjectEndDates:
     """Register a function that names the mirrored objects whose life ended between two moments: retention asks it."""
-    _endings.append(function)
+    _object_end_dates.append(function)
     return function
 
 
-def endings() -> list[Endings]:
-    return list(_endings)
+def object_end_date_sources() -> list[ObjectEndDates]:
+    return list(_object_end_dates)
 
 
-def handlers_of(event_type: str) -> tuple[Handler, ...]:
+def handlers_for(event_type: str) -> tuple[Handler, ...]:
     """The functions that want events of this type, in the order of their registration, each once."""
     return _handlers.of(event_type)
 
 
-def preparations_of(event_type: str) -> tuple[Preparation, ...]:
+def prefetches_for(event_type: str) -> tuple[Prefetch, ...]:
     """What runs before those, where it is needed."""
-    return _preparations.of(event_type)
+    return _prefetches.of(event_type)

@@ -45,7 +45,7 @@ def requeue(events: WebhookEventQuerySet) -> int:
 
 
 @dataclass(frozen=True)
-class Preview:
+class ReplayPreview:
     """What a bulk replay would do now. Counts are exact to 10,000."""
 
     matching: int
@@ -53,29 +53,29 @@ class Preview:
     samples: list[WebhookEvent]
 
 
-def preview(conditions: Mapping[str, Any]) -> Preview:
+def preview_replay(conditions: Mapping[str, Any]) -> ReplayPreview:
     """``conditions`` are those of ``WebhookEventQuerySet.matching``."""
     rows = WebhookEvent.objects.matching(**conditions)
-    return Preview(capped_count(rows), capped_count(rows.filter(_RUNNING)), list(rows.order_by("-id")[:SAMPLES]))
+    return ReplayPreview(capped_count(rows), capped_count(rows.filter(_RUNNING)), list(rows.order_by("-id")[:SAMPLES]))
 
 
-def frozen(conditions: Mapping[str, Any]) -> dict[str, str]:
+def serialize_conditions(conditions: Mapping[str, Any]) -> dict[str, str]:
     """Conditions as a batch keeps them."""
     return {name: value.isoformat() if name in _TIMES else value for name, value in conditions.items()}
 
 
-def _thawed(conditions: Mapping[str, str]) -> dict[str, Any]:
+def _parse_conditions(conditions: Mapping[str, str]) -> dict[str, Any]:
     return {name: datetime.fromisoformat(value) if name in _TIMES else value for name, value in conditions.items()}
 
 
 @transaction.atomic
-def advance() -> int:
+def advance_bulk_replay() -> int:
     """Take the running batch a step further; tells how many events it looked at, 0 if there is nothing to do."""
     running = ReplayBatch.objects.filter(state=ReplayBatch.State.RUNNING)
     batch = running.select_for_update(skip_locked=True).first()
     if batch is None:
         return 0
-    rows = WebhookEvent.objects.matching(**_thawed(batch.conditions))
+    rows = WebhookEvent.objects.matching(**_parse_conditions(batch.conditions))
     rest = rows.filter(pk__gt=batch.position, pk__lte=batch.last_event_id).order_by("pk")
     ids = list(rest.values_list("pk", flat=True)[:STEP])
     if not ids:

@@ -11,24 +11,24 @@ from django.utils import timezone
 from saas.webhook_events import registry
 from saas.webhook_events.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
 
-AFTER_THE_END = timedelta(days=400)  # of a mirrored object: its payloads go then, all at once
-NOBODYS_PAYLOADS = timedelta(days=90)  # of events that were ignored or quarantined
+ENDED_OBJECT_PAYLOADS = timedelta(days=400)  # of a mirrored object: its payloads go then, all at once
+UNHANDLED_PAYLOADS = timedelta(days=90)  # of events that were ignored or quarantined
 ATTEMPTS = timedelta(days=90)
 DELIVERIES = timedelta(days=30)
 WINDOW = timedelta(days=30)  # how far back the tidying looks: what it costs must not grow with the table
 STEP = 500
 OBJECTS_AT_ONCE = 50
-TIDY_SECONDS = 20.0
+DELETE_SECONDS = 20.0
 
 _UNNEEDED = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]
 
 
-def tidy(seconds: float = TIDY_SECONDS) -> int:
+def delete_expired(seconds: float = DELETE_SECONDS) -> int:
     """Delete what is past its time, for at most ``seconds``; tells how many rows."""
     deadline = time.monotonic() + seconds
     deleted = 0
     while time.monotonic() < deadline:
-        step = _payloads() + _payloads_of_the_dead() + _attempts() + _deliveries()
+        step = _payloads() + _ended_object_payloads() + _attempts() + _deliveries()
         deleted += step
         if not step:
             break
@@ -36,7 +36,7 @@ def tidy(seconds: float = TIDY_SECONDS) -> int:
 
 
 def _payloads() -> int:
-    before = timezone.now() - NOBODYS_PAYLOADS
+    before = timezone.now() - UNHANDLED_PAYLOADS
     payload = WebhookPayload.objects.filter(event=OuterRef("pk"))
     events = WebhookEvent.objects.filter(
         Exists(payload), received_at__lt=before, received_at__gte=before - WINDOW, status__in=_UNNEEDED
@@ -45,17 +45,17 @@ def _payloads() -> int:
     return WebhookPayload.objects.filter(pk__in=ids).delete()[0]
 
 
-def _payloads_of_the_dead() -> int:
+def _ended_object_payloads() -> int:
     """Never a part of an object's payloads: a fold over the rest would tell something else."""
-    until = timezone.now() - AFTER_THE_END
-    dead = {object_id for ended in registry.endings() for object_id in ended(until - WINDOW, until)}
+    until = timezone.now() - ENDED_OBJECT_PAYLOADS
+    dead = {object_id for ended in registry.object_end_date_sources() for object_id in ended(until - WINDOW, until)}
     payloads = WebhookPayload.objects.filter(event__object_id__in=dead).exclude(event__status__in=WebhookEvent.WAITING)
     with_payload = payloads.order_by().values_list("event__object_id", flat=True).distinct()
     object_ids = list(with_payload[:OBJECTS_AT_ONCE])
     return payloads.filter(event__object_id__in=object_ids).delete()[0] if object_ids else 0
 
 
-def lag() -> timedelta:
+def retention_lag() -> timedelta:
     """How long the oldest row that should be gone has been past its time."""
     now = timezone.now()
     attempt = WebhookAttempt.objects.order_by("pk").values_list("started_at", flat=True).first()

@@ -9,11 +9,11 @@ from saas.webhook_events import retention
 from saas.webhook_events.monitoring import alarms
 from saas.webhook_events.processing import event_worker
 
-WORK_SECONDS, STRETCH_SECONDS = 20.0, 5.0
+WORK_SECONDS, HEARTBEAT_EVERY_SECONDS = 20.0, 5.0
 
 
-@shared_task
-def look(event_id: int) -> None:
+@shared_task(name="saas.webhook_events.tasks.look")  # the name in messages of older releases
+def process_due_events(event_id: int) -> None:
     """The doorbell: act on whatever is due. ``event_id`` says what rang; by now it may be done, or one of many."""
     _work()
 
@@ -21,15 +21,15 @@ def look(event_id: int) -> None:
 @shared_task
 def sweep() -> None:
     """Find what no bell announced: lost messages, retries whose time has come, work of the dead."""
-    alarms.watch_the_sweep()  # before it is seen to live again
+    alarms.check_sweep_alarm()  # before it is seen to live again
     _work()
-    alarms.watch()
+    alarms.check_alarms()
 
 
-@shared_task
-def tidy() -> None:
+@shared_task(name="saas.webhook_events.tasks.tidy")
+def delete_expired() -> None:
     """Delete what is past its time."""
-    retention.tidy()
+    retention.delete_expired()
 
 
 def _work() -> None:
@@ -37,6 +37,6 @@ def _work() -> None:
     deadline = time.monotonic() + WORK_SECONDS
     while (started := time.monotonic()) < deadline:
         Heartbeat.objects.record("worker")
-        event_worker.drain(STRETCH_SECONDS)
-        if time.monotonic() - started < STRETCH_SECONDS:
+        event_worker.drain(HEARTBEAT_EVERY_SECONDS)
+        if time.monotonic() - started < HEARTBEAT_EVERY_SECONDS:
             return

@@ -9,12 +9,12 @@ import time
 
 from saas import request_context
 from saas.background_tasks import notify_workers_now
-from saas.webhook_events.tasks import look
+from saas.webhook_events.tasks import process_due_events
 
-PAUSE_SECONDS = 0.05
+MIN_INTERVAL_SECONDS = 0.05
 
 
-class Bell:
+class WorkerNotifier:
     """May be rung by any thread; never blocks. What was rung for and not told when the process dies, the sweep finds."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Bell:
         self._thread: threading.Thread | None = None
         self._event_id, self._context = 0, request_context.current()
 
-    def ring(self, event_id: int) -> None:
+    def notify(self, event_id: int) -> None:
         self._event_id, self._context = event_id, request_context.current()
         self._rung.set()
         if self._thread is None or not self._thread.is_alive():  # none yet, or left behind by a fork
@@ -32,15 +32,15 @@ class Bell:
     def _start(self) -> None:
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._keep_ringing, name="webhook-bell", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="webhook-worker-notifier", daemon=True)
                 self._thread.start()
 
-    def _keep_ringing(self) -> None:
+    def _run(self) -> None:
         while self._rung.wait():
             self._rung.clear()
             with request_context.use_context(self._context):
-                notify_workers_now(look, self._event_id)
-            time.sleep(PAUSE_SECONDS)
+                notify_workers_now(process_due_events, self._event_id)
+            time.sleep(MIN_INTERVAL_SECONDS)
 
 
-bell = Bell()
+notifier = WorkerNotifier()

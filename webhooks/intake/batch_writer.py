@@ -27,18 +27,18 @@ _REFUSED_ROW = (psycopg.DataError, psycopg.IntegrityError)
 _OF_THE_DATABASE = (OperationalError, InterfaceError, InternalError)
 
 
-class NoAnswer(psycopg.OperationalError):
+class AnswerTimeout(psycopg.OperationalError):
     """The server has said nothing in time; what became of the statement is not known."""
 
 
-class Order(NamedTuple):
+class PendingDelivery(NamedTuple):
     """``outcome`` gets whether the event was new, once that is committed, or what went wrong."""
 
     delivery: Delivery
     context: request_context.Context
     outcome: "asyncio.Future[bool]"
 
-    def tell(self, outcome: bool | Exception) -> None:
+    def resolve(self, outcome: bool | Exception) -> None:
         if self.outcome.done():  # who asked has left
             return
         if isinstance(outcome, Exception):
@@ -56,14 +56,14 @@ class BatchWriter:
         self._answer_seconds = answer_seconds
         self._with_django_errors = connections["default"].wrap_database_errors
         self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._waiting: list[Order] = []
+        self._waiting: list[PendingDelivery] = []
         self._writing: asyncio.Task[None] | None = None
 
     async def store(self, delivery: Delivery, request: request_context.Context) -> bool:
         """Return once ``delivery`` is committed: whether it was new. Of a repeat nothing is stored. Raises what
         ``django.db`` raises; after an ``OperationalError`` it may be stored or not, and storing it again is safe."""
         outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Order(delivery, request, outcome))
+        self._waiting.append(PendingDelivery(delivery, request, outcome))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all())  # begins after what else arrived in this moment
         return await outcome
@@ -78,7 +78,7 @@ class BatchWriter:
             await asyncio.sleep(0)  # what the loop has not read yet goes along: fewer and larger batches
         self._writing = None
 
-    def _next_batch(self) -> list[Order]:
+    def _next_batch(self) -> list[PendingDelivery]:
         count = size = 0
         for order in self._waiting[:BATCH_SIZE]:
             size += len(order.delivery.body)
@@ -88,46 +88,46 @@ class BatchWriter:
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
-    async def _write(self, batch: Sequence[Order]) -> None:
+    async def _write(self, batch: Sequence[PendingDelivery]) -> None:
         """Every order gets its outcome, whatever happens. A row that the database refuses fails alone."""
         try:
             new = await self._stored(batch)
         except Exception as error:
             if len(batch) == 1 or isinstance(error, _OF_THE_DATABASE):
                 for order in batch:
-                    order.tell(error)
+                    order.resolve(error)
             else:
                 for order in batch:
                     await self._write([order])
             return
         for order, is_new in zip(batch, new, strict=True):
-            order.tell(is_new)
+            order.resolve(is_new)
 
-    async def _stored(self, batch: Sequence[Order]) -> list[bool]:
+    async def _stored(self, batch: Sequence[PendingDelivery]) -> list[bool]:
         """Which of them were new. Of several deliveries of one event the first is."""
         deliveries = [order.delivery for order in batch]
-        parameters = event_storage.parameters(actions.new_rows(deliveries))
+        parameters = event_storage.insert_parameters(actions.new_events(deliveries))
         with self._with_django_errors:
             stored = await self._inserted(parameters)
         unseen = set(stored)
         new = [_is_first(delivery, unseen) for delivery in deliveries]
         if stored:
             with request_context.use_context(batch[0].context):
-                actions.note_committed([one for one, is_new in zip(deliveries, new, strict=True) if is_new], stored)
+                actions.record_committed([one for one, is_new in zip(deliveries, new, strict=True) if is_new], stored)
         return new
 
-    async def _inserted(self, parameters: event_storage.Parameters) -> dict[str, int]:
+    async def _inserted(self, parameters: event_storage.InsertParameters) -> dict[str, int]:
         """Primary keys of new events. A connection that has died, or leads to a primary that is none any more, shows only
         when it is used: then once more, on a new one. Storing twice is storing once."""
         had_connection = self._connection is not None
         try:
             return await self._executed(parameters)
         except (psycopg.OperationalError, errors.ReadOnlySqlTransaction) as error:
-            if not had_connection or isinstance(error, (*_ENDED_STATEMENT, NoAnswer)):
+            if not had_connection or isinstance(error, (*_ENDED_STATEMENT, AnswerTimeout)):
                 raise
             return await self._executed(parameters)
 
-    async def _executed(self, parameters: event_storage.Parameters) -> dict[str, int]:
+    async def _executed(self, parameters: event_storage.InsertParameters) -> dict[str, int]:
         if self._connection is None:
             self._connection = await self._connect()
         link = self._connection
@@ -142,19 +142,19 @@ class BatchWriter:
 
 
 async def _answer(
-    link: "psycopg.AsyncConnection[Any]", parameters: event_storage.Parameters, seconds: float
+    link: "psycopg.AsyncConnection[Any]", parameters: event_storage.InsertParameters, seconds: float
 ) -> dict[str, int]:
     """A frozen server does not answer a request to cancel either: so the wait ends by closing the socket."""
     try:
         with Deadline(seconds, first=link.pgconn.finish):
             return await _execute(link, parameters)
     except TimeoutError as error:
-        raise NoAnswer(f"no answer within {seconds:.0f} s") from error
+        raise AnswerTimeout(f"no answer within {seconds:.0f} s") from error
 
 
-async def _execute(link: "psycopg.AsyncConnection[Any]", parameters: event_storage.Parameters) -> dict[str, int]:
+async def _execute(link: "psycopg.AsyncConnection[Any]", parameters: event_storage.InsertParameters) -> dict[str, int]:
     may_prepare = link.prepare_threshold is not None  # DATABASE_PREPARED_STATEMENTS
-    cursor = await link.execute(event_storage.STATEMENT, parameters, prepare=may_prepare)
+    cursor = await link.execute(event_storage.INSERT_STATEMENT, parameters, prepare=may_prepare)
     return dict(await cursor.fetchall())
 
 

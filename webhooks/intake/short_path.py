@@ -28,7 +28,7 @@ from saas.webhook_events import actions
 from saas.webhook_events.deliveries import KEPT_HEADERS, Delivery
 from saas.webhook_events.signatures import BadSignature
 from webhooks.intake.batch_writer import BatchWriter
-from webhooks.intake.view import PATH, ROUTE, receipt_json
+from webhooks.intake.view import STRIPE_PATH, STRIPE_ROUTE, receipt_json
 
 logger = logging.getLogger(__name__)
 
@@ -73,12 +73,12 @@ class ShortPath:
         """Store it, and answer once that is committed. False, and there is no answer yet, if it is Django's to give."""
         started = time.perf_counter()
         try:
-            actions.verify(headers["stripe-signature"], body)
+            actions.verify_signature(headers["stripe-signature"], body)
         except BadSignature:
             return False
         request = _context(scope, headers)
         kept = {name: headers.get(sent, "") for name, sent in _SENT_NAMES.items()}
-        delivery = Delivery.of(body, headers=kept, address=request.address)
+        delivery = Delivery.parse(body, headers=kept, address=request.address)
         if delivery.envelope is None:
             return False
         try:
@@ -87,7 +87,7 @@ class ShortPath:
             await self._bridge.refuse(scope, protocol, partial(_failure, error), close=False)
             return True
         if is_new:
-            record_response("POST", ROUTE, 202, time.perf_counter() - started)
+            record_response("POST", STRIPE_ROUTE, 202, time.perf_counter() - started)
             headers_sent = [*self._usual_headers, ("x-request-id", request.request_id)]
             body_sent = receipt_json(actions.Receipt(delivery.external_id, True))
             self._bridge.send(protocol, BufferedResponse(202, headers_sent, body_sent))
@@ -95,7 +95,7 @@ class ShortPath:
 
 
 def _headers_of_a_delivery(scope: Scope) -> dict[str, str] | None:
-    if scope.path != PATH or scope.method != "POST" or scope.query_string or scope.authority:
+    if scope.path != STRIPE_PATH or scope.method != "POST" or scope.query_string or scope.authority:
         return None
     given = scope.headers
     sent = given.items()

@@ -19,8 +19,8 @@ from saas.webhook_events import actions
 from saas.webhook_events.actions import InvalidSignature, UnreadableEvent
 from webhooks import serializers as shapes
 
-PATH = "/api/webhooks/stripe"
-ROUTE = PATH[1:]
+STRIPE_PATH = "/api/webhooks/stripe"
+STRIPE_ROUTE = STRIPE_PATH[1:]
 BAD_SIGNATURES = RateLimit("bad-signature", 60, MINUTE, by_address)
 _SIGNATURE_HEADER = OpenApiParameter(
     "Stripe-Signature", str, OpenApiParameter.HEADER, description="`t=<seconds>,v1=<hex HMAC-SHA256 of t.body>`"
@@ -59,7 +59,7 @@ class StripeView(PublicView):
     )
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
-            receipt = actions.admit(
+            receipt = actions.accept_delivery(
                 _raw_body(request),
                 signature=request.META.get("HTTP_STRIPE_SIGNATURE"),
                 headers={name: request.META.get(key, "") for name, key in _KEPT_HEADERS.items()},

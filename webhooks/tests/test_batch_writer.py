@@ -24,7 +24,7 @@ committing = pytest.mark.django_db(transaction=True)
 
 
 def delivery(number):
-    return Delivery.of(json_bytes(event(f"evt_{number}")), headers={})
+    return Delivery.parse(json_bytes(event(f"evt_{number}")), headers={})
 
 
 TOO_LONG = delivery(9)
@@ -51,8 +51,8 @@ def stored():
 @pytest.fixture
 def batches(monkeypatch):
     """The sizes of the statements."""
-    sizes, rows = [], actions.new_rows
-    monkeypatch.setattr(actions, "new_rows", lambda deliveries: sizes.append(len(deliveries)) or rows(deliveries))
+    sizes, rows = [], actions.new_events
+    monkeypatch.setattr(actions, "new_events", lambda deliveries: sizes.append(len(deliveries)) or rows(deliveries))
     return sizes
 
 
@@ -105,7 +105,7 @@ def test_what_goes_wrong_unforeseen_reaches_who_waits_and_the_next_is_written(mo
 
         async def main():
             with monkeypatch.context() as patch:
-                patch.setattr(actions, "new_rows", lambda _: 1 / 0)
+                patch.setattr(actions, "new_events", lambda _: 1 / 0)
                 [broken] = await store_all(writer, [delivery(1)])
             return broken, await store_all(writer, [delivery(2)])
 

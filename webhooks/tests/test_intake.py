@@ -319,7 +319,7 @@ def test_a_database_that_is_away_asks_the_provider_to_try_again(webhooks, monkey
     def away(*_, **__):
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(event_storage, "insert", away)
+    monkeypatch.setattr(event_storage, "insert_events", away)
     monkeypatch.setattr(TransactionConnection, "execute", away)
 
     answer = deliver(webhooks, event())

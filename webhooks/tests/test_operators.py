@@ -6,7 +6,7 @@ from saas.accounts.models import Role
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
 from saas.testing.factories.event_factories import event, json_bytes
-from saas.webhook_events.actions import receive
+from saas.webhook_events.actions import store_deliveries
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
 
@@ -14,8 +14,11 @@ LOGS = "/api/webhooks/logs"
 
 
 def stored(*ids, **fields):
-    receive(
-        [Delivery.of(json_bytes(event(event_id, **fields)), headers={"User-Agent": "Stripe/1.0"}) for event_id in ids]
+    store_deliveries(
+        [
+            Delivery.parse(json_bytes(event(event_id, **fields)), headers={"User-Agent": "Stripe/1.0"})
+            for event_id in ids
+        ]
     )
 
 

@@ -75,7 +75,7 @@ def test_what_was_answered_is_counted_under_its_route(intake):
 
 
 def test_a_crash_is_a_problem_document(intake, monkeypatch):
-    monkeypatch.setattr(actions, "new_rows", lambda deliveries: 1 / 0)
+    monkeypatch.setattr(actions, "new_events", lambda deliveries: 1 / 0)
 
     answer = deliver(intake, json_bytes(event()))
 

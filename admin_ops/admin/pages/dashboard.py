@@ -22,7 +22,7 @@ from saas.billing.models import LedgerEntry, Subscription
 from saas.money import Money
 from saas.operations.models import Heartbeat
 from saas.webhook_events.models import WebhookAlarm, WebhookEvent
-from saas.webhook_events.monitoring.statistics import Figures, summary
+from saas.webhook_events.monitoring.statistics import InboxStatistics, inbox_statistics
 
 SHOWN = 6
 DAYS = 30
@@ -125,7 +125,7 @@ def _chart(label: str, labels: list[str], values: list[Any], *, fill: bool = Fal
 
 
 def _health(now: datetime) -> dict[str, Any]:
-    figures = summary()
+    figures = inbox_statistics()
     alive = {beat.name: now - beat.at < SIGN_OF_LIFE for beat in Heartbeat.objects.all()}
     alarms = list(WebhookAlarm.objects.order_by("since"))
     return {
@@ -137,7 +137,7 @@ def _health(now: datetime) -> dict[str, Any]:
     }
 
 
-def _is_well(figures: Figures) -> bool:
+def _is_well(figures: InboxStatistics) -> bool:
     return not figures.failure_rate and not figures.by_status["failed"] and figures.oldest_due_seconds < 60
 
 

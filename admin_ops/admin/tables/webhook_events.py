@@ -19,14 +19,14 @@ from saas.accounts.models import User
 from saas.accounts.staff.staff_roles import Permission
 from saas.billing.models import Customer
 from saas.webhook_events import actions
-from saas.webhook_events.envelope import Unreadable, read
+from saas.webhook_events.envelope import Unreadable, read_event
 from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookEvent, WebhookPayload
 
 SHOWN = 50
 
 
 def _replay(row: WebhookEvent, context: ActionContext) -> str:
-    actions.replay(row.external_id, by=context.user.id, reason=context.reason)
+    actions.replay_event(row.external_id, by=context.user.id, reason=context.reason)
     return f"{row.external_id} will run once more. Look again in a moment."
 
 
@@ -88,7 +88,7 @@ def _shown(payload: WebhookPayload) -> str:
     """The document; the bytes, as far as they are text, where they are none."""
     body = bytes(payload.body)
     try:
-        return format_json(read(body))
+        return format_json(read_event(body))
     except Unreadable:
         return body.decode("utf-8", "replace")
 

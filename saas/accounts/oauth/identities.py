@@ -16,7 +16,7 @@ from saas.accounts.oauth.providers import Identity
 from saas.accounts.sessions.logins import InvalidCredentials, Login, PendingMfa, complete_first_factor, open_session
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid, NotFound
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 
 METHODS = "fed"
 
@@ -165,7 +165,7 @@ def _is_address_of(user: User, email: str) -> bool:
 
 
 def _tell(user: User, template: str, provider: str) -> None:
-    post(
+    queue_mail(
         template,
         to=user.email,
         context={"name": user.full_name, "provider": provider.title()},

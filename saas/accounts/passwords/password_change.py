@@ -18,7 +18,7 @@ from saas.accounts.sessions.logins import InvalidCredentials, Login, end_session
 from saas.accounts.tasks import answer_reset_request
 from saas.audit.actions import record
 from saas.background_tasks import notify_workers
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 
 
 def change_password(session: LoginSession, *, new_password: str) -> Login:
@@ -92,7 +92,7 @@ def _replace_password(user: User, encoded: str, *, ended: int = 0, **also: objec
     if won:
         end_sessions(user)
         user.refresh_from_db()
-        post(
+        queue_mail(
             "password_changed",
             to=user.email,
             context={"name": user.full_name, "ended": str(ended or "")},

@@ -9,7 +9,7 @@ from saas.accounts import one_time_tokens
 from saas.accounts.models import OneTimeToken, ResetRequest, User
 from saas.accounts.sessions import tokens
 from saas.audit.actions import record
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 
 RESETS_PER_HOUR = 5
 
@@ -23,7 +23,7 @@ def mail_reset_link(user: User, *, by: str, reason: str = "") -> None:
 
 def _mail_reset(user: User) -> None:
     token = one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.RESET)
-    post(
+    queue_mail(
         "password_reset",
         to=user.email,
         context={"name": user.full_name},

@@ -10,7 +10,7 @@ from saas.accounts.privacy import data_sources
 from saas.accounts.sessions.logins import InvalidCredentials, end_sessions
 from saas.accounts.sessions.tokens import hash_token
 from saas.audit.actions import record
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 
 GRACE_PERIOD = one_time_tokens.LIFETIMES[OneTimeToken.Purpose.KEEP]
 
@@ -37,7 +37,7 @@ def delete_account(user: User) -> Deletion:
 
 def _mail_way_back(user: User, deletion: Deletion) -> None:
     token = one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.KEEP)
-    post(
+    queue_mail(
         "deletion_requested",
         to=user.email,
         context={"name": user.full_name, "due": f"{deletion.due_at:%d %B %Y}"},
@@ -59,7 +59,7 @@ def cancel_deletion(token: str) -> None:
         status=User.Status.ACTIVE, updated_at=timezone.now()
     )
     record("user.deletion_canceled", actor=proof.user.id, target=proof.user.id)
-    post(
+    queue_mail(
         "deletion_canceled",
         to=proof.user.email,
         context={"name": proof.user.full_name, "banned": "yes" if _is_banned(proof.user) else ""},

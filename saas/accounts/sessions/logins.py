@@ -23,7 +23,7 @@ from saas.accounts.sessions.long_lived_credentials import Credential
 from saas.audit.actions import record
 from saas.errors import DomainError
 from saas.ip_addresses import site_subnet
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 
 PENDING_MFA_LIFETIME = timedelta(minutes=5)
 REUSE_GRACE = timedelta(seconds=10)
@@ -164,7 +164,7 @@ def _is_new_device(user: User, here: request_context.Context) -> bool:
 
 
 def _tell_of_device(user: User, here: request_context.Context) -> None:
-    post(
+    queue_mail(
         "new_device",
         to=user.email,
         context={"name": user.full_name, "agent": here.agent or "unknown", "address": here.address or "unknown"},
@@ -248,7 +248,7 @@ def _end_reused(raw: str) -> None:
     user = token.session.user
     if user and end_session(token.session):
         record("session.refresh_reused", target=token.session.sid, user=user.id)
-        post(
+        queue_mail(
             "session_ended_reuse",
             to=user.email,
             context={"name": user.full_name},

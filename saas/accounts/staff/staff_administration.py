@@ -24,7 +24,7 @@ from saas.accounts.sessions.logins import end_sessions
 from saas.accounts.staff.staff_roles import Permission, has_permission
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 
 
 class CannotBanSelf(DomainError):
@@ -202,7 +202,7 @@ def reset_second_factor(user: User, *, by: User, reason: str = "") -> None:
     User.objects.filter(pk=user.pk).update(token_epoch=F("token_epoch") + 1)
     ended = end_sessions(user)
     record("mfa.reset", actor=by.id, target=user.id, reason=reason, sessions=ended)
-    post(
+    queue_mail(
         "mfa_reset",
         to=user.email,
         context={"name": user.full_name},

@@ -37,7 +37,7 @@ class SupportVisitsView(CustomerView):
     )
     def get(self, request: Request) -> Response:
         page = paginate(Impersonation.objects.of_customer(self.user), **self.query(PageQuery))
-        counts = AuditEvent.objects.requests_behind([row.pk for row in page.items], act_as=self.user.pk)
+        counts = AuditEvent.objects.count_impersonated_requests([row.pk for row in page.items], act_as=self.user.pk)
         visits = [
             represent(VisitShape, row, ended_at=row.ended_at or row.ends_at, requests=counts.get(row.pk, 0))
             for row in page.items

@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from saas.audit import hash_chain
 from saas.audit.actions import record
 from saas.audit.models import AuditEvent, AuditSeal
-from saas.audit.verification import Anchor, faults, recent_verdict
+from saas.audit.verification import Anchor, find_faults, verify_recent
 
 TABLE = AuditEvent._meta.db_table
 
@@ -43,8 +43,8 @@ def verify(*options):
 def test_what_was_written_is_sealed_in_order_and_verifies(db):
     events = write(5)
 
-    assert hash_chain.seal() == 5
-    assert hash_chain.seal() == 0
+    assert hash_chain.extend_chain() == 5
+    assert hash_chain.extend_chain() == 0
 
     links = list(AuditSeal.objects.order_by("number"))
     assert [link.number for link in links] == [1, 2, 3, 4, 5]
@@ -54,18 +54,18 @@ def test_what_was_written_is_sealed_in_order_and_verifies(db):
 
 def test_an_event_that_was_committed_late_is_sealed_late(db):
     early, late = write(2)
-    AuditSeal.objects.create(number=1, event=late, digest=hash_chain.digest(late, hash_chain.FIRST))
+    AuditSeal.objects.create(number=1, event=late, digest=hash_chain.link_digest(late, hash_chain.GENESIS_DIGEST))
 
-    hash_chain.seal()
+    hash_chain.extend_chain()
 
     assert list(AuditSeal.objects.order_by("number").values_list("event_id", flat=True)) == [late.pk, early.pk]
-    assert list(faults()) == []
+    assert list(find_faults()) == []
 
 
 @pytest.mark.parametrize("column", ["actor", "act_as", "action", "target", "reason", "address", "request_id"])
 def test_an_edited_event_is_named(db, column):
     event = write(3)[1]
-    hash_chain.seal()
+    hash_chain.extend_chain()
 
     as_owner(f"UPDATE {TABLE} SET {column} = 'forged' WHERE id = {event.pk}")
 
@@ -74,18 +74,18 @@ def test_an_edited_event_is_named(db, column):
 
 def test_edited_details_and_a_moved_time_are_named(db):
     first, second, _ = write(3)
-    hash_chain.seal()
+    hash_chain.extend_chain()
 
     as_owner(f"""UPDATE {TABLE} SET data = '{{"number": 7}}' WHERE id = {first.pk}""")
     as_owner(f"UPDATE {TABLE} SET at = '2020-01-01 00:00:00+00:00' WHERE id = {second.pk}")
 
-    assert [fault.split(" is ")[0] for fault in faults()] == [f"Event {first.pk}", f"Event {second.pk}"]
-    assert len(recent_verdict(2).faults) == 1
+    assert [fault.split(" is ")[0] for fault in find_faults()] == [f"Event {first.pk}", f"Event {second.pk}"]
+    assert len(verify_recent(2).faults) == 1
 
 
 def test_an_event_taken_out_of_the_middle_is_named(db):
     event = write(3)[1]
-    hash_chain.seal()
+    hash_chain.extend_chain()
 
     as_owner(f"DELETE FROM {TABLE} WHERE id = {event.pk}")
 
@@ -94,20 +94,20 @@ def test_an_event_taken_out_of_the_middle_is_named(db):
 
 def test_an_event_taken_out_together_with_its_link_leaves_a_gap(db):
     event = write(3)[1]
-    hash_chain.seal()
+    hash_chain.extend_chain()
 
     as_owner("DELETE FROM audit_auditseal WHERE number = 2")
     as_owner(f"DELETE FROM {TABLE} WHERE id = {event.pk}")
 
     assert verify()[0] == 1
-    assert list(faults()) == ["Links 2 to 2 are gone."]
+    assert list(find_faults()) == ["Links 2 to 2 are gone."]
 
 
 def test_a_tail_cut_off_below_an_anchor_is_found_by_the_anchor(db, caplog):
     events = write(4)
-    hash_chain.seal()
+    hash_chain.extend_chain()
     with caplog.at_level("INFO", logger="saas.audit.hash_chain"):
-        hash_chain.anchor()
+        hash_chain.log_chain_head()
     anchor = caplog.messages[-1].removeprefix("audit_anchor ")
 
     as_owner("DELETE FROM audit_auditseal WHERE number > 2")
@@ -119,15 +119,15 @@ def test_a_tail_cut_off_below_an_anchor_is_found_by_the_anchor(db, caplog):
 
 def test_a_chain_made_anew_is_found_by_the_anchor(db):
     write(3)
-    hash_chain.seal()
-    anchor = Anchor.parse(str(hash_chain.anchor()))
+    hash_chain.extend_chain()
+    anchor = Anchor.parse(str(hash_chain.log_chain_head()))
     as_owner(f"UPDATE {TABLE} SET actor = 'forged'")
     as_owner("DELETE FROM audit_auditseal")
 
-    hash_chain.seal()
+    hash_chain.extend_chain()
 
-    assert list(faults()) == []
-    assert list(faults([anchor])) == ["Link 3 is gone, or not what the log says it was."]
+    assert list(find_faults()) == []
+    assert list(find_faults([anchor])) == ["Link 3 is gone, or not what the log says it was."]
 
 
 def test_what_is_rolled_back_was_never_written(db):
@@ -152,7 +152,7 @@ def test_eight_writers_and_two_sealers_make_one_chain():
 
     def sealer(_):
         for _ in range(20):
-            hash_chain.seal()
+            hash_chain.extend_chain()
         connection.close()
 
     with ThreadPoolExecutor(10) as pool:

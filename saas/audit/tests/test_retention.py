@@ -13,7 +13,7 @@ from saas.audit import hash_chain, retention
 from saas.audit.actions import record
 from saas.audit.models import AuditEvent, AuditSeal
 from saas.audit.tests.test_chain import as_owner, verify
-from saas.audit.verification import recent_verdict
+from saas.audit.verification import verify_recent
 
 CUT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ def trail(db):
     """Three events of before the cut and two of after, sealed."""
     for number in range(5):
         write(number, CUT + timedelta(days=number - 3))
-    hash_chain.seal()
+    hash_chain.extend_chain()
 
 
 def retire(tmp_path, before="2026-01-01", name="trail.jsonl"):
@@ -48,7 +48,7 @@ def test_the_oldest_part_goes_into_a_file_and_the_rest_verifies(trail, tmp_path)
     assert [event.data["number"] for event in AuditEvent.objects.filter(action="test.written").order_by("pk")] == [3, 4]
     assert told.startswith("3 events, up to link 3,")
     assert verify() == (0, "OK: 3 events are as they were written.")
-    assert recent_verdict(2).faults == recent_verdict(100).faults == []
+    assert verify_recent(2).faults == verify_recent(100).faults == []
 
 
 def test_what_was_done_is_in_the_trail_with_the_digests_of_link_and_file(trail, tmp_path):
@@ -121,9 +121,9 @@ def test_the_runtime_role_cannot_and_the_triggers_stay_on(trail, tmp_path):
         cursor.execute("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO saas_retire_test")
         cursor.execute("SET LOCAL ROLE saas_retire_test")
 
-    part = retention.oldest_part(CUT)
+    part = retention.oldest_segment(CUT)
     with pytest.raises(DatabaseError), transaction.atomic(), (tmp_path / "trail.jsonl").open("wb") as file:
-        retention.retire(part, file, by="system", reason="curiosity")
+        retention.retire_segment(part, file, by="system", reason="curiosity")
 
     connection.cursor().execute("RESET ROLE")
     assert AuditEvent.objects.count() == 5

@@ -1,6 +1,9 @@
-"""The payment provider behind one interface: Stripe where there is a key, else the local provider."""
+"""The payment provider behind one interface: Stripe, or the local provider of development, as ``BILLING_GATEWAY`` says."""
+
+from typing import cast
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from saas.billing.providers.interface import (
     ChangePreview,
@@ -11,13 +14,11 @@ from saas.billing.providers.interface import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from saas.billing.providers.local.gateway import LocalGateway
 
 __all__ = [
     "ChangePreview",
     "CheckoutSession",
     "Gateway",
-    "LocalGateway",
     "PaymentDeclined",
     "ProviderPageRequired",
     "ProviderRefused",
@@ -28,8 +29,4 @@ __all__ = [
 
 def current_gateway() -> Gateway:
     """The provider that this deployment bills through."""
-    if settings.STRIPE_SECRET_KEY:
-        from saas.billing.providers.stripe.gateway import StripeGateway
-
-        return StripeGateway(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE)
-    return LocalGateway()
+    return cast(Gateway, import_string(settings.BILLING_GATEWAY)())

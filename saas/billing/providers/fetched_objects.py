@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from saas.billing.providers.interface import API_VERSION
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 _TYPES = {
@@ -24,7 +24,7 @@ _TYPES = {
 @transaction.atomic
 def store_fetched_object(found: dict[str, Any], *, asked_at: datetime, event_type: str = "") -> None:
     """Append the event that the provider might have sent. No worker is told: whoever asked settles."""
-    append(_envelope(found, event_type or _type_of(found), asked_at), source=WebhookEvent.Source.FETCH)
+    append_event(_envelope(found, event_type or _type_of(found), asked_at), source=WebhookEvent.Source.FETCH)
 
 
 def _type_of(found: dict[str, Any]) -> str:

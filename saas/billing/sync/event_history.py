@@ -15,7 +15,7 @@ from saas.webhook_events.models import WebhookEvent
 _NOT_OURS = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]
 _OF_OBJECT = PreparedQuery(
     lambda: (
-        WebhookEvent.objects.of_object(QueryParameter("object_id"))
+        WebhookEvent.objects.for_object(QueryParameter("object_id"))
         .filter(livemode=QueryParameter("livemode", BooleanField()), account="", payload__isnull=False)
         .exclude(status__in=_NOT_OURS)
         .only("external_id", "type", "provider_created", "source", "payload__body")

@@ -41,6 +41,13 @@ class StandIn:
         return 200, found
 
 
+def bill_through_stripe(settings: Any, api_base: str = "", key: str = "sk_test_stand_in") -> None:
+    """Choose Stripe as ``saas.settings.payments`` does where there is a key."""
+    settings.BILLING_GATEWAY = "saas.billing.providers.stripe.gateway.StripeGateway"
+    settings.USES_LOCAL_PROVIDER = False
+    settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = key, api_base
+
+
 @contextmanager
 def stand_in(answers: dict[str, Any], kind: type[Any] = StandIn) -> Iterator[Any]:
     here = kind(answers)

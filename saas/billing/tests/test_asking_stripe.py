@@ -7,7 +7,7 @@ from saas.billing.models import Subscription
 from saas.billing.providers import ProviderUnavailable
 from saas.billing.providers.stripe import example_events
 from saas.testing.factories.event_factories import json_bytes
-from saas.webhook_events.actions import append, receive
+from saas.webhook_events.actions import append_event, store_deliveries
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.processing import event_worker
@@ -32,7 +32,7 @@ class Stripe:
         event = example_events.example_event(
             "customer.subscription.updated", at=AT + 9, fields={"id": subscription_id, "status": self.status}
         )
-        append(event, source=WebhookEvent.Source.FETCH)
+        append_event(event, source=WebhookEvent.Source.FETCH)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def tell_in_one_second(*statuses):
             "customer.subscription.updated", at=AT, fields={"id": "sub_1", "status": status}
         )
         event["data"].pop("previous_attributes")
-        receive([Delivery.of(json_bytes(event), headers={})])
+        store_deliveries([Delivery.parse(json_bytes(event), headers={})])
     event_worker.drain(5)
 
 
@@ -79,9 +79,9 @@ def test_nobody_is_asked_where_the_order_is_plain(stripe):
 
 def test_only_the_events_of_a_subscription_whose_order_is_a_guess_are_acted_on_alone(stripe, monkeypatch):
     alone = []
-    act = event_worker.act
-    monkeypatch.setattr(event_worker, "act", lambda claim: alone.append(claim.event_id) or act(claim))
-    monkeypatch.setattr(event_worker._pace, "size", 100)
+    act = event_worker.run_attempt
+    monkeypatch.setattr(event_worker, "run_attempt", lambda claim: alone.append(claim.event_id) or act(claim))
+    monkeypatch.setattr(event_worker._slow_start, "size", 100)
     tell("sub_plain", AT, "active")
     tell("sub_plain", AT + 1, "past_due")
     tell("sub_first", AT, "active", verb="created")
@@ -108,5 +108,5 @@ def tell(subscription_id, at, status, *, verb="updated", before=None):
     fields = {"id": subscription_id, "status": status}
     event = example_events.example_event(f"customer.subscription.{verb}", at=at, fields=fields)
     event["data"]["previous_attributes"] = {"status": before} if before else {}
-    receive([Delivery.of(json_bytes(event), headers={})])
+    store_deliveries([Delivery.parse(json_bytes(event), headers={})])
     return WebhookEvent.objects.latest("id").pk

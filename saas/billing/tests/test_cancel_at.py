@@ -11,13 +11,13 @@ from saas.billing import customer_mails, entitlements
 from saas.billing.models import Customer, Price, Subscription
 from saas.billing.personal_data import StillSubscribed
 from saas.billing.tests import stripe_params
-from saas.billing.tests.stripe_stand_in import StandIn, stand_in
+from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
 from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 PERIOD_END = whole.AT + whole.MONTH
@@ -35,7 +35,7 @@ def catalogue(customer: Person) -> None:
 @pytest.fixture
 def provider(settings: Any) -> Iterator[StandIn]:
     with stand_in({"POST /v1/subscriptions/sub_1": whole.subscription()}) as here:
-        settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "sk_test_stand_in", here.url
+        bill_through_stripe(settings, here.url)
         yield here
     told = [stripe_params.faults(f"{asked.method} {asked.path}", asked.fields) for asked in here.asked]
     assert [fault for faults in told for fault in faults] == []
@@ -44,7 +44,7 @@ def provider(settings: Any) -> Iterator[StandIn]:
 def tell(version: str = whole.CURRENT, second: int = 0, **fields: Any) -> Subscription:
     thing = whole.subscription(version=version, **fields)
     event = whole.event("customer.subscription.updated", thing, id=f"evt_{second}", at=whole.AT + second)
-    append({**event, "api_version": version}, source=WebhookEvent.Source.DELIVERY)
+    append_event({**event, "api_version": version}, source=WebhookEvent.Source.DELIVERY)
     event_factories.drain()
     return Subscription.objects.get()
 

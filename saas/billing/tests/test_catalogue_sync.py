@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from saas.billing.models import Plan, Price
 from saas.billing.tests import stripe_params
-from saas.billing.tests.stripe_stand_in import Asked, StandIn, stand_in
+from saas.billing.tests.stripe_stand_in import Asked, StandIn, bill_through_stripe, stand_in
 
 MISSING = (404, {"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "none"}})
 
@@ -42,7 +42,7 @@ class Catalogue(StandIn):
 @pytest.fixture
 def catalogue(db: None, settings: Any) -> Iterator[Catalogue]:
     with stand_in({}, Catalogue) as here:
-        settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "sk_test_catalogue", here.url
+        bill_through_stripe(settings, here.url, key="sk_test_catalogue")
         yield here
     told = [stripe_params.faults(f"{asked.method} {asked.path}", asked.fields) for asked in here.asked]
     assert [fault for faults in told for fault in faults] == []

@@ -14,7 +14,7 @@ from saas.billing.models import Customer, LedgerEntry, Subscription
 from saas.testing.factories import event_factories
 from saas.testing.factories.subscription_factories import subscription_event
 from saas.testing.factories.user_factories import Person
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 DELIVERY = WebhookEvent.Source.DELIVERY
@@ -42,7 +42,7 @@ ITS_BOOKS = [
 
 def take_in(events: list[dict[str, Any]]) -> None:
     for event in events:
-        append(event, source=DELIVERY)
+        append_event(event, source=DELIVERY)
         event_factories.drain()
 
 

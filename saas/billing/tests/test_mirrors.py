@@ -17,9 +17,9 @@ from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
 from saas.testing.factories.subscription_stories import Checkpoint
 from saas.testing.factories.user_factories import Person
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.processing.event_worker import process
+from saas.webhook_events.processing.event_worker import process_event
 
 STORIES = all_checkpoints()
 WHOLE_STORIES = [story for story in STORIES if story.is_last]
@@ -31,7 +31,7 @@ DELIVERY = WebhookEvent.Source.DELIVERY
 def take_in(events: list[dict[str, Any]]) -> None:
     """Each event is acted on before the next arrives: the order of arrival is the order of the effects."""
     for event in events:
-        append(event, source=DELIVERY)
+        append_event(event, source=DELIVERY)
         event_factories.drain()
 
 
@@ -108,7 +108,7 @@ COLLECTIONS = {"own": own_events()} | ({"recorded": all_events()} if all_events(
 @pytest.mark.parametrize("events", COLLECTIONS.values(), ids=COLLECTIONS.keys())
 def test_every_event_is_projected_and_replaying_changes_no_row(events: list[dict[str, Any]], db: None) -> None:
     for event in events:
-        append(event, source=DELIVERY)
+        append_event(event, source=DELIVERY)
     event_factories.drain()
     unsettled = WebhookEvent.objects.exclude(status__in=["processed", "ignored"])
     assert list(unsettled.values_list("type", "status", "last_error")) == []
@@ -124,7 +124,7 @@ def test_every_event_is_projected_and_replaying_changes_no_row(events: list[dict
 
 
 def test_the_sparse_event_of_the_starters_guide_harms_nothing(db: None) -> None:
-    append(
+    append_event(
         {
             "id": "evt_test_123",
             "type": "customer.subscription.updated",
@@ -230,10 +230,10 @@ def test_a_session_that_expires_after_it_was_paid_stays_paid(customer: Person) -
 
 @pytest.mark.parametrize("foreign", [{"livemode": True}, {"account": "acct_other"}])
 def test_events_of_the_other_mode_or_account_never_enter_a_fold(db: None, foreign: dict[str, Any]) -> None:
-    append(subscription_event("evt_2", "customer.subscription.deleted") | foreign, source=DELIVERY)
-    ours = append(subscription_event("evt_1"), source=DELIVERY)
+    append_event(subscription_event("evt_2", "customer.subscription.deleted") | foreign, source=DELIVERY)
+    ours = append_event(subscription_event("evt_1"), source=DELIVERY)
 
-    process(ours.pk)
+    process_event(ours.pk)
     assert Subscription.objects.get().status == "active"
     event_factories.drain()
     assert Subscription.objects.get().status == "active"

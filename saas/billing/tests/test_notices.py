@@ -15,7 +15,7 @@ from saas.mail.models import Mail
 from saas.testing import mails
 from saas.testing.factories import event_factories
 from saas.testing.factories.user_factories import Person
-from saas.webhook_events.actions import append, replay
+from saas.webhook_events.actions import append_event, replay_event
 from saas.webhook_events.models import WebhookEvent
 
 
@@ -29,7 +29,7 @@ def test_a_failed_payment_is_told_once_however_often_it_is_told_to_us(customer: 
     test_clock.advance_and_process(timedelta(days=32))
     failed = WebhookEvent.objects.get(type="invoice.payment_failed")
     told = json.loads(bytes(failed.payload.body))
-    append({**told, "id": "evt_again"}, source=WebhookEvent.Source.DELIVERY)
+    append_event({**told, "id": "evt_again"}, source=WebhookEvent.Source.DELIVERY)
 
     event_factories.drain()
 
@@ -46,7 +46,7 @@ def test_a_processed_event_that_is_replayed_acts_again_and_writes_no_second_mail
     failed = WebhookEvent.objects.get(type="invoice.payment_failed")
     written = list(Mail.objects.order_by("pk").values_list("pk", "template", "status"))
 
-    replay(failed.external_id, by="usr_sam", reason="a drill")
+    replay_event(failed.external_id, by="usr_sam", reason="a drill")
     event_factories.drain()
 
     failed.refresh_from_db()

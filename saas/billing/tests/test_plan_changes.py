@@ -7,12 +7,12 @@ import pytest
 
 from saas.billing.models import Customer, Price, Subscription
 from saas.billing.tests import stripe_params
-from saas.billing.tests.stripe_stand_in import StandIn, stand_in
+from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
 from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 SEATS = whole.subscription_item(whole.price("price_seats", 500, product="prod_seats"), 3, id="si_seats")
@@ -30,7 +30,7 @@ def catalogue(customer: Person) -> None:
 @pytest.fixture
 def provider(settings: Any) -> Iterator[StandIn]:
     with stand_in({"POST /v1/invoices/create_preview": whole.invoice(1234)}) as here:
-        settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "sk_test_stand_in", here.url
+        bill_through_stripe(settings, here.url)
         yield here
     told = [stripe_params.faults(f"{asked.method} {asked.path}", asked.fields) for asked in here.asked]
     assert [fault for faults in told for fault in faults] == []
@@ -38,7 +38,9 @@ def provider(settings: Any) -> Iterator[StandIn]:
 
 def subscribed(*items: dict[str, Any], version: str = whole.CURRENT) -> Subscription:
     thing = whole.subscription(*items, version=version)
-    append(whole.event("customer.subscription.created", thing, version=version), source=WebhookEvent.Source.DELIVERY)
+    append_event(
+        whole.event("customer.subscription.created", thing, version=version), source=WebhookEvent.Source.DELIVERY
+    )
     event_factories.drain()
     return Subscription.objects.get()
 
@@ -114,7 +116,7 @@ def test_the_kept_plan_can_be_bought_at_our_price(product: ServiceClient, custom
     subscribed(whole.subscription_item(SCALE, id="si_strange"))
     thing = whole.subscription(UNKNOWN)
     event = whole.event("customer.subscription.updated", thing, id="evt_2", at=whole.AT + 60)
-    append(event, source=WebhookEvent.Source.DELIVERY)
+    append_event(event, source=WebhookEvent.Source.DELIVERY)
     event_factories.drain()
     provider.answers["POST /v1/subscriptions/sub_1"] = whole.subscription(
         whole.subscription_item(SCALE, id="si_strange")

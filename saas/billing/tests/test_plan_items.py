@@ -14,7 +14,7 @@ from saas.errors import Invalid, NotFound
 from saas.testing.factories import event_factories, user_factories
 from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 SEATS = whole.price("price_seats", 500, product="prod_seats")
@@ -33,7 +33,7 @@ def catalogue(customer: Person) -> None:
 
 def tell(kind: str, thing: dict[str, Any], second: int = 0, version: str = whole.CURRENT) -> None:
     event = whole.event(kind, thing, id=f"evt_{kind}_{second}", at=whole.AT + second, version=version)
-    append(event, source=WebhookEvent.Source.DELIVERY)
+    append_event(event, source=WebhookEvent.Source.DELIVERY)
     event_factories.drain()
 
 

@@ -12,7 +12,7 @@ from saas.billing.models import Customer, Invoice, LedgerEntry, LocalObject, Pay
 from saas.billing.payment_methods import add_payment_method
 from saas.billing.sync import reconcile
 from saas.billing.tests import stripe_params
-from saas.billing.tests.stripe_stand_in import StandIn, stand_in
+from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
 from saas.billing.tests.test_stripe_gateway import BUSY, SUBSCRIPTION, no_waiting
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
@@ -115,7 +115,7 @@ def stripes(settings: Any) -> Iterator[StandIn]:
         "GET /v1/payment_methods": empty,
     }
     with stand_in(answers) as here:
-        settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "sk_test_reconcile", here.url
+        bill_through_stripe(settings, here.url, key="sk_test_reconcile")
         yield here
     told = [stripe_params.faults(f"{asked.method} {asked.path}", asked.fields) for asked in here.asked]
     assert [fault for faults in told for fault in faults] == []

@@ -5,7 +5,7 @@ import pytest
 from saas.billing.models import Subscription
 from saas.billing.providers.stripe import example_events
 from saas.billing.sync import upsert
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 def tell(*, at: int, status: str) -> None:
     fields = {"id": "sub_1", "customer": "cus_1", "status": status}
     event = example_events.example_event("customer.subscription.updated", at=at, fields=fields)
-    append(event, source=WebhookEvent.Source.DELIVERY)
+    append_event(event, source=WebhookEvent.Source.DELIVERY)
 
 
 def test_mirroring_costs_the_same_few_queries_however_long_the_history(django_assert_max_num_queries) -> None:

@@ -5,12 +5,12 @@ import pytest
 from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Price, Subscription
 from saas.billing.providers.stripe import example_events
 from saas.testing.factories.event_factories import json_bytes
-from saas.webhook_events.actions import receive
+from saas.webhook_events.actions import store_deliveries
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.envelope import Envelope
 from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.processing import event_worker
-from saas.webhook_events.registry import handlers_of
+from saas.webhook_events.registry import handlers_for
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ SHAPES = [example_events.CURRENT, example_events.LEGACY]
 
 def told(event_type, **options):
     event = example_events.example_event(event_type, at=AT, **options)
-    receive([Delivery.of(json_bytes(event), headers={})])
+    store_deliveries([Delivery.parse(json_bytes(event), headers={})])
     event_worker.drain(5)
     return event["data"]["object"]
 
@@ -31,7 +31,7 @@ def test_every_type_that_it_knows_is_processed_or_kept_for_the_log(event_type, v
     told(event_type, version=version)
 
     row = WebhookEvent.objects.get()
-    is_acted_on = handlers_of(event_type) and event_type != "invoice.upcoming"
+    is_acted_on = handlers_for(event_type) and event_type != "invoice.upcoming"
     assert (row.status, row.api_version) == ("processed" if is_acted_on else "ignored", version)
 
 
@@ -68,7 +68,7 @@ def test_the_other_mirrored_objects_are_there_too():
     ],
 )
 def test_a_triggered_events_object_is_named_after_its_type(event_type, kind, prefix):
-    told = Envelope.of(example_events.example_event(event_type, at=1_700_000_000, fields={"customer": "cus_9"}))
+    told = Envelope.from_event(example_events.example_event(event_type, at=1_700_000_000, fields={"customer": "cus_9"}))
 
     assert told.object_type == kind
     assert told.object_id.startswith(prefix)

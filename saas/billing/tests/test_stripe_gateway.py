@@ -14,7 +14,7 @@ from saas.billing.providers import ProviderUnavailable
 from saas.billing.providers.interface import API_VERSION
 from saas.billing.providers.stripe.gateway import StripeGateway
 from saas.billing.tests import stripe_params
-from saas.billing.tests.stripe_stand_in import StandIn, stand_in
+from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
 from saas.testing.factories.user_factories import Person
@@ -62,7 +62,7 @@ def provider(settings: Any) -> Iterator[StandIn]:
         "GET /v1/checkout/sessions/cs_1": SESSION,
     }
     with stand_in(answers) as here:
-        settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = KEY, here.url
+        bill_through_stripe(settings, here.url, key=KEY)
         yield here
     told = [stripe_params.faults(f"{asked.method} {asked.path}", asked.fields) for asked in here.asked]
     assert [fault for faults in told for fault in faults] == []

@@ -14,7 +14,7 @@ from saas.billing.customers import ensure_provider_customer, get_or_create_custo
 from saas.billing.models import Subscription
 from saas.billing.providers.interface import ProviderRefused
 from saas.billing.providers.local import lifecycle, test_clock
-from saas.billing.tests.stripe_stand_in import stand_in
+from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
 from saas.billing.trials import NotOnTrial, extend_trial
 from saas.errors import Invalid
 from saas.testing import local_provider
@@ -107,7 +107,7 @@ def test_stripe_is_asked_to_end_the_trial_later_without_a_charge(
     answer = {"id": trial.external_id, "object": "subscription", "status": "trialing", "customer": "cus_1"}
     path = f"/v1/subscriptions/{trial.external_id}"
     with stand_in({f"POST {path}": {**answer, "trial_end": int(later.timestamp())}}) as stripe:
-        settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "sk_test_1", stripe.url
+        bill_through_stripe(settings, stripe.url, key="sk_test_1")
         extend_trial(trial, trial_end=later, reason="Was ill", by=staff_member.user)
 
     assert [(asked.method, asked.path, asked.fields) for asked in stripe.asked] == [

@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from saas.mail import delivery, tasks
-from saas.mail.actions import post
+from saas.mail.actions import queue_mail
 from saas.mail.models import Mail
 from saas.testing.concurrency import run_concurrently
 from saas.testing.servers.stack import free_ports
@@ -70,7 +70,9 @@ def mailbox(settings) -> Iterator[Mailbox]:
 
 
 def post_reset(name: str = "Zoë") -> Mail:
-    post("password_reset", to=TO, context={"name": name}, secrets={"token": "reset_t0ken"}, dedupe_key=f"reset:{name}")
+    queue_mail(
+        "password_reset", to=TO, context={"name": name}, secrets={"token": "reset_t0ken"}, dedupe_key=f"reset:{name}"
+    )
     return Mail.objects.latest("pk")
 
 
@@ -87,7 +89,7 @@ def text(mail: EmailMessage, kind: str) -> str:
 def test_a_mail_arrives_as_text_and_html_with_its_link_in_both(db, mailbox: Mailbox) -> None:
     row = post_reset()
 
-    delivery.deliver(row.pk)
+    delivery.deliver_mail(row.pk)
 
     (mail,) = mailbox.mails
     assert mail.get_content_type() == "multipart/alternative"
@@ -102,7 +104,7 @@ def test_a_mail_arrives_as_text_and_html_with_its_link_in_both(db, mailbox: Mail
 def test_its_headers_say_what_it_is_and_nothing_of_the_machine_that_sent_it(db, mailbox: Mailbox) -> None:
     row = post_reset()
 
-    delivery.deliver(row.pk)
+    delivery.deliver_mail(row.pk)
 
     (mail,) = mailbox.mails
     assert (mail["Subject"], mail["From"], mail["To"]) == ("Set a new password", "SaaS <no-reply@saas.example>", TO)
@@ -173,7 +175,7 @@ def test_what_is_refused_for_good_ends_that_mail_and_no_other(
     mailbox.of_recipients, mailbox.refusals = of_recipients, refusals
     refused, other = post_reset(), post_reset("Ada")
 
-    delivery.deliver(refused.pk)
+    delivery.deliver_mail(refused.pk)
     with later(hours=7):
         tasks.sweep()
 
@@ -188,7 +190,7 @@ def test_a_recipient_who_is_refused_for_now_gets_the_mail_later(db, mailbox: Mai
     mailbox.of_recipients = [answer]
     row = post_reset()
 
-    delivery.deliver(row.pk)
+    delivery.deliver_mail(row.pk)
     row.refresh_from_db()
     assert (row.status, row.last_error) == (Mail.Status.QUEUED, answer)
     with later(seconds=11):
@@ -215,7 +217,7 @@ def test_what_is_said_of_us_and_not_of_the_mail_is_never_final(error: Exception)
 def test_what_the_server_said_about_the_recipient_is_not_in_the_log(db, mailbox: Mailbox, caplog) -> None:
     mailbox.refusals = [f"550 {TO} is unknown here"]
 
-    delivery.deliver(post_reset().pk)
+    delivery.deliver_mail(post_reset().pk)
 
     ours = [record for record in caplog.records if record.name.startswith("saas.")]
     assert [record.message for record in ours] == ["mail_failed"]
@@ -227,7 +229,7 @@ def test_what_the_server_said_about_the_recipient_is_not_in_the_log(db, mailbox:
 def test_eight_workers_who_are_told_of_one_mail_send_it_once(mailbox: Mailbox) -> None:
     row = post_reset()
 
-    outcomes = run_concurrently(*[lambda: delivery.deliver(row.pk)] * 8)
+    outcomes = run_concurrently(*[lambda: delivery.deliver_mail(row.pk)] * 8)
 
     assert outcomes == ["done"] * 8
     assert len(mailbox.mails) == 1
@@ -247,7 +249,7 @@ def test_eight_workers_who_are_told_of_one_mail_send_it_once(mailbox: Mailbox) -
     ],
 )
 def test_nobody_writes_to_a_stranger_by_way_of_a_name(db, mailbox: Mailbox, name: str, greeting: str) -> None:
-    delivery.deliver(post_reset(name).pk)
+    delivery.deliver_mail(post_reset(name).pk)
 
     assert text(mailbox.mails[0], "plain").splitlines()[0] == greeting
 

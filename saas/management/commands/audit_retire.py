@@ -32,18 +32,18 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True)
 
     def handle(self, *, before: datetime, archive: Path, reason: str, **options: Any) -> None:
-        hash_chain.seal()
-        if fault := next(verification.faults(), None):
+        hash_chain.extend_chain()
+        if fault := next(verification.find_faults(), None):
             raise CommandError(f"Nothing was retired: the trail is not as it was written. {fault}")
-        part = retention.oldest_part(before)
+        part = retention.oldest_segment(before)
         if part is None:
             self.stdout.write("Nothing is that old.")
             return
         try:
             with archive.open("xb") as file:
-                digest = retention.retire(part, file, by="system", reason=reason)
+                digest = retention.retire_segment(part, file, by="system", reason=reason)
         except (OSError, DatabaseError) as error:
             self.stderr.write(f"Nothing was retired: {str(error).strip().splitlines()[0]}")
             sys.exit(1)
-        hash_chain.seal()
+        hash_chain.extend_chain()
         self.stdout.write(f"{part.events} events, up to link {part.number}, are in {archive} (SHA-256 {digest}).")

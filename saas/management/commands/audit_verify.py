@@ -30,9 +30,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        hash_chain.seal()
+        hash_chain.extend_chain()
         found = False
-        for fault in verification.faults(options["anchor"]):
+        for fault in verification.find_faults(options["anchor"]):
             found = True
             self.stderr.write(fault)
         if found:

@@ -84,7 +84,7 @@ def health_percent(findings: list[CheckResult]) -> int:
 
 def _audit() -> str:
     """The newest links of the audit trail are as they were written (``audit_verify`` walks all of it)."""
-    verdict = verification.recent_verdict(AUDIT_LINKS)
+    verdict = verification.verify_recent(AUDIT_LINKS)
     if verdict.faults:
         raise RuntimeError(verdict.faults[0])
     return f"the last {verdict.verified} links are whole, {verdict.waiting} events wait for the sealer"

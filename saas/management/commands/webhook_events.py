@@ -12,7 +12,7 @@ from rich.text import Text
 from saas.management.terminal import STYLES, console
 from saas.webhook_events.models import WebhookEvent, WebhookEventQuerySet
 
-LOOK_EVERY_SECONDS = 1.0
+POLL_EVERY_SECONDS = 1.0
 STILL_WORKED_ON = 500  # of the newest listed: how many are looked at again for a change of status
 
 
@@ -69,7 +69,7 @@ def _follow(out: Console, rows: WebhookEventQuerySet, newest: list[WebhookEvent]
             _list(out, [row for row in fresh if shown.get(row.pk) != row.status])
             shown |= {row.pk: row.status for row in fresh}
             position = max(shown, default=position)
-            time.sleep(LOOK_EVERY_SECONDS)
+            time.sleep(POLL_EVERY_SECONDS)
     except KeyboardInterrupt:
         return
 

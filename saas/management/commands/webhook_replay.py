@@ -15,7 +15,7 @@ from saas.webhook_events import actions, replays
 from saas.webhook_events.models import ReplayBatch, WebhookEvent
 
 ACTOR = "command-line"
-LOOK_EVERY_SECONDS = 0.5
+POLL_EVERY_SECONDS = 0.5
 _CONDITIONS = ("status", "type", "search", "since", "until")
 
 
@@ -42,13 +42,13 @@ class Command(BaseCommand):
         if sum(wishes) != 1:
             raise CommandError("Give event ids, or conditions, or --cancel.")
         try:
-            self._obey(options["event_id"], conditions, options)
+            self._run(options["event_id"], conditions, options)
         except DomainError as error:
             raise CommandError(error.detail) from error
 
-    def _obey(self, event_ids: list[str], conditions: dict[str, Any], options: dict[str, Any]) -> None:
+    def _run(self, event_ids: list[str], conditions: dict[str, Any], options: dict[str, Any]) -> None:
         if options["cancel"]:
-            batch = actions.cancel_replay(options["cancel"], by=ACTOR)
+            batch = actions.cancel_bulk_replay(options["cancel"], by=ACTOR)
             self.stdout.write(f"{batch.pk} is canceled; {batch.replayed} of {batch.matched} had been replayed.")
         elif options["dry_run"]:
             self._preview(event_ids, conditions)
@@ -59,11 +59,11 @@ class Command(BaseCommand):
 
     def _replay(self, event_ids: list[str], reason: str) -> None:
         for event_id in event_ids:
-            event = actions.replay(event_id, by=ACTOR, reason=reason)
+            event = actions.replay_event(event_id, by=ACTOR, reason=reason)
             self.stdout.write(f"{event_id} runs once more (replay {event.replay_count}).")
 
     def _replay_many(self, conditions: dict[str, Any], options: dict[str, Any]) -> None:
-        batch = actions.replay_many(conditions, by=ACTOR, reason=options["reason"])
+        batch = actions.start_bulk_replay(conditions, by=ACTOR, reason=options["reason"])
         self.stdout.write(f"{batch.pk}: {batch.matched} events run once more, behind live traffic.")
         if options["wait"]:
             self._watch(batch, options)
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         with progress(out) as bar:
             task = bar.add_task(batch.pk, total=batch.matched)
             while batch.state == ReplayBatch.State.RUNNING:
-                time.sleep(LOOK_EVERY_SECONDS)
+                time.sleep(POLL_EVERY_SECONDS)
                 batch.refresh_from_db()
                 bar.update(task, completed=batch.replayed + len(batch.skipped))
         self.stdout.write(f"{batch.pk} is {batch.state}: {batch.replayed} replayed, {len(batch.skipped)} skipped.")
@@ -83,7 +83,7 @@ class Command(BaseCommand):
         if event_ids:
             self.stdout.write(f"{WebhookEvent.objects.by_external_ids(event_ids).count()} events would run once more.")
             return
-        found = replays.preview(conditions)
+        found = replays.preview_replay(conditions)
         self.stdout.write(f"{found.matching} events would run once more; {found.in_flight} are being worked on.")
         for row in found.samples:
             self.stdout.write(f"  {row.external_id}  {row.type}  {row.status}")

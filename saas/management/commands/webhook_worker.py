@@ -15,7 +15,7 @@ from saas.webhook_events.processing import event_worker
 from saas.workers.worker_processes import heartbeat_thread, task_progress, terminate_process
 
 SWEEP_EVERY_SECONDS = 5.0
-TIDY_EVERY_SECONDS = 600.0
+DELETE_EVERY_SECONDS = 600.0
 
 
 class Command(BaseCommand):
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     )
 
     _stopping = False
-    _tidied_at = float("-inf")
+    _deleted_at = float("-inf")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--poll", action="store_true", help="Look until told to stop.")
@@ -43,17 +43,17 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         self.stdout.write(f"Looking at webhook events every {every_seconds:g} s.")
-        self._tidied_at = time.monotonic()
+        self._deleted_at = time.monotonic()
         swept_at = float("-inf")
         heartbeat_thread.start()
         while not self._stopping:
             is_time = time.monotonic() - swept_at >= SWEEP_EVERY_SECONDS
-            if self._look(sweep=is_time) and is_time:
+            if self._process_due(sweep=is_time) and is_time:
                 swept_at = time.monotonic()
             time.sleep(every_seconds)
         heartbeat_thread.stop()
 
-    def _look(self, *, sweep: bool) -> bool:
+    def _process_due(self, *, sweep: bool) -> bool:
         """False if the database is away: it will be asked again, by another process if this one finds it away each time."""
         task_progress.task_started(self)
         try:
@@ -74,9 +74,9 @@ class Command(BaseCommand):
         else sees to those."""
         tasks.sweep()
         mail_tasks.sweep()
-        if time.monotonic() - self._tidied_at >= TIDY_EVERY_SECONDS:
-            self._tidied_at = time.monotonic()
-            tasks.tidy()
+        if time.monotonic() - self._deleted_at >= DELETE_EVERY_SECONDS:
+            self._deleted_at = time.monotonic()
+            tasks.delete_expired()
 
     def _stop(self, *_: Any) -> None:
         """The event being worked on is finished first."""

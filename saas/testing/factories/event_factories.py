@@ -21,7 +21,7 @@ def drain() -> None:
     """Process every waiting event that is due or was never tried, in the order of arrival, until none is left."""
     while ids := list(_ready().values_list("pk", flat=True)):
         for event_id in ids:
-            event_worker.process(event_id)
+            event_worker.process_event(event_id)
 
 
 def make_events_due() -> None:

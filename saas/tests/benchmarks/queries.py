@@ -14,10 +14,10 @@ def first_rows(rounds: int) -> dict[str, object]:
     """The rows that all others are copies of."""
     from saas.accounts.models import User
     from saas.tests.benchmarks import deliveries
-    from saas.webhook_events.actions import receive
+    from saas.webhook_events.actions import store_deliveries
     from saas.webhook_events.deliveries import Delivery
 
-    receive([Delivery.of(next(deliveries.bodies())[1], headers={})])
+    store_deliveries([Delivery.parse(next(deliveries.bodies())[1], headers={})])
     user = User(email="first@example.net", full_name="First")
     user.set_unusable_password()
     user.save()
@@ -59,7 +59,7 @@ def _questions() -> dict[str, Callable[[], object]]:
     from saas.api.pagination import paginate
     from saas.tests.benchmarks import deliveries
     from saas.webhook_events import replays
-    from saas.webhook_events.actions import receive
+    from saas.webhook_events.actions import store_deliveries
     from saas.webhook_events.deliveries import Delivery
     from saas.webhook_events.models import WebhookEvent
     from saas.webhook_events.monitoring import statistics as figures
@@ -71,7 +71,7 @@ def _questions() -> dict[str, Callable[[], object]]:
         return paginate(WebhookEvent.objects.matching(**conditions), cursor="", limit=50)
 
     return {
-        "take one in": lambda: receive([Delivery.of(next(bodies)[1], headers={})]),
+        "take one in": lambda: store_deliveries([Delivery.parse(next(bodies)[1], headers={})]),
         "claim a batch": lambda: claims.claim_batch(),
         "log: newest": lambda: page(),
         "log: one status": lambda: page(status="processed"),
@@ -79,8 +79,8 @@ def _questions() -> dict[str, Callable[[], object]]:
         "log: part of a type": lambda: page(search="of_77."),
         "log: one customer's": lambda: list(WebhookEvent.objects.filter(customer_id="cus_77").order_by("-pk")[:20]),
         "log: nothing found": lambda: page(search="there is none"),
-        "replay preview": lambda: replays.preview({"type": "kind.of_77.updated"}),
-        "stats": figures.summary,
+        "replay preview": lambda: replays.preview_replay({"type": "kind.of_77.updated"}),
+        "stats": figures.inbox_statistics,
         "login: the account": lambda: User.objects.by_email("user5000@example.net"),
         "people: newest": lambda: list(queries.search_users()[:50]),
         "people: search": lambda: list(queries.search_users(search="user5000@")[:50]),

@@ -17,12 +17,12 @@ from saas.database import connections
 from saas.operations import checks
 from saas.tests.faults.effects import webhook_handlers
 from saas.webhook_events import actions
-from saas.webhook_events.envelope import event_data
+from saas.webhook_events.envelope import load_event_data
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
 from saas.webhook_events.processing import batches, claims, event_worker
 from saas.webhook_events.processing.claims import Claim
-from saas.webhook_events.processing.prefetch import TookTooLong
-from saas.webhook_events.registry import handlers_of
+from saas.webhook_events.processing.prefetch import TimedOut
+from saas.webhook_events.registry import handlers_for
 from saas.workers import beat_scheduler, worker_processes
 
 VISIBILITY_SECONDS = 2.0
@@ -30,7 +30,7 @@ VISIBILITY_SECONDS = 2.0
 
 def inject_fault(fault: str) -> None:
     """To this process, for good."""
-    claims.VISIBILITY = timedelta(seconds=VISIBILITY_SECONDS)
+    claims.VISIBILITY_TIMEOUT = timedelta(seconds=VISIBILITY_SECONDS)
     claims.BATCH_SIZE = 25  # so that each of a few workers has some
     event_worker.BATCH_SECONDS = 0.5
     checks.SILENCE_MAX_AGE = timedelta(seconds=3)
@@ -45,14 +45,14 @@ def _mark_first() -> None:
     """Says "processed", commits, and acts afterwards."""
 
     def effect(claim: Claim) -> WebhookAttempt.Outcome | None:
-        event = claims.held(claim)
+        event = claims.lock_claimed(claim)
         if event:
-            claims.settle(claim, WebhookAttempt.Outcome.PROCESSED, status=WebhookEvent.Status.PROCESSED)
-            for handler in handlers_of(event.type):
-                handler(event, event_data(event))
+            claims.finish_attempt(claim, WebhookAttempt.Outcome.PROCESSED, status=WebhookEvent.Status.PROCESSED)
+            for handler in handlers_for(event.type):
+                handler(event, load_event_data(event))
         return WebhookAttempt.Outcome.PROCESSED
 
-    claims.held = _unguarded
+    claims.lock_claimed = _unguarded
     event_worker._effect = effect
     _keep_no_company()
 
@@ -63,7 +63,9 @@ def _mark_after() -> None:
     def note_effect(event: WebhookEvent) -> None:
         apart = django_connections.create_connection("default")
         with closing(apart), apart.cursor() as cursor:
-            cursor.execute("INSERT INTO fault_effect (event, lane) VALUES (%s, %s)", [event.external_id, event.lane])
+            cursor.execute(
+                "INSERT INTO fault_effect (event, lane) VALUES (%s, %s)", [event.external_id, event.lock_key]
+            )
 
     webhook_handlers.note_effect = note_effect
 
@@ -71,12 +73,12 @@ def _mark_after() -> None:
 def _no_fence() -> None:
     """Never asks whether somebody else took over, and holds no row."""
     event_worker.BATCH_SECONDS = batches.EFFECT_LIMIT_SECONDS = 60.0
-    claims.held = _unguarded
+    claims.lock_claimed = _unguarded
     _keep_no_company()
 
 
 def _keep_no_company() -> None:
-    batches.act = lambda batch, until: []
+    batches.process_batch = lambda batch, until: []
 
 
 def _unguarded(claim: Claim) -> WebhookEvent | None:
@@ -86,7 +88,7 @@ def _unguarded(claim: Claim) -> WebhookEvent | None:
 def _no_bell() -> None:
     """Not wrong, but unlucky: as if the process died after each commit, before it could ring."""
     actions.notify_workers = lambda task, id: None
-    actions.bell.ring = lambda event_id: None
+    actions.notifier.notify = lambda event_id: None
 
 
 def _hasty() -> None:
@@ -113,7 +115,7 @@ def _alarm() -> None:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    raise TookTooLong("the handler took too long")
+    raise TimedOut("the handler took too long")
 
 
 def _end_with_connections() -> None:

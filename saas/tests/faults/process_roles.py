@@ -79,10 +79,10 @@ def answer(function: str, arguments: dict[str, Any], path: str) -> None:
 
 def store(payloads: Sequence[dict[str, Any]]) -> int:
     """Through the domain's door, many at once; tells how many were new."""
-    deliveries = [Delivery.of(json_bytes(payload), headers={}) for payload in payloads]
+    deliveries = [Delivery.parse(json_bytes(payload), headers={}) for payload in payloads]
     new = 0
     for start in range(0, len(deliveries), _STORED_AT_ONCE):
-        new += sum(receipt.is_new for receipt in actions.receive(deliveries[start : start + _STORED_AT_ONCE]))
+        new += sum(receipt.is_new for receipt in actions.store_deliveries(deliveries[start : start + _STORED_AT_ONCE]))
     return new
 
 
@@ -95,15 +95,15 @@ def fault_events(count: int, prefix: str = "evt", repeats: int = 0, **wishes: An
 def notify(ids: Sequence[int]) -> int:
     """Tell the workers of these rows, whether they are there or not."""
     from saas.background_tasks import notify_workers
-    from saas.webhook_events.tasks import look
+    from saas.webhook_events.tasks import process_due_events
 
     for id in ids:
-        notify_workers(look, id)
+        notify_workers(process_due_events, id)
     return len(ids)
 
 
 def replay(event_id: str, reason: str = "") -> int:
-    return actions.replay(event_id, by="fault-suite", reason=reason).replay_count
+    return actions.replay_event(event_id, by="fault-suite", reason=reason).replay_count
 
 
 def replay_many(conditions: dict[str, Any]) -> str:
@@ -111,7 +111,7 @@ def replay_many(conditions: dict[str, Any]) -> str:
     from saas.errors import DomainError
 
     try:
-        return actions.replay_many(conditions, by="fault-suite", reason="a drill").pk
+        return actions.start_bulk_replay(conditions, by="fault-suite", reason="a drill").pk
     except DomainError as error:
         return error.code
 
@@ -121,7 +121,7 @@ def cancel(batch_id: str) -> int:
     from saas.webhook_events.actions import ReplayEnded
 
     try:
-        return actions.cancel_replay(batch_id, by="fault-suite").replayed
+        return actions.cancel_bulk_replay(batch_id, by="fault-suite").replayed
     except ReplayEnded:
         return ReplayBatch.objects.get(pk=batch_id).replayed
 

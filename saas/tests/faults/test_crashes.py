@@ -122,7 +122,7 @@ def test_30_an_event_that_kills_its_workers_becomes_a_dead_letter(system):
     system.wait_until_drained()
 
     told = system.sql("SELECT status, last_error FROM webhook_events_webhookevent WHERE external_id = 'poison_0'")
-    assert told == [("failed", "poison: it took 3 workers with it")]
+    assert told == [("failed", "dead letter: its worker crashed 3 times")]
     alone = "SELECT count(*) FROM webhook_events_webhookattempt WHERE outcome = 'lost' AND solo"
     assert system.sql(alone) == [(3,)]
     assert system.effects() == {f"good_{number}": 1 for number in range(40)}
@@ -157,7 +157,7 @@ def test_31_whatever_a_handler_does_the_event_ends_as_it_should(system):
     """
     assert all(10 <= wait <= 11.5 for (wait,) in system.sql(waits))
     told = "SELECT status, last_error FROM webhook_events_webhookevent WHERE external_id = 'endless_0'"
-    system.wait_until(lambda: system.sql(told) == [("failed", "poison: it took 3 workers with it")])
+    system.wait_until(lambda: system.sql(told) == [("failed", "dead letter: its worker crashed 3 times")])
     assert system.effects() == {}
 
 

@@ -147,7 +147,7 @@ def test_a_mail_of_a_worker_suspended_past_its_claim_repeats_once(harness_withou
 
 def test_no_task_outlives_the_claim_of_its_mail():
     """A worker's process is ended before another may take the mail over."""
-    assert delivery.CLAIM.total_seconds() > infrastructure.CELERY_TASK_TIME_LIMIT
+    assert delivery.CLAIM_TIMEOUT.total_seconds() > infrastructure.CELERY_TASK_TIME_LIMIT
 
 
 # ── Billing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,11 +160,11 @@ start_checkout(User.objects.get(email_canonical="{email}"), plan_id="growth")
 RENEW = """
 from datetime import timedelta
 from saas.billing.providers.local import test_clock
-from saas.billing.tasks import turn_local_clock
+from saas.billing.providers.local.tasks import turn_local_clock
 test_clock.advance_clock(timedelta(days=31))
 turn_local_clock.delay()
 """
-TURN = "from saas.billing.tasks import turn_local_clock; turn_local_clock.delay()"
+TURN = "from saas.billing.providers.local.tasks import turn_local_clock; turn_local_clock.delay()"
 WAITING = "SELECT count(*) FROM billing_localobject WHERE kind = 'event'"
 UNFINISHED = "SELECT count(*) FROM webhook_events_webhookevent WHERE status NOT IN ('processed', 'ignored')"
 REPEATS = "SELECT count(*) FROM webhook_events_webhookdelivery WHERE outcome = 'duplicate'"

@@ -9,7 +9,7 @@ from django.db import ProgrammingError, connection, transaction
 from psycopg import sql
 
 from saas.audit.actions import record
-from saas.audit.checks import only_grows
+from saas.audit.checks import check_append_only
 from saas.audit.models import AuditEvent
 
 pytestmark = pytest.mark.postgres
@@ -37,7 +37,7 @@ def test_it_may_work_and_its_check_finds_nothing(runtime, customer):
     assert AuditEvent.objects.filter(action="demo.done").exists()
     customer.user.full_name = "Kim Other"
     customer.user.save()
-    assert only_grows(databases=["default"]) == []
+    assert check_append_only(databases=["default"]) == []
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from saas.testing.clients import ServiceClient, service_settings
 from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import with_verified_email
 from saas.testing.openapi import SERVICES
-from saas.webhook_events.registry import handlers_of, preparations_of
+from saas.webhook_events.registry import handlers_for, prefetches_for
 
 RUN = "import django; django.setup(); from saas.tests.processes.without_billing import main; main()"
 MONEY = ("billing", "checkout", "subscription", "invoice", "payment", "revenue", "overrides", "plan", "trial")
@@ -165,9 +165,9 @@ def main() -> None:
         "tasks": [name for name in app.tasks if "billing" in name],
         "schedule": [row["task"] for row in settings.CELERY_BEAT_SCHEDULE.values() if "billing" in row["task"]],
         "handlers": [
-            str(one) for kind in ("customer.subscription.updated", "invoice.paid") for one in handlers_of(kind)
+            str(one) for kind in ("customer.subscription.updated", "invoice.paid") for one in handlers_for(kind)
         ]
-        + [str(one) for one in preparations_of("customer.subscription.updated")],
+        + [str(one) for one in prefetches_for("customer.subscription.updated")],
         "invariants": [name for name in registered_invariants() if name.startswith("billing.")],
         "apps": [name for name in active_apps() if "billing" in name],
         "modules": sorted(name for name in sys.modules if name.startswith(("product.billing", "saas.billing.webhook"))),

@@ -46,7 +46,7 @@ def fields() -> dict[str, serializers.Field]:
 def others() -> dict[str, Callable[[str], object]]:
     return {
         "a password's form": normalized,
-        "an event": lambda text: envelope.read(text.encode()),
+        "an event": lambda text: envelope.read_event(text.encode()),
         "a signature": lambda text: signatures.verify(
             text, b"{}", secrets=["whsec_a"], tolerance_seconds=300, now=time.time()
         ),

@@ -15,7 +15,7 @@ from saas.operations.models import Heartbeat
 from saas.webhook_events import retention
 from saas.webhook_events.models import WebhookAlarm, WebhookDelivery, WebhookEvent, WebhookEventQuerySet
 from saas.webhook_events.monitoring import alerts
-from saas.webhook_events.monitoring.statistics import EXACT_COUNT, oldest_due
+from saas.webhook_events.monitoring.statistics import COUNT_LIMIT, oldest_due_age
 
 LONGEST_WAIT = timedelta(minutes=2)
 REFUSALS_PER_MINUTE = 5
@@ -28,21 +28,21 @@ _REFUSALS = [
     WebhookDelivery.Outcome.STALE,
     WebhookDelivery.Outcome.MALFORMED,
 ]
-_IS_PAYMENT = reduce(or_, (Q(type__startswith=prefix) for prefix in alerts.PAYMENTS))
+_IS_PAYMENT = reduce(or_, (Q(type__startswith=prefix) for prefix in alerts.PAYMENT_TYPES))
 
 
-def watch() -> None:
+def check_alarms() -> None:
     """Look at everything once; raise and clear alarms."""
     for kind in _CHECKS:
-        _look_at(kind)
+        _check(kind)
 
 
-def watch_the_sweep() -> None:
+def check_sweep_alarm() -> None:
     """For those who are there when nobody sweeps, and so nobody watches."""
-    _look_at("sweep")
+    _check("sweep")
 
 
-def _look_at(kind: str) -> None:
+def _check(kind: str) -> None:
     if what := _CHECKS[kind]():
         _raise(kind, what)
     else:
@@ -53,13 +53,13 @@ def _look_at(kind: str) -> None:
 def _raise(kind: str, what: str) -> None:
     _, is_new = WebhookAlarm.objects.get_or_create(kind=kind, defaults={"what": what})
     if is_new:
-        alerts.notify(kind, what)
+        alerts.send_alert(kind, what)
 
 
 @transaction.atomic
 def _clear(kind: str) -> None:
     if WebhookAlarm.objects.filter(kind=kind).delete()[0]:
-        alerts.notify(f"{kind}-recovered", f"recovered: {kind}")
+        alerts.send_alert(f"{kind}-recovered", f"recovered: {kind}")
 
 
 def _failed() -> str:
@@ -71,7 +71,7 @@ def _failed_payments() -> str:
 
 
 def _count_of_failed(rows: WebhookEventQuerySet) -> str:
-    count = rows.filter(status=WebhookEvent.Status.FAILED).order_by()[:EXACT_COUNT].count()
+    count = rows.filter(status=WebhookEvent.Status.FAILED).order_by()[:COUNT_LIMIT].count()
     return f"{count} events have failed, and wait for somebody to look at them" if count else ""
 
 
@@ -81,12 +81,12 @@ def _sweep() -> str:
 
 
 def _retention() -> str:
-    lag = retention.lag()
+    lag = retention.retention_lag()
     return f"what is past its time has not been deleted for {lag.days} days" if lag > RETENTION_LAG else ""
 
 
 def _lag() -> str:
-    wait = oldest_due()
+    wait = oldest_due_age()
     return f"an event has been due for {int(wait.total_seconds())} s" if wait > LONGEST_WAIT else ""
 
 
@@ -119,4 +119,4 @@ _CHECKS: dict[str, Callable[[], str]] = {
     "clock": _clock,
     "retention": _retention,
 }
-KINDS = tuple(_CHECKS)
+ALARM_KINDS = tuple(_CHECKS)

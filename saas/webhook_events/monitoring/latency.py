@@ -18,7 +18,7 @@ HISTOGRAMS = {
 }
 
 
-def observed(name: str, seconds: Sequence[float]) -> Counter[str]:
+def observation_tallies(name: str, seconds: Sequence[float]) -> Counter[str]:
     """The tallies of these observations."""
     buckets = Counter([bisect_left(BUCKETS, one) for one in seconds])
     counts = Counter({f"{name}:{_LIMITS[bucket]}": count for bucket, count in buckets.items()})
@@ -36,6 +36,6 @@ def histogram(name: str, tallies: Mapping[str, int]) -> HistogramMetricFamily:
     return HistogramMetricFamily(title, help, buckets=buckets, sum_value=tallies.get(f"{name}:{_TOTAL}", 0) / 1000)
 
 
-def is_part(tally: str) -> bool:
+def is_histogram_tally(tally: str) -> bool:
     """Whether a tally belongs to a histogram."""
     return tally.partition(":")[0] in HISTOGRAMS

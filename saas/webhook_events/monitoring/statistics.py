@@ -15,14 +15,14 @@ from django.utils import timezone
 
 from saas.webhook_events.models import WebhookEvent, WebhookEventQuerySet
 
-EXACT_COUNT = 10_000
-SAMPLE = 1000  # newest processed events that the lag is taken from
+COUNT_LIMIT = 10_000
+LAG_SAMPLE = 1000  # newest processed events that the lag is taken from
 _PERCENTS = (50, 95, 99)
 _STATUSES = [str(status.value) for status in WebhookEvent.Status]
 
 
 @dataclass(frozen=True)
-class Figures:
+class InboxStatistics:
     """``by_status`` is exact to ``EXACT_COUNT`` each. Lags and rates are None where nothing happened."""
 
     by_status: dict[str, int]
@@ -34,16 +34,16 @@ class Figures:
 
     @property
     def counts_are_exact(self) -> bool:
-        return max(self.by_status.values()) <= EXACT_COUNT
+        return max(self.by_status.values()) <= COUNT_LIMIT
 
 
-def summary() -> Figures:
+def inbox_statistics() -> InboxStatistics:
     """Everything at once; about a dozen short queries."""
     last_hour = _of_last_hour()
-    return Figures(
+    return InboxStatistics(
         by_status={status: capped_count(WebhookEvent.objects.filter(status=status)) for status in _STATUSES},
         due=capped_count(WebhookEvent.objects.due()),
-        oldest_due_seconds=oldest_due().total_seconds(),
+        oldest_due_seconds=oldest_due_age().total_seconds(),
         last_hour=last_hour,
         failure_rate=_failure_rate(last_hour),
         lag_seconds=_lag_seconds(),
@@ -52,10 +52,10 @@ def summary() -> Figures:
 
 def capped_count(rows: WebhookEventQuerySet) -> int:
     """Exact to ``EXACT_COUNT``, and one more where there are more."""
-    return rows.order_by()[: EXACT_COUNT + 1].count()
+    return rows.order_by()[: COUNT_LIMIT + 1].count()
 
 
-def oldest_due() -> timedelta:
+def oldest_due_age() -> timedelta:
     """How long the event that waits longest has been due; zero if none is."""
     due = WebhookEvent.objects.due().order_by("next_attempt_at")
     oldest = due.annotate(now=Now()).values_list("now", "next_attempt_at").first()
@@ -76,7 +76,7 @@ def _failure_rate(counts: Mapping[str, int]) -> float | None:
 def _lag_seconds() -> dict[str, float | None]:
     """From arrival to effect, of the newest events that were never replayed."""
     newest = WebhookEvent.objects.filter(status="processed", replay_count=0).order_by("-id")
-    moments = newest.values_list("received_at", "processed_at")[:SAMPLE]
+    moments = newest.values_list("received_at", "processed_at")[:LAG_SAMPLE]
     lags = sorted((done - arrived).total_seconds() for arrived, done in moments if done)
     return {f"p{percent}": _percentile(lags, percent) for percent in _PERCENTS}
 
@@ -86,7 +86,7 @@ def _percentile(values: Sequence[float], percent: int) -> float | None:
     return round(values[max(0, -(-len(values) * percent // 100) - 1)], 3) if values else None
 
 
-def tally(counts: Mapping[str, int]) -> None:
+def add_tallies(counts: Mapping[str, int]) -> None:
     """Add to the counters that all processes share."""
     each = "json_each_text(%s::json)" if connection.vendor == "postgresql" else "json_each(%s)"
     with connection.cursor() as cursor:

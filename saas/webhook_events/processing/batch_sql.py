@@ -15,7 +15,7 @@ from saas.database.prepared_queries import postgres_array
 # of rows and took a second among thousands). A claim changes no column that an index has, so it adds to none.
 # A row that another claim has changed meanwhile is looked at again as it is now, beside everything else as it was when the
 # statement began: that other attempt cannot be seen there, but that the event's number is another one can.
-CLAIM = """
+CLAIM_SQL = """
 WITH due AS (
     SELECT id, next_attempt_at FROM webhook_events_webhookevent AS event
     WHERE status IN ('queued', 'retry_scheduled', 'replay_queued') AND next_attempt_at <= statement_timestamp()
@@ -47,7 +47,7 @@ SELECT id, attempts, failures, coalesce(nullif(customer_id, ''), nullif(object_i
 FROM claimed ORDER BY next_attempt_at, id
 """
 
-_END = """
+_FINISH_SQL = """
 WITH ended AS (
     UPDATE webhook_events_webhookattempt AS attempt SET outcome = %(outcome)s, finished_at = statement_timestamp()
     FROM unnest(%(event_ids)s::bigint[], %(numbers)s::integer[]) AS claim (event_id, number)
@@ -59,16 +59,16 @@ WHERE id = ANY(%(event_ids)s::bigint[])
 """
 
 
-def claim(limit: int, worker: str) -> list[tuple[Any, ...]]:
+def claim_due(limit: int, worker: str) -> list[tuple[Any, ...]]:
     """The fields of as many claims."""
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"limit": limit, "worker": worker})
+        cursor.execute(CLAIM_SQL, {"limit": limit, "worker": worker})
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 
 
-def end(event_ids: Sequence[int], numbers: Sequence[int], outcome: str, reason: str) -> None:
+def finish_attempts(event_ids: Sequence[int], numbers: Sequence[int], outcome: str, reason: str) -> None:
     """Events and their attempts. ``outcome`` is an attempt's and an event's status at once."""
     arrays = {"event_ids": postgres_array(event_ids), "numbers": postgres_array(numbers)}
     with connection.cursor() as cursor:
-        cursor.execute(_END, {**arrays, "outcome": outcome, "reason": reason})
+        cursor.execute(_FINISH_SQL, {**arrays, "outcome": outcome, "reason": reason})

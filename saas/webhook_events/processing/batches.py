@@ -17,19 +17,19 @@ from saas.database import connections
 from saas.webhook_events.models import WebhookAttempt
 from saas.webhook_events.processing import claims, customer_locks
 from saas.webhook_events.processing.claims import Claim
-from saas.webhook_events.processing.dispatch import Company, have_effect
-from saas.webhook_events.registry import Preparation, preparations_of
+from saas.webhook_events.processing.dispatch import BatchBuffer, dispatch_event
+from saas.webhook_events.registry import Prefetch, prefetches_for
 from saas.workers.time_limit import hard_time_limit
 
 logger = logging.getLogger(__name__)
 
-SHARE_SECONDS = 0.2  # how long one transaction goes on taking events in: rows and lanes are held meanwhile
+TRANSACTION_SECONDS = 0.2  # how long one transaction goes on taking events in: rows and lanes are held meanwhile
 # Longer than anybody waits for the database to answer (17 s), so that its own limits come first; what computes on ends its
 # process (saas.workers.time_limit), and its events are claimed alone.
 EFFECT_LIMIT_SECONDS = 20.0
 
 
-class Done(NamedTuple):
+class AttemptResult(NamedTuple):
     """An attempt that is settled. ``outcome`` is None where the claim was lost meanwhile."""
 
     claim: Claim
@@ -37,16 +37,16 @@ class Done(NamedTuple):
     seconds: float = 0.0
 
 
-def act(batch: Sequence[Claim], until: float) -> list[Done]:
+def process_batch(batch: Sequence[Claim], until: float) -> list[AttemptResult]:
     """Those that could be settled in company, before ``until`` on the monotonic clock. The others are untouched."""
-    alone = _unprepared(batch)
+    alone = _needing_prefetch(batch)
     waiting = [claim for claim in batch if claim.event_id not in alone]
-    done: list[Done] = []
+    done: list[AttemptResult] = []
     is_ours = not connections.is_in_transaction()
     while len(waiting) > 1 and time.monotonic() < until:
         try:
             with hard_time_limit(EFFECT_LIMIT_SECONDS):
-                share = _share(waiting)
+                share = _process_in_one_transaction(waiting)
         except Exception as error:
             logger.debug("webhook_batch_split", exc_info=error)  # whoever it was will raise it again, alone
             if is_ours and isinstance(error, connections.CONNECTION_ERRORS):
@@ -60,51 +60,51 @@ def act(batch: Sequence[Claim], until: float) -> list[Done]:
     return done
 
 
-def _unprepared(batch: Sequence[Claim]) -> set[int]:
+def _needing_prefetch(batch: Sequence[Claim]) -> set[int]:
     """The events that need a preparation, or may need it: each kind is asked about all of its events at once."""
-    about: dict[Preparation, set[int]] = defaultdict(set)
+    about: dict[Prefetch, set[int]] = defaultdict(set)
     for claim in batch:
-        for preparation in preparations_of(claim.type):
+        for preparation in prefetches_for(claim.type):
             about[preparation].add(claim.event_id)
     return {event_id for preparation, ids in about.items() for event_id in _needing(preparation, ids)}
 
 
-def _needing(preparation: Preparation, event_ids: set[int]) -> set[int]:
+def _needing(preparation: Prefetch, event_ids: set[int]) -> set[int]:
     try:
         with hard_time_limit(EFFECT_LIMIT_SECONDS):
-            return preparation.needed(event_ids)
+            return preparation.needed_by(event_ids)
     except Exception as error:
         logger.debug("webhook_need_unknown", exc_info=error)  # it will raise it again, alone
         return event_ids
 
 
 @transaction.atomic
-def _share(waiting: Sequence[Claim]) -> list[Done]:
+def _process_in_one_transaction(waiting: Sequence[Claim]) -> list[AttemptResult]:
     """One transaction's worth. At least one event of those that can be had is acted on, however long it takes."""
-    held = claims.held_together(waiting)
-    free = customer_locks.enter_all({claim.lane for claim in waiting if claim.event_id in held})
-    done = [Done(claim, None) for claim in waiting if claim.event_id not in held]
+    held = claims.lock_claimed_batch(waiting)
+    free = customer_locks.acquire_all({claim.lock_key for claim in waiting if claim.event_id in held})
+    done = [AttemptResult(claim, None) for claim in waiting if claim.event_id not in held]
     ended: dict[str, list[Claim]] = defaultdict(list)  # by why they are ignored, if they are
-    deadline, company = time.monotonic() + SHARE_SECONDS, Company()
+    deadline, company = time.monotonic() + TRANSACTION_SECONDS, BatchBuffer()
     for claim in waiting:
-        if claim.event_id not in held or claim.lane not in free:
+        if claim.event_id not in held or claim.lock_key not in free:
             continue
         started = time.monotonic()
-        reason = have_effect(held[claim.event_id], company)
+        reason = dispatch_event(held[claim.event_id], company)
         outcome = WebhookAttempt.Outcome.IGNORED if reason else WebhookAttempt.Outcome.PROCESSED
         ended[reason].append(claim)
-        done.append(Done(claim, outcome, time.monotonic() - started))
+        done.append(AttemptResult(claim, outcome, time.monotonic() - started))
         if time.monotonic() > deadline:
             break
-    done = _with_its_share(done, company)
+    done = _flush_buffer(done, company)
     for reason, those in ended.items():
-        claims.end_together(those, reason)
+        claims.finish_batch(those, reason)
     return done
 
 
-def _with_its_share(done: list[Done], company: Company) -> list[Done]:
+def _flush_buffer(done: list[AttemptResult], company: BatchBuffer) -> list[AttemptResult]:
     """Have the effect that is common to them; each is said to have taken its part of it."""
     started = time.monotonic()
-    company.have_effect()
+    company.flush()
     part = (time.monotonic() - started) / max(len(done), 1)
     return [one._replace(seconds=one.seconds + part) for one in done]

@@ -19,9 +19,11 @@ from saas.database.prepared_queries import PreparedQuery, PrimaryKeyIn, binary_c
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent, WebhookEventQuerySet
 from saas.webhook_events.processing import batch_sql
 
-VISIBILITY = timedelta(seconds=15)  # how long a claim keeps others away at least: then its worker is presumed dead
+VISIBILITY_TIMEOUT = timedelta(
+    seconds=15
+)  # how long a claim keeps others away at least: then its worker is presumed dead
 BATCH_SIZE = 100
-POISON_LOSSES = 3
+MAX_CRASHES = 3
 
 _RUNNING = WebhookAttempt.objects.filter(event=OuterRef("pk"), outcome=WebhookAttempt.Outcome.RUNNING)
 _TRIGGERS = {
@@ -37,27 +39,27 @@ class Claim(NamedTuple):
     event_id: int
     attempt: int
     failures: int
-    lane: str
+    lock_key: str
     type: str = ""
     age_seconds: float | None = None
 
 
-def claim(event_id: int) -> Claim | None:
+def claim_event(event_id: int) -> Claim | None:
     """One event alone, if it is due or was never tried; None if it is not, or somebody works on it."""
     is_time = Q(next_attempt_at__lte=Now()) | Q(attempts=0)
     waiting = WebhookEvent.objects.filter(is_time, pk=event_id, status__in=WebhookEvent.WAITING)
-    return next(iter(_claim(waiting.free(), limit=1, solo=True)), None)
+    return next(iter(_claim(waiting.not_running(), limit=1, solo=True)), None)
 
 
 def claim_batch(limit: int = 0) -> list[Claim]:
     """What has been due longest, of those that never killed a worker."""
     limit = limit or BATCH_SIZE
     if connection.vendor == "postgresql":
-        return [Claim(*row) for row in batch_sql.claim(limit, _worker())]
+        return [Claim(*row) for row in batch_sql.claim_due(limit, _worker())]
     return _claim(WebhookEvent.objects.due().filter(losses=0), limit=limit, solo=False)
 
 
-def claim_suspect() -> list[Claim]:
+def claim_crashed() -> list[Claim]:
     """At most one event of those whose worker died before."""
     return _claim(WebhookEvent.objects.due().filter(losses__gt=0), limit=1, solo=True)
 
@@ -71,7 +73,7 @@ def _claim(rows: WebhookEventQuerySet, *, limit: int, solo: bool) -> list[Claim]
     WebhookEvent.objects.filter(pk__in=[event.pk for event in events]).update(attempts=F("attempts") + 1)
     WebhookAttempt.objects.bulk_create([_attempt(event, solo=solo) for event in events])
     return [
-        Claim(event.pk, event.attempts + 1, event.failures, event.lane, event.type, _age(event)) for event in events
+        Claim(event.pk, event.attempts + 1, event.failures, event.lock_key, event.type, _age(event)) for event in events
     ]
 
 
@@ -96,7 +98,7 @@ def _worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"[:100]
 
 
-def held(claim: Claim) -> WebhookEvent | None:
+def lock_claimed(claim: Claim) -> WebhookEvent | None:
     """The event, locked for this transaction; None if the claim was lost meanwhile."""
     mine = _RUNNING.filter(number=claim.attempt)
     return (
@@ -108,7 +110,7 @@ def held(claim: Claim) -> WebhookEvent | None:
     )
 
 
-def held_together(claims: Sequence[Claim]) -> dict[int, WebhookEvent]:
+def lock_claimed_batch(claims: Sequence[Claim]) -> dict[int, WebhookEvent]:
     """By primary key: the events of those claims that were not lost meanwhile, locked for this transaction."""
     attempts = {claim.event_id: claim.attempt for claim in claims}
     rows = [event for event in _CLAIMED.fetch_all(ids=list(attempts)) if event.status in WebhookEvent.WAITING]
@@ -120,7 +122,7 @@ def held_together(claims: Sequence[Claim]) -> dict[int, WebhookEvent]:
 _CLAIMED = PreparedQuery(
     lambda: (
         WebhookEvent.objects.filter(PrimaryKeyIn("ids"))
-        .at_work()
+        .running()
         .select_related("payload")
         .defer("payload__headers")
         .order_by("id")
@@ -130,13 +132,13 @@ _CLAIMED = PreparedQuery(
 )
 
 
-def end_together(claims: Sequence[Claim], reason: str = "") -> None:
+def finish_batch(claims: Sequence[Claim], reason: str = "") -> None:
     """Processed; or ignored, for a reason. In the transaction that holds their events: no guard can fail any more, and each
     has one attempt that runs."""
     ids = [claim.event_id for claim in claims]
     outcome = WebhookAttempt.Outcome.IGNORED if reason else WebhookAttempt.Outcome.PROCESSED
     if connection.vendor == "postgresql":
-        batch_sql.end(ids, [claim.attempt for claim in claims], outcome.value, reason)
+        batch_sql.finish_attempts(ids, [claim.attempt for claim in claims], outcome.value, reason)
         return
     processed = {} if reason else {"processed_at": Now()}
     WebhookEvent.objects.filter(pk__in=ids).update(status=outcome.value, last_error=reason, **processed)
@@ -145,7 +147,7 @@ def end_together(claims: Sequence[Claim], reason: str = "") -> None:
 
 
 @transaction.atomic
-def settle(claim: Claim, outcome: WebhookAttempt.Outcome, *, error: str = "", **changes: object) -> bool:
+def finish_attempt(claim: Claim, outcome: WebhookAttempt.Outcome, *, error: str = "", **changes: object) -> bool:
     """End the attempt and change the event, unless the claim was lost meanwhile; tells whether it was ours."""
     mine = WebhookEvent.objects.filter(pk=claim.event_id, attempts=claim.attempt, status__in=WebhookEvent.WAITING)
     if not mine.filter(Exists(_RUNNING.filter(number=claim.attempt))).update(**changes):
@@ -156,20 +158,20 @@ def settle(claim: Claim, outcome: WebhookAttempt.Outcome, *, error: str = "", **
     return True
 
 
-def give_back(claims: Iterable[Claim]) -> None:
+def release_claims(claims: Iterable[Claim]) -> None:
     """Let others have what this worker will not come to."""
     for claim in claims:
-        settle(claim, WebhookAttempt.Outcome.POSTPONED, next_attempt_at=Now())
+        finish_attempt(claim, WebhookAttempt.Outcome.POSTPONED, next_attempt_at=Now())
 
 
 @transaction.atomic
-def mark_lost() -> int:
+def mark_lost_attempts() -> int:
     """End every attempt whose worker is presumed dead and make its event due; tells how many.
 
     A worker that is merely slow holds its event's row locked, and is left alone.
     """
     silent = WebhookAttempt.objects.filter(
-        outcome=WebhookAttempt.Outcome.RUNNING, started_at__lt=Now() - VISIBILITY
+        outcome=WebhookAttempt.Outcome.RUNNING, started_at__lt=Now() - VISIBILITY_TIMEOUT
     ).select_related("event")
     attempts = list(silent.select_for_update(skip_locked=True, of=("self", "event")))
     if attempts:
@@ -183,14 +185,14 @@ def mark_lost() -> int:
 def _make_due(event_ids: Sequence[int]) -> None:
     waiting = WebhookEvent.objects.filter(pk__in=event_ids, status__in=WebhookEvent.WAITING)
     waiting.update(losses=F("losses") + 1, next_attempt_at=Now())
-    waiting.filter(pk__in=_poisonous(event_ids)).update(
-        status=WebhookEvent.Status.FAILED, last_error=f"poison: it took {POISON_LOSSES} workers with it"
+    waiting.filter(pk__in=_dead_letters(event_ids)).update(
+        status=WebhookEvent.Status.FAILED, last_error=f"dead letter: its worker crashed {MAX_CRASHES} times"
     )
 
 
-def _poisonous(event_ids: Sequence[int]) -> list[int]:
+def _dead_letters(event_ids: Sequence[int]) -> list[int]:
     lonely_deaths = WebhookAttempt.objects.filter(
         event_id__in=event_ids, solo=True, outcome=WebhookAttempt.Outcome.LOST, generation=F("event__generation")
     )
     counted = lonely_deaths.values("event_id").annotate(deaths=Count("id"))
-    return [row["event_id"] for row in counted if row["deaths"] >= POISON_LOSSES]
+    return [row["event_id"] for row in counted if row["deaths"] >= MAX_CRASHES]

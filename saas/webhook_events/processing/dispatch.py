@@ -4,27 +4,27 @@ from collections import defaultdict
 
 from django.conf import settings
 
-from saas.webhook_events.envelope import Unreadable, event_data
+from saas.webhook_events.envelope import Unreadable, load_event_data
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.registry import EventData, Together, handlers_of
+from saas.webhook_events.registry import BatchHandler, EventData, handlers_for
 
 
-class Company:
+class BatchBuffer:
     """What handlers that act on many at once are left with until the whole company is known."""
 
     def __init__(self) -> None:
-        self._left: dict[Together, list[tuple[WebhookEvent, EventData]]] = defaultdict(list)
+        self._left: dict[BatchHandler, list[tuple[WebhookEvent, EventData]]] = defaultdict(list)
 
-    def leave(self, handler: Together, event: WebhookEvent, data: EventData) -> None:
+    def add(self, handler: BatchHandler, event: WebhookEvent, data: EventData) -> None:
         self._left[handler].append((event, data))
 
-    def have_effect(self) -> None:
+    def flush(self) -> None:
         """Raises what handlers raise."""
         for handler, events in self._left.items():
-            handler.act(events)
+            handler.handle_batch(events)
 
 
-def have_effect(event: WebhookEvent, company: Company | None = None) -> str:
+def dispatch_event(event: WebhookEvent, company: BatchBuffer | None = None) -> str:
     """Run the event's handlers; or tell why it concerns nobody here, and do nothing. Raises what handlers raise. In
     ``company`` those that act on many are yet to run."""
     if not event.type:
@@ -33,12 +33,12 @@ def have_effect(event: WebhookEvent, company: Company | None = None) -> str:
         return "livemode mismatch"
     if event.account:
         return "another account"
-    if not (handlers := handlers_of(event.type)):
+    if not (handlers := handlers_for(event.type)):
         return "no handler"
-    data = event_data(event)
+    data = load_event_data(event)
     for handler in handlers if data.object else ():  # one that shows no object asks for nothing
-        if company and isinstance(handler, Together):
-            company.leave(handler, event, data)
+        if company and isinstance(handler, BatchHandler):
+            company.add(handler, event, data)
         else:
             handler(event, data)
     return ""

@@ -13,27 +13,27 @@ from functools import partial
 from django.db import connections
 
 from saas.database.connections import is_in_transaction
-from saas.webhook_events.envelope import event_data
+from saas.webhook_events.envelope import load_event_data
 from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.processing.claims import Claim
-from saas.webhook_events.registry import preparations_of
+from saas.webhook_events.registry import prefetches_for
 
 LIMIT_SECONDS = 8.0  # with a batch's time under the visibility of a claim
 
 
-class TookTooLong(Exception):
+class TimedOut(Exception):
     """Counts as a failure: else what takes so long each time would come back for ever, or be blamed for a death."""
 
 
-def prepare(claim: Claim) -> None:
-    """Raises what a preparation raises, and ``TookTooLong``."""
-    needed = [each for each in preparations_of(claim.type) if each.needed([claim.event_id])]
+def run_prefetches(claim: Claim) -> None:
+    """Raises what a preparation raises, and ``TimedOut``."""
+    needed = [each for each in prefetches_for(claim.type) if each.needed_by([claim.event_id])]
     if not needed:
         return
     event = WebhookEvent.objects.select_related("payload").get(pk=claim.event_id)
-    data = event_data(event)
+    data = load_event_data(event)
     for preparation in needed:
-        _within(LIMIT_SECONDS, partial(preparation.prepare, event, data))
+        _within(LIMIT_SECONDS, partial(preparation.fetch, event, data))
 
 
 def _within(seconds: float, ask: Callable[[], object]) -> None:
@@ -46,7 +46,7 @@ def _within(seconds: float, ask: Callable[[], object]) -> None:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise TookTooLong(f"the provider has not answered within {seconds:g} s")
+        raise TimedOut(f"the provider has not answered within {seconds:g} s")
     for error in raised:
         raise error
 

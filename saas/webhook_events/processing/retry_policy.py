@@ -3,7 +3,7 @@
 import random
 from datetime import timedelta
 
-BACKOFF = [
+RETRY_DELAYS = [
     timedelta(seconds=10),
     timedelta(seconds=30),
     timedelta(minutes=2),
@@ -16,15 +16,15 @@ BACKOFF = [
     timedelta(hours=24),
 ]
 MAX_JITTER = 0.1
-_SHORTEST_PAUSE_MS, _LONGEST_PAUSE_MS = 20, 120
+_MIN_LOCK_DELAY_MS, _MAX_LOCK_DELAY_MS = 20, 120
 
 
-def back_off(failures: int) -> timedelta:
+def retry_delay(failures: int) -> timedelta:
     """The wait after the n-th failure: from the table, plus up to a tenth so that a crowd spreads."""
-    step = BACKOFF[min(failures, len(BACKOFF)) - 1]
+    step = RETRY_DELAYS[min(failures, len(RETRY_DELAYS)) - 1]
     return step * (1 + random.uniform(0, MAX_JITTER))  # noqa: S311
 
 
-def pause() -> timedelta:
+def lock_retry_delay() -> timedelta:
     """The wait of an event whose lane is busy."""
-    return timedelta(milliseconds=random.randint(_SHORTEST_PAUSE_MS, _LONGEST_PAUSE_MS))  # noqa: S311
+    return timedelta(milliseconds=random.randint(_MIN_LOCK_DELAY_MS, _MAX_LOCK_DELAY_MS))  # noqa: S311

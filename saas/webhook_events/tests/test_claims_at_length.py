@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from saas.testing.factories.event_factories import event, json_bytes
-from saas.webhook_events.actions import receive
+from saas.webhook_events.actions import store_deliveries
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.processing import batch_sql, claims
 
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 
 
 def store(count):
-    receive([Delivery.of(json_bytes(event(f"evt_{number}")), headers={}) for number in range(count)])
+    store_deliveries([Delivery.parse(json_bytes(event(f"evt_{number}")), headers={}) for number in range(count)])
 
 
 def plan(statement, arguments):
@@ -29,7 +29,7 @@ def test_a_claim_reads_no_more_of_what_waits_than_it_takes():
     store(500)
     claims.claim_batch(100)
 
-    told = plan(batch_sql.CLAIM, {"limit": 10, "worker": "test"})
+    told = plan(batch_sql.CLAIM_SQL, {"limit": 10, "worker": "test"})
 
     walked = [line for line in told if "webhook_events_due" in line]
 
@@ -40,7 +40,7 @@ def test_what_is_held_is_found_by_its_keys_however_much_waits():
     store(500)
     batch = claims.claim_batch(100)
     with CaptureQueriesContext(connection) as asked:
-        assert len(claims.held_together(batch)) == 100
+        assert len(claims.lock_claimed_batch(batch)) == 100
 
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")  # a table as small as this may be read whole, by chance

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from saas.testing.factories.event_factories import event, json_bytes
-from saas.webhook_events.envelope import Envelope, Unreadable, data_of, read
+from saas.webhook_events.envelope import Envelope, Unreadable, parse_event_data, read_event
 
 
 def envelope(payload):
-    return Envelope.of(read(json_bytes(payload)))
+    return Envelope.from_event(read_event(json_bytes(payload)))
 
 
 def test_an_event_tells_whose_object_it_is_about():
@@ -128,18 +128,18 @@ def test_without_a_usable_id_type_or_time_it_is_no_event(changes):
 )
 def test_what_is_no_json_object_is_unreadable(body):
     with pytest.raises(Unreadable):
-        read(body)
+        read_event(body)
 
 
 def test_brackets_inside_strings_are_no_depth():
-    assert read(b'{"text": "' + b"[{" * 500 + b'\\"' + b'"}')["text"] == "[{" * 500 + '"'
+    assert read_event(b'{"text": "' + b"[{" * 500 + b'\\"' + b'"}')["text"] == "[{" * 500 + '"'
 
 
 def test_characters_that_no_database_takes_are_replaced_for_handlers():
-    told = read(b'{"data": {"object": {"name": "a\\u0000b\\ud800c", "\\u0000": ["\\udfff"]}}}')
+    told = read_event(b'{"data": {"object": {"name": "a\\u0000b\\ud800c", "\\u0000": ["\\udfff"]}}}')
 
-    assert data_of(told).object == {"name": "a\ufffdb\ufffdc", "\ufffd": ["\ufffd"]}
+    assert parse_event_data(told).object == {"name": "a\ufffdb\ufffdc", "\ufffd": ["\ufffd"]}
 
 
 def test_a_byte_order_mark_is_read_over():
-    assert read(b'\xef\xbb\xbf{"id": "evt_1"}') == {"id": "evt_1"}
+    assert read_event(b'\xef\xbb\xbf{"id": "evt_1"}') == {"id": "evt_1"}

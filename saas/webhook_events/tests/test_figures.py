@@ -9,7 +9,7 @@ from django.utils import timezone
 from saas.operations.models import Heartbeat
 from saas.testing.factories.event_factories import event, json_bytes, make_events_due
 from saas.webhook_events import tasks
-from saas.webhook_events.actions import receive
+from saas.webhook_events.actions import store_deliveries
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent, WebhookTally
 from saas.webhook_events.monitoring import latency, statistics
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def stored(*numbers, **fields):
-    receive([Delivery.of(json_bytes(event(f"evt_{number}", **fields)), headers={}) for number in numbers])
+    store_deliveries([Delivery.parse(json_bytes(event(f"evt_{number}", **fields)), headers={}) for number in numbers])
 
 
 def test_the_figures_tell_what_waits_what_failed_and_how_long_it_took(handle):
@@ -34,7 +34,7 @@ def test_the_figures_tell_what_waits_what_failed_and_how_long_it_took(handle):
     stored(5)
     WebhookEvent.objects.filter(external_id="evt_5").update(next_attempt_at=timezone.now() - timedelta(minutes=3))
 
-    told = statistics.summary()
+    told = statistics.inbox_statistics()
 
     assert {status: count for status, count in told.by_status.items() if count} == {
         "processed": 3,
@@ -54,16 +54,16 @@ def test_what_is_worked_on_is_not_due(tries):
     stored(1, 2)
     make_events_due()
     for _ in range(tries):
-        claims.give_back(claims.claim_batch())
+        claims.release_claims(claims.claim_batch())
     claims.claim_batch(1)
 
-    told = statistics.summary()
+    told = statistics.inbox_statistics()
 
     assert (told.due, told.by_status["queued"]) == (1, 2)
 
 
 def test_observations_fall_into_their_buckets_and_their_sum_is_rounded_once():
-    assert latency.observed("lag", [0.005, 0.0051, 0.0009, 5000.0]) == {
+    assert latency.observation_tallies("lag", [0.005, 0.0051, 0.0009, 5000.0]) == {
         "lag:0.005": 2,
         "lag:0.01": 1,
         "lag:+Inf": 1,
@@ -72,7 +72,7 @@ def test_observations_fall_into_their_buckets_and_their_sum_is_rounded_once():
 
 
 def test_an_empty_inbox_has_figures_too():
-    told = statistics.summary()
+    told = statistics.inbox_statistics()
 
     assert set(told.by_status.values()) == {0}
     assert (told.due, told.oldest_due_seconds, told.failure_rate) == (0, 0.0, None)
@@ -129,7 +129,7 @@ def test_the_sweep_acts_on_what_no_bell_announced_and_shows_that_it_lives(seen):
 
 
 def test_a_bell_for_an_event_that_is_not_there_does_nothing(seen):
-    tasks.look(10**12)
+    tasks.process_due_events(10**12)
 
     assert seen == []
 

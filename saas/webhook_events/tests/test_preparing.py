@@ -7,7 +7,7 @@ from django.db import connection
 
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events import registry
-from saas.webhook_events.actions import append, receive
+from saas.webhook_events.actions import append_event, store_deliveries
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.processing import event_worker, prefetch
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def prepare(monkeypatch):
-    monkeypatch.setattr(registry, "_preparations", registry.Registry())
-    return registry.prepares
+    monkeypatch.setattr(registry, "_prefetches", registry.Registry())
+    return registry.before_transaction
 
 
 def stored(event_id="evt_1", **fields):
-    receive([Delivery.of(json_bytes(event(event_id, **fields)), headers={})])
+    store_deliveries([Delivery.parse(json_bytes(event(event_id, **fields)), headers={})])
 
 
 def test_a_preparation_runs_before_the_handlers_outside_any_transaction_and_tells_by_events(seen, prepare):
@@ -30,7 +30,7 @@ def test_a_preparation_runs_before_the_handlers_outside_any_transaction_and_tell
     def ask(row, data):
         assert not connection.in_atomic_block
         if row.external_id == "evt_1":
-            append(event("evt_fetched"), source=WebhookEvent.Source.FETCH)
+            append_event(event("evt_fetched"), source=WebhookEvent.Source.FETCH)
 
     stored()
     event_worker.drain()
@@ -71,5 +71,5 @@ def test_a_provider_that_does_not_answer_in_time_is_waited_for_no_longer(prepare
 
     row = WebhookEvent.objects.get(external_id="evt_1")
     assert (row.status, row.failures) == ("retry_scheduled", 1)
-    assert row.last_error == "TookTooLong: the provider has not answered within 0.2 s"
+    assert row.last_error == "TimedOut: the provider has not answered within 0.2 s"
     assert seen == ["evt_2"]

@@ -10,7 +10,7 @@ from django.utils import timezone
 from saas.mail.models import Mail
 from saas.operations.models import Counter
 from saas.testing.factories.event_factories import event, json_bytes, make_events_due
-from saas.webhook_events.actions import append, receive, replay
+from saas.webhook_events.actions import append_event, replay_event, store_deliveries
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
 from saas.webhook_events.processing import claims, event_worker, retry_policy
@@ -31,9 +31,9 @@ def refreshed(row):
 
 
 def test_a_handlers_effect_and_the_mark_are_one_fact(seen):
-    row = append(event(), source=FETCH)
+    row = append_event(event(), source=FETCH)
 
-    event_worker.process(row.pk)
+    event_worker.process_event(row.pk)
 
     assert seen == ["evt_1"]
     assert refreshed(row).status == "processed"
@@ -43,11 +43,11 @@ def test_a_handlers_effect_and_the_mark_are_one_fact(seen):
 
 
 def test_processing_twice_acts_once(seen):
-    row = append(event(), source=FETCH)
+    row = append_event(event(), source=FETCH)
 
-    event_worker.process(row.pk)
-    event_worker.process(row.pk)
-    event_worker.process(row.pk + 1000)
+    event_worker.process_event(row.pk)
+    event_worker.process_event(row.pk)
+    event_worker.process_event(row.pk + 1000)
 
     assert seen == ["evt_1"]
     assert row.attempt_log.count() == 1
@@ -59,7 +59,7 @@ def test_a_handler_gets_the_object_and_what_it_was_before(handle):
     payload = event("evt_1", "demo.updated", object={"id": "obj_1", "size": 2})
     payload["data"]["previous_attributes"] = {"size": 1}
 
-    event_worker.process(append(payload, source=FETCH).pk)
+    event_worker.process_event(append_event(payload, source=FETCH).pk)
 
     assert got == [("evt_1", {"id": "obj_1", "size": 2}, {"size": 1})]
 
@@ -70,8 +70,8 @@ def test_a_failing_handler_leaves_no_effect_and_is_tried_again_later(handle):
         Counter.objects.create(key="effect", value=1, expires_at=timezone.now())
         raise ValueError("the roof is on fire")
 
-    row = append(event(), source=FETCH)
-    event_worker.process(row.pk)
+    row = append_event(event(), source=FETCH)
+    event_worker.process_event(row.pk)
 
     assert not Counter.objects.exists()
     assert refreshed(row).status == "retry_scheduled"
@@ -79,14 +79,14 @@ def test_a_failing_handler_leaves_no_effect_and_is_tried_again_later(handle):
     assert row.last_error == "ValueError: the roof is on fire"
     wait = row.next_attempt_at - timezone.now()
     assert timedelta(seconds=8) < wait <= timedelta(seconds=11)
-    event_worker.process(row.pk)
+    event_worker.process_event(row.pk)
     assert refreshed(row).attempts == 1
 
 
 def test_what_an_error_said_is_kept_in_characters_that_every_database_takes():
     error = ValueError("odd \x00\ud800" + "x" * 2000)
 
-    kept = event_worker._sentence(error)
+    kept = event_worker._describe(error)
 
     assert kept.startswith("ValueError: odd \ufffd?x")
     assert len(kept) == 1000
@@ -100,11 +100,11 @@ def test_after_the_last_retry_an_event_has_failed_and_somebody_is_told_once(hand
     def fail(row, data):
         raise ValueError("no")
 
-    rows = [append(event(f"evt_{number}"), source=FETCH) for number in (1, 2)]
+    rows = [append_event(event(f"evt_{number}"), source=FETCH) for number in (1, 2)]
     for _ in range(6):
         make_events_due()
         for row in rows:
-            event_worker.process(row.pk)
+            event_worker.process_event(row.pk)
 
     assert [refreshed(row).status for row in rows] == ["failed", "failed"]
     assert [(row.attempts, row.failures) for row in rows] == [(4, 4), (4, 4)]
@@ -118,8 +118,8 @@ def test_permanent_fails_at_once(handle):
     def refuse(row, data):
         raise Permanent("never")
 
-    row = append(event(), source=FETCH)
-    event_worker.process(row.pk)
+    row = append_event(event(), source=FETCH)
+    event_worker.process_event(row.pk)
 
     assert (refreshed(row).status, row.failures, row.last_error) == ("failed", 1, "Permanent: never")
 
@@ -130,8 +130,8 @@ def test_a_handler_may_ignore_an_event_and_its_writes_are_undone(handle):
         Counter.objects.create(key="effect", value=1, expires_at=timezone.now())
         raise Ignore("not ours")
 
-    row = append(event(), source=FETCH)
-    event_worker.process(row.pk)
+    row = append_event(event(), source=FETCH)
+    event_worker.process_event(row.pk)
 
     assert (refreshed(row).status, row.last_error) == ("ignored", "Ignore: not ours")
     assert not Counter.objects.exists()
@@ -143,8 +143,8 @@ def test_a_handler_may_say_when_to_try_again(handle):
     def later(row, data):
         raise Retry("the checkout is not there yet", after=timedelta(hours=1))
 
-    row = append(event(), source=FETCH)
-    event_worker.process(row.pk)
+    row = append_event(event(), source=FETCH)
+    event_worker.process_event(row.pk)
 
     assert (refreshed(row).status, row.failures) == ("retry_scheduled", 1)
     assert timedelta(minutes=59) < row.next_attempt_at - timezone.now() < timedelta(minutes=61)
@@ -159,30 +159,30 @@ def test_a_handler_may_say_when_to_try_again(handle):
     ],
 )
 def test_what_concerns_nobody_here_is_kept_and_ignored(seen, fields, reason):
-    row = append(event(**fields), source=FETCH)
+    row = append_event(event(**fields), source=FETCH)
 
-    event_worker.process(row.pk)
+    event_worker.process_event(row.pk)
 
     assert seen == []
     assert (refreshed(row).status, row.last_error, row.attempts) == ("ignored", reason, 1)
 
 
 def test_an_event_that_shows_no_object_asks_for_nothing_and_is_done(seen):
-    row = append(event(object=None), source=FETCH)
+    row = append_event(event(object=None), source=FETCH)
 
-    event_worker.process(row.pk)
+    event_worker.process_event(row.pk)
 
     assert seen == []
     assert (refreshed(row).status, row.last_error, row.attempts) == ("processed", "", 1)
 
 
 def test_a_replay_runs_once_more_in_a_new_generation(seen):
-    row = append(event(), source=FETCH)
-    event_worker.process(row.pk)
+    row = append_event(event(), source=FETCH)
+    event_worker.process_event(row.pk)
 
-    replayed = replay("evt_1", by="usr_sam", reason="books")
+    replayed = replay_event("evt_1", by="usr_sam", reason="books")
     assert (replayed.status, replayed.replay_count, replayed.generation) == ("replay_queued", 1, 1)
-    event_worker.process(row.pk)
+    event_worker.process_event(row.pk)
 
     assert seen == ["evt_1", "evt_1"]
     assert outcomes(row) == [("delivery", "processed"), ("replay", "processed")]
@@ -196,32 +196,32 @@ def test_a_failed_event_that_is_replayed_gets_a_fresh_retry_budget(handle, setti
     def fail(row, data):
         raise ValueError("no")
 
-    row = append(event(), source=FETCH)
-    event_worker.process(row.pk)
-    replay("evt_1", by="usr_sam")
+    row = append_event(event(), source=FETCH)
+    event_worker.process_event(row.pk)
+    replay_event("evt_1", by="usr_sam")
     settings.WEBHOOKS_MAX_RETRIES = 1
-    event_worker.process(row.pk)
+    event_worker.process_event(row.pk)
 
     assert (refreshed(row).status, row.failures, row.attempts) == ("retry_scheduled", 1, 2)
 
 
 def test_quarantined_bytes_stay_so_when_replayed(drain):
-    receive([Delivery.of(b"no event", headers={})])
+    store_deliveries([Delivery.parse(b"no event", headers={})])
     row = WebhookEvent.objects.get()
 
-    replay(row.external_id, by="usr_sam")
+    replay_event(row.external_id, by="usr_sam")
     drain()
 
     assert (refreshed(row).status, row.replay_count) == ("quarantined", 1)
 
 
 def test_a_claim_keeps_others_away(seen):
-    row = append(event(), source=FETCH)
+    row = append_event(event(), source=FETCH)
 
-    assert claims.claim(row.pk) is not None
-    event_worker.process(row.pk)
+    assert claims.claim_event(row.pk) is not None
+    event_worker.process_event(row.pk)
     make_events_due()
-    event_worker.process(row.pk)
+    event_worker.process_event(row.pk)
     event_worker.drain(seconds=1)
 
     assert seen == []
@@ -232,8 +232,8 @@ def presume_dead(attempt_number):
 
 
 def test_the_attempt_of_a_dead_worker_is_marked_lost_and_the_event_runs_elsewhere(seen):
-    row = append(event(), source=FETCH)
-    claims.claim(row.pk)
+    row = append_event(event(), source=FETCH)
+    claims.claim_event(row.pk)
     presume_dead(1)
 
     event_worker.drain(seconds=1)
@@ -244,55 +244,55 @@ def test_the_attempt_of_a_dead_worker_is_marked_lost_and_the_event_runs_elsewher
 
 
 def test_a_worker_that_was_presumed_dead_changes_nothing_when_it_wakes(seen):
-    row = append(event(), source=FETCH)
-    zombie = claims.claim(row.pk)
+    row = append_event(event(), source=FETCH)
+    zombie = claims.claim_event(row.pk)
     presume_dead(1)
-    claims.mark_lost()
+    claims.mark_lost_attempts()
 
-    assert event_worker.act(zombie) is None
-    other = claims.claim(row.pk)
-    assert event_worker.act(zombie) is None
+    assert event_worker.run_attempt(zombie) is None
+    other = claims.claim_event(row.pk)
+    assert event_worker.run_attempt(zombie) is None
     assert seen == []
-    event_worker.act(other)
+    event_worker.run_attempt(other)
 
     assert seen == ["evt_1"]
     assert outcomes(row) == [("delivery", "lost"), ("delivery", "processed")]
-    assert claims.settle(zombie, "failed", status="failed") is False
+    assert claims.finish_attempt(zombie, "failed", status="failed") is False
     assert refreshed(row).status == "processed"
 
 
 def test_three_lonely_deaths_make_an_event_poison(seen):
-    row = append(event(), source=FETCH)
+    row = append_event(event(), source=FETCH)
     for number in (1, 2, 3):
-        assert claims.claim(row.pk) is not None
+        assert claims.claim_event(row.pk) is not None
         presume_dead(number)
-        claims.mark_lost()
+        claims.mark_lost_attempts()
 
     assert (refreshed(row).status, row.losses) == ("failed", 3)
-    assert row.last_error.startswith("poison")
+    assert row.last_error.startswith("dead letter")
     event_worker.drain(seconds=1)
     assert seen == []
 
 
 def test_a_death_in_a_batch_blames_nobody_but_each_is_claimed_alone_from_then_on(seen):
-    rows = [append(event(f"evt_{number}"), source=FETCH) for number in range(5)]
+    rows = [append_event(event(f"evt_{number}"), source=FETCH) for number in range(5)]
     make_events_due()
     assert len(claims.claim_batch()) == 5
     presume_dead(1)
 
-    claims.mark_lost()
+    claims.mark_lost_attempts()
 
     assert claims.claim_batch() == []
-    assert len(claims.claim_suspect()) == 1
+    assert len(claims.claim_crashed()) == 1
     assert {refreshed(row).status for row in rows} == {"queued"}
 
 
 def test_a_batch_that_takes_too_long_is_given_back_but_for_one_event(seen, monkeypatch):
     monkeypatch.setattr(event_worker, "BATCH_SECONDS", -1.0)
-    rows = [append(event(f"evt_{number}"), source=FETCH) for number in range(3)]
+    rows = [append_event(event(f"evt_{number}"), source=FETCH) for number in range(3)]
     make_events_due()
 
-    event_worker._work_off(claims.claim_batch())
+    event_worker._process_claims(claims.claim_batch())
 
     assert seen == ["evt_0"]
     assert [outcome for row in rows for _, outcome in outcomes(row)] == ["processed", "postponed", "postponed"]
@@ -300,7 +300,7 @@ def test_a_batch_that_takes_too_long_is_given_back_but_for_one_event(seen, monke
 
 
 def test_a_broken_payload_row_fails_that_event_and_no_other(seen):
-    bad, good = append(event("evt_1"), source=FETCH), append(event("evt_2"), source=FETCH)
+    bad, good = append_event(event("evt_1"), source=FETCH), append_event(event("evt_2"), source=FETCH)
     bad.payload.delete()
     make_events_due()
 
@@ -319,8 +319,8 @@ def test_a_handlers_broken_query_costs_a_failure(handle):
         with connection.cursor() as cursor:
             cursor.execute("SELECT nonsense FROM nowhere")
 
-    row = append(event(), source=FETCH)
-    event_worker.process(row.pk)
+    row = append_event(event(), source=FETCH)
+    event_worker.process_event(row.pk)
 
     assert (refreshed(row).status, row.failures) == ("retry_scheduled", 1)
 
@@ -335,8 +335,8 @@ def test_a_lost_connection_or_a_deadlock_costs_no_attempt(handle):
 
         raise OperationalError("database is locked") from Gone()
 
-    row = append(event(), source=FETCH)
-    event_worker.process(row.pk)
+    row = append_event(event(), source=FETCH)
+    event_worker.process_event(row.pk)
 
     assert (refreshed(row).status, row.failures) == ("queued", 0)
     assert outcomes(row) == [("delivery", "postponed")]
@@ -344,14 +344,14 @@ def test_a_lost_connection_or_a_deadlock_costs_no_attempt(handle):
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 10), (2, 30), (3, 120), (10, 86_400), (40, 86_400)])
 def test_the_wait_grows_with_the_failures_and_has_a_tenth_of_jitter(failures, seconds):
-    waits = [retry_policy.back_off(failures).total_seconds() for _ in range(50)]
+    waits = [retry_policy.retry_delay(failures).total_seconds() for _ in range(50)]
 
     assert all(seconds <= wait <= seconds * 1.1 for wait in waits)
     assert len(set(waits)) > 1
 
 
 def test_the_drain_takes_whatever_is_due(seen):
-    receive([Delivery.of(json_bytes(event(f"evt_{number}")), headers={}) for number in range(120)])
+    store_deliveries([Delivery.parse(json_bytes(event(f"evt_{number}")), headers={}) for number in range(120)])
 
     assert event_worker.drain(seconds=20) == 120
 
@@ -364,9 +364,9 @@ def test_only_in_a_stream_does_a_worker_wait_for_company(seen, monkeypatch, coun
     slept = []
     monkeypatch.setattr(event_worker.time, "sleep", slept.append)
     monkeypatch.setattr(claims, "BATCH_SIZE", 4)
-    monkeypatch.setattr(event_worker, "_pace", event_worker.Pace())
+    monkeypatch.setattr(event_worker, "_slow_start", event_worker.SlowStart())
     for number in range(count):
-        receive([Delivery.of(json_bytes(event(f"evt_{number}")), headers={})])
+        store_deliveries([Delivery.parse(json_bytes(event(f"evt_{number}")), headers={})])
 
     event_worker.drain()
 

@@ -12,7 +12,7 @@ from saas.operations.models import Counter
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
 from saas.testing.factories.event_factories import event, json_bytes, signature_headers
-from saas.webhook_events.actions import append, replay
+from saas.webhook_events.actions import append_event, replay_event
 from saas.webhook_events.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
 from saas.webhook_events.processing import batch_sql as statements
 from saas.webhook_events.processing import claims, customer_locks, event_worker
@@ -63,16 +63,18 @@ def test_fifty_posts_of_one_event_store_it_once():
 
 
 def test_two_workers_on_one_event_have_one_effect(seen):
-    row = append(event(), source=SOURCE)
+    row = append_event(event(), source=SOURCE)
 
-    at_once(*[lambda: event_worker.process(row.pk)] * 8)
+    at_once(*[lambda: event_worker.process_event(row.pk)] * 8)
 
     assert seen == ["evt_1"]
     assert row.attempt_log.count() == 1
 
 
 def test_many_workers_draining_have_each_effect_once(handle):
-    rows = [append(event(f"evt_{n}", object={"id": f"obj_{n}", "object": "demo"}), source=SOURCE) for n in range(300)]
+    rows = [
+        append_event(event(f"evt_{n}", object={"id": f"obj_{n}", "object": "demo"}), source=SOURCE) for n in range(300)
+    ]
     WebhookEvent.objects.update(next_attempt_at=timezone.now())
 
     @handle("demo.*")
@@ -89,7 +91,7 @@ GATE = "(SELECT pg_advisory_xact_lock_shared(1)) IS NOT NULL"  # passed after th
 
 
 def claim_a_batch_behind_the_gate():
-    gated = statements.CLAIM.replace("WHERE status IN", f"WHERE {GATE} AND status IN", 1)
+    gated = statements.CLAIM_SQL.replace("WHERE status IN", f"WHERE {GATE} AND status IN", 1)
     with connection.cursor() as cursor:
         cursor.execute(gated, {"limit": 10, "worker": "late"})
         return cursor.fetchall()
@@ -102,9 +104,9 @@ def claim_alone_behind_the_gate():
 @pytest.mark.parametrize("claim", [claim_a_batch_behind_the_gate, claim_alone_behind_the_gate])
 @pytest.mark.parametrize("tries", [0, 1])
 def test_a_claim_that_began_before_another_was_committed_takes_nothing_of_it(claim, tries):
-    row = append(event(), source=SOURCE)
+    row = append_event(event(), source=SOURCE)
     for _ in range(tries):
-        claims.give_back([claims.claim(row.pk)])
+        claims.release_claims([claims.claim_event(row.pk)])
     event_factories.make_events_due()
     closed, claimed = Event(), []
 
@@ -135,7 +137,7 @@ def execute(statement):
 
 def test_events_of_one_customer_are_never_acted_on_side_by_side(handle):
     for n in range(40):
-        append(event(f"evt_{n}"), source=SOURCE)
+        append_event(event(f"evt_{n}"), source=SOURCE)
     WebhookEvent.objects.update(next_attempt_at=timezone.now())
     inside, most = [], []
 
@@ -154,18 +156,18 @@ def test_events_of_one_customer_are_never_acted_on_side_by_side(handle):
 
 
 def test_a_busy_lane_costs_an_event_nothing(seen):
-    row = append(event(), source=SOURCE)
+    row = append_event(event(), source=SOURCE)
     entered, done = Event(), Event()
 
     def hold():
         with transaction.atomic():
-            customer_locks.enter(row.lane)
+            customer_locks.acquire(row.lock_key)
             entered.set()
             done.wait(10)
 
     def try_it():
         entered.wait(10)
-        event_worker.process(row.pk)
+        event_worker.process_event(row.pk)
         done.set()
 
     at_once(hold, try_it)
@@ -177,7 +179,7 @@ def test_a_busy_lane_costs_an_event_nothing(seen):
 
 
 def test_a_slow_handler_is_not_taken_for_dead(handle):
-    row = append(event(), source=SOURCE)
+    row = append_event(event(), source=SOURCE)
     started, swept = Event(), Event()
     effects = []
 
@@ -191,11 +193,11 @@ def test_a_slow_handler_is_not_taken_for_dead(handle):
         started.wait(10)
         WebhookAttempt.objects.update(started_at=timezone.now() - timedelta(minutes=5))
         try:
-            return claims.mark_lost()
+            return claims.mark_lost_attempts()
         finally:
             swept.set()
 
-    _, lost = at_once(lambda: event_worker.process(row.pk), sweep)
+    _, lost = at_once(lambda: event_worker.process_event(row.pk), sweep)
 
     assert lost == 0
     assert effects == [row.pk]
@@ -203,10 +205,10 @@ def test_a_slow_handler_is_not_taken_for_dead(handle):
 
 
 def test_eight_replays_at_once_each_count(seen):
-    row = append(event(), source=SOURCE)
-    event_worker.process(row.pk)
+    row = append_event(event(), source=SOURCE)
+    event_worker.process_event(row.pk)
 
-    at_once(*[lambda: replay("evt_1", by="usr_sam")] * 8)
+    at_once(*[lambda: replay_event("evt_1", by="usr_sam")] * 8)
     event_worker.drain(seconds=5)
 
     row.refresh_from_db()
@@ -215,7 +217,7 @@ def test_eight_replays_at_once_each_count(seen):
 
 
 def test_a_deadlock_in_a_handler_costs_no_failure(handle):
-    rows = [append(event(f"evt_{n}", object={"id": f"obj_{n}", "object": "demo"}), source=SOURCE) for n in (1, 2)]
+    rows = [append_event(event(f"evt_{n}", object={"id": f"obj_{n}", "object": "demo"}), source=SOURCE) for n in (1, 2)]
     for key in "ab":
         Counter.objects.create(key=key, value=0, expires_at=timezone.now())
     barrier = Barrier(2, timeout=5)
@@ -228,7 +230,7 @@ def test_a_deadlock_in_a_handler_costs_no_failure(handle):
             barrier.wait()
         Counter.objects.filter(key=second).update(value=1)
 
-    at_once(*[lambda pk=row.pk: event_worker.process(pk) for row in rows])
+    at_once(*[lambda pk=row.pk: event_worker.process_event(pk) for row in rows])
 
     assert "postponed" in WebhookAttempt.objects.values_list("outcome", flat=True)
     event_factories.make_events_due()

@@ -5,7 +5,7 @@ from hashlib import sha256
 import pytest
 
 from saas.testing.factories.event_factories import event, json_bytes
-from saas.webhook_events.actions import Receipt, append, receive
+from saas.webhook_events.actions import Receipt, append_event, store_deliveries
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookDelivery, WebhookEvent, WebhookPayload
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def delivery(payload, **options):
-    return Delivery.of(payload if isinstance(payload, bytes) else json_bytes(payload), headers={}, **options)
+    return Delivery.parse(payload if isinstance(payload, bytes) else json_bytes(payload), headers={}, **options)
 
 
 def test_a_delivery_is_stored_byte_for_byte():
@@ -21,7 +21,7 @@ def test_a_delivery_is_stored_byte_for_byte():
         b' {"id": "evt_1", "type": "demo.created", "data": {"object": {"id": "obj_1", "name": "\\u0000 \xc3\xa9"}}}\n'
     )
 
-    receipts = receive([Delivery.of(body, headers={"User-Agent": "Stripe/1.0", "Cookie": "secret"})])
+    receipts = store_deliveries([Delivery.parse(body, headers={"User-Agent": "Stripe/1.0", "Cookie": "secret"})])
 
     assert receipts == [Receipt("evt_1", True)]
     row = WebhookEvent.objects.select_related("payload").get()
@@ -33,9 +33,9 @@ def test_a_delivery_is_stored_byte_for_byte():
 
 
 def test_many_deliveries_are_told_apart():
-    receive([delivery(event("evt_2"))])
+    store_deliveries([delivery(event("evt_2"))])
 
-    receipts = receive(
+    receipts = store_deliveries(
         [
             delivery(event("evt_1")),
             delivery(event("evt_2")),
@@ -51,9 +51,9 @@ def test_many_deliveries_are_told_apart():
 
 
 def test_the_same_id_with_other_bytes_is_flagged_and_the_first_bytes_stay():
-    receive([delivery(event("evt_1"))])
+    store_deliveries([delivery(event("evt_1"))])
 
-    receipts = receive([delivery(event("evt_1", type="demo.other"), address="203.0.113.7")])
+    receipts = store_deliveries([delivery(event("evt_1", type="demo.other"), address="203.0.113.7")])
 
     row = WebhookEvent.objects.select_related("payload").get()
     assert receipts == [Receipt("evt_1", False)]
@@ -62,8 +62,8 @@ def test_the_same_id_with_other_bytes_is_flagged_and_the_first_bytes_stay():
 
 
 def test_an_honest_repeat_is_no_conflict():
-    receive([delivery(event("evt_1"))])
-    receive([delivery(event("evt_1"))])
+    store_deliveries([delivery(event("evt_1"))])
+    store_deliveries([delivery(event("evt_1"))])
 
     assert WebhookEvent.objects.get().body_conflict is False
 
@@ -72,7 +72,7 @@ def test_bytes_that_are_no_event_are_quarantined_under_their_hash(settings):
     settings.WEBHOOKS_NOTIFY_EMAIL = "ops@example.net"
     body = b"\x00\xff no event"
 
-    first, again = receive([delivery(body)]), receive([delivery(body)])
+    first, again = store_deliveries([delivery(body)]), store_deliveries([delivery(body)])
 
     name = "sha256:" + sha256(body).hexdigest()
     assert first == [Receipt(name, True)]
@@ -87,12 +87,12 @@ def test_one_delivery_costs_one_query_on_postgresql(django_assert_num_queries):
     from django.db import connection
 
     with django_assert_num_queries(1 if connection.vendor == "postgresql" else 5):
-        receive([delivery(event("evt_1")), delivery(event("evt_2"))])
+        store_deliveries([delivery(event("evt_1")), delivery(event("evt_2"))])
 
 
 def test_appending_is_idempotent_on_the_id():
-    first = append(event("evt_local_1"), source=WebhookEvent.Source.LOCAL)
-    again = append(event("evt_local_1", type="demo.other"), source=WebhookEvent.Source.LOCAL)
+    first = append_event(event("evt_local_1"), source=WebhookEvent.Source.LOCAL)
+    again = append_event(event("evt_local_1", type="demo.other"), source=WebhookEvent.Source.LOCAL)
 
     assert first == again
     assert (again.type, again.source, again.status) == ("demo.created", "local", "queued")
@@ -101,22 +101,22 @@ def test_appending_is_idempotent_on_the_id():
 
 def test_an_object_brings_all_that_was_told_of_it_with_the_bytes(django_assert_num_queries):
     for number in (1, 2):
-        append(event(f"evt_{number}"), source=WebhookEvent.Source.FETCH)
-    append(event("evt_3", object={"id": "obj_2"}), source=WebhookEvent.Source.FETCH)
+        append_event(event(f"evt_{number}"), source=WebhookEvent.Source.FETCH)
+    append_event(event("evt_3", object={"id": "obj_2"}), source=WebhookEvent.Source.FETCH)
 
     with django_assert_num_queries(1):
-        told = [(row.external_id, bytes(row.payload.body)) for row in WebhookEvent.objects.of_object("obj_1")]
+        told = [(row.external_id, bytes(row.payload.body)) for row in WebhookEvent.objects.for_object("obj_1")]
 
     assert told == [(f"evt_{number}", json_bytes(event(f"evt_{number}"))) for number in (1, 2)]
 
 
 @pytest.mark.parametrize("status", ["queued", "retry_scheduled", "processed", "failed", "ignored", "replay_queued"])
 def test_a_duplicate_is_logged_and_moves_nothing_whatever_became_of_the_original(status):
-    (first,) = receive([delivery("evt_1")])
+    (first,) = store_deliveries([delivery("evt_1")])
     WebhookEvent.objects.update(status=status, attempts=3)
     before = WebhookEvent.objects.values().get()
 
-    (again,) = receive([delivery("evt_1")])
+    (again,) = store_deliveries([delivery("evt_1")])
 
     assert (first.is_new, again.is_new, again.attempts) == (True, False, 3)
     assert WebhookEvent.objects.values().get() == before

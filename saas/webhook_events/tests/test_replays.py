@@ -8,7 +8,13 @@ import pytest
 from saas.audit.models import AuditEvent
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events import actions, replays
-from saas.webhook_events.actions import ReplayEnded, ReplayRunning, cancel_replay, receive, replay_many
+from saas.webhook_events.actions import (
+    ReplayEnded,
+    ReplayRunning,
+    cancel_bulk_replay,
+    start_bulk_replay,
+    store_deliveries,
+)
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
 from saas.webhook_events.processing import claims, event_worker
@@ -23,7 +29,7 @@ def small_steps(monkeypatch):
 
 
 def stored(numbers, type="demo.created"):
-    receive([Delivery.of(json_bytes(event(f"evt_{number}", type)), headers={}) for number in numbers])
+    store_deliveries([Delivery.parse(json_bytes(event(f"evt_{number}", type)), headers={}) for number in numbers])
 
 
 def test_a_batch_replays_what_matches_once_each_and_nothing_that_came_later(seen):
@@ -32,7 +38,7 @@ def test_a_batch_replays_what_matches_once_each_and_nothing_that_came_later(seen
     event_worker.drain()
     seen.clear()
 
-    batch = replay_many({"type": "demo.created"}, by="usr_sam", reason="the books")
+    batch = start_bulk_replay({"type": "demo.created"}, by="usr_sam", reason="the books")
     stored(range(300, 310))
     event_worker.drain()
 
@@ -50,7 +56,7 @@ def test_live_traffic_goes_before_a_batch(seen):
     stored(range(3))
     event_worker.drain()
     seen.clear()
-    replay_many({"type": "demo.*"}, by="usr_sam")
+    start_bulk_replay({"type": "demo.*"}, by="usr_sam")
     stored([9])
 
     event_worker.drain()
@@ -61,12 +67,12 @@ def test_live_traffic_goes_before_a_batch(seen):
 def test_events_in_flight_and_events_without_payload_are_skipped_and_listed(seen):
     stored(range(4))
     in_flight = WebhookEvent.objects.get(external_id="evt_1")
-    claims.claim(in_flight.pk)
+    claims.claim_event(in_flight.pk)
     WebhookPayload.objects.filter(event__external_id="evt_2").delete()
 
-    found = replays.preview({"type": "demo.created"})
-    batch = replay_many({"type": "demo.created"}, by="usr_sam")
-    replays.advance()
+    found = replays.preview_replay({"type": "demo.created"})
+    batch = start_bulk_replay({"type": "demo.created"}, by="usr_sam")
+    replays.advance_bulk_replay()
 
     assert (found.matching, found.in_flight) == (4, 1)
     assert [row.external_id for row in found.samples] == ["evt_3", "evt_2", "evt_1", "evt_0"]
@@ -76,10 +82,10 @@ def test_events_in_flight_and_events_without_payload_are_skipped_and_listed(seen
 
 def test_one_batch_runs_at_a_time():
     stored([1])
-    replay_many({"status": "queued"}, by="usr_sam")
+    start_bulk_replay({"status": "queued"}, by="usr_sam")
 
     with pytest.raises(ReplayRunning):
-        replay_many({"status": "queued"}, by="usr_other")
+        start_bulk_replay({"status": "queued"}, by="usr_other")
 
     assert ReplayBatch.objects.get().created_by == "usr_sam"
 
@@ -87,18 +93,18 @@ def test_one_batch_runs_at_a_time():
 def test_a_canceled_batch_goes_no_further(seen):
     stored(range(15))
     event_worker.drain()
-    batch = replay_many({"status": "processed"}, by="usr_sam")
-    replays.advance()
+    batch = start_bulk_replay({"status": "processed"}, by="usr_sam")
+    replays.advance_bulk_replay()
 
-    cancel_replay(batch.pk, by="usr_other")
+    cancel_bulk_replay(batch.pk, by="usr_other")
     event_worker.drain()
 
     batch.refresh_from_db()
     assert (batch.state, batch.replayed) == ("canceled", 10)
     assert len(seen) == 15 + 10
     with pytest.raises(ReplayEnded):
-        cancel_replay(batch.pk, by="usr_other")
-    replay_many({"status": "processed"}, by="usr_sam")
+        cancel_bulk_replay(batch.pk, by="usr_other")
+    start_bulk_replay({"status": "processed"}, by="usr_sam")
 
 
 def test_times_in_a_filter_survive_being_kept(seen):
@@ -106,7 +112,7 @@ def test_times_in_a_filter_survive_being_kept(seen):
     event_worker.drain()
     row = WebhookEvent.objects.get()
 
-    replay_many({"since": row.received_at - timedelta(seconds=1)}, by="usr_sam")
+    start_bulk_replay({"since": row.received_at - timedelta(seconds=1)}, by="usr_sam")
     event_worker.drain()
 
     assert seen == ["evt_1", "evt_1"]
@@ -120,7 +126,7 @@ def test_a_failed_event_is_replayed_with_every_socket_blocked_and_the_trail_tell
         if is_broken:
             raise Permanent("a bug of ours")
 
-    receive([Delivery.of(json_bytes(event()), headers={})])
+    store_deliveries([Delivery.parse(json_bytes(event()), headers={})])
     event_worker.drain()
     assert WebhookEvent.objects.get().status == "failed"
     is_broken = False
@@ -129,7 +135,7 @@ def test_a_failed_event_is_replayed_with_every_socket_blocked_and_the_trail_tell
         raise OSError("nothing goes out")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    actions.replay("evt_1", by="usr_sam", reason="the bug is fixed")
+    actions.replay_event("evt_1", by="usr_sam", reason="the bug is fixed")
     event_worker.drain()
 
     assert WebhookEvent.objects.get().status == "processed"

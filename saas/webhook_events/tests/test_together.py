@@ -8,10 +8,10 @@ from django.db.models import Q
 
 from saas.testing.factories.event_factories import event, make_events_due
 from saas.webhook_events import registry
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
 from saas.webhook_events.processing import batches, claims, customer_locks, event_worker
-from saas.webhook_events.registry import Permanent, prepares
+from saas.webhook_events.registry import Permanent, before_transaction
 
 pytestmark = pytest.mark.django_db
 FETCH = WebhookEvent.Source.FETCH
@@ -19,7 +19,7 @@ FETCH = WebhookEvent.Source.FETCH
 
 def stored(count, **fields):
     rows = [
-        append(
+        append_event(
             event(f"evt_{number}", object={"id": f"obj_{number}", "customer": f"cus_{number}"}, **fields), source=FETCH
         )
         for number in range(count)
@@ -29,7 +29,7 @@ def stored(count, **fields):
 
 
 def work_off():
-    return event_worker._work_off(claims.claim_batch())
+    return event_worker._process_claims(claims.claim_batch())
 
 
 def statuses():
@@ -41,7 +41,7 @@ def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(seen, dja
     batch = claims.claim_batch()
 
     with django_assert_max_num_queries(8):
-        done = batches.act(batch, until=float("inf"))
+        done = batches.process_batch(batch, until=float("inf"))
 
     assert len(done) == len(seen) == 30
     assert statuses() == ["processed"] * 30
@@ -74,7 +74,7 @@ def handed(handle):
     """What a function that acts on many was handed each time. It fails for an event of the type ``demo.bad``."""
     calls = []
 
-    @registry.handles_together("demo.*")
+    @registry.handles_batch("demo.*")
     def act(events):
         calls.append([row.external_id for row, _ in events])
         WebhookEvent.objects.filter(pk__in=[row.pk for row, _ in events]).update(account="acted on")
@@ -97,16 +97,16 @@ def test_a_function_for_many_gets_them_at_once_and_each_is_processed(handed):
 def test_it_gets_none_that_are_not_ours_and_none_whose_lane_is_busy(handed, monkeypatch):
     rows = stored(4)
     WebhookEvent.objects.filter(pk=rows[1].pk).update(livemode=True)
-    monkeypatch.setattr(customer_locks, "enter_all", lambda wanted: wanted - {"cus_2"})
+    monkeypatch.setattr(customer_locks, "acquire_all", lambda wanted: wanted - {"cus_2"})
 
-    batches.act(claims.claim_batch(), until=float("inf"))
+    batches.process_batch(claims.claim_batch(), until=float("inf"))
 
     assert handed[0] == ["evt_0", "evt_3"]
 
 
 def test_where_it_fails_each_is_acted_on_alone_and_only_the_bad_one_fails(handed):
     stored(2)
-    append(event("evt_9", type="demo.bad", object={"id": "obj_9", "customer": "cus_9"}), source=FETCH)
+    append_event(event("evt_9", type="demo.bad", object={"id": "obj_9", "customer": "cus_9"}), source=FETCH)
     make_events_due()
 
     work_off()
@@ -117,13 +117,13 @@ def test_where_it_fails_each_is_acted_on_alone_and_only_the_bad_one_fails(handed
 
 
 def test_what_it_takes_is_counted_as_everybodys(handle):
-    @registry.handles_together("demo.*")
+    @registry.handles_batch("demo.*")
     def slow(events):
         time.sleep(0.02)
 
     stored(2)
 
-    done = batches.act(claims.claim_batch(), until=float("inf"))
+    done = batches.process_batch(claims.claim_batch(), until=float("inf"))
 
     assert all(one.seconds >= 0.01 for one in done)
 
@@ -135,7 +135,7 @@ def test_a_claim_that_was_lost_has_no_effect_and_its_company_has(seen):
     WebhookEvent.objects.filter(pk=rows[1].pk).update(attempts=2)
     WebhookAttempt.objects.create(event=rows[1], number=2, trigger="sweep", worker="another")
 
-    done = batches.act(batch, until=float("inf"))
+    done = batches.process_batch(batch, until=float("inf"))
 
     assert seen == ["evt_0", "evt_2"]
     assert [one.outcome for one in done if one.claim.event_id == rows[1].pk] == [None]
@@ -148,7 +148,7 @@ def test_what_was_given_up_for_lost_has_no_effect_though_nobody_has_taken_it_ove
     batch = claims.claim_batch()
     WebhookAttempt.objects.filter(event=rows[0]).update(outcome="lost")
 
-    batches.act(batch, until=float("inf"))
+    batches.process_batch(batch, until=float("inf"))
 
     assert seen == ["evt_1"]
     assert [row.attempt_log.get().outcome for row in rows] == ["lost", "processed"]
@@ -156,7 +156,7 @@ def test_what_was_given_up_for_lost_has_no_effect_though_nobody_has_taken_it_ove
 
 def test_earlier_attempts_stay_in_the_log_as_they_ended(seen):
     rows = stored(2)
-    claims.give_back(claims.claim_batch())
+    claims.release_claims(claims.claim_batch())
 
     work_off()
 
@@ -170,7 +170,7 @@ def test_an_event_that_is_settled_already_has_no_effect_again(seen):
     batch = claims.claim_batch()
     WebhookEvent.objects.filter(pk=rows[0].pk).update(status="failed")
 
-    batches.act(batch, until=float("inf"))
+    batches.process_batch(batch, until=float("inf"))
 
     assert seen == ["evt_1"]
     assert statuses() == ["failed", "processed"]
@@ -180,7 +180,7 @@ def test_handlers_get_the_event_as_it_is_stored():
     (row,) = stored(1)
     batch = claims.claim_batch()
 
-    (held,) = claims.held_together(batch).values()
+    (held,) = claims.lock_claimed_batch(batch).values()
 
     told = WebhookEvent.objects.select_related("payload").get(pk=row.pk)
     fields = [field.attname for field in row._meta.concrete_fields]
@@ -192,19 +192,19 @@ def test_a_handler_that_is_registered_later_is_found(handle):
     effects = []
     handle("demo.*")(lambda event, data: effects.append("first"))
     (row,) = stored(1)
-    event_worker.process(row.pk)
+    event_worker.process_event(row.pk)
 
     handle("demo.created")(lambda event, data: effects.append("second"))
-    stored_later = append(event("evt_later"), source=FETCH)
-    event_worker.process(stored_later.pk)
+    stored_later = append_event(event("evt_later"), source=FETCH)
+    event_worker.process_event(stored_later.pk)
 
     assert effects == ["first", "first", "second"]
 
 
 def test_what_concerns_nobody_is_ignored_with_its_reason_in_company(seen):
     stored(2)
-    append(event("evt_8", livemode=True), source=FETCH)
-    append(event("evt_9", type="nobody.asked"), source=FETCH)
+    append_event(event("evt_8", livemode=True), source=FETCH)
+    append_event(event("evt_9", type="nobody.asked"), source=FETCH)
     make_events_due()
 
     work_off()
@@ -215,10 +215,10 @@ def test_what_concerns_nobody_is_ignored_with_its_reason_in_company(seen):
 
 
 def test_a_transaction_that_has_lasted_long_enough_takes_no_more_in(seen, monkeypatch):
-    monkeypatch.setattr(batches, "SHARE_SECONDS", -1.0)
+    monkeypatch.setattr(batches, "TRANSACTION_SECONDS", -1.0)
     rows = stored(3)
 
-    share = batches._share(claims.claim_batch())
+    share = batches._process_in_one_transaction(claims.claim_batch())
 
     assert [one.claim.event_id for one in share] == [rows[0].pk]
     assert statuses() == ["processed", "queued", "queued"]
@@ -227,12 +227,14 @@ def test_a_transaction_that_has_lasted_long_enough_takes_no_more_in(seen, monkey
 @pytest.fixture
 def asked(monkeypatch):
     """Which events were prepared; no preparation is registered but the test's own."""
-    monkeypatch.setattr(registry, "_preparations", registry.Registry())
+    monkeypatch.setattr(registry, "_prefetches", registry.Registry())
     return []
 
 
 def prepare_demo(asked, **options):
-    prepares("demo.*", **options)(lambda event, data: asked.append((event.external_id, connection.in_atomic_block)))
+    before_transaction("demo.*", **options)(
+        lambda event, data: asked.append((event.external_id, connection.in_atomic_block))
+    )
 
 
 def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, asked):
@@ -240,7 +242,7 @@ def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, asked):
     stored(2)
     batch = claims.claim_batch()
 
-    assert batches.act(batch, until=float("inf")) == []
+    assert batches.process_batch(batch, until=float("inf")) == []
     event_worker._one_by_one(batch, until=float("inf"))
 
     assert [event_id for event_id, _ in asked] == seen == ["evt_0", "evt_1"]
@@ -257,7 +259,7 @@ def test_what_has_nothing_to_ask_is_acted_on_in_company(seen, asked):
     prepare_demo(asked, when=when)
     batch = claims.claim_batch()
 
-    done = batches.act(batch, until=float("inf"))
+    done = batches.process_batch(batch, until=float("inf"))
 
     assert seen == ["evt_0", "evt_1", "evt_3"]
     assert questions == [[row.pk for row in rows]]  # all at once
@@ -271,7 +273,7 @@ def test_alone_what_has_nothing_to_ask_does_not_ask(seen, asked):
     prepare_demo(asked, when=lambda event_ids: set())
     (row,) = stored(1)
 
-    event_worker.process(row.pk)
+    event_worker.process_event(row.pk)
 
     assert (seen, asked) == (["evt_0"], [])
 
@@ -284,7 +286,7 @@ def test_where_the_need_cannot_be_told_each_is_acted_on_alone(seen, asked):
 
     prepare_demo(asked, when=when)
     stored(2)
-    append(event("evt_9", type="nobody.asked"), source=FETCH)
+    append_event(event("evt_9", type="nobody.asked"), source=FETCH)
     make_events_due()
 
     work_off()
@@ -295,10 +297,10 @@ def test_where_the_need_cannot_be_told_each_is_acted_on_alone(seen, asked):
 
 def test_events_of_one_lane_are_acted_on_in_one_transaction_in_their_order(seen):
     for number in range(3):
-        append(event(f"evt_{number}"), source=FETCH)
+        append_event(event(f"evt_{number}"), source=FETCH)
     make_events_due()
 
-    done = batches.act(claims.claim_batch(), until=float("inf"))
+    done = batches.process_batch(claims.claim_batch(), until=float("inf"))
 
     assert seen == ["evt_0", "evt_1", "evt_2"]
     assert len(done) == 3
@@ -307,14 +309,14 @@ def test_events_of_one_lane_are_acted_on_in_one_transaction_in_their_order(seen)
 @pytest.mark.postgres
 def test_a_busy_lane_is_left_out_and_postponed(seen, monkeypatch):
     rows = stored(3)
-    free = customer_locks.enter_all
-    monkeypatch.setattr(customer_locks, "enter_all", lambda wanted: free(wanted) - {"cus_1"})
-    monkeypatch.setattr(customer_locks, "enter", _busy)
+    free = customer_locks.acquire_all
+    monkeypatch.setattr(customer_locks, "acquire_all", lambda wanted: free(wanted) - {"cus_1"})
+    monkeypatch.setattr(customer_locks, "acquire", _busy)
 
     work_off()
 
     assert seen == ["evt_0", "evt_2"]
-    assert list(rows[1].attempt_log.values_list("outcome", "error")) == [("postponed", "busy lane")]
+    assert list(rows[1].attempt_log.values_list("outcome", "error")) == [("postponed", "customer locked")]
     assert WebhookEvent.objects.filter(~Q(failures=0)).count() == 0
 
 

@@ -10,7 +10,7 @@ from saas.mail.models import Mail
 from saas.operations.models import Heartbeat
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events import retention, tasks
-from saas.webhook_events.actions import receive
+from saas.webhook_events.actions import store_deliveries
 from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.models import WebhookAlarm, WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
 from saas.webhook_events.monitoring import alarms
@@ -30,14 +30,14 @@ def told():
 
 
 def stored(*ids, **fields):
-    receive([Delivery.of(json_bytes(event(event_id, **fields)), headers={}) for event_id in ids])
+    store_deliveries([Delivery.parse(json_bytes(event(event_id, **fields)), headers={}) for event_id in ids])
 
 
 def test_a_quiet_inbox_raises_no_alarm(seen):
     stored("evt_1")
     event_worker.drain()
 
-    alarms.watch()
+    alarms.check_alarms()
 
     assert not WebhookAlarm.objects.exists()
     assert told() == []
@@ -47,12 +47,12 @@ def test_an_event_that_waits_too_long_is_told_once_and_so_is_the_recovery(seen):
     stored("evt_1")
     WebhookEvent.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=155))
 
-    alarms.watch()
-    alarms.watch()
+    alarms.check_alarms()
+    alarms.check_alarms()
     assert WebhookAlarm.objects.get().kind == "lag"
     event_worker.drain()
-    alarms.watch()
-    alarms.watch()
+    alarms.check_alarms()
+    alarms.check_alarms()
 
     assert len(told()) == 2
     assert told()[0].startswith("an event has been due for 15")
@@ -63,11 +63,11 @@ def test_an_event_that_waits_too_long_is_told_once_and_so_is_the_recovery(seen):
 def test_a_burst_of_bad_signatures_is_told():
     refusal = {"outcome": "bad_signature", "body_size": 1}
     WebhookDelivery.objects.bulk_create([WebhookDelivery(**refusal) for _ in range(5)])
-    alarms.watch()
+    alarms.check_alarms()
     assert told() == []
 
     WebhookDelivery.objects.create(**refusal)
-    alarms.watch()
+    alarms.check_alarms()
 
     assert told() == ["6 deliveries were refused within a minute"]
 
@@ -78,7 +78,7 @@ def test_an_endpoint_that_used_to_speak_and_falls_silent_is_told(seen, hours, al
     event_worker.drain()
     WebhookEvent.objects.update(received_at=timezone.now() - timedelta(hours=hours))
 
-    alarms.watch()
+    alarms.check_alarms()
 
     assert WebhookAlarm.objects.filter(kind="silence").exists() == alarm
 
@@ -86,7 +86,7 @@ def test_an_endpoint_that_used_to_speak_and_falls_silent_is_told(seen, hours, al
 def test_a_clock_that_differs_from_the_databases_is_told_and_schedules_go_by_the_database(seen):
     stored("evt_1")
     with time_machine.travel(timezone.now() + timedelta(minutes=10)):
-        alarms.watch()
+        alarms.check_alarms()
         assert WebhookAlarm.objects.filter(kind="clock").exists()
         event_worker.drain()
 
@@ -113,13 +113,13 @@ def test_late_retention_is_told(seen):
     row = WebhookEvent.objects.get()
     WebhookDelivery.objects.create(event=row, outcome="duplicate", at=timezone.now() - timedelta(days=32))
 
-    assert timedelta(days=1) < retention.lag() < timedelta(days=3)
-    alarms.watch()
+    assert timedelta(days=1) < retention.retention_lag() < timedelta(days=3)
+    alarms.check_alarms()
     assert WebhookAlarm.objects.get().kind == "retention"
-    retention.tidy()
-    alarms.watch()
+    retention.delete_expired()
+    alarms.check_alarms()
 
-    assert retention.lag() == timedelta()
+    assert retention.retention_lag() == timedelta()
     assert told() == ["what is past its time has not been deleted for 2 days", "recovered: retention"]
 
 
@@ -130,12 +130,12 @@ def test_failures_are_an_alarm_until_somebody_has_seen_to_them(handle):
 
     stored("evt_1")
     event_worker.drain()
-    alarms.watch()
+    alarms.check_alarms()
 
     assert WebhookAlarm.objects.get().kind == "failed"
     assert told() == ["an event has failed: demo.created"]  # once in a window
     WebhookEvent.objects.update(status="processed")
-    alarms.watch()
+    alarms.check_alarms()
     assert told()[1:] == ["recovered: failed"]
 
 
@@ -162,7 +162,7 @@ def test_what_nobody_needs_is_deleted_after_its_time_and_nothing_else(seen):
         WebhookAttempt.objects.create(event=row, number=number, trigger="sweep", worker="w", started_at=started_at)
         WebhookDelivery.objects.create(event=row, outcome="duplicate", at=started_at)
 
-    assert retention.tidy() == 3
+    assert retention.delete_expired() == 3
 
     kept = WebhookPayload.objects.values_list("event__external_id", flat=True)
     assert sorted(kept) == ["evt_acted_on", "evt_recent_ignored", "evt_waiting"]

@@ -14,7 +14,7 @@ from saas.background_tasks import notify_workers
 from saas.billing import clock
 from saas.billing.models import Checkout, Customer, LocalObject
 from saas.billing.providers.local import objects, operations
-from saas.billing.tasks import deliver_local_events
+from saas.billing.providers.local.tasks import deliver_local_events
 from saas.errors import Invalid, NotFound
 
 TEST_CARDS = {
@@ -31,16 +31,11 @@ class ChooseACard(Invalid):
     title = "Choose one of the cards."  # 422
 
 
-def is_served() -> bool:
-    """Whether the page is ours: where Stripe bills, it is Stripe's."""
-    return not settings.STRIPE_SECRET_KEY and settings.BILLING_LOCAL_CHECKOUT == "hosted"
-
-
 def get_checkout(session_id: str) -> Checkout:
-    """The checkout that the session is for. Raises ``NotFound``, also where no hosted page is used."""
+    """The checkout that the session is for. Raises ``NotFound``, also where checkouts are instant."""
     mine = Checkout.objects.filter(customer__provider=Customer.Provider.LOCAL).select_related("plan", "customer")
-    row = mine.filter(external_id=session_id).exclude(external_id="").first() if is_served() else None
-    if row is None:
+    row = mine.filter(external_id=session_id).exclude(external_id="").first()
+    if row is None or settings.BILLING_LOCAL_CHECKOUT != "hosted":
         raise NotFound
     return row
 
@@ -58,7 +53,9 @@ def session_trial_end(session: dict[str, Any]) -> datetime | None:
 
 @transaction.atomic
 def pay_checkout(checkout: Checkout, *, last4: str) -> None:
-    """Raises ``PaymentDeclined``, and ``ProviderRefused`` for a session that is over."""
+    """Raises ``ChooseACard`` for an unknown card, ``PaymentDeclined``, and ``ProviderRefused`` for a session that is over."""
+    if last4 not in TEST_CARDS:
+        raise ChooseACard
     session = objects.lock_object(checkout.external_id, "checkout.session")
     operations.pay_session(session, last4, clock.now())
     notify_workers(deliver_local_events, session.customer_id)

@@ -56,9 +56,9 @@ def process_undelivered_events() -> None:
     where no service and no worker need run."""
     for row in LocalObject.objects.undelivered():
         body = _body(row)
-        actions.admit(body, signature=_signature(body), headers={}, address="")
+        actions.accept_delivery(body, signature=_signature(body), headers={}, address="")
         row.delete()
-        event_worker.process(WebhookEvent.objects.by_external_ids([row.data["id"]]).get().pk)
+        event_worker.process_event(WebhookEvent.objects.by_external_ids([row.data["id"]]).get().pk)
 
 
 def _body(row: LocalObject) -> bytes:

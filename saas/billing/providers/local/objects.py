@@ -16,7 +16,7 @@ from django.conf import settings
 from saas.billing.models import LocalObject, Price
 from saas.billing.providers.interface import API_VERSION, ProviderRefused
 from saas.ids import new_id
-from saas.webhook_events.actions import append
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 Object = dict[str, Any]
@@ -80,7 +80,7 @@ def _event_id() -> str:
 def move_events_to_inbox(customer_id: str) -> None:
     """Let what is told of a customer enter the inbox at once: it comes with the answer to a call of ours."""
     for event in LocalObject.objects.undelivered().filter(customer_id=customer_id):
-        append(event.data, source=WebhookEvent.Source.LOCAL)
+        append_event(event.data, source=WebhookEvent.Source.LOCAL)
         event.delete()
 
 

@@ -48,10 +48,12 @@ LONGEST_LIST = 1_000  # of one customer's objects; whoever has more has the late
 class StripeGateway:
     provider = "stripe"
 
-    def __init__(self, key: str, api_base: str = "") -> None:
+    def __init__(self, key: str = "", api_base: str = "") -> None:
+        """With the key and address of the settings, unless others are given."""
+        api_base = api_base or settings.STRIPE_API_BASE
         addresses: Any = {"api": api_base} if api_base else {}
         self.client = stripe.StripeClient(
-            key,
+            key or settings.STRIPE_SECRET_KEY,
             stripe_version=API_VERSION,
             max_network_retries=NETWORK_RETRIES,
             base_addresses=addresses,

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from django.db import connection
 
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.registry import EventData, handles_together
+from saas.webhook_events.registry import EventData, handles_batch
 
 
-@handles_together("bench.*")
+@handles_batch("bench.*")
 def have_an_effect(events: Sequence[tuple[WebhookEvent, EventData]]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(

@@ -34,7 +34,7 @@ def have_an_effect(event: WebhookEvent, data: EventData) -> None:
 
 def note_effect(event: WebhookEvent) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO fault_effect (event, lane) VALUES (%s, %s)", [event.external_id, event.lane])
+        cursor.execute("INSERT INTO fault_effect (event, lane) VALUES (%s, %s)", [event.external_id, event.lock_key])
 
 
 def _die() -> None:
