@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The one door: `python3 manage.py up` runs everything, `python3 manage.py test` tests it, `... help` lists the rest.
+"""The entry point: `python3 manage.py up` runs everything, `python3 manage.py test` tests it, `... help` lists the rest.
 
 These lines also run in a Python that is much too old (even 2.7), so that it can say so.
 """

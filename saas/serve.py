@@ -1,4 +1,4 @@
-"""``python -m saas.serve product`` is ``python manage.py serve product``. Goes with the next release."""
+"""``python -m saas.serve product``: alias of ``python manage.py serve product``, to be removed with the next release."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The clock that schedules everything: the database's."""
+"""The database's clock, by which everything is scheduled."""
 
 from datetime import UTC, datetime
 from typing import cast

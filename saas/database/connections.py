@@ -1,4 +1,4 @@
-"""Database connections of this thread after something irregular: thrown away, whatever Django believes of them."""
+"""Discard this thread's database connections after an error, whatever state Django believes them to be in."""
 
 import logging
 from contextlib import suppress
@@ -8,18 +8,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 logger = logging.getLogger(__name__)
 
-# What says something of the connection and not of the query. An InternalError is, for one, a primary that has become a
-# replica: it answers, and refuses each write, while another one has taken its name over.
+# Errors of the connection, not of the query. An InternalError is raised, for one, by a primary that became a replica: it
+# refuses each write while another server has taken its name over.
 CONNECTION_ERRORS = (OperationalError, InterfaceError, InternalError)
 
 
 def discard_connections() -> None:
-    """Hang up, and forget what Django's flags say: the next query connects anew.
+    """Close all connections and forget Django's flags: the next query connects again.
 
-    Never inside a transaction that somebody else has opened: what it did would be undone without a word.
+    Never inside a caller's transaction: its work would be lost silently.
     """
     for connection in connections.all(initialized_only=True):
-        if _is_in_memory(connection):  # closing it would lose its tables
+        if _is_in_memory(connection):  # closing it would delete its tables
             continue
         with suppress(Error, OSError):
             connection.close()
@@ -27,7 +27,7 @@ def discard_connections() -> None:
 
 
 def discard_irregular_connections() -> bool:
-    """The same for connections that are not as they are between two tasks; tells whether there were any."""
+    """Discard all connections if one is still in a transaction, or does not autocommit. Return whether there was one."""
     irregular = [connection for connection in connections.all(initialized_only=True) if not _is_regular(connection)]
     if irregular:
         told = {"aliases": [connection.alias for connection in irregular]}
@@ -41,7 +41,7 @@ def is_in_transaction() -> bool:
 
 
 def _is_regular(connection: BaseDatabaseWrapper) -> bool:
-    """Outside of any transaction, and committing by itself if it is open."""
+    """Outside of any transaction, and in autocommit if it is open."""
     if connection.in_atomic_block or connection.closed_in_transaction:
         return False
     return connection.connection is None or connection.autocommit == connection.settings_dict["AUTOCOMMIT"]

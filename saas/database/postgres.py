@@ -1,9 +1,8 @@
-"""A PostgreSQL connection that nobody waits for without end, that knows without asking whether it was hung up on, and that
-tells its pool when the others will fare no better.
+"""PostgreSQL connections with a client-side timeout, a pre-ping without a round trip, and invalidation of their pool.
 
-The server's own time limits say nothing while the network swallows its answers, or while the server is frozen: the thread
-would wait until the kernel gives up, a quarter of an hour. So each wait is bounded here too, a little above the server's
-limit (decision 110).
+The server's own time limits do not help while the network loses its answers, or while the server is frozen: a thread would
+wait until the kernel gives up, a quarter of an hour. So each wait has a timeout here, too, a little above the server's limit
+(decision 110).
 """
 
 import select
@@ -23,46 +22,47 @@ INVALIDATION_INTERVAL_SECONDS = 1.0
 
 
 class PoolInvalidator:
-    """What one connection finds out, and means for the others of its ``pool``."""
+    """Removes connections of ``pool`` after one of them has failed."""
 
     def __init__(self, pool: Callable[[], Pool | None]) -> None:
         self._pool = pool
-        self._renewed_at = float("-inf")
+        self._invalidated_at = float("-inf")
 
     def check_connections(self) -> None:
-        """Throw away those that are dead. The pool would find them one by one, and after the second wait a second before
-        the next: by then its caller has given up."""
+        """Remove dead connections. The pool itself would find them one by one, with a growing pause between the attempts."""
         if pool := self._pool():
             pool.check()
 
     def invalidate_all(self) -> None:
-        """Throw away all, those that are lent out when they come back: behind the name there may be another server by now.
-        Once a second, so that a server in trouble is not asked for new sessions by every request that fails."""
-        if monotonic() - self._renewed_at < INVALIDATION_INTERVAL_SECONDS:
+        """Remove all connections, those in use when they are returned: behind the host name there may be another server now.
+
+        At most once in ``INVALIDATION_INTERVAL_SECONDS``, so that failing requests do not flood a server with new sessions.
+        """
+        if monotonic() - self._invalidated_at < INVALIDATION_INTERVAL_SECONDS:
             return
-        self._renewed_at = monotonic()
+        self._invalidated_at = monotonic()
         if pool := self._pool():
             pool.drain()
 
 
 class TimeoutConnection(psycopg.Connection[Any]):
-    """What it lacks is set on a subclass (:func:`bounded`), because the pool makes the connections."""
+    """The pool makes the connections, so the class attributes are set on a subclass: :func:`connection_class_with_timeout`."""
 
     answer_timeout_seconds: float
     pool_invalidator: PoolInvalidator
 
     def execute(self, query: Any, *args: Any, **options: Any) -> psycopg.Cursor[Any]:
-        """The pool asks an empty question before it lends a connection. A server that ends a session says so: only then
-        is the question worth its round trip."""
+        """Replace the empty query by which the pool tests a connection: a server that ends a session sends a message, so the
+        round trip is made only where there is something to read."""
         if query == "":
-            return self._proof_of_life()
+            return self._pre_ping()
         return super().execute(query, *args, **options)
 
-    def _proof_of_life(self) -> psycopg.Cursor[Any]:
+    def _pre_ping(self) -> psycopg.Cursor[Any]:
         try:
             return super().execute("") if self._has_something_to_read() else self.cursor()
         except psycopg.OperationalError:
-            self.pool_invalidator.check_connections()  # what ended this session has likely ended the others
+            self.pool_invalidator.check_connections()  # what ended this session has probably ended the others
             raise
 
     def _has_something_to_read(self) -> bool:
@@ -71,7 +71,10 @@ class TimeoutConnection(psycopg.Connection[Any]):
         return bool(poll.poll(0))
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """``timeout`` is psycopg's own, where it waits for notifications; there nothing coming is no fault."""
+        """Raise ``psycopg.OperationalError`` and close after ``answer_timeout_seconds``.
+
+        ``timeout`` is set where psycopg waits for notifications; there an elapsed time is no error.
+        """
         try:
             return super().wait(gen, interval, self.answer_timeout_seconds if timeout is None else timeout)
         except ReadOnlySqlTransaction:
@@ -80,18 +83,18 @@ class TimeoutConnection(psycopg.Connection[Any]):
         except psycopg.OperationalError as error:
             if timeout is not None or not self._is_still_waiting():
                 raise
-            self.pgconn.finish()  # an answer that came later would be taken for the next question's
+            self.pgconn.finish()  # a late answer would be taken for the next query's
             self.pool_invalidator.invalidate_all()
             raise psycopg.OperationalError(f"no answer within {self.answer_timeout_seconds:.0f} s") from error
 
     def _is_still_waiting(self) -> bool:
-        """For an answer: after one that is an error, or a connection that broke, libpq is not. (What psycopg raises when time
-        is up has no public name but that it is an ``OperationalError``.)"""
+        """Whether no answer has come: after an error or a broken connection libpq is not active. (psycopg's exception for an
+        elapsed timeout has no public name.)"""
         return self.pgconn.transaction_status == TransactionStatus.ACTIVE
 
 
 def django_pool() -> Pool | None:
-    """The one that Django lends this process's connections from."""
+    """Return Django's connection pool of this process, if it has one."""
     pool: Pool | None = getattr(connections[DEFAULT_DB_ALIAS], "pool", None)
     return pool
 
@@ -99,7 +102,7 @@ def django_pool() -> Pool | None:
 def connection_class_with_timeout(
     seconds: float, pool: Callable[[], Pool | None] = django_pool
 ) -> type[TimeoutConnection]:
-    """A class of connections that wait at most ``seconds`` for an answer, for one ``pool``."""
+    """Return a connection class that waits at most ``seconds`` for an answer, for one ``pool``."""
     return type(
         "TimeoutConnection",
         (TimeoutConnection,),
@@ -108,19 +111,21 @@ def connection_class_with_timeout(
 
 
 def is_database_unavailable(error: BaseException) -> bool:
-    """Whether the database, and not what it was asked, is to blame, so that asking once more in a moment makes sense. A
-    server that takes no writes (a standby, a primary that was stood down) is none for us. Django's errors and psycopg's."""
+    """Whether the database is the cause, not the query, so that a retry makes sense. Takes Django's errors and psycopg's.
+
+    A server that refuses writes (a standby, a demoted primary) counts as unavailable.
+    """
     if isinstance(error, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
         return True
     return any(isinstance(one, ReadOnlySqlTransaction) for one in (error, error.__cause__))
 
 
-# psycopg prepares no statement by itself on a connection with this threshold, but what asks for it.
+# On a connection with this threshold psycopg prepares only statements that ask for it.
 PREPARE_ON_DEMAND = 2**31
 
 
 class PreparedCursor(psycopg.Cursor[Any]):
-    """Has the server plan a statement once for each connection: for a small insert, planning is half of the work.
+    """Prepares its statements: planned once per connection. For a small insert, planning is half of the work.
 
     With ``DATABASE_PREPARED_STATEMENTS`` off it is an ordinary cursor.
     """
@@ -130,7 +135,7 @@ class PreparedCursor(psycopg.Cursor[Any]):
 
 
 class BinaryCursor(psycopg.Cursor[Any]):
-    """Is answered in the server's own form, of which bytes and times cost a fraction of what they cost as text."""
+    """Receives results in the binary format: bytes and times cost a fraction of what they cost as text."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         super().__init__(connection)

@@ -1,6 +1,7 @@
-"""Statements that are composed once and planned once: for the few that nearly every request makes.
+"""ORM queries whose SQL is composed once and planned once, for the few that nearly every request or event makes.
 
-Django composes a query's SQL anew each time, and PostgreSQL plans it anew: together more than half of ``GET /auth/me``.
+Django composes a query's SQL each time and PostgreSQL plans it each time: together more than half of ``GET /auth/me``. What
+each use gains is measured in saas/docs/performance.md; where it is under a tenth, use the plain ORM.
 """
 
 import json
@@ -19,14 +20,18 @@ M = TypeVar("M", bound=models.Model)
 
 
 def prepared_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
-    """Sends parameters beside the statement, bytes as bytes (Django's own would write them into it, twice as long), and
-    has the server keep its plan. Django's own on SQLite, and where queries are logged: of this one it cannot tell the text."""
+    """Return a cursor that sends parameters apart from the statement, bytes as bytes, and has the server keep the plan.
+
+    Django's own cursor on SQLite, and where queries are logged: Django cannot log the text of this one.
+    """
     return _cursor(connection, PreparedCursor)
 
 
 def binary_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
-    """For many rows with bytes and times in them, planned each time; Django's own where the other one is. A JSON column would
-    come parsed, and Django's field would parse it again: it must not be asked for."""
+    """Return a cursor for rows with bytes and times; planned each time. Django's own cursor where ``prepared_cursor`` is.
+
+    Do not select JSON columns: psycopg would parse them, and Django's field again.
+    """
     return _cursor(connection, BinaryCursor)
 
 
@@ -39,12 +44,12 @@ def _cursor(connection: BaseDatabaseWrapper, kind: type[psycopg.Cursor[Any]]) ->
 
 
 def postgres_array(numbers: Sequence[int]) -> str:
-    """As PostgreSQL writes it: psycopg would look at each number three times."""
+    """Return a PostgreSQL array literal: psycopg's adaptation of a list inspects each number three times."""
     return f"{{{','.join(map(str, numbers))}}}"
 
 
 class QueryParameter(models.Expression):
-    """Stands in a query for a value that is told whenever it is asked. Text, if ``field`` does not say otherwise."""
+    """A placeholder in a query for a value that is given at each execution. Text, unless ``field`` is given."""
 
     def __init__(self, name: str, field: "models.Field[Any, Any] | None" = None) -> None:
         super().__init__(field or models.CharField())
@@ -58,13 +63,13 @@ class QueryParameter(models.Expression):
 
 
 class PrimaryKeyIn(models.Func):
-    """In a filter: the primary key is one of those that are told whenever it is asked, as one parameter."""
+    """A filter: the primary key is one of those that are given at each execution, as one array parameter."""
 
     output_field = models.BooleanField()
     template, arg_joiner = "%(expressions)s", " IN "
 
     def __init__(self, name: str) -> None:
-        super().__init__("pk", _GivenKeys(name))
+        super().__init__("pk", _KeysParameter(name))
 
     def as_postgresql(self, compiler: Any, connection: Any) -> Any:
         return self.as_sql(
@@ -72,7 +77,7 @@ class PrimaryKeyIn(models.Func):
         )  # walks the key's index; a join may be planned otherwise
 
 
-class _GivenKeys(QueryParameter):
+class _KeysParameter(QueryParameter):
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         return "(SELECT value FROM json_each(%s))", [self]
 
@@ -88,21 +93,24 @@ Cursor = Callable[[BaseDatabaseWrapper], CursorWrapper]
 
 
 class PreparedQuery(Generic[M]):
-    """``make`` gives the queryset, with a :class:`Given` for each value that comes later. It must be of whole models,
-    with whatever ``select_related`` brings along; annotations are left out. ``cursor`` makes what it is asked with."""
+    """A query that is composed at its first execution.
+
+    ``make`` returns the queryset, with a :class:`QueryParameter` for each value that is given later. It must select whole
+    models, with those of ``select_related``; annotations are lost. ``cursor`` makes the cursor that executes it.
+    """
 
     def __init__(self, make: Callable[[], "models.QuerySet[M]"], cursor: Cursor = prepared_cursor) -> None:
         self._make, self._cursor = make, cursor
         self._statement: _Statement | None = None
 
     def fetch_all(self, **values: Any) -> list[M]:
-        """What the database holds now. A value that is missing is a ``KeyError``."""
+        """Execute with ``values``, by parameter names, and return the rows. A missing value raises ``KeyError``."""
         if self._statement is None:
             self._statement = _Statement(self._make(), self._cursor)
         return self._statement.run(values)
 
     def fetch_first(self, **values: Any) -> M | None:
-        """For a query that finds one row or none."""
+        """Return the first row, or None."""
         return next(iter(self.fetch_all(**values)), None)
 
 

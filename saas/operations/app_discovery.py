@@ -1,5 +1,5 @@
-"""Which installed apps act. One that is switched off keeps its tables, so that every process agrees on the database, and
-does nothing: no tasks, no webhook handlers, no invariants."""
+"""The active apps. An app in ``INACTIVE_APPS`` keeps its tables, so that every process agrees on the database, and registers
+no tasks, webhook handlers or invariants."""
 
 from importlib import import_module
 
@@ -13,7 +13,7 @@ def active_apps() -> list[str]:
 
 
 def autodiscover(module: str) -> None:
-    """Import ``module`` of every active app that has one, so that what stands in it is registered."""
+    """Import ``module`` of every active app that has one, so that its registrations run."""
     for name in active_apps():
         if module_has_submodule(import_module(name), module):
             import_module(f"{name}.{module}")

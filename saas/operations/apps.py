@@ -7,8 +7,5 @@ class OperationsConfig(AppConfig):
     name = "saas.operations"
 
     def ready(self) -> None:
-        for module in (
-            "saas.operations.settings_checks",
-            "saas.workers.celery_signals",
-        ):  # what they hold registers itself
-            import_module(module)
+        import_module("saas.operations.settings_checks")
+        import_module("saas.workers.celery_signals")

@@ -1,13 +1,13 @@
-"""Does what we depend on work? A check that runs: it raises if it does not, and returns what it saw in a few words.
+"""Checks of dependencies, by using them. A check raises if the dependency does not work, and returns a short description.
 
-``/health/ready`` tells of the cheap ones (``saas.operations.readiness``); ``manage.py doctor`` asks all.
+``/health/ready`` runs the cheap ones (``saas.operations.readiness``); ``manage.py doctor`` runs all.
 """
 
 import secrets
 import stat
 from collections.abc import Callable
 from datetime import timedelta
-from functools import cache as kept
+from functools import cache as cached
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -36,7 +36,7 @@ MINIMUM_SECRET_BYTES = 32
 MAX_SKEW_SECONDS = 2.0
 
 
-_WRITABLE = """
+_REQUIRE_WRITABLE = """
 DO $$ BEGIN
     IF current_setting('transaction_read_only')::boolean THEN
         RAISE EXCEPTION 'this server takes no writes' USING ERRCODE = 'read_only_sql_transaction';
@@ -46,51 +46,51 @@ END $$
 
 
 def database() -> str:
-    """The database answers a question, and is not one that only reads: a standby, or a primary that was stood down."""
+    """The database answers and accepts writes: it is no standby and no demoted primary."""
     with connection.cursor() as cursor:
-        # Raised by the server, as it is for a write: then the pool looks for another server (saas.database.postgres).
-        cursor.execute(_WRITABLE if connection.vendor == "postgresql" else "SELECT 1")
+        # The server raises the same error as for a write, which invalidates the pool (saas.database.postgres).
+        cursor.execute(_REQUIRE_WRITABLE if connection.vendor == "postgresql" else "SELECT 1")
     return str(connection.vendor)
 
 
 def migrations() -> str:
-    """The tables are as this version wants them."""
+    """All migrations of this version are applied."""
     if pending := _migrations_of_this_version() - set(MigrationRecorder(connection).applied_migrations()):
         raise DatabaseError(f"{len(pending)} pending: run manage.py migrate")
     return "none pending"
 
 
-@kept
+@cached
 def _migrations_of_this_version() -> set[tuple[str, str]]:
-    """Read from disk once: a process's code does not change, and this is asked again and again."""
+    """Return the migrations on disk, read once: the code of a process does not change."""
     loader = MigrationLoader(None, ignore_no_migrations=True)
     return set(loader.disk_migrations)
 
 
 def cache() -> str:
-    """The counter of the rate limits answers."""
+    """The cache of the rate limits answers."""
     caches["limits"].get("ready")
     return "answers"
 
 
 def broker() -> str:
-    """The broker lets us in."""
+    """The broker accepts a connection."""
     with _broker() as link:
         link.ensure_connection(max_retries=1, interval_start=0)
     return "connected"
 
 
 def broker_round_trip() -> str:
-    """A message that we send comes back, through a queue of its own that is gone afterwards."""
+    """A message comes back through a temporary queue."""
     name = f"round-trip-{secrets.token_hex(8)}"
-    # On the default exchange, which needs no binding that would stay behind.
+    # The default exchange needs no binding, which would remain.
     queue = Queue(name, Exchange(""), name, durable=False, auto_delete=True)
     started = monotonic()
     with _broker() as link, link.SimpleQueue(queue) as simple:  # type: ignore[arg-type]
         simple.put(name)
         message = simple.get(timeout=ROUND_TRIP_TIMEOUT_SECONDS)
         message.ack()
-        simple.consumer.cancel()  # RabbitMQ tells a consumer whose queue is deleted, as an error
+        simple.consumer.cancel()  # else RabbitMQ reports the deletion of its queue as an error
         simple.queue.delete()
     return f"a message went round in {(monotonic() - started) * 1000:.0f} ms"
 
@@ -104,7 +104,7 @@ def _broker() -> Connection:
 
 
 def clock() -> str:
-    """This machine and the database, whose clocks both write moments that are compared, agree."""
+    """The clocks of this machine and of the database agree: both write times that are compared."""
     if connection.vendor != "postgresql":
         return "the database is on this machine"
     before = timezone.now()
@@ -118,7 +118,7 @@ def clock() -> str:
 
 
 def proxies() -> str:
-    """Production stands behind a proxy, and knows whom to believe about addresses."""
+    """In production a trusted proxy is configured."""
     count, networks = settings.TRUSTED_PROXY_COUNT, settings.TRUSTED_PROXY_CIDRS
     if settings.PRODUCTION and not count:
         raise ImproperlyConfigured("TRUSTED_PROXY_COUNT is 0: all callers would share the proxy's address")
@@ -126,7 +126,7 @@ def proxies() -> str:
 
 
 def business_invariants() -> str:
-    """Nothing that must always be true of the stored rows is broken."""
+    """No stored row violates an invariant."""
     if found := [str(violation) for violation in find_violations()]:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise RuntimeError(f"{found[0]}{more}")
@@ -144,7 +144,7 @@ def _heartbeat(name: str) -> str:
 
 
 def worker() -> str:
-    """Somebody sweeps, and no process of a worker does nothing while there is work."""
+    """A worker has recorded a heartbeat, and no worker process is unresponsive while work is due."""
     seen = _heartbeat("worker")
     silent = WorkerProcess.objects.unresponsive(SILENCE_MAX_AGE)
     names = sorted(silent.values_list("name", flat=True))
@@ -157,7 +157,7 @@ beat: Check = partial(_heartbeat, "beat")
 
 
 def mail() -> str:
-    """The mail server lets us in; a backend without a server can be made."""
+    """The mail server accepts a connection. A backend without a server can be instantiated."""
     backend = get_connection()
     if backend.open():
         backend.close()
@@ -165,16 +165,13 @@ def mail() -> str:
 
 
 def secrets_protection() -> str:
-    """Each secret is long and its own, and no other account of this machine can read those that we generated."""
+    """Each secret is long and differs from the others, and no other user of this machine can read generated ones."""
     values = [settings.SECRET_KEY, settings.AUTH_PEPPER, settings.SESSION_SECRET]
     if len(set(values)) < len(values) or min(len(value.encode()) for value in values) < MINIMUM_SECRET_BYTES:
         raise ImproperlyConfigured("two are the same, or one is too short")
     if settings.DEVELOPMENT_SECRETS is None:
         return "from the environment"
-    if exposed := [path.name for path in Path(settings.DEVELOPMENT_SECRETS).glob("*") if _others_may_read(path)]:
+    files = Path(settings.DEVELOPMENT_SECRETS).glob("*")
+    if exposed := [file.name for file in files if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]:
         raise ImproperlyConfigured(f"other accounts of this machine can read {', '.join(sorted(exposed))}")
     return f"development, in {settings.DEVELOPMENT_SECRETS}"
-
-
-def _others_may_read(path: Path) -> bool:
-    return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))

@@ -1,6 +1,6 @@
-"""A cache backend that counts exactly across processes without Redis: what the rate limits of the embedded default use.
+"""A cache backend of counters in the database, exact across processes without Redis: for rate limits by default.
 
-Only what a counter needs (``add``, ``incr``, ``get``, ``delete``): it is no general cache.
+Implements only what a counter needs (``add``, ``incr``, ``get``, ``delete``, ``clear``).
 """
 
 from datetime import timedelta

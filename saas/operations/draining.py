@@ -1,7 +1,7 @@
-"""A service that has been asked to end: it goes on answering, but says that it wants no more requests.
+"""The draining flag of graceful shutdown: the service still answers, but ``/health/ready`` is 503.
 
-One byte that all processes of one server share: a file whose path stands in the environment, so that workers find it
-whether they are forked or spawned.
+One byte in a memory-mapped file that all processes of one server share. Its path is in the environment, so that workers
+find it whether they are forked or spawned.
 """
 
 import mmap
@@ -11,26 +11,26 @@ from pathlib import Path
 _PATH = "SAAS_DRAINING_FLAG"
 
 
-def _mapped(path: str | None) -> mmap.mmap:
+def _map_flag(path: str | None) -> mmap.mmap:
     if not path:
         return mmap.mmap(-1, 1)
     with open(path, "r+b") as file:
         return mmap.mmap(file.fileno(), 1)
 
 
-_flag = _mapped(os.environ.get(_PATH))
+_flag = _map_flag(os.environ.get(_PATH))
 
 
 def share_draining_flag(path: Path) -> None:
-    """Keep the flag in ``path`` from now on, for this process and those that it starts."""
+    """Keep the flag in ``path``, for this process and its children."""
     global _flag
     path.write_bytes(b"\0")
     os.environ[_PATH] = str(path)
-    _flag = _mapped(str(path))
+    _flag = _map_flag(str(path))
 
 
 def start_draining() -> None:
-    """From now on ``/health/ready`` is 503 in every process of this server."""
+    """Set the flag for every process of this server."""
     _flag[0] = 1
 
 

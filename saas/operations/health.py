@@ -1,4 +1,4 @@
-"""What the modules that belong to no account say of themselves when asked."""
+"""Health checks of the modules rate limiting and settings."""
 
 from django.conf import settings
 from django.core import checks
@@ -7,12 +7,12 @@ from django.core.cache import caches
 from saas.ids import new_id
 from saas.module_health import Module
 
-_NEEDED = ("SECRET_KEY", "AUTH_PEPPER", "SESSION_SECRET", "JWT_ISSUER", "DATABASES", "CACHES", "CELERY_BROKER_URL")
+_REQUIRED = ("SECRET_KEY", "AUTH_PEPPER", "SESSION_SECRET", "JWT_ISSUER", "DATABASES", "CACHES", "CELERY_BROKER_URL")
 _PROBE_SECONDS = 10
 
 
 def _rate_limiting() -> None:
-    """The limits' counter counts."""
+    """The counter of the rate limits counts."""
     counter, key = caches["limits"], new_id("probe")
     counter.add(key, 0, timeout=_PROBE_SECONDS)
     counter.incr(key)
@@ -22,8 +22,8 @@ def _rate_limiting() -> None:
 
 
 def _settings() -> None:
-    """What must be set is set, and Django finds no error in its caches and security settings."""
-    missing = [name for name in _NEEDED if not getattr(settings, name)]
+    """Required settings are set, and Django's checks of caches and security find no error."""
+    missing = [name for name in _REQUIRED if not getattr(settings, name)]
     errors = [found for found in checks.run_checks(tags=["caches", "security"]) if found.is_serious()]
     if missing or errors:
         raise RuntimeError(f"settings are not right: {missing + [error.id for error in errors]}")

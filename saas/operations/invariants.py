@@ -1,14 +1,14 @@
-"""What must always be true of the stored rows, and what is not.
+"""Invariants: what must be true of the stored rows at all times.
 
-An app that knows such a thing says so in its ``invariants.py``, found like Celery's ``tasks.py``:
+An app registers its own in its ``invariants.py``, which is discovered like Celery's ``tasks.py``:
 
     @invariant
     def one_open_checkout() -> Iterable[str]:
         '''No customer has two open checkouts.'''
         yield from Checkout.objects…values_list("customer", flat=True)
 
-It yields the id of each row that breaks it, in a small query or a few; the first line of its docstring is the sentence
-that people read. ``violations()`` asks all of them: for the doctor, and for a nightly task. Nothing is changed.
+It yields the id of each row that violates it, by a few small queries; the first line of its docstring is shown to people.
+``find_violations()`` runs all of them, for ``manage.py doctor`` and a nightly task. Nothing is changed.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,14 +18,14 @@ from itertools import islice
 from saas.operations.app_discovery import autodiscover
 
 Invariant = Callable[[], Iterable[str]]
-MAX_REPORTED = 20  # of each invariant: one mistake may break it in every row
+MAX_REPORTED = 20  # per invariant: one bug may violate it in every row
 
 _invariants: dict[str, Invariant] = {}
 
 
 @dataclass(frozen=True)
 class Violation:
-    """``name`` is stable, for alerts; ``rule`` the sentence that is not true of the row ``subject``."""
+    """``name`` is stable, for alerts; ``rule`` is the sentence that is false of the row with the id ``subject``."""
 
     name: str
     rule: str
@@ -42,13 +42,13 @@ def invariant(check: Invariant) -> Invariant:
 
 
 def registered_invariants() -> dict[str, Invariant]:
-    """All that the active apps know, by name."""
+    """Return the invariants of all active apps, by name."""
     autodiscover("invariants")
     return dict(sorted(_invariants.items()))
 
 
 def find_violations() -> Iterator[Violation]:
-    """What is not as it must be, at most ``MOST_TOLD`` of each invariant."""
+    """Yield violations, at most ``MAX_REPORTED`` of each invariant."""
     for name, check in registered_invariants().items():
         rule = (check.__doc__ or name).splitlines()[0]
         for subject in islice(check(), MAX_REPORTED):

@@ -1,4 +1,4 @@
-"""What ``/metrics`` tells of the processes that answer no requests."""
+"""Prometheus metrics of processes that answer no requests."""
 
 import logging
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ logger = logging.getLogger(__name__)
 
 
 class HeartbeatCollector:
-    """How long ago each of them showed a sign of life. None while the database is away."""
+    """Collects the age of each heartbeat; nothing while the database is unavailable."""
 
     def describe(self) -> list[Metric]:
-        return []  # without it the registry would ask the database when this module is imported
+        return []  # else the registry would query the database when this module is imported
 
     def collect(self) -> Iterator[Metric]:
         ages = GaugeMetricFamily("heartbeat_age_seconds", "Since the last sign of life.", labels=["process"])

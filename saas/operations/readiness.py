@@ -1,8 +1,8 @@
-"""What this process depends on, and how each of them was when last looked at.
+"""Readiness: the dependencies of this process, checked in the background.
 
-Who asks ``/health/ready`` waits for a tenth of a second at most, whatever is slow or silent. So nothing is checked while
-somebody waits: a thread for each resource looks again and again from the first question on, and the answer is what they
-saw last. What they saw too long ago counts as failed: a check that hangs cannot be stopped, but it goes stale.
+``/health/ready`` must answer within a tenth of a second, whatever dependency is slow. So nothing is checked during a request:
+a thread for each resource polls from the first request on, and the response is the last result. A result that is too old
+counts as failed: a hanging check cannot be stopped, but its result becomes stale.
 """
 
 import logging
@@ -18,13 +18,13 @@ from saas.operations import checks
 
 logger = logging.getLogger(__name__)
 
-FIRST_CHECKS_SECONDS = 0.08  # how long the first who asks waits for the first checks
+FIRST_CHECKS_SECONDS = 0.08  # the longest that the first request waits for the first checks
 
 
 @dataclass(frozen=True)
 class Dependency:
     """``is_needed``: without it this service cannot work; without the others it is degraded. The checks of one ``resource``
-    take turns in one thread, in the order in which they stand: what hangs, hangs them all."""
+    run in one thread, in the order of their definition: one that hangs blocks the others."""
 
     name: str
     check: Callable[[], object]
@@ -35,7 +35,7 @@ class Dependency:
 
     @property
     def longest_age_seconds(self) -> float:
-        """A check that came before it may take its time, and so may its own."""
+        """The age at which a result is stale: another check of the resource may run before it, each up to its deadline."""
         return self.every_seconds + 2 * self.deadline_seconds
 
 
@@ -51,7 +51,7 @@ DEPENDENCIES = (
 
 @dataclass(frozen=True)
 class DependencyState:
-    """How a dependency was. ``seconds``: what the check took, or for how long there has been none. ``error``: for the log."""
+    """The result of a check. ``seconds``: its duration, or the time without a result. ``error``: for the log."""
 
     is_ok: bool
     seconds: float
@@ -59,13 +59,13 @@ class DependencyState:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Result:
     state: DependencyState
     at: float
 
 
 def run_check(check: Callable[[], object]) -> DependencyState:
-    """Check now, in this thread, however long that takes."""
+    """Run ``check`` now, in this thread, without a time limit."""
     started = monotonic()
     try:
         check()
@@ -75,45 +75,47 @@ def run_check(check: Callable[[], object]) -> DependencyState:
 
 
 class ReadinessMonitor:
-    """The states of ``dependencies``, kept current in the background while somebody asks for them."""
+    """Polls ``dependencies`` in the background while their states are requested."""
 
     def __init__(self, dependencies: Sequence[Dependency], unasked_seconds: float = 60.0) -> None:
-        """Nobody looks any more once nobody has asked for ``unasked_seconds``."""
+        """Stop polling after ``unasked_seconds`` without a request."""
         self.dependencies = dependencies
         self.unasked_seconds = unasked_seconds
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """In a forked child: its parent's threads do not live there, and a lock of theirs may be held for ever."""
+        """Start anew in a forked child: it has none of its parent's threads, and one may have held the lock."""
         self._changed = Condition()
-        self._seen: dict[str, _Seen] = {}
-        self._working: set[str] = set()  # the resources that a thread looks at
-        self._asked_at = self._started_at = float("-inf")
+        self._seen: dict[str, _Result] = {}
+        self._working: set[str] = set()  # resources that a thread polls
+        self._requested_at = self._started_at = float("-inf")
 
     def states(self) -> dict[str, DependencyState]:
-        """By name. Waits for the first checks after a start, and never again."""
+        """Return the states by name. Waits only for the first checks, at most ``FIRST_CHECKS_SECONDS``."""
         with self._changed:
-            self._asked_at = monotonic()
-            self._start_what_rests()
+            self._requested_at = monotonic()
+            self._start_threads()
             first_until = self._started_at + FIRST_CHECKS_SECONDS
-            self._changed.wait_for(self._is_current, timeout=max(0.0, first_until - monotonic()))
+            self._changed.wait_for(self._has_current_results, timeout=max(0.0, first_until - monotonic()))
             return {dependency.name: self._state(dependency) for dependency in self.dependencies}
 
     def poll_permanently(self, first_seconds: float) -> None:
-        """From now on, whether or not somebody asks, as a server's worker must: a proxy that reaches one that has not looked
-        yet, or not for long, would take its whole server out. Waits for the first checks, at most ``first_seconds``."""
+        """Poll from now on, requested or not, and wait for the first checks, at most ``first_seconds``.
+
+        For a server's workers: a proxy whose probe reaches a worker without results would remove the whole server.
+        """
         with self._changed:
             self.unasked_seconds = float("inf")
-            self._start_what_rests()
-            self._changed.wait_for(self._is_current, timeout=first_seconds)
+            self._start_threads()
+            self._changed.wait_for(self._has_current_results, timeout=first_seconds)
 
-    def _start_what_rests(self) -> None:
+    def _start_threads(self) -> None:
         for resource in {dependency.resource for dependency in self.dependencies} - self._working:
             Thread(target=self._work, args=(resource,), name=f"readiness-{resource}", daemon=True).start()
             self._working.add(resource)
             self._started_at = monotonic()
 
-    def _is_current(self) -> bool:
+    def _has_current_results(self) -> bool:
         return all(self._age(one) <= one.longest_age_seconds for one in self.dependencies)
 
     def _age(self, dependency: Dependency) -> float:
@@ -128,44 +130,44 @@ class ReadinessMonitor:
 
     def _work(self, resource: str) -> None:
         try:
-            self._look_on(resource)
+            self._poll(resource)
         except Exception:
             logger.exception("readiness_thread_failed")
             with self._changed:
-                self._working.discard(resource)  # who asks next starts another
+                self._working.discard(resource)  # the next request starts another one
 
-    def _look_on(self, resource: str) -> None:
+    def _poll(self, resource: str) -> None:
         due_at = {one: float("-inf") for one in self.dependencies if one.resource == resource}
-        while self._is_asked_for(resource):
+        while self._is_requested(resource):
             due = next((one for one in due_at if due_at[one] <= monotonic()), None)
             if due is None:
                 sleep(max(0.0, min(due_at.values()) - monotonic()))
                 continue
-            self._note(due, run_check(due.check))
+            self._record(due, run_check(due.check))
             due_at[due] = monotonic() + due.every_seconds
-            connections.close_all()  # this thread's: others want them, too
+            connections.close_all()  # release this thread's connections
 
-    def _is_asked_for(self, resource: str) -> bool:
+    def _is_requested(self, resource: str) -> bool:
         with self._changed:
-            if monotonic() - self._asked_at <= self.unasked_seconds:
+            if monotonic() - self._requested_at <= self.unasked_seconds:
                 return True
             self._working.discard(resource)
             return False
 
-    def _note(self, dependency: Dependency, state: DependencyState) -> None:
-        """A good answer that came too late is none: who needs it would have given up."""
+    def _record(self, dependency: Dependency, state: DependencyState) -> None:
+        """Record a result. A success after its deadline counts as a failure."""
         if state.is_ok and state.seconds > dependency.deadline_seconds:
             state = replace(state, is_ok=False, error=f"took {state.seconds:.1f} s")
         with self._changed:
             before = self._seen.get(dependency.name)
-            self._seen[dependency.name] = _Seen(state, monotonic())
+            self._seen[dependency.name] = _Result(state, monotonic())
             self._changed.notify_all()
         if before is None or before.state.is_ok != state.is_ok:
-            _tell(dependency.name, state, is_first=before is None)
+            _log_change(dependency.name, state, is_first=before is None)
 
 
-def _tell(name: str, state: DependencyState, *, is_first: bool) -> None:
-    """Once for each change: it is looked at every second."""
+def _log_change(name: str, state: DependencyState, *, is_first: bool) -> None:
+    """Log changes only: a check runs every second."""
     if not state.is_ok:
         logger.warning("check_failed: %s: %s", name, state.error)
     elif not is_first:
@@ -173,7 +175,7 @@ def _tell(name: str, state: DependencyState, *, is_first: bool) -> None:
 
 
 def check_all_now() -> Mapping[str, DependencyState]:
-    """The same without a thread, each looked at now: for tests, which see what their transaction holds."""
+    """Run all checks now, in this thread: for tests, which must see their own transaction."""
     return {one.name: run_check(one.check) for one in DEPENDENCIES}
 
 

@@ -1,4 +1,4 @@
-"""``manage.py check`` tells what any other process would refuse to start on: it must run before there is a single secret."""
+"""``manage.py check`` reports the faults of settings on which other processes refuse to start. It runs without secrets."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ from django.core.checks import CheckMessage, Error, Tags, register
 
 @register(Tags.security)
 def report_settings_faults(**kwargs: Any) -> list[CheckMessage]:
-    """Every fault of the settings, each with the variable's name and never with its value."""
+    """Return an error for each fault of the settings: the variable's name, never its value."""
     return [Error(fault, id="saas.E001") for fault in settings.SETTINGS_FAULTS]

@@ -1,4 +1,4 @@
-"""What beat asks every night."""
+"""Nightly tasks."""
 
 import logging
 
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 @shared_task
 def check_invariants() -> None:
-    """One error line for each row that is not as it must be: an alert counts them."""
+    """Log one error for each violation; an alert counts them."""
     for violation in find_violations():
         logger.error(
             "invariant_broken",

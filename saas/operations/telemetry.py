@@ -1,4 +1,4 @@
-"""Errors to Sentry and traces to an OpenTelemetry collector, where a setting names one. Else neither is even imported."""
+"""Report errors to Sentry and traces to an OpenTelemetry collector, where configured; else neither library is imported."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from saas import __version__, redaction, request_context
 
 
 def start_telemetry() -> None:
-    """Once in each process, when the settings are known."""
+    """Start reporting; to be called once in each process, when the settings are loaded."""
     if settings.SENTRY_DSN:
         _report_errors()
     if settings.OTEL_ENDPOINT:
@@ -25,13 +25,13 @@ def _report_errors() -> None:
         send_default_pii=False,
         include_local_variables=False,  # a password is one
         max_request_body_size="never",
-        before_send=_cleaned,
-        before_breadcrumb=_cleaned,
+        before_send=_redacted,
+        before_breadcrumb=_redacted,
     )
 
 
-def _cleaned(event: Any, _: Any) -> Any:
-    """The same rules as for log lines; and the request id, by which the two are found together."""
+def _redacted(event: Any, _: Any) -> Any:
+    """Redact as in log lines, and add the request id, by which both are found together."""
     cleaned = redaction.redact_fields(event)
     if "exception" in cleaned:
         cleaned.setdefault("tags", {})["request_id"] = request_context.current().request_id
@@ -52,12 +52,12 @@ def _trace() -> None:
     )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.OTEL_ENDPOINT)))
     trace.set_tracer_provider(provider)
-    DjangoInstrumentor().instrument(response_hook=_named)
+    DjangoInstrumentor().instrument(response_hook=_annotate_span)
     CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
 
 
-def _named(span: Any, request: Any, response: Any) -> None:
-    """By its request id, and without what stood in its query."""
+def _annotate_span(span: Any, request: Any, response: Any) -> None:
+    """Add the request id to a span, and remove the query string."""
     span.set_attribute("request_id", request_context.current().request_id)
     for name in ("http.url", "url.full", "http.target", "url.query"):
         span.set_attribute(name, request.path_info)

@@ -1,8 +1,8 @@
-"""From a bare Python to one that holds the pinned requirements: what ``manage.py`` does before Django is there.
+"""Create a virtual environment with the pinned requirements: what ``manage.py`` does before Django can be imported.
 
 Standard library only. Outside a virtual environment it makes ``.venv`` in the repository and starts again inside it; in
-an active one it installs there. A stamp in the environment tells what was installed, so a second start costs nothing;
-while an installation runs the stamp says ``incomplete``, so one that was interrupted is done again.
+an active one it installs there. A stamp file holds the hash of the installed requirements, so a second start costs nothing;
+during an installation it holds ``incomplete``, so an interrupted one is repeated.
 """
 
 import fcntl
@@ -25,21 +25,22 @@ REQUIREMENTS = ROOT / "requirements.txt"
 VENV = ROOT / ".venv"
 STAMP = "saas-requirements"
 INCOMPLETE = "incomplete"
-STRICT_COMMANDS = {"up", "test"}  # in an environment of the user's own, all others only want Django to be there
+STRICT_COMMANDS = {"up", "test"}  # in the user's own environment, all others only require Django
 INTERRUPTED = 130
 PARALLEL_OPTIONS = ["-n", "auto", "--maxprocesses", "8", "--dist", "loadgroup"]
 
 
 class BootstrapError(Exception):
-    """Says in one sentence what the person at the keyboard can do."""
+    """Its message tells the user in one sentence what to do."""
 
 
 def ensure_environment(arguments: Sequence[str]) -> None:
-    """Return once this process can run ``manage.py``'s ``arguments``, or start again in ``.venv``, or exit with a sentence."""
+    """Return once this process can run ``manage.py``'s ``arguments``; else re-execute in ``.venv``, or exit with a message."""
     try:
         if sys.prefix == sys.base_prefix:
-            _start_again_in(_own_environment())
-        _complete(Path(sys.prefix), strictly=bool(STRICT_COMMANDS & {*arguments[:1]}))
+            python = str(_python(_ensure_venv()))
+            os.execv(python, [python, *sys.orig_argv[1:]])  # noqa: S606
+        _install_missing(Path(sys.prefix), strictly=bool(STRICT_COMMANDS & {*arguments[:1]}))
     except BootstrapError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
@@ -48,17 +49,14 @@ def ensure_environment(arguments: Sequence[str]) -> None:
 
 
 def run_tests(arguments: Sequence[str]) -> NoReturn:
-    """Become pytest. Its own configuration names the settings, whatever the environment says.
-
-    Without arguments all tests run, side by side; with some, they are pytest's alone.
-    """
+    """Replace this process by pytest, whose configuration names the settings. Without arguments run all tests in parallel."""
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     os.chdir(ROOT)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *(arguments or PARALLEL_OPTIONS)])  # noqa: S606
 
 
-def _own_environment() -> Path:
-    """``.venv``, made and filled if need be."""
+def _ensure_venv() -> Path:
+    """Return ``.venv``, created and filled if it is not usable."""
     if not _is_usable(VENV):
         VENV.mkdir(exist_ok=True)
         with _locked(VENV) as lock:
@@ -69,28 +67,23 @@ def _own_environment() -> Path:
     return VENV
 
 
-def _complete(environment: Path, *, strictly: bool) -> None:
-    """Install into an active environment what it lacks."""
-    if not _lacks(environment, strictly=strictly):
+def _install_missing(environment: Path, *, strictly: bool) -> None:
+    """Install missing requirements into an active environment."""
+    if not _is_incomplete(environment, strictly=strictly):
         return
     with _locked(environment) as lock:
-        if _stamp(environment) != INCOMPLETE and _holds_the_pins():
-            _write_stamp(environment, _wanted())  # installed by hand, or from another copy of this repository
-        elif _lacks(environment, strictly=strictly):
+        if _stamp(environment) != INCOMPLETE and _has_pinned_versions():
+            _write_stamp(environment, _wanted())  # installed by hand, or by another clone
+        elif _is_incomplete(environment, strictly=strictly):
             _install(environment, lock, again=_stamp(environment) == INCOMPLETE)
     invalidate_caches()
 
 
-def _lacks(environment: Path, *, strictly: bool) -> bool:
+def _is_incomplete(environment: Path, *, strictly: bool) -> bool:
     return find_spec("django") is None or (strictly and _stamp(environment) != _wanted())
 
 
-def _start_again_in(environment: Path) -> NoReturn:
-    python = str(_python(environment))
-    os.execv(python, [python, *sys.orig_argv[1:]])  # noqa: S606
-
-
-# ── What is there ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── State of an environment ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _python(environment: Path) -> Path:
@@ -98,7 +91,7 @@ def _python(environment: Path) -> Path:
 
 
 def _is_made(environment: Path) -> bool:
-    """False also for one whose Python has gone, and for one of ours that was interrupted."""
+    """False also if its Python is missing, or if its installation was interrupted."""
     return _python(environment).exists() and _stamp(environment) != INCOMPLETE
 
 
@@ -110,8 +103,8 @@ def _wanted() -> str:
     return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
 
 
-def _holds_the_pins() -> bool:
-    """Whether this Python has every pinned version. (A pin with a marker is for some Pythons only, and not looked at.)"""
+def _has_pinned_versions() -> bool:
+    """Whether this Python has every pinned version. Pins with a marker are skipped."""
     pins = re.findall(r"^([\w.-]+)==(\S+) \\$", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE)
     try:
         return pins != [] and all(version(name) == pin for name, pin in pins)
@@ -132,11 +125,11 @@ def _write_stamp(environment: Path, text: str) -> None:
     draft.replace(environment / STAMP)
 
 
-# ── Making it ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Installation ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _make(environment: Path, lock: int) -> None:
-    """A fresh environment in the place of whatever half of one is there."""
+    """Create the environment anew."""
     uv = shutil.which("uv")
     if not uv and not _has(sys.executable, "ensurepip"):
         raise BootstrapError(
@@ -145,31 +138,26 @@ def _make(environment: Path, lock: int) -> None:
         )
     _say(f"Making a virtual environment in {environment.name} …")
     _write_stamp(environment, INCOMPLETE)
-    _clear(environment)
-    _run([sys.executable, "-m", "venv", *(["--without-pip"] if uv else []), str(environment)], lock)
-
-
-def _clear(environment: Path) -> None:
     for entry in environment.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         elif entry.name != STAMP:
             entry.unlink()
+    _run([sys.executable, "-m", "venv", *(["--without-pip"] if uv else []), str(environment)], lock)
 
 
 def _install(environment: Path, lock: int, *, again: bool) -> None:
-    """``again``: an earlier installation was interrupted, so nothing that looks installed is believed."""
+    """``again``: an earlier installation was interrupted, so reinstall everything."""
     wanted, uv = _wanted(), shutil.which("uv")
-    command = _uv(environment, uv, again=again) if uv else _pip(environment, lock, again=again)
+    if uv:
+        options = ["--quiet", "--compile-bytecode", *(["--reinstall"] if again else [])]
+        command = [uv, "pip", "install", "--python", str(_python(environment)), *options]
+    else:
+        command = _pip(environment, lock, again=again)
     _say(f"Installing the pinned requirements into {environment.name} with {'uv' if uv else 'pip'} (once) …")
     _write_stamp(environment, INCOMPLETE)
     _run([*command, "--require-hashes", "--no-deps", "-r", str(REQUIREMENTS)], lock)
     _write_stamp(environment, wanted)
-
-
-def _uv(environment: Path, uv: str, *, again: bool) -> list[str]:
-    options = ["--quiet", "--compile-bytecode", *(["--reinstall"] if again else [])]
-    return [uv, "pip", "install", "--python", str(_python(environment)), *options]
 
 
 def _pip(environment: Path, lock: int, *, again: bool) -> list[str]:
@@ -189,7 +177,7 @@ def _has(python: str, module: str) -> bool:
 
 
 def _run(command: Sequence[str], lock: int) -> None:
-    """Run an installer; only its complaints are shown. It holds the lock, too, should this process be killed."""
+    """Run an installer and show only its errors. It inherits the lock, should this process be killed."""
     # The interpreter is named by path: uv must not fetch another one.
     quiet = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     done = subprocess.run(  # noqa: S603
@@ -201,7 +189,7 @@ def _run(command: Sequence[str], lock: int) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[int]:
-    """One start at a time changes ``folder``; the others wait and find the work done. Yields the lock's descriptor."""
+    """Hold an exclusive lock on ``folder``; other starts wait and find the work done. Yields the lock's descriptor."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:

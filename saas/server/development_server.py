@@ -1,6 +1,8 @@
-"""Django's development server with the manners of the services: its own errors, too, are problem documents, it takes
-chunked bodies, it reads on for a while after a refusal so that the client comes to read the answer, and it does not tell
-what it is made of."""
+"""Django's development server, made to behave as production's.
+
+Its own errors are problem documents, it accepts chunked bodies, it reads the rest of a refused body so that the client gets
+the response, and it sends no ``Server`` header.
+"""
 
 import io
 import json
@@ -22,7 +24,7 @@ _HEX = re.compile(rb"[0-9A-Fa-f]{1,12}")
 
 
 class BodyStream(io.RawIOBase):
-    """A request's body: ``length`` bytes of ``source`` or, where that is None, chunks up to the empty one."""
+    """The body of a request: ``length`` bytes of ``source``; None for a chunked body."""
 
     def __init__(self, source: io.BufferedReader, length: int | None) -> None:
         self.source = source
@@ -34,7 +36,7 @@ class BodyStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """One read of the socket at most. Raises ``OSError`` for chunks that are none."""
+        """Read the socket at most once. Raises ``OSError`` for invalid chunks."""
         if self.left == 0 and self.is_chunked:
             self._begin_chunk()
         data = self.source.read1(min(len(buffer), self.left)) if self.left else b""
@@ -44,16 +46,16 @@ class BodyStream(io.RawIOBase):
 
     def _begin_chunk(self) -> None:
         if self.has_begun and self.source.readline(_CHUNK_LINE_BYTES).strip():
-            raise OSError("a chunk is longer than it said")
+            raise OSError("a chunk is longer than its size")
         self.has_begun = True
         digits = self.source.readline(_CHUNK_LINE_BYTES).partition(b";")[0].strip()
         if not _HEX.fullmatch(digits):
-            raise OSError("a chunk does not say how long it is")
+            raise OSError("a chunk has no size")
         self.left = int(digits, 16)
         if self.left == 0:
             self.is_chunked = False
             while self.source.readline(_CHUNK_LINE_BYTES).strip():
-                pass  # trailers say nothing that we want to know
+                pass  # trailers are ignored
 
 
 class ServerHandler(basehttp.ServerHandler):
@@ -73,7 +75,7 @@ class ServerHandler(basehttp.ServerHandler):
         simple_server.ServerHandler.close(self)
 
     def _is_drained(self) -> bool:
-        """Read what nobody wanted to the body's end; so much and so long, and no more."""
+        """Read the rest of the body, at most ``DRAINED_BYTES`` within ``DRAINED_SECONDS``. Whether its end was reached."""
         deadline, left = time.monotonic() + DRAINED_SECONDS, DRAINED_BYTES
         connection: socket.socket = self.request_handler.connection  # type: ignore[assignment]  # stubs name a request
         connection.settimeout(DRAINED_SECONDS)
@@ -91,7 +93,7 @@ class ServerHandler(basehttp.ServerHandler):
 
 class RequestHandler(basehttp.WSGIRequestHandler):
     def parse_request(self) -> bool:
-        """Where it is not plain how long the body is, the next request on this connection might be a part of it."""
+        """Refuse ambiguous body lengths: the next request on this connection might be a part of the body."""
         if not super().parse_request():
             return False
         lengths, codings = (self.headers.get_all(name, []) for name in ("Content-Length", "Transfer-Encoding"))
@@ -104,7 +106,7 @@ class RequestHandler(basehttp.WSGIRequestHandler):
         return True
 
     def handle_one_request(self) -> None:
-        """Django's own, which names its server handler."""
+        """As Django's own, which hard-codes its ``ServerHandler``."""
         self.raw_requestline = self.rfile.readline(65_537)
         if len(self.raw_requestline) > 65_536:
             self.requestline = self.request_version = self.command = ""
@@ -117,12 +119,12 @@ class RequestHandler(basehttp.WSGIRequestHandler):
         handler.run(self.server.get_app())  # type: ignore[attr-defined]  # stubs name the base class
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What cannot be read as HTTP never reaches Django: a header too long, too many of them, another protocol."""
+        """Answer with a problem document what is not HTTP or has too large a head, and never reaches Django."""
         request_id, title = new_request_id(), HTTPStatus(code).phrase
         body = {"type": "urn:saas:problem:malformed", "title": title, "status": int(code), "detail": message or title}
         raw = json.dumps({**body, "code": "malformed", "request_id": request_id}).encode()
         self.close_connection = True
-        self.request_version = self.protocol_version  # what could not be read passes for HTTP/0.9, without headers
+        self.request_version = self.protocol_version  # else it counts as HTTP/0.9, without headers
         self.send_response_only(code)
         self.send_header("Content-Type", "application/problem+json")
         self.send_header("Content-Length", str(len(raw)))
@@ -134,7 +136,7 @@ class RequestHandler(basehttp.WSGIRequestHandler):
 
 
 class Server(basehttp.WSGIServer):
-    """Takes Django's place for its request handler, which ``runserver`` has no setting for."""
+    """Uses our request handler, for which ``runserver`` has no setting."""
 
     def __init__(self, address: Any, _: type[basehttp.WSGIRequestHandler], **options: Any) -> None:
         super().__init__(address, RequestHandler, **options)

@@ -1,6 +1,6 @@
-"""Reading a request's body on the event loop: bounded in size, in time, and in what all bodies hold in memory together.
+"""Read request bodies on the event loop, limited in size, in time, and in the memory of all bodies together.
 
-Not by ``async for``: granian lets a body be asked for once, and each loop would ask for it again.
+Not by ``async for``: granian provides an iterator once, and each loop would request another one.
 """
 
 from collections.abc import AsyncIterator
@@ -11,8 +11,8 @@ from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # public,
 from saas.server.deadline import Deadline
 
 BODY_TIMEOUT_SECONDS = 30.0
-MAX_BYTES_IN_MEMORY = 256 * 1024 * 1024  # of all bodies that are being read in this process
-SHORT_BODY_BYTES = 32 * 1024  # however many connections there may be, their short bodies fit into memory
+MAX_BYTES_IN_MEMORY = 256 * 1024 * 1024  # all bodies that are held in this process
+SHORT_BODY_BYTES = 32 * 1024  # so short that those of all connections fit into memory
 MAX_DISCARDED_BYTES, DISCARD_SECONDS = 4 * 1024 * 1024, 1.0
 
 
@@ -21,26 +21,28 @@ class BodyTooLarge(Exception):
 
 
 class BodyTooSlow(Exception):
-    """Not here after ``ARRIVAL_SECONDS``."""
+    """Not complete after ``ARRIVAL_SECONDS``."""
 
 
 class IncompleteBody(Exception):
-    """It ended before its length, in a bad chunk, or in trailers."""
+    """Ended before its length, in an invalid chunk, or in trailers."""
 
 
 class BodyMemoryExceeded(Exception):
-    """Other bodies hold all the memory there is for them."""
+    """Other bodies hold ``MAX_BYTES_IN_MEMORY``."""
 
 
 class BodyReader:
-    """One for each process."""
+    """Counts the bytes of the bodies that one process holds."""
 
     def __init__(self) -> None:
         self._held = 0
 
     async def read(self, arriving: AsyncIterator[bytes], *, length: int | None, limit: int) -> bytes:
-        """The whole body, of ``length`` bytes, or in chunks if that is None, to be released. Raises what stands above, and
-        then holds nothing."""
+        """Return the whole body, which counts as held until ``release``. ``length`` None: it is chunked.
+
+        Raises the exceptions of this module, and then holds nothing.
+        """
         if length is not None and length > limit:
             raise BodyTooLarge
         chunks: list[bytes] = []
@@ -48,8 +50,8 @@ class BodyReader:
             with Deadline(BODY_TIMEOUT_SECONDS):
                 ends = await self._read_into(chunks, arriving, limit)
             body = b"".join(chunks)
-            # granian raises nothing for a body that breaks off. In chunks it says how it ended by the number of empty
-            # ones: one at the end, a second for an abort, garbage in place of a size, or trailers.
+            # granian raises nothing for an incomplete body. Of a chunked one it yields one empty chunk at its end, and a
+            # second one for an abort, an invalid size, or trailers.
             if ends > 1 if length is None else len(body) != length:
                 raise IncompleteBody
         except BaseException as error:
@@ -63,8 +65,7 @@ class BodyReader:
         self._held -= len(body)
 
     async def read_short(self, protocol: Any, length: int) -> bytes:
-        """One of at most ``SHORT_BYTES``, in one piece: granian reads no further than the length. Piece by piece takes twice as
-        long. Raises as ``read``."""
+        """Read at most ``SHORT_BODY_BYTES`` in one call, which takes half the time of iterating. Raises as ``read``."""
         if self._held + length > MAX_BYTES_IN_MEMORY:
             raise BodyMemoryExceeded
         try:
@@ -80,7 +81,7 @@ class BodyReader:
         return body
 
     async def _read_into(self, chunks: list[bytes], arriving: AsyncIterator[bytes], limit: int) -> int:
-        """How many empty chunks there were."""
+        """Return the number of empty chunks."""
         size = ends = 0
         while (chunk := await _next(arriving)) is not None:
             size += len(chunk)
@@ -95,7 +96,7 @@ class BodyReader:
 
 
 async def _next(arriving: AsyncIterator[bytes]) -> bytes | None:
-    """None at the end. (``anext`` with a default crashes the interpreter: granian's awaitables are no generators.)"""
+    """Return None at the end. (``anext`` with a default crashes the interpreter: granian's awaitables are no generators.)"""
     try:
         return await anext(arriving)
     except StopAsyncIteration:
@@ -103,7 +104,7 @@ async def _next(arriving: AsyncIterator[bytes]) -> bytes | None:
 
 
 async def discard_rest(arriving: AsyncIterator[bytes]) -> None:
-    """Read on for a moment and keep nothing: a client that is still writing would miss the answer."""
+    """Read and discard the rest for at most ``DISCARD_SECONDS``: a client that is still writing would miss the response."""
     size = 0
     try:
         with Deadline(DISCARD_SECONDS):

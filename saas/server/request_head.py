@@ -1,7 +1,7 @@
-"""What a request says before its body is read: whether it is plain HTTP, and what Django is told of it.
+"""The head of a request: refuse what is ambiguous or too large, and translate the rest into a WSGI environ.
 
-granian (hyper) has parsed it, and refused what is no HTTP/1.1 at all. What it lets through and two readers could understand
-in two ways is refused here, whatever the service.
+granian (hyper) has parsed it and refused what is not HTTP/1.1. What hyper accepts although two readers could interpret it in
+two ways (request smuggling) is refused here, for every service.
 """
 
 import io
@@ -20,7 +20,7 @@ _SINGLE = ("host", "content-type", "expect", "transfer-encoding")
 
 
 class Headers(Protocol):
-    """granian's: names in lower case. A value that is not ASCII is lost; then only ``keys`` knows of the header."""
+    """granian's headers: names in lower case. Of a header whose value is not ASCII only ``keys`` has the name."""
 
     def keys(self) -> list[str]: ...
     def items(self) -> list[tuple[str, str]]: ...
@@ -30,7 +30,7 @@ class Headers(Protocol):
 
 
 class Scope(Protocol):
-    """Of an RSGI request: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md"""
+    """An RSGI request: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md"""
 
     http_version: str
     server: str
@@ -49,7 +49,7 @@ class Refusal(NamedTuple):
 
 
 def find_refusal(scope: Scope) -> Refusal | None:
-    """Why nobody answers this request, if so."""
+    """Return why the request is refused, or None."""
     return next(chain(_refusals_of_target(scope), _refusals_of_headers(scope)), None)
 
 
@@ -77,20 +77,19 @@ def _refusals_of_headers(scope: Scope) -> Iterator[Refusal]:
 
 
 def is_too_large(headers: list[tuple[str, str]]) -> bool:
-    """One of the headers, or all together."""
+    """Whether one value exceeds ``MAX_HEADER_BYTES``, or names and values together ``MAX_HEAD_BYTES``."""
     sizes = [len(value) for _, value in headers]
     all_bytes = sum(sizes) + sum([len(name) for name, _ in headers])
     return max(sizes, default=0) > MAX_HEADER_BYTES or all_bytes > MAX_HEAD_BYTES
 
 
 def _is_old_probe(scope: Scope) -> bool:
-    """HTTP/1.0 knows no Host, and some load balancers still probe by it."""
+    """Whether it is a probe by HTTP/1.0, which has no Host header and which some load balancers still send."""
     return scope.http_version == "1" and scope.method == "GET" and scope.path in PROBES
 
 
 def declared_length(scope: Scope) -> int | None:
-    """The body's length; None where only its end tells. A body has a length or comes in chunks (then the length counts for
-    nothing); without either there is none."""
+    """Return the body's length in bytes; None for a chunked body, whose Content-Length is ignored; 0 without either header."""
     if "transfer-encoding" in scope.headers:
         return None
     digits = scope.headers.get("content-length", "0")
@@ -98,7 +97,7 @@ def declared_length(scope: Scope) -> int | None:
 
 
 def wsgi_environ(scope: Scope, body: bytes) -> dict[str, Any]:
-    """PEP 3333's, with a body that has arrived whole."""
+    """Return the environ of PEP 3333, with a body that was read whole."""
     host, _, port = scope.server.rpartition(":")
     is_socket = not port.isdecimal()
     return {
@@ -124,13 +123,13 @@ def wsgi_environ(scope: Scope, body: bytes) -> dict[str, Any]:
 
 
 def peer_address(scope: Scope) -> str:
-    """The IP address of who has connected; empty for a socket of this machine."""
+    """Return the IP address of the peer; empty for a unix socket."""
     host, _, port = scope.client.rpartition(":")
     return host.strip("[]") if port.isdecimal() else ""
 
 
 def _header_variables(headers: Headers) -> dict[str, str]:
-    """A name with an underscore would pass for the one with a dash that a proxy has set: it is dropped, as elsewhere."""
+    """Drop names with an underscore: in WSGI they equal the names with a dash that a proxy may have set."""
     found: dict[str, str] = {}
     for name, value in headers.items():
         if "_" in name:

@@ -1,4 +1,4 @@
-"""What goes back: a WSGI answer, gathered in the thread that made it, and then sent without one."""
+"""Buffer a WSGI response in the thread that produced it, and send it from the event loop."""
 
 import asyncio
 import os
@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-MAX_BYTES_IN_MEMORY = 1024 * 1024  # of an answer; what is longer goes by way of a file
+MAX_BYTES_IN_MEMORY = 1024 * 1024  # a longer body is written to a file
 MAX_RESPONSE_BYTES = 512 * 1024 * 1024
-_KEPT_SECONDS = 30.0  # a file's name, until granian has opened it
+_FILE_SECONDS = 30.0  # until the file is unlinked: granian has opened it by then
 # hyper writes lengths and connection headers itself. It would add a Server header of its own if there were none.
 _NOT_OURS = {"content-length", "connection", "transfer-encoding", "server"}
 _NAMELESS = ("server", "")
 
 
 class ResponseTooLarge(Exception):
-    """More than ``LONGEST_BYTES``."""
+    """More than ``MAX_RESPONSE_BYTES``."""
 
 
 class BufferedResponse(NamedTuple):
@@ -31,7 +31,7 @@ class BufferedResponse(NamedTuple):
         headers = [*self.headers, *more, _NAMELESS]
         if self.path:
             protocol.response_file(self.status, headers, self.path)
-            asyncio.get_running_loop().call_later(_KEPT_SECONDS, os.unlink, self.path)
+            asyncio.get_running_loop().call_later(_FILE_SECONDS, os.unlink, self.path)
         elif self.body:
             protocol.response_bytes(self.status, headers, self.body)
         else:
@@ -39,7 +39,7 @@ class BufferedResponse(NamedTuple):
 
 
 def call_wsgi(application: WSGIApplication, environ: WSGIEnvironment) -> BufferedResponse:
-    """Ask ``application``, in this thread. Nothing has been sent when it fails midway. Raises ``ResponseTooLong``."""
+    """Call ``application`` in this thread and buffer its response. Raises ``ResponseTooLarge``; nothing has been sent then."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(
@@ -50,7 +50,7 @@ def call_wsgi(application: WSGIApplication, environ: WSGIEnvironment) -> Buffere
 
     result: Any = application(environ, start_response)
     try:
-        body, path = _gathered(result)
+        body, path = _buffer(result)
     finally:
         if hasattr(result, "close"):
             result.close()
@@ -63,8 +63,8 @@ def call_wsgi(application: WSGIApplication, environ: WSGIEnvironment) -> Buffere
     return BufferedResponse(int(status[:3]), kept, body, path)
 
 
-def _gathered(pieces: Iterable[bytes]) -> tuple[bytes, str]:
-    """All of it, in memory or in a file."""
+def _buffer(pieces: Iterable[bytes]) -> tuple[bytes, str]:
+    """Return the body, or the path of the file that it was written to."""
     found: list[bytes] = []
     size = 0
     rest = iter(pieces)
@@ -72,11 +72,11 @@ def _gathered(pieces: Iterable[bytes]) -> tuple[bytes, str]:
         found.append(piece)
         size += len(piece)
         if size > MAX_BYTES_IN_MEMORY:
-            return b"", _written([*found], rest)
+            return b"", _write_to_file([*found], rest)
     return b"".join(found), ""
 
 
-def _written(first: list[bytes], rest: Iterator[bytes]) -> str:
+def _write_to_file(first: list[bytes], rest: Iterator[bytes]) -> str:
     descriptor, path = tempfile.mkstemp(prefix="saas-response-")
     try:
         with open(descriptor, "wb") as file:

@@ -1,4 +1,4 @@
-"""The RSGI application of whichever service ``DJANGO_SETTINGS_MODULE`` names."""
+"""The RSGI application of the service that ``DJANGO_SETTINGS_MODULE`` names."""
 
 import os
 

@@ -1,7 +1,7 @@
-"""Django behind granian's RSGI: bodies arrive on the event loop, views run in a bounded number of threads.
+"""RSGI to WSGI: granian calls Django through this adapter. Bodies are read on the event loop, views run in a thread pool.
 
-No thread ever waits for a client, slow to send or slow to receive. Every answer is Django's own, refusals too: they pass
-its middleware with a response that is made already.
+No thread waits for a client that sends or receives slowly. Refusals pass Django's middleware, too, with a response that is
+made beforehand (``PREPARED_RESPONSE``).
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from saas.server.responses import BufferedResponse, ResponseTooLarge, call_wsgi
 
 logger = logging.getLogger(__name__)
 
-THREAD_WAIT_SECONDS = 1.0  # for a free thread
-RESERVED_THREADS = 2  # for probes and refusals, which wait for nothing
+THREAD_WAIT_SECONDS = 1.0  # then 503
+RESERVED_THREADS = 2  # for probes and refusals, which never block
 _CLOSE = ("connection", "close")
-_BRIEF_WAIT = {"Retry-After": "1"}
+_RETRY_SOON = {"Retry-After": "1"}
 
 MakeResponse = Callable[[], HttpResponse]
 
@@ -51,7 +51,7 @@ class RSGIAdapter:
             loop.call_soon(watchdog.send_heartbeats, loop, shared, os.getppid())
 
     def set_executors(self, executor: Executor, *, reserved: Executor) -> None:
-        """Run views in ``executor``, and in ``reserved`` what waits for nothing."""
+        """Run views in ``executor``; probes and refusals in ``reserved``."""
         self._executor, self._reserved = executor, reserved
         self._free = asyncio.Semaphore(self._threads)
 
@@ -74,8 +74,7 @@ class RSGIAdapter:
         self._bodies.release(body)
 
     async def read_body(self, scope: Scope, protocol: Any) -> bytes | None:
-        """The whole body, which counts as held in memory until it is released; None if it cannot be had, and that has been
-        answered."""
+        """Return the whole body, to be passed to ``release_body`` later; None if it was refused and that has been answered."""
         length, limit = declared_length(scope), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if length == 0:
             return b""
@@ -85,7 +84,7 @@ class RSGIAdapter:
             arriving = aiter(protocol)
             return await self._bodies.read(arriving, length=length, limit=limit)
         except request_body.BodyTooLarge:
-            if "expect" not in scope.headers:  # else the client asks first, and has sent nothing yet
+            if "expect" not in scope.headers:  # a client that asks first has sent nothing yet
                 await request_body.discard_rest(arriving)
             await self.refuse(scope, protocol, partial(Problem, 413))
         except request_body.BodyTooSlow:
@@ -93,11 +92,11 @@ class RSGIAdapter:
         except request_body.IncompleteBody:
             await self.refuse(scope, protocol, partial(Problem, 400, detail="The body did not arrive."))
         except request_body.BodyMemoryExceeded:
-            await self.refuse(scope, protocol, partial(Problem, 503, headers=_BRIEF_WAIT))
+            await self.refuse(scope, protocol, partial(Problem, 503, headers=_RETRY_SOON))
         return None
 
     async def answer(self, scope: Scope, protocol: Any, body: bytes) -> None:
-        """Django's answer to a request whose body is here; 503 if no thread gets free in time."""
+        """Send Django's response to a request whose body was read; 503 if no thread is free within ``THREAD_WAIT_SECONDS``."""
         if scope.path in PROBES:
             await self._respond(self._reserved, scope, protocol, wsgi_environ(scope, body))
             return
@@ -105,7 +104,7 @@ class RSGIAdapter:
             async with asyncio.timeout(THREAD_WAIT_SECONDS):
                 await self._free.acquire()
         except TimeoutError:
-            await self.refuse(scope, protocol, partial(Problem, 503, headers=_BRIEF_WAIT), close=False)
+            await self.refuse(scope, protocol, partial(Problem, 503, headers=_RETRY_SOON), close=False)
             return
         try:
             await self._respond(self._executor, scope, protocol, wsgi_environ(scope, body))
@@ -113,7 +112,7 @@ class RSGIAdapter:
             self._free.release()
 
     async def refuse(self, scope: Scope, protocol: Any, make: MakeResponse, *, close: bool = True) -> None:
-        """``make``'s response, with whatever Django's middleware adds. Where a body was not read, ``close``."""
+        """Send ``make``'s response through Django's middleware. ``close`` the connection where a body was left unread."""
         prepared = {**wsgi_environ(scope, b""), PREPARED_RESPONSE: make}
         await self._respond(self._reserved, scope, protocol, prepared, close=close)
 
@@ -128,7 +127,7 @@ class RSGIAdapter:
         response.send(protocol, *([_CLOSE] if close or draining.is_draining() else []))
 
     def middleware_headers(self, content_type: str) -> list[tuple[str, str]]:
-        """What Django's middleware adds to every answer, but the request's id."""
+        """Return the headers that Django's middleware adds to every response, without the request's id."""
         response = self._response(
             {
                 "REQUEST_METHOD": "GET",

@@ -1,8 +1,8 @@
-"""``python manage.py serve product``: one service as production serves it, on granian. What the image runs for all four.
+"""``python manage.py serve product``: run one service on granian, as the image does for all four.
 
-``BIND`` (host:port, or unix:/path), ``WEB_CONCURRENCY`` (processes), ``WEB_THREADS`` (in each) and ``DRAIN_SECONDS`` say how;
-``--port`` and ``--workers`` override them. This process never sets Django up: it starts the workers, replaces those that die
-or hang, and ends them. Signals are meant for it alone.
+Configured by ``BIND`` (host:port, or unix:/path), ``WEB_CONCURRENCY`` (processes), ``WEB_THREADS`` (in each) and
+``DRAIN_SECONDS``; ``--port`` and ``--workers`` override them. This process never sets Django up: it starts the workers,
+replaces those that die or hang, and stops them. Send signals to it alone.
 """
 
 import argparse
@@ -26,12 +26,10 @@ from saas.server.worker_startup import load_application
 
 SERVICES = ("product", "admin_ops", "parity", "webhooks")
 BACKLOG = 2048
-MAX_CONNECTIONS = 4096  # open at a time in each worker; further ones wait to be accepted. (granian's "backpressure".)
+MAX_CONNECTIONS = 4096  # open at a time in each worker (granian's "backpressure"); further ones wait to be accepted
 HEADER_TIMEOUT_MILLISECONDS = 10_000
 HEADER_BUFFER_BYTES = 65_536
-KILL_TIMEOUT_SECONDS = (
-    20  # for what is under way when the drain is over; drain and this stay under an orchestrator's 30 s
-)
+KILL_TIMEOUT_SECONDS = 20  # for requests under way after the drain; both together stay under an orchestrator's 30 s
 
 
 class Address(NamedTuple):
@@ -46,7 +44,10 @@ def main(arguments: Sequence[str]) -> None:
     options = _options(arguments)
     address = _address(options.port)
     workers = options.workers or _count("WEB_CONCURRENCY", "2")
-    _require_proxy_for_socket(address)
+    trusted = os.environ.get("TRUSTED_PROXY_CIDRS", "").replace(" ", "").split(",")
+    if address.path and os.environ.get("SAAS_ENV") == "production" and "unix" not in trusted:
+        # A unix socket has no peer address: without a trusted proxy all callers would share an empty one.
+        sys.exit("TRUSTED_PROXY_COUNT and TRUSTED_PROXY_CIDRS=unix must be set behind a socket in production.")
     _require_free(address)
     settings_module = options.settings or f"saas.settings.{options.service}"
     os.environ |= {"DJANGO_SETTINGS_MODULE": settings_module, "SAAS_PROCESS": "service"}
@@ -59,12 +60,12 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _server(address: Address, workers: int) -> Any:
-    place: dict[str, Any] = (
+    address_options: dict[str, Any] = (
         {"uds": Path(address.path)} if address.path else {"address": address.host, "port": address.port}
     )
     return Granian(
         "saas",  # the loader below finds the application
-        **place,
+        **address_options,
         interface=Interfaces.RSGI,
         workers=workers,
         http=HTTPModes.http1,
@@ -82,19 +83,22 @@ def _server(address: Address, workers: int) -> Any:
 
 
 def _serve(server: Any, service: str, shared: shared_state.SharedState, drain_seconds: float) -> None:
-    def take_signals() -> None:
-        end = ShutdownHandler(server, shared, drain_seconds)
+    def install_signal_handlers() -> None:
+        handler = ShutdownHandler(server, shared, drain_seconds)
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            signal.signal(number, end)
+            signal.signal(number, handler)
         watchdog.start_watchdog(shared)
 
-    server.on_startup(take_signals)  # when granian's own signal handlers are in place
+    server.on_startup(install_signal_handlers)  # after granian's own
     server.serve(target_loader=partial(load_application, service), wrap_loader=False)
 
 
 class ShutdownHandler:
-    """Handles the signals that ask to end. First the server answers on for a while, so that the proxies in front see
-    ``/health/ready`` and go elsewhere; asked again, by Ctrl-C, or without a service that answers, it does not wait."""
+    """Handles SIGTERM, SIGHUP and SIGINT: graceful shutdown.
+
+    The server goes on answering for ``drain_seconds`` while ``/health/ready`` is 503, so that proxies in front stop sending
+    requests. A second signal, Ctrl-C or a failed boot stops it at once.
+    """
 
     def __init__(self, server: Any, shared: shared_state.SharedState, drain_seconds: float) -> None:
         self._server = server
@@ -103,7 +107,7 @@ class ShutdownHandler:
         self._pid = os.getpid()
 
     def __call__(self, number: int, _: object) -> None:
-        if os.getpid() != self._pid:  # a worker that has just been forked, and does nothing yet
+        if os.getpid() != self._pid:  # a worker that was just forked and has not reset its handlers yet
             os._exit(0)
         may_wait = number != signal.SIGINT and not self._shared.is_draining() and not self._shared.has_failed_to_boot()
         if self._drain_seconds and may_wait:
@@ -119,7 +123,7 @@ class ShutdownHandler:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="manage.py serve", description="Serve one service as production does.")
+    parser = argparse.ArgumentParser(prog="manage.py serve", description="Run one service as production does.")
     parser.add_argument("service", choices=SERVICES)
     parser.add_argument("--port", type=_port, help="Overrides the port of BIND (0.0.0.0:8000).")
     parser.add_argument("--workers", type=_positive, help="Processes; overrides WEB_CONCURRENCY (2).")
@@ -169,18 +173,11 @@ def _seconds(name: str, default: str) -> float:
     return seconds
 
 
-# ── What must be so before it listens ────────────────────────────────────────────────────────────────────────────────
-
-
-def _require_proxy_for_socket(address: Address) -> None:
-    """A socket of this machine has no peer address: without a trusted proxy all callers would share one."""
-    trusted = os.environ.get("TRUSTED_PROXY_CIDRS", "").replace(" ", "").split(",")
-    if address.path and os.environ.get("SAAS_ENV") == "production" and "unix" not in trusted:
-        sys.exit("TRUSTED_PROXY_COUNT and TRUSTED_PROXY_CIDRS=unix must be set behind a socket in production.")
+# ── Checks before it listens ──────── ────────────────────────────────────────────────────────────────────────────────
 
 
 def _require_free(address: Address) -> None:
-    """granian shares a port with whoever else shares it, in silence, and stumbles over a socket that an earlier run left."""
+    """Exit if the address is in use: granian would silently share a port, and fails on a socket file of an earlier run."""
     family = socket.AF_UNIX if address.path else socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         try:

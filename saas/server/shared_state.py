@@ -1,7 +1,6 @@
-"""What the processes of one server tell each other, in a folder of its own: that it is ending, and that a worker is alive.
+"""State that the processes of one server share in a folder: the draining flag, heartbeats of workers, a failed boot.
 
-Files, because workers may be forked or spawned; in memory where the system has such a folder, because a sign of life must
-not wait for a disk.
+Files, because workers may be forked or spawned; on tmpfs where there is one, because a heartbeat must not wait for a disk.
 """
 
 import os
@@ -13,14 +12,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from saas.operations import draining
+from saas.operations.processes import is_process_alive
 
 _MEMORY = Path("/dev/shm")  # noqa: S108
 _FOLDER = "SAAS_SERVER_STATE"
 _PREFIX = "saas-server-"
-_ROOM_BYTES = 32 * 1024 * 1024
+_MIN_FREE_BYTES = 32 * 1024 * 1024
 
 
 class SharedState:
+    """Reads and writes the files in ``folder``."""
+
     def __init__(self, folder: Path) -> None:
         self._beats = folder / "beats"
         self._failure = folder / "failed-to-boot"
@@ -32,7 +34,7 @@ class SharedState:
         return draining.is_draining()
 
     def record_failed_boot(self) -> bool:
-        """Whether this is the first process to note it."""
+        """Return whether this is the first process to record it."""
         try:
             self._failure.touch(exist_ok=False)
         except FileExistsError:
@@ -43,12 +45,12 @@ class SharedState:
         return self._failure.exists()
 
     def record_heartbeat(self, count: int) -> None:
-        """Note a sign of life of this process: a number that is never the last one."""
+        """Record that this process is alive. ``count`` must differ from the last one."""
         path = self._beats / str(os.getpid())
         path.write_text(str(count), encoding="ascii")
 
     def heartbeats(self) -> dict[int, str]:
-        """The last sign of life of every process that has shown one, by process id."""
+        """Return the last heartbeat of each process, by process id."""
         found = {}
         for path in self._beats.iterdir():
             with suppress(FileNotFoundError):
@@ -61,9 +63,9 @@ class SharedState:
 
 @contextmanager
 def create_shared_state() -> Iterator[SharedState]:
-    """The state of a server that starts now; its workers find it by the environment."""
-    base = _MEMORY if os.access(_MEMORY, os.W_OK) and _has_room(_MEMORY) else Path(tempfile.gettempdir())
-    _sweep(base)
+    """Create the state of a server that starts now. Its workers find it by the environment; it is deleted on exit."""
+    base = _MEMORY if os.access(_MEMORY, os.W_OK) and _has_free_space(_MEMORY) else Path(tempfile.gettempdir())
+    _delete_stale_folders(base)
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
     try:
         (folder / "beats").mkdir()
@@ -77,38 +79,30 @@ def create_shared_state() -> Iterator[SharedState]:
 
 
 def _share_metrics(folder: Path) -> None:
-    """Before anybody imports prometheus_client: the workers of one server write where each of them can read all. It maps its
-    files into memory, and a process that writes into one for which there is no room is killed: better without."""
-    if not _has_room(folder.parent):
+    """Have the workers of one server write metrics where each can read all. To be called before prometheus_client is imported.
+
+    prometheus_client maps its files into memory, and a write on a full disk kills the process: then without.
+    """
+    if not _has_free_space(folder.parent):
         sys.stderr.write(f"{folder.parent} is nearly full: /metrics tells of one worker at a time.\n")
         return
     folder.mkdir()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
-def _has_room(folder: Path) -> bool:
-    return shutil.disk_usage(folder).free >= _ROOM_BYTES
+def _has_free_space(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free >= _MIN_FREE_BYTES
 
 
-def _sweep(base: Path) -> None:
-    """Remove what servers left behind that were killed."""
+def _delete_stale_folders(base: Path) -> None:
+    """Delete the folders of servers that were killed."""
     for folder in base.glob(f"{_PREFIX}*-*"):
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
         if pid.isdecimal() and not is_process_alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def is_process_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
-
-
 def current_shared_state() -> SharedState | None:
-    """That of the server whose worker this process is, if it is one."""
+    """Return the state of the server whose worker this process is; None if it is no worker."""
     folder = os.environ.get(_FOLDER)
     return SharedState(Path(folder)) if folder else None

@@ -1,9 +1,9 @@
-"""Programs that run as one: they start together, their output is labelled, and when one ends, all end.
+"""A process supervisor for development: programs start together, their output is labelled, and when one exits, all stop.
 
-But for those that end themselves to be replaced (``is_replaced``): such a one starts again, once it has proved that it can.
+A program with ``restart_on_exit`` is started again instead, if it has run for ``MIN_LIFETIME_SECONDS`` before.
 
-Our own, because the runners that exist leave processes behind when they are killed, or start every dead one again. Every
-program leads a session of its own: a Ctrl-C reaches only us, and what a program has started can be ended with it.
+Existing runners leave processes behind when they are killed, or restart every program. Here every program leads a session
+of its own: Ctrl-C reaches only the supervisor, and a program's own children are killed with it.
 """
 
 import ctypes
@@ -21,14 +21,14 @@ from threading import Thread
 
 from watchfiles import DefaultFilter, watch
 
-STOP_TIMEOUT_SECONDS = 8.0  # a Celery worker on the embedded broker takes four to six to stop
+STOP_TIMEOUT_SECONDS = 8.0  # a Celery worker on the embedded broker needs four to six
 START_TIMEOUT_SECONDS = 60.0
-AFTER_CHANGE_SECONDS = 10.0  # a program that ends this soon after a change of its code waits for the next change
-MIN_LIFETIME_SECONDS = 5.0  # what has lived for so long can start, so it may start again
+AFTER_CHANGE_SECONDS = 10.0  # a program that exits this soon after its code changed waits for the next change
+MIN_LIFETIME_SECONDS = 5.0  # a program that has run this long is able to start
 RESTART_DELAY_SECONDS, MAX_RESTART_DELAY_SECONDS = (
     1.0,
     30.0,
-)  # before a start again; doubled while it lives no longer than that
+)  # doubled after each shorter run
 TICK_SECONDS = 0.2
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -38,7 +38,7 @@ WriteLine = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Program:
-    """``environment`` is added to ours. ``is_replaced``: the others go on without it until it is there again."""
+    """``environment`` is added to ours. ``restart_on_exit``: the others go on while it is down."""
 
     name: str
     command: Sequence[str]
@@ -47,7 +47,7 @@ class Program:
 
 
 class CodeFilter(DefaultFilter):
-    """Changes that a running program should see: code and templates, not tests."""
+    """Matches changes of code and templates, not of tests."""
 
     def __call__(self, change: object, path: str) -> bool:
         is_code = path.endswith((".py", ".html", ".txt")) and "/tests/" not in path
@@ -55,18 +55,18 @@ class CodeFilter(DefaultFilter):
 
 
 class ChildProcess:
-    """A program and the process that runs it now."""
+    """A program and its current process."""
 
     def __init__(self, program: Program, say: WriteLine) -> None:
         self.program = program
         self.say = say
-        self.was_changed = self.is_proven = False
-        self.pause_seconds = RESTART_DELAY_SECONDS
+        self.was_changed = self.has_proven_start = False
+        self.restart_delay_seconds = RESTART_DELAY_SECONDS
         self.start()
 
     def start(self) -> None:
         self.is_stopping = self.is_down = False
-        self.resumes_at: float | None = None
+        self.restarts_at: float | None = None
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(  # noqa: S603
             self.program.command,
@@ -78,20 +78,20 @@ class ChildProcess:
             encoding="utf-8",
             errors="replace",
             start_new_session=True,
-            preexec_fn=_die_with_parent(),
+            preexec_fn=_kill_with_parent(),
         )
         self.relay = Thread(target=self._relay, args=[self.process], daemon=True)
         self.relay.start()
 
     def stop(self) -> None:
-        """Ask it to end. What it has started is its own business until ``kill``."""
+        """Send SIGTERM. Children of the process are its own concern until ``kill``."""
         self.is_stopping = True
         self.stopped_at = time.monotonic()
         if self.process.poll() is None:
             self.process.terminate()
 
     def kill(self) -> None:
-        """End it and everything that it has left behind."""
+        """Kill the process group and wait for the process."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -102,7 +102,7 @@ class ChildProcess:
 
     @property
     def exit_code(self) -> int:
-        """As a shell tells it; never 0, because nobody asked it to end."""
+        """The exit code as a shell reports it; never 0, because it was not asked to exit."""
         code = self.process.returncode
         return 128 - code if code < 0 else code or 1
 
@@ -110,16 +110,16 @@ class ChildProcess:
         return self.was_changed and time.monotonic() - self.started_at < AFTER_CHANGE_SECONDS
 
     def schedule_restart(self) -> bool:
-        """It has ended: have it start again after a pause. False if it may not, or has never lived long enough."""
+        """After it exited: restart it after a delay. False if it may not restart, or has never run long enough."""
         lived = time.monotonic() - self.started_at
-        self.is_proven = self.is_proven or lived >= MIN_LIFETIME_SECONDS
-        if not (self.program.restart_on_exit and self.is_proven):
+        self.has_proven_start = self.has_proven_start or lived >= MIN_LIFETIME_SECONDS
+        if not (self.program.restart_on_exit and self.has_proven_start):
             return False
         is_steady = lived > MAX_RESTART_DELAY_SECONDS
-        self.pause_seconds = (
-            RESTART_DELAY_SECONDS if is_steady else min(2 * self.pause_seconds, MAX_RESTART_DELAY_SECONDS)
+        self.restart_delay_seconds = (
+            RESTART_DELAY_SECONDS if is_steady else min(2 * self.restart_delay_seconds, MAX_RESTART_DELAY_SECONDS)
         )
-        self.resumes_at = time.monotonic() + self.pause_seconds
+        self.restarts_at = time.monotonic() + self.restart_delay_seconds
         self.is_down = True
         return True
 
@@ -129,7 +129,7 @@ class ChildProcess:
 
 
 class Supervisor:
-    """Runs ``programs`` until one ends or somebody asks us to; restarts them when code under ``watched`` changes."""
+    """Runs ``programs`` until one exits or a stop signal comes; restarts them when code under ``watched`` changes."""
 
     def __init__(
         self,
@@ -146,20 +146,20 @@ class Supervisor:
         self.children: list[ChildProcess] = []
 
     def run(self, *, is_ready: Callable[[], bool], on_ready: Callable[[], None]) -> int:
-        """The exit code: 0 when asked to stop, else that of the program that ended."""
-        with _signals_noted() as asked:
+        """Return the exit code: 0 after a stop signal, else that of the program that exited."""
+        with _collect_signals() as asked:
             try:
                 self.children = [ChildProcess(program, self.say) for program in self.programs]
-                return self._watch_over(asked, is_ready, on_ready)
+                return self._supervise(asked, is_ready, on_ready)
             finally:
                 self._stop_all(asked)
 
-    def _watch_over(self, asked: list[int], is_ready: Callable[[], bool], on_ready: Callable[[], None]) -> int:
+    def _supervise(self, asked: list[int], is_ready: Callable[[], bool], on_ready: Callable[[], None]) -> int:
         ready, deadline = False, time.monotonic() + START_TIMEOUT_SECONDS
         for changed in _ticks(self.watched):
             if asked:
                 return 0
-            if (code := self._look_after_children(changed)) is not None:
+            if (code := self._check_children(changed)) is not None:
                 return code
             if not ready and is_ready():
                 ready = True
@@ -169,8 +169,8 @@ class Supervisor:
                 return 1
         return 0
 
-    def _look_after_children(self, changed: bool) -> int | None:
-        """Stop, start again, and report; the exit code if one ended of itself."""
+    def _check_children(self, changed: bool) -> int | None:
+        """Stop, restart, and report; return the exit code of a program whose exit ends all."""
         if changed:
             self.say("up", "the code has changed; starting everything again")
         for child in self.children:
@@ -180,21 +180,21 @@ class Supervisor:
             if child.is_stopping:
                 self._restart(child)
             elif child.has_ended() and not child.is_down:
-                if (code := self._let_rest(child)) is not None:
+                if (code := self._handle_exit(child)) is not None:
                     return code
-            elif child.resumes_at is not None and time.monotonic() > child.resumes_at:
-                child.kill()  # what it has left behind
+            elif child.restarts_at is not None and time.monotonic() > child.restarts_at:
+                child.kill()  # its process group
                 child.start()
         return None
 
-    def _let_rest(self, child: ChildProcess) -> int | None:
-        """One has ended of itself: its exit code, if that ends all."""
+    def _handle_exit(self, child: ChildProcess) -> int | None:
+        """Decide about a child that exited: return its exit code if that ends all."""
         ended = f"{child.program.name} ended with code {child.exit_code}"
         if child.has_ended_after_change():
             self.say("up", f"{ended}; waiting for the next change")
             child.is_down = True
         elif child.schedule_restart():
-            self.say("up", f"{ended}; starting it again in {child.pause_seconds:.0f} s")
+            self.say("up", f"{ended}; starting it again in {child.restart_delay_seconds:.0f} s")
         else:
             self.say("up", f"{ended}; stopping the others")
             return child.exit_code
@@ -206,7 +206,7 @@ class Supervisor:
             child.start()
 
     def _stop_all(self, asked: list[int]) -> None:
-        """Ask all to end and wait; kill what is left after the grace, or at a second Ctrl-C."""
+        """Terminate all and wait; kill what is left after ``grace_seconds``, or at a second Ctrl-C."""
         deadline = time.monotonic() + self.grace_seconds
         self.say("up", "stopping (another Ctrl-C does not wait)")
         for child in self.children:
@@ -220,7 +220,7 @@ class Supervisor:
 
 
 def _ticks(watched: Sequence[Path]) -> Iterator[bool]:
-    """Yield every 0.2 s, and at once when code changes: whether it did."""
+    """Yield whether code has changed: every ``TICK_SECONDS``, and at once when it does."""
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     if watched:
         milliseconds = int(TICK_SECONDS * 1000)
@@ -232,8 +232,8 @@ def _ticks(watched: Sequence[Path]) -> Iterator[bool]:
 
 
 @contextmanager
-def _signals_noted() -> Iterator[list[int]]:
-    """Ctrl-C and its kin are written down, not acted upon: the loop looks at the list."""
+def _collect_signals() -> Iterator[list[int]]:
+    """Append stop signals to the yielded list, for the loop to read, instead of acting on them."""
     asked: list[int] = []
     before = {number: signal.signal(number, lambda number, _: asked.append(number)) for number in STOP_SIGNALS}
     try:
@@ -243,15 +243,15 @@ def _signals_noted() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """What a child does first: on Linux, have the kernel kill it when we are gone, however that came."""
+def _kill_with_parent() -> Callable[[], None] | None:
+    """Return a ``preexec_fn`` that has the kernel kill the child when its parent ends; None outside Linux."""
     if sys.platform != "linux":
         return None
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
 
     def before_exec() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # we were gone before the kernel knew
+        if os.getppid() != parent:  # the parent ended before prctl
             os._exit(1)
 
     return before_exec

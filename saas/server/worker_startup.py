@@ -1,4 +1,4 @@
-"""What a worker does before it serves: load the application of its service. Nothing of Django is imported in the parent."""
+"""Load the application of a service in a worker. The parent process imports nothing of Django."""
 
 import os
 import signal
@@ -9,37 +9,31 @@ from typing import Any
 
 from saas.server import shared_state
 
-_OF_THEIR_OWN = {"webhooks": "webhooks.rsgi"}
-# At what it depends on. A database that says nothing by then may take longer, and the worker is not ready.
-FIRST_CHECKS_SECONDS = 3.0
+_OWN_APPLICATIONS = {"webhooks": "webhooks.rsgi"}
+FIRST_CHECKS_SECONDS = 3.0  # longest wait for the first readiness checks; without them the worker is not ready
 
 
 def load_application(service: str) -> Any:
-    """The RSGI application of ``service``.
+    """Return the RSGI application of ``service``.
 
-    One that cannot be loaded ends the whole server, with the reason: it would fail again in every worker's replacement.
+    One that cannot be loaded stops the whole server: it would fail again in every replacement of the worker.
     """
-    _forget_the_parents_signals()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # a fork inherits the parent's handlers; granian sets the worker's later
     try:
         import_module("saas.wsgi")  # sets Django up
-        application = import_module(_OF_THEIR_OWN.get(service, "saas.server.rsgi")).application
+        application = import_module(_OWN_APPLICATIONS.get(service, "saas.server.rsgi")).application
         import_module("saas.operations.readiness").monitor.poll_permanently(FIRST_CHECKS_SECONDS)
         return application
     except BaseException as error:
-        _end_the_server(error)
+        _stop_server(error)
         sys.exit(1)
 
 
-def _forget_the_parents_signals() -> None:
-    """A fork inherits its handlers, which mean nothing here: until granian sets the worker's own, the usual end is right."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
-def _end_the_server(error: BaseException) -> None:
+def _stop_server(error: BaseException) -> None:
     shared = shared_state.current_shared_state()
     if shared is None or not shared.record_failed_boot():
-        return  # another worker has told it
+        return  # another worker has reported it
     if isinstance(error, SystemExit):
         sys.stderr.write(f"{error}\n")
     else:

@@ -1,6 +1,7 @@
-"""What Celery tells of a worker's processes and tasks, in whatever pool: limits, signs of life, connections.
+"""Celery signal handlers of a worker, for every pool: time limits, heartbeats, database connections.
 
-Only a process that works hears of tasks: one that runs a task within its own request has its own connection.
+Task signals are connected only in processes that execute tasks for the broker: a process that calls a task within its own
+request keeps its connection.
 """
 
 import threading
@@ -26,21 +27,21 @@ _errors: dict[int, BaseException] = {}  # by thread, from a task's failure to it
 
 @worker_process_init.connect
 def start_pool_process(**_: object) -> None:
-    """A child keeps no connection of its parent's."""
+    """Discard the connections that a child has inherited."""
     connections.discard_connections()
-    _begin()
+    _start_task_handling()
 
 
 @worker_ready.connect
 def start_worker_threads(sender: Any = None, **_: object) -> None:
-    """A pool without processes of its own works in this one; the parent of the others only hands tasks out."""
-    from celery.concurrency.prefork import TaskPool  # which no service needs
+    """Start in this process if its pool has no child processes; the parent of a prefork pool only distributes tasks."""
+    from celery.concurrency.prefork import TaskPool  # not needed by services
 
     if not isinstance(sender.pool, TaskPool):
-        _begin()
+        _start_task_handling()
 
 
-def _begin() -> None:
+def _start_task_handling() -> None:
     task_prerun.connect(start_task)
     task_failure.connect(record_error)
     task_postrun.connect(end_task)
@@ -54,7 +55,7 @@ def stop_process(**_: object) -> None:
 
 
 def start_task(task_id: str = "", **_: object) -> None:
-    """Some pools know no time limit."""
+    """Set the hard time limit, which not every pool supports."""
     connections.discard_irregular_connections()
     time_limits.add(task_id, settings.CELERY_TASK_TIME_LIMIT)
     task_progress.task_started(task_id)

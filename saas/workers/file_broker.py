@@ -1,8 +1,8 @@
-"""The embedded broker: Kombu's file transport, with files that nobody can read half written.
+"""The embedded broker: Kombu's filesystem transport with atomic writes.
 
-Kombu makes a message's file and then fills it; a worker that looks in between finds nothing to decode and ends
-(https://github.com/celery/kombu/issues/1551). A binding's file has the same gap when it is first made. And a file that was
-broken (a full disk, a machine that lost its power) ends whoever reads it, again and again: here it is set aside.
+Kombu creates a message's file and then fills it; a worker that reads in between fails and ends
+(https://github.com/celery/kombu/issues/1551). A binding's file has the same race when it is created. A corrupt file (full disk,
+power loss) would end each reader again: here it is renamed and skipped.
 """
 
 import logging
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 class Channel(filesystem.Channel):
-    # What this process has bound, by exchange: to bind it again where the file was lost.
+    # Bindings of this process, by exchange: to restore them if the file was lost.
     _bound: ClassVar[dict[str, set[tuple[str, ...]]]] = defaultdict(set)
 
     def _put(self, queue: str, payload: Any, **options: Any) -> None:  # type: ignore[override]  # as Kombu's own does
         folder = Path(self.data_folder_out)
         name = f"{time.time_ns()}_{uuid4()}.{queue}.msg"
-        draft = folder / f".{name}"  # of no queue, as readers take names apart
+        draft = folder / f".{name}"  # readers match it to no queue
         draft.write_text(dumps(payload), encoding="utf-8")
         draft.replace(folder / name)
 
@@ -37,15 +37,15 @@ class Channel(filesystem.Channel):
             path for path in Path(self.data_folder_in).glob("*.msg") if path.name.partition(".")[2] == f"{queue}.msg"
         ]
         for path in sorted(waiting):
-            taken = Path(self.processed_folder) / path.name
+            claimed = Path(self.processed_folder) / path.name
             try:
-                path.replace(taken)
+                path.replace(claimed)
             except FileNotFoundError:  # another reader was faster
                 continue
-            if (message := _message(taken.read_bytes())) is None:
-                _set_aside(taken)
+            if (message := _decode(claimed.read_bytes())) is None:
+                _quarantine_file(claimed)
                 continue
-            taken.unlink()
+            claimed.unlink()
             return message
         raise Empty
 
@@ -53,7 +53,7 @@ class Channel(filesystem.Channel):
         try:
             table = super().get_table(exchange)
         except (ValueError, TypeError):
-            _set_aside(Path(self.control_folder) / f"{exchange}.exchange")
+            _quarantine_file(Path(self.control_folder) / f"{exchange}.exchange")
             table = []
         if not table and (bound := self._bound[exchange]):
             for binding in list(bound):
@@ -68,13 +68,13 @@ class Channel(filesystem.Channel):
         try:
             super()._queue_bind(exchange, *binding)
         except (ValueError, TypeError):
-            _set_aside(file)
+            _quarantine_file(file)
             read_or_create(file, lambda: "[]")
             super()._queue_bind(exchange, *binding)
 
 
-def _message(text: bytes) -> Any:
-    """``None`` if this is no whole message."""
+def _decode(text: bytes) -> Any:
+    """Return the decoded message; None if it is corrupt."""
     try:
         message = loads(text)
     except ValueError:
@@ -83,7 +83,7 @@ def _message(text: bytes) -> Any:
     return message if is_whole else None
 
 
-def _set_aside(path: Path) -> None:
+def _quarantine_file(path: Path) -> None:
     aside = path.with_name(f"{path.name}.broken-{uuid4().hex[:8]}")
     logger.warning("broker_file_broken", extra={"file": str(path), "kept_as": aside.name})
     path.replace(aside)

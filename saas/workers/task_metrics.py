@@ -1,6 +1,6 @@
-"""What a worker tells Prometheus: how often each task ran, how it ended, how long it took.
+"""Prometheus metrics of Celery tasks: count by final state, and duration.
 
-A worker answers no requests, so it listens on a port of its own (``WORKER_METRICS_PORT``) for nothing else.
+A worker serves them on a port of its own (``WORKER_METRICS_PORT``).
 """
 
 import os
@@ -31,13 +31,8 @@ def record_task_end(task: Any = None, state: str = "", **_: object) -> None:
 @worker_ready.connect
 def serve_metrics(**_: object) -> None:
     if settings.WORKER_METRICS_PORT:
-        start_http_server(settings.WORKER_METRICS_PORT, registry=_registry())
-
-
-def _registry() -> CollectorRegistry:
-    """Of all processes of this worker, where it has several."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return REGISTRY
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return registry
+        registry = REGISTRY
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # the worker has several processes
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        start_http_server(settings.WORKER_METRICS_PORT, registry=registry)

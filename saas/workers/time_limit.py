@@ -1,9 +1,8 @@
-"""A hard time limit: what takes longer ends its process, and says on stderr where every thread stood.
+"""A hard time limit: it ends the process and writes a traceback of every thread to stderr.
 
-Nothing is raised. An exception out of nowhere lands in a COMMIT as easily as in a handler, and leaves a connection behind
-of which Django believes what is not true (decision 42). The interpreter's own watchdog waits outside of Python, so neither
-a handler that computes without end nor a regular expression that never matches can keep it from its work. What the process
-had under way never happened; its pool, its supervisor or its container replaces it.
+Nothing is raised: an exception at an arbitrary point can interrupt a COMMIT, and leaves a connection whose state Django
+misjudges (decision 42). The timer is faulthandler's, outside of Python, so an endless computation or regular expression cannot
+block it. Open transactions are rolled back; the pool, the supervisor or the container replaces the process.
 """
 
 import faulthandler
@@ -17,24 +16,24 @@ _SHORTEST_SECONDS = 0.001
 
 
 class TimeLimits:
-    """One timer for all threads of this process: it is set to the earliest deadline."""
+    """Deadlines of all threads of this process, on one timer that is set to the earliest."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._deadlines: dict[object, float] = {}
 
     def add(self, key: object, seconds: float) -> None:
-        """End the process in ``seconds``, unless ``key`` is removed by then. A key that is there already starts anew."""
+        """End the process in ``seconds``, unless ``key`` is removed by then. Adding a key again restarts its time."""
         with self._lock:
             self._deadlines[key] = time.monotonic() + seconds
-            self._set()
+            self._set_timer()
 
     def remove(self, key: object) -> None:
         with self._lock:
             if self._deadlines.pop(key, None) is not None:
-                self._set()
+                self._set_timer()
 
-    def _set(self) -> None:
+    def _set_timer(self) -> None:
         if not self._deadlines:
             faulthandler.cancel_dump_traceback_later()
             return
@@ -47,7 +46,7 @@ time_limits = TimeLimits()
 
 @contextmanager
 def hard_time_limit(seconds: float) -> Iterator[None]:
-    """End this process if the block takes longer than ``seconds``. In any thread, and blocks may stand in others."""
+    """End this process if the block takes longer than ``seconds``. Works in any thread; blocks may be nested."""
     key = object()
     time_limits.add(key, seconds)
     try:

@@ -1,8 +1,8 @@
-"""Each process that works shows by itself that it lives and gets on; whoever only starts others does not count.
+"""Heartbeats and progress of the processes that execute tasks (not of a pool's parent).
 
-A thread of its own writes the sign, so an idle process shows one, too, and a stopped or stuck one does not for long. What
-a process holds is its row's business no more once it has failed several times in a row for want of a database or a disk:
-it ends, and its pool, its supervisor or its container starts another one.
+A thread writes the heartbeat, so an idle process has one, too. It tells for how long the process has made no progress. A
+process whose tasks fail repeatedly because of the infrastructure (database, disk, memory) terminates; its pool, its
+supervisor or its container starts another one.
 """
 
 import logging
@@ -19,20 +19,21 @@ from django.db.models.functions import Now
 
 from saas.database.connections import CONNECTION_ERRORS
 from saas.operations.models import Heartbeat, WorkerProcess
+from saas.operations.processes import is_process_alive
 
 logger = logging.getLogger(__name__)
 
 SECOND_HEARTBEAT_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
 MAX_CONSECUTIVE_FAILURES = 5
-MIN_FAILING_SECONDS = 10.0  # at least: a pool that starts processes faster than that gives up
-DELETED_AFTER = timedelta(minutes=10)  # a process of another machine that has not been seen for so long is gone with it
-# A ProgrammingError is what Django says of a connection whose transaction it has lost track of.
+MIN_FAILING_SECONDS = 10.0  # a pool gives up if its processes end faster
+DELETED_AFTER = timedelta(minutes=10)  # without a heartbeat, on another machine
+# Django raises ProgrammingError for a connection whose transaction state it has lost.
 _INFRASTRUCTURE = (*CONNECTION_ERRORS, ProgrammingError, OSError, MemoryError)
 
 
 def process_name() -> str:
-    """As in the log of attempts."""
+    """Return ``host:pid``, as in the rows of attempts."""
     return f"{socket.gethostname()}:{os.getpid()}"[:100]
 
 
@@ -41,7 +42,7 @@ def is_infrastructure_error(error: BaseException) -> bool:
 
 
 class TaskProgress:
-    """Whether this process gets on with what it is given. All of its threads tell."""
+    """Tracks running tasks and consecutive infrastructure failures of all threads of this process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -55,7 +56,7 @@ class TaskProgress:
             self._running[task] = self._clock()
 
     def task_ended(self, task: object, error: BaseException | None = None) -> None:
-        """``error``: why it failed, if it did. What is the task's own fault is progress, too."""
+        """``error``: why it failed, if it did. A failure that is the task's own counts as progress."""
         with self._lock:
             self._running.pop(task, None)
             if error is None or not is_infrastructure_error(error):
@@ -73,7 +74,7 @@ class TaskProgress:
         )
 
     def stuck_seconds(self) -> float:
-        """How long the oldest task has run, or all have failed."""
+        """Return for how long the oldest task has run, or all tasks have failed, whichever is longer."""
         with self._lock:
             running = self._clock() - min(self._running.values(), default=self._clock())
             failing = self._failed_at - self._failing_since if self._failures else 0.0
@@ -81,7 +82,7 @@ class TaskProgress:
 
 
 class HeartbeatThread:
-    """The signs of life of this process, from ``begin`` to ``end``."""
+    """Records a heartbeat of this process every ``HEARTBEAT_SECONDS``, from ``start`` to ``stop``."""
 
     def __init__(self, progress: TaskProgress) -> None:
         self._progress = progress
@@ -89,8 +90,8 @@ class HeartbeatThread:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        self._ended = threading.Event()  # a new one: this process may be a fork of one that had begun
-        self._thread = threading.Thread(target=self._show, args=[self._ended], name="worker-presence", daemon=True)
+        self._ended = threading.Event()  # this process may be a fork of one that had started
+        self._thread = threading.Thread(target=self._run, args=[self._ended], name="worker-presence", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -101,53 +102,43 @@ class HeartbeatThread:
         with suppress(DatabaseError, InterfaceError):
             WorkerProcess.objects.filter(name=process_name()).delete()
 
-    def _show(self, ended: threading.Event) -> None:
+    def _run(self, ended: threading.Event) -> None:
         is_first = True
         while not ended.is_set():
             try:
-                self._show_once(is_first=is_first)
+                self._record(is_first=is_first)
                 is_first = False
-            except Exception as error:  # whatever it was, the next sign is shown
-                logger.warning("sign_of_life_not_written: %s", error)
+            except Exception as error:  # the next heartbeat may succeed
+                logger.warning("worker_heartbeat_failed: %s", error)
             finally:
                 connections.close_all()
-            # Celery closes the pool that a process inherited at the moment when this begins: then soon once more.
+            # Celery closes an inherited pool while this starts, so the second heartbeat follows soon.
             ended.wait(SECOND_HEARTBEAT_SECONDS if is_first else HEARTBEAT_SECONDS)
 
-    def _show_once(self, *, is_first: bool) -> None:
+    def _record(self, *, is_first: bool) -> None:
         record_worker_heartbeat(process_name(), timedelta(seconds=self._progress.stuck_seconds()))
         delete_dead_processes()
-        if is_first:  # seen at once, and not only when beat sends its first sweep
+        if is_first:  # before beat sends its first sweep
             Heartbeat.objects.record("worker")
 
 
 def record_worker_heartbeat(process: str, stuck: timedelta) -> None:
-    """Note that ``process`` lives, and for how long it has not got on, by the database's clock."""
+    """Record that ``process`` is alive, and since when it has made no progress, by the database's clock."""
     shown = {"seen_at": Now(), "stuck_since": Now() - stuck}
     WorkerProcess.objects.update_or_create(name=process, defaults=shown)
 
 
 def delete_dead_processes() -> None:
-    """Those of this machine that were killed, and those of other machines that have been away for long."""
+    """Delete the rows of this machine's processes that have ended, and of others without a heartbeat for ``DELETED_AFTER``."""
     machine = f"{socket.gethostname()}:"
     here = WorkerProcess.objects.filter(name__startswith=machine).values_list("name", flat=True)
-    dead = [process for process in here if not _lives(int(process.rpartition(":")[2]))]
+    dead = [process for process in here if not is_process_alive(int(process.rpartition(":")[2]))]
     WorkerProcess.objects.filter(name__in=dead).delete()
     WorkerProcess.objects.filter(seen_at__lt=Now() - DELETED_AFTER).delete()
 
 
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def terminate_process() -> None:
-    """At once, without asking anything of what does not work any more."""
+    """Exit at once, without clean-up that needs the failing infrastructure."""
     logger.critical("worker_process_ends", extra={"process": process_name(), "failures": MAX_CONSECUTIVE_FAILURES})
     logging.shutdown()
     os._exit(1)

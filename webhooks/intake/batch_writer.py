@@ -146,7 +146,7 @@ async def _answer(
 ) -> dict[str, int]:
     """A frozen server does not answer a request to cancel either: so the wait ends by closing the socket."""
     try:
-        with Deadline(seconds, first=link.pgconn.finish):
+        with Deadline(seconds, before_interrupt=link.pgconn.finish):
             return await _execute(link, parameters)
     except TimeoutError as error:
         raise AnswerTimeout(f"no answer within {seconds:.0f} s") from error

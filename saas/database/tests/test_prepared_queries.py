@@ -98,16 +98,16 @@ def changed():
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_a_migration_that_changes_a_type_costs_nobody_an_error(changed) -> None:
-    assert [row.name for row in changed.rows()] == ["P"]
+    assert [row.name for row in changed.fetch_all()] == ["P"]
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_a_transaction_that_meets_such_a_migration_fails_once(changed) -> None:
     with pytest.raises(NotSupportedError), transaction.atomic():
-        changed.rows()  # nothing can be asked again in a transaction that has failed
+        changed.fetch_all()  # nothing can be asked again in a transaction that has failed
 
-    assert [row.name for row in changed.rows()] == ["P"]
+    assert [row.name for row in changed.fetch_all()] == ["P"]
 
 
 def _widen(table: str, column: str, length: int) -> None:

@@ -42,7 +42,7 @@ def test_nothing_is_left_behind_neither_by_this_server_nor_by_one_that_was_kille
 
 
 def test_without_room_for_them_the_metrics_are_each_workers_own(monkeypatch, capsys):
-    monkeypatch.setattr(shared_state, "_ROOM_BYTES", 2**62)
+    monkeypatch.setattr(shared_state, "_MIN_FREE_BYTES", 2**62)
 
     with shared_state.create_shared_state():
         assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ

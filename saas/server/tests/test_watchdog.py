@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from saas.server.shared_state import SharedState, is_process_alive
+from saas.operations.processes import is_process_alive
+from saas.server.shared_state import SharedState
 from saas.server.watchdog import HANG_TIMEOUT_SECONDS, Watchdog, send_heartbeats
 
 

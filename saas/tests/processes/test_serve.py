@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from saas.server.shared_state import is_process_alive
+from saas.operations.processes import is_process_alive
 from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.testing.servers.stack import eventually, free_ports
 from saas.webhook_events.models import WebhookEvent
