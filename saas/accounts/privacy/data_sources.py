@@ -1,10 +1,12 @@
-"""What we hold about a person: the register of who can tell it, and who can make it go.
+"""The register of personal data: what each app holds about a person, how it is exported and how it is erased.
 
-An app that holds something says so in its ``personal_data.py``, found at start-up like ``webhook_handlers.py``:
+An app registers its models in its ``personal_data.py``, which is imported at start-up like ``webhook_handlers.py``:
 
-    holds(Profile, "user", name="profile", export=profile_of, erase=forget_profile)
+    mine = rows_of(Profile)
+    register_personal_data(Profile, "user", name="profile", export=export_fields(mine, "city"), erase=delete_rows(mine))
 
-Each model that leads to a person has a line, if only to say why something is kept or not told: a test compares.
+Every model with a field that leads to a person is registered, if only with the reason why it is not exported or not erased:
+a test compares the register with the models.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,19 +21,20 @@ from saas.accounts.models import User
 
 @dataclass(frozen=True)
 class Exempt:
-    """Not told, or not erased, and why."""
+    """Not exported, or not erased, and the reason, as a sentence."""
 
     reason: str
 
 
-Export = Callable[[User], Any]  # plain values, lists and dictionaries of them
+Rows = Callable[[User], models.QuerySet[Any]]
+Export = Callable[[User], Any]  # returns plain values, lists and dictionaries of them
 Erase = Callable[[User], None]
 DeletionBlocker = Callable[[User], None]
 
 
 @dataclass(frozen=True)
 class PersonalDataSource:
-    """What one model holds of a person, and the fields that lead to her. ``name`` is its place in the export."""
+    """One model that holds personal data. ``links`` are its fields that lead to the person, ``name`` its key in the export."""
 
     model: type[models.Model]
     links: tuple[str, ...]
@@ -48,20 +51,23 @@ _shared_blockers: list[DeletionBlocker] = []
 def register_personal_data(
     model: type[models.Model], *links: str, name: str, export: Export | Exempt, erase: Erase | Exempt
 ) -> None:
-    """Register a model. Erasers run in the reverse order of registration: what stands on top goes first."""
+    """Register a model. Erasers run in the reverse order of registration, so that dependent rows go first."""
     _sources.append(PersonalDataSource(model, links, name, export, erase))
 
 
-def register_deletion_blocker(objection: DeletionBlocker) -> DeletionBlocker:
-    """Register a function that raises a ``DomainError`` while an account cannot be given up."""
-    _blockers.append(objection)
-    return objection
+def register_deletion_blocker(blocker: DeletionBlocker) -> DeletionBlocker:
+    """Register a function that raises a ``DomainError`` while an account cannot be deleted because it pays for something."""
+    _blockers.append(blocker)
+    return blocker
 
 
-def register_shared_deletion_blocker(objection: DeletionBlocker) -> DeletionBlocker:
-    """The same for the sake of other people. It does not keep somebody from disowning an account that was never hers."""
-    _shared_blockers.append(objection)
-    return objection
+def register_shared_deletion_blocker(blocker: DeletionBlocker) -> DeletionBlocker:
+    """Register a function that raises a ``DomainError`` while other people need the account.
+
+    It does not block the removal of an unconfirmed account whose registration was reported as unrecognized.
+    """
+    _shared_blockers.append(blocker)
+    return blocker
 
 
 def personal_data_sources() -> tuple[PersonalDataSource, ...]:
@@ -69,42 +75,58 @@ def personal_data_sources() -> tuple[PersonalDataSource, ...]:
 
 
 def export_personal_data(user: User) -> dict[str, Any]:
-    """Everything that is told, under the names of the holdings."""
-    told = {holding.name: holding.export(user) for holding in _sources if not isinstance(holding.export, Exempt)}
-    return {"user_id": user.id, "exported_at": timezone.now(), "personal_data": told}
+    """Collect everything that is exported, by the names of the sources."""
+    exported = {source.name: source.export(user) for source in _sources if not isinstance(source.export, Exempt)}
+    return {"user_id": user.id, "exported_at": timezone.now(), "personal_data": exported}
 
 
 def require_deletable(user: User) -> None:
-    """Raise the first refusal of an app that still needs the account. Call it inside the action's transaction."""
+    """Raise the first refusal of any blocker. Call it inside the action's transaction."""
     require_no_payments(user)
-    for objection in _shared_blockers:
-        objection(user)
+    for blocker in _shared_blockers:
+        blocker(user)
 
 
 def require_no_payments(user: User) -> None:
-    """The same, but for the refusals that are there for the sake of other people."""
-    for objection in _blockers:
-        objection(user)
+    """Raise the first refusal of a blocker that concerns payments; ignore the needs of other people."""
+    for blocker in _blockers:
+        blocker(user)
 
 
 def erase_personal_data(user: User) -> None:
     """Run every eraser, inside the caller's transaction."""
-    for holding in reversed(_sources):
-        if not isinstance(holding.erase, Exempt):
-            holding.erase(user)
+    for source in reversed(_sources):
+        if not isinstance(source.erase, Exempt):
+            source.erase(user)
+
+
+def rows_of(model: type[models.Model], field: str = "user") -> Rows:
+    """Select the rows of ``model`` whose ``field`` is the person."""
+    return lambda user: model._default_manager.filter(**{field: user})
+
+
+def export_fields(rows: Rows, *fields: str, order_by: str = "pk") -> Export:
+    return lambda user: list(rows(user).order_by(order_by).values(*fields))
+
+
+def delete_rows(rows: Rows) -> Erase:
+    def erase(user: User) -> None:
+        rows(user).delete()
+
+    return erase
 
 
 def export_rows(found: models.QuerySet[Any], *fields: str) -> list[dict[str, Any]]:
-    """The given fields of the rows, oldest first."""
+    """Return the given fields of the rows, oldest first."""
     return list(found.order_by("pk").values(*fields))
 
 
 def export_row(found: models.QuerySet[Any], *fields: str) -> dict[str, Any] | None:
-    """The same of the one row that there may be."""
+    """Return the given fields of the only row, or None."""
     return found.values(*fields).first()
 
 
 def email_addresses_of(user: User) -> set[str]:
-    """Her address, and the earlier ones that she proved by a mailed link."""
+    """The account's address, and earlier ones that a used mailed link proved."""
     proven: Iterable[str] = user.one_time_tokens.exclude(used_at=None).values_list("email", flat=True)
     return {user.email, *proven}

@@ -1,5 +1,4 @@
-"""What becomes of an account that was given up 14 days ago: the row stays, for the ledger and the audit trail, and nobody
-can tell any more whose it was."""
+"""Erase accounts that were deleted 14 days ago: the row stays, for the ledger and the audit trail, without personal data."""
 
 import logging
 from datetime import timedelta
@@ -19,23 +18,23 @@ RETRY_AFTER = timedelta(days=1)
 
 
 def erase_due_accounts() -> int:
-    """Erase those whose time has come; tells how many. One that an app still needs waits for the next round."""
+    """Erase the accounts whose time has come; return how many. Postpone an account that an app still needs by a day, so
+    that it does not hold up the others."""
     due = Deletion.objects.due(timezone.now()).order_by("due_at").values_list("pk", flat=True)
-    return sum(_tried(user_id) for user_id in list(due[:BATCH_SIZE]))
-
-
-def _tried(user_id: str) -> bool:
-    try:
-        return erase_account(user_id)
-    except DomainError as refusal:
-        _put_off(user_id)
-        logger.warning("erasure_refused", extra={"user": user_id, "code": refusal.code})
-        return False
+    erased = 0
+    for user_id in list(due[:BATCH_SIZE]):
+        try:
+            erased += erase_account(user_id)
+        except DomainError as refusal:
+            now = timezone.now()
+            Deletion.objects.due(now).filter(pk=user_id).update(due_at=now + RETRY_AFTER)
+            logger.warning("erasure_refused", extra={"user": user_id, "code": refusal.code})
+    return erased
 
 
 @transaction.atomic
 def erase_account(user_id: str) -> bool:
-    """Forget a person. May be repeated: it is claimed in the transaction of its effect."""
+    """Erase one account; return whether it was due. May be repeated: it is claimed in the transaction of its effect."""
     now = timezone.now()
     if not Deletion.objects.due(now).filter(pk=user_id).update(erased_at=now):
         return False
@@ -44,9 +43,3 @@ def erase_account(user_id: str) -> bool:
     data_sources.erase_personal_data(user)
     record("user.erased", target=user_id)
     return True
-
-
-def _put_off(user_id: str) -> None:
-    """Behind the others, for a day: those who cannot go yet must not keep the rest waiting."""
-    now = timezone.now()
-    Deletion.objects.due(now).filter(pk=user_id).update(due_at=now + RETRY_AFTER)
