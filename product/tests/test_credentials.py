@@ -7,7 +7,7 @@ import pytest
 
 from saas import env
 from saas.accounts.models import LoginSession, User
-from saas.accounts.passwords.password_policy import PepperedPBKDF2, pepper_id
+from saas.accounts.passwords.hashers import PepperedPBKDF2, pepper_id
 from saas.accounts.staff import staff_administration
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories

@@ -184,5 +184,5 @@ def test_the_gate_lets_as_many_in_as_there_are_processors_four_at_most_and_thirt
     with ExitStack() as seats:
         for _ in range(min(4, os.cpu_count() or 1)):
             seats.enter_context(hashing_pool.LIMITER.slot())
-        assert hashing_pool.LIMITER._seats._value == 0
-        assert hashing_pool.LIMITER._room._value == 32
+        assert hashing_pool.LIMITER._slots._value == 0
+        assert hashing_pool.LIMITER._queue._value == 32

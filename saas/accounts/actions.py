@@ -1,21 +1,23 @@
-"""Every write to accounts: who exists and what they show of themselves."""
+"""Register customers and change their profiles.
+
+The other writes to accounts stand with their subject: ``sessions.logins``, ``passwords.password_change``, ``second_factor``,
+``email_verification``, ``oauth.identities``, ``privacy.account_deletion`` and ``staff.staff_administration``.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from saas.accounts import one_time_tokens
 from saas.accounts.email_addresses import canonical_email, deliverable_email
 from saas.accounts.models import OneTimeToken, Profile, User
-from saas.accounts.passwords.password_policy import MAX_LENGTH
+from saas.accounts.passwords.validators import check_new_password
 from saas.accounts.sessions.logins import Login, open_session
 from saas.audit.actions import record
-from saas.errors import DomainError, Invalid
+from saas.errors import DomainError
 from saas.mail.actions import queue_mail
 from saas.text_normalization import normalize_name
 
@@ -25,10 +27,10 @@ class EmailTaken(DomainError):
 
 
 def register_customer(*, email: str, password: str, full_name: str = "") -> Login:
-    """Create a customer, log her in and send the welcome mail. Raises ``EmailTaken``, ``InvalidAddress``, ``Invalid``.
+    """Create a customer, open a session and send the welcome mail. Raises ``EmailTaken``, ``InvalidAddress``, ``Invalid``.
 
-    The password is hashed before anybody looks whether the address is taken, so that both answers cost the same, and
-    before the transaction opens: 180 ms of arithmetic must not hold a lock.
+    The password is hashed before the address is looked up, so that both answers cost the same, and before the transaction
+    opens: 180 ms of arithmetic must not hold a lock.
     """
     user = User(
         email=deliverable_email(email), email_canonical=canonical_email(email), full_name=normalize_name(full_name)
@@ -36,22 +38,18 @@ def register_customer(*, email: str, password: str, full_name: str = "") -> Logi
     check_new_password(password, user)
     user.password = make_password(password)
     try:
-        return _open_account(user)
+        with transaction.atomic():
+            create_customer(user)
+            return open_session(user, methods="pwd")
     except IntegrityError as error:
-        _tell_owner(user.email_canonical)
+        _warn_owner(user.email_canonical)
         raise EmailTaken from error
 
 
-@transaction.atomic
-def _open_account(user: User) -> Login:
-    create_customer(user)
-    return open_session(user, methods="pwd")
-
-
 def create_customer(user: User, **facts: str) -> None:
-    """Store a new customer with her profile and welcome mail, inside the caller's transaction.
+    """Store a new customer with profile and welcome mail, inside the caller's transaction. ``facts`` go to the audit event.
 
-    ``IntegrityError`` if the address is taken.
+    Raises ``IntegrityError`` if the address is taken.
     """
     user.save(force_insert=True)
     Profile.objects.create(user=user, display_name=user.full_name[:100])
@@ -60,8 +58,8 @@ def create_customer(user: User, **facts: str) -> None:
 
 
 @transaction.atomic
-def _tell_owner(email_canonical: str) -> None:
-    """Whoever has the account learns, once a day at most, that somebody tried to register with her address."""
+def _warn_owner(email_canonical: str) -> None:
+    """Mail the account's owner, at most once a day, that a registration with their address was tried."""
     owner = User.objects.filter(email_canonical=email_canonical, status=User.Status.ACTIVE).first()
     if owner:
         queue_mail(
@@ -73,7 +71,7 @@ def _tell_owner(email_canonical: str) -> None:
 
 
 def send_welcome_mail(user: User) -> None:
-    """The first mail. It holds the link that verifies the address, unless a provider vouched for it."""
+    """Send the first mail. It holds the link that verifies the address, unless an OAuth provider has verified it."""
     secrets = (
         {} if user.is_verified else {"token": one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.VERIFY)}
     )
@@ -84,16 +82,6 @@ def send_welcome_mail(user: User) -> None:
         secrets=secrets,
         dedupe_key=f"welcome:{user.id}",
     )
-
-
-def check_new_password(password: str, user: User, *, field: str = "password") -> None:
-    """Raise ``Invalid`` with the sentences of every rule that ``password`` breaks, under the name of ``field``."""
-    if len(password) > MAX_LENGTH:  # before any rule reads it
-        raise Invalid(errors={field: [f"Use at most {MAX_LENGTH} characters."]})
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise Invalid(errors={field: list(error.messages)}) from error
 
 
 @transaction.atomic

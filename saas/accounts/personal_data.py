@@ -86,7 +86,7 @@ def _mails(user: User) -> QuerySet[Mail]:
 
 def _export_audit_events(user: User) -> list[dict[str, Any]]:
     """Export the person's audit events without the names of the staff who acted."""
-    events = AuditEvent.objects.concerning(user.id).order_by("pk")
+    events = AuditEvent.objects.involving(user.id).order_by("pk")
     return [
         {
             "at": event.at,

@@ -35,7 +35,7 @@ AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.BaseBackend"
 ]  # lets nobody in: saas.accounts.sessions.logins does
-PASSWORD_HASHERS = ["saas.accounts.passwords.password_policy.PepperedPBKDF2"]
+PASSWORD_HASHERS = ["saas.accounts.passwords.hashers.PepperedPBKDF2"]
 PASSWORD_ITERATIONS = env.integer(
     "PASSWORD_ITERATIONS",
     default=600_000,
@@ -43,9 +43,9 @@ PASSWORD_ITERATIONS = env.integer(
     help="PBKDF2-SHA256 iterations. Older hashes are renewed at login.",
 )
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "saas.accounts.passwords.password_policy.LengthValidator"},
+    {"NAME": "saas.accounts.passwords.validators.LengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "saas.accounts.passwords.password_policy.ContextValidator"},
+    {"NAME": "saas.accounts.passwords.validators.ContextValidator"},
 ]
 ACCESS_TOKEN_MINUTES = env.integer(
     "ACCESS_TOKEN_MINUTES", default=15, minimum=1, maximum=30, help="Life of a customer's access token."

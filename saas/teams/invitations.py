@@ -8,10 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from saas.accounts.account_handover import log_in_verified_email
-from saas.accounts.actions import check_new_password
 from saas.accounts.email_addresses import canonical_email, deliverable_email
 from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.models import User
+from saas.accounts.passwords.validators import check_new_password
 from saas.accounts.sessions import tokens
 from saas.accounts.sessions.logins import Login
 from saas.audit.actions import record

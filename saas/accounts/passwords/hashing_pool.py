@@ -1,6 +1,7 @@
-"""The work of hashing passwords: a fifth of a second of processor each, so a flood of logins is kept from starving the rest.
+"""Hash passwords in a bounded pool of low-priority threads.
 
-Few at a time, few that wait, and in threads that give way: while others have work, they do it first.
+A hash costs a fifth of a second of processor time. A flood of logins must not starve other requests: few hashes run at a
+time, few wait, and the threads yield the processor to others.
 """
 
 import hashlib
@@ -15,10 +16,10 @@ from django.utils.crypto import pbkdf2
 
 from saas.errors import DomainError
 
-MAX_HASHING = min(4, os.cpu_count() or 1)  # more at once are no faster, and in everybody's way
+MAX_HASHING = min(4, os.cpu_count() or 1)  # more at once are no faster, and slow other requests
 MAX_WAITING = 32
 MAX_WAIT_SECONDS = 5.0
-_NICE = 10  # of 19: a ninth of the share of a thread that does not give way
+_NICE = 10  # of 19: a ninth of the share of a thread of normal priority
 
 
 class HashingBusy(DomainError):
@@ -26,20 +27,20 @@ class HashingBusy(DomainError):
 
 
 class ConcurrencyLimiter:
-    """Lets ``size`` threads through at a time and ``queue`` wait: a flood of logins must not take every processor."""
+    """Let ``size`` threads run at a time and ``queue`` threads wait, at most ``seconds``; refuse the others."""
 
     def __init__(self, size: int, queue: int, seconds: float) -> None:
-        self._seats = threading.BoundedSemaphore(size)
-        self._room = threading.BoundedSemaphore(size + queue)
+        self._slots = threading.BoundedSemaphore(size)
+        self._queue = threading.BoundedSemaphore(size + queue)
         self._seconds = seconds
 
     def require_capacity(self) -> None:
-        """Raises ``HashingBusy`` if the queue is full now. Asked before anything that costs: a flood is mostly refusals."""
-        self._take_room()
-        self._room.release()
+        """Raise ``HashingBusy`` if the queue is full now. Call it before anything costly: in a flood most are refused."""
+        self._join_queue()
+        self._queue.release()
 
-    def _take_room(self) -> None:
-        if not self._room.acquire(blocking=False):
+    def _join_queue(self) -> None:
+        if not self._queue.acquire(blocking=False):
             raise self._busy()
 
     def _busy(self) -> HashingBusy:
@@ -47,38 +48,38 @@ class ConcurrencyLimiter:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Raises ``HashingBusy`` if the queue is full or does not move."""
-        self._take_room()
+        """Hold one of the slots. Raises ``HashingBusy`` if the queue is full or the wait takes too long."""
+        self._join_queue()
         try:
-            if not self._seats.acquire(timeout=self._seconds):
+            if not self._slots.acquire(timeout=self._seconds):
                 raise self._busy()
             try:
                 yield
             finally:
-                self._seats.release()
+                self._slots.release()
         finally:
-            self._room.release()
+            self._queue.release()
 
 
 LIMITER = ConcurrencyLimiter(MAX_HASHING, MAX_WAITING, MAX_WAIT_SECONDS)
 
 
 class HashingPool:
-    """As many as may hash at once. Each process has its own: a fork takes none along."""
+    """Threads, as many as may hash at once. Each process has its own pool: threads do not survive a fork."""
 
     def __init__(self) -> None:
-        self._start_anew()
-        os.register_at_fork(after_in_child=self._start_anew)
+        self._start_threads()
+        os.register_at_fork(after_in_child=self._start_threads)
 
-    def _start_anew(self) -> None:
-        self._threads = ThreadPoolExecutor(MAX_HASHING, thread_name_prefix="hashing", initializer=_give_way)
+    def _start_threads(self) -> None:
+        self._threads = ThreadPoolExecutor(MAX_HASHING, thread_name_prefix="hashing", initializer=_lower_priority)
 
     def pbkdf2_sha256(self, password: str, salt: str, iterations: int) -> bytes:
         return self._threads.submit(pbkdf2, password, salt, iterations, digest=hashlib.sha256).result()
 
 
-def _give_way() -> None:
-    """Linux knows a thread's priority; where only processes have one, nothing changes."""
+def _lower_priority() -> None:
+    """Lower this thread's priority on Linux; elsewhere only processes have one, and nothing changes."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
@@ -87,6 +88,6 @@ _pool = HashingPool()
 
 
 def pbkdf2_sha256(password: str, salt: str, iterations: int) -> bytes:
-    """The derived key. Raises ``HashingBusy``."""
+    """Return the derived key. Raises ``HashingBusy``."""
     with LIMITER.slot():
         return _pool.pbkdf2_sha256(password, salt, iterations)

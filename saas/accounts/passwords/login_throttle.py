@@ -1,10 +1,10 @@
-"""Guesses at one account's password, counted in the database: whatever the address they come from, and whoever flushes
-a cache.
+"""Throttle guesses at one account's password or second factor (login throttle, brute force, lockout).
 
-A guess is counted before it is looked at, and forgotten if it was right: so of fifty guesses at once five are looked at.
+Attempts are counted in the database, so that neither the client's IP address nor a flushed cache matters. An attempt is
+counted before it is checked and uncounted if it was right: of fifty concurrent guesses five are checked.
 
-Who counts together: all unknown devices, under the account's address in its canonical form, whether or not there is an
-account; each known device by itself; each session by itself. So strangers keep each other out, and nobody else.
+There is one counter for all unknown devices (under the account's canonical address, whether or not there is an account), one
+for each known device and one for each session: strangers lock out each other, but not the owner.
 """
 
 import hashlib
@@ -34,13 +34,13 @@ class TooManyAttempts(DomainError):
 
 
 def login_key(email: str, user: User | None) -> str:
-    """What the guesses of this request at a password are counted under; ``user`` is whose address it is, if anybody's."""
+    """The counter for a password attempt of this request; ``user`` is the account of the address, if there is one."""
     mark = known_devices.known_device_mark(user) if user else ""
     return _key("password on device", mark) if mark else password_key(email)
 
 
 def password_key(email: str) -> str:
-    """What the guesses of all unknown devices at a password are counted under."""
+    """The counter for password attempts of all unknown devices."""
     try:
         return _key("password", canonical_email(email))
     except DomainError:
@@ -48,18 +48,18 @@ def password_key(email: str) -> str:
 
 
 def session_key(session: LoginSession) -> str:
-    """What the guesses at a password, or at a new second factor's first code, in one session are counted under."""
+    """The counter for attempts in one session: at the password, or at the first code of a new second factor."""
     return _key("session", session.sid)
 
 
 def code_key(user: User) -> str:
-    """What the guesses of this request at a second factor are counted under, which only who has the password can make."""
+    """The counter for a second-factor attempt of this request. Only a client that knows the password can make one."""
     mark = known_devices.known_device_mark(user)
     return _key("second factor on device", mark) if mark else second_factor_key(user.id)
 
 
 def second_factor_key(user_id: str) -> str:
-    """What the guesses of all unknown devices at a second factor are counted under."""
+    """The counter for second-factor attempts of all unknown devices."""
     return _key("second factor", user_id)
 
 
@@ -69,13 +69,14 @@ def _key(purpose: str, who: str) -> str:
 
 @transaction.atomic
 def count_attempt(key: str) -> None:
-    """Count one more attempt. Raises ``TooManyAttempts`` with the seconds to wait if it is one too many.
+    """Count one more attempt. Raises ``TooManyAttempts`` with the seconds to wait if the key is blocked.
 
-    Five are free; then each makes the next wait: 1, 2, 4, 8, at most 15 minutes. A quarter of an hour's peace forgets.
+    Five attempts are free; after that each one blocks the next: 1, 2, 4, 8, at most 15 minutes. After 15 minutes without an
+    attempt the count starts again.
     """
     FailedAttempts.objects.get_or_create(key=key, defaults={"free_from": timezone.now(), "last_at": timezone.now()})
     row = FailedAttempts.objects.select_for_update().get(key=key)
-    now = timezone.now()  # once it is our turn: to whoever looked before, the attempt in front would seem to lie ahead
+    now = timezone.now()  # read under the lock: an earlier reading would lie before the attempt that held it
     if row.free_from > now:
         raise TooManyAttempts(retry_after_seconds=math.ceil((row.free_from - now).total_seconds()))
     is_forgotten = now - max(row.last_at, row.free_from) >= WINDOW
@@ -92,7 +93,7 @@ def _free_from(count: int, now: datetime) -> datetime:
 
 @contextmanager
 def uncounted_if_busy(key: str) -> Iterator[None]:
-    """An attempt that nobody had time to look at (``HashingBusy``) was none."""
+    """Take the attempt back if it was not checked (``HashingBusy``)."""
     try:
         yield
     except HashingBusy:
@@ -101,8 +102,8 @@ def uncounted_if_busy(key: str) -> Iterator[None]:
 
 
 def reset_attempts(key: str) -> None:
-    """An attempt was right, or the account was proven otherwise (a completed reset).
+    """Set the count to zero: an attempt was right, or the account was proven otherwise (a completed reset).
 
-    The row stays: somebody else may be about to count on it.
+    The row stays: a concurrent attempt may be about to update it.
     """
     FailedAttempts.objects.filter(key=key).update(count=0, free_from=timezone.now())

@@ -1,4 +1,4 @@
-"""Passwords: changed by whoever knows the old one, reset by whoever reads the mailbox."""
+"""Change a password by the old one, or reset it by a mailed link."""
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from saas import request_context
 from saas.accounts import account_handover, one_time_tokens
-from saas.accounts.actions import check_new_password
 from saas.accounts.email_addresses import canonical_email
 from saas.accounts.models import Audience, LoginSession, OneTimeToken, ResetRequest, User
 from saas.accounts.oauth import identities
 from saas.accounts.passwords import login_throttle
+from saas.accounts.passwords.validators import check_new_password
 from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_session
 from saas.accounts.tasks import answer_reset_request
@@ -22,7 +22,7 @@ from saas.mail.actions import queue_mail
 
 
 def change_password(session: LoginSession, *, new_password: str) -> Login:
-    """Set a new password and log in anew: every earlier session and token is dead. Ask ``require_recent_login`` first."""
+    """Set a new password, end every session and token, and open a new session. Call ``require_recent_login`` first."""
     user = session.user
     if user is None:
         raise InvalidCredentials
@@ -36,7 +36,7 @@ def change_password(session: LoginSession, *, new_password: str) -> Login:
 
 
 def request_password_reset(email: str) -> None:
-    """Note that somebody forgot. A worker mails a link if there is an account; nobody can tell from here.
+    """Store the request; a worker mails a link if there is an account, so the answer does not reveal whether there is one.
 
     Raises ``InvalidAddress``.
     """
@@ -49,20 +49,18 @@ def request_password_reset(email: str) -> None:
 
 
 def reset_password(token: str, *, new_password: str) -> User:
-    """Set a new password by a mailed link; whose it is. Nobody is logged in; everybody is logged out.
+    """Set a new password by a mailed link, end every session, and return the account. Raises ``OneTimeTokenInvalid``.
 
-    Raises ``OneTimeTokenInvalid``.
-
-    Reading the mailbox proves the address: an account that nobody had confirmed is handed over, emptied. Of one that was
-    confirmed, what a stranger may have left goes: API keys, open invitations, identities of another address.
+    Reading the mailbox proves the address: an unconfirmed account is handed over, emptied (``account_handover``). In a
+    confirmed one everything that an intruder may have left ends: API keys, open invitations, identities of another address.
     """
-    proof = one_time_tokens.find_one_time_token(token, OneTimeToken.Purpose.RESET)
-    user = proof.user
+    link = one_time_tokens.find_one_time_token(token, OneTimeToken.Purpose.RESET)
+    user = link.user
     check_new_password(new_password, user, field="new_password")
     encoded = make_password(new_password)
     with transaction.atomic():
-        one_time_tokens.consume_one_time_token(proof)
-        ended = _end_what_a_stranger_may_have_left(User.objects.select_for_update().get(pk=user.pk))
+        one_time_tokens.consume_one_time_token(link)
+        ended = _end_other_access(User.objects.select_for_update().get(pk=user.pk))
         verified_at = Coalesce("email_verified_at", timezone.now())
         if not _replace_password(user, encoded, ended=ended, email_verified_at=verified_at):
             raise one_time_tokens.OneTimeTokenInvalid
@@ -71,8 +69,8 @@ def reset_password(token: str, *, new_password: str) -> User:
     return user
 
 
-def _end_what_a_stranger_may_have_left(user: User) -> int:
-    """Whoever recovers her account may do so because somebody else was in it. Tells how many credentials ended."""
+def _end_other_access(user: User) -> int:
+    """End every other way into the account: an intruder may be why it is recovered. Return how many credentials ended."""
     if not user.is_verified:
         account_handover.remove_previous_access(user)
         return 0
@@ -81,15 +79,16 @@ def _end_what_a_stranger_may_have_left(user: User) -> int:
 
 
 def _replace_password(user: User, encoded: str, *, ended: int = 0, **also: object) -> bool:
-    """Conditional on the epoch, so that of two changes at once one wins; the new epoch kills every token of this second.
+    """Replace the hash and send the mail; return False if the epoch has changed: of two changes at once one wins.
 
-    ``ended`` is how many API keys and invitations ended with the old one: the mail tells.
+    The new epoch ends tokens that were issued in this very second. ``ended`` is how many API keys and invitations ended with
+    the old password, for the mail.
     """
     now = timezone.now()
-    won = User.objects.filter(pk=user.pk, token_epoch=user.token_epoch, status=User.Status.ACTIVE).update(
+    is_replaced = User.objects.filter(pk=user.pk, token_epoch=user.token_epoch, status=User.Status.ACTIVE).update(
         password=encoded, token_epoch=F("token_epoch") + 1, updated_at=now, **also
     )
-    if won:
+    if is_replaced:
         end_sessions(user)
         user.refresh_from_db()
         queue_mail(
@@ -98,4 +97,4 @@ def _replace_password(user: User, encoded: str, *, ended: int = 0, **also: objec
             context={"name": user.full_name, "ended": str(ended or "")},
             dedupe_key=f"password_changed:{user.id}:{user.token_epoch}",
         )
-    return bool(won)
+    return bool(is_replaced)

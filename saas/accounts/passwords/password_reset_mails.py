@@ -1,4 +1,4 @@
-"""Mailing the link by which a new password is set: for whoever forgot hers, and for staff who help."""
+"""Mail the link that sets a new password: for a person who forgot theirs, and for staff who help."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ RESETS_PER_HOUR = 5
 
 @transaction.atomic
 def mail_reset_link(user: User, *, by: str, reason: str = "") -> None:
-    """Mail a link by which a new password can be set; ``by`` asked for it."""
+    """Mail the link to ``user``; ``by`` is the id of the member of staff who asked for it."""
     _mail_reset(user)
     record("password.reset_sent", actor=by, target=user.id, reason=reason)
 
@@ -34,18 +34,17 @@ def _mail_reset(user: User) -> None:
 
 @transaction.atomic
 def handle_reset_request(request_id: int) -> None:
-    """What the worker does about a ``ResetRequest``. May be repeated: it is claimed in the transaction of its effect."""
+    """Mail a link for a ``ResetRequest``, if there is an account. May be repeated: claimed in the transaction of its effect."""
     now = timezone.now()
     if not ResetRequest.objects.filter(pk=request_id, handled_at=None).update(handled_at=now):
         return
-    asked = ResetRequest.objects.get(pk=request_id)
-    user = User.objects.customers().filter(email_canonical=asked.email, status=User.Status.ACTIVE).first()
-    if user and _may_have_another(user):
+    reset_request = ResetRequest.objects.get(pk=request_id)
+    user = User.objects.customers().filter(email_canonical=reset_request.email, status=User.Status.ACTIVE).first()
+    if user is None:
+        return
+    sent = OneTimeToken.objects.filter(
+        user=user, purpose=OneTimeToken.Purpose.RESET, created_at__gt=now - timedelta(hours=1)
+    )
+    if sent.count() < RESETS_PER_HOUR:
         _mail_reset(user)
         record("password.reset_sent", target=user.id)
-
-
-def _may_have_another(user: User) -> bool:
-    hour_ago = timezone.now() - timedelta(hours=1)
-    recent = OneTimeToken.objects.filter(user=user, purpose=OneTimeToken.Purpose.RESET, created_at__gt=hour_ago)
-    return recent.count() < RESETS_PER_HOUR

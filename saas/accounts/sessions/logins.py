@@ -17,7 +17,7 @@ from django.utils.crypto import get_random_string
 from saas import request_context
 from saas.accounts.models import Audience, LoginSession, PendingLogin, RefreshToken, Totp, User
 from saas.accounts.passwords import hashing_pool, login_throttle
-from saas.accounts.passwords.password_policy import MAX_LENGTH
+from saas.accounts.passwords.validators import MAX_LENGTH
 from saas.accounts.sessions import known_devices, long_lived_credentials, session_lifetimes, session_store, tokens
 from saas.accounts.sessions.long_lived_credentials import Credential
 from saas.audit.actions import record

@@ -14,11 +14,12 @@ from django.utils import timezone
 
 from saas import text_normalization
 from saas.accounts import one_time_tokens, second_factor
-from saas.accounts.actions import EmailTaken, check_new_password
+from saas.accounts.actions import EmailTaken
 from saas.accounts.email_addresses import canonical_email, deliverable_email
 from saas.accounts.models import Deletion, OneTimeToken, Role, User, UserNote
 from saas.accounts.passwords import login_throttle
 from saas.accounts.passwords.password_reset_mails import mail_reset_link
+from saas.accounts.passwords.validators import check_new_password
 from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.sessions.logins import end_sessions
 from saas.accounts.staff.staff_roles import Permission, has_permission

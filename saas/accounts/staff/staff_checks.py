@@ -7,7 +7,7 @@ from django.contrib.auth.hashers import check_password
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from saas.accounts.models import User
-from saas.accounts.passwords.password_policy import DEFAULT_PASSWORDS
+from saas.accounts.passwords.validators import DEFAULT_PASSWORDS
 
 
 @register(Tags.database, deploy=True)

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
 from rest_framework.exceptions import APIException
 
-from saas.accounts.passwords.password_policy import normalized
+from saas.accounts.passwords.hashers import normalize_password
 from saas.errors import DomainError
 from saas.webhook_events import envelope, signatures
 
@@ -45,7 +45,7 @@ def fields() -> dict[str, serializers.Field]:
 
 def others() -> dict[str, Callable[[str], object]]:
     return {
-        "a password's form": normalized,
+        "a password's form": normalize_password,
         "an event": lambda text: envelope.read_event(text.encode()),
         "a signature": lambda text: signatures.verify(
             text, b"{}", secrets=["whsec_a"], tolerance_seconds=300, now=time.time()
