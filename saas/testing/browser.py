@@ -1,4 +1,4 @@
-"""A real browser for the pages that people use: Debian's Chromium, driven by Playwright (`.ci/requirements.txt`)."""
+"""A real browser for page tests: Debian's Chromium, driven by Playwright (`.ci/requirements.txt`)."""
 
 import os
 import shutil
@@ -15,14 +15,14 @@ _FLAGS = [
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
-    "--disable-background-networking",  # nothing but the page under test is asked for
+    "--disable-background-networking",  # no request but those of the page under test
     "--disable-component-update",
     "--disable-sync",
 ]
 
 
 def missing_requirement() -> str:
-    """A sentence for whoever wonders why no browser test ran; empty where one can."""
+    """Return why no browser test can run here, as a sentence; empty if one can."""
     if find_spec("playwright") is None:
         return "needs Playwright: pip install -r .ci/requirements.txt"
     return "" if _chromium() else "needs Chromium: apt-get install chromium"
@@ -30,7 +30,7 @@ def missing_requirement() -> str:
 
 @contextmanager
 def chromium() -> Iterator["Browser"]:
-    """One browser process. Give every test a context of its own: ``browser.new_context()``."""
+    """Start one browser process. Give every test a context of its own: ``browser.new_context()``."""
     from playwright.sync_api import sync_playwright
 
     # Playwright keeps an event loop in this thread, in which Django would refuse the ORM.

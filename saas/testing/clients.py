@@ -1,4 +1,4 @@
-"""An HTTP client for each of the four services, all in the test's own process."""
+"""HTTP clients for the four services, in the test's own process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ from django.test import Client
 
 @contextmanager
 def service_settings(service: str) -> Iterator[None]:
-    """Run the block under the few settings that tell one service from another.
+    """Run the block under the settings in which the services differ.
 
-    Without Django's ``setting_changed``, which would compile every URL pattern anew for each request.
+    Without Django's ``setting_changed`` signal, which would compile every URL pattern again for each request.
     """
     own = {
         "SERVICE": service,
@@ -36,7 +36,7 @@ def service_settings(service: str) -> Iterator[None]:
 
 
 class ServiceClient(Client):
-    """Sends JSON to one service as its own settings module would run it. CSRF is checked, a crash answers 500."""
+    """Send JSON to one service, run as by its own settings module. CSRF is checked, and a crash answers 500."""
 
     def __init__(self, service: str) -> None:
         super().__init__(enforce_csrf_checks=True, raise_request_exception=False)
@@ -61,7 +61,7 @@ class ServiceClient(Client):
         raw: bytes | None = None,
         content_type: str = "application/json",
     ) -> Any:
-        """``body`` goes out as JSON, ``raw`` as it is."""
+        """Send ``body`` as JSON, or ``raw`` as it is."""
         sent = dict(headers or {})
         if token:
             sent["Authorization"] = f"Bearer {token}"

@@ -1,4 +1,4 @@
-"""Several callers at the same moment, each on a database connection of its own."""
+"""Run calls at the same moment, each on a database connection of its own."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ from django.db import connection
 
 
 def run_concurrently(*calls: Callable[[], object]) -> list[str]:
-    """Run all calls together; "done" or the refusal's code for each, sorted."""
+    """Run all calls together; return "done" or the error's code for each, sorted."""
     start = Barrier(len(calls))
 
     def run(call: Callable[[], object]) -> str:

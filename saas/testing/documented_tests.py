@@ -7,10 +7,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def missing_tests(named: Iterable[str]) -> list[str]:
-    """Return those of ``named`` that do not exist: ``path``, or ``path::function``, relative to the repository."""
-    return [name for name in named if not _exists(*name.partition("::")[::2])]
-
-
-def _exists(path: str, function: str) -> bool:
-    file = ROOT / path
-    return file.is_file() and (not function or f"def {function}(" in file.read_text(encoding="utf-8"))
+    """Return those of ``named`` that do not exist: ``path::function`` or ``path``, relative to the repository."""
+    missing = []
+    for name in named:
+        path, _, function = name.partition("::")
+        file = ROOT / path
+        if not file.is_file() or (function and f"def {function}(" not in file.read_text(encoding="utf-8")):
+            missing.append(name)
+    return missing

@@ -5,6 +5,6 @@ from saas.testing.factories import event_factories
 
 
 def deliver_events() -> None:
-    """Whatever it has yet to tell comes in, signed, and everything that waits takes effect."""
+    """Deliver the provider's pending events, signed, and process everything that waits."""
     event_delivery.process_undelivered_events()
     event_factories.drain()

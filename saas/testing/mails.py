@@ -1,4 +1,4 @@
-"""Reading the mails that were posted, as their recipients do."""
+"""Read sent mails as their recipients do."""
 
 import re
 
@@ -9,7 +9,7 @@ from saas.mail import delivery
 
 
 def deliver_queued_mails(template: str = "") -> list[EmailMessage]:
-    """Sends what is queued (of one template, if named) and returns it."""
+    """Send the queued mails (of one template, if named), and return them."""
     from saas.mail.models import Mail
 
     before = len(outbox.outbox)
@@ -20,7 +20,7 @@ def deliver_queued_mails(template: str = "") -> list[EmailMessage]:
 
 
 def link_token(template: str) -> str:
-    """The token of the link in the newest mail of ``template``."""
+    """Return the token of the link in the newest mail of ``template``."""
     found = re.search(r"token=(\S+)", str(deliver_queued_mails(template)[-1].body))
     assert found
     return found[1]

@@ -1,4 +1,4 @@
-"""Input that no client sends by mistake only once: for every field, parameter and body that a service documents."""
+"""Malicious and malformed input for every field, parameter and body that a service documents."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 from saas.testing.openapi import Operation
 
-# JSON that is not understood: 400 wherever a JSON object is expected, whatever the field.
+# JSON that cannot be read: 400 wherever a JSON object is expected, whatever the field.
 MALFORMED_JSON = {
     "a NUL": b'"a\\u0000b"',
     "a raw NUL": b'"a\x00b"',
@@ -24,7 +24,7 @@ MALFORMED_JSON = {
     "a depth of 100000": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     "a list of 1000": b"[" + b"1," * 999 + b"1]",
 }
-# JSON that is understood, by the type that a field would have to have to take it.
+# JSON that can be read: the literal, and the type of the fields that accept it.
 TYPED_JSON = {
     "null": (b"null", "null"),
     "true": (b"true", "boolean"),
@@ -40,7 +40,7 @@ TYPED_JSON = {
     "an empty string": (b'""', "string"),
     "right-to-left and zero width": ('"\u202eevil\u202c\u200b\u200d\ufeff"'.encode(), "string"),
     "a control character": (b'"\\u0001\\u001b[31m"', "string"),
-    "a line break": (b'"a\\r\\nBcc: everybody@example.net"', "string"),
+    "a line break": (b'"a\\r\\nBcc: others@example.net"', "string"),
     "a character outside the basic plane": ('"\U0001f4a9"'.encode(), "string"),
     "20000 characters": (b'"' + b"a" * 20_000 + b'"', "string"),
     "a percent-encoded NUL": (b'"%00"', "string"),
@@ -93,8 +93,10 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class MaliciousRequest:
-    """One hostile request. ``must_fail`` is set where no reading of the input makes it a good one; ``faulty`` names the
-    fields of which a 422 must tell."""
+    """One malicious request.
+
+    ``must_be_refused`` is set where no reading of the input makes it valid; ``invalid_fields`` must be named by a 422.
+    """
 
     label: str
     url: str
@@ -106,9 +108,12 @@ class MaliciousRequest:
 
 
 def malicious_requests(operation: Operation, places: dict[str, str]) -> Iterator[MaliciousRequest]:
-    """Everything hostile that ``operation`` can be sent; ``places`` are good values for its path."""
+    """Yield every malicious request to ``operation``; ``places`` are valid values for its path parameters."""
     address, body = operation.url_for(places), _encoded(valid_body(operation))
-    yield from _in_path(operation, places, body)
+    for name in operation.parameter_names("path"):
+        for label, value in URL_VALUES.items():
+            path = operation.url_for({**places, name: value})
+            yield MaliciousRequest(f"{{{name}}}: {label}", path, body, must_be_refused=True)
     for name in operation.parameter_names("query"):
         for label, value in URL_VALUES.items():
             yield MaliciousRequest(f"?{name}: {label}", f"{address}?{name}={value}", body)
@@ -122,7 +127,7 @@ def malicious_requests(operation: Operation, places: dict[str, str]) -> Iterator
 
 
 def malformed_bodies(operation: Operation, address: str) -> Iterator[MaliciousRequest]:
-    """Bodies that are no JSON object in UTF-8."""
+    """Yield requests whose bodies are no JSON object in UTF-8."""
     must_fail = bool(operation.raw["requestBody"].get("required"))
     for label, raw in BODIES.items():
         yield MaliciousRequest(f"body: {label}", address, raw, must_be_refused=must_fail or bool(raw.strip()))
@@ -133,16 +138,8 @@ def malformed_bodies(operation: Operation, address: str) -> Iterator[MaliciousRe
 
 
 def valid_body(operation: Operation) -> dict[str, Any]:
-    """A body that fits the schema, so that one hostile field at a time is what is wrong with it."""
+    """Return a body that fits the schema, so that one malicious field at a time is what is wrong with it."""
     return {name: _good(name, schema) for name, schema in operation.fields.items()}
-
-
-def _in_path(operation: Operation, places: dict[str, str], body: bytes) -> Iterator[MaliciousRequest]:
-    for name in operation.parameter_names("path"):
-        for label, value in URL_VALUES.items():
-            yield MaliciousRequest(
-                f"{{{name}}}: {label}", operation.url_for({**places, name: value}), body, must_be_refused=True
-            )
 
 
 def _in_body(operation: Operation, address: str) -> Iterator[MaliciousRequest]:
@@ -155,11 +152,11 @@ def _in_body(operation: Operation, address: str) -> Iterator[MaliciousRequest]:
 
 
 def _typed(operation: Operation, address: str, label: str, literal: bytes, kind: str) -> Iterator[MaliciousRequest]:
-    """One by one the fields that may take it, so that it reaches the action; in one body those that may not."""
-    takers = [name for name, schema in operation.fields.items() if _takes(schema, kind)]
-    for name in takers:
+    """Send the literal in each field that accepts its type, one at a time, and at once in all that do not."""
+    accepting = [name for name, schema in operation.fields.items() if _takes(schema, kind)]
+    for name in accepting:
         yield MaliciousRequest(f"{name}: {label}", address, _with(operation, {name}, literal))
-    if others := operation.fields.keys() - takers:
+    if others := operation.fields.keys() - accepting:
         body = _with(operation, others, literal)
         yield MaliciousRequest(
             f"{sorted(others)}: {label}", address, body, must_be_refused=True, invalid_fields=frozenset(others)
@@ -183,7 +180,7 @@ def _takes(schema: dict[str, Any], kind: str) -> bool:
 
 
 def _good(name: str, schema: dict[str, Any]) -> Any:
-    known = {"email": "somebody@example.net", "password": "correct horse battery staple", "timezone": "UTC"}
+    known = {"email": "customer@example.net", "password": "correct horse battery staple", "timezone": "UTC"}
     if name in known or "example" in schema:
         return known.get(name, schema.get("example"))
     if "enum" in schema:

@@ -1,4 +1,4 @@
-"""What a service says of itself in its OpenAPI document, for tests that walk every operation of every service."""
+"""The operations in a service's OpenAPI document, for tests that cover every operation of every service."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ SERVICES = ("product", "admin_ops", "parity", "webhooks")
 
 @cache
 def openapi_document(service: str) -> dict[str, Any]:
-    """The OpenAPI document as the service serves it."""
+    """Return the OpenAPI document as the service serves it."""
     answer = ServiceClient(service).get("/openapi.json")
     assert answer.status_code == 200, answer.content
     return answer.json()  # type: ignore[no-any-return]
@@ -24,7 +24,7 @@ def openapi_document(service: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path of one service, with references resolved where they are asked for."""
+    """One method of one path of one service."""
 
     service: str
     method: str
@@ -47,7 +47,7 @@ class Operation:
         return [self.resolved(parameter) for parameter in self.raw.get("parameters", [])]
 
     def parameter_names(self, location: str) -> list[str]:
-        """Names of the parameters in ``path``, ``query`` or ``header``."""
+        """Return the names of the parameters in ``path``, ``query`` or ``header``."""
         return [parameter["name"] for parameter in self.parameters if parameter["in"] == location]
 
     @property
@@ -62,7 +62,7 @@ class Operation:
         return {name: self.resolved(field) for name, field in schema.get("properties", {}).items()}
 
     def resolved(self, node: Mapping[str, Any]) -> dict[str, Any]:
-        """``node``, or what it refers to."""
+        """Return ``node``, or what its ``$ref`` refers to."""
         if "$ref" not in node:
             return dict(node)
         target: Any = openapi_document(self.service)
@@ -71,7 +71,7 @@ class Operation:
         return self.resolved(target)
 
     def url_for(self, values: Mapping[str, str]) -> str:
-        """The path with ``values`` in its places; a place without one holds a name that nothing has."""
+        """Return the path with ``values`` for its parameters; one without a value gets a name that does not exist."""
         path = self.path
         for name in self.parameter_names("path"):
             path = path.replace(f"{{{name}}}", values.get(name, "nothing_of_that_name"))
@@ -80,7 +80,7 @@ class Operation:
 
 @cache
 def operations(service: str) -> list[Operation]:
-    """Every operation of a service. One that stands at ``/x`` and at ``/api/x`` is listed once, at ``/x``."""
+    """Return every operation of a service. One at both ``/x`` and ``/api/x`` is listed once, at ``/x``."""
     paths = openapi_document(service)["paths"]
     found = [
         Operation(service, method.upper(), path, raw)
@@ -92,7 +92,7 @@ def operations(service: str) -> list[Operation]:
 
 
 def views_by_path(service: str) -> dict[str, Any]:
-    """The view behind every path of the service, paths in OpenAPI's form; Django admin's own are left to Django."""
+    """Return the view of every path of the service, by path in OpenAPI's form; without Django admin's own views."""
     return dict(_views(import_module(f"{service}.urls").urlpatterns, "/"))
 
 

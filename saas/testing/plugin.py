@@ -1,6 +1,6 @@
-"""The fixtures of every test: a client per service, and people.
+"""The fixtures of every test: a client for each service, customers and staff.
 
-Loaded by pytest before Django is set up, so the imports stand inside the fixtures.
+Pytest loads this before Django is set up, so imports stand inside the fixtures.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def service(db: None) -> Callable[[str], ServiceClient]:
-    """A client by the service's name, for tests that walk all four."""
+    """Make a client by the service's name."""
     from saas.testing.clients import ServiceClient
 
     return ServiceClient
@@ -72,7 +72,7 @@ def staff_member(db: None) -> Person:
 
 @pytest.fixture
 def drain(db: None) -> Callable[[], None]:
-    """Acts on every webhook event that is due or was never tried, here and now, until none is left."""
+    """Process every webhook event that is due or was never tried, in this process, until none is left."""
     from saas.testing.factories import event_factories
 
     return event_factories.drain
@@ -80,7 +80,7 @@ def drain(db: None) -> Callable[[], None]:
 
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole system, running. Shared: bring people and events of your own, and leave it running."""
+    """The whole running system. Shared: use customers and events of your own, and leave it running."""
     from saas.testing.servers.stack import running_stack
 
     with running_stack(tmp_path_factory.mktemp("var")) as started:
@@ -99,27 +99,27 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
-    """A window of its own: no cookie of another test."""
+    """A page in a browser context of its own, without cookies of other tests."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     yield context.new_page()
     context.close()
 
 
 @pytest.fixture(autouse=True)
-def _fresh_limits() -> None:
-    """What one test counted must not limit the next."""
+def _fresh_rate_limits() -> None:
+    """Keep the counts of one test from limiting the next."""
     from saas.testing import rate_limits
 
     rate_limits.reset_rate_limits()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_line_tells_a_secret() -> Iterator[None]:
+def _no_secret_in_logs() -> Iterator[None]:
     from saas.testing import secret_leak_detector
 
-    with secret_leak_detector.detect_leaks(secret_leak_detector.process_secrets()) as watch:
+    with secret_leak_detector.detect_leaks(secret_leak_detector.process_secrets()) as detector:
         yield
-    assert watch.leaks == []
+    assert detector.leaks == []
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -131,26 +131,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _emptied_between_tests(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The audit trail refuses TRUNCATE, also that of Django's ``flush`` after a test that commits: lift it there only."""
+    """Allow TRUNCATE of the audit trail in Django's ``flush`` after a test that commits, and only there."""
     from django.core.management.commands import flush
 
+    original: Callable[..., None] = flush.Command.handle
+
+    def handle(*args: object, **options: object) -> None:
+        _alter_truncation_triggers("DISABLE")
+        try:
+            original(*args, **options)
+        finally:
+            _alter_truncation_triggers("ENABLE")
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flush.Command, "handle", _lifting(flush.Command.handle))
+        patch.setattr(flush.Command, "handle", handle)
         yield
 
 
-def _lifting(flush: Callable[..., None]) -> Callable[..., None]:
-    def flushed(*args: object, **options: object) -> None:
-        _switch_truncation("DISABLE")
-        try:
-            flush(*args, **options)
-        finally:
-            _switch_truncation("ENABLE")
-
-    return flushed
-
-
-def _switch_truncation(state: str) -> None:
+def _alter_truncation_triggers(state: str) -> None:
     from django.db import connection
 
     if connection.vendor == "postgresql":

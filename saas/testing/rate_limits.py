@@ -1,4 +1,4 @@
-"""The counters of the rate limits."""
+"""Reset the counters of the rate limits between tests."""
 
 import secrets
 
@@ -7,7 +7,7 @@ from django.core.cache import caches
 
 
 def reset_rate_limits() -> None:
-    """Count anew, in this thread and in those that start from now on: Redis outlives a test's transaction."""
+    """Start new counters, for this thread and for those that start later: Redis outlives a test's transaction."""
     prefix = f"test-{secrets.token_hex(8)}"
     settings.CACHES["limits"]["KEY_PREFIX"] = prefix
     caches["limits"].key_prefix = prefix

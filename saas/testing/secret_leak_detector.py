@@ -1,4 +1,4 @@
-"""Every line that the whole test run logs is looked at: one that tells a secret fails the run."""
+"""Fail the test run if any line that it logs contains a secret."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from saas.testing.factories.user_factories import PASSWORD
 
 
 class LeakDetector(logging.Handler):
-    """Formats each record as it would be written, and keeps those that hold one of ``secrets``."""
+    """Format each record as it would be written, and collect in ``leaks`` those that contain one of ``secrets`` (by name)."""
 
     def __init__(self, secrets: dict[str, str]) -> None:
         super().__init__(logging.DEBUG)
@@ -28,7 +28,7 @@ class LeakDetector(logging.Handler):
 
 
 def process_secrets() -> dict[str, str]:
-    """The secrets that every process of ours holds, and the password of everybody in the tests."""
+    """Return the secrets that every process holds, and the password of all users in the tests."""
     return {
         "PASSWORD": PASSWORD,
         "SECRET_KEY": settings.SECRET_KEY,
@@ -40,12 +40,12 @@ def process_secrets() -> dict[str, str]:
 
 @contextmanager
 def detect_leaks(secrets: dict[str, str]) -> Iterator[LeakDetector]:
-    watch = LeakDetector(secrets)
+    detector = LeakDetector(secrets)
     root = logging.getLogger()
-    root.addHandler(watch)
+    root.addHandler(detector)
     logging.getLogger("saas").setLevel(logging.DEBUG)
     try:
-        yield watch
+        yield detector
     finally:
-        root.removeHandler(watch)
+        root.removeHandler(detector)
         logging.getLogger("saas").setLevel(logging.NOTSET)

@@ -1,4 +1,4 @@
-"""The inbox without workers: act on what waits, in the test's own process."""
+"""Stripe-shaped events and their signatures, and processing without workers in the test's own process."""
 
 import json
 import os
@@ -19,23 +19,20 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 def drain() -> None:
     """Process every waiting event that is due or was never tried, in the order of arrival, until none is left."""
-    while ids := list(_ready().values_list("pk", flat=True)):
+    is_due = Q(next_attempt_at__lte=Now()) | Q(attempts=0)
+    due = WebhookEvent.objects.filter(is_due, status__in=WebhookEvent.WAITING).order_by("pk")
+    while ids := list(due.values_list("pk", flat=True)):
         for event_id in ids:
             event_worker.process_event(event_id)
 
 
 def make_events_due() -> None:
-    """Let every scheduled moment come."""
+    """Make every waiting event due now."""
     WebhookEvent.objects.filter(status__in=WebhookEvent.WAITING).update(next_attempt_at=Now())
 
 
-def _ready() -> Any:
-    is_time = Q(next_attempt_at__lte=Now()) | Q(attempts=0)
-    return WebhookEvent.objects.filter(is_time, status__in=WebhookEvent.WAITING).order_by("pk")
-
-
 def event(event_id: str = "evt_1", type: str = "demo.created", **fields: Any) -> dict[str, Any]:
-    """A Stripe-shaped event. ``object`` replaces its object; other ``fields`` stand beside it."""
+    """Return a Stripe-shaped event. ``object`` replaces its object; other ``fields`` are added at the top."""
     thing = fields.pop("object", {"id": "obj_1", "object": "demo", "customer": "cus_1"})
     return {
         "id": event_id,
@@ -50,7 +47,7 @@ def event(event_id: str = "evt_1", type: str = "demo.created", **fields: Any) ->
 
 
 def signature_headers(body: bytes, *, secret: str = SECRET, at: float | None = None) -> dict[str, str]:
-    """The headers of a delivery of ``body``."""
+    """Return the signature header of a delivery of ``body``. ``at``: seconds since 1970, else now."""
     return {"Stripe-Signature": sign(body, secret=secret, at=int(time.time() if at is None else at))}
 
 
@@ -59,7 +56,7 @@ def json_bytes(payload: Any) -> bytes:
 
 
 def stripe_samples() -> Path | None:
-    """The folder with recorded Stripe events and signature vectors; None on a machine that has none."""
+    """Return the folder with recorded Stripe events and signature vectors; None where there is none."""
     configured = os.environ.get("SAAS_STRIPE_SAMPLES", "")
     folder = Path(configured) if configured else _ROOT.parent / "shared" / "stripe"
     return folder if (folder / "signature_vectors.json").exists() else None

@@ -1,17 +1,17 @@
-"""Made-up lives of subscriptions, as events of the provider: what the books are tested with."""
+"""Subscription events of the payment provider, for tests of the ledger and of revenue."""
 
 from typing import Any
 
 from saas.testing.factories import event_factories
 
 DAY = 86_400
-START = 1_767_225_600  # the first of January 2026
+START = 1_767_225_600  # 2026-01-01T00:00:00Z
 
 
 def subscription_event(
     subscription: str, status: str, day: int, *, cents: int = 1900, customer: str = "cus_1", **more: Any
 ) -> dict[str, Any]:
-    """An event ``day`` days after the start. ``currency``, ``quantity``, ``interval`` and ``verb`` as you like."""
+    """Return an event ``day`` days after ``START``. ``more``: ``currency``, ``quantity``, ``interval``, ``verb``, and fields."""
     kind = "deleted" if status == "canceled" else "created" if day == 0 else "updated"
     verb = more.pop("verb", kind)
     currency, recurring = more.pop("currency", "usd"), {"interval": more.pop("interval", "month"), "interval_count": 1}

@@ -1,4 +1,4 @@
-"""Teams to test with."""
+"""Teams, members and API keys for tests."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from saas.testing.factories.user_factories import Person
 
 
 def with_verified_email(person: Person) -> Person:
-    """The same person, with a confirmed address."""
+    """Return the same person with a verified address."""
     User.objects.filter(pk=person.user.pk).update(email_verified_at=timezone.now())
     return replace(person, user=User.objects.get(pk=person.user.pk))
 
@@ -24,7 +24,7 @@ def create_team(owner: Person, name: str = "Engineering") -> Team:
 
 
 def add_member(team: Team, role: Role, person: Person | None = None) -> Person:
-    """Somebody with this role in the team; past the plan's seats, which a test of roles is not about."""
+    """Add a member with this role (a new customer by default), regardless of the plan's seats."""
     person = person or with_verified_email(user_factories.create_customer())
     Membership.objects.create(team=team, user=person.user, role=role)
     return person
@@ -35,5 +35,5 @@ def actor_for(team: Team, person: Person) -> Actor:
 
 
 def create_api_key(team: Team, owner: Person, *scopes: Scope) -> tuple[ApiKey, str]:
-    """A key and its row; ``owner`` must be verified."""
+    """Create an API key; return its row and the key. ``owner`` must be verified."""
     return api_keys.create_api_key(actor_for(team, owner), name="CI", scopes=scopes or [Scope.READ], expires_in_days=30)

@@ -1,4 +1,4 @@
-"""People to test with, made through the actions that make real ones."""
+"""Customers and staff for tests, created by the actions that create real ones."""
 
 from dataclasses import dataclass
 from itertools import count
@@ -14,7 +14,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is logged in: her account and what her client holds."""
+    """A logged-in user: the account, and what the client holds."""
 
     user: User
     token: str
@@ -25,7 +25,7 @@ class Person:
 
 
 def create_customer(email: str = "", full_name: str = "Kim Example") -> Person:
-    """A registered customer, logged in."""
+    """Register a customer, and log in."""
     return _person(
         actions.register_customer(
             email=email or f"kim{next(_numbers)}@example.net", password=PASSWORD, full_name=full_name
@@ -34,7 +34,7 @@ def create_customer(email: str = "", full_name: str = "Kim Example") -> Person:
 
 
 def create_staff_member(email: str = "", *roles: Role) -> Person:
-    """A member of staff, logged in at Admin ops: a superuser, or who holds ``roles``."""
+    """Create a member of staff with ``roles`` (none: a superuser), logged in at Admin ops."""
     address = email or f"staff{next(_numbers)}@example.net"
     create_staff(
         email=address, password=PASSWORD, full_name="Sam Support", by="system", roles=roles, is_superuser=not roles

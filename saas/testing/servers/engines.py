@@ -1,4 +1,4 @@
-"""A PostgreSQL and a Redis of the test's own, to be killed, frozen and emptied: never those that others use."""
+"""Private PostgreSQL and Redis servers, which a test may kill, freeze and flush."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ START_SECONDS = 60.0
 
 
 def missing_engines() -> str:
-    """A sentence for people; empty if both engines are installed here."""
+    """Return which engine is not installed, as a sentence; empty if both are."""
     missing = [name for name, there in (("PostgreSQL", _postgres_bin()), ("Redis", _redis_server())) if not there]
     return f"not installed here: {' and '.join(missing)}" if missing else ""
 
@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def child_pids(pid: int) -> list[int]:
-    """The processes that it has started. Linux only."""
+    """Return the ids of the processes that ``pid`` has started. Linux only."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -43,13 +43,13 @@ def child_pids(pid: int) -> list[int]:
 
 
 def connection_parameters() -> dict[str, Any]:
-    """What psycopg needs for one more connection to the database of the running tests."""
+    """Return psycopg's parameters for another connection to the database of the running tests."""
     known = connection.get_connection_params()
     return {name: known[name] for name in ("dbname", "user", "password", "host", "port") if name in known}
 
 
 class PrivatePostgres:
-    """A cluster in a folder that goes away. ``is_durable``: fsync and synchronous commits are on, as delivered."""
+    """A cluster in a temporary folder. ``is_durable``: with fsync, as by default."""
 
     def __init__(self, *, is_durable: bool = True, max_connections: int = 200) -> None:
         self.options = f"-c fsync={'on' if is_durable else 'off'} -c max_connections={max_connections}"
@@ -83,7 +83,7 @@ class PrivatePostgres:
         eventually(self._answers, START_SECONDS)
 
     def stop(self, mode: str = "fast") -> None:
-        """``immediate`` is a crash: the next start recovers from the log."""
+        """Stop the server. ``immediate`` is a crash: the next start recovers from the log."""
         with suppress(subprocess.CalledProcessError):
             self._control("-w", "-m", mode, "stop")
 
@@ -95,13 +95,13 @@ class PrivatePostgres:
         return psycopg.connect(self.url(database), autocommit=True)
 
     def fetch_value(self, database: str, query: LiteralString) -> Any:
-        """The one value that ``query`` finds."""
+        """Return the one value that ``query`` finds."""
         with self.connect(database) as link:
             row = link.execute(query).fetchone()
         return row[0] if row else None
 
     def terminate_other_sessions(self, database: str, *, but: "psycopg.Connection[Any] | None" = None) -> int:
-        """Kill every other session and wait until it is gone; how many there were."""
+        """Terminate every session but ``but``, and wait until they are gone; return how many there were."""
         kept = but.info.backend_pid if but else 0
         with self.connect(database) as link:
             killed = link.execute(
@@ -112,12 +112,12 @@ class PrivatePostgres:
         return int(killed[0]) if killed else 0
 
     def crash(self) -> None:
-        """Kill one of its processes: it ends every session, and recovers by itself."""
+        """Kill one of its processes: the server ends every session, and recovers."""
         with self.connect("postgres") as link:
             os.kill(link.info.backend_pid, signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Connections are accepted, by the kernel, and nobody answers: as on a machine whose disk hangs."""
+        """Stop all processes: the kernel accepts connections, and no query is answered, as on a hanging disk."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -131,12 +131,12 @@ class PrivatePostgres:
                 os.kill(pid, number)
 
     def exhaust_connections(self, database: str) -> "list[psycopg.Connection[Any]]":
-        """Sessions until PostgreSQL gives no more."""
-        taken = []
+        """Open sessions until PostgreSQL accepts no more, and return them."""
+        sessions = []
         with suppress(psycopg.OperationalError):
             while True:
-                taken.append(self.connect(database))
-        return taken
+                sessions.append(self.connect(database))
+        return sessions
 
     def _answers(self) -> bool:
         try:
@@ -156,7 +156,7 @@ class PrivatePostgres:
 
 
 class PrivateServer(ABC):
-    """One that runs on a port and in a folder of its own; the folder goes away at the end."""
+    """A server on a free port, in a temporary folder."""
 
     def __init__(self) -> None:
         self.folder = tempfile.mkdtemp(prefix=f"{type(self).__name__.lower()}-")
@@ -194,14 +194,14 @@ class PrivateRedis(PrivateServer):
             eventually(self._answers, START_SECONDS)
 
     def kill(self) -> None:
-        """What was queued is gone."""
+        """Kill the server; its data is lost."""
         if self.process:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def freeze(self) -> None:
-        """Connections are accepted, and nobody answers."""
+        """Stop the process: connections are accepted, and no command is answered."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:

@@ -1,7 +1,7 @@
-"""A TCP relay that a test puts before PostgreSQL or Redis, and then breaks.
+"""A TCP proxy that injects network faults between our processes and PostgreSQL, Redis or RabbitMQ.
 
 with FaultProxy(5432) as proxy:      # connect to 127.0.0.1:<proxy.port>
-    proxy.mode = Mode.BLACK_HOLE     # connections that are open already are hit, too
+    proxy.mode = Mode.BLACK_HOLE     # affects open connections, too
 """
 
 import asyncio
@@ -19,10 +19,10 @@ _ACCEPTING_SECONDS = 0.02
 
 class Mode(Enum):
     UP = "up"
-    REFUSE = "refuse"  # nobody listens; what was open is closed
-    BLACK_HOLE = "black hole"  # connects, and delivers nothing until the mode changes, like a network that is cut
-    SLOW = "slow"  # every piece waits ``delay_seconds``
-    RESET = "reset"  # what is open is reset; what connects is reset at once
+    REFUSE = "refuse"  # not listening; open connections are closed
+    BLACK_HOLE = "black hole"  # accepts, and delivers nothing until the mode changes, like a partition
+    SLOW = "slow"  # every chunk is delayed by ``delay_seconds``
+    RESET = "reset"  # open and new connections are reset
 
 
 _DOWN = {Mode.REFUSE, Mode.RESET}
@@ -34,8 +34,8 @@ class FaultProxy:
         self.delay_seconds = delay_seconds
         self._mode = Mode.UP
         self._open: set[asyncio.StreamWriter] = set()
-        self._is_whole = asyncio.Event()  # not while it is a black hole
-        self._is_whole.set()
+        self._delivers = asyncio.Event()  # cleared while it is a black hole
+        self._delivers.set()
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -54,7 +54,7 @@ class FaultProxy:
 
     @property
     def has_connections(self) -> bool:
-        """Somebody is connected."""
+        """Whether any client is connected."""
         return bool(self._open)
 
     @property
@@ -63,7 +63,7 @@ class FaultProxy:
 
     @mode.setter
     def mode(self, mode: Mode) -> None:
-        """In force when this returns."""
+        """Take effect before this returns."""
         self._call(self._switch(mode))
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
@@ -71,7 +71,7 @@ class FaultProxy:
 
     async def _switch(self, mode: Mode) -> None:
         self._mode = mode
-        self._is_whole.clear() if mode is Mode.BLACK_HOLE else self._is_whole.set()
+        self._delivers.clear() if mode is Mode.BLACK_HOLE else self._delivers.set()
         if mode in _DOWN:
             for writer in list(self._open):
                 self._drop(writer)
@@ -100,11 +100,11 @@ class FaultProxy:
             ours, theirs = await asyncio.open_connection(*self.target)
             ends.append(theirs)
             self._open.add(theirs)
-            if self._mode in _DOWN:  # by now
+            if self._mode in _DOWN:  # the mode changed meanwhile
                 return self._drop(writer)
             await asyncio.gather(self._relay(reader, theirs), self._relay(ours, writer))
         except OSError:
-            pass  # one side is gone: the other is told below
+            pass  # one side is gone: the other is closed below
         finally:
             for end in ends:
                 self._open.discard(end)
@@ -115,7 +115,7 @@ class FaultProxy:
         while data := await reader.read(_CHUNK_BYTES):
             if self._mode is Mode.SLOW:
                 await asyncio.sleep(self.delay_seconds)
-            await self._is_whole.wait()
+            await self._delivers.wait()
             writer.write(data)
             await writer.drain()
         writer.close()

@@ -1,4 +1,4 @@
-"""An OpenID provider (and a GitHub) under the test's control, on loopback: strict, and it lies on request."""
+"""A strict OpenID provider (and GitHub) on loopback, whose answers a test can falsify."""
 
 import json
 import threading
@@ -27,8 +27,8 @@ def _key() -> RSAKey:
 
 
 class IdentityProvider:
-    """``claims`` are laid over the honest ID token (None removes one), ``header`` over its header. ``answers`` replaces
-    the answer of a path: a status, or a status and a document."""
+    """``claims`` override those of the valid ID token (None removes one), ``header`` replaces its header, and ``answers``
+    the status and document of a path."""
 
     def __init__(self, port: int) -> None:
         self.issuer = f"http://localhost:{port}"
@@ -46,13 +46,13 @@ class IdentityProvider:
         return OAuthProvider(name, CLIENT_ID, CLIENT_SECRET, issuer=issuer, hosts=("localhost",))
 
     def approve(self, location: str, **person: Any) -> dict[str, str]:
-        """The person says yes at the address that we sent her to: what the provider appends to our callback."""
-        asked = dict(parse_qsl(urlsplit(location).query))
-        assert asked["response_type"] == "code"
-        assert asked["code_challenge_method"] == "S256"
+        """Consent at the authorization URL ``location``; return the query parameters of our callback."""
+        query = dict(parse_qsl(urlsplit(location).query))
+        assert query["response_type"] == "code"
+        assert query["code_challenge_method"] == "S256"
         code = f"code-{len(self._codes)}"
-        self._codes[code] = (asked, {"sub": "person-1", **person})
-        return {"state": asked["state"], "code": code}
+        self._codes[code] = (query, {"sub": "person-1", **person})
+        return {"state": query["state"], "code": code}
 
     def respond(self, method: str, path: str, form: dict[str, str]) -> tuple[int, Any]:
         self.paths.append(f"{method} {path}")
@@ -60,21 +60,18 @@ class IdentityProvider:
             return self.answers[path]
         match path:
             case "/.well-known/openid-configuration":
-                return self._metadata()
+                return 200, {
+                    "issuer": self.issuer,
+                    "authorization_endpoint": f"{self.issuer}/authorize",
+                    "token_endpoint": f"{self.issuer}/token",
+                    "jwks_uri": f"{self.issuer}/jwks",
+                    "token_endpoint_auth_methods_supported": ["client_secret_post"],
+                }
             case "/jwks":
                 return 200, {"keys": [self.key.as_dict(private=False)]}
             case "/token":
                 return self._token(form)
         return 404, {}
-
-    def _metadata(self) -> tuple[int, Any]:
-        return 200, {
-            "issuer": self.issuer,
-            "authorization_endpoint": f"{self.issuer}/authorize",
-            "token_endpoint": f"{self.issuer}/token",
-            "jwks_uri": f"{self.issuer}/jwks",
-            "token_endpoint_auth_methods_supported": ["client_secret_post"],
-        }
 
     def _token(self, form: dict[str, str]) -> tuple[int, Any]:
         asked, person = self._codes.pop(form["code"], ({}, {}))
@@ -105,7 +102,7 @@ class IdentityProvider:
 
 @contextmanager
 def running_identity_provider() -> Iterator[IdentityProvider]:
-    """A provider that serves until the block ends."""
+    """Serve a provider until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""A service in the test's own process, for what speaks HTTP and knows no Django: behind ``httpx``, or on a port."""
+"""Run a service in the test's own process for HTTP clients other than Django's: behind ``httpx``, or on a port."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def service_application(service: str) -> Application:
-    """The WSGI application of ``service`` as its own settings module would run it."""
+    """Return the WSGI application of ``service``, run as by its own settings module."""
     handler = WSGIHandler()
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -29,7 +29,7 @@ def service_application(service: str) -> Application:
 
 @contextmanager
 def keep_test_connection_open() -> Iterator[None]:
-    """Requests are answered in the test's own transaction, whose connection Django would close at each request's end."""
+    """Answer requests in the test's own transaction, whose connection Django would close at the end of each."""
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     try:
@@ -49,7 +49,7 @@ class _InThisTransaction(httpx.WSGITransport):
 
 
 def service_transport(service: str) -> httpx.BaseTransport:
-    """Carries a client's requests to ``service``; a crash answers 500."""
+    """Return an ``httpx`` transport to ``service``; a crash answers 500."""
     return _InThisTransaction(app=service_application(service), raise_app_exceptions=False)
 
 
@@ -60,20 +60,19 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def serve_in_thread(service: str) -> Iterator[str]:
-    """The address of ``service`` on a port of its own, for other programs, in a thread: what it asks the database for,
-    it asks outside the test's transaction."""
+    """Yield the address of ``service``, served by a thread whose queries run outside the test's transaction."""
     with _served(service_application(service)) as address:
         yield address
 
 
 @contextmanager
 def serve_in_test_transaction(service: str) -> Iterator[str]:
-    """Like ``listening``, but inside the test's transaction: the test must not use the database meanwhile."""
+    """Like ``serve_in_thread``, but inside the test's transaction: the test must not use the database meanwhile."""
     own = connections["default"]
     answer = service_application(service)
 
     def answer_here(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        connections["default"] = own  # of the serving thread
+        connections["default"] = own  # for the serving thread
         return answer(environ, start_response)
 
     own.inc_thread_sharing()

@@ -1,5 +1,7 @@
-"""A peer to try the Stripe gateway against: `localstripe`, in a process and an environment of its own on the loopback
-interface. (It is under the GPL: run, never imported.)"""
+"""Run `localstripe`, a peer for the Stripe gateway, in a virtual environment of its own on the loopback interface.
+
+It is under the GPL: run, never imported.
+"""
 
 import subprocess
 import sys
@@ -20,11 +22,11 @@ _LAUNCH = "import sys; from aiohttp import web; from localstripe.server import a
 
 
 class NotInstalled(Exception):
-    """Says in a sentence why not."""
+    """``str(error)`` says why, in a sentence."""
 
 
 def localstripe_python() -> Path:
-    """A Python that has it, made once. Raises ``NotInstalled``."""
+    """Return a Python that has it, installed once. Raises ``NotInstalled``."""
     folder = Path(tempfile.gettempdir()) / f"localstripe-{VERSION}"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
@@ -38,7 +40,7 @@ def localstripe_python() -> Path:
 
 @contextmanager
 def running_localstripe(python: Path) -> Iterator[str]:
-    """Its address."""
+    """Yield its address."""
     port = free_ports(1)
     process = subprocess.Popen([str(python), "-c", _LAUNCH, str(port)])
     address = f"http://127.0.0.1:{port}"

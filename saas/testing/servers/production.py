@@ -1,4 +1,4 @@
-"""Services, worker and beat as production runs them: granian and Celery, ``SAAS_ENV=production``, JSON log lines."""
+"""Run services, worker and beat as production does: granian and Celery, ``SAAS_ENV=production``, JSON log lines."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ HOSTS = {
     "parity": "parity.example.com",
     "webhooks": "hooks.example.com",
 }
-STRIPE_KEY = "sk_live_nobody_has_this_one"
+STRIPE_KEY = "sk_live_not_a_real_key"
 STRIPE_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -36,7 +36,7 @@ def _secrets() -> Mapping[str, str]:
 
 
 def production_environment(var_dir: Path, *, database: str, redis: str, **more: str) -> dict[str, str]:
-    """Everything that production must be told, and ``more``. The tests' own address is a trusted proxy."""
+    """Return all variables that production needs, and ``more``. The tests' own address is a trusted proxy."""
     return {
         "PATH": os.environ["PATH"],
         **_secrets(),
@@ -46,7 +46,7 @@ def production_environment(var_dir: Path, *, database: str, redis: str, **more: 
         "REDIS_URL": redis,
         "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
         "STRIPE_SECRET_KEY": STRIPE_KEY,
-        "EMAIL_URL": "smtp://127.0.0.1:1",  # nobody is there: a mail waits, as for any server that is away
+        "EMAIL_URL": "smtp://127.0.0.1:1",  # no server: mails stay queued
         "DEFAULT_FROM_EMAIL": "SaaS <no-reply@example.com>",
         "ALLOWED_HOSTS": ",".join(HOSTS.values()),
         **{f"{name.upper()}_BASE_URL": f"https://{host}" for name, host in HOSTS.items()},
@@ -57,7 +57,7 @@ def production_environment(var_dir: Path, *, database: str, redis: str, **more: 
 
 
 def manage(environment: Mapping[str, str], *arguments: str, root: Path | None = None) -> str:
-    """Run a management command to its end; what it wrote."""
+    """Run a management command; return its output. Fail unless it exits with 0."""
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=root or settings.BASE_DIR,
@@ -72,7 +72,7 @@ def manage(environment: Mapping[str, str], *arguments: str, root: Path | None = 
 
 
 class Process:
-    """One process of ours. ``log`` is the file that it writes to."""
+    """One of our processes. ``log`` is the file that it writes to."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str], log: Path, root: Path | None = None) -> None:
         self.log = log
@@ -91,7 +91,7 @@ class Process:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to end, and wait; its exit code."""
+        """Send the signal, and wait; return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout=40)
 
@@ -102,7 +102,7 @@ class Process:
 
 
 class Server(Process):
-    """A service as ``manage.py serve`` runs it. Each call comes from a client address of its own, unless it names one."""
+    """A service run by ``manage.py serve``. Each call comes from a new client address, unless it names one."""
 
     def __init__(
         self, service: str, environment: Mapping[str, str], log: Path, root: Path | None = None, bind: str = ""
@@ -118,10 +118,10 @@ class Server(Process):
         )
 
     def wait_until_ready(self) -> None:
-        eventually(lambda: self._is_ready() or self.process.poll() is not None, 60)
+        eventually(lambda: self.is_ready() or self.process.poll() is not None, 60)
         assert self.process.poll() is None, self.text
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             return self.call("GET", "/health/ready").status_code == 200
         except httpx.HTTPError:
@@ -145,14 +145,14 @@ class Server(Process):
 
 
 def start_celery(command: str, environment: Mapping[str, str], log: Path) -> Process:
-    """``worker`` or ``beat``."""
+    """Start a Celery ``worker`` or ``beat``."""
     more = ["--concurrency=2", "--without-gossip", "--without-mingle"] if command == "worker" else []
     return Process([sys.executable, "-m", "celery", "-A", "saas", command, *more, "--loglevel=INFO"], environment, log)
 
 
 @contextmanager
 def killed_on_exit(*processes: Process) -> Iterator[None]:
-    """Whatever is left of them afterwards is killed."""
+    """Kill those that still run when the block ends."""
     try:
         yield
     finally:

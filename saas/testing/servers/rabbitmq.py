@@ -12,43 +12,22 @@ from kombu.exceptions import OperationalError
 from saas.testing.servers.engines import START_SECONDS, PrivateServer, free_port
 from saas.testing.servers.stack import eventually
 
-_DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # what is on the path there insists on a user and a folder
+_DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the script on the path insists on a user and a folder
 
 
 def missing_rabbitmq() -> str:
-    """A sentence for people; empty if it is installed here."""
+    """Return why it cannot be used, as a sentence; empty if it is installed."""
     return "" if _program() else "not installed here: RabbitMQ"
 
 
 class PrivateRabbitMQ(PrivateServer):
-    """Its queues survive a ``kill`` and the next ``start``."""
+    """Queues survive ``kill`` and the next ``start``."""
 
     def url(self, port: int | None = None) -> str:
         return f"amqp://guest:guest@127.0.0.1:{port or self.port}//"
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [_program() or ""],
-            env={**os.environ, **self._settings()},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        eventually(self._answers, START_SECONDS)
-
-    def kill(self) -> None:
-        if self.process:
-            os.kill(int(self._pid_file.read_text()), signal.SIGKILL)  # the script that started it goes with it
-            self.process.wait()
-            self._pid_file.unlink()
-            self.process = None
-
-    @property
-    def _pid_file(self) -> Path:
-        return Path(self.folder, "pid")
-
-    def _settings(self) -> dict[str, str]:
-        return {
+        settings = {
             "HOME": self.folder,
             "RABBITMQ_NODENAME": f"saas-{self.port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
@@ -60,6 +39,25 @@ class PrivateRabbitMQ(PrivateServer):
             "RABBITMQ_CONFIG_FILE": f"{self.folder}/none",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{self.folder}/plugins",
         }
+        self.process = subprocess.Popen(
+            [_program() or ""],
+            env={**os.environ, **settings},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        eventually(self._answers, START_SECONDS)
+
+    def kill(self) -> None:
+        if self.process:
+            os.kill(int(self._pid_file.read_text()), signal.SIGKILL)  # the script that started it ends, too
+            self.process.wait()
+            self._pid_file.unlink()
+            self.process = None
+
+    @property
+    def _pid_file(self) -> Path:
+        return Path(self.folder, "pid")
 
     def _answers(self) -> bool:
         try:

@@ -1,7 +1,6 @@
-"""A service behind the server's bridge, in the test's own process, thread and transaction.
+"""Run a service behind the RSGI adapter in the test's own process, thread and transaction.
 
-``Request`` and ``Answer`` stand for granian's scope and protocol; that granian behaves as they do is tested over sockets
-(``saas/tests/http``).
+``RsgiScope`` and ``RsgiProtocol`` replace granian's; ``saas/tests/http`` tests over sockets that granian behaves like them.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ CHUNK_BYTES = 65_536
 
 
 class RsgiHeaders:
-    """As granian's: a value that is not ASCII is lost."""
+    """Like granian's headers: a value that is not ASCII is lost."""
 
     def __init__(self, sent: list[tuple[str, str]]) -> None:
         self.sent = sent
@@ -46,7 +45,7 @@ class RsgiHeaders:
 
 
 class RsgiScope:
-    """A scope, by WSGI's view of the request."""
+    """A scope made from a WSGI environment."""
 
     http_version, scheme, authority = "1.1", "http", None
 
@@ -60,8 +59,7 @@ class RsgiScope:
 
 
 class RsgiProtocol:
-    """A protocol that sends the pieces of a body, to who asks for them first, and keeps what was answered. A piece of None: no
-    more of it comes."""
+    """A protocol that sends a body in chunks, and records the response. At a chunk of None the body stalls forever."""
 
     def __init__(self, pieces: list[bytes | None]) -> None:
         self._pieces = pieces
@@ -110,7 +108,7 @@ def _sent(environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 class BridgeClient(ServiceClient):
-    """What the ordinary client sends, handed to the RSGI application. Its threads work on the test's own connection."""
+    """Hand requests to the RSGI application, whose threads use the test's own connection."""
 
     def __init__(self, thread: Executor, service: str = "webhooks") -> None:
         super().__init__(service)
@@ -136,7 +134,7 @@ class BridgeClient(ServiceClient):
 
     def send_chunks(self, environ: dict[str, Any], pieces: list[bytes | None]) -> RsgiProtocol:
         answer = RsgiProtocol(pieces)
-        # Django's own client, used meanwhile, lets Django close the test's connection again.
+        # A use of Django's own client lets Django close the test's connection again.
         with service_settings(self.service), keep_test_connection_open():
             asyncio.run(self.application.__rsgi__(RsgiScope(environ), answer))
         return answer
@@ -144,7 +142,7 @@ class BridgeClient(ServiceClient):
 
 @contextmanager
 def executor_on_test_connection() -> Iterator[Executor]:
-    """A thread that sees the transaction of the test."""
+    """Yield a thread that sees the transaction of the test."""
     connection = connections["default"]
     connection.inc_thread_sharing()
     executor = ThreadPoolExecutor(1, initializer=lambda: connections.__setitem__("default", connection))

@@ -1,4 +1,4 @@
-"""The whole system as a person starts it: ``manage.py up`` in a process of its own, on ports and data of its own."""
+"""Run the whole system by ``manage.py up``, on ports and data of its own."""
 
 import os
 import re
@@ -25,7 +25,7 @@ STACK_MARKER = "SAAS_TEST_STACK"
 
 
 class Stack:
-    """``output`` grows while it runs. ``environment`` lets another command see the same system."""
+    """``output`` grows while it runs; with ``environment``, another command uses the same system."""
 
     def __init__(self, var_dir: Path, database_url: str) -> None:
         self.port_base = free_ports(len(SERVICES))
@@ -72,7 +72,7 @@ class Stack:
         return httpx.request(method, self.urls[service] + path, timeout=10, trust_env=False, **options)  # type: ignore[arg-type]
 
     def manage(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Another command on the same system."""
+        """Run another management command on the same system."""
         addresses = {f"{name.upper()}_BASE_URL": url for name, url in self.urls.items()}
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
@@ -85,12 +85,12 @@ class Stack:
         )
 
     def processes(self) -> list[int]:
-        """Every process that belongs to this stack and lives, the runner's own among them. Linux only."""
+        """Return the ids of all running processes of this stack, the runner's among them. Linux only."""
         mark = f"{STACK_MARKER}={self.marker}".encode()
         return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if mark in _environment_of(folder)]
 
     def kill(self) -> None:
-        """End it and whatever it has left behind."""
+        """Kill all of its processes."""
         self.process.kill()
         self.process.wait()
         for pid in self.processes():
@@ -104,8 +104,8 @@ class Stack:
 
 @contextmanager
 def running_stack(var_dir: Path) -> Iterator[Stack]:
-    """A stack that is ready; whatever is left of it afterwards is killed."""
-    with _database_of_its_own() as url:
+    """Yield a stack that is ready, and kill it afterwards."""
+    with _temporary_database() as url:
         stack = Stack(var_dir, url)
         try:
             stack.wait_until_ready()
@@ -115,8 +115,8 @@ def running_stack(var_dir: Path) -> Iterator[Stack]:
 
 
 @contextmanager
-def _database_of_its_own() -> Iterator[str]:
-    """The URL of a new PostgreSQL database where the tests run on PostgreSQL; else empty: SQLite in the var folder."""
+def _temporary_database() -> Iterator[str]:
+    """Yield the URL of a new database where the tests run on PostgreSQL; else empty, for SQLite in the var folder."""
     if not settings.DATABASE_URL:
         yield ""
         return
@@ -130,20 +130,20 @@ def _database_of_its_own() -> Iterator[str]:
 
 
 def free_ports(count: int) -> int:
-    """The first of ``count`` ports in a row on which nobody listens."""
+    """Return the first of ``count`` consecutive ports on which no process listens."""
+
+    def is_free(port: int) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
     for first in range(18_000 + secrets.randbelow(400) * 10, 32_000, 10):
-        if not any(_listens(first + index) for index in range(count)):
+        if all(is_free(first + index) for index in range(count)):
             return first
     raise RuntimeError("no free ports")
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def eventually(is_true: Callable[[], object], seconds: float = 20.0) -> None:
-    """Other processes need real time: look again until it is so, at most ``seconds``."""
+    """Poll until ``is_true``, for at most ``seconds``: other processes need real time."""
     deadline = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < deadline, f"not so within {seconds:.0f} s"
@@ -151,7 +151,7 @@ def eventually(is_true: Callable[[], object], seconds: float = 20.0) -> None:
 
 
 def seeded_password(email: str, output: str) -> str:
-    """What the seed printed."""
+    """Return the password that the seed printed for ``email``."""
     found = re.search(rf"^\s*{re.escape(email)}\s+(\S+)", output, re.MULTILINE)
     assert found, output
     return found.group(1)

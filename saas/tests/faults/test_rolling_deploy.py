@@ -65,7 +65,7 @@ class Balancer:
 
     def _watch(self):
         while not self.is_over.wait(0.1):
-            self.ready = [server for server in self.servers if server._is_ready()] or self.ready
+            self.ready = [server for server in self.servers if server.is_ready()] or self.ready
 
     def call(self, *arguments, **options):
         return choice(self.ready).call(*arguments, **options)

@@ -1,4 +1,4 @@
-"""Clients that are generated from the four OpenAPI documents, as saas/docs/clients.md says, do what a person does."""
+"""Clients generated from the four OpenAPI documents, as saas/docs/clients.md says, call the services."""
 
 import importlib
 import json
@@ -45,37 +45,41 @@ def python_clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sys.path.remove(str(folder))
 
 
-def called(client: object, name: str, **arguments: object) -> object:
-    """What an operation of a generated client answers: ``called(client, "client_product.api.auth.login", body=…)``."""
+def call_operation(client: object, name: str, **arguments: object) -> object:
+    """Call an operation of a generated client, such as ``client_product.api.auth.login``."""
     return importlib.import_module(name).sync(client=client, **arguments)
 
 
-def of(service: str) -> tuple[ModuleType, ModuleType]:
+def load_client(service: str) -> tuple[ModuleType, ModuleType]:
     return importlib.import_module(f"client_{service}"), importlib.import_module(f"client_{service}.models")
 
 
 def test_a_generated_python_client_calls_product(python_clients: Path, shared_stack: Stack) -> None:
-    product, models = of("product")
+    product, models = load_client("product")
     url, email = shared_stack.urls["product"], f"py-{secrets.token_hex(4)}@example.com"
     anonymous = product.Client(base_url=url)
     body = models.RegisterRequest(email=email, password=PASSWORD, full_name="Py Client")
 
-    registered = called(anonymous, "client_product.api.auth.register", body=body)
-    taken = called(anonymous, "client_product.api.auth.register", body=body)
-    login = called(anonymous, "client_product.api.auth.login", body=models.LoginRequest(email=email, password=PASSWORD))
+    registered = call_operation(anonymous, "client_product.api.auth.register", body=body)
+    taken = call_operation(anonymous, "client_product.api.auth.register", body=body)
+    login = call_operation(
+        anonymous, "client_product.api.auth.login", body=models.LoginRequest(email=email, password=PASSWORD)
+    )
     customer = product.AuthenticatedClient(base_url=url, token=login.access_token)
-    me = called(customer, "client_product.api.auth.me")
-    profile = called(customer, "client_product.api.users.profile_patch", body=models.ProfileRequest(display_name="Py"))
-    plans = called(anonymous, "client_product.api.subscriptions.plans")
-    checkout = called(
+    me = call_operation(customer, "client_product.api.auth.me")
+    profile = call_operation(
+        customer, "client_product.api.users.profile_patch", body=models.ProfileRequest(display_name="Py")
+    )
+    plans = call_operation(anonymous, "client_product.api.subscriptions.plans")
+    checkout = call_operation(
         customer,
         "client_product.api.subscriptions.checkout_start",
         body=models.CheckoutRequest(plan_id=plans.plans[0].id),
     )
-    team = called(customer, "client_product.api.teams.team_create", body=models.TeamRequest(name="Typed"))
-    sessions = called(customer, "client_product.api.auth.sessions")
-    called(customer, "client_product.api.auth.logout")
-    gone = called(customer, "client_product.api.auth.me")
+    team = call_operation(customer, "client_product.api.teams.team_create", body=models.TeamRequest(name="Typed"))
+    sessions = call_operation(customer, "client_product.api.auth.sessions")
+    call_operation(customer, "client_product.api.auth.logout")
+    gone = call_operation(customer, "client_product.api.auth.me")
 
     assert (registered.user.email, taken.code) == (email, "email_taken")
     assert (me.user, me.user.status) == (registered.user, models.UserStatus.ACTIVE)
@@ -85,13 +89,15 @@ def test_a_generated_python_client_calls_product(python_clients: Path, shared_st
 
 
 def test_a_generated_python_client_follows_paritys_naming(python_clients: Path, shared_stack: Stack) -> None:
-    parity, models = of("parity")
+    parity, models = load_client("parity")
     url, email = shared_stack.urls["parity"], f"py-{secrets.token_hex(4)}@example.com"
     body = models.RegisterRequest(email=email, password=PASSWORD, full_name="Py Client")
 
-    registered = called(parity.Client(base_url=url), "client_parity.api.auth.register", body=body)
+    registered = call_operation(parity.Client(base_url=url), "client_parity.api.auth.register", body=body)
     customer = parity.AuthenticatedClient(base_url=url, token=registered.access_token)
-    profile = called(customer, "client_parity.api.users.profile_put", body=models.ProfileRequest(display_name="Py"))
+    profile = call_operation(
+        customer, "client_parity.api.users.profile_put", body=models.ProfileRequest(display_name="Py")
+    )
 
     assert body.to_dict() == {"email": email, "password": PASSWORD, "fullName": "Py Client"}
     assert (registered.user.full_name, profile.display_name) == ("Py Client", "Py")
@@ -102,9 +108,9 @@ def test_generated_typescript_is_strict_and_calls_every_service(shared_stack: St
     (tmp_path / "node_modules").symlink_to(packages / "node_modules")
     (tmp_path / "package.json").write_text('{"type": "module"}')
     shutil.copy(node.HERE / "flow.ts", tmp_path)
-    for service in SERVICES:
-        told = run(tmp_path, "openapi-typescript", schema_files.document_path(service), "-o", f"{service}.ts")
-        assert "warn" not in told.lower(), told
+    generate = [(schema_files.document_path(service), "-o", f"{service}.ts") for service in SERVICES]
+    outputs = [run(tmp_path, "openapi-typescript", *arguments) for arguments in generate]
+    assert not [output for output in outputs if "warn" in output.lower()]
     run(tmp_path, "tsc", "--strict", "--target", "es2022", "--module", "nodenext", "flow.ts")
     urls = [shared_stack.urls[service] for service in SERVICES_IN_THE_FLOW]
     done = subprocess.run(
