@@ -14,8 +14,9 @@ from saas.billing.sync import event_history, upsert
 from saas.billing.sync.projections import subscriptions
 from saas.billing.tasks import remap_subscriptions
 from saas.errors import DomainError
+from saas.webhook_events.dispatch import Ignore, Retry, before_transaction, handles, object_end_dates
+from saas.webhook_events.envelope import EventData
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.registry import EventData, Ignore, Retry, before_transaction, handles, object_end_dates
 
 logger = logging.getLogger(__name__)
 

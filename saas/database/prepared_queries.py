@@ -84,7 +84,7 @@ class _KeysParameter(QueryParameter):
     def as_postgresql(self, compiler: Any, connection: Any) -> Any:
         return "(%s::bigint[])", [self]
 
-    def bound(self, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Any:
+    def bind(self, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Any:
         keys = values[self.name]
         return postgres_array(keys) if connection.vendor == "postgresql" else json.dumps(keys)
 

@@ -66,7 +66,7 @@ def batch_writer_in_transaction(thread: Executor) -> Any:
 def intake_thread() -> Iterator[Executor]:
     """A thread that sees the transaction of the test. The intake believes that it commits what it stores: no worker is
     told."""
-    from saas.webhook_events.worker_notifier import notifier
+    from saas.webhook_events.tasks import notifier
 
     with executor_on_test_connection() as thread, patch.object(notifier, "notify"):
         yield thread

@@ -1,4 +1,4 @@
-"""Every write that somebody asks for: taking events in, refusing deliveries, replaying."""
+"""Writes that are asked for: storing deliveries, recording refusals, replaying."""
 
 import json
 import logging
@@ -17,13 +17,12 @@ from saas.audit.actions import record
 from saas.background_tasks import notify_workers
 from saas.errors import DomainError, NotFound
 from saas.webhook_events import event_storage, replays, signatures
-from saas.webhook_events.deliveries import Delivery
 from saas.webhook_events.envelope import Envelope, read_event
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.metrics import DUPLICATES, RECEIVED, REJECTED
 from saas.webhook_events.models import ReplayBatch, WebhookDelivery, WebhookEvent, WebhookPayload
 from saas.webhook_events.monitoring import alerts
-from saas.webhook_events.tasks import process_due_events
-from saas.webhook_events.worker_notifier import notifier
+from saas.webhook_events.tasks import notifier, process_due_events
 
 logger = logging.getLogger(__name__)
 
@@ -66,26 +65,21 @@ def accept_delivery(body: bytes, *, signature: str | None, headers: Mapping[str,
 
     Raises ``InvalidSignature``; ``UnreadableEvent`` for an unsigned body that is no event.
     """
-    if signature is None and settings.WEBHOOKS_ALLOW_UNSIGNED:
-        delivery = Delivery.parse(body, headers=headers, address=address)
-        if delivery.envelope is None:
-            raise UnreadableEvent(delivery.fault)
-    else:
-        _require_signature(signature, body, address)
-        delivery = Delivery.parse(body, headers=headers, address=address)
+    is_unsigned = signature is None and settings.WEBHOOKS_ALLOW_UNSIGNED
+    if not is_unsigned:
+        try:
+            verify_signature(signature or "", body)
+        except signatures.BadSignature as error:
+            record_refusal(body, reason=error.reason, address=address)
+            raise InvalidSignature from error
+    delivery = IncomingEvent.parse(body, headers=headers, address=address)
+    if is_unsigned and delivery.envelope is None:
+        raise UnreadableEvent(delivery.fault)
     return store_deliveries([delivery])[0]
 
 
-def _require_signature(header: str | None, body: bytes, address: str) -> None:
-    try:
-        verify_signature(header or "", body)
-    except signatures.BadSignature as error:
-        record_refusal(body, reason=error.reason, address=address)
-        raise InvalidSignature from error
-
-
 def verify_signature(signature: str, body: bytes) -> None:
-    """Raise ``BadSignature`` unless the provider signed ``body`` just now. Notes nothing: ``admit`` does."""
+    """Raise ``BadSignature`` unless the provider signed ``body`` just now. Records nothing: ``accept_delivery`` does."""
     signatures.verify(
         signature,
         body,
@@ -95,59 +89,67 @@ def verify_signature(signature: str, body: bytes) -> None:
     )
 
 
-def store_deliveries(deliveries: Sequence[Delivery]) -> list[Receipt]:
-    """Store verified deliveries, one or many, in one round trip; a receipt for each, in their order.
+def store_deliveries(deliveries: Sequence[IncomingEvent]) -> list[Receipt]:
+    """Store verified deliveries in one round trip. Return a receipt for each, in their order.
 
-    When this returns the events are committed (unless the caller holds a transaction open), and a worker is being told.
+    When this returns, the events are committed (unless the caller holds a transaction open) and workers are being notified.
     """
-    return record_stored(deliveries, event_storage.insert_events(new_events(deliveries)))
-
-
-def new_events(deliveries: Sequence[Delivery]) -> list[event_storage.NewEvent]:
-    """What ``receive`` inserts: of several deliveries of one event the first one."""
-    firsts: dict[str, Delivery] = {}
-    for delivery in deliveries:
-        firsts.setdefault(delivery.external_id, delivery)
-    return [delivery.new_event() for delivery in firsts.values()]
-
-
-def record_stored(deliveries: Sequence[Delivery], stored: Mapping[str, int]) -> list[Receipt]:
-    """What ``receive`` does after the insert: ``stored`` are the primary keys of those that were not there yet."""
-    unseen = set(stored)
-    new = [_is_first(delivery, unseen) for delivery in deliveries]
-    repeats = [delivery for delivery, is_new in zip(deliveries, new, strict=True) if not is_new]
+    stored = event_storage.insert_events(new_events(deliveries))
+    are_new = mark_new(deliveries, stored)
+    pairs = list(zip(deliveries, are_new, strict=True))
+    repeats = [delivery for delivery, is_new in pairs if not is_new]
     known = _record_repeats(repeats) if repeats else {}
     if stored:
-        _announce([delivery for delivery, is_new in zip(deliveries, new, strict=True) if is_new])
+        _count_new([delivery for delivery, is_new in pairs if is_new])
         transaction.on_commit(partial(notifier.notify, min(stored.values())), robust=True)
-    return [_receipt(delivery, known, is_new=is_new) for delivery, is_new in zip(deliveries, new, strict=True)]
+    return [
+        Receipt(delivery.external_id, True)
+        if is_new
+        else Receipt(delivery.external_id, False, *known[delivery.external_id])
+        for delivery, is_new in pairs
+    ]
 
 
-def record_committed(deliveries: Sequence[Delivery], stored: Mapping[str, int]) -> None:
-    """What ``receive`` does after the insert, without a query: for events that were all new, and are committed."""
-    _announce(deliveries)
+def new_events(deliveries: Sequence[IncomingEvent]) -> list[IncomingEvent]:
+    """The first delivery of each event."""
+    firsts: dict[str, IncomingEvent] = {}
+    for delivery in deliveries:
+        firsts.setdefault(delivery.external_id, delivery)
+    return list(firsts.values())
+
+
+def mark_new(deliveries: Sequence[IncomingEvent], stored: Mapping[str, int]) -> list[bool]:
+    """Say which deliveries stored their event; ``stored`` has the new events. Of several of one event it is the first."""
+    unseen = set(stored)
+    are_new = []
+    for delivery in deliveries:
+        are_new.append(delivery.external_id in unseen)
+        unseen.discard(delivery.external_id)
+    return are_new
+
+
+def record_committed(deliveries: Sequence[IncomingEvent], stored: Mapping[str, int]) -> None:
+    """Count events that are new and committed, and notify workers; without a query."""
+    _count_new(deliveries)
     notifier.notify(min(stored.values()))
 
 
-def _is_first(delivery: Delivery, unseen: set[str]) -> bool:
-    is_first = delivery.external_id in unseen
-    unseen.discard(delivery.external_id)
-    return is_first
-
-
-def _receipt(delivery: Delivery, known: Mapping[str, WebhookEvent], *, is_new: bool) -> Receipt:
-    if is_new:
-        return Receipt(delivery.external_id, True)
-    event = known[delivery.external_id]
-    return Receipt(event.external_id, False, event.attempts, event.replay_count)
+def _count_new(deliveries: Sequence[IncomingEvent]) -> None:
+    RECEIVED.labels(WebhookEvent.Source.DELIVERY).inc(len(deliveries))
+    for delivery in deliveries:
+        if delivery.envelope is None:
+            alerts.send_alert("quarantined", "signed bytes came that are no event", reason=delivery.fault)
 
 
 @transaction.atomic
-def _record_repeats(deliveries: Sequence[Delivery]) -> dict[str, WebhookEvent]:
-    """Log deliveries of events that were there already; the same id with other bytes is flagged, never refused."""
+def _record_repeats(deliveries: Sequence[IncomingEvent]) -> dict[str, tuple[int, int]]:
+    """Log deliveries of known events. Return the events' attempts and replay counts, by external id.
+
+    An event whose id comes again with other bytes is flagged, never refused.
+    """
     DUPLICATES.inc(len(deliveries))
-    ids = {delivery.external_id for delivery in deliveries}
-    known = {row.external_id: row for row in WebhookEvent.objects.by_external_ids(ids)}
+    events = WebhookEvent.objects.by_external_ids({delivery.external_id for delivery in deliveries})
+    known = {event.external_id: event for event in events}
     rows = [
         _delivery_row(delivery.body, delivery.address, "duplicate", known[delivery.external_id])
         for delivery in deliveries
@@ -156,14 +158,7 @@ def _record_repeats(deliveries: Sequence[Delivery]) -> dict[str, WebhookEvent]:
     conflicts = [row.event.pk for row in rows if row.event and row.body_sha256 != row.event.body_sha256]
     if WebhookEvent.objects.filter(pk__in=conflicts, body_conflict=False).update(body_conflict=True):
         logger.warning("webhook_body_conflict", extra={"events": conflicts})
-    return known
-
-
-def _announce(deliveries: Sequence[Delivery]) -> None:
-    RECEIVED.labels(WebhookEvent.Source.DELIVERY).inc(len(deliveries))
-    for delivery in deliveries:
-        if delivery.envelope is None:
-            alerts.send_alert("quarantined", "signed bytes came that are no event", reason=delivery.fault)
+    return {external_id: (event.attempts, event.replay_count) for external_id, event in known.items()}
 
 
 def _delivery_row(body: bytes, address: str, outcome: str, event: WebhookEvent | None = None) -> WebhookDelivery:
@@ -173,7 +168,7 @@ def _delivery_row(body: bytes, address: str, outcome: str, event: WebhookEvent |
 
 
 class Sampler:
-    """Lets ``per_second`` pass in each second."""
+    """Lets ``per_second`` items pass in each second."""
 
     def __init__(self, per_second: int) -> None:
         self.per_second = per_second
@@ -195,7 +190,7 @@ _REFUSED_AS = {
 
 
 def record_refusal(body: bytes, *, reason: str, address: str) -> None:
-    """Count a refused delivery and keep a sample of them. A database that is away does not change the refusal."""
+    """Count a refused delivery, and store a sample of them. An unavailable database does not change the refusal."""
     REJECTED.labels(reason).inc()
     if not _refusals.passes():
         return
@@ -207,27 +202,25 @@ def record_refusal(body: bytes, *, reason: str, address: str) -> None:
 
 @transaction.atomic
 def append_event(payload: dict[str, Any], *, source: WebhookEvent.Source) -> WebhookEvent:
-    """Store an event that did not come by delivery: what the local provider did, or what a fetch brought.
+    """Store an event that was not delivered: an action of the local provider, or an object that was fetched.
 
-    ``payload`` is shaped like a Stripe event. In the caller's transaction; an id that is there already changes nothing
-    and brings the stored row. No worker is told: call ``processing.process(event.pk)`` after the commit, or leave it to
-    the sweep, which keeps its hands off for a few seconds. Raises ``Unreadable``.
+    ``payload`` is shaped like a Stripe event. Joins the caller's transaction. An id that is known changes nothing, and its row
+    is returned. Workers are not notified: call ``event_worker.process_event(event.pk)`` after the commit, or leave the event to
+    the sweep, which waits for ``PROCESSING_DELAY``. Raises ``Unreadable``.
     """
     body = json.dumps(payload, separators=(",", ":")).encode()
     envelope = Envelope.from_event(read_event(body))
-    row = event_storage.NewEvent(
-        envelope.id, body, {}, source, WebhookEvent.Status.QUEUED, envelope=envelope, processing_delay=PROCESSING_DELAY
-    )
-    if event_storage.insert_events([row]):
+    event = IncomingEvent(body, envelope, source=source, processing_delay=PROCESSING_DELAY)
+    if event_storage.insert_events([event]):
         RECEIVED.labels(source).inc()
     return WebhookEvent.objects.by_external_ids([envelope.id]).get()
 
 
 @transaction.atomic
 def replay_event(external_id: str, *, by: str, reason: str = "") -> WebhookEvent:
-    """Have an event run once more, with its original bytes. ``by`` is who asks. Raises ``NotFound``, ``PayloadExpired``.
+    """Process an event once more, with its original bytes. ``by`` is who asks. Raises ``NotFound``, ``PayloadExpired``.
 
-    One that waits already runs once more, too. Handlers meet their guards again, so an old event regresses nothing.
+    One that is waiting is processed once more, too. Handlers apply their guards again: an old event overwrites nothing newer.
     """
     event = WebhookEvent.objects.by_external_ids([external_id]).first()
     if event is None:
@@ -242,31 +235,27 @@ def replay_event(external_id: str, *, by: str, reason: str = "") -> WebhookEvent
 
 
 def start_bulk_replay(conditions: Mapping[str, Any], *, by: str, reason: str = "") -> ReplayBatch:
-    """Have every matching event that is there now run once more, in the background. Raises ``ReplayRunning``."""
+    """Process every event once more that matches now, in the background. Raises ``ReplayRunning``."""
     try:
-        return _start_batch(conditions, by, reason)
+        with transaction.atomic():
+            newest = WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+            batch = ReplayBatch.objects.create(
+                conditions=replays.serialize_conditions(conditions),
+                last_event_id=newest,
+                matched=replays.preview_replay(conditions).matching,
+                created_by=by,
+                reason=reason,
+            )
+            record("replay_batch.started", actor=by, target=batch.pk, reason=reason, matched=batch.matched)
+            notify_workers(process_due_events, newest)
     except IntegrityError as error:
         raise ReplayRunning from error
-
-
-@transaction.atomic
-def _start_batch(conditions: Mapping[str, Any], by: str, reason: str) -> ReplayBatch:
-    newest = WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True).first()
-    batch = ReplayBatch.objects.create(
-        conditions=replays.serialize_conditions(conditions),
-        last_event_id=newest or 0,
-        matched=replays.preview_replay(conditions).matching,
-        created_by=by,
-        reason=reason,
-    )
-    record("replay_batch.started", actor=by, target=batch.pk, reason=reason, matched=batch.matched)
-    notify_workers(process_due_events, newest or 0)
     return batch
 
 
 @transaction.atomic
 def cancel_bulk_replay(batch_id: str, *, by: str) -> ReplayBatch:
-    """Stop a bulk replay: what it has requeued runs, nothing more follows. Raises ``NotFound``, ``ReplayEnded``."""
+    """Stop a bulk replay. What it has requeued is still processed. Raises ``NotFound``, ``ReplayEnded``."""
     batch = ReplayBatch.objects.filter(pk=batch_id).first()
     if batch is None:
         raise NotFound

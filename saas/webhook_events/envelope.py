@@ -6,12 +6,12 @@ may still be no event: then both raise ``Unreadable`` and the bytes are kept for
 
 import re
 from codecs import BOM_UTF8
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from saas.untrusted_json import InvalidJSON, as_identifier, as_object, as_time, read_object
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.registry import EventData
 
 MAX_DEPTH = 100
 QUARANTINE_PREFIX = "sha256:"
@@ -21,6 +21,14 @@ _TYPE = re.compile(r"[!-~]{1,255}")
 
 class Unreadable(ValueError):
     """These bytes are no event."""
+
+
+@dataclass(frozen=True)
+class EventData:
+    """The event's object, and the previous values of the attributes that changed, if the provider sent them."""
+
+    object: dict[str, Any]
+    previous: dict[str, Any]
 
 
 class Envelope(NamedTuple):

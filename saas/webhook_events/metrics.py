@@ -1,7 +1,7 @@
-"""What ``/metrics`` tells of the inbox.
+"""Prometheus metrics of the inbox.
 
-Deliveries are counted in the process that takes them. What workers do is counted in the database, because nobody asks a
-worker for its metrics; it is read when somebody asks.
+Deliveries are counted in the process that receives them. What workers do is counted in the database, because workers have no
+``/metrics`` endpoint, and is read at each scrape.
 """
 
 import logging
@@ -15,7 +15,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from saas.operations.models import Heartbeat
 from saas.webhook_events import retention
 from saas.webhook_events.models import WebhookAlarm, WebhookEvent, WebhookTally
-from saas.webhook_events.monitoring import alarms, latency, statistics
+from saas.webhook_events.monitoring import alerts, statistics
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +31,14 @@ _EVENT_TALLIES = {
 
 
 class InboxCollector:
-    """Numbers from the database. None while it is away: the process's own metrics still come."""
+    """Metrics from the database. While it is unavailable there are none, and the process's own metrics still come."""
 
     def describe(self) -> list[Metric]:
-        return []  # without it the registry would ask the database when this module is imported
+        return []  # otherwise the registry queries the database when this module is imported
 
     def collect(self) -> Iterator[Metric]:
         try:
-            yield from [*_tallies(), *_gauges(), *_alarms()]
+            yield from [*_tallies(), *_gauges(), _alarms()]
         except DatabaseError:
             logger.warning("inbox_metrics_unavailable", exc_info=True)
 
@@ -48,10 +48,10 @@ def _tallies() -> Iterator[Metric]:
     for name, help in _EVENT_TALLIES.items():
         title = f"webhook_events_{name.removeprefix('events_')}"
         yield CounterMetricFamily(title, help, value=counted.pop(name, 0))
-    yield from (latency.histogram(name, counted) for name in latency.HISTOGRAMS)
+    yield from (statistics.latency_histogram(name, counted) for name in statistics.HISTOGRAMS)
     attempts = CounterMetricFamily("webhook_attempts", "Attempts, by what came of them.", labels=["outcome"])
     for outcome, value in counted.items():
-        if not latency.is_histogram_tally(outcome):
+        if outcome.partition(":")[0] not in statistics.HISTOGRAMS:
             attempts.add_metric([outcome], value)
     yield attempts
 
@@ -74,14 +74,14 @@ def _gauges() -> Iterator[Metric]:
         )
 
 
-def _alarms() -> Iterator[Metric]:
-    """Whoever asks for metrics is there when nobody sweeps: the alarm that only others can raise is raised here."""
-    alarms.check_sweep_alarm()
+def _alarms() -> Metric:
+    """Check the sweep's alarm here, too: the sweep checks the others, but not its own absence."""
+    alerts.check_alarm("sweep")
     family = GaugeMetricFamily("webhook_alarms", "1 while something is wrong.", labels=["kind"])
     raised = set(WebhookAlarm.objects.values_list("kind", flat=True))
-    for kind in alarms.ALARM_KINDS:
+    for kind in alerts.ALARM_KINDS:
         family.add_metric([kind], int(kind in raised))
-    yield family
+    return family
 
 
 REGISTRY.register(InboxCollector())

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from saas.webhook_events import registry
+from saas.webhook_events import dispatch
 from saas.webhook_events.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
 
 ENDED_OBJECT_PAYLOADS = timedelta(days=400)  # of a mirrored object: its payloads go then, all at once
@@ -48,7 +48,7 @@ def _payloads() -> int:
 def _ended_object_payloads() -> int:
     """Never a part of an object's payloads: a fold over the rest would tell something else."""
     until = timezone.now() - ENDED_OBJECT_PAYLOADS
-    dead = {object_id for ended in registry.object_end_date_sources() for object_id in ended(until - WINDOW, until)}
+    dead = {object_id for ended in dispatch.object_end_date_sources() for object_id in ended(until - WINDOW, until)}
     payloads = WebhookPayload.objects.filter(event__object_id__in=dead).exclude(event__status__in=WebhookEvent.WAITING)
     with_payload = payloads.order_by().values_list("event__object_id", flat=True).distinct()
     object_ids = list(with_payload[:OBJECTS_AT_ONCE])

@@ -1,6 +1,6 @@
-"""Group commit: deliveries that arrive while a commit is under way are stored together by the next statement.
+"""Group commit: deliveries that arrive while a write is running join the next batch.
 
-A delivery never waits for company: the first is written at once. The slower the disk, the larger the batches.
+The first delivery is written at once. The slower the disk, the larger the batches.
 """
 
 import asyncio
@@ -14,32 +14,33 @@ from psycopg import errors
 from saas import request_context
 from saas.server.deadline import Deadline
 from saas.webhook_events import actions, event_storage
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.event_storage import IncomingEvent
 
 BATCH_SIZE = 256
 BATCH_BYTES = 8 * 1024 * 1024
 
-Connect = Callable[[], Coroutine[Any, Any, "psycopg.AsyncConnection[Any]"]]
-# After these the connection is as good as before.
+Connection = psycopg.AsyncConnection[Any]
+Connect = Callable[[], Coroutine[Any, Any, Connection]]
+# After these the connection can be used as before.
 _ENDED_STATEMENT = (errors.QueryCanceled, errors.LockNotAvailable)
 _REFUSED_ROW = (psycopg.DataError, psycopg.IntegrityError)
-# These say nothing of a single row.
-_OF_THE_DATABASE = (OperationalError, InterfaceError, InternalError)
+# These are not about a single row.
+_DATABASE_ERRORS = (OperationalError, InterfaceError, InternalError)
 
 
 class AnswerTimeout(psycopg.OperationalError):
-    """The server has said nothing in time; what became of the statement is not known."""
+    """The server has not answered in time. Whether the statement was executed is not known."""
 
 
 class PendingDelivery(NamedTuple):
-    """``outcome`` gets whether the event was new, once that is committed, or what went wrong."""
+    """``outcome`` gets whether the event was new, once it is committed, or the error."""
 
-    delivery: Delivery
+    delivery: IncomingEvent
     context: request_context.Context
     outcome: "asyncio.Future[bool]"
 
     def resolve(self, outcome: bool | Exception) -> None:
-        if self.outcome.done():  # who asked has left
+        if self.outcome.done():  # the client has disconnected
             return
         if isinstance(outcome, Exception):
             self.outcome.set_exception(outcome)
@@ -55,17 +56,19 @@ class BatchWriter:
         self._connect = connect
         self._answer_seconds = answer_seconds
         self._with_django_errors = connections["default"].wrap_database_errors
-        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._connection: Connection | None = None
         self._waiting: list[PendingDelivery] = []
         self._writing: asyncio.Task[None] | None = None
 
-    async def store(self, delivery: Delivery, request: request_context.Context) -> bool:
-        """Return once ``delivery`` is committed: whether it was new. Of a repeat nothing is stored. Raises what
-        ``django.db`` raises; after an ``OperationalError`` it may be stored or not, and storing it again is safe."""
+    async def store(self, delivery: IncomingEvent, context: request_context.Context) -> bool:
+        """Return whether ``delivery`` was new, once it is committed. Of a repeat nothing is stored.
+
+        Raises what ``django.db`` raises. After an ``OperationalError`` it may be stored or not; storing it again is safe.
+        """
         outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append(PendingDelivery(delivery, request, outcome))
+        self._waiting.append(PendingDelivery(delivery, context, outcome))
         if self._writing is None:
-            self._writing = asyncio.create_task(self._write_all())  # begins after what else arrived in this moment
+            self._writing = asyncio.create_task(self._write_all())  # runs after the other deliveries of this moment
         return await outcome
 
     async def close(self) -> None:
@@ -75,13 +78,13 @@ class BatchWriter:
     async def _write_all(self) -> None:
         while batch := self._next_batch():
             await self._write(batch)
-            await asyncio.sleep(0)  # what the loop has not read yet goes along: fewer and larger batches
+            await asyncio.sleep(0)  # lets the loop read further deliveries: fewer and larger batches
         self._writing = None
 
     def _next_batch(self) -> list[PendingDelivery]:
         count = size = 0
-        for order in self._waiting[:BATCH_SIZE]:
-            size += len(order.delivery.body)
+        for pending in self._waiting[:BATCH_SIZE]:
+            size += len(pending.delivery.body)
             if count and size > BATCH_BYTES:
                 break
             count += 1
@@ -89,76 +92,62 @@ class BatchWriter:
         return batch
 
     async def _write(self, batch: Sequence[PendingDelivery]) -> None:
-        """Every order gets its outcome, whatever happens. A row that the database refuses fails alone."""
+        """Resolve every delivery, whatever happens. A row that the database refuses fails alone."""
         try:
-            new = await self._stored(batch)
+            are_new = await self._store(batch)
         except Exception as error:
-            if len(batch) == 1 or isinstance(error, _OF_THE_DATABASE):
-                for order in batch:
-                    order.resolve(error)
+            if len(batch) == 1 or isinstance(error, _DATABASE_ERRORS):
+                for pending in batch:
+                    pending.resolve(error)
             else:
-                for order in batch:
-                    await self._write([order])
+                for pending in batch:
+                    await self._write([pending])
             return
-        for order, is_new in zip(batch, new, strict=True):
-            order.resolve(is_new)
+        for pending, is_new in zip(batch, are_new, strict=True):
+            pending.resolve(is_new)
 
-    async def _stored(self, batch: Sequence[PendingDelivery]) -> list[bool]:
-        """Which of them were new. Of several deliveries of one event the first is."""
-        deliveries = [order.delivery for order in batch]
+    async def _store(self, batch: Sequence[PendingDelivery]) -> list[bool]:
+        """Return which of them were new."""
+        deliveries = [pending.delivery for pending in batch]
         parameters = event_storage.insert_parameters(actions.new_events(deliveries))
         with self._with_django_errors:
-            stored = await self._inserted(parameters)
-        unseen = set(stored)
-        new = [_is_first(delivery, unseen) for delivery in deliveries]
+            stored = await self._insert(parameters)
+        are_new = actions.mark_new(deliveries, stored)
         if stored:
             with request_context.use_context(batch[0].context):
-                actions.record_committed([one for one, is_new in zip(deliveries, new, strict=True) if is_new], stored)
-        return new
+                new = [delivery for delivery, is_new in zip(deliveries, are_new, strict=True) if is_new]
+                actions.record_committed(new, stored)
+        return are_new
 
-    async def _inserted(self, parameters: event_storage.InsertParameters) -> dict[str, int]:
-        """Primary keys of new events. A connection that has died, or leads to a primary that is none any more, shows only
-        when it is used: then once more, on a new one. Storing twice is storing once."""
+    async def _insert(self, parameters: event_storage.InsertParameters) -> dict[str, int]:
+        """Return primary keys of new events.
+
+        A connection that was lost, or leads to a server that is no longer the primary, fails only when it is used. The insert
+        is then repeated on a new one, which is safe.
+        """
         had_connection = self._connection is not None
         try:
-            return await self._executed(parameters)
+            return await self._execute(parameters)
         except (psycopg.OperationalError, errors.ReadOnlySqlTransaction) as error:
             if not had_connection or isinstance(error, (*_ENDED_STATEMENT, AnswerTimeout)):
                 raise
-            return await self._executed(parameters)
+            return await self._execute(parameters)
 
-    async def _executed(self, parameters: event_storage.InsertParameters) -> dict[str, int]:
+    async def _execute(self, parameters: event_storage.InsertParameters) -> dict[str, int]:
         if self._connection is None:
             self._connection = await self._connect()
-        link = self._connection
+        connection = self._connection
         try:
-            return await _answer(link, parameters, self._answer_seconds)
+            # A frozen server does not answer a request to cancel either: at the deadline the socket is closed.
+            with Deadline(self._answer_seconds, before_interrupt=connection.pgconn.finish):
+                may_prepare = connection.prepare_threshold is not None  # DATABASE_PREPARED_STATEMENTS
+                cursor = await connection.execute(event_storage.INSERT_STATEMENT, parameters, prepare=may_prepare)
+                return dict(await cursor.fetchall())
         except (*_ENDED_STATEMENT, *_REFUSED_ROW):
             raise
-        except Exception:
+        except Exception as error:
             self._connection = None
-            link.pgconn.finish()
+            connection.pgconn.finish()
+            if isinstance(error, TimeoutError):
+                raise AnswerTimeout(f"no answer within {self._answer_seconds:.0f} s") from error
             raise
-
-
-async def _answer(
-    link: "psycopg.AsyncConnection[Any]", parameters: event_storage.InsertParameters, seconds: float
-) -> dict[str, int]:
-    """A frozen server does not answer a request to cancel either: so the wait ends by closing the socket."""
-    try:
-        with Deadline(seconds, before_interrupt=link.pgconn.finish):
-            return await _execute(link, parameters)
-    except TimeoutError as error:
-        raise AnswerTimeout(f"no answer within {seconds:.0f} s") from error
-
-
-async def _execute(link: "psycopg.AsyncConnection[Any]", parameters: event_storage.InsertParameters) -> dict[str, int]:
-    may_prepare = link.prepare_threshold is not None  # DATABASE_PREPARED_STATEMENTS
-    cursor = await link.execute(event_storage.INSERT_STATEMENT, parameters, prepare=may_prepare)
-    return dict(await cursor.fetchall())
-
-
-def _is_first(delivery: Delivery, unseen: set[str]) -> bool:
-    is_first = delivery.external_id in unseen
-    unseen.discard(delivery.external_id)
-    return is_first

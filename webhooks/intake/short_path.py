@@ -25,7 +25,7 @@ from saas.server.request_head import Scope, is_too_large, peer_address
 from saas.server.responses import BufferedResponse
 from saas.server.rsgi_adapter import RSGIAdapter
 from saas.webhook_events import actions
-from saas.webhook_events.deliveries import KEPT_HEADERS, Delivery
+from saas.webhook_events.event_storage import KEPT_HEADERS, IncomingEvent
 from saas.webhook_events.signatures import BadSignature
 from webhooks.intake.batch_writer import BatchWriter
 from webhooks.intake.view import STRIPE_PATH, STRIPE_ROUTE, receipt_json
@@ -78,7 +78,7 @@ class ShortPath:
             return False
         request = _context(scope, headers)
         kept = {name: headers.get(sent, "") for name, sent in _SENT_NAMES.items()}
-        delivery = Delivery.parse(body, headers=kept, address=request.address)
+        delivery = IncomingEvent.parse(body, headers=kept, address=request.address)
         if delivery.envelope is None:
             return False
         try:

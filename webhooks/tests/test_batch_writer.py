@@ -13,7 +13,7 @@ from saas.testing.factories.event_factories import event, json_bytes
 from saas.testing.intake_clients import TransactionConnection, batch_writer_in_transaction, intake_thread
 from saas.testing.servers.engines import connection_parameters
 from saas.webhook_events import actions
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import WebhookEvent
 from webhooks.intake import batch_writer
 from webhooks.intake.batch_writer import BatchWriter
@@ -24,7 +24,7 @@ committing = pytest.mark.django_db(transaction=True)
 
 
 def delivery(number):
-    return Delivery.parse(json_bytes(event(f"evt_{number}")), headers={})
+    return IncomingEvent.parse(json_bytes(event(f"evt_{number}")), headers={})
 
 
 TOO_LONG = delivery(9)

@@ -7,7 +7,7 @@ from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import store_deliveries
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
 
 LOGS = "/api/webhooks/logs"
@@ -16,7 +16,7 @@ LOGS = "/api/webhooks/logs"
 def stored(*ids, **fields):
     store_deliveries(
         [
-            Delivery.parse(json_bytes(event(event_id, **fields)), headers={"User-Agent": "Stripe/1.0"})
+            IncomingEvent.parse(json_bytes(event(event_id, **fields)), headers={"User-Agent": "Stripe/1.0"})
             for event_id in ids
         ]
     )

@@ -8,7 +8,7 @@ from saas.billing.providers import ProviderUnavailable
 from saas.billing.providers.stripe import example_events
 from saas.testing.factories.event_factories import json_bytes
 from saas.webhook_events.actions import append_event, store_deliveries
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.processing import event_worker
 
@@ -49,7 +49,7 @@ def tell_in_one_second(*statuses):
             "customer.subscription.updated", at=AT, fields={"id": "sub_1", "status": status}
         )
         event["data"].pop("previous_attributes")
-        store_deliveries([Delivery.parse(json_bytes(event), headers={})])
+        store_deliveries([IncomingEvent.parse(json_bytes(event), headers={})])
     event_worker.drain(5)
 
 
@@ -108,5 +108,5 @@ def tell(subscription_id, at, status, *, verb="updated", before=None):
     fields = {"id": subscription_id, "status": status}
     event = example_events.example_event(f"customer.subscription.{verb}", at=at, fields=fields)
     event["data"]["previous_attributes"] = {"status": before} if before else {}
-    store_deliveries([Delivery.parse(json_bytes(event), headers={})])
+    store_deliveries([IncomingEvent.parse(json_bytes(event), headers={})])
     return WebhookEvent.objects.latest("id").pk

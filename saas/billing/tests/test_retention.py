@@ -11,7 +11,7 @@ from saas.billing.sync.rebuild import rebuild_rows
 from saas.testing.factories.event_factories import json_bytes
 from saas.webhook_events import retention
 from saas.webhook_events.actions import store_deliveries
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import WebhookEvent, WebhookPayload
 from saas.webhook_events.processing import event_worker
 
@@ -22,7 +22,7 @@ def test_a_mirrored_objects_payloads_go_long_after_its_end_all_at_once_and_its_r
     ids = {}
     for name, days in (("sub_old", 401), ("sub_young", 399)):
         event = example_events.example_event("customer.subscription.deleted", at=1_700_000_000, fields={"id": name})
-        store_deliveries([Delivery.parse(json_bytes(event), headers={})])
+        store_deliveries([IncomingEvent.parse(json_bytes(event), headers={})])
         event_worker.drain()
         Subscription.objects.filter(external_id=name).update(ended_at=timezone.now() - timedelta(days=days))
         ids[name] = event["id"]

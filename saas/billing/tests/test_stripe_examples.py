@@ -6,11 +6,11 @@ from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Pric
 from saas.billing.providers.stripe import example_events
 from saas.testing.factories.event_factories import json_bytes
 from saas.webhook_events.actions import store_deliveries
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.dispatch import handlers_for
 from saas.webhook_events.envelope import Envelope
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.processing import event_worker
-from saas.webhook_events.registry import handlers_for
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ SHAPES = [example_events.CURRENT, example_events.LEGACY]
 
 def told(event_type, **options):
     event = example_events.example_event(event_type, at=AT, **options)
-    store_deliveries([Delivery.parse(json_bytes(event), headers={})])
+    store_deliveries([IncomingEvent.parse(json_bytes(event), headers={})])
     event_worker.drain(5)
     return event["data"]["object"]
 

@@ -15,9 +15,9 @@ def first_rows(rounds: int) -> dict[str, object]:
     from saas.accounts.models import User
     from saas.tests.benchmarks import deliveries
     from saas.webhook_events.actions import store_deliveries
-    from saas.webhook_events.deliveries import Delivery
+    from saas.webhook_events.event_storage import IncomingEvent
 
-    store_deliveries([Delivery.parse(next(deliveries.bodies())[1], headers={})])
+    store_deliveries([IncomingEvent.parse(next(deliveries.bodies())[1], headers={})])
     user = User(email="first@example.net", full_name="First")
     user.set_unusable_password()
     user.save()
@@ -60,7 +60,7 @@ def _questions() -> dict[str, Callable[[], object]]:
     from saas.tests.benchmarks import deliveries
     from saas.webhook_events import replays
     from saas.webhook_events.actions import store_deliveries
-    from saas.webhook_events.deliveries import Delivery
+    from saas.webhook_events.event_storage import IncomingEvent
     from saas.webhook_events.models import WebhookEvent
     from saas.webhook_events.monitoring import statistics as figures
     from saas.webhook_events.processing import claims
@@ -71,7 +71,7 @@ def _questions() -> dict[str, Callable[[], object]]:
         return paginate(WebhookEvent.objects.matching(**conditions), cursor="", limit=50)
 
     return {
-        "take one in": lambda: store_deliveries([Delivery.parse(next(bodies)[1], headers={})]),
+        "take one in": lambda: store_deliveries([IncomingEvent.parse(next(bodies)[1], headers={})]),
         "claim a batch": lambda: claims.claim_batch(),
         "log: newest": lambda: page(),
         "log: one status": lambda: page(status="processed"),

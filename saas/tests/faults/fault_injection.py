@@ -17,12 +17,11 @@ from saas.database import connections
 from saas.operations import checks
 from saas.tests.faults.effects import webhook_handlers
 from saas.webhook_events import actions
+from saas.webhook_events.dispatch import TimedOut, handlers_for
 from saas.webhook_events.envelope import load_event_data
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
 from saas.webhook_events.processing import batches, claims, event_worker
 from saas.webhook_events.processing.claims import Claim
-from saas.webhook_events.processing.prefetch import TimedOut
-from saas.webhook_events.registry import handlers_for
 from saas.workers import beat_scheduler, worker_processes
 
 VISIBILITY_SECONDS = 2.0

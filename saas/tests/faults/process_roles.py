@@ -17,7 +17,7 @@ from saas.server import serve
 from saas.testing.factories.event_factories import json_bytes
 from saas.tests.faults.deliveries import fault_event
 from saas.webhook_events import actions
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import ReplayBatch, WebhookAlarm
 
 _STORED_AT_ONCE = 500
@@ -79,7 +79,7 @@ def answer(function: str, arguments: dict[str, Any], path: str) -> None:
 
 def store(payloads: Sequence[dict[str, Any]]) -> int:
     """Through the domain's door, many at once; tells how many were new."""
-    deliveries = [Delivery.parse(json_bytes(payload), headers={}) for payload in payloads]
+    deliveries = [IncomingEvent.parse(json_bytes(payload), headers={}) for payload in payloads]
     new = 0
     for start in range(0, len(deliveries), _STORED_AT_ONCE):
         new += sum(receipt.is_new for receipt in actions.store_deliveries(deliveries[start : start + _STORED_AT_ONCE]))

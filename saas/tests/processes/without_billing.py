@@ -20,7 +20,7 @@ from saas.testing.clients import ServiceClient, service_settings
 from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import with_verified_email
 from saas.testing.openapi import SERVICES
-from saas.webhook_events.registry import handlers_for, prefetches_for
+from saas.webhook_events.dispatch import handlers_for, prefetches_for
 
 RUN = "import django; django.setup(); from saas.tests.processes.without_billing import main; main()"
 MONEY = ("billing", "checkout", "subscription", "invoice", "payment", "revenue", "overrides", "plan", "trial")

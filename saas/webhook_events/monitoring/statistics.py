@@ -1,9 +1,12 @@
-"""How the inbox is doing, in numbers: for ``/stats``, the metrics of Admin ops, and alerts.
+"""Numbers about the inbox: for ``/stats``, the metrics, the dashboard and alerts.
 
-Whatever could grow with the table is counted to ``EXACT_COUNT`` only, along an index.
+What could grow with the table is counted to ``COUNT_LIMIT`` only, along an index. What workers do is counted in the database
+(``WebhookTally``), because workers have no ``/metrics`` endpoint; latencies are counted there in a histogram's buckets.
 """
 
 import json
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +15,7 @@ from django.db import connection
 from django.db.models import Count
 from django.db.models.functions import Now
 from django.utils import timezone
+from prometheus_client.metrics_core import HistogramMetricFamily
 
 from saas.webhook_events.models import WebhookEvent, WebhookEventQuerySet
 
@@ -19,11 +23,18 @@ COUNT_LIMIT = 10_000
 LAG_SAMPLE = 1000  # newest processed events that the lag is taken from
 _PERCENTS = (50, 95, 99)
 _STATUSES = [str(status.value) for status in WebhookEvent.Status]
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)  # seconds
+_LIMITS = (*map(str, LATENCY_BUCKETS), "+Inf")
+_TOTAL = "ms"
+HISTOGRAMS = {
+    "lag": ("webhook_event_lag_seconds", "From an event's arrival to its effect; replays do not count."),
+    "handler": ("webhook_handler_seconds", "What an attempt took."),
+}
 
 
 @dataclass(frozen=True)
 class InboxStatistics:
-    """``by_status`` is exact to ``EXACT_COUNT`` each. Lags and rates are None where nothing happened."""
+    """``by_status`` is exact to ``COUNT_LIMIT`` each. Lags and rates are None where nothing happened."""
 
     by_status: dict[str, int]
     due: int
@@ -38,20 +49,22 @@ class InboxStatistics:
 
 
 def inbox_statistics() -> InboxStatistics:
-    """Everything at once; about a dozen short queries."""
-    last_hour = _of_last_hour()
+    """About a dozen short queries."""
+    recent = WebhookEvent.objects.filter(received_at__gte=timezone.now() - timedelta(hours=1))
+    counts = dict(recent.order_by().values_list("status").annotate(Count("id")))
+    ended = counts.get("processed", 0) + counts.get("failed", 0)
     return InboxStatistics(
         by_status={status: capped_count(WebhookEvent.objects.filter(status=status)) for status in _STATUSES},
         due=capped_count(WebhookEvent.objects.due()),
         oldest_due_seconds=oldest_due_age().total_seconds(),
-        last_hour=last_hour,
-        failure_rate=_failure_rate(last_hour),
-        lag_seconds=_lag_seconds(),
+        last_hour={"received": sum(counts.values()), **{status: counts.get(status, 0) for status in _STATUSES}},
+        failure_rate=round(counts.get("failed", 0) / ended, 4) if ended else None,
+        lag_seconds=_lag_percentiles(),
     )
 
 
 def capped_count(rows: WebhookEventQuerySet) -> int:
-    """Exact to ``EXACT_COUNT``, and one more where there are more."""
+    """Exact to ``COUNT_LIMIT``, and one more where there are more."""
     return rows.order_by()[: COUNT_LIMIT + 1].count()
 
 
@@ -62,28 +75,35 @@ def oldest_due_age() -> timedelta:
     return max(oldest[0] - oldest[1], timedelta()) if oldest else timedelta()
 
 
-def _of_last_hour() -> dict[str, int]:
-    recent = WebhookEvent.objects.filter(received_at__gte=timezone.now() - timedelta(hours=1))
-    counts = dict(recent.order_by().values_list("status").annotate(Count("id")))
-    return {"received": sum(counts.values()), **{status: counts.get(status, 0) for status in _STATUSES}}
-
-
-def _failure_rate(counts: Mapping[str, int]) -> float | None:
-    ended = counts["processed"] + counts["failed"]
-    return round(counts["failed"] / ended, 4) if ended else None
-
-
-def _lag_seconds() -> dict[str, float | None]:
-    """From arrival to effect, of the newest events that were never replayed."""
+def _lag_percentiles() -> dict[str, float | None]:
+    """Seconds from arrival to effect, of the newest events that were never replayed."""
     newest = WebhookEvent.objects.filter(status="processed", replay_count=0).order_by("-id")
-    moments = newest.values_list("received_at", "processed_at")[:LAG_SAMPLE]
-    lags = sorted((done - arrived).total_seconds() for arrived, done in moments if done)
-    return {f"p{percent}": _percentile(lags, percent) for percent in _PERCENTS}
+    times = newest.values_list("received_at", "processed_at")[:LAG_SAMPLE]
+    lags = sorted((processed_at - received_at).total_seconds() for received_at, processed_at in times if processed_at)
+    return {f"p{percent}": percentile(lags, percent) for percent in _PERCENTS}
 
 
-def _percentile(values: Sequence[float], percent: int) -> float | None:
-    """The smallest value that ``percent`` of them do not exceed; ``values`` are sorted."""
+def percentile(values: Sequence[float], percent: int) -> float | None:
+    """The smallest of the sorted ``values`` that ``percent`` of them do not exceed."""
     return round(values[max(0, -(-len(values) * percent // 100) - 1)], 3) if values else None
+
+
+def latency_tallies(name: str, seconds: Sequence[float]) -> Counter[str]:
+    """Observations as tallies: one for each bucket, and the sum in milliseconds."""
+    buckets = Counter([bisect_left(LATENCY_BUCKETS, one) for one in seconds])
+    counts = Counter({f"{name}:{_LIMITS[bucket]}": count for bucket, count in buckets.items()})
+    counts[f"{name}:{_TOTAL}"] = max(0, round(sum(seconds) * 1000))
+    return counts
+
+
+def latency_histogram(name: str, tallies: Mapping[str, int]) -> HistogramMetricFamily:
+    """What all processes have observed so far."""
+    buckets, count = [], 0
+    for limit in _LIMITS:
+        count += tallies.get(f"{name}:{limit}", 0)
+        buckets.append((limit, count))
+    title, help = HISTOGRAMS[name]
+    return HistogramMetricFamily(title, help, buckets=buckets, sum_value=tallies.get(f"{name}:{_TOTAL}", 0) / 1000)
 
 
 def add_tallies(counts: Mapping[str, int]) -> None:

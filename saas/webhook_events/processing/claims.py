@@ -1,27 +1,26 @@
-"""Who works on an event. ``attempts`` is the fencing token: whoever finds another number there was presumed dead.
+"""Who works on an event, and for how long. ``attempts`` is the fencing token: a worker that finds another number there has
+lost its claim.
 
-A claim is committed before the work starts, so a worker that dies leaves its attempt ``running`` behind, and
-``mark_lost`` finds it. In a batch the innocent would be blamed for such a death: after one loss an event is claimed
-alone, and three lonely deaths make it poison.
+A claim is committed before the work starts. A worker that dies leaves its attempt ``running``; ``mark_lost_attempts`` finds
+it and counts a crash. In a batch the crash may be another event's fault: after one crash an event is claimed alone, and after
+``MAX_CRASHES`` crashes alone it is a dead letter (status ``failed``).
 """
 
+import json
 import os
 import socket
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Count, Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
-from saas.database.prepared_queries import PreparedQuery, PrimaryKeyIn, binary_cursor
+from saas.database.prepared_queries import PreparedQuery, PrimaryKeyIn, binary_cursor, postgres_array
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent, WebhookEventQuerySet
-from saas.webhook_events.processing import batch_sql
 
-VISIBILITY_TIMEOUT = timedelta(
-    seconds=15
-)  # how long a claim keeps others away at least: then its worker is presumed dead
+VISIBILITY_TIMEOUT = timedelta(seconds=15)  # after this a worker that has not finished its attempt is presumed dead
 BATCH_SIZE = 100
 MAX_CRASHES = 3
 
@@ -34,7 +33,8 @@ _TRIGGERS = {
 
 
 class Claim(NamedTuple):
-    """The right to one attempt. ``failures`` is what it was when claimed, and so is the age in the inbox; a replay has none."""
+    """The right to one attempt. ``failures`` is the event's count when it was claimed; ``age_seconds`` is the time since its
+    arrival, None for a replay."""
 
     event_id: int
     attempt: int
@@ -45,22 +45,24 @@ class Claim(NamedTuple):
 
 
 def claim_event(event_id: int) -> Claim | None:
-    """One event alone, if it is due or was never tried; None if it is not, or somebody works on it."""
+    """Claim one event, if it is due or was never tried; None if it is not, or another worker has it."""
     is_time = Q(next_attempt_at__lte=Now()) | Q(attempts=0)
     waiting = WebhookEvent.objects.filter(is_time, pk=event_id, status__in=WebhookEvent.WAITING)
     return next(iter(_claim(waiting.not_running(), limit=1, solo=True)), None)
 
 
 def claim_batch(limit: int = 0) -> list[Claim]:
-    """What has been due longest, of those that never killed a worker."""
+    """Claim the events without crashes that have been due longest."""
     limit = limit or BATCH_SIZE
-    if connection.vendor == "postgresql":
-        return [Claim(*row) for row in batch_sql.claim_due(limit, _worker())]
-    return _claim(WebhookEvent.objects.due().filter(losses=0), limit=limit, solo=False)
+    if connection.vendor != "postgresql":
+        return _claim(WebhookEvent.objects.due().filter(losses=0), limit=limit, solo=False)
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM_SQL, {"limit": limit, "worker": _worker()})
+        return [Claim(*row) for row in cursor.fetchall()]
 
 
 def claim_crashed() -> list[Claim]:
-    """At most one event of those whose worker died before."""
+    """Claim at most one event whose worker crashed before."""
     return _claim(WebhookEvent.objects.due().filter(losses__gt=0), limit=1, solo=True)
 
 
@@ -71,27 +73,58 @@ def _claim(rows: WebhookEventQuerySet, *, limit: int, solo: bool) -> list[Claim]
     if not events:
         return []
     WebhookEvent.objects.filter(pk__in=[event.pk for event in events]).update(attempts=F("attempts") + 1)
-    WebhookAttempt.objects.bulk_create([_attempt(event, solo=solo) for event in events])
-    return [
-        Claim(event.pk, event.attempts + 1, event.failures, event.lock_key, event.type, _age(event)) for event in events
-    ]
+    claimed, attempts = [], []
+    for event in events:
+        number = event.attempts + 1
+        age = None if event.replay_count else (event.now - event.received_at).total_seconds()  # type: ignore[attr-defined]
+        claimed.append(Claim(event.pk, number, event.failures, event.lock_key, event.type, age))
+        trigger = _TRIGGERS[WebhookEvent.Status(event.status)]
+        attempts.append(
+            WebhookAttempt(
+                event=event, number=number, generation=event.generation, trigger=trigger, solo=solo, worker=_worker()
+            )
+        )
+    WebhookAttempt.objects.bulk_create(attempts)
+    return claimed
 
 
-def _age(event: WebhookEvent) -> float | None:
-    """By the database's clock."""
-    now: datetime = event.now  # type: ignore[attr-defined]  # annotated
-    return None if event.replay_count else (now - event.received_at).total_seconds()
-
-
-def _attempt(event: WebhookEvent, *, solo: bool) -> WebhookAttempt:
-    return WebhookAttempt(
-        event=event,
-        number=event.attempts + 1,
-        generation=event.generation,
-        trigger=_TRIGGERS[WebhookEvent.Status(event.status)],
-        solo=solo,
-        worker=_worker(),
-    )
+# One statement, in autocommit. It has one text for any number of events. It walks along the index of due events in one order
+# that the index has, and stops at the limit. The newest attempt is looked up by its number (an anti-join was planned for a
+# handful of rows and took a second among thousands). A claim changes no indexed column, so no index grows.
+# PostgreSQL evaluates a row that another claim has just changed again as it is now, but everything else as it was when the
+# statement began: that other claim's attempt is invisible, so the number is compared with the one of the statement's start.
+# Planned each time: a plan that was made while few events were waiting, and kept, would read the whole table with many.
+CLAIM_SQL = """
+WITH due AS (
+    SELECT id, next_attempt_at FROM webhook_events_webhookevent AS event
+    WHERE status IN ('queued', 'retry_scheduled', 'replay_queued') AND next_attempt_at <= statement_timestamp()
+        AND losses = 0 AND (attempts = 0 OR coalesce((
+            SELECT attempt.outcome FROM webhook_events_webhookattempt AS attempt
+            WHERE attempt.event_id = event.id AND attempt.number = event.attempts
+        ), '') <> 'running' AND attempts = (
+            SELECT seen.attempts FROM webhook_events_webhookevent AS seen WHERE seen.id = event.id
+        ))
+    ORDER BY next_attempt_at LIMIT %(limit)s
+    FOR UPDATE OF event SKIP LOCKED
+),
+claimed AS (
+    UPDATE webhook_events_webhookevent AS event SET attempts = attempts + 1
+    FROM due WHERE event.id = due.id
+    RETURNING event.id, attempts, generation, status, failures, type, customer_id, object_id, external_id, replay_count,
+        received_at, event.next_attempt_at
+),
+noted AS (
+    INSERT INTO webhook_events_webhookattempt
+        (event_id, number, generation, trigger, solo, worker, started_at, outcome, error)
+    SELECT id, attempts, generation,
+        CASE status WHEN 'queued' THEN 'delivery' WHEN 'retry_scheduled' THEN 'sweep' ELSE 'replay' END,
+        false, %(worker)s, statement_timestamp(), 'running', ''
+    FROM claimed
+)
+SELECT id, attempts, failures, coalesce(nullif(customer_id, ''), nullif(object_id, ''), external_id), type,
+    CASE replay_count WHEN 0 THEN extract(epoch FROM statement_timestamp() - received_at)::float END
+FROM claimed ORDER BY next_attempt_at, id
+"""
 
 
 def _worker() -> str:
@@ -99,7 +132,7 @@ def _worker() -> str:
 
 
 def lock_claimed(claim: Claim) -> WebhookEvent | None:
-    """The event, locked for this transaction; None if the claim was lost meanwhile."""
+    """Return the event, locked for this transaction; None if the claim was lost meanwhile."""
     mine = _RUNNING.filter(number=claim.attempt)
     return (
         WebhookEvent.objects.filter(Exists(mine), pk=claim.event_id, attempts=claim.attempt)
@@ -111,14 +144,14 @@ def lock_claimed(claim: Claim) -> WebhookEvent | None:
 
 
 def lock_claimed_batch(claims: Sequence[Claim]) -> dict[int, WebhookEvent]:
-    """By primary key: the events of those claims that were not lost meanwhile, locked for this transaction."""
+    """Return events by primary key, locked for this transaction, without those whose claim was lost meanwhile."""
     attempts = {claim.event_id: claim.attempt for claim in claims}
     rows = [event for event in _CLAIMED.fetch_all(ids=list(attempts)) if event.status in WebhookEvent.WAITING]
     return {event.pk: event for event in rows if event.attempts == attempts[event.pk]}
 
 
-# By nothing but the key: where little is believed to wait, a condition on the status has everything read that waits. The
-# headers, which handlers have no use for, are JSON.
+# Selects by primary key only: with a condition on the status, PostgreSQL reads all waiting events where it believes that they
+# are few. Handlers do not use the headers, which are JSON.
 _CLAIMED = PreparedQuery(
     lambda: (
         WebhookEvent.objects.filter(PrimaryKeyIn("ids"))
@@ -132,13 +165,53 @@ _CLAIMED = PreparedQuery(
 )
 
 
+class LockUnavailable(Exception):
+    """Another worker is processing an event of this customer."""
+
+
+def acquire_customer_lock(lock_key: str) -> None:
+    """Hold the lock until the transaction ends, or raise ``LockUnavailable``.
+
+    One effect at a time for a customer: handlers that write invoice, subscription and customer cannot deadlock.
+    """
+    if not acquire_customer_locks([lock_key]):
+        raise LockUnavailable
+
+
+def acquire_customer_locks(lock_keys: Collection[str]) -> set[str]:
+    """Hold those that are free until the transaction ends; return them. SQLite has one writer and needs none."""
+    if connection.vendor != "postgresql":
+        return set(lock_keys)
+    # "webhook lane" is what workers of other releases lock, too.
+    query = """
+        SELECT lock_key FROM json_array_elements_text(%s::json) AS lock_key
+        WHERE pg_try_advisory_xact_lock(hashtextextended('webhook lane ' || lock_key, 0))
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(query, [json.dumps(list(lock_keys))])
+        return {lock_key for (lock_key,) in cursor.fetchall()}
+
+
+_FINISH_SQL = """
+WITH ended AS (
+    UPDATE webhook_events_webhookattempt AS attempt SET outcome = %(outcome)s, finished_at = statement_timestamp()
+    FROM unnest(%(event_ids)s::bigint[], %(numbers)s::integer[]) AS claim (event_id, number)
+    WHERE attempt.event_id = claim.event_id AND attempt.number = claim.number
+)
+UPDATE webhook_events_webhookevent SET status = %(outcome)s, last_error = %(reason)s,
+    processed_at = CASE %(outcome)s WHEN 'processed' THEN statement_timestamp() ELSE processed_at END
+WHERE id = ANY(%(event_ids)s::bigint[])
+"""
+
+
 def finish_batch(claims: Sequence[Claim], reason: str = "") -> None:
-    """Processed; or ignored, for a reason. In the transaction that holds their events: no guard can fail any more, and each
-    has one attempt that runs."""
+    """Mark events and attempts as processed, or as ignored for a ``reason``, in the transaction that holds their locks."""
     ids = [claim.event_id for claim in claims]
     outcome = WebhookAttempt.Outcome.IGNORED if reason else WebhookAttempt.Outcome.PROCESSED
     if connection.vendor == "postgresql":
-        batch_sql.finish_attempts(ids, [claim.attempt for claim in claims], outcome.value, reason)
+        arrays = {"event_ids": postgres_array(ids), "numbers": postgres_array([claim.attempt for claim in claims])}
+        with connection.cursor() as cursor:
+            cursor.execute(_FINISH_SQL, {**arrays, "outcome": outcome.value, "reason": reason})
         return
     processed = {} if reason else {"processed_at": Now()}
     WebhookEvent.objects.filter(pk__in=ids).update(status=outcome.value, last_error=reason, **processed)
@@ -148,7 +221,7 @@ def finish_batch(claims: Sequence[Claim], reason: str = "") -> None:
 
 @transaction.atomic
 def finish_attempt(claim: Claim, outcome: WebhookAttempt.Outcome, *, error: str = "", **changes: object) -> bool:
-    """End the attempt and change the event, unless the claim was lost meanwhile; tells whether it was ours."""
+    """End the attempt and change the event. Return False, and change nothing, if the claim was lost meanwhile."""
     mine = WebhookEvent.objects.filter(pk=claim.event_id, attempts=claim.attempt, status__in=WebhookEvent.WAITING)
     if not mine.filter(Exists(_RUNNING.filter(number=claim.attempt))).update(**changes):
         return False
@@ -159,14 +232,14 @@ def finish_attempt(claim: Claim, outcome: WebhookAttempt.Outcome, *, error: str 
 
 
 def release_claims(claims: Iterable[Claim]) -> None:
-    """Let others have what this worker will not come to."""
+    """Make events due again that this worker will not get to."""
     for claim in claims:
         finish_attempt(claim, WebhookAttempt.Outcome.POSTPONED, next_attempt_at=Now())
 
 
 @transaction.atomic
 def mark_lost_attempts() -> int:
-    """End every attempt whose worker is presumed dead and make its event due; tells how many.
+    """End every attempt whose worker is presumed dead, count the crash and make the event due. Return how many.
 
     A worker that is merely slow holds its event's row locked, and is left alone.
     """
@@ -178,21 +251,17 @@ def mark_lost_attempts() -> int:
         WebhookAttempt.objects.filter(pk__in=[attempt.pk for attempt in attempts]).update(
             outcome=WebhookAttempt.Outcome.LOST, finished_at=Now()
         )
-        _make_due([attempt.event_id for attempt in attempts if attempt.number == attempt.event.attempts])
+        _count_crashes([attempt.event_id for attempt in attempts if attempt.number == attempt.event.attempts])
     return len(attempts)
 
 
-def _make_due(event_ids: Sequence[int]) -> None:
+def _count_crashes(event_ids: Sequence[int]) -> None:
     waiting = WebhookEvent.objects.filter(pk__in=event_ids, status__in=WebhookEvent.WAITING)
     waiting.update(losses=F("losses") + 1, next_attempt_at=Now())
-    waiting.filter(pk__in=_dead_letters(event_ids)).update(
-        status=WebhookEvent.Status.FAILED, last_error=f"dead letter: its worker crashed {MAX_CRASHES} times"
-    )
-
-
-def _dead_letters(event_ids: Sequence[int]) -> list[int]:
-    lonely_deaths = WebhookAttempt.objects.filter(
+    alone = WebhookAttempt.objects.filter(
         event_id__in=event_ids, solo=True, outcome=WebhookAttempt.Outcome.LOST, generation=F("event__generation")
     )
-    counted = lonely_deaths.values("event_id").annotate(deaths=Count("id"))
-    return [row["event_id"] for row in counted if row["deaths"] >= MAX_CRASHES]
+    crashed = alone.values("event_id").annotate(crashes=Count("id")).filter(crashes__gte=MAX_CRASHES)
+    waiting.filter(pk__in=list(crashed.values_list("event_id", flat=True))).update(
+        status=WebhookEvent.Status.FAILED, last_error=f"dead letter: its worker crashed {MAX_CRASHES} times"
+    )

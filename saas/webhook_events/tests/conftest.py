@@ -2,14 +2,14 @@
 
 import pytest
 
-from saas.webhook_events import registry
+from saas.webhook_events import dispatch
 
 
 @pytest.fixture
 def handle(monkeypatch):
     """Registers functions for event types, for this test only: ``handle("demo.*")(function)``."""
-    monkeypatch.setattr(registry, "_handlers", registry._handlers.copy())
-    return registry.handles
+    monkeypatch.setattr(dispatch, "_handlers", dispatch._handlers.copy())
+    return dispatch.handles
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from django.test.utils import CaptureQueriesContext
 
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import store_deliveries
-from saas.webhook_events.deliveries import Delivery
-from saas.webhook_events.processing import batch_sql, claims
+from saas.webhook_events.event_storage import IncomingEvent
+from saas.webhook_events.processing import claims
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 
 
 def store(count):
-    store_deliveries([Delivery.parse(json_bytes(event(f"evt_{number}")), headers={}) for number in range(count)])
+    store_deliveries([IncomingEvent.parse(json_bytes(event(f"evt_{number}")), headers={}) for number in range(count)])
 
 
 def plan(statement, arguments):
@@ -29,7 +29,7 @@ def test_a_claim_reads_no_more_of_what_waits_than_it_takes():
     store(500)
     claims.claim_batch(100)
 
-    told = plan(batch_sql.CLAIM_SQL, {"limit": 10, "worker": "test"})
+    told = plan(claims.CLAIM_SQL, {"limit": 10, "worker": "test"})
 
     walked = [line for line in told if "webhook_events_due" in line]
 

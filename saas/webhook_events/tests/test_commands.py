@@ -9,7 +9,7 @@ from saas.audit.models import AuditEvent
 from saas.management.commands import webhook_events, webhook_replay
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import store_deliveries
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import ReplayBatch, WebhookEvent
 from saas.webhook_events.processing import event_worker
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def three():
-    store_deliveries([Delivery.parse(json_bytes(event(f"evt_{number}")), headers={}) for number in (1, 2, 3)])
+    store_deliveries([IncomingEvent.parse(json_bytes(event(f"evt_{number}")), headers={}) for number in (1, 2, 3)])
 
 
 def said(name, *args, **options):
@@ -36,7 +36,7 @@ def test_events_are_listed_oldest_first_with_the_newest_at_the_end(three):
 
 def test_one_event_is_shown_with_its_attempts_and_bytes(three, seen, drain):
     drain()
-    store_deliveries([Delivery.parse(b"\xff no event", headers={})])
+    store_deliveries([IncomingEvent.parse(b"\xff no event", headers={})])
 
     assert "attempt 1: processed" in said("webhook_events", "evt_1")
     assert json_bytes(event("evt_1")).decode() in said("webhook_events", "evt_1")
@@ -85,7 +85,7 @@ def test_following_shows_what_comes_and_what_becomes_of_it(three, seen, monkeypa
     def instead_of_waiting(seconds):
         looks.append(seconds)
         if len(looks) == 1:
-            store_deliveries([Delivery.parse(json_bytes(event("evt_4")), headers={})])
+            store_deliveries([IncomingEvent.parse(json_bytes(event("evt_4")), headers={})])
         elif len(looks) == 2:
             event_worker.drain(5)
         elif len(looks) == 3:

@@ -10,17 +10,19 @@ from saas.operations.models import Heartbeat
 from saas.testing.factories.event_factories import event, json_bytes, make_events_due
 from saas.webhook_events import tasks
 from saas.webhook_events.actions import store_deliveries
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.dispatch import Permanent
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import WebhookEvent, WebhookTally
-from saas.webhook_events.monitoring import latency, statistics
+from saas.webhook_events.monitoring import statistics
 from saas.webhook_events.processing import claims, event_worker
-from saas.webhook_events.registry import Permanent
 
 pytestmark = pytest.mark.django_db
 
 
 def stored(*numbers, **fields):
-    store_deliveries([Delivery.parse(json_bytes(event(f"evt_{number}", **fields)), headers={}) for number in numbers])
+    store_deliveries(
+        [IncomingEvent.parse(json_bytes(event(f"evt_{number}", **fields)), headers={}) for number in numbers]
+    )
 
 
 def test_the_figures_tell_what_waits_what_failed_and_how_long_it_took(handle):
@@ -63,7 +65,7 @@ def test_what_is_worked_on_is_not_due(tries):
 
 
 def test_observations_fall_into_their_buckets_and_their_sum_is_rounded_once():
-    assert latency.observation_tallies("lag", [0.005, 0.0051, 0.0009, 5000.0]) == {
+    assert statistics.latency_tallies("lag", [0.005, 0.0051, 0.0009, 5000.0]) == {
         "lag:0.005": 2,
         "lag:0.01": 1,
         "lag:+Inf": 1,
@@ -83,7 +85,7 @@ def test_an_empty_inbox_has_figures_too():
 def test_a_percentile_is_a_value_that_occurred(count, p50, p95):
     values = list(range(1, count + 1))
 
-    assert (statistics._percentile(values, 50), statistics._percentile(values, 95)) == (p50, p95)
+    assert (statistics.percentile(values, 50), statistics.percentile(values, 95)) == (p50, p95)
 
 
 def test_what_workers_do_is_counted_for_all_processes(handle, settings, webhooks):

@@ -6,23 +6,23 @@ import pytest
 from django.db import connection
 
 from saas.testing.factories.event_factories import event, json_bytes
-from saas.webhook_events import registry
+from saas.webhook_events import dispatch
 from saas.webhook_events.actions import append_event, store_deliveries
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.processing import event_worker, prefetch
+from saas.webhook_events.processing import event_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def prepare(monkeypatch):
-    monkeypatch.setattr(registry, "_prefetches", registry.Registry())
-    return registry.before_transaction
+    monkeypatch.setattr(dispatch, "_prefetches", dispatch.Registry())
+    return dispatch.before_transaction
 
 
 def stored(event_id="evt_1", **fields):
-    store_deliveries([Delivery.parse(json_bytes(event(event_id, **fields)), headers={})])
+    store_deliveries([IncomingEvent.parse(json_bytes(event(event_id, **fields)), headers={})])
 
 
 def test_a_preparation_runs_before_the_handlers_outside_any_transaction_and_tells_by_events(seen, prepare):
@@ -57,7 +57,7 @@ def test_a_preparation_that_fails_is_a_failed_attempt_without_effect(seen, prepa
 
 
 def test_a_provider_that_does_not_answer_in_time_is_waited_for_no_longer(prepare, handle, seen, monkeypatch):
-    monkeypatch.setattr(prefetch, "LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr(dispatch, "PREFETCH_SECONDS", 0.2)
     answered = threading.Event()
 
     @prepare("slow.*")

@@ -11,10 +11,10 @@ from saas.mail.models import Mail
 from saas.operations.models import Counter
 from saas.testing.factories.event_factories import event, json_bytes, make_events_due
 from saas.webhook_events.actions import append_event, replay_event, store_deliveries
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.dispatch import Ignore, Permanent, Retry
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
 from saas.webhook_events.processing import claims, event_worker, retry_policy
-from saas.webhook_events.registry import Ignore, Permanent, Retry
 
 pytestmark = pytest.mark.django_db
 
@@ -206,7 +206,7 @@ def test_a_failed_event_that_is_replayed_gets_a_fresh_retry_budget(handle, setti
 
 
 def test_quarantined_bytes_stay_so_when_replayed(drain):
-    store_deliveries([Delivery.parse(b"no event", headers={})])
+    store_deliveries([IncomingEvent.parse(b"no event", headers={})])
     row = WebhookEvent.objects.get()
 
     replay_event(row.external_id, by="usr_sam")
@@ -351,7 +351,7 @@ def test_the_wait_grows_with_the_failures_and_has_a_tenth_of_jitter(failures, se
 
 
 def test_the_drain_takes_whatever_is_due(seen):
-    store_deliveries([Delivery.parse(json_bytes(event(f"evt_{number}")), headers={}) for number in range(120)])
+    store_deliveries([IncomingEvent.parse(json_bytes(event(f"evt_{number}")), headers={}) for number in range(120)])
 
     assert event_worker.drain(seconds=20) == 120
 
@@ -366,7 +366,7 @@ def test_only_in_a_stream_does_a_worker_wait_for_company(seen, monkeypatch, coun
     monkeypatch.setattr(claims, "BATCH_SIZE", 4)
     monkeypatch.setattr(event_worker, "_slow_start", event_worker.SlowStart())
     for number in range(count):
-        store_deliveries([Delivery.parse(json_bytes(event(f"evt_{number}")), headers={})])
+        store_deliveries([IncomingEvent.parse(json_bytes(event(f"evt_{number}")), headers={})])
 
     event_worker.drain()
 

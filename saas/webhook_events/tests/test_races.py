@@ -14,8 +14,7 @@ from saas.testing.factories import event_factories
 from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.webhook_events.actions import append_event, replay_event
 from saas.webhook_events.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
-from saas.webhook_events.processing import batch_sql as statements
-from saas.webhook_events.processing import claims, customer_locks, event_worker
+from saas.webhook_events.processing import claims, event_worker
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -91,7 +90,7 @@ GATE = "(SELECT pg_advisory_xact_lock_shared(1)) IS NOT NULL"  # passed after th
 
 
 def claim_a_batch_behind_the_gate():
-    gated = statements.CLAIM_SQL.replace("WHERE status IN", f"WHERE {GATE} AND status IN", 1)
+    gated = claims.CLAIM_SQL.replace("WHERE status IN", f"WHERE {GATE} AND status IN", 1)
     with connection.cursor() as cursor:
         cursor.execute(gated, {"limit": 10, "worker": "late"})
         return cursor.fetchall()
@@ -161,7 +160,7 @@ def test_a_busy_lane_costs_an_event_nothing(seen):
 
     def hold():
         with transaction.atomic():
-            customer_locks.acquire(row.lock_key)
+            claims.acquire_customer_lock(row.lock_key)
             entered.set()
             done.wait(10)
 

@@ -6,14 +6,14 @@ import pytest
 
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import Receipt, append_event, store_deliveries
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import WebhookDelivery, WebhookEvent, WebhookPayload
 
 pytestmark = pytest.mark.django_db
 
 
 def delivery(payload, **options):
-    return Delivery.parse(payload if isinstance(payload, bytes) else json_bytes(payload), headers={}, **options)
+    return IncomingEvent.parse(payload if isinstance(payload, bytes) else json_bytes(payload), headers={}, **options)
 
 
 def test_a_delivery_is_stored_byte_for_byte():
@@ -21,7 +21,7 @@ def test_a_delivery_is_stored_byte_for_byte():
         b' {"id": "evt_1", "type": "demo.created", "data": {"object": {"id": "obj_1", "name": "\\u0000 \xc3\xa9"}}}\n'
     )
 
-    receipts = store_deliveries([Delivery.parse(body, headers={"User-Agent": "Stripe/1.0", "Cookie": "secret"})])
+    receipts = store_deliveries([IncomingEvent.parse(body, headers={"User-Agent": "Stripe/1.0", "Cookie": "secret"})])
 
     assert receipts == [Receipt("evt_1", True)]
     row = WebhookEvent.objects.select_related("payload").get()

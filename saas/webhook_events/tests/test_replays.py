@@ -15,10 +15,10 @@ from saas.webhook_events.actions import (
     start_bulk_replay,
     store_deliveries,
 )
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.dispatch import Permanent
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
 from saas.webhook_events.processing import claims, event_worker
-from saas.webhook_events.registry import Permanent
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ def small_steps(monkeypatch):
 
 
 def stored(numbers, type="demo.created"):
-    store_deliveries([Delivery.parse(json_bytes(event(f"evt_{number}", type)), headers={}) for number in numbers])
+    store_deliveries([IncomingEvent.parse(json_bytes(event(f"evt_{number}", type)), headers={}) for number in numbers])
 
 
 def test_a_batch_replays_what_matches_once_each_and_nothing_that_came_later(seen):
@@ -126,7 +126,7 @@ def test_a_failed_event_is_replayed_with_every_socket_blocked_and_the_trail_tell
         if is_broken:
             raise Permanent("a bug of ours")
 
-    store_deliveries([Delivery.parse(json_bytes(event()), headers={})])
+    store_deliveries([IncomingEvent.parse(json_bytes(event()), headers={})])
     event_worker.drain()
     assert WebhookEvent.objects.get().status == "failed"
     is_broken = False

@@ -9,12 +9,12 @@ from saas.operations import checks
 from saas.operations.models import Heartbeat, WorkerProcess
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import store_deliveries
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.workers.worker_processes import record_worker_heartbeat
 
 
 def an_event_is_due() -> None:
-    store_deliveries([Delivery.parse(json_bytes(event("evt_1")), headers={})])
+    store_deliveries([IncomingEvent.parse(json_bytes(event("evt_1")), headers={})])
 
 
 @pytest.mark.parametrize(("seen", "stuck"), [(61, 61), (5, 70)], ids=["shows nothing", "does not get on"])

@@ -7,11 +7,11 @@ from django.db import connection
 from django.db.models import Q
 
 from saas.testing.factories.event_factories import event, make_events_due
-from saas.webhook_events import registry
+from saas.webhook_events import dispatch
 from saas.webhook_events.actions import append_event
+from saas.webhook_events.dispatch import Permanent, before_transaction
 from saas.webhook_events.models import WebhookAttempt, WebhookEvent
-from saas.webhook_events.processing import batches, claims, customer_locks, event_worker
-from saas.webhook_events.registry import Permanent, before_transaction
+from saas.webhook_events.processing import batches, claims, event_worker
 
 pytestmark = pytest.mark.django_db
 FETCH = WebhookEvent.Source.FETCH
@@ -74,7 +74,7 @@ def handed(handle):
     """What a function that acts on many was handed each time. It fails for an event of the type ``demo.bad``."""
     calls = []
 
-    @registry.handles_batch("demo.*")
+    @dispatch.handles_batch("demo.*")
     def act(events):
         calls.append([row.external_id for row, _ in events])
         WebhookEvent.objects.filter(pk__in=[row.pk for row, _ in events]).update(account="acted on")
@@ -97,7 +97,7 @@ def test_a_function_for_many_gets_them_at_once_and_each_is_processed(handed):
 def test_it_gets_none_that_are_not_ours_and_none_whose_lane_is_busy(handed, monkeypatch):
     rows = stored(4)
     WebhookEvent.objects.filter(pk=rows[1].pk).update(livemode=True)
-    monkeypatch.setattr(customer_locks, "acquire_all", lambda wanted: wanted - {"cus_2"})
+    monkeypatch.setattr(claims, "acquire_customer_locks", lambda wanted: wanted - {"cus_2"})
 
     batches.process_batch(claims.claim_batch(), until=float("inf"))
 
@@ -117,7 +117,7 @@ def test_where_it_fails_each_is_acted_on_alone_and_only_the_bad_one_fails(handed
 
 
 def test_what_it_takes_is_counted_as_everybodys(handle):
-    @registry.handles_batch("demo.*")
+    @dispatch.handles_batch("demo.*")
     def slow(events):
         time.sleep(0.02)
 
@@ -227,7 +227,7 @@ def test_a_transaction_that_has_lasted_long_enough_takes_no_more_in(seen, monkey
 @pytest.fixture
 def asked(monkeypatch):
     """Which events were prepared; no preparation is registered but the test's own."""
-    monkeypatch.setattr(registry, "_prefetches", registry.Registry())
+    monkeypatch.setattr(dispatch, "_prefetches", dispatch.Registry())
     return []
 
 
@@ -243,7 +243,7 @@ def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, asked):
     batch = claims.claim_batch()
 
     assert batches.process_batch(batch, until=float("inf")) == []
-    event_worker._one_by_one(batch, until=float("inf"))
+    event_worker._process_one_by_one(batch, until=float("inf"))
 
     assert [event_id for event_id, _ in asked] == seen == ["evt_0", "evt_1"]
 
@@ -263,7 +263,9 @@ def test_what_has_nothing_to_ask_is_acted_on_in_company(seen, asked):
 
     assert seen == ["evt_0", "evt_1", "evt_3"]
     assert questions == [[row.pk for row in rows]]  # all at once
-    event_worker._one_by_one([claim for claim in batch if claim not in [one.claim for one in done]], float("inf"))
+    event_worker._process_one_by_one(
+        [claim for claim in batch if claim not in [one.claim for one in done]], float("inf")
+    )
     assert [event_id for event_id, _ in asked] == ["evt_2"]
     assert seen == ["evt_0", "evt_1", "evt_3", "evt_2"]
     assert statuses() == ["processed"] * 4
@@ -309,9 +311,9 @@ def test_events_of_one_lane_are_acted_on_in_one_transaction_in_their_order(seen)
 @pytest.mark.postgres
 def test_a_busy_lane_is_left_out_and_postponed(seen, monkeypatch):
     rows = stored(3)
-    free = customer_locks.acquire_all
-    monkeypatch.setattr(customer_locks, "acquire_all", lambda wanted: free(wanted) - {"cus_1"})
-    monkeypatch.setattr(customer_locks, "acquire", _busy)
+    free = claims.acquire_customer_locks
+    monkeypatch.setattr(claims, "acquire_customer_locks", lambda wanted: free(wanted) - {"cus_1"})
+    monkeypatch.setattr(claims, "acquire_customer_lock", _busy)
 
     work_off()
 
@@ -321,4 +323,4 @@ def test_a_busy_lane_is_left_out_and_postponed(seen, monkeypatch):
 
 
 def _busy(lane):
-    raise customer_locks.LockUnavailable
+    raise claims.LockUnavailable

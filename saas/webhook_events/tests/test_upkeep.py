@@ -11,11 +11,11 @@ from saas.operations.models import Heartbeat
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events import retention, tasks
 from saas.webhook_events.actions import store_deliveries
-from saas.webhook_events.deliveries import Delivery
+from saas.webhook_events.dispatch import Permanent
+from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import WebhookAlarm, WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
-from saas.webhook_events.monitoring import alarms
+from saas.webhook_events.monitoring import alerts
 from saas.webhook_events.processing import event_worker
-from saas.webhook_events.registry import Permanent
 
 pytestmark = pytest.mark.django_db
 
@@ -30,14 +30,14 @@ def told():
 
 
 def stored(*ids, **fields):
-    store_deliveries([Delivery.parse(json_bytes(event(event_id, **fields)), headers={}) for event_id in ids])
+    store_deliveries([IncomingEvent.parse(json_bytes(event(event_id, **fields)), headers={}) for event_id in ids])
 
 
 def test_a_quiet_inbox_raises_no_alarm(seen):
     stored("evt_1")
     event_worker.drain()
 
-    alarms.check_alarms()
+    alerts.check_alarms()
 
     assert not WebhookAlarm.objects.exists()
     assert told() == []
@@ -47,12 +47,12 @@ def test_an_event_that_waits_too_long_is_told_once_and_so_is_the_recovery(seen):
     stored("evt_1")
     WebhookEvent.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=155))
 
-    alarms.check_alarms()
-    alarms.check_alarms()
+    alerts.check_alarms()
+    alerts.check_alarms()
     assert WebhookAlarm.objects.get().kind == "lag"
     event_worker.drain()
-    alarms.check_alarms()
-    alarms.check_alarms()
+    alerts.check_alarms()
+    alerts.check_alarms()
 
     assert len(told()) == 2
     assert told()[0].startswith("an event has been due for 15")
@@ -63,11 +63,11 @@ def test_an_event_that_waits_too_long_is_told_once_and_so_is_the_recovery(seen):
 def test_a_burst_of_bad_signatures_is_told():
     refusal = {"outcome": "bad_signature", "body_size": 1}
     WebhookDelivery.objects.bulk_create([WebhookDelivery(**refusal) for _ in range(5)])
-    alarms.check_alarms()
+    alerts.check_alarms()
     assert told() == []
 
     WebhookDelivery.objects.create(**refusal)
-    alarms.check_alarms()
+    alerts.check_alarms()
 
     assert told() == ["6 deliveries were refused within a minute"]
 
@@ -78,7 +78,7 @@ def test_an_endpoint_that_used_to_speak_and_falls_silent_is_told(seen, hours, al
     event_worker.drain()
     WebhookEvent.objects.update(received_at=timezone.now() - timedelta(hours=hours))
 
-    alarms.check_alarms()
+    alerts.check_alarms()
 
     assert WebhookAlarm.objects.filter(kind="silence").exists() == alarm
 
@@ -86,7 +86,7 @@ def test_an_endpoint_that_used_to_speak_and_falls_silent_is_told(seen, hours, al
 def test_a_clock_that_differs_from_the_databases_is_told_and_schedules_go_by_the_database(seen):
     stored("evt_1")
     with time_machine.travel(timezone.now() + timedelta(minutes=10)):
-        alarms.check_alarms()
+        alerts.check_alarms()
         assert WebhookAlarm.objects.filter(kind="clock").exists()
         event_worker.drain()
 
@@ -101,7 +101,7 @@ def test_a_sweep_that_stood_still_is_told_by_whoever_asks_for_metrics(webhooks):
 
     assert 'webhook_alarms{kind="sweep"} 1.0' in text
     assert 'webhook_alarms{kind="lag"} 0.0' in text
-    assert [what.rpartition(" for ")[0] for what in told()] == ["nobody has swept"]
+    assert [what.rpartition(" for ")[0] for what in told()] == ["no worker has swept"]
     tasks.sweep()
     tasks.sweep()
     assert told()[1:] == ["recovered: sweep"]
@@ -114,10 +114,10 @@ def test_late_retention_is_told(seen):
     WebhookDelivery.objects.create(event=row, outcome="duplicate", at=timezone.now() - timedelta(days=32))
 
     assert timedelta(days=1) < retention.retention_lag() < timedelta(days=3)
-    alarms.check_alarms()
+    alerts.check_alarms()
     assert WebhookAlarm.objects.get().kind == "retention"
     retention.delete_expired()
-    alarms.check_alarms()
+    alerts.check_alarms()
 
     assert retention.retention_lag() == timedelta()
     assert told() == ["what is past its time has not been deleted for 2 days", "recovered: retention"]
@@ -130,12 +130,12 @@ def test_failures_are_an_alarm_until_somebody_has_seen_to_them(handle):
 
     stored("evt_1")
     event_worker.drain()
-    alarms.check_alarms()
+    alerts.check_alarms()
 
     assert WebhookAlarm.objects.get().kind == "failed"
     assert told() == ["an event has failed: demo.created"]  # once in a window
     WebhookEvent.objects.update(status="processed")
-    alarms.check_alarms()
+    alerts.check_alarms()
     assert told()[1:] == ["recovered: failed"]
 
 

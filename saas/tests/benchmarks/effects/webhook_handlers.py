@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from django.db import connection
 
+from saas.webhook_events.dispatch import handles_batch
+from saas.webhook_events.envelope import EventData
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.registry import EventData, handles_batch
 
 
 @handles_batch("bench.*")

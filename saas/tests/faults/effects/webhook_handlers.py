@@ -10,8 +10,9 @@ from typing import Any
 
 from django.db import connection
 
+from saas.webhook_events.dispatch import Ignore, Permanent, handles
+from saas.webhook_events.envelope import EventData
 from saas.webhook_events.models import WebhookEvent
-from saas.webhook_events.registry import EventData, Ignore, Permanent, handles
 
 _REFUSALS = {"error": ValueError, "permanent": Permanent, "ignore": Ignore}
 
