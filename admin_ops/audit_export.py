@@ -10,7 +10,8 @@ from django.http import StreamingHttpResponse
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.utils.encoders import JSONEncoder
 
-from admin_ops import representations as show
+from admin_ops.serializers.audit import AuditEventShape
+from saas.api.representation import represent
 from saas.audit.models import AuditEvent, AuditEventQuerySet
 
 BATCH = 1000
@@ -29,13 +30,13 @@ def csv_lines(events: Iterator[AuditEvent]) -> Iterator[str]:
     writer = csv.writer(_Echo())
     yield writer.writerow(COLUMNS)
     for event in events:
-        row = show.audit_event(event)
+        row = represent(AuditEventShape, event)
         yield writer.writerow([_cell(row[column]) for column in COLUMNS])
 
 
 def json_lines(events: Iterator[AuditEvent]) -> Iterator[str]:
     for event in events:
-        yield _json(show.audit_event(event)) + "\n"
+        yield _json(represent(AuditEventShape, event)) + "\n"
 
 
 def _cell(value: Any) -> str:

@@ -4,27 +4,20 @@ from django.conf import settings
 from django.urls import path
 from django.views.generic import RedirectView
 
+from admin_ops.actions import enabled_actions
 from admin_ops.admin import admin_site
 from admin_ops.modules import MODULES
-from admin_ops.views import access, audit, auth, billing, events, health, impersonations, metrics, users
+from admin_ops.views import audit, auth, billing, health, impersonations, metrics, users
+from admin_ops.views.actions import action_urls
 from saas.api.service_urls import common_urls, handler400, handler403, handler404, handler500
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
 # Only where something is sold.
-_BILLING = (
-    [
-        path("api/admin/subscriptions", billing.SubscriptionsView.as_view(), name="subscriptions"),
-        path("api/admin/subscriptions/<str:subscription_id>/plan", access.PlanView.as_view(), name="subscription_plan"),
-        path("api/admin/subscriptions/<str:subscription_id>/trial", access.TrialView.as_view(), name="trial"),
-        path("api/admin/users/<str:user_id>/overrides", access.OverridesView.as_view(), name="user-overrides"),
-        path("api/admin/teams/<str:team_id>/overrides", access.TeamOverridesView.as_view(), name="team-overrides"),
-        path("api/admin/overrides/<str:override_id>/end", access.EndOverrideView.as_view(), name="override"),
-        path("api/admin/metrics/revenue", metrics.RevenueMetricsView.as_view(), name="metrics-revenue"),
-    ]
-    if settings.BILLING
-    else []
-)
+_BILLING = [
+    path("api/admin/subscriptions", billing.SubscriptionsView.as_view(), name="subscriptions"),
+    path("api/admin/metrics/revenue", metrics.RevenueMetricsView.as_view(), name="metrics-revenue"),
+]
 
 urlpatterns = [
     *common_urls("Admin ops API", "Support and operations.", MODULES),
@@ -40,24 +33,9 @@ urlpatterns = [
     # People
     path("api/admin/users", users.UsersView.as_view(), name="users"),
     path("api/admin/users/<str:user_id>", users.UserView.as_view(), name="user"),
-    path("api/admin/users/<str:user_id>/ban", users.BanView.as_view(), name="user-ban"),
-    path("api/admin/users/<str:user_id>/unban", users.UnbanView.as_view(), name="user-unban"),
-    path("api/admin/users/<str:user_id>/sessions/revoke", users.SessionsRevokeView.as_view(), name="user-sessions"),
-    path("api/admin/users/<str:user_id>/password-reset", users.PasswordResetView.as_view(), name="user-password-reset"),
-    path("api/admin/users/<str:user_id>/mfa/reset", users.SecondFactorResetView.as_view(), name="user-mfa-reset"),
-    path("api/admin/users/<str:user_id>/notes", users.NotesView.as_view(), name="user-notes"),
-    path(
-        "api/admin/users/<str:user_id>/impersonate", impersonations.ImpersonateView.as_view(), name="user-impersonate"
-    ),
     path("api/admin/impersonations", impersonations.ImpersonationsView.as_view(), name="impersonations"),
-    path(
-        "api/admin/impersonations/<str:impersonation_id>",
-        impersonations.ImpersonationView.as_view(),
-        name="impersonation",
-    ),
-    *_BILLING,
-    # Webhook events
-    path("api/admin/events/<str:event_id>/replay", events.EventReplayView.as_view(), name="event-replay"),
+    *(_BILLING if settings.BILLING else []),
+    *action_urls(enabled_actions()),
     # Metrics
     path("api/admin/metrics/users", metrics.UserMetricsView.as_view(), name="metrics-users"),
     path("api/admin/metrics/webhooks", metrics.WebhookMetricsView.as_view(), name="metrics-webhooks"),

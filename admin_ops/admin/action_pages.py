@@ -1,63 +1,40 @@
-"""What staff do to a row: a page that says what will happen and asks why, and then the domain's action."""
+"""Staff actions in Django admin: a button on a row's page, a page with a form for each, and bulk actions in the list.
+
+A page says what will happen and asks for the reason; then the action of ``admin_ops.actions`` runs.
+"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from django import forms
 from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from rest_framework.request import Request
 
-from admin_ops.admin.action_forms import ReasonForm
+from admin_ops.actions import actions_for
+from admin_ops.actions.base import ActionContext, Outcome, StaffAction
+from admin_ops.actions.forms import ActionForm
 from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.permissions import request_permissions, staff_session
-from saas.accounts.models import LoginSession, User
-from saas.accounts.staff.staff_roles import Permission
+from saas.api import rate_limits
 from saas.errors import DomainError
 
-
-@dataclass(frozen=True)
-class ActionContext:
-    """Who does it, from which session, and what was written into the form."""
-
-    request: HttpRequest
-    session: LoginSession
-    user: User
-    fields: dict[str, Any]
-
-    @property
-    def reason(self) -> str:
-        return str(self.fields.get("reason", ""))
-
-
-Run = Callable[[Any, ActionContext], str]
-
-
-@dataclass(frozen=True)
-class StaffAction:
-    """``act`` is the domain's action; it returns the sentence that is shown when it is done. ``name`` stands in the
-    address, ``fits`` says for which rows it is offered, ``leads_to`` where one is afterwards, if not back at the row."""
-
-    name: str
-    label: str
-    icon: str
-    description: str
-    permission: Permission
-    run: Run
-    form: type[forms.Form] = ReasonForm
-    available_for: Callable[[Any], bool] = lambda row: True
-    is_destructive: bool = False
-    success_url: Callable[[Any, ActionContext], str] | None = None
+MAX_ROWS = 100
 
 
 class StaffActionAdmin(ReadOnlyModelAdmin):
-    """A table whose rows have staff_actions, each on a page of its own at ``<row>/do/<action>/``."""
+    """A table whose rows have staff actions, each on a page of its own at ``<row>/do/<action>/``."""
 
-    staff_actions: ClassVar[Sequence[StaffAction]] = ()
     change_form_template = "admin_ops/change_form.html"
+
+    @property
+    def staff_actions(self) -> Sequence[StaffAction]:
+        return actions_for(self.model)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         context["available_actions"] = self.available_actions(request, context["original"])
@@ -65,17 +42,20 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_action"
-        mine = path("<path:object_id>/do/<slug:name>/", self.admin_site.admin_view(self.action_view), name=name)
-        return [mine, *super().get_urls()]
+        page = path("<path:object_id>/do/<slug:name>/", self.admin_site.admin_view(self.action_view), name=name)
+        return [page, *super().get_urls()]
+
+    def row_url(self, row: Any) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
 
     def available_actions(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
-        """The buttons of a row's page: what this member of staff may do to it, and what fits."""
-        held = request_permissions(request)
-        page = f"admin:{self.opts.app_label}_{self.opts.model_name}_action"
+        """The buttons of a row's page: what this member of staff may do, and what suits the row."""
+        permissions = request_permissions(request)
+        url_name = f"admin:{self.opts.app_label}_{self.opts.model_name}_action"
         return [
-            {"action": action, "link": reverse(page, args=[row.pk, action.name])}
+            {"action": action, "link": reverse(url_name, args=[row.pk, action.name])}
             for action in self.staff_actions
-            if action.permission in held and action.available_for(row)
+            if action.permission in permissions and action.available_for(row)
         ]
 
     def action_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
@@ -86,27 +66,8 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
         if action.permission not in request_permissions(request):
             raise PermissionDenied
         form = action.form(request.POST if request.method == "POST" else None)
-        if form.is_valid() and (done := self._do(request, row, action, form)):
-            return done
-        return self._form_page(request, row, action, form)
-
-    def _do(self, request: HttpRequest, row: Any, action: StaffAction, form: forms.Form) -> HttpResponse | None:
-        context = action_context(request, form)
-        try:
-            sentence = action.run(row, context)
-        except DomainError as refusal:
-            for field, sentences in (refusal.errors or {}).items():
-                form.add_error(field if field in form.fields else None, list(sentences))
-            if not form.errors:
-                form.add_error(None, refusal.detail)
-            return None
-        messages.success(request, sentence)
-        return HttpResponseRedirect(action.success_url(row, context) if action.success_url else self.row_url(row))
-
-    def row_url(self, row: Any) -> str:
-        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
-
-    def _form_page(self, request: HttpRequest, row: Any, action: StaffAction, form: forms.Form) -> HttpResponse:
+        if form.is_valid() and (redirect := self._perform(request, row, action, form)):
+            return redirect
         context = {
             **self.admin_site.each_context(request),
             "title": action.label,
@@ -116,12 +77,78 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
             "form": form,
             "back": self.row_url(row),
         }
-        status = 422 if form.errors else 200
-        return TemplateResponse(request, "admin_ops/action.html", context, status=status)
+        return TemplateResponse(request, "admin_ops/action.html", context, status=422 if form.errors else 200)
+
+    def _perform(self, request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> HttpResponse | None:
+        """``None`` after a refusal, which is then among the form's errors."""
+        try:
+            outcome = _perform(request, row, action, form)
+        except DomainError as refusal:
+            for field, sentences in (refusal.errors or {}).items():
+                form.add_error(field if field in form.fields else None, list(sentences))
+            if not form.errors:
+                form.add_error(None, refusal.detail)
+            return None
+        messages.success(request, outcome.message)
+        return HttpResponseRedirect(action.success_url(row, outcome) if action.success_url else self.row_url(row))
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """The bulk actions that this member of staff may use."""
+        permissions = request_permissions(request)
+        bulk = [action for action in self.staff_actions if action.is_bulk and action.permission in permissions]
+        return {
+            f"{action.name}_selected": (_bulk_view(action), f"{action.name}_selected", f"{action.label}…")
+            for action in bulk
+        }
 
 
-def action_context(request: HttpRequest, form: forms.Form) -> ActionContext:
+BulkView = Callable[[StaffActionAdmin, HttpRequest, QuerySet[Any]], HttpResponseBase | None]
+
+
+def _bulk_view(action: StaffAction) -> BulkView:
+    def run_bulk_action(admin: StaffActionAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponseBase | None:
+        """Ask on a page that names all rows; once that is confirmed, run the action on each and go back to the list."""
+        chosen = list(rows[: MAX_ROWS + 1])
+        if len(chosen) > MAX_ROWS:
+            messages.error(request, f"Choose at most {MAX_ROWS} at once.")
+            return None
+        form = action.form(request.POST if "confirmed" in request.POST else None)
+        if form.is_valid():
+            for row in chosen:
+                _perform_in_bulk(request, row, action, form)
+            return None
+        names = admin.opts.verbose_name if len(chosen) == 1 else admin.opts.verbose_name_plural
+        context = {
+            **admin.admin_site.each_context(request),
+            "title": f"{action.label} {len(chosen)} {names}?",
+            "opts": admin.opts,
+            "rows": chosen,
+            "action": action,
+            "form": form,
+            "action_name": f"{action.name}_selected",
+            "checkbox": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin_ops/bulk_action.html", context)
+
+    return run_bulk_action
+
+
+def _perform_in_bulk(request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> None:
+    try:
+        messages.success(request, _perform(request, row, action, form).message)
+    except DomainError as refusal:
+        messages.error(request, f"{row}: {refusal.detail}")
+
+
+def _perform(request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> Outcome:
+    """Counted by the same rate limits as the API's requests. Raises ``DomainError``."""
     session = staff_session(request)
     if session is None or session.user is None:
         raise PermissionDenied
-    return ActionContext(request, session, session.user, form.cleaned_data)
+    api_request = Request(request)
+    api_request.user = session.user  # whom a limit counts
+    for limit in action.limits:
+        if usage := rate_limits.count_request(limit, api_request):
+            rate_limits.require_within_limit(usage)
+    context = ActionContext(session.user, session, request_permissions(request))
+    return action.perform(row, context, form.arguments)

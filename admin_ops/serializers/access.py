@@ -1,4 +1,4 @@
-"""What staff give a customer beside what she bought."""
+"""Entitlement overrides: what staff give to a customer or team in addition to what was bought."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from admin_ops.serializers.lists import PageShape
 from saas.api.fields import StrictCharField, StrictIntegerField
+from saas.api.representation import represent
 from saas.billing.models import EntitlementOverride
 from saas.billing.overrides import LARGEST_LIMIT
 
@@ -59,6 +60,11 @@ class OverrideShape(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
+
+
+def represent_override(row: EntitlementOverride) -> dict[str, Any]:
+    by = row.created_by.email if row.created_by else None
+    return represent(OverrideShape, row, key=row.plan_id or row.key, by=by)
 
 
 class OverridesShape(PageShape):

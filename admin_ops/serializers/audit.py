@@ -7,6 +7,8 @@ from rest_framework import serializers
 from admin_ops.serializers.lists import PageShape
 from saas.api.fields import StrictCharField
 from saas.api.pagination import PageQuery
+from saas.api.representation import represent
+from saas.audit.verification import VerificationResult
 
 ID_LENGTH = 64
 
@@ -34,7 +36,7 @@ class AuditExportQuery(AuditFilter):
 
 
 class AuditEventShape(serializers.Serializer[Any]):
-    id = serializers.IntegerField()
+    id = serializers.IntegerField(source="pk")
     at = serializers.DateTimeField()
     actor = serializers.CharField()
     act_as = serializers.CharField()
@@ -43,7 +45,7 @@ class AuditEventShape(serializers.Serializer[Any]):
     reason = serializers.CharField()
     address = serializers.CharField()
     request_id = serializers.CharField()
-    details = serializers.DictField()
+    details = serializers.DictField(source="data")
 
 
 class AuditShape(PageShape):
@@ -56,3 +58,8 @@ class VerdictShape(serializers.Serializer[Any]):
     waiting = serializers.IntegerField(help_text="Events that are not sealed yet.")
     head = serializers.CharField(allow_null=True, help_text="`number:digest` of the newest link: keep it as an anchor.")
     faults = serializers.ListField(child=serializers.CharField())
+
+
+def represent_verdict(result: VerificationResult) -> dict[str, Any]:
+    status = "broken" if result.faults else "ok"
+    return represent(VerdictShape, result, status=status, head=str(result.head) if result.head else None)

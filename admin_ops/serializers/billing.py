@@ -7,6 +7,8 @@ from rest_framework import serializers
 from admin_ops.serializers.lists import PageShape
 from saas.api.fields import StrictCharField
 from saas.api.pagination import PageQuery
+from saas.api.representation import represent
+from saas.billing.models import Subscription
 
 
 class SubscriptionsQuery(PageQuery):
@@ -21,24 +23,37 @@ class PlanNameShape(serializers.Serializer[Any]):
 
 class SubscriptionShape(serializers.Serializer[Any]):
     id = serializers.CharField()
-    user_id = serializers.CharField(allow_null=True, help_text="Who bought it for herself.")
-    team_id = serializers.CharField(allow_null=True, help_text="Without either, only the provider knows the customer.")
+    user_id = serializers.CharField(source="customer.user_id", allow_null=True, help_text="Who bought it for herself.")
+    team_id = serializers.CharField(
+        source="customer.team_id", allow_null=True, help_text="Without either, only the provider knows the customer."
+    )
     email = serializers.CharField()
     plan = PlanNameShape(allow_null=True)
     plan_is_known = serializers.BooleanField(
         help_text="False: nothing says for which plan the price stands; the plan is what it was before."
     )
     status = serializers.CharField()
-    price_monthly = serializers.FloatField()
+    price_monthly = serializers.FloatField(source="monthly.units")
     currency = serializers.CharField()
     quantity = serializers.IntegerField()
     current_period_end = serializers.DateTimeField(allow_null=True)
-    cancel_at_period_end = serializers.BooleanField(help_text="It ends before it would take money again.")
-    cancel_at = serializers.DateTimeField(allow_null=True, help_text="When it ends, if it was canceled.")
+    cancel_at_period_end = serializers.BooleanField(
+        source="ends_with_period", help_text="It ends before it would take money again."
+    )
+    cancel_at = serializers.DateTimeField(
+        source="ends_at", allow_null=True, help_text="When it ends, if it was canceled."
+    )
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
     trial_end = serializers.DateTimeField(allow_null=True)
     external_id = serializers.CharField(help_text="The provider's id.")
+
+
+def represent_subscription(row: Subscription) -> dict[str, Any]:
+    """``row`` comes ``with_customer()``."""
+    owner = row.customer.user
+    email = owner.email if owner else row.customer.email
+    return represent(SubscriptionShape, row, email=email, plan_is_known=not row.has_unknown_plan)
 
 
 class SubscriptionsShape(PageShape):
@@ -53,7 +68,7 @@ class InvoiceShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     number = serializers.CharField()
     status = serializers.CharField()
-    total = serializers.FloatField()
+    total = serializers.FloatField(source="total.units")
     currency = serializers.CharField()
     issued_at = serializers.DateTimeField()
     paid_at = serializers.DateTimeField(allow_null=True)

@@ -6,8 +6,10 @@ from rest_framework import serializers
 
 from admin_ops.serializers.lists import PageShape
 from admin_ops.serializers.users import REASON_LENGTH
+from saas.accounts.models import Impersonation
 from saas.accounts.staff.impersonations import MAX_MINUTES
 from saas.api.fields import StrictBooleanField, StrictCharField, StrictIntegerField
+from saas.api.representation import represent
 
 TICKET_LENGTH = 100
 
@@ -28,23 +30,30 @@ class ImpersonateBody(serializers.Serializer[Any]):
 
 
 class StartedShape(serializers.Serializer[Any]):
-    impersonation_id = serializers.CharField()
+    impersonation_id = serializers.CharField(source="id")
     access_token = serializers.CharField(help_text="For Product and Parity.")
     token_type = serializers.ChoiceField(["bearer"])
-    expires_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(source="ends_at")
 
 
 class StaffImpersonationShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     by = serializers.CharField(allow_null=True)
-    user_id = serializers.CharField(allow_null=True)
+    user_id = serializers.CharField(source="session.user_id", allow_null=True)
     email = serializers.CharField(allow_null=True)
     reason = serializers.CharField()
     ticket = serializers.CharField()
-    write = serializers.BooleanField()
+    write = serializers.BooleanField(source="may_write")
     started_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(source="ends_at")
     ended_at = serializers.DateTimeField(allow_null=True)
+
+
+def represent_impersonation(row: Impersonation) -> dict[str, Any]:
+    """``row`` comes ``listed()``."""
+    staff, customer = row.staff_session.user, row.session.user
+    by, email = staff.email if staff else None, customer.email if customer else None
+    return represent(StaffImpersonationShape, row, by=by, email=email)
 
 
 class ImpersonationsShape(PageShape):

@@ -5,9 +5,12 @@ from typing import Any
 from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
+from saas.accounts import second_factor
 from saas.accounts.models import Role
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.sessions.logins import Login
+from saas.accounts.staff.staff_roles import Permission, roles_of
 from saas.api.accounts.serializers import LoginShape, PendingMfaShape, UserShape
+from saas.api.representation import represent
 
 
 class RolesShape(serializers.Serializer[Any]):
@@ -31,6 +34,16 @@ EITHER_STAFF_LOGIN = PolymorphicProxySerializer(
 class StaffMeShape(RolesShape):
     user = UserShape()
     permissions = serializers.ListField(child=serializers.ChoiceField(Permission.choices))
+
+
+def roles_of_staff(roles: list[Role]) -> dict[str, Any]:
+    """``role`` is the highest of ``roles``; null where there is none yet."""
+    return {"role": roles[0].value if roles else None, "roles": [role.value for role in roles]}
+
+
+def represent_login(login: Login) -> dict[str, Any]:
+    required = second_factor.is_enrolment_required(login.session)
+    return {**represent(LoginShape, login), **roles_of_staff(roles_of(login.user)), "mfa_enrolment_required": required}
 
 
 class StaffHealthShape(serializers.Serializer[Any]):

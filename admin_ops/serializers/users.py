@@ -66,7 +66,7 @@ class NoteBody(serializers.Serializer[Any]):
 class StaffUserShape(UserShape):
     is_staff = serializers.BooleanField()
     status_reason = serializers.CharField()
-    last_login_at = serializers.DateTimeField(allow_null=True)
+    last_login_at = serializers.DateTimeField(source="last_login", allow_null=True)
 
 
 class UsersShape(PageShape):
@@ -79,7 +79,7 @@ class StandingShape(serializers.Serializer[Any]):
 
 
 class StaffSessionShape(serializers.Serializer[Any]):
-    id = serializers.CharField()
+    id = serializers.CharField(source="sid")
     audience = serializers.ChoiceField(Audience.choices)
     methods = serializers.ListField(child=serializers.CharField())
     agent = serializers.CharField()
@@ -91,14 +91,14 @@ class StaffSessionShape(serializers.Serializer[Any]):
 class IdentityShape(serializers.Serializer[Any]):
     provider = serializers.CharField()
     email = serializers.CharField()
-    linked_at = serializers.DateTimeField()
+    linked_at = serializers.DateTimeField(source="created_at")
     last_login_at = serializers.DateTimeField()
 
 
 class UserNoteShape(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     text = serializers.CharField()
-    author = serializers.CharField()
+    author = serializers.CharField(source="author.email")
     created_at = serializers.DateTimeField()
 
 
@@ -113,8 +113,8 @@ class SessionsRevokedShape(serializers.Serializer[Any]):
 
 
 class WebhookEventShape(serializers.Serializer[Any]):
-    event_id = serializers.CharField()
-    event_type = serializers.CharField()
+    event_id = serializers.CharField(source="external_id")
+    event_type = serializers.CharField(source="type")
     status = serializers.CharField()
     received_at = serializers.DateTimeField()
     last_error = serializers.CharField()
@@ -133,11 +133,11 @@ class MailShape(serializers.Serializer[Any]):
 
 
 class TeamShape(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    name = serializers.CharField()
+    id = serializers.CharField(source="team_id")
+    name = serializers.CharField(source="team.name")
     role = serializers.ChoiceField(Role.choices)
-    owner_user_id = serializers.CharField()
-    joined_at = serializers.DateTimeField()
+    owner_user_id = serializers.CharField(source="team.owner_id")
+    joined_at = serializers.DateTimeField(source="created_at")
 
 
 class PersonShape(serializers.Serializer[Any]):

@@ -7,14 +7,14 @@ from django import template
 from django.urls import reverse
 from django.utils import timezone
 
-from admin_ops.admin import badges
+from admin_ops import status_colors
 from saas.money import Money
 from saas.webhook_events.models import WebhookAttempt
 
 register = template.Library()
 
-register.filter(badges.status_color)
-register.filter(badges.humanize)
+register.filter(status_colors.status_color)
+register.filter(status_colors.humanize)
 
 
 @register.filter

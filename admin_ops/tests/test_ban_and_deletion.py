@@ -110,7 +110,7 @@ def test_an_account_that_is_not_banned_is_not_unbanned_by_its_way_back(
 
 
 def test_the_desk_offers_the_ban_while_a_deletion_is_pending(leaving: Person, other: Person) -> None:
-    from admin_ops.admin.user_actions import BAN
+    from admin_ops.actions.users import BAN
 
     User.objects.filter(pk=other.user.pk).update(status=User.Status.DELETED)  # erased: nothing is pending
 

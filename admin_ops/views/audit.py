@@ -6,11 +6,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from admin_ops import audit_export
-from admin_ops import representations as show
 from admin_ops.serializers import audit as shapes
 from admin_ops.views.base import AdminApiView
 from saas.accounts.staff.staff_roles import Permission
 from saas.api.pagination import paginate
+from saas.api.representation import represent_all
 from saas.audit.actions import record
 from saas.audit.models import AuditEvent
 from saas.audit.verification import verify_recent
@@ -32,7 +32,7 @@ class AuditView(AdminApiView):
         query = self.query(shapes.AuditQuery)
         cursor, limit = query.pop("cursor"), query.pop("limit")
         page = paginate(AuditEvent.objects.matching(**query), cursor=cursor, limit=limit)
-        return Response({"events": [show.audit_event(row) for row in page.items], **page.meta})
+        return Response({"events": represent_all(shapes.AuditEventShape, page.items), **page.meta})
 
 
 class AuditVerifyView(AdminApiView):
@@ -47,7 +47,7 @@ class AuditVerifyView(AdminApiView):
         tags=["audit"],
     )
     def get(self, request: Request) -> Response:
-        return Response(show.verdict(verify_recent(LINKS_VERIFIED)))
+        return Response(shapes.represent_verdict(verify_recent(LINKS_VERIFIED)))
 
 
 class AuditExportView(AdminApiView):

@@ -4,7 +4,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from admin_ops import representations as show
 from admin_ops.serializers import staff as shapes
 from admin_ops.views.base import AdminApiView
 from saas.accounts import second_factor
@@ -15,10 +14,11 @@ from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.accounts.second_factor import PendingLoginInvalid, SecondFactorEnabled, SecondFactorNotEnabled, WrongCode
 from saas.accounts.sessions import logins
 from saas.accounts.sessions.logins import InvalidCredentials, InvalidRefreshToken, RefreshReused, RefreshRotated
+from saas.accounts.staff.staff_roles import permissions_of_roles
 from saas.api import rate_limits
 from saas.api.accounts.second_factor import ConfirmBody, SetupShape
 from saas.api.accounts.security import CurrentPasswordBody
-from saas.api.accounts.serializers import LoginBody, PendingMfaShape, RefreshBody, SecondFactorBody
+from saas.api.accounts.serializers import LoginBody, PendingMfaShape, RefreshBody, SecondFactorBody, UserShape
 from saas.api.accounts.views import CsrfView, logout_response, set_session_cookie
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.representation import represent
@@ -43,7 +43,7 @@ class StaffLoginView(PublicView):
         if isinstance(login, logins.PendingMfa):
             return Response(represent(PendingMfaShape, login))
         set_session_cookie(request, login)
-        return Response(show.staff_login(login))
+        return Response(shapes.represent_login(login))
 
 
 class StaffSecondFactorView(PublicView):
@@ -59,7 +59,7 @@ class StaffSecondFactorView(PublicView):
     def post(self, request: Request) -> Response:
         login = second_factor.complete_login(**self.body(SecondFactorBody), audience=Audience.STAFF)
         set_session_cookie(request, login)
-        return Response(show.staff_login(login))
+        return Response(shapes.represent_login(login))
 
 
 class StaffRefreshView(PublicView):
@@ -79,7 +79,7 @@ class StaffRefreshView(PublicView):
         token = self.body(RefreshBody)["refresh_token"]
         self.enforce_limits(rate_limits.refresh_family_limit(token))
         login = logins.exchange_refresh_token(token, audience=Audience.STAFF)
-        return Response(show.staff_login(login))
+        return Response(shapes.represent_login(login))
 
 
 class StaffTotpView(AdminApiView):
@@ -115,7 +115,7 @@ class StaffConfirmView(AdminApiView):
     def post(self, request: Request) -> Response:
         login, codes = second_factor.confirm_totp_setup(self.session, self.body(ConfirmBody)["code"])
         set_session_cookie(request, login)
-        return Response({**show.staff_login(login), "recovery_codes": codes})
+        return Response({**shapes.represent_login(login), "recovery_codes": codes})
 
 
 class StaffLogoutView(AdminApiView):
@@ -138,4 +138,10 @@ class StaffMeView(AdminApiView):
         operation_id="staff_me", summary="Who am I, and what may I do", responses=shapes.StaffMeShape, tags=["auth"]
     )
     def get(self, request: Request) -> Response:
-        return Response(show.staff_me(self.user, self.roles))
+        return Response(
+            {
+                "user": represent(UserShape, self.user),
+                **shapes.roles_of_staff(self.roles),
+                "permissions": sorted(permissions_of_roles(self.roles)),
+            }
+        )

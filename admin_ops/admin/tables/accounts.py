@@ -3,10 +3,10 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from admin_ops.admin.badges import STATUS_COLORS
 from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.site import admin_site
+from admin_ops.status_colors import STATUS_COLORS
 from saas.accounts.models import LoginSession, OAuthIdentity, Profile, UserNote
 from saas.accounts.staff.staff_roles import Permission
 

@@ -6,11 +6,11 @@ from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
-from admin_ops.admin.badges import STATUS_COLORS, humanize
 from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.json_format import format_json
 from admin_ops.admin.site import admin_site
+from admin_ops.status_colors import STATUS_COLORS, humanize
 from saas.accounts.models import User
 from saas.accounts.staff.staff_roles import Permission
 from saas.audit.models import AuditEvent

@@ -3,11 +3,10 @@
 from django.contrib import admin
 
 from admin_ops.admin.action_pages import StaffActionAdmin
-from admin_ops.admin.badges import STATUS_COLORS
 from admin_ops.admin.base import ReadOnlyModelAdmin
-from admin_ops.admin.billing_actions import END_OVERRIDE, EXTEND_TRIAL, MAP_PRICE
 from admin_ops.admin.columns import display
 from admin_ops.admin.site import admin_site
+from admin_ops.status_colors import STATUS_COLORS
 from saas.accounts.staff.staff_roles import Permission
 from saas.billing import clock
 from saas.billing.models import (
@@ -59,7 +58,6 @@ class CustomerAdmin(ReadOnlyModelAdmin):
 @admin.register(Subscription, site=admin_site)
 class SubscriptionAdmin(_HasState, StaffActionAdmin):
     needs = Permission.READ_BILLING
-    staff_actions = (MAP_PRICE, EXTEND_TRIAL)
     list_display = ("customer", "plan", "state", "monthly", "goes_on", "started_at")
     list_filter = ("status", "plan")
     list_select_related = ("customer", "plan")
@@ -162,7 +160,6 @@ class LedgerEntryAdmin(ReadOnlyModelAdmin):
 @admin.register(EntitlementOverride, site=admin_site)
 class EntitlementOverrideAdmin(StaffActionAdmin):
     needs = Permission.READ_BILLING
-    staff_actions = (END_OVERRIDE,)
     list_display = ("what", "kind", "owner", "stage", "reason", "created_by", "created_at", "expires_at")
     list_filter = ("kind",)
     list_select_related = ("user", "team", "plan", "created_by")

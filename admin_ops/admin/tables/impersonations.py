@@ -5,38 +5,19 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
-from django.utils import timezone
+from django.urls import URLPattern, path
 
 from admin_ops import impersonated_view
-from admin_ops.admin.action_forms import OptionalReasonForm
-from admin_ops.admin.action_pages import ActionContext, StaffAction, StaffActionAdmin
+from admin_ops.actions.impersonations import is_running
+from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.json_format import format_json
 from admin_ops.admin.permissions import staff_session
 from admin_ops.admin.site import admin_site
 from saas.accounts.models import Impersonation
-from saas.accounts.staff import impersonations
-from saas.accounts.staff.staff_roles import Permission, has_permission
-from saas.errors import Forbidden
+from saas.accounts.staff.staff_roles import Permission
 
 ENDED, RUNNING = "ended", "running"
-
-
-def _end(row: Impersonation, context: ActionContext) -> str:
-    """One's own, or for an admin anybody's: as over the API."""
-    if row.staff_session.user_id != context.user.id and not has_permission(context.user, Permission.MANAGE_STAFF):
-        raise Forbidden("Only an admin ends somebody else's.")
-    impersonations.end_impersonation(row, by=context.user)
-    return "It has ended; its token is dead."
-
-
-def _is_running(row: Impersonation) -> bool:
-    return row.ended_at is None and row.ends_at > timezone.now()
-
-
-def _customer_url(row: Impersonation, context: ActionContext) -> str:
-    return reverse("admin:accounts_user_change", args=[row.session.user_id])
 
 
 @admin.register(Impersonation, site=admin_site)
@@ -50,12 +31,6 @@ class ImpersonationAdmin(StaffActionAdmin):
         "id", "customer", "staff", "state", "reason", "ticket", "may_write", "started_at", "ends_at", "ended_at",
     )  # fmt: skip
     readonly_fields = fields
-    staff_actions = (
-        StaffAction(
-            "end", "Stop", "stop_circle", "The token is dead on the next request.", Permission.IMPERSONATE, _end,
-            OptionalReasonForm, available_for=_is_running, success_url=_customer_url,
-        ),
-    )  # fmt: skip
 
     @display(description="Customer")
     def customer(self, row: Impersonation) -> str:
@@ -67,7 +42,7 @@ class ImpersonationAdmin(StaffActionAdmin):
 
     @display(description="State", label={RUNNING: "warning"})
     def state(self, row: Impersonation) -> str:
-        return RUNNING if _is_running(row) else ENDED
+        return RUNNING if is_running(row) else ENDED
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Impersonation]:
         return Impersonation.objects.listed()
@@ -87,7 +62,7 @@ class ImpersonationAdmin(StaffActionAdmin):
         if (mine := staff_session(request)) is None or row.staff_session_id != mine.pk:
             raise PermissionDenied
         view = impersonated_view.get_view(request.GET.get("view", ""))
-        response = impersonated_view.request_as_customer(row, view) if _is_running(row) else None
+        response = impersonated_view.request_as_customer(row, view) if is_running(row) else None
         context = {
             **self.admin_site.each_context(request),
             "title": "What they see",

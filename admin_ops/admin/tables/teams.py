@@ -9,7 +9,6 @@ from django.http import HttpRequest
 
 from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.base import ReadOnlyModelAdmin
-from admin_ops.admin.billing_actions import TEAM_ACTIONS
 from admin_ops.admin.site import admin_site
 from saas.accounts.staff.staff_roles import Permission
 from saas.billing import clock, entitlements
@@ -21,7 +20,6 @@ from saas.teams.models import ApiKey, Invitation, Membership, Team
 @admin.register(Team, site=admin_site)
 class TeamAdmin(StaffActionAdmin):
     needs = Permission.READ_USERS
-    staff_actions = TEAM_ACTIONS if settings.BILLING else ()
     list_display = ("id", "name", "owner", "created_at", "deleted_at")
     list_select_related = ("owner",)
     search_fields = ("=id", "name", "owner__email")

@@ -6,17 +6,12 @@ from django.conf import settings
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from admin_ops.admin.action_pages import StaffActionAdmin
-from admin_ops.admin.badges import STATUS_COLORS
-from admin_ops.admin.billing_actions import USER_BILLING_ACTIONS as MONEY_DEEDS
-from admin_ops.admin.bulk_actions import run_bulk_action
 from admin_ops.admin.columns import display
-from admin_ops.admin.permissions import request_permissions
 from admin_ops.admin.site import admin_site
-from admin_ops.admin.user_actions import BAN, UNBAN, USER_ACTIONS
 from admin_ops.queries import search_users
+from admin_ops.status_colors import STATUS_COLORS
 from admin_ops.timeline import build_timeline
 from saas.accounts.models import LoginSession, Totp, User
 from saas.accounts.staff.staff_roles import Permission
@@ -34,13 +29,11 @@ SHOWN = 8  # of each kind at the side; the story and the lists of their own have
 @admin.register(User, site=admin_site)
 class UserAdmin(StaffActionAdmin):
     needs = Permission.READ_USERS
-    staff_actions = (*USER_ACTIONS[:2], *(MONEY_DEEDS if settings.BILLING else ()), *USER_ACTIONS[2:])
     list_display = ("email", "full_name", "state", "kind", "is_confirmed", "created_at")
     list_filter = ("status", "is_staff")
     search_fields = ("email",)  # shows the field; what is searched says get_search_results
     search_help_text = "E-mail, name, or any id"
     ordering = ("-id",)
-    actions = ("ban_selected", "unban_selected")
     fields = ("id",)
     readonly_fields = fields
     change_form_template = "admin_ops/customer.html"
@@ -62,17 +55,6 @@ class UserAdmin(StaffActionAdmin):
     ) -> tuple[QuerySet[User], bool]:
         term = search_term.strip()
         return (queryset.filter(pk__in=search_users(search=term).values("pk")) if term else queryset), False
-
-    def has_ban_permission(self, request: HttpRequest) -> bool:
-        return Permission.BAN_USERS in request_permissions(request)
-
-    @admin.action(description="Ban…", permissions=["ban"])
-    def ban_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponseBase | None:
-        return run_bulk_action(self, request, queryset, BAN, action="ban_selected")
-
-    @admin.action(description="Lift the ban…", permissions=["ban"])
-    def unban_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponseBase | None:
-        return run_bulk_action(self, request, queryset, UNBAN, action="unban_selected")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         person: User = context["original"]

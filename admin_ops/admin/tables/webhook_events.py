@@ -3,51 +3,32 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
-from admin_ops.admin.action_pages import ActionContext, StaffAction, StaffActionAdmin
-from admin_ops.admin.badges import STATUS_COLORS, status_color
+from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.base import ReadOnlyModelAdmin
-from admin_ops.admin.bulk_actions import run_bulk_action
 from admin_ops.admin.columns import display
 from admin_ops.admin.json_format import format_json
-from admin_ops.admin.permissions import request_permissions
 from admin_ops.admin.site import admin_site
+from admin_ops.status_colors import STATUS_COLORS, status_color
 from saas.accounts.models import User
 from saas.accounts.staff.staff_roles import Permission
 from saas.billing.models import Customer
-from saas.webhook_events import actions
 from saas.webhook_events.envelope import Unreadable, read_event
 from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookEvent, WebhookPayload
 
 SHOWN = 50
 
 
-def _replay(row: WebhookEvent, context: ActionContext) -> str:
-    actions.replay_event(row.external_id, by=context.user.id, reason=context.reason)
-    return f"{row.external_id} will run once more. Look again in a moment."
-
-
-REPLAY = StaffAction(
-    "replay", "Replay", "replay",
-    "It runs once more with its original bytes. Its handlers meet their guards again, so an old event undoes nothing newer.",
-    Permission.REPLAY_WEBHOOKS, _replay,
-)  # fmt: skip
-
-
 @admin.register(WebhookEvent, site=admin_site)
 class WebhookEventAdmin(StaffActionAdmin):
     needs = Permission.READ_WEBHOOKS
-    staff_actions = (REPLAY,)
     list_display = ("type", "state", "received_at", "attempts", "problem")
     list_display_links = ("type",)
     list_filter = ("status", "source")
     search_fields = ("=external_id", "=object_id", "=customer_id", "^type")
     search_help_text = "Any id, or a type's beginning"
     ordering = ("-id",)
-    actions = ("replay_selected",)
     fields = ("external_id",)
     readonly_fields = fields
     change_form_template = "admin_ops/webhook_event.html"
@@ -59,13 +40,6 @@ class WebhookEventAdmin(StaffActionAdmin):
     @display(description="Last error")
     def problem(self, row: WebhookEvent) -> str:
         return row.last_error[:60]
-
-    def has_replay_permission(self, request: HttpRequest) -> bool:
-        return Permission.REPLAY_WEBHOOKS in request_permissions(request)
-
-    @admin.action(description="Replay…", permissions=["replay"])
-    def replay_selected(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> HttpResponseBase | None:
-        return run_bulk_action(self, request, queryset, REPLAY, action="replay_selected")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         event: WebhookEvent = context["original"]

@@ -1,8 +1,8 @@
-"""The forms of the deeds."""
+"""The forms of staff actions on the pages of Django admin."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django import forms
 from unfold.widgets import (
@@ -17,7 +17,7 @@ from admin_ops.serializers.impersonations import TICKET_LENGTH
 from admin_ops.serializers.users import NOTE_LENGTH, REASON_LENGTH
 from saas.accounts.staff.impersonations import MAX_MINUTES
 from saas.billing.entitlements import FREE_LIMITS
-from saas.billing.models import Plan
+from saas.billing.models import EntitlementOverride, Plan
 from saas.billing.overrides import TEAM_LIMITS
 
 
@@ -30,15 +30,21 @@ def _reason(*, required: bool) -> forms.CharField:
     )
 
 
-class ReasonForm(forms.Form):
+class ActionForm(forms.Form):
+    def arguments(self) -> dict[str, Any]:
+        """The input of the action's ``run``."""
+        return self.cleaned_data
+
+
+class ReasonForm(ActionForm):
     reason = _reason(required=True)
 
 
-class OptionalReasonForm(forms.Form):
+class OptionalReasonForm(ActionForm):
     reason = _reason(required=False)
 
 
-class NoteForm(forms.Form):
+class NoteForm(ActionForm):
     text = forms.CharField(
         label="Note",
         max_length=NOTE_LENGTH,
@@ -65,13 +71,13 @@ class ImpersonateForm(ReasonForm):
 
 
 class _DayInput(UnfoldAdminTextInputWidget):
-    """The browser's own calendar: it needs no script of ours."""
+    """The browser's own calendar, which needs no script."""
 
     input_type = "date"
 
 
-def end_of(day: date) -> datetime:
-    """The first moment that is no longer ``day``, in UTC."""
+def end_of_day(day: date) -> datetime:
+    """The midnight after ``day``, in UTC."""
     return datetime.combine(day + timedelta(days=1), time(), UTC)
 
 
@@ -87,6 +93,14 @@ class GivePlanForm(ReasonForm):
     )
     last_day = _last_day()
 
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "kind": EntitlementOverride.Kind.PLAN,
+            "key": self.cleaned_data["plan"].pk,
+            "expires_at": end_of_day(self.cleaned_data["last_day"]),
+            "reason": self.cleaned_data["reason"],
+        }
+
 
 class MapPriceForm(ReasonForm):
     plan = forms.ModelChoiceField(
@@ -99,6 +113,13 @@ class MapPriceForm(ReasonForm):
         help_text="Only where the subscription has several: the provider's id of the plan's own. The others are add-ons.",
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
     )
+
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "plan_id": self.cleaned_data["plan"].pk,
+            "price_id": self.cleaned_data["price_id"],
+            "reason": self.cleaned_data["reason"],
+        }
 
 
 class GiveMoreForm(ReasonForm):
@@ -122,6 +143,16 @@ class GiveMoreForm(ReasonForm):
         what = self.fields["what"]
         assert isinstance(what, forms.ChoiceField)
         what.choices = [*limits, *((f"feature:{name}", f"Feature: {name}") for name in features)]
+
+    def arguments(self) -> dict[str, Any]:
+        kind, _, key = self.cleaned_data["what"].partition(":")
+        return {
+            "kind": kind,
+            "key": key,
+            "value": self.cleaned_data["value"],
+            "expires_at": end_of_day(self.cleaned_data["last_day"]),
+            "reason": self.cleaned_data["reason"],
+        }
 
 
 class GiveTeamMoreForm(GiveMoreForm):

@@ -1,0 +1,124 @@
+"""The parts of a staff action."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Model
+from rest_framework.serializers import Serializer
+
+from admin_ops.actions.forms import ActionForm, ReasonForm
+from saas.accounts.models import LoginSession, User
+from saas.accounts.staff.staff_roles import Permission
+from saas.api.rate_limits import RateLimit
+from saas.errors import DomainError, Forbidden
+
+
+@dataclass(frozen=True)
+class ActionContext:
+    """Who acts, from which login session, with which permissions."""
+
+    user: User
+    session: LoginSession
+    permissions: frozenset[Permission]
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+    def require(self, permission: Permission, detail: str = "Your role does not allow this.") -> None:
+        if not self.may(permission):
+            raise Forbidden(detail)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The rows that an action is about: who may see them, and how the API finds one by the id in its path."""
+
+    model: type[Model]
+    view_permission: Permission
+    find: Callable[[str], Any | None]
+    not_found: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``message`` is shown in Django admin; ``result`` is what the endpoint represents."""
+
+    message: str
+    result: Any = None
+
+
+@dataclass(frozen=True)
+class AuditLabel:
+    """How a timeline shows the audit event ``action``: ``color`` of ``status_colors``, ``icon`` that of the staff action
+    if empty."""
+
+    action: str
+    title: str
+    color: str = ""
+    icon: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """The action in the API, below ``/api/admin/``. ``path`` has one parameter, the row's id."""
+
+    path: str
+    url_name: str
+    operation_id: str
+    summary: str
+    tag: str
+    description: str = ""
+    method: str = "post"
+    body: type[Serializer[Any]] | None = None
+    is_body_optional: bool = False
+    status: int = 200
+    response: type[Serializer[Any]] | None = None
+    represent: Callable[[Any], dict[str, Any]] | None = None
+    refusals: Sequence[type[DomainError]] = ()
+    permission: Permission | None = None  # where the API asks for less than the action's
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaffAction:
+    """``run(row, context, **input)`` calls the domain; the input is the endpoint's validated body or the form's.
+
+    ``name`` stands in the page's address, ``label`` and ``icon`` (a Material Symbol) on its button. ``available_for``
+    says on which rows the page offers it, ``success_url`` where the page leads afterwards, if not back to the row.
+    ``on_refusal`` is told of every refusal, missing permissions included.
+    """
+
+    name: str
+    target: Target
+    label: str
+    icon: str
+    description: str
+    permission: Permission
+    run: Callable[..., Outcome]
+    form: type[ActionForm] = ReasonForm
+    available_for: Callable[[Any], bool] = lambda row: True
+    is_destructive: bool = False
+    is_bulk: bool = False
+    is_billing: bool = False
+    audit: Sequence[AuditLabel] = ()
+    success_url: Callable[[Any, Outcome], str] | None = None
+    on_refusal: Callable[[Any, ActionContext, DomainError], None] | None = None
+    limits: tuple[RateLimit, ...] = ()
+    endpoint: Endpoint | None = None
+
+    def perform(
+        self,
+        row: Any,
+        context: ActionContext,
+        read_input: Callable[[], dict[str, Any]],
+        *,
+        permission: Permission | None = None,
+    ) -> Outcome:
+        """Ask for the permission, then read the input, then run. Raises ``DomainError``."""
+        try:
+            context.require(permission or self.permission)
+            return self.run(row, context, **read_input())
+        except DomainError as refusal:
+            if self.on_refusal:
+                self.on_refusal(row, context, refusal)
+            raise

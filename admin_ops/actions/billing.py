@@ -1,0 +1,249 @@
+"""What staff give to users and teams in addition to what was bought, and what they do to subscriptions."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from django.urls import reverse
+
+from admin_ops.actions.base import ActionContext, AuditLabel, Endpoint, Outcome, StaffAction, Target
+from admin_ops.actions.forms import ExtendTrialForm, GiveMoreForm, GivePlanForm, GiveTeamMoreForm, MapPriceForm
+from admin_ops.actions.users import USER
+from admin_ops.serializers import access as shapes
+from admin_ops.serializers.billing import OneSubscriptionShape, represent_subscription
+from admin_ops.serializers.users import ReasonBody
+from admin_ops.status_colors import GOOD, WARN
+from saas.accounts.models import User
+from saas.accounts.staff.staff_roles import Permission
+from saas.billing import clock, overrides, plan_mapping, trials
+from saas.billing.models import EntitlementOverride, Owner, Subscription
+from saas.billing.overrides import OverrideEnded
+from saas.billing.plan_mapping import PlanIsKnown
+from saas.billing.trials import NotOnTrial
+from saas.teams.models import Team
+
+TEAM = Target(Team, Permission.READ_BILLING, lambda row_id: Team.objects.live().filter(pk=row_id).first())
+SUBSCRIPTION = Target(
+    Subscription,
+    Permission.READ_BILLING,
+    lambda row_id: Subscription.objects.with_customer().filter(pk=row_id).first(),
+)
+OVERRIDE = Target(
+    EntitlementOverride, Permission.READ_BILLING, lambda row_id: EntitlementOverride.objects.filter(pk=row_id).first()
+)
+
+
+def _give(
+    owner: Owner,
+    context: ActionContext,
+    *,
+    kind: str,
+    key: str,
+    expires_at: datetime,
+    reason: str,
+    value: int | None = None,
+) -> Outcome:
+    """``key`` names the plan, limit or feature."""
+    if kind == EntitlementOverride.Kind.PLAN:
+        override = overrides.comp_plan(owner, plan_id=key, expires_at=expires_at, reason=reason, by=context.user)
+        given = override.plan.name if override.plan else key
+    elif kind == EntitlementOverride.Kind.LIMIT:
+        override = overrides.override_limit(
+            owner, key=key, value=value, expires_at=expires_at, reason=reason, by=context.user
+        )
+        given = f"more {key.replace('_', ' ')}"
+    else:
+        override = overrides.grant_feature(owner, feature=key, expires_at=expires_at, reason=reason, by=context.user)
+        given = f"more {key.replace('_', ' ')}"
+    last_day = expires_at - timedelta(days=1)
+    return Outcome(f"{owner} has {given} until {last_day:%-d %b %Y}.", override)
+
+
+GIVE_USER_PLAN = StaffAction(
+    name="give-plan",
+    target=USER,
+    label="Give a plan",
+    icon="redeem",
+    description="They and the teams that they own have all that the plan gives, free of charge. What they buy goes on "
+    "unchanged; the better counts.",
+    permission=Permission.GIVE_ACCESS,
+    run=_give,
+    form=GivePlanForm,
+    available_for=lambda user: not user.is_staff and user.status != User.Status.DELETED,
+    is_billing=True,
+    audit=(AuditLabel("entitlement.given", "Was given access", GOOD, "redeem"),),
+    endpoint=Endpoint(
+        path="users/<str:user_id>/overrides",
+        url_name="user-overrides",
+        operation_id="staff_override_give",
+        summary="Give a plan, a limit or a feature",
+        description="A whole plan (a comp), one limit, or one feature: it only adds, and it ends by itself.",
+        tag="access",
+        body=shapes.OverrideBody,
+        status=201,
+        response=shapes.NewOverrideShape,
+        represent=lambda override: {"override": shapes.represent_override(override)},
+    ),
+)
+GIVE_USER_MORE = replace(
+    GIVE_USER_PLAN,
+    name="give-more",
+    label="Give a limit or feature",
+    icon="add_circle",
+    description="One limit is raised or one feature given, whatever they buy. It only ever adds.",
+    form=GiveMoreForm,
+    endpoint=None,  # that of GIVE_USER_PLAN serves both
+)
+
+
+def _team_endpoint(endpoint: Endpoint | None) -> Endpoint:
+    assert endpoint
+    return replace(
+        endpoint,
+        path="teams/<str:team_id>/overrides",
+        url_name="team-overrides",
+        operation_id="staff_team_override_give",
+        summary="Give a team a plan, a limit or a feature",
+        description="The same for a team alone: its owner and her other teams have nothing of it.",
+    )
+
+
+GIVE_TEAM_PLAN = replace(
+    GIVE_USER_PLAN,
+    target=TEAM,
+    description="This team alone has all that the plan gives, free of charge. What it or its owner buys goes on unchanged; "
+    "the better counts.",
+    available_for=lambda team: team.deleted_at is None,
+    endpoint=_team_endpoint(GIVE_USER_PLAN.endpoint),
+)
+GIVE_TEAM_MORE = replace(
+    GIVE_USER_MORE,
+    target=TEAM,
+    description="One limit is raised or one feature given to this team alone, whatever it or its owner buys. It only ever "
+    "adds.",
+    form=GiveTeamMoreForm,
+    available_for=lambda team: team.deleted_at is None,
+)
+
+
+def _end_override(row: EntitlementOverride, context: ActionContext, *, reason: str) -> Outcome:
+    ended = overrides.end_override(row.pk, reason=reason, by=context.user)
+    return Outcome(f"{row} is taken back.", ended)
+
+
+def _owner_url(row: EntitlementOverride, outcome: Outcome) -> str:
+    if row.user_id:
+        return reverse("admin:accounts_user_change", args=[row.user_id])
+    return reverse("admin:teams_team_change", args=[row.team_id])
+
+
+END_OVERRIDE = StaffAction(
+    name="end",
+    target=OVERRIDE,
+    label="Take it back",
+    icon="undo",
+    description="It counts no longer, from now on.",
+    permission=Permission.GIVE_ACCESS,
+    run=_end_override,
+    available_for=lambda row: row.is_live(clock.now()),
+    is_destructive=True,
+    is_billing=True,
+    audit=(AuditLabel("entitlement.ended", "Given access taken back", WARN, "redeem"),),
+    success_url=_owner_url,
+    endpoint=Endpoint(
+        path="overrides/<str:override_id>/end",
+        url_name="override",
+        operation_id="staff_override_end",
+        summary="Take it back before its time",
+        tag="access",
+        body=ReasonBody,
+        response=shapes.NewOverrideShape,
+        represent=lambda override: {"override": shapes.represent_override(override)},
+        refusals=(OverrideEnded,),
+    ),
+)
+
+
+def _extend_trial(
+    row: Subscription, context: ActionContext, *, reason: str, trial_end: datetime | None = None, days: int = 0
+) -> Outcome:
+    """To ``trial_end``, or by ``days`` from the present end."""
+    later = trial_end or (row.trial_end or clock.now()) + timedelta(days=days)
+    extended = trials.extend_trial(row, trial_end=later, reason=reason, by=context.user)
+    return Outcome(f"The trial goes on until {later:%-d %b %Y}.", extended)
+
+
+def _trial_of(user: User) -> Subscription | None:
+    return Subscription.objects.for_owner(user).filter(status=Subscription.Status.TRIALING).order_by("-pk").first()
+
+
+def _extend_trial_of_user(user: User, context: ActionContext, *, reason: str, days: int) -> Outcome:
+    if (row := _trial_of(user)) is None:
+        raise NotOnTrial
+    return _extend_trial(row, context, reason=reason, days=days)
+
+
+EXTEND_TRIAL = StaffAction(
+    name="extend-trial",
+    target=SUBSCRIPTION,
+    label="Extend the trial",
+    icon="more_time",
+    description="The payment provider is asked; nothing is charged before the new end.",
+    permission=Permission.GIVE_ACCESS,
+    run=_extend_trial,
+    form=ExtendTrialForm,
+    available_for=lambda row: row.status == Subscription.Status.TRIALING,
+    is_billing=True,
+    audit=(AuditLabel("subscription.trial_extended", "Trial extended", GOOD),),
+    endpoint=Endpoint(
+        path="subscriptions/<str:subscription_id>/trial",
+        url_name="trial",
+        operation_id="staff_trial_extend",
+        summary="Extend a trial",
+        description="The payment provider is asked for it, so it may refuse; nothing is charged before the new end.",
+        tag="access",
+        body=shapes.TrialBody,
+        response=OneSubscriptionShape,
+        represent=lambda row: {"subscription": represent_subscription(row)},
+        refusals=(NotOnTrial,),
+    ),
+)
+EXTEND_TRIAL_OF_USER = replace(
+    EXTEND_TRIAL,
+    target=USER,
+    run=_extend_trial_of_user,
+    available_for=lambda user: _trial_of(user) is not None,
+    endpoint=None,
+)
+
+
+def _map_price(row: Subscription, context: ActionContext, *, reason: str, plan_id: str, price_id: str) -> Outcome:
+    row = plan_mapping.map_price(row, plan_id=plan_id, price_id=price_id, reason=reason, by=context.user)
+    plan = row.plan.name if row.plan else plan_id
+    return Outcome(f"{row.price_id} stands for {plan}, for everybody who pays it.", row)
+
+
+MAP_PRICE = StaffAction(
+    name="map-price",
+    target=SUBSCRIPTION,
+    label="Say which plan it is",
+    icon="link",
+    description="The price stands for the plan from now on, for everybody who pays it. At the provider nothing changes.",
+    permission=Permission.GIVE_ACCESS,
+    run=_map_price,
+    form=MapPriceForm,
+    available_for=lambda row: row.has_unknown_plan,
+    is_billing=True,
+    audit=(AuditLabel("price.mapped", "Price stands for a plan", GOOD),),
+    endpoint=Endpoint(
+        path="subscriptions/<str:subscription_id>/plan",
+        url_name="subscription_plan",
+        operation_id="staff_subscription_plan",
+        summary="Say which plan a subscription's price stands for",
+        description="Where neither price nor product tells it. At the provider nothing changes.",
+        tag="access",
+        body=shapes.PlanBody,
+        response=OneSubscriptionShape,
+        represent=lambda row: {"subscription": represent_subscription(row)},
+        refusals=(PlanIsKnown,),
+    ),
+)

@@ -1,0 +1,237 @@
+"""What staff do to a user's account."""
+
+from dataclasses import dataclass
+
+from admin_ops.actions.base import ActionContext, AuditLabel, Endpoint, Outcome, StaffAction, Target
+from admin_ops.actions.forms import NoteForm, OptionalReasonForm
+from admin_ops.serializers import users as shapes
+from admin_ops.status_colors import BAD, GOOD, WARN
+from saas.accounts.models import Deletion, Totp, User
+from saas.accounts.second_factor import SecondFactorNotEnabled
+from saas.accounts.sessions.long_lived_credentials import list_long_lived_credentials
+from saas.accounts.staff import staff_administration
+from saas.accounts.staff.staff_administration import (
+    AccountDeleted,
+    AccountNotActive,
+    CannotBanSelf,
+    CannotResetOwnFactor,
+    LastAdmin,
+    StaffAccount,
+)
+from saas.accounts.staff.staff_roles import Permission
+from saas.api.representation import represent
+
+USER = Target(User, Permission.READ_USERS, lambda user_id: User.objects.filter(pk=user_id).first())
+
+
+def _ban(user: User, context: ActionContext, *, reason: str) -> Outcome:
+    banned = staff_administration.ban_user(user, by=context.user, reason=reason)
+    return Outcome(f"{user.email} is banned.", banned)
+
+
+def _unban(user: User, context: ActionContext, *, reason: str) -> Outcome:
+    unbanned = staff_administration.unban_user(user, by=context.user, reason=reason)
+    return Outcome(f"{user.email} is unbanned.", unbanned)
+
+
+def _is_deletion_pending(user: User) -> bool:
+    return user.status == User.Status.DELETED and Deletion.objects.pending().filter(user=user).exists()
+
+
+BAN = StaffAction(
+    name="ban",
+    target=USER,
+    label="Ban",
+    icon="block",
+    description="Every session, token and cookie is revoked at once, API keys and open invitations for ever, and nobody can "
+    "log in until the ban is lifted. Subscriptions go on; so does a deletion that is pending.",
+    permission=Permission.BAN_USERS,
+    run=_ban,
+    available_for=lambda user: user.is_active or _is_deletion_pending(user),
+    is_destructive=True,
+    is_bulk=True,
+    audit=(AuditLabel("user.banned", "Banned", BAD),),
+    endpoint=Endpoint(
+        method="put",
+        path="users/<str:user_id>/ban",
+        url_name="user-ban",
+        operation_id="staff_user_ban",
+        summary="Ban a person",
+        description="Sessions, tokens and cookies die in the same transaction. Banning twice is answered like once.",
+        tag="users",
+        body=shapes.ReasonBody,
+        response=shapes.StandingShape,
+        represent=lambda user: {"user": represent(shapes.StaffUserShape, user), "status": "banned"},
+        refusals=(StaffAccount, AccountDeleted, CannotBanSelf, LastAdmin),
+    ),
+)
+
+UNBAN = StaffAction(
+    name="unban",
+    target=USER,
+    label="Lift the ban",
+    icon="lock_open",
+    description="They can log in again. Earlier sessions stay revoked.",
+    permission=Permission.BAN_USERS,
+    run=_unban,
+    form=OptionalReasonForm,
+    available_for=lambda user: user.status == User.Status.DISABLED,
+    is_bulk=True,
+    audit=(AuditLabel("user.unbanned", "Ban lifted", GOOD),),
+    endpoint=Endpoint(
+        method="put",
+        path="users/<str:user_id>/unban",
+        url_name="user-unban",
+        operation_id="staff_user_unban",
+        summary="Lift a ban",
+        description="``status`` tells that the ban is lifted. An account whose deletion is pending waits for that again: "
+        "see ``user.status``.",
+        tag="users",
+        body=shapes.OptionalReasonBody,
+        is_body_optional=True,
+        response=shapes.StandingShape,
+        represent=lambda user: {"user": represent(shapes.StaffUserShape, user), "status": "active"},
+        refusals=(StaffAccount, AccountDeleted),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class RevokedSessions:
+    """How many sessions ended; how many credentials outlive them, or would have if they had not ended, too."""
+
+    sessions_revoked: int
+    credentials: int
+    credentials_revoked: bool
+
+
+def _revoke_sessions(user: User, context: ActionContext, *, reason: str, revoke_credentials: bool = False) -> Outcome:
+    ended = staff_administration.revoke_sessions(user, by=context.user, reason=reason)
+    credentials = len(list_long_lived_credentials(user))
+    if revoke_credentials:
+        staff_administration.revoke_credentials(user, by=context.user, reason=reason)
+    return Outcome(
+        f"{user.email} is logged out everywhere ({ended} session{'' if ended == 1 else 's'}).",
+        RevokedSessions(ended, credentials, revoke_credentials),
+    )
+
+
+REVOKE_SESSIONS = StaffAction(
+    name="revoke-sessions",
+    target=USER,
+    label="Log out everywhere",
+    icon="logout",
+    description="All of their devices and tokens are logged out at once.",
+    permission=Permission.END_SESSIONS,
+    run=_revoke_sessions,
+    form=OptionalReasonForm,
+    available_for=lambda user: user.is_active,
+    audit=(
+        AuditLabel("user.sessions_revoked", "Logged out everywhere by staff", WARN),
+        AuditLabel("credentials.revoked", "API keys and invitations ended", WARN, "key_off"),
+    ),
+    endpoint=Endpoint(
+        path="users/<str:user_id>/sessions/revoke",
+        url_name="user-sessions",
+        operation_id="staff_user_sessions_revoke",
+        summary="Log a person out everywhere",
+        description="What outlives the sessions (API keys, open invitations) is counted, and goes with ``revoke_credentials``.",
+        tag="users",
+        body=shapes.SessionsRevokeBody,
+        is_body_optional=True,
+        response=shapes.SessionsRevokedShape,
+        represent=lambda revoked: represent(shapes.SessionsRevokedShape, revoked),
+        refusals=(StaffAccount,),
+    ),
+)
+
+
+def _send_password_reset(user: User, context: ActionContext, *, reason: str) -> Outcome:
+    staff_administration.send_password_reset(user, by=context.user, reason=reason)
+    return Outcome(f"A link is on its way to {user.email}.")
+
+
+SEND_PASSWORD_RESET = StaffAction(
+    name="send-reset",
+    target=USER,
+    label="Send a password reset",
+    icon="forward_to_inbox",
+    description="They get a mail with a link that works once. Staff do not see it.",
+    permission=Permission.RECOVER_USERS,
+    run=_send_password_reset,
+    form=OptionalReasonForm,
+    available_for=lambda user: user.is_active,
+    audit=(AuditLabel("password.reset_sent", "Password reset was mailed"),),
+    endpoint=Endpoint(
+        path="users/<str:user_id>/password-reset",
+        url_name="user-password-reset",
+        operation_id="staff_user_password_reset",
+        summary="Mail a person a password reset",
+        description="Mails the person a link; nobody here sees it.",
+        tag="users",
+        body=shapes.OptionalReasonBody,
+        is_body_optional=True,
+        status=202,
+        refusals=(StaffAccount, AccountNotActive),
+    ),
+)
+
+
+def _reset_second_factor(user: User, context: ActionContext, *, reason: str) -> Outcome:
+    staff_administration.reset_second_factor(user, by=context.user, reason=reason)
+    return Outcome(f"The second factor of {user.email} is off.")
+
+
+RESET_SECOND_FACTOR = StaffAction(
+    name="reset-mfa",
+    target=USER,
+    label="Remove the second factor",
+    icon="phonelink_erase",
+    description="For users who lost the device and the recovery codes. Be sure who is asking. They are logged out everywhere "
+    "and notified by mail.",
+    permission=Permission.RECOVER_USERS,
+    run=_reset_second_factor,
+    available_for=lambda user: Totp.objects.confirmed(user.id).exists(),
+    is_destructive=True,
+    audit=(AuditLabel("mfa.reset", "Second factor removed by staff", WARN),),
+    endpoint=Endpoint(
+        path="users/<str:user_id>/mfa/reset",
+        url_name="user-mfa-reset",
+        operation_id="staff_user_mfa_reset",
+        summary="Remove a lost second factor",
+        description="For whoever lost her second factor and the recovery codes: she is logged out everywhere and told by mail.",
+        tag="users",
+        body=shapes.OptionalReasonBody,
+        is_body_optional=True,
+        status=204,
+        refusals=(StaffAccount, CannotResetOwnFactor, SecondFactorNotEnabled),
+    ),
+)
+
+
+def _add_note(user: User, context: ActionContext, *, text: str) -> Outcome:
+    return Outcome("Noted.", staff_administration.add_note(user, by=context.user, text=text))
+
+
+ADD_NOTE = StaffAction(
+    name="note",
+    target=USER,
+    label="Add a note",
+    icon="sticky_note_2",
+    description="For colleagues who open this page later.",
+    permission=Permission.NOTE_USERS,
+    run=_add_note,
+    form=NoteForm,
+    audit=(AuditLabel("user.noted", "Note"),),
+    endpoint=Endpoint(
+        path="users/<str:user_id>/notes",
+        url_name="user-notes",
+        operation_id="staff_user_note",
+        summary="Add a note about a person",
+        tag="users",
+        body=shapes.NoteBody,
+        status=201,
+        response=shapes.NewNoteShape,
+        represent=lambda note: {"note": represent(shapes.UserNoteShape, note)},
+    ),
+)

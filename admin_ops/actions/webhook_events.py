@@ -1,0 +1,49 @@
+"""Replaying a webhook event."""
+
+from admin_ops.actions.base import ActionContext, AuditLabel, Endpoint, Outcome, StaffAction, Target
+from admin_ops.serializers import users as shapes
+from admin_ops.status_colors import NEWS
+from saas.accounts.staff.staff_roles import Permission
+from saas.api.representation import represent
+from saas.webhook_events.actions import PayloadExpired, replay_event
+from saas.webhook_events.models import WebhookEvent
+
+WEBHOOK_EVENT = Target(
+    WebhookEvent,
+    Permission.READ_WEBHOOKS,
+    lambda event_id: WebhookEvent.objects.by_external_ids([event_id]).first(),
+    not_found="Webhook event not found",
+)
+
+
+def _replay(row: WebhookEvent, context: ActionContext, *, reason: str) -> Outcome:
+    event = replay_event(row.external_id, by=context.user.id, reason=reason)
+    return Outcome(f"{row.external_id} will run once more. Look again in a moment.", event)
+
+
+REPLAY = StaffAction(
+    name="replay",
+    target=WEBHOOK_EVENT,
+    label="Replay",
+    icon="replay",
+    description="It runs once more with its original bytes. Its handlers check again whether they are due, so an old event "
+    "undoes nothing newer.",
+    permission=Permission.REPLAY_WEBHOOKS,
+    run=_replay,
+    is_bulk=True,
+    audit=(AuditLabel("webhook_event.replayed", "Webhook event replayed", NEWS),),
+    endpoint=Endpoint(
+        path="events/<str:event_id>/replay",
+        url_name="event-replay",
+        operation_id="staff_event_replay",
+        summary="Replay a webhook event",
+        description="It runs once more with its original bytes, in the background; an old event undoes nothing newer.",
+        tag="webhooks",
+        body=shapes.OptionalReasonBody,
+        is_body_optional=True,
+        status=202,
+        response=shapes.NewEventShape,
+        represent=lambda event: {"event": represent(shapes.WebhookEventShape, event)},
+        refusals=(PayloadExpired,),
+    ),
+)

@@ -1,0 +1,64 @@
+"""The endpoints of the staff actions, made from their table."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.urls import URLPattern, path
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from admin_ops.actions.base import ActionContext, StaffAction
+from admin_ops.views.base import AdminApiView
+from admin_ops.views.billing import TeamOverridesView
+from saas.accounts.staff.staff_roles import permissions_of_roles
+from saas.api.openapi.schema_generation import OptionalBody, problem_responses
+from saas.errors import NotFound
+
+# Views that answer GET at the address of an action.
+_READS: dict[str, type[AdminApiView]] = {"teams/<str:team_id>/overrides": TeamOverridesView}
+
+
+def action_urls(actions: Iterable[StaffAction]) -> list[URLPattern]:
+    return [
+        path(f"api/admin/{action.endpoint.path}", action_view(action).as_view(), name=action.endpoint.url_name)
+        for action in actions
+        if action.endpoint
+    ]
+
+
+def action_view(action: StaffAction) -> type[AdminApiView]:
+    endpoint = action.endpoint
+    assert endpoint
+
+    @extend_schema(
+        operation_id=endpoint.operation_id,
+        summary=endpoint.summary,
+        description=endpoint.description,
+        request=OptionalBody(endpoint.body) if endpoint.is_body_optional else endpoint.body,
+        responses={endpoint.status: endpoint.response, **problem_responses(*endpoint.refusals)},
+        tags=[endpoint.tag],
+    )
+    def handle(view: AdminApiView, request: Request, **kwargs: str) -> Response:
+        return _answer(view, action, *kwargs.values())
+
+    bases = (_READS.get(endpoint.path, AdminApiView),)
+    name = f"{''.join(part.title() for part in endpoint.operation_id.split('_'))}View"
+    needs = action.target.view_permission
+    return type(name, bases, {"needs": needs, "limits": action.limits, endpoint.method: handle})
+
+
+def _answer(view: AdminApiView, action: StaffAction, row_id: str) -> Response:
+    endpoint, target = action.endpoint, action.target
+    assert endpoint
+    if (row := target.find(row_id)) is None:
+        raise NotFound(target.not_found)
+
+    def read_body() -> dict[str, Any]:
+        if endpoint.body is None:
+            return {}
+        return view.optional_body(endpoint.body) if endpoint.is_body_optional else view.body(endpoint.body)
+
+    context = ActionContext(view.user, view.session, permissions_of_roles(view.roles))
+    outcome = action.perform(row, context, read_body, permission=endpoint.permission)
+    return Response(endpoint.represent(outcome.result) if endpoint.represent else None, status=endpoint.status)
