@@ -36,7 +36,7 @@ def test_time_is_of_the_innermost_function_whatever_its_line():
         ("verify", f"{HERE}/saas/webhook_events/signatures.py", "ours: saas/webhook_events"),
         ("new_id", f"{HERE}/saas/ids.py", "ours: saas/ids"),
         ("me", f"{HERE}/product/views.py", "ours: product"),
-        ("have_an_effect", f"{HERE}/saas/tests/benchmarks/effects/webhook_handlers.py", "the benchmark"),
+        ("insert_effects", f"{HERE}/saas/tests/benchmarks/effects/webhook_handlers.py", "the benchmark"),
         ("Connection.wait", f"{PACKAGES}/psycopg/connection.py", "psycopg"),
         ("WaitingClient.wait", f"{PACKAGES}/psycopg_pool/pool.py", "psycopg"),
         ("future_watcher", f"{PACKAGES}/granian/_futures.py", "granian"),

@@ -1,4 +1,4 @@
-"""Engines of the suite's own, and a system on them for each test."""
+"""Private engines for the suite, and a system on them for each test."""
 
 import logging
 import os
@@ -45,7 +45,7 @@ def _make_template(postgres, var_dir):
 
 @pytest.fixture
 def system(engines, tmp_path):
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # thousands of lines that nobody reads
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # thousands of lines otherwise
     with running_webhook_system(*engines, tmp_path) as system:
         yield system
 
@@ -58,13 +58,13 @@ def shared_harness(tmp_path_factory):
 
 @pytest.fixture
 def harness(shared_harness):
-    """A production service with engines of its own, whole; whatever a test breaks is mended afterwards."""
+    """A production service with private engines; injected faults end after the test."""
     yield shared_harness
     shared_harness.restore()
 
 
 @pytest.fixture(scope="session")
 def customer(shared_harness):
-    """A customer of that service, as ``harness.register`` tells of her."""
+    """A customer of that service, as returned by ``harness.register``."""
     shared_harness.restore()
     return shared_harness.register()

@@ -1,4 +1,4 @@
-"""Events of the handler that the suite counts, how they are posted, and how long that took."""
+"""Events of the suite's own handler, and how long their deliveries take."""
 
 import statistics
 import time
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from saas.tests.faults.webhook_system import WebhookSystem
 
 
-def fault_event(id: str, **wishes: Any) -> dict[str, Any]:
-    """Of a customer of its own. ``wishes``: what the handler is to do, see ``effects``."""
-    return event(id, "fault.wanted", object={"id": f"obj_{id}", "object": "fault", **wishes})
+def fault_event(id: str, **instructions: Any) -> dict[str, Any]:
+    """Return an event of a customer of its own. ``instructions`` to the handler: see ``effects``."""
+    return event(id, "fault.wanted", object={"id": f"obj_{id}", "object": "fault", **instructions})
 
 
-def fault_events(count: int, prefix: str = "evt", **wishes: Any) -> list[dict[str, Any]]:
-    return [fault_event(f"{prefix}_{number}", **wishes) for number in range(count)]
+def fault_events(count: int, prefix: str = "evt", **instructions: Any) -> list[dict[str, Any]]:
+    return [fault_event(f"{prefix}_{number}", **instructions) for number in range(count)]
 
 
 def post_timed(
     system: "WebhookSystem", payloads: Iterable[dict[str, Any]], pause_seconds: float = 0.0
 ) -> tuple[set[int], list[float]]:
-    """The statuses that occurred, and the seconds that each took; one after the other."""
+    """Post one after the other; return the statuses that occurred, and the seconds that each took."""
     took, statuses = [], set[int]()
     for payload in payloads:
         started = time.monotonic()
@@ -34,5 +34,5 @@ def post_timed(
 
 
 def percentile(took: Sequence[float], percent: int) -> float:
-    """What ``percent`` of a hundred stay below."""
+    """Return the value that ``percent`` % of the values stay below."""
     return statistics.quantiles(took, n=100)[percent - 1]

@@ -1,7 +1,7 @@
-"""Short time limits for the fault suite, and ways of doing it wrong.
+"""Short time limits for the fault suite, and injected faults.
 
-A harness that sees no fault in a broken system proves nothing: each wrong way must be caught by the test that a sound
-system passes.
+A test that detects no fault in a broken system proves nothing: each injected fault must be detected by the test that the
+sound system passes.
 """
 
 import signal
@@ -28,20 +28,20 @@ VISIBILITY_SECONDS = 2.0
 
 
 def inject_fault(fault: str) -> None:
-    """To this process, for good."""
+    """Set the short limits, and inject ``fault`` (empty: none), for the rest of this process."""
     claims.VISIBILITY_TIMEOUT = timedelta(seconds=VISIBILITY_SECONDS)
-    claims.BATCH_SIZE = 25  # so that each of a few workers has some
+    claims.BATCH_SIZE = 25  # so that each of a few workers claims some
     event_worker.BATCH_SECONDS = 0.5
     checks.SILENCE_MAX_AGE = timedelta(seconds=3)
     worker_processes.HEARTBEAT_SECONDS = 0.5
     worker_processes.MIN_FAILING_SECONDS = 2.0
-    batches.EFFECT_LIMIT_SECONDS = 6.0  # as in production longer than anybody waits for the database: 5 s here
+    batches.EFFECT_LIMIT_SECONDS = 6.0  # longer than any wait for the database, as in production: 5 s here
     if fault:
         _FAULTS[fault]()
 
 
 def _mark_first() -> None:
-    """Says "processed", commits, and acts afterwards."""
+    """Mark as processed and commit before the effect."""
 
     def effect(claim: Claim) -> WebhookAttempt.Outcome | None:
         event = claims.lock_claimed(claim)
@@ -51,13 +51,13 @@ def _mark_first() -> None:
                 handler(event, load_event_data(event))
         return WebhookAttempt.Outcome.PROCESSED
 
-    claims.lock_claimed = _unguarded
+    claims.lock_claimed = _read_without_lock
     event_worker._effect = effect
-    _keep_no_company()
+    _disable_batches()
 
 
 def _mark_after() -> None:
-    """Acts, commits the effect, and says "processed" afterwards."""
+    """Commit the effect before marking as processed."""
 
     def note_effect(event: WebhookEvent) -> None:
         apart = django_connections.create_connection("default")
@@ -70,33 +70,33 @@ def _mark_after() -> None:
 
 
 def _no_fence() -> None:
-    """Never asks whether somebody else took over, and holds no row."""
+    """Check no fencing token, and lock no row."""
     event_worker.BATCH_SECONDS = batches.EFFECT_LIMIT_SECONDS = 60.0
-    claims.lock_claimed = _unguarded
-    _keep_no_company()
+    claims.lock_claimed = _read_without_lock
+    _disable_batches()
 
 
-def _keep_no_company() -> None:
+def _disable_batches() -> None:
     batches.process_batch = lambda batch, until: []
 
 
-def _unguarded(claim: Claim) -> WebhookEvent | None:
+def _read_without_lock(claim: Claim) -> WebhookEvent | None:
     return WebhookEvent.objects.filter(pk=claim.event_id).select_related("payload").first()
 
 
-def _no_bell() -> None:
-    """Not wrong, but unlucky: as if the process died after each commit, before it could ring."""
+def _no_notification() -> None:
+    """No error: as if the process died after each commit, before it notified the workers."""
     actions.notify_workers = lambda task, id: None
     actions.notifier.notify = lambda event_id: None
 
 
-def _hasty() -> None:
-    """Not wrong: a handler that never returns is ended sooner, so that the test waits less."""
+def _short_effect_limit() -> None:
+    """No error: end a handler that never returns sooner, so that the test waits less."""
     batches.EFFECT_LIMIT_SECONDS = 1.0
 
 
 def _alarm() -> None:
-    """Interrupts what takes long by an exception out of nowhere, and goes on whatever fails with the connection it has."""
+    """Interrupt long effects by an asynchronous exception, and go on with the same connection after failures."""
 
     @contextmanager
     def alarmed(seconds: float) -> Iterator[None]:
@@ -118,12 +118,12 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _end_with_connections() -> None:
-    """Not healed but by its own end."""
+    """Keep broken connections; the process ends after some failures."""
     connections.discard_connections = lambda: None
 
 
 def _keep_connections() -> None:
-    """Whatever they said."""
+    """Keep broken connections, and never end."""
     connections.discard_connections = lambda: None
     _never_end()
 
@@ -133,28 +133,28 @@ def _never_end() -> None:
 
 
 def _wait_for_ever() -> None:
-    """For the database's answer."""
+    """Wait for the database's answers without a limit."""
     settings.DATABASES["default"]["OPTIONS"]["pool"]["connection_class"].answer_timeout_seconds = 600.0
     batches.EFFECT_LIMIT_SECONDS = 600.0
 
 
 def _end_with_the_broker() -> None:
-    """A broker that refuses ends the worker, as Celery has it by default."""
+    """End the worker when the broker refuses a connection, Celery's default."""
     settings.CELERY_BROKER_CHANNEL_ERROR_RETRY = False
 
 
 def _believe_the_clock() -> None:
-    """A slot that was claimed is claimed, however far ahead it lies."""
+    """Believe a claimed slot of the schedule, however far ahead it lies."""
     beat_scheduler.MAX_AHEAD = timedelta(days=10_000)
 
 
 def _claim_nothing() -> None:
-    """Each beat sends what is due."""
+    """Let each beat send what is due, without a claim."""
     beat_scheduler.claim_slot = lambda row, slot: True
 
 
 def _clock_ahead() -> None:
-    """Ten minutes."""
+    """Set the process's clock ten minutes ahead."""
     time_machine.travel(datetime.now(UTC) + timedelta(minutes=10)).start()
 
 
@@ -162,8 +162,8 @@ _FAULTS: dict[str, Callable[[], None]] = {
     "mark first": _mark_first,
     "mark after": _mark_after,
     "no fence": _no_fence,
-    "no bell": _no_bell,
-    "hasty": _hasty,
+    "no notification": _no_notification,
+    "short effect limit": _short_effect_limit,
     "alarm": _alarm,
     "keep connections": _keep_connections,
     "end with connections": _end_with_connections,

@@ -1,7 +1,8 @@
-"""``python -m saas.tests.faults.fork_server``: sets Django up once and forks real processes from itself, within milliseconds.
+"""``python -m saas.tests.faults.fork_server``: set Django up once, and fork real processes within milliseconds.
 
-Reads commands as lines of JSON: ``{"run": role, "fault": …, "arguments": …, "keep": true}`` starts a process, ``keep``
-replaces it as it dies, as a supervisor would; ``{"forget": role}`` stops replacing. After each it answers with a line.
+Reads commands as lines of JSON, and replies to each with a line. ``{"run": role, "fault": …, "arguments": …, "keep": true}``
+starts a process, which ``keep`` replaces when it dies, as a supervisor would; ``{"forget": role}`` ends the replacing;
+``{"list": role}`` lists process ids.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""What the forked processes of the fault suite do: each public function is a role, or a question that ``answer`` asks."""
+"""What the forked processes of the fault suite run: each public function is a role, or is called by ``call_function``."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from saas.webhook_events import actions
 from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import ReplayBatch, WebhookAlarm
 
-_STORED_AT_ONCE = 500
+_BATCH_SIZE = 500
 
 
 def import_everything() -> None:
@@ -33,12 +33,12 @@ def import_everything() -> None:
 
 
 def worker() -> None:
-    """Needs no broker."""
+    """Poll for due events; needs no broker."""
     call_command("webhook_worker", poll=True, every=0.02, stdout=io.StringIO(), stderr=io.StringIO())
 
 
 def server(port: int) -> None:
-    """As production, with one worker; ``SAAS_FAULTS_INTAKE=view``: by the development server, through Django's view."""
+    """Serve as production does, with one worker; with ``SAAS_FAULTS_INTAKE=view``, by the development server."""
     if os.environ.get("SAAS_FAULTS_INTAKE") != "view":
         os.environ |= {"BIND": f"127.0.0.1:{port}", "DRAIN_SECONDS": "0"}
         serve.main(["webhooks", "--workers", "1", "--settings", "saas.tests.faults.settings"])
@@ -63,37 +63,37 @@ def beat() -> None:
     app.start(["beat", "--loglevel=CRITICAL", "--pidfile="])
 
 
-def answer(function: str, arguments: dict[str, Any], path: str) -> None:
-    """Call one of the functions below and leave what it returns, or why it could not, at ``path``."""
+def call_function(function: str, arguments: dict[str, Any], path: str) -> None:
+    """Call one of the functions below, and write its result, or its traceback, to ``path`` as JSON."""
     try:
-        told = {"result": globals()[function](**arguments)}
+        outcome = {"result": globals()[function](**arguments)}
     except Exception:
-        told = {"error": traceback.format_exc()}
+        outcome = {"error": traceback.format_exc()}
     draft = Path(path + ".draft")
-    draft.write_text(json.dumps(told, default=str))
+    draft.write_text(json.dumps(outcome, default=str))
     draft.replace(path)
 
 
-# ── Questions ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Functions ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def store(payloads: Sequence[dict[str, Any]]) -> int:
-    """Through the domain's door, many at once; tells how many were new."""
+    """Store events by the domain's own action, in batches; return how many were new."""
     deliveries = [IncomingEvent.parse(json_bytes(payload), headers={}) for payload in payloads]
     new = 0
-    for start in range(0, len(deliveries), _STORED_AT_ONCE):
-        new += sum(receipt.is_new for receipt in actions.store_deliveries(deliveries[start : start + _STORED_AT_ONCE]))
+    for start in range(0, len(deliveries), _BATCH_SIZE):
+        new += sum(receipt.is_new for receipt in actions.store_deliveries(deliveries[start : start + _BATCH_SIZE]))
     return new
 
 
-def fault_events(count: int, prefix: str = "evt", repeats: int = 0, **wishes: Any) -> int:
-    """Events of the counted handler, each of its own customer; the first ``repeats`` of them come once more."""
+def fault_events(count: int, prefix: str = "evt", repeats: int = 0, **instructions: Any) -> int:
+    """Store events of the counted handler, each of its own customer, and the first ``repeats`` of them again."""
     numbers = [*range(count), *range(repeats)]
-    return store([fault_event(f"{prefix}_{number}", **wishes) for number in numbers])
+    return store([fault_event(f"{prefix}_{number}", **instructions) for number in numbers])
 
 
 def notify(ids: Sequence[int]) -> int:
-    """Tell the workers of these rows, whether they are there or not."""
+    """Notify the workers of these rows, whether they exist or not."""
     from saas.background_tasks import notify_workers
     from saas.webhook_events.tasks import process_due_events
 
@@ -107,17 +107,17 @@ def replay(event_id: str, reason: str = "") -> int:
 
 
 def replay_many(conditions: dict[str, Any]) -> str:
-    """The batch's id, or the refusal's code."""
+    """Start a bulk replay; return the batch's id, or the refusal's code."""
     from saas.errors import DomainError
 
     try:
-        return actions.start_bulk_replay(conditions, by="fault-suite", reason="a drill").pk
+        return actions.start_bulk_replay(conditions, by="fault-suite", reason="a test").pk
     except DomainError as error:
         return error.code
 
 
 def cancel(batch_id: str) -> int:
-    """How many were replayed by then; a batch that was faster than the operator has replayed all."""
+    """Cancel a bulk replay; return how many were replayed, which is all if the batch had ended."""
     from saas.webhook_events.actions import ReplayEnded
 
     try:
@@ -127,7 +127,7 @@ def cancel(batch_id: str) -> int:
 
 
 def differences() -> list[str]:
-    """Of ``billing_rebuild --check``."""
+    """Return the differences that ``billing_rebuild --check`` finds."""
     from saas.billing.sync.rebuild import rebuild_rows
 
     return list(rebuild_rows(repair=False))
@@ -138,8 +138,8 @@ def subscriptions() -> dict[str, Any]:
     return {external_id: rest for external_id, *rest in rows}
 
 
-def health_of_workers() -> str:
-    """What ``/health/ready`` would say of them."""
+def worker_health() -> str:
+    """Return what ``/health/ready`` says of the workers."""
     from saas.operations import checks
 
     try:

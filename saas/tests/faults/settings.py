@@ -8,6 +8,6 @@ WEBHOOKS_NOTIFY_EMAIL = "ops@example.net"
 DATABASES["default"]["OPTIONS"]["options"] = (
     "-c statement_timeout=3000 -c lock_timeout=1000 -c idle_in_transaction_session_timeout=1500"
 )
-# A worker's, which the process that forks them does not know to be one: a second longer than the server's own limit.
+# A worker's limit, a second longer than the server's: the fork server does not know that its children are workers.
 DATABASES["default"]["OPTIONS"]["pool"]["connection_class"] = connection_class_with_timeout(4.0)
 CELERY_BEAT_SCHEDULE["sweep webhook events"]["schedule"] = 1.0

@@ -1,4 +1,4 @@
-"""The broker refused, frozen, emptied and restarted: a message is only a doorbell, so nothing depends on it."""
+"""The broker refused, frozen, flushed and restarted: messages only notify, so nothing depends on them."""
 
 import time
 
@@ -37,15 +37,17 @@ def test_24_a_frozen_broker_slows_one_request_and_fails_none(system, record_prop
 
     windows = seconds // 5 + 1
     assert statuses == {202}
-    assert sum(seconds > 0.4 for seconds in took) <= 2 * windows  # the breaker opens; two rang at once
+    assert (
+        sum(seconds > 0.4 for seconds in took) <= 2 * windows
+    )  # the circuit breaker opens; two notified at the same time
     system.start_processes("worker")
     system.wait_until_drained()
     assert len(system.effects()) == count
-    told = (
+    figures = (
         f"{count} posts in {seconds:.0f} s, slowest {max(took) * 1000:.0f} ms, p99 {percentile(took, 99) * 1000:.0f} ms"
     )
-    record_property("posts to a frozen Redis", told)
-    system.report_figure(f"24: {told}")
+    record_property("posts to a frozen Redis", figures)
+    system.report_figure(f"24: {figures}")
 
 
 def test_25_26_a_broker_that_is_emptied_and_restarted_loses_no_event(system):

@@ -1,6 +1,6 @@
-"""Workers killed, stopped and broken in the middle of their work: nothing is lost, nothing happens twice.
+"""Workers killed, suspended and crashed in the middle of their work lose nothing, and repeat nothing.
 
-Each fault also meets a system that does it wrong (``controls.py``), and must be seen there.
+Controls run the same test against a faulty system (``fault_injection.py``), where it must detect the fault.
 """
 
 import signal
@@ -42,7 +42,7 @@ def test_19_killed_workers_and_restarts_lose_and_repeat_nothing(system):
 
 @pytest.mark.parametrize("fault", ["mark first", "mark after"])
 def test_19_control_the_kills_show_in_a_faulty_system(system, fault):
-    count = 400  # enough for more than ten kills, because not each meets somebody between the effect and the mark
+    count = 400  # enough for more than ten kills: not each hits a worker between the effect and the mark
     system.call("fault_events", count=count, before=0.02, after=0.02)
 
     system.start_processes("worker", 4, fault=fault)
@@ -59,10 +59,10 @@ def test_20_suspended_workers_repeat_nothing_when_they_wake(system):
     system.call("fault_events", count=count, before=0.02)
     system.start_processes("worker", 4)
 
-    stopped = stop_one_at_work(system)
+    stopped = suspend_busy_worker(system)
     system.wait_until_drained()
     system.signal(signal.SIGCONT, stopped)
-    let_it_finish(system, stopped)
+    terminate_and_wait(system, stopped)
 
     assert system.repeated_effects() == []
     assert len(system.effects()) == count
@@ -73,7 +73,7 @@ def test_20_control_the_suspension_shows_without_fencing(system):
     system.call("fault_events", count=60, before=0.05)
     system.start_processes("worker", 2, fault="no fence")
 
-    stopped = stop_one_at_work(system)
+    stopped = suspend_busy_worker(system)
     system.wait_until_drained()
     system.signal(signal.SIGCONT, stopped)
 
@@ -90,7 +90,7 @@ def test_21_an_effect_suspended_midway_is_done_elsewhere_once(system):
 
     system.wait_until_drained()
     system.signal(signal.SIGCONT, stopped)
-    let_it_finish(system, stopped)
+    terminate_and_wait(system, stopped)
 
     assert system.effects() == {"evt_0": 1}
     assert system.outcomes() == {"lost": 1, "processed": 1}
@@ -98,9 +98,9 @@ def test_21_an_effect_suspended_midway_is_done_elsewhere_once(system):
 
 def test_22_crashes_before_the_commit_leave_no_half_effect(system):
     count = short_or_long(45, 1000)
-    innocent = [fault_event(f"good_{number}") for number in range(count) if number % 3]
+    others = [fault_event(f"good_{number}") for number in range(count) if number % 3]
     crashing = [fault_event(f"crash_{number}", dies_in_attempts=[1, 2]) for number in range(count) if not number % 3]
-    system.call("store", payloads=[*innocent, *crashing])
+    system.call("store", payloads=[*others, *crashing])
 
     system.start_processes("worker", 4)
     system.wait_until_drained()
@@ -121,23 +121,25 @@ def test_30_an_event_that_kills_its_workers_becomes_a_dead_letter(system):
     system.start_processes("worker", 2)
     system.wait_until_drained()
 
-    told = system.sql("SELECT status, last_error FROM webhook_events_webhookevent WHERE external_id = 'poison_0'")
-    assert told == [("failed", "dead letter: its worker crashed 3 times")]
+    state = system.sql("SELECT status, last_error FROM webhook_events_webhookevent WHERE external_id = 'poison_0'")
+    assert state == [("failed", "dead letter: its worker crashed 3 times")]
     alone = "SELECT count(*) FROM webhook_events_webhookattempt WHERE outcome = 'lost' AND solo"
     assert system.sql(alone) == [(3,)]
     assert system.effects() == {f"good_{number}": 1 for number in range(40)}
 
 
 def test_31_whatever_a_handler_does_the_event_ends_as_it_should(system):
-    wishes = {
+    instructions = {
         "error": {"raises": "error"},
         "permanent": {"raises": "permanent"},
         "ignore": {"raises": "ignore"},
         "endless": {"endless": True},
     }
-    system.call("store", payloads=[fault_event(f"{name}_0", **wish) for name, wish in wishes.items()])
+    system.call(
+        "store", payloads=[fault_event(f"{name}_0", **instruction) for name, instruction in instructions.items()]
+    )
 
-    system.start_processes("worker", 2, fault="hasty")
+    system.start_processes("worker", 2, fault="short effect limit")
     tried = "SELECT count(DISTINCT event_id) FROM webhook_events_webhookattempt WHERE outcome IN ('failed', 'ignored')"
     system.wait_until(lambda: system.sql(tried) == [(3,)])
 
@@ -156,13 +158,13 @@ def test_31_whatever_a_handler_does_the_event_ends_as_it_should(system):
         WHERE event.status = 'retry_scheduled' AND attempt.outcome = 'failed'
     """
     assert all(10 <= wait <= 11.5 for (wait,) in system.sql(waits))
-    told = "SELECT status, last_error FROM webhook_events_webhookevent WHERE external_id = 'endless_0'"
-    system.wait_until(lambda: system.sql(told) == [("failed", "dead letter: its worker crashed 3 times")])
+    state = "SELECT status, last_error FROM webhook_events_webhookevent WHERE external_id = 'endless_0'"
+    system.wait_until(lambda: system.sql(state) == [("failed", "dead letter: its worker crashed 3 times")])
     assert system.effects() == {}
 
 
-def stop_one_at_work(system):
-    """SIGSTOP a worker that holds several claims, and is therefore in the middle of a batch; its process id."""
+def suspend_busy_worker(system):
+    """Suspend a worker that holds several claims, and is therefore in the middle of a batch; return its process id."""
     held = "SELECT worker, count(*) FROM webhook_events_webhookattempt WHERE outcome = 'running' GROUP BY worker"
     found = []
 
@@ -181,8 +183,8 @@ def stop_one_at_work(system):
     return found
 
 
-def let_it_finish(system, pids):
-    """A worker that was woken has come to its senses once it has looked for work again; it is asked to stop after that."""
+def terminate_and_wait(system, pids):
+    """Ask resumed workers to end, and wait: they have looked for work again by then."""
     system.signal(signal.SIGTERM, pids)
     eventually(lambda: not set(pids) & set(system.pids("worker")), 30)
 

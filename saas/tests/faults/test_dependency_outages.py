@@ -1,5 +1,6 @@
-"""What a caller sees while PostgreSQL or Redis is refused, swallowed, slow, killed, restarted or full, and afterwards:
-refused as decided, never a crash, and well again without a restart of ours. (T70 to T77; the figures are in reliability.md.)
+"""Requests while PostgreSQL or Redis is refused, unresponsive, slow, killed, restarted or full, and afterwards.
+
+They are refused as decided, never a crash, and work again without a restart of ours. (T70 to T77; figures: reliability.md.)
 """
 
 import time
@@ -15,8 +16,8 @@ from saas.tests.faults.harness import DATABASE, assert_retry_later
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
-AWAY = [Mode.REFUSE, Mode.RESET, Mode.BLACK_HOLE, Mode.SLOW]
-IS_GONE = [Mode.REFUSE, Mode.BLACK_HOLE]
+OUTAGES = [Mode.REFUSE, Mode.RESET, Mode.BLACK_HOLE, Mode.SLOW]
+UNREACHABLE = [Mode.REFUSE, Mode.BLACK_HOLE]
 
 
 def name(mode):
@@ -30,7 +31,7 @@ def create_team(harness, person):
 # ── Redis ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("mode", AWAY, ids=name)
+@pytest.mark.parametrize("mode", OUTAGES, ids=name)
 def test_without_redis_customers_log_in_work_and_log_out(harness, customer, mode, record_property):
     harness.cache.mode = mode
 
@@ -55,7 +56,7 @@ def test_without_redis_limits_hold_or_the_request_is_refused(harness, customer):
     team = create_team(harness, customer).json()["team"]["id"]
     harness.cache.mode = Mode.REFUSE
 
-    guesses = [harness.log_in(f"nobody{n}@example.net", address="203.0.113.7").status_code for n in range(20)]
+    guesses = [harness.log_in(f"unknown{n}@example.net", address="203.0.113.7").status_code for n in range(20)]
     invitation = harness.product.call(
         "POST",
         f"/api/teams/{team}/invitations",
@@ -64,7 +65,7 @@ def test_without_redis_limits_hold_or_the_request_is_refused(harness, customer):
     )
 
     assert guesses[0] == 401
-    assert guesses.count(429) >= 4  # two processes count to a quarter each: 7 of 30
+    assert guesses.count(429) >= 4  # each of two processes allows a quarter of 30: 7
     assert invitation.status_code == 503
     harness.restore()
     eventually(lambda: _invited(harness, customer, team) != 503, 10)
@@ -77,25 +78,25 @@ def _invited(harness, customer, team):
 
 
 def test_a_flush_or_a_restart_of_redis_revives_nothing(harness):
-    ola = harness.register()
-    assert harness.product.call("POST", "/api/auth/logout", token=ola["access_token"]).status_code == 204
-    failures = [harness.log_in(ola["email"], "a wrong password").status_code for _ in range(5)]
+    other = harness.register()
+    assert harness.product.call("POST", "/api/auth/logout", token=other["access_token"]).status_code == 204
+    failures = [harness.log_in(other["email"], "a wrong password").status_code for _ in range(5)]
 
     harness.redis.client.flushall()
-    flushed = harness.log_in(ola["email"], "a wrong password")
+    flushed = harness.log_in(other["email"], "a wrong password")
     harness.redis.kill()
     harness.redis.start()
 
     assert failures == [401] * 5
     assert flushed.status_code == 429
-    assert harness.get_me(ola["access_token"]).status_code == 401
-    assert harness.log_in(ola["email"]).status_code == 429
+    assert harness.get_me(other["access_token"]).status_code == 401
+    assert harness.log_in(other["email"]).status_code == 429
 
 
 # ── PostgreSQL ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("mode", IS_GONE, ids=name)
+@pytest.mark.parametrize("mode", UNREACHABLE, ids=name)
 def test_without_the_database_the_service_is_live_but_not_ready(harness, customer, mode):
     harness.database.mode = mode
 
@@ -160,19 +161,19 @@ def test_a_locked_row_is_waited_for_a_second_and_blocks_no_other(harness, custom
         assert_retry_later(asked.result())
 
 
-DAWDLING = """
-CREATE FUNCTION dawdle() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(20); RETURN NEW; END' LANGUAGE plpgsql;
-CREATE TRIGGER dawdling BEFORE UPDATE ON accounts_profile FOR EACH ROW EXECUTE FUNCTION dawdle()
+SLOW_UPDATES = """
+CREATE FUNCTION slow_update() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(20); RETURN NEW; END' LANGUAGE plpgsql;
+CREATE TRIGGER slow_updates BEFORE UPDATE ON accounts_profile FOR EACH ROW EXECUTE FUNCTION slow_update()
 """
 
 
 @contextmanager
-def dawdling(owner):
-    owner.execute(DAWDLING)
+def slow_updates(owner):
+    owner.execute(SLOW_UPDATES)
     try:
         yield
     finally:
-        owner.execute("DROP FUNCTION dawdle() CASCADE")
+        owner.execute("DROP FUNCTION slow_update() CASCADE")
 
 
 @contextmanager
@@ -182,19 +183,19 @@ def locked(owner):
         yield
 
 
-@pytest.mark.parametrize("trouble", [locked, dawdling])
+@pytest.mark.parametrize("trouble", [locked, slow_updates])
 def test_the_others_are_answered_while_one_waits_again_and_again(harness, customer, trouble, record_property):
     quiet = p95_of_me(harness, customer, until=lambda asked: asked == 60)
     with harness.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(1) as pool, trouble(owner):
         waiting = pool.submit(lambda: [harness.put_profile(customer).status_code for _ in range(4)])
-        beside = p95_of_me(harness, customer, until=lambda _: waiting.done())
+        during = p95_of_me(harness, customer, until=lambda _: waiting.done())
         assert waiting.result() == [503] * 4
 
-    record_property("p95 of me, quiet and beside", f"{quiet * 1000:.1f} ms, {beside * 1000:.1f} ms")
+    record_property("p95 of me, quiet and during", f"{quiet * 1000:.1f} ms, {during * 1000:.1f} ms")
 
 
 def p95_of_me(harness, person, until):
-    """Seconds; each is answered as usual."""
+    """Return the 95th percentile in seconds; each request succeeds."""
     took = []
     while not until(len(took)):
         started = time.monotonic()
@@ -205,7 +206,7 @@ def p95_of_me(harness, person, until):
 
 
 def test_a_statement_that_takes_too_long_is_cancelled(harness, customer):
-    with harness.postgres.connect(DATABASE) as owner, dawdling(owner):
+    with harness.postgres.connect(DATABASE) as owner, slow_updates(owner):
         answer = harness.put_profile(customer, "never written")
 
     assert_retry_later(answer)
@@ -218,7 +219,7 @@ def test_a_statement_that_takes_too_long_is_cancelled(harness, customer):
 
 
 def test_an_exhausted_pool_answers_503_with_retry_after(harness, customer):
-    """Two processes with two connections each, and twenty callers who all wait for one row."""
+    """Two processes have two connections each, and twenty requests wait for one row."""
     with harness.postgres.connect(DATABASE) as owner, ThreadPoolExecutor(20) as pool, owner.transaction():
         owner.execute("SELECT * FROM accounts_profile FOR UPDATE")
         asked = [pool.submit(harness.put_profile, customer) for _ in range(20)]
@@ -229,29 +230,29 @@ def test_an_exhausted_pool_answers_503_with_retry_after(harness, customer):
     assert harness.put_profile(customer).status_code == 200
 
 
-def _has_none_left(harness, hogs, customer):
-    """The service may have been faster, for a probe's sake: then its sessions are ended, and taken, too."""
+def _has_none_left(harness, sessions, customer):
+    """The service may have opened sessions first, for a probe: then they are terminated and taken, too."""
     if harness.get_me(customer["access_token"]).status_code == 503:
         return True
-    ours = [hog.info.backend_pid for hog in hogs]
-    hogs[0].execute(
+    ours = [session.info.backend_pid for session in sessions]
+    sessions[0].execute(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND NOT pid = ANY(%s)",
         [DATABASE, ours],
     )
-    hogs += harness.postgres.exhaust_connections(DATABASE)
+    sessions += harness.postgres.exhaust_connections(DATABASE)
     return False
 
 
 def test_postgresql_out_of_connections_answers_503_with_retry_after(harness, customer):
-    hogs = []
+    sessions = []
     try:
         harness.postgres.terminate_other_sessions(DATABASE)
-        hogs = harness.postgres.exhaust_connections(DATABASE)
-        eventually(lambda: _has_none_left(harness, hogs, customer), 10)
+        sessions = harness.postgres.exhaust_connections(DATABASE)
+        eventually(lambda: _has_none_left(harness, sessions, customer), 10)
         assert_retry_later(harness.get_me(customer["access_token"]))
     finally:
-        for hog in hogs:
-            hog.close()
+        for session in sessions:
+            session.close()
 
     eventually(lambda: harness.get_me(customer["access_token"]).status_code == 200, 10)
 
@@ -265,15 +266,15 @@ def background(shared_harness):
     shared_harness.start_background_processes()
 
 
-@pytest.mark.parametrize("mode", IS_GONE, ids=name)
+@pytest.mark.parametrize("mode", UNREACHABLE, ids=name)
 def test_mail_queued_without_the_broker_is_sent_once_it_is_back(harness, background, mode):
     harness.broker.mode = mode
-    ola = harness.register()
-    forgot = harness.product.call("POST", "/api/auth/password/forgot", {"email": ola["email"]})
-    before = harness.mailbox.subjects(ola["email"])
+    other = harness.register()
+    forgot = harness.product.call("POST", "/api/auth/password/forgot", {"email": other["email"]})
+    before = harness.mailbox.subjects(other["email"])
 
     harness.broker.mode = Mode.UP
-    eventually(lambda: len(harness.mailbox.subjects(ola["email"])) >= 2, 60)
+    eventually(lambda: len(harness.mailbox.subjects(other["email"])) >= 2, 60)
 
     assert forgot.status_code == 202
     assert len(before) < 2
@@ -285,5 +286,5 @@ def test_mail_queued_without_the_broker_is_sent_once_it_is_back(harness, backgro
         ),
         30,
     )
-    subjects = harness.mailbox.subjects(ola["email"])
+    subjects = harness.mailbox.subjects(other["email"])
     assert sorted(set(subjects)) == sorted(subjects)

@@ -1,4 +1,4 @@
-"""Events of the payment provider in the wrong order, with ties and kills: every row is right, or says that it is a guess."""
+"""Events of the payment provider in the wrong order, with ties and kills: every row is right, or flagged as ambiguous."""
 
 import random
 import time
@@ -12,17 +12,19 @@ from saas.tests.faults.webhook_system import short_or_long
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 PRICE = {"id": "price_1", "object": "price", "unit_amount": 1900, "currency": "usd", "recurring": {"interval": "month"}}
-LIFE = ["incomplete", "active", "past_due", "active", "active", "past_due", "canceled"]
+STATUSES = ["incomplete", "active", "past_due", "active", "active", "past_due", "canceled"]
 OBJECT = "customer.subscription"
 
 
 def test_33_40_unordered_subscriptions_end_right_or_flagged(system):
-    dice = random.Random(33)
-    lives = {f"sub_{number}": life(f"sub_{number}", dice) for number in range(short_or_long(25, 1000))}
-    told = [event for events in lives.values() for event in events]
-    repeats = dice.sample(told, len(told) // 10)
-    dice.shuffle(told)
-    system.call("store", payloads=[*told, *repeats])
+    rng = random.Random(33)
+    histories = {
+        f"sub_{number}": subscription_history(f"sub_{number}", rng) for number in range(short_or_long(25, 1000))
+    }
+    events = [event for history in histories.values() for event in history]
+    repeats = rng.sample(events, len(events) // 10)
+    rng.shuffle(events)
+    system.call("store", payloads=[*events, *repeats])
     started = time.monotonic()
 
     system.start_processes("worker", short_or_long(4, 8))
@@ -32,30 +34,32 @@ def test_33_40_unordered_subscriptions_end_right_or_flagged(system):
     rows = system.call("subscriptions")
     wrong = {
         id: rows.get(id)
-        for id, events in lives.items()
+        for id, events in histories.items()
         if rows.get(id, [None] * 3)[:2] != last_of(events) and not rows[id][2]
     }
     flagged = sum(ambiguous for _, _, ambiguous in rows.values())
     seconds = time.monotonic() - started
     system.report_figure(
-        f"33: {len(lives)} subscriptions, {len(told)} events, {kills} kills, {seconds:.0f} s, "
+        f"33: {len(histories)} subscriptions, {len(events)} events, {kills} kills, {seconds:.0f} s, "
         f"{flagged} flagged, {len(wrong)} wrong"
     )
     assert wrong == {}
-    assert len(rows) == len(lives)
+    assert len(rows) == len(histories)
     assert system.call("differences") == []
 
 
 def test_32_a_deletion_that_comes_first_stays_whatever_comes_later(system):
-    dice = random.Random(32)
-    events = life("sub_1", dice, length=7, ties=0.0)
+    rng = random.Random(32)
+    events = subscription_history("sub_1", rng, length=7, ties=0.0)
     system.call("store", payloads=events[::-1])
     system.start_processes("worker", 2)
     system.wait_until_drained()
     assert system.call("subscriptions") == {"sub_1": ["canceled", 6, False]}
 
     older = {**events[1], "id": "evt_older", "created": events[0]["created"] - 1}
-    created_and_updated_in_a_second = [{**event, "created": events[0]["created"]} for event in life("sub_2", dice)[:2]]
+    created_and_updated_in_a_second = [
+        {**event, "created": events[0]["created"]} for event in subscription_history("sub_2", rng)[:2]
+    ]
     system.call("store", payloads=[events[1], older, *created_and_updated_in_a_second[::-1]])
     system.wait_until_drained()
 
@@ -79,12 +83,12 @@ def test_34_one_customers_events_run_one_by_one_and_block_no_other(system):
     assert system.statuses() == {"processed": 2 * count, "retry_scheduled": 1}
 
 
-def life(id, dice, *, length=None, ties=0.6):
-    """A subscription's events in their true order; of two neighbours many share a second."""
-    length = length or dice.randint(2, len(LIFE))
+def subscription_history(id, rng, *, length=None, ties=0.6):
+    """Return a subscription's events in their true order; many neighbours share a second."""
+    length = length or rng.randint(2, len(STATUSES))
     at, events, before = 1_700_000_000, [], None
-    for number, status in enumerate(LIFE[:length]):
-        at += 0 if number and dice.random() < ties else dice.randint(1, 9)
+    for number, status in enumerate(STATUSES[:length]):
+        at += 0 if number and rng.random() < ties else rng.randint(1, 9)
         snapshot = {"status": status, "quantity": number or 1, "cancel_at_period_end": False}
         verb = "created" if before is None else "deleted" if status == "canceled" else "updated"
         events.append(subscription_event(id, number, verb, at, snapshot, before))

@@ -1,7 +1,7 @@
-"""Workers killed or asleep in the middle of a mail and of billing's deliveries: the effect is there once. (T78)
+"""Workers killed or suspended in the middle of a mail or of a billing delivery: the effect happens once. (T78)
 
-A mail that the mail server took, of which the worker could not note it any more, goes out once more: SMTP has no other
-way. Its id is the same, so a mailbox shows it once.
+A mail that the server accepted just before its worker died is sent again: SMTP cannot avoid it. Its Message-ID is the same,
+so that a mailbox can show it once.
 """
 
 import os
@@ -25,29 +25,29 @@ SWEEP = "from saas.mail.tasks import sweep; sweep.delay()"
 
 
 class SlowMailbox(RecordingMailbox):
-    """Waits before it takes a mail, or before it says that it has, until somebody sets the event."""
+    """Waits before it accepts a mail, and before it acknowledges one, until the test sets the event."""
 
     def __init__(self):
         super().__init__()
-        self.before_taking, self.before_telling = Event(), Event()
-        self.at_the_door, self.taken = Event(), Event()
+        self.may_accept, self.may_acknowledge = Event(), Event()
+        self.is_offered, self.is_accepted = Event(), Event()
 
     async def handle_RCPT(self, server, session, envelope, address, options):
-        self.at_the_door.set()
-        await server.loop.run_in_executor(None, self.before_taking.wait, 60)
+        self.is_offered.set()
+        await server.loop.run_in_executor(None, self.may_accept.wait, 60)
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
         answer = await super().handle_DATA(server, session, envelope)
-        self.taken.set()
-        await server.loop.run_in_executor(None, self.before_telling.wait, 60)
+        self.is_accepted.set()
+        await server.loop.run_in_executor(None, self.may_acknowledge.wait, 60)
         return answer
 
 
 @pytest.fixture(scope="module")
 def harness_without_workers(tmp_path_factory):
-    """Of this module alone: no worker is there but those that a test starts."""
+    """For this module only: no worker runs but those that a test starts."""
     with running_harness(tmp_path_factory.mktemp("killed")) as harness:
         yield harness
 
@@ -59,20 +59,20 @@ def mailbox():
     server.start()
     box.url = f"smtp://127.0.0.1:{server.port}"
     yield box
-    box.before_taking.set()
-    box.before_telling.set()
+    box.may_accept.set()
+    box.may_acknowledge.set()
     server.stop()
 
 
 @pytest.fixture
 def start_worker(harness_without_workers):
-    """Calls start a worker that is ready; whatever is left of them is killed."""
+    """A function that starts a worker and waits until it is ready; all are killed after the test."""
     started = []
 
     def start(**environment):
-        told = {**harness_without_workers.environment, **environment}
+        variables = {**harness_without_workers.environment, **environment}
         started.append(
-            start_celery("worker", told, harness_without_workers.folder / f"worker-{os.urandom(4).hex()}.log")
+            start_celery("worker", variables, harness_without_workers.folder / f"worker-{os.urandom(4).hex()}.log")
         )
         eventually(lambda: "ready." in started[-1].text, 60)
         return started[-1]
@@ -83,7 +83,7 @@ def start_worker(harness_without_workers):
 
 
 def deliver_again(harness):
-    """As the sweep does when the dead worker's claim is over."""
+    """Do as the sweep does when the dead worker's claim has expired."""
     harness.fetch_value(CLAIM_IS_OVER)
     manage(harness.environment, "shell", "-v0", "-c", SWEEP)
 
@@ -95,10 +95,10 @@ def unsent(harness):
 def test_a_mail_of_a_worker_killed_before_delivery_comes_once(harness_without_workers, mailbox, start_worker):
     worker = start_worker(EMAIL_URL=mailbox.url)
     customer = harness_without_workers.register()
-    assert mailbox.at_the_door.wait(30)
+    assert mailbox.is_offered.wait(30)
     worker.kill()
-    mailbox.before_taking.set()
-    mailbox.before_telling.set()
+    mailbox.may_accept.set()
+    mailbox.may_acknowledge.set()
 
     start_worker(EMAIL_URL=mailbox.url)
     assert unsent(harness_without_workers) == 1
@@ -109,12 +109,12 @@ def test_a_mail_of_a_worker_killed_before_delivery_comes_once(harness_without_wo
 
 
 def test_a_mail_of_a_worker_killed_after_delivery_repeats_its_id(harness_without_workers, mailbox, start_worker):
-    mailbox.before_taking.set()
+    mailbox.may_accept.set()
     worker = start_worker(EMAIL_URL=mailbox.url)
     customer = harness_without_workers.register()
-    assert mailbox.taken.wait(30)
+    assert mailbox.is_accepted.wait(30)
     worker.kill()
-    mailbox.before_telling.set()
+    mailbox.may_acknowledge.set()
 
     start_worker(EMAIL_URL=mailbox.url)
     deliver_again(harness_without_workers)
@@ -128,10 +128,10 @@ def test_a_mail_of_a_worker_killed_after_delivery_repeats_its_id(harness_without
 def test_a_mail_of_a_worker_suspended_past_its_claim_repeats_once(harness_without_workers, mailbox, start_worker):
     asleep = start_worker(EMAIL_URL=mailbox.url)
     customer = harness_without_workers.register()
-    assert mailbox.at_the_door.wait(30)
+    assert mailbox.is_offered.wait(30)
     os.killpg(asleep.process.pid, signal.SIGSTOP)
-    mailbox.before_taking.set()
-    mailbox.before_telling.set()
+    mailbox.may_accept.set()
+    mailbox.may_acknowledge.set()
 
     start_worker(EMAIL_URL=mailbox.url)
     deliver_again(harness_without_workers)
@@ -173,9 +173,9 @@ RENEWALS = "SELECT count(*) FROM billing_ledgerentry WHERE kind = 'renewal'"
 
 @pytest.fixture
 def renewal(harness_without_workers):
-    """A customer who pays, a webhooks service behind a relay, and what tells a worker where that is."""
+    """A fault proxy before a webhooks service, and the environment of a worker that delivers through it."""
     port = free_ports(1)
-    told = {
+    environment = {
         **harness_without_workers.environment,
         "SAAS_ENV": "test",
         "STRIPE_SECRET_KEY": "",  # the local provider
@@ -183,29 +183,29 @@ def renewal(harness_without_workers):
         "ALLOWED_HOSTS": "127.0.0.1,hooks.example.com",
         "BIND": f"127.0.0.1:{port}",
     }
-    hooks = Server("webhooks", told, harness_without_workers.folder / "hooks.log", bind=told["BIND"])
+    hooks = Server("webhooks", environment, harness_without_workers.folder / "hooks.log", bind=environment["BIND"])
     hooks.port = port
     with killed_on_exit(hooks), FaultProxy(port) as relay:
         hooks.wait_until_ready()
-        yield relay, {**told, "WEBHOOKS_BASE_URL": f"http://127.0.0.1:{relay.port}"}
+        yield relay, {**environment, "WEBHOOKS_BASE_URL": f"http://127.0.0.1:{relay.port}"}
 
 
 def test_a_renewal_whose_worker_is_killed_midway_is_booked_once(harness_without_workers, renewal, start_worker):
-    relay, told = renewal
+    relay, environment = renewal
     customer = harness_without_workers.register()
-    manage(told, "shell", "-v0", "-c", BUY.format(email=customer["email"]))
+    manage(environment, "shell", "-v0", "-c", BUY.format(email=customer["email"]))
     relay.mode = Mode.BLACK_HOLE
-    worker = start_worker(**told)
-    manage(told, "shell", "-v0", "-c", RENEW)
+    worker = start_worker(**environment)
+    manage(environment, "shell", "-v0", "-c", RENEW)
     eventually(lambda: relay.has_connections, 30)
     worker.kill()
-    relay.mode = Mode.UP  # what the dead worker had posted arrives
+    relay.mode = Mode.UP  # what the dead worker had sent arrives
 
-    start_worker(**told)
-    manage(told, "shell", "-v0", "-c", TURN)
+    start_worker(**environment)
+    manage(environment, "shell", "-v0", "-c", TURN)
     eventually(lambda: not harness_without_workers.fetch_value(WAITING), 60)
     eventually(lambda: not harness_without_workers.fetch_value(UNFINISHED), 60)
 
     assert harness_without_workers.fetch_value(REPEATS) == 1
     assert harness_without_workers.fetch_value(RENEWALS) == 1
-    manage(told, "billing_rebuild", "--check")
+    manage(environment, "billing_rebuild", "--check")

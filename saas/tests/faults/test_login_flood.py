@@ -1,4 +1,4 @@
-"""Far more logins than there are processors for: each is answered, some with "come back", and the others work on. (T79)"""
+"""Far more logins than the processors can hash: each is answered, some with 503, and other requests go on. (T79)"""
 
 import json
 import time
@@ -15,19 +15,23 @@ from saas.tests.faults.webhook_system import IS_LONG, short_or_long
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
 
-SILENCE = 0  # the status of a login that got no answer
-EXPECTED = {401, 429, 503} | ({SILENCE} if IS_LONG else set())  # 6000 in 30 s are more than one machine's sockets take
+NO_ANSWER = 0  # the status of a login that got no answer
+EXPECTED = {401, 429, 503} | (
+    {NO_ANSWER} if IS_LONG else set()
+)  # 6000 in 30 s are more than one machine's sockets take
 PATIENCE_SECONDS = 30
 
 
 def test_a_flood_of_logins_leaves_room_for_others(harness, customer, record_property):
     """The long form: 200 a second for 30 seconds."""
     count, per_second, senders = short_or_long(150, 6000), short_or_long(1000, 200), short_or_long(64, 400)
-    workers, told = children(harness), len(harness.product.text)
+    workers, seen = children(harness), len(harness.product.text)
 
     with ThreadPoolExecutor(senders) as pool, ThreadPoolExecutor(1) as clock:
         flood = clock.submit(lambda: [paced(pool, harness, number, per_second) for number in range(count)])
-        latencies = ask_beside(harness, customer, lambda: flood.done() and all(one.done() for one in flood.result()))
+        latencies = measure_other_requests(
+            harness, customer, lambda: flood.done() and all(one.done() for one in flood.result())
+        )
         answers = [one.result() for one in flood.result()]
 
     statuses = Counter(status for status, _ in answers)
@@ -37,11 +41,11 @@ def test_a_flood_of_logins_leaves_room_for_others(harness, customer, record_prop
     assert statuses[401] > 0
     assert all(retry_after for status, retry_after in answers if status in {429, 503})
     assert children(harness) == workers
-    assert "WORKER TIMEOUT" not in harness.product.text[told:]
+    assert "WORKER TIMEOUT" not in harness.product.text[seen:]
 
 
-def ask_beside(harness, person, is_over):
-    """The seconds that each of her calls took while it was not over; all of them succeed."""
+def measure_other_requests(harness, person, is_over):
+    """Return the seconds that each of the person's requests took until ``is_over``; all of them succeed."""
     latencies = []
     while not is_over():
         asked = time.monotonic()
@@ -57,7 +61,7 @@ def paced(pool, harness, number, per_second):
 
 
 def log_in(port, number):
-    """From an address of its own, by the plainest client there is, which costs the processors least: status, Retry-After."""
+    """Send a login from an address of its own; return status and Retry-After. The plainest client costs the least CPU."""
     body = json.dumps({"email": f"flood{number}@example.net", "password": "a wrong password"})
     headers = {
         "Host": HOSTS["product"],
@@ -72,7 +76,7 @@ def log_in(port, number):
         answer.read()
         return answer.status, answer.headers["Retry-After"]
     except (OSError, HTTPException):
-        return SILENCE, None
+        return NO_ANSWER, None
     finally:
         link.close()
 

@@ -1,4 +1,4 @@
-"""Operators and their clocks: bulk replays that race and are canceled, a worker whose clock is wrong, a sweep that dies."""
+"""Bulk replays that race and are cancelled, a worker whose clock is wrong, and a sweep that dies."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -46,20 +46,20 @@ def test_36_live_deliveries_are_processed_during_a_bulk_replay(system, record_pr
 
     quiet = [p95(system, prefix, live) for prefix in ("warm", "quiet")][1]
     batch_id = system.call("replay_many", conditions={"type": "fault.*"})
-    beside = p95(system, "beside", live)
+    during = p95(system, "during", live)
     replayed = progress(system, batch_id)[1]
     system.wait_until(lambda: progress(system, batch_id)[0] == "done")
     system.wait_until_drained()
 
     assert system.statuses() == {"processed": count + 3 * live}
-    assert {f"beside_{number}" for number in range(live)} <= set(system.effects())
-    told = f"quiet {quiet}, beside a replay {beside}, {replayed} replayed meanwhile"
-    record_property("p95 of live deliveries: answered, done", told)
-    system.report_figure(f"36: p95 of live deliveries: {told}")
+    assert {f"during_{number}" for number in range(live)} <= set(system.effects())
+    figures = f"quiet {quiet}, during a replay {during}, {replayed} replayed meanwhile"
+    record_property("p95 of live deliveries: answered, done", figures)
+    system.report_figure(f"36: p95 of live deliveries: {figures}")
 
 
 def p95(system, prefix, count):
-    """Post one after the other, ten a second; the 95th percentiles until the answer and until the effect, as a sentence."""
+    """Post ten a second; return the 95th percentiles until the answer and until the effect, as a text."""
     _, took = post_timed(system, fault_events(count, prefix, after=0.004), pause_seconds=0.1)
     system.wait_until(lambda: f"{prefix}_{count - 1}" in system.effects())
     done = """

@@ -1,5 +1,4 @@
-"""A production service that is asked to end, versions that replace each other under traffic, a backup that is restored.
-(T80)"""
+"""SIGTERM, versions that replace each other under traffic, and a backup that is restored. (T80)"""
 
 import shutil
 import signal
@@ -54,7 +53,7 @@ def test_sigterm_drains_finishes_running_requests_and_exits(harness, customer, s
 
 
 class Balancer:
-    """What stands before the servers of one service: it sends each request to one that says it is ready."""
+    """A load balancer for one service: it sends each request to a server that is ready."""
 
     def __init__(self, *servers):
         self.servers = list(servers)
@@ -76,7 +75,7 @@ class Balancer:
 
 
 class Traffic:
-    """One customer who works without a pause; every answer that she should not get is kept."""
+    """One customer who sends requests without a pause; ``failures`` collects every unexpected answer."""
 
     def __init__(self, balancer, harness):
         self.balancer, self.person = balancer, harness.register()
@@ -120,7 +119,7 @@ class Traffic:
 
 
 def next_version(folder):
-    """The code of a next version, which has one column more (expand)."""
+    """Write the code of a next version, which has one column more (expand); return its folder, and the last migration."""
     root = folder / "next"
     ignored = shutil.ignore_patterns("var", ".*", "tests", "__pycache__", "node_modules")
     shutil.copytree(settings.BASE_DIR, root, ignore=ignored, dirs_exist_ok=True)
@@ -144,8 +143,8 @@ class Migration(migrations.Migration):
 """
 
 
-def replaced(balancer, old, new):
-    """Take ``new`` in when it is ready, then ask ``old`` to end, as an orchestrator does."""
+def replace(balancer, old, new):
+    """Add ``new`` when it is ready, then ask ``old`` to end, as an orchestrator does."""
     new.wait_until_ready()
     balancer.servers.append(new)
     eventually(lambda: new in balancer.ready, 10)
@@ -165,10 +164,10 @@ def test_versions_replace_each_other_under_traffic_and_no_request_fails(harness,
     try:
         manage(owner, "migrate", "-v0", root=root)
         started.append(Server("product", {**harness.environment, **ROOMY}, harness.folder / "next.log", root))
-        replaced(balancer, started[0], started[1])
+        replace(balancer, started[0], started[1])
         assert balancer.call("GET", "/health").json()["version"] == "99.0.0"
         started.append(Server("product", {**harness.environment, **ROOMY}, harness.folder / "after.log"))
-        replaced(balancer, started[1], started[2])
+        replace(balancer, started[1], started[2])
         manage(owner, "migrate", "operations", last, "-v0", root=root)
         seen = traffic[0].answers
         eventually(lambda: traffic[0].answers > seen + 6, 20)
@@ -194,9 +193,9 @@ def test_a_restored_backup_is_complete_and_its_sessions_work(harness, customer, 
     elsewhere = {**owner, "DATABASE_URL": harness.postgres.url("restored")}
 
     manage(owner, "backup", str(dump))
-    told = manage(elsewhere, "restore", str(dump))
+    output = manage(elsewhere, "restore", str(dump))
 
-    assert "events are as they were written" in told
+    assert "events are as they were written" in output
     assert dump.stat().st_mode & 0o077 == 0
     counted = "import saas.accounts.models as m, saas.audit.models as a; print(m.User.objects.count())"
     assert manage(owner, "shell", "-v0", "-c", counted) == manage(elsewhere, "shell", "-v0", "-c", counted)

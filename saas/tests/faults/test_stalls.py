@@ -1,6 +1,6 @@
-"""What stalls and refuses without killing anybody: afterwards every worker works again, and nobody had to help.
+"""Stalls and refusals that kill no process: afterwards every worker works again, without a restart by hand.
 
-Each fault also meets a system that does it wrong (``controls.py``), and must be seen there.
+Controls run the same test against a faulty system (``fault_injection.py``), where it must detect the fault.
 """
 
 import os
@@ -29,7 +29,7 @@ SWEEPS = "SELECT runs::int FROM operations_scheduledtask WHERE name = 'sweep web
 
 
 def slow_commits(system, fault):
-    """Three effects whose COMMIT takes longer than an alarm waits, and three more when it is fast again."""
+    """Run three effects whose COMMIT takes longer than the alarm, and three more when it is fast again."""
     system.sql(SLOW_COMMIT)
     system.call("fault_events", count=3)
     system.start_processes("celery", fault=fault, concurrency=1)
@@ -49,14 +49,14 @@ def test_41_a_slow_commit_stops_no_worker(system):
 
 
 def test_41_control_an_alarm_inside_the_commit_shows(system):
-    """It may heal, or fail for ever: either way a connection was given back in the middle of its COMMIT."""
+    """The worker may recover or not: either way a connection was returned in the middle of its COMMIT."""
     slow_commits(system, "alarm")
 
     system.wait_until(lambda: CUT_OFF.search(system.text))
 
 
-def stalled(system, fault):
-    """Sessions of a worker in the middle of its effects hang as in a wait for a disk; new ones are served."""
+def sessions_at_work(system, fault):
+    """Return the sessions of a worker in the middle of its effects; new sessions would be served."""
     system.call("fault_events", count=12, after=0.3)
     system.start_processes("worker", fault=fault)
     system.wait_until(system.effects)
@@ -67,7 +67,7 @@ def stalled(system, fault):
 
 @pytest.mark.parametrize("fault", ["", "wait for ever"], ids=["sound", "control: waits for ever"])
 def test_42_sessions_hanging_on_a_disk_block_no_other(system, fault):
-    sessions = stalled(system, fault)
+    sessions = sessions_at_work(system, fault)
     with stopped(sessions):
         is_done = within(10, lambda: {"meanwhile_0", "meanwhile_1"} <= set(system.effects()))
 
@@ -84,7 +84,7 @@ def test_43_a_paused_database_is_used_again_when_it_resumes(system):
     system.wait_until(system.effects)
 
     system.postgres.freeze()
-    time.sleep(5)  # longer than anybody waits for an answer
+    time.sleep(5)  # longer than any wait for an answer
     system.postgres.thaw()
     system.wait_until_drained()
 
@@ -95,26 +95,26 @@ def test_43_a_paused_database_is_used_again_when_it_resumes(system):
 def test_44_a_stopped_child_is_detected_while_its_worker_lives(system):
     (parent,) = system.start_processes("celery")
     system.start_processes("beat")
-    eventually(lambda: len(shown(system)) == 2)
+    eventually(lambda: len(alive_workers(system)) == 2)
     asleep = child_pids(parent)[0]
     system.call("fault_events", count=60, after=0.4)
 
     with stopped([asleep]):
-        system.wait_until(lambda: system.call("health_of_workers").endswith(f":{asleep}"))
+        system.wait_until(lambda: system.call("worker_health").endswith(f":{asleep}"))
         alive = "SELECT clock_timestamp() - at < interval '10 seconds' FROM operations_heartbeat WHERE name = 'worker'"
-        assert system.sql(alive) == [(True,)]  # the control: what is common to all shows nothing
-    system.wait_until(lambda: system.call("health_of_workers") == "ok")
+        assert system.sql(alive) == [(True,)]  # the control: the shared heartbeat shows nothing
+    system.wait_until(lambda: system.call("worker_health") == "ok")
 
 
 def test_44_a_killed_child_is_replaced_and_forgotten(system):
     (parent,) = system.start_processes("celery")
     system.start_processes("beat")
-    eventually(lambda: len(shown(system)) == 2)
+    eventually(lambda: len(alive_workers(system)) == 2)
     killed = child_pids(parent)[0]
 
     system.signal(signal.SIGKILL, [killed])
 
-    eventually(lambda: len(shown(system)) == 2 and killed not in shown(system))
+    eventually(lambda: len(alive_workers(system)) == 2 and killed not in alive_workers(system))
     assert system.pids("celery") == [parent]
     system.call("fault_events", count=20)
     system.wait_until_drained()
@@ -133,10 +133,10 @@ def test_45_a_database_whose_clock_steps_back_goes_on_being_swept(system, fault)
 
 @pytest.mark.parametrize("fault", ["", "end with connections", "keep connections"])
 def test_46_a_primary_turned_read_only_costs_no_attempt_and_is_left(system, fault):
-    """Sessions of that time stay read-only for ever, as those that still lead to the old primary. A process that cannot
-    leave them ends after some failures and is replaced; one that does neither (the control) never works again."""
+    """Sessions opened meanwhile stay read-only, like those to an old primary. A process that cannot discard them ends after
+    some failures and is replaced; one that does neither (the control) never works again."""
     before = system.start_processes("worker", fault=fault)
-    eventually(lambda: shown(system))
+    eventually(lambda: alive_workers(system))
     settings_of_new_sessions(system, "SET default_transaction_read_only = on")
     system.postgres.terminate_other_sessions(DATABASE)
     time.sleep(2)
@@ -156,7 +156,7 @@ def test_46_a_primary_turned_read_only_costs_no_attempt_and_is_left(system, faul
 def test_47_a_redis_that_is_a_replica_full_and_gone_ends_no_worker(system):
     workers = system.start_processes("celery", 1)
     system.start_processes("beat")
-    eventually(lambda: len(shown(system)) == 2)
+    eventually(lambda: len(alive_workers(system)) == 2)
 
     for number, fault in enumerate([a_replica, full, gone]):
         with fault(system.redis):
@@ -171,7 +171,7 @@ def test_47_a_redis_that_is_a_replica_full_and_gone_ends_no_worker(system):
 
 def test_47_control_celerys_default_ends_the_worker(system):
     workers = system.start_processes("celery", 1, fault="end with the broker")
-    eventually(lambda: len(shown(system)) == 2)
+    eventually(lambda: len(alive_workers(system)) == 2)
 
     with a_replica(system.redis):
         eventually(lambda: system.pids("celery") != workers)
@@ -198,7 +198,7 @@ def test_49_three_beats_killed_again_and_again_send_each_sweep_once(system, faul
     assert seconds - 2 <= sent <= seconds + 2
 
 
-# ── Faults and what they leave ───────────────────────────────────────────────────────────────────────────────────────
+# ── Helpers ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
@@ -238,8 +238,8 @@ def settings_of_new_sessions(system, change):
         connection.execute(f"ALTER DATABASE {DATABASE} {change}")
 
 
-def shown(system):
-    """The process ids of those that show signs of life."""
+def alive_workers(system):
+    """Return the process ids of the workers that report themselves alive."""
     return {int(name.rpartition(":")[2]) for (name,) in system.sql("SELECT name FROM operations_workerprocess")}
 
 

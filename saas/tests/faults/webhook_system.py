@@ -1,4 +1,4 @@
-"""A system of real processes on engines of its own, and what a test may do to it."""
+"""Real server and worker processes on a private PostgreSQL and Redis, and what a test may do to them."""
 
 import json
 import os
@@ -33,12 +33,12 @@ _WAITING = (
 
 
 def short_or_long(short: int, long: int) -> int:
-    """The count of the short form, which CI runs, or of the long one."""
+    """Return ``short`` in the short form, which CI runs, or ``long`` in the long one."""
     return long if IS_LONG else short
 
 
 class WebhookSystem:
-    """Nothing runs until it is started. ``fault`` names an entry of ``controls``."""
+    """Nothing runs until it is started. ``fault`` names an entry of ``fault_injection``."""
 
     def __init__(self, postgres: PrivatePostgres, redis: PrivateRedis, folder: Path) -> None:
         self.postgres, self.redis, self.folder = postgres, redis, folder
@@ -100,14 +100,14 @@ class WebhookSystem:
         return json.loads(line)
 
     def start_processes(self, role: str, count: int = 1, *, fault: str = "", **arguments: Any) -> list[int]:
-        """Processes that are replaced as they die."""
+        """Start processes that are replaced when they die."""
         return [self._send_command(run=role, fault=fault, arguments=arguments, keep=True) for _ in range(count)]
 
     def pids(self, role: str) -> list[int]:
         return list(self._send_command(list=role))
 
     def kill_processes(self, role: str) -> None:
-        """Killed, and not replaced."""
+        """Kill the processes of a role, and replace them no more."""
         self._send_command(forget=role)
         self.signal(signal.SIGKILL, self.pids(role))
         eventually(lambda: not self.pids(role))
@@ -120,7 +120,7 @@ class WebhookSystem:
     def kill_workers_until(
         self, is_over: Callable[[], object], *, every_seconds: float = 0.3, rounds: int = 10_000
     ) -> int:
-        """``kill -9`` one worker after the other; tells how many."""
+        """``kill -9`` one worker after the other; return how many."""
         for turn in range(rounds):
             time.sleep(every_seconds)
             if is_over():
@@ -130,25 +130,27 @@ class WebhookSystem:
         return rounds
 
     def call(self, function: str, **arguments: Any) -> Any:
-        """Run a function of ``inside`` in a process of its own; what it returns."""
+        """Run a function of ``process_roles`` in a process of its own; return its result."""
         path = self.folder / f"answer-{secrets.token_hex(6)}"
-        self._send_command(run="answer", arguments={"function": function, "arguments": arguments, "path": str(path)})
+        self._send_command(
+            run="call_function", arguments={"function": function, "arguments": arguments, "path": str(path)}
+        )
         eventually(path.exists, PATIENCE_SECONDS)
-        told = json.loads(path.read_text())
+        outcome = json.loads(path.read_text())
         path.unlink()
-        assert "error" not in told, told["error"]
-        return told["result"]
+        assert "error" not in outcome, outcome["error"]
+        return outcome["result"]
 
     @property
     def text(self) -> str:
-        """What its processes have written."""
+        """What the processes have logged."""
         return (self.folder / "log").read_text(errors="replace")
 
     def report_figure(self, text: str) -> None:
-        """A measured figure, for ``saas/docs/reliability.md``: shown with ``-s``."""
+        """Show a measured figure with ``-s``, for ``saas/docs/reliability.md``."""
         sys.stderr.write(f"\n{text}\n")
 
-    # ── What it tells ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Queries ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.postgres.url(DATABASE), connect_timeout=5, autocommit=True) as connection:
@@ -168,7 +170,7 @@ class WebhookSystem:
         return dict(self.sql("SELECT outcome, count(*)::int FROM webhook_events_webhookattempt GROUP BY outcome"))
 
     def is_drained(self) -> bool:
-        """False, too, while the database is away."""
+        """Whether no event waits; False while the database is away."""
         try:
             return self.sql(_WAITING) == [(0,)]
         except psycopg.Error:
@@ -180,14 +182,14 @@ class WebhookSystem:
     def wait_until(self, is_true: Callable[[], object]) -> None:
         eventually(is_true, PATIENCE_SECONDS)
 
-    # ── Its intake ───────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── The intake ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def serve(self, *, fault: str = "") -> int:
-        """A webhooks service that answers; the process id of its worker."""
+        """Start a webhooks service, and wait until it answers; return the process id of its worker."""
         self.port = free_port()
         (pid,) = self.start_processes("server", fault=fault, port=self.port)
         eventually(lambda: self.answers("/health"), 30)
@@ -200,7 +202,7 @@ class WebhookSystem:
         return False
 
     def post(self, payloads: Sequence[dict[str, Any]], *, senders: int = 8) -> list[int]:
-        """The statuses of signed deliveries, in their order; 0 where no answer came."""
+        """Post signed deliveries; return their statuses in order, 0 for no answer."""
         with (
             httpx.Client(base_url=self.url, timeout=30, trust_env=False) as client,
             ThreadPoolExecutor(senders) as pool,
@@ -220,7 +222,7 @@ class WebhookSystem:
 
 @contextmanager
 def running_webhook_system(postgres: PrivatePostgres, redis: PrivateRedis, folder: Path) -> Iterator[WebhookSystem]:
-    """A system with an empty database."""
+    """Yield a system with an empty database."""
     redis.start()
     redis.client.flushall()
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:

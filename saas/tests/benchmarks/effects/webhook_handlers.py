@@ -10,7 +10,7 @@ from saas.webhook_events.models import WebhookEvent
 
 
 @handles_batch("bench.*")
-def have_an_effect(events: Sequence[tuple[WebhookEvent, EventData]]) -> None:
+def insert_effects(events: Sequence[tuple[WebhookEvent, EventData]]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO bench_effect (event) SELECT unnest(%s::text[])", [[event.external_id for event, _ in events]]

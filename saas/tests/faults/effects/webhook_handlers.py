@@ -1,4 +1,4 @@
-"""A handler whose effect is a row in a table without any constraint: what happened twice is there twice.
+"""A handler whose effect is a row in a table without constraints, so that a repeated effect shows.
 
 The event's object says what shall go wrong.
 """
@@ -18,19 +18,19 @@ _REFUSALS = {"error": ValueError, "permanent": Permanent, "ignore": Ignore}
 
 
 @handles("fault.*")
-def have_an_effect(event: WebhookEvent, data: EventData) -> None:
-    wishes: dict[str, Any] = data.object
-    if wishes.get("poison"):
+def insert_effect(event: WebhookEvent, data: EventData) -> None:
+    instructions: dict[str, Any] = data.object
+    if instructions.get("poison"):
         _die()
-    if refusal := wishes.get("raises"):
+    if refusal := instructions.get("raises"):
         raise _REFUSALS[refusal]("as it was told to")
-    while wishes.get("endless"):
+    while instructions.get("endless"):
         time.sleep(0.05)
-    time.sleep(wishes.get("before", 0))
+    time.sleep(instructions.get("before", 0))
     note_effect(event)
-    if event.attempts in wishes.get("dies_in_attempts", []):
+    if event.attempts in instructions.get("dies_in_attempts", []):
         _die()  # the effect is written, and not committed
-    time.sleep(wishes.get("after", 0))
+    time.sleep(instructions.get("after", 0))
 
 
 def note_effect(event: WebhookEvent) -> None:
