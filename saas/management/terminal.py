@@ -1,4 +1,4 @@
-"""Tables and progress for people who look at a terminal; plain lines where nobody does."""
+"""Console output of commands: tables and progress bars on a terminal, plain lines elsewhere."""
 
 from typing import TextIO
 
@@ -18,7 +18,7 @@ STYLES = {
 
 
 def console(stream: TextIO, *, no_color: bool = False, force_color: bool = False) -> Console:
-    """Writes to ``stream``: in colour where it is a terminal, or where that is wanted. Lines are never folded."""
+    """Return a console that writes to ``stream``: in colour on a terminal or if forced. Lines are never wrapped."""
     return Console(
         file=stream,
         no_color=no_color or None,
@@ -31,6 +31,6 @@ def console(stream: TextIO, *, no_color: bool = False, force_color: bool = False
 
 
 def progress(target: Console) -> Progress:
-    """A bar with how many of how many, and for how long."""
+    """Return a progress bar that shows done, total and elapsed time."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=target)

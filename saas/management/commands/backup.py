@@ -9,7 +9,7 @@ from saas.database.dumps import DumpUnavailable, postgres_environment, postgres_
 
 
 class Command(BaseCommand):
-    help = "Writes the whole PostgreSQL database to a new file, as one consistent moment, while the services run (pg_dump)."
+    help = "Write a consistent copy of the whole PostgreSQL database to a new file, while the services run (pg_dump)."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:

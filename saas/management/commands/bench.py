@@ -1,4 +1,4 @@
-"""``manage.py bench intake``: how fast, against what. Starts what it needs; see ``saas/tests/benchmarks``."""
+"""``manage.py bench intake``: run a benchmark against baselines, with all servers that it needs (``saas/tests/benchmarks``)."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ from saas.tests.benchmarks import reports
 from saas.tests.benchmarks.environment import running_environment
 from saas.tests.benchmarks.profiler.running import DESIGNS
 
-# Which function of ``saas.tests.benchmarks`` measures it.
+# The function of ``saas.tests.benchmarks`` that measures it.
 BENCHMARKS = {
     "intake": "intake.run",
     "drain": "drain.run",
@@ -29,12 +29,12 @@ BENCHMARKS = {
     "soak": "soak.run",
     "profile": "profiler.running.run",
 }
-# What only some of them take, beside rounds and seconds.
+# Options besides rounds and seconds.
 OPTIONS = {"intake": {"others"}, "admin": {"size"}, "scale": {"size"}, "soak": {"minutes"}, "profile": {"design"}}
 
 
 class Command(BaseCommand):
-    help = "Measures a part of the system against baselines, in alternating rounds. Compare ratios of one run only."
+    help = "Measure a part of the system against baselines, in alternating rounds. Compare ratios of one run only."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", choices=BENCHMARKS)
@@ -65,7 +65,7 @@ class Command(BaseCommand):
         self.stderr.write(f"took {time.monotonic() - started:.0f} s")
         self.stdout.write(json.dumps(report) if options["json"] else reports.text(report))
         if options["plot"]:
-            from saas.tests.benchmarks.plots import draw  # what draws is only there with what tests and linters need
+            from saas.tests.benchmarks.plots import draw  # matplotlib is a development requirement
 
             draw(name, report, options["plot"])
 
@@ -81,12 +81,9 @@ class Command(BaseCommand):
 
 
 def _chosen(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given beside those of every benchmark."""
+    """Return the given options of this benchmark; raise CommandError for one of another benchmark."""
     given = {option: options[option] for option in set().union(*OPTIONS.values()) if options[option] is not None}
-    if strange := given.keys() - OPTIONS.get(name, set()):
-        raise CommandError(f"bench {name} has no {', '.join(_as_given(option) for option in sorted(strange))}.")
+    if unknown := given.keys() - OPTIONS.get(name, set()):
+        names = ["design to choose" if option == "design" else f"--{option}" for option in sorted(unknown)]
+        raise CommandError(f"bench {name} has no {', '.join(names)}.")
     return given
-
-
-def _as_given(option: str) -> str:
-    return "design to choose" if option == "design" else f"--{option}"

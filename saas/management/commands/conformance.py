@@ -10,29 +10,31 @@ from rich.console import Console
 
 from saas.conformance import report
 from saas.conformance.contract import load_contract
-from saas.conformance.runner import Result, ServiceUnderTest, run_rules
+from saas.conformance.runner import ServiceUnderTest, run_rules
 
 TIMEOUT_SECONDS = 30.0
 
 
 class Command(BaseCommand):
     help = (
-        "Holds a running service, in whatever language, against the authentication contract, from outside, by HTTP alone. "
-        "Registers two or three people of its own and gives them up afterwards. Exit code 1 if a rule does not hold."
+        "Test a running service, in any language, against the authentication contract, by HTTP alone. "
+        "Registers two or three accounts of its own and deletes them afterwards. Exit code 1 if a rule fails."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "url", nargs="?", help="Where the contract's paths begin, such as http://127.0.0.1:8000/api"
+            "url", nargs="?", help="Base URL of the contract's paths, such as http://127.0.0.1:8000/api"
         )
         parser.add_argument("--convention", choices=sorted(load_contract().conventions), default="snake")
         parser.add_argument(
-            "--peer", metavar="URL", help="Another service on the same accounts: is a session one session?"
+            "--peer",
+            metavar="URL",
+            help="Another service with the same accounts: also run the rules about shared sessions.",
         )
         parser.add_argument("--peer-convention", choices=sorted(load_contract().conventions), default="snake")
         parser.add_argument("--only", action="append", default=[], metavar="RULE", help="One rule; may be repeated.")
-        parser.add_argument("--list", action="store_true", help="Say what the rules are and call nothing.")
+        parser.add_argument("--list", action="store_true", help="List the rules and call nothing.")
         parser.add_argument("--json", action="store_true", help="One JSON document instead of a table.")
 
     def handle(self, *, url: str | None, convention: str, only: list[str], json: bool, **options: Any) -> None:
@@ -43,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError("Say where the service is, such as http://127.0.0.1:8000/api")
         if unknown := set(only) - {rule.id for rule in load_contract().rules}:
             raise CommandError(f"There is no rule {', '.join(sorted(unknown))}; --list names them.")
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
         with ExitStack() as stack:
             claim = ServiceUnderTest(stack.enter_context(_client(url)), convention)
             peer = (
@@ -52,17 +54,14 @@ class Command(BaseCommand):
                 else None
             )
             results = list(run_rules(claim, peer=peer, only=only))
-        self._tell(url, convention, results, as_json=json)
-        if not all(result.holds for result in results):
-            sys.exit(1)
-
-    def _tell(self, url: str, convention: str, results: list[Result], *, as_json: bool) -> None:
-        if as_json:
+        if json:
             self.stdout.write(as_text.dumps(report.json_report(url, convention, results), indent=2))
         else:
             report.print_table(Console(file=cast(IO[str], self.stdout._out)), url, convention, results)
+        if not all(result.holds for result in results):
+            sys.exit(1)
 
 
 def _client(url: str) -> httpx.Client:
-    """Through no proxy of the environment's: services are held against the contract where they run."""
+    """Return a client that ignores the environment's proxies."""
     return httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS, trust_env=False)

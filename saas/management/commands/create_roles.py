@@ -13,7 +13,7 @@ PASSWORD = "RUNTIME_ROLE_PASSWORD"
 
 class Command(BaseCommand):
     help = (
-        "Makes the PostgreSQL role that the services run under: it owns nothing, and can only add to the audit trail. "
+        "Create the PostgreSQL role of the services: it owns nothing, and can only insert into the audit trail. "
         "Run it as the owner, after every migrate; it may be repeated."
     )
     requires_system_checks = ()
@@ -62,7 +62,7 @@ _STATEMENTS = (
     "GRANT USAGE ON SCHEMA public TO {runtime}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {runtime}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {runtime}",
-    # What the next migration makes is there for the services before anybody runs this again.
+    # Tables of the next migration are accessible before this command is run again.
     "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {runtime}",
     "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE ON SEQUENCES TO {runtime}",
     "REVOKE UPDATE, DELETE, TRUNCATE ON {only_grow} FROM {runtime}",

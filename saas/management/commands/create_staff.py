@@ -10,22 +10,22 @@ from saas.accounts.models import Role
 from saas.accounts.staff.staff_administration import invite_staff, reinvite_staff
 from saas.errors import DomainError
 
-PAGE = "/admin/password/"  # of Admin ops
+PAGE = "/admin/password/"  # in Admin ops
 
 
 class Command(BaseCommand):
-    help = "Create a member of staff. Prints the link by which she sets her password, once, within 15 minutes."
+    help = "Create a staff user. Prints the link by which they set their password, once, within 15 minutes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--email", required=True)
         parser.add_argument("--role", action="append", default=[], choices=Role.values, help="May be given again.")
         parser.add_argument("--name", default="")
-        parser.add_argument("--again", action="store_true", help="Only a new link, for somebody who is staff already.")
+        parser.add_argument("--again", action="store_true", help="Only a new link, for an existing staff user.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         roles = [Role(role) for role in options["role"]]
         if bool(roles) == options["again"]:
-            raise CommandError("Give --role for somebody new, or --again for another link.")
+            raise CommandError("Give --role for a new staff user, or --again for another link.")
         try:
             if options["again"]:
                 user, token = reinvite_staff(email=options["email"], by="system")
@@ -33,6 +33,6 @@ class Command(BaseCommand):
                 user, token = invite_staff(email=options["email"], full_name=options["name"], by="system", roles=roles)
         except DomainError as refusal:
             raise CommandError(refusal.detail) from refusal
-        told = f" ({', '.join(roles)})" if roles else ""
-        self.stdout.write(f"{user.email} is staff{told}. She sets her password here, within 15 minutes:")
+        with_roles = f" ({', '.join(roles)})" if roles else ""
+        self.stdout.write(f"{user.email} is staff{with_roles}. They set their password here, within 15 minutes:")
         self.stdout.write(f"{settings.SERVICE_BASE_URLS['admin_ops']}{PAGE}?token={token}")

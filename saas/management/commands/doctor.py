@@ -18,6 +18,16 @@ from saas.server.ports import urls_from_base
 
 TIMEOUT_SECONDS = 5.0
 AUDIT_LINKS = 1000
+
+
+def audit_trail() -> str:
+    """The newest links of the audit trail's hash chain are intact (``audit_verify`` verifies all)."""
+    verdict = verification.verify_recent(AUDIT_LINKS)
+    if verdict.faults:
+        raise RuntimeError(verdict.faults[0])
+    return f"the last {verdict.verified} links are whole, {verdict.waiting} events wait for the sealer"
+
+
 CHECKS: dict[str, checks.Check] = {
     "Database": checks.database,
     "Migrations": checks.migrations,
@@ -29,26 +39,26 @@ CHECKS: dict[str, checks.Check] = {
     "Secrets": checks.secrets_protection,
     "Clock": checks.clock,
     "Proxies": checks.proxies,
-    "Audit": lambda: _audit(),
+    "Audit": audit_trail,
     "Business": checks.business_invariants,
 }
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What one check saw. ``modules`` are those of a service that work."""
+    """The result of one check. ``modules``: the working modules of a service."""
 
     name: str
     ok: bool
     detail: str
     modules: tuple[str, ...] = ()
-    is_foreign_service: bool = False  # something answers there that is not the service
+    is_foreign_service: bool = False  # another program answers at its URL
 
 
 class Command(BaseCommand):
     help = (
-        "Checks everything, by running it: services and their modules, engines, worker, beat, mail, secrets, clocks, "
-        "proxies, the audit trail, and what must always be true of the business's rows."
+        "Check everything by using it: services and their modules, database, broker, worker, beat, mail, secrets, clocks, "
+        "proxies, the audit trail, and the invariants of stored rows."
     )
     requires_system_checks = ()
 
@@ -58,7 +68,7 @@ class Command(BaseCommand):
 
     def handle(self, *, json: bool, port_base: int | None, **options: Any) -> None:
         urls = settings.SERVICE_BASE_URLS if port_base is None else urls_from_base(port_base)
-        logging.disable(logging.CRITICAL)  # the findings say it
+        logging.disable(logging.CRITICAL)  # the results contain the errors
         try:
             services, others = run_all_checks(urls)
         finally:
@@ -72,22 +82,14 @@ class Command(BaseCommand):
 
 
 def run_all_checks(urls: Mapping[str, str]) -> tuple[list[CheckResult], list[CheckResult]]:
-    """The services, and everything else."""
+    """Return the results of the services, and of everything else."""
     services = [_service(name, url) for name, url in urls.items()]
     return services, [*(_run(name, check) for name, check in CHECKS.items()), _ports(urls, services)]
 
 
 def health_percent(findings: list[CheckResult]) -> int:
-    """Per cent; 100 only if nothing is wrong."""
+    """Return the percentage of passed checks, rounded down."""
     return 100 * sum(finding.ok for finding in findings) // len(findings)
-
-
-def _audit() -> str:
-    """The newest links of the audit trail are as they were written (``audit_verify`` walks all of it)."""
-    verdict = verification.verify_recent(AUDIT_LINKS)
-    if verdict.faults:
-        raise RuntimeError(verdict.faults[0])
-    return f"the last {verdict.verified} links are whole, {verdict.waiting} events wait for the sealer"
 
 
 def _run(name: str, check: checks.Check) -> CheckResult:
@@ -100,8 +102,10 @@ def _run(name: str, check: checks.Check) -> CheckResult:
 
 def _service(name: str, url: str) -> CheckResult:
     try:
+        token = settings.INTERNALS_TOKEN  # reads the state of modules where it is closed to others
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         with httpx.Client(
-            base_url=url, timeout=TIMEOUT_SECONDS, trust_env=not _is_here(url), headers=_internals_key()
+            base_url=url, timeout=TIMEOUT_SECONDS, trust_env=not _is_here(url), headers=headers
         ) as client:
             alive = client.get("/health")
             if not _is_service(name, alive):
@@ -109,11 +113,6 @@ def _service(name: str, url: str) -> CheckResult:
             return _modules(name, url, client.get("/api/health/modules"))
     except httpx.HTTPError as error:
         return CheckResult(name, False, f"{url} does not answer ({type(error).__name__})")
-
-
-def _internals_key() -> dict[str, str]:
-    """Opens the state of modules where it is closed to others."""
-    return {"Authorization": f"Bearer {settings.INTERNALS_TOKEN}"} if settings.INTERNALS_TOKEN else {}
 
 
 def _is_service(name: str, answer: httpx.Response) -> bool:
@@ -134,7 +133,7 @@ def _modules(name: str, url: str, answer: httpx.Response) -> CheckResult:
 
 
 def _ports(urls: Mapping[str, str], services: list[CheckResult]) -> CheckResult:
-    """On this machine each port is our service's, or free for it."""
+    """Whether each port of this machine is used by its service or free."""
     here = {name: urlsplit(url).port for name, url in urls.items() if _is_here(url)}
     taken = [
         f"{here[found.name]} ({found.name})" for found in services if found.is_foreign_service and found.name in here
@@ -161,7 +160,7 @@ def as_json(services: list[CheckResult], others: list[CheckResult], percent: int
 
 
 def report_lines(services: list[CheckResult], others: list[CheckResult], percent: int) -> Iterator[str]:
-    """For people."""
+    """Yield the report for people."""
     working = sum(finding.ok for finding in services)
     yield f"✓ Workspace: saas {__version__} ({settings.SAAS_ENV})"
     yield f"{_mark(working == len(services))} Services: {working}/{len(services)}"

@@ -13,14 +13,13 @@ HEAD = """\
 
 
 class Command(BaseCommand):
-    help = "Writes .env.example as the settings declare it. Run it where nothing is set: a default may follow another."
+    help = "Print .env.example. Run it with an empty environment: defaults may depend on other settings."
     requires_system_checks = ()
 
     def handle(self, **options: Any) -> None:
-        self.stdout.write("\n".join([HEAD, *(_entry(setting) for setting in env.declared_settings())]), ending="")
-
-
-def _entry(setting: env.Setting) -> str:
-    default = setting.default.removeprefix(f"{settings.BASE_DIR}/")
-    shown = f'"{default}"' if " " in default else default
-    return f"# {setting.help}\n# {setting.name}={shown}\n"
+        entries = [HEAD]
+        for setting in env.declared_settings():
+            default = setting.default.removeprefix(f"{settings.BASE_DIR}/")
+            shown = f'"{default}"' if " " in default else default
+            entries.append(f"# {setting.help}\n# {setting.name}={shown}\n")
+        self.stdout.write("\n".join(entries), ending="")

@@ -1,6 +1,5 @@
 import os
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,22 @@ SECRET_BYTES = 48
 
 
 class Command(BaseCommand):
-    help = "Makes every secret that production needs and that is ours to make, as lines for an environment file."
+    help = "Generate every secret that production needs, but those of other providers, as lines of an environment file."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--output", type=Path, help="A new file, readable by its owner only; else standard output.")
 
     def handle(self, *, output: Path | None, **options: Any) -> None:
-        text = "".join(f"{line}\n" for line in _lines())
+        keys = {name: generate_pem().strip().replace("\n", "\\n") for name in KEYS}
+        lines = [f"{name}={secrets.token_urlsafe(SECRET_BYTES)}" for name in RANDOM]
+        text = "".join(f"{line}\n" for line in [*lines, *(f'{name}="{pem}"' for name, pem in keys.items())])
         if output is None:
             self.stdout.write(text, ending="")
             return
         _write_new(output, text)
         self.stdout.write(f"Wrote {len(RANDOM) + len(KEYS)} secrets to {output}. Keep a copy of SAAS_AUTH_PEPPER and")
         self.stdout.write("SAAS_MFA_KEY apart from the database: without them no password and no second factor works.")
-
-
-def _lines() -> Iterator[str]:
-    for name in RANDOM:
-        yield f"{name}={secrets.token_urlsafe(SECRET_BYTES)}"
-    for name in KEYS:
-        yield f'{name}="{generate_pem().strip()}"'.replace("\n", "\\n")
 
 
 def _write_new(path: Path, text: str) -> None:

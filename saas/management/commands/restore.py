@@ -9,7 +9,9 @@ from saas.database.dumps import DumpUnavailable, postgres_environment, postgres_
 
 
 class Command(BaseCommand):
-    help = "Reads a file of `backup` into an empty PostgreSQL database, all or nothing, and verifies the audit trail."
+    help = (
+        "Restore a file of `backup` into an empty PostgreSQL database in one transaction, and verify the audit trail."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,4 +1,4 @@
-"""``manage.py rotate_jwt_key``: a new key for access tokens, without a token being refused."""
+"""``manage.py rotate_jwt_key``: replace the key that signs access tokens; valid tokens stay valid."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -13,20 +13,20 @@ AUDIENCES = {"customers": Audience.CUSTOMER, "staff": Audience.STAFF}
 
 
 class Command(BaseCommand):
-    help = "Publish the next key of JWT_KEY_DIR. It signs ten minutes later; the one before verifies while its tokens live."
+    help = "Publish the next key of JWT_KEY_DIR. It signs after ten minutes; the previous one verifies its tokens until they expire."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--audience", choices=AUDIENCES, default="customers")
         parser.add_argument(
             "--compromised",
             action="store_true",
-            help="Somebody else may have the key: replace it at once. Every access token is refused, clients refresh.",
+            help="The key may have leaked: replace it at once. Every access token is refused; clients refresh theirs.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        turn = key_rotation.replace_signing_key if options["compromised"] else key_rotation.rotate_signing_key
+        rotate = key_rotation.replace_signing_key if options["compromised"] else key_rotation.rotate_signing_key
         try:
-            done = turn(AUDIENCES[options["audience"]])
+            done = rotate(AUDIENCES[options["audience"]])
         except DomainError as refusal:
             raise CommandError(refusal.detail) from refusal
         self.stdout.write(f"The new key of {options['audience']} signs from {done.signs_from:%Y-%m-%d %H:%M:%S} UTC.")

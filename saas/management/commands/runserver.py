@@ -10,14 +10,14 @@ from saas.server.development_server import Server
 class Command(RunserverCommand):
     addr: str
     server_cls = Server
-    help = "Django's development server, on the port of the service that the settings name (an explicit port wins)."
+    help = "Run Django's development server, by default on the port of the service that the settings name."
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.default_port = str(settings.SERVICE_PORTS[settings.SERVICE])
         super().handle(*args, **options)
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
-        """Before it listens it loads every view: what is broken shows now, and the first answer is no slower."""
+        """Import every view before it listens: errors show now, and the first request is no slower."""
         import_module(settings.ROOT_URLCONF)
         return super().get_handler(*args, **options)
 

@@ -10,8 +10,8 @@ from saas.api.openapi.breaking_changes import find_breaking_changes
 
 class Command(BaseCommand):
     help = (
-        "Compares the OpenAPI documents that the services make with those in saas/docs/openapi; exit code 1 if they differ. "
-        "With --write they are written anew, and what breaks a client is noted for the changelog."
+        "Compare the OpenAPI documents that the services generate with those in saas/docs/openapi; exit code 1 if they differ. "
+        "With --write, write them and list breaking changes for the changelog."
     )
     requires_system_checks = ()
 

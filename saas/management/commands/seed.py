@@ -10,7 +10,7 @@ from saas.accounts.sessions import logins
 from saas.accounts.staff.staff_administration import create_staff
 from saas.billing.catalogue import seed_plans
 
-# Under example.org, which receives no mail. (user@example.com and admin@example.com are what people type to try us.)
+# Under example.org, which receives no mail. People register user@example.com and admin@example.com themselves.
 SUPPORT = ("support@example.org", "Sol Support")
 CUSTOMERS = (
     ("demo.ada@example.org", "Ada Demo"),
@@ -21,7 +21,7 @@ PASSWORD_BYTES = 12
 
 
 class Command(BaseCommand):
-    help = "The plans; outside production also people to try the system with. May be repeated: what is there stays."
+    help = "Create the plans and, outside production, demo accounts. May be repeated: existing rows are kept."
 
     def handle(self, **options: Any) -> None:
         if settings.BILLING:
@@ -30,28 +30,21 @@ class Command(BaseCommand):
             plans = "The plans are there. " if settings.BILLING else ""
             self.stdout.write(f"{plans}No demo people in production; for staff: manage.py create_staff")
             return
-        if created := [*_create_customers(), *_create_support()]:
+        created = [(email, _register(email, name), "customer") for email, name in CUSTOMERS if _is_new(email)]
+        email, name = SUPPORT
+        if _is_new(email):
+            password = secrets.token_urlsafe(PASSWORD_BYTES)
+            create_staff(email=email, password=password, full_name=name, by="system", is_superuser=True)
+            created.append((email, password, "staff"))
+        if created:
             self.stdout.write("New accounts. Their passwords are shown only now:")
             for email, password, role in created:
                 self.stdout.write(f"  {email:<26} {password}  {role}")
 
 
-def _create_customers() -> list[tuple[str, str, str]]:
-    return [(email, _register(email, name), "customer") for email, name in CUSTOMERS if _is_new(email)]
-
-
-def _create_support() -> list[tuple[str, str, str]]:
-    email, name = SUPPORT
-    if not _is_new(email):
-        return []
-    password = _new_password()
-    create_staff(email=email, password=password, full_name=name, by="system", is_superuser=True)
-    return [(email, password, "staff")]
-
-
 def _register(email: str, full_name: str) -> str:
-    """Registering also logs in; nobody holds that login, so it ends here."""
-    password = _new_password()
+    """Return the password of a new account. Registering also logs in; that session is revoked."""
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
     login = actions.register_customer(email=email, password=password, full_name=full_name)
     logins.log_out(login.session)
     return password
@@ -59,7 +52,3 @@ def _register(email: str, full_name: str) -> str:
 
 def _is_new(email: str) -> bool:
     return User.objects.by_email(email) is None
-
-
-def _new_password() -> str:
-    return secrets.token_urlsafe(PASSWORD_BYTES)

@@ -28,31 +28,31 @@ BACKGROUND_PATIENCE = timedelta(seconds=20)
 WATCHED = ("saas", "product", "admin_ops", "parity", "webhooks")
 TITLES = {"product": "Product API", "admin_ops": "Admin ops API", "parity": "Parity API", "webhooks": "Webhooks API"}
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
-# Two at once, because that is what two cores can use and SQLite lets one write at a time. One worker has nobody to
-# gossip with. (Celery warns of root, who is everybody in a container.)
+# Two threads, because SQLite allows one writer at a time. A single worker needs no gossip. Celery's warning of root is
+# hidden: in a container every process is root.
 WORKER = ("worker", "--concurrency=2", "--without-gossip", "--without-mingle", "--loglevel=INFO")
 BEAT = ("beat", "--loglevel=INFO")
 PYTHON = (sys.executable, "-W", "ignore:You're running the worker with superuser privileges")
 
 
 class Command(BaseCommand):
-    help = "Runs everything: the four services, a worker and beat. Ctrl-C stops it."
+    help = "Run everything: the four services, a worker and beat. Ctrl-C stops it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port-base", type=int, help="Port of product; the other services get the next three.")
-        parser.add_argument(
-            "--noreload", action="store_false", dest="reload", help="Do not start again when code changes."
-        )
+        parser.add_argument("--noreload", action="store_false", dest="reload", help="Do not restart when code changes.")
 
     def handle(self, *, port_base: int | None, reload: bool, **options: Any) -> None:
         started = time.monotonic()
         ports = dict(settings.SERVICE_PORTS) if port_base is None else ports_from_base(port_base)
         _require_free(ports)
         self._prepare()
-        moved = {} if port_base is None else _base_urls(port_base)
-        urls = {name: moved.get(f"{name.upper()}_BASE_URL", settings.SERVICE_BASE_URLS[name]) for name in ports}
-        programs = _programs(ports, moved)
-        say = LabelledOutput([program.name for program in programs], is_coloured=self._is_coloured(options))
+        moved = {} if port_base is None else urls_from_base(port_base)
+        urls = {**settings.SERVICE_BASE_URLS, **moved}
+        programs = _programs(ports, {f"{name.upper()}_BASE_URL": url for name, url in moved.items()})
+        can_colour = supports_color() and not options["no_color"] and "NO_COLOR" not in os.environ
+        is_coloured = can_colour or bool(options["force_color"])
+        say = LabelledOutput([program.name for program in programs], is_coloured=is_coloured)
         supervisor = Supervisor(programs, say, watched=[settings.BASE_DIR / name for name in WATCHED] if reload else [])
         code = supervisor.run(
             is_ready=ReadinessProbe(ports, urls),
@@ -71,13 +71,9 @@ class Command(BaseCommand):
         call_command("seed", stdout=self.stdout)
         connections.close_all()
 
-    def _is_coloured(self, options: Mapping[str, Any]) -> bool:
-        wanted = supports_color() and not options["no_color"] and "NO_COLOR" not in os.environ
-        return wanted or bool(options["force_color"])
-
 
 class LabelledOutput:
-    """Writes lines of several programs, each under its program's name, one at a time."""
+    """Writes lines of several programs, each labelled with its program's name; thread-safe."""
 
     def __init__(self, names: Sequence[str], *, is_coloured: bool) -> None:
         self.lock = Lock()
@@ -96,9 +92,9 @@ class LabelledOutput:
 
 
 class ReadinessProbe:
-    """Whether every service has answered ``/health`` once, and worker and beat have shown a sign of life.
+    """Whether every service has answered ``/health`` once, and worker and beat have recorded a heartbeat.
 
-    Those two start as soon as the broker lets them, which may be away: after a while nobody waits for them.
+    Those two need the broker, which may be unavailable: after ``BACKGROUND_PATIENCE`` they are not waited for.
     """
 
     def __init__(self, ports: Mapping[str, int], urls: Mapping[str, str]) -> None:
@@ -109,10 +105,10 @@ class ReadinessProbe:
 
     def __call__(self) -> bool:
         self.waiting_for = [name for name in self.waiting_for if not self._answers(name)]
-        return not self.waiting_for and (self._is_beating() or timezone.now() - self.since > BACKGROUND_PATIENCE)
-
-    def _is_beating(self) -> bool:
-        return Heartbeat.objects.names_since(self.since) >= BACKGROUND
+        if self.waiting_for:
+            return False
+        is_late = timezone.now() - self.since > BACKGROUND_PATIENCE
+        return is_late or Heartbeat.objects.names_since(self.since) >= BACKGROUND
 
     def _answers(self, name: str) -> bool:
         connection = HTTPConnection(HOST, self.ports[name], timeout=HEALTH_TIMEOUT_SECONDS)
@@ -125,11 +121,6 @@ class ReadinessProbe:
             return False
         finally:
             connection.close()
-
-
-def _base_urls(port_base: int) -> dict[str, str]:
-    """The environment that tells every process where the services are now."""
-    return {f"{name.upper()}_BASE_URL": url for name, url in urls_from_base(port_base).items()}
 
 
 def _require_free(ports: Mapping[str, int]) -> None:
@@ -149,13 +140,14 @@ def _is_taken(port: int) -> bool:
 
 
 def _programs(ports: Mapping[str, int], environment: Mapping[str, str]) -> list[Program]:
+    python_path = os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")]))
     services = [
         Program(
             name,
-            [*PYTHON, *_serve(name, port)],
+            [*PYTHON, *_service_command(name, port)],
             {
                 **environment,
-                **_where_the_code_is(),
+                "PYTHONPATH": python_path,
                 "DJANGO_SETTINGS_MODULE": f"saas.settings.{name}",
                 "BIND": f"{HOST}:{port}",
                 "DRAIN_SECONDS": "0",
@@ -172,18 +164,15 @@ def _programs(ports: Mapping[str, int], environment: Mapping[str, str]) -> list[
     ]
 
 
-def _serve(name: str, port: int) -> list[str]:
-    """Without Django's reloader, which would double every service's memory: the supervisor watches for all of them.
-    Webhooks is served as in production: deliveries come in bursts."""
+def _service_command(name: str, port: int) -> list[str]:
+    """Without Django's reloader, which would double the memory of each service: the supervisor watches the code for all.
+
+    Webhooks runs on the production server: deliveries come in bursts.
+    """
     manage = str(Path(settings.BASE_DIR) / "manage.py")
     if name == "webhooks":
         return [manage, "serve", name, "--workers", "1"]
     return [manage, "runserver", f"{HOST}:{port}", "--noreload", "--skip-checks"]
-
-
-def _where_the_code_is() -> dict[str, str]:
-    """Whatever folder this was started in."""
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")]))}
 
 
 def _banner(urls: Mapping[str, str], seconds: float) -> str:
