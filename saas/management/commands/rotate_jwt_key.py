@@ -13,7 +13,7 @@ AUDIENCES = {"customers": Audience.CUSTOMER, "staff": Audience.STAFF}
 
 
 class Command(BaseCommand):
-    help = "Publish the next key of JWT_KEY_DIR. It signs after ten minutes; the previous one verifies its tokens until they expire."
+    help = "Publish the next key of JWT_KEY_DIR. It signs after ten minutes; the previous one verifies until its tokens expire."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--audience", choices=AUDIENCES, default="customers")
