@@ -1,4 +1,4 @@
-"""What comes in and goes out of the Webhooks API."""
+"""The requests and responses of the Webhooks API."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ class MetadataShape(serializers.Serializer[Any]):
     object_type = serializers.CharField()
     object_id = serializers.CharField()
     customer_id = serializers.CharField()
-    created = serializers.DateTimeField()
+    created = serializers.DateTimeField(source="provider_created")
     next_attempt_at = serializers.DateTimeField(allow_null=True)
     body_size = serializers.IntegerField()
     body_sha256 = serializers.CharField()
@@ -61,8 +61,8 @@ class MetadataShape(serializers.Serializer[Any]):
 
 
 class EventShape(serializers.Serializer[Any]):
-    event_id = serializers.CharField()
-    event_type = serializers.CharField()
+    event_id = serializers.CharField(source="external_id")
+    event_type = serializers.CharField(source="type")
     status = serializers.ChoiceField(WebhookEvent.Status.choices)
     received_at = serializers.DateTimeField()
     processed_at = serializers.DateTimeField(allow_null=True)
@@ -166,9 +166,9 @@ class LagShape(serializers.Serializer[Any]):
 
 class StatsShape(serializers.Serializer[Any]):
     by_status = serializers.DictField(child=serializers.IntegerField(), help_text="Each exact to 10,000.")
-    counts_are_exact = serializers.BooleanField()
     due = serializers.IntegerField(help_text="Waiting, and could be acted on now.")
     oldest_due_seconds = serializers.FloatField()
     last_hour = serializers.DictField(child=serializers.IntegerField(), help_text="What came, by what became of it.")
     failure_rate = serializers.FloatField(allow_null=True, help_text="Of the last hour.")
     lag_seconds = LagShape(help_text="From arrival to effect, of the newest thousand.")
+    counts_are_exact = serializers.BooleanField()

@@ -17,7 +17,13 @@ urlpatterns = [
     path("api/webhooks/logs", views.LogsView.as_view(), name="logs"),
     path("api/webhooks/logs/<str:event_id>", views.LogView.as_view(), name="log"),
     path("api/webhooks/replay", views.BulkReplaysView.as_view(), name="replay-many"),
-    path("api/webhooks/replay/<str:batch_id>/cancel", views.CancelBulkReplayView.as_view(), name="replay-cancel"),
-    path("api/webhooks/stats", views.StatsView.as_view(), name="stats"),
     path("api/webhooks/replay/<str:event_id>", views.ReplayView.as_view(), name="replay"),
+    path(
+        "api/webhooks/replay/<str:batch_id>/cancel",
+        views.DeprecatedCancelView.as_view(),
+        name="replay-cancel-deprecated",
+    ),
+    path("api/webhooks/replays/<str:batch_id>", views.BulkReplayView.as_view(), name="bulk-replay"),
+    path("api/webhooks/replays/<str:batch_id>/cancel", views.CancelBulkReplayView.as_view(), name="bulk-replay-cancel"),
+    path("api/webhooks/stats", views.StatsView.as_view(), name="stats"),
 ]

@@ -210,7 +210,7 @@ def test_an_unusable_token_is_refused_even_where_the_operator_api_is_open(webhoo
     assert webhooks.get(LOGS, token="nonsense").status_code == 401
 
 
-REPLAY = "/api/webhooks/replay"
+REPLAY, REPLAYS = "/api/webhooks/replay", "/api/webhooks/replays"
 
 
 def test_a_dry_run_says_which_events_would_be_replayed_and_replays_none(webhooks):
@@ -230,9 +230,9 @@ def test_a_bulk_replay_is_started_watched_and_canceled(webhooks, staff_member, c
     started = webhooks.post(REPLAY, {"status": "processed", "reason": "the books"}, token=staff_member.token)
     batch = started.json()["batch"]
     second = webhooks.post(REPLAY, {"status": "processed"}, token=staff_member.token)
-    watched = webhooks.get(f"{REPLAY}/{batch['id']}", token=staff_member.token)
-    canceled = webhooks.post(f"{REPLAY}/{batch['id']}/cancel", token=staff_member.token)
-    again = webhooks.post(f"{REPLAY}/{batch['id']}/cancel", token=staff_member.token)
+    watched = webhooks.get(f"{REPLAYS}/{batch['id']}", token=staff_member.token)
+    canceled = webhooks.post(f"{REPLAYS}/{batch['id']}/cancel", token=staff_member.token)
+    again = webhooks.post(f"{REPLAYS}/{batch['id']}/cancel", token=staff_member.token)
 
     assert (started.status_code, started.json()["status"]) == (202, "replay_accepted")
     assert (batch["state"], batch["matched"], batch["created_by"]) == ("running", 2, staff_member.user.id)
@@ -240,6 +240,15 @@ def test_a_bulk_replay_is_started_watched_and_canceled(webhooks, staff_member, c
     assert watched.json()["batch"] == batch
     assert (canceled.status_code, canceled.json()["batch"]["state"]) == (200, "canceled")
     assert (again.status_code, again.json()["code"]) == (409, "replay_ended")
+
+
+def test_a_bulk_replay_answers_at_its_old_addresses_too(webhooks, seen, drain):
+    stored("evt_1")
+    drain()
+    batch = webhooks.post(REPLAY, {"status": "processed"}).json()["batch"]
+
+    assert webhooks.get(f"{REPLAY}/{batch['id']}").json() == webhooks.get(f"{REPLAYS}/{batch['id']}").json()
+    assert webhooks.post(f"{REPLAY}/{batch['id']}/cancel").json()["batch"]["state"] == "canceled"
 
 
 @pytest.mark.parametrize(
@@ -264,8 +273,8 @@ def test_a_bulk_replay_that_makes_no_sense_is_refused(webhooks, body, field):
 
 
 def test_an_unknown_bulk_replay_is_not_found(webhooks):
-    assert webhooks.get(f"{REPLAY}/rpl_none").status_code == 404
-    assert webhooks.post(f"{REPLAY}/rpl_none/cancel").status_code == 404
+    assert webhooks.get(f"{REPLAYS}/rpl_none").status_code == 404
+    assert webhooks.post(f"{REPLAYS}/rpl_none/cancel").status_code == 404
 
 
 def test_the_stats_tell_how_the_inbox_is_doing(webhooks, seen, drain, staff_member, closed, django_assert_num_queries):
@@ -290,7 +299,12 @@ def test_the_stats_tell_how_the_inbox_is_doing(webhooks, seen, drain, staff_memb
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("post", REPLAY), ("get", f"{REPLAY}/rpl_1"), ("post", f"{REPLAY}/rpl_1/cancel"), ("get", "/api/webhooks/stats")],
+    [
+        ("post", REPLAY),
+        ("get", f"{REPLAYS}/rpl_1"),
+        ("post", f"{REPLAYS}/rpl_1/cancel"),
+        ("get", "/api/webhooks/stats"),
+    ],
 )
 def test_bulk_replays_and_stats_want_a_staff_token_too(webhooks, customer, closed, method, path):
     assert getattr(webhooks, method)(path).status_code == 401
@@ -302,7 +316,7 @@ def test_staff_who_may_only_read_cannot_replay(webhooks, closed, drain):
     reader = user_factories.create_staff_member("", Role.SUPPORT_READ)
 
     assert webhooks.get(f"{LOGS}/evt_1", token=reader.token).status_code == 200
-    for path in (f"{REPLAY}/evt_1", REPLAY, f"{REPLAY}/rpl_1/cancel"):
+    for path in (f"{REPLAY}/evt_1", REPLAY, f"{REPLAYS}/rpl_1/cancel"):
         assert webhooks.post(path, {"status": "queued"}, token=reader.token).status_code == 403
     assert WebhookEvent.objects.get().replay_count == 0
     assert not ReplayBatch.objects.exists()
