@@ -1,8 +1,8 @@
-"""An account that nobody confirmed belongs to who proves its mailbox, and to nobody else.
+"""Hand an unconfirmed account over to the person who proves its mailbox (against account pre-hijacking).
 
-Anybody can register somebody else's address. Whoever then reads that mailbox (a password reset, an invitation) or is vouched
-for by a provider gets the account as if nobody had been there before. Only the registration's own link confirms it as it
-is: its page says whose account that would be (decision 120).
+Anyone can register with another person's address. When that person then proves the mailbox (by a password reset, an
+invitation, or a provider that has verified the address), they get the account emptied of everything that was put into it
+before. Only the registration's own link confirms it as it is: its page says whose account that would be (decision 120).
 """
 
 from django.contrib.auth.hashers import make_password
@@ -32,10 +32,10 @@ NO_PASSWORD = None
 
 
 def log_in_verified_email(*, email: str, full_name: str, encoded: str | None, methods: str, **facts: str) -> Login:
-    """Log in who proved the mailbox of ``email``: to a new account, or to the one that nobody confirmed, emptied.
+    """Open a session for the person who proved the mailbox of ``email``: in a new account, or in the unconfirmed one, emptied.
 
-    ``encoded`` is the hash of her password, or ``NO_PASSWORD``; ``facts`` go to the trail. Call it inside the action's
-    transaction. Raises ``EmailTaken`` for an account that is confirmed, banned, given up or staff's.
+    ``encoded`` is the hash of their password, or ``NO_PASSWORD``; ``facts`` go to the audit event. Call it inside the
+    action's transaction. Raises ``EmailTaken`` for an account that is confirmed, banned, deleted or of staff.
     """
     user = User.objects.select_for_update().filter(email_canonical=canonical_email(email)).first()
     if user is None:
@@ -58,7 +58,7 @@ def _create(email: str, full_name: str, encoded: str | None, facts: dict[str, st
     try:
         with transaction.atomic():
             create_customer(user, **facts)
-    except IntegrityError as error:  # somebody registered it at this moment
+    except IntegrityError as error:  # registered concurrently
         raise EmailTaken from error
     return user
 
@@ -78,10 +78,10 @@ def _hand_over(user: User, full_name: str, encoded: str | None) -> None:
 
 
 def remove_previous_access(user: User) -> None:
-    """Take out what whoever registered the address put in, inside the caller's transaction and under the account's lock.
+    """Remove every login method and all data of the registrant, inside the caller's transaction and under the account's lock.
 
-    The caller replaces the password, confirms the address and raises the epoch. Teams and what was bought stay: somebody
-    who forgot to confirm her address pays for them, and everybody who is in them can be seen.
+    The caller replaces the password, confirms the address and raises the epoch. Teams and purchases stay: a person who
+    forgot to confirm their address pays for them, and their members are visible.
     """
     for secret in (Totp, RecoveryCode, PendingLogin, OAuthIdentity):
         secret.objects.filter(user=user).delete()

@@ -1,4 +1,4 @@
-"""E-mail addresses: what is accepted, and the one form under which two spellings are the same."""
+"""E-mail addresses: which are accepted, their canonical form, and the form that mail is sent to."""
 
 import unicodedata
 
@@ -20,10 +20,10 @@ class InvalidAddress(Invalid):
 
 
 def canonical_email(address: str) -> str:
-    """The form that look-ups, limits and the unique constraint use. Raises ``InvalidAddress``.
+    """Return the form that look-ups, limits and the unique constraint use. Raises ``InvalidAddress``.
 
     The local part is ASCII (so that no look-alike letter passes) and lower case, the domain an IDNA 2008 A-label. Dots
-    and plus tags are kept: whether they matter is the mail server's business.
+    and plus tags are kept: whether they matter is up to the mail server.
     """
     local, domain = _parts(address)
     result = f"{local.lower()}@{_ascii_domain(domain)}"
@@ -33,17 +33,17 @@ def canonical_email(address: str) -> str:
 
 
 def deliverable_email(address: str) -> str:
-    """The form that is stored and mailed to: as typed, but a domain in other letters becomes its A-label.
+    """Return the form that is stored and mailed to: as typed, but with a non-ASCII domain as its A-label.
 
     Python's mail library would encode such a domain by IDNA 2003, which takes straße.example for strasse.example: mail
-    would go to somebody else.
+    would go to another domain.
     """
     local, domain = _parts(address)
     return f"{local}@{domain if domain.isascii() else _ascii_domain(domain)}"
 
 
 def with_ascii_domain(searched: str) -> list[str]:
-    """A part of an address with its domain as it is stored, where it is looked for in other letters."""
+    """Return the searched part of an address with its domain as it is stored, if it was typed in other letters."""
     local, at, domain = unicodedata.normalize("NFKC", strip_invisible(searched)).rpartition("@")
     if domain.isascii():
         return []
@@ -54,17 +54,13 @@ def with_ascii_domain(searched: str) -> list[str]:
 
 
 def _parts(address: str) -> tuple[str, str]:
-    """Looked at as typed: Unicode's normal form would turn the Kelvin sign into a plain k."""
+    """Check the local part as typed: Unicode's normal form would turn the Kelvin sign into a plain k."""
     local, at, domain = address.strip().rpartition("@")
-    if not at or not _is_local_part(local):
-        raise InvalidAddress
-    return local, unicodedata.normalize("NFC", domain)
-
-
-def _is_local_part(local: str) -> bool:
     characters_fit = all(c.isascii() and (c.isalnum() or c in _LOCAL_PUNCTUATION) for c in local)
     dots_fit = not local.startswith(".") and not local.endswith(".") and ".." not in local
-    return 0 < len(local) <= MAX_LOCAL_LENGTH and characters_fit and dots_fit
+    if not at or not 0 < len(local) <= MAX_LOCAL_LENGTH or not characters_fit or not dots_fit:
+        raise InvalidAddress
+    return local, unicodedata.normalize("NFC", domain)
 
 
 def _ascii_domain(domain: str) -> str:

@@ -1,4 +1,4 @@
-"""What the account modules say of themselves when asked."""
+"""Health checks of the account modules."""
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
@@ -9,19 +9,19 @@ from saas.module_health import Module
 
 
 def _auth_core() -> None:
-    """A token that we sign, we can read."""
+    """Read a token that was just signed."""
     probe = LoginSession(sid="ses_probe", user_id="usr_probe", audience=Audience.CUSTOMER)
     if tokens.read_access_token(tokens.issue_access_token(probe), Audience.CUSTOMER)["sid"] != probe.sid:
         raise RuntimeError("a token did not come back as it was")
 
 
 def _session() -> None:
-    """The session table answers."""
+    """Query the session table."""
     SessionStore().exists("no such session")
 
 
 def _oauth() -> None:
-    """PKCE computes what RFC 7636, appendix B, says, and the table of identities answers."""
+    """Compute the PKCE example of RFC 7636, appendix B, and query the table of identities."""
     challenge = create_s256_code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
     if challenge != "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM":
         raise RuntimeError("PKCE computes a wrong challenge")

@@ -1,4 +1,4 @@
-"""Links that are mailed: issued as random tokens, stored hashed, used once."""
+"""One-time tokens in mailed links (password reset, e-mail verification): random, stored hashed, used once."""
 
 import secrets
 from datetime import timedelta
@@ -24,7 +24,7 @@ class OneTimeTokenInvalid(DomainError):
 
 
 def issue_one_time_token(user: User, purpose: OneTimeToken.Purpose, *, email: str = "") -> str:
-    """A new token; whoever has it reads ``email`` (the account's own, if none is given). Call it inside the action."""
+    """Return a new token for a mail to ``email`` (the account's own, if none is given). Call it inside the transaction."""
     raw = f"{purpose}_{secrets.token_urlsafe(32)}"
     now = timezone.now()
     is_staff_reset = user.is_staff and purpose == OneTimeToken.Purpose.RESET
@@ -41,16 +41,16 @@ def issue_one_time_token(user: User, purpose: OneTimeToken.Purpose, *, email: st
 
 
 def find_one_time_token(raw: str, *purposes: OneTimeToken.Purpose) -> OneTimeToken:
-    """The usable proof, not used up. Raises ``OneTimeTokenInvalid``, whatever is wrong."""
-    proof = OneTimeToken.objects.usable(timezone.now()).filter(token_hash=hash_token(raw), purpose__in=purposes).first()
-    if proof is None:
+    """Return the row of a usable token without using it. Raises ``OneTimeTokenInvalid``, whatever is wrong."""
+    token = OneTimeToken.objects.usable(timezone.now()).filter(token_hash=hash_token(raw), purpose__in=purposes).first()
+    if token is None:
         raise OneTimeTokenInvalid
-    return proof
+    return token
 
 
-def consume_one_time_token(proof: OneTimeToken) -> None:
-    """Use it up. Raises ``OneTimeTokenInvalid`` if somebody was faster, or the account has moved on meanwhile."""
+def consume_one_time_token(token: OneTimeToken) -> None:
+    """Mark the token as used. Raises ``OneTimeTokenInvalid`` if it was used concurrently or its account has changed."""
     now = timezone.now()
-    current = OneTimeToken.objects.usable(now).filter(pk=proof.pk).values("pk")
+    current = OneTimeToken.objects.usable(now).filter(pk=token.pk).values("pk")
     if not OneTimeToken.objects.filter(pk__in=current, used_at=None).update(used_at=now):
         raise OneTimeTokenInvalid

@@ -1,4 +1,5 @@
-"""Before something that a thief of an unlocked device must not do: a login of the last minutes, or the password again."""
+"""Reauthentication (step-up): require a recent login or the password before an operation that the thief of an unlocked
+device must not do."""
 
 from datetime import timedelta
 
@@ -17,9 +18,10 @@ class ReauthRequired(DomainError):
 
 
 def require_recent_login(session: LoginSession, *, current_password: str = "") -> None:
-    """Raise ``ReauthRequired`` unless the session's login is fresh or ``current_password`` is right, which makes it so.
+    """Raise ``ReauthRequired`` unless the session's login is at most five minutes old or ``current_password`` is right.
 
-    A wrong password is ``Invalid``, and counted for the session: five are free, then each makes the next one wait.
+    A right password renews the login. A wrong one raises ``Invalid`` and counts against the session: five are free, then each
+    one delays the next (``TooManyAttempts``).
     """
     if current_password:
         confirm_password(session, current_password)
@@ -28,13 +30,7 @@ def require_recent_login(session: LoginSession, *, current_password: str = "") -
 
 
 def confirm_password(session: LoginSession, password: str) -> None:
-    """Make the session's login fresh again by the password."""
-    _require_password(session, password)
-    session.authenticated_at = timezone.now()
-    LoginSession.objects.filter(pk=session.pk).update(authenticated_at=session.authenticated_at)
-
-
-def _require_password(session: LoginSession, password: str) -> None:
+    """Renew the session's login by the password. Raises ``Invalid``, ``TooManyAttempts`` and ``HashingBusy``."""
     key = login_throttle.session_key(session)
     login_throttle.count_attempt(key)
     with login_throttle.uncounted_if_busy(key):
@@ -42,3 +38,5 @@ def _require_password(session: LoginSession, password: str) -> None:
     if not is_right:
         raise Invalid(errors={"current_password": ["This is not your password."]})
     login_throttle.reset_attempts(key)
+    session.authenticated_at = timezone.now()
+    LoginSession.objects.filter(pk=session.pk).update(authenticated_at=session.authenticated_at)

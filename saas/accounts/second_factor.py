@@ -1,6 +1,6 @@
-"""The second factor: codes by time (RFC 6238), ten recovery codes, and the half of a login that asks for one of them.
+"""The second factor (MFA): TOTP codes (RFC 6238), ten recovery codes, and the second step of a login.
 
-The secret is stored encrypted under a key of its own; a code works once, and of fifty guesses at once five are looked at.
+The TOTP secret is stored encrypted under its own key. A code works once. Of fifty concurrent guesses five are checked.
 """
 
 import hmac
@@ -30,7 +30,7 @@ STEP_SECONDS = 30
 STEPS_OF_DRIFT = 1
 MAX_TRIES = 5
 RECOVERY_CODES = 10
-_CODE_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that looks like something else
+_CODE_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that look alike
 _CODE_LENGTH = 16  # 79 bits
 METHOD = "otp"
 
@@ -57,7 +57,7 @@ class EnrolmentRequired(DomainError):
 
 @dataclass(frozen=True)
 class TotpSetup:
-    """What an authenticator takes over: as text, as an address, and as a picture (SVG) of the address."""
+    """What an authenticator app needs: the secret, the ``otpauth`` URI, and the URI as a QR code (SVG)."""
 
     secret: str
     uri: str
@@ -66,7 +66,7 @@ class TotpSetup:
 
 @transaction.atomic
 def begin_totp_setup(user: User) -> TotpSetup:
-    """A new secret, which does nothing until a code confirms it. Raises ``SecondFactorEnabled``."""
+    """Store a new secret, which has no effect until a code confirms it. Raises ``SecondFactorEnabled``."""
     if Totp.objects.confirmed(user.id).exists():
         raise SecondFactorEnabled
     secret = pyotp.random_base32()
@@ -76,7 +76,7 @@ def begin_totp_setup(user: User) -> TotpSetup:
 
 
 def _store(user: User, sealed: str) -> None:
-    """Never over one that was confirmed meanwhile: its owner would be locked out."""
+    """Never overwrite a secret that was confirmed meanwhile: its owner would be locked out."""
     waiting = Totp.objects.filter(user=user, confirmed_at=None)
     if waiting.update(sealed_secret=sealed, last_step=0):
         return
@@ -86,9 +86,9 @@ def _store(user: User, sealed: str) -> None:
 
 
 def confirm_totp_setup(session: LoginSession, code: str) -> tuple[Login, list[str]]:
-    """Turn the second factor on, log in anew and tell the recovery codes, this once. Every earlier session is dead.
+    """Turn the second factor on, end every session, and return a new login and the recovery codes, which are shown only once.
 
-    Raises ``SecondFactorNotEnabled`` if none was begun, ``Invalid`` for a wrong code.
+    Raises ``SecondFactorNotEnabled`` if no setup was begun, ``Invalid`` for a wrong code, ``TooManyAttempts``.
     """
     user = _user_of(session)
     if not Totp.objects.filter(user=user, confirmed_at=None).exists():
@@ -101,19 +101,22 @@ def confirm_totp_setup(session: LoginSession, code: str) -> tuple[Login, list[st
             raise SecondFactorEnabled
         login_throttle.reset_attempts(login_throttle.session_key(session))
         codes = _new_codes(user)
-        return _begin_epoch(session, user, f"{_first_methods(session)} {METHOD}", "mfa.enabled"), codes
+        return _end_sessions_and_log_in(session, user, f"{_first_methods(session)} {METHOD}", "mfa.enabled"), codes
 
 
 @transaction.atomic
 def disable_second_factor(session: LoginSession) -> Login:
-    """Turn it off and log in anew. Raises ``SecondFactorNotEnabled``. Ask ``require_recent_login`` first."""
+    """Turn the second factor off, end every session and return a new login. Call ``require_recent_login`` first.
+
+    Raises ``SecondFactorNotEnabled``.
+    """
     user = _user_of(session)
     remove_second_factor(user)
-    return _begin_epoch(session, user, _first_methods(session), "mfa.disabled")
+    return _end_sessions_and_log_in(session, user, _first_methods(session), "mfa.disabled")
 
 
 def remove_second_factor(user: User) -> None:
-    """Forget secret and codes, inside the caller's transaction. Raises ``SecondFactorNotEnabled``."""
+    """Delete secret and codes, inside the caller's transaction. Raises ``SecondFactorNotEnabled``."""
     if not Totp.objects.confirmed(user.id).delete()[0]:
         raise SecondFactorNotEnabled
     RecoveryCode.objects.filter(user=user).delete()
@@ -121,24 +124,24 @@ def remove_second_factor(user: User) -> None:
 
 @transaction.atomic
 def renew_recovery_codes(user: User) -> list[str]:
-    """Ten new codes; the earlier ones are dead. Raises ``SecondFactorNotEnabled``. Ask ``require_recent_login`` first."""
+    """Replace the recovery codes by ten new ones. Raises ``SecondFactorNotEnabled``. Call ``require_recent_login`` first."""
     if not Totp.objects.confirmed(user.id).exists():
         raise SecondFactorNotEnabled
     record("mfa.recovery_codes_renewed", actor=user.id, target=user.id)
     codes = _new_codes(user)
-    _tell(user, "mfa_recovery_codes_renewed", key=hash_token(codes[0]))
+    _mail(user, "mfa_recovery_codes_renewed", key=hash_token(codes[0]))
     return codes
 
 
 def is_enrolment_required(session: LoginSession) -> bool:
-    """A member of staff is logged in without a second factor where staff must have one."""
+    """Whether the session is of a member of staff without a second factor where staff must have one."""
     is_staff = session.audience == Audience.STAFF
     return is_staff and bool(settings.STAFF_MFA_REQUIRED) and METHOD not in session.methods.split()
 
 
 def complete_login(mfa_token: str, *, audience: Audience, code: str = "", recovery_code: str = "") -> Login:
-    """The second half of a login. Raises ``PendingLoginInvalid``, ``WrongCode``, ``TooManyAttempts``."""
-    pending = _try(mfa_token, audience)
+    """Complete a login by the second factor. Raises ``PendingLoginInvalid``, ``WrongCode``, ``TooManyAttempts``."""
+    pending = _count_try(mfa_token, audience)
     user, key = pending.user, login_throttle.code_key(pending.user)
     login_throttle.count_attempt(key)
     with transaction.atomic():
@@ -152,8 +155,8 @@ def complete_login(mfa_token: str, *, audience: Audience, code: str = "", recove
     return login
 
 
-def _try(mfa_token: str, audience: Audience) -> PendingLogin:
-    """Counts a try before it is looked at, in a statement that commits by itself."""
+def _count_try(mfa_token: str, audience: Audience) -> PendingLogin:
+    """Count a try before it is checked, in a statement that commits at once."""
     mine = PendingLogin.objects.filter(token_hash=hash_token(mfa_token), audience=audience, tries__lt=MAX_TRIES)
     won = mine.update(tries=F("tries") + 1)
     pending = PendingLogin.objects.usable(timezone.now()).filter(token_hash=hash_token(mfa_token)).first()
@@ -163,7 +166,7 @@ def _try(mfa_token: str, audience: Audience) -> PendingLogin:
 
 
 def _use_code(user: User, code: str) -> bool:
-    """Whether ``code`` is of this moment or a step beside it, and newer than the last one used."""
+    """Use up ``code``: return whether it is of the current step or one next to it, and newer than the last one used."""
     row = Totp.objects.filter(user=user).first()
     if row is None:
         return False
@@ -183,7 +186,7 @@ def _use_recovery_code(user: User, code: str) -> bool:
     if used:
         left = RecoveryCode.objects.filter(user=user, used_at=None).count()
         record("mfa.recovery_code_used", actor=user.id, target=user.id, left=left)
-        _tell(user, "recovery_code_used", key=hash_token(plain), left=str(left))
+        _mail(user, "recovery_code_used", key=hash_token(plain), left=str(left))
     return used
 
 
@@ -194,16 +197,16 @@ def _new_codes(user: User) -> list[str]:
     return ["-".join(code[i : i + 4] for i in range(0, _CODE_LENGTH, 4)) for code in codes]
 
 
-def _begin_epoch(session: LoginSession, user: User, methods: str, what: str) -> Login:
-    """Every token of before is dead; the client that did it goes on with a new session."""
+def _end_sessions_and_log_in(session: LoginSession, user: User, methods: str, action: str) -> Login:
+    """End every session and token, and open a new session for the client that made the change."""
     if not User.objects.filter(pk=user.pk, token_epoch=user.token_epoch, status=User.Status.ACTIVE).update(
         token_epoch=F("token_epoch") + 1
     ):
         raise InvalidCredentials
     end_sessions(user)
     user.refresh_from_db()
-    record(what, actor=user.id, target=user.id)
-    _tell(user, what.replace(".", "_"), key=str(user.token_epoch))
+    record(action, actor=user.id, target=user.id)
+    _mail(user, action.replace(".", "_"), key=str(user.token_epoch))
     return open_session(user, methods=methods, audience=Audience(session.audience))
 
 
@@ -217,7 +220,7 @@ def _user_of(session: LoginSession) -> User:
     return session.user
 
 
-def _tell(user: User, template: str, *, key: str, **more: str) -> None:
+def _mail(user: User, template: str, *, key: str, **more: str) -> None:
     queue_mail(
         template,
         to=user.email,

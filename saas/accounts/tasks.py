@@ -1,4 +1,4 @@
-"""What accounts leave for later."""
+"""Background tasks of accounts. Their names are those by which messages in flight and the schedule call them."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def answer_reset_request(request_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Find reset requests whose doorbell was lost."""
+    """Handle the reset requests whose task was lost."""
     waiting = ResetRequest.objects.filter(handled_at=None, created_at__lt=timezone.now() - SWEEP_AFTER)
     for request_id in list(waiting.order_by("created_at").values_list("pk", flat=True)[:SWEEP_SIZE]):
         answer_reset_request(request_id)
@@ -29,6 +29,6 @@ def sweep() -> None:
 
 @shared_task
 def tidy() -> None:
-    """Erase the accounts whose time has come, and delete what is over."""
+    """Erase accounts whose deletion is due, and delete expired rows."""
     erasure.erase_due_accounts()
     cleanup.delete_expired()

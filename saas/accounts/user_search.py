@@ -1,4 +1,4 @@
-"""Finding a person by what staff have of her: a part of the address or name, or the id."""
+"""Search users by a part of the address or name, or by the id."""
 
 from django.db.models import Q
 
@@ -7,7 +7,7 @@ from saas.text_normalization import search_variants
 
 
 def search_condition(search: str) -> Q:
-    """The condition on people. Text is looked for in any form of Unicode, a domain also as it is stored."""
+    """Return the condition on users. Text matches in any form of Unicode, a domain also as it is stored (A-label)."""
     found = Q(id=search)
     for form in search_variants(search):
         found |= Q(email__icontains=form) | Q(full_name__icontains=form)

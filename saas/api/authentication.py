@@ -70,11 +70,11 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class LogoutBearer(BearerAuthentication):
-    """For logging out: an authentic token will do that has expired or whose session has ended already."""
+    """For logging out: accept an authentic token that has expired or whose session has ended."""
 
     audience = Audience.CUSTOMER
 
-    def _authenticated(self, raw: str) -> tuple[User, Credential]:
+    def _authenticate_token(self, raw: str) -> tuple[User, Credential]:
         try:
             token = tokens.read_access_token_for_logout(raw, self.audience)
         except tokens.BadToken as error:

@@ -1,4 +1,4 @@
-"""Users and how they log in: one module for each subject. Import models from here."""
+"""Users and how they log in: one module per subject. Import models from here."""
 
 from saas.accounts.models.deletions import Deletion, DeletionQuerySet
 from saas.accounts.models.failed_attempts import FailedAttempts

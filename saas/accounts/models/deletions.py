@@ -1,4 +1,4 @@
-"""Accounts that are being given up. (Apart from ``models``, which is long enough.)"""
+"""Accounts that were deleted and wait for their erasure, or are erased."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 class DeletionQuerySet(models.QuerySet["Deletion"]):
     def pending(self) -> DeletionQuerySet:
-        """Asked for, and nothing has been erased yet."""
+        """Requested and not yet erased."""
         return self.filter(erased_at=None)
 
     def due(self, now: datetime) -> DeletionQuerySet:
-        """Pending, and the time to undo it has passed."""
+        """Pending, and past the time to cancel it."""
         return self.pending().filter(due_at__lte=now)
 
 
 class Deletion(models.Model):
-    """An account was given up. Until ``due_at`` that can be taken back, and the row goes.
+    """The deletion of an account. Canceling it, possible until ``due_at``, deletes the row.
 
     The row and not ``User.status`` says that a deletion is pending: a banned account is ``disabled`` while it waits.
     """

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class FailedAttempts(models.Model):
-    """Guesses at one secret of one account since the last right one; ``free_from`` is when the next is looked at."""
+    """Failed attempts at one secret of one account since the last right one. The next is refused before ``free_from``."""
 
     key = models.CharField(max_length=64, primary_key=True)
     count = models.PositiveIntegerField(default=0)

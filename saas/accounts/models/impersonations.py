@@ -1,32 +1,29 @@
-"""A member of staff who looks at the product as a customer sees it. (Apart from ``models``, which is long enough.)"""
+"""Members of staff acting in a customer's name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from django.db import models
 from django.db.models import F
 from django.utils import timezone
 
+from saas.accounts.models.sessions import LoginSession
+from saas.accounts.models.users import User
 from saas.fields import PrefixedIdField
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from saas.accounts.models import LoginSession, User
 
 
 class ImpersonationQuerySet(models.QuerySet["Impersonation"]):
     def listed(self) -> ImpersonationQuerySet:
-        """With what a list shows."""
+        """With the people that a list shows."""
         return self.select_related("staff_session__user", "session__user")
 
     def of_customer(self, customer: User) -> ImpersonationQuerySet:
-        """All that ever were in this customer's name."""
+        """All that were ever made in this customer's name."""
         return self.filter(session__user=customer)
 
     def running(self, now: datetime) -> ImpersonationQuerySet:
-        """Neither ended nor run out, while the member of staff is one, may be here, and is still logged in."""
+        """Neither ended nor expired, by an active member of staff who is still logged in."""
         return self.filter(
             ended_at=None,
             ends_at__gt=now,
@@ -43,18 +40,20 @@ class ImpersonationQuerySet(models.QuerySet["Impersonation"]):
 
 
 class Impersonation(models.Model):
-    """``session`` is the customer's side (it has no cookie and no refresh token), ``staff_session`` where it came from:
-    if either dies, so does this."""
+    """``session`` acts as the customer and has no cookie and no refresh token; ``staff_session`` is who started it.
+
+    The impersonation ends when either session ends.
+    """
 
     id = PrefixedIdField(prefix="imp", primary_key=True)
-    session = models.OneToOneField("accounts.LoginSession", models.CASCADE, related_name="impersonation")
-    staff_session = models.ForeignKey("accounts.LoginSession", models.CASCADE, related_name="+")
+    session = models.OneToOneField(LoginSession, models.CASCADE, related_name="impersonation")
+    staff_session = models.ForeignKey(LoginSession, models.CASCADE, related_name="+")
     reason = models.CharField(max_length=500)
     ticket = models.CharField(max_length=100, blank=True)
     may_write = models.BooleanField(default=False)
     started_at = models.DateTimeField(default=timezone.now, editable=False)
     ends_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True, blank=True)  # by hand, before its time
+    ended_at = models.DateTimeField(null=True, blank=True)  # by staff, before ``ends_at``
 
     objects = ImpersonationQuerySet.as_manager()
 

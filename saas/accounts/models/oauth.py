@@ -1,4 +1,4 @@
-"""Identities at OAuth providers, and sign-ins under way there."""
+"""Identities at OAuth providers, and sign-ins in progress."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from saas.accounts.models.users import User
 
 class OAuthIdentityQuerySet(models.QuerySet["OAuthIdentity"]):
     def by_subject(self, issuer: str, subject: str) -> OAuthIdentity | None:
-        """The identity that an issuer calls ``subject``, with its user."""
+        """The identity with this ``subject`` at the issuer, with its user; None if there is none."""
         return self.filter(issuer=issuer, subject=subject).select_related("user").first()
 
 
 class OAuthIdentity(models.Model):
-    """A person at a provider, known by the provider's own id for her, never by an address."""
+    """A person at a provider, identified by the provider's ``subject``, never by an address."""
 
     provider = models.CharField(max_length=32)
     issuer = models.CharField(max_length=255)
     subject = models.CharField(max_length=255)
     user = models.ForeignKey(User, models.CASCADE, related_name="oauth_identities")
-    email = models.CharField(max_length=254, blank=True)  # what the provider said last
-    email_is_verified = models.BooleanField(default=False, db_default=False)  # whether it vouched for that
+    email = models.CharField(max_length=254, blank=True)  # at the last login
+    email_is_verified = models.BooleanField(default=False, db_default=False)  # by the provider
     created_at = models.DateTimeField(default=timezone.now)
     last_login_at = models.DateTimeField(default=timezone.now)
 
@@ -40,9 +40,9 @@ class OAuthIdentity(models.Model):
 
 
 class OAuthState(models.Model):
-    """A sign-in under way at a provider: single use, bound to the browser that began it.
+    """A sign-in in progress at a provider: single use, bound to the browser that began it.
 
-    With ``session`` its user, who is logged in, links the provider to her account.
+    With ``session`` it links the provider to that session's user instead of logging in.
     """
 
     state_hash = models.CharField(max_length=64, primary_key=True)

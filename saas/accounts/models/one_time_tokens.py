@@ -1,5 +1,4 @@
-"""Single-use proofs: what a mailed link, a half-finished login or a second factor is held against. Secrets are stored
-hashed, the TOTP secret encrypted."""
+"""One-time tokens of mailed links, stored hashed, and requests for a password reset."""
 
 from __future__ import annotations
 
@@ -15,15 +14,15 @@ if TYPE_CHECKING:
 
 class OneTimeTokenQuerySet(models.QuerySet["OneTimeToken"]):
     def usable(self, now: datetime) -> OneTimeTokenQuerySet:
-        """Unused, in time, of the account's current epoch (a new password or address and a ban end the earlier ones)."""
+        """Unused, not expired, of the account's current epoch: a new password or address and a ban end the earlier ones."""
         fits = Q(user__token_epoch=F("epoch"), user__status="active") | Q(epoch=None)
         return self.filter(fits, used_at=None, expires_at__gt=now).select_related("user")
 
 
 class OneTimeToken(models.Model):
-    """What a mailed link proves: that its holder reads ``email``, or the account's mailbox.
+    """The token of a mailed link. Its use proves that the person reads the mailbox of ``email``.
 
-    ``epoch`` is null for a proof that outlives a logout everywhere.
+    ``epoch`` is null for a token that survives a logout everywhere.
     """
 
     class Purpose(models.TextChoices):
@@ -48,7 +47,7 @@ class OneTimeToken(models.Model):
 
 
 class ResetRequest(models.Model):
-    """Somebody typed an address into "forgot": answered later by a worker, so that the answer's time tells nothing."""
+    """An address typed into "forgot password". A worker handles it, so the response time does not reveal an account."""
 
     email = models.CharField(max_length=254)
     created_at = models.DateTimeField(default=timezone.now)

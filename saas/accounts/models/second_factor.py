@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 class TotpQuerySet(models.QuerySet["Totp"]):
     def confirmed(self, user_id: str) -> TotpQuerySet:
-        """The second factor of a person who has confirmed one."""
+        """The row of a person whose second factor is on."""
         return self.filter(user_id=user_id, confirmed_at__isnull=False)
 
 
 class Totp(models.Model):
-    """A second factor by time (RFC 6238): nothing is asked for until it is confirmed."""
+    """An authenticator's secret (RFC 6238). The second factor is on once ``confirmed_at`` is set."""
 
     user = models.OneToOneField("accounts.User", models.CASCADE, primary_key=True)
     sealed_secret = models.CharField(max_length=300)
@@ -29,7 +29,7 @@ class Totp(models.Model):
 
 
 class RecoveryCode(models.Model):
-    """One of ten codes for whoever lost the second factor."""
+    """One of ten codes for a person who lost the second factor."""
 
     user = models.ForeignKey("accounts.User", models.CASCADE, related_name="recovery_codes")
     code_hash = models.CharField(max_length=64)
@@ -46,7 +46,7 @@ class PendingLoginQuerySet(models.QuerySet["PendingLogin"]):
 
 
 class PendingLogin(models.Model):
-    """Somebody knew the password and owes the second factor."""
+    """A login whose first factor was right and which waits for the second (``PendingMfa``)."""
 
     token_hash = models.CharField(max_length=64, unique=True)
     user = models.ForeignKey("accounts.User", models.CASCADE, related_name="+")

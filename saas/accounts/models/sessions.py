@@ -16,7 +16,7 @@ from saas.ids import new_id
 
 
 class Audience(models.TextChoices):
-    """Who a session or token is for: the two never open each other's doors."""
+    """Who a session or token is for: neither is accepted where the other is required."""
 
     CUSTOMER = "saas"  # Product and Parity
     STAFF = "saas-admin"  # Admin ops and the operator API of Webhooks
@@ -28,7 +28,7 @@ def new_session_id() -> str:
 
 class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
     def live(self, now: datetime | QueryParameter | None = None) -> LoginSessionQuerySet:
-        """Not revoked, not past its end, of its user's current epoch, and of a user who may be here."""
+        """Not revoked, not expired, of its user's current epoch, and of an active user."""
         return self.filter(
             revoked_at=None,
             ends_at__gt=now or timezone.now(),
@@ -38,10 +38,10 @@ class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
 
 
 class LoginSession(AbstractBaseSession):
-    """One login on one device. The cookie and every token of that login point to this row, and die with it.
+    """One login on one device. The cookie and every token of that login point to this row, and end with it.
 
-    ``session_key`` is a keyed hash of the cookie: the row does not tell what to send. ``user`` is null for a visitor
-    whom Django's session framework remembers before login.
+    ``session_key`` is a keyed hash of the cookie: the cookie cannot be made from the row. ``user`` is null for a visitor whom
+    Django's session framework remembers before login.
     """
 
     session_key = models.CharField(max_length=64, primary_key=True)
@@ -55,7 +55,7 @@ class LoginSession(AbstractBaseSession):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     authenticated_at = models.DateTimeField(default=timezone.now)
     last_seen_at = models.DateTimeField(default=timezone.now)
-    ends_at = models.DateTimeField()  # absolute; ``expire_date`` is when an idle cookie dies
+    ends_at = models.DateTimeField()  # absolute; ``expire_date`` is when an idle cookie expires
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     objects = LoginSessionQuerySet.as_manager()  # type: ignore[assignment,misc]
@@ -81,7 +81,7 @@ class RefreshTokenQuerySet(models.QuerySet["RefreshToken"]):
 
 
 class RefreshToken(models.Model):
-    """One link of a session's chain of refresh tokens. Only the hash is kept (the token is 256 random bits)."""
+    """One token of a session's refresh token family. Only the hash is stored (the token is 256 random bits)."""
 
     token_hash = models.CharField(max_length=64, unique=True)
     session = models.ForeignKey(LoginSession, models.CASCADE, related_name="refresh_tokens")

@@ -18,7 +18,7 @@ from saas.fields import PrefixedIdField
 
 class UserQuerySet(models.QuerySet["User"]):
     def by_email(self, email: str) -> User | None:
-        """The account of an address, in whatever spelling; ``None`` also for what is no address."""
+        """The account of an address in any spelling; ``None`` also for an invalid address."""
         try:
             return self.filter(email_canonical=canonical_email(email)).first()
         except DomainError:
@@ -28,7 +28,7 @@ class UserQuerySet(models.QuerySet["User"]):
         return self.filter(is_staff=False)
 
     def admins(self) -> UserQuerySet:
-        """Staff who may do everything, and are there to do it."""
+        """Active staff with the admin role, and active superusers."""
         holds_role = Exists(Group.objects.filter(user=OuterRef("pk"), name=Role.ADMIN))
         active = self.filter(is_staff=True, status=User.Status.ACTIVE)
         return active.filter(Q(is_superuser=True) | holds_role)
@@ -38,7 +38,7 @@ class UserQuerySet(models.QuerySet["User"]):
         return self.filter(search_condition(search))
 
     def listed(self, *, search: str = "", status: str = "") -> UserQuerySet:
-        """Those that a list with these filters shows; an empty filter shows all."""
+        """The users that a list with these filters shows; an empty filter matches all."""
         rows = self.matching(search) if search else self.all()
         return rows.filter(status=status) if status else rows
 
@@ -74,7 +74,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     status_reason = models.CharField(max_length=500, blank=True)
     is_staff = models.BooleanField(default=False)
-    token_epoch = models.PositiveIntegerField(default=0)  # a session of an earlier epoch is dead
+    token_epoch = models.PositiveIntegerField(default=0)  # sessions of an earlier epoch have ended
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -87,7 +87,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["status", "-id"], name="users_by_status"),
-            models.Index(fields=["status"], name="people_by_status"),  # for counting: a tenth of the other's size
+            models.Index(fields=["status"], name="people_by_status"),  # for counts: a tenth of the other's size
             models.Index(fields=["status"], condition=Q(is_staff=True), name="staff_by_status"),
             models.Index(
                 fields=["status"], condition=Q(is_staff=False, email_verified_at=None), name="unverified_by_status"
@@ -112,7 +112,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Profile(models.Model):
-    """What a customer shows of herself."""
+    """What a customer shows of themselves."""
 
     class Visibility(models.TextChoices):
         PUBLIC = "public"
@@ -135,9 +135,9 @@ class Profile(models.Model):
 
 
 class Role(models.TextChoices):
-    """What a member of staff is here for: the name of a Django group. What it allows stands in ``staff_roles``.
+    """A role of staff: the name of a Django group. ``staff_roles`` says what it allows.
 
-    Highest first: the order in which one person's roles are told.
+    Highest first: the order in which one person's roles are listed.
     """
 
     ADMIN = "admin"
@@ -147,8 +147,10 @@ class Role(models.TextChoices):
 
 
 class UserNote(models.Model):
-    """What a member of staff wrote down about a person, for the next one who opens her page. Never changed; she herself
-    reads it only if she asks for everything that we hold about her."""
+    """A note by staff about a person, shown on the person's admin page. Never changed.
+
+    The person sees it only in the export of their personal data.
+    """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notes")
     author = models.ForeignKey(User, models.PROTECT, related_name="+")

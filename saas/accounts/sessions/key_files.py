@@ -1,9 +1,9 @@
-"""Signing keys in a folder, one after the other: a file's name says whose it is and from when it signs.
+"""Signing keys in a folder, for rotation: a file's name holds the audience and the time from which the key signs.
 
     saas.20261125T021500Z.pem
 
-So every process that sees the folder agrees on who signs, by the clock alone; none needs to be told or restarted. A key
-stands there, published, before it signs, and stays until no token that it signed can be alive.
+All processes that see the folder agree by the clock on the key that signs; none needs a restart. A key is published before
+it signs, and stays until every token that it signed has expired.
 """
 
 import time
@@ -15,8 +15,10 @@ from pathlib import Path
 
 from saas import env
 
-LONGEST_TOKEN_LIFETIME = timedelta(minutes=31)  # the longest life that can be set, and a minute for clocks that differ
-PUBLISH_AHEAD = timedelta(minutes=10)  # twice as long as others may keep the public keys
+LONGEST_TOKEN_LIFETIME = timedelta(
+    minutes=31
+)  # the longest lifetime that can be set, and a minute for clock differences
+PUBLISH_AHEAD = timedelta(minutes=10)  # twice as long as clients may cache the public keys
 _CLOCK_TICK_NS = 2_000_000_000  # more than a file system's
 _STAMP = "%Y%m%dT%H%M%SZ"
 _FIRST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -29,10 +31,10 @@ class KeyFile:
 
 
 def list_key_files(folder: Path, audience: str) -> list[KeyFile]:
-    """The audience's keys, in the order in which they sign. Every token that is read asks: the folder is listed again when
-    it has changed."""
+    """Return the audience's keys in the order in which they sign. Called for every token: lists the folder only after a
+    change."""
     now, changed_at = time.time_ns(), folder.stat().st_mtime_ns if folder.is_dir() else 0
-    is_settled = now - changed_at > _CLOCK_TICK_NS  # else another change might bear the same time
+    is_settled = now - changed_at > _CLOCK_TICK_NS  # otherwise another change could have the same timestamp
     return [*_listed(folder, audience, changed_at if is_settled else now)]
 
 
@@ -42,18 +44,18 @@ def _listed(folder: Path, audience: str, as_of: int) -> list[KeyFile]:
 
 
 def list_or_create_key_files(folder: Path, audience: str, make: Callable[[], str]) -> list[KeyFile]:
-    """The same, with a first key where there is none. Two processes that start together agree on it."""
+    """Like ``list_key_files``, but create a first key if there is none. Processes that start together agree on it."""
     return list_key_files(folder, audience) or [add_key_file(folder, audience, make, signs_from=_FIRST)]
 
 
 def key_files_in_use(files: list[KeyFile], now: datetime) -> list[KeyFile]:
-    """Those whose tokens may be alive now or later: all but the ones whose successor has signed for long enough."""
+    """Return the keys whose tokens may be valid now or later: a key drops out once its successor has signed long enough."""
     over = [file for file in files if file.signs_from <= now - LONGEST_TOKEN_LIFETIME]
     return files[max(len(over) - 1, 0) :]
 
 
 def add_key_file(folder: Path, audience: str, make: Callable[[], str], *, signs_from: datetime) -> KeyFile:
-    """A new key, readable by its owner only."""
+    """Write a new key file, readable by its owner only."""
     path = folder / f"{audience}.{signs_from.astimezone(UTC).strftime(_STAMP)}.pem"
     env.read_or_create(path, make)
     return KeyFile(_signs_from(path), path)

@@ -1,4 +1,4 @@
-"""Turning over the keys that sign access tokens, without anybody noticing."""
+"""Rotate the keys that sign access tokens without invalidating tokens, or replace a leaked key at once."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ class RotationUnderWay(DomainError):
 
 @dataclass(frozen=True)
 class Rotation:
-    """``verifies_until`` is when the keys before the new one stop verifying; None where there are none."""
+    """``verifies_until`` is when the previous keys stop verifying; None if there are none."""
 
     signs_from: datetime
     verifies_until: datetime | None
@@ -32,9 +32,9 @@ class Rotation:
 
 @transaction.atomic
 def rotate_signing_key(audience: str) -> Rotation:
-    """Publish a new key, which signs ten minutes later; forget those that no living token was signed by.
+    """Publish a new key, which signs ten minutes later; delete keys whose tokens have all expired.
 
-    The key before verifies until its last token has expired. Raises ``KeyComesFromSetting`` and ``RotationUnderWay``.
+    The previous key verifies until its last token has expired. Raises ``KeyComesFromSetting`` and ``RotationUnderWay``.
     """
     folder, now = _folder(audience), timezone.now().replace(microsecond=0)
     known = signing_keys.key_files_for(audience)
@@ -48,9 +48,9 @@ def rotate_signing_key(audience: str) -> Rotation:
 
 @transaction.atomic
 def replace_signing_key(audience: str) -> Rotation:
-    """For a key that somebody else may have: a new one signs at once, and no token of any other verifies any more.
+    """Replace a key that may have leaked: a new one signs at once, and tokens of every other key become invalid.
 
-    Clients refresh: refresh tokens and cookies are not signed. Raises ``KeyComesFromSetting``.
+    Clients refresh: refresh tokens and cookies are not signed with it. Raises ``KeyComesFromSetting``.
     """
     folder, known = _folder(audience), signing_keys.key_files_for(audience)
     new = _add(folder, audience, timezone.now().replace(microsecond=0))

@@ -1,11 +1,11 @@
-"""Devices that were in an account before, known by a cookie (decision 35).
+"""Devices on which an account was logged in to before, recognised by a cookie (trusted devices, decision 35).
 
-The cookie is a random name of the device and, for each account that was entered on it, a mark: a hash of name, account and
-token epoch, which says nothing to who has it. All of it is signed, so no table remembers devices. Whatever ends every
-session (a reset, a ban, logging out everywhere) raises the epoch, and the mark is worth nothing.
+The cookie holds a random device id and, for each account, a mark: a hash of device id, account and token epoch, which reveals
+nothing. The cookie is signed, so no table stores devices. Everything that ends all sessions (a reset, a ban, logging out
+everywhere) raises the epoch, which invalidates the mark.
 
-A known device is let in by nothing but the password. It has a counter of its own for wrong ones, so that strangers who guess
-cannot keep the account's owner out. Clients that keep no cookies are unknown devices.
+A known device still needs the password. It has its own counter of wrong ones, so that guesses from elsewhere cannot lock out
+the account's owner. Clients that keep no cookies are unknown devices.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ class Device:
 
 
 def known_device_mark(user: User) -> str:
-    """What this device's cookie holds of the account, which nobody else's cookie does; empty on an unknown device."""
+    """Return this device's mark of the account; empty on an unknown device."""
     device = _read(request_context.current().device)
     mark = _mark(device, user)
     return mark if mark in device.marks else ""
 
 
 def device_cookie_value(user: User) -> str:
-    """The cookie of this device, from now on known for ``user``. Call it when she has proved who she is."""
+    """Return the cookie value that makes this device known for ``user``. Call it after they have logged in."""
     device = _read(request_context.current().device)
     mine = _mark(device, user)
     marks = [mine, *(mark for mark in device.marks if mark != mine)]
@@ -46,7 +46,7 @@ def device_cookie_value(user: User) -> str:
 
 
 def _read(cookie: str) -> Device:
-    """A new device for a cookie that is not ours, or too old."""
+    """Return the device of the cookie; a new one if the cookie is forged or too old."""
     try:
         name, *marks = signing.loads(cookie[:_MAX_COOKIE], salt=_SALT, max_age=COOKIE_LIFETIME)
     except signing.BadSignature:

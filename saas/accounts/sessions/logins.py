@@ -1,4 +1,4 @@
-"""Coming in and going out: one login is one ``LoginSession`` row, a cookie, an access token and a refresh token.
+"""Log in, refresh and log out. A login is one ``LoginSession`` row, a cookie, an access token and a refresh token.
 
 Passwords are checked before a transaction opens: 180 ms of arithmetic must not hold a lock.
 """
@@ -49,7 +49,7 @@ class RefreshReused(DomainError):
 
 @dataclass(frozen=True)
 class Login:
-    """What a client gets from a login. ``cookie_key`` is empty where no cookie belongs to the answer (refresh)."""
+    """What a client gets from a login. ``cookie_key`` is empty for a refresh, whose response sets no cookie."""
 
     user: User
     session: LoginSession
@@ -65,18 +65,17 @@ class Login:
 
 @dataclass(frozen=True)
 class PendingMfa:
-    """The password was right, and a second factor is on: ``mfa_token`` is good for nothing but proving that one."""
+    """The first factor was right and a second is on: ``mfa_token`` can be used only to complete the login with it."""
 
     mfa_token: str
     mfa_required: ClassVar[bool] = True
 
 
 def log_in(*, email: str, password: str, audience: Audience) -> Login | PendingMfa:
-    """Open a session, or half a login, for the right password.
+    """Open a session for the right password, or ask for the second factor.
 
-    Raises ``InvalidCredentials``, whatever was wrong, ``TooManyAttempts`` and ``HashingBusy``.
-
-    Exactly one password is hashed on every path, so that time does not tell which it was.
+    Raises ``InvalidCredentials``, whatever was wrong, ``TooManyAttempts`` and ``HashingBusy``. Exactly one password is hashed
+    on every path, so that the time taken does not reveal which it was.
     """
     hashing_pool.LIMITER.require_capacity()
     user = User.objects.by_email(email)
@@ -84,15 +83,15 @@ def log_in(*, email: str, password: str, audience: Audience) -> Login | PendingM
     login_throttle.count_attempt(key)
     with login_throttle.uncounted_if_busy(key):
         is_right = verify_password(user, password)
-    if not is_right or not user or not _may_enter(user, audience):
+    if not is_right or not user or not user.is_active or user.is_staff != (audience == Audience.STAFF):
         raise InvalidCredentials
-    login_throttle.reset_attempts(key)  # before the transaction: nobody waits for its end to be counted
+    login_throttle.reset_attempts(key)  # before the transaction, so that no concurrent attempt waits for its end
     with transaction.atomic():
         return complete_first_factor(user, methods="pwd", audience=audience)
 
 
 def complete_first_factor(user: User, *, methods: str, audience: Audience = Audience.CUSTOMER) -> Login | PendingMfa:
-    """What the first factor earns. Call it inside the action's transaction, after every check."""
+    """Open a session, or ask for the second factor if one is on. Call it inside the action's transaction, after every check."""
     if not Totp.objects.confirmed(user.id).exists():
         return open_session(user, methods=methods, audience=audience)
     raw = f"mfa_{secrets.token_urlsafe(32)}"
@@ -108,7 +107,7 @@ def complete_first_factor(user: User, *, methods: str, audience: Audience = Audi
 
 
 def verify_password(user: User | None, password: str) -> bool:
-    """Hash ``password`` once, whoever ``user`` is, and compare. Never inside a transaction; the caller counts attempts."""
+    """Hash ``password`` exactly once, even for no user, and compare. Not inside a transaction; the caller counts attempts."""
     if len(password) > MAX_LENGTH:
         return False
     if user is None or not user.has_usable_password():
@@ -122,19 +121,14 @@ def _rehash(user: User, raw: str) -> None:
     User.objects.filter(pk=user.pk, password=user.password).update(password=make_password(raw))
 
 
-def _may_enter(user: User, audience: Audience) -> bool:
-    return user.is_active and user.is_staff == (audience == Audience.STAFF)
-
-
 def open_session(user: User, *, methods: str, audience: Audience = Audience.CUSTOMER) -> Login:
-    """A new session with its cookie and tokens, no second factor asked for.
+    """Open a session with its cookie and tokens, without asking for a second factor.
 
     Call it inside the action's transaction, after every check.
     """
     now, limits, here = timezone.now(), session_lifetimes.lifetimes_for(audience), request_context.current()
     cookie_key = get_random_string(COOKIE_KEY_LENGTH, _COOKIE_ALPHABET)
-    if _is_new_device(user, here):
-        _tell_of_device(user, here)
+    _mail_new_device(user, here)
     session = LoginSession.objects.create(
         session_key=session_store.hash_cookie_key(cookie_key),
         user=user,
@@ -154,16 +148,14 @@ def open_session(user: User, *, methods: str, audience: Audience = Audience.CUST
     return Login(user, session, tokens.issue_access_token(session), _new_refresh_token(session, now), cookie_key)
 
 
-def _is_new_device(user: User, here: request_context.Context) -> bool:
-    """Not the first login, no cookie of an earlier one, and the first by a client of this name from this part of the net."""
+def _mail_new_device(user: User, here: request_context.Context) -> None:
+    """Mail the user if the device is unknown, unless it is the first login or an earlier one had its agent and subnet."""
     if known_devices.known_device_mark(user):
-        return False
+        return
     earlier = LoginSession.objects.filter(user=user)
     known = earlier.filter(agent=here.agent).values_list("address", flat=True).distinct()
-    return site_subnet(here.address) not in set(map(site_subnet, known)) and earlier.exists()
-
-
-def _tell_of_device(user: User, here: request_context.Context) -> None:
+    if site_subnet(here.address) in set(map(site_subnet, known)) or not earlier.exists():
+        return
     queue_mail(
         "new_device",
         to=user.email,
@@ -173,12 +165,12 @@ def _tell_of_device(user: User, here: request_context.Context) -> None:
 
 
 def exchange_refresh_token(raw: str, *, audience: Audience) -> Login:
-    """Exchange a refresh token for a new pair, once.
+    """Exchange a refresh token for a new pair, once (refresh token rotation).
 
-    Whoever asks again within ``REUSE_GRACE`` (a double click, two tabs, an answer that was lost on its way) gets the same
-    refresh token again. Raises ``RefreshRotated`` if that one was exchanged meanwhile, so that its holder did get it:
-    nothing is issued, nobody is logged out; ``RefreshReused`` for a later replay (the session is ended: two parties hold
-    the token), and ``InvalidRefreshToken`` for everything else.
+    A repetition within ``REUSE_GRACE`` (a double click, two tabs, a lost response) gets the same refresh token again. Raises
+    ``RefreshRotated`` if that one has itself been exchanged: nothing is issued and the session goes on. Raises
+    ``RefreshReused`` for a later replay: two parties hold the token, and the session is ended. Raises
+    ``InvalidRefreshToken`` for everything else.
     """
     try:
         with transaction.atomic():
@@ -202,11 +194,11 @@ def _exchange(raw: str, audience: Audience, now: datetime) -> Login:
         )
     if refusal := _refusal(old, now):
         raise refusal
-    return Login(session.user, session, tokens.issue_access_token(session), _told_again(old, raw, now))
+    return Login(session.user, session, tokens.issue_access_token(session), _reissue(old, raw, now))
 
 
-def _told_again(old: RefreshToken, raw: str, now: datetime) -> str:
-    """The token that ``old`` was exchanged for, while nobody has used it."""
+def _reissue(old: RefreshToken, raw: str, now: datetime) -> str:
+    """Return the token that ``old`` was exchanged for. Raises ``RefreshRotated`` if it has been used."""
     successor = tokens.derive_next_refresh_token(raw, old.used_at or now)
     waiting = RefreshToken.objects.usable(now).filter(parent=old, session=old.session_id)
     if not waiting.filter(token_hash=tokens.hash_token(successor)).exists():
@@ -215,7 +207,7 @@ def _told_again(old: RefreshToken, raw: str, now: datetime) -> str:
 
 
 def refresh_token_family(raw: str) -> str:
-    """What the exchanges of one login are counted under; an unknown token is a family of its own."""
+    """Return the key of the token's session for rate limits; an unknown token is its own family."""
     session_ids = RefreshToken.objects.filter(token_hash=tokens.hash_token(raw)).values_list("session_id", flat=True)
     return session_ids.first() or tokens.hash_token(raw)
 
@@ -229,7 +221,7 @@ def _refusal(token: RefreshToken, now: datetime) -> DomainError | None:
 def _new_refresh_token(
     session: LoginSession, now: datetime, before: str = "", parent: RefreshToken | None = None
 ) -> str:
-    """The first of a login is random; each other one follows from the one ``before``, whose row is ``parent``."""
+    """Store and return a token: a random one, or the successor of the token ``before``, whose row is ``parent``."""
     raw = tokens.derive_next_refresh_token(before, now) if before else tokens.new_refresh_token()
     idle = session_lifetimes.lifetimes_for(session.audience).refresh_idle
     RefreshToken.objects.create(
@@ -258,14 +250,14 @@ def _end_reused(raw: str) -> None:
 
 @transaction.atomic
 def log_out(session: LoginSession) -> None:
-    """End one session; its cookie and tokens are dead at once, everywhere. May be repeated."""
+    """End one session; its cookie and tokens stop working at once, in all services. May be repeated."""
     if end_session(session):
         record("session.closed", actor=session.user_id or "", target=session.sid)
 
 
 @transaction.atomic
 def log_out_everywhere(user: User, *, revoke_credentials: bool = False) -> list[Credential]:
-    """End every session of a person, on all devices. The credentials that outlive them: they go, too, if she says so."""
+    """End every session of a person; return their long-lived credentials, which are revoked only if asked for."""
     User.objects.filter(pk=user.pk).update(token_epoch=F("token_epoch") + 1)
     end_sessions(user)
     record("session.closed_all", actor=user.id, target=user.id)
@@ -285,11 +277,11 @@ def log_out_elsewhere(session: LoginSession) -> None:
 
 
 def end_session(session: LoginSession) -> bool:
-    """Revoke one session; tells whether it was still open."""
+    """Revoke one session; return whether it was still open."""
     return bool(LoginSession.objects.filter(pk=session.pk, revoked_at=None).update(revoked_at=timezone.now()))
 
 
 def end_sessions(user: User) -> int:
-    """Revoke all sessions of a person; tells how many were open. The caller raises the epoch where tokens of this very
-    second must die, too."""
+    """Revoke all sessions of a person; return how many were open. Raise the epoch as well where tokens issued in this very
+    second must end."""
     return LoginSession.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())

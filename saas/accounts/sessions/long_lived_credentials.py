@@ -1,11 +1,11 @@
-"""Credentials that outlive a session: what still lets a person or program in when every device has been logged out.
+"""The register of long-lived credentials: those that still work after every session has ended, such as API keys.
 
-An app that issues some says so in its ``credentials.py``, found at start-up:
+An app registers its kinds in its ``credentials.py``, which is imported at start-up:
 
-    issues("api_key", listed=_api_keys, revoke=_revoke_api_keys)
+    register_credential_kind("api_key", listed=_api_keys, revoke=_revoke_api_keys)
 
-They die with the account's recovery (a password reset) and its ban; logging out everywhere lists them and asks. Whatever
-issues one asks ``require_recent_login`` first and announces it by mail (decision 121).
+A password reset and a ban revoke them; logging out everywhere lists them and offers to revoke them. An action that issues one
+calls ``require_recent_login`` first and announces it by mail (decision 121).
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from saas.audit.actions import record
 
 @dataclass(frozen=True)
 class Credential:
-    """One of them, without its secret. ``team_id`` is where it opens a door."""
+    """One credential, without its secret. ``team_id`` is the team that it gives access to."""
 
     kind: str
     id: str
@@ -32,7 +32,7 @@ class Credential:
 
 @dataclass(frozen=True)
 class CredentialKind:
-    """``listed`` finds those of a person that still work, ``revoke`` ends them and tells how many there were."""
+    """``listed`` yields a person's credentials that still work; ``revoke`` ends them and returns how many there were."""
 
     kind: str
     listed: Callable[[User], Iterator[Credential]]
@@ -50,18 +50,18 @@ def register_credential_kind(
 
 
 def credential_kinds() -> list[str]:
-    """What ``Credential.kind`` may be."""
+    """The possible values of ``Credential.kind``."""
     return [issuer.kind for issuer in _kinds]
 
 
 def list_long_lived_credentials(user: User) -> list[Credential]:
-    """All that this person made and that still work, newest first."""
+    """Return all credentials that this person issued and that still work, newest first."""
     found = [credential for issuer in _kinds for credential in issuer.listed(user)]
     return sorted(found, key=lambda credential: credential.created_at, reverse=True)
 
 
 def revoke_long_lived_credentials(user: User, *, by: str, because: str) -> int:
-    """End them, inside the caller's transaction; tells how many there were."""
+    """Revoke all of a person's, inside the caller's transaction; return how many there were."""
     counts: dict[str, Any] = {issuer.kind: issuer.revoke(user) for issuer in _kinds}
     total: int = sum(counts.values())
     if total:

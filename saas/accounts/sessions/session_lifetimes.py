@@ -1,4 +1,4 @@
-"""How long a login and its tokens live, per audience. Idle: since the last use. The rest: since the login."""
+"""Lifetimes of sessions, cookies and tokens, per audience. ``_idle``: since the last use; the others: since the login."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,7 +1,7 @@
-"""Django's session framework on ``LoginSession`` rows: the cookie's half of a login.
+"""Django's session framework on ``LoginSession`` rows: the cookie side of a login.
 
-The cookie carries a random key; the row is found by a keyed hash of it. Saving never touches what the login wrote, and
-never brings back a row that was revoked or deleted meanwhile.
+The cookie carries a random key; the row is found by a keyed hash of it. Saving does not change the login's columns, and never
+restores a row that was revoked or deleted meanwhile.
 """
 
 import hashlib
@@ -34,18 +34,18 @@ _BY_COOKIE = PreparedQuery(
 
 
 def find_session_by_token(sid: str, audience: str, user_id: str) -> LoginSession | None:
-    """The login that a verified access token points to, with its user, if it is alive."""
+    """Return the live session of a verified access token, with its user; None if it has ended."""
     row = _BY_TOKEN.fetch_first(sid=sid, audience=audience, now=timezone.now())
     return row if row and row.user_id == user_id else None
 
 
 def hash_cookie_key(key: str) -> str:
-    """What the table holds of a cookie."""
+    """Return what is stored of a cookie."""
     return hmac.new(settings.SESSION_SECRET.encode(), key.encode(), hashlib.sha256).hexdigest()
 
 
 class SessionStore(DatabaseStore):
-    """``live_session()`` is the login behind the cookie, read together with its user in one query."""
+    """``live_session()`` reads the cookie's session together with its user, in one query."""
 
     _row: LoginSession | None = None
     _looked = False
@@ -56,7 +56,7 @@ class SessionStore(DatabaseStore):
 
     @classmethod
     def for_login(cls, key: str, row: LoginSession) -> "SessionStore":
-        """The store of a login that was just made, so that Django's middleware sends its cookie."""
+        """Return the store of a new login, so that Django's middleware sends its cookie."""
         store = cls(key)
         store._row, store._looked = row, True
         store._session_cache = {}  # type: ignore[attr-defined]
@@ -64,10 +64,13 @@ class SessionStore(DatabaseStore):
         return store
 
     def live_session(self) -> LoginSession | None:
-        """The login behind the cookie, if there is one and it is alive. Its audience is the caller's to check."""
+        """Return the cookie's session if it is live. The caller checks its audience."""
         self.accessed = True
         row = self._stored()
-        return row if row and row.user_id and _is_live(row) else None
+        user = row.user if row and row.user_id else None
+        if row is None or user is None or not user.is_active:
+            return None
+        return row if row.epoch == user.token_epoch and row.ends_at > timezone.now() else None
 
     def load(self) -> dict[str, Any]:
         row = self._stored()
@@ -120,19 +123,11 @@ class SessionStore(DatabaseStore):
         return self._row
 
 
-def _is_live(row: LoginSession) -> bool:
-    user = row.user
-    return user is not None and user.is_active and row.epoch == user.token_epoch and row.ends_at > timezone.now()
-
-
 def update_last_seen(row: LoginSession, now: datetime) -> None:
-    """Write "last seen" and push the idle limit, at most once a minute."""
+    """Write ``last_seen_at`` and extend the idle limit, at most once a minute."""
     if now - row.last_seen_at < LAST_SEEN_INTERVAL:
         return
-    idle, absolute = (
-        session_lifetimes.lifetimes_for(row.audience).cookie_idle,
-        session_lifetimes.lifetimes_for(row.audience).cookie,
-    )
+    lifetimes = session_lifetimes.lifetimes_for(row.audience)
     LoginSession.objects.filter(pk=row.pk, last_seen_at=row.last_seen_at).update(
-        last_seen_at=now, expire_date=min(now + idle, row.created_at + absolute)
+        last_seen_at=now, expire_date=min(now + lifetimes.cookie_idle, row.created_at + lifetimes.cookie)
     )

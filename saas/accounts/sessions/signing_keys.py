@@ -1,7 +1,7 @@
-"""The keys that sign access tokens: one signer for each audience, any number of verifiers, found by ``kid``.
+"""The keys of access tokens: one signing key per audience and any number of verification keys, found by ``kid``.
 
-ES256 (EC P-256), so that a service in any language can verify from the JWKS and shares no secret with us. A key comes from
-``JWT_SIGNING_KEY`` or, where that is not set, from a folder whose keys take turns (``key_files``, ``key_rotation``).
+ES256 (EC P-256), so that a service in any language can verify tokens from the JWKS without a shared secret. A key comes from
+``JWT_SIGNING_KEY`` or, if that is not set, from a folder of rotated keys (``key_files``, ``key_rotation``).
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Key:
 
 
 def signing_key(audience: str) -> Key:
-    """The key that signs tokens for ``audience`` now."""
+    """Return the key that signs tokens for ``audience`` now. Raises ``ImproperlyConfigured`` if there is none."""
     if pem := settings.JWT_KEYS[audience]:
         return _load(str(pem).replace("\\n", "\n"))
     now = timezone.now()
@@ -45,7 +45,7 @@ def signing_key(audience: str) -> Key:
 
 
 def verification_keys(audience: str) -> dict[str, Key]:
-    """Every key that signed a token for ``audience`` which may be alive, or will sign the next, by ``kid``."""
+    """Return, by ``kid``, every key whose tokens for ``audience`` may be valid, and the next one."""
     if settings.JWT_KEYS[audience]:
         others = settings.JWT_VERIFY_KEYS if audience == Audience.CUSTOMER else []
         keys = [signing_key(audience), *(_load(Path(path).read_text(encoding="ascii")) for path in others)]
@@ -55,7 +55,7 @@ def verification_keys(audience: str) -> dict[str, Key]:
 
 
 def key_files_for(audience: str) -> list[KeyFile]:
-    """The audience's keys in the folder, oldest first; in development there is always one."""
+    """Return the audience's key files, oldest first; in development create one if there is none."""
     if settings.JWT_KEY_DIR is None:
         return []
     if settings.DEVELOPMENT_SECRETS is None:
@@ -65,12 +65,12 @@ def key_files_for(audience: str) -> list[KeyFile]:
 
 @lru_cache(maxsize=32)
 def read_key_file(file: KeyFile) -> Key:
-    """The key in a file of the folder. A file never changes: its name is of one moment."""
+    """Load the key of a file. A file never changes, so the result is cached."""
     return _load(file.path.read_text(encoding="ascii"))
 
 
 def jwks() -> dict[str, list[dict[str, str]]]:
-    """The customers' public keys as a JWK set (RFC 7517)."""
+    """Return the customers' public keys as a JWK set (RFC 7517)."""
     return {
         "keys": [
             {**_jwk(key.public), "kid": key.kid, "use": "sig", "alg": "ES256"}
@@ -80,7 +80,7 @@ def jwks() -> dict[str, list[dict[str, str]]]:
 
 
 def generate_pem() -> str:
-    """A new private key in PEM."""
+    """Return a new private key in PEM."""
     return (
         ec.generate_private_key(ec.SECP256R1())
         .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

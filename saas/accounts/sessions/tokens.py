@@ -1,4 +1,4 @@
-"""Access tokens (ES256 JWT by simplejwt, RFC 9068) and the random refresh tokens beside them."""
+"""Access tokens (ES256 JWT by simplejwt, RFC 9068) and random refresh tokens."""
 
 import hashlib
 import secrets
@@ -20,14 +20,14 @@ from saas.accounts.sessions import session_lifetimes, signing_keys
 REFRESH_PREFIX = "rt_"
 HEADER_TYPE = "at+jwt"
 MAX_TOKEN_LENGTH = 4096
-CLOCK_LEEWAY_SECONDS = 30  # by so much the clocks of two machines may differ
+CLOCK_LEEWAY_SECONDS = 30  # how much the clocks of two machines may differ
 REQUIRED_CLAIMS = ["exp", "iat", "nbf", "iss", "aud", "sub", "sid", "jti"]
 
 BadToken = TokenError
 
 
 class KeyRingBackend(TokenBackend):
-    """simplejwt's backend with one signer, several verifiers, and a header that names the key (``kid``)."""
+    """simplejwt's backend with one signing key, several verification keys, and a header that names the key (``kid``)."""
 
     def __init__(self, audience: str) -> None:
         super().__init__("ES256", audience=audience, issuer=settings.JWT_ISSUER, leeway=CLOCK_LEEWAY_SECONDS)
@@ -39,7 +39,7 @@ class KeyRingBackend(TokenBackend):
         return jwt.encode(claims, key.private, "ES256", headers={"kid": key.kid, "typ": HEADER_TYPE})  # type: ignore[arg-type]
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
-        """Without ``verify`` the token may be past its end; everything else is checked all the same."""
+        """Verify and decode. Without ``verify`` an expired token is accepted; everything else is still checked."""
         try:
             header = jwt.get_unverified_header(token)
             key = signing_keys.verification_keys(self.intended).get(header.get("kid", ""))
@@ -59,13 +59,13 @@ class KeyRingBackend(TokenBackend):
 
 
 class AccessToken(Token):
-    """``sub`` is the user, ``sid`` her session, ``act`` the member of staff who impersonates her, if one does.
+    """``sub`` is the user, ``sid`` the session, ``act`` the member of staff who impersonates the user, if one does.
 
-    Roles and tenant rights are never in a token: they are read from the database on every request.
+    Roles and permissions are never in a token: they are read from the database on every request.
     """
 
     token_type = "access"
-    lifetime = timedelta(minutes=15)  # each audience's own, from ``lifetimes``, replaces it
+    lifetime = timedelta(minutes=15)  # replaced by the audience's own from ``session_lifetimes``
     audience: ClassVar[str]
 
     @cached_property
@@ -88,7 +88,7 @@ _CLASSES: dict[str, type[AccessToken]] = {Audience.CUSTOMER: CustomerToken, Audi
 
 
 def issue_access_token(session: LoginSession) -> str:
-    """A signed access token of ``session``."""
+    """Return a signed access token of ``session``."""
     token = _CLASSES[session.audience]()
     token.set_exp(lifetime=session_lifetimes.lifetimes_for(session.audience).access_token)
     token["nbf"] = token["iat"]
@@ -100,7 +100,7 @@ def issue_access_token(session: LoginSession) -> str:
 
 
 def issue_impersonation_token(impersonation: Impersonation) -> str:
-    """A signed access token in a customer's name; ``act`` says who acts (RFC 8693)."""
+    """Return a signed access token in a customer's name; ``act`` names the member of staff (RFC 8693)."""
     token = CustomerToken()
     token.set_exp(from_time=impersonation.started_at, lifetime=impersonation.ends_at - impersonation.started_at)
     token["nbf"] = token["iat"]
@@ -112,29 +112,29 @@ def issue_impersonation_token(impersonation: Impersonation) -> str:
 
 
 def read_access_token(raw: str, audience: str) -> AccessToken:
-    """The verified token. Raises ``BadToken`` for any fault: signature, key, type, issuer, audience, time, size."""
+    """Return the verified token. Raises ``BadToken`` if its signature, key, type, issuer, audience, time or size is wrong."""
     if len(raw) > MAX_TOKEN_LENGTH:
         raise BadToken("Token is invalid")
     return _CLASSES[audience](raw)  # type: ignore[arg-type]
 
 
 def read_access_token_for_logout(raw: str, audience: str) -> AccessToken:
-    """A token of ours that may have expired: good for logging out, and for nothing else."""
+    """Return a token that may have expired and is otherwise verified. Use it for logging out only. Raises ``BadToken``."""
     if len(raw) > MAX_TOKEN_LENGTH:
         raise BadToken("Token is invalid")
     return _CLASSES[audience](raw, verify=False)  # type: ignore[arg-type]
 
 
 def new_refresh_token() -> str:
-    """256 random bits behind a prefix that secret scanners know."""
+    """Return 256 random bits after a prefix that secret scanners know."""
     return REFRESH_PREFIX + secrets.token_urlsafe(32)
 
 
 def derive_next_refresh_token(refresh_token: str, used_at: datetime) -> str:
-    """The one refresh token that this one is exchanged for.
+    """Return the refresh token that this one is exchanged for (refresh token rotation).
 
-    Derived, so that it can be told once more where the answer was lost, and yet is stored nowhere: for who does not hold the
-    token before it and our key it is as random as any other.
+    It is derived, so that it can be sent again if the response was lost, without being stored. Without the previous token and
+    our key it is as random as any other.
     """
     seed = f"{used_at.isoformat()} {refresh_token}"
     digest = salted_hmac(
@@ -144,5 +144,5 @@ def derive_next_refresh_token(refresh_token: str, used_at: datetime) -> str:
 
 
 def hash_token(token: str) -> str:
-    """What the tables hold of a random token. No key: there is nothing to guess in 256 random bits."""
+    """Return what is stored of a random token. No key is needed: 256 random bits cannot be guessed."""
     return hashlib.sha256(token.encode()).hexdigest()
