@@ -19,7 +19,7 @@ from saas.tests.benchmarks.processes import HOST
 
 REPETITIONS = 10  # of each question in each round
 _EMAIL, _PASSWORD = "sam@example.net", "correct horse battery staple"
-_DESK, _HOOKS = "admin_ops", "webhooks"
+_ADMIN, _HOOKS = "admin_ops", "webhooks"
 
 Timing = tuple[float, bool]  # milliseconds, and whether it was answered
 Question = tuple[str, str, dict[str, Any] | None]  # service, path, body of a POST
@@ -42,34 +42,34 @@ def run(
         raise SystemExit("bench admin needs DATABASE_URL.")
     _fill(environment, size)
     say(f"{size} people and {size * EVENTS_A_PERSON} events are there")
-    servers = {service: environment.serve_as_production(service, service) for service in (_DESK, _HOOKS)}
-    asked: dict[str, list[Timing]] = defaultdict(list)
+    servers = {service: environment.serve_as_production(service, service) for service in (_ADMIN, _HOOKS)}
+    timings: dict[str, list[Timing]] = defaultdict(list)
     for number in range(rounds):
         with httpx.Client(trust_env=False, timeout=60) as client:
-            _log_in(client, servers[_DESK])
+            _log_in(client, servers[_ADMIN])
             for name, question in questions(size).items():
-                _ask(client, servers, question)  # the first asking plans, and fills caches
-                asked[name] += [_ask(client, servers, question) for _ in range(REPETITIONS)]
+                _ask(client, servers, question)  # the first request plans, and fills caches
+                timings[name] += [_ask(client, servers, question) for _ in range(REPETITIONS)]
         say(f"round {number + 1} of {rounds}")
-    return [_wait(name, size, found) for name, found in asked.items()]
+    return [_wait(name, size, found) for name, found in timings.items()]
 
 
 def questions(size: int) -> dict[str, Question]:
-    """Each about somebody with a subscription and about events in the middle of the log."""
+    """Return the requests by name, about a subscriber and about events in the middle of the log."""
     number, event = size // 20 + 5, size * EVENTS_A_PERSON // 2
     person, users, logs = f"usr_{number:026}", "/api/admin/users", "/api/webhooks/logs"
     return {
-        "people: newest": (_DESK, users, None),
-        "people: search, a part": (_DESK, f"{users}?search={number}@", None),
-        "people: search, an id": (_DESK, f"{users}?search={person}", None),
-        "people: search, the provider's id": (_DESK, f"{users}?search=cus_{number}", None),
-        "people: on a plan": (_DESK, f"{users}?plan=growth", None),
-        "person": (_DESK, f"{users}/{person}", None),
-        "audit: newest": (_DESK, "/api/admin/audit", None),
-        "audit: one person": (_DESK, f"/api/admin/audit?actor={person}", None),
-        "metrics: people": (_DESK, "/api/admin/metrics/users", None),
-        "metrics: revenue": (_DESK, "/api/admin/metrics/revenue", None),
-        "metrics: webhooks": (_DESK, "/api/admin/metrics/webhooks", None),
+        "people: newest": (_ADMIN, users, None),
+        "people: search, a part": (_ADMIN, f"{users}?search={number}@", None),
+        "people: search, an id": (_ADMIN, f"{users}?search={person}", None),
+        "people: search, the provider's id": (_ADMIN, f"{users}?search=cus_{number}", None),
+        "people: on a plan": (_ADMIN, f"{users}?plan=growth", None),
+        "person": (_ADMIN, f"{users}/{person}", None),
+        "audit: newest": (_ADMIN, "/api/admin/audit", None),
+        "audit: one person": (_ADMIN, f"/api/admin/audit?actor={person}", None),
+        "metrics: people": (_ADMIN, "/api/admin/metrics/users", None),
+        "metrics: revenue": (_ADMIN, "/api/admin/metrics/revenue", None),
+        "metrics: webhooks": (_ADMIN, "/api/admin/metrics/webhooks", None),
         "log: newest": (_HOOKS, logs, None),
         "log: failed": (_HOOKS, f"{logs}?status=failed", None),
         "log: one type": (_HOOKS, f"{logs}?type=kind.of_77.updated", None),
@@ -91,9 +91,9 @@ def _fill(environment: Environment, size: int) -> None:
     )
 
 
-def _log_in(client: httpx.Client, desk: Server) -> None:
+def _log_in(client: httpx.Client, admin: Server) -> None:
     """For each round anew, because a staff token lives for minutes."""
-    url = f"http://{HOST}:{desk.port}/api/admin/auth/login"
+    url = f"http://{HOST}:{admin.port}/api/admin/auth/login"
     answer = client.post(url, json={"email": _EMAIL, "password": _PASSWORD}).raise_for_status()
     client.cookies.clear()  # by token alone, or a POST would need a CSRF token
     client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"

@@ -63,7 +63,7 @@ def fill_events(cursor: CursorWrapper, people: int) -> None:
 
 
 def create_staff_login(email: str, password: str) -> None:
-    """A superuser: every page is hers."""
+    """Create a superuser, who may see every page."""
     from saas.accounts.staff.staff_administration import create_staff
 
     create_staff(email=email, password=password, full_name="Sam Support", by="system", is_superuser=True)

@@ -58,8 +58,8 @@ class Environment:
         port = free_port()
         filled = [part.replace("{port}", str(port)) for part in command]
         log = self.folder / f"{name.replace(' ', '-')}.log"
-        told = {key: value.replace("{port}", str(port)) for key, value in environment.items()}
-        process = Process(filled, {**self.variables, **told}, log, python)
+        variables = {key: value.replace("{port}", str(port)) for key, value in environment.items()}
+        process = Process(filled, {**self.variables, **variables}, log, python)
         self.servers.append(Server(name, port, process))
         process.wait_for_port(port)
         return self.servers[-1]

@@ -1,4 +1,4 @@
-"""What a flood of logins leaves to others: ``me`` alone and while many log in, served as in production."""
+"""``me`` alone and during a flood of logins, served as in production."""
 
 import json
 import statistics
@@ -54,8 +54,8 @@ def run(environment: Environment, *, rounds: int, seconds: float, say: Callable[
 
 
 def _during_flood(product: Server, me: list[str], number: int, seconds: float) -> tuple[Result, Result]:
-    with ThreadPoolExecutor(1) as beside:
-        flood = beside.submit(_offer, product, _logins(number), FLOODING, seconds + 3 * _AHEAD_SECONDS)
+    with ThreadPoolExecutor(1) as pool:
+        flood = pool.submit(_offer, product, _logins(number), FLOODING, seconds + 3 * _AHEAD_SECONDS)
         time.sleep(_AHEAD_SECONDS)
         return _offer(product, me, CONNECTIONS, seconds), flood.result()
 

@@ -35,10 +35,10 @@ def draw(name: str, report: Report, path: str) -> None:
     """Bars for designs side by side; lines over time, and over the number of rows where cost grows."""
     figure = _FIGURES[name](name, report) if name in _FIGURES else _bars(name, report)
     counts = {"rounds": report["rounds"] if name not in _ROUNDLESS else 1, "runs (marks)": report["times"]}
-    told = [f"medians of {count} {what}" for what, count in counts.items() if count > 1]
+    facts = [f"medians of {count} {what}" for what, count in counts.items() if count > 1]
     subject = f"{name} {report['rows'][0]['design']}" if name == "profile" else name
-    told += [f"{report['rows'][0][what]:,} {what}" for what in ("people", "events") if what in report["rows"][0]]
-    figure.suptitle(", ".join([f"bench {subject}, {report['engine']}", *told]))
+    facts += [f"{report['rows'][0][what]:,} {what}" for what in ("people", "events") if what in report["rows"][0]]
+    figure.suptitle(", ".join([f"bench {subject}, {report['engine']}", *facts]))
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -51,7 +51,7 @@ def _bars(name: str, report: Report) -> Figure:
         [_label(row) for row in rows], [row[column] for row in rows], color=[_COLORS[row.get("met")] for row in rows]
     )
     for place, row in enumerate(rows):
-        _tell(axes, place, row, column, widest=max(row[column] for row in rows))
+        _annotate(axes, place, row, column, widest=max(row[column] for row in rows))
     _mark_targets(axes, name, rows)
     axes.margins(x=0.2)
     axes.invert_yaxis()
@@ -60,7 +60,7 @@ def _bars(name: str, report: Report) -> Figure:
     return figure
 
 
-def _tell(axes: Any, place: int, row: Row, column: str, widest: float) -> None:
+def _annotate(axes: Any, place: int, row: Row, column: str, widest: float) -> None:
     """The figure to the right of its bar and marks, and of the target where that would be in the way."""
     marks = [row["slowest_ms"]] if "slowest_ms" in row else row.get("each_run", [])
     axes.plot(marks, [place] * len(marks), "|", color="black", markersize=9)

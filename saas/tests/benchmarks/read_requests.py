@@ -38,7 +38,7 @@ def plans(environment: Environment, **options: Any) -> list[Row]:
 
 
 def login(environment: Environment, **options: Any) -> list[Row]:
-    """Against nothing but the hash: what a login does beside it should not be seen."""
+    """Compare with the hash alone: the rest of a login should not show."""
     plain, ours = _servers(environment)
     emails = [
         f"bench{number}@example.net" for number in range(3 * CONNECTIONS)
@@ -70,7 +70,7 @@ def _serve(environment: Environment, name: str, settings: str) -> Server:
 
 
 def me_by_bearer(server: Server) -> str:
-    """The request of somebody who has just registered."""
+    """Return the request of a customer who has just registered."""
     token = register(server).json()["access_token"]
     return raw_request("GET", "/api/auth/me", {"Authorization": f"Bearer {token}"}, "")
 

@@ -1,4 +1,4 @@
-"""What a benchmark found, as one document and as a table: medians of its runs, beside the targets."""
+"""What a benchmark found, as one document and as a table: medians of its runs, with the targets."""
 
 import statistics
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def build(bench: str, *, engine: str, rounds: int, runs: Sequence[Sequence[Row]]
 
 
 def _shown(judgements: Sequence[Judgement], times: int) -> Row:
-    """Of the first target, beside its row."""
+    """Return the first target's columns for its row."""
     if not judgements:
         return {"target": None, "met": None}
     first = judgements[0]

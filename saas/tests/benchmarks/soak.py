@@ -1,7 +1,7 @@
 """Taking in and acting on events together, at a fixed rate: does the backlog grow?
 
 The rate is a share of what the intake alone can take on this machine, measured a moment before. Four share the
-processors, and whoever reads that the backlog grew must see which: the intake, the worker, PostgreSQL, the load generator.
+processors, and the report of a growing backlog must show which: the intake, the worker, PostgreSQL, the load generator.
 """
 
 import statistics
@@ -132,14 +132,14 @@ def _watch(
     database: psycopg.Connection, broker: Celery, answers: Future[dict[str, Any]], say: Callable[[str], None]
 ) -> list[Backlog]:
     """The backlog every few seconds while the load lasts. Rings as beat would, whose sweep finds lost bells."""
-    samples, began, told = [], time.monotonic(), 0
+    samples, began, minutes = [], time.monotonic(), 0
     while not answers.done():
         samples.append((time.monotonic() - began, _backlog(database)))
         look(broker)
         time.sleep(_SAMPLE_SECONDS)
-        if samples[-1][0] // 60 > told:
-            told += 1
-            say(f"minute {told}: {samples[-1][1]} wait")
+        if samples[-1][0] // 60 > minutes:
+            minutes += 1
+            say(f"minute {minutes}: {samples[-1][1]} wait")
     return samples
 
 

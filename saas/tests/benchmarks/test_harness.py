@@ -123,7 +123,7 @@ def test_staff_queries_are_about_an_active_subscriber(size):
 
     assert person <= size // admin_rows.PEOPLE_A_SUBSCRIPTION
     assert person % 50 > 1
-    assert person % 100 > 0  # a customer of hers is linked
+    assert person % 100 > 0  # a billing customer is linked
 
 
 def test_an_option_of_another_benchmark_is_refused():

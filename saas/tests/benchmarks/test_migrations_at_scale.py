@@ -100,8 +100,8 @@ def test_the_newest_migrations_go_back_and_forth_while_others_write(app, large_t
     finally:
         call_command("migrate", verbosity=0)
 
-    told = f"back {back}, there {there}; beside it {writer.written} writes, {writer.refused} of them waited in vain"
-    record_property(f"{app} over {ROWS} rows", told)
+    figures = f"back {back}, there {there}; meanwhile {writer.written} writes, and {writer.refused} lock timeouts"
+    record_property(f"{app} over {ROWS} rows", figures)
     assert writer.failure is None
     assert writer.written > 0
     assert (undone, is_applied(app, newest)) == (False, True)

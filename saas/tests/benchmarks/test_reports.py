@@ -1,4 +1,4 @@
-"""What is told of a benchmark: medians, and the targets. Nothing is measured."""
+"""Reports of benchmarks: medians and targets. Nothing is measured."""
 
 import pytest
 
@@ -29,8 +29,8 @@ def test_a_row_shows_its_target_and_whether_it_is_met():
 def test_targets_against_other_designs_are_listed_for_those_that_ran():
     report = built([BARE, intake(2100.0, 2.1, group=0.8)])
 
-    told = [(one["against"], one["target"], one["seen"], one["met"]) for one in report["targets"]]
-    assert told == [("", "≥ 1.9", 2.1, True), ("bare ASGI group commit", "≥ 0.85", 0.8, False)]
+    targets = [(one["against"], one["target"], one["seen"], one["met"]) for one in report["targets"]]
+    assert targets == [("", "≥ 1.9", 2.1, True), ("bare ASGI group commit", "≥ 0.85", 0.8, False)]
 
 
 @pytest.mark.parametrize(("p95_ratio", "is_met"), [(1.9, True), (2.0, True), (2.1, False)])

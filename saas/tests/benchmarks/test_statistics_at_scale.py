@@ -1,4 +1,4 @@
-"""The desk's figures over many rows: right, and read from indexes alone. What they take is in ``docs/performance.md``."""
+"""The admin pages' statistics over many rows are right, and read from indexes alone. For times see ``docs/performance.md``."""
 
 import pytest
 from django.db import connection

@@ -40,5 +40,5 @@ def _run(*command: str) -> None:
     try:
         subprocess.run(command, capture_output=True, text=True, check=True, timeout=_INSTALL_SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
-        told = (getattr(error, "stderr", "") or str(error)).strip()
-        raise EnvironmentUnavailable(told.splitlines()[-1]) from error
+        output = (getattr(error, "stderr", "") or str(error)).strip()
+        raise EnvironmentUnavailable(output.splitlines()[-1]) from error

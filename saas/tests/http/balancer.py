@@ -52,8 +52,8 @@ class Balancer(Process):
 
     def is_up(self, service: str, slot: int) -> bool:
         """Whether it sends requests there."""
-        told = httpx.get(f"http://127.0.0.1:{self.port + 1}/;csv", trust_env=False).text
-        rows = csv.DictReader(io.StringIO(told.removeprefix("# ")))
+        statistics = httpx.get(f"http://127.0.0.1:{self.port + 1}/;csv", trust_env=False).text
+        rows = csv.DictReader(io.StringIO(statistics.removeprefix("# ")))
         return any((row["pxname"], row["svname"], row["status"]) == (service, SLOTS[slot], "UP") for row in rows)
 
     def wait_until_up(self, service: str, slot: int) -> None:
@@ -64,7 +64,7 @@ def _configuration(slots: Slots, port: int) -> str:
     front = [
         f"frontend front\n    bind 127.0.0.1:{port}",
         *(f"    use_backend {service} if {{ hdr(host) -i {HOSTS[service]} }}" for service in slots),
-        f"frontend told\n    bind 127.0.0.1:{port + 1}\n    stats enable\n    stats uri /",
+        f"frontend statistics\n    bind 127.0.0.1:{port + 1}\n    stats enable\n    stats uri /",
     ]
     back = [
         "\n".join(

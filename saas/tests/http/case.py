@@ -1,4 +1,4 @@
-"""A raw case: what is sent, and what each service answers, direct and behind the proxy.
+"""A raw case: the bytes sent, and the expected answers of each service, direct and behind the proxy.
 
 ``answer`` has the statuses of all responses, after which the connection is closed: ``200 404`` two in this order, ``-``
 none, ``|`` between what may be, ``ok`` the answer to a body that was read as a whole.
@@ -26,8 +26,8 @@ class Case:
 
     def expected(self, way: str) -> set[str]:
         """``way``: ``direct`` or ``proxied``."""
-        told = self.proxied if way == "proxied" and self.proxied else self.answer
-        return {one.strip() for one in told.split("|")}
+        answer = self.proxied if way == "proxied" and self.proxied else self.answer
+        return {one.strip() for one in answer.split("|")}
 
 
 def request_head(target: Target, first: str, *headers: str, host: bool = True) -> bytes:
@@ -36,7 +36,7 @@ def request_head(target: Target, first: str, *headers: str, host: bool = True) -
 
 
 def smuggled_request(target: Target) -> bytes:
-    """A request that hides in a body; nobody may answer it."""
+    """A request hidden in a body, which must get no answer."""
     return get(target.host, "/api/smuggled")
 
 
@@ -45,7 +45,7 @@ def chunked(body: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
 
 
 def post_then_get(target: Target, *headers: str, wire: Callable[[bytes], bytes] = bytes) -> list[bytes]:
-    """An acceptable body, framed by ``headers`` and ``wire``; then another request."""
+    """Send a valid body, framed by ``headers`` and ``wire``, then another request."""
     body = target.post_body()
     start = request_head(target, f"POST {target.post_path} HTTP/1.1", *target.post_headers(body), *headers)
     return [start + wire(body), get(target.host)]
@@ -56,8 +56,8 @@ def with_lengths(*headers: str) -> Pieces:
 
     def pieces(target: Target) -> list[bytes]:
         body = smuggled_request(target)
-        told = [header.format(len(body)) for header in headers]
-        return [request_head(target, "POST /health HTTP/1.1", *told) + body, get(target.host)]
+        headers_with_length = [header.format(len(body)) for header in headers]
+        return [request_head(target, "POST /health HTTP/1.1", *headers_with_length) + body, get(target.host)]
 
     return pieces
 

@@ -10,8 +10,8 @@ from saas.tests.http.services import Target, get
 
 def pipelined(target: Target) -> bytes:
     body = target.post_body()
-    told = (*target.post_headers(body), f"Content-Length: {len(body)}")
-    post = request_head(target, f"POST {target.post_path} HTTP/1.1", *told) + body
+    headers = (*target.post_headers(body), f"Content-Length: {len(body)}")
+    post = request_head(target, f"POST {target.post_path} HTTP/1.1", *headers) + body
     return (
         request_head(target, "GET /health HTTP/1.1")
         + post

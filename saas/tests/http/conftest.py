@@ -14,8 +14,8 @@ def edge(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(autouse=True)
-def _no_mistake_is_logged_or_reported(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whatever is sent: no traceback, no line of level ERROR, and nothing for Sentry."""
+def _no_error_is_logged_or_reported(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail if a service logged a traceback or a line of level ERROR, or reported to Sentry."""
     yield
     if "edge" in request.fixturenames:
         edge = request.getfixturevalue("edge")

@@ -27,8 +27,8 @@ def upgrading(protocol: str) -> Pieces:
 def upgrading_delivery(target: Target) -> list[bytes]:
     body = target.post_body()
     upgrade = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")
-    told = (*target.post_headers(body), f"Content-Length: {len(body)}", *upgrade)
-    return [request_head(target, f"POST {target.post_path} HTTP/1.1", *told), body, get(target.host)]
+    headers = (*target.post_headers(body), f"Content-Length: {len(body)}", *upgrade)
+    return [request_head(target, f"POST {target.post_path} HTTP/1.1", *headers), body, get(target.host)]
 
 
 UPGRADES = [
@@ -132,8 +132,8 @@ def signed_by_trailer(target: Target) -> list[bytes]:
     body = target.post_body()
     json, *signature = target.post_headers(body)
     end = ("\r\n".join(["0", *signature, "", ""])).encode() if signature else b"0\r\nX-Late: 1\r\n\r\n"
-    told = (json, "Transfer-Encoding: chunked", "Connection: close")
-    return [request_head(target, f"POST {target.post_path} HTTP/1.1", *told) + chunked(body, end)]
+    headers = (json, "Transfer-Encoding: chunked", "Connection: close")
+    return [request_head(target, f"POST {target.post_path} HTTP/1.1", *headers) + chunked(body, end)]
 
 
 TRAILERS = [
@@ -143,7 +143,7 @@ TRAILERS = [
     "X-Forwarded-For: 192.0.2.1",
     "Content-Length: 5",
 ]
-# Who ends the connection in the middle of a body is gone for Caddy: what it writes then nobody reads.
+# Caddy treats a client that closes in the middle of a body as gone, and does not deliver an answer.
 BROKEN_OFF = "400 | - | 503 | 200"
 BROKEN_BODIES = [
     *(Case(f"trailer {trailer.partition(':')[0]}", trailing(trailer), "400", "ok 200 | 400") for trailer in TRAILERS),

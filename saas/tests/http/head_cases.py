@@ -25,7 +25,7 @@ SIZES = [
 
 # ── What is no HTTP/1.1 ──────────────────────────────────────────────────────────────────────────────────────────────
 
-# What the proxy understands all the same it sends on in good order.
+# What the proxy accepts nevertheless, it forwards in valid form.
 UNDERSTOOD = {
     "HTTP/1.2": "400 | 505 | 200",
     "a folded header": "400 | 200",

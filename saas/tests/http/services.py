@@ -1,4 +1,4 @@
-"""The four services as production runs them, each a process of its own on a free port, and the proxy in front of them."""
+"""Run the four services as production does, each a process on a free port, with the proxy before them."""
 
 import gzip
 import json
@@ -32,17 +32,17 @@ FAULTS = ("traceback (most recent call last)", '"level": "error"', '"level": "cr
 
 
 def start_command(service: str) -> list[str]:
-    """How production starts a service. ``BIND`` and ``WEB_CONCURRENCY`` say where and how wide."""
+    """Return the command that starts a service in production; ``BIND`` and ``WEB_CONCURRENCY`` configure it."""
     return [sys.executable, "manage.py", "serve", service]
 
 
 class Service(Process):
-    """``command``: another than ``start_command``'s."""
+    """``command`` replaces ``start_command``'s."""
 
     def __init__(
         self,
         name: str,
-        told: Mapping[str, str],
+        environment: Mapping[str, str],
         folder: Path,
         *,
         port: int,
@@ -52,7 +52,9 @@ class Service(Process):
         self.name, self.host, self.port = name, HOSTS[name], port
         self.seen = 0
         more = {"BIND": f"127.0.0.1:{self.port}", "WEB_CONCURRENCY": str(workers)}
-        super().__init__([*(command or start_command(name))], {**told, **more}, folder / f"{name}-{self.port}.log")
+        super().__init__(
+            [*(command or start_command(name))], {**environment, **more}, folder / f"{name}-{self.port}.log"
+        )
 
     @property
     def address(self) -> Address:
@@ -66,7 +68,7 @@ class Service(Process):
             return False
 
     def faults(self) -> list[str]:
-        """The lines about mistakes of ours that it has written since this was last asked."""
+        """Return the lines about errors of ours that were logged since the last call."""
         new, self.seen = self.text[self.seen :], len(self.text)
         return [line for line in new.splitlines() if any(fault in line.lower() for fault in FAULTS)]
 
@@ -89,11 +91,11 @@ class Target:
 
     @property
     def accepted(self) -> int:
-        """What ``post_body`` is answered with once it has been read as a whole."""
+        """The status of the answer to ``post_body``, once it was read as a whole."""
         return 202 if self.service == "webhooks" else 422
 
     def described(self, outcome: Outcome) -> str:
-        """The same words for every service."""
+        """Return the outcome in the same words for every service: ``ok`` for the ``accepted`` status."""
         return " ".join("ok" if word == str(self.accepted) else word for word in outcome.text.split())
 
     def post_body(self) -> bytes:
@@ -118,13 +120,13 @@ POST_PATHS = {
 
 
 def get(host: str, path: str = "/health", *headers: str) -> bytes:
-    """A whole request; the server closes after its answer."""
+    """Return a whole GET request, after whose answer the server closes."""
     lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 class ErrorSink(ThreadingHTTPServer):
-    """Where the services report unexpected errors: ``reports`` counts them."""
+    """A stand-in for Sentry: ``reports`` counts the errors that services report."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Counting)
@@ -140,7 +142,7 @@ class _Counting(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         sent = self.rfile.read(int(self.headers["Content-Length"]))
         envelope = gzip.decompress(sent) if self.headers["Content-Encoding"] == "gzip" else sent
-        if b'"type":"event"' in envelope:  # beside it, the client counts sessions
+        if b'"type":"event"' in envelope:  # other envelopes count sessions
             self.server.reports += 1  # type: ignore[attr-defined]
         self.send_response(200)
         self.send_header("Content-Length", "0")
@@ -151,11 +153,11 @@ class _Counting(BaseHTTPRequestHandler):
 
 
 class Edge:
-    """A service starts when it is first asked for, and a proxy stands before all of them. ``told``: their environment."""
+    """The services, each started at its first use, and the proxies before them. ``environment`` is the services'."""
 
-    def __init__(self, told: dict[str, str], errors: ErrorSink, folder: Path, stack: ExitStack) -> None:
-        self.environment, self.errors, self.folder, self._stack = told, errors, folder, stack
-        first = free_ports(len(SERVICES))  # below the ports that the clients' connections take meanwhile
+    def __init__(self, environment: dict[str, str], errors: ErrorSink, folder: Path, stack: ExitStack) -> None:
+        self.environment, self.errors, self.folder, self._stack = environment, errors, folder, stack
+        first = free_ports(len(SERVICES))  # below the ephemeral ports that clients' connections use
         self._ports = {name: first + index for index, name in enumerate(SERVICES)}
         self._services: dict[str, Service] = {}
         self._proxies: dict[str, Proxy] = {}
@@ -166,7 +168,7 @@ class Edge:
         return self._services[name]
 
     def start_service(self, name: str, port: int = 0) -> Service:
-        """One more, ready."""
+        """Start one more process of a service, and wait until it is ready."""
         service = Service(name, self.environment, self.folder, port=port or self.free_ports())
         self._stack.enter_context(killed_on_exit(service))
         eventually(service.is_ready, 60)
@@ -187,7 +189,7 @@ class Edge:
         return proxy
 
     def free_ports(self, count: int = 1) -> int:
-        """The first of ``count`` in a row, none of which is kept for a service that has not started yet."""
+        """Return the first of ``count`` consecutive free ports, none reserved for a service that has not started yet."""
         kept = set(self._ports.values())
         while kept.intersection(range(first := free_ports(count), first + count)):
             pass
@@ -203,23 +205,23 @@ class Edge:
         return Target(service, proxy.address, is_proxied=True)
 
     def faults(self) -> dict[str, list[str]]:
-        """What the services have written about mistakes of ours since this was last asked."""
+        """Return the services' lines about errors of ours since the last call, by service."""
         return {name: faults for name, service in self._services.items() if (faults := service.faults())}
 
 
 @contextmanager
 def running_edge(folder: Path) -> Iterator[Edge]:
-    """On a database of its own."""
+    """Yield the services on a private database and Redis."""
     if not (settings.DATABASE_URL and shutil.which("redis-server")):
         pytest.skip("needs PostgreSQL and Redis: set DATABASE_URL, and apt-get install redis-server")
     with ExitStack() as stack:
-        redis = stack.enter_context(PrivateRedis())  # no limit is half spent by those who were here before
+        redis = stack.enter_context(PrivateRedis())  # without rate limits used by others
         database = stack.enter_context(_copied_database())
         errors = stack.enter_context(ErrorSink())
         stack.callback(errors.shutdown)
         more = {
             "SENTRY_DSN": errors.dsn,
-            "TRUSTED_PROXY_CIDRS": "127.0.0.0/24",  # and not 127.100.0.0, where the tests' clients are
+            "TRUSTED_PROXY_CIDRS": "127.0.0.0/24",  # not 127.100.0.0, where the tests' clients are
             "DRAIN_SECONDS": "0",
             "WEB_THREADS": "16",
             "DATABASE_POOL_SIZE": "4",
@@ -229,7 +231,7 @@ def running_edge(folder: Path) -> Iterator[Edge]:
 
 @contextmanager
 def _copied_database() -> Iterator[str]:
-    """The URL of a copy of the tests' own database: migrated, and nobody else's."""
+    """Yield the URL of a copy of the tests' own, migrated database."""
     source, name = connection.settings_dict["NAME"], f"saas_http_{secrets.token_hex(6)}"
     connections.close_all()
     with psycopg.connect(settings.DATABASE_URL, autocommit=True) as admin:

@@ -1,6 +1,6 @@
-"""The table of ``saas/docs/http.md``: what was answered, direct and behind the proxy.
+"""Read and write the table of ``saas/docs/http.md``: the answers, direct and behind the proxy.
 
-``SAAS_HTTP_TABLE=write python3 manage.py test saas/tests/http/test_raw_http.py -m "faults or not faults"`` writes it anew.
+``SAAS_HTTP_TABLE=write python3 manage.py test saas/tests/http/test_raw_http.py -m "faults or not faults"`` writes it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Whose word counts for a client's address, over real sockets: a trusted proxy's, and nobody else's."""
+"""A client's address over real sockets: only trusted proxies may name it."""
 
 import json
 import secrets
@@ -21,12 +21,12 @@ _PROXIES = count(2)
 
 
 def trusted_proxy() -> str:
-    """An address whose word counts; another one each time, because limits count by it where no other is told."""
+    """Return the address of another trusted proxy each time: rate limits count by it if it names no client."""
     return f"127.0.0.{next(_PROXIES)}"
 
 
 def address_seen(target: Target, source: str, *headers: str) -> str:
-    """The address that a new session of a new customer has, who registers from ``source``."""
+    """Register a customer from ``source``; return the address of the new session."""
     body = json.dumps({"email": f"{secrets.token_hex(8)}@example.net", "password": "correct horse battery staple"})
     lines = [
         "POST /api/auth/register HTTP/1.1",

@@ -1,4 +1,4 @@
-"""Where the network cuts the bytes changes no answer: hypothesis chooses the places."""
+"""Packet boundaries change no answer: hypothesis chooses where the bytes are cut."""
 
 from itertools import pairwise
 
@@ -43,8 +43,8 @@ def in_chunks(target: Target) -> bytes:
 
 def upgrading(target: Target) -> bytes:
     body = smuggled_request(target)
-    told = ("Connection: Upgrade", "Upgrade: h2c", f"Content-Length: {len(body)}")
-    return request_head(target, "POST /health HTTP/1.1", *told) + body + get(target.host)
+    headers = ("Connection: Upgrade", "Upgrade: h2c", f"Content-Length: {len(body)}")
+    return request_head(target, "POST /health HTTP/1.1", *headers) + body + get(target.host)
 
 
 def broken(target: Target) -> bytes:

@@ -1,4 +1,4 @@
-"""What every service makes of bytes, direct and behind the proxy: the table in ``saas/docs/http.md``."""
+"""Every service answers raw bytes as the table in ``saas/docs/http.md`` says, direct and behind the proxy."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from saas.tests.http.services import Edge, Target
 pytestmark = pytest.mark.xdist_group("edge")
 edged = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.django_db]
 
-# The ordinary run asks the intake; the others share its server and are asked with the longer tests.
+# The ordinary run tests the intake; the others share its server and are tested with the longer tests.
 TARGETS = [
     pytest.param(
         service, way, marks=edged if (service, way) == ("webhooks", "direct") else [*edged, pytest.mark.faults]
@@ -27,7 +27,7 @@ SOFTWARE = ("uvicorn", "gunicorn", "granian", "hyper", "caddy")
 
 @pytest.fixture(scope="module")
 def seen() -> Iterator[table.Table]:
-    """What is answered, by case and way; written to the table where that is asked for."""
+    """The answers by case and way; written to the table with ``SAAS_HTTP_TABLE=write``."""
     seen = table.empty()
     yield seen
     if table.IS_WRITTEN:
@@ -84,9 +84,9 @@ def test_no_answer_names_the_software(edge: Edge, service: str, way: str, reques
 
 
 def test_the_table_has_every_case_with_an_answer_that_is_allowed() -> None:
-    told = table.read()
+    documented = table.read()
 
-    assert list(told) == [case.name for case in CASES]
+    assert list(documented) == [case.name for case in CASES]
     assert {
-        case.name for case in CASES for way in table.WAYS if not told[case.name][way] <= case.expected(way)
+        case.name for case in CASES for way in table.WAYS if not documented[case.name][way] <= case.expected(way)
     } == set()

@@ -1,11 +1,12 @@
-"""What a stranger does to the next client of a proxy, who shares its connection to the service.
+"""Request smuggling through a proxy that shares its connection to the service between clients.
 
-``Connection: Upgrade`` once made the service end the request at its head: the body became the next request on that
-connection, and its answer, or the next client's own request, fell into the wrong hands.
+``Connection: Upgrade`` once made the service end the request at its head: the body became the next request on the
+connection, and its answer, or the next client's own request, reached the wrong client.
 """
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import psycopg
 import pytest
@@ -29,8 +30,8 @@ from saas.accounts import second_factor
 from saas.accounts.models import LoginSession
 from saas.testing.factories.user_factories import create_staff_member
 sam = create_staff_member("sam@example.net")
-setup = second_factor.begin(sam.user)
-login, _ = second_factor.confirm(LoginSession.objects.get(sid=sam.session_id), pyotp.TOTP(setup.secret).now())
+setup = second_factor.begin_totp_setup(sam.user)
+login, _ = second_factor.confirm_totp_setup(LoginSession.objects.get(sid=sam.session_id), pyotp.TOTP(setup.secret).now())
 print("token:" + login.access_token)
 """
 
@@ -44,7 +45,7 @@ def webhooks(edge: Edge) -> Service:
 def proxy(
     request: pytest.FixtureRequest, edge: Edge, webhooks: Service, tmp_path_factory: pytest.TempPathFactory
 ) -> Address:
-    """A proxy that passes everything on, as a customer may have one; and ours, which takes the header away."""
+    """A proxy that forwards every header, as an operator may have one, and ours, which removes ``Upgrade``."""
     plain = tmp_path_factory.mktemp("plain") / "Caddyfile"
     plain.write_text(PLAIN)
     started = edge.start_proxy(file=plain if request.param == "a plain proxy" else None)
@@ -58,20 +59,22 @@ def staff_token(edge: Edge) -> str:
 
 
 def attack(host: str, hidden: str, filling: int) -> list[bytes]:
-    """A delivery that is no more than its head to who believes in the upgrade. The proxy sends on in blocks of 4 KB, so
-    the body starts with empty lines until the next one."""
+    """Return a delivery whose body is a request of its own to a server that accepts the upgrade.
+
+    The proxy forwards in blocks of 4 KB, so the body starts with empty lines up to the next block.
+    """
     body = b"\r\n" * filling + hidden.encode()
     head = f"POST /api/webhooks/stripe HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
     return [f"{head}Content-Length: {len(body)}\r\n\r\n".encode(), body]
 
 
 def hidden(first: str) -> str:
-    """A request without an end: what comes next on the connection becomes a header of it, and the headers its own."""
+    """Return a request without an end, whose last header swallows the next request on the connection."""
     return f"{first} HTTP/1.1\r\nX-Swallowed: "
 
 
 def attacked(proxy: Address, host: str, first: str, victim: bytes) -> Outcome:
-    """A stranger's request, and right after it somebody else's."""
+    """Send the smuggled request, and right after it the victim's; return the victim's outcome."""
     exchange(proxy, *attack(host, hidden(first), 2_100), count=1)
     return exchange(proxy, victim)
 
@@ -88,8 +91,8 @@ def test_no_client_gets_it_under_concurrency(proxy: Address, webhooks: Service) 
     victim = get(webhooks.host, "/health")
 
     with ThreadPoolExecutor(8) as pool:
-        told = pool.map(lambda _: attacked(proxy, webhooks.host, "GET /api/poisoned", victim).text, range(ATTACKS))
-        answers = list(told)
+        attack_once = partial(attacked, proxy, webhooks.host, "GET /api/poisoned", victim)
+        answers = [outcome.text for outcome in pool.map(lambda _: attack_once(), range(ATTACKS))]
 
     assert answers.count("200") == ATTACKS, f"{ATTACKS - answers.count('200')} of {ATTACKS} were poisoned"
 
@@ -109,7 +112,7 @@ def test_no_smuggled_request_borrows_a_staff_token(
 
 
 def delivered(edge: Edge) -> str:
-    """The id of a stored event."""
+    """Deliver an event; return its id."""
     target: Target = edge.target("webhooks")
     body = target.post_body()
     lines = [

@@ -1,4 +1,4 @@
-"""Hundreds who send half a head, or a body of a byte a second: others notice nothing, and they are sent away in time."""
+"""Hundreds of clients that send half a head, or a byte of the body a second, slow no other client and are disconnected."""
 
 import asyncio
 import resource
@@ -20,13 +20,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.django_db, pyt
 PIECE_SECONDS = 0.9  # so that no piece is on its way at the very moment when the server gives up
 CLIENTS = 300
 HEAD_SECONDS, BODY_SECONDS = 10, 30
-SIEGE_SECONDS = BODY_SECONDS + 5
+WATCH_SECONDS = BODY_SECONDS + 5
 BEHIND = "webhooks behind the proxy"
 
 
 @dataclass
-class Siege:
-    """What became of each slow client (a status, ``-`` or ``open``) after how many seconds; how long others waited."""
+class SlowClients:
+    """Slow clients of one target, and others' requests meanwhile.
+
+    ``heads`` and ``bodies``: status (or ``-``, ``open``, ``reset``) and seconds of each slow client. ``others``: status and
+    seconds.
+    """
 
     target: Target
     heads: list[tuple[str, float]] = field(default_factory=list)
@@ -39,28 +43,28 @@ class Siege:
 
     @property
     def head(self) -> bytes:
-        told = ("Content-Length: 1000", "Content-Type: application/json", "", "")
-        return "\r\n".join((f"POST {self.target.post_path} HTTP/1.1", f"Host: {self.target.host}", *told)).encode()
+        headers = ("Content-Length: 1000", "Content-Type: application/json", "", "")
+        return "\r\n".join((f"POST {self.target.post_path} HTTP/1.1", f"Host: {self.target.host}", *headers)).encode()
 
     async def run(self) -> None:
         heads = [self._slow(self.half_head, b"", self.heads) for _ in range(CLIENTS)]
         bodies = [self._slow(self.head, b" ", self.bodies) for _ in range(CLIENTS)]
         await asyncio.gather(*heads, *bodies)
 
-    async def _slow(self, start: bytes, piece: bytes, told: list[tuple[str, float]]) -> None:
+    async def _slow(self, start: bytes, piece: bytes, results: list[tuple[str, float]]) -> None:
         started = time.monotonic()
         try:
             received = await self._trickled(start, piece)
         except TimeoutError:
-            told.append(("open", SIEGE_SECONDS))
+            results.append(("open", WATCH_SECONDS))
         except OSError:
-            told.append(("reset", time.monotonic() - started))
+            results.append(("reset", time.monotonic() - started))
         else:
             statuses = [str(answer.status) for answer in parse_responses(received)[0]]
-            told.append((" ".join(statuses) or "-", time.monotonic() - started))
+            results.append((" ".join(statuses) or "-", time.monotonic() - started))
 
     async def _trickled(self, start: bytes, piece: bytes) -> bytes:
-        async with asyncio.timeout(SIEGE_SECONDS):
+        async with asyncio.timeout(WATCH_SECONDS):
             reader, writer = await asyncio.open_connection(*self.target.address, local_addr=(next_source_address(), 0))
             try:
                 writer.write(start)
@@ -72,7 +76,7 @@ class Siege:
                 writer.close()
 
     def watch(self) -> None:
-        """Others, one after the other, for as long as there are slow ones."""
+        """Send other clients' requests, one after the other, while the slow ones are connected."""
         deadline = time.monotonic() + BODY_SECONDS - 2
         time.sleep(2)
         while time.monotonic() < deadline:
@@ -82,7 +86,7 @@ class Siege:
 
 
 async def _received(reader: asyncio.StreamReader) -> bytes:
-    """Until the server closes. A piece that is sent just after that resets the connection: what came before counts."""
+    """Read until the server closes. A piece sent just after that resets the connection: what came before counts."""
     received = b""
     with suppress(ConnectionError):
         while piece := await reader.read(65_536):
@@ -91,14 +95,14 @@ async def _received(reader: asyncio.StreamReader) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def sieges(edge: Edge) -> dict[str, Siege]:
-    """All services at once, so that the time passes once."""
+def slow_clients(edge: Edge) -> dict[str, SlowClients]:
+    """Run the slow clients of all services at the same time, which saves minutes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    found = {service: Siege(edge.target(service)) for service in SERVICES}
-    found[BEHIND] = Siege(_behind_a_proxy(edge))
+    found = {service: SlowClients(edge.target(service)) for service in SERVICES}
+    found[BEHIND] = SlowClients(_behind_a_proxy(edge))
     with ThreadPoolExecutor(len(found)) as pool:
-        watching = [pool.submit(siege.watch) for siege in found.values()]
+        watching = [pool.submit(group.watch) for group in found.values()]
         asyncio.run(_run(list(found.values())))
         for one in watching:
             one.result()
@@ -106,12 +110,12 @@ def sieges(edge: Edge) -> dict[str, Siege]:
     return found
 
 
-async def _run(sieges: list[Siege]) -> None:
-    await asyncio.gather(*(siege.run() for siege in sieges))
+async def _run(slow_clients: list[SlowClients]) -> None:
+    await asyncio.gather(*(group.run() for group in slow_clients))
 
 
 def _behind_a_proxy(edge: Edge) -> Target:
-    """With a service of its own: the other one has slow clients itself."""
+    """Return the proxy before another process of the service, without slow clients of its own."""
     service = edge.start_service("webhooks")
     proxy = edge.start_proxy(webhooks=service.port)
     proxy.wait_until_ready(service.host)
@@ -120,8 +124,8 @@ def _behind_a_proxy(edge: Edge) -> Target:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [*SERVICES, BEHIND])
-def test_other_clients_are_answered_at_once(sieges: dict[str, Siege], name: str) -> None:
-    others = sieges[name].others
+def test_other_clients_are_answered_at_once(slow_clients: dict[str, SlowClients], name: str) -> None:
+    others = slow_clients[name].others
 
     assert {status for status, _ in others} == {200}
     assert statistics.median(seconds for _, seconds in others) < 0.05
@@ -129,8 +133,8 @@ def test_other_clients_are_answered_at_once(sieges: dict[str, Siege], name: str)
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [*SERVICES, BEHIND])
-def test_half_a_head_is_dropped_after_ten_seconds(sieges: dict[str, Siege], name: str) -> None:
-    heads = sieges[name].heads
+def test_half_a_head_is_dropped_after_ten_seconds(slow_clients: dict[str, SlowClients], name: str) -> None:
+    heads = slow_clients[name].heads
 
     assert {status for status, _ in heads} <= ({"400"} if name == BEHIND else {"-", "408"})
     assert all(HEAD_SECONDS - 2 < seconds < HEAD_SECONDS + 5 for _, seconds in heads)
@@ -138,8 +142,8 @@ def test_half_a_head_is_dropped_after_ten_seconds(sieges: dict[str, Siege], name
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [*SERVICES, BEHIND])
-def test_a_trickling_body_is_refused_after_thirty_seconds(sieges: dict[str, Siege], name: str) -> None:
-    bodies = sieges[name].bodies
+def test_a_trickling_body_is_refused_after_thirty_seconds(slow_clients: dict[str, SlowClients], name: str) -> None:
+    bodies = slow_clients[name].bodies
 
     assert {status for status, _ in bodies} == {"408"}
     assert all(BODY_SECONDS - 2 < seconds < BODY_SECONDS + 4 for _, seconds in bodies)
@@ -158,7 +162,7 @@ def test_an_endless_header_costs_little_memory(edge: Edge, service: str) -> None
 
 
 def endless(address: Address, service: Service) -> int:
-    """Four megabytes of one header; the service's memory right after."""
+    """Send four megabytes of one header; return the service's memory right after."""
     with suppress(OSError):
         exchange(
             address, b"GET /health HTTP/1.1\r\nX-Long: ", *[b"a" * 65_536] * 64, pause_seconds=0, timeout_seconds=0.5
@@ -167,7 +171,7 @@ def endless(address: Address, service: Service) -> int:
 
 
 def memory(service: Service) -> int:
-    """Resident bytes of all of its processes."""
+    """Return the resident bytes of all of its processes."""
     group = service.process.pid
     stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
     fields = [stat.rpartition(")")[2].split() for stat in stats]

@@ -1,4 +1,4 @@
-"""What people do after a mail of ours: the pages behind its links, in Chromium, against the running system."""
+"""The pages behind mailed links, in Chromium, on the running system."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def expect(locator: Locator) -> LocatorAssertions:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_blocked(page: Page) -> Iterator[None]:
-    """What our own Content-Security-Policy forbids, the page must not try."""
-    told: list[str] = []
-    page.on("console", lambda message: told.append(message.text))
-    page.on("pageerror", lambda error: told.append(f"Refused: {error}"))
+    """Fail if a page tries what our own Content-Security-Policy forbids."""
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(f"Refused: {error}"))
     yield
-    assert [text for text in told if "Refused" in text or "Content Security Policy" in text] == []
+    assert [text for text in messages if "Refused" in text or "Content Security Policy" in text] == []
 
 
 @pytest.fixture
-def someone(shared_stack: Stack, request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any]]:
-    """Registers a customer; what the API answered."""
+def register(shared_stack: Stack, request: pytest.FixtureRequest) -> Callable[[str], dict[str, Any]]:
+    """A function that registers a customer, and returns the API's answer."""
 
-    def register(name: str) -> dict[str, Any]:
+    def register_customer(name: str) -> dict[str, Any]:
         body = {"email": f"{name}.{request.node.name[:20]}@example.net", "password": PASSWORD, "full_name": "Kim"}
         answer = shared_stack.post("product", "/api/auth/register", json=body)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
-    return register
+    return register_customer
 
 
 def mailed_link(stack: Stack, person: str, subject: str) -> str:
@@ -64,8 +64,8 @@ def bearer(login: dict[str, Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {login['access_token']}"}
 
 
-def test_an_address_is_confirmed_by_a_button_and_the_link_is_then_over(shared_stack, page: Page, someone) -> None:
-    login = someone("kim")
+def test_an_address_is_confirmed_by_a_button_and_the_link_is_then_over(shared_stack, page: Page, register) -> None:
+    login = register("kim")
     link = mailed_link(shared_stack, login["user"]["email"], "Welcome")
 
     page.goto(link)
@@ -79,8 +79,8 @@ def test_an_address_is_confirmed_by_a_button_and_the_link_is_then_over(shared_st
     assert me["user"]["is_verified"] is True
 
 
-def test_who_did_not_register_has_the_account_removed_by_the_other_button(shared_stack, page: Page, someone) -> None:
-    email = someone("kim")["user"]["email"]
+def test_who_did_not_register_has_the_account_removed_by_the_other_button(shared_stack, page: Page, register) -> None:
+    email = register("kim")["user"]["email"]
 
     page.goto(mailed_link(shared_stack, email, "Welcome"))
     expect(page.get_by_role("main")).to_contain_text(f"An account was registered with {email} under the name Kim")
@@ -90,8 +90,8 @@ def test_who_did_not_register_has_the_account_removed_by_the_other_button(shared
     assert log_in(shared_stack, email, PASSWORD) == 401
 
 
-def test_an_invited_newcomer_makes_an_account_and_is_in_the_team(shared_stack, page: Page, someone) -> None:
-    owner, address = bearer(someone("owner")), "newcomer.by.invitation@example.net"
+def test_an_invited_newcomer_makes_an_account_and_is_in_the_team(shared_stack, page: Page, register) -> None:
+    owner, address = bearer(register("owner")), "newcomer.by.invitation@example.net"
     team = shared_stack.post("product", "/api/teams", json={"name": "Engineering"}, headers=owner).json()["team"]["id"]
     path = f"/api/teams/{team}/invitations"
     assert shared_stack.post("product", path, json={"email": address}, headers=owner).status_code == 201
@@ -108,8 +108,8 @@ def test_an_invited_newcomer_makes_an_account_and_is_in_the_team(shared_stack, p
     assert [member["email"] for member in members if member["full_name"] == "Nell"] == [address]
 
 
-def test_a_forgotten_password_is_asked_for_mailed_and_set(shared_stack, page: Page, someone) -> None:
-    email = someone("kim")["user"]["email"]
+def test_a_forgotten_password_is_asked_for_mailed_and_set(shared_stack, page: Page, register) -> None:
+    email = register("kim")["user"]["email"]
 
     page.goto(f"{shared_stack.urls['product']}/forgot")
     page.get_by_label("E-mail address").fill(email)
@@ -127,8 +127,8 @@ def test_a_forgotten_password_is_asked_for_mailed_and_set(shared_stack, page: Pa
     assert (log_in(shared_stack, email), log_in(shared_stack, email, NEW)) == (401, 200)
 
 
-def test_a_deletion_is_undone(shared_stack, page: Page, someone) -> None:
-    login = someone("kim")
+def test_a_deletion_is_undone(shared_stack, page: Page, register) -> None:
+    login = register("kim")
     email, me = login["user"]["email"], "/api/users/me"
     deleted = shared_stack.request("DELETE", "product", me, headers=bearer(login))
     assert (deleted.status_code, log_in(shared_stack, email)) == (202, 401)

@@ -25,7 +25,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 class Buyer:
-    """Somebody who registers and talks to the API; her browser is another matter."""
+    """A customer who registers and calls the API; the browser is separate."""
 
     def __init__(self, stack: Stack, name: str) -> None:
         self.stack = stack
@@ -78,7 +78,7 @@ def test_a_customer_registers_pays_and_the_subscription_lapses(stack: Stack, pag
     assert page.get_by_role("heading").inner_text() == "Paid"
     assert "/billing/success" in str(page.get_by_role("link", name="Continue").get_attribute("href"))
     shoot(page, tmp_path, "paid")
-    page.wait_for_url("**/billing/success?*")  # it goes on by itself
+    page.wait_for_url("**/billing/success?*")  # the page redirects
     eventually(lambda: customer.subscription() == ("active", "growth"))
     # The page has asked the provider by then; the event itself comes when it comes.
     eventually(lambda: statuses(stack, "customer.subscription.created") == ["processed"])
@@ -86,8 +86,8 @@ def test_a_customer_registers_pays_and_the_subscription_lapses(stack: Stack, pag
     assert "Your subscription to Growth is active." in page.inner_text("main")
     shoot(page, tmp_path, "success")
 
-    told = stack.manage("billing_clock", "advance", "32d")
-    assert "take effect in this process" not in told.stdout, told.stdout + told.stderr
+    done = stack.manage("billing_clock", "advance", "32d")
+    assert "take effect in this process" not in done.stdout, done.stdout + done.stderr
     eventually(lambda: customer.subscription() == ("past_due", "growth"))
     page.goto(customer.portal())
     shoot(page, tmp_path, "past-due")

@@ -1,6 +1,6 @@
 """The two scripts of the starter's brief, as they stand there but for the ports, against everything that ``up`` runs.
 
-The brief lies beside a checkout, not in it; elsewhere these tests skip and say so.
+The brief is outside the repository; where it is missing, these tests are skipped.
 """
 
 import os
@@ -21,7 +21,7 @@ BRIEF = settings.BASE_DIR.parent / "shared" / "brief" / "saas-starter-workspace.
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("scripts"),
-    pytest.mark.skipif(not BRIEF.exists(), reason="the starter's brief is not beside this checkout"),
+    pytest.mark.skipif(not BRIEF.exists(), reason="the starter's brief is missing"),
     pytest.mark.skipif(sys.platform != "linux", reason="the stack looks for processes in /proc"),
 ]
 

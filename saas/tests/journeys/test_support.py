@@ -1,4 +1,4 @@
-"""What support does all day, in a real browser on the running system: it takes a few clicks each."""
+"""Support's daily tasks, in a real browser on the running system."""
 
 import secrets
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-# No subscription can be stored: what a bug of ours, or a plan that we did not know yet, looks like from outside.
+# Make storing a subscription fail, as by a bug or an unknown plan.
 BREAK = """
 from django.db import connection
 cursor = connection.cursor()
@@ -47,12 +47,12 @@ customer = ensure_provider_customer(
     get_or_create_customer(person, providers.current_gateway()), person, providers.current_gateway()
 )
 lifecycle.start_subscription(customer.external_id, "price_local_growth_7900", timezone.now(), trial_days=7)
-local_provider.deliver()
+local_provider.deliver_events()
 """
 
 
-class Desk:
-    """Support's window on Admin ops."""
+class AdminPages:
+    """The admin pages in a browser, as support uses them."""
 
     def __init__(self, page: "Page", stack: Stack) -> None:
         self.page, self.home = page, stack.urls["admin_ops"] + "/admin/"
@@ -71,38 +71,38 @@ class Desk:
         self.page.get_by_role("link", name=email).click()
         self.page.get_by_role("heading", name="Timeline").wait_for()
 
-    def choose(self, deed: str) -> None:
-        link = self.page.locator(".ops-actions, .ops-notice").get_by_role("link", name=deed, exact=False)
+    def choose(self, action: str) -> None:
+        link = self.page.locator(".ops-actions, .ops-notice").get_by_role("link", name=action, exact=False)
         if not link.first.is_visible():
             self.page.get_by_text("More", exact=False).locator("visible=true").last.click()
         link.first.click()
 
-    def do(self, deed: str, **fields: str) -> None:
-        self.choose(deed)
+    def do(self, action: str, **fields: str) -> None:
+        self.choose(action)
         for label, value in fields.items():
             self.page.get_by_label(label.replace("_", " ").capitalize()).fill(value)
-        self.page.locator("form").get_by_role("button", name=deed).click()
+        self.page.locator("form").get_by_role("button", name=action).click()
 
-    def is_told(self, text: str) -> None:
+    def sees(self, text: str) -> None:
         self.page.get_by_text(text).first.wait_for()
 
 
 @pytest.fixture(scope="module")
 def support(shared_stack: Stack) -> str:
-    """The address of a member of staff who came by the one way there is."""
+    """Create a member of staff; return the e-mail address."""
     email = f"sam.{secrets.token_hex(3)}@example.org"
-    told = shared_stack.manage("create_staff", f"--email={email}", "--role=support-write")
-    token = told.stdout.strip().rpartition("token=")[2]
+    done = shared_stack.manage("create_staff", f"--email={email}", "--role=support-write")
+    token = done.stdout.strip().rpartition("token=")[2]
     shared_stack.post("product", "/api/auth/password/reset", json={"token": token, "new_password": PASSWORD})
     return email
 
 
 @pytest.fixture
-def desk(page: "Page", shared_stack: Stack, support: str) -> Iterator[Desk]:
+def admin_pages(page: "Page", shared_stack: Stack, support: str) -> Iterator[AdminPages]:
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
-    opened = Desk(page, shared_stack)
+    opened = AdminPages(page, shared_stack)
     opened.log_in(support)
     yield opened
     assert problems == []  # the content security policy among them
@@ -117,7 +117,7 @@ def customer(shared_stack: Stack) -> dict[str, Any]:
 
 
 def test_a_customer_who_paid_but_has_no_access_gets_it_by_a_replay(
-    desk: Desk, customer: dict[str, Any], shared_stack: Stack
+    admin_pages: AdminPages, customer: dict[str, Any], shared_stack: Stack
 ) -> None:
     def current() -> Any:
         return shared_stack.get("product", "/api/subscriptions/current", headers=customer["headers"]).json()[
@@ -129,65 +129,69 @@ def test_a_customer_who_paid_but_has_no_access_gets_it_by_a_replay(
     shared_stack.manage("shell", "-c", MEND)
     assert current() is None
 
-    desk.find(customer["email"])
-    desk.is_told("They pay for nothing.")
-    desk.page.get_by_role("link", name="customer.subscription.created – failed").click()
-    desk.is_told('"object": "subscription"')
-    desk.do("Replay", reason="Paid, but has no access: ticket 4711")
-    desk.is_told("will run once more")
+    admin_pages.find(customer["email"])
+    admin_pages.sees("They pay for nothing.")
+    admin_pages.page.get_by_role("link", name="customer.subscription.created – failed").click()
+    admin_pages.sees('"object": "subscription"')
+    admin_pages.do("Replay", reason="Paid, but has no access: ticket 4711")
+    admin_pages.sees("will run once more")
 
     def is_processed() -> bool:
-        desk.page.reload()
-        return desk.page.get_by_text("processed", exact=True).first.is_visible()
+        admin_pages.page.reload()
+        return admin_pages.page.get_by_text("processed", exact=True).first.is_visible()
 
     eventually(is_processed)
-    desk.page.get_by_role("link", name=customer["email"]).click()
-    desk.page.get_by_role("link", name="Growth", exact=True).wait_for()
+    admin_pages.page.get_by_role("link", name=customer["email"]).click()
+    admin_pages.page.get_by_role("link", name="Growth", exact=True).wait_for()
     assert current()["status"] == "active"
-    desk.is_told("Webhook event replayed")
+    admin_pages.sees("Webhook event replayed")
 
 
-def test_an_abuser_is_banned_and_the_next_request_is_refused(desk: Desk, customer: dict[str, Any], shared_stack: Stack):
-    desk.find(customer["email"])
-    desk.do("Ban", reason="Sends spam to invited people")
+def test_an_abuser_is_banned_and_the_next_request_is_refused(
+    admin_pages: AdminPages, customer: dict[str, Any], shared_stack: Stack
+):
+    admin_pages.find(customer["email"])
+    admin_pages.do("Ban", reason="Sends spam to invited people")
 
-    desk.is_told(f"{customer['email']} is banned.")
-    desk.is_told("disabled")
+    admin_pages.sees(f"{customer['email']} is banned.")
+    admin_pages.sees("disabled")
     assert shared_stack.get("product", "/api/auth/me", headers=customer["headers"]).status_code == 401
 
 
-def test_support_impersonates_a_customer_and_stops(desk: Desk, customer: dict[str, Any], shared_stack: Stack):
-    desk.find(customer["email"])
-    desk.do("See what they see", reason="Cannot find her team")
+def test_support_impersonates_a_customer_and_stops(
+    admin_pages: AdminPages, customer: dict[str, Any], shared_stack: Stack
+):
+    admin_pages.find(customer["email"])
+    admin_pages.do("See what they see", reason="Cannot find their team")
 
-    desk.is_told(f'"email": "{customer["email"]}"')
+    admin_pages.sees(f'"email": "{customer["email"]}"')
     devices = shared_stack.get("product", "/api/auth/sessions", headers=customer["headers"]).json()["sessions"]
-    desk.page.get_by_role("link", name="Teams", exact=True).last.click()
-    desk.is_told('"teams": []')
-    desk.do("Stop")
+    admin_pages.page.get_by_role("link", name="Teams", exact=True).last.click()
+    admin_pages.sees('"teams": []')
+    admin_pages.do("Stop")
 
-    desk.is_told("It has ended; its token is dead.")
-    desk.is_told("2 requests in their name")
+    admin_pages.sees("It has ended; its token is dead.")
+    admin_pages.sees("2 requests in their name")
     assert "Support" in [device["agent"] for device in devices]
-    desk.page.go_back()
-    desk.page.go_back()
-    desk.page.reload()
-    desk.is_told("is over")
+    admin_pages.page.go_back()
+    admin_pages.page.go_back()
+    admin_pages.page.reload()
+    admin_pages.sees("is over")
 
 
-def test_a_trial_is_extended(desk: Desk, customer: dict[str, Any], shared_stack: Stack):
+def test_a_trial_is_extended(admin_pages: AdminPages, customer: dict[str, Any], shared_stack: Stack):
     shared_stack.manage("shell", "-c", TRIAL.format(email=customer["email"]))
     before = shared_stack.get("product", "/api/subscriptions/current", headers=customer["headers"]).json()[
         "subscription"
     ]
 
-    desk.find(customer["email"])
-    desk.do("Extend the trial", reason="Was ill all week", days_more="14")
+    admin_pages.find(customer["email"])
+    admin_pages.do("Extend the trial", reason="Was ill all week", days_more="14")
 
-    desk.is_told("The trial goes on until")
+    admin_pages.sees("The trial goes on until")
     after = shared_stack.get("product", "/api/subscriptions/current", headers=customer["headers"]).json()[
         "subscription"
     ]
     assert (before["status"], after["status"]) == ("trialing", "trialing")
     assert after["current_period_end"] > before["current_period_end"]
-    desk.is_told("Trial extended")
+    admin_pages.sees("Trial extended")

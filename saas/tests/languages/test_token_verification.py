@@ -45,18 +45,18 @@ def verify(settings) -> Iterator[Verify]:
 
 
 def signed(customer: Person, header: dict[str, str] | None = None, **claims: object) -> str:
-    """A token of Kim's, signed by the right key, with other claims or another header."""
+    """Return the customer's token, signed by the right key, with other claims or another header."""
     key = signing_keys.signing_key(Audience.CUSTOMER)
-    told = jwt.decode(customer.token, options={"verify_signature": False})
+    original = jwt.decode(customer.token, options={"verify_signature": False})
     return jwt.encode(
-        {**told, **claims}, key.private, "ES256", headers={"kid": key.kid, "typ": "at+jwt", **(header or {})}
+        {**original, **claims}, key.private, "ES256", headers={"kid": key.kid, "typ": "at+jwt", **(header or {})}
     )
 
 
 def tampered(token: str) -> str:
-    """Somebody else's name in it, under the same signature."""
+    """Replace the subject under the same signature."""
     header, _, signature = token.split(".")
-    claims = {**jwt.decode(token, options={"verify_signature": False}), "sub": "usr_somebody_else"}
+    claims = {**jwt.decode(token, options={"verify_signature": False}), "sub": "usr_other"}
     forged = jwt.encode(claims, None, algorithm="none").split(".")[1]
     return f"{header}.{forged}.{signature}"
 
@@ -115,14 +115,18 @@ def test_a_key_is_replaced_while_tokens_of_both_are_accepted(
     late = tokens.issue_access_token(session)
     turn("first")
     both = {"early": tokens.issue_access_token(session), "late": late}
-    told = [verify(both)]
+    answers = [verify(both)]
     turn("first", "second")  # the next key is published before it signs
-    told.append(verify(both))
+    answers.append(verify(both))
     turn("second", "first")  # the one before verifies while its tokens live
-    told.append(verify(both))
+    answers.append(verify(both))
 
     known = customer.user.id
-    assert told == [{"early": known, "late": NO_KEY}, {"early": known, "late": known}, {"early": known, "late": known}]
+    assert answers == [
+        {"early": known, "late": NO_KEY},
+        {"early": known, "late": known},
+        {"early": known, "late": known},
+    ]
 
 
 def test_a_key_that_was_taken_back_verifies_nothing(verify: Verify, customer: Person, settings) -> None:

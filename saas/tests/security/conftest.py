@@ -1,4 +1,4 @@
-"""One world for all tests of a file: every call is undone before the next."""
+"""One scenario for all tests of a file: each call is rolled back before the next."""
 
 from collections.abc import Iterator
 

@@ -12,13 +12,13 @@ from typing import Any
 
 SEED = 8
 # A schema tells what a text may look like, not what it must mean: a password that is too common, a plan that is not
-# there, is refused with 422. A token that nobody was given is refused with the operation's own 400.
+# there, is refused with 422. An unknown token is refused with the operation's own 400.
 REFUSED_THOUGH_WELL_FORMED = ["2xx", "3xx", "401", "403", "404", "409", "422", "429"]
 
 
 @dataclass
 class Run:
-    """What was found, and where was looked."""
+    """What was found, and what was covered."""
 
     failures: list[str] = field(default_factory=list)
     phases: dict[str, str] = field(default_factory=dict)  # how each ended
@@ -27,7 +27,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Identities:
-    """Who asks, and the tokens of everybody who must not see her objects. Nobody asks anonymously."""
+    """The user ``who`` sends requests (with an empty token: anonymously), and ``peers`` who must not see each other's objects."""
 
     tokens: Mapping[str, str]
     who: str

@@ -1,4 +1,4 @@
-"""Two teams and everybody who might want something of the first: the actors and ids of the security tests."""
+"""Two teams with members of every role, staff and keys: the actors and ids of the security tests."""
 
 from dataclasses import dataclass
 

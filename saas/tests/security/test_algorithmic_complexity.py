@@ -61,7 +61,7 @@ def seconds(take: Callable[[str], object], text: str) -> float:
 
 
 def is_bounded(take: Callable[[str], object], piece: str) -> bool:
-    """Measured again before it is believed: a processor has other things to do, too."""
+    """Whether the time grows at most linearly; measured up to three times, on a processor that others use."""
     for _ in range(3):
         took = seconds(take, (piece * LONG)[:LONG])
         if took < NOT_WORTH_MEASURING or took < MOST_TIMES * seconds(take, (piece * SHORT)[:SHORT]):

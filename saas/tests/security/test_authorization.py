@@ -1,8 +1,8 @@
 """Who may call what: every operation of every service, as every actor, against a table.
 
 The tables stand in ``authorization/<service>.txt``: a row for each operation, a column for each actor, and the status
-that she gets when she calls it on the first team's objects (``world.py``) without a body. Rights are checked before the
-body is read: 400 means that she was let through to it.
+of a call on the first team's objects (``tenant_scenario.py``) without a body. Permissions are checked before the body is
+read: 400 means that the call was allowed.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from saas.tests.security import tenant_scenario
 
 FOLDER = Path(__file__).parent / "authorization"
 
-# What people and machines read beside the API; they take no part in who may do what.
+# Pages and documents outside the API, without permissions.
 NOT_IN_THE_SCHEMA = {
     "product": {
         "/metrics",

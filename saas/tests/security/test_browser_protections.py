@@ -1,4 +1,4 @@
-"""What browsers are told and held to: the cookie, security headers, other origins, host names (T18, T62 to T64)."""
+"""Protections of browsers: the cookie, security headers, other origins, host names. (T18, T62 to T64)"""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Every operation that a customer may use, tried by staff in her name: what the schema lists is what is walked (T49, T50)."""
+"""Every operation that a customer may use, called by staff who impersonate the customer. (T49, T50)"""
 
 import re
 

@@ -23,7 +23,7 @@ TENANTS_MODELS = (
     "billing.Invoice",
     "billing.LocalObject",
 )
-OF_NO_TENANT = {"name", "provider"}  # path parameters that name nothing of anybody's
+OF_NO_TENANT = {"name", "provider"}  # path parameters that belong to no tenant
 TENANTS_IDS = {"team_id", "user_id", "invitation_id", "key_id", "checkout_id", "payment_method_id"}
 # Bodies that are valid but for the id in them, for the operations that take an id in the body.
 BODIES_WITH_IDS: dict[str, dict[str, Any]] = {

@@ -1,6 +1,6 @@
-"""Whatever is sent to whatever operation: no crash, a problem document for every refusal, and nothing written by one.
+"""Malicious input never crashes an operation, is refused by a problem document, and a refusal writes nothing.
 
-The operations come from the services' own schemas, so that a new endpoint is attacked as soon as it is documented.
+The operations come from the services' own schemas, so that a new endpoint is tested as soon as it is documented.
 """
 
 from collections.abc import Iterator

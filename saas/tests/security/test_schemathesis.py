@@ -1,5 +1,5 @@
-"""Requests made up from each service's own schema, one by one and in chains: whatever is answered is as the schema says,
-never a 5xx, never to somebody who should not have it. (T58)
+"""Requests generated from each service's own schema, alone and in chains: every answer fits the schema, none is a 5xx, and
+none is for an actor without permission. (T58)
 
 A longer run: ``SCHEMATHESIS_EXAMPLES=100 python3 manage.py test -m long saas/tests/security/test_schemathesis.py``.
 """
@@ -33,7 +33,7 @@ ACTORS = {
     "webhooks": ["anonymous", "staff:admin"],
 }
 CASES = [(service, actor) for service, actors in ACTORS.items() for actor in actors]
-STRANGERS = {"owner": ("owner", "stranger")}  # neither may read what is the other's
+PEERS = {"owner": ("owner", "stranger")}  # neither may read the other's objects
 ENDS_THE_ACTOR = re.compile(r"logout|sessions|password/change|users/me$")
 WHO_AM_I = {
     "product": "/api/auth/me",
@@ -54,9 +54,9 @@ def test_every_answer_is_what_the_schema_says(
     service: str, actor: str, db: None, settings: Any, tmp_path: Path
 ) -> None:
     settings.RATE_LIMIT_SCALE = 1_000_000
-    settings.WEBHOOKS_OPEN_OPERATOR_API = False  # who sits at this machine is nobody
+    settings.WEBHOOKS_OPEN_OPERATOR_API = False  # a local client is anonymous
     tokens = tenant_scenario.build_scenario().tokens
-    auth = Identities(tokens, actor, STRANGERS.get(actor, ())).config(tmp_path)
+    auth = Identities(tokens, actor, PEERS.get(actor, ())).config(tmp_path)
     described = only_paths(openapi_document(service), lambda path: not (auth and ENDS_THE_ACTOR.search(path)))
 
     with serve_in_test_transaction(service) as address:

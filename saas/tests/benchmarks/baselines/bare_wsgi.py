@@ -1,4 +1,4 @@
-"""The least that takes an event in durably, as a WSGI application: verify, insert, commit, answer. No bell, no checks."""
+"""The least that takes an event in durably, as a WSGI application: verify, insert, commit, answer. No notification, no checks."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-"""``python -m saas.tests.http.hanging``: the webhooks service with an address that holds its worker for ever, and a parent that
-notices after ``SECONDS`` instead of half a minute."""
+"""``python -m saas.tests.http.hanging``: the webhooks service with a URL that hangs its worker forever, and a parent that
+detects a hanging worker after ``SECONDS`` instead of half a minute."""
 
 SECONDS = 3.0
 PATH = "/hang"

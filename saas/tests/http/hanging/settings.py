@@ -1,4 +1,4 @@
-"""Those of the webhooks service, and one address more."""
+"""The settings of the webhooks service, with one more URL."""
 
 from saas.settings.webhooks import *
 

@@ -1,4 +1,4 @@
-"""Every address of the webhooks service, and one whose view never returns."""
+"""The URLs of the webhooks service, and one whose view never returns."""
 
 import re
 
@@ -12,7 +12,7 @@ __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"
 
 
 def hang(request: HttpRequest) -> HttpResponse:
-    """A pattern that backtracks for years, and never lets go of the interpreter's lock meanwhile."""
+    """Match a pattern that backtracks for years, holding the interpreter's lock."""
     re.match(r"(a+)+$", "a" * 60 + "b")
     return HttpResponse()
 
