@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from saas import redaction, request_context
+from saas import request_context
+from saas.security import redaction
 
 Event = MutableMapping[str, Any]
 

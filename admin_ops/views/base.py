@@ -7,8 +7,7 @@ from rest_framework.permissions import IsAuthenticated
 
 from saas.accounts.models import Role
 from saas.accounts.staff.staff_roles import Permission, permissions_of_roles, roles_of
-from saas.api.permissions import StaffMay
-from saas.api.views import StaffView
+from saas.api.views import StaffMay, StaffView
 
 
 class AdminApiView(StaffView):

@@ -7,12 +7,12 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from saas import card_numbers
 from saas.api.api_key_authentication import ApiKeyAuthentication, ApiKeyCredential
 from saas.api.authentication import CustomerBearer, CustomerCookie
 from saas.api.views import CustomerView
 from saas.billing.models import Owner
 from saas.errors import NotFound
+from saas.security import card_numbers
 from saas.teams.actors import Actor
 from saas.teams.models import Membership
 from saas.teams.roles import Permission

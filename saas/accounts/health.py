@@ -5,7 +5,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from saas.accounts.models import Audience, LoginSession, OAuthIdentity, Profile, User
 from saas.accounts.sessions import tokens
 from saas.accounts.sessions.session_store import SessionStore
-from saas.module_health import Module
+from saas.operations.health import Module
 
 
 def _auth_core() -> None:

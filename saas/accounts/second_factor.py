@@ -20,9 +20,9 @@ from saas.accounts.passwords import login_throttle
 from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_session
 from saas.accounts.sessions.tokens import hash_token
 from saas.audit.actions import record
-from saas.encryption import decrypt, encrypt
 from saas.errors import DomainError, Invalid
 from saas.mail.actions import queue_mail
+from saas.security.encryption import decrypt, encrypt
 from saas.text_normalization import normalize_code
 
 ISSUER = "SaaS"

@@ -15,8 +15,8 @@ from rest_framework.response import Response
 from saas import __version__
 from saas.api.views import PublicView
 from saas.errors import NotFound
-from saas.module_health import Module
 from saas.operations import draining, readiness
+from saas.operations.health import Module
 from saas.operations.readiness import DependencyState, run_check
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from django.conf import settings
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
-from saas.untrusted_json import InvalidJSON, read_object
+from saas.security.untrusted_json import InvalidJSON, read_object
 
 MAX_DEPTH = 64
 MAX_LIST_ITEMS = 100

@@ -4,6 +4,8 @@ A view names its limits; ``ApiView`` spends from them before it runs and tells t
 """
 
 import math
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -17,12 +19,12 @@ from rest_framework.request import Request
 from saas.accounts.sessions import logins
 from saas.accounts.sessions.tokens import hash_token
 from saas.api.client_address import client_address
-from saas.api.local_rate_counter import LocalRateCounter
 from saas.background_tasks import CircuitBreaker
 from saas.errors import DomainError
 from saas.ip_addresses import containing_subnets, subscriber_subnet
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+MAX_LOCAL_KEYS = 10_000
 LOCAL_SHARE = 4  # a process alone gives a quarter of what all give together, and never nothing
 
 
@@ -148,6 +150,27 @@ def refresh_family_limit(refresh_token: str) -> RateLimit:
     return RateLimit(
         "refresh-family", 10, MINUTE, lambda _: logins.refresh_token_family(refresh_token), Fallback.FAIL_OPEN
     )
+
+
+class LocalRateCounter:
+    """Fixed windows in memory, at most ``MAX_LOCAL_KEYS`` of them: the oldest is forgotten first."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._windows: dict[str, tuple[float, int]] = {}  # key → (end of the window, count)
+
+    def add(self, key: str, seconds: int) -> tuple[int, int]:
+        """Count one; returns the window's count so far and the seconds until it ends."""
+        now = self._clock()
+        with self._lock:
+            end, count = self._windows.pop(key, (0.0, 0))
+            if end <= now:
+                end, count = now + seconds, 0
+            self._windows[key] = (end, count + 1)
+            if len(self._windows) > MAX_LOCAL_KEYS:
+                del self._windows[next(iter(self._windows))]
+        return count + 1, math.ceil(end - now)
 
 
 _redis_breaker = CircuitBreaker(seconds=5.0)

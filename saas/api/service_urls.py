@@ -20,7 +20,7 @@ from saas import __version__
 from saas.api.health import LiveView, ModulesView, ModuleView, ReadyView
 from saas.api.metrics import metrics
 from saas.api.views import PublicView
-from saas.module_health import Module
+from saas.operations.health import Module
 
 handler400 = "saas.api.problems.bad_request"
 handler403 = "saas.api.problems.forbidden"

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import ParseError
-from rest_framework.permissions import SAFE_METHODS, AllowAny, IsAuthenticated
+from rest_framework.permissions import SAFE_METHODS, AllowAny, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -131,3 +131,10 @@ class StaffView(_AuthenticatedView):
         ):
             raise second_factor.EnrolmentRequired
         super().check_permissions(request)
+
+
+class StaffMay(BasePermission):
+    """The caller's roles include the permission that the view names in ``needs``; a view without one is for all staff."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return bool(request.user.is_staff and view.may(view.needs))  # type: ignore[attr-defined]

@@ -6,9 +6,9 @@ from types import MappingProxyType
 from django.conf import settings
 
 from saas.background_tasks import notify_workers
-from saas.encryption import encrypt
 from saas.mail.models import Mail
 from saas.mail.tasks import deliver
+from saas.security.encryption import encrypt
 
 
 def queue_mail(

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
-from saas.encryption import decrypt
 from saas.mail.models import Mail
+from saas.security.encryption import decrypt
 
 USER_SUPPLIED = {
     "name",

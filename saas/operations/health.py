@@ -1,14 +1,25 @@
-"""Health checks of the modules rate limiting and settings."""
+"""Health modules: what ``GET /api/health/module/<name>`` checks, and those that belong to no app of their own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.core import checks
 from django.core.cache import caches
 
 from saas.ids import new_id
-from saas.module_health import Module
 
 _REQUIRED = ("SECRET_KEY", "AUTH_PEPPER", "SESSION_SECRET", "JWT_ISSUER", "DATABASES", "CACHES", "CELERY_BROKER_URL")
 _PROBE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Module:
+    """``check`` exercises the module and raises if it does not work. ``features`` are words for people, never settings."""
+
+    name: str
+    features: tuple[str, ...]
+    check: Callable[[], None]
 
 
 def _rate_limiting() -> None:

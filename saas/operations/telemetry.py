@@ -4,7 +4,8 @@ from typing import Any
 
 from django.conf import settings
 
-from saas import __version__, redaction, request_context
+from saas import __version__, request_context
+from saas.security import redaction
 
 
 def start_telemetry() -> None:

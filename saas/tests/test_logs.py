@@ -12,11 +12,12 @@ import pytest
 from celery.app.trace import build_tracer
 from django.db import transaction
 
-from saas import redaction, request_context
+from saas import request_context
 from saas.background_tasks import ContextTask
 from saas.billing.models import Plan
 from saas.celery import app
 from saas.logs import ContextFilter, LineFormatter, json_formatter
+from saas.security import redaction
 
 
 def written(name: str, message: str, **extra: object) -> str:

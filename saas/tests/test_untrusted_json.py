@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from saas.untrusted_json import (
+from saas.security.untrusted_json import (
     InvalidJSON,
     as_count,
     as_identifier,

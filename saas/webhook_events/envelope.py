@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from saas.untrusted_json import InvalidJSON, as_identifier, as_object, as_time, read_object
+from saas.security.untrusted_json import InvalidJSON, as_identifier, as_object, as_time, read_object
 from saas.webhook_events.models import WebhookEvent
 
 MAX_DEPTH = 100

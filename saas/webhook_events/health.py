@@ -1,6 +1,6 @@
 """What the webhook modules say of themselves when asked."""
 
-from saas.module_health import Module
+from saas.operations.health import Module
 from saas.webhook_events.models import WebhookEvent, WebhookPayload
 from saas.webhook_events.processing import retry_policy
 from saas.webhook_events.signatures import BadSignature, sign, verify

@@ -20,9 +20,9 @@ from joserfc.jwk import KeySet
 
 from saas.accounts.oauth.http_client import ProviderResponse, ProviderUnavailable, call_provider, require_allowed_url
 from saas.errors import DomainError
+from saas.security.untrusted_json import as_objects, as_text
 from saas.settings.accounts import OAuthProvider
 from saas.text_normalization import strip_invisible
-from saas.untrusted_json import as_objects, as_text
 
 SIGNING_ALGORITHMS = ["RS256", "PS256", "ES256"]
 CLOCK_LEEWAY_SECONDS = 30

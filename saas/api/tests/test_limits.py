@@ -11,7 +11,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from saas.accounts.models import ResetRequest, User
-from saas.api.local_rate_counter import LocalRateCounter
+from saas.api.rate_limits import LocalRateCounter
 from saas.teams.models import Invitation
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.team_factories import create_team, with_verified_email

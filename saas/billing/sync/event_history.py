@@ -9,7 +9,7 @@ from django.db.models.functions import TruncSecond
 
 from saas.billing.sync.event_order import StoredEvent
 from saas.database.prepared_queries import PreparedQuery, QueryParameter, binary_cursor
-from saas.untrusted_json import as_object
+from saas.security.untrusted_json import as_object
 from saas.webhook_events.models import WebhookEvent
 
 _NOT_OURS = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]

@@ -12,7 +12,7 @@ from itertools import groupby, pairwise, permutations
 from typing import Any
 
 from saas.billing.sync.stripe_objects import id_of, items, line_price
-from saas.untrusted_json import JSONObject, as_time
+from saas.security.untrusted_json import JSONObject, as_time
 
 MAX_PERMUTED = 6  # events of one second whose every order is tried
 Facets = Callable[[JSONObject], object]

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
-from saas.untrusted_json import JSONObject, as_count, as_integer, as_object, as_objects, as_text, as_time
+from saas.security.untrusted_json import JSONObject, as_count, as_integer, as_object, as_objects, as_text, as_time
 
 _LARGEST_NUMBER = 2**53
 _MONTHS = {"day": Fraction(12, 365), "week": Fraction(12, 52), "month": Fraction(1), "year": Fraction(12)}

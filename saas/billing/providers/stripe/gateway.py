@@ -35,7 +35,7 @@ from saas.billing.providers.interface import (
     ProviderUnavailable,
 )
 from saas.billing.sync import stripe_objects
-from saas.untrusted_json import as_integer, as_text, as_time
+from saas.security.untrusted_json import as_integer, as_text, as_time
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent, last_event
-from saas.untrusted_json import as_count, as_integer, as_object, as_text
+from saas.security.untrusted_json import as_count, as_integer, as_object, as_text
 
 
 @dataclass(frozen=True)

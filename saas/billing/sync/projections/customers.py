@@ -6,7 +6,7 @@ from datetime import datetime
 
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent, last_event
-from saas.untrusted_json import JSONObject, as_object, as_text
+from saas.security.untrusted_json import JSONObject, as_object, as_text
 
 
 @dataclass(frozen=True)

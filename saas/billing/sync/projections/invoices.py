@@ -6,7 +6,7 @@ from datetime import datetime
 
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent
-from saas.untrusted_json import as_integer, as_object, as_text, as_time
+from saas.security.untrusted_json import as_integer, as_object, as_text, as_time
 
 _INVOICE_RANKS = ["draft", "open", "uncollectible", "void", "paid", "deleted"]
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent, order_events
-from saas.untrusted_json import JSONObject, as_count, as_object, as_text, as_time
+from saas.security.untrusted_json import JSONObject, as_count, as_object, as_text, as_time
 
 TERMINAL = {"canceled", "incomplete_expired"}
 EARNING = {"active", "past_due"}

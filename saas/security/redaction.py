@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from saas import card_numbers
+from saas.security import card_numbers
 
 REDACTED = "[redacted]"
 _NAMES = re.compile(
