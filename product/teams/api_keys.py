@@ -4,7 +4,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from product.teams import representations as show
 from product.teams import serializers as shapes
 from product.teams.views import TeamView, get_or_404
 from saas.accounts.email_verification import EmailNotVerified
@@ -13,6 +12,7 @@ from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
+from saas.api.representation import represent, represent_all
 from saas.errors import Forbidden
 from saas.teams import api_keys
 from saas.teams.models import ApiKey
@@ -36,7 +36,7 @@ class ApiKeysView(TeamView):
         actor.require(Permission.VIEW_API_KEYS)
         rows = ApiKey.objects.visible_to(self.user).current().filter(team=actor.team).select_related("created_by")
         page = paginate(rows, **self.query(PageQuery))
-        return Response({"api_keys": [show.api_key(row) for row in page.items], **page.meta})
+        return Response({"api_keys": represent_all(shapes.ApiKeyShape, page.items), **page.meta})
 
     @extend_schema(
         operation_id="api_key_create",
@@ -55,7 +55,7 @@ class ApiKeysView(TeamView):
         body = self.body(shapes.ApiKeyBody)
         require_recent_login(self.session, current_password=body.pop("current_password"))
         key, raw = api_keys.create_api_key(actor, **body)
-        return Response({"api_key": show.api_key(key), "secret": raw}, status=201)
+        return Response({"api_key": represent(shapes.ApiKeyShape, key), "secret": raw}, status=201)
 
 
 class ApiKeyView(TeamView):

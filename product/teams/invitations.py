@@ -4,7 +4,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from product.teams import representations as show
 from product.teams import serializers as shapes
 from product.teams.views import TeamView, get_or_404
 from saas.accounts.actions import EmailTaken
@@ -16,6 +15,7 @@ from saas.api.accounts.views import login_response
 from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
 from saas.api.rate_limits import TooManyRequests
+from saas.api.representation import represent, represent_all
 from saas.api.views import CustomerView, PublicView
 from saas.errors import Forbidden, NotFound
 from saas.teams import invitations
@@ -49,7 +49,7 @@ class InvitationsView(TeamView):
         actor.require(Permission.VIEW_INVITATIONS)
         rows = Invitation.objects.visible_to(self.user).open().filter(team=actor.team)
         page = paginate(rows, **self.query(PageQuery))
-        return Response({"invitations": [show.invitation(row) for row in page.items], **page.meta})
+        return Response({"invitations": represent_all(shapes.InvitationShape, page.items), **page.meta})
 
     @extend_schema(
         operation_id="invitation_create",
@@ -67,7 +67,7 @@ class InvitationsView(TeamView):
         body = self.body(shapes.InvitationBody)
         self.enforce_limits(*MAILS)
         invitation = invitations.invite(actor, **body)
-        return Response({"invitation": show.invitation(invitation)}, status=201)
+        return Response({"invitation": represent(shapes.InvitationShape, invitation)}, status=201)
 
 
 class InvitationView(TeamView):
@@ -91,7 +91,9 @@ class ResendView(TeamView):
     def post(self, request: Request, team_id: str, invitation_id: str) -> Response:
         actor, invitation = _actor_for(self, team_id, invitation_id)
         self.enforce_limits(*MAILS)
-        return Response({"invitation": show.invitation(invitations.resend_invitation(actor, invitation))})
+        return Response(
+            {"invitation": represent(shapes.InvitationShape, invitations.resend_invitation(actor, invitation))}
+        )
 
 
 class AcceptView(CustomerView):
@@ -120,7 +122,7 @@ class AcceptView(CustomerView):
         token = self.body(shapes.AcceptBody)["token"]
         self.enforce_limits(rate_limits.mailed_link_token_limit(token))
         membership = invitations.accept_invitation(token, user=self.user)
-        return Response({"team": show.team(membership)})
+        return Response({"team": represent(shapes.TeamShape, membership)})
 
 
 class RegisterByInvitationView(PublicView):
@@ -156,7 +158,7 @@ class RegisterByInvitationView(PublicView):
         self.enforce_limits(rate_limits.mailed_link_token_limit(body["token"]))
         login, membership = invitations.register_by_invitation(body.pop("token"), **body)
         answer = login_response(request, login, status=201)
-        answer.data["team"] = show.team(membership)
+        answer.data["team"] = represent(shapes.TeamShape, membership)
         return answer
 
 

@@ -48,12 +48,12 @@ class ApiKeyBody(CurrentPasswordBody):
     expires_in_days = StrictIntegerField(min_value=1, max_value=MAX_KEY_DAYS, default=MAX_KEY_DAYS)
 
 
-class TeamShape(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    name = serializers.CharField()
-    owner_user_id = serializers.CharField()
+class TeamShape(serializers.Serializer[Any]):  # of the caller's membership
+    id = serializers.CharField(source="team_id")
+    name = serializers.CharField(source="team.name")
+    owner_user_id = serializers.CharField(source="team.owner_id")
     role = serializers.ChoiceField(Role.choices, help_text="The caller's own role.")
-    created_at = serializers.DateTimeField()
+    created_at = serializers.DateTimeField(source="team.created_at")
 
 
 class OneTeamShape(serializers.Serializer[Any]):
@@ -79,10 +79,10 @@ class TeamsShape(PageShape):
 
 class MemberShape(serializers.Serializer[Any]):
     user_id = serializers.CharField()
-    email = serializers.CharField()
-    full_name = serializers.CharField()
+    email = serializers.CharField(source="user.email")
+    full_name = serializers.CharField(source="user.full_name")
     role = serializers.ChoiceField(Role.choices)
-    joined_at = serializers.DateTimeField()
+    joined_at = serializers.DateTimeField(source="created_at")
 
 
 class OneMemberShape(serializers.Serializer[Any]):
@@ -99,7 +99,7 @@ class InvitationShape(serializers.Serializer[Any]):
     email = serializers.CharField()
     role = serializers.ChoiceField(Role.choices)
     status = serializers.ChoiceField(["pending", "expired"])
-    invited_by = serializers.CharField()
+    invited_by = serializers.CharField(source="invited_by_id")
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
 
@@ -116,10 +116,10 @@ class ApiKeyShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
     prefix = serializers.CharField()
-    scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices))
-    created_by = serializers.CharField()
-    created_by_email = serializers.CharField()
-    created_by_name = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices), source="scope_list")
+    created_by = serializers.CharField(source="created_by_id")
+    created_by_email = serializers.CharField(source="created_by.email")
+    created_by_name = serializers.CharField(source="created_by.full_name")
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField(allow_null=True)

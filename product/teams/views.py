@@ -10,13 +10,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from product.teams import representations as show
 from product.teams import serializers as shapes
 from saas.api.api_key_authentication import ApiKeyAuthentication, ApiKeyCredential
 from saas.api.authentication import CustomerBearer, CustomerCookie
 from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
 from saas.api.rate_limits import TEAM
+from saas.api.representation import represent, represent_all
 from saas.api.views import CustomerView
 from saas.errors import Forbidden, NotFound
 from saas.teams import actions, plan_limits
@@ -70,7 +70,7 @@ class TeamsView(TeamView):
     )
     def get(self, request: Request) -> Response:
         page = paginate(self._memberships(), **self.query(PageQuery))
-        return Response({"teams": [show.team(row) for row in page.items], **page.meta})
+        return Response({"teams": represent_all(shapes.TeamShape, page.items), **page.meta})
 
     @extend_schema(
         operation_id="team_create",
@@ -83,7 +83,7 @@ class TeamsView(TeamView):
         if self.key:
             raise Forbidden
         membership = actions.create_team(**self.body(shapes.TeamBody), owner=self.user)
-        return Response({"team": show.team(membership)}, status=201)
+        return Response({"team": represent(shapes.TeamShape, membership)}, status=201)
 
 
 class OneTeamView(TeamView):
@@ -92,7 +92,7 @@ class OneTeamView(TeamView):
         actor = self.actor(team_id)
         actor.require(Permission.VIEW_TEAM)
         seats = {"taken": plan_limits.seats_taken(actor.team), "limit": plan_limits.seat_limit(actor.team)}
-        return Response({"team": show.team(actor.membership), "seats": seats})
+        return Response({"team": represent(shapes.TeamShape, actor.membership), "seats": seats})
 
     @extend_schema(
         operation_id="team_rename",
@@ -105,7 +105,7 @@ class OneTeamView(TeamView):
         actor = self.actor(team_id)
         actor.require(Permission.RENAME_TEAM)
         membership = actions.rename_team(actor, **self.body(shapes.TeamBody))
-        return Response({"team": show.team(membership)})
+        return Response({"team": represent(shapes.TeamShape, membership)})
 
     @extend_schema(
         operation_id="team_delete",
@@ -133,7 +133,7 @@ class MembersView(TeamView):
         actor.require(Permission.VIEW_MEMBERS)
         rows = Membership.objects.visible_to(self.user).filter(team=actor.team)
         page = paginate(rows, **self.query(PageQuery))
-        return Response({"members": [show.member(row) for row in page.items], **page.meta})
+        return Response({"members": represent_all(shapes.MemberShape, page.items), **page.meta})
 
 
 class MemberView(TeamView):
@@ -147,7 +147,7 @@ class MemberView(TeamView):
     def patch(self, request: Request, team_id: str, user_id: str) -> Response:
         actor = self._actor_for(team_id, user_id)
         member = actions.change_role(actor, user_id=user_id, role=Role(self.body(shapes.RoleBody)["role"]))
-        return Response({"member": show.member(member)})
+        return Response({"member": represent(shapes.MemberShape, member)})
 
     @extend_schema(
         operation_id="member_remove",
@@ -193,4 +193,4 @@ class TransferView(TeamView):
         actor = self.actor(team_id)
         actor.require(Permission.TRANSFER_TEAM)
         membership = actions.transfer_team(actor, new_owner_id=self.body(shapes.TransferBody)["user_id"])
-        return Response({"team": show.team(membership)})
+        return Response({"team": represent(shapes.TeamShape, membership)})

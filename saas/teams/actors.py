@@ -38,7 +38,7 @@ class Actor:
 
     def may(self, permission: Permission) -> bool:
         in_scope = self.key is None or any(
-            permission in roles.PERMISSIONS_BY_SCOPE[Scope(scope)] for scope in self.key.scopes.split()
+            permission in roles.PERMISSIONS_BY_SCOPE[Scope(scope)] for scope in self.key.scope_list
         )
         return in_scope and roles.role_has_permission(self.role, permission)
 

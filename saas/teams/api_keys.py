@@ -68,7 +68,7 @@ def _mail_maker_and_owner(key: ApiKey) -> None:
                 "key": key.name,
                 "team": team.name,
                 "maker": maker.full_name or maker.email,
-                "may": "read and write" if Scope.WRITE in key.scopes.split() else "read",
+                "may": "read and write" if Scope.WRITE in key.scope_list else "read",
                 "until": f"{key.expires_at:%d %B %Y}",
             },
             dedupe_key=f"api_key_created:{key.id}:{person.id}",

@@ -135,6 +135,11 @@ class Invitation(models.Model):
     def is_expired(self) -> bool:
         return self.expires_at <= timezone.now()
 
+    @property
+    def status(self) -> str:
+        """Of an open invitation."""
+        return "expired" if self.is_expired else "pending"
+
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def current(self) -> ApiKeyQuerySet:
@@ -171,3 +176,7 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def scope_list(self) -> list[str]:
+        return self.scopes.split()
