@@ -4,12 +4,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from product.billing import representations as show
 from product.billing import serializers as shapes
 from product.billing.bases import BillingView, KeyedBillingView
 from saas.api import rate_limits
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.pagination import paginate
+from saas.api.representation import represent, represent_all
 from saas.billing import entitlements, payment_methods
 from saas.billing.models import Invoice, PaymentMethod
 from saas.billing.providers.interface import PaymentDeclined, ProviderPageRequired, ProviderRefused, ProviderUnavailable
@@ -34,7 +34,7 @@ class AddPaymentMethodView(BillingView):
         body = self.body(shapes.PaymentMethodBody)
         owner = self.owner(body.pop("team_id"))
         row = payment_methods.add_payment_method(self.user, owner=owner, **body)
-        return Response({"payment_method": show.payment_method(row)}, status=201)
+        return Response({"payment_method": represent(shapes.PaymentMethodShape, row)}, status=201)
 
 
 class PaymentMethodsView(BillingView):
@@ -48,7 +48,7 @@ class PaymentMethodsView(BillingView):
     def get(self, request: Request) -> Response:
         query = self.query(shapes.OwnedPageQuery)
         page = paginate(PaymentMethod.objects.for_owner(self.owner(query.pop("team_id"))).usable(), **query)
-        return Response({"payment_methods": [show.payment_method(row) for row in page.items], **page.meta})
+        return Response({"payment_methods": represent_all(shapes.PaymentMethodShape, page.items), **page.meta})
 
 
 class PaymentMethodView(BillingView):
@@ -79,7 +79,8 @@ class InvoicesView(BillingView):
     def get(self, request: Request) -> Response:
         query = self.query(shapes.OwnedPageQuery)
         page = paginate(Invoice.objects.for_owner(self.owner(query.pop("team_id"))).issued(), **query)
-        return Response({"invoices": [show.invoice(row) for row in page.items], **page.meta})
+        invoices = [represent(shapes.InvoiceShape, row, url=row.hosted_url or None) for row in page.items]
+        return Response({"invoices": invoices, **page.meta})
 
 
 class EntitlementsView(KeyedBillingView):
@@ -92,15 +93,7 @@ class EntitlementsView(KeyedBillingView):
     )
     def get(self, request: Request) -> Response:
         owner = self.owner(self.query(shapes.TeamBody)["team_id"], Permission.VIEW_TEAM)
-        granted = entitlements.get_entitlements(owner)
-        return Response(
-            {
-                "limits": granted.limits,
-                "features": granted.features,
-                "limit_details": [show.entitlement(detail) for detail in granted.limit_details],
-                "feature_details": [show.entitlement(detail) for detail in granted.feature_details],
-            }
-        )
+        return Response(represent(shapes.EntitlementsShape, entitlements.get_entitlements(owner)))
 
 
 class PortalView(BillingView):

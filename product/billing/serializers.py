@@ -1,4 +1,4 @@
-"""What comes in and goes out of billing."""
+"""The bodies, queries and answers of billing. Answers are built from the shapes (``saas.api.representation``)."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _LATEST_YEAR = 2100
 
 
 class TeamField(StrictCharField):
-    """Whose subscription: the caller's own, or that of a team of hers."""
+    """Whose subscription: the caller's own (empty), or that of one of their teams."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=40, required=False, default="", allow_blank=True, **options)
@@ -25,11 +25,11 @@ class TeamBody(serializers.Serializer[Any]):
 
 
 class PortalBody(TeamBody):
-    """Whose page."""
+    """Whose portal."""
 
 
 class OwnedPageQuery(PageQuery, TeamBody):
-    """A list of the caller's own, or of a team of hers."""
+    """One page of what the caller, or one of their teams, has."""
 
 
 class CheckoutBody(TeamBody):
@@ -104,9 +104,11 @@ class SubscriptionShape(serializers.Serializer[Any]):
     status = serializers.CharField(help_text="As the payment provider names it.")
     has_access = serializers.BooleanField()
     current_period_end = serializers.DateTimeField(allow_null=True)
-    cancel_at_period_end = serializers.BooleanField(help_text="It ends before it would take money again.")
+    cancel_at_period_end = serializers.BooleanField(
+        source="ends_with_period", help_text="It ends before it would take money again."
+    )
     cancel_at = serializers.DateTimeField(
-        allow_null=True, help_text="When it ends, if it was canceled; until then it can be resumed."
+        source="ends_at", allow_null=True, help_text="When it ends, if it was canceled; until then it can be resumed."
     )
     trial_end = serializers.DateTimeField(allow_null=True)
     past_due_since = serializers.DateTimeField(allow_null=True)
@@ -124,7 +126,9 @@ class OneSubscriptionShape(serializers.Serializer[Any]):
 
 class PreviewShape(serializers.Serializer[Any]):
     plan = PlanShape()
-    next_invoice_cents = serializers.IntegerField(help_text="The new price and what the change costs or credits.")
+    next_invoice_cents = serializers.IntegerField(
+        source="due_cents", help_text="The new price and what the change costs or credits."
+    )
     currency = serializers.CharField()
     next_charge_at = serializers.DateTimeField(allow_null=True)
 
@@ -136,7 +140,7 @@ class OnePreviewShape(serializers.Serializer[Any]):
 class PaymentMethodShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     type = serializers.CharField()
-    provider = serializers.CharField()
+    provider = serializers.CharField(source="brand")
     last4 = serializers.CharField()
     exp_month = serializers.IntegerField(allow_null=True)
     exp_year = serializers.IntegerField(allow_null=True)
@@ -173,7 +177,7 @@ class EntitlementShape(serializers.Serializer[Any]):
     key = serializers.CharField(help_text="The limit's or the feature's name.")
     value = serializers.IntegerField(allow_null=True, help_text="A limit's; null is no limit. Null for a feature.")
     source = serializers.ChoiceField(["free", "subscription", "comp", "override"])  # type: ignore[assignment]
-    plan = serializers.CharField(allow_null=True)
+    plan = serializers.CharField(source="plan_id", allow_null=True)
     expires_at = serializers.DateTimeField(allow_null=True, help_text="When this source ends, if that is known.")
 
 

@@ -7,11 +7,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from product.billing import representations as show
 from product.billing import serializers as shapes
 from product.billing.bases import BillingView, KeyedBillingView, idempotency_key
 from saas.api import rate_limits
 from saas.api.openapi.schema_generation import problem_responses
+from saas.api.representation import represent, represent_all
 from saas.api.views import PublicView
 from saas.billing import checkouts, clock, subscriptions
 from saas.billing.checkouts import AlreadySubscribed, CheckoutInProgress, IdempotencyKeyReused, NotForSale
@@ -31,7 +31,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 class PlansView(PublicView):
     @extend_schema(operation_id="plans", summary="List the plans", responses=shapes.PlansShape, tags=["subscriptions"])
     def get(self, request: Request) -> Response:
-        return Response({"plans": [show.plan(row) for row in price_list()]})
+        return Response({"plans": represent_all(shapes.PlanShape, price_list())})
 
 
 class StartCheckoutView(BillingView):
@@ -65,7 +65,11 @@ class StartCheckoutView(BillingView):
             owner=self.owner(body["team_id"]),
             idempotency_key=_idempotency_key(request),
         )
-        return Response({"checkout": show.checkout(row)}, status=201)
+        return _checkout_answer(row, status=201)
+
+
+def _checkout_answer(row: Checkout, status: int = 200) -> Response:
+    return Response({"checkout": represent(shapes.CheckoutShape, row, checkout_url=row.url or None)}, status=status)
 
 
 def _idempotency_key(request: Request) -> str:
@@ -88,7 +92,7 @@ class CheckoutView(BillingView):
             raise NotFound
         if not self.impersonation:  # whose requests are transactions: the provider is not asked inside one
             row = checkouts.reconcile_checkout(row)
-        return Response({"checkout": show.checkout(row)})
+        return _checkout_answer(row)
 
 
 class CurrentView(KeyedBillingView):
@@ -101,12 +105,12 @@ class CurrentView(KeyedBillingView):
     )
     def get(self, request: Request) -> Response:
         owner = self.owner(self.query(shapes.TeamBody)["team_id"], Permission.VIEW_TEAM)
-        row = subscriptions.current_subscription(owner)
-        return Response({"subscription": show.subscription(row, clock.now()) if row else None})
+        return _subscription_answer(subscriptions.current_subscription(owner))
 
 
-def _answer(row: Subscription) -> Response:
-    return Response({"subscription": show.subscription(row, clock.now())})
+def _subscription_answer(row: Subscription | None) -> Response:
+    shown = row and represent(shapes.SubscriptionShape, row, has_access=row.grants_access(clock.now()))
+    return Response({"subscription": shown})
 
 
 class ChangeView(BillingView):
@@ -132,7 +136,7 @@ class ChangeView(BillingView):
     def post(self, request: Request) -> Response:
         body = self.body(shapes.ChangeBody)
         owner = self.owner(body["team_id"])
-        return _answer(subscriptions.change_plan(owner, plan_id=body["plan_id"], by=self.user))
+        return _subscription_answer(subscriptions.change_plan(owner, plan_id=body["plan_id"], by=self.user))
 
 
 class PreviewView(BillingView):
@@ -151,7 +155,8 @@ class PreviewView(BillingView):
     def post(self, request: Request) -> Response:
         body = self.body(shapes.ChangeBody)
         result = subscriptions.preview_change(self.owner(body["team_id"]), plan_id=body["plan_id"])
-        return Response({"preview": show.preview(result, Plan.objects.get(pk=body["plan_id"]))})
+        plan = represent(shapes.PlanShape, Plan.objects.get(pk=body["plan_id"]))
+        return Response({"preview": represent(shapes.PreviewShape, result, plan=plan)})
 
 
 class CancelView(BillingView):
@@ -171,7 +176,7 @@ class CancelView(BillingView):
         row = subscriptions.cancel_subscription(
             owner, at_period_end=body["at_period_end"], reason=body["reason"], by=self.user
         )
-        return _answer(row)
+        return _subscription_answer(row)
 
 
 class ResumeView(BillingView):
@@ -188,4 +193,4 @@ class ResumeView(BillingView):
     )
     def post(self, request: Request) -> Response:
         owner = self.owner(self.query(shapes.TeamBody)["team_id"])
-        return _answer(subscriptions.resume_subscription(owner, by=self.user))
+        return _subscription_answer(subscriptions.resume_subscription(owner, by=self.user))

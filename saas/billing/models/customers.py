@@ -110,3 +110,8 @@ class PaymentMethod(models.Model):
 
     def __str__(self) -> str:
         return f"{self.brand or self.type} {self.last4}".strip()
+
+    @property
+    def is_default(self) -> bool:
+        """Whether its customer pays with it."""
+        return bool(self.customer and self.customer.default_payment_method == self.external_id)
