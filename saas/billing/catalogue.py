@@ -1,4 +1,4 @@
-"""The catalogue: which plans are for sale, and under which price of which provider."""
+"""The catalogue: the plans on sale, and the provider's price of each."""
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -33,7 +33,7 @@ PLANS = [
 
 @transaction.atomic
 def seed_plans() -> None:
-    """Write the plans and their prices as this version and the settings say. May be repeated."""
+    """Write the plans of ``PLANS`` and the prices of the settings. May be repeated."""
     stripe_prices = _stripe_prices()
     for row in PLANS:
         plan, _ = Plan.objects.update_or_create(id=row["id"], defaults={k: v for k, v in row.items() if k != "id"})
@@ -43,7 +43,7 @@ def seed_plans() -> None:
 
 
 def set_current_price(plan: Plan, provider: str, price_id: str) -> None:
-    """Make ``price_id`` the one that new subscriptions get. Earlier prices keep their plan."""
+    """Make ``price_id`` the price of new subscriptions. Earlier prices keep their plan."""
     Price.objects.filter(plan=plan, provider=provider, is_current=True).exclude(external_id=price_id).update(
         is_current=False
     )

@@ -1,4 +1,4 @@
-"""Buying a plan: our intent is committed first, then the provider is called, and what it tells takes effect as events."""
+"""Buying a plan: the checkout is committed first, then the provider is called; its events complete the checkout."""
 
 import logging
 from datetime import timedelta
@@ -17,7 +17,7 @@ from saas.errors import DomainError, NotFound
 
 logger = logging.getLogger(__name__)
 
-LONGEST_CALL = timedelta(minutes=2)  # whoever has not come back from the provider by then never will
+LONGEST_CALL = timedelta(minutes=2)  # to the provider; a request that takes longer has died
 
 
 class AlreadySubscribed(DomainError):
@@ -37,9 +37,9 @@ class NotForSale(DomainError):
 
 
 def start_checkout(user: User, *, plan_id: str, owner: Owner | None = None, idempotency_key: str = "") -> Checkout:
-    """Begin to buy a plan for ``owner``: the user herself, or a team for which the caller may pay.
+    """Start to buy a plan for ``owner``: the user, or a team for which the caller has checked that they may pay.
 
-    The same key again, and a second click on the same plan, bring the same checkout. Raises ``NotFound`` for a plan that
+    The same key again, and a second click on the same plan, return the same checkout. Raises ``NotFound`` for a plan that
     is not on sale, ``AlreadySubscribed``, ``IdempotencyKeyReused``, and what the provider raises.
     """
     plan = Plan.objects.on_sale().filter(pk=plan_id).first()
@@ -49,23 +49,16 @@ def start_checkout(user: User, *, plan_id: str, owner: Owner | None = None, idem
     customer = get_or_create_customer(owner or user, gateway)
     _settle_open_checkouts(customer, plan, idempotency_key, gateway)
     checkout = _create_checkout(customer, user, plan, idempotency_key)
-    if checkout.status == Checkout.Status.PENDING:
-        _go_on(checkout, user, gateway)
+    if checkout.status == Checkout.Status.PENDING and checkout.external_id:
+        apply_pending_events(checkout.customer)  # another request has just opened it: both get the same answer
+        checkout.refresh_from_db()
+    elif checkout.status == Checkout.Status.PENDING:
+        _open_session(checkout, user, gateway)
     return checkout
 
 
-def _go_on(checkout: Checkout, user: User, gateway: Gateway) -> None:
-    """Take an open checkout as far as it goes now. Whoever finds one that another request has just opened waits, like
-    that one, for what the provider told of it: the same click gets the same answer."""
-    if checkout.external_id:
-        apply_pending_events(checkout.customer)
-        checkout.refresh_from_db()
-    else:
-        _open_session(checkout, user, gateway)
-
-
 def _settle_open_checkouts(customer: Customer, plan: Plan, idempotency_key: str, gateway: Gateway) -> None:
-    """Ask how far an open checkout is: it may have been paid or left in another tab. One of another plan is given up, at
+    """Ask the provider about an open checkout: it may have been paid or left in another tab. Expire one of another plan, at
     the provider first."""
     others = customer.checkouts.filter(status=Checkout.Status.PENDING).select_related("customer")
     if idempotency_key:
@@ -77,22 +70,21 @@ def _settle_open_checkouts(customer: Customer, plan: Plan, idempotency_key: str,
             _expire_checkout(other, gateway)
 
 
-def _expire_checkout(other: Checkout, gateway: Gateway) -> None:
-    """Raises ``CheckoutInProgress`` while its session is only just being opened."""
-    if other.external_id:
-        gateway.expire_checkout(other.external_id)
-        apply_pending_events(other.customer)
-    elif other.started_at < timezone.now() - LONGEST_CALL:
-        _end_checkout(other, Checkout.Status.EXPIRED)
-    other.refresh_from_db()
-    if other.status == Checkout.Status.PENDING:
+def _expire_checkout(checkout: Checkout, gateway: Gateway) -> None:
+    """Raises ``CheckoutInProgress`` while another request opens its session."""
+    if checkout.external_id:
+        gateway.expire_checkout(checkout.external_id)
+        apply_pending_events(checkout.customer)
+    elif checkout.started_at < timezone.now() - LONGEST_CALL:
+        _end_checkout(checkout, Checkout.Status.EXPIRED)
+    checkout.refresh_from_db()
+    if checkout.status == Checkout.Status.PENDING:
         raise CheckoutInProgress(retry_after_seconds=1)
 
 
 @transaction.atomic
 def _create_checkout(customer: Customer, user: User, plan: Plan, idempotency_key: str) -> Checkout:
-    """Commit to one attempt: whoever comes at the same time waits for the lock, and gets the same one, of a customer whom
-    the provider may have come to know meanwhile."""
+    """The checkout to go on with. A simultaneous request waits for the lock on the customer, and gets the same one."""
     customer = Customer.objects.select_for_update().get(pk=customer.pk)
     if before := _started_before(user, plan, customer, idempotency_key):
         return before
@@ -117,25 +109,26 @@ def _started_before(user: User, plan: Plan, customer: Customer, idempotency_key:
 
 
 def _customer_ids_of_owner(customer: Customer) -> list[str]:
-    """The same owner's rows at all providers: a subscription of an earlier provider counts, too."""
+    """The owner's customers at all providers: a subscription at an earlier provider counts, too."""
     same = Customer.objects.filter(user_id=customer.user_id, team_id=customer.team_id)
     return list(same.values_list("pk", flat=True))
 
 
 def _open_session(checkout: Checkout, user: User, gateway: Gateway) -> None:
-    """Have the provider open the session. A call whose end we do not know is repeated with the same key; one that was
-    refused is over, and the next click begins anew."""
+    """Open the session at the provider. A call whose result is unknown is repeated with the same key; after a refusal
+    the checkout has failed, and the next click starts another."""
     price = Price.objects.selling(checkout.plan, gateway.provider).first()
     if price is None:
         _end_checkout(checkout, Checkout.Status.FAILED)
         raise NotForSale(retry_after_seconds=60)
     try:
         customer = ensure_provider_customer(checkout.customer, user, gateway)
+        had_subscription = Subscription.objects.filter(customer__in=_customer_ids_of_owner(customer)).exists()
         session = gateway.create_checkout(
             reference=checkout.pk,
             customer_id=customer.external_id,
             price_id=price.external_id,
-            trial_days=_trial_days(customer),
+            trial_days=0 if had_subscription else settings.BILLING_TRIAL_DAYS,
             idempotency_key=f"checkout:{checkout.pk}",
         )
     except ProviderRefused:
@@ -146,23 +139,17 @@ def _open_session(checkout: Checkout, user: User, gateway: Gateway) -> None:
     checkout.refresh_from_db()
 
 
-def _trial_days(customer: Customer) -> int:
-    """A trial is for those who never had a subscription."""
-    is_known = Subscription.objects.filter(customer__in=_customer_ids_of_owner(customer)).exists()
-    return 0 if is_known else int(settings.BILLING_TRIAL_DAYS)
-
-
 def _end_checkout(checkout: Checkout, status: Checkout.Status) -> None:
-    """Close an open checkout; one that has been paid meanwhile stays so."""
+    """End a pending checkout; one that has been paid in the meantime stays active."""
     pending = Checkout.objects.filter(pk=checkout.pk, status=Checkout.Status.PENDING)
     pending.update(status=status, ended_at=timezone.now())
     checkout.refresh_from_db()
 
 
 def reconcile_checkout(checkout: Checkout) -> Checkout:
-    """Ask the provider how far the session is, so that a return page never waits for a webhook.
+    """Fetch the session from the provider, so that a return page never waits for a webhook.
 
-    If the provider is away, the checkout is shown as we know it.
+    If the provider does not answer, the checkout is returned as it is stored.
     """
     if checkout.status == Checkout.Status.PENDING and checkout.external_id:
         try:

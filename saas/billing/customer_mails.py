@@ -1,4 +1,4 @@
-"""What a customer is told by mail. Once for each fact, whatever number of events tell it."""
+"""Mails to customers about payments. One for each fact, however many events report it."""
 
 from saas.accounts.models import User
 from saas.billing.models import Customer, Invoice, Subscription
@@ -6,7 +6,7 @@ from saas.mail.actions import queue_mail
 
 
 def send_payment_failed(invoice_id: str) -> None:
-    """``invoice_id`` is the provider's. Nothing is said of an invoice that has been paid meanwhile, or is nobody's."""
+    """``invoice_id`` is the provider's. Sends nothing for an invoice that has been paid since, or has no customer of ours."""
     row = Invoice.objects.select_related("customer").filter(external_id=invoice_id, status=Invoice.Status.OPEN).first()
     payer = _payer(row.customer) if row else None
     if row and payer:
@@ -15,7 +15,7 @@ def send_payment_failed(invoice_id: str) -> None:
 
 
 def send_trial_ending(subscription_id: str) -> None:
-    """``subscription_id`` is the provider's. A trial that was given more time is announced again."""
+    """``subscription_id`` is the provider's. An extended trial is announced again."""
     trials = Subscription.objects.renewing().filter(status=Subscription.Status.TRIALING)
     row = trials.select_related("customer", "plan").filter(external_id=subscription_id).first()
     payer = _payer(row.customer) if row else None
@@ -30,6 +30,6 @@ def send_trial_ending(subscription_id: str) -> None:
 
 
 def _payer(customer: Customer | None) -> User | None:
-    """The person to write to: of a team, the owner who answers for it."""
+    """The user to write to; for a team, its owner."""
     person = (customer.team.owner if customer.team else customer.user) if customer else None
     return person if person and person.is_active else None

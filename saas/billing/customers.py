@@ -1,4 +1,4 @@
-"""Who pays: making our customer known to the provider, and letting what the provider told take effect now."""
+"""Customers at the provider: creating them there, and applying the events that wait for them."""
 
 import time
 
@@ -12,18 +12,18 @@ from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.processing import event_worker
 
 PENDING_EVENT_ROUNDS = 20
-PENDING_EVENT_PAUSE_SECONDS = 0.05  # another request acts for the same customer: its turn is short
+PENDING_EVENT_PAUSE_SECONDS = 0.05  # another request has the customer's lock: it is brief
 
 
 def get_or_create_customer(owner: Owner, gateway: Gateway) -> Customer:
-    """The owner's row at this provider, made if need be. Not yet known to the provider."""
+    """The owner's row for this provider. A new one is not yet known to the provider."""
     values = {"user": owner} if isinstance(owner, User) else {"team_id": owner.pk}
     row, _ = Customer.objects.get_or_create(provider=gateway.provider, **values)
     return row
 
 
 def ensure_provider_customer(customer: Customer, payer: User, gateway: Gateway) -> Customer:
-    """Have the provider know the customer. May be repeated, and by two at once: the key makes it one call."""
+    """Create the customer at the provider, once: the idempotency key makes repeated and simultaneous calls one."""
     if not customer.external_id:
         external_id = gateway.create_customer(
             reference=customer.pk,
@@ -37,9 +37,9 @@ def ensure_provider_customer(customer: Customer, payer: User, gateway: Gateway) 
 
 
 def apply_pending_events(customer: Customer) -> None:
-    """Let everything that the provider told of the customer take effect before we answer.
+    """Process the events of the customer that are queued, so that the answer shows their effect.
 
-    The events are in the inbox already, so whatever this does not reach a worker will.
+    A worker processes those that are still queued after ``PENDING_EVENT_ROUNDS``.
     """
     mine = Q(customer_id=customer.external_id) | Q(object_id=customer.external_id)
     waiting = WebhookEvent.objects.filter(mine, status=WebhookEvent.Status.QUEUED).order_by("pk")

@@ -1,4 +1,4 @@
-"""What must always be true of billing's rows. The database keeps what it can; these are what it cannot know."""
+"""Invariants of billing's rows that database constraints cannot express."""
 
 from collections.abc import Iterable
 from datetime import timedelta

@@ -1,6 +1,6 @@
-"""What staff give beside what was bought: a whole plan (a comp), a limit, a feature. Each with a reason and an end.
+"""What staff give in addition to what was bought: a plan (a comp), a limit, a feature. Each has a reason and an end.
 
-For the desk, with ``owner`` a ``User`` or a ``Team``, ``by`` the member of staff, ``expires_at`` by billing's clock:
+For Admin ops, with ``owner`` a ``User`` or a ``Team``, ``by`` the member of staff, ``expires_at`` by billing's clock:
 
     comp_plan(owner, plan_id="growth", expires_at=…, reason="…", by=sam)        -> EntitlementOverride
     override_limit(owner, key="seats", value=50, expires_at=…, reason="…", by=sam)
@@ -8,7 +8,7 @@ For the desk, with ``owner`` a ``User`` or a ``Team``, ``by`` the member of staf
     end_override(override_id, reason="…", by=sam)
     EntitlementOverride.objects.for_owner(owner), .live(clock.now())                   what there is, and what counts
 
-They only add: what is bought and what is given are compared, and the best counts. Who may do this is the desk's to ask.
+They only add: the best of what was bought and given counts. The caller checks who may do this.
 """
 
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from saas.errors import DomainError, Invalid, NotFound
 
 LONGEST_OVERRIDE = timedelta(days=3 * 365)
 LARGEST_LIMIT = 1_000_000
-TEAM_LIMITS = [key for key in FREE_LIMITS if key != "teams"]  # a team founds no teams
+TEAM_LIMITS = [key for key in FREE_LIMITS if key != "teams"]  # teams belong to users
 
 
 class OverrideEnded(DomainError):
@@ -79,7 +79,7 @@ def _save_override(
 
 @transaction.atomic
 def end_override(override_id: str, *, reason: str, by: User) -> EntitlementOverride:
-    """Take it back now. Raises ``NotFound``, ``OverrideEnded``, ``Invalid``."""
+    """End the override now. Raises ``NotFound``, ``OverrideEnded``, ``Invalid``."""
     override = EntitlementOverride.objects.filter(pk=override_id).first()
     if override is None:
         raise NotFound("There is no such override.")

@@ -1,4 +1,4 @@
-"""Cards and accounts to pay with, and the provider's own page for them."""
+"""Payment methods, and the provider's portal for them."""
 
 from django.conf import settings
 
@@ -20,8 +20,8 @@ def add_payment_method(
     exp_year: int | None = None,
     owner: Owner | None = None,
 ) -> PaymentMethod:
-    """Add what ``owner`` (the user herself, or a team for which she may pay) pays with from now on. ``provider`` is the
-    brand, such as ``visa``.
+    """Add a payment method to ``owner`` (the user, or a team for which they may pay) and make it the default. ``provider`` is
+    the brand, such as ``visa``.
 
     Raises ``UseTheProvidersPage`` where only the provider may see a card, ``PaymentDeclined``.
     """
@@ -33,13 +33,13 @@ def add_payment_method(
     apply_pending_events(customer)
     record("payment_method.added", actor=user.pk, target=customer.pk)
     row = PaymentMethod.objects.for_owner(owner or user).filter(external_id=external_id).first()
-    if row is None:  # it is in the inbox, and another worker has its customer's lane
+    if row is None:  # its event is stored, and another worker has the customer's lock
         raise ProviderUnavailable(retry_after_seconds=1)
     return row
 
 
 def remove_payment_method(row: PaymentMethod, *, by: User) -> None:
-    """Forget it, at the provider too."""
+    """Detach it, at the provider too."""
     providers.current_gateway().detach_payment_method(row.external_id)
     if row.customer:
         apply_pending_events(row.customer)
@@ -47,7 +47,7 @@ def remove_payment_method(row: PaymentMethod, *, by: User) -> None:
 
 
 def portal_url(user: User, *, owner: Owner | None = None) -> str:
-    """A page of the provider about ``owner``, for one visit: cards, invoices, cancellation."""
+    """A page of the provider for ``owner``, for one visit: cards, invoices, cancellation."""
     gateway = providers.current_gateway()
     customer = ensure_provider_customer(get_or_create_customer(owner or user, gateway), user, gateway)
     return gateway.portal_url(customer_id=customer.external_id, return_url=f"{settings.FRONTEND_BASE_URL}/billing")

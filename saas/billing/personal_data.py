@@ -1,4 +1,4 @@
-"""What billing holds about a person. Invoices and the ledger stay: the law asks for them for years."""
+"""The personal data that billing holds. Invoices and the ledger stay: the law requires them for years."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Saying which plan a price of the provider stands for, where nothing that it told does.
+"""Mapping a price of the provider to a plan, where its events do not say which plan it is.
 
-For the desk, with ``by`` the member of staff:
+For Admin ops, with ``by`` the member of staff:
 
     map_price(subscription, plan_id="growth", reason="…", by=sam)  -> Subscription
 """
@@ -20,8 +20,8 @@ class PlanIsKnown(DomainError):
 
 
 def map_price(subscription: Subscription, *, plan_id: str, reason: str, by: User, price_id: str = "") -> Subscription:
-    """Say for which plan the price of the subscription stands, for everybody who pays it. Of several items ``price_id``
-    names the plan's own; the others stay what they are. Raises ``PlanIsKnown``, ``NotFound`` for the plan, ``Invalid``.
+    """Map the price of the subscription to a plan, for every subscription with that price. Where it has several items,
+    ``price_id`` names the plan's. Raises ``PlanIsKnown``, ``NotFound`` for the plan, ``Invalid``.
     """
     if not subscription.has_unknown_plan:
         raise PlanIsKnown
@@ -30,18 +30,18 @@ def map_price(subscription: Subscription, *, plan_id: str, reason: str, by: User
         raise NotFound("There is no such plan.")
     if not reason.strip():
         raise Invalid(errors={"reason": ["Say why."]})
-    _map(_price(subscription, price_id), plan, subscription, reason.strip()[:500], by)
+    _map(_chosen_item(subscription, price_id), plan, subscription, reason.strip()[:500], by)
     remap_subscriptions()
     subscription.refresh_from_db()
     return subscription
 
 
-def _price(subscription: Subscription, price_id: str) -> subscriptions.SubscriptionItem:
-    """The item of the subscription that is meant."""
-    fold = subscriptions.project_subscription(
+def _chosen_item(subscription: Subscription, price_id: str) -> subscriptions.SubscriptionItem:
+    """The item of the subscription with that price, or its only one. Raises ``Invalid``."""
+    projection = subscriptions.project_subscription(
         event_history.stored_events(subscription.external_id, "customer.subscription.")
     )
-    items = [item for item in fold.state.items if item.price_id] if fold else []
+    items = [item for item in projection.state.items if item.price_id] if projection else []
     chosen = [item for item in items if item.price_id == price_id] if price_id else items
     if len({item.price_id for item in chosen}) != 1:
         known = ", ".join(sorted({item.price_id for item in items})) or "none"
@@ -58,8 +58,8 @@ def _map(item: subscriptions.SubscriptionItem, plan: Plan, subscription: Subscri
 
 
 def remap_subscriptions() -> int:
-    """Look again at every subscription whose plan nobody knew: a price or product may tell it by now. Tells how many
-    have theirs."""
+    """Project every subscription with an unknown plan again: a price or product may name it now. Returns how many plans
+    were found."""
     unknown = Subscription.objects.with_unknown_plan()
     ids = list(unknown.order_by("pk").values_list("external_id", flat=True))
     for external_id in ids:

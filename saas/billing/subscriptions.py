@@ -1,6 +1,6 @@
-"""What a customer does with a subscription that is there: change its plan, cancel it, take that back.
+"""Changing the plan of a subscription, canceling it, and resuming it.
 
-Each asks the provider; what the provider then tells changes the row.
+Each calls the provider; the provider's events change the row.
 """
 
 import logging
@@ -35,14 +35,14 @@ class NothingToResume(DomainError):
 
 
 def current_subscription(owner: Owner) -> Subscription | None:
-    """The owner's live subscription: one that gives access before one that does not, then the latest."""
+    """The owner's live subscription. Of several, one that gives access, then the latest."""
     now = clock.now()
     live = Subscription.objects.for_owner(owner).live().select_related("plan", "customer")
     return max(live, key=lambda row: (row.grants_access(now), row.started_at), default=None)
 
 
 def refresh_subscription(owner: Owner) -> Subscription | None:
-    """The same after asking the provider, for somebody who comes back from its pages; as we know it if it is away."""
+    """Like ``current_subscription``, after fetching it from the provider; as it is stored if the provider does not answer."""
     customers = (
         Customer.objects.for_owner(owner).filter(provider=providers.current_gateway().provider).exclude(external_id="")
     )
@@ -63,27 +63,27 @@ def _require_subscription(owner: Owner) -> Subscription:
 
 
 def change_plan(owner: Owner, *, plan_id: str, by: User) -> Subscription:
-    """Move to another plan at once; the difference is charged with the next invoice.
+    """Change the plan now; the difference is charged with the next invoice.
 
-    Only the plan's own item changes, and keeps its quantity. Raises ``NotFound`` for a plan that is not on sale,
+    Only the plan's item changes, and keeps its quantity. Raises ``NotFound`` for a plan that is not on sale,
     ``NotSubscribed``, ``SamePlan``, ``PlanItemUnknown``.
     """
-    row, price = _change(owner, plan_id)
+    row, price = _plan_change(owner, plan_id)
     providers.current_gateway().change_subscription(
         subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id, quantity=row.quantity
     )
-    return _settled(row, "subscription.changed", by, plan=plan_id)
+    return _apply_and_record(row, "subscription.changed", by, plan=plan_id)
 
 
 def preview_change(owner: Owner, *, plan_id: str) -> ChangePreview:
-    """What ``change_plan`` would cost; changes nothing."""
-    row, price = _change(owner, plan_id)
+    """What ``change_plan`` would cost. Changes nothing, and raises the same."""
+    row, price = _plan_change(owner, plan_id)
     return providers.current_gateway().preview_change(
         subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id, quantity=row.quantity
     )
 
 
-def _change(owner: Owner, plan_id: str) -> tuple[Subscription, Price]:
+def _plan_change(owner: Owner, plan_id: str) -> tuple[Subscription, Price]:
     plan = Plan.objects.on_sale().filter(pk=plan_id).first()
     if plan is None:
         raise NotFound("There is no such plan.")
@@ -93,32 +93,27 @@ def _change(owner: Owner, plan_id: str) -> tuple[Subscription, Price]:
     price = Price.objects.selling(plan, row.customer.provider).first()
     if price is None:
         raise NotForSale(retry_after_seconds=60)
-    return _with_item(row), price
-
-
-def _with_item(row: Subscription) -> Subscription:
-    """Events from before 2018 name no items, an answer of today does."""
-    if not row.item_id:
+    if not row.item_id:  # its events are from before 2018 and name no items; the provider's answer does
         providers.current_gateway().fetch_subscription(row.external_id)
         apply_pending_events(row.customer)
         row.refresh_from_db()
     if not row.item_id:
         raise PlanItemUnknown
-    return row
+    return row, price
 
 
 def cancel_subscription(owner: Owner, *, at_period_end: bool, reason: str, by: User) -> Subscription:
-    """End the subscription with its period, or now. Raises ``NotSubscribed``."""
+    """End the subscription at the end of its period, or now. Raises ``NotSubscribed``."""
     row = _require_subscription(owner)
     if at_period_end:
         providers.current_gateway().set_cancel_at_period_end(row.external_id, value=True, reason=reason)
     else:
         providers.current_gateway().cancel_subscription(row.external_id, reason=reason)
-    return _settled(row, "subscription.canceled", by, reason=reason, at_period_end=at_period_end)
+    return _apply_and_record(row, "subscription.canceled", by, reason=reason, at_period_end=at_period_end)
 
 
 def resume_subscription(owner: Owner, *, by: User) -> Subscription:
-    """Take back a cancellation whose time has not come. Raises ``NotSubscribed``, ``NothingToResume``."""
+    """Revoke a cancellation that has not taken effect. Raises ``NotSubscribed``, ``NothingToResume``."""
     row = _require_subscription(owner)
     if not row.is_canceling:
         raise NothingToResume
@@ -126,10 +121,10 @@ def resume_subscription(owner: Owner, *, by: User) -> Subscription:
         providers.current_gateway().set_cancel_at_period_end(row.external_id, value=False)
     else:
         providers.current_gateway().clear_cancel_at(row.external_id)
-    return _settled(row, "subscription.resumed", by)
+    return _apply_and_record(row, "subscription.resumed", by)
 
 
-def _settled(row: Subscription, action: str, by: User, *, reason: str = "", **data: Any) -> Subscription:
+def _apply_and_record(row: Subscription, action: str, by: User, *, reason: str = "", **data: Any) -> Subscription:
     apply_pending_events(row.customer)
     record(action, actor=by.pk, target=row.pk, reason=reason, **data)
     row.refresh_from_db()

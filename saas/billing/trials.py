@@ -1,6 +1,6 @@
-"""Giving a trial more time. A trial is the provider's: it is asked, and what it then tells moves the row.
+"""Extending a trial: the provider is called, and its events change the row.
 
-For the desk, with ``by`` the member of staff:
+For Admin ops, with ``by`` the member of staff:
 
     extend_trial(subscription, trial_end=…, reason="…", by=sam)  -> Subscription
 """
@@ -24,25 +24,21 @@ class NotOnTrial(DomainError):
 
 
 def extend_trial(subscription: Subscription, *, trial_end: datetime, reason: str, by: User) -> Subscription:
-    """Let the trial end later. May be repeated. Raises ``NotOnTrial``, ``Invalid``, and what the provider refuses."""
+    """Extend the trial to ``trial_end``. May be repeated. Raises ``NotOnTrial``, ``Invalid``, and what the provider refuses."""
     if subscription.status != Subscription.Status.TRIALING:
         raise NotOnTrial
-    _require_later(subscription, trial_end)
+    now = clock.now()
+    if not max(now, subscription.trial_end or now) < trial_end <= now + LONGEST_TRIAL:
+        raise Invalid(errors={"trial_end": ["Choose a time after the trial's present end, within two years."]})
     if not reason.strip():
         raise Invalid(errors={"reason": ["Say why."]})
     providers.current_gateway().extend_trial(subscription.external_id, trial_end=trial_end)
     apply_pending_events(subscription.customer)
-    return _extended(subscription, trial_end, reason, by)
-
-
-def _require_later(subscription: Subscription, trial_end: datetime) -> None:
-    now = clock.now()
-    if not max(now, subscription.trial_end or now) < trial_end <= now + LONGEST_TRIAL:
-        raise Invalid(errors={"trial_end": ["Choose a time after the trial's present end, within two years."]})
+    return _record_extension(subscription, trial_end, reason, by)
 
 
 @transaction.atomic
-def _extended(row: Subscription, trial_end: datetime, reason: str, by: User) -> Subscription:
+def _record_extension(row: Subscription, trial_end: datetime, reason: str, by: User) -> Subscription:
     before = row.trial_end.isoformat() if row.trial_end else None
     record(
         "subscription.trial_extended",

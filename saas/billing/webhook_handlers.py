@@ -1,6 +1,6 @@
-"""What billing does with the provider's events: make the row of the event's object what all its events tell.
+"""Billing's handlers of the provider's events: each projects all stored events of the event's object into its row.
 
-So it does not matter which event came first, twice or late. What is not about billing has no handler and is kept.
+So events may arrive in any order, late, or repeatedly. Types without a handler are stored and ignored.
 """
 
 import logging
@@ -32,27 +32,29 @@ def handle_subscription_event(event: WebhookEvent, data: EventData) -> None:
 
 
 def events_with_ambiguous_order(event_ids: Collection[int]) -> set[int]:
-    """Of these events, those of subscriptions whose events leave something open that the provider knows.
+    """Of these events, those of subscriptions whose order of events is ambiguous.
 
-    Only events of one second can (``saas.billing.sync.event_order``), and few subscriptions have any: one query finds those. The
-    local provider has told everything.
+    Only events of the same second can be (``saas.billing.sync.event_order``), and few subscriptions have any: one query
+    finds those. The local provider's events are never ambiguous.
     """
     if providers.current_gateway().provider != Customer.Provider.STRIPE:
         return set()
-    suspects = dict(event_history.events_sharing_a_second(event_ids))
-    guesses = {object_id for object_id in set(suspects.values()) if _is_a_guess(object_id)}
-    return {event_id for event_id, object_id in suspects.items() if object_id in guesses}
+    candidates = dict(event_history.events_sharing_a_second(event_ids))
+    ambiguous = {object_id for object_id in set(candidates.values()) if _is_ambiguous(object_id)}
+    return {event_id for event_id, object_id in candidates.items() if object_id in ambiguous}
 
 
-def _is_a_guess(subscription_id: str) -> bool:
-    fold = subscriptions.project_subscription(event_history.stored_events(subscription_id, "customer.subscription."))
-    return fold is not None and fold.ambiguous and fold.state.status not in subscriptions.TERMINAL
+def _is_ambiguous(subscription_id: str) -> bool:
+    projection = subscriptions.project_subscription(
+        event_history.stored_events(subscription_id, "customer.subscription.")
+    )
+    return projection is not None and projection.ambiguous and projection.state.status not in subscriptions.TERMINAL
 
 
 @before_transaction("customer.subscription.*", when=events_with_ambiguous_order)
 def fetch_ambiguous_subscription(event: WebhookEvent, data: EventData) -> None:
-    """What it says is one more event. A provider that is away changes nothing: the row stays flagged, and the next event
-    asks again."""
+    """Store the provider's answer as one more event. If it does not answer, the row stays flagged, and the next event asks
+    again."""
     try:
         providers.current_gateway().fetch_subscription(event.object_id)
     except DomainError:
@@ -61,7 +63,7 @@ def fetch_ambiguous_subscription(event: WebhookEvent, data: EventData) -> None:
 
 @object_end_dates
 def ended_object_ids(since: datetime, until: datetime) -> Iterator[str]:
-    """An invoice lives as long as its customer, products and prices for ever."""
+    """The objects that ended in that time. An invoice ends with its customer; products and prices never end."""
     window = (since, until)
     for rows in (
         Subscription.objects.filter(ended_at__range=window),
@@ -75,7 +77,7 @@ def ended_object_ids(since: datetime, until: datetime) -> Iterator[str]:
 
 @handles("invoice.*")
 def handle_invoice_event(event: WebhookEvent, data: EventData) -> None:
-    """``invoice.upcoming`` announces an invoice that is not there yet, and has no id."""
+    """``invoice.upcoming`` has no id: the invoice does not exist yet. It is ignored."""
     upsert.upsert_invoice(_object_id(event))
 
 
@@ -97,17 +99,17 @@ def handle_payment_method_event(event: WebhookEvent, data: EventData) -> None:
 @handles("product.*")
 def handle_product_event(event: WebhookEvent, data: EventData) -> None:
     upsert.upsert_product(_object_id(event))
-    _look_at_unknown_plans(event)
+    _remap_unknown_plans(event)
 
 
 @handles("price.*")
 def handle_price_event(event: WebhookEvent, data: EventData) -> None:
-    """``plan.*`` tells the same prices in an older shape, and is left alone."""
+    """``plan.*`` reports the same prices in an older shape, and has no handler."""
     upsert.upsert_price(_object_id(event))
-    _look_at_unknown_plans(event)
+    _remap_unknown_plans(event)
 
 
-def _look_at_unknown_plans(event: WebhookEvent) -> None:
+def _remap_unknown_plans(event: WebhookEvent) -> None:
     if Subscription.objects.with_unknown_plan().exists():
         notify_workers(remap_subscriptions, event.object_id)
 

@@ -1,4 +1,4 @@
-"""The tables of billing. Rows that mirror the provider are never constrained: what it says is true."""
+"""The tables of billing. Rows that copy the provider's objects have no constraints of ours: the provider is right."""
 
 from saas.billing.models.catalogue import Plan, Price, Product
 from saas.billing.models.checkouts import Checkout

@@ -47,13 +47,13 @@ _ON_SALE = PreparedQuery(Plan.objects.on_sale)
 
 
 def price_list() -> list[Plan]:
-    """What is on sale, as the page of prices asks for it, which everybody reads."""
+    """The plans on sale, by a prepared query: the page of prices is read most."""
     return _ON_SALE.fetch_all()
 
 
 class Product(models.Model):
-    """A product at the provider, as it tells it: what a price's ``product_id`` names. Which plan it stands for our prices
-    say; where none of them is known, its metadata."""
+    """A product at the provider, named by a price's ``product_id``. Its plan is that of its prices; where none of them has
+    one, that of its metadata."""
 
     provider = models.CharField(max_length=16)
     external_id = models.CharField(max_length=255, unique=True)

@@ -1,4 +1,4 @@
-"""Our intent to sell: committed before the provider is called."""
+"""Checkouts: committed before the provider is called."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Checkout(models.Model):
         PENDING = "pending"  # waits for the customer or for the money
         ACTIVE = "active"  # paid: the subscription is there
         EXPIRED = "expired"  # abandoned, or replaced by another
-        FAILED = "failed"  # the money did not come
+        FAILED = "failed"  # the payment failed
 
     id = PrefixedIdField(prefix="chk", primary_key=True)
     customer = models.ForeignKey(Customer, models.CASCADE, related_name="checkouts")

@@ -1,4 +1,4 @@
-"""Who pays, and with what."""
+"""Customers and their payment methods."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Owner = User | Workspace
 
 
 def owned_by(owner: Owner, path: str = "") -> Q:
-    """Bought for this very person or team; ``path`` leads to the customer, such as ``customer__``."""
+    """Owned by exactly this user or team; ``path`` leads to the customer, such as ``customer__``."""
     return Q(**{f"{path}user" if isinstance(owner, User) else f"{path}team_id": owner.pk})
 
 
@@ -36,7 +36,7 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
 
 
 class Customer(models.Model):
-    """A customer at a provider. Without an owner it is a stub: stored because the provider spoke of it, no access."""
+    """A customer at a provider. One without an owner is a stub: an event named it, and it gives nobody access."""
 
     class Provider(models.TextChoices):
         STRIPE = "stripe"
@@ -93,7 +93,7 @@ class PaymentMethodQuerySet(models.QuerySet["PaymentMethod"]):
 
 
 class PaymentMethod(models.Model):
-    """A mirror of the provider's: what a person may see of a card, never its number."""
+    """The projection of a payment method's events: what may be shown of a card, never its number."""
 
     id = PrefixedIdField(prefix="pm", primary_key=True)
     external_id = models.CharField(max_length=255, unique=True)

@@ -1,4 +1,4 @@
-"""Invoices as the provider tells of them."""
+"""Invoices: projections of the provider's events."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         return self.filter(owned_by(owner, "customer__"))
 
     def issued(self) -> InvoiceQuerySet:
-        """What a customer has to do with: no drafts, nothing deleted."""
+        """Those that a customer is shown: no drafts, none deleted."""
         return self.exclude(status__in=[Invoice.Status.DRAFT, Invoice.Status.DELETED])
 
 
 class Invoice(models.Model):
-    """A mirror: the fold of all events of the invoice."""
+    """The projection of an invoice's events."""
 
     class Status(models.TextChoices):
         DRAFT = "draft"

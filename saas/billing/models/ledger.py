@@ -27,15 +27,15 @@ class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
 
 
 class LedgerEntry(models.Model):
-    """One change of one subscription: a fold of the stored events, rewritten with the subscription's row.
+    """One change of one subscription: a projection of the stored events, rewritten with the subscription's row.
 
-    The sum of a subscription's deltas is what it brings a month today. ``kind`` tells what became of the subscription,
-    ``movement`` what that was for the revenue from its customer: of two subscriptions, one that ends is a contraction.
+    The sum of a subscription's deltas is what it brings a month today. ``kind`` is what happened to the subscription,
+    ``movement`` what that means for the revenue from its customer: of two subscriptions, one that ends is a contraction.
     """
 
     class Kind(models.TextChoices):
         TRIAL_STARTED = "trial_started"
-        TRIAL_ENDED = "trial_ended"  # and nothing was bought; a trial that is paid for ends with "new"
+        TRIAL_ENDED = "trial_ended"  # without a payment; a trial that is paid for ends with "new"
         NEW = "new"
         UPGRADE = "upgrade"
         DOWNGRADE = "downgrade"
@@ -43,7 +43,7 @@ class LedgerEntry(models.Model):
         PAST_DUE = "past_due"
         RECOVERED = "recovered"
         CANCELED = "canceled"  # it brings nothing any more: canceled, unpaid or paused
-        REACTIVATED = "reactivated"  # after that it does again, be it by another subscription
+        REACTIVATED = "reactivated"  # it does again, perhaps by another subscription
 
     class Movement(models.TextChoices):
         NEW = "new"
@@ -67,7 +67,7 @@ class LedgerEntry(models.Model):
     customer_cents = models.BigIntegerField()  # what its customer does in this currency
     customer_number = models.PositiveIntegerField(default=0)  # its place in the customer's history in this currency
     paid_before = models.BooleanField(default=False)  # the customer paid something when the month began
-    event_id = models.CharField(max_length=255)  # the provider's event that tells it
+    event_id = models.CharField(max_length=255)  # the provider's event that caused it
 
     objects = LedgerEntryQuerySet.as_manager()
 

@@ -1,4 +1,4 @@
-"""The local provider's own books: nothing but its gateway, its pages and the delivery of its events reads them."""
+"""The tables of the local (development) provider. Only ``saas.billing.providers.local`` and billing's clock read them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class LocalObjectQuerySet(models.QuerySet["LocalObject"]):
         return self.filter(kind=kind)
 
     def undelivered(self) -> LocalObjectQuerySet:
-        """Events that wait for their delivery, in the order of telling."""
+        """Events that wait for their delivery, in the order in which they were recorded."""
         return self.filter(kind="event").order_by("pk")
 
 
@@ -30,7 +30,7 @@ class LocalObject(models.Model):
 
 
 class LocalClock(models.Model):
-    """How far the local provider's clock is ahead of the world's. One row, with the id 1."""
+    """How far the test clock is ahead of the system's clock. One row, with the id 1."""
 
     ahead_seconds = models.BigIntegerField(default=0)
 

@@ -1,4 +1,4 @@
-"""What staff gave a customer beside what she bought. It ends by itself, and no mirrored row is touched for it."""
+"""What staff gave a customer in addition to what they bought. It expires, and changes no other row."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from saas.fields import PrefixedIdField
 
 class EntitlementOverrideQuerySet(models.QuerySet["EntitlementOverride"]):
     def for_owner(self, owner: Owner) -> EntitlementOverrideQuerySet:
-        """All that was ever given to this very person or team, the newest first."""
+        """All that was ever given to exactly this user or team, the newest first."""
         return self.filter(owned_by(owner)).select_related("plan", "created_by").order_by("-id")
 
     def live(self, now: datetime) -> EntitlementOverrideQuerySet:
-        """Those that count: neither ended by hand nor run out. ``now`` is billing's clock."""
+        """Neither ended by staff nor expired. ``now`` is billing's clock."""
         return self.filter(ended_at=None, expires_at__gt=now)
 
 
@@ -44,7 +44,7 @@ class EntitlementOverride(models.Model):
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()  # by billing's clock
-    ended_at = models.DateTimeField(null=True, blank=True)  # by hand, before its time
+    ended_at = models.DateTimeField(null=True, blank=True)  # by staff, before it expired
 
     objects = EntitlementOverrideQuerySet.as_manager()
 
@@ -68,5 +68,5 @@ class EntitlementOverride(models.Model):
         return self.plan.name if self.plan else self.key
 
     def is_live(self, now: datetime) -> bool:
-        """The rule of ``live`` for a row at hand."""
+        """The same rule as ``live``."""
         return self.ended_at is None and self.expires_at > now

@@ -1,4 +1,4 @@
-"""Subscriptions as the provider tells of them."""
+"""Subscriptions: projections of the provider's events."""
 
 from __future__ import annotations
 
@@ -24,24 +24,19 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(owned_by(owner, "customer__"))
 
     def live(self) -> SubscriptionQuerySet:
-        """Not over: whoever has one cannot buy another. A status that we do not know is not over either."""
+        """Not over: a customer who has one cannot buy another. An unknown status counts as live, too."""
         return self.exclude(status__in=Subscription.TERMINAL)
 
     def renewing(self) -> SubscriptionQuerySet:
-        """Live, and taking money again after the present period."""
+        """Live, and charged again after the current period."""
         return self.live().exclude(_ENDING_WITH_PERIOD)
-
-    def granting(self, now: datetime) -> SubscriptionQuerySet:
-        """Those that give access: paid, on trial, or past due for less than the days of grace."""
-        in_grace = Q(status=Subscription.Status.PAST_DUE, past_due_since__gt=now - PAST_DUE_GRACE)
-        return self.filter(Q(status__in=Subscription.GRANTING) | in_grace)
 
     def earning(self) -> SubscriptionQuerySet:
         """Those that count as recurring revenue: a trial does not yet, an unpaid renewal still does."""
         return self.filter(status__in=Subscription.EARNING)
 
     def with_unknown_plan(self) -> SubscriptionQuerySet:
-        """Live, to a price of which nobody has said for which plan it stands."""
+        """Live, with a price that is mapped to no plan."""
         return self.live().filter(Q(plan_is_known=False) | Q(plan=None))
 
     def linked(self) -> SubscriptionQuerySet:
@@ -49,7 +44,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.exclude(customer__user=None, customer__team=None)
 
     def with_customer(self) -> SubscriptionQuerySet:
-        """With what a list shows: whose it is, and the plan."""
+        """With the owner and the plan, as lists show them."""
         return self.select_related("customer__user", "customer__team", "plan")
 
     def matching(self, *, status: str = "", plan: str = "") -> SubscriptionQuerySet:
@@ -59,7 +54,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
 
 class Subscription(models.Model):
-    """What the provider's events tell of it, folded (``sync.projections.subscriptions``); never edited by hand."""
+    """The projection of a subscription's events (``sync.projections.subscriptions``); never edited by hand."""
 
     class Status(models.TextChoices):
         """The values known today; the column takes any, because the provider may add one."""
@@ -84,7 +79,7 @@ class Subscription(models.Model):
     plan = models.ForeignKey(Plan, models.PROTECT, null=True, blank=True, related_name="subscriptions")
     plan_is_known = models.BooleanField(default=True, db_default=True)  # else ``plan`` is what it was before
     price_id = models.CharField(max_length=255, blank=True)  # of the plan's own item, as are the next two
-    item_id = models.CharField(max_length=255, blank=True)  # empty: which of several items it is nobody knows
+    item_id = models.CharField(max_length=255, blank=True)  # empty: which of several items is the plan is unknown
     quantity = models.PositiveBigIntegerField(default=1)
     currency = models.CharField(max_length=8, blank=True)
     monthly_cents = models.BigIntegerField(default=0)  # what it costs a month, whatever its interval and status
@@ -121,18 +116,22 @@ class Subscription(models.Model):
 
     @property
     def has_unknown_plan(self) -> bool:
-        """The rule of ``with_unknown_plan`` for a row at hand."""
+        """The same rule as ``with_unknown_plan``."""
         return self.status not in self.TERMINAL and not (self.plan_is_known and self.plan_id)
 
     def grants_access(self, now: datetime) -> bool:
-        """The rule of ``granting`` for a row at hand."""
-        if self.status == self.Status.PAST_DUE:
-            return self.past_due_since is not None and self.past_due_since > now - PAST_DUE_GRACE
-        return self.status in self.GRANTING
+        """Whether it gives access: paid, on trial, or past due within the grace period. Nothing else decides that."""
+        return self.status in self.GRANTING or bool(self.grace_ends_at and self.grace_ends_at > now)
+
+    @property
+    def grace_ends_at(self) -> datetime | None:
+        """Until when a subscription that is past due gives access."""
+        is_past_due = self.status == self.Status.PAST_DUE
+        return self.past_due_since + PAST_DUE_GRACE if is_past_due and self.past_due_since else None
 
     @property
     def is_canceling(self) -> bool:
-        """Canceled, and not over yet: it can be taken back. The rule of ``CANCELING`` for a row at hand."""
+        """Canceled, and not over yet: it can be resumed. The same rule as ``CANCELING``."""
         return self.status not in self.TERMINAL and (self.cancel_at_period_end or self.cancel_at is not None)
 
     @property
@@ -144,7 +143,7 @@ class Subscription(models.Model):
 
     @property
     def ends_with_period(self) -> bool:
-        """It ends before it would take money again."""
+        """It ends before it is charged again."""
         ends_at, period_end = self.ends_at, self.current_period_end
         return self.is_canceling and (
             self.cancel_at_period_end or bool(ends_at and period_end and ends_at <= period_end)
@@ -153,7 +152,4 @@ class Subscription(models.Model):
     @property
     def access_ends_at(self) -> datetime | None:
         """When access ends if nothing else happens: with the grace, or with a period that is not renewed."""
-        if self.status == self.Status.PAST_DUE:
-            grace_ends_at = self.past_due_since and self.past_due_since + PAST_DUE_GRACE
-            return min(filter(None, (grace_ends_at, self.ends_at)), default=None)
-        return self.ends_at
+        return min(filter(None, (self.grace_ends_at, self.ends_at)), default=None)
