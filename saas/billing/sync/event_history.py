@@ -1,4 +1,4 @@
-"""Everything that was ever told of one object, read from the inbox."""
+"""The stored events of a provider's object, read from the webhook events."""
 
 import json
 from collections.abc import Collection
@@ -32,33 +32,34 @@ _LOCAL = PreparedQuery(
 
 
 def stored_events(object_id: str, type_prefix: str) -> list[StoredEvent]:
-    """The stored events of an object whose type begins with ``type_prefix``.
+    """The stored events of an object whose type begins with ``type_prefix``, in no order.
 
-    Those of the other mode, of another account and those that were ignored do not count, and what retention has
-    emptied tells nothing.
+    Without those of the other mode, of another account, ignored ones, and those whose payload retention has deleted.
     """
     rows = _OF_OBJECT.fetch_all(object_id=object_id, livemode=settings.STRIPE_LIVEMODE)
-    return [told for row in rows if row.type.startswith(type_prefix) and (told := _stored_event(row))]
+    return [event for row in rows if row.type.startswith(type_prefix) and (event := _stored_event(row))]
 
 
 def is_local_object(object_id: str) -> bool:
-    """Whether the local provider has told of the object."""
+    """Whether an event of the object came from the local provider."""
     return bool(_LOCAL.fetch_all(object_id=object_id))
 
 
 def events_sharing_a_second(event_ids: Collection[int]) -> list[tuple[int, str]]:
-    """Of these events, with the ids of their objects, those of which one second tells several things, beside a beginning
-    and an end: what is more than that may be among them, what is less is not."""
+    """Of these events, with the ids of their objects, those whose object has several events in some second.
+
+    Creation and deletion do not count: their order is known.
+    """
     changes = WebhookEvent.objects.filter(object_id=OuterRef("object_id")).exclude(
         type__regex=r"\.(created|deleted|detached)$"
     )
-    crowded = changes.order_by().values(second=TruncSecond("provider_created")).annotate(told=Count("pk"))
-    rows = WebhookEvent.objects.filter(Exists(crowded.filter(told__gt=1)), pk__in=event_ids).exclude(object_id="")
+    crowded = changes.order_by().values(second=TruncSecond("provider_created")).annotate(events=Count("pk"))
+    rows = WebhookEvent.objects.filter(Exists(crowded.filter(events__gt=1)), pk__in=event_ids).exclude(object_id="")
     return list(rows.values_list("pk", "object_id"))
 
 
 def object_ids(type_prefix: str) -> list[str]:
-    """The ids of all objects that events of such types tell of."""
+    """The ids of all objects that have events of such types."""
     rows = WebhookEvent.objects.filter(
         type__startswith=type_prefix, livemode=settings.STRIPE_LIVEMODE, account="", payload__isnull=False
     )
@@ -67,7 +68,7 @@ def object_ids(type_prefix: str) -> list[str]:
 
 
 def has_receipt(object_id: str) -> bool:
-    """Whether there is a receipt for an event of the object, with its payload or without."""
+    """Whether retention has deleted the payload of an event of the object, and left the receipt."""
     return WebhookEvent.objects.filter(object_id=object_id, payload__isnull=True).exists()
 
 

@@ -1,8 +1,8 @@
-"""In which order the events of one object happened.
+"""The order in which the events of one object happened.
 
-``created`` has the granularity of a second, event ids are in no order, and events arrive in any. So: by ``created``;
-within one second ``*.created`` first and ``*.deleted`` last, and between them each event after the one whose object its
-``previous_attributes`` describe.
+``created`` has whole seconds, event ids have no order, and events arrive in any order. So: by ``created``; within one
+second ``*.created`` first, ``*.deleted`` last, and each other event after the one whose object has the values of its
+``previous_attributes``.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,16 +14,16 @@ from typing import Any
 from saas.billing.sync.stripe_objects import id_of, items, line_price
 from saas.security.untrusted_json import JSONObject, as_time
 
-MAX_PERMUTED = 6  # events of one second whose every order is tried
+MAX_PERMUTED = 6  # events of one second, of which every order is tried
 Facets = Callable[[JSONObject], object]
 Rank = Callable[[JSONObject], int]
 
 
 @dataclass(frozen=True)
 class StoredEvent:
-    """What one stored event tells of its object.
+    """One stored event: its object after it, and the values that changed as they were before it.
 
-    ``is_fetched``: we asked. Nothing says what was before, but ids of such events begin with the time of asking.
+    ``is_fetched``: it holds an answer of the provider. It has no previous values; its id begins with the time of the call.
     """
 
     id: str
@@ -38,51 +38,54 @@ class StoredEvent:
 
 
 def order_events(events: Sequence[StoredEvent], *, facets: Facets, rank: Rank) -> tuple[list[StoredEvent], bool]:
-    """The events in their order, and whether any part of it is a guess (a gap, a cycle, or nothing to go by).
+    """The events in order, and whether that order is ambiguous (a gap, a cycle, or no previous values).
 
-    ``facets`` names what makes two snapshots equal; ``rank`` decides where nothing else does.
+    ``facets`` gives what makes two snapshots equal; ``rank`` decides between orders that are equally likely.
     """
     ordered: list[StoredEvent] = []
-    is_guess = False
-    for _, same_second in groupby(sorted(events, key=lambda told: (told.created, told.id)), lambda told: told.created):
-        group, unsure = _within_a_second(list(same_second), ordered[-1] if ordered else None, facets, rank)
+    is_ambiguous = False
+    for _, same_second in groupby(
+        sorted(events, key=lambda event: (event.created, event.id)), lambda event: event.created
+    ):
+        group, is_unclear = _within_a_second(list(same_second), ordered[-1] if ordered else None, facets, rank)
         ordered += group
-        is_guess = unsure or (is_guess and not group[-1].is_fetched)  # what we asked for settles what was a guess
-    return ordered, is_guess
+        is_ambiguous = is_unclear or (
+            is_ambiguous and not group[-1].is_fetched
+        )  # a fetched answer resolves the ambiguity
+    return ordered, is_ambiguous
 
 
 def _within_a_second(
     group: list[StoredEvent], before: StoredEvent | None, facets: Facets, rank: Rank
 ) -> tuple[list[StoredEvent], bool]:
-    first = [told for told in group if told.has_verb("created")]
-    last = [told for told in group if told.has_verb("deleted", "detached")]
-    between = [told for told in group if told not in first and told not in last]
-    chained, unsure = _chained(between, first[-1] if first else before, facets, rank)
-    return [*first, *chained, *last], unsure
+    first = [event for event in group if event.has_verb("created")]
+    last = [event for event in group if event.has_verb("deleted", "detached")]
+    between = [event for event in group if event not in first and event not in last]
+    chained, is_unclear = _chain(between, first[-1] if first else before, facets, rank)
+    return [*first, *chained, *last], is_unclear
 
 
-def _chained(
+def _chain(
     events: list[StoredEvent], before: StoredEvent | None, facets: Facets, rank: Rank
 ) -> tuple[list[StoredEvent], bool]:
-    if len(events) < 2 or all(told.is_fetched for told in events):
+    if len(events) < 2 or all(event.is_fetched for event in events):
         return events, False
     if len(events) > MAX_PERMUTED:
-        return sorted(events, key=lambda told: rank(told.object)), True
+        return sorted(events, key=lambda event: rank(event.object)), True
 
     def gaps(order: tuple[StoredEvent, ...]) -> int:
         steps = pairwise(order if before is None else (before, *order))
         return sum(not _follows(earlier, later, facets) for earlier, later in steps)
 
-    weighed = [(gaps(order), order) for order in permutations(events) if _keeps_fetches(order)]
+    def keeps_fetched_order(order: tuple[StoredEvent, ...]) -> bool:
+        return all(earlier.id < later.id for earlier, later in pairwise(event for event in order if event.is_fetched))
+
+    weighed = [(gaps(order), order) for order in permutations(events) if keeps_fetched_order(order)]
     fewest = min(weight for weight, _ in weighed)
     best = [order for weight, order in weighed if weight == fewest]
     ends = {facets(order[-1].object) for order in best}
     chosen = max(best, key=lambda order: rank(order[-1].object))
     return list(chosen), fewest > 0 or before is None or len(ends) > 1
-
-
-def _keeps_fetches(order: tuple[StoredEvent, ...]) -> bool:
-    return all(earlier.id < later.id for earlier, later in pairwise(told for told in order if told.is_fetched))
 
 
 def _follows(earlier: StoredEvent, later: StoredEvent, facets: Facets) -> bool:
@@ -92,27 +95,25 @@ def _follows(earlier: StoredEvent, later: StoredEvent, facets: Facets) -> bool:
 
 
 def matches_previous_attributes(previous: Any, value: Any) -> bool:
-    """Whether ``previous_attributes`` tell the values that ``value`` has. A key that is missing counts as null."""
+    """Whether ``value`` has the values of ``previous_attributes``. A missing key counts as null."""
     if isinstance(previous, dict) and isinstance(value, dict):
         return all(
-            _same_lines(old, value.get(name)) if name == "items" else matches_previous_attributes(old, value.get(name))
+            _lines(old) == _lines(value.get(name))
+            if name == "items"
+            else matches_previous_attributes(old, value.get(name))
             for name, old in previous.items()
         )
     return bool(previous == value)
 
 
-def _same_lines(previous: object, value: object) -> bool:
-    """Renewals repeat whole items; only what is bought, and how many, counts."""
-    return [_line(row) for row in items(previous)] == [_line(row) for row in items(value)]
-
-
-def _line(row: JSONObject) -> tuple[str, object]:
-    return id_of(line_price(row)), row.get("quantity")
+def _lines(value: object) -> list[tuple[str, object]]:
+    """Renewals repeat whole items; only their price and quantity count."""
+    return [(id_of(line_price(row)), row.get("quantity")) for row in items(value)]
 
 
 def last_event(events: Sequence[StoredEvent], *, end_verb: str) -> tuple[StoredEvent, datetime | None]:
-    """The last event, or the one that ended the object and when that was."""
+    """The event that ended the object, with its time; else the last event, with ``None``."""
     ordered, _ = order_events(events, facets=repr, rank=lambda _: 0)
-    if ends := [told for told in ordered if told.has_verb(end_verb)]:
+    if ends := [event for event in ordered if event.has_verb(end_verb)]:
         return ends[0], as_time(ends[0].created)
     return ordered[-1], None

@@ -1,4 +1,4 @@
-"""Writing the ledger of a customer: all her subscriptions' changes, and what each was for the revenue from her."""
+"""Writing the ledger of a customer: the changes of all their subscriptions, and what each did to the revenue from them."""
 
 from collections.abc import Sequence
 
@@ -27,20 +27,20 @@ _STORED = PreparedQuery(
 
 
 def write_ledger(row: Subscription, changes: Sequence[SubscriptionChange]) -> None:
-    """Make the ledger tell ``changes`` of the subscription. Inside its caller's transaction; may be repeated."""
+    """Write ``changes`` to the subscription's ledger, inside the caller's transaction. May be repeated."""
     own = [LedgerLine(row.external_id, number, change) for number, change in enumerate(changes)]
     for former_customer_id in _rewrite(row.customer_id, row, own):
         rebuild_customer_ledger(former_customer_id)
 
 
 def rebuild_customer_ledger(customer_id: str) -> None:
-    """Tell a customer's history anew, after a subscription came to her or left her."""
+    """Rewrite a customer's ledger after a subscription was moved to or from them."""
     _rewrite(customer_id, None, [])
 
 
 def _rewrite(customer_id: str, row: Subscription | None, own: list[LedgerLine]) -> set[str]:
-    """What is stored of her other subscriptions stays, but for what it was for the revenue. Whoever writes another of
-    her subscriptions at the same time waits. Returns whose the entries were before, if another customer's."""
+    """Rewrite the ledger of a customer. The changes of their other subscriptions are read back from it; what those did to
+    the revenue may change. Locks the customer. Returns the other customers to whom entries belonged before."""
     [customer] = _LOCKED.fetch_all(customer_id=customer_id)
     stored = _STORED.fetch_all(customer_id=customer_id)
     lines = own + restore_subscription_kinds(
@@ -51,14 +51,16 @@ def _rewrite(customer_id: str, row: Subscription | None, own: list[LedgerLine]) 
         subscriptions[row.external_id] = row
     booked = project_revenue(lines)
     for external_id, subscription in subscriptions.items():
-        told = sorted((line for line in booked if line.line.subscription == external_id), key=lambda it: it.line.number)
-        wanted = [_entry(line, subscription, customer) for line in told]
+        entries = sorted(
+            (line for line in booked if line.line.subscription == external_id), key=lambda it: it.line.number
+        )
+        wanted = [_entry(line, subscription, customer) for line in entries]
         _replace([entry for entry in stored if entry.subscription_id == subscription.pk], wanted, subscription)
     return {entry.customer_id for entry in stored} - {customer_id}
 
 
 def _replace(stored: list[LedgerEntry], wanted: list[LedgerEntry], subscription: Subscription) -> None:
-    """Rewrite from the first entry that differs: most events move nothing, and most others append."""
+    """Rewrite from the first entry that differs: most events change nothing, and most others append."""
     same = 0
     while same < min(len(stored), len(wanted)) and ledger_fields(stored[same]) == ledger_fields(wanted[same]):
         same += 1
@@ -68,7 +70,7 @@ def _replace(stored: list[LedgerEntry], wanted: list[LedgerEntry], subscription:
 
 
 def ledger_fields(entry: LedgerEntry) -> dict[str, object]:
-    """All of an entry that the events decide."""
+    """The fields of an entry that the events decide."""
     return {name: getattr(entry, name) for name in _FACTS}
 
 

@@ -1,4 +1,4 @@
-"""Folding the whole log again: is every mirrored row what its events tell?"""
+"""Rebuilding: projecting all stored events again, and comparing the result with every row."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from saas.billing.sync import event_history, ledger, upsert
 
 @dataclass(frozen=True)
 class ObjectKind:
-    """Events whose type begins with ``prefix`` tell of rows of ``model``; ``mirror`` writes one of them."""
+    """Events whose type begins with ``prefix`` are projected into rows of ``model``; ``upsert`` writes one of them."""
 
     name: str
     prefix: str
@@ -20,7 +20,7 @@ class ObjectKind:
     upsert: Callable[[str], object]
 
 
-# Customers first: what else is told hangs on them.
+# Customers first: the others refer to them.
 KINDS = [
     ObjectKind("customer", "customer.created", Customer, upsert.upsert_customer),
     ObjectKind("customer", "customer.updated", Customer, upsert.upsert_customer),
@@ -35,9 +35,9 @@ KINDS = [
 
 
 def rebuild_rows(*, repair: bool) -> Iterator[str]:
-    """One sentence for each row that differs from its events. With ``repair`` it is put right, each in a transaction.
+    """One sentence for each row that differs from its events. With ``repair`` the row is written, each in a transaction.
 
-    A row that no event tells of is named and left alone, unless retention has dropped what told of it: receipts stay.
+    A row without events is reported and left as it is, unless receipts show that retention has deleted its events.
     """
     seen: set[tuple[str, str]] = set()
     named: set[str] = set()
@@ -55,11 +55,11 @@ def rebuild_rows(*, repair: bool) -> Iterator[str]:
 
 
 def _differences(kind: ObjectKind, external_id: str, repair: bool) -> list[str]:
-    """What the mirror changes, in sentences. Without ``repair`` the change is undone again."""
+    """What the upsert changes, in sentences. Without ``repair`` the change is rolled back."""
     with transaction.atomic():
-        before, books_before = _row(kind.model, external_id), _books(kind, external_id)
+        before, ledgers_before = _row(kind.model, external_id), _ledgers(kind, external_id)
         kind.upsert(external_id)
-        after, books = _row(kind.model, external_id), _books(kind, external_id)
+        after, ledgers = _row(kind.model, external_id), _ledgers(kind, external_id)
         if not repair:
             transaction.set_rollback(True)
     if not before and after:
@@ -67,21 +67,23 @@ def _differences(kind: ObjectKind, external_id: str, repair: bool) -> list[str]:
     else:
         fields = sorted(name for name in after if after[name] != before.get(name))
         row = [f"{kind.name} {external_id} differs: {', '.join(fields)}"] if fields else []
-    names = books.keys() | books_before.keys()
-    return row + [f"ledger of {name} differs" for name in sorted(names) if books.get(name) != books_before.get(name)]
+    names = ledgers.keys() | ledgers_before.keys()
+    return row + [
+        f"ledger of {name} differs" for name in sorted(names) if ledgers.get(name) != ledgers_before.get(name)
+    ]
 
 
 def _row(model: type[models.Model], external_id: str) -> dict[str, Any]:
     return model._default_manager.filter(external_id=external_id).values().first() or {}
 
 
-def _books(kind: ObjectKind, external_id: str) -> dict[str, list[dict[str, object]]]:
-    """The ledgers of a subscription and of all others of its customer: they are told together."""
+def _ledgers(kind: ObjectKind, external_id: str) -> dict[str, list[dict[str, object]]]:
+    """The ledgers of all subscriptions of a subscription's customer: they are written together."""
     if kind.model is not Subscription:
         return {}
     customers = Subscription.objects.filter(external_id=external_id).values("customer")
-    books: dict[str, list[dict[str, object]]] = {}
+    ledgers: dict[str, list[dict[str, object]]] = {}
     entries = LedgerEntry.objects.filter(subscription__customer__in=customers).select_related("subscription")
     for entry in entries.order_by("subscription", "number"):
-        books.setdefault(entry.subscription.external_id, []).append(ledger.ledger_fields(entry))
-    return books
+        ledgers.setdefault(entry.subscription.external_id, []).append(ledger.ledger_fields(entry))
+    return ledgers

@@ -1,7 +1,7 @@
-"""What the provider says, against what we hold: asked about each customer, repaired through the inbox, and told.
+"""Reconciliation: fetch every customer's objects from the provider, and repair and report the rows that differ.
 
-A webhook that never came leaves a row behind the truth. An answer that changes a row enters the inbox like any other
-(decision 14), so a repair is a fold, and the ledger moves with it; one that changes nothing leaves no trace.
+A webhook that never came leaves a row out of date. An answer that changes a row is stored as an event like any other
+(decision 14), so that the repair is a projection and the ledger follows; one that changes nothing is not stored.
 """
 
 import logging
@@ -26,11 +26,11 @@ _KINDS: dict[str, tuple[type[models.Model], Callable[[str], None]]] = {
     "invoice": (Invoice, upsert.upsert_invoice),
     "payment_method": (PaymentMethod, upsert.upsert_payment_method),
 }
-_ABOUT_LEARNING = {"id", "changed_at", "ambiguous"}  # tells when and how we learned it, not what is so
+_NOT_COMPARED = {"id", "changed_at", "ambiguous"}  # about our events, not about the object
 
 
 def reconcile_all() -> int:
-    """Repair everything, and log each difference; tells how many there were."""
+    """Repair every difference and log it. Returns how many there were."""
     sentences = list(reconcile_customers())
     for sentence in sentences:
         logger.warning("billing_drift", extra={"difference": sentence})
@@ -38,28 +38,27 @@ def reconcile_all() -> int:
 
 
 def reconcile_customers() -> Iterator[str]:
-    """Ask about every customer of the present provider. A sentence for each row that was not as the provider says; it
-    has been put right by then."""
+    """Compare every customer of the current provider. Yields a sentence for each row that differed, after its repair."""
     gateway = providers.current_gateway()
     known = Customer.objects.filter(provider=gateway.provider, deleted_at=None).exclude(external_id="")
     try:
         for customer in known.order_by("pk").iterator(chunk_size=200):
-            yield from _of_customer(customer, gateway)
-    except ProviderUnavailable as refusal:  # each further question would wait as long
+            yield from _reconcile_customer(customer, gateway)
+    except ProviderUnavailable as refusal:  # each further call would wait as long
         yield f"stopped: {refusal.detail}"
 
 
-def _of_customer(customer: Customer, gateway: Gateway) -> Iterator[str]:
-    yield from _checkouts(customer)
+def _reconcile_customer(customer: Customer, gateway: Gateway) -> Iterator[str]:
+    yield from _reconcile_checkouts(customer)
     for kind in _KINDS:
         try:
-            yield from _of_kind(kind, customer, gateway)
+            yield from _reconcile_objects(kind, customer, gateway)
         except ProviderRefused as refusal:
             yield f"{kind} of {customer.external_id} could not be asked about: {refusal.detail}"
     apply_pending_events(customer)
 
 
-def _of_kind(kind: str, customer: Customer, gateway: Gateway) -> Iterator[str]:
+def _reconcile_objects(kind: str, customer: Customer, gateway: Gateway) -> Iterator[str]:
     asked_at, seen = clock.now(), set()
     for found in gateway.list_objects(customer.external_id, kind):
         seen.add(found["id"])
@@ -71,7 +70,7 @@ def _of_kind(kind: str, customer: Customer, gateway: Gateway) -> Iterator[str]:
             yield f"subscription {external_id} is not known to the provider"
 
 
-def _checkouts(customer: Customer) -> Iterator[str]:
+def _reconcile_checkouts(customer: Customer) -> Iterator[str]:
     pending = customer.checkouts.filter(status=Checkout.Status.PENDING).exclude(external_id="")
     for checkout in pending.select_related("customer"):
         reconcile_checkout(checkout)
@@ -81,11 +80,11 @@ def _checkouts(customer: Customer) -> Iterator[str]:
 
 @transaction.atomic
 def _repaired(kind: str, found: dict[str, Any], asked_at: datetime) -> list[str]:
-    """The columns that the answer changes. An answer that changes none is forgotten."""
-    model, mirror = _KINDS[kind]
+    """Store the answer and update the row. Returns the columns that changed; if none did, the answer is not stored."""
+    model, upsert_object = _KINDS[kind]
     before = _row(model, found["id"])
     fetched_objects.store_fetched_object(found, asked_at=asked_at)
-    mirror(found["id"])
+    upsert_object(found["id"])
     after = _row(model, found["id"])
     fields = sorted(name for name in after if after[name] != before.get(name))
     if not fields:
@@ -95,4 +94,4 @@ def _repaired(kind: str, found: dict[str, Any], asked_at: datetime) -> list[str]
 
 def _row(model: type[models.Model], external_id: str) -> dict[str, Any]:
     row = model._default_manager.filter(external_id=external_id).values().first() or {}
-    return {name: value for name, value in row.items() if name not in _ABOUT_LEARNING}
+    return {name: value for name, value in row.items() if name not in _NOT_COMPARED}

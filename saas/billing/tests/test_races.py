@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from saas.billing.catalogue import seed_plans
 from saas.billing.models import Checkout, Customer, Invoice, LocalObject, Subscription
-from saas.billing.sync import provider_rows
+from saas.billing.sync import upsert
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
@@ -81,12 +81,12 @@ def test_who_inserts_a_row_second_writes_into_the_row_of_the_first() -> None:
     def second() -> None:
         try:
             with transaction.atomic():
-                provider_rows.upsert_row(Invoice, "in_1", {"status": "paid", "number": "2"})
+                upsert.upsert_row(Invoice, "in_1", {"status": "paid", "number": "2"})
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
-        provider_rows.upsert_row(Invoice, "in_1", {"status": "open", "total_cents": 500})
+        upsert.upsert_row(Invoice, "in_1", {"status": "open", "total_cents": 500})
         later = pool.submit(second)
         _wait_for_a_lock()
     later.result()

@@ -1,4 +1,4 @@
-"""What a provider's products and prices are, from their stored events."""
+"""Projections of prices and products."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a checkout session is, from its stored events."""
+"""Projection of a checkout session."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +21,12 @@ class CheckoutSessionProjection:
 
 
 def project_checkout_session(events: Sequence[StoredEvent]) -> CheckoutSessionProjection | None:
-    """Paid beats all else; then what failed, then what expired. Completed but not paid yet is still pending."""
+    """Paid takes precedence, then failed, then expired. Completed but not yet paid is still pending."""
     if not events:
         return None
-    statuses = {_session_status(told): told for told in sorted(events, key=lambda told: told.created, reverse=True)}
+    statuses = {
+        _session_status(event): event for event in sorted(events, key=lambda event: event.created, reverse=True)
+    }
     status = next(name for name in ("active", "failed", "expired", "pending") if name in statuses)
     shown = statuses[status]
     return CheckoutSessionProjection(
@@ -36,13 +38,13 @@ def project_checkout_session(events: Sequence[StoredEvent]) -> CheckoutSessionPr
     )
 
 
-def _session_status(told: StoredEvent) -> str:
-    if told.has_verb("async_payment_succeeded"):
+def _session_status(event: StoredEvent) -> str:
+    if event.has_verb("async_payment_succeeded"):
         return "active"
-    if told.has_verb("async_payment_failed"):
+    if event.has_verb("async_payment_failed"):
         return "failed"
-    status, payment = told.object.get("status"), told.object.get("payment_status")
-    if told.has_verb("expired") or status == "expired":
+    status, payment = event.object.get("status"), event.object.get("payment_status")
+    if event.has_verb("expired") or status == "expired":
         return "expired"
-    is_complete = told.has_verb("completed") or status == "complete"
+    is_complete = event.has_verb("completed") or status == "complete"
     return "active" if is_complete and payment in {"paid", "no_payment_required"} else "pending"

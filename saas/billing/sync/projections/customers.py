@@ -1,4 +1,4 @@
-"""What a provider's customer is, from its stored events."""
+"""Projection of a customer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class CustomerProjection:
 
 
 def project_customer(events: Sequence[StoredEvent]) -> CustomerProjection | None:
-    """The last snapshot; a deletion is a tombstone."""
+    """The last snapshot; a deleted customer has ``deleted_at``."""
     if not events:
         return None
     last, gone_at = last_event(events, end_verb="deleted")

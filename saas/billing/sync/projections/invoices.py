@@ -1,4 +1,4 @@
-"""What an invoice is, from its stored events."""
+"""Projection of an invoice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ class InvoiceProjection:
 
 
 def project_invoice(events: Sequence[StoredEvent]) -> InvoiceProjection | None:
-    """The furthest of draft, open, uncollectible, void, paid that any event tells; among equals the latest."""
+    """The event with the furthest status (draft, open, uncollectible, void, paid); of several the latest."""
     if not events:
         return None
-    last = max(events, key=lambda told: (_invoice_rank(told), told.created, told.id))
+    last = max(events, key=lambda event: (_invoice_rank(event), event.created, event.id))
     shown = last.object
     paid_at = as_object(shown.get("status_transitions")).get("paid_at")
     status = _invoice_status(last)
@@ -49,10 +49,10 @@ def project_invoice(events: Sequence[StoredEvent]) -> InvoiceProjection | None:
     )
 
 
-def _invoice_status(told: StoredEvent) -> str:
-    return "deleted" if told.has_verb("deleted") else stripe_objects.invoice_status(told.object)
+def _invoice_status(event: StoredEvent) -> str:
+    return "deleted" if event.has_verb("deleted") else stripe_objects.invoice_status(event.object)
 
 
-def _invoice_rank(told: StoredEvent) -> int:
-    status = _invoice_status(told)
+def _invoice_rank(event: StoredEvent) -> int:
+    status = _invoice_status(event)
     return _INVOICE_RANKS.index(status) if status in _INVOICE_RANKS else -1

@@ -1,4 +1,4 @@
-"""What a payment method is, from its stored events."""
+"""Projection of a payment method."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class PaymentMethodProjection:
 
 
 def project_payment_method(events: Sequence[StoredEvent]) -> PaymentMethodProjection | None:
-    """The last snapshot; a detached method stays detached, and stays its customer's."""
+    """The last snapshot; a detached method stays detached, and keeps its customer."""
     if not events:
         return None
     last, gone_at = last_event(events, end_verb="detached")
@@ -41,11 +41,11 @@ def project_payment_method(events: Sequence[StoredEvent]) -> PaymentMethodProjec
 
 
 def _last_customer_id(events: Sequence[StoredEvent]) -> str:
-    """A detached method has no customer any more: what was before tells whose it was."""
-    by_time = sorted(events, key=lambda told: told.created, reverse=True)
+    """A detached method names no customer: its previous values do."""
+    by_time = sorted(events, key=lambda event: event.created, reverse=True)
     named = [
-        stripe_objects.id_of(told.object.get("customer")) or stripe_objects.id_of(told.previous.get("customer"))
-        for told in by_time
+        stripe_objects.id_of(event.object.get("customer")) or stripe_objects.id_of(event.previous.get("customer"))
+        for event in by_time
     ]
     return next((name for name in named if name), "")
 

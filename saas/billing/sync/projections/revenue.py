@@ -1,6 +1,7 @@
-"""What the changes of a customer's subscriptions were for the revenue from her: new, or only one more?
+"""Projection of a customer's revenue: whether a change of one subscription is new revenue, expansion, churn, …
 
-Pure, like ``sync.projections.subscriptions``. One subscription cannot tell: whoever comes back does so with a new one.
+Pure, like ``sync.projections.subscriptions``. It needs all subscriptions of the customer: one that is reactivated has a
+new subscription.
 """
 
 from collections import defaultdict
@@ -24,7 +25,7 @@ class LedgerLine:
 
 @dataclass(frozen=True)
 class RevenueEntry:
-    """A line in its customer's history. ``movement`` is empty where no money moved."""
+    """A line in its customer's history. ``movement`` is empty where the revenue did not change."""
 
     line: LedgerLine
     number: int  # its place in the customer's history in this currency
@@ -45,7 +46,7 @@ def _month(line: LedgerLine) -> date:
 
 @dataclass
 class _CustomerRevenue:
-    """A customer in one currency, on her way through time."""
+    """The state of a customer's revenue in one currency while lines are added."""
 
     cents: int = 0
     month: date | None = None
@@ -55,9 +56,9 @@ class _CustomerRevenue:
 
 
 def project_revenue(lines: Iterable[LedgerLine]) -> list[RevenueEntry]:
-    """All lines of one customer, in the order of time; the order in which they are given changes nothing.
+    """The lines of one customer ordered by time, whatever their order here, with what each did to the revenue.
 
-    Within a second what adds comes first: a subscription that replaces another is no churn.
+    Within a second additions come first: a subscription that replaces another is no churn.
     """
     accounts: dict[str, _CustomerRevenue] = defaultdict(_CustomerRevenue)
     for line in sorted(lines, key=_time_order):
@@ -94,14 +95,14 @@ def _movement(before: int, delta: int, *, is_known: bool) -> str:
 
 
 def restore_subscription_kinds(lines: Iterable[LedgerLine]) -> list[LedgerLine]:
-    """Lines as the subscription alone would tell them: the first time that it brings something is ``new``.
+    """Lines with the kinds that the subscription alone has: the first that adds revenue is ``new``.
 
-    The inverse of what ``book`` does to kinds, for lines that are read back from the ledger.
+    The inverse of what ``project_revenue`` does to kinds, for lines that are read back from the ledger.
     """
     seen: set[str] = set()
-    told = []
+    restored = []
     for line in sorted(lines, key=lambda line: (line.subscription, line.number)):
         is_first = line.change.kind in _FIRST and line.subscription not in seen
         seen |= {line.subscription} if is_first else set()
-        told.append(replace(line, change=replace(line.change, kind="new")) if is_first else line)
-    return told
+        restored.append(replace(line, change=replace(line.change, kind="new")) if is_first else line)
+    return restored

@@ -1,6 +1,6 @@
-"""What a row is: a function of every stored event of its object, whatever order they came in and however often.
+"""Projection of a subscription: a function of all its stored events, in whatever order and how often they arrived.
 
-Pure: no database, no network, no clock. ``saas.billing.sync.upsert`` writes what these functions say.
+Pure: no database, no network, no clock. ``saas.billing.sync.upsert`` writes the result.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _RANKS = ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "c
 
 @dataclass(frozen=True)
 class SubscriptionItem:
-    """One of the things that a subscription is to. ``named_plan_id`` is what its price's or product's metadata say."""
+    """One item of a subscription. ``named_plan_id`` comes from the metadata of its price or product."""
 
     id: str
     price_id: str
@@ -72,7 +72,7 @@ class SubscriptionChange:
 
 @dataclass(frozen=True)
 class SubscriptionProjection:
-    """``items_before`` is what it was to at earlier times, the latest first."""
+    """``items_before`` are the items of earlier times, the latest first."""
 
     state: SubscriptionState
     items_before: tuple[tuple[SubscriptionItem, ...], ...]
@@ -85,17 +85,17 @@ class SubscriptionProjection:
 def project_subscription(events: Sequence[StoredEvent]) -> SubscriptionProjection | None:
     """The subscription of ``events``; ``None`` if no event shows it.
 
-    What has ended stays ended: nothing that is not terminal replaces what is.
+    What has ended stays ended: a terminal status is only replaced by a terminal one.
     """
     ordered, is_guess = order_events(events, facets=subscription_state, rank=_rank)
     history = _SubscriptionHistory()
-    for told in ordered:
-        history.apply(told)
+    for event in ordered:
+        history.apply(event)
     return history.projection(is_guess)
 
 
 class _SubscriptionHistory:
-    """A subscription on its way through its events."""
+    """The state of a subscription while its events are applied."""
 
     def __init__(self) -> None:
         self.state: SubscriptionState | None = None
@@ -105,14 +105,14 @@ class _SubscriptionHistory:
         self.changed_at: datetime | None = None
         self.has_earned = False
 
-    def apply(self, told: StoredEvent) -> None:
-        state = _state(told, self.state)
-        at = as_time(told.created)
+    def apply(self, event: StoredEvent) -> None:
+        state = _state(event, self.state)
+        at = as_time(event.created)
         if at is None or not state.status:
             return
         if self.state and self.state.status in TERMINAL and state.status not in TERMINAL:
             return
-        self._move(state, at, told.id)
+        self._move(state, at, event.id)
         if state.status != "past_due":
             self.past_due_since = None
         elif self.past_due_since is None:
@@ -148,13 +148,13 @@ class _Step:
 
 
 def _steps(before: SubscriptionState | None, after: SubscriptionState, has_earned: bool) -> list[_Step]:
-    """What changed between two states. In each currency the deltas add up to what is earned."""
-    steps = _money(before, after, has_earned)
-    steps += [_Step(kind, after.currency, 0, after.earning_cents) for kind in _facts(before, after)]
+    """The changes between two states. In each currency the deltas add up to the recurring revenue."""
+    steps = _revenue_steps(before, after, has_earned)
+    steps += [_Step(kind, after.currency, 0, after.earning_cents) for kind in _other_kinds(before, after)]
     return steps
 
 
-def _money(before: SubscriptionState | None, after: SubscriptionState, has_earned: bool) -> list[_Step]:
+def _revenue_steps(before: SubscriptionState | None, after: SubscriptionState, has_earned: bool) -> list[_Step]:
     if before is None or not before.is_earning:
         kind = "reactivated" if has_earned else "new"
         return [_Step(kind, after.currency, after.earning_cents, after.earning_cents)] if after.is_earning else []
@@ -168,32 +168,32 @@ def _money(before: SubscriptionState | None, after: SubscriptionState, has_earne
     return [_Step(kind, after.currency, delta, after.earning_cents)] if delta else []
 
 
-def _facts(before: SubscriptionState | None, after: SubscriptionState) -> list[str]:
-    """What the books note although it moves no money."""
+def _other_kinds(before: SubscriptionState | None, after: SubscriptionState) -> list[str]:
+    """The kinds of change that are entered in the ledger although they change no revenue."""
     old = before.status if before else ""
-    noted = {
+    kinds = {
         "trial_started": after.status == "trialing" != old,
         "trial_ended": old == "trialing" != after.status and not after.is_earning,
         "renewal": before is not None and _is_renewed(before, after),
         "past_due": after.status == "past_due" != old,
         "recovered": old == "past_due" and after.status == "active",
     }
-    return [kind for kind, happened in noted.items() if happened]
+    return [kind for kind, happened in kinds.items() if happened]
 
 
 def _is_renewed(before: SubscriptionState, after: SubscriptionState) -> bool:
-    """Another period began where the last one ended. A change of interval begins a period, too, but in the middle."""
+    """Another period began at the end of the last one. A change of interval starts a period, too, but before that."""
     old_end, end, start = before.current_period_end, after.current_period_end, after.current_period_start
     if not (before.is_earning and after.is_earning and old_end and end):
         return False
     return end > old_end and (start is None or start >= old_end)
 
 
-def _state(told: StoredEvent, before: SubscriptionState | None) -> SubscriptionState:
-    state = subscription_state(told.object)
-    if told.has_verb("deleted"):
-        state = replace(state, status="canceled", ended_at=state.ended_at or as_time(told.created))
-    if before and not state.price_ids:  # a snapshot without its lines: what was bought before still is
+def _state(event: StoredEvent, before: SubscriptionState | None) -> SubscriptionState:
+    state = subscription_state(event.object)
+    if event.has_verb("deleted"):
+        state = replace(state, status="canceled", ended_at=state.ended_at or as_time(event.created))
+    if before and not state.price_ids:  # a snapshot without its lines: the items before still hold
         state = replace(
             before,
             status=state.status,
@@ -206,7 +206,7 @@ def _state(told: StoredEvent, before: SubscriptionState | None) -> SubscriptionS
 
 
 def subscription_state(snapshot: JSONObject) -> SubscriptionState:
-    """One snapshot, read in whatever shape it has."""
+    """Read one snapshot, in either API shape."""
     lines = stripe_objects.subscription_lines(snapshot)
     currency = snapshot.get("currency") or (stripe_objects.line_price(lines[0]).get("currency") if lines else "")
     return SubscriptionState(
@@ -227,7 +227,7 @@ def subscription_state(snapshot: JSONObject) -> SubscriptionState:
 
 
 def _item(line: JSONObject, *, is_whole: bool) -> SubscriptionItem:
-    """``is_whole``: the subscription was its own and only item, before 2018."""
+    """``is_whole``: the line is the subscription itself, its only item before 2018."""
     price = stripe_objects.line_price(line)
     return SubscriptionItem(
         id="" if is_whole else stripe_objects.id_of(line),
