@@ -28,6 +28,13 @@ def test_every_path_that_a_document_names_exists(document: Path) -> None:
     assert sorted(path for path in named if not (ROOT / path).exists()) == []
 
 
+def test_the_readmes_map_names_every_package_of_the_project() -> None:
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").split("## The map")[1].split("```")[1]
+    packages = {path.parent.name for path in (ROOT / "saas").glob("*/__init__.py")}
+
+    assert sorted(name for name in packages if f"{name}/" not in shown) == []
+
+
 def _links(document: Path) -> Iterator[tuple[str, str]]:
     return iter(_LINK.findall(document.read_text(encoding="utf-8")))
 
