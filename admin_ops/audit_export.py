@@ -1,4 +1,4 @@
-"""Audit events as a file, written line by line while it is sent."""
+"""Audit events as CSV or JSON lines, streamed."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class _Echo:
-    """A file that hands back what is written to it."""
+    """A file for ``csv.writer`` whose ``write`` returns the line."""
 
     def write(self, line: str) -> str:
         return line
@@ -40,7 +40,7 @@ def json_lines(events: Iterator[AuditEvent]) -> Iterator[str]:
 
 
 def _cell(value: Any) -> str:
-    """What a spreadsheet shows as text: a cell that it would calculate gets an apostrophe in front."""
+    """Prefix an apostrophe to what a spreadsheet would run as a formula."""
     text = value if isinstance(value, str) else _json(value).strip('"')
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
@@ -70,7 +70,7 @@ EXPORT_FORMATS = {
 
 
 class _FileRenderer(BaseRenderer):
-    """Lets a client ask for the file by ``Accept``; what goes out is streamed, not rendered."""
+    """Accepts the media type; the answer is streamed, not rendered."""
 
     charset = "utf-8"
 

@@ -1,11 +1,11 @@
-"""How the desk tells in one line what happened."""
+"""One line for each kind of row in a timeline: icon, title, detail and colour."""
 
 from dataclasses import dataclass
 
 from admin_ops.actions import ALL_ACTIONS
 from admin_ops.status_colors import BAD, GOOD, NEWS, WARN, humanize, status_color
 from saas.audit.models import AuditEvent
-from saas.billing.models import LedgerEntry
+from saas.billing.models import Invoice, LedgerEntry
 from saas.mail.models import Mail
 from saas.webhook_events.models import WebhookEvent
 
@@ -14,12 +14,12 @@ DETAIL_LENGTH = 300
 
 @dataclass(frozen=True)
 class EntryLabel:
-    """``icon`` is the name of a Material Symbol, ``tone`` one of the colours of ``badges``."""
+    """``icon`` is the name of a Material Symbol, ``color`` one of ``status_colors``."""
 
     icon: str
     title: str
     detail: str = ""
-    tone: str = ""
+    color: str = ""
 
 
 # By the audit event's action: icon, title, color. Those of staff actions stand in their table.
@@ -32,7 +32,7 @@ _AUDIT_LABELS: dict[str, tuple[str, str, str]] = {
     "user.registered": ("person_add", "Registered", GOOD),
     "user.deletion_requested": ("delete", "Asked for the account's deletion", BAD),
     "user.deletion_canceled": ("undo", "Kept the account", GOOD),
-    "user.handed_over": ("handshake", "Proved the mailbox of an account that nobody had confirmed", WARN),
+    "user.handed_over": ("handshake", "Proved the mailbox of an unconfirmed account", WARN),
     "user.disowned": ("person_off", "Removed by the mailbox's owner, who had not registered", BAD),
     "session.opened": ("login", "Logged in", ""),
     "session.closed": ("logout", "Logged out", ""),
@@ -52,16 +52,16 @@ _AUDIT_LABELS: dict[str, tuple[str, str, str]] = {
 
 
 def label_audit_event(row: AuditEvent) -> EntryLabel:
-    """An action that has no words of its own is told by its name: ``team.created`` as "Team created"."""
+    """An action without a label is shown by its name: ``team.created`` as "Team created"."""
     known = _AUDIT_LABELS.get(row.action)
-    icon, title, colour = known or ("history", humanize(row.action.replace(".", " ")).capitalize(), "")
-    return EntryLabel(icon, title, row.reason or _facts(row), colour)
+    icon, title, color = known or ("history", humanize(row.action.replace(".", " ")).capitalize(), "")
+    return EntryLabel(icon, title, row.reason or _facts(row), color)
 
 
 def _facts(row: AuditEvent) -> str:
-    """Counts and ids; where it came from, for what has none."""
-    told = [f"{humanize(name)}: {value}" for name, value in row.data.items() if isinstance(value, str | int)]
-    return " · ".join([*told, *([f"from {row.address}"] if row.address else [])])[:DETAIL_LENGTH]
+    """Counts and ids of the event, and the address that it came from."""
+    facts = [f"{humanize(name)}: {value}" for name, value in row.data.items() if isinstance(value, str | int)]
+    return " · ".join([*facts, *([f"from {row.address}"] if row.address else [])])[:DETAIL_LENGTH]
 
 
 def label_webhook_event(row: WebhookEvent) -> EntryLabel:
@@ -83,6 +83,12 @@ _MOVEMENTS = {
     "canceled": BAD,
     "past_due": WARN,
 }
+
+
+def label_invoice(row: Invoice) -> EntryLabel:
+    paid = row.status == Invoice.Status.PAID
+    title = f"Invoice {row.number or row.external_id} {'paid' if paid else row.status}"
+    return EntryLabel("receipt_long", title, str(row.total), GOOD if paid else WARN)
 
 
 def label_ledger_entry(row: LedgerEntry) -> EntryLabel:

@@ -1,6 +1,6 @@
-"""Looking through a customer's eyes: what Product answers her, asked in her name by the token of an impersonation.
+"""What Product answers to a customer, requested in their name with the token of an impersonation.
 
-The token never reaches the browser, and every look is a request of its own in the trail.
+The token never reaches the browser, and every request is in the audit trail.
 """
 
 from dataclasses import dataclass
@@ -41,13 +41,13 @@ VIEWS: tuple[View, ...] = (
 
 
 def get_view(name: str) -> View:
-    """The first for a name that there is not."""
+    """The first view for an unknown name."""
     return next((view for view in VIEWS if view.name == name), VIEWS[0])
 
 
 @dataclass(frozen=True)
 class ImpersonatedResponse:
-    """What came back. ``status`` is 0 where nothing did, and ``answer`` then says why."""
+    """``status`` is 0 if there was no usable answer; ``answer`` then says why."""
 
     status: int
     answer: Any
@@ -58,7 +58,7 @@ class ImpersonatedResponse:
 
 
 def request_as_customer(impersonation: Impersonation, view: View) -> ImpersonatedResponse:
-    """Ask Product as the customer would. Never raises for an answer that is bad, late or missing."""
+    """Send the request that the customer's client would send. Does not raise for a bad, late or missing answer."""
     headers = {
         "Authorization": f"Bearer {tokens.issue_impersonation_token(impersonation)}",
         "X-Request-ID": request_context.current().request_id,

@@ -1,4 +1,4 @@
-"""What the desk counts: reads over whole tables, each one query."""
+"""Searching users, and counting over whole tables."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
@@ -16,8 +16,8 @@ CHART_DAYS = 30
 
 
 def search_users(*, search: str = "", status: str = "", plan: str = "") -> UserQuerySet:
-    """Those that the list with these filters shows. ``plan`` is a plan's id, or ``none`` for no subscription,
-    a person's own and her teams' alike."""
+    """``search`` is part of an address or name, or an exact id, ours or the payment provider's. ``plan`` is the id of a
+    plan that they or their teams are subscribed to, or ``none`` for those without any subscription."""
     owners = _owners_known_as(search)
     rows: UserQuerySet = User.objects.listed(search="" if owners else search, status=status)
     if owners:
@@ -32,15 +32,15 @@ def search_users(*, search: str = "", status: str = "", plan: str = "") -> UserQ
 
 
 def _subscribers(subscriptions: QuerySet[Subscription]) -> tuple[QuerySet[Any], QuerySet[Any]]:
-    """Who bought them for herself, and who owns the teams that they were bought for. Two sets, each found by joining from
-    the subscriptions: asked of each person in one condition, all would be compared with all."""
+    """The users who bought them for themselves, and the owners of the teams that they were bought for. Two sets, each joined
+    from the subscriptions: as one condition on users, every user would be compared with every subscription."""
     buyers = subscriptions.filter(customer__user__isnull=False).values("customer__user")
     team_owners = subscriptions.filter(customer__team__isnull=False).values("customer__team__owner")
     return buyers, team_owners
 
 
 def _owners_known_as(search: str) -> list[str]:
-    """Whose customer, subscription, invoice or checkout it is that has exactly this id, ours or the provider's."""
+    """The users to whom the customer, subscription, invoice or checkout with exactly this id belongs."""
     if "_" not in search or not settings.BILLING:
         return []
     by_id = Q(pk=search) | Q(external_id=search)
@@ -53,7 +53,7 @@ def _owners_known_as(search: str) -> list[str]:
 
 
 def customer_counts(now: datetime) -> dict[str, int]:
-    """How many customers there are by status, and how many came lately. Deleted accounts are in no total.
+    """Customers by status, and recent sign-ups. Deleted accounts are in no total.
 
     Four small queries, each of an index alone: one over all columns of a million people takes a second.
     """
@@ -71,7 +71,7 @@ def customer_counts(now: datetime) -> dict[str, int]:
 
 
 def _customers_by_status() -> dict[str, int]:
-    """All people less the staff, who are few."""
+    """All users less the staff, who are few."""
     by_status = User.objects.order_by().values("status").annotate(count=Count("status")).values_list("status", "count")
     staff = dict(by_status.filter(is_staff=True))
     return {status: count - staff.get(status, 0) for status, count in by_status}
@@ -89,7 +89,7 @@ def _signup_counts(now: datetime) -> dict[str, int]:
 
 
 def active_customer_counts(now: datetime) -> dict[str, int]:
-    """How many customers used a session of theirs in the last day, week and month."""
+    """How many customers used a session in the last day, week and month."""
     recent = LoginSession.objects.filter(last_seen_at__gte=now - WINDOWS["30d"], audience=Audience.CUSTOMER)
     people = recent.order_by().values("user").annotate(seen_at=Max("last_seen_at"))
     windows = {f"active_{name}": Count("user", filter=Q(seen_at__gte=now - window)) for name, window in WINDOWS.items()}

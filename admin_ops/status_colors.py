@@ -1,4 +1,4 @@
-"""Which colour a state has, everywhere on the desk. Colours are unfold's names of its labels."""
+"""The colour of each status on the admin site, as unfold names the variants of its labels."""
 
 GOOD, BAD, WARN, NEWS = "success", "danger", "warning", "info"
 
@@ -35,10 +35,10 @@ STATUS_COLORS = {
 
 
 def status_color(state: str) -> str:
-    """Grey for a state that nobody has given a colour."""
+    """Empty, which is grey, for an unknown status."""
     return STATUS_COLORS.get(state, "")
 
 
 def humanize(state: str) -> str:
-    """``retry_scheduled`` as people say it."""
+    """``retry_scheduled`` as "retry scheduled"."""
     return state.replace("_", " ").replace("-", " ").replace("api keys", "API keys")

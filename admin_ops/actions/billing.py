@@ -76,7 +76,7 @@ GIVE_USER_PLAN = StaffAction(
         url_name="user-overrides",
         operation_id="staff_override_give",
         summary="Give a plan, a limit or a feature",
-        description="A whole plan (a comp), one limit, or one feature: it only adds, and it ends by itself.",
+        description="A whole plan (a comp), one limit, or one feature: it only adds, and ends at ``expires_at``.",
         tag="access",
         body=shapes.OverrideBody,
         status=201,
@@ -103,7 +103,7 @@ def _team_endpoint(endpoint: Endpoint | None) -> Endpoint:
         url_name="team-overrides",
         operation_id="staff_team_override_give",
         summary="Give a team a plan, a limit or a feature",
-        description="The same for a team alone: its owner and her other teams have nothing of it.",
+        description="The same for one team: its owner and their other teams get nothing of it.",
     )
 
 
@@ -239,7 +239,7 @@ MAP_PRICE = StaffAction(
         url_name="subscription_plan",
         operation_id="staff_subscription_plan",
         summary="Say which plan a subscription's price stands for",
-        description="Where neither price nor product tells it. At the provider nothing changes.",
+        description="Where neither price nor product says it. At the provider nothing changes.",
         tag="access",
         body=shapes.PlanBody,
         response=OneSubscriptionShape,

@@ -25,7 +25,7 @@ def _reason(*, required: bool) -> forms.CharField:
     return forms.CharField(
         max_length=REASON_LENGTH,
         required=required,
-        help_text="Stands in the audit trail, for whoever asks later.",
+        help_text="Kept in the audit trail.",
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True, "autocomplete": "off"}),
     )
 
@@ -83,7 +83,7 @@ def end_of_day(day: date) -> datetime:
 
 def _last_day() -> forms.DateField:
     return forms.DateField(
-        label="Last day", widget=_DayInput, help_text="It ends by itself after this day (UTC), and can be ended before."
+        label="Last day", widget=_DayInput, help_text="It ends after this day (UTC), and can be ended before."
     )
 
 

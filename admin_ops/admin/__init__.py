@@ -1,7 +1,4 @@
-"""Django admin for staff, at /admin/: every table to look at, and a few actions with a reason.
-
-Nothing is edited here. Whatever changes something is an action of the domain, as over the API.
-"""
+"""Django admin for staff, at /admin/: every table, read-only, and the staff actions of ``admin_ops.actions``."""
 
 from django.conf import settings
 

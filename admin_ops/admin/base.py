@@ -1,4 +1,4 @@
-"""What every table of the desk shares: it is shown to whom the table of rights says, and changed by nobody."""
+"""The base of every table: shown by the permissions of staff roles, and read-only."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +18,7 @@ else:
 
 
 class ReadOnlyModelAdmin(_ModelAdmin):
-    """``fields`` names what the page of a row shows: a column that is added later is not shown by accident."""
+    """``fields`` lists what the page of a row shows, so that a later column is not shown by accident."""
 
     needs: ClassVar[Permission]
     show_full_result_count = False
@@ -45,13 +45,13 @@ class ReadOnlyModelAdmin(_ModelAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only the filters that the page offers, by their whole names.
 
-        Django lets any column of the table through, and everything that a filtered relation leads to: a password's hash
-        can be asked for letter by letter.
+        Django would allow any column of the table, and of every related table behind a filter: a password's hash could be
+        found letter by letter.
         """
         return lookup in {name for field in self.list_filter for name in self._names_of(str(field))}
 
     def _names_of(self, name: str) -> set[str]:
-        """What Django's filters put into an address for a field: its value, or that it has none."""
+        """The query parameters of Django's filters for a field."""
         field = self.opts.get_field(name)
         target = f"{name}__{field.target_field.name}" if isinstance(field, ForeignKey) else name
         return {target, f"{target}__exact", f"{name}__isnull"}
@@ -59,7 +59,7 @@ class ReadOnlyModelAdmin(_ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """In any form of Unicode."""
+        """In every Unicode normal form."""
         rows, may_repeat = super().get_search_results(request, queryset, search_term)
         for form in text_normalization.search_variants(search_term):
             if form != search_term:
@@ -67,5 +67,5 @@ class ReadOnlyModelAdmin(_ModelAdmin):
         return rows, may_repeat
 
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
-        """Rows are found by their keys alone, and by no other column."""
+        """Rows are found by their primary key only."""
         return to_field == self.opts.pk.name

@@ -1,4 +1,4 @@
-"""Unfold's decorator of a list's column, with types."""
+"""Unfold's decorator for list columns, typed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ def display(
     label: Mapping[str, str] | None = None,
     boolean: bool | None = None,
 ) -> Callable[[Column], Column]:
-    """``label`` makes a badge of the value, in the colour that it maps to."""
+    """``label`` shows the value as a badge in the colour that it maps to."""
 
     def decorate(function: Column) -> Column:
         decorated: Column = _display(function, description=description, ordering=ordering, label=label, boolean=boolean)

@@ -1,8 +1,8 @@
-"""What a browser may load and run on the desk's pages.
+"""The Content-Security-Policy of the admin site.
 
-Everything comes from here, and no inline script runs: neither ``<script>`` nor ``onclick``. Unfold's pages are built on
-Alpine, which compiles what stands in its attributes, so ``unsafe-eval`` has to be allowed, on these pages only
-(decision 60). Styles may stand inline: unfold writes its colours into the page.
+Everything is loaded from this origin, and no inline script runs: neither ``<script>`` nor ``onclick``. Unfold uses Alpine,
+which compiles the contents of attributes, so ``unsafe-eval`` is allowed on these pages only (decision 60). Inline styles are
+allowed because unfold writes its colours into the page.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,9 @@
-"""JSON for people. It is shown as text, and the template escapes it: what a provider sends is never markup."""
+"""Indented JSON. The template escapes it: what a provider sends is never markup."""
 
 import json
 from typing import Any
 
-MAX_CHARACTERS = 200_000  # characters: a browser has to lay them out
+MAX_CHARACTERS = 200_000  # more would slow the browser
 
 
 def format_json(document: Any) -> str:

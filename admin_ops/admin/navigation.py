@@ -1,4 +1,4 @@
-"""The bar at the side, and where one is: by the table of rights, so that nobody is led to a closed door."""
+"""The sidebar, with only the pages that the permissions allow, and the badge of the environment."""
 
 from typing import Any
 
@@ -68,5 +68,5 @@ def sidebar_sections(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def environment(request: HttpRequest) -> list[str]:
-    """The badge in the corner: nobody should take production for anything else."""
+    """The badge in the corner, red in production."""
     return [settings.SAAS_ENV, "danger" if settings.PRODUCTION else "info"]

@@ -1,4 +1,4 @@
-"""What the person behind a page's cookie may do, by the same table as the API."""
+"""The staff session and permissions behind a page's cookie, by the same table as the API."""
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -12,13 +12,13 @@ _NOTHING: frozenset[Permission] = frozenset()
 
 
 def staff_session(request: HttpRequest) -> LoginSession | None:
-    """The staff session behind the cookie; ``None`` for a customer's, too."""
+    """The staff session behind the cookie; ``None`` without one, and for a customer's."""
     row: LoginSession | None = request.session.live_session()  # type: ignore[attr-defined]
     return row if row and row.audience == Audience.STAFF and row.user and row.user.is_staff else None
 
 
 def request_permissions(request: HttpRequest) -> frozenset[Permission]:
-    """Read from the database once for each request, as pages ask many times."""
+    """Read once for each request, because pages ask many times."""
     if not hasattr(request, "staff_permissions"):
         request.staff_permissions = _read(request)  # type: ignore[attr-defined]
     return request.staff_permissions  # type: ignore[attr-defined,no-any-return]

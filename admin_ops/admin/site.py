@@ -1,4 +1,4 @@
-"""The site itself: who is let in, and how one comes and goes."""
+"""The admin site: access, login and logout."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -24,16 +24,14 @@ if TYPE_CHECKING:
 else:
     _Site = UnfoldAdminSite
 
-# Django's password form knows nothing of our sessions and their end; the other two look up rows of any table.
+# Django's password form would not end our sessions; the other two look up rows of any table.
 _NOT_HERE = {"password_change", "password_change_done", "autocomplete", "view_on_site"}
 _FORM = [never_cache, sensitive_post_parameters(), require_http_methods(["GET", "HEAD", "POST"])]
 
 
 class AdminOpsSite(_Site):
-    """Django's admin behind our own login: the same limit, session, audience and audit as the API's.
-
-    Whoever holds no role is shown the login page, like a stranger.
-    """
+    """Django admin behind the API's login: the same rate limit, session, audience and audit. Users without a role get the
+    login page."""
 
     index_title = "Dashboard"
     index_template = "admin_ops/dashboard.html"
@@ -56,7 +54,7 @@ class AdminOpsSite(_Site):
 
     @method_decorator([with_csp, *_FORM])
     def set_password(self, request: HttpRequest) -> HttpResponse:
-        """Behind the one link that a new member of staff gets."""
+        """Reached by the link of ``manage.py create_staff``."""
         return password.password_page(request, self.each_context(request))
 
     @method_decorator([never_cache, require_POST])

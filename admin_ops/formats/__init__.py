@@ -1,1 +1,1 @@
-"""How the desk writes dates: short, the same everywhere, and never to be taken for another month's."""
+"""Dates on the admin site: short, the same everywhere, with the month as a word."""

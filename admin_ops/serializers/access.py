@@ -27,7 +27,7 @@ class OverrideBody(serializers.Serializer[Any]):
         default=None,
         help_text="Of a limit; null is no limit.",
     )
-    expires_at = serializers.DateTimeField(help_text="Within three years. It ends by itself.")
+    expires_at = serializers.DateTimeField(help_text="Within three years.")
     reason = StrictCharField(max_length=REASON_LENGTH)
 
 

@@ -1,4 +1,4 @@
-"""The audit trail."""
+"""Audit events: filters, list, verification."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who pays what."""
+"""Subscriptions and invoices, as staff see them."""
 
 from typing import Any
 
@@ -23,7 +23,9 @@ class PlanNameShape(serializers.Serializer[Any]):
 
 class SubscriptionShape(serializers.Serializer[Any]):
     id = serializers.CharField()
-    user_id = serializers.CharField(source="customer.user_id", allow_null=True, help_text="Who bought it for herself.")
+    user_id = serializers.CharField(
+        source="customer.user_id", allow_null=True, help_text="The user who bought it for themselves."
+    )
     team_id = serializers.CharField(
         source="customer.team_id", allow_null=True, help_text="Without either, only the provider knows the customer."
     )

@@ -1,4 +1,4 @@
-"""Acting in a customer's name."""
+"""Impersonations."""
 
 from typing import Any
 

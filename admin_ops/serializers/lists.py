@@ -1,4 +1,4 @@
-"""What every list answers with."""
+"""The fields of every paginated list."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How many, and how much."""
+"""Metrics of users, revenue and webhooks."""
 
 from typing import Any
 

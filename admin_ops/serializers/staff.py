@@ -1,4 +1,4 @@
-"""Staff themselves, and how their service is."""
+"""Staff logins and roles, and the health of the service."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""People, and the one page about each."""
+"""Users: list, page, and what staff do to them."""
 
 from typing import Any
 
@@ -108,8 +108,8 @@ class NewNoteShape(serializers.Serializer[Any]):
 
 class SessionsRevokedShape(serializers.Serializer[Any]):
     sessions_revoked = serializers.IntegerField()
-    credentials = serializers.IntegerField(help_text="API keys and open invitations that the person had made.")
-    credentials_revoked = serializers.BooleanField(help_text="Whether they went, too.")
+    credentials = serializers.IntegerField(help_text="API keys and open invitations that they had made.")
+    credentials_revoked = serializers.BooleanField(help_text="Whether these were revoked, too.")
 
 
 class WebhookEventShape(serializers.Serializer[Any]):
@@ -150,7 +150,7 @@ class PersonShape(serializers.Serializer[Any]):
     sessions = StaffSessionShape(many=True)
     teams = TeamShape(many=True)
     subscriptions = SubscriptionShape(many=True, help_text="Live ones first.")
-    overrides = OverrideShape(many=True, help_text="What staff gave her, ended ones too.")
+    overrides = OverrideShape(many=True, help_text="What staff gave them, ended ones too.")
     invoices = InvoiceShape(many=True)
     events = WebhookEventShape(many=True)
     mails = MailShape(many=True)

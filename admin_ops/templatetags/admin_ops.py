@@ -1,4 +1,4 @@
-"""Small words of the desk's templates."""
+"""Filters of the admin site's templates."""
 
 from datetime import datetime
 from typing import Any
@@ -19,14 +19,14 @@ register.filter(status_colors.humanize)
 
 @register.filter
 def row_url(link: tuple[str, Any]) -> str:
-    """The desk's page about a row: ``("billing_invoice", "inv_…")``."""
+    """The address of a row's admin page: ``("billing_invoice", "inv_…")``."""
     table, pk = link
     return reverse(f"admin:{table}_change", args=[pk])
 
 
 @register.filter
 def ago(moment: datetime | None) -> str:
-    """``3 min ago``: what one wants to know at a glance; the exact time stands in the title beside it."""
+    """``3 min ago``; templates put the exact time into the title."""
     if moment is None:
         return "never"
     seconds = int((timezone.now() - moment).total_seconds())

@@ -8,8 +8,7 @@ import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from admin_ops.revenue import revenue_metrics
-from admin_ops.revenue_tables import last_months
+from admin_ops.revenue import last_months, revenue_metrics
 from saas.billing.models import Customer, LedgerEntry, Subscription
 from saas.billing.sync import upsert
 from saas.testing.factories import user_factories

@@ -39,7 +39,7 @@ def test_the_page_of_an_event_shows_its_payload_attempts_and_headers_as_text(des
     assert "&quot;object&quot;: &quot;demo&quot;" in content
     assert "<script>alert(1)" not in content
     assert "ignored" in content
-    assert "Nobody of ours." in content
+    assert "No user." in content
 
 
 def test_bytes_that_are_no_event_are_shown_as_far_as_they_are_text(desk, webhooks):

@@ -1,4 +1,4 @@
-"""The audit trail, to read and to take along."""
+"""The audit trail: list, verify, export."""
 
 from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiResponse, extend_schema

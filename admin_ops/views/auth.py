@@ -1,4 +1,4 @@
-"""Staff come in and go out. Nobody registers here: ``manage.py create_staff`` does."""
+"""Login, second factor and logout of staff. Accounts are made by ``manage.py create_staff``."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request

@@ -37,7 +37,7 @@ class TeamOverridesView(AdminApiView):
     @extend_schema(
         operation_id="staff_team_overrides",
         summary="List what was given to a team, ended ones too",
-        description="The same for a team alone: its owner and her other teams have nothing of it.",
+        description="The same for one team: its owner and their other teams get nothing of it.",
         parameters=[PageQuery],
         responses=access.OverridesShape,
         tags=["access"],

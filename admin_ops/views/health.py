@@ -1,4 +1,4 @@
-"""How this service is, for staff; the public answer is ``/health``."""
+"""The state of this service, for staff; the public endpoint is ``/health``."""
 
 import time
 

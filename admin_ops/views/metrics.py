@@ -1,4 +1,4 @@
-"""How many, and how it goes."""
+"""Metrics of users, revenue and webhooks."""
 
 from dataclasses import asdict
 

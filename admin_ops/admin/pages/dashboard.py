@@ -1,4 +1,4 @@
-"""The first page: is the business well? Every card is there only for whom the table of rights lets see it."""
+"""The dashboard. Each card needs a permission."""
 
 import json
 from collections import Counter
@@ -70,7 +70,7 @@ def _people(now: datetime) -> dict[str, Any]:
 
 
 def _currency(request: HttpRequest) -> str:
-    """The one that was chosen, if any: the figures of several are never added up."""
+    """The requested currency, if any: amounts of several are never added up."""
     chosen = request.GET.get("currency", "")
     return chosen if len(chosen) == CODE_LENGTH and chosen.isascii() and chosen.isalpha() else ""
 
@@ -94,7 +94,7 @@ def _money(now: datetime, currency: str) -> dict[str, Any]:
 
 
 def _monthly_revenue(days: list[date], today_cents: int, currency: str) -> list[int]:
-    """What came in a month at the end of each day, in cents: from today's sum back along the ledger."""
+    """Monthly recurring revenue at the end of each day, in cents: from today's back along the ledger."""
     since = datetime.combine(days[0], time(), UTC)
     moved = LedgerEntry.objects.linked().moving().filter(currency=currency, at__gte=since)
     by_day = moved.annotate(day=TruncDate("at")).order_by().values("day").annotate(cents=Sum("delta_cents"))
@@ -107,7 +107,7 @@ def _monthly_revenue(days: list[date], today_cents: int, currency: str) -> list[
 
 
 def _chart(label: str, labels: list[str], values: list[Any], *, fill: bool = False) -> str:
-    """What unfold hands to Chart.js: one series."""
+    """One series, as unfold passes it to Chart.js."""
     line = {
         "label": label,
         "data": values,
@@ -142,7 +142,7 @@ def _is_well(figures: InboxStatistics) -> bool:
 
 
 def _unpaid() -> list[Subscription]:
-    """Whose last payment failed: the provider is trying again, or has given up."""
+    """Subscriptions whose last payment failed, retried or not."""
     status = Subscription.Status
     rows = Subscription.objects.with_customer().linked().filter(status__in=[status.PAST_DUE, status.UNPAID])
     return list(rows.order_by("-past_due_since")[:SHOWN])

@@ -1,4 +1,4 @@
-"""The login page of Django admin: our login in a form."""
+"""The login page: the API's login as a form."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ MAX_TOKEN = 200
 
 
 class LoginForm(forms.Form):
-    """``username`` is what Django's template calls the first field."""
+    """Django's template expects the field name ``username``."""
 
     username = forms.CharField(
         label="E-mail",
@@ -46,10 +46,8 @@ class CodeForm(forms.Form):
 
 
 def login_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """The form; or, for the right password, the way in with the session cookie. Counts like the API's login.
-
-    Whoever has a second factor gets a second form in between.
-    """
+    """The login form; after the right password the form for the second factor, its setup, or the session cookie and a
+    redirect. Shares the rate limits of the API's login."""
     if request.method == "POST" and "mfa_token" in request.POST:
         return _second_step(request, context)
     if request.method == "POST" and "first_code" in request.POST:
@@ -80,7 +78,7 @@ def login_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 
 def redirect_target(request: HttpRequest) -> str:
-    """Where the person wanted to go, if that is here; else the first page."""
+    """``next`` if it is on this host; else the dashboard."""
     target = request.POST.get("next") or request.GET.get("next") or ""
     is_here = url_has_allowed_host_and_scheme(
         target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
@@ -109,7 +107,7 @@ def _second_step(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 
 def _prove(request: HttpRequest) -> logins.Login:
-    """The second form: a code of the authenticator, or a recovery code, which is longer."""
+    """With a code of the authenticator, or a recovery code, which is longer."""
     api_request = Request(request)
     if usage := rate_limits.count_request(rate_limits.MFA, api_request):
         rate_limits.require_within_limit(usage)

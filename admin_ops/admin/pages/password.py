@@ -1,4 +1,4 @@
-"""The page on which a member of staff sets the password that only she knows, by a link that works once."""
+"""The page on which new staff set their password, by a link that works once."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class PasswordForm(forms.Form):
 
 
 def password_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """Nothing happens on GET: mail programs follow links before people do."""
+    """GET changes nothing: mail programs follow links before people do."""
     if request.method != "POST":
         token = request.GET.get("token", "")[:MAX_TOKEN]
         return _shown(request, context, PasswordForm(initial={"token": token}))

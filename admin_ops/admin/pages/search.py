@@ -1,4 +1,4 @@
-"""The search field at the side (or Ctrl-K): people and webhook events, from wherever one is."""
+"""The search field of the sidebar (Ctrl-K): users and webhook events."""
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -14,7 +14,7 @@ MAX_LENGTH = 100
 
 
 def search(request: HttpRequest, term: str) -> list[SearchResult]:
-    """At most ``SHOWN`` of each, whatever is typed."""
+    """At most ``SHOWN`` of each."""
     held, term = request_permissions(request), term.strip()[:MAX_LENGTH]
     found: list[SearchResult] = []
     if Permission.READ_USERS in held:

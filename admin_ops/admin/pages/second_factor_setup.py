@@ -1,4 +1,4 @@
-"""The page on which staff set up the second factor that they owe, after the right password and before anything else."""
+"""The page on which staff set up a required second factor, after the password and before any other page."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def begin_setup(request: HttpRequest, context: dict[str, Any], login: Login, tar
 
 
 def confirm_setup(request: HttpRequest, context: dict[str, Any], target: str) -> HttpResponse:
-    """With the right code: the recovery codes, this once, and the way on."""
+    """After the right code, show the recovery codes once, with a link to ``target``."""
     session = staff_session(request)
     if session is None or not second_factor.is_enrolment_required(session):
         return HttpResponseRedirect(reverse("admin:login"))

@@ -1,4 +1,4 @@
-"""What belongs to people. People themselves stand in ``people``."""
+"""Profiles, sessions, OAuth identities and notes."""
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -28,7 +28,7 @@ class ProfileAdmin(ReadOnlyModelAdmin):
 
 @admin.register(LoginSession, site=admin_site)
 class LoginSessionAdmin(ReadOnlyModelAdmin):
-    """A list only: the key of a row is the hash of a cookie, which no address should hold."""
+    """A list only: a row's key is the hash of a cookie, which must not stand in an address."""
 
     needs = Permission.READ_USERS
     list_display = ("user", "audience", "state", "address", "short_agent", "last_seen_at", "sid")

@@ -1,4 +1,4 @@
-"""What happened, what was mailed, and who is alive."""
+"""Audit events, mails and heartbeats."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ class AuditEventAdmin(ReadOnlyModelAdmin):
     change_form_template = "admin_ops/audit_event.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
-        """With the addresses of who did it and whom it concerns, where these are people."""
+        """With the e-mail addresses of actor and target, where these are users."""
         return AuditEvent.objects.annotate(
             actor_email=Subquery(User.objects.filter(pk=OuterRef("actor")).values("email")),
             target_email=Subquery(User.objects.filter(pk=OuterRef("target")).values("email")),
@@ -55,7 +55,7 @@ class AuditEventAdmin(ReadOnlyModelAdmin):
 
 @admin.register(Mail, site=admin_site)
 class MailAdmin(ReadOnlyModelAdmin):
-    """Without the values that were filled in: a link in a mail opens a door."""
+    """Without the values that were filled in: they include links with tokens."""
 
     needs = Permission.READ_USERS
     list_display = ("recipient", "subject", "state", "attempts", "created_at", "sent_at", "last_error")

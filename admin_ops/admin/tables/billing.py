@@ -1,4 +1,4 @@
-"""Billing, as the provider tells it. Nothing here is edited: the provider would not know."""
+"""Plans, and the provider's objects. Read-only: an edit would not reach the provider."""
 
 from django.contrib import admin
 
@@ -22,7 +22,7 @@ from saas.billing.models import (
 
 
 class _HasState:
-    """The column of a row's status, in colour."""
+    """A row's status as a coloured badge."""
 
     @display(description="Status", label=STATUS_COLORS, ordering="status")
     def state(self, row: Subscription | Invoice | Checkout) -> str:

@@ -1,4 +1,4 @@
-"""Impersonations: which there were, and the glass through which one is looked."""
+"""Impersonations, and the page that shows what the customer sees."""
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -55,7 +55,7 @@ class ImpersonationAdmin(StaffActionAdmin):
         ]
 
     def impersonated_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Only for who started it, from the same login: the token acts in her name, too."""
+        """Only for the member of staff who started it, from the same login: the token acts in their name, too."""
         row = self.get_object(request, object_id)
         if row is None:
             raise Http404

@@ -1,4 +1,4 @@
-"""Teams, who is in them, who is asked in, and their keys (never a token's or key's hash)."""
+"""Teams, members, invitations and API keys, without the hashes of tokens and keys."""
 
 from dataclasses import replace
 from typing import Any

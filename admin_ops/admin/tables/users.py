@@ -1,4 +1,4 @@
-"""People: the list, and one page with everything about each."""
+"""Users: the list, and a page with everything about each."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ KINDS = {
     "": "Everything", "account": "Account", "money": "Money", "webhook": "Webhooks", "mail": "Mails",
     "staff": "Staff", "note": "Notes",
 }.items()  # fmt: skip
-SHOWN = 8  # of each kind at the side; the story and the lists of their own have the rest
+SHOWN = 8  # of each kind at the side; longer lists have pages of their own
 
 
 @admin.register(User, site=admin_site)
@@ -65,7 +65,7 @@ class UserAdmin(StaffActionAdmin):
 
 
 def _side(person: User) -> dict[str, Any]:
-    """What is true now, beside the story of how it came."""
+    """The current state, at the side of the timeline."""
     return {
         "person": person,
         "roles": list(person.groups.values_list("name", flat=True)) if person.is_staff else [],

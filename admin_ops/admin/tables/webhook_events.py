@@ -1,4 +1,4 @@
-"""Webhook events: what came in, what became of it, its exact payload, and having it run once more."""
+"""Webhook events with attempts and payload, and replay batches."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ def _contents(event: WebhookEvent) -> dict[str, Any]:
 
 
 def _shown(payload: WebhookPayload) -> str:
-    """The document; the bytes, as far as they are text, where they are none."""
+    """Indented JSON; bytes that are no JSON as text."""
     body = bytes(payload.body)
     try:
         return format_json(read_event(body))
@@ -68,7 +68,7 @@ def _shown(payload: WebhookPayload) -> str:
 
 
 def _people(event: WebhookEvent) -> list[User]:
-    """Whom the event is about, if she is one of ours."""
+    """The users who own the event's customer."""
     if not event.customer_id:
         return []
     found = Customer.objects.filter(external_id=event.customer_id).select_related("user", "team__owner")
