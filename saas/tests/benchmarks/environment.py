@@ -16,8 +16,9 @@ from celery import Celery
 from django.conf import settings
 from psycopg import sql
 
+from saas.testing.servers.stack import free_ports
 from saas.tests.benchmarks.deliveries import SECRET
-from saas.tests.benchmarks.processes import HOST, Process, cpu_seconds, free_port, postmaster
+from saas.tests.benchmarks.processes import HOST, Process, cpu_seconds, postmaster
 
 QUEUES = ("bench", "naive")  # of our processes and of the baseline's
 THREADS = 8  # of every threaded server, and connections of every pool
@@ -55,7 +56,7 @@ class Environment:
 
     def serve(self, name: str, command: Sequence[str], *, python: str = sys.executable, **environment: str) -> Server:
         """Start a server; ``{port}`` in command and environment is its port. ``python`` may be another environment's."""
-        port = free_port()
+        port = free_ports(1)
         filled = [part.replace("{port}", str(port)) for part in command]
         log = self.folder / f"{name.replace(' ', '-')}.log"
         variables = {key: value.replace("{port}", str(port)) for key, value in environment.items()}

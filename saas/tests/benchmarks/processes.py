@@ -13,8 +13,6 @@ from typing import Any
 
 from django.conf import settings
 
-from saas.testing.servers.stack import free_ports
-
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -140,10 +138,6 @@ def offer_load(job: Mapping[str, Any]) -> dict[str, Any]:
         raise RuntimeError(f"the load generator failed:\n{done.stderr[-3000:]}")
     result: dict[str, Any] = json.loads(done.stdout)
     return result
-
-
-def free_port() -> int:
-    return free_ports(1)
 
 
 def _listens(port: int) -> bool:
