@@ -1,8 +1,8 @@
-"""Tell a worker to look now.
+"""Send tasks to workers.
 
-The row in the database is the queue (decision 1); the message only carries an id and may be lost, doubled or late. So
-ringing never fails the request that rings: it happens after the commit, gives up within half a second, and a breaker
-keeps the next callers from waiting for a broker that is away. A sweep finds what was not rung for.
+The row in the database is the queue (decision 1); a message only carries its id and may be lost, duplicated or late. So
+sending never fails the request: it happens after the commit and gives up within half a second, and a circuit breaker keeps
+the next callers from waiting for an unavailable broker. A periodic sweep finds rows without a message.
 """
 
 import logging
@@ -35,26 +35,26 @@ NOTIFICATION_FAILURES = Counter(
 
 
 class CircuitBreaker:
-    """Open for ``seconds`` after a failure: while open, nobody tries."""
+    """Open for ``seconds`` after a failure. ``clock`` is monotonic."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds = seconds
         self.clock = clock
-        self.closed_from = float("-inf")
+        self.open_until = float("-inf")
 
     @property
     def is_open(self) -> bool:
-        return self.clock() < self.closed_from
+        return self.clock() < self.open_until
 
     def trip(self) -> None:
-        self.closed_from = self.clock() + self.seconds
+        self.open_until = self.clock() + self.seconds
 
 
 broker_circuit_breaker = CircuitBreaker(BREAKER_SECONDS)
 
 
 class ContextTask(_DjangoTask):
-    """Every task of ours: it runs under the request id, and for the user, of the request that rang for it."""
+    """The base class of all tasks: runs with the request id and the user id of the request that sent it."""
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         request_id = getattr(self.request, "saas_request_id", None) or request_context.new_request_id()
@@ -62,21 +62,21 @@ class ContextTask(_DjangoTask):
         with request_context.use_context(request_context.Context(request_id, user_id=user_id)):
             try:
                 return super().__call__(*args, **kwargs)
-            except TaskPredicate:  # not a failure: try again, or leave it
+            except TaskPredicate:  # a retry or a rejection, no failure
                 raise
             except Exception:
-                # Celery's own line comes after this block, when nobody knows any more whose request it was.
+                # Celery logs after this block, without the request id.
                 logger.exception("task_failed", extra={"task": self.name})
                 raise
 
 
 def notify_workers(task: "Task[Any, Any]", id: int | str) -> None:
-    """Ask a worker to run ``task(id)`` once the current transaction has committed. Never raises for a broker's sake."""
+    """Send ``task(id)`` once the current transaction has committed. Never raises because of the broker."""
     transaction.on_commit(lambda: notify_workers_now(task, id), robust=True)
 
 
 def notify_workers_now(task: "Task[Any, Any]", id: int | str) -> None:
-    """The same after the commit. Asks no database."""
+    """Send ``task(id)`` now, without a query. Never raises because of the broker."""
     if broker_circuit_breaker.is_open:
         NOTIFICATION_FAILURES.labels(task.name).inc()
         return

@@ -1,7 +1,7 @@
-"""Typed readers of the environment: every setting that the system takes from outside is declared through one of these.
+"""Typed readers of environment variables. Every setting from outside is declared through one of these.
 
-A value that cannot be read is a fault; ``raise_faults()`` at the end of the settings names every fault in one message, and
-never a value. ``declared_settings()`` lists what was asked for, so that a test can hold the README's settings table against it.
+An invalid value is a fault; ``raise_faults()`` at the end of the settings reports all faults in one message, without values.
+``declared_settings()`` lists the settings, from which the README's table is made and tested.
 """
 
 import os
@@ -35,7 +35,7 @@ _PLACEHOLDERS = (
 
 @dataclass(frozen=True)
 class Setting:
-    """One environment variable that the system reads. ``default`` is shown to people; a secret shows none."""
+    """A declared environment variable. ``default`` is for documentation; empty for a secret."""
 
     name: str
     default: str
@@ -47,12 +47,12 @@ _faults: list[str] = []
 
 
 def declared_settings() -> list[Setting]:
-    """Every variable asked for so far, in the order of asking."""
+    """Return all variables declared so far, in that order."""
     return list(_declared.values())
 
 
 def collect_faults(others: Iterable[str] = ()) -> list[str]:
-    """Every fault found since the last call, and ``others``."""
+    """Return the faults found since the last call, and ``others``."""
     faults = [*_faults, *others]
     _faults.clear()
     return faults
@@ -65,12 +65,12 @@ def raise_faults(faults: Sequence[str]) -> None:
 
 
 def note_fault(sentence: str) -> None:
-    """Something else that is wrong with the settings. Names the variable, never its value."""
+    """Add a fault: a sentence with the variable's name, never its value."""
     _faults.append(sentence)
 
 
 def secret_weakness(value: str) -> str:
-    """What is wrong with a secret, as the rest of a sentence about it; empty if nothing is."""
+    """Return what is wrong with a secret, as the end of a sentence; empty if nothing is."""
     if not value:
         return f"must be set to at least {_MINIMUM_SECRET_BYTES} random bytes"
     if value.lower().startswith(_PLACEHOLDER_STARTS) or any(word in value.lower() for word in _PLACEHOLDERS):
@@ -83,7 +83,7 @@ def secret_weakness(value: str) -> str:
 
 
 def _decoded_length(value: str) -> int:
-    """Bytes. Text that is plainly hexadecimal or Base64 counts as what it stands for."""
+    """Return the length in bytes, of hexadecimal or Base64 text decoded."""
     if _HEX.fullmatch(value):
         return len(value) // 2
     if _BASE64.fullmatch(value):
@@ -92,7 +92,7 @@ def _decoded_length(value: str) -> int:
 
 
 def is_set(name: str) -> bool:
-    """Whether a variable, or the file that stands for it, is set: for what must be known before the settings are read."""
+    """Whether a variable or its ``_FILE`` is set: for code that runs before the settings are read."""
     return bool(os.environ.get(name, "").strip() or os.environ.get(f"{name}_FILE", "").strip())
 
 
@@ -155,30 +155,27 @@ def comma_separated(name: str, *, help: str, default: Sequence[str] = ()) -> lis
 def secret(name: str, *, help: str, development_dir: Path | None, aliases: Sequence[str] = ()) -> str:
     """A secret of at least 32 bytes.
 
-    ``development_dir`` is where a development machine keeps secrets that nobody set: generated once, readable by its
-    owner only, shared by all processes. ``None`` (production) means that the variable must be set.
+    ``development_dir``: where a secret that is not set is generated once, readable by its owner only, shared by all
+    processes. ``None`` (production): the variable must be set.
     """
     value = _read(name, "", help, aliases)
     if not value and development_dir is not None:
-        return _development_secret(development_dir / name.lower())
+        path = development_dir / name.lower()
+        return read_or_create(path, lambda: secrets.token_urlsafe(48)).strip()
     if development_dir is not None and len(value.encode()) < _MINIMUM_SECRET_BYTES:
         _faults.append(f"{name} must be set to at least {_MINIMUM_SECRET_BYTES} random bytes.")
-    return value  # what production asks of it stands in saas.settings.production
-
-
-def _development_secret(path: Path) -> str:
-    return read_or_create(path, lambda: secrets.token_urlsafe(48)).strip()
+    return value  # saas.settings.production checks its strength
 
 
 def read_or_create(path: Path, make: Callable[[], str]) -> str:
-    """The text of ``path``, written by ``make`` if it is not there. Two processes that start together agree on one text."""
+    """Return the text of ``path``, made by ``make`` if the file is missing. Concurrent processes agree on one text."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         draft.touch(mode=0o600)
         draft.write_text(make(), encoding="utf-8")
         try:
-            os.link(draft, path)  # fails if another process was first: then its text counts
+            os.link(draft, path)  # fails if another process was first, whose text is then used
         except FileExistsError:
             pass
         finally:

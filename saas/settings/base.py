@@ -1,19 +1,19 @@
-"""What all services share. A service's own module says which service it is, never how it behaves.
+"""Settings that all services share. A service's own module names its apps, URLs and cookies.
 
-Every value from outside comes through ``saas.env``; the README's settings table lists exactly these (a test compares).
+Every value from outside is read through ``saas.env``; the README's settings table lists exactly these (tested).
 """
 
 import secrets
 
 from saas import env
-from saas.settings import import_blocklist, production  # noqa: F401  (first, before anything imports what it leaves out)
+from saas.settings import import_blocklist, production  # noqa: F401  (first, before anything imports the blocked libraries)
 from saas.settings.accounts import *
 from saas.settings.base_urls import *
 from saas.settings.environment import *
 from saas.settings.infrastructure import *
 from saas.settings.payments import *
 
-# Every app with models stands here, in every service: a service that lacked one could not delete a user.
+# Every app with models, in every service: a service without one could not delete a user.
 INSTALLED_APPS = [
     "saas",
     "django.contrib.admin",
@@ -125,5 +125,5 @@ SPECTACULAR_SETTINGS = {
 SETTINGS_FAULTS = env.collect_faults(production.find_faults(globals()) if PRODUCTION else ())
 if not MAY_LACK_SECRETS:
     env.raise_faults(SETTINGS_FAULTS)
-elif not SECRET_KEY:  # libraries read it when they are loaded; this one signs nothing, and ends with the command
+elif not SECRET_KEY:  # libraries read it at import; a temporary one for this command
     SECRET_KEY = secrets.token_urlsafe(48)

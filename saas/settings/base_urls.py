@@ -1,4 +1,4 @@
-"""Where the services are, and who may reach them."""
+"""Public URLs of the services, allowed hosts and origins, trusted proxies."""
 
 import ipaddress
 
@@ -24,7 +24,7 @@ ALLOWED_HOSTS = env.comma_separated(
 CORS_ALLOWED_ORIGINS = env.comma_separated(
     "CORS_ALLOWED_ORIGINS", help="Exact origins of browser front ends, such as `https://app.example.com`."
 )
-# As everywhere in development: a front end on any port of this machine is one of ours.
+# In development any port of this machine may serve a front end.
 CORS_ALLOWED_ORIGIN_REGEXES = [] if PRODUCTION else [r"^https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$"]
 CORS_ALLOW_CREDENTIALS = True
 CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"]
@@ -35,7 +35,7 @@ TRUSTED_PROXY_COUNT = env.integer(
 TRUSTED_PROXY_CIDRS = env.comma_separated(
     "TRUSTED_PROXY_CIDRS", help="Networks these proxies connect from, or `unix` for a socket."
 )
-# The header that tells of https is dropped where it does not come from a trusted proxy (TrustedProxyMiddleware).
+# TrustedProxyMiddleware drops the header unless it comes from a trusted proxy.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
 OPEN_INTERNALS = env.boolean(
     "OPEN_INTERNALS",

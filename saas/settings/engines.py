@@ -1,4 +1,4 @@
-"""What a URL turns into: the database, the caches, the broker and the mail transport, with their time limits."""
+"""Build the settings of database, caches, broker and mail transport from their URLs, with time limits."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +15,7 @@ from saas import env
 from saas.database.postgres import PREPARE_ON_DEMAND, connection_class_with_timeout
 
 RECONNECT_SECONDS = 5.0
-ANSWER_MARGIN_SECONDS = 2.0  # how much longer than the server's own limit somebody waits for its answer
+ANSWER_MARGIN_SECONDS = 2.0  # how much longer than the server's own limit a client waits
 DEFAULT_ANSWER_SECONDS = 60.0  # where the server has no limit
 REDIS_TIMEOUT_SECONDS = 0.25
 BROKER_TIMEOUT_SECONDS = 0.5
@@ -36,14 +36,14 @@ def database_config(
     if config is None:
         var_dir.mkdir(parents=True, exist_ok=True)
         file = var_dir / "db.sqlite3"
-        _keep_from_others(file)
+        _make_private(file)
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": file, "OPTIONS": SQLITE_OPTIONS}
     pool: dict[str, Any] = {
         "min_size": 1,
         "max_size": pool_size,
-        # A caller of a service is asked to come back; whoever works in the background waits for a busy database.
+        # A service answers 503; background work waits longer for a busy database.
         "timeout": 1.0 if is_service else 10.0,
-        "reconnect_timeout": RECONNECT_SECONDS,  # then whoever asks next starts anew, without a back-off grown long
+        "reconnect_timeout": RECONNECT_SECONDS,  # then the next caller reconnects, without a grown back-off
     }
     if statement_timeout_ms:
         pool["connection_class"] = connection_class_with_timeout(answer_timeout_seconds(statement_timeout_ms))
@@ -58,24 +58,24 @@ def database_config(
     return config
 
 
-def _keep_from_others(file: Path) -> None:
-    """SQLite gives the files beside a database the same rights."""
+def _make_private(file: Path) -> None:
+    """Make the database file private; SQLite gives the same permissions to the files beside it."""
     file.touch(mode=0o600)
     if file.stat().st_mode & 0o077:
-        with suppress(PermissionError):  # another's, who has lent it
+        with suppress(PermissionError):  # another user's file
             file.chmod(0o600)
 
 
 def answer_timeout_seconds(statement_timeout_ms: int) -> float:
-    """How long anybody waits for the server's answer to a statement that it ends itself after ``statement_timeout_ms``."""
+    """Return how long a client waits for a statement that the server cancels after ``statement_timeout_ms``."""
     return statement_timeout_ms / 1000 + ANSWER_MARGIN_SECONDS if statement_timeout_ms else DEFAULT_ANSWER_SECONDS
 
 
 def _postgres(url: str) -> dict[str, Any] | None:
-    """``None`` for a URL of something else, which is a fault."""
+    """Return None for a URL of another database, which is a fault."""
     if urlsplit(url).scheme in {"postgres", "postgresql"}:
-        with suppress(ValueError):  # whose text may hold the password
-            return dict(dj_database_url.parse(url, conn_health_checks=True))  # the pool asks before it lends
+        with suppress(ValueError):  # its message may contain the password
+            return dict(dj_database_url.parse(url, conn_health_checks=True))  # pre-ping by the pool
     env.note_fault("DATABASE_URL must be postgres://user:password@host/name: no other database is known.")
     return None
 
@@ -103,14 +103,14 @@ def _redis(name: str, url: str, prefix: str) -> dict[str, Any] | None:
         "OPTIONS": {
             "socket_timeout": REDIS_TIMEOUT_SECONDS,
             "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
-            # Once more at once, for a connection that a restart of Redis closed; never after a time-out.
+            # One immediate retry, for a connection that a restart of Redis closed; none after a timeout.
             "retry": Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
         },
     }
 
 
 def broker_options(url: str, var_dir: Path) -> dict[str, Any]:
-    """Kombu's transport options. The embedded broker keeps its messages in files; the row is the queue, so it may lose them."""
+    """Return Kombu's transport options. The embedded broker keeps messages in files, and may lose them: the row is the queue."""
     if url.startswith("filesystem"):
         TRANSPORT_ALIASES["filesystem"] = "saas.workers.file_broker:Transport"
         folders = {name: var_dir / "broker" / name for name in ("messages", "processed", "control")}

@@ -1,4 +1,4 @@
-"""Where this process runs, and where a development machine keeps what it made itself."""
+"""The environment (development, test, production), the kind of process, and the folder of generated files."""
 
 import os
 import sys
@@ -28,12 +28,12 @@ VAR_DIR = Path(
     )
 )
 if not PRODUCTION:
-    VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # before anything in it is made: it is its owner's alone
+    VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # private before anything is created in it
 DEVELOPMENT_SECRETS = None if PRODUCTION else VAR_DIR / "secrets"
 
 
 def _process() -> str:
-    """What this process is: its entry point says so, or ``manage.py``'s first argument."""
+    """Return the kind of this process, as set by its entry point, or from ``manage.py``'s first argument."""
     if "SAAS_PROCESS" in os.environ:
         return os.environ["SAAS_PROCESS"]
     return {"runserver": "service", "webhook_worker": "worker"}.get("".join(sys.argv[1:2]), "command")
@@ -43,7 +43,7 @@ PROCESS = _process()  # "service", "worker" or "command"
 
 
 def _may_lack_secrets() -> bool:
-    """Commands that are of use before there is anything to start: they make what is missing, tell of it, or explain."""
+    """Whether the command runs without secrets: it generates them, checks settings, or shows help."""
     first, second = [*sys.argv[1:3], "", ""][:2]
     is_help = {first, second} & {"-h", "--help", "--version"} or first in {"", "help", "version"}
     return bool(is_help) or first in {"generate_secrets", "check"}

@@ -1,4 +1,4 @@
-"""What the processes stand on: the database, the caches, the broker, mail and logs. Embedded by default, real by URL."""
+"""Database, caches, broker, mail and logs: embedded by default, servers by URL."""
 
 from celery.schedules import crontab
 
@@ -28,7 +28,7 @@ _STATEMENT_TIMEOUTS_MS = {
     "worker": env.integer(
         "WORKER_STATEMENT_TIMEOUT_MS", default=15000, help="A worker's longer statement is cancelled; 0 for never."
     ),
-    "command": 0,  # a migration takes what it takes, but waits no longer than others for a lock
+    "command": 0,  # a migration may take long, but has the same lock timeout
 }
 DATABASES = {
     "default": engines.database_config(
@@ -51,10 +51,10 @@ CELERY_BROKER_URL = env.text(
 )
 CELERY_BROKER_TRANSPORT_OPTIONS = engines.broker_options(CELERY_BROKER_URL, VAR_DIR)
 CELERY_BROKER_CONNECTION_TIMEOUT = 0.5
-CELERY_BROKER_HEARTBEAT = 10  # seconds; RabbitMQ's workers would not notice for minutes that their connection is dead
+CELERY_BROKER_HEARTBEAT = 10  # seconds; else workers notice a dead connection to RabbitMQ after minutes
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker outlives its broker, however long that is away
-CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a Redis that became a replica, or is full, refuses with an error of its own
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker, however long
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # Redis as a replica, or full, raises a channel error
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_TIME_LIMIT = 60  # hard: its process ends, in every pool (saas.workers.celery_signals)
@@ -63,12 +63,11 @@ if not CELERY_BROKER_URL.startswith(
 ):
     env.note_fault("BROKER_URL must be redis://host:port/number or amqp://user:password@host:port/vhost.")
 _IS_EMBEDDED = CELERY_BROKER_URL.startswith("filesystem")
-# With the embedded broker Celery's processes share a lock that dies with one of them, and the others wait for ever.
-# Threads share none.
+# With the embedded broker Celery's processes share a lock: if its holder dies, the others wait for ever. Threads do not.
 CELERY_WORKER_POOL = "threads" if _IS_EMBEDDED else "prefork"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4 if _IS_EMBEDDED else 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_REDIRECT_STDOUTS = False  # the console's mails stay readable
+CELERY_WORKER_REDIRECT_STDOUTS = False  # keeps mails on the console readable
 WORKER_METRICS_PORT = env.integer(
     "WORKER_METRICS_PORT", default=0, maximum=65535, help="Where a worker tells Prometheus of its tasks; 0 for nowhere."
 )
@@ -134,13 +133,13 @@ LOGGING = {
         ),
     },
     "loggers": {
-        # RequestContextMiddleware writes a line for each request, without what stood in its query.
+        # RequestContextMiddleware logs each request, without its query string.
         "django.server": {"handlers": ["console"], "level": "CRITICAL", "propagate": False},
-        # Each would write a line for every sweep, every few seconds.
+        # Each would log every sweep, every few seconds.
         "celery.beat": {"level": "WARNING"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},  # anybody can send any Host
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # any client can send any Host
         "httpx": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
-        "celery.app.trace": {"level": "CRITICAL"},  # saas.background_tasks says it, and whose request it was
+        "celery.app.trace": {"level": "CRITICAL"},  # saas.background_tasks logs it with the request id
     },
 }

@@ -1,8 +1,8 @@
-"""What production refuses to start on, beside settings that cannot be read at all."""
+"""Settings with which production refuses to start, besides invalid ones."""
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
@@ -14,28 +14,31 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from saas import env
 from saas.accounts.sessions import key_files
 
-# Whose tokens a key signs: their audience, and what the commands call them.
+# For each key the audience of its tokens, and the audience's name in commands.
 _SIGNERS = {"JWT_SIGNING_KEY": ("saas", "customers"), "JWT_STAFF_SIGNING_KEY": ("saas-admin", "staff")}
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]", "::1", "0.0.0.0"}  # noqa: S104
 _SMTP = "django.core.mail.backends.smtp.EmailBackend"
 _STRIPE_KEY = re.compile(r"(sk|rk)_(live|test)_\w{8,}")
 
 
-def find_faults(settings: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each setting that is fit for development only. Names the variable, never the value."""
-    yield from _modes(settings)
-    yield from _engines(settings)
-    yield from _mail(settings)
-    yield from _billing(settings)
-    yield from _addresses(settings)
-    yield from _cookies(settings)
-    yield from _proxies(settings)
-    yield from _secrets(settings)
-    yield from _keys(settings)
-    yield from _providers(settings)
+Settings = Mapping[str, Any]
+_checks: list[Callable[[Settings], Iterator[str]]] = []
 
 
-def _modes(settings: Mapping[str, Any]) -> Iterator[str]:
+def find_faults(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each setting that is fit for development only: the variable's name, never its value."""
+    for check in _checks:
+        yield from check(settings)
+
+
+def production_check(check: Callable[[Settings], Iterator[str]]) -> Callable[[Settings], Iterator[str]]:
+    """Register a check that yields faults."""
+    _checks.append(check)
+    return check
+
+
+@production_check
+def check_modes(settings: Settings) -> Iterator[str]:
     for name in ("DEBUG", "WEBHOOKS_ALLOW_UNSIGNED", "WEBHOOKS_OPEN_OPERATOR_API"):
         if settings[name]:
             yield f"{name} must be off in production."
@@ -46,7 +49,8 @@ def _modes(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "PASSWORD_ITERATIONS must be at least 600000 in production."
 
 
-def _engines(settings: Mapping[str, Any]) -> Iterator[str]:
+@production_check
+def check_engines(settings: Settings) -> Iterator[str]:
     if not settings["DATABASE_URL"]:
         yield "DATABASE_URL must name a PostgreSQL database in production."
     for name in ("REDIS_URL", "CACHE_URL", "LIMITS_URL"):
@@ -56,16 +60,18 @@ def _engines(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "BROKER_URL must name Redis or RabbitMQ in production."
 
 
-def _mail(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Mails hold live links: a console, a file or nowhere is no place for them."""
-    if settings.get("EMAIL_BACKEND", _SMTP) != _SMTP:  # one that could not be read is a fault already
+@production_check
+def check_mail(settings: Settings) -> Iterator[str]:
+    """Mails contain live links: only a mail server may transport them."""
+    if settings.get("EMAIL_BACKEND", _SMTP) != _SMTP:  # an invalid one is a fault already
         yield "EMAIL_URL must name a mail server, smtp://host:port, in production."
     if _is_of_this_machine(parseaddr(settings["DEFAULT_FROM_EMAIL"])[1].rpartition("@")[2]):
         yield "DEFAULT_FROM_EMAIL must be an address at a public host name in production."
 
 
-def _billing(settings: Mapping[str, Any]) -> Iterator[str]:
-    """The local provider takes no money, and whoever stands in for Stripe takes none either."""
+@production_check
+def check_billing(settings: Settings) -> Iterator[str]:
+    """The local provider and stand-ins for Stripe charge nobody."""
     key = settings["STRIPE_SECRET_KEY"]
     if settings["BILLING"] and not key:
         yield "STRIPE_SECRET_KEY must be set in production, or BILLING=off: the local provider sells for nothing."
@@ -77,8 +83,9 @@ def _billing(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "STRIPE_API_BASE must be empty in production: it leads to a stand-in."
 
 
-def _cookies(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Customers' hosts may share a cookie; the staff's is of one host alone (``accounts.STAFF_SESSION_COOKIE_NAME``)."""
+@production_check
+def check_cookies(settings: Settings) -> Iterator[str]:
+    """Customers' hosts may share a cookie; the staff's belongs to one host (``accounts.STAFF_SESSION_COOKIE_NAME``)."""
     name, domain = settings["CUSTOMER_SESSION_COOKIE_NAME"], settings["SESSION_COOKIE_DOMAIN"]
     urls = {service: urlsplit(url).hostname for service, url in settings["SERVICE_BASE_URLS"].items()}
     if name.removeprefix("__Host-") == settings["STAFF_SESSION_COOKIE_NAME"].removeprefix("__Host-"):
@@ -99,7 +106,8 @@ def _is_public(url: str) -> bool:
     return url.startswith("https://") and not _is_of_this_machine(urlsplit(url).hostname or "")
 
 
-def _addresses(settings: Mapping[str, Any]) -> Iterator[str]:
+@production_check
+def check_addresses(settings: Settings) -> Iterator[str]:
     hosts = settings["ALLOWED_HOSTS"]
     if not hosts or any("*" in host or host.startswith(".") for host in hosts):
         yield "ALLOWED_HOSTS must list the host names, without wildcards, in production."
@@ -114,14 +122,16 @@ def _addresses(settings: Mapping[str, Any]) -> Iterator[str]:
             return
 
 
-def _proxies(settings: Mapping[str, Any]) -> Iterator[str]:
+@production_check
+def check_proxies(settings: Settings) -> Iterator[str]:
     for network in settings["TRUSTED_PROXY_CIDRS"]:
         if network != "unix" and ipaddress.ip_network(network).prefixlen == 0:
             yield "TRUSTED_PROXY_CIDRS must not trust the whole internet in production."
 
 
-def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Each is there, long and random, and no two are one."""
+@production_check
+def check_secrets(settings: Settings) -> Iterator[str]:
+    """Each secret is set, long and random, and differs from the others."""
     named = [
         ("SECRET_KEY", settings["SECRET_KEY"]),
         *(("SECRET_KEY_FALLBACKS", value) for value in settings["SECRET_KEY_FALLBACKS"]),
@@ -130,7 +140,11 @@ def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
         ("SAAS_SESSION_SECRET", settings["SESSION_SECRET"]),
         ("SAAS_MFA_KEY", settings["MFA_KEY"]),
         *(("SAAS_MFA_KEYS_PREVIOUS", value) for value in settings["MFA_KEYS_PREVIOUS"]),
-        *(("STRIPE_WEBHOOK_SECRET", value) for value in _webhook_secrets(settings)),
+        # Without billing no provider need sign; then every delivery is refused.
+        *(
+            ("STRIPE_WEBHOOK_SECRET", value)
+            for value in settings["STRIPE_WEBHOOK_SECRETS"] or [""] * settings["BILLING"]
+        ),
         *_if_set("INTERNALS_TOKEN", settings["INTERNALS_TOKEN"]),
     ]
     seen: dict[str, str] = {}
@@ -143,19 +157,14 @@ def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
             seen.setdefault(value, name)
 
 
-def _webhook_secrets(settings: Mapping[str, Any]) -> Sequence[str]:
-    """Without billing there may be no provider that signs; then every delivery is refused."""
-    found: Sequence[str] = settings["STRIPE_WEBHOOK_SECRETS"]
-    return found or ([""] if settings["BILLING"] else [])
-
-
 def _if_set(name: str, value: str) -> Iterator[tuple[str, str]]:
     if value:
         yield name, value
 
 
-def _keys(settings: Mapping[str, Any]) -> Iterator[str]:
-    """The keys that sign tokens are private EC P-256 keys, one for each audience; those that verify can be read."""
+@production_check
+def check_keys(settings: Settings) -> Iterator[str]:
+    """Signing keys are private EC P-256 keys, one per audience; verification keys are readable EC P-256 keys."""
     pems = {name: settings["JWT_KEYS"][audience] for name, (audience, _) in _SIGNERS.items()}
     for name, pem in pems.items():
         if not pem:
@@ -169,8 +178,8 @@ def _keys(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "JWT_VERIFY_KEYS must name files that hold EC P-256 keys, in PEM."
 
 
-def _folder_of_keys(settings: Mapping[str, Any], name: str) -> Iterator[str]:
-    """A service needs a key that is there already; a command may be the one that makes the first."""
+def _folder_of_keys(settings: Settings, name: str) -> Iterator[str]:
+    """A service needs an existing key; a command may create the first one."""
     audience, people = _SIGNERS[name]
     folder: Path | None = settings["JWT_KEY_DIR"]
     if not folder:
@@ -197,14 +206,15 @@ def _is_p256(pem: str, *, is_private: bool) -> bool:
             if is_private
             else serialization.load_pem_public_key(raw)
         )
-    except (ValueError, TypeError):  # TypeError: it is locked with a passphrase
+    except (ValueError, TypeError):  # TypeError: it has a passphrase
         return False
     return isinstance(getattr(key, "curve", None), ec.SECP256R1)
 
 
-def _providers(settings: Mapping[str, Any]) -> Iterator[str]:
+@production_check
+def check_providers(settings: Settings) -> Iterator[str]:
     for name, provider in settings["OAUTH_PROVIDERS"].items():
-        if name != "oidc" and not provider.client_secret:  # an issuer of one's own may know public clients
+        if name != "oidc" and not provider.client_secret:  # other issuers may allow public clients
             yield f"OAUTH_{name.upper()}_CLIENT_SECRET must be set when OAUTH_{name.upper()}_CLIENT_ID is."
         if provider.issuer and not _is_public(provider.issuer):
             yield f"OAUTH_{name.upper()}_ISSUER must start with https:// and a public host name in production."

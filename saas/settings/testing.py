@@ -23,11 +23,11 @@ CSRF_COOKIE_NAME = "product_csrf"
 
 ALLOWED_HOSTS = [*LOOPBACK_HOSTS, "testserver"]
 PASSWORD_ITERATIONS = 1000  # fast; production refuses it
-READINESS_IN_BACKGROUND = False  # another thread does not see what a test's transaction holds
+READINESS_IN_BACKGROUND = False  # other threads do not see a test's transaction
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-DATABASES["default"].get("OPTIONS", {}).pop("pool", None)  # tests drop the database: nobody may hold a connection
-if DATABASE_URL:  # a test is one transaction, and may think for longer than a service may; a race's last waits for long
+DATABASES["default"].get("OPTIONS", {}).pop("pool", None)  # a held connection prevents dropping the test database
+if DATABASE_URL:  # a test is one long transaction; concurrency tests wait for locks
     DATABASES["default"]["OPTIONS"]["options"] += " -c idle_in_transaction_session_timeout=120000 -c lock_timeout=10000"
-WHITENOISE_AUTOREFRESH = True  # look a static file up when it is asked for: scanning them all costs every client 20 ms
+WHITENOISE_AUTOREFRESH = True  # find static files on request: scanning all costs each client 20 ms
 CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {}

@@ -23,13 +23,6 @@ _OF_OBJECT = PreparedQuery(
     cursor=binary_cursor,
 )
 
-_LOCAL = PreparedQuery(
-    lambda: WebhookEvent.objects.filter(object_id=QueryParameter("object_id"), source=WebhookEvent.Source.LOCAL).only(
-        "pk"
-    )[:1],
-    cursor=binary_cursor,
-)
-
 
 def stored_events(object_id: str, type_prefix: str) -> list[StoredEvent]:
     """The stored events of an object whose type begins with ``type_prefix``, in no order.
@@ -42,7 +35,7 @@ def stored_events(object_id: str, type_prefix: str) -> list[StoredEvent]:
 
 def is_local_object(object_id: str) -> bool:
     """Whether an event of the object came from the local provider."""
-    return bool(_LOCAL.fetch_all(object_id=object_id))
+    return WebhookEvent.objects.filter(object_id=object_id, source=WebhookEvent.Source.LOCAL).exists()
 
 
 def events_sharing_a_second(event_ids: Collection[int]) -> list[tuple[int, str]]:

@@ -5,25 +5,11 @@ from collections.abc import Sequence
 from saas.billing.models import Customer, LedgerEntry, Subscription
 from saas.billing.sync.projections.revenue import LedgerLine, RevenueEntry, project_revenue, restore_subscription_kinds
 from saas.billing.sync.projections.subscriptions import SubscriptionChange
-from saas.database.prepared_queries import PreparedQuery, QueryParameter, binary_cursor
 
 _FACTS = [
     "number", "customer_id", "is_linked", "kind", "movement", "at", "month", "cohort", "currency",
     "delta_cents", "monthly_cents", "customer_cents", "customer_number", "paid_before", "event_id",
 ]  # fmt: skip
-
-_LOCKED = PreparedQuery(
-    lambda: Customer.objects.select_for_update(no_key=True).filter(pk=QueryParameter("customer_id")),
-    cursor=binary_cursor,
-)
-_STORED = PreparedQuery(
-    lambda: (
-        LedgerEntry.objects.filter(subscription__customer=QueryParameter("customer_id"))
-        .select_related("subscription")
-        .order_by("subscription", "number")
-    ),
-    cursor=binary_cursor,
-)
 
 
 def write_ledger(row: Subscription, changes: Sequence[SubscriptionChange]) -> None:
@@ -41,8 +27,9 @@ def rebuild_customer_ledger(customer_id: str) -> None:
 def _rewrite(customer_id: str, row: Subscription | None, own: list[LedgerLine]) -> set[str]:
     """Rewrite the ledger of a customer. The changes of their other subscriptions are read back from it; what those did to
     the revenue may change. Locks the customer. Returns the other customers to whom entries belonged before."""
-    [customer] = _LOCKED.fetch_all(customer_id=customer_id)
-    stored = _STORED.fetch_all(customer_id=customer_id)
+    customer = Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
+    entries = LedgerEntry.objects.filter(subscription__customer=customer_id).select_related("subscription")
+    stored = list(entries.order_by("subscription", "number"))
     lines = own + restore_subscription_kinds(
         _line(entry) for entry in stored if row is None or entry.subscription_id != row.pk
     )
