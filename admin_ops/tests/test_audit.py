@@ -17,7 +17,7 @@ def body_of(answer):
     return b"".join(answer.streaming_content).decode()
 
 
-def test_the_trail_is_told_newest_first_in_pages(admin_ops, customer, staff_member, django_assert_num_queries):
+def test_the_audit_trail_is_listed_newest_first_in_pages(admin_ops, customer, staff_member, django_assert_num_queries):
     with django_assert_num_queries(3):
         first = admin_ops.get("/api/admin/audit?limit=3", token=staff_member.token).json()
     second = admin_ops.get(f"/api/admin/audit?limit=3&cursor={first['next']}", token=staff_member.token).json()
@@ -118,7 +118,7 @@ def test_an_unknown_format_is_refused(admin_ops, staff_member, format):
     assert admin_ops.get(f"/api/admin/audit/export?format={format}", token=staff_member.token).status_code == 422
 
 
-def test_the_verdict_tells_the_head_of_the_chain_and_what_waits(admin_ops, staff_member, django_assert_num_queries):
+def test_verification_returns_the_head_of_the_chain_and_what_waits(admin_ops, staff_member, django_assert_num_queries):
     hash_chain.extend_chain()
     record("test.written")
 
@@ -129,7 +129,7 @@ def test_the_verdict_tells_the_head_of_the_chain_and_what_waits(admin_ops, staff
     assert body == {"status": "ok", "verified": 2, "waiting": 1, "head": f"2:{head.digest}", "faults": []}
 
 
-def test_the_verdict_names_an_event_whose_seal_does_not_fit(admin_ops, staff_member):
+def test_verification_names_an_event_whose_seal_does_not_fit(admin_ops, staff_member):
     AuditSeal.objects.create(number=1, event=AuditEvent.objects.last(), digest="0" * 64)
 
     body = admin_ops.get("/api/admin/audit/verify", token=staff_member.token).json()
@@ -138,7 +138,7 @@ def test_the_verdict_names_an_event_whose_seal_does_not_fit(admin_ops, staff_mem
     assert len(body["faults"]) == 1
 
 
-def test_who_asks_for_more_than_a_page_holds_gets_a_full_page(admin_ops, staff_member):
+def test_a_limit_above_the_maximum_returns_a_full_page(admin_ops, staff_member):
     for number in range(101):
         record("demo.done", actor="system", target=f"obj_{number}")
 

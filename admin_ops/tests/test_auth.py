@@ -68,9 +68,7 @@ def test_tokens_and_cookies_of_the_other_audience_open_nothing(admin_ops, produc
     assert product.get("/api/auth/me").status_code == 401
 
 
-def test_refresh_tokens_of_the_other_audience_are_refused_and_stay_usable_at_home(
-    admin_ops, product, customer, staff_member
-):
+def test_a_refresh_token_of_the_other_audience_is_refused_and_not_spent(admin_ops, product, customer, staff_member):
     assert admin_ops.post("/api/admin/auth/refresh", {"refresh_token": customer.refresh_token}).status_code == 401
     assert product.post("/api/auth/refresh", {"refresh_token": staff_member.refresh_token}).status_code == 401
 
@@ -86,13 +84,13 @@ def test_refresh_tokens_of_the_other_audience_are_refused_and_stay_usable_at_hom
         ([Role.SUPPORT_READ, Role.ADMIN], "admin"),
     ],
 )
-def test_role_tells_the_highest_of_a_persons_roles(admin_ops, db, roles, highest):
+def test_role_is_the_highest_of_a_users_roles(admin_ops, db, roles, highest):
     person = user_factories.create_staff_member("", *roles)
 
     assert login(admin_ops, person).json()["role"] == highest
 
 
-def test_me_tells_what_the_roles_allow(admin_ops, db):
+def test_me_lists_what_the_roles_allow(admin_ops, db):
     auditor = user_factories.create_staff_member("", Role.AUDITOR)
 
     body = admin_ops.get("/api/admin/auth/me", token=auditor.token).json()
@@ -110,7 +108,7 @@ def test_a_role_that_was_taken_away_is_gone_on_the_next_request(admin_ops, db):
     assert admin_ops.get("/api/admin/audit", token=auditor.token).status_code == 403
 
 
-def test_who_is_no_longer_staff_may_do_nothing_with_what_is_left(admin_ops, staff_member):
+def test_the_sessions_of_former_staff_are_refused(admin_ops, staff_member):
     type(staff_member.user).objects.filter(pk=staff_member.user.pk).update(is_staff=False)
 
     assert admin_ops.get("/api/admin/users", token=staff_member.token).status_code == 403
@@ -137,7 +135,7 @@ def test_writing_by_cookie_needs_the_csrf_token(admin_ops, staff_member, custome
     assert with_token.status_code == 200
 
 
-def test_a_staff_cookie_dies_after_fifteen_idle_minutes_and_a_session_after_eight_hours(admin_ops, staff_member):
+def test_a_staff_session_ends_idle_after_15_minutes_or_after_8_hours(admin_ops, staff_member):
     admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
     began = LoginSession.objects.get(sid=staff_member.session_id).created_at.timestamp()
 
@@ -156,6 +154,6 @@ def test_staff_log_in_ten_times_a_minute_from_one_address_and_no_more(admin_ops,
     assert answers[-1] == 429
 
 
-def test_nobody_becomes_staff_without_a_password_that_is_good_enough(db):
+def test_a_weak_password_is_refused_for_new_staff(db):
     with pytest.raises(Invalid):
         staff_administration.create_staff(email="new@example.net", password="short", full_name="", by="system")

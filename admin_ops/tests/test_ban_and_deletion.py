@@ -101,15 +101,13 @@ def test_a_banned_account_is_erased_when_its_time_has_come(admin_ops, leaving: P
     )
 
 
-def test_an_account_that_is_not_banned_is_not_unbanned_by_its_way_back(
-    admin_ops, leaving: Person, staff_member: Person
-) -> None:
+def test_undoing_a_deletion_unbans_nothing(admin_ops, leaving: Person, staff_member: Person) -> None:
     answer = unban(admin_ops, staff_member, leaving)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "account_deleted")
 
 
-def test_the_desk_offers_the_ban_while_a_deletion_is_pending(leaving: Person, other: Person) -> None:
+def test_the_ban_is_available_while_a_deletion_is_pending(leaving: Person, other: Person) -> None:
     from admin_ops.actions.users import BAN
 
     User.objects.filter(pk=other.user.pk).update(status=User.Status.DELETED)  # erased: nothing is pending

@@ -35,7 +35,7 @@ def subscribe(plans):
     return subscribe
 
 
-def test_subscriptions_are_told_newest_first_with_whose_they_are(
+def test_subscriptions_are_listed_newest_first_with_their_owners(
     admin_ops, customer, other, staff_member, subscribe, django_assert_num_queries
 ):
     hers, theirs = subscribe(customer, "starter"), subscribe(other, "growth", cancel_at_period_end=True)
@@ -93,7 +93,7 @@ def test_people_are_found_by_plan(admin_ops, customer, other, staff_member, subs
     assert found("none") == {other.user.id, staff_member.user.id}
 
 
-def test_the_page_about_a_person_shows_what_she_pays_and_what_came_in(admin_ops, customer, staff_member, subscribe):
+def test_a_users_page_shows_subscriptions_and_webhook_events(admin_ops, customer, staff_member, subscribe):
     subscription = subscribe(customer, "starter")
     billing_customer = subscription.customer
     Invoice.objects.create(external_id="in_1", customer=billing_customer, number="A-1", status="paid", total_cents=1950)
@@ -111,7 +111,7 @@ def test_the_page_about_a_person_shows_what_she_pays_and_what_came_in(admin_ops,
 
 
 @pytest.mark.parametrize("path", ["/api/admin/subscriptions", "/api/admin/metrics/revenue", "/api/admin/metrics/users"])
-def test_figures_are_for_staff_with_a_role(admin_ops, customer, path):
+def test_metrics_are_for_staff_with_a_role(admin_ops, customer, path):
     nobody = user_factories.create_staff_member("", Role.AUDITOR)
     assert admin_ops.get(path, token=nobody.token).status_code == 200
 

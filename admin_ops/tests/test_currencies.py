@@ -29,15 +29,9 @@ def sold(request, customer):
     return currency, minor, text, units
 
 
-@pytest.fixture
-def desk(admin_ops, staff_member):
-    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
-    return admin_ops
-
-
-def words(desk, path):
+def words(admin_site, path):
     """A page's text, without its marks."""
-    return " ".join(re.sub(r"<[^>]*>", " ", desk.get(path).content.decode()).split())
+    return " ".join(re.sub(r"<[^>]*>", " ", admin_site.get(path).content.decode()).split())
 
 
 def test_the_mail_about_a_failed_payment_names_the_amount(sold):
@@ -46,7 +40,7 @@ def test_the_mail_about_a_failed_payment_names_the_amount(sold):
     assert Mail.objects.get(template="payment_failed").context["amount"] == sold[2]
 
 
-def test_the_figures_are_in_whole_units(admin_ops, staff_member, sold):
+def test_revenue_metrics_are_in_whole_units(admin_ops, staff_member, sold):
     currency, _, _, units = sold
 
     body = admin_ops.get("/api/admin/metrics/revenue", token=staff_member.token).json()
@@ -57,14 +51,14 @@ def test_the_figures_are_in_whole_units(admin_ops, staff_member, sold):
     assert body["months"][-1]["closing"] == units
 
 
-def test_staff_are_told_whole_units(admin_ops, customer, staff_member, sold):
+def test_the_staff_api_has_amounts_in_whole_units(admin_ops, customer, staff_member, sold):
     page = admin_ops.get(f"/api/admin/users/{customer.user.pk}", token=staff_member.token).json()
 
     assert [row["price_monthly"] for row in page["subscriptions"]] == [sold[3]]
     assert [row["total"] for row in page["invoices"]] == [sold[3]]
 
 
-def test_the_desk_writes_amounts_as_their_currency_is_written(desk, customer, sold):
+def test_the_admin_site_formats_amounts_by_currency(admin_site, customer, sold):
     row, bill = Subscription.objects.get(), Invoice.objects.get()
     pages = {
         "/admin/": sold[2].replace(".00", ""),
@@ -73,11 +67,11 @@ def test_the_desk_writes_amounts_as_their_currency_is_written(desk, customer, so
         f"/admin/billing/invoice/{bill.pk}/change/": sold[2],
     }
 
-    assert {path: text in words(desk, path) for path, text in pages.items()} == dict.fromkeys(pages, True)
+    assert {path: text in words(admin_site, path) for path, text in pages.items()} == dict.fromkeys(pages, True)
 
 
-def test_the_dashboard_draws_whole_units(desk, sold):
-    page = desk.get("/admin/")
+def test_the_dashboard_draws_whole_units(admin_site, sold):
+    page = admin_site.get("/admin/")
 
     drawn = json.loads(page.context["revenue_chart"])["datasets"][0]["data"]
     assert drawn[-1] == sold[3]

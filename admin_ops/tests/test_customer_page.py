@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from admin_ops.tests.pages import open_admin_site
 from admin_ops.timeline import build_timeline
 from saas.accounts.models import Impersonation, LoginSession, Role, UserNote
 from saas.accounts.staff import staff_administration
@@ -20,22 +21,15 @@ PERSON = "/admin/accounts/user/"
 LAST_DAY = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}"
 
 
-@pytest.fixture
-def desk(admin_ops, staff_member):
-    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
-    admin_ops.get("/admin/password/")  # sets the CSRF cookie
-    return admin_ops
-
-
 def of(person, action_name=""):
     return f"{PERSON}{person.user.pk}/" + (f"do/{action_name}/" if action_name else "change/")
 
 
-def page(desk, person, query=""):
-    return desk.get(of(person) + query).content.decode()
+def page(admin_site, person, query=""):
+    return admin_site.get(of(person) + query).content.decode()
 
 
-def test_the_timeline_tells_everything_in_one_order(desk, customer, staff_member, drain):
+def test_the_timeline_has_every_kind_of_entry_newest_first(admin_site, customer, staff_member, drain):
     checkouts.start_checkout(customer.user, plan_id="growth")
     drain()
     staff_administration.add_note(customer.user, by=staff_member.user, text="Called about an invoice.")
@@ -48,22 +42,24 @@ def test_the_timeline_tells_everything_in_one_order(desk, customer, staff_member
     assert {"Registered", "Logged in", "Started a checkout", "Note", "Growth: new"} <= set(titles)
     assert {moment.kind for moment in moments} == {"account", "staff", "money", "webhook", "mail", "note"}
     assert [moment.at for moment in moments] == sorted((moment.at for moment in moments), reverse=True)
-    assert "by " + staff_member.user.email in page(desk, customer)
+    assert "by " + staff_member.user.email in page(admin_site, customer)
 
 
-def test_a_failed_event_stands_out_and_leads_to_its_page(desk, customer, drain):
+def test_a_failed_event_stands_out_and_leads_to_its_page(admin_site, customer, drain):
     checkouts.start_checkout(customer.user, plan_id="growth")
     event = WebhookEvent.objects.get(type="invoice.paid")
     WebhookEvent.objects.filter(pk=event.pk).update(status="failed", last_error="Broken: no such plan")
 
-    content = page(desk, customer)
+    content = page(admin_site, customer)
 
     assert "invoice.paid – failed" in content
     assert "Broken: no such plan" in content
     assert f"/admin/webhook_events/webhookevent/{event.pk}/change/" in content
 
 
-def test_what_was_looked_at_in_her_name_is_one_line(desk, product, admin_ops, customer, staff_member):
+def test_the_requests_of_an_impersonation_are_one_timeline_entry(
+    admin_site, product, admin_ops, customer, staff_member
+):
     token = admin_ops.post(
         f"/api/admin/users/{customer.user.pk}/impersonate", {"reason": "ticket 7"}, token=staff_member.token
     )
@@ -75,30 +71,30 @@ def test_what_was_looked_at_in_her_name_is_one_line(desk, product, admin_ops, cu
     assert ("3 requests in their name", "ticket 7", staff_member.user.email) in told
 
 
-def test_the_timeline_is_told_by_kind(desk, customer):
-    content = page(desk, customer, "?kind=mail")
+def test_the_timeline_is_filtered_by_kind(admin_site, customer):
+    content = page(admin_site, customer, "?kind=mail")
 
     assert "Mail “welcome” queued" in content
     assert "Registered" not in content
-    assert "Nothing of this kind yet." in page(desk, customer, "?kind=note")
+    assert "Nothing of this kind yet." in page(admin_site, customer, "?kind=note")
 
 
 def test_the_page_costs_the_same_however_long_the_timeline_is(
-    desk, customer, staff_member, django_assert_max_num_queries
+    admin_site, customer, staff_member, django_assert_max_num_queries
 ):
     checkouts.start_checkout(customer.user, plan_id="growth")
     for number in range(30):
         staff_administration.add_note(customer.user, by=staff_member.user, text=f"Note {number}")
 
     with django_assert_max_num_queries(32):
-        page(desk, customer)
+        page(admin_site, customer)
 
 
-def test_what_a_person_typed_is_shown_as_text(desk, staff_member):
+def test_what_a_person_typed_is_shown_as_text(admin_site, staff_member):
     evil = user_factories.create_customer(full_name="<script>alert(1)</script>")
     staff_administration.add_note(evil.user, by=staff_member.user, text="<img src=x onerror=alert(1)>")
 
-    content = page(desk, evil)
+    content = page(admin_site, evil)
 
     assert "<script>alert" not in content
     assert "<img src=x" not in content
@@ -117,12 +113,12 @@ def test_what_a_person_typed_is_shown_as_text(desk, staff_member):
     ],
 )  # fmt: skip
 def test_an_action_says_what_it_does_and_is_audited_with_its_reason(
-    desk, customer, staff_member, action_name, fields, audited
+    admin_site, customer, staff_member, action_name, fields, audited
 ):
-    asked = desk.get(of(customer, action_name))
+    asked = admin_site.get(of(customer, action_name))
     before = AuditEvent.objects.filter(action=audited).count()
 
-    done = desk.submit_form(of(customer, action_name), fields)
+    done = admin_site.submit_form(of(customer, action_name), fields)
 
     assert (asked.status_code, before) == (200, 0)
     assert (done.status_code, done["Location"]) == (302, of(customer))
@@ -131,37 +127,41 @@ def test_an_action_says_what_it_does_and_is_audited_with_its_reason(
     assert event.request_id
 
 
-def test_a_note_is_kept(desk, customer, staff_member):
-    desk.submit_form(of(customer, "note"), {"text": "Prefers mail."})
+def test_a_note_is_kept(admin_site, customer, staff_member):
+    admin_site.submit_form(of(customer, "note"), {"text": "Prefers mail."})
 
     assert UserNote.objects.get().text == "Prefers mail."
-    assert "Prefers mail." in page(desk, customer)
+    assert "Prefers mail." in page(admin_site, customer)
 
 
-def test_without_a_reason_nothing_happens(desk, customer):
-    answer = desk.submit_form(of(customer, "ban"), {"reason": " "})
+def test_without_a_reason_nothing_happens(admin_site, customer):
+    answer = admin_site.submit_form(of(customer, "ban"), {"reason": " "})
 
     assert (answer.status_code, b"This field is required." in answer.content) == (422, True)
     customer.user.refresh_from_db()
     assert customer.user.is_active
 
 
-def test_what_is_given_counts_and_can_be_taken_back(desk, customer):
-    desk.submit_form(of(customer, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": LAST_DAY})
+def test_what_is_given_counts_and_can_be_taken_back(admin_site, customer):
+    admin_site.submit_form(of(customer, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": LAST_DAY})
     given = EntitlementOverride.objects.get()
     assert entitlements.get_limit(customer.user, "seats") is None
-    assert "given until" in page(desk, customer)
+    assert "given until" in page(admin_site, customer)
 
-    done = desk.submit_form(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "paid meanwhile"})
+    done = admin_site.submit_form(
+        f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "paid meanwhile"}
+    )
 
     assert done["Location"] == of(customer)
     assert entitlements.get_limit(customer.user, "seats") == 3
-    again = desk.submit_form(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "again"})
+    again = admin_site.submit_form(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "again"})
     assert (again.status_code, b"This has ended already." in again.content) == (422, True)
 
 
-def test_a_refusal_of_the_domain_is_told_on_the_form(desk, customer):
-    answer = desk.submit_form(of(customer, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": "2020-01-01"})
+def test_a_refusal_of_the_domain_is_shown_on_the_form(admin_site, customer):
+    answer = admin_site.submit_form(
+        of(customer, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": "2020-01-01"}
+    )
 
     assert answer.status_code == 422
     assert "within the next three years" in answer.content.decode()
@@ -178,17 +178,16 @@ NEEDED = {
 
 @pytest.mark.parametrize("action_name", NEEDED)
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
-def test_who_may_only_read_is_allowed_no_action(admin_ops, customer, role, action_name):
+def test_read_only_staff_are_refused_every_action(admin_ops, customer, role, action_name):
     reader = user_factories.create_staff_member("", role)
-    admin_ops.cookies["saas_admin_session"] = reader.cookie_key
-    admin_ops.get("/admin/password/")  # sets the CSRF cookie
+    open_admin_site(admin_ops, reader)
 
     assert admin_ops.get(of(customer, action_name)).status_code == 403
     assert admin_ops.submit_form(of(customer, action_name), {"reason": "x", "text": "x"}).status_code == 403
     assert not AuditEvent.objects.filter(actor=reader.user.pk).exclude(action="session.opened").exists()
 
 
-def test_who_may_only_read_is_offered_no_action(admin_ops, customer):
+def test_read_only_staff_see_no_action(admin_ops, customer):
     admin_ops.cookies["saas_admin_session"] = user_factories.create_staff_member("", Role.SUPPORT_READ).cookie_key
 
     assert "/do/" not in page(admin_ops, customer)
@@ -202,20 +201,20 @@ def test_every_action_on_a_person_is_in_the_table_above():
 
 
 @pytest.mark.parametrize("path", ["do/nothing/", "do/ban/"])
-def test_what_is_not_there_is_404(desk, customer, path):
+def test_what_is_not_there_is_404(admin_site, customer, path):
     person = customer.user.pk if path == "do/nothing/" else "usr_nobody"
 
-    assert desk.get(f"{PERSON}{person}/{path}").status_code == 404
+    assert admin_site.get(f"{PERSON}{person}/{path}").status_code == 404
 
 
-def test_impersonating_from_the_desk_reads_only_and_is_its_authors_alone(
-    desk, admin_ops, customer, staff_member, settings
+def test_impersonating_from_the_admin_site_is_read_only_and_private(
+    admin_site, admin_ops, customer, staff_member, settings
 ):
     settings.SERVICE_BASE_URLS = {**settings.SERVICE_BASE_URLS, "product": "http://127.0.0.1:9"}  # nobody listens
-    done = desk.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+    done = admin_site.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
     row = Impersonation.objects.get()
 
-    shown = desk.get(done["Location"])
+    shown = admin_site.get(done["Location"])
 
     assert (row.may_write, row.reason, row.staff_session.sid) == (False, "ticket 7", staff_member.session_id)
     assert "Product could not be reached." in shown.content.decode()
@@ -224,33 +223,32 @@ def test_impersonating_from_the_desk_reads_only_and_is_its_authors_alone(
     assert admin_ops.get(done["Location"]).status_code == 403
 
 
-def test_a_refused_impersonation_is_told_and_noted(desk, customer, staff_member):
+def test_a_refused_impersonation_is_shown_and_audited(admin_site, customer, staff_member):
     LoginSession.objects.filter(sid=staff_member.session_id).update(authenticated_at="2020-01-01T00:00Z")
 
-    answer = desk.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+    answer = admin_site.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
 
     assert (answer.status_code, b"Confirm your password first." in answer.content) == (422, True)
     assert AuditEvent.objects.get(action="impersonation.refused").data == {"code": "reauth_required"}
     assert not Impersonation.objects.exists()
 
 
-def test_starting_is_limited_together_with_the_api(desk, admin_ops, customer, staff_member, settings):
+def test_impersonation_shares_the_rate_limit_of_the_api(admin_site, admin_ops, customer, staff_member, settings):
     settings.RATE_LIMIT_SCALE = 1
     for _ in range(20):
         admin_ops.post(f"/api/admin/users/{customer.user.pk}/impersonate", {"reason": ""}, token=staff_member.token)
 
-    answer = desk.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+    answer = admin_site.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
 
     assert (answer.status_code, b"Too many requests" in answer.content) == (422, True)
     assert not Impersonation.objects.exists()
 
 
-def test_only_an_admin_ends_anothers_impersonation_here_too(admin_ops, customer, staff_member):
+def test_only_an_admin_ends_anothers_impersonation_on_its_page(admin_ops, customer, staff_member):
     admin_ops.post(f"/api/admin/users/{customer.user.pk}/impersonate", {"reason": "ticket 7"}, token=staff_member.token)
     row = Impersonation.objects.get()
     support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
-    admin_ops.cookies["saas_admin_session"] = support.cookie_key
-    admin_ops.get("/admin/password/")  # sets the CSRF cookie
+    open_admin_site(admin_ops, support)
 
     answer = admin_ops.submit_form(f"/admin/accounts/impersonation/{row.pk}/do/end/", {"reason": ""})
 
@@ -259,7 +257,7 @@ def test_only_an_admin_ends_anothers_impersonation_here_too(admin_ops, customer,
     assert row.ended_at is None
 
 
-def test_a_customer_is_found_by_any_id(desk, admin_ops, customer, other, staff_member, drain):
+def test_a_customer_is_found_by_any_id(admin_site, admin_ops, customer, other, staff_member, drain):
     checkouts.start_checkout(customer.user, plan_id="growth")
     drain()
     billing_customer = customer.user.billing_customers.get()
@@ -274,16 +272,16 @@ def test_a_customer_is_found_by_any_id(desk, admin_ops, customer, other, staff_m
     ]
 
     for wanted in ids:
-        listed = desk.get(f"{PERSON}?q={wanted}").content.decode()
+        listed = admin_site.get(f"{PERSON}?q={wanted}").content.decode()
         found = admin_ops.get(f"/api/admin/users?search={wanted}", token=staff_member.token).json()["users"]
         assert [row["email"] for row in found] == [customer.user.email]
         assert customer.user.email in listed
         assert other.user.email not in listed
 
 
-def test_the_search_at_the_side_finds_people_and_events(desk, customer):
+def test_the_sidebar_search_finds_users_and_webhook_events(admin_site, customer):
     event_factories.drain()
-    found = desk.get(f"/admin/search/?extended=1&s={customer.user.email}").content.decode()
+    found = admin_site.get(f"/admin/search/?extended=1&s={customer.user.email}").content.decode()
 
     assert customer.user.email in found
     assert Mail.objects.get(recipient=customer.user.email).template not in found

@@ -17,20 +17,20 @@ def test_the_starters_admin_does_not_exist(admin_ops, staff_member):
 
 
 @pytest.mark.parametrize("password", ["AdminPass123!", "adminpass123!"])
-def test_nobody_is_given_the_starters_password(db, password):
+def test_the_starters_password_is_refused_for_staff(db, password):
     with pytest.raises(Invalid):
         create_staff(email="ada@example.net", password=password, full_name="Ada", by="system", is_superuser=True)
 
     assert not User.objects.exists()
 
 
-def test_a_deployment_in_which_somebody_has_it_does_not_pass_the_check(staff_member, customer):
+def test_the_check_fails_where_a_user_has_the_starters_password(staff_member, customer):
     User.objects.filter(pk=staff_member.user.pk).update(password=make_password("AdminPass123!"))
 
     with pytest.raises(CommandError, match=r"accounts\.E001"):
         call_command("check", "--deploy", "--database=default", "--tag=database")
 
 
-def test_other_passwords_pass_it(staff_member):
+def test_the_check_passes_with_other_passwords(staff_member):
     assert no_default_passwords(databases=["default"]) == []
     assert no_default_passwords() == []

@@ -15,7 +15,7 @@ from saas.testing.factories.user_factories import PASSWORD
 TABLES = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in admin_site._registry]
 
 
-def open_desk(admin_ops, person):
+def open_dashboard(admin_ops, person):
     """By the session cookie; the page visited sets the CSRF cookie."""
     admin_ops.cookies["saas_admin_session"] = person.cookie_key
     return admin_ops.get("/admin/")
@@ -54,7 +54,7 @@ def test_staff_log_in_by_our_own_login_and_get_our_own_session(admin_ops, staff_
 @pytest.mark.parametrize(
     "target", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
 )
-def test_after_login_nobody_is_sent_elsewhere(admin_ops, staff_member, target):
+def test_login_redirects_to_no_other_host(admin_ops, staff_member, target):
     assert submit_login(admin_ops, staff_member, next=target)["Location"] == "/admin/"
 
 
@@ -83,14 +83,14 @@ def test_the_login_page_shares_the_limit_of_the_api(admin_ops, staff_member, set
 
 
 def test_a_customers_session_is_shown_the_login_page(admin_ops, customer):
-    answer = open_desk(admin_ops, customer)
+    answer = open_dashboard(admin_ops, customer)
 
     assert answer.status_code == 302
     assert answer["Location"] == "/admin/login/?next=/admin/"
 
 
 def test_logging_out_ends_the_session_everywhere(admin_ops, staff_member):
-    open_desk(admin_ops, staff_member)
+    open_dashboard(admin_ops, staff_member)
     assert admin_ops.get("/admin/logout/").status_code == 405
 
     answer = admin_ops.submit_form("/admin/logout/", {})
@@ -99,8 +99,8 @@ def test_logging_out_ends_the_session_everywhere(admin_ops, staff_member):
     assert admin_ops.get("/api/admin/auth/me", token=staff_member.token).status_code == 401
 
 
-def test_there_is_no_other_way_to_a_password(admin_ops, staff_member):
-    open_desk(admin_ops, staff_member)
+def test_djangos_own_password_pages_do_not_exist(admin_ops, staff_member):
+    open_dashboard(admin_ops, staff_member)
 
     assert admin_ops.get("/admin/password_change/").status_code == 404
     assert admin_ops.get(f"/admin/accounts/user/{staff_member.user.pk}/password/").status_code == 302
@@ -109,7 +109,7 @@ def test_there_is_no_other_way_to_a_password(admin_ops, staff_member):
 
 @pytest.mark.parametrize("path", TABLES)
 def test_every_table_opens_for_an_admin_and_can_be_searched(admin_ops, customer, staff_member, path):
-    open_desk(admin_ops, staff_member)
+    open_dashboard(admin_ops, staff_member)
 
     assert admin_ops.get(path).status_code == 200
     assert admin_ops.get(f"{path}?q=nothing").status_code == 200
@@ -118,22 +118,22 @@ def test_every_table_opens_for_an_admin_and_can_be_searched(admin_ops, customer,
 
 @pytest.mark.parametrize("path", [path for path in TABLES if "auditevent" in path])
 def test_support_does_not_see_what_its_role_does_not_show(admin_ops, path):
-    open_desk(admin_ops, user_factories.create_staff_member("", Role.SUPPORT_WRITE))
+    open_dashboard(admin_ops, user_factories.create_staff_member("", Role.SUPPORT_WRITE))
 
     assert admin_ops.get(path).status_code == 403
     assert "Audit events" not in admin_ops.get("/admin/").content.decode()
 
 
-def test_who_holds_no_role_is_not_let_in(admin_ops):
+def test_staff_without_a_role_get_the_login_page(admin_ops):
     nobody = user_factories.create_staff_member("", Role.AUDITOR)
     nobody.user.groups.clear()
 
-    assert open_desk(admin_ops, nobody)["Location"] == "/admin/login/?next=/admin/"
+    assert open_dashboard(admin_ops, nobody)["Location"] == "/admin/login/?next=/admin/"
     assert "not authorized" in admin_ops.get("/admin/login/").content.decode()
 
 
 def test_a_persons_page_shows_neither_hash_nor_form(admin_ops, customer, staff_member):
-    open_desk(admin_ops, staff_member)
+    open_dashboard(admin_ops, staff_member)
 
     content = admin_ops.get(page(customer)).content.decode()
 
@@ -146,8 +146,8 @@ def test_a_persons_page_shows_neither_hash_nor_form(admin_ops, customer, staff_m
 @pytest.mark.parametrize(
     "forged", [{"is_superuser": "on"}, {"is_staff": "on"}, {"password": "x"}, {"email": "evil@example.net"}]
 )
-def test_forged_fields_change_nobody(admin_ops, customer, staff_member, forged):
-    open_desk(admin_ops, staff_member)
+def test_forged_fields_change_no_user(admin_ops, customer, staff_member, forged):
+    open_dashboard(admin_ops, staff_member)
     before = User.objects.filter(pk=customer.user.pk).values().get()
 
     answer = admin_ops.submit_form(page(customer), forged)
@@ -157,7 +157,7 @@ def test_forged_fields_change_nobody(admin_ops, customer, staff_member, forged):
 
 
 def test_nothing_is_deleted_here(admin_ops, customer, staff_member):
-    open_desk(admin_ops, staff_member)
+    open_dashboard(admin_ops, staff_member)
 
     by_page = admin_ops.submit_form(f"/admin/accounts/user/{customer.user.pk}/delete/", {"post": "yes"})
     admin_ops.submit_form(
@@ -173,13 +173,13 @@ def test_nothing_is_deleted_here(admin_ops, customer, staff_member):
 
 @pytest.mark.parametrize("lookup", ["password__startswith=pbkdf2", "groups__name=admin", "sessions__session_key__gt=a"])
 def test_a_column_that_is_not_offered_cannot_be_probed(admin_ops, staff_member, lookup):
-    open_desk(admin_ops, staff_member)
+    open_dashboard(admin_ops, staff_member)
 
     assert admin_ops.get(f"/admin/accounts/user/?{lookup}").status_code == 400
 
 
 def test_neither_the_hash_of_a_cookie_nor_what_a_mail_filled_in_is_shown(admin_ops, customer, staff_member):
-    open_desk(admin_ops, staff_member)
+    open_dashboard(admin_ops, staff_member)
     row = LoginSession.objects.get(sid=customer.session_id)
     mail = Mail.objects.get(recipient=customer.user.email)
     Mail.objects.filter(pk=mail.pk).update(context={"link": "https://example.net/reset#secret"})
@@ -195,8 +195,8 @@ def test_neither_the_hash_of_a_cookie_nor_what_a_mail_filled_in_is_shown(admin_o
     assert "secret" not in mailed
 
 
-def test_a_ban_asks_for_confirmation_and_a_reason_and_then_bites(admin_ops, product, customer, staff_member):
-    open_desk(admin_ops, staff_member)
+def test_a_bulk_ban_asks_for_confirmation_and_a_reason(admin_ops, product, customer, staff_member):
+    open_dashboard(admin_ops, staff_member)
 
     asked = ban(admin_ops, customer)
     without = ban(admin_ops, customer, confirmed="yes", reason="")
@@ -214,8 +214,8 @@ def test_a_ban_asks_for_confirmation_and_a_reason_and_then_bites(admin_ops, prod
     assert not LogEntry.objects.exists()
 
 
-def test_who_cannot_be_banned_is_told_and_the_others_are(admin_ops, customer, staff_member):
-    open_desk(admin_ops, staff_member)
+def test_a_bulk_ban_reports_refusals_and_bans_the_others(admin_ops, customer, staff_member):
+    open_dashboard(admin_ops, staff_member)
 
     ban(admin_ops, customer, staff_member, confirmed="yes", reason="spam")
 
@@ -225,7 +225,7 @@ def test_who_cannot_be_banned_is_told_and_the_others_are(admin_ops, customer, st
 
 
 def test_unbanning_needs_no_reason(admin_ops, customer, staff_member):
-    open_desk(admin_ops, staff_member)
+    open_dashboard(admin_ops, staff_member)
     ban(admin_ops, customer, confirmed="yes", reason="spam")
 
     admin_ops.submit_form(
@@ -237,7 +237,7 @@ def test_unbanning_needs_no_reason(admin_ops, customer, staff_member):
 
 
 def test_support_that_may_only_read_is_offered_no_ban(admin_ops, customer):
-    open_desk(admin_ops, user_factories.create_staff_member("", Role.SUPPORT_READ))
+    open_dashboard(admin_ops, user_factories.create_staff_member("", Role.SUPPORT_READ))
 
     ban(admin_ops, customer, confirmed="yes", reason="spam")
 
@@ -248,7 +248,7 @@ def test_support_that_may_only_read_is_offered_no_ban(admin_ops, customer):
 @pytest.mark.parametrize("path", ["/admin/", "/admin/accounts/user/", "person", "/admin/login/", "/admin/password/"])
 def test_pages_load_only_from_here_and_run_no_inline_script(admin_ops, customer, staff_member, path):
     if path not in ("/admin/login/", "/admin/password/"):
-        open_desk(admin_ops, staff_member)
+        open_dashboard(admin_ops, staff_member)
 
     answer = admin_ops.get(page(customer) if path == "person" else path)
 
@@ -259,7 +259,7 @@ def test_pages_load_only_from_here_and_run_no_inline_script(admin_ops, customer,
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", content)
 
 
-def test_the_api_beside_it_keeps_its_own_policy(admin_ops, staff_member):
+def test_the_api_keeps_its_own_content_security_policy(admin_ops, staff_member):
     policy = admin_ops.get("/api/admin/auth/me", token=staff_member.token)["Content-Security-Policy"]
 
     assert policy == "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"

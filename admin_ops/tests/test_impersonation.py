@@ -44,7 +44,7 @@ def told(action):
     return AuditEvent.objects.filter(action=f"impersonation.{action}")
 
 
-def test_the_token_is_the_customers_and_names_who_acts(admin_ops, staff_member, customer):
+def test_the_token_is_the_customers_and_names_the_actor(admin_ops, staff_member, customer):
     answer = start(admin_ops, staff_member, customer, minutes=10)
 
     assert answer.status_code == 201
@@ -67,7 +67,7 @@ def test_the_token_is_the_customers_and_names_who_acts(admin_ops, staff_member, 
     )
 
 
-def test_me_tells_who_acts_and_why(product, parity, staff_member, customer, token):
+def test_me_shows_who_acts_and_why(product, parity, staff_member, customer, token):
     body = product.get(ME, token=token).json()
 
     assert body["user"]["id"] == customer.user.id
@@ -77,7 +77,7 @@ def test_me_tells_who_acts_and_why(product, parity, staff_member, customer, toke
     assert product.get(ME, token=customer.token).json()["impersonation"] is None
 
 
-def test_the_token_opens_no_staff_door(admin_ops, token):
+def test_the_token_is_refused_by_the_staff_api(admin_ops, token):
     assert admin_ops.get("/api/admin/auth/me", token=token).status_code == 401
     assert admin_ops.get("/api/admin/users", token=token).status_code == 401
 
@@ -95,12 +95,12 @@ def test_it_ends_with_its_minutes(admin_ops, product, staff_member, customer):
 @pytest.mark.parametrize(
     "body", [{"reason": ""}, {"minutes": 0}, {"minutes": 16}, {"minutes": "5"}, {"write": "yes"}, {"ticket": "a" * 101}]
 )
-def test_what_does_not_fit_starts_nothing(admin_ops, staff_member, customer, body):
+def test_invalid_input_starts_no_impersonation(admin_ops, staff_member, customer, body):
     assert start(admin_ops, staff_member, customer, **body).status_code == 422
     assert not Impersonation.objects.exists()
 
 
-def test_nobody_acts_in_the_name_of_staff_or_of_herself(admin_ops, staff_member):
+def test_staff_and_oneself_cannot_be_impersonated(admin_ops, staff_member):
     other = user_factories.create_staff_member("", Role.SUPPORT_READ)
 
     answers = [start(admin_ops, staff_member, staff_member), start(admin_ops, staff_member, other)]
@@ -113,7 +113,7 @@ def test_nobody_acts_in_the_name_of_staff_or_of_herself(admin_ops, staff_member)
 
 
 @pytest.mark.parametrize("status", [User.Status.DISABLED, User.Status.DELETED])
-def test_nobody_acts_in_the_name_of_who_is_not_there(admin_ops, staff_member, customer, status):
+def test_a_banned_or_deleted_user_cannot_be_impersonated(admin_ops, staff_member, customer, status):
     User.objects.filter(pk=customer.user.pk).update(status=status)
 
     answer = start(admin_ops, staff_member, customer)
@@ -126,7 +126,7 @@ def test_nobody_acts_in_the_name_of_who_is_not_there(admin_ops, staff_member, cu
     )
 
 
-def test_a_login_of_more_than_five_minutes_ago_is_confirmed_by_the_password(admin_ops, staff_member, customer):
+def test_a_login_older_than_five_minutes_needs_the_password(admin_ops, staff_member, customer):
     LoginSession.objects.filter(sid=staff_member.session_id).update(authenticated_at="2020-01-01T00:00Z")
 
     without, wrong = (
@@ -155,7 +155,9 @@ def test_reading_and_writing_need_a_permission_each(admin_ops, customer, role, b
     assert told("refused").count() == (status == 403)
 
 
-def test_switched_off_it_neither_starts_nor_goes_on(admin_ops, product, staff_member, customer, token, settings):
+def test_impersonation_switched_off_neither_starts_nor_goes_on(
+    admin_ops, product, staff_member, customer, token, settings
+):
     settings.IMPERSONATION_ENABLED = False
 
     assert start(admin_ops, staff_member, customer).json()["code"] == "impersonation_off"
@@ -182,16 +184,14 @@ def test_a_token_writes_only_if_it_may(product, customer, token, writing, readin
         ("POST", "/api/teams"),
     ],
 )
-def test_what_belongs_to_the_customer_alone_is_refused_even_with_a_writing_token(
-    product, customer, writing, method, path
-):
+def test_a_writing_token_is_refused_for_what_only_the_customer_may_do(product, customer, writing, method, path):
     answer = product.send(method, path.format(sid=customer.session_id), {}, token=writing)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "not_while_impersonating")
     assert LoginSession.objects.live().filter(sid=customer.session_id).exists()
 
 
-def test_every_request_is_one_line_in_the_trail_whatever_became_of_it(product, staff_member, customer, token, writing):
+def test_every_request_is_one_audit_event_whatever_its_status(product, staff_member, customer, token, writing):
     product.get(ME, token=token)
     product.get("/api/auth/sessions", token=token)
     product.patch(PROFILE, {"display_name": "No"}, token=token)
@@ -213,7 +213,7 @@ def test_every_request_is_one_line_in_the_trail_whatever_became_of_it(product, s
     assert all(line.request_id.startswith("req_") for line in lines)
 
 
-def test_what_is_changed_is_told_as_changed_by_the_member_of_staff(product, staff_member, customer, writing):
+def test_a_change_is_audited_as_made_by_the_member_of_staff(product, staff_member, customer, writing):
     product.patch(PROFILE, {"display_name": "Changed"}, token=writing)
 
     event = AuditEvent.objects.get(action="profile.updated")
@@ -227,7 +227,7 @@ def no_line_is_written(db):
             cursor.execute(statement)
 
 
-def test_without_its_line_in_the_trail_a_request_does_nothing(product, customer, writing, no_line_is_written):
+def test_a_request_that_cannot_be_audited_does_nothing(product, customer, writing, no_line_is_written):
     read = product.get(ME, token=writing)
     changed = product.patch(PROFILE, {"display_name": "Changed"}, token=writing)
 
@@ -261,7 +261,7 @@ def test_without_its_line_in_the_trail_a_request_does_nothing(product, customer,
     ],
     ids=["staff logs out", "ban", "sessions revoked", "staff banned", "demoted", "no longer staff", "ended"],
 )
-def test_it_is_over_on_the_next_request(admin_ops, product, staff_member, customer, token, end):
+def test_an_ended_impersonation_is_refused_on_the_next_request(admin_ops, product, staff_member, customer, token, end):
     assert product.get(ME, token=token).status_code == 200
 
     end(admin_ops, staff_member, customer)
@@ -280,7 +280,7 @@ def test_ending_the_sessions_of_staff_or_customer_leaves_the_others_own(
     assert told("ended").get().actor == staff_member.user.id
 
 
-def test_the_customer_sees_support_among_her_devices_and_can_end_it(product, customer, token):
+def test_the_customer_sees_support_among_their_devices_and_can_end_it(product, customer, token):
     devices = product.get("/api/auth/sessions", token=customer.token).json()["sessions"]
     support = next(device for device in devices if device["agent"] == "Support")
 
@@ -306,7 +306,7 @@ def test_the_customer_sees_afterwards_when_why_and_how_often(
     assert product.get("/api/auth/support-visits", token=other.token).json()["visits"] == []
 
 
-def test_the_list_tells_who_acted_in_whose_name(admin_ops, staff_member, customer, token, django_assert_num_queries):
+def test_the_list_shows_who_acted_in_whose_name(admin_ops, staff_member, customer, token, django_assert_num_queries):
     with django_assert_num_queries(3):
         body = admin_ops.get("/api/admin/impersonations", token=staff_member.token).json()
 
@@ -319,7 +319,7 @@ def test_the_list_tells_who_acted_in_whose_name(admin_ops, staff_member, custome
     )
 
 
-def test_support_ends_her_own_and_only_an_admin_anothers(admin_ops, customer, staff_member, token):
+def test_support_ends_its_own_and_only_an_admin_anothers(admin_ops, customer, staff_member, token):
     support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
     path = f"/api/admin/impersonations/{Impersonation.objects.get().id}"
     own = start(admin_ops, support, customer).json()["impersonation_id"]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from admin_ops.tests.pages import open_admin_site
 from saas.accounts.models import Role
 from saas.audit.models import AuditEvent
 from saas.billing import entitlements, providers
@@ -50,7 +51,9 @@ def extend(admin_ops, staff_member, row, trial_end, reason="was ill"):
         ({"kind": "feature", "key": "sso"}, 3, True),
     ],
 )
-def test_what_is_given_counts_at_once_and_is_told_with_its_end(admin_ops, customer, staff_member, body, seats, has_sso):
+def test_what_is_given_counts_at_once_and_is_shown_with_its_end(
+    admin_ops, customer, staff_member, body, seats, has_sso
+):
     answer = give(admin_ops, staff_member, customer, **body)
 
     assert answer.status_code == 201
@@ -75,7 +78,7 @@ UNFIT = [
 
 
 @pytest.mark.parametrize(("body", "status"), UNFIT)
-def test_what_does_not_fit_gives_nothing(admin_ops, customer, staff_member, body, status):
+def test_invalid_input_gives_nothing(admin_ops, customer, staff_member, body, status):
     assert give(admin_ops, staff_member, customer, **body).status_code == status
     assert not EntitlementOverride.objects.exists()
 
@@ -120,7 +123,7 @@ def test_what_a_team_is_given_is_its_own_and_not_its_owners(
     assert (event.actor, event.target, event.reason) == (staff_member.user.pk, team.pk, "pilot")
 
 
-def test_what_a_team_was_given_is_listed_newest_first_and_can_be_taken_back(
+def test_a_teams_overrides_are_listed_newest_first_and_can_be_ended(
     admin_ops, staff_member, other, team, django_assert_num_queries
 ):
     first = give_team(admin_ops, staff_member, team).json()["override"]
@@ -137,7 +140,7 @@ def test_what_a_team_was_given_is_listed_newest_first_and_can_be_taken_back(
 
 
 @pytest.mark.parametrize(("body", "status"), [*UNFIT, ({"kind": "limit", "key": "teams", "value": 5}, 422)])
-def test_what_does_not_fit_a_team_gives_it_nothing(admin_ops, staff_member, team, body, status):
+def test_invalid_input_gives_a_team_nothing(admin_ops, staff_member, team, body, status):
     assert give_team(admin_ops, staff_member, team, **body).status_code == status
     assert not EntitlementOverride.objects.exists()
 
@@ -151,7 +154,7 @@ def test_a_team_that_is_deleted_is_given_nothing(admin_ops, staff_member, team):
 
 
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
-def test_who_may_only_read_sees_what_a_team_was_given_and_gives_nothing(admin_ops, staff_member, team, role):
+def test_read_only_staff_see_a_teams_overrides_and_give_none(admin_ops, staff_member, team, role):
     give_team(admin_ops, staff_member, team)
     reader = user_factories.create_staff_member("", role)
 
@@ -160,7 +163,7 @@ def test_who_may_only_read_sees_what_a_team_was_given_and_gives_nothing(admin_op
     assert EntitlementOverride.objects.count() == 1
 
 
-def test_it_is_taken_back_once_with_a_reason(admin_ops, customer, staff_member):
+def test_an_override_is_ended_once_with_a_reason(admin_ops, customer, staff_member):
     path = f"/api/admin/overrides/{give(admin_ops, staff_member, customer).json()['override']['id']}/end"
 
     without = admin_ops.post(path, {}, token=staff_member.token)
@@ -209,7 +212,7 @@ def test_a_reason_may_be_given_where_none_is_asked_for(admin_ops, customer, staf
 
 
 @pytest.fixture
-def strange(customer):
+def unmapped(customer):
     """A subscription of Kim's to a price that stands for no plan."""
     Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     thing = whole.subscription(whole.subscription_item(whole.price("price_strange", product="prod_strange")))
@@ -218,8 +221,8 @@ def strange(customer):
     return Subscription.objects.get()
 
 
-def test_staff_say_which_plan_a_price_stands_for(admin_ops, customer, staff_member, strange):
-    path, body = f"/api/admin/subscriptions/{strange.pk}/plan", {"plan_id": "scale", "reason": "an old offer"}
+def test_staff_map_a_price_to_a_plan(admin_ops, customer, staff_member, unmapped):
+    path, body = f"/api/admin/subscriptions/{unmapped.pk}/plan", {"plan_id": "scale", "reason": "an old offer"}
 
     before = admin_ops.get(f"/api/admin/users/{customer.user.pk}", token=staff_member.token).json()["subscriptions"]
     answer, again = (
@@ -234,14 +237,13 @@ def test_staff_say_which_plan_a_price_stands_for(admin_ops, customer, staff_memb
     assert entitlements.get_limit(customer.user, "seats") is None
 
 
-def test_an_unknown_plan_is_an_alarm_until_staff_have_said_it(admin_ops, customer, staff_member, strange):
-    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
-    admin_ops.get("/admin/password/")  # sets the CSRF cookie
+def test_an_unknown_plan_is_an_alarm_until_staff_map_the_price(admin_ops, customer, staff_member, unmapped):
+    open_admin_site(admin_ops, staff_member)
     pages = [f"/admin/accounts/user/{customer.user.pk}/change/", "/admin/"]
     alarm = "nobody has said for which plan it stands"
 
     before = [alarm in admin_ops.get(page).content.decode() for page in pages]
-    action_name = f"/admin/billing/subscription/{strange.pk}/do/map-price/"
+    action_name = f"/admin/billing/subscription/{unmapped.pk}/do/map-price/"
     done = admin_ops.submit_form(action_name, {"reason": "an old offer", "plan": "growth"})
     after = [alarm in admin_ops.get(page).content.decode() for page in pages]
 

@@ -167,8 +167,8 @@ def retention(before, after):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=events(), ours=st.sets(st.integers(0, 2)))
-def test_every_figure_agrees_with_a_slow_count_to_the_cent(business_of_nobody, told, ours):
-    business_of_nobody(ours)
+def test_every_revenue_metric_agrees_with_a_slow_count_to_the_cent(unowned_business, told, ours):
+    unowned_business(ours)
     take_in(*told)
 
     figures = revenue_metrics(NOW)
@@ -215,7 +215,7 @@ def check_cohorts(figures, entries):
 
 
 @pytest.fixture
-def business_of_nobody(db):
+def unowned_business(db):
     """Empties the books, and makes those customers ours who are named."""
     people = [user_factories.create_customer().user for _ in range(3)]
 
@@ -230,13 +230,13 @@ def business_of_nobody(db):
     return begin
 
 
-def test_the_start_of_the_made_up_lives_is_new_year():
+def test_the_generated_subscriptions_start_at_new_year():
     assert datetime.fromtimestamp(START, UTC) == datetime(2026, 1, 1, tzinfo=UTC)
     assert NOW - datetime.fromtimestamp(START, UTC) == timedelta(seconds=181.5 * DAY)
 
 
 @pytest.mark.parametrize("end", [{"cancel_at": START + 400 * DAY}, {"cancel_at_period_end": True}])
-def test_who_has_canceled_counts_as_canceling_however_it_was_done(db, end):
+def test_a_canceled_subscription_counts_as_canceling_however_canceled(db, end):
     owned("cus_1", "cus_2")
     take_in(subscription_event("sub_1", "active", 0, **end), subscription_event("sub_2", "active", 0, customer="cus_2"))
 
@@ -245,7 +245,7 @@ def test_who_has_canceled_counts_as_canceling_however_it_was_done(db, end):
     assert (figures["active_subscriptions"], figures["canceling_subscriptions"]) == (2, 1)
 
 
-def test_the_desk_tells_the_day_on_which_a_subscription_ends(admin_ops, staff_member):
+def test_the_admin_site_shows_the_day_on_which_a_subscription_ends(admin_ops, staff_member):
     owned("cus_1")
     take_in(subscription_event("sub_1", "active", 0, cancel_at=START + 400 * DAY, current_period_end=START + 200 * DAY))
     admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
@@ -277,7 +277,7 @@ def two_currencies(db):
         ("?currency=eur", ("eur", 0, 0, 0)),
     ],
 )
-def test_the_figures_are_of_one_currency_that_is_named(admin_ops, staff_member, two_currencies, query, told):
+def test_revenue_metrics_are_of_one_named_currency(admin_ops, staff_member, two_currencies, query, told):
     body = admin_ops.get(f"/api/admin/metrics/revenue{query}", token=staff_member.token).json()
 
     names = ["currency", "monthly_recurring_revenue", "arpu", "paying_customers"]

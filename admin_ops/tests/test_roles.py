@@ -1,4 +1,4 @@
-"""One table of rights: what is written down, and what both doors of the desk ask."""
+"""One table of rights: what is written down, and what both doors of the admin_site ask."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from saas.accounts.staff.staff_roles import ROLE_PERMISSIONS, Permission
 DOCUMENT = Path(__file__).resolve().parents[2] / "saas/docs/staff.md"
 
 
-def test_the_table_that_is_written_down_is_the_table_that_is_asked():
+def test_the_document_lists_the_permissions_of_every_role():
     text = DOCUMENT.read_text(encoding="utf-8")
     header = re.search(r"^\| permission \|(.*)\|$", text, re.MULTILINE)
     roles = [Role(name.strip()) for name in header.group(1).split("|")]

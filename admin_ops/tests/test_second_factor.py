@@ -67,7 +67,7 @@ def test_without_a_second_factor_staff_may_do_nothing(required, admin_ops, staff
     assert (answer.status_code, answer.json()["code"]) == (403, "mfa_enrolment_required")
 
 
-def test_nor_may_they_at_the_operator_api(required, webhooks, staff_member, settings):
+def test_without_a_second_factor_the_operator_api_refuses_staff(required, webhooks, staff_member, settings):
     settings.WEBHOOKS_OPEN_OPERATOR_API = False
 
     answer = webhooks.get("/api/webhooks/logs", token=staff_member.token)
@@ -75,7 +75,7 @@ def test_nor_may_they_at_the_operator_api(required, webhooks, staff_member, sett
     assert (answer.status_code, answer.json()["code"]) == (403, "mfa_enrolment_required")
 
 
-def test_they_may_know_who_they_are_enrol_and_go(required, admin_ops, staff_member):
+def test_without_a_second_factor_staff_can_only_see_themselves_and_enrol(required, admin_ops, staff_member):
     assert log_in(admin_ops, staff_member).json()["mfa_enrolment_required"] is True
     assert admin_ops.get("/api/admin/auth/me", token=staff_member.token).status_code == 200
 
@@ -132,7 +132,7 @@ def test_where_it_is_not_required_staff_may_do_without(admin_ops, staff_member):
     assert admin_ops.get("/api/admin/users", token=staff_member.token).status_code == 200
 
 
-def test_the_desk_asks_to_enrol_before_it_shows_anything(required, admin_ops, staff_member):
+def test_the_admin_site_requires_enrolment_before_any_page(required, admin_ops, staff_member):
     admin_ops.get("/admin/login/")
     asked = admin_ops.submit_form("/admin/login/", {"username": staff_member.user.email, "password": PASSWORD})
     assert asked.status_code == 200
@@ -148,7 +148,7 @@ def test_the_desk_asks_to_enrol_before_it_shows_anything(required, admin_ops, st
     assert admin_ops.get("/admin/").status_code == 200
 
 
-def test_nobody_enrols_at_the_desk_without_a_login(required, admin_ops):
+def test_enrolment_on_the_admin_site_needs_a_login(required, admin_ops):
     admin_ops.get("/admin/login/")
 
     answer = admin_ops.submit_form("/admin/login/", {"first_code": "123456"})
@@ -159,7 +159,7 @@ def test_nobody_enrols_at_the_desk_without_a_login(required, admin_ops):
 # ── Staff remove one ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_lost_second_factor_is_removed_and_its_owner_is_told(admin_ops, product, customer, staff_member):
+def test_a_lost_second_factor_is_removed_and_its_owner_notified(admin_ops, product, customer, staff_member):
     _, fresh = enrol(product, customer, "/api/auth")
 
     answer = reset(admin_ops, staff_member, customer)
@@ -193,7 +193,7 @@ def test_support_removes_no_colleagues_second_factor(admin_ops, staff_member):
     assert Totp.objects.get().confirmed_at is not None
 
 
-def test_nobody_removes_her_own_at_the_desk(admin_ops, staff_member):
+def test_staff_cannot_remove_their_own_second_factor(admin_ops, staff_member):
     _, fresh = enrol(admin_ops, staff_member)
 
     answer = admin_ops.post(f"/api/admin/users/{staff_member.user.id}/mfa/reset", token=fresh["access_token"])

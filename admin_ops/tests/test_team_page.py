@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from admin_ops.tests.pages import open_admin_site
 from saas.accounts.models import Role
 from saas.audit.models import AuditEvent
 from saas.billing import entitlements
@@ -15,13 +16,6 @@ from saas.testing.factories.team_factories import create_team, with_verified_ema
 
 LAST_DAY = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}"
 GIVE_PLAN = {"reason": "pilot", "plan": "scale", "last_day": LAST_DAY}
-
-
-@pytest.fixture
-def desk(admin_ops, staff_member):
-    admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
-    admin_ops.get("/admin/password/")  # sets the CSRF cookie
-    return admin_ops
 
 
 @pytest.fixture
@@ -41,32 +35,32 @@ def of(team, action_name=""):
         ("give-more", {"reason": "pilot", "what": "feature:sso", "last_day": LAST_DAY}, 3, True),
     ],
 )
-def test_what_is_given_stands_on_the_teams_page_and_in_the_trail(
-    desk, customer, staff_member, team, action_name, fields, seats, has_sso
+def test_what_a_team_is_given_is_on_its_page_and_audited(
+    admin_site, customer, staff_member, team, action_name, fields, seats, has_sso
 ):
-    asked = desk.get(of(team, action_name))
+    asked = admin_site.get(of(team, action_name))
 
-    done = desk.submit_form(of(team, action_name), fields)
+    done = admin_site.submit_form(of(team, action_name), fields)
 
     assert (asked.status_code, done.status_code, done["Location"]) == (200, 302, of(team))
     assert (entitlements.get_limit(team, "seats"), entitlements.has_feature(team, "sso")) == (seats, has_sso)
     assert entitlements.get_limit(customer.user, "seats") == 3
     event = AuditEvent.objects.get(action="entitlement.given")
     assert (event.actor, event.target, event.reason) == (staff_member.user.pk, team.pk, "pilot")
-    page = desk.get(of(team)).content.decode()
+    page = admin_site.get(of(team)).content.decode()
     assert ("<dt>Seats</dt>" in page, "<dt>Teams</dt>" in page, "given until" in page) == (True, False, True)
     assert EntitlementOverride.objects.get().pk in page
 
 
-def test_it_is_taken_back_and_one_is_at_the_teams_page_again(desk, team):
-    desk.submit_form(of(team, "give-plan"), GIVE_PLAN)
+def test_ending_a_teams_override_leads_back_to_the_teams_page(admin_site, team):
+    admin_site.submit_form(of(team, "give-plan"), GIVE_PLAN)
     given = EntitlementOverride.objects.get()
 
-    done = desk.submit_form(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "over"})
+    done = admin_site.submit_form(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "over"})
 
     assert done["Location"] == of(team)
     assert entitlements.get_limit(team, "seats") == 3
-    assert "given until" not in desk.get(of(team)).content.decode()
+    assert "given until" not in admin_site.get(of(team)).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -77,16 +71,15 @@ def test_it_is_taken_back_and_one_is_at_the_teams_page_again(desk, team):
         ("give-more", {"what": "limit:teams", "value": "9"}),
     ],
 )
-def test_what_does_not_fit_is_told_on_the_form(desk, team, action_name, change):
-    assert desk.submit_form(of(team, action_name), {**GIVE_PLAN, **change}).status_code == 422
+def test_invalid_input_is_shown_on_the_form(admin_site, team, action_name, change):
+    assert admin_site.submit_form(of(team, action_name), {**GIVE_PLAN, **change}).status_code == 422
     assert not EntitlementOverride.objects.exists()
 
 
 @pytest.mark.parametrize("action_name", ["give-plan", "give-more"])
 @pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
-def test_who_may_only_read_gives_nothing(admin_ops, team, role, action_name):
-    admin_ops.cookies["saas_admin_session"] = user_factories.create_staff_member("", role).cookie_key
-    admin_ops.get("/admin/password/")  # sets the CSRF cookie
+def test_read_only_staff_give_nothing(admin_ops, team, role, action_name):
+    open_admin_site(admin_ops, user_factories.create_staff_member("", role))
 
     assert "/do/" not in admin_ops.get(of(team)).content.decode()
     assert admin_ops.get(of(team, action_name)).status_code == 403
@@ -94,9 +87,9 @@ def test_who_may_only_read_gives_nothing(admin_ops, team, role, action_name):
     assert not EntitlementOverride.objects.exists()
 
 
-def test_a_deleted_team_is_offered_nothing(desk, team):
-    assert "/do/give-plan/" in desk.get(of(team)).content.decode()
+def test_a_deleted_team_is_offered_nothing(admin_site, team):
+    assert "/do/give-plan/" in admin_site.get(of(team)).content.decode()
 
     Team.objects.update(deleted_at=timezone.now())
 
-    assert "/do/" not in desk.get(of(team)).content.decode()
+    assert "/do/" not in admin_site.get(of(team)).content.decode()

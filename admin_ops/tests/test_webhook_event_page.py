@@ -1,8 +1,9 @@
-"""Webhook events on the desk, and the dashboard."""
+"""Webhook events on the admin_site, and the dashboard."""
 
 import pytest
 from django.utils import timezone
 
+from admin_ops.tests.pages import open_admin_site
 from saas.accounts.models import Role
 from saas.audit.models import AuditEvent
 from saas.billing import checkouts
@@ -13,28 +14,17 @@ from saas.webhook_events.models import WebhookAlarm, WebhookEvent, WebhookPayloa
 EVENTS = "/admin/webhook_events/webhookevent/"
 
 
-@pytest.fixture
-def desk(admin_ops, staff_member):
-    return opened(admin_ops, staff_member)
-
-
-def opened(admin_ops, person):
-    admin_ops.cookies["saas_admin_session"] = person.cookie_key
-    admin_ops.get("/admin/password/")  # sets the CSRF cookie
-    return admin_ops
-
-
 def receive(webhooks, event_id="evt_1", **fields):
     body = event_factories.json_bytes(event_factories.event(event_id, **fields))
     webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signature_headers(body))
     return WebhookEvent.objects.get(external_id=event_id)
 
 
-def test_the_page_of_an_event_shows_its_payload_attempts_and_headers_as_text(desk, webhooks):
+def test_an_events_page_shows_payload_attempts_and_headers_as_text(admin_site, webhooks):
     event = receive(webhooks, object={"id": "obj_1", "object": "demo", "name": "<script>alert(1)</script>"})
     event_factories.drain()
 
-    content = desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
+    content = admin_site.get(f"{EVENTS}{event.pk}/change/").content.decode()
 
     assert "&quot;object&quot;: &quot;demo&quot;" in content
     assert "<script>alert(1)" not in content
@@ -42,33 +32,33 @@ def test_the_page_of_an_event_shows_its_payload_attempts_and_headers_as_text(des
     assert "No user." in content
 
 
-def test_bytes_that_are_no_event_are_shown_as_far_as_they_are_text(desk, webhooks):
+def test_bytes_that_are_no_event_are_shown_as_far_as_they_are_text(admin_site, webhooks):
     body = b'{"id": "evt_half'
     webhooks.send("POST", "/api/webhooks/stripe", raw=body, headers=event_factories.signature_headers(body))
     event = WebhookEvent.objects.get()
 
-    content = desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
+    content = admin_site.get(f"{EVENTS}{event.pk}/change/").content.decode()
 
     assert "{&quot;id&quot;: &quot;evt_half" in content
     assert "quarantined" in content
 
 
-def test_an_event_whose_payload_is_gone_says_so_and_is_not_replayed(desk, webhooks):
+def test_an_event_whose_payload_is_gone_says_so_and_is_not_replayed(admin_site, webhooks):
     event = receive(webhooks)
     WebhookPayload.objects.all().delete()
 
-    shown = desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
-    answer = desk.submit_form(f"{EVENTS}{event.pk}/do/replay/", {"reason": "once more"})
+    shown = admin_site.get(f"{EVENTS}{event.pk}/change/").content.decode()
+    answer = admin_site.submit_form(f"{EVENTS}{event.pk}/do/replay/", {"reason": "once more"})
 
     assert "Deleted by retention" in shown
     assert (answer.status_code, b"cannot be replayed" in answer.content) == (422, True)
 
 
-def test_an_event_is_replayed_with_a_reason(desk, webhooks, staff_member):
+def test_an_event_is_replayed_with_a_reason(admin_site, webhooks, staff_member):
     event = receive(webhooks)
     event_factories.drain()
 
-    desk.submit_form(f"{EVENTS}{event.pk}/do/replay/", {"reason": "ticket 7"})
+    admin_site.submit_form(f"{EVENTS}{event.pk}/do/replay/", {"reason": "ticket 7"})
 
     event.refresh_from_db()
     assert (event.status, event.replay_count) == ("replay_queued", 1)
@@ -76,26 +66,26 @@ def test_an_event_is_replayed_with_a_reason(desk, webhooks, staff_member):
     assert (told.actor, told.target, told.reason) == (staff_member.user.pk, "evt_1", "ticket 7")
 
 
-def test_many_are_replayed_at_once_after_one_question(desk, webhooks):
+def test_many_are_replayed_at_once_after_one_question(admin_site, webhooks):
     ids = [receive(webhooks, f"evt_{number}").pk for number in range(3)]
     event_factories.drain()
     chosen = {"action": "replay_selected", "_selected_action": ids[:2]}
 
-    asked = desk.submit_form(EVENTS, chosen)
-    desk.submit_form(EVENTS, {**chosen, "confirmed": "yes", "reason": "mended"})
+    asked = admin_site.submit_form(EVENTS, chosen)
+    admin_site.submit_form(EVENTS, {**chosen, "confirmed": "yes", "reason": "mended"})
 
     assert "Replay 2 webhook events?" in asked.content.decode()
     assert WebhookEvent.objects.filter(replay_count=1).count() == 2
     assert AuditEvent.objects.filter(action="webhook_event.replayed", reason="mended").count() == 2
 
 
-def test_who_may_not_replay_cannot(admin_ops, webhooks):
+def test_a_replay_needs_its_permission(admin_ops, webhooks):
     event = receive(webhooks)
-    desk = opened(admin_ops, user_factories.create_staff_member("", Role.SUPPORT_READ))
+    admin_site = open_admin_site(admin_ops, user_factories.create_staff_member("", Role.SUPPORT_READ))
 
-    assert "/do/replay/" not in desk.get(f"{EVENTS}{event.pk}/change/").content.decode()
-    assert desk.submit_form(f"{EVENTS}{event.pk}/do/replay/", {"reason": "x"}).status_code == 403
-    desk.submit_form(
+    assert "/do/replay/" not in admin_site.get(f"{EVENTS}{event.pk}/change/").content.decode()
+    assert admin_site.submit_form(f"{EVENTS}{event.pk}/do/replay/", {"reason": "x"}).status_code == 403
+    admin_site.submit_form(
         EVENTS, {"action": "replay_selected", "_selected_action": event.pk, "confirmed": "yes", "reason": "x"}
     )
     assert WebhookEvent.objects.get().replay_count == 0
@@ -112,12 +102,12 @@ def test_over_the_api_an_event_is_replayed_too(admin_ops, webhooks, staff_member
     assert admin_ops.post("/api/admin/events/evt_none/replay", token=staff_member.token).status_code == 404
 
 
-def test_the_dashboard_tells_whether_the_business_is_well(desk, customer, drain, django_assert_max_num_queries):
+def test_the_dashboard_shows_that_all_is_well(admin_site, customer, drain, django_assert_max_num_queries):
     checkouts.start_checkout(customer.user, plan_id="growth")
     drain()
 
     with django_assert_max_num_queries(45):
-        content = desk.get("/admin/").content.decode()
+        content = admin_site.get("/admin/").content.decode()
 
     assert "79 USD" in content
     assert "+79.00 USD in 30 days" in content
@@ -127,7 +117,7 @@ def test_the_dashboard_tells_whether_the_business_is_well(desk, customer, drain,
     assert 'data-type="bar"' in content
 
 
-def test_the_dashboard_tells_what_is_wrong(desk, customer, webhooks, drain):
+def test_the_dashboard_shows_what_is_wrong(admin_site, customer, webhooks, drain):
     checkouts.start_checkout(customer.user, plan_id="growth")
     drain()
     Subscription.objects.update(status="past_due", past_due_since=timezone.now())
@@ -135,7 +125,7 @@ def test_the_dashboard_tells_what_is_wrong(desk, customer, webhooks, drain):
     WebhookEvent.objects.filter(pk=event.pk).update(status="failed", last_error="Broken: on purpose")
     WebhookAlarm.objects.create(kind="lag", what="an event has been due for 300 s")
 
-    content = desk.get("/admin/").content.decode()
+    content = admin_site.get("/admin/").content.decode()
 
     assert customer.user.email in content
     assert "1 failed" in content
@@ -148,7 +138,7 @@ def test_the_dashboard_tells_what_is_wrong(desk, customer, webhooks, drain):
     [(Role.SUPPORT_READ, False), (Role.SUPPORT_WRITE, False), (Role.AUDITOR, True), (Role.ADMIN, True)],
 )
 def test_the_dashboard_shows_each_role_what_it_may_see(admin_ops, role, sees_trail):
-    content = opened(admin_ops, user_factories.create_staff_member("", role)).get("/admin/").content.decode()
+    content = open_admin_site(admin_ops, user_factories.create_staff_member("", role)).get("/admin/").content.decode()
 
     assert ("Latest in the audit trail" in content) == sees_trail
     assert ("/admin/audit/auditevent/" in content) == sees_trail
