@@ -1,4 +1,4 @@
-"""What only this service does with every request."""
+"""Middleware of this service only."""
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase

@@ -1,4 +1,4 @@
-"""Who may use the operator API: staff and, on a development machine, whoever sits at it."""
+"""Who may use the operator API: staff, and on a development machine everyone on that machine."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ _PROXY_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
 
 class IsOperator(BasePermission):
-    """Staff whose role allows it: to read, or to replay. Or anybody from this very machine where
-    ``WEBHOOKS_OPEN_OPERATOR_API`` is on."""
+    """Staff whose role permits it: to read, or to replay. Where ``WEBHOOKS_OPEN_OPERATOR_API`` is on, also every request from
+    this machine without a token."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
@@ -25,6 +25,6 @@ class IsOperator(BasePermission):
 
 
 def _is_open_to(request: Request) -> bool:
-    """A proxy on this machine is on loopback, too: whoever came through one is not here."""
+    """A proxy on this machine is on loopback, too: requests through one come from elsewhere."""
     forwarded = any(header in request.META for header in _PROXY_HEADERS)
     return settings.WEBHOOKS_OPEN_OPERATOR_API and not forwarded and is_loopback(request.META.get("REMOTE_ADDR", ""))

@@ -9,9 +9,9 @@ SYSTEM = "system"
 def record(
     action: str, *, actor: str = SYSTEM, target: str = "", act_as: str = "", reason: str = "", **data: object
 ) -> None:
-    """Note what happened, in the transaction of what happened: the two are stored together or not at all.
+    """Store an audit event in the caller's transaction, so that it commits together with what it records.
 
-    While somebody is impersonated, whatever is done in her name is told as done by the member of staff.
+    During an impersonation the actor is the member of staff, and ``act_as`` the customer.
 
     ``data`` holds ids, counts and names of fields: never a secret, never a value that a person typed.
     """

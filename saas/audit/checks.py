@@ -1,4 +1,4 @@
-"""What a deployment must have done so that the audit trail can only grow: ``manage.py check --deploy --database default``."""
+"""Deployment checks that the audit trail is append-only: ``manage.py check --deploy --database default``."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ TRIGGERS_OF_EACH = 2
 
 @register(Tags.database, deploy=True)
 def check_append_only(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """The runtime role may add and read, and the triggers are on. PostgreSQL only: SQLite has neither roles nor owners."""
+    """Require that the runtime role can only insert and read, and that the triggers are on. SQLite has no roles."""
     found: list[CheckMessage] = []
     for alias in databases or []:
         if connections[alias].vendor == "postgresql":

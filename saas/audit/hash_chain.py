@@ -1,7 +1,7 @@
-"""The chain over the audit trail.
+"""The hash chain over the audit trail.
 
-Events are written unchained, in the transaction of what they tell: a chain there would serialise every action of the
-system. A sealer chains what was committed, a few seconds later and in whatever order it was committed.
+Events are written without a link, in the transaction of what they record: a chain there would serialise every action of the
+system. A periodic task links committed events a few seconds later, in the order of their commits.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from saas.audit.models import AuditEvent, AuditSeal
 
 logger = logging.getLogger(__name__)
 
-GENESIS_DIGEST = "0" * 64  # what the first link continues
+GENESIS_DIGEST = "0" * 64  # the predecessor of the first link
 BATCH = 1000
-REORDER_WINDOW = 10_000  # how many younger events may be sealed before one whose transaction took long
+REORDER_WINDOW = 10_000  # how many younger events may be linked before one whose transaction took long
 
 
 def extend_chain() -> int:
-    """Chain what is committed and not sealed yet; tells how many. If two seal at once, one of them does it."""
+    """Link committed events that have no link yet. Return how many. Of two concurrent runs one does it."""
     sealed = 0
     while added := _extend_by_batch():
         sealed += added
@@ -30,7 +30,7 @@ def extend_chain() -> int:
 
 
 def log_chain_head() -> AuditSeal | None:
-    """Write the chain's head to the log, which its owner cannot rewrite with the table: ``audit_verify --anchor``."""
+    """Write the chain's head to the log, which the table's owner cannot rewrite: ``audit_verify --anchor`` compares it."""
     head = AuditSeal.objects.order_by("-number").first()
     if head:
         logger.info("audit_anchor %s", head)
@@ -38,8 +38,8 @@ def log_chain_head() -> AuditSeal | None:
 
 
 def link_digest(event: AuditEvent, before: str) -> str:
-    """SHA-256 (hex) over the canonical JSON of the event and the digest of the link before."""
-    told = {
+    """SHA-256 (hex) over the canonical JSON of the event and the digest of the previous link."""
+    fields = {
         "id": event.pk,
         "at": event.at.astimezone(UTC).isoformat(timespec="microseconds"),
         "actor": event.actor,
@@ -52,7 +52,7 @@ def link_digest(event: AuditEvent, before: str) -> str:
         "data": event.data,
         "before": before,
     }
-    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
@@ -63,7 +63,7 @@ def _extend_by_batch() -> int:
     try:
         with transaction.atomic():
             return len(AuditSeal.objects.bulk_create(_links(head, events)))
-    except IntegrityError:  # somebody else took these numbers
+    except IntegrityError:  # a concurrent run took these numbers
         return 0
 
 

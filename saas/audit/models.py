@@ -1,4 +1,4 @@
-"""What happened, who did it, to whom. Rows are only ever added."""
+"""The audit trail: who did what to whom. Rows are only ever added."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from django.utils import timezone
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
     def for_target(self, target: str) -> AuditEventQuerySet:
-        """Everything that happened to one object, by its id."""
+        """The audit events of one object, by its id."""
         return self.filter(target=target)
 
     def involving(self, person: str) -> AuditEventQuerySet:
-        """What a person did, what was done to her, and what was done in her name."""
+        """What a person did, what was done to them, and what was done on their behalf."""
         return self.filter(models.Q(target=person) | models.Q(actor=person) | models.Q(act_as=person))
 
     def count_impersonated_requests(self, impersonations: Collection[str], *, act_as: str) -> dict[str, int]:
-        """How many requests each impersonation made in the name of ``act_as``, by its id."""
+        """How many requests each impersonation made on behalf of ``act_as``, by its id."""
         lines = self.filter(action="impersonation.request", act_as=act_as, data__impersonation__in=impersonations)
         return dict(lines.order_by().values_list("data__impersonation").annotate(models.Count("pk")))
 
@@ -46,14 +46,14 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
         return self.filter(**{field: value for field, value in wanted.items() if value})
 
     def in_batches(self, size: int) -> Iterator[AuditEvent]:
-        """All of them, oldest first, read ``size`` at a time: no statement takes longer because there are many."""
+        """All events, oldest first, ``size`` in each query: no query takes longer because there are many."""
         last = 0
         while batch := list(self.filter(pk__gt=last).order_by("pk")[:size]):
             yield from batch
             last = batch[-1].pk
 
     def unsealed(self) -> AuditEventQuerySet:
-        """Not in the chain yet."""
+        """Not in the hash chain yet."""
         return self.filter(seal=None)
 
     def update(self, **kwargs: Any) -> int:
@@ -65,7 +65,7 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
 
 class AuditEvent(models.Model):
     """``actor`` and ``target`` are public ids (``usr_…``, ``team_…``) or ``system``: no foreign key, so that the trail
-    outlives what it tells of."""
+    outlives the objects."""
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     actor = models.CharField(max_length=64, db_index=True)
@@ -99,10 +99,10 @@ class AuditEvent(models.Model):
 
 
 class AuditSeal(models.Model):
-    """One link of the chain over the trail. ``digest`` covers the event as it stands and the digest of the link before,
-    so that an event that is changed or taken out later shows. Links are only ever added."""
+    """One link of the hash chain. ``digest`` covers the event and the digest of the previous link, so that a later change or
+    removal of an event is found. Links are only ever added."""
 
-    number = models.PositiveBigIntegerField(primary_key=True)  # 1, 2, 3 …: two who seal at once want the same one
+    number = models.PositiveBigIntegerField(primary_key=True)  # 1, 2, 3 …: two concurrent runs conflict
     event = models.OneToOneField(AuditEvent, models.DO_NOTHING, db_constraint=False, related_name="seal")
     digest = models.CharField(max_length=64)
     sealed_at = models.DateTimeField(default=timezone.now)

@@ -1,8 +1,7 @@
-"""Letting go of the oldest part of the trail, by its owner, so that what stays can still be verified.
+"""Retiring the oldest segment of the trail, so that the rest can still be verified. Only the tables' owner can.
 
-The oldest links go together with their events, into a file first. What is left begins where they ended: one event in the
-trail, sealed like any other, says up to which link it went, with which digest, and the file's SHA-256. Whoever takes more
-out than was told breaks the chain (``verifying``).
+The oldest links and their events are written to a file, then deleted. An audit event, linked like any other, records the last
+retired link, its digest and the file's SHA-256. Deleting more than that breaks the chain (``verification``).
 """
 
 import hashlib
@@ -36,7 +35,7 @@ class ChainSegment:
 
 
 def oldest_segment(before: datetime) -> ChainSegment | None:
-    """Every link up to the first whose event is not older than ``before``; ``None`` if there is none to let go of."""
+    """Return the links before the first one whose event is not older than ``before``; ``None`` if there are none."""
     younger = AuditSeal.objects.filter(event__at__gte=before).order_by("number").values_list("number", flat=True)
     first_kept = younger.first()
     old = AuditSeal.objects.filter(number__lt=first_kept) if first_kept else AuditSeal.objects.all()
@@ -45,7 +44,7 @@ def oldest_segment(before: datetime) -> ChainSegment | None:
 
 
 def retire_segment(part: ChainSegment, archive: BinaryIO, *, by: str, reason: str) -> str:
-    """Write the part to ``archive``, one JSON object a line, then take it out; the archive's SHA-256.
+    """Write the segment to ``archive``, one JSON object a line, then delete it. Return the archive's SHA-256.
 
     Needs the tables' owner: the runtime role may neither delete nor switch the triggers off.
     """
@@ -63,8 +62,8 @@ def _lines(part: ChainSegment) -> Iterator[bytes]:
     while links := list(_links(part).filter(number__gt=last).select_related("event").order_by("number")[:BATCH]):
         for link in links:
             event = {field.name: getattr(link.event, field.name) for field in AuditEvent._meta.concrete_fields}
-            told = {"number": link.number, "digest": link.digest, "event": event}
-            yield json.dumps(told, cls=DjangoJSONEncoder, sort_keys=True).encode() + b"\n"
+            line = {"number": link.number, "digest": link.digest, "event": event}
+            yield json.dumps(line, cls=DjangoJSONEncoder, sort_keys=True).encode() + b"\n"
         last = links[-1].number
 
 
@@ -74,7 +73,7 @@ def _links(part: ChainSegment) -> "QuerySet[AuditSeal]":
 
 @transaction.atomic
 def _delete_segment(part: ChainSegment, *, by: str, reason: str, archive_sha256: str) -> None:
-    """In one transaction with the event that tells of it; the triggers are on again before anybody else can look."""
+    """In one transaction with the audit event about it. Other sessions never see the triggers off."""
     events, seals = AuditEvent._meta.db_table, AuditSeal._meta.db_table
     with connection.cursor() as cursor:
         _switch_triggers(cursor, "DISABLE")

@@ -1,4 +1,4 @@
-"""Sealing the audit trail, by beat."""
+"""Periodic tasks of the audit trail's hash chain."""
 
 from celery import shared_task
 

@@ -1,4 +1,4 @@
-"""Is the audit trail as it was written?"""
+"""Verification of the audit trail: is it as it was written?"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ BATCH = 1000
 
 @dataclass(frozen=True)
 class Anchor:
-    """A link as the log told it, ``number:digest``."""
+    """A link from the log, ``number:digest``."""
 
     number: int
     digest: str
@@ -27,7 +27,7 @@ class Anchor:
 
 
 def find_faults(anchors: Sequence[Anchor] = ()) -> Iterator[str]:
-    """One sentence for each thing that is wrong in the whole trail; none if it is as it was written."""
+    """Yield one sentence for each fault of the whole trail; none if it is as it was written."""
     begin = _chain_start()
     yield from _broken_links(begin)
     yield from _never_sealed()
@@ -41,7 +41,7 @@ def find_faults(anchors: Sequence[Anchor] = ()) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """``head`` is the newest link, ``waiting`` how many events the sealer has not come to."""
+    """``head`` is the newest link, ``waiting`` the number of events that are not linked yet."""
 
     head: AuditSeal | None
     verified: int
@@ -50,7 +50,7 @@ class VerificationResult:
 
 
 def verify_recent(count: int) -> VerificationResult:
-    """On the last ``count`` links only."""
+    """Verify the last ``count`` links only."""
     head = AuditSeal.objects.order_by("-number").first()
     total = head.number if head else 0
     begin = _from(max(0, total - count))
@@ -63,13 +63,13 @@ def verify_recent(count: int) -> VerificationResult:
 
 
 def _chain_start() -> Anchor:
-    """Where the chain begins: at its first link, or behind the part that its owner retired last."""
-    told = AuditEvent.objects.filter(action=RETIRED).order_by("-pk").first()
-    return Anchor(told.data["number"], told.data["digest"]) if told else Anchor(0, GENESIS_DIGEST)
+    """Return the link before the chain's first one: the last retired one, if any."""
+    retired = AuditEvent.objects.filter(action=RETIRED).order_by("-pk").first()
+    return Anchor(retired.data["number"], retired.data["digest"]) if retired else Anchor(0, GENESIS_DIGEST)
 
 
 def _from(number: int) -> Anchor:
-    """The link that comes before the newest ones, if it is there still; else the beginning."""
+    """Return the link with this number, if it still exists; else the start of the chain."""
     before = AuditSeal.objects.filter(number=number).first()
     return Anchor(before.number, before.digest) if before else _chain_start()
 
@@ -87,7 +87,7 @@ def _broken_links(begin: Anchor) -> Iterator[str]:
 
 
 def _links(after: int) -> Iterator[tuple[AuditSeal, AuditEvent | None]]:
-    """Every link behind ``after`` with its event, if that is still there."""
+    """Yield every link after ``after`` with its event, if that still exists."""
     while links := list(AuditSeal.objects.filter(number__gt=after).order_by("number")[:BATCH]):
         events = AuditEvent.objects.in_bulk([link.event_id for link in links])
         yield from ((link, events.get(link.event_id)) for link in links)
@@ -95,7 +95,7 @@ def _links(after: int) -> Iterator[tuple[AuditSeal, AuditEvent | None]]:
 
 
 def _never_sealed() -> Iterator[str]:
-    """Events that the sealer will not come back to."""
+    """Yield a fault for each event that will never be linked: it is outside the reorder window."""
     left_out = AuditEvent.objects.unsealed().filter(pk__lte=_newest_sealed() - REORDER_WINDOW).order_by("pk")
     for event_id in left_out.values_list("pk", flat=True):
         yield f"Event {event_id} was never sealed."

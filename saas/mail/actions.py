@@ -1,4 +1,4 @@
-"""Wanting a mail."""
+"""Queueing mails."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -19,7 +19,7 @@ def queue_mail(
     dedupe_key: str,
     secrets: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Queue a mail in the current transaction. The same ``dedupe_key`` twice is one mail.
+    """Queue a mail in the current transaction, once for each ``dedupe_key``.
 
     ``template`` names ``saas/mail/templates/mail/<template>.txt``, whose first line is the subject. ``secrets`` are values
     for it, too (the token of a link), but the row holds them encrypted.

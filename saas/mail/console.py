@@ -1,4 +1,4 @@
-"""Mails on the terminal, as a person reads them: whom to, what about, the text. Django's own writes every MIME part."""
+"""Prints recipient, subject and text of each mail to the terminal. Django's own backend prints every MIME part."""
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends.console import EmailBackend as ConsoleBackend

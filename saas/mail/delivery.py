@@ -1,6 +1,6 @@
-"""The mail queue: claim a row, send, note the end. The network is never called inside a transaction.
+"""The mail queue: claim a row, send, store the result. The network is never called inside a transaction.
 
-What a mail server answers is told apart as RFC 5321 (4.2.1) does: 4yz may be tried again, 5yz may not.
+Replies of mail servers are classified by RFC 5321 (4.2.1): 4yz may be tried again, 5yz may not.
 """
 
 import logging
@@ -29,13 +29,13 @@ _PERMANENT, _MAILBOX_FULL = 5, 552
 
 
 def due_mail_ids() -> list[int]:
-    """Ids of what waits to be sent, oldest first."""
+    """Ids of queued mails that are due, oldest first."""
     waiting = Mail.objects.due(timezone.now()).order_by("next_attempt_at")
     return list(waiting.values_list("pk", flat=True)[:SWEEP_SIZE])
 
 
 def deliver_mail(mail_id: int) -> None:
-    """Send one mail if it is due. A second worker finds it claimed and does nothing."""
+    """Send one mail if it is due. For a mail that another worker has claimed, do nothing."""
     now = timezone.now()
     if (
         not Mail.objects.due(now)
@@ -56,9 +56,9 @@ def deliver_mail(mail_id: int) -> None:
 
 
 def _note_failure(mail: Mail, error: Exception) -> None:
-    told = {"mail": mail.pk, "attempt": mail.attempts, "error": type(error).__name__}
-    # What a mail server answers names the recipient: not for the log.
-    logger.warning("mail_failed", extra=told, exc_info=None if isinstance(error, SMTPException) else error)
+    fields = {"mail": mail.pk, "attempt": mail.attempts, "error": type(error).__name__}
+    # A mail server's reply names the recipient: not for the log.
+    logger.warning("mail_failed", extra=fields, exc_info=None if isinstance(error, SMTPException) else error)
     is_over = is_permanent(error) or mail.attempts > len(BACKOFF)
     Mail.objects.filter(pk=mail.pk, attempts=mail.attempts).update(
         status=Mail.Status.FAILED if is_over else Mail.Status.QUEUED,
@@ -68,9 +68,9 @@ def _note_failure(mail: Mail, error: Exception) -> None:
 
 
 def is_permanent(error: Exception) -> bool:
-    """Whether it is of no use to send this mail again: its recipient or its content was refused for good.
+    """Whether sending again is useless: the recipient or the content was refused permanently.
 
-    What is said of us (our name, our password, our sender) is said of every mail, and mended here: that may be tried again.
+    Refusals of our host name, password or sender concern every mail and can be fixed here: these are tried again.
     """
     match error:
         case SMTPRecipientsRefused():
@@ -86,7 +86,7 @@ def _is_final(code: int) -> bool:
 
 
 def describe_error(error: Exception) -> str:
-    """What was answered, for whoever looks at the mail; the kind of error if nothing was."""
+    """The server's reply; the kind of error if there was none."""
     match error:
         case SMTPRecipientsRefused():
             return "; ".join(_answer(code, text) for code, text in error.recipients.values())

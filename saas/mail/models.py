@@ -1,4 +1,4 @@
-"""Every mail is a row first, stored in the transaction of the action that wants it: none is lost, none is sent twice."""
+"""The mail queue. A mail is stored in the transaction of the action that sends it: none is lost, none is queued twice."""
 
 from __future__ import annotations
 

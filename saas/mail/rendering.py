@@ -1,4 +1,4 @@
-"""A mail as it is read: its row, its template and the values that were sealed, put together."""
+"""Rendering a mail from its row, its template and its encrypted values."""
 
 import re
 from email.utils import parseaddr
@@ -23,7 +23,7 @@ _ADDRESS = re.compile(r"[^\s@:/]+@[^\s@:/]+")
 
 
 def render_message(mail: Mail) -> EmailMultiAlternatives:
-    """Text and HTML. The id depends on the row only, so that a mailbox shows a mail that went out twice once."""
+    """Build text and HTML. The Message-ID depends on the row only, so that a mailbox shows a mail that was sent twice once."""
     values = _values(mail)
     subject, _, text = render_to_string(f"mail/{mail.template}.txt", values).strip().partition("\n")
     values["subject"] = subject.strip()
@@ -45,9 +45,9 @@ def _values(mail: Mail) -> dict[str, str]:
 
 
 def sanitize_user_text(words: str) -> str:
-    """Somebody's words on one line; nothing if they hold a link or are long.
+    """Return the text on one line; an empty string if it contains a link or is long.
 
-    Whoever registers a stranger's address must not write to her by way of a name. An e-mail address alone may stand.
+    A person who registers a stranger's address must not send them a message in a name. A single e-mail address is kept.
     """
     plain = " ".join("".join(c if c.isprintable() else " " for c in words).split())
     if _ADDRESS.fullmatch(plain):

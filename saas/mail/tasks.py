@@ -1,4 +1,4 @@
-"""Sending what was posted."""
+"""Sending queued mails."""
 
 from celery import shared_task
 
@@ -12,6 +12,6 @@ def deliver(mail_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Find mails whose doorbell was lost, and those whose next attempt has come."""
+    """Send mails whose message was lost, and those whose next attempt is due."""
     for mail_id in delivery.due_mail_ids():
         delivery.deliver_mail(mail_id)

@@ -1,7 +1,7 @@
-"""What stands around an event's object: read from the bytes, trusting nothing.
+"""The fields around an event's object, read strictly from untrusted bytes.
 
-``read`` turns bytes into a dictionary, ``Envelope.of`` takes from it what the inbox needs to know. Whatever was signed
-may still be no event: then both raise ``Unreadable`` and the bytes are kept for a person to look at.
+``read_event`` turns bytes into a dictionary, ``Envelope.from_event`` reads from it what the inbox needs. Signed bytes may still
+be no event: then both raise ``Unreadable``, and the bytes are quarantined.
 """
 
 import re
@@ -20,7 +20,7 @@ _TYPE = re.compile(r"[!-~]{1,255}")
 
 
 class Unreadable(ValueError):
-    """These bytes are no event."""
+    """The bytes are no event."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class EventData:
 
 
 class Envelope(NamedTuple):
-    """``created`` is None where the provider told none. Fields that it left out, or that make no sense, are empty."""
+    """``created`` is None where the provider sent none. Other fields that are missing or invalid are empty."""
 
     id: str
     type: str
@@ -46,7 +46,7 @@ class Envelope(NamedTuple):
 
     @classmethod
     def from_event(cls, event: dict[str, Any]) -> "Envelope":
-        """Raises ``Unreadable`` where there is no usable id, type or time."""
+        """Raise ``Unreadable`` where there is no usable id, type or time."""
         related = as_object(event.get("related_object"))  # thin events: the object is only named
         data = parse_event_data(event)
         thing = data.object
@@ -64,7 +64,7 @@ class Envelope(NamedTuple):
 
 
 def read_event(body: bytes) -> dict[str, Any]:
-    """The JSON object in ``body``. NUL and lone surrogates in its strings, which no database takes, become U+FFFD."""
+    """Return the JSON object in ``body``. NUL and lone surrogates, which no database can store, become U+FFFD."""
     try:
         return read_object(body.removeprefix(BOM_UTF8), max_depth=MAX_DEPTH, replace_unstorable=True)
     except InvalidJSON as error:
@@ -72,13 +72,13 @@ def read_event(body: bytes) -> dict[str, Any]:
 
 
 def parse_event_data(event: dict[str, Any]) -> EventData:
-    """The object as it was and what it was before; empty where the event carries none."""
+    """Return the object and its previous attributes; empty where the event has none."""
     data = as_object(event.get("data"))
     return EventData(object=as_object(data.get("object")), previous=as_object(data.get("previous_attributes")))
 
 
 def load_event_data(event: WebhookEvent) -> EventData:
-    """What a stored event says of its object: what handlers get and folds read."""
+    """Return a stored event's object, as handlers and projections get it. Reads ``event.payload``."""
     return parse_event_data(read_event(bytes(event.payload.body)))
 
 
@@ -110,7 +110,7 @@ def _created(value: object) -> datetime | None:
 
 
 def _customer_id(data: EventData) -> str:
-    """Whose object it is: a customer itself, else the customer it names, expanded or not, now or before."""
+    """The id of a customer itself, else of the customer that the object or its previous attributes name."""
     if data.object.get("object") == "customer":
         return as_identifier(data.object.get("id"))
     for holder in (data.object, data.previous):

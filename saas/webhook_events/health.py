@@ -1,4 +1,4 @@
-"""What the webhook modules say of themselves when asked."""
+"""The webhook modules' own health checks."""
 
 from saas.operations.health import Module
 from saas.webhook_events.models import WebhookEvent, WebhookPayload
@@ -9,7 +9,7 @@ _PROBE, _SECRET, _AT = b"{}", "whsec_probe", 1_700_000_000
 
 
 def _signatures() -> None:
-    """What we sign verifies, and one changed byte does not."""
+    """Verify a signature of our own, and refuse it for a changed body."""
     header = sign(_PROBE, secret=_SECRET, at=_AT)
     verify(header, _PROBE, secrets=[_SECRET], tolerance_seconds=0, now=_AT)
     try:
@@ -20,12 +20,12 @@ def _signatures() -> None:
 
 
 def _event_log() -> None:
-    """The log answers."""
+    """Read the event log."""
     WebhookPayload.objects.order_by().values("event_id")[:1].exists()
 
 
 def _processing() -> None:
-    """The queue answers, and the schedule only grows."""
+    """Read the queue, and require growing retry delays."""
     WebhookEvent.objects.due().order_by().values("id")[:1].exists()
     if sorted(retry_policy.RETRY_DELAYS) != retry_policy.RETRY_DELAYS:
         raise RuntimeError("the retry schedule does not grow")

@@ -1,6 +1,6 @@
-"""The inbox: every event that a provider told us, its exact bytes, and every attempt to act on it.
+"""The inbox: every event that a provider sent, its exact bytes, and every attempt to process it.
 
-The row is the queue (decision 1). A Celery message only says "look now"; everything else is decided here.
+The row is the queue (decision 1). A Celery message only starts a worker; everything else is decided by the rows.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from saas.fields import PrefixedIdField
 
 class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
     def due(self) -> WebhookEventQuerySet:
-        """Waiting, its time has come by the database's clock, and nobody works on it."""
+        """Waiting, due by the database's clock, and not being processed."""
         return self.filter(status__in=WebhookEvent.WAITING, next_attempt_at__lte=Now()).not_running()
 
     def not_running(self) -> WebhookEventQuerySet:
-        """Nobody works on them. Holds also where a row is locked that a claim has changed since the statement began: of that
-        claim's attempt nothing can be seen then, but that the event's number is another one."""
+        """Their newest attempt does not run.
+
+        True also for a row that another claim has changed since the statement began. That claim's attempt is invisible to the
+        statement, but the row's number of attempts then differs from the one at the statement's start.
+        """
         seen = Subquery(WebhookEvent.objects.filter(pk=OuterRef("pk")).values("attempts"))
         return self.alias(newest=_newest_outcome()).filter(
             Q(attempts=0) | (~Q(newest=WebhookAttempt.Outcome.RUNNING) & Q(attempts=seen))
@@ -35,7 +38,7 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
         return self.alias(newest=_newest_outcome()).filter(newest=WebhookAttempt.Outcome.RUNNING)
 
     def for_object(self, object_id: str | Expression) -> WebhookEventQuerySet:
-        """Everything ever told of one object, with the bytes: what a fold reads."""
+        """All events of one object with their payloads, in the order of their arrival."""
         return self.filter(object_id=object_id).select_related("payload").order_by("id")
 
     def by_external_ids(self, external_ids: Collection[str]) -> WebhookEventQuerySet:
@@ -66,7 +69,7 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
 
 
 def _newest_outcome() -> Coalesce:
-    """By the attempt's number: as a join it is planned for a handful of rows, and compares thousands with thousands."""
+    """A subquery by the attempt's number: a join is planned for a handful of rows, and compares thousands with thousands."""
     newest = WebhookAttempt.objects.filter(event=OuterRef("pk"), number=OuterRef("attempts"))
     return Coalesce(Subquery(newest.values("outcome")), Value(""))
 
@@ -83,21 +86,21 @@ SELECT type FROM kinds WHERE type IS NOT NULL
 
 
 def _types_with(part: str) -> list[str]:
-    """The event types that contain ``part``, in any case. Hops from one type to the next along the index: there are few."""
+    """The event types that contain ``part``, in any case. Skips from one type to the next along the index: there are few."""
     with connection.cursor() as cursor:
         cursor.execute(_TYPES)
         return [kind for (kind,) in cursor.fetchall() if part.lower() in kind.lower()]
 
 
 class WebhookEvent(models.Model):
-    """One event of a provider. ``attempts`` only grows: it is the fencing token of whoever works on the event."""
+    """One event of a provider. ``attempts`` only grows: it is the fencing token of the worker that has the event."""
 
     class Status(models.TextChoices):
         QUEUED = "queued"  # stored, due now
         RETRY_SCHEDULED = "retry_scheduled"  # due at next_attempt_at
         REPLAY_QUEUED = "replay_queued"
         PROCESSED = "processed"
-        FAILED = "failed"  # retries spent, permanent, or poison
+        FAILED = "failed"  # dead letter: retries spent, permanent failure, or too many crashes
         IGNORED = "ignored"  # no handler, another account, the other mode
         QUARANTINED = "quarantined"  # signed, but not readable as an event
 
@@ -116,9 +119,7 @@ class WebhookEvent(models.Model):
     account = models.CharField(max_length=255, blank=True)
     object_type = models.CharField(max_length=64, blank=True)
     object_id = models.CharField(max_length=255, blank=True)
-    customer_id = models.CharField(
-        max_length=255, blank=True
-    )  # the provider's customer the object belongs to: its lane
+    customer_id = models.CharField(max_length=255, blank=True)  # the provider's customer that the object belongs to
     provider_created = models.DateTimeField()
     received_at = models.DateTimeField(db_default=Now())
     body_sha256 = models.CharField(max_length=64)
@@ -128,7 +129,9 @@ class WebhookEvent(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)  # of this generation: what the retry budget counts
-    losses = models.PositiveIntegerField(default=0)  # lost attempts of this generation: after one it is claimed alone
+    crash_count = models.PositiveIntegerField(
+        default=0, db_column="losses"
+    )  # of this generation; after one: claimed alone
     generation = models.PositiveIntegerField(default=0)  # grows with each replay
     replay_count = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(db_default=Now())
@@ -150,7 +153,7 @@ class WebhookEvent(models.Model):
             ),
             models.Index(
                 fields=["next_attempt_at"],
-                condition=Q(status__in=["queued", "retry_scheduled", "replay_queued"], losses__gt=0),
+                condition=Q(status__in=["queued", "retry_scheduled", "replay_queued"], crash_count__gt=0),
                 name="webhook_events_suspect",
             ),
             models.Index(fields=["object_id", "id"], name="webhook_events_of_object"),
@@ -165,12 +168,12 @@ class WebhookEvent(models.Model):
 
     @property
     def lock_key(self) -> str:
-        """Whose effects must not run side by side: the customer's, else the object's."""
+        """Events with the same key are processed one after the other: the customer's, else the object's."""
         return self.customer_id or self.object_id or self.external_id
 
 
 class WebhookPayload(models.Model):
-    """The exact bytes. Apart from the event, so that retention can drop payloads and keep receipts."""
+    """The exact bytes, in a table of their own, so that retention can delete them and keep the events."""
 
     event = models.OneToOneField(WebhookEvent, models.CASCADE, primary_key=True, related_name="payload")
     body = models.BinaryField()
@@ -178,7 +181,7 @@ class WebhookPayload(models.Model):
 
 
 class WebhookAttempt(models.Model):
-    """One try to act on an event. A crash leaves it running; the sweep then marks it lost."""
+    """One try to process an event. A crash leaves it ``running``; the sweep then marks it ``lost``."""
 
     class Trigger(models.TextChoices):
         DELIVERY = "delivery"
@@ -190,7 +193,7 @@ class WebhookAttempt(models.Model):
         PROCESSED = "processed"
         IGNORED = "ignored"
         FAILED = "failed"
-        POSTPONED = "postponed"  # its lane was busy: no failed attempt
+        POSTPONED = "postponed"  # its customer was locked: not a failure
         LOST = "lost"
 
     # Found along the unique index below.
@@ -198,7 +201,7 @@ class WebhookAttempt(models.Model):
     number = models.PositiveIntegerField()  # the event's ``attempts`` when it was claimed
     generation = models.PositiveIntegerField(default=0)
     trigger = models.CharField(max_length=16, choices=Trigger)
-    solo = models.BooleanField(default=True)  # claimed alone: a loss is then the event's own doing
+    solo = models.BooleanField(default=True)  # claimed alone: a crash is then this event's fault
     worker = models.CharField(max_length=100)
     started_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
@@ -220,7 +223,7 @@ class WebhookAttempt(models.Model):
 
 
 class WebhookDelivery(models.Model):
-    """A request that was no first acceptance (the event itself tells of that one): duplicates and refusals."""
+    """A delivery that stored no event: a repeat or a refusal."""
 
     class Outcome(models.TextChoices):
         DUPLICATE = "duplicate"
@@ -238,7 +241,7 @@ class WebhookDelivery(models.Model):
 
 
 class ReplayBatch(models.Model):
-    """Many events to be replayed: who wanted it, why, which, and how far it is. Events that come later do not belong to it."""
+    """A bulk replay: its conditions, its reason and its progress. Events that arrive later are not part of it."""
 
     class State(models.TextChoices):
         RUNNING = "running"
@@ -248,11 +251,11 @@ class ReplayBatch(models.Model):
     id = PrefixedIdField(prefix="rpl", primary_key=True)
     conditions = models.JSONField(default=dict)  # of WebhookEventQuerySet.matching, times in ISO form
     last_event_id = models.BigIntegerField()  # the newest event when it was made
-    position = models.BigIntegerField(default=0)  # the last event looked at
+    position = models.BigIntegerField(default=0)  # the last event read
     state = models.CharField(max_length=16, choices=State, default=State.RUNNING)
     matched = models.PositiveIntegerField(default=0)  # exact to 10,000
     replayed = models.PositiveIntegerField(default=0)
-    skipped = models.JSONField(default=list)  # event ids that were being worked on, or whose payload is gone
+    skipped = models.JSONField(default=list)  # ids of events that were being processed, or whose payload was deleted
     created_by = models.CharField(max_length=64)
     reason = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -270,7 +273,7 @@ class ReplayBatch(models.Model):
 
 
 class WebhookTally(models.Model):
-    """How often something happened, ever, in all processes together: what a restart must not reset."""
+    """A counter of all processes together, which a restart must not reset."""
 
     name = models.CharField(max_length=32, primary_key=True)
     value = models.PositiveBigIntegerField(default=0)

@@ -1,6 +1,6 @@
-"""Having events run once more: one, or many in the background.
+"""Processing stored events again: one, or many in the background.
 
-A batch walks the log by id, a hundred events at a time, and only while nothing else is due: live traffic goes first.
+A bulk replay walks the events by id, a hundred at a time, and only while nothing else is due: live traffic goes first.
 """
 
 from collections.abc import Mapping
@@ -33,13 +33,13 @@ _PAYLOAD = Exists(WebhookPayload.objects.filter(event=OuterRef("pk")))
 
 
 def requeue(events: WebhookEventQuerySet) -> int:
-    """Make events due in a new generation, with a fresh retry budget; tells how many. ``attempts`` only ever grows."""
+    """Make events due in a new generation, with a fresh retry budget. Return how many. ``attempts`` is never reset."""
     return events.update(
         status=WebhookEvent.Status.REPLAY_QUEUED,
         generation=F("generation") + 1,
         replay_count=F("replay_count") + 1,
         failures=0,
-        losses=0,
+        crash_count=0,
         next_attempt_at=Now(),
     )
 
@@ -60,7 +60,7 @@ def preview_replay(conditions: Mapping[str, Any]) -> ReplayPreview:
 
 
 def serialize_conditions(conditions: Mapping[str, Any]) -> dict[str, str]:
-    """Conditions as a batch keeps them."""
+    """Return conditions as a batch stores them."""
     return {name: value.isoformat() if name in _TIMES else value for name, value in conditions.items()}
 
 
@@ -70,7 +70,7 @@ def _parse_conditions(conditions: Mapping[str, str]) -> dict[str, Any]:
 
 @transaction.atomic
 def advance_bulk_replay() -> int:
-    """Take the running batch a step further; tells how many events it looked at, 0 if there is nothing to do."""
+    """Requeue the next events of the running batch. Return how many it read, 0 if there is nothing to do."""
     running = ReplayBatch.objects.filter(state=ReplayBatch.State.RUNNING)
     batch = running.select_for_update(skip_locked=True).first()
     if batch is None:

@@ -1,6 +1,8 @@
-"""What is deleted when. Events themselves, the receipts, stay. The payloads of all that a handler acted on stay as long as
-their object lives and a while longer, because state is a fold over them. Small deletes, often: never one that holds locks
-for long."""
+"""What is deleted when. Events themselves are kept.
+
+The payloads of processed events are kept until their object has ended and ``ENDED_OBJECT_PAYLOADS`` longer, because the rows of
+other apps are projections of them. Deletes are small and frequent, so that none holds locks for long.
+"""
 
 import time
 from datetime import timedelta
@@ -11,11 +13,11 @@ from django.utils import timezone
 from saas.webhook_events import dispatch
 from saas.webhook_events.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
 
-ENDED_OBJECT_PAYLOADS = timedelta(days=400)  # of a mirrored object: its payloads go then, all at once
+ENDED_OBJECT_PAYLOADS = timedelta(days=400)  # all payloads of an object are deleted together
 UNHANDLED_PAYLOADS = timedelta(days=90)  # of events that were ignored or quarantined
 ATTEMPTS = timedelta(days=90)
 DELIVERIES = timedelta(days=30)
-WINDOW = timedelta(days=30)  # how far back the tidying looks: what it costs must not grow with the table
+WINDOW = timedelta(days=30)  # how far back a run looks: its cost must not grow with the table
 STEP = 500
 OBJECTS_AT_ONCE = 50
 DELETE_SECONDS = 20.0
@@ -24,7 +26,7 @@ _UNNEEDED = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]
 
 
 def delete_expired(seconds: float = DELETE_SECONDS) -> int:
-    """Delete what is past its time, for at most ``seconds``; tells how many rows."""
+    """Delete expired rows, for at most ``seconds``. Return how many."""
     deadline = time.monotonic() + seconds
     deleted = 0
     while time.monotonic() < deadline:
@@ -46,7 +48,7 @@ def _payloads() -> int:
 
 
 def _ended_object_payloads() -> int:
-    """Never a part of an object's payloads: a fold over the rest would tell something else."""
+    """Delete all payloads of an object or none: a projection of the rest would differ."""
     until = timezone.now() - ENDED_OBJECT_PAYLOADS
     dead = {object_id for ended in dispatch.object_end_date_sources() for object_id in ended(until - WINDOW, until)}
     payloads = WebhookPayload.objects.filter(event__object_id__in=dead).exclude(event__status__in=WebhookEvent.WAITING)
@@ -56,7 +58,7 @@ def _ended_object_payloads() -> int:
 
 
 def retention_lag() -> timedelta:
-    """How long the oldest row that should be gone has been past its time."""
+    """How long the oldest expired row has been expired."""
     now = timezone.now()
     attempt = WebhookAttempt.objects.order_by("pk").values_list("started_at", flat=True).first()
     delivery = WebhookDelivery.objects.order_by("at").values_list("at", flat=True).first()
@@ -65,7 +67,7 @@ def retention_lag() -> timedelta:
 
 
 def _attempts() -> int:
-    """Ids grow with time: only the oldest can be past it."""
+    """Ids grow with time: only the oldest can be expired."""
     before = timezone.now() - ATTEMPTS
     oldest = WebhookAttempt.objects.order_by("pk").values_list("pk", "started_at")[:STEP]
     return WebhookAttempt.objects.filter(pk__in=[pk for pk, at in oldest if at < before]).delete()[0]

@@ -1,7 +1,7 @@
 """Stripe's signature scheme, over bytes.
 
-The official SDK works on text: a non-ASCII signature or a body that is not UTF-8 escapes from it as another exception,
-and a timestamp years ahead passes. So this module verifies; the SDK is its oracle in the tests.
+The official SDK works on text: a non-ASCII signature or a body that is not UTF-8 raises another exception there, and a
+timestamp years ahead passes. So this module verifies, and the tests compare it with the SDK.
 """
 
 import hmac
@@ -14,7 +14,7 @@ _TIMESTAMP = re.compile(rb"[0-9]{1,11}")
 
 
 class BadSignature(Exception):
-    """``reason`` is for logs and metrics: the caller learns nothing but that the signature is bad."""
+    """``reason`` is for logs and metrics. The caller learns only that the signature is bad."""
 
     reason = "no_match"
 
@@ -35,7 +35,7 @@ def verify(header: str, body: bytes, *, secrets: Sequence[str], tolerance_second
     """Raise ``BadSignature`` unless one of ``secrets`` signed exactly ``body`` at most ``tolerance_seconds`` from ``now``.
 
     Scheme: https://docs.stripe.com/webhooks#verify-manually. Every secret is tried on every ``v1`` whatever matches, so
-    that time tells nothing. Age counts in both directions, and only once the signature stands.
+    that the time reveals nothing. The timestamp may differ in both directions, and is checked after the signature.
     """
     timestamp, signatures = _read(header)
     if not _any_matches(timestamp + b"." + body, signatures, secrets):
@@ -45,12 +45,12 @@ def verify(header: str, body: bytes, *, secrets: Sequence[str], tolerance_second
 
 
 def sign(body: bytes, *, secret: str, at: int) -> str:
-    """The header that a provider sends with ``body``."""
+    """Return the header that a provider sends with ``body``; ``at`` in seconds since 1970."""
     return f"t={at},v1={_signature(str(at).encode() + b'.' + body, secret).decode()}"
 
 
 def _read(header: str) -> tuple[bytes, list[bytes]]:
-    """The timestamp's digits and every ``v1``. WSGI hands headers over as Latin-1; what is not cannot match anyway."""
+    """Return the timestamp's digits and every ``v1``. WSGI decodes headers as Latin-1; other characters cannot match."""
     raw = header.encode("latin-1", "replace")
     if len(raw) > MAX_HEADER_BYTES:
         raise Malformed
@@ -65,7 +65,7 @@ def _read(header: str) -> tuple[bytes, list[bytes]]:
 
 
 def _any_matches(message: bytes, signatures: Sequence[bytes], secrets: Sequence[str]) -> bool:
-    usable = [secret for secret in secrets if secret.strip()]  # an unset one must not become a key that anybody has
+    usable = [secret for secret in secrets if secret.strip()]  # an unset one would be a key that anyone has
     expected = [_signature(message, secret) for secret in usable]
     return any([hmac.compare_digest(ours, theirs) for ours in expected for theirs in signatures])  # noqa: C419
 

@@ -1,7 +1,7 @@
-"""The short way for what the provider has signed: past Django's middleware, many deliveries in one statement.
+"""The short path for signed deliveries: without Django's middleware, many deliveries in one statement. PostgreSQL only.
 
-Whatever is not such a delivery gets Django's answer: another method, an ``Origin``, an unknown host, a bad signature, bytes
-that are no event, a repeat. So each rule stands once, in the view, and both ways give the same answers. PostgreSQL only.
+Every other request is answered by Django: another method, an ``Origin``, an unknown host, a bad signature, bytes that are no
+event, a repeat. Each rule stands once, in the view, and both paths give the same answers.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from webhooks.intake.view import STRIPE_PATH, STRIPE_ROUTE, receipt_json
 
 logger = logging.getLogger(__name__)
 
-# A browser, and bodies whose length is not known before: Django's rules decide.
+# From browsers, and for bodies of unknown length: these requests are left to Django.
 _UNUSUAL = {"origin", "sec-fetch-site", "transfer-encoding", "expect", "upgrade"}
 _SENT_NAMES = {name: name.lower() for name in KEPT_HEADERS}
 
@@ -46,7 +46,7 @@ class ShortPath:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._bridge.__rsgi_init__(loop)
-        _ = self._usual_headers  # before the first delivery comes
+        _ = self._usual_headers  # computed before the first delivery
 
     @cached_property
     def _usual_headers(self) -> list[tuple[str, str]]:
@@ -64,13 +64,13 @@ class ShortPath:
         body = await self._bridge.read_body(scope, protocol)
         if body is not None:
             try:
-                if not await self._take_in(scope, headers, body, protocol):
+                if not await self._accept(scope, headers, body, protocol):
                     await self._bridge.answer(scope, protocol, body)
             finally:
                 self._bridge.release_body(body)
 
-    async def _take_in(self, scope: Scope, headers: dict[str, str], body: bytes, protocol: Any) -> bool:
-        """Store it, and answer once that is committed. False, and there is no answer yet, if it is Django's to give."""
+    async def _accept(self, scope: Scope, headers: dict[str, str], body: bytes, protocol: Any) -> bool:
+        """Store the delivery, and answer once it is committed. Return False, without an answer, if Django has to answer."""
         started = time.perf_counter()
         try:
             actions.verify_signature(headers["stripe-signature"], body)
@@ -102,7 +102,7 @@ def _headers_of_a_delivery(scope: Scope) -> dict[str, str] | None:
     headers = dict(sent)
     is_delivery = (
         "stripe-signature" in headers
-        and len(headers) == len(sent) == len(given.keys())  # none stands twice, none was lost
+        and len(headers) == len(sent) == len(given.keys())  # none is repeated, none was dropped
         and headers.keys().isdisjoint(_UNUSUAL)
         and not is_too_large(sent)
         and _is_our_host(headers.get("host", ""), tuple(settings.ALLOWED_HOSTS))
@@ -131,7 +131,7 @@ def _failure(error: Exception) -> HttpResponse:
 
 
 async def connect() -> "psycopg.AsyncConnection[Any]":
-    """A connection as Django's are, with its time limits."""
+    """Open a connection with the options and time limits of Django's connections."""
     options = connections["default"].get_connection_params()
     wanted = {name: value for name, value in options.items() if name not in {"cursor_factory", "context"}}
     return await psycopg.AsyncConnection.connect(autocommit=True, **wanted)

@@ -1,4 +1,4 @@
-"""The intake of the provider's deliveries, as a Django view. ``short_path`` takes most of them in before they reach it."""
+"""The intake of the provider's deliveries, as a Django view. ``short_path`` answers most of them before they reach it."""
 
 from json.encoder import encode_basestring_ascii as _as_json
 from typing import Any
@@ -39,7 +39,7 @@ class StripeView(PublicView):
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """A POST passes DRF by: nothing that it does is wanted here, and it would take longer than all the rest."""
+        """Handle a POST without DRF: nothing that it does is needed here, and it would take longer than the rest."""
         if request.method != "POST":
             return super().dispatch(request, *args, **kwargs)
         try:
@@ -72,7 +72,7 @@ class StripeView(PublicView):
 
 
 def _raw_body(request: HttpRequest) -> bytes:
-    """The exact bytes; ``InputGuardMiddleware`` has gathered a chunked body and refused one over the limit."""
+    """The exact bytes. ``InputGuardMiddleware`` has read a chunked body and refused one over the limit."""
     try:
         return request.body
     except (UnreadablePostError, OSError) as error:
@@ -85,7 +85,7 @@ def _count_refusal(request: HttpRequest) -> None:
 
 
 def receipt_json(receipt: actions.Receipt) -> bytes:
-    """The body of a 202, by hand: an encoder would take four times as long."""
+    """The body of a 202, formatted by hand: a JSON encoder takes four times as long."""
     event_id = _as_json(receipt.event_id)
     if receipt.is_new:
         return f'{{"status":"accepted","event_id":{event_id}}}'.encode()

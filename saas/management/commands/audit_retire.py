@@ -1,4 +1,4 @@
-"""``manage.py audit_retire --before … --archive … --reason …``: let go of the oldest part of the audit trail."""
+"""``manage.py audit_retire --before … --archive … --reason …``: archive and delete the oldest part of the audit trail."""
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
@@ -16,13 +16,13 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ArgumentTypeError("Give a day or a moment in ISO form: 2026-01-31.") from error
+        raise ArgumentTypeError("Give a date or time in ISO form: 2026-01-31.") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class Command(BaseCommand):
     help = (
-        "Write the events before a moment to a file and take them out of the trail, which then verifies from there on. "
+        "Write the events before a time to a file and delete them from the trail, whose rest still verifies. "
         "For the tables' owner; the role under which the services run cannot do it."
     )
 

@@ -1,4 +1,4 @@
-"""``manage.py audit_verify``: is the audit trail as it was written? Exits with 1 and names what is not."""
+"""``manage.py audit_verify``: verify that the audit trail is as it was written. Exits with 1 and prints every fault."""
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
@@ -14,7 +14,7 @@ def _anchor(text: str) -> verification.Anchor:
     try:
         return verification.Anchor.parse(text)
     except ValueError as error:
-        raise ArgumentTypeError("Give an anchor as the log tells it: number:digest.") from error
+        raise ArgumentTypeError("Give an anchor as in the log: number:digest.") from error
 
 
 class Command(BaseCommand):

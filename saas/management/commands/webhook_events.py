@@ -1,4 +1,4 @@
-"""``manage.py webhook_events``: what came and what became of it, in a terminal."""
+"""``manage.py webhook_events``: list and follow webhook events in a terminal."""
 
 import time
 from argparse import ArgumentParser
@@ -13,11 +13,11 @@ from saas.management.terminal import STYLES, console
 from saas.webhook_events.models import WebhookEvent, WebhookEventQuerySet
 
 POLL_EVERY_SECONDS = 1.0
-STILL_WORKED_ON = 500  # of the newest listed: how many are looked at again for a change of status
+STILL_WORKED_ON = 500  # how many of the newest listed are read again for a change of status
 
 
 class Command(BaseCommand):
-    help = "List webhook events, show one, or follow what comes."
+    help = "List webhook events, show one, or follow new ones."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("event_id", nargs="?", help="Show this one: its attempts and its bytes.")
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--type", default="", help="Exact, or with * at the end.")
         parser.add_argument("--search", default="", help="An event id, an object id, or a part of the type.")
         parser.add_argument("--limit", type=int, default=20, help="How many, newest (20).")
-        parser.add_argument("--follow", action="store_true", help="Go on with what comes, until Ctrl-C.")
+        parser.add_argument("--follow", action="store_true", help="Print new events and changes until Ctrl-C.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         out = console(cast(TextIO, self.stdout._out), no_color=options["no_color"], force_color=options["force_color"])
@@ -47,7 +47,7 @@ def _list(out: Console, rows: Iterable[WebhookEvent]) -> None:
 
 
 def _line(row: WebhookEvent) -> Text:
-    """What a provider put into a type or an error must not steer the terminal: control characters are shown, not sent."""
+    """Control characters in a type or an error are escaped: they must not control the terminal."""
     line = Text().append(f"{row.received_at:%Y-%m-%d %H:%M:%S}  ", style="dim")
     line.append(f"{row.status:<15}", style=STYLES.get(row.status, ""))
     line.append(f"  {row.external_id:<32}  ", style="")
@@ -59,7 +59,7 @@ def _line(row: WebhookEvent) -> Text:
 
 
 def _follow(out: Console, rows: WebhookEventQuerySet, newest: list[WebhookEvent]) -> None:
-    """New events as they come, and those that were shown again when their status changes."""
+    """Print new events, and listed ones again when their status changes."""
     shown = {row.pk: row.status for row in newest}
     position = max(shown, default=0)
     try:

@@ -1,4 +1,4 @@
-"""``manage.py webhook_replay``: have events run once more, from a terminal."""
+"""``manage.py webhook_replay``: process events once more, from a terminal."""
 
 import time
 from argparse import ArgumentParser, ArgumentTypeError
@@ -30,9 +30,9 @@ class Command(BaseCommand):
         parser.add_argument("--since", type=_moment, help="Received at or after: 2026-01-31T12:00:00Z.")
         parser.add_argument("--until", type=_moment, help="Received before.")
         parser.add_argument("--reason", default="", help="For the audit trail.")
-        parser.add_argument("--dry-run", action="store_true", help="Only say which it would be.")
+        parser.add_argument("--dry-run", action="store_true", help="Only print which events would be replayed.")
         parser.add_argument(
-            "--wait", action="store_true", help="Stay until the bulk replay is over, and show how far it is."
+            "--wait", action="store_true", help="Wait until the bulk replay has ended, and show its progress."
         )
         parser.add_argument("--cancel", metavar="BATCH", help="Stop a bulk replay.")
 
@@ -69,7 +69,7 @@ class Command(BaseCommand):
             self._watch(batch, options)
 
     def _watch(self, batch: ReplayBatch, options: dict[str, Any]) -> None:
-        """Ctrl-C ends the watching, not the replay."""
+        """Ctrl-C ends this command, not the replay."""
         out = console(cast(TextIO, self.stdout._out), no_color=options["no_color"], force_color=options["force_color"])
         with progress(out) as bar:
             task = bar.add_task(batch.pk, total=batch.matched)

@@ -1,4 +1,4 @@
-"""``manage.py webhook_worker --poll``: act on webhook events without any broker."""
+"""``manage.py webhook_worker --poll``: process webhook events without a broker."""
 
 import signal
 import time
@@ -20,16 +20,16 @@ DELETE_EVERY_SECONDS = 600.0
 
 class Command(BaseCommand):
     help = (
-        "Process webhook events by looking at the table: with no broker at all, or beside workers whose broker is away."
+        "Process webhook events by polling the database: without a broker, or while the workers' broker is unavailable."
     )
 
     _stopping = False
     _deleted_at = float("-inf")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--poll", action="store_true", help="Look until told to stop.")
-        parser.add_argument("--once", action="store_true", help="Act on what is due now, then stop.")
-        parser.add_argument("--every", type=float, default=0.5, help="Seconds between two looks (0.5).")
+        parser.add_argument("--poll", action="store_true", help="Run until it is stopped.")
+        parser.add_argument("--once", action="store_true", help="Process what is due now, then exit.")
+        parser.add_argument("--every", type=float, default=0.5, help="Seconds between two polls (0.5).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["once"]:
@@ -37,12 +37,12 @@ class Command(BaseCommand):
         elif options["poll"]:
             self._poll(options["every"])
         else:
-            raise CommandError("Say --poll or --once.")
+            raise CommandError("Give --poll or --once.")
 
     def _poll(self, every_seconds: float) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        self.stdout.write(f"Looking at webhook events every {every_seconds:g} s.")
+        self.stdout.write(f"Polling webhook events every {every_seconds:g} s.")
         self._deleted_at = time.monotonic()
         swept_at = float("-inf")
         heartbeat_thread.start()
@@ -54,12 +54,12 @@ class Command(BaseCommand):
         heartbeat_thread.stop()
 
     def _process_due(self, *, sweep: bool) -> bool:
-        """False if the database is away: it will be asked again, by another process if this one finds it away each time."""
+        """Return False if the database is unavailable. The next poll tries again, in a new process after repeated failures."""
         task_progress.task_started(self)
         try:
             self._sweep() if sweep else event_worker.drain(SWEEP_EVERY_SECONDS)
         except Error as error:
-            self.stderr.write(f"The database is away: {type(error).__name__}")
+            self.stderr.write(f"The database is unavailable: {type(error).__name__}")
             connections.discard_connections()
             task_progress.task_ended(self, error)
             if task_progress.must_terminate:
@@ -70,8 +70,7 @@ class Command(BaseCommand):
         return True
 
     def _sweep(self) -> None:
-        """Events, the mails that alerts and handlers have written, and what is past its time: without a broker nobody
-        else sees to those."""
+        """Process events, send queued mails and delete expired rows: without a broker no other process does."""
         tasks.sweep()
         mail_tasks.sweep()
         if time.monotonic() - self._deleted_at >= DELETE_EVERY_SECONDS:
@@ -79,5 +78,5 @@ class Command(BaseCommand):
             tasks.delete_expired()
 
     def _stop(self, *_: Any) -> None:
-        """The event being worked on is finished first."""
+        """Let the current event finish first."""
         self._stopping = True

@@ -55,7 +55,7 @@ def claim_batch(limit: int = 0) -> list[Claim]:
     """Claim the events without crashes that have been due longest."""
     limit = limit or BATCH_SIZE
     if connection.vendor != "postgresql":
-        return _claim(WebhookEvent.objects.due().filter(losses=0), limit=limit, solo=False)
+        return _claim(WebhookEvent.objects.due().filter(crash_count=0), limit=limit, solo=False)
     with connection.cursor() as cursor:
         cursor.execute(CLAIM_SQL, {"limit": limit, "worker": _worker()})
         return [Claim(*row) for row in cursor.fetchall()]
@@ -63,7 +63,7 @@ def claim_batch(limit: int = 0) -> list[Claim]:
 
 def claim_crashed() -> list[Claim]:
     """Claim at most one event whose worker crashed before."""
-    return _claim(WebhookEvent.objects.due().filter(losses__gt=0), limit=1, solo=True)
+    return _claim(WebhookEvent.objects.due().filter(crash_count__gt=0), limit=1, solo=True)
 
 
 @transaction.atomic
@@ -257,7 +257,7 @@ def mark_lost_attempts() -> int:
 
 def _count_crashes(event_ids: Sequence[int]) -> None:
     waiting = WebhookEvent.objects.filter(pk__in=event_ids, status__in=WebhookEvent.WAITING)
-    waiting.update(losses=F("losses") + 1, next_attempt_at=Now())
+    waiting.update(crash_count=F("crash_count") + 1, next_attempt_at=Now())
     alone = WebhookAttempt.objects.filter(
         event_id__in=event_ids, solo=True, outcome=WebhookAttempt.Outcome.LOST, generation=F("event__generation")
     )

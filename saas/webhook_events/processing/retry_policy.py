@@ -1,4 +1,4 @@
-"""When a failing event is tried again. Every moment is the database's: workers' clocks may differ."""
+"""When a failed event is tried again. Times are computed in the database: workers' clocks may differ."""
 
 import random
 from datetime import timedelta
@@ -20,11 +20,11 @@ _MIN_LOCK_DELAY_MS, _MAX_LOCK_DELAY_MS = 20, 120
 
 
 def retry_delay(failures: int) -> timedelta:
-    """The wait after the n-th failure: from the table, plus up to a tenth so that a crowd spreads."""
+    """The delay after the n-th failure: from the table, plus up to a tenth, so that many events spread."""
     step = RETRY_DELAYS[min(failures, len(RETRY_DELAYS)) - 1]
     return step * (1 + random.uniform(0, MAX_JITTER))  # noqa: S311
 
 
 def lock_retry_delay() -> timedelta:
-    """The wait of an event whose lane is busy."""
+    """The delay of an event whose customer is locked."""
     return timedelta(milliseconds=random.randint(_MIN_LOCK_DELAY_MS, _MAX_LOCK_DELAY_MS))  # noqa: S311

@@ -240,7 +240,7 @@ def test_the_attempt_of_a_dead_worker_is_marked_lost_and_the_event_runs_elsewher
 
     assert seen == ["evt_1"]
     assert outcomes(row) == [("delivery", "lost"), ("delivery", "processed")]
-    assert (refreshed(row).attempts, row.losses) == (2, 1)
+    assert (refreshed(row).attempts, row.crash_count) == (2, 1)
 
 
 def test_a_worker_that_was_presumed_dead_changes_nothing_when_it_wakes(seen):
@@ -268,7 +268,7 @@ def test_three_lonely_deaths_make_an_event_poison(seen):
         presume_dead(number)
         claims.mark_lost_attempts()
 
-    assert (refreshed(row).status, row.losses) == ("failed", 3)
+    assert (refreshed(row).status, row.crash_count) == ("failed", 3)
     assert row.last_error.startswith("dead letter")
     event_worker.drain(seconds=1)
     assert seen == []
