@@ -28,8 +28,8 @@ def _rewrite(customer_id: str, row: Subscription | None, own: list[LedgerLine]) 
     """Rewrite the ledger of a customer. The changes of their other subscriptions are read back from it; what those did to
     the revenue may change. Locks the customer. Returns the other customers to whom entries belonged before."""
     customer = Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
-    entries = LedgerEntry.objects.filter(subscription__customer=customer_id).select_related("subscription")
-    stored = list(entries.order_by("subscription", "number"))
+    rows = LedgerEntry.objects.filter(subscription__customer=customer_id).select_related("subscription")
+    stored = list(rows.order_by("subscription", "number"))
     lines = own + restore_subscription_kinds(
         _line(entry) for entry in stored if row is None or entry.subscription_id != row.pk
     )
