@@ -25,7 +25,7 @@ def _impersonate(user: User, context: ActionContext, **wished: Any) -> Outcome:
     wish = ImpersonationRequest(**wished)
     if wish.write:
         context.require(Permission.IMPERSONATE_WRITE)
-    started = impersonations.impersonate(user, by=context.session, wish=wish)
+    started = impersonations.impersonate(user, by=context.session, request=wish)
     return Outcome(f"You see what {user.email} sees, for {wish.minutes} minutes.", started)
 
 

@@ -246,7 +246,7 @@ def test_keys_that_are_none_refuse_the_token(product, idp: IdentityProvider) -> 
     ids=str,
 )
 def test_metadata_that_lead_elsewhere_are_not_followed(product, idp: IdentityProvider, change: dict[str, Any]) -> None:
-    idp.answers["/.well-known/openid-configuration"] = (200, {**idp._metadata()[1], **change})
+    idp.answers["/.well-known/openid-configuration"] = (200, {**idp.metadata, **change})
 
     assert_refused(product.get("/api/auth/oauth/oidc"), 502, "oauth_provider_unavailable")
     assert not OAuthState.objects.exists()
@@ -274,7 +274,7 @@ def test_a_response_of_another_issuer_is_refused(product, idp: IdentityProvider)
 
 @pytest.mark.parametrize(("sent", "status"), [("", 400), ("https://evil.example", 400), ("ours", 200)])
 def test_a_provider_that_names_itself_in_its_answers_must(product, idp: IdentityProvider, sent: str, status) -> None:
-    metadata = {**idp._metadata()[1], "authorization_response_iss_parameter_supported": True}
+    metadata = {**idp.metadata, "authorization_response_iss_parameter_supported": True}
     idp.answers["/.well-known/openid-configuration"] = (200, metadata)
     came_back = idp.approve(begun(product), email="new@example.org")
 

@@ -1,4 +1,4 @@
-"""Calls to identity providers, bounded: known hosts only, no redirects, 3 s to connect, 5 s in all, 1 MB at most."""
+"""HTTP client for identity providers: allowed hosts only, no redirects, 3 s to connect, 5 s in total, 1 MB at most."""
 
 import asyncio
 import ipaddress
@@ -24,7 +24,7 @@ class ProviderUnavailable(DomainError):
 
 @dataclass(frozen=True)
 class ProviderResponse:
-    """``document`` is the JSON object or list that came back."""
+    """``document`` is the parsed JSON body."""
 
     status: int
     document: Any
@@ -39,7 +39,7 @@ def call_provider(
     auth: tuple[str, str] | None = None,
     token: str = "",
 ) -> ProviderResponse:
-    """The provider's answer. Raises ``ProviderUnavailable`` for a redirect, a 5xx, no JSON, too much or too late."""
+    """Return the response. Raises ``ProviderUnavailable`` for a redirect, a 5xx, invalid JSON, a large body or a timeout."""
     require_allowed_url(url, hosts)
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     if token:
@@ -62,20 +62,16 @@ async def _exchange(
     ):
         if response.is_redirect or response.is_server_error:
             raise ProviderUnavailable
-        return response.status_code, await _bounded(response)
-
-
-async def _bounded(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_raw():  # raw: what is unpacked has no bound
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise ProviderUnavailable
-    return bytes(body)
+        body = bytearray()
+        async for chunk in response.aiter_raw():  # raw: a decompressed body would have no limit
+            body += chunk
+            if len(body) > MAX_BYTES:
+                raise ProviderUnavailable
+        return response.status_code, bytes(body)
 
 
 def require_allowed_url(url: str, hosts: Collection[str]) -> None:
-    """Raise ``ProviderUnavailable`` unless ``url`` is https at one of ``hosts``; outside production loopback may be http."""
+    """Raise ``ProviderUnavailable`` unless ``url`` is https at one of ``hosts``; outside production also http to loopback."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

@@ -1,8 +1,8 @@
-"""Which account an identity at a provider belongs to.
+"""Log in by an identity at an OAuth provider, and link and unlink identities (account linking).
 
-A known identity logs in. An unknown one creates an account, if its address is unknown, too. It is never linked to an
-account because the addresses are equal: whoever registered somebody else's address first would be let in.
-But where the provider vouches for the address and nobody confirmed the account, that is handed over, emptied.
+A known identity logs in. An unknown one creates an account if its address is unknown, too. It is never linked to an account
+because the addresses are equal: a person who registered with another's address would share the account. But if the provider
+has verified the address and the account is unconfirmed, the account is handed over, emptied.
 """
 
 from django.db import IntegrityError, transaction
@@ -39,19 +39,19 @@ class LastLoginMethod(DomainError):
 
 
 def log_in_by_identity(identity: Identity) -> Login | PendingMfa:
-    """Log in whoever ``identity`` is. Raises ``AccountExists``, ``NoUsableAddress`` or ``InvalidCredentials``."""
-    if login := _sign_in_known(identity):
+    """Log in to the identity's account, or create one. Raises ``AccountExists``, ``NoUsableAddress``, ``InvalidCredentials``."""
+    if login := _log_in_known(identity):
         return login
     try:
-        return _enter_proven(identity) if identity.email_is_verified else _create_account(identity)
-    except (IntegrityError, EmailTaken) as error:  # a twin was faster, or the address is taken
-        if login := _sign_in_known(identity):
+        return _log_in_verified(identity) if identity.email_is_verified else _create_account(identity)
+    except (IntegrityError, EmailTaken) as error:  # a concurrent sign-in was faster, or the address is taken
+        if login := _log_in_known(identity):
             return login
         raise AccountExists from error
 
 
 @transaction.atomic
-def _sign_in_known(identity: Identity) -> Login | PendingMfa | None:
+def _log_in_known(identity: Identity) -> Login | PendingMfa | None:
     known = OAuthIdentity.objects.by_subject(identity.issuer, identity.subject)
     if known is None:
         return None
@@ -64,8 +64,8 @@ def _sign_in_known(identity: Identity) -> Login | PendingMfa | None:
 
 
 @transaction.atomic
-def _enter_proven(identity: Identity) -> Login:
-    """The provider vouches for the address: a new account, confirmed, or the one that nobody confirmed."""
+def _log_in_verified(identity: Identity) -> Login:
+    """Log in to a new, confirmed account, or to the unconfirmed one of the address, which the provider has verified."""
     try:
         login = account_handover.log_in_verified_email(
             email=identity.email,
@@ -82,13 +82,6 @@ def _enter_proven(identity: Identity) -> Login:
 
 @transaction.atomic
 def _create_account(identity: Identity) -> Login:
-    user = _new_user(identity)
-    create_customer(user, provider=identity.provider)
-    _attach(identity, user)
-    return open_session(user, methods=METHODS)
-
-
-def _new_user(identity: Identity) -> User:
     try:
         user = User(
             email=deliverable_email(identity.email),
@@ -98,7 +91,9 @@ def _new_user(identity: Identity) -> User:
     except Invalid as error:
         raise NoUsableAddress from error
     user.set_unusable_password()
-    return user
+    create_customer(user, provider=identity.provider)
+    _attach(identity, user)
+    return open_session(user, methods=METHODS)
 
 
 def _attach(identity: Identity, user: User) -> None:
@@ -113,7 +108,7 @@ def _attach(identity: Identity, user: User) -> None:
 
 
 def link_identity(identity: Identity, *, session: LoginSession) -> None:
-    """Let the session's user log in by ``identity``, too. Raises ``IdentityTaken``. May be repeated."""
+    """Let the session's user log in by ``identity`` as well. Raises ``IdentityTaken``. May be repeated."""
     try:
         _link(identity, session.user)
     except IntegrityError as error:
@@ -128,13 +123,15 @@ def _link(identity: Identity, user: User | None) -> None:
     if known is None:
         _attach(identity, user)
         record("identity.linked", actor=user.id, target=user.id, provider=identity.provider)
-        _tell(user, "identity_linked", identity.provider)
+        _mail(user, "identity_linked", identity.provider)
 
 
 @transaction.atomic
 def unlink_identity(user: User, *, provider: str) -> None:
-    """Remove a provider from the ways to log in. Raises ``NotFound`` or ``LastLoginMethod``."""
-    locked = User.objects.select_for_update().get(pk=user.pk)  # two unlinks at once must not leave no way in
+    """Remove a provider from the login methods. Raises ``NotFound`` or ``LastLoginMethod``."""
+    locked = User.objects.select_for_update().get(
+        pk=user.pk
+    )  # two concurrent unlinks must not remove the last login method
     mine = OAuthIdentity.objects.filter(user=locked)
     if not mine.filter(provider=provider).exists():
         raise NotFound
@@ -142,19 +139,19 @@ def unlink_identity(user: User, *, provider: str) -> None:
         raise LastLoginMethod
     mine.filter(provider=provider).delete()
     record("identity.unlinked", actor=user.id, target=user.id, provider=provider)
-    _tell(user, "identity_unlinked", provider)
+    _mail(user, "identity_unlinked", provider)
 
 
 def unlink_unproven_identities(user: User) -> None:
-    """Remove the ways in whose provider does not vouch for the account's own address, inside the caller's transaction.
+    """Remove identities whose provider has not verified the account's own address, inside the caller's transaction.
 
-    For a recovery by the mailbox: who reads it has the others, too; what leads elsewhere may be a stranger's.
+    For a password reset: the reader of the mailbox controls the other identities anyway; these may be an intruder's.
     """
     for row in OAuthIdentity.objects.filter(user=user):
         if not (row.email_is_verified and _is_address_of(user, row.email)):
             row.delete()
             record("identity.unlinked", actor=user.id, target=user.id, provider=row.provider)
-            _tell(user, "identity_unlinked", row.provider)
+            _mail(user, "identity_unlinked", row.provider)
 
 
 def _is_address_of(user: User, email: str) -> bool:
@@ -164,7 +161,7 @@ def _is_address_of(user: User, email: str) -> bool:
         return False
 
 
-def _tell(user: User, template: str, provider: str) -> None:
+def _mail(user: User, template: str, provider: str) -> None:
     queue_mail(
         template,
         to=user.email,

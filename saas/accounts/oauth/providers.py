@@ -1,7 +1,7 @@
-"""What providers say: where to send the browser, and who came back from there.
+"""OAuth providers: build the authorization URL, exchange the code, and read the person's identity.
 
-OpenID Connect (Core 1.0, Discovery 1.0) by the issuer's metadata, and GitHub, which has no ID tokens but an API.
-Identity comes only from the provider: never from the callback's query or body.
+OpenID Connect (Core 1.0, Discovery 1.0) by the issuer's metadata, and GitHub, which has an API instead of ID tokens. The
+identity comes only from the provider, never from the callback's query or body.
 """
 
 import re
@@ -29,7 +29,7 @@ CLOCK_LEEWAY_SECONDS = 30
 DISCOVERY_SECONDS = 3600.0
 GITHUB_ISSUER = "https://github.com"
 _MAX_SUBJECT = 255
-_TENANT = re.compile(r"[0-9a-f-]{36}")  # Microsoft's ``tid``, which stands in its issuer
+_TENANT = re.compile(r"[0-9a-f-]{36}")  # Microsoft's ``tid`` claim, which is part of its issuer
 
 
 class CodeRefused(DomainError):
@@ -55,17 +55,17 @@ class Endpoints:
     user: str = ""
     emails: str = ""
     requires_basic_auth: bool = False
-    sends_issuer: bool = False  # ``iss`` stands in every answer (RFC 9207)
+    sends_issuer: bool = False  # ``iss`` is in every callback (RFC 9207)
 
     @property
     def issuer_names(self) -> set[str]:
-        """What its answers may name as their issuer. GitHub's metadata differ from what it is known by."""
+        """The issuers that its callbacks may name. GitHub's metadata name another one."""
         return {self.issuer, f"{GITHUB_ISSUER}/login/oauth"} if self.issuer == GITHUB_ISSUER else {self.issuer}
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A person as her provider knows her. ``email`` is empty if the provider gave none that could be used."""
+    """A person at a provider. ``email`` is empty if the provider gave no usable one."""
 
     provider: str
     issuer: str
@@ -86,12 +86,12 @@ _discovered: dict[str, tuple[float, Endpoints]] = {}
 
 
 def redirect_uri(provider: OAuthProvider) -> str:
-    """Ours to choose, never the request's: one address per provider, which also keeps two providers from being mixed up."""
+    """Return our callback URL, one per provider: it never comes from a request, and two providers cannot be mixed up."""
     return f"{settings.SERVICE_BASE_URLS['product']}/api/auth/oauth/{provider.name}/callback"
 
 
 def authorization_url(provider: OAuthProvider, *, state: str, nonce: str, verifier: str) -> str:
-    """Where the browser goes: authorization code flow with PKCE (RFC 7636, S256)."""
+    """Return where to send the browser: authorization code flow with PKCE (RFC 7636, S256)."""
     asks_openid = bool(provider.issuer)
     return str(
         prepare_grant_uri(
@@ -109,7 +109,7 @@ def authorization_url(provider: OAuthProvider, *, state: str, nonce: str, verifi
 
 
 def fetch_identity(provider: OAuthProvider, *, code: str, nonce: str, verifier: str) -> Identity:
-    """Exchange the code and read who it is. Raises ``CodeRefused``, ``IdTokenInvalid`` or ``ProviderUnavailable``."""
+    """Exchange the code and return the identity. Raises ``CodeRefused``, ``IdTokenInvalid`` or ``ProviderUnavailable``."""
     tokens = _exchange(provider, code, verifier)
     if provider.issuer:
         return _from_id_token(provider, tokens.get("id_token"), nonce)
@@ -117,7 +117,7 @@ def fetch_identity(provider: OAuthProvider, *, code: str, nonce: str, verifier: 
 
 
 def discover_endpoints(provider: OAuthProvider) -> Endpoints:
-    """The provider's addresses; an issuer's metadata is asked for at most once an hour."""
+    """Return the provider's URLs; an issuer's metadata are fetched at most once an hour."""
     if not provider.issuer:
         return GITHUB
     known = _discovered.get(provider.issuer)
@@ -182,8 +182,10 @@ def _from_id_token(provider: OAuthProvider, raw: object, nonce: str) -> Identity
 
 
 def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str, Any]:
-    """Signature, algorithm, issuer, audience, time and nonce (Core 1.0, 3.1.3.7). The keys are fetched for each sign-in,
-    so that a rotated one is known at once."""
+    """Verify signature, algorithm, issuer, audience, time and nonce (Core 1.0, 3.1.3.7).
+
+    The keys are fetched for each sign-in, so that a rotated one is known at once.
+    """
     where = discover_endpoints(provider)
     keys = _object(_get(provider, where.keys))
     try:

@@ -1,7 +1,7 @@
-"""Signing in through a provider: the two halves of the authorization code flow.
+"""Sign in at an OAuth provider: begin and finish the authorization code flow.
 
 The state is random, stored hashed, used once and bound to the browser that began. The PKCE verifier and the nonce are
-derived from it under our key, so that no table holds them. The network is called between two transactions, never in one.
+derived from it under our key, so that no table holds them. The provider is called between transactions, never in one.
 """
 
 import secrets
@@ -25,7 +25,7 @@ from saas.errors import DomainError, NotFound
 from saas.settings.accounts import OAuthProvider
 
 STATE_LIFETIME = timedelta(minutes=10)
-ACCESS_DENIED = "access_denied"  # what a provider calls it when a person does not agree (RFC 6749, 4.1.2.1)
+ACCESS_DENIED = "access_denied"  # the person did not agree (RFC 6749, 4.1.2.1)
 
 
 class OAuthStateInvalid(DomainError):
@@ -38,8 +38,8 @@ class ReturnToNotAllowed(DomainError):
 
 @dataclass(frozen=True)
 class SignInResult:
-    """Somebody came back. ``login`` is None if a provider was linked to an account that was logged in already, and where
-    ``refusal`` says why nobody was logged in."""
+    """The result of a callback. ``login`` is None if an identity was linked to a logged-in account, or if there is a
+    ``refusal``."""
 
     login: Login | PendingMfa | None
     return_to: str
@@ -47,8 +47,8 @@ class SignInResult:
 
     @property
     def redirect_url(self) -> str:
-        """Where the browser goes. Half a login goes along in the fragment, which no server sees: the page there asks for
-        the second factor. A refusal's code goes along in the query, so that a page without scripts can tell of it."""
+        """Where to send the browser. A pending MFA token is put into the fragment, which no server sees: the page there asks
+        for the second factor. A refusal's code is put into the query, so that a page without scripts can show it."""
         if self.return_to and self.refusal:
             page, mark, fragment = self.return_to.partition("#")
             return f"{page}{'&' if '?' in page else '?'}error={self.refusal.code}{mark}{fragment}"
@@ -58,7 +58,7 @@ class SignInResult:
 
 
 def get_provider(name: str) -> OAuthProvider:
-    """A configured provider. Raises ``NotFound`` for any other."""
+    """Return a configured provider. Raises ``NotFound`` for any other."""
     found: OAuthProvider | None = settings.OAUTH_PROVIDERS.get(name)
     if found is None:
         raise NotFound("This sign-in provider is not configured.")
@@ -68,13 +68,13 @@ def get_provider(name: str) -> OAuthProvider:
 def begin_sign_in(
     provider: OAuthProvider, *, browser: str, return_to: str = "", session: LoginSession | None = None
 ) -> str:
-    """The address at the provider. With ``session`` the identity is linked to its user instead of logging in.
+    """Return the URL at the provider. With ``session`` the identity is linked to its user instead of logging in.
 
     Raises ``ReturnToNotAllowed``, ``ProviderUnavailable`` and, for linking, ``EmailNotVerified``.
     """
     require_allowed_return_to(return_to)
     if session and session.user and not session.user.is_verified:
-        raise EmailNotVerified  # somebody who squats on an address must not leave a door of her own in it
+        raise EmailNotVerified  # a registrant of another person's address must not keep a login method in the account
     state = secrets.token_urlsafe(32)
     url = providers.authorization_url(
         provider, state=state, nonce=_derived("nonce", state), verifier=_derived("verifier", state)
@@ -101,7 +101,7 @@ def _remember(
 
 @dataclass(frozen=True)
 class CallbackParameters:
-    """What the provider appended to our address (RFC 6749, 4.1.2): a code or an error, and its name (RFC 9207), if any."""
+    """The query of the callback (RFC 6749, 4.1.2): a code or an error, and the issuer (RFC 9207), if any."""
 
     state: str
     code: str = ""
@@ -109,34 +109,39 @@ class CallbackParameters:
     issuer: str = ""
 
 
-def finish_sign_in(provider: OAuthProvider, answered: CallbackParameters, *, browser: str) -> SignInResult:
-    """Log in (or link) whoever the provider says came back. Raises ``OAuthStateInvalid`` for what was not begun here;
-    whatever is wrong afterwards is the ``refusal`` of the result, which knows where the person wants to go."""
-    begun = _consume(provider, answered.state, browser)
+def finish_sign_in(provider: OAuthProvider, parameters: CallbackParameters, *, browser: str) -> SignInResult:
+    """Log in, or link, the identity that the provider returns. Raises ``OAuthStateInvalid`` if the sign-in was not begun here.
+
+    Any later refusal is returned in the result, which holds the page that the person wants to return to.
+    """
+    begun = _consume(provider, parameters.state, browser)
     try:
-        return SignInResult(_finish(provider, answered, begun), begun.return_to)
+        return SignInResult(_finish(provider, parameters, begun), begun.return_to)
     except DomainError as refusal:
         return SignInResult(None, begun.return_to, refusal)
 
 
-def _finish(provider: OAuthProvider, answered: CallbackParameters, begun: OAuthState) -> Login | PendingMfa | None:
-    state, code = answered.state, answered.code
-    _require_issuer(provider, answered.issuer)
-    if answered.error == ACCESS_DENIED:
+def _finish(provider: OAuthProvider, parameters: CallbackParameters, begun: OAuthState) -> Login | PendingMfa | None:
+    state, code = parameters.state, parameters.code
+    _require_issuer(provider, parameters.issuer)
+    if parameters.error == ACCESS_DENIED:
         raise providers.SignInDeclined
-    if answered.error or not code:
+    if parameters.error or not code:
         raise providers.CodeRefused
     identity = providers.fetch_identity(
         provider, code=code, nonce=_derived("nonce", state), verifier=_derived("verifier", state)
     )
     if begun.session_id is None:
         return log_in_by_identity(identity)
-    link_identity(identity, session=_still_live(begun.session_id))
+    session = LoginSession.objects.live().filter(pk=begun.session_id).first()
+    if session is None:
+        raise OAuthStateInvalid
+    link_identity(identity, session=session)
     return None
 
 
 def _consume(provider: OAuthProvider, state: str, browser: str) -> OAuthState:
-    """Single use by one DELETE whose row count says who won; it commits before the provider is asked."""
+    """Use the state up by one DELETE whose row count decides a race; it commits before the provider is called."""
     mine = OAuthState.objects.filter(
         state_hash=hash_token(state),
         provider=provider.name,
@@ -150,19 +155,12 @@ def _consume(provider: OAuthProvider, state: str, browser: str) -> OAuthState:
 
 
 def _require_issuer(provider: OAuthProvider, issuer: str) -> None:
-    """A provider that says it names itself in its answers (RFC 9207) must; whoever does it unasked must be right."""
+    """Require ``iss`` of a provider that announces it (RFC 9207); if another sends it, it must be right."""
     known = providers.discover_endpoints(provider)
     if not issuer and not known.sends_issuer:
         return
     if issuer not in known.issuer_names and "{tenantid}" not in known.issuer:
         raise OAuthStateInvalid
-
-
-def _still_live(session_id: str) -> LoginSession:
-    session = LoginSession.objects.live().filter(pk=session_id).first()
-    if session is None:
-        raise OAuthStateInvalid
-    return session
 
 
 def _derived(purpose: str, state: str) -> str:
@@ -171,18 +169,15 @@ def _derived(purpose: str, state: str) -> str:
 
 
 def require_allowed_return_to(return_to: str) -> None:
-    """Raise unless ``return_to`` is empty or an address at one of our own origins, written plainly."""
+    """Raise ``ReturnToNotAllowed`` unless ``return_to`` is empty or a plainly written URL at one of our own origins."""
     if not return_to:
         return
     try:
         parts = urlsplit(return_to)
     except ValueError as error:
         raise ReturnToNotAllowed from error
+    ours = map(urlsplit, (settings.FRONTEND_BASE_URL, settings.SERVICE_BASE_URLS["product"]))
+    origins = {*(f"{own.scheme}://{own.netloc}" for own in ours), *settings.CORS_ALLOWED_ORIGINS}
     is_plain = return_to.isascii() and return_to.isprintable() and not set(return_to) & set("\\ @")
-    if not is_plain or f"{parts.scheme}://{parts.netloc}" not in _return_origins():
+    if not is_plain or f"{parts.scheme}://{parts.netloc}" not in origins:
         raise ReturnToNotAllowed
-
-
-def _return_origins() -> set[str]:
-    ours = [settings.FRONTEND_BASE_URL, settings.SERVICE_BASE_URLS["product"]]
-    return {*(f"{p.scheme}://{p.netloc}" for p in map(urlsplit, ours)), *settings.CORS_ALLOWED_ORIGINS}

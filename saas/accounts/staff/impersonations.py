@@ -1,5 +1,7 @@
-"""Staff see the product as a customer sees it, under her name and their own (RFC 8693 delegation, decision 23):
-for minutes, with a reason, with neither cookie nor refresh token, and every request is in the trail."""
+"""Impersonation: staff use the product in a customer's name and their own (RFC 8693 delegation, decision 23).
+
+It lasts minutes, needs a reason, has neither cookie nor refresh token, and every request is in the audit trail.
+"""
 
 import secrets
 from dataclasses import dataclass
@@ -18,8 +20,8 @@ from saas.accounts.staff.staff_roles import Permission, permissions_of
 from saas.audit.actions import record
 from saas.errors import DomainError
 
-METHOD = "impersonation"  # what stands in such a session's ``methods``
-AGENT = "Support"  # what the customer sees among her devices
+METHOD = "impersonation"  # the value of such a session's ``methods``
+AGENT = "Support"  # what the customer sees in the list of devices
 MAX_MINUTES = 15
 
 
@@ -28,12 +30,12 @@ class ImpersonationDisabled(DomainError):
 
 
 class CannotImpersonateStaff(DomainError):
-    code, title, status = "cannot_impersonate_staff", "Nobody acts in the name of staff, or of herself.", 403
+    code, title, status = "cannot_impersonate_staff", "You cannot act in the name of staff, or of yourself.", 403
 
 
 @dataclass(frozen=True)
 class ImpersonationRequest:
-    """What a member of staff asks for. ``current_password`` confirms a login that is older than five minutes."""
+    """``current_password`` is needed if the login of the member of staff is older than five minutes."""
 
     reason: str
     minutes: int = MAX_MINUTES
@@ -42,46 +44,42 @@ class ImpersonationRequest:
     current_password: str = ""
 
 
-def impersonate(customer: User, *, by: LoginSession, wish: ImpersonationRequest) -> tuple[Impersonation, str]:
-    """Start acting in a customer's name; the row and its access token.
+def impersonate(customer: User, *, by: LoginSession, request: ImpersonationRequest) -> tuple[Impersonation, str]:
+    """Start an impersonation; return its row and access token.
 
     Raises ``ImpersonationDisabled``, ``CannotImpersonateStaff``, ``AccountNotActive``, ``ReauthRequired``.
     """
-    _require_possible(customer)
-    reauthentication.require_recent_login(by, current_password=wish.current_password)
-    return _start(customer, by, wish, timezone.now())
-
-
-def _require_possible(customer: User) -> None:
     if not settings.IMPERSONATION_ENABLED:
         raise ImpersonationDisabled
     if customer.is_staff or customer.is_superuser:
         raise CannotImpersonateStaff
     if not customer.is_active:
         raise AccountNotActive
+    reauthentication.require_recent_login(by, current_password=request.current_password)
+    return _start(customer, by, request, timezone.now())
 
 
 @transaction.atomic
-def _start(customer: User, by: LoginSession, wish: ImpersonationRequest, now: datetime) -> tuple[Impersonation, str]:
-    ends_at = now + timedelta(minutes=wish.minutes)
+def _start(customer: User, by: LoginSession, request: ImpersonationRequest, now: datetime) -> tuple[Impersonation, str]:
+    ends_at = now + timedelta(minutes=request.minutes)
     row = Impersonation.objects.create(
         session=_session(customer, now, ends_at),
         staff_session=by,
-        reason=wish.reason,
-        ticket=wish.ticket,
-        may_write=wish.write,
+        reason=request.reason,
+        ticket=request.ticket,
+        may_write=request.write,
         started_at=now,
         ends_at=ends_at,
     )
     record(
-        "impersonation.started", actor=by.user_id or "", target=customer.id, act_as=customer.id, reason=wish.reason,
-        impersonation=row.id, minutes=wish.minutes, write=wish.write,
+        "impersonation.started", actor=by.user_id or "", target=customer.id, act_as=customer.id, reason=request.reason,
+        impersonation=row.id, minutes=request.minutes, write=request.write,
     )  # fmt: skip
     return row, tokens.issue_impersonation_token(row)
 
 
 def _session(customer: User, now: datetime, ends_at: datetime) -> LoginSession:
-    """No cookie leads to it: its key is random and no cookie's hash."""
+    """Create a session that no cookie leads to: its key is random and not the hash of a cookie."""
     return LoginSession.objects.create(
         session_key=secrets.token_hex(32),
         user=customer,
@@ -90,8 +88,7 @@ def _session(customer: User, now: datetime, ends_at: datetime) -> LoginSession:
         methods=METHOD,
         agent=AGENT,
         created_at=now,
-        authenticated_at=now
-        - reauthentication.RECENT_LOGIN_WINDOW * 2,  # never fresh enough for what asks for a fresh login
+        authenticated_at=now - reauthentication.RECENT_LOGIN_WINDOW * 2,  # too old for ``require_recent_login``
         last_seen_at=now,
         expire_date=ends_at,
         ends_at=ends_at,
@@ -99,13 +96,13 @@ def _session(customer: User, now: datetime, ends_at: datetime) -> LoginSession:
 
 
 def record_refusal(customer: User, *, by: User, code: str) -> None:
-    """Note that somebody wanted to and was not let, and by which refusal."""
+    """Record that an impersonation was refused, with the code of the refusal."""
     record("impersonation.refused", actor=by.id, target=customer.id, code=code)
 
 
 @transaction.atomic
 def end_impersonation(impersonation: Impersonation, *, by: User) -> None:
-    """Stop it now. May be repeated."""
+    """End it now. May be repeated."""
     changed = Impersonation.objects.filter(pk=impersonation.pk, ended_at=None).update(ended_at=timezone.now())
     end_session(impersonation.session)
     if changed:
@@ -116,7 +113,7 @@ def end_impersonation(impersonation: Impersonation, *, by: User) -> None:
 
 
 def running_impersonation(session: LoginSession) -> Impersonation | None:
-    """The impersonation whose session this is, if it is running and its author may still do this: asked every time."""
+    """Return the running impersonation of this session, if the member of staff still has the permission; None otherwise."""
     row = Impersonation.objects.running_in(session, timezone.now()) if settings.IMPERSONATION_ENABLED else None
     if row is None or row.staff_session.user is None:
         return None
@@ -125,7 +122,7 @@ def running_impersonation(session: LoginSession) -> Impersonation | None:
 
 
 def record_request(impersonation: Impersonation, *, method: str, route: str, status: int) -> None:
-    """One line in the trail for each request in a customer's name."""
+    """Record one audit event for each request in a customer's name."""
     customer = impersonation.session.user_id or ""
     record(
         "impersonation.request", actor=impersonation.staff_session.user_id or "", act_as=customer, target=customer,

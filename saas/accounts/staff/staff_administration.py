@@ -1,7 +1,7 @@
-"""What staff do to accounts: open and shut them, and take notes. Every one of these is in the audit trail.
+"""What staff do to accounts: create staff, ban, end sessions, reset, take notes. Everything is in the audit trail.
 
-``by`` is the member of staff who acts. What her roles allow at all is the door's to ask (``staff_roles``); what depends
-on the account stands here.
+``by`` is the member of staff who acts. The caller checks the permission (``staff_roles``); conditions that depend on the
+account are checked here.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class CannotBanSelf(DomainError):
 
 
 class LastAdmin(DomainError):
-    code, title = "last_admin", "This is the last admin: somebody has to be left who can undo things."  # 409
+    code, title = "last_admin", "This is the last admin: at least one has to remain."  # 409
 
 
 class AccountDeleted(DomainError):
@@ -45,7 +45,7 @@ class AccountNotActive(DomainError):
 
 
 class CannotResetOwnFactor(DomainError):
-    code, title = "cannot_reset_own_factor", "Ask another admin: nobody removes her own second factor here."  # 409
+    code, title = "cannot_reset_own_factor", "Ask another admin: you cannot remove your own second factor here."  # 409
 
 
 class StaffAccount(DomainError):
@@ -74,7 +74,7 @@ def create_staff(
 
 
 def invite_staff(*, email: str, full_name: str, by: str, roles: Sequence[Role]) -> tuple[User, str]:
-    """Create a member of staff who sets her own password; the token of the link by which she does, once, within minutes.
+    """Create a member of staff without a password; return them and the token of the link by which they set one within minutes.
 
     Raises ``EmailTaken``, ``InvalidAddress``.
     """
@@ -91,7 +91,7 @@ def invite_staff(*, email: str, full_name: str, by: str, roles: Sequence[Role]) 
 
 @transaction.atomic
 def reinvite_staff(*, email: str, by: str) -> tuple[User, str]:
-    """A new link for a member of staff whose first one ran out. Raises ``StaffNotFound``."""
+    """Return a member of staff and a new token, for one whose first has expired. Raises ``StaffNotFound``."""
     user = User.objects.by_email(email)
     if user is None or not user.is_staff or not user.is_active:
         raise StaffNotFound
@@ -121,7 +121,7 @@ def _create_staff(user: User, roles: Sequence[Role], by: str) -> User:
 
 @transaction.atomic
 def ban_user(user: User, *, by: User, reason: str) -> User:
-    """Disable an account and end all its sessions at once, also while its deletion is pending, which then goes on.
+    """Disable an account and end all its sessions at once. A pending deletion goes on.
 
     Banning twice changes nothing. Raises ``CannotBanSelf``, ``StaffAccount``, ``LastAdmin``, ``AccountDeleted``.
     """
@@ -130,7 +130,7 @@ def ban_user(user: User, *, by: User, reason: str) -> User:
     _require_reach(user, by)
     if user.is_staff:
         _require_another_admin(user)
-    not_banned = [User.Status.ACTIVE, *([User.Status.DELETED] if _is_leaving(user) else [])]
+    not_banned = [User.Status.ACTIVE, *([User.Status.DELETED] if _has_pending_deletion(user) else [])]
     changed = User.objects.filter(pk=user.pk, status__in=not_banned).update(
         status=User.Status.DISABLED,
         status_reason=reason,
@@ -146,12 +146,12 @@ def ban_user(user: User, *, by: User, reason: str) -> User:
 
 @transaction.atomic
 def unban_user(user: User, *, by: User, reason: str = "") -> User:
-    """Let a banned person log in again, also one who tried in vain meanwhile. Earlier sessions stay dead.
+    """Let a banned person log in again and reset their failed attempts. Earlier sessions stay ended.
 
     An account whose deletion is pending goes back to that. Raises ``StaffAccount``, ``AccountDeleted``.
     """
     _require_reach(user, by)
-    status = User.Status.DELETED if _is_leaving(user) else User.Status.ACTIVE
+    status = User.Status.DELETED if _has_pending_deletion(user) else User.Status.ACTIVE
     changed = User.objects.filter(pk=user.pk, status=User.Status.DISABLED).update(
         status=status, status_reason="", updated_at=timezone.now()
     )
@@ -163,7 +163,7 @@ def unban_user(user: User, *, by: User, reason: str = "") -> User:
 
 @transaction.atomic
 def revoke_sessions(user: User, *, by: User, reason: str = "") -> int:
-    """Log a person out everywhere; tells how many sessions that ended. Raises ``StaffAccount``."""
+    """Log a person out everywhere; return how many sessions that ended. Raises ``StaffAccount``."""
     _require_reach(user, by)
     User.objects.filter(pk=user.pk).update(token_epoch=F("token_epoch") + 1)
     ended = end_sessions(user)
@@ -173,14 +173,14 @@ def revoke_sessions(user: User, *, by: User, reason: str = "") -> int:
 
 @transaction.atomic
 def revoke_credentials(user: User, *, by: User, reason: str = "") -> int:
-    """End what a person made that outlives her sessions; tells how much. Raises ``StaffAccount``."""
+    """Revoke a person's long-lived credentials; return how many there were. Raises ``StaffAccount``."""
     _require_reach(user, by)
     return long_lived_credentials.revoke_long_lived_credentials(user, by=by.id, because=reason or "staff")
 
 
 @transaction.atomic
 def send_password_reset(user: User, *, by: User, reason: str = "") -> None:
-    """Mail a person the link by which she sets a new password; staff never choose or see one.
+    """Mail a person the link that sets a new password; staff never choose or see one.
 
     Raises ``StaffAccount``, ``AccountNotActive``.
     """
@@ -192,7 +192,7 @@ def send_password_reset(user: User, *, by: User, reason: str = "") -> None:
 
 @transaction.atomic
 def reset_second_factor(user: User, *, by: User, reason: str = "") -> None:
-    """Remove the second factor of somebody who lost it, log her out everywhere and tell her.
+    """Remove the second factor of a person who lost it, log them out everywhere and mail them.
 
     Raises ``CannotResetOwnFactor``, ``StaffAccount``, ``SecondFactorNotEnabled``.
     """
@@ -213,7 +213,7 @@ def reset_second_factor(user: User, *, by: User, reason: str = "") -> None:
 
 @transaction.atomic
 def add_note(user: User, *, by: User, text: str) -> UserNote:
-    """Write something down about a person."""
+    """Store a note about a person."""
     note = UserNote.objects.create(user=user, author=by, text=text)
     record("user.noted", actor=by.id, target=user.id, note=note.pk)
     return note
@@ -225,14 +225,14 @@ def _require_reach(user: User, by: User) -> None:
 
 
 def _require_another_admin(user: User) -> None:
-    """Locks the admins in the order of their keys: two who ban each other at once are served one after the other."""
+    """Lock the admins in the order of their keys, so that two who ban each other at once are served one after the other."""
     admins = User.objects.admins().select_for_update(of=("self",)).order_by("pk")
     if {admin.pk for admin in admins} == {user.pk}:
         raise LastAdmin
 
 
-def _is_leaving(user: User) -> bool:
-    """Whether a deletion is pending. Locks it, before the account, as undoing and erasing do: neither happens meanwhile."""
+def _has_pending_deletion(user: User) -> bool:
+    """Whether a deletion is pending. Lock it before the account, in the order of canceling and erasing, to exclude both."""
     return Deletion.objects.pending().select_for_update().filter(user=user).first() is not None
 
 

@@ -1,4 +1,4 @@
-"""What ``manage.py check --deploy --database default`` asks of the staff."""
+"""System checks of staff accounts for ``manage.py check --deploy --database default``."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from saas.accounts.passwords.validators import DEFAULT_PASSWORDS
 
 @register(Tags.database, deploy=True)
 def no_default_passwords(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Nobody of the staff has a password that stands in somebody's documentation. One hash for each of them."""
+    """Report staff with a password that public documentation names. Costs one hash per member of staff."""
     staff = User.objects.filter(is_staff=True, status=User.Status.ACTIVE) if databases else User.objects.none()
     return [
         Error(f"{user.email} has a password that everybody knows.", id="accounts.E001")

@@ -1,7 +1,7 @@
-"""What each role of the staff may do: the one table that every staff door asks.
+"""The permissions of each staff role: the one table that every staff endpoint and admin page checks.
 
-A role is the name of a Django group. Who holds which is read from the database on every request and never stands in a
-token: taking a role away works at once. A superuser is an admin.
+A role is the name of a Django group. A person's roles are read from the database on every request and are never in a token,
+so removing a role works at once. A superuser is an admin.
 """
 
 from django.db.models import TextChoices
@@ -46,7 +46,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
 
 
 def roles_of(user: User) -> list[Role]:
-    """The roles of a member of staff, highest first. One query, none for a superuser; nobody else has any."""
+    """Return the roles of a member of staff, highest first; empty for customers. One query, none for a superuser."""
     if not user.is_staff:
         return []
     if user.is_superuser:

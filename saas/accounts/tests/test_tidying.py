@@ -136,7 +136,7 @@ def test_a_login_that_ended_goes_after_thirty_days(clock, customer: Person, othe
 
 def test_who_acted_in_whose_name_is_kept(clock, customer: Person, staff_member: Person) -> None:
     staff_session = LoginSession.objects.get(user=staff_member.user)
-    row, _ = impersonate(customer.user, by=staff_session, wish=ImpersonationRequest(reason="ticket 1"))
+    row, _ = impersonate(customer.user, by=staff_session, request=ImpersonationRequest(reason="ticket 1"))
 
     clock.shift(timedelta(days=400))
     cleanup.delete_expired()

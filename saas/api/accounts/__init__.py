@@ -1,1 +1,1 @@
-"""The authentication contract over HTTP. Product and Parity both serve it: no rule is written twice."""
+"""The authentication API, which Product and Parity both serve."""

@@ -1,6 +1,6 @@
-"""The cookie by which a device is known that was in an account before (``saas.accounts.sessions.known_devices``).
+"""The cookie of a known device (``saas.accounts.sessions.known_devices``).
 
-Beside the session cookie and longer: 180 days from the last login, also after logging out.
+It is separate from the session cookie and lasts longer: 180 days from the last login, also after logging out.
 """
 
 from django.conf import settings
@@ -14,17 +14,17 @@ _ON_REQUEST = "_device_cookie"
 
 
 def read_device_cookie(request: HttpRequest) -> str:
-    """What the client's cookie says; nothing for a client without cookies."""
+    """Return the value of the client's cookie; empty for a client without cookies."""
     return request.COOKIES.get(cookie_name(), "") if "HTTP_COOKIE" in request.META else ""
 
 
 def remember_device(request: HttpRequest, user: User) -> None:
-    """Know this device for ``user`` from now on: the cookie goes out with the answer to this request."""
+    """Make this device known for ``user``: the response to this request sets the cookie."""
     setattr(request, _ON_REQUEST, known_devices.device_cookie_value(user))
 
 
 def set_device_cookie(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Send the cookie, where a view said ``remember``."""
+    """Set the cookie if a view called ``remember_device``."""
     if cookie := getattr(request, _ON_REQUEST, ""):
         response.set_cookie(
             cookie_name(),
@@ -38,11 +38,11 @@ def set_device_cookie(request: HttpRequest, response: HttpResponseBase) -> None:
 
 
 def cookie_name() -> str:
-    """Staff's and customers' are two: a browser may be used for both."""
+    """Staff and customers have different cookies: a browser may be used for both."""
     name = "saas_admin_device" if settings.SERVICE == "admin_ops" else "saas_device"
     return f"__Host-{name}" if settings.SESSION_COOKIE_SECURE and not _domain() else name
 
 
 def _domain() -> str | None:
-    """Shared where the customers' session cookie is."""
+    """The domain of the customers' session cookie; none for staff."""
     return None if settings.SERVICE == "admin_ops" else settings.SESSION_COOKIE_DOMAIN

@@ -1,4 +1,4 @@
-"""Signing in through a provider, and linking one to an account."""
+"""Sign in at an OAuth provider, and link one to an account."""
 
 import secrets
 from typing import Any
@@ -39,7 +39,7 @@ class StartQuery(serializers.Serializer[Any]):
 
 
 class CallbackBody(serializers.Serializer[Any]):
-    """What the provider appended to our address. ``error`` instead of ``code`` says that the person declined."""
+    """What the provider appended to our URL: ``code``, or ``error`` if the person declined."""
 
     state = StrictCharField(max_length=200, required=False, default="", allow_blank=True)
     code = StrictCharField(max_length=4096, required=False, default="", allow_blank=True)
@@ -65,7 +65,7 @@ class PendingProviderMfaShape(PendingMfaShape):
 
 
 class LinkedShape(serializers.Serializer[Any]):
-    """What ``link`` began is done: nobody was logged in anew."""
+    """The identity that ``link`` began with is linked; there is no new login."""
 
     provider = serializers.CharField()
     linked = serializers.BooleanField()
@@ -176,7 +176,7 @@ class CallbackView(PublicView):
 
 
 def _refused(request: Request, back: sign_in.SignInResult, refusal: DomainError) -> Response:
-    """A person in a browser comes back to the page that sent her; a program reads the problem itself."""
+    """Redirect a browser to the page that it came from; let a program read the problem."""
     if request.method == "POST" or not back.return_to:
         raise refusal
     return Response(status=303, headers={"Location": back.redirect_url})
@@ -236,7 +236,7 @@ class IdentityView(CustomerView):
 
 
 def browser_id_or_new(request: Request) -> str:
-    """The random name of this browser, its own or a new one: two tabs may sign in at once."""
+    """Return the random id of this browser, or a new one. Two tabs share it, so both may sign in at once."""
     return browser_id(request) or secrets.token_urlsafe(32)
 
 
@@ -245,7 +245,7 @@ def browser_id(request: Request) -> str:
 
 
 def set_browser_cookie(response: Response, browser: str) -> Response:
-    """Lax, because the provider's redirect is a navigation from another site."""
+    """Set the browser's id cookie: Lax, because the provider's redirect is a navigation from another site."""
     response.set_cookie(
         _cookie_name(),
         browser,

@@ -1,4 +1,4 @@
-"""A person's data: all of it as one document, and its end."""
+"""Export a person's data, delete the account, and cancel the deletion."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ class DeletionCanceledShape(serializers.Serializer[Any]):
 
 
 class ExportView(CustomerView):
-    """Everything that we hold about the person, but secrets and what is other people's."""
+    """Everything that we hold about the person, except secrets and other people's data."""
 
     limits = (rate_limits.EXPORT,)
     impersonated_reads = False
@@ -63,7 +63,7 @@ class ExportView(CustomerView):
 
 
 class OwnAccountView(CustomerView):
-    """Logs the person out everywhere and, after 14 days, erases what we hold about her. Needs a login of the last minutes
+    """Logs the person out everywhere and, after 14 days, erases what we hold about them. Needs a login of the last minutes
     or the password; a subscription has to be canceled, and a team with other members handed over, first."""
 
     limits = (rate_limits.LOGIN,)
@@ -88,7 +88,7 @@ class OwnAccountView(CustomerView):
 
 
 class CancelDeletionView(PublicView):
-    """Undoes the deletion by the token of the mail. Nobody is logged in by it."""
+    """Cancels the deletion by the token of the mail. It logs no one in."""
 
     limits = (rate_limits.MAILED_LINK,)
 

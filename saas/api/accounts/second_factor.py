@@ -1,4 +1,4 @@
-"""The second factor over HTTP: set up, confirm, turn off, prove."""
+"""The second factor: set up, confirm, turn off, and complete a login with it."""
 
 from typing import Any
 
@@ -102,7 +102,7 @@ class RecoveryCodesView(CustomerView):
 
 
 class VerifyView(PublicView):
-    """The second half of a login."""
+    """Completes a login by the second factor."""
 
     limits = (rate_limits.MFA,)
 

@@ -1,4 +1,4 @@
-"""What a customer does for the safety of her account."""
+"""Change and reset the password, verify and change the e-mail address, reauthenticate."""
 
 from typing import Any
 
@@ -100,7 +100,7 @@ class ReauthenticateView(CustomerView):
 
 
 class ChangePasswordView(CustomerView):
-    """Sets a new password and answers with a fresh login: every other session, token and cookie is dead."""
+    """Sets a new password and answers with a fresh login: every other session, token and cookie has ended."""
 
     limits = (rate_limits.LOGIN,)
 
@@ -119,7 +119,7 @@ class ChangePasswordView(CustomerView):
 
 
 class ForgotPasswordView(PublicView):
-    """Always 202: whether there is an account is told to its mailbox only."""
+    """Always 202: only the mailbox learns whether there is an account."""
 
     limits = (rate_limits.PASSWORD_FORGOT,)
 
@@ -138,9 +138,9 @@ class ForgotPasswordView(PublicView):
 
 
 class ResetPasswordView(PublicView):
-    """Sets a new password by the token of the mail. Nobody is logged in by it.
+    """Sets a new password by the token of the mail. It logs no one in.
 
-    This device is known afterwards: whoever guesses at the account elsewhere keeps nobody out here.
+    This device is known afterwards: guesses from elsewhere cannot lock it out.
     """
 
     limits = (rate_limits.MAILED_LINK,)
@@ -180,7 +180,7 @@ class VerifyEmailView(PublicView):
 
 
 class PreviewVerificationView(PublicView):
-    """Tells whose account the token of the mail would confirm, so that nobody confirms a stranger's. Nothing happens."""
+    """Shows whose account the token of the mail would confirm, so that no one confirms a stranger's. Changes nothing."""
 
     limits = (rate_limits.MAILED_LINK,)
 
@@ -205,7 +205,7 @@ class ReportUnrecognizedView(PublicView):
 
     @extend_schema(
         operation_id="email_disown",
-        summary="Say that it was somebody else",
+        summary="Report an unrecognized request",
         request=TokenBody,
         responses={
             200: ReportUnrecognizedShape,
@@ -236,7 +236,7 @@ class ResendVerificationView(CustomerView):
 
 
 class ChangeEmailView(CustomerView):
-    """Mails a link to the new address. Always 202: whether it belongs to somebody else is not told."""
+    """Mails a link to the new address. Always 202: the answer does not reveal whether it belongs to another account."""
 
     limits = (rate_limits.MAIL_AGAIN,)
 

@@ -1,4 +1,4 @@
-"""What comes in and goes out of the authentication contract."""
+"""Request bodies and response shapes of the authentication API."""
 
 import re
 import zoneinfo
@@ -37,7 +37,7 @@ class LogoutAllBody(serializers.Serializer[Any]):
 
 
 class CredentialShape(serializers.Serializer[Any]):
-    """What lets somebody in although every session has ended."""
+    """A credential that still works after every session has ended."""
 
     kind = serializers.CharField(help_text="`api_key` or `invitation`.")
     id = serializers.CharField()
@@ -166,7 +166,7 @@ class ProfileBody(serializers.Serializer[Any]):
 
 @cache
 def _time_zones() -> frozenset[str]:
-    """Read once: it walks the whole time zone database on the disk."""
+    """Read the names once: this walks the whole time zone database on disk."""
     return frozenset(zoneinfo.available_timezones())
 
 

@@ -1,4 +1,4 @@
-"""What a customer sees of support having acted in her name: when, why, and how often."""
+"""Show a customer when, why and how often support acted in their name (impersonations)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Register, log in, stay in, go out; who am I; my profile."""
+"""Register, log in, refresh, log out; the current user, sessions and the profile."""
 
 from django.middleware.csrf import get_token, rotate_token
 from drf_spectacular.utils import extend_schema
@@ -24,24 +24,24 @@ from saas.api.representation import represent, represent_all
 from saas.api.views import CustomerView, PublicView
 from saas.errors import Invalid, NotFound
 
-JWKS_SECONDS = 300  # a new key must stand here this long before it signs
+JWKS_SECONDS = 300  # a new key must be published for longer than this before it signs
 
 
 def first_factor_response(request: Request, result: logins.Login | logins.PendingMfa) -> Response:
-    """The answer to a first factor: the login, or what to prove the second factor with."""
+    """Build the response to a right first factor: the login, or the token for the second factor."""
     if isinstance(result, logins.PendingMfa):
         return Response(represent(shapes.PendingMfaShape, result))
     return login_response(request, result, status=200)
 
 
 def login_response(request: Request, login: logins.Login, *, status: int) -> Response:
-    """The answer to every way of logging in: the tokens in the body, the session cookie beside it."""
+    """Build the response to a login: the tokens in the body, and the session cookie."""
     set_session_cookie(request, login)
     return Response(represent(shapes.LoginShape, login), status=status)
 
 
 def set_session_cookie(request: Request, login: logins.Login) -> None:
-    """Send the login's session cookie with the answer, and a CSRF token that nobody knew before; and know the device."""
+    """Set the session cookie, a new CSRF token, and the cookie that makes the device known."""
     request._request.session = SessionStore.for_login(login.cookie_key, login.session)
     rotate_token(request._request)
     device_cookie.remember_device(request._request, login.user)
@@ -109,8 +109,8 @@ class LogoutView(CustomerView):
 
 
 class LogoutAllView(CustomerView):
-    """Ends every session. What outlives them (API keys that the person made, invitations that she sent) is listed, if there
-    is any, and stays, unless ``revoke_credentials`` says that it goes, too."""
+    """Ends every session. Long-lived credentials (API keys, sent invitations) are listed, if there are any, and stay
+    unless ``revoke_credentials`` is set."""
 
     @extend_schema(
         operation_id="logout_all",
@@ -135,13 +135,13 @@ class LogoutAllView(CustomerView):
 
 
 def logout_response(request: Request) -> Response:
-    """Nothing to say, and no cookie any more."""
+    """Build the empty response to a logout, which removes the cookie."""
     request._request.session = SessionStore()
     return Response(status=204)
 
 
 class CsrfView(PublicView):
-    """Sets the CSRF cookie and tells the token that a cookie client sends as ``X-CSRFToken`` when it writes."""
+    """Sets the CSRF cookie and returns the token that a cookie client sends as ``X-CSRFToken`` when it writes."""
 
     @extend_schema(operation_id="csrf", summary="Get a CSRF token", responses=shapes.CsrfShape, tags=["auth"])
     def get(self, request: Request) -> Response:

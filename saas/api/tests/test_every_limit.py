@@ -290,7 +290,7 @@ def test_a_program_and_a_member_of_staff_in_her_name_leave_a_persons_requests_al
 ) -> None:
     _, key = create_api_key(Team.objects.get(pk=here.team_id), here.kim)
     session = LoginSession.objects.get(sid=here.sam.session_id)
-    _, as_kim = impersonate(here.kim.user, by=session, wish=ImpersonationRequest(reason="ticket 1"))
+    _, as_kim = impersonate(here.kim.user, by=session, request=ImpersonationRequest(reason="ticket 1"))
 
     answers = [product.get(f"/api/teams/{here.team_id}", token=token) for token in (key, as_kim, here.kim.token)]
 

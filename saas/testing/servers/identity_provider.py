@@ -54,19 +54,24 @@ class IdentityProvider:
         self._codes[code] = (query, {"sub": "person-1", **person})
         return {"state": query["state"], "code": code}
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The issuer's document of OpenID Connect Discovery 1.0."""
+        return {
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.issuer}/authorize",
+            "token_endpoint": f"{self.issuer}/token",
+            "jwks_uri": f"{self.issuer}/jwks",
+            "token_endpoint_auth_methods_supported": ["client_secret_post"],
+        }
+
     def respond(self, method: str, path: str, form: dict[str, str]) -> tuple[int, Any]:
         self.paths.append(f"{method} {path}")
         if path in self.answers:
             return self.answers[path]
         match path:
             case "/.well-known/openid-configuration":
-                return 200, {
-                    "issuer": self.issuer,
-                    "authorization_endpoint": f"{self.issuer}/authorize",
-                    "token_endpoint": f"{self.issuer}/token",
-                    "jwks_uri": f"{self.issuer}/jwks",
-                    "token_endpoint_auth_methods_supported": ["client_secret_post"],
-                }
+                return 200, self.metadata
             case "/jwks":
                 return 200, {"keys": [self.key.as_dict(private=False)]}
             case "/token":
