@@ -103,24 +103,24 @@ NEW_PASSWORD = {"token": "guess", "new_password": "a fine long phrase"}
 MY_PASSWORD = {"current_password": PASSWORD}
 
 
-def kims(here: Any) -> str:
-    return str(here.kim.user.pk)
+def customer_id(here: Any) -> str:
+    return str(here.customer.user.pk)
 
 
-def sams(here: Any) -> str:
-    return str(here.sam.user.pk)
+def staff_id(here: Any) -> str:
+    return str(here.staff.user.pk)
 
 
-def teams(here: Any) -> str:
+def team_id_of(here: Any) -> str:
     return str(here.team_id)
 
 
 CASES = [
     Case(rate_limits.LOGIN, "POST /api/auth/login", body=LOGIN),
     Case(rate_limits.LOGIN, "POST /auth/login", body=LOGIN, service="parity"),
-    Case(rate_limits.LOGIN, "POST /api/auth/reauthenticate", body=MY_PASSWORD, by="kim"),
-    Case(rate_limits.LOGIN, "POST /api/auth/password/change", body={"new_password": "short"}, by="kim"),
-    Case(rate_limits.LOGIN, "DELETE /api/users/me", body={"current_password": "not mine"}, by="kim"),
+    Case(rate_limits.LOGIN, "POST /api/auth/reauthenticate", body=MY_PASSWORD, by="customer"),
+    Case(rate_limits.LOGIN, "POST /api/auth/password/change", body={"new_password": "short"}, by="customer"),
+    Case(rate_limits.LOGIN, "DELETE /api/users/me", body={"current_password": "not mine"}, by="customer"),
     Case(rate_limits.REGISTER, "POST /api/auth/register", body=REGISTRATION),
     Case(rate_limits.REGISTER_HOURLY, "POST /api/auth/register", body=REGISTRATION),
     Case(rate_limits.register_account_limit, "POST /api/auth/register", body=REGISTRATION,
@@ -132,7 +132,7 @@ CASES = [
     Case(rate_limits.OAUTH, "GET /api/auth/oauth/nobody"),
     Case(rate_limits.OAUTH, "GET /api/auth/oauth/nobody/callback"),
     Case(rate_limits.OAUTH, "POST /api/auth/oauth/nobody/callback", body=ANSWERED),
-    Case(rate_limits.OAUTH, "POST /api/auth/oauth/nobody/link", body=MY_PASSWORD, by="kim"),
+    Case(rate_limits.OAUTH, "POST /api/auth/oauth/nobody/link", body=MY_PASSWORD, by="customer"),
     Case(rate_limits.PASSWORD_FORGOT, "POST /api/auth/password/forgot", body={"email": "new@example.net"}),
     Case(rate_limits.password_forgot_account_limit, "POST /api/auth/password/forgot", body={"email": "A@B.example"},
          argument=lambda _: "a@b.example"),
@@ -146,44 +146,46 @@ CASES = [
     Case(rate_limits.mailed_link_token_limit, "POST /api/auth/deletion/cancel", body={"token": "guess"},
          argument=lambda _: "guess"),
     Case(rate_limits.mailed_link_token_limit, "POST /api/invitations/accept", body={"token": "inv"},
-         argument=lambda _: "inv", by="kim"),
+         argument=lambda _: "inv", by="customer"),
     Case(rate_limits.MFA, "POST /api/auth/mfa/verify", body={"mfa_token": "guess", "code": "000000"}),
-    Case(rate_limits.MFA, "POST /api/auth/mfa/totp/confirm", body={"code": "000000"}, by="kim"),
+    Case(rate_limits.MFA, "POST /api/auth/mfa/totp/confirm", body={"code": "000000"}, by="customer"),
     Case(rate_limits.MFA, "POST /api/admin/auth/mfa/verify", body={"mfa_token": "guess", "code": "1"}, service="admin_ops"),
-    Case(rate_limits.MAIL_AGAIN, "POST /api/auth/email/resend", key=kims, by="kim"),
-    Case(rate_limits.MAIL_AGAIN, "POST /api/auth/email/change", body={"new_email": "c@d.example"}, key=kims, by="kim"),
+    Case(rate_limits.MAIL_AGAIN, "POST /api/auth/email/resend", key=customer_id, by="customer"),
+    Case(rate_limits.MAIL_AGAIN, "POST /api/auth/email/change", body={"new_email": "c@d.test"}, key=customer_id, by="customer"),
     Case(
         rate_limits.email_change_address_limit,
         "POST /api/auth/email/change",
         body={"new_email": "C@D.example"},
         argument=lambda _: "c@d.example",
-        by="kim",
+        by="customer",
     ),
-    Case(rate_limits.EXPORT, "GET /api/users/export", key=kims, by="kim"),
-    Case(rate_limits.CHECKOUT, "POST /api/subscriptions/checkout", body={"plan_id": "none"}, key=kims, by="kim"),
-    Case(rate_limits.CHECKOUT, "POST /api/billing/payment-method", body={"type": "none"}, key=kims, by="kim"),
-    Case(rate_limits.TEAM_INVITE, "POST /api/teams/{team_id}/invitations", body={"email": "e@f.example"}, key=kims, by="kim"),
+    Case(rate_limits.EXPORT, "GET /api/users/export", key=customer_id, by="customer"),
+    Case(rate_limits.CHECKOUT, "POST /api/subscriptions/checkout", body={"plan_id": "none"}, key=customer_id, by="customer"),
+    Case(rate_limits.CHECKOUT, "POST /api/billing/payment-method", body={"type": "none"}, key=customer_id, by="customer"),
+    Case(rate_limits.TEAM_INVITE, "POST /api/teams/{team_id}/invitations", body={"email": "e@f.test"},
+         key=customer_id, by="customer"),
     Case(
         rate_limits.TEAM_INVITE_DAILY,
         "POST /api/teams/{team_id}/invitations",
         body={"email": "e@f.example"},
-        key=teams,
-        by="kim",
+        key=team_id_of,
+        by="customer",
     ),
-    Case(rate_limits.INVITATION_ACCEPT, "POST /api/invitations/accept", body={"token": "guess"}, by="kim"),
-    Case(rate_limits.READS, "GET /api/auth/me", key=kims, by="kim"),
-    Case(rate_limits.READS, "GET /auth/me", key=kims, by="kim", service="parity"),
-    Case(rate_limits.READS, "GET /api/admin/users", key=sams, by="sam", service="admin_ops"),
-    Case(rate_limits.WRITES, "PATCH /api/users/profile", body={"display_name": "K"}, key=kims, by="kim"),
-    Case(rate_limits.WRITES, "PUT /api/admin/users/nobody/ban", body={"reason": "x"}, key=sams, by="sam", service="admin_ops"),
-    Case(rate_limits.TEAM, "GET /api/teams/{team_id}", key=teams, by="kim"),
+    Case(rate_limits.INVITATION_ACCEPT, "POST /api/invitations/accept", body={"token": "guess"}, by="customer"),
+    Case(rate_limits.READS, "GET /api/auth/me", key=customer_id, by="customer"),
+    Case(rate_limits.READS, "GET /auth/me", key=customer_id, by="customer", service="parity"),
+    Case(rate_limits.READS, "GET /api/admin/users", key=staff_id, by="staff", service="admin_ops"),
+    Case(rate_limits.WRITES, "PATCH /api/users/profile", body={"display_name": "K"}, key=customer_id, by="customer"),
+    Case(rate_limits.WRITES, "PUT /api/admin/users/nobody/ban", body={"reason": "x"},
+         key=staff_id, by="staff", service="admin_ops"),
+    Case(rate_limits.TEAM, "GET /api/teams/{team_id}", key=team_id_of, by="customer"),
     Case(rate_limits.STAFF_LOGIN, "POST /api/admin/auth/login", body=LOGIN, service="admin_ops"),
     Case(
         rate_limits.IMPERSONATION,
         "POST /api/admin/users/{user_id}/impersonate",
         body={"reason": ""},
-        key=sams,
-        by="sam",
+        key=staff_id,
+        by="staff",
         service="admin_ops",
     ),
 ]  # fmt: skip
@@ -194,12 +196,13 @@ def here(db, settings) -> Iterator[SimpleNamespace]:
     """Time stands still: a window that ended in the middle of a test would forgive what the test counts."""
     settings.RATE_LIMIT_SCALE = 1
     with time_machine.travel(timezone.now(), tick=False):
-        kim, ola, sam = (
-            with_verified_email(user_factories.create_customer()),
-            with_verified_email(user_factories.create_customer()),
-            user_factories.create_staff_member(),
+        customer = with_verified_email(user_factories.create_customer())
+        yield SimpleNamespace(
+            customer=customer,
+            other_customer=with_verified_email(user_factories.create_customer()),
+            staff=user_factories.create_staff_member(),
+            team_id=create_team(customer).pk,
         )
-        yield SimpleNamespace(kim=kim, ola=ola, sam=sam, team_id=create_team(kim).pk)
 
 
 def limit_of(case: Case, here: SimpleNamespace) -> RateLimit:
@@ -215,7 +218,7 @@ def send(case: Case, here: SimpleNamespace) -> Any:
     method, path = case.call.split()
     person: Person | None = getattr(here, case.by, None)
     client = ServiceClient(case.service)
-    url = path.format(team_id=here.team_id, user_id=here.kim.user.pk)
+    url = path.format(team_id=here.team_id, user_id=here.customer.user.pk)
     return client.send(method, url, case.body, token=person.token if person else "")
 
 
@@ -269,29 +272,33 @@ def test_every_limit_has_a_case() -> None:
 
 def test_a_stranger_does_not_use_a_teams_requests_up(here: SimpleNamespace, product) -> None:
     for _ in range(3):
-        assert product.get(f"/api/teams/{here.team_id}", token=here.ola.token).status_code == 404
+        assert product.get(f"/api/teams/{here.team_id}", token=here.other_customer.token).status_code == 404
 
-    answer = product.get(f"/api/teams/{here.team_id}", token=here.kim.token)
+    answer = product.get(f"/api/teams/{here.team_id}", token=here.customer.token)
 
     assert '"team";r=2999;' in answer.headers["RateLimit"]
 
 
 def test_what_is_left_is_told_with_every_answer_to_a_person(here: SimpleNamespace, product) -> None:
-    first, second = (product.get("/api/auth/me", token=here.kim.token) for _ in range(2))
+    first, second = (product.get("/api/auth/me", token=here.customer.token) for _ in range(2))
 
     assert first.headers["RateLimit"].startswith('"reads";r=599;')
     assert second.headers["RateLimit"].startswith('"reads";r=598;')
     assert second.headers["RateLimit-Policy"] == '"reads";q=600;w=60'
-    assert product.get("/api/auth/me", token=here.ola.token).headers["RateLimit"].startswith('"reads";r=599;')
+    assert (
+        product.get("/api/auth/me", token=here.other_customer.token).headers["RateLimit"].startswith('"reads";r=599;')
+    )
 
 
 def test_a_program_and_a_member_of_staff_in_her_name_leave_a_persons_requests_alone(
     here: SimpleNamespace, product
 ) -> None:
-    _, key = create_api_key(Team.objects.get(pk=here.team_id), here.kim)
-    session = LoginSession.objects.get(sid=here.sam.session_id)
-    _, as_kim = impersonate(here.kim.user, by=session, request=ImpersonationRequest(reason="ticket 1"))
+    _, key = create_api_key(Team.objects.get(pk=here.team_id), here.customer)
+    session = LoginSession.objects.get(sid=here.staff.session_id)
+    _, as_customer = impersonate(here.customer.user, by=session, request=ImpersonationRequest(reason="ticket 1"))
 
-    answers = [product.get(f"/api/teams/{here.team_id}", token=token) for token in (key, as_kim, here.kim.token)]
+    answers = [
+        product.get(f"/api/teams/{here.team_id}", token=token) for token in (key, as_customer, here.customer.token)
+    ]
 
     assert ['"reads";r=599;' in answer.headers["RateLimit"] for answer in answers] == [True] * 3
