@@ -1,4 +1,4 @@
-"""What the commands about money share."""
+"""The base of the commands about billing."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 
 class BillingCommand(BaseCommand):
-    """Runs only where something is sold."""
+    """Refuse to run without ``BILLING``."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         if not settings.BILLING:

@@ -1,4 +1,4 @@
-"""What a provider answered when it was asked: a whole object, which enters the inbox as an event (decision 14)."""
+"""Storing the objects that the provider returns to a call, as events of the inbox (decision 14)."""
 
 import hashlib
 import json
@@ -23,18 +23,15 @@ _TYPES = {
 
 @transaction.atomic
 def store_fetched_object(found: dict[str, Any], *, asked_at: datetime, event_type: str = "") -> None:
-    """Append the event that the provider might have sent. No worker is told: whoever asked settles."""
-    append_event(_envelope(found, event_type or _type_of(found), asked_at), source=WebhookEvent.Source.FETCH)
-
-
-def _type_of(found: dict[str, Any]) -> str:
-    """A customer who is gone is answered as a tombstone."""
-    return "customer.deleted" if found.get("deleted") is True else _TYPES[found["object"]]
+    """Store the object as the event that the provider might have sent. No worker is notified: the caller processes it."""
+    if not event_type:  # a deleted customer is returned as a tombstone
+        event_type = "customer.deleted" if found.get("deleted") is True else _TYPES[found["object"]]
+    append_event(_envelope(found, event_type, asked_at), source=WebhookEvent.Source.FETCH)
 
 
 def _envelope(found: dict[str, Any], event_type: str, asked_at: datetime) -> dict[str, Any]:
-    """It counts from the start of the call: later changes are not in it. Its id begins with that time, which orders what
-    was asked within one second."""
+    """An event as of the start of the call: later changes are not in it. Its id begins with that time, which orders
+    answers of the same second."""
     created = int(asked_at.timestamp())
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
     return {

@@ -1,7 +1,7 @@
-"""What billing asks of a payment provider.
+"""The interface of a payment provider.
 
-Every call may take seconds and fail, so none is made inside a transaction. What a call changes or finds out is appended
-to the inbox as an event, and takes effect from there like everything else that a provider tells.
+Every call may take seconds and fail, so none is made inside a transaction. What a call changes or returns is stored as an
+event, and takes effect like the events that the provider sends.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class ProviderPageRequired(DomainError):
 
 @dataclass(frozen=True)
 class CheckoutSession:
-    """A checkout session. ``url`` is empty where there is nothing left to do for the customer."""
+    """A checkout session. ``url`` is empty if the customer has nothing more to do."""
 
     id: str
     url: str
@@ -62,18 +62,18 @@ class Gateway(Protocol):
         ...
 
     def fetch_checkout(self, session_id: str) -> None:
-        """Find out how far a session has come."""
+        """Store the session, and its subscription if there is one."""
         ...
 
     def expire_checkout(self, session_id: str) -> None:
-        """Let nobody complete the session any more; one that is over stays what it is."""
+        """Expire an open session; one that is over stays as it is."""
         ...
 
     def fetch_subscription(self, subscription_id: str) -> None: ...
 
     def list_objects(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
         """Every ``subscription``, ``invoice`` or ``payment_method`` of a customer, or the ``customer`` itself, as the
-        provider has it. Unlike the others, this enters nothing into the inbox."""
+        provider has it. Unlike the others, this stores nothing."""
         ...
 
     def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> None:
@@ -85,15 +85,15 @@ class Gateway(Protocol):
     def set_cancel_at_period_end(self, subscription_id: str, *, value: bool, reason: str = "") -> None: ...
 
     def clear_cancel_at(self, subscription_id: str) -> None:
-        """Take back a cancellation for a day of its own. One for the end of the period is taken back as it was made."""
+        """Revoke a cancellation for a date. One for the end of the period is revoked by ``set_cancel_at_period_end``."""
         ...
 
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
-        """Let a trial end at another time; nothing is charged before."""
+        """Set the end of a trial; nothing is charged before."""
         ...
 
     def cancel_subscription(self, subscription_id: str, *, reason: str = "") -> None:
-        """End it now. ``reason`` is the customer's, in her words."""
+        """Cancel it now. ``reason`` is in the customer's words."""
         ...
 
     def attach_payment_method(
@@ -105,5 +105,5 @@ class Gateway(Protocol):
     def detach_payment_method(self, payment_method_id: str) -> None: ...
 
     def portal_url(self, *, customer_id: str, return_url: str) -> str:
-        """A page of the provider for this customer alone, good for one visit."""
+        """A page of the provider for this customer only, for one visit."""
         ...

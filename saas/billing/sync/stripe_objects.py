@@ -1,6 +1,6 @@
-"""Reading a provider's objects, whatever API version shaped them and whoever sent them.
+"""Reading the provider's objects, in any API version, from any sender.
 
-An event keeps its endpoint's API version for ever, so both the old and the new place of a value are looked at. A value
+An event keeps the API version of its endpoint, so a value is looked for in its old and its new place. A value
 of the wrong type counts as not there: an unsigned event of a developer may hold anything.
 """
 
@@ -41,7 +41,7 @@ def line_price(line: JSONObject) -> JSONObject:
 
 
 def metadata_plan_id(thing: JSONObject) -> str:
-    """The plan of ours that a price or product says it stands for: ``metadata.plan_id``."""
+    """``metadata.plan_id`` of a price or product: the id of one of our plans."""
     return as_text(as_object(thing.get("metadata")).get("plan_id"), 32)
 
 
@@ -74,7 +74,7 @@ def monthly_cents(subscription: JSONObject) -> int:
 
 
 def _monthly(line: JSONObject) -> Fraction:
-    """A metered price is no recurring revenue: nobody knows what next month's use will be."""
+    """A metered price is no recurring revenue: its amount depends on usage."""
     price, months = line_price(line), _months(line_price(line))
     if not months or _recurring(price).get("usage_type") == "metered":
         return Fraction(0)

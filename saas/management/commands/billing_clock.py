@@ -1,4 +1,4 @@
-"""``manage.py billing_clock advance 31d``: let the local provider's time pass."""
+"""``manage.py billing_clock advance 31d``: advance the local provider's test clock."""
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError
@@ -24,7 +24,7 @@ def _duration(text: str) -> timedelta:
 
 
 class Command(BillingCommand):
-    help = "Show the local payment provider's clock, or move it ahead."
+    help = "Show the local payment provider's test clock, or advance it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("verb", nargs="?", choices=["show", "advance"], default="show")
@@ -41,7 +41,7 @@ class Command(BillingCommand):
         self.stdout.write(f"It is {clock.now():%Y-%m-%d %H:%M:%S} UTC for the local provider.")
 
     def _advance(self, by: timedelta) -> None:
-        """The events go to the webhooks service, for its workers; where none runs they take effect here."""
+        """Deliver the events to the webhooks service; if it does not run, process them here."""
         try:
             self.stdout.write(f"{test_clock.advance_clock(by)} steps")
         except DomainError as error:

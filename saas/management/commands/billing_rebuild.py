@@ -1,4 +1,4 @@
-"""``manage.py billing_rebuild``: fold every stored event again, and put right each billing row that differs."""
+"""``manage.py billing_rebuild``: project every stored event again, and repair the billing rows that differ."""
 
 import sys
 from argparse import ArgumentParser
@@ -9,7 +9,7 @@ from saas.management.billing import BillingCommand
 
 
 class Command(BillingCommand):
-    help = "Fold all stored events again and repair the billing rows that differ."
+    help = "Project all stored events again and repair the billing rows that differ."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--check", action="store_true", help="Change nothing; exit with 1 if a row differs.")

@@ -1,4 +1,4 @@
-"""``manage.py billing_reconcile``: ask the payment provider about every customer, and put right what differs."""
+"""``manage.py billing_reconcile``: fetch every customer from the payment provider, and repair the rows that differ."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``manage.py stripe_sync_plans``: make our plans products and prices at Stripe, and sell by those."""
+"""``manage.py stripe_sync_plans``: create a product and a price at Stripe for each plan, and sell by those."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from saas.management.billing import BillingCommand
 
 
 class Command(BillingCommand):
-    help = "Make a product and a price at Stripe for each plan on sale. May be repeated."
+    help = "Create a product and a price at Stripe for each plan on sale. May be repeated."
 
     def handle(self, *args: Any, **options: Any) -> None:
         provider = providers.current_gateway()

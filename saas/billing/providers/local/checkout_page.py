@@ -1,7 +1,7 @@
-"""The local provider's checkout page, as its customer uses it: pay with a card that works or fails, or walk away.
+"""The local provider's checkout: pay with a test card that works or fails, or leave.
 
-Whoever has the session's id may use it, as with Stripe's page: it is not to be guessed. What is done here is told as any
-provider tells it, by signed events to the webhooks service.
+The session's id, which cannot be guessed, gives access, as with Stripe's page. What is done here reaches billing as signed
+events to the webhooks service.
 """
 
 from datetime import datetime, timedelta
@@ -41,12 +41,12 @@ def get_checkout(session_id: str) -> Checkout:
 
 
 def get_session(checkout: Checkout) -> LocalObject:
-    """How far the provider is, which may be ahead of what we have been told."""
+    """The provider's session, which may be ahead of our checkout."""
     return LocalObject.objects.get(pk=checkout.external_id)
 
 
 def session_trial_end(session: dict[str, Any]) -> datetime | None:
-    """When the trial would end that the session offers, if it began now."""
+    """When the session's trial would end if it started now."""
     days = session["trial_period_days"]
     return clock.now() + timedelta(days=days) if days else None
 
@@ -63,7 +63,7 @@ def pay_checkout(checkout: Checkout, *, last4: str) -> None:
 
 @transaction.atomic
 def abandon_checkout(checkout: Checkout) -> None:
-    """Close the session without paying. One that is over stays what it is."""
+    """Expire an open session."""
     session = objects.lock_object(checkout.external_id, "checkout.session")
     operations.expire_session(session, clock.now())
     notify_workers(deliver_local_events, session.customer_id)

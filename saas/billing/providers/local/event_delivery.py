@@ -1,7 +1,7 @@
-"""The local provider's events on their way: signed, and posted to the webhooks service, as Stripe posts its own.
+"""Delivery of the local provider's events: signed, and posted to the webhooks service, as Stripe does.
 
-An event waits as a row until the service has taken it, in the order of telling. One that is posted twice is a repeat
-there, so two may deliver at once.
+An event is a row until the service has accepted it, in order. The service recognises one that is posted twice, so two
+processes may deliver at the same time.
 """
 
 import json
@@ -24,14 +24,14 @@ TIMEOUT_SECONDS = 5
 
 
 def deliver_events() -> int:
-    """Post what waits until the service does not take one; tells how many it took."""
+    """Post the events that wait, until one is not accepted. Returns how many were."""
     waiting = list(LocalObject.objects.undelivered()[:BATCH])
-    taken = 0
+    accepted = 0
     if waiting and settings.STRIPE_WEBHOOK_SECRETS:
         with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-            while taken < len(waiting) and _post(client, waiting[taken]):
-                taken += 1
-    return taken
+            while accepted < len(waiting) and _post(client, waiting[accepted]):
+                accepted += 1
+    return accepted
 
 
 def _post(client: httpx.Client, row: LocalObject) -> bool:
@@ -52,8 +52,8 @@ def _post(client: httpx.Client, row: LocalObject) -> bool:
 
 
 def process_undelivered_events() -> None:
-    """Let everything that waits come in and take effect in this process: the same signed bytes through the same check,
-    where no service and no worker need run."""
+    """Receive and process every event that waits in this process: with the same signature check, but without a service or
+    a worker."""
     for row in LocalObject.objects.undelivered():
         body = _body(row)
         actions.accept_delivery(body, signature=_signature(body), headers={}, address="")

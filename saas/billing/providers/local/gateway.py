@@ -1,4 +1,4 @@
-"""The local provider: the whole product works with no keys and no network, on the path that Stripe's events take."""
+"""The local provider's gateway: billing works without keys or network, on the path that Stripe's events take."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from saas.billing.providers.local import lifecycle, objects, operations
 
 
 class LocalGateway:
-    """Its calls are transactions of their own, as a provider's are; what they change comes along with the answer."""
+    """Each call is a transaction of its own, as at any provider; its events are in the inbox when it returns."""
 
     provider = "local"
 
@@ -79,7 +79,7 @@ class LocalGateway:
 
     def list_objects(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
         rows = LocalObject.objects.of_kind(kind).filter(Q(customer_id=customer_id) | Q(pk=customer_id)).order_by("pk")
-        return [row.data for row in rows if row.data.get("customer", customer_id)]  # not what was detached
+        return [row.data for row in rows if row.data.get("customer", customer_id)]  # without what was detached
 
     def _fetch(self, id: str) -> dict[str, Any]:
         asked_at = clock.now()
@@ -108,7 +108,7 @@ class LocalGateway:
         objects.move_events_to_inbox(row.customer_id)
 
     def clear_cancel_at(self, subscription_id: str) -> None:
-        """Whatever ends a subscription here ends it with its period."""
+        """Here every cancellation is for the end of the period."""
         self.set_cancel_at_period_end(subscription_id, value=False)
 
     @transaction.atomic

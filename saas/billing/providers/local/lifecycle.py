@@ -1,4 +1,4 @@
-"""How the local provider's subscriptions go on by themselves: trials end, periods renew, cards fail, patience ends."""
+"""The lifecycle of the local provider's subscriptions: trials end, periods renew, cards fail, dunning ends."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ TERMINAL = {"canceled", "incomplete_expired"}
 
 
 def start_subscription(customer_id: str, price_id: str, now: datetime, *, trial_days: int = 0) -> LocalObject:
-    """A new subscription: paid, or on trial."""
+    """Create a subscription: paid, or on trial."""
     trial_end = now + timedelta(days=trial_days) if trial_days else None
     end = trial_end or objects.add_months(now, 1)
     price = objects.price_object(price_id)
@@ -63,7 +63,7 @@ def _period(start: datetime, end: datetime) -> dict[str, int]:
 
 
 def run_due_steps(until: datetime) -> int:
-    """Let everything happen that is due by ``until``, each thing at its own time. Tells how many steps there were."""
+    """Run every step that is due by ``until``, each at its own time. Returns how many there were."""
     steps = 0
     for id in (
         LocalObject.objects.of_kind("subscription").exclude(data__status__in=TERMINAL).values_list("pk", flat=True)
@@ -89,7 +89,7 @@ def _step(id: str, until: datetime) -> bool:
 
 
 def next_step_at(row: LocalObject) -> datetime | None:
-    """When the next thing happens to a subscription."""
+    """When the next step of a subscription is due."""
     if row.data["status"] in TERMINAL:
         return None
     if row.data["status"] == "past_due":
@@ -100,7 +100,7 @@ def next_step_at(row: LocalObject) -> datetime | None:
 
 
 def _needs_trial_notice(row: LocalObject) -> bool:
-    """Once for each end: a trial that got more time is told again."""
+    """Once for each end: an extended trial is announced again."""
     return row.data["status"] == "trialing" and bool(row.data.get("told_of_trial_end") != row.data["trial_end"])
 
 
@@ -109,7 +109,7 @@ def period_end(row: LocalObject) -> datetime:
 
 
 def end_subscription(row: LocalObject, at: datetime, *, reason: str = "") -> None:
-    """Canceled, now and for good."""
+    """Cancel the subscription now."""
     if row.data["status"] not in TERMINAL:
         ended = objects.timestamp(at)
         changes = {"cancellation_details": {"comment": reason}} if reason else {}
@@ -130,34 +130,31 @@ def _renew(row: LocalObject, at: datetime) -> None:
     anchor = _moment(row.data["billing_cycle_anchor"])
     months = (at.year - anchor.year) * 12 + at.month - anchor.month + 1
     following = {**line, **_period(at, objects.add_months(anchor, months))}
-    due = line["price"]["unit_amount"] + _take_pending_cents(row)
+    due = line["price"]["unit_amount"] + pending_cents(row)
+    LocalObject.objects.filter(kind="invoiceitem", customer_id=row.customer_id).delete()
     objects.update_object(
         row, "customer.subscription.updated", at, status="active", items={**row.data["items"], "data": [following]}
     )
     if can_charge(row.customer_id):
         _paid_invoice(row, at, due)
-    else:
-        _fail(row, at, due)
-
-
-def _fail(row: LocalObject, at: datetime, due: int) -> None:
+        return
     invoice = _invoice(row, at, due)
     objects.record_event("invoice.payment_failed", invoice, at)
-    later = at + timedelta(seconds=1)  # Stripe's clock has whole seconds; the order must be plain
+    later = at + timedelta(seconds=1)  # events have whole seconds; their order must be unambiguous
     objects.update_object(
         row, "customer.subscription.updated", later, status="past_due", past_due_since=objects.timestamp(later)
     )
 
 
 def can_charge(customer_id: str) -> bool:
-    """Without a card the local provider is content; a card that cannot be charged is not."""
+    """Whether a renewal is paid: with no card, too, but not with ``UNCHARGEABLE_LAST4``."""
     customer = LocalObject.objects.get(pk=customer_id)
     card = LocalObject.objects.filter(pk=customer.data["invoice_settings"]["default_payment_method"] or "").first()
     return card is None or card.data[card.data["type"]]["last4"] != UNCHARGEABLE_LAST4
 
 
 def pay_open_invoices(customer_id: str, now: datetime) -> None:
-    """A new card pays the open invoices, and the subscriptions recover."""
+    """Pay the open invoices with a new card; subscriptions that are past due become active."""
     if not can_charge(customer_id):
         return
     mine = LocalObject.objects.select_for_update().filter(customer_id=customer_id)
@@ -168,15 +165,9 @@ def pay_open_invoices(customer_id: str, now: datetime) -> None:
 
 
 def pending_cents(row: LocalObject) -> int:
-    """What changes of plan have left to be charged with the next invoice."""
+    """The prorations of plan changes that the next invoice will charge."""
     waiting = LocalObject.objects.filter(kind="invoiceitem", customer_id=row.customer_id)
     return sum(item.data["amount"] for item in waiting if item.data["subscription"] == row.id)
-
-
-def _take_pending_cents(row: LocalObject) -> int:
-    cents = pending_cents(row)
-    LocalObject.objects.filter(kind="invoiceitem", customer_id=row.customer_id).delete()
-    return cents
 
 
 def _invoice(row: LocalObject, at: datetime, cents: int) -> LocalObject:

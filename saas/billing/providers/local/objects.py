@@ -1,7 +1,7 @@
-"""The local provider's books: Stripe-shaped objects, and the events that tell of them.
+"""The local provider's Stripe-shaped objects, and their events.
 
-An object and its event are written in one transaction, so that no event is lost and none tells what did not happen. The
-event waits here until it is delivered (``providers.local.event_delivery``), or comes along with the answer to a call of ours.
+An object and its event are written in one transaction. The event waits until it is delivered
+(``providers.local.event_delivery``), or moves to the inbox with the gateway call that caused it.
 """
 
 import calendar
@@ -28,7 +28,7 @@ _turns = count()
 def create_object(
     kind: str, prefix: str, at: datetime, *, customer_id: str = "", idempotency_key: str | None = None, **fields: Any
 ) -> tuple[LocalObject, bool]:
-    """A new object, or the one that was made under the same key; and whether it is new."""
+    """Create an object, or find the one with the same key. Returns it, and whether it is new."""
     id = new_id(prefix)
     data = {"id": id, "object": kind, "created": timestamp(at), "livemode": settings.STRIPE_LIVEMODE, **fields}
     if customer_id:
@@ -48,7 +48,7 @@ def lock_object(id: str, kind: str) -> LocalObject:
 
 
 def update_object(row: LocalObject, event_type: str, at: datetime, **changes: Any) -> None:
-    """Set fields and tell of it, with the values before."""
+    """Change fields, and record an event with the values before."""
     previous = {name: row.data.get(name) for name, value in changes.items() if row.data.get(name) != value}
     row.data = {**row.data, **changes}
     row.save(update_fields=["data"])
@@ -56,7 +56,7 @@ def update_object(row: LocalObject, event_type: str, at: datetime, **changes: An
 
 
 def record_event(event_type: str, row: LocalObject, at: datetime, previous: Object | None = None) -> None:
-    """Have an event about the object wait for its delivery."""
+    """Record an event about the object, to be delivered."""
     data: Object = {"object": row.data}
     if previous:
         data["previous_attributes"] = previous

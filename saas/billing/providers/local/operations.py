@@ -1,7 +1,7 @@
-"""What can be done at the local provider, whether by a call of ours or by a person on its pages.
+"""The operations of the local provider, called by its gateway and its pages.
 
-Each runs in its caller's transaction, which also decides how the events travel: a call brings them along with its answer
-(``objects.move_events_to_inbox``), what is done on a page is delivered as any provider would.
+Each runs in its caller's transaction. The caller decides how the events travel: the gateway moves them to the inbox
+(``objects.move_events_to_inbox``), the pages have them delivered to the webhooks service.
 
 Cards fail in named ways, by their last four digits, as Stripe's test cards do.
 """
@@ -22,7 +22,7 @@ DECLINES = {
 
 
 def complete_session(session: LocalObject, now: datetime) -> None:
-    """The customer has agreed to pay: a subscription, its first invoice, and a session that says so."""
+    """Create the subscription and its first invoice, and complete the session."""
     trial_days = session.data["trial_period_days"]
     subscription = lifecycle.start_subscription(
         session.customer_id, session.data["metadata"]["price_id"], now, trial_days=trial_days
@@ -46,20 +46,20 @@ def pay_session(session: LocalObject, last4: str, now: datetime) -> None:
 
 
 def expire_session(session: LocalObject, now: datetime) -> None:
-    """One that is over stays what it is."""
+    """Expire an open session; one that is over stays as it is."""
     if session.data["status"] == "open":
         objects.update_object(session, "checkout.session.expired", now, status="expired")
 
 
 def add_test_card(customer_id: str, last4: str, now: datetime) -> str:
-    """A test card that is good for another year."""
+    """Attach a test card that is valid for another year."""
     return attach_payment_method(
         customer_id, "card", now, brand="visa", last4=last4, exp_month=now.month, exp_year=now.year + 1
     )
 
 
 def attach_payment_method(customer_id: str, type: str, now: datetime, **details: Any) -> str:
-    """A new payment method, from now on the default; it pays what is owed. Raises ``PaymentDeclined``."""
+    """Attach a payment method, make it the default, and pay the open invoices with it. Raises ``PaymentDeclined``."""
     if sentence := DECLINES.get(details["last4"]):
         raise PaymentDeclined(sentence)
     customer = objects.lock_object(customer_id, "customer")
@@ -84,7 +84,7 @@ def set_default_payment_method(customer: LocalObject, payment_method_id: str | N
 
 
 def change_price(row: LocalObject, price_id: str, now: datetime) -> None:
-    """At once; the difference for the rest of the period waits for the next invoice."""
+    """Change the price now; the next invoice charges the difference for the rest of the period."""
     line, new = row.data["items"]["data"][0], objects.price_object(price_id)
     if credit := _proration(row, new["unit_amount"], now):
         objects.create_object("invoiceitem", "ii", now, customer_id=row.customer_id, subscription=row.id, amount=credit)
@@ -116,7 +116,7 @@ def set_cancel_at_period_end(row: LocalObject, now: datetime, *, value: bool, re
 
 
 def _proration(subscription: LocalObject, new_cents: int, now: datetime) -> int:
-    """What the rest of the period costs more (or less) at the new price. A trial costs nothing at any price."""
+    """The difference for the rest of the period at the new price, in cents. For a trial none."""
     line = subscription.data["items"]["data"][0]
     if subscription.data["status"] == "trialing":
         return 0

@@ -1,7 +1,7 @@
-"""The local provider's billing portal, as its customer uses it: another plan, the end, cards, invoices.
+"""The local provider's billing portal: change the plan, cancel, cards, invoices.
 
-It shows the provider's own books, as Stripe's portal does; what is done here reaches us by signed events. Whoever has the
-session's id may use it, for an hour.
+It shows the provider's own objects, as Stripe's portal does; what is done in it reaches billing as signed events. The
+session's id gives access for an hour.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ INVOICES_SHOWN = 24
 
 @dataclass(frozen=True)
 class PortalSession:
-    """One visit of a customer: ``return_url`` leads back to where she came from."""
+    """One visit of a customer. ``return_url`` is where the page leads back to."""
 
     id: str
     customer_id: str
@@ -44,26 +44,26 @@ def get_portal_session(session_id: str) -> PortalSession:
     return PortalSession(row.pk, row.customer_id, str(row.data["return_url"]))
 
 
-def portal_context(here: PortalSession) -> dict[str, Any]:
-    """What the page tells."""
-    customer = LocalObject.objects.get(pk=here.customer_id)
-    subscription = _live_subscription(here)
+def portal_context(session: PortalSession) -> dict[str, Any]:
+    """The values that the page shows."""
+    customer = LocalObject.objects.get(pk=session.customer_id)
+    subscription = _live_subscription(session)
     return {
-        "return_url": here.return_url,
+        "return_url": session.return_url,
         "customer": customer.data,
         "subscription": _subscription(subscription) if subscription else None,
         "plans": Plan.objects.on_sale() if subscription else [],
-        "cards": [_card(row, customer) for row in _of_kind(here, "payment_method") if row.data["customer"]],
-        "invoices": [_invoice(row) for row in _of_kind(here, "invoice").order_by("-pk")[:INVOICES_SHOWN]],
+        "cards": [_card(row, customer) for row in _of_kind(session, "payment_method") if row.data["customer"]],
+        "invoices": [_invoice(row) for row in _of_kind(session, "invoice").order_by("-pk")[:INVOICES_SHOWN]],
     }
 
 
-def _of_kind(here: PortalSession, kind: str) -> QuerySet[LocalObject]:
-    return LocalObject.objects.of_kind(kind).filter(customer_id=here.customer_id)
+def _of_kind(session: PortalSession, kind: str) -> QuerySet[LocalObject]:
+    return LocalObject.objects.of_kind(kind).filter(customer_id=session.customer_id)
 
 
-def _live_subscription(here: PortalSession) -> LocalObject | None:
-    rows = _of_kind(here, "subscription").exclude(data__status__in=lifecycle.TERMINAL).order_by("-pk")
+def _live_subscription(session: PortalSession) -> LocalObject | None:
+    rows = _of_kind(session, "subscription").exclude(data__status__in=lifecycle.TERMINAL).order_by("-pk")
     return rows.first()
 
 
@@ -89,77 +89,77 @@ def _invoice(row: LocalObject) -> dict[str, Any]:
     return {**fields, "amount": amount, "at": datetime.fromtimestamp(row.data["created"], UTC)}
 
 
-def amount_due_after_change(here: PortalSession, plan_id: str) -> Money:
+def amount_due_after_change(session: PortalSession, plan_id: str) -> Money:
     """What the next invoice would be. Raises as ``change_plan`` does."""
     with transaction.atomic():
-        row, price_id = _change(here, plan_id)
+        row, price_id = _require_change(session, plan_id)
         return Money(operations.amount_due_after_change(row, price_id, clock.now()), row.data["currency"])
 
 
-def change_plan(here: PortalSession, plan_id: str) -> None:
+def change_plan(session: PortalSession, plan_id: str) -> None:
     """Raises ``ProviderRefused`` without a subscription, and for a plan that is not on sale."""
-    _operate(here, lambda now: operations.change_price(*_change(here, plan_id), now))
+    _operate(session, lambda now: operations.change_price(*_require_change(session, plan_id), now))
 
 
-def _change(here: PortalSession, plan_id: str) -> tuple[LocalObject, str]:
+def _require_change(session: PortalSession, plan_id: str) -> tuple[LocalObject, str]:
     plan = Plan.objects.on_sale().filter(pk=plan_id).first()
     price = Price.objects.selling(plan, Customer.Provider.LOCAL).first() if plan else None
     if price is None:
         raise ProviderRefused("Choose one of the plans.")
-    return _require_subscription(here), price.external_id
+    return _require_subscription(session), price.external_id
 
 
-def cancel_subscription(here: PortalSession, reason: str) -> None:
-    """With the period. Raises ``ProviderRefused`` without a subscription."""
+def cancel_subscription(session: PortalSession, reason: str) -> None:
+    """Cancel for the end of the period. Raises ``ProviderRefused`` without a subscription."""
     _operate(
-        here,
-        lambda now: operations.set_cancel_at_period_end(_require_subscription(here), now, value=True, reason=reason),
+        session,
+        lambda now: operations.set_cancel_at_period_end(_require_subscription(session), now, value=True, reason=reason),
     )
 
 
-def resume_subscription(here: PortalSession) -> None:
-    """Take the cancellation back. Raises ``ProviderRefused`` without a subscription."""
-    _operate(here, lambda now: operations.set_cancel_at_period_end(_require_subscription(here), now, value=False))
+def resume_subscription(session: PortalSession) -> None:
+    """Revoke the cancellation. Raises ``ProviderRefused`` without a subscription."""
+    _operate(session, lambda now: operations.set_cancel_at_period_end(_require_subscription(session), now, value=False))
 
 
-def add_card(here: PortalSession, last4: str) -> None:
-    """From now on the default; it pays what is owed. Raises ``PaymentDeclined``."""
+def add_card(session: PortalSession, last4: str) -> None:
+    """Add a default card, and pay the open invoices with it. Raises ``PaymentDeclined``."""
     if len(last4) != 4 or not last4.isascii() or not last4.isdigit():
         raise PaymentDeclined("Choose one of the test cards.")
-    _operate(here, lambda now: operations.add_test_card(here.customer_id, last4, now))
+    _operate(session, lambda now: operations.add_test_card(session.customer_id, last4, now))
 
 
-def set_default_card(here: PortalSession, card_id: str) -> None:
-    """Make it the default. Raises ``ProviderRefused`` for a card of somebody else."""
+def set_default_card(session: PortalSession, card_id: str) -> None:
+    """Make it the default. Raises ``ProviderRefused`` for a card of another customer."""
     _operate(
-        here,
+        session,
         lambda now: operations.set_default_payment_method(
-            objects.lock_object(here.customer_id, "customer"), _own_card(here, card_id).pk, now
+            objects.lock_object(session.customer_id, "customer"), _own_card(session, card_id).pk, now
         ),
     )
 
 
-def remove_card(here: PortalSession, card_id: str) -> None:
-    """Raises ``ProviderRefused`` for a card of somebody else."""
-    _operate(here, lambda now: operations.detach_payment_method(_own_card(here, card_id), now))
+def remove_card(session: PortalSession, card_id: str) -> None:
+    """Raises ``ProviderRefused`` for a card of another customer."""
+    _operate(session, lambda now: operations.detach_payment_method(_own_card(session, card_id), now))
 
 
 @transaction.atomic
-def _operate(here: PortalSession, act: Callable[[datetime], object]) -> None:
-    objects.lock_object(here.customer_id, "customer")  # one thing at a time happens to a customer
-    act(clock.now())
-    notify_workers(deliver_local_events, here.customer_id)
+def _operate(session: PortalSession, operation: Callable[[datetime], object]) -> None:
+    objects.lock_object(session.customer_id, "customer")  # operations on a customer run one at a time
+    operation(clock.now())
+    notify_workers(deliver_local_events, session.customer_id)
 
 
-def _require_subscription(here: PortalSession) -> LocalObject:
-    row = _live_subscription(here)
+def _require_subscription(session: PortalSession) -> LocalObject:
+    row = _live_subscription(session)
     if row is None:
         raise ProviderRefused("There is no subscription.")
     return objects.lock_object(row.pk, "subscription")
 
 
-def _own_card(here: PortalSession, card_id: str) -> LocalObject:
-    row = _of_kind(here, "payment_method").filter(pk=card_id).first()
+def _own_card(session: PortalSession, card_id: str) -> LocalObject:
+    row = _of_kind(session, "payment_method").filter(pk=card_id).first()
     if row is None or not row.data["customer"]:
         raise ProviderRefused("There is no such card.")
     return row

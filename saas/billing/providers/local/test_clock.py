@@ -1,4 +1,4 @@
-"""Moving the local provider's time: by itself, and ahead by hand, to see a year of renewals in a second."""
+"""The local provider's test clock: it can be advanced, to see a year of renewals in a second."""
 
 from datetime import timedelta
 
@@ -17,12 +17,12 @@ class NoLocalClock(DomainError):
 
 
 def run_due_steps() -> int:
-    """Let the local provider's subscriptions do what is due by now; tells how many steps that were."""
+    """Run every step that is due now. Returns how many there were."""
     return lifecycle.run_due_steps(clock.now())
 
 
 def advance_clock(by: timedelta) -> int:
-    """Move the clock ahead; what then happens waits to be delivered. Tells how many steps that were."""
+    """Advance the clock and run what is then due; the events wait for delivery. Returns the number of steps."""
     if not settings.USES_LOCAL_PROVIDER:
         raise NoLocalClock
     _set_ahead(by)
@@ -30,7 +30,7 @@ def advance_clock(by: timedelta) -> int:
 
 
 def advance_and_process(by: timedelta) -> int:
-    """Move the clock ahead and let everything take effect here and now."""
+    """Advance the clock and process the events in this process. Returns the number of steps."""
     steps = advance_clock(by)
     event_delivery.process_undelivered_events()
     return steps

@@ -1,4 +1,4 @@
-"""Bringing our plans to Stripe: a product and a monthly price for each, found again by their keys."""
+"""Creating our plans at Stripe: a product and a monthly price for each, found again by their keys."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,8 @@ from saas.billing.providers.stripe.gateway import StripeGateway
 
 
 def sync_plans(gateway: StripeGateway) -> Iterator[str]:
-    """A sentence for each plan. May be repeated: what is there is used, and a plan whose price changed gets a new one.
-
-    Earlier prices stay for those who pay them.
+    """Yields a sentence for each plan. May be repeated: existing products and prices are used, and a plan whose price has
+    changed gets a new one. Earlier prices stay valid for their subscriptions.
     """
     for plan in Plan.objects.on_sale():
         price_id, is_new = gateway.ensure_price(plan)

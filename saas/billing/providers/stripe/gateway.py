@@ -1,6 +1,6 @@
-"""Stripe, through the official SDK. Every whole object that a call returns enters the inbox as a fetched event.
+"""Stripe's gateway, through the official SDK. Every object that a call returns is stored as a fetched event.
 
-What is kept is the JSON that Stripe sent, never the SDK's objects: those hold values (``Decimal``) that no JSON has.
+Stored is the JSON that Stripe sent, never the SDK's objects: those hold values (``Decimal``) that JSON does not have.
 """
 
 import json
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 10
 NETWORK_RETRIES = 2
 LONGEST_SENTENCE = 500
-LONGEST_LIST = 1_000  # of one customer's objects; whoever has more has the latest of them
+LONGEST_LIST = 1_000  # of one customer's objects: the latest
 
 
 class StripeGateway:
@@ -177,9 +177,9 @@ class StripeGateway:
         return str(page.url)
 
     def ensure_price(self, plan: Plan) -> tuple[str, bool]:
-        """The id of the price that stands for the plan as it is now, and whether it was made just now.
+        """The id of the price of the plan as it is now, and whether it was created by this call.
 
-        The lookup key names plan, amount and currency: Stripe keeps it unique, and a price never changes.
+        The lookup key holds plan, amount and currency: it is unique at Stripe, and a price never changes.
         """
         key = f"saas:{plan.pk}:{plan.currency}:{plan.price_cents}:month"
         with _translate_errors():
@@ -197,7 +197,7 @@ class StripeGateway:
             return str(self.client.prices.create(wanted, {"idempotency_key": f"price:{key}"}).id), True
 
     def _ensure_product(self, plan: Plan) -> str:
-        """Products have ids of our choice, so that a second run finds the first one's."""
+        """Products have ids that we choose, so that a repeated run finds them."""
         id = f"saas_plan_{plan.pk}"
         try:
             return str(self.client.products.update(id, {"name": plan.name, "active": True}).id)
@@ -208,7 +208,7 @@ class StripeGateway:
         return str(self.client.products.create(wanted, {"idempotency_key": f"product:{id}"}).id)
 
     def _call_and_store(self, call: Callable[[], Any], event_type: str = "") -> dict[str, Any]:
-        """The object that ``call`` returns, after it has entered the inbox."""
+        """The object that ``call`` returns, after storing it as an event."""
         asked_at = timezone.now()
         with _translate_errors():
             found = _raw_json(call())
@@ -233,8 +233,8 @@ def _rows(page: stripe.ListObject[Any]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """The SDK's errors as ours. What Stripe says of a refusal goes to whoever asked: nobody else knows the reason. Nothing
-    of what was sent or answered is logged: only kind, code and request id."""
+    """Raise our errors for the SDK's. Stripe's reason for a refusal is shown to the caller. Only the error's kind, code and
+    request id are logged."""
     try:
         yield
     except stripe.StripeError as error:
