@@ -14,11 +14,11 @@ from admin_ops.serializers.users import ReasonBody
 from admin_ops.status_colors import GOOD, WARN
 from saas.accounts.models import User
 from saas.accounts.staff.staff_roles import Permission
-from saas.billing import clock, overrides, plan_mapping, trials
+from saas.billing import clock, overrides, plan_mapping, subscriptions
 from saas.billing.models import EntitlementOverride, Owner, Subscription
 from saas.billing.overrides import OverrideEnded
 from saas.billing.plan_mapping import PlanIsKnown
-from saas.billing.trials import NotOnTrial
+from saas.billing.subscriptions import NotOnTrial
 from saas.teams.models import Team
 
 TEAM = Target(Team, Permission.READ_BILLING, lambda row_id: Team.objects.live().filter(pk=row_id).first())
@@ -168,7 +168,7 @@ def _extend_trial(
 ) -> Outcome:
     """To ``trial_end``, or by ``days`` from the present end."""
     later = trial_end or (row.trial_end or clock.now()) + timedelta(days=days)
-    extended = trials.extend_trial(row, trial_end=later, reason=reason, by=context.user)
+    extended = subscriptions.extend_trial(row, trial_end=later, reason=reason, by=context.user)
     return Outcome(f"The trial goes on until {later:%-d %b %Y}.", extended)
 
 

@@ -1,10 +1,13 @@
-"""Changing the plan of a subscription, canceling it, and resuming it.
+"""Changing the plan of a subscription, canceling and resuming it, and extending its trial.
 
 Each calls the provider; the provider's events change the row.
 """
 
 import logging
+from datetime import datetime, timedelta
 from typing import Any
+
+from django.db import transaction
 
 from saas.accounts.models import User
 from saas.audit.actions import record
@@ -13,9 +16,11 @@ from saas.billing.checkouts import NotForSale
 from saas.billing.customers import apply_pending_events
 from saas.billing.models import Customer, Owner, Plan, Price, Subscription
 from saas.billing.providers import ChangePreview
-from saas.errors import DomainError, NotFound
+from saas.errors import DomainError, Invalid, NotFound
 
 logger = logging.getLogger(__name__)
+
+LONGEST_TRIAL = timedelta(days=730)  # from now; Stripe refuses more
 
 
 class NotSubscribed(DomainError):
@@ -32,6 +37,10 @@ class PlanItemUnknown(DomainError):
 
 class NothingToResume(DomainError):
     code, title = "nothing_to_resume", "The subscription is not about to be canceled."  # 409
+
+
+class NotOnTrial(DomainError):
+    code, title = "not_on_trial", "The subscription is not on trial."  # 409
 
 
 def current_subscription(owner: Owner) -> Subscription | None:
@@ -127,5 +136,37 @@ def resume_subscription(owner: Owner, *, by: User) -> Subscription:
 def _apply_and_record(row: Subscription, action: str, by: User, *, reason: str = "", **data: Any) -> Subscription:
     apply_pending_events(row.customer)
     record(action, actor=by.pk, target=row.pk, reason=reason, **data)
+    row.refresh_from_db()
+    return row
+
+
+def extend_trial(subscription: Subscription, *, trial_end: datetime, reason: str, by: User) -> Subscription:
+    """Extend the trial to ``trial_end``, for the member of staff ``by``. May be repeated.
+
+    Raises ``NotOnTrial``, ``Invalid``, and what the provider refuses.
+    """
+    if subscription.status != Subscription.Status.TRIALING:
+        raise NotOnTrial
+    now = clock.now()
+    if not max(now, subscription.trial_end or now) < trial_end <= now + LONGEST_TRIAL:
+        raise Invalid(errors={"trial_end": ["Choose a time after the trial's present end, within two years."]})
+    if not reason.strip():
+        raise Invalid(errors={"reason": ["Say why."]})
+    providers.current_gateway().extend_trial(subscription.external_id, trial_end=trial_end)
+    apply_pending_events(subscription.customer)
+    return _record_extension(subscription, trial_end, reason, by)
+
+
+@transaction.atomic
+def _record_extension(row: Subscription, trial_end: datetime, reason: str, by: User) -> Subscription:
+    before = row.trial_end.isoformat() if row.trial_end else None
+    record(
+        "subscription.trial_extended",
+        actor=by.pk,
+        target=row.pk,
+        reason=reason.strip()[:500],
+        before=before,
+        trial_end=trial_end.isoformat(),
+    )
     row.refresh_from_db()
     return row

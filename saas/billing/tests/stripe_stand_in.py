@@ -9,6 +9,8 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from django.urls import get_resolver
+
 
 @dataclass
 class Asked:
@@ -42,7 +44,8 @@ class StandIn:
 
 
 def bill_through_stripe(settings: Any, api_base: str = "", key: str = "sk_test_stand_in") -> None:
-    """Choose Stripe as ``saas.settings.payments`` does where there is a key."""
+    """Choose Stripe as ``saas.settings.payments`` does where there is a key. Routes stay those of the local provider."""
+    assert get_resolver("product.urls").url_patterns  # read once in a process, so before the settings change
     settings.BILLING_GATEWAY = "saas.billing.providers.stripe.gateway.StripeGateway"
     settings.USES_LOCAL_PROVIDER = False
     settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = key, api_base

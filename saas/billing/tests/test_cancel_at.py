@@ -1,4 +1,4 @@
-"""A cancellation for a day of its own: how Stripe's portal cancels today."""
+"""A cancellation for a date (``cancel_at``), as Stripe's portal makes it."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -79,7 +79,7 @@ def test_a_second_run_makes_nothing(catalogue: Catalogue) -> None:
     assert selling() == before
 
 
-def test_another_amount_is_another_price_of_the_same_product_and_the_earlier_keeps_its_plan(
+def test_another_amount_is_a_new_price_and_the_earlier_keeps_its_plan(
     catalogue: Catalogue,
 ) -> None:
     sync()

@@ -1,4 +1,4 @@
-"""Opening a checkout while another request does."""
+"""Concurrent requests that open the same checkout."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from saas.billing.providers.local import objects, operations
 from saas.testing.factories.user_factories import Person
 
 
-def test_a_click_that_began_before_the_customer_was_known_waits_for_what_is_told_of_her(
+def test_a_click_before_the_customer_was_known_waits_for_the_events(
     customer: Person, settings: Any, monkeypatch: Any
 ) -> None:
     """The second of two at once had read the customer before the first made her known to the provider."""

@@ -28,7 +28,7 @@ def subscribe(user: User, plan: str | None, status: str = "active", **fields: ob
     )
 
 
-def test_without_a_subscription_there_is_one_team_with_three_seats_and_one_key(customer: Person) -> None:
+def test_the_free_plan_has_one_team_three_seats_and_one_key(customer: Person) -> None:
     assert entitlements.get_entitlements(customer.user).limits == {"teams": 1, "seats": 3, "api_keys": 1}
     assert entitlements.get_entitlements(customer.user).features == []
 

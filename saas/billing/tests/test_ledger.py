@@ -1,4 +1,4 @@
-"""The ledger in the database: told by events through the inbox, whatever their order, and put right by the rebuild."""
+"""The ledger in the database: written from events in any order, and repaired by the rebuild."""
 
 import contextlib
 from io import StringIO
@@ -113,7 +113,7 @@ def test_what_a_stub_paid_is_its_owners_once_it_is_linked(customer: Person) -> N
     assert check() == ["0 differences"]
 
 
-def test_a_subscription_that_turns_out_to_be_another_customers_takes_its_lines_along(db: None) -> None:
+def test_a_subscription_takes_its_ledger_lines_to_another_customer(db: None) -> None:
     take_in([
         subscription_event("sub_1", "active", 0),
         subscription_event("sub_2", "active", 5),

@@ -1,4 +1,4 @@
-"""A subscription's life at the local provider: months pass in one command."""
+"""The lifecycle of a subscription at the local provider, with its test clock."""
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -114,7 +114,7 @@ def test_a_trial_becomes_a_paid_subscription(customer: Person) -> None:
 
 
 @pytest.mark.parametrize("words", [("advance", "31d"), ("--advance", "31d")])
-def test_the_command_moves_the_clock_and_where_no_service_runs_acts_itself(
+def test_the_command_advances_the_clock_and_works_without_a_service(
     customer: Person, settings, words: tuple[str, ...]
 ) -> None:
     settings.SERVICE_BASE_URLS = {**settings.SERVICE_BASE_URLS, "webhooks": "http://127.0.0.1:1"}  # nobody listens
@@ -138,9 +138,7 @@ def test_a_clock_that_is_not_told_how_far_stays(db: None) -> None:
         call_command("billing_clock", "advance")
 
 
-def test_a_trial_is_announced_three_days_before_its_end_and_walks_to_the_end_without_a_card_that_pays(
-    customer: Person, settings
-) -> None:
+def test_a_trial_is_announced_three_days_before_its_end_then_dunning_ends(customer: Person, settings) -> None:
     settings.BILLING_TRIAL_DAYS = 14
     pay_with(customer, "0341")
     start_checkout(customer.user, plan_id="growth")

@@ -1,4 +1,4 @@
-"""Of a subscription with several items one is the plan: by its price, else its product, else what its metadata say."""
+"""Which item of a subscription is the plan: by its price, else its product, else its metadata."""
 
 from typing import Any
 

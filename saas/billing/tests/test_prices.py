@@ -1,4 +1,4 @@
-"""What a subscription brings a month, whatever the shape of its prices."""
+"""The monthly revenue of a subscription, for every shape of price."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Many at once, on PostgreSQL."""
+"""Concurrent upserts and checkouts, on PostgreSQL."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

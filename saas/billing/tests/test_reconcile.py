@@ -1,4 +1,4 @@
-"""Asking the provider every night, and what is found."""
+"""The nightly reconciliation with the provider."""
 
 from collections.abc import Iterator
 from io import StringIO

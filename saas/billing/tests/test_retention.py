@@ -1,4 +1,4 @@
-"""How long the inbox keeps what the mirrored rows are made of."""
+"""How long the payloads of events are kept that rows are projected from."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from saas.webhook_events.processing import event_worker
 pytestmark = pytest.mark.django_db
 
 
-def test_a_mirrored_objects_payloads_go_long_after_its_end_all_at_once_and_its_row_stays():
+def test_an_ended_objects_payloads_are_deleted_together_its_row_stays():
     ids = {}
     for name, days in (("sub_old", 401), ("sub_young", 399)):
         event = example_events.example_event("customer.subscription.deleted", at=1_700_000_000, fields={"id": name})

@@ -1,4 +1,4 @@
-"""Giving a trial more time."""
+"""Extending a trial."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,8 +14,8 @@ from saas.billing.customers import ensure_provider_customer, get_or_create_custo
 from saas.billing.models import Subscription
 from saas.billing.providers.interface import ProviderRefused
 from saas.billing.providers.local import lifecycle, test_clock
+from saas.billing.subscriptions import NotOnTrial, extend_trial
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
-from saas.billing.trials import NotOnTrial, extend_trial
 from saas.errors import Invalid
 from saas.testing import local_provider
 from saas.testing.factories.user_factories import Person

@@ -171,7 +171,7 @@ def test_a_program_that_a_change_broke_waits_for_the_next_change(tmp_path: Path)
     [
         ("/src/saas/billing/models.py", True),
         ("/src/saas/mail/templates/mail/welcome.html", True),
-        ("/src/saas/billing/tests/test_folds.py", False),
+        ("/src/saas/billing/tests/test_subscription_projection.py", False),
         ("/src/saas/docs/decisions.md", False),
         ("/src/saas/__pycache__/env.py", False),
     ],

@@ -22,7 +22,7 @@ from saas.webhook_events.models import WebhookEvent
 Object = dict[str, Any]
 
 EVENT = "event"
-_turns = count()
+_event_numbers = count()
 
 
 def create_object(
@@ -61,7 +61,8 @@ def record_event(event_type: str, row: LocalObject, at: datetime, previous: Obje
     if previous:
         data["previous_attributes"] = previous
     event: Object = {
-        "id": _event_id(),
+        # ids sort by the time of recording, also within one tick of the clock: events are delivered in that order
+        "id": f"evt_local_{time.time_ns():016x}{next(_event_numbers) % 0x10000:04x}{secrets.token_hex(5)}",
         "object": EVENT,
         "type": event_type,
         "api_version": API_VERSION,
@@ -72,20 +73,15 @@ def record_event(event_type: str, row: LocalObject, at: datetime, previous: Obje
     LocalObject.objects.create(id=event["id"], kind=EVENT, customer_id=row.customer_id or row.id, data=event)
 
 
-def _event_id() -> str:
-    """Ids in the order of telling, also within one tick of the clock: they are delivered in this order."""
-    return f"evt_local_{time.time_ns():016x}{next(_turns) % 0x10000:04x}{secrets.token_hex(5)}"
-
-
 def move_events_to_inbox(customer_id: str) -> None:
-    """Let what is told of a customer enter the inbox at once: it comes with the answer to a call of ours."""
+    """Store the undelivered events of a customer in the inbox, in the transaction of the gateway call."""
     for event in LocalObject.objects.undelivered().filter(customer_id=customer_id):
         append_event(event.data, source=WebhookEvent.Source.LOCAL)
         event.delete()
 
 
 def price_object(price_id: str) -> Object:
-    """A price of the catalogue in Stripe's shape, with every field that Stripe's have."""
+    """A price of the catalogue in Stripe's shape, with all its fields."""
     row = Price.objects.filter(external_id=price_id, provider="local").first()
     if row is None:
         raise ProviderRefused("There is no such price.")

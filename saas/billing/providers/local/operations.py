@@ -88,13 +88,8 @@ def change_price(row: LocalObject, price_id: str, now: datetime) -> None:
     line, new = row.data["items"]["data"][0], objects.price_object(price_id)
     if credit := _proration(row, new["unit_amount"], now):
         objects.create_object("invoiceitem", "ii", now, customer_id=row.customer_id, subscription=row.id, amount=credit)
-    objects.update_object(row, "customer.subscription.updated", now, items=_with_price(row, line, new))
-
-
-def _with_price(row: LocalObject, line: dict[str, Any], price: dict[str, Any]) -> dict[str, Any]:
-    """The items, of which one has another price."""
-    rows = row.data["items"]["data"]
-    return {**row.data["items"], "data": [{**other, "price": price} if other is line else other for other in rows]}
+    rows = [{**other, "price": new} if other is line else other for other in row.data["items"]["data"]]
+    objects.update_object(row, "customer.subscription.updated", now, items={**row.data["items"], "data": rows})
 
 
 def amount_due_after_change(row: LocalObject, price_id: str, now: datetime) -> int:

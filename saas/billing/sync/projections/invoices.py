@@ -8,7 +8,8 @@ from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent
 from saas.security.untrusted_json import as_integer, as_object, as_text, as_time
 
-_INVOICE_RANKS = ["draft", "open", "uncollectible", "void", "paid", "deleted"]
+_STATUSES = ["draft", "open", "uncollectible", "void", "paid", "deleted"]
+_RANKS = {status: rank for rank, status in enumerate(_STATUSES)}
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def project_invoice(events: Sequence[StoredEvent]) -> InvoiceProjection | None:
     """The event with the furthest status (draft, open, uncollectible, void, paid); of several the latest."""
     if not events:
         return None
-    last = max(events, key=lambda event: (_invoice_rank(event), event.created, event.id))
+    last = max(events, key=lambda event: (_RANKS.get(_invoice_status(event), -1), event.created, event.id))
     shown = last.object
     paid_at = as_object(shown.get("status_transitions")).get("paid_at")
     status = _invoice_status(last)
@@ -51,8 +52,3 @@ def project_invoice(events: Sequence[StoredEvent]) -> InvoiceProjection | None:
 
 def _invoice_status(event: StoredEvent) -> str:
     return "deleted" if event.has_verb("deleted") else stripe_objects.invoice_status(event.object)
-
-
-def _invoice_rank(event: StoredEvent) -> int:
-    status = _invoice_status(event)
-    return _INVOICE_RANKS.index(status) if status in _INVOICE_RANKS else -1

@@ -61,14 +61,14 @@ def project_revenue(lines: Iterable[LedgerLine]) -> list[RevenueEntry]:
     Within a second additions come first: a subscription that replaces another is no churn.
     """
     accounts: dict[str, _CustomerRevenue] = defaultdict(_CustomerRevenue)
-    for line in sorted(lines, key=_time_order):
+
+    def time_order(line: LedgerLine) -> tuple[object, ...]:
+        return line.change.at, line.change.delta_cents < 0, line.subscription, line.number
+
+    for line in sorted(lines, key=time_order):
         account = accounts[line.change.currency]
         account.entries.append(_revenue_entry(line, account))
     return [replace(row, cohort=account.cohort) for account in accounts.values() for row in account.entries]
-
-
-def _time_order(line: LedgerLine) -> tuple[object, ...]:
-    return line.change.at, line.change.delta_cents < 0, line.subscription, line.number
 
 
 def _revenue_entry(line: LedgerLine, account: _CustomerRevenue) -> RevenueEntry:
@@ -78,10 +78,10 @@ def _revenue_entry(line: LedgerLine, account: _CustomerRevenue) -> RevenueEntry:
     account.cents += delta
     movement = _movement(before, delta, is_known=account.cohort is not None)
     kind = "reactivated" if line.change.kind == "new" and movement == "reactivation" else line.change.kind
-    booked = RevenueEntry(line, len(account.entries), kind, movement, account.cents, account.month_began_with > 0, None)
+    entry = RevenueEntry(line, len(account.entries), kind, movement, account.cents, account.month_began_with > 0, None)
     if movement == "new":
-        account.cohort = booked.month
-    return booked
+        account.cohort = entry.month
+    return entry
 
 
 def _movement(before: int, delta: int, *, is_known: bool) -> str:

@@ -13,7 +13,8 @@ from saas.security.untrusted_json import JSONObject, as_count, as_object, as_tex
 
 TERMINAL = {"canceled", "incomplete_expired"}
 EARNING = {"active", "past_due"}
-_RANKS = ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "canceled", "incomplete_expired"]
+_STATUSES = ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "canceled", "incomplete_expired"]
+_RANKS = {status: rank for rank, status in enumerate(_STATUSES)}
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,13 @@ def project_subscription(events: Sequence[StoredEvent]) -> SubscriptionProjectio
 
     What has ended stays ended: a terminal status is only replaced by a terminal one.
     """
-    ordered, is_guess = order_events(events, facets=subscription_state, rank=_rank)
+    ordered, is_ambiguous = order_events(
+        events, facets=subscription_state, rank=lambda it: _RANKS.get(as_text(it.get("status")), len(_RANKS))
+    )
     history = _SubscriptionHistory()
     for event in ordered:
         history.apply(event)
-    return history.projection(is_guess)
+    return history.projection(is_ambiguous)
 
 
 class _SubscriptionHistory:
@@ -112,7 +115,11 @@ class _SubscriptionHistory:
             return
         if self.state and self.state.status in TERMINAL and state.status not in TERMINAL:
             return
-        self._move(state, at, event.id)
+        steps = _revenue_steps(self.state, state, self.has_earned)
+        steps += [_Step(kind, state.currency, 0, state.earning_cents) for kind in _other_kinds(self.state, state)]
+        for step in steps:  # in each currency the deltas add up to the recurring revenue
+            self.changes.append(SubscriptionChange(step.kind, at, step.currency, step.delta, step.cents, event.id))
+        self.has_earned = self.has_earned or state.is_earning
         if state.status != "past_due":
             self.past_due_since = None
         elif self.past_due_since is None:
@@ -121,12 +128,7 @@ class _SubscriptionHistory:
             self.items_before.insert(0, self.state.items)
         self.state, self.changed_at = state, at
 
-    def _move(self, state: SubscriptionState, at: datetime, event_id: str) -> None:
-        for step in _steps(self.state, state, self.has_earned):
-            self.changes.append(SubscriptionChange(step.kind, at, step.currency, step.delta, step.cents, event_id))
-        self.has_earned = self.has_earned or state.is_earning
-
-    def projection(self, is_guess: bool) -> SubscriptionProjection | None:
+    def projection(self, is_ambiguous: bool) -> SubscriptionProjection | None:
         if self.state is None or self.changed_at is None:
             return None
         return SubscriptionProjection(
@@ -134,7 +136,7 @@ class _SubscriptionHistory:
             tuple(self.items_before),
             self.past_due_since,
             self.changed_at,
-            is_guess,
+            is_ambiguous,
             tuple(self.changes),
         )
 
@@ -145,13 +147,6 @@ class _Step:
     currency: str
     delta: int
     cents: int  # a month, afterwards
-
-
-def _steps(before: SubscriptionState | None, after: SubscriptionState, has_earned: bool) -> list[_Step]:
-    """The changes between two states. In each currency the deltas add up to the recurring revenue."""
-    steps = _revenue_steps(before, after, has_earned)
-    steps += [_Step(kind, after.currency, 0, after.earning_cents) for kind in _other_kinds(before, after)]
-    return steps
 
 
 def _revenue_steps(before: SubscriptionState | None, after: SubscriptionState, has_earned: bool) -> list[_Step]:
@@ -237,8 +232,3 @@ def _item(line: JSONObject, *, is_whole: bool) -> SubscriptionItem:
         or stripe_objects.metadata_plan_id(as_object(price.get("product"))),
         quantity=as_count(line.get("quantity"), 1),
     )
-
-
-def _rank(snapshot: JSONObject) -> int:
-    status = snapshot.get("status")
-    return _RANKS.index(status) if status in _RANKS else len(_RANKS)

@@ -1,4 +1,4 @@
-"""The stories again, through the inbox and its real processing, into rows."""
+"""Events through the inbox and its processing into rows."""
 
 from typing import Any
 

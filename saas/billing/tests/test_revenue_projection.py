@@ -1,4 +1,4 @@
-"""The identity of the books: new + expansion + reactivation - contraction - churn is the change in recurring revenue,
+"""The identity of the ledger: new + expansion + reactivation - contraction - churn is the change in recurring revenue,
 for any window, whatever happened to however many subscriptions, in whatever order it was told."""
 
 from collections import Counter
@@ -90,7 +90,7 @@ def test_what_came_less_what_went_is_the_change_in_revenue(
 
 @settings(max_examples=100, deadline=None)
 @given(events=customers())
-def test_the_books_sum_up_to_what_the_subscriptions_bring(events: dict[str, list[StoredEvent]]) -> None:
+def test_the_ledger_sums_up_to_the_recurring_revenue(events: dict[str, list[StoredEvent]]) -> None:
     folded = fold(events)
     rows = project_revenue(lines_of(folded))
 
@@ -250,7 +250,7 @@ def test_a_life_is_told_in_the_words_of_the_books(statuses: list[str], ledger: l
     assert life(*[(status, {}) for status in statuses]) == ledger
 
 
-def test_a_renewal_begins_where_the_period_ended_and_a_change_of_interval_does_not() -> None:
+def test_a_renewal_starts_at_the_periods_end_a_new_interval_before_it() -> None:
     first = {"start": START, "end": START + MONTH}
     renewed = {"start": START + MONTH, "end": START + 2 * MONTH}
     upgraded_with_it = {**renewed, "cents": 7900}

@@ -1,4 +1,4 @@
-"""The local provider's events on their way to the webhooks service."""
+"""Delivery of the local provider's events to the webhooks service."""
 
 import json
 import time
@@ -69,7 +69,7 @@ def test_nothing_is_lost_while_nobody_listens(told: list[str], settings: Any) ->
     assert [event.pk for event in LocalObject.objects.undelivered()] == told
 
 
-def test_the_webhooks_service_takes_what_is_posted_and_a_second_time_as_a_repeat(
+def test_the_webhooks_service_accepts_an_event_once_and_then_as_a_repeat(
     listener: StandIn, told: list[str], webhooks: ServiceClient, settings: Any
 ) -> None:
     settings.WEBHOOKS_ALLOW_UNSIGNED = False

@@ -1,4 +1,4 @@
-"""Where the order of events is a guess Stripe is asked, before the effect; what it says is one more event."""
+"""Where the order of events is ambiguous, the subscription is fetched from Stripe before the effect, as one more event."""
 
 import pytest
 
@@ -63,7 +63,7 @@ def test_a_guess_is_settled_by_asking_once(stripe):
 
 
 @pytest.mark.parametrize("stripe", [None], indirect=True)
-def test_a_provider_that_is_away_leaves_the_row_flagged_and_the_events_processed(stripe):
+def test_without_an_answer_the_row_stays_flagged_and_events_processed(stripe):
     tell_in_one_second("active", "unpaid")
 
     assert Subscription.objects.get().ambiguous
@@ -77,7 +77,7 @@ def test_nobody_is_asked_where_the_order_is_plain(stripe):
     assert not Subscription.objects.get().ambiguous
 
 
-def test_only_the_events_of_a_subscription_whose_order_is_a_guess_are_acted_on_alone(stripe, monkeypatch):
+def test_only_events_of_ambiguous_order_are_processed_one_by_one(stripe, monkeypatch):
     alone = []
     act = event_worker.run_attempt
     monkeypatch.setattr(event_worker, "run_attempt", lambda claim: alone.append(claim.event_id) or act(claim))

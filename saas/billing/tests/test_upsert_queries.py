@@ -1,4 +1,4 @@
-"""What mirroring asks the database and writes there."""
+"""The queries of an upsert."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def tell(*, at: int, status: str) -> None:
     append_event(event, source=WebhookEvent.Source.DELIVERY)
 
 
-def test_mirroring_costs_the_same_few_queries_however_long_the_history(django_assert_max_num_queries) -> None:
+def test_an_upsert_costs_the_same_queries_however_long_the_history(django_assert_max_num_queries) -> None:
     tell(at=1_700_000_000, status="active")
     upsert.upsert_subscription("sub_1")
     for number in range(1, 12):

@@ -1,4 +1,4 @@
-"""A subscription is a function of its events: properties over made-up lives, and the cases that decided the rules."""
+"""The projection of a subscription: properties over generated histories, and the cases that decided its rules."""
 
 from typing import Any
 
@@ -111,7 +111,7 @@ def test_of_two_updates_in_one_second_the_later_is_the_one_that_follows() -> Non
     assert (folded.state.status, folded.state.monthly_cents, folded.ambiguous) == ("active", 7900, False)
 
 
-def test_a_gap_within_one_second_is_flagged_and_closes_when_the_missing_event_comes() -> None:
+def test_a_gap_within_a_second_is_flagged_until_the_missing_event_comes() -> None:
     created = event(0, "created", START, snapshot("active"))
     first = event(1, "updated", START + 9, snapshot("past_due"), {"status": "active"})
     missing = event(2, "updated", START + 9, snapshot("unpaid"), {"status": "past_due"})
@@ -135,7 +135,7 @@ def test_what_was_asked_within_one_second_counts_in_the_order_of_asking() -> Non
 
 
 @pytest.mark.parametrize(("asked", "end"), [("incomplete", "active"), ("active", "active")])
-def test_an_event_of_the_second_of_asking_comes_before_or_after_it_as_it_says(asked: str, end: str) -> None:
+def test_an_event_of_the_second_of_a_fetch_is_ordered_by_what_it_says(asked: str, end: str) -> None:
     events = [
         fetched(1, START + 1, snapshot(asked)),
         event(1, "updated", START + 1, snapshot("active"), {"status": "incomplete"}),

@@ -1,4 +1,4 @@
-"""Every call of the gateway, answered with the whole objects that Stripe sends."""
+"""Every call of the gateway, answered with complete Stripe objects."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Mails about money."""
+"""Mails to customers about payments."""
 
 import json
 from datetime import timedelta
@@ -40,7 +40,7 @@ def test_a_failed_payment_is_told_once_however_often_it_is_told_to_us(customer: 
     assert WebhookEvent.objects.get(external_id="evt_again").status == "processed"
 
 
-def test_a_processed_event_that_is_replayed_acts_again_and_writes_no_second_mail(customer: Person) -> None:
+def test_a_replayed_event_acts_again_and_sends_no_second_mail(customer: Person) -> None:
     buy(customer, "0341")
     test_clock.advance_and_process(timedelta(days=32))
     failed = WebhookEvent.objects.get(type="invoice.payment_failed")

@@ -1,4 +1,4 @@
-"""What ``stripe_trigger`` posts is what the mirrors read, in both shapes."""
+"""The events of ``stripe_trigger`` are projected, in both API shapes."""
 
 import pytest
 
