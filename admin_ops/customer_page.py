@@ -35,7 +35,7 @@ def customer_page(user: User) -> dict[str, Any]:
     profile = Profile.objects.filter(user=user).first()
     sessions = LoginSession.objects.live().filter(user=user).order_by("-last_seen_at")[:MAX_PER_SECTION]
     identities = user.oauth_identities.order_by("-last_login_at")[:MAX_PER_SECTION]
-    memberships = Membership.objects.of(user).order_by("-pk")[:MAX_PER_SECTION]
+    memberships = Membership.objects.for_user(user).order_by("-pk")[:MAX_PER_SECTION]
     mails = Mail.objects.filter(recipient=user.email).order_by("-pk")[:MAX_PER_SECTION]
     notes = user.notes.select_related("author").order_by("-pk")[:MAX_PER_SECTION]
     return {

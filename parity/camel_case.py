@@ -1,7 +1,7 @@
-"""NestJS's convention over the views that Product answers with: camelCase names, going in and coming out.
+"""camelCase (NestJS's convention) for the views of the Product API: field names in requests and responses.
 
-The views and their rules are shared; only names change here, so no rule is written twice. OAuth's names keep the form
-that RFC 6749 gives them, and names that a person chose (the keys of a map such as ``socialLinks``) are never touched.
+The views are shared; only names change here. OAuth's names keep the form of RFC 6749, and keys that a user chose (of a
+map such as ``socialLinks``) are not changed.
 """
 
 import re
@@ -21,7 +21,7 @@ from saas.api.problems import flatten_errors
 from saas.errors import DomainError
 
 OAUTH_NAMES = frozenset({"access_token", "refresh_token", "token_type", "expires_in"})
-# Maps whose names are somebody's own, by their snake_case name; a test holds this list against the schema.
+# Maps with keys that users choose, by their snake_case name; a test compares this list with the schema.
 FREE_FORM_MAPS = frozenset({"social_links", "personal_data"})
 
 
@@ -37,12 +37,12 @@ def to_snake_case(name: str) -> str | None:
 
 
 def snake_case_keys(value: Any) -> Any:
-    """Parsed JSON with the names that the shared views know; other names are dropped, as unknown fields are."""
+    """Rename parsed JSON for the shared views; names that are not camelCase are dropped, as unknown fields are."""
     return _renamed(value, to_snake_case)
 
 
 def camel_case_keys(value: Any) -> Any:
-    """What a shared view answers, with the names of this convention."""
+    """Rename the fields of a response."""
     return _renamed(value, to_camel_case)
 
 
@@ -75,7 +75,7 @@ class CamelCaseRenderer(JSONRenderer):
 
 
 class CamelCaseSchema(ApiSchema):
-    """Documents a shared view under the names that this convention gives its fields and parameters."""
+    """Document a shared view with camelCase fields and parameters."""
 
     def _map_serializer(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         schema = super()._map_serializer(serializer, direction, bypass_extensions)  # type: ignore[no-untyped-call]
@@ -102,7 +102,7 @@ class CamelCaseView(APIView):
 
 
 def camel_case_view(view: type[APIView]) -> Callable[..., Any]:
-    """A shared view, ready for a URL conf, in this convention."""
+    """Return a shared view in camelCase for a URL conf."""
     return type(view.__name__, (CamelCaseView, view), {}).as_view()  # type: ignore[attr-defined,no-any-return]
 
 
@@ -125,6 +125,6 @@ def _with_renamed_fields(refusal: Exception) -> Exception:
 
 
 def _renamed_path(path: str) -> str:
-    """``social_links.my_site`` as ``socialLinks.my_site``: the second part is a name that a person chose."""
+    """``social_links.my_site`` as ``socialLinks.my_site``: the second part is a name that a user chose."""
     name, dot, rest = path.partition(".")
     return to_camel_case(name) + dot + (rest if name in FREE_FORM_MAPS or not dot else _renamed_path(rest))

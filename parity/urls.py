@@ -1,6 +1,6 @@
-"""The Parity API, port 8002: the authentication contract in camelCase. Read it as the API reference.
+"""Routes of the Parity API, port 8002: the authentication contract in camelCase.
 
-Every address stands here twice: as the starter's clients know it, without a prefix, and under ``/api``.
+Every route is served twice: without a prefix, as the starter's clients call it, and under ``/api``.
 """
 
 from django.urls import include, path

@@ -1,6 +1,6 @@
-"""``/dev/mail``: the mails of a development machine, as their readers would see them. In production there is no such page.
+"""``/dev/mail``: the mails of a development machine as their readers see them; 404 in production.
 
-Only there are the links of a mail kept after it was sent (``MAILS_ARE_SHOWN``).
+The links of a mail are kept after sending only where ``MAILS_ARE_SHOWN``.
 """
 
 from django.conf import settings

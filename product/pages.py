@@ -1,7 +1,7 @@
-"""Plain pages for people who follow a link in a mail, where no front end of its own is set (``FRONTEND_BASE_URL``).
+"""Plain pages behind mailed links, used where no front end is set (``FRONTEND_BASE_URL``).
 
-A page is HTML and one script, ``product/pages.js``, which fills the link's secret into the form and sends it to the API as
-any other client would: a page has no rules of its own. The secret stands in the fragment, so no server and no log sees it.
+A page is HTML and one script, ``product/pages.js``, which puts the link's secret into the form and sends it to the API as
+any client does: a page has no rules. The secret is in the URL's fragment, which reaches no server and no log.
 """
 
 from typing import ClassVar

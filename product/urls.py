@@ -1,4 +1,4 @@
-"""The Product API, port 8000: read it as the API reference."""
+"""Routes of the Product API, port 8000."""
 
 from importlib import import_module
 
@@ -48,7 +48,7 @@ urlpatterns = [
     path("reset", pages.reset_page, name="reset-page"),
     path("keep", pages.keep_page, name="keep-page"),
     path("forgot", pages.forgot_page, name="forgot-page"),
-    # Development's mailbox
+    # Mails of a development machine
     path("dev/mail", dev_mail.list_mails, name="dev-mails"),
     path("dev/mail/<int:mail_id>", dev_mail.show_mail, name="dev-mail"),
     path(".well-known/jwks.json", accounts.JwksView.as_view(), name="jwks"),
@@ -59,11 +59,11 @@ urlpatterns = [
     path("api/auth/oauth/<str:provider>/link", oauth.LinkView.as_view(), name="oauth-link"),
     path("api/auth/identities", oauth.IdentitiesView.as_view(), name="identities"),
     path("api/auth/identities/<str:provider>", oauth.IdentityView.as_view(), name="identity"),
-    # A person's data
+    # Profile and personal data
     path("api/users/profile", accounts.ProfileView.as_view(), name="profile"),
     path("api/users/export", personal_data.ExportView.as_view(), name="user-export"),
     path("api/users/me", personal_data.OwnAccountView.as_view(), name="own-account"),
-    # Subscriptions and billing: not even imported where nothing is sold
+    # Subscriptions and billing: not imported where BILLING is off
     *(import_module("product.billing.urls").urlpatterns if settings.BILLING else []),
     # Teams
     path("api/teams", teams.TeamsView.as_view(), name="teams"),
@@ -87,6 +87,6 @@ urlpatterns = [
     path("api/invitations/register", invitations.RegisterByInvitationView.as_view(), name="invitation-register"),
     path("api/teams/<str:team_id>/api-keys", api_keys.ApiKeysView.as_view(), name="api-keys"),
     path("api/teams/<str:team_id>/api-keys/<str:key_id>", api_keys.ApiKeyView.as_view(), name="api-key"),
-    # Pages for people
+    # Pages behind mailed invitations
     path("invitations/accept", PageView.as_view(template="product/accept_invitation.html"), name="accept-page"),
 ]

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class DomainError(Exception):
-    """A rule says no.
+    """An action is refused by a rule.
 
     ``code`` is stable and machine-readable, ``title`` one sentence, ``status`` the HTTP status that fits.
     ``detail`` replaces the title for this occurrence; ``errors`` maps a field to its sentences;
@@ -36,18 +36,18 @@ class DomainError(Exception):
 
 
 class NotFound(DomainError):
-    """Not there, or not the caller's to see: the two are told alike."""
+    """Absent, or not visible to the caller: both look alike."""
 
     code, title, status = "not_found", "Not found.", 404
 
 
 class Invalid(DomainError):
-    """Understood but not acceptable; ``errors`` says which field and why."""
+    """Well-formed but not acceptable; ``errors`` maps fields to reasons."""
 
     code, title, status = "invalid", "Some fields are not valid.", 422
 
 
 class Forbidden(DomainError):
-    """The caller is known, and may not."""
+    """The caller is authenticated but lacks the permission."""
 
     code, title, status = "forbidden", "You may not do this.", 403

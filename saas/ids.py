@@ -1,6 +1,6 @@
 """Opaque, prefixed, unguessable ids: ``usr_…``, ``team_…``.
 
-48 bits of time in front (rows made together lie together in the index) and 80 random bits behind, in Crockford's
+48 bits of time (rows created together are close in the index) and 80 random bits, in Crockford's
 base 32, lower case: the layout of a ULID.
 """
 

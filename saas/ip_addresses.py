@@ -1,4 +1,4 @@
-"""IP addresses, and how many of them one subscriber is likely to hold."""
+"""IP addresses and the subnets that one subscriber is likely to hold."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @lru_cache(maxsize=4096)  # the same few addresses, request after request
 def parse_ip(address: str) -> IPAddress | None:
-    """A socket that takes both families tells an IPv4 caller as ``::ffff:192.0.2.1``: that is 192.0.2.1."""
+    """The address, or ``None``. A dual-stack socket shows an IPv4 caller as ``::ffff:192.0.2.1``: that is 192.0.2.1."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -19,27 +19,27 @@ def parse_ip(address: str) -> IPAddress | None:
 
 @lru_cache(maxsize=4096)
 def normalize_ip(address: str) -> str:
-    """The usual way to write it; what is no address stays as it is."""
+    """The canonical spelling; what is no address stays as it is."""
     found = parse_ip(address)
     return str(found) if found else address
 
 
 @dataclass(frozen=True)
 class Subnet:
-    """``times`` is how much more than one subscriber the people in it together may do."""
+    """``limit_multiplier``: how often a subscriber's limit all addresses in it have together."""
 
     name: str
     limit_multiplier: int
 
 
-# Prefix lengths from what one subscriber holds outwards. An IPv6 home has a /56, a site or whoever rents a server a /48; a
-# /24 is the least of IPv4 that is routed.
+# (prefix length, multiplier), narrowest first. An IPv6 home has a /56, a site or a rented server a /48; a /24 is the
+# smallest IPv4 network that is routed.
 _PREFIX_LENGTHS = {4: ((32, 1), (24, 5)), 6: ((64, 1), (56, 2), (48, 5))}
 
 
 @lru_cache(maxsize=4096)
 def containing_subnets(address: str) -> tuple[Subnet, ...]:
-    """The networks that an address lies in, as limits count them: the subscriber's own first, then the neighbourhood."""
+    """The subnets of an address that rate limits count, narrowest first."""
     found = parse_ip(address)
     if found is None:
         return (Subnet(address, 1),)
@@ -50,10 +50,10 @@ def containing_subnets(address: str) -> tuple[Subnet, ...]:
 
 
 def subscriber_subnet(address: str) -> str:
-    """What one subscriber holds: an IPv4 address, or the /64 of an IPv6 address."""
+    """The subnet of one subscriber: an IPv4 address, or the /64 of an IPv6 address."""
     return containing_subnets(address)[0].name
 
 
 def site_subnet(address: str) -> str:
-    """What somebody with many addresses is likely to hold: a /24 of IPv4, a /48 of IPv6."""
+    """The subnet of a holder of many addresses: a /24 of IPv4, a /48 of IPv6."""
     return containing_subnets(address)[-1].name

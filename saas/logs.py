@@ -1,6 +1,6 @@
-"""Log lines: one event a line, with the request id, whatever was put into the message, and no secret in it.
+"""Logging: one event a line, with the request id and without secrets.
 
-In production each line is a JSON object, written by structlog; in development a line for people.
+In production each line is a JSON object, written by structlog; in development a readable line.
 """
 
 import json
@@ -28,11 +28,11 @@ class ContextFilter(logging.Filter):
 
 
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request_id", "user_id"}
-LIBRARY_LOGGERS = ("django", "celery", "kombu")  # their extra fields are whole objects, for handlers of their own
+LIBRARY_LOGGERS = ("django", "celery", "kombu")  # their extra fields are objects for their own handlers
 
 
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What the code gave as ``extra``."""
+    """The fields that our code gave as ``extra``."""
     if record.name.partition(".")[0] in LIBRARY_LOGGERS:
         return {}
     return redaction.redact_fields({name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS})
@@ -56,7 +56,7 @@ class LineFormatter(logging.Formatter):
 
 
 def _one_line(text: str) -> str:
-    """Control characters are shown, and neither end the line nor colour what follows."""
+    """Escape control characters, so that they neither end the line nor colour the terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,4 @@
-"""Who and what the current request, task or command is: read by logs, audit events and the tasks that it starts."""
+"""The context of the current request, task or command: read by logs, audit events and the tasks that it starts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,14 @@ from saas.ids import new_id
 
 
 class Context(NamedTuple):
-    """What is not known is empty: ``address``, ``agent`` and ``device`` outside a request."""
+    """Unknown values are empty: ``address``, ``agent`` and ``device`` outside a request."""
 
     request_id: str = ""
     address: str = ""
     agent: str = ""
-    user_id: str = ""  # who was found to ask
-    impersonator: str = ""  # the member of staff who acts in the name of the request's customer
-    device: str = ""  # the cookie by which a device is known that logged in before
+    user_id: str = ""  # the authenticated user
+    impersonator: str = ""  # the member of staff who impersonates the user
+    device: str = ""  # the cookie of a known device
 
 
 _NONE = Context()
@@ -29,7 +29,7 @@ def current() -> Context:
 
 
 def new_request_id() -> str:
-    """A request id of our own making."""
+    """Generate a request id."""
     return new_id("req")
 
 
@@ -49,5 +49,5 @@ def with_request_id(request_id: str) -> Context:
 
 
 def set_user(user_id: str) -> None:
-    """From here on the current request or task is this user's. ``use_context`` forgets it at its end."""
+    """Set the user of the current context until ``use_context`` ends."""
     _current.set(_current.get()._replace(user_id=user_id))

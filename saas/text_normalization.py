@@ -1,10 +1,10 @@
-"""Text that people type: one form for what looks the same, and no name with something in it that cannot be seen."""
+"""Unicode normalization of names and codes, and refusal of invisible characters in names."""
 
 import unicodedata
 
 import idna
 
-_LINES = {"Cc", "Zl", "Zp"}  # control characters and line breaks: names stand in mails
+_LINES = {"Cc", "Zl", "Zp"}  # control characters and line breaks: names are printed in mails
 _HIDDEN = {"Cf", "Co", "Cs"}  # format characters (directions, zero widths, tags), private use, surrogates
 # Marks, letters and symbols that show nothing.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
@@ -20,14 +20,14 @@ HAS_INVISIBLE_CHARACTERS = "Leave out characters that cannot be seen or that tur
 
 
 def normalize_name(text: str) -> str:
-    """The one form of what looks the same, however a keyboard composed it (NFC), without blanks around."""
+    """Compose equal-looking characters alike (NFC) and strip whitespace around."""
     return unicodedata.normalize("NFC", text).strip()
 
 
 def search_variants(searched: str) -> tuple[str, ...]:
-    """Every form in which what is looked for may be stored: as typed, composed, taken apart, and in plain letters.
+    """Every form in which a searched name may be stored: as typed, NFC, NFD and NFKC.
 
-    Names are stored composed; those of before were stored as they came.
+    Names are stored in NFC; older rows as they were sent.
     """
     if not (term := strip_invisible(searched)):
         return ()
@@ -36,20 +36,20 @@ def search_variants(searched: str) -> tuple[str, ...]:
 
 
 def name_error(name: str) -> str:
-    """The sentence that says what is wrong with a name; empty if nothing is."""
+    """The sentence that says what is wrong with a name, or an empty string."""
     if any(unicodedata.category(character) in _LINES for character in name):
         return NOT_ONE_LINE
     return HAS_INVISIBLE_CHARACTERS if any(_is_hidden(name, at) for at in range(len(name))) else ""
 
 
 def strip_invisible(name: str) -> str:
-    """A name that somebody else vouches for, such as a provider: what we would refuse is left out."""
+    """Remove from a name, such as one from a sign-in provider, what ``name_error`` refuses."""
     kept = (c for at, c in enumerate(name) if unicodedata.category(c) not in _LINES and not _is_hidden(name, at))
     return normalize_name("".join(kept))
 
 
 def normalize_code(code: str) -> str:
-    """A code without the blanks and dashes that people read it with, in small letters and our digits."""
+    """A code without whitespace and dashes, in lower case and ASCII digits."""
     kept = (c for c in unicodedata.normalize("NFKC", code) if unicodedata.category(c) not in _BETWEEN)
     return "".join(str(unicodedata.decimal(c, c)) for c in kept).lower()
 
@@ -59,12 +59,12 @@ def _is_hidden(name: str, at: int) -> bool:
     if character in _JOINERS:
         return not _joins(name, at)
     if _is_selector(character):
-        return not _is_of_many_looks(name[at - 1 : at])
+        return not _has_variants(name[at - 1 : at])
     return unicodedata.category(character) in _HIDDEN or character in _BLANK or 0xE0000 <= ord(character) <= 0xE0FFF
 
 
 def _joins(name: str, at: int) -> bool:
-    """Persian and Indic letters need joiners, and so do emoji of several; elsewhere they only hide."""
+    """Whether the joiner is visible: between Persian or Indic letters, or inside an emoji sequence."""
     around = [unicodedata.category(c) for c in name[max(at - 1, 0) : at] + name[at + 1 : at + 2]]
     if name[at] == _ZERO_WIDTH_JOINER and len(around) == 2 and around[0] in _PICTURES and around[1] == "So":
         return True
@@ -78,7 +78,7 @@ def _is_selector(character: str) -> bool:
     return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
 
 
-def _is_of_many_looks(before: str) -> bool:
-    """A symbol, a digit or a Chinese character, whose look a selector chooses."""
+def _has_variants(before: str) -> bool:
+    """Whether a variation selector can change this character: a symbol, a digit or a Chinese character."""
     is_han = bool(before) and any(first <= ord(before) <= last for first, last in _HAN)
     return is_han or (bool(before) and unicodedata.category(before) in _VARIES)

@@ -38,7 +38,7 @@ class BillingView(CustomerView):
         """The caller, or the team of hers that is named: 404 if she is not in it, 403 without the permission."""
         if not team_id:
             return self.user
-        membership = Membership.objects.of(self.user).filter(team=team_id).first()
+        membership = Membership.objects.for_user(self.user).filter(team=team_id).first()
         if membership is None:
             raise NotFound
         Actor(membership).require(permission)
@@ -55,7 +55,7 @@ class KeyedBillingView(BillingView):
         if not isinstance(self.request.auth, ApiKeyCredential):
             return super().owner(team_id, permission)
         key = self.request.auth.key
-        membership = Membership.objects.of(self.user).filter(team=key.team_id).first()
+        membership = Membership.objects.for_user(self.user).filter(team=key.team_id).first()
         if membership is None or team_id not in {"", key.team_id}:
             raise NotFound
         Actor(membership, key).require(permission)

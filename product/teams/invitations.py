@@ -1,4 +1,4 @@
-"""Asking people into a team, and their answer."""
+"""Invitations to a team: create, resend, revoke and accept."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -32,7 +32,7 @@ from saas.teams.models import Invitation
 from saas.teams.plan_limits import SeatLimitReached
 from saas.teams.roles import Permission
 
-# Spent when the right is known, not before: a stranger must not use up a team's.
+# Counted after the permission check: a stranger must not use up a team's.
 MAILS = (rate_limits.TEAM_INVITE, rate_limits.TEAM_INVITE_DAILY)
 
 

@@ -1,6 +1,6 @@
 """Teams and their members.
 
-Whoever is not in a team gets 404 for everything about it; a member without the right gets 403, before the body is read.
+A caller who is not in a team gets 404; a member without the permission gets 403 before the body is read.
 """
 
 from typing import TypeVar
@@ -39,16 +39,16 @@ class TeamView(CustomerView):
         return self.request.auth.key if isinstance(self.request.auth, ApiKeyCredential) else None
 
     def actor(self, team_id: str) -> Actor:
-        """The caller in this team; 404 for whoever is not in it."""
+        """The caller in this team; 404 for others."""
         membership = self._memberships().filter(team=team_id).first()
         if membership is None:
             raise NotFound
-        self.enforce_limits(TEAM)  # not before: strangers must not use a team's requests up
+        self.enforce_limits(TEAM)  # after the 404: strangers must not use up a team's requests
         return Actor(membership, self.key)
 
     def _memberships(self) -> QuerySet[Membership]:
         """The caller's own; with an API key only the one in the key's team."""
-        rows = Membership.objects.of(self.user)
+        rows = Membership.objects.for_user(self.user)
         return rows.filter(team=self.key.team_id) if self.key else rows
 
 

@@ -178,7 +178,7 @@ def test_the_registrations_own_link_confirms_the_account_as_it_is(product, squat
 def test_what_was_bought_and_founded_stays(product, idp, squatter: Person) -> None:
     by_reset(product, idp)
 
-    assert [row.team.name for row in Membership.objects.of(User.objects.get(email=ADDRESS))] == ["Theirs"]
+    assert [row.team.name for row in Membership.objects.for_user(User.objects.get(email=ADDRESS))] == ["Theirs"]
 
 
 # ── A newcomer's invitation ──────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,4 @@
-"""API keys as bearer tokens. Views about teams take them, and those that tell what a team's plan allows: everywhere else a
-key is no token and the answer is 401."""
+"""API keys as bearer tokens, for views about teams and their plans. Every other view answers a key with 401."""
 
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from saas.teams.models import ApiKey
 
 @dataclass(frozen=True)
 class ApiKeyCredential:
-    """What ``request.auth`` holds when a program came with an API key; ``request.user`` is then who made the key."""
+    """``request.auth`` of a request with an API key; ``request.user`` is then the person who made the key."""
 
     key: ApiKey
 

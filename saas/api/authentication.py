@@ -1,4 +1,4 @@
-"""Who is asking: by bearer token or by session cookie, two ways to the same ``LoginSession`` row, one query each."""
+"""Authentication by bearer token or by session cookie: both lead to a ``LoginSession`` row, with one query."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,8 +22,7 @@ from saas.api.client_address import is_allowed_origin
 
 @dataclass(frozen=True)
 class Credential:
-    """What ``request.auth`` holds: the session, the token if that was how the caller came, and the impersonation if the
-    caller is a member of staff in a customer's name."""
+    """``request.auth``: the session, the token if there was one, and the impersonation if a member of staff acts for the user."""
 
     session: LoginSession
     token: tokens.AccessToken | None = None
@@ -31,7 +30,7 @@ class Credential:
 
 
 def _credential(session: LoginSession, token: tokens.AccessToken) -> Credential:
-    """The row decides whether somebody is impersonated, and not the token."""
+    """The session row, not the token, decides whether this is an impersonation."""
     if session.methods != impersonations.METHOD:
         return Credential(session, token)
     if row := impersonations.running_impersonation(session):
@@ -40,7 +39,7 @@ def _credential(session: LoginSession, token: tokens.AccessToken) -> Credential:
 
 
 class BearerAuthentication(BaseAuthentication):
-    """``Authorization: Bearer …``. A header that is there and cannot be used is a 401: it never falls back to the cookie."""
+    """``Authorization: Bearer …``. An unusable header is a 401: it never falls back to the cookie."""
 
     audience: ClassVar[Audience]
 
@@ -87,7 +86,7 @@ class LogoutBearer(BearerAuthentication):
 
 
 class CookieAuthentication(BaseAuthentication):
-    """The session cookie. Whoever writes with it must send the CSRF token."""
+    """The session cookie. Writes must send the CSRF token."""
 
     audience: ClassVar[Audience]
 
@@ -118,7 +117,7 @@ class StaffCookie(CookieAuthentication):
 
 
 class _CsrfCheck(CsrfViewMiddleware):
-    """Django's own check, with our list of origins, that tells the reason instead of answering."""
+    """Django's check with our list of origins; it returns the reason instead of a response."""
 
     def _origin_verified(self, request: HttpRequest) -> bool:
         return is_allowed_origin(request.META["HTTP_ORIGIN"])
@@ -135,7 +134,7 @@ def require_csrf_token(request: HttpRequest) -> None:
         raise PermissionDenied(str(reason), "csrf_failed")
 
 
-# Several classes are one scheme to those outside; without this drf-spectacular would warn of a clash of names.
+# Several classes are one documented scheme; without this drf-spectacular would warn of a name collision.
 set_override(BearerAuthentication, "suppress_collision_warning", True)
 set_override(CookieAuthentication, "suppress_collision_warning", True)
 

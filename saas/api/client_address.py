@@ -1,4 +1,9 @@
-"""Where a request comes from: its client address behind proxies, and whether its ``Origin`` is one of ours."""
+"""Where a request comes from: the client address behind proxies, and whether its ``Origin`` is allowed.
+
+Each proxy appends what it saw to ``X-Forwarded-For``, ``X-Forwarded-Proto`` or ``Forwarded`` (RFC 7239), so the n-th value
+from the right is the n-th proxy's, and what stands further left is the caller's own claim. Where ``X-Forwarded-For`` is
+sent, ``Forwarded`` is not read: most proxies write the former and pass the caller's latter on (decision 109).
+"""
 
 import ipaddress
 import re
@@ -17,10 +22,10 @@ _PAIR = re.compile(r'\s*([\w!#$%&\'*+.^`|~-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"]*
 
 
 def client_address(request: HttpRequest) -> str:
-    """The caller's IP address: what rate limits count, and what the trail and the deliveries show.
+    """Return the caller's IP address: what rate limits count, and what the audit trail and deliveries show.
 
     ``REMOTE_ADDR``; or, when that peer is a trusted proxy, the address that the outermost of ``TRUSTED_PROXY_COUNT``
-    proxies saw. A proxy that tells of no address is taken for the caller.
+    proxies saw. A proxy that names no address counts as the caller.
     """
     meta = request.META
     return resolve_client_address(
@@ -29,16 +34,16 @@ def client_address(request: HttpRequest) -> str:
 
 
 def resolve_client_address(peer: str, forwarded_for: str, forwarded: str = "") -> str:
-    """The same for a ``peer`` that sends these as X-Forwarded-For and Forwarded."""
+    """The same for a ``peer`` that sent these values of X-Forwarded-For and Forwarded."""
     peer = normalize_ip(peer)
     if not settings.TRUSTED_PROXY_COUNT or not is_trusted_proxy(peer):
         return peer
-    told = forwarded_for_address(forwarded_for, forwarded, settings.TRUSTED_PROXY_COUNT)
-    return normalize_ip(told) if parse_ip(told) else peer
+    seen = forwarded_for_address(forwarded_for, forwarded, settings.TRUSTED_PROXY_COUNT)
+    return normalize_ip(seen) if parse_ip(seen) else peer
 
 
 def forwarded_scheme(request: HttpRequest) -> str:
-    """The scheme that the same proxy saw; empty if no proxy of ours tells of one."""
+    """Return the scheme that the same proxy saw; empty if no trusted proxy names one."""
     meta = request.META
     if not settings.TRUSTED_PROXY_COUNT or not is_trusted_proxy(str(meta.get("REMOTE_ADDR", ""))):
         return ""
@@ -75,7 +80,7 @@ def _same_origin(origin: str, base: str) -> bool:
 
 
 def is_trusted_proxy(peer: str) -> bool:
-    """Whether ``peer`` is one of our own proxies; a peer without an address came through a socket of this machine."""
+    """Whether ``peer`` is one of our proxies; a peer without an address came through a Unix socket."""
     trusted = settings.TRUSTED_PROXY_CIDRS
     address = parse_ip(peer)
     if address is None:
@@ -87,29 +92,29 @@ def is_trusted_proxy(peer: str) -> bool:
 
 
 def forwarded_for_address(forwarded_for: str, forwarded: str, count: int) -> str:
-    """The address that the outermost of ``count`` proxies saw, without port, brackets and quotes; empty if it tells of none
-    (``unknown``, ``_hidden``, nonsense)."""
+    """The address that the outermost of ``count`` proxies saw, without port, brackets and quotes; empty if it names none
+    (``unknown``, ``_hidden``, malformed)."""
     if forwarded_for:
         return _address(_outermost(reversed(forwarded_for.split(",")), count))
     return _address(_pairs(_outermost(_from_the_right(forwarded), count)).get("for", ""))
 
 
 def forwarded_proto_scheme(forwarded_proto: str, forwarded_for: str, forwarded: str, count: int) -> str:
-    """The scheme that it saw, in small letters; empty if none is told."""
+    """The scheme that this proxy saw, in lower case; empty if none is named."""
     if forwarded_proto or forwarded_for:
         return _outermost(reversed(forwarded_proto.split(",")), count).strip("\"' \t").lower()
     return _pairs(_outermost(_from_the_right(forwarded), count)).get("proto", "").lower()
 
 
 def _outermost(elements: Iterable[str], count: int) -> str:
-    """Of those told from the right; the last of all if there are fewer than proxies."""
-    told = list(islice((element.strip() for element in elements if element.strip()), count))
-    return told[-1] if told else ""
+    """The ``count``-th non-empty element, or the last if there are fewer."""
+    found = list(islice((element.strip() for element in elements if element.strip()), count))
+    return found[-1] if found else ""
 
 
 def _from_the_right(forwarded: str) -> Iterator[str]:
-    """A comma in quotes parts nothing. Read from this end, a quote that the caller left open swallows nothing that our
-    proxies wrote behind it."""
+    """Split at commas outside quotes. Read from the right, a quote that the caller left open hides nothing that our proxies
+    appended after it."""
     end, is_quoted = len(forwarded), False
     for at in range(len(forwarded) - 1, -1, -1):
         if forwarded[at] == '"' and not _is_escaped(forwarded, at):
@@ -125,7 +130,7 @@ def _is_escaped(text: str, at: int) -> bool:
 
 
 def _pairs(element: str) -> dict[str, str]:
-    """``for=192.0.2.1;proto=https``; nothing at all of an element that is not well-formed or says a thing twice."""
+    """``for=192.0.2.1;proto=https`` as a dictionary; empty if malformed or if a name repeats."""
     found: dict[str, str] = {}
     at = 0
     while at < len(element):

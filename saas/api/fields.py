@@ -1,4 +1,4 @@
-"""Serializer fields that take what they say and nothing that merely converts to it."""
+"""Serializer fields without type coercion: a number is no string, 1 is not ``true``."""
 
 import re
 from typing import Any
@@ -23,7 +23,7 @@ class StrictCharField(serializers.CharField):
 
 
 class NameField(StrictCharField):
-    """A name for people to read: one line, composed alike however it was typed, with nothing in it that cannot be seen."""
+    """A display name: one line, Unicode-normalized, without invisible characters."""
 
     def to_internal_value(self, data: Any) -> str:
         value = text_normalization.normalize_name(super().to_internal_value(data))

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, do its modules work."""
+"""Liveness, readiness and the checks of a service's modules."""
 
 import logging
 import time

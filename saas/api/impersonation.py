@@ -1,4 +1,4 @@
-"""Requests in a customer's name: what they may do, and their line in the audit trail."""
+"""Requests of staff who impersonate a customer: what they may do, and their entry in the audit trail."""
 
 from contextlib import ExitStack
 from typing import Any, ClassVar
@@ -22,10 +22,10 @@ class NotWhileImpersonating(DomainError):
 
 
 class ImpersonationGuard(APIView):
-    """A view that staff may use in a customer's name: to read, but where ``impersonated_reads`` is off; to write only
-    where ``impersonated_writes`` is on, and with a token that may write.
+    """A view that staff may use while impersonating: to read, unless ``impersonated_reads`` is off; to write only where
+    ``impersonated_writes`` is on and the token may write.
 
-    The request, its effect and its line in the audit trail are one transaction: without the line there is no effect.
+    The request, its effect and its audit entry are one transaction: without the entry there is no effect.
     """
 
     impersonated_reads: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""``GET /metrics`` in Prometheus' text format: this process, or all workers of its server (``saas.server``)."""
+"""``GET /metrics`` in Prometheus' text format, of this process or of all workers of its server (``saas.server``)."""
 
 import os
 import time
@@ -21,7 +21,7 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class MetricsMiddleware:
-    """Counts and times every request under its route (never its path: ids would make a series each)."""
+    """Count and time every request under its route, never its path: each id would make a series."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -43,7 +43,7 @@ def record_response(method: str, route: str, status: int, seconds: float) -> Non
 
 @lru_cache(maxsize=4096)
 def _children(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-    """Looking them up by their labels takes longer than counting."""
+    """Cached: the look-up by labels takes longer than counting."""
     return REQUESTS.labels(method, route, status), DURATION.labels(method, route)
 
 

@@ -1,4 +1,4 @@
-"""What happens to every request of every service, before any view."""
+"""Middleware of every service: request context, hosts, origins, input limits, security headers."""
 
 import logging
 import re
@@ -43,8 +43,8 @@ PREPARED_RESPONSE = "saas.prepared_response"  # in a request's environment; a cl
 
 
 class PreparedResponseMiddleware:
-    """Answers a request that the server has refused already (``saas.server.rsgi_adapter``) with the response it has prepared, so
-    that refusals are logged, counted and dressed as every other answer is."""
+    """Return the response that the server prepared for a request it refused (``saas.server.rsgi_adapter``), so that refusals
+    are logged, counted and get the same headers as every other response."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -55,7 +55,7 @@ class PreparedResponseMiddleware:
 
 
 class TrustedProxyMiddleware:
-    """Leaves in ``X-Forwarded-Proto``, where Django looks, what our own proxies tell of the scheme. (``client_address`` does
+    """Keep in ``X-Forwarded-Proto``, where Django looks, only the scheme that a trusted proxy saw. (``client_address`` does
     the same for the address.)"""
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -70,28 +70,28 @@ class TrustedProxyMiddleware:
 
 
 class RequestContextMiddleware:
-    """Gives the request an id (the caller's own if it is a decent one), makes it known to logs, tasks and audit events, and
-    writes the request's own line."""
+    """Give the request an id (the caller's if it is well-formed), set the context of logs, tasks and audit events, and log
+    the request."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        entered = new_request_context(
+        context = new_request_context(
             request.META.get("HTTP_X_REQUEST_ID", ""), client_address(request), request.META.get("HTTP_USER_AGENT", "")
         )._replace(device=device_cookie.read_device_cookie(request))
-        with request_context.use_context(entered):
+        with request_context.use_context(context):
             started = time.perf_counter()
             response = self.get_response(request)
             device_cookie.set_device_cookie(request, response)
             _log(request, response, (time.perf_counter() - started) * 1000)
-        response.headers["X-Request-ID"] = entered.request_id
+        response.headers["X-Request-ID"] = context.request_id
         return response
 
 
 def new_request_context(claimed_id: str, address: str, agent: str) -> request_context.Context:
-    is_decent = claimed_id and _REQUEST_ID.fullmatch(claimed_id)
-    request_id = claimed_id if is_decent else request_context.new_request_id()
+    is_valid = claimed_id and _REQUEST_ID.fullmatch(claimed_id)
+    request_id = claimed_id if is_valid else request_context.new_request_id()
     return request_context.Context(request_id, address, agent.replace("\x00", "")[:_AGENT_LENGTH])
 
 
@@ -101,11 +101,11 @@ def _log(request: HttpRequest, response: HttpResponseBase, milliseconds: float) 
     logger.log(
         logging.DEBUG if is_probe else logging.INFO, "request", extra={**facts, "milliseconds": round(milliseconds, 1)}
     )
-    response._has_been_logged = True  # type: ignore[attr-defined]  # else Django does, outside the request's context
+    response._has_been_logged = True  # type: ignore[attr-defined]  # else Django logs it again, outside the context
 
 
 class SecurityHeadersMiddleware:
-    """Security headers. JSON loads nothing and is not kept; pages load only from here."""
+    """Set security headers. JSON loads nothing and is not cached; pages load only from their own origin."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -119,7 +119,7 @@ class SecurityHeadersMiddleware:
         headers.setdefault("Referrer-Policy", "same-origin" if is_page else "no-referrer")
         headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         headers.setdefault("X-Frame-Options", "DENY")
-        if settings.SECURE_HSTS_SECONDS:  # also where a proxy does not tell of https: over http a browser ignores it
+        if settings.SECURE_HSTS_SECONDS:  # also for http: browsers ignore it there
             headers.setdefault(
                 "Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains"
             )
@@ -129,7 +129,7 @@ class SecurityHeadersMiddleware:
 
 
 class HostMiddleware(CommonMiddleware):
-    """Refuses a host that is not ours; but who probes knows a container by its address, and is answered whatever it calls us."""
+    """Refuse an unknown host, except for health probes, which address a container by its IP."""
 
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
         if request.path_info in _ANY_HOST and request.method in {"GET", "HEAD"}:
@@ -138,7 +138,7 @@ class HostMiddleware(CommonMiddleware):
 
 
 class InputGuardMiddleware:
-    """Refuses what no view can use: a body over the limit (413), a NUL or broken UTF-8 in the path or query (400)."""
+    """Refuse what no view can use: a body over the limit (413), a NUL or broken UTF-8 in the path or query (400)."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -147,7 +147,7 @@ class InputGuardMiddleware:
         return self._refusal(request) or self.get_response(request)
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
-        if request.META.get("RAW_URI", "/")[:1] not in {"/", "*"}:  # it names a host of its own, beside the Host header
+        if request.META.get("RAW_URI", "/")[:1] not in {"/", "*"}:  # an absolute URI, whose host may differ from Host
             return Problem(400, detail="Send the path only.")
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isascii() or not length.isdigit():
@@ -163,10 +163,10 @@ class InputGuardMiddleware:
 
 
 def _has_gathered_pieces(request: HttpRequest) -> bool:
-    """A body whose length nobody told, read where the server says that it ends; whether it is within the limit."""
+    """Read a chunked body into memory; return whether it is within the limit."""
     if "chunked" not in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
         return True
-    if not request.META.get("wsgi.input_terminated"):  # the development server, which cannot tell where it ends
+    if not request.META.get("wsgi.input_terminated"):  # the development server does not mark its end
         return True
     raw = request.META["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
     request.META["wsgi.input"] = request._stream = BytesIO(raw)
@@ -183,9 +183,9 @@ def _is_clean(raw: bytes) -> bool:
 
 
 class InternalsMiddleware:
-    """What tells of our insides is closed in production: documentation, schema, metrics, modules.
+    """Hide documentation, schema, metrics and module checks in production: 404.
 
-    ``OPEN_INTERNALS`` opens it to everybody, ``INTERNALS_TOKEN`` to who has it. To all others it is not there.
+    ``OPEN_INTERNALS`` shows them to everyone, ``INTERNALS_TOKEN`` to callers who send it.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -204,9 +204,9 @@ def _has_internals_token(request: HttpRequest) -> bool:
 
 
 class OriginCheckMiddleware:
-    """A browser may write here only from pages of ours.
+    """Refuse writes that a browser sends from pages of other sites.
 
-    ``Origin`` decides where there is one, ``Sec-Fetch-Site`` where there is none; without either it is no browser.
+    ``Origin`` decides, else ``Sec-Fetch-Site``; a request without either comes from no browser.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -224,7 +224,7 @@ class OriginCheckMiddleware:
 
 
 class SessionUserMiddleware(AuthenticationMiddleware):
-    """``request.user`` from the session row, which brings its user along: no second query, no second rule."""
+    """Take ``request.user`` from the session row, which is loaded with its user: no second query."""
 
     def process_request(self, request: HttpRequest) -> None:
         request.user = SimpleLazyObject(lambda: _session_user(request))  # type: ignore[assignment]

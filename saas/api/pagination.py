@@ -1,4 +1,4 @@
-"""Lists, newest first, in pages: the cursor is the last id of the page before, signed so that nobody invents one."""
+"""Cursor pagination, newest first: the cursor is the last id of the page before, signed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ _SALT = "saas.api.pagination"
 
 
 class PageSize(QueryIntegerField):
-    """At least 1. Whoever asks for more than a page may hold gets a full page."""
+    """At least 1; more than ``MAX_LIMIT`` counts as ``MAX_LIMIT``."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(min_value=1, **options)
@@ -51,13 +51,13 @@ class Page:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """The envelope beside the items."""
+        """The fields next to the items."""
         exact = {} if self.count <= MAX_EXACT_COUNT else {"count_is_exact": False}
         return {"count": min(self.count, MAX_EXACT_COUNT), "next": self.next, **exact}
 
 
 def paginate(rows: QuerySet[Any], *, cursor: str, limit: int, key: str = "pk") -> Page:
-    """One page of ``rows`` in descending order of ``key``, unique and growing. 422 for a cursor that is not one of ours."""
+    """Return one page of ``rows`` in descending order of ``key``, which is unique and grows. 422 for an unknown cursor."""
     count = rows.order_by()[: MAX_EXACT_COUNT + 1].count()
     here = rows.filter(**{f"{key}__lt": _read(cursor, rows)}) if cursor else rows
     items = list(here.order_by(f"-{key}")[: limit + 1])

@@ -1,4 +1,4 @@
-"""Every error of every service, as a problem document (RFC 9457), whoever raised it: DRF, Django or the domain."""
+"""Render every error of DRF, Django and the domain as a problem document (RFC 9457)."""
 
 import logging
 import sys
@@ -73,7 +73,7 @@ class Problem(JsonResponse):
 
 
 def exception_handler(error: Exception, view_context: Mapping[str, Any]) -> Problem | None:
-    """DRF's exception handler. ``None`` lets the exception become a 500, logged once by Django."""
+    """DRF's exception handler. ``None`` makes the exception a 500, logged once by Django."""
     if isinstance(error, DomainError):
         return problem_from_domain_error(error)
     if isinstance(error, exceptions.ValidationError):
@@ -84,7 +84,7 @@ def exception_handler(error: Exception, view_context: Mapping[str, Any]) -> Prob
 
 
 def problem_from_domain_error(error: DomainError) -> Problem:
-    """A refusal of the domain."""
+    """The problem document of a refusal, with ``Retry-After`` where it says so."""
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
@@ -94,7 +94,7 @@ def problem_from_domain_error(error: DomainError) -> Problem:
 
 
 def problem_from_exception(error: Exception) -> Problem | None:
-    """What Django and the database raise; ``None`` for an exception that nobody expected."""
+    """The problem document of what Django and the database raise; ``None`` for an unexpected exception."""
     match error:
         case Http404():
             return Problem(404)
@@ -151,7 +151,7 @@ def not_found(request: HttpRequest, exception: Exception) -> Problem:
 
 
 def server_error(request: HttpRequest) -> Problem:
-    """What nobody expected, and a database that went away outside our own views (a middleware, Django's admin)."""
+    """An unexpected error, or a database that became unavailable outside our views (middleware, Django's admin)."""
     error = sys.exception()
     return (problem_from_exception(error) if isinstance(error, Exception) else None) or Problem(500)
 

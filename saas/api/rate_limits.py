@@ -1,6 +1,6 @@
-"""Rate limits as data, counted by django-ratelimit (whose counter is exact under parallel load where DRF's is not).
+"""Rate limits (throttles) as data, counted by django-ratelimit, whose counter is exact under parallel load; DRF's is not.
 
-A view names its limits; ``ApiView`` spends from them before it runs and tells the caller what is left.
+A view names its ``limits``; ``ApiView`` counts each request before it runs and sends the remaining number.
 """
 
 import math
@@ -25,7 +25,7 @@ from saas.ip_addresses import containing_subnets, subscriber_subnet
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 MAX_LOCAL_KEYS = 10_000
-LOCAL_SHARE = 4  # a process alone gives a quarter of what all give together, and never nothing
+LOCAL_SHARE = 4  # without Redis each process allows a quarter of a limit, at least 1
 
 
 class TooManyRequests(DomainError):
@@ -37,19 +37,19 @@ class RateLimitsUnavailable(DomainError):
 
 
 class Fallback(Enum):
-    """What happens while the counter (Redis) cannot be asked."""
+    """What happens while the shared counter (Redis) is unavailable."""
 
-    COUNT_LOCALLY = auto()  # each process counts for itself, to a quarter of the limit
-    FAIL_OPEN = auto()  # let through: the action is safe without
-    FAIL_CLOSED = auto()  # refuse: the action is not safe without
+    COUNT_LOCALLY = auto()  # each process counts up to a quarter of the limit
+    FAIL_OPEN = auto()  # allow: the action is safe without a limit
+    FAIL_CLOSED = auto()  # refuse with 503: the action is not safe without a limit
 
 
 class CounterScope(Enum):
-    """Who counts."""
+    """Which processes share a count."""
 
-    SHARED = auto()  # all processes, exactly
-    SHARED_IF_REDIS = auto()  # the same where there is Redis; without, each process: not worth a write to the database
-    PER_PROCESS = auto()  # each process for itself: not worth a round trip, against floods only (decision 30)
+    SHARED = auto()  # all, exactly
+    SHARED_IF_REDIS = auto()  # all with Redis; without it each process: not worth a database write
+    PER_PROCESS = auto()  # each process: against floods only, not worth a round trip (decision 30)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Usage:
 
 
 def by_address(request: Request) -> str:
-    """The networks around it are counted, too (``limits_by_subnet``)."""
+    """The wider subnets are counted, too (``limits_by_subnet``)."""
     return subscriber_subnet(client_address(request._request))
 
 
@@ -95,9 +95,9 @@ def by_user(request: Request) -> str:
 
 
 def by_caller(request: Request) -> str:
-    """A person; or one of the API keys that she made, or a member of staff in her name: they leave hers alone."""
-    stand_in = getattr(request.auth, "key", None) or getattr(request.auth, "impersonation", None)
-    return str((stand_in or request.user).pk)
+    """The user; API keys and impersonations have counts of their own."""
+    own = getattr(request.auth, "key", None) or getattr(request.auth, "impersonation", None)
+    return str((own or request.user).pk)
 
 
 def by_team(request: Request) -> str:
@@ -126,34 +126,34 @@ TEAM = RateLimit("team", 3000, MINUTE, by_team, Fallback.FAIL_OPEN, CounterScope
 
 
 def register_account_limit(email_canonical: str) -> RateLimit:
-    """For one address, by whatever network it is typed."""
+    """Per email address, whatever network the request comes from."""
     return RateLimit("register-account", 3, HOUR, lambda _: email_canonical)
 
 
 def password_forgot_account_limit(email_canonical: str) -> RateLimit:
-    """For one address, by whatever network it is typed."""
+    """Per email address, whatever network the request comes from."""
     return RateLimit("password-forgot-account", 5, HOUR, lambda _: email_canonical)
 
 
 def email_change_address_limit(email_canonical: str) -> RateLimit:
-    """Whoever asks: one mailbox is not to be filled by many accounts."""
+    """Per new email address, so that many accounts cannot fill one mailbox."""
     return RateLimit("email-change-address", 5, HOUR, lambda _: email_canonical)
 
 
 def mailed_link_token_limit(token: str) -> RateLimit:
-    """For one link, by whatever network it is tried. The counter's key is no secret: it holds a hash."""
+    """Per mailed link, whatever network it is tried from. The counter's key holds a hash of the token."""
     return RateLimit("mailed-link-token", 5, MINUTE, lambda _: hash_token(token))
 
 
 def refresh_family_limit(refresh_token: str) -> RateLimit:
-    """For one login, whose refresh tokens are exchanged one for the next."""
+    """Per login: all refresh tokens of one family."""
     return RateLimit(
         "refresh-family", 10, MINUTE, lambda _: logins.refresh_token_family(refresh_token), Fallback.FAIL_OPEN
     )
 
 
 class LocalRateCounter:
-    """Fixed windows in memory, at most ``MAX_LOCAL_KEYS`` of them: the oldest is forgotten first."""
+    """Fixed windows in this process's memory, at most ``MAX_LOCAL_KEYS``: the oldest is dropped first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -161,7 +161,7 @@ class LocalRateCounter:
         self._windows: dict[str, tuple[float, int]] = {}  # key → (end of the window, count)
 
     def add(self, key: str, seconds: int) -> tuple[int, int]:
-        """Count one; returns the window's count so far and the seconds until it ends."""
+        """Count one; return the window's count so far and the seconds until it ends."""
         now = self._clock()
         with self._lock:
             end, count = self._windows.pop(key, (0.0, 0))
@@ -179,11 +179,11 @@ _UNAVAILABLE = Counter("rate_limit_counter_away", "Requests whose limit could no
 
 
 def limits_by_subnet(limit: RateLimit, request: Request) -> list[RateLimit]:
-    """The limit itself; one by address also for each network around that address, whose people together may do more."""
+    """The limit itself; a limit by address also for each wider subnet, with a multiple of the count."""
     if limit.key is not by_address:
         return [limit]
-    networks = containing_subnets(client_address(request._request))
-    return [replace(limit, count=limit.count * wide.limit_multiplier, key=_always(wide.name)) for wide in networks]
+    subnets = containing_subnets(client_address(request._request))
+    return [replace(limit, count=limit.count * net.limit_multiplier, key=_always(net.name)) for net in subnets]
 
 
 def _always(key: str) -> Callable[[Request], str]:
@@ -191,19 +191,19 @@ def _always(key: str) -> Callable[[Request], str]:
 
 
 def count_request(limit: RateLimit, request: Request) -> Usage | None:
-    """Count this request. ``None`` where nobody could count and the limit lets through; raises
-    ``RateLimitsUnavailable`` where not.
+    """Count this request. Without Redis: ``None`` where the limit fails open; raises
+    ``RateLimitsUnavailable`` where it fails closed.
 
     Counted from the narrowest subnet outwards up to the first that is exceeded: a caller who is refused uses up nothing
     of the neighbours' share.
     """
-    told: Usage | None = None
-    for width in limits_by_subnet(limit, request):
-        usage = _count_one(width, request)
+    first: Usage | None = None
+    for one in limits_by_subnet(limit, request):
+        usage = _count_one(one, request)
         if usage is None or usage.is_exceeded:
             return usage
-        told = told or usage
-    return told
+        first = first or usage
+    return first
 
 
 def _count_one(limit: RateLimit, request: Request) -> Usage | None:
@@ -221,13 +221,13 @@ def _count_one(limit: RateLimit, request: Request) -> Usage | None:
 
 
 def require_within_limit(usage: Usage) -> None:
-    """Raise ``TooManyRequests`` if that request was one too many."""
+    """Raise ``TooManyRequests`` if that request exceeded the limit."""
     if usage.is_exceeded:
         raise TooManyRequests(retry_after_seconds=max(1, usage.reset_seconds))
 
 
 def rate_limit_headers(usages: list[Usage]) -> Mapping[str, str]:
-    """``RateLimit`` and ``RateLimit-Policy`` (draft-ietf-httpapi-ratelimit-headers) for what a request spent."""
+    """``RateLimit`` and ``RateLimit-Policy`` (draft-ietf-httpapi-ratelimit-headers) of the counted limits."""
     return {
         "RateLimit": ", ".join(f'"{u.limit.scope}";r={u.remaining};t={u.reset_seconds}' for u in usages),
         "RateLimit-Policy": ", ".join(

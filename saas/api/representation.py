@@ -19,7 +19,7 @@ def represent(shape: Shape, row: object, **values: Any) -> dict[str, Any]:
     ``source`` names (its own name by default).
 
     A nested serializer is filled from its attribute in the same way; ``None`` stays ``None``, and a dictionary is taken as
-    it is. Raises ``AttributeError`` for a field that nobody fills, ``TypeError`` for a value that is no field.
+    it is. Raises ``AttributeError`` for a field without a value, ``TypeError`` for a value that is no field.
     """
     readers = _readers(shape)
     if unknown := values.keys() - readers.keys():

@@ -1,6 +1,6 @@
-"""What every service has besides its own endpoints: health, documentation, metrics, and errors as problem documents.
+"""URLs that every service has: health, documentation, metrics, and errors as problem documents.
 
-The documentation's assets come from this process; nothing is loaded from elsewhere.
+The documentation's assets are served by this process, none by another host.
 """
 
 from functools import cache
@@ -43,14 +43,14 @@ class SchemaView(PublicView):
 
 @cache
 def _document(urlconf: str, title: str, description: str) -> bytes:
-    """Made once in a process: it costs a good part of a second, and nothing in it changes."""
+    """Generated once in a process: it takes most of a second and does not change."""
     with patched_settings({"TITLE": title, "DESCRIPTION": description, "VERSION": __version__}):
         schema: dict[str, Any] = SchemaGenerator(urlconf=urlconf).get_schema(public=True)
     return OpenApiJsonRenderer().render(schema, renderer_context={})
 
 
 def common_urls(title: str, description: str, modules: tuple[Module, ...]) -> list[URLPattern]:
-    """The addresses that the contract gives to all four services."""
+    """The routes that the contract gives to all four services."""
     return [
         path("health", LiveView.as_view(), name="health"),
         path("health/ready", ReadyView.as_view(), name="ready"),

@@ -1,5 +1,8 @@
-"""The bases of every API view. Authentication and permission stand here, and not in DRF's settings, because DRF binds
-its defaults at import: a test run that holds all four services would use another service's."""
+"""Base classes of every API view.
+
+Authentication and permissions are set here, not in DRF's settings, because DRF binds its defaults at import: a test run
+with all four services would use those of the wrong one.
+"""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
@@ -49,7 +52,7 @@ class ApiView(APIView):
         return _validated(serializer_class, self.request.data)
 
     def optional_body(self, serializer_class: type[Serializer[Any]]) -> dict[str, Any]:
-        """The same where nothing need be sent: no body is as good as ``{}``."""
+        """The same where the body is optional: none counts as ``{}``."""
         return _validated(serializer_class, self.request.data if self._has_body() else {})
 
     def _has_body(self) -> bool:
@@ -60,14 +63,14 @@ class ApiView(APIView):
         return _validated(serializer_class, self.request.query_params.dict())
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
-        """The methods, in the ``Allow`` header; DRF would tell our docstrings."""
+        """The methods, in the ``Allow`` header; DRF would publish the docstrings."""
         return Response(status=204)
 
     def check_throttles(self, request: Request) -> None:
         self.enforce_limits(*self.limits)
 
     def enforce_limits(self, *limits: RateLimit) -> None:
-        """Count this request; for a view whose limit depends on more than who asks, after it has found out."""
+        """Count this request; called by a view itself where a limit depends on more than the caller."""
         for limit in limits:
             if usage := count_request(limit, self.request):
                 self.usages.append(usage)
@@ -87,14 +90,14 @@ def _validated(serializer_class: type[Serializer[Any]], data: object) -> dict[st
 
 
 class PublicView(ApiView):
-    """For anybody. Credentials that happen to be sent are not read."""
+    """For everyone. Credentials are not read."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
 
 class _AuthenticatedView(ApiView):
-    """Every request counts for the person, too, as a read or as a write."""
+    """Every request also counts against the caller's limit of reads or writes."""
 
     permission_classes = (IsAuthenticated,)
 
@@ -112,7 +115,7 @@ class _AuthenticatedView(ApiView):
 
 
 class CustomerView(ImpersonationGuard, _AuthenticatedView):
-    """For customers, by bearer token or cookie (Product and Parity), and for staff in a customer's name."""
+    """For customers, by bearer token or cookie (Product and Parity), and for staff who impersonate one."""
 
     authentication_classes: Sequence[type[BaseAuthentication]] = (CustomerBearer, CustomerCookie)
 
@@ -121,7 +124,7 @@ class StaffView(_AuthenticatedView):
     """For staff, by bearer token or cookie (Admin ops and the operator API of Webhooks)."""
 
     authentication_classes = (StaffBearer, StaffCookie)
-    allows_missing_second_factor: ClassVar[bool] = False  # whether it serves staff who still owe a second factor
+    allows_missing_second_factor: ClassVar[bool] = False  # for staff who must still set one up
 
     def check_permissions(self, request: Request) -> None:
         if (

@@ -1,4 +1,4 @@
-"""Card numbers: to be refused where they are typed and never to be written to a log."""
+"""Detect card numbers (Luhn), to refuse them in input and to redact them in logs."""
 
 import re
 import unicodedata
@@ -14,13 +14,13 @@ REDACTED = "[card number]"
 
 
 def contains_card_number(text: str) -> bool:
-    """Whether ``text`` holds 13 to 19 digits that pass the check of a card number, with whatever between them."""
+    """Whether ``text`` holds 13 to 19 digits that pass the check of a card number, with separators between them."""
     runs = _RUN.finditer(unicodedata.normalize("NFKC", text))
     return any(_holds_number(run[0]) for run in runs)
 
 
 def redact_card_numbers(text: str) -> str:
-    """``text`` without the runs of digits that hold a card number."""
+    """Replace the runs of digits that hold a card number."""
     return _RUN.sub(lambda run: REDACTED if _holds_number(run[0]) else run[0], text)
 
 

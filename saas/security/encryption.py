@@ -1,4 +1,4 @@
-"""Encrypting what a table must keep but a copy of the table must not tell (Fernet: AES-128-CBC with HMAC-SHA256)."""
+"""Encryption of secrets at rest in table columns (Fernet: AES-128-CBC with HMAC-SHA256)."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -8,18 +8,18 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
 class DecryptionFailed(Exception):
-    """Sealed under another key, or not by us."""
+    """Encrypted under another key, or not by us."""
 
 
 def encrypt(text: str, *, secret: str) -> str:
-    """``text`` encrypted under a key derived from ``secret``."""
+    """Encrypt ``text`` under a key derived from ``secret``."""
     return _key(secret).encrypt(text.encode()).decode("ascii")
 
 
-def decrypt(sealed: str, *, secrets: Sequence[str]) -> str:
-    """What was sealed under any of ``secrets``, the current one first. Raises ``DecryptionFailed``."""
+def decrypt(encrypted: str, *, secrets: Sequence[str]) -> str:
+    """Decrypt what was encrypted under any of ``secrets``, the current one first. Raises ``DecryptionFailed``."""
     try:
-        return MultiFernet([_key(secret) for secret in secrets]).decrypt(sealed.encode()).decode()
+        return MultiFernet([_key(secret) for secret in secrets]).decrypt(encrypted.encode()).decode()
     except InvalidToken as error:
         raise DecryptionFailed from error
 

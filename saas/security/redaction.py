@@ -1,6 +1,6 @@
-"""What no log ever tells: credentials, one-time codes, card numbers, what stood in a query string, whose address it was.
+"""Redact logs: credentials, one-time codes, card numbers, query strings; email addresses become pseudonyms.
 
-The code gives log lines ids and never secrets; this is for what comes along in an exception's text or another library's line.
+Our code logs ids, never secrets; this is for texts of exceptions and lines of libraries.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 _EXACT_NAMES = {"code", "state", "dsn", "key", "body", "headers"}
-# Whoever calls us chooses much of what is logged: each pattern starts only where a run of its characters starts, and gives
-# nothing back, so that its time grows with the length and not with the square of it.
+# Callers choose much of what is logged, so the patterns are linear: each starts only where a run of its characters starts,
+# and does not backtrack.
 _SECRETS = re.compile(
     r"(?P<bearer>\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
@@ -35,23 +35,23 @@ _ADDRESS = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]+(?:\.[\w-]+)+")
 
 
 def redact_text(value: str) -> str:
-    """``value`` without what must not be told."""
+    """``value`` without secrets, card numbers, query strings and email addresses."""
     return card_numbers.redact_card_numbers(
         _ADDRESS.sub(_pseudonym, _QUERY.sub(rf"\g<path>?{REDACTED}", _SECRETS.sub(_kept, value)))
     )
 
 
 def redact_fields(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for named values, some of which are told by their name alone."""
+    """The same for named values; a secret's name is enough to redact it."""
     return {name: REDACTED if value and is_secret_name(name) else redact_value(value) for name, value in values.items()}
 
 
 def redact_value(value: Any) -> Any:
-    """A log field of whatever type, as something that JSON can tell."""
+    """A log field of any type as a JSON value."""
     if value is None or isinstance(value, (bool, float)):
         return value
     if isinstance(value, int):
-        return value if abs(value) < 10**12 else redact_text(str(value))  # a card number is one, too
+        return value if abs(value) < 10**12 else redact_text(str(value))  # may be a card number
     if isinstance(value, Mapping):
         return redact_fields({str(name): inner for name, inner in value.items()})
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -69,5 +69,5 @@ def _kept(match: re.Match[str]) -> str:
 
 
 def _pseudonym(match: re.Match[str]) -> str:
-    """The same address has the same pseudonym, so that its lines can be found by who knows it."""
+    """The same address gets the same pseudonym, so that its lines can be found."""
     return f"email:{hashlib.sha256(match[0].lower().encode()).hexdigest()[:12]}"

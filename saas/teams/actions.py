@@ -1,4 +1,4 @@
-"""Every write to teams and memberships. Invitations and API keys have modules of their own."""
+"""Writes to teams and memberships. Invitations and API keys have modules of tnew_owner own."""
 
 from django.conf import settings
 from django.db import transaction
@@ -25,8 +25,10 @@ class LastOwner(DomainError):
 
 @transaction.atomic
 def create_team(*, name: str, owner: User) -> Membership:
-    """Found a team. Raises ``TeamLimitReached``. Returns the founder's membership."""
-    User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # two requests at once must not both be the last free
+    """Create a team. Raises ``TeamLimitReached``. Returns the owner's membership."""
+    User.objects.select_for_update(no_key=True).get(
+        pk=owner.pk
+    )  # two requests at once must not both take the last free team
     require_free_team(owner)
     team = Team.objects.create(name=name, owner=owner)
     membership = Membership.objects.create(team=team, user=owner, role=Role.OWNER)
@@ -36,7 +38,7 @@ def create_team(*, name: str, owner: User) -> Membership:
 
 @transaction.atomic
 def rename_team(actor: Actor, *, name: str) -> Membership:
-    """Give the team another name. Returns the actor's membership, with the team as it is now."""
+    """Rename the team. Returns the actor's membership with the updated team."""
     actor = lock_team_for(actor, Permission.RENAME_TEAM)
     if actor.team.name != name:
         actor.team.name = name
@@ -47,7 +49,7 @@ def rename_team(actor: Actor, *, name: str) -> Membership:
 
 @transaction.atomic
 def delete_team(actor: Actor) -> None:
-    """End a team with all its memberships, invitations and keys. Raises ``TeamSubscribed`` while somebody pays for it."""
+    """Delete a team with its memberships, invitations and keys. Raises ``TeamSubscribed`` while it has a subscription."""
     team = lock_team_for(actor, Permission.DELETE_TEAM).team
     if settings.BILLING and Subscription.objects.for_owner(team).live().exists():
         raise TeamSubscribed
@@ -60,27 +62,27 @@ def delete_team(actor: Actor) -> None:
 
 @transaction.atomic
 def transfer_team(actor: Actor, *, new_owner_id: str) -> Membership:
-    """Make the member ``to`` (a user's id) the owner who answers for the team; the actor stays as an admin.
+    """Make the member ``new_owner_id`` (a user's id) the team's owner; the actor becomes an admin.
 
     Raises ``TeamLimitReached`` if the new owner's plan allows no further team. Returns the actor's membership.
     """
     actor = lock_team_for(actor, Permission.TRANSFER_TEAM)
-    heir = _member(actor.team, new_owner_id)
-    if heir == actor.membership or not heir.user.is_active:
+    new_owner = _member(actor.team, new_owner_id)
+    if new_owner == actor.membership or not new_owner.user.is_active:
         raise Invalid(errors={"user_id": ["Choose another member, with an active account."]})
-    User.objects.select_for_update(no_key=True).get(pk=heir.user_id)
-    if actor.team.owner_id != heir.user_id:
-        require_free_team(heir.user)
-    Team.objects.filter(pk=actor.team.pk).update(owner=heir.user, updated_at=timezone.now())
-    _set_role(heir, Role.OWNER)
+    User.objects.select_for_update(no_key=True).get(pk=new_owner.user_id)
+    if actor.team.owner_id != new_owner.user_id:
+        require_free_team(new_owner.user)
+    Team.objects.filter(pk=actor.team.pk).update(owner=new_owner.user, updated_at=timezone.now())
+    _set_role(new_owner, Role.OWNER)
     _set_role(actor.membership, Role.ADMIN)
-    record("team.transferred", actor=actor.id, target=actor.team.id, member=heir.user_id)
-    return Membership.objects.of(actor.membership.user).get(pk=actor.membership.pk)
+    record("team.transferred", actor=actor.id, target=actor.team.id, member=new_owner.user_id)
+    return Membership.objects.for_user(actor.membership.user).get(pk=actor.membership.pk)
 
 
 @transaction.atomic
 def change_role(actor: Actor, *, user_id: str, role: Role) -> Membership:
-    """Give the member ``of`` (a user's id) another role. Raises ``RoleAboveOwn``, ``LastOwner``."""
+    """Give the member ``user_id`` another role. Raises ``RoleAboveOwn``, ``LastOwner``."""
     actor = lock_team_for(actor, Permission.MANAGE_MEMBERS)
     member = _member(actor.team, user_id)
     actor.require_role_reach(member.role)
@@ -96,7 +98,7 @@ def change_role(actor: Actor, *, user_id: str, role: Role) -> Membership:
 
 @transaction.atomic
 def remove_member(actor: Actor, *, user_id: str) -> None:
-    """Put a member out: her next request finds nothing. Raises ``RoleAboveOwn``, ``LastOwner``."""
+    """Remove a member: their next request about the team gets 404. Raises ``RoleAboveOwn``, ``LastOwner``."""
     actor = lock_team_for(actor, Permission.MANAGE_MEMBERS)
     member = _member(actor.team, user_id)
     actor.require_role_reach(member.role)
@@ -106,7 +108,7 @@ def remove_member(actor: Actor, *, user_id: str) -> None:
 
 @transaction.atomic
 def leave_team(actor: Actor) -> None:
-    """Go. Raises ``LastOwner``."""
+    """End the actor's own membership. Raises ``LastOwner``."""
     actor = lock_team_for(actor, Permission.LEAVE_TEAM)
     record("membership.left", actor=actor.id, target=actor.team.id, member=actor.membership.user_id)
     _delete_membership(actor.membership)
@@ -136,17 +138,19 @@ def _set_role(member: Membership, role: Role) -> None:
 
 
 def _ensure_another_owner(member: Membership) -> None:
-    """Raise ``LastOwner`` if nobody else is one; else let another owner answer for the team."""
+    """Raise ``LastOwner`` if no other member is an owner; else make another one ``Team.owner``."""
     if member.role != Role.OWNER:
         return
-    heir = Membership.objects.owners().filter(team=member.team_id).exclude(pk=member.pk).first()
-    if heir is None:
+    new_owner = Membership.objects.owners().filter(team=member.team_id).exclude(pk=member.pk).first()
+    if new_owner is None:
         raise LastOwner
-    Team.objects.filter(pk=member.team_id, owner=member.user_id).update(owner=heir.user_id, updated_at=timezone.now())
+    Team.objects.filter(pk=member.team_id, owner=member.user_id).update(
+        owner=new_owner.user_id, updated_at=timezone.now()
+    )
 
 
 def _withdraw_invitations(member: Membership, *, keep: list[Role]) -> None:
-    """What somebody granted ends with her right to grant it: her open invitations to roles not in ``keep``."""
+    """Revoke the member's open invitations to roles not in ``keep``: they end with the right to give those roles."""
     sent = Invitation.objects.open().filter(team=member.team_id, invited_by=member.user_id)
     sent.exclude(role__in=keep).update(revoked_at=timezone.now())
 

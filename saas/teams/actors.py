@@ -1,4 +1,4 @@
-"""Who acts in a team, by what right."""
+"""Who acts in a team, with which permissions, and the locks that checks of them need."""
 
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,7 @@ class Actor:
 
     @property
     def id(self) -> str:
-        """What the audit trail calls the actor."""
+        """The actor's id in the audit trail."""
         return self.key.id if self.key else self.membership.user_id
 
     @property
@@ -54,7 +54,7 @@ class Actor:
 
 
 def lock_team(team_id: str) -> Team:
-    """The live team, locked until the transaction ends: whatever counts its people or roles happens one at a time."""
+    """Return the team, locked until the transaction ends, so that changes of members or roles run one at a time."""
     team = Team.objects.live().select_for_update(of=("self",), no_key=True).filter(pk=team_id).first()
     if team is None:
         raise NotFound
@@ -62,9 +62,9 @@ def lock_team(team_id: str) -> Team:
 
 
 def require_sessions_not_revoked(actor: Actor) -> None:
-    """Lock the person, after the team, and raise ``InvalidCredentials`` if her sessions were ended since her request came.
+    """Lock the user, after the team; raise ``InvalidCredentials`` if their sessions were revoked since the request came.
 
-    For what outlives a session: made in the moment of a ban or a reset it must not be what those forgot to end.
+    For what outlives a session: created at the moment of a ban or a password reset it would not be revoked by them.
     """
     user = actor.membership.user
     still_in = User.objects.filter(pk=user.pk, status=User.Status.ACTIVE, token_epoch=user.token_epoch)
@@ -73,7 +73,7 @@ def require_sessions_not_revoked(actor: Actor) -> None:
 
 
 def lock_team_for(actor: Actor, permission: Permission) -> Actor:
-    """Lock the team and look again: the role that the request came with may be gone by now."""
+    """Lock the team and check again: the actor's role may have changed since the request came."""
     lock_team(actor.team.id)
     membership = Membership.objects.select_related("team", "user").filter(pk=actor.membership.pk).first()
     if membership is None:

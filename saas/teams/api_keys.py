@@ -1,7 +1,6 @@
-"""API keys: ``saas_``, 40 random characters, 6 of checksum. Made for a program, shown once, known by their hash.
+"""API keys: ``saas_``, 40 random characters, 6 of checksum (CRC-32, base 62). Shown once, stored as a hash.
 
-The checksum tells a mistyped or cut key from a real one without asking the database, and a secret scanner a real one
-from noise.
+By the checksum a mistyped or cut key is refused without a query, and secret scanners recognise a real key.
 """
 
 import zlib
@@ -57,7 +56,7 @@ def create_api_key(actor: Actor, *, name: str, scopes: Collection[Scope], expire
 
 
 def _mail_maker_and_owner(key: ApiKey) -> None:
-    """To who made it, lest somebody else did in her name, and to who answers for the team."""
+    """To the key's maker, in case another person used their account, and to the team's owner."""
     maker, team = key.created_by, key.team
     for person in {maker, team.owner}:
         queue_mail(
@@ -76,14 +75,14 @@ def _mail_maker_and_owner(key: ApiKey) -> None:
 
 
 def require_verified_email(actor: Actor) -> None:
-    """Raise ``EmailNotVerified`` for a member whose address nobody has confirmed."""
+    """Raise ``EmailNotVerified`` for a member with an unconfirmed address."""
     if not actor.membership.user.is_verified:
         raise EmailNotVerified
 
 
 @transaction.atomic
 def revoke_api_key(actor: Actor, key: ApiKey) -> None:
-    """Make a key useless, at once and for good."""
+    """Revoke a key: its next request is refused."""
     actor = lock_team_for(actor, Permission.MANAGE_API_KEYS)
     if not ApiKey.objects.current().filter(pk=key.pk).update(revoked_at=timezone.now()):
         raise NotFound
@@ -91,7 +90,7 @@ def revoke_api_key(actor: Actor, key: ApiKey) -> None:
 
 
 def find_usable_key(raw: str) -> ApiKey | None:
-    """The usable key that ``raw`` is, with the person who made it; noted as used."""
+    """Return the usable key that ``raw`` is, with its maker, and note that it was used."""
     if not _is_well_formed(raw):
         return None
     now = timezone.now()

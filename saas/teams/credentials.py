@@ -1,4 +1,4 @@
-"""What a member of a team made that lets somebody in without her: API keys, and invitations that can still be accepted."""
+"""Credentials of a member that outlive their sessions: API keys, and invitations that can still be accepted."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ def _revoke_api_keys(user: User) -> int:
 
 
 def _invitations(user: User) -> Iterator[Credential]:
-    """The name of an invitation is whom it asks in."""
+    """The name of an invitation is its address."""
     for row in Invitation.objects.holding_seats(timezone.now()).filter(invited_by=user, team__deleted_at=None):
         yield Credential(
             kind="invitation",

@@ -1,4 +1,4 @@
-"""What must always be true of teams."""
+"""Invariants of teams."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -13,9 +13,9 @@ from saas.teams.models import Team
 
 @invariant
 def members_have_seats() -> Iterator[str]:
-    """Nobody joined a team that had no seat left.
+    """No member joined a team without a free seat.
 
-    A team that was within its plan and then lost it keeps its members, and only takes no more of them.
+    A team whose plan now allows fewer seats keeps its members and takes no more.
     """
     teams = Team.objects.live().annotate(members=Count("memberships"), joined=Max("memberships__created_at"))
     crowded = teams.filter(members__gt=entitlements.FREE_LIMITS["seats"] or 0).order_by("pk")
@@ -27,9 +27,9 @@ def members_have_seats() -> Iterator[str]:
 
 
 def _last_change(team: Team) -> datetime:
-    """When last something happened by which the team may have lost seats: to it, or to what was bought or given."""
-    hers = Q(customer__team=team) | Q(customer__user=team.owner_id)
-    bought = Subscription.objects.filter(hers).aggregate(at=Max("changed_at"))
+    """The last change by which the team may have lost seats: of its owner, a subscription or an override."""
+    theirs = Q(customer__team=team) | Q(customer__user=team.owner_id)
+    bought = Subscription.objects.filter(theirs).aggregate(at=Max("changed_at"))
     mine = Q(team=team) | Q(user=team.owner_id)
     past = Q(expires_at__lte=clock.now())
     given = EntitlementOverride.objects.filter(mine).aggregate(
@@ -41,6 +41,6 @@ def _last_change(team: Team) -> datetime:
 
 @invariant
 def teams_have_an_owner() -> Iterable[str]:
-    """Every team has an owner among its members: the one who answers for it."""
+    """Every team's ``owner`` is a member with the role of an owner."""
     owners = Count("memberships", filter=Q(memberships__role="owner", memberships__user=F("owner")))
     return Team.objects.live().annotate(owners=owners).exclude(owners=1).order_by("pk").values_list("pk", flat=True)

@@ -1,4 +1,4 @@
-"""Asking people into a team, and their answer."""
+"""Invite people to a team by mail, and accept an invitation with or without an account."""
 
 import secrets
 from datetime import timedelta
@@ -52,7 +52,7 @@ class InvitationRevoked(DomainError):
 
 @transaction.atomic
 def invite(actor: Actor, *, email: str, role: Role) -> Invitation:
-    """Ask an address into the team by mail, whether or not somebody has an account with it.
+    """Invite an address to the team by mail, with or without an account here.
 
     Raises ``InvalidAddress``, ``RoleAboveOwn``, ``AlreadyMember``, ``AlreadyInvited``, ``SeatLimitReached``.
     """
@@ -84,16 +84,16 @@ def _require_new(team: Team, address: str) -> None:
     earlier = team.invitations.open().filter(email_canonical=address)
     if earlier.filter(expires_at__gt=timezone.now()).exists():
         raise AlreadyInvited
-    earlier.update(revoked_at=timezone.now())  # it has expired, and would stand in the way of the new one
+    earlier.update(revoked_at=timezone.now())  # an expired one; only one open invitation per address is allowed
 
 
 @transaction.atomic
 def resend_invitation(actor: Actor, invitation: Invitation) -> Invitation:
-    """Send an open invitation again, for another seven days and in the actor's name. The earlier link is dead."""
+    """Send an open invitation again, for another seven days and in the actor's name. The earlier link stops working."""
     actor = lock_team_for(actor, Permission.MANAGE_INVITATIONS)
     invitation = _still_open(invitation)
     actor.require_role_reach(invitation.role)
-    if invitation.is_expired:  # it held no seat any more
+    if invitation.is_expired:  # an expired one holds no seat
         require_free_seat(actor.team, taken=seats_taken(actor.team))
     raw = _new_token()
     invitation.token_hash = tokens.hash_token(raw)
@@ -130,7 +130,7 @@ def accept_invitation(raw: str, *, user: User) -> Membership:
     """
     invitation = _invitation_for(user, raw)
     lock_team(invitation.team_id)
-    invitation = _invitation_for(user, raw)  # again: what was read before the lock may be old
+    invitation = _invitation_for(user, raw)  # again, now under the lock
     _require_acceptable(invitation)
     return _create_membership(invitation, user)
 
@@ -138,7 +138,7 @@ def accept_invitation(raw: str, *, user: User) -> Membership:
 def register_by_invitation(raw: str, *, password: str, full_name: str) -> tuple[Login, Membership]:
     """Join by the token of the mail without an account: the invited address gets one, confirmed, and is logged in.
 
-    The token proves the mailbox, so an account that somebody registered and nobody confirmed is handed over, emptied.
+    The token proves the mailbox, so an existing unconfirmed account is emptied and handed over.
     Raises what ``accept`` does, and ``Invalid`` for the password or ``EmailTaken`` for a confirmed account.
     """
     invitation = _invitation_by_token(raw)
@@ -148,7 +148,7 @@ def register_by_invitation(raw: str, *, password: str, full_name: str) -> tuple[
     encoded = make_password(password)
     with transaction.atomic():
         lock_team(invitation.team_id)
-        invitation = _invitation_by_token(raw)  # again: what was read before the lock may be old
+        invitation = _invitation_by_token(raw)  # again, now under the lock
         _require_acceptable(invitation)
         login = log_in_verified_email(email=invitation.email, full_name=name, encoded=encoded, methods="pwd")
         return login, _create_membership(invitation, login.user)

@@ -1,4 +1,4 @@
-"""Teams, who is in them, who is asked in, and the keys by which programs act for them."""
+"""Teams, their memberships, invitations and API keys."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class TeamQuerySet(models.QuerySet["Team"]):
     def visible_to(self, user: User) -> TeamQuerySet:
         return self.live().filter(memberships__user=user)
 
-    def answered_for_by(self, user: User) -> TeamQuerySet:
-        """The teams that count against her plan."""
+    def owned_by(self, user: User) -> TeamQuerySet:
+        """The teams that count against the user's plan."""
         return self.live().filter(owner=user)
 
 
 class Team(models.Model):
     """A deleted team keeps its row, for the invoices that name it, and nothing else: no member, invitation or key.
 
-    ``owner`` is the one owner who answers for the team: her plan counts where the team has none of its own.
+    ``owner`` is the one owner whose plan counts where the team has none of its own.
     """
 
     id = PrefixedIdField(prefix="team", primary_key=True)
@@ -48,16 +48,16 @@ class Team(models.Model):
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
-    def of(self, user: User) -> MembershipQuerySet:
-        """Her own memberships, with their teams."""
+    def for_user(self, user: User) -> MembershipQuerySet:
+        """The user's memberships, with their teams."""
         return self.filter(user=user, team__deleted_at=None).select_related("team", "user")
 
     def visible_to(self, user: User) -> MembershipQuerySet:
-        """Everybody in her teams."""
+        """All members of the user's teams."""
         return self.filter(team__in=Team.objects.visible_to(user)).select_related("user")
 
     def owners(self) -> MembershipQuerySet:
-        """Owners who can act: a banned one cannot be the only one left."""
+        """Owners who can act: a banned one does not count."""
         return self.filter(role=Role.OWNER, user__status=User.Status.ACTIVE).order_by("pk")
 
 
@@ -98,11 +98,11 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 
 
 class Invitation(models.Model):
-    """An open question to an address. The token is in the mail only; here is its hash."""
+    """An invitation of an address. The token is in the mail only; the row holds its hash."""
 
     id = PrefixedIdField(prefix="inv", primary_key=True)
     team = models.ForeignKey(Team, models.CASCADE, related_name="invitations")
-    email = models.CharField(max_length=254)  # as typed: what mail is sent to
+    email = models.CharField(max_length=254)  # as typed; mail is sent to it
     email_canonical = models.CharField(max_length=254)
     role = models.CharField(max_length=16, choices=Role)
     token_hash = models.CharField(max_length=64, unique=True)
@@ -147,7 +147,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return self.filter(revoked_at=None)
 
     def usable(self, now: datetime) -> ApiKeyQuerySet:
-        """A key is as good as the person who made it: banned people's keys do not work."""
+        """Neither revoked nor expired; a banned user's keys do not work."""
         return self.current().filter(expires_at__gt=now, team__deleted_at=None, created_by__status=User.Status.ACTIVE)
 
     def visible_to(self, user: User) -> ApiKeyQuerySet:
@@ -155,7 +155,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 
 
 class ApiKey(models.Model):
-    """A program's way in. ``prefix`` is what people tell keys apart by; the key itself is kept as a hash only."""
+    """An API key of a program. ``prefix`` identifies it to people; the key itself is stored as a hash only."""
 
     id = PrefixedIdField(prefix="key", primary_key=True)
     team = models.ForeignKey(Team, models.CASCADE, related_name="api_keys")

@@ -1,4 +1,4 @@
-"""What teams hold about a person. A team is its members': what she made there stays, without her."""
+"""Personal data in teams. A team belongs to its members: what a user created there stays after they left."""
 
 from typing import Any
 
@@ -29,8 +29,8 @@ class TeamNeedsOwner(DomainError):
 
 @register_shared_deletion_blocker
 def _require_heirs(user: User) -> None:
-    """Locks her teams in the order of their keys: two owners who leave at once must not leave nobody."""
-    owned = Membership.objects.of(user).filter(role=Role.OWNER).order_by("team_id")
+    """Locks the user's teams in the order of their keys: of two owners who leave at once one must stay."""
+    owned = Membership.objects.for_user(user).filter(role=Role.OWNER).order_by("team_id")
     for team in [lock_team(membership.team_id) for membership in owned]:
         _require_heir(team, user)
 
@@ -45,13 +45,12 @@ def _require_heir(team: Team, user: User) -> None:
 
 
 def _memberships(user: User) -> Any:
-    return export_rows(Membership.objects.of(user), "team_id", "team__name", "role", "created_at")
+    return export_rows(Membership.objects.for_user(user), "team_id", "team__name", "role", "created_at")
 
 
 def _leave(user: User) -> None:
-    """A team in which she is alone goes with her; so does one that would have no owner, which only who disowns an account
-    leaves behind."""
-    for membership in Membership.objects.of(user):
+    """A team without other members is deleted; so is one that would have no owner, which only a disavowed account leaves."""
+    for membership in Membership.objects.for_user(user):
         others = Membership.objects.filter(team=membership.team_id).exclude(user=user)
         if others.exists() and (membership.role != Role.OWNER or others.owners().exists()):
             actions.leave_team(Actor(membership))
@@ -74,14 +73,14 @@ def _invitations(user: User) -> Any:
 
 
 def _forget_invitations(user: User) -> None:
-    """Open ones go; of the others it is remembered that somebody came."""
+    """Open ones are deleted; of accepted ones the row stays, without the address."""
     received = Invitation.objects.filter(_received(user))
     received.open().delete()
     received.update(email=_FORGOTTEN, email_canonical=_FORGOTTEN)
 
 
 def _invitations_sent(user: User) -> Any:
-    """Whom she invited is those people's to know."""
+    """Without the addresses, which are other people's data."""
     return export_rows(Invitation.objects.filter(invited_by=user), "team_id", "role", "created_at", "accepted_at")
 
 

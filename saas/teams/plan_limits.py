@@ -1,4 +1,4 @@
-"""How many teams, seats and API keys somebody's plan allows. Call the ``require_…`` under the lock of what is counted."""
+"""How many teams, seats and API keys a plan allows. Call the ``require_…`` under the lock of what is counted."""
 
 from django.utils import timezone
 
@@ -21,7 +21,7 @@ class ApiKeyLimitReached(DomainError):
 
 
 def seat_limit(team: Team) -> int | None:
-    """How many seats its plan gives the team; None is unlimited."""
+    """The number of seats of the team's plan; None is unlimited."""
     return entitlements.get_limit(team, "seats")
 
 
@@ -31,9 +31,9 @@ def seats_taken(team: Team) -> int:
 
 
 def require_free_team(user: User) -> None:
-    """Raise ``TeamLimitReached`` if she answers for as many teams as her plan allows."""
+    """Raise ``TeamLimitReached`` if the user owns as many teams as their plan allows."""
     allowed = entitlements.get_limit(user, "teams")
-    if allowed is not None and Team.objects.answered_for_by(user).count() >= allowed:
+    if allowed is not None and Team.objects.owned_by(user).count() >= allowed:
         raise TeamLimitReached
 
 

@@ -1,4 +1,4 @@
-"""Who may do what in a team: the one table that the code, the documentation (``saas/docs/teams.md``) and the tests share."""
+"""Roles and permissions in a team: the one table that code, documentation (``saas/docs/teams.md``) and tests share."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Role(models.TextChoices):
-    """From the highest to the lowest: nobody gives, changes or takes a role above her own."""
+    """From the highest to the lowest: a member cannot give, change or remove a role above their own."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -56,7 +56,7 @@ ROLES_BY_PERMISSION: dict[Permission, frozenset[Role]] = {
     Permission.MANAGE_BILLING: _OWNERS,
 }
 
-# A key never touches keys, billing or ownership, whatever its scopes and whoever made it.
+# A key never touches keys, billing or ownership, whatever its scopes and its maker.
 _READ = frozenset({Permission.VIEW_TEAM, Permission.VIEW_MEMBERS, Permission.VIEW_INVITATIONS})
 _WRITE = _READ | {Permission.RENAME_TEAM, Permission.MANAGE_MEMBERS, Permission.MANAGE_INVITATIONS}
 PERMISSIONS_BY_SCOPE: dict[Scope, frozenset[Permission]] = {Scope.READ: _READ, Scope.WRITE: _WRITE}
@@ -66,7 +66,7 @@ _RANKS = {role: rank for rank, role in enumerate(reversed(Role))}
 
 
 def role_has_permission(role: str, permission: Permission) -> bool:
-    """Whether somebody of this role has the permission."""
+    """Whether this role has the permission."""
     return role in ROLES_BY_PERMISSION[permission]
 
 
@@ -81,5 +81,5 @@ def lower_role(role: str, other: str) -> Role:
 
 
 def assignable_roles(role: str) -> list[Role]:
-    """The roles that somebody of ``role`` may give."""
+    """The roles that a member with ``role`` may give."""
     return [other for other in Role if is_at_least(role, other)]

@@ -72,7 +72,7 @@ def _side(person: User) -> dict[str, Any]:
         "has_second_factor": Totp.objects.confirmed(person.id).exists(),
         "access": entitlements.get_entitlements(person),
         **(_bought_and_given(person) if settings.BILLING else {}),
-        "memberships": list(Membership.objects.of(person).order_by("-pk")[:SHOWN]),
+        "memberships": list(Membership.objects.for_user(person).order_by("-pk")[:SHOWN]),
         "sessions": list(LoginSession.objects.live().filter(user=person).order_by("-last_seen_at")[:SHOWN]),
     }
 

@@ -1,7 +1,7 @@
-"""What one OpenAPI document promises and another does not keep: the changes that break somebody's client.
+"""Find breaking changes between two OpenAPI documents.
 
 A client may send what it sent before and must understand all that it gets. So what it *sends* may not be narrowed (a new
-duty, a type, a bound, a value less) and what it *gets* may not be widened (a field less or null, a type, a value more).
+required field, a type, a bound, a value less) and what it *gets* may not be widened (a field less or null, a value more).
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ _VARIANTS = ("oneOf", "anyOf")
 
 
 def find_breaking_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """One sentence for each promise of ``old`` that ``new`` breaks, sorted; empty if every client goes on working."""
+    """Return one sentence for each change in ``new`` that breaks clients of ``old``, sorted."""
     return sorted(set(_Comparison(old, new).operations()))
 
 
@@ -72,7 +72,7 @@ class _Comparison:
                 yield from self._schema(f"{where} takes", content.get("schema", {}), after, is_sent=True)
 
     def _answers(self, where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-        """Refusals have one form, and a program that knows it copes with another one; so only successes count."""
+        """Compare successes only: all refusals have one form, so a client copes with another one."""
         for status, answer in old.items():
             if status == "default" or int(status) >= _BAD_REQUEST:
                 continue
@@ -117,7 +117,7 @@ class _Comparison:
         yield from (f"{where}: {name} may be absent" for name in lapsed if not is_sent)
 
     def _variants(self, where: str, old: Mapping[str, Any], new: Mapping[str, Any], *, is_sent: bool) -> Iterator[str]:
-        """Variants are known by their names; one that has none is compared with the one in its place."""
+        """Variants are matched by name; one without a name by its position."""
         for word in _VARIANTS:
             before, after = ({_name(one, at): one for at, one in enumerate(side.get(word, []))} for side in (old, new))
             for name in before.keys() & after.keys():
@@ -128,7 +128,7 @@ class _Comparison:
 
 
 def _followed(node: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``node`` with what it refers to, also where drf-spectacular wraps the reference to add a word of its own."""
+    """Resolve ``$ref``, also where drf-spectacular wraps it in ``allOf`` to add a description."""
     if len(node.get("allOf", [])) == 1:
         return {**_followed(node["allOf"][0], document), **{key: node[key] for key in node if key != "allOf"}}
     if "$ref" not in node:

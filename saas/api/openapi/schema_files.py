@@ -1,4 +1,4 @@
-"""The OpenAPI documents that stand in ``saas/docs/openapi``: what callers were promised, and which promises were broken."""
+"""The published OpenAPI documents in ``saas/docs/openapi``, and the list of breaking changes."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from django.conf import settings
 from saas.api.openapi.breaking_changes import find_breaking_changes
 
 FOLDER = Path(settings.BASE_DIR) / "saas" / "docs" / "openapi"
-# Every promise that was ever broken, one a line, as `schema --write` found it; the changelog must tell each of them.
+# Every breaking change, one a line, as `schema --write` found it; the changelog must quote each of them.
 BREAKING_CHANGES_FILE = FOLDER / "broken.txt"
 
 _GENERATE = """
@@ -29,7 +29,7 @@ def document_path(service: str) -> Path:
 
 
 def read_document(service: str) -> dict[str, Any]:
-    """The document that was last written; before the first, one that promises nothing."""
+    """The document that was last written; before the first, an empty one."""
     if not document_path(service).exists():
         return {"paths": {}}
     document: dict[str, Any] = json.loads(document_path(service).read_text(encoding="utf-8"))
@@ -37,8 +37,8 @@ def read_document(service: str) -> dict[str, Any]:
 
 
 def generate_document(service: str) -> dict[str, Any]:
-    """The document that ``service`` makes now, in a process of its own: which service it is, is fixed at its start.
-    None of this machine's settings are seen there."""
+    """Generate the document of ``service`` in a process of its own, because a process serves one service only. It sees none
+    of this machine's settings."""
     with tempfile.TemporaryDirectory() as var_dir:
         environment = {
             "PATH": os.environ.get("PATH", ""),
@@ -61,7 +61,7 @@ def generate_document(service: str) -> dict[str, Any]:
 
 
 def write_document(service: str, document: dict[str, Any]) -> list[str]:
-    """Keep ``document``; what it breaks of the one before is noted and returned."""
+    """Write ``document``; append its breaking changes to the list and return them."""
     sentences = [f"{service} {sentence}" for sentence in find_breaking_changes(read_document(service), document)]
     FOLDER.mkdir(exist_ok=True)
     document_path(service).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -72,6 +72,6 @@ def write_document(service: str, document: dict[str, Any]) -> list[str]:
 
 
 def undocumented_changes(changelog: str) -> list[str]:
-    """The broken promises of which ``changelog`` says nothing in these words."""
+    """The breaking changes that ``changelog`` does not quote."""
     sentences = BREAKING_CHANGES_FILE.read_text(encoding="utf-8").splitlines() if BREAKING_CHANGES_FILE.exists() else []
     return [sentence for sentence in sentences if sentence not in changelog]

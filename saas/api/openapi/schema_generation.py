@@ -1,7 +1,4 @@
-"""How the services describe themselves: what drf-spectacular finds, and what it cannot know.
-
-Every operation documents its refusals as problem documents, and the request id that every response carries.
-"""
+"""OpenAPI generation: drf-spectacular's findings, completed with problem documents and the request id of every response."""
 
 import inspect
 from http import HTTPStatus
@@ -76,7 +73,7 @@ _PROBLEM = {
 
 
 def problem_responses(*classes: type[DomainError]) -> dict[int, OpenApiResponse]:
-    """For ``@extend_schema(responses={201: …, **refusals(EmailTaken)})``: what an operation refuses in so many words."""
+    """For ``@extend_schema(responses={201: …, **refusals(EmailTaken)})``: an operation's own refusals."""
     return {
         status: OpenApiResponse(
             description=" ".join(f"`{one.code}`: {one.title}" for one in classes if one.status == status)
@@ -90,7 +87,7 @@ class OptionalBody(OpenApiRequest):
 
 
 class ApiSchema(AutoSchema):
-    """One operation. What a view says with ``@extend_schema`` always wins."""
+    """Document one operation. A view's ``@extend_schema`` takes precedence."""
 
     def get_operation(self, path: str, path_regex: str, path_prefix: str, method: str, registry: Any) -> Any:
         operation = super().get_operation(path, path_regex, path_prefix, method, registry)
@@ -109,17 +106,17 @@ class ApiSchema(AutoSchema):
         return operation
 
     def get_auth(self) -> list[dict[str, Any]]:
-        """No requirement for anybody's operations, where drf-spectacular writes an optional one."""
+        """No security requirement for public operations, where drf-spectacular writes an optional one."""
         return [requirement for requirement in super().get_auth() if requirement]
 
     def get_description(self) -> str:  # type: ignore[override]
-        """The docstring of the method, or of the class that defines it: what a base says is for programmers."""
+        """The docstring of the method, or of the class that defines it, but not of a base class."""
         name = self.method.lower()
         owner = next(cls for cls in type(self.view).__mro__ if name in vars(cls))
         return inspect.cleandoc(getattr(owner, name).__doc__ or owner.__doc__ or "")
 
     def get_summary(self) -> str | None:
-        """The operation's name in words, where a view says nothing better."""
+        """By default the operation's id in words."""
         return self.get_operation_id().replace("_", " ").capitalize()
 
     def get_serializer_name(self, serializer: Any, direction: Any) -> str:
@@ -128,7 +125,7 @@ class ApiSchema(AutoSchema):
         return name.removesuffix("Body").removesuffix("Shape")
 
     def _get_request_body(self, direction: Any = "request") -> Any:
-        """A body that is declared must be sent, also when none of its fields must."""
+        """A declared body is required, even where none of its fields is."""
         body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
         return body and {**body, "required": not isinstance(self.get_request_serializer(), OptionalBody)}
 
@@ -147,7 +144,7 @@ class ApiSchema(AutoSchema):
         return sorted(_ALWAYS | {status for status, possible in answers.items() if possible})
 
     def _is_for_staff(self) -> bool:
-        """Roles, and a second factor that has yet to be set up, decide what staff may even read."""
+        """Staff can get 403 for a read: by role, or while they have no second factor."""
         return any(getattr(one, "audience", None) == Audience.STAFF for one in self.view.get_authenticators())
 
 
@@ -207,10 +204,10 @@ def _name_aliases(paths: dict[str, Any]) -> None:
 
 
 def _without_generator_hints(value: Any) -> Any:
-    """Without what generators of clients stumble over.
+    """Remove what client generators cannot handle.
 
-    drf-spectacular marks choices for a hook of its own that we do not use: it would need a name for every list of them.
-    And "no choice" is how a filter is left out here, not a value that a caller could send.
+    drf-spectacular marks choices for a hook that needs a name for every list of them; we do not use it. An empty choice
+    means that a filter is left out, and is not a value to send.
     """
     if isinstance(value, dict):
         choices = value.get("enum")

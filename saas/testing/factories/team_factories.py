@@ -31,7 +31,7 @@ def add_member(team: Team, role: Role, person: Person | None = None) -> Person:
 
 
 def actor_for(team: Team, person: Person) -> Actor:
-    return Actor(Membership.objects.of(person.user).get(team=team))
+    return Actor(Membership.objects.for_user(person.user).get(team=team))
 
 
 def create_api_key(team: Team, owner: Person, *scopes: Scope) -> tuple[ApiKey, str]:
