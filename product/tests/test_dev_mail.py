@@ -15,9 +15,7 @@ def development(settings) -> None:
 
 
 @pytest.mark.usefixtures("development")
-def test_a_mail_is_listed_and_shown_as_text_and_html_with_its_link_also_after_it_was_sent(
-    product, customer: Person
-) -> None:
+def test_a_sent_mail_is_listed_and_shown_as_text_and_html_with_its_link(product, customer: Person) -> None:
     row = Mail.objects.get(template="welcome")
     delivery.deliver_mail(row.pk)
 

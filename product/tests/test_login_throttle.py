@@ -180,7 +180,7 @@ def test_an_attempt_that_nobody_had_time_to_look_at_is_not_counted(product, cust
     assert log_in(product, customer.user.email, PASSWORD).status_code == 200
 
 
-def test_the_gate_lets_as_many_in_as_there_are_processors_four_at_most_and_thirty_two_wait() -> None:
+def test_the_limiter_runs_as_many_as_processors_at_most_four() -> None:
     with ExitStack() as seats:
         for _ in range(min(4, os.cpu_count() or 1)):
             seats.enter_context(hashing_pool.LIMITER.slot())

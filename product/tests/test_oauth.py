@@ -72,7 +72,7 @@ def test_a_provider_that_is_not_configured_is_not_there(product: ServiceClient) 
     assert start.json()["code"] == "not_found"
 
 
-def test_the_browser_is_sent_with_pkce_state_nonce_and_our_own_redirect_uri(product, idp: IdentityProvider) -> None:
+def test_the_browser_is_sent_with_pkce_state_nonce_and_our_redirect_uri(product, idp: IdentityProvider) -> None:
     asked = parse_qs(urlsplit(begun(product)).query)
 
     assert asked["redirect_uri"] == ["http://localhost:8000/api/auth/oauth/oidc/callback"]
@@ -94,7 +94,7 @@ def test_the_browser_cookie_is_host_bound_where_cookies_are_secure(product, idp,
     assert (cookie["secure"], cookie["path"], cookie["domain"]) == (True, "/", "")
 
 
-def test_a_known_identity_logs_in_to_its_account_whatever_its_address_is_now(product, idp: IdentityProvider) -> None:
+def test_a_known_identity_logs_in_also_with_a_changed_address(product, idp: IdentityProvider) -> None:
     first = product.post(
         "/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="old@example.org", email_verified=True)
     ).json()
@@ -127,7 +127,7 @@ def test_two_tabs_may_sign_in_at_once(product, idp: IdentityProvider) -> None:
         assert answer.status_code == 200
 
 
-def test_with_return_to_the_browser_goes_there_with_its_cookie_and_no_tokens(product, idp: IdentityProvider) -> None:
+def test_return_to_gets_the_browser_with_a_cookie_and_no_tokens(product, idp: IdentityProvider) -> None:
     location = begun(product, query="?return_to=http://localhost:8000/welcome")
     came_back = idp.approve(location, email="new@example.org")
 

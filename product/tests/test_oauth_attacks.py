@@ -37,9 +37,7 @@ def assert_refused(answer: Any, status: int, code: str) -> None:
     assert not LoginSession.objects.exists()
 
 
-def test_a_callback_without_the_providers_code_is_refused_whatever_address_it_names(
-    product, idp, customer: Person
-) -> None:
+def test_a_callback_without_the_providers_code_is_refused(product, idp, customer: Person) -> None:
     state = idp.approve(begun(product))["state"]
 
     answer = product.post(CALLBACK, {"state": state, "email": customer.user.email})
@@ -359,7 +357,7 @@ def test_return_to_leads_nowhere_but_to_our_own_origins(product, idp: IdentityPr
         assert not OAuthState.objects.exists()
 
 
-def test_a_provider_is_linked_by_a_login_of_the_last_minutes_or_the_password(product, idp, customer: Person) -> None:
+def test_linking_a_provider_needs_a_recent_login_or_the_password(product, idp, customer: Person) -> None:
     later = datetime.now(UTC) + timedelta(minutes=6)
     with time_machine.travel(later):
         stale = product.post("/api/auth/oauth/oidc/link", {"return_to": ""}, token=customer.token)

@@ -117,7 +117,7 @@ def test_an_address_that_has_an_account_is_never_linked_by_itself(product, issue
     assert not OAuthIdentity.objects.exists()
 
 
-def test_two_providers_of_one_address_are_one_account_by_an_explicit_link_only(product, issuer: str) -> None:
+def test_two_providers_of_one_address_are_linked_only_explicitly(product, issuer: str) -> None:
     login = product.post(CALLBACK, only(approved(begun(product)))).json()
     by_google = "/api/auth/oauth/google/callback"
     location = begun(product, name="google")

@@ -55,7 +55,7 @@ def later(**by: int) -> Any:
 # ── Change ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_changed_password_logs_everybody_out_but_the_client_that_changed_it(product, customer: Person) -> None:
+def test_a_changed_password_logs_out_every_other_client(product, customer: Person) -> None:
     second = product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).json()
 
     fresh = product.post(
@@ -145,7 +145,7 @@ def test_forgotten_is_answered_alike_whatever_the_address(
     assert [mail.to for mail in deliver_queued_mails()] == [[customer.user.email]]
 
 
-def test_who_has_no_password_or_has_not_confirmed_her_address_gets_a_link_too(product, customer: Person) -> None:
+def test_a_reset_needs_neither_a_password_nor_a_confirmed_address(product, customer: Person) -> None:
     User.objects.update(password="!", email_verified_at=None)
 
     assert forgot(product, customer.user.email).status_code == 202
@@ -215,9 +215,7 @@ def test_a_link_dies_with_the_address_that_it_was_sent_to(product, customer: Per
     assert_invalid(reset(product, token))
 
 
-def test_a_link_sets_the_password_of_its_own_account_whoever_else_is_named(
-    product, customer: Person, other: Person
-) -> None:
+def test_a_reset_link_sets_the_password_of_its_own_account_only(product, customer: Person, other: Person) -> None:
     body = {
         "token": mailed_token(product, customer),
         "new_password": NEW,
@@ -352,9 +350,7 @@ def test_no_more_than_five_mails_an_hour_whatever_the_limits_say(product, custom
 # ── Registering a taken address ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_owner_of_an_address_is_told_once_a_day_that_somebody_tried_to_register_it(
-    product, customer: Person
-) -> None:
+def test_an_owner_is_mailed_once_a_day_about_registration_attempts(product, customer: Person) -> None:
     answers = [
         product.post("/api/auth/register", {"email": spelling, "password": NEW})
         for spelling in (customer.user.email, customer.user.email.upper())

@@ -218,7 +218,7 @@ def test_a_code_that_confirms_may_have_blanks(product, clock, customer: Person, 
     assert answer.status_code == 200
 
 
-def test_recovery_codes_are_stored_hashed_and_renewed_ones_kill_the_earlier(product, owner: Owner) -> None:
+def test_recovery_codes_are_stored_hashed_and_replaced_when_renewed(product, owner: Owner) -> None:
     stored = str(list(RecoveryCode.objects.values()))
     assert not any(code.replace("-", "") in stored or code in stored for code in owner.recovery_codes)
 
@@ -353,7 +353,7 @@ def test_a_cookie_from_before_the_second_factor_is_replaced(product, owner: Owne
     assert product.get("/api/auth/me").status_code == 401
 
 
-def test_turning_it_off_logs_everybody_out_but_the_client_that_did_it_and_is_told(product, owner: Owner, clock) -> None:
+def test_turning_it_off_logs_out_every_other_client_and_is_mailed(product, owner: Owner, clock) -> None:
     answer = product.delete("/api/auth/mfa/totp", token=owner.fresh["access_token"])
 
     assert product.get("/api/auth/me", token=answer.json()["access_token"]).status_code == 200
@@ -380,7 +380,7 @@ def test_setting_up_again_does_not_replace_what_was_confirmed_meanwhile(product,
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgres
-def test_of_fifty_guesses_at_once_five_are_looked_at_and_the_right_code_comes_too_late(service) -> None:
+def test_of_fifty_concurrent_guesses_at_a_code_five_are_checked(service) -> None:
     product = service("product")
     with time_machine.travel(datetime.now(UTC) - timedelta(minutes=2)):
         owner = Owner(product, user_factories.create_customer(email="kim@example.net"))

@@ -178,7 +178,7 @@ def test_no_token_outlives_the_time_that_a_key_verifies(settings, db) -> None:
     assert timedelta(seconds=claims["exp"] - claims["iat"]) < key_files.LONGEST_TOKEN_LIFETIME
 
 
-def test_in_production_the_first_rotation_makes_the_first_key_which_signs_at_once(settings, db, clock) -> None:
+def test_the_first_rotation_in_production_makes_a_key_that_signs_at_once(settings, db, clock) -> None:
     settings.DEVELOPMENT_SECRETS = None
 
     assert rotate() == "The new key of customers signs from 2030-01-01 12:00:00 UTC.\n"

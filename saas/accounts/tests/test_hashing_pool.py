@@ -17,7 +17,7 @@ def priorities() -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
-def test_whoever_hashes_lets_others_go_first() -> None:
+def test_hashing_threads_have_a_lower_priority() -> None:
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     hashing_pool.pbkdf2_sha256("a password", "salt", 10)

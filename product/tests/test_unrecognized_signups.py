@@ -115,7 +115,9 @@ def test_a_change_is_previewed_with_a_masked_address(product, customer: Person, 
 @pytest.mark.parametrize(
     ("service_name", "path"), [("product", "/api/auth/email/disown"), ("parity", "/auth/email/disown")]
 )
-def test_who_did_not_register_has_the_account_removed(service, stranger, token: str, service_name, path: str) -> None:
+def test_reporting_an_unrecognized_registration_removes_the_account(
+    service, stranger, token: str, service_name, path: str
+) -> None:
     client = service(service_name)
 
     answered = disown(client, token, path)
@@ -163,7 +165,7 @@ def test_the_pages_first_button_confirms_it_as_it_is(product, stranger: Person, 
     assert (row.is_verified, row.full_name, row.check_password(PASSWORD)) == (True, "Not Her", True)
 
 
-def test_a_confirmed_account_cannot_be_disowned(product, stranger: Person, token: str) -> None:
+def test_a_confirmed_account_cannot_be_reported_as_unrecognized(product, stranger: Person, token: str) -> None:
     product.post("/api/auth/email/resend", token=stranger.token)
     second = link_token("verify_email")
     product.post("/api/auth/email/verify", {"token": token})

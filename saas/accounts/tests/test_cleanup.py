@@ -32,7 +32,7 @@ def clock():
         yield clock
 
 
-def test_a_sign_in_under_way_goes_when_its_time_is_over(clock) -> None:
+def test_an_oauth_state_is_deleted_when_it_expires(clock) -> None:
     OAuthState.objects.create(state_hash="a", expires_at=NOW + timedelta(minutes=10))
 
     assert cleanup.delete_expired() == 0
@@ -40,7 +40,7 @@ def test_a_sign_in_under_way_goes_when_its_time_is_over(clock) -> None:
     assert cleanup.delete_expired() == 1
 
 
-def test_half_a_login_goes_when_its_time_is_over(clock, customer: Person) -> None:
+def test_a_pending_login_is_deleted_when_it_expires(clock, customer: Person) -> None:
     PendingLogin.objects.create(token_hash="a", user=customer.user, epoch=0, expires_at=NOW + timedelta(minutes=5))
 
     assert cleanup.delete_expired() == 0
@@ -48,7 +48,7 @@ def test_half_a_login_goes_when_its_time_is_over(clock, customer: Person) -> Non
     assert cleanup.delete_expired() == 1
 
 
-def test_guesses_are_forgotten_when_they_no_longer_count(clock) -> None:
+def test_failed_attempts_are_deleted_when_they_no_longer_count(clock) -> None:
     with pytest.raises(logins.InvalidCredentials):
         logins.log_in(email="kim@example.net", password="wrong", audience=Audience.CUSTOMER)
 
@@ -60,7 +60,7 @@ def test_guesses_are_forgotten_when_they_no_longer_count(clock) -> None:
     assert FailedAttempts.objects.count() == 0
 
 
-def test_a_long_block_is_not_lifted_by_tidying(clock) -> None:
+def test_a_long_block_is_not_lifted_by_the_cleanup(clock) -> None:
     wait = timedelta(0)
     for _ in range(12):
         clock.shift(wait)
@@ -74,7 +74,7 @@ def test_a_long_block_is_not_lifted_by_tidying(clock) -> None:
     assert FailedAttempts.objects.get().free_from > datetime.now(UTC)
 
 
-def test_links_go_thirty_days_after_their_end(clock, customer: Person) -> None:
+def test_mailed_links_are_deleted_thirty_days_after_they_expire(clock, customer: Person) -> None:
     OneTimeToken.objects.all().delete()
     one_time_tokens.issue_one_time_token(customer.user, OneTimeToken.Purpose.RESET)
 
@@ -100,7 +100,7 @@ def test_a_link_that_proved_an_address_stays(clock, customer: Person) -> None:
     assert [(row.email, row.used_at is not None) for row in OneTimeToken.objects.all()] == [(customer.user.email, True)]
 
 
-def test_only_answered_reset_requests_go(clock) -> None:
+def test_only_handled_reset_requests_are_deleted(clock) -> None:
     ResetRequest.objects.create(email="answered@example.net", created_at=NOW, handled_at=NOW)
     ResetRequest.objects.create(email="waiting@example.net", created_at=NOW)
 
@@ -122,7 +122,7 @@ def test_a_spent_refresh_token_is_known_until_its_own_end(clock, customer: Perso
     assert not RefreshToken.objects.filter(pk=spent.pk).exists()
 
 
-def test_a_login_that_ended_goes_after_thirty_days(clock, customer: Person, other: Person) -> None:
+def test_a_session_is_deleted_thirty_days_after_it_ended(clock, customer: Person, other: Person) -> None:
     session = LoginSession.objects.get(user=customer.user)
     logins.log_out(session)
 
@@ -134,7 +134,7 @@ def test_a_login_that_ended_goes_after_thirty_days(clock, customer: Person, othe
     assert LoginSession.objects.get().user == other.user
 
 
-def test_who_acted_in_whose_name_is_kept(clock, customer: Person, staff_member: Person) -> None:
+def test_sessions_of_impersonations_are_kept(clock, customer: Person, staff_member: Person) -> None:
     staff_session = LoginSession.objects.get(user=staff_member.user)
     row, _ = impersonate(customer.user, by=staff_session, request=ImpersonationRequest(reason="ticket 1"))
 
@@ -145,7 +145,7 @@ def test_who_acted_in_whose_name_is_kept(clock, customer: Person, staff_member: 
     assert {session.pk for session in LoginSession.objects.all()} == {row.session_id, staff_session.pk}
 
 
-def test_tidying_logs_nobody_out(clock, customer: Person) -> None:
+def test_cleanup_logs_no_one_out(clock, customer: Person) -> None:
     clock.shift(timedelta(days=13))
     tasks.tidy()
 
@@ -155,7 +155,7 @@ def test_tidying_logs_nobody_out(clock, customer: Person) -> None:
     assert User.objects.count() == 1
 
 
-def test_a_step_deletes_no_more_than_it_may(clock, monkeypatch) -> None:
+def test_a_cleanup_deletes_at_most_a_batch_of_each_kind(clock, monkeypatch) -> None:
     monkeypatch.setattr(cleanup, "BATCH_SIZE", 2)
     for name in "abc":
         OAuthState.objects.create(state_hash=name, expires_at=NOW - timedelta(seconds=1))

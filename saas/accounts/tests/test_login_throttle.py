@@ -8,7 +8,7 @@ from saas.testing.concurrency import run_concurrently
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_of_twelve_attempts_at_once_exactly_the_five_free_ones_are_admitted() -> None:
+def test_of_twelve_concurrent_attempts_exactly_the_five_free_are_admitted() -> None:
     key = login_throttle.password_key("kim@example.net")
 
     outcome = run_concurrently(*[lambda: login_throttle.count_attempt(key)] * 12)
