@@ -16,7 +16,7 @@ USER_SUPPLIED = {
     "team",
     "key",
     "maker",
-}  # what somebody typed who may be a stranger to whoever reads it
+}  # typed by a person whom the recipient may not know
 _LONGEST_WORDS = 60
 _LINK = re.compile(r"://|www\.|\w\.\w{2,}", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s@:/]+@[^\s@:/]+")

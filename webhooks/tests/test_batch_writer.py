@@ -56,7 +56,7 @@ def batches(monkeypatch):
     return sizes
 
 
-def test_what_comes_at_the_same_moment_is_one_statement(store, batches):
+def test_deliveries_of_the_same_moment_are_one_statement(store, batches):
     assert store(*map(delivery, range(20))) == [True] * 20
     assert batches == [20]
     assert WebhookEvent.objects.count() == 20
@@ -86,7 +86,7 @@ def test_a_row_that_the_database_refuses_fails_alone(store):
     assert stored() == {"evt_1", "evt_2"}
 
 
-def test_a_database_that_is_away_fails_all_and_is_asked_once(store, monkeypatch):
+def test_an_unavailable_database_fails_all_deliveries_after_one_try(store, monkeypatch):
     asked = []
 
     async def away(*_, **__):
@@ -99,7 +99,7 @@ def test_a_database_that_is_away_fails_all_and_is_asked_once(store, monkeypatch)
     assert asked == [True]
 
 
-def test_what_goes_wrong_unforeseen_reaches_who_waits_and_the_next_is_written(monkeypatch):
+def test_an_unexpected_error_reaches_the_caller_and_the_next_is_written(monkeypatch):
     with intake_thread() as thread:
         writer = batch_writer_in_transaction(thread)
 
@@ -174,7 +174,7 @@ def test_a_locked_table_fails_the_batch_and_the_connection_goes_on():
 
 
 @committing
-def test_a_frozen_server_is_given_up_on_in_time_and_left_for_a_new_connection():
+def test_a_frozen_server_is_left_in_time_for_a_new_connection():
     async def test(writer):
         backend = await backend_of(writer)
         os.kill(backend, signal.SIGSTOP)
@@ -203,7 +203,7 @@ def test_a_client_that_leaves_takes_its_delivery_not_along():
 
 
 @committing
-def test_a_primary_that_was_stood_down_is_left_for_the_one_behind_its_name():
+def test_a_demoted_primary_is_left_for_the_new_one_behind_its_name():
     async def test(writer):
         backend = await backend_of(writer)
         await writer._connection.execute("SET default_transaction_read_only = on")

@@ -155,7 +155,7 @@ def test_current_and_next_secret_count_and_no_other(webhooks, settings):
 
 
 @time_machine.travel("2026-01-01T00:00:00Z", tick=False)  # all within one second: the fourth is one too many to note
-def test_refusals_are_noted_with_their_reason(webhooks, monkeypatch):
+def test_refusals_are_recorded_with_their_reason(webhooks, monkeypatch):
     monkeypatch.setattr(actions, "_refusals", actions.Sampler(per_second=3))
     body = json_bytes(event())
     deliver(webhooks, body, {"Stripe-Signature": "nonsense"})
@@ -206,7 +206,7 @@ def in_pieces(webhooks, body, method="POST", path=STRIPE):
 
 @pytest.mark.parametrize("send", [deliver, in_pieces])
 @pytest.mark.parametrize(("extra", "status"), [(b"", 202), (b" ", 413)])
-def test_exactly_the_limit_is_accepted_and_a_byte_more_is_refused_and_counted_once(webhooks, send, extra, status):
+def test_a_body_at_the_limit_is_accepted_and_one_byte_more_is_refused(webhooks, send, extra, status):
     before = rejected_as_too_large()
 
     answer = send(webhooks, sized(1_048_576) + extra)

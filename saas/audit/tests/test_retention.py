@@ -1,4 +1,4 @@
-"""Letting go of the oldest part of the trail: what stays verifies, and more than was told cannot go."""
+"""Retiring the oldest segment of the trail: the rest verifies, and a larger deletion is found."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, transaction
 from saas.audit import hash_chain, retention
 from saas.audit.actions import record
 from saas.audit.models import AuditEvent, AuditSeal
-from saas.audit.tests.test_chain import as_owner, verify
+from saas.audit.tests.test_hash_chain import as_owner, verify
 from saas.audit.verification import verify_recent
 
 CUT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,12 +41,12 @@ def retire(tmp_path, before="2026-01-01", name="trail.jsonl"):
 
 
 def test_the_oldest_part_goes_into_a_file_and_the_rest_verifies(trail, tmp_path):
-    told = retire(tmp_path)
+    output = retire(tmp_path)
 
     lines = [json.loads(line) for line in (tmp_path / "trail.jsonl").read_text().splitlines()]
     assert [(line["number"], line["event"]["data"]["number"]) for line in lines] == [(1, 0), (2, 1), (3, 2)]
     assert [event.data["number"] for event in AuditEvent.objects.filter(action="test.written").order_by("pk")] == [3, 4]
-    assert told.startswith("3 events, up to link 3,")
+    assert output.startswith("3 events, up to link 3,")
     assert verify() == (0, "OK: 3 events are as they were written.")
     assert verify_recent(2).faults == verify_recent(100).faults == []
 
@@ -63,7 +63,7 @@ def test_what_was_done_is_in_the_trail_with_the_digests_of_link_and_file(trail, 
     assert AuditSeal.objects.filter(event=event).exists()
 
 
-def test_taking_out_more_than_was_told_is_found(trail, tmp_path):
+def test_deleting_more_than_was_retired_is_found(trail, tmp_path):
     retire(tmp_path)
     event = AuditSeal.objects.get(number=4).event_id
 

@@ -101,7 +101,7 @@ def test_a_mail_arrives_as_text_and_html_with_its_link_in_both(db, mailbox: Mail
     assert Mail.objects.get().status == Mail.Status.SENT
 
 
-def test_its_headers_say_what_it_is_and_nothing_of_the_machine_that_sent_it(db, mailbox: Mailbox) -> None:
+def test_headers_identify_the_mail_and_not_the_sending_machine(db, mailbox: Mailbox) -> None:
     row = post_reset()
 
     delivery.deliver_mail(row.pk)
@@ -117,7 +117,7 @@ def test_its_headers_say_what_it_is_and_nothing_of_the_machine_that_sent_it(db, 
     assert mailbox.senders == ["no-reply@saas.example"]
 
 
-def test_a_mail_that_was_refused_for_now_is_sent_once_when_its_time_has_come(db, mailbox: Mailbox) -> None:
+def test_a_mail_refused_temporarily_is_sent_once_when_it_is_due(db, mailbox: Mailbox) -> None:
     mailbox.refusals = ["451 Try again later", "452 Mailbox full"]
     row = post_reset()
 
@@ -135,7 +135,7 @@ def test_a_mail_that_was_refused_for_now_is_sent_once_when_its_time_has_come(db,
 
 
 def test_a_mail_server_that_is_away_costs_no_mail(db, mailbox: Mailbox, settings) -> None:
-    port, settings.EMAIL_PORT = settings.EMAIL_PORT, 1  # nobody listens there
+    port, settings.EMAIL_PORT = settings.EMAIL_PORT, 1  # no server listens there
     row = post_reset()
     tasks.deliver(row.pk)
     row.refresh_from_db()
@@ -162,7 +162,7 @@ def test_a_mail_that_is_put_off_for_eight_hours_is_given_up(db, mailbox: Mailbox
 
 
 @pytest.mark.parametrize(
-    ("of_recipients", "refusals", "told"),
+    ("of_recipients", "refusals", "last_error"),
     [
         (["550 5.1.1 No such user"], [], "550 5.1.1 No such user"),
         (["553 5.1.3 <kim@example.net> is no address"], [], "553 5.1.3 <<recipient>> is no address"),
@@ -170,7 +170,7 @@ def test_a_mail_that_is_put_off_for_eight_hours_is_given_up(db, mailbox: Mailbox
     ],
 )
 def test_what_is_refused_for_good_ends_that_mail_and_no_other(
-    db, mailbox: Mailbox, of_recipients: list[str], refusals: list[str], told: str
+    db, mailbox: Mailbox, of_recipients: list[str], refusals: list[str], last_error: str
 ) -> None:
     mailbox.of_recipients, mailbox.refusals = of_recipients, refusals
     refused, other = post_reset(), post_reset("Ada")
@@ -181,7 +181,7 @@ def test_what_is_refused_for_good_ends_that_mail_and_no_other(
 
     refused.refresh_from_db()
     other.refresh_from_db()
-    assert (refused.status, refused.attempts, refused.last_error) == (Mail.Status.FAILED, 1, told)
+    assert (refused.status, refused.attempts, refused.last_error) == (Mail.Status.FAILED, 1, last_error)
     assert (other.status, len(mailbox.mails)) == (Mail.Status.SENT, 1)
 
 

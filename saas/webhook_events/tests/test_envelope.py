@@ -15,9 +15,9 @@ def envelope(payload):
 def test_an_event_tells_whose_object_it_is_about():
     thing = {"id": "sub_1", "object": "subscription", "customer": "cus_1"}
 
-    told = envelope(event("evt_1", "customer.subscription.updated", object=thing, account="acct_1"))
+    parsed = envelope(event("evt_1", "customer.subscription.updated", object=thing, account="acct_1"))
 
-    assert told == Envelope(
+    assert parsed == Envelope(
         id="evt_1",
         type="customer.subscription.updated",
         created=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
@@ -48,7 +48,7 @@ def test_the_customer_is_found_wherever_it_stands(thing, previous, customer):
 
 
 def test_a_thin_event_names_its_object_and_its_time_in_iso_form():
-    told = envelope(
+    parsed = envelope(
         {
             "id": "evt_2",
             "object": "v2.core.event",
@@ -58,23 +58,23 @@ def test_a_thin_event_names_its_object_and_its_time_in_iso_form():
         }
     )
 
-    assert (told.object_type, told.object_id) == ("billing.meter", "mtr_1")
-    assert told.created == datetime(2022, 2, 15, 0, 27, 45, 330000, tzinfo=UTC)
+    assert (parsed.object_type, parsed.object_id) == ("billing.meter", "mtr_1")
+    assert parsed.created == datetime(2022, 2, 15, 0, 27, 45, 330000, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("fields", [{"api_version": None}, {"request": "req_1"}, {"request": None}, {"created": None}])
 def test_fields_of_older_api_versions_may_be_null_or_strings(fields):
-    told = envelope({**event(), **fields})
+    parsed = envelope({**event(), **fields})
 
-    assert told.id == "evt_1"
-    assert told.api_version == ("" if "api_version" in fields else "2026-10-28.endive")
-    assert (told.created is None) == ("created" in fields)
+    assert parsed.id == "evt_1"
+    assert parsed.api_version == ("" if "api_version" in fields else "2026-10-28.endive")
+    assert (parsed.created is None) == ("created" in fields)
 
 
 def test_the_events_of_the_briefs_example_has_no_object():
-    told = envelope({"id": "evt_test_123", "type": "customer.subscription.updated", "data": {"status": "active"}})
+    parsed = envelope({"id": "evt_test_123", "type": "customer.subscription.updated", "data": {"status": "active"}})
 
-    assert (told.object_type, told.object_id, told.customer_id, told.created) == ("", "", "", None)
+    assert (parsed.object_type, parsed.object_id, parsed.customer_id, parsed.created) == ("", "", "", None)
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_brackets_inside_strings_are_no_depth():
 
 
 def test_characters_that_no_database_takes_are_replaced_for_handlers():
-    told = read_event(b'{"data": {"object": {"name": "a\\u0000b\\ud800c", "\\u0000": ["\\udfff"]}}}')
+    parsed = read_event(b'{"data": {"object": {"name": "a\\u0000b\\ud800c", "\\u0000": ["\\udfff"]}}}')
 
-    assert parse_event_data(told).object == {"name": "a\ufffdb\ufffdc", "\ufffd": ["\ufffd"]}
+    assert parse_event_data(parsed).object == {"name": "a\ufffdb\ufffdc", "\ufffd": ["\ufffd"]}
 
 
 def test_a_byte_order_mark_is_read_over():

@@ -83,7 +83,7 @@ def test_a_failing_handler_leaves_no_effect_and_is_tried_again_later(handle):
     assert refreshed(row).attempts == 1
 
 
-def test_what_an_error_said_is_kept_in_characters_that_every_database_takes():
+def test_an_errors_message_is_stored_without_unstorable_characters():
     error = ValueError("odd \x00\ud800" + "x" * 2000)
 
     kept = event_worker._describe(error)
@@ -92,7 +92,7 @@ def test_what_an_error_said_is_kept_in_characters_that_every_database_takes():
     assert len(kept) == 1000
 
 
-def test_after_the_last_retry_an_event_has_failed_and_somebody_is_told_once(handle, settings):
+def test_after_the_last_retry_an_event_has_failed_and_one_alert_is_sent(handle, settings):
     settings.WEBHOOKS_MAX_RETRIES = 3
     settings.WEBHOOKS_NOTIFY_EMAIL = "ops@example.net"
 
@@ -108,8 +108,8 @@ def test_after_the_last_retry_an_event_has_failed_and_somebody_is_told_once(hand
 
     assert [refreshed(row).status for row in rows] == ["failed", "failed"]
     assert [(row.attempts, row.failures) for row in rows] == [(4, 4), (4, 4)]
-    told = sorted(mail.dedupe_key.split(":")[1] for mail in Mail.objects.filter(template="webhook_alert"))
-    assert told == ["failed", "retrying"]
+    kinds = sorted(mail.dedupe_key.split(":")[1] for mail in Mail.objects.filter(template="webhook_alert"))
+    assert kinds == ["failed", "retrying"]
     assert Mail.objects.filter(recipient="ops@example.net").count() == 2
 
 
@@ -153,7 +153,7 @@ def test_a_handler_may_say_when_to_try_again(handle):
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"type": "nobody.wants.this"}, "no handler"),
+        ({"type": "unhandled.type"}, "no handler"),
         ({"livemode": True}, "livemode mismatch"),
         ({"account": "acct_other"}, "another account"),
     ],
@@ -231,7 +231,7 @@ def presume_dead(attempt_number):
     WebhookAttempt.objects.filter(number=attempt_number).update(started_at=timezone.now() - timedelta(minutes=1))
 
 
-def test_the_attempt_of_a_dead_worker_is_marked_lost_and_the_event_runs_elsewhere(seen):
+def test_a_crashed_workers_attempt_is_lost_and_the_event_runs_elsewhere(seen):
     row = append_event(event(), source=FETCH)
     claims.claim_event(row.pk)
     presume_dead(1)
@@ -274,7 +274,7 @@ def test_three_lonely_deaths_make_an_event_poison(seen):
     assert seen == []
 
 
-def test_a_death_in_a_batch_blames_nobody_but_each_is_claimed_alone_from_then_on(seen):
+def test_after_a_crash_in_a_batch_each_event_is_claimed_alone(seen):
     rows = [append_event(event(f"evt_{number}"), source=FETCH) for number in range(5)]
     make_events_due()
     assert len(claims.claim_batch()) == 5

@@ -102,7 +102,7 @@ def claim_alone_behind_the_gate():
 
 @pytest.mark.parametrize("claim", [claim_a_batch_behind_the_gate, claim_alone_behind_the_gate])
 @pytest.mark.parametrize("tries", [0, 1])
-def test_a_claim_that_began_before_another_was_committed_takes_nothing_of_it(claim, tries):
+def test_a_claim_takes_no_event_that_a_concurrent_claim_has_committed(claim, tries):
     row = append_event(event(), source=SOURCE)
     for _ in range(tries):
         claims.release_claims([claims.claim_event(row.pk)])

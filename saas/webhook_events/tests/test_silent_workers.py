@@ -18,7 +18,7 @@ def an_event_is_due() -> None:
 
 
 @pytest.mark.parametrize(("seen", "stuck"), [(61, 61), (5, 70)], ids=["shows nothing", "does not get on"])
-def test_a_process_that_does_nothing_for_a_minute_while_work_is_due_is_red(db, seen: int, stuck: int) -> None:
+def test_health_is_red_when_a_worker_process_is_idle_while_work_is_due(db, seen: int, stuck: int) -> None:
     Heartbeat.objects.record("worker")
     now = timezone.now()
     WorkerProcess.objects.create(

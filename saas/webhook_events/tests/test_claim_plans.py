@@ -25,18 +25,18 @@ def plan(statement, arguments):
     return lines
 
 
-def test_a_claim_reads_no_more_of_what_waits_than_it_takes():
+def test_a_claim_reads_only_the_events_that_it_takes():
     store(500)
     claims.claim_batch(100)
 
-    told = plan(claims.CLAIM_SQL, {"limit": 10, "worker": "test"})
+    lines = plan(claims.CLAIM_SQL, {"limit": 10, "worker": "test"})
 
-    walked = [line for line in told if "webhook_events_due" in line]
+    walked = [line for line in lines if "webhook_events_due" in line]
 
     assert [("Index Scan" in line, "rows=10 " in line.partition("actual")[2]) for line in walked] == [(True, True)]
 
 
-def test_what_is_held_is_found_by_its_keys_however_much_waits():
+def test_claimed_events_are_found_by_primary_key_however_many_wait():
     store(500)
     batch = claims.claim_batch(100)
     with CaptureQueriesContext(connection) as asked:
@@ -44,9 +44,9 @@ def test_what_is_held_is_found_by_its_keys_however_much_waits():
 
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")  # a table as small as this may be read whole, by chance
-    told = plan(asked.captured_queries[0]["sql"], None)
+    lines = plan(asked.captured_queries[0]["sql"], None)
 
-    walked = [line for line in told if "webhook_events_webhookevent" in line and "actual" in line]
+    walked = [line for line in lines if "webhook_events_webhookevent" in line and "actual" in line]
     assert any("webhook_events_webhookevent_pkey" in line for line in walked)
     assert all("rows=100 " in line.partition("actual")[2] for line in walked)
 
@@ -61,7 +61,7 @@ def test_a_claim_adds_to_no_index():
 
 
 def changed():
-    """Rows of events that this transaction has changed, and those of them that no index had to be told of."""
+    """Rows of events that this transaction has changed, and those of them that no index had to be updated for."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_stat_get_xact_tuples_updated(oid), pg_stat_get_xact_tuples_hot_updated(oid)"

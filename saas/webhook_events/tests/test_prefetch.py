@@ -25,7 +25,7 @@ def stored(event_id="evt_1", **fields):
     store_deliveries([IncomingEvent.parse(json_bytes(event(event_id, **fields)), headers={})])
 
 
-def test_a_preparation_runs_before_the_handlers_outside_any_transaction_and_tells_by_events(seen, prepare):
+def test_a_prefetch_runs_before_the_handlers_outside_any_transaction(seen, prepare):
     @prepare("demo.*")
     def ask(row, data):
         assert not connection.in_atomic_block
@@ -39,7 +39,7 @@ def test_a_preparation_runs_before_the_handlers_outside_any_transaction_and_tell
     assert WebhookEvent.objects.get(external_id="evt_fetched").source == "fetch"
 
 
-def test_a_preparation_that_fails_is_a_failed_attempt_without_effect(seen, prepare):
+def test_a_prefetch_that_fails_is_a_failed_attempt_without_effect(seen, prepare):
     @prepare("demo.*")
     def ask(row, data):
         raise ConnectionError("the provider is away")

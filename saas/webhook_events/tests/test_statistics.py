@@ -36,19 +36,19 @@ def test_the_figures_tell_what_waits_what_failed_and_how_long_it_took(handle):
     stored(5)
     WebhookEvent.objects.filter(external_id="evt_5").update(next_attempt_at=timezone.now() - timedelta(minutes=3))
 
-    told = statistics.inbox_statistics()
+    numbers = statistics.inbox_statistics()
 
-    assert {status: count for status, count in told.by_status.items() if count} == {
+    assert {status: count for status, count in numbers.by_status.items() if count} == {
         "processed": 3,
         "failed": 1,
         "queued": 1,
     }
-    assert told.counts_are_exact
-    assert told.due == 1
-    assert 180 <= told.oldest_due_seconds < 240
-    assert told.last_hour["received"] == 5
-    assert told.failure_rate == 0.25
-    assert 0 <= told.lag_seconds["p50"] <= told.lag_seconds["p99"] < 30
+    assert numbers.counts_are_exact
+    assert numbers.due == 1
+    assert 180 <= numbers.oldest_due_seconds < 240
+    assert numbers.last_hour["received"] == 5
+    assert numbers.failure_rate == 0.25
+    assert 0 <= numbers.lag_seconds["p50"] <= numbers.lag_seconds["p99"] < 30
 
 
 @pytest.mark.parametrize("tries", [0, 1])
@@ -59,12 +59,12 @@ def test_what_is_worked_on_is_not_due(tries):
         claims.release_claims(claims.claim_batch())
     claims.claim_batch(1)
 
-    told = statistics.inbox_statistics()
+    numbers = statistics.inbox_statistics()
 
-    assert (told.due, told.by_status["queued"]) == (1, 2)
+    assert (numbers.due, numbers.by_status["queued"]) == (1, 2)
 
 
-def test_observations_fall_into_their_buckets_and_their_sum_is_rounded_once():
+def test_latencies_are_counted_in_buckets_and_their_sum_is_rounded_once():
     assert statistics.latency_tallies("lag", [0.005, 0.0051, 0.0009, 5000.0]) == {
         "lag:0.005": 2,
         "lag:0.01": 1,
@@ -74,11 +74,11 @@ def test_observations_fall_into_their_buckets_and_their_sum_is_rounded_once():
 
 
 def test_an_empty_inbox_has_figures_too():
-    told = statistics.inbox_statistics()
+    numbers = statistics.inbox_statistics()
 
-    assert set(told.by_status.values()) == {0}
-    assert (told.due, told.oldest_due_seconds, told.failure_rate) == (0, 0.0, None)
-    assert told.lag_seconds == {"p50": None, "p95": None, "p99": None}
+    assert set(numbers.by_status.values()) == {0}
+    assert (numbers.due, numbers.oldest_due_seconds, numbers.failure_rate) == (0, 0.0, None)
+    assert numbers.lag_seconds == {"p50": None, "p95": None, "p99": None}
 
 
 @pytest.mark.parametrize(("count", "p50", "p95"), [(1, 1, 1), (2, 1, 2), (100, 50, 95)])

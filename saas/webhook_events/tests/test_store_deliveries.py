@@ -105,13 +105,13 @@ def test_an_object_brings_all_that_was_told_of_it_with_the_bytes(django_assert_n
     append_event(event("evt_3", object={"id": "obj_2"}), source=WebhookEvent.Source.FETCH)
 
     with django_assert_num_queries(1):
-        told = [(row.external_id, bytes(row.payload.body)) for row in WebhookEvent.objects.for_object("obj_1")]
+        read = [(row.external_id, bytes(row.payload.body)) for row in WebhookEvent.objects.for_object("obj_1")]
 
-    assert told == [(f"evt_{number}", json_bytes(event(f"evt_{number}"))) for number in (1, 2)]
+    assert read == [(f"evt_{number}", json_bytes(event(f"evt_{number}"))) for number in (1, 2)]
 
 
 @pytest.mark.parametrize("status", ["queued", "retry_scheduled", "processed", "failed", "ignored", "replay_queued"])
-def test_a_duplicate_is_logged_and_moves_nothing_whatever_became_of_the_original(status):
+def test_a_repeat_is_logged_and_changes_nothing_in_any_status(status):
     (first,) = store_deliveries([delivery("evt_1")])
     WebhookEvent.objects.update(status=status, attempts=3)
     before = WebhookEvent.objects.values().get()

@@ -21,11 +21,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def somebody(settings):
+def operator_address(settings):
     settings.WEBHOOKS_NOTIFY_EMAIL = "ops@example.net"
 
 
-def told():
+def alerts_sent():
     return [mail.context["what"] for mail in Mail.objects.order_by("id")]
 
 
@@ -40,7 +40,7 @@ def test_a_quiet_inbox_raises_no_alarm(seen):
     alerts.check_alarms()
 
     assert not WebhookAlarm.objects.exists()
-    assert told() == []
+    assert alerts_sent() == []
 
 
 def test_an_event_that_waits_too_long_is_told_once_and_so_is_the_recovery(seen):
@@ -54,9 +54,9 @@ def test_an_event_that_waits_too_long_is_told_once_and_so_is_the_recovery(seen):
     alerts.check_alarms()
     alerts.check_alarms()
 
-    assert len(told()) == 2
-    assert told()[0].startswith("an event has been due for 15")
-    assert told()[1] == "recovered: lag"
+    assert len(alerts_sent()) == 2
+    assert alerts_sent()[0].startswith("an event has been due for 15")
+    assert alerts_sent()[1] == "recovered: lag"
     assert not WebhookAlarm.objects.exists()
 
 
@@ -64,12 +64,12 @@ def test_a_burst_of_bad_signatures_is_told():
     refusal = {"outcome": "bad_signature", "body_size": 1}
     WebhookDelivery.objects.bulk_create([WebhookDelivery(**refusal) for _ in range(5)])
     alerts.check_alarms()
-    assert told() == []
+    assert alerts_sent() == []
 
     WebhookDelivery.objects.create(**refusal)
     alerts.check_alarms()
 
-    assert told() == ["6 deliveries were refused within a minute"]
+    assert alerts_sent() == ["6 deliveries were refused within a minute"]
 
 
 @pytest.mark.parametrize(("hours", "alarm"), [(23, False), (25, True), (24 * 8, False)])
@@ -83,7 +83,7 @@ def test_an_endpoint_that_used_to_speak_and_falls_silent_is_told(seen, hours, al
     assert WebhookAlarm.objects.filter(kind="silence").exists() == alarm
 
 
-def test_a_clock_that_differs_from_the_databases_is_told_and_schedules_go_by_the_database(seen):
+def test_clock_skew_raises_an_alarm_and_the_databases_clock_decides(seen):
     stored("evt_1")
     with time_machine.travel(timezone.now() + timedelta(minutes=10)):
         alerts.check_alarms()
@@ -94,17 +94,17 @@ def test_a_clock_that_differs_from_the_databases_is_told_and_schedules_go_by_the
     assert WebhookEvent.objects.get().processed_at < timezone.now() + timedelta(minutes=1)
 
 
-def test_a_sweep_that_stood_still_is_told_by_whoever_asks_for_metrics(webhooks):
+def test_a_missing_sweep_raises_its_alarm_when_metrics_are_read(webhooks):
     Heartbeat.objects.create(name="worker", at=timezone.now() - timedelta(seconds=40))
 
     text = webhooks.get("/metrics").content.decode()
 
     assert 'webhook_alarms{kind="sweep"} 1.0' in text
     assert 'webhook_alarms{kind="lag"} 0.0' in text
-    assert [what.rpartition(" for ")[0] for what in told()] == ["no worker has swept"]
+    assert [what.rpartition(" for ")[0] for what in alerts_sent()] == ["no worker has swept"]
     tasks.sweep()
     tasks.sweep()
-    assert told()[1:] == ["recovered: sweep"]
+    assert alerts_sent()[1:] == ["recovered: sweep"]
     assert not WebhookAlarm.objects.exists()
 
 
@@ -120,7 +120,7 @@ def test_late_retention_is_told(seen):
     alerts.check_alarms()
 
     assert retention.retention_lag() == timedelta()
-    assert told() == ["what is past its time has not been deleted for 2 days", "recovered: retention"]
+    assert alerts_sent() == ["what is past its time has not been deleted for 2 days", "recovered: retention"]
 
 
 def test_failures_are_an_alarm_until_somebody_has_seen_to_them(handle):
@@ -133,10 +133,10 @@ def test_failures_are_an_alarm_until_somebody_has_seen_to_them(handle):
     alerts.check_alarms()
 
     assert WebhookAlarm.objects.get().kind == "failed"
-    assert told() == ["an event has failed: demo.created"]  # once in a window
+    assert alerts_sent() == ["an event has failed: demo.created"]  # once in a window
     WebhookEvent.objects.update(status="processed")
     alerts.check_alarms()
-    assert told()[1:] == ["recovered: failed"]
+    assert alerts_sent()[1:] == ["recovered: failed"]
 
 
 def test_a_failed_payment_is_told_beside_other_failures(handle):
@@ -148,7 +148,7 @@ def test_a_failed_payment_is_told_beside_other_failures(handle):
     stored("evt_3", "evt_4")
     event_worker.drain()
 
-    assert sorted(told()) == ["an event has failed: demo.created", "an event has failed: invoice.paid"]
+    assert sorted(alerts_sent()) == ["an event has failed: demo.created", "an event has failed: invoice.paid"]
 
 
 def test_what_nobody_needs_is_deleted_after_its_time_and_nothing_else(seen):

@@ -1,4 +1,4 @@
-"""Many events in one transaction: the same guards, and the company of a failing one loses nothing."""
+"""Many events in one transaction: the same guards as alone, and one that fails costs the others nothing."""
 
 import time
 
@@ -84,7 +84,7 @@ def handed(handle):
     return calls
 
 
-def test_a_function_for_many_gets_them_at_once_and_each_is_processed(handed):
+def test_a_batch_handler_gets_all_events_at_once(handed):
     stored(4)
 
     work_off()
@@ -94,7 +94,7 @@ def test_a_function_for_many_gets_them_at_once_and_each_is_processed(handed):
     assert WebhookEvent.objects.filter(account="acted on").count() == 4
 
 
-def test_it_gets_none_that_are_not_ours_and_none_whose_lane_is_busy(handed, monkeypatch):
+def test_a_batch_handler_gets_no_foreign_event_and_no_locked_customers(handed, monkeypatch):
     rows = stored(4)
     WebhookEvent.objects.filter(pk=rows[1].pk).update(livemode=True)
     monkeypatch.setattr(claims, "acquire_customer_locks", lambda wanted: wanted - {"cus_2"})
@@ -104,7 +104,7 @@ def test_it_gets_none_that_are_not_ours_and_none_whose_lane_is_busy(handed, monk
     assert handed[0] == ["evt_0", "evt_3"]
 
 
-def test_where_it_fails_each_is_acted_on_alone_and_only_the_bad_one_fails(handed):
+def test_when_a_batch_handler_fails_only_the_bad_event_fails(handed):
     stored(2)
     append_event(event("evt_9", type="demo.bad", object={"id": "obj_9", "customer": "cus_9"}), source=FETCH)
     make_events_due()
@@ -128,10 +128,10 @@ def test_what_it_takes_is_counted_as_everybodys(handle):
     assert all(one.seconds >= 0.01 for one in done)
 
 
-def test_a_claim_that_was_lost_has_no_effect_and_its_company_has(seen):
+def test_a_lost_claim_has_no_effect_and_the_rest_of_its_batch_has(seen):
     rows = stored(3)
     batch = claims.claim_batch()
-    WebhookAttempt.objects.filter(event=rows[1]).update(outcome="lost")  # and somebody else has it by now
+    WebhookAttempt.objects.filter(event=rows[1]).update(outcome="lost")  # and another worker has it by now
     WebhookEvent.objects.filter(pk=rows[1].pk).update(attempts=2)
     WebhookAttempt.objects.create(event=rows[1], number=2, trigger="sweep", worker="another")
 
@@ -143,7 +143,7 @@ def test_a_claim_that_was_lost_has_no_effect_and_its_company_has(seen):
     assert statuses() == ["processed", "queued", "processed"]
 
 
-def test_what_was_given_up_for_lost_has_no_effect_though_nobody_has_taken_it_over(seen):
+def test_a_lost_attempt_has_no_effect_though_no_worker_has_taken_over(seen):
     rows = stored(2)
     batch = claims.claim_batch()
     WebhookAttempt.objects.filter(event=rows[0]).update(outcome="lost")
@@ -182,10 +182,10 @@ def test_handlers_get_the_event_as_it_is_stored():
 
     (held,) = claims.lock_claimed_batch(batch).values()
 
-    told = WebhookEvent.objects.select_related("payload").get(pk=row.pk)
+    read = WebhookEvent.objects.select_related("payload").get(pk=row.pk)
     fields = [field.attname for field in row._meta.concrete_fields]
-    assert [getattr(held, field) for field in fields] == [getattr(told, field) for field in fields]
-    assert (bytes(held.payload.body), held.payload.headers) == (bytes(told.payload.body), told.payload.headers)
+    assert [getattr(held, field) for field in fields] == [getattr(read, field) for field in fields]
+    assert (bytes(held.payload.body), held.payload.headers) == (bytes(read.payload.body), read.payload.headers)
 
 
 def test_a_handler_that_is_registered_later_is_found(handle):
@@ -204,17 +204,17 @@ def test_a_handler_that_is_registered_later_is_found(handle):
 def test_what_concerns_nobody_is_ignored_with_its_reason_in_company(seen):
     stored(2)
     append_event(event("evt_8", livemode=True), source=FETCH)
-    append_event(event("evt_9", type="nobody.asked"), source=FETCH)
+    append_event(event("evt_9", type="unhandled.type"), source=FETCH)
     make_events_due()
 
     work_off()
 
-    told = WebhookEvent.objects.filter(status="ignored").order_by("id").values_list("external_id", "last_error")
-    assert list(told) == [("evt_8", "livemode mismatch"), ("evt_9", "no handler")]
+    read = WebhookEvent.objects.filter(status="ignored").order_by("id").values_list("external_id", "last_error")
+    assert list(read) == [("evt_8", "livemode mismatch"), ("evt_9", "no handler")]
     assert WebhookAttempt.objects.filter(outcome="ignored").count() == 2
 
 
-def test_a_transaction_that_has_lasted_long_enough_takes_no_more_in(seen, monkeypatch):
+def test_a_transaction_takes_no_event_after_its_time_limit(seen, monkeypatch):
     monkeypatch.setattr(batches, "TRANSACTION_SECONDS", -1.0)
     rows = stored(3)
 
@@ -237,7 +237,7 @@ def prepare_demo(asked, **options):
     )
 
 
-def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, asked):
+def test_an_event_with_a_prefetch_is_processed_alone(seen, asked):
     prepare_demo(asked)
     stored(2)
     batch = claims.claim_batch()
@@ -248,7 +248,7 @@ def test_what_must_ask_the_provider_first_is_acted_on_alone(seen, asked):
     assert [event_id for event_id, _ in asked] == seen == ["evt_0", "evt_1"]
 
 
-def test_what_has_nothing_to_ask_is_acted_on_in_company(seen, asked):
+def test_an_event_that_needs_no_prefetch_is_processed_in_the_batch(seen, asked):
     questions = []
     rows = stored(4)
 
@@ -288,7 +288,7 @@ def test_where_the_need_cannot_be_told_each_is_acted_on_alone(seen, asked):
 
     prepare_demo(asked, when=when)
     stored(2)
-    append_event(event("evt_9", type="nobody.asked"), source=FETCH)
+    append_event(event("evt_9", type="unhandled.type"), source=FETCH)
     make_events_due()
 
     work_off()
@@ -297,7 +297,7 @@ def test_where_the_need_cannot_be_told_each_is_acted_on_alone(seen, asked):
     assert statuses() == ["processed", "processed", "ignored"]
 
 
-def test_events_of_one_lane_are_acted_on_in_one_transaction_in_their_order(seen):
+def test_events_of_one_customer_keep_their_order_in_one_transaction(seen):
     for number in range(3):
         append_event(event(f"evt_{number}"), source=FETCH)
     make_events_due()
@@ -309,7 +309,7 @@ def test_events_of_one_lane_are_acted_on_in_one_transaction_in_their_order(seen)
 
 
 @pytest.mark.postgres
-def test_a_busy_lane_is_left_out_and_postponed(seen, monkeypatch):
+def test_events_of_a_locked_customer_are_left_out_and_postponed(seen, monkeypatch):
     rows = stored(3)
     free = claims.acquire_customer_locks
     monkeypatch.setattr(claims, "acquire_customer_locks", lambda wanted: free(wanted) - {"cus_1"})
@@ -322,5 +322,5 @@ def test_a_busy_lane_is_left_out_and_postponed(seen, monkeypatch):
     assert WebhookEvent.objects.filter(~Q(failures=0)).count() == 0
 
 
-def _busy(lane):
+def _busy(lock_key):
     raise claims.LockUnavailable

@@ -1,4 +1,4 @@
-"""Nobody changes the trail: not the models, and on PostgreSQL not by SQL either (T54)."""
+"""The audit trail is append-only: for the models, and on PostgreSQL for SQL, too (T54)."""
 
 import pytest
 from django.core.checks import run_checks

@@ -1,4 +1,4 @@
-"""The chain over the audit trail: whoever changes what was written is found out (T55)."""
+"""The hash chain over the audit trail: every change of what was written is found (T55)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
@@ -22,7 +22,7 @@ def write(count):
 
 
 def as_owner(sql):
-    """What somebody does who owns the table, behind the triggers and the models."""
+    """Run SQL as the table's owner, with the triggers off."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET session_replication_role = replica")
@@ -113,7 +113,7 @@ def test_a_tail_cut_off_below_an_anchor_is_found_by_the_anchor(db, caplog):
     as_owner("DELETE FROM audit_auditseal WHERE number > 2")
     as_owner(f"DELETE FROM {TABLE} WHERE id > {events[1].pk}")
 
-    assert verify() == (0, "OK: 2 events are as they were written.")  # without the anchor nobody could tell
+    assert verify() == (0, "OK: 2 events are as they were written.")  # without the anchor this is not found
     assert verify(f"--anchor={anchor}") == (1, "Link 4 is gone, or not what the log says it was.")
 
 
