@@ -6,8 +6,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -54,13 +55,39 @@ def calls(path: Path) -> Iterator[ast.Call]:
 EVERYTHING = ("saas", *SERVICES)
 
 
-# ── Who may do what ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Imports and writes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_everybody_imports_only_what_is_below(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modules_import_only_what_their_layer_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
     assert lint_imports(config_filename=".importlinter", no_cache=True) == 0
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    """Imports when a module is loaded; imports for type checkers and in functions aside."""
+    paths = {module_name(path): path for path in sources(*EVERYTHING)}
+    graph = {
+        name: {found for found in _imported(tree(path).body, paths) if found != name} for name, path in paths.items()
+    }
+
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError with the circle
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imported(body: list[ast.stmt], known: Collection[str]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            yield from _imported(node.body + node.orelse, known)
+        elif isinstance(node, ast.Try | ast.With):
+            yield from _imported(node.body, known)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            package = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            names = [package + alias.name for alias in node.names]
+            yield from (one for name in names for one in (name, name.rpartition(".")[0]) if one in known)
 
 
 def test_services_and_the_shared_api_write_nothing_themselves() -> None:
@@ -174,7 +201,7 @@ def _titles() -> set[tuple[str, int]]:
 def _refusals() -> set[tuple[str, int]]:
     for path in sources(*EVERYTHING):
         if "class " in path.read_text() and not {"settings", "testing"} & set(path.parts):
-            importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+            importlib.import_module(module_name(path))
     return {(refusal.code, refusal.status) for refusal in _subclasses(DomainError)}
 
 
