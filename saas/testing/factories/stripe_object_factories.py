@@ -32,7 +32,7 @@ _ON_REQUEST = {
 def price(
     id: str = "price_growth", amount: int | None = 7900, *, product: str | Object = "prod_growth", **fields: Any
 ) -> Object:
-    """``amount`` in minor units, a month. ``interval`` and ``usage_type`` as you like; others replace fields."""
+    """``amount`` in minor units, each month. ``fields``: ``interval``, ``usage_type``, and fields to replace."""
     recurring: Object = {
         **_complete(stripe.Price.Recurring),
         "interval": fields.pop("interval", "month"),
@@ -55,7 +55,7 @@ def price(
 
 
 def plan_from_price(price: Object) -> Object:
-    """The same price in the older shape, which items still carry beside it."""
+    """Return the same price in the older shape, which items still include."""
     recurring = price["recurring"] or {}
     alike = ("id", "active", "billing_scheme", "created", "currency", "livemode", "metadata", "nickname", "product")
     return {
@@ -89,7 +89,7 @@ def subscription_item(price: Object, quantity: int | None = 1, *, id: str = "si_
 
 
 def subscription(*items: Object, version: str = CURRENT, **fields: Any) -> Object:
-    """One to ``items``; without any, to one of ``price()``."""
+    """Return a subscription to ``items``; without any, to one of ``price()``."""
     id = fields.setdefault("id", "sub_1")
     lines = [{**line, "subscription": id} for line in (items or [subscription_item(price())])]
     whole = {
@@ -171,7 +171,7 @@ def customer(**fields: Any) -> Object:
 
 
 def deleted_object(kind: str, id: str) -> Object:
-    """What is answered of an object that is gone."""
+    """Return the API's answer for a deleted object."""
     return {"id": id, "object": kind, "deleted": True}
 
 
@@ -201,12 +201,12 @@ def portal_session(**fields: Any) -> Object:
 
 
 def list_page(rows: list[Object], url: str, *, has_more: bool = False) -> Object:
-    """One page of a list, as the list calls answer it."""
+    """Return one page of a list call's answer."""
     return _list(rows, url, has_more=has_more)
 
 
 def event(type: str, thing: Object, *, id: str = "evt_1", at: int = AT, version: str = CURRENT, **data: Any) -> Object:
-    """``previous_attributes`` and the like stand beside the object."""
+    """Return an event. ``data``: ``previous_attributes`` and the like, next to the object."""
     return {
         **_complete(stripe.Event),
         "id": id,

@@ -1,4 +1,4 @@
-"""What staff wait for, over HTTP, with many people and events: lists, searches, pages, figures, logs, the replay preview."""
+"""Response times of the staff API over HTTP, with many users and events: lists, searches, statistics, logs, replay preview."""
 
 import os
 import statistics
@@ -17,12 +17,12 @@ from saas.tests.benchmarks.admin_rows import EVENTS_A_PERSON
 from saas.tests.benchmarks.environment import Environment, Server
 from saas.tests.benchmarks.processes import HOST
 
-REPETITIONS = 10  # of each question in each round
+REPETITIONS = 10  # of each request in each round
 _EMAIL, _PASSWORD = "sam@example.net", "correct horse battery staple"
 _ADMIN, _HOOKS = "admin_ops", "webhooks"
 
 Timing = tuple[float, bool]  # milliseconds, and whether it was answered
-Question = tuple[str, str, dict[str, Any] | None]  # service, path, body of a POST
+RequestSpec = tuple[str, str, dict[str, Any] | None]  # service, path, body of a POST
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ def run(
     for number in range(rounds):
         with httpx.Client(trust_env=False, timeout=60) as client:
             _log_in(client, servers[_ADMIN])
-            for name, question in questions(size).items():
-                _ask(client, servers, question)  # the first request plans, and fills caches
-                timings[name] += [_ask(client, servers, question) for _ in range(REPETITIONS)]
+            for name, request in requests(size).items():
+                _ask(client, servers, request)  # the first request plans, and fills caches
+                timings[name] += [_ask(client, servers, request) for _ in range(REPETITIONS)]
         say(f"round {number + 1} of {rounds}")
     return [_wait(name, size, found) for name, found in timings.items()]
 
 
-def questions(size: int) -> dict[str, Question]:
+def requests(size: int) -> dict[str, RequestSpec]:
     """Return the requests by name, about a subscriber and about events in the middle of the log."""
     number, event = size // 20 + 5, size * EVENTS_A_PERSON // 2
     person, users, logs = f"usr_{number:026}", "/api/admin/users", "/api/webhooks/logs"
@@ -92,16 +92,16 @@ def _fill(environment: Environment, size: int) -> None:
 
 
 def _log_in(client: httpx.Client, admin: Server) -> None:
-    """For each round anew, because a staff token lives for minutes."""
+    """Log in for each round, because a staff token is valid for minutes."""
     url = f"http://{HOST}:{admin.port}/api/admin/auth/login"
     answer = client.post(url, json={"email": _EMAIL, "password": _PASSWORD}).raise_for_status()
     client.cookies.clear()  # by token alone, or a POST would need a CSRF token
     client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
 
-def _ask(client: httpx.Client, servers: Mapping[str, Server], question: Question) -> Timing:
-    """Until the whole answer was there. What the harness asks wrongly (4xx) ends the benchmark."""
-    service, path, body = question
+def _ask(client: httpx.Client, servers: Mapping[str, Server], request: RequestSpec) -> Timing:
+    """Send a request; return its timing up to the end of the body. A 4xx, an error of the benchmark, ends it."""
+    service, path, body = request
     started = time.perf_counter()
     answer = client.request("POST" if body else "GET", f"http://{HOST}:{servers[service].port}{path}", json=body)
     took = (time.perf_counter() - started) * 1000

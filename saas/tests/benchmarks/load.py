@@ -18,7 +18,7 @@ from typing import Any
 
 from saas.tests.benchmarks import deliveries
 
-INTERVAL_SECONDS = 5.0  # of a paced run, whose answers are also told interval by interval
+INTERVAL_SECONDS = 5.0  # of a paced run, whose answers are also reported by interval
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)")
 _SPARE = 1.3  # distinct requests made beforehand, over what the warm-up lets expect
 

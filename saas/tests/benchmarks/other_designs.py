@@ -12,7 +12,7 @@ from saas.tests.benchmarks.virtual_environments import BASELINES, EnvironmentUna
 GROUP_COMMIT, STARTER, DJSTRIPE = "bare ASGI group commit", "starter, in memory", "dj-stripe"
 OTHERS = (STARTER, DJSTRIPE)
 _UUID = "2f0d1c0e-5d7a-4c3b-9f55-6f1b6a3c8e11"
-PATHS = {DJSTRIPE: f"/stripe/webhook/{_UUID}/"}  # of those who are not asked at the usual one
+PATHS = {DJSTRIPE: f"/stripe/webhook/{_UUID}/"}  # of the designs with another path
 _WITHOUT_OURS = {"PYTHONPATH": str(BASELINES)}
 
 

@@ -11,7 +11,7 @@ import django
 
 
 def first_rows(rounds: int) -> dict[str, object]:
-    """The rows that all others are copies of."""
+    """Create the rows that all others are copies of."""
     from saas.accounts.models import User
     from saas.tests.benchmarks import deliveries
     from saas.webhook_events.actions import store_deliveries
@@ -25,9 +25,9 @@ def first_rows(rounds: int) -> dict[str, object]:
 
 
 def measure(rounds: int) -> dict[str, tuple[float, int]]:
-    """Median milliseconds of each question, and how many sequential scans one asking makes."""
+    """Return the median milliseconds of each query, and how many sequential scans one call makes."""
     found = {}
-    for name, ask in _questions().items():
+    for name, ask in _queries().items():
         ask()
         before, times = _scans(), []
         for _ in range(rounds):
@@ -51,7 +51,7 @@ def _scans() -> int:
         return int(cursor.fetchone()[0])
 
 
-def _questions() -> dict[str, Callable[[], object]]:
+def _queries() -> dict[str, Callable[[], object]]:
     from django.utils import timezone
 
     from admin_ops import queries

@@ -79,7 +79,7 @@ def fill(*, people: int, subscriptions: int) -> None:
 
 
 def settle() -> None:
-    """What autovacuum does by itself after a while: statistics, and pages that need no second look."""
+    """Vacuum and analyze as autovacuum does after a while: statistics, and all-visible pages."""
     with connection.cursor() as cursor:
         for table in ("accounts_user", "accounts_loginsession", "billing_customer", "billing_subscription"):
             cursor.execute(f"VACUUM ANALYZE {table}")

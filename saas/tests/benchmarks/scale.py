@@ -1,6 +1,6 @@
 """How cost grows with the number of rows: everything that people or workers ask, at each size of the tables.
 
-The tables are filled by the database itself from one row that the code has written. What is asked is asked by our code.
+The tables are filled by the database itself from one row that the code has written. The queries are those of our code.
 """
 
 import json

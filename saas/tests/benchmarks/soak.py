@@ -38,7 +38,7 @@ class Soak:
     """Rates are events a second. ``backlog_slope`` too: what the backlog grew by, by least squares.
 
     ``…_cpu_us`` are for one event. Of all processors' time while the load lasted, ``share_of_ours`` is what those four used
-    and ``share_used`` what anybody did.
+    and ``share_used`` what all processes did.
     """
 
     design: str

@@ -119,7 +119,7 @@ def test_half_of_a_floods_logins_are_wrong_each_of_another_account():
 
 @pytest.mark.parametrize("size", [1_000, 100_000, 1_000_000])
 def test_staff_queries_are_about_an_active_subscriber(size):
-    person = int(admin.questions(size)["person"][1].rpartition("usr_")[2])
+    person = int(admin.requests(size)["person"][1].rpartition("usr_")[2])
 
     assert person <= size // admin_rows.PEOPLE_A_SUBSCRIPTION
     assert person % 50 > 1

@@ -35,7 +35,6 @@ def test_every_event_is_stored_byte_for_byte_and_none_fails(bodies, webhooks, dr
     for body in bodies:
         header = stripe.WebhookSignature.generate_signature_header(body.decode(), event_factories.SECRET)
         answer = webhooks.post("/api/webhooks/stripe", raw=body, headers={"Stripe-Signature": header})
-        assert answer.status_code == 202, body
         statuses.add(answer.status_code)
         sent[answer.json()["event_id"]] = body
     drain()

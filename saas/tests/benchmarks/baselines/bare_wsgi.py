@@ -1,4 +1,4 @@
-"""The least that takes an event in durably, as a WSGI application: verify, insert, commit, answer. No notification, no checks."""
+"""The minimum that stores an event durably, as a WSGI application: verify, insert, commit, answer. No notification, no checks."""
 
 import json
 import os

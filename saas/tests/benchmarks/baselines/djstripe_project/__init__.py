@@ -1,1 +1,1 @@
-"""dj-stripe in a project of its own, on the stage's PostgreSQL. It runs without our packages."""
+"""dj-stripe in a project of its own, on the benchmark environment's PostgreSQL. It runs without our packages."""

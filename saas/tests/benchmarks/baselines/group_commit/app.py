@@ -1,4 +1,4 @@
-"""The least that takes events in durably many at a time, as an ASGI application: what group commit gives at best."""
+"""The minimum that stores events durably in batches, as an ASGI application: the best that group commit can give."""
 
 import asyncio
 import json
