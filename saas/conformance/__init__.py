@@ -1,4 +1,4 @@
-"""The conformance kit: one description of the authentication contract, held against any service over HTTP.
+"""The conformance kit: tests any service over HTTP against one description of the authentication contract.
 
-It knows nothing of this code base: ``contract.toml`` is data, and what runs it needs httpx and rich only.
+Independent of this code base: ``contract.toml`` is data, and its runner needs only httpx and rich.
 """

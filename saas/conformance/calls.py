@@ -1,4 +1,4 @@
-"""One call: the request that a step describes, and the answer that came."""
+"""Send the request that a step describes, and read the response."""
 
 import time
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ TOO_MANY = 429
 
 @dataclass(frozen=True)
 class Answer:
-    """``body`` has the contract's names; ``cookies`` are those that were set, by name."""
+    """``body`` has the contract's names; ``cookies``: those that were set, by name."""
 
     status: int
     headers: httpx.Headers
@@ -30,7 +30,7 @@ class Answer:
 
 
 class ApiClient:
-    """Sends to one service. Waits as long as a 429 says, once for each call, at most ``patience_seconds``."""
+    """Sends requests to one service. After a 429 it waits for Retry-After and repeats once, at most ``patience_seconds``."""
 
     def __init__(self, client: httpx.Client, convention: Convention, patience_seconds: float = 65) -> None:
         self.client = client
@@ -38,7 +38,7 @@ class ApiClient:
         self.patience_seconds = patience_seconds
 
     def call(self, operation: Operation, step: Step, headers: Mapping[str, str]) -> Answer:
-        """``step`` with its references resolved."""
+        """Send ``step``, whose references are resolved."""
         request = self._request(operation, step, headers)
         response = self.client.send(request)
         if response.status_code == TOO_MANY and step.status != TOO_MANY and self._wait(response):
@@ -46,7 +46,7 @@ class ApiClient:
         return self._answer(operation, response)
 
     def _request(self, operation: Operation, step: Step, headers: Mapping[str, str]) -> httpx.Request:
-        self.client.cookies.clear()  # a step says itself which cookies it sends
+        self.client.cookies.clear()  # a step names the cookies that it sends
         address = str(self.client.base_url).rstrip("/") + operation.path.format(**step.path_values)
         sent = {**headers, "Content-Type": step.type} if _has_content(step) else dict(headers)
         query = {self.convention.to_wire(name): value for name, value in step.query.items() if value is not None}
@@ -81,7 +81,7 @@ class ApiClient:
         return answer if operation.plain else Answer(answer.status, answer.headers, self._read(answer), cookies)
 
     def _read(self, answer: Answer) -> Any:
-        """A problem document has one form everywhere; the fields that it names are the caller's."""
+        """Translate names. A problem document has the same names in every convention, except the fields under ``errors``."""
         if not answer.is_problem or not isinstance(answer.body, Mapping):
             return self.convention.incoming(answer.body)
         errors = answer.body.get("errors")

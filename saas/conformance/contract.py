@@ -1,4 +1,4 @@
-"""What ``contract.toml`` says, as objects. A name in it that means nothing here is refused at once."""
+"""``contract.toml`` as objects. An unknown name in it raises ``TypeError``."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Step:
-    """One call and what must come back; ``contract.toml`` explains each name."""
+    """One call and its expected response; ``contract.toml`` explains each name."""
 
     at: str = "here"
     do: str = ""
@@ -83,25 +83,21 @@ class Contract:
     rules: Sequence[Rule]
 
     def operation(self, step: Step) -> Operation:
-        """What ``step`` calls: one of the operations, or an address of its own."""
+        """Return the operation that ``step`` calls, or one made of its own method and path."""
         return self.operations[step.do] if step.do else Operation(step.method, step.path)
 
 
 @cache
 def load_contract() -> Contract:
-    """The contract that stands beside this file."""
-    told = tomllib.loads(PATH.read_text(encoding="utf-8"))
+    """Read the contract next to this file."""
+    document = tomllib.loads(PATH.read_text(encoding="utf-8"))
     return Contract(
-        conventions={name: bool(options.get("renames")) for name, options in told["conventions"].items()},
-        kept=frozenset(told["names"]["kept"]),
-        maps=frozenset(told["names"]["maps"]),
-        cookie=told["cookie"]["name"],
-        cookie_attributes=frozenset(told["cookie"]["attributes"]),
-        shapes=told["shapes"],
-        operations={name: Operation(**options) for name, options in told["operations"].items()},
-        rules=[_rule(**options) for options in told["rules"]],
+        conventions={name: bool(options.get("renames")) for name, options in document["conventions"].items()},
+        kept=frozenset(document["names"]["kept"]),
+        maps=frozenset(document["names"]["maps"]),
+        cookie=document["cookie"]["name"],
+        cookie_attributes=frozenset(document["cookie"]["attributes"]),
+        shapes=document["shapes"],
+        operations={name: Operation(**options) for name, options in document["operations"].items()},
+        rules=[Rule(rule["id"], rule["says"], [Step(**step) for step in rule["steps"]]) for rule in document["rules"]],
     )
-
-
-def _rule(*, id: str, says: str, steps: Sequence[Mapping[str, Any]]) -> Rule:
-    return Rule(id, says, [Step(**options) for options in steps])

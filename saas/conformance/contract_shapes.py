@@ -1,4 +1,4 @@
-"""Whether an answer has the fields that the contract names, each of its type."""
+"""Check that a response has the fields of the contract, each of its type."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -7,12 +7,12 @@ from typing import Any
 
 from saas.conformance.contract import Contract
 
-# Nothing that a person keeps to herself is in any answer, whatever else a service adds.
+# No response may contain secrets, whatever fields a service adds.
 SECRET = re.compile(r"password|_hash$|hashed|pepper", re.IGNORECASE)
 
 
 def find_shape_faults(contract: Contract, shape: str, value: Any, where: str = "") -> Iterator[str]:
-    """What is wrong with ``value``, in words; fields besides those of ``shape`` are nobody's concern."""
+    """Yield what is wrong with ``value``, as sentences. Fields besides those of ``shape`` are allowed."""
     if not isinstance(value, Mapping):
         yield f"{where or 'the answer'} is no object"
         return
@@ -23,23 +23,23 @@ def find_shape_faults(contract: Contract, shape: str, value: Any, where: str = "
         yield f"{where or 'the answer'} lacks {', '.join(missing)} (and has {there})"
     for name, kind in fields.items():
         if name in value:
-            yield from _of_kind(contract, kind, value[name], f"{where}.{name}".strip("."))
+            yield from _find_type_faults(contract, kind, value[name], f"{where}.{name}".strip("."))
     yield from (f"{where}.{name}".strip(".") + " must never be told" for name in value if SECRET.search(name))
 
 
-def _of_kind(contract: Contract, kind: str, value: Any, path: str) -> Iterator[str]:
+def _find_type_faults(contract: Contract, kind: str, value: Any, path: str) -> Iterator[str]:
     if value is None and kind.endswith("?"):
         return
     name, _, rest = kind.removesuffix("?").partition(" ")
     if name == "shape":
         yield from find_shape_faults(contract, rest, value, path)
     elif name == "list":
-        yield from _of_list(contract, rest, value, path)
+        yield from _find_list_faults(contract, rest, value, path)
     elif not _KINDS[name](value, rest):
         yield f"{path} is {value!r:.60}, not {kind!r}"
 
 
-def _of_list(contract: Contract, shape: str, value: Any, path: str) -> Iterator[str]:
+def _find_list_faults(contract: Contract, shape: str, value: Any, path: str) -> Iterator[str]:
     if not isinstance(value, list):
         yield f"{path} is no list"
         return
@@ -52,7 +52,7 @@ def _is_whole(value: Any, _: str = "") -> bool:
 
 
 def _is_time(value: Any, _: str) -> bool:
-    """ISO 8601 with an offset: a time that says nothing of where it is tells nobody anything."""
+    """Whether it is ISO 8601 with an offset, without which a time is ambiguous."""
     try:
         return datetime.fromisoformat(value).tzinfo is not None
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""How the contract's names go over the wire: as they stand (snake_case), or in camelCase."""
+"""Naming conventions on the wire: snake_case, as in the contract, or camelCase."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from saas.conformance.contract import Contract
 
 @dataclass(frozen=True)
 class Convention:
-    """``renames``: names travel in camelCase, but for those that the contract keeps."""
+    """``renames``: names are sent in camelCase, except those that the contract keeps."""
 
     name: str
     renames: bool
@@ -21,13 +21,13 @@ class Convention:
         return Convention("the other", not self.renames, self.contract)
 
     def to_wire(self, name: str) -> str:
-        """A name of the contract as it is sent."""
+        """Return a name of the contract as it is sent."""
         if not self.renames or name in self.contract.kept:
             return name
         return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
 
     def from_wire(self, name: str) -> str:
-        """A name from the wire as the contract has it; one that the convention never writes so is put in brackets."""
+        """Return a received name as in the contract; in brackets if the convention never writes it so."""
         snake = re.sub(r"[A-Z]", lambda match: f"_{match[0].lower()}", name) if self.renames else name
         return snake if self.to_wire(snake) == name else f"({name})"
 

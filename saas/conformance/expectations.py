@@ -1,4 +1,4 @@
-"""What is wrong with an answer, in words: what a step expects, and what is expected of every answer."""
+"""Compare a response with what its step expects, and with what is expected of every response."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -11,23 +11,37 @@ from saas.conformance.contract import Contract, Operation, Step
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NOT_THERE = object()
 
+Check = Callable[[Step, Answer], Iterator[str]]
+_checks: list[Check] = []
+
+
+def answer_check(check: Check) -> Check:
+    """Register a check of a step's expectations that yields faults."""
+    _checks.append(check)
+    return check
+
 
 def find_faults(contract: Contract, operation: Operation, step: Step, answer: Answer) -> Iterator[str]:
-    """Every fault of ``answer``; of one with another status, that alone."""
+    """Yield every fault of ``answer`` as a sentence; only the status if that is wrong."""
     expected = step.status or operation.status
     if answer.status != expected:
-        yield f"status {answer.status}, not {expected}{_told(answer)}"
+        yield f"status {answer.status}, not {expected}{_shown_code(answer)}"
         return
-    yield from _of_every_answer(answer)
+    if not _REQUEST_ID.fullmatch(answer.headers.get("X-Request-ID", "")):
+        yield "no decent X-Request-ID"
     shape = step.answer or operation.answer
-    yield from _of_refusal(contract, step, answer) if expected >= 400 else _of_success(contract, shape, answer)
-    for check in _CHECKS:
+    yield from (
+        _find_refusal_faults(contract, step, answer)
+        if expected >= 400
+        else _find_success_faults(contract, shape, answer)
+    )
+    for check in _checks:
         yield from check(step, answer)
-    yield from _of_cookie(contract, step, answer)
+    yield from _find_cookie_faults(contract, step, answer)
 
 
 def value_at(value: Any, path: str) -> Any:
-    """``user.id`` of ``{"user": {"id": 1}}``, ``codes.0`` of ``{"codes": [1]}``; a marker of its own for what is not there."""
+    """``user.id`` of ``{"user": {"id": 1}}``, ``codes.0`` of ``{"codes": [1]}``; a marker for a missing value."""
     for name in path.split("."):
         if isinstance(value, list) and name.isdigit() and int(name) < len(value):
             value = value[int(name)]
@@ -36,17 +50,12 @@ def value_at(value: Any, path: str) -> Any:
     return value
 
 
-def _told(answer: Answer) -> str:
+def _shown_code(answer: Answer) -> str:
     code = value_at(answer.body, "code")
     return f" ({code})" if isinstance(code, str) else ""
 
 
-def _of_every_answer(answer: Answer) -> Iterator[str]:
-    if not _REQUEST_ID.fullmatch(answer.headers.get("X-Request-ID", "")):
-        yield "no decent X-Request-ID"
-
-
-def _of_success(contract: Contract, shape: str, answer: Answer) -> Iterator[str]:
+def _find_success_faults(contract: Contract, shape: str, answer: Answer) -> Iterator[str]:
     if not shape:
         if answer.body is not None:
             yield "there is a body where none is due"
@@ -57,7 +66,7 @@ def _of_success(contract: Contract, shape: str, answer: Answer) -> Iterator[str]
     yield from contract_shapes.find_shape_faults(contract, shape, answer.body)
 
 
-def _of_refusal(contract: Contract, step: Step, answer: Answer) -> Iterator[str]:
+def _find_refusal_faults(contract: Contract, step: Step, answer: Answer) -> Iterator[str]:
     if not answer.is_problem:
         yield f"Content-Type is {answer.headers.get('Content-Type')!r}, not {PROBLEM}"
     yield from contract_shapes.find_shape_faults(contract, "problem", answer.body)
@@ -69,7 +78,8 @@ def _of_refusal(contract: Contract, step: Step, answer: Answer) -> Iterator[str]
         yield f"code is {value_at(answer.body, 'code')!r}, not {step.code!r}"
 
 
-def _of_fields(step: Step, answer: Answer) -> Iterator[str]:
+@answer_check
+def check_fields(step: Step, answer: Answer) -> Iterator[str]:
     errors = value_at(answer.body, "errors")
     named = set(errors) if isinstance(errors, Mapping) else set()
     if step.fields and named != set(step.fields):
@@ -82,7 +92,8 @@ def _is_sentences(texts: Any) -> bool:
     return isinstance(texts, list) and bool(texts) and all(isinstance(text, str) for text in texts)
 
 
-def _of_values(step: Step, answer: Answer) -> Iterator[str]:
+@answer_check
+def check_values(step: Step, answer: Answer) -> Iterator[str]:
     for path, value in step.equal.items():
         if (found := value_at(answer.body, path)) != value:
             yield f"{path} is {_short(found)}, not {_short(value)}"
@@ -91,11 +102,13 @@ def _of_values(step: Step, answer: Answer) -> Iterator[str]:
             yield f"{path} is still {_short(value)}"
 
 
-def _of_absence(step: Step, answer: Answer) -> Iterator[str]:
+@answer_check
+def check_absence(step: Step, answer: Answer) -> Iterator[str]:
     yield from (f"{name} is there" for name in step.absent if value_at(answer.body, name) is not _NOT_THERE)
 
 
-def _of_items(step: Step, answer: Answer) -> Iterator[str]:
+@answer_check
+def check_items(step: Step, answer: Answer) -> Iterator[str]:
     for name, wanted in step.contains.items():
         if not any(_fits(item, wanted) for item in _items(answer, name)):
             yield f"{name} has no item with {_short(wanted)}"
@@ -113,7 +126,8 @@ def _fits(item: Any, wanted: Mapping[str, Any]) -> bool:
     return all(value_at(item, name) == value for name, value in wanted.items())
 
 
-def _of_headers(step: Step, answer: Answer) -> Iterator[str]:
+@answer_check
+def check_headers(step: Step, answer: Answer) -> Iterator[str]:
     for name, part in step.has_headers.items():
         if part.lower() not in answer.headers.get(name, "").lower():
             yield f"{name} is {answer.headers.get(name)!r}, without {part!r}"
@@ -122,7 +136,7 @@ def _of_headers(step: Step, answer: Answer) -> Iterator[str]:
             yield f"{name} is {part!r}"
 
 
-def _of_cookie(contract: Contract, step: Step, answer: Answer) -> Iterator[str]:
+def _find_cookie_faults(contract: Contract, step: Step, answer: Answer) -> Iterator[str]:
     cookie = answer.cookies.get(contract.cookie) or answer.cookies.get(f"__Host-{contract.cookie}")
     if step.no_cookie and cookie is not None and cookie.value:
         yield "a session cookie is set"
@@ -138,12 +152,3 @@ def _of_cookie(contract: Contract, step: Step, answer: Answer) -> Iterator[str]:
 def _short(value: Any) -> str:
     text = "not there" if value is _NOT_THERE else repr(value)
     return text if len(text) <= 70 else f"{text[:67]}…"
-
-
-_CHECKS: tuple[Callable[[Step, Answer], Iterator[str]], ...] = (
-    _of_fields,
-    _of_values,
-    _of_absence,
-    _of_items,
-    _of_headers,
-)

@@ -1,4 +1,4 @@
-"""What a run found: a table for people, a document for programs."""
+"""Report results as a table for people or as a JSON document."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Runs the rules: registers the people of whom they speak, resolves what steps refer to, and stops a rule at its first fault."""
+"""Run the rules: register test accounts, resolve references between steps, stop a rule at its first fault."""
 
 import re
 import secrets
@@ -15,17 +15,17 @@ from saas.conformance.conventions import load_convention
 
 PEOPLE = ("kim", "ola")
 _TOTP = "totp:"
-_OK, _WHO_ARE_YOU = 200, 401
+_OK, _UNAUTHORIZED = 200, 401
 _REFERENCE = re.compile(r"\$\{([\w.:]+)\}")
 
 
 class PreconditionFailed(Exception):
-    """What a rule needs before it can judge is not to be had."""
+    """Something that a rule needs could not be obtained."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """``faults`` is empty if the rule holds; ``step`` is the number of the step that showed them, from 1."""
+    """``faults`` is empty if the rule holds; ``step``: the number of the failing step, from 1."""
 
     rule: Rule
     faults: list[str]
@@ -38,7 +38,7 @@ class Result:
 
 @dataclass(frozen=True)
 class ServiceUnderTest:
-    """A service that is said to keep the contract, behind a client with its base URL, in one of the conventions."""
+    """A client with the base URL of the service, and the name of its convention."""
 
     client: httpx.Client
     convention: str
@@ -47,23 +47,25 @@ class ServiceUnderTest:
 def run_rules(
     claim: ServiceUnderTest, *, peer: ServiceUnderTest | None = None, only: Collection[str] = ()
 ) -> Iterator[Result]:
-    """Every rule, or ``only`` those, held against a service, one result after the other. With a ``peer``, a service on
-    the same accounts, also the rules about two services."""
-    told = load_contract()
-    bench = ContractRun(told, {"here": claim, **({"there": peer} if peer else {})})
-    for rule in told.rules:
+    """Yield the result of every rule, or of ``only`` those.
+
+    ``peer``: another service with the same accounts, for the rules about two services.
+    """
+    description = load_contract()
+    bench = ContractRun(description, {"here": claim, **({"there": peer} if peer else {})})
+    for rule in description.rules:
         if (peer or not rule.needs_peer) and (not only or rule.id in only):
             yield bench.check_rule(rule)
     bench.delete_accounts()
 
 
 class ContractRun:
-    """One run. ``kept`` holds answers by name, those of ``people`` for the whole run."""
+    """One run. ``kept`` holds answers of the current rule by name; ``people`` those of registrations, for the whole run."""
 
-    def __init__(self, told: Contract, claims: Mapping[str, ServiceUnderTest]) -> None:
-        self.contract = told
+    def __init__(self, description: Contract, claims: Mapping[str, ServiceUnderTest]) -> None:
+        self.contract = description
         self.callers = {
-            at: ApiClient(claim.client, load_convention(claim.convention, told)) for at, claim in claims.items()
+            at: ApiClient(claim.client, load_convention(claim.convention, description)) for at, claim in claims.items()
         }
         self.run = secrets.token_hex(6)
         self.words = {"run": self.run, "password": _new_password(), "new_password": _new_password()}
@@ -83,17 +85,17 @@ class ContractRun:
         return Result(rule, [])
 
     def delete_accounts(self) -> None:
-        """Gives up the accounts that the run made, as far as the service lets them go; nothing is judged any more."""
+        """Delete the accounts that the run registered, ignoring failures."""
         for email, token in self.accounts.items():
             try:
-                if self._given_up(token).status == _WHO_ARE_YOU:
+                if self._delete_account(token).status == _UNAUTHORIZED:
                     login = self._send(Step(do="login", body={"email": email, "password": self.words["password"]}))
                     if login.status == _OK:
-                        self._given_up(expectations.value_at(login.body, "access_token"))
+                        self._delete_account(expectations.value_at(login.body, "access_token"))
             except httpx.HTTPError:
                 continue
 
-    def _given_up(self, token: str) -> Answer:
+    def _delete_account(self, token: str) -> Answer:
         return self._send(Step(do="delete_account", bearer=token, body={"current_password": self.words["password"]}))
 
     def _faults(self, step: Step) -> list[str]:

@@ -1,4 +1,4 @@
-"""The code that an authenticator shows: https://www.rfc-editor.org/rfc/rfc6238, with six digits, half a minute and SHA-1."""
+"""TOTP codes (https://www.rfc-editor.org/rfc/rfc6238) of six digits, 30 s and SHA-1."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ STEP_SECONDS = 30
 
 
 def totp_code(secret: str, now: float | None = None) -> str:
-    """``secret`` in base32; ``now`` in seconds since 1970."""
+    """Return the code of ``secret`` (base32) at ``now`` (seconds since 1970)."""
     key = base64.b32decode(secret.upper() + "=" * (-len(secret) % 8))
     moment = int(time.time() if now is None else now) // STEP_SECONDS
     digest = hmac.new(key, struct.pack(">Q", moment), hashlib.sha1).digest()

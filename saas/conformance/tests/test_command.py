@@ -27,7 +27,7 @@ def test_the_running_services_conform(
 
 
 @pytest.mark.slow
-def test_a_service_that_does_not_conform_is_an_exit_code_and_a_table_that_says_why(shared_stack: Stack) -> None:
+def test_a_failing_service_gives_an_exit_code_and_a_table_of_reasons(shared_stack: Stack) -> None:
     done = shared_stack.manage(
         "conformance", shared_stack.urls["admin_ops"] + "/api", "--only", "me", "--only", "health"
     )

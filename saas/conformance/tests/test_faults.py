@@ -132,7 +132,7 @@ def test_a_service_that_reads_the_other_conventions_names_is_red(db: None) -> No
     assert set(found_red("product", "snake", faulty.taking_both_conventions, {"other-names"})) == {"other-names"}
 
 
-def test_a_camel_case_service_that_names_its_faulty_fields_in_snake_case_is_red(db: None) -> None:
+def test_a_camel_case_service_with_snake_case_error_fields_fails(db: None) -> None:
     told = faulty.rewriting(422, lambda text: text.replace("displayName", "display_name"))
 
     red = found_red("parity", "camel", told, {"fields", "register-missing"})

@@ -40,7 +40,7 @@ def asked(monkeypatch):
     return waits
 
 
-def test_a_connection_that_has_nothing_to_say_is_lent_without_asking_the_server(link, asked):
+def test_a_connection_with_nothing_to_read_is_lent_without_a_round_trip(link, asked):
     ConnectionPool.check_connection(link)
 
     assert asked == []
@@ -75,7 +75,7 @@ def sessions(pool):
     return {one.info.backend_pid for one in taken}
 
 
-def test_when_all_sessions_were_ended_at_once_the_next_caller_is_served_all_the_same():
+def test_after_all_sessions_were_ended_the_next_caller_is_served():
     with pooled() as pool:
         with connection.cursor() as cursor:
             for pid in sessions(pool):
@@ -85,7 +85,7 @@ def test_when_all_sessions_were_ended_at_once_the_next_caller_is_served_all_the_
             assert lent.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_nobody_waits_longer_than_the_bound_and_then_for_a_connection_of_its_own():
+def test_a_wait_ends_at_the_timeout_and_the_next_connection_is_new():
     with (
         FaultProxy(int(connection_parameters().get("port") or 5432)) as relay,
         pooled(wait_seconds=0.5, port=relay.port) as pool,

@@ -46,7 +46,7 @@ def test_it_is_one_query_with_its_user(session, django_assert_num_queries) -> No
         assert row.user.email == session.user.email
 
 
-def test_whoever_logs_queries_reads_its_text(session) -> None:
+def test_logged_queries_have_their_text(session) -> None:
     with CaptureQueriesContext(connection) as asked:
         LIVE.fetch_first(sid=session.sid, now=timezone.now())
 
@@ -63,14 +63,14 @@ def test_each_time_the_values_are_those_of_that_time(session) -> None:
     assert LIVE.fetch_first(sid=session.sid, now=now)
 
 
-def test_what_the_database_holds_now_is_told(session) -> None:
+def test_the_result_is_what_the_database_holds_now(session) -> None:
     LIVE.fetch_first(sid=session.sid, now=timezone.now())
     User.objects.update(status=User.Status.DISABLED)
 
     assert LIVE.fetch_first(sid=session.sid, now=timezone.now()) is None
 
 
-def test_a_value_that_nobody_gave_is_an_error(session) -> None:
+def test_a_missing_value_is_an_error(session) -> None:
     with pytest.raises(KeyError, match="now"):
         LIVE.fetch_first(sid=session.sid)
 
@@ -97,7 +97,7 @@ def changed():
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_a_migration_that_changes_a_type_costs_nobody_an_error(changed) -> None:
+def test_a_migration_that_changes_a_type_causes_no_error(changed) -> None:
     assert [row.name for row in changed.fetch_all()] == ["P"]
 
 

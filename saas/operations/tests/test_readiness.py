@@ -49,7 +49,7 @@ def test_the_first_who_asks_is_told_what_was_seen_just_now():
     assert took < AT_ONCE
 
 
-def test_what_is_silent_from_the_beginning_has_failed_and_keeps_nobody_waiting(silent):
+def test_a_dependency_that_never_answers_has_failed_without_a_wait(silent):
     monitor = ReadinessMonitor([dependency("silent", silent), dependency("a", fine)])
 
     answers = [asked(monitor) for _ in range(50)]
@@ -107,7 +107,7 @@ def test_the_first_of_a_resource_is_looked_at_whenever_it_is_due():
     assert seen[:5] == ["a", "b", "a", "c", "a"]
 
 
-def test_nobody_looks_while_nobody_asks_and_who_asks_again_is_told_what_is_true_now():
+def test_polling_stops_without_requests_and_resumes_with_current_results():
     calls = iter([fine])
     monitor = ReadinessMonitor(
         [dependency("idle", lambda: next(calls, fails)(), every_seconds=0.1)], unasked_seconds=0.02

@@ -70,7 +70,7 @@ def test_without_a_setting_neither_is_imported(tmp_path) -> None:
     assert run(STARTED, tmp_path) == "False False\n"
 
 
-def test_an_error_and_a_trace_arrive_where_the_settings_say_without_the_secret(tmp_path, collector: HTTPServer) -> None:
+def test_an_error_and_a_trace_are_sent_without_the_secret(tmp_path, collector: HTTPServer) -> None:
     port = collector.server_port
 
     run(

@@ -18,7 +18,7 @@ print(gc.get_freeze_count() > 100_000, gc.get_threshold()[0])
 
 @pytest.mark.slow
 @pytest.mark.parametrize("service", ["product", "webhooks"])
-def test_what_was_loaded_is_left_aside(service, tmp_path) -> None:
+def test_loaded_objects_are_frozen_out_of_garbage_collection(service, tmp_path) -> None:
     environment = {
         "DJANGO_SETTINGS_MODULE": f"saas.settings.{service}",
         "SAAS_ENV": "test",

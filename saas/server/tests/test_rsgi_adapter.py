@@ -282,13 +282,13 @@ def test_a_body_has_the_length_that_it_has(environ):
 # ── What goes back ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_answer_names_no_software_and_no_connection_of_the_applications(environ):
+def test_a_response_has_no_server_and_no_connection_header_of_django(environ):
     _, answer = environ()
 
     assert sorted(answer.headers) == [("content-type", "text/plain"), ("server", "")]
 
 
-def test_an_upgrade_is_ignored_and_nothing_more_is_read_of_that_connection(environ):
+def test_an_upgrade_is_ignored_and_the_connection_closed(environ):
     _, answer = environ(headers=[("upgrade", "h2c")])
 
     assert (answer.status, header(answer, "connection")) == (200, "close")

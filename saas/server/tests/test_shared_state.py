@@ -30,7 +30,7 @@ def test_every_process_of_a_server_sees_that_it_is_draining():
     assert (before, after) == ("False\n", "True\n")
 
 
-def test_nothing_is_left_behind_neither_by_this_server_nor_by_one_that_was_killed(tmp_path):
+def test_folders_of_this_server_and_of_killed_ones_are_deleted(tmp_path):
     (tmp_path / f"saas-server-{2**22 + 1}-old").mkdir()
     living = tmp_path / f"saas-server-{os.getpid()}-other"
     living.mkdir()
@@ -41,7 +41,7 @@ def test_nothing_is_left_behind_neither_by_this_server_nor_by_one_that_was_kille
     assert list(tmp_path.iterdir()) == [living]
 
 
-def test_without_room_for_them_the_metrics_are_each_workers_own(monkeypatch, capsys):
+def test_on_a_full_disk_metrics_are_not_shared(monkeypatch, capsys):
     monkeypatch.setattr(shared_state, "_MIN_FREE_BYTES", 2**62)
 
     with shared_state.create_shared_state():
@@ -50,13 +50,13 @@ def test_without_room_for_them_the_metrics_are_each_workers_own(monkeypatch, cap
     assert "nearly full" in capsys.readouterr().err
 
 
-def test_with_room_they_are_shared():
+def test_metrics_are_shared_where_there_is_space():
     with shared_state.create_shared_state() as shared:
         assert os.path.isdir(os.environ["PROMETHEUS_MULTIPROC_DIR"])
         assert not shared.has_failed_to_boot()
 
 
-def test_one_process_tells_why_it_could_not_start():
+def test_only_one_process_reports_a_failed_boot():
     with shared_state.create_shared_state() as shared:
         assert [shared.record_failed_boot(), shared.record_failed_boot()] == [True, False]
         assert shared.has_failed_to_boot()

@@ -36,7 +36,7 @@ def look(watch, seconds, start=0):
         watch.check_workers(float(start + second))
 
 
-def test_a_worker_without_a_sign_of_life_is_killed_after_half_a_minute(shared, worker):
+def test_a_worker_without_a_heartbeat_is_killed_after_half_a_minute(shared, worker):
     watch = Watchdog(shared)
 
     look(watch, int(HANG_TIMEOUT_SECONDS) + 1)
@@ -102,7 +102,7 @@ def test_a_worker_whose_parent_was_killed_ends(shared, monkeypatch):
     assert shared.heartbeats() == {}
 
 
-def test_whether_a_process_lives(worker):
+def test_whether_a_process_is_alive(worker):
     assert is_process_alive(worker.pid)
     worker.kill()
     worker.wait()

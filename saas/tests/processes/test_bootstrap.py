@@ -172,7 +172,7 @@ def test_changed_requirements_are_installed_before_the_next_start(started: Repos
     assert started.start("check").stderr == ""
 
 
-def test_a_package_without_its_pinned_hash_is_refused_and_the_environment_not_believed(started: Repository) -> None:
+def test_a_package_without_its_pinned_hash_is_refused(started: Repository) -> None:
     started.require("3.0", digest="0" * 64)
 
     refused = started.start("check")
@@ -195,7 +195,7 @@ def test_uv_is_used_where_it_is_and_must_not_fetch_an_interpreter(bare: Reposito
     assert downloads == "never"
 
 
-def test_after_a_kill_in_mid_installation_two_starts_at_once_make_it_whole(bare: Repository) -> None:
+def test_after_a_killed_installation_two_concurrent_starts_repair_it(bare: Repository) -> None:
     killed = bare.begin("check")
     for line in killed.stderr or ():
         if line.startswith("Making"):
@@ -235,7 +235,7 @@ def test_an_empty_environment_that_is_active_is_the_one_that_is_filled(bare: Rep
     assert not bare.own.exists()
 
 
-def test_in_an_active_environment_only_up_and_test_install_changed_requirements(bare: Repository, mine: Path) -> None:
+def test_in_an_active_environment_only_up_and_test_install_changes(bare: Repository, mine: Path) -> None:
     bare.start("migrate", python=mine)
     bare.require("2.0.0")
 

@@ -81,7 +81,7 @@ CHUNKED = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chun
         b"Content-Length: +1\r\n",
     ],
 )
-def test_a_body_whose_length_is_not_plain_is_refused_and_nothing_after_it_is_read(address, lengths: bytes) -> None:
+def test_a_body_of_ambiguous_length_is_refused_and_nothing_read_after_it(address, lengths: bytes) -> None:
     smuggled = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
     code, headers, body = answer_to(address, b"POST /health HTTP/1.1\r\nHost: x\r\n" + lengths + b"\r\n" + smuggled)
@@ -90,7 +90,7 @@ def test_a_body_whose_length_is_not_plain_is_refused_and_nothing_after_it_is_rea
     assert json.loads(body)["status"] == 400
 
 
-def test_a_chunked_body_that_nobody_reads_is_read_over_and_the_connection_goes_on(address) -> None:
+def test_an_unread_chunked_body_is_drained_and_the_connection_stays_open(address) -> None:
     following = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
     with socket.create_connection(address, timeout=5) as connection:
@@ -110,7 +110,7 @@ def test_chunks_that_are_none_end_the_connection(address, chunks: bytes) -> None
     assert received.count(b"HTTP/1.1 ") == 1
 
 
-def test_a_client_that_sends_far_too_much_comes_to_read_why_it_was_refused(address) -> None:
+def test_a_client_that_sends_far_too_much_receives_the_refusal(address) -> None:
     body = b"x" * 12_000_000
     head = b"POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
 

@@ -95,7 +95,7 @@ def test_another_program_on_a_services_port_is_told_from_a_service(settings: Any
     assert found["ports"] == (False, f"taken by another program: {port} (webhooks)")
 
 
-def test_a_worker_is_alive_for_half_a_minute_after_its_last_sign_of_life() -> None:
+def test_a_worker_counts_as_alive_for_half_a_minute_after_a_heartbeat() -> None:
     with time_machine.travel(timezone.now(), tick=False):
         Heartbeat.objects.record("worker")
         Heartbeat.objects.create(name="beat", at=timezone.now() - timedelta(seconds=31))

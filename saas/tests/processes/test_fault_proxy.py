@@ -46,7 +46,7 @@ def test_it_passes_on_what_is_said_in_both_directions(proxy):
         assert peer.recv(100) == b"hello"
 
 
-def test_it_refuses_and_closes_what_was_open_and_listens_again_on_the_same_port(proxy):
+def test_it_closes_all_connections_and_listens_again_on_the_same_port(proxy):
     with connect(proxy) as peer:
         proxy.mode = Mode.REFUSE
 

@@ -34,7 +34,7 @@ def test_the_image_is_built_in_stages_from_pinned_hashes() -> None:
     assert "--require-hashes" in DOCKERFILE
 
 
-def test_nothing_runs_as_root_and_everything_says_whether_it_lives() -> None:
+def test_nothing_runs_as_root_and_every_service_has_a_health_check() -> None:
     final = DOCKERFILE.rpartition("\nFROM ")[2]
 
     assert re.search(r"^USER 10001$", final, re.MULTILINE)

@@ -113,7 +113,7 @@ def test_a_port_that_is_taken_is_told_instead_of_shared(tmp_path):
     assert (code, said) == (1, f"127.0.0.1:{port} cannot be listened on: Address already in use.\n")
 
 
-def test_an_application_that_cannot_be_loaded_ends_the_server_with_the_reason(tmp_path):
+def test_an_application_that_cannot_be_loaded_stops_the_server(tmp_path):
     code, said = run(
         tmp_path, "product", "--workers=2", "--settings=saas.settings.nowhere", BIND=f"127.0.0.1:{free_ports(1)}"
     )
@@ -237,7 +237,7 @@ def deliver(url, number):
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_the_intake_finds_the_database_again_and_ends_after_its_last_answer(tmp_path, database):
+def test_the_intake_reconnects_and_stops_after_its_last_response(tmp_path, database):
     with served(tmp_path, "webhooks", **database) as (process, url):
         eventually(lambda: health(url) == 200, 30)
         assert deliver(url, 1).json() == {"status": "accepted", "event_id": "evt_1"}

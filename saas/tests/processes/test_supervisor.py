@@ -112,7 +112,7 @@ def test_a_program_that_ends_unasked_is_a_failure_however_it_ended(code: str, to
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_a_program_that_does_not_listen_is_killed_after_the_grace_with_all_that_it_started() -> None:
+def test_a_program_that_ignores_signals_is_killed_with_its_children() -> None:
     lines = Lines()
     lines.react = lambda line: ask(signal.SIGTERM) if "child" in line else None
 

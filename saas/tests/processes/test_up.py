@@ -43,7 +43,7 @@ def test_every_service_is_healthy_when_it_says_ready(stack: Stack, service: str)
     assert f"{stack.urls[service]}/docs" in stack.text
 
 
-def test_a_customer_who_registers_at_product_is_known_to_parity_and_gets_a_mail_from_the_worker(stack: Stack) -> None:
+def test_a_customer_of_product_can_use_parity_and_gets_a_mail(stack: Stack) -> None:
     registered = stack.post("product", "/api/auth/register", json=KIM)
     token = registered.json()["access_token"]
     known = stack.get("parity", "/auth/me", headers={"Authorization": f"Bearer {token}"})
@@ -84,7 +84,7 @@ def test_doctor_finds_nothing_wrong_as_soon_as_it_says_ready(stack: Stack) -> No
     }
 
 
-def test_a_second_up_on_the_same_ports_says_which_are_taken_and_changes_nothing(stack: Stack) -> None:
+def test_a_second_up_on_the_same_ports_names_them_and_changes_nothing(stack: Stack) -> None:
     second = stack.manage("up", "--port-base", str(stack.port_base + 3))
 
     assert second.returncode == 1

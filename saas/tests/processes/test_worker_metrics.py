@@ -36,7 +36,7 @@ def samples(port, name):
 
 
 @pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
-def test_a_worker_tells_how_often_its_tasks_ran_how_they_ended_and_how_long_they_took(environment, tmp_path, pool):
+def test_a_worker_exports_count_state_and_duration_of_its_tasks(environment, tmp_path, pool):
     port = free_ports(1)
     manage = [sys.executable, "manage.py"]
     Process([*manage, "migrate", "-v0"], environment, tmp_path / "log").process.wait()

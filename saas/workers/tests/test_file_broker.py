@@ -55,7 +55,7 @@ BROKEN = {"empty": b"", "cut off": b'{"body": "W10', "no message": b"[]", "no te
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_message_is_set_aside_with_a_warning_and_the_next_is_read(
+def test_a_corrupt_message_is_quarantined_and_the_next_is_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, text: bytes
 ) -> None:
     options = broker_options("filesystem://localhost", tmp_path)
@@ -84,7 +84,7 @@ def test_the_same_files_end_a_reader_of_kombus_own(tmp_path: Path, text: bytes) 
 
 
 @pytest.mark.parametrize("text", [b"", b"[[", b"null", b"[1]"])
-def test_broken_bindings_are_set_aside_and_made_again_by_whoever_knows_them(tmp_path: Path, text: bytes) -> None:
+def test_corrupt_bindings_are_quarantined_and_restored(tmp_path: Path, text: bytes) -> None:
     options = broker_options("filesystem://localhost", tmp_path)
     queue_of_ours = Queue("work", Exchange("works"), "work")
     bindings = tmp_path / "broker" / "control" / "works.exchange"

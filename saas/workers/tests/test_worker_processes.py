@@ -50,7 +50,7 @@ def fail(progress: TaskProgress, clock: Clock, times: int, every_seconds: float,
         (9, 3.0, ValueError("the task's own fault"), False),
     ],
 )
-def test_a_process_is_beyond_help_after_failures_in_a_row_for_some_seconds(
+def test_consecutive_failures_for_some_seconds_terminate_a_process(
     clock: Clock, times: int, every_seconds: float, error: Exception, is_beyond_help: bool
 ) -> None:
     progress = TaskProgress(clock)
@@ -101,7 +101,7 @@ def test_what_is_not_the_tasks_own_fault(error: Exception, expected: bool) -> No
     assert is_infrastructure_error(error) is expected
 
 
-def test_the_dead_of_this_machine_are_forgotten_and_those_of_others_after_a_while(db) -> None:
+def test_rows_of_dead_processes_are_deleted_those_of_other_machines_later(db) -> None:
     here = socket.gethostname()
     for process in (process_name(), f"{here}:{NEVER_A_PROCESS}", "elsewhere:7"):
         record_worker_heartbeat(process, timedelta())
