@@ -55,13 +55,9 @@ def label_audit_event(row: AuditEvent) -> EntryLabel:
     """An action without a label is shown by its name: ``team.created`` as "Team created"."""
     known = _AUDIT_LABELS.get(row.action)
     icon, title, color = known or ("history", humanize(row.action.replace(".", " ")).capitalize(), "")
-    return EntryLabel(icon, title, row.reason or _facts(row), color)
-
-
-def _facts(row: AuditEvent) -> str:
-    """Counts and ids of the event, and the address that it came from."""
     facts = [f"{humanize(name)}: {value}" for name, value in row.data.items() if isinstance(value, str | int)]
-    return " · ".join([*facts, *([f"from {row.address}"] if row.address else [])])[:DETAIL_LENGTH]
+    origin = [f"from {row.address}"] if row.address else []
+    return EntryLabel(icon, title, row.reason or " · ".join([*facts, *origin])[:DETAIL_LENGTH], color)
 
 
 def label_webhook_event(row: WebhookEvent) -> EntryLabel:

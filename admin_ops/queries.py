@@ -1,6 +1,6 @@
 """Searching users, and counting over whole tables."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -57,7 +57,10 @@ def customer_counts(now: datetime) -> dict[str, int]:
 
     Four small queries, each of an index alone: one over all columns of a million people takes a second.
     """
-    status, by_status = User.Status, _customers_by_status()
+    status = User.Status
+    counted = User.objects.order_by().values("status").annotate(count=Count("status")).values_list("status", "count")
+    staff = dict(counted.filter(is_staff=True))  # few: quicker to subtract than to exclude
+    by_status = {name: count - staff.get(name, 0) for name, count in counted}
     total = sum(count for name, count in by_status.items() if name != status.DELETED)
     unverified = User.objects.customers().filter(email_verified_at=None).exclude(status=status.DELETED)
     return {
@@ -68,13 +71,6 @@ def customer_counts(now: datetime) -> dict[str, int]:
         "verified_users": total - unverified.count(),
         **_signup_counts(now),
     }
-
-
-def _customers_by_status() -> dict[str, int]:
-    """All users less the staff, who are few."""
-    by_status = User.objects.order_by().values("status").annotate(count=Count("status")).values_list("status", "count")
-    staff = dict(by_status.filter(is_staff=True))
-    return {status: count - staff.get(status, 0) for status, count in by_status}
 
 
 def _signup_counts(now: datetime) -> dict[str, int]:
@@ -99,12 +95,8 @@ def active_customer_counts(now: datetime) -> dict[str, int]:
 def signups_by_day(now: datetime) -> list[dict[str, Any]]:
     """``[{"day": date, "count": int}]`` of the last 30 days in UTC, oldest first, days without any included."""
     first = now.date() - timedelta(days=CHART_DAYS - 1)
-    counted = _signups_since(first)
+    since = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    by_day = User.objects.customers().filter(created_at__gte=since).order_by().annotate(day=TruncDate("created_at"))
+    counted = dict(by_day.values("day").annotate(count=Count("created_at")).values_list("day", "count"))
     days = (first + timedelta(days=offset) for offset in range(CHART_DAYS))
     return [{"day": day, "count": counted.get(day, 0)} for day in days]
-
-
-def _signups_since(first: date) -> dict[date, int]:
-    since = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    days = User.objects.customers().filter(created_at__gte=since).order_by().annotate(day=TruncDate("created_at"))
-    return dict(days.values("day").annotate(count=Count("created_at")).values_list("day", "count"))

@@ -52,7 +52,14 @@ def revenue_metrics(now: datetime, currency: str = "") -> dict[str, Any]:
         "arr": Money(earning.cents * MONTHS, currency).units,
         "arpu": Money(round(earning.cents / customers), currency).units if customers else 0,
         "paying_customers": customers,
-        "by_currency": [_shown(name, earnings[name]) for name in order],
+        "by_currency": [
+            {
+                "currency": name,
+                "monthly_recurring_revenue": Money(earnings[name].cents, name).units,
+                "subscriptions": earnings[name].count,
+            }
+            for name in order
+        ],
         **_window(entries.filter(at__gte=now - WINDOW), Money(earning.cents, currency), customers),
         **_tables(entries, Money(earning.cents, currency), customers, now),
     }
@@ -91,14 +98,6 @@ def _earnings(running: dict[tuple[str, str, bool], RevenueSum]) -> dict[str, Rev
             earnings[currency].count += found.count
             earnings[currency].cents += found.cents
     return earnings
-
-
-def _shown(currency: str, earning: RevenueSum) -> dict[str, Any]:
-    return {
-        "currency": currency,
-        "monthly_recurring_revenue": Money(earning.cents, currency).units,
-        "subscriptions": earning.count,
-    }
 
 
 def _paying_customers(entries: LedgerEntryQuerySet) -> int:
@@ -160,7 +159,10 @@ def _tables(entries: LedgerEntryQuerySet, monthly: Money, customers: int, now: d
     """``months`` and ``cohorts``, oldest first, of the entries of one currency. ``monthly`` and ``customers`` are today's.
     One query."""
     months = last_months(now.date())
-    cells = _cells(entries.moving().filter(month__gte=months[0]))
+    names = ("cohort", "month", "movement", "paid_before")
+    rows = entries.moving().filter(month__gte=months[0]).values(*names)
+    sums = rows.annotate(count=Count("movement"), cents=Sum("delta_cents"))
+    cells = [Cell(*row) for row in sums.values_list(*names, "count", "cents")]
     return {
         "months": _by_month(cells, months, monthly, customers),
         "cohorts": [_cohort(cells, months[place:], monthly.currency) for place in range(len(months))],
@@ -171,12 +173,6 @@ def last_months(today: date) -> list[date]:
     """The first days of the last twelve months, this one included, oldest first."""
     first = today.year * 12 + today.month - MONTHS
     return [date(number // 12, number % 12 + 1, 1) for number in range(first, first + MONTHS)]
-
-
-def _cells(entries: LedgerEntryQuerySet) -> list[Cell]:
-    names = ("cohort", "month", "movement", "paid_before")
-    rows = entries.values(*names).annotate(count=Count("movement"), cents=Sum("delta_cents"))
-    return [Cell(*row) for row in rows.values_list(*names, "count", "cents")]
 
 
 def _by_month(cells: list[Cell], months: list[date], today: Money, customers: int) -> list[dict[str, Any]]:

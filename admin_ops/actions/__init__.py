@@ -6,14 +6,14 @@ in a customer's timeline (``admin_ops.entry_labels``), and its row in ``saas/doc
 
 To add one, write the domain's function, then an entry here:
 
-    def _rename(team: Team, context: ActionContext, *, name: str) -> Outcome:
+    def rename(team: Team, context: ActionContext, *, name: str) -> Outcome:
         renamed = teams.rename_team(team, name=name, by=context.user)
         return Outcome(f"The team is called {renamed.name} now.", renamed)
 
     RENAME = StaffAction(
         name="rename", target=TEAM, label="Rename", icon="edit",
         description="Its members see the new name at once.",
-        permission=Permission.NOTE_USERS, run=_rename, form=RenameForm,
+        permission=Permission.NOTE_USERS, run=rename, form=RenameForm,
         audit=(AuditLabel("team.renamed", "Renamed"),),
         endpoint=Endpoint(
             method="post", path="teams/<str:team_id>/rename", url_name="team-rename",

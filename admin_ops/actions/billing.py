@@ -32,7 +32,7 @@ OVERRIDE = Target(
 )
 
 
-def _give(
+def give(
     owner: Owner,
     context: ActionContext,
     *,
@@ -66,7 +66,7 @@ GIVE_USER_PLAN = StaffAction(
     description="They and the teams that they own have all that the plan gives, free of charge. What they buy goes on "
     "unchanged; the better counts.",
     permission=Permission.GIVE_ACCESS,
-    run=_give,
+    run=give,
     form=GivePlanForm,
     available_for=lambda user: not user.is_staff and user.status != User.Status.DELETED,
     is_billing=True,
@@ -125,7 +125,7 @@ GIVE_TEAM_MORE = replace(
 )
 
 
-def _end_override(row: EntitlementOverride, context: ActionContext, *, reason: str) -> Outcome:
+def end_override(row: EntitlementOverride, context: ActionContext, *, reason: str) -> Outcome:
     ended = overrides.end_override(row.pk, reason=reason, by=context.user)
     return Outcome(f"{row} is taken back.", ended)
 
@@ -143,7 +143,7 @@ END_OVERRIDE = StaffAction(
     icon="undo",
     description="It counts no longer, from now on.",
     permission=Permission.GIVE_ACCESS,
-    run=_end_override,
+    run=end_override,
     available_for=lambda row: row.is_live(clock.now()),
     is_destructive=True,
     is_billing=True,
@@ -163,7 +163,7 @@ END_OVERRIDE = StaffAction(
 )
 
 
-def _extend_trial(
+def extend_trial(
     row: Subscription, context: ActionContext, *, reason: str, trial_end: datetime | None = None, days: int = 0
 ) -> Outcome:
     """To ``trial_end``, or by ``days`` from the present end."""
@@ -176,10 +176,10 @@ def _trial_of(user: User) -> Subscription | None:
     return Subscription.objects.for_owner(user).filter(status=Subscription.Status.TRIALING).order_by("-pk").first()
 
 
-def _extend_trial_of_user(user: User, context: ActionContext, *, reason: str, days: int) -> Outcome:
+def extend_trial_of_user(user: User, context: ActionContext, *, reason: str, days: int) -> Outcome:
     if (row := _trial_of(user)) is None:
         raise NotOnTrial
-    return _extend_trial(row, context, reason=reason, days=days)
+    return extend_trial(row, context, reason=reason, days=days)
 
 
 EXTEND_TRIAL = StaffAction(
@@ -189,7 +189,7 @@ EXTEND_TRIAL = StaffAction(
     icon="more_time",
     description="The payment provider is asked; nothing is charged before the new end.",
     permission=Permission.GIVE_ACCESS,
-    run=_extend_trial,
+    run=extend_trial,
     form=ExtendTrialForm,
     available_for=lambda row: row.status == Subscription.Status.TRIALING,
     is_billing=True,
@@ -210,13 +210,13 @@ EXTEND_TRIAL = StaffAction(
 EXTEND_TRIAL_OF_USER = replace(
     EXTEND_TRIAL,
     target=USER,
-    run=_extend_trial_of_user,
+    run=extend_trial_of_user,
     available_for=lambda user: _trial_of(user) is not None,
     endpoint=None,
 )
 
 
-def _map_price(row: Subscription, context: ActionContext, *, reason: str, plan_id: str, price_id: str) -> Outcome:
+def map_price(row: Subscription, context: ActionContext, *, reason: str, plan_id: str, price_id: str) -> Outcome:
     row = plan_mapping.map_price(row, plan_id=plan_id, price_id=price_id, reason=reason, by=context.user)
     plan = row.plan.name if row.plan else plan_id
     return Outcome(f"{row.price_id} stands for {plan}, for everybody who pays it.", row)
@@ -229,7 +229,7 @@ MAP_PRICE = StaffAction(
     icon="link",
     description="The price stands for the plan from now on, for everybody who pays it. At the provider nothing changes.",
     permission=Permission.GIVE_ACCESS,
-    run=_map_price,
+    run=map_price,
     form=MapPriceForm,
     available_for=lambda row: row.has_unknown_plan,
     is_billing=True,

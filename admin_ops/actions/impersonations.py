@@ -20,7 +20,7 @@ from saas.api import rate_limits
 from saas.api.representation import represent
 
 
-def _impersonate(user: User, context: ActionContext, **wished: Any) -> Outcome:
+def impersonate(user: User, context: ActionContext, **wished: Any) -> Outcome:
     """Reading only from Django admin, whose form has no ``write``."""
     wish = ImpersonationRequest(**wished)
     if wish.write:
@@ -42,7 +42,7 @@ IMPERSONATE = StaffAction(
     description="You look at the product in their name, reading only. They can see that support was here, every request is "
     "in the audit trail, and it ends automatically.",
     permission=Permission.IMPERSONATE,
-    run=_impersonate,
+    run=impersonate,
     form=ImpersonateForm,
     available_for=lambda user: not user.is_staff and user.is_active,
     audit=(AuditLabel("impersonation.started", "Impersonation started", WARN),),
@@ -74,7 +74,7 @@ def is_running(row: Impersonation) -> bool:
     return row.ended_at is None and row.ends_at > timezone.now()
 
 
-def _end_impersonation(row: Impersonation, context: ActionContext, *, reason: str = "") -> Outcome:
+def end_impersonation(row: Impersonation, context: ActionContext, *, reason: str = "") -> Outcome:
     """One's own; anybody's only for an admin."""
     if row.staff_session.user_id != context.user.id:
         context.require(Permission.MANAGE_STAFF, "Only an admin ends somebody else's.")
@@ -89,7 +89,7 @@ END_IMPERSONATION = StaffAction(
     icon="stop_circle",
     description="The token is refused from the next request on.",
     permission=Permission.IMPERSONATE,
-    run=_end_impersonation,
+    run=end_impersonation,
     form=OptionalReasonForm,
     available_for=is_running,
     audit=(AuditLabel("impersonation.ended", "Impersonation ended", icon="visibility_off"),),

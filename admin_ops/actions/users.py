@@ -24,12 +24,12 @@ from saas.api.representation import represent
 USER = Target(User, Permission.READ_USERS, lambda user_id: User.objects.filter(pk=user_id).first())
 
 
-def _ban(user: User, context: ActionContext, *, reason: str) -> Outcome:
+def ban(user: User, context: ActionContext, *, reason: str) -> Outcome:
     banned = staff_administration.ban_user(user, by=context.user, reason=reason)
     return Outcome(f"{user.email} is banned.", banned)
 
 
-def _unban(user: User, context: ActionContext, *, reason: str) -> Outcome:
+def unban(user: User, context: ActionContext, *, reason: str) -> Outcome:
     unbanned = staff_administration.unban_user(user, by=context.user, reason=reason)
     return Outcome(f"{user.email} is unbanned.", unbanned)
 
@@ -46,7 +46,7 @@ BAN = StaffAction(
     description="Every session, token and cookie is revoked at once, API keys and open invitations for ever, and nobody can "
     "log in until the ban is lifted. Subscriptions go on; so does a deletion that is pending.",
     permission=Permission.BAN_USERS,
-    run=_ban,
+    run=ban,
     available_for=lambda user: user.is_active or _is_deletion_pending(user),
     is_destructive=True,
     is_bulk=True,
@@ -74,7 +74,7 @@ UNBAN = StaffAction(
     icon="lock_open",
     description="They can log in again. Earlier sessions stay revoked.",
     permission=Permission.BAN_USERS,
-    run=_unban,
+    run=unban,
     form=OptionalReasonForm,
     available_for=lambda user: user.status == User.Status.DISABLED,
     is_bulk=True,
@@ -105,7 +105,7 @@ class RevokedSessions:
     credentials_revoked: bool
 
 
-def _revoke_sessions(user: User, context: ActionContext, *, reason: str, revoke_credentials: bool = False) -> Outcome:
+def revoke_sessions(user: User, context: ActionContext, *, reason: str, revoke_credentials: bool = False) -> Outcome:
     ended = staff_administration.revoke_sessions(user, by=context.user, reason=reason)
     credentials = len(list_long_lived_credentials(user))
     if revoke_credentials:
@@ -123,7 +123,7 @@ REVOKE_SESSIONS = StaffAction(
     icon="logout",
     description="All of their devices and tokens are logged out at once.",
     permission=Permission.END_SESSIONS,
-    run=_revoke_sessions,
+    run=revoke_sessions,
     form=OptionalReasonForm,
     available_for=lambda user: user.is_active,
     audit=(
@@ -147,7 +147,7 @@ REVOKE_SESSIONS = StaffAction(
 )
 
 
-def _send_password_reset(user: User, context: ActionContext, *, reason: str) -> Outcome:
+def send_password_reset(user: User, context: ActionContext, *, reason: str) -> Outcome:
     staff_administration.send_password_reset(user, by=context.user, reason=reason)
     return Outcome(f"A link is on its way to {user.email}.")
 
@@ -159,7 +159,7 @@ SEND_PASSWORD_RESET = StaffAction(
     icon="forward_to_inbox",
     description="They get a mail with a link that works once. Staff do not see it.",
     permission=Permission.RECOVER_USERS,
-    run=_send_password_reset,
+    run=send_password_reset,
     form=OptionalReasonForm,
     available_for=lambda user: user.is_active,
     audit=(AuditLabel("password.reset_sent", "Password reset was mailed"),),
@@ -178,7 +178,7 @@ SEND_PASSWORD_RESET = StaffAction(
 )
 
 
-def _reset_second_factor(user: User, context: ActionContext, *, reason: str) -> Outcome:
+def reset_second_factor(user: User, context: ActionContext, *, reason: str) -> Outcome:
     staff_administration.reset_second_factor(user, by=context.user, reason=reason)
     return Outcome(f"The second factor of {user.email} is off.")
 
@@ -191,7 +191,7 @@ RESET_SECOND_FACTOR = StaffAction(
     description="For users who lost the device and the recovery codes. Be sure who is asking. They are logged out everywhere "
     "and notified by mail.",
     permission=Permission.RECOVER_USERS,
-    run=_reset_second_factor,
+    run=reset_second_factor,
     available_for=lambda user: Totp.objects.confirmed(user.id).exists(),
     is_destructive=True,
     audit=(AuditLabel("mfa.reset", "Second factor removed by staff", WARN),),
@@ -211,7 +211,7 @@ RESET_SECOND_FACTOR = StaffAction(
 )
 
 
-def _add_note(user: User, context: ActionContext, *, text: str) -> Outcome:
+def add_note(user: User, context: ActionContext, *, text: str) -> Outcome:
     return Outcome("Noted.", staff_administration.add_note(user, by=context.user, text=text))
 
 
@@ -222,7 +222,7 @@ ADD_NOTE = StaffAction(
     icon="sticky_note_2",
     description="For colleagues who open this page later.",
     permission=Permission.NOTE_USERS,
-    run=_add_note,
+    run=add_note,
     form=NoteForm,
     audit=(AuditLabel("user.noted", "Note"),),
     endpoint=Endpoint(

@@ -16,7 +16,7 @@ WEBHOOK_EVENT = Target(
 )
 
 
-def _replay(row: WebhookEvent, context: ActionContext, *, reason: str) -> Outcome:
+def replay(row: WebhookEvent, context: ActionContext, *, reason: str) -> Outcome:
     event = replay_event(row.external_id, by=context.user.id, reason=reason)
     return Outcome(f"{row.external_id} will run once more. Look again in a moment.", event)
 
@@ -29,7 +29,7 @@ REPLAY = StaffAction(
     description="It runs once more with its original bytes. Its handlers check again whether they are due, so an old event "
     "undoes nothing newer.",
     permission=Permission.REPLAY_WEBHOOKS,
-    run=_replay,
+    run=replay,
     is_bulk=True,
     audit=(AuditLabel("webhook_event.replayed", "Webhook event replayed", NEWS),),
     endpoint=Endpoint(

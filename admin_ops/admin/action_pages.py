@@ -20,8 +20,7 @@ from admin_ops.actions import actions_for
 from admin_ops.actions.base import ActionContext, Outcome, StaffAction
 from admin_ops.actions.forms import ActionForm
 from admin_ops.admin.base import ReadOnlyModelAdmin
-from admin_ops.admin.permissions import request_permissions, staff_session
-from saas.api import rate_limits
+from admin_ops.admin.permissions import enforce_limits, request_permissions, staff_session
 from saas.errors import DomainError
 
 MAX_ROWS = 100
@@ -115,7 +114,10 @@ def _bulk_view(action: StaffAction) -> BulkView:
         form = action.form(request.POST if "confirmed" in request.POST else None)
         if form.is_valid():
             for row in chosen:
-                _perform_in_bulk(request, row, action, form)
+                try:
+                    messages.success(request, _perform(request, row, action, form).message)
+                except DomainError as refusal:
+                    messages.error(request, f"{row}: {refusal.detail}")
             return None
         names = admin.opts.verbose_name if len(chosen) == 1 else admin.opts.verbose_name_plural
         context = {
@@ -133,13 +135,6 @@ def _bulk_view(action: StaffAction) -> BulkView:
     return run_bulk_action
 
 
-def _perform_in_bulk(request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> None:
-    try:
-        messages.success(request, _perform(request, row, action, form).message)
-    except DomainError as refusal:
-        messages.error(request, f"{row}: {refusal.detail}")
-
-
 def _perform(request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> Outcome:
     """Counted by the same rate limits as the API's requests. Raises ``DomainError``."""
     session = staff_session(request)
@@ -147,8 +142,6 @@ def _perform(request: HttpRequest, row: Any, action: StaffAction, form: ActionFo
         raise PermissionDenied
     api_request = Request(request)
     api_request.user = session.user  # whom a limit counts
-    for limit in action.limits:
-        if usage := rate_limits.count_request(limit, api_request):
-            rate_limits.require_within_limit(usage)
+    enforce_limits(api_request, *action.limits)
     context = ActionContext(session.user, session, request_permissions(request))
     return action.perform(row, context, form.arguments)

@@ -48,13 +48,12 @@ class ReadOnlyModelAdmin(_ModelAdmin):
         Django would allow any column of the table, and of every related table behind a filter: a password's hash could be
         found letter by letter.
         """
-        return lookup in {name for field in self.list_filter for name in self._names_of(str(field))}
-
-    def _names_of(self, name: str) -> set[str]:
-        """The query parameters of Django's filters for a field."""
-        field = self.opts.get_field(name)
-        target = f"{name}__{field.target_field.name}" if isinstance(field, ForeignKey) else name
-        return {target, f"{target}__exact", f"{name}__isnull"}
+        allowed: set[str] = set()
+        for name in map(str, self.list_filter):
+            field = self.opts.get_field(name)
+            target = f"{name}__{field.target_field.name}" if isinstance(field, ForeignKey) else name
+            allowed |= {target, f"{target}__exact", f"{name}__isnull"}
+        return lookup in allowed
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -2,13 +2,13 @@
 
 from django.http import HttpRequest
 from django.utils import timezone
+from rest_framework.request import Request
 
 from saas.accounts import second_factor
 from saas.accounts.models import Audience, LoginSession
 from saas.accounts.sessions import session_store
 from saas.accounts.staff.staff_roles import Permission, permissions_of
-
-_NOTHING: frozenset[Permission] = frozenset()
+from saas.api.rate_limits import RateLimit, count_request, require_within_limit
 
 
 def staff_session(request: HttpRequest) -> LoginSession | None:
@@ -18,15 +18,19 @@ def staff_session(request: HttpRequest) -> LoginSession | None:
 
 
 def request_permissions(request: HttpRequest) -> frozenset[Permission]:
-    """Read once for each request, because pages ask many times."""
+    """Read once for each request, because pages ask many times. Empty for staff who must set up a second factor first."""
     if not hasattr(request, "staff_permissions"):
-        request.staff_permissions = _read(request)  # type: ignore[attr-defined]
+        permissions: frozenset[Permission] = frozenset()
+        session = staff_session(request)
+        if session and session.user and not second_factor.is_enrolment_required(session):
+            session_store.update_last_seen(session, timezone.now())
+            permissions = permissions_of(session.user)
+        request.staff_permissions = permissions  # type: ignore[attr-defined]
     return request.staff_permissions  # type: ignore[attr-defined,no-any-return]
 
 
-def _read(request: HttpRequest) -> frozenset[Permission]:
-    session = staff_session(request)
-    if session is None or session.user is None or second_factor.is_enrolment_required(session):
-        return _NOTHING
-    session_store.update_last_seen(session, timezone.now())
-    return permissions_of(session.user)
+def enforce_limits(api_request: Request, *limits: RateLimit) -> None:
+    """Count a form among the requests of the API. Raises ``DomainError``."""
+    for limit in limits:
+        if usage := count_request(limit, api_request):
+            require_within_limit(usage)

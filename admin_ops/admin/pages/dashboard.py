@@ -22,12 +22,13 @@ from saas.billing.models import LedgerEntry, Subscription
 from saas.money import Money
 from saas.operations.models import Heartbeat
 from saas.webhook_events.models import WebhookAlarm, WebhookEvent
-from saas.webhook_events.monitoring.statistics import InboxStatistics, inbox_statistics
+from saas.webhook_events.monitoring.statistics import inbox_statistics
 
 SHOWN = 6
 DAYS = 30
 CODE_LENGTH = 3  # of a currency
-SIGN_OF_LIFE = timedelta(seconds=30)
+MAX_DUE_SECONDS = 60
+MAX_HEARTBEAT_AGE = timedelta(seconds=30)
 AXES = json.dumps(
     {
         "animation": False,
@@ -45,18 +46,22 @@ TROUBLED = (WebhookEvent.Status.FAILED, WebhookEvent.Status.RETRY_SCHEDULED, Web
 
 def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's ``DASHBOARD_CALLBACK``: about thirty short queries."""
-    held, now = request_permissions(request), timezone.now()
-    if Permission.READ_METRICS in held:
+    permissions, now = request_permissions(request), timezone.now()
+    if Permission.READ_METRICS in permissions:
         context |= {"axes": AXES} | _people(now) | _health(now)
-    if Permission.READ_METRICS in held and settings.BILLING:
-        context |= _money(clock.now(), _currency(request))
-    if Permission.READ_BILLING in held and settings.BILLING:
-        context["unpaid"] = _unpaid()
-        context["unknown_plans"] = list(Subscription.objects.with_customer().linked().with_unknown_plan()[:SHOWN])
-    if Permission.READ_WEBHOOKS in held:
+    if Permission.READ_METRICS in permissions and settings.BILLING:
+        context |= _money(clock.now(), request.GET.get("currency", ""))
+    if Permission.READ_BILLING in permissions and settings.BILLING:
+        subscriptions = Subscription.objects.with_customer().linked()
+        unpaid = subscriptions.filter(status__in=[Subscription.Status.PAST_DUE, Subscription.Status.UNPAID])
+        context["unpaid"] = list(unpaid.order_by("-past_due_since")[:SHOWN])
+        context["unknown_plans"] = list(subscriptions.with_unknown_plan()[:SHOWN])
+    if Permission.READ_WEBHOOKS in permissions:
         context["troubled"] = list(WebhookEvent.objects.filter(status__in=TROUBLED).order_by("-pk")[:SHOWN])
-    if Permission.READ_AUDIT in held:
-        context["trail"] = _trail()
+    if Permission.READ_AUDIT in permissions:
+        rows = list(AuditEvent.objects.exclude(action="impersonation.request")[: SHOWN + 4])
+        emails = dict(User.objects.filter(pk__in={row.actor for row in rows}).values_list("pk", "email"))
+        context["trail"] = [{"row": row, "actor": emails.get(row.actor, row.actor)} for row in rows]
     return context
 
 
@@ -69,13 +74,10 @@ def _people(now: datetime) -> dict[str, Any]:
     }
 
 
-def _currency(request: HttpRequest) -> str:
-    """The requested currency, if any: amounts of several are never added up."""
-    chosen = request.GET.get("currency", "")
-    return chosen if len(chosen) == CODE_LENGTH and chosen.isascii() and chosen.isalpha() else ""
-
-
 def _money(now: datetime, currency: str) -> dict[str, Any]:
+    """In ``currency`` if that has the form of a currency's code: amounts of several are never added up."""
+    if not (len(currency) == CODE_LENGTH and currency.isascii() and currency.isalpha()):
+        currency = ""
     figures = revenue_metrics(now, currency)
     days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
     currency = figures["currency"]
@@ -126,29 +128,17 @@ def _chart(label: str, labels: list[str], values: list[Any], *, fill: bool = Fal
 
 def _health(now: datetime) -> dict[str, Any]:
     figures = inbox_statistics()
-    alive = {beat.name: now - beat.at < SIGN_OF_LIFE for beat in Heartbeat.objects.all()}
+    alive = {beat.name: now - beat.at < MAX_HEARTBEAT_AGE for beat in Heartbeat.objects.all()}
     alarms = list(WebhookAlarm.objects.order_by("since"))
     return {
         "webhooks": figures,
         "failed_webhooks": figures.by_status["failed"] + figures.by_status["quarantined"],
         "processes": [(name, alive.get(name, False)) for name in ("worker", "beat")],
         "alarms": alarms,
-        "webhooks_are_well": _is_well(figures) and not alarms,
+        "webhooks_are_well": (
+            not figures.failure_rate
+            and not figures.by_status["failed"]
+            and figures.oldest_due_seconds < MAX_DUE_SECONDS
+            and not alarms
+        ),
     }
-
-
-def _is_well(figures: InboxStatistics) -> bool:
-    return not figures.failure_rate and not figures.by_status["failed"] and figures.oldest_due_seconds < 60
-
-
-def _unpaid() -> list[Subscription]:
-    """Subscriptions whose last payment failed, retried or not."""
-    status = Subscription.Status
-    rows = Subscription.objects.with_customer().linked().filter(status__in=[status.PAST_DUE, status.UNPAID])
-    return list(rows.order_by("-past_due_since")[:SHOWN])
-
-
-def _trail() -> list[dict[str, Any]]:
-    rows = list(AuditEvent.objects.exclude(action="impersonation.request")[: SHOWN + 4])
-    names = dict(User.objects.filter(pk__in={row.actor for row in rows}).values_list("pk", "email"))
-    return [{"row": row, "actor": names.get(row.actor, row.actor)} for row in rows]

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from admin_ops.admin.pages import second_factor_setup
+from admin_ops.admin.permissions import enforce_limits
 from saas.accounts import second_factor
 from saas.accounts.models import Audience
 from saas.accounts.sessions import logins
@@ -55,7 +56,7 @@ def login_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     form = LoginForm(request.POST if request.method == "POST" else None)
     status, headers = 200, {}
     try:
-        entered = _enter(request, form) if request.method == "POST" else None
+        entered = _log_in(request, form) if request.method == "POST" else None
         if isinstance(entered, logins.PendingMfa):
             return _ask_for_code(request, context, entered.mfa_token)
         if entered and second_factor.is_enrolment_required(entered.session):
@@ -86,45 +87,33 @@ def redirect_target(request: HttpRequest) -> str:
     return target if is_here else reverse("admin:index")
 
 
-def _enter(request: HttpRequest, form: LoginForm) -> logins.Login | logins.PendingMfa | None:
+def _log_in(request: HttpRequest, form: LoginForm) -> logins.Login | logins.PendingMfa | None:
     api_request = Request(request)
-    if usage := rate_limits.count_request(rate_limits.STAFF_LOGIN, api_request):
-        rate_limits.require_within_limit(usage)
+    enforce_limits(api_request, rate_limits.STAFF_LOGIN)
     if not form.is_valid():
         return None
     login = logins.log_in(
         email=form.cleaned_data["username"], password=form.cleaned_data["password"], audience=Audience.STAFF
     )
-    return login if isinstance(login, logins.PendingMfa) else _entered(api_request, login)
+    if isinstance(login, logins.Login):
+        set_session_cookie(api_request, login)
+    return login
 
 
 def _second_step(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    try:
-        _prove(request)
-    except DomainError as refusal:
-        return _ask_for_code(request, context, request.POST.get("mfa_token", "")[:MAX_TOKEN], refused=refusal)
-    return HttpResponseRedirect(redirect_target(request))
-
-
-def _prove(request: HttpRequest) -> logins.Login:
     """With a code of the authenticator, or a recovery code, which is longer."""
-    api_request = Request(request)
-    if usage := rate_limits.count_request(rate_limits.MFA, api_request):
-        rate_limits.require_within_limit(usage)
+    api_request, token = Request(request), request.POST.get("mfa_token", "")[:MAX_TOKEN]
     typed = request.POST.get("code", "")[:MAX_CODE]
     is_code = len(normalize_code(typed)) <= CODE_LENGTH
-    login = second_factor.complete_login(
-        request.POST.get("mfa_token", "")[:MAX_TOKEN],
-        audience=Audience.STAFF,
-        code=typed if is_code else "",
-        recovery_code="" if is_code else typed,
-    )
-    return _entered(api_request, login)
-
-
-def _entered(api_request: Request, login: logins.Login) -> logins.Login:
+    try:
+        enforce_limits(api_request, rate_limits.MFA)
+        login = second_factor.complete_login(
+            token, audience=Audience.STAFF, code=typed if is_code else "", recovery_code="" if is_code else typed
+        )
+    except DomainError as refusal:
+        return _ask_for_code(request, context, token, refused=refusal)
     set_session_cookie(api_request, login)
-    return login
+    return HttpResponseRedirect(redirect_target(request))
 
 
 def _ask_for_code(

@@ -8,6 +8,7 @@ from django.template.response import TemplateResponse
 from rest_framework.request import Request
 from unfold.widgets import UnfoldAdminPasswordWidget
 
+from admin_ops.admin.permissions import enforce_limits
 from saas.accounts.passwords import password_change
 from saas.api import rate_limits
 from saas.api.accounts import device_cookie
@@ -34,23 +35,16 @@ def password_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse
     form = PasswordForm(request.POST)
     try:
         if form.is_valid():
-            _reset(request, form)
+            token, password = form.cleaned_data["token"], form.cleaned_data["new_password"]
+            limits = (rate_limits.MAILED_LINK, rate_limits.mailed_link_token_limit(token))
+            enforce_limits(Request(request), *limits)
+            device_cookie.remember_device(request, password_change.reset_password(token, new_password=password))
             return _shown(request, context, form, done=True)
     except DomainError as refusal:
         sentences = [sentence for field in (refusal.errors or {}).values() for sentence in field]
         form.add_error(None, " ".join(sentences) or refusal.detail)
         return _shown(request, context, form, status=refusal.status)
     return _shown(request, context, form, status=422)
-
-
-def _reset(request: HttpRequest, form: PasswordForm) -> None:
-    token = form.cleaned_data["token"]
-    for limit in (rate_limits.MAILED_LINK, rate_limits.mailed_link_token_limit(token)):
-        if usage := rate_limits.count_request(limit, Request(request)):
-            rate_limits.require_within_limit(usage)
-    device_cookie.remember_device(
-        request, password_change.reset_password(token, new_password=form.cleaned_data["new_password"])
-    )
 
 
 def _shown(

@@ -15,34 +15,26 @@ MAX_LENGTH = 100
 
 def search(request: HttpRequest, term: str) -> list[SearchResult]:
     """At most ``SHOWN`` of each."""
-    held, term = request_permissions(request), term.strip()[:MAX_LENGTH]
-    found: list[SearchResult] = []
-    if Permission.READ_USERS in held:
-        found += _people(term)
-    if Permission.READ_WEBHOOKS in held:
-        found += _events(term)
-    return found
-
-
-def _people(term: str) -> list[SearchResult]:
+    permissions, term = request_permissions(request), term.strip()[:MAX_LENGTH]
+    users = search_users(search=term).order_by("-pk")[:SHOWN] if Permission.READ_USERS in permissions else ()
+    events = WebhookEvent.objects.by_external_ids([term])[:SHOWN] if Permission.READ_WEBHOOKS in permissions else ()
     return [
-        SearchResult(
-            title=person.email,
-            description=f"{person.full_name or 'No name'} · {person.status}",
-            link=reverse("admin:accounts_user_change", args=[person.pk]),
-            icon="person",
-        )
-        for person in search_users(search=term).order_by("-pk")[:SHOWN]
-    ]
-
-
-def _events(term: str) -> list[SearchResult]:
-    return [
-        SearchResult(
-            title=event.type,
-            description=f"{event.external_id} · {event.status}",
-            link=reverse("admin:webhook_events_webhookevent_change", args=[event.pk]),
-            icon="webhook",
-        )
-        for event in WebhookEvent.objects.by_external_ids([term])[:SHOWN]
+        *(
+            SearchResult(
+                title=user.email,
+                description=f"{user.full_name or 'No name'} · {user.status}",
+                link=reverse("admin:accounts_user_change", args=[user.pk]),
+                icon="person",
+            )
+            for user in users
+        ),
+        *(
+            SearchResult(
+                title=event.type,
+                description=f"{event.external_id} · {event.status}",
+                link=reverse("admin:webhook_events_webhookevent_change", args=[event.pk]),
+                icon="webhook",
+            )
+            for event in events
+        ),
     ]

@@ -10,7 +10,7 @@ from django.urls import reverse
 from rest_framework.request import Request
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from admin_ops.admin.permissions import staff_session
+from admin_ops.admin.permissions import enforce_limits, staff_session
 from saas.accounts import second_factor
 from saas.accounts.sessions.logins import Login
 from saas.api import rate_limits
@@ -39,21 +39,17 @@ def confirm_setup(request: HttpRequest, context: dict[str, Any], target: str) ->
         return HttpResponseRedirect(reverse("admin:login"))
     api_request = Request(request)
     try:
-        if usage := rate_limits.count_request(rate_limits.MFA, api_request):
-            rate_limits.require_within_limit(usage)
+        enforce_limits(api_request, rate_limits.MFA)
         login, codes = second_factor.confirm_totp_setup(session, request.POST.get("first_code", "")[:MAX_CODE])
     except DomainError as refusal:
-        return _refused(request, {**context, "next": target}, refusal)
+        sentences = [sentence for field in (refusal.errors or {}).values() for sentence in field] or [refusal.detail]
+        shown = {**context, "next": target, "refused": " ".join(sentences)}
+        response = _page(request, shown, status=refusal.status)
+        if refusal.retry_after_seconds is not None:
+            response.headers["Retry-After"] = str(refusal.retry_after_seconds)
+        return response
     set_session_cookie(api_request, login)
     return _page(request, {**context, "codes": codes, "next": target})
-
-
-def _refused(request: HttpRequest, shown: dict[str, Any], refusal: DomainError) -> HttpResponse:
-    sentences = [sentence for field in (refusal.errors or {}).values() for sentence in field] or [refusal.detail]
-    response = _page(request, {**shown, "refused": " ".join(sentences)}, status=refusal.status)
-    if refusal.retry_after_seconds is not None:
-        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
-    return response
 
 
 def _page(request: HttpRequest, shown: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -64,26 +64,23 @@ class UserAdmin(StaffActionAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-def _side(person: User) -> dict[str, Any]:
+def _side(user: User) -> dict[str, Any]:
     """The current state, at the side of the timeline."""
-    return {
-        "person": person,
-        "roles": list(person.groups.values_list("name", flat=True)) if person.is_staff else [],
-        "has_second_factor": Totp.objects.confirmed(person.id).exists(),
-        "access": entitlements.get_entitlements(person),
-        **(_bought_and_given(person) if settings.BILLING else {}),
-        "memberships": list(Membership.objects.for_user(person).order_by("-pk")[:SHOWN]),
-        "sessions": list(LoginSession.objects.live().filter(user=person).order_by("-last_seen_at")[:SHOWN]),
+    context: dict[str, Any] = {
+        "person": user,
+        "roles": list(user.groups.values_list("name", flat=True)) if user.is_staff else [],
+        "has_second_factor": Totp.objects.confirmed(user.id).exists(),
+        "access": entitlements.get_entitlements(user),
+        "memberships": list(Membership.objects.for_user(user).order_by("-pk")[:SHOWN]),
+        "sessions": list(LoginSession.objects.live().filter(user=user).order_by("-last_seen_at")[:SHOWN]),
     }
-
-
-def _bought_and_given(person: User) -> dict[str, Any]:
-    subscriptions = (
-        Subscription.objects.for_owner(person).with_customer().order_by(F("ended_at").desc(nulls_first=True), "-pk")
-    )
-    return {
-        "is_selling": True,
-        "subscriptions": list(subscriptions[:SHOWN]),
-        "given": list(EntitlementOverride.objects.for_owner(person).live(clock.now())),
-        "customers": list(Customer.objects.for_owner(person)),
-    }
+    if settings.BILLING:
+        subscriptions = Subscription.objects.for_owner(user).with_customer()
+        ordered = subscriptions.order_by(F("ended_at").desc(nulls_first=True), "-pk")
+        context |= {
+            "is_selling": True,
+            "subscriptions": list(ordered[:SHOWN]),
+            "given": list(EntitlementOverride.objects.for_owner(user).live(clock.now())),
+            "customers": list(Customer.objects.for_owner(user)),
+        }
+    return context

@@ -44,21 +44,18 @@ class WebhookEventAdmin(StaffActionAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         event: WebhookEvent = context["original"]
         context |= {"title": event.type or "Unreadable event", "event": event, "tone": status_color(event.status)}
-        context |= {**_contents(event), "people": _people(event)}
+        payload = WebhookPayload.objects.filter(event=event).first()
+        context |= {
+            "payload": _body_text(payload) if payload else "",
+            "headers": payload.headers if payload else {},
+            "attempts": list(event.attempt_log.order_by("-number")[:SHOWN]),
+            "repeats": list(event.repeats.order_by("-pk")[:SHOWN]),
+            "people": _users_of(event),
+        }
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-def _contents(event: WebhookEvent) -> dict[str, Any]:
-    payload = WebhookPayload.objects.filter(event=event).first()
-    return {
-        "payload": _shown(payload) if payload else "",
-        "headers": payload.headers if payload else {},
-        "attempts": list(event.attempt_log.order_by("-number")[:SHOWN]),
-        "repeats": list(event.repeats.order_by("-pk")[:SHOWN]),
-    }
-
-
-def _shown(payload: WebhookPayload) -> str:
+def _body_text(payload: WebhookPayload) -> str:
     """Indented JSON; bytes that are no JSON as text."""
     body = bytes(payload.body)
     try:
@@ -67,7 +64,7 @@ def _shown(payload: WebhookPayload) -> str:
         return body.decode("utf-8", "replace")
 
 
-def _people(event: WebhookEvent) -> list[User]:
+def _users_of(event: WebhookEvent) -> list[User]:
     """The users who own the event's customer."""
     if not event.customer_id:
         return []
