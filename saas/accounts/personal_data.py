@@ -75,11 +75,6 @@ def _reset_requests(user: User) -> QuerySet[ResetRequest]:
     return ResetRequest.objects.filter(email=user.email_canonical)
 
 
-def _failed_attempts(user: User) -> QuerySet[FailedAttempts]:
-    keys = [login_throttle.password_key(user.email), login_throttle.second_factor_key(user.id)]
-    return FailedAttempts.objects.filter(key__in=keys)
-
-
 def _mails(user: User) -> QuerySet[Mail]:
     return Mail.objects.filter(recipient__in=email_addresses_of(user))
 
@@ -190,7 +185,15 @@ register_personal_data(
     PendingLogin, "user", name="pending_logins", export=_SECRET, erase=delete_rows(rows_of(PendingLogin))
 )
 register_personal_data(
-    FailedAttempts, "key", name="failed_attempts", export=_SECRET, erase=delete_rows(_failed_attempts)
+    FailedAttempts,
+    "key",
+    name="failed_attempts",
+    export=_SECRET,
+    erase=delete_rows(
+        lambda user: FailedAttempts.objects.filter(
+            key__in=[login_throttle.password_key(user.email), login_throttle.second_factor_key(user.id)]
+        )
+    ),
 )
 register_personal_data(
     Deletion,

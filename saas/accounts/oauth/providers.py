@@ -187,9 +187,11 @@ def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str,
     The keys are fetched for each sign-in, so that a rotated one is known at once.
     """
     where = discover_endpoints(provider)
-    keys = _object(_get(provider, where.keys))
+    document = _object(_get(provider, where.keys))
     try:
-        token = jwt.decode(raw, KeySet.import_key_set(_signing_keys(keys)), algorithms=SIGNING_ALGORITHMS)
+        found = as_objects(document.get("keys"))
+        keys: Any = [key for key in found if key.get("kty") in {"RSA", "EC"} and key.get("use", "sig") == "sig"]
+        token = jwt.decode(raw, KeySet.import_key_set({"keys": keys}), algorithms=SIGNING_ALGORITHMS)
         claims = CodeIDToken(
             token.claims,
             token.header,
@@ -203,11 +205,6 @@ def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str,
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise IdTokenInvalid from error
     return dict(claims)
-
-
-def _signing_keys(document: dict[str, Any]) -> Any:
-    found = as_objects(document.get("keys"))
-    return {"keys": [key for key in found if key.get("kty") in {"RSA", "EC"} and key.get("use", "sig") == "sig"]}
 
 
 def _issuer_of(where: Endpoints, claims: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import F
@@ -81,14 +81,11 @@ def count_attempt(key: str) -> None:
         raise TooManyAttempts(retry_after_seconds=math.ceil((row.free_from - now).total_seconds()))
     is_forgotten = now - max(row.last_at, row.free_from) >= WINDOW
     count = 1 if is_forgotten else row.count + 1
-    FailedAttempts.objects.filter(key=key).update(count=count, last_at=now, free_from=_free_from(count, now))
-
-
-def _free_from(count: int, now: datetime) -> datetime:
-    if count < FREE_ATTEMPTS:
-        return now
-    doublings: int = min(count - FREE_ATTEMPTS, 10)
-    return now + min(FIRST_BLOCK * (1 << doublings), LONGEST_BLOCK)
+    block = timedelta(0)
+    if count >= FREE_ATTEMPTS:
+        doublings: int = min(count - FREE_ATTEMPTS, 10)
+        block = min(FIRST_BLOCK * (1 << doublings), LONGEST_BLOCK)
+    FailedAttempts.objects.filter(key=key).update(count=count, last_at=now, free_from=now + block)
 
 
 @contextmanager

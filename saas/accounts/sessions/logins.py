@@ -192,8 +192,10 @@ def _exchange(raw: str, audience: Audience, now: datetime) -> Login:
         return Login(
             session.user, session, tokens.issue_access_token(session), _new_refresh_token(session, now, raw, old)
         )
-    if refusal := _refusal(old, now):
-        raise refusal
+    if old.used_at is None or old.revoked_at is not None:
+        raise InvalidRefreshToken
+    if now - old.used_at > REUSE_GRACE:
+        raise RefreshReused
     return Login(session.user, session, tokens.issue_access_token(session), _reissue(old, raw, now))
 
 
@@ -210,12 +212,6 @@ def refresh_token_family(raw: str) -> str:
     """Return the key of the token's session for rate limits; an unknown token is its own family."""
     session_ids = RefreshToken.objects.filter(token_hash=tokens.hash_token(raw)).values_list("session_id", flat=True)
     return session_ids.first() or tokens.hash_token(raw)
-
-
-def _refusal(token: RefreshToken, now: datetime) -> DomainError | None:
-    if token.used_at is None or token.revoked_at is not None:
-        return InvalidRefreshToken()
-    return None if now - token.used_at <= REUSE_GRACE else RefreshReused()
 
 
 def _new_refresh_token(

@@ -99,7 +99,9 @@ def _load(pem: str) -> Key:
         public = private.public_key()
     if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
         raise ImproperlyConfigured("JWT keys must be EC P-256 keys in PEM.")
-    return Key(_thumbprint(public), public, private)  # type: ignore[arg-type]
+    canonical = json.dumps(_jwk(public), sort_keys=True, separators=(",", ":")).encode()
+    thumbprint = urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode("ascii")
+    return Key(thumbprint, public, private)  # type: ignore[arg-type]
 
 
 def _jwk(public: ec.EllipticCurvePublicKey) -> dict[str, str]:
@@ -109,8 +111,3 @@ def _jwk(public: ec.EllipticCurvePublicKey) -> dict[str, str]:
 
 def _base64(number: int) -> str:
     return urlsafe_b64encode(number.to_bytes(_COORDINATE_BYTES, "big")).rstrip(b"=").decode("ascii")
-
-
-def _thumbprint(public: ec.EllipticCurvePublicKey) -> str:
-    canonical = json.dumps(_jwk(public), sort_keys=True, separators=(",", ":")).encode()
-    return urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode("ascii")
