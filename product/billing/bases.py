@@ -1,4 +1,4 @@
-"""What billing's views share: no card number comes in, and whose subscription a request is about."""
+"""The base of billing's views: it refuses card numbers, and finds the owner that a request is about."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ _CARD_SENTENCE = "This looks like a card number. Never send one here; the last f
 
 
 class BillingView(CustomerView):
-    """Refuses whatever body or query holds a card number, known field or not, before anything reads or logs it."""
+    """Refuse a body or query that holds a card number, in a known field or not, before it is read or logged."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -35,7 +35,7 @@ class BillingView(CustomerView):
             raise ValidationError(found)
 
     def owner(self, team_id: str, permission: Permission = Permission.MANAGE_BILLING) -> Owner:
-        """The caller, or the team of hers that is named: 404 if she is not in it, 403 without the permission."""
+        """The caller, or their team: 404 if they are not a member, 403 without the permission."""
         if not team_id:
             return self.user
         membership = Membership.objects.for_user(self.user).filter(team=team_id).first()
@@ -46,12 +46,12 @@ class BillingView(CustomerView):
 
 
 class KeyedBillingView(BillingView):
-    """One that a team's API key may read, too: programs ask what their team's plan allows."""
+    """Accept a team's API key, too: programs read what their team's plan allows."""
 
     authentication_classes: Sequence[type[BaseAuthentication]] = (ApiKeyAuthentication, CustomerBearer, CustomerCookie)
 
     def owner(self, team_id: str, permission: Permission = Permission.MANAGE_BILLING) -> Owner:
-        """With a key it is the key's team, named or not, and no other."""
+        """With a key always the key's team; 404 if another is named."""
         if not isinstance(self.request.auth, ApiKeyCredential):
             return super().owner(team_id, permission)
         key = self.request.auth.key

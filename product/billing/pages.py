@@ -62,7 +62,7 @@ def checkout_canceled(request: HttpRequest) -> HttpResponse:
 
 @billing_page
 def billing_overview(request: HttpRequest) -> HttpResponse:
-    """The subscription of the customer whose cookie the request has: the portal leads back to it."""
+    """The logged-in customer's subscription. The portal leads back to this page."""
     context: dict[str, Any] = {"is_known": isinstance(request.user, User)}
     if isinstance(request.user, User):
         row = subscriptions.refresh_subscription(request.user)

@@ -21,7 +21,7 @@ _LOSSES = [LedgerEntry.Movement.CONTRACTION, LedgerEntry.Movement.CHURN]
 
 @invariant
 def deleted_customers_pay_nothing() -> Iterable[str]:
-    """No subscription of a deleted account, team or customer goes on renewing."""
+    """No subscription of a deleted account, team or customer renews."""
     gone = Q(customer__user__status=User.Status.DELETED) | Q(customer__team__deleted_at__isnull=False)
     gone |= Q(customer__deleted_at__isnull=False)
     return _ids(Subscription.objects.renewing().filter(gone))
@@ -43,7 +43,7 @@ def one_open_checkout() -> Iterable[str]:
 
 @invariant
 def paid_checkouts_have_their_subscription() -> Iterable[str]:
-    """Whoever paid at a checkout has the subscription that it sold."""
+    """Every paid checkout has its subscription."""
     sold = Subscription.objects.filter(external_id=OuterRef("subscription_id"))
     paid = Checkout.objects.filter(status=Checkout.Status.ACTIVE, ended_at__lt=timezone.now() - _SETTLED)
     return paid.exclude(subscription_id="").filter(~Exists(sold)).values_list("pk", flat=True)
@@ -51,30 +51,30 @@ def paid_checkouts_have_their_subscription() -> Iterable[str]:
 
 @invariant
 def paid_subscriptions_have_a_plan() -> Iterable[str]:
-    """Every customer of ours who pays, pays a price that stands for one of our plans; if not, say on the desk for which."""
+    """Every paid subscription of ours has a price of one of our plans; if not, map the price to a plan in Admin ops."""
     return _ids(Subscription.objects.linked().earning().with_unknown_plan())
 
 
 @invariant
 def periods_are_renewed() -> Iterable[str]:
-    """No subscription that gives access is two days past its period: its events have been missed."""
+    """No subscription that gives access is two days past its period: its events are missing."""
     running = Subscription.objects.filter(status__in=Subscription.GRANTING)
     return _ids(running.filter(current_period_end__lt=clock.now() - LATE_EVENT_TOLERANCE))
 
 
 @invariant
 def the_ledger_adds_up() -> Iterable[str]:
-    """A subscription's movements add up to what it brings a month; if not, run manage.py billing_rebuild."""
-    told = Coalesce(Sum("ledger__delta_cents", filter=Q(ledger__currency=F("currency"))), 0)
+    """A subscription's ledger adds up to its monthly revenue; if not, run manage.py billing_rebuild."""
+    booked = Coalesce(Sum("ledger__delta_cents", filter=Q(ledger__currency=F("currency"))), 0)
     other = Coalesce(Sum("ledger__delta_cents", filter=~Q(ledger__currency=F("currency"))), 0)
     brings = Case(When(status__in=Subscription.EARNING, then=F("monthly_cents")), default=Value(0))
-    rows = Subscription.objects.annotate(told=told, other=other, brings=brings)
-    return _ids(rows.exclude(told=F("brings"), other=0))
+    rows = Subscription.objects.annotate(booked=booked, other=other, brings=brings)
+    return _ids(rows.exclude(booked=F("brings"), other=0))
 
 
 @invariant
 def movements_go_their_way() -> Iterable[str]:
-    """What is new or more adds to the revenue, what is less or lost takes from it, and all else leaves it alone."""
+    """New revenue and expansion are positive, contraction and churn negative, and other changes zero."""
     is_right = Q(movement__in=_GAINS, delta_cents__gt=0) | Q(movement__in=_LOSSES, delta_cents__lt=0)
     is_right |= Q(movement="", delta_cents=0)
     return _ids(Subscription.objects.filter(Exists(LedgerEntry.objects.filter(~is_right, subscription=OuterRef("pk")))))
@@ -82,7 +82,7 @@ def movements_go_their_way() -> Iterable[str]:
 
 @invariant
 def ledger_lines_are_their_customers() -> Iterable[str]:
-    """Every line of the ledger is booked for its subscription's customer, as ours or as a stranger's."""
+    """Every ledger entry has its subscription's customer, and says whether that is one of ours."""
     strays = LedgerEntry.objects.exclude(customer=F("subscription__customer"))
     is_ours = Q(customer__user__isnull=False) | Q(customer__team__isnull=False)
     wrong = LedgerEntry.objects.filter(~is_ours, is_linked=True) | LedgerEntry.objects.filter(is_ours, is_linked=False)

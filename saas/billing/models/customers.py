@@ -36,7 +36,7 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
 
 
 class Customer(models.Model):
-    """A customer at a provider. One without an owner is a stub: an event named it, and it gives nobody access."""
+    """A customer at a provider. One without an owner is a stub: an event named it, and it gives no access."""
 
     class Provider(models.TextChoices):
         STRIPE = "stripe"

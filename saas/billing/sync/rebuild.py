@@ -51,7 +51,7 @@ def rebuild_rows(*, repair: bool) -> Iterator[str]:
     for kind in (kind for kind in KINDS if kind.model in {Subscription, Invoice, PaymentMethod}):
         for external_id in kind.model._default_manager.values_list("external_id", flat=True):
             if (kind.name, external_id) not in seen and not event_history.has_receipt(external_id):
-                yield f"{kind.name} {external_id} is told of by no event"
+                yield f"{kind.name} {external_id} has no event"
 
 
 def _differences(kind: ObjectKind, external_id: str, repair: bool) -> list[str]:

@@ -223,7 +223,7 @@ def test_a_row_that_no_event_tells_of_is_named(customer: Person) -> None:
     with pytest.raises(SystemExit):
         call_command("billing_rebuild", "--check", stdout=out)
 
-    assert "payment method pm_of_nobody is told of by no event" in out.getvalue()
+    assert "payment method pm_of_nobody has no event" in out.getvalue()
 
 
 @pytest.mark.parametrize(
