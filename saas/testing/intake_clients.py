@@ -10,10 +10,10 @@ from unittest.mock import patch
 
 from django.db import connections
 
-from saas.testing.servers.rsgi import BridgeClient, executor_on_test_connection
+from saas.testing.servers.rsgi import RSGIClient, executor_on_test_connection
 
 
-class ShortPathClient(BridgeClient):
+class ShortPathClient(RSGIClient):
     """The same with the intake's short path in front, which writes through the test's own connection, too."""
 
     def _application(self, thread: Executor) -> Any:

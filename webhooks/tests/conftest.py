@@ -4,7 +4,7 @@ import pytest
 
 from saas.testing.clients import ServiceClient
 from saas.testing.intake_clients import ShortPathClient, intake_thread
-from saas.testing.servers.rsgi import BridgeClient
+from saas.testing.servers.rsgi import RSGIClient
 from saas.webhook_events.tests.conftest import handle, seen
 
 __all__ = ["handle", "seen"]
@@ -17,4 +17,4 @@ def intake(request, db):
         yield ServiceClient("webhooks")
         return
     with intake_thread() as thread:
-        yield {"bridge": BridgeClient, "short": ShortPathClient}[request.param](thread)
+        yield {"bridge": RSGIClient, "short": ShortPathClient}[request.param](thread)

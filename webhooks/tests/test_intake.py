@@ -13,7 +13,7 @@ from saas.mail.models import Mail
 from saas.server.request_head import MAX_HEADER_BYTES
 from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.testing.intake_clients import TransactionConnection
-from saas.testing.servers.rsgi import BridgeClient
+from saas.testing.servers.rsgi import RSGIClient
 from saas.webhook_events import actions, event_storage
 from saas.webhook_events.models import WebhookDelivery, WebhookEvent
 
@@ -121,15 +121,15 @@ def test_no_malformed_header_passes(webhooks, form):
     body = json_bytes(event())
     good = signature_headers(body)["Stripe-Signature"].rpartition("=")[2]
     header = form.format(now=int(time.time()), good=good)
-    if isinstance(webhooks, BridgeClient) and header != header.strip():
+    if isinstance(webhooks, RSGIClient) and header != header.strip():
         pytest.skip("HTTP takes these blanks off before anybody sees them")
 
     answer = deliver(webhooks, body, {"Stripe-Signature": header})
 
-    if isinstance(webhooks, BridgeClient) and not header.isascii():
+    if isinstance(webhooks, RSGIClient) and not header.isascii():
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
         assert not WebhookEvent.objects.exists()
-    elif isinstance(webhooks, BridgeClient) and len(header) > MAX_HEADER_BYTES:
+    elif isinstance(webhooks, RSGIClient) and len(header) > MAX_HEADER_BYTES:
         assert (answer.status_code, answer.json()["code"]) == (431, "headers_too_large")
         assert not WebhookEvent.objects.exists()
     else:

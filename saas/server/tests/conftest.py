@@ -2,10 +2,10 @@
 
 import pytest
 
-from saas.testing.servers.rsgi import BridgeClient, executor_on_test_connection
+from saas.testing.servers.rsgi import RSGIClient, executor_on_test_connection
 
 
 @pytest.fixture
 def bridge(db):
     with executor_on_test_connection() as thread:
-        yield BridgeClient(thread)
+        yield RSGIClient(thread)

@@ -107,7 +107,7 @@ def _sent(environ: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield key[5:].lower().replace("_", "-"), value
 
 
-class BridgeClient(ServiceClient):
+class RSGIClient(ServiceClient):
     """Hand requests to the RSGI application, whose threads use the test's own connection."""
 
     def __init__(self, thread: Executor, service: str = "webhooks") -> None:
