@@ -104,7 +104,7 @@ def test_a_second_factor_set_up_at_parity_is_asked_for_in_both(
     assert set(there.json()) == {"mfa_required", "mfa_token"}
 
 
-def test_a_persons_data_are_exported_under_the_names_that_they_are_stored_by(
+def test_personal_data_are_exported_under_their_stored_names(
     parity: ServiceClient, customer: Person, prefix: str
 ) -> None:
     parity.patch(f"{prefix}/users/profile", {"displayName": "Kim"}, token=customer.token)

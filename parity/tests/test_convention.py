@@ -38,7 +38,7 @@ def _references(value: object) -> set[str]:
     return set().union(*(_references(item) for item in value)) if isinstance(value, list) else set()
 
 
-def test_every_field_is_documented_in_camel_case_but_for_the_names_of_oauth(properties) -> None:
+def test_all_fields_but_those_of_oauth_are_documented_in_camel_case(properties) -> None:
     assert {"fullName", "sessionId", "displayName", "csrfToken"} <= set(properties)
     assert {name for name in properties if "_" in name} == OAUTH_NAMES
 

@@ -40,7 +40,7 @@ def test_a_token_and_a_cookie_of_one_service_work_at_the_other(pair, customer: P
     assert by_token.json()["user"]["id"] == customer.user.id
 
 
-def test_a_refresh_token_of_one_service_is_exchanged_at_the_other_and_spent_in_both(pair, customer: Person) -> None:
+def test_a_refresh_token_works_once_across_both_services(pair, customer: Person) -> None:
     here, there = pair
     tokens = log_in(here, customer)
 
@@ -55,7 +55,7 @@ def test_a_refresh_token_of_one_service_is_exchanged_at_the_other_and_spent_in_b
     assert (spent.status_code, spent.json()["code"]) == (401, "refresh_rotated")
 
 
-def test_reusing_a_refresh_token_at_the_other_service_ends_the_session_in_both(pair, customer: Person) -> None:
+def test_reusing_a_refresh_token_elsewhere_ends_the_session_in_both(pair, customer: Person) -> None:
     here, there = pair
     tokens = log_in(here, customer)
     new = here.post(path(here, "refresh"), {"refresh_token": tokens["refresh_token"]}).json()

@@ -85,7 +85,7 @@ def test_an_unverified_person_makes_no_key(product: ServiceClient, other: Person
     assert not ApiKey.objects.exists()
 
 
-def test_without_a_subscription_there_is_one_key_and_a_revoked_or_expired_one_does_not_count(
+def test_a_free_team_has_one_key_not_counting_revoked_and_expired(
     product: ServiceClient, owner: Person, team: Team
 ) -> None:
     path, body = f"/api/teams/{team.id}/api-keys", {"name": "CI", "scopes": ["read"]}
@@ -234,7 +234,7 @@ def test_a_key_dies_with_its_makers_right_to_make_it(product: ServiceClient, own
     _dead(product, team, secret)
 
 
-def test_a_key_dies_when_its_maker_is_removed_or_banned_or_the_team_deleted(
+def test_a_key_stops_working_with_its_maker_or_team(
     product: ServiceClient, owner: Person, team: Team, staff_member: Person
 ) -> None:
     removed, banned = add_member(team, Role.ADMIN), add_member(team, Role.ADMIN)

@@ -194,7 +194,7 @@ def test_the_invitations_of_a_demoted_inviter_are_refused(
     _refused(product, token, guest, 410, "invitation_revoked")
 
 
-def test_the_invitations_of_a_removed_inviter_are_refused_and_hold_no_seat(
+def test_invitations_of_a_removed_inviter_are_refused_and_hold_no_seat(
     product: ServiceClient, customer: Person, team: Team, guest: Person
 ) -> None:
     admin = add_member(team, Role.ADMIN)

@@ -56,7 +56,7 @@ def as_json(message: str, **extra: object) -> dict[str, object]:
     return json.loads(line)
 
 
-def test_in_production_a_line_is_an_object_that_tells_request_user_and_service() -> None:
+def test_in_production_a_log_line_is_json_with_request_user_and_service() -> None:
     with request_context.use_context(request_context.Context("req_1", user_id="usr_1")):
         line = as_json("mail_failed", mail=7, attempt=2)
 
@@ -73,7 +73,7 @@ def test_in_production_a_line_is_an_object_that_tells_request_user_and_service()
     }
 
 
-def test_a_traceback_stands_in_the_object_without_the_secrets_of_its_message() -> None:
+def test_a_logged_traceback_has_no_secrets() -> None:
     try:
         raise RuntimeError("password='hunter2hunter2' of ada@example.net\r\nSet-Cookie: a=b")
     except RuntimeError:
@@ -161,7 +161,7 @@ def test_a_task_logs_under_the_request_and_user_that_rang_for_it() -> None:
 
 
 @pytest.mark.django_db
-def test_a_crash_in_a_task_is_logged_once_under_its_request_without_secrets_and_leaves_nothing() -> None:
+def test_a_crash_in_a_task_is_logged_once_with_its_request_id() -> None:
     class Crashing(ContextTask):
         name = "crashing"
 
@@ -205,7 +205,7 @@ def captured() -> Iterator[list[dict[str, object]]]:
 @pytest.mark.parametrize(
     "piece", ["a", "1-", "a.", "a@", "a_", "eyJaaaaaaaaa-", "a://", "?a=b&", "cookie", "password='"]
 )
-def test_a_long_line_that_a_caller_chose_is_written_in_a_time_that_grows_with_its_length(piece: str) -> None:
+def test_redaction_takes_time_linear_in_the_length_of_a_line(piece: str) -> None:
     """With the square of it, each of these would take minutes."""
     with interrupted_after(seconds=20):
         redaction.redact_text(piece * (200_000 // len(piece)))

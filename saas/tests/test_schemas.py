@@ -126,7 +126,7 @@ def _own_503(operation: Operation) -> set[str]:
 
 
 @pytest.mark.parametrize("operation", EVERY, ids=str)
-def test_an_operation_asks_for_credentials_in_the_schema_as_it_does_in_fact(operation: Operation) -> None:
+def test_the_schema_documents_which_operations_need_credentials(operation: Operation) -> None:
     view = views_by_path(operation.service)[operation.path]
     is_public = AllowAny in view.cls.permission_classes
 

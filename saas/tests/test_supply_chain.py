@@ -38,7 +38,7 @@ def test_everything_is_pinned_with_hashes() -> None:
     assert all("--hash=sha256:" in entry for entry in entries)
 
 
-def test_the_image_has_the_pins_of_the_lock_and_nothing_that_only_tests_use() -> None:
+def test_the_image_has_the_pinned_packages_without_those_of_tests() -> None:
     assert IMAGE.items() <= PINNED.items()
     assert not IMAGE.keys() & {
         "pytest",

@@ -110,11 +110,11 @@ def test_an_ipv4_caller_is_the_same_on_a_socket_of_both_families(product, custom
         ("unknown", "unknown", "unknown"),
     ],
 )
-def test_a_subscriber_is_an_address_or_a_64_and_a_neighbourhood_a_24_or_a_48(address: str, own: str, near: str) -> None:
+def test_a_subscriber_subnet_is_32_or_64_bits_and_a_site_24_or_48(address: str, own: str, near: str) -> None:
     assert (subscriber_subnet(address), site_subnet(address)) == (own, near)
 
 
-# ── The neighbourhood (T90) ──────────────────────────────────────────────────────────────────────────────────────────
+# ── Wider subnets (T90) ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_limits_count_the_neighbourhood_too(product, db, addresses: str, allowed
     assert statuses == [401] * allowed + [429] * (200 - allowed)
 
 
-def test_whoever_is_refused_uses_nothing_of_the_neighbours_up(product, db) -> None:
+def test_a_refused_caller_uses_up_nothing_of_the_wider_subnet(product, db) -> None:
     mine = [guess(product, "2001:db8:1:2::1", number) for number in range(100)]
     next_door = guess(product, "2001:db8:1:3::1", 100)
 

@@ -71,7 +71,7 @@ def test_the_limits_are_those_of_the_table() -> None:
     assert {limit.scope: (limit.count, limit.seconds, limit.fallback) for limit in all_limits()} == TABLE
 
 
-def test_whatever_is_guessed_or_spent_is_counted_by_all_processes_together() -> None:
+def test_guesses_and_costs_are_counted_across_processes() -> None:
     alone = {limit.scope for limit in all_limits() if limit.counter is not CounterScope.SHARED}
 
     assert alone == {"reads", "writes", "team"}
@@ -290,9 +290,7 @@ def test_what_is_left_is_told_with_every_answer_to_a_person(here: SimpleNamespac
     )
 
 
-def test_a_program_and_a_member_of_staff_in_her_name_leave_a_persons_requests_alone(
-    here: SimpleNamespace, product
-) -> None:
+def test_api_keys_and_impersonations_are_counted_apart_from_the_user(here: SimpleNamespace, product) -> None:
     _, key = create_api_key(Team.objects.get(pk=here.team_id), here.customer)
     session = LoginSession.objects.get(sid=here.staff.session_id)
     _, as_customer = impersonate(here.customer.user, by=session, request=ImpersonationRequest(reason="ticket 1"))

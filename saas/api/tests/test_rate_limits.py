@@ -102,7 +102,7 @@ def test_without_redis_refreshing_goes_on(product: ServiceClient, customer) -> N
 
 
 @pytest.mark.usefixtures("redis_is_away")
-def test_without_redis_what_is_not_safe_without_a_limit_is_refused_for_five_seconds(product, customer) -> None:
+def test_without_redis_a_limit_that_fails_closed_refuses(product, customer) -> None:
     team = create_team(with_verified_email(customer))
 
     answer = product.post(f"/api/teams/{team.pk}/invitations", {"email": "e@f.example"}, token=customer.token)
@@ -192,9 +192,7 @@ def test_one_login_is_refreshed_ten_times_a_minute(product, customer, other) -> 
 
 
 @override_settings(RATE_LIMIT_SCALE=1)
-def test_two_people_behind_one_address_have_buckets_of_their_own_and_one_takes_hers_along(
-    product, customer, other
-) -> None:
+def test_limits_by_user_are_independent_of_the_address(product, customer, other) -> None:
     def again(token: str, address: str) -> int:
         product.defaults["REMOTE_ADDR"] = address
         return int(product.post("/api/auth/email/resend", token=token).status_code)
