@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 from admin_ops.actions import enabled_actions
 from admin_ops.admin import admin_site
 from admin_ops.modules import MODULES
-from admin_ops.views import audit, auth, billing, health, impersonations, metrics, users
+from admin_ops.views import audit, auth, billing, impersonations, metrics, users
 from admin_ops.views.actions import action_urls
 from saas.api.service_urls import common_urls, handler400, handler403, handler404, handler500
 
@@ -43,7 +43,7 @@ urlpatterns = [
     path("api/admin/audit", audit.AuditView.as_view(), name="audit"),
     path("api/admin/audit/export", audit.AuditExportView.as_view(), name="audit-export"),
     path("api/admin/audit/verify", audit.AuditVerifyView.as_view(), name="audit-verify"),
-    path("api/admin/health", health.StaffHealthView.as_view(), name="staff-health"),
+    path("api/admin/health", metrics.StaffHealthView.as_view(), name="staff-health"),
     # Django admin
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin_site.urls),

@@ -58,6 +58,18 @@ def give(
     return Outcome(f"{owner} has {given} until {last_day:%-d %b %Y}.", override)
 
 
+GIVE_ENDPOINT = Endpoint(
+    path="users/<str:user_id>/overrides",
+    url_name="user-overrides",
+    operation_id="staff_override_give",
+    summary="Give a plan, a limit or a feature",
+    description="A whole plan (a comp), one limit, or one feature: it only adds, and ends at ``expires_at``.",
+    tag="access",
+    body=shapes.OverrideBody,
+    status=201,
+    response=shapes.NewOverrideShape,
+    represent=lambda override: {"override": shapes.represent_override(override)},
+)
 GIVE_USER_PLAN = StaffAction(
     name="give-plan",
     target=USER,
@@ -71,18 +83,7 @@ GIVE_USER_PLAN = StaffAction(
     available_for=lambda user: not user.is_staff and user.status != User.Status.DELETED,
     is_billing=True,
     audit=(AuditLabel("entitlement.given", "Was given access", GOOD, "redeem"),),
-    endpoint=Endpoint(
-        path="users/<str:user_id>/overrides",
-        url_name="user-overrides",
-        operation_id="staff_override_give",
-        summary="Give a plan, a limit or a feature",
-        description="A whole plan (a comp), one limit, or one feature: it only adds, and ends at ``expires_at``.",
-        tag="access",
-        body=shapes.OverrideBody,
-        status=201,
-        response=shapes.NewOverrideShape,
-        represent=lambda override: {"override": shapes.represent_override(override)},
-    ),
+    endpoint=GIVE_ENDPOINT,
 )
 GIVE_USER_MORE = replace(
     GIVE_USER_PLAN,
@@ -93,27 +94,20 @@ GIVE_USER_MORE = replace(
     form=GiveMoreForm,
     endpoint=None,  # that of GIVE_USER_PLAN serves both
 )
-
-
-def _team_endpoint(endpoint: Endpoint | None) -> Endpoint:
-    assert endpoint
-    return replace(
-        endpoint,
-        path="teams/<str:team_id>/overrides",
-        url_name="team-overrides",
-        operation_id="staff_team_override_give",
-        summary="Give a team a plan, a limit or a feature",
-        description="The same for one team: its owner and their other teams get nothing of it.",
-    )
-
-
 GIVE_TEAM_PLAN = replace(
     GIVE_USER_PLAN,
     target=TEAM,
     description="This team alone has all that the plan gives, free of charge. What it or its owner buys goes on unchanged; "
     "the better counts.",
     available_for=lambda team: team.deleted_at is None,
-    endpoint=_team_endpoint(GIVE_USER_PLAN.endpoint),
+    endpoint=replace(
+        GIVE_ENDPOINT,
+        path="teams/<str:team_id>/overrides",
+        url_name="team-overrides",
+        operation_id="staff_team_override_give",
+        summary="Give a team a plan, a limit or a feature",
+        description="The same for one team: its owner and their other teams get nothing of it.",
+    ),
 )
 GIVE_TEAM_MORE = replace(
     GIVE_USER_MORE,

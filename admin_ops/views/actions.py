@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from admin_ops.actions.base import ActionContext, StaffAction
+from admin_ops.actions.base import ActionContext, Endpoint, StaffAction
 from admin_ops.views.base import AdminApiView
 from admin_ops.views.billing import TeamOverridesView
 from saas.accounts.staff.staff_roles import permissions_of_roles
@@ -21,15 +21,14 @@ _READS: dict[str, type[AdminApiView]] = {"teams/<str:team_id>/overrides": TeamOv
 
 def action_urls(actions: Iterable[StaffAction]) -> list[URLPattern]:
     return [
-        path(f"api/admin/{action.endpoint.path}", action_view(action).as_view(), name=action.endpoint.url_name)
+        path(f"api/admin/{endpoint.path}", action_view(action, endpoint).as_view(), name=endpoint.url_name)
         for action in actions
-        if action.endpoint
+        if (endpoint := action.endpoint)
     ]
 
 
-def action_view(action: StaffAction) -> type[AdminApiView]:
-    endpoint = action.endpoint
-    assert endpoint
+def action_view(action: StaffAction, endpoint: Endpoint) -> type[AdminApiView]:
+    """Look up the row (404), ask for the permission (403), read the body (422), run, represent the result."""
 
     @extend_schema(
         operation_id=endpoint.operation_id,
@@ -40,25 +39,20 @@ def action_view(action: StaffAction) -> type[AdminApiView]:
         tags=[endpoint.tag],
     )
     def handle(view: AdminApiView, request: Request, **kwargs: str) -> Response:
-        return _answer(view, action, *kwargs.values())
+        [row_id] = kwargs.values()
+        if (row := action.target.find(row_id)) is None:
+            raise NotFound(action.target.not_found)
+        context = ActionContext(view.user, view.session, permissions_of_roles(view.roles))
+        outcome = action.perform(row, context, lambda: _read_body(view, endpoint), permission=endpoint.permission)
+        return Response(endpoint.represent(outcome.result) if endpoint.represent else None, status=endpoint.status)
 
-    bases = (_READS.get(endpoint.path, AdminApiView),)
+    base = _READS.get(endpoint.path, AdminApiView)
     name = f"{''.join(part.title() for part in endpoint.operation_id.split('_'))}View"
-    needs = action.target.view_permission
-    return type(name, bases, {"needs": needs, "limits": action.limits, endpoint.method: handle})
+    fields = {"needs": action.target.view_permission, "limits": action.limits, endpoint.method: handle}
+    return type(name, (base,), fields)
 
 
-def _answer(view: AdminApiView, action: StaffAction, row_id: str) -> Response:
-    endpoint, target = action.endpoint, action.target
-    assert endpoint
-    if (row := target.find(row_id)) is None:
-        raise NotFound(target.not_found)
-
-    def read_body() -> dict[str, Any]:
-        if endpoint.body is None:
-            return {}
-        return view.optional_body(endpoint.body) if endpoint.is_body_optional else view.body(endpoint.body)
-
-    context = ActionContext(view.user, view.session, permissions_of_roles(view.roles))
-    outcome = action.perform(row, context, read_body, permission=endpoint.permission)
-    return Response(endpoint.represent(outcome.result) if endpoint.represent else None, status=endpoint.status)
+def _read_body(view: AdminApiView, endpoint: Endpoint) -> dict[str, Any]:
+    if endpoint.body is None:
+        return {}
+    return view.optional_body(endpoint.body) if endpoint.is_body_optional else view.body(endpoint.body)

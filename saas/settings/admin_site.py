@@ -1,4 +1,4 @@
-"""How Django admin looks. What ``UNFOLD`` may hold is in django-unfold's documentation; dotted names are called with the
+"""The look of Django admin. ``UNFOLD`` is described in django-unfold's documentation; dotted names are called with the
 request."""
 
 from django.templatetags.static import static
@@ -11,7 +11,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "Support and operations",
     "SITE_SYMBOL": "support_agent",
     "SITE_URL": None,
-    "SHOW_HISTORY": False,  # Django's own history: nothing is edited here, and the audit trail tells the rest
+    "SHOW_HISTORY": False,  # Django's own, which is empty: nothing is edited here, and changes are in the audit trail
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": "admin_ops.admin.navigation.environment",
