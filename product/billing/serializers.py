@@ -25,7 +25,7 @@ class TeamBody(serializers.Serializer[Any]):
 
 
 class PortalBody(TeamBody):
-    """Whose portal."""
+    """Whose page."""
 
 
 class OwnedPageQuery(PageQuery, TeamBody):
