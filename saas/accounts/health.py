@@ -1,6 +1,9 @@
 """Health checks of the account modules."""
 
+from collections.abc import Callable
+
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from django.db.models import Model
 
 from saas.accounts.models import Audience, LoginSession, OAuthIdentity, Profile, User
 from saas.accounts.sessions import tokens
@@ -28,16 +31,17 @@ def _oauth() -> None:
     OAuthIdentity.objects.by_subject("no such issuer", "no such subject")
 
 
-def _users_core() -> None:
-    User.objects.order_by().values("id")[:1].exists()
+def _query(model: type[Model]) -> Callable[[], None]:
+    """Return a check that queries the model's table."""
 
+    def check() -> None:
+        model._default_manager.order_by().values("pk")[:1].exists()
 
-def _users_profiles() -> None:
-    Profile.objects.order_by().values("user_id")[:1].exists()
+    return check
 
 
 AUTH_CORE = Module("auth-core", ("passwords", "login", "bearer-tokens", "refresh-rotation"), _auth_core)
 SESSION = Module("session", ("session-cookie", "devices", "revocation"), _session)
 OAUTH = Module("oauth", ("openid-connect", "github", "pkce", "account-linking"), _oauth)
-USERS_CORE = Module("users-core", ("accounts", "ban"), _users_core)
-USERS_PROFILES = Module("users-profiles", ("profiles",), _users_profiles)
+USERS_CORE = Module("users-core", ("accounts", "ban"), _query(User))
+USERS_PROFILES = Module("users-profiles", ("profiles",), _query(Profile))

@@ -192,11 +192,13 @@ def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str,
         found = as_objects(document.get("keys"))
         keys: Any = [key for key in found if key.get("kty") in {"RSA", "EC"} and key.get("use", "sig") == "sig"]
         token = jwt.decode(raw, KeySet.import_key_set({"keys": keys}), algorithms=SIGNING_ALGORITHMS)
+        tenant = str(token.claims.get("tid", ""))
+        issuer = where.issuer.replace("{tenantid}", tenant) if _TENANT.fullmatch(tenant) else where.issuer
         claims = CodeIDToken(
             token.claims,
             token.header,
             options={
-                "iss": {"essential": True, "value": _issuer_of(where, token.claims)},
+                "iss": {"essential": True, "value": issuer},
                 "aud": {"essential": True, "value": provider.client_id},
             },
             params={"nonce": nonce, "client_id": provider.client_id},
@@ -205,11 +207,6 @@ def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str,
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise IdTokenInvalid from error
     return dict(claims)
-
-
-def _issuer_of(where: Endpoints, claims: dict[str, Any]) -> str:
-    tenant = str(claims.get("tid", ""))
-    return where.issuer.replace("{tenantid}", tenant) if _TENANT.fullmatch(tenant) else where.issuer
 
 
 def _from_github(provider: OAuthProvider, token: object) -> Identity:

@@ -129,7 +129,10 @@ def ban_user(user: User, *, by: User, reason: str) -> User:
         raise CannotBanSelf
     _require_reach(user, by)
     if user.is_staff:
-        _require_another_admin(user)
+        # Locked in the order of their keys: two admins who ban each other at once are served one after the other.
+        admins = User.objects.admins().select_for_update(of=("self",)).order_by("pk")
+        if {admin.pk for admin in admins} == {user.pk}:
+            raise LastAdmin
     not_banned = [User.Status.ACTIVE, *([User.Status.DELETED] if _has_pending_deletion(user) else [])]
     changed = User.objects.filter(pk=user.pk, status__in=not_banned).update(
         status=User.Status.DISABLED,
@@ -222,13 +225,6 @@ def add_note(user: User, *, by: User, text: str) -> UserNote:
 def _require_reach(user: User, by: User) -> None:
     if user.is_staff and not has_permission(by, Permission.MANAGE_STAFF):
         raise StaffAccount
-
-
-def _require_another_admin(user: User) -> None:
-    """Lock the admins in the order of their keys, so that two who ban each other at once are served one after the other."""
-    admins = User.objects.admins().select_for_update(of=("self",)).order_by("pk")
-    if {admin.pk for admin in admins} == {user.pk}:
-        raise LastAdmin
 
 
 def _has_pending_deletion(user: User) -> bool:
