@@ -113,12 +113,9 @@ def verify_password(user: User | None, password: str) -> bool:
     if user is None or not user.has_usable_password():
         make_password(password)
         return False
-    return check_password(password, user.password, setter=lambda raw: _rehash(user, raw))
-
-
-def _rehash(user: User, raw: str) -> None:
-    """Renew a hash of fewer iterations or an older pepper, unless the password changed meanwhile."""
-    User.objects.filter(pk=user.pk, password=user.password).update(password=make_password(raw))
+    unchanged = User.objects.filter(pk=user.pk, password=user.password)
+    # The setter renews a hash of fewer iterations or an older pepper, unless the password changed meanwhile.
+    return check_password(password, user.password, setter=lambda raw: unchanged.update(password=make_password(raw)))
 
 
 def open_session(user: User, *, methods: str, audience: Audience = Audience.CUSTOMER) -> Login:

@@ -84,7 +84,15 @@ class SessionStore(DatabaseStore):
             return self.create()
         data = self.encode(self._get_session(no_load=must_create))  # type: ignore[attr-defined]
         if must_create:
-            self._insert(data)
+            end = timezone.now() + session_lifetimes.VISITOR_LIFETIME
+            visitor = LoginSession(
+                session_key=hash_cookie_key(self.session_key), session_data=data, expire_date=end, ends_at=end
+            )
+            try:
+                with transaction.atomic():
+                    visitor.save(force_insert=True)
+            except IntegrityError as error:
+                raise CreateError from error
         elif not LoginSession.objects.filter(session_key=hash_cookie_key(self.session_key), revoked_at=None).update(
             session_data=data
         ):
@@ -99,20 +107,6 @@ class SessionStore(DatabaseStore):
     def clear_expired(cls) -> None:
         now = timezone.now()
         LoginSession.objects.filter(Q(ends_at__lt=now) | Q(user=None, expire_date__lt=now)).delete()
-
-    def _insert(self, data: str) -> None:
-        now = timezone.now()
-        visitor = LoginSession(
-            session_key=hash_cookie_key(self.session_key or ""),
-            session_data=data,
-            expire_date=now + session_lifetimes.VISITOR_LIFETIME,
-            ends_at=now + session_lifetimes.VISITOR_LIFETIME,
-        )
-        try:
-            with transaction.atomic():
-                visitor.save(force_insert=True)
-        except IntegrityError as error:
-            raise CreateError from error
 
     def _stored(self) -> LoginSession | None:
         if not self._looked and self.session_key:
