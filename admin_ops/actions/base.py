@@ -85,7 +85,7 @@ class StaffAction:
 
     ``name`` stands in the page's address, ``label`` and ``icon`` (a Material Symbol) on its button. ``available_for``
     says on which rows the page offers it, ``success_url`` where the page leads afterwards, if not back to the row.
-    ``on_refusal`` is told of every refusal, missing permissions included.
+    ``on_refusal`` is called with every refusal, missing permissions included.
     """
 
     name: str

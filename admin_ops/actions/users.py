@@ -43,7 +43,7 @@ BAN = StaffAction(
     target=USER,
     label="Ban",
     icon="block",
-    description="Every session, token and cookie is revoked at once, API keys and open invitations for ever, and nobody can "
+    description="Every session, token and cookie is revoked at once, API keys and open invitations for ever, and they cannot "
     "log in until the ban is lifted. Subscriptions go on; so does a deletion that is pending.",
     permission=Permission.BAN_USERS,
     run=ban,

@@ -25,11 +25,11 @@ def row_url(link: tuple[str, Any]) -> str:
 
 
 @register.filter
-def ago(moment: datetime | None) -> str:
+def ago(at: datetime | None) -> str:
     """``3 min ago``; templates put the exact time into the title."""
-    if moment is None:
+    if at is None:
         return "never"
-    seconds = int((timezone.now() - moment).total_seconds())
+    seconds = int((timezone.now() - at).total_seconds())
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if abs(seconds) >= size:
             return f"{seconds // size} {unit} ago" if seconds > 0 else f"in {-seconds // size} {unit}"

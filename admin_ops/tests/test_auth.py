@@ -1,4 +1,4 @@
-"""Staff come in by their own door, and by no other."""
+"""Login, sessions and logout of staff, apart from customers."""
 
 import pytest
 import time_machine

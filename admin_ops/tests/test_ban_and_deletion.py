@@ -1,4 +1,4 @@
-"""Two states of an account do not cancel each other (T91): a ban, and a deletion that is pending."""
+"""A ban and a pending deletion of one account do not cancel each other (T91)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from saas.testing.mails import deliver_queued_mails, link_token
 
 @pytest.fixture
 def leaving(product: ServiceClient, customer: Person) -> Person:
-    """Her account's deletion is pending."""
+    """A user whose deletion is pending."""
     assert product.delete("/api/users/me", token=customer.token).status_code == 202
     return customer
 

@@ -38,16 +38,16 @@ def subscribe(plans):
 def test_subscriptions_are_listed_newest_first_with_their_owners(
     admin_ops, customer, other, staff_member, subscribe, django_assert_num_queries
 ):
-    hers, theirs = subscribe(customer, "starter"), subscribe(other, "growth", cancel_at_period_end=True)
+    own, others = subscribe(customer, "starter"), subscribe(other, "growth", cancel_at_period_end=True)
 
     with django_assert_num_queries(3):
         body = admin_ops.get("/api/admin/subscriptions", token=staff_member.token).json()
 
     assert (body["count"], body["next"]) == (2, None)
-    assert [row["id"] for row in body["subscriptions"]] == sorted([hers.id, theirs.id], reverse=True)
-    row = next(row for row in body["subscriptions"] if row["id"] == theirs.id)
+    assert [row["id"] for row in body["subscriptions"]] == sorted([own.id, others.id], reverse=True)
+    row = next(row for row in body["subscriptions"] if row["id"] == others.id)
     assert row == {
-        "id": theirs.id,
+        "id": others.id,
         "user_id": other.user.id,
         "team_id": None,
         "email": other.user.email,
@@ -63,7 +63,7 @@ def test_subscriptions_are_listed_newest_first_with_their_owners(
         "started_at": row["started_at"],
         "ended_at": None,
         "trial_end": None,
-        "external_id": theirs.external_id,
+        "external_id": others.external_id,
     }
 
 
@@ -112,11 +112,11 @@ def test_a_users_page_shows_subscriptions_and_webhook_events(admin_ops, customer
 
 @pytest.mark.parametrize("path", ["/api/admin/subscriptions", "/api/admin/metrics/revenue", "/api/admin/metrics/users"])
 def test_metrics_are_for_staff_with_a_role(admin_ops, customer, path):
-    nobody = user_factories.create_staff_member("", Role.AUDITOR)
-    assert admin_ops.get(path, token=nobody.token).status_code == 200
+    without_role = user_factories.create_staff_member("", Role.AUDITOR)
+    assert admin_ops.get(path, token=without_role.token).status_code == 200
 
-    nobody.user.groups.clear()
+    without_role.user.groups.clear()
 
-    assert admin_ops.get(path, token=nobody.token).status_code == 403
+    assert admin_ops.get(path, token=without_role.token).status_code == 403
     assert admin_ops.get(path, token=customer.token).status_code == 401
     assert admin_ops.get(path).status_code == 401

@@ -1,4 +1,4 @@
-"""Becoming staff: by command, never over HTTP."""
+"""Staff accounts are made by command, never over HTTP."""
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO

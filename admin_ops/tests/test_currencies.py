@@ -45,8 +45,8 @@ def test_revenue_metrics_are_in_whole_units(admin_ops, staff_member, sold):
 
     body = admin_ops.get("/api/admin/metrics/revenue", token=staff_member.token).json()
 
-    told = [body[name] for name in ("currency", "monthly_recurring_revenue", "arpu")]
-    assert told == [currency, units, units]
+    metrics = [body[name] for name in ("currency", "monthly_recurring_revenue", "arpu")]
+    assert metrics == [currency, units, units]
     assert body["by_currency"] == [{"currency": currency, "monthly_recurring_revenue": units, "subscriptions": 1}]
     assert body["months"][-1]["closing"] == units
 

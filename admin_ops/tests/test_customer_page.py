@@ -1,4 +1,4 @@
-"""The page about a person: her whole story, and what staff do there."""
+"""A user's admin page: timeline, facts and staff actions."""
 
 from datetime import timedelta
 
@@ -21,12 +21,12 @@ PERSON = "/admin/accounts/user/"
 LAST_DAY = f"{timezone.now() + timedelta(days=200):%Y-%m-%d}"
 
 
-def of(person, action_name=""):
+def page_url(person, action_name=""):
     return f"{PERSON}{person.user.pk}/" + (f"do/{action_name}/" if action_name else "change/")
 
 
 def page(admin_site, person, query=""):
-    return admin_site.get(of(person) + query).content.decode()
+    return admin_site.get(page_url(person) + query).content.decode()
 
 
 def test_the_timeline_has_every_kind_of_entry_newest_first(admin_site, customer, staff_member, drain):
@@ -35,13 +35,13 @@ def test_the_timeline_has_every_kind_of_entry_newest_first(admin_site, customer,
     staff_administration.add_note(customer.user, by=staff_member.user, text="Called about an invoice.")
     staff_administration.revoke_sessions(customer.user, by=staff_member.user, reason="lost phone")
 
-    moments = build_timeline(customer.user)
+    entries = build_timeline(customer.user)
 
-    titles = [moment.label.title for moment in moments]
+    titles = [entry.label.title for entry in entries]
     assert titles[0] == "Logged out everywhere by staff"
     assert {"Registered", "Logged in", "Started a checkout", "Note", "Growth: new"} <= set(titles)
-    assert {moment.kind for moment in moments} == {"account", "staff", "money", "webhook", "mail", "note"}
-    assert [moment.at for moment in moments] == sorted((moment.at for moment in moments), reverse=True)
+    assert {entry.kind for entry in entries} == {"account", "staff", "money", "webhook", "mail", "note"}
+    assert [entry.at for entry in entries] == sorted((entry.at for entry in entries), reverse=True)
     assert "by " + staff_member.user.email in page(admin_site, customer)
 
 
@@ -66,9 +66,9 @@ def test_the_requests_of_an_impersonation_are_one_timeline_entry(
     for _ in range(3):
         product.get("/api/auth/me", token=token.json()["access_token"])
 
-    told = [(moment.label.title, moment.label.detail, moment.by) for moment in build_timeline(customer.user)]
+    lines = [(entry.label.title, entry.label.detail, entry.by) for entry in build_timeline(customer.user)]
 
-    assert ("3 requests in their name", "ticket 7", staff_member.user.email) in told
+    assert ("3 requests in their name", "ticket 7", staff_member.user.email) in lines
 
 
 def test_the_timeline_is_filtered_by_kind(admin_site, customer):
@@ -115,27 +115,27 @@ def test_what_a_person_typed_is_shown_as_text(admin_site, staff_member):
 def test_an_action_says_what_it_does_and_is_audited_with_its_reason(
     admin_site, customer, staff_member, action_name, fields, audited
 ):
-    asked = admin_site.get(of(customer, action_name))
+    asked = admin_site.get(page_url(customer, action_name))
     before = AuditEvent.objects.filter(action=audited).count()
 
-    done = admin_site.submit_form(of(customer, action_name), fields)
+    done = admin_site.submit_form(page_url(customer, action_name), fields)
 
     assert (asked.status_code, before) == (200, 0)
-    assert (done.status_code, done["Location"]) == (302, of(customer))
+    assert (done.status_code, done["Location"]) == (302, page_url(customer))
     event = AuditEvent.objects.get(action=audited)
     assert (event.actor, event.target, event.reason) == (staff_member.user.pk, customer.user.pk, fields["reason"])
     assert event.request_id
 
 
 def test_a_note_is_kept(admin_site, customer, staff_member):
-    admin_site.submit_form(of(customer, "note"), {"text": "Prefers mail."})
+    admin_site.submit_form(page_url(customer, "note"), {"text": "Prefers mail."})
 
     assert UserNote.objects.get().text == "Prefers mail."
     assert "Prefers mail." in page(admin_site, customer)
 
 
 def test_without_a_reason_nothing_happens(admin_site, customer):
-    answer = admin_site.submit_form(of(customer, "ban"), {"reason": " "})
+    answer = admin_site.submit_form(page_url(customer, "ban"), {"reason": " "})
 
     assert (answer.status_code, b"This field is required." in answer.content) == (422, True)
     customer.user.refresh_from_db()
@@ -143,7 +143,7 @@ def test_without_a_reason_nothing_happens(admin_site, customer):
 
 
 def test_what_is_given_counts_and_can_be_taken_back(admin_site, customer):
-    admin_site.submit_form(of(customer, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": LAST_DAY})
+    admin_site.submit_form(page_url(customer, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": LAST_DAY})
     given = EntitlementOverride.objects.get()
     assert entitlements.get_limit(customer.user, "seats") is None
     assert "given until" in page(admin_site, customer)
@@ -152,7 +152,7 @@ def test_what_is_given_counts_and_can_be_taken_back(admin_site, customer):
         f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "paid meanwhile"}
     )
 
-    assert done["Location"] == of(customer)
+    assert done["Location"] == page_url(customer)
     assert entitlements.get_limit(customer.user, "seats") == 3
     again = admin_site.submit_form(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "again"})
     assert (again.status_code, b"This has ended already." in again.content) == (422, True)
@@ -160,7 +160,7 @@ def test_what_is_given_counts_and_can_be_taken_back(admin_site, customer):
 
 def test_a_refusal_of_the_domain_is_shown_on_the_form(admin_site, customer):
     answer = admin_site.submit_form(
-        of(customer, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": "2020-01-01"}
+        page_url(customer, "give-plan"), {"reason": "sorry", "plan": "scale", "last_day": "2020-01-01"}
     )
 
     assert answer.status_code == 422
@@ -182,8 +182,8 @@ def test_read_only_staff_are_refused_every_action(admin_ops, customer, role, act
     reader = user_factories.create_staff_member("", role)
     open_admin_site(admin_ops, reader)
 
-    assert admin_ops.get(of(customer, action_name)).status_code == 403
-    assert admin_ops.submit_form(of(customer, action_name), {"reason": "x", "text": "x"}).status_code == 403
+    assert admin_ops.get(page_url(customer, action_name)).status_code == 403
+    assert admin_ops.submit_form(page_url(customer, action_name), {"reason": "x", "text": "x"}).status_code == 403
     assert not AuditEvent.objects.filter(actor=reader.user.pk).exclude(action="session.opened").exists()
 
 
@@ -211,7 +211,7 @@ def test_impersonating_from_the_admin_site_is_read_only_and_private(
     admin_site, admin_ops, customer, staff_member, settings
 ):
     settings.SERVICE_BASE_URLS = {**settings.SERVICE_BASE_URLS, "product": "http://127.0.0.1:9"}  # nobody listens
-    done = admin_site.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+    done = admin_site.submit_form(page_url(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
     row = Impersonation.objects.get()
 
     shown = admin_site.get(done["Location"])
@@ -226,7 +226,7 @@ def test_impersonating_from_the_admin_site_is_read_only_and_private(
 def test_a_refused_impersonation_is_shown_and_audited(admin_site, customer, staff_member):
     LoginSession.objects.filter(sid=staff_member.session_id).update(authenticated_at="2020-01-01T00:00Z")
 
-    answer = admin_site.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+    answer = admin_site.submit_form(page_url(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
 
     assert (answer.status_code, b"Confirm your password first." in answer.content) == (422, True)
     assert AuditEvent.objects.get(action="impersonation.refused").data == {"code": "reauth_required"}
@@ -238,7 +238,7 @@ def test_impersonation_shares_the_rate_limit_of_the_api(admin_site, admin_ops, c
     for _ in range(20):
         admin_ops.post(f"/api/admin/users/{customer.user.pk}/impersonate", {"reason": ""}, token=staff_member.token)
 
-    answer = admin_site.submit_form(of(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
+    answer = admin_site.submit_form(page_url(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"})
 
     assert (answer.status_code, b"Too many requests" in answer.content) == (422, True)
     assert not Impersonation.objects.exists()

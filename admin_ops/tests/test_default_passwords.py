@@ -1,4 +1,4 @@
-"""No password that stands in a starter's documentation opens anything (T51)."""
+"""No password from the starter's documentation works (T51)."""
 
 import pytest
 from django.contrib.auth.hashers import make_password

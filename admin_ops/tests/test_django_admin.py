@@ -1,4 +1,4 @@
-"""Django admin: who is let in, what she sees, and what she may do there."""
+"""Django admin: login, permissions, tables and bulk actions."""
 
 import re
 
@@ -125,10 +125,10 @@ def test_support_does_not_see_what_its_role_does_not_show(admin_ops, path):
 
 
 def test_staff_without_a_role_get_the_login_page(admin_ops):
-    nobody = user_factories.create_staff_member("", Role.AUDITOR)
-    nobody.user.groups.clear()
+    without_role = user_factories.create_staff_member("", Role.AUDITOR)
+    without_role.user.groups.clear()
 
-    assert open_dashboard(admin_ops, nobody)["Location"] == "/admin/login/?next=/admin/"
+    assert open_dashboard(admin_ops, without_role)["Location"] == "/admin/login/?next=/admin/"
     assert "not authorized" in admin_ops.get("/admin/login/").content.decode()
 
 

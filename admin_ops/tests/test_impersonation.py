@@ -1,4 +1,4 @@
-"""Acting in a customer's name: who may start it, what it may do, when it ends, and what is kept of it (T47 to T50)."""
+"""Impersonation: who may start it, what it may do, when it ends, and what is audited (T47 to T50)."""
 
 import jwt
 import pytest
@@ -40,7 +40,7 @@ def writing(admin_ops, staff_member, customer):
     return start(admin_ops, staff_member, customer, write=True).json()["access_token"]
 
 
-def told(action):
+def audit_events(action):
     return AuditEvent.objects.filter(action=f"impersonation.{action}")
 
 
@@ -59,7 +59,7 @@ def test_the_token_is_the_customers_and_names_the_actor(admin_ops, staff_member,
     assert not answer.cookies
     session = LoginSession.objects.get(sid=claims["sid"])
     assert not RefreshToken.objects.filter(session=session).exists()
-    event = told("started").get()
+    event = audit_events("started").get()
     assert (event.actor, event.act_as, event.reason) == (
         staff_member.user.id,
         customer.user.id,
@@ -109,7 +109,7 @@ def test_staff_and_oneself_cannot_be_impersonated(admin_ops, staff_member):
         (403, "cannot_impersonate_staff"),
         (403, "cannot_impersonate_staff"),
     ]
-    assert [event.data for event in told("refused")] == [{"code": "cannot_impersonate_staff"}] * 2
+    assert [event.data for event in audit_events("refused")] == [{"code": "cannot_impersonate_staff"}] * 2
 
 
 @pytest.mark.parametrize("status", [User.Status.DISABLED, User.Status.DELETED])
@@ -119,7 +119,7 @@ def test_a_banned_or_deleted_user_cannot_be_impersonated(admin_ops, staff_member
     answer = start(admin_ops, staff_member, customer)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "account_not_active")
-    assert told("refused").get().actor == staff_member.user.id
+    assert audit_events("refused").get().actor == staff_member.user.id
     assert (
         admin_ops.post("/api/admin/users/usr_x/impersonate", {"reason": "x"}, token=staff_member.token).status_code
         == 404
@@ -152,7 +152,7 @@ def test_a_login_older_than_five_minutes_needs_the_password(admin_ops, staff_mem
 )
 def test_reading_and_writing_need_a_permission_each(admin_ops, customer, role, body, status):
     assert start(admin_ops, user_factories.create_staff_member("", role), customer, **body).status_code == status
-    assert told("refused").count() == (status == 403)
+    assert audit_events("refused").count() == (status == 403)
 
 
 def test_impersonation_switched_off_neither_starts_nor_goes_on(
@@ -198,7 +198,7 @@ def test_every_request_is_one_audit_event_whatever_its_status(product, staff_mem
     product.patch(PROFILE, {"timezone": "Nowhere"}, token=writing)
     product.get("/api/teams/team_x", token=token)
 
-    lines = list(told("request").order_by("pk"))
+    lines = list(audit_events("request").order_by("pk"))
 
     assert [(line.data["method"], line.data["route"], line.data["status"]) for line in lines] == [
         ("GET", "api/auth/me", 200),
@@ -267,7 +267,7 @@ def test_an_ended_impersonation_is_refused_on_the_next_request(admin_ops, produc
     end(admin_ops, staff_member, customer)
 
     assert product.get(ME, token=token).status_code == 401
-    assert told("request").count() == 1
+    assert audit_events("request").count() == 1
 
 
 def test_ending_the_sessions_of_staff_or_customer_leaves_the_others_own(
@@ -277,7 +277,7 @@ def test_ending_the_sessions_of_staff_or_customer_leaves_the_others_own(
 
     assert product.get(ME, token=customer.token).status_code == 200
     assert admin_ops.get("/api/admin/auth/me", token=staff_member.token).status_code == 200
-    assert told("ended").get().actor == staff_member.user.id
+    assert audit_events("ended").get().actor == staff_member.user.id
 
 
 def test_the_customer_sees_support_among_their_devices_and_can_end_it(product, customer, token):
@@ -328,7 +328,7 @@ def test_support_ends_its_own_and_only_an_admin_anothers(admin_ops, customer, st
     assert admin_ops.delete(f"/api/admin/impersonations/{own}", token=support.token).status_code == 204
     assert admin_ops.delete(f"/api/admin/impersonations/{own}", token=support.token).status_code == 204
     assert admin_ops.delete("/api/admin/impersonations/imp_x", token=support.token).status_code == 404
-    assert told("ended").count() == 1
+    assert audit_events("ended").count() == 1
 
 
 def test_starting_is_limited_to_twenty_an_hour_for_each_member_of_staff(admin_ops, staff_member, customer, settings):

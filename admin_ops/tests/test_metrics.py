@@ -1,4 +1,4 @@
-"""The figures."""
+"""Metrics of users and webhooks, and the health for staff."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Over the API: giving what was not bought, taking it back, and time for a trial."""
+"""The API for entitlement overrides, trial extensions and mapped prices."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -57,13 +57,13 @@ def test_what_is_given_counts_at_once_and_is_shown_with_its_end(
     answer = give(admin_ops, staff_member, customer, **body)
 
     assert answer.status_code == 201
-    told = answer.json()["override"]
-    assert (told["by"], told["expires_at"], told["ended_at"]) == (staff_member.user.email, LATER, None)
+    override = answer.json()["override"]
+    assert (override["by"], override["expires_at"], override["ended_at"]) == (staff_member.user.email, LATER, None)
     assert entitlements.get_limit(customer.user, "seats") == seats
     assert entitlements.has_feature(customer.user, "sso") == has_sso
     assert AuditEvent.objects.get(action="entitlement.given").reason == "sorry for the outage"
     page = admin_ops.get(f"/api/admin/users/{customer.user.pk}", token=staff_member.token).json()
-    assert [row["id"] for row in page["overrides"]] == [told["id"]]
+    assert [row["id"] for row in page["overrides"]] == [override["id"]]
 
 
 UNFIT = [
@@ -107,8 +107,8 @@ def test_what_a_team_is_given_is_its_own_and_not_its_owners(
     answer = give_team(admin_ops, staff_member, team, **body)
 
     assert answer.status_code == 201
-    told = answer.json()["override"]
-    assert (told["by"], told["reason"], told["expires_at"], told["ended_at"]) == (
+    override = answer.json()["override"]
+    assert (override["by"], override["reason"], override["expires_at"], override["ended_at"]) == (
         staff_member.user.email,
         "pilot",
         LATER,
@@ -231,8 +231,12 @@ def test_staff_map_a_price_to_a_plan(admin_ops, customer, staff_member, unmapped
     )
 
     assert [(row["plan"], row["plan_is_known"]) for row in before] == [(None, False)]
-    told = answer.json()["subscription"]
-    assert (answer.status_code, told["plan"], told["plan_is_known"]) == (200, {"id": "scale", "name": "Scale"}, True)
+    subscription = answer.json()["subscription"]
+    assert (answer.status_code, subscription["plan"], subscription["plan_is_known"]) == (
+        200,
+        {"id": "scale", "name": "Scale"},
+        True,
+    )
     assert (again.status_code, again.json()["code"]) == (409, "plan_is_known")
     assert entitlements.get_limit(customer.user, "seats") is None
 

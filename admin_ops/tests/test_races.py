@@ -1,4 +1,4 @@
-"""What happens when two do it at once, or the trail cannot be written. On PostgreSQL: SQLite has one writer anyway."""
+"""Concurrent bans, and an audit event that cannot be written. On PostgreSQL, because SQLite has one writer."""
 
 import pytest
 from django.db import DatabaseError

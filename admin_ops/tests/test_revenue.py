@@ -1,4 +1,4 @@
-"""The figures about revenue, told by events: and they agree with what a slow count of the rows says, to the cent."""
+"""Revenue metrics: they agree with a slow count of the rows, to the cent."""
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -136,23 +136,23 @@ def test_the_figures_tell_the_build_timeline_the_business(admin_ops, staff_membe
 @st.composite
 def events(draw):
     """Up to three customers with up to two subscriptions each; whether they are ours is drawn, too."""
-    told = []
+    deliveries = []
     for customer in range(draw(st.integers(1, 3))):
         for subscription in range(draw(st.integers(1, 2))):
             for day in sorted(draw(st.sets(st.integers(0, 181), min_size=1, max_size=5))):
                 status = draw(st.sampled_from(["active", "active", "past_due", "trialing", "unpaid", "canceled"]))
                 cents, currency = draw(st.sampled_from([0, 1900, 2050, 7900])), "eur" if customer == 2 else "usd"
-                told.append(
+                deliveries.append(
                     subscription_event(
                         f"sub_{customer}_{subscription}", status, day,
                         cents=cents, currency=currency, customer=f"cus_{customer}",
                     )
                 )  # fmt: skip
-    return draw(st.permutations(told))
+    return draw(st.permutations(deliveries))
 
 
 def paid(entries, until):
-    """What each customer paid a month before ``until``: the last word of each of her subscriptions."""
+    """What each customer paid a month before ``until``: by the last state of each of their subscriptions."""
     words = {entry.subscription_id: entry for entry in entries if entry.at < until}
     totals = defaultdict(int)
     for entry in words.values():
@@ -166,10 +166,10 @@ def retention(before, after):
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(told=events(), ours=st.sets(st.integers(0, 2)))
-def test_every_revenue_metric_agrees_with_a_slow_count_to_the_cent(unowned_business, told, ours):
+@given(deliveries=events(), ours=st.sets(st.integers(0, 2)))
+def test_every_revenue_metric_agrees_with_a_slow_count_to_the_cent(unowned_business, deliveries, ours):
     unowned_business(ours)
-    take_in(*told)
+    take_in(*deliveries)
 
     figures = revenue_metrics(NOW)
 
@@ -206,12 +206,12 @@ def check_cohorts(figures, entries):
     for cohort in figures["cohorts"]:
         months = [month for month in last_months(NOW.date()) if month >= cohort["cohort"]]
         ends = [datetime(m.year + m.month // 12, m.month % 12 + 1, 1, tzinfo=UTC) for m in months[:-1]] + [NOW]
-        hers = [
+        theirs = [
             {customer: cents for customer, cents in paid(entries, end).items() if first[customer] == cohort["cohort"]}
             for end in ends
         ]
-        assert cohort["retained"] == [len(found) for found in hers]
-        assert [round(value * 100) for value in cohort["revenue"]] == [sum(found.values()) for found in hers]
+        assert cohort["retained"] == [len(found) for found in theirs]
+        assert [round(value * 100) for value in cohort["revenue"]] == [sum(found.values()) for found in theirs]
 
 
 @pytest.fixture
@@ -252,9 +252,9 @@ def test_the_admin_site_shows_the_day_on_which_a_subscription_ends(admin_ops, st
     row = Subscription.objects.get()
 
     pages = [f"/admin/billing/subscription/?q={row.pk}", f"/admin/accounts/user/{row.customer.user_id}/change/"]
-    told = [admin_ops.get(page).content.decode() for page in pages]
+    deliveries = [admin_ops.get(page).content.decode() for page in pages]
 
-    assert [("ends 5 Feb 2027" in page, "renews" in page) for page in told] == [(True, False), (True, False)]
+    assert [("ends 5 Feb 2027" in page, "renews" in page) for page in deliveries] == [(True, False), (True, False)]
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def two_currencies(db):
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "deliveries"),
     [
         ("", ("usd", 38, 19, 2)),
         ("?currency=usd", ("usd", 38, 19, 2)),
@@ -277,11 +277,11 @@ def two_currencies(db):
         ("?currency=eur", ("eur", 0, 0, 0)),
     ],
 )
-def test_revenue_metrics_are_of_one_named_currency(admin_ops, staff_member, two_currencies, query, told):
+def test_revenue_metrics_are_of_one_named_currency(admin_ops, staff_member, two_currencies, query, deliveries):
     body = admin_ops.get(f"/api/admin/metrics/revenue{query}", token=staff_member.token).json()
 
     names = ["currency", "monthly_recurring_revenue", "arpu", "paying_customers"]
-    assert tuple(body[name] for name in names) == told
+    assert tuple(body[name] for name in names) == deliveries
     assert body["by_currency"] == [
         {"currency": "usd", "monthly_recurring_revenue": 38, "subscriptions": 2},
         {"currency": "jpy", "monthly_recurring_revenue": 30_000, "subscriptions": 1},

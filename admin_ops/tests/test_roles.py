@@ -1,4 +1,4 @@
-"""One table of rights: what is written down, and what both doors of the admin_site ask."""
+"""The permissions of each role are those that staff.md lists."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Staff have a second factor (T52), and help those who lost theirs."""
+"""The second factor of staff (T52), and removing a lost one."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The page about a team, and what staff give it there."""
+"""A team's admin page, and its staff actions."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ def team(customer):
     return create_team(with_verified_email(customer))
 
 
-def of(team, action_name=""):
+def page_url(team, action_name=""):
     return f"/admin/teams/team/{team.pk}/" + (f"do/{action_name}/" if action_name else "change/")
 
 
@@ -38,29 +38,29 @@ def of(team, action_name=""):
 def test_what_a_team_is_given_is_on_its_page_and_audited(
     admin_site, customer, staff_member, team, action_name, fields, seats, has_sso
 ):
-    asked = admin_site.get(of(team, action_name))
+    asked = admin_site.get(page_url(team, action_name))
 
-    done = admin_site.submit_form(of(team, action_name), fields)
+    done = admin_site.submit_form(page_url(team, action_name), fields)
 
-    assert (asked.status_code, done.status_code, done["Location"]) == (200, 302, of(team))
+    assert (asked.status_code, done.status_code, done["Location"]) == (200, 302, page_url(team))
     assert (entitlements.get_limit(team, "seats"), entitlements.has_feature(team, "sso")) == (seats, has_sso)
     assert entitlements.get_limit(customer.user, "seats") == 3
     event = AuditEvent.objects.get(action="entitlement.given")
     assert (event.actor, event.target, event.reason) == (staff_member.user.pk, team.pk, "pilot")
-    page = admin_site.get(of(team)).content.decode()
+    page = admin_site.get(page_url(team)).content.decode()
     assert ("<dt>Seats</dt>" in page, "<dt>Teams</dt>" in page, "given until" in page) == (True, False, True)
     assert EntitlementOverride.objects.get().pk in page
 
 
 def test_ending_a_teams_override_leads_back_to_the_teams_page(admin_site, team):
-    admin_site.submit_form(of(team, "give-plan"), GIVE_PLAN)
+    admin_site.submit_form(page_url(team, "give-plan"), GIVE_PLAN)
     given = EntitlementOverride.objects.get()
 
     done = admin_site.submit_form(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "over"})
 
-    assert done["Location"] == of(team)
+    assert done["Location"] == page_url(team)
     assert entitlements.get_limit(team, "seats") == 3
-    assert "given until" not in admin_site.get(of(team)).content.decode()
+    assert "given until" not in admin_site.get(page_url(team)).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_ending_a_teams_override_leads_back_to_the_teams_page(admin_site, team):
     ],
 )
 def test_invalid_input_is_shown_on_the_form(admin_site, team, action_name, change):
-    assert admin_site.submit_form(of(team, action_name), {**GIVE_PLAN, **change}).status_code == 422
+    assert admin_site.submit_form(page_url(team, action_name), {**GIVE_PLAN, **change}).status_code == 422
     assert not EntitlementOverride.objects.exists()
 
 
@@ -81,15 +81,15 @@ def test_invalid_input_is_shown_on_the_form(admin_site, team, action_name, chang
 def test_read_only_staff_give_nothing(admin_ops, team, role, action_name):
     open_admin_site(admin_ops, user_factories.create_staff_member("", role))
 
-    assert "/do/" not in admin_ops.get(of(team)).content.decode()
-    assert admin_ops.get(of(team, action_name)).status_code == 403
-    assert admin_ops.submit_form(of(team, action_name), GIVE_PLAN).status_code == 403
+    assert "/do/" not in admin_ops.get(page_url(team)).content.decode()
+    assert admin_ops.get(page_url(team, action_name)).status_code == 403
+    assert admin_ops.submit_form(page_url(team, action_name), GIVE_PLAN).status_code == 403
     assert not EntitlementOverride.objects.exists()
 
 
 def test_a_deleted_team_is_offered_nothing(admin_site, team):
-    assert "/do/give-plan/" in admin_site.get(of(team)).content.decode()
+    assert "/do/give-plan/" in admin_site.get(page_url(team)).content.decode()
 
     Team.objects.update(deleted_at=timezone.now())
 
-    assert "/do/" not in admin_site.get(of(team)).content.decode()
+    assert "/do/" not in admin_site.get(page_url(team)).content.decode()

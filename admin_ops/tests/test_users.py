@@ -1,4 +1,4 @@
-"""Finding people, and what staff do for or against them."""
+"""The API for finding users, and for the staff actions on them."""
 
 import pytest
 
@@ -240,12 +240,12 @@ def test_read_only_staff_change_nothing(admin_ops, customer, role):
 
 
 def test_staff_without_a_role_see_no_users(admin_ops, customer):
-    nobody = user_factories.create_staff_member("", Role.AUDITOR)
-    nobody.user.groups.clear()
+    without_role = user_factories.create_staff_member("", Role.AUDITOR)
+    without_role.user.groups.clear()
 
-    assert admin_ops.get("/api/admin/users", token=nobody.token).status_code == 403
-    assert admin_ops.get(f"/api/admin/users/{customer.user.id}", token=nobody.token).status_code == 403
-    assert admin_ops.get("/api/admin/users/usr_unknown", token=nobody.token).status_code == 403
+    assert admin_ops.get("/api/admin/users", token=without_role.token).status_code == 403
+    assert admin_ops.get(f"/api/admin/users/{customer.user.id}", token=without_role.token).status_code == 403
+    assert admin_ops.get("/api/admin/users/usr_unknown", token=without_role.token).status_code == 403
 
 
 def test_revoking_sessions_logs_a_person_out_everywhere(admin_ops, product, customer, staff_member):

@@ -1,4 +1,4 @@
-"""Webhook events on the admin_site, and the dashboard."""
+"""Admin pages of webhook events, replays, and the dashboard."""
 
 import pytest
 from django.utils import timezone
