@@ -80,7 +80,7 @@ def test_without_billing_accounts_and_teams_work_within_what_is_free(seen: Any) 
 
 
 def test_without_billing_the_desk_shows_people_and_no_money(seen: Any) -> None:
-    desk = seen["desk"]
+    admin_site = seen["admin_site"]
 
-    assert (desk["pages"], desk["calls"], desk["health"]) == ([200] * 3, [200] * 3, 200)
-    assert (desk["links"], desk["words"]) == ([], [])
+    assert (admin_site["pages"], admin_site["calls"], admin_site["health"]) == ([200] * 3, [200] * 3, 200)
+    assert (admin_site["links"], admin_site["words"]) == ([], [])

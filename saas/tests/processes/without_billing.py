@@ -49,9 +49,9 @@ def statuses(
     customer: user_factories.Person, staff_member: user_factories.Person, team: str
 ) -> dict[str, dict[str, list[int]]]:
     """Of every address about money, by GET and, at the APIs, POST."""
-    desk = ServiceClient("admin_ops")
-    desk.cookies[settings.STAFF_SESSION_COOKIE_NAME] = staff_member.cookie_key
-    clients = {"product": (ServiceClient("product"), customer.token), "admin_ops": (desk, "")}
+    admin_site = ServiceClient("admin_ops")
+    admin_site.cookies[settings.STAFF_SESSION_COOKIE_NAME] = staff_member.cookie_key
+    clients = {"product": (ServiceClient("product"), customer.token), "admin_ops": (admin_site, "")}
     found: dict[str, dict[str, list[int]]] = {}
     for service, addresses in WITH_BILLING.items():
         client, token = clients[service]
@@ -87,7 +87,7 @@ def life(customer: user_factories.Person) -> dict[str, Any]:
     }
 
 
-def desk(customer: user_factories.Person, staff_member: user_factories.Person, team: str) -> dict[str, Any]:
+def admin_site(customer: user_factories.Person, staff_member: user_factories.Person, team: str) -> dict[str, Any]:
     client = ServiceClient("admin_ops")
     client.cookies[settings.STAFF_SESSION_COOKIE_NAME] = staff_member.cookie_key
     pages = ["/admin/", f"/admin/accounts/user/{customer.user.pk}/change/", f"/admin/teams/team/{team}/change/"]
@@ -157,7 +157,7 @@ def main() -> None:
     seen = {
         "life": lived,
         "statuses": statuses(customer, staff_member, lived["id"]),
-        "desk": desk(customer, staff_member, lived["id"]),
+        "admin_site": admin_site(customer, staff_member, lived["id"]),
         "documents": documents(),
         "routes": routes(),
         "commands": refusals(),
