@@ -16,7 +16,7 @@ To add one, write the domain's function, then an entry here:
         permission=Permission.NOTE_USERS, run=rename, form=RenameForm,
         audit=(AuditLabel("team.renamed", "Renamed"),),
         endpoint=Endpoint(
-            method="post", path="teams/<str:team_id>/rename", url_name="team-rename",
+            method="post", path="teams/<str:team_id>/rename",
             operation_id="staff_team_rename", summary="Rename a team", tag="teams", body=RenameBody,
             represent=lambda team: {"name": team.name}, response=RenamedShape,
         ),

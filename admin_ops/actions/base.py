@@ -64,7 +64,6 @@ class Endpoint:
     """The action in the API, below ``/api/admin/``. ``path`` has one parameter, the row's id."""
 
     path: str
-    url_name: str
     operation_id: str
     summary: str
     tag: str

@@ -34,7 +34,6 @@ REPLAY = StaffAction(
     audit=(AuditLabel("webhook_event.replayed", "Webhook event replayed", NEWS),),
     endpoint=Endpoint(
         path="events/<str:event_id>/replay",
-        url_name="event-replay",
         operation_id="staff_event_replay",
         summary="Replay a webhook event",
         description="It runs once more with its original bytes, in the background; an old event undoes nothing newer.",

@@ -65,7 +65,6 @@ GREET = StaffAction(
     audit=(AuditLabel("user.greeted", "Greeted"),),
     endpoint=Endpoint(
         path="users/<str:user_id>/greet",
-        url_name="user-greet",
         operation_id="staff_user_greet",
         summary="Greet a person",
         tag="users",

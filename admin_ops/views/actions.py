@@ -21,7 +21,7 @@ _READS: dict[str, type[AdminApiView]] = {"teams/<str:team_id>/overrides": TeamOv
 
 def action_urls(actions: Iterable[StaffAction]) -> list[URLPattern]:
     return [
-        path(f"api/admin/{endpoint.path}", action_view(action, endpoint).as_view(), name=endpoint.url_name)
+        path(f"api/admin/{endpoint.path}", action_view(action, endpoint).as_view(), name=endpoint.operation_id)
         for action in actions
         if (endpoint := action.endpoint)
     ]
