@@ -126,10 +126,12 @@ def test_the_log_and_one_event_cost_a_fixed_number_of_queries(
         webhooks.get(f"{LOGS}/evt_1", token=staff_member.token)
 
 
-def test_an_unknown_event_is_not_found(webhooks):
-    for answer in (webhooks.get(f"{LOGS}/evt_none"), webhooks.post("/api/webhooks/replay/evt_none")):
-        assert answer.status_code == 404
-        assert answer.json()["detail"] == "Webhook event not found"
+@pytest.mark.parametrize(("method", "path"), [("GET", f"{LOGS}/evt_none"), ("POST", "/api/webhooks/replay/evt_none")])
+def test_an_unknown_event_is_not_found(webhooks, method, path):
+    answer = webhooks.send(method, path)
+
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "Webhook event not found"
 
 
 def test_a_processed_event_can_be_replayed_and_is_audited(webhooks, staff_member, seen, drain, closed):
@@ -311,12 +313,12 @@ def test_bulk_replays_and_stats_want_a_staff_token_too(webhooks, customer, close
     assert getattr(webhooks, method)(path, token=customer.token).status_code == 401
 
 
-def test_staff_who_may_only_read_cannot_replay(webhooks, closed, drain):
+@pytest.mark.parametrize("path", [f"{REPLAY}/evt_1", REPLAY, f"{REPLAYS}/rpl_1/cancel"])
+def test_staff_who_may_only_read_cannot_replay(webhooks, closed, drain, path):
     stored("evt_1")
     reader = user_factories.create_staff_member("", Role.SUPPORT_READ)
 
     assert webhooks.get(f"{LOGS}/evt_1", token=reader.token).status_code == 200
-    for path in (f"{REPLAY}/evt_1", REPLAY, f"{REPLAYS}/rpl_1/cancel"):
-        assert webhooks.post(path, {"status": "queued"}, token=reader.token).status_code == 403
+    assert webhooks.post(path, {"status": "queued"}, token=reader.token).status_code == 403
     assert WebhookEvent.objects.get().replay_count == 0
     assert not ReplayBatch.objects.exists()

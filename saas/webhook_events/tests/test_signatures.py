@@ -153,9 +153,9 @@ def test_the_sixty_fourth_signature_counts_and_a_sixty_fifth_is_too_many():
 
 
 @pytest.mark.parametrize("secrets", [[], [""], ["  "], ["", "\n"]])
-def test_an_unset_secret_verifies_nothing(secrets):
-    for forged in ("", "  ", "\n"):
-        assert verdict(sign(BODY, secret=forged, at=NOW), BODY, secrets) == "no_match"
+@pytest.mark.parametrize("forged", ["", "  ", "\n"])
+def test_an_unset_secret_verifies_nothing(secrets, forged):
+    assert verdict(sign(BODY, secret=forged, at=NOW), BODY, secrets) == "no_match"
 
 
 def test_a_header_over_eight_kilobytes_is_not_read():
