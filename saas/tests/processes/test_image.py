@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from saas import env
@@ -59,21 +60,24 @@ def test_the_composition_has_every_process_once_from_one_image() -> None:
     assert services["worker"]["command"][:4] == ["celery", "-A", "saas", "worker"]
 
 
-def test_the_services_do_not_own_the_tables_and_wait_for_who_does() -> None:
-    services = COMPOSE["services"]
-
-    assert "saas_owner" in services["migrate"]["environment"]["DATABASE_URL"]
-    for name in OURS - {"migrate"}:
-        assert "saas_runtime" in services[name]["environment"]["DATABASE_URL"]
-        assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
-        assert services[name]["read_only"] is True
+def test_the_migration_owns_the_tables() -> None:
+    assert "saas_owner" in COMPOSE["services"]["migrate"]["environment"]["DATABASE_URL"]
 
 
-def test_what_is_set_is_what_the_settings_read() -> None:
+@pytest.mark.parametrize("name", sorted(OURS - {"migrate"}))
+def test_a_service_does_not_own_the_tables_and_waits_for_the_migration(name: str) -> None:
+    service = COMPOSE["services"][name]
+
+    assert "saas_runtime" in service["environment"]["DATABASE_URL"]
+    assert service["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+    assert service["read_only"] is True
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_what_is_set_is_what_the_settings_read(name: str) -> None:
     declared = {setting.name for setting in env.declared_settings()} | NOT_OURS
 
-    for name in OURS:
-        assert set(COMPOSE["services"][name]["environment"]) <= declared
+    assert set(COMPOSE["services"][name]["environment"]) <= declared
 
 
 def test_what_may_lose_anything_and_what_may_not_are_apart() -> None:

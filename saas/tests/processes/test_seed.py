@@ -9,7 +9,6 @@ from django.core.management import call_command
 
 from saas.accounts.models import LoginSession, User
 from saas.billing.models import Plan
-from saas.testing.clients import ServiceClient
 
 
 def seed() -> str:
@@ -33,14 +32,19 @@ def test_seeding_twice_makes_everything_once_and_shows_passwords_once() -> None:
     assert second == ""
 
 
-def test_the_shown_passwords_open_the_right_doors(product: ServiceClient, admin_ops: ServiceClient) -> None:
+@pytest.mark.parametrize(
+    ("service_name", "path", "email"),
+    [
+        ("product", "/api/auth/login", "demo.ada@example.org"),
+        ("admin_ops", "/api/admin/auth/login", "support@example.org"),
+    ],
+)
+def test_the_shown_passwords_log_in_to_their_service(service: Any, service_name: str, path: str, email: str) -> None:
     passwords = dict(re.findall(r"(\S+@example\.org) +(\S+)", seed()))
 
-    for client, path, email in (
-        (product, "/api/auth/login", "demo.ada@example.org"),
-        (admin_ops, "/api/admin/auth/login", "support@example.org"),
-    ):
-        assert client.post(path, {"email": email, "password": passwords[email]}).status_code == 200
+    answer = service(service_name).post(path, {"email": email, "password": passwords[email]})
+
+    assert answer.status_code == 200
 
 
 @pytest.mark.django_db
