@@ -286,17 +286,25 @@ def test_listing_keys_costs_four_queries(
         assert product.get(f"/api/teams/{team.id}/api-keys", token=owner.token).json()["count"] == 1
 
 
-def test_a_key_reads_what_its_teams_plan_allows_and_nothing_of_its_makers(
-    product: ServiceClient, owner: Person, team: Team
-) -> None:
+@pytest.mark.parametrize("query", ["", "?team_id={team}"])
+def test_a_key_reads_what_its_teams_plan_allows(product: ServiceClient, owner: Person, team: Team, query: str) -> None:
+    query = query.format(team=team.id)
+    _, raw = create_api_key(team, owner)
+    product.post("/api/subscriptions/checkout", {"plan_id": "growth", "team_id": team.id}, token=owner.token)
+
+    current = product.get(f"/api/subscriptions/current{query}", token=raw).json()["subscription"]
+    limits = product.get(f"/api/billing/entitlements{query}", token=raw).json()["limits"]
+
+    assert (current["status"], current["plan"]["id"]) == ("active", "growth")
+    assert limits["seats"] == 25
+
+
+def test_a_key_reads_nothing_of_its_makers_billing(product: ServiceClient, owner: Person, team: Team) -> None:
     other_team = Team.objects.create(name="Other", owner=owner.user)
     _, raw = create_api_key(team, owner)
     product.post("/api/subscriptions/checkout", {"plan_id": "growth", "team_id": team.id}, token=owner.token)
 
-    for query in ("", f"?team_id={team.id}"):
-        current = product.get(f"/api/subscriptions/current{query}", token=raw).json()["subscription"]
-        assert (current["status"], current["plan"]["id"]) == ("active", "growth")
-        assert product.get(f"/api/billing/entitlements{query}", token=raw).json()["limits"]["seats"] == 25
     answer = product.get(f"/api/billing/entitlements?team_id={other_team.id}", token=raw)
+
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert product.get("/api/billing/invoices", token=raw).status_code == 401

@@ -54,7 +54,7 @@ def test_a_comp_leaves_the_subscription_as_the_provider_tells_it(product, custom
     assert product.get("/api/billing/entitlements", token=customer.token).json()["limits"]["seats"] is None
 
 
-def test_what_a_team_is_given_is_its_own_and_what_its_owner_is_given_counts_for_it(customer, other, given):
+def test_a_team_has_the_higher_of_its_own_and_its_owners_limit(customer, other, given):
     team = create_team(name="Alpha", owner=customer.user).team
 
     override_limit(team, key="seats", value=12, **given)

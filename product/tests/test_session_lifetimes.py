@@ -209,14 +209,15 @@ def test_a_cookie_that_was_planted_before_the_login_is_replaced(product, custome
     assert me(product) == 401
 
 
-def test_a_banned_person_is_out_in_both_services_by_every_way(product, parity, customer: Person) -> None:
+@pytest.mark.parametrize("service_name", ["product", "parity"])
+def test_a_banned_person_is_out_in_both_services_by_every_way(service, customer: Person, service_name: str) -> None:
+    client = service(service_name)
     staff_administration.ban_user(customer.user, by=user_factories.create_staff_member().user, reason="fraud")
 
-    for client in (product, parity):
-        assert client.get("/api/auth/me", token=customer.token).status_code == 401
-        client.cookies["saas_session"] = customer.cookie_key
-        assert client.get("/api/auth/me").status_code == 401
-    assert refresh(product, customer.refresh_token).status_code == 401
+    assert client.get("/api/auth/me", token=customer.token).status_code == 401
+    client.cookies["saas_session"] = customer.cookie_key
+    assert client.get("/api/auth/me").status_code == 401
+    assert refresh(service("product"), customer.refresh_token).status_code == 401
 
 
 def together(count: int, call: Any) -> list[Any]:
