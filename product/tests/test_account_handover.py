@@ -92,8 +92,7 @@ def test_who_proves_the_mailbox_gets_an_unconfirmed_account_clean(product, idp, 
     assert (user.pk, user.is_verified, user.check_password(PASSWORD)) == (squatter.user.pk, True, False)
     assert "Not Her" not in str(list(User.objects.values()) + list(Profile.objects.values()))
     assert Profile.objects.get(user=user).biography == Profile.objects.get(user=user).avatar_url == ""
-    for table in (Totp, RecoveryCode, PendingLogin):
-        assert not table.objects.exists()
+    assert [table for table in (Totp, RecoveryCode, PendingLogin) if table.objects.exists()] == []
     assert not OAuthIdentity.objects.filter(subject="squatter").exists()
     assert not ApiKey.objects.current().exists()
     assert not Invitation.objects.open().filter(invited_by=user).exists()

@@ -119,8 +119,8 @@ def test_every_other_device_can_be_logged_out_at_once(product, service, customer
     assert product.delete("/api/auth/sessions", token=customer.token).status_code == 204
 
     assert product.get("/api/auth/me", token=second["access_token"]).status_code == 401
-    for token in (customer.token, other.token):
-        assert product.get("/api/auth/me", token=token).status_code == 200
+    assert product.get("/api/auth/me", token=customer.token).status_code == 200
+    assert product.get("/api/auth/me", token=other.token).status_code == 200
 
 
 def test_a_session_deleted_from_the_table_is_dead_on_the_next_request(product, customer: Person) -> None:

@@ -270,9 +270,8 @@ def test_after_fourteen_days_nobody_can_tell_whose_account_it_was(
     row = User.objects.get(pk=customer.user.pk)
     assert (row.email, row.full_name, row.status) == (f"{row.id}@deleted.invalid", "", "deleted")
     assert (row.email_canonical, row.last_login, row.has_usable_password()) == (row.email, None, False)
-    for model in (Profile, OAuthIdentity, UserNote, OneTimeToken, Totp):
-        assert not model.objects.filter(user=customer.user).exists()
-    assert not LoginSession.objects.filter(user=customer.user).exists()
+    personal = (Profile, OAuthIdentity, UserNote, OneTimeToken, Totp, LoginSession)
+    assert [model for model in personal if model.objects.filter(user=customer.user).exists()] == []
     assert not Mail.objects.filter(recipient=customer.user.email).exists()
     assert not ResetRequest.objects.exists()
     assert FailedAttempts.objects.count() == 1  # that of sam's own login
