@@ -94,34 +94,26 @@ class CamelCaseView(APIView):
     schema = CamelCaseSchema()
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        request.GET = _incoming_query(request.GET)  # type: ignore[assignment]
+        renamed = QueryDict(mutable=True)
+        for key, values in request.GET.lists():
+            if name := to_snake_case(key):
+                renamed.setlist(name, values)
+        request.GET = renamed  # type: ignore[assignment]
         return super().initialize_request(request, *args, **kwargs)
 
     def handle_exception(self, exc: Exception) -> Response:
-        return super().handle_exception(_with_renamed_fields(exc))
+        """The same refusal; its ``errors`` name fields as the caller wrote them."""
+        match exc:
+            case ValidationError():
+                exc = ValidationError({_renamed_path(path): texts for path, texts in flatten_errors(exc.detail)})
+            case DomainError() if exc.errors:
+                exc.errors = {_renamed_path(path): texts for path, texts in exc.errors.items()}
+        return super().handle_exception(exc)
 
 
 def camel_case_view(view: type[APIView]) -> Callable[..., Any]:
     """Return a shared view in camelCase for a URL conf."""
     return type(view.__name__, (CamelCaseView, view), {}).as_view()  # type: ignore[attr-defined,no-any-return]
-
-
-def _incoming_query(query: QueryDict) -> QueryDict:
-    renamed = QueryDict(mutable=True)
-    for key, values in query.lists():
-        if name := to_snake_case(key):
-            renamed.setlist(name, values)
-    return renamed
-
-
-def _with_renamed_fields(refusal: Exception) -> Exception:
-    """The same refusal; its ``errors`` name fields as the caller wrote them."""
-    match refusal:
-        case ValidationError():
-            return ValidationError({_renamed_path(path): texts for path, texts in flatten_errors(refusal.detail)})
-        case DomainError() if refusal.errors:
-            refusal.errors = {_renamed_path(path): texts for path, texts in refusal.errors.items()}
-    return refusal
 
 
 def _renamed_path(path: str) -> str:

@@ -52,14 +52,11 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         fields = [f"{name}={value!r}" for name, value in extra_fields(record).items()]
-        return _one_line(" ".join([super().formatMessage(record), *fields]))
-
-
-def _one_line(text: str) -> str:
-    """Escape control characters, so that they neither end the line nor colour the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
+        text = " ".join([super().formatMessage(record), *fields])
+        if text.isprintable():
+            return text
+        # Escape control characters, so that they neither end the line nor colour the terminal.
+        return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def json_formatter() -> logging.Formatter:

@@ -19,7 +19,8 @@ def discard_connections() -> None:
     Never inside a caller's transaction: its work would be lost silently.
     """
     for connection in connections.all(initialized_only=True):
-        if _is_in_memory(connection):  # closing it would delete its tables
+        is_in_memory = getattr(connection, "is_in_memory_db", None)  # only SQLite's has it
+        if is_in_memory and is_in_memory():  # closing it would delete its tables
             continue
         with suppress(Error, OSError):
             connection.close()
@@ -30,8 +31,8 @@ def discard_irregular_connections() -> bool:
     """Discard all connections if one is still in a transaction, or does not autocommit. Return whether there was one."""
     irregular = [connection for connection in connections.all(initialized_only=True) if not _is_regular(connection)]
     if irregular:
-        told = {"aliases": [connection.alias for connection in irregular]}
-        logger.error("database_connection_irregular", extra=told)
+        aliases = [connection.alias for connection in irregular]
+        logger.error("database_connection_irregular", extra={"aliases": aliases})
         discard_connections()
     return bool(irregular)
 
@@ -45,8 +46,3 @@ def _is_regular(connection: BaseDatabaseWrapper) -> bool:
     if connection.in_atomic_block or connection.closed_in_transaction:
         return False
     return connection.connection is None or connection.autocommit == connection.settings_dict["AUTOCOMMIT"]
-
-
-def _is_in_memory(connection: BaseDatabaseWrapper) -> bool:
-    is_in_memory = getattr(connection, "is_in_memory_db", None)
-    return bool(is_in_memory and is_in_memory())

@@ -81,16 +81,13 @@ class TimeoutConnection(psycopg.Connection[Any]):
             self.pool_invalidator.invalidate_all()
             raise
         except psycopg.OperationalError as error:
-            if timeout is not None or not self._is_still_waiting():
+            # After an error or a broken connection libpq is not active; psycopg's exception for a timeout has no public name.
+            is_still_waiting = self.pgconn.transaction_status == TransactionStatus.ACTIVE
+            if timeout is not None or not is_still_waiting:
                 raise
             self.pgconn.finish()  # a late answer would be taken for the next query's
             self.pool_invalidator.invalidate_all()
             raise psycopg.OperationalError(f"no answer within {self.answer_timeout_seconds:.0f} s") from error
-
-    def _is_still_waiting(self) -> bool:
-        """Whether no answer has come: after an error or a broken connection libpq is not active. (psycopg's exception for an
-        elapsed timeout has no public name.)"""
-        return self.pgconn.transaction_status == TransactionStatus.ACTIVE
 
 
 def django_pool() -> Pool | None:

@@ -111,7 +111,7 @@ class ReadinessMonitor:
 
     def _start_threads(self) -> None:
         for resource in {dependency.resource for dependency in self.dependencies} - self._working:
-            Thread(target=self._work, args=(resource,), name=f"readiness-{resource}", daemon=True).start()
+            Thread(target=self._poll, args=(resource,), name=f"readiness-{resource}", daemon=True).start()
             self._working.add(resource)
             self._started_at = monotonic()
 
@@ -128,24 +128,21 @@ class ReadinessMonitor:
             return self._seen[dependency.name].state
         return DependencyState(False, min(age, monotonic() - self._started_at))
 
-    def _work(self, resource: str) -> None:
+    def _poll(self, resource: str) -> None:
+        due_at = {one: float("-inf") for one in self.dependencies if one.resource == resource}
         try:
-            self._poll(resource)
+            while self._is_requested(resource):
+                due = next((one for one in due_at if due_at[one] <= monotonic()), None)
+                if due is None:
+                    sleep(max(0.0, min(due_at.values()) - monotonic()))
+                    continue
+                self._record(due, run_check(due.check))
+                due_at[due] = monotonic() + due.every_seconds
+                connections.close_all()  # release this thread's connections
         except Exception:
             logger.exception("readiness_thread_failed")
             with self._changed:
                 self._working.discard(resource)  # the next request starts another one
-
-    def _poll(self, resource: str) -> None:
-        due_at = {one: float("-inf") for one in self.dependencies if one.resource == resource}
-        while self._is_requested(resource):
-            due = next((one for one in due_at if due_at[one] <= monotonic()), None)
-            if due is None:
-                sleep(max(0.0, min(due_at.values()) - monotonic()))
-                continue
-            self._record(due, run_check(due.check))
-            due_at[due] = monotonic() + due.every_seconds
-            connections.close_all()  # release this thread's connections
 
     def _is_requested(self, resource: str) -> bool:
         with self._changed:
@@ -155,23 +152,17 @@ class ReadinessMonitor:
             return False
 
     def _record(self, dependency: Dependency, state: DependencyState) -> None:
-        """Record a result. A success after its deadline counts as a failure."""
+        """Record a result, and log it if it differs from the last. A success after its deadline counts as a failure."""
         if state.is_ok and state.seconds > dependency.deadline_seconds:
             state = replace(state, is_ok=False, error=f"took {state.seconds:.1f} s")
         with self._changed:
             before = self._seen.get(dependency.name)
             self._seen[dependency.name] = _Result(state, monotonic())
             self._changed.notify_all()
-        if before is None or before.state.is_ok != state.is_ok:
-            _log_change(dependency.name, state, is_first=before is None)
-
-
-def _log_change(name: str, state: DependencyState, *, is_first: bool) -> None:
-    """Log changes only: a check runs every second."""
-    if not state.is_ok:
-        logger.warning("check_failed: %s: %s", name, state.error)
-    elif not is_first:
-        logger.info("check_passes_again: %s", name)
+        if not state.is_ok and (before is None or before.state.is_ok):
+            logger.warning("check_failed: %s: %s", dependency.name, state.error)
+        elif state.is_ok and before and not before.state.is_ok:
+            logger.info("check_passes_again: %s", dependency.name)
 
 
 def check_all_now() -> Mapping[str, DependencyState]:

@@ -34,7 +34,7 @@ MFA_KEYS_PREVIOUS = env.comma_separated(
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.BaseBackend"
-]  # lets nobody in: saas.accounts.sessions.logins does
+]  # refuses everyone: saas.accounts.sessions.logins does
 PASSWORD_HASHERS = ["saas.accounts.passwords.hashers.PepperedPBKDF2"]
 PASSWORD_ITERATIONS = env.integer(
     "PASSWORD_ITERATIONS",

@@ -36,7 +36,10 @@ def database_config(
     if config is None:
         var_dir.mkdir(parents=True, exist_ok=True)
         file = var_dir / "db.sqlite3"
-        _make_private(file)
+        file.touch(mode=0o600)  # SQLite gives the same permissions to the files beside it
+        if file.stat().st_mode & 0o077:
+            with suppress(PermissionError):  # another user's file
+                file.chmod(0o600)
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": file, "OPTIONS": SQLITE_OPTIONS}
     pool: dict[str, Any] = {
         "min_size": 1,
@@ -56,14 +59,6 @@ def database_config(
         "prepare_threshold": PREPARE_ON_DEMAND if may_prepare else None,
     }
     return config
-
-
-def _make_private(file: Path) -> None:
-    """Make the database file private; SQLite gives the same permissions to the files beside it."""
-    file.touch(mode=0o600)
-    if file.stat().st_mode & 0o077:
-        with suppress(PermissionError):  # another user's file
-            file.chmod(0o600)
 
 
 def answer_timeout_seconds(statement_timeout_ms: int) -> float:

@@ -32,22 +32,12 @@ if not PRODUCTION:
 DEVELOPMENT_SECRETS = None if PRODUCTION else VAR_DIR / "secrets"
 
 
-def _process() -> str:
-    """Return the kind of this process, as set by its entry point, or from ``manage.py``'s first argument."""
-    if "SAAS_PROCESS" in os.environ:
-        return os.environ["SAAS_PROCESS"]
-    return {"runserver": "service", "webhook_worker": "worker"}.get("".join(sys.argv[1:2]), "command")
+# The kind of this process, as set by its entry point, or from ``manage.py``'s first argument.
+_KINDS = {"runserver": "service", "webhook_worker": "worker"}
+PROCESS = os.environ.get("SAAS_PROCESS", _KINDS.get("".join(sys.argv[1:2]), "command"))
 
-
-PROCESS = _process()  # "service", "worker" or "command"
-
-
-def _may_lack_secrets() -> bool:
-    """Whether the command runs without secrets: it generates them, checks settings, or shows help."""
-    first, second = [*sys.argv[1:3], "", ""][:2]
-    is_help = {first, second} & {"-h", "--help", "--version"} or first in {"", "help", "version"}
-    return bool(is_help) or first in {"generate_secrets", "check"}
-
-
+# Commands that generate secrets, check settings or show help run without secrets.
+_first, _second = [*sys.argv[1:3], "", ""][:2]
+_is_help = {_first, _second} & {"-h", "--help", "--version"} or _first in {"", "help", "version"}
 _IS_MANAGE = PROCESS == "command" and Path(sys.argv[0]).name in {"manage.py", "django-admin", "__main__.py"}
-MAY_LACK_SECRETS = _IS_MANAGE and _may_lack_secrets()
+MAY_LACK_SECRETS = _IS_MANAGE and (bool(_is_help) or _first in {"generate_secrets", "check"})

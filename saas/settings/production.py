@@ -71,7 +71,7 @@ def check_mail(settings: Settings) -> Iterator[str]:
 
 @production_check
 def check_billing(settings: Settings) -> Iterator[str]:
-    """The local provider and stand-ins for Stripe charge nobody."""
+    """The local provider and stand-ins for Stripe charge no one."""
     key = settings["STRIPE_SECRET_KEY"]
     if settings["BILLING"] and not key:
         yield "STRIPE_SECRET_KEY must be set in production, or BILLING=off: the local provider sells for nothing."

@@ -5,7 +5,7 @@ By the checksum a mistyped or cut key is refused without a query, and secret sca
 
 import zlib
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -31,7 +31,7 @@ _RANDOM_LENGTH, _CHECKSUM_LENGTH = 40, 6
 
 @transaction.atomic
 def create_api_key(actor: Actor, *, name: str, scopes: Collection[Scope], expires_in_days: int) -> tuple[ApiKey, str]:
-    """The new key's row, and the key itself, which nobody can see again. Ask ``require_recent_login`` first.
+    """The new key's row, and the key itself, which is never shown again. Ask ``require_recent_login`` first.
 
     Raises ``EmailNotVerified``, ``ApiKeyLimitReached``.
     """
@@ -39,7 +39,8 @@ def create_api_key(actor: Actor, *, name: str, scopes: Collection[Scope], expire
     require_sessions_not_revoked(asked)
     require_verified_email(actor)
     require_free_api_key(actor.team)
-    raw, now = _new_key(), timezone.now()
+    random, now = get_random_string(_RANDOM_LENGTH, _ALPHABET), timezone.now()
+    raw = KEY_PREFIX + random + _checksum(random)
     key = ApiKey.objects.create(
         team=actor.team,
         created_by=actor.membership.user,
@@ -90,26 +91,15 @@ def revoke_api_key(actor: Actor, key: ApiKey) -> None:
 
 
 def find_usable_key(raw: str) -> ApiKey | None:
-    """Return the usable key that ``raw`` is, with its maker, and note that it was used."""
+    """Return the usable key that ``raw`` is, with its maker, and write "last used", at most once a minute."""
     if not _is_well_formed(raw):
         return None
     now = timezone.now()
     key = ApiKey.objects.usable(now).select_related("created_by").filter(key_hash=tokens.hash_token(raw)).first()
-    if key:
-        _note_used(key, now)
-    return key
-
-
-def _note_used(key: ApiKey, now: datetime) -> None:
-    """Write "last used", at most once a minute."""
-    if key.last_used_at is None or now - key.last_used_at >= LAST_USED_RESOLUTION:
+    if key and (key.last_used_at is None or now - key.last_used_at >= LAST_USED_RESOLUTION):
         long_ago = Q(last_used_at=None) | Q(last_used_at__lte=now - LAST_USED_RESOLUTION)
         ApiKey.objects.filter(long_ago, pk=key.pk).update(last_used_at=now)
-
-
-def _new_key() -> str:
-    random = get_random_string(_RANDOM_LENGTH, _ALPHABET)
-    return KEY_PREFIX + random + _checksum(random)
+    return key
 
 
 def _is_well_formed(raw: str) -> bool:

@@ -22,10 +22,6 @@ def _api_keys(user: User) -> Iterator[Credential]:
         )
 
 
-def _revoke_api_keys(user: User) -> int:
-    return ApiKey.objects.current().filter(created_by=user).update(revoked_at=timezone.now())
-
-
 def _invitations(user: User) -> Iterator[Credential]:
     """The name of an invitation is its address."""
     for row in Invitation.objects.holding_seats(timezone.now()).filter(invited_by=user, team__deleted_at=None):
@@ -39,9 +35,13 @@ def _invitations(user: User) -> Iterator[Credential]:
         )
 
 
-def _withdraw_invitations(user: User) -> int:
-    return Invitation.objects.open().filter(invited_by=user).update(revoked_at=timezone.now())
-
-
-register_credential_kind("api_key", listed=_api_keys, revoke=_revoke_api_keys)
-register_credential_kind("invitation", listed=_invitations, revoke=_withdraw_invitations)
+register_credential_kind(
+    "api_key",
+    listed=_api_keys,
+    revoke=lambda user: ApiKey.objects.current().filter(created_by=user).update(revoked_at=timezone.now()),
+)
+register_credential_kind(
+    "invitation",
+    listed=_invitations,
+    revoke=lambda user: Invitation.objects.open().filter(invited_by=user).update(revoked_at=timezone.now()),
+)
