@@ -86,8 +86,12 @@ def _expire_checkout(checkout: Checkout, gateway: Gateway) -> None:
 def _create_checkout(customer: Customer, user: User, plan: Plan, idempotency_key: str) -> Checkout:
     """The checkout to go on with. A simultaneous request waits for the lock on the customer, and gets the same one."""
     customer = Customer.objects.select_for_update().get(pk=customer.pk)
-    if before := _started_before(user, plan, customer, idempotency_key):
-        return before
+    if idempotency_key:
+        before = Checkout.objects.started_by(user).filter(idempotency_key=idempotency_key).first()
+        if before and (before.plan_id, before.customer_id) != (plan.pk, customer.pk):
+            raise IdempotencyKeyReused
+        if before:
+            return before
     if Subscription.objects.filter(customer__in=_customer_ids_of_owner(customer)).live().exists():
         raise AlreadySubscribed
     if opened := customer.checkouts.filter(status=Checkout.Status.PENDING).select_related("plan").first():
@@ -97,15 +101,6 @@ def _create_checkout(customer: Customer, user: User, plan: Plan, idempotency_key
     checkout = Checkout.objects.create(customer=customer, started_by=user, plan=plan, idempotency_key=idempotency_key)
     record("checkout.started", actor=user.pk, target=checkout.pk, plan=plan.pk)
     return checkout
-
-
-def _started_before(user: User, plan: Plan, customer: Customer, idempotency_key: str) -> Checkout | None:
-    if not idempotency_key:
-        return None
-    before = Checkout.objects.started_by(user).filter(idempotency_key=idempotency_key).first()
-    if before and (before.plan_id, before.customer_id) != (plan.pk, customer.pk):
-        raise IdempotencyKeyReused
-    return before
 
 
 def _customer_ids_of_owner(customer: Customer) -> list[str]:

@@ -23,18 +23,16 @@ _TYPES = {
 
 @transaction.atomic
 def store_fetched_object(found: dict[str, Any], *, asked_at: datetime, event_type: str = "") -> None:
-    """Store the object as the event that the provider might have sent. No worker is notified: the caller processes it."""
+    """Store the object as the event that the provider might have sent. No worker is notified: the caller processes it.
+
+    The event is as of the start of the call: later changes are not in it. Its id begins with that time, which orders
+    answers of the same second.
+    """
     if not event_type:  # a deleted customer is returned as a tombstone
         event_type = "customer.deleted" if found.get("deleted") is True else _TYPES[found["object"]]
-    append_event(_envelope(found, event_type, asked_at), source=WebhookEvent.Source.FETCH)
-
-
-def _envelope(found: dict[str, Any], event_type: str, asked_at: datetime) -> dict[str, Any]:
-    """An event as of the start of the call: later changes are not in it. Its id begins with that time, which orders
-    answers of the same second."""
     created = int(asked_at.timestamp())
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
-    return {
+    envelope = {
         "id": f"evt_fetched_{created:011}{asked_at.microsecond:06}_{digest[:32]}",
         "object": "event",
         "type": event_type,
@@ -43,3 +41,4 @@ def _envelope(found: dict[str, Any], event_type: str, asked_at: datetime) -> dic
         "livemode": found.get("livemode") is True,
         "data": {"object": found},
     }
+    append_event(envelope, source=WebhookEvent.Source.FETCH)

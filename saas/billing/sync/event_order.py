@@ -47,27 +47,22 @@ def order_events(events: Sequence[StoredEvent], *, facets: Facets, rank: Rank) -
     for _, same_second in groupby(
         sorted(events, key=lambda event: (event.created, event.id)), lambda event: event.created
     ):
-        group, is_unclear = _within_a_second(list(same_second), ordered[-1] if ordered else None, facets, rank)
-        ordered += group
-        is_ambiguous = is_unclear or (
-            is_ambiguous and not group[-1].is_fetched
-        )  # a fetched answer resolves the ambiguity
+        group = list(same_second)
+        first = [event for event in group if event.has_verb("created")]
+        last = [event for event in group if event.has_verb("deleted", "detached")]
+        between = [event for event in group if event not in first and event not in last]
+        ordered += first
+        chained, is_unclear = _chain(between, ordered[-1] if ordered else None, facets, rank)
+        ordered += [*chained, *last]
+        is_resolved = ordered[-1].is_fetched  # a fetched answer resolves the ambiguity
+        is_ambiguous = is_unclear or (is_ambiguous and not is_resolved)
     return ordered, is_ambiguous
-
-
-def _within_a_second(
-    group: list[StoredEvent], before: StoredEvent | None, facets: Facets, rank: Rank
-) -> tuple[list[StoredEvent], bool]:
-    first = [event for event in group if event.has_verb("created")]
-    last = [event for event in group if event.has_verb("deleted", "detached")]
-    between = [event for event in group if event not in first and event not in last]
-    chained, is_unclear = _chain(between, first[-1] if first else before, facets, rank)
-    return [*first, *chained, *last], is_unclear
 
 
 def _chain(
     events: list[StoredEvent], before: StoredEvent | None, facets: Facets, rank: Rank
 ) -> tuple[list[StoredEvent], bool]:
+    """The events of one second so that each follows the one before, and whether that is unclear."""
     if len(events) < 2 or all(event.is_fetched for event in events):
         return events, False
     if len(events) > MAX_PERMUTED:

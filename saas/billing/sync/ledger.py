@@ -30,9 +30,8 @@ def _rewrite(customer_id: str, row: Subscription | None, own: list[LedgerLine]) 
     customer = Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
     rows = LedgerEntry.objects.filter(subscription__customer=customer_id).select_related("subscription")
     stored = list(rows.order_by("subscription", "number"))
-    lines = own + restore_subscription_kinds(
-        _line(entry) for entry in stored if row is None or entry.subscription_id != row.pk
-    )
+    others = [entry for entry in stored if row is None or entry.subscription_id != row.pk]
+    lines = own + restore_subscription_kinds(map(_line, others))
     subscriptions = {entry.subscription.external_id: entry.subscription for entry in stored}
     if row:
         subscriptions[row.external_id] = row

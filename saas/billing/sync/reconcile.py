@@ -43,24 +43,22 @@ def reconcile_customers() -> Iterator[str]:
     known = Customer.objects.filter(provider=gateway.provider, deleted_at=None).exclude(external_id="")
     try:
         for customer in known.order_by("pk").iterator(chunk_size=200):
-            yield from _reconcile_customer(customer, gateway)
+            yield from _reconcile_checkouts(customer)
+            for kind in _KINDS:
+                yield from _reconcile_objects(kind, customer, gateway)
+            apply_pending_events(customer)
     except ProviderUnavailable as refusal:  # each further call would wait as long
         yield f"stopped: {refusal.detail}"
 
 
-def _reconcile_customer(customer: Customer, gateway: Gateway) -> Iterator[str]:
-    yield from _reconcile_checkouts(customer)
-    for kind in _KINDS:
-        try:
-            yield from _reconcile_objects(kind, customer, gateway)
-        except ProviderRefused as refusal:
-            yield f"{kind} of {customer.external_id} could not be asked about: {refusal.detail}"
-    apply_pending_events(customer)
-
-
 def _reconcile_objects(kind: str, customer: Customer, gateway: Gateway) -> Iterator[str]:
     asked_at, seen = clock.now(), set()
-    for found in gateway.list_objects(customer.external_id, kind):
+    try:
+        objects = gateway.list_objects(customer.external_id, kind)
+    except ProviderRefused as refusal:
+        yield f"{kind} of {customer.external_id} could not be asked about: {refusal.detail}"
+        return
+    for found in objects:
         seen.add(found["id"])
         if fields := _repaired(kind, found, asked_at):
             yield f"{kind} {found['id']} differed: {', '.join(fields)}"

@@ -104,7 +104,9 @@ def _less(monthly: Fraction, discounted: JSONObject) -> Fraction:
     """Less the discounts of a subscription or line that are shown whole and outlast one invoice (decision 50)."""
     months = _months(line_price((subscription_lines(discounted) or [discounted])[0]))  # what an amount is taken off for
     for coupon in _coupons(discounted):
-        percent = min(max(_decimal_or_whole(coupon.get("percent_off")), Fraction(0)), Fraction(100))
+        percent_off = coupon.get("percent_off")  # a number with decimals, as JSON or as text
+        percent = _decimal(percent_off if isinstance(percent_off, str) else str(percent_off)) or Fraction(0)
+        percent = min(max(percent, Fraction(0)), Fraction(100))
         monthly *= 1 - percent * Fraction(1, 100)
         monthly -= Fraction(as_count(coupon.get("amount_off"), 0)) / months if months else 0
     return max(monthly, Fraction(0))
@@ -115,12 +117,6 @@ def _coupons(discounted: JSONObject) -> list[JSONObject]:
     shown = items(discounted.get("discounts")) or items([discounted.get("discount")])
     coupons = [as_object(row.get("coupon")) or as_object(as_object(row.get("source")).get("coupon")) for row in shown]
     return [coupon for coupon in coupons if coupon.get("duration") in {"forever", "repeating"}]
-
-
-def _decimal_or_whole(value: object) -> Fraction:
-    """A percentage: a number with decimals, as JSON or as text."""
-    number = value if isinstance(value, str) else str(value)
-    return _decimal(number) or Fraction(0)
 
 
 def unit_cents(price: JSONObject) -> Fraction:

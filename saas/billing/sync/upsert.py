@@ -3,6 +3,7 @@ be repeated, runs inside its caller's transaction, and inserts missing customers
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import models, transaction
@@ -27,12 +28,9 @@ def _by_external_id(rows: Callable[[], "models.QuerySet[M]"]) -> PreparedQuery[M
     return PreparedQuery(lambda: rows().filter(external_id=QueryParameter("external_id")), cursor=binary_cursor)
 
 
-def _locking(model: type[M]) -> PreparedQuery[M]:
-    return _by_external_id(lambda: model._default_manager.select_for_update(no_key=True))
-
-
 _LOCKED: dict[type[models.Model], PreparedQuery[Any]] = {
-    model: _locking(model) for model in (Customer, Subscription, Invoice, PaymentMethod, Price, Product)
+    model: _by_external_id(partial(model._default_manager.select_for_update, no_key=True))
+    for model in (Customer, Subscription, Invoice, PaymentMethod, Price, Product)
 }
 _CUSTOMERS = _by_external_id(Customer.objects.all)
 

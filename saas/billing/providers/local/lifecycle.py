@@ -1,7 +1,6 @@
 """The lifecycle of the local provider's subscriptions: trials end, periods renew, cards fail, dunning ends."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.db import transaction
 
@@ -20,6 +19,17 @@ def start_subscription(customer_id: str, price_id: str, now: datetime, *, trial_
     trial_end = now + timedelta(days=trial_days) if trial_days else None
     end = trial_end or objects.add_months(now, 1)
     price = objects.price_object(price_id)
+    line = {
+        "id": new_id("si"),
+        "object": "subscription_item",
+        "created": objects.timestamp(now),
+        "discounts": [],
+        "metadata": {},
+        "price": price,
+        "quantity": 1,
+        **_period(now, end),
+        "tax_rates": [],
+    }
     row, _ = objects.create_object(
         "subscription",
         "sub",
@@ -27,7 +37,7 @@ def start_subscription(customer_id: str, price_id: str, now: datetime, *, trial_
         customer_id=customer_id,
         status="trialing" if trial_end else "active",
         currency=price["currency"],
-        items=objects.list_object([_line(price, now, end)], "/v1/subscription_items"),
+        items=objects.list_object([line], "/v1/subscription_items"),
         collection_method="charge_automatically",
         discounts=[],
         metadata={},
@@ -42,20 +52,6 @@ def start_subscription(customer_id: str, price_id: str, now: datetime, *, trial_
     objects.record_event("customer.subscription.created", row, now)
     _paid_invoice(row, now, 0 if trial_end else price["unit_amount"])
     return row
-
-
-def _line(price: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
-    return {
-        "id": new_id("si"),
-        "object": "subscription_item",
-        "created": objects.timestamp(start),
-        "discounts": [],
-        "metadata": {},
-        "price": price,
-        "quantity": 1,
-        **_period(start, end),
-        "tax_rates": [],
-    }
 
 
 def _period(start: datetime, end: datetime) -> dict[str, int]:

@@ -47,13 +47,15 @@ def get_portal_session(session_id: str) -> PortalSession:
 def portal_context(session: PortalSession) -> dict[str, Any]:
     """The values that the page shows."""
     customer = LocalObject.objects.get(pk=session.customer_id)
+    default_id = customer.data["invoice_settings"]["default_payment_method"]
+    cards = [row for row in _of_kind(session, "payment_method") if row.data["customer"]]
     subscription = _live_subscription(session)
     return {
         "return_url": session.return_url,
         "customer": customer.data,
         "subscription": _subscription(subscription) if subscription else None,
         "plans": Plan.objects.on_sale() if subscription else [],
-        "cards": [_card(row, customer) for row in _of_kind(session, "payment_method") if row.data["customer"]],
+        "cards": [{"id": row.pk, "is_default": row.pk == default_id, **row.data[row.data["type"]]} for row in cards],
         "invoices": [_invoice(row) for row in _of_kind(session, "invoice").order_by("-pk")[:INVOICES_SHOWN]],
     }
 
@@ -75,12 +77,6 @@ def _subscription(row: LocalObject) -> dict[str, Any]:
         "is_ending": row.data["cancel_at_period_end"],
         "next_at": lifecycle.next_step_at(row) if row.data["status"] == "past_due" else lifecycle.period_end(row),
     }
-
-
-def _card(row: LocalObject, customer: LocalObject) -> dict[str, Any]:
-    details = row.data[row.data["type"]]
-    is_default = customer.data["invoice_settings"]["default_payment_method"] == row.pk
-    return {"id": row.pk, "is_default": is_default, **details}
 
 
 def _invoice(row: LocalObject) -> dict[str, Any]:

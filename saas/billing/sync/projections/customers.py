@@ -6,7 +6,7 @@ from datetime import datetime
 
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent, last_event
-from saas.security.untrusted_json import JSONObject, as_object, as_text
+from saas.security.untrusted_json import as_object, as_text
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,12 @@ def project_customer(events: Sequence[StoredEvent]) -> CustomerProjection | None
     if not events:
         return None
     last, gone_at = last_event(events, end_verb="deleted")
+    settings = as_object(last.object.get("invoice_settings"))
     return CustomerProjection(
         email=as_text(last.object.get("email"), 512),
         delinquent=last.object.get("delinquent") is True,
-        default_payment_method=_default_payment_method(last.object),
+        default_payment_method=stripe_objects.id_of(settings.get("default_payment_method"))
+        or stripe_objects.id_of(last.object.get("default_source")),
         reference=as_text(as_object(last.object.get("metadata")).get("customer_id"), 40),
         deleted_at=gone_at,
-    )
-
-
-def _default_payment_method(snapshot: JSONObject) -> str:
-    settings = as_object(snapshot.get("invoice_settings"))
-    return stripe_objects.id_of(settings.get("default_payment_method")) or stripe_objects.id_of(
-        snapshot.get("default_source")
     )
