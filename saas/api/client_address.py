@@ -66,17 +66,9 @@ def is_allowed_origin(origin: str) -> bool:
         return False
     if not settings.PRODUCTION and (parts.hostname == "localhost" or is_loopback(parts.hostname or "")):
         return parts.scheme in {"http", "https"}
-    return any(
-        _same_origin(origin, base) for base in [*settings.SERVICE_BASE_URLS.values(), settings.FRONTEND_BASE_URL]
-    )
-
-
-def _same_origin(origin: str, base: str) -> bool:
-    ours = urlsplit(base)
-    return origin in {
-        f"{ours.scheme}://{ours.netloc}",
-        f"{ours.scheme}://{ours.netloc}".replace("//localhost", "//127.0.0.1"),
-    }
+    bases = map(urlsplit, [*settings.SERVICE_BASE_URLS.values(), settings.FRONTEND_BASE_URL])
+    ours = {f"{base.scheme}://{base.netloc}" for base in bases}
+    return origin in ours | {one.replace("//localhost", "//127.0.0.1") for one in ours}
 
 
 def is_trusted_proxy(peer: str) -> bool:
@@ -117,16 +109,13 @@ def _from_the_right(forwarded: str) -> Iterator[str]:
     appended after it."""
     end, is_quoted = len(forwarded), False
     for at in range(len(forwarded) - 1, -1, -1):
-        if forwarded[at] == '"' and not _is_escaped(forwarded, at):
-            is_quoted = not is_quoted
+        if forwarded[at] == '"':
+            backslashes = at - len(forwarded[:at].rstrip("\\"))
+            is_quoted ^= backslashes % 2 == 0  # an odd number escapes the quote
         elif forwarded[at] == "," and not is_quoted:
             yield forwarded[at + 1 : end]
             end = at
     yield forwarded[:end]
-
-
-def _is_escaped(text: str, at: int) -> bool:
-    return (at - len(text[:at].rstrip("\\"))) % 2 == 1
 
 
 def _pairs(element: str) -> dict[str, str]:

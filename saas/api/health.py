@@ -70,7 +70,11 @@ class ReadyView(PublicView):
     def get(self, request: Request) -> JsonResponse:
         states = readiness.monitor.states() if settings.READINESS_IN_BACKGROUND else readiness.check_all_now()
         status = "draining" if draining.is_draining() else _verdict(states)
-        body = {"status": status, "dependencies": {name: _shown(state) for name, state in states.items()}}
+        dependencies = {
+            name: {"status": _word(state), "milliseconds": round(state.seconds * 1000, 1)}
+            for name, state in states.items()
+        }
+        body = {"status": status, "dependencies": dependencies}
         return JsonResponse(body, status=503 if status in {"unavailable", "draining"} else 200)
 
 
@@ -79,10 +83,6 @@ def _verdict(states: Mapping[str, DependencyState]) -> str:
     if any(one.is_needed for one in failed):
         return "unavailable"
     return "degraded" if failed else "ok"
-
-
-def _shown(state: DependencyState) -> dict[str, Any]:
-    return {"status": _word(state), "milliseconds": round(state.seconds * 1000, 1)}
 
 
 def _word(state: DependencyState) -> str:

@@ -50,12 +50,9 @@ class ImpersonationGuard(APIView):
             self._held.enter_context(transaction.atomic())
             here = request_context.current()._replace(impersonator=row.staff_session.user_id or "")
             self._held.enter_context(request_context.use_context(here))
-            self._require_allowed(row)
-
-    def _require_allowed(self, row: Impersonation) -> None:
-        is_read = self.request.method in SAFE_METHODS
-        if not (self.impersonated_reads if is_read else self.impersonated_writes and row.may_write):
-            raise NotWhileImpersonating
+            is_read = request.method in SAFE_METHODS
+            if not (self.impersonated_reads if is_read else self.impersonated_writes and row.may_write):
+                raise NotWhileImpersonating
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)

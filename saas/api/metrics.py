@@ -51,14 +51,10 @@ def _children(method: str, route: str, status: int) -> tuple[Counter, Histogram]
 def metrics(request: HttpRequest) -> HttpResponse:
     if request.method not in {"GET", "HEAD"}:
         return Problem(405, headers={"Allow": "GET, HEAD"})
-    return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
-
-
-def _registry() -> CollectorRegistry:
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return REGISTRY
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    registry.register(InboxCollector())
-    registry.register(HeartbeatCollector())
-    return registry
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(InboxCollector())
+        registry.register(HeartbeatCollector())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

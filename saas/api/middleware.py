@@ -227,9 +227,8 @@ class SessionUserMiddleware(AuthenticationMiddleware):
     """Take ``request.user`` from the session row, which is loaded with its user: no second query."""
 
     def process_request(self, request: HttpRequest) -> None:
-        request.user = SimpleLazyObject(lambda: _session_user(request))  # type: ignore[assignment]
+        def session_user() -> object:
+            row = request.session.live_session()  # type: ignore[attr-defined]
+            return row.user if row else AnonymousUser()
 
-
-def _session_user(request: HttpRequest) -> object:
-    row = request.session.live_session()  # type: ignore[attr-defined]
-    return row.user if row else AnonymousUser()
+        request.user = SimpleLazyObject(session_user)  # type: ignore[assignment]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core import signing
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -13,7 +13,6 @@ from saas.api.fields import QueryIntegerField, StrictCharField
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
 MAX_EXACT_COUNT = 10_000
-_SALT = "saas.api.pagination"
 
 
 class PageSize(QueryIntegerField):
@@ -58,19 +57,13 @@ class Page:
 
 def paginate(rows: QuerySet[Any], *, cursor: str, limit: int, key: str = "pk") -> Page:
     """Return one page of ``rows`` in descending order of ``key``, which is unique and grows. 422 for an unknown cursor."""
+    salt = f"saas.api.pagination.{rows.model._meta.label}"
     count = rows.order_by()[: MAX_EXACT_COUNT + 1].count()
-    here = rows.filter(**{f"{key}__lt": _read(cursor, rows)}) if cursor else rows
-    items = list(here.order_by(f"-{key}")[: limit + 1])
+    if cursor:
+        try:
+            rows = rows.filter(**{f"{key}__lt": signing.loads(cursor, salt=salt)})
+        except signing.BadSignature as error:
+            raise ValidationError({"cursor": ["This is not a cursor of this list."]}) from error
+    items = list(rows.order_by(f"-{key}")[: limit + 1])
     more = len(items) > limit
-    return Page(items[:limit], count, _write(items[limit - 1], key) if more else None)
-
-
-def _write(row: Model, key: str) -> str:
-    return signing.dumps(getattr(row, key), salt=f"{_SALT}.{row._meta.label}")
-
-
-def _read(cursor: str, rows: QuerySet[Any]) -> Any:
-    try:
-        return signing.loads(cursor, salt=f"{_SALT}.{rows.model._meta.label}")
-    except signing.BadSignature as error:
-        raise ValidationError({"cursor": ["This is not a cursor of this list."]}) from error
+    return Page(items[:limit], count, signing.dumps(getattr(items[limit - 1], key), salt=salt) if more else None)

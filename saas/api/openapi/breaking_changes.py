@@ -41,7 +41,7 @@ class _Comparison:
         if not old.get("security") and new.get("security"):
             yield f"{where}: asks for credentials"
         yield from self._parameters(where, old, new)
-        yield from self._body(where, old.get("requestBody"), new.get("requestBody"))
+        yield from self._body(where, old.get("requestBody") or {}, new.get("requestBody") or {})
         yield from self._answers(where, old["responses"], new["responses"])
 
     def _parameters(self, where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
@@ -61,13 +61,13 @@ class _Comparison:
             if parameter.get("required") and not before.get(key, {}).get("required"):
                 yield f"{where}: {key[0]} parameter {key[1]} must be sent"
 
-    def _body(self, where: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iterator[str]:
-        if new and new.get("required") and not (old or {}).get("required"):
+    def _body(self, where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+        if new.get("required") and not old.get("required"):
             yield f"{where}: a body must be sent"
-        for kind, content in (old or {}).get("content", {}).items():
-            if kind not in (new or {}).get("content", {}):
+        for kind, content in old.get("content", {}).items():
+            if kind not in new.get("content", {}):
                 yield f"{where}: takes no {kind}"
-            elif new:
+            else:
                 after = new["content"][kind].get("schema", {})
                 yield from self._schema(f"{where} takes", content.get("schema", {}), after, is_sent=True)
 

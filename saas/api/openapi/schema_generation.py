@@ -91,9 +91,8 @@ class ApiSchema(AutoSchema):
 
     def get_operation(self, path: str, path_regex: str, path_prefix: str, method: str, registry: Any) -> Any:
         operation = super().get_operation(path, path_regex, path_prefix, method, registry)
-        return operation and self._completed(operation)
-
-    def _completed(self, operation: dict[str, Any]) -> dict[str, Any]:
+        if not operation:
+            return operation
         refusals = {
             str(status): _reference("responses", f"Problem{status}") for status in self._problem_statuses(operation)
         }
@@ -132,9 +131,11 @@ class ApiSchema(AutoSchema):
     def _problem_statuses(self, operation: dict[str, Any]) -> list[int]:
         has_body = "requestBody" in operation
         has_query = any(parameter.get("in") == "query" for parameter in operation.get("parameters", []))
+        # Staff can get 403 for a read: by role, or while they have no second factor.
+        is_for_staff = any(getattr(one, "audience", None) == Audience.STAFF for one in self.view.get_authenticators())
         answers = {
             401: bool(operation.get("security")),
-            403: self.method != "GET" or self._is_for_staff(),
+            403: self.method != "GET" or is_for_staff,
             404: "{" in self.path,
             413: has_body,
             415: has_body,
@@ -143,16 +144,14 @@ class ApiSchema(AutoSchema):
         }
         return sorted(_ALWAYS | {status for status, possible in answers.items() if possible})
 
-    def _is_for_staff(self) -> bool:
-        """Staff can get 403 for a read: by role, or while they have no second factor."""
-        return any(getattr(one, "audience", None) == Audience.STAFF for one in self.view.get_authenticators())
-
 
 def postprocess_schema(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """drf-spectacular's post-processing hook: the parts that operations refer to, tags, and ids that are unique."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
-    components["responses"] = _problem_components()
+    components["responses"] = {"Problem": _problem_response("Any other refusal or failure.")} | {
+        f"Problem{status}": _problem_response(title, status) for status, (_, title) in CODES_AND_TITLES.items()
+    }
     components["parameters"] = {"RequestId": _REQUEST_ID_PARAMETER}
     components["headers"] = {
         name: {"description": text, "schema": {"type": "string"}} for name, text in _HEADERS.items()
@@ -162,11 +161,6 @@ def postprocess_schema(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
     _name_aliases(result["paths"])
     return _without_generator_hints(result)  # type: ignore[no-any-return]
-
-
-def _problem_components() -> dict[str, Any]:
-    named = {f"Problem{status}": _problem_response(title, status) for status, (_, title) in CODES_AND_TITLES.items()}
-    return {"Problem": _problem_response("Any other refusal or failure."), **named}
 
 
 def _problem_response(description: str, status: int = 0) -> dict[str, Any]:
