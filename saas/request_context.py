@@ -43,11 +43,6 @@ def use_context(context: Context) -> Iterator[Context]:
         _current.reset(token)
 
 
-def with_request_id(request_id: str) -> Context:
-    """The current context under another request id."""
-    return _current.get()._replace(request_id=request_id)
-
-
 def set_user(user_id: str) -> None:
     """Set the user of the current context until ``use_context`` ends."""
     _current.set(_current.get()._replace(user_id=user_id))

@@ -1,4 +1,4 @@
-"""Writes to teams and memberships. Invitations and API keys have modules of tnew_owner own."""
+"""Writes to teams and memberships. Invitations and API keys have modules of their own."""
 
 from django.conf import settings
 from django.db import transaction
@@ -26,9 +26,8 @@ class LastOwner(DomainError):
 @transaction.atomic
 def create_team(*, name: str, owner: User) -> Membership:
     """Create a team. Raises ``TeamLimitReached``. Returns the owner's membership."""
-    User.objects.select_for_update(no_key=True).get(
-        pk=owner.pk
-    )  # two requests at once must not both take the last free team
+    # Two requests at once must not both take the last free team.
+    User.objects.select_for_update(no_key=True).get(pk=owner.pk)
     require_free_team(owner)
     team = Team.objects.create(name=name, owner=owner)
     membership = Membership.objects.create(team=team, user=owner, role=Role.OWNER)
