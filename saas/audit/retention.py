@@ -19,7 +19,6 @@ from saas.audit.models import AuditEvent, AuditSeal
 
 if TYPE_CHECKING:
     from django.db.backends.utils import CursorWrapper
-    from django.db.models import QuerySet
 
 RETIRED = "audit.retired"
 BATCH = 1000
@@ -59,16 +58,16 @@ def retire_segment(part: ChainSegment, archive: BinaryIO, *, by: str, reason: st
 
 def _lines(part: ChainSegment) -> Iterator[bytes]:
     last = 0
-    while links := list(_links(part).filter(number__gt=last).select_related("event").order_by("number")[:BATCH]):
+    while links := list(
+        AuditSeal.objects.filter(number__gt=last, number__lte=part.number)
+        .select_related("event")
+        .order_by("number")[:BATCH]
+    ):
         for link in links:
             event = {field.name: getattr(link.event, field.name) for field in AuditEvent._meta.concrete_fields}
             line = {"number": link.number, "digest": link.digest, "event": event}
             yield json.dumps(line, cls=DjangoJSONEncoder, sort_keys=True).encode() + b"\n"
         last = links[-1].number
-
-
-def _links(part: ChainSegment) -> "QuerySet[AuditSeal]":
-    return AuditSeal.objects.filter(number__lte=part.number)
 
 
 @transaction.atomic

@@ -50,10 +50,11 @@ class VerificationResult:
 
 
 def verify_recent(count: int) -> VerificationResult:
-    """Verify the last ``count`` links only."""
+    """Verify the last ``count`` links only: from the one before them, or from the chain's start if that was retired."""
     head = AuditSeal.objects.order_by("-number").first()
     total = head.number if head else 0
-    begin = _from(max(0, total - count))
+    before = AuditSeal.objects.filter(number=max(0, total - count)).first()
+    begin = Anchor(before.number, before.digest) if before else _chain_start()
     return VerificationResult(
         head=head,
         verified=max(0, total - begin.number),
@@ -66,12 +67,6 @@ def _chain_start() -> Anchor:
     """Return the link before the chain's first one: the last retired one, if any."""
     retired = AuditEvent.objects.filter(action=RETIRED).order_by("-pk").first()
     return Anchor(retired.data["number"], retired.data["digest"]) if retired else Anchor(0, GENESIS_DIGEST)
-
-
-def _from(number: int) -> Anchor:
-    """Return the link with this number, if it still exists; else the start of the chain."""
-    before = AuditSeal.objects.filter(number=number).first()
-    return Anchor(before.number, before.digest) if before else _chain_start()
 
 
 def _broken_links(begin: Anchor) -> Iterator[str]:

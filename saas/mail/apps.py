@@ -8,10 +8,6 @@ class MailConfig(AppConfig):
     name = "saas.mail"
 
     def ready(self) -> None:
-        register_due_work_check(_is_a_mail_due)
+        from saas.mail.models import Mail
 
-
-def _is_a_mail_due() -> bool:
-    from saas.mail.models import Mail  # there when all apps are
-
-    return Mail.objects.due(timezone.now()).exists()
+        register_due_work_check(lambda: Mail.objects.due(timezone.now()).exists())

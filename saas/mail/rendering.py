@@ -24,7 +24,10 @@ _ADDRESS = re.compile(r"[^\s@:/]+@[^\s@:/]+")
 
 def render_message(mail: Mail) -> EmailMultiAlternatives:
     """Build text and HTML. The Message-ID depends on the row only, so that a mailbox shows a mail that was sent twice once."""
-    values = _values(mail)
+    keys = [settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS)]
+    opened = {name: decrypt(value, secrets=keys) for name, value in mail.sealed.items()}
+    given = {name: sanitize_user_text(text) if name in USER_SUPPLIED else text for name, text in mail.context.items()}
+    values = {**given, **opened, "frontend": settings.FRONTEND_BASE_URL}
     subject, _, text = render_to_string(f"mail/{mail.template}.txt", values).strip().partition("\n")
     values["subject"] = subject.strip()
     sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
@@ -35,13 +38,6 @@ def render_message(mail: Mail) -> EmailMultiAlternatives:
     built = EmailMultiAlternatives(subject.strip(), text.strip() + "\n", to=[mail.recipient], headers=headers)
     built.attach_alternative(render_to_string(f"mail/{mail.template}.html", values), "text/html")
     return built
-
-
-def _values(mail: Mail) -> dict[str, str]:
-    keys = [settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS)]
-    opened = {name: decrypt(value, secrets=keys) for name, value in mail.sealed.items()}
-    said = {name: sanitize_user_text(value) if name in USER_SUPPLIED else value for name, value in mail.context.items()}
-    return {**said, **opened, "frontend": settings.FRONTEND_BASE_URL}
 
 
 def sanitize_user_text(words: str) -> str:

@@ -8,12 +8,7 @@ class WebhookEventsConfig(AppConfig):
 
     def ready(self) -> None:
         from saas.operations.app_discovery import autodiscover
+        from saas.webhook_events.models import WebhookEvent
 
         autodiscover("webhook_handlers")
-        register_due_work_check(_is_an_event_due)
-
-
-def _is_an_event_due() -> bool:
-    from saas.webhook_events.models import WebhookEvent  # there when all apps are
-
-    return WebhookEvent.objects.due().exists()
+        register_due_work_check(lambda: WebhookEvent.objects.due().exists())

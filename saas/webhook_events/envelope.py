@@ -15,7 +15,8 @@ from saas.webhook_events.models import WebhookEvent
 
 MAX_DEPTH = 100
 QUARANTINE_PREFIX = "sha256:"
-_ID = re.compile(r"[A-Za-z0-9_.:-]{1,255}")  # an event must be addressable: /replay/<id>
+# An event must be addressable: /replay/<id>. The prefix is that of quarantined bytes.
+_ID = re.compile(rf"(?!{QUARANTINE_PREFIX})[A-Za-z0-9_.:-]{{1,255}}")
 _TYPE = re.compile(r"[!-~]{1,255}")
 
 
@@ -51,8 +52,8 @@ class Envelope(NamedTuple):
         data = parse_event_data(event)
         thing = data.object
         return cls(
-            id=_event_id(event),
-            type=_event_type(event),
+            id=_required(event, "id", _ID),
+            type=_required(event, "type", _TYPE),
             created=_created(event.get("created")),
             api_version=as_identifier(event.get("api_version"), 64),
             livemode=event.get("livemode") is True,
@@ -82,17 +83,10 @@ def load_event_data(event: WebhookEvent) -> EventData:
     return parse_event_data(read_event(bytes(event.payload.body)))
 
 
-def _event_id(event: dict[str, Any]) -> str:
-    value = event.get("id")
-    if not isinstance(value, str) or not _ID.fullmatch(value) or value.startswith(QUARANTINE_PREFIX):
-        raise Unreadable("The event has no usable id.")
-    return value
-
-
-def _event_type(event: dict[str, Any]) -> str:
-    value = event.get("type")
-    if not isinstance(value, str) or not _TYPE.fullmatch(value):
-        raise Unreadable("The event has no usable type.")
+def _required(event: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
+    value = event.get(name)
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise Unreadable(f"The event has no usable {name}.")
     return value
 
 

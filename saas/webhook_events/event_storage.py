@@ -85,7 +85,11 @@ def insert_events(events: Sequence[IncomingEvent]) -> dict[str, int]:
     """Store events with distinct external ids. Return the primary keys of the new ones by external id."""
     if not events:
         return {}
-    return _insert_on_postgresql(events) if connection.vendor == "postgresql" else _insert_on_sqlite(events)
+    if connection.vendor != "postgresql":
+        return _insert_on_sqlite(events)
+    with prepared_cursor(connection) as cursor:
+        cursor.execute(INSERT_STATEMENT, insert_parameters(events))
+        return dict(cursor.fetchall())
 
 
 # All rows are passed as one JSON value and all bodies as one byte string: two parameters and the same statement for any number
@@ -130,12 +134,6 @@ def insert_parameters(events: Sequence[IncomingEvent]) -> InsertParameters:
         body_at += len(event.body)
         rows.append(row)
     return b"".join([event.body for event in ordered]), _encode(rows)
-
-
-def _insert_on_postgresql(events: Sequence[IncomingEvent]) -> dict[str, int]:
-    with prepared_cursor(connection) as cursor:
-        cursor.execute(INSERT_STATEMENT, insert_parameters(events))
-        return dict(cursor.fetchall())
 
 
 @transaction.atomic

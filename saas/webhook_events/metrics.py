@@ -38,7 +38,7 @@ class InboxCollector:
 
     def collect(self) -> Iterator[Metric]:
         try:
-            yield from [*_tallies(), *_gauges(), _alarms()]
+            yield from [*_tallies(), *_gauges()]
         except DatabaseError:
             logger.warning("inbox_metrics_unavailable", exc_info=True)
 
@@ -72,16 +72,12 @@ def _gauges() -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "webhook_sweep_heartbeat_age_seconds", "Since the sweep was last seen.", value=age.total_seconds()
         )
-
-
-def _alarms() -> Metric:
-    """Check the sweep's alarm here, too: the sweep checks the others, but not its own absence."""
-    alerts.check_alarm("sweep")
-    family = GaugeMetricFamily("webhook_alarms", "1 while something is wrong.", labels=["kind"])
+    alerts.check_alarm("sweep")  # the sweep checks the other alarms, but not its own absence
+    alarms = GaugeMetricFamily("webhook_alarms", "1 while something is wrong.", labels=["kind"])
     raised = set(WebhookAlarm.objects.values_list("kind", flat=True))
     for kind in alerts.ALARM_KINDS:
-        family.add_metric([kind], int(kind in raised))
-    return family
+        alarms.add_metric([kind], int(kind in raised))
+    yield alarms
 
 
 REGISTRY.register(InboxCollector())

@@ -64,10 +64,6 @@ def serialize_conditions(conditions: Mapping[str, Any]) -> dict[str, str]:
     return {name: value.isoformat() if name in _TIMES else value for name, value in conditions.items()}
 
 
-def _parse_conditions(conditions: Mapping[str, str]) -> dict[str, Any]:
-    return {name: datetime.fromisoformat(value) if name in _TIMES else value for name, value in conditions.items()}
-
-
 @transaction.atomic
 def advance_bulk_replay() -> int:
     """Requeue the next events of the running batch. Return how many it read, 0 if there is nothing to do."""
@@ -75,17 +71,18 @@ def advance_bulk_replay() -> int:
     batch = running.select_for_update(skip_locked=True).first()
     if batch is None:
         return 0
-    rows = WebhookEvent.objects.matching(**_parse_conditions(batch.conditions))
+    conditions = {
+        name: datetime.fromisoformat(value) if name in _TIMES else value for name, value in batch.conditions.items()
+    }
+    rows = WebhookEvent.objects.matching(**conditions)
     rest = rows.filter(pk__gt=batch.position, pk__lte=batch.last_event_id).order_by("pk")
     ids = list(rest.values_list("pk", flat=True)[:STEP])
     if not ids:
-        _finish(batch)
+        batch.state = ReplayBatch.State.DONE
+        batch.finished_at = timezone.now()
+        batch.save(update_fields=["state", "finished_at"])
+        record("replay_batch.finished", target=batch.pk, replayed=batch.replayed, skipped=len(batch.skipped))
         return 0
-    _replay(batch, ids)
-    return len(ids)
-
-
-def _replay(batch: ReplayBatch, ids: list[int]) -> None:
     step = WebhookEvent.objects.filter(pk__in=ids)
     able = list(step.filter(~_RUNNING, _PAYLOAD).values_list("pk", flat=True))
     skipped = step.exclude(pk__in=able).order_by("pk").values_list("external_id", flat=True)
@@ -93,10 +90,4 @@ def _replay(batch: ReplayBatch, ids: list[int]) -> None:
     batch.skipped = [*batch.skipped, *skipped][:LISTED_SKIPPED]
     batch.position = ids[-1]
     batch.save(update_fields=["replayed", "skipped", "position"])
-
-
-def _finish(batch: ReplayBatch) -> None:
-    batch.state = ReplayBatch.State.DONE
-    batch.finished_at = timezone.now()
-    batch.save(update_fields=["state", "finished_at"])
-    record("replay_batch.finished", target=batch.pk, replayed=batch.replayed, skipped=len(batch.skipped))
+    return len(ids)

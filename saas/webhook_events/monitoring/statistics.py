@@ -20,7 +20,7 @@ from prometheus_client.metrics_core import HistogramMetricFamily
 from saas.webhook_events.models import WebhookEvent, WebhookEventQuerySet
 
 COUNT_LIMIT = 10_000
-LAG_SAMPLE = 1000  # newest processed events that the lag is taken from
+LAG_SAMPLE = 1000  # newest events that were processed, and never replayed, from which the lag is taken
 _PERCENTS = (50, 95, 99)
 _STATUSES = [str(status.value) for status in WebhookEvent.Status]
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)  # seconds
@@ -53,13 +53,16 @@ def inbox_statistics() -> InboxStatistics:
     recent = WebhookEvent.objects.filter(received_at__gte=timezone.now() - timedelta(hours=1))
     counts = dict(recent.order_by().values_list("status").annotate(Count("id")))
     ended = counts.get("processed", 0) + counts.get("failed", 0)
+    newest = WebhookEvent.objects.filter(status="processed", replay_count=0).order_by("-id")[:LAG_SAMPLE]
+    times = newest.values_list("received_at", "processed_at")
+    lags = sorted((processed_at - received_at).total_seconds() for received_at, processed_at in times if processed_at)
     return InboxStatistics(
         by_status={status: capped_count(WebhookEvent.objects.filter(status=status)) for status in _STATUSES},
         due=capped_count(WebhookEvent.objects.due()),
         oldest_due_seconds=oldest_due_age().total_seconds(),
         last_hour={"received": sum(counts.values()), **{status: counts.get(status, 0) for status in _STATUSES}},
         failure_rate=round(counts.get("failed", 0) / ended, 4) if ended else None,
-        lag_seconds=_lag_percentiles(),
+        lag_seconds={f"p{percent}": percentile(lags, percent) for percent in _PERCENTS},
     )
 
 
@@ -73,14 +76,6 @@ def oldest_due_age() -> timedelta:
     due = WebhookEvent.objects.due().order_by("next_attempt_at")
     oldest = due.annotate(now=Now()).values_list("now", "next_attempt_at").first()
     return max(oldest[0] - oldest[1], timedelta()) if oldest else timedelta()
-
-
-def _lag_percentiles() -> dict[str, float | None]:
-    """Seconds from arrival to effect, of the newest events that were never replayed."""
-    newest = WebhookEvent.objects.filter(status="processed", replay_count=0).order_by("-id")
-    times = newest.values_list("received_at", "processed_at")[:LAG_SAMPLE]
-    lags = sorted((processed_at - received_at).total_seconds() for received_at, processed_at in times if processed_at)
-    return {f"p{percent}": percentile(lags, percent) for percent in _PERCENTS}
 
 
 def percentile(values: Sequence[float], percent: int) -> float | None:

@@ -112,7 +112,12 @@ def _process_claims(batch: Sequence[Claim]) -> int:
     finished = {result.claim.event_id for result in results}
     results += _process_one_by_one([claim for claim in batch if claim.event_id not in finished], until)
     outcomes = Counter([result.outcome or "lost" for result in results])
-    statistics.add_tallies(outcomes + _timing_tallies(results, time.monotonic() - claimed_at))
+    since_claim = time.monotonic() - claimed_at
+    took = [result.seconds for result in results if result.outcome != _Outcome.POSTPONED]
+    ages = [result.claim.age_seconds for result in results if result.outcome == _Outcome.PROCESSED]
+    lags = [age + since_claim for age in ages if age is not None]
+    timings = statistics.latency_tallies("handler", took) + statistics.latency_tallies("lag", lags)
+    statistics.add_tallies(outcomes + timings)
     return len(results) - outcomes[_Outcome.POSTPONED]
 
 
@@ -141,13 +146,6 @@ def _release(batch: Sequence[Claim]) -> None:
         logger.warning("webhook_claims_not_given_back", exc_info=True)
         if is_ours:
             connections.discard_connections()
-
-
-def _timing_tallies(results: Sequence[AttemptResult], seconds_since_claim: float) -> Counter[str]:
-    took = [result.seconds for result in results if result.outcome != _Outcome.POSTPONED]
-    ages = [result.claim.age_seconds for result in results if result.outcome == _Outcome.PROCESSED]
-    lags = [age + seconds_since_claim for age in ages if age is not None]
-    return statistics.latency_tallies("handler", took) + statistics.latency_tallies("lag", lags)
 
 
 def run_attempt(claim: Claim) -> WebhookAttempt.Outcome | None:
