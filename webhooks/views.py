@@ -62,10 +62,14 @@ class LogView(OperatorView):
         if event is None:
             raise NotFound("Webhook event not found")
         payload: WebhookPayload | None = getattr(event, "payload", None)
+        try:
+            parsed = read_event(bytes(payload.body)) if payload else None
+        except Unreadable:
+            parsed = None
         detail = _event(
             event,
             shapes.EventDetailShape,
-            payload=_parsed(payload),
+            payload=parsed,
             body_base64=base64.b64encode(payload.body).decode() if payload else None,
             headers=payload.headers if payload else {},
             attempt_log=represent_all(shapes.AttemptShape, event.attempt_log.order_by("-number")[:NEWEST]),
@@ -78,13 +82,6 @@ def _event(row: WebhookEvent, shape: type[shapes.EventShape] = shapes.EventShape
     next_attempt_at = row.next_attempt_at if row.status in WebhookEvent.WAITING else None
     metadata = represent(shapes.MetadataShape, row, next_attempt_at=next_attempt_at)
     return represent(shape, row, last_error=row.last_error or None, metadata=metadata, **values)
-
-
-def _parsed(payload: WebhookPayload | None) -> dict[str, Any] | None:
-    try:
-        return read_event(bytes(payload.body)) if payload else None
-    except Unreadable:
-        return None
 
 
 class BulkReplaysView(OperatorView):

@@ -48,9 +48,10 @@ class ApiClient:
     def _request(self, operation: Operation, step: Step, headers: Mapping[str, str]) -> httpx.Request:
         self.client.cookies.clear()  # a step names the cookies that it sends
         address = str(self.client.base_url).rstrip("/") + operation.path.format(**step.path_values)
-        sent = {**headers, "Content-Type": step.type} if _has_content(step) else dict(headers)
+        content = self._content(step)
+        sent = {**headers, "Content-Type": step.type} if content else dict(headers)
         query = {self.convention.to_wire(name): value for name, value in step.query.items() if value is not None}
-        return self.client.build_request(operation.method, address, params=query, headers=sent, **self._content(step))
+        return self.client.build_request(operation.method, address, params=query, headers=sent, **content)
 
     def _content(self, step: Step) -> dict[str, Any]:
         if step.raw_size:
@@ -88,7 +89,3 @@ class ApiClient:
         if not isinstance(errors, Mapping):
             return answer.body
         return {**answer.body, "errors": {self.convention.from_wire(name): texts for name, texts in errors.items()}}
-
-
-def _has_content(step: Step) -> bool:
-    return step.body is not None or step.raw is not None or bool(step.raw_size)

@@ -33,18 +33,13 @@ def _find_type_faults(contract: Contract, kind: str, value: Any, path: str) -> I
     name, _, rest = kind.removesuffix("?").partition(" ")
     if name == "shape":
         yield from find_shape_faults(contract, rest, value, path)
+    elif name == "list" and not isinstance(value, list):
+        yield f"{path} is no list"
     elif name == "list":
-        yield from _find_list_faults(contract, rest, value, path)
+        for index, item in enumerate(value):
+            yield from find_shape_faults(contract, rest, item, f"{path}.{index}")
     elif not _KINDS[name](value, rest):
         yield f"{path} is {value!r:.60}, not {kind!r}"
-
-
-def _find_list_faults(contract: Contract, shape: str, value: Any, path: str) -> Iterator[str]:
-    if not isinstance(value, list):
-        yield f"{path} is no list"
-        return
-    for index, item in enumerate(value):
-        yield from find_shape_faults(contract, shape, item, f"{path}.{index}")
 
 
 def _is_whole(value: Any, _: str = "") -> bool:

@@ -25,7 +25,8 @@ def find_faults(contract: Contract, operation: Operation, step: Step, answer: An
     """Yield every fault of ``answer`` as a sentence; only the status if that is wrong."""
     expected = step.status or operation.status
     if answer.status != expected:
-        yield f"status {answer.status}, not {expected}{_shown_code(answer)}"
+        code = value_at(answer.body, "code")
+        yield f"status {answer.status}, not {expected}" + (f" ({code})" if isinstance(code, str) else "")
         return
     if not _REQUEST_ID.fullmatch(answer.headers.get("X-Request-ID", "")):
         yield "no decent X-Request-ID"
@@ -48,11 +49,6 @@ def value_at(value: Any, path: str) -> Any:
         else:
             value = value.get(name, _NOT_THERE) if isinstance(value, Mapping) else _NOT_THERE
     return value
-
-
-def _shown_code(answer: Answer) -> str:
-    code = value_at(answer.body, "code")
-    return f" ({code})" if isinstance(code, str) else ""
 
 
 def _find_success_faults(contract: Contract, shape: str, answer: Answer) -> Iterator[str]:

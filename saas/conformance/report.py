@@ -33,15 +33,11 @@ def print_table(console: Console, url: str, convention: str, results: Sequence[R
     table = Table("", "rule", "what it says, and why it fails", title=f"{url} ({convention})", expand=False)
     for result in results:
         mark = Text("pass", "green") if result.holds else Text("FAIL", "bold red")
-        table.add_row(mark, Text(result.rule.id), _sentences(result))
+        sentences = Text(result.rule.says)
+        for fault in result.faults:
+            sentences.append(f"\nstep {result.step}: {fault}", "red")
+        table.add_row(mark, Text(result.rule.id), sentences)
     console.print(table)
     failed = [result for result in results if not result.holds]
     verdict = f"{len(results) - len(failed)} of {len(results)} rules hold"
     console.print(Text(verdict, "bold red" if failed else "bold green"))
-
-
-def _sentences(result: Result) -> Text:
-    text = Text(result.rule.says)
-    for fault in result.faults:
-        text.append(f"\nstep {result.step}: {fault}", "red")
-    return text

@@ -99,7 +99,7 @@ class ContractRun:
         return self._send(Step(do="delete_account", bearer=token, body={"current_password": self.words["password"]}))
 
     def _faults(self, step: Step) -> list[str]:
-        resolved = self._resolved(step)
+        resolved = Step(**{field.name: self._filled(getattr(step, field.name)) for field in fields(step)})
         answer = self._send(resolved)
         if step.keep and isinstance(answer.body, Mapping):
             self.kept[step.keep] = {**answer.body, "cookies": answer.cookies}
@@ -120,9 +120,6 @@ class ContractRun:
             yield "Cookie", "; ".join(f"{cookie.key}={cookie.coded_value}" for cookie in cookies)
         if step.csrf:
             yield "X-CSRFToken", str(self._named(step.csrf)["csrf_token"])
-
-    def _resolved(self, step: Step) -> Step:
-        return Step(**{one.name: self._filled(getattr(step, one.name)) for one in fields(step)})
 
     def _filled(self, value: Any) -> Any:
         match value:

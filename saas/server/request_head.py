@@ -70,7 +70,9 @@ def _refusals_of_headers(scope: Scope) -> Iterator[Refusal]:
         yield Refusal(400, f"The header {repeated[0]} stands twice.")
     if lost := set(headers.keys()).difference(_MAY_BE_LOST, dict(headers.items())):
         yield Refusal(400, f"The header {min(lost)} holds a character that is not allowed.")
-    if "host" not in headers and not _is_old_probe(scope):
+    # A probe by HTTP/1.0 has no Host header; some load balancers still send it.
+    is_old_probe = scope.http_version == "1" and scope.method == "GET" and scope.path in PROBES
+    if "host" not in headers and not is_old_probe:
         yield Refusal(400, "The header Host is missing.")
     if headers.get("expect", "100-continue").lower() != "100-continue":
         yield Refusal(417, "Only 100-continue can be expected here.")
@@ -81,11 +83,6 @@ def is_too_large(headers: list[tuple[str, str]]) -> bool:
     sizes = [len(value) for _, value in headers]
     all_bytes = sum(sizes) + sum([len(name) for name, _ in headers])
     return max(sizes, default=0) > MAX_HEADER_BYTES or all_bytes > MAX_HEAD_BYTES
-
-
-def _is_old_probe(scope: Scope) -> bool:
-    """Whether it is a probe by HTTP/1.0, which has no Host header and which some load balancers still send."""
-    return scope.http_version == "1" and scope.method == "GET" and scope.path in PROBES
 
 
 def declared_length(scope: Scope) -> int | None:

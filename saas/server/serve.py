@@ -41,7 +41,12 @@ class Address(NamedTuple):
 
 
 def main(arguments: Sequence[str]) -> None:
-    options = _options(arguments)
+    parser = argparse.ArgumentParser(prog="manage.py serve", description="Run one service as production does.")
+    parser.add_argument("service", choices=SERVICES)
+    parser.add_argument("--port", type=_port, help="Overrides the port of BIND (0.0.0.0:8000).")
+    parser.add_argument("--workers", type=_positive, help="Processes; overrides WEB_CONCURRENCY (2).")
+    parser.add_argument("--settings", help="Another settings module than the service's own.")
+    options = parser.parse_args(arguments)
     address = _address(options.port)
     workers = options.workers or _count("WEB_CONCURRENCY", "2")
     trusted = os.environ.get("TRUSTED_PROXY_CIDRS", "").replace(" ", "").split(",")
@@ -120,15 +125,6 @@ class ShutdownHandler:
 
 
 # ── Options ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="manage.py serve", description="Run one service as production does.")
-    parser.add_argument("service", choices=SERVICES)
-    parser.add_argument("--port", type=_port, help="Overrides the port of BIND (0.0.0.0:8000).")
-    parser.add_argument("--workers", type=_positive, help="Processes; overrides WEB_CONCURRENCY (2).")
-    parser.add_argument("--settings", help="Another settings module than the service's own.")
-    return parser.parse_args(arguments)
 
 
 def _port(text: str) -> int:

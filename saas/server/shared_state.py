@@ -65,7 +65,10 @@ class SharedState:
 def create_shared_state() -> Iterator[SharedState]:
     """Create the state of a server that starts now. Its workers find it by the environment; it is deleted on exit."""
     base = _MEMORY if os.access(_MEMORY, os.W_OK) and _has_free_space(_MEMORY) else Path(tempfile.gettempdir())
-    _delete_stale_folders(base)
+    for stale in base.glob(f"{_PREFIX}*-*"):  # of servers that were killed
+        pid = stale.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdecimal() and not is_process_alive(int(pid)):
+            shutil.rmtree(stale, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
     try:
         (folder / "beats").mkdir()
@@ -92,14 +95,6 @@ def _share_metrics(folder: Path) -> None:
 
 def _has_free_space(folder: Path) -> bool:
     return shutil.disk_usage(folder).free >= _MIN_FREE_BYTES
-
-
-def _delete_stale_folders(base: Path) -> None:
-    """Delete the folders of servers that were killed."""
-    for folder in base.glob(f"{_PREFIX}*-*"):
-        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdecimal() and not is_process_alive(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def current_shared_state() -> SharedState | None:

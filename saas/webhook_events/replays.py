@@ -71,7 +71,7 @@ def advance_bulk_replay() -> int:
     batch = running.select_for_update(skip_locked=True).first()
     if batch is None:
         return 0
-    conditions = {
+    conditions: dict[str, Any] = {
         name: datetime.fromisoformat(value) if name in _TIMES else value for name, value in batch.conditions.items()
     }
     rows = WebhookEvent.objects.matching(**conditions)

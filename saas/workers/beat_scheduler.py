@@ -55,7 +55,8 @@ class DatabaseScheduler(Scheduler):
         known = {row.name: row for row in ScheduledTask.objects.all()}
         for entry in list(self.schedule.values()):
             if (row := known.get(str(entry.name))) is None:
-                _add_task(entry, now)
+                row = ScheduledTask(name=str(entry.name), slot=due_slot(entry.schedule, _EPOCH, now) or now)
+                ScheduledTask.objects.bulk_create([row], ignore_conflicts=True)  # it waits for its next slot
             elif slot := due_slot(entry.schedule, row.slot, now):
                 self._send(entry, row, slot)
 
@@ -99,9 +100,3 @@ def claim_slot(row: ScheduledTask, slot: datetime) -> bool:
 def release_slot(row: ScheduledTask) -> None:
     """Undo a claim that could not be sent, unless a later slot was claimed meanwhile."""
     ScheduledTask.objects.filter(name=row.name, runs=row.runs + 1).update(slot=row.slot, runs=F("runs") + 1)
-
-
-def _add_task(entry: ScheduleEntry, now: datetime) -> None:
-    """Insert the row of a new task, which waits for its next slot."""
-    slot = due_slot(entry.schedule, _EPOCH, now) or now
-    ScheduledTask.objects.bulk_create([ScheduledTask(name=str(entry.name), slot=slot)], ignore_conflicts=True)

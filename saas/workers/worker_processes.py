@@ -106,7 +106,10 @@ class HeartbeatThread:
         is_first = True
         while not ended.is_set():
             try:
-                self._record(is_first=is_first)
+                record_worker_heartbeat(process_name(), timedelta(seconds=self._progress.stuck_seconds()))
+                delete_dead_processes()
+                if is_first:  # before beat sends its first sweep
+                    Heartbeat.objects.record("worker")
                 is_first = False
             except Exception as error:  # the next heartbeat may succeed
                 logger.warning("worker_heartbeat_failed: %s", error)
@@ -114,12 +117,6 @@ class HeartbeatThread:
                 connections.close_all()
             # Celery closes an inherited pool while this starts, so the second heartbeat follows soon.
             ended.wait(SECOND_HEARTBEAT_SECONDS if is_first else HEARTBEAT_SECONDS)
-
-    def _record(self, *, is_first: bool) -> None:
-        record_worker_heartbeat(process_name(), timedelta(seconds=self._progress.stuck_seconds()))
-        delete_dead_processes()
-        if is_first:  # before beat sends its first sweep
-            Heartbeat.objects.record("worker")
 
 
 def record_worker_heartbeat(process: str, stuck: timedelta) -> None:

@@ -16,7 +16,6 @@ from django.db import connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 
-from saas import request_context
 from saas.api.client_address import resolve_client_address
 from saas.api.metrics import record_response
 from saas.api.middleware import new_request_context
@@ -76,7 +75,9 @@ class ShortPath:
             actions.verify_signature(headers["stripe-signature"], body)
         except BadSignature:
             return False
-        request = _context(scope, headers)
+        forwarded = headers.get("x-forwarded-for", ""), headers.get("forwarded", "")
+        address = resolve_client_address(peer_address(scope), *forwarded)
+        request = new_request_context(headers.get("x-request-id", ""), address, headers.get("user-agent", ""))
         kept = {name: headers.get(sent, "") for name, sent in _SENT_NAMES.items()}
         delivery = IncomingEvent.parse(body, headers=kept, address=request.address)
         if delivery.envelope is None:
@@ -114,13 +115,6 @@ def _headers_of_a_delivery(scope: Scope) -> dict[str, str] | None:
 def _is_our_host(host: str, allowed: tuple[str, ...]) -> bool:
     domain, _ = split_domain_port(host)
     return bool(domain) and validate_host(domain, allowed)
-
-
-def _context(scope: Scope, headers: dict[str, str]) -> request_context.Context:
-    address = resolve_client_address(
-        peer_address(scope), headers.get("x-forwarded-for", ""), headers.get("forwarded", "")
-    )
-    return new_request_context(headers.get("x-request-id", ""), address, headers.get("user-agent", ""))
 
 
 def _failure(error: Exception) -> HttpResponse:

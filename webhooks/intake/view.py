@@ -59,29 +59,21 @@ class StripeView(PublicView):
     )
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
+            body = request.body  # ``InputGuardMiddleware`` has read a chunked one and refused one over the limit
+        except (UnreadablePostError, OSError) as error:
+            raise ParseError("The body did not arrive.") from error
+        try:
             receipt = actions.accept_delivery(
-                _raw_body(request),
+                body,
                 signature=request.META.get("HTTP_STRIPE_SIGNATURE"),
                 headers={name: request.META.get(key, "") for name, key in _KEPT_HEADERS.items()},
                 address=client_address(request),
             )
         except (actions.InvalidSignature, actions.UnreadableEvent):
-            _count_refusal(request)
+            if usage := count_request(BAD_SIGNATURES, Request(request)):
+                require_within_limit(usage)
             raise
         return HttpResponse(receipt_json(receipt), status=202, content_type="application/json")
-
-
-def _raw_body(request: HttpRequest) -> bytes:
-    """The exact bytes. ``InputGuardMiddleware`` has read a chunked body and refused one over the limit."""
-    try:
-        return request.body
-    except (UnreadablePostError, OSError) as error:
-        raise ParseError("The body did not arrive.") from error
-
-
-def _count_refusal(request: HttpRequest) -> None:
-    if usage := count_request(BAD_SIGNATURES, Request(request)):
-        require_within_limit(usage)
 
 
 def receipt_json(receipt: actions.Receipt) -> bytes:

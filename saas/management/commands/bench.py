@@ -61,23 +61,20 @@ class Command(BaseCommand):
         chosen = _chosen(name, options)
         logging.getLogger("httpx").setLevel(logging.WARNING)
         started = time.monotonic()
-        report = self._measure(name, times, rounds=rounds, seconds=seconds, **chosen)
+        run = import_string(f"saas.tests.benchmarks.{BENCHMARKS[name]}")
+        runs = []
+        for number in range(times):
+            with running_environment() as made:  # one of its own: no run has what another left behind
+                self.stderr.write(f"{name} on {made.engine}, run {number + 1} of {times}")
+                rows = run(made, rounds=rounds, seconds=seconds, say=self.stderr.write, **chosen)
+                runs.append([asdict(row) for row in rows])
+        report = reports.build(name, engine=made.engine, rounds=rounds, runs=runs)
         self.stderr.write(f"took {time.monotonic() - started:.0f} s")
         self.stdout.write(json.dumps(report) if options["json"] else reports.text(report))
         if options["plot"]:
             from saas.tests.benchmarks.plots import draw  # matplotlib is a development requirement
 
             draw(name, report, options["plot"])
-
-    def _measure(self, name: str, times: int, *, rounds: int, **options: Any) -> dict[str, Any]:
-        """Each time in an environment of its own, so that no run has what another left behind."""
-        run = import_string(f"saas.tests.benchmarks.{BENCHMARKS[name]}")
-        runs = []
-        for number in range(times):
-            with running_environment() as made:
-                self.stderr.write(f"{name} on {made.engine}, run {number + 1} of {times}")
-                runs.append([asdict(row) for row in run(made, rounds=rounds, say=self.stderr.write, **options)])
-        return reports.build(name, engine=made.engine, rounds=rounds, runs=runs)
 
 
 def _chosen(name: str, options: dict[str, Any]) -> dict[str, Any]:

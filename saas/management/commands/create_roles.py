@@ -30,7 +30,11 @@ class Command(BaseCommand):
             if owner == runtime:
                 raise CommandError(f"{runtime} is the role that you are. Run this as the owner of the tables.")
             self._create(cursor, runtime)
-            self._grant(cursor, owner=owner, runtime=runtime, database=database)
+            names = {"owner": owner, "runtime": runtime, "database": database}
+            quoted = {placeholder: sql.Identifier(name) for placeholder, name in names.items()}
+            only_grow = sql.SQL(", ").join(sql.Identifier(table) for table in APPEND_ONLY_TABLES)
+            for statement in _STATEMENTS:
+                cursor.execute(sql.SQL(statement).format(**quoted, only_grow=only_grow))
         self.stdout.write(
             f"{runtime} may read and write, owns nothing, and can only add to {', '.join(APPEND_ONLY_TABLES)}."
         )
@@ -44,16 +48,6 @@ class Command(BaseCommand):
             cursor.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(runtime)))
         if password := os.environ.get(PASSWORD, ""):
             cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(runtime), sql.Literal(password)))
-
-    def _grant(self, cursor: Any, *, owner: str, runtime: str, database: str) -> None:
-        names = {
-            "owner": sql.Identifier(owner),
-            "runtime": sql.Identifier(runtime),
-            "database": sql.Identifier(database),
-        }
-        only_grow = sql.SQL(", ").join(sql.Identifier(table) for table in APPEND_ONLY_TABLES)
-        for statement in _STATEMENTS:
-            cursor.execute(sql.SQL(statement).format(**names, only_grow=only_grow))
 
 
 _STATEMENTS = (

@@ -21,7 +21,13 @@ class Command(BaseCommand):
     def handle(self, *, write: bool, **options: Any) -> None:
         documents = {name: schema_files.generate_document(name) for name in settings.SERVICE_PORTS}
         changed = [name for name, document in documents.items() if schema_files.read_document(name) != document]
-        breaks = [sentence for name in changed for sentence in self._breaks(name, documents[name], write=write)]
+        breaks: list[str] = []
+        for name in changed:
+            if write:
+                breaks += schema_files.write_document(name, documents[name])
+            else:
+                found = find_breaking_changes(schema_files.read_document(name), documents[name])
+                breaks += [f"{name} {sentence}" for sentence in found]
         self.stdout.write(f"Changed: {', '.join(changed) or 'none'}.")
         if breaks:
             self.stdout.write(
@@ -29,8 +35,3 @@ class Command(BaseCommand):
             )
         if changed and not write:
             sys.exit(1)
-
-    def _breaks(self, name: str, document: dict[str, Any], *, write: bool) -> list[str]:
-        if write:
-            return schema_files.write_document(name, document)
-        return [f"{name} {sentence}" for sentence in find_breaking_changes(schema_files.read_document(name), document)]

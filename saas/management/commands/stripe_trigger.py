@@ -36,19 +36,15 @@ class Command(BaseCommand):
         if not settings.STRIPE_WEBHOOK_SECRETS:
             raise CommandError("STRIPE_WEBHOOK_SECRET is not set: there is nothing to sign with.")
         base = options["url"] or settings.SERVICE_BASE_URLS["webhooks"]
-        body = json.dumps(_event(options["type"], options)).encode()
-        self.stdout.write(_post(f"{base.rstrip('/')}/api/webhooks/stripe", body))
-
-
-def _event(event_type: str, options: dict[str, Any]) -> dict[str, Any]:
-    return example_events.example_event(
-        event_type,
-        at=int(time.time()),
-        version=_VERSIONS[options["api"]],
-        livemode=settings.STRIPE_LIVEMODE,
-        id=options["id"],
-        fields=_fields(options["object"]),
-    )
+        event = example_events.example_event(
+            options["type"],
+            at=int(time.time()),
+            version=_VERSIONS[options["api"]],
+            livemode=settings.STRIPE_LIVEMODE,
+            id=options["id"],
+            fields=_fields(options["object"]),
+        )
+        self.stdout.write(_post(f"{base.rstrip('/')}/api/webhooks/stripe", json.dumps(event).encode()))
 
 
 def _fields(text: str) -> dict[str, Any]:

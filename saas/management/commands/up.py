@@ -2,6 +2,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -124,19 +125,16 @@ class ReadinessProbe:
 
 
 def _require_free(ports: Mapping[str, int]) -> None:
-    if taken := [f"{port} ({name})" for name, port in ports.items() if _is_taken(port)]:
+    taken = []
+    for name, port in ports.items():
+        with suppress(OSError):
+            create_connection(("localhost", port), timeout=HEALTH_TIMEOUT_SECONDS).close()
+            taken.append(f"{port} ({name})")
+    if taken:
         noun, verb = ("Port", "is") if len(taken) == 1 else ("Ports", "are")
         raise CommandError(
             f"{noun} {', '.join(taken)} {verb} in use by another program: end it, or move all four with --port-base."
         )
-
-
-def _is_taken(port: int) -> bool:
-    try:
-        create_connection(("localhost", port), timeout=HEALTH_TIMEOUT_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def _programs(ports: Mapping[str, int], environment: Mapping[str, str]) -> list[Program]:

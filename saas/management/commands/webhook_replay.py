@@ -42,36 +42,27 @@ class Command(BaseCommand):
         if sum(wishes) != 1:
             raise CommandError("Give event ids, or conditions, or --cancel.")
         try:
-            self._run(options["event_id"], conditions, options)
+            if options["cancel"]:
+                batch = actions.cancel_bulk_replay(options["cancel"], by=ACTOR)
+                self.stdout.write(f"{batch.pk} is canceled; {batch.replayed} of {batch.matched} had been replayed.")
+            elif options["dry_run"]:
+                self._preview(options["event_id"], conditions)
+            elif conditions:
+                self._replay_many(conditions, options)
+            else:
+                for event_id in options["event_id"]:
+                    event = actions.replay_event(event_id, by=ACTOR, reason=options["reason"])
+                    self.stdout.write(f"{event_id} runs once more (replay {event.replay_count}).")
         except DomainError as error:
             raise CommandError(error.detail) from error
-
-    def _run(self, event_ids: list[str], conditions: dict[str, Any], options: dict[str, Any]) -> None:
-        if options["cancel"]:
-            batch = actions.cancel_bulk_replay(options["cancel"], by=ACTOR)
-            self.stdout.write(f"{batch.pk} is canceled; {batch.replayed} of {batch.matched} had been replayed.")
-        elif options["dry_run"]:
-            self._preview(event_ids, conditions)
-        elif conditions:
-            self._replay_many(conditions, options)
-        else:
-            self._replay(event_ids, options["reason"])
-
-    def _replay(self, event_ids: list[str], reason: str) -> None:
-        for event_id in event_ids:
-            event = actions.replay_event(event_id, by=ACTOR, reason=reason)
-            self.stdout.write(f"{event_id} runs once more (replay {event.replay_count}).")
 
     def _replay_many(self, conditions: dict[str, Any], options: dict[str, Any]) -> None:
         batch = actions.start_bulk_replay(conditions, by=ACTOR, reason=options["reason"])
         self.stdout.write(f"{batch.pk}: {batch.matched} events run once more, behind live traffic.")
-        if options["wait"]:
-            self._watch(batch, options)
-
-    def _watch(self, batch: ReplayBatch, options: dict[str, Any]) -> None:
-        """Ctrl-C ends this command, not the replay."""
+        if not options["wait"]:
+            return
         out = console(cast(TextIO, self.stdout._out), no_color=options["no_color"], force_color=options["force_color"])
-        with progress(out) as bar:
+        with progress(out) as bar:  # Ctrl-C ends this command, not the replay
             task = bar.add_task(batch.pk, total=batch.matched)
             while batch.state == ReplayBatch.State.RUNNING:
                 time.sleep(POLL_EVERY_SECONDS)

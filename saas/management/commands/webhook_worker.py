@@ -34,15 +34,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["once"]:
             self._sweep()
-        elif options["poll"]:
-            self._poll(options["every"])
-        else:
+            return
+        if not options["poll"]:
             raise CommandError("Give --poll or --once.")
-
-    def _poll(self, every_seconds: float) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        self.stdout.write(f"Polling webhook events every {every_seconds:g} s.")
+        self.stdout.write(f"Polling webhook events every {options['every']:g} s.")
         self._deleted_at = time.monotonic()
         swept_at = float("-inf")
         heartbeat_thread.start()
@@ -50,7 +47,7 @@ class Command(BaseCommand):
             is_time = time.monotonic() - swept_at >= SWEEP_EVERY_SECONDS
             if self._process_due(sweep=is_time) and is_time:
                 swept_at = time.monotonic()
-            time.sleep(every_seconds)
+            time.sleep(options["every"])
         heartbeat_thread.stop()
 
     def _process_due(self, *, sweep: bool) -> bool:
