@@ -77,7 +77,12 @@ class ContractRun:
         self.kept = {}
         for number, step in enumerate(rule.steps, start=1):
             try:
-                found = self._faults(step)
+                resolved = Step(**{field.name: self._filled(getattr(step, field.name)) for field in fields(step)})
+                answer = self._send(resolved)
+                if step.keep and isinstance(answer.body, Mapping):
+                    self.kept[step.keep] = {**answer.body, "cookies": answer.cookies}
+                operation = self.contract.operation(step)
+                found = list(expectations.find_faults(self.contract, operation, resolved, answer))
             except (PreconditionFailed, httpx.HTTPError) as error:
                 found = [str(error) or type(error).__name__]
             if found:
@@ -97,13 +102,6 @@ class ContractRun:
 
     def _delete_account(self, token: str) -> Answer:
         return self._send(Step(do="delete_account", bearer=token, body={"current_password": self.words["password"]}))
-
-    def _faults(self, step: Step) -> list[str]:
-        resolved = Step(**{field.name: self._filled(getattr(step, field.name)) for field in fields(step)})
-        answer = self._send(resolved)
-        if step.keep and isinstance(answer.body, Mapping):
-            self.kept[step.keep] = {**answer.body, "cookies": answer.cookies}
-        return list(expectations.find_faults(self.contract, self.contract.operation(step), resolved, answer))
 
     def _send(self, step: Step) -> Answer:
         answer = self.callers[step.at].call(self.contract.operation(step), step, dict(self._headers(step)))

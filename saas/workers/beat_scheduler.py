@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+from celery.beat import Scheduler, SchedulingError
 from celery.schedules import schedule
 from django.db import DatabaseError, InterfaceError
 from django.db.models import F
@@ -57,17 +57,12 @@ class DatabaseScheduler(Scheduler):
             if (row := known.get(str(entry.name))) is None:
                 row = ScheduledTask(name=str(entry.name), slot=due_slot(entry.schedule, _EPOCH, now) or now)
                 ScheduledTask.objects.bulk_create([row], ignore_conflicts=True)  # it waits for its next slot
-            elif slot := due_slot(entry.schedule, row.slot, now):
-                self._send(entry, row, slot)
-
-    def _send(self, entry: ScheduleEntry, row: ScheduledTask, slot: datetime) -> None:
-        if not claim_slot(row, slot):
-            return
-        try:
-            self.apply_async(entry, producer=self.producer, advance=False)
-        except SchedulingError:
-            logger.warning("scheduled_task_not_sent", extra={"task": entry.task}, exc_info=True)
-            release_slot(row)
+            elif (slot := due_slot(entry.schedule, row.slot, now)) and claim_slot(row, slot):
+                try:
+                    self.apply_async(entry, producer=self.producer, advance=False)
+                except SchedulingError:
+                    logger.warning("scheduled_task_not_sent", extra={"task": entry.task}, exc_info=True)
+                    release_slot(row)
 
 
 def _collect_signals() -> list[int]:
