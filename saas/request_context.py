@@ -29,7 +29,6 @@ def current() -> Context:
 
 
 def new_request_id() -> str:
-    """Generate a request id."""
     return new_id("req")
 
 

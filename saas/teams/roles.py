@@ -66,7 +66,6 @@ _RANKS = {role: rank for rank, role in enumerate(reversed(Role))}
 
 
 def role_has_permission(role: str, permission: Permission) -> bool:
-    """Whether this role has the permission."""
     return role in ROLES_BY_PERMISSION[permission]
 
 
@@ -76,7 +75,6 @@ def is_at_least(role: str, other: str) -> bool:
 
 
 def lower_role(role: str, other: str) -> Role:
-    """The lower of two roles."""
     return Role(other) if is_at_least(role, other) else Role(role)
 
 
