@@ -30,7 +30,9 @@ def find_faults(anchors: Sequence[Anchor] = ()) -> Iterator[str]:
     """Yield one sentence for each fault of the whole trail; none if it is as it was written."""
     begin = _chain_start()
     yield from _broken_links(begin)
-    yield from _never_sealed()
+    left_out = AuditEvent.objects.unsealed().filter(pk__lte=_newest_sealed() - REORDER_WINDOW).order_by("pk")
+    for event_id in left_out.values_list("pk", flat=True):  # it is outside the reorder window
+        yield f"Event {event_id} was never sealed."
     for anchor in anchors:
         if anchor.number > begin.number or anchor.number == 0:
             if not AuditSeal.objects.filter(number=anchor.number, digest=anchor.digest).exists():
@@ -87,13 +89,6 @@ def _links(after: int) -> Iterator[tuple[AuditSeal, AuditEvent | None]]:
         events = AuditEvent.objects.in_bulk([link.event_id for link in links])
         yield from ((link, events.get(link.event_id)) for link in links)
         after = links[-1].number
-
-
-def _never_sealed() -> Iterator[str]:
-    """Yield a fault for each event that will never be linked: it is outside the reorder window."""
-    left_out = AuditEvent.objects.unsealed().filter(pk__lte=_newest_sealed() - REORDER_WINDOW).order_by("pk")
-    for event_id in left_out.values_list("pk", flat=True):
-        yield f"Event {event_id} was never sealed."
 
 
 def _newest_sealed() -> int:

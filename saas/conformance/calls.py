@@ -39,19 +39,16 @@ class ApiClient:
 
     def call(self, operation: Operation, step: Step, headers: Mapping[str, str]) -> Answer:
         """Send ``step``, whose references are resolved."""
-        request = self._request(operation, step, headers)
-        response = self.client.send(request)
-        if response.status_code == TOO_MANY and step.status != TOO_MANY and self._wait(response):
-            response = self.client.send(request)
-        return self._answer(operation, response)
-
-    def _request(self, operation: Operation, step: Step, headers: Mapping[str, str]) -> httpx.Request:
         self.client.cookies.clear()  # a step names the cookies that it sends
         address = str(self.client.base_url).rstrip("/") + operation.path.format(**step.path_values)
         content = self._content(step)
         sent = {**headers, "Content-Type": step.type} if content else dict(headers)
         query = {self.convention.to_wire(name): value for name, value in step.query.items() if value is not None}
-        return self.client.build_request(operation.method, address, params=query, headers=sent, **content)
+        request = self.client.build_request(operation.method, address, params=query, headers=sent, **content)
+        response = self.client.send(request)
+        if response.status_code == TOO_MANY and step.status != TOO_MANY and self._wait(response):
+            response = self.client.send(request)
+        return self._answer(operation, response)
 
     def _content(self, step: Step) -> dict[str, Any]:
         if step.raw_size:

@@ -42,6 +42,10 @@ def _find_type_faults(contract: Contract, kind: str, value: Any, path: str) -> I
         yield f"{path} is {value!r:.60}, not {kind!r}"
 
 
+def is_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
+
+
 def _is_whole(value: Any, _: str = "") -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -56,7 +60,7 @@ def _is_time(value: Any, _: str) -> bool:
 
 _KINDS: Mapping[str, Callable[[Any, str], bool]] = {
     "text": lambda value, _: isinstance(value, str),
-    "texts": lambda value, _: isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value),
+    "texts": lambda value, _: is_texts(value),
     "token": lambda value, _: isinstance(value, str) and len(value) >= 20,
     "flag": lambda value, _: isinstance(value, bool),
     "whole": _is_whole,

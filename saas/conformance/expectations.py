@@ -80,12 +80,8 @@ def check_fields(step: Step, answer: Answer) -> Iterator[str]:
     named = set(errors) if isinstance(errors, Mapping) else set()
     if step.fields and named != set(step.fields):
         yield f"errors name {sorted(named)}, not {sorted(step.fields)}"
-    elif step.fields and not all(_is_sentences(texts) for texts in errors.values()):
+    elif step.fields and not all(map(contract_shapes.is_texts, errors.values())):
         yield "errors are not lists of sentences"
-
-
-def _is_sentences(texts: Any) -> bool:
-    return isinstance(texts, list) and bool(texts) and all(isinstance(text, str) for text in texts)
 
 
 @answer_check

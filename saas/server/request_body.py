@@ -21,7 +21,7 @@ class BodyTooLarge(Exception):
 
 
 class BodyTooSlow(Exception):
-    """Not complete after ``ARRIVAL_SECONDS``."""
+    """Not complete after ``BODY_TIMEOUT_SECONDS``."""
 
 
 class IncompleteBody(Exception):

@@ -34,20 +34,17 @@ class Command(BillingCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if by := options["by"] or options["by_option"]:
-            self._advance(by)
-        elif options["verb"] == "advance":
+        by = options["by"] or options["by_option"]
+        if options["verb"] == "advance" and not by:
             raise CommandError("Say how far: advance 31d.")
+        if by:
+            try:
+                self.stdout.write(f"{test_clock.advance_clock(by)} steps")
+            except DomainError as error:
+                raise CommandError(error.detail) from error
+            while event_delivery.deliver_events():
+                pass
+            if LocalObject.objects.undelivered().exists():
+                self.stdout.write("The webhooks service does not take the events: they take effect in this process.")
+                event_delivery.process_undelivered_events()
         self.stdout.write(f"It is {clock.now():%Y-%m-%d %H:%M:%S} UTC for the local provider.")
-
-    def _advance(self, by: timedelta) -> None:
-        """Deliver the events to the webhooks service; if it does not run, process them here."""
-        try:
-            self.stdout.write(f"{test_clock.advance_clock(by)} steps")
-        except DomainError as error:
-            raise CommandError(error.detail) from error
-        while event_delivery.deliver_events():
-            pass
-        if LocalObject.objects.undelivered().exists():
-            self.stdout.write("The webhooks service does not take the events: they take effect in this process.")
-            event_delivery.process_undelivered_events()

@@ -239,7 +239,8 @@ def release_claims(claims: Iterable[Claim]) -> None:
 
 @transaction.atomic
 def mark_lost_attempts() -> int:
-    """End every attempt whose worker is presumed dead, count the crash and make the event due. Return how many.
+    """End every attempt whose worker is presumed dead, count the crash and make the event due, or a dead letter after
+    ``MAX_CRASHES`` alone. Return how many attempts.
 
     A worker that is merely slow holds its event's row locked, and is left alone.
     """
@@ -247,15 +248,12 @@ def mark_lost_attempts() -> int:
         outcome=WebhookAttempt.Outcome.RUNNING, started_at__lt=Now() - VISIBILITY_TIMEOUT
     ).select_related("event")
     attempts = list(silent.select_for_update(skip_locked=True, of=("self", "event")))
-    if attempts:
-        WebhookAttempt.objects.filter(pk__in=[attempt.pk for attempt in attempts]).update(
-            outcome=WebhookAttempt.Outcome.LOST, finished_at=Now()
-        )
-        _count_crashes([attempt.event_id for attempt in attempts if attempt.number == attempt.event.attempts])
-    return len(attempts)
-
-
-def _count_crashes(event_ids: Sequence[int]) -> None:
+    if not attempts:
+        return 0
+    WebhookAttempt.objects.filter(pk__in=[attempt.pk for attempt in attempts]).update(
+        outcome=WebhookAttempt.Outcome.LOST, finished_at=Now()
+    )
+    event_ids = [attempt.event_id for attempt in attempts if attempt.number == attempt.event.attempts]
     waiting = WebhookEvent.objects.filter(pk__in=event_ids, status__in=WebhookEvent.WAITING)
     waiting.update(crash_count=F("crash_count") + 1, next_attempt_at=Now())
     alone = WebhookAttempt.objects.filter(
@@ -265,3 +263,4 @@ def _count_crashes(event_ids: Sequence[int]) -> None:
     waiting.filter(pk__in=list(crashed.values_list("event_id", flat=True))).update(
         status=WebhookEvent.Status.FAILED, last_error=f"dead letter: its worker crashed {MAX_CRASHES} times"
     )
+    return len(attempts)
