@@ -77,10 +77,10 @@ def _impersonators(owner: Person) -> dict[str, str]:
     """Staff in the first owner's name."""
     session = LoginSession.objects.get(sid=user_factories.create_staff_member().session_id)
     return {
-        "as-owner:read": impersonate(owner.user, by=session, wish=ImpersonationRequest(reason="ticket 1"))[1],
-        "as-owner:write": impersonate(owner.user, by=session, wish=ImpersonationRequest(reason="ticket 2", write=True))[
-            1
-        ],
+        "as-owner:read": impersonate(owner.user, by=session, request=ImpersonationRequest(reason="ticket 1"))[1],
+        "as-owner:write": impersonate(
+            owner.user, by=session, request=ImpersonationRequest(reason="ticket 2", write=True)
+        )[1],
     }
 
 
