@@ -23,7 +23,7 @@ def add_payment_method(
     """Add a payment method to ``owner`` (the user, or a team for which they may pay) and make it the default. ``provider`` is
     the brand, such as ``visa``.
 
-    Raises ``UseTheProvidersPage`` where only the provider may see a card, ``PaymentDeclined``.
+    Raises ``ProviderPageRequired`` where only the provider may see a card, ``PaymentDeclined``.
     """
     gateway = providers.current_gateway()
     customer = ensure_provider_customer(get_or_create_customer(owner or user, gateway), user, gateway)

@@ -99,7 +99,7 @@ class Gateway(Protocol):
     def attach_payment_method(
         self, *, customer_id: str, type: str, brand: str, last4: str, exp_month: int | None, exp_year: int | None
     ) -> str:
-        """A new payment method's id. Raises ``UseTheProvidersPage`` where only the provider may see a card."""
+        """A new payment method's id. Raises ``ProviderPageRequired`` where only the provider may see a card."""
         ...
 
     def detach_payment_method(self, payment_method_id: str) -> None: ...
