@@ -1,38 +1,11 @@
 """HTTP clients for the four services, in the test's own process."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from django.conf import settings
 from django.test import Client
 
-
-@contextmanager
-def service_settings(service: str) -> Iterator[None]:
-    """Run the block under the settings in which the services differ.
-
-    Without Django's ``setting_changed`` signal, which would compile every URL pattern again for each request.
-    """
-    own = {
-        "SERVICE": service,
-        "ROOT_URLCONF": f"{service}.urls",
-        "SESSION_COOKIE_NAME": (
-            settings.CUSTOMER_SESSION_COOKIE_NAME
-            if service in {"product", "parity"}
-            else settings.STAFF_SESSION_COOKIE_NAME
-        ),
-        "SESSION_COOKIE_SAMESITE": "Strict" if service == "admin_ops" else "Lax",
-        "CSRF_COOKIE_NAME": f"{service}_csrf",
-    }
-    before = {name: getattr(settings, name) for name in own}
-    for name, value in own.items():
-        setattr(settings, name, value)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(settings, name, value)
+from saas.testing.response_schema import assert_matches_schema
+from saas.testing.service_settings import service_settings
 
 
 class ServiceClient(Client):
@@ -43,11 +16,9 @@ class ServiceClient(Client):
         self.service = service
 
     def request(self, **request: Any) -> Any:
-        from saas.testing import response_schema
-
         with service_settings(self.service):
             response = super().request(**request)
-        response_schema.assert_matches_schema(self.service, request["REQUEST_METHOD"], response)
+        assert_matches_schema(self.service, request["REQUEST_METHOD"], response)
         return response
 
     def send(

@@ -13,8 +13,9 @@ from drf_spectacular.validation import validate_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.views import APIView
 
-from saas.testing.clients import ServiceClient, service_settings
+from saas.testing.clients import ServiceClient
 from saas.testing.openapi import SERVICES, Operation, openapi_document, operations, views_by_path
+from saas.testing.service_settings import service_settings
 
 EVERY = [operation for service in SERVICES for operation in operations(service)]
 READ_BESIDE_THE_API = {"/openapi.json", "/docs", "/redoc", "/metrics", "/invitations/accept"}

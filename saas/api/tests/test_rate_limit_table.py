@@ -17,11 +17,12 @@ from saas.api import rate_limits
 from saas.api.rate_limits import CounterScope, Fallback, RateLimit
 from saas.teams.models import Team
 from saas.testing import rate_limits as counters
-from saas.testing.clients import ServiceClient, service_settings
+from saas.testing.clients import ServiceClient
 from saas.testing.concurrency import run_concurrently
 from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import create_api_key, create_team, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
+from saas.testing.service_settings import service_settings
 
 HERE = "127.0.0.1/32"
 NOBODY = Request(APIRequestFactory().get("/"))

@@ -16,8 +16,9 @@ from django.db import connections
 from django.http import HttpResponse
 from django.urls import Resolver404, ResolverMatch, resolve
 
-from saas.testing.clients import ServiceClient, service_settings
+from saas.testing.clients import ServiceClient
 from saas.testing.servers.in_process import keep_test_connection_open
+from saas.testing.service_settings import service_settings
 
 CHUNK_BYTES = 65_536
 

@@ -16,10 +16,11 @@ from django.urls import get_resolver
 from saas.celery import app
 from saas.operations.app_discovery import active_apps
 from saas.operations.invariants import registered_invariants
-from saas.testing.clients import ServiceClient, service_settings
+from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import with_verified_email
 from saas.testing.openapi import SERVICES
+from saas.testing.service_settings import service_settings
 from saas.webhook_events.dispatch import handlers_for, prefetches_for
 
 RUN = "import django; django.setup(); from saas.tests.processes.without_billing import main; main()"
