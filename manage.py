@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The entry point: `python3 manage.py up` runs everything, `python3 manage.py test` tests it, `... help` lists the rest.
 
+Arguments of `test` go to pytest: `python3 manage.py test saas/teams -k invitation`.
+
 These lines also run in a Python that is much too old (even 2.7), so that it can say so.
 """
 

@@ -38,7 +38,7 @@ _AUDIT_LABELS: dict[str, tuple[str, str, str]] = {
     "session.closed": ("logout", "Logged out", ""),
     "session.closed_all": ("logout", "Logged out everywhere", ""),
     "session.closed_others": ("logout", "Logged out other devices", ""),
-    "session.refresh_reused": ("gpp_bad", "A stolen refresh token was used", BAD),
+    "session.refresh_reused": ("gpp_bad", "A refresh token was used again, so the session was ended", BAD),
     "password.changed": ("password", "Changed the password", ""),
     "password.reset": ("password", "Set a new password by mail", ""),
     "email.verified": ("mark_email_read", "Verified the e-mail address", GOOD),

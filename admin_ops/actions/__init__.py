@@ -7,7 +7,7 @@ in a customer's timeline (``admin_ops.entry_labels``), and its row in ``saas/doc
 To add one, write the domain's function, then an entry here:
 
     def rename(team: Team, context: ActionContext, *, name: str) -> Outcome:
-        renamed = teams.rename_team(team, name=name, by=context.user)
+        renamed = teams.rename_by_staff(team, name=name, by=context.user)
         return Outcome(f"The team is called {renamed.name} now.", renamed)
 
     RENAME = StaffAction(

@@ -48,7 +48,7 @@ class ApiKeyBody(CurrentPasswordBody):
     expires_in_days = StrictIntegerField(min_value=1, max_value=MAX_KEY_DAYS, default=MAX_KEY_DAYS)
 
 
-class TeamShape(serializers.Serializer[Any]):  # of the caller's membership
+class TeamShape(serializers.Serializer[Any]):  # made from the caller's ``Membership`` of the team
     id = serializers.CharField(source="team_id")
     name = serializers.CharField(source="team.name")
     owner_user_id = serializers.CharField(source="team.owner_id")

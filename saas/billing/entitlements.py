@@ -12,6 +12,7 @@ from saas.accounts.models import User
 from saas.billing import clock
 from saas.billing.models import EntitlementOverride, Owner, Plan, Subscription
 
+# Every limit there is, with its value without a subscription; ``None`` is unlimited.
 FREE_LIMITS: dict[str, int | None] = {"teams": 1, "seats": 3, "api_keys": 1}
 
 Source = Literal["free", "subscription", "comp", "override"]
@@ -30,7 +31,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class EntitlementDetail:
-    """Where one limit or feature comes from: of the most generous grants, the one that lasts longest. ``value`` is a limit's."""
+    """One limit or feature, and the grant that it comes from: the most generous one, and of equals the one that lasts longest.
+
+    ``value`` is the limit; ``None`` for a feature and where there is no limit.
+    """
 
     key: str
     value: int | None

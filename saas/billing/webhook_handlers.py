@@ -48,7 +48,7 @@ def _is_ambiguous(subscription_id: str) -> bool:
     projection = subscriptions.project_subscription(
         event_history.stored_events(subscription_id, "customer.subscription.")
     )
-    return projection is not None and projection.ambiguous and projection.state.status not in subscriptions.TERMINAL
+    return projection is not None and projection.ambiguous and projection.state.status not in Subscription.TERMINAL
 
 
 @before_transaction("customer.subscription.*", when=events_with_ambiguous_order)

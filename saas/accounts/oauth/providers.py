@@ -46,7 +46,10 @@ class IdTokenInvalid(DomainError):
 
 @dataclass(frozen=True)
 class Endpoints:
-    """``issuer`` may hold Microsoft's ``{tenantid}``. ``keys`` is empty for GitHub, ``user`` and ``emails`` for others."""
+    """Addresses of a provider. ``issuer`` may hold Microsoft's ``{tenantid}``.
+
+    ``keys`` (JWKS) is empty for GitHub, which has no ID tokens; ``user`` and ``emails`` are empty for all others.
+    """
 
     issuer: str
     authorization: str

@@ -275,6 +275,6 @@ def end_session(session: LoginSession) -> bool:
 
 
 def end_sessions(user: User) -> int:
-    """Revoke all sessions of a person; return how many were open. Raise the epoch as well where tokens issued in this very
-    second must end."""
+    """Revoke all sessions of a person; return how many were open. Where tokens issued within this second must end as well,
+    also increase the user's ``token_epoch``."""
     return LoginSession.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())

@@ -1,4 +1,4 @@
-"""When a failed event is tried again. Times are computed in the database: workers' clocks may differ."""
+"""When a failing event is tried again, until it is ``failed``. Times are computed in the database: workers' clocks may differ."""
 
 import random
 from datetime import timedelta
@@ -26,5 +26,5 @@ def retry_delay(failures: int) -> timedelta:
 
 
 def lock_retry_delay() -> timedelta:
-    """The delay of an event whose customer is locked."""
+    """The delay of an event that was postponed without a failure: its customer was locked, or its connection lost."""
     return timedelta(milliseconds=random.randint(_MIN_LOCK_DELAY_MS, _MAX_LOCK_DELAY_MS))  # noqa: S311

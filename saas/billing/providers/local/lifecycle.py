@@ -4,14 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 
-from saas.billing.models import LocalObject
+from saas.billing.models import LocalObject, Subscription
 from saas.billing.providers.local import objects
 from saas.ids import new_id
 
 UNCHARGEABLE_LAST4 = "0341"
 DUNNING_PERIOD = timedelta(days=14)  # from the failed renewal to the end
 TRIAL_NOTICE = timedelta(days=3)  # before a trial's end, as Stripe gives it
-TERMINAL = {"canceled", "incomplete_expired"}
 
 
 def start_subscription(customer_id: str, price_id: str, now: datetime, *, trial_days: int = 0) -> LocalObject:
@@ -62,7 +61,9 @@ def run_due_steps(until: datetime) -> int:
     """Run every step that is due by ``until``, each at its own time. Returns how many there were."""
     steps = 0
     for id in (
-        LocalObject.objects.of_kind("subscription").exclude(data__status__in=TERMINAL).values_list("pk", flat=True)
+        LocalObject.objects.of_kind("subscription")
+        .exclude(data__status__in=Subscription.TERMINAL)
+        .values_list("pk", flat=True)
     ):
         while _step(id, until):
             steps += 1
@@ -86,7 +87,7 @@ def _step(id: str, until: datetime) -> bool:
 
 def next_step_at(row: LocalObject) -> datetime | None:
     """When the next step of a subscription is due."""
-    if row.data["status"] in TERMINAL:
+    if row.data["status"] in Subscription.TERMINAL:
         return None
     if row.data["status"] == "past_due":
         return _moment(row.data["past_due_since"]) + DUNNING_PERIOD
@@ -106,7 +107,7 @@ def period_end(row: LocalObject) -> datetime:
 
 def end_subscription(row: LocalObject, at: datetime, *, reason: str = "") -> None:
     """Cancel the subscription now."""
-    if row.data["status"] not in TERMINAL:
+    if row.data["status"] not in Subscription.TERMINAL:
         ended = objects.timestamp(at)
         changes = {"cancellation_details": {"comment": reason}} if reason else {}
         canceled_at = row.data["canceled_at"] or ended

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from saas.background_tasks import notify_workers
 from saas.billing import clock
-from saas.billing.models import Customer, LocalObject, Plan, Price
+from saas.billing.models import Customer, LocalObject, Plan, Price, Subscription
 from saas.billing.providers.interface import PaymentDeclined, ProviderRefused
 from saas.billing.providers.local import lifecycle, objects, operations
 from saas.billing.providers.local.tasks import deliver_local_events
@@ -65,7 +65,7 @@ def _of_kind(session: PortalSession, kind: str) -> QuerySet[LocalObject]:
 
 
 def _live_subscription(session: PortalSession) -> LocalObject | None:
-    rows = _of_kind(session, "subscription").exclude(data__status__in=lifecycle.TERMINAL).order_by("-pk")
+    rows = _of_kind(session, "subscription").exclude(data__status__in=Subscription.TERMINAL).order_by("-pk")
     return rows.first()
 
 

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from saas.billing.models import Subscription
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent, order_events
 from saas.security.untrusted_json import JSONObject, as_count, as_object, as_text, as_time
 
-TERMINAL = {"canceled", "incomplete_expired"}
-EARNING = {"active", "past_due"}
 _STATUSES = ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "canceled", "incomplete_expired"]
 _RANKS = {status: rank for rank, status in enumerate(_STATUSES)}
 
@@ -52,7 +51,7 @@ class SubscriptionState:
 
     @property
     def is_earning(self) -> bool:
-        return self.status in EARNING
+        return self.status in Subscription.EARNING
 
     @property
     def earning_cents(self) -> int:
@@ -113,7 +112,7 @@ class _SubscriptionHistory:
         at = as_time(event.created)
         if at is None or not state.status:
             return
-        if self.state and self.state.status in TERMINAL and state.status not in TERMINAL:
+        if self.state and self.state.status in Subscription.TERMINAL and state.status not in Subscription.TERMINAL:
             return
         steps = _revenue_steps(self.state, state, self.has_earned)
         steps += [_Step(kind, state.currency, 0, state.earning_cents) for kind in _other_kinds(self.state, state)]
