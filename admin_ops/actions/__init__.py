@@ -1,7 +1,7 @@
 """What staff can do, each action once, as data.
 
 An action of this table is made into: its endpoint of the API (``admin_ops.views.actions``), its button and page in Django
-admin and, if it is ``bulk``, its entry in the list's menu (``admin_ops.admin.action_pages``), the label of its audit event
+admin and, if it ``is_bulk``, its entry in the list's menu (``admin_ops.admin.action_pages``), the label of its audit event
 in a customer's timeline (``admin_ops.entry_labels``), and its row in ``saas/docs/staff.md`` (held equal by a test).
 
 To add one, write the domain's function, then an entry here:

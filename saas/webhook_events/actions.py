@@ -26,7 +26,6 @@ from saas.webhook_events.tasks import notifier, process_due_events
 
 logger = logging.getLogger(__name__)
 
-TOLERANCE_SECONDS = 300
 PROCESSING_DELAY = timedelta(seconds=5)
 _SAMPLES_PER_SECOND = 5  # of refused deliveries, per process: a flood must not fill the table
 
@@ -84,7 +83,7 @@ def verify_signature(signature: str, body: bytes) -> None:
         signature,
         body,
         secrets=settings.STRIPE_WEBHOOK_SECRETS,
-        tolerance_seconds=TOLERANCE_SECONDS,
+        tolerance_seconds=signatures.TOLERANCE_SECONDS,
         now=time.time(),
     )
 

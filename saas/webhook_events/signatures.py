@@ -8,6 +8,7 @@ import hmac
 import re
 from collections.abc import Sequence
 
+TOLERANCE_SECONDS = 300  # between the signature's time and ours, in both directions
 MAX_HEADER_BYTES = 8192
 MAX_SIGNATURES = 64
 _TIMESTAMP = re.compile(rb"[0-9]{1,11}")

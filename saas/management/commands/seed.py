@@ -21,7 +21,7 @@ PASSWORD_BYTES = 12
 
 
 class Command(BaseCommand):
-    help = "Create the plans and, outside production, demo accounts. May be repeated: existing rows are kept."
+    help = "Create the plans and, outside production, demo accounts. May be repeated: plans are updated, people kept."
 
     def handle(self, **options: Any) -> None:
         if settings.BILLING:

@@ -94,6 +94,7 @@ def _claim(rows: WebhookEventQuerySet, *, limit: int, solo: bool) -> list[Claim]
 # PostgreSQL evaluates a row that another claim has just changed again as it is now, but everything else as it was when the
 # statement began: that other claim's attempt is invisible, so the number is compared with the one of the statement's start.
 # Planned each time: a plan that was made while few events were waiting, and kept, would read the whole table with many.
+# ``losses`` is the column of ``crash_count``.
 CLAIM_SQL = """
 WITH due AS (
     SELECT id, next_attempt_at FROM webhook_events_webhookevent AS event
