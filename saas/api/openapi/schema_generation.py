@@ -25,7 +25,7 @@ TAGS = {
     "audit": "What happened, who did it, to whom.",
     "impersonation": "Staff acting in a customer's name, for minutes, with every request in the trail.",
     "metrics": "Figures about people, revenue and webhooks.",
-    "webhooks": "The door for a provider's events.",
+    "webhooks": "Intake of the provider's events.",
     "operators": "The log of events, and running them once more.",
     "health": "Is it alive, is it ready, do its modules work.",
 }

@@ -52,7 +52,7 @@ def _mark_first() -> None:
         return WebhookAttempt.Outcome.PROCESSED
 
     claims.lock_claimed = _read_without_lock
-    event_worker._effect = effect
+    event_worker._process = effect
     _disable_batches()
 
 
