@@ -27,15 +27,21 @@ from saas.workers import beat_scheduler, worker_processes
 VISIBILITY_SECONDS = 2.0
 
 
+def _replace(owner: object, name: str, value: object) -> None:
+    """Set what must be there: a fault under an old name would break nothing, and its control detect nothing."""
+    getattr(owner, name)
+    setattr(owner, name, value)
+
+
 def inject_fault(fault: str) -> None:
     """Set the short limits, and inject ``fault`` (empty: none), for the rest of this process."""
-    claims.VISIBILITY_TIMEOUT = timedelta(seconds=VISIBILITY_SECONDS)
-    claims.BATCH_SIZE = 25  # so that each of a few workers claims some
-    event_worker.BATCH_SECONDS = 0.5
-    checks.SILENCE_MAX_AGE = timedelta(seconds=3)
-    worker_processes.HEARTBEAT_SECONDS = 0.5
-    worker_processes.MIN_FAILING_SECONDS = 2.0
-    batches.EFFECT_LIMIT_SECONDS = 6.0  # longer than any wait for the database, as in production: 5 s here
+    _replace(claims, "VISIBILITY_TIMEOUT", timedelta(seconds=VISIBILITY_SECONDS))
+    _replace(claims, "BATCH_SIZE", 25)  # so that each of a few workers claims some
+    _replace(event_worker, "BATCH_SECONDS", 0.5)
+    _replace(checks, "SILENCE_MAX_AGE", timedelta(seconds=3))
+    _replace(worker_processes, "HEARTBEAT_SECONDS", 0.5)
+    _replace(worker_processes, "MIN_FAILING_SECONDS", 2.0)
+    _replace(batches, "EFFECT_LIMIT_SECONDS", 6.0)  # longer than any wait for the database, as in production: 5 s here
     if fault:
         _FAULTS[fault]()
 
@@ -51,8 +57,8 @@ def _mark_first() -> None:
                 handler(event, load_event_data(event))
         return WebhookAttempt.Outcome.PROCESSED
 
-    claims.lock_claimed = _read_without_lock
-    event_worker._process = effect
+    _replace(claims, "lock_claimed", _read_without_lock)
+    _replace(event_worker, "_process", effect)
     _disable_batches()
 
 
@@ -66,18 +72,19 @@ def _mark_after() -> None:
                 "INSERT INTO fault_effect (event, lane) VALUES (%s, %s)", [event.external_id, event.lock_key]
             )
 
-    webhook_handlers.note_effect = note_effect
+    _replace(webhook_handlers, "note_effect", note_effect)
 
 
 def _no_fence() -> None:
     """Check no fencing token, and lock no row."""
-    event_worker.BATCH_SECONDS = batches.EFFECT_LIMIT_SECONDS = 60.0
-    claims.lock_claimed = _read_without_lock
+    _replace(event_worker, "BATCH_SECONDS", 60.0)
+    _replace(batches, "EFFECT_LIMIT_SECONDS", 60.0)
+    _replace(claims, "lock_claimed", _read_without_lock)
     _disable_batches()
 
 
 def _disable_batches() -> None:
-    batches.process_batch = lambda batch, until: []
+    _replace(batches, "process_batch", lambda batch, until: [])
 
 
 def _read_without_lock(claim: Claim) -> WebhookEvent | None:
@@ -86,13 +93,13 @@ def _read_without_lock(claim: Claim) -> WebhookEvent | None:
 
 def _no_notification() -> None:
     """No error: as if the process died after each commit, before it notified the workers."""
-    actions.notify_workers = lambda task, id: None
-    actions.notifier.notify = lambda event_id: None
+    _replace(actions, "notify_workers", lambda task, id: None)
+    _replace(actions.notifier, "notify", lambda event_id: None)
 
 
 def _short_effect_limit() -> None:
     """No error: end a handler that never returns sooner, so that the test waits less."""
-    batches.EFFECT_LIMIT_SECONDS = 1.0
+    _replace(batches, "EFFECT_LIMIT_SECONDS", 1.0)
 
 
 def _alarm() -> None:
@@ -107,9 +114,10 @@ def _alarm() -> None:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
-    batches.hard_time_limit = event_worker.hard_time_limit = alarmed
-    connections.discard_connections = lambda: None
-    connections.discard_irregular_connections = lambda: False
+    _replace(batches, "hard_time_limit", alarmed)
+    _replace(event_worker, "hard_time_limit", alarmed)
+    _replace(connections, "discard_connections", lambda: None)
+    _replace(connections, "discard_irregular_connections", lambda: False)
     _never_end()
 
 
@@ -119,23 +127,23 @@ def _interrupt(number: int, frame: object) -> None:
 
 def _end_with_connections() -> None:
     """Keep broken connections; the process ends after some failures."""
-    connections.discard_connections = lambda: None
+    _replace(connections, "discard_connections", lambda: None)
 
 
 def _keep_connections() -> None:
     """Keep broken connections, and never end."""
-    connections.discard_connections = lambda: None
+    _replace(connections, "discard_connections", lambda: None)
     _never_end()
 
 
 def _never_end() -> None:
-    worker_processes.MAX_CONSECUTIVE_FAILURES = 10**9
+    _replace(worker_processes, "MAX_CONSECUTIVE_FAILURES", 10**9)
 
 
 def _wait_for_ever() -> None:
     """Wait for the database's answers without a limit."""
     settings.DATABASES["default"]["OPTIONS"]["pool"]["connection_class"].answer_timeout_seconds = 600.0
-    batches.EFFECT_LIMIT_SECONDS = 600.0
+    _replace(batches, "EFFECT_LIMIT_SECONDS", 600.0)
 
 
 def _end_with_the_broker() -> None:
@@ -145,12 +153,12 @@ def _end_with_the_broker() -> None:
 
 def _believe_the_clock() -> None:
     """Believe a claimed slot of the schedule, however far ahead it lies."""
-    beat_scheduler.MAX_AHEAD = timedelta(days=10_000)
+    _replace(beat_scheduler, "MAX_AHEAD", timedelta(days=10_000))
 
 
 def _claim_nothing() -> None:
     """Let each beat send what is due, without a claim."""
-    beat_scheduler.claim_slot = lambda row, slot: True
+    _replace(beat_scheduler, "claim_slot", lambda row, slot: True)
 
 
 def _clock_ahead() -> None:
