@@ -32,7 +32,7 @@ def owned(*external_ids):
 
 
 def take_in(*events):
-    """Store all events, then tell each subscription once: the way of the events has its own tests."""
+    """Store all events, then project each subscription once: processing has its own tests."""
     for event in events:
         append_event(event, source=WebhookEvent.Source.DELIVERY)
     for subscription in dict.fromkeys(event["data"]["object"]["id"] for event in events):
@@ -90,7 +90,7 @@ def business(db):
     )
 
 
-def test_the_figures_tell_the_build_timeline_the_business(admin_ops, staff_member, business, django_assert_num_queries):
+def test_the_revenue_metrics_of_a_known_business(admin_ops, staff_member, business, django_assert_num_queries):
     with django_assert_num_queries(8):  # session, clock, what runs (twice), customers, window (twice), cells
         body = admin_ops.get("/api/admin/metrics/revenue", token=staff_member.token).json()
 

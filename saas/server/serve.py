@@ -169,7 +169,7 @@ def _seconds(name: str, default: str) -> float:
     return seconds
 
 
-# ── Checks before it listens ──────── ────────────────────────────────────────────────────────────────────────────────
+# ── Checks before it listens ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _require_free(address: Address) -> None:

@@ -32,9 +32,8 @@ MFA_KEYS_PREVIOUS = env.comma_separated(
 )
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.BaseBackend"
-]  # refuses everyone: saas.accounts.sessions.logins does
+# It accepts no login: ``saas.accounts.sessions.logins`` does.
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.BaseBackend"]
 PASSWORD_HASHERS = ["saas.accounts.passwords.hashers.PepperedPBKDF2"]
 PASSWORD_ITERATIONS = env.integer(
     "PASSWORD_ITERATIONS",

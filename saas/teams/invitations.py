@@ -139,7 +139,7 @@ def register_by_invitation(raw: str, *, password: str, full_name: str) -> tuple[
     """Join by the token of the mail without an account: the invited address gets one, confirmed, and is logged in.
 
     The token proves the mailbox, so an existing unconfirmed account is emptied and handed over.
-    Raises what ``accept`` does, and ``Invalid`` for the password or ``EmailTaken`` for a confirmed account.
+    Raises what ``accept_invitation`` does, and ``Invalid`` for the password or ``EmailTaken`` for a confirmed account.
     """
     invitation = _invitation_by_token(raw)
     _require_acceptable(invitation)

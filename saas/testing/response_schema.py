@@ -40,11 +40,11 @@ def _check_problem(operation: Operation, where: str, problem: dict[str, Any]) ->
     assert set(problem) - {"errors"} == PROBLEM_FIELDS, where
     documented = operation.raw["responses"].get(str(problem["status"]))
     if problem["status"] not in ANYWHERE:
-        assert documented, f"{where} {problem['code']} is not in the schema: add it to the view's refusals(…)"
+        assert documented, f"{where} {problem['code']} is not in the schema: add it to the view's problem_responses(…)"
     if documented and problem["code"] not in GENERAL_CODES:
         description = operation.resolved(documented)["description"]
         assert f"`{problem['code']}`" in description, (
-            f"{where} {problem['code']} is not in the schema: add it to the view's refusals(…)"
+            f"{where} {problem['code']} is not in the schema: add it to the view's problem_responses(…)"
         )
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
@@ -26,6 +27,7 @@ NAMES_THAT_SAY_NOTHING = {
     "utils", "helpers", "common", "core", "managers", "constants", "signals", "interfaces",
 }  # fmt: skip
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 39
+MAX_MODULES = 15  # in a folder; ``management/commands`` aside, where a file is a command
 RAISED_BY_DRF = {"AuthenticationFailed": 401, "PermissionDenied": 403, "ParseError": 400}
 
 # Before a member of staff is logged in there is nobody to ask for.
@@ -130,6 +132,13 @@ def test_no_file_is_too_long() -> None:
     lengths = {path.relative_to(ROOT): len(path.read_text().splitlines()) for path in sources(*EVERYTHING)}
 
     assert {path: lines for path, lines in lengths.items() if lines > MAX_FILE_LINES} == {}
+
+
+def test_no_folder_holds_too_many_modules() -> None:
+    modules = [path for path in sources(*EVERYTHING) if path.name != "__init__.py"]
+    counts = Counter(str(path.parent.relative_to(ROOT)) for path in modules if path.parent.name != "commands")
+
+    assert {folder: count for folder, count in counts.items() if count > MAX_MODULES} == {}
 
 
 def test_no_function_is_too_long() -> None:

@@ -129,9 +129,8 @@ class WebhookEvent(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)  # of this generation: what the retry budget counts
-    crash_count = models.PositiveIntegerField(
-        default=0, db_column="losses"
-    )  # of this generation; after one: claimed alone
+    # Of this generation. After one crash the event is claimed alone.
+    crash_count = models.PositiveIntegerField(default=0, db_column="losses")
     generation = models.PositiveIntegerField(default=0)  # grows with each replay
     replay_count = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(db_default=Now())

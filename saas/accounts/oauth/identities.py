@@ -129,9 +129,8 @@ def _link(identity: Identity, user: User | None) -> None:
 @transaction.atomic
 def unlink_identity(user: User, *, provider: str) -> None:
     """Remove a provider from the login methods. Raises ``NotFound`` or ``LastLoginMethod``."""
-    locked = User.objects.select_for_update().get(
-        pk=user.pk
-    )  # two concurrent unlinks must not remove the last login method
+    # Two concurrent unlinks must not remove the last login method.
+    locked = User.objects.select_for_update().get(pk=user.pk)
     mine = OAuthIdentity.objects.filter(user=locked)
     if not mine.filter(provider=provider).exists():
         raise NotFound

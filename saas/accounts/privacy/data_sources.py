@@ -116,11 +116,6 @@ def delete_rows(rows: Rows) -> Erase:
     return erase
 
 
-def export_rows(found: models.QuerySet[Any], *fields: str) -> list[dict[str, Any]]:
-    """Return the given fields of the rows, oldest first."""
-    return list(found.order_by("pk").values(*fields))
-
-
 def export_row(found: models.QuerySet[Any], *fields: str) -> dict[str, Any] | None:
     """Return the given fields of the only row, or None."""
     return found.values(*fields).first()

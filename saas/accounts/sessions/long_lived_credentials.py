@@ -49,20 +49,15 @@ def register_credential_kind(
     _kinds.append(CredentialKind(kind, listed, revoke))
 
 
-def credential_kinds() -> list[str]:
-    """The possible values of ``Credential.kind``."""
-    return [issuer.kind for issuer in _kinds]
-
-
 def list_long_lived_credentials(user: User) -> list[Credential]:
     """Return all credentials that this person issued and that still work, newest first."""
-    found = [credential for issuer in _kinds for credential in issuer.listed(user)]
+    found = [credential for kind in _kinds for credential in kind.listed(user)]
     return sorted(found, key=lambda credential: credential.created_at, reverse=True)
 
 
 def revoke_long_lived_credentials(user: User, *, by: str, because: str) -> int:
     """Revoke all of a person's, inside the caller's transaction; return how many there were."""
-    counts: dict[str, Any] = {issuer.kind: issuer.revoke(user) for issuer in _kinds}
+    counts: dict[str, Any] = {kind.kind: kind.revoke(user) for kind in _kinds}
     total: int = sum(counts.values())
     if total:
         record("credentials.revoked", actor=by, target=user.id, because=because, **counts)

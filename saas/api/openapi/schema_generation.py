@@ -73,7 +73,7 @@ _PROBLEM = {
 
 
 def problem_responses(*classes: type[DomainError]) -> dict[int, OpenApiResponse]:
-    """For ``@extend_schema(responses={201: …, **refusals(EmailTaken)})``: an operation's own refusals."""
+    """For ``@extend_schema(responses={201: …, **problem_responses(EmailTaken)})``: an operation's own refusals."""
     return {
         status: OpenApiResponse(
             description=" ".join(f"`{one.code}`: {one.title}" for one in classes if one.status == status)

@@ -112,7 +112,3 @@ class LedgerEntry(models.Model):
     @property
     def monthly(self) -> Money:
         return Money(self.monthly_cents, self.currency)
-
-    @property
-    def monthly_cents_before(self) -> int:
-        return self.monthly_cents - self.delta_cents

@@ -18,9 +18,9 @@ from saas.tests.benchmarks.profiler.running import DESIGNS
 BENCHMARKS = {
     "intake": "intake.run",
     "drain": "drain.run",
-    "me": "reading.me",
-    "plans": "reading.plans",
-    "login": "reading.login",
+    "me": "read_requests.me",
+    "plans": "read_requests.plans",
+    "login": "read_requests.login",
     "scale": "scale.run",
     "memory": "footprint.memory",
     "startup": "footprint.startup",

@@ -170,11 +170,6 @@ def customer(**fields: Any) -> Object:
     return {**_complete(stripe.Customer), **named, "invoice_settings": settings, **fields}
 
 
-def deleted_object(kind: str, id: str) -> Object:
-    """Return the API's answer for a deleted object."""
-    return {"id": id, "object": kind, "deleted": True}
-
-
 def payment_method(**fields: Any) -> Object:
     whole = _complete(stripe.PaymentMethod)
     own = {name: whole[name] for name in ("id", "object", "billing_details", "created", "customer", "livemode", "type")}

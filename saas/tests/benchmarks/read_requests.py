@@ -40,9 +40,8 @@ def plans(environment: Environment, **options: Any) -> list[Row]:
 def login(environment: Environment, **options: Any) -> list[Row]:
     """Compare with the hash alone: the rest of a login should not show."""
     plain, ours = _servers(environment)
-    emails = [
-        f"bench{number}@example.net" for number in range(3 * CONNECTIONS)
-    ]  # a crowd at one account would meet 429
+    # Many accounts: many logins to one would get 429.
+    emails = [f"bench{number}@example.net" for number in range(3 * CONNECTIONS)]
     for email in emails:
         register(ours, email)
     requests: list[Request] = [

@@ -14,12 +14,23 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.utils.module_loading import import_string
 
+from saas.management.commands.bench import BENCHMARKS
 from saas.testing.servers.stack import eventually
 from saas.tests.benchmarks import admin, admin_rows, deliveries, flood, load, processes, soak
 from saas.tests.benchmarks.environment import Environment
 from saas.tests.benchmarks.read_requests import PASSWORD
 from saas.tests.benchmarks.virtual_environments import EnvironmentUnavailable, python_for
+
+
+@pytest.mark.parametrize("path", BENCHMARKS.values(), ids=BENCHMARKS.keys())
+def test_every_benchmark_of_the_command_is_there(path):
+    assert callable(import_string(f"saas.tests.benchmarks.{path}"))
+
+
+def test_the_plain_baseline_has_its_views():
+    assert import_string("saas.tests.benchmarks.baselines.plain_urls.urlpatterns")
 
 
 def test_a_delivery_goes_to_the_path_that_is_named():

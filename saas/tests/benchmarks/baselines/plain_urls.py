@@ -7,11 +7,11 @@ from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
-from product.billing import representations as billing
+from product.billing.serializers import PlanShape
 from saas.accounts.models import Audience, LoginSession
 from saas.accounts.sessions import session_store, tokens
 from saas.api.accounts.serializers import UserShape
-from saas.api.representation import represent
+from saas.api.representation import represent, represent_all
 from saas.billing.models import Plan
 
 
@@ -28,7 +28,7 @@ def me_by_cookie(request: HttpRequest) -> JsonResponse:
 
 
 def plans(request: HttpRequest) -> JsonResponse:
-    return JsonResponse({"plans": [billing.plan(row) for row in Plan.objects.on_sale()]})
+    return JsonResponse({"plans": represent_all(PlanShape, Plan.objects.on_sale())})
 
 
 def bare_hash(request: HttpRequest) -> JsonResponse:

@@ -1,1 +1,1 @@
-"""The public starter's intake, in memory: nothing of it outlives the process."""
+"""A bare ASGI application with group commit: what arrives while a commit is running is stored by the next one."""
