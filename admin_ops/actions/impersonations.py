@@ -76,7 +76,7 @@ def is_running(row: Impersonation) -> bool:
 def end_impersonation(row: Impersonation, context: ActionContext, *, reason: str = "") -> Outcome:
     """One's own; anybody's only for an admin."""
     if row.staff_session.user_id != context.user.id:
-        context.require(Permission.MANAGE_STAFF, "Only an admin ends somebody else's.")
+        context.require(Permission.MANAGE_STAFF, "Only an admin ends someone else's.")
     impersonations.end_impersonation(row, by=context.user)
     return Outcome("It has ended; its token is dead.")
 

@@ -53,7 +53,7 @@ class InvitationsView(TeamView):
 
     @extend_schema(
         operation_id="invitation_create",
-        summary="Invite somebody",
+        summary="Invite a person",
         request=shapes.InvitationBody,
         responses={
             201: shapes.OneInvitationShape,
@@ -126,7 +126,7 @@ class AcceptView(CustomerView):
 
 
 class RegisterByInvitationView(PublicView):
-    """For whoever has no account: the token proves the mailbox, so the invited address gets one that is confirmed at once.
+    """For a person without an account: the token proves the mailbox, so the invited address gets one that is confirmed at once.
 
     An account that was registered with this address and never confirmed is handed over: its password, second factor,
     sessions, identities, keys and names are gone.

@@ -18,7 +18,7 @@ RETRY_SECONDS = 5
 
 
 class NotWhileImpersonating(DomainError):
-    code, title, status = "not_while_impersonating", "This is not done in somebody else's name.", 403
+    code, title, status = "not_while_impersonating", "This is not done in someone else's name.", 403
 
 
 class ImpersonationGuard(APIView):

@@ -20,7 +20,7 @@ class TeamSubscribed(DomainError):
 
 
 class LastOwner(DomainError):
-    code, title = "last_owner", "A team needs an owner: make somebody else one first."  # 409
+    code, title = "last_owner", "A team needs an owner: make someone else one first."  # 409
 
 
 @transaction.atomic
