@@ -27,6 +27,9 @@ if sys.argv[1:2] == ["serve"]:
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings.product")
 
-from django.core.management import execute_from_command_line
+try:
+    from django.core.management import execute_from_command_line
 
-execute_from_command_line(sys.argv)
+    execute_from_command_line(sys.argv)
+except OSError as error:
+    bootstrap.exit_for(error)

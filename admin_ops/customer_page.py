@@ -1,4 +1,7 @@
-"""Everything that staff need to know about one user, as one API answer: each list newest first."""
+"""``GET /api/admin/users/{id}``: everything that staff need to know about one user, each list newest first.
+
+The page in Django admin is ``admin_ops.admin.tables.users``, its timeline ``admin_ops.timeline``.
+"""
 
 from typing import Any
 
@@ -13,7 +16,7 @@ from admin_ops.serializers.users import (
     MailShape,
     StaffSessionShape,
     StaffUserShape,
-    TeamShape,
+    TeamMembershipShape,
     UserNoteShape,
     WebhookEventShape,
 )
@@ -32,7 +35,7 @@ MAX_PER_SECTION = 20  # longer lists have endpoints of their own
 def customer_page(user: User) -> dict[str, Any]:
     """The fields of ``PersonShape``, one query for each."""
     deletion = None if user.is_active else Deletion.objects.pending().filter(user=user).first()
-    profile = Profile.objects.filter(user=user).first()
+    profile = Profile.objects.filter(user=user).select_related("user").first()
     sessions = LoginSession.objects.live().filter(user=user).order_by("-last_seen_at")[:MAX_PER_SECTION]
     identities = user.oauth_identities.order_by("-last_login_at")[:MAX_PER_SECTION]
     memberships = Membership.objects.for_user(user).order_by("-pk")[:MAX_PER_SECTION]
@@ -44,7 +47,7 @@ def customer_page(user: User) -> dict[str, Any]:
         "profile": represent(ProfileShape, profile) if profile else None,
         "identities": represent_all(IdentityShape, identities),
         "sessions": [represent(StaffSessionShape, row, methods=row.methods.split()) for row in sessions],
-        "teams": represent_all(TeamShape, memberships),
+        "teams": represent_all(TeamMembershipShape, memberships),
         **_billing(user),
         "mails": represent_all(MailShape, mails),
         "notes": represent_all(UserNoteShape, notes),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from admin_ops.actions import ALL_ACTIONS
 from admin_ops.status_colors import BAD, GOOD, NEWS, WARN, humanize, status_color
 from saas.audit.models import AuditEvent
-from saas.billing.models import Invoice, LedgerEntry
+from saas.billing.models import Invoice, InvoiceAdjustment, LedgerEntry
 from saas.mail.models import Mail
 from saas.webhook_events.models import WebhookEvent
 
@@ -30,6 +30,7 @@ _AUDIT_LABELS: dict[str, tuple[str, str, str]] = {
         for label in action.audit
     },
     "user.registered": ("person_add", "Registered", GOOD),
+    "user.imported": ("person_add", "Imported from another system", GOOD),
     "user.deletion_requested": ("delete", "Asked for the account's deletion", BAD),
     "user.deletion_canceled": ("undo", "Kept the account", GOOD),
     "user.handed_over": ("handshake", "Proved the mailbox of an unconfirmed account", WARN),
@@ -47,6 +48,7 @@ _AUDIT_LABELS: dict[str, tuple[str, str, str]] = {
     "email.change_requested": ("alternate_email", "Asked to change the e-mail address", ""),
     "profile.updated": ("edit", "Edited the profile", ""),
     "checkout.started": ("shopping_cart", "Started a checkout", NEWS),
+    "impersonation.view_opened": ("visibility", "Opened the impersonated view", WARN),
     "impersonation.refused": ("visibility_off", "Impersonation refused", ""),
 }
 
@@ -85,6 +87,14 @@ def label_invoice(row: Invoice) -> EntryLabel:
     paid = row.status == Invoice.Status.PAID
     title = f"Invoice {row.number or row.external_id} {'paid' if paid else row.status}"
     return EntryLabel("receipt_long", title, str(row.total), GOOD if paid else WARN)
+
+
+def label_adjustment(row: InvoiceAdjustment) -> EntryLabel:
+    is_lost = row.kind == InvoiceAdjustment.Kind.DISPUTE and row.status != "won"
+    is_warning = row.kind == InvoiceAdjustment.Kind.FRAUD_WARNING
+    title = humanize(row.kind) + (f": {humanize(row.status)}" if row.status else "")
+    detail = row.reason if is_warning else f"{row.amount} {row.reason}".strip()
+    return EntryLabel("currency_exchange", title, detail, BAD if is_lost or is_warning else WARN)
 
 
 def label_ledger_entry(row: LedgerEntry) -> EntryLabel:

@@ -15,7 +15,7 @@ from django.db.models import BooleanField, Count, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import FirstValue
 
 from saas.billing.models import LedgerEntry, Subscription
-from saas.billing.models.ledger import LedgerEntryQuerySet
+from saas.billing.models.ledger import MOVED_CENTS, LedgerEntryQuerySet
 from saas.billing.models.subscriptions import CANCELING
 from saas.money import Money
 
@@ -23,7 +23,7 @@ WINDOW = timedelta(days=30)
 DEFAULT_CURRENCY = "usd"
 MONTHS = 12
 _RUNNING = [Subscription.Status.ACTIVE, Subscription.Status.TRIALING, Subscription.Status.PAST_DUE]
-_KEYS = ("status", "currency", "is_ending")
+_KEYS = ("status", "currency", "is_ending", "keeps_revenue")
 MOVEMENTS = ("new", "expansion", "reactivation", "contraction", "churn")
 _CAME, _WENT = {"new", "reactivation"}, {"churn"}
 
@@ -34,6 +34,9 @@ class RevenueSum:
 
     count: int = 0
     cents: int = 0
+
+
+Running = dict[tuple[Any, ...], RevenueSum]  # by ``_KEYS``
 
 
 def revenue_metrics(now: datetime, currency: str = "") -> dict[str, Any]:
@@ -65,8 +68,8 @@ def revenue_metrics(now: datetime, currency: str = "") -> dict[str, Any]:
     }
 
 
-def _running() -> dict[tuple[str, str, bool], RevenueSum]:
-    """By status, currency and whether they will end: all, less those without user and team, who are few."""
+def _running() -> Running:
+    """By status, currency, whether they will end, and whether they count on trial: all, less the few without an owner."""
     rows = Subscription.objects.filter(status__in=_RUNNING).order_by()
     found = _grouped(rows)
     for key, unlinked in _grouped(rows.filter(customer__user=None, customer__team=None)).items():
@@ -75,26 +78,26 @@ def _running() -> dict[tuple[str, str, bool], RevenueSum]:
     return found
 
 
-def _grouped(rows: QuerySet[Subscription]) -> dict[tuple[str, str, bool], RevenueSum]:
+def _grouped(rows: QuerySet[Subscription]) -> Running:
     is_ending = ExpressionWrapper(CANCELING, BooleanField())
     sums = rows.annotate(is_ending=is_ending).values(*_KEYS).annotate(count=Count("status"), cents=Sum("monthly_cents"))
-    return {(row["status"], row["currency"], row["is_ending"]): RevenueSum(row["count"], row["cents"]) for row in sums}
+    return {tuple(row[key] for key in _KEYS): RevenueSum(row["count"], row["cents"]) for row in sums}
 
 
-def _counts(running: dict[tuple[str, str, bool], RevenueSum]) -> dict[str, int]:
+def _counts(running: Running) -> dict[str, int]:
     counts = {f"{status}_subscriptions": 0 for status in (*_RUNNING, "canceling")}
-    for (status, _, is_ending), found in running.items():
+    for (status, _, is_ending, _), found in running.items():
         counts[f"{status}_subscriptions"] += found.count
         if is_ending and status == Subscription.Status.ACTIVE:
             counts["canceling_subscriptions"] += found.count
     return counts
 
 
-def _earnings(running: dict[tuple[str, str, bool], RevenueSum]) -> dict[str, RevenueSum]:
+def _earnings(running: Running) -> dict[str, RevenueSum]:
     """By currency."""
     earnings: dict[str, RevenueSum] = defaultdict(RevenueSum)
-    for (status, currency, _), found in running.items():
-        if status in Subscription.EARNING and found.count:
+    for (status, currency, _, keeps_revenue), found in running.items():
+        if (status in Subscription.EARNING or keeps_revenue) and found.count:
             earnings[currency].count += found.count
             earnings[currency].cents += found.cents
     return earnings
@@ -109,13 +112,15 @@ def _paying_customers(entries: LedgerEntryQuerySet) -> int:
 
 def _window(entries: LedgerEntryQuerySet, today: Money, customers: int) -> dict[str, Any]:
     """Movements of the last thirty days, and the churn and retention that follow from them."""
-    rows = entries.values("kind", "movement").annotate(count=Count("kind"), cents=Sum("delta_cents"))
+    rows = entries.values("kind", "movement").annotate(
+        count=Count("kind"), cents=Sum("delta_cents"), moved=Sum(MOVED_CENTS)
+    )
     kinds: dict[str, RevenueSum] = defaultdict(RevenueSum)
     movements: dict[str, RevenueSum] = defaultdict(RevenueSum)
-    for kind, movement, count, moved in rows.values_list("kind", "movement", "count", "cents"):
-        for sums in (kinds[kind], movements[movement]):
+    for kind, movement, count, changed, moved in rows.values_list("kind", "movement", "count", "cents", "moved"):
+        for sums, cents in ((kinds[kind], changed), (movements[movement], moved)):
             sums.count += count
-            sums.cents += moved
+            sums.cents += cents
     opening = today.minor - sum(moved.cents for moved in movements.values())
     came, lost = movements["new"].count + movements["reactivation"].count, movements["churn"]
     return {
@@ -130,11 +135,11 @@ def _window(entries: LedgerEntryQuerySet, today: Money, customers: int) -> dict[
 
 
 def _kept(entries: LedgerEntryQuerySet) -> int:
-    """The change of revenue since, from customers who paid when the window began."""
-    before = FirstValue(F("customer_cents") - F("delta_cents"))
+    """Return the net change of revenue, within the window, of customers who were paying when it began."""
+    before = FirstValue(F("customer_cents") - MOVED_CENTS)
     opening = Window(before, partition_by="customer", order_by="customer_number")
     moved = entries.moving().annotate(opening=opening).filter(opening__gt=0)
-    return int(moved.aggregate(cents=Sum("delta_cents"))["cents"] or 0)
+    return int(moved.aggregate(cents=Sum(MOVED_CENTS))["cents"] or 0)
 
 
 def share(part: int, whole: int) -> float | None:
@@ -161,7 +166,7 @@ def _tables(entries: LedgerEntryQuerySet, monthly: Money, customers: int, now: d
     months = last_months(now.date())
     names = ("cohort", "month", "movement", "paid_before")
     rows = entries.moving().filter(month__gte=months[0]).values(*names)
-    sums = rows.annotate(count=Count("movement"), cents=Sum("delta_cents"))
+    sums = rows.annotate(count=Count("movement"), cents=Sum(MOVED_CENTS))
     cells = [Cell(*row) for row in sums.values_list(*names, "count", "cents")]
     return {
         "months": _by_month(cells, months, monthly, customers),

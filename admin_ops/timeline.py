@@ -1,4 +1,4 @@
-"""What happened to one user, newest first: what they did, what staff did, webhook events, money, mails and notes."""
+"""What happened to a user or a team, newest first: what they did, what staff did, webhook events, money, mails and notes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max
 
 from admin_ops.entry_labels import (
     EntryLabel,
+    label_adjustment,
     label_audit_event,
     label_invoice,
     label_ledger_entry,
@@ -17,9 +18,11 @@ from admin_ops.entry_labels import (
     label_webhook_event,
 )
 from saas.accounts.models import Impersonation, User
+from saas.accounts.privacy.personal_values import proven_addresses_of
 from saas.audit.models import AuditEvent
-from saas.billing.models import Customer, Invoice, LedgerEntry, Subscription
+from saas.billing.models import Customer, Invoice, InvoiceAdjustment, LedgerEntry, Subscription
 from saas.mail.models import Mail
+from saas.teams.models import Team
 from saas.webhook_events.models import WebhookEvent
 
 MAX_PER_SOURCE = 60  # longer lists have pages of their own
@@ -40,37 +43,44 @@ class TimelineEntry:
 
 def build_timeline(user: User) -> list[TimelineEntry]:
     """Takes about a dozen queries, however long it is."""
-    customers = list(Customer.objects.filter(Q(user=user) | Q(team__owner=user))) if settings.BILLING else []
-    provider_ids = [customer.external_id for customer in customers if customer.external_id]
-    events = list(WebhookEvent.objects.filter(customer_id__in=provider_ids).order_by("-pk")[:MAX_PER_SOURCE])
-    entries = [
-        *_audit_entries(user, customers, events),
-        *_impersonation_entries(user),
-        *_mails_and_notes(user),
-        *(
-            TimelineEntry(
-                row.received_at, "webhook", label_webhook_event(row), link=("webhook_events_webhookevent", row.pk)
-            )
-            for row in events
-        ),
-        *_billing_entries(customers),
-    ]
+    customers = list(Customer.objects.of_user(user)) if settings.BILLING else []
+    return _newest_first(*_entries(user.pk, customers), *_impersonation_entries(user), *_mails_and_notes(user))
+
+
+def build_team_timeline(team: Team) -> list[TimelineEntry]:
+    return _newest_first(*_entries(team.pk, list(Customer.objects.for_owner(team)) if settings.BILLING else []))
+
+
+def _newest_first(*entries: TimelineEntry) -> list[TimelineEntry]:
     return sorted(entries, key=lambda entry: entry.at, reverse=True)
 
 
-def _audit_entries(user: User, customers: list[Customer], events: list[WebhookEvent]) -> Iterator[TimelineEntry]:
-    """Audit events that involve the user, their subscriptions, or webhook events about these."""
-    targets = list(Subscription.objects.filter(customer__in=customers).values_list("pk", flat=True)[:MAX_PER_SOURCE])
-    targets += [event.external_id for event in events]
-    involved = AuditEvent.objects.involving(user.id) | AuditEvent.objects.filter(target__in=targets)
+def _entries(subject: str, customers: list[Customer]) -> Iterator[TimelineEntry]:
+    """``subject`` is the id of the user or team."""
+    provider_ids = [customer.external_id for customer in customers if customer.external_id]
+    events = list(WebhookEvent.objects.filter(customer_id__in=provider_ids).order_by("-pk")[:MAX_PER_SOURCE])
+    yield from _audit_entries(subject, customers, events)
+    for row in events:
+        page = ("webhook_events_webhookevent", row.pk)
+        yield TimelineEntry(row.received_at, "webhook", label_webhook_event(row), link=page)
+    yield from _billing_entries(customers)
+
+
+def _audit_entries(subject: str, customers: list[Customer], events: list[WebhookEvent]) -> Iterator[TimelineEntry]:
+    """Audit events that involve the user or team, what they pay, or webhook events about that."""
+    targets = [customer.pk for customer in customers] + [event.external_id for event in events]
+    for model in (Subscription, Invoice):
+        mine = model._default_manager.filter(customer__in=customers).order_by("-pk")
+        targets += list(mine.values_list("pk", flat=True)[:MAX_PER_SOURCE])
+    involved = AuditEvent.objects.involving(subject) | AuditEvent.objects.filter(target__in=targets)
     rows = list(involved.exclude(action__in=SHOWN_ELSEWHERE)[:MAX_PER_SOURCE])
-    others = {row.actor for row in rows} - {"system", user.id}
-    emails = dict(User.objects.filter(pk__in=others).values_list("pk", "email"))
+    others = {row.actor for row in rows} - {"system", subject}
+    actors = {row.pk: row for row in User.objects.filter(pk__in=others).only("pk", "email", "is_staff")}
     for row in rows:
-        kind = "account" if row.actor in ("system", user.id) else "staff"
-        yield TimelineEntry(
-            row.at, kind, label_audit_event(row), emails.get(row.actor, ""), ("audit_auditevent", row.pk)
-        )
+        actor = actors.get(row.actor)
+        kind = "staff" if actor and actor.is_staff else "account"
+        page = ("audit_auditevent", row.pk)
+        yield TimelineEntry(row.at, kind, label_audit_event(row), actor.email if actor else "", page)
 
 
 def _impersonation_entries(user: User) -> Iterator[TimelineEntry]:
@@ -87,7 +97,7 @@ def _impersonation_entries(user: User) -> Iterator[TimelineEntry]:
 
 
 def _mails_and_notes(user: User) -> Iterator[TimelineEntry]:
-    for mail in Mail.objects.filter(recipient=user.email).order_by("-pk")[:MAX_PER_SOURCE]:
+    for mail in Mail.objects.filter(recipient__in=proven_addresses_of(user)).order_by("-pk")[:MAX_PER_SOURCE]:
         yield TimelineEntry(mail.created_at, "mail", label_mail(mail), link=("mail_mail", mail.pk))
     for note in user.notes.select_related("author").order_by("-pk")[:MAX_PER_SOURCE]:
         yield TimelineEntry(note.created_at, "note", EntryLabel("sticky_note_2", "Note", note.text), note.author.email)
@@ -97,6 +107,9 @@ def _billing_entries(customers: list[Customer]) -> Iterator[TimelineEntry]:
     for invoice in Invoice.objects.filter(customer__in=customers).order_by("-pk")[:MAX_PER_SOURCE]:
         page = ("billing_invoice", invoice.pk)
         yield TimelineEntry(invoice.paid_at or invoice.issued_at, "money", label_invoice(invoice), link=page)
+    for adjustment in InvoiceAdjustment.objects.filter(customer__in=customers).order_by("-pk")[:MAX_PER_SOURCE]:
+        its_invoice = ("billing_invoice", adjustment.invoice_id) if adjustment.invoice_id else None
+        yield TimelineEntry(adjustment.opened_at, "money", label_adjustment(adjustment), link=its_invoice)
     entries = LedgerEntry.objects.filter(subscription__customer__in=customers).select_related("subscription__plan")
     for entry in entries.order_by("-pk")[:MAX_PER_SOURCE]:
         page = ("billing_subscription", entry.subscription_id)

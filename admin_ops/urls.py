@@ -9,6 +9,7 @@ from admin_ops.admin import admin_site
 from admin_ops.modules import MODULES
 from admin_ops.views import audit, auth, billing, impersonations, metrics, users
 from admin_ops.views.actions import action_urls
+from saas.api.pages.start import Link, start_page
 from saas.api.service_urls import common_urls, handler400, handler403, handler404, handler500
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
@@ -16,10 +17,23 @@ __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"
 # Only where something is sold.
 _BILLING = [
     path("api/admin/subscriptions", billing.SubscriptionsView.as_view(), name="subscriptions"),
+    path(
+        "api/admin/prices/<str:price_id>/move/preview",
+        billing.PriceMovePreviewView.as_view(),
+        name="price-move-preview",
+    ),
     path("api/admin/metrics/revenue", metrics.RevenueMetricsView.as_view(), name="metrics-revenue"),
+    path("api/admin/metrics/revenue/export", metrics.RevenueExportView.as_view(), name="metrics-revenue-export"),
 ]
 
+_START = start_page(
+    "Admin ops",
+    "For support and operations.",
+    Link("Admin", "/admin/", "Customers, money, events and the audit trail."),
+)
+
 urlpatterns = [
+    path("", _START, name="start"),
     *common_urls("Admin ops API", "Support and operations.", MODULES),
     # Authentication
     path("api/admin/auth/login", auth.StaffLoginView.as_view(), name="login"),

@@ -22,7 +22,7 @@ from saas.errors import DomainError
 
 OAUTH_NAMES = frozenset({"access_token", "refresh_token", "token_type", "expires_in"})
 # Maps with keys that users choose, by their snake_case name; a test compares this list with the schema.
-FREE_FORM_MAPS = frozenset({"social_links", "personal_data"})
+FREE_FORM_MAPS = frozenset({"social_links", "metadata", "personal_data", "kept_after_deletion"})
 
 
 def to_camel_case(name: str) -> str:

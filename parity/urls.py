@@ -3,19 +3,25 @@
 Every route is served twice: without a prefix, as the starter's clients call it, and under ``/api``.
 """
 
+from django.conf import settings
 from django.urls import include, path
 
 from parity.camel_case import camel_case_view
 from parity.modules import MODULES
 from saas.api.accounts import personal_data, second_factor, security
 from saas.api.accounts import views as accounts
+from saas.api.pages.start import start_page
 from saas.api.service_urls import common_urls, handler400, handler403, handler404, handler500
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
 contract = [
     # Authentication
-    path("auth/register", camel_case_view(accounts.RegisterView), name="register"),
+    *(
+        [path("auth/register", camel_case_view(accounts.RegisterView), name="register")]
+        if settings.REGISTRATION == "open"
+        else []
+    ),
     path("auth/login", camel_case_view(accounts.LoginView), name="login"),
     path("auth/refresh", camel_case_view(accounts.RefreshView), name="refresh"),
     path("auth/logout", camel_case_view(accounts.LogoutView), name="logout"),
@@ -45,10 +51,11 @@ contract = [
     path("auth/deletion/cancel", camel_case_view(personal_data.CancelDeletionView), name="deletion-cancel"),
 ]
 
+_ABOUT = "The authentication contract in camelCase, on the accounts of the Product API."
+
 urlpatterns = [
-    *common_urls(
-        "Parity API", "The authentication contract in camelCase, on the accounts of the Product API.", MODULES
-    ),
+    path("", start_page("Parity API", _ABOUT), name="start"),
+    *common_urls("Parity API", _ABOUT, MODULES),
     path("", include(contract)),
     path("api/", include(contract)),
 ]

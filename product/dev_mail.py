@@ -5,9 +5,10 @@ The links of a mail are kept after sending only where ``MAILS_ARE_SHOWN``.
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
+from saas.api.pages.rendering import render_page
 from saas.mail import rendering
 from saas.mail.models import Mail
 
@@ -19,9 +20,8 @@ def list_mails(request: HttpRequest) -> HttpResponse:
     """The newest first."""
     _require_development()
     rows = Mail.objects.order_by("-pk")[:MAX_SHOWN]
-    return render(
-        request, "product/mails.html", {"mails": [(row, rendering.render_message(row).subject) for row in rows]}
-    )
+    mails = [(row, rendering.render_message(row).subject) for row in rows]
+    return render_page(request, "product/dev/mails.html", {"mails": mails})
 
 
 @require_safe
@@ -29,7 +29,8 @@ def show_mail(request: HttpRequest, mail_id: int) -> HttpResponse:
     _require_development()
     row = get_object_or_404(Mail, pk=mail_id)
     message = rendering.render_message(row)
-    return render(request, "product/mail.html", {"row": row, "message": message, "html": message.alternatives[0][0]})
+    shown = {"row": row, "message": message, "html": message.alternatives[0][0]}
+    return render_page(request, "product/dev/mail.html", shown, styles="'unsafe-inline'")  # the mail's own
 
 
 def _require_development() -> None:

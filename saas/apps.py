@@ -1,5 +1,12 @@
 from django.apps import AppConfig
 
+from saas.operations.multiprocess_metrics.folders import metrics_folder
+
+if metrics_folder():  # before any app makes a metric
+    from saas.operations.multiprocess_metrics.files import use_allocated_files
+
+    use_allocated_files()
+
 
 class SaasConfig(AppConfig):
     """The project itself, installed for its management commands and so that every process knows the Celery application."""

@@ -30,7 +30,7 @@ EXPIRES_SECONDS = 300
 
 
 NOTIFICATION_FAILURES = Counter(
-    "doorbell_failures", "Bells that could not be rung: the sweep finds what waits.", ["task"]
+    "doorbell_failures", "Notifications to workers that could not be sent; the sweep finds the rows.", ["task"]
 )
 
 
@@ -60,6 +60,7 @@ class ContextTask(_DjangoTask):
         request_id = getattr(self.request, "saas_request_id", None) or request_context.new_request_id()
         user_id = getattr(self.request, "saas_user_id", None) or ""
         with request_context.use_context(request_context.Context(request_id, user_id=user_id)):
+            request_context.annotate_span()
             try:
                 return super().__call__(*args, **kwargs)
             except TaskPredicate:  # a retry or a rejection, no failure

@@ -8,19 +8,18 @@ import gc
 import os
 import sys
 from pathlib import Path
-from tempfile import mkdtemp
 
 from celery import Celery
 from celery.signals import worker_before_create_process
 
 from saas.operations.app_discovery import active_apps
+from saas.operations.multiprocess_metrics.folders import share_metrics_of_worker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings.webhooks")
 if Path(sys.argv[0]).name == "celery" or sys.argv[0].endswith("celery/__main__.py"):
     os.environ.setdefault("SAAS_PROCESS", "worker")
     # Before prometheus_client is imported: all processes of a worker write where its metrics port can read them.
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = mkdtemp(prefix="saas-metrics-")
+    share_metrics_of_worker()
 
 app = Celery("saas", task_cls="saas.background_tasks:ContextTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")

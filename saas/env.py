@@ -146,9 +146,9 @@ def integer(name: str, *, help: str, default: int, minimum: int = 0, maximum: in
     return int(value)
 
 
-def comma_separated(name: str, *, help: str, default: Sequence[str] = ()) -> list[str]:
+def comma_separated(name: str, *, help: str, default: Sequence[str] = (), aliases: Sequence[str] = ()) -> list[str]:
     """A list separated by commas; empty items are dropped."""
-    value = _read(name, ",".join(default), help)
+    value = _read(name, ",".join(default), help, aliases)
     return [item.strip() for item in value.split(",") if item.strip()]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
-from babel.numbers import format_decimal, get_currency_precision
+from babel.numbers import format_decimal, get_currency_precision, list_currencies
 
 # Babel knows how many decimals people write. For these currencies that is fewer than the minor unit of ISO 4217, by which
 # providers count; of ISK and UGX Stripe counts hundredths, although ISO 4217 has none (https://docs.stripe.com/currencies).
@@ -18,6 +18,12 @@ _COUNTED = {
     "ISK": 2,
     "UGX": 2,
 }
+
+
+@cache
+def is_known_currency(currency: str) -> bool:
+    """Whether it is a code of ISO 4217, in lower case as our tables have them."""
+    return currency.islower() and currency.upper() in list_currencies()
 
 
 @cache

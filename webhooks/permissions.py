@@ -6,7 +6,7 @@ from django.conf import settings
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from saas.accounts.staff.staff_roles import Permission, has_permission
+from saas.accounts.staff.staff_roles import StaffPermission, has_permission
 from saas.api.client_address import is_loopback
 
 _PROXY_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
@@ -23,5 +23,6 @@ class IsOperator(BasePermission):
             is_local = not is_forwarded and is_loopback(request.META.get("REMOTE_ADDR", ""))
             return settings.WEBHOOKS_OPEN_OPERATOR_API and is_local
         return has_permission(
-            request.user, Permission.READ_WEBHOOKS if request.method in SAFE_METHODS else Permission.REPLAY_WEBHOOKS
+            request.user,
+            StaffPermission.READ_WEBHOOKS if request.method in SAFE_METHODS else StaffPermission.REPLAY_WEBHOOKS,
         )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from saas.api.fields import StrictBooleanField, StrictCharField
@@ -44,7 +45,8 @@ class LogsQuery(EventFilter, PageQuery):
     pass
 
 
-class MetadataShape(serializers.Serializer[Any]):
+@extend_schema_serializer(component_name="Metadata")
+class EventMetadataShape(serializers.Serializer[Any]):
     provider = serializers.CharField()
     source = serializers.ChoiceField(WebhookEvent.Source.choices)  # type: ignore[assignment]
     api_version = serializers.CharField()
@@ -69,7 +71,8 @@ class EventShape(serializers.Serializer[Any]):
     replay_count = serializers.IntegerField()
     attempts = serializers.IntegerField()
     last_error = serializers.CharField(allow_null=True)
-    metadata = MetadataShape()
+    attention = serializers.CharField(help_text="What of a processed event could not be counted or read; else empty.")
+    metadata = EventMetadataShape()
 
 
 class LogsShape(serializers.Serializer[Any]):
@@ -129,7 +132,8 @@ class BulkReplayBody(EventFilter):
         return attrs
 
 
-class PreviewShape(serializers.Serializer[Any]):
+@extend_schema_serializer(component_name="Preview")
+class ReplayPreviewShape(serializers.Serializer[Any]):
     dry_run = serializers.BooleanField()
     matching = serializers.IntegerField(help_text="Exact to 10,000.")
     in_flight = serializers.IntegerField(help_text="Being worked on now: these would be skipped.")

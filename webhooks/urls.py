@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from saas.api.pages.start import start_page
 from saas.api.service_urls import common_urls, handler400, handler403, handler404, handler500
 from webhooks import views
 from webhooks.intake.view import StripeView
@@ -9,8 +10,11 @@ from webhooks.modules import MODULES
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
+_ABOUT = "Events from the payment provider: taken in, acted on, replayed."
+
 urlpatterns = [
-    *common_urls("Webhooks API", "Events from the payment provider: taken in, acted on, replayed.", MODULES),
+    path("", start_page("Webhooks API", _ABOUT), name="start"),
+    *common_urls("Webhooks API", _ABOUT, MODULES),
     # The provider
     path("api/webhooks/stripe", StripeView.as_view(), name="stripe"),
     # Operators

@@ -80,7 +80,7 @@ class LogView(OperatorView):
 
 def _event(row: WebhookEvent, shape: type[shapes.EventShape] = shapes.EventShape, **values: Any) -> dict[str, Any]:
     next_attempt_at = row.next_attempt_at if row.status in WebhookEvent.WAITING else None
-    metadata = represent(shapes.MetadataShape, row, next_attempt_at=next_attempt_at)
+    metadata = represent(shapes.EventMetadataShape, row, next_attempt_at=next_attempt_at)
     return represent(shape, row, last_error=row.last_error or None, metadata=metadata, **values)
 
 
@@ -91,7 +91,7 @@ class BulkReplaysView(OperatorView):
         operation_id="webhook_replay_many",
         summary="Replay every matching event",
         request=shapes.BulkReplayBody,
-        responses={200: shapes.PreviewShape, 202: shapes.BulkReplayShape, **problem_responses(ReplayRunning)},
+        responses={200: shapes.ReplayPreviewShape, 202: shapes.BulkReplayShape, **problem_responses(ReplayRunning)},
         tags=["operators"],
     )
     def post(self, request: Request) -> Response:
@@ -100,7 +100,7 @@ class BulkReplaysView(OperatorView):
         if dry_run:
             preview = replays.preview_replay(conditions)
             samples = [_event(row) for row in preview.samples]
-            return Response(represent(shapes.PreviewShape, preview, dry_run=True, samples=samples))
+            return Response(represent(shapes.ReplayPreviewShape, preview, dry_run=True, samples=samples))
         batch = actions.start_bulk_replay(conditions, by=self.actor, reason=reason)
         return Response({"status": "replay_accepted", **_batch(batch)}, status=202)
 

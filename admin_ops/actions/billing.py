@@ -3,32 +3,35 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.urls import reverse
 
-from admin_ops.actions.base import ActionContext, AuditLabel, Endpoint, Outcome, StaffAction, Target
+from admin_ops.actions.base import ActionContext, ActionResult, AuditLabel, Effect, Endpoint, StaffAction, Target
 from admin_ops.actions.forms import ExtendTrialForm, GiveMoreForm, GivePlanForm, GiveTeamMoreForm, MapPriceForm
 from admin_ops.actions.users import USER
 from admin_ops.serializers import access as shapes
-from admin_ops.serializers.billing import OneSubscriptionShape, represent_subscription
+from admin_ops.serializers.billing import OneSubscriptionShape, represent_one_subscription
 from admin_ops.serializers.users import ReasonBody
 from admin_ops.status_colors import GOOD, WARN
 from saas.accounts.models import User
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.staff.staff_roles import StaffPermission
 from saas.billing import clock, overrides, plan_mapping, subscriptions
-from saas.billing.models import EntitlementOverride, Owner, Subscription
+from saas.billing.models import EntitlementOverride, Owner, Plan, Subscription
 from saas.billing.overrides import OverrideEnded
 from saas.billing.plan_mapping import PlanIsKnown
 from saas.billing.subscriptions import NotOnTrial
 from saas.teams.models import Team
 
-TEAM = Target(Team, Permission.READ_BILLING, lambda row_id: Team.objects.live().filter(pk=row_id).first())
+TEAM_BILLING = Target(Team, StaffPermission.READ_BILLING, lambda row_id: Team.objects.live().filter(pk=row_id).first())
 SUBSCRIPTION = Target(
     Subscription,
-    Permission.READ_BILLING,
+    StaffPermission.READ_BILLING,
     lambda row_id: Subscription.objects.with_customer().filter(pk=row_id).first(),
 )
 OVERRIDE = Target(
-    EntitlementOverride, Permission.READ_BILLING, lambda row_id: EntitlementOverride.objects.filter(pk=row_id).first()
+    EntitlementOverride,
+    StaffPermission.READ_BILLING,
+    lambda row_id: EntitlementOverride.objects.filter(pk=row_id).first(),
 )
 
 
@@ -41,7 +44,7 @@ def give(
     expires_at: datetime,
     reason: str,
     value: int | None = None,
-) -> Outcome:
+) -> ActionResult:
     """``key`` names the plan, limit or feature."""
     if kind == EntitlementOverride.Kind.PLAN:
         override = overrides.comp_plan(owner, plan_id=key, expires_at=expires_at, reason=reason, by=context.user)
@@ -55,7 +58,21 @@ def give(
         override = overrides.grant_feature(owner, feature=key, expires_at=expires_at, reason=reason, by=context.user)
         given = f"more {key.replace('_', ' ')}"
     last_day = expires_at - timedelta(days=1)
-    return Outcome(f"{owner} has {given} until {last_day:%-d %b %Y}.", override)
+    return ActionResult(f"{owner} has {given} until {last_day:%-d %b %Y}.", override)
+
+
+def _effect_of_giving_a_plan(owner: Owner, *, kind: str, key: str, expires_at: datetime) -> Effect:
+    plan, last_day = Plan.objects.get(pk=key), expires_at - timedelta(days=1)
+    overrides.require_possible_end(expires_at)
+    limits = ", ".join(
+        f"{name.replace('_', ' ')} {'without limit' if value is None else value}" for name, value in plan.limits.items()
+    )
+    return Effect(
+        (
+            f"{owner} has {plan} until {last_day:%-d %b %Y}, free of charge: {limits}.",
+            "What they buy goes on as it is, and is charged as before.",
+        )
+    )
 
 
 GIVE_ENDPOINT = Endpoint(
@@ -76,9 +93,10 @@ GIVE_USER_PLAN = StaffAction(
     icon="redeem",
     description="They and the teams that they own have all that the plan gives, free of charge. What they buy goes on "
     "unchanged; the better counts.",
-    permission=Permission.GIVE_ACCESS,
+    permission=StaffPermission.GIVE_ACCESS,
     run=give,
     form=GivePlanForm,
+    effect=_effect_of_giving_a_plan,
     available_for=lambda user: not user.is_staff and user.status != User.Status.DELETED,
     is_billing=True,
     audit=(AuditLabel("entitlement.given", "Was given access", GOOD, "redeem"),),
@@ -91,11 +109,12 @@ GIVE_USER_MORE = replace(
     icon="add_circle",
     description="One limit is raised or one feature given, whatever they buy. It only ever adds.",
     form=GiveMoreForm,
+    effect=None,
     endpoint=None,  # that of GIVE_USER_PLAN serves both
 )
 GIVE_TEAM_PLAN = replace(
     GIVE_USER_PLAN,
-    target=TEAM,
+    target=TEAM_BILLING,
     description="This team alone has all that the plan gives, free of charge. What it or its owner buys goes on unchanged; "
     "the better counts.",
     available_for=lambda team: team.deleted_at is None,
@@ -109,7 +128,7 @@ GIVE_TEAM_PLAN = replace(
 )
 GIVE_TEAM_MORE = replace(
     GIVE_USER_MORE,
-    target=TEAM,
+    target=TEAM_BILLING,
     description="One limit is raised or one feature given to this team alone, whatever it or its owner buys. It only ever "
     "adds.",
     form=GiveTeamMoreForm,
@@ -117,15 +136,15 @@ GIVE_TEAM_MORE = replace(
 )
 
 
-def end_override(row: EntitlementOverride, context: ActionContext, *, reason: str) -> Outcome:
+def end_override(row: EntitlementOverride, context: ActionContext, *, reason: str) -> ActionResult:
     ended = overrides.end_override(row.pk, reason=reason, by=context.user)
-    return Outcome(f"{row} is taken back.", ended)
+    return ActionResult(f"{row} is taken back.", ended)
 
 
-def _owner_url(row: EntitlementOverride, outcome: Outcome) -> str:
+def _owner_url(row: EntitlementOverride, outcome: ActionResult) -> str:
     if row.user_id:
         return reverse("admin:accounts_user_change", args=[row.user_id])
-    return reverse("admin:teams_team_change", args=[row.team_id])
+    return reverse("admin:teams_team_change", args=[row.team_id]) if settings.TEAMS else reverse("admin:index")
 
 
 END_OVERRIDE = StaffAction(
@@ -134,9 +153,10 @@ END_OVERRIDE = StaffAction(
     label="Take it back",
     icon="undo",
     description="It counts no longer, from now on.",
-    permission=Permission.GIVE_ACCESS,
+    permission=StaffPermission.GIVE_ACCESS,
     run=end_override,
     available_for=lambda row: row.is_live(clock.now()),
+    unavailable=OverrideEnded.title,
     is_destructive=True,
     is_billing=True,
     audit=(AuditLabel("entitlement.ended", "Given access taken back", WARN, "redeem"),),
@@ -156,18 +176,37 @@ END_OVERRIDE = StaffAction(
 
 def extend_trial(
     row: Subscription, context: ActionContext, *, reason: str, trial_end: datetime | None = None, days: int = 0
-) -> Outcome:
+) -> ActionResult:
     """To ``trial_end``, or by ``days`` from the present end."""
     later = trial_end or (row.trial_end or clock.now()) + timedelta(days=days)
     extended = subscriptions.extend_trial(row, trial_end=later, reason=reason, by=context.user)
-    return Outcome(f"The trial goes on until {later:%-d %b %Y}.", extended)
+    return ActionResult(f"The trial goes on until {later:%-d %b %Y}.", extended)
+
+
+def _effect_of_extending(row: Subscription, *, days: int) -> Effect:
+    end = row.trial_end or clock.now()
+    later = end + timedelta(days=days)
+    return Effect(
+        (
+            f"The trial ends on {later:%-d %b %Y} instead of {end:%-d %b %Y}.",
+            f"Nothing is charged before; then {row.monthly} a month."
+            if row.monthly_cents
+            else "Nothing is charged before.",
+        )
+    )
+
+
+def _effect_of_extending_for_user(user: User, *, days: int) -> Effect:
+    if (row := _trial_of(user)) is None:
+        raise NotOnTrial
+    return _effect_of_extending(row, days=days)
 
 
 def _trial_of(user: User) -> Subscription | None:
     return Subscription.objects.for_owner(user).filter(status=Subscription.Status.TRIALING).order_by("-pk").first()
 
 
-def extend_trial_of_user(user: User, context: ActionContext, *, reason: str, days: int) -> Outcome:
+def extend_trial_of_user(user: User, context: ActionContext, *, reason: str, days: int) -> ActionResult:
     if (row := _trial_of(user)) is None:
         raise NotOnTrial
     return extend_trial(row, context, reason=reason, days=days)
@@ -179,9 +218,11 @@ EXTEND_TRIAL = StaffAction(
     label="Extend the trial",
     icon="more_time",
     description="The payment provider is asked; nothing is charged before the new end.",
-    permission=Permission.GIVE_ACCESS,
+    permission=StaffPermission.GIVE_ACCESS,
     run=extend_trial,
     form=ExtendTrialForm,
+    effect=_effect_of_extending,
+    unavailable=NotOnTrial.title,
     available_for=lambda row: row.status == Subscription.Status.TRIALING,
     is_billing=True,
     audit=(AuditLabel("subscription.trial_extended", "Trial extended", GOOD),),
@@ -193,7 +234,7 @@ EXTEND_TRIAL = StaffAction(
         tag="access",
         body=shapes.TrialBody,
         response=OneSubscriptionShape,
-        represent=lambda row: {"subscription": represent_subscription(row)},
+        represent=represent_one_subscription,
         refusals=(NotOnTrial,),
     ),
 )
@@ -201,15 +242,16 @@ EXTEND_TRIAL_OF_USER = replace(
     EXTEND_TRIAL,
     target=USER,
     run=extend_trial_of_user,
+    effect=_effect_of_extending_for_user,
     available_for=lambda user: _trial_of(user) is not None,
     endpoint=None,
 )
 
 
-def map_price(row: Subscription, context: ActionContext, *, reason: str, plan_id: str, price_id: str) -> Outcome:
+def map_price(row: Subscription, context: ActionContext, *, reason: str, plan_id: str, price_id: str) -> ActionResult:
     row = plan_mapping.map_price(row, plan_id=plan_id, price_id=price_id, reason=reason, by=context.user)
     plan = row.plan.name if row.plan else plan_id
-    return Outcome(f"{row.price_id} stands for {plan}, for everybody who pays it.", row)
+    return ActionResult(f"{row.price_id} stands for {plan}, for everybody who pays it.", row)
 
 
 MAP_PRICE = StaffAction(
@@ -218,7 +260,7 @@ MAP_PRICE = StaffAction(
     label="Say which plan it is",
     icon="link",
     description="The price stands for the plan from now on, for everybody who pays it. At the provider nothing changes.",
-    permission=Permission.GIVE_ACCESS,
+    permission=StaffPermission.GIVE_ACCESS,
     run=map_price,
     form=MapPriceForm,
     available_for=lambda row: row.has_unknown_plan,
@@ -232,7 +274,7 @@ MAP_PRICE = StaffAction(
         tag="access",
         body=shapes.PlanBody,
         response=OneSubscriptionShape,
-        represent=lambda row: {"subscription": represent_subscription(row)},
+        represent=represent_one_subscription,
         refusals=(PlanIsKnown,),
     ),
 )

@@ -5,7 +5,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
-from admin_ops.actions.base import ActionContext, AuditLabel, Endpoint, Outcome, StaffAction, Target
+from admin_ops.actions.base import ActionContext, ActionResult, AuditLabel, Endpoint, StaffAction, Target
 from admin_ops.actions.forms import ImpersonateForm, OptionalReasonForm
 from admin_ops.actions.users import USER
 from admin_ops.serializers import impersonations as shapes
@@ -15,18 +15,18 @@ from saas.accounts.reauthentication import ReauthRequired
 from saas.accounts.staff import impersonations
 from saas.accounts.staff.impersonations import CannotImpersonateStaff, ImpersonationDisabled, ImpersonationRequest
 from saas.accounts.staff.staff_administration import AccountNotActive
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.staff.staff_roles import StaffPermission
 from saas.api import rate_limits
 from saas.api.representation import represent
 
 
-def impersonate(user: User, context: ActionContext, **wished: Any) -> Outcome:
+def impersonate(user: User, context: ActionContext, **wished: Any) -> ActionResult:
     """Reading only from Django admin, whose form has no ``write``."""
     wish = ImpersonationRequest(**wished)
     if wish.write:
-        context.require(Permission.IMPERSONATE_WRITE)
+        context.require(StaffPermission.IMPERSONATE_WRITE)
     started = impersonations.impersonate(user, by=context.session, request=wish)
-    return Outcome(f"You see what {user.email} sees, for {wish.minutes} minutes.", started)
+    return ActionResult(f"You see what {user.email} sees, for {wish.minutes} minutes.", started)
 
 
 def _represent_started(started: tuple[Impersonation, str]) -> dict[str, Any]:
@@ -41,13 +41,15 @@ IMPERSONATE = StaffAction(
     icon="visibility",
     description="You look at the product in their name, reading only. They can see that support was here, every request is "
     "in the audit trail, and it ends automatically.",
-    permission=Permission.IMPERSONATE,
+    permission=StaffPermission.IMPERSONATE,
     run=impersonate,
     form=ImpersonateForm,
     available_for=lambda user: not user.is_staff and user.is_active,
     audit=(AuditLabel("impersonation.started", "Impersonation started", WARN),),
     success_url=lambda user, outcome: reverse("admin:accounts_impersonation_view", args=[outcome.result[0].pk]),
-    on_refusal=lambda user, context, refusal: impersonations.record_refusal(user, by=context.user, code=refusal.code),
+    on_refusal=lambda user, context, refusal: impersonations.record_refused_impersonation(
+        user, by=context.user, code=refusal.code
+    ),
     limits=(rate_limits.IMPERSONATION,),
     endpoint=Endpoint(
         path="users/<str:user_id>/impersonate",
@@ -65,7 +67,7 @@ IMPERSONATE = StaffAction(
 
 
 IMPERSONATION = Target(
-    Impersonation, Permission.READ_USERS, lambda row_id: Impersonation.objects.listed().filter(pk=row_id).first()
+    Impersonation, StaffPermission.READ_USERS, lambda row_id: Impersonation.objects.listed().filter(pk=row_id).first()
 )
 
 
@@ -73,12 +75,12 @@ def is_running(row: Impersonation) -> bool:
     return row.ended_at is None and row.ends_at > timezone.now()
 
 
-def end_impersonation(row: Impersonation, context: ActionContext, *, reason: str = "") -> Outcome:
-    """One's own; anybody's only for an admin."""
+def end_impersonation(row: Impersonation, context: ActionContext, *, reason: str = "") -> ActionResult:
+    """End your own impersonation; ending another's requires ``MANAGE_STAFF``."""
     if row.staff_session.user_id != context.user.id:
-        context.require(Permission.MANAGE_STAFF, "Only an admin ends someone else's.")
+        context.require(StaffPermission.MANAGE_STAFF, "Only an admin ends someone else's.")
     impersonations.end_impersonation(row, by=context.user)
-    return Outcome("It has ended; its token is dead.")
+    return ActionResult("It has ended; its token is dead.")
 
 
 END_IMPERSONATION = StaffAction(
@@ -87,7 +89,7 @@ END_IMPERSONATION = StaffAction(
     label="Stop",
     icon="stop_circle",
     description="The token is refused from the next request on.",
-    permission=Permission.IMPERSONATE,
+    permission=StaffPermission.IMPERSONATE,
     run=end_impersonation,
     form=OptionalReasonForm,
     available_for=is_running,
@@ -101,6 +103,6 @@ END_IMPERSONATION = StaffAction(
         description="One's own, or for an admin anybody's.",
         tag="impersonation",
         status=204,
-        permission=Permission.READ_USERS,
+        permission=StaffPermission.READ_USERS,
     ),
 )

@@ -1,9 +1,10 @@
 """What staff do to a user's account."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from admin_ops.actions.base import ActionContext, AuditLabel, Endpoint, Outcome, StaffAction, Target
-from admin_ops.actions.forms import NoteForm, OptionalReasonForm
+from admin_ops.actions.base import ActionContext, ActionResult, AuditLabel, Endpoint, StaffAction, Target
+from admin_ops.actions.forms import MetadataForm, NoteForm, OptionalReasonForm
 from admin_ops.serializers import users as shapes
 from admin_ops.status_colors import BAD, GOOD, WARN
 from saas.accounts.models import Deletion, Totp, User
@@ -16,22 +17,23 @@ from saas.accounts.staff.staff_administration import (
     CannotBanSelf,
     CannotResetOwnFactor,
     LastAdmin,
+    NotACustomer,
     StaffAccount,
 )
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.staff.staff_roles import StaffPermission
 from saas.api.representation import represent
 
-USER = Target(User, Permission.READ_USERS, lambda user_id: User.objects.filter(pk=user_id).first())
+USER = Target(User, StaffPermission.READ_USERS, lambda user_id: User.objects.filter(pk=user_id).first())
 
 
-def ban(user: User, context: ActionContext, *, reason: str) -> Outcome:
+def ban(user: User, context: ActionContext, *, reason: str) -> ActionResult:
     banned = staff_administration.ban_user(user, by=context.user, reason=reason)
-    return Outcome(f"{user.email} is banned.", banned)
+    return ActionResult(f"{user.email} is banned.", banned)
 
 
-def unban(user: User, context: ActionContext, *, reason: str) -> Outcome:
+def unban(user: User, context: ActionContext, *, reason: str) -> ActionResult:
     unbanned = staff_administration.unban_user(user, by=context.user, reason=reason)
-    return Outcome(f"{user.email} is unbanned.", unbanned)
+    return ActionResult(f"{user.email} is unbanned.", unbanned)
 
 
 def _is_deletion_pending(user: User) -> bool:
@@ -45,7 +47,7 @@ BAN = StaffAction(
     icon="block",
     description="Every session, token and cookie is revoked at once, API keys and open invitations for ever, and they cannot "
     "log in until the ban is lifted. Subscriptions go on; so does a deletion that is pending.",
-    permission=Permission.BAN_USERS,
+    permission=StaffPermission.BAN_USERS,
     run=ban,
     available_for=lambda user: user.is_active or _is_deletion_pending(user),
     is_destructive=True,
@@ -72,7 +74,7 @@ UNBAN = StaffAction(
     label="Lift the ban",
     icon="lock_open",
     description="They can log in again. Earlier sessions stay revoked.",
-    permission=Permission.BAN_USERS,
+    permission=StaffPermission.BAN_USERS,
     run=unban,
     form=OptionalReasonForm,
     available_for=lambda user: user.status == User.Status.DISABLED,
@@ -96,19 +98,21 @@ UNBAN = StaffAction(
 
 @dataclass(frozen=True)
 class RevokedSessions:
-    """How many sessions ended; how many credentials outlive them, or would have if they had not ended, too."""
+    """``credentials``: how many long-lived ones the user had before; ``credentials_revoked``: whether they were revoked, too."""
 
     sessions_revoked: int
     credentials: int
     credentials_revoked: bool
 
 
-def revoke_sessions(user: User, context: ActionContext, *, reason: str, revoke_credentials: bool = False) -> Outcome:
+def revoke_sessions(
+    user: User, context: ActionContext, *, reason: str, revoke_credentials: bool = False
+) -> ActionResult:
     ended = staff_administration.revoke_sessions(user, by=context.user, reason=reason)
     credentials = len(list_long_lived_credentials(user))
     if revoke_credentials:
         staff_administration.revoke_credentials(user, by=context.user, reason=reason)
-    return Outcome(
+    return ActionResult(
         f"{user.email} is logged out everywhere ({ended} session{'' if ended == 1 else 's'}).",
         RevokedSessions(ended, credentials, revoke_credentials),
     )
@@ -120,7 +124,7 @@ REVOKE_SESSIONS = StaffAction(
     label="Log out everywhere",
     icon="logout",
     description="All of their devices and tokens are logged out at once.",
-    permission=Permission.END_SESSIONS,
+    permission=StaffPermission.END_SESSIONS,
     run=revoke_sessions,
     form=OptionalReasonForm,
     available_for=lambda user: user.is_active,
@@ -144,9 +148,9 @@ REVOKE_SESSIONS = StaffAction(
 )
 
 
-def send_password_reset(user: User, context: ActionContext, *, reason: str) -> Outcome:
+def send_password_reset(user: User, context: ActionContext, *, reason: str) -> ActionResult:
     staff_administration.send_password_reset(user, by=context.user, reason=reason)
-    return Outcome(f"A link is on its way to {user.email}.")
+    return ActionResult(f"A link is on its way to {user.email}.")
 
 
 SEND_PASSWORD_RESET = StaffAction(
@@ -155,7 +159,7 @@ SEND_PASSWORD_RESET = StaffAction(
     label="Send a password reset",
     icon="forward_to_inbox",
     description="They get a mail with a link that works once. Staff do not see it.",
-    permission=Permission.RECOVER_USERS,
+    permission=StaffPermission.RECOVER_USERS,
     run=send_password_reset,
     form=OptionalReasonForm,
     available_for=lambda user: user.is_active,
@@ -174,9 +178,9 @@ SEND_PASSWORD_RESET = StaffAction(
 )
 
 
-def reset_second_factor(user: User, context: ActionContext, *, reason: str) -> Outcome:
+def reset_second_factor(user: User, context: ActionContext, *, reason: str) -> ActionResult:
     staff_administration.reset_second_factor(user, by=context.user, reason=reason)
-    return Outcome(f"The second factor of {user.email} is off.")
+    return ActionResult(f"The second factor of {user.email} is off.")
 
 
 RESET_SECOND_FACTOR = StaffAction(
@@ -186,7 +190,7 @@ RESET_SECOND_FACTOR = StaffAction(
     icon="phonelink_erase",
     description="For users who lost the device and the recovery codes. Be sure who is asking. They are logged out everywhere "
     "and notified by mail.",
-    permission=Permission.RECOVER_USERS,
+    permission=StaffPermission.RECOVER_USERS,
     run=reset_second_factor,
     available_for=lambda user: Totp.objects.confirmed(user.id).exists(),
     is_destructive=True,
@@ -206,8 +210,8 @@ RESET_SECOND_FACTOR = StaffAction(
 )
 
 
-def add_note(user: User, context: ActionContext, *, text: str) -> Outcome:
-    return Outcome("Noted.", staff_administration.add_note(user, by=context.user, text=text))
+def add_note(user: User, context: ActionContext, *, text: str) -> ActionResult:
+    return ActionResult("Noted.", staff_administration.add_note(user, by=context.user, text=text))
 
 
 ADD_NOTE = StaffAction(
@@ -216,7 +220,7 @@ ADD_NOTE = StaffAction(
     label="Add a note",
     icon="sticky_note_2",
     description="For colleagues who open this page later.",
-    permission=Permission.NOTE_USERS,
+    permission=StaffPermission.NOTE_USERS,
     run=add_note,
     form=NoteForm,
     audit=(AuditLabel("user.noted", "Note"),),
@@ -229,5 +233,36 @@ ADD_NOTE = StaffAction(
         status=201,
         response=shapes.NewNoteShape,
         represent=lambda note: {"note": represent(shapes.UserNoteShape, note)},
+    ),
+)
+
+
+def change_metadata(user: User, context: ActionContext, *, metadata: Mapping[str, str], reason: str) -> ActionResult:
+    stored = staff_administration.change_user_metadata(user, by=context.user, changes=metadata, reason=reason)
+    return ActionResult(f"The metadata of {user.email} is saved.", stored)
+
+
+CHANGE_METADATA = StaffAction(
+    name="metadata",
+    target=USER,
+    label="Set metadata",
+    icon="data_object",
+    description="They can read it. Other keys stay as they are.",
+    permission=StaffPermission.NOTE_USERS,
+    run=change_metadata,
+    form=MetadataForm,
+    available_for=lambda user: not user.is_staff and user.status != User.Status.DELETED,
+    audit=(AuditLabel("user.metadata_changed", "Metadata changed"),),
+    endpoint=Endpoint(
+        method="patch",
+        path="users/<str:user_id>/metadata",
+        operation_id="staff_user_metadata",
+        summary="Change a person's metadata",
+        description="Merged as Stripe does: an empty value removes its key, other keys stay. The person can read it.",
+        tag="users",
+        body=shapes.MetadataBody,
+        response=shapes.MetadataShape,
+        represent=lambda metadata: {"metadata": metadata},
+        refusals=(NotACustomer, AccountDeleted),
     ),
 )

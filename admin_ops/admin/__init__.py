@@ -3,9 +3,14 @@
 from django.conf import settings
 
 from admin_ops.admin.site import admin_site
-from admin_ops.admin.tables import accounts, audit_admin, impersonations, teams, users, webhook_events
+from admin_ops.admin.tables import accounts, audit_admin, impersonations, mails, users, webhook_events
+from saas.operations.app_discovery import added_module_files
 
+if settings.TEAMS:
+    from admin_ops.admin.tables import teams  # noqa: F401
 if settings.BILLING:
-    from admin_ops.admin.tables import billing  # noqa: F401  (registers its tables)
+    from admin_ops.admin.tables import billing, catalogue  # noqa: F401  (register their tables)
 
-__all__ = ["accounts", "admin_site", "audit_admin", "impersonations", "teams", "users", "webhook_events"]
+tuple(added_module_files("admin_ops", "tables"))  # registers their tables
+
+__all__ = ["accounts", "admin_site", "audit_admin", "impersonations", "mails", "users", "webhook_events"]

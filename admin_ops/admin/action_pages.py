@@ -14,13 +14,16 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from rest_framework.request import Request
 
-from admin_ops.actions import actions_for
-from admin_ops.actions.base import ActionContext, Outcome, StaffAction
+from admin_ops.actions import actions_for, creation_of
+from admin_ops.actions.base import ActionContext, ActionResult, StaffAction
+from admin_ops.actions.effects import TOKEN_FIELD, ShownEffect, is_confirmed, shown_effect
 from admin_ops.actions.forms import ActionForm
 from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.permissions import enforce_limits, request_permissions, staff_session
+from admin_ops.offers import offers_of
 from saas.errors import DomainError
 
 MAX_ROWS = 100
@@ -36,7 +39,7 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
         return actions_for(self.model)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        context["available_actions"] = self.available_actions(request, context["original"])
+        context["available_actions"] = offers_of(context["original"], request_permissions(request))
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:
@@ -45,40 +48,70 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
         return [page, *super().get_urls()]
 
     def row_url(self, row: Any) -> str:
-        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
-
-    def available_actions(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
-        """The buttons of a row's page: what this member of staff may do, and what suits the row."""
-        permissions = request_permissions(request)
-        url_name = f"admin:{self.opts.app_label}_{self.opts.model_name}_action"
-        return [
-            {"action": action, "link": reverse(url_name, args=[row.pk, action.name])}
-            for action in self.staff_actions
-            if action.permission in permissions and action.available_for(row)
-        ]
+        """Its page; that of the list without one."""
+        table = f"admin:{self.opts.app_label}_{self.opts.model_name}"
+        return reverse(f"{table}_change", args=[row.pk]) if row else reverse(f"{table}_changelist")
 
     def action_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         row = self.get_object(request, object_id) if self.has_view_permission(request) else None
         action = next((action for action in self.staff_actions if action.name == name), None)
         if row is None or action is None:
             raise Http404
+        return self._action_page(request, row, action)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        creation = creation_of(self.model)
+        return creation is not None and creation.permission in request_permissions(request)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if (creation := creation_of(self.model)) is None:
+            raise PermissionDenied
+        return self._action_page(request, None, creation)
+
+    def _action_page(self, request: HttpRequest, row: Any, action: StaffAction) -> HttpResponse:
+        """``row`` is ``None`` for an action that makes one."""
         if action.permission not in request_permissions(request):
             raise PermissionDenied
-        form = action.form(request.POST if request.method == "POST" else None)
-        if form.is_valid() and (redirect := self._perform(request, row, action, form)):
-            return redirect
+        is_available, back = row is None or action.available_for(row), self._back_url(request, row)
+        form = action.form(request.POST if request.method == "POST" else None, row=row)
+        effect = shown_effect(action, row, form) if is_available else None
+        if effect and "preview" in request.POST:
+            return TemplateResponse(request, "admin_ops/parts/effect.html", {"effect": effect})
+        if effect and form.is_valid() and (done := self._confirm(request, row, action, form, effect)):
+            return HttpResponseRedirect(action.success_url(row, done) if action.success_url else back)
         context = {
             **self.admin_site.each_context(request),
             "title": action.label,
             "opts": self.opts,
             "row": row,
+            "original": row,  # for the path above the page
             "action": action,
             "form": form,
-            "back": self.row_url(row),
+            "is_available": is_available,
+            "effect": effect,
+            "back": back,
         }
-        return TemplateResponse(request, "admin_ops/action.html", context, status=422 if form.errors else 200)
+        status = 409 if not is_available else 422 if form.errors else 200
+        return TemplateResponse(request, "admin_ops/action.html", context, status=status)
 
-    def _perform(self, request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> HttpResponse | None:
+    def _back_url(self, request: HttpRequest, row: Any) -> str:
+        """The page of ours that the button was on, else the row's."""
+        back = request.POST.get("back") or request.GET.get("back", "")
+        is_ours = back.startswith(reverse("admin:index")) and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+        return back if is_ours else self.row_url(row)
+
+    def _confirm(
+        self, request: HttpRequest, row: Any, action: StaffAction, form: ActionForm, effect: ShownEffect
+    ) -> ActionResult | None:
+        """``None`` if another effect was shown than it would have now: then the page shows that one."""
+        if is_confirmed(action, effect, request.POST.get(TOKEN_FIELD, "")):
+            return self._perform(request, row, action, form)
+        form.add_error(None, "Read above what exactly will happen, and confirm it.")
+        return None
+
+    def _perform(self, request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> ActionResult | None:
         """``None`` after a refusal, which is then among the form's errors."""
         try:
             outcome = _perform(request, row, action, form)
@@ -89,7 +122,7 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
                 form.add_error(None, refusal.detail)
             return None
         messages.success(request, outcome.message)
-        return HttpResponseRedirect(action.success_url(row, outcome) if action.success_url else self.row_url(row))
+        return outcome
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """The bulk actions that this member of staff may use."""
@@ -114,10 +147,7 @@ def _bulk_view(action: StaffAction) -> BulkView:
         form = action.form(request.POST if "confirmed" in request.POST else None)
         if form.is_valid():
             for row in chosen:
-                try:
-                    messages.success(request, _perform(request, row, action, form).message)
-                except DomainError as refusal:
-                    messages.error(request, f"{row}: {refusal.detail}")
+                _perform_in_bulk(request, row, action, form)
             return None
         names = admin.opts.verbose_name if len(chosen) == 1 else admin.opts.verbose_name_plural
         context = {
@@ -135,7 +165,17 @@ def _bulk_view(action: StaffAction) -> BulkView:
     return run_bulk_action
 
 
-def _perform(request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> Outcome:
+def _perform_in_bulk(request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> None:
+    if not action.available_for(row):
+        messages.error(request, f"{row}: {action.unavailable}")
+        return
+    try:
+        messages.success(request, _perform(request, row, action, form).message)
+    except DomainError as refusal:
+        messages.error(request, f"{row}: {refusal.detail}")
+
+
+def _perform(request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> ActionResult:
     """Counted by the same rate limits as the API's requests. Raises ``DomainError``."""
     session = staff_session(request)
     if session is None or session.user is None:

@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import ForeignKey, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
+from admin_ops.admin.navigation import menu_name
 from admin_ops.admin.permissions import request_permissions
-from saas import text_normalization
-from saas.accounts.staff.staff_roles import Permission
+from saas import request_context, text_normalization
+from saas.accounts.staff.staff_roles import StaffPermission
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -20,12 +21,13 @@ else:
 class ReadOnlyModelAdmin(_ModelAdmin):
     """``fields`` lists what the page of a row shows, so that a later column is not shown by accident."""
 
-    needs: ClassVar[Permission]
+    needs: ClassVar[StaffPermission]
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     list_fullwidth = True
     empty_value_display = "–"
+    empty_text = "There is nothing here yet."  # of a list without rows: what would stand here, and when
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -49,11 +51,25 @@ class ReadOnlyModelAdmin(_ModelAdmin):
         found letter by letter.
         """
         allowed: set[str] = set()
-        for name in map(str, self.list_filter):
+        for name in self.list_filter:
+            if isinstance(name, type) and issubclass(name, admin.SimpleListFilter):
+                allowed.add(str(name.parameter_name))
+                continue
+            name = str(name)
             field = self.opts.get_field(name)
             target = f"{name}__{field.target_field.name}" if isinstance(field, ForeignKey) else name
             allowed |= {target, f"{target}__exact", f"{name}__isnull"}
         return lookup in allowed
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Titled as the menu calls it."""
+        if request.method == "GET" and self.has_view_permission(request):
+            request_context.allow_old_reads()
+        name = (
+            menu_name(f"{self.opts.app_label}_{self.opts.model_name}")
+            or str(self.opts.verbose_name_plural).capitalize()
+        )
+        return super().changelist_view(request, {"title": name, **(extra_context or {})})
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from saas.accounts import second_factor
 from saas.accounts.models import Audience, LoginSession
 from saas.accounts.sessions import session_store
-from saas.accounts.staff.staff_roles import Permission, permissions_of
+from saas.accounts.staff.staff_roles import StaffPermission, permissions_of
 from saas.api.rate_limits import RateLimit, count_request, require_within_limit
 
 
@@ -17,10 +17,10 @@ def staff_session(request: HttpRequest) -> LoginSession | None:
     return row if row and row.audience == Audience.STAFF and row.user and row.user.is_staff else None
 
 
-def request_permissions(request: HttpRequest) -> frozenset[Permission]:
+def request_permissions(request: HttpRequest) -> frozenset[StaffPermission]:
     """Read once for each request, because pages ask many times. Empty for staff who must set up a second factor first."""
     if not hasattr(request, "staff_permissions"):
-        permissions: frozenset[Permission] = frozenset()
+        permissions: frozenset[StaffPermission] = frozenset()
         session = staff_session(request)
         if session and session.user and not second_factor.is_enrolment_required(session):
             session_store.update_last_seen(session, timezone.now())

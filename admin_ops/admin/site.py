@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, path, reverse
@@ -14,6 +15,7 @@ from unfold.sites import UnfoldAdminSite
 
 from admin_ops.admin.csp import with_csp
 from admin_ops.admin.pages import password
+from admin_ops.admin.pages.alarms import alarms_page
 from admin_ops.admin.pages.login import login_page, redirect_target
 from admin_ops.admin.permissions import request_permissions, staff_session
 from saas.accounts.sessions import logins
@@ -41,7 +43,13 @@ class AdminOpsSite(_Site):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         rest = [url for url in super().get_urls() if getattr(url, "name", None) not in _NOT_HERE]
-        return [path("password/", self.set_password, name="set-password"), *rest]
+        here = [path("password/", self.set_password, name="set-password")]
+        if settings.BILLING:
+            here.append(path("alarms/", self.admin_view(self.alarms), name="alarms"))
+        return [*here, *rest]
+
+    def alarms(self, request: HttpRequest) -> HttpResponse:
+        return alarms_page(request, self.each_context(request))
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         return with_csp(super().admin_view(view, cacheable))

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from django.db.models import TextChoices
 from rest_framework import serializers
 
-from admin_ops.serializers.lists import PageShape
 from saas.api.fields import StrictCharField, StrictIntegerField
+from saas.api.pagination import PageShape
 from saas.api.representation import represent
-from saas.billing.models import EntitlementOverride
-from saas.billing.overrides import LARGEST_LIMIT
+from saas.billing.catalogue.registry import LARGEST_LIMIT
+from saas.billing.invoices.refunds import LARGEST_CREDIT_CENTS
+from saas.billing.models import EntitlementOverride, Interval
 
 REASON_LENGTH = 500
 KEY_LENGTH = 64
@@ -48,6 +50,74 @@ class PlanBody(serializers.Serializer[Any]):
         help_text="Only of several: the provider's id of the plan's own. The others are add-ons.",
     )
     reason = StrictCharField(max_length=REASON_LENGTH)
+
+
+class LinkedCustomerBody(serializers.Serializer[Any]):
+    account = StrictCharField(
+        max_length=254, help_text="A user's or team's id, or an address that a user has confirmed."
+    )
+    reason = StrictCharField(max_length=REASON_LENGTH)
+
+
+class CustomerLinkShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    external_id = serializers.CharField(help_text="The provider's id.")
+    user_id = serializers.CharField(allow_null=True)
+    team_id = serializers.CharField(allow_null=True)
+
+
+class LinkedCustomerShape(serializers.Serializer[Any]):
+    customer = CustomerLinkShape()
+
+
+class CancelAt(TextChoices):
+    NOW_REFUNDED = "now_refunded", "Now, and refund the rest"
+    NOW = "now", "Now, without a refund"
+    PERIOD_END = "period_end", "At the end of the period"
+
+
+class CancelBody(serializers.Serializer[Any]):
+    when = serializers.ChoiceField(CancelAt.choices, default=CancelAt.NOW_REFUNDED)
+    reason = StrictCharField(max_length=REASON_LENGTH)
+
+
+class ChangePlanBody(serializers.Serializer[Any]):
+    plan_id = StrictCharField(max_length=32)
+    interval = serializers.ChoiceField(
+        Interval.choices, required=False, default="", allow_blank=True, help_text="Empty: as before."
+    )
+    reason = StrictCharField(max_length=REASON_LENGTH)
+
+
+class RefundBody(serializers.Serializer[Any]):
+    amount_cents = StrictIntegerField(
+        min_value=1,
+        max_value=LARGEST_CREDIT_CENTS,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Minor units; null is all that is left.",
+    )
+    reason = StrictCharField(max_length=REASON_LENGTH)
+
+
+class CreditBody(serializers.Serializer[Any]):
+    amount_cents = StrictIntegerField(min_value=1, max_value=LARGEST_CREDIT_CENTS, help_text="Minor units.")
+    currency = StrictCharField(min_length=3, max_length=3)
+    reason = StrictCharField(max_length=REASON_LENGTH)
+
+
+class NetInvoiceShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    number = serializers.CharField()
+    status = serializers.CharField()
+    currency = serializers.CharField()
+    amount_paid_cents = serializers.IntegerField()
+    returned_cents = serializers.IntegerField(help_text="Refunded, credited, or lost in a dispute.")
+
+
+class RefundedInvoiceShape(serializers.Serializer[Any]):
+    invoice = NetInvoiceShape()
 
 
 class OverrideShape(serializers.Serializer[Any]):

@@ -4,9 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from admin_ops.serializers.lists import PageShape
 from saas.api.fields import StrictCharField
-from saas.api.pagination import PageQuery
+from saas.api.pagination import PageQuery, PageShape
 from saas.api.representation import represent
 from saas.audit.verification import VerificationResult
 

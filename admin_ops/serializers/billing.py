@@ -4,9 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from admin_ops.serializers.lists import PageShape
 from saas.api.fields import StrictCharField
-from saas.api.pagination import PageQuery
+from saas.api.pagination import PageQuery, PageShape
 from saas.api.representation import represent
 from saas.billing.models import Subscription
 
@@ -64,6 +63,10 @@ class SubscriptionsShape(PageShape):
 
 class OneSubscriptionShape(serializers.Serializer[Any]):
     subscription = SubscriptionShape()
+
+
+def represent_one_subscription(row: Subscription) -> dict[str, Any]:
+    return {"subscription": represent_subscription(row)}
 
 
 class InvoiceShape(serializers.Serializer[Any]):

@@ -4,11 +4,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from admin_ops.serializers.lists import PageShape
-from admin_ops.serializers.users import REASON_LENGTH
+from admin_ops.serializers.access import REASON_LENGTH
 from saas.accounts.models import Impersonation
 from saas.accounts.staff.impersonations import MAX_MINUTES
 from saas.api.fields import StrictBooleanField, StrictCharField, StrictIntegerField
+from saas.api.pagination import PageShape
 from saas.api.representation import represent
 
 TICKET_LENGTH = 100

@@ -82,6 +82,16 @@ class RevenueQuery(serializers.Serializer[Any]):
     )
 
 
+class RevenueExportQuery(serializers.Serializer[Any]):
+    currency = StrictCharField(
+        max_length=3,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Of one currency; of all, if none is named.",
+    )
+
+
 class RevenueShape(serializers.Serializer[Any]):
     active_subscriptions = serializers.IntegerField()
     trialing_subscriptions = serializers.IntegerField()

@@ -6,16 +6,16 @@ from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from saas.accounts import second_factor
-from saas.accounts.models import Role
+from saas.accounts.models import StaffRole
 from saas.accounts.sessions.logins import Login
-from saas.accounts.staff.staff_roles import Permission, roles_of
+from saas.accounts.staff.staff_roles import StaffPermission, roles_of
 from saas.api.accounts.serializers import LoginShape, PendingMfaShape, UserShape
 from saas.api.representation import represent
 
 
 class RolesShape(serializers.Serializer[Any]):
-    role = serializers.ChoiceField(Role.choices, allow_null=True, help_text="The highest of `roles`.")
-    roles = serializers.ListField(child=serializers.ChoiceField(Role.choices))
+    role = serializers.ChoiceField(StaffRole.choices, allow_null=True, help_text="The highest of `roles`.")
+    roles = serializers.ListField(child=serializers.ChoiceField(StaffRole.choices))
 
 
 class StaffLoginShape(RolesShape, LoginShape):
@@ -33,10 +33,10 @@ EITHER_STAFF_LOGIN = PolymorphicProxySerializer(
 
 class StaffMeShape(RolesShape):
     user = UserShape()
-    permissions = serializers.ListField(child=serializers.ChoiceField(Permission.choices))
+    permissions = serializers.ListField(child=serializers.ChoiceField(StaffPermission.choices))
 
 
-def roles_of_staff(roles: list[Role]) -> dict[str, Any]:
+def roles_of_staff(roles: list[StaffRole]) -> dict[str, Any]:
     """``role`` is the highest of ``roles``; null where there is none yet."""
     return {"role": roles[0].value if roles else None, "roles": [role.value for role in roles]}
 

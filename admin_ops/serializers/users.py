@@ -3,19 +3,18 @@
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from admin_ops.serializers.access import OverrideShape
+from admin_ops.serializers.access import REASON_LENGTH, OverrideShape
 from admin_ops.serializers.audit import AuditEventShape
 from admin_ops.serializers.billing import InvoiceShape, SubscriptionShape
-from admin_ops.serializers.lists import PageShape
 from saas.accounts.models import Audience, User
 from saas.api.accounts.serializers import ProfileShape, UserShape
-from saas.api.fields import StrictBooleanField, StrictCharField
-from saas.api.pagination import PageQuery
+from saas.api.fields import MetadataField, StrictBooleanField, StrictCharField
+from saas.api.pagination import PageQuery, PageShape
 from saas.teams.roles import Role
 
-REASON_LENGTH = 500
 NOTE_LENGTH = 4000
 SEARCH_LENGTH = 100
 
@@ -61,6 +60,14 @@ class SessionsRevokeBody(OptionalReasonBody):
 
 class NoteBody(serializers.Serializer[Any]):
     text = StrictCharField(max_length=NOTE_LENGTH)
+
+
+class MetadataBody(OptionalReasonBody):
+    metadata = MetadataField()
+
+
+class MetadataShape(serializers.Serializer[Any]):
+    metadata = serializers.DictField(child=serializers.CharField())
 
 
 class StaffUserShape(UserShape):
@@ -132,7 +139,12 @@ class MailShape(serializers.Serializer[Any]):
     sent_at = serializers.DateTimeField(allow_null=True)
 
 
-class TeamShape(serializers.Serializer[Any]):
+class OneMailShape(serializers.Serializer[Any]):
+    mail = MailShape()
+
+
+@extend_schema_serializer(component_name="Team")
+class TeamMembershipShape(serializers.Serializer[Any]):
     id = serializers.CharField(source="team_id")
     name = serializers.CharField(source="team.name")
     role = serializers.ChoiceField(Role.choices)
@@ -148,7 +160,7 @@ class PersonShape(serializers.Serializer[Any]):
     profile = ProfileShape(allow_null=True)
     identities = IdentityShape(many=True)
     sessions = StaffSessionShape(many=True)
-    teams = TeamShape(many=True)
+    teams = TeamMembershipShape(many=True)
     subscriptions = SubscriptionShape(many=True, help_text="Live ones first.")
     overrides = OverrideShape(many=True, help_text="What staff gave them, ended ones too.")
     invoices = InvoiceShape(many=True)

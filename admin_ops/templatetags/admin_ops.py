@@ -4,14 +4,24 @@ from datetime import datetime
 from typing import Any
 
 from django import template
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils import timezone
 
 from admin_ops import status_colors
+from admin_ops.admin.navigation import menu_name
 from saas.money import Money
+from saas.teams.roles import ROLES_BY_PERMISSION, Permission
 from saas.webhook_events.models import WebhookAttempt
 
 register = template.Library()
+
+_ABILITIES = {
+    Permission.MANAGE_BILLING: "pay",
+    Permission.TRANSFER_TEAM: "hand over",
+    Permission.MANAGE_MEMBERS: "manage members",
+    Permission.MANAGE_API_KEYS: "manage keys",
+    Permission.VIEW_API_KEYS: "see keys",
+}
 
 register.filter(status_colors.status_color)
 register.filter(status_colors.humanize)
@@ -22,6 +32,21 @@ def row_url(link: tuple[str, Any]) -> str:
     """The address of a row's admin page: ``("billing_invoice", "inv_…")``."""
     table, pk = link
     return reverse(f"admin:{table}_change", args=[pk])
+
+
+@register.filter
+def crumb_title(part: dict[str, Any]) -> Any:
+    """The title of a part of the path above a page: a list's as the menu calls it."""
+    link = str(part.get("link", ""))
+    table = (resolve(link).url_name or "").removesuffix("_changelist") if link else ""
+    return menu_name(table) or part["title"]
+
+
+@register.filter
+def role_summary(role: str) -> str:
+    """What a role in a team allows, in a few words, from the table of ``saas.teams.roles``."""
+    may = [words for permission, words in _ABILITIES.items() if role in ROLES_BY_PERMISSION[permission]]
+    return ", ".join(may) or "look on"
 
 
 @register.filter

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from saas.accounts.models import Role
+from saas.accounts.models import StaffRole
 from saas.audit import hash_chain
 from saas.audit.actions import record
 from saas.audit.models import AuditEvent, AuditSeal
@@ -71,7 +71,7 @@ def test_a_query_that_does_not_fit_is_refused(admin_ops, staff_member, query):
     assert admin_ops.get(f"/api/admin/audit?{query}", token=staff_member.token).status_code == 422
 
 
-@pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.SUPPORT_WRITE])
+@pytest.mark.parametrize("role", [StaffRole.SUPPORT_READ, StaffRole.SUPPORT_WRITE])
 @pytest.mark.parametrize("path", ["/api/admin/audit", "/api/admin/audit/export"])
 def test_support_does_not_read_the_whole_trail(admin_ops, db, role, path):
     assert admin_ops.get(path, token=user_factories.create_staff_member("", role).token).status_code == 403

@@ -3,7 +3,7 @@
 import pytest
 import time_machine
 
-from saas.accounts.models import LoginSession, Role
+from saas.accounts.models import LoginSession, StaffRole
 from saas.accounts.staff import staff_administration
 from saas.errors import Invalid
 from saas.testing.factories import user_factories
@@ -79,9 +79,9 @@ def test_a_refresh_token_of_the_other_audience_is_refused_and_not_spent(admin_op
 @pytest.mark.parametrize(
     ("roles", "highest"),
     [
-        ([Role.SUPPORT_READ], "support-read"),
-        ([Role.AUDITOR, Role.SUPPORT_WRITE], "support-write"),
-        ([Role.SUPPORT_READ, Role.ADMIN], "admin"),
+        ([StaffRole.SUPPORT_READ], "support-read"),
+        ([StaffRole.AUDITOR, StaffRole.SUPPORT_WRITE], "support-write"),
+        ([StaffRole.SUPPORT_READ, StaffRole.ADMIN], "admin"),
     ],
 )
 def test_role_is_the_highest_of_a_users_roles(admin_ops, db, roles, highest):
@@ -91,7 +91,7 @@ def test_role_is_the_highest_of_a_users_roles(admin_ops, db, roles, highest):
 
 
 def test_me_lists_what_the_roles_allow(admin_ops, db):
-    auditor = user_factories.create_staff_member("", Role.AUDITOR)
+    auditor = user_factories.create_staff_member("", StaffRole.AUDITOR)
 
     body = admin_ops.get("/api/admin/auth/me", token=auditor.token).json()
 
@@ -100,7 +100,7 @@ def test_me_lists_what_the_roles_allow(admin_ops, db):
 
 
 def test_a_role_that_was_taken_away_is_gone_on_the_next_request(admin_ops, db):
-    auditor = user_factories.create_staff_member("", Role.AUDITOR)
+    auditor = user_factories.create_staff_member("", StaffRole.AUDITOR)
     assert admin_ops.get("/api/admin/audit", token=auditor.token).status_code == 200
 
     auditor.user.groups.clear()

@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from saas.accounts.models import Role
+from saas.accounts.models import StaffRole
 from saas.billing.models import Customer, Invoice, Plan, Subscription
 from saas.testing.factories import user_factories
 from saas.webhook_events.models import WebhookEvent
@@ -112,7 +112,7 @@ def test_a_users_page_shows_subscriptions_and_webhook_events(admin_ops, customer
 
 @pytest.mark.parametrize("path", ["/api/admin/subscriptions", "/api/admin/metrics/revenue", "/api/admin/metrics/users"])
 def test_metrics_are_for_staff_with_a_role(admin_ops, customer, path):
-    without_role = user_factories.create_staff_member("", Role.AUDITOR)
+    without_role = user_factories.create_staff_member("", StaffRole.AUDITOR)
     assert admin_ops.get(path, token=without_role.token).status_code == 200
 
     without_role.user.groups.clear()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from saas.billing import customer_mails
+from saas.billing.invoices import customer_mails
 from saas.billing.models import Customer, Invoice, Plan, Price, Subscription
 from saas.mail.models import Mail
 from saas.testing.factories import event_factories

@@ -5,7 +5,7 @@ import pytest
 import time_machine
 from django.db import connection
 
-from saas.accounts.models import Impersonation, LoginSession, Profile, RefreshToken, Role, User
+from saas.accounts.models import Impersonation, LoginSession, Profile, RefreshToken, StaffRole, User
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
@@ -101,7 +101,7 @@ def test_invalid_input_starts_no_impersonation(admin_ops, staff_member, customer
 
 
 def test_staff_and_oneself_cannot_be_impersonated(admin_ops, staff_member):
-    other = user_factories.create_staff_member("", Role.SUPPORT_READ)
+    other = user_factories.create_staff_member("", StaffRole.SUPPORT_READ)
 
     answers = [start(admin_ops, staff_member, staff_member), start(admin_ops, staff_member, other)]
 
@@ -143,11 +143,11 @@ def test_a_login_older_than_five_minutes_needs_the_password(admin_ops, staff_mem
 @pytest.mark.parametrize(
     ("role", "body", "status"),
     [
-        (Role.SUPPORT_READ, {}, 403),
-        (Role.AUDITOR, {}, 403),
-        (Role.SUPPORT_WRITE, {}, 201),
-        (Role.SUPPORT_WRITE, {"write": True}, 403),
-        (Role.ADMIN, {"write": True}, 201),
+        (StaffRole.SUPPORT_READ, {}, 403),
+        (StaffRole.AUDITOR, {}, 403),
+        (StaffRole.SUPPORT_WRITE, {}, 201),
+        (StaffRole.SUPPORT_WRITE, {"write": True}, 403),
+        (StaffRole.ADMIN, {"write": True}, 201),
     ],
 )
 def test_reading_and_writing_need_a_permission_each(admin_ops, customer, role, body, status):
@@ -320,7 +320,7 @@ def test_the_list_shows_who_acted_in_whose_name(admin_ops, staff_member, custome
 
 
 def test_support_ends_its_own_and_only_an_admin_anothers(admin_ops, customer, staff_member, token):
-    support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
+    support = user_factories.create_staff_member("", StaffRole.SUPPORT_WRITE)
     path = f"/api/admin/impersonations/{Impersonation.objects.get().id}"
     own = start(admin_ops, support, customer).json()["impersonation_id"]
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from admin_ops.tests.pages import open_admin_site
-from saas.accounts.models import Role
+from saas.accounts.models import StaffRole
 from saas.audit.models import AuditEvent
 from saas.billing import entitlements, providers
 from saas.billing.customers import ensure_provider_customer, get_or_create_customer
@@ -153,7 +153,7 @@ def test_a_team_that_is_deleted_is_given_nothing(admin_ops, staff_member, team):
     assert not EntitlementOverride.objects.exists()
 
 
-@pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
+@pytest.mark.parametrize("role", [StaffRole.SUPPORT_READ, StaffRole.AUDITOR])
 def test_read_only_staff_see_a_teams_overrides_and_give_none(admin_ops, staff_member, team, role):
     give_team(admin_ops, staff_member, team)
     reader = user_factories.create_staff_member("", role)
@@ -244,7 +244,7 @@ def test_staff_map_a_price_to_a_plan(admin_ops, customer, staff_member, unmapped
 def test_an_unknown_plan_is_an_alarm_until_staff_map_the_price(admin_ops, customer, staff_member, unmapped):
     open_admin_site(admin_ops, staff_member)
     pages = [f"/admin/accounts/user/{customer.user.pk}/change/", "/admin/"]
-    alarm = "nobody has said for which plan it stands"
+    alarm = "nmapped price"
 
     before = [alarm in admin_ops.get(page).content.decode() for page in pages]
     action_name = f"/admin/billing/subscription/{unmapped.pk}/do/map-price/"

@@ -7,7 +7,7 @@ import pyotp
 import pytest
 import time_machine
 
-from saas.accounts.models import LoginSession, RecoveryCode, Role, Totp, User
+from saas.accounts.models import LoginSession, RecoveryCode, StaffRole, Totp, User
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD
@@ -184,7 +184,7 @@ def test_where_there_is_none_nothing_happens(admin_ops, customer, staff_member):
 
 
 def test_support_removes_no_colleagues_second_factor(admin_ops, staff_member):
-    helper = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
+    helper = user_factories.create_staff_member("", StaffRole.SUPPORT_WRITE)
     enrol(admin_ops, staff_member)
 
     answer = reset(admin_ops, helper, staff_member)

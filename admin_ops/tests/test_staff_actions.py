@@ -9,12 +9,12 @@ from django.test import RequestFactory
 from rest_framework import serializers
 
 from admin_ops.actions import ALL_ACTIONS, actions_for
-from admin_ops.actions.base import ActionContext, AuditLabel, Endpoint, Outcome, StaffAction
+from admin_ops.actions.base import ActionContext, ActionResult, AuditLabel, Endpoint, StaffAction
 from admin_ops.actions.users import USER
 from admin_ops.entry_labels import label_audit_event
 from admin_ops.views.actions import action_urls
-from saas.accounts.models import Role
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.models import StaffRole
+from saas.accounts.staff.staff_roles import StaffPermission
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
 
@@ -50,8 +50,8 @@ class GreetBody(serializers.Serializer):
     greeting = serializers.CharField()
 
 
-def _greet(user, context: ActionContext, *, greeting: str) -> Outcome:
-    return Outcome("Greeted.", f"{context.user.email} to {user.email}: {greeting}")
+def _greet(user, context: ActionContext, *, greeting: str) -> ActionResult:
+    return ActionResult("Greeted.", f"{context.user.email} to {user.email}: {greeting}")
 
 
 GREET = StaffAction(
@@ -60,7 +60,7 @@ GREET = StaffAction(
     label="Greet",
     icon="waving_hand",
     description="They are greeted.",
-    permission=Permission.NOTE_USERS,
+    permission=StaffPermission.NOTE_USERS,
     run=_greet,
     audit=(AuditLabel("user.greeted", "Greeted"),),
     endpoint=Endpoint(
@@ -96,9 +96,9 @@ def test_an_entry_in_the_table_is_an_endpoint(customer, staff_member):
 @pytest.mark.parametrize(
     ("role", "user_id", "body", "status"),
     [
-        (Role.SUPPORT_READ, None, {}, 403),
-        (Role.SUPPORT_READ, "usr_unknown", {}, 404),
-        (Role.SUPPORT_WRITE, None, {}, 422),
+        (StaffRole.SUPPORT_READ, None, {}, 403),
+        (StaffRole.SUPPORT_READ, "usr_unknown", {}, 404),
+        (StaffRole.SUPPORT_WRITE, None, {}, 422),
     ],
 )
 def test_its_endpoint_looks_up_then_asks_then_reads(customer, role, user_id, body, status):
@@ -111,7 +111,9 @@ def test_a_refusal_is_reported_to_the_action_even_without_the_permission(custome
     refusals = []
     action = replace(GREET, on_refusal=lambda user, context, refusal: refusals.append((user.pk, refusal.code)))
 
-    call(action, user_factories.create_staff_member("", Role.SUPPORT_READ), customer.user.pk, {"greeting": "hello"})
+    call(
+        action, user_factories.create_staff_member("", StaffRole.SUPPORT_READ), customer.user.pk, {"greeting": "hello"}
+    )
 
     assert refusals == [(customer.user.pk, "forbidden")]
 
@@ -130,5 +132,5 @@ def test_billing_actions_are_not_offered_where_nothing_is_sold(settings):
     settings.BILLING = False
 
     assert {action.name for action in actions_for(USER.model)} == {
-        "impersonate", "note", "send-reset", "revoke-sessions", "reset-mfa", "ban", "unban",
+        "impersonate", "note", "send-reset", "revoke-sessions", "reset-mfa", "ban", "unban", "metadata",
     }  # fmt: skip

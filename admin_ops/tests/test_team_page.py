@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from admin_ops.tests.pages import open_admin_site
-from saas.accounts.models import Role
+from admin_ops.tests.pages import confirm_form, open_admin_site
+from saas.accounts.models import StaffRole
 from saas.audit.models import AuditEvent
 from saas.billing import entitlements
 from saas.billing.models import EntitlementOverride
@@ -30,7 +30,7 @@ def page_url(team, action_name=""):
 @pytest.mark.parametrize(
     ("action_name", "fields", "seats", "has_sso"),
     [
-        ("give-plan", GIVE_PLAN, None, True),
+        ("give-plan", GIVE_PLAN, None, False),
         ("give-more", {"reason": "pilot", "what": "limit:seats", "value": "40", "last_day": LAST_DAY}, 40, False),
         ("give-more", {"reason": "pilot", "what": "feature:sso", "last_day": LAST_DAY}, 3, True),
     ],
@@ -40,7 +40,7 @@ def test_what_a_team_is_given_is_on_its_page_and_audited(
 ):
     asked = admin_site.get(page_url(team, action_name))
 
-    done = admin_site.submit_form(page_url(team, action_name), fields)
+    done = confirm_form(admin_site, page_url(team, action_name), fields)
 
     assert (asked.status_code, done.status_code, done["Location"]) == (200, 302, page_url(team))
     assert (entitlements.get_limit(team, "seats"), entitlements.has_feature(team, "sso")) == (seats, has_sso)
@@ -53,7 +53,7 @@ def test_what_a_team_is_given_is_on_its_page_and_audited(
 
 
 def test_ending_a_teams_override_leads_back_to_the_teams_page(admin_site, team):
-    admin_site.submit_form(page_url(team, "give-plan"), GIVE_PLAN)
+    confirm_form(admin_site, page_url(team, "give-plan"), GIVE_PLAN)
     given = EntitlementOverride.objects.get()
 
     done = admin_site.submit_form(f"/admin/billing/entitlementoverride/{given.pk}/do/end/", {"reason": "over"})
@@ -72,12 +72,12 @@ def test_ending_a_teams_override_leads_back_to_the_teams_page(admin_site, team):
     ],
 )
 def test_invalid_input_is_shown_on_the_form(admin_site, team, action_name, change):
-    assert admin_site.submit_form(page_url(team, action_name), {**GIVE_PLAN, **change}).status_code == 422
+    assert confirm_form(admin_site, page_url(team, action_name), {**GIVE_PLAN, **change}).status_code == 422
     assert not EntitlementOverride.objects.exists()
 
 
 @pytest.mark.parametrize("action_name", ["give-plan", "give-more"])
-@pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
+@pytest.mark.parametrize("role", [StaffRole.SUPPORT_READ, StaffRole.AUDITOR])
 def test_read_only_staff_give_nothing(admin_ops, team, role, action_name):
     open_admin_site(admin_ops, user_factories.create_staff_member("", role))
 

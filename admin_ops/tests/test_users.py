@@ -2,7 +2,7 @@
 
 import pytest
 
-from saas.accounts.models import Audience, LoginSession, Role, User, UserNote
+from saas.accounts.models import Audience, LoginSession, StaffRole, User, UserNote
 from saas.accounts.sessions import logins
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
@@ -188,7 +188,7 @@ def test_staff_cannot_ban_themselves(admin_ops, staff_member):
 
 
 def test_support_does_not_touch_staff(admin_ops, staff_member):
-    support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
+    support = user_factories.create_staff_member("", StaffRole.SUPPORT_WRITE)
 
     answers = [
         ban(admin_ops, support, staff_member.user.id),
@@ -201,7 +201,7 @@ def test_support_does_not_touch_staff(admin_ops, staff_member):
 
 
 def test_an_admin_bans_staff_but_never_the_last_admin(admin_ops, staff_member):
-    second = user_factories.create_staff_member("", Role.ADMIN)
+    second = user_factories.create_staff_member("", StaffRole.ADMIN)
     assert ban(admin_ops, staff_member, second.user.id).status_code == 200
 
     with pytest.raises(
@@ -221,7 +221,7 @@ def test_a_deleted_account_is_not_banned(admin_ops, customer, staff_member):
     assert answer.json()["code"] == "account_deleted"
 
 
-@pytest.mark.parametrize("role", [Role.SUPPORT_READ, Role.AUDITOR])
+@pytest.mark.parametrize("role", [StaffRole.SUPPORT_READ, StaffRole.AUDITOR])
 def test_read_only_staff_change_nothing(admin_ops, customer, role):
     reader = user_factories.create_staff_member("", role)
     before = AuditEvent.objects.count()
@@ -240,7 +240,7 @@ def test_read_only_staff_change_nothing(admin_ops, customer, role):
 
 
 def test_staff_without_a_role_see_no_users(admin_ops, customer):
-    without_role = user_factories.create_staff_member("", Role.AUDITOR)
+    without_role = user_factories.create_staff_member("", StaffRole.AUDITOR)
     without_role.user.groups.clear()
 
     assert admin_ops.get("/api/admin/users", token=without_role.token).status_code == 403
@@ -298,7 +298,7 @@ def test_no_reset_is_mailed_to_a_banned_or_deleted_user(admin_ops, customer, sta
 
 
 def test_support_mails_no_reset_to_staff(admin_ops, staff_member):
-    support = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
+    support = user_factories.create_staff_member("", StaffRole.SUPPORT_WRITE)
 
     answer = admin_ops.post(f"/api/admin/users/{staff_member.user.id}/password-reset", token=support.token)
 

@@ -11,12 +11,16 @@ from rest_framework.response import Response
 from admin_ops.actions.base import ActionContext, Endpoint, StaffAction
 from admin_ops.views.base import AdminApiView
 from admin_ops.views.billing import TeamOverridesView
+from admin_ops.views.teams import TeamMetadataView
 from saas.accounts.staff.staff_roles import permissions_of_roles
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.errors import NotFound
 
 # Views that answer GET at the address of an action.
-_READS: dict[str, type[AdminApiView]] = {"teams/<str:team_id>/overrides": TeamOverridesView}
+_READS: dict[str, type[AdminApiView]] = {
+    "teams/<str:team_id>/metadata": TeamMetadataView,
+    "teams/<str:team_id>/overrides": TeamOverridesView,
+}
 
 
 def action_urls(actions: Iterable[StaffAction]) -> list[URLPattern]:
@@ -39,8 +43,8 @@ def action_view(action: StaffAction, endpoint: Endpoint) -> type[AdminApiView]:
         tags=[endpoint.tag],
     )
     def handle(view: AdminApiView, request: Request, **kwargs: str) -> Response:
-        [row_id] = kwargs.values()
-        if (row := action.target.find(row_id)) is None:
+        row = None if action.creates_a_row else action.target.find(*kwargs.values())
+        if row is None and not action.creates_a_row:
             raise NotFound(action.target.not_found)
         context = ActionContext(view.user, view.session, permissions_of_roles(view.roles))
         outcome = action.perform(row, context, lambda: _read_body(view, endpoint), permission=endpoint.permission)

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from admin_ops import audit_export
 from admin_ops.serializers import audit as shapes
 from admin_ops.views.base import AdminApiView
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.staff.staff_roles import StaffPermission
 from saas.api.pagination import paginate
 from saas.api.representation import represent_all
 from saas.audit.actions import record
@@ -19,7 +19,8 @@ LINKS_VERIFIED = 5000  # as many as fit into an answer's time
 
 
 class AuditView(AdminApiView):
-    needs = Permission.READ_AUDIT
+    needs = StaffPermission.READ_AUDIT
+    reads_may_be_old = True
 
     @extend_schema(
         operation_id="staff_audit",
@@ -38,7 +39,7 @@ class AuditView(AdminApiView):
 class AuditVerifyView(AdminApiView):
     """Whether the last links of the chain are as they were written. ``manage.py audit_verify`` walks all of it."""
 
-    needs = Permission.READ_AUDIT
+    needs = StaffPermission.READ_AUDIT
 
     @extend_schema(
         operation_id="staff_audit_verify",
@@ -53,7 +54,7 @@ class AuditVerifyView(AdminApiView):
 class AuditExportView(AdminApiView):
     """The same, whole, oldest first, as a file. That it was taken along is in the trail, too."""
 
-    needs = Permission.READ_AUDIT
+    needs = StaffPermission.READ_AUDIT
     renderer_classes = audit_export.RENDERERS
 
     @extend_schema(

@@ -1,12 +1,14 @@
 """What the views of the staff API share: the caller's permissions, and looking up a user."""
 
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
 
-from saas.accounts.models import Role
-from saas.accounts.staff.staff_roles import Permission, permissions_of_roles, roles_of
+from saas import request_context
+from saas.accounts.models import StaffRole
+from saas.accounts.staff.staff_roles import StaffPermission, permissions_of_roles, roles_of
 from saas.api.views import StaffMay, StaffView
 
 
@@ -15,12 +17,18 @@ class AdminApiView(StaffView):
     action's own permission is checked afterwards: 404 comes before 403."""
 
     permission_classes = (IsAuthenticated, StaffMay)  # type: ignore[assignment]
-    needs: ClassVar[Permission | None] = None
+    needs: ClassVar[StaffPermission | None] = None
+    reads_may_be_old: ClassVar[bool] = False  # by some seconds: GET is answered from a replica, where there is one
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if self.reads_may_be_old and request.method == "GET":
+            request_context.allow_old_reads()
 
     @cached_property
-    def roles(self) -> list[Role]:
+    def roles(self) -> list[StaffRole]:
         """Read once for each request, and never from the token."""
         return roles_of(self.user)
 
-    def may(self, permission: Permission | None) -> bool:
+    def may(self, permission: StaffPermission | None) -> bool:
         return permission is None or permission in permissions_of_roles(self.roles)

@@ -7,12 +7,13 @@ from rest_framework.response import Response
 from admin_ops.serializers import impersonations as shapes
 from admin_ops.views.base import AdminApiView
 from saas.accounts.models import Impersonation
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.staff.staff_roles import StaffPermission
 from saas.api.pagination import PageQuery, paginate
 
 
 class ImpersonationsView(AdminApiView):
-    needs = Permission.READ_USERS
+    needs = StaffPermission.READ_USERS
+    reads_may_be_old = True
 
     @extend_schema(
         operation_id="staff_impersonations",

@@ -112,7 +112,7 @@ def test_personal_data_are_exported_under_their_stored_names(
     exported = parity.get(f"{prefix}/users/export", token=customer.token)
 
     assert exported.status_code == 200
-    assert set(exported.json()) == {"userId", "exportedAt", "personalData"}
+    assert set(exported.json()) == {"userId", "exportedAt", "personalData", "keptAfterDeletion"}
     assert '"display_name": "Kim"' in json.dumps(exported.json()["personalData"])
 
 

@@ -53,8 +53,8 @@ def test_the_profile_is_read_and_set_in_camel_case(parity: ServiceClient, custom
     patch = parity.patch(f"{prefix}/users/profile", {"biography": "Hello"}, token=customer.token)
 
     assert set(before) == {
-        "userId", "displayName", "avatarUrl", "timezone", "biography", "socialLinks",
-        "marketingOptIn", "visibility", "createdAt", "updatedAt",
+        "userId", "displayName", "avatarUrl", "timezone", "biography", "socialLinks", "fullName", "locale",
+        "marketingOptIn", "visibility", "metadata", "createdAt", "updatedAt",
     }  # fmt: skip
     assert (put.status_code, patch.status_code) == (200, 200)
     assert patch.json() == {

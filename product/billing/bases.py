@@ -7,7 +7,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from saas.api.api_key_authentication import ApiKeyAuthentication, ApiKeyCredential
+from saas.api.api_key_authentication import API_KEY_CLASSES, ApiKeyCredential
 from saas.api.authentication import CustomerBearer, CustomerCookie
 from saas.api.views import CustomerView
 from saas.billing.models import Owner
@@ -26,12 +26,7 @@ class BillingView(CustomerView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         came = [request.data, dict(request.query_params.lists()), {"Idempotency-Key": idempotency_key(request)}]
-        if found := {
-            path: [_CARD_SENTENCE]
-            for part in came
-            for path, text in _texts(part)
-            if card_numbers.contains_card_number(text)
-        }:
+        if found := card_number_faults(came):
             raise ValidationError(found)
 
     def owner(self, team_id: str, permission: Permission = Permission.MANAGE_BILLING) -> Owner:
@@ -48,7 +43,7 @@ class BillingView(CustomerView):
 class KeyedBillingView(BillingView):
     """Accept a team's API key, too: programs read what their team's plan allows."""
 
-    authentication_classes: Sequence[type[BaseAuthentication]] = (ApiKeyAuthentication, CustomerBearer, CustomerCookie)
+    authentication_classes: Sequence[type[BaseAuthentication]] = (*API_KEY_CLASSES, CustomerBearer, CustomerCookie)
 
     def owner(self, team_id: str, permission: Permission = Permission.MANAGE_BILLING) -> Owner:
         """With a key always the key's team; 404 if another is named."""
@@ -60,6 +55,16 @@ class KeyedBillingView(BillingView):
             raise NotFound
         Actor(membership, key).require(permission)
         return membership.team
+
+
+def card_number_faults(came: list[Any]) -> dict[str, list[str]]:
+    """The fields of what was sent that hold a card number, with a sentence each."""
+    return {
+        path: [_CARD_SENTENCE]
+        for part in came
+        for path, text in _texts(part)
+        if card_numbers.contains_card_number(text)
+    }
 
 
 def idempotency_key(request: Request) -> str:

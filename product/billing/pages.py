@@ -4,17 +4,15 @@ These pages run no script and grant nothing: what was paid takes effect by the p
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 from rest_framework.request import Request
 
-from saas.accounts.models import User
+from saas.api.pages.rendering import render_page
 from saas.api.rate_limits import MINUTE, RateLimit, by_address, count_request, require_within_limit
-from saas.billing import checkouts, clock, subscriptions
+from saas.billing import checkouts
 from saas.billing.models import Checkout
 from saas.errors import DomainError, NotFound
 
@@ -35,9 +33,9 @@ def billing_page(view: View) -> View:
                 require_within_limit(usage)
             return view(request, **path)
         except NotFound:
-            return render(request, "billing/not_there.html", status=404)
+            return render_page(request, "billing/not_there.html", status=404)
         except DomainError as refusal:
-            return render(request, "billing/refused.html", {"refused": refusal.detail}, status=refusal.status)
+            return render_page(request, "billing/refused.html", {"refused": refusal.detail}, status=refusal.status)
 
     return guarded
 
@@ -52,19 +50,9 @@ def checkout_success(request: HttpRequest) -> HttpResponse:
     row = Checkout.objects.select_related("plan", "customer").filter(pk=wanted).first()
     if row:
         row = checkouts.reconcile_checkout(row)
-    return render(request, "billing/success.html", {"checkout": row})
+    return render_page(request, "billing/success.html", {"checkout": row})
 
 
 @require_GET
 def checkout_canceled(request: HttpRequest) -> HttpResponse:
-    return render(request, "billing/canceled.html")
-
-
-@billing_page
-def billing_overview(request: HttpRequest) -> HttpResponse:
-    """The logged-in customer's subscription. The portal leads back to this page."""
-    context: dict[str, Any] = {"is_known": isinstance(request.user, User)}
-    if isinstance(request.user, User):
-        row = subscriptions.refresh_subscription(request.user)
-        context |= {"subscription": row, "has_access": bool(row and row.grants_access(clock.now()))}
-    return render(request, "billing/overview.html", context)
+    return render_page(request, "billing/canceled.html")

@@ -1,4 +1,4 @@
-"""Payment methods, invoices, entitlements, and the provider's page."""
+"""Payment methods, billing details, invoices, entitlements, and the provider's page."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -11,6 +11,8 @@ from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.pagination import paginate
 from saas.api.representation import represent, represent_all
 from saas.billing import entitlements, payment_methods
+from saas.billing.invoices import billed_to
+from saas.billing.invoices.tax_ids import BadTaxId
 from saas.billing.models import Invoice, PaymentMethod
 from saas.billing.providers.interface import PaymentDeclined, ProviderPageRequired, ProviderRefused, ProviderUnavailable
 from saas.errors import Forbidden, Invalid, NotFound
@@ -55,17 +57,43 @@ class PaymentMethodView(BillingView):
     @extend_schema(
         operation_id="payment_method_remove",
         summary="Remove a payment method",
-        parameters=[shapes.TeamBody],
+        parameters=[shapes.OwnerBody],
         responses={204: None, **problem_responses(ProviderRefused, ProviderUnavailable)},
         tags=["billing"],
     )
     def delete(self, request: Request, payment_method_id: str) -> Response:
-        owner = self.owner(self.query(shapes.TeamBody)["team_id"])
+        owner = self.owner(self.query(shapes.OwnerBody)["team_id"])
         row = PaymentMethod.objects.for_owner(owner).usable().filter(pk=payment_method_id).first()
         if row is None:
             raise NotFound
         payment_methods.remove_payment_method(row, by=self.user)
         return Response(status=204)
+
+
+class BillingDetailsView(BillingView):
+    @extend_schema(
+        operation_id="billing_details",
+        summary="Get the billing address and the tax id",
+        parameters=[shapes.OwnerBody],
+        responses={200: shapes.OneBillingDetailsShape, **problem_responses(NotFound, Forbidden)},
+        tags=["billing"],
+    )
+    def get(self, request: Request) -> Response:
+        row = billed_to.find_billing_details(self.owner(self.query(shapes.OwnerBody)["team_id"]))
+        return Response({"billing_details": represent(shapes.BillingDetailsShape, row)})
+
+    @extend_schema(
+        operation_id="billing_details_save",
+        summary="Replace the billing address and the tax id",
+        request=shapes.BillingDetailsBody,
+        responses={200: shapes.OneBillingDetailsShape, **problem_responses(NotFound, Forbidden, Invalid, BadTaxId)},
+        tags=["billing"],
+    )
+    def put(self, request: Request) -> Response:
+        body = self.body(shapes.BillingDetailsBody)
+        owner = self.owner(body.pop("team_id"))
+        row = billed_to.save_billing_details(owner, by=self.user, **body)
+        return Response({"billing_details": represent(shapes.BillingDetailsShape, row)})
 
 
 class InvoicesView(BillingView):
@@ -87,12 +115,12 @@ class EntitlementsView(KeyedBillingView):
     @extend_schema(
         operation_id="entitlements",
         summary="What the plan allows",
-        parameters=[shapes.TeamBody],
+        parameters=[shapes.OwnerBody],
         responses={200: shapes.EntitlementsShape, **problem_responses(NotFound)},
         tags=["billing"],
     )
     def get(self, request: Request) -> Response:
-        owner = self.owner(self.query(shapes.TeamBody)["team_id"], Permission.VIEW_TEAM)
+        owner = self.owner(self.query(shapes.OwnerBody)["team_id"], Permission.VIEW_TEAM)
         return Response(represent(shapes.EntitlementsShape, entitlements.get_entitlements(owner)))
 
 

@@ -3,11 +3,17 @@
 from typing import Any
 
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from saas.api.fields import StrictBooleanField, StrictCharField, StrictIntegerField
+from saas.api.fields import NameField, StrictBooleanField, StrictCharField, StrictIntegerField
 from saas.api.pagination import PageQuery, PageShape
-from saas.billing.models import Checkout, Invoice
+from saas.api.representation import represent
+from saas.billing.catalogue import registry
+from saas.billing.catalogue.offers import offered_trial_days
+from saas.billing.invoices.tax_ids import KINDS as TAX_ID_KINDS
+from saas.billing.models import Checkout, Interval, Invoice, Plan, Price
+from saas.billing.models.catalogue import LARGEST_QUANTITY
 
 PAYMENT_METHOD_TYPES = ["card", "bank_account", "sepa_debit", "us_bank_account", "paypal", "link"]
 _LATEST_YEAR = 2100
@@ -20,32 +26,90 @@ class TeamField(StrictCharField):
         super().__init__(max_length=40, required=False, default="", allow_blank=True, **options)
 
 
-class TeamBody(serializers.Serializer[Any]):
+class AddressField(NameField):
+    """One line of a billing address, or a tax id."""
+
+    def __init__(self, max_length: int, **options: Any) -> None:
+        super().__init__(max_length=max_length, required=False, default="", allow_blank=True, **options)
+
+
+class OwnerBody(serializers.Serializer[Any]):
     team_id = TeamField()
 
 
-class PortalBody(TeamBody):
+class PortalBody(OwnerBody):
     """Whose page."""
 
 
-class OwnedPageQuery(PageQuery, TeamBody):
+class OwnedPageQuery(PageQuery, OwnerBody):
     """One page of what the caller, or one of their teams, has."""
 
 
-class CheckoutBody(TeamBody):
+class QuantityField(StrictIntegerField):
+    """Seats, where the plan is sold per seat."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=LARGEST_QUANTITY, required=False, default=None, **options)
+
+
+class CheckoutBody(OwnerBody):
     plan_id = StrictCharField(max_length=32)
+    interval = serializers.ChoiceField(
+        Interval.choices, required=False, default="", help_text="By default the month, where the plan is sold by it."
+    )
+    currency = StrictCharField(
+        max_length=3, required=False, default="", allow_blank=True, help_text="By default BILLING_CURRENCY."
+    )
+    quantity = QuantityField(help_text="Seats, where the plan is sold per seat; by default those that are taken.")
+    promotion_code = StrictCharField(max_length=64, required=False, default="", allow_blank=True)
 
 
-class ChangeBody(TeamBody):
+class PreviewBody(OwnerBody):
+    """What the subscription would be changed to."""
+
     plan_id = StrictCharField(max_length=32)
+    interval = serializers.ChoiceField(
+        Interval.choices, required=False, default="", help_text="By default as before, where the plan is sold so."
+    )
+    quantity = QuantityField(help_text="Seats, where the plan is sold per seat; by default as before.")
 
 
-class CancelBody(TeamBody):
+class ImmediateChangeBody(PreviewBody):
+    prorated_at = serializers.DateTimeField(
+        required=False, default=None, help_text="The preview's, for its amounts to hold; at most 15 minutes ago."
+    )
+
+
+class ChangeBody(ImmediateChangeBody):
+    when = serializers.ChoiceField(
+        ["now", "period_end"],
+        required=False,
+        default="now",
+        help_text="At the period's end it shows as `pending_change`.",
+    )
+
+
+class CancelBody(OwnerBody):
     at_period_end = StrictBooleanField(default=True)
     reason = StrictCharField(max_length=500, required=False, default="", allow_blank=True)
 
 
-class PaymentMethodBody(TeamBody):
+class BillingDetailsBody(OwnerBody):
+    """The whole of it: what is left out or empty is no longer there."""
+
+    line1 = AddressField(200)
+    line2 = AddressField(200)
+    postal_code = AddressField(20)
+    city = AddressField(100)
+    state = AddressField(100)
+    country = AddressField(2, help_text="ISO 3166, such as DE.")
+    tax_id_kind = serializers.ChoiceField(
+        [("", ""), *((name, name) for name in TAX_ID_KINDS)], required=False, default="", help_text="Stripe's names."
+    )
+    tax_id = AddressField(40)
+
+
+class PaymentMethodBody(OwnerBody):
     type = serializers.ChoiceField(PAYMENT_METHOD_TYPES)
     provider = StrictCharField(max_length=64, help_text="The brand, such as visa.")
     last4 = StrictCharField(max_length=4, min_length=4)
@@ -67,23 +131,79 @@ class PaymentMethodBody(TeamBody):
         return attrs
 
 
+class BillingDetailsShape(serializers.Serializer[Any]):
+    line1 = serializers.CharField()
+    line2 = serializers.CharField()
+    postal_code = serializers.CharField()
+    city = serializers.CharField()
+    state = serializers.CharField()
+    country = serializers.CharField()
+    tax_id_kind = serializers.CharField()
+    tax_id = serializers.CharField(help_text="With the dashes and dots that numbers of its kind have at Stripe.")
+
+
+class OneBillingDetailsShape(serializers.Serializer[Any]):
+    billing_details = BillingDetailsShape()
+
+
 class LimitsShape(serializers.Serializer[Any]):
-    teams = serializers.IntegerField(allow_null=True, help_text="Null: no limit.")
-    seats = serializers.IntegerField(allow_null=True)
-    api_keys = serializers.IntegerField(allow_null=True)
+    """A field for every declared limit."""
+
+    def get_fields(self) -> dict[str, Any]:
+        return {
+            key: serializers.IntegerField(allow_null=True, help_text="Null: no limit.") for key in registry.limit_keys()
+        }
 
 
 class PlanShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
-    price_monthly = serializers.FloatField(help_text="In whole units of the currency.")
+    price_monthly = serializers.FloatField(
+        help_text="In whole units of the currency. Null, where a plan was bought that is not sold by the month in it."
+    )
     currency = serializers.CharField()
     features = serializers.ListField(child=serializers.CharField())
     limits = LimitsShape()
 
 
+def represent_plan(plan: Plan) -> dict[str, Any]:
+    return represent(PlanShape, plan, limits=registry.complete_limits(plan.limits))
+
+
+class PricedPlanShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    features = serializers.ListField(child=serializers.CharField())
+    limits = LimitsShape()
+
+
+class PriceShape(serializers.Serializer[Any]):
+    plan = PricedPlanShape()
+    interval = serializers.ChoiceField(Interval.choices)
+    currency = serializers.CharField()
+    amount = serializers.FloatField(
+        source="amount.units",
+        help_text="For one interval, in whole units of the currency; of each seat where per_unit.",
+    )
+    amount_cents = serializers.IntegerField(
+        source="unit_amount_cents", help_text="The same in the currency's smallest unit."
+    )
+    per_unit = serializers.BooleanField(source="is_per_unit", help_text="The quantity is the number of seats.")
+    included_quantity = serializers.IntegerField(help_text="The fewest units that are charged.")
+    trial_days = serializers.IntegerField(help_text="How many days a customer's first subscription is free.")
+
+
+def represent_price(price: Price, plan: Plan) -> dict[str, Any]:
+    limits = registry.complete_limits(plan.limits)
+    return represent(
+        PriceShape, price, plan=represent(PricedPlanShape, plan, limits=limits), trial_days=offered_trial_days(plan)
+    )
+
+
 class PlansShape(serializers.Serializer[Any]):
-    plans = PlanShape(many=True)
+    plans = PlanShape(many=True, help_text="Those with a price by the month in the default currency.")
+    prices = PriceShape(many=True, help_text="Everything that is sold: by the month and the year, in each currency.")
 
 
 class CheckoutShape(serializers.Serializer[Any]):
@@ -96,6 +216,13 @@ class CheckoutShape(serializers.Serializer[Any]):
 
 class OneCheckoutShape(serializers.Serializer[Any]):
     checkout = CheckoutShape()
+
+
+class PendingChangeShape(serializers.Serializer[Any]):
+    plan_id = serializers.CharField(source="price.plan_id")
+    interval = serializers.CharField(source="price.interval")
+    quantity = serializers.IntegerField()
+    at = serializers.DateTimeField(help_text="When the period ends; until then it can be called off.")
 
 
 class SubscriptionShape(serializers.Serializer[Any]):
@@ -114,6 +241,7 @@ class SubscriptionShape(serializers.Serializer[Any]):
     past_due_since = serializers.DateTimeField(allow_null=True)
     canceled_at = serializers.DateTimeField(allow_null=True)
     started_at = serializers.DateTimeField()
+    pending_change = PendingChangeShape(allow_null=True, help_text="What was planned for the period's end.")
 
 
 class CurrentShape(serializers.Serializer[Any]):
@@ -124,17 +252,34 @@ class OneSubscriptionShape(serializers.Serializer[Any]):
     subscription = SubscriptionShape()
 
 
-class PreviewShape(serializers.Serializer[Any]):
+class PreviewLineShape(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(
+        ["price", "unused", "rest", "earlier"],
+        help_text="A period's price; the unused time of what was bought; the rest of the period; earlier changes.",
+    )
+    amount_cents = serializers.IntegerField(help_text="Below nothing it is credited.")
+
+
+@extend_schema_serializer(component_name="Preview")
+class PlanChangePreviewShape(serializers.Serializer[Any]):
     plan = PlanShape()
     next_invoice_cents = serializers.IntegerField(
-        source="due_cents", help_text="The new price and what the change costs or credits."
+        source="invoice.due_cents", help_text="The new price and what the change costs or credits."
     )
-    currency = serializers.CharField()
-    next_charge_at = serializers.DateTimeField(allow_null=True)
+    currency = serializers.CharField(source="invoice.currency")
+    next_charge_at = serializers.DateTimeField(source="invoice.next_charge_at", allow_null=True)
+    is_charged_now = serializers.BooleanField(help_text="With another interval a new period begins, and is charged.")
+    prorated_at = serializers.DateTimeField(help_text="Send it with the change, and these amounts are charged.")
+    lines = PreviewLineShape(source="invoice.lines", many=True)
+    discount_cents = serializers.IntegerField(source="invoice.discount_cents")
+    tax_cents = serializers.IntegerField(source="invoice.tax_cents")
+    total_cents = serializers.IntegerField(
+        source="invoice.total_cents", help_text="The lines less the discount plus the tax; credit pays it first."
+    )
 
 
 class OnePreviewShape(serializers.Serializer[Any]):
-    preview = PreviewShape()
+    preview = PlanChangePreviewShape()
 
 
 class PaymentMethodShape(serializers.Serializer[Any]):

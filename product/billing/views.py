@@ -11,15 +11,18 @@ from product.billing import serializers as shapes
 from product.billing.bases import BillingView, KeyedBillingView, idempotency_key
 from saas.api import rate_limits
 from saas.api.openapi.schema_generation import problem_responses
-from saas.api.representation import represent, represent_all
+from saas.api.representation import represent
 from saas.api.views import PublicView
-from saas.billing import checkouts, clock, subscriptions
-from saas.billing.checkouts import AlreadySubscribed, CheckoutInProgress, IdempotencyKeyReused, NotForSale
+from saas.billing import checkouts, clock, providers, scheduled_changes, subscriptions
+from saas.billing.catalogue.offers import NotForSale
+from saas.billing.checkouts import AlreadySubscribed, CheckoutInProgress, IdempotencyKeyReused
 from saas.billing.models import Checkout, Plan, Subscription
-from saas.billing.models.catalogue import price_list
+from saas.billing.models.catalogue import listed_prices, price_list
 from saas.billing.providers.interface import PaymentDeclined, ProviderRefused, ProviderUnavailable
-from saas.billing.subscriptions import NothingToResume, NotSubscribed, PlanItemUnknown, SamePlan
+from saas.billing.scheduled_changes import NoPeriodEnd, NothingPending
+from saas.billing.subscriptions import NothingToResume, NotSubscribed, PlanItemUnknown, PreviewOutdated, SamePlan
 from saas.errors import NotFound
+from saas.teams.plan_limits import seats_needed
 from saas.teams.roles import Permission
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -31,7 +34,16 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 class PlansView(PublicView):
     @extend_schema(operation_id="plans", summary="List the plans", responses=shapes.PlansShape, tags=["subscriptions"])
     def get(self, request: Request) -> Response:
-        return Response({"plans": represent_all(shapes.PlanShape, price_list())})
+        plans = {plan.pk: plan for plan in price_list()}
+        prices = listed_prices(providers.current_provider())
+        return Response(
+            {
+                "plans": [shapes.represent_plan(plan) for plan in plans.values() if plan.price_cents is not None],
+                "prices": [
+                    shapes.represent_price(price, plans[price.plan_id]) for price in prices if price.plan_id in plans
+                ],
+            }
+        )
 
 
 class StartCheckoutView(BillingView):
@@ -59,17 +71,26 @@ class StartCheckoutView(BillingView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(shapes.CheckoutBody)
+        owner = self.owner(body.pop("team_id"))
         row = checkouts.start_checkout(
             self.user,
-            plan_id=body["plan_id"],
-            owner=self.owner(body["team_id"]),
+            owner=owner,
             idempotency_key=_idempotency_key(request),
+            seats=seats_needed(owner),
+            **body,
         )
         return _checkout_answer(row, status=201)
 
 
 def _checkout_answer(row: Checkout, status: int = 200) -> Response:
-    return Response({"checkout": represent(shapes.CheckoutShape, row, checkout_url=row.url or None)}, status=status)
+    return Response(
+        {
+            "checkout": represent(
+                shapes.CheckoutShape, row, plan=shapes.represent_plan(row.plan), checkout_url=row.url or None
+            )
+        },
+        status=status,
+    )
 
 
 def _idempotency_key(request: Request) -> str:
@@ -99,17 +120,27 @@ class CurrentView(KeyedBillingView):
     @extend_schema(
         operation_id="subscription_current",
         summary="Get the current subscription",
-        parameters=[shapes.TeamBody],
+        parameters=[shapes.OwnerBody],
         responses={200: shapes.CurrentShape, **problem_responses(NotFound)},
         tags=["subscriptions"],
     )
     def get(self, request: Request) -> Response:
-        owner = self.owner(self.query(shapes.TeamBody)["team_id"], Permission.VIEW_TEAM)
+        owner = self.owner(self.query(shapes.OwnerBody)["team_id"], Permission.VIEW_TEAM)
         return _subscription_answer(subscriptions.current_subscription(owner))
 
 
 def _subscription_answer(row: Subscription | None) -> Response:
-    shown = row and represent(shapes.SubscriptionShape, row, has_access=row.grants_access(clock.now()))
+    if row is None:
+        return Response({"subscription": None})
+    plan = row.plan and shapes.represent_plan(row.plan)
+    change = getattr(row, "pending_change", None)
+    shown = represent(
+        shapes.SubscriptionShape,
+        row,
+        plan=plan,
+        has_access=row.grants_access(clock.now()),
+        pending_change=change and represent(shapes.PendingChangeShape, change),
+    )
     return Response({"subscription": shown})
 
 
@@ -124,7 +155,9 @@ class ChangeView(BillingView):
                 NotFound,
                 NotSubscribed,
                 SamePlan,
+                NoPeriodEnd,
                 PlanItemUnknown,
+                PreviewOutdated,
                 PaymentDeclined,
                 NotForSale,
                 ProviderRefused,
@@ -135,15 +168,35 @@ class ChangeView(BillingView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(shapes.ChangeBody)
-        owner = self.owner(body["team_id"])
-        return _subscription_answer(subscriptions.change_plan(owner, plan_id=body["plan_id"], by=self.user))
+        owner = self.owner(body.pop("team_id"))
+        if body.pop("when") == "now":
+            return _subscription_answer(
+                subscriptions.change_plan(owner, by=self.user, seats=seats_needed(owner), **body)
+            )
+        del body["prorated_at"]  # nothing is prorated at a period's end
+        row = scheduled_changes.schedule_change(owner, by=self.user, seats=seats_needed(owner), **body)
+        return _subscription_answer(row)
+
+
+class CallOffChangeView(BillingView):
+    @extend_schema(
+        operation_id="subscription_change_cancel",
+        summary="Call off what was planned for the period's end",
+        parameters=[shapes.OwnerBody],
+        request=None,
+        responses={200: shapes.OneSubscriptionShape, **problem_responses(NotFound, NothingPending)},
+        tags=["subscriptions"],
+    )
+    def post(self, request: Request) -> Response:
+        owner = self.owner(self.query(shapes.OwnerBody)["team_id"])
+        return _subscription_answer(scheduled_changes.call_off_change(owner, by=self.user))
 
 
 class PreviewView(BillingView):
     @extend_schema(
         operation_id="subscription_change_preview",
         summary="Preview a change of plan",
-        request=shapes.ChangeBody,
+        request=shapes.PreviewBody,
         responses={
             200: shapes.OnePreviewShape,
             **problem_responses(
@@ -153,10 +206,11 @@ class PreviewView(BillingView):
         tags=["subscriptions"],
     )
     def post(self, request: Request) -> Response:
-        body = self.body(shapes.ChangeBody)
-        result = subscriptions.preview_change(self.owner(body["team_id"]), plan_id=body["plan_id"])
-        plan = represent(shapes.PlanShape, Plan.objects.get(pk=body["plan_id"]))
-        return Response({"preview": represent(shapes.PreviewShape, result, plan=plan)})
+        body = self.body(shapes.PreviewBody)
+        owner = self.owner(body.pop("team_id"))
+        result = subscriptions.preview_change(owner, seats=seats_needed(owner), **body)
+        plan = shapes.represent_plan(Plan.objects.get(pk=body["plan_id"]))
+        return Response({"preview": represent(shapes.PlanChangePreviewShape, result, plan=plan)})
 
 
 class CancelView(BillingView):
@@ -183,7 +237,7 @@ class ResumeView(BillingView):
     @extend_schema(
         operation_id="subscription_resume",
         summary="Take a cancellation back",
-        parameters=[shapes.TeamBody],
+        parameters=[shapes.OwnerBody],
         request=None,
         responses={
             200: shapes.OneSubscriptionShape,
@@ -192,5 +246,5 @@ class ResumeView(BillingView):
         tags=["subscriptions"],
     )
     def post(self, request: Request) -> Response:
-        owner = self.owner(self.query(shapes.TeamBody)["team_id"])
+        owner = self.owner(self.query(shapes.OwnerBody)["team_id"])
         return _subscription_answer(subscriptions.resume_subscription(owner, by=self.user))

@@ -7,14 +7,14 @@ from rest_framework.response import Response
 from product.teams import serializers as shapes
 from product.teams.views import TeamView, get_or_404
 from saas.accounts.actions import EmailTaken
-from saas.accounts.email_addresses import InvalidAddress
+from saas.accounts.email_addresses import InvalidAddress, canonical_email
 from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.passwords.hashing_pool import HashingBusy
 from saas.api import rate_limits
 from saas.api.accounts.views import login_response
 from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
-from saas.api.rate_limits import TooManyRequests
+from saas.api.rate_limits import RateLimit, TooManyRequests
 from saas.api.representation import represent, represent_all
 from saas.api.views import CustomerView, PublicView
 from saas.errors import Forbidden, NotFound
@@ -32,8 +32,12 @@ from saas.teams.models import Invitation
 from saas.teams.plan_limits import SeatLimitReached
 from saas.teams.roles import Permission
 
-# Counted after the permission check: a stranger must not use up a team's.
-MAILS = (rate_limits.TEAM_INVITE, rate_limits.TEAM_INVITE_DAILY)
+
+def invitation_mail_limits(email: str) -> tuple[RateLimit, ...]:
+    """Of who invites, of the team, of the invited address. Count them after the permission check: a stranger must not use
+    up a team's."""
+    by_address = rate_limits.invitation_address_limit(canonical_email(email))
+    return (rate_limits.TEAM_INVITE, rate_limits.TEAM_INVITE_DAILY, by_address)
 
 
 class InvitationsView(TeamView):
@@ -65,7 +69,7 @@ class InvitationsView(TeamView):
         actor = self.actor(team_id)
         actor.require(Permission.MANAGE_INVITATIONS)
         body = self.body(shapes.InvitationBody)
-        self.enforce_limits(*MAILS)
+        self.enforce_limits(*invitation_mail_limits(body["email"]))
         invitation = invitations.invite(actor, **body)
         return Response({"invitation": represent(shapes.InvitationShape, invitation)}, status=201)
 
@@ -85,12 +89,15 @@ class ResendView(TeamView):
         operation_id="invitation_resend",
         summary="Send an invitation again",
         request=None,
-        responses={200: shapes.OneInvitationShape, **problem_responses(TooManyRequests)},
+        responses={
+            200: shapes.OneInvitationShape,
+            **problem_responses(RoleAboveOwn, SeatLimitReached, TooManyRequests),
+        },
         tags=["invitations"],
     )
     def post(self, request: Request, team_id: str, invitation_id: str) -> Response:
         actor, invitation = _actor_for(self, team_id, invitation_id)
-        self.enforce_limits(*MAILS)
+        self.enforce_limits(*invitation_mail_limits(invitation.email))
         return Response(
             {"invitation": represent(shapes.InvitationShape, invitations.resend_invitation(actor, invitation))}
         )

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape, RegisterBody
-from saas.api.fields import NameField, StrictCharField, StrictIntegerField
+from saas.api.fields import MetadataField, NameField, StrictCharField, StrictIntegerField
 from saas.api.pagination import PageShape
 from saas.teams.roles import Role, Scope
 
@@ -16,6 +16,13 @@ MAX_KEY_DAYS = 365
 
 class TeamBody(serializers.Serializer[Any]):
     name = NameField(max_length=MAX_NAME_LENGTH)
+
+
+class TeamChangeBody(serializers.Serializer[Any]):
+    """Every field may be left out: what is not sent stays as it is."""
+
+    name = NameField(max_length=MAX_NAME_LENGTH, required=False)
+    metadata = MetadataField(required=False)
 
 
 class RoleBody(serializers.Serializer[Any]):
@@ -53,6 +60,7 @@ class TeamShape(serializers.Serializer[Any]):  # made from the caller's ``Member
     name = serializers.CharField(source="team.name")
     owner_user_id = serializers.CharField(source="team.owner_id")
     role = serializers.ChoiceField(Role.choices, help_text="The caller's own role.")
+    metadata = serializers.DictField(child=serializers.CharField(), source="team.metadata")
     created_at = serializers.DateTimeField(source="team.created_at")
 
 

@@ -11,7 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from product.teams import serializers as shapes
-from saas.api.api_key_authentication import ApiKeyAuthentication, ApiKeyCredential
+from saas.accounts.metadata import MetadataReadOnly
+from saas.api.api_key_authentication import API_KEY_CLASSES, ApiKeyCredential
 from saas.api.authentication import CustomerBearer, CustomerCookie
 from saas.api.openapi.schema_generation import problem_responses
 from saas.api.pagination import PageQuery, paginate
@@ -32,7 +33,7 @@ Row = TypeVar("Row", bound=Model)
 class TeamView(CustomerView):
     """For people and, within their scopes, for API keys."""
 
-    authentication_classes = (ApiKeyAuthentication, CustomerBearer, CustomerCookie)
+    authentication_classes = (*API_KEY_CLASSES, CustomerBearer, CustomerCookie)
 
     @property
     def key(self) -> ApiKey | None:
@@ -96,15 +97,15 @@ class OneTeamView(TeamView):
 
     @extend_schema(
         operation_id="team_rename",
-        summary="Rename a team",
-        request=shapes.TeamBody,
-        responses=shapes.OneTeamShape,
+        summary="Change a team",
+        request=shapes.TeamChangeBody,
+        responses={200: shapes.OneTeamShape, **problem_responses(MetadataReadOnly)},
         tags=["teams"],
     )
     def patch(self, request: Request, team_id: str) -> Response:
         actor = self.actor(team_id)
         actor.require(Permission.RENAME_TEAM)
-        membership = actions.rename_team(actor, **self.body(shapes.TeamBody))
+        membership = actions.update_team(actor, **self.body(shapes.TeamChangeBody))
         return Response({"team": represent(shapes.TeamShape, membership)})
 
     @extend_schema(

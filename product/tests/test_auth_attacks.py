@@ -227,17 +227,26 @@ def test_hostile_headers_do_not_break_a_login(product, customer: Person, header:
         "/api/auth/login", {"email": customer.user.email, "password": PASSWORD}, headers={header: value}
     )
 
-    assert answer.status_code in {200, 406}
-    assert "\n" not in answer.headers["X-Request-ID"]
+    assert answer.status_code == (406 if header == "Accept" else 200)
+    assert answer.headers["X-Request-ID"].startswith("req_")
 
 
-@pytest.mark.parametrize("query", ["state=%00", "state=%ff", "state=%ed%a0%80", "return_to=%00", "state=" + "a" * 6000])
+@pytest.mark.parametrize("query", ["state=%00", "state=%ff", "state=%ed%a0%80", "return_to=%00"])
 @pytest.mark.parametrize("path", ["oauth/oidc", "oauth/oidc/callback", "me", "csrf"])
-def test_hostile_queries_are_refused_or_ignored(product, idp, path: str, query: str) -> None:
+def test_a_query_that_is_no_text_is_refused_everywhere(product, idp, path: str, query: str) -> None:
     answer = product.get(f"/api/auth/{path}?{query}")
 
-    assert answer.status_code < 500
-    assert path != "oauth/oidc/callback" or answer.status_code in {400, 422}
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("oauth/oidc", 307), ("oauth/oidc/callback", 422), ("me", 401), ("csrf", 200)]
+)
+def test_a_state_that_is_too_long_is_read_only_where_one_is_expected(product, idp, path: str, status: int) -> None:
+    answer = product.get(f"/api/auth/{path}?state={'a' * 6000}")
+
+    assert answer.status_code == status
+    assert "a" * 100 not in answer.headers.get("Location", "")
 
 
 @pytest.mark.parametrize(
@@ -270,7 +279,13 @@ def test_a_look_alike_address_is_refused_and_never_written_to(product: ServiceCl
     assert not Mail.objects.exists()
 
 
-LOOK_ALIKES = ["\u212aim@example.org", "k\u0131m@example.org", "kim@ex\u0430mple.org", "KIM\u2024@example.org"]
+# Who is written to: a domain of other letters is another domain, other letters before it are no address.
+LOOK_ALIKES: dict[str, set[str]] = {
+    "\u212aim@example.org": set(),
+    "k\u0131m@example.org": set(),
+    "kim@ex\u0430mple.org": {"kim@xn--exmple-4nf.org"},
+    "KIM\u2024@example.org": set(),
+}
 
 
 @pytest.mark.parametrize("address", LOOK_ALIKES)
@@ -285,9 +300,8 @@ def test_a_look_alike_of_an_address_is_never_taken_for_it(product, other: Person
     product.post("/api/auth/register", {"email": address, "password": PASSWORD})
 
     assert (login.status_code, login.json()["code"]) == (401, "invalid_credentials")
-    to_ours = Mail.objects.filter(recipient="kim@example.org")
-    assert not to_ours.exists()
-    assert all(recipient.isascii() for recipient in Mail.objects.values_list("recipient", flat=True))
+    recipients = set(Mail.objects.values_list("recipient", flat=True))
+    assert recipients - {other.user.email} == LOOK_ALIKES[address]
 
 
 def test_mail_to_a_domain_in_other_letters_goes_to_that_domain(product: ServiceClient) -> None:
@@ -315,7 +329,7 @@ def test_fields_that_are_nobodys_to_set_are_ignored(product: ServiceClient) -> N
 
 UNSETTABLE = {
     "is_staff": True, "is_superuser": True, "role": "admin", "roles": ["admin"], "is_verified": True, "id": "x",
-    "status": "disabled", "token_epoch": 7, "email_verified_at": "2020-01-01", "metadata": {"plan": "scale"},
+    "status": "disabled", "token_epoch": 7, "email_verified_at": "2020-01-01",
     "password_hash": "x", "user_id": "usr_x", "owner_id": "usr_x", "plan": "scale", "price": 0,
     "amount": 0, "currency": "xxx",
 }  # fmt: skip
@@ -327,7 +341,7 @@ UNSETTABLE = {
         ("PATCH", "/api/users/profile", {"display_name": "Kim"}, 200),
         ("PUT", "/api/users/profile", {"display_name": "Kim"}, 200),
         ("POST", "/api/teams", {"name": "Engineering"}, 201),
-        ("POST", "/api/subscriptions/checkout", {"plan_id": "starter"}, 201),
+        ("POST", "/api/subscriptions/checkout", {"plan_id": "starter", "currency": "usd"}, 201),
     ],
 )
 def test_fields_that_nobody_may_set_are_ignored_wherever_they_are_sent(
@@ -339,7 +353,7 @@ def test_fields_that_nobody_may_set_are_ignored_wherever_they_are_sent(
 
     assert answer.status_code == status
     assert User.objects.filter(pk=customer.user.pk).values().get() == before
-    assert not {"metadata", "password_hash", "token_epoch"} & set(str(answer.json()).replace("'", " ").split())
+    assert not {"password_hash", "token_epoch"} & set(str(answer.json()).replace("'", " ").split())
     assert "usr_x" not in answer.content.decode()
     assert set(Subscription.objects.values_list("plan_id", flat=True)) <= {"starter"}
 

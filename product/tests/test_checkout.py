@@ -1,9 +1,14 @@
 """Buying a plan, over HTTP, with the local provider."""
 
+from decimal import Decimal
+
 import pytest
 
 from saas.audit.models import AuditEvent
-from saas.billing.models import Checkout, Customer, Subscription
+from saas.billing.catalogue.prices import change_price
+from saas.billing.catalogue.promotions import create_promotion_code
+from saas.billing.models import Checkout, Customer, Invoice, PriceTerms, Subscription
+from saas.billing.tests.plan_limits import with_added_limits
 from saas.teams.models import Membership
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import team_factories
@@ -119,8 +124,8 @@ def test_two_people_may_use_the_same_key(product: ServiceClient, customer: Perso
     assert Subscription.objects.count() == 2
 
 
-def test_amount_status_and_currency_in_the_body_change_nothing(product: ServiceClient, customer: Person) -> None:
-    buy(product, customer, "scale", price_monthly=1, status="active", currency="xxx", trial_days=900)
+def test_amount_and_status_in_the_body_change_nothing(product: ServiceClient, customer: Person) -> None:
+    buy(product, customer, "scale", price_monthly=1, status="active", trial_days=900)
 
     row = Subscription.objects.get()
     assert (row.monthly_cents, row.currency, row.trial_end) == (24_900, "usd", None)
@@ -145,7 +150,7 @@ def test_an_owner_buys_for_her_team(product: ServiceClient, customer: Person, ot
     assert product.get(path, token=customer.token).json()["subscription"]["plan"]["id"] == "growth"
     assert product.get("/api/subscriptions/current", token=customer.token).json()["subscription"] is None
     limits = product.get(f"/api/billing/entitlements?team_id={team.pk}", token=customer.token).json()["limits"]
-    assert limits == {"teams": 10, "seats": 25, "api_keys": 10}
+    assert limits == with_added_limits({"teams": 10, "seats": 25, "api_keys": 10})
 
 
 def test_for_a_team_of_others_there_is_nothing_to_buy(product: ServiceClient, customer: Person, other: Person) -> None:
@@ -242,3 +247,57 @@ def test_without_a_subscription_there_is_nothing_to_do(product: ServiceClient, c
     answer = product.post(f"/api/subscriptions/{path}", {"plan_id": "growth"}, token=customer.token)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "not_subscribed")
+
+
+def test_a_checkout_by_the_year_in_another_currency_with_a_code(product: ServiceClient, customer: Person) -> None:
+    change_price("growth", PriceTerms("eur", "year", 75_000), by="system")
+    create_promotion_code("WELCOME", by="system", percent_off=Decimal(10), duration="once")
+
+    answer = buy(product, customer, "growth", interval="year", currency="eur", promotion_code="welcome")
+
+    assert (answer.status_code, answer.json()["checkout"]["status"]) == (201, "active")
+    assert [(it.currency, it.total_cents) for it in Invoice.objects.all()] == [("eur", 67_500)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("currency", "xxx"), ("interval", "week"), ("quantity", 0), ("quantity", 2), ("promotion_code", "none")],
+)
+def test_terms_that_are_not_sold_are_422(product: ServiceClient, customer: Person, field: str, value: object) -> None:
+    answer = buy(product, customer, "growth", **{field: value})
+
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, [field])
+    assert not Checkout.objects.exists()
+
+
+@pytest.mark.parametrize(("status", "answer"), [("active", 409), ("past_due", 409), ("canceled", 201)])
+def test_a_live_subscription_at_an_earlier_provider_blocks_a_checkout(
+    product: ServiceClient, customer: Person, status: str, answer: int
+) -> None:
+    earlier = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_earlier")
+    Subscription.objects.create(customer=earlier, external_id="sub_earlier", status=status)
+
+    started = product.post("/api/subscriptions/checkout", {"plan_id": "starter"}, token=customer.token)
+
+    assert started.status_code == answer
+    assert Checkout.objects.count() == (answer == 201)
+    if answer == 409:
+        assert started.json()["code"] == "already_subscribed"
+
+
+def test_a_downgrade_is_planned_for_the_periods_end_shown_and_called_off(product, customer):
+    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
+    body = {"plan_id": "starter", "when": "period_end"}
+
+    planned = product.post("/api/subscriptions/change", body, token=customer.token).json()["subscription"]
+    shown = product.get("/api/subscriptions/current", token=customer.token).json()["subscription"]
+    ended = product.post("/api/subscriptions/change/cancel", token=customer.token)
+    again = product.post("/api/subscriptions/change/cancel", token=customer.token)
+
+    assert planned["plan"]["id"] == shown["plan"]["id"] == "growth"
+    assert planned["pending_change"] == shown["pending_change"]
+    assert shown["pending_change"] == {
+        "plan_id": "starter", "interval": "month", "quantity": 1, "at": shown["current_period_end"],
+    }  # fmt: skip
+    assert (ended.status_code, ended.json()["subscription"]["pending_change"]) == (200, None)
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_pending")

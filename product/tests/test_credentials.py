@@ -115,6 +115,20 @@ def test_a_password_that_is_guessed_first_is_refused(product, db, password: str)
     assert not User.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "password", ["Rocket Reports", "rocket reports ", "app.rockets.example", "ops.rockets.example"]
+)
+def test_a_password_that_is_the_brand_or_a_host_of_ours_is_refused(product, db, settings, password: str) -> None:
+    settings.BRAND_NAME = "Rocket Reports"
+    settings.FRONTEND_BASE_URL = "https://app.rockets.example"
+    settings.SERVICE_BASE_URLS = {**settings.SERVICE_BASE_URLS, "admin_ops": "https://ops.rockets.example"}
+
+    answer = register(product, password)
+
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, ["password"])
+    assert not User.objects.exists()
+
+
 @pytest.mark.parametrize("password", ["correct horse battery staple", "🐎 " * 100])
 def test_a_long_password_of_any_characters_is_taken(product, db, password: str) -> None:
     assert register(product, password).status_code == 201
@@ -151,12 +165,12 @@ def test_under_another_pepper_no_password_is_right(product, settings, db) -> Non
 
 def test_a_hash_under_the_pepper_before_is_renewed_at_login(product, settings, db) -> None:
     user_factories.create_customer(EMAIL)
-    settings.AUTH_PEPPER_PREVIOUS = settings.AUTH_PEPPER
+    settings.AUTH_PEPPER_FALLBACKS = [settings.AUTH_PEPPER]
     settings.AUTH_PEPPER = "another pepper of thirty-two bytes and more"
 
     assert log_in(product, PASSWORD).status_code == 200
     assert User.objects.get().password.split("$")[2] == pepper_id(settings.AUTH_PEPPER)
-    settings.AUTH_PEPPER_PREVIOUS = ""
+    settings.AUTH_PEPPER_FALLBACKS = []
     assert log_in(product, PASSWORD).status_code == 200
 
 

@@ -7,6 +7,7 @@ import pytest
 from saas.billing import clock, entitlements
 from saas.billing.overrides import comp_plan, grant_feature, override_limit
 from saas.billing.subscriptions import cancel_subscription
+from saas.billing.tests.plan_limits import added_limits, with_added_limits
 from saas.teams.actions import create_team
 
 
@@ -33,12 +34,13 @@ def test_entitlements_tell_their_source_and_when_it_ends(product, customer, give
     bought = {"source": "subscription", "plan": "starter", "expires_at": period_end}
     overridden = {"source": "override", "plan": None, "expires_at": given_until}
     assert body == {
-        "limits": {"teams": 1, "seats": 40, "api_keys": 2},
+        "limits": with_added_limits({"teams": 1, "seats": 40, "api_keys": 2}),
         "features": ["email-support", "sso"],
         "limit_details": [
             free("teams", 1),
             {"key": "seats", "value": 40, **overridden},
             {"key": "api_keys", "value": 2, **bought},
+            *(free(key, value) for key, value in added_limits().items()),
         ],
         "feature_details": [
             {"key": "email-support", "value": None, **bought},

@@ -63,7 +63,7 @@ def test_the_token_is_in_the_mail_and_nowhere_in_the_api(product: ServiceClient,
     token = link_token("team_invitation")
     message = mail.outbox[-1]
     assert message.subject == "You are invited to a team"
-    assert f"http://localhost:8000/invitations/accept#token={token}" in message.body
+    assert f"http://localhost:8000/invitations/accept?token={token}" in message.body
     assert "Kim Example" in message.body
     assert "Engineering" in message.body
     assert token not in created.content.decode() + listed.content.decode()
@@ -313,3 +313,34 @@ def test_listing_invitations_costs_four_queries(
 
     with django_assert_num_queries(4):  # session, membership, count, page
         assert product.get(f"/api/teams/{team.id}/invitations", token=customer.token).json()["count"] == 2
+
+
+def test_resending_an_expired_invitation_needs_a_free_seat(
+    product: ServiceClient, customer: Person, team: Team
+) -> None:
+    """While it was open it held one; meanwhile others have taken all."""
+    path = f"/api/teams/{team.id}/invitations"
+    first = product.post(path, {"email": ADDRESS}, token=customer.token).json()["invitation"]
+    Invitation.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    members = [add_member(team, Role.MEMBER) for _ in range(2)]
+    before = Invitation.objects.values().get()
+
+    full = product.post(f"{path}/{first['id']}/resend", token=customer.token)
+    unchanged = Invitation.objects.values().get() == before
+    team.memberships.filter(user=members[0].user).delete()
+    free = product.post(f"{path}/{first['id']}/resend", token=customer.token)
+
+    assert (full.status_code, full.json()["code"]) == (409, "seat_limit")
+    assert unchanged
+    assert Mail.objects.filter(template="team_invitation").count() == 2
+    assert free.status_code == 200
+
+
+def test_resending_an_open_invitation_needs_no_further_seat(
+    product: ServiceClient, customer: Person, team: Team
+) -> None:
+    path = f"/api/teams/{team.id}/invitations"
+    first = product.post(path, {"email": ADDRESS}, token=customer.token).json()["invitation"]
+    add_member(team, Role.MEMBER)
+
+    assert product.post(f"{path}/{first['id']}/resend", token=customer.token).status_code == 200

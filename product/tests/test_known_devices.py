@@ -290,4 +290,5 @@ def test_no_counter_names_a_device_or_person(known, stranger, customer: Person) 
 
     keys = list(FailedAttempts.objects.values_list("key", flat=True))
 
-    assert all(len(key) == 64 and customer.user.id not in key for key in keys)
+    assert keys
+    assert [key for key in keys if len(key) != 64 or customer.user.id in key] == []

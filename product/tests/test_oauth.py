@@ -1,7 +1,7 @@
 """Signing in through a provider: the way it goes."""
 
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -85,6 +85,21 @@ def test_the_browser_is_sent_with_pkce_state_nonce_and_our_redirect_uri(product,
     assert asked["state"][0] not in OAuthState.objects.values_list("state_hash", flat=True)
 
 
+def test_a_sign_in_that_begins_on_the_host_of_the_pages_comes_back_there(
+    product, idp: IdentityProvider, settings
+) -> None:
+    settings.FRONTEND_BASE_URL, host = "http://127.0.0.1:8000", {"Host": "127.0.0.1:8000"}
+    location = product.get("/login/with/oidc?next=/account", headers=host).headers["Location"]
+    assert parse_qs(urlsplit(location).query)["redirect_uri"] == ["http://127.0.0.1:8000/api/auth/oauth/oidc/callback"]
+
+    answer = idp.approve(location, email="new@example.org", email_verified=True)
+    back = product.get(f"/api/auth/oauth/oidc/callback?{urlencode(answer)}", headers=host)
+
+    assert back.headers["Location"] == "http://127.0.0.1:8000/login/return?next=%2Faccount"
+    assert back.cookies["saas_session"]["domain"] == ""
+    assert User.objects.get().email == "new@example.org"
+
+
 def test_the_browser_cookie_is_host_bound_where_cookies_are_secure(product, idp, settings) -> None:
     settings.SESSION_COOKIE_SECURE = True
 
@@ -108,6 +123,27 @@ def test_a_known_identity_logs_in_also_with_a_changed_address(product, idp: Iden
     assert User.objects.count() == 1
 
 
+@pytest.mark.parametrize("registration", ["invite", "closed"])
+@pytest.mark.parametrize("is_verified", [True, False])
+def test_where_registration_is_not_open_a_provider_signs_in_only_whom_we_know(
+    product, idp: IdentityProvider, settings, registration: str, is_verified: bool
+) -> None:
+    known = idp.approve(begun(product), email="old@example.org", email_verified=True)
+    first = product.post("/api/auth/oauth/oidc/callback", known)
+    settings.REGISTRATION = registration
+    again = product.post(
+        "/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="old@example.org", email_verified=True)
+    )
+    refused = product.post(
+        "/api/auth/oauth/oidc/callback",
+        idp.approve(begun(product), sub="person-2", email="new@example.org", email_verified=is_verified),
+    )
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert (refused.status_code, refused.json()["code"]) == (403, "registration_closed")
+    assert User.objects.count() == 1
+
+
 @pytest.mark.parametrize("claim", [{}, {"email_verified": False}, {"email_verified": "true"}, {"email_verified": 1}])
 def test_an_address_is_verified_only_if_the_provider_says_so(product, idp: IdentityProvider, claim) -> None:
     answer = product.post(
@@ -115,6 +151,13 @@ def test_an_address_is_verified_only_if_the_provider_says_so(product, idp: Ident
     )
 
     assert answer.json()["user"]["is_verified"] is False
+
+
+def test_a_sign_in_goes_on_under_the_next_secret_key(product, idp: IdentityProvider, settings) -> None:
+    came_back = idp.approve(begun(product), email="new@example.org", email_verified=True)
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "the next key, of thirty-two bytes"
+
+    assert product.post("/api/auth/oauth/oidc/callback", came_back).status_code == 200
 
 
 def test_two_tabs_may_sign_in_at_once(product, idp: IdentityProvider) -> None:

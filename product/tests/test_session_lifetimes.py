@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import jwt
 import pytest
 import time_machine
 from django.db import connections
@@ -268,3 +269,24 @@ def test_of_twenty_registrations_of_one_address_one_wins(service) -> None:
     assert statuses.count(201) == 1
     assert statuses.count(409) == 19
     assert User.objects.count() == Mail.objects.filter(template="welcome").count() == 1
+
+
+def test_auth_time_tells_the_last_authentication_not_the_last_refresh(product: ServiceClient, clock) -> None:
+    login = product.post(
+        "/api/auth/login", {"email": user_factories.create_customer().user.email, "password": PASSWORD}
+    )
+    clock.move_to(NOW + timedelta(minutes=7))
+    refreshed = refresh(product, login.json()["refresh_token"]).json()
+    proven = product.post("/api/auth/reauthenticate", {"current_password": PASSWORD}, token=refreshed["access_token"])
+    clock.move_to(NOW + timedelta(minutes=12))
+    later = refresh(product, refreshed["refresh_token"]).json()
+
+    assert proven.status_code == 204, proven.content
+    assert _auth_time(login.json()["access_token"]) == NOW
+    assert _auth_time(refreshed["access_token"]) == NOW
+    assert _auth_time(later["access_token"]) == NOW + timedelta(minutes=7)
+
+
+def _auth_time(token: str) -> datetime:
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return datetime.fromtimestamp(claims["auth_time"], UTC)

@@ -152,14 +152,14 @@ def test_a_key_by_setting_is_rotated_by_publishing_the_next_one_first(
     now, following = signing_keys.generate_pem(), signing_keys.generate_pem()
     (tmp_path / "next.pem").write_text(following)
     settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": now}
-    settings.JWT_VERIFY_KEYS = [str(tmp_path / "next.pem")]
+    settings.JWT_VERIFY_KEYS = {"saas": [str(tmp_path / "next.pem")]}
 
     token = log_in(product, customer)
 
     assert len(published(product)) == 2
     settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": following}
     (tmp_path / "before.pem").write_text(now)
-    settings.JWT_VERIFY_KEYS = [str(tmp_path / "before.pem")]
+    settings.JWT_VERIFY_KEYS = {"saas": [str(tmp_path / "before.pem")]}
     assert product.get("/api/auth/me", token=token).status_code == 200
 
 

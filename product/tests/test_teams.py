@@ -2,6 +2,7 @@
 
 import pytest
 
+from saas.accounts.staff.staff_administration import ban_user
 from saas.audit.models import AuditEvent
 from saas.teams import invitations
 from saas.teams.models import Membership, Team
@@ -16,7 +17,7 @@ def test_founding_a_team_answers_with_it_and_its_founder_owns_it(product: Servic
 
     assert answer.status_code == 201
     team = answer.json()["team"]
-    assert set(team) == {"id", "name", "owner_user_id", "role", "created_at"}
+    assert set(team) == {"id", "name", "owner_user_id", "role", "metadata", "created_at"}
     assert team["id"].startswith("team_")
     assert (team["name"], team["owner_user_id"], team["role"]) == ("Engineering", customer.user.id, "owner")
     assert product.get("/api/teams", token=customer.token).json() == {"teams": [team], "count": 1, "next": None}
@@ -200,7 +201,6 @@ def test_the_last_owner_neither_leaves_nor_is_demoted_nor_removed(product: Servi
 def test_a_banned_owner_does_not_count_as_one(
     product: ServiceClient, customer: Person, other: Person, staff_member: Person
 ) -> None:
-    from saas.accounts.staff.staff_administration import ban_user
 
     team = create_team(customer)
     add_member(team, Role.OWNER, other)
@@ -323,3 +323,17 @@ def test_members_come_in_pages(product: ServiceClient, customer: Person) -> None
 
     assert [row["user_id"] for row in first["members"] + second["members"]] == [newest.user.id, customer.user.id]
     assert (first["count"], second["next"]) == (2, None)
+
+
+def test_a_team_is_not_transferred_to_a_member_who_is_banned(
+    product: ServiceClient, customer: Person, other: Person, staff_member: Person
+) -> None:
+    team = create_team(customer)
+    add_member(team, Role.MEMBER, other)
+    ban_user(other.user, by=staff_member.user, reason="fraud")
+
+    answer = product.post(f"/api/teams/{team.id}/transfer", {"user_id": other.user.id}, token=customer.token)
+
+    assert (answer.status_code, set(answer.json()["errors"])) == (422, {"user_id"})
+    assert Team.objects.get(pk=team.pk).owner == customer.user
+    assert dict(Membership.objects.values_list("user", "role")) == {customer.user.id: "owner", other.user.id: "member"}

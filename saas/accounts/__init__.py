@@ -9,5 +9,5 @@ email_verification.py   mailed links that verify or change an address; one_time_
 account_handover.py     an unconfirmed account goes to the person who proves its mailbox
 privacy/                register of personal data, export, deletion, erasure; personal_data.py: what accounts register
 staff/                  roles and permissions, bans and other staff actions, impersonation
-cleanup.py, tasks.py    what is deleted when, and the periodic tasks
+retention.py, tasks.py  what is deleted when, and the periodic tasks
 """

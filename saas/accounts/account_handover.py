@@ -26,6 +26,7 @@ from saas.accounts.passwords import login_throttle
 from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.sessions.logins import Login, end_sessions, open_session
 from saas.audit.actions import record
+from saas.localization.languages import request_language
 from saas.mail.actions import queue_mail
 
 NO_PASSWORD = None
@@ -90,8 +91,9 @@ def remove_previous_access(user: User) -> None:
     LoginSession.objects.filter(user=user, impersonation=None).delete()
     Profile.objects.filter(user=user).delete()
     Profile.objects.create(user=user)
-    User.objects.filter(pk=user.pk).update(full_name="", locale="en", last_login=None)
-    user.full_name, user.locale = "", "en"
+    user.full_name, user.locale = "", request_language()
+    User.objects.filter(pk=user.pk).update(full_name="", locale=user.locale, last_login=None)
     long_lived_credentials.revoke_long_lived_credentials(user, by=user.id, because="handed over")
     record("user.handed_over", actor=user.id, target=user.id)
-    queue_mail("account_handed_over", to=user.email, context={}, dedupe_key=f"handed_over:{user.id}:{user.token_epoch}")
+    key = f"handed_over:{user.id}:{user.token_epoch}"
+    queue_mail("account_handed_over", to=user.email, locale=user.locale, context={}, dedupe_key=key)

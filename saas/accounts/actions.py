@@ -7,23 +7,30 @@ The other writes to accounts stand with their subject: ``sessions.logins``, ``pa
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from saas.accounts import one_time_tokens
 from saas.accounts.email_addresses import canonical_email, deliverable_email
+from saas.accounts.metadata import merge_metadata
 from saas.accounts.models import OneTimeToken, Profile, User
 from saas.accounts.passwords.validators import check_new_password
 from saas.accounts.sessions.logins import Login, open_session
 from saas.audit.actions import record
 from saas.errors import DomainError
+from saas.localization.languages import request_language
 from saas.mail.actions import queue_mail
 from saas.text_normalization import normalize_name
 
 
 class EmailTaken(DomainError):
     code, title = "email_taken", "There is an account with this e-mail address already."  # 409
+
+
+class RegistrationClosed(DomainError):
+    code, title, status = "registration_closed", "New accounts cannot be made here.", 403
 
 
 def register_customer(*, email: str, password: str, full_name: str = "") -> Login:
@@ -51,6 +58,7 @@ def create_customer(user: User, **facts: str) -> None:
 
     Raises ``IntegrityError`` if the address is taken.
     """
+    user.locale = request_language()
     user.save(force_insert=True)
     Profile.objects.create(user=user, display_name=user.full_name[:100])
     record("user.registered", actor=user.id, target=user.id, **facts)
@@ -65,6 +73,7 @@ def _warn_owner(email_canonical: str) -> None:
         queue_mail(
             "register_attempt",
             to=owner.email,
+            locale=owner.locale,
             context={"name": owner.full_name},
             dedupe_key=f"register_attempt:{owner.id}:{timezone.now():%Y-%m-%d}",
         )
@@ -78,6 +87,7 @@ def send_welcome_mail(user: User) -> None:
     queue_mail(
         "welcome",
         to=user.email,
+        locale=user.locale,
         context={"name": user.full_name},
         secrets=secrets,
         dedupe_key=f"welcome:{user.id}",
@@ -86,11 +96,21 @@ def send_welcome_mail(user: User) -> None:
 
 @transaction.atomic
 def update_profile(user: User, changes: Mapping[str, Any]) -> Profile:
-    """Set the given fields of a customer's profile."""
-    profile, _ = Profile.objects.get_or_create(user=user)
-    for field, value in changes.items():
-        setattr(profile, field, value)
+    """Set the given fields of a customer's profile; ``full_name`` and ``locale`` are columns of the user.
+
+    ``metadata`` is merged; customers may change the declared keys. Raises ``Invalid``, ``MetadataReadOnly``.
+    """
+    profile, _ = Profile.objects.select_for_update(no_key=True).get_or_create(user=user)
+    profile.user = user
+    if "metadata" in changes:
+        writable = settings.USER_METADATA_WRITABLE
+        changes = {**changes, "metadata": merge_metadata(profile.metadata, changes["metadata"], writable=writable)}
+    own = {field: value for field, value in changes.items() if field in {"full_name", "locale"}}
+    for row, fields in ((user, own), (profile, {name: changes[name] for name in changes.keys() - own.keys()})):
+        for field, value in fields.items():
+            setattr(row, field, value)
+        if fields:
+            row.save(update_fields=[*fields, "updated_at"])
     if changes:
-        profile.save(update_fields=[*changes, "updated_at"])
         record("profile.updated", actor=user.id, target=user.id, fields=sorted(changes))
     return profile

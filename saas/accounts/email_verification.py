@@ -163,14 +163,14 @@ def _remove_unconfirmed_account(link: OneTimeToken) -> None:
     )
     user.refresh_from_db()
     Deletion.objects.create(user=user, requested_at=now, due_at=now, erased_at=now)
-    erase_personal_data(user)
-    record("user.disowned", target=user.id)
+    erase_personal_data(user, action="user.disowned")
 
 
 def _mail(template: str, user: User, *, to: str, key: str, token: str = "") -> None:
     queue_mail(
         template,
         to=to,
+        locale=user.locale,
         context={"name": user.full_name},
         secrets={"token": token} if token else {},
         dedupe_key=f"{template}:{key}"[:200],

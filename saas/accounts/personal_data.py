@@ -1,5 +1,6 @@
 """Register what accounts, mails and the audit trail hold about a person."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
@@ -29,13 +30,15 @@ from saas.accounts.passwords import login_throttle
 from saas.accounts.privacy.data_sources import (
     Exempt,
     delete_rows,
-    email_addresses_of,
     export_fields,
     export_row,
+    register_audited_ids,
     register_personal_data,
     rows_of,
 )
-from saas.audit.models import AuditEvent
+from saas.accounts.privacy.free_text import register_free_text
+from saas.accounts.privacy.personal_values import PersonalValues, proven_addresses_of
+from saas.audit.models import AuditEvent, AuditPersonalData
 from saas.mail.models import Mail
 
 ERASED_EMAIL_DOMAIN = "deleted.invalid"  # a domain that can never exist (RFC 2606)
@@ -54,7 +57,7 @@ def erased_email(user: User) -> str:
     return f"{user.id}@{ERASED_EMAIL_DOMAIN}"
 
 
-def _erase_account(user: User) -> None:
+def _erase_account(user: User, values: PersonalValues) -> None:
     """Keep the row, to which others refer; its address becomes free."""
     email = erased_email(user)
     User.objects.filter(pk=user.pk).update(
@@ -75,8 +78,21 @@ def _reset_requests(user: User) -> QuerySet[ResetRequest]:
     return ResetRequest.objects.filter(email=user.email_canonical)
 
 
+def _erase_reset_requests(user: User, values: PersonalValues) -> None:
+    ResetRequest.objects.filter(email__in={canonical_email(email) for email in values.emails}).delete()
+
+
+def _erase_mails(user: User, values: PersonalValues) -> None:
+    Mail.objects.filter(recipient__in=values.emails).delete()
+
+
+def _erase_failed_attempts(user: User, values: PersonalValues) -> None:
+    keys = {login_throttle.password_key(email) for email in values.emails}
+    FailedAttempts.objects.filter(key__in={*keys, login_throttle.second_factor_key(user.id)}).delete()
+
+
 def _mails(user: User) -> QuerySet[Mail]:
-    return Mail.objects.filter(recipient__in=email_addresses_of(user))
+    return Mail.objects.filter(recipient__in=proven_addresses_of(user))
 
 
 def _export_audit_events(user: User) -> list[dict[str, Any]]:
@@ -169,7 +185,7 @@ register_personal_data(
     "address",
     name="resets",
     export=export_fields(_reset_requests, "email", "address", "created_at"),
-    erase=delete_rows(_reset_requests),
+    erase=_erase_reset_requests,
 )
 register_personal_data(
     Totp,
@@ -189,11 +205,7 @@ register_personal_data(
     "key",
     name="failed_attempts",
     export=_SECRET,
-    erase=delete_rows(
-        lambda user: FailedAttempts.objects.filter(
-            key__in=[login_throttle.password_key(user.email), login_throttle.second_factor_key(user.id)]
-        )
-    ),
+    erase=_erase_failed_attempts,
 )
 register_personal_data(
     Deletion,
@@ -207,15 +219,37 @@ register_personal_data(
     "recipient",
     name="mails",
     export=export_fields(_mails, "template", "recipient", "created_at", "sent_at"),
-    erase=delete_rows(_mails),
+    erase=_erase_mails,
 )
 register_personal_data(
     AuditEvent,
     "actor",
     "act_as",
     "target",
-    "address",
+    "plain_address",
     name="security_log",
     export=_export_audit_events,
-    erase=Exempt("Audit events are never deleted. They name people by ids, which lead to nothing after the erasure."),
+    erase=Exempt(
+        "Audit events are never deleted. They name people by ids, which lead to nothing after the erasure. Those of "
+        "before there were signatures hold address and reason themselves, until they are retired."
+    ),
 )
+register_personal_data(
+    AuditPersonalData,
+    "address",
+    name="security_log_values",
+    export=Exempt("The security log shows them."),
+    erase=Exempt("They are erased with the record of the erasure, which names their events."),
+)
+
+
+@register_audited_ids
+def _sessions(user: User) -> Iterable[str]:
+    return LoginSession.objects.filter(user=user).values_list("sid", flat=True)
+
+
+register_free_text(User, "status_reason")
+register_free_text(Profile, "metadata")
+register_free_text(UserNote, "text")
+register_free_text(Impersonation, "reason", "ticket")
+register_free_text(Mail, "context", "last_error")

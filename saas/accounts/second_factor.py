@@ -71,8 +71,24 @@ def begin_totp_setup(user: User) -> TotpSetup:
         raise SecondFactorEnabled
     secret = pyotp.random_base32()
     _store(user, encrypt(secret, secret=settings.MFA_KEY))
+    return _setup(user, secret)
+
+
+def unconfirmed_setup(user: User) -> TotpSetup:
+    """Return the setup that waits for its first code. Raises ``SecondFactorNotEnabled``; a confirmed secret is never shown."""
+    row = Totp.objects.filter(user=user, confirmed_at=None).first()
+    if row is None:
+        raise SecondFactorNotEnabled
+    return _setup(user, _secret_of(row))
+
+
+def _setup(user: User, secret: str) -> TotpSetup:
     uri = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name=ISSUER)
     return TotpSetup(secret, uri, segno.make(uri, error="m").svg_inline(scale=4))
+
+
+def _secret_of(row: Totp) -> str:
+    return decrypt(row.sealed_secret, secrets=[settings.MFA_KEY, *settings.MFA_KEY_FALLBACKS])
 
 
 def _store(user: User, sealed: str) -> None:
@@ -170,7 +186,7 @@ def _use_code(user: User, code: str) -> bool:
     row = Totp.objects.filter(user=user).first()
     if row is None:
         return False
-    totp = pyotp.TOTP(decrypt(row.sealed_secret, secrets=[settings.MFA_KEY, *settings.MFA_KEYS_PREVIOUS]))
+    totp = pyotp.TOTP(decrypt(row.sealed_secret, secrets=[settings.MFA_KEY, *settings.MFA_KEY_FALLBACKS]))
     typed = normalize_code(code).encode("ascii", "replace").decode()
     now = int(time.time()) // STEP_SECONDS
     for step in range(now - STEPS_OF_DRIFT, now + STEPS_OF_DRIFT + 1):
@@ -224,6 +240,7 @@ def _mail(user: User, template: str, *, key: str, **more: str) -> None:
     queue_mail(
         template,
         to=user.email,
+        locale=user.locale,
         context={"name": user.full_name, **more},
         dedupe_key=f"{template}:{user.id}:{key}"[:200],
     )

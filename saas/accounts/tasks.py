@@ -5,7 +5,6 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from saas.accounts import cleanup
 from saas.accounts.models import ResetRequest
 from saas.accounts.passwords import password_reset_mails
 from saas.accounts.privacy import erasure
@@ -29,6 +28,5 @@ def sweep() -> None:
 
 @shared_task
 def tidy() -> None:
-    """Erase accounts whose deletion is due, and delete expired rows."""
+    """Erase accounts whose deletion is due."""
     erasure.erase_due_accounts()
-    cleanup.delete_expired()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -34,6 +35,10 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="saas"' + (', error="invalid_token"' if "HTTP_AUTHORIZATION" in request.META else "")
+
+
+# For the views that take a key; none where there are no keys.
+API_KEY_CLASSES = (ApiKeyAuthentication,) if settings.API_KEYS else ()
 
 
 class _ApiKeyScheme(OpenApiAuthenticationExtension):

@@ -21,7 +21,7 @@ from saas.api.client_address import is_allowed_origin
 
 
 @dataclass(frozen=True)
-class Credential:
+class SessionCredential:
     """``request.auth``: the session, the token if there was one, and the impersonation if a member of staff acts for the user."""
 
     session: LoginSession
@@ -29,12 +29,12 @@ class Credential:
     impersonation: Impersonation | None = None
 
 
-def _credential(session: LoginSession, token: tokens.AccessToken) -> Credential:
+def _credential(session: LoginSession, token: tokens.AccessToken) -> SessionCredential:
     """The session row, not the token, decides whether this is an impersonation."""
     if session.methods != impersonations.METHOD:
-        return Credential(session, token)
+        return SessionCredential(session, token)
     if row := impersonations.running_impersonation(session):
-        return Credential(session, token, row)
+        return SessionCredential(session, token, row)
     raise AuthenticationFailed("This session has ended.", "invalid_token")
 
 
@@ -43,7 +43,7 @@ class BearerAuthentication(BaseAuthentication):
 
     audience: ClassVar[Audience]
 
-    def authenticate(self, request: Request) -> tuple[User, Credential] | None:
+    def authenticate(self, request: Request) -> tuple[User, SessionCredential] | None:
         if "HTTP_AUTHORIZATION" not in request.META:
             return None
         scheme, _, raw = request.META["HTTP_AUTHORIZATION"].partition(" ")
@@ -51,7 +51,7 @@ class BearerAuthentication(BaseAuthentication):
             raise AuthenticationFailed("Use a bearer token.", "invalid_token")
         return self._authenticate_token(raw.strip())
 
-    def _authenticate_token(self, raw: str) -> tuple[User, Credential]:
+    def _authenticate_token(self, raw: str) -> tuple[User, SessionCredential]:
         try:
             token = tokens.read_access_token(raw, self.audience)
         except tokens.BadToken as error:
@@ -73,7 +73,7 @@ class LogoutBearer(BearerAuthentication):
 
     audience = Audience.CUSTOMER
 
-    def _authenticate_token(self, raw: str) -> tuple[User, Credential]:
+    def _authenticate_token(self, raw: str) -> tuple[User, SessionCredential]:
         try:
             token = tokens.read_access_token_for_logout(raw, self.audience)
         except tokens.BadToken as error:
@@ -90,14 +90,14 @@ class CookieAuthentication(BaseAuthentication):
 
     audience: ClassVar[Audience]
 
-    def authenticate(self, request: Request) -> tuple[User, Credential] | None:
+    def authenticate(self, request: Request) -> tuple[User, SessionCredential] | None:
         session = request._request.session.live_session()  # type: ignore[attr-defined]
         if session is None or session.audience != self.audience:
             return None
         require_csrf_token(request._request)
         session_store.update_last_seen(session, timezone.now())
         request_context.set_user(str(session.user_id))
-        return session.user, Credential(session)
+        return session.user, SessionCredential(session)
 
 
 class CustomerBearer(BearerAuthentication):

@@ -1,11 +1,13 @@
 """Serializer fields without type coercion: a number is no string, 1 is not ``true``."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
 
 from saas import text_normalization
+from saas.accounts.metadata import MAX_KEYS, MAX_VALUE_LENGTH
 
 _DIGITS = re.compile(r"-?[0-9]{1,18}")
 
@@ -30,6 +32,15 @@ class NameField(StrictCharField):
         if fault := text_normalization.name_error(value):
             raise serializers.ValidationError(fault)
         return value
+
+
+class MetadataField(serializers.DictField):
+    """Changes of metadata: the domain merges them (``saas.accounts.metadata``) and checks their keys and number."""
+
+    def __init__(self, **options: Any) -> None:
+        child = StrictCharField(max_length=MAX_VALUE_LENGTH, allow_blank=True, trim_whitespace=False)
+        help_text = f"Merged: an empty value removes its key, other keys stay. At most {MAX_KEYS} keys."
+        super().__init__(child=child, help_text=help_text, **options)
 
 
 class StrictBooleanField(serializers.BooleanField):
@@ -60,3 +71,20 @@ class StrictIntegerField(serializers.IntegerField):
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
         return data
+
+
+class StrictDecimalField(serializers.DecimalField):
+    """A JSON number with at most ``decimal_places``; not "1.5", "" or true."""
+
+    def __init__(self, *, max_digits: int, decimal_places: int, **options: Any) -> None:
+        super().__init__(max_digits=max_digits, decimal_places=decimal_places, coerce_to_string=False, **options)
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        if data == "":  # DRF takes it for null
+            self.fail("invalid")
+        return super().validate_empty_values(data)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if not isinstance(data, int | float | Decimal) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)

@@ -46,14 +46,14 @@ class LiveView(PublicView):
         )
 
 
-class Dependency(serializers.Serializer[Any]):
+class DependencyShape(serializers.Serializer[Any]):
     status = serializers.ChoiceField(["ok", "failed"])
     milliseconds = serializers.FloatField()
 
 
-class Readiness(serializers.Serializer[Any]):
+class ReadinessShape(serializers.Serializer[Any]):
     status = serializers.ChoiceField(["ok", "degraded", "unavailable", "draining"])
-    dependencies = serializers.DictField(child=Dependency())
+    dependencies = serializers.DictField(child=DependencyShape())
 
 
 class ReadyView(PublicView):
@@ -64,7 +64,7 @@ class ReadyView(PublicView):
     @extend_schema(
         operation_id="ready",
         summary="Is the service ready",
-        responses={200: Readiness, 503: Readiness},
+        responses={200: ReadinessShape, 503: ReadinessShape},
         tags=["health"],
     )
     def get(self, request: Request) -> JsonResponse:

@@ -13,6 +13,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
+from django.utils import translation
 from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 
@@ -30,12 +31,13 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 _AGENT_LENGTH = 300
 _PROBES = ("/health", "/api/health", "/metrics")
 _ANY_HOST = {"/health", "/health/ready"}
+_IMPERSONATION = "/impersonation"
 _INTERNALS = ("/docs", "/redoc", "/openapi.json", "/metrics", "/api/health/module")
 
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
 _PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 
 
@@ -79,7 +81,9 @@ class RequestContextMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         context = new_request_context(
             request.META.get("HTTP_X_REQUEST_ID", ""), client_address(request), request.META.get("HTTP_USER_AGENT", "")
-        )._replace(device=device_cookie.read_device_cookie(request))
+        )._replace(
+            device=device_cookie.read_device_cookie(request), language=translation.get_language_from_request(request)
+        )
         with request_context.use_context(context):
             started = time.perf_counter()
             response = self.get_response(request)
@@ -192,21 +196,25 @@ class InternalsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if settings.OPEN_INTERNALS or not request.path_info.startswith(_INTERNALS) or _has_internals_token(request):
+        if settings.OPEN_INTERNALS or not request.path_info.startswith(_INTERNALS):
+            return self.get_response(request)
+        if is_internals_token(request.META.get("HTTP_AUTHORIZATION", "")):
             return self.get_response(request)
         return Problem(404)
 
 
-def _has_internals_token(request: HttpRequest) -> bool:
-    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    expected = settings.INTERNALS_TOKEN
-    return bool(expected) and scheme.lower() == "bearer" and constant_time_compare(token, expected)
+def is_internals_token(authorization: str) -> bool:
+    """Whether a header ``Authorization`` carries ``INTERNALS_TOKEN``."""
+    scheme, _, token = authorization.partition(" ")
+    accepted = filter(None, (settings.INTERNALS_TOKEN, *settings.INTERNALS_TOKEN_FALLBACKS))
+    return scheme.lower() == "bearer" and any(constant_time_compare(token, expected) for expected in accepted)
 
 
 class OriginCheckMiddleware:
     """Refuse writes that a browser sends from pages of other sites.
 
-    ``Origin`` decides, else ``Sec-Fetch-Site``; a request without either comes from no browser.
+    ``Origin`` decides, else ``Sec-Fetch-Site``; a request without either comes from no browser. One address of Product is
+    exempt: the form that opens the impersonated view stands on Admin ops, and its one-time code is the proof (decision 150).
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -218,6 +226,8 @@ class OriginCheckMiddleware:
         return self.get_response(request)
 
     def _may_write(self, request: HttpRequest) -> bool:
+        if settings.SERVICE == "product" and request.path_info == _IMPERSONATION:
+            return True
         if origin := request.META.get("HTTP_ORIGIN"):
             return is_allowed_origin(origin)
         return request.META.get("HTTP_SEC_FETCH_SITE") != "cross-site"

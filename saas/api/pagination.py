@@ -35,9 +35,9 @@ class PageQuery(serializers.Serializer[Any]):
 class PageShape(serializers.Serializer[Any]):
     """What stands beside the items of every list. A list's shape subclasses it."""
 
-    count = serializers.IntegerField()
+    count = serializers.IntegerField(help_text="Exact to 10,000.")
     next = serializers.CharField(allow_null=True, help_text="The cursor of the next page.")
-    count_is_exact = serializers.BooleanField(required=False)
+    count_is_exact = serializers.BooleanField(required=False, help_text="Present only when it is false.")
 
 
 @dataclass(frozen=True)

@@ -55,14 +55,15 @@ class Problem(JsonResponse):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         default_code, default_title = CODES_AND_TITLES[status]
-        code, title = code or default_code, title or default_title
+        self.code, self.title = code or default_code, title or default_title
+        self.request_id = request_context.current().request_id
         body: dict[str, Any] = {
-            "type": f"urn:saas:problem:{code}",
-            "title": title,
+            "type": f"urn:saas:problem:{self.code}",
+            "title": self.title,
             "status": status,
-            "detail": detail or title,
-            "code": code,
-            "request_id": request_context.current().request_id,
+            "detail": detail or self.title,
+            "code": self.code,
+            "request_id": self.request_id,
         }
         if errors:
             body["errors"] = errors

@@ -118,6 +118,7 @@ PASSWORD_FORGOT = RateLimit("password-forgot", 20, HOUR, by_address)
 MFA = RateLimit("mfa", 20, MINUTE, by_address)
 MAILED_LINK = RateLimit("mailed-link", 20, MINUTE, by_address)
 MAIL_AGAIN = RateLimit("mail-again", 5, HOUR, by_user)
+CREDENTIAL_CHANGES = RateLimit("credential-changes", 20, HOUR, by_user)  # most send a mail
 EXPORT = RateLimit("export", 10, HOUR, by_user)
 STAFF_LOGIN = RateLimit("staff-login", 10, MINUTE, by_address)
 READS = RateLimit("reads", 600, MINUTE, by_caller, Fallback.FAIL_OPEN, CounterScope.PER_PROCESS)
@@ -133,6 +134,11 @@ def register_account_limit(email_canonical: str) -> RateLimit:
 def password_forgot_account_limit(email_canonical: str) -> RateLimit:
     """Per email address, whatever network the request comes from."""
     return RateLimit("password-forgot-account", 5, HOUR, lambda _: email_canonical)
+
+
+def invitation_address_limit(email_canonical: str) -> RateLimit:
+    """Per invited address, so that many teams cannot fill one mailbox."""
+    return RateLimit("team-invite-address", 20, DAY, lambda _: email_canonical, Fallback.FAIL_CLOSED)
 
 
 def email_change_address_limit(email_canonical: str) -> RateLimit:

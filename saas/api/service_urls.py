@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from saas import __version__
 from saas.api.health import LiveView, ModulesView, ModuleView, ReadyView
 from saas.api.metrics import metrics
+from saas.api.pages.brand import brand_icon, brand_stylesheet
 from saas.api.views import PublicView
 from saas.operations.health import Module
 
@@ -26,6 +27,18 @@ handler400 = "saas.api.problems.bad_request"
 handler403 = "saas.api.problems.forbidden"
 handler404 = "saas.api.problems.not_found"
 handler500 = "saas.api.problems.server_error"
+
+
+_INTRODUCTION = """{description}
+
+## How to call it
+
+- Bodies are JSON. Times are ISO 8601 in UTC. What ends in `_cents` is in the currency's smallest unit.
+- Send `Authorization: Bearer …` where an operation asks for it.
+- A list takes `limit` and `cursor`, and answers the `next` cursor; the last page has none.
+- A refusal is a problem document (RFC 9457): `code` is stable, `detail` is for people, `errors` names the fields.
+- Every answer has an `X-Request-ID`. Name it when you ask us about a call.
+"""
 
 
 class SchemaView(PublicView):
@@ -44,7 +57,9 @@ class SchemaView(PublicView):
 @cache
 def _document(urlconf: str, title: str, description: str) -> bytes:
     """Generated once in a process: it takes most of a second and does not change."""
-    with patched_settings({"TITLE": title, "DESCRIPTION": description, "VERSION": __version__}):
+    with patched_settings(
+        {"TITLE": title, "DESCRIPTION": _INTRODUCTION.format(description=description), "VERSION": __version__}
+    ):
         schema: dict[str, Any] = SchemaGenerator(urlconf=urlconf).get_schema(public=True)
     return OpenApiJsonRenderer().render(schema, renderer_context={})
 
@@ -61,4 +76,6 @@ def common_urls(title: str, description: str, modules: tuple[Module, ...]) -> li
         path("openapi.json", SchemaView.as_view(title=title, description=description), name="schema"),
         path("docs", SpectacularSwaggerSplitView.as_view(title=title), name="docs"),
         path("redoc", SpectacularRedocView.as_view(title=title), name="redoc"),
+        path("brand.css", brand_stylesheet, name="brand-stylesheet"),
+        path("brand.svg", brand_icon, name="brand-icon"),
     ]

@@ -18,9 +18,9 @@ from rest_framework.views import APIView
 from saas.accounts import second_factor
 from saas.accounts.models import LoginSession, User
 from saas.api.authentication import (
-    Credential,
     CustomerBearer,
     CustomerCookie,
+    SessionCredential,
     StaffBearer,
     StaffCookie,
 )
@@ -111,7 +111,7 @@ class _AuthenticatedView(ApiView):
 
     @property
     def session(self) -> LoginSession:
-        return cast(Credential, self.request.auth).session
+        return cast(SessionCredential, self.request.auth).session
 
 
 class CustomerView(ImpersonationGuard, _AuthenticatedView):

@@ -1,4 +1,4 @@
-"""The audit trail: who did what to whom. Rows are only ever added."""
+"""The audit trail: who did what to whom. Events and seals are only ever added; personal values can be erased."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 
@@ -63,21 +64,42 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
         raise TypeError("Audit events are never deleted.")
 
 
+class AuditEventManager(models.Manager.from_queryset(AuditEventQuerySet)):  # type: ignore[misc]
+    def get_queryset(self) -> AuditEventQuerySet:
+        """With ``reason`` and ``address``, wherever they are stored; empty where they were erased."""
+        rows: AuditEventQuerySet = super().get_queryset()
+        return rows.annotate(  # type: ignore[no-redef]
+            reason=Coalesce("personal_data__reason", "plain_reason"),
+            address=Coalesce("personal_data__address", "plain_address"),
+        )
+
+
 class AuditEvent(models.Model):
     """``actor`` and ``target`` are public ids (``usr_…``, ``team_…``) or ``system``: no foreign key, so that the trail
-    outlives the objects."""
+    outlives the objects.
+
+    ``signature`` covers every other column but the id (``signatures``). It is empty in events that were written before
+    there were signatures; only these hold reason and address themselves. The others hold salted digests of both.
+    """
+
+    reason: str = ""  # the manager's annotations
+    address: str = ""
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     actor = models.CharField(max_length=64, db_index=True)
     act_as = models.CharField(max_length=64, blank=True)  # on whose behalf: the customer who is impersonated
     action = models.CharField(max_length=64, db_index=True)  # object.verb: "user.banned"
     target = models.CharField(max_length=64, blank=True, db_index=True)
-    reason = models.CharField(max_length=500, blank=True)
-    address = models.CharField(max_length=45, blank=True)
+    plain_reason = models.CharField(max_length=500, blank=True, db_column="reason")
+    plain_address = models.CharField(max_length=45, blank=True, db_column="address")
     request_id = models.CharField(max_length=64, blank=True)
     data = models.JSONField(default=dict)
+    reason_digest = models.CharField(max_length=64, blank=True, db_default="")
+    address_digest = models.CharField(max_length=64, blank=True, db_default="")
+    nonce = models.UUIDField(null=True, unique=True)  # a copy of an event would repeat it
+    signature = models.CharField(max_length=64, blank=True, db_default="")
 
-    objects = AuditEventQuerySet.as_manager()
+    objects = AuditEventManager()
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-id"]
@@ -98,14 +120,34 @@ class AuditEvent(models.Model):
         raise TypeError("Audit events are never deleted.")
 
 
+class AuditPersonalData(models.Model):
+    """The values behind an event's digests, in a table of their own, so that they can be erased.
+
+    Each digest is ``signatures.salted_digest`` of value and salt. The salt goes with the value: without it the digest of
+    an address could be guessed.
+    """
+
+    event = models.OneToOneField(
+        AuditEvent, models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="personal_data"
+    )
+    address = models.CharField(max_length=45, blank=True)
+    address_salt = models.CharField(max_length=32, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    reason_salt = models.CharField(max_length=32, blank=True)
+
+    def __str__(self) -> str:
+        return f"of event {self.event_id}"
+
+
 class AuditSeal(models.Model):
     """One link of the hash chain. ``digest`` covers the event and the digest of the previous link, so that a later change or
-    removal of an event is found. Links are only ever added."""
+    removal of an event is found; ``signature`` shows that the link is ours. Links are only ever added."""
 
     number = models.PositiveBigIntegerField(primary_key=True)  # 1, 2, 3 …: two concurrent runs conflict
     event = models.OneToOneField(AuditEvent, models.DO_NOTHING, db_constraint=False, related_name="seal")
     digest = models.CharField(max_length=64)
     sealed_at = models.DateTimeField(default=timezone.now)
+    signature = models.CharField(max_length=64, blank=True, db_default="")
 
     def __str__(self) -> str:
         return f"{self.number}:{self.digest}"

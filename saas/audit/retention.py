@@ -1,7 +1,8 @@
 """Retiring the oldest segment of the trail, so that the rest can still be verified. Only the tables' owner can.
 
-The oldest links and their events are written to a file, then deleted. An audit event, linked like any other, records the last
-retired link, its digest and the file's SHA-256. Deleting more than that breaks the chain (``verification``).
+The oldest links and their events are written to a file, then deleted, with the personal values beside them, which are no
+part of the file: it could not be erased from. An audit event, signed and linked like any other, records the last retired
+link, its digest and the file's SHA-256. Deleting more than that breaks the chain (``verification``).
 """
 
 import hashlib
@@ -15,12 +16,13 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
 
 from saas.audit.actions import record
-from saas.audit.models import AuditEvent, AuditSeal
+from saas.audit.models import AuditEvent, AuditPersonalData, AuditSeal
+from saas.audit.trail_start import RETIRED
+from saas.operations.retention.rules import keep
 
 if TYPE_CHECKING:
     from django.db.backends.utils import CursorWrapper
 
-RETIRED = "audit.retired"
 BATCH = 1000
 
 
@@ -65,7 +67,7 @@ def _lines(part: ChainSegment) -> Iterator[bytes]:
     ):
         for link in links:
             event = {field.name: getattr(link.event, field.name) for field in AuditEvent._meta.concrete_fields}
-            line = {"number": link.number, "digest": link.digest, "event": event}
+            line = {"number": link.number, "digest": link.digest, "signature": link.signature, "event": event}
             yield json.dumps(line, cls=DjangoJSONEncoder, sort_keys=True).encode() + b"\n"
         last = links[-1].number
 
@@ -74,6 +76,8 @@ def _lines(part: ChainSegment) -> Iterator[bytes]:
 def _delete_segment(part: ChainSegment, *, by: str, reason: str, archive_sha256: str) -> None:
     """In one transaction with the audit event about it. Other sessions never see the triggers off."""
     events, seals = AuditEvent._meta.db_table, AuditSeal._meta.db_table
+    retired = AuditSeal.objects.filter(number__lte=part.number).values("event")
+    AuditPersonalData.objects.filter(event__in=retired).delete()
     with connection.cursor() as cursor:
         _switch_triggers(cursor, "DISABLE")
         cursor.execute(
@@ -95,3 +99,7 @@ def _switch_triggers(cursor: "CursorWrapper", state: str) -> None:
         cursor.execute("SET LOCAL statement_timeout = 0")
     for model in (AuditEvent, AuditSeal):
         cursor.execute(f"ALTER TABLE {model._meta.db_table} {state} TRIGGER rows_only_grow")
+
+
+keep(AuditEvent, AuditSeal, reason="The trail stays whole; its oldest part goes by `audit_retire`.")
+keep(AuditPersonalData, reason="It goes with its event, or with the account that it is about.")

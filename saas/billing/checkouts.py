@@ -1,19 +1,27 @@
 """Buying a plan: the checkout is committed first, then the provider is called; its events complete the checkout."""
 
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.audit.actions import record
 from saas.billing import providers
-from saas.billing.customers import apply_pending_events, ensure_provider_customer, get_or_create_customer
-from saas.billing.models import Checkout, Customer, Owner, Plan, Price, Subscription
-from saas.billing.providers import Gateway, ProviderRefused
-from saas.errors import DomainError, NotFound
+from saas.billing.catalogue.offers import NotForSale, find_offer, offered_trial_days
+from saas.billing.catalogue.promotions import find_promotion_code
+from saas.billing.customers import (
+    apply_pending_events,
+    get_or_create_customer,
+    numbered_key,
+    with_provider_customer,
+)
+from saas.billing.models import Checkout, Customer, Owner, Plan, Price, PromotionCode, Subscription
+from saas.billing.providers import CheckoutSession, Gateway, ProviderFailed, ProviderRefused
+from saas.errors import DomainError, Invalid, NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -32,39 +40,83 @@ class IdempotencyKeyReused(DomainError):
     code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request."  # 409
 
 
-class NotForSale(DomainError):
-    code, title, status = "plan_not_for_sale", "This plan has no price at the payment provider yet.", 503
+@dataclass(frozen=True)
+class Order:
+    """What is bought."""
+
+    plan: Plan
+    price: Price
+    quantity: int
+    promotion_code: str = ""
+
+    def is_of(self, checkout: Checkout) -> bool:
+        """Return whether ``checkout`` sells the same plan, currency, interval, quantity and code.
+
+        Another version of the price counts as the same.
+        """
+        price = checkout.price or self.price
+        same_price = (price.currency, price.interval) == (self.price.currency, self.price.interval)
+        bought = (checkout.plan_id, checkout.quantity, checkout.promotion_code)
+        return same_price and bought == (self.plan.pk, self.quantity, self.promotion_code)
 
 
-def start_checkout(user: User, *, plan_id: str, owner: Owner | None = None, idempotency_key: str = "") -> Checkout:
+def start_checkout(
+    user: User,
+    *,
+    plan_id: str,
+    owner: Owner | None = None,
+    idempotency_key: str = "",
+    interval: str = "",
+    currency: str = "",
+    quantity: int | None = None,
+    promotion_code: str = "",
+    seats: int = 1,
+    on_page: bool = False,
+) -> Checkout:
     """Start to buy a plan for ``owner``: the user, or a team for which the caller has checked that they may pay.
 
-    The same key again, and a second click on the same plan, return the same checkout. Raises ``NotFound`` for a plan that
-    is not on sale, ``AlreadySubscribed``, ``IdempotencyKeyReused``, and what the provider raises.
+    Where the plan is sold per seat, ``quantity`` is their number; without it it is ``seats``, those that are taken. The same key
+    again, and a second click on the same, return the same checkout. ``on_page``: the customer waits for a page to pay on, also
+    where the local provider's checkouts are instant. Raises ``NotFound`` for a plan that is not on sale,
+    ``Invalid``, ``AlreadySubscribed``, ``IdempotencyKeyReused``, and what the provider raises.
     """
     plan = Plan.objects.on_sale().filter(pk=plan_id).first()
     if plan is None:
         raise NotFound("There is no such plan.")
+    price = find_offer(plan, interval=interval, currency=currency)
+    order = Order(plan, price, _quantity(price, quantity, seats), _entered_code(promotion_code, price, plan))
     gateway = providers.current_gateway()
     customer = get_or_create_customer(owner or user, gateway)
-    _settle_open_checkouts(customer, plan, idempotency_key, gateway)
-    checkout = _create_checkout(customer, user, plan, idempotency_key)
+    _settle_open_checkouts(customer, order, idempotency_key, gateway)
+    checkout = _create_checkout(customer, user, order, idempotency_key)
     if checkout.status == Checkout.Status.PENDING and checkout.external_id:
         apply_pending_events(checkout.customer)  # another request has just opened it: both get the same answer
         checkout.refresh_from_db()
     elif checkout.status == Checkout.Status.PENDING:
-        _open_session(checkout, user, gateway)
+        _open_session(checkout, user, gateway, on_page=on_page)
     return checkout
 
 
-def _settle_open_checkouts(customer: Customer, plan: Plan, idempotency_key: str, gateway: Gateway) -> None:
-    """Ask the provider about an open checkout: it may have been paid or left in another tab. Expire one of another plan, at
+def _quantity(price: Price, wanted: int | None, seats: int) -> int:
+    if price.is_per_unit and wanted is not None and wanted < seats:
+        raise Invalid(errors={"quantity": [f"{seats} seats are taken: buy at least as many."]})
+    if not price.is_per_unit and wanted not in {None, 1}:
+        raise Invalid(errors={"quantity": ["This plan is sold whole, not per seat."]})
+    return price.quantity_for(wanted or seats)
+
+
+def _entered_code(code: str, price: Price, plan: Plan) -> str:
+    return find_promotion_code(code, currency=price.currency or plan.currency).code if code else ""
+
+
+def _settle_open_checkouts(customer: Customer, order: Order, idempotency_key: str, gateway: Gateway) -> None:
+    """Ask the provider about an open checkout: it may have been paid or left in another tab. Expire one of something else, at
     the provider first."""
-    others = customer.checkouts.filter(status=Checkout.Status.PENDING).select_related("customer")
+    others = customer.checkouts.filter(status=Checkout.Status.PENDING).select_related("customer", "price")
     if idempotency_key:
         others = others.exclude(idempotency_key=idempotency_key)
     for other in others:
-        if other.plan_id == plan.pk:
+        if order.is_of(other):
             reconcile_checkout(other)
         else:
             _expire_checkout(other, gateway)
@@ -83,23 +135,31 @@ def _expire_checkout(checkout: Checkout, gateway: Gateway) -> None:
 
 
 @transaction.atomic
-def _create_checkout(customer: Customer, user: User, plan: Plan, idempotency_key: str) -> Checkout:
+def _create_checkout(customer: Customer, user: User, order: Order, idempotency_key: str) -> Checkout:
     """The checkout to go on with. A simultaneous request waits for the lock on the customer, and gets the same one."""
     customer = Customer.objects.select_for_update().get(pk=customer.pk)
     if idempotency_key:
         before = Checkout.objects.started_by(user).filter(idempotency_key=idempotency_key).first()
-        if before and (before.plan_id, before.customer_id) != (plan.pk, customer.pk):
+        if before and not (before.customer_id == customer.pk and order.is_of(before)):
             raise IdempotencyKeyReused
         if before:
             return before
     if Subscription.objects.filter(customer__in=_customer_ids_of_owner(customer)).live().exists():
         raise AlreadySubscribed
-    if opened := customer.checkouts.filter(status=Checkout.Status.PENDING).select_related("plan").first():
-        if opened.plan_id != plan.pk:
+    if opened := customer.checkouts.filter(status=Checkout.Status.PENDING).select_related("plan", "price").first():
+        if not order.is_of(opened):
             raise CheckoutInProgress(retry_after_seconds=1)
         return opened
-    checkout = Checkout.objects.create(customer=customer, started_by=user, plan=plan, idempotency_key=idempotency_key)
-    record("checkout.started", actor=user.pk, target=checkout.pk, plan=plan.pk)
+    checkout = Checkout.objects.create(
+        customer=customer,
+        started_by=user,
+        plan=order.plan,
+        price=order.price,
+        quantity=order.quantity,
+        promotion_code=order.promotion_code,
+        idempotency_key=idempotency_key,
+    )
+    record("checkout.started", actor=user.pk, target=checkout.pk, plan=checkout.plan_id)
     return checkout
 
 
@@ -109,29 +169,53 @@ def _customer_ids_of_owner(customer: Customer) -> list[str]:
     return list(same.values_list("pk", flat=True))
 
 
-def _open_session(checkout: Checkout, user: User, gateway: Gateway) -> None:
+def _open_session(checkout: Checkout, user: User, gateway: Gateway, *, on_page: bool) -> None:
     """Open the session at the provider. A call whose result is unknown is repeated with the same key; after a refusal
     the checkout has failed, and the next click starts another."""
-    price = Price.objects.selling(checkout.plan, gateway.provider).first()
-    if price is None:
-        _end_checkout(checkout, Checkout.Status.FAILED)
-        raise NotForSale(retry_after_seconds=60)
     try:
-        customer = ensure_provider_customer(checkout.customer, user, gateway)
-        had_subscription = Subscription.objects.filter(customer__in=_customer_ids_of_owner(customer)).exists()
-        session = gateway.create_checkout(
-            reference=checkout.pk,
-            customer_id=customer.external_id,
-            price_id=price.external_id,
-            trial_days=0 if had_subscription else settings.BILLING_TRIAL_DAYS,
-            idempotency_key=f"checkout:{checkout.pk}",
+        price = checkout.price or find_offer(checkout.plan)
+        customer, session = with_provider_customer(
+            checkout.customer, user, gateway, lambda it: _create_session(checkout, it, price, gateway, on_page)
         )
-    except ProviderRefused:
+    except ProviderFailed:
+        Checkout.objects.filter(pk=checkout.pk).update(opening_attempt=F("opening_attempt") + 1)
+        raise
+    except (ProviderRefused, NotForSale):
         _end_checkout(checkout, Checkout.Status.FAILED)
         raise
     Checkout.objects.filter(pk=checkout.pk).update(external_id=session.id, url=session.url)
     apply_pending_events(customer)
     checkout.refresh_from_db()
+
+
+def _create_session(
+    checkout: Checkout, customer: Customer, price: Price, gateway: Gateway, on_page: bool
+) -> CheckoutSession:
+    if customer.pk != checkout.customer_id:  # it was replaced meanwhile
+        checkout.refresh_from_db()
+    earlier = Subscription.objects.filter(customer__in=_customer_ids_of_owner(customer))
+    return gateway.create_checkout(
+        reference=checkout.pk,
+        customer_id=customer.external_id,
+        price_id=price.external_id or "",
+        trial_days=first_trial_days(checkout.plan, earlier),
+        idempotency_key=numbered_key(f"checkout:{checkout.pk}", checkout.opening_attempt),
+        quantity=checkout.quantity,
+        promotion_code_id=_provider_code(checkout.promotion_code, gateway),
+        needs_card=checkout.plan.trial_needs_card,
+        on_page=on_page,
+    )
+
+
+def first_trial_days(plan: Plan, earlier: QuerySet[Subscription]) -> int:
+    """How many days are free for a customer with these ``earlier`` subscriptions: only the first begins with a trial."""
+    return 0 if earlier.exists() else offered_trial_days(plan)
+
+
+def _provider_code(code: str, gateway: Gateway) -> str:
+    """The provider's id of our promotion code."""
+    row = PromotionCode.objects.by_code(code).first() if code else None
+    return gateway.ensure_promotion_code(row) if row else ""
 
 
 def _end_checkout(checkout: Checkout, status: Checkout.Status) -> None:

@@ -1,7 +1,7 @@
 """What a user or a team may use: the best of the free plan, of subscriptions that give access, and of overrides."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -10,10 +10,17 @@ from django.db.models import Q
 
 from saas.accounts.models import User
 from saas.billing import clock
+from saas.billing.catalogue import registry
 from saas.billing.models import EntitlementOverride, Owner, Plan, Subscription
+from saas.billing.models.subscriptions import IS_PER_SEAT
+from saas.errors import DomainError
 
-# Every limit there is, with its value without a subscription; ``None`` is unlimited.
-FREE_LIMITS: dict[str, int | None] = {"teams": 1, "seats": 3, "api_keys": 1}
+
+class PlanLimitReached(DomainError):
+    """Of an added module: a subclass has a code of its own. The sentence is the same for all, because it is translated."""
+
+    code, title = "plan_limit", "The plan allows no more of these."  # 409
+
 
 Source = Literal["free", "subscription", "comp", "override"]
 
@@ -45,7 +52,7 @@ class EntitlementDetail:
 
 @dataclass(frozen=True)
 class Entitlements:
-    """``limits`` maps ``teams``, ``seats`` and ``api_keys`` to a number, or to ``None`` for no limit."""
+    """``limits`` maps every declared limit (``catalogue.registry``) to a number, or to ``None`` for no limit."""
 
     limits: dict[str, int | None]
     features: list[str]
@@ -53,13 +60,14 @@ class Entitlements:
     feature_details: list[EntitlementDetail]
 
 
-def get_entitlements(owner: Owner) -> Entitlements:
-    grants = get_grants(owner)
+def get_entitlements(owner: Owner, *, without: Subscription | None = None) -> Entitlements:
+    """``without``: what would be left if that subscription were over."""
+    grants = get_grants(owner, without=without)
     features = sorted({feature for grant in grants for feature in grant.features})
     return Entitlements(
-        limits={key: _limit_detail(key, grants).value for key in FREE_LIMITS},
+        limits={key: _limit_detail(key, grants).value for key in registry.limit_keys()},
         features=features,
-        limit_details=[_limit_detail(key, grants) for key in FREE_LIMITS],
+        limit_details=[_limit_detail(key, grants) for key in registry.limit_keys()],
         feature_details=[
             _best_detail(feature, [(None, grant) for grant in grants if feature in grant.features])
             for feature in features
@@ -68,7 +76,7 @@ def get_entitlements(owner: Owner) -> Entitlements:
 
 
 def get_limit(owner: Owner, key: str) -> int | None:
-    """How many ``teams``, ``seats`` or ``api_keys`` the owner may have; ``None`` for no limit."""
+    """How many of a declared limit, such as ``seats``, the owner may have; ``None`` for no limit, 0 of what is not declared."""
     return _limit_detail(key, get_grants(owner)).value
 
 
@@ -77,20 +85,30 @@ def has_feature(owner: Owner, feature: str) -> bool:
     return any(feature in grant.features for grant in get_grants(owner))
 
 
-def get_grants(owner: Owner) -> list[Grant]:
+def get_grants(owner: Owner, *, without: Subscription | None = None) -> list[Grant]:
     """The grants of today. A team has those made to it, and those of its owner.
 
     Without ``BILLING`` only what is free.
     """
-    free = Grant("free", None, None, FREE_LIMITS, ())
+    free = Grant("free", None, None, registry.free_limits(), ())
     if not settings.BILLING:
         return [free]
     now = clock.now()
-    bought = Subscription.objects.live().filter(_counting_for(owner, "customer__")).select_related("plan")
+    bought = (
+        Subscription.objects.live()
+        .filter(_counting_for(owner, "customer__"))
+        .select_related("plan", "customer")
+        .annotate(is_per_seat=IS_PER_SEAT)
+        .exclude(pk=without.pk if without else "")
+    )
     overrides = EntitlementOverride.objects.live(now).filter(_counting_for(owner)).select_related("plan")
     return [
         free,
-        *(_plan_grant("subscription", row.plan, row.access_ends_at) for row in bought if row.grants_access(now)),
+        *(
+            _bought_grant(row, is_per_seat=row.is_per_seat)  # type: ignore[attr-defined]  # an annotation
+            for row in bought
+            if row.grants_access(now)
+        ),
         *map(_override_grant, overrides),
     ]
 
@@ -99,6 +117,15 @@ def _counting_for(owner: Owner, path: str = "") -> Q:
     if isinstance(owner, User):
         return Q(**{f"{path}user": owner})
     return Q(**{f"{path}team_id": owner.pk}) | Q(**{f"{path}user_id": owner.owner_id})
+
+
+def _bought_grant(row: Subscription, *, is_per_seat: bool) -> Grant:
+    """The plan's grant. Sold per seat, it gives the seats that were bought; several of a plan that is not give as many."""
+    grant = _plan_grant("subscription", row.plan, row.access_ends_at)
+    seats = grant.limits.get(registry.SEATS)
+    if row.plan is None or (not is_per_seat and (seats is None or seats >= row.quantity)):
+        return grant
+    return replace(grant, limits=grant.limits | {registry.SEATS: row.quantity})
 
 
 def _override_grant(override: EntitlementOverride) -> Grant:
@@ -114,11 +141,14 @@ def _plan_grant(source: Source, plan: Plan | None, expires_at: datetime | None) 
     """An unknown plan gives nothing."""
     if plan is None:
         return Grant(source, None, expires_at, {}, ())
-    return Grant(source, plan.pk, expires_at, plan.limits, tuple(plan.features))
+    features = plan.features if isinstance(plan.features, list) else []
+    return Grant(source, plan.pk, expires_at, registry.readable_limits(plan.limits), tuple(map(str, features)))
 
 
 def _limit_detail(key: str, grants: list[Grant]) -> EntitlementDetail:
-    return _best_detail(key, [(grant.limits[key], grant) for grant in grants if key in grant.limits])
+    """Of a limit that no grant names, nothing."""
+    candidates = [(grant.limits[key], grant) for grant in grants if key in grant.limits]
+    return _best_detail(key, candidates or [(0, grants[0])])
 
 
 def _best_detail(key: str, candidates: list[tuple[int | None, Grant]]) -> EntitlementDetail:

@@ -3,13 +3,18 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.billing import clock
-from saas.billing.models import Checkout, LedgerEntry, Subscription
+from saas.billing.catalogue.offers import plans_without_price
+from saas.billing.catalogue.seeding import configured_prices
+from saas.billing.models import Checkout, LedgerEntry, Plan, Price, Subscription
+from saas.billing.models.ledger import MOVED_CENTS
+from saas.billing.models.subscriptions import IS_EARNING
 from saas.operations.invariants import invariant
 
 LATE_EVENT_TOLERANCE = timedelta(days=2)  # for events that are late
@@ -67,7 +72,7 @@ def the_ledger_adds_up() -> Iterable[str]:
     """A subscription's ledger adds up to its monthly revenue; if not, run manage.py billing_rebuild."""
     booked = Coalesce(Sum("ledger__delta_cents", filter=Q(ledger__currency=F("currency"))), 0)
     other = Coalesce(Sum("ledger__delta_cents", filter=~Q(ledger__currency=F("currency"))), 0)
-    brings = Case(When(status__in=Subscription.EARNING, then=F("monthly_cents")), default=Value(0))
+    brings = Case(When(IS_EARNING, then=F("monthly_cents")), default=Value(0))
     rows = Subscription.objects.annotate(booked=booked, other=other, brings=brings)
     return _ids(rows.exclude(booked=F("brings"), other=0))
 
@@ -75,9 +80,17 @@ def the_ledger_adds_up() -> Iterable[str]:
 @invariant
 def movements_go_their_way() -> Iterable[str]:
     """New revenue and expansion are positive, contraction and churn negative, and other changes zero."""
-    is_right = Q(movement__in=_GAINS, delta_cents__gt=0) | Q(movement__in=_LOSSES, delta_cents__lt=0)
-    is_right |= Q(movement="", delta_cents=0)
-    return _ids(Subscription.objects.filter(Exists(LedgerEntry.objects.filter(~is_right, subscription=OuterRef("pk")))))
+    is_right = Q(movement__in=_GAINS, moved__gt=0) | Q(movement__in=_LOSSES, moved__lt=0) | Q(movement="", moved=0)
+    entries = LedgerEntry.objects.alias(moved=MOVED_CENTS).filter(~is_right)
+    return _ids(Subscription.objects.filter(Exists(entries.filter(subscription=OuterRef("pk")))))
+
+
+@invariant
+def movements_add_up() -> Iterable[str]:
+    """What is booked of a customer's revenue adds up to what changed; if not, run manage.py billing_rebuild."""
+    sums = LedgerEntry.objects.order_by().values("customer", "currency")
+    wrong = sums.annotate(net=Sum("delta_cents"), moved=Sum(MOVED_CENTS)).exclude(net=F("moved"))
+    return _ids(Subscription.objects.filter(customer__in=wrong.values("customer")))
 
 
 @invariant
@@ -88,6 +101,27 @@ def ledger_lines_are_their_customers() -> Iterable[str]:
     wrong = LedgerEntry.objects.filter(~is_ours, is_linked=True) | LedgerEntry.objects.filter(is_ours, is_linked=False)
     rows = (strays | wrong).order_by()
     return rows.values_list("subscription__external_id", flat=True).distinct()
+
+
+@invariant
+def plans_on_sale_have_a_price() -> Iterable[str]:
+    """Every plan on sale has a price at the provider; if not, name it in STRIPE_PRICES or run manage.py stripe_sync_plans."""
+    return plans_without_price()
+
+
+@invariant
+def configured_prices_name_our_plans() -> Iterable[str]:
+    """STRIPE_PRICES names plans that are there."""
+    named = set(configured_prices()) if settings.STRIPE_PRICES else set()
+    return sorted(named - set(Plan.objects.filter(pk__in=named).values_list("pk", flat=True)))
+
+
+@invariant
+def a_plan_has_one_current_price_of_a_kind() -> Iterable[str]:
+    """A plan has one current price for each provider, currency and interval."""
+    rows = Price.objects.filter(is_current=True, plan__isnull=False).order_by()
+    kinds = rows.values("plan", "provider", "currency", "interval").annotate(found=Count("pk"))
+    return sorted(set(kinds.filter(found__gt=1).values_list("plan", flat=True)))
 
 
 def _ids(rows: QuerySet[Subscription]) -> Iterable[str]:

@@ -17,15 +17,13 @@ from typing import Any
 from django.db import transaction
 
 from saas.accounts.models import User
-from saas.audit.actions import record
+from saas.audit.actions import record, require_reason
 from saas.billing import clock
-from saas.billing.entitlements import FREE_LIMITS
+from saas.billing.catalogue import registry
 from saas.billing.models import EntitlementOverride, Owner, Plan
 from saas.errors import DomainError, Invalid, NotFound
 
 LONGEST_OVERRIDE = timedelta(days=3 * 365)
-LARGEST_LIMIT = 1_000_000
-TEAM_LIMITS = [key for key in FREE_LIMITS if key != "teams"]  # teams belong to users
 
 
 class OverrideEnded(DomainError):
@@ -43,35 +41,40 @@ def comp_plan(owner: Owner, *, plan_id: str, expires_at: datetime, reason: str, 
 def override_limit(
     owner: Owner, *, key: str, value: int | None, expires_at: datetime, reason: str, by: User
 ) -> EntitlementOverride:
-    """Give a limit (``teams``, ``seats``, ``api_keys``); ``None`` is no limit. Raises ``Invalid``."""
-    known = FREE_LIMITS if isinstance(owner, User) else TEAM_LIMITS
+    """Give a declared limit; ``None`` is no limit. Raises ``Invalid``."""
+    known = registry.limit_keys(of_team=not isinstance(owner, User))
     if key not in known:
         raise Invalid(errors={"key": [f"Choose one of {', '.join(known)}."]})
-    if value is not None and not 0 <= value <= LARGEST_LIMIT:
-        raise Invalid(errors={"value": [f"Choose a number from 0 to {LARGEST_LIMIT}, or none."]})
+    if value is not None and not 0 <= value <= registry.LARGEST_LIMIT:
+        raise Invalid(errors={"value": [f"Choose a number from 0 to {registry.LARGEST_LIMIT}, or none."]})
     return _save_override(owner, EntitlementOverride(kind="limit", key=key, value=value), expires_at, reason, by)
 
 
 def grant_feature(owner: Owner, *, feature: str, expires_at: datetime, reason: str, by: User) -> EntitlementOverride:
-    """Give a feature that some plan has. Raises ``Invalid``."""
-    known = sorted({name for features in Plan.objects.values_list("features", flat=True) for name in features})
+    """Give a declared feature. Raises ``Invalid``."""
+    known = sorted(registry.feature_keys())
     if feature not in known:
         raise Invalid(errors={"feature": [f"Choose one of {', '.join(known)}."]})
     return _save_override(owner, EntitlementOverride(kind="feature", key=feature), expires_at, reason, by)
+
+
+def require_possible_end(expires_at: datetime) -> None:
+    """Raises ``Invalid``."""
+    now = clock.now()
+    if not now < expires_at <= now + LONGEST_OVERRIDE:
+        raise Invalid(errors={"expires_at": ["Choose a time within the next three years."]})
 
 
 @transaction.atomic
 def _save_override(
     owner: Owner, override: EntitlementOverride, expires_at: datetime, reason: str, by: User
 ) -> EntitlementOverride:
-    now = clock.now()
-    if not now < expires_at <= now + LONGEST_OVERRIDE:
-        raise Invalid(errors={"expires_at": ["Choose a time within the next three years."]})
+    require_possible_end(expires_at)
     if isinstance(owner, User):
         override.user = owner
     else:
         override.team_id = owner.pk
-    override.expires_at, override.reason, override.created_by = expires_at, _require_reason(reason), by
+    override.expires_at, override.reason, override.created_by = expires_at, require_reason(reason), by
     override.save(force_insert=True)
     record("entitlement.given", actor=by.pk, target=owner.pk, reason=override.reason, **_facts(override))
     return override
@@ -83,19 +86,13 @@ def end_override(override_id: str, *, reason: str, by: User) -> EntitlementOverr
     override = EntitlementOverride.objects.filter(pk=override_id).first()
     if override is None:
         raise NotFound("There is no such override.")
-    now, why = clock.now(), _require_reason(reason)
+    now, why = clock.now(), require_reason(reason)
     if not EntitlementOverride.objects.live(now).filter(pk=override.pk).update(ended_at=now):
         raise OverrideEnded
     override.ended_at = now
     target = override.user_id or override.team_id or ""
     record("entitlement.ended", actor=by.pk, target=target, reason=why, **_facts(override))
     return override
-
-
-def _require_reason(reason: str) -> str:
-    if not (given := reason.strip()[:500]):
-        raise Invalid(errors={"reason": ["Say why."]})
-    return given
 
 
 def _facts(override: EntitlementOverride) -> dict[str, Any]:

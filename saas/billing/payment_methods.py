@@ -5,7 +5,7 @@ from django.conf import settings
 from saas.accounts.models import User
 from saas.audit.actions import record
 from saas.billing import providers
-from saas.billing.customers import apply_pending_events, ensure_provider_customer, get_or_create_customer
+from saas.billing.customers import apply_pending_events, get_or_create_customer, with_provider_customer
 from saas.billing.models import Owner, PaymentMethod
 from saas.billing.providers import ProviderUnavailable
 
@@ -26,9 +26,13 @@ def add_payment_method(
     Raises ``ProviderPageRequired`` where only the provider may see a card, ``PaymentDeclined``.
     """
     gateway = providers.current_gateway()
-    customer = ensure_provider_customer(get_or_create_customer(owner or user, gateway), user, gateway)
-    external_id = gateway.attach_payment_method(
-        customer_id=customer.external_id, type=type, brand=provider, last4=last4, exp_month=exp_month, exp_year=exp_year
+    customer, external_id = with_provider_customer(
+        get_or_create_customer(owner or user, gateway),
+        user,
+        gateway,
+        lambda it: gateway.attach_payment_method(
+            customer_id=it.external_id, type=type, brand=provider, last4=last4, exp_month=exp_month, exp_year=exp_year
+        ),
     )
     apply_pending_events(customer)
     record("payment_method.added", actor=user.pk, target=customer.pk)
@@ -46,8 +50,14 @@ def remove_payment_method(row: PaymentMethod, *, by: User) -> None:
     record("payment_method.removed", actor=by.pk, target=row.pk)
 
 
-def portal_url(user: User, *, owner: Owner | None = None) -> str:
+def portal_url(user: User, *, owner: Owner | None = None, return_path: str = "/billing?from=portal") -> str:
     """A page of the provider for ``owner``, for one visit: cards, invoices, cancellation."""
     gateway = providers.current_gateway()
-    customer = ensure_provider_customer(get_or_create_customer(owner or user, gateway), user, gateway)
-    return gateway.portal_url(customer_id=customer.external_id, return_url=f"{settings.FRONTEND_BASE_URL}/billing")
+    return_url = f"{settings.FRONTEND_BASE_URL}{return_path}"
+    _, url = with_provider_customer(
+        get_or_create_customer(owner or user, gateway),
+        user,
+        gateway,
+        lambda it: gateway.portal_url(customer_id=it.external_id, return_url=return_url),
+    )
+    return url

@@ -8,7 +8,7 @@ For Admin ops, with ``by`` the member of staff:
 from django.db import transaction
 
 from saas.accounts.models import User
-from saas.audit.actions import record
+from saas.audit.actions import record, require_reason
 from saas.billing.models import Plan, Price, Subscription
 from saas.billing.sync import event_history, upsert
 from saas.billing.sync.projections import subscriptions
@@ -28,9 +28,8 @@ def map_price(subscription: Subscription, *, plan_id: str, reason: str, by: User
     plan = Plan.objects.filter(pk=plan_id).first()
     if plan is None:
         raise NotFound("There is no such plan.")
-    if not reason.strip():
-        raise Invalid(errors={"reason": ["Say why."]})
-    _map(_chosen_item(subscription, price_id), plan, subscription, reason.strip()[:500], by)
+    why = require_reason(reason)
+    _map(_chosen_item(subscription, price_id), plan, subscription, why, by)
     remap_subscriptions()
     subscription.refresh_from_db()
     return subscription

@@ -4,22 +4,25 @@ Each calls the provider; the provider's events change the row.
 """
 
 import logging
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
 from saas.accounts.models import User
-from saas.audit.actions import record
+from saas.audit.actions import LONGEST_REASON, record, require_reason
 from saas.billing import clock, providers
-from saas.billing.checkouts import NotForSale
+from saas.billing.catalogue.offers import find_offer
+from saas.billing.catalogue.promotions import find_promotion_code
 from saas.billing.customers import apply_pending_events
-from saas.billing.models import Customer, Owner, Plan, Price, Subscription
-from saas.billing.providers import ChangePreview
+from saas.billing.models import Customer, Invoice, Owner, PendingChange, Plan, Price, Subscription
+from saas.billing.providers import InvoicePreview
 from saas.errors import DomainError, Invalid, NotFound
 
 logger = logging.getLogger(__name__)
 
+PREVIEW_HOLDS = timedelta(minutes=15)  # how long the amounts of a preview can be agreed to
 LONGEST_TRIAL = timedelta(days=730)  # from now; Stripe refuses more
 
 
@@ -35,6 +38,10 @@ class PlanItemUnknown(DomainError):
     code, title = "plan_item_unknown", "We do not know which part of the subscription is the plan. Write to us."  # 409
 
 
+class PreviewOutdated(DomainError):
+    code, title = "preview_outdated", "This price was worked out a while ago. Look at it again."  # 409
+
+
 class NothingToResume(DomainError):
     code, title = "nothing_to_resume", "The subscription is not about to be canceled."  # 409
 
@@ -46,7 +53,7 @@ class NotOnTrial(DomainError):
 def current_subscription(owner: Owner) -> Subscription | None:
     """The owner's live subscription. Of several, one that gives access, then the latest."""
     now = clock.now()
-    live = Subscription.objects.for_owner(owner).live().select_related("plan", "customer")
+    live = Subscription.objects.for_owner(owner).live().select_related("plan", "customer", "pending_change__price")
     return max(live, key=lambda row: (row.grants_access(now), row.started_at), default=None)
 
 
@@ -65,72 +72,251 @@ def refresh_subscription(owner: Owner) -> Subscription | None:
     return current_subscription(owner)
 
 
-def _require_subscription(owner: Owner) -> Subscription:
+def refresh_by_staff(row: Subscription, *, reason: str, by: User) -> Subscription:
+    """Store what the provider says of the subscription and its customer's invoices now. Raises what the provider raises."""
+    gateway = providers.current_gateway()
+    gateway.fetch_subscription(row.external_id)
+    for invoice in row.customer.invoices.filter(subscription_id=row.external_id).needing_attention():
+        gateway.fetch_object("invoice", invoice.external_id)
+    return _apply_and_record(row, "subscription.refreshed", by, reason=reason.strip()[:LONGEST_REASON])
+
+
+def refresh_invoice_by_staff(invoice: Invoice, *, reason: str, by: User) -> Invoice:
+    """Store what the provider says of the invoice and of its subscription now. Raises what the provider raises."""
+    gateway = providers.current_gateway()
+    gateway.fetch_object("invoice", invoice.external_id)
+    if invoice.subscription_id:
+        gateway.fetch_subscription(invoice.subscription_id)
+    if invoice.customer:
+        apply_pending_events(invoice.customer, invoice.external_id)
+    record("invoice.refreshed", actor=by.pk, target=invoice.pk, reason=reason.strip()[:LONGEST_REASON])
+    invoice.refresh_from_db()
+    return invoice
+
+
+def require_subscription(owner: Owner) -> Subscription:
+    """Raises ``NotSubscribed``."""
     if row := current_subscription(owner):
         return row
     raise NotSubscribed
 
 
-def change_plan(owner: Owner, *, plan_id: str, by: User) -> Subscription:
-    """Change the plan now; the difference is charged with the next invoice.
+def _require_live(row: Subscription) -> Subscription:
+    if row.status in Subscription.TERMINAL:
+        raise NotSubscribed
+    return row
 
-    Only the plan's item changes, and keeps its quantity. Raises ``NotFound`` for a plan that is not on sale,
-    ``NotSubscribed``, ``SamePlan``, ``PlanItemUnknown``.
+
+@dataclass(frozen=True)
+class PlanChange:
+    """What a subscription is changed to. With another interval a new period begins, and is charged at once."""
+
+    subscription: Subscription
+    plan_id: str
+    price: Price
+    quantity: int
+    begins_a_period: bool
+
+
+@dataclass(frozen=True)
+class ChangePreview:
+    """The next invoice after a change, which is that of the moment where ``is_charged_now``. The amounts hold for a change as
+    of ``prorated_at``."""
+
+    price: Price
+    quantity: int
+    invoice: InvoicePreview
+    prorated_at: datetime
+    is_charged_now: bool
+
+    @property
+    def plan(self) -> Plan | None:
+        return self.price.plan
+
+
+def change_plan(
+    owner: Owner,
+    *,
+    plan_id: str,
+    by: User,
+    interval: str = "",
+    quantity: int | None = None,
+    seats: int = 1,
+    prorated_at: datetime | None = None,
+) -> Subscription:
+    """Change the plan, its interval or the number of seats now; the difference is charged with the next invoice, and where the
+    interval changes at once.
+
+    Only the plan's item changes. Left out, the interval stays, where the plan is sold by it, and the quantity; where the plan is
+    sold per seat and was not before, it is ``seats``, those that are taken. With the ``prorated_at`` of a preview its amounts are
+    charged. Raises ``NotFound`` for a plan that is not on sale, ``NotSubscribed``, ``SamePlan``, ``PlanItemUnknown``,
+    ``PreviewOutdated``, ``Invalid``.
     """
-    row, price = _plan_change(owner, plan_id)
+    now = clock.now()
+    if prorated_at and not now - PREVIEW_HOLDS <= prorated_at <= now:
+        raise PreviewOutdated
+    change = plan_change(require_subscription(owner), plan_id, interval, quantity, seats)
+    return _change(change, by, prorated_at=prorated_at)
+
+
+def change_plan_by_staff(
+    row: Subscription, *, plan_id: str, interval: str, seats: int, reason: str, by: User
+) -> Subscription:
+    """Like ``change_plan``, for the member of staff ``by``."""
+    why = require_reason(reason)
+    return _change(plan_change(_require_live(row), plan_id, interval, None, seats), by, reason=why)
+
+
+def _change(change: PlanChange, by: User, *, reason: str = "", prorated_at: datetime | None = None) -> Subscription:
+    row = change.subscription
     providers.current_gateway().change_subscription(
-        subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id, quantity=row.quantity
+        subscription_id=row.external_id,
+        item_id=row.item_id,
+        price_id=change.price.external_id or "",
+        quantity=change.quantity,
+        prorated_at=prorated_at,
     )
-    return _apply_and_record(row, "subscription.changed", by, plan=plan_id)
+    PendingChange.objects.filter(subscription=row).delete()  # what was planned before has been overtaken
+    return _apply_and_record(row, "subscription.changed", by, reason=reason, plan=change.plan_id)
 
 
-def preview_change(owner: Owner, *, plan_id: str) -> ChangePreview:
+def preview_change(
+    owner: Owner, *, plan_id: str, interval: str = "", quantity: int | None = None, seats: int = 1
+) -> ChangePreview:
     """What ``change_plan`` would cost. Changes nothing, and raises the same."""
-    row, price = _plan_change(owner, plan_id)
-    return providers.current_gateway().preview_change(
-        subscription_id=row.external_id, item_id=row.item_id, price_id=price.external_id, quantity=row.quantity
+    return _preview(plan_change(require_subscription(owner), plan_id, interval, quantity, seats))
+
+
+def preview_change_by_staff(row: Subscription, *, plan_id: str, interval: str, seats: int) -> ChangePreview:
+    """What ``change_plan_by_staff`` would cost."""
+    return _preview(plan_change(_require_live(row), plan_id, interval, None, seats))
+
+
+def _preview(change: PlanChange) -> ChangePreview:
+    row, now = change.subscription, clock.now().replace(microsecond=0)
+    invoice = providers.current_gateway().preview_change(
+        subscription_id=row.external_id,
+        item_id=row.item_id,
+        price_id=change.price.external_id or "",
+        quantity=change.quantity,
+        prorated_at=now,
     )
+    is_charged_now = change.begins_a_period and row.status != Subscription.Status.TRIALING
+    if is_charged_now:
+        invoice = replace(invoice, next_charge_at=now)
+    return ChangePreview(change.price, change.quantity, invoice, now, is_charged_now)
 
 
-def _plan_change(owner: Owner, plan_id: str) -> tuple[Subscription, Price]:
+def preview_next_invoice(row: Subscription) -> InvoicePreview | None:
+    """What the provider will charge next, and when; None where the subscription ends or it does not say."""
+    if row.ends_with_period or row.status not in Subscription.GRANTING:
+        return None
+    try:
+        return providers.current_gateway().preview_next_invoice(row.external_id)
+    except DomainError:
+        logger.warning("next_invoice_not_previewed", extra={"subscription": row.pk})
+        return None
+
+
+def plan_change(row: Subscription, plan_id: str, interval: str, quantity: int | None, seats: int) -> PlanChange:
+    """What the change would be. Raises as ``change_plan`` does."""
     plan = Plan.objects.on_sale().filter(pk=plan_id).first()
     if plan is None:
         raise NotFound("There is no such plan.")
-    row = _require_subscription(owner)
-    if row.plan_id == plan.pk and row.plan_is_known:
+    before = row.find_price() or Price()  # an unknown price counts as monthly, and not per seat
+    is_same = row.plan_id == plan.pk and row.plan_is_known
+    if is_same and interval in {"", before.charged_every} and quantity in {None, row.quantity}:
         raise SamePlan
-    price = Price.objects.selling(plan, row.customer.provider).first()
-    if price is None:
-        raise NotForSale(retry_after_seconds=60)
+    price = _offer(plan, row, interval, before)
     if not row.item_id:  # its events are from before 2018 and name no items; the provider's answer does
         providers.current_gateway().fetch_subscription(row.external_id)
         apply_pending_events(row.customer)
         row.refresh_from_db()
     if not row.item_id:
         raise PlanItemUnknown
-    return row, price
+    quantity_after = _quantity_after(price, before, row, quantity, seats)
+    return PlanChange(row, plan.pk, price, quantity_after, price.charged_every != before.charged_every)
+
+
+def _offer(plan: Plan, row: Subscription, interval: str, before: Price) -> Price:
+    """In the subscription's currency, which never changes, and by its interval, where the plan is sold by it. Another number of
+    seats keeps the price that was bought."""
+    if before.plan_id == plan.pk and interval in {"", before.charged_every}:
+        return before
+    sold = Price.objects.selling(plan, providers.current_provider()).filter(interval=before.charged_every)
+    currency = row.currency if before.currency else ""
+    return find_offer(plan, interval=interval or (before.charged_every if sold.exists() else ""), currency=currency)
+
+
+def _quantity_after(price: Price, before: Price, row: Subscription, wanted: int | None, seats: int) -> int:
+    if not price.is_per_unit:
+        if wanted not in {None, 1}:
+            raise Invalid(errors={"quantity": ["This plan is sold whole, not per seat."]})
+        return 1 if before.is_per_unit or wanted else row.quantity
+    if wanted is not None and wanted < seats:
+        raise Invalid(errors={"quantity": [f"{seats} seats are taken: keep at least as many."]})
+    return price.quantity_for(wanted or max(seats, row.quantity if before.is_per_unit else 1))
+
+
+def reduce_quantity(row: Subscription, *, quantity: int, by: User) -> Subscription:
+    """Charge for fewer seats from the next period on; nothing of this one is given back."""
+    providers.current_gateway().change_subscription(
+        subscription_id=row.external_id, item_id=row.item_id, price_id=row.price_id, quantity=quantity, prorate=False
+    )
+    return _apply_and_record(row, "subscription.changed", by, plan=row.plan_id, quantity=quantity)
+
+
+def give_discount(subscription: Subscription, *, code: str, reason: str, by: User) -> Subscription:
+    """Take off what the promotion code gives, in addition to other discounts, for the member of staff ``by``.
+
+    Raises ``NotSubscribed`` for one that is over, ``Invalid`` for a code that cannot be used, and what the provider refuses.
+    """
+    _require_live(subscription)
+    why = require_reason(reason)
+    found, gateway = find_promotion_code(code, currency=subscription.currency), providers.current_gateway()
+    gateway.apply_promotion_code(subscription.external_id, gateway.ensure_promotion_code(found))
+    return _apply_and_record(
+        subscription, "subscription.discount_given", by, reason=why, code=found.code, off=found.off
+    )
 
 
 def cancel_subscription(owner: Owner, *, at_period_end: bool, reason: str, by: User) -> Subscription:
     """End the subscription at the end of its period, or now. Raises ``NotSubscribed``."""
-    row = _require_subscription(owner)
+    return _cancel(require_subscription(owner), at_period_end=at_period_end, reason=reason, by=by)
+
+
+def cancel_by_staff(row: Subscription, *, at_period_end: bool, reason: str, by: User) -> Subscription:
+    """The same for the member of staff ``by``. Nothing is refunded. Raises ``NotSubscribed``, ``Invalid``."""
+    return _cancel(_require_live(row), at_period_end=at_period_end, reason=require_reason(reason), by=by)
+
+
+def _cancel(row: Subscription, *, at_period_end: bool, reason: str, by: User) -> Subscription:
     if at_period_end:
         providers.current_gateway().set_cancel_at_period_end(row.external_id, value=True, reason=reason)
     else:
         providers.current_gateway().cancel_subscription(row.external_id, reason=reason)
+    PendingChange.objects.filter(subscription=row).delete()  # nothing follows this period
     return _apply_and_record(row, "subscription.canceled", by, reason=reason, at_period_end=at_period_end)
 
 
 def resume_subscription(owner: Owner, *, by: User) -> Subscription:
     """Revoke a cancellation that has not taken effect. Raises ``NotSubscribed``, ``NothingToResume``."""
-    row = _require_subscription(owner)
+    return _resume(require_subscription(owner), by)
+
+
+def resume_by_staff(row: Subscription, *, reason: str, by: User) -> Subscription:
+    """The same for the member of staff ``by``. Raises ``NothingToResume``, ``Invalid``."""
+    return _resume(row, by, reason=require_reason(reason))
+
+
+def _resume(row: Subscription, by: User, *, reason: str = "") -> Subscription:
     if not row.is_canceling:
         raise NothingToResume
     if row.cancel_at_period_end:
         providers.current_gateway().set_cancel_at_period_end(row.external_id, value=False)
     else:
         providers.current_gateway().clear_cancel_at(row.external_id)
-    return _apply_and_record(row, "subscription.resumed", by)
+    return _apply_and_record(row, "subscription.resumed", by, reason=reason)
 
 
 def _apply_and_record(row: Subscription, action: str, by: User, *, reason: str = "", **data: Any) -> Subscription:
@@ -150,11 +336,10 @@ def extend_trial(subscription: Subscription, *, trial_end: datetime, reason: str
     now = clock.now()
     if not max(now, subscription.trial_end or now) < trial_end <= now + LONGEST_TRIAL:
         raise Invalid(errors={"trial_end": ["Choose a time after the trial's present end, within two years."]})
-    if not reason.strip():
-        raise Invalid(errors={"reason": ["Say why."]})
+    why = require_reason(reason)
     providers.current_gateway().extend_trial(subscription.external_id, trial_end=trial_end)
     apply_pending_events(subscription.customer)
-    return _record_extension(subscription, trial_end, reason, by)
+    return _record_extension(subscription, trial_end, why, by)
 
 
 @transaction.atomic
@@ -164,7 +349,7 @@ def _record_extension(row: Subscription, trial_end: datetime, reason: str, by: U
         "subscription.trial_extended",
         actor=by.pk,
         target=row.pk,
-        reason=reason.strip()[:500],
+        reason=reason,
         before=before,
         trial_end=trial_end.isoformat(),
     )

@@ -2,14 +2,20 @@
 
 from celery import shared_task
 
-from saas.billing import plan_mapping
-from saas.billing.sync import reconcile
+from saas.billing import clock, plan_mapping, providers, scheduled_changes
+from saas.billing.catalogue import price_moves
+from saas.billing.customers import apply_pending_events
+from saas.billing.invoices import customer_mails
+from saas.billing.linking import evidence
+from saas.billing.models import Subscription
+from saas.billing.sync import profiles, reconcile
 
 
 @shared_task
 def reconcile_all() -> None:
     """Compare every customer with the provider, and repair what differs. Beat sends it every night."""
     reconcile.reconcile_all()
+    customer_mails.send_expiring_cards(clock.now().date())
     plan_mapping.remap_subscriptions()
 
 
@@ -17,3 +23,36 @@ def reconcile_all() -> None:
 def remap_subscriptions(object_id: str) -> None:
     """Look for the plans that were unknown. ``object_id`` is the price or product that has changed."""
     plan_mapping.remap_subscriptions()
+
+
+@shared_task
+def send_profiles() -> None:
+    """Send changed addresses and names of customers to the provider. Beat sends it every minute."""
+    profiles.send_changed_profiles()
+
+
+@shared_task
+def fetch_subscription(subscription_id: str) -> None:
+    """Ask the provider for a subscription whose events do not say everything. If this is lost, the night's comparison
+    asks."""
+    providers.current_gateway().fetch_subscription(subscription_id)
+    if row := Subscription.objects.select_related("customer").filter(external_id=subscription_id).first():
+        apply_pending_events(row.customer)
+
+
+@shared_task
+def make_due_changes() -> None:
+    """Make the changes of plan that were planned for a period that ends within minutes. Beat sends it every minute."""
+    scheduled_changes.make_due_changes()
+
+
+@shared_task
+def apply_price_moves() -> None:
+    """Move the subscriptions whose day has come to another price. Beat sends it every hour; it may be repeated."""
+    price_moves.apply_due_price_moves()
+
+
+@shared_task
+def link_customers() -> None:
+    """Link customers who pay and have nothing, where an account has confirmed their address since. Beat sends it."""
+    evidence.link_waiting_customers()

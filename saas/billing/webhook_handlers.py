@@ -1,21 +1,27 @@
 """Billing's handlers of the provider's events: each projects all stored events of the event's object into its row.
 
-So events may arrive in any order, late, or repeatedly. Types without a handler are stored and ignored.
+So events may arrive in any order, late, or repeatedly. Types without a handler are stored and ignored. The handlers of
+invoices, payments and refunds are in ``saas.billing.invoices.event_handlers``.
 """
 
 import logging
-from collections.abc import Collection, Iterator
-from datetime import datetime
+from collections.abc import Collection
 
 from saas.background_tasks import notify_workers
-from saas.billing import customer_mails, providers
-from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Subscription
-from saas.billing.sync import event_history, upsert
+from saas.billing import providers
+from saas.billing.invoices import (
+    customer_mails,
+    event_handlers,  # noqa: F401  registers the handlers of invoices, payments and refunds
+)
+from saas.billing.linking.evidence import link_by_evidence
+from saas.billing.models import Customer, Subscription
+from saas.billing.sync import event_history, stripe_objects, upsert
+from saas.billing.sync.discounts import discount_coupon
 from saas.billing.sync.projections import subscriptions
-from saas.billing.tasks import remap_subscriptions
+from saas.billing.tasks import fetch_subscription, remap_subscriptions
 from saas.errors import DomainError
-from saas.webhook_events.dispatch import Ignore, Retry, before_transaction, handles, object_end_dates
-from saas.webhook_events.envelope import EventData
+from saas.webhook_events.dispatch import Ignore, Retry, before_transaction, handles, require_object_id
+from saas.webhook_events.envelope import EventData, load_event_data
 from saas.webhook_events.models import WebhookEvent
 
 logger = logging.getLogger(__name__)
@@ -23,12 +29,39 @@ logger = logging.getLogger(__name__)
 
 @handles("customer.created", "customer.updated", "customer.deleted")
 def handle_customer_event(event: WebhookEvent, data: EventData) -> None:
-    upsert.upsert_customer(_object_id(event))
+    upsert.upsert_customer(require_object_id(event))
+    link_by_evidence(event.object_id)
+
+
+@handles("customer.discount.*")
+def handle_discount_event(event: WebhookEvent, data: EventData) -> None:
+    """What the customer's subscriptions bring changes with it."""
+    upsert.upsert_discounts(event.customer_id)
+
+
+@handles("coupon.*")
+def keep_coupon_event(event: WebhookEvent, data: EventData) -> None:
+    """Nothing to do: newer discounts name their coupon by its id, and are read with its events."""
+
+
+@before_transaction("customer.discount.*")
+def fetch_unknown_coupon(event: WebhookEvent, data: EventData) -> None:
+    """Store the coupon that the discount names, if nothing says yet what it takes off."""
+    coupon_id = stripe_objects.id_of(discount_coupon(data.object))
+    is_whole = isinstance(discount_coupon(data.object), dict)
+    if coupon_id and not is_whole and not upsert.find_coupon(coupon_id):
+        _fetch("coupon", coupon_id)
 
 
 @handles("customer.subscription.*")
 def handle_subscription_event(event: WebhookEvent, data: EventData) -> None:
-    upsert.upsert_subscription(_object_id(event))
+    row = upsert.upsert_subscription(require_object_id(event))
+    if row and not row.customer.is_linked:
+        link_by_evidence(row.customer.external_id)
+    if row and event.type == "customer.subscription.deleted":
+        customer_mails.send_canceled(row)
+    if row and "discount" in row.attention:
+        notify_workers(fetch_subscription, row.external_id)
 
 
 def events_with_ambiguous_order(event_ids: Collection[int]) -> set[int]:
@@ -61,51 +94,71 @@ def fetch_ambiguous_subscription(event: WebhookEvent, data: EventData) -> None:
         logger.warning("ambiguous_subscription_not_fetched", extra={"subscription": event.object_id})
 
 
-@object_end_dates
-def ended_object_ids(since: datetime, until: datetime) -> Iterator[str]:
-    """The objects that ended in that time. An invoice ends with its customer; products and prices never end."""
-    window = (since, until)
-    for rows in (
-        Subscription.objects.filter(ended_at__range=window),
-        PaymentMethod.objects.filter(detached_at__range=window),
-        Checkout.objects.filter(ended_at__range=window).exclude(external_id=""),
-        Customer.objects.filter(deleted_at__range=window),
-        Invoice.objects.filter(customer__deleted_at__range=window),
-    ):
-        yield from rows.values_list("external_id", flat=True)
+_THIN_KINDS = {
+    "customer.subscription.": "subscription",
+    "customer.discount.": "",
+    "checkout.session.": "checkout.session",
+    "coupon.": "coupon",
+    "customer.": "customer",
+    "invoice.": "invoice",
+    "payment_method.": "payment_method",
+    "price.": "price",
+    "product.": "product",
+    "refund.": "refund",
+    "charge.dispute.": "dispute",
+}
 
 
-@handles("invoice.*")
-def handle_invoice_event(event: WebhookEvent, data: EventData) -> None:
-    """``invoice.upcoming`` has no id: the invoice does not exist yet. It is ignored."""
-    upsert.upsert_invoice(_object_id(event))
+def thin_events(event_ids: Collection[int]) -> set[int]:
+    """Of these events, those that only name their object."""
+    rows = WebhookEvent.objects.filter(pk__in=event_ids, api_version="").exclude(object_id="")
+    return {row.pk for row in rows.select_related("payload") if not load_event_data(row).object}
 
 
-@handles("invoice.payment_failed")
-def mail_payment_failed(event: WebhookEvent, data: EventData) -> None:
-    customer_mails.send_payment_failed(_object_id(event))
+@before_transaction(*(f"{prefix}*" for prefix in _THIN_KINDS), when=thin_events)
+def fetch_named_object(event: WebhookEvent, data: EventData) -> None:
+    """A thin event (API v2) names its object: the provider's answer is stored as another event, which is then handled."""
+    kind = next(kind for prefix, kind in _THIN_KINDS.items() if event.type.startswith(prefix))
+    gateway = providers.current_gateway()
+    match kind:
+        case "subscription":
+            gateway.fetch_subscription(event.object_id)
+        case "checkout.session":
+            gateway.fetch_checkout(event.object_id)
+        case "":
+            raise Ignore("The event names its object only, and the provider cannot be asked for it.")
+        case _:
+            gateway.fetch_object(kind, event.object_id)
+
+
+def _fetch(kind: str, id: str) -> None:
+    """Store the provider's answer as one more event; without one, what depends on it stays marked."""
+    try:
+        providers.current_gateway().fetch_object(kind, id)
+    except DomainError:
+        logger.warning("object_not_fetched", extra={"kind": kind, "object": id})
 
 
 @handles("customer.subscription.trial_will_end")
 def mail_trial_ending(event: WebhookEvent, data: EventData) -> None:
-    customer_mails.send_trial_ending(_object_id(event))
+    customer_mails.send_trial_ending(require_object_id(event))
 
 
 @handles("payment_method.*")
 def handle_payment_method_event(event: WebhookEvent, data: EventData) -> None:
-    upsert.upsert_payment_method(_object_id(event))
+    upsert.upsert_payment_method(require_object_id(event))
 
 
 @handles("product.*")
 def handle_product_event(event: WebhookEvent, data: EventData) -> None:
-    upsert.upsert_product(_object_id(event))
+    upsert.upsert_product(require_object_id(event))
     _remap_unknown_plans(event)
 
 
 @handles("price.*")
 def handle_price_event(event: WebhookEvent, data: EventData) -> None:
     """``plan.*`` reports the same prices in an older shape, and has no handler."""
-    upsert.upsert_price(_object_id(event))
+    upsert.upsert_price(require_object_id(event))
     _remap_unknown_plans(event)
 
 
@@ -116,11 +169,6 @@ def _remap_unknown_plans(event: WebhookEvent) -> None:
 
 @handles("checkout.session.*")
 def handle_checkout_session_event(event: WebhookEvent, data: EventData) -> None:
-    if not upsert.upsert_checkout(_object_id(event)):
+    if not upsert.upsert_checkout(require_object_id(event)):
         raise Retry("The checkout of this session is not there yet.")
-
-
-def _object_id(event: WebhookEvent) -> str:
-    if not event.object_id:
-        raise Ignore("The event shows no object with an id.")
-    return event.object_id
+    link_by_evidence(event.customer_id)

@@ -21,7 +21,7 @@ def answer_check(check: Check) -> Check:
     return check
 
 
-def find_faults(contract: Contract, operation: Operation, step: Step, answer: Answer) -> Iterator[str]:
+def find_response_faults(contract: Contract, operation: Operation, step: Step, answer: Answer) -> Iterator[str]:
     """Yield every fault of ``answer`` as a sentence; only the status if that is wrong."""
     expected = step.status or operation.status
     if answer.status != expected:

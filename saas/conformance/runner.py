@@ -82,7 +82,7 @@ class ContractRun:
                 if step.keep and isinstance(answer.body, Mapping):
                     self.kept[step.keep] = {**answer.body, "cookies": answer.cookies}
                 operation = self.contract.operation(step)
-                found = list(expectations.find_faults(self.contract, operation, resolved, answer))
+                found = list(expectations.find_response_faults(self.contract, operation, resolved, answer))
             except (PreconditionFailed, httpx.HTTPError) as error:
                 found = [str(error) or type(error).__name__]
             if found:

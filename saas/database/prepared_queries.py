@@ -28,10 +28,7 @@ def prepared_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
 
 
 def binary_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
-    """Return a cursor for rows with bytes and times; planned each time. Django's own cursor where ``prepared_cursor`` is.
-
-    Do not select JSON columns: psycopg would parse them, and Django's field again.
-    """
+    """Return a cursor for rows with bytes and times; planned each time. Django's own cursor where ``prepared_cursor`` is."""
     return _cursor(connection, BinaryCursor)
 
 

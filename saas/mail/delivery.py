@@ -16,7 +16,9 @@ from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
 
+from saas import request_context
 from saas.mail import rendering
+from saas.mail.metrics import ATTEMPTS
 from saas.mail.models import Mail
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,16 @@ def deliver_mail(mail_id: int) -> None:
     ):
         return
     mail = Mail.objects.get(pk=mail_id)
+    own = request_context.current()
+    queued_in = own._replace(request_id=mail.request_id or own.request_id)
+    with (
+        request_context.use_context(queued_in),
+        request_context.span("mail.send", mail=mail.pk, template=mail.template),
+    ):
+        _send(mail)
+
+
+def _send(mail: Mail) -> None:
     try:
         rendering.render_message(mail).send()
     except Exception as error:
@@ -53,13 +65,16 @@ def deliver_mail(mail_id: int) -> None:
         Mail.objects.filter(pk=mail.pk).update(
             status=Mail.Status.SENT, sent_at=timezone.now(), last_error="", sealed=kept
         )
+        logger.info("mail_sent", extra={"mail": mail.pk, "attempt": mail.attempts})
+        ATTEMPTS.labels("sent").inc()
 
 
 def _note_failure(mail: Mail, error: Exception) -> None:
-    fields = {"mail": mail.pk, "attempt": mail.attempts, "error": type(error).__name__}
-    # A mail server's reply names the recipient: not for the log.
+    fields = {"mail": mail.pk, "attempt": mail.attempts, "error": type(error).__name__, "answer": reply_codes(error)}
+    # The text of a mail server's reply names the recipient: not for the log.
     logger.warning("mail_failed", extra=fields, exc_info=None if isinstance(error, SMTPException) else error)
     is_over = is_permanent(error) or mail.attempts > len(BACKOFF)
+    ATTEMPTS.labels("failed" if is_over else "retried").inc()
     Mail.objects.filter(pk=mail.pk, attempts=mail.attempts).update(
         status=Mail.Status.FAILED if is_over else Mail.Status.QUEUED,
         next_attempt_at=timezone.now() + BACKOFF[min(mail.attempts, len(BACKOFF)) - 1],
@@ -83,6 +98,16 @@ def is_permanent(error: Exception) -> bool:
 
 def _is_final(code: int) -> bool:
     return code // 100 == _PERMANENT
+
+
+def reply_codes(error: Exception) -> list[int]:
+    """The codes of the server's reply; none if there was no reply."""
+    match error:
+        case SMTPRecipientsRefused():
+            return sorted({code for code, _ in error.recipients.values()})
+        case SMTPResponseException():
+            return [error.smtp_code]
+    return []
 
 
 def describe_error(error: Exception) -> str:

@@ -10,6 +10,10 @@ from django.utils import timezone
 
 
 class MailQuerySet(models.QuerySet["Mail"]):
+    def about(self, key: str) -> MailQuerySet:
+        """Those whose ``dedupe_key`` begins with ``key``."""
+        return self.filter(dedupe_key__startswith=key)
+
     def due(self, now: datetime) -> MailQuerySet:
         return self.filter(status=Mail.Status.QUEUED, next_attempt_at__lte=now)
 
@@ -22,9 +26,11 @@ class Mail(models.Model):
 
     template = models.CharField(max_length=64)
     recipient = models.CharField(max_length=254, db_index=True)
+    locale = models.CharField(max_length=16, db_default="en")  # of the recipient
     context = models.JSONField(default=dict)
     sealed = models.JSONField(default=dict)  # further values, encrypted each; emptied when the mail is sent
     dedupe_key = models.CharField(max_length=200, unique=True)  # one fact, one mail
+    request_id = models.CharField(max_length=64, db_default="")  # of the request or task that queued it
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)

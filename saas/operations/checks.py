@@ -16,12 +16,13 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import get_connection
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from kombu import Connection, Exchange, Queue
 
+from saas.database.replica import REPLICA
 from saas.operations.invariants import find_violations, registered_invariants
 from saas.operations.models import Heartbeat, WorkerProcess
 from saas.workers.due_work import is_work_due
@@ -51,6 +52,13 @@ def database() -> str:
         # The server raises the same error as for a write, which invalidates the pool (saas.database.postgres).
         cursor.execute(_REQUIRE_WRITABLE if connection.vendor == "postgresql" else "SELECT 1")
     return str(connection.vendor)
+
+
+def replica() -> str:
+    """The replica answers. Without it the lists, statistics and exports of staff are 503."""
+    with connections[REPLICA].cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return "answers"
 
 
 def migrations() -> str:
@@ -113,7 +121,9 @@ def clock() -> str:
         (theirs,) = cursor.fetchone()
     skew = (theirs - before).total_seconds()
     if abs(skew) > MAX_SKEW_SECONDS:
-        raise RuntimeError(f"the database's clock is {skew:.1f} s ahead of this machine's")
+        raise RuntimeError(
+            f"the database's clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's"
+        )
     return f"{abs(skew):.2f} s apart"
 
 
@@ -136,8 +146,8 @@ def business_invariants() -> str:
 def _heartbeat(name: str) -> str:
     age = Heartbeat.objects.age(name, timezone.now())
     if age is None:
-        raise RuntimeError(f"{name} has never shown a sign of life")
-    seen = f"last sign of life {age.total_seconds():.0f} s ago"
+        raise RuntimeError(f"{name} has never recorded a heartbeat")
+    seen = f"last heartbeat {age.total_seconds():.0f} s ago"
     if age > HEARTBEAT_MAX_AGE:
         raise RuntimeError(seen)
     return seen

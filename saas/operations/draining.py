@@ -22,9 +22,12 @@ _flag = _map_flag(os.environ.get(_PATH))
 
 
 def share_draining_flag(path: Path) -> None:
-    """Keep the flag in ``path``, for this process and its children."""
+    """Keep the flag in ``path``, for this process and its children. On a full disk only those it forks see it."""
     global _flag
-    path.write_bytes(b"\0")
+    try:
+        path.write_bytes(b"\0")  # a byte that is there: the first write to a hole in a full disk would end the process
+    except OSError:
+        return
     os.environ[_PATH] = str(path)
     _flag = _map_flag(str(path))
 

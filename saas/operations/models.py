@@ -1,4 +1,5 @@
-"""Rows in which the running system records its own state: heartbeats, worker processes, scheduled tasks, counters."""
+"""Rows in which the running system records its own state: heartbeats, processes, their secrets, scheduled tasks, counters,
+retention."""
 
 from __future__ import annotations
 
@@ -57,6 +58,39 @@ class WorkerProcess(models.Model):
         return self.name
 
 
+class ProcessSecrets(models.Model):
+    """Which secrets a running process accepts, by their fingerprints: ``{"SECRET_KEY": [signs, others …]}``."""
+
+    name = models.CharField(max_length=100, primary_key=True)  # machine:process id
+    role = models.CharField(max_length=32)
+    accepted = models.JSONField()
+    seen_at = models.DateTimeField()
+
+    @property
+    def label(self) -> str:
+        return f"{self.role} {self.name}"
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class SignedSecret(models.Model):
+    """When a value of a secret, known by its fingerprint, signed first and last."""
+
+    secret = models.CharField(max_length=64)
+    fingerprint = models.CharField(max_length=16)
+    first_signed_at = models.DateTimeField(db_default=Now())
+    last_signed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [  # noqa: RUF012
+            models.UniqueConstraint(fields=["secret", "fingerprint"], name="a_value_of_a_secret_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.secret} {self.fingerprint}"
+
+
 class ScheduledTask(models.Model):
     """The latest run of a task that beat sends. A beat claims the next run by changing ``runs`` from the number it read."""
 
@@ -66,6 +100,37 @@ class ScheduledTask(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RetentionProgressQuerySet(models.QuerySet["RetentionProgress"]):
+    def lags(self, now: datetime) -> dict[str, timedelta]:
+        """Return, for each table, the longest time for which expired rows may still exist."""
+        return {row.table: max(now - row.complete_until, timedelta()) for row in self}
+
+    def note(self, rows: list[RetentionProgress]) -> None:
+        """Save how far these tables are; a row that another worker inserted meanwhile is updated."""
+        told = ["complete_until", "started_at", "position", "deleted"]
+        self.bulk_create(rows, update_conflicts=True, unique_fields=["table"], update_fields=told)
+
+
+class RetentionProgress(models.Model):
+    """How far retention is with a table. A pass along its primary key is under way while ``started_at`` is set."""
+
+    table = models.CharField(max_length=64, primary_key=True)
+    complete_until = models.DateTimeField()  # what was past its time by then has been deleted
+    started_at = models.DateTimeField(null=True)
+    position = models.JSONField(null=True)  # the last primary key that the pass has read
+    deleted = models.PositiveBigIntegerField(default=0)  # rows, with those that went with them
+
+    objects = RetentionProgressQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.table
+
+    def end_pass(self) -> None:
+        """Note that the pass under way has come to its end."""
+        if self.started_at is not None:
+            self.complete_until, self.started_at, self.position = self.started_at, None, None
 
 
 class Counter(models.Model):

@@ -9,10 +9,13 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Condition, Thread
 from time import monotonic, sleep
 
+from django.conf import settings
 from django.db import connections
+from django.utils.module_loading import import_string
 
 from saas.operations import checks
 
@@ -39,13 +42,22 @@ class Dependency:
         return self.every_seconds + 2 * self.deadline_seconds
 
 
+def _call(path: str) -> object:
+    return import_string(path)()
+
+
 DEPENDENCIES = (
     Dependency("database", checks.database, "database", is_needed=True),
     Dependency("migrations", checks.migrations, "database", is_needed=True, every_seconds=5.0),
     Dependency("worker", checks.worker, "database", every_seconds=2.0),
     Dependency("beat", checks.beat, "database", every_seconds=2.0),
+    *([Dependency("replica", checks.replica, "replica")] if settings.DATABASE_REPLICA_URL else []),
     Dependency("cache", checks.cache, "cache"),
     Dependency("broker", checks.broker, "broker", every_seconds=2.0),
+    *(
+        Dependency(name, partial(_call, path), "database", every_seconds=10.0)
+        for name, path in settings.READINESS_CHECKS.items()
+    ),
 )
 
 

@@ -1,10 +1,11 @@
-"""Nightly tasks."""
+"""Tasks that concern all apps: the nightly check of invariants, and deleting what is past its time."""
 
 import logging
 
 from celery import shared_task
 
 from saas.operations.invariants import find_violations
+from saas.operations.retention import passes
 
 logger = logging.getLogger(__name__)
 
@@ -17,3 +18,9 @@ def check_invariants() -> None:
             "invariant_broken",
             extra={"invariant": violation.name, "rule": violation.rule, "subject": violation.subject},
         )
+
+
+@shared_task
+def delete_expired() -> None:
+    """Delete rows past their time, for a while: the next run goes on."""
+    passes.delete_expired()

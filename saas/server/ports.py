@@ -2,10 +2,17 @@
 
 from django.conf import settings
 
+MAX_PORT = 65_535
+
 
 def ports_from_base(port_base: int) -> dict[str, int]:
-    """Return each service's port: product has ``port_base``, the others the next three."""
-    return {name: port_base + index for index, name in enumerate(settings.SERVICE_PORTS)}
+    """Return each service's port: product has ``port_base``, the others the next three. Raises ``ValueError``."""
+    offsets = {name: port - settings.SERVICE_PORTS["product"] for name, port in settings.SERVICE_PORTS.items()}
+    if not 1 <= port_base <= MAX_PORT - max(offsets.values()):
+        raise ValueError(
+            f"{port_base} is no port base: the four services take it and the next three, at most {MAX_PORT}."
+        )
+    return {name: port_base + offset for name, offset in offsets.items()}
 
 
 def urls_from_base(port_base: int) -> dict[str, str]:

@@ -11,7 +11,7 @@ from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]  # public,
 from saas.server.deadline import Deadline
 
 BODY_TIMEOUT_SECONDS = 30.0
-MAX_BYTES_IN_MEMORY = 256 * 1024 * 1024  # all bodies that are held in this process
+MAX_BODY_BYTES_IN_PROCESS = 256 * 1024 * 1024  # all bodies that are held in this process
 SHORT_BODY_BYTES = 32 * 1024  # so short that those of all connections fit into memory
 MAX_DISCARDED_BYTES, DISCARD_SECONDS = 4 * 1024 * 1024, 1.0
 
@@ -29,7 +29,7 @@ class IncompleteBody(Exception):
 
 
 class BodyMemoryExceeded(Exception):
-    """Other bodies hold ``MAX_BYTES_IN_MEMORY``."""
+    """Other bodies hold ``MAX_BODY_BYTES_IN_PROCESS``."""
 
 
 class BodyReader:
@@ -66,7 +66,7 @@ class BodyReader:
 
     async def read_short(self, protocol: Any, length: int) -> bytes:
         """Read at most ``SHORT_BODY_BYTES`` in one call, which takes half the time of iterating. Raises as ``read``."""
-        if self._held + length > MAX_BYTES_IN_MEMORY:
+        if self._held + length > MAX_BODY_BYTES_IN_PROCESS:
             raise BodyMemoryExceeded
         try:
             with Deadline(BODY_TIMEOUT_SECONDS):
@@ -88,7 +88,7 @@ class BodyReader:
             ends += not chunk
             if size > limit:
                 raise BodyTooLarge
-            if self._held + len(chunk) > MAX_BYTES_IN_MEMORY:
+            if self._held + len(chunk) > MAX_BODY_BYTES_IN_PROCESS:
                 raise BodyMemoryExceeded
             self._held += len(chunk)
             chunks.append(chunk)

@@ -29,7 +29,7 @@ class Headers(Protocol):
     def __contains__(self, key: str) -> bool: ...
 
 
-class Scope(Protocol):
+class RequestScope(Protocol):
     """An RSGI request: https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md"""
 
     http_version: str
@@ -48,12 +48,12 @@ class Refusal(NamedTuple):
     detail: str
 
 
-def find_refusal(scope: Scope) -> Refusal | None:
+def find_refusal(scope: RequestScope) -> Refusal | None:
     """Return why the request is refused, or None."""
     return next(chain(_refusals_of_target(scope), _refusals_of_headers(scope)), None)
 
 
-def _refusals_of_target(scope: Scope) -> Iterator[Refusal]:
+def _refusals_of_target(scope: RequestScope) -> Iterator[Refusal]:
     if scope.method == "CONNECT" or scope.authority:
         yield Refusal(400, "Send the path only.")
     if len(scope.path) + len(scope.query_string) > MAX_TARGET_BYTES:
@@ -62,7 +62,7 @@ def _refusals_of_target(scope: Scope) -> Iterator[Refusal]:
         yield Refusal(400, "The path holds a character that is not allowed.")
 
 
-def _refusals_of_headers(scope: Scope) -> Iterator[Refusal]:
+def _refusals_of_headers(scope: RequestScope) -> Iterator[Refusal]:
     headers = scope.headers
     if is_too_large(headers.items()):
         yield Refusal(431, "The headers are too large.")
@@ -85,7 +85,7 @@ def is_too_large(headers: list[tuple[str, str]]) -> bool:
     return max(sizes, default=0) > MAX_HEADER_BYTES or all_bytes > MAX_HEAD_BYTES
 
 
-def declared_length(scope: Scope) -> int | None:
+def declared_length(scope: RequestScope) -> int | None:
     """Return the body's length in bytes; None for a chunked body, whose Content-Length is ignored; 0 without either header."""
     if "transfer-encoding" in scope.headers:
         return None
@@ -93,7 +93,7 @@ def declared_length(scope: Scope) -> int | None:
     return int(digits) if digits.isdecimal() else 0
 
 
-def wsgi_environ(scope: Scope, body: bytes) -> dict[str, Any]:
+def wsgi_environ(scope: RequestScope, body: bytes) -> dict[str, Any]:
     """Return the environ of PEP 3333, with a body that was read whole."""
     host, _, port = scope.server.rpartition(":")
     is_socket = not port.isdecimal()
@@ -119,7 +119,7 @@ def wsgi_environ(scope: Scope, body: bytes) -> dict[str, Any]:
     }
 
 
-def peer_address(scope: Scope) -> str:
+def peer_address(scope: RequestScope) -> str:
     """Return the IP address of the peer; empty for a unix socket."""
     host, _, port = scope.client.rpartition(":")
     return host.strip("[]") if port.isdecimal() else ""

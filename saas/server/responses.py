@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-MAX_BYTES_IN_MEMORY = 1024 * 1024  # a longer body is written to a file
+SPOOL_THRESHOLD_BYTES = 1024 * 1024  # a longer body is written to a file
 MAX_RESPONSE_BYTES = 512 * 1024 * 1024
 _FILE_SECONDS = 30.0  # until the file is unlinked: granian has opened it by then
 # hyper writes lengths and connection headers itself. It would add a Server header of its own if there were none.
@@ -71,7 +71,7 @@ def _buffer(pieces: Iterable[bytes]) -> tuple[bytes, str]:
     for piece in rest:
         found.append(piece)
         size += len(piece)
-        if size > MAX_BYTES_IN_MEMORY:
+        if size > SPOOL_THRESHOLD_BYTES:
             return b"", _write_to_file([*found], rest)
     return b"".join(found), ""
 

@@ -21,7 +21,7 @@ from saas.api.middleware import PREPARED_RESPONSE
 from saas.api.problems import Problem
 from saas.operations import draining
 from saas.server import request_body, shared_state, watchdog
-from saas.server.request_head import PROBES, Scope, declared_length, find_refusal, wsgi_environ
+from saas.server.request_head import PROBES, RequestScope, declared_length, find_refusal, wsgi_environ
 from saas.server.responses import BufferedResponse, ResponseTooLarge, call_wsgi
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class RSGIAdapter:
         self._executor.shutdown()
         self._reserved.shutdown()
 
-    async def __rsgi__(self, scope: Scope, protocol: Any) -> None:
+    async def __rsgi__(self, scope: RequestScope, protocol: Any) -> None:
         if refused := find_refusal(scope):
             await self.refuse(scope, protocol, partial(Problem, refused.status, detail=refused.detail))
             return
@@ -73,7 +73,7 @@ class RSGIAdapter:
     def release_body(self, body: bytes) -> None:
         self._bodies.release(body)
 
-    async def read_body(self, scope: Scope, protocol: Any) -> bytes | None:
+    async def read_body(self, scope: RequestScope, protocol: Any) -> bytes | None:
         """Return the whole body, to be passed to ``release_body`` later; None if it was refused and that has been answered."""
         length, limit = declared_length(scope), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if length == 0:
@@ -95,7 +95,7 @@ class RSGIAdapter:
             await self.refuse(scope, protocol, partial(Problem, 503, headers=_RETRY_SOON))
         return None
 
-    async def answer(self, scope: Scope, protocol: Any, body: bytes) -> None:
+    async def answer(self, scope: RequestScope, protocol: Any, body: bytes) -> None:
         """Send Django's response to a request whose body was read; 503 if no thread is free within ``THREAD_WAIT_SECONDS``."""
         if scope.path in PROBES:
             await self._respond(self._reserved, scope, protocol, wsgi_environ(scope, body))
@@ -111,13 +111,13 @@ class RSGIAdapter:
         finally:
             self._free.release()
 
-    async def refuse(self, scope: Scope, protocol: Any, make: MakeResponse, *, close: bool = True) -> None:
+    async def refuse(self, scope: RequestScope, protocol: Any, make: MakeResponse, *, close: bool = True) -> None:
         """Send ``make``'s response through Django's middleware. ``close`` the connection where a body was left unread."""
         prepared = {**wsgi_environ(scope, b""), PREPARED_RESPONSE: make}
         await self._respond(self._reserved, scope, protocol, prepared, close=close)
 
     async def _respond(
-        self, executor: Executor, scope: Scope, protocol: Any, environ: dict[str, Any], *, close: bool = False
+        self, executor: Executor, scope: RequestScope, protocol: Any, environ: dict[str, Any], *, close: bool = False
     ) -> None:
         loop = asyncio.get_running_loop()
         response = await loop.run_in_executor(executor, self._response, environ)

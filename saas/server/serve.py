@@ -56,6 +56,7 @@ def main(arguments: Sequence[str]) -> None:
     _require_free(address)
     settings_module = options.settings or f"saas.settings.{options.service}"
     os.environ |= {"DJANGO_SETTINGS_MODULE": settings_module, "SAAS_PROCESS": "service"}
+    os.environ["BIND"] = f"unix:{address.path}" if address.path else f"{address.host}:{address.port}"
     _count("WEB_THREADS", "48")
     drain_seconds = _seconds("DRAIN_SECONDS", "5")
     with shared_state.create_shared_state() as shared:

@@ -12,12 +12,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from saas.operations import draining
-from saas.operations.processes import is_process_alive
+from saas.operations.multiprocess_metrics.folders import (
+    MIN_FREE_BYTES,
+    delete_abandoned_folders,
+    metrics_folder,
+    share_metrics,
+)
 
 _MEMORY = Path("/dev/shm")  # noqa: S108
 _FOLDER = "SAAS_SERVER_STATE"
 _PREFIX = "saas-server-"
-_MIN_FREE_BYTES = 32 * 1024 * 1024
 
 
 class SharedState:
@@ -52,7 +56,7 @@ class SharedState:
     def heartbeats(self) -> dict[int, str]:
         """Return the last heartbeat of each process, by process id."""
         found = {}
-        for path in self._beats.iterdir():
+        for path in self._beats.glob("*"):  # nothing if the folder was deleted
             with suppress(FileNotFoundError):
                 found[int(path.name)] = path.read_text(encoding="ascii")
         return found
@@ -65,36 +69,21 @@ class SharedState:
 def create_shared_state() -> Iterator[SharedState]:
     """Create the state of a server that starts now. Its workers find it by the environment; it is deleted on exit."""
     base = _MEMORY if os.access(_MEMORY, os.W_OK) and _has_free_space(_MEMORY) else Path(tempfile.gettempdir())
-    for stale in base.glob(f"{_PREFIX}*-*"):  # of servers that were killed
-        pid = stale.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdecimal() and not is_process_alive(int(pid)):
-            shutil.rmtree(stale, ignore_errors=True)
+    delete_abandoned_folders(base, _PREFIX)
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
     try:
         (folder / "beats").mkdir()
         os.environ[_FOLDER] = str(folder)
         draining.share_draining_flag(folder / "draining")
-        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            _share_metrics(folder / "metrics")
+        if not metrics_folder() and not share_metrics(folder / "metrics"):  # before prometheus_client is imported
+            sys.stderr.write(f"{folder} has no room: /metrics tells of one worker at a time.\n")
         yield SharedState(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _share_metrics(folder: Path) -> None:
-    """Have the workers of one server write metrics where each can read all. To be called before prometheus_client is imported.
-
-    prometheus_client maps its files into memory, and a write on a full disk kills the process: then without.
-    """
-    if not _has_free_space(folder.parent):
-        sys.stderr.write(f"{folder.parent} is nearly full: /metrics tells of one worker at a time.\n")
-        return
-    folder.mkdir()
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-
-
 def _has_free_space(folder: Path) -> bool:
-    return shutil.disk_usage(folder).free >= _MIN_FREE_BYTES
+    return shutil.disk_usage(folder).free >= MIN_FREE_BYTES
 
 
 def current_shared_state() -> SharedState | None:

@@ -34,6 +34,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 WriteLine = Callable[[str, str], None]
+NotePids = Callable[[Mapping[str, int]], None]
 
 
 @dataclass(frozen=True)
@@ -138,11 +139,14 @@ class Supervisor:
         *,
         watched: Sequence[Path] = (),
         grace_seconds: float = STOP_TIMEOUT_SECONDS,
+        note_pids: NotePids = lambda pids: None,
     ) -> None:
+        """``note_pids`` is given the process id of each program, at the start and whenever one has changed."""
         self.programs = programs
         self.say = say
         self.watched = watched
         self.grace_seconds = grace_seconds
+        self.note_pids = note_pids
         self.children: list[ChildProcess] = []
 
     def run(self, *, is_ready: Callable[[], bool], on_ready: Callable[[], None]) -> int:
@@ -156,11 +160,14 @@ class Supervisor:
 
     def _supervise(self, asked: list[int], is_ready: Callable[[], bool], on_ready: Callable[[], None]) -> int:
         ready, deadline = False, time.monotonic() + START_TIMEOUT_SECONDS
+        noted: dict[str, int] = {}
         for changed in _ticks(self.watched):
             if asked:
                 return 0
             if (code := self._check_children(changed)) is not None:
                 return code
+            if (pids := {child.program.name: child.process.pid for child in self.children}) != noted:
+                self.note_pids(noted := pids)
             if not ready and is_ready():
                 ready = True
                 on_ready()

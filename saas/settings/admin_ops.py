@@ -9,6 +9,6 @@ INSTALLED_APPS = ["admin_ops", "unfold.apps.BasicAppConfig", *INSTALLED_APPS]
 ROOT_URLCONF = "admin_ops.urls"
 SESSION_COOKIE_NAME = STAFF_SESSION_COOKIE_NAME
 SESSION_COOKIE_DOMAIN = None  # only customers' hosts share a cookie
-CSRF_COOKIE_NAME = "admin_ops_csrf"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}admin_ops_csrf"
 SESSION_COOKIE_SAMESITE = "Strict"
 SESSION_COOKIE_AGE = 8 * 3600  # seconds; no staff session lives longer

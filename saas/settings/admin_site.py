@@ -20,6 +20,11 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("admin_ops/favicon.svg")}
     ],
     "STYLES": [lambda request: static("admin_ops/admin.css")],
+    "SCRIPTS": [
+        lambda request: static("admin_ops/refresh.js"),
+        lambda request: static("admin_ops/effect.js"),
+        lambda request: static("admin_ops/scroll_regions.js"),
+    ],
     "BORDER_RADIUS": "8px",
     "COLORS": {
         "primary": {

@@ -6,12 +6,24 @@ Every value from outside is read through ``saas.env``; the README's settings tab
 import secrets
 
 from saas import env
-from saas.settings import import_blocklist, production  # noqa: F401  (first, before anything imports the blocked libraries)
+from saas.operations.processes import running_up
+from saas.settings import environment, production  # noqa: F401  (first, before anything imports the blocked libraries)
 from saas.settings.accounts import *
 from saas.settings.base_urls import *
 from saas.settings.environment import *
 from saas.settings.infrastructure import *
+from saas.settings.pages import *
 from saas.settings.payments import *
+
+if not PRODUCTION and (_up := running_up(VAR_DIR)):  # it knows where the services are, so no command need be told
+    if SERVICE_BASE_URLS["product"] == FRONTEND_BASE_URL:
+        FRONTEND_BASE_URL = _up.get("urls", SERVICE_BASE_URLS)["product"]
+    SERVICE_BASE_URLS |= _up.get("urls", {})
+
+# The modules that `manage.py add_module` wrote, one name a line. What each adds is collected from its folders: tables and
+# actions from saas/<name>, routes from product/<name>/urls.py, tables of Django admin from admin_ops/<name>/tables.py.
+MODULES: list[str] = [
+]  # fmt: skip
 
 # Every app with models, in every service: a service without one could not delete a user.
 INSTALLED_APPS = [
@@ -32,6 +44,7 @@ INSTALLED_APPS = [
     "saas.accounts",
     "saas.billing",
     "saas.teams",
+    *(f"saas.{module}" for module in MODULES),
 ]
 
 MIDDLEWARE = [
@@ -39,6 +52,7 @@ MIDDLEWARE = [
     "saas.api.middleware.RequestContextMiddleware",
     "saas.api.metrics.MetricsMiddleware",
     "saas.api.middleware.SecurityHeadersMiddleware",
+    "saas.api.pages.errors.PageErrorMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "saas.api.middleware.PreparedResponseMiddleware",
@@ -70,6 +84,7 @@ TEMPLATES = [
 WSGI_APPLICATION = "saas.wsgi.application"
 APPEND_SLASH = False
 READINESS_IN_BACKGROUND = True
+READINESS_CHECKS: dict[str, str] = {}  # of this service alone: functions by their dotted names
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en-us"
@@ -97,7 +112,7 @@ RATE_LIMIT_SCALE = env.integer(
     "RATE_LIMIT_SCALE",
     default=1 if PRODUCTION else 100,
     minimum=1,
-    help="Multiplies every rate limit but the failed-login and second-factor counters.",
+    help="Multiplies every rate limit but the failed-login and second-factor counters. Default in production: `1`.",
 )
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = None  # SecurityHeadersMiddleware sets it: pages and JSON differ
@@ -114,6 +129,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": "{deepLinking: true, plugins: [accessible]}",  # the plugin of saas/static/saas/swagger.js
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
@@ -122,7 +138,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["saas.api.openapi.schema_generation.postprocess_schema"],
 }
 
-SETTINGS_FAULTS = env.collect_faults(production.find_faults(globals()) if PRODUCTION else ())
+SETTINGS_FAULTS = env.collect_faults(production.find_settings_faults(globals()) if PRODUCTION else ())
 if not MAY_LACK_SECRETS:
     env.raise_faults(SETTINGS_FAULTS)
 elif not SECRET_KEY:  # libraries read it at import; a temporary one for this command

@@ -3,9 +3,9 @@
 import ipaddress
 
 from saas import env
-from saas.settings.environment import PRODUCTION
+from saas.settings.environment import PARITY, PRODUCTION
 
-SERVICE_PORTS = {"product": 8000, "admin_ops": 8001, "parity": 8002, "webhooks": 8003}
+SERVICE_PORTS = {"product": 8000, "admin_ops": 8001, **({"parity": 8002} if PARITY else {}), "webhooks": 8003}
 SERVICE_BASE_URLS = {
     name: env.text(
         f"{name.upper()}_BASE_URL",
@@ -15,7 +15,9 @@ SERVICE_BASE_URLS = {
     for name, port in SERVICE_PORTS.items()
 }
 FRONTEND_BASE_URL = env.text(
-    "FRONTEND_BASE_URL", default=SERVICE_BASE_URLS["product"], help="Where links in mails lead."
+    "FRONTEND_BASE_URL",
+    default=SERVICE_BASE_URLS["product"],
+    help="Where links in mails lead: Product's own pages, or an app of yours.",
 ).rstrip("/")
 LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = env.comma_separated(
@@ -40,10 +42,13 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_C
 OPEN_INTERNALS = env.boolean(
     "OPEN_INTERNALS",
     default=not PRODUCTION,
-    help="Whether anybody may read the documentation, the schema, metrics and the state of modules.",
+    help="Whether anybody may read the documentation, the schema, metrics and the state of modules. Default in production: `false`.",
 )
 INTERNALS_TOKEN = env.text(
     "INTERNALS_TOKEN", help="Bearer token that reads them where they are closed: for Prometheus and doctor."
+)
+INTERNALS_TOKEN_FALLBACKS = env.comma_separated(
+    "INTERNALS_TOKEN_FALLBACKS", help="Other tokens that are accepted during a rotation (commas between)."
 )
 
 

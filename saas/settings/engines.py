@@ -28,11 +28,19 @@ SQLITE_OPTIONS = {
 }
 
 
+def replica_config(url: str, primary: dict[str, Any]) -> dict[str, Any]:
+    """The ``DATABASES`` entry of a replica, with the time limits of ``primary``."""
+    config = _postgres(url, "DATABASE_REPLICA_URL") or {}
+    if "pool" not in primary["OPTIONS"]:
+        env.note_fault("DATABASE_REPLICA_URL needs DATABASE_URL: it is a replica of that database.")
+    return {**config, "OPTIONS": {**config.get("OPTIONS", {}), **primary["OPTIONS"]}, "TEST": {"MIRROR": "default"}}
+
+
 def database_config(
     url: str, var_dir: Path, *, pool_size: int, may_prepare: bool, statement_timeout_ms: int, is_service: bool
 ) -> dict[str, Any]:
     """Django's ``DATABASES`` entry: SQLite in ``var_dir`` for an empty ``url``, else PostgreSQL, pooled."""
-    config = _postgres(url) if url else None
+    config = _postgres(url, "DATABASE_URL") if url else None
     if config is None:
         var_dir.mkdir(parents=True, exist_ok=True)
         file = var_dir / "db.sqlite3"
@@ -66,12 +74,12 @@ def answer_timeout_seconds(statement_timeout_ms: int) -> float:
     return statement_timeout_ms / 1000 + ANSWER_MARGIN_SECONDS if statement_timeout_ms else DEFAULT_ANSWER_SECONDS
 
 
-def _postgres(url: str) -> dict[str, Any] | None:
+def _postgres(url: str, name: str) -> dict[str, Any] | None:
     """Return None for a URL of another database, which is a fault."""
     if urlsplit(url).scheme in {"postgres", "postgresql"}:
         with suppress(ValueError):  # its message may contain the password
             return dict(dj_database_url.parse(url, conn_health_checks=True))  # pre-ping by the pool
-    env.note_fault("DATABASE_URL must be postgres://user:password@host/name: no other database is known.")
+    env.note_fault(f"{name} must be postgres://user:password@host/name: no other database is known.")
     return None
 
 

@@ -1,4 +1,5 @@
-"""The environment (development, test, production), the kind of process, and the folder of generated files."""
+"""The environment (development, test, production), the kind of process and what it does not import, the folder of
+generated files, and the switches for what is not wanted. Imported first."""
 
 import os
 import sys
@@ -41,3 +42,30 @@ _first, _second = [*sys.argv[1:3], "", ""][:2]
 _is_help = {_first, _second} & {"-h", "--help", "--version"} or _first in {"", "help", "version"}
 _IS_MANAGE = PROCESS == "command" and Path(sys.argv[0]).name in {"manage.py", "django-admin", "__main__.py"}
 MAY_LACK_SECRETS = _IS_MANAGE and (bool(_is_help) or _first in {"generate_secrets", "check"})
+
+# ── Optional imports: libraries that others import if installed, and that this process does not use ──
+# Blocking them saves 300 modules and 15 MB in each of the six processes, and start-up time. Commands, which print tables
+# with ``rich``, block nothing.
+_FOR_COMMANDS_ONLY = ("rich", "jinja2")
+_FOR_SETTINGS = {"opentelemetry": ("OTEL_ENDPOINT",), "requests": ("OTEL_ENDPOINT", "STRIPE_SECRET_KEY")}
+
+if PROCESS != "command":
+    _unused = [name for name, settings in _FOR_SETTINGS.items() if not any(map(env.is_set, settings))]
+    for _library in (*_FOR_COMMANDS_ONLY, *_unused):
+        sys.modules.setdefault(_library, None)  # type: ignore[arg-type]  # then ``import`` raises ModuleNotFoundError
+
+# Switches for what a founder may not want. What is off answers 404, is in no menu and in no schema.
+REGISTRATION = env.choice(
+    "REGISTRATION",
+    choices=["open", "invite", "closed"],
+    default="open",
+    help="Who may make an account: everyone (`open`), the invited alone (`invite`), or no one (`closed`).",
+)
+TEAMS = env.boolean("TEAMS", default=True, help="`off` takes teams, invitations and API keys away.")
+API_KEYS = env.boolean("API_KEYS", default=True, help="`off` takes the API keys of teams away.") and TEAMS
+OAUTH = env.boolean("OAUTH", default=True, help="`off` takes sign-in providers away.")
+PARITY = env.boolean(
+    "PARITY", default=True, help="`off` where the Parity service is not run; it needs no address then."
+)
+if REGISTRATION == "invite" and not TEAMS:
+    env.note_fault("REGISTRATION=invite needs TEAMS: teams invite.")

@@ -1,5 +1,7 @@
 """Database, caches, broker, mail and logs: embedded by default, servers by URL."""
 
+from typing import Any
+
 from celery.schedules import crontab
 
 from saas import env
@@ -8,6 +10,9 @@ from saas.settings.environment import PROCESS, PRODUCTION, SAAS_ENV, VAR_DIR
 from saas.settings.payments import BILLING, USES_LOCAL_PROVIDER
 
 DATABASE_URL = env.text("DATABASE_URL", help="`postgres://user:password@host/name`. Empty: SQLite in the var folder.")
+DATABASE_REPLICA_URL = env.text(
+    "DATABASE_REPLICA_URL", help="A replica of it, for lists, statistics and exports of staff. Empty: none."
+)
 REDIS_URL = env.text("REDIS_URL", help="`redis://host:6379/0`: broker, limits and cache. Empty: the embedded ones.")
 CACHE_URL = env.text("CACHE_URL", default=REDIS_URL, help="Redis that may lose anything. Default: REDIS_URL.")
 LIMITS_URL = env.text(
@@ -40,6 +45,10 @@ DATABASES = {
         is_service=PROCESS == "service",
     )
 }
+DATABASE_ROUTERS = []
+if DATABASE_REPLICA_URL:
+    DATABASES["replica"] = engines.replica_config(DATABASE_REPLICA_URL, DATABASES["default"])
+    DATABASE_ROUTERS = ["saas.database.replica.ReplicaRouter"]
 DATABASE_ANSWER_SECONDS = engines.answer_timeout_seconds(_STATEMENT_TIMEOUTS_MS[PROCESS])
 CACHES = engines.cache_config(CACHE_URL, LIMITS_URL)
 RATELIMIT_USE_CACHE = "limits"
@@ -71,34 +80,52 @@ CELERY_WORKER_REDIRECT_STDOUTS = False  # keeps mails on the console readable
 WORKER_METRICS_PORT = env.integer(
     "WORKER_METRICS_PORT", default=0, maximum=65535, help="Where a worker tells Prometheus of its tasks; 0 for nowhere."
 )
+WORKER_NICE = env.integer(
+    "WORKER_NICE",
+    default=10,
+    maximum=19,
+    help="How far workers stand back for the services of the same machine (`nice`): 0 not at all, 19 as far as possible.",
+)
+METRICS_BIND = env.text(
+    "METRICS_BIND",
+    help="`host:port` where a service also tells its metrics, without a check of `Host`. Not a loopback address: with `INTERNALS_TOKEN`.",
+)
+if METRICS_BIND and not METRICS_BIND.rpartition(":")[2].isdecimal():
+    env.note_fault("METRICS_BIND must be host:port.")
 CELERY_BEAT_SCHEDULER = "saas.workers.beat_scheduler:DatabaseScheduler"
+
+
+def _every(seconds: float, task: str, *, expires: int = 0) -> dict[str, Any]:
+    """By default a run that has not begun when the next is due is dropped."""
+    return {"task": task, "schedule": seconds, "options": {"expires": expires or int(seconds)}}
+
+
 CELERY_BEAT_SCHEDULE = {
-    "sweep webhook events": {"task": "saas.webhook_events.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
-    "seal audit events": {"task": "saas.audit.tasks.seal", "schedule": 5.0, "options": {"expires": 5}},
-    "anchor audit events": {"task": "saas.audit.tasks.anchor", "schedule": 3600.0, "options": {"expires": 600}},
-    "tidy webhook events": {"task": "saas.webhook_events.tasks.tidy", "schedule": 600.0, "options": {"expires": 600}},
-    "sweep accounts": {"task": "saas.accounts.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
-    "tidy accounts": {"task": "saas.accounts.tasks.tidy", "schedule": 600.0, "options": {"expires": 600}},
+    "sweep webhook events": _every(5.0, "saas.webhook_events.tasks.sweep"),
+    "seal audit events": _every(5.0, "saas.audit.tasks.seal"),
+    "anchor audit events": _every(3600.0, "saas.audit.tasks.anchor", expires=600),
+    "delete expired rows": _every(60.0, "saas.operations.tasks.delete_expired"),
+    "sweep accounts": _every(10.0, "saas.accounts.tasks.sweep"),
+    "tidy accounts": _every(600.0, "saas.accounts.tasks.tidy"),
     "check invariants": {
         "task": "saas.operations.tasks.check_invariants",
         "schedule": crontab(hour="3", minute="30"),
         "options": {"expires": 3600},
     },
-    "sweep mail": {"task": "saas.mail.tasks.sweep", "schedule": 10.0, "options": {"expires": 10}},
+    "sweep mail": _every(10.0, "saas.mail.tasks.sweep"),
 }
 if BILLING:
-    CELERY_BEAT_SCHEDULE["reconcile billing"] = {
-        "task": "saas.billing.tasks.reconcile_all",
-        "schedule": 86_400.0,
-        "options": {"expires": 3600},
+    CELERY_BEAT_SCHEDULE |= {
+        "reconcile billing": _every(86_400.0, "saas.billing.tasks.reconcile_all", expires=3600),
+        "send customers' profiles": _every(60.0, "saas.billing.tasks.send_profiles"),
+        "change plans at a period's end": _every(60.0, "saas.billing.tasks.make_due_changes"),
+        "move payers to another price": _every(3600.0, "saas.billing.tasks.apply_price_moves"),
+        "link customers who pay": _every(300.0, "saas.billing.tasks.link_customers"),
+        "update seats": _every(600.0, "saas.teams.tasks.update_all_seats"),
     }
 if USES_LOCAL_PROVIDER:
     CELERY_IMPORTS = ["saas.billing.providers.local.tasks"]
-    CELERY_BEAT_SCHEDULE["turn local clock"] = {
-        "task": "saas.billing.tasks.turn_local_clock",
-        "schedule": 10.0,
-        "options": {"expires": 10},
-    }
+    CELERY_BEAT_SCHEDULE["turn local clock"] = _every(10.0, "saas.billing.tasks.turn_local_clock")
 
 EMAIL_URL = env.text(
     "EMAIL_URL", default="console://", help="`smtp://user:password@host:587?tls=true`, or in development `console://`."

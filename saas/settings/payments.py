@@ -15,7 +15,9 @@ STRIPE_WEBHOOK_SECRETS = env.comma_separated(
     help="Signing secrets of the endpoint, current first (commas between, for rotation).",
 )
 STRIPE_LIVEMODE = env.boolean(
-    "STRIPE_LIVEMODE", default=PRODUCTION, help="Events of the other mode are stored and ignored."
+    "STRIPE_LIVEMODE",
+    default=PRODUCTION,
+    help="Events of the other mode are stored and ignored. Default in production: `true`.",
 )
 WEBHOOKS_ALLOW_UNSIGNED = env.boolean(
     "WEBHOOKS_ALLOW_UNSIGNED", default=not PRODUCTION, help="Accept events without a signature. Development only."
@@ -29,9 +31,38 @@ WEBHOOKS_MAX_RETRIES = env.integer(
     "WEBHOOKS_MAX_RETRIES",
     default=10 if PRODUCTION else 3,
     maximum=50,
-    help="Retries of a failing event before it is `failed`.",
+    help="Retries of a failing event before it is `failed`. Default in production: `10`.",
 )
 WEBHOOKS_NOTIFY_EMAIL = env.text("WEBHOOKS_NOTIFY_EMAIL", help="Who is told of failed events.")
+
+BILLING_NOTIFY_EMAIL = env.text(
+    "BILLING_NOTIFY_EMAIL",
+    default=WEBHOOKS_NOTIFY_EMAIL,
+    help="Who is told of disputes, refunds, and of who pays and has nothing. Default: WEBHOOKS_NOTIFY_EMAIL.",
+)
+BILLING_MAILS = env.comma_separated(
+    "BILLING_MAILS",
+    default=[
+        "receipt",
+        "renewal_upcoming",
+        "payment_failed",
+        "payment_action_required",
+        "card_expiring",
+        "trial_ending",
+        "subscription_canceled",
+        "payment_refunded",
+        "price_change",
+    ],
+    help="Which mails customers get about payments, by the names of their templates; `none` for none.",
+)
+
+BILLING_DISPUTE_ENDS_ACCESS = env.choice(
+    "BILLING_DISPUTE_ENDS_ACCESS",
+    choices=["never", "lost", "opened"],
+    default="never",
+    help="When a dispute of its payment takes a subscription's access: `never`, once it is `lost`, or while it is `opened` and once "
+    "it is lost. A dispute that is won gives it back.",
+)
 
 STRIPE_SECRET_KEY = env.text(
     "STRIPE_SECRET_KEY", help="Set to bill through Stripe. Empty: the local provider, in development only."
@@ -51,7 +82,7 @@ BILLING_LOCAL_CHECKOUT = env.choice(
     "BILLING_LOCAL_CHECKOUT",
     choices=["instant", "hosted"],
     default="instant",
-    help="Whether the local provider's checkout completes at once.",
+    help="Whether a checkout of the API completes at once at the local provider; those of the pages lead to its own.",
 )
 BILLING_TRIAL_DAYS = env.integer(
     "BILLING_TRIAL_DAYS",
@@ -59,4 +90,17 @@ BILLING_TRIAL_DAYS = env.integer(
     minimum=0,
     maximum=730,
     help="How many days a customer's first subscription is free.",
+)
+BILLING_CURRENCY = env.text(
+    "BILLING_CURRENCY", default="usd", help="The currency of `price_monthly`, and of a checkout that names none."
+).lower()
+BILLING_LOCAL_TAX_PERCENT = env.text(
+    "BILLING_LOCAL_TAX_PERCENT",
+    default="0",
+    help="Tax that the local provider adds to its invoices, such as `19` or `8.1`.",
+)
+BILLING_AUTOMATIC_TAX = env.boolean(
+    "BILLING_AUTOMATIC_TAX",
+    default=False,
+    help="Whether Stripe computes the tax, and its checkout asks for a billing address and a tax id.",
 )

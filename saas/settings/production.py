@@ -25,7 +25,7 @@ Settings = Mapping[str, Any]
 _checks: list[Callable[[Settings], Iterator[str]]] = []
 
 
-def find_faults(settings: Settings) -> Iterator[str]:
+def find_settings_faults(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each setting that is fit for development only: the variable's name, never its value."""
     for check in _checks:
         yield from check(settings)
@@ -92,9 +92,11 @@ def check_cookies(settings: Settings) -> Iterator[str]:
         yield "SESSION_COOKIE_NAME must differ from the staff's cookie."
     if domain and name.startswith("__Host-"):
         yield "SESSION_COOKIE_NAME must not begin with __Host- where SESSION_COOKIE_DOMAIN is set: browsers refuse it."
-    if domain and not all(f".{urls[name]}".endswith(f".{domain.strip('.')}") for name in ("product", "parity")):
-        yield "SESSION_COOKIE_DOMAIN must hold the host names of PRODUCT_BASE_URL and PARITY_BASE_URL."
-    if urls["admin_ops"] in {urls["product"], urls["parity"]} and not _is_of_this_machine(urls["admin_ops"] or ""):
+    customers_hosts = {name: urls[name] for name in ("product", "parity") if name in urls}
+    if domain and not all(f".{host}".endswith(f".{domain.strip('.')}") for host in customers_hosts.values()):
+        names = " and ".join(f"{name.upper()}_BASE_URL" for name in customers_hosts)
+        yield f"SESSION_COOKIE_DOMAIN must hold the host names of {names}."
+    if urls["admin_ops"] in customers_hosts.values() and not _is_of_this_machine(urls["admin_ops"] or ""):
         yield "ADMIN_OPS_BASE_URL must have a host name of its own in production: browsers share cookies between ports."
 
 
@@ -116,6 +118,8 @@ def check_addresses(settings: Settings) -> Iterator[str]:
     for name, url in urls.items():
         if not _is_public(url):
             yield f"{name} must start with https:// and a public host name in production."
+    if not settings["FRONT_PAGES"] and not env.is_set("FRONTEND_BASE_URL"):
+        yield "FRONTEND_BASE_URL must be set in production where FRONT_PAGES is off: links in mails lead there."
     for origin in settings["CORS_ALLOWED_ORIGINS"]:
         if not _is_public(origin) or "*" in origin:
             yield "CORS_ALLOWED_ORIGINS must list exact https:// origins in production."
@@ -136,16 +140,20 @@ def check_secrets(settings: Settings) -> Iterator[str]:
         ("SECRET_KEY", settings["SECRET_KEY"]),
         *(("SECRET_KEY_FALLBACKS", value) for value in settings["SECRET_KEY_FALLBACKS"]),
         ("SAAS_AUTH_PEPPER", settings["AUTH_PEPPER"]),
-        *_if_set("SAAS_AUTH_PEPPER_PREVIOUS", settings["AUTH_PEPPER_PREVIOUS"]),
+        *(("SAAS_AUTH_PEPPER_FALLBACKS", value) for value in settings["AUTH_PEPPER_FALLBACKS"]),
         ("SAAS_SESSION_SECRET", settings["SESSION_SECRET"]),
+        *(("SAAS_SESSION_SECRET_FALLBACKS", value) for value in settings["SESSION_SECRET_FALLBACKS"]),
         ("SAAS_MFA_KEY", settings["MFA_KEY"]),
-        *(("SAAS_MFA_KEYS_PREVIOUS", value) for value in settings["MFA_KEYS_PREVIOUS"]),
+        *(("SAAS_MFA_KEY_FALLBACKS", value) for value in settings["MFA_KEY_FALLBACKS"]),
+        ("SAAS_AUDIT_KEY", settings["AUDIT_KEY"]),
+        *(("SAAS_AUDIT_KEY_FALLBACKS", value) for value in settings["AUDIT_KEY_FALLBACKS"]),
         # Without billing no provider need sign; then every delivery is refused.
         *(
             ("STRIPE_WEBHOOK_SECRET", value)
             for value in settings["STRIPE_WEBHOOK_SECRETS"] or [""] * settings["BILLING"]
         ),
         *_if_set("INTERNALS_TOKEN", settings["INTERNALS_TOKEN"]),
+        *(("INTERNALS_TOKEN_FALLBACKS", value) for value in settings["INTERNALS_TOKEN_FALLBACKS"]),
     ]
     seen: dict[str, str] = {}
     for name, value in named:
@@ -174,8 +182,9 @@ def check_keys(settings: Settings) -> Iterator[str]:
     first, second = pems.values()
     if first and first == second:
         yield "JWT_STAFF_SIGNING_KEY must differ from JWT_SIGNING_KEY."
-    if not all(_holds_p256(Path(path)) for path in settings["JWT_VERIFY_KEYS"]):
-        yield "JWT_VERIFY_KEYS must name files that hold EC P-256 keys, in PEM."
+    for name, (audience, _) in _SIGNERS.items():
+        if not all(_holds_p256(Path(path)) for path in settings["JWT_VERIFY_KEYS"][audience]):
+            yield f"{name}_FALLBACKS must name files that hold EC P-256 keys, in PEM."
 
 
 def _folder_of_keys(settings: Settings, name: str) -> Iterator[str]:

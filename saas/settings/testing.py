@@ -31,3 +31,6 @@ if DATABASE_URL:  # a test is one long transaction; concurrency tests wait for l
 WHITENOISE_AUTOREFRESH = True  # find static files on request: scanning all costs each client 20 ms
 CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {}
+LOGGING["root"][
+    "handlers"
+] = []  # pytest shows the lines of a failed test, and saas.testing.secret_leak_detector reads all

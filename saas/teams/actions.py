@@ -1,18 +1,23 @@
 """Writes to teams and memberships. Invitations and API keys have modules of their own."""
 
+from collections.abc import Mapping
+
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from saas.accounts.metadata import changed_keys, merge_metadata
 from saas.accounts.models import User
 from saas.audit.actions import record
 from saas.billing.models import Subscription
 from saas.errors import DomainError, Invalid, NotFound
 from saas.teams import roles
-from saas.teams.actors import Actor, lock_team_for
+from saas.teams.actors import Actor, lock_team, lock_team_for
 from saas.teams.models import ApiKey, Invitation, Membership, Team
+from saas.teams.owned_rows import delete_owned_rows
 from saas.teams.plan_limits import require_free_team
 from saas.teams.roles import Permission, Role
+from saas.teams.tasks import notify_seats_changed
 
 
 class TeamSubscribed(DomainError):
@@ -36,27 +41,57 @@ def create_team(*, name: str, owner: User) -> Membership:
 
 
 @transaction.atomic
-def rename_team(actor: Actor, *, name: str) -> Membership:
-    """Rename the team. Returns the actor's membership with the updated team."""
+def update_team(actor: Actor, *, name: str | None = None, metadata: Mapping[str, str] | None = None) -> Membership:
+    """Rename the team, and merge ``metadata`` into its own; None leaves either as it is.
+
+    Members may change the declared keys. Raises ``Invalid``, ``MetadataReadOnly``. Returns the actor's membership with the
+    updated team.
+    """
     actor = lock_team_for(actor, Permission.RENAME_TEAM)
-    if actor.team.name != name:
-        actor.team.name = name
-        actor.team.save(update_fields=["name", "updated_at"])
-        record("team.renamed", actor=actor.id, target=actor.team.id)
+    team = actor.team
+    if name is not None and team.name != name:
+        team.name = name
+        team.save(update_fields=["name", "updated_at"])
+        record("team.renamed", actor=actor.id, target=team.id)
+    if metadata is not None:
+        merged = merge_metadata(team.metadata, metadata, writable=settings.TEAM_METADATA_WRITABLE)
+        _save_metadata(team, merged, by=actor.id)
     return actor.membership
 
 
 @transaction.atomic
+def change_team_metadata(team: Team, *, by: User, changes: Mapping[str, str], reason: str = "") -> dict[str, str]:
+    """For staff: merge ``changes`` into a team's metadata and return all of it. Raises ``Invalid``."""
+    team = lock_team(team.pk)
+    merged = merge_metadata(team.metadata, changes)
+    _save_metadata(team, merged, by=by.id, reason=reason)
+    return merged
+
+
+def _save_metadata(team: Team, metadata: dict[str, str], *, by: str, reason: str = "") -> None:
+    """Inside the transaction that has locked the team."""
+    before, team.metadata = team.metadata, metadata
+    if keys := changed_keys(before, metadata):
+        team.save(update_fields=["metadata", "updated_at"])
+        record("team.metadata_changed", actor=by, target=team.id, reason=reason, keys=keys)
+
+
+@transaction.atomic
 def delete_team(actor: Actor) -> None:
-    """Delete a team with its memberships, invitations and keys. Raises ``TeamSubscribed`` while it has a subscription."""
+    """Delete a team with its memberships, invitations, keys and what other modules keep for it.
+
+    Raises ``TeamSubscribed`` while it has a subscription.
+    """
     team = lock_team_for(actor, Permission.DELETE_TEAM).team
     if settings.BILLING and Subscription.objects.for_owner(team).live().exists():
         raise TeamSubscribed
     record("team.deleted", actor=actor.id, target=team.id, members=team.memberships.count())
+    delete_owned_rows(team)
     team.memberships.all().delete()
     team.invitations.all().delete()
     team.api_keys.all().delete()
-    Team.objects.live().filter(pk=team.pk).update(deleted_at=timezone.now(), updated_at=timezone.now())
+    ended_at = timezone.now()
+    Team.objects.live().filter(pk=team.pk).update(deleted_at=ended_at, updated_at=ended_at, metadata={})
 
 
 @transaction.atomic
@@ -125,6 +160,7 @@ def _delete_membership(member: Membership) -> None:
     _withdraw_invitations(member, keep=[])
     _revoke_keys(member)
     member.delete()
+    notify_seats_changed(member.team_id)
 
 
 def _set_role(member: Membership, role: Role) -> None:

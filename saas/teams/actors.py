@@ -1,13 +1,14 @@
 """Who acts in a team, with which permissions, and the locks that checks of them need."""
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from saas.accounts.models import User
 from saas.accounts.sessions.logins import InvalidCredentials
 from saas.errors import DomainError, Forbidden, NotFound
 from saas.teams import roles
 from saas.teams.models import ApiKey, Membership, Team
-from saas.teams.roles import Permission, Role, Scope
+from saas.teams.roles import Role, Scope
 
 
 class RoleAboveOwn(DomainError):
@@ -36,13 +37,13 @@ class Actor:
             return roles.lower_role(self.membership.role, roles.MAX_API_KEY_ROLE)
         return Role(self.membership.role)
 
-    def may(self, permission: Permission) -> bool:
+    def may(self, permission: StrEnum) -> bool:
         in_scope = self.key is None or any(
             permission in roles.PERMISSIONS_BY_SCOPE[Scope(scope)] for scope in self.key.scope_list
         )
         return in_scope and roles.role_has_permission(self.role, permission)
 
-    def require(self, permission: Permission) -> None:
+    def require(self, permission: StrEnum) -> None:
         """Raise ``Forbidden`` without ``permission``."""
         if not self.may(permission):
             raise Forbidden
@@ -72,7 +73,7 @@ def require_sessions_not_revoked(actor: Actor) -> None:
         raise InvalidCredentials
 
 
-def lock_team_for(actor: Actor, permission: Permission) -> Actor:
+def lock_team_for(actor: Actor, permission: StrEnum) -> Actor:
     """Lock the team and check again: the actor's role may have changed since the request came."""
     lock_team(actor.team.id)
     membership = Membership.objects.select_related("team", "user").filter(pk=actor.membership.pk).first()

@@ -63,13 +63,15 @@ def _mail_maker_and_owner(key: ApiKey) -> None:
         queue_mail(
             "api_key_created",
             to=person.email,
+            locale=person.locale,
             context={
                 "name": person.full_name,
                 "key": key.name,
                 "team": team.name,
+                "team_id": team.id,
                 "maker": maker.full_name or maker.email,
                 "may": "read and write" if Scope.WRITE in key.scope_list else "read",
-                "until": f"{key.expires_at:%d %B %Y}",
+                "until": person.written_day(key.expires_at),
             },
             dedupe_key=f"api_key_created:{key.id}:{person.id}",
         )

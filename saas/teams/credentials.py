@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from django.utils import timezone
 
 from saas.accounts.models import User
-from saas.accounts.sessions.long_lived_credentials import Credential, register_credential_kind
+from saas.accounts.sessions.long_lived_credentials import LongLivedCredential, register_credential_kind
 from saas.teams.models import ApiKey, Invitation
 
 
-def _api_keys(user: User) -> Iterator[Credential]:
+def _api_keys(user: User) -> Iterator[LongLivedCredential]:
     for row in ApiKey.objects.usable(timezone.now()).filter(created_by=user):
-        yield Credential(
+        yield LongLivedCredential(
             kind="api_key",
             id=row.id,
             name=row.name,
@@ -22,10 +22,10 @@ def _api_keys(user: User) -> Iterator[Credential]:
         )
 
 
-def _invitations(user: User) -> Iterator[Credential]:
+def _invitations(user: User) -> Iterator[LongLivedCredential]:
     """The name of an invitation is its address."""
     for row in Invitation.objects.holding_seats(timezone.now()).filter(invited_by=user, team__deleted_at=None):
-        yield Credential(
+        yield LongLivedCredential(
             kind="invitation",
             id=row.id,
             name=row.email,

@@ -21,6 +21,7 @@ from saas.teams.actors import Actor, RoleAboveOwn, lock_team, lock_team_for, req
 from saas.teams.models import Invitation, Membership, Team
 from saas.teams.plan_limits import require_free_seat, seats_taken
 from saas.teams.roles import Permission, Role
+from saas.teams.tasks import notify_seats_changed
 
 INVITATION_LIFETIME = timedelta(days=7)
 TOKEN_PREFIX = "it_"
@@ -121,6 +122,16 @@ def _still_open(invitation: Invitation) -> Invitation:
     return found
 
 
+def find_invitation(raw: str) -> Invitation:
+    """The invitation of the mail's token, if it can be accepted. Changes nothing.
+
+    Raises ``NotFound``, ``InvitationUsed``, ``InvitationExpired``, ``InvitationRevoked``.
+    """
+    invitation = _invitation_by_token(raw)
+    _require_acceptable(invitation)
+    return invitation
+
+
 @transaction.atomic
 def accept_invitation(raw: str, *, user: User) -> Membership:
     """Join by the token of the mail. Only the invited address may, once it is verified.
@@ -141,15 +152,13 @@ def register_by_invitation(raw: str, *, password: str, full_name: str) -> tuple[
     The token proves the mailbox, so an existing unconfirmed account is emptied and handed over.
     Raises what ``accept_invitation`` does, and ``Invalid`` for the password or ``EmailTaken`` for a confirmed account.
     """
-    invitation = _invitation_by_token(raw)
-    _require_acceptable(invitation)
+    invitation = find_invitation(raw)
     name = full_name.strip()
     check_new_password(password, User(email=invitation.email, full_name=name))
     encoded = make_password(password)
     with transaction.atomic():
         lock_team(invitation.team_id)
-        invitation = _invitation_by_token(raw)  # again, now under the lock
-        _require_acceptable(invitation)
+        invitation = find_invitation(raw)  # again, now under the lock
         login = log_in_verified_email(email=invitation.email, full_name=name, encoded=encoded, methods="pwd")
         return login, _create_membership(invitation, login.user)
 
@@ -161,6 +170,7 @@ def _create_membership(invitation: Invitation, user: User) -> Membership:
     require_free_seat(team, taken=team.memberships.count())
     Invitation.objects.open().filter(pk=invitation.pk).update(accepted_at=timezone.now(), accepted_by=user)
     record("invitation.accepted", actor=user.id, target=team.id, invitation=invitation.id, role=invitation.role)
+    notify_seats_changed(team.pk)
     return Membership.objects.create(team=team, user=user, role=invitation.role)
 
 
@@ -206,9 +216,11 @@ def _new_token() -> str:
 
 def _send(invitation: Invitation, raw: str) -> None:
     inviter = invitation.invited_by
+    invited = User.objects.by_email(invitation.email)
     queue_mail(
         "team_invitation",
         to=invitation.email,
+        locale=(invited or inviter).locale,
         context={"team": invitation.team.name, "inviter": inviter.full_name or inviter.email},
         secrets={"token": raw},
         dedupe_key=f"invitation:{invitation.id}:{invitation.token_hash[:16]}",

@@ -37,6 +37,7 @@ class Team(models.Model):
     id = PrefixedIdField(prefix="team", primary_key=True)
     name = models.CharField(max_length=100)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="owned_teams")
+    metadata = models.JSONField(default=dict, db_default={}, blank=True)  # see ``saas.accounts.metadata``
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
@@ -176,6 +177,10 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at <= timezone.now()
 
     @property
     def scope_list(self) -> list[str]:

@@ -1,5 +1,6 @@
 """Roles and permissions in a team: the one table that code, documentation (``saas/docs/teams.md``) and tests share."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from django.db import models
@@ -41,7 +42,7 @@ _MEMBERS = frozenset({Role.OWNER, Role.ADMIN, Role.MEMBER})
 _ADMINS = frozenset({Role.OWNER, Role.ADMIN})
 _OWNERS = frozenset({Role.OWNER})
 
-ROLES_BY_PERMISSION: dict[Permission, frozenset[Role]] = {
+ROLES_BY_PERMISSION: dict[StrEnum, frozenset[Role]] = {
     Permission.VIEW_TEAM: _ALL,
     Permission.LEAVE_TEAM: _ALL,
     Permission.RENAME_TEAM: _ADMINS,
@@ -59,13 +60,20 @@ ROLES_BY_PERMISSION: dict[Permission, frozenset[Role]] = {
 # A key never touches keys, billing or ownership, whatever its scopes and its maker.
 _READ = frozenset({Permission.VIEW_TEAM, Permission.VIEW_MEMBERS, Permission.VIEW_INVITATIONS})
 _WRITE = _READ | {Permission.RENAME_TEAM, Permission.MANAGE_MEMBERS, Permission.MANAGE_INVITATIONS}
-PERMISSIONS_BY_SCOPE: dict[Scope, frozenset[Permission]] = {Scope.READ: _READ, Scope.WRITE: _WRITE}
+PERMISSIONS_BY_SCOPE: dict[Scope, frozenset[StrEnum]] = {Scope.READ: _READ, Scope.WRITE: _WRITE}
 MAX_API_KEY_ROLE = Role.ADMIN
 
 _RANKS = {role: rank for rank, role in enumerate(reversed(Role))}
 
 
-def role_has_permission(role: str, permission: Permission) -> bool:
+def declare_permission(permission: StrEnum, *, lowest_role: Role, scopes: Collection[Scope] = ()) -> None:
+    """Add the permission of another module: for ``lowest_role`` and those above it, and for API keys with one of ``scopes``."""
+    ROLES_BY_PERMISSION[permission] = frozenset(role for role in Role if is_at_least(role, lowest_role))
+    for scope in scopes:
+        PERMISSIONS_BY_SCOPE[scope] |= {permission}
+
+
+def role_has_permission(role: str, permission: StrEnum) -> bool:
     return role in ROLES_BY_PERMISSION[permission]
 
 

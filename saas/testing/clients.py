@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.test import Client
 
 from saas.testing.response_schema import assert_matches_schema
@@ -43,7 +44,7 @@ class ServiceClient(Client):
 
     def submit_form(self, path: str, fields: dict[str, Any]) -> Any:
         """Post an HTML form, with the CSRF token that the page before it set as a cookie."""
-        token = self.cookies[f"{self.service}_csrf"].value
+        token = self.cookies[f"{settings.COOKIE_PREFIX}{self.service}_csrf"].value
         return super().post(path, {"csrfmiddlewaretoken": token, **fields})
 
     def get(self, path: str, **options: Any) -> Any:  # type: ignore[override]

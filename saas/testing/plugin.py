@@ -5,6 +5,7 @@ Pytest loads this before Django is set up, so imports stand inside the fixtures.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from saas.testing.clients import ServiceClient
     from saas.testing.factories.user_factories import Person
     from saas.testing.servers.stack import Stack
+
+GARBAGE_THRESHOLD = 50_000  # new objects between two collections; Python's 700 fit small scripts
 
 
 @pytest.fixture
@@ -120,6 +123,30 @@ def _no_secret_in_logs() -> Iterator[None]:
     with secret_leak_detector.detect_leaks(secret_leak_detector.process_secrets()) as detector:
         yield
     assert detector.leaks == []
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, in one worker of a run side by side, what shares an engine, a running system or a file's fixtures."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group") and (group := _group(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("faults"):
+        return "engines"
+    if "shared_stack" in getattr(item, "fixturenames", ()):
+        return "stack"
+    is_long = item.get_closest_marker("long") or item.get_closest_marker("browser")
+    return str(item.path) if is_long else ""
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported and collected out of garbage collection: walking it over and over is a tenth of a run."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -21,7 +21,7 @@ def service_settings(service: str) -> Iterator[None]:
             else settings.STAFF_SESSION_COOKIE_NAME
         ),
         "SESSION_COOKIE_SAMESITE": "Strict" if service == "admin_ops" else "Lax",
-        "CSRF_COOKIE_NAME": f"{service}_csrf",
+        "CSRF_COOKIE_NAME": f"{settings.COOKIE_PREFIX}{service}_csrf",
     }
     before = {name: getattr(settings, name) for name in own}
     for name, value in own.items():

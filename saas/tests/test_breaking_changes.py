@@ -16,6 +16,7 @@ CHANGELOG = Path(__file__).parent.parent / "docs" / "changelog.md"
 REGISTER = ("/api/auth/register", "post")
 
 
+@pytest.mark.guard
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_document_that_is_kept_is_the_one_that_the_service_makes(service: str) -> None:
     breaks = find_breaking_changes(schema_files.read_document(service), openapi_document(service))

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
         (50_000, "isk", "500.00 ISK", "500 ISK", 500),
         (12_345, "clf", "1.2345 CLF", "1.2345 CLF", 1.2345),
         (1_900, "", "19.00", "19", 19),
-        (1_900, "xxx", "19.00 XXX", "19 XXX", 19),
+        (1_900, "zzz", "19.00 ZZZ", "19 ZZZ", 19),
     ],
 )
 def test_an_amount_is_written_as_its_currency_is(

@@ -69,7 +69,7 @@ def accept_delivery(body: bytes, *, signature: str | None, headers: Mapping[str,
         try:
             verify_signature(signature or "", body)
         except signatures.BadSignature as error:
-            record_refusal(body, reason=error.reason, address=address)
+            record_refused_delivery(body, reason=error.reason, address=address)
             raise InvalidSignature from error
     delivery = IncomingEvent.parse(body, headers=headers, address=address)
     if is_unsigned and delivery.envelope is None:
@@ -118,7 +118,7 @@ def new_events(deliveries: Sequence[IncomingEvent]) -> list[IncomingEvent]:
 
 
 def mark_new(deliveries: Sequence[IncomingEvent], stored: Mapping[str, int]) -> list[bool]:
-    """Say which deliveries stored their event; ``stored`` has the new events. Of several of one event it is the first."""
+    """Return, for each delivery, whether it is the first of a newly stored event. ``stored`` has the new events."""
     unseen = set(stored)
     are_new = []
     for delivery in deliveries:
@@ -188,7 +188,7 @@ _REFUSED_AS = {
 }
 
 
-def record_refusal(body: bytes, *, reason: str, address: str) -> None:
+def record_refused_delivery(body: bytes, *, reason: str, address: str) -> None:
     """Count a refused delivery, and store a sample of them. An unavailable database does not change the refusal."""
     REJECTED.labels(reason).inc()
     if not _refusals.passes():
@@ -213,6 +213,11 @@ def append_event(payload: dict[str, Any], *, source: WebhookEvent.Source) -> Web
     if event_storage.insert_events([event]):
         RECEIVED.labels(source).inc()
     return WebhookEvent.objects.by_external_ids([envelope.id]).get()
+
+
+def set_attention(external_id: str, reason: str) -> None:
+    """Mark an event as one that needs attention, with the ``reason``; without one it needs none. In the caller's transaction."""
+    WebhookEvent.objects.by_external_ids([external_id]).update(attention=reason[:500])
 
 
 @transaction.atomic

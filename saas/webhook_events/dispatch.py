@@ -25,7 +25,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from typing import Generic, TypeVar
@@ -65,7 +65,6 @@ class TimedOut(Exception):
 Handler = Callable[[WebhookEvent, EventData], None]
 BatchFunction = Callable[[Sequence[tuple[WebhookEvent, EventData]]], None]
 NeedsPrefetch = Callable[[Collection[int]], set[int]]  # events' primary keys to those of them that need it
-ObjectEndDates = Callable[[datetime, datetime], Iterable[str]]
 
 
 class BatchHandler:
@@ -107,7 +106,6 @@ class Registry(Generic[T]):
         return tuple(dict.fromkeys(entry for pattern, entry in self._entries if fnmatchcase(event_type, pattern)))
 
 
-_object_end_dates: list[ObjectEndDates] = []
 _handlers: Registry[Handler] = Registry()
 _prefetches: Registry[Prefetch] = Registry()
 
@@ -145,22 +143,19 @@ def before_transaction(*patterns: str, when: NeedsPrefetch = set) -> Callable[[H
     return register
 
 
-def object_end_dates(function: ObjectEndDates) -> ObjectEndDates:
-    """Register a function that returns the ids of the objects that ended between two times. Retention calls it."""
-    _object_end_dates.append(function)
-    return function
-
-
-def object_end_date_sources() -> list[ObjectEndDates]:
-    return list(_object_end_dates)
-
-
 def handlers_for(event_type: str) -> tuple[Handler, ...]:
     return _handlers.matching(event_type)
 
 
 def prefetches_for(event_type: str) -> tuple[Prefetch, ...]:
     return _prefetches.matching(event_type)
+
+
+def require_object_id(event: WebhookEvent) -> str:
+    """Return the id of the object that the event shows. Raises ``Ignore`` if there is none."""
+    if not event.object_id:
+        raise Ignore("The event shows no object with an id.")
+    return event.object_id
 
 
 class BatchBuffer:
@@ -192,7 +187,10 @@ def dispatch_event(event: WebhookEvent, buffer: BatchBuffer | None = None) -> st
     if not (handlers := handlers_for(event.type)):
         return "no handler"
     data = load_event_data(event)
-    for handler in handlers if data.object else ():  # an event without an object has no effect
+    names_object = bool(
+        data.object or event.object_id
+    )  # a thin event only names it; without an object there is no effect
+    for handler in handlers if names_object else ():
         if buffer and isinstance(handler, BatchHandler):
             buffer.add(handler, event, data)
         else:

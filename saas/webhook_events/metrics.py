@@ -1,23 +1,20 @@
 """Prometheus metrics of the inbox.
 
-Deliveries are counted in the process that receives them. What workers do is counted in the database, because workers have no
-``/metrics`` endpoint, and is read at each scrape.
+Deliveries are counted in the process that receives them. What workers do is counted in the database, because a worker's
+metrics port is optional and its counters are lost when it ends, and is read at each scrape.
 """
 
-import logging
 from collections.abc import Iterator
 
-from django.db import DatabaseError
 from django.utils import timezone
-from prometheus_client import REGISTRY, Counter
+from prometheus_client import Counter
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from saas.operations.metrics import register_database_metrics
 from saas.operations.models import Heartbeat
 from saas.webhook_events import retention
-from saas.webhook_events.models import WebhookAlarm, WebhookEvent, WebhookTally
+from saas.webhook_events.models import ReplayBatch, WebhookAlarm, WebhookEvent, WebhookTally
 from saas.webhook_events.monitoring import alerts, statistics
-
-logger = logging.getLogger(__name__)
 
 RECEIVED = Counter("webhook_events_received", "Events stored for the first time.", ["source"])
 DUPLICATES = Counter("webhook_events_duplicate", "Deliveries of an event that was there already.")
@@ -25,25 +22,13 @@ REJECTED = Counter("webhook_deliveries_rejected", "Deliveries refused.", ["reaso
 
 _EVENT_TALLIES = {
     "processed": "Attempts that had their effect.",
-    "events_failed": "Events that failed for good.",
+    "events_failed": "Events that failed permanently.",
     "events_retried": "Failures after which the event is tried again.",
 }
 
 
-class InboxCollector:
-    """Metrics from the database. While it is unavailable there are none, and the process's own metrics still come."""
-
-    def describe(self) -> list[Metric]:
-        return []  # otherwise the registry queries the database when this module is imported
-
-    def collect(self) -> Iterator[Metric]:
-        try:
-            yield from [*_tallies(), *_gauges()]
-        except DatabaseError:
-            logger.warning("inbox_metrics_unavailable", exc_info=True)
-
-
-def _tallies() -> Iterator[Metric]:
+@register_database_metrics
+def read_tallies() -> Iterator[Metric]:
     counted = dict(WebhookTally.objects.values_list("name", "value"))
     for name, help in _EVENT_TALLIES.items():
         title = f"webhook_events_{name.removeprefix('events_')}"
@@ -56,7 +41,18 @@ def _tallies() -> Iterator[Metric]:
     yield attempts
 
 
-def _gauges() -> Iterator[Metric]:
+@register_database_metrics
+def read_replays() -> Iterator[Metric]:
+    running = ReplayBatch.objects.filter(state=ReplayBatch.State.RUNNING).first()
+    yield GaugeMetricFamily("webhook_replay_running", "1 while a bulk replay runs.", value=int(running is not None))
+    age = (timezone.now() - running.created_at).total_seconds() if running else 0.0
+    yield GaugeMetricFamily("webhook_replay_age_seconds", "How long it has run.", value=age)
+    replayed = running.replayed if running else 0
+    yield GaugeMetricFamily("webhook_replay_events", "How many events it has replayed.", value=replayed)
+
+
+@register_database_metrics
+def read_inbox() -> Iterator[Metric]:
     due = statistics.capped_count(WebhookEvent.objects.due())
     yield GaugeMetricFamily("webhook_events_due", "Events that wait and could be acted on now.", value=due)
     oldest = statistics.oldest_due_age().total_seconds()
@@ -78,6 +74,3 @@ def _gauges() -> Iterator[Metric]:
     for kind in alerts.ALARM_KINDS:
         alarms.add_metric([kind], int(kind in raised))
     yield alarms
-
-
-REGISTRY.register(InboxCollector())

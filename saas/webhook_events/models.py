@@ -45,6 +45,19 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
         """By the provider's event ids."""
         return self.filter(provider="stripe", external_id__in=external_ids)
 
+    def needing_attention(self) -> WebhookEventQuerySet:
+        """Processed, but something of them could not be counted or read; the newest first."""
+        return self.exclude(attention="").order_by("-id")
+
+    def in_progress(self) -> WebhookEventQuerySet:
+        """Queued, or being processed: what becomes of them shows within seconds."""
+        return self.filter(status__in=WebhookEvent.IN_PROGRESS)
+
+    def in_trouble(self) -> WebhookEventQuerySet:
+        """They have failed, and have had no effect: permanently, or until they are tried again."""
+        status = WebhookEvent.Status
+        return self.filter(status__in=[status.FAILED, status.RETRY_SCHEDULED, status.QUARANTINED])
+
     def matching(
         self,
         *,
@@ -104,6 +117,7 @@ class WebhookEvent(models.Model):
         IGNORED = "ignored"  # no handler, another account, the other mode
         QUARANTINED = "quarantined"  # signed, but not readable as an event
 
+    IN_PROGRESS: ClassVar[list[str]] = [Status.QUEUED, Status.REPLAY_QUEUED]
     WAITING: ClassVar[list[str]] = [Status.QUEUED, Status.RETRY_SCHEDULED, Status.REPLAY_QUEUED]
 
     class Source(models.TextChoices):
@@ -136,6 +150,8 @@ class WebhookEvent(models.Model):
     next_attempt_at = models.DateTimeField(db_default=Now())
     processed_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=1000, blank=True)
+    # Processed, and something of it could not be counted or read: what, in a sentence. Set by handlers.
+    attention = models.CharField(max_length=500, blank=True, default="", db_default="")
     body_conflict = models.BooleanField(default=False)  # the same id came again with other bytes
 
     objects = WebhookEventQuerySet.as_manager()
@@ -159,6 +175,7 @@ class WebhookEvent(models.Model):
             models.Index(fields=["customer_id", "id"], name="webhook_events_of_customer"),
             models.Index(fields=["status", "id"], name="webhook_events_by_status"),
             models.Index(fields=["type", "id"], name="webhook_events_by_type"),
+            models.Index(fields=["id"], condition=~Q(attention=""), name="webhook_events_to_look_at"),
             models.Index(fields=["received_at", "status"], name="webhook_events_by_arrival"),
         ]
 

@@ -1,79 +1,126 @@
-"""What is deleted when. Events themselves are kept.
+"""How long the rows of the inbox are kept. Events themselves stay.
 
-The payloads of processed events are kept until their object has ended and ``ENDED_OBJECT_PAYLOADS`` longer, because the rows of
-other apps are projections of them. Deletes are small and frequent, so that none holds locks for long.
+The payloads of events are what rows of other apps are projected from. Such an app registers which it still needs:
+
+    @payloads_in_use("customer.subscription.")
+    def subscriptions_in_use(events, ended_before): return ids of those of the events' objects that have not ended by then
 """
 
-import time
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Q
 from django.utils import timezone
 
-from saas.webhook_events import dispatch
-from saas.webhook_events.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
+from saas.operations.models import RetentionProgress
+from saas.operations.retention.rules import DeletionRule, delete_older, delete_when, is_past, keep, register
+from saas.webhook_events.models import (
+    ReplayBatch,
+    WebhookAlarm,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookPayload,
+    WebhookTally,
+)
 
+UNNEEDED_PAYLOADS = timedelta(days=90)  # of events that were ignored or quarantined
 ENDED_OBJECT_PAYLOADS = timedelta(days=400)  # all payloads of an object are deleted together
-UNHANDLED_PAYLOADS = timedelta(days=90)  # of events that were ignored or quarantined
 ATTEMPTS = timedelta(days=90)
 DELIVERIES = timedelta(days=30)
-WINDOW = timedelta(days=30)  # how far back a run looks: its cost must not grow with the table
-STEP = 500
-OBJECTS_AT_ONCE = 50
-DELETE_SECONDS = 20.0
+REPLAYS = timedelta(days=400)
 
 _UNNEEDED = [WebhookEvent.Status.IGNORED, WebhookEvent.Status.QUARANTINED]
 
 
-def delete_expired(seconds: float = DELETE_SECONDS) -> int:
-    """Delete expired rows, for at most ``seconds``. Return how many."""
-    deadline = time.monotonic() + seconds
-    deleted = 0
-    while time.monotonic() < deadline:
-        step = _payloads() + _ended_object_payloads() + _attempts() + _deliveries()
-        deleted += step
-        if not step:
-            break
-    return deleted
+class StoredPayload(NamedTuple):
+    """A payload, by what its event says about it."""
+
+    event_id: int
+    type: str
+    status: str
+    object_id: str
+    customer_id: str
+    received_at: datetime
 
 
-def _payloads() -> int:
-    before = timezone.now() - UNHANDLED_PAYLOADS
-    payload = WebhookPayload.objects.filter(event=OuterRef("pk"))
-    events = WebhookEvent.objects.filter(
-        Exists(payload), received_at__lt=before, received_at__gte=before - WINDOW, status__in=_UNNEEDED
-    )
-    ids = list(events.order_by("received_at").values_list("pk", flat=True)[:STEP])
-    return WebhookPayload.objects.filter(pk__in=ids).delete()[0]
+ObjectsInUse = Callable[[Sequence[StoredPayload], datetime], Collection[str]]
+_in_use: dict[str, ObjectsInUse] = {}  # by the beginning of the event's type
 
 
-def _ended_object_payloads() -> int:
+def payloads_in_use(*prefixes: str) -> Callable[[ObjectsInUse], ObjectsInUse]:
+    """Register a function for events whose type begins with one of ``prefixes``; the longest that fits counts.
+
+    It returns the ids of those of the payloads' objects that have not ended before a given time. What no function knows, or
+    none needs, is deleted ``ENDED_OBJECT_PAYLOADS`` after it came.
+    """
+
+    def register_prefixes(function: ObjectsInUse) -> ObjectsInUse:
+        _in_use.update(dict.fromkeys(prefixes, function))
+        return function
+
+    return register_prefixes
+
+
+def projected_prefixes() -> set[str]:
+    return set(_in_use)
+
+
+def delete_payloads(event_ids: Sequence[int], now: datetime) -> int:
+    """Delete those of the payloads that nothing needs any more. Return how many went, with the others of their objects."""
+    until = now - ENDED_OBJECT_PAYLOADS
+    events = WebhookEvent.objects.filter(pk__in=event_ids).exclude(status__in=WebhookEvent.WAITING)
+    payloads = [StoredPayload(*row) for row in events.values_list("pk", *StoredPayload._fields[1:])]
+    unneeded = {row.event_id for row in payloads if row.status in _UNNEEDED}
+    old = [row for row in payloads if row.event_id not in unneeded and row.received_at < until]
+    cutoff = now - UNNEEDED_PAYLOADS
+    deletable = {row.event_id for row in payloads if row.event_id in unneeded and row.received_at < cutoff}
+    deletable |= {row.event_id for row in old if _prefix(row) is None}
+    deleted: int = WebhookPayload.objects.filter(pk__in=deletable).delete()[0] if deletable else 0
+    return deleted + _delete_ended_objects([row for row in old if _prefix(row) is not None], until)
+
+
+def _prefix(row: StoredPayload) -> str | None:
+    """Return the longest registered event-type prefix that matches; ``None`` if no row is projected from such events."""
+    fitting = [prefix for prefix in _in_use if row.type.startswith(prefix)] if row.object_id else []
+    return max(fitting, key=len, default=None)
+
+
+def _delete_ended_objects(old: list[StoredPayload], until: datetime) -> int:
     """Delete all payloads of an object or none: a projection of the rest would differ."""
-    until = timezone.now() - ENDED_OBJECT_PAYLOADS
-    dead = {object_id for ended in dispatch.object_end_date_sources() for object_id in ended(until - WINDOW, until)}
-    payloads = WebhookPayload.objects.filter(event__object_id__in=dead).exclude(event__status__in=WebhookEvent.WAITING)
-    with_payload = payloads.order_by().values_list("event__object_id", flat=True).distinct()
-    object_ids = list(with_payload[:OBJECTS_AT_ONCE])
-    return payloads.filter(event__object_id__in=object_ids).delete()[0] if object_ids else 0
+    ended = {row.object_id for row in old} - set(_objects_in_use(old, until))
+    payloads = WebhookPayload.objects.filter(event__object_id__in=ended)
+    is_recent = Q(event__received_at__gte=until) | Q(event__status__in=WebhookEvent.WAITING)
+    ended.difference_update(payloads.filter(is_recent).values_list("event__object_id", flat=True) if ended else ())
+    return WebhookPayload.objects.filter(event__object_id__in=ended).delete()[0] if ended else 0
+
+
+def _objects_in_use(rows: list[StoredPayload], until: datetime) -> Iterator[str]:
+    for prefix, function in _in_use.items():
+        if concerned := [row for row in rows if _prefix(row) == prefix]:
+            yield from function(concerned, until)
 
 
 def retention_lag() -> timedelta:
-    """How long the oldest expired row has been expired."""
-    now = timezone.now()
-    attempt = WebhookAttempt.objects.order_by("pk").values_list("started_at", flat=True).first()
-    delivery = WebhookDelivery.objects.order_by("at").values_list("at", flat=True).first()
-    overdue = [now - at - limit for at, limit in ((attempt, ATTEMPTS), (delivery, DELIVERIES)) if at]
-    return max([timedelta(), *overdue])
+    """For how long rows of the inbox may have been past their time."""
+    lags = RetentionProgress.objects.lags(timezone.now())
+    tables = (model._meta.db_table for model in (WebhookPayload, WebhookAttempt, WebhookDelivery))
+    return max((lags[table] for table in tables if table in lags), default=timedelta())
 
 
-def _attempts() -> int:
-    """Ids grow with time: only the oldest can be expired."""
-    before = timezone.now() - ATTEMPTS
-    oldest = WebhookAttempt.objects.order_by("pk").values_list("pk", "started_at")[:STEP]
-    return WebhookAttempt.objects.filter(pk__in=[pk for pk, at in oldest if at < before]).delete()[0]
-
-
-def _deliveries() -> int:
-    before = timezone.now() - DELIVERIES
-    ids = WebhookDelivery.objects.filter(at__lt=before).order_by("at").values_list("pk", flat=True)[:STEP]
-    return WebhookDelivery.objects.filter(pk__in=list(ids)).delete()[0]
+register(
+    DeletionRule(
+        WebhookPayload,
+        delete_payloads,
+        every=timedelta(days=1),  # a pass reads all that are kept
+        ordered_by="event__received_at",
+        ordered_age=UNNEEDED_PAYLOADS,
+    )
+)
+delete_older(WebhookAttempt, "started_at", ATTEMPTS)
+delete_older(WebhookDelivery, "at", DELIVERIES)
+delete_when(ReplayBatch, is_past("finished_at", REPLAYS))
+keep(WebhookEvent, reason="Events stay: they say what was delivered, and what became of it.")
+keep(WebhookTally, reason="One row for each counter.")
+keep(WebhookAlarm, reason="One row for each kind of alarm.")

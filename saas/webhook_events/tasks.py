@@ -11,7 +11,7 @@ from celery import shared_task
 from saas import request_context
 from saas.background_tasks import notify_workers_now
 from saas.operations.models import Heartbeat
-from saas.webhook_events import retention
+from saas.operations.retention import passes
 from saas.webhook_events.monitoring import alerts
 from saas.webhook_events.processing import event_worker
 
@@ -35,7 +35,8 @@ def sweep() -> None:
 
 @shared_task(name="saas.webhook_events.tasks.tidy")
 def delete_expired() -> None:
-    retention.delete_expired()
+    """What a beat of before 0.3 sends for ``saas.operations.tasks.delete_expired``."""
+    passes.delete_expired()
 
 
 def _work() -> None:

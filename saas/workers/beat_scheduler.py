@@ -20,6 +20,7 @@ from django.db.models import F
 from saas.database import connections
 from saas.database.clock import database_now
 from saas.operations.models import Heartbeat, ScheduledTask
+from saas.operations.rotation.process_reports import report_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class DatabaseScheduler(Scheduler):
         try:
             if time.monotonic() - self._heartbeat_at >= HEARTBEAT_SECONDS:
                 Heartbeat.objects.record("beat")
+                report_secrets("beat")
                 self._heartbeat_at = time.monotonic()
             self._send_due_tasks()
         except (DatabaseError, InterfaceError):

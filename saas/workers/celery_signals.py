@@ -11,6 +11,7 @@ from celery.signals import (
     task_failure,
     task_postrun,
     task_prerun,
+    worker_init,
     worker_process_init,
     worker_process_shutdown,
     worker_ready,
@@ -20,9 +21,21 @@ from django.conf import settings
 
 from saas.database import connections
 from saas.workers.time_limit import time_limits
-from saas.workers.worker_processes import heartbeat_thread, is_infrastructure_error, task_progress, terminate_process
+from saas.workers.worker_processes import (
+    heartbeat_thread,
+    is_infrastructure_error,
+    lower_priority,
+    task_progress,
+    terminate_process,
+)
 
 _errors: dict[int, BaseException] = {}  # by thread, from a task's failure to its end
+
+
+@worker_init.connect
+def start_worker(**_: object) -> None:
+    """Its children inherit the priority."""
+    lower_priority()
 
 
 @worker_process_init.connect

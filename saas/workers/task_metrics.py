@@ -3,14 +3,16 @@
 A worker serves them on a port of its own (``WORKER_METRICS_PORT``).
 """
 
-import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
-from celery.signals import task_postrun, task_prerun, worker_ready
+from celery.signals import task_postrun, task_prerun, worker_process_init, worker_ready
 from django.conf import settings
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.metrics_core import Metric
+
+from saas.operations.multiprocess_metrics.reading import shared_registry, sweep_ended_processes
 
 TASKS = Counter("celery_tasks", "Tasks run, by how they ended.", ["task", "state"])
 DURATION = Histogram("celery_task_seconds", "Time that tasks took.", ["task"])
@@ -28,11 +30,20 @@ def record_task_end(task: Any = None, state: str = "", **_: object) -> None:
         DURATION.labels(task.name).observe(time.perf_counter() - started)
 
 
+class _AllProcesses(CollectorRegistry):
+    """The metrics of all processes of this worker, found anew at each request."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield from shared_registry().collect()
+
+
+@worker_process_init.connect
+def sweep_files(**_: object) -> None:
+    """If metrics are never read, a child that replaces another sweeps."""
+    sweep_ended_processes()
+
+
 @worker_ready.connect
 def serve_metrics(**_: object) -> None:
     if settings.WORKER_METRICS_PORT:
-        registry = REGISTRY
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # the worker has several processes
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        start_http_server(settings.WORKER_METRICS_PORT, registry=registry)
+        start_http_server(settings.WORKER_METRICS_PORT, registry=_AllProcesses())

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, ProgrammingError, connections
 from django.db.models.functions import Now
 
 from saas.database.connections import CONNECTION_ERRORS
 from saas.operations.models import Heartbeat, WorkerProcess
-from saas.operations.processes import is_process_alive
+from saas.operations.processes import is_process_alive, process_name
+from saas.operations.rotation.process_reports import report_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +34,9 @@ DELETED_AFTER = timedelta(minutes=10)  # without a heartbeat, on another machine
 _INFRASTRUCTURE = (*CONNECTION_ERRORS, ProgrammingError, OSError, MemoryError)
 
 
-def process_name() -> str:
-    """Return ``host:pid``, as in the rows of attempts."""
-    return f"{socket.gethostname()}:{os.getpid()}"[:100]
+def lower_priority() -> None:
+    """Let the services of this machine answer first. A process that started with an even lower priority keeps it."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(settings.WORKER_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def is_infrastructure_error(error: BaseException) -> bool:
@@ -108,6 +110,7 @@ class HeartbeatThread:
             try:
                 record_worker_heartbeat(process_name(), timedelta(seconds=self._progress.stuck_seconds()))
                 delete_dead_processes()
+                report_secrets("worker")
                 if is_first:  # before beat sends its first sweep
                     Heartbeat.objects.record("worker")
                 is_first = False

@@ -16,11 +16,12 @@ from django.db import connections
 from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
 
+from saas import request_context
 from saas.api.client_address import resolve_client_address
 from saas.api.metrics import record_response
 from saas.api.middleware import new_request_context
 from saas.api.problems import Problem, problem_from_exception
-from saas.server.request_head import Scope, is_too_large, peer_address
+from saas.server.request_head import RequestScope, is_too_large, peer_address
 from saas.server.responses import BufferedResponse
 from saas.server.rsgi_adapter import RSGIAdapter
 from saas.webhook_events import actions
@@ -55,7 +56,7 @@ class ShortPath:
         loop.run_until_complete(self._writer.close())
         self._bridge.__rsgi_del__(loop)
 
-    async def __rsgi__(self, scope: Scope, protocol: Any) -> None:
+    async def __rsgi__(self, scope: RequestScope, protocol: Any) -> None:
         headers = _headers_of_a_delivery(scope)
         if headers is None:
             await self._bridge.__rsgi__(scope, protocol)
@@ -68,7 +69,7 @@ class ShortPath:
             finally:
                 self._bridge.release_body(body)
 
-    async def _accept(self, scope: Scope, headers: dict[str, str], body: bytes, protocol: Any) -> bool:
+    async def _accept(self, scope: RequestScope, headers: dict[str, str], body: bytes, protocol: Any) -> bool:
         """Store the delivery, and answer once it is committed. Return False, without an answer, if Django has to answer."""
         started = time.perf_counter()
         try:
@@ -83,7 +84,8 @@ class ShortPath:
         if delivery.envelope is None:
             return False
         try:
-            is_new = await self._writer.store(delivery, request)
+            with request_context.span("webhook.delivery", request_id=request.request_id):
+                is_new = await self._writer.store(delivery, request)
         except Exception as error:
             await self._bridge.refuse(scope, protocol, partial(_failure, error), close=False)
             return True
@@ -95,7 +97,7 @@ class ShortPath:
         return is_new
 
 
-def _headers_of_a_delivery(scope: Scope) -> dict[str, str] | None:
+def _headers_of_a_delivery(scope: RequestScope) -> dict[str, str] | None:
     if scope.path != STRIPE_PATH or scope.method != "POST" or scope.query_string or scope.authority:
         return None
     given = scope.headers

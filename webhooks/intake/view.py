@@ -33,7 +33,7 @@ _KEPT_HEADERS = {
 
 
 class StripeView(PublicView):
-    """Takes an event in: 202 as soon as it is stored for good. What it means is worked out afterwards.
+    """Takes an event in: 202 as soon as it is committed. What it means is worked out afterwards.
 
     Only deliveries that are refused count against the address they come from: a provider's burst passes.
     """

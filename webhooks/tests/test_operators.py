@@ -2,7 +2,7 @@
 
 import pytest
 
-from saas.accounts.models import Role
+from saas.accounts.models import StaffRole
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
 from saas.testing.factories.event_factories import event, json_bytes
@@ -316,7 +316,7 @@ def test_bulk_replays_and_stats_want_a_staff_token_too(webhooks, customer, close
 @pytest.mark.parametrize("path", [f"{REPLAY}/evt_1", REPLAY, f"{REPLAYS}/rpl_1/cancel"])
 def test_staff_who_may_only_read_cannot_replay(webhooks, closed, drain, path):
     stored("evt_1")
-    reader = user_factories.create_staff_member("", Role.SUPPORT_READ)
+    reader = user_factories.create_staff_member("", StaffRole.SUPPORT_READ)
 
     assert webhooks.get(f"{LOGS}/evt_1", token=reader.token).status_code == 200
     assert webhooks.post(path, {"status": "queued"}, token=reader.token).status_code == 403

@@ -12,13 +12,16 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from admin_ops import queries
+from admin_ops.admin.pages.alarms import alarm_counts
 from admin_ops.admin.permissions import request_permissions
+from admin_ops.entry_labels import label_audit_event
 from admin_ops.revenue import revenue_metrics
 from saas.accounts.models import User
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.staff.staff_roles import StaffPermission
 from saas.audit.models import AuditEvent
 from saas.billing import clock
 from saas.billing.models import LedgerEntry, Subscription
+from saas.billing.models.ledger import MOVED_CENTS
 from saas.money import Money
 from saas.operations.models import Heartbeat
 from saas.webhook_events.models import WebhookAlarm, WebhookEvent
@@ -41,27 +44,28 @@ AXES = json.dumps(
         },
     }
 )
-TROUBLED = (WebhookEvent.Status.FAILED, WebhookEvent.Status.RETRY_SCHEDULED, WebhookEvent.Status.QUARANTINED)
 
 
 def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's ``DASHBOARD_CALLBACK``: about thirty short queries."""
     permissions, now = request_permissions(request), timezone.now()
-    if Permission.READ_METRICS in permissions:
+    if StaffPermission.READ_METRICS in permissions:
         context |= {"axes": AXES} | _people(now) | _health(now)
-    if Permission.READ_METRICS in permissions and settings.BILLING:
+    if StaffPermission.READ_METRICS in permissions and settings.BILLING:
         context |= _money(clock.now(), request.GET.get("currency", ""))
-    if Permission.READ_BILLING in permissions and settings.BILLING:
-        subscriptions = Subscription.objects.with_customer().linked()
-        unpaid = subscriptions.filter(status__in=[Subscription.Status.PAST_DUE, Subscription.Status.UNPAID])
+    if StaffPermission.READ_BILLING in permissions and settings.BILLING:
+        unpaid = Subscription.objects.with_customer().linked().unpaid()
         context["unpaid"] = list(unpaid.order_by("-past_due_since")[:SHOWN])
-        context["unknown_plans"] = list(subscriptions.with_unknown_plan()[:SHOWN])
-    if Permission.READ_WEBHOOKS in permissions:
-        context["troubled"] = list(WebhookEvent.objects.filter(status__in=TROUBLED).order_by("-pk")[:SHOWN])
-    if Permission.READ_AUDIT in permissions:
+        context["alarm_counts"] = alarm_counts()
+    if StaffPermission.READ_WEBHOOKS in permissions:
+        context["troubled"] = list(WebhookEvent.objects.in_trouble().order_by("-pk")[:SHOWN])
+    if StaffPermission.READ_AUDIT in permissions:
         rows = list(AuditEvent.objects.exclude(action="impersonation.request")[: SHOWN + 4])
         emails = dict(User.objects.filter(pk__in={row.actor for row in rows}).values_list("pk", "email"))
-        context["trail"] = [{"row": row, "actor": emails.get(row.actor, row.actor)} for row in rows]
+        context["trail"] = [
+            {"row": row, "actor": emails.get(row.actor, row.actor), "sentence": label_audit_event(row).title}
+            for row in rows
+        ]
     return context
 
 
@@ -99,7 +103,7 @@ def _monthly_revenue(days: list[date], today_cents: int, currency: str) -> list[
     """Monthly recurring revenue at the end of each day, in cents: from today's back along the ledger."""
     since = datetime.combine(days[0], time(), UTC)
     moved = LedgerEntry.objects.linked().moving().filter(currency=currency, at__gte=since)
-    by_day = moved.annotate(day=TruncDate("at")).order_by().values("day").annotate(cents=Sum("delta_cents"))
+    by_day = moved.annotate(day=TruncDate("at")).order_by().values("day").annotate(cents=Sum(MOVED_CENTS))
     deltas = Counter({row["day"]: row["cents"] for row in by_day})
     values, running = [], today_cents
     for day in reversed(days):
@@ -114,7 +118,7 @@ def _chart(label: str, labels: list[str], values: list[Any], *, fill: bool = Fal
         "label": label,
         "data": values,
         "borderColor": "var(--color-primary-600)",
-        "backgroundColor": "var(--color-primary-100)" if fill else "var(--color-primary-600)",
+        "backgroundColor": "rgba(59, 102, 245, 0.18)" if fill else "var(--color-primary-600)",
         "fill": fill,
         "stepped": fill,
         "borderWidth": 2 if fill else 0,
@@ -129,16 +133,14 @@ def _chart(label: str, labels: list[str], values: list[Any], *, fill: bool = Fal
 def _health(now: datetime) -> dict[str, Any]:
     figures = inbox_statistics()
     alive = {beat.name: now - beat.at < MAX_HEARTBEAT_AGE for beat in Heartbeat.objects.all()}
+    failed = figures.by_status["failed"] + figures.by_status["quarantined"]
     alarms = list(WebhookAlarm.objects.order_by("since"))
     return {
         "webhooks": figures,
-        "failed_webhooks": figures.by_status["failed"] + figures.by_status["quarantined"],
+        "failed_webhooks": failed,
         "processes": [(name, alive.get(name, False)) for name in ("worker", "beat")],
         "alarms": alarms,
         "webhooks_are_well": (
-            not figures.failure_rate
-            and not figures.by_status["failed"]
-            and figures.oldest_due_seconds < MAX_DUE_SECONDS
-            and not alarms
+            not figures.failure_rate and not failed and figures.oldest_due_seconds < MAX_DUE_SECONDS and not alarms
         ),
     }

@@ -1,5 +1,6 @@
 """Profiles, sessions, OAuth identities and notes."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -8,12 +9,12 @@ from admin_ops.admin.columns import display
 from admin_ops.admin.site import admin_site
 from admin_ops.status_colors import STATUS_COLORS
 from saas.accounts.models import LoginSession, OAuthIdentity, Profile, UserNote
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.staff.staff_roles import StaffPermission
 
 
 @admin.register(Profile, site=admin_site)
 class ProfileAdmin(ReadOnlyModelAdmin):
-    needs = Permission.READ_USERS
+    needs = StaffPermission.READ_USERS
     list_display = ("user", "display_name", "timezone", "visibility", "updated_at")
     list_filter = ("visibility",)
     list_select_related = ("user",)
@@ -21,7 +22,7 @@ class ProfileAdmin(ReadOnlyModelAdmin):
     ordering = ("-user_id",)
     fields = (
         "user", "display_name", "avatar_url", "timezone", "biography", "social_links", "marketing_opt_in",
-        "visibility", "created_at", "updated_at",
+        "visibility", "metadata", "created_at", "updated_at",
     )  # fmt: skip
     readonly_fields = fields
 
@@ -30,7 +31,8 @@ class ProfileAdmin(ReadOnlyModelAdmin):
 class LoginSessionAdmin(ReadOnlyModelAdmin):
     """A list only: a row's key is the hash of a cookie, which must not stand in an address."""
 
-    needs = Permission.READ_USERS
+    needs = StaffPermission.READ_USERS
+    empty_text = "There is no session yet. Each login of a customer or member of staff is listed here."
     list_display = ("user", "audience", "state", "address", "short_agent", "last_seen_at", "sid")
     list_display_links = None
     list_filter = ("audience",)
@@ -52,9 +54,8 @@ class LoginSessionAdmin(ReadOnlyModelAdmin):
         return None
 
 
-@admin.register(OAuthIdentity, site=admin_site)
 class OAuthIdentityAdmin(ReadOnlyModelAdmin):
-    needs = Permission.READ_USERS
+    needs = StaffPermission.READ_USERS
     list_display = ("user", "provider", "email", "created_at", "last_login_at")
     list_filter = ("provider",)
     list_select_related = ("user",)
@@ -64,9 +65,13 @@ class OAuthIdentityAdmin(ReadOnlyModelAdmin):
     readonly_fields = fields
 
 
+if settings.OAUTH:
+    admin_site.register(OAuthIdentity, OAuthIdentityAdmin)
+
+
 @admin.register(UserNote, site=admin_site)
 class UserNoteAdmin(ReadOnlyModelAdmin):
-    needs = Permission.READ_USERS
+    needs = StaffPermission.READ_USERS
     list_display = ("user", "text", "author", "created_at")
     list_select_related = ("user", "author")
     search_fields = ("user__email", "text")

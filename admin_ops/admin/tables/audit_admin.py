@@ -1,4 +1,4 @@
-"""Audit events, mails and heartbeats."""
+"""Audit events and heartbeats."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.json_format import format_json
 from admin_ops.admin.site import admin_site
-from admin_ops.status_colors import STATUS_COLORS, humanize
+from admin_ops.entry_labels import label_audit_event
 from saas.accounts.models import User
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.staff.staff_roles import StaffPermission
 from saas.audit.models import AuditEvent
-from saas.mail.models import Mail
 from saas.operations.models import Heartbeat
 
 
 @admin.register(AuditEvent, site=admin_site)
 class AuditEventAdmin(ReadOnlyModelAdmin):
-    needs = Permission.READ_AUDIT
-    list_display = ("at", "action", "who", "whom", "reason", "address")
+    needs = StaffPermission.READ_AUDIT
+    empty_text = "Nothing has happened yet."
+    list_display = ("at", "sentence", "who", "whom", "reason", "action")
     list_display_links = ("at",)
     search_fields = ("=actor", "=target", "=act_as", "^action", "=request_id")
     search_help_text = "Any id, or an action's beginning"
@@ -32,10 +32,15 @@ class AuditEventAdmin(ReadOnlyModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
         """With the e-mail addresses of actor and target, where these are users."""
-        return AuditEvent.objects.annotate(
+        rows: QuerySet[AuditEvent] = AuditEvent.objects.annotate(
             actor_email=Subquery(User.objects.filter(pk=OuterRef("actor")).values("email")),
             target_email=Subquery(User.objects.filter(pk=OuterRef("target")).values("email")),
         )
+        return rows
+
+    @display(description="What happened", ordering="action")
+    def sentence(self, row: AuditEvent) -> str:
+        return label_audit_event(row).title
 
     @display(description="Who")
     def who(self, row: AuditEvent) -> str:
@@ -48,37 +53,15 @@ class AuditEventAdmin(ReadOnlyModelAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: AuditEvent = context["original"]
         people = User.objects.filter(pk__in={row.actor, row.target, row.act_as})
+        context["label"] = label_audit_event(row)
         context["people"] = list(people)
         context["details"] = format_json(row.data)
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-@admin.register(Mail, site=admin_site)
-class MailAdmin(ReadOnlyModelAdmin):
-    """Without the values that were filled in: they include links with tokens."""
-
-    needs = Permission.READ_USERS
-    list_display = ("recipient", "subject", "state", "attempts", "created_at", "sent_at", "last_error")
-    list_filter = ("status",)
-    search_fields = ("recipient", "=template")
-    ordering = ("-id",)
-    fields = (
-        "recipient", "subject", "state", "attempts", "next_attempt_at", "last_error", "created_at", "sent_at",
-    )  # fmt: skip
-    readonly_fields = fields
-
-    @display(description="Mail", ordering="template")
-    def subject(self, row: Mail) -> str:
-        return humanize(row.template).capitalize()
-
-    @display(description="Status", label=STATUS_COLORS, ordering="status")
-    def state(self, row: Mail) -> str:
-        return row.status
-
-
 @admin.register(Heartbeat, site=admin_site)
 class HeartbeatAdmin(ReadOnlyModelAdmin):
-    needs = Permission.READ_METRICS
+    needs = StaffPermission.READ_METRICS
     list_display = ("name", "at")
     fields = ("name", "at")
     readonly_fields = fields

@@ -1,14 +1,18 @@
-"""Plans, and the provider's objects. Read-only: an edit would not reach the provider."""
+"""The provider's objects. Read-only: an edit would not reach the provider."""
+
+from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 
 from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.site import admin_site
 from admin_ops.status_colors import STATUS_COLORS
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.staff.staff_roles import StaffPermission
 from saas.billing import clock
+from saas.billing.invoices.details import invoice_details
 from saas.billing.models import (
     Checkout,
     Customer,
@@ -16,9 +20,11 @@ from saas.billing.models import (
     Invoice,
     LedgerEntry,
     PaymentMethod,
-    Plan,
+    PriceMove,
     Subscription,
 )
+
+SHOWN = 50
 
 
 class _HasState:
@@ -29,24 +35,36 @@ class _HasState:
         return row.status
 
 
-@admin.register(Plan, site=admin_site)
-class PlanAdmin(ReadOnlyModelAdmin):
-    needs = Permission.READ_BILLING
-    list_display = ("name", "id", "monthly", "is_active")
-    list_filter = ("is_active",)
-    ordering = ("price_cents",)
-    fields = ("id", "name", "monthly", "features", "limits", "is_active")
+@admin.register(PriceMove, site=admin_site)
+class PriceMoveAdmin(StaffActionAdmin):
+    needs = StaffPermission.READ_BILLING
+    empty_text = "No price is being moved. “Move its payers” on the page of an older price begins it."
+    list_display = ("from_price", "to_price", "effective_at", "ended_at", "is_called_off")
+    list_select_related = ("from_price", "to_price")
+    ordering = ("-id",)
+    fields = (
+        "id",
+        "from_price",
+        "to_price",
+        "effective_at",
+        "reason",
+        "created_at",
+        "ended_at",
+        "is_called_off",
+        "left",
+    )
     readonly_fields = fields
 
-    @display(description="A month", ordering="price_cents")
-    def monthly(self, row: Plan) -> str:
-        return row.price.text()
+    @display(description="Still to be moved")
+    def left(self, row: PriceMove) -> str:
+        return ", ".join(f"{step.subscription_id} {step.error}".strip() for step in row.steps.waiting())
 
 
 @admin.register(Customer, site=admin_site)
-class CustomerAdmin(ReadOnlyModelAdmin):
-    needs = Permission.READ_BILLING
-    list_display = ("id", "user", "provider", "external_id", "email", "delinquent", "created_at")
+class CustomerAdmin(StaffActionAdmin):
+    needs = StaffPermission.READ_BILLING
+    empty_text = "There is no customer yet. Customers are listed here from their first checkout on."
+    list_display = ("external_id", "user", "provider", "email", "delinquent", "created_at")
     list_filter = ("provider", "delinquent")
     list_select_related = ("user",)
     search_fields = ("=id", "=external_id", "email", "user__email")
@@ -57,7 +75,8 @@ class CustomerAdmin(ReadOnlyModelAdmin):
 
 @admin.register(Subscription, site=admin_site)
 class SubscriptionAdmin(_HasState, StaffActionAdmin):
-    needs = Permission.READ_BILLING
+    needs = StaffPermission.READ_BILLING
+    empty_text = "There is no subscription yet."
     list_display = ("customer", "plan", "state", "monthly", "goes_on", "started_at")
     list_filter = ("status", "plan")
     list_select_related = ("customer", "plan")
@@ -83,8 +102,9 @@ class SubscriptionAdmin(_HasState, StaffActionAdmin):
 
 @admin.register(Checkout, site=admin_site)
 class CheckoutAdmin(_HasState, ReadOnlyModelAdmin):
-    needs = Permission.READ_BILLING
-    list_display = ("customer", "plan", "state", "started_by", "started_at", "ended_at", "id")
+    needs = StaffPermission.READ_BILLING
+    empty_text = "There is no checkout yet."
+    list_display = ("customer", "plan", "state", "started_by", "started_at", "ended_at")
     list_filter = ("status", "plan")
     list_select_related = ("customer", "plan", "started_by")
     search_fields = ("=id", "=external_id", "customer__email", "started_by__email")
@@ -96,9 +116,10 @@ class CheckoutAdmin(_HasState, ReadOnlyModelAdmin):
 
 
 @admin.register(Invoice, site=admin_site)
-class InvoiceAdmin(_HasState, ReadOnlyModelAdmin):
-    needs = Permission.READ_BILLING
-    list_display = ("shown_number", "customer", "state", "total", "issued_at", "paid_at", "id")
+class InvoiceAdmin(_HasState, StaffActionAdmin):
+    needs = StaffPermission.READ_BILLING
+    empty_text = "No invoice was issued yet."
+    list_display = ("shown_number", "customer", "state", "total", "issued_at", "paid_at")
     list_filter = ("status",)
     list_select_related = ("customer",)
     search_fields = ("=id", "=external_id", "=number", "customer__email")
@@ -108,6 +129,19 @@ class InvoiceAdmin(_HasState, ReadOnlyModelAdmin):
         "paid_at",
     )  # fmt: skip
     readonly_fields = fields
+    change_form_template = "admin_ops/invoice.html"
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        invoice: Invoice = context["original"]
+        subscription = Subscription.objects.filter(external_id=invoice.subscription_id).first()
+        context |= {
+            "title": f"Invoice {invoice}",
+            "invoice": invoice,
+            "details": invoice_details(invoice),
+            "subscription": subscription,
+            "adjustments": list(invoice.adjustments.order_by("-opened_at")[:SHOWN]),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="Number", ordering="number")
     def shown_number(self, row: Invoice) -> str:
@@ -128,7 +162,8 @@ class InvoiceAdmin(_HasState, ReadOnlyModelAdmin):
 
 @admin.register(PaymentMethod, site=admin_site)
 class PaymentMethodAdmin(ReadOnlyModelAdmin):
-    needs = Permission.READ_BILLING
+    needs = StaffPermission.READ_BILLING
+    empty_text = "No payment method was stored yet."
     list_display = ("id", "customer", "type", "brand", "last4", "exp_month", "exp_year", "detached_at")
     list_select_related = ("customer",)
     search_fields = ("=id", "=external_id", "customer__email")
@@ -139,7 +174,8 @@ class PaymentMethodAdmin(ReadOnlyModelAdmin):
 
 @admin.register(LedgerEntry, site=admin_site)
 class LedgerEntryAdmin(ReadOnlyModelAdmin):
-    needs = Permission.READ_BILLING
+    needs = StaffPermission.READ_BILLING
+    empty_text = "Recurring revenue has not moved yet: it does with the first subscription."
     list_display = ("at", "subscription", "kind", "movement", "delta", "monthly")
     list_filter = ("kind",)
     list_select_related = ("subscription__plan",)
@@ -159,7 +195,10 @@ class LedgerEntryAdmin(ReadOnlyModelAdmin):
 
 @admin.register(EntitlementOverride, site=admin_site)
 class EntitlementOverrideAdmin(StaffActionAdmin):
-    needs = Permission.READ_BILLING
+    needs = StaffPermission.READ_BILLING
+    empty_text = (
+        "Nothing was given. “Give a plan” or “Give a limit or feature” on the page of a customer or team does it."
+    )
     list_display = ("what", "kind", "owner", "stage", "reason", "created_by", "created_at", "expires_at")
     list_filter = ("kind",)
     list_select_related = ("user", "team", "plan", "created_by")

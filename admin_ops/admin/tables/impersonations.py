@@ -1,5 +1,6 @@
-"""Impersonations, and the page that shows what the customer sees."""
+"""Impersonations, and the page that opens what the customer sees."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -7,22 +8,27 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from admin_ops import impersonated_view
+from admin_ops.actions.forms import ConfirmPasswordForm
 from admin_ops.actions.impersonations import is_running
 from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.columns import display
-from admin_ops.admin.json_format import format_json
-from admin_ops.admin.permissions import staff_session
+from admin_ops.admin.csp import policy_with_forms_to
+from admin_ops.admin.permissions import request_permissions, staff_session
 from admin_ops.admin.site import admin_site
-from saas.accounts.models import Impersonation
-from saas.accounts.staff.staff_roles import Permission
+from admin_ops.offers import offers_of
+from saas.accounts.models import Impersonation, LoginSession
+from saas.accounts.reauthentication import require_recent_login
+from saas.accounts.staff import impersonation_views
+from saas.accounts.staff.staff_roles import StaffPermission
+from saas.errors import DomainError
 
 ENDED, RUNNING = "ended", "running"
 
 
 @admin.register(Impersonation, site=admin_site)
 class ImpersonationAdmin(StaffActionAdmin):
-    needs = Permission.READ_USERS
+    needs = StaffPermission.READ_USERS
+    empty_text = "No member of staff has looked at the product as a customer. “See what they see” on a customer’s page begins it."
     list_display = ("customer", "staff", "state", "reason", "ticket", "may_write", "started_at", "ends_at")
     list_display_links = ("customer",)
     search_fields = ("=id", "=ticket", "session__user__email", "staff_session__user__email")
@@ -48,30 +54,49 @@ class ImpersonationAdmin(StaffActionAdmin):
         return Impersonation.objects.listed()
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.impersonated_page)
+        view = self.admin_site.admin_view(self.opening_page)
         return [
             path("<str:object_id>/impersonated-view/", view, name="accounts_impersonation_view"),
             *super().get_urls(),
         ]
 
-    def impersonated_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Only for the member of staff who started it, from the same login: the token acts in their name, too."""
+    def opening_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The form that opens the customer's pages, only for the member of staff who started the impersonation, from the
+        same login: the view is in their name, too. A login older than five minutes confirms the password first."""
         row = self.get_object(request, object_id)
         if row is None:
             raise Http404
         if (mine := staff_session(request)) is None or row.staff_session_id != mine.pk:
             raise PermissionDenied
-        view = impersonated_view.get_view(request.GET.get("view", ""))
-        response = impersonated_view.request_as_customer(row, view) if is_running(row) else None
+        form = ConfirmPasswordForm(request.POST if request.method == "POST" else None)
+        code = _issue_code(row, mine, form) if is_running(row) and settings.FRONT_PAGES else ""
         context = {
             **self.admin_site.each_context(request),
             "title": "What they see",
             "opts": self.opts,
             "row": row,
-            "views": impersonated_view.VIEWS,
-            "view": view,
-            "response": response,
-            "answer": format_json(response.answer) if response else "",
-            "available_actions": self.available_actions(request, row),
+            "is_running": is_running(row),
+            "has_pages": settings.FRONT_PAGES,
+            "code": code,
+            "form": form,
+            "product": settings.FRONTEND_BASE_URL,
+            "available_actions": offers_of(row, request_permissions(request)),
         }
-        return TemplateResponse(request, "admin_ops/impersonated_view.html", context)
+        answer = TemplateResponse(request, "admin_ops/impersonated_view.html", context)
+        answer.headers["Content-Security-Policy"] = policy_with_forms_to(settings.FRONTEND_BASE_URL)
+        return answer
+
+
+def _issue_code(row: Impersonation, session: LoginSession, form: ConfirmPasswordForm) -> str:
+    """A new code; empty where the password has to be confirmed first, which the form then says."""
+    password = form.cleaned_data["current_password"] if form.is_valid() else ""
+    try:
+        require_recent_login(session, current_password=password)
+    except DomainError as refusal:
+        if form.is_bound:
+            form.add_error(
+                "current_password",
+                [text for texts in (refusal.errors or {}).values() for text in texts] or refusal.detail,
+            )
+        return ""
+    return impersonation_views.issue_view_code(row)

@@ -4,19 +4,25 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.columns import display
+from admin_ops.admin.live_pages import live_context, money_context, timeline_context
+from admin_ops.admin.permissions import request_permissions
 from admin_ops.admin.site import admin_site
+from admin_ops.offers import offers_of
 from admin_ops.queries import search_users
 from admin_ops.status_colors import STATUS_COLORS
 from admin_ops.timeline import build_timeline
-from saas.accounts.models import LoginSession, Totp, User
-from saas.accounts.staff.staff_roles import Permission
-from saas.billing import clock, entitlements
-from saas.billing.models import Customer, EntitlementOverride, Subscription
+from saas.accounts.models import LoginSession, Profile, Totp, User
+from saas.accounts.staff.staff_roles import StaffPermission
+from saas.billing import entitlements
+from saas.billing.alarms import alarms_of_user
+from saas.billing.models import Customer
+from saas.mail import rendering
+from saas.mail.models import Mail
 from saas.teams.models import Membership
 
 KINDS = {
@@ -28,7 +34,7 @@ SHOWN = 8  # of each kind at the side; longer lists have pages of their own
 
 @admin.register(User, site=admin_site)
 class UserAdmin(StaffActionAdmin):
-    needs = Permission.READ_USERS
+    needs = StaffPermission.READ_USERS
     list_display = ("email", "full_name", "state", "kind", "is_confirmed", "created_at")
     list_filter = ("status", "is_staff")
     search_fields = ("email",)  # shows the field; what is searched says get_search_results
@@ -59,28 +65,35 @@ class UserAdmin(StaffActionAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         person: User = context["original"]
         context |= {"title": person.full_name or person.email, **_side(person)}
-        here, timeline = request.GET.get("kind", ""), build_timeline(person)
-        context |= {"timeline": [entry for entry in timeline if here in ("", entry.kind)], "kinds": KINDS, "here": here}
+        if settings.BILLING:
+            context |= live_context(request, alarms_of_user(person), Customer.objects.of_user(person))
+            context |= money_context(request, person)
+        context |= timeline_context(request, build_timeline(person), KINDS)
+        context["mails"] = _mails(request, person)
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+def _mails(request: HttpRequest, user: User) -> list[dict[str, Any]]:
+    permissions, back = request_permissions(request), request.get_full_path()
+    return [
+        {
+            "mail": mail,
+            "subject": rendering.render_without_secrets(mail).subject,
+            "offers": offers_of(mail, permissions, back=back),
+        }
+        for mail in Mail.objects.filter(recipient=user.email).order_by("-pk")[:SHOWN]
+    ]
 
 
 def _side(user: User) -> dict[str, Any]:
     """The current state, at the side of the timeline."""
-    context: dict[str, Any] = {
+    return {
         "person": user,
         "roles": list(user.groups.values_list("name", flat=True)) if user.is_staff else [],
         "has_second_factor": Totp.objects.confirmed(user.id).exists(),
         "access": entitlements.get_entitlements(user),
-        "memberships": list(Membership.objects.for_user(user).order_by("-pk")[:SHOWN]),
+        "metadata": Profile.objects.filter(user=user).values_list("metadata", flat=True).first() or {},
+        "has_teams": settings.TEAMS,
+        "memberships": list(Membership.objects.for_user(user).order_by("-pk")[:SHOWN]) if settings.TEAMS else [],
         "sessions": list(LoginSession.objects.live().filter(user=user).order_by("-last_seen_at")[:SHOWN]),
     }
-    if settings.BILLING:
-        subscriptions = Subscription.objects.for_owner(user).with_customer()
-        ordered = subscriptions.order_by(F("ended_at").desc(nulls_first=True), "-pk")
-        context |= {
-            "is_selling": True,
-            "subscriptions": list(ordered[:SHOWN]),
-            "given": list(EntitlementOverride.objects.for_owner(user).live(clock.now())),
-            "customers": list(Customer.objects.for_owner(user)),
-        }
-    return context

@@ -1,18 +1,23 @@
 """Webhook events with attempts and payload, and replay batches."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.json_format import format_json
+from admin_ops.admin.live_pages import REFRESH_MILLISECONDS
 from admin_ops.admin.site import admin_site
 from admin_ops.status_colors import STATUS_COLORS, status_color
 from saas.accounts.models import User
-from saas.accounts.staff.staff_roles import Permission
+from saas.accounts.staff.staff_roles import StaffPermission
 from saas.billing.models import Customer
 from saas.webhook_events.envelope import Unreadable, read_event
 from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookEvent, WebhookPayload
@@ -20,18 +25,64 @@ from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookEvent
 SHOWN = 50
 
 
+SAVED_FILTERS = [
+    ("trouble", "In trouble"),
+    ("attention", "Needs attention"),
+    ("waiting", "Waiting"),
+    ("today", "Last 24 hours"),
+]
+
+
+class SavedFilter(admin.SimpleListFilter):
+    """What staff look for every day, each one click."""
+
+    title = "Show"
+    parameter_name = "show"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return SAVED_FILTERS
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
+        events = WebhookEvent.objects.all()
+        chosen = {
+            "trouble": events.in_trouble(),
+            "attention": events.needing_attention(),
+            "waiting": events.filter(status__in=WebhookEvent.WAITING),
+            "today": events.filter(received_at__gte=timezone.now() - timedelta(days=1)),
+        }.get(self.value() or "")
+        return queryset if chosen is None else queryset.filter(pk__in=chosen.order_by().values("pk"))
+
+
 @admin.register(WebhookEvent, site=admin_site)
 class WebhookEventAdmin(StaffActionAdmin):
-    needs = Permission.READ_WEBHOOKS
-    list_display = ("type", "state", "received_at", "attempts", "problem")
+    needs = StaffPermission.READ_WEBHOOKS
+    empty_text = "The payment provider has sent no event yet."
+    list_display = ("type", "external_id", "customer", "state", "received_at", "attempts", "problem")
     list_display_links = ("type",)
-    list_filter = ("status", "source")
+    list_filter = (SavedFilter, "status", "source")
     search_fields = ("=external_id", "=object_id", "=customer_id", "^type")
     search_help_text = "Any id, or a type's beginning"
     ordering = ("-id",)
     fields = ("external_id",)
     readonly_fields = fields
     change_form_template = "admin_ops/webhook_event.html"
+    list_before_template = "admin_ops/parts/event_filters.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
+        """With whose customer it is about, where that is known here."""
+        owners = Customer.objects.exclude(external_id="").filter(external_id=OuterRef("customer_id"))
+        named = owners.values(name=Coalesce("user__email", "team__name", "email"))[:1]
+        rows: QuerySet[WebhookEvent] = WebhookEvent.objects.annotate(owner_name=Subquery(named))
+        return rows
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        here = request.GET.get(SavedFilter.parameter_name, "")
+        shown = {"saved_filters": [("", "All"), *SAVED_FILTERS], "saved_filter": here}
+        return super().changelist_view(request, {**(extra_context or {}), **shown})
+
+    @display(description="Customer")
+    def customer(self, row: WebhookEvent) -> str:
+        return row.owner_name or row.customer_id or "–"  # type: ignore[attr-defined]
 
     @display(description="Status", label=STATUS_COLORS, ordering="status")
     def state(self, row: WebhookEvent) -> str:
@@ -44,6 +95,7 @@ class WebhookEventAdmin(StaffActionAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         event: WebhookEvent = context["original"]
         context |= {"title": event.type or "Unreadable event", "event": event, "tone": status_color(event.status)}
+        context["refresh"] = REFRESH_MILLISECONDS if event.status in event.IN_PROGRESS else ""
         payload = WebhookPayload.objects.filter(event=event).first()
         context |= {
             "payload": _body_text(payload) if payload else "",
@@ -74,7 +126,8 @@ def _users_of(event: WebhookEvent) -> list[User]:
 
 @admin.register(WebhookAttempt, site=admin_site)
 class WebhookAttemptAdmin(ReadOnlyModelAdmin):
-    needs = Permission.READ_WEBHOOKS
+    needs = StaffPermission.READ_WEBHOOKS
+    empty_text = "No event was processed yet."
     list_display = ("event", "number", "trigger", "state", "worker", "started_at", "finished_at", "error")
     list_filter = ("outcome", "trigger")
     list_select_related = ("event",)
@@ -90,7 +143,9 @@ class WebhookAttemptAdmin(ReadOnlyModelAdmin):
 
 @admin.register(ReplayBatch, site=admin_site)
 class ReplayBatchAdmin(ReadOnlyModelAdmin):
-    needs = Permission.READ_WEBHOOKS
+    needs = StaffPermission.READ_WEBHOOKS
+    empty_text = "No events were replayed in bulk. The API of Webhooks does it: POST /api/webhooks/replay."
+    list_before_template = "admin_ops/parts/live_rows.html"
     list_display = ("id", "stage", "conditions", "matched", "replayed", "reason", "created_at", "finished_at")
     list_filter = ("state",)
     search_fields = ("=id",)

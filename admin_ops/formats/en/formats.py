@@ -1,3 +1,3 @@
-DATETIME_FORMAT = "j M Y, H:i"
+DATETIME_FORMAT = "j M Y, H:i \\U\\T\\C"
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i"

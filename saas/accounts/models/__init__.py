@@ -14,7 +14,7 @@ from saas.accounts.models.sessions import (
     RefreshTokenQuerySet,
     new_session_id,
 )
-from saas.accounts.models.users import Profile, Role, User, UserManager, UserNote, UserQuerySet
+from saas.accounts.models.users import Profile, StaffRole, User, UserManager, UserNote, UserQuerySet
 
 __all__ = [
     "Audience",
@@ -37,7 +37,7 @@ __all__ = [
     "RefreshToken",
     "RefreshTokenQuerySet",
     "ResetRequest",
-    "Role",
+    "StaffRole",
     "Totp",
     "TotpQuerySet",
     "User",

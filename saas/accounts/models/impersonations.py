@@ -55,6 +55,11 @@ class Impersonation(models.Model):
     ends_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)  # by staff, before ``ends_at``
 
+    # Of the impersonated view (``impersonation_views``): hashes of the one-time code and of the cookie.
+    view_code_hash = models.CharField(max_length=64, blank=True, db_default="", default="")
+    view_code_expires_at = models.DateTimeField(null=True, blank=True)
+    view_key_hash = models.CharField(max_length=64, blank=True, db_default="", default="", db_index=True)
+
     objects = ImpersonationQuerySet.as_manager()
 
     def __str__(self) -> str:

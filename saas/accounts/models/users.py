@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import Group, PermissionsMixin
@@ -14,6 +16,7 @@ from saas.accounts.email_addresses import canonical_email
 from saas.accounts.user_search import search_condition
 from saas.errors import DomainError
 from saas.fields import PrefixedIdField
+from saas.localization.dates import long_date
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -29,7 +32,7 @@ class UserQuerySet(models.QuerySet["User"]):
 
     def admins(self) -> UserQuerySet:
         """Active staff with the admin role, and active superusers."""
-        holds_role = Exists(Group.objects.filter(user=OuterRef("pk"), name=Role.ADMIN))
+        holds_role = Exists(Group.objects.filter(user=OuterRef("pk"), name=StaffRole.ADMIN))
         active = self.filter(is_staff=True, status=User.Status.ACTIVE)
         return active.filter(Q(is_superuser=True) | holds_role)
 
@@ -103,6 +106,19 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().save(*args, **kwargs)
 
     @property
+    def time_zone(self) -> ZoneInfo:
+        """Of the profile; UTC where it names none that there is."""
+        name = Profile.objects.filter(user=self.pk).values_list("timezone", flat=True).first()
+        try:
+            return ZoneInfo(name or "UTC")
+        except (ZoneInfoNotFoundError, ValueError):
+            return ZoneInfo("UTC")
+
+    def written_day(self, at: datetime) -> str:
+        """The day of a moment where the person is, in their language."""
+        return long_date(at.astimezone(self.time_zone), self.locale)
+
+    @property
     def is_active(self) -> bool:  # type: ignore[override]
         return self.status == self.Status.ACTIVE
 
@@ -127,6 +143,8 @@ class Profile(models.Model):
     social_links = models.JSONField(default=dict, blank=True)  # {"github": "https://…"}
     marketing_opt_in = models.BooleanField(default=False)
     visibility = models.CharField(max_length=16, choices=Visibility, default=Visibility.PRIVATE)
+    # Here and not in ``User``, which every request reads.
+    metadata = models.JSONField(default=dict, db_default={}, blank=True)  # see ``saas.accounts.metadata``
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -134,7 +152,7 @@ class Profile(models.Model):
         return self.display_name or self.user_id
 
 
-class Role(models.TextChoices):
+class StaffRole(models.TextChoices):
     """A role of staff: the name of a Django group. ``staff_roles`` says what it allows.
 
     Highest first: the order in which one person's roles are listed.

@@ -18,7 +18,7 @@ TOTAL_SECONDS = 5.0
 MAX_BYTES = 1_048_576
 
 
-class ProviderUnavailable(DomainError):
+class IdentityProviderUnavailable(DomainError):
     code, title, status = "oauth_provider_unavailable", "The sign-in provider cannot be reached.", 502
 
 
@@ -39,7 +39,10 @@ def call_provider(
     auth: tuple[str, str] | None = None,
     token: str = "",
 ) -> ProviderResponse:
-    """Return the response. Raises ``ProviderUnavailable`` for a redirect, a 5xx, invalid JSON, a large body or a timeout."""
+    """Return the response.
+
+    Raises ``IdentityProviderUnavailable`` for a redirect, a 5xx, invalid JSON, a large body or a timeout.
+    """
     require_allowed_url(url, hosts)
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     if token:
@@ -48,7 +51,7 @@ def call_provider(
         status, body = asyncio.run(_exchange(method, url, headers, form, auth))
         return ProviderResponse(status, json.loads(body))
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError, RecursionError) as error:
-        raise ProviderUnavailable from error
+        raise IdentityProviderUnavailable from error
 
 
 async def _exchange(
@@ -61,25 +64,28 @@ async def _exchange(
         client.stream(method, url, headers=headers, data=form, auth=auth) as response,
     ):
         if response.is_redirect or response.is_server_error:
-            raise ProviderUnavailable
+            raise IdentityProviderUnavailable
         body = bytearray()
         async for chunk in response.aiter_raw():  # raw: a decompressed body would have no limit
             body += chunk
             if len(body) > MAX_BYTES:
-                raise ProviderUnavailable
+                raise IdentityProviderUnavailable
         return response.status_code, bytes(body)
 
 
 def require_allowed_url(url: str, hosts: Collection[str]) -> None:
-    """Raise ``ProviderUnavailable`` unless ``url`` is https at one of ``hosts``; outside production also http to loopback."""
+    """Raise ``IdentityProviderUnavailable`` unless ``url`` is https at one of ``hosts``.
+
+    Outside production http to loopback is allowed, too.
+    """
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError as error:
-        raise ProviderUnavailable from error
+        raise IdentityProviderUnavailable from error
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and not settings.PRODUCTION and _is_loopback(host))
     if not is_safe or host not in hosts or parts.username is not None:
-        raise ProviderUnavailable
+        raise IdentityProviderUnavailable
 
 
 def _is_loopback(host: str) -> bool:

@@ -18,7 +18,12 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from saas.accounts.oauth.http_client import ProviderResponse, ProviderUnavailable, call_provider, require_allowed_url
+from saas.accounts.oauth.http_client import (
+    IdentityProviderUnavailable,
+    ProviderResponse,
+    call_provider,
+    require_allowed_url,
+)
 from saas.errors import DomainError
 from saas.security.untrusted_json import as_objects, as_text
 from saas.settings.accounts import OAuthProvider
@@ -88,12 +93,16 @@ GITHUB = Endpoints(
 _discovered: dict[str, tuple[float, Endpoints]] = {}
 
 
-def redirect_uri(provider: OAuthProvider) -> str:
-    """Return our callback URL, one per provider: it never comes from a request, and two providers cannot be mixed up."""
-    return f"{settings.SERVICE_BASE_URLS['product']}/api/auth/oauth/{provider.name}/callback"
+def redirect_uri(provider: OAuthProvider, *, at_pages: bool = False) -> str:
+    """Return our callback URL, one per provider: it is made of settings, and two providers cannot be mixed up.
+
+    ``at_pages``: on the host of the pages, where it is another than the API's, because the browser's cookies are there.
+    """
+    base = settings.FRONTEND_BASE_URL if at_pages else settings.SERVICE_BASE_URLS["product"]
+    return f"{base}/api/auth/oauth/{provider.name}/callback"
 
 
-def authorization_url(provider: OAuthProvider, *, state: str, nonce: str, verifier: str) -> str:
+def authorization_url(provider: OAuthProvider, *, state: str, nonce: str, verifier: str, at_pages: bool = False) -> str:
     """Return where to send the browser: authorization code flow with PKCE (RFC 7636, S256)."""
     asks_openid = bool(provider.issuer)
     return str(
@@ -101,7 +110,7 @@ def authorization_url(provider: OAuthProvider, *, state: str, nonce: str, verifi
             discover_endpoints(provider).authorization,
             client_id=provider.client_id,
             response_type="code",
-            redirect_uri=redirect_uri(provider),
+            redirect_uri=redirect_uri(provider, at_pages=at_pages),
             scope="openid email profile" if asks_openid else "read:user user:email",
             state=state,
             code_challenge=create_s256_code_challenge(verifier),
@@ -111,9 +120,14 @@ def authorization_url(provider: OAuthProvider, *, state: str, nonce: str, verifi
     )
 
 
-def fetch_identity(provider: OAuthProvider, *, code: str, nonce: str, verifier: str) -> Identity:
-    """Exchange the code and return the identity. Raises ``CodeRefused``, ``IdTokenInvalid`` or ``ProviderUnavailable``."""
-    tokens = _exchange(provider, code, verifier)
+def fetch_identity(
+    provider: OAuthProvider, *, code: str, nonce: str, verifier: str, at_pages: bool = False
+) -> Identity:
+    """Exchange the code and return the identity.
+
+    Raises ``CodeRefused``, ``IdTokenInvalid`` or ``IdentityProviderUnavailable``.
+    """
+    tokens = _exchange(provider, code, verifier, at_pages)
     if provider.issuer:
         return _from_id_token(provider, tokens.get("id_token"), nonce)
     return _from_github(provider, tokens.get("access_token"))
@@ -133,7 +147,7 @@ def _discover(provider: OAuthProvider) -> Endpoints:
     metadata = _object(_get(provider, f"{provider.issuer}/.well-known/openid-configuration"))
     issuer = metadata.get("issuer")
     if not isinstance(issuer, str) or issuer.rstrip("/") != provider.issuer.replace("/common/", "/{tenantid}/"):
-        raise ProviderUnavailable
+        raise IdentityProviderUnavailable
     methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]  # the standard's default
     return Endpoints(
         issuer=issuer,
@@ -151,12 +165,12 @@ def _address(provider: OAuthProvider, url: object) -> str:
     return address
 
 
-def _exchange(provider: OAuthProvider, code: str, verifier: str) -> dict[str, Any]:
+def _exchange(provider: OAuthProvider, code: str, verifier: str, at_pages: bool) -> dict[str, Any]:
     where = discover_endpoints(provider)
     form = {
         "grant_type": "authorization_code",
         "code": code,
-        "redirect_uri": redirect_uri(provider),
+        "redirect_uri": redirect_uri(provider, at_pages=at_pages),
         "code_verifier": verifier,
     }
     auth = None
@@ -231,7 +245,7 @@ def _from_github(provider: OAuthProvider, token: object) -> Identity:
 def _get(provider: OAuthProvider, url: str, token: str = "") -> ProviderResponse:
     answer = call_provider("GET", url, hosts=_hosts(provider), token=token)
     if answer.status != 200:
-        raise ProviderUnavailable
+        raise IdentityProviderUnavailable
     return answer
 
 
@@ -241,7 +255,7 @@ def _hosts(provider: OAuthProvider) -> set[str]:
 
 def _object(answer: ProviderResponse) -> dict[str, Any]:
     if not isinstance(answer.document, dict):
-        raise ProviderUnavailable
+        raise IdentityProviderUnavailable
     return answer.document
 
 

@@ -1,9 +1,11 @@
 """Sign in at an OAuth provider: begin and finish the authorization code flow.
 
-The state is random, stored hashed, used once and bound to the browser that began. The PKCE verifier and the nonce are
-derived from it under our key, so that no table holds them. The provider is called between transactions, never in one.
+The state is random but for the name of our key at its end, stored hashed, used once and bound to the browser that began. The
+PKCE verifier and the nonce are derived from it under that key, so that no table holds them. The provider is called between
+transactions, never in one.
 """
 
+import hashlib
 import secrets
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from saas.errors import DomainError, NotFound
 from saas.settings.accounts import OAuthProvider
 
 STATE_LIFETIME = timedelta(minutes=10)
+_RANDOM_BYTES, _KEY_ID_LENGTH = 26, 8  # of a state: together as long as a nonce, 43 characters
 ACCESS_DENIED = "access_denied"  # the person did not agree (RFC 6749, 4.1.2.1)
 
 
@@ -66,18 +69,28 @@ def get_provider(name: str) -> OAuthProvider:
 
 
 def begin_sign_in(
-    provider: OAuthProvider, *, browser: str, return_to: str = "", session: LoginSession | None = None
+    provider: OAuthProvider,
+    *,
+    browser: str,
+    return_to: str = "",
+    session: LoginSession | None = None,
+    at_pages: bool = False,
 ) -> str:
-    """Return the URL at the provider. With ``session`` the identity is linked to its user instead of logging in.
+    """Return the URL at the provider. With ``session`` the identity is linked to its user instead of logging in; with
+    ``at_pages`` the provider leads back to the host of the pages.
 
-    Raises ``ReturnToNotAllowed``, ``ProviderUnavailable`` and, for linking, ``EmailNotVerified``.
+    Raises ``ReturnToNotAllowed``, ``IdentityProviderUnavailable`` and, for linking, ``EmailNotVerified``.
     """
     require_allowed_return_to(return_to)
     if session and session.user and not session.user.is_verified:
         raise EmailNotVerified  # a registrant of another person's address must not keep a login method in the account
-    state = secrets.token_urlsafe(32)
+    state = secrets.token_urlsafe(_RANDOM_BYTES) + _key_id(settings.SECRET_KEY)
     url = providers.authorization_url(
-        provider, state=state, nonce=_derived("nonce", state), verifier=_derived("verifier", state)
+        provider,
+        state=state,
+        nonce=_derived("nonce", state),
+        verifier=_derived("verifier", state),
+        at_pages=at_pages,
     )
     _remember(provider, state, browser=browser, return_to=return_to, session=session)
     return url
@@ -101,12 +114,14 @@ def _remember(
 
 @dataclass(frozen=True)
 class CallbackParameters:
-    """The query of the callback (RFC 6749, 4.1.2): a code or an error, and the issuer (RFC 9207), if any."""
+    """The query of the callback (RFC 6749, 4.1.2): a code or an error, and the issuer (RFC 9207), if any. ``at_pages`` says at
+    which of our hosts it came in."""
 
     state: str
     code: str = ""
     error: str = ""
     issuer: str = ""
+    at_pages: bool = False
 
 
 def finish_sign_in(provider: OAuthProvider, parameters: CallbackParameters, *, browser: str) -> SignInResult:
@@ -129,7 +144,11 @@ def _finish(provider: OAuthProvider, parameters: CallbackParameters, begun: OAut
     if parameters.error or not code:
         raise providers.CodeRefused
     identity = providers.fetch_identity(
-        provider, code=code, nonce=_derived("nonce", state), verifier=_derived("verifier", state)
+        provider,
+        code=code,
+        nonce=_derived("nonce", state),
+        verifier=_derived("verifier", state),
+        at_pages=parameters.at_pages,
     )
     if begun.session_id is None:
         return log_in_by_identity(identity)
@@ -164,8 +183,16 @@ def _require_issuer(provider: OAuthProvider, issuer: str) -> None:
 
 
 def _derived(purpose: str, state: str) -> str:
-    digest = salted_hmac(f"saas.accounts.oauth.{purpose}", state, algorithm="sha256").digest()
+    """Return a value that belongs to ``state``, under the key that the process which began the sign-in signs with."""
+    keys = {_key_id(key): key for key in (*settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY)}
+    key = keys.get(state[-_KEY_ID_LENGTH:], settings.SECRET_KEY)
+    digest = salted_hmac(f"saas.accounts.oauth.{purpose}", state, secret=key, algorithm="sha256").digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _key_id(key: str) -> str:
+    """Return a short name for a key that reveals nothing about it."""
+    return hashlib.sha256(b"sign-in key id:" + key.encode()).hexdigest()[:_KEY_ID_LENGTH]
 
 
 def require_allowed_return_to(return_to: str) -> None:

@@ -42,9 +42,7 @@ class PepperedPBKDF2(PBKDF2PasswordHasher):
 
     def verify(self, password: str, encoded: str) -> bool:
         stored = self.decode(encoded)
-        peppers = {
-            pepper_id(pepper): pepper for pepper in (settings.AUTH_PEPPER, settings.AUTH_PEPPER_PREVIOUS) if pepper
-        }
+        peppers = {pepper_id(pepper): pepper for pepper in (settings.AUTH_PEPPER, *settings.AUTH_PEPPER_FALLBACKS)}
         pepper = peppers.get(stored["pepper"])
         again = self._encode(password, stored["salt"], stored["iterations"], pepper or settings.AUTH_PEPPER)
         return constant_time_compare(encoded, again) and pepper is not None
@@ -64,12 +62,16 @@ class PepperedPBKDF2(PBKDF2PasswordHasher):
             self._encode(password, stored["salt"], missing, settings.AUTH_PEPPER)
 
     def _encode(self, password: str, salt: str, iterations: int, pepper: str) -> str:
-        # Return the connection to the pool while this thread waits and hashes: in a flood of logins the others need it.
-        if connection.settings_dict["OPTIONS"].get("pool") and not connection.in_atomic_block:
-            connection.close()
+        release_connection()
         key = hashing_pool.pbkdf2_sha256(normalize_password(password), salt, iterations)
         digest = hmac.new(pepper.encode(), key, hashlib.sha256).hexdigest()
         return f"{self.algorithm}${iterations}${pepper_id(pepper)}${salt}${digest}"
+
+
+def release_connection() -> None:
+    """Return the connection to the pool while this thread waits and hashes: in a flood of logins the others need it."""
+    if connection.settings_dict["OPTIONS"].get("pool") and not connection.in_atomic_block:
+        connection.close()
 
 
 def pepper_id(pepper: str) -> str:

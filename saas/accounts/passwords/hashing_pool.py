@@ -8,13 +8,17 @@ import hashlib
 import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import ParamSpec, TypeVar
 
 from django.utils.crypto import pbkdf2
 
 from saas.errors import DomainError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MAX_HASHING = min(4, os.cpu_count() or 1)  # more at once are no faster, and slow other requests
 MAX_WAITING = 32
@@ -74,8 +78,8 @@ class HashingPool:
     def _start_threads(self) -> None:
         self._threads = ThreadPoolExecutor(MAX_HASHING, thread_name_prefix="hashing", initializer=_lower_priority)
 
-    def pbkdf2_sha256(self, password: str, salt: str, iterations: int) -> bytes:
-        return self._threads.submit(pbkdf2, password, salt, iterations, digest=hashlib.sha256).result()
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._threads.submit(function, *args, **kwargs).result()
 
 
 def _lower_priority() -> None:
@@ -87,7 +91,12 @@ def _lower_priority() -> None:
 _pool = HashingPool()
 
 
+def run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a costly ``function`` returns, run in the pool. Raises ``HashingBusy``."""
+    with LIMITER.slot():
+        return _pool.run(function, *args, **kwargs)
+
+
 def pbkdf2_sha256(password: str, salt: str, iterations: int) -> bytes:
     """Return the derived key. Raises ``HashingBusy``."""
-    with LIMITER.slot():
-        return _pool.pbkdf2_sha256(password, salt, iterations)
+    return run(pbkdf2, password, salt, iterations, digest=hashlib.sha256)

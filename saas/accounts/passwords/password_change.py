@@ -94,6 +94,7 @@ def _replace_password(user: User, encoded: str, *, ended: int = 0, **also: objec
         queue_mail(
             "password_changed",
             to=user.email,
+            locale=user.locale,
             context={"name": user.full_name, "ended": str(ended or "")},
             dedupe_key=f"password_changed:{user.id}:{user.token_epoch}",
         )

@@ -26,6 +26,7 @@ def _mail_reset(user: User) -> None:
     queue_mail(
         "password_reset",
         to=user.email,
+        locale=user.locale,
         context={"name": user.full_name},
         secrets={"token": token},
         dedupe_key=f"reset:{tokens.hash_token(token)}",

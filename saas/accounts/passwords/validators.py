@@ -2,7 +2,9 @@
 
 from contextlib import suppress
 from typing import ClassVar
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 
@@ -29,7 +31,7 @@ class LengthValidator:
 
 
 class ContextValidator:
-    """Refuse a password that is the account's address or name, the product's name, or a well-known default."""
+    """Refuse a password that is the account's address or name, the product's name or host, or a well-known default."""
 
     words: ClassVar[set[str]] = {
         *(password.lower() for password in DEFAULT_PASSWORDS),
@@ -42,9 +44,9 @@ class ContextValidator:
     }
 
     def validate(self, password: str, user: User | None = None) -> None:
-        own: set[str] = set()
+        own = {settings.BRAND_NAME.lower(), *_host_names()}
         if user is not None:
-            own = {user.full_name.lower(), user.email.lower(), *user.email.lower().split("@")}
+            own |= {user.full_name.lower(), user.email.lower(), *user.email.lower().split("@")}
             with suppress(DomainError):
                 own.add(canonical_email(user.email))
         if password.strip().lower() in self.words | (own - {""}):
@@ -52,6 +54,11 @@ class ContextValidator:
 
     def get_help_text(self) -> str:
         return "Not your name, your address or the product's name."
+
+
+def _host_names() -> set[str]:
+    addresses = (settings.FRONTEND_BASE_URL, *settings.SERVICE_BASE_URLS.values())
+    return {urlsplit(address).hostname or "" for address in addresses}
 
 
 def check_new_password(password: str, user: User, *, field: str = "password") -> None:

@@ -16,8 +16,9 @@ GRACE_PERIOD = one_time_tokens.LIFETIMES[OneTimeToken.Purpose.KEEP]
 
 
 @transaction.atomic
-def delete_account(user: User) -> Deletion:
-    """Log a person out everywhere, close the account and schedule its erasure in 14 days.
+def delete_account(user: User) -> tuple[Deletion, str]:
+    """Log a person out everywhere, close the account and schedule its erasure in 14 days. Returns also the token that undoes it,
+    which is mailed.
 
     Raises the refusals of the apps that still need the account, such as ``TeamNeedsOwner``. Call ``require_recent_login``
     first.
@@ -35,12 +36,13 @@ def delete_account(user: User) -> Deletion:
     queue_mail(
         "deletion_requested",
         to=user.email,
-        context={"name": user.full_name, "due": f"{deletion.due_at:%d %B %Y}"},
+        locale=user.locale,
+        context={"name": user.full_name, "due": user.written_day(deletion.due_at)},
         secrets={"token": token},
         dedupe_key=f"deletion:{hash_token(token)}",
     )
     record("user.deletion_requested", actor=user.id, target=user.id)
-    return deletion
+    return deletion, token
 
 
 @transaction.atomic
@@ -60,6 +62,7 @@ def cancel_deletion(token: str) -> None:
     queue_mail(
         "deletion_canceled",
         to=user.email,
+        locale=user.locale,
         context={"name": user.full_name, "banned": "yes" if is_banned else ""},
         dedupe_key=f"deletion_canceled:{link.pk}",
     )

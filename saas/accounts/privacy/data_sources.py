@@ -17,6 +17,9 @@ from django.db import models
 from django.utils import timezone
 
 from saas.accounts.models import User
+from saas.accounts.privacy.free_text import erase_quotes
+from saas.accounts.privacy.personal_values import PersonalValues
+from saas.audit.erasure import find_quoting_events, record_erasure
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,9 @@ class Exempt:
 
 Rows = Callable[[User], models.QuerySet[Any]]
 Export = Callable[[User], Any]  # returns plain values, lists and dictionaries of them
-Erase = Callable[[User], None]
+Erase = Callable[[User, PersonalValues], None]
 DeletionBlocker = Callable[[User], None]
+AuditedIds = Callable[[User], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class PersonalDataSource:
 
 
 _sources: list[PersonalDataSource] = []
+_audited_ids: list[AuditedIds] = []
 _blockers: list[DeletionBlocker] = []
 _shared_blockers: list[DeletionBlocker] = []
 
@@ -53,6 +58,12 @@ def register_personal_data(
 ) -> None:
     """Register a model. Erasers run in the reverse order of registration, so that dependent rows go first."""
     _sources.append(PersonalDataSource(model, links, name, export, erase))
+
+
+def register_audited_ids(ids: AuditedIds) -> AuditedIds:
+    """Register a function that returns the ids under which a person's things act, or are acted on, in the audit trail."""
+    _audited_ids.append(ids)
+    return ids
 
 
 def register_deletion_blocker(blocker: DeletionBlocker) -> DeletionBlocker:
@@ -77,7 +88,12 @@ def personal_data_sources() -> tuple[PersonalDataSource, ...]:
 def export_personal_data(user: User) -> dict[str, Any]:
     """Collect everything that is exported, by the names of the sources."""
     exported = {source.name: source.export(user) for source in _sources if not isinstance(source.export, Exempt)}
-    return {"user_id": user.id, "exported_at": timezone.now(), "personal_data": exported}
+    return {
+        "user_id": user.id,
+        "exported_at": timezone.now(),
+        "personal_data": exported,
+        "kept_after_deletion": kept_after_erasure(),
+    }
 
 
 def require_deletable(user: User) -> None:
@@ -93,11 +109,16 @@ def require_no_payments(user: User) -> None:
         blocker(user)
 
 
-def erase_personal_data(user: User) -> None:
-    """Run every eraser, inside the caller's transaction."""
+def erase_personal_data(user: User, *, action: str) -> None:
+    """Run every eraser, inside the caller's transaction, and record that in the audit trail as ``action``."""
+    values = PersonalValues.of_user(user)
+    objects = [id for source in _audited_ids for id in source(user)]
     for source in reversed(_sources):
         if not isinstance(source.erase, Exempt):
-            source.erase(user)
+            source.erase(user, values)
+    erase_quotes(values)
+    quoting = find_quoting_events(values.search_parts, values.are_mentioned)
+    record_erasure(action, person=user.id, objects=objects, quoting=quoting)
 
 
 def rows_of(model: type[models.Model], field: str = "user") -> Rows:
@@ -110,7 +131,7 @@ def export_fields(rows: Rows, *fields: str, order_by: str = "pk") -> Export:
 
 
 def delete_rows(rows: Rows) -> Erase:
-    def erase(user: User) -> None:
+    def erase(user: User, values: PersonalValues) -> None:
         rows(user).delete()
 
     return erase
@@ -121,7 +142,6 @@ def export_row(found: models.QuerySet[Any], *fields: str) -> dict[str, Any] | No
     return found.values(*fields).first()
 
 
-def email_addresses_of(user: User) -> set[str]:
-    """The account's address, and earlier ones that a used mailed link proved."""
-    proven: Iterable[str] = user.one_time_tokens.exclude(used_at=None).values_list("email", flat=True)
-    return {user.email, *proven}
+def kept_after_erasure() -> dict[str, str]:
+    """What an erasure leaves, by the names of the sources, each with the reason."""
+    return {source.name: source.erase.reason for source in _sources if isinstance(source.erase, Exempt)}

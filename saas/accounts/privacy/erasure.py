@@ -8,7 +8,6 @@ from django.utils import timezone
 
 from saas.accounts.models import Deletion, User
 from saas.accounts.privacy import data_sources
-from saas.audit.actions import record
 from saas.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -40,6 +39,5 @@ def erase_account(user_id: str) -> bool:
         return False
     user = User.objects.get(pk=user_id)
     data_sources.require_deletable(user)
-    data_sources.erase_personal_data(user)
-    record("user.erased", target=user_id)
+    data_sources.erase_personal_data(user, action="user.erased")
     return True

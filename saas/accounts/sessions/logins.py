@@ -19,13 +19,15 @@ from saas.accounts.models import Audience, LoginSession, PendingLogin, RefreshTo
 from saas.accounts.passwords import hashing_pool, login_throttle
 from saas.accounts.passwords.validators import MAX_LENGTH
 from saas.accounts.sessions import known_devices, long_lived_credentials, session_lifetimes, session_store, tokens
-from saas.accounts.sessions.long_lived_credentials import Credential
+from saas.accounts.sessions.long_lived_credentials import LongLivedCredential
 from saas.audit.actions import record
 from saas.errors import DomainError
 from saas.ip_addresses import site_subnet
 from saas.mail.actions import queue_mail
+from saas.mail.models import Mail
 
 PENDING_MFA_LIFETIME = timedelta(minutes=5)
+DEVICE_MAILS_A_DAY = 5  # anyone can register with another person's address, and log in as a hundred devices
 REUSE_GRACE = timedelta(seconds=10)
 COOKIE_KEY_LENGTH = 43  # 256 bits in base 62
 _COOKIE_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -146,18 +148,23 @@ def open_session(user: User, *, methods: str, audience: Audience = Audience.CUST
 
 
 def _mail_new_device(user: User, here: request_context.Context) -> None:
-    """Mail the user if the device is unknown, unless it is the first login or an earlier one had its agent and subnet."""
+    """Mail the user if the device is unknown, unless it is the first login or an earlier one had its agent and subnet; a few
+    times a day at most."""
     if known_devices.known_device_mark(user):
         return
     earlier = LoginSession.objects.filter(user=user)
     known = earlier.filter(agent=here.agent).values_list("address", flat=True).distinct()
     if site_subnet(here.address) in set(map(site_subnet, known)) or not earlier.exists():
         return
+    key = f"new_device:{user.id}:"
+    if Mail.objects.about(key).filter(created_at__gt=timezone.now() - timedelta(days=1)).count() >= DEVICE_MAILS_A_DAY:
+        return
     queue_mail(
         "new_device",
         to=user.email,
-        context={"name": user.full_name, "agent": here.agent or "unknown", "address": here.address or "unknown"},
-        dedupe_key=f"new_device:{user.id}:{tokens.hash_token(here.agent + site_subnet(here.address))}",
+        locale=user.locale,
+        context={"name": user.full_name, "agent": here.agent, "address": here.address},
+        dedupe_key=f"{key}{tokens.hash_token(here.agent + site_subnet(here.address))}",
     )
 
 
@@ -198,11 +205,12 @@ def _exchange(raw: str, audience: Audience, now: datetime) -> Login:
 
 def _reissue(old: RefreshToken, raw: str, now: datetime) -> str:
     """Return the token that ``old`` was exchanged for. Raises ``RefreshRotated`` if it has been used."""
-    successor = tokens.derive_next_refresh_token(raw, old.used_at or now)
+    successors = tokens.accepted_successors(raw, old.used_at or now)
     waiting = RefreshToken.objects.usable(now).filter(parent=old, session=old.session_id)
-    if not waiting.filter(token_hash=tokens.hash_token(successor)).exists():
+    stored = waiting.filter(token_hash__in=successors).values_list("token_hash", flat=True).first()
+    if stored is None:
         raise RefreshRotated
-    return successor
+    return successors[stored]
 
 
 def refresh_token_family(raw: str) -> str:
@@ -236,6 +244,7 @@ def _end_reused(raw: str) -> None:
         queue_mail(
             "session_ended_reuse",
             to=user.email,
+            locale=user.locale,
             context={"name": user.full_name},
             dedupe_key=f"reuse:{token.session.sid}",
         )
@@ -249,7 +258,7 @@ def log_out(session: LoginSession) -> None:
 
 
 @transaction.atomic
-def log_out_everywhere(user: User, *, revoke_credentials: bool = False) -> list[Credential]:
+def log_out_everywhere(user: User, *, revoke_credentials: bool = False) -> list[LongLivedCredential]:
     """End every session of a person; return their long-lived credentials, which are revoked only if asked for."""
     User.objects.filter(pk=user.pk).update(token_epoch=F("token_epoch") + 1)
     end_sessions(user)

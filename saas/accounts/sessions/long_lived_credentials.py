@@ -18,7 +18,7 @@ from saas.audit.actions import record
 
 
 @dataclass(frozen=True)
-class Credential:
+class LongLivedCredential:
     """One credential, without its secret. ``team_id`` is the team that it gives access to."""
 
     kind: str
@@ -35,7 +35,7 @@ class CredentialKind:
     """``listed`` yields a person's credentials that still work; ``revoke`` ends them and returns how many there were."""
 
     kind: str
-    listed: Callable[[User], Iterator[Credential]]
+    listed: Callable[[User], Iterator[LongLivedCredential]]
     revoke: Callable[[User], int]
 
 
@@ -43,13 +43,13 @@ _kinds: list[CredentialKind] = []
 
 
 def register_credential_kind(
-    kind: str, *, listed: Callable[[User], Iterator[Credential]], revoke: Callable[[User], int]
+    kind: str, *, listed: Callable[[User], Iterator[LongLivedCredential]], revoke: Callable[[User], int]
 ) -> None:
     """Register a kind of credential."""
     _kinds.append(CredentialKind(kind, listed, revoke))
 
 
-def list_long_lived_credentials(user: User) -> list[Credential]:
+def list_long_lived_credentials(user: User) -> list[LongLivedCredential]:
     """Return all credentials that this person issued and that still work, newest first."""
     found = [credential for kind in _kinds for credential in kind.listed(user)]
     return sorted(found, key=lambda credential: credential.created_at, reverse=True)

@@ -41,7 +41,16 @@ def find_session_by_token(sid: str, audience: str, user_id: str) -> LoginSession
 
 def hash_cookie_key(key: str) -> str:
     """Return what is stored of a cookie."""
-    return hmac.new(settings.SESSION_SECRET.encode(), key.encode(), hashlib.sha256).hexdigest()
+    return _hash(key, settings.SESSION_SECRET)
+
+
+def accepted_hashes(key: str) -> list[str]:
+    """Return what may be stored of a cookie during a rotation of the secret: first what is stored of new ones."""
+    return [_hash(key, secret) for secret in (settings.SESSION_SECRET, *settings.SESSION_SECRET_FALLBACKS)]
+
+
+def _hash(key: str, secret: str) -> str:
+    return hmac.new(secret.encode(), key.encode(), hashlib.sha256).hexdigest()
 
 
 class SessionStore(DatabaseStore):
@@ -77,7 +86,7 @@ class SessionStore(DatabaseStore):
         return self.decode(row.session_data) if row else {}
 
     def exists(self, session_key: str) -> bool:
-        return LoginSession.objects.filter(session_key=hash_cookie_key(session_key)).exists()
+        return LoginSession.objects.filter(session_key__in=accepted_hashes(session_key)).exists()
 
     def save(self, must_create: bool = False) -> None:
         if self.session_key is None:
@@ -93,7 +102,7 @@ class SessionStore(DatabaseStore):
                     visitor.save(force_insert=True)
             except IntegrityError as error:
                 raise CreateError from error
-        elif not LoginSession.objects.filter(session_key=hash_cookie_key(self.session_key), revoked_at=None).update(
+        elif not LoginSession.objects.filter(session_key__in=accepted_hashes(self.session_key), revoked_at=None).update(
             session_data=data
         ):
             raise UpdateError
@@ -101,7 +110,7 @@ class SessionStore(DatabaseStore):
 
     def delete(self, session_key: str | None = None) -> None:
         if key := session_key or self.session_key:
-            LoginSession.objects.filter(session_key=hash_cookie_key(key)).delete()
+            LoginSession.objects.filter(session_key__in=accepted_hashes(key)).delete()
 
     @classmethod
     def clear_expired(cls) -> None:
@@ -110,11 +119,16 @@ class SessionStore(DatabaseStore):
 
     def _stored(self) -> LoginSession | None:
         if not self._looked and self.session_key:
-            self._row = _BY_COOKIE.fetch_first(session_key=hash_cookie_key(self.session_key))
+            self._row = _find_by_cookie(self.session_key)
             if self._row is None or self._row.expire_date <= timezone.now():
                 self._row, self._session_key = None, None
         self._looked = True
         return self._row
+
+
+def _find_by_cookie(key: str) -> LoginSession | None:
+    found = (_BY_COOKIE.fetch_first(session_key=digest) for digest in accepted_hashes(key))
+    return next(filter(None, found), None)
 
 
 def update_last_seen(row: LoginSession, now: datetime) -> None:

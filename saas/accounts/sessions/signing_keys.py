@@ -47,8 +47,8 @@ def signing_key(audience: str) -> Key:
 def verification_keys(audience: str) -> dict[str, Key]:
     """Return, by ``kid``, every key whose tokens for ``audience`` may be valid, and the next one."""
     if settings.JWT_KEYS[audience]:
-        others = settings.JWT_VERIFY_KEYS if audience == Audience.CUSTOMER else []
-        keys = [signing_key(audience), *(_load(Path(path).read_text(encoding="ascii")) for path in others)]
+        others = [_load(Path(path).read_text(encoding="ascii")) for path in settings.JWT_VERIFY_KEYS[audience]]
+        keys = [signing_key(audience), *others]
     else:
         keys = [read_key_file(file) for file in key_files.key_files_in_use(key_files_for(audience), timezone.now())]
     return {key.kid: key for key in keys}

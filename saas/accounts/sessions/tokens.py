@@ -136,10 +136,19 @@ def derive_next_refresh_token(refresh_token: str, used_at: datetime) -> str:
     It is derived, so that it can be sent again if the response was lost, without being stored. Without the previous token and
     our key it is as random as any other.
     """
+    return _derive_successor(refresh_token, used_at, settings.SESSION_SECRET)
+
+
+def accepted_successors(refresh_token: str, used_at: datetime) -> dict[str, str]:
+    """Return, by its stored hash, each token that a process with another accepted secret may have derived."""
+    keys = (settings.SESSION_SECRET, *settings.SESSION_SECRET_FALLBACKS)
+    successors = (_derive_successor(refresh_token, used_at, key) for key in keys)
+    return {hash_token(successor): successor for successor in successors}
+
+
+def _derive_successor(refresh_token: str, used_at: datetime, secret: str) -> str:
     seed = f"{used_at.isoformat()} {refresh_token}"
-    digest = salted_hmac(
-        "saas.accounts.tokens.successor", seed, secret=settings.SESSION_SECRET, algorithm="sha256"
-    ).digest()
+    digest = salted_hmac("saas.accounts.tokens.successor", seed, secret=secret, algorithm="sha256").digest()
     return REFRESH_PREFIX + urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 

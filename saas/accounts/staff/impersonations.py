@@ -16,7 +16,7 @@ from saas.accounts.models import Audience, Impersonation, LoginSession, User
 from saas.accounts.sessions import tokens
 from saas.accounts.sessions.logins import end_session
 from saas.accounts.staff.staff_administration import AccountNotActive
-from saas.accounts.staff.staff_roles import Permission, permissions_of
+from saas.accounts.staff.staff_roles import StaffPermission, permissions_of
 from saas.audit.actions import record
 from saas.errors import DomainError
 
@@ -95,7 +95,7 @@ def _session(customer: User, now: datetime, ends_at: datetime) -> LoginSession:
     )
 
 
-def record_refusal(customer: User, *, by: User, code: str) -> None:
+def record_refused_impersonation(customer: User, *, by: User, code: str) -> None:
     """Record that an impersonation was refused, with the code of the refusal."""
     record("impersonation.refused", actor=by.id, target=customer.id, code=code)
 
@@ -117,7 +117,7 @@ def running_impersonation(session: LoginSession) -> Impersonation | None:
     row = Impersonation.objects.running_in(session, timezone.now()) if settings.IMPERSONATION_ENABLED else None
     if row is None or row.staff_session.user is None:
         return None
-    needed = Permission.IMPERSONATE_WRITE if row.may_write else Permission.IMPERSONATE
+    needed = StaffPermission.IMPERSONATE_WRITE if row.may_write else StaffPermission.IMPERSONATE
     return row if needed in permissions_of(row.staff_session.user) else None
 
 

@@ -4,7 +4,7 @@
 account are checked here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
@@ -16,16 +16,19 @@ from saas import text_normalization
 from saas.accounts import one_time_tokens, second_factor
 from saas.accounts.actions import EmailTaken
 from saas.accounts.email_addresses import canonical_email, deliverable_email
-from saas.accounts.models import Deletion, OneTimeToken, Role, User, UserNote
+from saas.accounts.metadata import changed_keys, merge_metadata
+from saas.accounts.models import Deletion, OneTimeToken, Profile, StaffRole, User, UserNote
 from saas.accounts.passwords import login_throttle
 from saas.accounts.passwords.password_reset_mails import mail_reset_link
 from saas.accounts.passwords.validators import check_new_password
 from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.sessions.logins import end_sessions
-from saas.accounts.staff.staff_roles import Permission, has_permission
+from saas.accounts.staff.staff_roles import StaffPermission, has_permission
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
+from saas.mail import actions as mail_actions
 from saas.mail.actions import queue_mail
+from saas.mail.models import Mail
 
 
 class CannotBanSelf(DomainError):
@@ -52,12 +55,16 @@ class StaffAccount(DomainError):
     code, title, status = "staff_account", "Only an admin may do this to a member of staff.", 403
 
 
+class NotACustomer(DomainError):
+    code, title = "not_a_customer", "Only customers have metadata, not members of staff."  # 409
+
+
 class StaffNotFound(DomainError):
     code, title, status = "no_such_staff", "No active member of staff has this address.", 404
 
 
 def create_staff(
-    *, email: str, password: str, full_name: str, by: str, roles: Sequence[Role] = (), is_superuser: bool = False
+    *, email: str, password: str, full_name: str, by: str, roles: Sequence[StaffRole] = (), is_superuser: bool = False
 ) -> User:
     """Create a member of staff. Raises ``EmailTaken``, ``InvalidAddress``, ``Invalid``.
 
@@ -73,7 +80,7 @@ def create_staff(
         raise EmailTaken from error
 
 
-def invite_staff(*, email: str, full_name: str, by: str, roles: Sequence[Role]) -> tuple[User, str]:
+def invite_staff(*, email: str, full_name: str, by: str, roles: Sequence[StaffRole]) -> tuple[User, str]:
     """Create a member of staff without a password; return them and the token of the link by which they set one within minutes.
 
     Raises ``EmailTaken``, ``InvalidAddress``.
@@ -112,7 +119,7 @@ def _new_staff(email: str, full_name: str) -> User:
 
 
 @transaction.atomic
-def _create_staff(user: User, roles: Sequence[Role], by: str) -> User:
+def _create_staff(user: User, roles: Sequence[StaffRole], by: str) -> User:
     user.save(force_insert=True)
     user.groups.set([Group.objects.get_or_create(name=role.value)[0] for role in roles])
     record("staff.created", actor=by, target=user.id, roles=[role.value for role in roles])
@@ -209,6 +216,7 @@ def reset_second_factor(user: User, *, by: User, reason: str = "") -> None:
     queue_mail(
         "mfa_reset",
         to=user.email,
+        locale=user.locale,
         context={"name": user.full_name},
         dedupe_key=f"mfa_reset:{user.id}:{timezone.now().isoformat()}",
     )
@@ -222,8 +230,27 @@ def add_note(user: User, *, by: User, text: str) -> UserNote:
     return note
 
 
+@transaction.atomic
+def change_user_metadata(user: User, *, by: User, changes: Mapping[str, str], reason: str = "") -> dict[str, str]:
+    """Merge ``changes`` into a customer's metadata and return all of it.
+
+    Raises ``NotACustomer``, ``AccountDeleted``, ``Invalid``.
+    """
+    if user.is_staff:
+        raise NotACustomer
+    profile = Profile.objects.select_for_update(no_key=True).filter(user=user).first()
+    if profile is None or user.status == User.Status.DELETED:
+        raise AccountDeleted
+    merged = merge_metadata(profile.metadata, changes)
+    if keys := changed_keys(profile.metadata, merged):
+        profile.metadata = merged
+        profile.save(update_fields=["metadata", "updated_at"])
+        record("user.metadata_changed", actor=by.id, target=user.id, reason=reason, keys=keys)
+    return merged
+
+
 def _require_reach(user: User, by: User) -> None:
-    if user.is_staff and not has_permission(by, Permission.MANAGE_STAFF):
+    if user.is_staff and not has_permission(by, StaffPermission.MANAGE_STAFF):
         raise StaffAccount
 
 
@@ -237,3 +264,11 @@ def _as_stored(user: User, changed: int) -> User:
     if not changed and user.status == User.Status.DELETED:
         raise AccountDeleted
     return user
+
+
+@transaction.atomic
+def resend_mail(mail: Mail, *, by: User, reason: str) -> Mail:
+    """Raises ``MailNotResendable``."""
+    again = mail_actions.resend_mail(mail)
+    record("mail.resent", actor=by.pk, target=str(mail.pk), reason=reason, template=mail.template, again=again.pk)
+    return again

@@ -1,35 +1,47 @@
 """Sign in at an OAuth provider, and link one to an account."""
 
 import secrets
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from saas.accounts.actions import RegistrationClosed
 from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.models import OAuthIdentity
 from saas.accounts.oauth import identities, sign_in
-from saas.accounts.oauth.http_client import ProviderUnavailable
-from saas.accounts.oauth.identities import AccountExists, IdentityTaken, LastLoginMethod, NoUsableAddress
+from saas.accounts.oauth.http_client import IdentityProviderUnavailable
+from saas.accounts.oauth.identities import (
+    AccountExists,
+    IdentityTaken,
+    LastLoginMethod,
+    NoUsableAddress,
+)
 from saas.accounts.oauth.providers import CodeRefused, IdTokenInvalid, SignInDeclined
 from saas.accounts.oauth.sign_in import OAuthStateInvalid, ReturnToNotAllowed
 from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent_login
-from saas.accounts.sessions.logins import InvalidCredentials
+from saas.accounts.sessions.logins import InvalidCredentials, PendingMfa
 from saas.api import rate_limits
+from saas.api.accounts import pending_login_cookie
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape, PendingMfaShape
 from saas.api.accounts.views import first_factor_response
 from saas.api.fields import StrictCharField
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
+from saas.api.pages.errors import accepts_html
 from saas.api.representation import represent_all
 from saas.api.views import CustomerView, PublicView
 from saas.errors import DomainError, Invalid, NotFound
 from saas.settings.accounts import OAuthProvider
 
+Answer = TypeVar("Answer", bound=HttpResponseBase)
 BROWSER_COOKIE_SECONDS = int(sign_in.STATE_LIFETIME.total_seconds())
 MAX_COOKIE = 100
 
@@ -90,7 +102,8 @@ CALLBACK_ANSWERS = {
         AccountExists,
         IdentityTaken,
         NoUsableAddress,
-        ProviderUnavailable,
+        RegistrationClosed,
+        IdentityProviderUnavailable,
     ),
 }
 
@@ -118,6 +131,11 @@ class ProvidersView(PublicView):
         return Response({"providers": sorted(settings.OAUTH_PROVIDERS)})
 
 
+def is_host_of_pages(request: HttpRequest | Request) -> bool:
+    """Whether the request came to the host of the front pages, where its cookies stay."""
+    return settings.FRONT_PAGES and request.get_host() == urlsplit(settings.FRONTEND_BASE_URL).netloc
+
+
 class StartView(PublicView):
     """Sends the browser to the provider. ``return_to`` is where it goes afterwards, with the session cookie."""
 
@@ -127,13 +145,15 @@ class StartView(PublicView):
         operation_id="oauth_start",
         summary="Sign in at a provider",
         parameters=[StartQuery],
-        responses={307: None, **problem_responses(ReturnToNotAllowed, ProviderUnavailable)},
+        responses={307: None, **problem_responses(ReturnToNotAllowed, IdentityProviderUnavailable)},
         tags=["oauth"],
     )
     def get(self, request: Request, provider: str) -> Response:
         chosen = sign_in.get_provider(provider)
         browser = browser_id_or_new(request)
-        url = sign_in.begin_sign_in(chosen, browser=browser, **self.query(StartQuery))
+        url = sign_in.begin_sign_in(
+            chosen, browser=browser, at_pages=is_host_of_pages(request), **self.query(StartQuery)
+        )
         return set_browser_cookie(Response(status=307, headers={"Location": url}), browser)
 
 
@@ -163,8 +183,13 @@ class CallbackView(PublicView):
         return self._finish(request, sign_in.get_provider(provider), self.body(CallbackBody))
 
     def _finish(self, request: Request, provider: OAuthProvider, sent: dict[str, str]) -> Response:
-        answered = sign_in.CallbackParameters(sent["state"], sent["code"], sent["error"], sent["iss"])
-        back = sign_in.finish_sign_in(provider, answered, browser=browser_id(request))
+        answered = sign_in.CallbackParameters(
+            sent["state"], sent["code"], sent["error"], sent["iss"], is_host_of_pages(request)
+        )
+        try:
+            back = sign_in.finish_sign_in(provider, answered, browser=browser_id(request))
+        except OAuthStateInvalid as refusal:
+            return _led_to_the_login(request, refusal)
         if back.refusal:
             return _refused(request, back, back.refusal)
         if back.login is None:
@@ -172,7 +197,20 @@ class CallbackView(PublicView):
         else:
             answer = first_factor_response(request, back.login)
             answer.data["provider"] = provider.name
-        return Response(status=303, headers={"Location": back.redirect_url}) if back.redirect_url else answer
+        if not back.redirect_url:
+            return answer
+        redirect = Response(status=303, headers={"Location": back.redirect_url})
+        if settings.FRONT_PAGES and isinstance(back.login, PendingMfa):
+            pending_login_cookie.set_pending_login(redirect, back.login.mfa_token)
+        return redirect
+
+
+def _led_to_the_login(request: Request, refusal: OAuthStateInvalid) -> Response:
+    """It is not known where such a sign-in began: a person goes to our own login page, if there is one."""
+    if request.method == "GET" and settings.FRONT_PAGES and accepts_html(request._request):
+        address = f"{settings.FRONTEND_BASE_URL}{pending_login_cookie.PATH}?error={refusal.code}"
+        return Response(status=303, headers={"Location": address})
+    raise refusal
 
 
 def _refused(request: Request, back: sign_in.SignInResult, refusal: DomainError) -> Response:
@@ -194,7 +232,7 @@ class LinkView(CustomerView):
         responses={
             200: LinkShape,
             **problem_responses(
-                ReauthRequired, EmailNotVerified, ReturnToNotAllowed, TooManyAttempts, ProviderUnavailable
+                ReauthRequired, EmailNotVerified, ReturnToNotAllowed, TooManyAttempts, IdentityProviderUnavailable
             ),
         },
         tags=["oauth"],
@@ -203,7 +241,13 @@ class LinkView(CustomerView):
         chosen, body = sign_in.get_provider(provider), self.body(LinkBody)
         require_recent_login(self.session, current_password=body["current_password"])
         browser = browser_id_or_new(request)
-        url = sign_in.begin_sign_in(chosen, browser=browser, return_to=body["return_to"], session=self.session)
+        url = sign_in.begin_sign_in(
+            chosen,
+            browser=browser,
+            return_to=body["return_to"],
+            session=self.session,
+            at_pages=is_host_of_pages(request),
+        )
         return set_browser_cookie(Response({"authorization_url": url}), browser)
 
 
@@ -244,7 +288,7 @@ def browser_id(request: Request) -> str:
     return request.COOKIES.get(_cookie_name(), "")[:MAX_COOKIE]
 
 
-def set_browser_cookie(response: Response, browser: str) -> Response:
+def set_browser_cookie(response: Answer, browser: str) -> Answer:
     """Set the browser's id cookie: Lax, because the provider's redirect is a navigation from another site."""
     response.set_cookie(
         _cookie_name(),

@@ -28,6 +28,9 @@ class ExportShape(serializers.Serializer[Any]):
     user_id = serializers.CharField()
     exported_at = serializers.DateTimeField()
     personal_data = serializers.DictField(help_text="What each part of the system holds, by its name.")
+    kept_after_deletion = serializers.DictField(
+        child=serializers.CharField(), help_text="What stays of it when the account is erased, and why."
+    )
 
 
 class DeletionShape(serializers.Serializer[Any]):
@@ -82,7 +85,7 @@ class OwnAccountView(CustomerView):
     )
     def delete(self, request: Request) -> Response:
         require_recent_login(self.session, **self.optional_body(CurrentPasswordBody))
-        deletion = account_deletion.delete_account(self.user)
+        deletion, _token = account_deletion.delete_account(self.user)
         logout_response(request)
         return Response({"deletion": represent(DeletionShape, deletion)}, status=202)
 

@@ -44,6 +44,8 @@ class ConfirmedShape(LoginShape):
 class TotpView(CustomerView):
     """Sets up an authenticator, or turns the second factor off. Both need a login of the last minutes or the password."""
 
+    limits = (rate_limits.CREDENTIAL_CHANGES,)
+
     @extend_schema(
         operation_id="mfa_begin",
         summary="Set up an authenticator",
@@ -73,7 +75,7 @@ class TotpView(CustomerView):
 class ConfirmView(CustomerView):
     """Turns the second factor on by its first code; answers with a fresh login and the recovery codes."""
 
-    limits = (rate_limits.MFA,)
+    limits = (rate_limits.MFA, rate_limits.CREDENTIAL_CHANGES)
 
     @extend_schema(
         operation_id="mfa_confirm",
@@ -89,6 +91,8 @@ class ConfirmView(CustomerView):
 
 
 class RecoveryCodesView(CustomerView):
+    limits = (rate_limits.CREDENTIAL_CHANGES,)
+
     @extend_schema(
         operation_id="mfa_recovery_codes",
         summary="Make new recovery codes",

@@ -102,7 +102,7 @@ class ReauthenticateView(CustomerView):
 class ChangePasswordView(CustomerView):
     """Sets a new password and answers with a fresh login: every other session, token and cookie has ended."""
 
-    limits = (rate_limits.LOGIN,)
+    limits = (rate_limits.LOGIN, rate_limits.CREDENTIAL_CHANGES)
 
     @extend_schema(
         operation_id="password_change",

@@ -6,11 +6,12 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_serializer
 from rest_framework import serializers
 
 from saas.accounts.models import Profile, User
-from saas.api.fields import NameField, StrictBooleanField, StrictCharField
+from saas.api.fields import MetadataField, NameField, StrictBooleanField, StrictCharField
 from saas.api.pagination import PageShape
 
 MAX_SOCIAL_LINKS = 10
@@ -140,6 +141,8 @@ class CsrfShape(serializers.Serializer[Any]):
 class ProfileBody(serializers.Serializer[Any]):
     """Every field may be left out: what is not sent stays as it is, with PUT as with PATCH."""
 
+    full_name = NameField(max_length=200, required=False, allow_blank=True)
+    locale = serializers.ChoiceField(settings.LANGUAGES, required=False, help_text="The language of pages and mails.")
     display_name = NameField(max_length=100, required=False, allow_blank=True)
     avatar_url = StrictCharField(max_length=500, required=False, allow_blank=True)
     timezone = StrictCharField(max_length=64, required=False)
@@ -147,12 +150,13 @@ class ProfileBody(serializers.Serializer[Any]):
     social_links = serializers.DictField(child=StrictCharField(max_length=500), required=False)
     marketing_opt_in = StrictBooleanField(required=False)
     visibility = serializers.ChoiceField(Profile.Visibility.choices, required=False)
+    metadata = MetadataField(required=False)
 
     def validate_avatar_url(self, value: str) -> str:
         return value and _web_address(value)
 
     def validate_timezone(self, value: str) -> str:
-        if value not in _time_zones():
+        if value not in time_zones():
             raise serializers.ValidationError("This is not a time zone of the IANA database.")
         return value
 
@@ -165,7 +169,7 @@ class ProfileBody(serializers.Serializer[Any]):
 
 
 @cache
-def _time_zones() -> frozenset[str]:
+def time_zones() -> frozenset[str]:
     """Read the names once: this walks the whole time zone database on disk."""
     return frozenset(zoneinfo.available_timezones())
 
@@ -183,6 +187,8 @@ def _web_address(value: str) -> str:
 
 class ProfileShape(serializers.Serializer[Any]):
     user_id = serializers.CharField()
+    full_name = serializers.CharField(source="user.full_name")
+    locale = serializers.CharField(source="user.locale")
     display_name = serializers.CharField()
     avatar_url = serializers.CharField()
     timezone = serializers.CharField()
@@ -190,5 +196,6 @@ class ProfileShape(serializers.Serializer[Any]):
     social_links = serializers.DictField(child=serializers.CharField())
     marketing_opt_in = serializers.BooleanField()
     visibility = serializers.ChoiceField(Profile.Visibility.choices)
+    metadata = serializers.DictField(child=serializers.CharField())
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from saas.accounts import actions
 from saas.accounts.actions import EmailTaken
 from saas.accounts.email_addresses import InvalidAddress, canonical_email
+from saas.accounts.metadata import MetadataReadOnly
 from saas.accounts.models import Audience, LoginSession, Profile
 from saas.accounts.passwords.hashing_pool import HashingBusy
 from saas.accounts.passwords.login_throttle import TooManyAttempts
@@ -202,13 +203,13 @@ class ProfileView(CustomerView):
 
     @extend_schema(operation_id="profile", summary="Get the profile", responses=shapes.ProfileShape, tags=["users"])
     def get(self, request: Request) -> Response:
-        return Response(represent(shapes.ProfileShape, Profile.objects.get(user=self.user)))
+        return Response(represent(shapes.ProfileShape, Profile.objects.select_related("user").get(user=self.user)))
 
     @extend_schema(
         operation_id="profile_put",
         summary="Set the profile",
         request=shapes.ProfileBody,
-        responses=shapes.ProfileShape,
+        responses={200: shapes.ProfileShape, **problem_responses(MetadataReadOnly)},
         tags=["users"],
     )
     def put(self, request: Request) -> Response:
@@ -218,7 +219,7 @@ class ProfileView(CustomerView):
         operation_id="profile_patch",
         summary="Change the profile",
         request=shapes.ProfileBody,
-        responses=shapes.ProfileShape,
+        responses={200: shapes.ProfileShape, **problem_responses(MetadataReadOnly)},
         tags=["users"],
     )
     def patch(self, request: Request) -> Response:

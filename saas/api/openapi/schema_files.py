@@ -63,12 +63,17 @@ def generate_document(service: str) -> dict[str, Any]:
 def write_document(service: str, document: dict[str, Any]) -> list[str]:
     """Write ``document``; append its breaking changes to the list and return them."""
     sentences = [f"{service} {sentence}" for sentence in find_breaking_changes(read_document(service), document)]
-    FOLDER.mkdir(exist_ok=True)
-    document_path(service).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    save_document(service, document)
     if sentences:
         with BREAKING_CHANGES_FILE.open("a", encoding="utf-8") as notes:
             notes.writelines(f"{sentence}\n" for sentence in sentences)
     return sentences
+
+
+def save_document(service: str, document: dict[str, Any]) -> None:
+    """Write ``document``, whatever it breaks."""
+    FOLDER.mkdir(exist_ok=True)
+    document_path(service).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def undocumented_changes(changelog: str) -> list[str]:

@@ -4,6 +4,8 @@ import inspect
 from http import HTTPStatus
 from typing import Any
 
+from django.apps import apps
+from django.conf import settings
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiRequest, OpenApiResponse
 
@@ -158,9 +160,16 @@ def postprocess_schema(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     }
     operations = [operation for methods in result["paths"].values() for operation in methods.values()]
     used = {tag for operation in operations for tag in operation.get("tags", [])}
-    result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
+    explained = TAGS | _tags_of_added_modules()
+    result["tags"] = [{"name": name, "description": text} for name, text in explained.items() if name in used]
     _name_aliases(result["paths"])
     return _without_generator_hints(result)  # type: ignore[no-any-return]
+
+
+def _tags_of_added_modules() -> dict[str, str]:
+    """Their app's ``verbose_name`` in lower case, explained by its ``api_tag``."""
+    configs = [apps.get_app_config(module) for module in settings.MODULES]
+    return {str(config.verbose_name).lower(): config.api_tag for config in configs}  # type: ignore[attr-defined]
 
 
 def _problem_response(description: str, status: int = 0) -> dict[str, Any]:

@@ -14,7 +14,7 @@ RULES = (Path(__file__).resolve().parents[2] / "docs/alerts.yml").read_text(enco
 def test_every_metric_that_a_rule_names_is_told(product: ServiceClient) -> None:
     named = set(re.findall(r"increase\((\w+)", RULES))
 
-    told = set(re.findall(r"^# TYPE (\w+) counter$", product.get("/metrics").content.decode(), re.MULTILINE))
+    told = set(re.findall(r"^# TYPE (\w+) (?:counter|gauge)$", product.get("/metrics").content.decode(), re.MULTILINE))
     assert named
     assert named <= told
 

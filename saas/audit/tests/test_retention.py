@@ -6,23 +6,23 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
 from saas.audit import hash_chain, retention
 from saas.audit.actions import record
-from saas.audit.models import AuditEvent, AuditSeal
+from saas.audit.models import AuditEvent, AuditPersonalData, AuditSeal
 from saas.audit.tests.test_hash_chain import as_owner, verify
+from saas.audit.trail_start import find_start
 from saas.audit.verification import verify_recent
 
 CUT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def write(number, at):
-    record("test.written", actor="usr_a", number=number)
-    event = AuditEvent.objects.order_by("-pk").first()
-    as_owner(f"UPDATE audit_auditevent SET at = '{at:%Y-%m-%d %H:%M:%S}+00:00' WHERE id = {event.pk}")
-    return event
+    with time_machine.travel(at, tick=False):
+        record("test.written", actor="usr_a", number=number)
 
 
 @pytest.fixture
@@ -49,6 +49,39 @@ def test_the_oldest_part_goes_into_a_file_and_the_rest_verifies(trail, tmp_path)
     assert output.startswith("3 events, up to link 3,")
     assert verify() == (0, "OK: 3 events are as they were written.")
     assert verify_recent(2).faults == verify_recent(100).faults == []
+
+
+def test_the_values_beside_the_retired_events_go_and_are_not_in_the_file(db, tmp_path):
+    with time_machine.travel(CUT - timedelta(days=1), tick=False):
+        record("test.written", reason="ticket 7")
+    record("test.written", reason="ticket 8")
+    hash_chain.extend_chain()
+
+    retire(tmp_path)
+
+    assert "ticket 7" not in (tmp_path / "trail.jsonl").read_text()
+    assert list(AuditPersonalData.objects.order_by("pk").values_list("reason", flat=True)) == [
+        "ticket 8",
+        "kept for a year",
+    ]
+    assert verify() == (0, "OK: 2 events are as they were written.")
+
+
+def test_an_earlier_retirement_that_is_put_back_does_not_move_the_beginning(trail, tmp_path):
+    retire(tmp_path)
+    earlier = AuditEvent.objects.values(*[field.name for field in AuditEvent._meta.concrete_fields]).get(
+        action="audit.retired"
+    )
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=400), tick=False):
+        retire(tmp_path, before=f"{datetime.now(UTC) - timedelta(days=1):%F}", name="next.jsonl")
+        AuditEvent(**earlier | {"id": earlier["id"] + 10}).save(force_insert=True)
+
+        assert verify() == (
+            1,
+            f"Event {earlier['id'] + 10} was dated back: it was sealed after younger ones (link 8).\n"
+            f"The reason of event {earlier['id'] + 10} is gone, and no person that it names was erased.",
+        )
+    assert find_start().link.number == 6
 
 
 def test_what_was_done_is_in_the_trail_with_the_digests_of_link_and_file(trail, tmp_path):

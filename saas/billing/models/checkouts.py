@@ -9,14 +9,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from saas.accounts.models import User
-from saas.billing.models.catalogue import Plan
+from saas.billing.models.catalogue import Plan, Price
 from saas.billing.models.customers import Customer
 from saas.fields import PrefixedIdField
 
 
 class CheckoutQuerySet(models.QuerySet["Checkout"]):
     def started_by(self, user: User) -> CheckoutQuerySet:
-        return self.filter(started_by=user).select_related("plan", "customer")
+        return self.filter(started_by=user).select_related("plan", "customer", "price")
 
 
 class Checkout(models.Model):
@@ -32,8 +32,12 @@ class Checkout(models.Model):
     customer = models.ForeignKey(Customer, models.CASCADE, related_name="checkouts")
     started_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     plan = models.ForeignKey(Plan, models.PROTECT, related_name="+")
+    price = models.ForeignKey(Price, models.PROTECT, null=True, related_name="+")  # null: before it was chosen here
+    quantity = models.PositiveIntegerField(default=1, db_default=1)
+    promotion_code = models.CharField(max_length=64, blank=True, default="", db_default="")  # in capitals
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     idempotency_key = models.CharField(max_length=255, blank=True)  # the caller's
+    opening_attempt = models.PositiveIntegerField(default=0, db_default=0)  # a part of the idempotency key
     external_id = models.CharField(max_length=255, blank=True)  # the provider's session
     subscription_id = models.CharField(max_length=255, blank=True)  # the provider's id
     url = models.CharField(max_length=2048, blank=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.fields import PrefixedIdField
 
 
-class Workspace(Protocol):
+class TeamOwner(Protocol):
     """A team, as far as billing needs to know one: teams are above this layer."""
 
     @property
@@ -22,17 +24,63 @@ class Workspace(Protocol):
     def owner_id(self) -> str: ...
 
 
-Owner = User | Workspace
+Owner = User | TeamOwner
+
+
+HAS_ONE_OWNER = Q(user=None, team__isnull=False) | Q(user__isnull=False, team=None)  # for constraints
+
+
+def owner_fields(owner: Owner, path: str = "") -> dict[str, Any]:
+    """The column of the owner, with the owner's id; ``path`` leads to the customer, such as ``customer__``."""
+    return {f"{path}user_id" if isinstance(owner, User) else f"{path}team_id": owner.pk}
 
 
 def owned_by(owner: Owner, path: str = "") -> Q:
-    """Owned by exactly this user or team; ``path`` leads to the customer, such as ``customer__``."""
-    return Q(**{f"{path}user" if isinstance(owner, User) else f"{path}team_id": owner.pk})
+    """Owned by exactly this user or team."""
+    return Q(**owner_fields(owner, path))
 
 
 class CustomerQuerySet(models.QuerySet["Customer"]):
     def for_owner(self, owner: Owner) -> CustomerQuerySet:
         return self.filter(owned_by(owner))
+
+    def of_user(self, user: User) -> CustomerQuerySet:
+        """The user's own, and those of the teams that they own."""
+        return self.filter(Q(user=user) | Q(team__owner=user))
+
+    def current(self) -> CustomerQuerySet:
+        """Without those that another has replaced. An owner has one at each provider."""
+        return self.filter(replaced_at=None)
+
+    def unlinked(self) -> CustomerQuerySet:
+        """Only the provider knows whose they are."""
+        return self.filter(user=None, team=None)
+
+    def paying_for_nothing(self) -> CustomerQuerySet:
+        """Unlinked, with a subscription that gives access or is paid for: a payer without an account."""
+        rows = self.model._meta.get_field("subscriptions").related_model._default_manager.all()
+        bought = rows.filter(customer=OuterRef("pk"), status__in=["trialing", "active", "past_due"])
+        return self.unlinked().filter(Exists(bought))
+
+    def with_profile(self) -> CustomerQuerySet:
+        """With the address and the name that the provider should have: of the user, or of the team's owner; and when their
+        billing details changed last."""
+        return self.annotate(
+            profile_email=Coalesce("team__owner__email", "user__email"),
+            profile_name=Coalesce("team__owner__full_name", "user__full_name"),
+            profile_status=Coalesce("team__owner__status", "user__status"),
+            details_changed_at=Coalesce("team__billing_details__changed_at", "user__billing_details__changed_at"),
+        )
+
+    def with_changed_profile(self, provider: str, now: datetime) -> CustomerQuerySet:
+        """Those of active people whose address, name or billing details the provider does not have yet, and may be told of
+        now."""
+        is_told = Q(told_email=F("profile_email"), told_name=F("profile_name"))
+        is_untold = Q(told_details_at=None) | Q(told_details_at__lt=F("details_changed_at"))
+        has_changed = ~is_told | Q(is_untold, details_changed_at__isnull=False)
+        is_active = Q(profile_status=User.Status.ACTIVE)
+        known = self.current().filter(provider=provider, deleted_at=None, profile_due_at__lte=now)
+        return known.exclude(external_id="").with_profile().filter(is_active, has_changed)
 
 
 class Customer(models.Model):
@@ -50,7 +98,15 @@ class Customer(models.Model):
     email = models.CharField(max_length=512, blank=True)
     delinquent = models.BooleanField(default=False)
     default_payment_method = models.CharField(max_length=255, blank=True)  # the provider's id
+    discounts = models.JSONField(null=True, blank=True)  # the rows of ``project_customer_discounts``
     deleted_at = models.DateTimeField(null=True, blank=True)
+    replaced_at = models.DateTimeField(null=True, blank=True)  # by another, as the provider had this one no longer
+    creation_attempt = models.PositiveIntegerField(default=0, db_default=0)  # a part of the idempotency key
+    told_email = models.CharField(max_length=512, blank=True, db_default="")  # what we have sent to the provider
+    told_name = models.CharField(max_length=200, blank=True, db_default="")
+    told_details_at = models.DateTimeField(null=True, blank=True)  # ``changed_at`` of the details that were sent
+    profile_failures = models.PositiveIntegerField(default=0, db_default=0)
+    profile_due_at = models.DateTimeField(default=timezone.now, db_default=Now())  # not sent before, after a failure
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = CustomerQuerySet.as_manager()
@@ -61,10 +117,14 @@ class Customer(models.Model):
                 fields=["external_id"], condition=~Q(external_id=""), name="a_providers_customer_is_stored_once"
             ),
             models.UniqueConstraint(
-                fields=["user", "provider"], condition=Q(user__isnull=False), name="one_customer_per_user_and_provider"
+                fields=["user", "provider"],
+                condition=Q(user__isnull=False, replaced_at=None),
+                name="one_current_customer_per_user",
             ),
             models.UniqueConstraint(
-                fields=["team", "provider"], condition=Q(team__isnull=False), name="one_customer_per_team_and_provider"
+                fields=["team", "provider"],
+                condition=Q(team__isnull=False, replaced_at=None),
+                name="one_current_customer_per_team",
             ),
             models.CheckConstraint(
                 condition=Q(user=None) | Q(team=None), name="a_customer_is_a_person_or_a_team_not_both"

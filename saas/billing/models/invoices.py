@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from saas.billing.models.customers import Customer, Owner, owned_by
+from saas.billing.models.subscriptions import Subscription
 from saas.fields import PrefixedIdField
 from saas.money import Money
 
@@ -17,8 +19,24 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         return self.filter(owned_by(owner, "customer__"))
 
     def issued(self) -> InvoiceQuerySet:
-        """Those that a customer is shown: no drafts, none deleted."""
-        return self.exclude(status__in=[Invoice.Status.DRAFT, Invoice.Status.DELETED])
+        """Those that a customer is shown: no drafts, none deleted, none whose amounts cannot be read."""
+        shown = self.exclude(status__in=[Invoice.Status.DRAFT, Invoice.Status.DELETED])
+        return shown.filter(amounts_are_known=True)
+
+    def needing_attention(self) -> InvoiceQuerySet:
+        """Something of them cannot be read."""
+        return self.exclude(attention="")
+
+    def to_pay(self) -> InvoiceQuerySet:
+        """Those that their customer can pay on the provider's page, the oldest first."""
+        open = self.filter(status=Invoice.Status.OPEN, amount_due_cents__gt=0)
+        return open.exclude(hosted_url="").order_by("issued_at")
+
+    def paid_without_subscription(self) -> InvoiceQuerySet:
+        """Paid, for a subscription of which no row is here."""
+        known = Subscription.objects.filter(external_id=OuterRef("subscription_id"))
+        paid = self.filter(status=Invoice.Status.PAID, amount_paid_cents__gt=0).exclude(subscription_id="")
+        return paid.filter(~Exists(known))
 
 
 class Invoice(models.Model):
@@ -42,14 +60,24 @@ class Invoice(models.Model):
     total_cents = models.BigIntegerField(default=0)
     amount_due_cents = models.BigIntegerField(default=0)
     amount_paid_cents = models.BigIntegerField(default=0)
+    returned_cents = models.BigIntegerField(default=0, db_default=0)  # refunded, credited, or lost in a dispute
+    payment_intent_id = models.CharField(max_length=255, blank=True, default="", db_default="", db_index=True)
+    charge_id = models.CharField(max_length=255, blank=True, default="", db_default="", db_index=True)
+    amounts_are_known = models.BooleanField(default=True, db_default=True)  # else they are no numbers at the provider
+    attention = models.CharField(max_length=500, blank=True, default="", db_default="")  # what of it cannot be read
+    attention_event_id = models.CharField(max_length=255, blank=True, default="", db_default="")  # which event says so
     hosted_url = models.CharField(max_length=2048, blank=True)
+    needs_action = models.BooleanField(default=False, db_default=False)  # the bank asks the payer to confirm
     issued_at = models.DateTimeField(default=timezone.now)
     paid_at = models.DateTimeField(null=True, blank=True)
 
     objects = InvoiceQuerySet.as_manager()
 
     class Meta:
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["customer", "id"], name="invoices_of_customer")]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["customer", "id"], name="invoices_of_customer"),
+            models.Index(fields=["id"], condition=~Q(attention=""), name="invoices_to_look_at"),
+        ]
 
     @property
     def total(self) -> Money:
@@ -62,6 +90,16 @@ class Invoice(models.Model):
     @property
     def amount_paid(self) -> Money:
         return Money(self.amount_paid_cents, self.currency)
+
+    @property
+    def returned(self) -> Money:
+        """Refunded, credited, or lost in a dispute."""
+        return Money(self.returned_cents, self.currency)
+
+    @property
+    def net_paid(self) -> Money:
+        """What was paid, less what has left us again."""
+        return Money(self.amount_paid_cents - self.returned_cents, self.currency)
 
     def __str__(self) -> str:
         return self.number or self.external_id

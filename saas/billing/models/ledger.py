@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 
 from saas.billing.models.customers import Customer
 from saas.billing.models.subscriptions import Subscription
 from saas.money import Money
+
+MOVED_CENTS = Coalesce(F("moved_cents"), F("delta_cents"))  # rows of earlier releases were booked one by one
 
 
 class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
@@ -22,7 +25,7 @@ class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
         return self.filter(is_linked=True)
 
     def moving(self) -> LedgerEntryQuerySet:
-        """Those that changed the revenue."""
+        """Those that are booked as a movement of revenue, by ``MOVED_CENTS``."""
         return self.exclude(movement="")
 
 
@@ -30,7 +33,8 @@ class LedgerEntry(models.Model):
     """One change of one subscription: a projection of the stored events, rewritten with the subscription's row.
 
     The sum of a subscription's deltas is what it brings a month today. ``kind`` is what happened to the subscription,
-    ``movement`` what that means for the revenue from its customer: of two subscriptions, one that ends is a contraction.
+    ``movement`` what that means for the revenue from its customer: of two subscriptions, one that ends is a contraction. Of
+    changes within an hour the last one is booked, with the net of all in ``moved_cents``.
     """
 
     class Kind(models.TextChoices):
@@ -57,12 +61,13 @@ class LedgerEntry(models.Model):
     customer = models.ForeignKey(Customer, models.PROTECT, related_name="ledger")
     is_linked = models.BooleanField(default=False)  # the customer is ours
     kind = models.CharField(max_length=16, choices=Kind)
-    movement = models.CharField(max_length=16, choices=Movement, blank=True)  # empty: no revenue moved
+    movement = models.CharField(max_length=16, choices=Movement, blank=True)  # empty: none is booked here
     at = models.DateTimeField()  # by the provider's clock
     month = models.DateField()  # its first day, in UTC
     cohort = models.DateField(null=True)  # the month in which the customer first paid in this currency
     currency = models.CharField(max_length=8, blank=True)
     delta_cents = models.BigIntegerField()  # a month
+    moved_cents = models.BigIntegerField(null=True)  # what is booked here, a month; see ``MOVED_CENTS``
     monthly_cents = models.BigIntegerField()  # what the subscription brings a month, afterwards
     customer_cents = models.BigIntegerField()  # what its customer does in this currency
     customer_number = models.PositiveIntegerField(default=0)  # its place in the customer's history in this currency
@@ -81,9 +86,9 @@ class LedgerEntry(models.Model):
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
-                fields=["currency", "month", "movement", "cohort", "paid_before", "delta_cents"],
+                fields=["currency", "month", "movement", "cohort", "paid_before", "delta_cents", "moved_cents"],
                 condition=Q(is_linked=True) & ~Q(movement=""),
-                name="movements_by_month",
+                name="moved_by_month",
             ),
             models.Index(
                 fields=["currency", "movement"],
@@ -91,14 +96,22 @@ class LedgerEntry(models.Model):
                 name="movements_by_kind",
             ),
             models.Index(
-                fields=["currency", "at", "customer", "customer_number", "customer_cents", "delta_cents"],
+                fields=[
+                    "currency",
+                    "at",
+                    "customer",
+                    "customer_number",
+                    "customer_cents",
+                    "delta_cents",
+                    "moved_cents",
+                ],
                 condition=Q(is_linked=True) & ~Q(movement=""),
-                name="movements_by_time",
+                name="moved_by_time",
             ),
             models.Index(
-                fields=["currency", "at", "kind", "movement", "delta_cents"],
+                fields=["currency", "at", "kind", "movement", "delta_cents", "moved_cents"],
                 condition=Q(is_linked=True),
-                name="changes_by_time",
+                name="booked_by_time",
             ),
         ]
 

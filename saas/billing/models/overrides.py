@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.billing.models.catalogue import Plan
-from saas.billing.models.customers import Owner, owned_by
+from saas.billing.models.customers import HAS_ONE_OWNER, Owner, owned_by
 from saas.fields import PrefixedIdField
 
 
@@ -51,7 +51,7 @@ class EntitlementOverride(models.Model):
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(
-                condition=Q(user=None, team__isnull=False) | Q(user__isnull=False, team=None),
+                condition=HAS_ONE_OWNER,
                 name="an_override_is_a_persons_or_a_teams",
             ),
             models.CheckConstraint(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from saas.billing.models.catalogue import Plan
+from saas.billing.models.catalogue import Plan, Price
 from saas.billing.models.customers import Customer, Owner, owned_by
 from saas.fields import PrefixedIdField
 from saas.money import Money
@@ -17,6 +18,10 @@ from saas.money import Money
 PAST_DUE_GRACE = timedelta(days=7)
 CANCELING = Q(cancel_at_period_end=True) | Q(cancel_at__isnull=False)
 _ENDING_WITH_PERIOD = Q(cancel_at_period_end=True) | Q(cancel_at__lte=F("current_period_end"))
+
+IS_PER_SEAT = Exists(
+    Price.objects.filter(external_id=OuterRef("price_id"), is_per_unit=True)
+)  # its quantity counts seats
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
@@ -33,11 +38,19 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
     def earning(self) -> SubscriptionQuerySet:
         """Those that count as recurring revenue: a trial does not yet, an unpaid renewal still does."""
-        return self.filter(status__in=Subscription.EARNING)
+        return self.filter(IS_EARNING)
 
     def with_unknown_plan(self) -> SubscriptionQuerySet:
         """Live, with a price that is mapped to no plan."""
         return self.live().filter(Q(plan_is_known=False) | Q(plan=None))
+
+    def unpaid(self) -> SubscriptionQuerySet:
+        """Their renewal was not paid."""
+        return self.filter(status__in=[Subscription.Status.PAST_DUE, Subscription.Status.UNPAID])
+
+    def needing_attention(self) -> SubscriptionQuerySet:
+        """Something of them cannot be read or counted, such as a tiered price or an unknown status."""
+        return self.exclude(attention="")
 
     def linked(self) -> SubscriptionQuerySet:
         """Of customers who are ours."""
@@ -87,9 +100,12 @@ class Subscription(models.Model):
     cancel_at_period_end = models.BooleanField(default=False)
     cancel_at = models.DateTimeField(null=True, blank=True)  # a day of its own; how the provider's portal cancels
     trial_end = models.DateTimeField(null=True, blank=True)
+    keeps_revenue = models.BooleanField(default=False, db_default=False)  # on trial again while it was paid for
     past_due_since = models.DateTimeField(null=True, blank=True)
     canceled_at = models.DateTimeField(null=True, blank=True)  # when it was asked for, not when it ends
     ended_at = models.DateTimeField(null=True, blank=True)
+    attention = models.CharField(max_length=500, blank=True, default="", db_default="")  # what of it cannot be counted
+    attention_event_id = models.CharField(max_length=255, blank=True, default="", db_default="")  # which event says so
     ambiguous = models.BooleanField(default=False)  # the order of its events is a guess: ask the provider
     started_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now)  # the time of the last event
@@ -101,10 +117,11 @@ class Subscription(models.Model):
             models.Index(fields=["status", "id"], name="subscriptions_by_status"),
             models.Index(fields=["plan", "status"], name="subscriptions_by_plan"),
             models.Index(
-                fields=["status", "currency", "cancel_at_period_end", "cancel_at", "monthly_cents"],
+                fields=["status", "currency", "cancel_at_period_end", "cancel_at", "keeps_revenue", "monthly_cents"],
                 condition=Q(status__in=["active", "trialing", "past_due"]),
-                name="subscriptions_by_earnings",
+                name="subscriptions_by_income",
             ),
+            models.Index(fields=["id"], condition=~Q(attention=""), name="subscriptions_to_look_at"),
         ]
 
     def __str__(self) -> str:
@@ -114,14 +131,30 @@ class Subscription(models.Model):
     def monthly(self) -> Money:
         return Money(self.monthly_cents, self.currency)
 
+    def find_price(self) -> Price | None:
+        """The price that it pays, where it is known."""
+        return Price.objects.filter(external_id=self.price_id).exclude(external_id="").first()
+
     @property
     def has_unknown_plan(self) -> bool:
         """The same rule as ``with_unknown_plan``."""
         return self.status not in self.TERMINAL and not (self.plan_is_known and self.plan_id)
 
     def grants_access(self, now: datetime) -> bool:
-        """Whether it gives access: paid, on trial, or past due within the grace period. Nothing else decides that."""
-        return self.status in self.GRANTING or bool(self.grace_ends_at and self.grace_ends_at > now)
+        """Whether it gives access: paid, on trial, or past due within the grace period, and no dispute ends it. Nothing else
+        decides that."""
+        is_paid_for = self.status in self.GRANTING or bool(self.grace_ends_at and self.grace_ends_at > now)
+        return is_paid_for and not self.is_ended_by_dispute
+
+    @property
+    def is_ended_by_dispute(self) -> bool:
+        """Whether a payment for it is disputed in the way that ``BILLING_DISPUTE_ENDS_ACCESS`` names. By default no query."""
+        when = settings.BILLING_DISPUTE_ENDS_ACCESS
+        if when == "never":
+            return False
+        disputes = self.customer.adjustments.filter(kind="dispute", invoice__subscription_id=self.external_id)
+        ending = Q(status="lost") if when == "lost" else Q(status="lost") | Q(closed_at=None)
+        return disputes.filter(ending).exists()
 
     @property
     def grace_ends_at(self) -> datetime | None:
@@ -153,3 +186,6 @@ class Subscription(models.Model):
     def access_ends_at(self) -> datetime | None:
         """When access ends if nothing else happens: with the grace, or with a period that is not renewed."""
         return min(filter(None, (self.grace_ends_at, self.ends_at)), default=None)
+
+
+IS_EARNING = Q(status__in=Subscription.EARNING) | Q(status=Subscription.Status.TRIALING, keeps_revenue=True)

@@ -6,25 +6,37 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from saas.billing.providers.interface import (
-    ChangePreview,
     CheckoutSession,
+    CustomerMissing,
     Gateway,
+    IdempotencyMismatch,
+    InvoicePreview,
     PaymentDeclined,
+    ProviderFailed,
     ProviderPageRequired,
     ProviderRefused,
     ProviderUnavailable,
 )
 
 __all__ = [
-    "ChangePreview",
     "CheckoutSession",
+    "CustomerMissing",
     "Gateway",
+    "IdempotencyMismatch",
+    "InvoicePreview",
     "PaymentDeclined",
+    "ProviderFailed",
     "ProviderPageRequired",
     "ProviderRefused",
     "ProviderUnavailable",
     "current_gateway",
+    "current_provider",
 ]
+
+
+def current_provider() -> str:
+    """Its name, as ``Customer.Provider`` has it."""
+    return str(import_string(settings.BILLING_GATEWAY).provider)
 
 
 def current_gateway() -> Gateway:

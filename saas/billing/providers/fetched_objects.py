@@ -18,6 +18,11 @@ _TYPES = {
     "payment_method": "payment_method.updated",
     "invoice": "invoice.updated",
     "price": "price.updated",
+    "product": "product.updated",
+    "coupon": "coupon.updated",
+    "charge": "charge.updated",
+    "refund": "refund.updated",
+    "dispute": "charge.dispute.updated",
 }
 
 

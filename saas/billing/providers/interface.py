@@ -4,13 +4,20 @@ Every call may take seconds and fail, so none is made inside a transaction. What
 event, and takes effect like the events that the provider sends.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from saas.billing.models import BillingDetails, Plan, PriceTerms, PromotionCode
 from saas.errors import DomainError
 
 API_VERSION = "2026-10-28.endive"  # Stripe's; the version that its SDK and our tests speak
+
+
+FETCHED_KINDS = frozenset(
+    {"charge", "coupon", "customer", "dispute", "invoice", "payment_method", "price", "product", "refund"}
+)
 
 
 class ProviderUnavailable(DomainError):
@@ -19,6 +26,18 @@ class ProviderUnavailable(DomainError):
 
 class ProviderRefused(DomainError):
     code, title = "provider_refused", "The payment provider did not accept this."  # 409
+
+
+class ProviderFailed(ProviderUnavailable):
+    """It has answered, with an error of its own: it repeats that answer to the same idempotency key."""
+
+
+class CustomerMissing(ProviderRefused):
+    """It has no such customer: deleted there, or of the other mode."""
+
+
+class IdempotencyMismatch(ProviderRefused):
+    """The idempotency key was used with other parameters."""
 
 
 class PaymentDeclined(DomainError):
@@ -38,12 +57,27 @@ class CheckoutSession:
 
 
 @dataclass(frozen=True)
-class ChangePreview:
-    """What the next invoice would be after a change of plan: the new price, and what the change costs or credits."""
+class PreviewLine:
+    """What an invoice will charge or, below nothing, credit: the ``price`` of a period; of a change that is previewed, the
+    ``unused`` time of what was bought and the ``rest`` of the period of what is bought instead; what waits from ``earlier``
+    changes."""
+
+    kind: Literal["price", "unused", "rest", "earlier"]
+    amount_cents: int
+
+
+@dataclass(frozen=True)
+class InvoicePreview:
+    """What the next invoice will be, as it stands or after a change. ``lines`` less the discount plus the tax are the total,
+    which the customer's credit pays first; a total below nothing becomes credit."""
 
     due_cents: int
     currency: str
     next_charge_at: datetime | None
+    lines: tuple[PreviewLine, ...] = ()
+    discount_cents: int = 0
+    tax_cents: int = 0
+    total_cents: int = 0
 
 
 class Gateway(Protocol):
@@ -51,14 +85,48 @@ class Gateway(Protocol):
 
     provider: str
 
-    def create_customer(self, *, reference: str, email: str, name: str, idempotency_key: str) -> str:
-        """A new customer's id. ``reference`` is our own id of it."""
+    def create_customer(
+        self, *, reference: str, email: str, name: str, idempotency_key: str, details: BillingDetails | None = None
+    ) -> str:
+        """A new customer's id. ``reference`` is our own id of it. Raises ``ProviderFailed``, ``IdempotencyMismatch``: the key
+        brings the same answer for a day."""
+        ...
+
+    def find_customer(self, *, reference: str, email: str) -> str:
+        """The id of the customer that was created for ``reference``, perhaps with that address; else empty."""
+        ...
+
+    def update_customer(
+        self, customer_id: str, *, email: str, name: str, details: BillingDetails | None = None
+    ) -> None:
+        """``details`` replace the address and the tax ids, each only if one was ever given here (``had_address``,
+        ``had_tax_id``); without ``details`` both stay. Raises ``CustomerMissing``."""
         ...
 
     def create_checkout(
-        self, *, reference: str, customer_id: str, price_id: str, trial_days: int, idempotency_key: str
+        self,
+        *,
+        reference: str,
+        customer_id: str,
+        price_id: str,
+        trial_days: int,
+        idempotency_key: str,
+        quantity: int = 1,
+        promotion_code_id: str = "",
+        needs_card: bool = True,
+        on_page: bool = False,
     ) -> CheckoutSession:
-        """Sell one subscription to ``price_id``, free for the first ``trial_days``. ``reference`` is our checkout's id."""
+        """Sell one subscription to ``price_id``, free for the first ``trial_days``. ``reference`` is our checkout's id;
+        without ``needs_card`` a trial begins without a card, and pauses if there is none at its end. ``on_page``: never at once,
+        as the local provider may."""
+        ...
+
+    def ensure_promotion_code(self, code: PromotionCode) -> str:
+        """The provider's id of our promotion code, which is created there if need be."""
+        ...
+
+    def apply_promotion_code(self, subscription_id: str, promotion_code_id: str) -> None:
+        """Give a subscription the discount, in addition to those that it has."""
         ...
 
     def fetch_checkout(self, session_id: str) -> None:
@@ -69,18 +137,44 @@ class Gateway(Protocol):
         """Expire an open session; one that is over stays as it is."""
         ...
 
-    def fetch_subscription(self, subscription_id: str) -> None: ...
+    def fetch_subscription(self, subscription_id: str) -> None:
+        """With its discounts whole."""
+        ...
+
+    def fetch_object(self, kind: str, id: str) -> None:
+        """``kind`` is one of ``FETCHED_KINDS``."""
+        ...
+
+    def list_customers(self) -> Iterator[dict[str, Any]]:
+        """Every customer that the provider has. Stores nothing."""
+        ...
 
     def list_objects(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
         """Every ``subscription``, ``invoice`` or ``payment_method`` of a customer, or the ``customer`` itself, as the
         provider has it. Unlike the others, this stores nothing."""
         ...
 
-    def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> None:
-        """Move one item to another price; the others stay. ``quantity`` is what it has: a new price would begin with one."""
+    def change_subscription(
+        self,
+        *,
+        subscription_id: str,
+        item_id: str,
+        price_id: str,
+        quantity: int,
+        prorate: bool = True,
+        prorated_at: datetime | None = None,
+    ) -> None:
+        """Move one item to another price and quantity; the others stay. The next invoice charges or credits the difference for
+        the rest of the period as of ``prorated_at``, by default now, unless ``prorate`` is false."""
         ...
 
-    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> ChangePreview: ...
+    def preview_change(
+        self, *, subscription_id: str, item_id: str, price_id: str, quantity: int, prorated_at: datetime
+    ) -> InvoicePreview: ...
+
+    def preview_next_invoice(self, subscription_id: str) -> InvoicePreview:
+        """Of a subscription that goes on."""
+        ...
 
     def set_cancel_at_period_end(self, subscription_id: str, *, value: bool, reason: str = "") -> None: ...
 
@@ -96,6 +190,17 @@ class Gateway(Protocol):
         """Cancel it now. ``reason`` is in the customer's words."""
         ...
 
+    def refund_invoice(self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str) -> str:
+        """Return that much of what was paid, the way it came: the refund's id. Raises ``ProviderRefused`` for an invoice
+        without a payment."""
+        ...
+
+    def credit_customer(
+        self, customer_id: str, *, amount_cents: int, currency: str, reason: str, idempotency_key: str
+    ) -> None:
+        """Add to the credit that pays the next invoices."""
+        ...
+
     def attach_payment_method(
         self, *, customer_id: str, type: str, brand: str, last4: str, exp_month: int | None, exp_year: int | None
     ) -> str:
@@ -103,6 +208,10 @@ class Gateway(Protocol):
         ...
 
     def detach_payment_method(self, payment_method_id: str) -> None: ...
+
+    def ensure_price(self, plan: Plan, terms: PriceTerms) -> tuple[str, bool]:
+        """The id of the plan's price with these terms, and whether this call created it."""
+        ...
 
     def portal_url(self, *, customer_id: str, return_url: str) -> str:
         """A page of the provider for this customer only, for one visit."""

@@ -33,6 +33,15 @@ def stored_events(object_id: str, type_prefix: str) -> list[StoredEvent]:
     return [event for row in rows if row.type.startswith(type_prefix) and (event := _stored_event(row))]
 
 
+def stored_events_of_customer(customer_id: str, type_prefix: str) -> list[StoredEvent]:
+    """Like ``stored_events``, of all objects that name the customer."""
+    rows = WebhookEvent.objects.filter(
+        customer_id=customer_id, type__startswith=type_prefix, livemode=settings.STRIPE_LIVEMODE, account=""
+    ).exclude(status__in=_NOT_OURS)
+    found = rows.filter(payload__isnull=False).select_related("payload").order_by("id")
+    return [event for row in found if (event := _stored_event(row))]
+
+
 def is_local_object(object_id: str) -> bool:
     """Whether an event of the object came from the local provider."""
     return WebhookEvent.objects.filter(object_id=object_id, source=WebhookEvent.Source.LOCAL).exists()
@@ -60,7 +69,7 @@ def object_ids(type_prefix: str) -> list[str]:
     return sorted(set(ids))
 
 
-def has_receipt(object_id: str) -> bool:
+def has_deleted_payload(object_id: str) -> bool:
     """Whether retention has deleted the payload of an event of the object, and left the receipt."""
     return WebhookEvent.objects.filter(object_id=object_id, payload__isnull=True).exists()
 

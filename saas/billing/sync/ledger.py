@@ -8,7 +8,7 @@ from saas.billing.sync.projections.subscriptions import SubscriptionChange
 
 _FACTS = [
     "number", "customer_id", "is_linked", "kind", "movement", "at", "month", "cohort", "currency",
-    "delta_cents", "monthly_cents", "customer_cents", "customer_number", "paid_before", "event_id",
+    "delta_cents", "moved_cents", "monthly_cents", "customer_cents", "customer_number", "paid_before", "event_id",
 ]  # fmt: skip
 
 
@@ -81,6 +81,7 @@ def _entry(booked: RevenueEntry, subscription: Subscription, customer: Customer)
         cohort=booked.cohort,
         currency=change.currency,
         delta_cents=change.delta_cents,
+        moved_cents=booked.moved_cents,
         monthly_cents=change.monthly_cents,
         customer_cents=booked.customer_cents,
         customer_number=booked.number,

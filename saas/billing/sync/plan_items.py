@@ -7,6 +7,8 @@ By the item's price; else by its product, if all known prices of the product bel
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import F
+
 from saas.billing.models import Plan, Price, Product
 from saas.billing.sync.projections.subscriptions import SubscriptionItem
 from saas.database.prepared_queries import PreparedQuery, QueryParameter, binary_cursor
@@ -56,7 +58,7 @@ def _by_metadata(item: SubscriptionItem) -> PlanItem | None:
 
 def _most_expensive(found: Sequence[PlanItem]) -> PlanItem:
     items = {one.plan_id: one for one in found}
-    plans = Plan.objects.filter(pk__in=items).order_by("-price_cents", "pk")
+    plans = Plan.objects.filter(pk__in=items).order_by(F("price_cents").desc(nulls_last=True), "pk")
     return items[plans[0].pk]
 
 

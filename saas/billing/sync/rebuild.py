@@ -6,8 +6,18 @@ from typing import Any
 
 from django.db import models, transaction
 
-from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
-from saas.billing.sync import event_history, ledger, upsert
+from saas.billing.models import (
+    Checkout,
+    Customer,
+    Invoice,
+    InvoiceAdjustment,
+    LedgerEntry,
+    PaymentMethod,
+    Price,
+    Product,
+    Subscription,
+)
+from saas.billing.sync import adjustments, event_history, ledger, upsert
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,10 @@ KINDS = [
     ObjectKind("price", "price.", Price, upsert.upsert_price),
     ObjectKind("subscription", "customer.subscription.", Subscription, upsert.upsert_subscription),
     ObjectKind("invoice", "invoice.", Invoice, upsert.upsert_invoice),
+    *(
+        ObjectKind("adjustment", prefix, InvoiceAdjustment, adjustments.upsert_adjustment)
+        for prefix in ("refund.", "charge.refund.", "charge.dispute.", "credit_note.", "radar.early_fraud_warning.")
+    ),
     ObjectKind("payment method", "payment_method.", PaymentMethod, upsert.upsert_payment_method),
     ObjectKind("checkout", "checkout.session.", Checkout, upsert.upsert_checkout),
 ]
@@ -50,7 +64,7 @@ def rebuild_rows(*, repair: bool) -> Iterator[str]:
             seen.add((kind.name, external_id))
     for kind in (kind for kind in KINDS if kind.model in {Subscription, Invoice, PaymentMethod}):
         for external_id in kind.model._default_manager.values_list("external_id", flat=True):
-            if (kind.name, external_id) not in seen and not event_history.has_receipt(external_id):
+            if (kind.name, external_id) not in seen and not event_history.has_deleted_payload(external_id):
                 yield f"{kind.name} {external_id} has no event"
 
 

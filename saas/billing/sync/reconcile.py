@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
+from prometheus_client import Counter
 
+from saas.accounts.models import User
 from saas.billing import clock, providers
 from saas.billing.checkouts import reconcile_checkout
 from saas.billing.customers import apply_pending_events
@@ -20,7 +22,9 @@ from saas.billing.sync import upsert
 
 logger = logging.getLogger(__name__)
 
-_KINDS: dict[str, tuple[type[models.Model], Callable[[str], None]]] = {
+DRIFT = Counter("billing_drift", "Rows that were not as the provider says, and were repaired.")
+
+_KINDS: dict[str, tuple[type[models.Model], Callable[[str], object]]] = {
     "customer": (Customer, upsert.upsert_customer),
     "subscription": (Subscription, upsert.upsert_subscription),
     "invoice": (Invoice, upsert.upsert_invoice),
@@ -34,13 +38,18 @@ def reconcile_all() -> int:
     sentences = list(reconcile_customers())
     for sentence in sentences:
         logger.warning("billing_drift", extra={"difference": sentence})
+        DRIFT.inc()
     return len(sentences)
 
 
 def reconcile_customers() -> Iterator[str]:
-    """Compare every customer of the current provider. Yields a sentence for each row that differed, after its repair."""
+    """Compare every customer of the current provider. Yields a sentence for each row that differed, after its repair.
+
+    Customers of erased accounts are left out: what the provider still holds of a person must not come back.
+    """
     gateway = providers.current_gateway()
     known = Customer.objects.filter(provider=gateway.provider, deleted_at=None).exclude(external_id="")
+    known = known.exclude(user__status=User.Status.DELETED)
     try:
         for customer in known.order_by("pk").iterator(chunk_size=200):
             yield from _reconcile_checkouts(customer)

@@ -2,7 +2,7 @@
 be repeated, runs inside its caller's transaction, and inserts missing customers as stubs without an owner."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -10,13 +10,17 @@ from django.db import models, transaction
 
 from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
 from saas.billing.sync import event_history, ledger
+from saas.billing.sync.attention import attention_of, mark_events
+from saas.billing.sync.event_order import StoredEvent, last_event
 from saas.billing.sync.plan_items import find_plan_item, set_price_product
 from saas.billing.sync.projections import subscriptions
 from saas.billing.sync.projections.catalogue import project_price, project_product
 from saas.billing.sync.projections.checkout_sessions import project_checkout_session
-from saas.billing.sync.projections.customers import project_customer
+from saas.billing.sync.projections.customer_discounts import customer_discounts, project_customer_discounts
+from saas.billing.sync.projections.customers import customer_snapshots, project_customer
 from saas.billing.sync.projections.invoices import project_invoice
 from saas.billing.sync.projections.payment_methods import project_payment_method
+from saas.billing.sync.stripe_objects import id_of
 from saas.database.prepared_queries import PreparedQuery, QueryParameter, binary_cursor
 
 logger = logging.getLogger(__name__)
@@ -40,10 +44,39 @@ def upsert_customer(external_id: str) -> None:
     projection = project_customer(event_history.stored_events(external_id, "customer."))
     if projection is None:
         return
-    values = dict(vars(projection))
+    values = {**vars(projection), "discounts": _discounts(external_id)}
     if reference := values.pop("reference"):
-        link_customer(reference, external_id)
-    upsert_row(Customer, external_id, values, first=lambda: {"provider": _provider_of(external_id)})
+        set_external_id(reference, external_id)
+    _write_customer(external_id, values)
+
+
+def upsert_discounts(customer_external_id: str) -> None:
+    """Write a customer's discounts, and what they change of their subscriptions. The customer may be a stub."""
+    if ensure_customer(customer_external_id):
+        _write_customer(customer_external_id, {"discounts": _discounts(customer_external_id)})
+
+
+def _write_customer(external_id: str, values: dict[str, Any]) -> None:
+    before = _CUSTOMERS.fetch_first(external_id=external_id)
+    row = upsert_row(Customer, external_id, values, first=lambda: {"provider": _provider_of(external_id)})
+    if (before.discounts if before else None) != row.discounts:
+        for subscription_id in row.subscriptions.order_by("pk").values_list("external_id", flat=True):
+            upsert_subscription(subscription_id)
+
+
+def _discounts(customer_external_id: str) -> list[dict[str, Any]] | None:
+    rows = project_customer_discounts(
+        event_history.stored_events_of_customer(customer_external_id, "customer.discount."),
+        customer_snapshots(event_history.stored_events(customer_external_id, "customer.")),
+        find_coupon,
+    )
+    return rows or None
+
+
+def find_coupon(coupon_id: str) -> dict[str, Any]:
+    """The coupon as its own events show it; empty if none does."""
+    events = event_history.stored_events(coupon_id, "coupon.") if coupon_id else []
+    return dict(last_event(events, end_verb="deleted")[0].object) if events else {}
 
 
 def ensure_customer(external_id: str) -> Customer | None:
@@ -65,7 +98,7 @@ def _provider_of(external_id: str) -> str:
 
 
 @transaction.atomic
-def link_customer(customer_id: str, external_id: str) -> None:
+def set_external_id(customer_id: str, external_id: str) -> None:
     """Give our customer the provider's id. If events that came first have made a stub, its rows become our customer's."""
     stub = Customer.objects.filter(external_id=external_id).exclude(pk=customer_id).first()
     if (
@@ -82,33 +115,59 @@ def link_customer(customer_id: str, external_id: str) -> None:
         Customer.objects.filter(pk=customer_id, external_id="").update(external_id=external_id)
 
 
-def upsert_subscription(external_id: str) -> None:
-    """Write the subscription and its ledger."""
+def upsert_subscription(external_id: str) -> Subscription | None:
+    """Write the subscription and its ledger. Returns it, with its customer."""
     row = _LOCKED[Subscription].fetch_first(external_id=external_id)
-    projection = subscriptions.project_subscription(event_history.stored_events(external_id, "customer.subscription."))
-    if projection is None:
-        return
-    customer_id = _customer_pk(projection.state.customer_id)
-    if customer_id is None:
+    found = _projected(event_history.stored_events(external_id, "customer.subscription."))
+    if found is None:
+        return None
+    projection, customer = found
+    if customer is None:
         logger.warning("subscription_without_customer", extra={"subscription": external_id})
-        return
-    values = {"customer_id": customer_id, **subscription_values(projection)}
+        return None
+    before = attention_of(row)
+    values = {"customer_id": customer.pk, **subscription_values(projection)}
     row = _update(row, values) if row else upsert_row(Subscription, external_id, values)
+    row.customer = customer  # loaded already
     ledger.write_ledger(row, projection.changes)
+    mark_events(before, row)
+    return row
+
+
+def _projected(
+    events: Sequence[StoredEvent],
+) -> tuple[subscriptions.SubscriptionProjection, Customer | None] | None:
+    """The projection under the discounts of the customer whom it belongs to, and the customer."""
+    customer_id = next((id for event in events if (id := id_of(event.object.get("customer")))), "")
+    customer = _CUSTOMERS.fetch_first(external_id=customer_id) if customer_id else None
+    projection = subscriptions.project_subscription(
+        events, customer_discounts(customer.discounts if customer else None)
+    )
+    if projection is None:
+        return None
+    if customer is None or customer.external_id != projection.state.customer_id:
+        customer = ensure_customer(projection.state.customer_id)
+        if customer and customer.discounts:
+            projection = (
+                subscriptions.project_subscription(events, customer_discounts(customer.discounts)) or projection
+            )
+    return projection, customer
 
 
 def subscription_values(projection: subscriptions.SubscriptionProjection) -> dict[str, Any]:
     """The columns of a subscription, except its customer."""
-    state = projection.state
+    state, plan = projection.state, _plan_values(projection)
     return {
         "status": state.status,
-        **_plan_values(projection),
+        **plan,
+        **_attention_values(projection, is_known=plan["plan_is_known"]),
         "currency": state.currency,
         "monthly_cents": state.monthly_cents,
         "current_period_end": state.current_period_end,
         "cancel_at_period_end": state.cancel_at_period_end,
         "cancel_at": state.cancel_at,
         "trial_end": state.trial_end,
+        "keeps_revenue": state.keeps_revenue,
         "past_due_since": projection.past_due_since,
         "canceled_at": state.canceled_at,
         "ended_at": state.ended_at,
@@ -131,14 +190,26 @@ def _plan_values(projection: subscriptions.SubscriptionProjection) -> dict[str, 
     return {"plan_id": next(known, None), "plan_is_known": False, **values}
 
 
+def _attention_values(projection: subscriptions.SubscriptionProjection, *, is_known: bool) -> dict[str, str]:
+    state = projection.state
+    unknown = [] if is_known else [f"price {' or '.join(state.price_ids) or 'nothing'} stands for no plan"]
+    faults = [] if state.status in Subscription.TERMINAL else [*state.faults, *unknown]
+    event_id = projection.faults_event_id if state.faults else projection.items_event_id
+    return {"attention": "; ".join(faults)[:500], "attention_event_id": event_id if faults else ""}
+
+
 def _item_values(item: subscriptions.SubscriptionItem) -> dict[str, Any]:
     return {"price_id": item.price_id, "item_id": item.id, "quantity": item.quantity}
 
 
-def upsert_invoice(external_id: str) -> None:
+def upsert_invoice(external_id: str) -> Invoice | None:
     projection = project_invoice(event_history.stored_events(external_id, "invoice."))
-    if projection:
-        upsert_row(Invoice, external_id, _owned_values(projection, optional="issued_at"))
+    if projection is None:
+        return None
+    before = attention_of(_LOCKED[Invoice].fetch_first(external_id=external_id))
+    row = upsert_row(Invoice, external_id, _owned_values(projection, optional="issued_at"))
+    mark_events(before, row)
+    return row
 
 
 def upsert_payment_method(external_id: str) -> None:

@@ -12,13 +12,30 @@ _IMPORTED_FOR_TYPES_ONLY: dict[str, Any] = {"StripeContext": str, "Mapping": Map
 
 TYPES: list[tuple[str, type]] = [
     (r"POST /v1/customers", params.CustomerCreateParams),
+    (r"GET /v1/customers", params.CustomerListParams),
+    (r"GET /v1/customers/search", params.CustomerSearchParams),
     (r"GET /v1/customers/\w+", params.CustomerRetrieveParams),
+    (r"POST /v1/customers/\w+", params.CustomerUpdateParams),
     (r"POST /v1/checkout/sessions", checkout.SessionCreateParams),
     (r"GET /v1/checkout/sessions/\w+", checkout.SessionRetrieveParams),
     (r"POST /v1/checkout/sessions/\w+/expire", checkout.SessionExpireParams),
     (r"POST /v1/billing_portal/sessions", billing_portal.SessionCreateParams),
     (r"GET /v1/subscriptions", params.SubscriptionListParams),
     (r"GET /v1/subscriptions/\w+", params.SubscriptionRetrieveParams),
+    (r"POST /v1/subscription_schedules/\w+/release", params.SubscriptionScheduleReleaseParams),
+    (r"POST /v1/refunds", params.RefundCreateParams),
+    (r"POST /v1/customers/\w+/balance_transactions", params.CustomerBalanceTransactionCreateParams),
+    (r"GET /v1/customers/\w+/tax_ids", params.CustomerTaxIdListParams),
+    (r"POST /v1/customers/\w+/tax_ids", params.CustomerTaxIdCreateParams),
+    (r"DELETE /v1/customers/\w+/tax_ids/\w+", params.CustomerTaxIdDeleteParams),
+    (r"GET /v1/charges/\w+", params.ChargeRetrieveParams),
+    (r"GET /v1/coupons/\w+", params.CouponRetrieveParams),
+    (r"GET /v1/disputes/\w+", params.DisputeRetrieveParams),
+    (r"GET /v1/invoices/\w+", params.InvoiceRetrieveParams),
+    (r"GET /v1/payment_methods/\w+", params.PaymentMethodRetrieveParams),
+    (r"GET /v1/prices/\w+", params.PriceRetrieveParams),
+    (r"GET /v1/products/\w+", params.ProductRetrieveParams),
+    (r"GET /v1/refunds/\w+", params.RefundRetrieveParams),
     (r"POST /v1/subscriptions/\w+", params.SubscriptionUpdateParams),
     (r"DELETE /v1/subscriptions/\w+", params.SubscriptionCancelParams),
     (r"POST /v1/invoices/create_preview", params.InvoiceCreatePreviewParams),
@@ -27,6 +44,8 @@ TYPES: list[tuple[str, type]] = [
     (r"POST /v1/payment_methods/\w+/detach", params.PaymentMethodDetachParams),
     (r"GET /v1/prices", params.PriceListParams),
     (r"POST /v1/prices", params.PriceCreateParams),
+    (r"POST /v1/coupons", params.CouponCreateParams),
+    (r"POST /v1/promotion_codes", params.PromotionCodeCreateParams),
     (r"POST /v1/products", params.ProductCreateParams),
     (r"POST /v1/products/\w+", params.ProductUpdateParams),
 ]
@@ -88,4 +107,6 @@ def _fits(value: Any, kind: Any) -> bool:
         return False
     if kind is bool:
         return value in {"true", "false"}
+    if kind is float:
+        return value.lstrip("-").replace(".", "", 1).isdigit()
     return value.lstrip("-").isdigit() if kind is int else kind is str

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from saas.accounts.privacy.account_deletion import delete_account
-from saas.billing import customer_mails, entitlements
+from saas.billing import entitlements
+from saas.billing.invoices import customer_mails
 from saas.billing.models import Customer, Price, Subscription
 from saas.billing.personal_data import StillSubscribed
 from saas.billing.tests import stripe_params

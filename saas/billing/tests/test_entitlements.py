@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from django.db.models import JSONField, Value
 from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.billing import entitlements
-from saas.billing.models import Customer, Plan, Subscription
+from saas.billing.catalogue import registry
+from saas.billing.models import Customer, Plan, Price, Subscription
+from saas.billing.tests.plan_limits import with_added_limits
 from saas.ids import new_id
 from saas.testing.factories.user_factories import Person
 
@@ -29,7 +32,9 @@ def subscribe(user: User, plan: str | None, status: str = "active", **fields: ob
 
 
 def test_the_free_plan_has_one_team_three_seats_and_one_key(customer: Person) -> None:
-    assert entitlements.get_entitlements(customer.user).limits == {"teams": 1, "seats": 3, "api_keys": 1}
+    assert entitlements.get_entitlements(customer.user).limits == with_added_limits(
+        {"teams": 1, "seats": 3, "api_keys": 1}
+    )
     assert entitlements.get_entitlements(customer.user).features == []
 
 
@@ -44,7 +49,7 @@ def test_the_free_plan_has_one_team_three_seats_and_one_key(customer: Person) ->
 def test_a_plan_gives_its_limits(customer: Person, plan: str, limits: dict[str, int | None]) -> None:
     subscribe(customer.user, plan)
 
-    assert entitlements.get_entitlements(customer.user).limits == limits
+    assert entitlements.get_entitlements(customer.user).limits == with_added_limits(limits)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,7 @@ def test_the_best_of_all_subscriptions_counts(customer: Person) -> None:
     subscribe(customer.user, "scale", "canceled")
 
     assert entitlements.get_limit(customer.user, "api_keys") == 10
-    assert entitlements.has_feature(customer.user, "audit-log")
+    assert entitlements.has_feature(customer.user, "priority-support")
     assert not entitlements.has_feature(customer.user, "sso")
 
 
@@ -102,6 +107,50 @@ def test_a_team_has_what_its_owner_bought_and_nothing_of_others(customer: Person
 def test_all_limits_cost_three_queries(customer: Person, django_assert_num_queries) -> None:
     with django_assert_num_queries(3):  # the clock, the subscriptions with their plans, what staff gave
         entitlements.get_entitlements(customer.user)
+
+
+@pytest.mark.parametrize(
+    ("plan", "quantity", "is_per_unit", "seats"),
+    [
+        ("growth", 40, True, 40),
+        ("growth", 4, True, 4),
+        ("scale", 12, True, 12),
+        ("growth", 40, False, 40),  # the provider was told so by hand, and charges for each
+        ("growth", 1, False, 25),
+        ("scale", 40, False, None),
+    ],
+)
+def test_the_quantity_is_the_number_of_seats(customer: Person, plan, quantity, is_per_unit, seats) -> None:
+    Price.objects.create(provider="local", external_id="price_seat", plan_id=plan, is_per_unit=is_per_unit)
+    subscribe(customer.user, plan, price_id="price_seat", quantity=quantity)
+
+    assert entitlements.get_limit(customer.user, "seats") == seats
+    assert entitlements.get_limit(customer.user, "api_keys") == {"growth": 10, "scale": None}[plan]
+
+
+@pytest.mark.parametrize("limits", [{}, {"gone": 5}, {"seats": "many", "teams": -1, "api_keys": True}, ["seats"], None])
+def test_what_a_plan_says_nothing_usable_about_has_its_default(customer: Person, limits: object) -> None:
+    Plan.objects.filter(pk="growth").update(limits=limits if limits is not None else Value(None, JSONField()))
+    subscribe(customer.user, "growth")
+
+    assert entitlements.get_entitlements(customer.user).limits == with_added_limits(
+        {"teams": 1, "seats": 3, "api_keys": 1}
+    )
+
+
+def test_a_limit_that_nobody_declared_is_nothing(customer: Person) -> None:
+    subscribe(customer.user, "scale")
+
+    assert entitlements.get_limit(customer.user, "declared_later") == 0
+
+
+def test_a_limit_declared_later_has_its_default_in_every_plan(customer: Person, monkeypatch) -> None:
+    monkeypatch.setattr(registry, "LIMITS", [*registry.LIMITS, registry.Limit("declared_later", "Later", default=3)])
+    subscribe(customer.user, "scale")
+
+    assert entitlements.get_limit(customer.user, "declared_later") == 3
+    Plan.objects.filter(pk="scale").update(limits={"declared_later": None})
+    assert entitlements.get_limit(customer.user, "declared_later") is None
 
 
 def test_the_catalogue_in_the_code_is_what_a_fresh_database_sells(db: None) -> None:

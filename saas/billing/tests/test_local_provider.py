@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 
-from saas.billing import entitlements
+from saas.billing import clock, entitlements
 from saas.billing.checkouts import start_checkout
 from saas.billing.models import Invoice, LedgerEntry, LocalObject, PaymentMethod, Subscription
 from saas.billing.payment_methods import add_payment_method
@@ -242,3 +242,17 @@ def test_its_prices_and_items_have_what_stripes_have(customer: Person) -> None:
     assert line["price"]["unit_amount_decimal"] == "7900"
     unknown_here = {"billed_until", "billing_thresholds", "current_trial", "plan", "subscription"}
     assert stripe_object_factories.subscription_item(line["price"]).keys() - line.keys() == unknown_here
+
+
+def test_a_tick_of_the_clock_reads_only_what_may_be_due(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
+    paid = LocalObject.objects.of_kind("subscription").get()
+    end = lifecycle.period_end(paid)
+
+    assert list(lifecycle.perhaps_due(end - timedelta(seconds=1))) == []
+    assert list(lifecycle.perhaps_due(end)) == [paid]
+    for status in ("trialing", "past_due"):
+        LocalObject.objects.filter(pk=paid.pk).update(data={**paid.data, "status": status})
+        assert list(lifecycle.perhaps_due(clock.now())) == [paid]
+    LocalObject.objects.filter(pk=paid.pk).update(data={**paid.data, "status": "canceled"})
+    assert list(lifecycle.perhaps_due(end)) == []

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from saas.accounts.models import Role
+from saas.accounts.models import StaffRole
 from saas.audit.models import AuditEvent
 from saas.billing import entitlements, tasks
 from saas.billing.models import Customer, Price, Product, Subscription
 from saas.billing.plan_mapping import PlanIsKnown, map_price
 from saas.billing.sync.rebuild import rebuild_rows
+from saas.billing.tests.plan_limits import with_added_limits
 from saas.errors import Invalid, NotFound
 from saas.testing.factories import event_factories, user_factories
 from saas.testing.factories import stripe_object_factories as whole
@@ -21,7 +22,8 @@ SEATS = whole.price("price_seats", 500, product="prod_seats")
 GROWTH = whole.price()
 YEARLY = whole.price("price_growth_year", 79_000, interval="year")
 VERSIONS = [whole.CURRENT, whole.LEGACY]
-FREE, GROWTHS = {"teams": 1, "seats": 3, "api_keys": 1}, {"teams": 10, "seats": 25, "api_keys": 10}
+FREE = with_added_limits({"teams": 1, "seats": 3, "api_keys": 1})
+GROWTHS = with_added_limits({"teams": 10, "seats": 25, "api_keys": 10})
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +159,7 @@ def test_the_rebuild_finds_what_the_events_tell() -> None:
 
 def test_staff_say_which_plan_a_price_stands_for(customer: Person) -> None:
     row = tell_of_items(whole.subscription_item(STRANGE))
-    staff_member = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
+    staff_member = user_factories.create_staff_member("", StaffRole.SUPPORT_WRITE)
 
     row = map_price(row, plan_id="scale", reason="An old offer", by=staff_member.user)
 
@@ -170,7 +172,7 @@ def test_staff_say_which_plan_a_price_stands_for(customer: Person) -> None:
 
 def test_of_several_items_staff_name_the_price() -> None:
     row = tell_of_items(whole.subscription_item(SEATS, 3, id="si_a"), whole.subscription_item(STRANGE, id="si_b"))
-    staff_member = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
+    staff_member = user_factories.create_staff_member("", StaffRole.SUPPORT_WRITE)
 
     with pytest.raises(Invalid) as refusal:
         map_price(row, plan_id="scale", reason="An old offer", by=staff_member.user)
@@ -183,7 +185,7 @@ def test_of_several_items_staff_name_the_price() -> None:
 
 
 def test_a_plan_that_is_known_or_not_there_is_refused() -> None:
-    staff_member = user_factories.create_staff_member("", Role.SUPPORT_WRITE)
+    staff_member = user_factories.create_staff_member("", StaffRole.SUPPORT_WRITE)
     row = tell_of_items(whole.subscription_item(GROWTH))
 
     with pytest.raises(PlanIsKnown):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from saas.billing.sync import stripe_objects
+from saas.billing.sync.recurring_revenue import monthly_amount
 
 MONTHLY = {"interval": "month", "interval_count": 1}
 
@@ -31,7 +31,7 @@ def coupon(duration: str, **off: Any) -> dict[str, Any]:
     ],
 )
 def test_all_lines_count_by_the_month(lines: list[dict[str, Any]], cents: int) -> None:
-    assert stripe_objects.monthly_cents({"items": {"data": lines}}) == cents
+    assert monthly_amount({"items": {"data": lines}}).cents == cents
 
 
 @pytest.mark.parametrize(("rounding", "cents"), [("up", 3000), ("down", 2000)])
@@ -39,7 +39,7 @@ def test_a_price_per_package_counts_packages(rounding: str, cents: int) -> None:
     packaged = line(1000, 25)
     packaged["price"]["transform_quantity"] = {"divide_by": 10, "round": rounding}
 
-    assert stripe_objects.monthly_cents({"items": {"data": [packaged]}}) == cents
+    assert monthly_amount({"items": {"data": [packaged]}}).cents == cents
 
 
 @pytest.mark.parametrize(
@@ -60,16 +60,16 @@ def test_a_price_per_package_counts_packages(rounding: str, cents: int) -> None:
 def test_a_discount_that_lasts_is_no_revenue(discounted: dict[str, Any], cents: int) -> None:
     yearly = line(144_000, recurring={"interval": "year", "interval_count": 1})
 
-    assert stripe_objects.monthly_cents({"items": {"data": [yearly]}, **discounted}) == cents
+    assert monthly_amount({"items": {"data": [yearly]}, **discounted}).cents == cents
 
 
 def test_a_discount_of_one_line_leaves_the_others_alone() -> None:
     lines = [line(1000, discounts=[coupon("forever", percent_off=50)]), line(1000)]
 
-    assert stripe_objects.monthly_cents({"items": {"data": lines}}) == 1500
+    assert monthly_amount({"items": {"data": lines}}).cents == 1500
 
 
 def test_a_discount_counts_once_where_the_subscription_is_its_only_line() -> None:
     old = {"plan": {"amount": 1000, "interval": "month"}, "quantity": 2, "discount": coupon("forever", percent_off=50)}
 
-    assert stripe_objects.monthly_cents(old) == 1000
+    assert monthly_amount(old).cents == 1000

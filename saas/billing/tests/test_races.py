@@ -8,10 +8,13 @@ import pytest
 from django.db import connection, transaction
 
 from saas.billing.catalogue import seed_plans
-from saas.billing.models import Checkout, Customer, Invoice, LocalObject, Subscription
+from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, LocalObject, Subscription
 from saas.billing.sync import upsert
+from saas.billing.sync.rebuild import rebuild_rows
 from saas.testing.clients import ServiceClient
+from saas.testing.factories.subscription_factories import subscription_event
 from saas.testing.factories.user_factories import Person
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -104,3 +107,30 @@ def _wait_for_a_lock() -> None:
                 return
         time.sleep(0.01)
     pytest.fail("Nobody waits.")
+
+
+def test_two_subscriptions_of_one_customer_written_at_once_add_up() -> None:
+    """What each adds to the customer's revenue depends on the other's entries: the second waits for the first."""
+    for event in (
+        subscription_event("sub_1", "active", 0),
+        subscription_event("sub_2", "active", 1, cents=7900, verb="created"),
+    ):
+        append_event(event, source=WebhookEvent.Source.DELIVERY)
+    upsert.ensure_customer("cus_1")
+
+    def second() -> None:
+        try:
+            with transaction.atomic():
+                upsert.upsert_subscription("sub_2")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        upsert.upsert_subscription("sub_1")
+        later = pool.submit(second)
+        _wait_for_a_lock()
+    later.result()
+
+    entries = LedgerEntry.objects.order_by("at").values_list("subscription__external_id", "movement", "customer_cents")
+    assert list(entries) == [("sub_1", "new", 1900), ("sub_2", "expansion", 9800)]
+    assert list(rebuild_rows(repair=False)) == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from saas.accounts.models import User
 from saas.billing.checkouts import start_checkout
 from saas.billing.models import Customer, Invoice, LedgerEntry, LocalObject, PaymentMethod, Subscription
 from saas.billing.payment_methods import add_payment_method
@@ -70,6 +71,15 @@ def test_what_never_came_is_fetched(bought: Subscription) -> None:
     ]
 
     assert (Invoice.objects.get().status, PaymentMethod.objects.get().last4) == ("paid", "4242")
+
+
+def test_what_was_erased_does_not_come_back(bought: Subscription, customer: Person) -> None:
+    PaymentMethod.objects.all().delete()
+    User.objects.filter(pk=customer.user.pk).update(status=User.Status.DELETED)
+
+    assert run() == ["0 differences"]
+
+    assert not PaymentMethod.objects.exists()
 
 
 def test_what_the_provider_does_not_know_is_named_and_left_alone(bought: Subscription) -> None:

@@ -70,7 +70,7 @@ def moved(rows: list[RevenueEntry], start: datetime, end: datetime, currency: st
     for row in rows:
         change = row.line.change
         if change.currency == currency and start <= change.at < end:
-            found[row.movement] += abs(change.delta_cents)
+            found[row.movement] += abs(row.moved_cents)
     return found
 
 
@@ -80,7 +80,8 @@ def test_what_came_less_what_went_is_the_change_in_revenue(
     events: dict[str, list[StoredEvent]], window: tuple[int, int], data: st.DataObject
 ) -> None:
     rows = project_revenue(data.draw(st.permutations(lines_of(fold(events)))))
-    start, end = (datetime.fromtimestamp(START, UTC) + timedelta(days=day) for day in sorted(window))
+    hour = timedelta(hours=1)  # so that no change of the same hour is outside
+    start, end = (datetime.fromtimestamp(START, UTC) + timedelta(days=day) + hour for day in sorted(window))
 
     for currency in ("usd", "eur"):
         told = moved(rows, start, end, currency)
@@ -100,6 +101,7 @@ def test_the_ledger_sums_up_to_the_recurring_revenue(events: dict[str, list[Stor
     for currency in ("usd", "eur"):
         own = [row for row in rows if row.line.change.currency == currency]
         assert sum(row.line.change.delta_cents for row in own) == brought[currency]
+        assert sum(row.moved_cents for row in own) == brought[currency]
         assert (own[-1].customer_cents if own else 0) == brought[currency]
 
 
@@ -134,7 +136,15 @@ def _as_stored(row: RevenueEntry) -> SubscriptionChange:
 
 
 def _facts(row: RevenueEntry) -> tuple[object, ...]:
-    return row.line.subscription, row.line.number, row.kind, row.movement, row.customer_cents, row.cohort
+    return (
+        row.line.subscription,
+        row.line.number,
+        row.kind,
+        row.movement,
+        row.moved_cents,
+        row.customer_cents,
+        row.cohort,
+    )
 
 
 @settings(max_examples=100, deadline=None)
@@ -151,19 +161,23 @@ def test_a_customer_is_new_once_and_churns_only_after_paying(events: dict[str, l
         assert len({row.cohort for row in own}) <= 1
 
 
-def change(kind: str, day: int, delta: int, cents: int, event_id: str = "evt") -> SubscriptionChange:
+def change(kind: str, day: float, delta: int, cents: int, event_id: str = "evt") -> SubscriptionChange:
     return SubscriptionChange(
         kind, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day), "usd", delta, cents, event_id
     )
 
 
 def told(*lines: tuple[str, SubscriptionChange]) -> list[tuple[str, str, int]]:
+    return [(row.kind, row.movement, row.customer_cents) for row in booked(*lines)]
+
+
+def booked(*lines: tuple[str, SubscriptionChange]) -> list[RevenueEntry]:
     numbers: Counter[str] = Counter()
     numbered = []
     for name, move in lines:
         numbered.append(LedgerLine(name, numbers[name], move))
         numbers[name] += 1
-    return [(row.kind, row.movement, row.customer_cents) for row in project_revenue(numbered)]
+    return project_revenue(numbered)
 
 
 @pytest.mark.parametrize("days", [0, 1, 400])
@@ -189,12 +203,41 @@ def test_a_second_subscription_is_an_expansion_and_its_end_a_contraction() -> No
     ]
 
 
-def test_a_subscription_that_is_replaced_within_a_second_is_no_churn() -> None:
+@pytest.mark.parametrize("hours", [0, 0.5, 1])
+def test_a_subscription_that_is_replaced_within_an_hour_is_one_movement(hours: float) -> None:
+    entries = booked(
+        ("sub_1", change("new", -9, 1900, 1900)),
+        ("sub_1", change("canceled", 30.99, -1900, 0)),  # shortly before a month ends
+        ("sub_2", change("new", 30.99 + hours / 24, 7900, 7900)),
+    )
+
+    assert [(row.movement, row.moved_cents) for row in entries if row.movement] == [("new", 1900), ("expansion", 6000)]
+    assert [row.moved_cents for row in entries if not row.movement] == [0]
+    assert entries[-1].paid_before  # also where the month began between the two
+
+
+def test_a_subscription_that_is_replaced_after_more_than_an_hour_has_churned() -> None:
     assert told(
         ("sub_1", change("new", 0, 1900, 1900)),
         ("sub_1", change("canceled", 9, -1900, 0)),
-        ("sub_2", change("new", 9, 7900, 7900)),
-    ) == [("new", "new", 1900), ("new", "expansion", 9800), ("canceled", "contraction", 7900)]
+        ("sub_2", change("new", 9 + 1.01 / 24, 7900, 7900)),
+    ) == [("new", "new", 1900), ("canceled", "churn", 0), ("reactivated", "reactivation", 7900)]
+
+
+def test_what_is_undone_within_an_hour_moves_nothing() -> None:
+    assert told(
+        ("sub_1", change("new", 0, 1900, 1900)),
+        ("sub_1", change("upgrade", 9, 6000, 7900)),
+        ("sub_1", change("downgrade", 9.01, -6000, 1900)),
+        ("sub_2", change("new", 40, 7900, 7900)),
+        ("sub_2", change("canceled", 40.01, -7900, 0)),
+    ) == [
+        ("new", "new", 1900),
+        ("upgrade", "", 7900),
+        ("downgrade", "", 1900),
+        ("new", "", 9800),
+        ("canceled", "", 1900),
+    ]
 
 
 def test_what_is_free_moves_no_revenue() -> None:
@@ -244,6 +287,9 @@ def life(*steps: tuple[str, dict[str, Any]]) -> list[tuple[str, int]]:
         (["active", "past_due", "unpaid", "canceled"], [("new", 1900), ("past_due", 0), ("canceled", -1900)]),
         (["unpaid", "canceled"], []),
         (["canceled"], []),
+        (["active", "trialing", "active"], [("new", 1900), ("trial_started", 0)]),  # free days for one who pays
+        (["active", "trialing", "canceled"], [("new", 1900), ("trial_started", 0), ("canceled", -1900)]),
+        (["trialing", "trialing", "active"], [("trial_started", 0), ("new", 1900)]),
     ],
 )  # fmt: skip
 def test_a_life_is_told_in_the_words_of_the_books(statuses: list[str], ledger: list[tuple[str, int]]) -> None:

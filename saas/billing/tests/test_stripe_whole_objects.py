@@ -113,7 +113,7 @@ CREATE = {"reference": "chk_1", "customer_id": "cus_1", "price_id": "p", "trial_
             lambda it: it.portal_url(customer_id="cus_1", return_url="https://x.example"),
             "https://billing.stripe.com/p/session/bps_1",
         ),
-        (lambda it: it.preview_change(**CHANGE).due_cents, 1234),
+        (lambda it: it.preview_change(**CHANGE, prorated_at=datetime(2026, 1, 1, tzinfo=UTC)).due_cents, 1234),
         (lambda it: it.list_objects("cus_1", "customer"), [whole.customer()]),
         (lambda it: it.list_objects("cus_1", "subscription"), [whole.subscription()]),
         (lambda it: it.list_objects("cus_1", "invoice"), [whole.invoice()]),
@@ -142,6 +142,7 @@ def test_a_list_is_read_to_its_last_page(gateway: StripeGateway, provider: Stand
         "customer": "cus_1",
         "status": "all",
         "limit": "100",
+        "expand[0]": "data.discounts",
         "starting_after": "sub_1",
     }
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from saas.accounts.models import LoginSession, User
 from saas.billing.models import Plan
-from saas.database.prepared_queries import PreparedQuery, QueryParameter
+from saas.database.prepared_queries import PreparedQuery, QueryParameter, binary_cursor
 from saas.testing.servers.engines import connection_parameters
 
 LIVE = PreparedQuery(
@@ -35,6 +35,16 @@ def test_the_row_is_the_one_that_django_would_give(session) -> None:
     }
     assert row.user.__dict__.keys() == session.user.__dict__.keys()
     assert row.user.created_at == session.user.created_at
+
+
+def test_json_is_read_in_the_binary_format_too(db) -> None:
+    Plan.objects.create(id="team", name="Team", features=["sso"], limits={"members": 3})
+
+    row = PreparedQuery(lambda: Plan.objects.filter(pk=QueryParameter("pk")), cursor=binary_cursor).fetch_first(
+        pk="team"
+    )
+
+    assert (row.features, row.limits) == (["sso"], {"members": 3})
 
 
 def test_it_is_one_query_with_its_user(session, django_assert_num_queries) -> None:

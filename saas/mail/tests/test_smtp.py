@@ -14,6 +14,7 @@ import time_machine
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from saas import logs, request_context
 from saas.mail import delivery, tasks
 from saas.mail.actions import queue_mail
 from saas.mail.models import Mail
@@ -84,6 +85,25 @@ def text(mail: EmailMessage, kind: str) -> str:
     part = mail.get_body((kind,))
     assert part is not None
     return str(part.get_content())
+
+
+def test_a_mail_is_followed_from_the_request_to_the_servers_answer(db, mailbox: Mailbox, caplog) -> None:
+    caplog.set_level("INFO", "saas.mail")
+    mailbox.refusals = ["451 later"]
+
+    with caplog.filtering(logs.ContextFilter()):
+        with request_context.use_context(request_context.Context("req_1")):
+            row = post_reset()
+        for minutes in (0, 1):
+            with later(minutes=minutes), request_context.use_context(request_context.Context("req_sweep")):
+                delivery.deliver_mail(row.pk)
+
+    ours = [line for line in caplog.records if line.name.startswith("saas.")]
+    assert [(line.message, line.request_id, getattr(line, "answer", None)) for line in ours] == [
+        ("mail_queued", "req_1", None),
+        ("mail_failed", "req_1", [451]),
+        ("mail_sent", "req_1", None),
+    ]
 
 
 def test_a_mail_arrives_as_text_and_html_with_its_link_in_both(db, mailbox: Mailbox) -> None:
@@ -220,7 +240,7 @@ def test_what_the_server_said_about_the_recipient_is_not_in_the_log(db, mailbox:
     delivery.deliver_mail(post_reset().pk)
 
     ours = [record for record in caplog.records if record.name.startswith("saas.")]
-    assert [record.message for record in ours] == ["mail_failed"]
+    assert [record.message for record in ours] == ["mail_queued", "mail_failed"]
     assert TO not in str([vars(record) for record in ours])
 
 
@@ -252,13 +272,3 @@ def test_nobody_writes_to_a_stranger_by_way_of_a_name(db, mailbox: Mailbox, name
     delivery.deliver_mail(post_reset(name).pk)
 
     assert text(mailbox.mails[0], "plain").splitlines()[0] == greeting
-
-
-def test_every_template_is_there_as_text_and_as_html() -> None:
-    from django.conf import settings
-
-    texts = {path.with_suffix("") for path in settings.BASE_DIR.glob("saas/*/templates/mail/*.txt")}
-    pages = {path.with_suffix("") for path in settings.BASE_DIR.glob("saas/*/templates/mail/*.html")}
-
-    assert {path.name for path in pages - texts} == {"base", "button"}
-    assert texts - pages == set()

@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
     def handle(self, *, before: datetime, archive: Path, reason: str, **options: Any) -> None:
         hash_chain.extend_chain()
-        if fault := next(verification.find_faults(), None):
+        if fault := next(verification.find_trail_faults(), None):
             raise CommandError(f"Nothing was retired: the trail is not as it was written. {fault}")
         part = retention.oldest_segment(before)
         if part is None:

@@ -5,14 +5,17 @@ import logging
 import time
 from argparse import ArgumentParser
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
+from saas.tests import benchmarks
 from saas.tests.benchmarks import reports
 from saas.tests.benchmarks.environment import running_environment
 from saas.tests.benchmarks.profiler.running import DESIGNS
+from saas.tests.benchmarks.virtual_environments import EnvironmentUnavailable, require_module
 
 # The function of ``saas.tests.benchmarks`` that measures it.
 BENCHMARKS = {
@@ -59,6 +62,8 @@ class Command(BaseCommand):
 
     def handle(self, *, name: str, rounds: int, seconds: float, times: int, **options: Any) -> None:
         chosen = _chosen(name, options)
+        if options["plot"]:
+            _require_plotting()
         logging.getLogger("httpx").setLevel(logging.WARNING)
         started = time.monotonic()
         run = import_string(f"saas.tests.benchmarks.{BENCHMARKS[name]}")
@@ -72,9 +77,17 @@ class Command(BaseCommand):
         self.stderr.write(f"took {time.monotonic() - started:.0f} s")
         self.stdout.write(json.dumps(report) if options["json"] else reports.text(report))
         if options["plot"]:
-            from saas.tests.benchmarks.plots import draw  # matplotlib is a development requirement
+            from saas.tests.benchmarks.plots import draw  # only now: matplotlib need not be there
 
             draw(name, report, options["plot"])
+
+
+def _require_plotting() -> None:
+    """Before anything is measured: see to matplotlib, a development requirement."""
+    try:
+        require_module("matplotlib", "plotting", Path(benchmarks.__file__).parent)
+    except EnvironmentUnavailable as error:
+        raise CommandError(f"--plot needs matplotlib, which could not be installed ({error}).") from error
 
 
 def _chosen(name: str, options: dict[str, Any]) -> dict[str, Any]:

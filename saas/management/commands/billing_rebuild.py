@@ -6,6 +6,7 @@ from typing import Any
 
 from saas.billing.sync.rebuild import rebuild_rows
 from saas.management.billing import BillingCommand
+from saas.management.terminal import write_each
 
 
 class Command(BillingCommand):
@@ -15,10 +16,8 @@ class Command(BillingCommand):
         parser.add_argument("--check", action="store_true", help="Change nothing; exit with 1 if a row differs.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        count = 0
-        for sentence in rebuild_rows(repair=not options["check"]):
-            count += 1
-            self.stdout.write(sentence)
+        differences = rebuild_rows(repair=not options["check"])
+        count = write_each(self.stdout, "Projecting all stored events again …", differences)
         self.stdout.write(f"{count} differences")
         if count and options["check"]:
             sys.exit(1)

@@ -5,12 +5,14 @@ from contextlib import ExitStack
 from typing import IO, Any, cast
 
 import httpx
+from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
 from saas.conformance import report
 from saas.conformance.contract import load_contract
-from saas.conformance.runner import ServiceUnderTest, run_rules
+from saas.conformance.runner import Result, ServiceUnderTest, run_rules
+from saas.management.terminal import progress
 
 TIMEOUT_SECONDS = 30.0
 
@@ -18,7 +20,8 @@ TIMEOUT_SECONDS = 30.0
 class Command(BaseCommand):
     help = (
         "Test a running service, in any language, against the authentication contract, by HTTP alone. "
-        "Registers two or three accounts of its own and deletes them afterwards. Exit code 1 if a rule fails."
+        "Registers two or three accounts of its own and deletes them afterwards. Exit code 1 if a rule fails. "
+        "Without a URL: Product, where `up` has put it."
     )
     requires_system_checks = ()
 
@@ -41,8 +44,7 @@ class Command(BaseCommand):
         if options["list"]:
             self.stdout.write("\n".join(f"{rule.id:<24}{rule.says}" for rule in load_contract().rules))
             return
-        if not url:
-            raise CommandError("Say where the service is, such as http://127.0.0.1:8000/api")
+        url = url or f"{settings.SERVICE_BASE_URLS['product']}/api"
         if unknown := set(only) - {rule.id for rule in load_contract().rules}:
             raise CommandError(f"There is no rule {', '.join(sorted(unknown))}; --list names them.")
         logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
@@ -53,13 +55,21 @@ class Command(BaseCommand):
                 if options["peer"]
                 else None
             )
-            results = list(run_rules(claim, peer=peer, only=only))
+            results = self._run(claim, peer, only)
         if json:
             self.stdout.write(as_text.dumps(report.json_report(url, convention, results), indent=2))
         else:
             report.print_table(Console(file=cast(IO[str], self.stdout._out)), url, convention, results)
         if not all(result.holds for result in results):
             sys.exit(1)
+
+    def _run(self, claim: ServiceUnderTest, peer: ServiceUnderTest | None, only: list[str]) -> list[Result]:
+        """Show on a terminal how many rules have been tried."""
+        rules = run_rules(claim, peer=peer, only=only)
+        if not self.stderr.isatty():
+            return list(rules)
+        with progress(Console(file=cast(IO[str], self.stderr._out))) as bar:
+            return list(bar.track(rules, total=len(only or load_contract().rules), description="Rules"))
 
 
 def _client(url: str) -> httpx.Client:

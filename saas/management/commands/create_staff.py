@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from saas.accounts.models import Role
+from saas.accounts.models import StaffRole
 from saas.accounts.staff.staff_administration import invite_staff, reinvite_staff
 from saas.errors import DomainError
 
@@ -18,12 +18,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--email", required=True)
-        parser.add_argument("--role", action="append", default=[], choices=Role.values, help="May be given again.")
+        parser.add_argument("--role", action="append", default=[], choices=StaffRole.values, help="May be given again.")
         parser.add_argument("--name", default="")
         parser.add_argument("--again", action="store_true", help="Only a new link, for an existing staff user.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        roles = [Role(role) for role in options["role"]]
+        roles = [StaffRole(role) for role in options["role"]]
         if bool(roles) == options["again"]:
             raise CommandError("Give --role for a new staff user, or --again for another link.")
         try:

@@ -7,7 +7,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 
 from saas.accounts.sessions.signing_keys import generate_pem
 
-RANDOM = ("SECRET_KEY", "SAAS_AUTH_PEPPER", "SAAS_SESSION_SECRET", "SAAS_MFA_KEY", "INTERNALS_TOKEN")
+RANDOM = ("SECRET_KEY", "SAAS_AUTH_PEPPER", "SAAS_SESSION_SECRET", "SAAS_MFA_KEY", "SAAS_AUDIT_KEY", "INTERNALS_TOKEN")
 KEYS = ("JWT_SIGNING_KEY", "JWT_STAFF_SIGNING_KEY")
 SECRET_BYTES = 48
 
@@ -27,8 +27,13 @@ class Command(BaseCommand):
             self.stdout.write(text, ending="")
             return
         _write_new(output, text)
-        self.stdout.write(f"Wrote {len(RANDOM) + len(KEYS)} secrets to {output}. Keep a copy of SAAS_AUTH_PEPPER and")
-        self.stdout.write("SAAS_MFA_KEY apart from the database: without them no password and no second factor works.")
+        self.stdout.write(
+            f"Wrote {len(RANDOM) + len(KEYS)} secrets to {output}. Keep a copy of SAAS_AUTH_PEPPER, SAAS_MFA_KEY"
+        )
+        self.stdout.write(
+            "and SAAS_AUDIT_KEY apart from the database: without them no password and no second factor works,"
+        )
+        self.stdout.write("and nothing shows that the audit trail is genuine.")
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.staticfiles.management.commands.runserver import Command as RunserverCommand
 
+from saas.operations.processes import record_service
 from saas.server.development_server import Server
 
 
@@ -22,5 +23,7 @@ class Command(RunserverCommand):
         return super().get_handler(*args, **options)
 
     def on_bind(self, server_port: int) -> None:
+        if not settings.PRODUCTION:
+            record_service(settings.VAR_DIR, service=settings.SERVICE, port=server_port)
         host = f"[{self.addr}]" if ":" in self.addr else self.addr
         self.stdout.write(f"{settings.SERVICE} listens on http://{host}:{server_port}/ (Ctrl-C stops it)")

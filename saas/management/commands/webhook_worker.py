@@ -12,7 +12,7 @@ from saas.database import connections
 from saas.mail import tasks as mail_tasks
 from saas.webhook_events import tasks
 from saas.webhook_events.processing import event_worker
-from saas.workers.worker_processes import heartbeat_thread, task_progress, terminate_process
+from saas.workers.worker_processes import heartbeat_thread, lower_priority, task_progress, terminate_process
 
 SWEEP_EVERY_SECONDS = 5.0
 DELETE_EVERY_SECONDS = 600.0
@@ -42,6 +42,7 @@ class Command(BaseCommand):
         self.stdout.write(f"Polling webhook events every {options['every']:g} s.")
         self._deleted_at = time.monotonic()
         swept_at = float("-inf")
+        lower_priority()
         heartbeat_thread.start()
         while not self._stopping:
             is_time = time.monotonic() - swept_at >= SWEEP_EVERY_SECONDS

@@ -182,7 +182,7 @@ def test_a_client_that_asks_first_is_refused_before_it_sends(bridge):
 
 
 def test_all_bodies_together_hold_no_more_than_there_is_room_for(bridge, monkeypatch):
-    monkeypatch.setattr(request_body, "MAX_BYTES_IN_MEMORY", 3)
+    monkeypatch.setattr(request_body, "MAX_BODY_BYTES_IN_PROCESS", 3)
 
     full = asked(bridge, [b"1234"], CONTENT_LENGTH="4")
     fitting = [asked(bridge, [b"123"], CONTENT_LENGTH="3").status for _ in range(3)]

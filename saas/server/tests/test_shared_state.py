@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from saas.operations import draining
+from saas.operations.multiprocess_metrics import folders
 from saas.server import shared_state
 
 
@@ -42,12 +43,12 @@ def test_folders_of_this_server_and_of_killed_ones_are_deleted(tmp_path):
 
 
 def test_on_a_full_disk_metrics_are_not_shared(monkeypatch, capsys):
-    monkeypatch.setattr(shared_state, "_MIN_FREE_BYTES", 2**62)
+    monkeypatch.setattr(folders, "MIN_FREE_BYTES", 2**62)
 
     with shared_state.create_shared_state():
         assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 
-    assert "nearly full" in capsys.readouterr().err
+    assert "has no room" in capsys.readouterr().err
 
 
 def test_metrics_are_shared_where_there_is_space():

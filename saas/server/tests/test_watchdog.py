@@ -21,7 +21,7 @@ def shared(tmp_path):
 
 @pytest.fixture
 def worker(shared, tmp_path):
-    """A process that shows no sign of life but those that a test writes for it."""
+    """A process that sends no heartbeat but those that a test writes for it."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     process.beat = (tmp_path / "beats" / str(process.pid)).write_text
     process.beat("0")

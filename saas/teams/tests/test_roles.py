@@ -1,9 +1,11 @@
 """The permission table, and that the documentation shows it."""
 
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
+from saas.operations.app_discovery import added_module_files
 from saas.teams import roles
 from saas.teams.roles import Permission, Role, Scope
 
@@ -14,10 +16,16 @@ def test_the_documentation_shows_the_table_that_the_code_uses() -> None:
     rows = [line for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
 
     assert rows[0] == "| permission | owner | admin | member | viewer | key: read | key: write |"
-    assert rows[2:] == [_row(permission) for permission in Permission]
+    assert rows[2 : 2 + len(Permission)] == [_row(permission) for permission in Permission]
+    assert sorted(rows[2 + len(Permission) :]) == sorted(_row(permission) for permission in _of_added_modules())
 
 
-def _row(permission: Permission) -> str:
+def _of_added_modules() -> set[StrEnum]:
+    tuple(added_module_files("saas", "permissions"))  # imported, they are declared
+    return set(roles.ROLES_BY_PERMISSION) - set(Permission)
+
+
+def _row(permission: StrEnum) -> str:
     by_role = [roles.role_has_permission(role, permission) for role in Role]
     by_scope = [permission in roles.PERMISSIONS_BY_SCOPE[scope] for scope in Scope]
     return f"| {permission} |" + "".join(" yes |" if allowed else " |" for allowed in by_role + by_scope)

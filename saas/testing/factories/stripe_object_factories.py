@@ -183,6 +183,60 @@ def payment_method(**fields: Any) -> Object:
     }  # fmt: skip
 
 
+def coupon(id: str, **fields: Any) -> Object:
+    """``fields``: ``percent_off`` or ``amount_off``, ``duration``, and what else differs."""
+    return {**_complete(stripe.Coupon), "id": id, "valid": True, **fields}
+
+
+def discount(id: str, coupon: Object | str, **fields: Any) -> Object:
+    """``coupon`` whole, or its id, as API versions since clover show it."""
+    return {
+        **_complete(stripe.Discount),
+        "id": id,
+        "customer": "cus_1",
+        "start": AT,
+        "source": {"type": "coupon", "coupon": coupon},
+        **fields,
+    }
+
+
+def invoice_payment(**fields: Any) -> Object:
+    """Which payment paid ``in_1``."""
+    payment = {"type": "payment_intent", "payment_intent": "pi_1"}
+    named = {"id": "inpay_1", "invoice": "in_1", "currency": "usd", "status": "paid", "payment": payment}
+    return {**_complete(stripe.InvoicePayment), **named, **fields}
+
+
+def subscription_schedule(**fields: Any) -> Object:
+    named = {"id": "sub_sched_1", "customer": "cus_1", "subscription": "sub_1", "status": "active"}
+    return {**_complete(stripe.SubscriptionSchedule), **named, **fields}
+
+
+def refund(amount: int, **fields: Any) -> Object:
+    named = {"id": "re_1", "charge": "ch_1", "payment_intent": "pi_1", "currency": "usd", "status": "succeeded"}
+    return {**_complete(stripe.Refund), **named, "amount": amount, "metadata": {}, **fields}
+
+
+def credit_note(amount: int, **fields: Any) -> Object:
+    named = {"id": "cn_1", "invoice": "in_1", "customer": "cus_1", "currency": "usd", "status": "issued"}
+    return {**_complete(stripe.CreditNote), **named, "amount": amount, "total": amount, **fields}
+
+
+def dispute(amount: int, **fields: Any) -> Object:
+    named = {"id": "du_1", "charge": "ch_1", "payment_intent": "pi_1", "currency": "usd", "reason": "fraudulent"}
+    return {**_complete(stripe.Dispute), **named, "amount": amount, "status": "needs_response", **fields}
+
+
+def early_fraud_warning(**fields: Any) -> Object:
+    named = {"id": "issfr_1", "charge": "ch_1", "payment_intent": "pi_1", "fraud_type": "made_with_stolen_card"}
+    return {**_complete(stripe.radar.EarlyFraudWarning), **named, "actionable": True, **fields}
+
+
+def balance_transaction(amount: int) -> Object:
+    named = {"id": "cbtxn_1", "customer": "cus_1", "currency": "usd", "type": "adjustment"}
+    return {**_complete(stripe.CustomerBalanceTransaction), **named, "amount": amount}
+
+
 def checkout_session(**fields: Any) -> Object:
     named = {"id": "cs_1", "customer": "cus_1", "currency": "usd", "mode": "subscription", "ui_mode": "hosted_page"}
     money = {"amount_subtotal": 7900, "amount_total": 7900}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from saas.accounts import actions
-from saas.accounts.models import Audience, Role, User
+from saas.accounts.models import Audience, StaffRole, User
 from saas.accounts.sessions import logins
 from saas.accounts.staff.staff_administration import create_staff
 
@@ -33,7 +33,7 @@ def create_customer(email: str = "", full_name: str = "Kim Example") -> Person:
     )
 
 
-def create_staff_member(email: str = "", *roles: Role) -> Person:
+def create_staff_member(email: str = "", *roles: StaffRole) -> Person:
     """Create a member of staff with ``roles`` (none: a superuser), logged in at Admin ops."""
     address = email or f"staff{next(_numbers)}@example.net"
     create_staff(

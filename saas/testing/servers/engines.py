@@ -59,14 +59,14 @@ class PrivatePostgres:
 
     def __enter__(self) -> Self:
         self.folder.chmod(0o711)
-        data = self.folder / "data"
-        data.mkdir()
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
-            shutil.chown(data, "postgres")
-        self._run("initdb", "-D", str(data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8")
+        self._fill(self.make_folder("data"))
         self.start()
         return self
+
+    def _fill(self, data: Path) -> None:
+        self._run("initdb", "-D", str(data), "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8")
 
     def __exit__(self, *_: object) -> None:
         self.stop("immediate")
@@ -90,6 +90,25 @@ class PrivatePostgres:
     def restart(self, mode: str = "fast") -> None:
         self.stop(mode)
         self.start()
+
+    def configure(self, settings: str) -> None:
+        """Add lines to ``postgresql.conf``; they apply from the next start."""
+        with (self.folder / "data/postgresql.conf").open("a") as file:
+            file.write(settings)
+
+    def make_folder(self, name: str) -> Path:
+        """Make a folder that the server may write to."""
+        folder = self.folder / name
+        folder.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres")
+        return folder
+
+    def recover_from(self, base_backup: Path) -> None:
+        """Put a base backup in the place of the data; with the next start the server recovers as ``configure`` said."""
+        shutil.rmtree(self.folder / "data")
+        base_backup.rename(self.folder / "data")
+        (self.folder / "data/recovery.signal").touch()
 
     def connect(self, database: str) -> "psycopg.Connection[Any]":
         return psycopg.connect(self.url(database), autocommit=True)
@@ -148,11 +167,32 @@ class PrivatePostgres:
     def _control(self, *arguments: str) -> None:
         self._run("pg_ctl", "-D", str(self.folder / "data"), *arguments)
 
+    def run_client(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's client programs against this server."""
+        self._run(program, *arguments, "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+
     def _run(self, program: str, *arguments: str) -> None:
         # PostgreSQL refuses to run as root.
         user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         command = [*user, str(self._bin / program), *arguments] if self._bin else []
         subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+class PrivateReplica(PrivatePostgres):
+    """A streaming replica of ``primary``; while paused it applies nothing."""
+
+    def __init__(self, primary: PrivatePostgres) -> None:
+        super().__init__(is_durable=False)
+        self.primary = primary
+
+    def _fill(self, data: Path) -> None:
+        self.primary.run_client("pg_basebackup", "-D", str(data), "-R", "--checkpoint=fast")
+
+    def pause(self) -> None:
+        self.fetch_value("postgres", "SELECT pg_wal_replay_pause()")
+
+    def resume(self) -> None:
+        self.fetch_value("postgres", "SELECT pg_wal_replay_resume()")
 
 
 class PrivateServer(ABC):

@@ -41,6 +41,7 @@ def production_environment(var_dir: Path, *, database: str, redis: str, **more: 
         "PATH": os.environ["PATH"],
         **_secrets(),
         "SAAS_ENV": "production",
+        "WORKER_NICE": "0",  # or tests side by side wait for each other
         "SAAS_VAR_DIR": str(var_dir),
         "DATABASE_URL": database,
         "REDIS_URL": redis,
@@ -140,7 +141,7 @@ class Server(Process):
         }
         url = f"http://127.0.0.1:{self.port}{path}"
         return httpx.request(
-            method, url, json=body, headers=headers, timeout=options.pop("timeout", 15), trust_env=False, **options
+            method, url, json=body, headers=headers, timeout=options.pop("timeout", 30), trust_env=False, **options
         )
 
 

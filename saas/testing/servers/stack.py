@@ -33,6 +33,7 @@ class Stack:
         self.marker = secrets.token_hex(8)
         self.environment = {
             **{name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"},
+            "WORKER_NICE": "0",  # or tests side by side wait for each other
             "SAAS_ENV": "test",  # a developer's .env is not read
             "SAAS_VAR_DIR": str(var_dir),
             "DATABASE_URL": database_url,
@@ -40,6 +41,7 @@ class Stack:
             STACK_MARKER: self.marker,
         }
         self.output: list[str] = []
+        self.text_when_ready = ""
         self.process = self._start()
 
     def _start(self) -> "subprocess.Popen[str]":
@@ -61,26 +63,32 @@ class Stack:
     def wait_until_ready(self) -> None:
         eventually(lambda: "READY" in self.text or self.process.poll() is not None, START_SECONDS)
         assert "READY" in self.text, self.text
+        eventually(lambda: "Ctrl-C stops everything.\n\n" in self.text)
+        self.text_when_ready = self.text
 
     def get(self, service: str, path: str, **options: object) -> httpx.Response:
-        return httpx.get(self.urls[service] + path, timeout=10, trust_env=False, **options)  # type: ignore[arg-type]
+        return httpx.get(self.urls[service] + path, timeout=30, trust_env=False, **options)  # type: ignore[arg-type]
 
     def post(self, service: str, path: str, **options: object) -> httpx.Response:
-        return httpx.post(self.urls[service] + path, timeout=10, trust_env=False, **options)  # type: ignore[arg-type]
+        return httpx.post(self.urls[service] + path, timeout=30, trust_env=False, **options)  # type: ignore[arg-type]
 
     def request(self, method: str, service: str, path: str, **options: object) -> httpx.Response:
-        return httpx.request(method, self.urls[service] + path, timeout=10, trust_env=False, **options)  # type: ignore[arg-type]
+        return httpx.request(method, self.urls[service] + path, timeout=30, trust_env=False, **options)  # type: ignore[arg-type]
 
-    def manage(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def manage(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run another management command on the same system."""
         addresses = {f"{name.upper()}_BASE_URL": url for name, url in self.urls.items()}
+        return self.manage_without_urls(*arguments, **addresses, **environment)
+
+    def manage_without_urls(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command that is not told where the services are."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=settings.BASE_DIR,
-            env={**self.environment, **addresses},
+            env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
 
@@ -142,7 +150,7 @@ def free_ports(count: int) -> int:
     raise RuntimeError("no free ports")
 
 
-def eventually(is_true: Callable[[], object], seconds: float = 20.0) -> None:
+def eventually(is_true: Callable[[], object], seconds: float = 60.0) -> None:
     """Poll until ``is_true``, for at most ``seconds``: other processes need real time."""
     deadline = time.monotonic() + seconds
     while not is_true():

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from django.conf import settings
@@ -25,11 +26,20 @@ def python_for(name: str, below: Path = BASELINES) -> str:
     folder = settings.VAR_DIR / "bench-environments" / f"{name}-{_mark(requirements)}"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
+        wanted = ", ".join(requirements.read_text(encoding="utf-8").split())
+        sys.stderr.write(f"Installing what is missing for {name}, once, into {folder}: {wanted} …\n")
         shutil.rmtree(folder, ignore_errors=True)  # half made
         _run(sys.executable, "-m", "venv", str(folder))
         _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements))
         (folder / "complete").touch()
     return str(python)
+
+
+def require_module(module: str, name: str, below: Path) -> None:
+    """Make ``module`` importable here, from the environment of that name if ours lacks it. Raises ``EnvironmentUnavailable``."""
+    if find_spec(module) is None:
+        environment = Path(python_for(name, below)).parents[1]
+        sys.path.extend(map(str, environment.glob("lib/python*/site-packages")))
 
 
 def _mark(requirements: Path) -> str:

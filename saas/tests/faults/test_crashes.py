@@ -42,8 +42,8 @@ def test_19_killed_workers_and_restarts_lose_and_repeat_nothing(system):
 
 @pytest.mark.parametrize("fault", ["mark first", "mark after"])
 def test_19_control_the_kills_show_in_a_faulty_system(system, fault):
-    count = 400  # enough for more than ten kills: not each hits a worker between the effect and the mark
-    system.call("fault_events", count=count, before=0.02, after=0.02)
+    count = 200  # enough for more than ten kills: not each hits a worker between the effect and the mark
+    system.call("fault_events", count=count, before=0.02, after=0.1)
 
     system.start_processes("worker", 4, fault=fault)
     kills = system.kill_workers_until(system.is_drained, rounds=60)

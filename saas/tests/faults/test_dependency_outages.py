@@ -248,7 +248,7 @@ def test_postgresql_out_of_connections_answers_503_with_retry_after(harness, cus
     try:
         harness.postgres.terminate_other_sessions(DATABASE)
         sessions = harness.postgres.exhaust_connections(DATABASE)
-        eventually(lambda: _has_none_left(harness, sessions, customer), 20)
+        eventually(lambda: _has_none_left(harness, sessions, customer), 60)
         assert_retry_later(harness.get_me(customer["access_token"]))
     finally:
         for session in sessions:

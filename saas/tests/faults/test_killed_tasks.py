@@ -178,6 +178,7 @@ def renewal(harness_without_workers):
     environment = {
         **harness_without_workers.environment,
         "SAAS_ENV": "test",
+        "WORKER_NICE": "0",
         "STRIPE_SECRET_KEY": "",  # the local provider
         "SAAS_VAR_DIR": str(harness_without_workers.folder),
         "ALLOWED_HOSTS": "127.0.0.1,hooks.example.com",

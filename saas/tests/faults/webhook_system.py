@@ -57,6 +57,7 @@ class WebhookSystem:
             "REDIS_URL": self.redis.url,
             "DJANGO_SETTINGS_MODULE": "saas.tests.faults.settings",
             "SAAS_ENV": "test",
+            "WORKER_NICE": "0",  # or tests side by side wait for each other
             "SAAS_VAR_DIR": str(self.folder / "var"),
             "SAAS_FAULTS_LOG_FD": str(self.log.fileno()),
             "LOG_LEVEL": "ERROR",

@@ -31,7 +31,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Exchange:
     """What an exchange brought. ``rest``: bytes that are no whole response; ``is_closed``: the server ended it."""
 
     answers: tuple[Answer, ...]
@@ -72,7 +72,7 @@ def exchange(
     pause_seconds: float = 0.03,
     timeout_seconds: float = 3.0,
     count: int = 1_000,
-) -> Outcome:
+) -> Exchange:
     """Send each of ``pieces`` as a packet of its own; read until the server closes or has answered ``count`` times, at most
     ``timeout_seconds``."""
     started = time.monotonic()
@@ -84,7 +84,7 @@ def exchange(
         if not is_closed:
             is_closed = _gathered(line, received, timeout_seconds, count)
     answers, rest = parse_responses(bytes(received))
-    return Outcome(tuple(answers), rest, is_closed, time.monotonic() - started)
+    return Exchange(tuple(answers), rest, is_closed, time.monotonic() - started)
 
 
 def _sent(line: socket.socket, pieces: Iterable[bytes], pause_seconds: float) -> tuple[bytearray, bool]:

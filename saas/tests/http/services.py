@@ -25,7 +25,7 @@ from saas.testing.servers.engines import PrivateRedis
 from saas.testing.servers.production import HOSTS, STRIPE_SECRET, Process, killed_on_exit, production_environment
 from saas.testing.servers.stack import SERVICES, eventually, free_ports
 from saas.tests.http.proxy import Proxy, debian_caddy, pinned_caddy
-from saas.tests.http.raw_client import Address, Outcome, exchange
+from saas.tests.http.raw_client import Address, Exchange, exchange
 from saas.webhook_events.signatures import sign
 
 FAULTS = ("traceback (most recent call last)", '"level": "error"', '"level": "critical"', "panicked at", "[error]")
@@ -94,7 +94,7 @@ class Target:
         """The status of the answer to ``post_body``, once it was read as a whole."""
         return 202 if self.service == "webhooks" else 422
 
-    def described(self, outcome: Outcome) -> str:
+    def described(self, outcome: Exchange) -> str:
         """Return the outcome in the same words for every service: ``ok`` for the ``accepted`` status."""
         return " ".join("ok" if word == str(self.accepted) else word for word in outcome.text.split())
 

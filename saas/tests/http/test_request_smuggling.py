@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from saas.testing.servers.production import manage
-from saas.tests.http.raw_client import Address, Outcome, exchange
+from saas.tests.http.raw_client import Address, Exchange, exchange
 from saas.tests.http.services import Edge, Service, Target, get
 
 pytestmark = [
@@ -73,7 +73,7 @@ def hidden(first: str) -> str:
     return f"{first} HTTP/1.1\r\nX-Swallowed: "
 
 
-def attacked(proxy: Address, host: str, first: str, victim: bytes) -> Outcome:
+def attacked(proxy: Address, host: str, first: str, victim: bytes) -> Exchange:
     """Send the smuggled request, and right after it the victim's; return the victim's outcome."""
     exchange(proxy, *attack(host, hidden(first), 2_100), count=1)
     return exchange(proxy, victim)

@@ -20,6 +20,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One whose checkout is a page."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BILLING_LOCAL_CHECKOUT", "hosted")
+        patch.setenv("BILLING_LOCAL_TAX_PERCENT", "19")
         with running_stack(tmp_path_factory.mktemp("paying")) as started:
             yield started
 
@@ -36,8 +37,13 @@ class Buyer:
     def post(self, path: str, body: Any = None) -> Any:
         return self.stack.post("product", path, json=body or {}, headers=self.headers).json()
 
-    def checkout(self, plan: str) -> str:
-        return str(self.post("/api/subscriptions/checkout", {"plan_id": plan})["checkout"]["checkout_url"])
+    def checkout(self, plan: str, **terms: Any) -> str:
+        body = {"plan_id": plan, **terms}
+        return str(self.post("/api/subscriptions/checkout", body)["checkout"]["checkout_url"])
+
+    def invoice(self) -> Any:
+        [invoice] = self.stack.get("product", "/api/billing/invoices", headers=self.headers).json()["invoices"]
+        return invoice
 
     def portal(self) -> str:
         return str(self.post("/api/billing/portal")["url"])
@@ -68,13 +74,13 @@ def test_a_customer_registers_pays_and_the_subscription_lapses(stack: Stack, pag
     shoot(page, tmp_path, "checkout")
 
     page.get_by_label("A card that is declined").check()
-    page.get_by_role("button", name="Pay 79 USD").click()
+    page.get_by_role("button", name="Pay 94.01 USD").click()
     assert page.get_by_role("alert").inner_text() == "The card was declined."
     shoot(page, tmp_path, "declined")
     assert customer.subscription() is None
 
     page.get_by_label("A card that pays now and fails at the renewal").check()
-    page.get_by_role("button", name="Pay 79 USD").click()
+    page.get_by_role("button", name="Pay 94.01 USD").click()
     assert page.get_by_role("heading").inner_text() == "Paid"
     assert "/billing/success" in str(page.get_by_role("link", name="Continue").get_attribute("href"))
     shoot(page, tmp_path, "paid")
@@ -100,13 +106,13 @@ def test_a_subscriber_changes_plan_and_card_and_cancels_in_the_portal(
 ) -> None:
     ada = Buyer(stack, "ada")
     page.goto(ada.checkout("starter"))
-    page.get_by_role("button", name="Pay 19 USD").click()
+    page.get_by_role("button", name="Pay 22.61 USD").click()
     eventually(lambda: ada.subscription() == ("active", "starter"))
     page.goto(ada.portal())
     shoot(page, tmp_path, "portal")
 
     page.get_by_text("Change the plan").click()
-    page.get_by_label("Growth").check()
+    page.get_by_role("radio", name="Growth 79 USD a month").check()
     shoot(page, tmp_path, "portal-plans")
     with page.expect_navigation():
         page.get_by_role("button", name="Show what it costs").click()
@@ -126,4 +132,58 @@ def test_a_subscriber_changes_plan_and_card_and_cancels_in_the_portal(
     assert page.get_by_role("button", name="Keep the subscription").is_visible()
     shoot(page, tmp_path, "portal-ending")
     page.get_by_role("link", name="Back").click()
-    assert page.get_by_role("heading").inner_text() == "Your subscription"
+    assert (
+        page.get_by_role("heading", level=1).inner_text() == "Log in to SaaS"
+    )  # the API has the session, not this browser
+    assert "next=%2Fbilling%3Ffrom%3Dportal" in page.url
+
+
+SOLD_BY_THE_YEAR = """
+[[plans.scale.prices]]
+currency = "usd"
+interval = "year"
+amount = 90
+per_unit = true
+"""
+MAKE_CODE = """
+from decimal import Decimal
+from saas.billing.catalogue.promotions import create_promotion_code
+create_promotion_code("SPRING", by="system", duration="once", percent_off=Decimal(20))
+"""
+
+
+def test_a_year_for_five_seats_is_bought_with_a_code_and_tax(stack: Stack, page: "Page", tmp_path: Path) -> None:
+    catalogue = tmp_path / "plans.toml"
+    catalogue.write_text(SOLD_BY_THE_YEAR)
+    stack.manage("plans", "import", str(catalogue))
+    stack.manage("shell", "-c", MAKE_CODE)
+    lee = Buyer(stack, "lee")
+    page.goto(lee.checkout("scale", interval="year", quantity=5))
+    assert "90 USD a year and seat" in page.inner_text("main")
+
+    page.get_by_label("Promotion code").fill("nothing")
+    page.get_by_role("button", name="Apply it").click()
+    assert page.get_by_role("alert").inner_text() == "This code is not known, or has expired."
+    page.get_by_label("Promotion code").fill("spring")
+    page.get_by_role("button", name="Apply it").click()
+    sums = [line.split("\n") for line in page.locator(".sum li").all_inner_texts()][-4:]
+    assert sums == [
+        ["Seats", "5"],
+        ["Code SPRING", "− 90 USD"],
+        ["Tax, 19 %", "68.40 USD"],
+        ["Due today", "428.40 USD"],
+    ]
+    shoot(page, tmp_path, "checkout-year")
+    page.get_by_label("3-D Secure").check()
+    page.get_by_role("button", name="Pay 428.40 USD").click()
+    shoot(page, tmp_path, "confirm")
+    page.get_by_role("button", name="Confirm the payment").click()
+
+    eventually(lambda: lee.subscription() == ("active", "scale"))
+    eventually(lambda: lee.invoice()["amount_paid_cents"] == 42_840)
+    page.goto(lee.invoice()["url"])
+    shoot(page, tmp_path, "invoice-year")
+    page.goto(lee.portal())
+    assert "90 USD a year for each of 5 seats" in page.inner_text("main")
+    page.get_by_text("Change the plan").click()
+    shoot(page, tmp_path, "portal-year")

@@ -8,28 +8,26 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
-from saas.testing.servers.stack import Stack, eventually, running_stack
+from saas.testing.servers.stack import Stack, eventually
 
 BRIEF = settings.BASE_DIR.parent / "shared" / "brief" / "saas-starter-workspace.md"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("scripts"),
+    pytest.mark.xdist_group("stack"),
     pytest.mark.skipif(not BRIEF.exists(), reason="the starter's brief is missing"),
     pytest.mark.skipif(sys.platform != "linux", reason="the stack looks for processes in /proc"),
 ]
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("var")) as started:
-        yield started
+@pytest.fixture
+def stack(shared_stack: Stack) -> Stack:
+    return shared_stack
 
 
 def script(heading: str, stack: Stack) -> str:

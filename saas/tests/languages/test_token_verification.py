@@ -109,7 +109,7 @@ def test_a_key_is_replaced_while_tokens_of_both_are_accepted(
 
     def turn(signing: str, *verifying: str) -> None:
         settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": pems[signing]}
-        settings.JWT_VERIFY_KEYS = [str(files[name]) for name in verifying]
+        settings.JWT_VERIFY_KEYS = {"saas": [str(files[name]) for name in verifying]}
 
     turn("second")
     late = tokens.issue_access_token(session)

@@ -4,9 +4,12 @@ Each case starts a real ``manage.py`` in a small repository of its own. Its ``dj
 """
 
 import ast
+import errno
 import hashlib
+import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from saas.server import bootstrap
+from saas.testing.servers.stack import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bootstrap")]
 
@@ -33,7 +39,9 @@ PACKAGES = {
     ),
     "pytest/__init__.py": "",
     "pytest/__main__.py": (
-        "import json, os, sys\nprint(json.dumps([sys.prefix, sys.argv[1:], os.environ.get('DJANGO_SETTINGS_MODULE')]))\n"
+        "import json, os, sys\n"
+        "removed = {'DJANGO_SETTINGS_MODULE', 'PYTHONDONTWRITEBYTECODE'}\n"
+        "print(json.dumps([sys.prefix, sys.argv[1:], sorted(removed & {*os.environ})]))\n"
     ),
 }
 
@@ -47,6 +55,11 @@ target = sys.argv[sys.argv.index("--python") + 1]
 packages = glob.glob(os.path.dirname(os.path.dirname(target)) + "/lib/python*/site-packages")[0]
 zipfile.ZipFile(os.environ["PIP_FIND_LINKS"] + "/django-" + version + "-py3-none-any.whl").extractall(packages)
 """
+
+
+class TerminalStream(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 class Repository:
@@ -142,10 +155,12 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     repository = Repository(tmp_path_factory.mktemp("started"), has_uv=False)
     result = repository.start("migrate", "--plan")
     assert saw(result) == [str(repository.own), ["migrate", "--plan"], "1.0", "saas.settings.product"]
-    assert result.stderr.splitlines() == [
-        "Making a virtual environment in .venv …",
-        "Installing the pinned requirements into .venv with pip (once) …",
-    ]
+    making, installing, *_, installed = result.stderr.splitlines()
+    assert making == "Making a virtual environment in .venv …"
+    assert installing == (
+        "Installing the pinned requirements into .venv with pip (1, once; it takes a minute or two) …"
+    )
+    assert re.fullmatch(r"Installed in \d+ s\.", installed)
     return repository
 
 
@@ -156,10 +171,10 @@ def test_a_second_start_installs_nothing_and_says_nothing(started: Repository) -
     assert result.stderr == ""
 
 
-def test_test_becomes_pytest_with_its_own_settings(started: Repository) -> None:
+def test_test_becomes_pytest_with_its_own_settings_and_compiled_files(started: Repository) -> None:
     result = started.start("test", "-k", "login", DJANGO_SETTINGS_MODULE="saas.settings.parity")
 
-    assert saw(result) == [str(started.own), ["-k", "login"], None]
+    assert saw(result) == [str(started.own), ["-k", "login"], []]
 
 
 def test_changed_requirements_are_installed_before_the_next_start(started: Repository) -> None:
@@ -183,6 +198,55 @@ def test_a_package_without_its_pinned_hash_is_refused(started: Repository) -> No
     assert refused.stderr.endswith("failed; its message stands above.\n")
     assert "Traceback" not in refused.stderr
     assert (started.own / "saas-requirements").read_text() == "incomplete"
+
+
+def test_a_package_index_that_is_away_is_told_in_a_sentence(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, has_uv=False)
+    away = {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_FIND_LINKS": "", "PIP_RETRIES": "1"}
+
+    result = repository.start("up", **away)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[-1] == (
+        "The package index cannot be reached: check the network (or PIP_INDEX_URL and the proxy), and start again."
+    )
+
+
+def test_a_terminal_shows_what_pip_fetches_and_how_much_is_installed(tmp_path: Path) -> None:
+    terminal = TerminalStream()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        with bootstrap.Progress(tmp_path, total=2) as progress:
+            progress.read("Collecting django==5.2.19 (from -r requirements.txt (line 3))\n")
+            eventually(lambda: "fetching 1 of 2: django 5.2.19 (" in terminal.getvalue())
+            marker = tmp_path / "lib/python3.12/site-packages/django-5.2.19.dist-info/INSTALLER"
+            marker.parent.mkdir(parents=True)
+            marker.touch()
+            eventually(lambda: "installed 1 of 2 (" in terminal.getvalue())
+
+    assert terminal.getvalue().endswith("\r\033[K")  # nothing of it stays
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(bare: Repository) -> None:
+    bare.own.touch()
+
+    result = bare.start("up")
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"{bare.own} cannot be used: a file stands where a folder is needed. Mend that and start again.\n"
+    )
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_disk_that_cannot_be_written_is_no_traceback(number: int) -> None:
+    with pytest.raises(SystemExit, match=r"^/somewhere/var cannot be used: .*\. Mend that and start again\.$"):
+        bootstrap.exit_for(OSError(number, "as the system says", "/somewhere/var"))
+
+
+def test_any_other_error_of_the_system_keeps_its_traceback() -> None:
+    with pytest.raises(ChildProcessError):
+        bootstrap.exit_for(ChildProcessError(errno.ECHILD, "No child processes"))
 
 
 def test_uv_is_used_where_it_is_and_must_not_fetch_an_interpreter(bare: Repository) -> None:
@@ -231,7 +295,7 @@ def test_an_empty_environment_that_is_active_is_the_one_that_is_filled(bare: Rep
     result = bare.start("migrate", python=mine)
 
     assert saw(result)[0] == str(mine.parents[1])
-    assert result.stderr == "Installing the pinned requirements into mine with uv (once) …\n"
+    assert result.stderr.startswith("Installing the pinned requirements into mine with uv (1, once;")
     assert not bare.own.exists()
 
 
@@ -299,7 +363,8 @@ def test_manage_can_be_read_by_a_python_that_is_too_old() -> None:
 
 
 def test_pytest_itself_works_in_the_environment_wherever_it_is_started(tmp_path: Path) -> None:
-    command = [Path(sys.executable).parent / "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", __file__]
+    file = ROOT / "saas/tests/test_money.py"
+    command = [Path(sys.executable).parent / "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", file]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

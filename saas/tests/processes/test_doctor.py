@@ -6,18 +6,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import StringIO
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 import time_machine
 from django.core.management import call_command
-from django.db import connection
 from django.utils import timezone
 
 from saas.audit.models import AuditSeal
+from saas.management.commands.doctor import CHECKS, REMEDIES
 from saas.operations import checks
 from saas.operations.models import Heartbeat
+from saas.operations.processes import record_service
 from saas.operations.tasks import check_invariants
 from saas.testing.servers.stack import SERVICES, free_ports
 
@@ -72,7 +74,7 @@ def test_services_that_do_not_run_are_named_and_the_exit_code_says_so() -> None:
     assert code == 1
     assert "✗ Services: 0/4" in text
     assert "  ✗ parity (http://127.0.0.1:" in text
-    assert text.splitlines()[-1] == "✗ Health: 64%"  # all but the services, worker and beat
+    assert text.splitlines()[-1] == "✗ Health: 66%"  # all but the services, worker and beat
 
 
 def test_it_looks_where_up_put_the_services() -> None:
@@ -97,6 +99,31 @@ def test_another_program_on_a_services_port_is_told_from_a_service(settings: Any
     assert found["ports"] == (False, f"taken by another program: {port} (webhooks)")
 
 
+def test_each_red_line_says_what_to_do() -> None:
+    _, text = doctor()
+
+    lines = text.splitlines()
+    red = [index for index, line in enumerate(lines) if line.lstrip().startswith("✗") and "Health" not in line]
+    assert [lines[index + 1].startswith("    → ") for index in red if "Services:" not in lines[index]] == [True] * 6
+    assert "    → run python3 manage.py worker; under `up` read the lines labelled worker" in lines
+
+
+def test_only_a_process_of_this_var_folder_is_called_ours(settings: Any, stranger: str, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    settings.SERVICE_BASE_URLS = {"something else": stranger}
+
+    (theirs,) = json.loads(doctor("--json")[1])["services"]
+    record_service(tmp_path, service="something else", port=int(stranger.rpartition(":")[2]))
+    (ours,) = json.loads(doctor("--json")[1])["services"]
+
+    assert theirs["detail"] == f"{stranger} is answered by another copy: none of {tmp_path} runs there"
+    assert ours["detail"] == f"{stranger} is answered by something else"  # it has no modules
+
+
+def test_every_check_has_a_remedy() -> None:
+    assert REMEDIES.keys() == {*CHECKS, "Ports"}
+
+
 def test_a_worker_counts_as_alive_for_half_a_minute_after_a_heartbeat() -> None:
     with time_machine.travel(timezone.now(), tick=False):
         Heartbeat.objects.record("worker")
@@ -105,7 +132,7 @@ def test_a_worker_counts_as_alive_for_half_a_minute_after_a_heartbeat() -> None:
         found = findings()
 
     assert found["worker"][0] is True
-    assert found["beat"] == (False, "last sign of life 31 s ago")
+    assert found["beat"] == (False, "last heartbeat 31 s ago")
 
 
 def test_secrets_that_others_may_read_are_named(settings: Any, tmp_path: Any) -> None:
@@ -138,14 +165,14 @@ def test_a_broker_that_is_away_is_found(settings: Any) -> None:
     assert findings()["broker"][0] is False
 
 
-def test_clocks_that_differ_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("needs PostgreSQL: set DATABASE_URL")
-    with time_machine.travel(timezone.now() - timedelta(seconds=30), tick=False):
+@pytest.mark.postgres
+@pytest.mark.parametrize(("seconds", "said"), [(-30, "ahead of"), (30, "behind")])
+def test_a_database_clock_that_is_off_is_found(seconds: int, said: str) -> None:
+    with time_machine.travel(timezone.now() + timedelta(seconds=seconds), tick=False):
         ok, detail = findings()["clock"]
 
     assert not ok
-    assert detail.startswith("the database's clock is ")
+    assert re.fullmatch(rf"the database's clock is (29|30)\.\d s {said} this machine's", detail)
 
 
 def test_production_without_a_trusted_proxy_is_found(settings: Any) -> None:

@@ -39,6 +39,7 @@ GOOD = {
     "SAAS_AUTH_PEPPER": "Zr5yTn3EwUo9iKb7CxVj2DgHs6AlMqPf",
     "SAAS_SESSION_SECRET": "b8NcXz4LmKjHgFd3SaPoIu6YtReW1QvT",
     "SAAS_MFA_KEY": "n4HsVw8QkTzYc1RfXb6JmLdP3GuEa9Ko",
+    "SAAS_AUDIT_KEY": "Tq7LmZx2RbW9cVh4NyKf8GsJd5PaEu3o",
     "JWT_SIGNING_KEY": pem(),
     "JWT_STAFF_SIGNING_KEY": pem(),
     "STRIPE_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -53,7 +54,7 @@ GOOD = {
     "PARITY_BASE_URL": "https://parity.example.com",
     "WEBHOOKS_BASE_URL": "https://hooks.example.com",
 }
-RANDOM = ("SECRET_KEY", "SAAS_AUTH_PEPPER", "SAAS_SESSION_SECRET", "SAAS_MFA_KEY")
+RANDOM = ("SECRET_KEY", "SAAS_AUTH_PEPPER", "SAAS_SESSION_SECRET", "SAAS_MFA_KEY", "SAAS_AUDIT_KEY")
 SECRETS = (*RANDOM, "JWT_SIGNING_KEY", "JWT_STAFF_SIGNING_KEY", "STRIPE_WEBHOOK_SECRET")
 THIRTY_ONE_BYTES = bytes(range(100, 131))
 WEAK = {
@@ -99,7 +100,11 @@ def test_production_starts_when_everything_is_right(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", WEAK)
 @pytest.mark.parametrize("name", SECRETS)
 def test_production_refuses_a_weak_secret(name: str, kind: str) -> None:
-    found = [fault for fault in production.find_faults(loaded(name, WEAK[kind] or "")) if fault.startswith(f"{name} ")]
+    found = [
+        fault
+        for fault in production.find_settings_faults(loaded(name, WEAK[kind] or ""))
+        if fault.startswith(f"{name} ")
+    ]
 
     assert len(found) == 1
     assert not WEAK[kind] or WEAK[kind] not in found[0]
@@ -107,7 +112,7 @@ def test_production_refuses_a_weak_secret(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("first", "second"), list(combinations(RANDOM, 2)))
 def test_production_refuses_one_secret_for_two_purposes(first: str, second: str) -> None:
-    found = list(production.find_faults(loaded(second, GOOD[first])))
+    found = list(production.find_settings_faults(loaded(second, GOOD[first])))
 
     assert found == [f"{second} must differ from {first}."]
 
@@ -118,7 +123,11 @@ def loaded(name: str, value: str) -> dict[str, Any]:
     return {
         **dict.fromkeys(("DEBUG", "WEBHOOKS_ALLOW_UNSIGNED", "WEBHOOKS_OPEN_OPERATOR_API"), False),
         **dict.fromkeys(("SESSION_COOKIE_SECURE", "STAFF_MFA_REQUIRED"), True),
-        **{key: [] for key in ("SECRET_KEY_FALLBACKS", "MFA_KEYS_PREVIOUS", "JWT_VERIFY_KEYS")},
+        **{
+            f"{name}_FALLBACKS": []
+            for name in ("SECRET_KEY", "AUTH_PEPPER", "SESSION_SECRET", "MFA_KEY", "AUDIT_KEY", "INTERNALS_TOKEN")
+        },
+        "JWT_VERIFY_KEYS": {"saas": [], "saas-admin": []},
         **{key: [] for key in ("TRUSTED_PROXY_CIDRS", "CORS_ALLOWED_ORIGINS")},
         **dict.fromkeys(("REDIS_URL", "CACHE_URL", "LIMITS_URL", "CELERY_BROKER_URL"), text["REDIS_URL"]),
         "PASSWORD_ITERATIONS": 600_000,
@@ -130,13 +139,13 @@ def loaded(name: str, value: str) -> dict[str, Any]:
         "FRONTEND_BASE_URL": text["PRODUCT_BASE_URL"],
         "SECRET_KEY": text["SECRET_KEY"],
         "AUTH_PEPPER": text["SAAS_AUTH_PEPPER"],
-        "AUTH_PEPPER_PREVIOUS": "",
         "SESSION_SECRET": text["SAAS_SESSION_SECRET"],
         "MFA_KEY": text["SAAS_MFA_KEY"],
+        "AUDIT_KEY": text["SAAS_AUDIT_KEY"],
         "JWT_KEYS": {"saas": text["JWT_SIGNING_KEY"], "saas-admin": text["JWT_STAFF_SIGNING_KEY"]},
         "JWT_KEY_DIR": None,
         "JWT_ISSUER": text["PRODUCT_BASE_URL"],
-        **dict.fromkeys(("BILLING", "STRIPE_LIVEMODE"), True),
+        **dict.fromkeys(("BILLING", "STRIPE_LIVEMODE", "FRONT_PAGES"), True),
         "STRIPE_SECRET_KEY": text["STRIPE_SECRET_KEY"],
         "STRIPE_API_BASE": "",
         "DEFAULT_FROM_EMAIL": text["DEFAULT_FROM_EMAIL"],
@@ -185,7 +194,8 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
     ({"SAAS_AUTH_PEPPER": "changeme-changeme-changeme-changeme"}, "SAAS_AUTH_PEPPER"),
     ({"JWT_SIGNING_KEY": pem(P384)}, "JWT_SIGNING_KEY"),
     ({"JWT_SIGNING_KEY": pem(is_private=False)}, "JWT_SIGNING_KEY"),
-    ({"JWT_VERIFY_KEYS": "/nowhere/key.pem"}, "JWT_VERIFY_KEYS"),
+    ({"JWT_VERIFY_KEYS": "/nowhere/key.pem"}, "JWT_SIGNING_KEY_FALLBACKS"),
+    ({"JWT_STAFF_SIGNING_KEY_FALLBACKS": "/nowhere/key.pem"}, "JWT_STAFF_SIGNING_KEY_FALLBACKS"),
     ({"STRIPE_WEBHOOK_SECRET": "whsec_test_local"}, "STRIPE_WEBHOOK_SECRET"),
     ({"INTERNALS_TOKEN": "prometheus"}, "INTERNALS_TOKEN"),
     ({"DATABASE_URL": None}, "DATABASE_URL"),
@@ -295,6 +305,16 @@ def test_the_staffs_cookie_is_never_shared_between_hosts(service: str, cookie: s
     result = start({**GOOD, "SESSION_COOKIE_DOMAIN": ".example.com"}, tmp_path, COOKIE.format(service))
 
     assert (result.stdout, result.returncode) == (f"{cookie}\n", 0)
+
+
+@pytest.mark.parametrize("domain", ["", ".example.com"])
+@pytest.mark.parametrize("service", ["product", "parity", "admin_ops", "webhooks"])
+def test_the_csrf_cookie_is_never_shared_between_hosts(service: str, domain: str, tmp_path: Path) -> None:
+    code = f"import saas.settings.{service} as s; print(s.CSRF_COOKIE_NAME, s.CSRF_COOKIE_SECURE)"
+
+    result = start({**GOOD, "SESSION_COOKIE_DOMAIN": domain}, tmp_path, code)
+
+    assert (result.stdout, result.returncode) == (f"__Host-{service}_csrf True\n", 0)
 
 
 # ── Before there is a single secret ──────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,4 @@
-"""``manage.py up`` as a person uses it: it starts everything, everything works together, and nothing is left behind.
-
-One stack serves the module; its last test stops it.
-"""
+"""``manage.py up`` as a person uses it: it starts everything, everything works together, and nothing is left behind."""
 
 import json
 import signal
@@ -13,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from saas.testing.servers.stack import SERVICES, Stack, eventually, running_stack, seeded_password
+from saas.testing.servers.stack import SERVICES, Stack, eventually, free_ports, running_stack, seeded_password
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,14 +21,15 @@ pytestmark = [
 KIM = {"email": "kim@example.net", "password": "correct horse battery staple", "full_name": "Kim Example"}
 
 
-@pytest.fixture(scope="module")
-def var_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("var")
+@pytest.fixture
+def stack(shared_stack: Stack) -> Stack:
+    return shared_stack
 
 
-@pytest.fixture(scope="module")
-def stack(var_dir: Path) -> Iterator[Stack]:
-    with running_stack(var_dir) as started:
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[Stack]:
+    """One to stop."""
+    with running_stack(tmp_path) as started:
         yield started
 
 
@@ -84,8 +82,50 @@ def test_doctor_finds_nothing_wrong_as_soon_as_it_says_ready(stack: Stack) -> No
     }
 
 
-def test_a_second_up_on_the_same_ports_names_them_and_changes_nothing(stack: Stack) -> None:
-    second = stack.manage("up", "--port-base", str(stack.port_base + 3))
+def test_the_ready_block_is_the_last_thing_on_the_screen(stack: Stack) -> None:
+    _, _, block = stack.text_when_ready.partition("READY in ")
+
+    password = seeded_password("support@example.org", stack.text)
+    assert f"{stack.urls['admin_ops']}/admin/  log in as support@example.org with {password}\n" in block
+    assert f"{stack.urls['product']}/dev/mail\n" in block
+    assert block.endswith("Ctrl-C stops everything.\n\n")
+
+
+def test_commands_find_the_running_system_without_being_told(stack: Stack) -> None:
+    sent = stack.manage_without_urls("stripe_trigger", "charge.succeeded", "--id", "evt_untold")
+    staff = stack.manage_without_urls("create_staff", "--email", "sam@example.org", "--role", "support-read")
+    report = json.loads(stack.manage_without_urls("doctor", "--json").stdout)
+
+    assert json.loads(sent.stdout) == {"status": "accepted", "event_id": "evt_untold"}
+    assert f"{stack.urls['admin_ops']}/admin/password/?token=" in staff.stdout
+    assert [row["detail"].partition(",")[0] for row in report["services"]] == list(stack.urls.values())
+    assert report["health_percent"] == 100
+
+
+def test_the_services_of_another_copy_are_not_called_ours(stack: Stack, tmp_path: Path) -> None:
+    report = stack.manage("doctor", "--json", SAAS_VAR_DIR=str(tmp_path))
+
+    services = json.loads(report.stdout)["services"]
+    assert [row["ok"] for row in services] == [False] * 4
+    assert services[0]["detail"] == (
+        f"{stack.urls['product']} is answered by another copy: none of {tmp_path} runs there"
+    )
+    assert services[0]["remedy"] == "start this copy's own on free ports: python3 manage.py up --port-base 9000"
+
+
+def test_a_second_up_on_the_same_var_folder_is_refused_in_a_sentence(stack: Stack) -> None:
+    second = stack.manage("up", "--port-base", str(free_ports(4)))
+
+    assert (second.returncode, second.stdout) == (1, "")
+    assert second.stderr == (
+        f"CommandError: `up` already runs on {stack.environment['SAAS_VAR_DIR']} at {stack.urls['product']} "
+        f"(process {stack.process.pid}): "
+        "end it first, or give this one a folder of its own with SAAS_VAR_DIR.\n"
+    )
+
+
+def test_a_second_up_on_the_same_ports_names_them_and_changes_nothing(stack: Stack, tmp_path: Path) -> None:
+    second = stack.manage("up", "--port-base", str(stack.port_base + 3), SAAS_VAR_DIR=str(tmp_path))
 
     assert second.returncode == 1
     assert second.stdout == ""
@@ -95,22 +135,22 @@ def test_a_second_up_on_the_same_ports_names_them_and_changes_nothing(stack: Sta
     )
 
 
-def test_ctrl_c_stops_everything_and_leaves_no_process(stack: Stack) -> None:
+def test_ctrl_c_stops_everything_and_leaves_no_process(own_stack: Stack) -> None:
     of_the_worker = (
         3 if settings.REDIS_URL else 1
     )  # with a real broker it has two processes, with the embedded one threads
-    assert len(stack.processes()) == 7 + of_the_worker  # the runner, four services (one with a parent), beat
+    assert len(own_stack.processes()) == 7 + of_the_worker  # the runner, four services (one with a parent), beat
 
-    stack.signal(signal.SIGINT)
+    own_stack.signal(signal.SIGINT)
 
-    assert stack.process.wait(timeout=30) == 0
-    assert stack.processes() == []
-    assert "Traceback" not in stack.text
+    assert own_stack.process.wait(timeout=30) == 0
+    assert own_stack.processes() == []
+    assert "Traceback" not in own_stack.text
 
 
-def test_a_runner_that_is_killed_leaves_no_process(var_dir: Path) -> None:
-    with running_stack(var_dir) as doomed:
-        doomed.signal(signal.SIGKILL)
-        doomed.process.wait()
+@pytest.mark.long  # test_serve.py kills the parent of one service instead, in an ordinary run
+def test_a_runner_that_is_killed_leaves_no_process(own_stack: Stack) -> None:
+    own_stack.signal(signal.SIGKILL)
+    own_stack.process.wait()
 
-        eventually(lambda: doomed.processes() == [])
+    eventually(lambda: own_stack.processes() == [])

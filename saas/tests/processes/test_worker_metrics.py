@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ for _ in range(20):
     app.send_task("saas.webhook_events.tasks.tidy")
 app.send_task("saas.mail.tasks.deliver", ["no number"])
 """
+NICE = 7
 POOLS = {"the default": [], "prefork": ["--pool=prefork"]}
 
 
@@ -35,21 +37,31 @@ def samples(port, name):
     return {labels: float(value) for labels, value in re.findall(rf"^{name}{{(.*)}} (\S+)$", text, re.MULTILINE)}
 
 
+def family(pid):
+    """The process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+
 @pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
 def test_a_worker_exports_count_state_and_duration_of_its_tasks(environment, tmp_path, pool):
     port = free_ports(1)
     manage = [sys.executable, "manage.py"]
     Process([*manage, "migrate", "-v0"], environment, tmp_path / "log").process.wait()
     command = [sys.executable, "-m", "celery", "-A", "saas", "worker", "--concurrency=2", *pool, "--loglevel=INFO"]
-    worker = Process(command, {**environment, "WORKER_METRICS_PORT": str(port)}, tmp_path / "worker.log")
+    worker = Process(
+        command, {**environment, "WORKER_METRICS_PORT": str(port), "WORKER_NICE": str(NICE)}, tmp_path / "worker.log"
+    )
 
     with killed_on_exit(worker):
         eventually(lambda: "ready." in worker.text, 60)
+        priorities = {os.getpriority(os.PRIO_PROCESS, pid) for pid in family(worker.process.pid)}
         Process([*manage, "shell", "-v0", "-c", RUN_TASKS], environment, tmp_path / "log").process.wait()
         eventually(lambda: sum(samples(port, "celery_tasks_total").values()) == 21, 60)
         tasks, seconds = samples(port, "celery_tasks_total"), samples(port, "celery_task_seconds_sum")
         counts = samples(port, "celery_task_seconds_count")
 
+    assert priorities == {max(NICE, os.getpriority(os.PRIO_PROCESS, 0))}
     assert tasks == {
         'state="success",task="saas.webhook_events.tasks.tidy"': 20,
         'state="failure",task="saas.mail.tasks.deliver"': 1,

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from saas.accounts.models import LoginSession
-from saas.accounts.models import Role as StaffRole
+from saas.accounts.models import LoginSession, Profile, StaffRole
 from saas.accounts.staff.impersonations import ImpersonationRequest, impersonate
 from saas.accounts.staff.staff_administration import ban_user
 from saas.billing import checkouts, payment_methods
-from saas.billing.models import Subscription
+from saas.billing.models import Invoice, Subscription
+from saas.mail.models import Mail
+from saas.operations.app_discovery import added_module_files
 from saas.teams import invitations
 from saas.teams.models import Team
 from saas.teams.roles import Role, Scope
@@ -42,8 +43,14 @@ def build_scenario() -> Scenario:
     ids, other_ids = _ids(team, owner, SENTINEL), _ids(other_team, stranger, "other")
     tokens = {"anonymous": "", "owner": owner.token, "stranger": stranger.token, **_members(team), **_staff()}
     tokens |= _keys(team, owner) | _impersonators(owner)
+    _set_metadata(team, owner)
     _receive_event()
     return Scenario(team, owner, stranger, other_team, tokens, ids, other_ids)
+
+
+def _set_metadata(team: Team, owner: Person) -> None:
+    Team.objects.filter(pk=team.pk).update(metadata={"note": SENTINEL})
+    Profile.objects.filter(user=owner.user).update(metadata={"note": SENTINEL})
 
 
 def _receive_event() -> None:
@@ -104,8 +111,20 @@ def _ids(team: Team, owner: Person, name: str) -> dict[str, str]:
         "impersonation_id": "imp_none",
         "batch_id": "rpl_none",
         "override_id": "ovr_none",
+        "mail_id": str(Mail.objects.filter(recipient=owner.user.email).values_list("pk", flat=True)[0]),
+        "price_id": "0",
+        "move_id": "0",
+        "invoice_id": Invoice.objects.for_owner(owner.user).get().pk,
+        "customer_id": Subscription.objects.for_owner(owner.user).get().customer_id,
         "subscription_id": Subscription.objects.for_owner(owner.user).get().pk,
         "provider": "github",
         "checkout_id": checkout.pk,
         "payment_method_id": card.pk,
+        **objects_of_added_modules(team, owner, name),
     }
+
+
+def objects_of_added_modules(team: Team, owner: Person, name: str) -> dict[str, str]:
+    """Made by ``tenant_objects`` in each module's ``tests/tenants.py``; ``name`` stands in their names."""
+    files = added_module_files("saas", "tests.tenants")
+    return {key: id for file in files for key, id in file.tenant_objects(team, owner, name).items()}

@@ -5,16 +5,19 @@ A client that may filter by any column can ask "does it begin with a?", and spel
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import copy
 from itertools import product
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.apps import apps
-from django.contrib.admin.views.main import ORDER_VAR
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.db import models
 from django.db.models import ForeignObjectRel
+from django.http import QueryDict
 from django.test import RequestFactory
 
 from admin_ops.admin import admin_site
@@ -103,6 +106,19 @@ def client(scenario: Scenario) -> ServiceClient:
     return client
 
 
+@pytest.fixture(scope="module")
+def list_of(client: ServiceClient) -> Callable[[ReadOnlyModelAdmin, str], ChangeList]:
+    """Make what a table's page lists for a query, without the page: rendering one takes longer than all else."""
+    request = client.get("/admin/").wsgi_request
+
+    def make(table: ReadOnlyModelAdmin, query: str) -> ChangeList:
+        asked = copy(request)
+        asked.GET = QueryDict(query)
+        return table.get_changelist_instance(asked)
+
+    return make
+
+
 def address_of(table: ReadOnlyModelAdmin) -> str:
     return f"/admin/{table.opts.app_label}/{table.opts.model_name}/"
 
@@ -132,14 +148,26 @@ def test_no_lookup_of_any_relation_reaches_a_secret_column(table: Any) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_right_guess_and_a_wrong_one_are_answered_alike(table: Any, client: ServiceClient, secrets: Any) -> None:
-    alike = {}
-    for question, name in shortest_lookups(table.model).items():
-        secret = secrets.get(name, "none of them")
-        guesses = [f"{address_of(table)}?{question}__startswith={guess}" for guess in (secret[:6], "wrong!")]
-        alike[question] = {client.get(guess).status_code for guess in guesses}
+def test_a_right_guess_and_a_wrong_one_are_answered_alike(
+    table: Any, client: ServiceClient, list_of: Any, secrets: Any
+) -> None:
+    guesses = [
+        f"{question}__startswith={guess}"
+        for question, name in shortest_lookups(table.model).items()
+        for guess in (secrets.get(name, "none of them")[:6], "wrong!")
+    ]
 
-    assert {question: statuses for question, statuses in alike.items() if statuses != {400}} == {}
+    assert [guess for guess in guesses if not is_refused(list_of, table, guess)] == []
+    assert {client.get(f"{address_of(table)}?{guess}").status_code for guess in guesses[:2]} <= {400}
+
+
+def is_refused(list_of: Any, table: Any, query: str) -> bool:
+    """The page answers 400 to it, as to everything that is suspicious."""
+    try:
+        list_of(table, query)
+    except DisallowedModelAdminLookup:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -157,6 +185,7 @@ FILTERS = [
     pytest.param(table, str(name), id=f"{model.__name__}.{name}")
     for model, table in admin_site._registry.items()
     for name in table.list_filter
+    if isinstance(name, str)  # the others have words of their own, and no lookup
 ]
 
 
@@ -171,28 +200,24 @@ def test_a_filter_is_exact(table: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("table", [table for table in TABLES if table.values[0].search_fields])
-def test_no_search_finds_by_a_secret(table: Any, client: ServiceClient, secrets: dict[str, str]) -> None:
+def test_no_search_finds_by_a_secret(table: Any, list_of: Any, secrets: dict[str, str]) -> None:
     guesses = [guess for secret in secrets.values() for guess in (secret[:40], secret[:12])]
-    found = {guess: client.get(f"{address_of(table)}?q={quote(guess)}") for guess in guesses}
+    found = {guess: list_of(table, f"q={quote(guess)}") for guess in guesses}
 
     assert not [path for path in table.search_fields if SECRET.search(path.rpartition("__")[2].lstrip("=^@"))]
-    assert {guess: answer.context["cl"].result_count for guess, answer in found.items()} == dict.fromkeys(guesses, 0)
+    assert {guess: rows.result_count for guess, rows in found.items()} == dict.fromkeys(guesses, 0)
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_no_ordering_reveals_a_secret(table: Any, client: ServiceClient) -> None:
+def test_no_ordering_reveals_a_secret(table: Any, list_of: Any) -> None:
     columns = range(1, len(table.list_display) + 1)
-    answers = [
-        client.get(f"{address_of(table)}?{ORDER_VAR}={sign}{column}") for column in columns for sign in ("", "-")
-    ]
-    by_name = client.get(f"{address_of(table)}?{ORDER_VAR}=password")
+    asked = [*(f"{sign}{column}" for column in columns for sign in ("", "-")), "password"]
 
-    orders = {order for answer in (*answers, by_name) for order in ordered_by(answer)}
+    lists = [list_of(table, f"{ORDER_VAR}={order}") for order in asked]
+
+    orders = {str(order) for rows in lists for order in rows.queryset.query.order_by}
+    assert orders
     assert not [order for order in orders if SECRET.search(order)]
-
-
-def ordered_by(answer: Any) -> set[str]:
-    return set(map(str, answer.context["cl"].queryset.query.order_by))
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -218,6 +243,9 @@ def test_autocomplete_and_view_on_site_are_closed(client: ServiceClient, secrets
     assert found == dict.fromkeys(found, 404)
 
 
+OPENED_BY_STAFF = {"Invoice.hosted_url"}  # the link to the provider's page of the invoice
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_no_page_of_a_table_holds_a_secret(table: Any, client: ServiceClient, secrets: dict[str, str]) -> None:
     page = client.get(address_of(table))
@@ -225,7 +253,8 @@ def test_no_page_of_a_table_holds_a_secret(table: Any, client: ServiceClient, se
     pages = [page, *(client.get(f"{address_of(table)}{row.pk}/change/") for row in rows)]
 
     text = "".join(answer.content.decode() for answer in pages)
-    assert [name for name, secret in secrets.items() if len(secret) > 30 and secret in text] == []
+    shown = {name for name, secret in secrets.items() if len(secret) > 30 and secret in text}
+    assert shown <= (OPENED_BY_STAFF if table.model._meta.object_name == "Invoice" else set())
 
 
 COUNTED = {"staff_users", "staff_audit"}  # operations whose answer has a count

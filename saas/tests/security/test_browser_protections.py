@@ -24,6 +24,36 @@ def test_in_production_the_cookie_is_bound_to_the_host_and_opaque(product, custo
     assert re.fullmatch(r"[A-Za-z0-9]{43}", cookie.value)
 
 
+@pytest.fixture
+def over_https(settings) -> None:
+    settings.COOKIE_PREFIX = "__Host-"
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    settings.CUSTOMER_SESSION_COOKIE_NAME = "__Host-saas_session"
+    settings.STAFF_SESSION_COOKIE_NAME = "__Host-saas_admin_session"
+
+
+@pytest.mark.parametrize("domain", [None, ".example.com"])
+def test_in_production_every_cookie_of_pages_says_that_no_http_page_set_it(
+    product, over_https, settings, domain: str | None
+) -> None:
+    settings.SESSION_COOKIE_DOMAIN = domain
+    product.get("/register")
+    product.submit_form("/register", {"email": "ada@example.net", "password": PASSWORD, "full_name": "Ada"})
+    product.submit_form("/logout", {})
+    settings_of_the_session = {"__Host-saas_session", "__Host-saas_device", "saas_device"}  # named by settings
+
+    others = {name: cookie for name, cookie in product.cookies.items() if name not in settings_of_the_session}
+
+    messages = "__Secure-messages" if domain else "__Host-messages"
+    assert set(others) == {"__Host-product_csrf", messages}
+    assert all(cookie["secure"] and cookie["path"] == "/" for cookie in others.values())
+    assert others["__Host-product_csrf"]["domain"] == ""
+
+
+def test_pages_run_no_plugins_even_where_scripts_of_ours_may(product) -> None:
+    assert "object-src 'none'" in product.get("/docs").headers["Content-Security-Policy"]
+
+
 ANSWERS = {
     200: ("GET", "/api/auth/csrf", {}),
     401: ("GET", "/api/auth/me", {}),

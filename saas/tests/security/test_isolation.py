@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from django.apps import apps
 
+from saas.operations.app_discovery import added_module_files
 from saas.testing.clients import ServiceClient
 from saas.testing.openapi import Operation, operations
 from saas.tests.security import tenant_scenario
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.guard]
 
 TENANTS_MODELS = (
     "teams.Team",
@@ -22,9 +23,11 @@ TENANTS_MODELS = (
     "billing.PaymentMethod",
     "billing.Invoice",
     "billing.LocalObject",
+    *(model for file in added_module_files("saas", "tests.tenants") for model in file.TENANTS_MODELS),
 )
 OF_NO_TENANT = {"name", "provider"}  # path parameters that belong to no tenant
 TENANTS_IDS = {"team_id", "user_id", "invitation_id", "key_id", "checkout_id", "payment_method_id"}
+TENANTS_IDS |= {name for file in added_module_files("saas", "tests.tenants") for name in file.TENANTS_IDS}
 # Bodies that are valid but for the id in them, for the operations that take an id in the body.
 BODIES_WITH_IDS: dict[str, dict[str, Any]] = {
     "team_transfer": {"user_id": "{user_id}"},
@@ -41,6 +44,7 @@ BODIES_WITH_IDS: dict[str, dict[str, Any]] = {
         "exp_year": 2099,
     },
     "billing_portal": {"team_id": "{team_id}"},
+    "billing_details_save": {"team_id": "{team_id}", "city": "Bonn", "country": "DE"},
 }
 
 
@@ -108,6 +112,17 @@ def test_every_body_with_an_id_is_tested() -> None:
     with_ids = {operation.id for operation in _product() if operation.fields.keys() & TENANTS_IDS}
 
     assert with_ids == set(BODIES_WITH_IDS)
+
+
+def test_every_id_in_a_path_has_an_object_of_the_first_team(scenario: tenant_scenario.Scenario) -> None:
+    in_paths = {name for operation in _with_ids() for name in operation.parameter_names("path")} - OF_NO_TENANT
+    missing = in_paths - scenario.ids.keys()
+
+    assert not missing, "\n".join(
+        f"`{name}` in a path names nothing in the isolation tests: add it to `tenant_objects` in the module's "
+        "tests/tenants.py."
+        for name in sorted(missing)
+    )
 
 
 @pytest.mark.parametrize(

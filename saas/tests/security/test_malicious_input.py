@@ -25,6 +25,7 @@ NOTES_REFUSALS = {
     "operations_counter",
     "accounts_failedattempts",
     "audit_auditevent",
+    "audit_auditpersonaldata",
     "webhook_events_webhookdelivery",
 }
 

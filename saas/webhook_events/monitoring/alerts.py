@@ -33,7 +33,7 @@ LONGEST_WAIT = timedelta(minutes=2)
 REFUSALS_PER_MINUTE = 5
 SILENCE, USED_TO_SPEAK = timedelta(days=1), timedelta(days=7)
 CLOCK_SKEW = timedelta(seconds=30)
-RETENTION_LAG = timedelta(days=1)
+RETENTION_LAG = timedelta(days=2)  # a pass along the payloads begins once a day
 
 _REFUSALS = [
     WebhookDelivery.Outcome.BAD_SIGNATURE,

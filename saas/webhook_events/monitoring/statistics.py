@@ -1,7 +1,7 @@
 """Numbers about the inbox: for ``/stats``, the metrics, the dashboard and alerts.
 
 What could grow with the table is counted to ``COUNT_LIMIT`` only, along an index. What workers do is counted in the database
-(``WebhookTally``), because workers have no ``/metrics`` endpoint; latencies are counted there in a histogram's buckets.
+(``WebhookTally``), because a worker's counters end with it; latencies are counted there in a histogram's buckets.
 """
 
 import json

@@ -14,6 +14,7 @@ from django.db import Error, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from saas import request_context
 from saas.database import connections
 from saas.webhook_events import replays
 from saas.webhook_events.dispatch import Ignore, Permanent, Retry, TimedOut, dispatch_event, run_prefetches
@@ -108,9 +109,10 @@ def _process_claims(batch: Sequence[Claim]) -> int:
     """Process each event, together where that succeeds. Return how many attempts ended, without the postponed ones."""
     claimed_at = time.monotonic()
     until = claimed_at + BATCH_SECONDS
-    results = batches.process_batch(batch, until) if len(batch) > 1 else []
-    finished = {result.claim.event_id for result in results}
-    results += _process_one_by_one([claim for claim in batch if claim.event_id not in finished], until)
+    with request_context.span("webhook.process", events=len(batch)):
+        results = batches.process_batch(batch, until) if len(batch) > 1 else []
+        finished = {result.claim.event_id for result in results}
+        results += _process_one_by_one([claim for claim in batch if claim.event_id not in finished], until)
     outcomes = Counter([result.outcome or "lost" for result in results])
     since_claim = time.monotonic() - claimed_at
     took = [result.seconds for result in results if result.outcome != _Outcome.POSTPONED]

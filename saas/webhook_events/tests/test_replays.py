@@ -4,6 +4,7 @@ import socket
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from saas.audit.models import AuditEvent
 from saas.testing.factories.event_factories import event, json_bytes
@@ -17,7 +18,7 @@ from saas.webhook_events.actions import (
 )
 from saas.webhook_events.dispatch import Permanent
 from saas.webhook_events.event_storage import IncomingEvent
-from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
+from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookEvent, WebhookPayload
 from saas.webhook_events.processing import claims, event_worker
 
 pytestmark = pytest.mark.django_db
@@ -141,3 +142,20 @@ def test_a_failed_event_is_replayed_without_the_network_and_audited(handle, monk
     assert WebhookEvent.objects.get().status == "processed"
     entry = AuditEvent.objects.get(action="webhook_event.replayed")
     assert (entry.actor, entry.reason) == ("usr_sam", "the bug is fixed")
+
+
+def test_a_replay_forgets_earlier_failures_and_crashes(seen):
+    """Otherwise the next crash would make it a dead letter at once."""
+    stored([1])
+    WebhookEvent.objects.update(status="failed", failures=7, crash_count=3)
+
+    actions.replay_event("evt_1", by="usr_sam")
+    crashed = claims.claim_event(WebhookEvent.objects.get().pk)
+    assert crashed
+    WebhookAttempt.objects.update(started_at=timezone.now() - timedelta(minutes=1))
+    claims.mark_lost_attempts()
+
+    event = WebhookEvent.objects.get()
+    assert (event.failures, event.crash_count) == (0, 1)
+    event_worker.drain(seconds=1)
+    assert seen == ["evt_1"]

@@ -26,7 +26,7 @@ def test_health_is_red_when_a_worker_process_is_idle_while_work_is_due(db, seen:
     )
     record_worker_heartbeat("elsewhere:8", timedelta())
 
-    assert checks.worker() == "last sign of life 0 s ago"
+    assert checks.worker() == "last heartbeat 0 s ago"
     an_event_is_due()
     with pytest.raises(RuntimeError, match=r"work is due, and for a minute nothing was done by elsewhere:7$"):
         checks.worker()
@@ -37,4 +37,4 @@ def test_processes_that_get_on_are_green_whatever_is_due(db) -> None:
     record_worker_heartbeat("elsewhere:7", timedelta(seconds=50))
     an_event_is_due()
 
-    assert checks.worker() == "last sign of life 0 s ago"
+    assert checks.worker() == "last heartbeat 0 s ago"

@@ -1,5 +1,7 @@
 """Any number of beats sends each task once; a restart, a clock that steps and a broker that is away postpone nothing."""
 
+import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,6 +70,15 @@ def test_of_eight_beats_that_see_the_same_slot_one_claims_it() -> None:
 
 class Sent(list[str]):
     """The tasks that the beats of a test have sent."""
+
+
+@pytest.fixture(autouse=True)
+def _stop_signals() -> Iterator[None]:
+    """Give the run its signals back, which a beat takes: else neither Ctrl-C nor a time limit ends the tests after these."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from django.db import IntegrityError, InternalError, OperationalError, Programmi
 from django.utils import timezone
 
 from saas.operations.models import WorkerProcess
+from saas.operations.processes import process_name
 from saas.workers.worker_processes import (
     TaskProgress,
     delete_dead_processes,
     is_infrastructure_error,
-    process_name,
     record_worker_heartbeat,
 )
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 
 from saas.billing.models import LocalObject, Price
-from saas.billing.providers.interface import API_VERSION, ProviderRefused
+from saas.billing.providers.interface import API_VERSION, CustomerMissing, ProviderRefused
 from saas.ids import new_id
 from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
@@ -26,10 +26,17 @@ _event_numbers = count()
 
 
 def create_object(
-    kind: str, prefix: str, at: datetime, *, customer_id: str = "", idempotency_key: str | None = None, **fields: Any
+    kind: str,
+    prefix: str,
+    at: datetime,
+    *,
+    id: str = "",
+    customer_id: str = "",
+    idempotency_key: str | None = None,
+    **fields: Any,
 ) -> tuple[LocalObject, bool]:
     """Create an object, or find the one with the same key. Returns it, and whether it is new."""
-    id = new_id(prefix)
+    id = id or new_id(prefix)
     data = {"id": id, "object": kind, "created": timestamp(at), "livemode": settings.STRIPE_LIVEMODE, **fields}
     if customer_id:
         data["customer"] = customer_id
@@ -44,6 +51,14 @@ def lock_object(id: str, kind: str) -> LocalObject:
     row = LocalObject.objects.select_for_update().filter(pk=id, kind=kind).first()
     if row is None:
         raise ProviderRefused(f"There is no such {kind}.")
+    return row
+
+
+def lock_customer(id: str) -> LocalObject:
+    """The customer, locked. Raises ``CustomerMissing`` if there is none, or it was deleted."""
+    row = LocalObject.objects.select_for_update().filter(pk=id, kind="customer").first()
+    if row is None or row.data.get("deleted"):
+        raise CustomerMissing(f"No such customer: '{id}'")
     return row
 
 

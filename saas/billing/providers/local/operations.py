@@ -7,25 +7,34 @@ Cards fail in named ways, by their last four digits, as Stripe's test cards do.
 """
 
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
+
+from django.utils.translation import gettext_noop as _
 
 from saas.billing.models import LocalObject
 from saas.billing.providers.interface import PaymentDeclined, ProviderRefused
-from saas.billing.providers.local import lifecycle, objects
+from saas.billing.providers.local import invoicing, lifecycle, objects, promotions
 
 DECLINES = {
-    "0002": "The card was declined.",
-    "9995": "The card was declined: it has insufficient funds.",
-    "0069": "The card was declined: it has expired.",
-    "0127": "The card was declined: its security code is wrong.",
+    "0002": _("The card was declined."),
+    "9995": _("The card was declined: it has insufficient funds."),
+    "0069": _("The card was declined: it has expired."),
+    "0127": _("The card was declined: its security code is wrong."),
 }
 
 
 def complete_session(session: LocalObject, now: datetime) -> None:
     """Create the subscription and its first invoice, and complete the session."""
+    bought = session.data["metadata"]
     trial_days = session.data["trial_period_days"]
-    subscription = lifecycle.start_subscription(
-        session.customer_id, session.data["metadata"]["price_id"], now, trial_days=trial_days
+    discounts = [promotions.new_discount(bought["promotion_code"], now)] if bought.get("promotion_code") else []
+    subscription = lifecycle.create_subscription(
+        session.customer_id,
+        lifecycle.NewSubscription(
+            bought["price_id"], bought.get("quantity", 1), trial_days, bought.get("needs_card", True), discounts
+        ),
+        now,
     )
     objects.update_object(
         session,
@@ -35,6 +44,19 @@ def complete_session(session: LocalObject, now: datetime) -> None:
         payment_status="no_payment_required" if trial_days else "paid",
         subscription=subscription.id,
     )
+
+
+def require_currency(customer_id: str, currency: str) -> None:
+    """Credit in one currency pays nothing in another: raise ``ProviderRefused``, as Stripe does."""
+    customer = objects.lock_customer(customer_id).data
+    if customer.get("balance") and _currency_of_balance(customer_id) not in {"", currency}:
+        raise ProviderRefused("This customer has credit in another currency.")
+
+
+def _currency_of_balance(customer_id: str) -> str:
+    invoices = LocalObject.objects.of_kind("invoice").filter(customer_id=customer_id).order_by("-pk")
+    latest = invoices.first()
+    return str(latest.data["currency"]) if latest else ""
 
 
 def pay_session(session: LocalObject, last4: str, now: datetime) -> None:
@@ -62,7 +84,7 @@ def attach_payment_method(customer_id: str, type: str, now: datetime, **details:
     """Attach a payment method, make it the default, and pay the open invoices with it. Raises ``PaymentDeclined``."""
     if sentence := DECLINES.get(details["last4"]):
         raise PaymentDeclined(sentence)
-    customer = objects.lock_object(customer_id, "customer")
+    customer = objects.lock_customer(customer_id)
     fields: dict[str, Any] = {"type": type, type: details}
     row, _ = objects.create_object("payment_method", "pm", now, customer_id=customer_id, **fields)
     objects.record_event("payment_method.attached", row, now)
@@ -83,19 +105,64 @@ def set_default_payment_method(customer: LocalObject, payment_method_id: str | N
     objects.update_object(customer, "customer.updated", now, invoice_settings=invoice_settings)
 
 
-def change_price(row: LocalObject, price_id: str, now: datetime) -> None:
-    """Change the price now; the next invoice charges the difference for the rest of the period."""
-    line, new = row.data["items"]["data"][0], objects.price_object(price_id)
-    if credit := _proration(row, new["unit_amount"], now):
-        objects.create_object("invoiceitem", "ii", now, customer_id=row.customer_id, subscription=row.id, amount=credit)
-    rows = [{**other, "price": new} if other is line else other for other in row.data["items"]["data"]]
-    objects.update_object(row, "customer.subscription.updated", now, items={**row.data["items"], "data": rows})
+def change_price(
+    row: LocalObject,
+    price_id: str,
+    now: datetime,
+    *,
+    quantity: int | None = None,
+    prorate: bool = True,
+    prorated_at: datetime | None = None,
+) -> None:
+    """Change price and quantity now. The next invoice charges or credits the difference for the rest of the period, as of
+    ``prorated_at``; where the interval changes, a new period begins and is charged at once."""
+    item, new = plan_item(row), changed_item(row, price_id, quantity)
+    if changes_interval(item, new):
+        _change_interval(row, new, now, prorated_at or now)
+        return
+    if prorate and (difference := _proration(row, new, prorated_at or now)):
+        invoicing.add_pending_item(row, difference, now)
+    _replace_item(row, new, now)
 
 
-def amount_due_after_change(row: LocalObject, price_id: str, now: datetime) -> int:
-    """What the next invoice would be, in cents."""
-    cents = int(objects.price_object(price_id)["unit_amount"])
-    return cents + lifecycle.pending_cents(row) + _proration(row, cents, now)
+def plan_item(row: LocalObject) -> dict[str, Any]:
+    """The subscription's item with the plan's price."""
+    return dict(row.data["items"]["data"][0])
+
+
+def changed_item(row: LocalObject, price_id: str, quantity: int | None) -> dict[str, Any]:
+    item = plan_item(row)
+    return {**item, "price": objects.price_object(price_id), "quantity": quantity or item["quantity"]}
+
+
+def changes_interval(item: dict[str, Any], new: dict[str, Any]) -> bool:
+    return lifecycle.interval_months(item["price"]) != lifecycle.interval_months(new["price"])
+
+
+def _replace_item(row: LocalObject, item: dict[str, Any], now: datetime, **changes: Any) -> None:
+    others = row.data["items"]["data"][1:]
+    items = {**row.data["items"], "data": [item, *others]}
+    objects.update_object(row, "customer.subscription.updated", now, items=items, **changes)
+
+
+def _change_interval(row: LocalObject, item: dict[str, Any], now: datetime, prorated_at: datetime) -> None:
+    if row.data["status"] == "trialing":
+        _replace_item(row, item, now)
+        return
+    if unused := -rest_of_period(row, prorated_at, item_amount(plan_item(row))):
+        invoicing.add_pending_item(row, unused, now)
+    start, end = now, objects.add_months(now, lifecycle.interval_months(item["price"]))
+    period = {"current_period_start": objects.timestamp(start), "current_period_end": objects.timestamp(end)}
+    _replace_item(row, {**item, **period}, now, billing_cycle_anchor=objects.timestamp(now))
+    lifecycle.charge(row, invoicing.issue_invoice(row, invoicing.period_lines(row), now), now)
+
+
+def apply_coupon(row: LocalObject, promotion_code_id: str, now: datetime) -> None:
+    """Give the subscription a discount in addition to those that it has. Raises ``ProviderRefused`` for one that it has."""
+    if any(discount.get("promotion_code") == promotion_code_id for discount in row.data["discounts"]):
+        raise ProviderRefused("This code is in use already.")
+    discounts = [*row.data["discounts"], promotions.new_discount(promotion_code_id, now)]
+    objects.update_object(row, "customer.subscription.updated", now, discounts=discounts)
 
 
 def set_cancel_at_period_end(row: LocalObject, now: datetime, *, value: bool, reason: str = "") -> None:
@@ -110,11 +177,55 @@ def set_cancel_at_period_end(row: LocalObject, now: datetime, *, value: bool, re
     )
 
 
-def _proration(subscription: LocalObject, new_cents: int, now: datetime) -> int:
-    """The difference for the rest of the period at the new price, in cents. For a trial none."""
-    line = subscription.data["items"]["data"][0]
+def refund_invoice(invoice: LocalObject, cents: int, now: datetime, *, idempotency_key: str) -> LocalObject:
+    """Raises ``ProviderRefused`` for more than is left of what was paid."""
+    payment = f"pi_{invoice.pk}"
+    if before := LocalObject.objects.filter(idempotency_key=idempotency_key).first():
+        return before
+    refunds = LocalObject.objects.of_kind("refund").filter(
+        customer_id=invoice.customer_id, data__payment_intent=payment
+    )
+    left = invoice.data["amount_paid"] - sum(refund.data["amount"] for refund in refunds)
+    if invoice.data["status"] != "paid" or cents > left:
+        raise ProviderRefused("This is more than is left of what was paid.")
+    paid, _ = objects.create_object(
+        "invoice_payment", "inpay", now, customer_id=invoice.customer_id, invoice=invoice.pk, status="paid",
+        payment={"type": "payment_intent", "payment_intent": payment},
+    )  # fmt: skip
+    objects.record_event("invoice_payment.paid", paid, now)
+    refund, _ = objects.create_object(
+        "refund", "re", now, customer_id=invoice.customer_id, idempotency_key=idempotency_key, amount=cents,
+        currency=invoice.data["currency"], status="succeeded", payment_intent=payment, charge=None, reason=None,
+    )  # fmt: skip
+    objects.record_event("refund.created", refund, now)
+    return refund
+
+
+def credit_customer(customer_id: str, cents: int, currency: str, now: datetime, *, idempotency_key: str) -> None:
+    """``balance`` is what the customer owes: a credit is below nothing, as at Stripe."""
+    customer = objects.lock_customer(customer_id)
+    _, is_new = objects.create_object(
+        "customer_balance_transaction", "cbtxn", now, customer_id=customer_id, idempotency_key=idempotency_key,
+        amount=-cents, currency=currency,
+    )  # fmt: skip
+    if is_new:
+        balance = int(customer.data.get("balance") or 0) - cents
+        objects.update_object(customer, "customer.updated", now, balance=balance)
+
+
+def _proration(subscription: LocalObject, new: dict[str, Any], at: datetime) -> int:
+    """The difference for the rest of the period. For a trial none."""
     if subscription.data["status"] == "trialing":
         return 0
-    start, end = int(line["current_period_start"]), int(line["current_period_end"])
-    rest = max(0, end - objects.timestamp(now)) / (end - start)
-    return round((new_cents - int(line["price"]["unit_amount"])) * rest)
+    return rest_of_period(subscription, at, item_amount(new) - item_amount(plan_item(subscription)))
+
+
+def rest_of_period(subscription: LocalObject, now: datetime, amount: int) -> int:
+    """The share of ``amount``, of a whole period, for what is left of it."""
+    item = plan_item(subscription)
+    start, end = int(item["current_period_start"]), int(item["current_period_end"])
+    return invoicing.rounded(Fraction(amount * max(0, end - objects.timestamp(now)), end - start))
+
+
+def item_amount(item: dict[str, Any]) -> int:
+    return int(item["price"]["unit_amount"]) * int(item["quantity"])

@@ -1,4 +1,4 @@
-"""The local provider's billing portal: change the plan, cancel, cards, invoices.
+"""The local provider's billing portal: plan, interval and seats, promotion codes, the end, cards, credit, invoices.
 
 It shows the provider's own objects, as Stripe's portal does; what is done in it reaches billing as signed events. The
 session's id gives access for an hour.
@@ -15,9 +15,11 @@ from django.utils import timezone
 
 from saas.background_tasks import notify_workers
 from saas.billing import clock
+from saas.billing.catalogue.promotions import find_promotion_code
 from saas.billing.models import Customer, LocalObject, Plan, Price, Subscription
-from saas.billing.providers.interface import PaymentDeclined, ProviderRefused
-from saas.billing.providers.local import lifecycle, objects, operations
+from saas.billing.models.catalogue import LARGEST_QUANTITY, PriceQuerySet
+from saas.billing.providers.interface import InvoicePreview, PaymentDeclined, ProviderRefused
+from saas.billing.providers.local import invoicing, lifecycle, objects, operations, previews
 from saas.billing.providers.local.tasks import deliver_local_events
 from saas.errors import NotFound
 from saas.ids import id_created_at
@@ -50,11 +52,13 @@ def portal_context(session: PortalSession) -> dict[str, Any]:
     default_id = customer.data["invoice_settings"]["default_payment_method"]
     cards = [row for row in _of_kind(session, "payment_method") if row.data["customer"]]
     subscription = _live_subscription(session)
+    currency = subscription.data["currency"] if subscription else ""
     return {
         "return_url": session.return_url,
         "customer": customer.data,
         "subscription": _subscription(subscription) if subscription else None,
-        "plans": Plan.objects.on_sale() if subscription else [],
+        "offers": offered_prices(subscription) if subscription else [],
+        "credit": Money(max(-int(customer.data.get("balance") or 0), 0), currency) if subscription else None,
         "cards": [{"id": row.pk, "is_default": row.pk == default_id, **row.data[row.data["type"]]} for row in cards],
         "invoices": [_invoice(row) for row in _of_kind(session, "invoice").order_by("-pk")[:INVOICES_SHOWN]],
     }
@@ -69,13 +73,24 @@ def _live_subscription(session: PortalSession) -> LocalObject | None:
     return rows.first()
 
 
+def offered_prices(row: LocalObject) -> PriceQuerySet:
+    """What the subscription can be changed to: its currency never changes."""
+    prices = Price.objects.current(Customer.Provider.LOCAL).filter(currency=row.data["currency"])
+    sold = prices.filter(plan__in=Plan.objects.on_sale(), unit_amount_cents__isnull=False)
+    return sold.select_related("plan").order_by("plan__position", "plan_id", "interval")
+
+
 def _subscription(row: LocalObject) -> dict[str, Any]:
-    price = Price.objects.select_related("plan").get(external_id=row.data["items"]["data"][0]["price"]["id"])
+    item = row.data["items"]["data"][0]
+    price = Price.objects.select_related("plan").get(external_id=item["price"]["id"])
     return {
         "plan": price.plan,
+        "price": price,
+        "quantity": item["quantity"],
+        "codes": [discount["coupon"]["name"] for discount in invoicing.live_discounts(row, clock.now())],
         "status": row.data["status"],
         "is_ending": row.data["cancel_at_period_end"],
-        "next_at": lifecycle.next_step_at(row) if row.data["status"] == "past_due" else lifecycle.period_end(row),
+        "next_at": lifecycle.dunning_end(row) if row.data["status"] == "past_due" else lifecycle.period_end(row),
     }
 
 
@@ -85,24 +100,57 @@ def _invoice(row: LocalObject) -> dict[str, Any]:
     return {**fields, "amount": amount, "at": datetime.fromtimestamp(row.data["created"], UTC)}
 
 
-def amount_due_after_change(session: PortalSession, plan_id: str) -> Money:
-    """What the next invoice would be. Raises as ``change_plan`` does."""
-    with transaction.atomic():
-        row, price_id = _require_change(session, plan_id)
-        return Money(operations.amount_due_after_change(row, price_id, clock.now()), row.data["currency"])
+@dataclass(frozen=True)
+class PortalChange:
+    """To a price of a plan, for so many seats where it is sold per seat."""
+
+    subscription: LocalObject
+    price: Price
+    quantity: int
 
 
-def change_plan(session: PortalSession, plan_id: str) -> None:
-    """Raises ``ProviderRefused`` without a subscription, and for a plan that is not on sale."""
-    _operate(session, lambda now: operations.change_price(*_require_change(session, plan_id), now))
-
-
-def _require_change(session: PortalSession, plan_id: str) -> tuple[LocalObject, str]:
-    plan = Plan.objects.on_sale().filter(pk=plan_id).first()
-    price = Price.objects.selling(plan, Customer.Provider.LOCAL).first() if plan else None
+def find_change(session: PortalSession, price_id: str, seats: str) -> PortalChange:
+    """What was chosen. ``seats`` is as it was typed; left out, they stay. Raises ``ProviderRefused`` without a subscription, for
+    a price that is not offered, and for no number of seats."""
+    row = _require_subscription(session)
+    price = offered_prices(row).filter(external_id=price_id).first()
     if price is None:
         raise ProviderRefused("Choose one of the plans.")
-    return _require_subscription(session), price.external_id
+    if not price.is_per_unit:
+        return PortalChange(row, price, 1)
+    wanted = seats or str(row.data["items"]["data"][0]["quantity"])
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 9 and 1 <= int(wanted) <= LARGEST_QUANTITY):
+        raise ProviderRefused("Choose the number of seats.")
+    return PortalChange(row, price, price.quantity_for(int(wanted)))
+
+
+def preview_change(session: PortalSession, price_id: str, seats: str) -> tuple[PortalChange, InvoicePreview]:
+    """The next invoice after the change. Raises as ``find_change`` does."""
+    with transaction.atomic():
+        change = find_change(session, price_id, seats)
+        price = change.price.external_id or ""
+        return change, previews.preview_change(change.subscription, price, clock.now(), quantity=change.quantity)
+
+
+def change_plan(session: PortalSession, price_id: str, seats: str) -> None:
+    """Raises as ``find_change`` does."""
+
+    def change_price(now: datetime) -> None:
+        change = find_change(session, price_id, seats)
+        operations.change_price(change.subscription, change.price.external_id or "", now, quantity=change.quantity)
+
+    _operate(session, change_price)
+
+
+def enter_code(session: PortalSession, code: str) -> None:
+    """Take off what the promotion code gives. Raises ``Invalid`` for one that cannot be used, ``ProviderRefused`` without a
+    subscription."""
+
+    def apply_code(now: datetime) -> None:
+        row = _require_subscription(session)
+        operations.apply_coupon(row, find_promotion_code(code, currency=row.data["currency"]).pk, now)
+
+    _operate(session, apply_code)
 
 
 def cancel_subscription(session: PortalSession, reason: str) -> None:

@@ -25,8 +25,8 @@ class ExampleObject:
     def __init__(self, event_type: str, *, at: int, version: str = CURRENT, livemode: bool = False) -> None:
         self.subject, _, self.verb = event_type.rpartition(".")
         self.at, self.is_legacy, self.livemode = at, version == LEGACY, livemode
-        self.customer = new_id("cus")
-        self.subscription = new_id("sub")
+        self.customer = random_stripe_id("cus")
+        self.subscription = random_stripe_id("sub")
 
     def object(self) -> Object:
         kind, build = _BUILDERS.get(self.subject, (self.subject or self.verb, ExampleObject._anything))
@@ -43,7 +43,7 @@ class ExampleObject:
         return dict(_BEFORE.get(f"{self.subject}.{self.verb}", {}))
 
     def _anything(self) -> Object:
-        return {"id": new_id("obj"), "customer": self.customer}
+        return {"id": random_stripe_id("obj"), "customer": self.customer}
 
     def _customer(self) -> Object:
         return {
@@ -58,10 +58,10 @@ class ExampleObject:
     def _price(self) -> Object:
         recurring = {"interval": "month", "interval_count": 1, "usage_type": "licensed"}
         return {
-            "id": new_id("price"),
+            "id": random_stripe_id("price"),
             "active": True,
             "currency": "usd",
-            "product": new_id("prod"),
+            "product": random_stripe_id("prod"),
             "type": "recurring",
             "recurring": recurring,
             "unit_amount": 1900,
@@ -69,12 +69,18 @@ class ExampleObject:
         }
 
     def _product(self) -> Object:
-        return {"id": new_id("prod"), "active": True, "name": "Starter", "description": None, "default_price": None}
+        return {
+            "id": random_stripe_id("prod"),
+            "active": True,
+            "name": "Starter",
+            "description": None,
+            "default_price": None,
+        }
 
     def _subscription(self) -> Object:
         period = {"current_period_start": self.at, "current_period_end": self.at + _MONTH}
         price = {**self._price(), "id": STARTER_PRICE, "object": "price"}
-        line = {"id": new_id("si"), "object": "subscription_item", "price": price, "quantity": 1}
+        line = {"id": random_stripe_id("si"), "object": "subscription_item", "price": price, "quantity": 1}
         return {
             "id": self.subscription,
             "customer": self.customer,
@@ -85,7 +91,7 @@ class ExampleObject:
             "ended_at": None,
             "trial_end": None,
             "start_date": self.at,
-            "latest_invoice": new_id("in"),
+            "latest_invoice": random_stripe_id("in"),
             "items": {"object": "list", "data": [line if self.is_legacy else {**line, **period}]},
             **(period if self.is_legacy else {}),
         }
@@ -95,7 +101,7 @@ class ExampleObject:
         details = {"type": "subscription_details", "subscription_details": link}
         amounts = {"total": 1900, "subtotal": 1900, "amount_due": 1900, "amount_paid": 0, "amount_remaining": 1900}
         return {
-            "id": new_id("in"),
+            "id": random_stripe_id("in"),
             "customer": self.customer,
             "status": "open",
             "number": "EXAMPLE-0001",
@@ -108,11 +114,11 @@ class ExampleObject:
 
     def _payment_method(self) -> Object:
         card = {"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2034, "funding": "credit"}
-        return {"id": new_id("pm"), "customer": self.customer, "type": "card", "card": card}
+        return {"id": random_stripe_id("pm"), "customer": self.customer, "type": "card", "card": card}
 
     def _checkout_session(self) -> Object:
         return {
-            "id": new_id("cs_test"),
+            "id": random_stripe_id("cs_test"),
             "customer": self.customer,
             "subscription": self.subscription,
             "client_reference_id": None,
@@ -124,11 +130,23 @@ class ExampleObject:
         }
 
     def _charge(self) -> Object:
-        paid = {"id": new_id("ch"), "customer": self.customer, "amount": 1900, "currency": "usd", "status": "succeeded"}
-        return {**paid, "payment_intent": new_id("pi"), "paid": True, "refunded": False}
+        paid = {
+            "id": random_stripe_id("ch"),
+            "customer": self.customer,
+            "amount": 1900,
+            "currency": "usd",
+            "status": "succeeded",
+        }
+        return {**paid, "payment_intent": random_stripe_id("pi"), "paid": True, "refunded": False}
 
     def _payment_intent(self) -> Object:
-        return {"id": new_id("pi"), "customer": self.customer, "amount": 1900, "currency": "usd", "status": "succeeded"}
+        return {
+            "id": random_stripe_id("pi"),
+            "customer": self.customer,
+            "amount": 1900,
+            "currency": "usd",
+            "status": "succeeded",
+        }
 
 
 _BUILDERS: Mapping[str, tuple[str, Callable[[ExampleObject], Object]]] = {
@@ -211,17 +229,17 @@ def example_event(
     }
     previous = example.previous()
     return {
-        "id": id or new_id("evt"),
+        "id": id or random_stripe_id("evt"),
         "object": "event",
         "type": event_type,
         "created": at,
         "livemode": livemode,
         "api_version": version,
         "pending_webhooks": 1,
-        "request": {"id": new_id("req"), "idempotency_key": None},
+        "request": {"id": random_stripe_id("req"), "idempotency_key": None},
         "data": {"object": thing, **({"previous_attributes": previous} if previous else {})},
     }
 
 
-def new_id(prefix: str) -> str:
+def random_stripe_id(prefix: str) -> str:
     return f"{prefix}_{get_random_string(_ID_LENGTH)}"

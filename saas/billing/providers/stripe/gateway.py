@@ -3,10 +3,8 @@
 Stored is the JSON that Stripe sent, never the SDK's objects: those hold values (``Decimal``) that JSON does not have.
 """
 
-import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -15,34 +13,46 @@ import stripe
 from django.conf import settings
 from django.utils import timezone
 from stripe.params import (
-    CustomerCreateParams,
+    CouponCreateParams,
+    CustomerBalanceTransactionCreateParams,
+    CustomerUpdateParams,
+    InvoiceCreatePreviewParams,
+    InvoiceCreatePreviewParamsSubscriptionDetails,
+    InvoiceRetrieveParams,
     PriceCreateParams,
     ProductCreateParams,
+    PromotionCodeCreateParams,
+    RefundCreateParams,
     SubscriptionCancelParams,
     SubscriptionListParams,
+    SubscriptionRetrieveParams,
     SubscriptionUpdateParams,
+    SubscriptionUpdateParamsDiscount,
 )
 from stripe.params.checkout import SessionCreateParams
 
-from saas.billing.models import Plan
+from saas.billing.models import BillingDetails, Interval, Plan, PriceTerms, PromotionCode
 from saas.billing.providers import fetched_objects
 from saas.billing.providers.interface import (
     API_VERSION,
-    ChangePreview,
     CheckoutSession,
+    InvoicePreview,
     ProviderPageRequired,
     ProviderRefused,
-    ProviderUnavailable,
 )
+from saas.billing.providers.stripe.answers import made_for, raw_json, rows, translate_errors
+from saas.billing.providers.stripe.billing_details import changed_address, creation_params, replace_tax_ids
+from saas.billing.providers.stripe.previews import read_preview
 from saas.billing.sync import stripe_objects
-from saas.security.untrusted_json import as_integer, as_text, as_time
+from saas.errors import DomainError
+from saas.security.untrusted_json import as_text
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS = 10
-NETWORK_RETRIES = 2
-LONGEST_SENTENCE = 500
+TIMEOUT_SECONDS, NETWORK_RETRIES = 10, 2
+DISCOUNTS_WHOLE = ["discounts.source.coupon", "items.data.discounts"]  # else they are ids
 LONGEST_LIST = 1_000  # of one customer's objects: the latest
+LONGEST_COUPON_NAME = 40  # Stripe takes no longer one
 
 
 class StripeGateway:
@@ -60,21 +70,53 @@ class StripeGateway:
             http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
         ).v1
 
-    def create_customer(self, *, reference: str, email: str, name: str, idempotency_key: str) -> str:
-        wanted: CustomerCreateParams = {"email": email, "name": name, "metadata": {"customer_id": reference}}
+    def create_customer(
+        self, *, reference: str, email: str, name: str, idempotency_key: str, details: BillingDetails | None = None
+    ) -> str:
+        wanted = creation_params(details)
+        wanted.update({"email": email, "name": name, "metadata": {"customer_id": reference}})
         customer = self._call_and_store(
             lambda: self.client.customers.create(wanted, {"idempotency_key": idempotency_key})
         )
         return str(customer["id"])
 
+    def find_customer(self, *, reference: str, email: str) -> str:
+        """Among those with the address, which are listed at once; else by the search, which may be a minute behind."""
+        with translate_errors():
+            listed = rows(self.client.customers.list({"email": email, "limit": 100}))
+            if found := made_for(reference, islice(listed, LONGEST_LIST)):
+                return found
+            query = f"metadata['customer_id']:'{reference}'"
+            return made_for(reference, raw_json(self.client.customers.search({"query": query}))["data"])
+
+    def update_customer(
+        self, customer_id: str, *, email: str, name: str, details: BillingDetails | None = None
+    ) -> None:
+        wanted: CustomerUpdateParams = {"email": email, "name": name}
+        if details:
+            wanted.update(changed_address(details))
+        self._call_and_store(lambda: self.client.customers.update(customer_id, wanted))
+        if details and details.had_tax_id:
+            replace_tax_ids(self.client, customer_id, details)
+
     def create_checkout(
-        self, *, reference: str, customer_id: str, price_id: str, trial_days: int, idempotency_key: str
+        self,
+        *,
+        reference: str,
+        customer_id: str,
+        price_id: str,
+        trial_days: int,
+        idempotency_key: str,
+        quantity: int = 1,
+        promotion_code_id: str = "",
+        needs_card: bool = True,
+        on_page: bool = False,
     ) -> CheckoutSession:
         wanted: SessionCreateParams = {
             "mode": "subscription",
             "customer": customer_id,
             "client_reference_id": reference,
-            "line_items": [{"price": price_id, "quantity": 1}],
+            "line_items": [{"price": price_id, "quantity": quantity}],
             "success_url": f"{settings.FRONTEND_BASE_URL}/billing/success?checkout_id={reference}",
             "cancel_url": f"{settings.FRONTEND_BASE_URL}/billing/cancel",
             "metadata": {"checkout_id": reference},
@@ -82,9 +124,46 @@ class StripeGateway:
         }
         if trial_days:
             wanted["subscription_data"]["trial_period_days"] = trial_days
-        with _translate_errors():
-            session = _raw_json(self.client.checkout.sessions.create(wanted, {"idempotency_key": idempotency_key}))
+        if trial_days and not needs_card:
+            wanted["payment_method_collection"] = "if_required"
+            wanted["subscription_data"]["trial_settings"] = {"end_behavior": {"missing_payment_method": "pause"}}
+        if promotion_code_id:
+            wanted["discounts"] = [{"promotion_code": promotion_code_id}]
+        if settings.BILLING_AUTOMATIC_TAX:
+            wanted["automatic_tax"] = {"enabled": True}
+            wanted["tax_id_collection"] = {"enabled": True}
+            wanted["billing_address_collection"] = "required"
+            wanted["customer_update"] = {"address": "auto", "name": "auto"}
+        with translate_errors():
+            session = raw_json(self.client.checkout.sessions.create(wanted, {"idempotency_key": idempotency_key}))
         return CheckoutSession(as_text(session["id"]), as_text(session.get("url"), 2048))
+
+    def ensure_promotion_code(self, code: PromotionCode) -> str:
+        if code.external_id:
+            return code.external_id
+        with translate_errors():
+            coupon = self.client.coupons.create(_coupon_params(code), {"idempotency_key": f"coupon:{code.pk}"})
+            wanted: PromotionCodeCreateParams = {
+                "promotion": {"type": "coupon", "coupon": coupon.id},
+                "code": code.code,
+                "metadata": {"promotion_code_id": code.pk},
+            }
+            if code.max_redemptions:
+                wanted["max_redemptions"] = code.max_redemptions
+            if code.expires_at:
+                wanted["expires_at"] = int(code.expires_at.timestamp())
+            made = self.client.promotion_codes.create(wanted, {"idempotency_key": f"promotion_code:{code.pk}"})
+        PromotionCode.objects.filter(pk=code.pk).update(external_id=made.id, external_coupon_id=coupon.id)
+        return str(made.id)
+
+    def apply_promotion_code(self, subscription_id: str, promotion_code_id: str) -> None:
+        """Stripe replaces the discounts by those that are sent: the present ones are among them."""
+        with translate_errors():
+            there = raw_json(self.client.subscriptions.retrieve(subscription_id))
+        kept = [stripe_objects.id_of(one) for one in there.get("discounts") or []]
+        discounts: list[SubscriptionUpdateParamsDiscount] = [{"discount": id} for id in kept if id]
+        wanted: SubscriptionUpdateParams = {"discounts": [*discounts, {"promotion_code": promotion_code_id}]}
+        self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
 
     def fetch_checkout(self, session_id: str) -> None:
         session = self._call_and_store(lambda: self.client.checkout.sessions.retrieve(session_id))
@@ -98,62 +177,111 @@ class StripeGateway:
             self.fetch_checkout(session_id)
 
     def fetch_subscription(self, subscription_id: str) -> None:
-        self._call_and_store(lambda: self.client.subscriptions.retrieve(subscription_id))
+        wanted: SubscriptionRetrieveParams = {"expand": DISCOUNTS_WHOLE}
+        self._call_and_store(lambda: self.client.subscriptions.retrieve(subscription_id, wanted))
+
+    def fetch_object(self, kind: str, id: str) -> None:
+        retrieve: dict[str, Callable[[str], Any]] = {
+            "charge": self.client.charges.retrieve,
+            "coupon": self.client.coupons.retrieve,
+            "customer": self.client.customers.retrieve,
+            "dispute": self.client.disputes.retrieve,
+            "invoice": self.client.invoices.retrieve,
+            "payment_method": self.client.payment_methods.retrieve,
+            "price": self.client.prices.retrieve,
+            "product": self.client.products.retrieve,
+            "refund": self.client.refunds.retrieve,
+        }
+        self._call_and_store(lambda: retrieve[kind](id))
+
+    def list_customers(self) -> Iterator[dict[str, Any]]:
+        with translate_errors():
+            yield from rows(self.client.customers.list({"limit": 100}))
 
     def list_objects(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
-        with _translate_errors():
+        with translate_errors():
             if kind == "customer":
-                return [_raw_json(self.client.customers.retrieve(customer_id))]
-            return list(islice(_rows(self._first_page(customer_id, kind)), LONGEST_LIST))
+                return [raw_json(self.client.customers.retrieve(customer_id))]
+            return list(islice(rows(self._first_page(customer_id, kind)), LONGEST_LIST))
 
     def _first_page(self, customer_id: str, kind: str) -> stripe.ListObject[Any]:
         match kind:
             case "subscription":
-                wanted: SubscriptionListParams = {"customer": customer_id, "status": "all", "limit": 100}
+                wanted: SubscriptionListParams = {
+                    "customer": customer_id,
+                    "status": "all",
+                    "limit": 100,
+                    "expand": ["data.discounts"],
+                }
                 return self.client.subscriptions.list(wanted)
             case "invoice":
                 return self.client.invoices.list({"customer": customer_id, "limit": 100})
             case _:
                 return self.client.payment_methods.list({"customer": customer_id, "limit": 100})
 
-    def change_subscription(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> None:
-        self._call_and_store(
-            lambda: self.client.subscriptions.update(
-                subscription_id,
-                {
-                    "items": [{"id": item_id, "price": price_id, "quantity": quantity}],
-                    "proration_behavior": "create_prorations",
-                },
-            )
-        )
+    def change_subscription(
+        self,
+        *,
+        subscription_id: str,
+        item_id: str,
+        price_id: str,
+        quantity: int,
+        prorate: bool = True,
+        prorated_at: datetime | None = None,
+    ) -> None:
+        wanted: SubscriptionUpdateParams = {
+            "items": [{"id": item_id, "price": price_id, "quantity": quantity}],
+            "proration_behavior": "create_prorations" if prorate else "none",
+        }
+        if prorated_at:
+            wanted["proration_date"] = int(prorated_at.timestamp())
+        self._update_or_release(subscription_id, wanted)
 
-    def preview_change(self, *, subscription_id: str, item_id: str, price_id: str, quantity: int) -> ChangePreview:
-        with _translate_errors():
-            invoice = _raw_json(
-                self.client.invoices.create_preview(
-                    {
-                        "subscription": subscription_id,
-                        "subscription_details": {
-                            "items": [{"id": item_id, "price": price_id, "quantity": quantity}],
-                            "proration_behavior": "create_prorations",
-                        },
-                    }
-                )
-            )
-        return ChangePreview(
-            due_cents=as_integer(invoice.get("amount_due")) or 0,
-            currency=as_text(invoice.get("currency"), 8),
-            next_charge_at=as_time(invoice.get("next_payment_attempt")),
-        )
+    def preview_change(
+        self, *, subscription_id: str, item_id: str, price_id: str, quantity: int, prorated_at: datetime
+    ) -> InvoicePreview:
+        change: InvoiceCreatePreviewParamsSubscriptionDetails = {
+            "items": [{"id": item_id, "price": price_id, "quantity": quantity}],
+            "proration_behavior": "create_prorations",
+            "proration_date": int(prorated_at.timestamp()),
+        }
+        wanted: InvoiceCreatePreviewParams = {"subscription": subscription_id, "subscription_details": change}
+        with translate_errors():
+            return read_preview(raw_json(self.client.invoices.create_preview(wanted)), prorated_at)
+
+    def preview_next_invoice(self, subscription_id: str) -> InvoicePreview:
+        with translate_errors():
+            return read_preview(raw_json(self.client.invoices.create_preview({"subscription": subscription_id})))
 
     def set_cancel_at_period_end(self, subscription_id: str, *, value: bool, reason: str = "") -> None:
         wanted: SubscriptionUpdateParams = {"cancel_at_period_end": value}
         if reason:
             wanted["cancellation_details"] = {"comment": reason}
-        self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
+        self._update_or_release(subscription_id, wanted)
 
     def clear_cancel_at(self, subscription_id: str) -> None:
-        self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, {"cancel_at": ""}))
+        self._update_or_release(subscription_id, {"cancel_at": ""})
+
+    def _schedule_of(self, subscription_id: str) -> str:
+        """The id of the schedule that manages it; empty where there is none, or Stripe does not say."""
+        try:
+            with translate_errors():
+                return stripe_objects.id_of(
+                    raw_json(self.client.subscriptions.retrieve(subscription_id)).get("schedule")
+                )
+        except DomainError:
+            return ""
+
+    def _update_or_release(self, subscription_id: str, wanted: SubscriptionUpdateParams) -> None:
+        """Update it. One that a schedule manages is released first: what was scheduled before makes no sense afterwards."""
+        try:
+            self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
+        except ProviderRefused as refusal:
+            if "schedule" not in refusal.detail or not (schedule_id := self._schedule_of(subscription_id)):
+                raise
+            with translate_errors():
+                self.client.subscription_schedules.release(schedule_id)
+            self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
 
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
         wanted: SubscriptionUpdateParams = {"trial_end": int(trial_end.timestamp()), "proration_behavior": "none"}
@@ -162,6 +290,39 @@ class StripeGateway:
     def cancel_subscription(self, subscription_id: str, *, reason: str = "") -> None:
         wanted: SubscriptionCancelParams = {"cancellation_details": {"comment": reason}} if reason else {}
         self._call_and_store(lambda: self.client.subscriptions.cancel(subscription_id, wanted))
+
+    def refund_invoice(self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str) -> str:
+        wanted: InvoiceRetrieveParams = {"expand": ["payments"]}
+        invoice = self._call_and_store(lambda: self.client.invoices.retrieve(invoice_id, wanted))
+        payments = [
+            row["payment"] for row in (invoice.get("payments") or {}).get("data", []) if row["status"] == "paid"
+        ]
+        paid = next((it for it in payments if it.get("payment_intent") or it.get("charge")), None)
+        if paid is None:
+            raise ProviderRefused("The invoice was not paid by a payment that can be refunded.")
+        intent, charge = stripe_objects.id_of(paid.get("payment_intent")), stripe_objects.id_of(paid.get("charge"))
+        refund: RefundCreateParams = {
+            "amount": amount_cents,
+            "metadata": {"invoice": invoice_id, "reason": reason[:500]},
+        }
+        if intent:
+            refund["payment_intent"] = intent
+        else:
+            refund["charge"] = charge
+        made = self._call_and_store(lambda: self.client.refunds.create(refund, {"idempotency_key": idempotency_key}))
+        return str(made["id"])
+
+    def credit_customer(
+        self, customer_id: str, *, amount_cents: int, currency: str, reason: str, idempotency_key: str
+    ) -> None:
+        wanted: CustomerBalanceTransactionCreateParams = {
+            "amount": -amount_cents,
+            "currency": currency,
+            "description": reason[:350],
+        }
+        with translate_errors():
+            self.client.customers.balance_transactions.create(customer_id, wanted, {"idempotency_key": idempotency_key})
+        self.fetch_object("customer", customer_id)
 
     def attach_payment_method(
         self, *, customer_id: str, type: str, brand: str, last4: str, exp_month: int | None, exp_year: int | None
@@ -172,29 +333,33 @@ class StripeGateway:
         self._call_and_store(lambda: self.client.payment_methods.detach(payment_method_id), "payment_method.detached")
 
     def portal_url(self, *, customer_id: str, return_url: str) -> str:
-        with _translate_errors():
+        with translate_errors():
             page = self.client.billing_portal.sessions.create({"customer": customer_id, "return_url": return_url})
         return str(page.url)
 
-    def ensure_price(self, plan: Plan) -> tuple[str, bool]:
-        """The id of the price of the plan as it is now, and whether it was created by this call.
-
-        The lookup key holds plan, amount and currency: it is unique at Stripe, and a price never changes.
-        """
-        key = f"saas:{plan.pk}:{plan.currency}:{plan.price_cents}:month"
-        with _translate_errors():
-            if there := self.client.prices.list({"lookup_keys": [key], "active": True, "limit": 1}).data:
-                return str(there[0].id), False
+    def ensure_price(self, plan: Plan, terms: PriceTerms | None = None) -> tuple[str, bool]:
+        """By default for what the plan itself states."""
+        terms = terms or PriceTerms(plan.currency, Interval.MONTH, plan.price_cents or 0)
+        if there := self.find_price(plan, terms):
+            return there, False
+        key = _lookup_key(plan, terms)
+        with translate_errors():
             wanted: PriceCreateParams = {
                 "product": self._ensure_product(plan),
-                "currency": plan.currency,
-                "unit_amount": plan.price_cents,
-                "recurring": {"interval": "month"},
+                "currency": terms.currency,
+                "unit_amount": terms.unit_amount_cents,
+                "recurring": {"interval": "year" if terms.interval == Interval.YEAR else "month"},
                 "lookup_key": key,
                 "transfer_lookup_key": True,
                 "metadata": {"plan_id": plan.pk},
             }
             return str(self.client.prices.create(wanted, {"idempotency_key": f"price:{key}"}).id), True
+
+    def find_price(self, plan: Plan, terms: PriceTerms) -> str:
+        """The id of the price that ``ensure_price`` created for the same, or an empty text."""
+        with translate_errors():
+            there = self.client.prices.list({"lookup_keys": [_lookup_key(plan, terms)], "active": True, "limit": 1})
+        return str(there.data[0].id) if there.data else ""
 
     def _ensure_product(self, plan: Plan) -> str:
         """Products have ids that we choose, so that a repeated run finds them."""
@@ -210,38 +375,26 @@ class StripeGateway:
     def _call_and_store(self, call: Callable[[], Any], event_type: str = "") -> dict[str, Any]:
         """The object that ``call`` returns, after storing it as an event."""
         asked_at = timezone.now()
-        with _translate_errors():
-            found = _raw_json(call())
+        with translate_errors():
+            found = raw_json(call())
         fetched_objects.store_fetched_object(found, asked_at=asked_at, event_type=event_type)
         return found
 
 
-def _raw_json(answer: stripe.StripeObject) -> dict[str, Any]:
-    """The JSON of an answer, as it came."""
-    assert answer.last_response is not None  # every answer to a call has it
-    return dict(json.loads(answer.last_response.body))
+def _coupon_params(code: PromotionCode) -> CouponCreateParams:
+    wanted: CouponCreateParams = {
+        "duration": PromotionCode.Duration(code.duration).value,
+        "name": (code.name or code.code)[:LONGEST_COUPON_NAME],
+    }
+    if code.percent_off is not None:
+        wanted["percent_off"] = float(code.percent_off)
+    else:
+        wanted["amount_off"], wanted["currency"] = code.amount_off_cents or 0, code.currency
+    if code.duration_months:
+        wanted["duration_in_months"] = code.duration_months
+    return wanted
 
 
-def _rows(page: stripe.ListObject[Any]) -> Iterator[dict[str, Any]]:
-    """The objects of a list, page by page."""
-    while True:
-        yield from _raw_json(page)["data"]
-        if not page.has_more:
-            return
-        page = page.next_page()
-
-
-@contextmanager
-def _translate_errors() -> Iterator[None]:
-    """Raise our errors for the SDK's. Stripe's reason for a refusal is shown to the caller. Only the error's kind, code and
-    request id are logged."""
-    try:
-        yield
-    except stripe.StripeError as error:
-        facts = {"kind": type(error).__name__, "error_code": error.code, "stripe_request": error.request_id}
-        logger.warning("stripe_failed %s", facts)
-        if isinstance(error, stripe.InvalidRequestError | stripe.CardError):
-            raise ProviderRefused(as_text(error.user_message, LONGEST_SENTENCE)) from error
-        if isinstance(error, stripe.IdempotencyError):
-            raise ProviderRefused from error
-        raise ProviderUnavailable(retry_after_seconds=5) from error
+def _lookup_key(plan: Plan, terms: PriceTerms) -> str:
+    """Unique at Stripe, and the same for the same terms: a price never changes."""
+    return f"saas:{plan.pk}:{terms.currency}:{terms.unit_amount_cents}:{terms.interval}"

@@ -20,6 +20,7 @@ class CustomerProjection:
 
 def project_customer(events: Sequence[StoredEvent]) -> CustomerProjection | None:
     """The last snapshot; a deleted customer has ``deleted_at``."""
+    events = customer_snapshots(events)
     if not events:
         return None
     last, gone_at = last_event(events, end_verb="deleted")
@@ -32,3 +33,9 @@ def project_customer(events: Sequence[StoredEvent]) -> CustomerProjection | None
         reference=as_text(as_object(last.object.get("metadata")).get("customer_id"), 40),
         deleted_at=gone_at,
     )
+
+
+def customer_snapshots(events: Sequence[StoredEvent]) -> list[StoredEvent]:
+    """The events that show the customer, in order. Subscriptions, discounts and tax ids have ``customer.`` types, too."""
+    own = [event for event in events if event.type.count(".") == 1]
+    return sorted(own, key=lambda event: (event.created, event.has_verb("deleted"), event.id))

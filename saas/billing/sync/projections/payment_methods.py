@@ -7,6 +7,7 @@ from datetime import datetime
 from saas.billing.sync import stripe_objects
 from saas.billing.sync.event_order import StoredEvent, last_event
 from saas.security.untrusted_json import as_integer, as_object, as_text, as_time
+from saas.webhook_events.payload_erasure import ERASED
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class PaymentMethodProjection:
 
 
 def project_payment_method(events: Sequence[StoredEvent]) -> PaymentMethodProjection | None:
-    """The last snapshot; a detached method stays detached, and keeps its customer."""
-    if not events:
+    """The last snapshot; a detached method stays detached, and keeps its customer. An erased one has no row."""
+    if not events or any(event.object.get(ERASED) is True for event in events):
         return None
     last, gone_at = last_event(events, end_verb="detached")
     kind = as_text(last.object.get("type"), 64)

@@ -9,7 +9,9 @@ from datetime import datetime
 
 from saas.billing.models import Subscription
 from saas.billing.sync import stripe_objects
+from saas.billing.sync.discounts import NO_DISCOUNTS, CustomerDiscounts, shown_discounts
 from saas.billing.sync.event_order import StoredEvent, order_events
+from saas.billing.sync.recurring_revenue import monthly_amount
 from saas.security.untrusted_json import JSONObject, as_count, as_object, as_text, as_time
 
 _STATUSES = ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "canceled", "incomplete_expired"]
@@ -36,6 +38,7 @@ class SubscriptionState:
     items: tuple[SubscriptionItem, ...]
     currency: str
     monthly_cents: int
+    faults: tuple[str, ...]  # what of it cannot be read or counted, a sentence each
     current_period_start: datetime | None
     current_period_end: datetime | None
     cancel_at_period_end: bool
@@ -44,6 +47,7 @@ class SubscriptionState:
     canceled_at: datetime | None
     ended_at: datetime | None
     started_at: datetime | None
+    keeps_revenue: bool = False  # on trial again while it was paid for: free days that were given, no churn
 
     @property
     def price_ids(self) -> tuple[str, ...]:
@@ -51,7 +55,7 @@ class SubscriptionState:
 
     @property
     def is_earning(self) -> bool:
-        return self.status in Subscription.EARNING
+        return self.status in Subscription.EARNING or self.keeps_revenue
 
     @property
     def earning_cents(self) -> int:
@@ -79,28 +83,39 @@ class SubscriptionProjection:
     past_due_since: datetime | None
     changed_at: datetime
     ambiguous: bool
+    faults_event_id: str  # since which event the state has its faults
+    items_event_id: str  # since which event it has its items
     changes: tuple[SubscriptionChange, ...]
 
 
-def project_subscription(events: Sequence[StoredEvent]) -> SubscriptionProjection | None:
-    """The subscription of ``events``; ``None`` if no event shows it.
+def project_subscription(
+    events: Sequence[StoredEvent], discounts: CustomerDiscounts = NO_DISCOUNTS
+) -> SubscriptionProjection | None:
+    """The subscription of ``events``; ``None`` if no event shows it. ``discounts`` are those of its customer.
 
     What has ended stays ended: a terminal status is only replaced by a terminal one.
     """
     ordered, is_ambiguous = order_events(
         events, facets=subscription_state, rank=lambda it: _RANKS.get(as_text(it.get("status")), len(_RANKS))
     )
-    history = _SubscriptionHistory()
+    known = discounts.including(one for event in ordered for one in shown_discounts(event.object))
+    history = _SubscriptionHistory(known)
     for event in ordered:
+        history.apply_discounts(before=as_time(event.created))
         history.apply(event)
+    history.apply_discounts(before=None)
     return history.projection(is_ambiguous)
 
 
 class _SubscriptionHistory:
     """The state of a subscription while its events are applied."""
 
-    def __init__(self) -> None:
+    def __init__(self, discounts: CustomerDiscounts) -> None:
+        self.discounts = discounts
+        self.moments = list(discounts.moments)
+        self.shown: StoredEvent | None = None
         self.state: SubscriptionState | None = None
+        self.faults_event_id = self.items_event_id = ""
         self.items_before: list[tuple[SubscriptionItem, ...]] = []
         self.changes: list[SubscriptionChange] = []
         self.past_due_since: datetime | None = None
@@ -108,16 +123,29 @@ class _SubscriptionHistory:
         self.has_earned = False
 
     def apply(self, event: StoredEvent) -> None:
-        state = _state(event, self.state)
         at = as_time(event.created)
+        state = _state(event, self.state, at, self.discounts)
         if at is None or not state.status:
             return
         if self.state and self.state.status in Subscription.TERMINAL and state.status not in Subscription.TERMINAL:
             return
+        self.shown = event
+        self._enter(_with_kept_revenue(self.state, state), at, event.id)
+
+    def apply_discounts(self, *, before: datetime | None) -> None:
+        """Enter what the customer's discounts that began or ended ``before`` the next event changed."""
+        while self.moments and (before is None or self.moments[0][0] < before):
+            at, event_id = self.moments.pop(0)
+            if self.shown and self.state and self.state.status not in Subscription.TERMINAL:
+                state = _state(self.shown, self.state, at, self.discounts)
+                if state.monthly_cents != self.state.monthly_cents:
+                    self._enter(replace(self.state, monthly_cents=state.monthly_cents), at, event_id)
+
+    def _enter(self, state: SubscriptionState, at: datetime, event_id: str) -> None:
         steps = _revenue_steps(self.state, state, self.has_earned)
         steps += [_Step(kind, state.currency, 0, state.earning_cents) for kind in _other_kinds(self.state, state)]
         for step in steps:  # in each currency the deltas add up to the recurring revenue
-            self.changes.append(SubscriptionChange(step.kind, at, step.currency, step.delta, step.cents, event.id))
+            self.changes.append(SubscriptionChange(step.kind, at, step.currency, step.delta, step.cents, event_id))
         self.has_earned = self.has_earned or state.is_earning
         if state.status != "past_due":
             self.past_due_since = None
@@ -125,6 +153,10 @@ class _SubscriptionHistory:
             self.past_due_since = at
         if self.state and self.state.items != state.items:
             self.items_before.insert(0, self.state.items)
+        if self.state is None or self.state.items != state.items:
+            self.items_event_id = event_id
+        if self.state is None or self.state.faults != state.faults:
+            self.faults_event_id = event_id
         self.state, self.changed_at = state, at
 
     def projection(self, is_ambiguous: bool) -> SubscriptionProjection | None:
@@ -136,6 +168,8 @@ class _SubscriptionHistory:
             self.past_due_since,
             self.changed_at,
             is_ambiguous,
+            self.faults_event_id,
+            self.items_event_id,
             tuple(self.changes),
         )
 
@@ -167,12 +201,19 @@ def _other_kinds(before: SubscriptionState | None, after: SubscriptionState) -> 
     old = before.status if before else ""
     kinds = {
         "trial_started": after.status == "trialing" != old,
-        "trial_ended": old == "trialing" != after.status and not after.is_earning,
+        "trial_ended": old == "trialing" != after.status
+        and before is not None
+        and not before.is_earning
+        and not after.is_earning,
         "renewal": before is not None and _is_renewed(before, after),
         "past_due": after.status == "past_due" != old,
         "recovered": old == "past_due" and after.status == "active",
     }
     return [kind for kind, happened in kinds.items() if happened]
+
+
+def _with_kept_revenue(before: SubscriptionState | None, after: SubscriptionState) -> SubscriptionState:
+    return replace(after, keeps_revenue=after.status == "trialing" and before is not None and before.is_earning)
 
 
 def _is_renewed(before: SubscriptionState, after: SubscriptionState) -> bool:
@@ -183,14 +224,17 @@ def _is_renewed(before: SubscriptionState, after: SubscriptionState) -> bool:
     return end > old_end and (start is None or start >= old_end)
 
 
-def _state(event: StoredEvent, before: SubscriptionState | None) -> SubscriptionState:
-    state = subscription_state(event.object)
+def _state(
+    event: StoredEvent, before: SubscriptionState | None, at: datetime | None, discounts: CustomerDiscounts
+) -> SubscriptionState:
+    state = subscription_state(event.object, at=at, discounts=discounts)
     if event.has_verb("deleted"):
         state = replace(state, status="canceled", ended_at=state.ended_at or as_time(event.created))
     if before and not state.price_ids:  # a snapshot without its lines: the items before still hold
         state = replace(
             before,
             status=state.status,
+            faults=state.faults or before.faults,
             cancel_at_period_end=state.cancel_at_period_end,
             cancel_at=state.cancel_at,
             canceled_at=state.canceled_at,
@@ -199,16 +243,21 @@ def _state(event: StoredEvent, before: SubscriptionState | None) -> Subscription
     return state
 
 
-def subscription_state(snapshot: JSONObject) -> SubscriptionState:
-    """Read one snapshot, in either API shape."""
+def subscription_state(
+    snapshot: JSONObject, *, at: datetime | None = None, discounts: CustomerDiscounts = NO_DISCOUNTS
+) -> SubscriptionState:
+    """Read one snapshot, in either API shape, as of the time ``at``."""
     lines = stripe_objects.subscription_lines(snapshot)
     currency = snapshot.get("currency") or (stripe_objects.line_price(lines[0]).get("currency") if lines else "")
+    status, amount = as_text(snapshot.get("status"), 64), monthly_amount(snapshot, at=at, discounts=discounts)
+    unknown = () if status in _RANKS else (f"status {status or 'nothing'} is unknown: it gives no access",)
     return SubscriptionState(
-        status=as_text(snapshot.get("status"), 64),
+        status=status,
         customer_id=stripe_objects.id_of(snapshot.get("customer")),
         items=tuple(_item(line, is_whole=line is snapshot) for line in lines),
         currency=as_text(currency, 8),
-        monthly_cents=stripe_objects.monthly_cents(snapshot),
+        monthly_cents=amount.cents,
+        faults=(*unknown, *amount.faults),
         current_period_start=stripe_objects.period_start(snapshot),
         current_period_end=stripe_objects.period_end(snapshot),
         cancel_at_period_end=snapshot.get("cancel_at_period_end") is True,

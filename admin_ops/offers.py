@@ -1,0 +1,47 @@
+"""The actions that a page offers for a row: those that the member of staff may do, and that suit the row."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Model
+from django.urls import reverse
+
+from admin_ops.actions import actions_for
+from admin_ops.actions.base import StaffAction
+from saas.accounts.staff.staff_roles import StaffPermission
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A button: ``link`` leads to the action's page."""
+
+    action: StaffAction
+    link: str
+
+
+@dataclass(frozen=True)
+class OfferedRow:
+    """A row in a list of a page, with its own buttons."""
+
+    row: Any
+    offers: list[Offer]
+
+
+def offers_of(row: Model, permissions: Collection[StaffPermission], *, back: str = "") -> list[Offer]:
+    """Afterwards an action leads to ``back``, if that is given, else to the row's page."""
+    return [
+        Offer(action, _link(row, action, back))
+        for action in actions_for(type(row))
+        if action.permission in permissions and action.available_for(row)
+    ]
+
+
+def with_offers(rows: Collection[Any], permissions: Collection[StaffPermission], *, back: str) -> list[OfferedRow]:
+    return [OfferedRow(row, offers_of(row, permissions, back=back)) for row in rows]
+
+
+def _link(row: Model, action: StaffAction, back: str) -> str:
+    page = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_action", args=[row.pk, action.name])
+    return f"{page}?{urlencode({'back': back})}" if back else page

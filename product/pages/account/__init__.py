@@ -1,0 +1,1 @@
+"""A customer's own account: profile, address, security, devices, support visits, data."""

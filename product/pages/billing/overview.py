@@ -1,0 +1,81 @@
+"""The plan, what is charged next, usage, payment methods and invoices; what needs the payer now stands above it all."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import get_language
+
+from product.pages.billing.base import BillingPage
+from product.pages.billing.charges import current_charge, planned_change
+from product.pages.billing.details import shown_details
+from product.pages.teams.base import list_page
+from saas.billing import clock, subscriptions
+from saas.billing.catalogue.usage import limit_usage
+from saas.billing.entitlements import get_entitlements
+from saas.billing.invoices.billed_to import find_billing_details
+from saas.billing.models import Invoice, PaymentMethod, Subscription
+from saas.billing.providers import InvoicePreview
+from saas.money import Money
+from saas.teams.models import Team
+
+
+@dataclass(frozen=True)
+class NextInvoice:
+    amount: Money
+    at: datetime | None
+
+
+class OverviewPage(BillingPage):
+    template = "product/pages/billing/overview.html"
+
+    def context(self) -> dict[str, Any]:
+        row, now = self._find_subscription(), clock.now()
+        invoices = list_page(Invoice.objects.for_owner(self.owner).issued(), self.request.GET.get("cursor", ""))
+        entitlements = get_entitlements(self.owner)
+        planned = planned_change(row) if row else None
+        return {
+            **super().context(),
+            "subscription": row,
+            "charge": row and current_charge(row),
+            "planned": planned,
+            "has_access": bool(row and row.grants_access(now)),
+            "trial_days_left": (row.trial_end - now).days + 1 if row and row.trial_end and row.trial_end > now else 0,
+            "next_invoice": None if planned else self._next_invoice(row),  # whose price it does not know
+            "to_pay": Invoice.objects.for_owner(self.owner).to_pay().first() if _waits(row) else None,
+            "covered_by": self._covering_plan() if row is None else None,
+            "usage": limit_usage(self.owner, entitlements),
+            "payment_methods": PaymentMethod.objects.for_owner(self.owner).usable().order_by("-created_at"),
+            "details": shown_details(find_billing_details(self.owner), get_language() or "en"),
+            "invoices": invoices.items,
+            "next_cursor": invoices.next,
+        }
+
+    def _find_subscription(self) -> Subscription | None:
+        """As it is stored; as the provider has it after a visit there, and while a payment is awaited.
+
+        In the impersonated view as it is stored: a request in a transaction asks no provider.
+        """
+        row = subscriptions.current_subscription(self.owner)
+        may_have_changed = "from" in self.request.GET or _waits(row)
+        if may_have_changed and not self._impersonation:
+            return subscriptions.refresh_subscription(self.owner)
+        return row
+
+    def _next_invoice(self, row: Subscription | None) -> NextInvoice | None:
+        found: InvoicePreview | None = None
+        if row and not self._impersonation:
+            found = subscriptions.preview_next_invoice(row)
+        return NextInvoice(Money(found.due_cents, found.currency), found.next_charge_at) if found else None
+
+    def _covering_plan(self) -> Subscription | None:
+        """A team without a subscription has what its owner's gives."""
+        if not isinstance(self.owner, Team):
+            return None
+        row = subscriptions.current_subscription(self.owner.owner)
+        return row if row and row.plan and row.grants_access(clock.now()) else None
+
+
+def _waits(row: Subscription | None) -> bool:
+    """Return whether the subscription waits for a payment: its status grants no access."""
+    return bool(row and row.status not in Subscription.GRANTING)

@@ -1,0 +1,58 @@
+"""Create an account."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from product.pages.sign_in.login import SignInPage
+from saas.accounts import actions
+from saas.accounts.actions import EmailTaken
+from saas.accounts.email_addresses import canonical_email
+from saas.accounts.models import Audience
+from saas.accounts.sessions import logins
+from saas.accounts.sessions.logins import InvalidCredentials
+from saas.api import rate_limits
+from saas.api.accounts.serializers import RegisterBody
+from saas.api.pages.forms import Field, FormSpec
+
+
+class RegisterPage(SignInPage):
+    template = "product/pages/register.html"
+    default_next = "billing" if settings.BILLING else "account"
+    limits = (rate_limits.REGISTER, rate_limits.REGISTER_HOURLY)
+    form = FormSpec(
+        RegisterBody,
+        Field("full_name", _("Your name"), autocomplete="name", required=False),
+        Field("email", _("E-mail address"), kind="email", autocomplete="username"),
+        Field(
+            "password",
+            _("Password"),
+            kind="password",
+            autocomplete="new-password",
+            help=_("At least 12 characters. A few unrelated words work best."),
+        ),
+    )
+
+    def initial(self) -> dict[str, Any]:
+        return {"email": self.request.GET.get("email", "")[:254]}
+
+    def submit(self, body: dict[str, Any]) -> HttpResponse:
+        self.enforce_limits(rate_limits.register_account_limit(canonical_email(body["email"])))
+        try:
+            login: logins.Login | logins.PendingMfa = actions.register_customer(**body)
+            messages.success(self.request, gettext("Welcome. We sent you a link to confirm your address."))
+        except EmailTaken as taken:
+            login = self._log_in_instead(body, taken)
+        return self.go_on(login)
+
+    def _log_in_instead(self, body: dict[str, Any], taken: EmailTaken) -> logins.Login | logins.PendingMfa:
+        """Who knows the password of the account is its owner, or has pressed the button twice."""
+        self.enforce_limits(rate_limits.LOGIN)
+        try:
+            return logins.log_in(email=body["email"], password=body["password"], audience=Audience.CUSTOMER)
+        except InvalidCredentials:
+            raise taken from None

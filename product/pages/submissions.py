@@ -1,0 +1,79 @@
+"""A form that is sent twice (a double click, a reloaded page) does its work once, and both get the first answer.
+
+The key is a random value in the form. What the first sending answered is kept, encrypted, for some minutes where the cache
+may lose it: the action's own rules are the last word.
+"""
+
+import json
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+
+from django.conf import settings
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from redis.exceptions import RedisError
+
+from saas.accounts.sessions.tokens import hash_token
+from saas.security.encryption import decrypt, encrypt
+
+KEPT_SECONDS = 300
+MAX_KEY = 64
+_RUNNING = "running"
+
+
+def new_form_key() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def answer_once(request: HttpRequest, by: str, work: Callable[[], HttpResponse]) -> HttpResponse:
+    """Return what ``work`` answers, or what it answered to this form of the person ``by`` before.
+
+    While the first sending still runs, the second is led to the page itself. A refused form comes back with a new key.
+    """
+    key = str(request.POST.get("form_key", ""))[:MAX_KEY]
+    if not key:
+        return work()
+    slot = f"form:{hash_token(f'{by}:{request.path}:{key}')}"
+    if not _claim(slot):
+        return _first_answer(slot) or HttpResponseRedirect(request.path)
+    try:
+        answer = work()
+    except Exception:
+        _forget(slot)
+        raise
+    _keep(slot, answer)
+    return answer
+
+
+def _claim(slot: str) -> bool:
+    try:
+        return bool(cache.add(slot, _RUNNING, KEPT_SECONDS))
+    except RedisError:
+        return True
+
+
+def _keep(slot: str, answer: HttpResponse) -> None:
+    """A refused sending is not kept: its form has a new key."""
+    if answer.status_code >= 400:
+        return _forget(slot)
+    kept = json.dumps([answer.status_code, answer.headers.get("Location", ""), answer.content.decode()])
+    with suppress(RedisError):
+        cache.set(slot, encrypt(kept, secret=settings.SECRET_KEY), KEPT_SECONDS)
+    return None
+
+
+def _forget(slot: str) -> None:
+    with suppress(RedisError):
+        cache.touch(slot, 0)
+
+
+def _first_answer(slot: str) -> HttpResponse | None:
+    try:
+        kept = cache.get(slot, _RUNNING)
+    except RedisError:
+        return None
+    if kept == _RUNNING:
+        return None
+    status, location, content = json.loads(decrypt(kept, secrets=[settings.SECRET_KEY]))
+    return HttpResponse(content, status=status, headers={"Location": location} if location else {})

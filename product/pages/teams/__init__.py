@@ -1,0 +1,1 @@
+"""Teams: members, invitations, API keys, and what happens to the team itself."""

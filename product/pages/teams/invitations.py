@@ -1,0 +1,140 @@
+"""Invite people to a team, several at once; send again and withdraw."""
+
+import re
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from product.pages.teams.base import ROLE_NAMES, TeamFormPage, TeamPage, list_page, role_options
+from product.teams.invitations import invitation_mail_limits
+from product.teams.serializers import InvitationBody
+from saas.api.fields import StrictCharField
+from saas.api.pages.forms import Field, Form, FormSpec
+from saas.api.problems import flatten_errors
+from saas.errors import DomainError, Invalid, NotFound
+from saas.teams import invitations, roles
+from saas.teams.models import Invitation
+from saas.teams.roles import Permission, Role
+
+MAX_AT_ONCE = 20
+_BETWEEN = re.compile(r"[\s,;]+")
+
+
+class InvitationsBody(serializers.Serializer[Any]):
+    """Addresses with blanks, commas, semicolons or line breaks between, each checked as the API checks one."""
+
+    emails = StrictCharField(max_length=MAX_AT_ONCE * 256)
+    role = serializers.ChoiceField(Role.choices)
+
+    def validate_emails(self, value: str) -> list[str]:
+        found = list(dict.fromkeys(filter(None, _BETWEEN.split(value))))
+        if not found:
+            raise serializers.ValidationError("Give at least one address.")
+        if len(found) > MAX_AT_ONCE:
+            raise serializers.ValidationError(f"Invite at most {MAX_AT_ONCE} at once.")
+        return found
+
+
+class InvitationsPage(TeamFormPage):
+    """The open invitations; for who may invite, the form."""
+
+    here = "team-invitations-page"
+    template = "product/pages/teams/invitations.html"
+    permission = Permission.VIEW_INVITATIONS
+
+    def admit(self) -> HttpResponseBase | None:
+        if answer := super().admit():
+            return answer
+        if self.request.method == "POST":
+            self.actor.require(Permission.MANAGE_INVITATIONS)
+        self.refusals: list[tuple[str, str]] = []
+        self.form = FormSpec(  # type: ignore[misc]
+            InvitationsBody,
+            Field(
+                "emails", _("E-mail addresses"), kind="textarea", help=_("One on each line, or with commas between.")
+            ),
+            Field("role", _("Role"), kind="select", options=role_options(roles.assignable_roles(self.actor.role))),
+        )
+        return None
+
+    def initial(self) -> dict[str, Any]:
+        return {"role": Role.MEMBER}
+
+    def context(self) -> dict[str, Any]:
+        rows = Invitation.objects.visible_to(self.known.user).open().filter(team=self.actor.team)
+        page = list_page(rows.select_related("invited_by"), self.request.GET.get("cursor", ""))
+        shown = [{"row": row, "role": gettext(ROLE_NAMES[Role(row.role)])} for row in page.items]
+        return {**super().context(), "invitations": shown, "next_cursor": page.next, "refusals": self.refusals}
+
+    def submit(self, body: dict[str, Any]) -> HttpResponse:
+        for email in body["emails"]:
+            if sentence := self._refusal(email, body["role"]):
+                self.refusals.append((email, sentence))
+        if sent := len(body["emails"]) - len(self.refusals):
+            text = ngettext("{count} invitation is on its way.", "{count} invitations are on their way.", sent)
+            messages.success(self.request, text.format(count=sent))
+        if self.refusals:
+            return self._show_refused(str(body["role"]))
+        return self.go_to(self.here)
+
+    def _refusal(self, email: str, role: str) -> str:
+        """Invite one address; return the sentence of what was refused, empty if it was sent."""
+        checked = InvitationBody(data={"email": email, "role": role})
+        if not checked.is_valid():
+            return _sentence(Invalid(errors=dict(flatten_errors(checked.errors))))
+        try:
+            self.enforce_limits(*invitation_mail_limits(email))
+            invitations.invite(self.actor, **checked.validated_data)
+        except DomainError as refusal:
+            return _sentence(refusal)
+        return ""
+
+    def _show_refused(self, role: str) -> HttpResponse:
+        """The form with the addresses that were refused; those that were sent are gone from it."""
+        emails = "\n".join(email for email, _sentence in self.refusals)
+        form = Form(self.form, {"emails": emails, "role": role})
+        text = ngettext("This address was not invited.", "These addresses were not invited.", len(self.refusals))
+        form.errors["emails"] = [text]
+        return self.show(form, status=422)
+
+
+def _sentence(refusal: DomainError) -> str:
+    sentences = [sentence for field in (refusal.errors or {}).values() for sentence in field] or [refusal.detail]
+    return " ".join(map(gettext, sentences))
+
+
+class InvitationPage(TeamPage):
+    """The buttons of one invitation: send it again, withdraw it."""
+
+    here = "team-invitations-page"
+    post_permission = Permission.MANAGE_INVITATIONS
+
+    def get(self, request: Any, **place: str) -> HttpResponseBase:
+        return self.go_to(self.here)
+
+    def post(self, request: Any, **place: str) -> HttpResponse:
+        rows = Invitation.objects.visible_to(self.known.user).open().filter(team=self.actor.team)
+        invitation = rows.filter(pk=place["invitation_id"]).first()
+        if invitation is None:
+            raise NotFound
+        if request.POST.get("do") == "resend":
+            self.enforce_limits(*invitation_mail_limits(invitation.email))
+            invitations.resend_invitation(self.actor, invitation)
+            text = gettext("The invitation is on its way to {email} again. The earlier link no longer works.")
+        else:
+            invitations.revoke_invitation(self.actor, invitation)
+            text = gettext("The invitation of {email} is withdrawn.")
+        messages.success(request, text.format(email=invitation.email))
+        return self.go_to(self.here)
+
+    def refused(self, refusal: DomainError) -> HttpResponse:
+        """A refusal of a button stands above the list."""
+        if self.request.method != "POST" or isinstance(refusal, NotFound) or not hasattr(self, "actor"):
+            return super().refused(refusal)
+        messages.error(self.request, _sentence(refusal))
+        return self.go_to(self.here)

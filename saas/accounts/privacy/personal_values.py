@@ -1,0 +1,105 @@
+"""The values that name a person, and how to find and redact them in whatever form a text quotes them."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import unescape
+from typing import Any
+from urllib.parse import unquote_plus
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from saas.accounts.models import OneTimeToken, User
+
+REDACTED = "[erased]"
+SHORTEST_PART = 3
+_UNESCAPED = re.compile(r"[A-Za-z0-9]+")
+_QUOTED_PRINTABLE = re.compile(r"=(?:\r?\n|([0-9A-F]{2}))")
+_JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+
+
+@dataclass(frozen=True)
+class PersonalValues:
+    """``emails`` are the person's addresses, ``quotes`` what no text of ours may hold: those, and names of two words or more.
+
+    A single first name is no quote: it would match other people.
+    """
+
+    emails: frozenset[str]
+    names: frozenset[str]
+
+    @classmethod
+    def of_user(cls, user: User) -> "PersonalValues":
+        names = {user.full_name, getattr(getattr(user, "profile", None), "display_name", "")}
+        return cls(frozenset(addresses_of(user)), frozenset(name for name in names if name))
+
+    @property
+    def quotes(self) -> list[str]:
+        return sorted(self.emails | {name for name in self.names if len(name.split()) > 1})
+
+    @property
+    def search_parts(self) -> list[str]:
+        """What a case-insensitive search of a column looks for: of each quote a part that no way of escaping changes.
+
+        ``are_mentioned`` decides about what it finds.
+        """
+        return sorted({part for quote in self.quotes for part in _search_parts(quote)})
+
+    def are_mentioned(self, text: str) -> bool:
+        """Whether a text holds one of the quotes: in any case, escaped for a URL, for JSON, for HTML or for a mail."""
+        wanted = [_plain(value) for value in self.quotes]
+        return any(value in decoded for decoded in map(_plain, _decodings(text)) for value in wanted)
+
+    def redact(self, value: Any) -> Any:
+        """A JSON value in which every text that mentions the person is ``[erased]``."""
+        if isinstance(value, str):
+            return REDACTED if self.are_mentioned(value) else value
+        if isinstance(value, dict):
+            return {self.redact(name): self.redact(inner) for name, inner in value.items()}
+        return [self.redact(inner) for inner in value] if isinstance(value, list) else value
+
+
+def addresses_of(user: User) -> set[str]:
+    """The account's address, earlier ones, and those it was to be changed to, unless another account has them by now."""
+    return _own_addresses(user, user.one_time_tokens.all())
+
+
+def proven_addresses_of(user: User) -> set[str]:
+    """The account's address, and earlier ones that a used mailed link proved, unless another account has them by now."""
+    return _own_addresses(user, user.one_time_tokens.exclude(used_at=None))
+
+
+def _own_addresses(user: User, tokens: QuerySet[OneTimeToken]) -> set[str]:
+    is_anothers = Exists(User.objects.filter(email=OuterRef("email")).exclude(pk=user.pk))
+    return {user.email, *tokens.exclude(is_anothers).values_list("email", flat=True)}
+
+
+def _search_parts(quote: str) -> list[str]:
+    """The longest run of ASCII letters and digits, or where there is none, the quote as it is and as JSON writes it."""
+    longest = max(_UNESCAPED.findall(quote), key=len, default="")
+    return [longest] if len(longest) >= SHORTEST_PART else [quote, json.dumps(quote)[1:-1]]
+
+
+def _decodings(text: str) -> Iterable[str]:
+    once = (
+        text,
+        unquote_plus(text),
+        unescape(text),
+        _JSON_ESCAPE.sub(_character, text),
+        _QUOTED_PRINTABLE.sub(_byte, text),
+    )
+    return {*once, unquote_plus(unquote_plus(text))}
+
+
+def _character(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16))
+
+
+def _byte(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else ""
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()

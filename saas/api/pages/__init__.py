@@ -1,0 +1,1 @@
+"""HTML for people, in one look for all services: the base template's context, forms, refusals and errors."""

@@ -1,0 +1,96 @@
+"""Handlers of the events about invoices, and about what happens to their money afterwards."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.utils import timezone
+
+from saas.billing.invoices import customer_mails
+from saas.billing.models import InvoiceAdjustment
+from saas.billing.sync import adjustments, upsert
+from saas.billing.sync.attention import mail_staff
+from saas.billing.sync.stripe_objects import id_of
+from saas.security.untrusted_json import as_object
+from saas.webhook_events.dispatch import Ignore, Retry, handles, require_object_id
+from saas.webhook_events.envelope import EventData
+from saas.webhook_events.models import WebhookEvent
+
+_Kind = InvoiceAdjustment.Kind
+INVOICE_EXPECTED_WITHIN = timedelta(hours=1)  # events of one moment come in any order
+
+
+@handles("invoice.*")
+def handle_invoice_event(event: WebhookEvent, data: EventData) -> None:
+    """``invoice.upcoming`` shows an invoice that does not exist yet, and has no row."""
+    if event.type == "invoice.upcoming":
+        return
+    upsert.upsert_invoice(require_object_id(event))
+    for payment in adjustments.payments_of_invoice(data.object):
+        _mail_refunds(adjustments.set_payment(event.object_id, payment))
+
+
+@handles("invoice_payment.*")
+def handle_invoice_payment_event(event: WebhookEvent, data: EventData) -> None:
+    found = adjustments.set_payment(id_of(data.object.get("invoice")), as_object(data.object.get("payment")))
+    if found is None and timezone.now() - event.provider_created < INVOICE_EXPECTED_WITHIN:
+        raise Retry("The invoice of this payment is not there yet.")
+    if found is None:
+        raise Ignore("No invoice of ours has this payment.")
+    _mail_refunds(found)
+
+
+def _mail_refunds(rows: Iterable[InvoiceAdjustment] | None) -> None:
+    for row in rows or ():
+        if row.kind == _Kind.REFUND and row.status == "succeeded":
+            customer_mails.send_refunded(row)
+
+
+@handles("refund.*", "charge.refund.*", "charge.dispute.*", "credit_note.*", "radar.early_fraud_warning.*")
+def handle_adjustment_event(event: WebhookEvent, data: EventData) -> None:
+    """A row on the invoice, and a mail to staff where money is taken back. Access stays as it is, unless
+    ``BILLING_DISPUTE_ENDS_ACCESS`` says otherwise (``Subscription.is_ended_by_dispute``)."""
+    row = adjustments.upsert_adjustment(require_object_id(event))
+    if row is None:
+        return
+    _mail_refunds([row])
+    if what := _staff_sentence(row):
+        mail_staff(f"{what}: {row.external_id}", f"{row.amount}. {row.reason}".strip(), event.external_id)
+
+
+def _staff_sentence(row: InvoiceAdjustment) -> str:
+    """What staff are told; empty for what they have done themselves."""
+    if row.kind == _Kind.FRAUD_WARNING:
+        return "The bank warns of fraud"
+    if row.kind == _Kind.DISPUTE:
+        return f"A dispute was {row.status}" if row.closed_at else "A dispute is open"
+    if row.kind == _Kind.REFUND:
+        return "A refund failed" if row.status == "failed" else "A payment was refunded"
+    return ""
+
+
+@handles("charge.succeeded", "charge.updated", "charge.refunded", "charge.captured")
+def keep_charge_event(event: WebhookEvent, data: EventData) -> None:
+    """Before 2025-03-31.basil a charge names its invoice."""
+    ids = {"payment_intent": data.object.get("payment_intent"), "charge": data.object.get("id")}
+    if invoice_id := id_of(data.object.get("invoice")):
+        _mail_refunds(adjustments.set_payment(invoice_id, ids))
+
+
+@handles("invoice.paid", "invoice.payment_succeeded")
+def mail_receipt(event: WebhookEvent, data: EventData) -> None:
+    customer_mails.send_receipt(require_object_id(event))
+
+
+@handles("invoice.payment_failed")
+def mail_payment_failed(event: WebhookEvent, data: EventData) -> None:
+    customer_mails.send_payment_failed(require_object_id(event))
+
+
+@handles("invoice.payment_action_required")
+def mail_action_required(event: WebhookEvent, data: EventData) -> None:
+    customer_mails.send_action_required(require_object_id(event))
+
+
+@handles("invoice.upcoming")
+def mail_upcoming_renewal(event: WebhookEvent, data: EventData) -> None:
+    customer_mails.send_upcoming_renewal(data.object)

@@ -1,0 +1,96 @@
+"""Giving money back: a refund, a credit for the next invoices, and an end at once with a refund of the rest.
+
+For Admin ops, with ``by`` the member of staff; the caller checks who may do this:
+
+    refund_invoice(invoice, amount_cents=None, reason="…", by=sam)          -> Invoice; without an amount all that is left
+    credit_customer(customer, amount_cents=500, currency="usd", reason="…", by=sam)
+    cancel_with_refund(subscription, reason="…", by=sam)                    -> Subscription
+
+A refund's idempotency key holds what was returned before it: a repeated click is the same refund, a second one is not.
+"""
+
+from datetime import datetime
+
+from saas.accounts.models import User
+from saas.audit.actions import record, require_reason
+from saas.billing import clock, providers
+from saas.billing.customers import apply_pending_events
+from saas.billing.models import Customer, Invoice, Subscription
+from saas.errors import DomainError, Invalid
+from saas.ids import new_id
+
+LARGEST_CREDIT_CENTS = 100_000_000
+
+
+class NothingToRefund(DomainError):
+    code, title = "nothing_to_refund", "Nothing of what was paid is left to refund."  # 409
+
+
+def refund_invoice(invoice: Invoice, *, amount_cents: int | None, reason: str, by: User) -> Invoice:
+    """Raises ``NothingToRefund``, ``Invalid``, and what the provider refuses. Access stays as it is."""
+    why, left = require_reason(reason), invoice.net_paid.minor
+    if invoice.status != Invoice.Status.PAID or left <= 0 or invoice.customer is None:
+        raise NothingToRefund
+    amount = left if amount_cents is None else amount_cents
+    if not 0 < amount <= left:
+        raise Invalid(errors={"amount_cents": [f"Choose an amount of at most {invoice.net_paid}."]})
+    refund_id = providers.current_gateway().refund_invoice(
+        invoice.external_id,
+        amount_cents=amount,
+        reason=why,
+        idempotency_key=f"refund:{invoice.pk}:{invoice.returned_cents}:{amount}",
+    )
+    apply_pending_events(invoice.customer, refund_id)
+    record(
+        "invoice.refunded", actor=by.pk, target=invoice.pk, reason=why, amount_cents=amount, currency=invoice.currency
+    )
+    invoice.refresh_from_db()
+    return invoice
+
+
+def credit_customer(customer: Customer, *, amount_cents: int, currency: str, reason: str, by: User) -> None:
+    """Raises ``Invalid``, and what the provider refuses."""
+    why = require_reason(reason)
+    if not 0 < amount_cents <= LARGEST_CREDIT_CENTS:
+        raise Invalid(errors={"amount_cents": ["Choose an amount above nothing."]})
+    providers.current_gateway().credit_customer(
+        customer.external_id,
+        amount_cents=amount_cents,
+        currency=currency.lower(),
+        reason=why,
+        idempotency_key=f"credit:{new_id('crd')}",
+    )
+    apply_pending_events(customer)
+    record(
+        "customer.credited", actor=by.pk, target=customer.pk, reason=why, amount_cents=amount_cents, currency=currency
+    )
+
+
+def cancel_with_refund(subscription: Subscription, *, reason: str, by: User) -> Subscription:
+    """End it now, and refund what of the last paid invoice is for the time after now. Raises ``NothingToRefund`` if that is
+    nothing: then it has not ended, either."""
+    why = require_reason(reason)
+    invoice = last_paid_invoice(subscription)
+    rest = unused_cents(subscription, invoice, clock.now()) if invoice else 0
+    if invoice is None or rest <= 0:
+        raise NothingToRefund
+    providers.current_gateway().cancel_subscription(subscription.external_id, reason=why)
+    refund_invoice(invoice, amount_cents=rest, reason=why, by=by)
+    apply_pending_events(subscription.customer)
+    record("subscription.canceled", actor=by.pk, target=subscription.pk, reason=why, at_period_end=False)
+    subscription.refresh_from_db()
+    return subscription
+
+
+def last_paid_invoice(subscription: Subscription) -> Invoice | None:
+    paid = Invoice.objects.filter(subscription_id=subscription.external_id, status=Invoice.Status.PAID)
+    return paid.filter(amount_paid_cents__gt=0).order_by("-issued_at").select_related("customer").first()
+
+
+def unused_cents(subscription: Subscription, invoice: Invoice, now: datetime) -> int:
+    """What of the invoice is for the rest of the period, rounded down, and not returned yet."""
+    end = subscription.current_period_end
+    if subscription.status in Subscription.TERMINAL or end is None or end <= now or end <= invoice.issued_at:
+        return 0
+    rest = (end - max(now, invoice.issued_at)) / (end - invoice.issued_at)
+    return min(int(invoice.amount_paid_cents * rest), invoice.net_paid.minor)

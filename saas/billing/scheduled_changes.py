@@ -1,0 +1,110 @@
+"""Changes of plan at the end of the period, such as a downgrade: asked for, called off, and made in the period's last minutes.
+
+Until then the row is ours alone and the provider knows nothing, so that the subscription can be canceled and changed as usual
+(decision 190).
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from saas.accounts.models import User
+from saas.audit.actions import record
+from saas.billing import clock, providers
+from saas.billing.customers import apply_pending_events
+from saas.billing.models import Owner, PendingChange, Subscription
+from saas.billing.subscriptions import current_subscription, plan_change, require_subscription
+from saas.errors import DomainError
+
+logger = logging.getLogger(__name__)
+
+LATEST = timedelta(days=1)  # after the period's end, what the provider has refused until then is given up
+
+
+class NothingPending(DomainError):
+    code, title = "nothing_pending", "No change is planned for this subscription."  # 409
+
+
+class NoPeriodEnd(DomainError):
+    code, title = "no_period_end", "The subscription does not go on after this period: nothing can be planned."  # 409
+
+
+def schedule_change(
+    owner: Owner, *, plan_id: str, by: User, interval: str = "", quantity: int | None = None, seats: int = 1
+) -> Subscription:
+    """Plan the change that ``change_plan`` would make now for the end of the period. It replaces one that was planned before.
+
+    Raises what ``change_plan`` raises, and ``NoPeriodEnd``.
+    """
+    change = plan_change(require_subscription(owner), plan_id, interval, quantity, seats)
+    row, at = change.subscription, next_period_start(change.subscription)
+    if at is None:
+        raise NoPeriodEnd
+    values = {"price": change.price, "quantity": change.quantity, "at": at, "error": ""}
+    with transaction.atomic():
+        PendingChange.objects.update_or_create(subscription=row, defaults=values)
+        record(
+            "subscription.change_planned",
+            actor=by.pk,
+            target=row.pk,
+            plan=plan_id,
+            quantity=change.quantity,
+            at=at.isoformat(),
+        )
+    row.refresh_from_db()
+    return row
+
+
+def next_period_start(row: Subscription) -> datetime | None:
+    """When a change that is planned now would be made; None where the subscription does not go on."""
+    at = row.current_period_end
+    return None if at is None or row.is_canceling or at <= clock.now() else at
+
+
+@transaction.atomic
+def call_off_change(owner: Owner, *, by: User) -> Subscription:
+    """Raises ``NothingPending``."""
+    row = current_subscription(owner)
+    if row is None or not PendingChange.objects.filter(subscription=row).delete()[0]:
+        raise NothingPending
+    record("subscription.change_called_off", actor=by.pk, target=row.pk)
+    row.refresh_from_db()
+    return row
+
+
+def make_due_changes() -> int:
+    """Make the changes whose period ends within minutes. What is late is made nevertheless, and its difference credited.
+    Returns how many were made."""
+    due = PendingChange.objects.due(clock.now()).select_related("subscription__customer", "price")
+    return sum(_make(change) for change in due)
+
+
+def _make(change: PendingChange) -> bool:
+    row, now = change.subscription, clock.now()
+    if row.status in Subscription.TERMINAL or row.is_canceling or now >= change.at + LATEST:
+        _end(change, "subscription.change_dropped")
+        return False
+    try:
+        providers.current_gateway().change_subscription(
+            subscription_id=row.external_id,
+            item_id=row.item_id,
+            price_id=change.price.external_id or "",
+            quantity=change.quantity,
+            prorate=now >= change.at,
+        )
+    except DomainError as refusal:
+        logger.warning("planned_change_failed", extra={"subscription": row.external_id, "code": refusal.code})
+        PendingChange.objects.filter(pk=change.pk).update(error=str(refusal.detail)[:255])
+        return False
+    apply_pending_events(row.customer)
+    return _end(change, "subscription.changed")
+
+
+@transaction.atomic
+def _end(change: PendingChange, action: str) -> bool:
+    """Once, whichever of two processes has made it."""
+    if not PendingChange.objects.filter(pk=change.pk).delete()[0]:
+        return False
+    record(action, actor="system", target=change.subscription_id, plan=change.price.plan_id, quantity=change.quantity)
+    return True

@@ -1,0 +1,105 @@
+"""Discounts: what a coupon takes off, from when and until when, as the provider's objects show it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any
+
+from saas.billing.sync import stripe_objects
+from saas.security.untrusted_json import JSONObject, as_count, as_object, as_text, as_time
+
+
+@dataclass(frozen=True)
+class Discount:
+    """``percent_off`` is from 0 to 100, ``amount_off`` in minor units, off each invoice. Without ``product_ids`` it is for
+    all."""
+
+    id: str
+    percent_off: Fraction
+    amount_off: int
+    is_lasting: bool  # beyond a month: one for a month or an invoice is a gift, and moves no revenue
+    product_ids: frozenset[str]
+    start: datetime | None
+    end: datetime | None
+
+    def lasts_at(self, at: datetime | None) -> bool:
+        """Whether it counts at that time; without one, whether it lasts at all."""
+        has_begun = at is None or self.start is None or self.start <= at
+        return self.is_lasting and has_begun and (at is None or self.end is None or at < self.end)
+
+    def is_for(self, product_id: str) -> bool:
+        return not self.product_ids or product_id in self.product_ids
+
+
+@dataclass(frozen=True)
+class CustomerDiscounts:
+    """``known``: every discount by id. ``of_customer``: those that apply to all subscriptions. ``unread``: ids of these whose
+    coupon is unknown. ``moments``: time and event id at which one of them begins or ends."""
+
+    known: Mapping[str, Discount] = field(default_factory=dict)
+    of_customer: tuple[Discount, ...] = ()
+    unread: tuple[str, ...] = ()
+    moments: tuple[tuple[datetime, str], ...] = ()
+
+    def read(self, shown: object) -> Discount | None:
+        """A discount as a subscription shows it: whole, or by its id. ``None`` where only its id is known."""
+        whole = read_discount(shown) if isinstance(shown, dict) else None
+        return whole or self.known.get(discount_id(shown))
+
+    def including(self, shown: Iterable[object]) -> "CustomerDiscounts":
+        """With those that are whole in ``shown``, too."""
+        found = [discount for one in shown if isinstance(one, dict) and (discount := read_discount(one))]
+        more = {discount.id: discount for discount in found if discount.id}
+        return replace(self, known={**more, **self.known})
+
+
+NO_DISCOUNTS = CustomerDiscounts()
+
+
+def discount_id(shown: object) -> str:
+    return stripe_objects.id_of(shown)
+
+
+def discount_coupon(discount: JSONObject) -> object:
+    """The coupon, or its id: at the top until clover, since then under ``source``."""
+    return discount.get("coupon") or as_object(discount.get("source")).get("coupon")
+
+
+def read_discount(discount: JSONObject) -> Discount | None:
+    """``None`` where the coupon is only named."""
+    coupon = as_object(discount_coupon(discount))
+    if not as_text(coupon.get("duration")):
+        return None
+    products = as_object(coupon.get("applies_to")).get("products")
+    return Discount(
+        id=discount_id(discount),
+        percent_off=_percent(coupon.get("percent_off")),
+        amount_off=as_count(coupon.get("amount_off"), 0),
+        is_lasting=_is_lasting(coupon),
+        product_ids=frozenset(as_text(one) for one in products) if isinstance(products, list) else frozenset(),
+        start=as_time(discount.get("start")),
+        end=as_time(discount.get("end")),
+    )
+
+
+def _is_lasting(coupon: JSONObject) -> bool:
+    months = as_count(coupon.get("duration_in_months"), 0)
+    return coupon.get("duration") == "forever" or (coupon.get("duration") == "repeating" and months != 1)
+
+
+def _percent(value: Any) -> Fraction:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return Fraction(0)
+    return min(max(Fraction(number), Fraction(0)), Fraction(100)) if number.is_finite() else Fraction(0)
+
+
+def shown_discounts(subscription: JSONObject) -> list[object]:
+    """All that a snapshot shows, of the subscription and of its items."""
+    holders = [subscription, *stripe_objects.subscription_lines(subscription)]
+    lists = [holder["discounts"] for holder in holders if isinstance(holder.get("discounts"), list)]
+    single = [holder.get("discount") for holder in holders]
+    return [one for one in (*(one for many in lists for one in many), *single) if one]

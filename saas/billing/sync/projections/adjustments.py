@@ -1,0 +1,89 @@
+"""Projection of refunds, credit notes, disputes and early fraud warnings."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from saas.billing.models import InvoiceAdjustment
+from saas.billing.sync import stripe_objects
+from saas.billing.sync.event_order import StoredEvent
+from saas.security.untrusted_json import JSONObject, as_integer, as_text, as_time
+
+_Kind = InvoiceAdjustment.Kind
+KINDS = {
+    "refund": _Kind.REFUND,
+    "credit_note": _Kind.CREDIT_NOTE,
+    "dispute": _Kind.DISPUTE,
+    "radar.early_fraud_warning": _Kind.FRAUD_WARNING,
+}
+CLOSED_DISPUTES = {"won", "lost", "warning_closed", "prevented"}
+
+
+@dataclass(frozen=True)
+class AdjustmentProjection:
+    """``invoice_id`` and ``customer_id`` are empty where only the payment says them."""
+
+    kind: str
+    customer_id: str
+    invoice_id: str
+    charge_id: str
+    payment_intent_id: str
+    status: str
+    reason: str
+    currency: str
+    amount_cents: int
+    returned_cents: int
+    opened_at: datetime | None
+    closed_at: datetime | None
+    event_id: str
+
+
+def project_adjustment(events: Sequence[StoredEvent]) -> AdjustmentProjection | None:
+    """The last snapshot. A dispute that was closed stays closed, a refund that failed or was canceled failed."""
+    shown = [event for event in events if event.object.get("object") in KINDS]
+    if not shown:
+        return None
+    last = max(shown, key=lambda event: (_is_final(event.object), event.created, event.id))
+    thing, kind = last.object, KINDS[as_text(last.object.get("object"))]
+    amount = as_integer(thing.get("amount")) or 0
+    return AdjustmentProjection(
+        kind=kind,
+        customer_id=stripe_objects.id_of(thing.get("customer")),
+        invoice_id=stripe_objects.id_of(thing.get("invoice")),
+        charge_id=stripe_objects.id_of(thing.get("charge")),
+        payment_intent_id=stripe_objects.id_of(thing.get("payment_intent")),
+        status=as_text(thing.get("status"), 64),
+        reason=as_text(thing.get("reason") or thing.get("fraud_type")),
+        currency=as_text(thing.get("currency"), 8),
+        amount_cents=amount,
+        returned_cents=amount if _RETURNS[kind](thing) else 0,
+        opened_at=as_time(thing.get("created")),
+        closed_at=as_time(last.created) if _is_final(thing) else None,
+        event_id=last.id,
+    )
+
+
+def _is_final(thing: JSONObject) -> bool:
+    is_over = {
+        "dispute": thing.get("status") in CLOSED_DISPUTES,
+        "refund": thing.get("status") in {"failed", "canceled"},
+        "credit_note": thing.get("status") == "void",
+    }
+    return is_over.get(as_text(thing.get("object")), False)
+
+
+def _is_credited(note: JSONObject) -> bool:
+    """A note on a paid invoice that no refund pays out: a refund has a row of its own."""
+    return (
+        note.get("type") == "post_payment"
+        and note.get("status") == "issued"
+        and not (note.get("refund") or note.get("refunds"))
+    )
+
+
+_RETURNS: dict[str, Callable[[JSONObject], bool]] = {
+    _Kind.REFUND: lambda refund: refund.get("status") in {"succeeded", "pending", None},
+    _Kind.CREDIT_NOTE: _is_credited,
+    _Kind.DISPUTE: lambda dispute: dispute.get("status") == "lost",
+    _Kind.FRAUD_WARNING: lambda warning: False,
+}

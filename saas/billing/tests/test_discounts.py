@@ -1,0 +1,158 @@
+"""Coupons wherever Stripe shows them: recurring revenue is what is charged, month after month."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from saas.billing.models import Customer, LedgerEntry, Subscription
+from saas.billing.sync import rebuild
+from saas.billing.sync.recurring_revenue import monthly_amount
+from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
+from saas.testing.factories import event_factories
+from saas.testing.factories import stripe_object_factories as whole
+from saas.webhook_events.actions import append_event
+from saas.webhook_events.models import WebhookEvent
+
+pytestmark = pytest.mark.django_db
+
+DAY = 86_400
+HALF = whole.coupon("half", percent_off=50.0, duration="forever")
+
+
+@pytest.fixture
+def stripe(settings: Any) -> Iterator[StandIn]:
+    with stand_in({}) as here:
+        bill_through_stripe(settings, here.url)
+        yield here
+
+
+def tell(type: str, thing: dict[str, Any], *, day: int = 0, **fields: Any) -> None:
+    id = fields.pop("id", f"evt_{type}_{thing['id']}_{day}")
+    append_event(
+        whole.event(type, thing, id=id, at=whole.AT + day * DAY, **fields), source=WebhookEvent.Source.DELIVERY
+    )
+    event_factories.drain()
+
+
+def monthly() -> int:
+    return Subscription.objects.get().monthly_cents
+
+
+def test_a_discount_on_the_subscription_is_read_when_stripe_is_asked(stripe: StandIn) -> None:
+    discount = whole.discount("di_1", HALF, subscription="sub_1")
+    tell("customer.subscription.created", whole.subscription(discounts=["di_1"]))
+    row = Subscription.objects.get()
+    assert (row.monthly_cents, row.attention) == (
+        7900,
+        "discount di_1 is named, and what it takes off is not known; price price_growth stands for no plan",
+    )
+
+    tell("customer.subscription.updated", whole.subscription(discounts=[discount]), day=1)
+
+    assert monthly() == 3950
+    assert "discount" not in Subscription.objects.get().attention
+
+
+def test_a_discount_that_was_whole_once_is_known_by_its_id(stripe: StandIn) -> None:
+    discount = whole.discount("di_1", HALF, subscription="sub_1")
+    tell("customer.subscription.created", whole.subscription(discounts=[discount]))
+    tell("customer.subscription.updated", whole.subscription(discounts=["di_1"]), day=1)
+
+    assert monthly() == 3950
+
+
+def test_a_customers_discount_counts_from_its_event_to_its_end(stripe: StandIn) -> None:
+    discount = whole.discount("di_1", HALF, start=whole.AT + 2 * DAY)
+    tell("customer.subscription.created", whole.subscription())
+    tell("customer.discount.created", discount, day=2)
+    assert monthly() == 3950
+
+    tell("customer.discount.deleted", discount, day=5)
+
+    assert monthly() == 7900
+    rows = LedgerEntry.objects.order_by("number").values_list("kind", "delta_cents", "event_id")
+    assert list(rows) == [
+        ("new", 7900, "evt_customer.subscription.created_sub_1_0"),
+        ("downgrade", -3950, "evt_customer.discount.created_di_1_2"),
+        ("upgrade", 3950, "evt_customer.discount.deleted_di_1_5"),
+    ]
+    assert list(rebuild.rebuild_rows(repair=False)) == []
+
+
+def test_a_discount_that_came_before_its_subscription_counts(stripe: StandIn) -> None:
+    tell("customer.discount.created", whole.discount("di_1", HALF))
+    tell("customer.subscription.created", whole.subscription(), day=1)
+
+    assert monthly() == 3950
+
+
+def test_a_subscriptions_own_discount_takes_the_customers_place(stripe: StandIn) -> None:
+    tenth = whole.discount("di_2", whole.coupon("tenth", percent_off=10.0, duration="forever"), subscription="sub_1")
+    tell("customer.discount.created", whole.discount("di_1", HALF))
+    tell("customer.subscription.created", whole.subscription(discounts=[tenth]), day=1)
+
+    assert monthly() == 7110
+
+
+def test_a_coupon_that_is_only_named_is_asked_for(stripe: StandIn) -> None:
+    stripe.answers["GET /v1/coupons/half"] = HALF
+    tell("customer.subscription.created", whole.subscription())
+    tell("customer.discount.created", whole.discount("di_1", "half"), day=1)
+
+    assert monthly() == 3950
+    assert [asked.path for asked in stripe.asked] == ["/v1/coupons/half"]
+
+
+def test_a_discount_in_the_customers_own_snapshot_counts(stripe: StandIn) -> None:
+    tell("customer.subscription.created", whole.subscription())
+    tell("customer.updated", whole.customer(discount=whole.discount("di_1", HALF)), day=1)
+
+    assert monthly() == 3950
+    assert Customer.objects.get().email == "kim@example.net"
+
+
+def test_a_repeating_discount_ends_with_its_last_month(stripe: StandIn) -> None:
+    coupon = whole.coupon("three", percent_off=100.0, duration="repeating", duration_in_months=3)
+    discount = whole.discount("di_1", coupon, subscription="sub_1", end=whole.AT + 90 * DAY)
+    tell("customer.subscription.created", whole.subscription(discounts=[discount]))
+    assert monthly() == 0
+
+    tell("customer.subscription.updated", whole.subscription(discounts=[discount]), day=89)
+    assert monthly() == 0
+    tell("customer.subscription.updated", whole.subscription(discounts=[discount]), day=90)
+    assert monthly() == 7900
+
+
+def test_a_coupon_for_one_product_leaves_the_others() -> None:
+    coupon = whole.coupon("half", percent_off=50.0, duration="forever", applies_to={"products": ["prod_growth"]})
+    items = [
+        whole.subscription_item(whole.price()),
+        whole.subscription_item(whole.price("price_seat", 1000, product="prod_seat"), 3, id="si_2"),
+    ]
+
+    assert monthly_amount(whole.subscription(*items, discounts=[whole.discount("di_1", coupon)])).cents == 3950 + 3000
+
+
+@pytest.mark.parametrize(
+    ("fields", "cents"),
+    [
+        ({"tax_rates": [{"inclusive": True, "percentage": 19.0}]}, 6639),  # 7900 / 1.19
+        ({"tax_rates": [{"inclusive": False, "percentage": 19.0}]}, 7900),
+        ({"tax_rates": []}, 7900),
+    ],
+)
+def test_a_tax_that_is_in_the_price_is_no_revenue(fields: dict[str, Any], cents: int) -> None:
+    amount = monthly_amount(whole.subscription(whole.subscription_item(whole.price(), **fields)))
+
+    assert (amount.cents, amount.faults) == (cents, ())
+
+
+def test_an_included_tax_whose_rate_is_not_shown_is_said() -> None:
+    item = whole.subscription_item(whole.price(tax_behavior="inclusive"))
+    automatic = {**whole.subscription()["automatic_tax"], "enabled": True}
+
+    amount = monthly_amount(whole.subscription(item, automatic_tax=automatic))
+
+    assert amount.cents == 7900
+    assert amount.faults == ("price price_growth includes a tax whose rate is not shown: counted with it",)

@@ -1,0 +1,263 @@
+"""Who paid by a Payment Link, by hand at Stripe, or before this system was there, gets what they pay for."""
+
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from saas.audit.models import AuditEvent
+from saas.billing.alarms import AlarmKind, open_alarms
+from saas.billing.entitlements import get_limit
+from saas.billing.linking import evidence
+from saas.billing.linking.customers import CustomerIsLinked, OwnerPaysAlready, link_customer_by_staff
+from saas.billing.models import Customer, LedgerEntry, Price, Subscription
+from saas.billing.sync import rebuild
+from saas.billing.tests.fake_stripe import FakeStripe
+from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
+from saas.testing.factories import event_factories
+from saas.testing.factories import stripe_object_factories as whole
+from saas.testing.factories.user_factories import Person
+from saas.webhook_events.actions import append_event
+from saas.webhook_events.models import WebhookEvent
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def fake(settings: Any) -> Iterator[FakeStripe]:
+    Price.objects.create(provider="stripe", external_id="price_growth", plan_id="growth")
+    with stand_in({}, FakeStripe) as here:
+        bill_through_stripe(settings, here.url)
+        yield here
+
+
+def tell(type: str, thing: dict[str, Any]) -> None:
+    id = f"evt_{WebhookEvent.objects.count()}"
+    append_event(whole.event(type, thing, id=id), source=WebhookEvent.Source.DELIVERY)
+
+
+def pay(email: str = "", reference: str | None = None) -> None:
+    """Pay by a Payment Link: Stripe makes the customer."""
+    tell("customer.created", whole.customer(email=email))
+    session = whole.checkout_session(
+        status="complete", payment_status="paid", subscription="sub_1", client_reference_id=reference
+    )
+    tell("checkout.session.completed", session)
+    tell("customer.subscription.created", whole.subscription())
+    event_factories.drain()
+
+
+def confirm_address(person: Person) -> None:
+    person.user.email_verified_at = timezone.now()
+    person.user.save()
+
+
+def test_a_payment_link_with_our_id_gives_access(customer: Person) -> None:
+    pay("pays@example.org", reference=customer.user.pk)
+
+    assert get_limit(customer.user, "seats") == 25
+    assert LedgerEntry.objects.linked().count() == 1
+    audited = AuditEvent.objects.get(action="customer.linked")
+    assert (audited.target, audited.data["evidence"]) == (customer.user.pk, "client_reference_id")
+    assert list(rebuild.rebuild_rows(repair=False)) == []
+
+
+def test_a_confirmed_address_gives_access(customer: Person) -> None:
+    confirm_address(customer)
+
+    pay(customer.user.email.upper())
+
+    assert get_limit(customer.user, "seats") == 25
+
+
+def test_a_customer_that_only_we_knew_takes_the_place(customer: Person) -> None:
+    own = Customer.objects.create(user=customer.user, provider="stripe")
+
+    pay(reference=own.pk)
+
+    own.refresh_from_db()
+    assert (own.external_id, Subscription.objects.get().customer_id) == ("cus_1", own.pk)
+    assert Customer.objects.count() == 1
+
+
+def test_an_address_that_nobody_confirmed_is_an_alarm(customer: Person) -> None:
+    type(customer.user).objects.update(email_verified_at=None)
+
+    pay(customer.user.email)
+
+    assert get_limit(customer.user, "seats") == 3
+    [alarm] = open_alarms(AlarmKind.PAYS_HAS_NOTHING)
+    assert (alarm.external_id, alarm.remedy, alarm.event_id) == ("cus_1", "link-customer", "evt_2")
+    assert alarm.reason == f"customer {customer.user.email} pays, and no account has it"
+
+
+def test_who_confirms_the_address_later_is_linked_then(customer: Person) -> None:
+    type(customer.user).objects.update(email_verified_at=None)
+    pay(customer.user.email)
+    confirm_address(customer)
+
+    assert [evidence.link_waiting_customers(), evidence.link_waiting_customers()] == [1, 0]
+
+    assert get_limit(customer.user, "seats") == 25
+    assert list(open_alarms()) == []
+
+
+def test_two_customers_under_one_address_wait_for_staff(customer: Person) -> None:
+    confirm_address(customer)
+    tell("customer.created", whole.customer(id="cus_2", email=customer.user.email))
+    tell("customer.subscription.created", whole.subscription(id="sub_2", customer="cus_2", status="incomplete"))
+    tell("customer.created", whole.customer(id="cus_3", email=customer.user.email))
+    tell("customer.subscription.created", whole.subscription(id="sub_3", customer="cus_3", status="incomplete"))
+    event_factories.drain()
+    Subscription.objects.update(status="active")
+
+    assert evidence.link_waiting_customers() == 0
+    assert {alarm.external_id for alarm in open_alarms()} == {"cus_2", "cus_3"}
+
+
+def test_staff_link_a_customer_to_a_user(customer: Person, staff_member: Person) -> None:
+    pay("pays@example.org")
+
+    linked = link_customer_by_staff(Customer.objects.get(), owner=customer.user, reason="called", by=staff_member.user)
+
+    assert (linked.user_id, get_limit(customer.user, "seats")) == (customer.user.pk, 25)
+    audited = AuditEvent.objects.get(action="customer.linked")
+    assert (audited.actor, audited.reason, audited.data["evidence"]) == (staff_member.user.pk, "called", "staff")
+    with pytest.raises(CustomerIsLinked):
+        link_customer_by_staff(linked, owner=customer.user, reason="again", by=staff_member.user)
+
+
+def test_staff_link_a_customer_to_a_team(customer: Person, staff_member: Person) -> None:
+    team = apps.get_model("teams", "Team").objects.create(name="Crew", owner=customer.user)
+    pay("pays@example.org")
+
+    link_customer_by_staff(Customer.objects.get(), owner=team, reason="called", by=staff_member.user)
+
+    assert get_limit(team, "seats") == 25
+
+
+def test_who_pays_twice_is_not_linked(customer: Person, staff_member: Person) -> None:
+    own = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_own")
+    Subscription.objects.create(external_id="sub_own", customer=own, status="active", plan_id="growth")
+    pay(reference=customer.user.pk)
+    stub = Customer.objects.get(external_id="cus_1")
+
+    assert not stub.is_linked
+    with pytest.raises(OwnerPaysAlready):
+        link_customer_by_staff(stub, owner=customer.user, reason="called", by=staff_member.user)
+
+
+def test_a_customer_without_a_subscription_is_replaced_by_the_one_who_pays(customer: Person) -> None:
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_own")
+
+    pay(reference=customer.user.pk)
+
+    assert Customer.objects.for_owner(customer.user).current().get().external_id == "cus_1"
+
+
+# ── Moving in ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def at_stripe(fake: FakeStripe, customer: Person) -> FakeStripe:
+    """Two customers from before: one with the address of an account, one with another."""
+    confirm_address(customer)
+    known, other = whole.customer(email=customer.user.email), whole.customer(id="cus_2", email="else@example.org")
+    fake.answers |= {
+        "GET /v1/customers": whole.list_page([known, other], "/v1/customers"),
+        "GET /v1/subscriptions": whole.list_page([whole.subscription()], "/v1/subscriptions"),
+        "GET /v1/invoices": whole.list_page([], "/v1/invoices"),
+    }
+    answer = fake.answer
+
+    def by_customer(asked: Any) -> Any:
+        status, body = answer(asked)
+        if asked.path == "/v1/subscriptions" and asked.fields["customer"] == "cus_2":
+            body = {**body, "data": [whole.subscription(id="sub_2", customer="cus_2")]}
+        return status, body
+
+    fake.answer = by_customer  # type: ignore[method-assign]
+    return fake
+
+
+def link_stripe(*arguments: str) -> list[str]:
+    out = StringIO()
+    call_command("link_stripe", *arguments, stdout=out)
+    return out.getvalue().splitlines()
+
+
+def test_a_dry_run_lists_who_would_gain_and_changes_nothing(at_stripe: FakeStripe, customer: Person) -> None:
+    lines = link_stripe("--dry-run")
+
+    assert lines[0].startswith(f"cus_1 {customer.user.email} -> {customer.user} (verified e-mail): gains api_keys, ")
+    assert lines[1] == (
+        "cus_2 else@example.org: not linked. No account has confirmed this address, or several customers pay under it."
+    )
+    assert lines[2] == "1 of 2 customers can be linked"
+    assert not Customer.objects.exists()
+    assert not WebhookEvent.objects.exists()
+
+
+def test_customers_from_before_are_linked_once(at_stripe: FakeStripe, customer: Person) -> None:
+    assert link_stripe("--yes")[-1] == "1 customers linked"
+
+    assert get_limit(customer.user, "seats") == 25
+    assert [alarm.external_id for alarm in open_alarms(AlarmKind.PAYS_HAS_NOTHING)] == ["cus_2"]
+    assert link_stripe("--yes")[-1] == "0 of 1 customers can be linked"
+
+
+def test_a_file_says_whose_a_customer_is(
+    at_stripe: FakeStripe, customer: Person, other: Person, tmp_path: Path
+) -> None:
+    table = tmp_path / "accounts.csv"
+    table.write_text(f"cus_2,{other.user.pk}\n", encoding="utf-8")
+
+    assert link_stripe(str(table), "--yes")[-1] == "2 customers linked"
+
+    assert get_limit(other.user, "seats") == 25
+
+
+@pytest.mark.parametrize("line", ["cus_2", "cus_2,", "cus_2,a,b"])
+def test_a_line_that_is_no_pair_stops_before_anything(at_stripe: FakeStripe, tmp_path: Path, line: str) -> None:
+    table = tmp_path / "accounts.csv"
+    table.write_text(f"{line}\n", encoding="utf-8")
+
+    with pytest.raises(CommandError, match="line 1"):
+        link_stripe(str(table), "--yes")
+    assert at_stripe.asked == []
+
+
+# ── Thin events ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def thin(type: str, related: dict[str, str]) -> WebhookEvent:
+    payload = {
+        "id": "evt_thin", "object": "v2.core.event", "type": type, "livemode": False,
+        "created": "2026-09-21T13:33:20.000Z", "related_object": related,
+    }  # fmt: skip
+    append_event(payload, source=WebhookEvent.Source.DELIVERY)
+    event_factories.drain()
+    return WebhookEvent.objects.get(external_id="evt_thin")
+
+
+def test_the_object_of_a_thin_event_is_fetched_and_handled(fake: FakeStripe) -> None:
+    fake.answers["GET /v1/subscriptions/sub_1"] = whole.subscription()
+
+    event = thin(
+        "customer.subscription.updated", {"id": "sub_1", "type": "subscription", "url": "/v1/subscriptions/sub_1"}
+    )
+
+    assert event.status == "processed"
+    assert Subscription.objects.get().status == "active"
+
+
+def test_a_thin_event_that_cannot_be_fetched_is_ignored_with_the_reason(fake: FakeStripe) -> None:
+    event = thin("customer.discount.updated", {"id": "di_1", "type": "discount", "url": "/v1/discounts/di_1"})
+
+    assert event.status == "ignored"
+    assert "names its object only" in event.last_error

@@ -1,0 +1,330 @@
+"""What happens to an invoice's money after it was paid, and the mails about it."""
+
+import time
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from saas.audit.models import AuditEvent
+from saas.billing.alarms import AlarmKind, open_alarms
+from saas.billing.entitlements import get_limit
+from saas.billing.invoices import customer_mails, refunds
+from saas.billing.invoices.refunds import NothingToRefund
+from saas.billing.models import Customer, Invoice, InvoiceAdjustment, LocalObject, PaymentMethod, Price, Subscription
+from saas.billing.providers.local import test_clock
+from saas.billing.sync import rebuild
+from saas.billing.tests.stripe_params import faults
+from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
+from saas.errors import Invalid
+from saas.mail.models import Mail
+from saas.testing.clients import ServiceClient
+from saas.testing.factories import event_factories
+from saas.testing.factories import stripe_object_factories as whole
+from saas.testing.factories.user_factories import Person
+from saas.webhook_events.actions import append_event
+from saas.webhook_events.models import WebhookEvent
+
+pytestmark = pytest.mark.django_db
+
+PAID = whole.invoice(7900, status="paid", amount_paid=7900)
+PAYMENT = whole.invoice_payment()
+
+
+@pytest.fixture
+def payer(customer: Person, settings: Any) -> Person:
+    settings.BILLING_NOTIFY_EMAIL = "money@example.net"
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    Price.objects.create(provider="stripe", external_id="price_growth", plan_id="growth")
+    tell("customer.subscription.created", whole.subscription())
+    return customer
+
+
+def tell(type: str, thing: dict[str, Any], *, later: int = 0) -> None:
+    id = f"evt_{WebhookEvent.objects.count()}"
+    append_event(whole.event(type, thing, id=id, at=whole.AT + later), source=WebhookEvent.Source.DELIVERY)
+    event_factories.drain()
+
+
+def mails(*, to_staff: bool = False) -> list[str]:
+    rows = (
+        Mail.objects.filter(recipient="money@example.net")
+        if to_staff
+        else Mail.objects.exclude(recipient="money@example.net")
+    )
+    sent = rows.exclude(template="welcome").exclude(template="verify_email").order_by("pk")
+    return [row.context["what"] if to_staff else row.template for row in sent]
+
+
+def invoice() -> Invoice:
+    return Invoice.objects.get()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (0, 2, 1)])
+def test_a_partial_refund_is_taken_off_its_invoice_in_any_order(payer: Person, order: tuple[int, ...]) -> None:
+    events = [("invoice.paid", PAID), ("invoice_payment.paid", PAYMENT), ("refund.created", whole.refund(1900))]
+
+    for number in order:
+        tell(*events[number])
+
+    assert (invoice().returned_cents, str(invoice().net_paid), invoice().status) == (1900, "60.00 USD", "paid")
+    row = InvoiceAdjustment.objects.get()
+    assert (row.kind, row.status, row.invoice, row.customer) == ("refund", "succeeded", invoice(), invoice().customer)
+    assert mails() == ["receipt", "payment_refunded"]
+    assert mails(to_staff=True) == ["A payment was refunded: re_1"]
+    assert get_limit(payer.user, "seats") == 25
+    assert list(rebuild.rebuild_rows(repair=False)) == []
+
+
+def test_a_refund_that_failed_is_taken_back(payer: Person) -> None:
+    for type, thing in [
+        ("invoice.paid", PAID),
+        ("invoice_payment.paid", PAYMENT),
+        ("refund.created", whole.refund(1900)),
+    ]:
+        tell(type, thing)
+
+    tell("refund.failed", whole.refund(1900, status="failed"), later=60)
+
+    assert invoice().returned_cents == 0
+
+
+def test_two_refunds_and_more_than_was_paid_leave_nothing(payer: Person) -> None:
+    tell("invoice.paid", PAID)
+    tell("invoice_payment.paid", PAYMENT)
+    tell("refund.created", whole.refund(4000))
+    tell("refund.created", whole.refund(4000, id="re_2"))
+
+    assert invoice().net_paid.minor == 0
+
+
+def test_a_legacy_charge_names_its_invoice(payer: Person) -> None:
+    tell(
+        "invoice.paid", {**whole.invoice(7900, version=whole.LEGACY, status="paid", amount_paid=7900), "charge": "ch_1"}
+    )
+    tell("refund.created", whole.refund(1900, payment_intent=None))
+
+    assert invoice().returned_cents == 1900
+
+
+@pytest.mark.parametrize(
+    ("fields", "returned"),
+    [
+        ({"type": "post_payment"}, 1500),
+        ({"type": "post_payment", "refunds": [{"refund": "re_1", "amount_refunded": 1500}]}, 0),  # the refund's own row
+        ({"type": "pre_payment"}, 0),  # in what was due already
+        ({"type": "post_payment", "status": "void"}, 0),
+    ],
+)
+def test_a_credit_note_is_taken_off_once(payer: Person, fields: dict[str, Any], returned: int) -> None:
+    tell("invoice.paid", PAID)
+
+    tell("credit_note.created", whole.credit_note(1500, **fields))
+
+    assert invoice().returned_cents == returned
+
+
+@pytest.mark.parametrize(("status", "returned"), [("won", 0), ("lost", 7900), ("warning_closed", 0)])
+def test_a_dispute_is_an_alarm_until_it_is_decided(payer: Person, status: str, returned: int) -> None:
+    tell("invoice.paid", PAID)
+    tell("invoice_payment.paid", PAYMENT)
+    tell("charge.dispute.created", whole.dispute(7900))
+    [alarm] = open_alarms(AlarmKind.OPEN_DISPUTE)
+    assert alarm.reason == "79.00 USD are disputed: fraudulent (needs_response)"
+    assert (invoice().returned_cents, get_limit(payer.user, "seats")) == (0, 25)
+
+    tell("charge.dispute.closed", whole.dispute(7900, status=status), later=60)
+    tell("charge.dispute.updated", whole.dispute(7900, status="under_review"), later=120)  # comes late
+
+    assert (invoice().returned_cents, list(open_alarms(AlarmKind.OPEN_DISPUTE))) == (returned, [])
+    assert mails(to_staff=True)[:2] == ["A dispute is open: du_1", f"A dispute was {status}: du_1"]
+    assert get_limit(payer.user, "seats") == 25
+
+
+def test_a_warning_of_fraud_is_an_alarm_until_the_refund(payer: Person) -> None:
+    tell("invoice.paid", PAID)
+    tell("invoice_payment.paid", PAYMENT)
+    tell("radar.early_fraud_warning.created", whole.early_fraud_warning(created=int(time.time())))
+    [alarm] = open_alarms(AlarmKind.FRAUD_WARNING)
+    assert (alarm.reason, alarm.remedy) == ("the bank warns of fraud: made_with_stolen_card", "refund")
+
+    tell("refund.created", whole.refund(7900, charge="ch_1"))
+
+    assert list(open_alarms(AlarmKind.FRAUD_WARNING)) == []
+
+
+# ── Mails ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("type", "template"),
+    [("invoice.payment_failed", "payment_failed"), ("invoice.payment_action_required", "payment_action_required")],
+)
+def test_who_must_act_gets_the_link_to_the_invoice(payer: Person, type: str, template: str) -> None:
+    tell(type, whole.invoice(7900))
+    tell(type, whole.invoice(7900), later=60)
+
+    mail = Mail.objects.get(template=template)
+    assert (mail.recipient, mail.context["amount"]) == (payer.user.email, "79.00 USD")
+    assert mail.context["link"] == "https://invoice.stripe.com/i/whole"
+
+
+def test_a_payment_has_one_receipt(payer: Person) -> None:
+    tell("invoice.paid", PAID)
+    tell("invoice.payment_succeeded", PAID)
+
+    assert mails() == ["receipt"]
+
+
+def test_an_invoice_of_nothing_has_no_receipt(payer: Person) -> None:
+    tell("invoice.paid", whole.invoice(0, status="paid", amount_paid=0))
+
+    assert mails() == []
+
+
+@pytest.mark.parametrize(("days", "expected"), [(365, ["renewal_upcoming"]), (30, [])])
+def test_a_renewal_is_announced_to_who_pays_by_the_year(payer: Person, days: int, expected: list[str]) -> None:
+    upcoming = whole.invoice(94_800, id="", status="draft", next_payment_attempt=whole.AT + 7 * 86_400)
+    upcoming["lines"]["data"][0]["period"] = {"start": whole.AT, "end": whole.AT + days * 86_400}
+
+    tell("invoice.upcoming", upcoming)
+
+    assert mails() == expected
+
+
+def test_the_end_of_a_subscription_is_said_once(payer: Person) -> None:
+    tell("customer.subscription.deleted", whole.subscription(status="canceled"), later=60)
+    tell("customer.subscription.deleted", whole.subscription(status="canceled"), later=61)
+
+    assert mails() == ["subscription_canceled"]
+
+
+def test_a_card_that_ends_with_the_month_is_announced_once(payer: Person) -> None:
+    row = Customer.objects.get()
+    Customer.objects.update(default_payment_method="pm_1")
+    PaymentMethod.objects.create(
+        external_id="pm_1", customer=row, brand="visa", last4="4242", exp_month=5, exp_year=2030
+    )
+
+    assert [customer_mails.send_expiring_cards(date(2030, month, 20)) for month in (4, 5, 5)] == [0, 1, 1]
+
+    assert mails() == ["card_expiring"]
+
+
+def test_a_mail_that_is_switched_off_is_not_sent(payer: Person, settings: Any) -> None:
+    settings.BILLING_MAILS = ["payment_failed"]
+
+    tell("invoice.paid", PAID)
+
+    assert mails() == []
+
+
+# ── Giving money back ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def bought(product: ServiceClient, customer: Person) -> Person:
+    """A buyer at the local provider, with a paid invoice."""
+    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
+    return customer
+
+
+def test_a_refund_in_part_and_of_the_rest(bought: Person, staff_member: Person) -> None:
+    refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+    refunded = refunds.refund_invoice(invoice(), amount_cents=None, reason="all of it", by=staff_member.user)
+
+    assert refunded.net_paid.minor == 0
+    amounts = InvoiceAdjustment.objects.order_by("pk").values_list("kind", "amount_cents")
+    assert list(amounts) == [("refund", 1900), ("refund", 6000)]
+    audited = AuditEvent.objects.filter(action="invoice.refunded").order_by("pk")
+    assert [(row.actor, row.reason, row.data["amount_cents"]) for row in audited] == [
+        (staff_member.user.pk, "sorry", 1900),
+        (staff_member.user.pk, "all of it", 6000),
+    ]
+    with pytest.raises(NothingToRefund):
+        refunds.refund_invoice(invoice(), amount_cents=None, reason="again", by=staff_member.user)
+
+
+@pytest.mark.parametrize("cents", [0, -1, 7901])
+def test_no_refund_of_more_than_was_paid(bought: Person, staff_member: Person, cents: int) -> None:
+    with pytest.raises(Invalid):
+        refunds.refund_invoice(invoice(), amount_cents=cents, reason="sorry", by=staff_member.user)
+
+    assert not InvoiceAdjustment.objects.exists()
+
+
+def test_an_end_at_once_refunds_the_rest_of_the_period(bought: Person, staff_member: Person) -> None:
+    row = Subscription.objects.get()
+    assert row.current_period_end
+    days = (row.current_period_end - row.started_at).days
+    test_clock.advance_and_process(timedelta(days=10))
+
+    ended = refunds.cancel_with_refund(row, reason="wanted out", by=staff_member.user)
+
+    assert ended.status == "canceled"
+    expected = 7900 * (days - 10) / days
+    assert abs(invoice().returned_cents - expected) <= 1
+    assert "subscription_canceled" in mails()
+
+
+def test_a_credit_is_on_the_customers_balance(bought: Person, staff_member: Person) -> None:
+    refunds.credit_customer(
+        Customer.objects.get(), amount_cents=500, currency="usd", reason="sorry", by=staff_member.user
+    )
+
+    assert LocalObject.objects.get(kind="customer").data["balance"] == -500
+    assert AuditEvent.objects.get(action="customer.credited").data == {"amount_cents": 500, "currency": "usd"}
+
+
+def test_stripe_is_asked_to_refund_the_invoices_payment(payer: Person, staff_member: Person, settings: Any) -> None:
+    tell("invoice.paid", PAID)
+    shown = {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")}
+    answers = {"GET /v1/invoices/in_1": shown, "POST /v1/refunds": whole.refund(1900)}
+    with stand_in(answers, StandIn) as here:
+        bill_through_stripe(settings, here.url)
+        refunded = refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+
+    assert refunded.returned_cents == 1900
+    asked = here.asked[-1]
+    assert asked.fields == {
+        "amount": "1900", "payment_intent": "pi_1", "metadata[invoice]": "in_1", "metadata[reason]": "sorry",
+    }  # fmt: skip
+    assert asked.headers["Idempotency-Key"] == f"refund:{refunded.pk}:0:1900"
+    assert [faults(f"{it.method} {it.path}", it.fields) for it in here.asked] == [[], []]
+
+
+def test_stripe_is_asked_to_credit_the_customer(payer: Person, staff_member: Person, settings: Any) -> None:
+    answers = {
+        "POST /v1/customers/cus_1/balance_transactions": whole.balance_transaction(-500),
+        "GET /v1/customers/cus_1": whole.customer(balance=-500),
+    }
+    with stand_in(answers, StandIn) as here:
+        bill_through_stripe(settings, here.url)
+        refunds.credit_customer(
+            Customer.objects.get(), amount_cents=500, currency="usd", reason="sorry", by=staff_member.user
+        )
+
+    assert here.asked[0].fields == {"amount": "-500", "currency": "usd", "description": "sorry"}
+    assert [faults(f"{it.method} {it.path}", it.fields) for it in here.asked] == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("setting", "while_open", "once_lost"), [("never", True, True), ("lost", True, False), ("opened", False, False)]
+)
+def test_a_dispute_ends_access_where_the_setting_says_so(
+    payer: Person, settings: Any, setting: str, while_open: bool, once_lost: bool
+) -> None:
+    bought = get_limit(payer.user, "seats")
+    settings.BILLING_DISPUTE_ENDS_ACCESS = setting
+    tell("invoice.paid", PAID)
+    tell("invoice_payment.paid", PAYMENT)
+
+    def has_access() -> bool:
+        return get_limit(payer.user, "seats") == bought
+
+    tell("charge.dispute.created", whole.dispute(7900))
+    assert has_access() == while_open
+    tell("charge.dispute.closed", whole.dispute(7900, status="lost"), later=60)
+    assert has_access() == once_lost
+    InvoiceAdjustment.objects.update(status="won")
+    assert has_access()

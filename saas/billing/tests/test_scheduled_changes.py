@@ -1,0 +1,122 @@
+"""A change of plan at the end of the period: planned, shown, called off, made."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from saas.audit.models import AuditEvent
+from saas.billing import clock, scheduled_changes
+from saas.billing.checkouts import start_checkout
+from saas.billing.models import Invoice, PendingChange, Subscription
+from saas.billing.providers.local import test_clock
+from saas.billing.subscriptions import SamePlan, cancel_subscription, change_plan
+from saas.billing.tasks import make_due_changes
+from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
+from saas.testing.factories import stripe_object_factories as whole
+from saas.testing.factories.user_factories import Person
+
+
+@pytest.fixture
+def planned(customer: Person) -> PendingChange:
+    """Growth was bought, and starter is planned."""
+    start_checkout(customer.user, plan_id="growth")
+    scheduled_changes.schedule_change(customer.user, plan_id="starter", by=customer.user)
+    return PendingChange.objects.select_related("subscription", "price").get()
+
+
+def until_minutes_before(change: PendingChange, minutes: int) -> None:
+    test_clock.advance_and_process(change.at - clock.now() - timedelta(minutes=minutes))
+
+
+def totals() -> list[int]:
+    return sorted(Invoice.objects.values_list("total_cents", flat=True))
+
+
+def test_it_is_made_at_the_end_and_the_next_period_costs_the_new_price(planned: PendingChange) -> None:
+    assert planned.at == planned.subscription.current_period_end
+    until_minutes_before(planned, 11)
+    make_due_changes()
+    assert Subscription.objects.get().plan_id == "growth"
+
+    until_minutes_before(planned, 5)
+    make_due_changes()
+    make_due_changes()
+
+    assert (Subscription.objects.get().plan_id, PendingChange.objects.count()) == ("starter", 0)
+    assert totals() == [7_900]  # nothing is given back
+    test_clock.advance_and_process(timedelta(minutes=10))
+    assert totals() == [1_900, 7_900]
+    assert AuditEvent.objects.filter(action="subscription.changed", actor="system").count() == 1
+
+
+def test_one_that_is_late_is_made_and_the_difference_credited(planned: PendingChange) -> None:
+    until_minutes_before(planned, -60)
+    make_due_changes()
+
+    assert Subscription.objects.get().plan_id == "starter"
+    test_clock.advance_and_process(timedelta(days=32))
+    assert totals()[0] < 0 or totals()[0] < 1_900  # the next invoice is less by what was paid too much
+
+
+def test_it_is_called_off_once(planned: PendingChange, customer: Person) -> None:
+    scheduled_changes.call_off_change(customer.user, by=customer.user)
+    with pytest.raises(scheduled_changes.NothingPending):
+        scheduled_changes.call_off_change(customer.user, by=customer.user)
+
+    until_minutes_before(planned, 5)
+    make_due_changes()
+    assert Subscription.objects.get().plan_id == "growth"
+
+
+def test_planning_again_replaces_what_was_planned(planned: PendingChange, customer: Person) -> None:
+    scheduled_changes.schedule_change(customer.user, plan_id="scale", by=customer.user)
+
+    assert PendingChange.objects.get().price.plan_id == "scale"
+
+
+@pytest.mark.parametrize("at_period_end", [True, False])
+def test_a_cancellation_ends_it(planned: PendingChange, customer: Person, at_period_end: bool) -> None:
+    cancel_subscription(customer.user, at_period_end=at_period_end, reason="", by=customer.user)
+
+    assert not PendingChange.objects.exists()
+
+
+def test_a_change_at_once_overtakes_it(planned: PendingChange, customer: Person) -> None:
+    change_plan(customer.user, plan_id="scale", by=customer.user)
+
+    assert not PendingChange.objects.exists()
+
+
+def test_the_same_plan_and_one_that_ends_cannot_be_planned(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
+    with pytest.raises(SamePlan):
+        scheduled_changes.schedule_change(customer.user, plan_id="growth", by=customer.user)
+    cancel_subscription(customer.user, at_period_end=True, reason="", by=customer.user)
+    with pytest.raises(scheduled_changes.NoPeriodEnd):
+        scheduled_changes.schedule_change(customer.user, plan_id="starter", by=customer.user)
+
+    assert not PendingChange.objects.exists()
+
+
+def test_what_the_provider_refuses_is_tried_again(planned: PendingChange, settings) -> None:
+    row = planned.subscription
+    PendingChange.objects.update(at=timezone.now() + timedelta(minutes=5))  # with Stripe, time is the system's
+    with stand_in({}) as stripe:
+        bill_through_stripe(settings, stripe.url)
+        make_due_changes()
+        assert PendingChange.objects.get().error
+        stripe.answers[f"POST /v1/subscriptions/{row.external_id}"] = whole.subscription(id=row.external_id)
+        make_due_changes()
+
+    asked = stripe.asked[-1].fields
+    assert (asked["items[0][price]"], asked["proration_behavior"]) == (planned.price.external_id, "none")
+    assert not PendingChange.objects.exists()
+
+
+def test_what_was_refused_for_a_day_is_given_up(planned: PendingChange) -> None:
+    PendingChange.objects.update(at=clock.now() - scheduled_changes.LATEST)
+    make_due_changes()
+
+    assert (Subscription.objects.get().plan_id, PendingChange.objects.count()) == ("growth", 0)
+    assert AuditEvent.objects.filter(action="subscription.change_dropped").count() == 1

@@ -1,0 +1,1 @@
+"""The brand of the product on pages and in mails."""

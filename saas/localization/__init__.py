@@ -1,0 +1,1 @@
+"""Languages of what people read: pages and mails. What an API answers stays English."""

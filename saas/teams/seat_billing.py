@@ -1,0 +1,69 @@
+"""The seats that are paid for follow the members, where a team's plan is sold per seat.
+
+More members are charged at once, for the rest of the period; fewer on the last day of the period, so that the next one costs
+less. The members are the queue: a message only says "look now", and the sweep finds what no message came for.
+"""
+
+import logging
+from datetime import timedelta
+
+from django.db.models import QuerySet
+
+from saas.billing import clock
+from saas.billing.models import Price, Subscription
+from saas.billing.subscriptions import change_plan, current_subscription, reduce_quantity
+from saas.errors import DomainError
+from saas.teams.models import Team
+
+logger = logging.getLogger(__name__)
+
+LAST_DAY = timedelta(days=1)  # of the period, on which seats that are not used are given back
+
+
+def seats_can_grow(team: Team, *, taken: int) -> bool:
+    """Whether another seat is bought as soon as it is taken: the team's plan is sold per seat, up to its limit."""
+    _, price = _renewing(team)
+    if price is None or price.plan is None:
+        return False
+    most = price.plan.limits.get("seats")
+    return most is None or taken < most
+
+
+def update_seats(team: Team) -> bool:
+    """Have the provider charge for as many seats as there are members, if it is time. Returns whether it was asked. May be
+    repeated; outside any transaction."""
+    row, price = _renewing(team)
+    if row is None or price is None:
+        return False
+    wanted = price.quantity_for(team.memberships.count())
+    if wanted > row.quantity:
+        change_plan(team, plan_id=price.plan_id or "", quantity=wanted, by=team.owner)
+    elif wanted < row.quantity and row.current_period_end and row.current_period_end - clock.now() <= LAST_DAY:
+        reduce_quantity(row, quantity=wanted, by=team.owner)
+    else:
+        return False
+    return True
+
+
+def update_all_seats() -> int:
+    """The sweep; returns how many subscriptions were changed. What the provider refuses is tried again by the next one."""
+    sold = Subscription.objects.live().filter(price_id__in=_per_seat_prices().values("external_id"))
+    changed = 0
+    for team in Team.objects.live().filter(pk__in=sold.values("customer__team")).select_related("owner"):
+        try:
+            changed += update_seats(team)
+        except DomainError as refusal:
+            logger.warning("seats_not_updated", extra={"team": team.pk, "refusal": refusal.code})
+    return changed
+
+
+def _renewing(team: Team) -> tuple[Subscription | None, Price | None]:
+    """The team's subscription that is paid up and goes on, and its price per seat."""
+    row = current_subscription(team)
+    if row is None or row.is_canceling or row.status not in Subscription.GRANTING:
+        return None, None
+    return row, _per_seat_prices().filter(external_id=row.price_id).select_related("plan").first()
+
+
+def _per_seat_prices() -> QuerySet[Price]:
+    return Price.objects.filter(is_per_unit=True, external_id__isnull=False, plan__isnull=False)

@@ -1,0 +1,103 @@
+"""What a team pays for, where its plan is sold per seat, follows its members."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from saas.billing import entitlements
+from saas.billing.catalogue.prices import change_price
+from saas.billing.checkouts import start_checkout
+from saas.billing.models import Invoice, Plan, PriceTerms, Subscription
+from saas.billing.providers.local import test_clock
+from saas.billing.subscriptions import cancel_subscription
+from saas.teams import seat_billing, tasks
+from saas.teams.models import Membership, Team
+from saas.teams.plan_limits import SeatLimitReached, require_free_seat
+from saas.testing.factories import user_factories
+from saas.testing.factories.user_factories import Person
+
+START = datetime(2027, 1, 1, 12, tzinfo=UTC)
+HALF_OF_JANUARY = timedelta(days=15, hours=12)
+
+
+@pytest.fixture
+def team(customer: Person):
+    """Four members, who cost 10 USD each a month."""
+    with time_machine.travel(START, tick=False):
+        Plan.objects.filter(pk="growth").update(limits={"seats": 6})
+        change_price("growth", PriceTerms("usd", "month", 1_000, is_per_unit=True), by="system")
+        team = Team.objects.create(name="Team", owner=customer.user)
+        Membership.objects.create(team=team, user=customer.user, role="owner")
+        join(team, 3)
+        start_checkout(customer.user, owner=team, plan_id="growth", seats=4)
+        yield team
+
+
+def join(team: Team, people: int) -> None:
+    for _ in range(people):
+        Membership.objects.create(team=team, user=user_factories.create_customer().user, role="member")
+
+
+def leave(team: Team, people: int) -> None:
+    for row in team.memberships.filter(role="member").order_by("-pk")[:people]:
+        row.delete()
+
+
+def quantity() -> int:
+    return Subscription.objects.get().quantity
+
+
+def totals() -> list[int]:
+    return list(Invoice.objects.order_by("issued_at").values_list("total_cents", flat=True))
+
+
+def test_a_new_member_is_charged_for_the_rest_of_the_period(team: Team) -> None:
+    test_clock.advance_and_process(HALF_OF_JANUARY)
+    join(team, 2)
+
+    tasks.update_team_seats(team.pk)
+    assert (quantity(), entitlements.get_limit(team, "seats")) == (6, 6)
+    test_clock.advance_and_process(timedelta(days=16))
+
+    assert totals() == [4_000, 6_000 + 1_000]
+
+
+def test_fewer_members_cost_less_from_the_next_period_on(team: Team) -> None:
+    leave(team, 2)
+
+    assert (seat_billing.update_all_seats(), quantity()) == (0, 4)
+    test_clock.advance_and_process(timedelta(days=30, hours=1))
+    assert (seat_billing.update_all_seats(), quantity()) == (1, 2)
+    test_clock.advance_and_process(timedelta(days=1))
+
+    assert totals() == [4_000, 2_000]
+    assert seat_billing.update_all_seats() == 0
+
+
+def test_seats_grow_up_to_the_plans_limit(team: Team) -> None:
+    require_free_seat(team, taken=4)
+    require_free_seat(team, taken=5)
+
+    with pytest.raises(SeatLimitReached):
+        require_free_seat(team, taken=6)
+
+
+def test_a_plan_that_is_sold_whole_has_the_seats_that_it_has(team: Team, customer: Person) -> None:
+    cancel_subscription(team, at_period_end=False, reason="", by=customer.user)
+
+    start_checkout(customer.user, owner=team, plan_id="starter")
+
+    with pytest.raises(SeatLimitReached):
+        require_free_seat(team, taken=5)
+    join(team, 3)
+    assert (seat_billing.update_seats(team), seat_billing.update_all_seats()) == (False, 0)
+
+
+def test_a_subscription_that_ends_buys_no_seats(team: Team, customer: Person) -> None:
+    cancel_subscription(team, at_period_end=True, reason="", by=customer.user)
+    join(team, 1)
+
+    assert (seat_billing.update_seats(team), quantity()) == (False, 4)
+    with pytest.raises(SeatLimitReached):
+        require_free_seat(team, taken=5)
