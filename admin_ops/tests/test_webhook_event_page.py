@@ -9,7 +9,7 @@ from saas.audit.models import AuditEvent
 from saas.billing import checkouts
 from saas.billing.models import Subscription
 from saas.testing.factories import event_factories, user_factories
-from saas.webhook_events.models import WebhookAlarm, WebhookEvent, WebhookPayload
+from saas.webhook_events.models import WebhookAlert, WebhookEvent, WebhookPayload
 
 EVENTS = "/admin/webhook_events/webhookevent/"
 
@@ -123,7 +123,7 @@ def test_the_dashboard_shows_what_is_wrong(admin_site, customer, webhooks, drain
     Subscription.objects.update(status="past_due", past_due_since=timezone.now())
     event = receive(webhooks)
     WebhookEvent.objects.filter(pk=event.pk).update(status="failed", last_error="Broken: on purpose")
-    WebhookAlarm.objects.create(kind="lag", what="an event has been due for 300 s")
+    WebhookAlert.objects.create(kind="lag", what="an event has been due for 300 s")
 
     content = admin_site.get("/admin/").content.decode()
 

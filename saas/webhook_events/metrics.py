@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from saas.operations.metrics import register_database_metrics
 from saas.operations.models import Heartbeat
 from saas.webhook_events import retention
-from saas.webhook_events.models import ReplayBatch, WebhookAlarm, WebhookEvent, WebhookTally
+from saas.webhook_events.models import ReplayBatch, WebhookAlert, WebhookEvent, WebhookTally
 from saas.webhook_events.monitoring import alerts, statistics
 
 RECEIVED = Counter("webhook_events_received", "Events stored for the first time.", ["source"])
@@ -68,9 +68,9 @@ def read_inbox() -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "webhook_sweep_heartbeat_age_seconds", "Since the sweep was last seen.", value=age.total_seconds()
         )
-    alerts.check_alarm("sweep")  # the sweep checks the other alarms, but not its own absence
-    alarms = GaugeMetricFamily("webhook_alarms", "1 while something is wrong.", labels=["kind"])
-    raised = set(WebhookAlarm.objects.values_list("kind", flat=True))
-    for kind in alerts.ALARM_KINDS:
-        alarms.add_metric([kind], int(kind in raised))
-    yield alarms
+    alerts.check_alert("sweep")  # the sweep checks the other alerts, but not its own absence
+    open_alerts = GaugeMetricFamily("webhook_alarms", "1 while something is wrong.", labels=["kind"])
+    raised = set(WebhookAlert.objects.values_list("kind", flat=True))
+    for kind in alerts.ALERT_KINDS:
+        open_alerts.add_metric([kind], int(kind in raised))
+    yield open_alerts

@@ -298,12 +298,15 @@ class WebhookTally(models.Model):
         return self.name
 
 
-class WebhookAlarm(models.Model):
+class WebhookAlert(models.Model):
     """Something is wrong with the inbox now."""
 
     kind = models.CharField(max_length=32, primary_key=True)
     what = models.CharField(max_length=300)
     since = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "webhook_events_webhookalarm"  # its name before the class was called after what it is
 
     def __str__(self) -> str:
         return self.kind

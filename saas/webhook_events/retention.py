@@ -17,7 +17,7 @@ from saas.operations.models import RetentionProgress
 from saas.operations.retention.rules import DeletionRule, delete_older, delete_when, is_past, keep, register
 from saas.webhook_events.models import (
     ReplayBatch,
-    WebhookAlarm,
+    WebhookAlert,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEvent,
@@ -123,4 +123,4 @@ delete_older(WebhookDelivery, "at", DELIVERIES)
 delete_when(ReplayBatch, is_past("finished_at", REPLAYS))
 keep(WebhookEvent, reason="Events stay: they say what was delivered, and what became of it.")
 keep(WebhookTally, reason="One row for each counter.")
-keep(WebhookAlarm, reason="One row for each kind of alarm.")
+keep(WebhookAlert, reason="One row for each kind of alert.")

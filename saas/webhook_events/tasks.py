@@ -27,10 +27,10 @@ def process_due_events(event_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Process what no message announced: lost messages, retries that are due, claims of crashed workers. Check alarms."""
-    alerts.check_alarm("sweep")  # before this run's heartbeat clears it
+    """Process what no message announced: lost messages, retries that are due, claims of crashed workers. Check alerts."""
+    alerts.check_alert("sweep")  # before this run's heartbeat clears it
     _work()
-    alerts.check_alarms()
+    alerts.check_alerts()
 
 
 @shared_task(name="saas.webhook_events.tasks.tidy")

@@ -24,7 +24,7 @@ from saas.billing.models import LedgerEntry, Subscription
 from saas.billing.models.ledger import MOVED_CENTS
 from saas.money import Money
 from saas.operations.models import Heartbeat
-from saas.webhook_events.models import WebhookAlarm, WebhookEvent
+from saas.webhook_events.models import WebhookAlert, WebhookEvent
 from saas.webhook_events.monitoring.statistics import inbox_statistics
 
 SHOWN = 6
@@ -134,13 +134,13 @@ def _health(now: datetime) -> dict[str, Any]:
     figures = inbox_statistics()
     alive = {beat.name: now - beat.at < MAX_HEARTBEAT_AGE for beat in Heartbeat.objects.all()}
     failed = figures.by_status["failed"] + figures.by_status["quarantined"]
-    alarms = list(WebhookAlarm.objects.order_by("since"))
+    open_alerts = list(WebhookAlert.objects.order_by("since"))
     return {
         "webhooks": figures,
         "failed_webhooks": failed,
         "processes": [(name, alive.get(name, False)) for name in ("worker", "beat")],
-        "alarms": alarms,
+        "open_alerts": open_alerts,
         "webhooks_are_well": (
-            not figures.failure_rate and not failed and figures.oldest_due_seconds < MAX_DUE_SECONDS and not alarms
+            not figures.failure_rate and not failed and figures.oldest_due_seconds < MAX_DUE_SECONDS and not open_alerts
         ),
     }

@@ -18,7 +18,7 @@ from saas.testing.factories.event_factories import json_bytes
 from saas.tests.faults.deliveries import fault_event
 from saas.webhook_events import actions
 from saas.webhook_events.event_storage import IncomingEvent
-from saas.webhook_events.models import ReplayBatch, WebhookAlarm
+from saas.webhook_events.models import ReplayBatch, WebhookAlert
 
 _BATCH_SIZE = 500
 
@@ -149,5 +149,5 @@ def worker_health() -> str:
     return "ok"
 
 
-def alarms() -> list[str]:
-    return sorted(WebhookAlarm.objects.values_list("kind", flat=True))
+def open_alerts() -> list[str]:
+    return sorted(WebhookAlert.objects.values_list("kind", flat=True))

@@ -69,11 +69,11 @@ def p95(system, prefix, count):
     return f"{percentile(took, 95) * 1000:.0f} ms and {system.sql(done, prefix + '%')[0][0] * 1000:.0f} ms"
 
 
-def test_39_a_clock_ahead_and_a_dead_sweep_raise_alarms(system):
+def test_39_a_clock_ahead_and_a_dead_sweep_raise_alerts(system):
     system.serve()
     system.call("store", payloads=fault_events(1, raises="error"))
     system.start_processes("worker", 2, fault="clock ahead")
-    system.wait_until(lambda: "clock" in system.call("alarms"))
+    system.wait_until(lambda: "clock" in system.call("open_alerts"))
 
     wait = "SELECT extract(epoch FROM next_attempt_at - statement_timestamp())::float FROM webhook_events_webhookevent"
     assert -1 < system.sql(wait)[0][0] < 12
@@ -86,7 +86,7 @@ def test_39_a_clock_ahead_and_a_dead_sweep_raise_alarms(system):
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     metrics = httpx.get(f"{system.url}/metrics", timeout=10, trust_env=False).text
     assert 'webhook_alarms{kind="sweep"} 1.0' in metrics
-    assert "sweep" in system.call("alarms")
+    assert "sweep" in system.call("open_alerts")
 
 
 def progress(system, batch_id):

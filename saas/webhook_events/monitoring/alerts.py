@@ -1,7 +1,7 @@
-"""Alerts and alarms of the inbox.
+"""Alerts of the inbox: what is wrong now, as rows, and the mails about it.
 
-An alert is a mail to ``WEBHOOKS_NOTIFY_EMAIL``, at most one of a kind in ``WINDOW_SECONDS``. An alarm is a row as long as
-something is wrong; raising and clearing it each send one alert.
+A mail goes to ``WEBHOOKS_NOTIFY_EMAIL``, at most one of a kind in ``WINDOW_SECONDS``. A ``WebhookAlert`` is a row as long
+as something is wrong; raising and clearing it each send one mail.
 """
 
 import logging
@@ -21,7 +21,7 @@ from saas.mail.actions import queue_mail
 from saas.operations.checks import HEARTBEAT_MAX_AGE
 from saas.operations.models import Heartbeat
 from saas.webhook_events import retention
-from saas.webhook_events.models import WebhookAlarm, WebhookDelivery, WebhookEvent
+from saas.webhook_events.models import WebhookAlert, WebhookDelivery, WebhookEvent
 from saas.webhook_events.monitoring.statistics import COUNT_LIMIT, oldest_due_age
 
 logger = logging.getLogger(__name__)
@@ -78,20 +78,20 @@ def send_alert(kind: str, what: str, *, event: WebhookEvent | None = None, reaso
     )
 
 
-def check_alarms() -> None:
-    """Run every check once; raise and clear alarms."""
-    for kind in ALARM_KINDS:
-        check_alarm(kind)
+def check_alerts() -> None:
+    """Run every check once; raise and clear alerts."""
+    for kind in ALERT_KINDS:
+        check_alert(kind)
 
 
 @transaction.atomic
-def check_alarm(kind: str) -> None:
-    """Run one check, and raise or clear its alarm."""
+def check_alert(kind: str) -> None:
+    """Run one check, and raise or clear its alert."""
     if what := _CHECKS[kind]():
-        _, is_new = WebhookAlarm.objects.get_or_create(kind=kind, defaults={"what": what})
+        _, is_new = WebhookAlert.objects.get_or_create(kind=kind, defaults={"what": what})
         if is_new:
             send_alert(kind, what)
-    elif WebhookAlarm.objects.filter(kind=kind).delete()[0]:
+    elif WebhookAlert.objects.filter(kind=kind).delete()[0]:
         send_alert(f"{kind}-recovered", f"recovered: {kind}")
 
 
@@ -146,4 +146,4 @@ _CHECKS: dict[str, Callable[[], str]] = {
     "clock": _clock,
     "retention": _retention,
 }
-ALARM_KINDS = tuple(_CHECKS)
+ALERT_KINDS = tuple(_CHECKS)

@@ -1,4 +1,4 @@
-"""Alarms, and what is deleted when."""
+"""Alerts, and what is deleted when."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from saas.webhook_events import retention, tasks
 from saas.webhook_events.actions import store_deliveries
 from saas.webhook_events.dispatch import Permanent
 from saas.webhook_events.event_storage import IncomingEvent
-from saas.webhook_events.models import WebhookAlarm, WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
+from saas.webhook_events.models import WebhookAlert, WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
 from saas.webhook_events.monitoring import alerts
 from saas.webhook_events.processing import event_worker
 
@@ -34,13 +34,13 @@ def stored(*ids, **fields):
     store_deliveries([IncomingEvent.parse(json_bytes(event(event_id, **fields)), headers={}) for event_id in ids])
 
 
-def test_a_quiet_inbox_raises_no_alarm(seen):
+def test_a_quiet_inbox_raises_no_alert(seen):
     stored("evt_1")
     event_worker.drain()
 
-    alerts.check_alarms()
+    alerts.check_alerts()
 
-    assert not WebhookAlarm.objects.exists()
+    assert not WebhookAlert.objects.exists()
     assert alerts_sent() == []
 
 
@@ -48,48 +48,48 @@ def test_an_event_that_waits_too_long_is_told_once_and_so_is_the_recovery(seen):
     stored("evt_1")
     WebhookEvent.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=155))
 
-    alerts.check_alarms()
-    alerts.check_alarms()
-    assert WebhookAlarm.objects.get().kind == "lag"
+    alerts.check_alerts()
+    alerts.check_alerts()
+    assert WebhookAlert.objects.get().kind == "lag"
     event_worker.drain()
-    alerts.check_alarms()
-    alerts.check_alarms()
+    alerts.check_alerts()
+    alerts.check_alerts()
 
     assert len(alerts_sent()) == 2
     assert alerts_sent()[0].startswith("an event has been due for 15")
     assert alerts_sent()[1] == "recovered: lag"
-    assert not WebhookAlarm.objects.exists()
+    assert not WebhookAlert.objects.exists()
 
 
 def test_a_burst_of_bad_signatures_is_told():
     refusal = {"outcome": "bad_signature", "body_size": 1}
     WebhookDelivery.objects.bulk_create([WebhookDelivery(**refusal) for _ in range(5)])
-    alerts.check_alarms()
+    alerts.check_alerts()
     assert alerts_sent() == []
 
     WebhookDelivery.objects.create(**refusal)
-    alerts.check_alarms()
+    alerts.check_alerts()
 
     assert alerts_sent() == ["6 deliveries were refused within a minute"]
 
 
-@pytest.mark.parametrize(("hours", "alarm"), [(23, False), (25, True), (24 * 8, False)])
-def test_an_endpoint_that_used_to_speak_and_falls_silent_is_told(seen, hours, alarm):
+@pytest.mark.parametrize(("hours", "is_raised"), [(23, False), (25, True), (24 * 8, False)])
+def test_an_endpoint_that_used_to_speak_and_falls_silent_is_told(seen, hours, is_raised):
     stored("evt_1")
     event_worker.drain()
     WebhookEvent.objects.update(received_at=timezone.now() - timedelta(hours=hours))
 
-    alerts.check_alarms()
+    alerts.check_alerts()
 
-    assert WebhookAlarm.objects.filter(kind="silence").exists() == alarm
+    assert WebhookAlert.objects.filter(kind="silence").exists() == is_raised
 
 
 @pytest.mark.parametrize("difference", [timedelta(minutes=10), -timedelta(minutes=10)], ids=["behind", "ahead"])
-def test_a_database_clock_that_is_off_raises_an_alarm(seen, difference):
+def test_a_database_clock_that_is_off_raises_an_alert(seen, difference):
     with time_machine.travel(timezone.now() + difference):
-        alerts.check_alarms()
+        alerts.check_alerts()
 
-    assert WebhookAlarm.objects.filter(kind="clock").exists()
+    assert WebhookAlert.objects.filter(kind="clock").exists()
 
 
 def test_the_databases_clock_decides_not_the_workers(seen):
@@ -101,7 +101,7 @@ def test_the_databases_clock_decides_not_the_workers(seen):
     assert WebhookEvent.objects.get().processed_at < timezone.now() + timedelta(minutes=1)
 
 
-def test_a_missing_sweep_raises_its_alarm_when_metrics_are_read(webhooks):
+def test_a_missing_sweep_raises_its_alert_when_metrics_are_read(webhooks):
     Heartbeat.objects.create(name="worker", at=timezone.now() - timedelta(seconds=40))
 
     text = webhooks.get("/metrics").content.decode()
@@ -112,7 +112,7 @@ def test_a_missing_sweep_raises_its_alarm_when_metrics_are_read(webhooks):
     tasks.sweep()
     tasks.sweep()
     assert alerts_sent()[1:] == ["recovered: sweep"]
-    assert not WebhookAlarm.objects.exists()
+    assert not WebhookAlert.objects.exists()
 
 
 def test_late_retention_is_told(db):
@@ -121,29 +121,29 @@ def test_late_retention_is_told(db):
     )
 
     assert timedelta(days=3) <= retention.retention_lag() < timedelta(days=4)
-    alerts.check_alarms()
-    assert WebhookAlarm.objects.get().kind == "retention"
+    alerts.check_alerts()
+    assert WebhookAlert.objects.get().kind == "retention"
     passes.delete_expired()
-    alerts.check_alarms()
+    alerts.check_alerts()
 
     progress.refresh_from_db()
     assert retention.retention_lag() < timedelta(minutes=1)
     assert alerts_sent() == ["what is past its time has not been deleted for 3 days", "recovered: retention"]
 
 
-def test_failures_are_an_alarm_until_somebody_has_seen_to_them(handle):
+def test_failures_are_an_alert_until_somebody_has_seen_to_them(handle):
     @handle("demo.*")
     def refuse(row, data):
         raise Permanent("no")
 
     stored("evt_1")
     event_worker.drain()
-    alerts.check_alarms()
+    alerts.check_alerts()
 
-    assert WebhookAlarm.objects.get().kind == "failed"
+    assert WebhookAlert.objects.get().kind == "failed"
     assert alerts_sent() == ["an event has failed: demo.created"]  # once in a window
     WebhookEvent.objects.update(status="processed")
-    alerts.check_alarms()
+    alerts.check_alerts()
     assert alerts_sent()[1:] == ["recovered: failed"]
 
 
