@@ -9,11 +9,15 @@ form.refuse(refusal)              # the sentences of an action's refusal, beside
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.html import escape, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext
 from rest_framework.serializers import BooleanField, Serializer
+from rest_framework.serializers import Field as SerializerField
 
 from saas.api.problems import flatten_errors
 from saas.errors import DomainError, Invalid
@@ -38,6 +42,13 @@ class Field:
     required: bool = True
     maxlength: int | None = None
     options: Sequence[tuple[str, str | Promise]] = ()
+    _options_html: dict[str, SafeString] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def options_html(self, language: str) -> SafeString:
+        """All options, none of them selected. Made once for each language: there are 500 time zones."""
+        if language not in self._options_html:
+            self._options_html[language] = format_html_join("", '<option value="{}">{}</option>', self.options)
+        return self._options_html[language]
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,11 @@ class FormSpec:
     def __init__(self, serializer_class: type[Serializer[Any]], *fields: Field) -> None:
         object.__setattr__(self, "serializer_class", serializer_class)
         object.__setattr__(self, "fields", fields)
+
+    @cached_property
+    def serializer_fields(self) -> Mapping[str, SerializerField]:
+        """For reading their bounds only: a serializer copies its fields each time it is made."""
+        return dict(self.serializer_class().fields)
 
     def blank(self, **initial: Any) -> "Form":
         """The form before anything was typed."""
@@ -150,5 +166,11 @@ class ShownField:
         return self.field.required and not isinstance(self._serializer_field, BooleanField)
 
     @property
-    def _serializer_field(self) -> Any:
-        return self.form.spec.serializer_class().fields.get(self.field.name)
+    def options_html(self) -> SafeString:
+        of_value = f'value="{escape(self.value)}"'
+        html = self.field.options_html(get_language() or "")
+        return mark_safe(html.replace(of_value, f"{of_value} selected", 1))  # noqa: S308 - all of it is escaped
+
+    @property
+    def _serializer_field(self) -> SerializerField | None:
+        return self.form.spec.serializer_fields.get(self.field.name)

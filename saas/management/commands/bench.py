@@ -24,6 +24,7 @@ BENCHMARKS = {
     "me": "read_requests.me",
     "plans": "read_requests.plans",
     "login": "read_requests.login",
+    "pages": "pages.run",
     "scale": "scale.run",
     "memory": "footprint.memory",
     "startup": "footprint.startup",
