@@ -61,7 +61,7 @@ class FormSpec:
         object.__setattr__(self, "fields", fields)
 
     @cached_property
-    def serializer_fields(self) -> Mapping[str, SerializerField]:
+    def serializer_fields(self) -> Mapping[str, SerializerField[Any, Any, Any, Any]]:
         """For reading their bounds only: a serializer copies its fields each time it is made."""
         return dict(self.serializer_class().fields)
 
@@ -172,5 +172,5 @@ class ShownField:
         return mark_safe(html.replace(of_value, f"{of_value} selected", 1))  # noqa: S308 - all of it is escaped
 
     @property
-    def _serializer_field(self) -> SerializerField | None:
+    def _serializer_field(self) -> SerializerField[Any, Any, Any, Any] | None:
         return self.form.spec.serializer_fields.get(self.field.name)
