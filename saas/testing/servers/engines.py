@@ -96,6 +96,12 @@ class PrivatePostgres:
         with (self.folder / "data/postgresql.conf").open("a") as file:
             file.write(settings)
 
+    def require_passwords(self) -> None:
+        """From everybody but the superuser, as a server in production does."""
+        file = self.folder / "data/pg_hba.conf"
+        file.write_text("host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        self._control("reload")
+
     def make_folder(self, name: str) -> Path:
         """Make a folder that the server may write to."""
         folder = self.folder / name
