@@ -34,6 +34,12 @@ class DomainError(Exception):
         self.retry_after_seconds = retry_after_seconds
         super().__init__(self.detail)
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What is wrong, without the fields' names, which a page has labels for: of every field, else the detail."""
+        by_field = (self.errors or {}).values()
+        return tuple(sentence for sentences in by_field for sentence in sentences) or (self.detail,)
+
 
 class NotFound(DomainError):
     """Absent, or not visible to the caller: both look alike."""

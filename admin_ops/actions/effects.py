@@ -38,8 +38,7 @@ def shown_effect(action: StaffAction, row: Any, form: ActionForm) -> ShownEffect
     try:
         effect = action.effect(row, **arguments)
     except DomainError as refusal:
-        texts = [text for texts in (refusal.errors or {}).values() for text in texts]
-        return ShownEffect(tuple(texts) or (refusal.detail,))
+        return ShownEffect(refusal.sentences)
     return ShownEffect(effect.sentences, _identity(action, row, effect))
 
 
@@ -48,11 +47,10 @@ def is_confirmed(action: StaffAction, effect: ShownEffect, token: str) -> bool:
     if action.effect is None:
         return True
     try:
-        return bool(effect.identity) and signing.loads(token, salt=SALT, max_age=MAX_AGE_SECONDS) == list(
-            effect.identity
-        )
+        confirmed = signing.loads(token, salt=SALT, max_age=MAX_AGE_SECONDS)
     except signing.BadSignature:
         return False
+    return bool(effect.identity) and confirmed == list(effect.identity)
 
 
 def _identity(action: StaffAction, row: Any, effect: Effect) -> tuple[str, ...]:

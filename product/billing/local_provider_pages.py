@@ -29,11 +29,6 @@ _PORTAL_ACTIONS: dict[str, Callable[[PortalSession, HttpRequest], None]] = {
 }
 
 
-def _sentence(refusal: DomainError) -> str:
-    """In English: the template translates it. Of a field its own sentence."""
-    return next((text for texts in (refusal.errors or {}).values() for text in texts), refusal.detail)
-
-
 def _wanted(request: HttpRequest) -> tuple[str, str]:
     return _form_value(request, "price"), _form_value(request, "quantity")
 
@@ -117,7 +112,7 @@ def _card_choice(request: HttpRequest, refusal: DomainError | None) -> dict[str,
         "cards": checkout_page.TEST_CARDS,
         "chosen": _form_value(request, "card") or "4242",
         "confirming": isinstance(refusal, checkout_page.ConfirmationRequired),
-        "refused": _sentence(refusal) if refusal else "",
+        "refused": refusal.sentences[0] if refusal else "",  # in English: the template translates it
     }
 
 
@@ -142,7 +137,7 @@ def hosted_portal(request: HttpRequest, session_id: str) -> HttpResponse:
 def _render_portal(request: HttpRequest, session: PortalSession, refusal: DomainError | None = None) -> HttpResponse:
     context = {
         **_portal_context(session),
-        "refused": _sentence(refusal) if refusal else "",
+        "refused": refusal.sentences[0] if refusal else "",  # in English: the template translates it
         "test_cards": checkout_page.TEST_CARDS,
     }
     return render_page(request, "billing/portal.html", context, status=refusal.status if refusal else 200)

@@ -140,8 +140,7 @@ class Page(View):
 
 def refusal_text(refusal: DomainError) -> str:
     """Its sentences, in the language of the page."""
-    texts = [sentence for field in (refusal.errors or {}).values() for sentence in field] or [refusal.detail]
-    return " ".join(map(gettext, texts))
+    return " ".join(map(gettext, refusal.sentences))
 
 
 def with_retry_after(answer: HttpResponse, refusal: DomainError) -> HttpResponse:

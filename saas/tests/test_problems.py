@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from saas.api.views import PublicView
+from saas.errors import Invalid
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.event_factories import event, json_bytes, signature_headers
 from saas.testing.factories.user_factories import Person
@@ -248,6 +249,23 @@ def test_a_database_that_takes_no_writes_is_no_crash(service, customer: Person, 
     assert_problem(answer, 503, "unavailable")
     assert answer.headers["Retry-After"] == "5"
     assert "read-only" not in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "sentences"),
+    [
+        (
+            Invalid(errors={"name": ["Too long.", "Not a name."], "email": ["Too short."]}),
+            ("Too long.", "Not a name.", "Too short."),
+        ),
+        (Invalid("Only that.", errors={}), ("Only that.",)),
+        (Invalid(), (Invalid.title,)),
+    ],
+)
+def test_a_refusals_sentences_are_those_of_its_fields_else_its_detail(
+    refusal: Invalid, sentences: tuple[str, ...]
+) -> None:
+    assert refusal.sentences == sentences
 
 
 def _away(execute, sql, params, many, context):

@@ -41,8 +41,7 @@ def password_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse
             device_cookie.remember_device(request, password_change.reset_password(token, new_password=password))
             return _shown(request, context, form, done=True)
     except DomainError as refusal:
-        sentences = [sentence for field in (refusal.errors or {}).values() for sentence in field]
-        form.add_error(None, " ".join(sentences) or refusal.detail)
+        form.add_error(None, " ".join(refusal.sentences))
         return _shown(request, context, form, status=refusal.status)
     return _shown(request, context, form, status=422)
 

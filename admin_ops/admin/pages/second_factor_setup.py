@@ -42,8 +42,7 @@ def confirm_setup(request: HttpRequest, context: dict[str, Any], target: str) ->
         enforce_limits(api_request, rate_limits.MFA)
         login, codes = second_factor.confirm_totp_setup(session, request.POST.get("first_code", "")[:MAX_CODE])
     except DomainError as refusal:
-        sentences = [sentence for field in (refusal.errors or {}).values() for sentence in field] or [refusal.detail]
-        shown = {**context, "next": target, "refused": " ".join(sentences)}
+        shown = {**context, "next": target, "refused": " ".join(refusal.sentences)}
         response = _page(request, shown, status=refusal.status)
         if refusal.retry_after_seconds is not None:
             response.headers["Retry-After"] = str(refusal.retry_after_seconds)

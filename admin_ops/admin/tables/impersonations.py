@@ -94,9 +94,6 @@ def _issue_code(row: Impersonation, session: LoginSession, form: ConfirmPassword
         require_recent_login(session, current_password=password)
     except DomainError as refusal:
         if form.is_bound:
-            form.add_error(
-                "current_password",
-                [text for texts in (refusal.errors or {}).values() for text in texts] or refusal.detail,
-            )
+            form.add_error("current_password", list(refusal.sentences))
         return ""
     return impersonation_views.issue_view_code(row)

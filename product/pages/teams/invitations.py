@@ -10,6 +10,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from product.pages.base import refusal_text
 from product.pages.teams.base import ROLE_NAMES, TeamFormPage, TeamPage, list_page, role_options
 from product.teams.invitations import invitation_mail_limits
 from product.teams.serializers import InvitationBody
@@ -86,12 +87,12 @@ class InvitationsPage(TeamFormPage):
         """Invite one address; return the sentence of what was refused, empty if it was sent."""
         checked = InvitationBody(data={"email": email, "role": role})
         if not checked.is_valid():
-            return _sentence(Invalid(errors=dict(flatten_errors(checked.errors))))
+            return refusal_text(Invalid(errors=dict(flatten_errors(checked.errors))))
         try:
             self.enforce_limits(*invitation_mail_limits(email))
             invitations.invite(self.actor, **checked.validated_data)
         except DomainError as refusal:
-            return _sentence(refusal)
+            return refusal_text(refusal)
         return ""
 
     def _show_refused(self, role: str) -> HttpResponse:
@@ -101,11 +102,6 @@ class InvitationsPage(TeamFormPage):
         text = ngettext("This address was not invited.", "These addresses were not invited.", len(self.refusals))
         form.errors["emails"] = [text]
         return self.show(form, status=422)
-
-
-def _sentence(refusal: DomainError) -> str:
-    sentences = [sentence for field in (refusal.errors or {}).values() for sentence in field] or [refusal.detail]
-    return " ".join(map(gettext, sentences))
 
 
 class InvitationPage(TeamPage):
@@ -136,5 +132,5 @@ class InvitationPage(TeamPage):
         """A refusal of a button stands above the list."""
         if self.request.method != "POST" or isinstance(refusal, NotFound) or not hasattr(self, "actor"):
             return super().refused(refusal)
-        messages.error(self.request, _sentence(refusal))
+        messages.error(self.request, refusal_text(refusal))
         return self.go_to(self.here)

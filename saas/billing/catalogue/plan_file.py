@@ -217,8 +217,7 @@ def _apply_plan(wanted: WantedPlan, by: str) -> Iterator[str]:
     except UnusableFile:
         raise
     except DomainError as refusal:
-        reasons = [sentence for sentences in (refusal.errors or {}).values() for sentence in sentences]
-        raise UnusableFile(errors={"file": [f"plan {wanted.id}: {' '.join(reasons) or refusal.detail}"]}) from refusal
+        raise UnusableFile(errors={"file": [f"plan {wanted.id}: {' '.join(refusal.sentences)}"]}) from refusal
 
 
 def _apply_prices(plan_id: str, wanted: list[WantedPrice], by: str) -> Iterator[str]:

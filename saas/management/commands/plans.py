@@ -34,7 +34,6 @@ class Command(BillingCommand):
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{file} cannot be read: {error}") from error
         except DomainError as refusal:
-            reasons = (refusal.errors or {}).get("file", [refusal.detail])
-            raise CommandError("\n".join([*reasons, "Nothing was changed."])) from refusal
+            raise CommandError("\n".join([*refusal.sentences, "Nothing was changed."])) from refusal
         for sentence in changes or ["Nothing changes."]:
             self.stdout.write(f"would change: {sentence}" if dry_run and changes else sentence)
