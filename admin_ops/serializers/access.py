@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import TextChoices
 from rest_framework import serializers
 
-from saas.api.fields import StrictCharField, StrictIntegerField
+from saas.api.fields import OptionalIntegerField, StrictCharField, StrictIntegerField
 from saas.api.pagination import PageShape
 from saas.api.representation import represent
 from saas.billing.catalogue.registry import LARGEST_LIMIT
@@ -21,14 +21,7 @@ class OverrideBody(serializers.Serializer[Any]):
 
     kind = serializers.ChoiceField(EntitlementOverride.Kind.choices)
     key = StrictCharField(max_length=KEY_LENGTH, help_text="`growth`, `seats` or `sso`.")
-    value = StrictIntegerField(
-        min_value=0,
-        max_value=LARGEST_LIMIT,
-        required=False,
-        allow_null=True,
-        default=None,
-        help_text="Of a limit; null is no limit.",
-    )
+    value = OptionalIntegerField(min_value=0, max_value=LARGEST_LIMIT, help_text="Of a limit; null is no limit.")
     expires_at = serializers.DateTimeField(help_text="Within three years.")
     reason = StrictCharField(max_length=REASON_LENGTH)
 
@@ -90,13 +83,8 @@ class ChangePlanBody(serializers.Serializer[Any]):
 
 
 class RefundBody(serializers.Serializer[Any]):
-    amount_cents = StrictIntegerField(
-        min_value=1,
-        max_value=LARGEST_CREDIT_CENTS,
-        required=False,
-        allow_null=True,
-        default=None,
-        help_text="Minor units; null is all that is left.",
+    amount_cents = OptionalIntegerField(
+        min_value=1, max_value=LARGEST_CREDIT_CENTS, help_text="Minor units; null is all that is left."
     )
     reason = StrictCharField(max_length=REASON_LENGTH)
 

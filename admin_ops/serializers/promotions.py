@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from admin_ops.serializers.access import REASON_LENGTH
-from saas.api.fields import StrictCharField, StrictDecimalField, StrictIntegerField
+from saas.api.fields import OptionalIntegerField, StrictCharField, StrictDecimalField
 from saas.billing.catalogue.promotions import LONGEST_MONTHS, MOST_REDEMPTIONS
 from saas.billing.invoices.refunds import LARGEST_CREDIT_CENTS
 from saas.billing.models import PromotionCode
@@ -17,9 +17,7 @@ class PromotionCodeBody(serializers.Serializer[Any]):
     code = StrictCharField(max_length=CODE_LENGTH, help_text="Letters, digits and hyphens; stored in capitals.")
     name = StrictCharField(max_length=100, required=False, default="", allow_blank=True)
     duration = serializers.ChoiceField(PromotionCode.Duration.choices)
-    duration_months = StrictIntegerField(
-        min_value=1, max_value=LONGEST_MONTHS, required=False, allow_null=True, default=None, help_text="If repeating."
-    )
+    duration_months = OptionalIntegerField(min_value=1, max_value=LONGEST_MONTHS, help_text="If repeating.")
     percent_off = StrictDecimalField(
         max_digits=5,
         decimal_places=2,
@@ -29,22 +27,10 @@ class PromotionCodeBody(serializers.Serializer[Any]):
         allow_null=True,
         default=None,
     )
-    amount_off_cents = StrictIntegerField(
-        min_value=1,
-        max_value=LARGEST_CREDIT_CENTS,
-        required=False,
-        allow_null=True,
-        default=None,
-        help_text="Minor units.",
-    )
+    amount_off_cents = OptionalIntegerField(min_value=1, max_value=LARGEST_CREDIT_CENTS, help_text="Minor units.")
     currency = StrictCharField(max_length=3, required=False, default="", allow_blank=True, help_text="Of the amount.")
-    max_redemptions = StrictIntegerField(
-        min_value=1,
-        max_value=MOST_REDEMPTIONS,
-        required=False,
-        allow_null=True,
-        default=None,
-        help_text="By paid checkouts; null is any number.",
+    max_redemptions = OptionalIntegerField(
+        min_value=1, max_value=MOST_REDEMPTIONS, help_text="By paid checkouts; null is any number."
     )
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
     reason = StrictCharField(max_length=REASON_LENGTH)

@@ -6,7 +6,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from saas.api.fields import NameField, StrictBooleanField, StrictCharField, StrictIntegerField
+from saas.api.fields import NameField, OptionalIntegerField, StrictBooleanField, StrictCharField, StrictIntegerField
 from saas.api.pagination import PageQuery, PageShape
 from saas.api.representation import represent
 from saas.billing.catalogue import registry
@@ -113,8 +113,8 @@ class PaymentMethodBody(OwnerBody):
     type = serializers.ChoiceField(PAYMENT_METHOD_TYPES)
     provider = StrictCharField(max_length=64, help_text="The brand, such as visa.")
     last4 = StrictCharField(max_length=4, min_length=4)
-    exp_month = StrictIntegerField(min_value=1, max_value=12, required=False, allow_null=True, default=None)
-    exp_year = StrictIntegerField(min_value=2000, max_value=_LATEST_YEAR, required=False, allow_null=True, default=None)
+    exp_month = OptionalIntegerField(min_value=1, max_value=12)
+    exp_year = OptionalIntegerField(min_value=2000, max_value=_LATEST_YEAR)
 
     def validate_last4(self, value: str) -> str:
         if not (value.isascii() and value.isdigit()):

@@ -73,6 +73,14 @@ class StrictIntegerField(serializers.IntegerField):
         return data
 
 
+class OptionalIntegerField(StrictIntegerField):
+    """A ``StrictIntegerField`` that may be null, and is null where it is left out."""
+
+    def __init__(self, *, min_value: int, max_value: int, **options: Any) -> None:
+        absent: dict[str, Any] = {"required": False, "allow_null": True, "default": None}
+        super().__init__(min_value=min_value, max_value=max_value, **absent, **options)
+
+
 class StrictDecimalField(serializers.DecimalField):
     """A JSON number with at most ``decimal_places``; not "1.5", "" or true."""
 
