@@ -9,13 +9,13 @@ from django.utils.functional import Promise
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
-from product.billing.serializers import BillingDetailsBody
+from product.billing.serializers import BillingDetailsBody, BillingDetailsShape
 from product.pages.billing.base import OVERVIEW, BillingFormPage
 from saas.api.pages.forms import Field, FormSpec
+from saas.api.representation import represent
 from saas.billing.invoices import billed_to
 from saas.billing.invoices.tax_ids import KINDS
 from saas.billing.models import BillingDetails
-from saas.billing.models.billing_details import ADDRESS_FIELDS
 
 
 class _DetailsForm(BillingDetailsBody):
@@ -34,8 +34,7 @@ class DetailsPage(BillingFormPage):
         return None
 
     def initial(self) -> dict[str, Any]:
-        row = billed_to.find_billing_details(self.owner)
-        return {name: getattr(row, name) for name in (*ADDRESS_FIELDS, "tax_id_kind", "tax_id")}
+        return represent(BillingDetailsShape, billed_to.find_billing_details(self.owner))
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:
         billed_to.save_billing_details(self.owner, by=self.known.user, **body)

@@ -1,4 +1,4 @@
-"""The plan, what is charged next, usage, payment methods and invoices; what needs the payer now stands above it all."""
+"""The plan, what is charged next, usage, payment methods and invoices; above them what the payer has to do now."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +41,8 @@ class OverviewPage(BillingPage):
             "planned": planned,
             "has_access": bool(row and row.grants_access(now)),
             "trial_days_left": (row.trial_end - now).days + 1 if row and row.trial_end and row.trial_end > now else 0,
-            "next_invoice": None if planned else self._next_invoice(row),  # whose price it does not know
+            # The provider's preview does not know the planned price.
+            "next_invoice": None if planned else self._next_invoice(row),
             "to_pay": Invoice.objects.for_owner(self.owner).to_pay().first() if _waits(row) else None,
             "covered_by": self._covering_plan() if row is None else None,
             "usage": limit_usage(self.owner, entitlements),
@@ -52,9 +53,9 @@ class OverviewPage(BillingPage):
         }
 
     def _find_subscription(self) -> Subscription | None:
-        """As it is stored; as the provider has it after a visit there, and while a payment is awaited.
+        """As it is stored; asks the provider after a visit to its pages, and while a payment is awaited.
 
-        In the impersonated view as it is stored: a request in a transaction asks no provider.
+        Never asks it in the impersonated view, whose requests run in a transaction.
         """
         row = subscriptions.current_subscription(self.owner)
         may_have_changed = "from" in self.request.GET or _waits(row)
