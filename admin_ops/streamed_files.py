@@ -29,7 +29,7 @@ class JsonLinesRenderer(_FileRenderer):
 
 
 def file_response(lines: Iterator[str], *, name: str, media_type: str) -> StreamingHttpResponse:
-    """Stream ``lines``, whose rows may be some seconds old. That the export was audited before does not change them."""
+    """Stream ``lines``. Their rows may come from a replica, although auditing the export has just written: not to them."""
     request_context.allow_old_reads()
     return StreamingHttpResponse(
         request_context.keep_context(lines),

@@ -97,10 +97,10 @@ def enabled_actions() -> list[StaffAction]:
 
 
 def actions_for(model: type[Model]) -> list[StaffAction]:
-    """Those on its rows."""
+    """The actions that are offered on a row of ``model``, in the order of its buttons."""
     return [action for action in enabled_actions() if action.target.model is model and not action.creates_a_row]
 
 
 def creation_of(model: type[Model]) -> StaffAction | None:
-    """The action that makes a new row."""
+    """The action that creates a row of ``model``; ``None`` where staff create none."""
     return next((one for one in enabled_actions() if one.target.model is model and one.creates_a_row), None)

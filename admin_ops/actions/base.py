@@ -108,7 +108,7 @@ class StaffAction:
     says on which rows the page offers it and takes it, ``unavailable`` why not on others; ``success_url`` says where the
     page leads afterwards, if not back to where the button was.
     ``effect(row, **input)``, without the reason, says what exactly would happen, and is shown before it is confirmed.
-    One that ``creates_a_row`` is offered above the list of its target's rows, is about none, and its result is the new one.
+    An action that ``creates_a_row`` is offered above the list of such rows; its ``row`` is ``None``, its result the new row.
     ``on_refusal`` is called with every refusal, missing permissions included.
     """
 

@@ -171,6 +171,14 @@ def amount_field(*, required: bool, help_text: str = "") -> forms.DecimalField:
     )
 
 
+def known_currency(code: str) -> str:
+    """Return ``code`` in lower case, as it is stored. Raises ``ValidationError``."""
+    currency = code.lower()
+    if not is_known_currency(currency):
+        raise forms.ValidationError("Give a currency's code of ISO 4217, such as EUR.")
+    return currency
+
+
 class RefundForm(ReasonForm):
     amount = amount_field(
         required=False, help_text="In whole units of the invoice's currency. Empty: all that is left."
@@ -194,10 +202,7 @@ class CreditForm(ReasonForm):
         self.fields["currency"].initial = (paid or settings.BILLING_CURRENCY).upper()
 
     def clean_currency(self) -> str:
-        currency = str(self.cleaned_data["currency"]).lower()
-        if not is_known_currency(currency):
-            raise forms.ValidationError("Give a currency's code of ISO 4217, such as EUR.")
-        return currency
+        return known_currency(self.cleaned_data["currency"])
 
     def arguments(self) -> dict[str, Any]:
         currency = self.cleaned_data["currency"]

@@ -9,7 +9,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidge
 
 from admin_ops.actions.base import ActionContext, ActionResult, AuditLabel, Effect, Endpoint, StaffAction, Target
 from admin_ops.actions.billing import SUBSCRIPTION
-from admin_ops.actions.forms import DayInput, ReasonForm, amount_field, end_of_day
+from admin_ops.actions.forms import DayInput, ReasonForm, amount_field, end_of_day, known_currency
 from admin_ops.serializers import promotions as shapes
 from admin_ops.serializers.billing import OneSubscriptionShape, represent_one_subscription
 from admin_ops.status_colors import GOOD, NEWS, WARN
@@ -20,7 +20,7 @@ from saas.billing.catalogue import promotions
 from saas.billing.catalogue.promotions import PromotionCodeExists, find_promotion_code
 from saas.billing.models import PromotionCode, Subscription
 from saas.billing.subscriptions import NotSubscribed
-from saas.money import Money, is_known_currency
+from saas.money import Money
 
 PROMOTION_CODE = Target(
     PromotionCode, StaffPermission.READ_BILLING, lambda row_id: PromotionCode.objects.filter(pk=row_id).first()
@@ -31,7 +31,7 @@ class PromotionCodeForm(ReasonForm):
     """A percentage or an amount off."""
 
     code = forms.CharField(
-        max_length=64,
+        max_length=shapes.CODE_LENGTH,
         help_text="What customers enter: letters, digits and hyphens.",
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True, "autocomplete": "off"}),
     )
@@ -67,12 +67,11 @@ class PromotionCodeForm(ReasonForm):
     )  # fmt: skip
 
     def clean_currency(self) -> str:
-        currency = str(self.cleaned_data["currency"]).lower()
-        if currency and not is_known_currency(currency):
-            raise forms.ValidationError("Give a currency's code of ISO 4217, such as EUR.")
-        if self.cleaned_data.get("amount") and not currency:
+        if currency := self.cleaned_data["currency"]:
+            return known_currency(currency)
+        if self.cleaned_data.get("amount"):
             raise forms.ValidationError("Which currency is the amount in?")
-        return currency
+        return ""
 
     def arguments(self) -> dict[str, Any]:
         values = dict(self.cleaned_data)
@@ -163,10 +162,8 @@ def give_discount(row: Subscription, context: ActionContext, *, promotion_code: 
 
 
 def _effect_of_giving(row: Subscription, *, promotion_code: str) -> Effect:
-    found, upcoming = (
-        find_promotion_code(promotion_code, currency=row.currency),
-        subscriptions.preview_next_invoice(row),
-    )
+    found = find_promotion_code(promotion_code, currency=row.currency)
+    upcoming = subscriptions.preview_next_invoice(row)
     sentences = [f"{found} takes {found.off} off {found.span}, in addition to other discounts."]
     if upcoming and upcoming.next_charge_at:
         due = Money(upcoming.due_cents, upcoming.currency)

@@ -71,10 +71,11 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
         return self._action_page(request, None, creation)
 
     def _action_page(self, request: HttpRequest, row: Any, action: StaffAction) -> HttpResponse:
-        """``row`` is ``None`` for an action that makes one."""
+        """``row`` is ``None`` for an action that creates one."""
         if action.permission not in request_permissions(request):
             raise PermissionDenied
-        is_available, back = row is None or action.available_for(row), self._back_url(request, row)
+        is_available = action.available_for(row)
+        back = self._back_url(request, row)
         form = action.form(request.POST if request.method == "POST" else None, row=row)
         effect = shown_effect(action, row, form) if is_available else None
         if effect and "preview" in request.POST:

@@ -18,13 +18,6 @@ from saas.testing.local_provider import deliver_events
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def bought(customer):
-    checkouts.start_checkout(customer.user, plan_id="growth")
-    event_factories.drain()
-    return Subscription.objects.get()
-
-
 def person_page(customer):
     return f"/admin/accounts/user/{customer.user.pk}/change/"
 

@@ -43,9 +43,7 @@ def action_view(action: StaffAction, endpoint: Endpoint) -> type[AdminApiView]:
         tags=[endpoint.tag],
     )
     def handle(view: AdminApiView, request: Request, **kwargs: str) -> Response:
-        row = None if action.creates_a_row else action.target.find(*kwargs.values())
-        if row is None and not action.creates_a_row:
-            raise NotFound(action.target.not_found)
+        row = None if action.creates_a_row else _find_row(action, *kwargs.values())
         context = ActionContext(view.user, view.session, permissions_of_roles(view.roles))
         outcome = action.perform(row, context, lambda: _read_body(view, endpoint), permission=endpoint.permission)
         return Response(endpoint.represent(outcome.result) if endpoint.represent else None, status=endpoint.status)
@@ -54,6 +52,13 @@ def action_view(action: StaffAction, endpoint: Endpoint) -> type[AdminApiView]:
     name = f"{''.join(part.title() for part in endpoint.operation_id.split('_'))}View"
     fields = {"needs": action.target.view_permission, "limits": action.limits, endpoint.method: handle}
     return type(name, (base,), fields)
+
+
+def _find_row(action: StaffAction, row_id: str) -> Any:
+    row = action.target.find(row_id)
+    if row is None:
+        raise NotFound(action.target.not_found)
+    return row
 
 
 def _read_body(view: AdminApiView, endpoint: Endpoint) -> dict[str, Any]:

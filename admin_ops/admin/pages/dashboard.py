@@ -29,7 +29,7 @@ from saas.webhook_events.monitoring.statistics import inbox_statistics
 
 SHOWN = 6
 DAYS = 30
-CODE_LENGTH = 3  # of a currency
+CURRENCY_LENGTH = 3  # of its code
 MAX_DUE_SECONDS = 60
 MAX_HEARTBEAT_AGE = timedelta(seconds=30)
 AXES = json.dumps(
@@ -80,7 +80,7 @@ def _people(now: datetime) -> dict[str, Any]:
 
 def _money(now: datetime, currency: str) -> dict[str, Any]:
     """In ``currency`` if that has the form of a currency's code: amounts of several are never added up."""
-    if not (len(currency) == CODE_LENGTH and currency.isascii() and currency.isalpha()):
+    if not (len(currency) == CURRENCY_LENGTH and currency.isascii() and currency.isalpha()):
         currency = ""
     figures = revenue_metrics(now, currency)
     days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
