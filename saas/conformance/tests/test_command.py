@@ -13,7 +13,6 @@ PRODUCT, PARITY = ("product", "/api", "snake"), ("parity", "", "camel")
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("stack")
 @pytest.mark.parametrize(("here", "there"), [(PRODUCT, PARITY), (PARITY, PRODUCT)], ids=["product", "parity"])
 def test_the_running_services_conform(
     shared_stack: Stack, here: tuple[str, str, str], there: tuple[str, str, str]
@@ -28,7 +27,6 @@ def test_the_running_services_conform(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("stack")
 def test_a_failing_service_gives_an_exit_code_and_a_table_of_reasons(shared_stack: Stack) -> None:
     done = shared_stack.manage(
         "conformance", shared_stack.urls["admin_ops"] + "/api", "--only", "me", "--only", "health"

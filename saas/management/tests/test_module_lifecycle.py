@@ -9,7 +9,7 @@ from django.conf import settings
 
 from saas.management.tests.trees import copy_of_tree, manage, run, snapshot
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("module_lifecycle")]
+pytestmark = pytest.mark.long
 MODULES = {"projects": "team", "support_tickets": "user"}
 FOLDERS = [f"{package}/{module}" for module in MODULES for package in ("saas", "product", "admin_ops")]
 EACH = pytest.mark.parametrize("module", MODULES)

@@ -18,7 +18,7 @@ from saas.testing.servers.production import Server, killed_on_exit
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.harness import DATABASE, PASSWORD, assert_retry_later, post_event
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 LOGIN_PATHS = {"product": "/api/auth/login", "admin_ops": "/api/admin/auth/login", "parity": "/auth/login"}
 SERVICES = [*LOGIN_PATHS, "webhooks"]

@@ -14,7 +14,7 @@ from saas.testing.servers.stack import eventually
 from saas.tests.faults.deliveries import percentile
 from saas.tests.faults.harness import DATABASE, assert_retry_later
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 OUTAGES = [Mode.REFUSE, Mode.RESET, Mode.BLACK_HOLE, Mode.SLOW]
 UNREACHABLE = [Mode.REFUSE, Mode.BLACK_HOLE]

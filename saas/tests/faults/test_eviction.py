@@ -12,7 +12,7 @@ import pytest
 
 from saas.testing.servers.production import manage
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 BAN = """
 from saas.accounts.models import Role, User

@@ -18,7 +18,7 @@ from saas.testing.servers.production import Server, killed_on_exit, manage, star
 from saas.testing.servers.stack import eventually, free_ports
 from saas.tests.faults.harness import RecordingMailbox, running_harness
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 CLAIM_IS_OVER = "UPDATE mail_mail SET next_attempt_at = now() RETURNING id"
 SWEEP = "from saas.mail.tasks import sweep; sweep.delay()"
@@ -178,7 +178,6 @@ def renewal(harness_without_workers):
     environment = {
         **harness_without_workers.environment,
         "SAAS_ENV": "test",
-        "WORKER_NICE": "0",
         "STRIPE_SECRET_KEY": "",  # the local provider
         "SAAS_VAR_DIR": str(harness_without_workers.folder),
         "ALLOWED_HOSTS": "127.0.0.1,hooks.example.com",

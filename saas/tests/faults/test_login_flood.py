@@ -13,7 +13,7 @@ from saas.testing.servers.production import HOSTS
 from saas.tests.faults.deliveries import percentile
 from saas.tests.faults.webhook_system import IS_LONG, short_or_long
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 NO_ANSWER = 0  # the status of a login that got no answer
 EXPECTED = {401, 429, 503} | (

@@ -9,7 +9,7 @@ from django.conf import settings
 from saas.testing.servers.engines import PrivatePostgres, missing_engines
 from saas.testing.servers.production import manage
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 PAGE = (settings.BASE_DIR / "saas/docs/operations.md").read_text()
 MAILS = "SELECT count(*) FROM mail_mail"

@@ -12,7 +12,7 @@ from saas.testing.servers.fault_proxy import Mode
 from saas.testing.servers.production import HOSTS, Server, killed_on_exit, production_environment
 from saas.tests.faults.harness import DATABASE
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 LIMIT = 1_048_576
 LOGIN, ME = "/api/auth/login", "/api/auth/me"

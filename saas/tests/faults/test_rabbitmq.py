@@ -11,7 +11,7 @@ from saas.testing.servers.rabbitmq import PrivateRabbitMQ, missing_rabbitmq
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.harness import post_event, running_harness
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 
 @pytest.fixture(scope="module")

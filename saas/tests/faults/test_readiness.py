@@ -15,7 +15,7 @@ from saas.testing.servers.fault_proxy import Mode
 from saas.testing.servers.production import Server, killed_on_exit
 from saas.testing.servers.stack import eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 AT_ONCE = 0.5  # seconds, on a machine that others use too; 0.1 is promised
 PROBING_SECONDS = 4.0

@@ -10,7 +10,7 @@ from saas.testing.servers.production import Server, killed_on_exit, manage, prod
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.harness import PASSWORD, assert_retry_later
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 NEW_TOKEN = "from saas.testing.factories import user_factories; print(user_factories.create_staff_member('{}').token)"
 USERS, FIGURES, EXPORT = "/api/admin/users", "/api/admin/metrics/users", "/api/admin/audit/export?format=csv"

@@ -15,7 +15,7 @@ from saas.testing.servers.production import Server, killed_on_exit, manage
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.harness import DATABASE, PASSWORD
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 
 # As production has it by default, and not as narrow as the harness of the faults.

@@ -9,7 +9,7 @@ from saas.testing.servers.production import Server
 from saas.testing.servers.stack import eventually
 from saas.tests.faults.test_rolling_deploy import ROOMY, Balancer, Traffic, replace
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 RANDOM = ("SECRET_KEY", "SAAS_AUTH_PEPPER", "SAAS_SESSION_SECRET", "SAAS_MFA_KEY")
 KEYS = ("JWT_SIGNING_KEY", "JWT_STAFF_SIGNING_KEY")

@@ -14,7 +14,7 @@ from saas.testing.servers.stack import SERVICES, Stack, eventually, free_ports, 
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("stack"),
+    pytest.mark.xdist_group("stack"),  # those of own_stack too: one system runs at a time
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
 ]
 
