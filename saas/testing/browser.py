@@ -2,13 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 _FLAGS = [
     "--no-sandbox",  # CI runs as root
@@ -39,6 +39,16 @@ def chromium() -> Iterator["Browser"]:
         browser = playwright.chromium.launch(executable_path=_chromium(), args=_FLAGS)
         yield browser
         browser.close()
+
+
+def accessibility_faults(page: "Page", *, rules: Sequence[str] = ()) -> list[str]:
+    """Return the names of the rules of axe that ``page`` breaks, as it is shown now; of ``rules`` only, if there are any."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    options: dict[str, list[str]] = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = list(rules)
+    return [fault["id"] for fault in Axe().run(page, options=options).response["violations"]]
 
 
 def _chromium() -> str | None:

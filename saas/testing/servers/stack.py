@@ -67,10 +67,10 @@ class Stack:
         self.text_when_ready = self.text
 
     def get(self, service: str, path: str, **options: object) -> httpx.Response:
-        return httpx.get(self.urls[service] + path, timeout=30, trust_env=False, **options)  # type: ignore[arg-type]
+        return self.request("GET", service, path, **options)
 
     def post(self, service: str, path: str, **options: object) -> httpx.Response:
-        return httpx.post(self.urls[service] + path, timeout=30, trust_env=False, **options)  # type: ignore[arg-type]
+        return self.request("POST", service, path, **options)
 
     def request(self, method: str, service: str, path: str, **options: object) -> httpx.Response:
         return httpx.request(method, self.urls[service] + path, timeout=30, trust_env=False, **options)  # type: ignore[arg-type]

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pyotp
 import pytest
 
+from saas.testing.browser import accessibility_faults
 from saas.testing.servers.stack import Stack, eventually
 from saas.tests.journeys.conftest import NARROW, WIDE, NewPage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery staple"
 NEW = "an entirely new phrase"
@@ -128,8 +129,6 @@ def test_an_account_is_made_by_the_keyboard_alone(shared_stack: Stack, new_page:
 
 
 def test_no_page_has_a_fault_of_accessibility_or_is_too_large(shared_stack: Stack, new_page: NewPage) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     base, page, visitor = shared_stack.urls["product"], new_page(), new_page()
     register(shared_stack, page, "axe@example.net")
     visited = ["/", "/login", "/register", "/forgot", "/logout", "/verify?token=x", "/reset?token=x", "/keep?token=x",
@@ -144,7 +143,7 @@ def test_no_page_has_a_fault_of_accessibility_or_is_too_large(shared_stack: Stac
                 browser.set_viewport_size({"width": width, "height": 900})
                 for path in paths:
                     browser.goto(base + path)
-                    faults |= {(path, fault["id"]) for fault in Axe().run(browser).response["violations"]}
+                    faults |= {(path, fault) for fault in accessibility_faults(browser)}
                     assert browser.evaluate("document.documentElement.scrollWidth") <= width, path
                     assert browser.evaluate(BYTES) <= MOST_BYTES, path
 
@@ -152,17 +151,15 @@ def test_no_page_has_a_fault_of_accessibility_or_is_too_large(shared_stack: Stac
 
 
 def test_the_pages_of_the_second_factor_have_no_fault_of_accessibility(shared_stack: Stack, new_page: NewPage) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     page = new_page()
     register(shared_stack, page, "axe.codes@example.net")
     faults = set()
     page.goto(f"{shared_stack.urls['product']}/account/second-factor")
     press(page, "Set it up")
-    faults |= {("setup", fault["id"]) for fault in Axe().run(page).response["violations"]}
+    faults |= {("setup", fault) for fault in accessibility_faults(page)}
     code = pyotp.TOTP(str(page.locator("#secret").text_content()).strip()).now()
     page.get_by_label("Code that the app shows").fill(code)
     press(page, "Turn it on")
-    faults |= {("codes", fault["id"]) for fault in Axe().run(page).response["violations"]}
+    faults |= {("codes", fault) for fault in accessibility_faults(page)}
 
     assert faults == set()

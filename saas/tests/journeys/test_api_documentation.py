@@ -2,18 +2,17 @@
 
 import pytest
 
+from saas.testing.browser import accessibility_faults
 from saas.testing.servers.stack import SERVICES, Stack
 from saas.tests.journeys.conftest import NewPage
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.browser
 
 
 def faults(page, url: str, loaded: str) -> list[str]:
-    from axe_playwright_python.sync_playwright import Axe
-
     page.goto(url)
     page.locator(loaded).first.wait_for()
-    return [fault["id"] for fault in Axe().run(page).response["violations"]]
+    return accessibility_faults(page)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from saas.testing.browser import accessibility_faults
 from saas.testing.servers.stack import Stack, eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery staple"
 WIDE, NARROW = 1440, 390
@@ -60,13 +61,10 @@ class Customer:
         assert box["x"] + box["width"] <= width, heading
         if not self.has_scripts:
             return
-        from axe_playwright_python.sync_playwright import Axe
-
         assert self.page.evaluate("document.documentElement.scrollWidth") <= width, heading
         assert self.page.evaluate(BYTES) <= MOST_BYTES, heading
         assert self.page.evaluate(SHIFT) < 0.01, heading
-        faults = [(heading, fault["id"]) for fault in Axe().run(self.page).response["violations"]]
-        assert not faults, faults
+        assert accessibility_faults(self.page) == [], heading
 
 
 def register(customer: Customer, email: str) -> None:

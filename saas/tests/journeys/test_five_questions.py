@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from saas.testing.browser import accessibility_faults
 from saas.testing.factories.user_factories import PASSWORD
 from saas.testing.servers.stack import Stack
 from saas.tests.journeys.conftest import NARROW
@@ -14,10 +15,10 @@ from saas.tests.journeys.conftest import NARROW
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.browser
 
 MOST_TO_THE_ANSWER, MOST_TO_THE_REMEDY = 3, 2
-# One process makes all people: starting one is dear. The trigger is what a bug or an unknown plan would be.
+# One process creates all people, because starting one takes seconds. The database trigger makes one event fail, as a bug would.
 PEOPLE = """
 import json
 from django.db import connection, transaction
@@ -64,7 +65,7 @@ print(json.dumps({
     "mail": Mail.objects.get(dedupe_key="desk").pk,
 }))
 """
-# Of the window, and of a table in it.
+# Whether the window, or a table in it, is wider than what is seen of it.
 HIDDEN_PIXELS = """[document.documentElement, ...document.querySelectorAll("main .simplebar-content-wrapper")]
     .some(element => element.scrollWidth > element.clientWidth)"""
 COUNT = "addEventListener('click', () => sessionStorage.clicks = Number(sessionStorage.clicks || 0) + 1, true)"
@@ -89,7 +90,7 @@ class Desk:
         """By the field at the side and the first result."""
         self.page.get_by_text("Find a person, team or event").click()
         self.page.get_by_label("Search", exact=True).last.fill(term)
-        self.page.keyboard.press("End")  # what is searched for follows the keys
+        self.page.keyboard.press("End")  # the search begins with a key, not with the text that ``fill`` sets
         self.page.locator("#command-results-list a").first.click()
         self.page.get_by_role("heading", name="Timeline").wait_for()
 
@@ -146,7 +147,7 @@ def test_i_paid_and_have_no_access(desk: Desk) -> None:
     desk.page.evaluate("window.isTheSamePage = true")
     desk.page.get_by_role("link", name="Growth", exact=True).wait_for()
 
-    assert desk.page.evaluate("window.isTheSamePage")  # it showed the result by itself
+    assert desk.page.evaluate("window.isTheSamePage")  # the page showed the result without being loaded again
     assert desk.page.get_by_role("alert").count() == 0
     assert (to_the_answer <= MOST_TO_THE_ANSWER, to_the_remedy <= MOST_TO_THE_REMEDY) == (True, True)
 
@@ -235,16 +236,13 @@ PAGES = [
 
 
 def test_no_page_of_the_desk_has_a_fault_of_accessibility_or_is_too_wide(desk: Desk, people: dict[str, str]) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     faults = set()
     for path in PAGES:
         desk.page.goto(desk.home + path.format(**people))
-        # Dark mode is a class, and changes nothing but colours.
-        for theme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+        # Dark mode changes nothing but colours, so only their contrast is looked at again.
+        for theme, rules in (("light", ()), ("dark", ("color-contrast",))):
             desk.page.evaluate("theme => document.documentElement.classList.toggle('dark', theme === 'dark')", theme)
-            found = Axe().run(desk.page, options=options).response["violations"]
-            faults |= {(path, theme, fault["id"]) for fault in found}
+            faults |= {(path, theme, fault) for fault in accessibility_faults(desk.page, rules=rules)}
         if desk.page.evaluate(HIDDEN_PIXELS):
             faults.add((path, "", "too wide"))
 

@@ -13,7 +13,7 @@ from saas.testing.servers.stack import Stack, eventually
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, LocatorAssertions, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery staple"
 NEW = "an entirely new phrase"

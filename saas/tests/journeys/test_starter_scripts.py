@@ -19,7 +19,6 @@ BRIEF = settings.BASE_DIR.parent / "shared" / "brief" / "saas-starter-workspace.
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("stack"),
     pytest.mark.skipif(not BRIEF.exists(), reason="the starter's brief is missing"),
     pytest.mark.skipif(sys.platform != "linux", reason="the stack looks for processes in /proc"),
 ]

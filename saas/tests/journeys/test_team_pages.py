@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from saas.testing.browser import accessibility_faults
 from saas.testing.servers.stack import Stack, eventually
 from saas.tests.journeys.conftest import NARROW, WIDE, NewPage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("stack")]
+pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery staple"
 
@@ -128,14 +129,12 @@ def test_a_link_of_an_earlier_mail_still_leads_to_its_invitation(shared_stack: S
 
 
 def test_no_team_page_has_a_fault_of_accessibility(shared_stack: Stack, new_page: NewPage) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     page = new_page()
     register(shared_stack, page, "fay.axe@example.net")
     team = create_team(shared_stack, page)
     page.get_by_label("E-mail addresses").fill("cal.axe@example.org nobody")
     page.get_by_role("button", name="Send the invitations").click()
-    faults = {("refused addresses", fault["id"]) for fault in Axe().run(page).response["violations"]}
+    faults = {("refused addresses", fault) for fault in accessibility_faults(page)}
     invitation = mailed_link(shared_stack, "cal.axe@example.org", "You are invited to a team")
     paths = ["", "/invitations", "/api-keys", "/api-keys/new", "/settings", "/leave", "/transfer", "/delete"]
     urls = [f"{shared_stack.urls['product']}/teams", *(team + path for path in paths), invitation]
@@ -146,7 +145,7 @@ def test_no_team_page_has_a_fault_of_accessibility(shared_stack: Stack, new_page
             page.set_viewport_size({"width": width, "height": 900})
             for url in urls:
                 page.goto(url)
-                faults |= {(url, fault["id"]) for fault in Axe().run(page).response["violations"]}
+                faults |= {(url, fault) for fault in accessibility_faults(page)}
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, url
 
     assert faults == set()
