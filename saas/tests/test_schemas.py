@@ -22,7 +22,7 @@ from saas.testing.service_settings import service_settings
 EVERY = [operation for service in SERVICES for operation in operations(service)]
 READ_BESIDE_THE_API = {"/openapi.json", "/docs", "/redoc", "/metrics", "/invitations/accept"}
 
-# What a client written for the starter calls.
+# What clients that were written for the starter call: this API keeps all of it.
 STARTERS_CALLS = {
     "product": {
         "GET /health", "GET /api/health", "GET /api/health/module/{name}",
@@ -175,8 +175,7 @@ def test_the_documentations_pages_load_nothing_from_elsewhere(service: str, page
     answer = ServiceClient(service).get(page)
 
     assert answer.status_code == 200
-    without_links = re.sub(
-        r'<a href="[^"]*"', "<a", answer.content.decode()
-    )  # to the other services, followed by a click only
+    # A link to another service is followed by a click only.
+    without_links = re.sub(r'<a href="[^"]*"', "<a", answer.content.decode())
     assert "//" not in without_links.replace("https://www.w3.org", "")
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
