@@ -35,6 +35,10 @@ OVERRIDE = Target(
 )
 
 
+def is_live_subscription(row: Subscription) -> bool:
+    return row.status not in Subscription.TERMINAL
+
+
 def give(
     owner: Owner,
     context: ActionContext,

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from admin_ops.actions.base import ActionContext, ActionResult, AuditLabel, Effect, Endpoint, StaffAction
-from admin_ops.actions.billing import SUBSCRIPTION
+from admin_ops.actions.billing import SUBSCRIPTION, is_live_subscription
 from admin_ops.actions.forms import CancelForm, ChangePlanForm
 from admin_ops.serializers import access as shapes
 from admin_ops.serializers.access import CancelAt
@@ -20,10 +20,6 @@ from saas.billing.subscriptions import NothingToResume, NotSubscribed, PlanItemU
 from saas.errors import NotFound
 from saas.money import Money
 from saas.teams.plan_limits import seats_needed
-
-
-def _is_live(row: Subscription) -> bool:
-    return row.status not in Subscription.TERMINAL
 
 
 def _day(at: datetime | None) -> str:
@@ -69,7 +65,7 @@ CANCEL = StaffAction(
     run=cancel,
     form=CancelForm,
     effect=_effect_of_canceling,
-    available_for=_is_live,
+    available_for=is_live_subscription,
     unavailable=NotSubscribed.title,
     is_destructive=True,
     is_billing=True,
@@ -153,7 +149,7 @@ CHANGE_PLAN = StaffAction(
     run=change_plan,
     form=ChangePlanForm,
     effect=_effect_of_changing,
-    available_for=_is_live,
+    available_for=is_live_subscription,
     unavailable=NotSubscribed.title,
     is_billing=True,
     audit=(AuditLabel("subscription.changed", "Plan changed", NEWS),),

@@ -8,7 +8,7 @@ from django import forms
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from admin_ops.actions.base import ActionContext, ActionResult, AuditLabel, Effect, Endpoint, StaffAction, Target
-from admin_ops.actions.billing import SUBSCRIPTION
+from admin_ops.actions.billing import SUBSCRIPTION, is_live_subscription
 from admin_ops.actions.forms import DayInput, ReasonForm, amount_field, end_of_day, known_currency
 from admin_ops.serializers import promotions as shapes
 from admin_ops.serializers.billing import OneSubscriptionShape, represent_one_subscription
@@ -181,7 +181,7 @@ GIVE_DISCOUNT = StaffAction(
     run=give_discount,
     form=DiscountForm,
     effect=_effect_of_giving,
-    available_for=lambda row: row.status not in Subscription.TERMINAL,
+    available_for=is_live_subscription,
     unavailable=NotSubscribed.title,
     is_billing=True,
     audit=(AuditLabel("subscription.discount_given", "Was given a discount", GOOD),),

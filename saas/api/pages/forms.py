@@ -152,8 +152,9 @@ class ShownField:
 
     @property
     def described_by(self) -> str:
-        parts = [f"{self.id}_error"] if self.errors else []
-        return " ".join([*parts, f"{self.id}_help"] if self.field.help else parts)
+        ids = [f"{self.id}_error"] if self.errors else []
+        ids += [f"{self.id}_help"] if self.field.help else []
+        return " ".join(ids)
 
     @property
     def maxlength(self) -> int | None:

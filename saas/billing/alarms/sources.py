@@ -79,7 +79,8 @@ class AlarmSource:
         )
 
 
-def _read_subscriptions() -> QuerySet[Subscription]:
+def _known_subscriptions_needing_attention() -> QuerySet[Subscription]:
+    """Those whose plan is known: one with an unmapped price raises an alarm of its own, which tells the remedy."""
     return Subscription.objects.needing_attention().exclude(
         pk__in=Subscription.objects.with_unknown_plan().values("pk")
     )
@@ -130,7 +131,7 @@ SOURCES = [
     ),
     AlarmSource(
         AlarmKind.NEEDS_ATTENTION,
-        lambda: _read_subscriptions().select_related("customer"),
+        lambda: _known_subscriptions_needing_attention().select_related("customer"),
         lambda row: row.attention,
         lambda row: row.attention_event_id,
         "refresh",

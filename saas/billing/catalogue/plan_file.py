@@ -47,6 +47,7 @@ PLAN_KEYS = {
     "trial_needs_card": "trial_needs_card",
     "archived": "is_active",
 }
+KEYS_OF_COLUMNS = {column: key for key, column in PLAN_KEYS.items()}
 PRICE_KEYS = ("currency", "interval", "amount", "per_unit", "included_quantity", "provider_id")
 
 
@@ -105,11 +106,12 @@ def _read_plan(reader: _Reader, plan_id: str, table: Any) -> WantedPlan:
     for key in table.keys() - PLAN_KEYS.keys() - {"prices"}:
         reader.note(plan_id, key, f"there is no {key!r}. Known are {', '.join([*PLAN_KEYS, 'prices'])}.")
     values = {PLAN_KEYS[key]: _plan_value(key, value) for key, value in table.items() if key in PLAN_KEYS}
-    names = {column: key for key, column in PLAN_KEYS.items()}
     for column, sentences in plans.check_plan_values(values).items():
         for sentence in sentences:
             quoted = re.search(r"'([^']+)'", sentence)
-            reader.note(plan_id, quoted[1] if quoted else names[column], f"{names[column]}: {sentence}")
+            reader.note(
+                plan_id, quoted[1] if quoted else KEYS_OF_COLUMNS[column], f"{KEYS_OF_COLUMNS[column]}: {sentence}"
+            )
     rows = table.get("prices")
     wanted = None if rows is None else list(_read_prices(reader, plan_id, rows))
     return WantedPlan(plan_id, values, wanted)
@@ -154,9 +156,10 @@ def _read_price(reader: _Reader, plan_id: str, row: dict[str, Any]) -> WantedPri
         reader.note(plan_id, "per_unit", "per_unit is true or false, and included_quantity a whole number.")
         return None
     terms = PriceTerms(currency, str(row.get("interval", Interval.MONTH)), minor, per_unit, included)
-    for name, sentences in terms.check().items():
+    faults = terms.check()
+    for name, sentences in faults.items():
         reader.note(plan_id, "amount" if name == "unit_amount_cents" else name, f"{name}: {sentences[0]}")
-    return None if terms.check() else WantedPrice(terms, str(row.get("provider_id", "")))
+    return None if faults else WantedPrice(terms, str(row.get("provider_id", "")))
 
 
 def _minor_units(amount: Any, currency: str) -> int | None:
@@ -209,9 +212,8 @@ def _apply_plan(wanted: WantedPlan, by: str) -> Iterator[str]:
             yield f"{wanted.id}: new plan {wanted.values.get('name')}"
         else:
             before = plans.edit_plan(wanted.id, by=by, **wanted.values)
-            names = {column: key for key, column in PLAN_KEYS.items()}
             for column, old in before.items():
-                yield f"{wanted.id}: {names[column]} changed from {old!r} to {wanted.values[column]!r}"
+                yield f"{wanted.id}: {KEYS_OF_COLUMNS[column]} changed from {old!r} to {wanted.values[column]!r}"
         if wanted.prices is not None:
             yield from _apply_prices(wanted.id, wanted.prices, by)
     except UnusableFile:

@@ -47,13 +47,16 @@ class Totals:
         return self.subtotal - self.discount + self.tax
 
     @property
+    def credit(self) -> int:
+        return max(-self.starting_balance, 0)
+
+    @property
     def amount_due(self) -> int:
-        credit = max(-self.starting_balance, 0)
-        return max(self.total - credit, 0)
+        return max(self.total - self.credit, 0)
 
     @property
     def ending_balance(self) -> int:
-        return self.starting_balance + min(self.total, max(-self.starting_balance, 0))
+        return self.starting_balance + min(self.total, self.credit)
 
 
 def rounded(amount: Fraction) -> int:

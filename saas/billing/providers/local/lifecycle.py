@@ -75,7 +75,7 @@ def _new_item(wanted: NewSubscription, now: datetime, trial_end: datetime | None
         "metadata": {},
         "price": price,
         "quantity": wanted.quantity,
-        **_period(now, trial_end or objects.add_months(now, interval_months(price))),
+        **period_fields(now, trial_end or objects.add_months(now, interval_months(price))),
         "tax_rates": [],
     }
 
@@ -84,7 +84,7 @@ def interval_months(price: dict[str, Any]) -> int:
     return (12 if price["recurring"]["interval"] == "year" else 1) * int(price["recurring"]["interval_count"])
 
 
-def _period(start: datetime, end: datetime) -> dict[str, int]:
+def period_fields(start: datetime, end: datetime) -> dict[str, int]:
     return {"current_period_start": objects.timestamp(start), "current_period_end": objects.timestamp(end)}
 
 
@@ -190,7 +190,7 @@ def _renew(row: LocalObject, at: datetime) -> None:
     """Begin the next period, and charge it."""
     line, anchor = row.data["items"]["data"][0], _moment(row.data["billing_cycle_anchor"])
     elapsed = (at.year - anchor.year) * 12 + at.month - anchor.month
-    following = {**line, **_period(at, objects.add_months(anchor, elapsed + interval_months(line["price"])))}
+    following = {**line, **period_fields(at, objects.add_months(anchor, elapsed + interval_months(line["price"])))}
     objects.update_object(
         row,
         "customer.subscription.updated",

@@ -151,8 +151,7 @@ def _change_interval(row: LocalObject, item: dict[str, Any], now: datetime, pror
         return
     if unused := -rest_of_period(row, prorated_at, item_amount(plan_item(row))):
         invoicing.add_pending_item(row, unused, now)
-    start, end = now, objects.add_months(now, lifecycle.interval_months(item["price"]))
-    period = {"current_period_start": objects.timestamp(start), "current_period_end": objects.timestamp(end)}
+    period = lifecycle.period_fields(now, objects.add_months(now, lifecycle.interval_months(item["price"])))
     _replace_item(row, {**item, **period}, now, billing_cycle_anchor=objects.timestamp(now))
     lifecycle.charge(row, invoicing.issue_invoice(row, invoicing.period_lines(row), now), now)
 
