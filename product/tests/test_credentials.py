@@ -1,5 +1,6 @@
 """Passwords: how they are stored, which are taken, and that a refused login tells nothing (T01, T04, T05, T37)."""
 
+import gzip
 import unicodedata
 from typing import Any
 
@@ -113,6 +114,35 @@ def test_a_password_that_is_guessed_first_is_refused(product, db, password: str)
 
     assert (answer.status_code, list(answer.json()["errors"])) == (422, ["password"])
     assert not User.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["Sunshine2026!!", "2026-dragon-!!", "princessprincess", "monkeymonkey1!", "x" * 13, "abc123" * 3],
+)
+def test_a_common_password_is_refused_however_it_is_lengthened(product, db, password: str) -> None:
+    answer = register(product, password)
+
+    assert (answer.status_code, answer.json()["errors"]) == (422, {"password": ["This password is too common."]})
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("password", ["SecurePass123!", "sunshine on a dragon", "4071 9936 5528", "dragonfly lantern"])
+def test_a_password_that_merely_holds_a_common_one_is_taken(product, db, password: str) -> None:
+    assert register(product, password).status_code == 201
+
+
+@pytest.mark.parametrize("name", ["passwords.txt", "passwords.txt.gz"])
+def test_a_password_of_the_file_of_breaches_is_refused(product, db, settings, tmp_path, name: str) -> None:
+    lines = "Velvet Otter Parade\ntooshort\nunreadable \udcff line\n".encode(errors="surrogateescape")
+    (tmp_path / name).write_bytes(gzip.compress(lines) if name.endswith(".gz") else lines)
+    common = "saas.accounts.passwords.common_passwords.CommonPasswordValidator"
+    settings.AUTH_PASSWORD_VALIDATORS = [{"NAME": common, "OPTIONS": {"breached_passwords_file": str(tmp_path / name)}}]
+
+    refused, taken = register(product, "velvet otter parade"), register(product, "velvet otter charade")
+
+    assert (refused.status_code, refused.json()["errors"]) == (422, {"password": ["This password is too common."]})
+    assert taken.status_code == 201
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,18 @@ PASSWORD_ITERATIONS = env.integer(
     minimum=100_000,
     help="PBKDF2-SHA256 iterations. Older hashes are renewed at login.",
 )
+_BREACHED_PASSWORDS_FILE = env.text(
+    "BREACHED_PASSWORDS_FILE",
+    help="Passwords from breaches, one a line (a text file, or its `.gz`), that nobody may choose; kept in memory.",
+)
+if _BREACHED_PASSWORDS_FILE and not Path(_BREACHED_PASSWORDS_FILE).is_file():
+    env.note_fault("BREACHED_PASSWORDS_FILE names no file.")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "saas.accounts.passwords.validators.LengthValidator"},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {
+        "NAME": "saas.accounts.passwords.common_passwords.CommonPasswordValidator",
+        "OPTIONS": {"breached_passwords_file": _BREACHED_PASSWORDS_FILE},
+    },
     {"NAME": "saas.accounts.passwords.validators.ContextValidator"},
 ]
 ACCESS_TOKEN_MINUTES = env.integer(

@@ -1,4 +1,4 @@
-"""Which passwords are accepted. ``AUTH_PASSWORD_VALIDATORS`` lists these validators and Django's list of common passwords."""
+"""Which passwords are accepted. ``AUTH_PASSWORD_VALIDATORS`` lists these validators and that of ``common_passwords``."""
 
 from contextlib import suppress
 from typing import ClassVar

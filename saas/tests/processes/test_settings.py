@@ -196,6 +196,7 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
     ({"JWT_SIGNING_KEY": pem(is_private=False)}, "JWT_SIGNING_KEY"),
     ({"JWT_VERIFY_KEYS": "/nowhere/key.pem"}, "JWT_SIGNING_KEY_FALLBACKS"),
     ({"JWT_STAFF_SIGNING_KEY_FALLBACKS": "/nowhere/key.pem"}, "JWT_STAFF_SIGNING_KEY_FALLBACKS"),
+    ({"BREACHED_PASSWORDS_FILE": "/nowhere/passwords.txt"}, "BREACHED_PASSWORDS_FILE"),
     ({"STRIPE_WEBHOOK_SECRET": "whsec_test_local"}, "STRIPE_WEBHOOK_SECRET"),
     ({"INTERNALS_TOKEN": "prometheus"}, "INTERNALS_TOKEN"),
     ({"DATABASE_URL": None}, "DATABASE_URL"),
