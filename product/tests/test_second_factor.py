@@ -80,6 +80,23 @@ def test_nothing_is_asked_for_until_a_code_confirms(product, customer: Person) -
     assert "access_token" in login.json()
 
 
+def test_a_setup_that_was_left_is_neither_shown_nor_confirmed_later(clock, product, customer: Person) -> None:
+    product.cookies["saas_session"] = customer.cookie_key
+    secret = product.post("/api/auth/mfa/totp", token=customer.token).json()["secret"]
+    shown = product.get("/account/second-factor/setup")
+    clock.shift(timedelta(minutes=15, seconds=1))
+    token = product.post("/api/auth/refresh", {"refresh_token": customer.refresh_token}).json()["access_token"]
+
+    later = product.get("/account/second-factor/setup")
+    code = {"code": pyotp.TOTP(secret).at(datetime.now(UTC))}
+    confirmed = product.post("/api/auth/mfa/totp/confirm", code, token=token)
+
+    assert secret in shown.content.decode()
+    assert (later.status_code, later["Location"]) == (302, "/account/second-factor")
+    assert (confirmed.status_code, confirmed.json()["code"]) == (409, "mfa_not_enabled")
+    assert not Totp.objects.confirmed(customer.user.id).exists()
+
+
 def test_turning_it_on_logs_everybody_out_but_the_client_that_did_it(product, owner: Owner) -> None:
     assert product.get("/api/auth/me", token=owner.old_token).status_code == 401
     assert product.get("/api/auth/me", token=owner.fresh["access_token"]).status_code == 200

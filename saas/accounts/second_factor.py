@@ -22,12 +22,13 @@ from saas.accounts.sessions.tokens import hash_token
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
 from saas.mail.actions import queue_mail
-from saas.security.encryption import decrypt, encrypt
+from saas.security.encryption import decrypt, encrypt, encrypted_at
 from saas.text_normalization import normalize_code
 
 ISSUER = "SaaS"
 STEP_SECONDS = 30
 STEPS_OF_DRIFT = 1
+SETUP_LIFETIME_SECONDS = 15 * 60
 MAX_TRIES = 5
 RECOVERY_CODES = 10
 _CODE_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no characters that look alike
@@ -76,10 +77,16 @@ def begin_totp_setup(user: User) -> TotpSetup:
 
 def unconfirmed_setup(user: User) -> TotpSetup:
     """Return the setup that waits for its first code. Raises ``SecondFactorNotEnabled``; a confirmed secret is never shown."""
+    return _setup(user, _secret_of(_waiting_setup(user)))
+
+
+def _waiting_setup(user: User) -> Totp:
+    """Return the row that waits for its first code. Raises ``SecondFactorNotEnabled`` if none does, or for too long: who finds a
+    device unlocked reads no secret that its owner once began with, and turns nothing on with it."""
     row = Totp.objects.filter(user=user, confirmed_at=None).first()
-    if row is None:
+    if row is None or time.time() - encrypted_at(row.sealed_secret, secrets=_keys()) > SETUP_LIFETIME_SECONDS:
         raise SecondFactorNotEnabled
-    return _setup(user, _secret_of(row))
+    return row
 
 
 def _setup(user: User, secret: str) -> TotpSetup:
@@ -88,7 +95,11 @@ def _setup(user: User, secret: str) -> TotpSetup:
 
 
 def _secret_of(row: Totp) -> str:
-    return decrypt(row.sealed_secret, secrets=[settings.MFA_KEY, *settings.MFA_KEY_FALLBACKS])
+    return decrypt(row.sealed_secret, secrets=_keys())
+
+
+def _keys() -> list[str]:
+    return [settings.MFA_KEY, *settings.MFA_KEY_FALLBACKS]
 
 
 def _store(user: User, sealed: str) -> None:
@@ -104,11 +115,11 @@ def _store(user: User, sealed: str) -> None:
 def confirm_totp_setup(session: LoginSession, code: str) -> tuple[Login, list[str]]:
     """Turn the second factor on, end every session, and return a new login and the recovery codes, which are shown only once.
 
-    Raises ``SecondFactorNotEnabled`` if no setup was begun, ``Invalid`` for a wrong code, ``TooManyAttempts``.
+    Raises ``SecondFactorNotEnabled`` if no setup was begun in the last minutes, ``Invalid`` for a wrong code,
+    ``TooManyAttempts``.
     """
     user = _user_of(session)
-    if not Totp.objects.filter(user=user, confirmed_at=None).exists():
-        raise SecondFactorNotEnabled
+    _waiting_setup(user)
     login_throttle.count_attempt(login_throttle.session_key(session))
     with transaction.atomic():
         if not _use_code(user, code):
@@ -186,7 +197,7 @@ def _use_code(user: User, code: str) -> bool:
     row = Totp.objects.filter(user=user).first()
     if row is None:
         return False
-    totp = pyotp.TOTP(decrypt(row.sealed_secret, secrets=[settings.MFA_KEY, *settings.MFA_KEY_FALLBACKS]))
+    totp = pyotp.TOTP(_secret_of(row))
     typed = normalize_code(code).encode("ascii", "replace").decode()
     now = int(time.time()) // STEP_SECONDS
     for step in range(now - STEPS_OF_DRIFT, now + STEPS_OF_DRIFT + 1):

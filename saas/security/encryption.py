@@ -24,5 +24,13 @@ def decrypt(encrypted: str, *, secrets: Sequence[str]) -> str:
         raise DecryptionFailed from error
 
 
+def encrypted_at(encrypted: str, *, secrets: Sequence[str]) -> int:
+    """Return when it was encrypted, in seconds since 1970. Raises ``DecryptionFailed``."""
+    try:
+        return MultiFernet([_key(secret) for secret in secrets]).extract_timestamp(encrypted.encode())
+    except InvalidToken as error:
+        raise DecryptionFailed from error
+
+
 def _key(secret: str) -> Fernet:
     return Fernet(urlsafe_b64encode(hashlib.sha256(b"saas.sealing:" + secret.encode()).digest()))
