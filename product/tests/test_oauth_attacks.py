@@ -4,6 +4,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import time_machine
@@ -399,6 +400,16 @@ def test_unlinking_needs_a_login_of_the_last_minutes_or_the_password(product, id
 
 def test_linking_needs_a_login(product, idp: IdentityProvider) -> None:
     assert product.post("/api/auth/oauth/oidc/link", {"return_to": ""}).status_code == 401
+
+
+def test_nothing_is_linked_where_somebody_else_has_logged_in_meanwhile(product, idp, customer: Person, other: Person):
+    location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=customer.token).json()["authorization_url"]
+    product.cookies["saas_session"] = other.cookie_key
+
+    answer = product.get(f"{CALLBACK}?{urlencode(idp.approve(location, email='other@example.org'))}")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "oauth_state_invalid")
+    assert not OAuthIdentity.objects.exists()
 
 
 def test_a_link_ends_with_the_session_that_began_it(product, idp: IdentityProvider, customer: Person) -> None:

@@ -115,13 +115,14 @@ def _remember(
 @dataclass(frozen=True)
 class CallbackParameters:
     """The query of the callback (RFC 6749, 4.1.2): a code or an error, and the issuer (RFC 9207), if any. ``at_pages`` says at
-    which of our hosts it came in."""
+    which of our hosts it came in, ``visitor_id`` who is logged in there; empty if nobody is."""
 
     state: str
     code: str = ""
     error: str = ""
     issuer: str = ""
     at_pages: bool = False
+    visitor_id: str = ""
 
 
 def finish_sign_in(provider: OAuthProvider, parameters: CallbackParameters, *, browser: str) -> SignInResult:
@@ -153,8 +154,8 @@ def _finish(provider: OAuthProvider, parameters: CallbackParameters, begun: OAut
     if begun.session_id is None:
         return log_in_by_identity(identity)
     session = LoginSession.objects.live().filter(pk=begun.session_id).first()
-    if session is None:
-        raise OAuthStateInvalid
+    if session is None or parameters.visitor_id not in {"", session.user_id}:
+        raise OAuthStateInvalid  # who is logged in there by now would open another's account with their own identity
     link_identity(identity, session=session)
     return None
 

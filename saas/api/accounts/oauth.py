@@ -184,7 +184,12 @@ class CallbackView(PublicView):
 
     def _finish(self, request: Request, provider: OAuthProvider, sent: dict[str, str]) -> Response:
         answered = sign_in.CallbackParameters(
-            sent["state"], sent["code"], sent["error"], sent["iss"], is_host_of_pages(request)
+            sent["state"],
+            sent["code"],
+            sent["error"],
+            sent["iss"],
+            is_host_of_pages(request),
+            visitor_id=_visitor_id(request),
         )
         try:
             back = sign_in.finish_sign_in(provider, answered, browser=browser_id(request))
@@ -203,6 +208,12 @@ class CallbackView(PublicView):
         if settings.FRONT_PAGES and isinstance(back.login, PendingMfa):
             pending_login_cookie.set_pending_login(redirect, back.login.mfa_token)
         return redirect
+
+
+def _visitor_id(request: Request) -> str:
+    """Who is logged in in the browser that the provider led back; empty for an app, whose tokens decide and not its cookie."""
+    session = request._request.session.live_session() if request.method == "GET" else None  # type: ignore[attr-defined]
+    return str(session.user_id) if session else ""
 
 
 def _led_to_the_login(request: Request, refusal: OAuthStateInvalid) -> Response:
