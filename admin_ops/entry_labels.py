@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from admin_ops.actions import ALL_ACTIONS
+from admin_ops.event_sentences import event_sentence
 from admin_ops.status_colors import BAD, GOOD, NEWS, WARN, humanize, status_color
 from saas.audit.models import AuditEvent
 from saas.billing.models import Invoice, InvoiceAdjustment, LedgerEntry
@@ -14,12 +15,13 @@ DETAIL_LENGTH = 300
 
 @dataclass(frozen=True)
 class EntryLabel:
-    """``icon`` is the name of a Material Symbol, ``color`` one of ``status_colors``."""
+    """``icon`` is the name of a Material Symbol, ``color`` one of ``status_colors``, ``code`` what programs call it."""
 
     icon: str
     title: str
     detail: str = ""
     color: str = ""
+    code: str = ""
 
 
 # By the audit event's action: icon, title, color. Those of staff actions stand in their table.
@@ -63,8 +65,8 @@ def label_audit_event(row: AuditEvent) -> EntryLabel:
 
 
 def label_webhook_event(row: WebhookEvent) -> EntryLabel:
-    title = f"{row.type or 'Unreadable event'} – {humanize(row.status)}"
-    return EntryLabel("webhook", title, row.last_error[:DETAIL_LENGTH], status_color(row.status))
+    title = f"{event_sentence(row.type)} – {humanize(row.status)}"
+    return EntryLabel("webhook", title, row.last_error[:DETAIL_LENGTH], status_color(row.status), row.type)
 
 
 def label_mail(row: Mail) -> EntryLabel:

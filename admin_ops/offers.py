@@ -31,11 +31,15 @@ class OfferedRow:
 
 def offers_of(row: Model, permissions: Collection[StaffPermission], *, back: str = "") -> list[Offer]:
     """Afterwards an action leads to ``back``, if that is given, else to the row's page."""
-    return [
-        Offer(action, _link(row, action, back))
-        for action in actions_for(type(row))
-        if action.permission in permissions and action.available_for(row)
-    ]
+    offers = (offer_of(row, action, permissions, back=back) for action in actions_for(type(row)))
+    return [offer for offer in offers if offer]
+
+
+def offer_of(
+    row: Model, action: StaffAction, permissions: Collection[StaffPermission], *, back: str = ""
+) -> Offer | None:
+    is_offered = action.permission in permissions and action.available_for(row)
+    return Offer(action, _link(row, action, back)) if is_offered else None
 
 
 def with_offers(rows: Collection[Any], permissions: Collection[StaffPermission], *, back: str) -> list[OfferedRow]:

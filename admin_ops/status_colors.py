@@ -19,6 +19,10 @@ STATUS_COLORS = {
     "uncollectible": BAD,
     "pending": NEWS,
     "expired": "",
+    # what is given or sold
+    "counts": GOOD,
+    "sold": GOOD,
+    "redeemable": GOOD,
     # events, attempts, mails, replays
     "processed": GOOD,
     "queued": NEWS,

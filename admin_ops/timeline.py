@@ -1,12 +1,12 @@
 """What happened to a user or a team, newest first: what they did, what staff did, webhook events, money, mails and notes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max
+from django.db.models import Count, Max, QuerySet
 
 from admin_ops.entry_labels import (
     EntryLabel,
@@ -51,6 +51,23 @@ def build_team_timeline(team: Team) -> list[TimelineEntry]:
     return _newest_first(*_entries(team.pk, list(Customer.objects.for_owner(team)) if settings.BILLING else []))
 
 
+def build_subscription_timeline(row: Subscription) -> list[TimelineEntry]:
+    """What its events, invoices and movements of revenue say, and what was done about it."""
+    invoices = Invoice.objects.filter(customer=row.customer, subscription_id=row.external_id).order_by("-pk")
+    newest = list(invoices[:MAX_PER_SOURCE])
+    objects = [row.external_id, *(invoice.external_id for invoice in newest)]
+    events = list(WebhookEvent.objects.filter(object_id__in=objects).order_by("-pk")[:MAX_PER_SOURCE])
+    targets = [row.pk, *(invoice.pk for invoice in newest), *(event.external_id for event in events)]
+    audited = AuditEvent.objects.filter(target__in=targets)
+    entries = LedgerEntry.objects.filter(subscription=row).select_related("subscription__plan")
+    return _newest_first(
+        *_audit_entries(audited),
+        *_webhook_entries(events),
+        *(_invoice_entry(invoice) for invoice in newest),
+        *_ledger_entries(entries),
+    )
+
+
 def _newest_first(*entries: TimelineEntry) -> list[TimelineEntry]:
     return sorted(entries, key=lambda entry: entry.at, reverse=True)
 
@@ -59,20 +76,30 @@ def _entries(subject: str, customers: list[Customer]) -> Iterator[TimelineEntry]
     """``subject`` is the id of the user or team."""
     provider_ids = [customer.external_id for customer in customers if customer.external_id]
     events = list(WebhookEvent.objects.filter(customer_id__in=provider_ids).order_by("-pk")[:MAX_PER_SOURCE])
-    yield from _audit_entries(subject, customers, events)
-    for row in events:
-        page = ("webhook_events_webhookevent", row.pk)
-        yield TimelineEntry(row.received_at, "webhook", label_webhook_event(row), link=page)
+    yield from _audit_entries(_audited(subject, customers, events), subject)
+    yield from _webhook_entries(events)
     yield from _billing_entries(customers)
 
 
-def _audit_entries(subject: str, customers: list[Customer], events: list[WebhookEvent]) -> Iterator[TimelineEntry]:
+def _webhook_entries(events: Iterable[WebhookEvent]) -> Iterator[TimelineEntry]:
+    for row in events:
+        page = ("webhook_events_webhookevent", row.pk)
+        yield TimelineEntry(row.received_at, "webhook", label_webhook_event(row), link=page)
+
+
+def _audited(subject: str, customers: list[Customer], events: list[WebhookEvent]) -> QuerySet[AuditEvent]:
     """Audit events that involve the user or team, what they pay, or webhook events about that."""
     targets = [customer.pk for customer in customers] + [event.external_id for event in events]
     for model in (Subscription, Invoice):
         mine = model._default_manager.filter(customer__in=customers).order_by("-pk")
         targets += list(mine.values_list("pk", flat=True)[:MAX_PER_SOURCE])
-    involved = AuditEvent.objects.involving(subject) | AuditEvent.objects.filter(target__in=targets)
+    involved: QuerySet[AuditEvent] = AuditEvent.objects.involving(subject)
+    involved |= AuditEvent.objects.filter(target__in=targets)
+    return involved
+
+
+def _audit_entries(involved: QuerySet[AuditEvent], subject: str = "") -> Iterator[TimelineEntry]:
+    """``subject`` is whose page it is, and is not named on it."""
     rows = list(involved.exclude(action__in=SHOWN_ELSEWHERE)[:MAX_PER_SOURCE])
     others = {row.actor for row in rows} - {"system", subject}
     actors = {row.pk: row for row in User.objects.filter(pk__in=others).only("pk", "email", "is_staff")}
@@ -105,12 +132,19 @@ def _mails_and_notes(user: User) -> Iterator[TimelineEntry]:
 
 def _billing_entries(customers: list[Customer]) -> Iterator[TimelineEntry]:
     for invoice in Invoice.objects.filter(customer__in=customers).order_by("-pk")[:MAX_PER_SOURCE]:
-        page = ("billing_invoice", invoice.pk)
-        yield TimelineEntry(invoice.paid_at or invoice.issued_at, "money", label_invoice(invoice), link=page)
+        yield _invoice_entry(invoice)
     for adjustment in InvoiceAdjustment.objects.filter(customer__in=customers).order_by("-pk")[:MAX_PER_SOURCE]:
         its_invoice = ("billing_invoice", adjustment.invoice_id) if adjustment.invoice_id else None
         yield TimelineEntry(adjustment.opened_at, "money", label_adjustment(adjustment), link=its_invoice)
     entries = LedgerEntry.objects.filter(subscription__customer__in=customers).select_related("subscription__plan")
+    yield from _ledger_entries(entries)
+
+
+def _invoice_entry(row: Invoice) -> TimelineEntry:
+    return TimelineEntry(row.paid_at or row.issued_at, "money", label_invoice(row), link=("billing_invoice", row.pk))
+
+
+def _ledger_entries(entries: QuerySet[LedgerEntry]) -> Iterator[TimelineEntry]:
     for entry in entries.order_by("-pk")[:MAX_PER_SOURCE]:
         page = ("billing_subscription", entry.subscription_id)
         yield TimelineEntry(entry.at, "money", label_ledger_entry(entry), link=page)

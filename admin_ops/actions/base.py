@@ -107,6 +107,8 @@ class StaffAction:
     ``name`` stands in the page's address, ``label`` and ``icon`` (a Material Symbol) on its button. ``available_for``
     says on which rows the page offers it and takes it, ``unavailable`` why not on others; ``success_url`` says where the
     page leads afterwards, if not back to where the button was.
+    One that ``needs_recent_login`` has its page ask for the password of an older login before the form; one that
+    ``opens_a_tab`` shows its result beside the page that it was on.
     ``effect(row, **input)``, without the reason, says what exactly would happen, and is shown before it is confirmed.
     An action that ``creates_a_row`` is offered above the list of such rows; its ``row`` is ``None``, its result the new row.
     ``on_refusal`` is called with every refusal, missing permissions included.
@@ -126,6 +128,8 @@ class StaffAction:
     is_bulk: bool = False
     creates_a_row: bool = False
     is_billing: bool = False
+    needs_recent_login: bool = False
+    opens_a_tab: bool = False
     audit: Sequence[AuditLabel] = ()
     success_url: Callable[[Any, ActionResult], str] | None = None
     effect: Callable[..., Effect] | None = None

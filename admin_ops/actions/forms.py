@@ -9,7 +9,6 @@ from django import forms
 from django.conf import settings
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
-    UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -105,23 +104,6 @@ class ImpersonateForm(ReasonForm):
     )
     minutes = forms.IntegerField(
         min_value=1, max_value=MAX_MINUTES, initial=MAX_MINUTES, widget=UnfoldAdminIntegerFieldWidget
-    )
-    current_password = forms.CharField(
-        label="Your password",
-        max_length=4096,
-        required=False,
-        strip=False,
-        help_text="Only if you logged in more than five minutes ago.",
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "current-password"}),
-    )
-
-
-class ConfirmPasswordForm(forms.Form):
-    current_password = forms.CharField(
-        label="Your password",
-        max_length=4096,
-        strip=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "current-password", "autofocus": True}),
     )
 
 

@@ -46,7 +46,11 @@ IMPERSONATE = StaffAction(
     form=ImpersonateForm,
     available_for=lambda user: not user.is_staff and user.is_active,
     audit=(AuditLabel("impersonation.started", "Impersonation started", WARN),),
-    success_url=lambda user, outcome: reverse("admin:accounts_impersonation_view", args=[outcome.result[0].pk]),
+    needs_recent_login=True,
+    opens_a_tab=True,
+    success_url=lambda user, outcome: (
+        f"{reverse('admin:accounts_impersonation_view', args=[outcome.result[0].pk])}?open=now"
+    ),
     on_refusal=lambda user, context, refusal: impersonations.record_refused_impersonation(
         user, by=context.user, code=refusal.code
     ),

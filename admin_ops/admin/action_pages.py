@@ -23,6 +23,7 @@ from admin_ops.actions.effects import TOKEN_FIELD, ShownEffect, is_confirmed, sh
 from admin_ops.actions.forms import ActionForm
 from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.permissions import enforce_limits, request_permissions, staff_session
+from admin_ops.admin.recent_login import PASSWORD_FIELD, password_step
 from admin_ops.offers import offers_of
 from saas.errors import DomainError
 
@@ -31,8 +32,6 @@ MAX_ROWS = 100
 
 class StaffActionAdmin(ReadOnlyModelAdmin):
     """A table whose rows have staff actions, each on a page of its own at ``<row>/do/<action>/``."""
-
-    change_form_template = "admin_ops/change_form.html"
 
     @property
     def staff_actions(self) -> Sequence[StaffAction]:
@@ -76,6 +75,8 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
             raise PermissionDenied
         is_available = action.available_for(row)
         back = self._back_url(request, row)
+        if is_available and (asked := self._password_page(request, row, action, back)):
+            return asked
         form = action.form(request.POST if request.method == "POST" else None, row=row)
         effect = shown_effect(action, row, form) if is_available else None
         if effect and "preview" in request.POST:
@@ -96,6 +97,31 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
         }
         status = 409 if not is_available else 422 if form.errors else 200
         return TemplateResponse(request, "admin_ops/action.html", context, status=status)
+
+    def _password_page(self, request: HttpRequest, row: Any, action: StaffAction, back: str) -> HttpResponse | None:
+        """Before the form. Where the login grew old while the form was filled in, what was filled in goes along."""
+        if not action.needs_recent_login:
+            return None
+        filled_in = {name: request.POST[name] for name in action.form.base_fields if name in request.POST}
+        if step := password_step(request):
+            if step.refusal and action.on_refusal:
+                action.on_refusal(row, _context(request), step.refusal)
+            context = {
+                **self.admin_site.each_context(request),
+                "title": action.label,
+                "opts": self.opts,
+                "row": row,
+                "original": row,
+                "action": action,
+                "form": step.form,
+                "filled_in": filled_in,
+                "back": back,
+            }
+            return TemplateResponse(
+                request, "admin_ops/confirm_password.html", context, status=422 if step.refusal else 200
+            )
+        has_confirmed = PASSWORD_FIELD in request.POST and not filled_in
+        return HttpResponseRedirect(request.get_full_path()) if has_confirmed else None
 
     def _back_url(self, request: HttpRequest, row: Any) -> str:
         """The page of ours that the button was on, else the row's."""
@@ -178,11 +204,15 @@ def _perform_in_bulk(request: HttpRequest, row: Any, action: StaffAction, form: 
 
 def _perform(request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> ActionResult:
     """Counted by the same rate limits as the API's requests. Raises ``DomainError``."""
+    context = _context(request)
+    api_request = Request(request)
+    api_request.user = context.user  # whom a limit counts
+    enforce_limits(api_request, *action.limits)
+    return action.perform(row, context, form.arguments)
+
+
+def _context(request: HttpRequest) -> ActionContext:
     session = staff_session(request)
     if session is None or session.user is None:
         raise PermissionDenied
-    api_request = Request(request)
-    api_request.user = session.user  # whom a limit counts
-    enforce_limits(api_request, *action.limits)
-    context = ActionContext(session.user, session, request_permissions(request))
-    return action.perform(row, context, form.arguments)
+    return ActionContext(session.user, session, request_permissions(request))

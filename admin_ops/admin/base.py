@@ -7,8 +7,10 @@ from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
-from admin_ops.admin.navigation import menu_name
+from admin_ops.admin.fresh_reads import has_just_changed
+from admin_ops.admin.menu import menu_name
 from admin_ops.admin.permissions import request_permissions
+from admin_ops.admin.record_facts import RecordFacts
 from saas import request_context, text_normalization
 from saas.accounts.staff.staff_roles import StaffPermission
 
@@ -27,6 +29,7 @@ class ReadOnlyModelAdmin(_ModelAdmin):
     list_per_page = 50
     list_fullwidth = True
     empty_value_display = "–"
+    change_form_template = "admin_ops/record.html"
     empty_text = "There is nothing here yet."  # of a list without rows: what would stand here, and when
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -43,6 +46,25 @@ class ReadOnlyModelAdmin(_ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def heading(self, row: Any) -> str:
+        """Of the row's page."""
+        return str(row)
+
+    def sentence_of(self, row: Any) -> str:
+        """What the row says, under the heading of its page."""
+        return ""
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        row = context["original"]
+        badges = [getattr(self, name)(row) for name in ("state", "stage") if hasattr(self, name)]
+        shown = {"title": self.heading(row), "sentence": self.sentence_of(row), "badge": next(iter(badges), "")}
+        context = {"facts": RecordFacts(context["adminform"]), **context, **shown, **self.page_of(request, row)}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def page_of(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the template of the row's page shows beside."""
+        return {}
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only the filters that the page offers, by their whole names.
@@ -63,7 +85,7 @@ class ReadOnlyModelAdmin(_ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Titled as the menu calls it."""
-        if request.method == "GET" and self.has_view_permission(request):
+        if request.method == "GET" and self.has_view_permission(request) and not has_just_changed(request):
             request_context.allow_old_reads()
         name = (
             menu_name(f"{self.opts.app_label}_{self.opts.model_name}")

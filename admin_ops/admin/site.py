@@ -14,9 +14,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 from unfold.sites import UnfoldAdminSite
 
 from admin_ops.admin.csp import with_csp
+from admin_ops.admin.fresh_reads import remember_changes
 from admin_ops.admin.pages import password
 from admin_ops.admin.pages.alarms import alarms_page
 from admin_ops.admin.pages.login import login_page, redirect_target
+from admin_ops.admin.pages.search import search_page
 from admin_ops.admin.permissions import request_permissions, staff_session
 from saas.accounts.sessions import logins
 from saas.accounts.sessions.session_store import SessionStore
@@ -48,11 +50,14 @@ class AdminOpsSite(_Site):
             here.append(path("alarms/", self.admin_view(self.alarms), name="alarms"))
         return [*here, *rest]
 
+    def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return search_page(request, self.get_app_list(request))
+
     def alarms(self, request: HttpRequest) -> HttpResponse:
         return alarms_page(request, self.each_context(request))
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
-        return with_csp(super().admin_view(view, cacheable))
+        return with_csp(remember_changes(super().admin_view(view, cacheable)))
 
     @method_decorator([with_csp, *_FORM])
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

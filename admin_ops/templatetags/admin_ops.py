@@ -4,11 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.contrib.admin.sites import all_sites
+from django.db.models import Model
 from django.urls import resolve, reverse
 from django.utils import timezone
 
 from admin_ops import status_colors
-from admin_ops.admin.navigation import menu_name
+from admin_ops.admin.menu import menu_name
+from admin_ops.event_sentences import event_sentence
 from saas.money import Money
 from saas.teams.roles import ROLES_BY_PERMISSION, Permission
 from saas.webhook_events.models import WebhookAttempt
@@ -25,6 +28,7 @@ _ABILITIES = {
 
 register.filter(status_colors.status_color)
 register.filter(status_colors.humanize)
+register.filter(event_sentence)
 
 
 @register.filter
@@ -40,6 +44,14 @@ def crumb_title(part: dict[str, Any]) -> Any:
     link = str(part.get("link", ""))
     table = (resolve(link).url_name or "").removesuffix("_changelist") if link else ""
     return menu_name(table) or part["title"]
+
+
+@register.filter
+def row_heading(row: Any) -> str:
+    """What a row is called on its page."""
+    model = type(row) if isinstance(row, Model) else Model
+    tables = (site.get_model_admin(model) for site in all_sites if site.is_registered(model))
+    return next((str(table.heading(row)) for table in tables if hasattr(table, "heading")), str(row))
 
 
 @register.filter

@@ -1,5 +1,6 @@
 """“I paid and have no access”: what is wrong stands on top of the page, with the event that says so and the button that helps."""
 
+import re
 from io import StringIO
 
 import pytest
@@ -11,7 +12,8 @@ from saas.accounts.models import StaffRole
 from saas.api.metrics import render_metrics
 from saas.billing import checkouts
 from saas.billing.alarms import AlarmKind, count_alarms
-from saas.billing.models import Customer, Invoice, Price, Subscription
+from saas.billing.models import Customer, Invoice, InvoiceAdjustment, Plan, Price, Subscription
+from saas.management.commands.doctor import open_alarms
 from saas.testing.factories import event_factories, user_factories
 from saas.testing.factories import stripe_object_factories as whole
 from saas.webhook_events.actions import append_event
@@ -144,3 +146,62 @@ def test_who_may_only_read_sees_the_alarm_without_the_button(admin_ops, customer
 
 def test_without_an_alarm_the_list_says_what_would_stand_there(admin_site):
     assert "No open alarm." in admin_site.get("/admin/alarms/").content.decode()
+
+
+def rows_of_every_kind(customer, plan):
+    """One failed event, two payers without an account, and so on: a count that is another kind's would be seen."""
+    mine = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_mine")
+    fields = {"currency": "usd", "monthly_cents": 7900, "plan": plan}
+    paid = {"customer": mine, "currency": "usd", "total_cents": 100, "amount_paid_cents": 100}
+    makers = {
+        "failed_event": lambda name: WebhookEvent.objects.create(
+            external_id=name, type="invoice.paid", status="failed", provider_created=timezone.now(), body_size=0
+        ),
+        "pays_has_nothing": lambda name: Subscription.objects.create(
+            external_id=name,
+            customer=Customer.objects.create(provider="stripe", external_id=f"cus_{name}"),
+            status="active",
+            **fields,
+        ),
+        "unmapped_price": lambda name: Subscription.objects.create(
+            external_id=name, customer=mine, status="active", **{**fields, "plan": None}
+        ),
+        "paid_without_subscription": lambda name: Invoice.objects.create(
+            external_id=name, status="paid", subscription_id="sub_gone", **paid
+        ),
+        "past_due": lambda name: Subscription.objects.create(
+            external_id=name, customer=mine, status="past_due", **fields
+        ),
+        "needs_attention": lambda name: Invoice.objects.create(
+            external_id=name, status="open", attention="its amount is no number", **paid
+        ),
+        "open_dispute": lambda name: InvoiceAdjustment.objects.create(external_id=name, kind="dispute", customer=mine),
+        "fraud_warning": lambda name: InvoiceAdjustment.objects.create(
+            external_id=name, kind="fraud_warning", customer=mine, charge_id=name
+        ),
+    }
+    counts = {kind: number for number, kind in enumerate(makers, start=1)}
+    for kind, count in counts.items():
+        for number in range(count):
+            makers[kind](f"{kind}_{number}")
+    return counts
+
+
+def test_every_kind_is_counted_alike_by_dashboard_list_doctor_and_metrics(admin_site, customer):
+    counts = rows_of_every_kind(customer, Plan.objects.get(pk="growth"))
+
+    dashboard = admin_site.get("/admin/").content.decode()
+    pages = {kind: admin_site.get(f"/admin/alarms/?kind={kind}").content.decode() for kind in counts}
+    metrics = dict(re.findall(r'billing_alarms\{kind="(\w+)"\} (\d+)\.0', render_metrics().decode()))
+    said = open_alarms()  # what `manage.py doctor` prints
+
+    assert counts.keys() == set(AlarmKind.values)
+    assert count_alarms() == counts
+    linked = re.findall(r'<a href="/admin/alarms/\?kind=(\w+)"><b>(\d+)</b>', dashboard)
+    assert {kind: int(count) for kind, count in linked} == counts
+    assert {kind: page.count('role="alert"') for kind, page in pages.items()} == counts
+    assert all(f"All {sum(counts.values())}<" in page for page in pages.values())
+    assert {kind: int(count) for kind, count in metrics.items()} == counts
+    for kind, count in counts.items():
+        assert re.search(rf"[ (]{count} {AlarmKind(kind).label.lower()}[,)]", said)
+    assert said.startswith(f"{sum(counts.values())} open (")

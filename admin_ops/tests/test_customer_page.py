@@ -7,14 +7,16 @@ from django.utils import timezone
 
 from admin_ops.tests.pages import confirm_form, open_admin_site
 from admin_ops.timeline import build_timeline
+from saas import request_context
 from saas.accounts.models import Impersonation, LoginSession, StaffRole, UserNote
 from saas.accounts.staff import staff_administration
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.audit.models import AuditEvent
 from saas.billing import checkouts, entitlements
-from saas.billing.models import EntitlementOverride
+from saas.billing.models import Customer, EntitlementOverride
 from saas.mail.models import Mail
 from saas.testing.factories import event_factories, user_factories
+from saas.testing.factories.user_factories import PASSWORD
 from saas.testing.mails import link_token
 from saas.webhook_events.models import WebhookEvent
 
@@ -53,7 +55,7 @@ def test_a_failed_event_stands_out_and_leads_to_its_page(admin_site, customer, d
 
     content = page(admin_site, customer)
 
-    assert "invoice.paid – failed" in content
+    assert "An invoice was paid – failed" in content
     assert "Broken: no such plan" in content
     assert f"/admin/webhook_events/webhookevent/{event.pk}/change/" in content
 
@@ -304,7 +306,75 @@ def test_a_customer_is_found_by_any_id(admin_site, admin_ops, customer, other, s
 
 def test_the_sidebar_search_finds_users_and_webhook_events(admin_site, customer):
     event_factories.drain()
-    found = admin_site.get(f"/admin/search/?extended=1&s={customer.user.email}").content.decode()
+    found = admin_site.get(f"/admin/search/?q={customer.user.email}").content.decode()
 
     assert customer.user.email in found
     assert Mail.objects.get(recipient=customer.user.email).template not in found
+
+
+def found_by(client, term):
+    return client.get(f"/admin/search/?q={term}").content.decode()
+
+
+def test_the_search_shows_what_is_so_now_and_offers_to_see_what_they_see(admin_site, customer, staff_member):
+    offer = page_url(customer, "impersonate")
+    before = found_by(admin_site, customer.user.email)
+    admin_site.submit_form(page_url(customer, "ban"), {"reason": "spam"})
+    after = found_by(admin_site, customer.user.email)
+
+    assert ("active" in before, f'href="{offer}"' in before) == (True, True)
+    assert ("disabled" in after, "/do/" in after) == (True, False)
+
+
+def test_the_search_finds_ids_of_the_provider_in_their_own_case(admin_site, customer):
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_NffrFeUfNV2Hib")
+
+    assert customer.user.email in found_by(admin_site, "cus_NffrFeUfNV2Hib")
+
+
+@pytest.mark.parametrize("term", ["", "&page=x", "%20", "a" * 5000])
+def test_a_search_for_nothing_finds_nothing(admin_site, customer, term):
+    answer = admin_site.get(f"/admin/search/?q={term}")
+
+    assert (answer.status_code, customer.user.email in answer.content.decode()) == (200, False)
+
+
+def test_lists_are_read_from_the_primary_after_a_change_of_ones_own(admin_site, customer, monkeypatch):
+    said = []
+    monkeypatch.setattr(request_context, "allow_old_reads", lambda: said.append("old"))
+
+    admin_site.get("/admin/accounts/user/")
+    before = list(said)
+    done = admin_site.submit_form(page_url(customer, "ban"), {"reason": "spam"})
+    admin_site.get("/admin/accounts/user/")
+    cookie = done.cookies["saas_admin_changed"]
+
+    assert (before, said) == (["old"], ["old"])
+    assert (cookie["max-age"], cookie["httponly"], cookie["samesite"]) == (30, True, "Strict")
+
+
+def test_the_password_of_an_old_login_comes_before_the_form(admin_site, customer, staff_member):
+    LoginSession.objects.filter(sid=staff_member.session_id).update(authenticated_at="2020-01-01T00:00Z")
+    path = f"{page_url(customer, 'impersonate')}?back=/admin/"
+
+    asked = admin_site.get(path).content.decode()
+    wrong = admin_site.submit_form(path, {"current_password": "not the password"})
+    right = admin_site.submit_form(path, {"current_password": PASSWORD})
+    shown = admin_site.get(path).content.decode()
+
+    assert ('name="current_password"' in asked, 'name="reason"' in asked) == (True, False)
+    assert (wrong.status_code, "This is not your password." in wrong.content.decode()) == (422, True)
+    assert (right.status_code, right["Location"]) == (302, path)
+    assert ('name="current_password"' in shown, 'name="reason"' in shown) == (False, True)
+    assert not Impersonation.objects.exists()
+
+
+def test_what_was_filled_in_while_the_login_grew_old_is_not_lost(admin_site, customer, staff_member):
+    LoginSession.objects.filter(sid=staff_member.session_id).update(authenticated_at="2020-01-01T00:00Z")
+    path, typed = page_url(customer, "impersonate"), {"reason": "ticket 7", "minutes": "5"}
+
+    asked = admin_site.submit_form(path, typed).content.decode()
+    done = admin_site.submit_form(path, {**typed, "current_password": PASSWORD})
+
+    assert '<input type="hidden" name="reason" value="ticket 7">' in asked
+    assert (done.status_code, Impersonation.objects.get().reason) == (302, "ticket 7")

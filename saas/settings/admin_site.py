@@ -24,6 +24,8 @@ UNFOLD = {
         lambda request: static("admin_ops/refresh.js"),
         lambda request: static("admin_ops/effect.js"),
         lambda request: static("admin_ops/scroll_regions.js"),
+        lambda request: static("admin_ops/tabs.js"),
+        lambda request: static("admin_ops/focus.js"),
     ],
     "BORDER_RADIUS": "8px",
     "COLORS": {
@@ -42,7 +44,6 @@ UNFOLD = {
         }
     },
     "ACCOUNT": {"navigation": [{"title": "API reference", "link": "/docs"}]},
-    "COMMAND": {"search_callback": "admin_ops.admin.pages.search.search"},
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,

@@ -135,6 +135,28 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": False,  # our PATCH bodies are serializers of their own
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SORT_OPERATIONS": False,  # they stand as urls.py has them, and their tags in this order
+    "TAGS": [
+        {"name": "auth", "description": "Register, log in, stay in, go out; passwords, addresses and devices."},
+        {"name": "mfa", "description": "The second factor: set up, prove, turn off."},
+        {"name": "oauth", "description": "Sign-in through providers, and the accounts there that belong to one here."},
+        {"name": "users", "description": "People: who they are and what they show of themselves."},
+        {
+            "name": "impersonation",
+            "description": "Staff acting in a customer's name for minutes, each request in the trail.",
+        },
+        {"name": "subscriptions", "description": "Plans, checkouts and what becomes of a subscription."},
+        {"name": "billing", "description": "Payment methods, invoices, and what the plan allows."},
+        {"name": "access", "description": "What staff give beside what was bought, and time for a trial."},
+        {"name": "teams", "description": "Teams, their members and roles."},
+        {"name": "invitations", "description": "Inviting to a team by mail, and accepting."},
+        {"name": "api keys", "description": "Keys by which a program acts for a team."},
+        {"name": "webhooks", "description": "Intake of the provider's events."},
+        {"name": "operators", "description": "The log of events, and running them once more."},
+        {"name": "metrics", "description": "Figures about people, revenue and webhooks."},
+        {"name": "audit", "description": "What happened, who did it, to whom."},
+        {"name": "health", "description": "Is it alive, is it ready, do its modules work."},
+    ],
     "POSTPROCESSING_HOOKS": ["saas.api.openapi.schema_generation.postprocess_schema"],
 }
 

@@ -76,6 +76,36 @@ def test_a_schema_is_made_without_a_warning_and_is_valid(service: str) -> None:
     validate_schema(schema)
 
 
+@pytest.mark.parametrize(
+    ("service", "tags", "first"),
+    [
+        (
+            "product",
+            ["auth", "mfa", "oauth", "users", "subscriptions", "billing", "teams", "invitations", "api keys", "health"],
+            "/api/auth/register",
+        ),
+        (
+            "admin_ops",
+            ["auth", "users", "impersonation", "billing", "access", "webhooks", "metrics", "audit", "health"],
+            "/api/admin/auth/login",
+        ),
+        ("parity", ["auth", "mfa", "users", "health"], "/auth/register"),
+        ("webhooks", ["webhooks", "operators", "health"], "/api/webhooks/stripe"),
+    ],
+)
+def test_the_reference_begins_with_accounts_and_is_read_as_the_urls_are(
+    service: str, tags: list[str], first: str
+) -> None:
+    document = openapi_document(service)
+    told = {tag["name"]: tag["description"] for tag in document["tags"]}
+    begins = [path for path, calls in document["paths"].items() if tags[0] in str(next(iter(calls.values()))["tags"])]
+
+    assert list(told) == tags
+    assert all(text.endswith(".") for text in told.values())
+    assert begins[0] == first
+    assert {tag for one in operations(service) for tag in one.raw["tags"]} == set(tags)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_schema_has_every_call_of_the_starters_clients(service: str) -> None:
     documented = {

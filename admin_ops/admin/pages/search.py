@@ -1,14 +1,23 @@
-"""The search field of the sidebar (Ctrl-K): users, teams and webhook events."""
+"""What the search fields find (Ctrl-K, and on the dashboard): people, teams, webhook events and tables.
 
-from collections.abc import Iterable
+Unfold's own search remembers what it found for minutes, and in lower case, in which no id of a payment provider is found.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
-from unfold.dataclasses import SearchResult
 
+from admin_ops.actions.impersonations import IMPERSONATE
+from admin_ops.admin.menu import menu_name
 from admin_ops.admin.permissions import request_permissions
+from admin_ops.event_sentences import event_sentence
+from admin_ops.offers import Offer, offer_of
 from admin_ops.queries import search_users
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.teams.models import Team
@@ -18,9 +27,40 @@ SHOWN = 8
 MAX_LENGTH = 100
 
 
-def search(request: HttpRequest, term: str) -> list[SearchResult]:
+@dataclass(frozen=True)
+class Found:
+    """``offer`` is what is done most often with a row of its kind, beside the link to its page."""
+
+    title: str
+    description: str
+    link: str
+    icon: str
+    offer: Offer | None = None
+
+
+def search_page(request: HttpRequest, apps: Sequence[dict[str, Any]]) -> HttpResponse:
+    """``apps`` are those of the admin site that the member of staff may see, with their tables."""
+    term = request.GET.get("q", "").strip()[:MAX_LENGTH]
+    results = [*_search(request, term), *_tables(apps, term.lower())] if term else []
+    context = {"results": results, "term": term}
+    return TemplateResponse(request, "unfold/helpers/command_results.html", context, headers={"HX-Trigger": "search"})
+
+
+def _tables(apps: Sequence[dict[str, Any]], term: str) -> list[Found]:
+    """Those whose name, as the menu has it, contains the term."""
+    found = []
+    for app in apps:
+        for table in app["models"]:
+            options = table["model"]._meta
+            name = menu_name(f"{options.app_label}_{options.model_name}") or str(table["name"])
+            if term in name.lower():
+                found.append(Found(name, "List", table["admin_url"], "table_rows"))
+    return found
+
+
+def _search(request: HttpRequest, term: str) -> list[Found]:
     """At most ``SHOWN`` of each."""
-    permissions, term = request_permissions(request), term.strip()[:MAX_LENGTH]
+    permissions = request_permissions(request)
     users = search_users(search=term).order_by("-pk")[:SHOWN] if StaffPermission.READ_USERS in permissions else ()
     teams = _teams(term) if StaffPermission.READ_USERS in permissions and settings.TEAMS else ()
     events = (
@@ -28,16 +68,17 @@ def search(request: HttpRequest, term: str) -> list[SearchResult]:
     )
     return [
         *(
-            SearchResult(
+            Found(
                 title=user.email,
                 description=f"{user.full_name or 'No name'} · {user.status}",
                 link=reverse("admin:accounts_user_change", args=[user.pk]),
                 icon="person",
+                offer=offer_of(user, IMPERSONATE, permissions),
             )
             for user in users
         ),
         *(
-            SearchResult(
+            Found(
                 title=team.name,
                 description=f"Team of {team.owner.email}",
                 link=reverse("admin:teams_team_change", args=[team.pk]),
@@ -46,9 +87,9 @@ def search(request: HttpRequest, term: str) -> list[SearchResult]:
             for team in teams
         ),
         *(
-            SearchResult(
-                title=event.type,
-                description=f"{event.external_id} · {event.status}",
+            Found(
+                title=event_sentence(event.type),
+                description=f"{event.type} · {event.external_id} · {event.status}",
                 link=reverse("admin:webhook_events_webhookevent_change", args=[event.pk]),
                 icon="webhook",
             )
@@ -59,5 +100,5 @@ def search(request: HttpRequest, term: str) -> list[SearchResult]:
 
 def _teams(term: str) -> Iterable[Team]:
     """By the beginning of the name, or by the id."""
-    found = Team.objects.live().filter(Q(name__istartswith=term) | Q(pk=term)) if term else Team.objects.none()
+    found = Team.objects.live().filter(Q(name__istartswith=term) | Q(pk=term))
     return found.select_related("owner").order_by("-pk")[:SHOWN]

@@ -26,6 +26,12 @@ class ProfileAdmin(ReadOnlyModelAdmin):
     )  # fmt: skip
     readonly_fields = fields
 
+    def heading(self, row: Profile) -> str:
+        return f"Profile of {row.user}"
+
+    def sentence_of(self, row: Profile) -> str:
+        return "What they show of themselves, and to whom."
+
 
 @admin.register(LoginSession, site=admin_site)
 class LoginSessionAdmin(ReadOnlyModelAdmin):
@@ -64,6 +70,12 @@ class OAuthIdentityAdmin(ReadOnlyModelAdmin):
     fields = ("user", "provider", "issuer", "subject", "email", "created_at", "last_login_at")
     readonly_fields = fields
 
+    def heading(self, row: OAuthIdentity) -> str:
+        return f"{row.email} at {row.provider.capitalize()}"
+
+    def sentence_of(self, row: OAuthIdentity) -> str:
+        return f"{row.user} can log in with it."
+
 
 if settings.OAUTH:
     admin_site.register(OAuthIdentity, OAuthIdentityAdmin)
@@ -78,3 +90,9 @@ class UserNoteAdmin(ReadOnlyModelAdmin):
     ordering = ("-id",)
     fields = ("user", "text", "author", "created_at")
     readonly_fields = fields
+
+    def heading(self, row: UserNote) -> str:
+        return f"Note about {row.user}"
+
+    def sentence_of(self, row: UserNote) -> str:
+        return f"{row.author} wrote it for colleagues; it is never changed."

@@ -50,13 +50,12 @@ class AuditEventAdmin(ReadOnlyModelAdmin):
     def whom(self, row: AuditEvent) -> str:
         return row.target_email or row.target  # type: ignore[attr-defined]
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        row: AuditEvent = context["original"]
+    def heading(self, row: AuditEvent) -> str:
+        return label_audit_event(row).title
+
+    def page_of(self, request: HttpRequest, row: AuditEvent) -> dict[str, Any]:
         people = User.objects.filter(pk__in={row.actor, row.target, row.act_as})
-        context["label"] = label_audit_event(row)
-        context["people"] = list(people)
-        context["details"] = format_json(row.data)
-        return super().render_change_form(request, context, *args, **kwargs)
+        return {"label": label_audit_event(row), "people": list(people), "details": format_json(row.data)}
 
 
 @admin.register(Heartbeat, site=admin_site)
@@ -65,3 +64,6 @@ class HeartbeatAdmin(ReadOnlyModelAdmin):
     list_display = ("name", "at")
     fields = ("name", "at")
     readonly_fields = fields
+
+    def sentence_of(self, row: Heartbeat) -> str:
+        return "A process that says every few seconds that it is alive; when it did so last stands below."

@@ -3,28 +3,39 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.columns import display
+from admin_ops.admin.live_pages import live_context, timeline_context
+from admin_ops.admin.permissions import request_permissions
 from admin_ops.admin.site import admin_site
+from admin_ops.admin.subscription_sentences import price_text, subscription_sentences
+from admin_ops.alarms import alarm_notices
+from admin_ops.offers import with_offers
 from admin_ops.status_colors import STATUS_COLORS
+from admin_ops.timeline import build_subscription_timeline
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.billing import clock
+from saas.billing.alarms import Alarm, alarms_of_customer
 from saas.billing.invoices.details import invoice_details
 from saas.billing.models import (
     Checkout,
     Customer,
     EntitlementOverride,
     Invoice,
+    InvoiceAdjustment,
     LedgerEntry,
     PaymentMethod,
     PriceMove,
     Subscription,
 )
+from saas.webhook_events.models import WebhookEvent
 
 SHOWN = 50
+SUBSCRIPTION_KINDS = {"": "Everything", "money": "Money", "webhook": "Webhooks", "staff": "Staff"}.items()
 
 
 class _HasState:
@@ -55,6 +66,14 @@ class PriceMoveAdmin(StaffActionAdmin):
     )
     readonly_fields = fields
 
+    def heading(self, row: PriceMove) -> str:
+        return f"{row.from_price.plan}: {price_text(row.from_price)} to {price_text(row.to_price)}"
+
+    def sentence_of(self, row: PriceMove) -> str:
+        if row.ended_at:
+            return f"It was {'called off' if row.is_called_off else 'done'} on {row.ended_at:%-d %b %Y}."
+        return f"Its payers move on {row.effective_at:%-d %b %Y}: {row.reason}"
+
     @display(description="Still to be moved")
     def left(self, row: PriceMove) -> str:
         return ", ".join(f"{step.subscription_id} {step.error}".strip() for step in row.steps.waiting())
@@ -69,8 +88,19 @@ class CustomerAdmin(StaffActionAdmin):
     list_select_related = ("user",)
     search_fields = ("=id", "=external_id", "email", "user__email")
     ordering = ("-id",)
-    fields = ("id", "user", "provider", "external_id", "email", "delinquent", "deleted_at", "created_at")
+    fields = ("id", "user", "team", "provider", "external_id", "email", "delinquent", "deleted_at", "created_at")
     readonly_fields = fields
+    change_form_template = "admin_ops/paying_customer.html"
+
+    def page_of(self, request: HttpRequest, row: Customer) -> dict[str, Any]:
+        permissions, back = request_permissions(request), request.get_full_path()
+        subscriptions = row.subscriptions.with_customer().order_by("-pk")[:SHOWN]
+        invoices = row.invoices.issued().select_related("customer").order_by("-issued_at", "-pk")[:SHOWN]
+        return {
+            "notices": alarm_notices(alarms_of_customer(row), permissions, back=back),
+            "subscriptions": with_offers(subscriptions, permissions, back=back),
+            "invoices": with_offers(invoices, permissions, back=back),
+        }
 
 
 @admin.register(Subscription, site=admin_site)
@@ -83,11 +113,31 @@ class SubscriptionAdmin(_HasState, StaffActionAdmin):
     search_fields = ("=id", "=external_id", "customer__email", "customer__user__email")
     ordering = ("-id",)
     fields = (
-        "id", "external_id", "customer", "state", "plan", "plan_is_known", "price_id", "quantity", "monthly",
-        "current_period_end", "cancel_at_period_end", "cancel_at", "trial_end", "past_due_since", "canceled_at", "ended_at",
-        "ambiguous", "started_at", "changed_at",
+        "id", "external_id", "customer", "plan", "plan_is_known", "price_id", "item_id", "quantity", "monthly",
+        "current_period_end", "trial_end", "past_due_since", "cancel_at", "canceled_at", "ended_at", "started_at",
+        "changed_at", "ambiguous",
     )  # fmt: skip
     readonly_fields = fields
+    change_form_template = "admin_ops/subscription.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
+        return Subscription.objects.with_customer().select_related("pending_change__price__plan")
+
+    def heading(self, row: Subscription) -> str:
+        return row.plan.name if row.plan else row.price_id or "Unknown plan"
+
+    def page_of(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
+        """What concerns this subscription alone, of what its customer's page shows."""
+        invoices = Invoice.objects.filter(customer=row.customer, subscription_id=row.external_id).issued()
+        newest = invoices.select_related("customer").order_by("-issued_at", "-pk")[:SHOWN]
+        mine = [alarm for alarm in alarms_of_customer(row.customer) if _concerns(alarm, row)]
+        return {
+            "subscription": row,
+            "sentences": subscription_sentences(row, clock.now()),
+            "invoices": with_offers(newest, request_permissions(request), back=request.get_full_path()),
+            **live_context(request, mine, Customer.objects.filter(pk=row.customer_id)),
+            **timeline_context(request, build_subscription_timeline(row), SUBSCRIPTION_KINDS),
+        }
 
     @display(description="A month", ordering="monthly_cents")
     def monthly(self, row: Subscription) -> str:
@@ -100,6 +150,16 @@ class SubscriptionAdmin(_HasState, StaffActionAdmin):
         return f"ends {row.ends_at:%-d %b %Y}" if row.ends_at else f"renews {row.current_period_end:%-d %b %Y}"
 
 
+def _concerns(alarm: Alarm, row: Subscription) -> bool:
+    """Whether it is about the subscription, an event of it, or one of its invoices."""
+    target = alarm.target
+    if isinstance(target, WebhookEvent):
+        return target.object_id == row.external_id
+    invoice = target.invoice if isinstance(target, InvoiceAdjustment) else target
+    is_its_invoice = isinstance(invoice, Invoice) and invoice.subscription_id == row.external_id
+    return is_its_invoice or (isinstance(target, Subscription) and target.pk == row.pk)
+
+
 @admin.register(Checkout, site=admin_site)
 class CheckoutAdmin(_HasState, ReadOnlyModelAdmin):
     needs = StaffPermission.READ_BILLING
@@ -110,9 +170,17 @@ class CheckoutAdmin(_HasState, ReadOnlyModelAdmin):
     search_fields = ("=id", "=external_id", "customer__email", "started_by__email")
     ordering = ("-id",)
     fields = (
-        "id", "external_id", "subscription_id", "customer", "state", "plan", "started_by", "started_at", "ended_at",
+        "id", "external_id", "subscription_id", "customer", "plan", "quantity", "promotion_code", "started_by", "started_at",
+        "ended_at",
     )  # fmt: skip
     readonly_fields = fields
+
+    def heading(self, row: Checkout) -> str:
+        return f"Checkout of {row.plan}"
+
+    def sentence_of(self, row: Checkout) -> str:
+        began = f"{row.started_by or 'Somebody'} began to buy {row.plan} on {row.started_at:%-d %b %Y}"
+        return f"{began}; it ended on {row.ended_at:%-d %b %Y}." if row.ended_at else f"{began}; it is open."
 
 
 @admin.register(Invoice, site=admin_site)
@@ -131,17 +199,16 @@ class InvoiceAdmin(_HasState, StaffActionAdmin):
     readonly_fields = fields
     change_form_template = "admin_ops/invoice.html"
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        invoice: Invoice = context["original"]
-        subscription = Subscription.objects.filter(external_id=invoice.subscription_id).first()
-        context |= {
-            "title": f"Invoice {invoice}",
-            "invoice": invoice,
-            "details": invoice_details(invoice),
-            "subscription": subscription,
-            "adjustments": list(invoice.adjustments.order_by("-opened_at")[:SHOWN]),
+    def heading(self, row: Invoice) -> str:
+        return f"Invoice {row}"
+
+    def page_of(self, request: HttpRequest, row: Invoice) -> dict[str, Any]:
+        return {
+            "invoice": row,
+            "details": invoice_details(row),
+            "subscription": Subscription.objects.filter(external_id=row.subscription_id).first(),
+            "adjustments": list(row.adjustments.order_by("-opened_at")[:SHOWN]),
         }
-        return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="Number", ordering="number")
     def shown_number(self, row: Invoice) -> str:
@@ -171,6 +238,10 @@ class PaymentMethodAdmin(ReadOnlyModelAdmin):
     fields = ("id", "customer", "type", "brand", "last4", "exp_month", "exp_year", "detached_at", "created_at")
     readonly_fields = fields
 
+    def sentence_of(self, row: PaymentMethod) -> str:
+        whose = f"A payment method of {row.customer}"
+        return f"{whose}, removed on {row.detached_at:%-d %b %Y}." if row.detached_at else f"{whose}."
+
 
 @admin.register(LedgerEntry, site=admin_site)
 class LedgerEntryAdmin(ReadOnlyModelAdmin):
@@ -183,6 +254,14 @@ class LedgerEntryAdmin(ReadOnlyModelAdmin):
     ordering = ("-id",)
     fields = ("at", "subscription", "customer", "kind", "movement", "delta", "monthly", "event_id")
     readonly_fields = fields
+
+    def heading(self, row: LedgerEntry) -> str:
+        return f"{row.subscription.plan or row.subscription.price_id}: {row.get_kind_display().lower()}"
+
+    def sentence_of(self, row: LedgerEntry) -> str:
+        return (
+            f"Recurring revenue moved by {row.delta} a month; {row.customer} brings {row.monthly} a month afterwards."
+        )
 
     @display(description="Change", ordering="delta_cents")
     def delta(self, row: LedgerEntry) -> str:
@@ -199,15 +278,21 @@ class EntitlementOverrideAdmin(StaffActionAdmin):
     empty_text = (
         "Nothing was given. “Give a plan” or “Give a limit or feature” on the page of a customer or team does it."
     )
-    list_display = ("what", "kind", "owner", "stage", "reason", "created_by", "created_at", "expires_at")
+    list_display = ("what", "kind", "owner", "stage", "reason", "created_by", "expires_at")
     list_filter = ("kind",)
     list_select_related = ("user", "team", "plan", "created_by")
     search_fields = ("=id", "user__email", "=team__id", "created_by__email")
     ordering = ("-id",)
     fields = (
-        "id", "what", "kind", "owner", "stage", "reason", "created_by", "created_at", "expires_at", "ended_at",
+        "id", "kind", "user", "team", "reason", "created_by", "created_at", "expires_at", "ended_at",
     )  # fmt: skip
     readonly_fields = fields
+
+    def sentence_of(self, row: EntitlementOverride) -> str:
+        until = (
+            f"it was taken back on {row.ended_at:%-d %b %Y}" if row.ended_at else f"until {row.expires_at:%-d %b %Y}"
+        )
+        return f"{row.created_by or 'Staff'} gave it to {self.owner(row)}, {until}."
 
     @display(description="What")
     def what(self, row: EntitlementOverride) -> str:

@@ -10,6 +10,7 @@ from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.permissions import request_permissions
 from admin_ops.admin.site import admin_site
+from admin_ops.admin.subscription_sentences import price_text
 from admin_ops.offers import with_offers
 from admin_ops.status_colors import GOOD
 from saas.accounts.staff.staff_roles import StaffPermission
@@ -48,16 +49,13 @@ class PlanAdmin(StaffActionAdmin):
         shown = [(plan, [price for price in prices if price.plan_id == plan.pk]) for plan in price_list()]
         return super().changelist_view(request, {**(extra_context or {}), "price_list": shown})
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        plan: Plan = context["original"]
-        prices = plan.prices.order_by("-is_current", "currency", "interval", "-version")
-        context |= {
-            "title": plan.name,
-            "plan": plan,
+    def page_of(self, request: HttpRequest, row: Plan) -> dict[str, Any]:
+        prices = row.prices.order_by("-is_current", "currency", "interval", "-version")
+        return {
+            "plan": row,
             "prices": with_offers(prices, request_permissions(request), back=request.get_full_path()),
-            "subscriptions": Subscription.objects.live().filter(plan=plan).count(),
+            "subscriptions": Subscription.objects.live().filter(plan=row).count(),
         }
-        return super().render_change_form(request, context, *args, **kwargs)
 
 
 @admin.register(Price, site=admin_site)
@@ -71,10 +69,19 @@ class PriceAdmin(StaffActionAdmin):
     search_help_text = "The provider's id of a price or product, or a plan's id"
     ordering = ("-id",)
     fields = (
-        "external_id", "plan", "shown_amount", "interval", "is_per_unit", "included_quantity", "version", "state",
+        "external_id", "plan", "shown_amount", "interval", "is_per_unit", "included_quantity", "version",
         "product_id", "provider", "created_at", "replaced_at",
     )  # fmt: skip
     readonly_fields = fields
+
+    def heading(self, row: Price) -> str:
+        return f"{row.plan or row.product_id}, {price_text(row)}"
+
+    def sentence_of(self, row: Price) -> str:
+        if row.is_current and row.is_active:
+            return f"New subscriptions get it, since {row.created_at:%-d %b %Y}." if row.created_at else "It is sold."
+        until = f" since {row.replaced_at:%-d %b %Y}" if row.replaced_at else ""
+        return f"New subscriptions get another{until}; who bought at it goes on paying it."
 
     @display(description="Amount", ordering="unit_amount_cents")
     def shown_amount(self, row: Price) -> str:
@@ -94,10 +101,14 @@ class PromotionCodeAdmin(StaffActionAdmin):
     search_fields = ("code", "name")
     ordering = ("-id",)
     fields = (
-        "code", "name", "takes_off", "duration", "duration_months", "max_redemptions", "expires_at", "state", "external_id",
+        "code", "name", "takes_off", "duration", "duration_months", "max_redemptions", "expires_at", "external_id",
         "created_at",
     )  # fmt: skip
     readonly_fields = fields
+
+    def sentence_of(self, row: PromotionCode) -> str:
+        until = f" until {row.expires_at:%-d %b %Y}" if row.expires_at else ""
+        return f"Takes {row.off} off {row.span}{until}."
 
     @display(description="Takes off")
     def takes_off(self, row: PromotionCode) -> str:

@@ -8,19 +8,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from admin_ops.actions.forms import ConfirmPasswordForm
 from admin_ops.actions.impersonations import is_running
 from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.csp import policy_with_forms_to
 from admin_ops.admin.permissions import request_permissions, staff_session
+from admin_ops.admin.recent_login import password_step
 from admin_ops.admin.site import admin_site
 from admin_ops.offers import offers_of
-from saas.accounts.models import Impersonation, LoginSession
-from saas.accounts.reauthentication import require_recent_login
+from saas.accounts.models import Impersonation
 from saas.accounts.staff import impersonation_views
 from saas.accounts.staff.staff_roles import StaffPermission
-from saas.errors import DomainError
 
 ENDED, RUNNING = "ended", "running"
 
@@ -29,14 +27,21 @@ ENDED, RUNNING = "ended", "running"
 class ImpersonationAdmin(StaffActionAdmin):
     needs = StaffPermission.READ_USERS
     empty_text = "No member of staff has looked at the product as a customer. “See what they see” on a customer’s page begins it."
-    list_display = ("customer", "staff", "state", "reason", "ticket", "may_write", "started_at", "ends_at")
+    list_display = ("customer", "staff", "state", "reason", "started_at", "ends_at")
     list_display_links = ("customer",)
     search_fields = ("=id", "=ticket", "session__user__email", "staff_session__user__email")
     ordering = ("-started_at",)
     fields = (
-        "id", "customer", "staff", "state", "reason", "ticket", "may_write", "started_at", "ends_at", "ended_at",
+        "id", "customer", "staff", "reason", "ticket", "may_write", "started_at", "ends_at", "ended_at",
     )  # fmt: skip
     readonly_fields = fields
+
+    def heading(self, row: Impersonation) -> str:
+        return f"{self.staff(row)} as {self.customer(row)}"
+
+    def sentence_of(self, row: Impersonation) -> str:
+        how = "reading and writing" if row.may_write else "reading only"
+        return f"They saw the customer’s pages, {how}, because: {row.reason}. Each page is in the audit trail."
 
     @display(description="Customer")
     def customer(self, row: Impersonation) -> str:
@@ -68,8 +73,8 @@ class ImpersonationAdmin(StaffActionAdmin):
             raise Http404
         if (mine := staff_session(request)) is None or row.staff_session_id != mine.pk:
             raise PermissionDenied
-        form = ConfirmPasswordForm(request.POST if request.method == "POST" else None)
-        code = _issue_code(row, mine, form) if is_running(row) and settings.FRONT_PAGES else ""
+        opens = is_running(row) and settings.FRONT_PAGES
+        step = password_step(request) if opens else None
         context = {
             **self.admin_site.each_context(request),
             "title": "What they see",
@@ -77,23 +82,12 @@ class ImpersonationAdmin(StaffActionAdmin):
             "row": row,
             "is_running": is_running(row),
             "has_pages": settings.FRONT_PAGES,
-            "code": code,
-            "form": form,
+            "code": impersonation_views.issue_view_code(row) if opens and step is None else "",
+            "opens_now": request.GET.get("open") == "now",
+            "form": step.form if step else None,
             "product": settings.FRONTEND_BASE_URL,
             "available_actions": offers_of(row, request_permissions(request)),
         }
         answer = TemplateResponse(request, "admin_ops/impersonated_view.html", context)
         answer.headers["Content-Security-Policy"] = policy_with_forms_to(settings.FRONTEND_BASE_URL)
         return answer
-
-
-def _issue_code(row: Impersonation, session: LoginSession, form: ConfirmPasswordForm) -> str:
-    """A new code; empty where the password has to be confirmed first, which the form then says."""
-    password = form.cleaned_data["current_password"] if form.is_valid() else ""
-    try:
-        require_recent_login(session, current_password=password)
-    except DomainError as refusal:
-        if form.is_bound:
-            form.add_error("current_password", list(refusal.sentences))
-        return ""
-    return impersonation_views.issue_view_code(row)

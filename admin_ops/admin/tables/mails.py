@@ -38,14 +38,14 @@ class MailAdmin(StaffActionAdmin):
     def state(self, row: Mail) -> str:
         return row.status
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        mail: Mail = context["original"]
-        message = rendering.render_without_secrets(mail)
-        context |= {
-            "title": message.subject,
-            "mail": mail,
+    def heading(self, row: Mail) -> str:
+        return self.subject(row)
+
+    def page_of(self, request: HttpRequest, row: Mail) -> dict[str, Any]:
+        message = rendering.render_without_secrets(row)
+        return {
+            "mail": row,
             "body": message.body,
-            "hides_a_link": rendering.uses_secrets(mail),
-            "person": User.objects.by_email(mail.recipient),
+            "hides_a_link": rendering.uses_secrets(row),
+            "person": User.objects.by_email(row.recipient),
         }
-        return super().render_change_form(request, context, *args, **kwargs)

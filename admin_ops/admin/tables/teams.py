@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.base import ReadOnlyModelAdmin
+from admin_ops.admin.columns import display
 from admin_ops.admin.live_pages import live_context, money_context, timeline_context
 from admin_ops.admin.site import admin_site
+from admin_ops.status_colors import STATUS_COLORS
 from admin_ops.timeline import build_team_timeline
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.billing import entitlements
@@ -39,16 +41,14 @@ class TeamAdmin(StaffActionAdmin):
     readonly_fields = fields
     change_form_template = "admin_ops/team.html"
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        team: Team = context["original"]
-        access = entitlements.get_entitlements(team)
+    def page_of(self, request: HttpRequest, row: Team) -> dict[str, Any]:
+        access = entitlements.get_entitlements(row)
         limits = {key: access.limits[key] for key in registry.limit_keys(of_team=True)}
-        context |= {"access": replace(access, limits=limits), "team": team, **_people_and_keys(team)}
-        context |= timeline_context(request, build_team_timeline(team), TEAM_KINDS)
+        shown = {"access": replace(access, limits=limits), "team": row, **_people_and_keys(row)}
         if settings.BILLING:
-            context |= live_context(request, alarms_of_team(team), Customer.objects.for_owner(team))
-            context |= money_context(request, team)
-        return super().render_change_form(request, context, *args, **kwargs)
+            shown |= live_context(request, alarms_of_team(row), Customer.objects.for_owner(row))
+            shown |= money_context(request, row)
+        return shown | timeline_context(request, build_team_timeline(row), TEAM_KINDS)
 
 
 def _people_and_keys(team: Team) -> dict[str, Any]:
@@ -77,12 +77,18 @@ class MembershipAdmin(ReadOnlyModelAdmin):
     fields = ("id", "user", "team", "role", "created_at")
     readonly_fields = fields
 
+    def heading(self, row: Membership) -> str:
+        return f"{row.user} in {row.team}"
+
+    def sentence_of(self, row: Membership) -> str:
+        return f"{row.get_role_display()} since {row.created_at:%-d %b %Y}. What the role allows stands on the team’s page."
+
 
 @admin.register(Invitation, site=admin_site)
 class InvitationAdmin(ReadOnlyModelAdmin):
     needs = StaffPermission.READ_USERS
     empty_text = "There is no invitation to a team yet."
-    list_display = ("email", "team", "role", "invited_by", "created_at", "expires_at", "accepted_at", "revoked_at")
+    list_display = ("email", "team", "role", "state", "invited_by", "created_at", "expires_at")
     list_filter = ("role",)
     list_select_related = ("team", "invited_by")
     search_fields = ("email", "team__name", "=team__id")
@@ -92,6 +98,17 @@ class InvitationAdmin(ReadOnlyModelAdmin):
         "revoked_at",
     )  # fmt: skip
     readonly_fields = fields
+
+    @display(description="State", label=STATUS_COLORS)
+    def state(self, row: Invitation) -> str:
+        return "accepted" if row.accepted_at else "revoked" if row.revoked_at else row.status
+
+    def heading(self, row: Invitation) -> str:
+        return f"{row.email} to {row.team}"
+
+    def sentence_of(self, row: Invitation) -> str:
+        asked = f"{row.invited_by} invited them on {row.created_at:%-d %b %Y} as {row.get_role_display().lower()}"
+        return f"{asked}."
 
 
 class ApiKeyAdmin(ReadOnlyModelAdmin):
@@ -105,6 +122,9 @@ class ApiKeyAdmin(ReadOnlyModelAdmin):
         "id", "team", "name", "prefix", "scopes", "created_by", "created_at", "expires_at", "last_used_at", "revoked_at",
     )  # fmt: skip
     readonly_fields = fields
+
+    def sentence_of(self, row: ApiKey) -> str:
+        return f"A program acts by it for {row.team}. The key itself is not stored here, only its beginning."
 
 
 if settings.API_KEYS:

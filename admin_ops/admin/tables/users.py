@@ -62,15 +62,12 @@ class UserAdmin(StaffActionAdmin):
         term = search_term.strip()
         return (queryset.filter(pk__in=search_users(search=term).values("pk")) if term else queryset), False
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        person: User = context["original"]
-        context |= {"title": person.full_name or person.email, **_side(person)}
+    def page_of(self, request: HttpRequest, row: User) -> dict[str, Any]:
+        shown = {"title": row.full_name or row.email, "mails": _mails(request, row), **_side(row)}
         if settings.BILLING:
-            context |= live_context(request, alarms_of_user(person), Customer.objects.of_user(person))
-            context |= money_context(request, person)
-        context |= timeline_context(request, build_timeline(person), KINDS)
-        context["mails"] = _mails(request, person)
-        return super().render_change_form(request, context, *args, **kwargs)
+            shown |= live_context(request, alarms_of_user(row), Customer.objects.of_user(row))
+            shown |= money_context(request, row)
+        return shown | timeline_context(request, build_timeline(row), KINDS)
 
 
 def _mails(request: HttpRequest, user: User) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.base import ReadOnlyModelAdmin
@@ -15,6 +16,7 @@ from admin_ops.admin.columns import display
 from admin_ops.admin.json_format import format_json
 from admin_ops.admin.live_pages import REFRESH_MILLISECONDS
 from admin_ops.admin.site import admin_site
+from admin_ops.event_sentences import event_sentence
 from admin_ops.status_colors import STATUS_COLORS, status_color
 from saas.accounts.models import User
 from saas.accounts.staff.staff_roles import StaffPermission
@@ -57,8 +59,8 @@ class SavedFilter(admin.SimpleListFilter):
 class WebhookEventAdmin(StaffActionAdmin):
     needs = StaffPermission.READ_WEBHOOKS
     empty_text = "The payment provider has sent no event yet."
-    list_display = ("type", "external_id", "customer", "state", "received_at", "attempts", "problem")
-    list_display_links = ("type",)
+    list_display = ("what", "external_id", "customer", "state", "received_at", "tries", "problem")
+    list_display_links = ("what",)
     list_filter = (SavedFilter, "status", "source")
     search_fields = ("=external_id", "=object_id", "=customer_id", "^type")
     search_help_text = "Any id, or a type's beginning"
@@ -80,6 +82,11 @@ class WebhookEventAdmin(StaffActionAdmin):
         shown = {"saved_filters": [("", "All"), *SAVED_FILTERS], "saved_filter": here}
         return super().changelist_view(request, {**(extra_context or {}), **shown})
 
+    @display(description="What happened", ordering="type")
+    def what(self, row: WebhookEvent) -> str:
+        """With the type behind, as programs call it."""
+        return format_html('{}<span class="ops-quiet ops-mono ops-cut">{}</span>', event_sentence(row.type), row.type)
+
     @display(description="Customer")
     def customer(self, row: WebhookEvent) -> str:
         return row.owner_name or row.customer_id or "–"  # type: ignore[attr-defined]
@@ -88,23 +95,29 @@ class WebhookEventAdmin(StaffActionAdmin):
     def state(self, row: WebhookEvent) -> str:
         return row.status
 
+    @display(description="Tries", ordering="attempts")
+    def tries(self, row: WebhookEvent) -> int:
+        return row.attempts
+
     @display(description="Last error")
     def problem(self, row: WebhookEvent) -> str:
         return row.last_error[:60]
 
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        event: WebhookEvent = context["original"]
-        context |= {"title": event.type or "Unreadable event", "event": event, "tone": status_color(event.status)}
-        context["refresh"] = REFRESH_MILLISECONDS if event.status in event.IN_PROGRESS else ""
-        payload = WebhookPayload.objects.filter(event=event).first()
-        context |= {
+    def heading(self, row: WebhookEvent) -> str:
+        return event_sentence(row.type)
+
+    def page_of(self, request: HttpRequest, row: WebhookEvent) -> dict[str, Any]:
+        payload = WebhookPayload.objects.filter(event=row).first()
+        return {
+            "event": row,
+            "tone": status_color(row.status),
+            "refresh": REFRESH_MILLISECONDS if row.status in row.IN_PROGRESS else "",
             "payload": _body_text(payload) if payload else "",
             "headers": payload.headers if payload else {},
-            "attempts": list(event.attempt_log.order_by("-number")[:SHOWN]),
-            "repeats": list(event.repeats.order_by("-pk")[:SHOWN]),
-            "people": _users_of(event),
+            "attempts": list(row.attempt_log.order_by("-number")[:SHOWN]),
+            "repeats": list(row.repeats.order_by("-pk")[:SHOWN]),
+            "people": _users_of(row),
         }
-        return super().render_change_form(request, context, *args, **kwargs)
 
 
 def _body_text(payload: WebhookPayload) -> str:
@@ -128,13 +141,23 @@ def _users_of(event: WebhookEvent) -> list[User]:
 class WebhookAttemptAdmin(ReadOnlyModelAdmin):
     needs = StaffPermission.READ_WEBHOOKS
     empty_text = "No event was processed yet."
-    list_display = ("event", "number", "trigger", "state", "worker", "started_at", "finished_at", "error")
+    list_display = ("what", "number", "trigger", "state", "started_at", "finished_at", "error")
     list_filter = ("outcome", "trigger")
     list_select_related = ("event",)
     search_fields = ("=event__external_id",)
     ordering = ("-id",)
-    fields = ("event", "number", "trigger", "state", "worker", "started_at", "finished_at", "error")
+    fields = ("event", "number", "trigger", "worker", "started_at", "finished_at", "error")
     readonly_fields = fields
+
+    def heading(self, row: WebhookAttempt) -> str:
+        return f"Attempt {row.number}: {event_sentence(row.event.type)}"
+
+    def sentence_of(self, row: WebhookAttempt) -> str:
+        return "The event’s page has all of its attempts, and replays it."
+
+    @display(description="Event")
+    def what(self, row: WebhookAttempt) -> str:
+        return event_sentence(row.event.type)
 
     @display(description="Outcome", label=STATUS_COLORS, ordering="outcome")
     def state(self, row: WebhookAttempt) -> str:
@@ -146,15 +169,26 @@ class ReplayBatchAdmin(ReadOnlyModelAdmin):
     needs = StaffPermission.READ_WEBHOOKS
     empty_text = "No events were replayed in bulk. The API of Webhooks does it: POST /api/webhooks/replay."
     list_before_template = "admin_ops/parts/live_rows.html"
-    list_display = ("id", "stage", "conditions", "matched", "replayed", "reason", "created_at", "finished_at")
+    list_display = ("created_at", "stage", "conditions", "matched", "replayed", "reason", "finished_at")
     list_filter = ("state",)
     search_fields = ("=id",)
     ordering = ("-id",)
     fields = (
-        "id", "stage", "conditions", "matched", "replayed", "skipped", "created_by", "reason", "created_at",
+        "id", "conditions", "matched", "replayed", "skipped", "by", "reason", "created_at",
         "finished_at",
     )  # fmt: skip
     readonly_fields = fields
+
+    def heading(self, row: ReplayBatch) -> str:
+        return f"Replay of {row.created_at:%-d %b %Y %H:%M} UTC"
+
+    def sentence_of(self, row: ReplayBatch) -> str:
+        done = f"{row.replayed} of {row.matched} events were replayed"
+        return f"{done}; {len(row.skipped)} were left out, being processed or without their payload."
+
+    @display(description="By")
+    def by(self, row: ReplayBatch) -> str:
+        return str(User.objects.filter(pk=row.created_by).first() or row.created_by)
 
     @display(description="State", label=STATUS_COLORS, ordering="state")
     def stage(self, row: ReplayBatch) -> str:

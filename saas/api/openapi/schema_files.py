@@ -73,7 +73,17 @@ def write_document(service: str, document: dict[str, Any]) -> list[str]:
 def save_document(service: str, document: dict[str, Any]) -> None:
     """Write ``document``, whatever it breaks."""
     FOLDER.mkdir(exist_ok=True)
-    document_path(service).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    document_path(service).write_text(_written(document), encoding="utf-8")
+
+
+def is_written(service: str, document: dict[str, Any]) -> bool:
+    """Whether the file is exactly the document: in another order, readers of the reference see another document."""
+    path = document_path(service)
+    return path.exists() and path.read_text(encoding="utf-8") == _written(document)
+
+
+def _written(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def undocumented_changes(changelog: str) -> list[str]:

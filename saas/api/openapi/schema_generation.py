@@ -13,23 +13,12 @@ from saas.accounts.models import Audience
 from saas.api.problems import CODES_AND_TITLES
 from saas.errors import DomainError
 
-TAGS = {
-    "access": "What staff give beside what was bought, and time for a trial.",
-    "auth": "Register, log in, stay in, go out; passwords, addresses and devices.",
-    "mfa": "The second factor: set up, prove, turn off.",
-    "oauth": "Sign-in through providers, and the accounts there that belong to an account here.",
-    "users": "People: who they are and what they show of themselves.",
-    "teams": "Teams, their members and roles.",
-    "invitations": "Inviting to a team by mail, and accepting.",
-    "api keys": "Keys by which a program acts for a team.",
-    "subscriptions": "Plans, checkouts and what becomes of a subscription.",
-    "billing": "Payment methods, invoices, and what the plan allows.",
-    "audit": "What happened, who did it, to whom.",
-    "impersonation": "Staff acting in a customer's name, for minutes, with every request in the trail.",
-    "metrics": "Figures about people, revenue and webhooks.",
-    "webhooks": "Intake of the provider's events.",
-    "operators": "The log of events, and running them once more.",
-    "health": "Is it alive, is it ready, do its modules work.",
+# Where a tag is about something else for staff than for customers.
+STAFF_TAGS = {
+    "auth": "How staff log in, stay in and go out, with a second factor.",
+    "users": "Finding people, what they are and have, and what staff do to an account.",
+    "billing": "Subscriptions, invoices, prices and promotion codes: looking at them, and moving money.",
+    "webhooks": "Running an event of the payment provider once more.",
 }
 
 _ALWAYS = {400, 503}
@@ -160,10 +149,17 @@ def postprocess_schema(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     }
     operations = [operation for methods in result["paths"].values() for operation in methods.values()]
     used = {tag for operation in operations for tag in operation.get("tags", [])}
-    explained = TAGS | _tags_of_added_modules()
-    result["tags"] = [{"name": name, "description": text} for name, text in explained.items() if name in used]
+    result["tags"] = [tag for tag in _tags(result.get("tags", [])) if tag["name"] in used]
     _name_aliases(result["paths"])
     return _without_generator_hints(result)  # type: ignore[no-any-return]
+
+
+def _tags(in_order: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Those of the settings, as the service means them; before the last, which every service has, those of added modules."""
+    own = STAFF_TAGS if settings.SERVICE == "admin_ops" else {}
+    tags = [{**tag, "description": own.get(tag["name"], tag["description"])} for tag in in_order]
+    added = [{"name": name, "description": text} for name, text in _tags_of_added_modules().items()]
+    return [*tags[:-1], *added, *tags[-1:]]
 
 
 def _tags_of_added_modules() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
     open_alarms()                              every kind, the newest first in each
     open_alarms(AlarmKind.UNMAPPED_PRICE)      of one kind
-    alarms_of_user(user), alarms_of_team(team) for their pages
+    alarms_of_user(user), alarms_of_team(team), alarms_of_customer(customer)   for their pages
     count_alarms()                             {"unmapped_price": 2, …}, without kinds that have none
 
 An alarm is no row: it is read from the rows, and is gone when what it says is no longer so.
@@ -18,7 +18,15 @@ from saas.billing.alarms.sources import SOURCES, Alarm, AlarmKind
 from saas.billing.models import Customer
 from saas.billing.models.customers import TeamOwner
 
-__all__ = ["Alarm", "AlarmKind", "alarms_of_team", "alarms_of_user", "count_alarms", "open_alarms"]
+__all__ = [
+    "Alarm",
+    "AlarmKind",
+    "alarms_of_customer",
+    "alarms_of_team",
+    "alarms_of_user",
+    "count_alarms",
+    "open_alarms",
+]
 
 LONGEST_LIST = 200  # of one kind
 
@@ -35,6 +43,10 @@ def alarms_of_user(user: User) -> list[Alarm]:
     """Of the user, of the teams that they own, and of customers without an account who pay under their address."""
     same_address = Customer.objects.unlinked().filter(email__iexact=user.email)
     return _alarms_of(Customer.objects.of_user(user) | same_address)
+
+
+def alarms_of_customer(customer: Customer) -> list[Alarm]:
+    return _alarms_of(Customer.objects.filter(pk=customer.pk))
 
 
 def alarms_of_team(team: TeamOwner) -> list[Alarm]:

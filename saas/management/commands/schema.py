@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *, write: bool, **options: Any) -> None:
         documents = {name: schema_files.generate_document(name) for name in settings.SERVICE_PORTS}
-        changed = [name for name, document in documents.items() if schema_files.read_document(name) != document]
+        changed = [name for name, document in documents.items() if not schema_files.is_written(name, document)]
         breaks: list[str] = []
         for name in changed:
             if write:
