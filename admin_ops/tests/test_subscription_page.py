@@ -62,16 +62,16 @@ def test_it_says_how_it_stands_and_what_happens_next(bought, values, sentences):
 
 
 def test_it_says_what_is_planned(bought):
-    yearly = Price.objects.get(plan="scale", interval="year", is_current=True)
-    PendingChange.objects.create(subscription=bought, price=yearly, at=DAY)
-    move = PriceMove.objects.create(from_price=yearly, to_price=yearly, effective_at=DAY, reason="Costs")
+    scale = Price.objects.filter(plan="scale", is_current=True).get()
+    PendingChange.objects.create(subscription=bought, price=scale, at=DAY)
+    move = PriceMove.objects.create(from_price=scale, to_price=scale, effective_at=DAY, reason="Costs")
     move.steps.create(subscription=bought)
 
     said = subscription_sentences(Subscription.objects.get(), NOW)
 
     assert said[-2:] == [
-        f"On 6 May 2030 it changes to Scale, {yearly.amount} a year.",
-        f"From 6 May 2030 on its price is {yearly.amount} a year.",
+        f"On 6 May 2030 it changes to Scale, {scale.amount} a month.",
+        f"From 6 May 2030 on its price is {scale.amount} a month.",
     ]
 
 

@@ -6,17 +6,18 @@ from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.live_pages import live_context, money_context, timeline_context
 from admin_ops.admin.permissions import request_permissions
 from admin_ops.admin.site import admin_site
-from admin_ops.offers import offers_of
+from admin_ops.offers import offers_of, with_offers
 from admin_ops.queries import search_users
 from admin_ops.status_colors import STATUS_COLORS
 from admin_ops.timeline import build_timeline
-from saas.accounts.models import LoginSession, Profile, Totp, User
+from saas.accounts.models import Impersonation, LoginSession, Profile, Totp, User
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.billing import entitlements
 from saas.billing.alarms import alarms_of_user
@@ -64,6 +65,8 @@ class UserAdmin(StaffActionAdmin):
 
     def page_of(self, request: HttpRequest, row: User) -> dict[str, Any]:
         shown = {"title": row.full_name or row.email, "mails": _mails(request, row), **_side(row)}
+        running = Impersonation.objects.listed().running(timezone.now()).filter(session__user=row)
+        shown["impersonations"] = with_offers(running, request_permissions(request), back=request.get_full_path())
         if settings.BILLING:
             shown |= live_context(request, alarms_of_user(row), Customer.objects.of_user(row))
             shown |= money_context(request, row)

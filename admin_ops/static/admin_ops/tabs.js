@@ -3,7 +3,7 @@
    <form target="_blank" data-back="/admin/…">  leads its own tab to the address once it was sent.
    <form data-submit-now>                       is sent as soon as its page is there. Without scripts its button is pressed. */
 (() => {
-  const UNTIL_SENT = 300;
+  const UNTIL_SENT = 1000;
 
   document.addEventListener("DOMContentLoaded", () => {
     const asking = document.querySelector("form[target='_blank'][data-back]");

@@ -131,7 +131,7 @@ def test_a_customer_who_paid_but_has_no_access_gets_it_by_a_replay(
 
     admin_pages.find(customer["email"])
     admin_pages.sees("They pay for nothing.")
-    admin_pages.page.get_by_role("link", name="customer.subscription.created – failed").click()
+    admin_pages.page.get_by_role("link", name="A subscription began – failed").click()
     admin_pages.sees('"object": "subscription"')
     admin_pages.do("Replay", reason="Paid, but has no access: ticket 4711")
     admin_pages.sees("will run once more")
@@ -159,19 +159,18 @@ def test_an_abuser_is_banned_and_the_next_request_is_refused(
 
 
 def test_support_impersonates_a_customer_and_stops(
-    admin_pages: AdminPages, customer: dict[str, Any], shared_stack: Stack
+    admin_pages: AdminPages, customer: dict[str, Any], shared_stack: Stack, support: str
 ):
     admin_pages.find(customer["email"])
-    admin_pages.do("See what they see", reason="Cannot find their team")
-
     with admin_pages.page.expect_popup() as opened:
-        admin_pages.page.get_by_role("button", name="Open their pages").click()
+        admin_pages.do("See what they see", reason="Cannot find their team")
     pages = opened.value
     pages.wait_for_url("**/account")
     assert f"You see what {customer['email']} sees, reading only" in pages.inner_text("body")
     pages.get_by_role("link", name="Devices", exact=True).click()
     assert "Support" in pages.inner_text("main")
     devices = shared_stack.get("product", "/api/auth/sessions", headers=customer["headers"]).json()["sessions"]
+    admin_pages.sees(f"{support} sees what they see until")
     admin_pages.do("Stop")
 
     admin_pages.sees("It has ended; its token is dead.")
