@@ -6,8 +6,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
+from admin_ops.actions.impersonations import is_running
 from admin_ops.admin.action_pages import StaffActionAdmin
 from admin_ops.admin.columns import display
 from admin_ops.admin.live_pages import live_context, money_context, timeline_context
@@ -65,12 +65,18 @@ class UserAdmin(StaffActionAdmin):
 
     def page_of(self, request: HttpRequest, row: User) -> dict[str, Any]:
         shown = {"title": row.full_name or row.email, "mails": _mails(request, row), **_side(row)}
-        running = Impersonation.objects.listed().running(timezone.now()).filter(session__user=row)
+        running = _running_impersonations(shown["sessions"])
         shown["impersonations"] = with_offers(running, request_permissions(request), back=request.get_full_path())
         if settings.BILLING:
             shown |= live_context(request, alarms_of_user(row), Customer.objects.of_user(row))
             shown |= money_context(request, row)
         return shown | timeline_context(request, build_timeline(row), KINDS)
+
+
+def _running_impersonations(sessions: list[LoginSession]) -> list[Impersonation]:
+    """Each has a session of the customer's."""
+    found = [getattr(session, "impersonation", None) for session in sessions]
+    return [row for row in found if row and is_running(row)]
 
 
 def _mails(request: HttpRequest, user: User) -> list[dict[str, Any]]:
@@ -87,6 +93,7 @@ def _mails(request: HttpRequest, user: User) -> list[dict[str, Any]]:
 
 def _side(user: User) -> dict[str, Any]:
     """The current state, at the side of the timeline."""
+    sessions = LoginSession.objects.live().filter(user=user).select_related("impersonation__staff_session__user")
     return {
         "person": user,
         "roles": list(user.groups.values_list("name", flat=True)) if user.is_staff else [],
@@ -95,5 +102,5 @@ def _side(user: User) -> dict[str, Any]:
         "metadata": Profile.objects.filter(user=user).values_list("metadata", flat=True).first() or {},
         "has_teams": settings.TEAMS,
         "memberships": list(Membership.objects.for_user(user).order_by("-pk")[:SHOWN]) if settings.TEAMS else [],
-        "sessions": list(LoginSession.objects.live().filter(user=user).order_by("-last_seen_at")[:SHOWN]),
+        "sessions": list(sessions.order_by("-last_seen_at")[:SHOWN]),
     }
