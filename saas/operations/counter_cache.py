@@ -18,14 +18,17 @@ class DatabaseCounterCache(BaseCache):
         super().__init__(params)
 
     def add(self, key: str, value: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        now = timezone.now()
+        now, full_key = timezone.now(), self.make_and_validate_key(key, version)
         seconds = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
-        row = {"value": value, "expires_at": now + timedelta(seconds=seconds or 0)}
-        full_key = self.make_and_validate_key(key, version)
-        with transaction.atomic():
-            Counter.objects.filter(expires_at__lte=now).delete()
-            _, created = Counter.objects.get_or_create(key=full_key, defaults=row)
-        return created
+        as_stored = connection.ops.adapt_datetimefield_value
+        # Without the ORM, which takes several times as long: every limited request comes here.
+        with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM operations_counter WHERE expires_at <= %s", [as_stored(now)])
+            cursor.execute(
+                "INSERT INTO operations_counter (key, value, expires_at) VALUES (%s, %s, %s) ON CONFLICT (key) DO NOTHING",
+                [full_key, value, as_stored(now + timedelta(seconds=seconds or 0))],
+            )
+            return bool(cursor.rowcount)
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         full_key = self.make_and_validate_key(key, version)

@@ -1,0 +1,38 @@
+"""The counters of rate limits in the database: of a window the first request begins it, and the others count."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from saas.operations.counter_cache import DatabaseCounterCache
+from saas.operations.models import Counter
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def counters() -> DatabaseCounterCache:
+    return DatabaseCounterCache("", {})
+
+
+def test_only_the_first_begins_a_window_and_the_others_count(counters: DatabaseCounterCache) -> None:
+    assert [counters.add("login", 1, 60), counters.add("login", 1, 60)] == [True, False]
+
+    assert [counters.incr("login"), counters.incr("login", 5), counters.get("login")] == [2, 7, 7]
+
+
+def test_a_window_that_is_over_begins_anew_and_its_row_goes(counters: DatabaseCounterCache) -> None:
+    counters.add("login", 9, 60)
+    counters.add("registration", 9, 60)
+
+    with time_machine.travel(timezone.now() + timedelta(seconds=61), tick=False):
+        assert counters.get("login") is None
+        assert counters.add("login", 1, 60)
+        assert list(Counter.objects.values_list("key", "value")) == [(counters.make_key("login"), 1)]
+
+
+def test_what_nothing_began_is_not_counted(counters: DatabaseCounterCache) -> None:
+    with pytest.raises(ValueError, match="not found"):
+        counters.incr("login")
