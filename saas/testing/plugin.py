@@ -154,31 +154,3 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     if item.get_closest_marker("postgres") and connection.vendor != "postgresql":
         pytest.skip("needs PostgreSQL: set DATABASE_URL")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _emptied_between_tests(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Allow TRUNCATE of the audit trail in Django's ``flush`` after a test that commits, and only there."""
-    from django.core.management.commands import flush
-
-    original: Callable[..., None] = flush.Command.handle
-
-    def handle(*args: object, **options: object) -> None:
-        _alter_truncation_triggers("DISABLE")
-        try:
-            original(*args, **options)
-        finally:
-            _alter_truncation_triggers("ENABLE")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flush.Command, "handle", handle)
-        yield
-
-
-def _alter_truncation_triggers(state: str) -> None:
-    from django.db import connection
-
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            for table in ("audit_auditevent", "audit_auditseal"):
-                cursor.execute(f"ALTER TABLE {table} {state} TRIGGER table_only_grows")
