@@ -1,9 +1,12 @@
 """HTTP clients for the four services, in the test's own process."""
 
+from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.core.signals import setting_changed
 from django.test import Client
+from django.test.client import ClientHandler
 
 from saas.testing.response_schema import assert_matches_schema
 from saas.testing.service_settings import service_settings
@@ -17,6 +20,7 @@ class ServiceClient(Client):
         self.service = service
 
     def request(self, **request: Any) -> Any:
+        self.handler = _handler()
         with service_settings(self.service):
             response = super().request(**request)
         assert_matches_schema(self.service, request["REQUEST_METHOD"], response)
@@ -61,3 +65,19 @@ class ServiceClient(Client):
 
     def delete(self, path: str, body: Any = None, **options: Any) -> Any:  # type: ignore[override]
         return self.send("DELETE", path, body, **options)
+
+
+@cache
+def _handler() -> ClientHandler:
+    """The middleware of all clients: building it takes as long as a request. In that, too, the clients are like a server."""
+    handler = ClientHandler(enforce_csrf_checks=True)
+    handler.load_middleware()
+    return handler
+
+
+def _forget_handler(**_: object) -> None:
+    """Some middleware reads settings when it is made."""
+    _handler.cache_clear()
+
+
+setting_changed.connect(_forget_handler)
