@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-from admin_ops.offers import Offer, offers_of
+from admin_ops.offers import OfferedAction, offers_of
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.billing.alarms import Alarm
 from saas.webhook_events.models import WebhookEvent
@@ -17,7 +17,7 @@ class AlarmNotice:
 
     alarm: Alarm
     event_link: str
-    remedy: Offer | None
+    remedy: OfferedAction | None
 
 
 def alarm_notices(alarms: Iterable[Alarm], permissions: Collection[StaffPermission], *, back: str) -> list[AlarmNotice]:
@@ -39,6 +39,6 @@ def _event_link(pk: int | None) -> str:
     return reverse("admin:webhook_events_webhookevent_change", args=[pk]) if pk else ""
 
 
-def _remedy(alarm: Alarm, permissions: Collection[StaffPermission], back: str) -> Offer | None:
+def _remedy(alarm: Alarm, permissions: Collection[StaffPermission], back: str) -> OfferedAction | None:
     offers = offers_of(alarm.remedy_target, permissions, back=back)
     return next((offer for offer in offers if offer.action.name == alarm.remedy), None)

@@ -14,7 +14,7 @@ from saas.accounts.staff.staff_roles import StaffPermission
 
 
 @dataclass(frozen=True)
-class Offer:
+class OfferedAction:
     """A button: ``link`` leads to the action's page."""
 
     action: StaffAction
@@ -26,10 +26,10 @@ class OfferedRow:
     """A row in a list of a page, with its own buttons."""
 
     row: Any
-    offers: list[Offer]
+    offers: list[OfferedAction]
 
 
-def offers_of(row: Model, permissions: Collection[StaffPermission], *, back: str = "") -> list[Offer]:
+def offers_of(row: Model, permissions: Collection[StaffPermission], *, back: str = "") -> list[OfferedAction]:
     """Afterwards an action leads to ``back``, if that is given, else to the row's page."""
     offers = (offer_of(row, action, permissions, back=back) for action in actions_for(type(row)))
     return [offer for offer in offers if offer]
@@ -37,9 +37,9 @@ def offers_of(row: Model, permissions: Collection[StaffPermission], *, back: str
 
 def offer_of(
     row: Model, action: StaffAction, permissions: Collection[StaffPermission], *, back: str = ""
-) -> Offer | None:
+) -> OfferedAction | None:
     is_offered = action.permission in permissions and action.available_for(row)
-    return Offer(action, _link(row, action, back)) if is_offered else None
+    return OfferedAction(action, _link(row, action, back)) if is_offered else None
 
 
 def with_offers(rows: Collection[Any], permissions: Collection[StaffPermission], *, back: str) -> list[OfferedRow]:

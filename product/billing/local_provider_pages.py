@@ -73,7 +73,7 @@ def _render_checkout(request: HttpRequest, row: Checkout, refusal: DomainError |
         "features": [registry.feature_label(key) for key in row.plan.features],
         "email": row.customer.email,
         "session": session,
-        "offer": checkout_page.describe_offer(session),
+        "offer": checkout_page.summarize_checkout(session),
         **_card_choice(request, refusal),
         "trial_ends_at": checkout_page.session_trial_end(session),
         "return_url": f"{settings.FRONTEND_BASE_URL}/billing/{where}",

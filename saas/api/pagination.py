@@ -41,7 +41,7 @@ class PageShape(serializers.Serializer[Any]):
 
 
 @dataclass(frozen=True)
-class Page:
+class ListPage:
     """``count`` is exact to ``MAX_EXACT_COUNT``; ``next`` is the cursor of the next page, or None on the last one."""
 
     items: list[Any]
@@ -55,7 +55,7 @@ class Page:
         return {"count": min(self.count, MAX_EXACT_COUNT), "next": self.next, **exact}
 
 
-def paginate(rows: QuerySet[Any], *, cursor: str, limit: int, key: str = "pk") -> Page:
+def paginate(rows: QuerySet[Any], *, cursor: str, limit: int, key: str = "pk") -> ListPage:
     """Return one page of ``rows`` in descending order of ``key``, which is unique and grows. 422 for an unknown cursor."""
     salt = f"saas.api.pagination.{rows.model._meta.label}"
     count = rows.order_by()[: MAX_EXACT_COUNT + 1].count()
@@ -66,4 +66,4 @@ def paginate(rows: QuerySet[Any], *, cursor: str, limit: int, key: str = "pk") -
             raise ValidationError({"cursor": ["This is not a cursor of this list."]}) from error
     items = list(rows.order_by(f"-{key}")[: limit + 1])
     more = len(items) > limit
-    return Page(items[:limit], count, signing.dumps(getattr(items[limit - 1], key), salt=salt) if more else None)
+    return ListPage(items[:limit], count, signing.dumps(getattr(items[limit - 1], key), salt=salt) if more else None)

@@ -17,7 +17,7 @@ from admin_ops.actions.impersonations import IMPERSONATE
 from admin_ops.admin.menu import menu_name
 from admin_ops.admin.permissions import request_permissions
 from admin_ops.event_sentences import event_sentence
-from admin_ops.offers import Offer, offer_of
+from admin_ops.offers import OfferedAction, offer_of
 from admin_ops.queries import search_users
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.teams.models import Team
@@ -35,7 +35,7 @@ class Found:
     description: str
     link: str
     icon: str
-    offer: Offer | None = None
+    offer: OfferedAction | None = None
 
 
 def search_page(request: HttpRequest, apps: Sequence[dict[str, Any]]) -> HttpResponse:

@@ -15,7 +15,7 @@ from rest_framework.serializers import Serializer
 from product.pages.base import AccountFormPage, AccountPage
 from saas.api import rate_limits
 from saas.api.pages.forms import FormSpec
-from saas.api.pagination import DEFAULT_LIMIT, Page, paginate
+from saas.api.pagination import DEFAULT_LIMIT, ListPage, paginate
 from saas.errors import NotFound
 from saas.teams.actors import Actor
 from saas.teams.models import Membership
@@ -111,7 +111,7 @@ def role_options(roles: list[Role]) -> list[tuple[str, str]]:
     return [(str(role), gettext(ROLE_NAMES[role])) for role in roles]
 
 
-def list_page(rows: QuerySet[Any], cursor: str) -> Page:
+def list_page(rows: QuerySet[Any], cursor: str) -> ListPage:
     """One page of a list; the first for a cursor that is not the list's."""
     try:
         return paginate(rows, cursor=cursor, limit=DEFAULT_LIMIT)

@@ -43,7 +43,7 @@ class ConfirmationRequired(DomainError):
 
 
 @dataclass(frozen=True)
-class Offer:
+class CheckoutSummary:
     """What the page shows of a session: the price of a unit, and what is due today."""
 
     unit: Money
@@ -78,7 +78,7 @@ def session_trial_end(session: dict[str, Any]) -> datetime | None:
     return clock.now() + timedelta(days=days) if days else None
 
 
-def describe_offer(session: dict[str, Any]) -> Offer:
+def summarize_checkout(session: dict[str, Any]) -> CheckoutSummary:
     """What the session sells, and for how much today: nothing, where it begins with a trial."""
     bought = session["metadata"]
     price = objects.price_object(bought["price_id"])
@@ -89,7 +89,7 @@ def describe_offer(session: dict[str, Any]) -> Offer:
     sums = invoicing.sum_up(amount, discounts, customer)
     money = partial(Money, currency=price["currency"])
     row = Price.objects.get(external_id=bought["price_id"])
-    return Offer(
+    return CheckoutSummary(
         unit=money(int(price["unit_amount"])),
         interval=price["recurring"]["interval"],
         per_unit=row.is_per_unit,
