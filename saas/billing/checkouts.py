@@ -144,7 +144,7 @@ def _create_checkout(customer: Customer, user: User, order: Order, idempotency_k
             raise IdempotencyKeyReused
         if before:
             return before
-    if Subscription.objects.filter(customer__in=_customer_ids_of_owner(customer)).live().exists():
+    if Subscription.objects.filter(customer__in=_customers_of_owner(customer)).live().exists():
         raise AlreadySubscribed
     if opened := customer.checkouts.filter(status=Checkout.Status.PENDING).select_related("plan", "price").first():
         if not order.is_of(opened):
@@ -163,10 +163,9 @@ def _create_checkout(customer: Customer, user: User, order: Order, idempotency_k
     return checkout
 
 
-def _customer_ids_of_owner(customer: Customer) -> list[str]:
+def _customers_of_owner(customer: Customer) -> QuerySet[Customer]:
     """The owner's customers at all providers: a subscription at an earlier provider counts, too."""
-    same = Customer.objects.filter(user_id=customer.user_id, team_id=customer.team_id)
-    return list(same.values_list("pk", flat=True))
+    return Customer.objects.filter(user_id=customer.user_id, team_id=customer.team_id)
 
 
 def _open_session(checkout: Checkout, user: User, gateway: Gateway, *, on_page: bool) -> None:
@@ -193,7 +192,7 @@ def _create_session(
 ) -> CheckoutSession:
     if customer.pk != checkout.customer_id:  # it was replaced meanwhile
         checkout.refresh_from_db()
-    earlier = Subscription.objects.filter(customer__in=_customer_ids_of_owner(customer))
+    earlier = Subscription.objects.filter(customer__in=_customers_of_owner(customer))
     return gateway.create_checkout(
         reference=checkout.pk,
         customer_id=customer.external_id,

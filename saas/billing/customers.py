@@ -121,5 +121,4 @@ def apply_pending_events(customer: Customer, *object_ids: str) -> None:
             return
         if round:
             time.sleep(PENDING_EVENT_PAUSE_SECONDS)
-        for event_id in ids:
-            event_worker.process_event(event_id)
+        event_worker.process_events(ids)

@@ -29,8 +29,9 @@ logger = logging.getLogger(__name__)
 
 @handles("customer.created", "customer.updated", "customer.deleted")
 def handle_customer_event(event: WebhookEvent, data: EventData) -> None:
-    upsert.upsert_customer(require_object_id(event))
-    link_by_evidence(event.object_id)
+    row = upsert.upsert_customer(require_object_id(event))
+    if row and not row.is_linked:
+        link_by_evidence(event.object_id)
 
 
 @handles("customer.discount.*")

@@ -199,20 +199,27 @@ def record_refused_delivery(body: bytes, *, reason: str, address: str) -> None:
         logger.warning("refused_delivery_not_noted", exc_info=True)
 
 
-@transaction.atomic
 def append_event(payload: dict[str, Any], *, source: WebhookEvent.Source) -> WebhookEvent:
-    """Store an event that was not delivered: an action of the local provider, or an object that was fetched.
+    """Store an event that was not delivered, and return its row: see ``append_events``."""
+    append_events([payload], source=source)
+    return WebhookEvent.objects.by_external_ids([payload["id"]]).get()
 
-    ``payload`` is shaped like a Stripe event. Joins the caller's transaction. An id that is known changes nothing, and its row
-    is returned. Workers are not notified: call ``event_worker.process_event(event.pk)`` after the commit, or leave the event to
-    the sweep, which waits for ``PROCESSING_DELAY``. Raises ``Unreadable``.
+
+@transaction.atomic
+def append_events(payloads: Sequence[dict[str, Any]], *, source: WebhookEvent.Source) -> None:
+    """Store events that were not delivered: actions of the local provider, or objects that were fetched.
+
+    ``payloads`` are shaped like Stripe events, with distinct ids. Joins the caller's transaction. An id that is known changes
+    nothing. Workers are not notified: call ``event_worker.process_events`` after the commit, or leave the events to the sweep,
+    which waits for ``PROCESSING_DELAY``. Raises ``Unreadable``.
     """
-    body = json.dumps(payload, separators=(",", ":")).encode()
-    envelope = Envelope.from_event(read_event(body))
-    event = IncomingEvent(body, envelope, source=source, processing_delay=PROCESSING_DELAY)
-    if event_storage.insert_events([event]):
-        RECEIVED.labels(source).inc()
-    return WebhookEvent.objects.by_external_ids([envelope.id]).get()
+    events = []
+    for payload in payloads:
+        body = json.dumps(payload, separators=(",", ":")).encode()
+        envelope = Envelope.from_event(read_event(body))
+        events.append(IncomingEvent(body, envelope, source=source, processing_delay=PROCESSING_DELAY))
+    if stored := event_storage.insert_events(events):
+        RECEIVED.labels(source).inc(len(stored))
 
 
 def set_attention(external_id: str, reason: str) -> None:

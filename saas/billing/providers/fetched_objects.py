@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from saas.billing.providers.interface import API_VERSION
-from saas.webhook_events.actions import append_event
+from saas.webhook_events.actions import append_events
 from saas.webhook_events.models import WebhookEvent
 
 _TYPES = {
@@ -46,4 +46,4 @@ def store_fetched_object(found: dict[str, Any], *, asked_at: datetime, event_typ
         "livemode": found.get("livemode") is True,
         "data": {"object": found},
     }
-    append_event(envelope, source=WebhookEvent.Source.FETCH)
+    append_events([envelope], source=WebhookEvent.Source.FETCH)

@@ -39,35 +39,47 @@ _LOCKED: dict[type[models.Model], PreparedQuery[Any]] = {
 _CUSTOMERS = _by_external_id(Customer.objects.all)
 
 
-def upsert_customer(external_id: str) -> None:
+def upsert_customer(external_id: str) -> Customer | None:
     """Link a customer that we created by our id, which it carries; any other is a stub."""
-    projection = project_customer(event_history.stored_events(external_id, "customer."))
+    events = event_history.stored_events(external_id, "customer.")
+    projection = project_customer(events)
     if projection is None:
-        return
-    values = {**vars(projection), "discounts": _discounts(external_id)}
-    if reference := values.pop("reference"):
+        return None
+    values = {**vars(projection), "discounts": _discounts(external_id, events)}
+    row: Customer | None = _LOCKED[Customer].fetch_first(external_id=external_id)
+    reference = values.pop("reference")
+    if reference and not (row and row.pk == reference):
         set_external_id(reference, external_id)
-    _write_customer(external_id, values)
+        row = _LOCKED[Customer].fetch_first(external_id=external_id)
+    return _write_customer(row, external_id, values)
 
 
 def upsert_discounts(customer_external_id: str) -> None:
     """Write a customer's discounts, and what they change of their subscriptions. The customer may be a stub."""
     if ensure_customer(customer_external_id):
-        _write_customer(customer_external_id, {"discounts": _discounts(customer_external_id)})
+        values = {"discounts": _discounts(customer_external_id)}
+        row = _LOCKED[Customer].fetch_first(external_id=customer_external_id)
+        _write_customer(row, customer_external_id, values)
 
 
-def _write_customer(external_id: str, values: dict[str, Any]) -> None:
-    before = _CUSTOMERS.fetch_first(external_id=external_id)
-    row = upsert_row(Customer, external_id, values, first=lambda: {"provider": _provider_of(external_id)})
-    if (before.discounts if before else None) != row.discounts:
+def _write_customer(row: Customer | None, external_id: str, values: dict[str, Any]) -> Customer:
+    """``row`` is locked, ``None`` where there is none yet."""
+    discounts_before = row.discounts if row else None
+    row = _write_row(Customer, row, external_id, values, first=lambda: {"provider": _provider_of(external_id)})
+    if discounts_before != row.discounts:
         for subscription_id in row.subscriptions.order_by("pk").values_list("external_id", flat=True):
             upsert_subscription(subscription_id)
+    return row
 
 
-def _discounts(customer_external_id: str) -> list[dict[str, Any]] | None:
+def _discounts(
+    customer_external_id: str, customer_events: Sequence[StoredEvent] | None = None
+) -> list[dict[str, Any]] | None:
+    if customer_events is None:
+        customer_events = event_history.stored_events(customer_external_id, "customer.")
     rows = project_customer_discounts(
         event_history.stored_events_of_customer(customer_external_id, "customer.discount."),
-        customer_snapshots(event_history.stored_events(customer_external_id, "customer.")),
+        customer_snapshots(customer_events),
         find_coupon,
     )
     return rows or None
@@ -127,7 +139,7 @@ def upsert_subscription(external_id: str) -> Subscription | None:
         return None
     before = attention_of(row)
     values = {"customer_id": customer.pk, **subscription_values(projection)}
-    row = _update(row, values) if row else upsert_row(Subscription, external_id, values)
+    row = _write_row(Subscription, row, external_id, values)
     row.customer = customer  # loaded already
     ledger.write_ledger(row, projection.changes)
     mark_events(before, row)
@@ -206,8 +218,9 @@ def upsert_invoice(external_id: str) -> Invoice | None:
     projection = project_invoice(event_history.stored_events(external_id, "invoice."))
     if projection is None:
         return None
-    before = attention_of(_LOCKED[Invoice].fetch_first(external_id=external_id))
-    row = upsert_row(Invoice, external_id, _owned_values(projection, optional="issued_at"))
+    locked = _LOCKED[Invoice].fetch_first(external_id=external_id)
+    before = attention_of(locked)
+    row = _write_row(Invoice, locked, external_id, _owned_values(projection, optional="issued_at"))
     mark_events(before, row)
     return row
 
@@ -250,12 +263,13 @@ def upsert_checkout(session_id: str) -> bool:
         return True
     ours = Checkout.objects.filter(pk=projection.reference)
     if projection.status != Checkout.Status.PENDING:
-        ours.exclude(status=Checkout.Status.ACTIVE).update(
+        written = ours.exclude(status=Checkout.Status.ACTIVE).update(
             status=projection.status,
             ended_at=projection.ended_at,
             external_id=session_id,
             subscription_id=projection.subscription_id,
         )
+        return bool(written) or ours.exists()
     return ours.exists()
 
 
@@ -267,8 +281,19 @@ def upsert_row(
     In the usual case one statement finds the row and locks it until the transaction ends, and one writes what changed.
     """
     query: PreparedQuery[M] = _LOCKED[model]
-    row = query.fetch_first(external_id=external_id)
-    return _update(row or _insert(query, model(external_id=external_id, **values, **first())), values)
+    return _write_row(model, query.fetch_first(external_id=external_id), external_id, values, first)
+
+
+def _write_row(
+    model: type[M],
+    row: M | None,
+    external_id: str,
+    values: dict[str, Any],
+    first: Callable[[], dict[str, Any]] = dict,
+) -> M:
+    """Write ``values`` to ``row``, which is locked, or to the one that is inserted where it is ``None``."""
+    new = None if row else model(external_id=external_id, **values, **first())
+    return _update(row or _insert(_LOCKED[model], new), values)
 
 
 def _update(row: M, values: dict[str, Any]) -> M:

@@ -46,9 +46,17 @@ class Claim(NamedTuple):
 
 def claim_event(event_id: int) -> Claim | None:
     """Claim one event, if it is due or was never tried; None if it is not, or another worker has it."""
+    return next(iter(_claim(_claimable([event_id]), limit=1, solo=True)), None)
+
+
+def claim_events(event_ids: Sequence[int]) -> list[Claim]:
+    """Claim those of these events that are due or were never tried, and whose worker has not crashed; a batch at most."""
+    return _claim(_claimable(event_ids).filter(crash_count=0), limit=BATCH_SIZE, solo=False)
+
+
+def _claimable(event_ids: Sequence[int]) -> WebhookEventQuerySet:
     is_time = Q(next_attempt_at__lte=Now()) | Q(attempts=0)
-    waiting = WebhookEvent.objects.filter(is_time, pk=event_id, status__in=WebhookEvent.WAITING)
-    return next(iter(_claim(waiting.not_running(), limit=1, solo=True)), None)
+    return WebhookEvent.objects.filter(is_time, pk__in=event_ids, status__in=WebhookEvent.WAITING).not_running()
 
 
 def claim_batch(limit: int = 0) -> list[Claim]:

@@ -63,6 +63,17 @@ def process_event(event_id: int) -> None:
         _process_claims([claim])
 
 
+def process_events(event_ids: Sequence[int]) -> None:
+    """Process these events now, together where that succeeds, as ``process_event`` does one. Those whose worker crashed
+    before are left to the sweep, which claims them alone."""
+    if len(event_ids) == 1:
+        process_event(event_ids[0])
+        return
+    while batch := claims.claim_events(event_ids):  # what a batch has released is claimed again
+        if _process_claims(batch) == len(event_ids):
+            return
+
+
 def drain(seconds: float = DRAIN_SECONDS) -> int:
     """Process everything that is due, for at most ``seconds``. Return the number of attempts.
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from saas.billing.models import LocalObject, Price
 from saas.billing.providers.interface import API_VERSION, CustomerMissing, ProviderRefused
 from saas.ids import new_id
-from saas.webhook_events.actions import append_event
+from saas.webhook_events.actions import append_events
 from saas.webhook_events.models import WebhookEvent
 
 Object = dict[str, Any]
@@ -90,9 +90,9 @@ def record_event(event_type: str, row: LocalObject, at: datetime, previous: Obje
 
 def move_events_to_inbox(customer_id: str) -> None:
     """Store the undelivered events of a customer in the inbox, in the transaction of the gateway call."""
-    for event in LocalObject.objects.undelivered().filter(customer_id=customer_id):
-        append_event(event.data, source=WebhookEvent.Source.LOCAL)
-        event.delete()
+    if waiting := list(LocalObject.objects.undelivered().filter(customer_id=customer_id)):
+        append_events([event.data for event in waiting], source=WebhookEvent.Source.LOCAL)
+        LocalObject.objects.filter(pk__in=[event.pk for event in waiting]).delete()
 
 
 def price_object(price_id: str) -> Object:
