@@ -16,7 +16,8 @@ from admin_ops.offers import with_offers
 from admin_ops.timeline import TimelineEntry
 from saas.billing import clock
 from saas.billing.alarms import Alarm
-from saas.billing.models import Customer, EntitlementOverride, Invoice, Owner, Subscription
+from saas.billing.invoices.billed_to import address_lines, find_billing_details, tax_id_state
+from saas.billing.models import Customer, EntitlementOverride, Invoice, Owner, Subscription, TaxId
 from saas.webhook_events.models import WebhookEvent
 
 REFRESH_MILLISECONDS = 1500
@@ -39,9 +40,14 @@ def money_context(request: HttpRequest, owner: Owner) -> dict[str, Any]:
     permissions, back = request_permissions(request), request.get_full_path()
     subscriptions = Subscription.objects.for_owner(owner).with_customer()
     ordered = subscriptions.order_by(F("ended_at").desc(nulls_first=True), "-pk")
+    details = find_billing_details(owner)
     invoices = Invoice.objects.for_owner(owner).issued().order_by("-issued_at", "-pk").select_related("customer")
     return {
         "is_selling": True,
+        "billed_to": details,
+        "billed_address": address_lines(details.address, "en"),
+        "tax_id_state": tax_id_state(details),
+        "tax_ids": TaxId.objects.for_owner(owner).live().order_by("created_at"),
         "subscriptions": with_offers(ordered[:SHOWN], permissions, back=back),
         "invoices": with_offers(invoices[:SHOWN], permissions, back=back),
         "customers": with_offers(Customer.objects.for_owner(owner), permissions, back=back),

@@ -73,18 +73,18 @@ class PaymentMethodView(BillingView):
 class BillingDetailsView(BillingView):
     @extend_schema(
         operation_id="billing_details",
-        summary="Get the billing address and the tax id",
+        summary="Get the company name, billing address and tax id",
         parameters=[shapes.OwnerBody],
         responses={200: shapes.OneBillingDetailsShape, **problem_responses(NotFound, Forbidden)},
         tags=["billing"],
     )
     def get(self, request: Request) -> Response:
         row = billed_to.find_billing_details(self.owner(self.query(shapes.OwnerBody)["team_id"]))
-        return Response({"billing_details": represent(shapes.BillingDetailsShape, row)})
+        return Response({"billing_details": shapes.represent_billing_details(row)})
 
     @extend_schema(
         operation_id="billing_details_save",
-        summary="Replace the billing address and the tax id",
+        summary="Replace the company name, billing address and tax id",
         request=shapes.BillingDetailsBody,
         responses={200: shapes.OneBillingDetailsShape, **problem_responses(NotFound, Forbidden, Invalid, BadTaxId)},
         tags=["billing"],
@@ -93,7 +93,7 @@ class BillingDetailsView(BillingView):
         body = self.body(shapes.BillingDetailsBody)
         owner = self.owner(body.pop("team_id"))
         row = billed_to.save_billing_details(owner, by=self.user, **body)
-        return Response({"billing_details": represent(shapes.BillingDetailsShape, row)})
+        return Response({"billing_details": shapes.represent_billing_details(row)})
 
 
 class InvoicesView(BillingView):

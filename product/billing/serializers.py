@@ -11,8 +11,9 @@ from saas.api.pagination import PageQuery, PageShape
 from saas.api.representation import represent
 from saas.billing.catalogue import registry
 from saas.billing.catalogue.offers import offered_trial_days
+from saas.billing.invoices import billed_to
 from saas.billing.invoices.tax_ids import KINDS as TAX_ID_KINDS
-from saas.billing.models import Checkout, Interval, Invoice, Plan, Price
+from saas.billing.models import BillingDetails, Checkout, Interval, Invoice, Plan, Price
 from saas.billing.models.catalogue import LARGEST_QUANTITY
 
 PAYMENT_METHOD_TYPES = ["card", "bank_account", "sepa_debit", "us_bank_account", "paypal", "link"]
@@ -27,7 +28,7 @@ class TeamField(StrictCharField):
 
 
 class AddressField(NameField):
-    """One line of a billing address, or a tax id."""
+    """One line of a billing address, a company's name or a tax id."""
 
     def __init__(self, max_length: int, **options: Any) -> None:
         super().__init__(max_length=max_length, required=False, default="", allow_blank=True, **options)
@@ -97,6 +98,7 @@ class CancelBody(OwnerBody):
 class BillingDetailsBody(OwnerBody):
     """The whole of it: what is left out or empty is no longer there."""
 
+    company_name = AddressField(200, help_text="The legal name. Without one the person is billed, by their name.")
     line1 = AddressField(200)
     line2 = AddressField(200)
     postal_code = AddressField(20)
@@ -132,6 +134,7 @@ class PaymentMethodBody(OwnerBody):
 
 
 class BillingDetailsShape(serializers.Serializer[Any]):
+    company_name = serializers.CharField()
     line1 = serializers.CharField()
     line2 = serializers.CharField()
     postal_code = serializers.CharField()
@@ -140,6 +143,17 @@ class BillingDetailsShape(serializers.Serializer[Any]):
     country = serializers.CharField()
     tax_id_kind = serializers.CharField()
     tax_id = serializers.CharField(help_text="With the dashes and dots that numbers of its kind have at Stripe.")
+    tax_id_state = serializers.CharField(
+        help_text="Empty without one, else: pending, verified, unverified, unavailable (nobody checks numbers of its kind), or "
+        "refused by the payment provider. More may be added."
+    )
+    tax_id_sentence = serializers.CharField(help_text="What the state means, for people; in English.")
+
+
+def represent_billing_details(row: BillingDetails) -> dict[str, Any]:
+    state = billed_to.tax_id_state(row)
+    sentence = billed_to.TAX_ID_SENTENCES[state]
+    return represent(BillingDetailsShape, row, tax_id_state=state, tax_id_sentence=sentence)
 
 
 class OneBillingDetailsShape(serializers.Serializer[Any]):

@@ -9,8 +9,17 @@ from saas.testing.factories import team_factories
 from saas.testing.factories.user_factories import Person
 
 PATH = "/api/billing/details"
-EMPTY = dict.fromkeys(("line1", "line2", "postal_code", "city", "state", "country", "tax_id_kind", "tax_id"), "")
-GIVEN = {"line1": "Linden 1", "city": "Berlin", "country": "DE", "tax_id_kind": "eu_vat", "tax_id": "DE 136695976"}
+NAMES = ("company_name", "line1", "line2", "postal_code", "city", "state", "country", "tax_id_kind", "tax_id")
+EMPTY = dict.fromkeys((*NAMES, "tax_id_state", "tax_id_sentence"), "")
+PENDING = {"tax_id": "DE136695976", "tax_id_state": "pending", "tax_id_sentence": "It is being checked."}
+GIVEN = {
+    "company_name": "Example GmbH",
+    "line1": "Linden 1",
+    "city": "Berlin",
+    "country": "DE",
+    "tax_id_kind": "eu_vat",
+    "tax_id": "DE 136695976",
+}
 
 
 def test_a_persons_are_theirs_and_a_teams_the_teams(product: ServiceClient, customer: Person) -> None:
@@ -19,7 +28,7 @@ def test_a_persons_are_theirs_and_a_teams_the_teams(product: ServiceClient, cust
 
     answer = product.send("PUT", PATH, {**GIVEN, "team_id": team.id}, token=customer.token)
 
-    stored = {**EMPTY, **GIVEN, "tax_id": "DE136695976"}
+    stored = {**EMPTY, **GIVEN, **PENDING}
     assert (answer.status_code, answer.json()) == (200, {"billing_details": stored})
     assert product.get(f"{PATH}?team_id={team.id}", token=customer.token).json() == {"billing_details": stored}
     assert product.get(PATH, token=customer.token).json() == {"billing_details": EMPTY}
@@ -34,6 +43,16 @@ def test_what_is_left_out_is_no_longer_there(product: ServiceClient, customer: P
     assert BillingDetails.objects.count() == 1
 
 
+def test_it_says_that_the_provider_does_not_take_a_tax_id(product: ServiceClient, customer: Person) -> None:
+    product.send("PUT", PATH, GIVEN, token=customer.token)
+    BillingDetails.objects.update(tax_id_refusal="Invalid value for eu_vat.")
+
+    shown = product.get(PATH, token=customer.token).json()["billing_details"]
+
+    assert shown["tax_id_state"] == "refused"
+    assert shown["tax_id_sentence"].startswith("The payment provider does not take it")
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code", "field"),
     [
@@ -43,6 +62,7 @@ def test_what_is_left_out_is_no_longer_there(product: ServiceClient, customer: P
         ({"country": ""}, 422, "invalid", "country"),
         ({"line1": "x" * 201}, 422, "invalid", "line1"),
         ({"line1": 1}, 422, "invalid", "line1"),
+        ({"company_name": "x" * 201}, 422, "invalid", "company_name"),
         ({"city": "4242 4242 4242 4242"}, 422, "invalid", "city"),
     ],
 )

@@ -12,7 +12,7 @@ from saas.accounts.models import User
 from saas.audit.actions import record
 from saas.billing.models import BillingDetails, Checkout, Customer, Owner
 from saas.billing.models.customers import owner_fields
-from saas.billing.providers import CustomerMissing, Gateway, IdempotencyMismatch, ProviderFailed
+from saas.billing.providers import CustomerMissing, Gateway, IdempotencyMismatch, ProviderFailed, TaxIdRefused
 from saas.billing.sync.upsert import set_external_id
 from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.processing import event_worker
@@ -69,7 +69,9 @@ def ensure_provider_customer(customer: Customer, payer: User, gateway: Gateway) 
     details = BillingDetails.objects.for_customer(customer).first()
     try:
         external_id = _found_or_created(customer, payer, details, gateway)
-    except IdempotencyMismatch:
+    except (IdempotencyMismatch, TaxIdRefused) as refusal:
+        if isinstance(refusal, TaxIdRefused):  # nobody is kept from buying by it
+            note_refused_tax_id(details, refusal)
         _end_creation_key(customer)
         external_id = _found_or_created(customer, payer, details, gateway)
     except ProviderFailed:
@@ -90,10 +92,23 @@ def _found_or_created(customer: Customer, payer: User, details: BillingDetails |
     return gateway.create_customer(
         reference=customer.pk,
         email=payer.email,
-        name=payer.full_name,
+        name=billed_to_name(payer.full_name, details),
         idempotency_key=numbered_key(f"customer:{customer.pk}", attempt),
         details=details,
     )
+
+
+def billed_to_name(person: str, details: BillingDetails | None) -> str:
+    """The company's, or the person's."""
+    return (details.company_name if details else "") or person
+
+
+def note_refused_tax_id(details: BillingDetails | None, refusal: TaxIdRefused) -> None:
+    """Their owner is told, and the provider is not asked again until they are saved once more."""
+    if details:
+        details.tax_id_refusal = (refusal.detail or refusal.title)[:500]
+        same = BillingDetails.objects.filter(pk=details.pk, changed_at=details.changed_at)
+        same.update(tax_id_refusal=details.tax_id_refusal)
 
 
 def _end_creation_key(customer: Customer) -> None:

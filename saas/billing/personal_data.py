@@ -27,6 +27,7 @@ from saas.billing.models import (
     LedgerEntry,
     PaymentMethod,
     Subscription,
+    TaxId,
 )
 from saas.billing.models.billing_details import ADDRESS_FIELDS
 from saas.billing.sync.erasure import erase_customer_data
@@ -65,7 +66,7 @@ register_personal_data(
 register_personal_data(
     BillingDetails, "user",
     name="billing_details",
-    export=export_fields(rows_of(BillingDetails), *ADDRESS_FIELDS, "tax_id_kind", "tax_id", "changed_at"),
+    export=export_fields(rows_of(BillingDetails), "company_name", *ADDRESS_FIELDS, "tax_id_kind", "tax_id", "changed_at"),
     erase=_erase_billing_details,
 )  # fmt: skip
 register_personal_data(
@@ -74,6 +75,12 @@ register_personal_data(
     export=export_fields(
         _PAYMENT_METHODS, "type", "brand", "last4", "exp_month", "exp_year", "created_at", "detached_at"
     ),
+    erase=Exempt("They are deleted with the customer's data."),
+)  # fmt: skip
+register_personal_data(
+    TaxId, "customer",
+    name="tax_ids",
+    export=export_fields(rows_of(TaxId, "customer__user"), "kind", "value", "status", "created_at", "deleted_at"),
     erase=Exempt("They are deleted with the customer's data."),
 )  # fmt: skip
 register_personal_data(

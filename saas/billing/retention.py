@@ -27,6 +27,7 @@ from saas.billing.models import (
     Product,
     PromotionCode,
     Subscription,
+    TaxId,
 )
 from saas.mail.retention import keep_replayable
 from saas.operations.retention.rules import delete_when, is_past, keep
@@ -74,6 +75,12 @@ def subscriptions_in_use(payloads: Sequence[StoredPayload], ended_before: dateti
 @payloads_in_use("payment_method.")
 def payment_methods_in_use(payloads: Sequence[StoredPayload], ended_before: datetime) -> set[str]:
     rows = PaymentMethod.objects.filter(_lasts("detached_at", ended_before), external_id__in=_ids(payloads))
+    return set(rows.values_list("external_id", flat=True))
+
+
+@payloads_in_use("customer.tax_id.")
+def tax_ids_in_use(payloads: Sequence[StoredPayload], ended_before: datetime) -> set[str]:
+    rows = TaxId.objects.filter(_lasts("deleted_at", ended_before), external_id__in=_ids(payloads))
     return set(rows.values_list("external_id", flat=True))
 
 
@@ -131,6 +138,11 @@ def _payment_method_expired(now: datetime) -> Q:
     return Q(detached_at__lt=now - ENDED) & _has_no_payload()
 
 
+def _tax_id_expired(now: datetime) -> Q:
+    return Q(deleted_at__lt=now - ENDED) & _has_no_payload()
+
+
+delete_when(TaxId, _tax_id_expired)
 delete_when(Checkout, _checkout_expired)
 delete_when(BillingDetails, is_past("team__deleted_at", ENDED))  # a person's go with their account
 delete_when(PaymentMethod, _payment_method_expired)

@@ -11,6 +11,7 @@ from saas.background_tasks import notify_workers
 from saas.billing import providers
 from saas.billing.invoices import (
     customer_mails,
+    details_elsewhere,
     event_handlers,  # noqa: F401  registers the handlers of invoices, payments and refunds
 )
 from saas.billing.linking.evidence import link_by_evidence
@@ -32,6 +33,15 @@ def handle_customer_event(event: WebhookEvent, data: EventData) -> None:
     row = upsert.upsert_customer(require_object_id(event))
     if row and not row.is_linked:
         link_by_evidence(event.object_id)
+    elif row:
+        details_elsewhere.take_over_customer(row, data.object)
+
+
+@handles("customer.tax_id.*")
+def handle_tax_id_event(event: WebhookEvent, data: EventData) -> None:
+    row = upsert.upsert_tax_id(require_object_id(event))
+    if row and row.customer and row.customer.is_linked:
+        details_elsewhere.take_over_tax_ids(row.customer)
 
 
 @handles("customer.discount.*")
@@ -98,6 +108,7 @@ def fetch_ambiguous_subscription(event: WebhookEvent, data: EventData) -> None:
 _THIN_KINDS = {
     "customer.subscription.": "subscription",
     "customer.discount.": "",
+    "customer.tax_id.": "",
     "checkout.session.": "checkout.session",
     "coupon.": "coupon",
     "customer.": "customer",

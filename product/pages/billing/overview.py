@@ -14,7 +14,7 @@ from saas.billing import clock, subscriptions
 from saas.billing.catalogue.usage import limit_usage
 from saas.billing.entitlements import get_entitlements
 from saas.billing.invoices.billed_to import find_billing_details
-from saas.billing.models import Invoice, PaymentMethod, Subscription
+from saas.billing.models import BillingDetails, Invoice, Owner, PaymentMethod, Subscription, TaxId
 from saas.billing.providers import InvoicePreview
 from saas.money import Money
 from saas.teams.models import Team
@@ -34,6 +34,7 @@ class OverviewPage(BillingPage):
         invoices = list_page(Invoice.objects.for_owner(self.owner).issued(), self.request.GET.get("cursor", ""))
         entitlements = get_entitlements(self.owner)
         planned = planned_change(row) if row else None
+        details = find_billing_details(self.owner)
         return {
             **super().context(),
             "subscription": row,
@@ -47,7 +48,8 @@ class OverviewPage(BillingPage):
             "covered_by": self._covering_plan() if row is None else None,
             "usage": limit_usage(self.owner, entitlements),
             "payment_methods": PaymentMethod.objects.for_owner(self.owner).usable().order_by("-created_at"),
-            "details": shown_details(find_billing_details(self.owner), get_language() or "en"),
+            "details": shown_details(details, get_language() or "en"),
+            "tax_ids_elsewhere": _tax_ids_elsewhere(self.owner, details),
             "invoices": invoices.items,
             "next_cursor": invoices.next,
         }
@@ -75,6 +77,12 @@ class OverviewPage(BillingPage):
             return None
         row = subscriptions.current_subscription(self.owner.owner)
         return row if row and row.plan and row.grants_access(clock.now()) else None
+
+
+def _tax_ids_elsewhere(owner: Owner, details: BillingDetails) -> list[str]:
+    """Those that the provider has besides the one that is shown."""
+    live = TaxId.objects.for_owner(owner).live().exclude(kind=details.tax_id_kind, value=details.tax_id)
+    return list(live.order_by("created_at").values_list("value", flat=True))
 
 
 def _waits(row: Subscription | None) -> bool:

@@ -23,8 +23,10 @@ class InvoiceDetails:
     """Without lines where the payload was deleted by retention. ``pdf_url`` is empty or an address with https."""
 
     lines: tuple[InvoiceLine, ...] = ()
+    has_more_lines: bool = False  # than the events show
     discount: Money | None = None
     tax: Money | None = None
+    name: str = ""
     address: tuple[str, ...] = ()
     tax_ids: tuple[str, ...] = ()
     pdf_url: str = ""
@@ -35,11 +37,14 @@ def invoice_details(invoice: Invoice) -> InvoiceDetails:
     if not events:
         return InvoiceDetails()
     shown, currency = newest_event(events).object, invoice.currency
+    listed = as_object(shown.get("lines"))
     pdf = as_text(shown.get("invoice_pdf"), 2048)
     return InvoiceDetails(
-        lines=tuple(_line(line, currency) for line in _objects(as_object(shown.get("lines")).get("data"))),
+        lines=tuple(_line(line, currency) for line in _objects(listed.get("data"))),
+        has_more_lines=listed.get("has_more") is True,
         discount=_sum(shown.get("total_discount_amounts"), currency),
         tax=_sum(shown.get("total_taxes") or shown.get("total_tax_amounts"), currency),
+        name=as_text(shown.get("customer_name")),
         address=tuple(address_lines(as_object(shown.get("customer_address")), get_language() or "en")),
         tax_ids=tuple(as_text(one.get("value"), 40) for one in _objects(shown.get("customer_tax_ids"))),
         pdf_url=pdf if pdf.startswith("https://") else "",

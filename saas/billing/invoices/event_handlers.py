@@ -10,7 +10,8 @@ from saas.billing.models import InvoiceAdjustment
 from saas.billing.sync import adjustments, upsert
 from saas.billing.sync.attention import mail_staff
 from saas.billing.sync.stripe_objects import id_of
-from saas.security.untrusted_json import as_object
+from saas.security.untrusted_json import as_integer, as_object
+from saas.webhook_events.actions import set_attention
 from saas.webhook_events.dispatch import Ignore, Retry, handles, require_object_id
 from saas.webhook_events.envelope import EventData
 from saas.webhook_events.models import WebhookEvent
@@ -53,6 +54,10 @@ def handle_adjustment_event(event: WebhookEvent, data: EventData) -> None:
     if row is None:
         return
     _mail_refunds([row])
+    if row.kind != _Kind.FRAUD_WARNING and as_integer(data.object.get("amount")) is None:
+        reason = f"the amount of {row.external_id} cannot be read: it is taken off no invoice"
+        set_attention(event.external_id, reason)
+        mail_staff(f"{row.external_id} needs attention", reason, event.external_id)
     if what := _staff_sentence(row):
         mail_staff(f"{what}: {row.external_id}", f"{row.amount}. {row.reason}".strip(), event.external_id)
 

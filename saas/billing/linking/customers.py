@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.audit.actions import SYSTEM, record, require_reason
+from saas.billing.invoices import details_elsewhere
 from saas.billing.models import Customer, Owner, Subscription
 from saas.billing.sync import ledger, upsert
 from saas.errors import DomainError
@@ -51,6 +52,8 @@ def link_customer(customer: Customer, *, owner: Owner, evidence: str, by: str = 
             Customer.objects.filter(pk=current.pk).update(replaced_at=timezone.now())
         linked = _give(customer, owner)
     upsert.upsert_customer(external_id)
+    details_elsewhere.take_over_customer(linked)
+    details_elsewhere.take_over_tax_ids(linked)
     record("customer.linked", actor=by, target=owner.pk, reason=reason, external_id=external_id, evidence=evidence)
     return linked
 

@@ -13,6 +13,7 @@ from saas.billing.models.pending_changes import PendingChange
 from saas.billing.models.price_moves import PriceMove, PriceMoveStep
 from saas.billing.models.promotions import PromotionCode
 from saas.billing.models.subscriptions import Subscription
+from saas.billing.models.tax_ids import TaxId
 
 __all__ = [
     "BillingDetails",
@@ -36,5 +37,6 @@ __all__ = [
     "Product",
     "PromotionCode",
     "Subscription",
+    "TaxId",
     "TeamOwner",
 ]

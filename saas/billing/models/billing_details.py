@@ -1,18 +1,21 @@
-"""The billing address and the tax id of a person or a team, as they stand on invoices."""
+"""The company's name, billing address and tax id of a person or a team, as they stand on invoices."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.billing.models.customers import HAS_ONE_OWNER, Customer, Owner, owned_by
+from saas.billing.models.tax_ids import TaxId
 from saas.fields import PrefixedIdField
 
-ADDRESS_FIELDS = ("line1", "line2", "postal_code", "city", "state", "country")  # as the provider calls them
+LONGEST_NAME = 200
+# As the provider calls them, with how long each may be.
+ADDRESS_FIELDS = {"line1": 200, "line2": 200, "postal_code": 20, "city": 100, "state": 100, "country": 2}
 
 
 class BillingDetailsQuerySet(models.QuerySet["BillingDetails"]):
@@ -25,6 +28,12 @@ class BillingDetailsQuerySet(models.QuerySet["BillingDetails"]):
             return self.filter(user=customer.user_id)
         return self.filter(team=customer.team_id, team__isnull=False)
 
+    def with_tax_id_status(self) -> BillingDetailsQuerySet:
+        """With what the provider says of the tax id; ``None`` where it does not have it."""
+        theirs = Q(customer__user=OuterRef("user")) | Q(customer__team=OuterRef("team"))
+        there = TaxId.objects.live().filter(theirs, kind=OuterRef("tax_id_kind"), value=OuterRef("tax_id"))
+        return self.annotate(tax_id_status=Subquery(there.order_by("-created_at").values("status")[:1]))
+
 
 class BillingDetails(models.Model):
     """An owner who has never given any has no row, and what the provider has of them stays."""
@@ -32,15 +41,20 @@ class BillingDetails(models.Model):
     id = PrefixedIdField(prefix="bdt", primary_key=True)
     user = models.OneToOneField(User, models.CASCADE, null=True, blank=True, related_name="billing_details")
     team = models.OneToOneField("teams.Team", models.CASCADE, null=True, blank=True, related_name="billing_details")
-    line1 = models.CharField(max_length=200, blank=True)
-    line2 = models.CharField(max_length=200, blank=True)
-    postal_code = models.CharField(max_length=20, blank=True)
-    city = models.CharField(max_length=100, blank=True)
-    state = models.CharField(max_length=100, blank=True)
-    country = models.CharField(max_length=2, blank=True)  # ISO 3166
+    # Without one the person is billed, by their name.
+    company_name = models.CharField(max_length=LONGEST_NAME, blank=True, default="", db_default="")
+    line1 = models.CharField(max_length=ADDRESS_FIELDS["line1"], blank=True)
+    line2 = models.CharField(max_length=ADDRESS_FIELDS["line2"], blank=True)
+    postal_code = models.CharField(max_length=ADDRESS_FIELDS["postal_code"], blank=True)
+    city = models.CharField(max_length=ADDRESS_FIELDS["city"], blank=True)
+    state = models.CharField(max_length=ADDRESS_FIELDS["state"], blank=True)
+    country = models.CharField(max_length=ADDRESS_FIELDS["country"], blank=True)  # ISO 3166
     tax_id_kind = models.CharField(max_length=16, blank=True)  # a name of ``invoices.tax_ids``
     tax_id = models.CharField(max_length=40, blank=True)
-    # Whether one was ever given here: only then may an empty one delete what the provider has.
+    tax_id_refusal = models.CharField(
+        max_length=500, blank=True, default="", db_default=""
+    )  # why the provider does not take it
+    # Whether it was given here, and not on the provider's pages: only then may an empty one delete what the provider has.
     had_address = models.BooleanField(default=False)
     had_tax_id = models.BooleanField(default=False)
     changed_at = models.DateTimeField(default=timezone.now)  # compared with ``Customer.told_details_at``

@@ -16,6 +16,7 @@ from saas.billing.providers.interface import (
     ProviderPageRequired,
     ProviderRefused,
     ProviderUnavailable,
+    TaxIdRefused,
 )
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "ProviderPageRequired",
     "ProviderRefused",
     "ProviderUnavailable",
+    "TaxIdRefused",
     "current_gateway",
     "current_provider",
 ]

@@ -17,6 +17,7 @@ _TYPES = {
     "checkout.session": "checkout.session.updated",
     "payment_method": "payment_method.updated",
     "invoice": "invoice.updated",
+    "tax_id": "customer.tax_id.updated",
     "price": "price.updated",
     "product": "product.updated",
     "coupon": "coupon.updated",

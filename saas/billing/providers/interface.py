@@ -36,6 +36,10 @@ class CustomerMissing(ProviderRefused):
     """It has no such customer: deleted there, or of the other mode."""
 
 
+class TaxIdRefused(ProviderRefused):
+    """It does not take this tax id; another try brings the same answer."""
+
+
 class IdempotencyMismatch(ProviderRefused):
     """The idempotency key was used with other parameters."""
 
@@ -100,7 +104,8 @@ class Gateway(Protocol):
         self, customer_id: str, *, email: str, name: str, details: BillingDetails | None = None
     ) -> None:
         """``details`` replace the address and the tax ids, each only if one was ever given here (``had_address``,
-        ``had_tax_id``); without ``details`` both stay. Raises ``CustomerMissing``."""
+        ``had_tax_id``); without ``details`` both stay. Raises ``CustomerMissing``, and ``TaxIdRefused`` after all else was
+        changed."""
         ...
 
     def create_checkout(
@@ -150,7 +155,7 @@ class Gateway(Protocol):
         ...
 
     def list_objects(self, customer_id: str, kind: str) -> list[dict[str, Any]]:
-        """Every ``subscription``, ``invoice`` or ``payment_method`` of a customer, or the ``customer`` itself, as the
+        """Every ``subscription``, ``invoice``, ``payment_method`` or ``tax_id`` of a customer, or the ``customer`` itself, as the
         provider has it. Unlike the others, this stores nothing."""
         ...
 

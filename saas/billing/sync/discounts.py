@@ -10,6 +10,15 @@ from typing import Any
 from saas.billing.sync import stripe_objects
 from saas.security.untrusted_json import JSONObject, as_count, as_object, as_text, as_time
 
+LARGEST_NUMBER = 2**53
+_MOST_DECIMALS = 40
+
+
+def is_small(number: Decimal) -> bool:
+    """Whether it can be a price or a share. To make a fraction of ten to the power of minus a million takes minutes."""
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -_MOST_DECIMALS and abs(number) < LARGEST_NUMBER
+
 
 @dataclass(frozen=True)
 class Discount:
@@ -91,10 +100,10 @@ def _is_lasting(coupon: JSONObject) -> bool:
 
 def _percent(value: Any) -> Fraction:
     try:
-        number = Decimal(str(value))
+        number = Decimal(str(value)[:40])
     except InvalidOperation:
         return Fraction(0)
-    return min(max(Fraction(number), Fraction(0)), Fraction(100)) if number.is_finite() else Fraction(0)
+    return min(max(Fraction(number), Fraction(0)), Fraction(100)) if is_small(number) else Fraction(0)
 
 
 def shown_discounts(subscription: JSONObject) -> list[object]:

@@ -16,7 +16,7 @@ from django.db.models.functions import Cast
 
 from saas.accounts.models import User
 from saas.accounts.privacy.personal_values import PersonalValues
-from saas.billing.models import Customer, LocalObject, PaymentMethod
+from saas.billing.models import Customer, LocalObject, PaymentMethod, TaxId
 from saas.billing.sync.rebuild import KINDS
 from saas.security.untrusted_json import JSONObject
 from saas.webhook_events.models import WebhookEvent
@@ -44,6 +44,7 @@ def erase_customer_data(user: User, values: PersonalValues) -> None:
     )
     own_ids, other_ids = _external_ids(own), _external_ids(others)
     PaymentMethod.objects.filter(customer__in=own).delete()
+    TaxId.objects.filter(customer__in=own).delete()
     own.update(email="", told_email="", told_name="", default_payment_method="")
     _erase_objects(own_ids, partial(_redact_own, values=values))
     others.update(email="", told_email="", told_name="")
@@ -104,7 +105,7 @@ def _without_personal_fields(value: Any) -> Any:
         return [_without_personal_fields(inner) for inner in value]
     if not isinstance(value, dict):
         return value
-    if value.get("object") == "payment_method":
+    if value.get("object") in {"payment_method", "tax_id"}:
         return {**{name: value.get(name) for name in ("id", "object", "customer")}, ERASED: True}
     return {name: _redacted_field(name, inner) for name, inner in value.items()}
 

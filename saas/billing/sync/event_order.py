@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import groupby, pairwise, permutations
 from typing import Any
 
-from saas.billing.sync.stripe_objects import id_of, items, line_price
+from saas.billing.sync.stripe_objects import items, line_price_id
 from saas.security.untrusted_json import JSONObject, as_time
 
 MAX_PERMUTED = 6  # events of one second, of which every order is tried
@@ -103,7 +103,7 @@ def matches_previous_attributes(previous: Any, value: Any) -> bool:
 
 def _lines(value: object) -> list[tuple[str, object]]:
     """Renewals repeat whole items; only their price and quantity count."""
-    return [(id_of(line_price(row)), row.get("quantity")) for row in items(value)]
+    return [(line_price_id(row), row.get("quantity")) for row in items(value)]
 
 
 def last_event(events: Sequence[StoredEvent], *, end_verb: str) -> tuple[StoredEvent, datetime | None]:

@@ -11,9 +11,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from saas.billing import providers
-from saas.billing.customers import apply_pending_events
+from saas.billing.customers import apply_pending_events, billed_to_name, note_refused_tax_id
 from saas.billing.models import BillingDetails, Customer
-from saas.billing.providers import Gateway
+from saas.billing.providers import Gateway, TaxIdRefused
 from saas.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,11 @@ def _send_profile(customer: Customer, gateway: Gateway) -> bool:
     email, name = customer.profile_email, customer.profile_name  # type: ignore[attr-defined]  # with_profile()
     mine = Customer.objects.filter(pk=customer.pk)
     details = BillingDetails.objects.for_customer(customer).first()
+    billed_name = billed_to_name(name, details)
     try:
-        gateway.update_customer(customer.external_id, email=email, name=name, details=details)
+        gateway.update_customer(customer.external_id, email=email, name=billed_name, details=details)
+    except TaxIdRefused as refusal:  # all else has arrived, and another try brings the same answer
+        note_refused_tax_id(details, refusal)
     except DomainError as refusal:
         logger.warning("profile_not_sent", extra={"customer": customer.pk, "reason": refusal.code})
         delay = min(FIRST_DELAY * 2 ** min(customer.profile_failures, 11), LONGEST_DELAY)

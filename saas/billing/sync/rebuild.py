@@ -16,6 +16,7 @@ from saas.billing.models import (
     Price,
     Product,
     Subscription,
+    TaxId,
 )
 from saas.billing.sync import adjustments, event_history, ledger, upsert
 
@@ -44,6 +45,7 @@ KINDS = [
         for prefix in ("refund.", "charge.refund.", "charge.dispute.", "credit_note.", "radar.early_fraud_warning.")
     ),
     ObjectKind("payment method", "payment_method.", PaymentMethod, upsert.upsert_payment_method),
+    ObjectKind("tax id", "customer.tax_id.", TaxId, upsert.upsert_tax_id),
     ObjectKind("checkout", "checkout.session.", Checkout, upsert.upsert_checkout),
 ]
 
@@ -62,7 +64,7 @@ def rebuild_rows(*, repair: bool) -> Iterator[str]:
                 named.update(found)
                 yield from found
             seen.add((kind.name, external_id))
-    for kind in (kind for kind in KINDS if kind.model in {Subscription, Invoice, PaymentMethod}):
+    for kind in (kind for kind in KINDS if kind.model in {Subscription, Invoice, PaymentMethod, TaxId}):
         for external_id in kind.model._default_manager.values_list("external_id", flat=True):
             if (kind.name, external_id) not in seen and not event_history.has_deleted_payload(external_id):
                 yield f"{kind.name} {external_id} has no event"

@@ -16,7 +16,7 @@ from saas.accounts.models import User
 from saas.billing import clock, providers
 from saas.billing.checkouts import reconcile_checkout
 from saas.billing.customers import apply_pending_events
-from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Subscription
+from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Subscription, TaxId
 from saas.billing.providers import Gateway, ProviderRefused, ProviderUnavailable, fetched_objects
 from saas.billing.sync import upsert
 
@@ -29,6 +29,7 @@ _KINDS: dict[str, tuple[type[models.Model], Callable[[str], object]]] = {
     "subscription": (Subscription, upsert.upsert_subscription),
     "invoice": (Invoice, upsert.upsert_invoice),
     "payment_method": (PaymentMethod, upsert.upsert_payment_method),
+    "tax_id": (TaxId, upsert.upsert_tax_id),
 }
 _NOT_COMPARED = {"id", "changed_at", "ambiguous"}  # about our events, not about the object
 
@@ -75,6 +76,16 @@ def _reconcile_objects(kind: str, customer: Customer, gateway: Gateway) -> Itera
         rows = Subscription.objects.filter(customer=customer).exclude(external_id__in=seen).order_by("pk")
         for external_id in rows.values_list("external_id", flat=True):
             yield f"subscription {external_id} is not known to the provider"
+    if kind == "tax_id":
+        for row in customer.tax_ids.live().exclude(external_id__in=seen):
+            _store_deletion(row, customer, asked_at)
+            yield f"tax_id {row.external_id} differed: deleted_at"
+
+
+def _store_deletion(row: TaxId, customer: Customer, asked_at: datetime) -> None:
+    named = {"id": row.external_id, "object": "tax_id", "customer": customer.external_id}
+    found = {**named, "type": row.kind, "value": row.value, "created": int(row.created_at.timestamp())}
+    fetched_objects.store_fetched_object(found, asked_at=asked_at, event_type="customer.tax_id.deleted")
 
 
 def _reconcile_checkouts(customer: Customer) -> Iterator[str]:

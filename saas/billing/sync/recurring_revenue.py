@@ -11,10 +11,9 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from saas.billing.sync import stripe_objects
-from saas.billing.sync.discounts import NO_DISCOUNTS, CustomerDiscounts, Discount, discount_id
+from saas.billing.sync.discounts import LARGEST_NUMBER, NO_DISCOUNTS, CustomerDiscounts, Discount, discount_id, is_small
 from saas.security.untrusted_json import JSONObject, as_count, as_integer, as_object, as_objects, as_text
 
-_LARGEST_NUMBER = 2**53
 _PERCENT = Fraction(1, 100)
 _MONTHS = {"day": Fraction(12, 365), "week": Fraction(12, 52), "month": Fraction(1), "year": Fraction(12)}
 
@@ -45,6 +44,8 @@ class _Calculation:
     faults: list[str] = field(default_factory=list)
 
     def total(self) -> Fraction:
+        if not stripe_objects.has_all_lines(self.subscription):
+            self.faults.append("it has more items than the provider shows: those are left out")
         lines = [line for shown in stripe_objects.subscription_lines(self.subscription) if (line := self._line(shown))]
         for line in lines:
             if line.shown is not self.subscription:
@@ -55,8 +56,8 @@ class _Calculation:
     def _line(self, shown: JSONObject) -> _Line | None:
         price = stripe_objects.line_price(shown)
         recurring = _recurring(price)
-        name = stripe_objects.id_of(price) or "without an id"
-        if not recurring.get("interval"):  # paid once
+        name = stripe_objects.line_price_id(shown) or "without an id"
+        if _is_paid_once(price):
             return None
         if fault := _fault(price, recurring, shown):
             self.faults.append(f"price {name} {fault}")
@@ -103,7 +104,7 @@ def monthly_amount(
     """What all lines of a snapshot bring a month at the time ``at``, rounded once and never below nothing."""
     calculation = _Calculation(subscription, at, discounts)
     cents = round(calculation.total())
-    if cents >= _LARGEST_NUMBER:
+    if cents >= LARGEST_NUMBER:
         return MonthlyAmount(0, (*calculation.faults, "its amount is too large"))
     return MonthlyAmount(cents, tuple(dict.fromkeys(calculation.faults)))
 
@@ -135,6 +136,12 @@ def _deduct(discounts: Sequence[Discount], lines: Sequence[_Line]) -> None:
         left = 1 - discount.percent_off * _PERCENT - discount.amount_off / eligible[0].months / costs
         for line in eligible:
             line.cost *= max(left, Fraction(0))
+
+
+def _is_paid_once(price: JSONObject) -> bool:
+    """It says so. A price that is only named, or was deleted, says nothing, and is no price of nothing."""
+    has_interval = bool(_recurring(price).get("interval"))
+    return not has_interval and (price.get("type") == "one_time" or price.get("recurring", price) is None)
 
 
 def _recurring(price: JSONObject) -> JSONObject:
@@ -174,4 +181,4 @@ def decimal(value: object) -> Fraction | None:
         number = Decimal(as_text(text, 40))
     except InvalidOperation:
         return None
-    return Fraction(number) if number.is_finite() and abs(number) < _LARGEST_NUMBER else None
+    return Fraction(number) if is_small(number) else None

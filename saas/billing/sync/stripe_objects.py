@@ -35,6 +35,16 @@ def line_price(line: JSONObject) -> JSONObject:
     return as_object(line.get("price")) or as_object(line.get("plan"))
 
 
+def line_price_id(line: JSONObject) -> str:
+    """The id of one line's price, which may be only named."""
+    return id_of(line.get("price")) or id_of(line.get("plan"))
+
+
+def has_all_lines(subscription: JSONObject) -> bool:
+    """Whether a snapshot shows every item: events show the first ten."""
+    return as_object(subscription.get("items")).get("has_more") is not True
+
+
 def metadata_plan_id(thing: JSONObject) -> str:
     """``metadata.plan_id`` of a price or product: the id of one of our plans."""
     return as_text(as_object(thing.get("metadata")).get("plan_id"), 32)

@@ -8,7 +8,17 @@ from typing import Any, TypeVar
 
 from django.db import models, transaction
 
-from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
+from saas.billing.models import (
+    Checkout,
+    Customer,
+    Invoice,
+    LedgerEntry,
+    PaymentMethod,
+    Price,
+    Product,
+    Subscription,
+    TaxId,
+)
 from saas.billing.sync import event_history, ledger
 from saas.billing.sync.attention import attention_of, mark_events
 from saas.billing.sync.event_order import StoredEvent, last_event
@@ -20,6 +30,7 @@ from saas.billing.sync.projections.customer_discounts import customer_discounts,
 from saas.billing.sync.projections.customers import customer_snapshots, project_customer
 from saas.billing.sync.projections.invoices import project_invoice
 from saas.billing.sync.projections.payment_methods import project_payment_method
+from saas.billing.sync.projections.tax_ids import project_tax_id
 from saas.billing.sync.stripe_objects import id_of
 from saas.database.prepared_queries import PreparedQuery, QueryParameter, binary_cursor
 
@@ -34,7 +45,7 @@ def _by_external_id(rows: Callable[[], "models.QuerySet[M]"]) -> PreparedQuery[M
 
 _LOCKED: dict[type[models.Model], PreparedQuery[Any]] = {
     model: _by_external_id(partial(model._default_manager.select_for_update, no_key=True))
-    for model in (Customer, Subscription, Invoice, PaymentMethod, Price, Product)
+    for model in (Customer, Subscription, Invoice, PaymentMethod, Price, Product, TaxId)
 }
 _CUSTOMERS = _by_external_id(Customer.objects.all)
 
@@ -118,7 +129,7 @@ def set_external_id(customer_id: str, external_id: str) -> None:
         and stub.user_id is stub.team_id is None
         and Customer.objects.filter(pk=customer_id, external_id="").exists()
     ):
-        for model in (Subscription, Invoice, PaymentMethod, LedgerEntry):
+        for model in (Subscription, Invoice, PaymentMethod, TaxId, LedgerEntry):
             model.objects.filter(customer=stub).update(customer_id=customer_id)
         ledger.rebuild_customer_ledger(customer_id)
         stub.delete()
@@ -129,7 +140,7 @@ def set_external_id(customer_id: str, external_id: str) -> None:
 
 def upsert_subscription(external_id: str) -> Subscription | None:
     """Write the subscription and its ledger. Returns it, with its customer."""
-    row = _LOCKED[Subscription].fetch_first(external_id=external_id)
+    locked = _LOCKED[Subscription].fetch_first(external_id=external_id)
     found = _projected(event_history.stored_events(external_id, "customer.subscription."))
     if found is None:
         return None
@@ -137,9 +148,9 @@ def upsert_subscription(external_id: str) -> Subscription | None:
     if customer is None:
         logger.warning("subscription_without_customer", extra={"subscription": external_id})
         return None
-    before = attention_of(row)
+    before = attention_of(locked)
     values = {"customer_id": customer.pk, **subscription_values(projection)}
-    row = _write_row(Subscription, row, external_id, values)
+    row: Subscription = _write_row(Subscription, locked, external_id, values)
     row.customer = customer  # loaded already
     ledger.write_ledger(row, projection.changes)
     mark_events(before, row)
@@ -220,7 +231,7 @@ def upsert_invoice(external_id: str) -> Invoice | None:
         return None
     locked = _LOCKED[Invoice].fetch_first(external_id=external_id)
     before = attention_of(locked)
-    row = _write_row(Invoice, locked, external_id, _owned_values(projection, optional="issued_at"))
+    row: Invoice = _write_row(Invoice, locked, external_id, _owned_values(projection, optional="issued_at"))
     mark_events(before, row)
     return row
 
@@ -229,6 +240,13 @@ def upsert_payment_method(external_id: str) -> None:
     projection = project_payment_method(event_history.stored_events(external_id, "payment_method."))
     if projection:
         upsert_row(PaymentMethod, external_id, _owned_values(projection, optional="created_at"))
+
+
+def upsert_tax_id(external_id: str) -> TaxId | None:
+    projection = project_tax_id(event_history.stored_events(external_id, "customer.tax_id."))
+    if projection is None:
+        return None
+    return upsert_row(TaxId, external_id, _owned_values(projection, optional="created_at"))
 
 
 def _owned_values(projection: Any, *, optional: str) -> dict[str, Any]:

@@ -141,6 +141,24 @@ def test_what_is_changed_is_sent_once_and_stands_on_the_next_invoice(customer: P
     assert (there["address"], there["tax_ids"]) == (None, [])
 
 
+def test_a_company_stands_on_invoices_by_its_name(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
+    save(customer, company_name="Example GmbH")
+
+    profiles.send_changed_profiles()
+    test_clock.advance_and_process(timedelta(days=32))
+
+    first, second = Invoice.objects.order_by("issued_at")
+    assert (invoice_details(first).name, invoice_details(second).name) == (customer.user.full_name, "Example GmbH")
+    [_, page] = [invoice_page.describe_invoice(row) for row in LocalObject.objects.of_kind("invoice").order_by("pk")]
+    assert page.customer_name == "Example GmbH"
+    assert billed_to.tax_id_state(billed_to.find_billing_details(customer.user)) == "verified"
+
+    save(customer)
+    profiles.send_changed_profiles()
+    assert LocalObject.objects.of_kind("customer").get().data["name"] == customer.user.full_name
+
+
 def test_another_persons_details_are_not_sent(customer: Person, other: Person) -> None:
     start_checkout(customer.user, plan_id="growth")
     save(other)

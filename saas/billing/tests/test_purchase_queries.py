@@ -18,8 +18,8 @@ from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
 from saas.webhook_events.processing import batches
 
-PURCHASE = {"postgresql": 0, "sqlite": 0}
-RENEWAL = {"postgresql": 0, "sqlite": 0}
+PURCHASE = {"postgresql": 107, "sqlite": 109}
+RENEWAL = {"postgresql": 59, "sqlite": 60}
 
 
 @pytest.fixture(autouse=True)

@@ -170,6 +170,14 @@ def customer(**fields: Any) -> Object:
     return {**_complete(stripe.Customer), **named, "invoice_settings": settings, **fields}
 
 
+def tax_id(id: str = "txi_1", *, status: str = "pending", **fields: Any) -> Object:
+    """``status`` is that of its verification."""
+    checked = {**_complete(stripe.TaxId.Verification), "status": status}
+    owner = {**_complete(stripe.TaxId.Owner), "type": "customer", "customer": "cus_1"}
+    named = {"id": id, "customer": "cus_1", "country": "DE", "created": AT, "type": "eu_vat", "value": "DE136695976"}
+    return {**_complete(stripe.TaxId), **named, "owner": owner, "verification": checked, **fields}
+
+
 def payment_method(**fields: Any) -> Object:
     whole = _complete(stripe.PaymentMethod)
     own = {name: whole[name] for name in ("id", "object", "billing_details", "created", "customer", "livemode", "type")}

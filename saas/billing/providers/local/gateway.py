@@ -38,6 +38,8 @@ class LocalGateway:
         )
         if is_new:
             objects.record_event("customer.created", row, now)
+            if details and details.tax_id:
+                operations.replace_tax_ids(row.id, details.tax_id_kind, details.tax_id, now)
             objects.move_events_to_inbox(row.id)
         return row.id
 
@@ -51,7 +53,9 @@ class LocalGateway:
     ) -> None:
         row = objects.lock_customer(customer_id)
         changes = {"email": email, "name": name, **_billed_to(details)}
-        objects.update_object(row, "customer.updated", clock.now(), **changes)
+        objects.update_object(row, "customer.updated", now := clock.now(), **changes)
+        if details and details.had_tax_id:
+            operations.replace_tax_ids(row.id, details.tax_id_kind, details.tax_id, now)
         objects.move_events_to_inbox(row.id)
 
     @transaction.atomic

@@ -15,6 +15,7 @@ from saas.billing.providers.interface import (
     ProviderFailed,
     ProviderRefused,
     ProviderUnavailable,
+    TaxIdRefused,
 )
 from saas.errors import DomainError
 from saas.security.untrusted_json import as_text
@@ -60,6 +61,9 @@ def translated(error: stripe.StripeError) -> DomainError:
     sentence = as_text(error.user_message, LONGEST_SENTENCE)
     if isinstance(error, stripe.InvalidRequestError) and error.code == "resource_missing" and error.param == "customer":
         return CustomerMissing(sentence)
+    is_tax_id = error.code == "tax_id_invalid" or str(getattr(error, "param", None)).startswith("tax_id_data")
+    if isinstance(error, stripe.InvalidRequestError) and is_tax_id:
+        return TaxIdRefused(sentence)
     if isinstance(error, stripe.InvalidRequestError | stripe.CardError):
         return ProviderRefused(sentence)
     if isinstance(error, stripe.IdempotencyError):

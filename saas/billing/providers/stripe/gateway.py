@@ -96,7 +96,7 @@ class StripeGateway:
         if details:
             wanted.update(changed_address(details))
         self._call_and_store(lambda: self.client.customers.update(customer_id, wanted))
-        if details and details.had_tax_id:
+        if details and details.had_tax_id and not details.tax_id_refusal:
             replace_tax_ids(self.client, customer_id, details)
 
     def create_checkout(
@@ -216,6 +216,8 @@ class StripeGateway:
                 return self.client.subscriptions.list(wanted)
             case "invoice":
                 return self.client.invoices.list({"customer": customer_id, "limit": 100})
+            case "tax_id":
+                return self.client.customers.tax_ids.list(customer_id, {"limit": 100})
             case _:
                 return self.client.payment_methods.list({"customer": customer_id, "limit": 100})
 

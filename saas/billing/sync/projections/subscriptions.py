@@ -274,7 +274,7 @@ def _item(line: JSONObject, *, is_whole: bool) -> SubscriptionItem:
     price = stripe_objects.line_price(line)
     return SubscriptionItem(
         id="" if is_whole else stripe_objects.id_of(line),
-        price_id=stripe_objects.id_of(price),
+        price_id=stripe_objects.line_price_id(line),
         product_id=stripe_objects.id_of(price.get("product")),
         named_plan_id=stripe_objects.metadata_plan_id(price)
         or stripe_objects.metadata_plan_id(as_object(price.get("product"))),
