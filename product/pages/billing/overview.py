@@ -81,6 +81,8 @@ class OverviewPage(BillingPage):
 
 def _tax_ids_elsewhere(owner: Owner, details: BillingDetails) -> list[str]:
     """Those that the provider has besides the one that is shown."""
+    if not getattr(details, "has_other_tax_ids", False):
+        return []
     live = TaxId.objects.for_owner(owner).live().exclude(kind=details.tax_id_kind, value=details.tax_id)
     return list(live.order_by("created_at").values_list("value", flat=True))
 

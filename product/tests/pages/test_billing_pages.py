@@ -17,6 +17,7 @@ from saas.billing.checkouts import start_checkout
 from saas.billing.models import (
     BillingDetails,
     Checkout,
+    Customer,
     Invoice,
     LocalObject,
     PaymentMethod,
@@ -24,6 +25,7 @@ from saas.billing.models import (
     Plan,
     PriceTerms,
     Subscription,
+    TaxId,
 )
 from saas.billing.payment_methods import add_payment_method
 from saas.billing.providers.local import test_clock as local_clock
@@ -333,6 +335,24 @@ def test_address_and_tax_id_are_given_shown_and_on_the_next_invoice(browser: Bro
     start_checkout(team.owner, plan_id="growth", owner=team)
     path = Invoice.objects.get().hosted_url.removeprefix("http://localhost:8000")
     assert "Linden 1 10969 Berlin Germany Tax id DE136695976" in text_of(browser.get(path))
+
+
+def test_what_became_of_a_tax_id_is_said_with_the_others_that_the_provider_has(browser: Browser, owner: Person) -> None:
+    start_checkout(owner.user, plan_id="growth")
+    browser.follow(
+        "/billing/details", **DETAILS, company_name="Example GmbH", tax_id_kind="eu_vat", tax_id="DE136695976"
+    )
+    words = text_of(browser.get("/billing"))
+    assert "Company name Example GmbH Address Linden 1" in words
+    assert "DE136695976 (European Union: VAT) It is being checked." in words
+
+    there = Customer.objects.get()
+    TaxId.objects.create(external_id="txi_1", customer=there, kind="eu_vat", value="ATU13585627", status="verified")
+    BillingDetails.objects.update(tax_id_refusal="Invalid value for eu_vat.")
+
+    words = text_of(browser.get("/billing"))
+    assert "The payment provider does not take it" in words
+    assert "Also on invoices ATU13585627" in words
 
 
 def test_a_number_that_is_no_tax_id_is_named_beside_its_field_and_kept(browser: Browser) -> None:

@@ -61,7 +61,7 @@ def address_lines(address: Mapping[str, object], language: str) -> list[str]:
 
 
 def find_billing_details(owner: Owner) -> BillingDetails:
-    """What is stored, or an empty row that is not."""
+    """What is stored, with what the provider says of its tax ids; or an empty row that is not stored."""
     return BillingDetails.objects.for_owner(owner).with_tax_id_status().first() or BillingDetails()
 
 

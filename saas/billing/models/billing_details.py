@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from saas.accounts.models import User
@@ -29,10 +29,14 @@ class BillingDetailsQuerySet(models.QuerySet["BillingDetails"]):
         return self.filter(team=customer.team_id, team__isnull=False)
 
     def with_tax_id_status(self) -> BillingDetailsQuerySet:
-        """With what the provider says of the tax id; ``None`` where it does not have it."""
+        """With what the provider says of the tax id, ``None`` where it does not have it; and whether it has others."""
         theirs = Q(customer__user=OuterRef("user")) | Q(customer__team=OuterRef("team"))
-        there = TaxId.objects.live().filter(theirs, kind=OuterRef("tax_id_kind"), value=OuterRef("tax_id"))
-        return self.annotate(tax_id_status=Subquery(there.order_by("-created_at").values("status")[:1]))
+        is_this = Q(kind=OuterRef("tax_id_kind"), value=OuterRef("tax_id"))
+        there = TaxId.objects.live().filter(theirs)
+        return self.annotate(
+            tax_id_status=Subquery(there.filter(is_this).order_by("-created_at").values("status")[:1]),
+            has_other_tax_ids=Exists(there.exclude(is_this)),
+        )
 
 
 class BillingDetails(models.Model):
