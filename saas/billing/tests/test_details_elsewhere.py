@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 
 from saas.accounts.models import User
 from saas.billing.customers import ensure_provider_customer, get_or_create_customer
@@ -21,7 +22,6 @@ from saas.billing.tests.fake_stripe import FakeStripe, refusal
 from saas.billing.tests.samples import FOLDER
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
 from saas.testing.factories import stripe_object_factories as whole
-from saas.testing.factories import team_factories
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
@@ -94,7 +94,7 @@ def test_an_address_given_at_stripe_is_shown_here_and_not_sent_back(customer: Pe
 
 
 def test_a_teams_is_the_teams(customer: Person) -> None:
-    team = team_factories.create_team(customer)
+    team = apps.get_model("teams", "Team").objects.create(name="Example", owner=customer.user)
     Customer.objects.create(team=team, provider="stripe", external_id="cus_1")
 
     tell_customer(address=BERLIN)

@@ -268,9 +268,8 @@ class StripeGateway:
         """The id of the schedule that manages it; empty where there is none, or Stripe does not say."""
         try:
             with translate_errors():
-                return stripe_objects.id_of(
-                    raw_json(self.client.subscriptions.retrieve(subscription_id)).get("schedule")
-                )
+                found = raw_json(self.client.subscriptions.retrieve(subscription_id))
+                return stripe_objects.id_of(found.get("schedule"))
         except DomainError:
             return ""
 
@@ -296,9 +295,8 @@ class StripeGateway:
     def refund_invoice(self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str) -> str:
         wanted: InvoiceRetrieveParams = {"expand": ["payments"]}
         invoice = self._call_and_store(lambda: self.client.invoices.retrieve(invoice_id, wanted))
-        payments = [
-            row["payment"] for row in (invoice.get("payments") or {}).get("data", []) if row["status"] == "paid"
-        ]
+        listed = (invoice.get("payments") or {}).get("data", [])
+        payments = [row["payment"] for row in listed if row["status"] == "paid"]
         paid = next((it for it in payments if it.get("payment_intent") or it.get("charge")), None)
         if paid is None:
             raise ProviderRefused("The invoice was not paid by a payment that can be refunded.")
