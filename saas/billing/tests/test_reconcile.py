@@ -123,6 +123,7 @@ def stripes(settings: Any) -> Iterator[StandIn]:
         "GET /v1/subscriptions": {**empty, "data": [SUBSCRIPTION]},
         "GET /v1/invoices": empty,
         "GET /v1/payment_methods": empty,
+        "GET /v1/customers/cus_1/tax_ids": empty,
     }
     with stand_in(answers) as here:
         bill_through_stripe(settings, here.url, key="sk_test_reconcile")
