@@ -23,6 +23,7 @@ _BARS = {
     "me": ("ratio", "requests a second, times those of a plain view with the same query"),
     "plans": ("ratio", "requests a second, times those of a plain view with the same query"),
     "login": ("ratio", "logins a second, times the bare hashes"),
+    "pages": ("ratio", "time of a page, times that of the API calls that it shows"),
     "flood": ("ratio", "p95, times that of me alone"),
     "memory": ("proportional_mb", "MB resident, what is shared counted once"),
     "startup": ("seconds", "seconds"),
@@ -76,7 +77,9 @@ def _label(row: Row) -> str:
 
 def _value(row: Row, column: str) -> str:
     if column == "ratio":
-        return f"{row['ratio']:.2f} (" + (f"{row['p95_ms']:.0f} ms)" if "p95_ms" in row else f"{row['rps']:,.0f}/s)")
+        milliseconds = row.get("p95_ms", row.get("page_ms"))
+        beside = f"{row['rps']:,.0f}/s" if milliseconds is None else f"{milliseconds:.0f} ms"
+        return f"{row['ratio']:.2f} ({beside})"
     return f"{row[column]:.1f}" if row[column] < 100 else f"{row[column]:.0f}"
 
 

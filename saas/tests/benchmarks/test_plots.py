@@ -16,6 +16,7 @@ ROWS = dict.fromkeys(["intake", "drain", "me", "plans", "login", "flood"], COMPA
     "scale": [{"design": "claim", "rows": rows, "ms": 1.5} for rows in (10, 100)],
     "memory": [{"design": design, "proportional_mb": 80.5} for design in ("beat", "all")],
     "profile": [{"design": "me", "part": part, "name": "Django", "cpu_us": 5.0} for part in ("whose", "function")],
+    "pages": [{"design": "/account", "calls": 2, "page_ms": 9.0, "calls_ms": 6.0, "ratio": 1.5, "page_kb": 30.0}],
     "startup": [{"design": "product", "seconds": 1.5}],
     "admin": [{"design": "stats", "people": 10, "events": 100, "median_ms": 250.0, "slowest_ms": 300.0}],
     "soak": [
