@@ -148,6 +148,17 @@ def test_the_admin_site_requires_enrolment_before_any_page(required, admin_ops, 
     assert admin_ops.get("/admin/").status_code == 200
 
 
+def test_a_first_code_that_is_typed_too_late_says_how_to_go_on(required, admin_ops, staff_member, monkeypatch):
+    admin_ops.get("/admin/login/")
+    admin_ops.submit_form("/admin/login/", {"username": staff_member.user.email, "password": PASSWORD})
+    monkeypatch.setattr("saas.accounts.second_factor.SETUP_LIFETIME_SECONDS", -1)
+
+    late = admin_ops.submit_form("/admin/login/", {"first_code": "123456"})
+
+    assert (late.status_code, b"Log in again to begin anew." in late.content) == (409, True)
+    assert admin_ops.get("/admin/").status_code == 302
+
+
 def test_enrolment_on_the_admin_site_needs_a_login(required, admin_ops):
     admin_ops.get("/admin/login/")
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from django.conf import settings
 
+from saas.accounts import second_factor
 from saas.accounts.models import Audience, Totp, User
 from saas.accounts.passwords.hashers import PepperedPBKDF2, pepper_id
 from saas.accounts.sessions import session_lifetimes, signing_keys
@@ -22,7 +23,11 @@ def count_second_factors_of_other_keys() -> int:
 
 
 def encrypt_second_factors_anew() -> int:
-    """Encrypt under the current key what is encrypted under another; return how many were moved. It may be repeated."""
+    """Encrypt under the current key what is encrypted under another; return how many were moved. It may be repeated.
+
+    Setups that were left are deleted: to encrypt them anew would make them valid again.
+    """
+    second_factor.delete_left_setups()
     moved = 0
     for row in _second_factors_of_other_keys():
         secret = decrypt(row.sealed_secret, secrets=settings.MFA_KEY_FALLBACKS)

@@ -84,9 +84,19 @@ def _waiting_setup(user: User) -> Totp:
     """Return the row that waits for its first code. Raises ``SecondFactorNotEnabled`` if none does, or for too long: who finds a
     device unlocked reads no secret that its owner once began with, and turns nothing on with it."""
     row = Totp.objects.filter(user=user, confirmed_at=None).first()
-    if row is None or time.time() - encrypted_at(row.sealed_secret, secrets=_keys()) > SETUP_LIFETIME_SECONDS:
+    if row is None or _is_left(row):
         raise SecondFactorNotEnabled
     return row
+
+
+def _is_left(row: Totp) -> bool:
+    return time.time() - encrypted_at(row.sealed_secret, secrets=_keys()) > SETUP_LIFETIME_SECONDS
+
+
+def delete_left_setups() -> None:
+    """Delete the setups that no code can confirm any more."""
+    left = [row.pk for row in Totp.objects.filter(confirmed_at=None) if _is_left(row)]
+    Totp.objects.filter(pk__in=left, confirmed_at=None).delete()
 
 
 def _setup(user: User, secret: str) -> TotpSetup:

@@ -42,6 +42,7 @@ def handle_tax_id_event(event: WebhookEvent, data: EventData) -> None:
     row = upsert.upsert_tax_id(require_object_id(event))
     if row and row.customer and row.customer.is_linked:
         details_elsewhere.take_over_tax_ids(row.customer)
+        details_elsewhere.take_over_customer(row.customer)  # whose name may be the company's, now that it has a tax id
 
 
 @handles("customer.discount.*")

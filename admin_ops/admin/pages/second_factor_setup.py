@@ -18,6 +18,7 @@ from saas.api.accounts.views import set_session_cookie
 from saas.errors import DomainError
 
 MAX_CODE = 20
+TOO_LATE = "This took too long, and the secret is no longer valid. Log in again to begin anew."
 
 
 class FirstCodeForm(forms.Form):
@@ -42,7 +43,9 @@ def confirm_setup(request: HttpRequest, context: dict[str, Any], target: str) ->
         enforce_limits(api_request, rate_limits.MFA)
         login, codes = second_factor.confirm_totp_setup(session, request.POST.get("first_code", "")[:MAX_CODE])
     except DomainError as refusal:
-        shown = {**context, "next": target, "refused": " ".join(refusal.sentences)}
+        is_over = isinstance(refusal, second_factor.SecondFactorNotEnabled)
+        sentence = TOO_LATE if is_over else " ".join(refusal.sentences)
+        shown = {**context, "next": target, "refused": sentence}
         response = _page(request, shown, status=refusal.status)
         if refusal.retry_after_seconds is not None:
             response.headers["Retry-After"] = str(refusal.retry_after_seconds)

@@ -31,6 +31,7 @@ KINDS = {
     "staff": "Staff", "note": "Notes",
 }.items()  # fmt: skip
 SHOWN = 8  # of each kind at the side; longer lists have pages of their own
+MOST_SESSIONS = 100  # an impersonation may be of one that is not among the newest
 
 
 @admin.register(User, site=admin_site)
@@ -66,6 +67,7 @@ class UserAdmin(StaffActionAdmin):
     def page_of(self, request: HttpRequest, row: User) -> dict[str, Any]:
         shown = {"title": row.full_name or row.email, "mails": _mails(request, row), **_side(row)}
         running = _running_impersonations(shown["sessions"])
+        shown["sessions"] = shown["sessions"][:SHOWN]
         shown["impersonations"] = with_offers(running, request_permissions(request), back=request.get_full_path())
         if settings.BILLING:
             shown |= live_context(request, alarms_of_user(row), Customer.objects.of_user(row))
@@ -102,5 +104,5 @@ def _side(user: User) -> dict[str, Any]:
         "metadata": Profile.objects.filter(user=user).values_list("metadata", flat=True).first() or {},
         "has_teams": settings.TEAMS,
         "memberships": list(Membership.objects.for_user(user).order_by("-pk")[:SHOWN]) if settings.TEAMS else [],
-        "sessions": list(sessions.order_by("-last_seen_at")[:SHOWN]),
+        "sessions": list(sessions.order_by("-last_seen_at")[:MOST_SESSIONS]),
     }

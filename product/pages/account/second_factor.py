@@ -87,6 +87,10 @@ class SetupPage(SecondFactorPage):
         return {"setup": second_factor.unconfirmed_setup(self.known.user)}
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:
-        login, codes = second_factor.confirm_totp_setup(self.known.session, body["code"])
+        try:
+            login, codes = second_factor.confirm_totp_setup(self.known.session, body["code"])
+        except SecondFactorNotEnabled:
+            messages.error(self.request, gettext("That took too long: the code is no longer valid. Begin again."))
+            return HttpResponseRedirect(reverse("account-second-factor"))
         set_session_cookie(Request(self.request), login)
         return self.show_codes(codes)

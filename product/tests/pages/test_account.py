@@ -173,6 +173,19 @@ def test_a_second_factor_is_set_up_by_its_qr_code_and_its_codes_are_shown_once(
     assert secret[1] not in text_of(pages.get("/account/second-factor"))
 
 
+def test_a_first_code_that_is_typed_too_late_leads_back_to_the_beginning(
+    pages: ServiceClient, customer: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages.submit_form("/account/second-factor", {"do": "on"})
+    monkeypatch.setattr("saas.accounts.second_factor.SETUP_LIFETIME_SECONDS", -1)
+
+    late = pages.submit_form("/account/second-factor/setup", {"code": "000000"})
+
+    assert (late.status_code, late.headers["Location"]) == (302, "/account/second-factor")
+    assert "That took too long" in text_of(pages.get("/account/second-factor"))
+    assert not Totp.objects.confirmed(customer.user.pk).exists()
+
+
 def test_new_recovery_codes_come_once_for_a_double_click_and_it_can_be_turned_off(
     pages: ServiceClient, customer: Person
 ) -> None:

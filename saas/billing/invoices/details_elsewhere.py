@@ -13,10 +13,10 @@ from django.db.models import Q
 
 from saas.accounts.models import User
 from saas.billing.invoices.tax_ids import KINDS
-from saas.billing.models import BillingDetails, Customer
-from saas.billing.models.billing_details import ADDRESS_FIELDS, LONGEST_NAME
+from saas.billing.models import BillingDetails, Customer, TaxId
+from saas.billing.models.billing_details import ADDRESS_FIELDS, LONGEST_NAME, LONGEST_TAX_ID
 from saas.billing.sync import event_history
-from saas.billing.sync.event_order import StoredEvent
+from saas.billing.sync.event_order import StoredEvent, order_events
 from saas.billing.sync.projections.customers import customer_snapshots
 from saas.security.untrusted_json import JSONObject, as_object, as_text
 
@@ -32,7 +32,8 @@ def take_over_customer(customer: Customer, shown: JSONObject | None = None) -> N
     if row is None and shown is not None and not (_address(shown) or _names(shown) - {"", customer.told_name}):
         return
     person = _active_person(customer)
-    snapshots = customer_snapshots(event_history.stored_events(customer.external_id, "customer."))
+    stored = customer_snapshots(event_history.stored_events(customer.external_id, "customer."))
+    snapshots, _is_ambiguous = order_events(stored, facets=repr, rank=lambda _: 0)
     if person is None or not snapshots:
         return
     row = row or _new_details(customer)
@@ -40,7 +41,10 @@ def take_over_customer(customer: Customer, shown: JSONObject | None = None) -> N
     address, at = _last_change(snapshots, _address)
     if address != row.address and _is_later(at, row, customer):
         changes |= {**dict.fromkeys(ADDRESS_FIELDS, ""), **address, "had_address": False}
-    company, at = _last_change(snapshots, partial(_company, person=person))
+    has_tax_id = customer.tax_ids.live().exists()
+    company, at = _last_change(
+        snapshots, partial(_company, person=person, known=row.company_name, has_tax_id=has_tax_id)
+    )
     is_told = customer.told_name in {"", person}  # else a name of theirs is on its way
     if is_told and company != row.company_name and _is_later(at, row, customer):
         changes["company_name"] = company
@@ -50,7 +54,7 @@ def take_over_customer(customer: Customer, shown: JSONObject | None = None) -> N
 def take_over_tax_ids(customer: Customer) -> None:
     """Take over the newest tax id there, or that the one shown here was deleted there. Of kinds that we do not take none."""
     row = _stored_details(customer) or _new_details(customer)
-    rows = [one for one in customer.tax_ids.order_by("created_at", "pk") if one.kind in KINDS]
+    rows = [one for one in customer.tax_ids.order_by("created_at", "pk") if _can_be_shown(one)]
     live = [one for one in rows if one.deleted_at is None]
     shown = [one for one in rows if (one.kind, one.value) == (row.tax_id_kind, row.tax_id)]
     newest = live[-1:]
@@ -61,6 +65,20 @@ def take_over_tax_ids(customer: Customer) -> None:
     kind, value = (newest[0].kind, newest[0].value) if newest else ("", "")
     changes = {"tax_id_kind": kind, "tax_id": value, "had_tax_id": False, "tax_id_refusal": ""}
     _write(row, changes, customer)
+
+
+def _can_be_shown(row: TaxId) -> bool:
+    return row.kind in KINDS and 0 < len(row.value) <= LONGEST_TAX_ID
+
+
+def wait_to_be_sent(customer: Customer) -> bool:
+    """Whether details that were saved here have not reached the provider: its answer is older than they are."""
+    row = BillingDetails.objects.for_customer(customer).first()
+    return row is not None and not _is_sent(row, customer)
+
+
+def _is_sent(row: BillingDetails, customer: Customer) -> bool:
+    return customer.told_details_at is not None and customer.told_details_at >= row.changed_at
 
 
 def _stored_details(customer: Customer) -> BillingDetails | None:
@@ -91,9 +109,8 @@ def _last_change(snapshots: Sequence[StoredEvent], read: Callable[[JSONObject], 
 
 
 def _is_later(at: datetime, row: BillingDetails, customer: Customer) -> bool:
-    is_sent = customer.told_details_at is not None and customer.told_details_at >= row.changed_at
     is_stored = not row._state.adding
-    return at > row.changed_at + (SENDING if is_stored and not is_sent else timedelta())
+    return at > row.changed_at + (SENDING if is_stored and not _is_sent(row, customer) else timedelta())
 
 
 def _write(row: BillingDetails, changes: dict[str, Any], customer: Customer) -> None:
@@ -122,7 +139,11 @@ def _names(shown: JSONObject) -> set[str]:
     return {_name(shown), as_text(shown.get("business_name"), LONGEST_NAME)}
 
 
-def _company(shown: JSONObject, *, person: str) -> str:
-    """A name that is not the person's; ``business_name`` where Stripe has asked for one."""
-    name = as_text(shown.get("business_name"), LONGEST_NAME) or _name(shown)
-    return "" if name == person else name
+def _company(shown: JSONObject, *, person: str, known: str, has_tax_id: bool) -> str:
+    """``business_name`` where Stripe has asked for one; else, of who has a tax id, a name that is not the person's. People type
+    their own name in more ways than one. ``known`` is the company's name here, which was sent as the name."""
+    if business := as_text(shown.get("business_name"), LONGEST_NAME):
+        return business
+    name = _name(shown)
+    is_company = name == known or (has_tax_id and name.casefold() != person.casefold())
+    return name if is_company else ""

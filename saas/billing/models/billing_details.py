@@ -13,7 +13,7 @@ from saas.billing.models.customers import HAS_ONE_OWNER, Customer, Owner, owned_
 from saas.billing.models.tax_ids import TaxId
 from saas.fields import PrefixedIdField
 
-LONGEST_NAME = 200
+LONGEST_NAME, LONGEST_TAX_ID = 200, 40
 # As the provider calls them, with how long each may be.
 ADDRESS_FIELDS = {"line1": 200, "line2": 200, "postal_code": 20, "city": 100, "state": 100, "country": 2}
 
@@ -54,7 +54,7 @@ class BillingDetails(models.Model):
     state = models.CharField(max_length=ADDRESS_FIELDS["state"], blank=True)
     country = models.CharField(max_length=ADDRESS_FIELDS["country"], blank=True)  # ISO 3166
     tax_id_kind = models.CharField(max_length=16, blank=True)  # a name of ``invoices.tax_ids``
-    tax_id = models.CharField(max_length=40, blank=True)
+    tax_id = models.CharField(max_length=LONGEST_TAX_ID, blank=True)
     tax_id_refusal = models.CharField(
         max_length=500, blank=True, default="", db_default=""
     )  # why the provider does not take it

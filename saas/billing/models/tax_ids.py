@@ -11,7 +11,8 @@ from saas.fields import PrefixedIdField
 
 class TaxIdQuerySet(models.QuerySet["TaxId"]):
     def live(self) -> TaxIdQuerySet:
-        return self.filter(deleted_at=None)
+        """Those that stand on invoices. With a customer its tax ids are gone, without an event for each."""
+        return self.filter(deleted_at=None, customer__deleted_at=None, customer__replaced_at=None)
 
     def for_owner(self, owner: Owner) -> TaxIdQuerySet:
         return self.filter(owned_by(owner, "customer__"))

@@ -17,7 +17,7 @@ _MOST_DECIMALS = 40
 def is_small(number: Decimal) -> bool:
     """Whether it can be a price or a share. To make a fraction of ten to the power of minus a million takes minutes."""
     exponent = number.as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= -_MOST_DECIMALS and abs(number) < LARGEST_NUMBER
+    return isinstance(exponent, int) and exponent >= -_MOST_DECIMALS and number.copy_abs() < LARGEST_NUMBER
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ _PERSONAL = {
     *("shipping_address", "collected_information", "billing_details", "customer_details", "description", "tax_ids"),
     *("customer_tax_ids", "custom_fields", "comment", "footer", "ip", "ip_address", "user_agent", "preferred_locales"),
     *("card", "us_bank_account", "sepa_debit", "payment_method_details", "default_payment_method", "default_source"),
-    *("invoice_prefix", "sources", "owner", "statement_descriptor"),
+    *("invoice_prefix", "sources", "owner", "statement_descriptor", "verified_name", "verified_address"),
 }
 _OURS = {"price", "plan", "product", "coupon", "tax_rates"}  # subtrees about what is sold
 _ID = re.compile(r"[a-z]{2,8}_[0-9A-Za-z_]+")

@@ -6,9 +6,10 @@ A webhook that never came leaves a row out of date. An answer that changes a row
 
 import logging
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import models, transaction
 from prometheus_client import Counter
 
@@ -16,7 +17,9 @@ from saas.accounts.models import User
 from saas.billing import clock, providers
 from saas.billing.checkouts import reconcile_checkout
 from saas.billing.customers import apply_pending_events
-from saas.billing.models import Checkout, Customer, Invoice, PaymentMethod, Subscription, TaxId
+from saas.billing.invoices import details_elsewhere
+from saas.billing.models import BillingDetails, Checkout, Customer, Invoice, PaymentMethod, Subscription, TaxId
+from saas.billing.models.billing_details import ADDRESS_FIELDS
 from saas.billing.providers import Gateway, ProviderRefused, ProviderUnavailable, fetched_objects
 from saas.billing.sync import upsert
 
@@ -24,13 +27,21 @@ logger = logging.getLogger(__name__)
 
 DRIFT = Counter("billing_drift", "Rows that were not as the provider says, and were repaired.")
 
+
+def _upsert_customer(external_id: str) -> None:
+    row = upsert.upsert_customer(external_id)
+    if row and row.is_linked and not details_elsewhere.wait_to_be_sent(row):
+        details_elsewhere.take_over_customer(row)
+
+
 _KINDS: dict[str, tuple[type[models.Model], Callable[[str], object]]] = {
-    "customer": (Customer, upsert.upsert_customer),
+    "customer": (Customer, _upsert_customer),
     "subscription": (Subscription, upsert.upsert_subscription),
     "invoice": (Invoice, upsert.upsert_invoice),
     "payment_method": (PaymentMethod, upsert.upsert_payment_method),
     "tax_id": (TaxId, upsert.upsert_tax_id),
 }
+JUST_MADE = timedelta(minutes=5)  # what is as young may have been made after the provider listed what there is
 _NOT_COMPARED = {"id", "changed_at", "ambiguous"}  # about our events, not about the object
 
 
@@ -77,14 +88,21 @@ def _reconcile_objects(kind: str, customer: Customer, gateway: Gateway) -> Itera
         for external_id in rows.values_list("external_id", flat=True):
             yield f"subscription {external_id} is not known to the provider"
     if kind == "tax_id":
-        for row in customer.tax_ids.live().exclude(external_id__in=seen):
+        for row in customer.tax_ids.live().filter(created_at__lt=asked_at - JUST_MADE).exclude(external_id__in=seen):
             _store_deletion(row, customer, asked_at)
             yield f"tax_id {row.external_id} differed: deleted_at"
 
 
 def _store_deletion(row: TaxId, customer: Customer, asked_at: datetime) -> None:
-    named = {"id": row.external_id, "object": "tax_id", "customer": customer.external_id}
-    found = {**named, "type": row.kind, "value": row.value, "created": int(row.created_at.timestamp())}
+    found = {
+        "id": row.external_id,
+        "object": "tax_id",
+        "customer": customer.external_id,
+        "type": row.kind,
+        "value": row.value,
+        "created": int(row.created_at.timestamp()),
+        "livemode": settings.STRIPE_LIVEMODE,  # an event of the other mode is ignored
+    }
     fetched_objects.store_fetched_object(found, asked_at=asked_at, event_type="customer.tax_id.deleted")
 
 
@@ -104,12 +122,23 @@ def _repaired(kind: str, found: dict[str, Any], asked_at: datetime) -> list[str]
     fetched_objects.store_fetched_object(found, asked_at=asked_at)
     upsert_object(found["id"])
     after = _row(model, found["id"])
-    fields = sorted(name for name in after if after[name] != before.get(name))
+    fields = sorted(name for name in {**before, **after} if after.get(name) != before.get(name))
     if not fields:
         transaction.set_rollback(True)
     return ["it was missing"] if fields and not before else fields
 
 
 def _row(model: type[models.Model], external_id: str) -> dict[str, Any]:
-    row = model._default_manager.filter(external_id=external_id).values().first() or {}
-    return {name: value for name, value in row.items() if name not in _NOT_COMPARED}
+    row = model._default_manager.filter(external_id=external_id).first()
+    if row is None:
+        return {}
+    values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    if isinstance(row, Customer):
+        values |= _details(row)
+    return {name: value for name, value in values.items() if name not in _NOT_COMPARED}
+
+
+def _details(customer: Customer) -> dict[str, Any]:
+    """What the provider's answer about a customer may change of the billing details."""
+    row = BillingDetails.objects.for_customer(customer).values("company_name", *ADDRESS_FIELDS).first() or {}
+    return {name: text for name, text in row.items() if text}

@@ -11,6 +11,7 @@ import pytest
 from django.apps import apps
 
 from saas.accounts.models import User
+from saas.billing import clock
 from saas.billing.customers import ensure_provider_customer, get_or_create_customer
 from saas.billing.invoices import billed_to
 from saas.billing.invoices.details_elsewhere import SENDING
@@ -58,6 +59,7 @@ def known(customer: Person) -> Customer:
 
 def tell(type: str, thing: dict[str, Any], *, at: int = AT, **data: Any) -> None:
     event = whole.event(type, thing, id=f"evt_elsewhere_{next(_numbers)}", at=at, **data)
+    event["livemode"] = thing["livemode"]
     row = append_event(event, source=WebhookEvent.Source.DELIVERY)
     event_worker.process_event(row.pk)
     row.refresh_from_db()
@@ -159,20 +161,42 @@ def test_what_came_from_there_may_be_emptied_here(customer: Person, known: Custo
 
 
 @pytest.mark.parametrize(
-    ("fields", "expected"),
+    ("has_tax_id", "fields", "expected"),
     [
-        ({"name": "Example GmbH"}, "Example GmbH"),
-        ({"business_name": "Example GmbH"}, "Example GmbH"),
-        ({"name": "Kim Example"}, ""),
-        ({"name": None}, ""),
+        (True, {"name": "Example GmbH"}, "Example GmbH"),
+        (True, {"name": "KIM EXAMPLE"}, ""),
+        (True, {"name": None}, ""),
+        (False, {"name": "Kim M. Example"}, ""),
+        (False, {"business_name": "Example GmbH"}, "Example GmbH"),
     ],
 )
-def test_a_name_that_is_not_the_persons_is_the_companys(
-    customer: Person, known: Customer, fields: dict[str, Any], expected: str
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_business_name_is_the_companys_and_the_name_of_who_has_a_tax_id(
+    customer: Person, known: Customer, has_tax_id: bool, fields: dict[str, Any], expected: str, is_first: bool
 ) -> None:
-    tell_customer(address=BERLIN, **fields)
+    steps = [lambda: tell_customer(address=BERLIN, **fields)]
+    if has_tax_id:
+        steps.insert(int(is_first), lambda: tell("customer.tax_id.created", whole.tax_id()))
 
-    assert shown(customer).company_name == expected
+    for step in steps:
+        step()
+
+    assert (shown(customer).city, shown(customer).company_name) == ("Berlin", expected)
+
+
+@pytest.mark.parametrize("ids", [("evt_1", "evt_2"), ("evt_2", "evt_1")])
+def test_of_two_events_of_one_second_the_later_counts(customer: Person, known: Customer, ids: tuple[str, str]) -> None:
+    """Their ids have no order, but each shows what was before it."""
+    first = whole.event("customer.updated", whole.customer(name="Kim Example", address=BERLIN), id=ids[0], at=AT)
+    first["data"]["previous_attributes"] = {"address": None}
+    paid = {"default_payment_method": "pm_1"}
+    there = whole.customer(name="Kim Example", address=VIENNA, invoice_settings=paid)
+    second = whole.event("customer.updated", there, id=ids[1], at=AT)
+    second["data"]["previous_attributes"] = {"address": BERLIN}
+    for event in (first, second):
+        event_worker.process_event(append_event(event, source=WebhookEvent.Source.DELIVERY).pk)
+
+    assert shown(customer).city == "Wien"
 
 
 def test_an_earlier_name_of_the_person_is_no_companys(customer: Person, known: Customer) -> None:
@@ -264,7 +288,16 @@ def test_of_a_kind_that_is_not_taken_here_nothing_is_taken_over(customer: Person
     assert TaxId.objects.get().kind == "de_stn"
 
 
-@pytest.mark.parametrize("fields", [{"customer": None}, {"value": None, "type": 7}, {"created": "soon"}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"customer": None},
+        {"value": None},
+        {"value": "1" * 41},
+        {"value": None, "type": 7},
+        {"created": "soon"},
+    ],
+)
 def test_a_tax_id_in_an_odd_shape_breaks_nothing(customer: Person, known: Customer, fields: dict[str, Any]) -> None:
     tell("customer.tax_id.created", whole.tax_id(**fields))
 
@@ -300,6 +333,66 @@ def test_the_nightly_reconciliation_finds_what_no_event_told(
     row = shown(customer)
     assert (row.city, row.company_name, row.tax_id) == ("Wien", "Example GmbH", "DE136695976")
     assert reconcile.reconcile_all() == 0
+
+
+def test_the_nightly_reconciliation_takes_over_an_address_alone(
+    customer: Person, known: Customer, stripe: FakeStripe
+) -> None:
+    tell_customer()  # all else is known
+    stripe.answers["GET /v1/customers/cus_1"] = whole.customer(name="Kim Example", address=VIENNA)
+
+    assert reconcile.reconcile_all() == 1
+
+    assert shown(customer).city == "Wien"
+    assert reconcile.reconcile_all() == 0
+
+
+def test_the_nightly_reconciliation_leaves_what_waits_to_be_sent(
+    customer: Person, known: Customer, stripe: FakeStripe
+) -> None:
+    tell_customer()
+    save(customer, at=AT, is_sent=False, **BERLIN)
+    stripe.answers["GET /v1/customers/cus_1"] = whole.customer(name="Kim Example", address=VIENNA)
+
+    assert reconcile.reconcile_all() == 0
+
+    assert shown(customer).city == "Berlin"
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_a_tax_id_that_is_gone_is_stored_in_the_mode_of_the_service(
+    customer: Person, known: Customer, stripe: FakeStripe, settings: Any, is_live: bool
+) -> None:
+    settings.STRIPE_LIVEMODE = is_live
+    stripe.answers["GET /v1/customers/cus_1"] = whole.customer(livemode=is_live)
+    tell("customer.tax_id.created", whole.tax_id(livemode=is_live))
+
+    reconcile.reconcile_all()
+
+    assert not TaxId.objects.live().exists()
+    assert shown(customer).tax_id == ""
+
+
+def test_a_tax_id_that_was_made_while_stripe_was_asked_stays(
+    customer: Person, known: Customer, stripe: FakeStripe
+) -> None:
+    now = int(clock.now().timestamp())
+    tell("customer.tax_id.created", whole.tax_id(created=now), at=now)
+
+    reconcile.reconcile_all()
+
+    assert TaxId.objects.live().count() == 1
+
+
+@pytest.mark.parametrize("column", ["deleted_at", "replaced_at"])
+def test_tax_ids_of_a_customer_that_is_no_more_stand_on_no_invoice(
+    customer: Person, known: Customer, column: str
+) -> None:
+    tell("customer.tax_id.created", whole.tax_id())
+    Customer.objects.update(**{column: clock.now()})
+
+    assert not TaxId.objects.live().exists()
+    assert billed_to.tax_id_state(shown(customer)) == "pending"
 
 
 REFUSED = refusal("Invalid value for eu_vat.", code="tax_id_invalid", param="value")

@@ -132,6 +132,18 @@ def test_second_factors_are_moved_and_then_need_one_value(product, halves, other
     assert Totp.objects.count() == 1
 
 
+def test_a_setup_that_was_left_is_not_made_valid_again_by_moving_it(
+    product, halves, other, person: Person, monkeypatch
+) -> None:
+    product.post("/api/auth/mfa/totp", token=person.token)
+    halves.enter(other)
+    monkeypatch.setattr("saas.accounts.second_factor.SETUP_LIFETIME_SECONDS", -1)
+
+    assert rotating_secrets.encrypt_second_factors_anew() == 0
+
+    assert not Totp.objects.exists()
+
+
 def test_a_mail_of_one_half_is_sent_by_the_other(product, halves, other, person: Person) -> None:
     mail_reset_link(person.user, by="usr_staff")
     halves.enter(other)

@@ -42,8 +42,8 @@ def creation_params(details: BillingDetails | None) -> CustomerCreateParams:
 
 
 def replace_tax_ids(client: Any, customer_id: str, details: BillingDetails) -> None:
-    """``client`` is the SDK's. The new one is added before the others go: a refusal leaves what there was. Each change enters
-    the inbox. Raises ``TaxIdRefused``."""
+    """``client`` is the SDK's. The new one is added before the others go, so a refusal leaves what there was; of five, which is
+    the most that Stripe takes, one goes first. Each change enters the inbox. Raises ``TaxIdRefused``."""
     tax_ids, wanted = client.customers.tax_ids, (details.tax_id_kind, details.tax_id)
     asked_at = timezone.now()
     with translate_errors():
