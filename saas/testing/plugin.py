@@ -131,6 +131,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not item.get_closest_marker("xdist_group") and (group := _group(item)):
             item.add_marker(pytest.mark.xdist_group(group))
+    # First what takes minutes: begun last, it would run on alone (with ``--no-loadscope-reorder``).
+    items.sort(key=lambda item: not item.get_closest_marker("long"))
 
 
 def _group(item: pytest.Item) -> str:
