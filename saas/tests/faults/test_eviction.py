@@ -15,9 +15,9 @@ from saas.testing.servers.production import manage
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 BAN = """
-from saas.accounts.models import Role, User
+from saas.accounts.models import StaffRole, User
 from saas.accounts.staff.staff_administration import ban_user, invite_staff
-boss, _ = invite_staff(email="boss@example.org", full_name="Boss", by="system", roles=[Role.ADMIN])
+boss, _ = invite_staff(email="boss@example.org", full_name="Boss", by="system", roles=[StaffRole.ADMIN])
 ban_user(User.objects.get(email_canonical="{email}"), by=boss, reason="abuse")
 """
 ROOM_BYTES = 1_000_000
