@@ -1,4 +1,4 @@
-"""Whoever has just changed something sees it in the lists: for a while theirs are read from the primary, not from a replica
+"""Lists show what a person has just changed: for a while they are read from the primary for them, not from a replica
 (``DATABASE_REPLICA_URL``), which may not have it yet."""
 
 from collections.abc import Callable

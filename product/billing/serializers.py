@@ -144,7 +144,7 @@ class BillingDetailsShape(serializers.Serializer[Any]):
     tax_id_kind = serializers.CharField()
     tax_id = serializers.CharField(help_text="With the dashes and dots that numbers of its kind have at Stripe.")
     tax_id_state = serializers.CharField(
-        help_text="Empty without one, else: pending, verified, unverified, unavailable (nobody checks numbers of its kind), or "
+        help_text="Empty without one, else: pending, verified, unverified, unavailable (numbers of its kind are not checked), or "
         "refused by the payment provider. More may be added."
     )
     tax_id_sentence = serializers.CharField(help_text="What the state means, for people; in English.")

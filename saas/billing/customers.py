@@ -70,7 +70,7 @@ def ensure_provider_customer(customer: Customer, payer: User, gateway: Gateway) 
     try:
         external_id = _found_or_created(customer, payer, details, gateway)
     except (IdempotencyMismatch, TaxIdRefused) as refusal:
-        if isinstance(refusal, TaxIdRefused):  # nobody is kept from buying by it
+        if isinstance(refusal, TaxIdRefused):  # it keeps no one from buying
             note_refused_tax_id(details, refusal)
         _end_creation_key(customer)
         external_id = _found_or_created(customer, payer, details, gateway)

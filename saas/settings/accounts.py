@@ -75,7 +75,7 @@ PASSWORD_ITERATIONS = env.integer(
 )
 _BREACHED_PASSWORDS_FILE = env.text(
     "BREACHED_PASSWORDS_FILE",
-    help="Passwords from breaches, one a line (a text file, or its `.gz`), that nobody may choose; kept in memory.",
+    help="Passwords from breaches, one a line (a text file, or its `.gz`), that are refused; kept in memory.",
 )
 if _BREACHED_PASSWORDS_FILE and not Path(_BREACHED_PASSWORDS_FILE).is_file():
     env.note_fault("BREACHED_PASSWORDS_FILE names no file.")

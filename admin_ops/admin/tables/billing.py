@@ -179,7 +179,7 @@ class CheckoutAdmin(_HasState, ReadOnlyModelAdmin):
         return f"Checkout of {row.plan}"
 
     def sentence_of(self, row: Checkout) -> str:
-        began = f"{row.started_by or 'Somebody'} began to buy {row.plan} on {row.started_at:%-d %b %Y}"
+        began = f"{row.started_by or 'A deleted account'} began to buy {row.plan} on {row.started_at:%-d %b %Y}"
         return f"{began}; it ended on {row.ended_at:%-d %b %Y}." if row.ended_at else f"{began}; it is open."
 
 

@@ -115,7 +115,7 @@ def _remember(
 @dataclass(frozen=True)
 class CallbackParameters:
     """The query of the callback (RFC 6749, 4.1.2): a code or an error, and the issuer (RFC 9207), if any. ``at_pages`` says at
-    which of our hosts it came in, ``visitor_id`` who is logged in there; empty if nobody is."""
+    which of our hosts it came in, ``visitor_id`` who is logged in there; empty without a login."""
 
     state: str
     code: str = ""

@@ -91,7 +91,7 @@ def _new_details(customer: Customer) -> BillingDetails:
 
 
 def _active_person(customer: Customer) -> str | None:
-    """What the owner is called, or the team's owner; ``None`` where the customer is nobody's any more."""
+    """What the owner is called, or the team's owner; ``None`` where the customer has no owner any more."""
     known = Customer.objects.current().filter(pk=customer.pk, deleted_at=None).exclude(team__deleted_at__isnull=False)
     row = known.with_profile().filter(Q(profile_status=User.Status.ACTIVE)).first()
     return row.profile_name if row else None  # type: ignore[attr-defined]  # with_profile()

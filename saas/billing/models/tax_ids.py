@@ -30,7 +30,7 @@ class TaxId(models.Model):
         PENDING = "pending"
         VERIFIED = "verified"
         UNVERIFIED = "unverified"
-        UNAVAILABLE = "unavailable"  # nobody checks numbers of this kind
+        UNAVAILABLE = "unavailable"  # no office checks numbers of this kind
 
     id = PrefixedIdField(prefix="tid", primary_key=True)
     external_id = models.CharField(max_length=255, unique=True)
