@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
-from product.pages.base import FormPage, Page, with_retry_after
+from product.pages.base import FormPage, Page, redirect_to_login, with_retry_after
 from product.pages.next_pages import safe_next
 from product.pages.provider_links import provider_links
 from product.pages.sign_in.providers import refusal_of
@@ -38,26 +38,30 @@ class SignInPage(FormPage):
         return HttpResponseRedirect(self.next_url) if self.visitor else super().admit()
 
     @property
+    def wanted(self) -> str:
+        """The page that was asked for before the login; empty without one."""
+        return safe_next(str(self.request.POST.get("next") or self.request.GET.get("next", "")))
+
+    @property
     def next_url(self) -> str:
-        wanted = str(self.request.POST.get("next") or self.request.GET.get("next", ""))
-        return safe_next(wanted, reverse(self.default_next))
+        return self.wanted or reverse(self.default_next)
 
     def context(self) -> dict[str, Any]:
-        wanted = safe_next(str(self.request.POST.get("next") or self.request.GET.get("next", "")))
         return {
-            "next": wanted,
-            "next_query": f"?{urlencode({'next': wanted})}" if wanted else "",
-            "providers": provider_links(wanted),
+            "next": self.wanted,
+            "next_query": f"?{urlencode({'next': self.wanted})}" if self.wanted else "",
+            "providers": provider_links(self.wanted),
         }
 
     def go_on(self, login: logins.Login | logins.PendingMfa) -> HttpResponse:
         """To the page that was wanted, or to the second step."""
         if isinstance(login, logins.PendingMfa):
             answer = HttpResponseRedirect(reverse("login-code-page") + f"?{urlencode({'next': self.next_url})}")
-            pending_login_cookie.set_pending_login(answer, login.mfa_token)
-            return answer
-        set_session_cookie(Request(self.request), login)
-        return HttpResponseRedirect(self.next_url)
+        else:
+            set_session_cookie(Request(self.request), login)
+            answer = HttpResponseRedirect(self.next_url)
+        pending_login_cookie.remember_pending_login(answer, login)
+        return answer
 
 
 class LoginPage(SignInPage):
@@ -106,7 +110,9 @@ class LoginCodePage(SignInPage):
         self.token = pending_login_cookie.read_pending_login(self.request)
         if self.request.GET.get("use") == "recovery":
             self.form = self.recovery_form  # type: ignore[misc]
-        return super().admit() or (None if self.token else HttpResponseRedirect(reverse("login-page")))
+        if not self.token:
+            return HttpResponseRedirect(self.next_url) if self.visitor else redirect_to_login(self.wanted)
+        return FormPage.admit(self)  # one who is logged in renews the login, at a provider and by the code
 
     def context(self) -> dict[str, Any]:
         return {**super().context(), "uses_recovery": self.form is self.recovery_form}
@@ -119,11 +125,10 @@ class LoginCodePage(SignInPage):
             login = second_factor.complete_login(**body, audience=Audience.CUSTOMER)
         except PendingLoginInvalid as refusal:
             messages.error(self.request, gettext(refusal.detail))
-            answer: HttpResponse = HttpResponseRedirect(reverse("login-page"))
-        else:
-            answer = self.go_on(login)
-        pending_login_cookie.clear_pending_login(answer)
-        return answer
+            answer = redirect_to_login(self.wanted)
+            pending_login_cookie.clear_pending_login(answer)
+            return answer
+        return self.go_on(login)
 
 
 class LogoutPage(Page):

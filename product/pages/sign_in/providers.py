@@ -3,36 +3,23 @@
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext
 from rest_framework.request import Request
 
 from product.pages.base import Page
 from product.pages.next_pages import safe_next
-from saas.accounts.oauth import identities, providers, sign_in
-from saas.accounts.oauth.http_client import IdentityProviderUnavailable
-from saas.accounts.sessions.logins import InvalidCredentials
+from saas.accounts.oauth import sign_in
 from saas.api import rate_limits
 from saas.api.accounts import pending_login_cookie
-from saas.api.accounts.oauth import browser_id_or_new, is_host_of_pages, set_browser_cookie
+from saas.api.accounts.oauth import CALLBACK_REFUSALS, browser_id_or_new, is_host_of_pages, set_browser_cookie
 from saas.errors import DomainError
 
 # What a provider's callback may bring back as ``?error=``.
-_REFUSALS: dict[str, type[DomainError]] = {
-    refusal.code: refusal
-    for refusal in (
-        sign_in.OAuthStateInvalid,
-        providers.SignInDeclined,
-        providers.CodeRefused,
-        providers.IdTokenInvalid,
-        identities.AccountExists,
-        identities.IdentityTaken,
-        identities.NoUsableAddress,
-        InvalidCredentials,
-        IdentityProviderUnavailable,
-    )
-}
+_REFUSALS: dict[str, type[DomainError]] = {refusal.code: refusal for refusal in CALLBACK_REFUSALS}
 
 
 def refusal_of(code: str) -> DomainError | None:
@@ -50,11 +37,12 @@ class LoginWithPage(Page):
         provider = sign_in.get_provider(place["provider"])
         back = f"{settings.FRONTEND_BASE_URL}{reverse('login-return')}"
         wanted = safe_next(request.GET.get("next", ""))
+        return_to = f"{back}?{urlencode({'next': wanted})}" if wanted else back
         browser = browser_id_or_new(Request(request))
         url = sign_in.begin_sign_in(
             provider,
             browser=browser,
-            return_to=f"{back}?{urlencode({'next': wanted})}" if wanted else back,
+            return_to=return_to if len(return_to) <= sign_in.MAX_RETURN_TO else back,
             at_pages=is_host_of_pages(request),
         )
         return set_browser_cookie(HttpResponseRedirect(url), browser)
@@ -66,8 +54,11 @@ class LoginReturnPage(Page):
     def get(self, request: HttpRequest, **place: str) -> HttpResponseBase:
         wanted = safe_next(request.GET.get("next", ""))
         query = {"next": wanted} if wanted else {}
-        if error := request.GET.get("error", ""):
+        error = request.GET.get("error", "")
+        if error and not self.visitor:
             return HttpResponseRedirect(f"{reverse('login-page')}?{urlencode({**query, 'error': error[:50]})}")
-        if not self.visitor and pending_login_cookie.read_pending_login(request):
+        if refusal := refusal_of(error):
+            messages.error(request, gettext(refusal.detail))
+        elif pending_login_cookie.read_pending_login(request):  # also of one who is logged in and renews the login
             return HttpResponseRedirect(f"{reverse('login-code-page')}?{urlencode(query)}")
         return HttpResponseRedirect(safe_next(wanted, reverse("account" if self.visitor else "login-page")))

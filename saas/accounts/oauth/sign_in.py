@@ -28,6 +28,7 @@ from saas.settings.accounts import OAuthProvider
 
 STATE_LIFETIME = timedelta(minutes=10)
 _RANDOM_BYTES, _KEY_ID_LENGTH = 26, 8  # of a state: together as long as a nonce, 43 characters
+MAX_RETURN_TO = 500  # characters that ``OAuthState`` stores
 ACCESS_DENIED = "access_denied"  # the person did not agree (RFC 6749, 4.1.2.1)
 
 

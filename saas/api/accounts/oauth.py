@@ -27,7 +27,7 @@ from saas.accounts.oauth.providers import CodeRefused, IdTokenInvalid, SignInDec
 from saas.accounts.oauth.sign_in import OAuthStateInvalid, ReturnToNotAllowed
 from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent_login
-from saas.accounts.sessions.logins import InvalidCredentials, PendingMfa
+from saas.accounts.sessions.logins import InvalidCredentials
 from saas.api import rate_limits
 from saas.api.accounts import pending_login_cookie
 from saas.api.accounts.security import CurrentPasswordBody
@@ -47,7 +47,7 @@ MAX_COOKIE = 100
 
 
 class StartQuery(serializers.Serializer[Any]):
-    return_to = StrictCharField(max_length=500, required=False, default="", allow_blank=True)
+    return_to = StrictCharField(max_length=sign_in.MAX_RETURN_TO, required=False, default="", allow_blank=True)
 
 
 class CallbackBody(serializers.Serializer[Any]):
@@ -60,7 +60,7 @@ class CallbackBody(serializers.Serializer[Any]):
 
 
 class LinkBody(CurrentPasswordBody):
-    return_to = StrictCharField(max_length=500, required=False, default="", allow_blank=True)
+    return_to = StrictCharField(max_length=sign_in.MAX_RETURN_TO, required=False, default="", allow_blank=True)
 
 
 class ProvidersShape(serializers.Serializer[Any]):
@@ -90,22 +90,19 @@ CALLBACK_RESULT = PolymorphicProxySerializer(
 )
 
 
-CALLBACK_ANSWERS = {
-    200: CALLBACK_RESULT,
-    303: None,
-    **problem_responses(
-        CodeRefused,
-        SignInDeclined,
-        OAuthStateInvalid,
-        IdTokenInvalid,
-        InvalidCredentials,
-        AccountExists,
-        IdentityTaken,
-        NoUsableAddress,
-        RegistrationClosed,
-        IdentityProviderUnavailable,
-    ),
-}
+CALLBACK_REFUSALS: tuple[type[DomainError], ...] = (
+    CodeRefused,
+    SignInDeclined,
+    OAuthStateInvalid,
+    IdTokenInvalid,
+    InvalidCredentials,
+    AccountExists,
+    IdentityTaken,
+    NoUsableAddress,
+    RegistrationClosed,
+    IdentityProviderUnavailable,
+)
+CALLBACK_ANSWERS = {200: CALLBACK_RESULT, 303: None, **problem_responses(*CALLBACK_REFUSALS)}
 
 
 class LinkShape(serializers.Serializer[Any]):
@@ -205,8 +202,8 @@ class CallbackView(PublicView):
         if not back.redirect_url:
             return answer
         redirect = Response(status=303, headers={"Location": back.redirect_url})
-        if settings.FRONT_PAGES and isinstance(back.login, PendingMfa):
-            pending_login_cookie.set_pending_login(redirect, back.login.mfa_token)
+        if settings.FRONT_PAGES and back.login:
+            pending_login_cookie.remember_pending_login(redirect, back.login)
         return redirect
 
 
