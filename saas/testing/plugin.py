@@ -127,12 +127,21 @@ def _no_secret_in_logs() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, in one worker of a run side by side, what shares an engine, a running system or a file's fixtures."""
+    """Keep together, in one worker of a run side by side, what shares an engine, a running system or a file's fixtures;
+    mark what asks the database, for the rest need not run again on another engine."""
+    on_engines = {item.path for item in items if _asks_the_database(item)}
     for item in items:
+        if item.path in on_engines:
+            item.add_marker(pytest.mark.database)
         if not item.get_closest_marker("xdist_group") and (group := _group(item)):
             item.add_marker(pytest.mark.xdist_group(group))
     # First what takes minutes: begun last, it would run on alone (with ``--no-loadscope-reorder``).
     items.sort(key=lambda item: not item.get_closest_marker("long"))
+
+
+def _asks_the_database(item: pytest.Item) -> bool:
+    fixtures = {"db", "transactional_db"}.intersection(getattr(item, "fixturenames", ()))
+    return bool(fixtures) or any(item.get_closest_marker(name) for name in ("django_db", "postgres"))
 
 
 def _group(item: pytest.Item) -> str:

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from django.urls import get_resolver
+
+from saas.testing.servers.in_thread import served_in_thread
 
 
 @dataclass
@@ -78,11 +80,5 @@ def stand_in(answers: dict[str, Any], kind: type[Any] = StandIn) -> Iterator[Any
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     here.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served_in_thread(server):
         yield here
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

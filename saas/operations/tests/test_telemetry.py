@@ -4,12 +4,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
 from django.conf import settings
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from saas.testing.servers.in_thread import served_in_thread
 
 STARTED = "import django, sys; django.setup(); print('sentry_sdk' in sys.modules, 'opentelemetry.exporter.otlp' in sys.modules)"
 CRASH = """
@@ -66,10 +67,8 @@ class Collector(BaseHTTPRequestHandler):
 @pytest.fixture
 def collector() -> Iterator[HTTPServer]:
     Collector.received = []
-    with HTTPServer(("127.0.0.1", 0), Collector) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+    with served_in_thread(HTTPServer(("127.0.0.1", 0), Collector)) as server:
         yield server
-        server.shutdown()
 
 
 def run(code: str, tmp_path, **environment: str) -> str:

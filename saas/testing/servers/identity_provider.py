@@ -1,7 +1,6 @@
 """A strict OpenID provider (and GitHub) on loopback, whose answers a test can falsify."""
 
 import json
-import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from saas.settings.accounts import OAuthProvider
+from saas.testing.servers.in_thread import served_in_thread
 
 CLIENT_ID = "our-client"
 CLIENT_SECRET = "our-secret"
@@ -132,9 +132,5 @@ def running_identity_provider() -> Iterator[IdentityProvider]:
 
     server = ThreadingHTTPServer(("localhost", 0), Handler)
     provider = IdentityProvider(server.server_port)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
+    with served_in_thread(server):
         yield provider
-    finally:
-        server.shutdown()
-        server.server_close()

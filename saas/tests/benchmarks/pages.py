@@ -50,7 +50,7 @@ def calls_by_page(team: str) -> dict[str, list[str]]:
     """Return each page with the calls whose answers it shows; the header of each page shows who is logged in."""
     me, teams, of_team = "/api/auth/me", "/api/teams", f"team_id={team}"
     return {
-        "/": ["/api/subscriptions/plans"],
+        "/": [me, "/api/subscriptions/plans"],
         "/account": [me, "/api/users/profile"],
         "/account/security": [me, "/api/auth/identities"],
         "/account/devices": [me, "/api/auth/sessions"],

@@ -6,13 +6,12 @@ import socketserver
 
 import pytest
 
+from saas.testing.servers.in_thread import served_in_thread
 from saas.testing.servers.stack import free_ports
 
 
 @pytest.fixture
 def address():
-    import threading
-
     from django.core.wsgi import get_wsgi_application
 
     from saas.server.development_server import RequestHandler, Server
@@ -20,10 +19,8 @@ def address():
     threaded = type("Threaded", (socketserver.ThreadingMixIn, Server), {"daemon_threads": True})  # as runserver does it
     server = threaded(("127.0.0.1", free_ports(1)), RequestHandler)
     server.set_app(get_wsgi_application())
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address
-    server.shutdown()
-    server.server_close()
+    with served_in_thread(server):
+        yield server.server_address
 
 
 def answer_to(address: tuple[str, int], raw: bytes) -> tuple[int, dict[str, str], bytes]:

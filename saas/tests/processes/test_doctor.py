@@ -7,7 +7,6 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import StringIO
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from saas.operations import checks
 from saas.operations.models import Heartbeat
 from saas.operations.processes import record_service
 from saas.operations.tasks import check_invariants
+from saas.testing.servers.in_thread import served_in_thread
 from saas.testing.servers.stack import SERVICES, free_ports
 
 
@@ -38,10 +38,8 @@ class Stranger(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def stranger() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Stranger) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+    with served_in_thread(HTTPServer(("127.0.0.1", 0), Stranger)) as server:
         yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture(autouse=True)
