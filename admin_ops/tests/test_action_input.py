@@ -19,7 +19,7 @@ from saas.testing.factories import event_factories
 from saas.testing.factories.team_factories import create_team, with_verified_email
 from saas.webhook_events.models import WebhookEvent
 
-pytestmark = [pytest.mark.django_db, pytest.mark.guard]
+pytestmark = pytest.mark.django_db
 
 GOOD = {
     **FIELDS, "key": "crm_id", "value": "9", "day": FIELDS["last_day"], "name": "Growth", "description": "More",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from saas.management.tree_copies import copy_of_tree
 
-__all__ = ["copy_of_tree", "manage", "run", "snapshot"]
+__all__ = ["MODULES", "add_modules", "copy_of_tree", "manage", "run", "snapshot"]
+MODULES = {"projects": "team", "support_tickets": "user"}  # and who owns their rows
 TIMEOUT_SECONDS = 3000
 
 
@@ -39,3 +40,9 @@ def snapshot(tree: Path) -> dict[str, bytes]:
     paths = [path for path in tree.rglob("*") if path.is_file()]
     kept = [path for path in paths if not {"__pycache__", ".ruff_cache", ".mypy_cache"} & set(path.parts)]
     return {str(path.relative_to(tree)): path.read_bytes() for path in kept}
+
+
+def add_modules(tree: Path) -> None:
+    """Add one module of a team and one of a user."""
+    for module, owner in MODULES.items():
+        manage(tree, "add_module", module, f"--owned-by={owner}")
