@@ -1,20 +1,27 @@
 """Handlers of the events about invoices, and about what happens to their money afterwards."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
+from django.db.models import Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from saas.billing import providers
 from saas.billing.invoices import customer_mails
-from saas.billing.models import InvoiceAdjustment
+from saas.billing.models import Customer, InvoiceAdjustment
+from saas.billing.providers import ProviderRefused
 from saas.billing.sync import adjustments, upsert
 from saas.billing.sync.attention import mail_staff
-from saas.billing.sync.stripe_objects import id_of
-from saas.security.untrusted_json import as_integer, as_object
+from saas.billing.sync.stripe_objects import id_of, items
+from saas.security.untrusted_json import JSONObject, as_integer, as_object
 from saas.webhook_events.actions import set_attention
-from saas.webhook_events.dispatch import Ignore, Retry, handles, require_object_id
-from saas.webhook_events.envelope import EventData
+from saas.webhook_events.dispatch import Ignore, Retry, before_transaction, handles, require_object_id
+from saas.webhook_events.envelope import EventData, load_event_data
 from saas.webhook_events.models import WebhookEvent
+
+logger = logging.getLogger(__name__)
 
 _Kind = InvoiceAdjustment.Kind
 INVOICE_EXPECTED_WITHIN = timedelta(hours=1)  # events of one moment come in any order
@@ -59,7 +66,8 @@ def handle_adjustment_event(event: WebhookEvent, data: EventData) -> None:
         set_attention(event.external_id, reason)
         mail_staff(f"{row.external_id} needs attention", reason, event.external_id)
     if what := _staff_sentence(row):
-        mail_staff(f"{what}: {row.external_id}", f"{row.amount}. {row.reason}".strip(), event.external_id)
+        sentence = f"{row.amount}. {row.reason}".strip()
+        mail_staff(f"{what}: {row.external_id}", sentence, event.external_id, is_per_event=False)
 
 
 def _staff_sentence(row: InvoiceAdjustment) -> str:
@@ -75,10 +83,35 @@ def _staff_sentence(row: InvoiceAdjustment) -> str:
 
 @handles("charge.succeeded", "charge.updated", "charge.refunded", "charge.captured")
 def keep_charge_event(event: WebhookEvent, data: EventData) -> None:
-    """Before 2025-03-31.basil a charge names its invoice."""
+    """Before 2025-03-31.basil a charge names its invoice, and before 2022-11-15 it shows its refunds."""
     ids = {"payment_intent": data.object.get("payment_intent"), "charge": data.object.get("id")}
     if invoice_id := id_of(data.object.get("invoice")):
         _mail_refunds(adjustments.set_payment(invoice_id, ids))
+    _mail_refunds(adjustments.upsert_shown_refunds(data.object, event.provider_created))
+
+
+def charges_hiding_refunds(event_ids: Collection[int]) -> set[int]:
+    """Of these events, those whose charge has paid back more than the refunds that it shows or that are known."""
+    if providers.current_provider() != Customer.Provider.STRIPE:
+        return set()
+    rows = WebhookEvent.objects.filter(pk__in=event_ids).select_related("payload")
+    return {row.pk for row in rows if _hides_refunds(load_event_data(row).object)}
+
+
+def _hides_refunds(charge: JSONObject) -> bool:
+    shown = sum(as_integer(refund.get("amount")) or 0 for refund in items(charge.get("refunds")))
+    known = InvoiceAdjustment.objects.filter(kind=_Kind.REFUND, charge_id=id_of(charge.get("id")))
+    returned = known.aggregate(cents=Coalesce(Sum("returned_cents"), 0))["cents"]
+    return (as_integer(charge.get("amount_refunded")) or 0) > max(shown, returned)
+
+
+@before_transaction("charge.refunded", when=charges_hiding_refunds)
+def fetch_hidden_refunds(event: WebhookEvent, data: EventData) -> None:
+    """Between 2022-11-15 and 2024-10-28 no event shows the refund of a card. If Stripe refuses, it stays unknown."""
+    try:
+        providers.current_gateway().fetch_object("charge", event.object_id)
+    except ProviderRefused:
+        logger.warning("refunds_not_fetched", extra={"charge": event.object_id})
 
 
 @handles("invoice.paid", "invoice.payment_succeeded")

@@ -5,6 +5,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from saas.billing.providers.interface import API_VERSION
@@ -44,7 +45,7 @@ def store_fetched_object(found: dict[str, Any], *, asked_at: datetime, event_typ
         "type": event_type,
         "api_version": API_VERSION,
         "created": created,
-        "livemode": found.get("livemode") is True,
+        "livemode": found.get("livemode", settings.STRIPE_LIVEMODE) is True,  # refunds and tombstones name no mode
         "data": {"object": found},
     }
     append_events([envelope], source=WebhookEvent.Source.FETCH)

@@ -3,16 +3,17 @@
 Which invoice a payment was for is said by ``invoice_payment.*`` since 2025-03-31.basil, before by the charge.
 """
 
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 from saas.billing.models import Invoice, InvoiceAdjustment
-from saas.billing.sync import event_history, upsert
+from saas.billing.providers import fetched_objects
+from saas.billing.sync import event_history, stripe_objects, upsert
 from saas.billing.sync.projections.adjustments import project_adjustment
 from saas.billing.sync.stripe_objects import id_of
-from saas.security.untrusted_json import JSONObject, as_object
+from saas.security.untrusted_json import JSONObject, as_object, as_text
 
 _TYPES = ("refund.", "charge.refund.", "charge.dispute.", "credit_note.", "radar.early_fraud_warning.")
 
@@ -31,8 +32,22 @@ def upsert_adjustment(external_id: str) -> InvoiceAdjustment | None:
     values |= {"invoice": invoice, "customer": customer}
     row, _ = InvoiceAdjustment.objects.update_or_create(external_id=external_id, defaults=values)
     if invoice:
-        write_returned(invoice)
+        upsert.write_returned(invoice)
     return row
+
+
+def upsert_shown_refunds(charge: JSONObject, at: datetime) -> list[InvoiceAdjustment]:
+    """Store the refunds that a charge shows as events of their own (decision 14), where they say something new: of a card's
+    refund Stripe sent no other event before 2024-10-28.acacia. Returns their rows. ``at`` is the time of the charge's event."""
+    rows = []
+    for refund in stripe_objects.items(charge.get("refunds")):
+        same = {"external_id": id_of(refund), "status": as_text(refund.get("status"), 64)}
+        if not same["external_id"] or InvoiceAdjustment.objects.filter(**same).exists():
+            continue
+        named = {"object": "refund", "charge": charge.get("id"), "customer": id_of(charge.get("customer")) or None}
+        fetched_objects.store_fetched_object({**refund, **named}, asked_at=at)
+        rows.append(upsert_adjustment(same["external_id"]))
+    return [row for row in rows if row]
 
 
 def _find_invoice(invoice_id: str, payment_intent_id: str, charge_id: str) -> Invoice | None:
@@ -70,15 +85,8 @@ def set_payment(invoice_id: str, payment: JSONObject) -> list[InvoiceAdjustment]
         row.invoice, row.customer = invoice, invoice.customer
         row.save(update_fields=["invoice", "customer"])
     if found:
-        write_returned(invoice)
+        upsert.write_returned(invoice)
     return found
-
-
-def write_returned(invoice: Invoice) -> None:
-    """The sum of what has left us again, never more than was paid."""
-    total = invoice.adjustments.aggregate(cents=Coalesce(Sum("returned_cents"), 0))["cents"]
-    paid = Invoice.objects.filter(pk=invoice.pk).values_list("amount_paid_cents", flat=True).get()
-    Invoice.objects.filter(pk=invoice.pk).update(returned_cents=min(int(total), max(paid, 0)))
 
 
 def payments_of_invoice(invoice: JSONObject) -> list[dict[str, Any]]:

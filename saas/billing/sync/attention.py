@@ -33,11 +33,11 @@ def mark_events(before: Attention, row: Subscription | Invoice) -> None:
         mail_staff(f"{row._meta.verbose_name} {row.external_id} needs attention", after.reason, after.event_id)
 
 
-def mail_staff(what: str, reason: str, event_id: str) -> None:
-    """Queue a mail to ``BILLING_NOTIFY_EMAIL``, once for an event and ``what`` it is about."""
+def mail_staff(what: str, reason: str, event_id: str, *, is_per_event: bool = True) -> None:
+    """Queue a mail to ``BILLING_NOTIFY_EMAIL``, once for ``what`` it is about: for each event, or however many report it."""
     if settings.BILLING_NOTIFY_EMAIL:
         context = {"what": what, "reason": reason, "event_id": event_id, "customers": _customers_page()}
-        key = f"billing_alert:{event_id}:{what}"[:200]
+        key = (f"billing_alert:{event_id}:{what}" if is_per_event else f"billing_alert:{what}")[:200]
         queue_mail("billing_alert", to=settings.BILLING_NOTIFY_EMAIL, locale="en", context=context, dedupe_key=key)
 
 

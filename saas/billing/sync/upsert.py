@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django.db import models, transaction
+from django.db.models import Sum
+from django.db.models.functions import Coalesce
 
 from saas.billing.models import (
     Checkout,
@@ -230,10 +232,20 @@ def upsert_invoice(external_id: str) -> Invoice | None:
     if projection is None:
         return None
     locked = _LOCKED[Invoice].fetch_first(external_id=external_id)
-    before = attention_of(locked)
+    before, paid_before = attention_of(locked), locked.amount_paid_cents if locked else None
     row: Invoice = _write_row(Invoice, locked, external_id, _owned_values(projection, optional="issued_at"))
+    if paid_before not in {None, row.amount_paid_cents}:  # a refund's event may have come before the payment's
+        write_returned(row)
     mark_events(before, row)
     return row
+
+
+def write_returned(invoice: Invoice) -> None:
+    """The sum of what has left us again, never more than was paid. Locks the invoice: refunds may come at the same time."""
+    mine = Invoice.objects.filter(pk=invoice.pk)
+    paid = mine.select_for_update(no_key=True).values_list("amount_paid_cents", flat=True).get()
+    total = invoice.adjustments.aggregate(cents=Coalesce(Sum("returned_cents"), 0))["cents"]
+    mine.update(returned_cents=min(int(total), max(paid, 0)))
 
 
 def upsert_payment_method(external_id: str) -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from saas.audit.models import AuditEvent
 from saas.billing.models import Checkout, Customer, Price
+from saas.billing.providers import fetched_objects
 from saas.billing.sync import profiles
 from saas.billing.tests.fake_stripe import FakeStripe
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
@@ -201,3 +202,20 @@ def test_nothing_is_sent_of_a_banned_person(buyer: Person, fake: FakeStripe) -> 
 
     assert profiles.send_changed_profiles() == 0
     assert fake.asked == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_live", [True, False])
+def test_an_answer_that_names_no_mode_is_of_the_services_mode(settings: Any, is_live: bool) -> None:
+    settings.STRIPE_LIVEMODE = is_live
+    tombstone = {"id": "cus_1", "object": "customer", "deleted": True}
+    refund = {name: value for name, value in whole.refund(500).items() if name != "livemode"}
+
+    for answer in (tombstone, refund):
+        fetched_objects.store_fetched_object(answer, asked_at=timezone.now())
+    event_factories.drain()
+
+    assert set(WebhookEvent.objects.values_list("type", "status")) == {
+        ("customer.deleted", "processed"),
+        ("refund.updated", "processed"),
+    }

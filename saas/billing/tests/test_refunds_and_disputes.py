@@ -107,6 +107,72 @@ def test_a_legacy_charge_names_its_invoice(payer: Person) -> None:
     assert invoice().returned_cents == 1900
 
 
+def test_a_refund_before_the_news_of_the_payment_is_taken_off(payer: Person) -> None:
+    tell("invoice.finalized", whole.invoice(7900, status="open", amount_paid=0))
+    tell("invoice_payment.paid", PAYMENT)
+    tell("refund.created", whole.refund(1900), later=120)
+
+    tell("invoice.paid", PAID, later=60)
+
+    assert invoice().returned_cents == 1900
+    assert list(rebuild.rebuild_rows(repair=False)) == []
+
+
+OLD_INVOICE = {**whole.invoice(7900, version=whole.LEGACY, status="paid", amount_paid=7900), "charge": "ch_1"}
+
+
+def old_charge(*refunds: dict[str, Any]) -> dict[str, Any]:
+    """As API versions before 2022-11-15 show it, with its refunds."""
+    return {
+        "id": "ch_1", "object": "charge", "amount": 7900, "currency": "usd", "customer": "cus_1", "invoice": "in_1",
+        "payment_intent": "pi_1", "livemode": False, "amount_refunded": sum(row["amount"] for row in refunds),
+        "refunds": whole.list_page(list(refunds), "/v1/charges/ch_1/refunds"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_the_refunds_that_an_old_charge_shows_are_taken_off(payer: Person, order: tuple[int, ...]) -> None:
+    first, second = whole.refund(1900), whole.refund(1000, id="re_2")
+    events = [
+        ("invoice.paid", OLD_INVOICE, 0),
+        ("charge.refunded", old_charge(first), 60),
+        ("charge.refunded", old_charge(first, second), 120),
+    ]
+
+    for number in order:
+        type, thing, later = events[number]
+        tell(type, thing, later=later)
+
+    assert invoice().returned_cents == 2900
+    assert set(InvoiceAdjustment.objects.values_list("external_id", flat=True)) == {"re_1", "re_2"}
+    assert mails().count("payment_refunded") == 2
+    assert list(rebuild.rebuild_rows(repair=False)) == []
+
+
+def test_a_refund_is_told_once_however_many_events_report_it(payer: Person) -> None:
+    tell("invoice.paid", OLD_INVOICE)
+
+    tell("refund.created", whole.refund(1900))
+    tell("charge.refunded", old_charge(whole.refund(1900)))
+    tell("refund.updated", whole.refund(1900), later=60)
+    tell("charge.refund.updated", whole.refund(1900), later=60)
+
+    assert invoice().returned_cents == 1900
+    assert mails(to_staff=True) == ["A payment was refunded: re_1"]
+
+
+def test_the_refund_that_a_new_charge_does_not_show_is_asked_for(payer: Person, settings: Any) -> None:
+    tell("invoice.paid", PAID)
+    tell("invoice_payment.paid", PAYMENT)
+    shown = {name: value for name, value in old_charge(whole.refund(1900)).items() if name != "invoice"}
+    with stand_in({"GET /v1/charges/ch_1": shown}, StandIn) as here:
+        bill_through_stripe(settings, here.url)
+        tell("charge.refunded", {name: value for name, value in shown.items() if name != "refunds"})
+
+    assert invoice().returned_cents == 1900
+    assert here.asked[0].fields == {"expand[0]": "refunds"}
+
+
 @pytest.mark.parametrize(
     ("fields", "returned"),
     [
@@ -114,6 +180,12 @@ def test_a_legacy_charge_names_its_invoice(payer: Person) -> None:
         ({"type": "post_payment", "refunds": [{"refund": "re_1", "amount_refunded": 1500}]}, 0),  # the refund's own row
         ({"type": "pre_payment"}, 0),  # in what was due already
         ({"type": "post_payment", "status": "void"}, 0),
+        ({"type": "post_payment", "refunds": [{"refund": "re_1", "amount_refunded": 1000}]}, 500),  # credited
+        ({"type": "mixed", "post_payment_amount": 600, "pre_payment_amount": 900}, 600),
+        (
+            {"type": "post_payment", "refund": "re_1", "out_of_band_amount": 200, "customer_balance_transaction": None},
+            200,
+        ),
     ],
 )
 def test_a_credit_note_is_taken_off_once(payer: Person, fields: dict[str, Any], returned: int) -> None:

@@ -182,7 +182,7 @@ class StripeGateway:
 
     def fetch_object(self, kind: str, id: str) -> None:
         retrieve: dict[str, Callable[[str], Any]] = {
-            "charge": self.client.charges.retrieve,
+            "charge": lambda id: self.client.charges.retrieve(id, {"expand": ["refunds"]}),
             "coupon": self.client.coupons.retrieve,
             "customer": self.client.customers.retrieve,
             "dispute": self.client.disputes.retrieve,

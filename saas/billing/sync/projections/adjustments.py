@@ -56,7 +56,7 @@ def project_adjustment(events: Sequence[StoredEvent]) -> AdjustmentProjection | 
         reason=as_text(thing.get("reason") or thing.get("fraud_type")),
         currency=as_text(thing.get("currency"), 8),
         amount_cents=amount,
-        returned_cents=amount if _RETURNS[kind](thing) else 0,
+        returned_cents=_RETURNED[kind](thing, amount),
         opened_at=as_time(thing.get("created")),
         closed_at=as_time(last.created) if _is_final(thing) else None,
         event_id=last.id,
@@ -72,18 +72,29 @@ def _is_final(thing: JSONObject) -> bool:
     return is_over.get(as_text(thing.get("object")), False)
 
 
-def _is_credited(note: JSONObject) -> bool:
-    """A note on a paid invoice that no refund pays out: a refund has a row of its own."""
-    return (
-        note.get("type") == "post_payment"
-        and note.get("status") == "issued"
-        and not (note.get("refund") or note.get("refunds"))
-    )
+def _credited_cents(note: JSONObject, amount: int) -> int:
+    """What a note takes off a paid invoice and no refund pays out: a refund has a row of its own. What it takes off before the
+    payment is in what was due already."""
+    if note.get("status") != "issued":
+        return 0
+    kind, named = note.get("type"), as_integer(note.get("post_payment_amount"))
+    credited = amount if kind == "post_payment" else (named or 0) if kind == "mixed" else 0
+    return max(credited - _refunded_cents(note, credited), 0)
 
 
-_RETURNS: dict[str, Callable[[JSONObject], bool]] = {
-    _Kind.REFUND: lambda refund: refund.get("status") in {"succeeded", "pending", None},
-    _Kind.CREDIT_NOTE: _is_credited,
-    _Kind.DISPUTE: lambda dispute: dispute.get("status") == "lost",
-    _Kind.FRAUD_WARNING: lambda warning: False,
+def _refunded_cents(note: JSONObject, credited: int) -> int:
+    """What refunds pay out of ``credited``. In earlier API versions a note names one refund, without an amount: then it is all
+    that was not paid elsewhere. A share on the customer's balance is not shown, so it counts as refunded, too."""
+    if refunds := stripe_objects.items(note.get("refunds")):
+        return sum(as_integer(row.get("amount_refunded")) or 0 for row in refunds)
+    if not note.get("refund"):
+        return 0
+    return credited - (as_integer(note.get("out_of_band_amount")) or 0)
+
+
+_RETURNED: dict[str, Callable[[JSONObject, int], int]] = {
+    _Kind.REFUND: lambda refund, amount: amount if refund.get("status") in {"succeeded", "pending", None} else 0,
+    _Kind.CREDIT_NOTE: _credited_cents,
+    _Kind.DISPUTE: lambda dispute, amount: amount if dispute.get("status") == "lost" else 0,
+    _Kind.FRAUD_WARNING: lambda warning, amount: 0,
 }
