@@ -17,8 +17,10 @@ from saas.billing.catalogue.offers import find_offer
 from saas.billing.catalogue.promotions import find_promotion_code
 from saas.billing.customers import apply_pending_events
 from saas.billing.models import Customer, Invoice, Owner, PendingChange, Plan, Price, Subscription
-from saas.billing.providers import InvoicePreview
+from saas.billing.providers import Gateway, InvoicePreview
+from saas.billing.sync import event_history
 from saas.errors import DomainError, Invalid, NotFound
+from saas.security.untrusted_json import as_object
 
 logger = logging.getLogger(__name__)
 
@@ -355,3 +357,34 @@ def _record_extension(row: Subscription, trial_end: datetime, reason: str, by: U
     )
     row.refresh_from_db()
     return row
+
+
+def resume_paused_trials(customer_id: str = "") -> int:
+    """Resume what has paused because a trial ended without a card, of customers who have given one since: of one customer, or
+    of all. Each is charged at once. Returns how many were resumed."""
+    gateway = providers.current_gateway()
+    paused = Subscription.objects.linked().filter(
+        status=Subscription.Status.PAUSED, customer__provider=gateway.provider
+    )
+    wanted = paused.filter(customer=customer_id) if customer_id else paused
+    rows = wanted.exclude(customer__default_payment_method="").select_related("customer").order_by("pk")
+    return sum(_resume_trial(row, gateway) for row in rows if _is_paused_for_a_card(row))
+
+
+def _is_paused_for_a_card(row: Subscription) -> bool:
+    """Since 2026-09-30.endive subscriptions say why they are paused; before, there was no other reason."""
+    events = event_history.stored_events(row.external_id, "customer.subscription.")
+    shown = [event for event in events if event.object.get("status") == Subscription.Status.PAUSED]
+    last = max(shown, key=lambda event: event.created, default=None)
+    paused = as_object(as_object(last.object.get("status_details")).get("paused")) if last else {}
+    return as_object(paused.get("subscription")).get("type") in {None, "trial_end_without_payment_method"}
+
+
+def _resume_trial(row: Subscription, gateway: Gateway) -> bool:
+    try:
+        gateway.resume_paused(row.external_id)
+    except DomainError as refusal:
+        logger.warning("trial_not_resumed", extra={"subscription": row.external_id, "reason": refusal.code})
+        return False
+    apply_pending_events(row.customer)
+    return True

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from saas.billing import clock, plan_mapping, providers, scheduled_changes
+from saas.billing import clock, plan_mapping, providers, scheduled_changes, subscriptions
 from saas.billing.catalogue import price_moves
 from saas.billing.customers import apply_pending_events
 from saas.billing.invoices import customer_mails
@@ -17,6 +17,13 @@ def reconcile_all() -> None:
     reconcile.reconcile_all()
     customer_mails.send_expiring_cards(clock.now().date())
     plan_mapping.remap_subscriptions()
+    subscriptions.resume_paused_trials()
+
+
+@shared_task
+def resume_paused_trials(customer_id: str) -> None:
+    """Go on after a trial, now that there is a card. If this is lost, the nightly task does it."""
+    subscriptions.resume_paused_trials(customer_id)
 
 
 @shared_task

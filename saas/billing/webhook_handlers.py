@@ -19,7 +19,7 @@ from saas.billing.models import Customer, Subscription
 from saas.billing.sync import event_history, stripe_objects, upsert
 from saas.billing.sync.discounts import discount_coupon
 from saas.billing.sync.projections import subscriptions
-from saas.billing.tasks import fetch_subscription, remap_subscriptions
+from saas.billing.tasks import fetch_subscription, remap_subscriptions, resume_paused_trials
 from saas.errors import DomainError
 from saas.webhook_events.dispatch import Ignore, Retry, before_transaction, handles, require_object_id
 from saas.webhook_events.envelope import EventData, load_event_data
@@ -35,6 +35,14 @@ def handle_customer_event(event: WebhookEvent, data: EventData) -> None:
         link_by_evidence(event.object_id)
     elif row:
         details_elsewhere.take_over_customer(row, data.object)
+        _go_on_after_trial(row, data)
+
+
+def _go_on_after_trial(row: Customer, data: EventData) -> None:
+    """With a card that the provider's page has made the default, what has paused for want of one goes on."""
+    has_new_card = bool(row.default_payment_method) and "invoice_settings" in data.previous
+    if has_new_card and row.subscriptions.filter(status=Subscription.Status.PAUSED).exists():
+        notify_workers(resume_paused_trials, row.pk)
 
 
 @handles("customer.tax_id.*")
@@ -70,7 +78,7 @@ def handle_subscription_event(event: WebhookEvent, data: EventData) -> None:
     row = upsert.upsert_subscription(require_object_id(event))
     if row and not row.customer.is_linked:
         link_by_evidence(row.customer.external_id)
-    if row and event.type == "customer.subscription.deleted":
+    if row and event.handled_type == "customer.subscription.deleted":
         customer_mails.send_canceled(row)
     if row and "discount" in row.attention:
         notify_workers(fetch_subscription, row.external_id)
@@ -118,7 +126,12 @@ _THIN_KINDS = {
     "price.": "price",
     "product.": "product",
     "refund.": "refund",
+    "charge.refund.": "refund",
     "charge.dispute.": "dispute",
+    "charge.": "charge",
+    "credit_note.": "credit_note",
+    "invoice_payment.": "invoice_payment",
+    "radar.early_fraud_warning.": "radar.early_fraud_warning",
 }
 
 
@@ -131,7 +144,7 @@ def thin_events(event_ids: Collection[int]) -> set[int]:
 @before_transaction(*(f"{prefix}*" for prefix in _THIN_KINDS), when=thin_events)
 def fetch_named_object(event: WebhookEvent, data: EventData) -> None:
     """A thin event (API v2) names its object: the provider's answer is stored as another event, which is then handled."""
-    kind = next(kind for prefix, kind in _THIN_KINDS.items() if event.type.startswith(prefix))
+    kind = next(kind for prefix, kind in _THIN_KINDS.items() if event.handled_type.startswith(prefix))
     gateway = providers.current_gateway()
     match kind:
         case "subscription":
@@ -141,7 +154,16 @@ def fetch_named_object(event: WebhookEvent, data: EventData) -> None:
         case "":
             raise Ignore("The event names its object only, and the provider cannot be asked for it.")
         case _:
-            gateway.fetch_object(kind, event.object_id)
+            _fetch_named(kind, event)
+
+
+def _fetch_named(kind: str, event: WebhookEvent) -> None:
+    try:
+        providers.current_gateway().fetch_object(kind, event.object_id)
+    except providers.ProviderRefused as refusal:
+        if event.type.endswith(".deleted"):
+            raise Ignore("The event names its object only, and it is gone.") from refusal
+        raise
 
 
 def _fetch(kind: str, id: str) -> None:

@@ -35,7 +35,7 @@ from django.db import connections
 
 from saas.database.connections import is_in_transaction
 from saas.webhook_events.envelope import EventData, Unreadable, load_event_data
-from saas.webhook_events.models import WebhookEvent
+from saas.webhook_events.models import WebhookEvent, handled_type
 
 # Together with a batch's time this stays below the visibility timeout of a claim.
 PREFETCH_SECONDS = 8.0
@@ -144,11 +144,11 @@ def before_transaction(*patterns: str, when: NeedsPrefetch = set) -> Callable[[H
 
 
 def handlers_for(event_type: str) -> tuple[Handler, ...]:
-    return _handlers.matching(event_type)
+    return _handlers.matching(handled_type(event_type))
 
 
 def prefetches_for(event_type: str) -> tuple[Prefetch, ...]:
-    return _prefetches.matching(event_type)
+    return _prefetches.matching(handled_type(event_type))
 
 
 def require_object_id(event: WebhookEvent) -> str:
@@ -180,22 +180,25 @@ def dispatch_event(event: WebhookEvent, buffer: BatchBuffer | None = None) -> st
     """
     if not event.type:
         raise Unreadable(event.last_error)
-    if event.livemode != settings.STRIPE_LIVEMODE:
-        return "livemode mismatch"
-    if event.account:
-        return "another account"
+    if reason := _why_not_ours(event):
+        return reason
     if not (handlers := handlers_for(event.type)):
         return "no handler"
     data = load_event_data(event)
-    names_object = bool(
-        data.object or event.object_id
-    )  # a thin event only names it; without an object there is no effect
-    for handler in handlers if names_object else ():
+    if not (data.object or event.object_id):  # a thin event names it, if there is one: invoice.upcoming has none
+        return "" if event.type == event.handled_type else "no object"
+    for handler in handlers:
         if buffer and isinstance(handler, BatchHandler):
             buffer.add(handler, event, data)
         else:
             handler(event, data)
     return ""
+
+
+def _why_not_ours(event: WebhookEvent) -> str:
+    if event.livemode != settings.STRIPE_LIVEMODE:
+        return "livemode mismatch"
+    return "another account" if event.account else ""
 
 
 def run_prefetches(event_id: int, event_type: str) -> None:
@@ -204,6 +207,8 @@ def run_prefetches(event_id: int, event_type: str) -> None:
     if not needed:
         return
     event = WebhookEvent.objects.select_related("payload").get(pk=event_id)
+    if _why_not_ours(event):
+        return
     data = load_event_data(event)
     for prefetch in needed:
         _run_within(PREFETCH_SECONDS, partial(prefetch.fetch, event, data))

@@ -57,7 +57,7 @@ class Envelope(NamedTuple):
             created=_created(event.get("created")),
             api_version=as_identifier(event.get("api_version"), 64),
             livemode=event.get("livemode") is True,
-            account=as_identifier(event.get("account")),
+            account=as_identifier(event.get("account")) or _context(event),
             object_type=as_identifier(thing.get("object"), 64) or as_identifier(related.get("type"), 64),
             object_id=as_identifier(thing.get("id")) or as_identifier(related.get("id")),
             customer_id=_customer_id(data),
@@ -101,6 +101,11 @@ def _created(value: object) -> datetime | None:
     except (ValueError, OverflowError):
         pass
     raise Unreadable("The event's created is no time.")
+
+
+def _context(event: dict[str, Any]) -> str:
+    """The account that a thin event is about, if it is not ours: only with it as context can its object be fetched."""
+    return as_identifier(event.get("context")) if event.get("object") == "v2.core.event" else ""
 
 
 def _customer_id(data: EventData) -> str:

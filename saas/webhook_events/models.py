@@ -183,9 +183,19 @@ class WebhookEvent(models.Model):
         return f"{self.type} {self.external_id}"
 
     @property
+    def handled_type(self) -> str:
+        """Its type as handlers name it."""
+        return handled_type(self.type)
+
+    @property
     def lock_key(self) -> str:
         """Events with the same key are processed one after the other: the customer's, else the object's."""
         return self.customer_id or self.object_id or self.external_id
+
+
+def handled_type(type: str) -> str:
+    """An event's type as handlers name it: thin events (API v2) about an object of API v1 put ``v1.`` before it."""
+    return type.removeprefix("v1.")
 
 
 class WebhookPayload(models.Model):

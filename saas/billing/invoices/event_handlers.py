@@ -30,7 +30,7 @@ INVOICE_EXPECTED_WITHIN = timedelta(hours=1)  # events of one moment come in any
 @handles("invoice.*")
 def handle_invoice_event(event: WebhookEvent, data: EventData) -> None:
     """``invoice.upcoming`` shows an invoice that does not exist yet, and has no row."""
-    if event.type == "invoice.upcoming":
+    if event.handled_type == "invoice.upcoming":
         return
     upsert.upsert_invoice(require_object_id(event))
     for payment in adjustments.payments_of_invoice(data.object):
@@ -61,7 +61,7 @@ def handle_adjustment_event(event: WebhookEvent, data: EventData) -> None:
     if row is None:
         return
     _mail_refunds([row])
-    if row.kind != _Kind.FRAUD_WARNING and as_integer(data.object.get("amount")) is None:
+    if data.object and row.kind != _Kind.FRAUD_WARNING and as_integer(data.object.get("amount")) is None:
         reason = f"the amount of {row.external_id} cannot be read: it is taken off no invoice"
         set_attention(event.external_id, reason)
         mail_staff(f"{row.external_id} needs attention", reason, event.external_id)

@@ -25,6 +25,9 @@ _TYPES = {
     "charge": "charge.updated",
     "refund": "refund.updated",
     "dispute": "charge.dispute.updated",
+    "credit_note": "credit_note.updated",
+    "invoice_payment": "invoice_payment.updated",
+    "radar.early_fraud_warning": "radar.early_fraud_warning.updated",
 }
 
 
@@ -35,8 +38,7 @@ def store_fetched_object(found: dict[str, Any], *, asked_at: datetime, event_typ
     The event is as of the start of the call: later changes are not in it. Its id begins with that time, which orders
     answers of the same second.
     """
-    if not event_type:  # a deleted customer is returned as a tombstone
-        event_type = "customer.deleted" if found.get("deleted") is True else _TYPES[found["object"]]
+    event_type = event_type or _event_type(found)
     created = int(asked_at.timestamp())
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
     envelope = {
@@ -49,3 +51,11 @@ def store_fetched_object(found: dict[str, Any], *, asked_at: datetime, event_typ
         "data": {"object": found},
     }
     append_events([envelope], source=WebhookEvent.Source.FETCH)
+
+
+def _event_type(found: dict[str, Any]) -> str:
+    """A deleted customer is returned as a tombstone; a card that was detached is no customer's."""
+    if found.get("deleted") is True:
+        return "customer.deleted"
+    is_detached = found["object"] == "payment_method" and not found.get("customer")
+    return "payment_method.detached" if is_detached else _TYPES[found["object"]]

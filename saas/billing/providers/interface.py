@@ -16,7 +16,10 @@ API_VERSION = "2026-10-28.endive"  # Stripe's; the version that its SDK and our 
 
 
 FETCHED_KINDS = frozenset(
-    {"charge", "coupon", "customer", "dispute", "invoice", "payment_method", "price", "product", "refund"}
+    {
+        *("charge", "coupon", "credit_note", "customer", "dispute", "invoice", "invoice_payment", "payment_method"),
+        *("price", "product", "radar.early_fraud_warning", "refund"),
+    }
 )
 
 
@@ -185,6 +188,10 @@ class Gateway(Protocol):
 
     def clear_cancel_at(self, subscription_id: str) -> None:
         """Revoke a cancellation for a date. One for the end of the period is revoked by ``set_cancel_at_period_end``."""
+        ...
+
+    def resume_paused(self, subscription_id: str) -> None:
+        """Charge a subscription that is paused, and let it go on."""
         ...
 
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:

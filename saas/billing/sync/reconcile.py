@@ -83,6 +83,13 @@ def _reconcile_objects(kind: str, customer: Customer, gateway: Gateway) -> Itera
         seen.add(found["id"])
         if fields := _repaired(kind, found, asked_at):
             yield f"{kind} {found['id']} differed: {', '.join(fields)}"
+    yield from _reconcile_unlisted(kind, seen, customer, gateway, asked_at)
+
+
+def _reconcile_unlisted(
+    kind: str, seen: set[str], customer: Customer, gateway: Gateway, asked_at: datetime
+) -> Iterator[str]:
+    """The rows of the customer that the provider's list leaves out."""
     if kind == "subscription":
         rows = Subscription.objects.filter(customer=customer).exclude(external_id__in=seen).order_by("pk")
         for external_id in rows.values_list("external_id", flat=True):
@@ -91,6 +98,23 @@ def _reconcile_objects(kind: str, customer: Customer, gateway: Gateway) -> Itera
         for row in customer.tax_ids.live().filter(created_at__lt=asked_at - JUST_MADE).exclude(external_id__in=seen):
             _store_deletion(row, customer, asked_at)
             yield f"tax_id {row.external_id} differed: deleted_at"
+    if kind == "payment_method":
+        cards = customer.payment_methods.usable().filter(created_at__lt=asked_at - JUST_MADE)
+        for external_id in cards.exclude(external_id__in=seen).values_list("external_id", flat=True):
+            yield from _repaired_detachment(external_id, gateway)
+
+
+def _repaired_detachment(external_id: str, gateway: Gateway) -> Iterator[str]:
+    """The customer's list leaves out a card that was detached: the provider is asked for it by its id."""
+    try:
+        gateway.fetch_object("payment_method", external_id)
+    except ProviderRefused as refusal:
+        yield f"payment_method {external_id} could not be asked about: {refusal.detail}"
+        return
+    with transaction.atomic():
+        upsert.upsert_payment_method(external_id)
+    if PaymentMethod.objects.exclude(detached_at=None).filter(external_id=external_id).exists():
+        yield f"payment_method {external_id} differed: detached_at"
 
 
 def _store_deletion(row: TaxId, customer: Customer, asked_at: datetime) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
 from stripe import params
-from stripe.params import billing_portal, checkout
+from stripe.params import billing_portal, checkout, radar
 from typing_extensions import get_type_hints, is_typeddict
 
 _IMPORTED_FOR_TYPES_ONLY: dict[str, Any] = {"StripeContext": str, "Mapping": Mapping}
@@ -30,11 +30,13 @@ TYPES: list[tuple[str, type]] = [
     (r"DELETE /v1/customers/\w+/tax_ids/\w+", params.CustomerTaxIdDeleteParams),
     (r"GET /v1/charges/\w+", params.ChargeRetrieveParams),
     (r"GET /v1/coupons/\w+", params.CouponRetrieveParams),
+    (r"GET /v1/credit_notes/\w+", params.CreditNoteRetrieveParams),
     (r"GET /v1/disputes/\w+", params.DisputeRetrieveParams),
     (r"GET /v1/invoices/\w+", params.InvoiceRetrieveParams),
     (r"GET /v1/payment_methods/\w+", params.PaymentMethodRetrieveParams),
     (r"GET /v1/prices/\w+", params.PriceRetrieveParams),
     (r"GET /v1/products/\w+", params.ProductRetrieveParams),
+    (r"GET /v1/radar/early_fraud_warnings/\w+", radar.EarlyFraudWarningRetrieveParams),
     (r"GET /v1/refunds/\w+", params.RefundRetrieveParams),
     (r"POST /v1/subscriptions/\w+", params.SubscriptionUpdateParams),
     (r"DELETE /v1/subscriptions/\w+", params.SubscriptionCancelParams),

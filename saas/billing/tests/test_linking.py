@@ -15,10 +15,11 @@ from saas.billing.alarms import AlarmKind, open_alarms
 from saas.billing.entitlements import get_limit
 from saas.billing.linking import evidence
 from saas.billing.linking.customers import CustomerIsLinked, OwnerPaysAlready, link_customer_by_staff
-from saas.billing.models import Customer, LedgerEntry, Price, Subscription
+from saas.billing.models import Customer, InvoiceAdjustment, LedgerEntry, PaymentMethod, Price, Subscription
 from saas.billing.sync import rebuild
 from saas.billing.tests.fake_stripe import FakeStripe
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
+from saas.mail.models import Mail
 from saas.testing.factories import event_factories
 from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
@@ -235,22 +236,31 @@ def test_a_line_that_is_no_pair_stops_before_anything(at_stripe: FakeStripe, tmp
 # ── Thin events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def thin(type: str, related: dict[str, str]) -> WebhookEvent:
+def thin(type: str, related: dict[str, str] | None, **fields: Any) -> WebhookEvent:
     payload = {
         "id": "evt_thin", "object": "v2.core.event", "type": type, "livemode": False,
-        "created": "2026-09-21T13:33:20.000Z", "related_object": related,
+        "created": "2026-09-21T13:33:20.000Z", "related_object": related, **fields,
     }  # fmt: skip
     append_event(payload, source=WebhookEvent.Source.DELIVERY)
     event_factories.drain()
     return WebhookEvent.objects.get(external_id="evt_thin")
 
 
-def test_the_object_of_a_thin_event_is_fetched_and_handled(fake: FakeStripe) -> None:
+SUB_1 = {"id": "sub_1", "type": "subscription", "url": "/v1/subscriptions/sub_1"}
+
+
+@pytest.mark.parametrize(
+    "type",
+    [
+        "customer.subscription.updated",
+        "v1.customer.subscription.updated",  # as Stripe calls them
+        "v1.customer.subscription.item_price_changed",
+    ],
+)
+def test_the_object_of_a_thin_event_is_fetched_and_handled(fake: FakeStripe, type: str) -> None:
     fake.answers["GET /v1/subscriptions/sub_1"] = whole.subscription()
 
-    event = thin(
-        "customer.subscription.updated", {"id": "sub_1", "type": "subscription", "url": "/v1/subscriptions/sub_1"}
-    )
+    event = thin(type, SUB_1)
 
     assert event.status == "processed"
     assert Subscription.objects.get().status == "active"
@@ -261,3 +271,63 @@ def test_a_thin_event_that_cannot_be_fetched_is_ignored_with_the_reason(fake: Fa
 
     assert event.status == "ignored"
     assert "names its object only" in event.last_error
+
+
+def test_a_thin_event_about_money_is_told_like_any_other(fake: FakeStripe, customer: Person) -> None:
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    fake.answers["GET /v1/invoices/in_1"] = whole.invoice(7900, status="open", amount_paid=0)
+
+    event = thin("v1.invoice.payment_failed", {"id": "in_1", "type": "invoice", "url": "/v1/invoices/in_1"})
+
+    assert event.status == "processed"
+    assert Mail.objects.filter(template="payment_failed").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "thing"),
+    [
+        ("refund", "refunds/re_1", whole.refund(500)),
+        ("dispute", "disputes/du_1", whole.dispute(500)),
+        ("credit_note", "credit_notes/cn_1", whole.credit_note(500)),
+        ("radar.early_fraud_warning", "radar/early_fraud_warnings/issfr_1", whole.early_fraud_warning()),
+    ],
+)
+def test_a_thin_event_about_money_given_back_is_handled(
+    fake: FakeStripe, kind: str, path: str, thing: dict[str, Any]
+) -> None:
+    fake.answers[f"GET /v1/{path}"] = thing
+    prefix = "charge.dispute" if kind == "dispute" else kind
+
+    event = thin(f"v1.{prefix}.created", {"id": thing["id"], "type": kind, "url": f"/v1/{path}"})
+
+    assert (event.status, event.attention) == ("processed", "")
+    assert InvoiceAdjustment.objects.get().external_id == thing["id"]
+
+
+def test_a_card_that_a_thin_event_detaches_is_no_longer_shown(fake: FakeStripe, customer: Person) -> None:
+    append_event(whole.event("payment_method.attached", whole.payment_method()), source=WebhookEvent.Source.DELIVERY)
+    event_factories.drain()
+    card = PaymentMethod.objects.usable().get()
+    fake.answers[f"GET /v1/payment_methods/{card.external_id}"] = whole.payment_method(customer=None)
+
+    thin("v1.payment_method.detached", {"id": card.external_id, "type": "payment_method", "url": ""})
+
+    assert not PaymentMethod.objects.usable().exists()
+
+
+def test_a_thin_event_of_what_is_gone_is_ignored_with_the_reason(fake: FakeStripe) -> None:
+    event = thin("v1.product.deleted", {"id": "prod_1", "type": "product", "url": "/v1/products/prod_1"})
+
+    assert (event.status, event.last_error) == ("ignored", "Ignore: The event names its object only, and it is gone.")
+
+
+def test_a_thin_event_of_another_account_asks_nobody(fake: FakeStripe) -> None:
+    event = thin("v1.customer.subscription.updated", SUB_1, context="acct_connected")
+
+    assert (event.status, event.last_error, fake.asked) == ("ignored", "another account", [])
+
+
+def test_a_thin_event_without_an_object_is_ignored(fake: FakeStripe) -> None:
+    event = thin("v1.invoice.upcoming", None)
+
+    assert (event.status, event.last_error, fake.asked) == ("ignored", "no object", [])

@@ -73,6 +73,18 @@ def test_what_never_came_is_fetched(bought: Subscription) -> None:
     assert (Invoice.objects.get().status, PaymentMethod.objects.get().last4) == ("paid", "4242")
 
 
+def test_a_card_whose_detachment_nobody_told_is_found(bought: Subscription) -> None:
+    row = LocalObject.objects.get(kind="payment_method")
+    row.data |= {"customer": None}
+    row.save()
+    PaymentMethod.objects.update(created_at=bought.started_at - reconcile.JUST_MADE * 2)
+
+    assert run()[0] == f"payment_method {row.pk} differed: detached_at"
+
+    assert not PaymentMethod.objects.usable().exists()
+    assert run() == ["0 differences"]
+
+
 def test_what_was_erased_does_not_come_back(bought: Subscription, customer: Person) -> None:
     PaymentMethod.objects.all().delete()
     User.objects.filter(pk=customer.user.pk).update(status=User.Status.DELETED)

@@ -8,17 +8,20 @@ import pytest
 import time_machine
 
 from saas.audit.models import AuditEvent
-from saas.billing import entitlements, providers
+from saas.billing import entitlements, providers, webhook_handlers
 from saas.billing.checkouts import start_checkout
 from saas.billing.customers import ensure_provider_customer, get_or_create_customer
-from saas.billing.models import Subscription
+from saas.billing.models import Customer, Subscription
 from saas.billing.providers.interface import ProviderRefused
 from saas.billing.providers.local import lifecycle, test_clock
-from saas.billing.subscriptions import NotOnTrial, extend_trial
+from saas.billing.subscriptions import NotOnTrial, extend_trial, resume_paused_trials
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
 from saas.errors import Invalid
 from saas.testing import local_provider
+from saas.testing.factories import event_factories
+from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
+from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 START = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -114,3 +117,75 @@ def test_stripe_is_asked_to_end_the_trial_later_without_a_charge(
         ("POST", path, {"trial_end": str(int(later.timestamp())), "proration_behavior": "none"})
     ]
     assert WebhookEvent.objects.filter(object_id=trial.external_id, source=WebhookEvent.Source.FETCH).count() == 1
+
+
+# ── Trials without a card, at Stripe ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def paused(customer: Person) -> Subscription:
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    tell("customer.subscription.paused", pause("trial_end_without_payment_method"))
+    return Subscription.objects.get()
+
+
+def pause(reason: str) -> dict[str, Any]:
+    why = {"paused": {"type": "subscription", "subscription": {"type": reason}, "transitioned_at": whole.AT}}
+    return whole.subscription(status="paused", trial_end=whole.AT, status_details=why)
+
+
+def tell(type: str, thing: dict[str, Any], *, later: int = 0, **data: Any) -> None:
+    id = f"evt_{WebhookEvent.objects.count()}"
+    append_event(whole.event(type, thing, id=id, at=whole.AT + later, **data), source=WebhookEvent.Source.DELIVERY)
+    event_factories.drain()
+
+
+def tell_new_card() -> None:
+    card = whole.customer(invoice_settings={"default_payment_method": "pm_1"})
+    previous = {"invoice_settings": {"default_payment_method": None}}
+    tell("customer.updated", card, later=60, previous_attributes=previous)
+
+
+def test_what_paused_without_a_card_goes_on_with_one(paused: Subscription, settings: Any) -> None:
+    with stand_in({"POST /v1/subscriptions/sub_1/resume": whole.subscription(status="active")}) as here:
+        bill_through_stripe(settings, here.url)
+        assert resume_paused_trials() == 0  # there is no card yet
+        tell_new_card()
+
+        assert resume_paused_trials(paused.customer_id) == 1
+
+    paused.refresh_from_db()
+    assert paused.status == "active"
+    assert len(here.asked) == 1
+
+
+def test_a_new_default_card_asks_the_workers_to_go_on(paused: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(webhook_handlers, "notify_workers", lambda task, *ids: asked.append((task.name, *ids)))
+
+    tell_new_card()
+    tell("customer.updated", whole.customer(invoice_settings={"default_payment_method": "pm_1"}), later=120)
+
+    assert asked == [("saas.billing.tasks.resume_paused_trials", paused.customer_id)]
+
+
+def test_what_was_paused_for_another_reason_is_left_alone(paused: Subscription, settings: Any) -> None:
+    tell("customer.subscription.updated", pause("pause_requested"), later=30)
+    tell_new_card()
+
+    with stand_in({}) as here:
+        bill_through_stripe(settings, here.url)
+        assert resume_paused_trials() == 0
+
+    assert here.asked == []
+
+
+def test_a_refused_resumption_leaves_it_paused(paused: Subscription, settings: Any) -> None:
+    tell_new_card()
+
+    with stand_in({}) as here:
+        bill_through_stripe(settings, here.url)
+        assert resume_paused_trials() == 0
+
+    paused.refresh_from_db()
+    assert paused.status == "paused"

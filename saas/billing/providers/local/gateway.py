@@ -172,6 +172,13 @@ class LocalGateway:
         self.set_cancel_at_period_end(subscription_id, value=False)
 
     @transaction.atomic
+    def resume_paused(self, subscription_id: str) -> None:
+        """A card that is added does it, too."""
+        row = objects.lock_object(subscription_id, "subscription")
+        lifecycle.pay_open_invoices(row.customer_id, clock.now())
+        objects.move_events_to_inbox(row.customer_id)
+
+    @transaction.atomic
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
         row, end = objects.lock_object(subscription_id, "subscription"), objects.timestamp(trial_end)
         if row.data["status"] != "trialing":

@@ -13,7 +13,6 @@ import stripe
 from django.conf import settings
 from django.utils import timezone
 from stripe.params import (
-    CouponCreateParams,
     CustomerBalanceTransactionCreateParams,
     CustomerUpdateParams,
     InvoiceCreatePreviewParams,
@@ -42,6 +41,7 @@ from saas.billing.providers.interface import (
 )
 from saas.billing.providers.stripe.answers import made_for, raw_json, rows, translate_errors
 from saas.billing.providers.stripe.billing_details import changed_address, creation_params, replace_tax_ids
+from saas.billing.providers.stripe.coupons import coupon_params
 from saas.billing.providers.stripe.previews import read_preview
 from saas.billing.sync import stripe_objects
 from saas.errors import DomainError
@@ -52,7 +52,6 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS, NETWORK_RETRIES = 10, 2
 DISCOUNTS_WHOLE = ["discounts.source.coupon", "items.data.discounts"]  # else they are ids
 LONGEST_LIST = 1_000  # of one customer's objects: the latest
-LONGEST_COUPON_NAME = 40  # Stripe takes no longer one
 
 
 class StripeGateway:
@@ -142,7 +141,7 @@ class StripeGateway:
         if code.external_id:
             return code.external_id
         with translate_errors():
-            coupon = self.client.coupons.create(_coupon_params(code), {"idempotency_key": f"coupon:{code.pk}"})
+            coupon = self.client.coupons.create(coupon_params(code), {"idempotency_key": f"coupon:{code.pk}"})
             wanted: PromotionCodeCreateParams = {
                 "promotion": {"type": "coupon", "coupon": coupon.id},
                 "code": code.code,
@@ -184,12 +183,15 @@ class StripeGateway:
         retrieve: dict[str, Callable[[str], Any]] = {
             "charge": lambda id: self.client.charges.retrieve(id, {"expand": ["refunds"]}),
             "coupon": self.client.coupons.retrieve,
+            "credit_note": self.client.credit_notes.retrieve,
             "customer": self.client.customers.retrieve,
             "dispute": self.client.disputes.retrieve,
             "invoice": self.client.invoices.retrieve,
+            "invoice_payment": self.client.invoice_payments.retrieve,
             "payment_method": self.client.payment_methods.retrieve,
             "price": self.client.prices.retrieve,
             "product": self.client.products.retrieve,
+            "radar.early_fraud_warning": self.client.radar.early_fraud_warnings.retrieve,
             "refund": self.client.refunds.retrieve,
         }
         self._call_and_store(lambda: retrieve[kind](id))
@@ -283,6 +285,9 @@ class StripeGateway:
             with translate_errors():
                 self.client.subscription_schedules.release(schedule_id)
             self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
+
+    def resume_paused(self, subscription_id: str) -> None:
+        self._call_and_store(lambda: self.client.subscriptions.resume(subscription_id))
 
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
         wanted: SubscriptionUpdateParams = {"trial_end": int(trial_end.timestamp()), "proration_behavior": "none"}
@@ -379,20 +384,6 @@ class StripeGateway:
             found = raw_json(call())
         fetched_objects.store_fetched_object(found, asked_at=asked_at, event_type=event_type)
         return found
-
-
-def _coupon_params(code: PromotionCode) -> CouponCreateParams:
-    wanted: CouponCreateParams = {
-        "duration": PromotionCode.Duration(code.duration).value,
-        "name": (code.name or code.code)[:LONGEST_COUPON_NAME],
-    }
-    if code.percent_off is not None:
-        wanted["percent_off"] = float(code.percent_off)
-    else:
-        wanted["amount_off"], wanted["currency"] = code.amount_off_cents or 0, code.currency
-    if code.duration_months:
-        wanted["duration_in_months"] = code.duration_months
-    return wanted
 
 
 def _lookup_key(plan: Plan, terms: PriceTerms) -> str:
