@@ -7,8 +7,8 @@ the next callers from waiting for an unavailable broker. A periodic sweep finds 
 
 import logging
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from celery import Task
 from celery.contrib.django.task import DjangoTask
@@ -25,8 +25,11 @@ else:
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 BREAKER_SECONDS = 5.0
 EXPIRES_SECONDS = 300
+SLICE_SECONDS = 25.0  # well below CELERY_TASK_TIME_LIMIT, which ends the process
 
 
 NOTIFICATION_FAILURES = Counter(
@@ -69,6 +72,15 @@ class ContextTask(_DjangoTask):
                 # Celery logs after this block, without the request id.
                 logger.exception("task_failed", extra={"task": self.name})
                 raise
+
+
+def for_a_while(rows: Iterable[T], seconds: float = SLICE_SECONDS) -> Iterator[T]:
+    """The rows until ``seconds`` are over, at least one: for tasks that ask a provider about each. The next run goes on."""
+    deadline = time.monotonic() + seconds
+    for row in rows:
+        yield row
+        if time.monotonic() >= deadline:
+            return
 
 
 def notify_workers(task: "Task[Any, Any]", id: int | str) -> None:

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from saas.accounts.models import User
 from saas.audit.actions import record
+from saas.background_tasks import for_a_while
 from saas.billing import clock, providers
 from saas.billing.customers import apply_pending_events
 from saas.billing.models import Owner, PendingChange, Subscription
@@ -74,10 +75,10 @@ def call_off_change(owner: Owner, *, by: User) -> Subscription:
 
 
 def make_due_changes() -> int:
-    """Make the changes whose period ends within minutes. What is late is made nevertheless, and its difference credited.
-    Returns how many were made."""
+    """Make the changes whose period ends within minutes, as many as there is time for. What is late is made nevertheless, and
+    its difference credited. Returns how many were made."""
     due = PendingChange.objects.due(clock.now()).select_related("subscription__customer", "price")
-    return sum(_make(change) for change in due)
+    return sum(_make(change) for change in for_a_while(due))
 
 
 def _make(change: PendingChange) -> bool:

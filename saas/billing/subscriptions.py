@@ -12,6 +12,7 @@ from django.db import transaction
 
 from saas.accounts.models import User
 from saas.audit.actions import LONGEST_REASON, record, require_reason
+from saas.background_tasks import for_a_while
 from saas.billing import clock, providers
 from saas.billing.catalogue.offers import find_offer
 from saas.billing.catalogue.promotions import find_promotion_code
@@ -222,13 +223,14 @@ def preview_next_invoice(row: Subscription) -> InvoicePreview | None:
 
 def plan_change(row: Subscription, plan_id: str, interval: str, quantity: int | None, seats: int) -> PlanChange:
     """What the change would be. Raises as ``change_plan`` does."""
-    plan = Plan.objects.on_sale().filter(pk=plan_id).first()
+    before = row.find_price() or Price()  # an unknown price counts as monthly, and not per seat
+    keeps_price = row.plan_id == plan_id and row.plan_is_known and interval in {"", before.charged_every}
+    if keeps_price and quantity in {None, row.quantity}:
+        raise SamePlan
+    plans = Plan.objects.all() if keeps_price else Plan.objects.on_sale()  # an archived one keeps its buyers
+    plan = plans.filter(pk=plan_id).first()
     if plan is None:
         raise NotFound("There is no such plan.")
-    before = row.find_price() or Price()  # an unknown price counts as monthly, and not per seat
-    is_same = row.plan_id == plan.pk and row.plan_is_known
-    if is_same and interval in {"", before.charged_every} and quantity in {None, row.quantity}:
-        raise SamePlan
     price = _offer(plan, row, interval, before)
     if not row.item_id:  # its events are from before 2018 and name no items; the provider's answer does
         providers.current_gateway().fetch_subscription(row.external_id)
@@ -368,7 +370,7 @@ def resume_paused_trials(customer_id: str = "") -> int:
     )
     wanted = paused.filter(customer=customer_id) if customer_id else paused
     rows = wanted.exclude(customer__default_payment_method="").select_related("customer").order_by("pk")
-    return sum(_resume_trial(row, gateway) for row in rows if _is_paused_for_a_card(row))
+    return sum(_resume_trial(row, gateway) for row in for_a_while(rows) if _is_paused_for_a_card(row))
 
 
 def _is_paused_for_a_card(row: Subscription) -> bool:

@@ -13,8 +13,14 @@ from saas.billing.sync import profiles, reconcile
 
 @shared_task
 def reconcile_all() -> None:
-    """Compare every customer with the provider, and repair what differs. Beat sends it every night."""
-    reconcile.reconcile_all()
+    """Compare customers with the provider, each once a day, and repair what differs. Beat sends it every five minutes: a task
+    of all of them would be ended by its time limit."""
+    reconcile.reconcile_due()
+
+
+@shared_task
+def do_daily_work() -> None:
+    """Beat sends it every night."""
     customer_mails.send_expiring_cards(clock.now().date())
     plan_mapping.remap_subscriptions()
     subscriptions.resume_paused_trials()
@@ -55,7 +61,7 @@ def make_due_changes() -> None:
 
 @shared_task
 def apply_price_moves() -> None:
-    """Move the subscriptions whose day has come to another price. Beat sends it every hour; it may be repeated."""
+    """Move the subscriptions whose day has come to another price. Beat sends it every minute; it may be repeated."""
     price_moves.apply_due_price_moves()
 
 

@@ -116,10 +116,13 @@ CELERY_BEAT_SCHEDULE = {
 }
 if BILLING:
     CELERY_BEAT_SCHEDULE |= {
-        "reconcile billing": _every(86_400.0, "saas.billing.tasks.reconcile_all", expires=3600),
+        "reconcile billing": _every(300.0, "saas.billing.tasks.reconcile_all"),
+        "write of cards, find plans, go on after trials": _every(
+            86_400.0, "saas.billing.tasks.do_daily_work", expires=3600
+        ),
         "send customers' profiles": _every(60.0, "saas.billing.tasks.send_profiles"),
         "change plans at a period's end": _every(60.0, "saas.billing.tasks.make_due_changes"),
-        "move payers to another price": _every(3600.0, "saas.billing.tasks.apply_price_moves"),
+        "move payers to another price": _every(60.0, "saas.billing.tasks.apply_price_moves"),
         "link customers who pay": _every(300.0, "saas.billing.tasks.link_customers"),
         "update seats": _every(600.0, "saas.teams.tasks.update_all_seats"),
     }

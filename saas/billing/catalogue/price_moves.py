@@ -18,6 +18,7 @@ from django.db import transaction
 
 from saas.accounts.models import User
 from saas.audit.actions import record, require_reason
+from saas.background_tasks import for_a_while
 from saas.billing import clock, providers
 from saas.billing.catalogue.prices import ensure_provider_price
 from saas.billing.customers import apply_pending_events
@@ -135,11 +136,12 @@ def call_off_price_move(move: PriceMove, *, reason: str, by: User) -> PriceMove:
 
 
 def apply_due_price_moves() -> int:
-    """Move the subscriptions whose day has come. One that the provider refuses is tried again. Returns how many were moved."""
-    moved = 0
-    for move in PriceMove.objects.due(clock.now()).with_prices():
-        for step in move.steps.waiting().select_related("subscription__customer").order_by("pk"):
-            moved += _move(move, step)
+    """Move the subscriptions whose day has come, as many as there is time for. One that the provider refuses is tried again,
+    after the others. Returns how many were moved."""
+    moves = list(PriceMove.objects.due(clock.now()).with_prices())
+    steps = ((move, step) for move in moves for step in move.steps.waiting().in_turn())
+    moved = sum(_move(move, step) for move, step in for_a_while(steps))
+    for move in moves:
         if not move.steps.waiting().exists():
             PriceMove.objects.planned().filter(pk=move.pk).update(ended_at=clock.now())
     return moved

@@ -101,7 +101,7 @@ def charges_hiding_refunds(event_ids: Collection[int]) -> set[int]:
 def _hides_refunds(charge: JSONObject) -> bool:
     shown = sum(as_integer(refund.get("amount")) or 0 for refund in items(charge.get("refunds")))
     known = InvoiceAdjustment.objects.filter(kind=_Kind.REFUND, charge_id=id_of(charge.get("id")))
-    returned = known.aggregate(cents=Coalesce(Sum("returned_cents"), 0))["cents"]
+    returned = int(known.aggregate(cents=Coalesce(Sum("returned_cents"), 0))["cents"])
     return (as_integer(charge.get("amount_refunded")) or 0) > max(shown, returned)
 
 

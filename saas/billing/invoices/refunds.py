@@ -10,12 +10,16 @@ A refund's idempotency key holds what was returned before it: a repeated click i
 """
 
 from datetime import datetime
+from typing import Any
+
+from django.db.models import F
 
 from saas.accounts.models import User
 from saas.audit.actions import record, require_reason
 from saas.billing import clock, providers
-from saas.billing.customers import apply_pending_events
-from saas.billing.models import Customer, Invoice, Subscription
+from saas.billing.customers import apply_pending_events, numbered_key
+from saas.billing.models import Customer, Invoice, InvoiceAdjustment, Subscription
+from saas.billing.providers import IdempotencyMismatch, ProviderFailed
 from saas.errors import DomainError, Invalid
 from saas.ids import new_id
 
@@ -34,18 +38,28 @@ def refund_invoice(invoice: Invoice, *, amount_cents: int | None, reason: str, b
     amount = left if amount_cents is None else amount_cents
     if not 0 < amount <= left:
         raise Invalid(errors={"amount_cents": [f"Choose an amount of at most {invoice.net_paid}."]})
-    refund_id = providers.current_gateway().refund_invoice(
-        invoice.external_id,
-        amount_cents=amount,
-        reason=why,
-        idempotency_key=f"refund:{invoice.pk}:{invoice.returned_cents}:{amount}",
-    )
+    refund_id = _found_or_made(invoice, amount, why)
     apply_pending_events(invoice.customer, refund_id)
     record(
         "invoice.refunded", actor=by.pk, target=invoice.pk, reason=why, amount_cents=amount, currency=invoice.currency
     )
     invoice.refresh_from_db()
     return invoice
+
+
+def _found_or_made(invoice: Invoice, amount_cents: int, reason: str) -> str:
+    """The id of the refund. An answer that the provider would repeat for a day (an error of its own, other parameters, a refund
+    that has failed since) ends its idempotency key; before another refund is made, the one of such a call is looked for."""
+    gateway, attempt = providers.current_gateway(), invoice.refund_attempt
+    failed = invoice.adjustments.filter(kind=InvoiceAdjustment.Kind.REFUND, returned_cents=0).count()
+    key = numbered_key(f"refund:{invoice.pk}:{invoice.returned_cents}:{amount_cents}", attempt + failed)
+    wanted: dict[str, Any] = {"amount_cents": amount_cents, "reason": reason, "may_be_made": attempt > 0}
+    try:
+        return gateway.refund_invoice(invoice.external_id, idempotency_key=key, **wanted)
+    except (ProviderFailed, IdempotencyMismatch):
+        same = Invoice.objects.filter(pk=invoice.pk, refund_attempt=attempt)
+        same.update(refund_attempt=F("refund_attempt") + 1)
+        raise
 
 
 def credit_customer(customer: Customer, *, amount_cents: int, currency: str, reason: str, by: User) -> None:
@@ -75,9 +89,9 @@ def cancel_with_refund(subscription: Subscription, *, reason: str, by: User) -> 
     if invoice is None or rest <= 0:
         raise NothingToRefund
     providers.current_gateway().cancel_subscription(subscription.external_id, reason=why)
-    refund_invoice(invoice, amount_cents=rest, reason=why, by=by)
-    apply_pending_events(subscription.customer)
     record("subscription.canceled", actor=by.pk, target=subscription.pk, reason=why, at_period_end=False)
+    apply_pending_events(subscription.customer)
+    refund_invoice(invoice, amount_cents=rest, reason=why, by=by)
     subscription.refresh_from_db()
     return subscription
 

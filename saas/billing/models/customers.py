@@ -107,6 +107,7 @@ class Customer(models.Model):
     told_details_at = models.DateTimeField(null=True, blank=True)  # ``changed_at`` of the details that were sent
     profile_failures = models.PositiveIntegerField(default=0, db_default=0)
     profile_due_at = models.DateTimeField(default=timezone.now, db_default=Now())  # not sent before, after a failure
+    reconciled_at = models.DateTimeField(null=True, blank=True)  # when it was last compared with the provider
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = CustomerQuerySet.as_manager()

@@ -16,7 +16,8 @@ LEAD = timedelta(minutes=10)  # before the period ends: the renewal has to find 
 
 class PendingChangeQuerySet(models.QuerySet["PendingChange"]):
     def due(self, now: datetime) -> PendingChangeQuerySet:
-        return self.filter(at__lte=now + LEAD).order_by("pk")
+        """Those that were refused after the others."""
+        return self.filter(at__lte=now + LEAD).order_by("error", "pk")
 
 
 class PendingChange(models.Model):

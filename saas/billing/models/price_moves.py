@@ -56,6 +56,10 @@ class PriceMoveStepQuerySet(models.QuerySet["PriceMoveStep"]):
     def waiting(self) -> PriceMoveStepQuerySet:
         return self.filter(status=PriceMoveStep.Status.WAITING)
 
+    def in_turn(self) -> PriceMoveStepQuerySet:
+        """With the subscriptions; those that were refused after the others."""
+        return self.select_related("subscription__customer").order_by("error", "pk")
+
 
 class PriceMoveStep(models.Model):
     """One subscription of a move."""

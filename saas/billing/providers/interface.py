@@ -202,9 +202,12 @@ class Gateway(Protocol):
         """Cancel it now. ``reason`` is in the customer's words."""
         ...
 
-    def refund_invoice(self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str) -> str:
-        """Return that much of what was paid, the way it came: the refund's id. Raises ``ProviderRefused`` for an invoice
-        without a payment."""
+    def refund_invoice(
+        self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str, may_be_made: bool = False
+    ) -> str:
+        """Return that much of what was paid, the way it came: the refund's id. ``may_be_made``: an earlier call may have made it,
+        so it is looked for first. Raises ``ProviderRefused`` for an invoice without a payment, ``ProviderFailed``,
+        ``IdempotencyMismatch``: the key brings the same answer for a day."""
         ...
 
     def credit_customer(

@@ -10,6 +10,7 @@ from datetime import timedelta
 from django.db.models import F
 from django.utils import timezone
 
+from saas.background_tasks import for_a_while
 from saas.billing import providers
 from saas.billing.customers import apply_pending_events, billed_to_name, note_refused_tax_id
 from saas.billing.models import BillingDetails, Customer
@@ -26,7 +27,7 @@ def send_changed_profiles() -> int:
     """Send what has changed, of at most ``BATCH`` customers. Returns how many were sent."""
     gateway = providers.current_gateway()
     rows = Customer.objects.with_changed_profile(gateway.provider, timezone.now()).order_by("profile_due_at", "pk")
-    return sum(_send_profile(row, gateway) for row in rows[:BATCH])
+    return sum(_send_profile(row, gateway) for row in for_a_while(rows[:BATCH]))
 
 
 def _send_profile(customer: Customer, gateway: Gateway) -> bool:

@@ -5,15 +5,18 @@ A webhook that never came leaves a row out of date. An answer that changes a row
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 from prometheus_client import Counter
 
 from saas.accounts.models import User
+from saas.background_tasks import SLICE_SECONDS, for_a_while
 from saas.billing import clock, providers
 from saas.billing.checkouts import reconcile_checkout
 from saas.billing.customers import apply_pending_events
@@ -41,29 +44,48 @@ _KINDS: dict[str, tuple[type[models.Model], Callable[[str], object]]] = {
     "payment_method": (PaymentMethod, upsert.upsert_payment_method),
     "tax_id": (TaxId, upsert.upsert_tax_id),
 }
+EVERY = timedelta(days=1)
+MOST_IN_A_SLICE = 500
 JUST_MADE = timedelta(minutes=5)  # what is as young may have been made after the provider listed what there is
-_NOT_COMPARED = {"id", "changed_at", "ambiguous"}  # about our events, not about the object
+_NOT_COMPARED = {"id", "changed_at", "ambiguous", "reconciled_at"}  # about our events, not about the object
 
 
 def reconcile_all() -> int:
     """Repair every difference and log it. Returns how many there were."""
-    sentences = list(reconcile_customers())
+    return _log_differences(reconcile_customers())
+
+
+def reconcile_due(seconds: float = SLICE_SECONDS) -> int:
+    """The same for customers who were not compared for a day, the longest ago first, as many as there is time for."""
+    is_due = Q(reconciled_at=None) | Q(reconciled_at__lt=timezone.now() - EVERY)
+    due = _known_customers().filter(is_due).order_by(F("reconciled_at").asc(nulls_first=True), "pk")
+    return _log_differences(reconcile_customers(for_a_while(due[:MOST_IN_A_SLICE], seconds)))
+
+
+def _log_differences(sentences: Iterable[str]) -> int:
+    found = 0
     for sentence in sentences:
         logger.warning("billing_drift", extra={"difference": sentence})
         DRIFT.inc()
-    return len(sentences)
+        found += 1
+    return found
 
 
-def reconcile_customers() -> Iterator[str]:
-    """Compare every customer of the current provider. Yields a sentence for each row that differed, after its repair.
+def _known_customers() -> QuerySet[Customer]:
+    """Those of the current provider. Without those of erased accounts: what it still holds of a person must not come back."""
+    known = Customer.objects.filter(provider=providers.current_provider(), deleted_at=None).exclude(external_id="")
+    return known.exclude(user__status=User.Status.DELETED)
 
-    Customers of erased accounts are left out: what the provider still holds of a person must not come back.
-    """
+
+def reconcile_customers(customers: Iterable[Customer] | None = None) -> Iterator[str]:
+    """Compare these customers with the provider, by default all. Yields a sentence for each row that differed, after its
+    repair."""
     gateway = providers.current_gateway()
-    known = Customer.objects.filter(provider=gateway.provider, deleted_at=None).exclude(external_id="")
-    known = known.exclude(user__status=User.Status.DELETED)
     try:
-        for customer in known.order_by("pk").iterator(chunk_size=200):
+        for customer in customers or _known_customers().order_by("pk").iterator(chunk_size=200):
+            Customer.objects.filter(pk=customer.pk).update(
+                reconciled_at=timezone.now()
+            )  # one that fails holds up no other
             yield from _reconcile_checkouts(customer)
             for kind in _KINDS:
                 yield from _reconcile_objects(kind, customer, gateway)

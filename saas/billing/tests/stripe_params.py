@@ -23,6 +23,7 @@ TYPES: list[tuple[str, type]] = [
     (r"GET /v1/subscriptions", params.SubscriptionListParams),
     (r"GET /v1/subscriptions/\w+", params.SubscriptionRetrieveParams),
     (r"POST /v1/subscription_schedules/\w+/release", params.SubscriptionScheduleReleaseParams),
+    (r"GET /v1/refunds", params.RefundListParams),
     (r"POST /v1/refunds", params.RefundCreateParams),
     (r"POST /v1/customers/\w+/balance_transactions", params.CustomerBalanceTransactionCreateParams),
     (r"GET /v1/customers/\w+/tax_ids", params.CustomerTaxIdListParams),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.billing.checkouts import start_checkout
@@ -83,6 +84,31 @@ def test_a_card_whose_detachment_nobody_told_is_found(bought: Subscription) -> N
 
     assert not PaymentMethod.objects.usable().exists()
     assert run() == ["0 differences"]
+
+
+def test_the_next_run_goes_on_where_time_was_over(bought: Subscription, other: Person) -> None:
+    start_checkout(other.user, plan_id="growth")
+    first = bought.customer_id
+    LocalObject.objects.filter(kind="subscription").delete()
+
+    found = [reconcile.reconcile_due(seconds=0) for _ in range(3)]
+
+    assert found == [1, 1, 0]  # each names its subscription, and nobody is due before tomorrow
+    assert Customer.objects.exclude(reconciled_at=None).order_by("reconciled_at").first().pk == first
+    Customer.objects.update(reconciled_at=timezone.now() - reconcile.EVERY)
+    assert reconcile.reconcile_due() == 2
+
+
+def test_who_cannot_be_asked_about_holds_up_nobody(bought: Subscription, settings: Any) -> None:
+    Customer.objects.update(provider="stripe")
+    waits = Customer.objects.create(provider="stripe", external_id="cus_2", pk="cst_zzz")
+    with stand_in({"GET /v1/customers/cus_2": [BUSY]}, StandIn) as here:
+        bill_through_stripe(settings, here.url)
+        reconcile.reconcile_due(seconds=0)
+        reconcile.reconcile_due(seconds=0)
+
+    waits.refresh_from_db()
+    assert waits.reconciled_at is not None
 
 
 def test_what_was_erased_does_not_come_back(bought: Subscription, customer: Person) -> None:

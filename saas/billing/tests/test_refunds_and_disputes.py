@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+import stripe
 
 from saas.audit.models import AuditEvent
 from saas.billing.alarms import AlarmKind, open_alarms
@@ -12,8 +13,11 @@ from saas.billing.entitlements import get_limit
 from saas.billing.invoices import customer_mails, refunds
 from saas.billing.invoices.refunds import NothingToRefund
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, LocalObject, PaymentMethod, Price, Subscription
+from saas.billing.providers import ProviderFailed, ProviderRefused
 from saas.billing.providers.local import test_clock
+from saas.billing.providers.local.gateway import LocalGateway
 from saas.billing.sync import rebuild
+from saas.billing.tests.fake_stripe import FakeStripe
 from saas.billing.tests.stripe_params import faults
 from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
 from saas.errors import Invalid
@@ -363,6 +367,86 @@ def test_stripe_is_asked_to_refund_the_invoices_payment(payer: Person, staff_mem
     }  # fmt: skip
     assert asked.headers["Idempotency-Key"] == f"refund:{refunded.pk}:0:1900"
     assert [faults(f"{it.method} {it.path}", it.fields) for it in here.asked] == [[], []]
+
+
+BROKEN = (500, {"error": {"type": "api_error", "message": "An unknown error occurred"}})
+
+
+def test_a_refund_whose_answer_was_an_error_is_made_by_another_click(
+    payer: Person, staff_member: Person, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0)
+    tell("invoice.paid", PAID)
+    answers = {
+        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        "GET /v1/refunds": whole.list_page([], "/v1/refunds"),
+        "POST /v1/refunds": [BROKEN, BROKEN, BROKEN, (200, whole.refund(1900))],
+    }
+    with stand_in(answers, FakeStripe) as here:
+        bill_through_stripe(settings, here.url)
+        with pytest.raises(ProviderFailed):
+            refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+        here.answers["POST /v1/refunds"] = whole.refund(1900)
+
+        refunded = refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry!", by=staff_member.user)
+
+    assert refunded.returned_cents == 1900
+
+
+def test_a_refund_that_was_made_without_an_answer_is_not_made_twice(
+    payer: Person, staff_member: Person, settings: Any
+) -> None:
+    tell("invoice.paid", PAID)
+    Invoice.objects.update(refund_attempt=1)
+    made = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"})
+    answers = {
+        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        "GET /v1/refunds": whole.list_page([made], "/v1/refunds"),
+        "GET /v1/refunds/re_1": made,
+    }
+    with stand_in(answers, FakeStripe) as here:
+        bill_through_stripe(settings, here.url)
+
+        refunded = refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+
+    assert refunded.returned_cents == 1900
+    assert "POST" not in {asked.method for asked in here.asked}
+
+
+def test_a_refund_that_failed_can_be_made_again(payer: Person, staff_member: Person, settings: Any) -> None:
+    tell("invoice.paid", PAID)
+    tell("invoice_payment.paid", PAYMENT)
+    answers = {
+        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        "POST /v1/refunds": whole.refund(1900, status="pending"),
+    }
+    with stand_in(answers, FakeStripe) as here:
+        bill_through_stripe(settings, here.url)
+        refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+        tell("refund.failed", whole.refund(1900, status="failed"), later=10**8)
+        here.answers["POST /v1/refunds"] = whole.refund(1900, id="re_2")
+
+        refunded = refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+
+    assert refunded.returned_cents == 1900
+    assert set(InvoiceAdjustment.objects.values_list("external_id", "status")) == {
+        ("re_1", "failed"),
+        ("re_2", "succeeded"),
+    }
+
+
+def test_an_end_whose_refund_is_refused_is_in_the_audit_trail(
+    bought: Person, staff_member: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise ProviderRefused("The charge has been disputed.")
+
+    monkeypatch.setattr(LocalGateway, "refund_invoice", refuse)
+    with pytest.raises(ProviderRefused):
+        refunds.cancel_with_refund(Subscription.objects.get(), reason="wanted out", by=staff_member.user)
+
+    assert Subscription.objects.get().status == "canceled"
+    assert AuditEvent.objects.filter(action="subscription.canceled", actor=staff_member.user.pk).count() == 1
 
 
 def test_stripe_is_asked_to_credit_the_customer(payer: Person, staff_member: Person, settings: Any) -> None:

@@ -10,7 +10,8 @@ from saas.billing.catalogue.prices import change_price
 from saas.billing.checkouts import start_checkout
 from saas.billing.models import Invoice, Plan, PriceTerms, Subscription
 from saas.billing.providers.local import test_clock
-from saas.billing.subscriptions import cancel_subscription
+from saas.billing.subscriptions import cancel_subscription, change_plan
+from saas.errors import NotFound
 from saas.teams import seat_billing, tasks
 from saas.teams.models import Membership, Team
 from saas.teams.plan_limits import SeatLimitReached, require_free_seat
@@ -101,3 +102,14 @@ def test_a_subscription_that_ends_buys_no_seats(team: Team, customer: Person) ->
     assert (seat_billing.update_seats(team), quantity()) == (False, 4)
     with pytest.raises(SeatLimitReached):
         require_free_seat(team, taken=5)
+
+
+def test_a_new_member_is_charged_on_an_archived_plan_too(team: Team) -> None:
+    Plan.objects.filter(pk="growth").update(is_active=False)
+    join(team, 1)
+
+    tasks.update_team_seats(team.pk)
+
+    assert (quantity(), entitlements.get_limit(team, "seats")) == (5, 5)
+    with pytest.raises(NotFound):  # another interval would be bought anew
+        change_plan(team, plan_id="growth", interval="year", by=team.owner)

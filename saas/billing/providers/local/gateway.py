@@ -198,7 +198,9 @@ class LocalGateway:
         objects.move_events_to_inbox(row.customer_id)
 
     @transaction.atomic
-    def refund_invoice(self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str) -> str:
+    def refund_invoice(
+        self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str, may_be_made: bool = False
+    ) -> str:
         invoice = objects.lock_object(invoice_id, "invoice")
         refund = operations.refund_invoice(invoice, amount_cents, clock.now(), idempotency_key=idempotency_key)
         objects.move_events_to_inbox(invoice.customer_id)

@@ -21,7 +21,6 @@ from stripe.params import (
     PriceCreateParams,
     ProductCreateParams,
     PromotionCodeCreateParams,
-    RefundCreateParams,
     SubscriptionCancelParams,
     SubscriptionListParams,
     SubscriptionRetrieveParams,
@@ -39,6 +38,7 @@ from saas.billing.providers.interface import (
     ProviderPageRequired,
     ProviderRefused,
 )
+from saas.billing.providers.stripe import refunds
 from saas.billing.providers.stripe.answers import made_for, raw_json, rows, translate_errors
 from saas.billing.providers.stripe.billing_details import changed_address, creation_params, replace_tax_ids
 from saas.billing.providers.stripe.coupons import coupon_params
@@ -297,25 +297,19 @@ class StripeGateway:
         wanted: SubscriptionCancelParams = {"cancellation_details": {"comment": reason}} if reason else {}
         self._call_and_store(lambda: self.client.subscriptions.cancel(subscription_id, wanted))
 
-    def refund_invoice(self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str) -> str:
+    def refund_invoice(
+        self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str, may_be_made: bool = False
+    ) -> str:
         wanted: InvoiceRetrieveParams = {"expand": ["payments"]}
-        invoice = self._call_and_store(lambda: self.client.invoices.retrieve(invoice_id, wanted))
-        listed = (invoice.get("payments") or {}).get("data", [])
-        payments = [row["payment"] for row in listed if row["status"] == "paid"]
-        paid = next((it for it in payments if it.get("payment_intent") or it.get("charge")), None)
-        if paid is None:
-            raise ProviderRefused("The invoice was not paid by a payment that can be refunded.")
-        intent, charge = stripe_objects.id_of(paid.get("payment_intent")), stripe_objects.id_of(paid.get("charge"))
-        refund: RefundCreateParams = {
-            "amount": amount_cents,
-            "metadata": {"invoice": invoice_id, "reason": reason[:500]},
-        }
-        if intent:
-            refund["payment_intent"] = intent
-        else:
-            refund["charge"] = charge
-        made = self._call_and_store(lambda: self.client.refunds.create(refund, {"idempotency_key": idempotency_key}))
-        return str(made["id"])
+        payment = refunds.payment_of(
+            self._call_and_store(lambda: self.client.invoices.retrieve(invoice_id, wanted)), invoice_id
+        )
+        if may_be_made and (made := refunds.find_made(self.client, payment, amount_cents)):
+            self.fetch_object("refund", made)
+            return made
+        refund = refunds.creation_params(payment, amount_cents, reason)
+        created = self._call_and_store(lambda: self.client.refunds.create(refund, {"idempotency_key": idempotency_key}))
+        return str(created["id"])
 
     def credit_customer(
         self, customer_id: str, *, amount_cents: int, currency: str, reason: str, idempotency_key: str

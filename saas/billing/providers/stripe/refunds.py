@@ -1,0 +1,69 @@
+"""Refunds of the payment of an invoice, at Stripe."""
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from stripe.params import RefundCreateParams, RefundListParams
+
+from saas.billing.models import InvoiceAdjustment
+from saas.billing.providers.interface import ProviderRefused
+from saas.billing.providers.stripe.answers import rows, translate_errors
+from saas.billing.sync import stripe_objects
+
+MOST_REFUNDS = 1_000  # of one payment
+
+
+@dataclass(frozen=True)
+class Payment:
+    """``intent`` is empty where only a charge is known."""
+
+    invoice_id: str
+    intent: str
+    charge: str
+
+
+def payment_of(invoice: dict[str, Any], invoice_id: str) -> Payment:
+    """``invoice`` with its payments. Raises ``ProviderRefused`` where none of them can be refunded."""
+    listed = (invoice.get("payments") or {}).get("data", [])
+    payments = [row["payment"] for row in listed if row["status"] == "paid"]
+    paid = next((it for it in payments if it.get("payment_intent") or it.get("charge")), None)
+    if paid is None:
+        raise ProviderRefused("The invoice was not paid by a payment that can be refunded.")
+    return Payment(
+        invoice_id, stripe_objects.id_of(paid.get("payment_intent")), stripe_objects.id_of(paid.get("charge"))
+    )
+
+
+def creation_params(payment: Payment, amount_cents: int, reason: str) -> RefundCreateParams:
+    refund: RefundCreateParams = {
+        "amount": amount_cents,
+        "metadata": {"invoice": payment.invoice_id, "reason": reason[:500]},
+    }
+    if payment.intent:
+        refund["payment_intent"] = payment.intent
+    else:
+        refund["charge"] = payment.charge
+    return refund
+
+
+def find_made(client: Any, payment: Payment, amount_cents: int) -> str:
+    """The refund of that amount for our invoice that no event has shown yet; else empty. ``client`` is the SDK's."""
+    wanted: RefundListParams = {"limit": 100}
+    if payment.intent:
+        wanted["payment_intent"] = payment.intent
+    else:
+        wanted["charge"] = payment.charge
+    with translate_errors():
+        listed = list(islice(rows(client.refunds.list(wanted)), MOST_REFUNDS))
+    known = set(
+        InvoiceAdjustment.objects.filter(external_id__in=[row["id"] for row in listed]).values_list(
+            "external_id", flat=True
+        )
+    )
+    return next((row["id"] for row in listed if row["id"] not in known and _is_ours(row, payment, amount_cents)), "")
+
+
+def _is_ours(row: dict[str, Any], payment: Payment, amount_cents: int) -> bool:
+    is_of_invoice = (row.get("metadata") or {}).get("invoice") == payment.invoice_id
+    return is_of_invoice and row["amount"] == amount_cents and row.get("status") not in {"failed", "canceled"}
