@@ -8,7 +8,7 @@ import re
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
@@ -25,7 +25,7 @@ from saas.accounts.oauth.http_client import (
     require_allowed_url,
 )
 from saas.errors import DomainError
-from saas.security.untrusted_json import as_objects, as_text
+from saas.security.untrusted_json import as_identifier, as_objects, as_text
 from saas.settings.accounts import OAuthProvider
 from saas.text_normalization import strip_invisible
 
@@ -54,12 +54,14 @@ class Endpoints:
     """Addresses of a provider. ``issuer`` may hold Microsoft's ``{tenantid}``.
 
     ``keys`` (JWKS) is empty for GitHub, which has no ID tokens; ``user`` and ``emails`` are empty for all others.
+    ``userinfo`` is empty where the provider has none, or has it at a host that is not called.
     """
 
     issuer: str
     authorization: str
     token: str
     keys: str = ""
+    userinfo: str = ""
     user: str = ""
     emails: str = ""
     requires_basic_auth: bool = False
@@ -129,7 +131,7 @@ def fetch_identity(
     """
     tokens = _exchange(provider, code, verifier, at_pages)
     if provider.issuer:
-        return _from_id_token(provider, tokens.get("id_token"), nonce)
+        return _from_openid(provider, tokens, nonce)
     return _from_github(provider, tokens.get("access_token"))
 
 
@@ -154,6 +156,7 @@ def _discover(provider: OAuthProvider) -> Endpoints:
         authorization=_address(provider, metadata.get("authorization_endpoint")),
         token=_address(provider, metadata.get("token_endpoint")),
         keys=_address(provider, metadata.get("jwks_uri")),
+        userinfo=_optional_address(provider, metadata.get("userinfo_endpoint")),
         requires_basic_auth="client_secret_post" not in methods,
         sends_issuer=metadata.get("authorization_response_iss_parameter_supported") is True,
     )
@@ -165,6 +168,13 @@ def _address(provider: OAuthProvider, url: object) -> str:
     return address
 
 
+def _optional_address(provider: OAuthProvider, url: object) -> str:
+    try:
+        return _address(provider, url)
+    except IdentityProviderUnavailable:
+        return ""
+
+
 def _exchange(provider: OAuthProvider, code: str, verifier: str, at_pages: bool) -> dict[str, Any]:
     where = discover_endpoints(provider)
     form = {
@@ -174,8 +184,10 @@ def _exchange(provider: OAuthProvider, code: str, verifier: str, at_pages: bool)
         "code_verifier": verifier,
     }
     auth = None
-    if where.requires_basic_auth:
-        auth = (provider.client_id, provider.client_secret)
+    if not provider.client_secret:  # a public client, which PKCE protects
+        form |= {"client_id": provider.client_id}
+    elif where.requires_basic_auth:
+        auth = (quote_plus(provider.client_id), quote_plus(provider.client_secret))  # RFC 6749, 2.3.1
     else:
         form |= {"client_id": provider.client_id, "client_secret": provider.client_secret}
     answer = call_provider("POST", where.token, hosts=_hosts(provider), form=form, auth=auth)
@@ -184,18 +196,39 @@ def _exchange(provider: OAuthProvider, code: str, verifier: str, at_pages: bool)
     return _object(answer)
 
 
-def _from_id_token(provider: OAuthProvider, raw: object, nonce: str) -> Identity:
+def _from_openid(provider: OAuthProvider, tokens: dict[str, Any], nonce: str) -> Identity:
+    raw = tokens.get("id_token")
     if not isinstance(raw, str):
         raise IdTokenInvalid
-    claims = _verified_claims(provider, raw, nonce)
+    claims = _with_userinfo(provider, _verified_claims(provider, raw, nonce), tokens.get("access_token"))
     return Identity(
         provider=provider.name,
         issuer=str(claims["iss"]),
         subject=_subject(claims["sub"]),
-        email=as_text(claims.get("email"), 254).strip(),
+        email=_email(claims.get("email")),
         email_is_verified=claims.get("email_verified") is True,
         name=strip_invisible(as_text(claims.get("name"), 200)),
     )
+
+
+def _with_userinfo(provider: OAuthProvider, claims: dict[str, Any], token: object) -> dict[str, Any]:
+    """Add what a provider tells at its userinfo endpoint alone (Core 1.0, 5.4): the address and whether it is verified.
+
+    Both are taken from one of the two places, so that no provider's word about one address counts for another.
+    """
+    url = discover_endpoints(provider).userinfo
+    if not url or not isinstance(token, str) or {"email", "email_verified"} <= claims.keys():
+        return claims
+    try:
+        told = _object(_get(provider, url, token))
+    except IdentityProviderUnavailable:
+        if claims.get("email"):
+            return claims
+        raise
+    if told.get("sub") != claims["sub"]:  # Core 1.0, 5.3.2
+        raise IdTokenInvalid
+    address = {name: told.get(name) for name in ("email", "email_verified")} if told.get("email") else {}
+    return {**told, **claims, **address}
 
 
 def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str, Any]:
@@ -236,7 +269,7 @@ def _from_github(provider: OAuthProvider, token: object) -> Identity:
         provider=provider.name,
         issuer=GITHUB_ISSUER,
         subject=_subject(str(user.get("id") or "")),
-        email=as_text(primary[0].get("email"), 254).strip() if primary else "",
+        email=_email(primary[0].get("email")) if primary else "",
         email_is_verified=bool(primary),
         name=strip_invisible(as_text(user.get("name"), 200)),
     )
@@ -257,6 +290,11 @@ def _object(answer: ProviderResponse) -> dict[str, Any]:
     if not isinstance(answer.document, dict):
         raise IdentityProviderUnavailable
     return answer.document
+
+
+def _email(value: object) -> str:
+    """The address; empty where it is too long: a part of it would be another's."""
+    return as_text(as_identifier(value, 254)).strip()
 
 
 def _subject(value: object) -> str:

@@ -2,14 +2,14 @@
 
 import json
 import time
-from base64 import urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -19,6 +19,7 @@ from saas.testing.servers.in_thread import served_in_thread
 
 CLIENT_ID = "our-client"
 CLIENT_SECRET = "our-secret"
+RESERVED_SECRET = "our+secret%2Fwith: all"  # what a form and a URL write in another way
 
 
 @cache
@@ -27,8 +28,8 @@ def _key() -> RSAKey:
 
 
 class IdentityProvider:
-    """``claims`` override those of the valid ID token (None removes one), ``header`` replaces its header, and ``answers``
-    the status and document of a path."""
+    """``claims`` override those of the valid ID token (None removes one), ``header`` replaces its header, ``answers`` the
+    status and document of a path, and ``userinfo`` is what the userinfo endpoint tells; empty without one."""
 
     def __init__(self, port: int) -> None:
         self.issuer = f"http://localhost:{port}"
@@ -36,6 +37,8 @@ class IdentityProvider:
         self.signing_key: Any = self.key
         self.claims: dict[str, Any] = {}
         self.header: dict[str, Any] = {"alg": "RS256", "kid": "one"}
+        self.userinfo: dict[str, Any] = {}
+        self.auth_methods = ["client_secret_post"]
         self.answers: dict[str, tuple[int, Any]] = {}
         self.verifiers: list[str] = []
         self.paths: list[str] = []
@@ -62,10 +65,11 @@ class IdentityProvider:
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",
             "jwks_uri": f"{self.issuer}/jwks",
-            "token_endpoint_auth_methods_supported": ["client_secret_post"],
+            "token_endpoint_auth_methods_supported": self.auth_methods,
+            **({"userinfo_endpoint": f"{self.issuer}/userinfo"} if self.userinfo else {}),
         }
 
-    def respond(self, method: str, path: str, form: dict[str, str]) -> tuple[int, Any]:
+    def respond(self, method: str, path: str, form: dict[str, str], authorization: str = "") -> tuple[int, Any]:
         self.paths.append(f"{method} {path}")
         if path in self.answers:
             return self.answers[path]
@@ -75,21 +79,33 @@ class IdentityProvider:
             case "/jwks":
                 return 200, {"keys": [self.key.as_dict(private=False)]}
             case "/token":
-                return self._token(form)
+                return self._token(form, authorization)
+            case "/userinfo" if authorization == "Bearer at":
+                return 200, self.userinfo
         return 404, {}
 
-    def _token(self, form: dict[str, str]) -> tuple[int, Any]:
+    def _token(self, form: dict[str, str], authorization: str) -> tuple[int, Any]:
         asked, person = self._codes.pop(form["code"], ({}, {}))
         challenge = urlsafe_b64encode(sha256(form["code_verifier"].encode()).digest()).rstrip(b"=").decode()
         fits = (
             asked.get("code_challenge") == challenge
             and form["redirect_uri"] == asked["redirect_uri"]
-            and (form["client_id"], form["client_secret"]) == (CLIENT_ID, CLIENT_SECRET)
+            and self._is_authenticated(form, authorization)
         )
         if not fits:
             return 400, {"error": "invalid_grant"}
         self.verifiers.append(form["code_verifier"])
         return 200, {"access_token": "at", "token_type": "Bearer", "id_token": self._id_token(asked, person)}
+
+    def _is_authenticated(self, form: dict[str, str], authorization: str) -> bool:
+        sent = (form.get("client_id"), form.get("client_secret"))
+        match self.auth_methods:
+            case ["none"]:
+                return (*sent, authorization) == (CLIENT_ID, None, "")
+            case ["client_secret_basic"]:  # RFC 6749, 2.3.1
+                name, _, secret = b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
+                return (unquote_plus(name), unquote_plus(secret), *sent) == (CLIENT_ID, RESERVED_SECRET, None, None)
+        return sent == (CLIENT_ID, CLIENT_SECRET)
 
     def _id_token(self, asked: dict[str, str], person: dict[str, Any]) -> str:
         now = int(time.time())
@@ -118,7 +134,8 @@ def running_identity_provider() -> Iterator[IdentityProvider]:
             self._answer("POST", {name: values[0] for name, values in parse_qs(raw).items()})
 
         def _answer(self, method: str, form: dict[str, str]) -> None:
-            status, document = provider.respond(method, urlsplit(self.path).path, form)
+            authorization = self.headers.get("Authorization", "")
+            status, document = provider.respond(method, urlsplit(self.path).path, form, authorization)
             body = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))

@@ -1,0 +1,93 @@
+"""Providers differ: where they tell the address, and how they want to know who calls them."""
+
+from dataclasses import replace
+
+import pytest
+
+from saas.accounts.models import OAuthIdentity, User
+from saas.testing.clients import ServiceClient
+from saas.testing.servers.identity_provider import RESERVED_SECRET, IdentityProvider
+
+TOLD = {"sub": "person-1", "email": "mara@example.org", "email_verified": True, "name": "Mara M"}
+
+
+def sign_in(product: ServiceClient, idp: IdentityProvider, **claims: object):
+    location = product.get("/api/auth/oauth/oidc").headers["Location"]
+    return product.post("/api/auth/oauth/oidc/callback", idp.approve(location, **claims))
+
+
+def test_an_address_that_only_userinfo_tells_is_read(product, idp: IdentityProvider, db) -> None:
+    idp.userinfo = TOLD
+
+    user = sign_in(product, idp).json()["user"]
+
+    assert (user["email"], user["full_name"], user["is_verified"]) == ("mara@example.org", "Mara M", True)
+
+
+def test_an_address_that_userinfo_alone_has_verified_is(product, idp: IdentityProvider, db) -> None:
+    idp.userinfo = TOLD
+
+    assert sign_in(product, idp, email="mara@example.org").json()["user"]["is_verified"] is True
+
+
+def test_userinfo_verifies_no_address_of_the_id_token(product, idp: IdentityProvider, db) -> None:
+    idp.userinfo = TOLD
+
+    sign_in(product, idp, email="victim@example.org")
+
+    identity = OAuthIdentity.objects.get()
+    assert (identity.email, identity.email_is_verified) == ("mara@example.org", True)
+    assert not User.objects.filter(email="victim@example.org").exists()
+
+
+def test_what_the_id_token_tells_is_not_asked_again(product, idp: IdentityProvider, db) -> None:
+    idp.userinfo = TOLD
+
+    user = sign_in(product, idp, email="kim@example.org", email_verified=False).json()["user"]
+
+    assert (user["email"], user["is_verified"]) == ("kim@example.org", False)
+    assert "GET /userinfo" not in idp.paths
+
+
+def test_userinfo_of_another_person_is_refused(product, idp: IdentityProvider, db) -> None:
+    idp.userinfo = {**TOLD, "sub": "person-2"}
+
+    answer = sign_in(product, idp)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "oauth_token_invalid")
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize(("claims", "status"), [({}, 502), ({"email": "kim@example.org"}, 200)])
+def test_without_userinfo_the_id_token_must_tell_the_address(
+    product, idp: IdentityProvider, db, claims: dict[str, str], status: int
+) -> None:
+    idp.userinfo = TOLD
+    idp.answers["/userinfo"] = (503, {})
+
+    assert sign_in(product, idp, **claims).status_code == status
+    assert [user.is_verified for user in User.objects.all()] == [False] * len(claims)
+
+
+def test_userinfo_at_a_host_that_is_not_called_is_left_out(product, idp: IdentityProvider, db) -> None:
+    metadata = {**idp.metadata, "userinfo_endpoint": "https://elsewhere.example/userinfo"}
+    idp.answers["/.well-known/openid-configuration"] = (200, metadata)
+
+    assert sign_in(product, idp, email="mara@example.org").status_code == 200
+
+
+def test_an_address_that_is_too_long_is_not_cut(product, idp: IdentityProvider, db) -> None:
+    answer = sign_in(product, idp, email=f"mara@{'a.' * 124}example.community", email_verified=True)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "oauth_email_missing")
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize(("method", "secret"), [("client_secret_basic", RESERVED_SECRET), ("none", "")])
+def test_a_code_is_exchanged_as_the_provider_wants(
+    product, idp: IdentityProvider, db, settings, method: str, secret: str
+) -> None:
+    idp.auth_methods = [method]
+    settings.OAUTH_PROVIDERS = {"oidc": replace(idp.provider_settings(), client_secret=secret)}
+
+    assert sign_in(product, idp, email="mara@example.org").status_code == 200
