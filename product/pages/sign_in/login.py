@@ -60,7 +60,8 @@ class SignInPage(FormPage):
         else:
             set_session_cookie(Request(self.request), login)
             answer = HttpResponseRedirect(self.next_url)
-        pending_login_cookie.remember_pending_login(answer, login)
+        if isinstance(login, logins.PendingMfa) or pending_login_cookie.read_pending_login(self.request):
+            pending_login_cookie.remember_pending_login(answer, login)
         return answer
 
 
