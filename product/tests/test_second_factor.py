@@ -71,6 +71,14 @@ def test_setting_up_shows_the_secret_as_text_address_and_picture(product, custom
     assert setup["secret"] not in str(list(Totp.objects.values()))
 
 
+def test_an_authenticator_lists_the_account_under_the_brand(product, customer: Person, settings) -> None:
+    settings.BRAND_NAME = "Acme & Sons"
+
+    uri = product.post("/api/auth/mfa/totp", token=customer.token).json()["otpauth_uri"]
+
+    assert pyotp.parse_uri(uri).issuer == "Acme & Sons"
+
+
 def test_nothing_is_asked_for_until_a_code_confirms(product, customer: Person) -> None:
     product.post("/api/auth/mfa/totp", token=customer.token)
     refused = product.post("/api/auth/mfa/totp/confirm", {"code": "000000"}, token=customer.token)

@@ -25,7 +25,6 @@ from saas.mail.actions import queue_mail
 from saas.security.encryption import decrypt, encrypt, encrypted_at
 from saas.text_normalization import normalize_code
 
-ISSUER = "SaaS"
 STEP_SECONDS = 30
 STEPS_OF_DRIFT = 1
 SETUP_LIFETIME_SECONDS = 15 * 60
@@ -100,7 +99,7 @@ def delete_left_setups() -> None:
 
 
 def _setup(user: User, secret: str) -> TotpSetup:
-    uri = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name=ISSUER)
+    uri = pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name=settings.BRAND_NAME)
     return TotpSetup(secret, uri, segno.make(uri, error="m").svg_inline(scale=4))
 
 
