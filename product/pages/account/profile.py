@@ -36,7 +36,7 @@ class ProfilePage(SectionFormPage):
             help=_("The address of a square picture on the web, starting with https://."),
         ),
         Field("locale", _("Language"), kind="select", options=settings.LANGUAGES, help=_("Of pages and mails.")),
-        Field("timezone", _("Time zone"), kind="select", options=_zone_options()),
+        Field("timezone", _("Time zone"), kind="select", options=_zone_options(), keeps_unlisted=True),
     )  # fmt: skip
 
     def initial(self) -> dict[str, Any]:

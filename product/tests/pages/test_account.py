@@ -43,6 +43,14 @@ def test_a_profile_that_was_sent_in_part_keeps_the_rest(pages: ServiceClient, cu
     assert (customer.user.full_name, customer.user.locale) == ("Ada Countess", "en")
 
 
+def test_a_time_zone_that_is_no_place_stays_selected(pages: ServiceClient, customer: Person) -> None:
+    Profile.objects.filter(user=customer.user).update(timezone="CET")
+
+    page = text_of(pages.get("/account"))
+
+    assert re.findall(r'<option value="([^"]+)" selected>', page) == ["en", "CET"]
+
+
 @pytest.mark.parametrize("path", SECTIONS)
 def test_every_section_is_a_page_that_marks_itself(pages: ServiceClient, path: str) -> None:
     answer = pages.get(path)

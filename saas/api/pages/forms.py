@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.html import escape, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language, gettext
 from rest_framework.serializers import BooleanField, Serializer
@@ -29,7 +29,8 @@ SECRET_TYPES = frozenset({"password"})  # never sent back
 class Field:
     """``name`` is the serializer's; ``kind`` the ``type`` of the input, or ``textarea``, ``select``, ``checkbox``, ``hidden``.
 
-    ``options``: value and label of each choice. ``help`` says what is wanted before anything is wrong.
+    ``options``: value and label of each choice; with ``keeps_unlisted`` a value that is none of them is one more, so that the
+    form does not replace it by the first. ``help`` says what is wanted before anything is wrong.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Field:
     required: bool = True
     maxlength: int | None = None
     options: Sequence[tuple[str, str | Promise]] = ()
+    keeps_unlisted: bool = False
     _options_html: dict[str, SafeString] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def options_html(self, language: str) -> SafeString:
@@ -170,6 +172,8 @@ class ShownField:
     def options_html(self) -> SafeString:
         of_value = f'value="{escape(self.value)}"'
         html = self.field.options_html(get_language() or "")
+        if self.field.keeps_unlisted and self.value and of_value not in html:
+            html = format_html('<option value="{0}">{0}</option>{1}', self.value, html)
         return mark_safe(html.replace(of_value, f"{of_value} selected", 1))  # noqa: S308 - all of it is escaped
 
     @property
