@@ -30,7 +30,10 @@ CORS_ALLOWED_ORIGINS = env.comma_separated(
 CORS_ALLOWED_ORIGIN_REGEXES = [] if PRODUCTION else [r"^https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$"]
 CORS_ALLOW_CREDENTIALS = True
 CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"]
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-csrftoken", "x-request-id"]
+CORS_ALLOW_HEADERS = [
+    *("accept", "authorization", "content-type", "idempotency-key", "x-csrftoken", "x-request-id", "x-requested-with"),
+    *("baggage", "sentry-trace", "traceparent", "tracestate"),  # what libraries for tracing add to every request
+]
 TRUSTED_PROXY_COUNT = env.integer(
     "TRUSTED_PROXY_COUNT", default=0, maximum=10, help="Proxies in front that append to X-Forwarded-For."
 )

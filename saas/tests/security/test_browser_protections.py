@@ -108,6 +108,15 @@ def test_a_front_end_on_the_list_may_read_with_credentials(product, front_end: s
     assert "origin" in answer.headers["Vary"].lower()
 
 
+@pytest.mark.parametrize("name", ["x-requested-with", "traceparent", "sentry-trace", "baggage"])
+def test_a_front_end_may_send_the_headers_of_its_libraries(product, front_end: str, name: str) -> None:
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": name}
+
+    answer = product.send("OPTIONS", "/api/auth/login", headers={"Origin": front_end, **asked})
+
+    assert name in answer.headers["Access-Control-Allow-Headers"].split(", ")
+
+
 def test_a_preflight_runs_no_view(product, front_end: str, django_assert_num_queries) -> None:
     asked = {"Origin": front_end, "Access-Control-Request-Method": "POST"}
 
