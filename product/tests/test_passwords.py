@@ -388,3 +388,15 @@ def test_one_address_registers_three_times_an_hour(product, customer: Person) ->
     ]
 
     assert statuses == [409, 409, 409, 429]
+
+
+@pytest.mark.parametrize("path", ["/api/auth/register", "/register"])
+def test_a_password_that_is_refused_is_no_registration(product, db, path: str) -> None:
+    def register(password: str) -> int:
+        fields = {"email": "nell@example.net", "password": password, "full_name": "Nell"}
+        return int((product.submit_form if path == "/register" else product.post)(path, fields).status_code)
+
+    product.get("/login")
+
+    assert [register("short") for _ in range(3)] == [422] * 3
+    assert register(NEW) in {201, 302}

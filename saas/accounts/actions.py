@@ -33,16 +33,22 @@ class RegistrationClosed(DomainError):
     code, title, status = "registration_closed", "New accounts cannot be made here.", 403
 
 
+def check_registration(*, email: str, password: str, full_name: str = "") -> User:
+    """Return the customer to be, not yet stored. Raises ``InvalidAddress``, and ``Invalid`` for a password that breaks a rule."""
+    user = User(
+        email=deliverable_email(email), email_canonical=canonical_email(email), full_name=normalize_name(full_name)
+    )
+    check_new_password(password, user)
+    return user
+
+
 def register_customer(*, email: str, password: str, full_name: str = "") -> Login:
     """Create a customer, open a session and send the welcome mail. Raises ``EmailTaken``, ``InvalidAddress``, ``Invalid``.
 
     The password is hashed before the address is looked up, so that both answers cost the same, and before the transaction
     opens: 180 ms of arithmetic must not hold a lock.
     """
-    user = User(
-        email=deliverable_email(email), email_canonical=canonical_email(email), full_name=normalize_name(full_name)
-    )
-    check_new_password(password, user)
+    user = check_registration(email=email, password=password, full_name=full_name)
     user.password = make_password(password)
     try:
         with transaction.atomic():

@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy as _
 from product.pages.sign_in.login import SignInPage
 from saas.accounts import actions
 from saas.accounts.actions import EmailTaken
-from saas.accounts.email_addresses import canonical_email
 from saas.accounts.models import Audience
 from saas.accounts.sessions import logins
 from saas.accounts.sessions.logins import InvalidCredentials
@@ -41,7 +40,8 @@ class RegisterPage(SignInPage):
         return {"email": self.request.GET.get("email", "")[:254]}
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:
-        self.enforce_limits(rate_limits.register_account_limit(canonical_email(body["email"])))
+        account = actions.check_registration(**body)
+        self.enforce_limits(rate_limits.register_account_limit(account.email_canonical))
         try:
             login: logins.Login | logins.PendingMfa = actions.register_customer(**body)
             messages.success(self.request, gettext("Welcome. We sent you a link to confirm your address."))

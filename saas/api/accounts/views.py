@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from saas.accounts import actions
 from saas.accounts.actions import EmailTaken
-from saas.accounts.email_addresses import InvalidAddress, canonical_email
+from saas.accounts.email_addresses import InvalidAddress
 from saas.accounts.metadata import MetadataReadOnly
 from saas.accounts.models import Audience, LoginSession, Profile
 from saas.accounts.passwords.hashing_pool import HashingBusy
@@ -60,7 +60,8 @@ class RegisterView(PublicView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(shapes.RegisterBody)
-        self.enforce_limits(rate_limits.register_account_limit(canonical_email(body["email"])))
+        account = actions.check_registration(**body)  # a password that is refused is no attempt at the account
+        self.enforce_limits(rate_limits.register_account_limit(account.email_canonical))
         login = actions.register_customer(**body)
         return login_response(request, login, status=201)
 
