@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from product.pages.base import FormPage
 from saas.accounts import email_verification
 from saas.accounts.email_addresses import canonical_email
+from saas.accounts.models import OneTimeToken
 from saas.accounts.one_time_tokens import OneTimeTokenInvalid
 from saas.accounts.passwords import password_change
 from saas.accounts.privacy import account_deletion
@@ -72,8 +73,8 @@ class VerifyPage(MailedLinkPage):
     def use(self, body: dict[str, Any]) -> object:
         if self.request.POST.get("answer") == "not-mine":
             return "removed" if email_verification.report_unrecognized(body["token"]) else "canceled"
-        email_verification.verify_email(body["token"])
-        return "confirmed"
+        is_change = email_verification.verify_email(body["token"]) == OneTimeToken.Purpose.CHANGE
+        return "changed" if is_change else "confirmed"
 
 
 class ResetPage(MailedLinkPage):

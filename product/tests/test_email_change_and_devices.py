@@ -83,6 +83,28 @@ def test_a_taken_address_is_answered_like_a_free_one(product, customer: Person, 
     ]  # the same notice: her own mailbox tells nothing
 
 
+def test_only_the_last_asked_for_address_can_be_confirmed(product, customer: Person) -> None:
+    ask_to_change(product, customer, "mistyped@example.org")
+    mistyped = link_token("confirm_new_email")
+    ask_to_change(product, customer)
+
+    refused = verify(product, mistyped)
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "link_invalid")
+    assert product.get("/api/auth/me", token=customer.token).json()["user"]["email"] == customer.user.email
+    assert verify(product, link_token("confirm_new_email")).status_code == 200
+    assert User.objects.get().email == NEW_ADDRESS
+
+
+def test_ones_own_address_is_written_in_another_way(product, customer: Person) -> None:
+    spelling = customer.user.email.replace("kim", "Kim")
+    assert ask_to_change(product, customer, spelling).status_code == 202
+
+    assert verify(product, link_token("confirm_new_email")).status_code == 200
+    user = User.objects.get()
+    assert (user.email, user.email_canonical) == (spelling, customer.user.email)
+
+
 def test_an_address_that_was_taken_meanwhile_is_refused(product, customer: Person) -> None:
     ask_to_change(product, customer)
     token = link_token("confirm_new_email")
@@ -222,6 +244,17 @@ def test_looking_at_the_page_verifies_nothing_and_its_button_does(product, custo
 
     assert (done.status_code, "Your address is confirmed" in done.content.decode()) == (200, True)
     assert User.objects.get().is_verified
+
+
+def test_who_changed_the_address_reads_that_they_log_in_again(product, customer: Person) -> None:
+    ask_to_change(product, customer)
+    token = link_token("confirm_new_email")
+
+    done = fill_in(product, f"/verify?token={token}", token=token).content.decode()
+
+    assert "Your address is confirmed" in done
+    assert "Every device was logged out. Log in with this address from now on." in done
+    assert 'class="button" href="/login"' in done
 
 
 def test_a_password_is_set_on_the_page_and_refusals_are_told_there(product, customer: Person) -> None:

@@ -432,6 +432,15 @@ def test_an_identity_belongs_to_one_account(product, idp: IdentityProvider, cust
     assert OAuthIdentity.objects.get().user.email == "new@example.org"
 
 
+def test_a_second_account_at_one_provider_is_not_linked(product, idp: IdentityProvider, customer: Person) -> None:
+    for sub, status, code in (("p1", 200, None), ("p1", 200, None), ("p2", 409, "provider_linked")):
+        location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=customer.token).json()["authorization_url"]
+        answer = product.post(CALLBACK, idp.approve(location, sub=sub))
+        assert (answer.status_code, answer.json().get("code")) == (status, code)
+
+    assert OAuthIdentity.objects.get().subject == "p1"
+
+
 def test_the_last_way_into_an_account_cannot_be_removed(product, idp: IdentityProvider) -> None:
     login = product.post(CALLBACK, idp.approve(begun(product), email="new@example.org")).json()
 

@@ -16,6 +16,7 @@ from saas.accounts.models import Deletion, OneTimeToken, User
 from saas.accounts.one_time_tokens import (
     OneTimeTokenInvalid,
     consume_one_time_token,
+    end_one_time_tokens,
     find_one_time_token,
     issue_one_time_token,
 )
@@ -70,12 +71,14 @@ def send_verification(user: User) -> None:
 def request_email_change(user: User, *, new_email: str) -> None:
     """Mail a link to the new address and a notice to the old one, which works until the link is used.
 
-    A taken address gets no mail, but the answer and the notice are the same: neither mailbox may reveal whether the new
-    address has an account. Raises ``InvalidAddress``. Call ``require_recent_login`` first.
+    The last request counts: the link to an address that was mistyped works no more. A taken address gets no mail, but the
+    answer and the notice are the same: neither mailbox may reveal whether the new address has an account. Raises
+    ``InvalidAddress``. Call ``require_recent_login`` first.
     """
-    address = deliverable_email(new_email)
+    address, canonical = deliverable_email(new_email), canonical_email(new_email)
+    end_one_time_tokens(user, OneTimeToken.Purpose.CHANGE)
     token = issue_one_time_token(user, OneTimeToken.Purpose.CHANGE, email=address)
-    if not User.objects.filter(email_canonical=canonical_email(new_email)).exists():
+    if not User.objects.filter(email_canonical=canonical).exclude(pk=user.pk).exists():
         _mail("confirm_new_email", user, to=address, token=token, key=hash_token(token))
     _mail("email_change_requested", user, to=user.email, key=f"change_requested:{hash_token(token)}")
     record("email.change_requested", actor=user.id, target=user.id)
@@ -93,20 +96,22 @@ def preview_verification(token: str) -> VerificationPreview:
     )
 
 
-def verify_email(token: str) -> None:
-    """Use a link of either purpose. Raises ``OneTimeTokenInvalid``, also if the new address was taken meanwhile."""
+def verify_email(token: str) -> str:
+    """Use a link of either purpose, and return the purpose. Raises ``OneTimeTokenInvalid``, also if the new address was taken
+    meanwhile."""
     link = find_one_time_token(token, *PURPOSES)
     try:
         with transaction.atomic():
             consume_one_time_token(link)
             if link.purpose == OneTimeToken.Purpose.CHANGE:
                 _change_email(link)
-                return
+                return link.purpose
             now = timezone.now()
             mine = User.objects.filter(pk=link.user.pk, email=link.email, status=User.Status.ACTIVE)
             if not mine.update(email_verified_at=now, updated_at=now):
                 raise OneTimeTokenInvalid
             record("email.verified", actor=link.user.id, target=link.user.id)
+            return link.purpose
     except IntegrityError as error:
         raise OneTimeTokenInvalid from error
 

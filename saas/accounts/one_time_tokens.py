@@ -40,6 +40,12 @@ def issue_one_time_token(user: User, purpose: OneTimeToken.Purpose, *, email: st
     return raw
 
 
+def end_one_time_tokens(user: User, purpose: OneTimeToken.Purpose) -> None:
+    """End the unused tokens of earlier mails. Call it inside the transaction."""
+    now = timezone.now()
+    OneTimeToken.objects.filter(user=user, purpose=purpose, used_at=None, expires_at__gt=now).update(expires_at=now)
+
+
 def find_one_time_token(raw: str, *purposes: OneTimeToken.Purpose) -> OneTimeToken:
     """Return the row of a usable token without using it. Raises ``OneTimeTokenInvalid``, whatever is wrong."""
     token = OneTimeToken.objects.usable(timezone.now()).filter(token_hash=hash_token(raw), purpose__in=purposes).first()

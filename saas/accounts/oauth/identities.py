@@ -35,6 +35,10 @@ class IdentityTaken(DomainError):
     code, title = "identity_taken", "This provider account is linked to an account already."  # 409
 
 
+class ProviderLinked(DomainError):
+    code, title = "provider_linked", "Another account at this provider is linked. Unlink that one first."  # 409
+
+
 class LastLoginMethod(DomainError):
     code, title = "last_login_method", "This is the only way into the account. Set a password first."  # 409
 
@@ -112,7 +116,7 @@ def _attach(identity: Identity, user: User) -> None:
 
 
 def link_identity(identity: Identity, *, session: LoginSession) -> None:
-    """Let the session's user log in by ``identity`` as well. Raises ``IdentityTaken``. May be repeated."""
+    """Let the session's user log in by ``identity`` as well. Raises ``IdentityTaken``, ``ProviderLinked``. May be repeated."""
     try:
         _link(identity, session.user)
     except IntegrityError as error:
@@ -125,6 +129,8 @@ def _link(identity: Identity, user: User | None) -> None:
     if user is None or (known and known.user != user):
         raise IdentityTaken
     if known is None:
+        if OAuthIdentity.objects.filter(user=user, provider=identity.provider).exists():
+            raise ProviderLinked
         _attach(identity, user)
         record("identity.linked", actor=user.id, target=user.id, provider=identity.provider)
         _mail(user, "identity_linked", identity.provider)

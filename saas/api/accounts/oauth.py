@@ -22,6 +22,7 @@ from saas.accounts.oauth.identities import (
     IdentityTaken,
     LastLoginMethod,
     NoUsableAddress,
+    ProviderLinked,
 )
 from saas.accounts.oauth.providers import CodeRefused, IdTokenInvalid, SignInDeclined
 from saas.accounts.oauth.sign_in import OAuthStateInvalid, ReturnToNotAllowed
@@ -98,6 +99,7 @@ CALLBACK_REFUSALS: tuple[type[DomainError], ...] = (
     InvalidCredentials,
     AccountExists,
     IdentityTaken,
+    ProviderLinked,
     NoUsableAddress,
     RegistrationClosed,
     IdentityProviderUnavailable,
