@@ -123,3 +123,15 @@ def test_somebody_logs_in_by_her_address_in_any_form(product: ServiceClient, db:
     answer = product.post("/api/auth/login", {"email": f"kim@{domain}", "password": PASSWORD})
 
     assert (answer.status_code, answer.json()["user"]["id"]) == (200, customer.user.pk)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("\u202a", "\u202c"), ("\u2068", "\u2069"), ("\ufeff", ""), ("", "\u200b\u00a0")]
+)
+def test_what_is_copied_along_with_an_address_is_left_out(product, db: None, before: str, after: str) -> None:
+    address = {"email": f"{before}Kim@example.org{after}", "password": PASSWORD}
+
+    registered = product.post("/api/auth/register", address)
+
+    assert (registered.status_code, registered.json()["user"]["email"]) == (201, "Kim@example.org")
+    assert product.post("/api/auth/login", address).status_code == 200

@@ -9,6 +9,7 @@ from saas.text_normalization import strip_invisible
 
 MAX_LENGTH = 254
 MAX_LOCAL_LENGTH = 64
+_MARGINS = {"Cc", "Cf", "Zl", "Zp", "Zs"}
 _LOCAL_PUNCTUATION = set("!#$%&'*+-/=?^_`{|}~.")
 
 
@@ -55,12 +56,18 @@ def with_ascii_domain(searched: str) -> list[str]:
 
 def _parts(address: str) -> tuple[str, str]:
     """Check the local part as typed: Unicode's normal form would turn the Kelvin sign into a plain k."""
-    local, at, domain = address.strip().rpartition("@")
+    local, at, domain = _without_margins(address).rpartition("@")
     characters_fit = all(c.isascii() and (c.isalnum() or c in _LOCAL_PUNCTUATION) for c in local)
     dots_fit = not local.startswith(".") and not local.endswith(".") and ".." not in local
     if not at or not 0 < len(local) <= MAX_LOCAL_LENGTH or not characters_fit or not dots_fit:
         raise InvalidAddress
     return local, unicodedata.normalize("NFC", domain)
+
+
+def _without_margins(address: str) -> str:
+    """Leave out what is copied along: blanks, and characters that show nothing, such as those around an address in macOS."""
+    shown = [at for at, character in enumerate(address) if unicodedata.category(character) not in _MARGINS]
+    return address[shown[0] : shown[-1] + 1] if shown else ""
 
 
 def _ascii_domain(domain: str) -> str:
