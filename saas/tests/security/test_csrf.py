@@ -82,3 +82,14 @@ def test_a_bearer_token_needs_none(operation: Operation, scenario: tenant_scenar
 
     assert answer.status_code not in {401, 500}
     assert b"csrf_failed" not in answer.content
+
+
+@pytest.mark.parametrize(("referer", "status"), [("", 204), ("https://evil.example/", 403)])
+def test_over_https_a_program_needs_no_referer(product: ServiceClient, db, referer: str, status: int) -> None:
+    """It sends neither ``Origin`` nor ``Referer``; of browsers the older ones send one of the two."""
+    product.cookies["saas_session"] = user_factories.create_customer().cookie_key
+    headers = {"X-CSRFToken": csrf_token(product), **({"Referer": referer} if referer else {})}
+
+    answer = product.generic("POST", "/api/auth/logout", b"", secure=True, headers=headers)
+
+    assert answer.status_code == status
