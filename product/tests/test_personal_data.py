@@ -221,6 +221,19 @@ def test_the_mailed_link_undoes_it_once(product, customer: Person) -> None:
     assert User.objects.get().email == customer.user.email
 
 
+def test_who_asks_for_a_password_meanwhile_gets_the_link_that_keeps_the_account(product, customer: Person) -> None:
+    delete(product, customer)
+    Mail.objects.all().delete()
+
+    answer = product.post("/api/auth/password/forgot", {"email": customer.user.email})
+    tasks.answer_reset_request(ResetRequest.objects.get().pk)
+
+    assert answer.status_code == 202
+    assert [mail.template for mail in Mail.objects.all()] == ["deletion_requested"]
+    assert product.post("/api/auth/deletion/cancel", {"token": link_token("deletion_requested")}).status_code == 200
+    assert product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).status_code == 200
+
+
 def test_the_link_works_for_fourteen_days(product, customer: Person) -> None:
     delete(product, customer)
     token = link_token("deletion_requested")

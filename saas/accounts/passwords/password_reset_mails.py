@@ -1,12 +1,13 @@
 """Mail the link that sets a new password: for a person who forgot theirs, and for staff who help."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
 from saas.accounts import one_time_tokens
-from saas.accounts.models import OneTimeToken, ResetRequest, User
+from saas.accounts.models import Deletion, OneTimeToken, ResetRequest, User
+from saas.accounts.privacy.account_deletion import mail_keep_link
 from saas.accounts.sessions import tokens
 from saas.audit.actions import record
 from saas.mail.actions import queue_mail
@@ -35,17 +36,27 @@ def _mail_reset(user: User) -> None:
 
 @transaction.atomic
 def handle_reset_request(request_id: int) -> None:
-    """Mail a link for a ``ResetRequest``, if there is an account. May be repeated: claimed in the transaction of its effect."""
+    """Mail a link for a ``ResetRequest``, if there is an account; to one that is being deleted the link that keeps it.
+
+    May be repeated: claimed in the transaction of its effect.
+    """
     now = timezone.now()
     if not ResetRequest.objects.filter(pk=request_id, handled_at=None).update(handled_at=now):
         return
     reset_request = ResetRequest.objects.get(pk=request_id)
-    user = User.objects.customers().filter(email_canonical=reset_request.email, status=User.Status.ACTIVE).first()
-    if user is None:
+    user = User.objects.customers().filter(email_canonical=reset_request.email).first()
+    if user is None or _was_mailed_often(user, now):
         return
-    sent = OneTimeToken.objects.filter(
-        user=user, purpose=OneTimeToken.Purpose.RESET, created_at__gt=now - timedelta(hours=1)
-    )
-    if sent.count() < RESETS_PER_HOUR:
+    if user.is_active:
         _mail_reset(user)
         record("password.reset_sent", target=user.id)
+    elif user.status == User.Status.DELETED and (
+        deletion := Deletion.objects.pending().filter(user=user, due_at__gt=now).first()
+    ):
+        mail_keep_link(user, deletion)
+
+
+def _was_mailed_often(user: User, now: datetime) -> bool:
+    purposes = (OneTimeToken.Purpose.RESET, OneTimeToken.Purpose.KEEP)
+    sent = OneTimeToken.objects.filter(user=user, purpose__in=purposes, created_at__gt=now - timedelta(hours=1))
+    return sent.count() >= RESETS_PER_HOUR

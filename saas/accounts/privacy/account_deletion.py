@@ -32,6 +32,13 @@ def delete_account(user: User) -> tuple[Deletion, str]:
     data_sources.require_deletable(user)
     end_sessions(user)
     deletion = Deletion.objects.create(user=user, requested_at=now, due_at=now + GRACE_PERIOD)
+    token = mail_keep_link(user, deletion)
+    record("user.deletion_requested", actor=user.id, target=user.id)
+    return deletion, token
+
+
+def mail_keep_link(user: User, deletion: Deletion) -> str:
+    """Mail the link that undoes a pending deletion, inside the caller's transaction; return its token."""
     token = one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.KEEP)
     queue_mail(
         "deletion_requested",
@@ -41,8 +48,7 @@ def delete_account(user: User) -> tuple[Deletion, str]:
         secrets={"token": token},
         dedupe_key=f"deletion:{hash_token(token)}",
     )
-    record("user.deletion_requested", actor=user.id, target=user.id)
-    return deletion, token
+    return token
 
 
 @transaction.atomic
