@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
 from product.pages.base import FormPage
+from product.pages.provider_links import provider_links
 from product.teams.serializers import AcceptBody, InvitedBody
 from saas.accounts.actions import RegistrationClosed
 from saas.accounts.models import User
@@ -84,7 +85,8 @@ class AcceptInvitationPage(FormPage):
         here = f"{self.request.path}?{urlencode({'token': self.token})}"
         email = self.invitation.email if self.invitation else ""
         query = urlencode({"next": here, "email": email})
-        return {"state": self.state, "invitation": self.invitation, "login_query": query}
+        providers = provider_links(here) if self.state == "register" else []
+        return {"state": self.state, "invitation": self.invitation, "login_query": query, "providers": providers}
 
     def post(self, request: HttpRequest, **place: str) -> HttpResponseBase:
         if self.state == "switch":

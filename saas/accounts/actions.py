@@ -4,7 +4,7 @@ The other writes to accounts stand with their subject: ``sessions.logins``, ``pa
 ``email_verification``, ``oauth.identities``, ``privacy.account_deletion`` and ``staff.staff_administration``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -31,6 +31,23 @@ class EmailTaken(DomainError):
 
 class RegistrationClosed(DomainError):
     code, title, status = "registration_closed", "New accounts cannot be made here.", 403
+
+
+_invitation_checks: list[Callable[[str], bool]] = []
+
+
+def register_invitation_check(is_invited: Callable[[str], bool]) -> None:
+    """Register a function that says whether an address is invited, for where ``REGISTRATION=invite``."""
+    _invitation_checks.append(is_invited)
+
+
+def require_registration(email: str, *, is_verified: bool) -> None:
+    """Raise ``RegistrationClosed`` unless a new account can be made for the address by a provider, which may have verified it."""
+    if settings.REGISTRATION == "open":
+        return
+    is_invited = is_verified and any(check(email) for check in _invitation_checks)
+    if settings.REGISTRATION != "invite" or not is_invited:
+        raise RegistrationClosed
 
 
 def check_registration(*, email: str, password: str, full_name: str = "") -> User:

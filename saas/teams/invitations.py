@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from saas.accounts.account_handover import log_in_verified_email
-from saas.accounts.email_addresses import canonical_email, deliverable_email
+from saas.accounts.email_addresses import InvalidAddress, canonical_email, deliverable_email
 from saas.accounts.email_verification import EmailNotVerified
 from saas.accounts.models import User
 from saas.accounts.passwords.validators import check_new_password
@@ -130,6 +130,16 @@ def find_invitation(raw: str) -> Invitation:
     invitation = _invitation_by_token(raw)
     _require_acceptable(invitation)
     return invitation
+
+
+def is_invited(email: str) -> bool:
+    """Whether there is an invitation to the address that can be accepted."""
+    try:
+        address = canonical_email(email)
+    except InvalidAddress:
+        return False
+    waiting = Invitation.objects.holding_seats(timezone.now()).filter(email_canonical=address, team__deleted_at=None)
+    return any(map(_inviter_may_still_invite, waiting.select_related("invited_by")))
 
 
 @transaction.atomic

@@ -1,5 +1,6 @@
 """Signing in at a provider from pages: a second factor, refusals, and where one wanted to go."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -11,7 +12,13 @@ from django.utils import timezone
 from saas.accounts import second_factor
 from saas.accounts.models import LoginSession, OAuthState, User
 from saas.accounts.second_factor import STEP_SECONDS
+from saas.teams import invitations
+from saas.teams.models import Membership
+from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
+from saas.testing.factories.team_factories import actor_for, create_team
+from saas.testing.factories.user_factories import Person
+from saas.testing.mails import link_token
 from saas.testing.servers.identity_provider import IdentityProvider
 
 ComeBack = Callable[..., str]
@@ -73,6 +80,44 @@ def test_a_second_step_that_is_over_keeps_where_one_wanted_to_go(
 
     assert send_code(product, recovery_codes[0], next="/account/devices") == "/login?next=%2Faccount%2Fdevices"
     assert product.get(step).headers["Location"] == "/login?next=%2Faccount%2Fdevices"
+
+
+@pytest.mark.parametrize("registration", ["open", "invite"])
+def test_a_newcomer_joins_by_a_provider_and_comes_back_to_the_invitation(
+    product: ServiceClient, come_back: ComeBack, customer: Person, settings, registration: str
+) -> None:
+    settings.REGISTRATION = registration
+    team = create_team(customer)
+    invitations.invite(actor_for(team, customer), email="mara@example.org", role=Role.MEMBER)
+    token = link_token("team_invitation")
+    page = product.get(f"/invitations/accept?token={token}").content.decode()
+    (link,) = re.findall(r'href="(/login/with/oidc[^"]*)"', page)
+
+    back = come_back(link)
+    product.get(back)
+    joined = product.submit_form(back, {"token": token})
+
+    assert joined.headers["Location"] == f"/teams/{team.pk}"
+    assert Membership.objects.filter(team=team, user__email="mara@example.org").exists()
+
+
+@pytest.mark.parametrize(
+    ("registration", "claims"),
+    [("invite", {"email_verified": False}), ("invite", {"email": "nell@example.org"}), ("closed", {})],
+)
+def test_only_the_invited_make_an_account_by_a_provider(
+    product: ServiceClient,
+    come_back: ComeBack,
+    customer: Person,
+    settings,
+    registration: str,
+    claims: dict[str, object],
+) -> None:
+    settings.REGISTRATION = registration
+    invitations.invite(actor_for(create_team(customer), customer), email="mara@example.org", role=Role.MEMBER)
+
+    assert come_back("/login/with/oidc", **claims) == "/login?error=registration_closed"
+    assert User.objects.count() == 1
 
 
 def test_where_registration_is_closed_the_login_page_says_so(

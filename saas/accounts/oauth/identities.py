@@ -5,12 +5,11 @@ because the addresses are equal: a person who registered with another's address 
 has verified the address and the account is unconfirmed, the account is handed over, emptied.
 """
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from saas.accounts import account_handover
-from saas.accounts.actions import EmailTaken, RegistrationClosed, create_customer
+from saas.accounts.actions import EmailTaken, create_customer, require_registration
 from saas.accounts.email_addresses import canonical_email, deliverable_email
 from saas.accounts.models import LoginSession, OAuthIdentity, User
 from saas.accounts.oauth.providers import Identity
@@ -45,11 +44,11 @@ class LastLoginMethod(DomainError):
 
 def log_in_by_identity(identity: Identity) -> Login | PendingMfa:
     """Log in to the identity's account, or create one. Raises ``AccountExists``, ``NoUsableAddress``, ``InvalidCredentials``
-    and, for a new person where registration is not open, ``RegistrationClosed``."""
+    and, for a new person where registration is not open and who is not invited, ``RegistrationClosed``."""
     if login := _log_in_known(identity):
         return login
-    if settings.REGISTRATION != "open" and User.objects.by_email(identity.email) is None:
-        raise RegistrationClosed
+    if User.objects.by_email(identity.email) is None:
+        require_registration(identity.email, is_verified=identity.email_is_verified)
     try:
         return _log_in_verified(identity) if identity.email_is_verified else _create_account(identity)
     except (IntegrityError, EmailTaken) as error:  # a concurrent sign-in was faster, or the address is taken
