@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from saas.accounts.models import User
 from saas.audit.actions import LONGEST_REASON, record, require_reason
@@ -369,7 +370,8 @@ def resume_paused_trials(customer_id: str = "") -> int:
         status=Subscription.Status.PAUSED, customer__provider=gateway.provider
     )
     wanted = paused.filter(customer=customer_id) if customer_id else paused
-    rows = wanted.exclude(customer__default_payment_method="").select_related("customer").order_by("pk")
+    have_none = Q(customer__default_payment_method="", default_payment_method="")
+    rows = wanted.exclude(have_none).select_related("customer").order_by("pk")
     return sum(_resume_trial(row, gateway) for row in for_a_while(rows) if _is_paused_for_a_card(row))
 
 

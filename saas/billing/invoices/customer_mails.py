@@ -89,7 +89,7 @@ def send_expiring_cards(today: date) -> int:
     """Of customers who will be charged, whose card ends with this month. Returns how many were found."""
     paying = Q(customer__subscriptions__in=Subscription.objects.renewing())
     cards = PaymentMethod.objects.usable().filter(paying, exp_year=today.year, exp_month=today.month)
-    found = [card for card in cards.select_related("customer").distinct() if card.is_default]
+    found = [card for card in cards.with_paying_method().distinct() if card.is_default]
     for card in found:
         context: _Context = {"card": str(card), "month": f"{card.exp_month:02}/{card.exp_year}"}
         _send("card_expiring", card.customer, context, key=f"card_expiring:{card.external_id}:{today:%Y-%m}")

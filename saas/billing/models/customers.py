@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -150,7 +150,15 @@ class PaymentMethodQuerySet(models.QuerySet["PaymentMethod"]):
         return self.filter(detached_at=None)
 
     def for_owner(self, owner: Owner) -> PaymentMethodQuerySet:
-        return self.filter(owned_by(owner, "customer__")).select_related("customer")
+        return self.filter(owned_by(owner, "customer__")).with_paying_method()
+
+    def with_paying_method(self) -> PaymentMethodQuerySet:
+        """With the customer, and what pays their latest live subscription, if that names a method of its own: a checkout at
+        Stripe gives the card to the subscription, and the customer none."""
+        rows = Customer._meta.get_field("subscriptions").related_model._default_manager.live()
+        own = rows.filter(customer=OuterRef("customer")).exclude(default_payment_method="").order_by("-started_at")
+        paying = Subquery(own.values("default_payment_method")[:1])
+        return self.select_related("customer").annotate(paying_method=paying)
 
 
 class PaymentMethod(models.Model):
@@ -174,5 +182,6 @@ class PaymentMethod(models.Model):
 
     @property
     def is_default(self) -> bool:
-        """Whether its customer pays with it."""
-        return bool(self.customer and self.customer.default_payment_method == self.external_id)
+        """Whether its customer pays with it. Of a row of ``with_paying_method``."""
+        own = getattr(self, "paying_method", None)
+        return bool(self.customer) and self.external_id == (own or self.customer.default_payment_method)

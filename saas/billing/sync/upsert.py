@@ -192,6 +192,7 @@ def subscription_values(projection: subscriptions.SubscriptionProjection) -> dic
         "cancel_at_period_end": state.cancel_at_period_end,
         "cancel_at": state.cancel_at,
         "trial_end": state.trial_end,
+        "default_payment_method": state.default_payment_method,
         "keeps_revenue": state.keeps_revenue,
         "past_due_since": projection.past_due_since,
         "canceled_at": state.canceled_at,

@@ -287,6 +287,24 @@ def test_a_card_that_ends_with_the_month_is_announced_once(payer: Person) -> Non
     assert mails() == ["card_expiring"]
 
 
+def test_the_card_that_a_checkout_gave_the_subscription_pays(payer: Person) -> None:
+    row = Customer.objects.get()
+    for id in ("pm_1", "pm_2"):
+        PaymentMethod.objects.create(external_id=id, customer=row, last4="4242", exp_month=5, exp_year=2030)
+    paid_by = whole.subscription(default_payment_method="pm_1")
+
+    def default() -> list[str]:
+        return [card.external_id for card in PaymentMethod.objects.for_owner(payer.user) if card.is_default]
+
+    tell("customer.subscription.updated", paid_by, later=60)
+    assert default() == ["pm_1"]
+    Customer.objects.update(default_payment_method="pm_2")
+    assert default() == ["pm_1"]  # the subscription's comes first
+    assert customer_mails.send_expiring_cards(date(2030, 5, 20)) == 1
+    tell("customer.subscription.deleted", {**paid_by, "status": "canceled"}, later=120)
+    assert default() == ["pm_2"]
+
+
 def test_a_mail_that_is_switched_off_is_not_sent(payer: Person, settings: Any) -> None:
     settings.BILLING_MAILS = ["payment_failed"]
 

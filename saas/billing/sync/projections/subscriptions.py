@@ -47,6 +47,7 @@ class SubscriptionState:
     canceled_at: datetime | None
     ended_at: datetime | None
     started_at: datetime | None
+    default_payment_method: str = ""
     keeps_revenue: bool = False  # on trial again while it was paid for: free days that were given, no churn
 
     @property
@@ -239,6 +240,7 @@ def _state(
             cancel_at=state.cancel_at,
             canceled_at=state.canceled_at,
             ended_at=state.ended_at,
+            default_payment_method=state.default_payment_method,
         )
     return state
 
@@ -266,6 +268,8 @@ def subscription_state(
         canceled_at=as_time(snapshot.get("canceled_at")),
         ended_at=as_time(snapshot.get("ended_at")),
         started_at=as_time(snapshot.get("start_date")) or as_time(snapshot.get("created")),
+        default_payment_method=stripe_objects.id_of(snapshot.get("default_payment_method"))
+        or stripe_objects.id_of(snapshot.get("default_source")),
     )
 
 
