@@ -26,13 +26,13 @@ def send_receipt(invoice_id: str) -> None:
 def send_payment_failed(invoice_id: str) -> None:
     """Sends nothing for an invoice that has been paid since, or has no customer of ours."""
     if row := _invoice(invoice_id, Invoice.Status.OPEN):
-        _send_of_invoice("payment_failed", row, row.amount_due)
+        _send_of_invoice("payment_failed", row, row.amount_remaining)
 
 
 def send_action_required(invoice_id: str) -> None:
     """The bank asks the payer to confirm, on the provider's page."""
     if row := _invoice(invoice_id, Invoice.Status.OPEN):
-        _send_of_invoice("payment_action_required", row, row.amount_due)
+        _send_of_invoice("payment_action_required", row, row.amount_remaining)
 
 
 def send_refunded(adjustment: InvoiceAdjustment) -> None:

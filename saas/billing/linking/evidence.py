@@ -12,6 +12,7 @@ from django.apps import apps
 from django.db.models import QuerySet
 
 from saas.accounts.models import User
+from saas.background_tasks import for_a_while
 from saas.billing.linking.customers import link_customer
 from saas.billing.models import Customer, Owner
 from saas.billing.sync import event_history
@@ -20,8 +21,6 @@ from saas.security.untrusted_json import as_text
 from saas.webhook_events.models import WebhookEvent
 
 logger = logging.getLogger(__name__)
-
-BATCH = 100
 
 
 def link_by_evidence(external_id: str) -> bool:
@@ -42,8 +41,8 @@ def link_by_evidence(external_id: str) -> bool:
 
 def link_waiting_customers() -> int:
     """Try again those who wait: an account may have been made, or its address confirmed, since."""
-    waiting = Customer.objects.paying_for_nothing().order_by("pk").values_list("external_id", flat=True)
-    return sum(link_by_evidence(external_id) for external_id in waiting[:BATCH])
+    waiting = Customer.objects.paying_for_nothing().order_by("-pk").values_list("external_id", flat=True)
+    return sum(link_by_evidence(external_id) for external_id in for_a_while(waiting))
 
 
 def find_owner(customer: Customer) -> tuple[Owner, str] | None:

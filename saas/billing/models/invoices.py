@@ -89,6 +89,11 @@ class Invoice(models.Model):
         return Money(self.amount_due_cents, self.currency)
 
     @property
+    def amount_remaining(self) -> Money:
+        """What of ``amount_due`` is still to be paid: an invoice may be paid in parts."""
+        return Money(max(self.amount_due_cents - self.amount_paid_cents, 0), self.currency)
+
+    @property
     def amount_paid(self) -> Money:
         return Money(self.amount_paid_cents, self.currency)
 

@@ -71,6 +71,24 @@ def test_an_unknown_status_gives_nothing_and_is_said() -> None:
     assert Subscription.objects.get().status == "dormant"
 
 
+@pytest.mark.parametrize(
+    ("pause", "reason"),
+    [
+        (None, ""),
+        ({"behavior": "void", "resumes_at": None}, "its payments are not collected (void): it is counted all the same"),
+        (
+            {"behavior": "keep_as_draft", "resumes_at": whole.AT},
+            "its payments are not collected until 2026-09-21 (keep_as_draft): it is counted all the same",
+        ),
+    ],
+)
+def test_a_pause_of_collection_keeps_access_and_is_said(pause: dict[str, Any] | None, reason: str) -> None:
+    tell("customer.subscription.updated", whole.subscription(pause_collection=pause))
+
+    row = Subscription.objects.get()
+    assert (row.status, row.monthly_cents, row.attention) == ("active", 7900, reason)
+
+
 def test_what_is_put_right_needs_no_attention_any_more() -> None:
     tell("customer.subscription.created", whole.subscription(status="dormant"))
     tell("customer.subscription.updated", whole.subscription(), id="evt_2", at=whole.AT + 60)

@@ -108,6 +108,23 @@ def test_who_confirms_the_address_later_is_linked_then(customer: Person) -> None
     assert list(open_alarms()) == []
 
 
+def test_many_who_wait_hold_up_nobody(customer: Person) -> None:
+    type(customer.user).objects.update(email_verified_at=None)
+    pay(customer.user.email)
+    confirm_address(customer)
+    for first in ("cst_00", "cst_zz"):
+        strangers = [
+            Customer(pk=f"{first}{number:04}", provider="stripe", external_id=f"cus_{first}{number}")
+            for number in range(101)
+        ]
+        Customer.objects.bulk_create(strangers)
+        Subscription.objects.bulk_create(
+            Subscription(external_id=f"sub_{one.pk}", customer=one, status="active") for one in strangers
+        )
+
+    assert evidence.link_waiting_customers() == 1
+
+
 def test_two_customers_under_one_address_wait_for_staff(customer: Person) -> None:
     confirm_address(customer)
     tell("customer.created", whole.customer(id="cus_2", email=customer.user.email))

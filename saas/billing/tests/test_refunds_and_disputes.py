@@ -245,6 +245,12 @@ def test_who_must_act_gets_the_link_to_the_invoice(payer: Person, type: str, tem
     assert mail.context["link"] == "https://invoice.stripe.com/i/whole"
 
 
+def test_an_invoice_that_is_paid_in_part_asks_for_the_rest(payer: Person) -> None:
+    tell("invoice.payment_failed", whole.invoice(7900, status="open", amount_paid=2900))
+
+    assert Mail.objects.get(template="payment_failed").context["amount"] == "50.00 USD"
+
+
 def test_a_payment_has_one_receipt(payer: Person) -> None:
     tell("invoice.paid", PAID)
     tell("invoice.payment_succeeded", PAID)

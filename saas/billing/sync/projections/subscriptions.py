@@ -253,13 +253,14 @@ def subscription_state(
     currency = snapshot.get("currency") or (stripe_objects.line_price(lines[0]).get("currency") if lines else "")
     status, amount = as_text(snapshot.get("status"), 64), monthly_amount(snapshot, at=at, discounts=discounts)
     unknown = () if status in _RANKS else (f"status {status or 'nothing'} is unknown: it gives no access",)
+    paused = _collection_pause(snapshot)
     return SubscriptionState(
         status=status,
         customer_id=stripe_objects.id_of(snapshot.get("customer")),
         items=tuple(_item(line, is_whole=line is snapshot) for line in lines),
         currency=as_text(currency, 8),
         monthly_cents=amount.cents,
-        faults=(*unknown, *amount.faults),
+        faults=(*unknown, *paused, *amount.faults),
         current_period_start=stripe_objects.period_start(snapshot),
         current_period_end=stripe_objects.period_end(snapshot),
         cancel_at_period_end=snapshot.get("cancel_at_period_end") is True,
@@ -270,6 +271,17 @@ def subscription_state(
         started_at=as_time(snapshot.get("start_date")) or as_time(snapshot.get("created")),
         default_payment_method=stripe_objects.id_of(snapshot.get("default_payment_method"))
         or stripe_objects.id_of(snapshot.get("default_source")),
+    )
+
+
+def _collection_pause(snapshot: JSONObject) -> tuple[str, ...]:
+    """Status and access stay while the provider collects nothing, so nothing else would show it."""
+    pause = as_object(snapshot.get("pause_collection"))
+    behavior, until = as_text(pause.get("behavior"), 64), as_time(pause.get("resumes_at"))
+    if not behavior:
+        return ()
+    return (
+        f"its payments are not collected{f' until {until:%Y-%m-%d}' if until else ''} ({behavior}): it is counted all the same",
     )
 
 
