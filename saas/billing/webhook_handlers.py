@@ -80,7 +80,7 @@ def handle_subscription_event(event: WebhookEvent, data: EventData) -> None:
         link_by_evidence(row.customer.external_id)
     if row and event.handled_type == "customer.subscription.deleted":
         customer_mails.send_canceled(row)
-    if row and "discount" in row.attention:
+    if row and ("discount" in row.attention or "another currency" in row.attention):
         notify_workers(fetch_subscription, row.external_id)
 
 

@@ -25,7 +25,7 @@ def charge_of(price: Price, quantity: int, currency: str) -> Charge:
 
 def current_charge(row: Subscription) -> Charge:
     price = row.find_price()
-    if price is None or price.amount is None:
+    if price is None or price.amount is None or price.currency not in {"", row.currency}:  # one in several currencies
         return Charge(row.monthly, is_yearly=False, is_per_unit=False, quantity=1)
     return charge_of(price, row.quantity, row.currency)
 

@@ -22,12 +22,12 @@ def is_small(number: Decimal) -> bool:
 
 @dataclass(frozen=True)
 class Discount:
-    """``percent_off`` is from 0 to 100, ``amount_off`` in minor units, off each invoice. Without ``product_ids`` it is for
-    all."""
+    """``percent_off`` is from 0 to 100, ``amounts_off`` in minor units by currency, off each invoice. Without ``product_ids`` it
+    is for all."""
 
     id: str
     percent_off: Fraction
-    amount_off: int
+    amounts_off: Mapping[str, int]
     is_lasting: bool  # beyond a month: one for a month or an invoice is a gift, and moves no revenue
     product_ids: frozenset[str]
     start: datetime | None
@@ -37,6 +37,12 @@ class Discount:
         """Whether it counts at that time; without one, whether it lasts at all."""
         has_begun = at is None or self.start is None or self.start <= at
         return self.is_lasting and has_begun and (at is None or self.end is None or at < self.end)
+
+    def amount_off(self, currency: str) -> int | None:
+        """``None`` where it takes off an amount of other currencies. What names no currency is for any."""
+        if not self.amounts_off or not currency:
+            return next(iter(self.amounts_off.values()), 0)
+        return self.amounts_off.get(currency, self.amounts_off.get(""))
 
     def is_for(self, product_id: str) -> bool:
         return not self.product_ids or product_id in self.product_ids
@@ -85,12 +91,21 @@ def read_discount(discount: JSONObject) -> Discount | None:
     return Discount(
         id=discount_id(discount),
         percent_off=_percent(coupon.get("percent_off")),
-        amount_off=as_count(coupon.get("amount_off"), 0),
+        amounts_off=_amounts_off(coupon),
         is_lasting=_is_lasting(coupon),
         product_ids=frozenset(as_text(one) for one in products) if isinstance(products, list) else frozenset(),
         start=as_time(discount.get("start")),
         end=as_time(discount.get("end")),
     )
+
+
+def _amounts_off(coupon: JSONObject) -> dict[str, int]:
+    """Those of other currencies are shown only where they are asked for."""
+    if not (own := as_count(coupon.get("amount_off"), 0)):
+        return {}
+    options = as_object(coupon.get("currency_options"))
+    others = {code: as_count(as_object(option).get("amount_off"), 0) for code, option in options.items()}
+    return {as_text(coupon.get("currency"), 8): own, **{code: amount for code, amount in others.items() if amount}}
 
 
 def _is_lasting(coupon: JSONObject) -> bool:

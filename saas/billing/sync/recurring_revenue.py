@@ -43,23 +43,27 @@ class _Calculation:
     discounts: CustomerDiscounts
     faults: list[str] = field(default_factory=list)
 
+    @property
+    def currency(self) -> str:
+        return as_text(self.subscription.get("currency"), 8)
+
     def total(self) -> Fraction:
         if not stripe_objects.has_all_lines(self.subscription):
             self.faults.append("it has more items than the provider shows: those are left out")
         lines = [line for shown in stripe_objects.subscription_lines(self.subscription) if (line := self._line(shown))]
         for line in lines:
             if line.shown is not self.subscription:
-                _deduct(self._own_discounts(line.shown), [line])
-        _deduct(self._own_discounts(self.subscription) or self._customers_discounts(), lines)
+                _deduct(self._own_discounts(line.shown), [line], self.currency)
+        _deduct(self._own_discounts(self.subscription) or self._customers_discounts(), lines, self.currency)
         return sum((self._net(line) for line in lines), Fraction(0))
 
     def _line(self, shown: JSONObject) -> _Line | None:
-        price = stripe_objects.line_price(shown)
+        price = _in_currency(stripe_objects.line_price(shown), self.currency)
         recurring = _recurring(price)
         name = stripe_objects.line_price_id(shown) or "without an id"
         if _is_paid_once(price):
             return None
-        if fault := _fault(price, recurring, shown):
+        if fault := _fault(price, recurring, shown, self.currency):
             self.faults.append(f"price {name} {fault}")
             return None
         months = _months(price)
@@ -78,12 +82,16 @@ class _Calculation:
                 self.faults.append(_unknown_discount(discount_id(one)))
             elif discount.lasts_at(self.at):
                 found.append(discount)
-        return found
+        return self._in_our_currency(found)
 
     def _customers_discounts(self) -> list[Discount]:
         """They count where the subscription has none of its own."""
         self.faults += [_unknown_discount(id) for id in self.discounts.unread]
-        return [discount for discount in self.discounts.of_customer if discount.lasts_at(self.at)]
+        return self._in_our_currency([it for it in self.discounts.of_customer if it.lasts_at(self.at)])
+
+    def _in_our_currency(self, discounts: Sequence[Discount]) -> list[Discount]:
+        self.faults += [_unknown_discount(it.id) for it in discounts if it.amount_off(self.currency) is None]
+        return [it for it in discounts if it.amount_off(self.currency) is not None]
 
     def _net(self, line: _Line) -> Fraction:
         """Without the tax that is in the price."""
@@ -113,12 +121,23 @@ def _unknown_discount(id: str) -> str:
     return f"discount {id} is named, and what it takes off is not known"
 
 
-def _fault(price: JSONObject, recurring: JSONObject, line: JSONObject) -> str:
+def _in_currency(price: JSONObject, currency: str) -> JSONObject:
+    """The price with its amount for the currency. Of one in several currencies, subscriptions show the first, and the others
+    only where they are asked for."""
+    options = as_object(as_object(price.get("currency_options")).get(currency))
+    if not options or price.get("currency") == currency:
+        return price
+    amounts = {name: options.get(name) for name in ("unit_amount", "unit_amount_decimal")}
+    return {**price, "amount": None, "amount_decimal": None, **amounts, "currency": currency}
+
+
+def _fault(price: JSONObject, recurring: JSONObject, line: JSONObject, currency: str) -> str:
     """Why the price cannot be counted; empty if it can."""
     quantity = line.get("quantity")
     checks: Mapping[str, bool] = {
         "is metered: it depends on usage, and is left out": recurring.get("usage_type") == "metered",
         "is tiered, and is left out": price.get("billing_scheme") == "tiered" or bool(price.get("tiers_mode")),
+        "is in another currency, and is left out": bool(currency) and price.get("currency") not in {None, "", currency},
         "has an unknown interval": not _months(price),
         "has an amount that cannot be read": unit_amount(price) is None,
         "has a quantity that cannot be read": quantity is not None and as_count(quantity, -1) < 0,
@@ -126,14 +145,15 @@ def _fault(price: JSONObject, recurring: JSONObject, line: JSONObject) -> str:
     return next((fault for fault, is_so in checks.items() if is_so), "")
 
 
-def _deduct(discounts: Sequence[Discount], lines: Sequence[_Line]) -> None:
+def _deduct(discounts: Sequence[Discount], lines: Sequence[_Line], currency: str) -> None:
     """Take the discounts off the lines, one after the other; an amount in proportion to what they cost."""
     for discount in discounts:
         eligible = [line for line in lines if discount.is_for(line.product_id)]
         costs = sum((line.cost for line in eligible), Fraction(0))
         if not costs:
             continue
-        left = 1 - discount.percent_off * _PERCENT - discount.amount_off / eligible[0].months / costs
+        amount = (discount.amount_off(currency) or 0) / eligible[0].months
+        left = 1 - discount.percent_off * _PERCENT - amount / costs
         for line in eligible:
             line.cost *= max(left, Fraction(0))
 

@@ -156,3 +156,53 @@ def test_an_included_tax_whose_rate_is_not_shown_is_said() -> None:
 
     assert amount.cents == 7900
     assert amount.faults == ("price price_growth includes a tax whose rate is not shown: counted with it",)
+
+
+# ── Several currencies ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def five_euros(**fields: Any) -> dict[str, Any]:
+    return whole.coupon("five", amount_off=500, percent_off=None, currency="eur", duration="forever", **fields)
+
+
+@pytest.mark.parametrize(
+    ("coupon", "cents", "faults"),
+    [
+        (five_euros(), 7900, ("discount di_1 is named, and what it takes off is not known",)),
+        (five_euros(currency_options={"usd": {"amount_off": 600}}), 7300, ()),
+        ({**five_euros(), "currency": "usd"}, 7400, ()),
+    ],
+)
+def test_an_amount_off_is_of_the_subscriptions_currency(
+    coupon: dict[str, Any], cents: int, faults: tuple[str, ...]
+) -> None:
+    amount = monthly_amount(whole.subscription(discounts=[whole.discount("di_1", coupon)]))
+
+    assert (amount.cents, amount.faults) == (cents, faults)
+
+
+@pytest.mark.parametrize(
+    ("options", "cents", "faults"),
+    [
+        ({}, 0, ("price price_growth is in another currency, and is left out",)),
+        ({"currency_options": {"eur": {"unit_amount": 7000, "unit_amount_decimal": "7000"}}}, 7000, ()),
+        ({"currency_options": {"eur": {"unit_amount": None, "unit_amount_decimal": "7000.5"}}}, 7000, ()),
+    ],
+)
+def test_a_price_of_several_currencies_counts_in_the_subscriptions(
+    options: dict[str, Any], cents: int, faults: tuple[str, ...]
+) -> None:
+    price = whole.price(currency="usd", **options)
+
+    amount = monthly_amount(whole.subscription(whole.subscription_item(price), currency="eur"))
+
+    assert (amount.cents, amount.faults) == (cents, faults)
+
+
+def test_a_discount_of_the_customer_keeps_its_currency() -> None:
+    tell("customer.created", whole.customer())
+    tell("customer.subscription.created", whole.subscription())
+    tell("customer.discount.created", whole.discount("di_1", five_euros()), day=1)
+
+    assert monthly() == 7900
+    assert "discount di_1" in Subscription.objects.get().attention

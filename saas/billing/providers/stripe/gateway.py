@@ -50,7 +50,13 @@ from saas.security.untrusted_json import as_text
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS, NETWORK_RETRIES = 10, 2
-DISCOUNTS_WHOLE = ["discounts.source.coupon", "items.data.discounts"]  # else they are ids
+# Discounts are ids otherwise; for which products they are, and amounts in other currencies, are left out.
+WHOLE = [
+    "discounts.source.coupon.applies_to",
+    "discounts.source.coupon.currency_options",
+    "items.data.discounts",
+    "items.data.price.currency_options",
+]
 LONGEST_LIST = 1_000  # of one customer's objects: the latest
 
 
@@ -176,13 +182,13 @@ class StripeGateway:
             self.fetch_checkout(session_id)
 
     def fetch_subscription(self, subscription_id: str) -> None:
-        wanted: SubscriptionRetrieveParams = {"expand": DISCOUNTS_WHOLE}
+        wanted: SubscriptionRetrieveParams = {"expand": WHOLE}
         self._call_and_store(lambda: self.client.subscriptions.retrieve(subscription_id, wanted))
 
     def fetch_object(self, kind: str, id: str) -> None:
         retrieve: dict[str, Callable[[str], Any]] = {
             "charge": lambda id: self.client.charges.retrieve(id, {"expand": ["refunds"]}),
-            "coupon": self.client.coupons.retrieve,
+            "coupon": lambda id: self.client.coupons.retrieve(id, {"expand": ["applies_to", "currency_options"]}),
             "credit_note": self.client.credit_notes.retrieve,
             "customer": self.client.customers.retrieve,
             "dispute": self.client.disputes.retrieve,

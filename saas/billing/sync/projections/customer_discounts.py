@@ -10,7 +10,7 @@ from saas.billing.sync.discounts import CustomerDiscounts, discount_coupon, read
 from saas.billing.sync.event_order import StoredEvent
 from saas.security.untrusted_json import JSONObject, as_object, as_objects, as_text, as_time
 
-_COUPON_FIELDS = ("id", "duration", "percent_off", "amount_off", "applies_to")
+_COUPON_FIELDS = ("id", "duration", "percent_off", "amount_off", "currency", "currency_options", "applies_to")
 _SCOPES = ("subscription", "subscription_item", "invoice", "invoice_item")
 FindCoupon = Callable[[str], JSONObject]
 
