@@ -155,8 +155,9 @@ class PaymentMethodQuerySet(models.QuerySet["PaymentMethod"]):
     def with_paying_method(self) -> PaymentMethodQuerySet:
         """With the customer, and what pays their latest live subscription, if that names a method of its own: a checkout at
         Stripe gives the card to the subscription, and the customer none."""
-        rows = Customer._meta.get_field("subscriptions").related_model._default_manager.live()
-        own = rows.filter(customer=OuterRef("customer")).exclude(default_payment_method="").order_by("-started_at")
+        rows = Customer._meta.get_field("subscriptions").related_model._default_manager.all()
+        live = rows.filter(customer=OuterRef("customer")).exclude(status__in=["canceled", "incomplete_expired"])
+        own = live.exclude(default_payment_method="").order_by("-started_at")
         paying = Subquery(own.values("default_payment_method")[:1])
         return self.select_related("customer").annotate(paying_method=paying)
 
@@ -184,4 +185,5 @@ class PaymentMethod(models.Model):
     def is_default(self) -> bool:
         """Whether its customer pays with it. Of a row of ``with_paying_method``."""
         own = getattr(self, "paying_method", None)
-        return bool(self.customer) and self.external_id == (own or self.customer.default_payment_method)
+        customers = self.customer.default_payment_method if self.customer else ""
+        return self.external_id == (own or customers)
