@@ -11,6 +11,7 @@ from django.utils import timezone
 from saas.audit.actions import record
 from saas.billing import providers
 from saas.billing.models import Customer, Interval, Plan, Price, PriceTerms
+from saas.billing.providers import Gateway
 from saas.errors import Invalid, NotFound
 
 
@@ -108,7 +109,21 @@ def set_current_price(plan: Plan, provider: str, price_id: str) -> None:
 def ensure_provider_price(price: Price) -> Price:
     """Create a price at the provider that it does not know yet. May be repeated; outside any transaction."""
     if price.external_id is None and price.plan is not None:
-        external_id, _ = providers.current_gateway().ensure_price(price.plan, PriceTerms.of(price))
+        external_id, _ = find_or_create_at_provider(price, price.plan, providers.current_gateway())
         Price.objects.filter(pk=price.pk, external_id=None).update(external_id=external_id)
         price.refresh_from_db()
     return price
+
+
+def find_or_create_at_provider(price: Price, plan: Plan, gateway: Gateway) -> tuple[str, bool]:
+    """The provider's id of the price, and whether it was created. One with the same terms that stands for another version, with
+    buyers of its own, is not this one: the amount of earlier, or the same amount per seat."""
+    terms = PriceTerms.of(price)
+    external_id, is_new = gateway.ensure_price(plan, terms)
+    if is_anothers(external_id, price):
+        return gateway.ensure_price(plan, terms, version=price.version)
+    return external_id, is_new
+
+
+def is_anothers(external_id: str, price: Price) -> bool:
+    return Price.objects.filter(external_id=external_id).exclude(pk=price.pk).exists()

@@ -224,8 +224,8 @@ class Gateway(Protocol):
 
     def detach_payment_method(self, payment_method_id: str) -> None: ...
 
-    def ensure_price(self, plan: Plan, terms: PriceTerms) -> tuple[str, bool]:
-        """The id of the plan's price with these terms, and whether this call created it."""
+    def ensure_price(self, plan: Plan, terms: PriceTerms, *, version: int = 0) -> tuple[str, bool]:
+        """The id of the plan's price with these terms, and whether this call created it. A ``version`` has a price of its own."""
         ...
 
     def portal_url(self, *, customer_id: str, return_url: str) -> str:

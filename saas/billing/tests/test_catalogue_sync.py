@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from saas.billing.models import Plan, Price
+from saas.billing.catalogue.prices import change_price
+from saas.billing.models import Plan, Price, PriceTerms
 from saas.billing.tests import stripe_params
 from saas.billing.tests.stripe_stand_in import Asked, StandIn, bill_through_stripe, stand_in
 
@@ -96,3 +97,21 @@ def test_another_amount_is_a_new_price_and_the_earlier_keeps_its_plan(
 def test_without_a_key_there_is_nothing_to_sync(db: None) -> None:
     with pytest.raises(CommandError, match="STRIPE_SECRET_KEY is not set"):
         call_command("stripe_sync_plans")
+
+
+@pytest.mark.parametrize(
+    "again", [PriceTerms("usd", "month", 7_900), PriceTerms("usd", "month", 9_900, is_per_unit=True)]
+)
+def test_terms_that_stripe_had_before_are_a_price_of_their_own(catalogue: Catalogue, again: PriceTerms) -> None:
+    """An amount of earlier, and the same amount per seat: who pays the earlier price keeps it."""
+    first = change_price("growth", PriceTerms("usd", "month", 7_900), by="system")
+    second = change_price("growth", PriceTerms("usd", "month", 9_900), by="system")
+
+    third = change_price("growth", again, by="system")
+    sync()
+
+    third.refresh_from_db()
+    assert len({first.external_id, second.external_id, third.external_id, None}) == 4
+    assert selling()["growth"] == third.external_id
+    keys = [it.headers["Idempotency-Key"] for it in catalogue.asked if it.path == "/v1/prices" and it.method == "POST"]
+    assert len(set(keys)) == len(keys)

@@ -228,7 +228,7 @@ class LocalGateway:
         operations.detach_payment_method(row, clock.now())
         objects.move_events_to_inbox(row.customer_id)
 
-    def ensure_price(self, plan: Plan, terms: PriceTerms) -> tuple[str, bool]:
+    def ensure_price(self, plan: Plan, terms: PriceTerms, *, version: int = 0) -> tuple[str, bool]:
         """The catalogue's rows are this provider's prices, and have their ids."""
         rows = Price.objects.filter(provider=self.provider, plan=plan, currency=terms.currency, interval=terms.interval)
         row = rows.exclude(external_id=None).order_by("-is_current", "-version").first()

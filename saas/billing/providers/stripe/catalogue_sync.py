@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from saas.billing.catalogue.prices import find_or_create_at_provider, is_anothers
 from saas.billing.catalogue.seeding import adopt_local_prices
 from saas.billing.models import Customer, Plan, Price, PriceTerms
 from saas.billing.providers.stripe.gateway import StripeGateway
@@ -21,8 +22,9 @@ def sync_plans(gateway: StripeGateway) -> Iterator[str]:
 def _sync_price(gateway: StripeGateway, plan: Plan, price: Price) -> str:
     """A price whose id was given by hand stays, unless there is one of ours."""
     terms, is_new = PriceTerms.of(price), False
-    external_id = gateway.find_price(plan, terms) or price.external_id
+    found = gateway.find_price(plan, terms)
+    external_id = found if found and not is_anothers(found, price) else price.external_id
     if external_id is None:
-        external_id, is_new = gateway.ensure_price(plan, terms)
+        external_id, is_new = find_or_create_at_provider(price, plan, gateway)
     Price.objects.filter(pk=price.pk).update(external_id=external_id)
     return f"{plan.pk} is sold as {external_id}{', which is new' if is_new else ''}"

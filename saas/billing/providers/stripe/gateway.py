@@ -342,12 +342,12 @@ class StripeGateway:
             page = self.client.billing_portal.sessions.create({"customer": customer_id, "return_url": return_url})
         return str(page.url)
 
-    def ensure_price(self, plan: Plan, terms: PriceTerms | None = None) -> tuple[str, bool]:
+    def ensure_price(self, plan: Plan, terms: PriceTerms | None = None, *, version: int = 0) -> tuple[str, bool]:
         """By default for what the plan itself states."""
         terms = terms or PriceTerms(plan.currency, Interval.MONTH, plan.price_cents or 0)
-        if there := self.find_price(plan, terms):
+        if there := self.find_price(plan, terms, version=version):
             return there, False
-        key = _lookup_key(plan, terms)
+        key = _lookup_key(plan, terms, version)
         with translate_errors():
             wanted: PriceCreateParams = {
                 "product": self._ensure_product(plan),
@@ -360,10 +360,11 @@ class StripeGateway:
             }
             return str(self.client.prices.create(wanted, {"idempotency_key": f"price:{key}"}).id), True
 
-    def find_price(self, plan: Plan, terms: PriceTerms) -> str:
+    def find_price(self, plan: Plan, terms: PriceTerms, *, version: int = 0) -> str:
         """The id of the price that ``ensure_price`` created for the same, or an empty text."""
         with translate_errors():
-            there = self.client.prices.list({"lookup_keys": [_lookup_key(plan, terms)], "active": True, "limit": 1})
+            key = _lookup_key(plan, terms, version)
+            there = self.client.prices.list({"lookup_keys": [key], "active": True, "limit": 1})
         return str(there.data[0].id) if there.data else ""
 
     def _ensure_product(self, plan: Plan) -> str:
@@ -386,6 +387,7 @@ class StripeGateway:
         return found
 
 
-def _lookup_key(plan: Plan, terms: PriceTerms) -> str:
+def _lookup_key(plan: Plan, terms: PriceTerms, version: int) -> str:
     """Unique at Stripe, and the same for the same terms: a price never changes."""
-    return f"saas:{plan.pk}:{terms.currency}:{terms.unit_amount_cents}:{terms.interval}"
+    key = f"saas:{plan.pk}:{terms.currency}:{terms.unit_amount_cents}:{terms.interval}"
+    return f"{key}:{version}" if version else key
