@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import stripe
+import time_machine
 from django.utils import timezone
 
 from saas.audit.models import AuditEvent
-from saas.billing.models import Checkout, Customer, Price
-from saas.billing.providers import fetched_objects
+from saas.billing.catalogue.prices import commit_price, ensure_provider_price
+from saas.billing.models import Checkout, Customer, Price, PriceTerms
+from saas.billing.providers import ProviderFailed, fetched_objects
 from saas.billing.sync import profiles
 from saas.billing.tests.fake_stripe import FakeStripe
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
@@ -219,3 +221,19 @@ def test_an_answer_that_names_no_mode_is_of_the_services_mode(settings: Any, is_
         ("customer.deleted", "processed"),
         ("refund.updated", "processed"),
     }
+
+
+def test_an_answer_of_500_stops_a_sale_for_a_quarter_of_an_hour_at_most(fake: FakeStripe, customer: Person) -> None:
+    product = {"object": "product", "id": "saas_plan_growth", "name": "Growth"}
+    fake.answers |= {
+        "POST /v1/products/saas_plan_growth": product,
+        "GET /v1/prices": whole.list_page([], "/v1/prices"),
+        "POST /v1/prices": [BROKEN],
+    }
+    price = commit_price("growth", PriceTerms("usd", "month", 9_900), by="system")
+    with time_machine.travel(timezone.now()), pytest.raises(ProviderFailed):
+        ensure_provider_price(price)
+    fake.answers["POST /v1/prices"] = whole.price("price_new")
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=15)):
+        assert ensure_provider_price(price).external_id == "price_new"

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -23,6 +24,7 @@ from saas.security.untrusted_json import as_text
 logger = logging.getLogger(__name__)
 
 LONGEST_SENTENCE = 500
+BRIEF_KEY_SECONDS = 15 * 60
 
 
 def raw_json(answer: stripe.StripeObject) -> dict[str, Any]:
@@ -38,6 +40,12 @@ def rows(page: stripe.ListObject[Any]) -> Iterator[dict[str, Any]]:
         if not page.has_more:
             return
         page = page.next_page()
+
+
+def brief_key(key: str) -> str:
+    """An idempotency key for a quarter of an hour, for what does little harm when it is made twice. Stripe repeats an error of its
+    own to the same key for a day, in which the plan could not be sold."""
+    return f"{key}:{int(time.time()) // BRIEF_KEY_SECONDS}"
 
 
 def made_for(reference: str, customers: Iterable[dict[str, Any]]) -> str:

@@ -39,7 +39,7 @@ from saas.billing.providers.interface import (
     ProviderRefused,
 )
 from saas.billing.providers.stripe import refunds
-from saas.billing.providers.stripe.answers import made_for, raw_json, rows, translate_errors
+from saas.billing.providers.stripe.answers import brief_key, made_for, raw_json, rows, translate_errors
 from saas.billing.providers.stripe.billing_details import changed_address, creation_params, replace_tax_ids
 from saas.billing.providers.stripe.coupons import coupon_params
 from saas.billing.providers.stripe.previews import read_preview
@@ -147,7 +147,9 @@ class StripeGateway:
         if code.external_id:
             return code.external_id
         with translate_errors():
-            coupon = self.client.coupons.create(coupon_params(code), {"idempotency_key": f"coupon:{code.pk}"})
+            coupon = self.client.coupons.create(
+                coupon_params(code), {"idempotency_key": brief_key(f"coupon:{code.pk}")}
+            )
             wanted: PromotionCodeCreateParams = {
                 "promotion": {"type": "coupon", "coupon": coupon.id},
                 "code": code.code,
@@ -157,7 +159,9 @@ class StripeGateway:
                 wanted["max_redemptions"] = code.max_redemptions
             if code.expires_at:
                 wanted["expires_at"] = int(code.expires_at.timestamp())
-            made = self.client.promotion_codes.create(wanted, {"idempotency_key": f"promotion_code:{code.pk}"})
+            made = self.client.promotion_codes.create(
+                wanted, {"idempotency_key": brief_key(f"promotion_code:{code.pk}")}
+            )
         PromotionCode.objects.filter(pk=code.pk).update(external_id=made.id, external_coupon_id=coupon.id)
         return str(made.id)
 
@@ -358,7 +362,7 @@ class StripeGateway:
                 "transfer_lookup_key": True,
                 "metadata": {"plan_id": plan.pk},
             }
-            return str(self.client.prices.create(wanted, {"idempotency_key": f"price:{key}"}).id), True
+            return str(self.client.prices.create(wanted, {"idempotency_key": brief_key(f"price:{key}")}).id), True
 
     def find_price(self, plan: Plan, terms: PriceTerms, *, version: int = 0) -> str:
         """The id of the price that ``ensure_price`` created for the same, or an empty text."""
@@ -376,7 +380,7 @@ class StripeGateway:
             if error.code != "resource_missing":
                 raise
         wanted: ProductCreateParams = {"id": id, "name": plan.name, "metadata": {"plan_id": plan.pk}}
-        return str(self.client.products.create(wanted, {"idempotency_key": f"product:{id}"}).id)
+        return str(self.client.products.create(wanted, {"idempotency_key": brief_key(f"product:{id}")}).id)
 
     def _call_and_store(self, call: Callable[[], Any], event_type: str = "") -> dict[str, Any]:
         """The object that ``call`` returns, after storing it as an event."""
