@@ -120,6 +120,8 @@ def _ask_for_code(
     request: HttpRequest, context: dict[str, Any], mfa_token: str, *, refused: DomainError | None = None
 ) -> HttpResponse:
     shown = {"mfa_token": mfa_token, "refused": refused.detail if refused else "", "next": redirect_target(request)}
+    is_over = isinstance(refused, second_factor.PendingLoginInvalid)
     status = refused.status if refused else 200
-    page = {**context, **shown, "form": CodeForm()}
-    return TemplateResponse(request, "admin_ops/second_factor.html", page, status=status)
+    headers = {"Retry-After": str(refused.retry_after_seconds)} if refused and refused.retry_after_seconds else None
+    page = {**context, **shown, "is_over": is_over, "form": CodeForm()}
+    return TemplateResponse(request, "admin_ops/second_factor.html", page, status=status, headers=headers)

@@ -45,7 +45,7 @@ def confirm_setup(request: HttpRequest, context: dict[str, Any], target: str) ->
     except DomainError as refusal:
         is_over = isinstance(refusal, second_factor.SecondFactorNotEnabled)
         sentence = TOO_LATE if is_over else " ".join(refusal.sentences)
-        shown = {**context, "next": target, "refused": sentence}
+        shown = {**context, "next": target, "refused": sentence, "is_over": is_over}
         response = _page(request, shown, status=refusal.status)
         if refusal.retry_after_seconds is not None:
             response.headers["Retry-After"] = str(refusal.retry_after_seconds)
