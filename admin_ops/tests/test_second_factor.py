@@ -216,7 +216,9 @@ def test_staff_cannot_remove_their_own_second_factor(admin_ops, staff_member):
 def test_a_second_step_that_is_over_leads_back_to_the_login(admin_ops, db):
     admin_ops.get("/admin/login/")
 
-    page = admin_ops.submit_form("/admin/login/?next=/admin/accounts/user/", {"mfa_token": "mfa_over", "code": "123456"})
+    page = admin_ops.submit_form(
+        "/admin/login/?next=/admin/accounts/user/", {"mfa_token": "mfa_over", "code": "123456"}
+    )
 
     assert page.status_code == 401
     assert 'href="/admin/login/?next=%2Fadmin%2Faccounts%2Fuser%2F"' in page.content.decode()

@@ -23,7 +23,7 @@ from saas.accounts.sessions.session_store import SessionStore
 from saas.api import rate_limits
 from saas.api.accounts import pending_login_cookie
 from saas.api.accounts.serializers import LoginBody, SecondFactorBody
-from saas.api.accounts.views import set_session_cookie
+from saas.api.accounts.views import replace_session_cookie
 from saas.api.pages.forms import Field, Form, FormSpec
 from saas.errors import DomainError
 
@@ -58,7 +58,7 @@ class SignInPage(FormPage):
         if isinstance(login, logins.PendingMfa):
             answer = HttpResponseRedirect(reverse("login-code-page") + f"?{urlencode({'next': self.next_url})}")
         else:
-            set_session_cookie(Request(self.request), login)
+            replace_session_cookie(Request(self.request), login)
             answer = HttpResponseRedirect(self.next_url)
         if isinstance(login, logins.PendingMfa) or pending_login_cookie.read_pending_login(self.request):
             pending_login_cookie.remember_pending_login(answer, login)

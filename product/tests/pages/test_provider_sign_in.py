@@ -59,6 +59,7 @@ def test_a_login_is_renewed_at_the_provider_and_by_the_code(
     come_back("/login/with/oidc")
     product.get("/login/code")
     assert send_code(product, recovery_codes[0]) == "/account"
+    before = LoginSession.objects.latest("created_at")
     LoginSession.objects.update(authenticated_at=timezone.now() - timedelta(minutes=6))
     asked = product.submit_form("/account/second-factor", {"do": "codes"})
     assert (asked.status_code, 'href="/login/with/oidc?next=' in asked.content.decode()) == (403, True)
@@ -68,7 +69,28 @@ def test_a_login_is_renewed_at_the_provider_and_by_the_code(
     assert step == "/login/code?next=%2Faccount%2Fsecond-factor"
     assert product.get(step).status_code == 200
     assert send_code(product, recovery_codes[1], next="/account/second-factor") == "/account/second-factor"
+    assert not LoginSession.objects.live().filter(pk=before.pk).exists()
     assert product.submit_form("/account/second-factor", {"do": "codes"}).status_code == 200
+
+
+def test_a_login_that_is_renewed_in_a_browser_replaces_the_one_before(
+    product: ServiceClient, come_back: ComeBack
+) -> None:
+    come_back("/login/with/oidc")
+    before = LoginSession.objects.get()
+
+    come_back("/login/with/oidc")
+
+    assert LoginSession.objects.live().exclude(pk=before.pk).count() == LoginSession.objects.live().count() == 1
+    assert product.get("/account").status_code == 200
+
+
+def test_a_login_of_somebody_else_in_the_browser_ends_no_other(product: ServiceClient, come_back: ComeBack) -> None:
+    come_back("/login/with/oidc")
+
+    come_back("/login/with/oidc", sub="person-2", email="nell@example.org")
+
+    assert {session.user.email for session in LoginSession.objects.live()} == {"mara@example.org", "nell@example.org"}
 
 
 def test_a_second_step_that_is_over_keeps_where_one_wanted_to_go(

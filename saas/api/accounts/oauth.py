@@ -28,12 +28,12 @@ from saas.accounts.oauth.providers import CodeRefused, IdTokenInvalid, SignInDec
 from saas.accounts.oauth.sign_in import OAuthStateInvalid, ReturnToNotAllowed
 from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent_login
-from saas.accounts.sessions.logins import InvalidCredentials
+from saas.accounts.sessions.logins import InvalidCredentials, Login
 from saas.api import rate_limits
 from saas.api.accounts import pending_login_cookie
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape, PendingMfaShape
-from saas.api.accounts.views import first_factor_response
+from saas.api.accounts.views import first_factor_response, replace_session_cookie
 from saas.api.fields import StrictCharField
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.pages.errors import accepts_html
@@ -196,17 +196,23 @@ class CallbackView(PublicView):
             return _led_to_the_login(request, refusal)
         if back.refusal:
             return _refused(request, back, back.refusal)
+        if back.redirect_url:
+            return _led_back(request, back)
         if back.login is None:
-            answer = Response({"provider": provider.name, "linked": True})
-        else:
-            answer = first_factor_response(request, back.login)
-            answer.data["provider"] = provider.name
-        if not back.redirect_url:
-            return answer
-        redirect = Response(status=303, headers={"Location": back.redirect_url})
-        if settings.FRONT_PAGES and back.login:
-            pending_login_cookie.remember_pending_login(redirect, back.login)
-        return redirect
+            return Response({"provider": provider.name, "linked": True})
+        answer = first_factor_response(request, back.login)
+        answer.data["provider"] = provider.name
+        return answer
+
+
+def _led_back(request: Request, back: sign_in.SignInResult) -> Response:
+    """Redirect a browser to the page that it came from, with the cookie of its login or of the second step."""
+    if isinstance(back.login, Login):
+        replace_session_cookie(request, back.login)
+    redirect = Response(status=303, headers={"Location": back.redirect_url})
+    if settings.FRONT_PAGES and back.login:
+        pending_login_cookie.remember_pending_login(redirect, back.login)
+    return redirect
 
 
 def _visitor_id(request: Request) -> str:

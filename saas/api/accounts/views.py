@@ -48,6 +48,14 @@ def set_session_cookie(request: Request, login: logins.Login) -> None:
     device_cookie.remember_device(request._request, login.user)
 
 
+def replace_session_cookie(request: Request, login: logins.Login) -> None:
+    """Set the cookie in a browser, and end the same person's login that it replaces there: no cookie leads to it any more."""
+    replaced = request._request.session.live_session()  # type: ignore[attr-defined]
+    set_session_cookie(request, login)
+    if replaced and replaced.user_id == login.user.pk:
+        logins.log_out(replaced)
+
+
 class RegisterView(PublicView):
     limits = (rate_limits.REGISTER, rate_limits.REGISTER_HOURLY)
 
