@@ -40,6 +40,7 @@ contract = [
     path("auth/email/resend", camel_case_view(security.ResendVerificationView), name="email-resend"),
     path("auth/email/change", camel_case_view(security.ChangeEmailView), name="email-change"),
     # Second factor
+    path("auth/mfa", camel_case_view(second_factor.StatusView), name="mfa-status"),
     path("auth/mfa/verify", camel_case_view(second_factor.VerifyView), name="mfa-verify"),
     path("auth/mfa/totp", camel_case_view(second_factor.TotpView), name="mfa-totp"),
     path("auth/mfa/totp/confirm", camel_case_view(second_factor.ConfirmView), name="mfa-confirm"),

@@ -79,6 +79,7 @@ urlpatterns = [
     path("api/auth/email/disown", security.ReportUnrecognizedView.as_view(), name="email-disown"),
     path("api/auth/email/resend", security.ResendVerificationView.as_view(), name="email-resend"),
     path("api/auth/email/change", security.ChangeEmailView.as_view(), name="email-change"),
+    path("api/auth/mfa", second_factor.StatusView.as_view(), name="mfa-status"),
     path("api/auth/mfa/verify", second_factor.VerifyView.as_view(), name="mfa-verify"),
     path("api/auth/mfa/totp", second_factor.TotpView.as_view(), name="mfa-totp"),
     path("api/auth/mfa/totp/confirm", second_factor.ConfirmView.as_view(), name="mfa-confirm"),

@@ -71,6 +71,21 @@ def test_setting_up_shows_the_secret_as_text_address_and_picture(product, custom
     assert setup["secret"] not in str(list(Totp.objects.values()))
 
 
+@pytest.mark.parametrize(
+    ("service_name", "path", "left"),
+    [("product", "/api/auth/mfa", "recovery_codes_left"), ("parity", "/auth/mfa", "recoveryCodesLeft")],
+)
+def test_a_client_reads_whether_it_is_on(service, customer: Person, service_name: str, path: str, left: str) -> None:
+    client = service(service_name)
+    assert client.get(path, token=customer.token).json() == {"enabled": False, left: 0}
+
+    totp = pyotp.TOTP(second_factor.begin_totp_setup(customer.user).secret)
+    assert client.get(path, token=customer.token).json() == {"enabled": False, left: 0}
+    login, _codes = second_factor.confirm_totp_setup(LoginSession.objects.get(), totp.now())
+
+    assert client.get(path, token=login.access_token).json() == {"enabled": True, left: 10}
+
+
 def test_an_authenticator_lists_the_account_under_the_brand(product, customer: Person, settings) -> None:
     settings.BRAND_NAME = "Acme & Sons"
 

@@ -64,6 +64,17 @@ class TotpSetup:
     qr_svg: str
 
 
+@dataclass(frozen=True)
+class SecondFactorStatus:
+    enabled: bool
+    recovery_codes_left: int
+
+
+def second_factor_status(user: User) -> SecondFactorStatus:
+    left = RecoveryCode.objects.filter(user=user, used_at=None).count()
+    return SecondFactorStatus(Totp.objects.confirmed(user.id).exists(), left)
+
+
 @transaction.atomic
 def begin_totp_setup(user: User) -> TotpSetup:
     """Store a new secret, which has no effect until a code confirms it. Raises ``SecondFactorEnabled``."""

@@ -13,7 +13,6 @@ from rest_framework.serializers import Serializer
 
 from product.pages.account.base import SectionFormPage
 from saas.accounts import second_factor
-from saas.accounts.models import RecoveryCode, Totp
 from saas.accounts.second_factor import SecondFactorNotEnabled
 from saas.api import rate_limits
 from saas.api.accounts.second_factor import ConfirmBody
@@ -35,12 +34,8 @@ class SecondFactorPage(SectionFormPage):
     form = FormSpec(_ButtonBody)
 
     def context(self) -> dict[str, Any]:
-        user = self.known.user
-        return {
-            **super().context(),
-            "is_on": Totp.objects.confirmed(user.pk).exists(),
-            "codes_left": RecoveryCode.objects.filter(user=user, used_at=None).count(),
-        }
+        status = second_factor.second_factor_status(self.known.user)
+        return {**super().context(), "is_on": status.enabled, "codes_left": status.recovery_codes_left}
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:
         self.require_recent_login()

@@ -14,7 +14,8 @@ from product.pages.account.base import SectionFormPage, SectionPage
 from product.pages.leaving import lead_away
 from product.pages.provider_links import provider_label
 from product.pages.sign_in.providers import refusal_of
-from saas.accounts.models import OAuthIdentity, RecoveryCode, Totp
+from saas.accounts import second_factor
+from saas.accounts.models import OAuthIdentity
 from saas.accounts.oauth import identities, sign_in
 from saas.accounts.passwords import password_change
 from saas.api import rate_limits
@@ -37,13 +38,14 @@ class SecurityPage(SectionPage):
 
     def context(self) -> dict[str, Any]:
         user = self.known.user
+        status = second_factor.second_factor_status(user)
         linked = {row.provider: row for row in OAuthIdentity.objects.filter(user=user)}
         names = sorted({*settings.OAUTH_PROVIDERS, *linked}) if settings.OAUTH else []
         return {
             **super().context(),
             "has_password": user.has_usable_password(),
-            "has_second_factor": Totp.objects.confirmed(user.pk).exists(),
-            "codes_left": RecoveryCode.objects.filter(user=user, used_at=None).count(),
+            "has_second_factor": status.enabled,
+            "codes_left": status.recovery_codes_left,
             "providers": [{"name": n, "label": provider_label(n), "identity": linked.get(n)} for n in names],
         }
 

@@ -27,6 +27,11 @@ class ConfirmBody(serializers.Serializer[Any]):
     code = StrictCharField(max_length=20)
 
 
+class StatusShape(serializers.Serializer[Any]):
+    enabled = serializers.BooleanField(help_text="Whether a login asks for a code.")
+    recovery_codes_left = serializers.IntegerField()
+
+
 class SetupShape(serializers.Serializer[Any]):
     secret = serializers.CharField()
     otpauth_uri = serializers.CharField(source="uri")
@@ -39,6 +44,12 @@ class CodesShape(serializers.Serializer[Any]):
 
 class ConfirmedShape(LoginShape):
     recovery_codes = serializers.ListField(child=serializers.CharField(), help_text="Shown this once.")
+
+
+class StatusView(CustomerView):
+    @extend_schema(operation_id="mfa_status", summary="Is a second factor on", responses=StatusShape, tags=["mfa"])
+    def get(self, request: Request) -> Response:
+        return Response(represent(StatusShape, second_factor.second_factor_status(self.user)))
 
 
 class TotpView(CustomerView):
