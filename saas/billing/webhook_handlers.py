@@ -6,6 +6,9 @@ invoices, payments and refunds are in ``saas.billing.invoices.event_handlers``.
 
 import logging
 from collections.abc import Collection
+from datetime import timedelta
+
+from django.utils import timezone
 
 from saas.background_tasks import notify_workers
 from saas.billing import providers
@@ -26,6 +29,8 @@ from saas.webhook_events.envelope import EventData, load_event_data
 from saas.webhook_events.models import WebhookEvent
 
 logger = logging.getLogger(__name__)
+
+COMMITTED_WITHIN = timedelta(minutes=1)  # we commit a checkout before the provider hears of it
 
 
 @handles("customer.created", "customer.updated", "customer.deleted")
@@ -205,5 +210,7 @@ def _remap_unknown_plans(event: WebhookEvent) -> None:
 @handles("checkout.session.*")
 def handle_checkout_session_event(event: WebhookEvent, data: EventData) -> None:
     if not upsert.upsert_checkout(require_object_id(event)):
-        raise Retry("The checkout of this session is not there yet.")
+        if timezone.now() - event.received_at < COMMITTED_WITHIN:
+            raise Retry("The checkout of this session is not there yet.")
+        raise Ignore("The checkout of this session is of another system at the same account.")
     link_by_evidence(event.customer_id)

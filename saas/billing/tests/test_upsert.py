@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, Paymen
 from saas.billing.sync.rebuild import rebuild_rows
 from saas.billing.tests.samples import all_checkpoints, all_events, own_events
 from saas.billing.tests.test_stories import assert_expected
+from saas.billing.webhook_handlers import COMMITTED_WITHIN
 from saas.ids import new_id
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
@@ -208,6 +210,21 @@ def test_a_payment_that_overtakes_our_own_commit_waits_for_it(customer: Person) 
     row = Checkout.objects.get()
     assert (row.status, row.external_id, row.subscription_id) == ("active", "cs_1", "sub_1")
     assert WebhookEvent.objects.get().status == "processed"
+
+
+def test_a_checkout_of_another_system_at_the_same_account_is_ignored(db: None) -> None:
+    take_in([session_event(new_id("chk"), subscription="sub_1")])
+    WebhookEvent.objects.update(received_at=timezone.now() - COMMITTED_WITHIN)
+
+    event_factories.make_events_due()
+    event_factories.drain()
+
+    event = WebhookEvent.objects.get()
+    assert (event.status, event.last_error) == (
+        "ignored",
+        "Ignore: The checkout of this session is of another system at the same account.",
+    )
+    assert not Customer.objects.exists()
 
 
 def test_a_session_of_somebody_else_is_kept_and_harms_nothing(db: None) -> None:

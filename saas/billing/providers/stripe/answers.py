@@ -43,8 +43,8 @@ def rows(page: stripe.ListObject[Any]) -> Iterator[dict[str, Any]]:
 
 
 def brief_key(key: str) -> str:
-    """An idempotency key for a quarter of an hour, for what does little harm when it is made twice. Stripe repeats an error of its
-    own to the same key for a day, in which the plan could not be sold."""
+    """An idempotency key for a quarter of an hour, for what does little harm when it is made twice. Stripe repeats an error of
+    its own to the same key for a day, in which the plan could not be sold."""
     return f"{key}:{int(time.time()) // BRIEF_KEY_SECONDS}"
 
 
