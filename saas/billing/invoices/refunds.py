@@ -6,24 +6,28 @@ For Admin ops, with ``by`` the member of staff; the caller checks who may do thi
     credit_customer(customer, amount_cents=500, currency="usd", reason="…", by=sam)
     cancel_with_refund(subscription, reason="…", by=sam)                    -> Subscription
 
-A refund's idempotency key holds what was returned before it: a repeated click is the same refund, a second one is not.
+A refund's idempotency key holds what was returned before it: a repeated click is the same refund, a second one is not. Of credits
+the same one again is another only after a quarter of an hour.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from django.db.models import F
+from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.audit.actions import record, require_reason
+from saas.audit.models import AuditEvent
 from saas.billing import clock, providers
 from saas.billing.customers import apply_pending_events, numbered_key
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, Subscription
 from saas.billing.providers import IdempotencyMismatch, ProviderFailed
 from saas.errors import DomainError, Invalid
-from saas.ids import new_id
 
 LARGEST_CREDIT_CENTS = 100_000_000
+SAME_CREDIT = timedelta(minutes=15)
 
 
 class NothingToRefund(DomainError):
@@ -63,21 +67,30 @@ def _found_or_made(invoice: Invoice, amount_cents: int, reason: str) -> str:
 
 
 def credit_customer(customer: Customer, *, amount_cents: int, currency: str, reason: str, by: User) -> None:
-    """Raises ``Invalid``, and what the provider refuses."""
-    why = require_reason(reason)
+    """The same again within ``SAME_CREDIT`` is a repeated click, and gives nothing more. Raises ``Invalid``, and what the
+    provider refuses."""
+    why, facts = require_reason(reason), {"amount_cents": amount_cents, "currency": currency.lower()}
     if not 0 < amount_cents <= LARGEST_CREDIT_CENTS:
         raise Invalid(errors={"amount_cents": ["Choose an amount above nothing."]})
+    if _is_credited(customer, why, facts):
+        return
     providers.current_gateway().credit_customer(
-        customer.external_id,
-        amount_cents=amount_cents,
-        currency=currency.lower(),
-        reason=why,
-        idempotency_key=f"credit:{new_id('crd')}",
+        customer.external_id, reason=why, idempotency_key=_credit_key(customer, why, facts), **facts
     )
     apply_pending_events(customer)
-    record(
-        "customer.credited", actor=by.pk, target=customer.pk, reason=why, amount_cents=amount_cents, currency=currency
-    )
+    record("customer.credited", actor=by.pk, target=customer.pk, reason=why, **facts)
+
+
+def _is_credited(customer: Customer, reason: str, facts: dict[str, Any]) -> bool:
+    recent = AuditEvent.objects.filter(at__gte=timezone.now() - SAME_CREDIT)
+    same = recent.filter(action="customer.credited", target=customer.pk, reason=reason)
+    return any(event.data == facts for event in same)
+
+
+def _credit_key(customer: Customer, reason: str, facts: dict[str, Any]) -> str:
+    """One for clicks at the same time, and for one whose answer was lost."""
+    digest = sha256(f"{facts} {reason}".encode()).hexdigest()[:32]
+    return f"credit:{customer.pk}:{digest}:{int(timezone.now().timestamp() // SAME_CREDIT.total_seconds())}"
 
 
 def cancel_with_refund(subscription: Subscription, *, reason: str, by: User) -> Subscription:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import stripe
+import time_machine
+from django.utils import timezone
 
 from saas.audit.models import AuditEvent
 from saas.billing.alarms import AlarmKind, open_alarms
@@ -374,6 +376,22 @@ def test_a_credit_is_on_the_customers_balance(bought: Person, staff_member: Pers
 
     assert LocalObject.objects.get(kind="customer").data["balance"] == -500
     assert AuditEvent.objects.get(action="customer.credited").data == {"amount_cents": 500, "currency": "usd"}
+
+
+def test_a_repeated_click_gives_one_credit(bought: Person, staff_member: Person) -> None:
+    def credit(reason: str) -> None:
+        refunds.credit_customer(
+            Customer.objects.get(), amount_cents=500, currency="USD", reason=reason, by=staff_member.user
+        )
+
+    for reason in ("sorry", "sorry", "and for the wait"):
+        credit(reason)
+    assert LocalObject.objects.get(kind="customer").data["balance"] == -1000
+    assert AuditEvent.objects.filter(action="customer.credited").count() == 2
+
+    with time_machine.travel(timezone.now() + refunds.SAME_CREDIT):
+        credit("sorry")
+    assert LocalObject.objects.get(kind="customer").data["balance"] == -1500
 
 
 def test_stripe_is_asked_to_refund_the_invoices_payment(payer: Person, staff_member: Person, settings: Any) -> None:
