@@ -44,7 +44,7 @@ class OverviewPage(BillingPage):
             "trial_days_left": (row.trial_end - now).days + 1 if row and row.trial_end and row.trial_end > now else 0,
             # The provider's preview does not know the planned price.
             "next_invoice": None if planned else self._next_invoice(row),
-            "to_pay": Invoice.objects.for_owner(self.owner).to_pay().first() if _waits(row) else None,
+            "to_pay": row.customer.invoices.to_pay().of_subscription(row).first() if row and _waits(row) else None,
             "covered_by": self._covering_plan() if row is None else None,
             "usage": limit_usage(self.owner, entitlements),
             "payment_methods": PaymentMethod.objects.for_owner(self.owner).usable().order_by("-created_at"),

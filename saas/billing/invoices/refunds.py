@@ -69,7 +69,8 @@ def _found_or_made(invoice: Invoice, amount_cents: int, reason: str) -> str:
 def credit_customer(customer: Customer, *, amount_cents: int, currency: str, reason: str, by: User) -> None:
     """The same again within ``SAME_CREDIT`` is a repeated click, and gives nothing more. Raises ``Invalid``, and what the
     provider refuses."""
-    why, facts = require_reason(reason), {"amount_cents": amount_cents, "currency": currency.lower()}
+    why = require_reason(reason)
+    facts: dict[str, Any] = {"amount_cents": amount_cents, "currency": currency.lower()}
     if not 0 < amount_cents <= LARGEST_CREDIT_CENTS:
         raise Invalid(errors={"amount_cents": ["Choose an amount above nothing."]})
     if _is_credited(customer, why, facts):

@@ -32,6 +32,9 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         open = self.filter(status=Invoice.Status.OPEN, amount_due_cents__gt=0)
         return open.exclude(hosted_url="").order_by("issued_at")
 
+    def of_subscription(self, row: Subscription) -> InvoiceQuerySet:
+        return self.filter(subscription_id=row.external_id)
+
     def paid_without_subscription(self) -> InvoiceQuerySet:
         """Paid, for a subscription of which no row is here."""
         known = Subscription.objects.filter(external_id=OuterRef("subscription_id"))
