@@ -263,6 +263,18 @@ def test_an_old_link_does_not_undo_a_later_deletion_twice(product, customer: Per
     assert User.objects.get().status == "deleted"
 
 
+def test_one_of_two_links_that_was_left_undoes_no_later_deletion(product, customer: Person) -> None:
+    delete(product, customer)
+    left = link_token("deletion_requested")
+    product.post("/api/auth/password/forgot", {"email": customer.user.email})
+    tasks.answer_reset_request(ResetRequest.objects.get().pk)
+    keep(product, link_token("deletion_requested"))
+    product.delete("/api/users/me", token=log_in(product, customer).json()["access_token"])
+
+    assert keep(product, left).status_code == 400
+    assert User.objects.get().status == "deleted"
+
+
 def test_the_page_behind_the_link_undoes_it_when_asked_and_not_before(product, customer: Person) -> None:
     delete(product, customer)
     token = link_token("deletion_requested")

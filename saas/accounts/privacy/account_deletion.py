@@ -60,6 +60,7 @@ def cancel_deletion(token: str) -> None:
     if not Deletion.objects.pending().filter(user=user).delete()[0]:
         raise one_time_tokens.OneTimeTokenInvalid
     one_time_tokens.consume_one_time_token(link)
+    one_time_tokens.end_one_time_tokens(user, OneTimeToken.Purpose.KEEP)  # none of them undoes a later deletion
     User.objects.filter(pk=user.pk, status=User.Status.DELETED).update(
         status=User.Status.ACTIVE, updated_at=timezone.now()
     )
