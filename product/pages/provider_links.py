@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.urls import reverse
 
-_NAMES = {"google": "Google", "microsoft": "Microsoft", "github": "GitHub", "oidc": "SSO"}
+from saas.accounts.oauth.providers import provider_label
 
 
 @dataclass(frozen=True)
@@ -14,10 +14,6 @@ class ProviderLink:
     name: str
     label: str
     address: str
-
-
-def provider_label(name: str) -> str:
-    return _NAMES.get(name, name.capitalize())
 
 
 def provider_links(wanted: str) -> list[ProviderLink]:

@@ -12,6 +12,7 @@ from django.db import connection, connections
 from joserfc.jwk import OctKey, RSAKey
 
 from saas.accounts.models import LoginSession, OAuthIdentity, OAuthState, User
+from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.team_factories import with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
@@ -439,6 +440,7 @@ def test_a_second_account_at_one_provider_is_not_linked(product, idp: IdentityPr
         assert (answer.status_code, answer.json().get("code")) == (status, code)
 
     assert OAuthIdentity.objects.get().subject == "p1"
+    assert Mail.objects.get(template="identity_linked").context["provider"] == "SSO"
 
 
 def test_the_last_way_into_an_account_cannot_be_removed(product, idp: IdentityProvider) -> None:

@@ -12,11 +12,11 @@ from rest_framework.request import Request
 
 from product.pages.account.base import SectionFormPage, SectionPage
 from product.pages.leaving import lead_away
-from product.pages.provider_links import provider_label
 from product.pages.sign_in.providers import refusal_of
 from saas.accounts import second_factor
 from saas.accounts.models import OAuthIdentity
 from saas.accounts.oauth import identities, sign_in
+from saas.accounts.oauth.providers import provider_label
 from saas.accounts.passwords import password_change
 from saas.api import rate_limits
 from saas.api.accounts.oauth import browser_id_or_new, is_host_of_pages, set_browser_cookie

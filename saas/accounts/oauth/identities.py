@@ -12,7 +12,7 @@ from saas.accounts import account_handover
 from saas.accounts.actions import EmailTaken, create_customer, require_registration
 from saas.accounts.email_addresses import canonical_email, deliverable_email
 from saas.accounts.models import LoginSession, OAuthIdentity, User
-from saas.accounts.oauth.providers import Identity
+from saas.accounts.oauth.providers import Identity, provider_label
 from saas.accounts.sessions.logins import InvalidCredentials, Login, PendingMfa, complete_first_factor, open_session
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid, NotFound
@@ -174,6 +174,6 @@ def _mail(user: User, template: str, provider: str) -> None:
         template,
         to=user.email,
         locale=user.locale,
-        context={"name": user.full_name, "provider": provider.title()},
+        context={"name": user.full_name, "provider": provider_label(provider)},
         dedupe_key=f"{template}:{user.id}:{timezone.now().isoformat()}",
     )

@@ -34,6 +34,7 @@ CLOCK_LEEWAY_SECONDS = 30
 DISCOVERY_SECONDS = 3600.0
 GITHUB_ISSUER = "https://github.com"
 _MAX_SUBJECT = 255
+_LABELS = {"google": "Google", "microsoft": "Microsoft", "github": "GitHub", "oidc": "SSO"}
 _TENANT = re.compile(r"[0-9a-f-]{36}")  # Microsoft's ``tid`` claim, which is part of its issuer
 
 
@@ -93,6 +94,11 @@ GITHUB = Endpoints(
     emails="https://api.github.com/user/emails",
 )
 _discovered: dict[str, tuple[float, Endpoints]] = {}
+
+
+def provider_label(name: str) -> str:
+    """What pages and mails call a provider."""
+    return _LABELS.get(name, name.capitalize())
 
 
 def redirect_uri(provider: OAuthProvider, *, at_pages: bool = False) -> str:
