@@ -10,6 +10,7 @@ from admin_ops.admin.site import admin_site
 from admin_ops.status_colors import STATUS_COLORS
 from saas.accounts.models import LoginSession, OAuthIdentity, Profile, UserNote
 from saas.accounts.staff.staff_roles import StaffPermission
+from saas.localization.user_agents import describe_agent
 
 
 @admin.register(Profile, site=admin_site)
@@ -39,7 +40,7 @@ class LoginSessionAdmin(ReadOnlyModelAdmin):
 
     needs = StaffPermission.READ_USERS
     empty_text = "There is no session yet. Each login of a customer or member of staff is listed here."
-    list_display = ("user", "audience", "state", "address", "short_agent", "last_seen_at", "sid")
+    list_display = ("user", "audience", "state", "device", "address", "last_seen_at", "sid")
     list_display_links = None
     list_filter = ("audience",)
     list_select_related = ("user",)
@@ -50,11 +51,11 @@ class LoginSessionAdmin(ReadOnlyModelAdmin):
 
     @display(description="State", label=STATUS_COLORS)
     def state(self, row: LoginSession) -> str:
-        return "canceled" if row.revoked_at else "active"
+        return "ended" if row.revoked_at else "active"
 
-    @display(description="Agent")
-    def short_agent(self, row: LoginSession) -> str:
-        return row.agent[:24]
+    @display(description="Device")
+    def device(self, row: LoginSession) -> str:
+        return describe_agent(row.agent)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> None:
         return None

@@ -15,7 +15,7 @@ from admin_ops.admin.site import admin_site
 from admin_ops.admin.subscription_sentences import price_text, subscription_sentences
 from admin_ops.alarms import alarm_notices
 from admin_ops.offers import with_offers
-from admin_ops.status_colors import STATUS_COLORS
+from admin_ops.status_colors import STATUS_COLORS, humanize
 from admin_ops.timeline import build_subscription_timeline
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.billing import clock
@@ -32,6 +32,7 @@ from saas.billing.models import (
     PriceMove,
     Subscription,
 )
+from saas.money import Money
 from saas.webhook_events.models import WebhookEvent
 
 SHOWN = 50
@@ -231,16 +232,32 @@ class InvoiceAdmin(_HasState, StaffActionAdmin):
 class PaymentMethodAdmin(ReadOnlyModelAdmin):
     needs = StaffPermission.READ_BILLING
     empty_text = "No payment method was stored yet."
-    list_display = ("id", "customer", "type", "brand", "last4", "exp_month", "exp_year", "detached_at")
+    list_display = ("method", "customer", "good_until", "state", "created_at")
     list_select_related = ("customer",)
-    search_fields = ("=id", "=external_id", "customer__email")
+    search_fields = ("=id", "=external_id", "=last4", "customer__email")
     ordering = ("-id",)
-    fields = ("id", "customer", "type", "brand", "last4", "exp_month", "exp_year", "detached_at", "created_at")
+    fields = ("method", "customer", "good_until", "created_at", "detached_at", "id", "external_id")
     readonly_fields = fields
 
+    def heading(self, row: PaymentMethod) -> str:
+        return self.method(row)
+
     def sentence_of(self, row: PaymentMethod) -> str:
-        whose = f"A payment method of {row.customer}"
-        return f"{whose}, removed on {row.detached_at:%-d %b %Y}." if row.detached_at else f"{whose}."
+        whose = f"{row.customer or 'A customer'} paid with it, or may"
+        return f"{whose}, until it was removed on {row.detached_at:%-d %b %Y}." if row.detached_at else f"{whose}."
+
+    @display(description="Method", ordering="brand")
+    def method(self, row: PaymentMethod) -> str:
+        name = humanize(row.brand or row.type).capitalize() or "Unknown"
+        return f"{name} •••• {row.last4}" if row.last4 else name
+
+    @display(description="Good until", ordering="exp_year")
+    def good_until(self, row: PaymentMethod) -> str:
+        return f"{row.exp_month:02}/{row.exp_year}" if row.exp_month and row.exp_year else "–"
+
+    @display(description="State", label=STATUS_COLORS)
+    def state(self, row: PaymentMethod) -> str:
+        return "removed" if row.detached_at else "active"
 
 
 @admin.register(LedgerEntry, site=admin_site)
@@ -259,9 +276,11 @@ class LedgerEntryAdmin(ReadOnlyModelAdmin):
         return f"{row.subscription.plan or row.subscription.price_id}: {row.get_kind_display().lower()}"
 
     def sentence_of(self, row: LedgerEntry) -> str:
-        return (
-            f"Recurring revenue moved by {row.delta} a month; {row.customer} brings {row.monthly} a month afterwards."
-        )
+        now = f"The subscription of {row.customer} brings {row.monthly.text()} a month since {row.at:%-d %b %Y}"
+        change = Money(abs(row.delta_cents), row.currency).text()
+        if not row.delta_cents:
+            return f"{now}, as before."
+        return f"{now}, {change} {'more' if row.delta_cents > 0 else 'less'} than before."
 
     @display(description="Change", ordering="delta_cents")
     def delta(self, row: LedgerEntry) -> str:

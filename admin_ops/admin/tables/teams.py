@@ -114,17 +114,27 @@ class InvitationAdmin(ReadOnlyModelAdmin):
 class ApiKeyAdmin(ReadOnlyModelAdmin):
     needs = StaffPermission.READ_USERS
     empty_text = "No team has made an API key yet."
-    list_display = ("name", "prefix", "team", "created_by", "scopes", "expires_at", "last_used_at", "revoked_at")
+    list_display = ("name", "prefix", "team", "may", "state", "created_by", "last_used_at", "expires_at")
     list_select_related = ("team", "created_by")
     search_fields = ("name", "=prefix", "team__name", "=team__id")
     ordering = ("-id",)
     fields = (
-        "id", "team", "name", "prefix", "scopes", "created_by", "created_at", "expires_at", "last_used_at", "revoked_at",
+        "team", "name", "prefix", "may", "created_by", "created_at", "expires_at", "last_used_at", "revoked_at", "id",
     )  # fmt: skip
     readonly_fields = fields
 
     def sentence_of(self, row: ApiKey) -> str:
         return f"A program acts by it for {row.team}. The key itself is not stored here, only its beginning."
+
+    @display(description="May")
+    def may(self, row: ApiKey) -> str:
+        return " and ".join(row.scope_list)
+
+    @display(description="State", label=STATUS_COLORS)
+    def state(self, row: ApiKey) -> str:
+        if row.revoked_at:
+            return "revoked"
+        return "expired" if row.is_expired else "active"
 
 
 if settings.API_KEYS:
