@@ -462,6 +462,23 @@ def test_a_payment_that_failed_is_above_everything_and_can_be_made(
     assert Subscription.objects.get().status == "active"
 
 
+def test_an_open_invoice_of_an_earlier_subscription_is_not_asked_for(browser: Browser, owner: Person) -> None:
+    card(owner, "0341")
+    buy(owner)
+    local_clock.advance_and_process(timedelta(days=32))
+    waits = Invoice.objects.get(status="open")
+    Invoice.objects.create(
+        external_id="in_earlier", customer=waits.customer, subscription_id="sub_earlier", status="open", currency="usd",
+        amount_due_cents=1_234, total_cents=1_234, hosted_url="https://invoice.example/earlier",
+        issued_at=waits.issued_at - timedelta(days=300),
+    )  # fmt: skip
+
+    page = browser.get("/billing")
+
+    assert "The payment of 79.00 USD failed." in text_of(page)
+    assert f'href="{waits.hosted_url}">Pay now</a>' in page
+
+
 def test_the_end_of_a_trial_is_announced(browser: Browser, owner: Person) -> None:
     Plan.objects.filter(pk="growth").update(trial_days=14)
     assert "The first 14 days are free." in browser.get("/billing/checkout?plan=growth")
