@@ -2,11 +2,9 @@
 
 import logging
 from collections.abc import Collection, Iterable
-from datetime import timedelta
 
 from django.db.models import Sum
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from saas.billing import providers
 from saas.billing.invoices import customer_mails
@@ -17,14 +15,13 @@ from saas.billing.sync.attention import mail_staff
 from saas.billing.sync.stripe_objects import id_of, items
 from saas.security.untrusted_json import JSONObject, as_integer, as_object
 from saas.webhook_events.actions import set_attention
-from saas.webhook_events.dispatch import Ignore, Retry, before_transaction, handles, require_object_id
+from saas.webhook_events.dispatch import before_transaction, handles, require_object_id
 from saas.webhook_events.envelope import EventData, load_event_data
 from saas.webhook_events.models import WebhookEvent
 
 logger = logging.getLogger(__name__)
 
 _Kind = InvoiceAdjustment.Kind
-INVOICE_EXPECTED_WITHIN = timedelta(hours=1)  # events of one moment come in any order
 
 
 @handles("invoice.*")
@@ -39,12 +36,10 @@ def handle_invoice_event(event: WebhookEvent, data: EventData) -> None:
 
 @handles("invoice_payment.*")
 def handle_invoice_payment_event(event: WebhookEvent, data: EventData) -> None:
-    found = adjustments.set_payment(id_of(data.object.get("invoice")), as_object(data.object.get("payment")))
-    if found is None and timezone.now() - event.provider_created < INVOICE_EXPECTED_WITHIN:
-        raise Retry("The invoice of this payment is not there yet.")
-    if found is None:
-        raise Ignore("No invoice of ours has this payment.")
-    _mail_refunds(found)
+    """The invoice's own events may come hours later, after an outage: until then it is a stub."""
+    invoice_id, payment = id_of(data.object.get("invoice")), as_object(data.object.get("payment"))
+    upsert.ensure_invoice(invoice_id)
+    _mail_refunds(adjustments.set_payment(invoice_id, payment))
 
 
 def _mail_refunds(rows: Iterable[InvoiceAdjustment] | None) -> None:

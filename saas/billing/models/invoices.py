@@ -53,6 +53,8 @@ class Invoice(models.Model):
         PAID = "paid"
         DELETED = "deleted"
 
+    IS_STUB: ClassVar[Q] = Q(status=Status.DRAFT, amounts_are_known=False)  # only its payment is known
+
     id = PrefixedIdField(prefix="inv", primary_key=True)
     external_id = models.CharField(max_length=255, unique=True)
     customer = models.ForeignKey(Customer, models.PROTECT, null=True, related_name="invoices")

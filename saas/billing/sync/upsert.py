@@ -234,11 +234,21 @@ def upsert_invoice(external_id: str) -> Invoice | None:
         return None
     locked = _LOCKED[Invoice].fetch_first(external_id=external_id)
     before, paid_before = attention_of(locked), locked.amount_paid_cents if locked else None
+    is_stub = locked is not None and locked.customer_id is None
     row: Invoice = _write_row(Invoice, locked, external_id, _owned_values(projection, optional="issued_at"))
     if paid_before not in {None, row.amount_paid_cents}:  # a refund's event may have come before the payment's
         write_returned(row)
+    if is_stub and row.customer_id:
+        row.adjustments.filter(customer=None).update(customer=row.customer_id)
     mark_events(before, row)
     return row
+
+
+def ensure_invoice(external_id: str) -> None:
+    """Insert a stub that nobody is shown, if there is no such invoice yet."""
+    if external_id and not Invoice.objects.filter(external_id=external_id).exists():
+        stub = Invoice(external_id=external_id, status=Invoice.Status.DRAFT, amounts_are_known=False)
+        Invoice.objects.bulk_create([stub], ignore_conflicts=True)
 
 
 def write_returned(invoice: Invoice) -> None:

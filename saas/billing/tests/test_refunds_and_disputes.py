@@ -82,6 +82,27 @@ def test_a_partial_refund_is_taken_off_its_invoice_in_any_order(payer: Person, o
     assert list(rebuild.rebuild_rows(repair=False)) == []
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
+def test_a_payment_that_comes_long_before_its_invoice_is_kept(payer: Person, order: tuple[int, ...]) -> None:
+    """After an outage Stripe delivers again for three days, in any order."""
+    events = [("invoice_payment.paid", PAYMENT), ("invoice.paid", PAID), ("refund.created", whole.refund(1900))]
+
+    for number in order:
+        tell(*events[number])
+
+    assert (invoice().payment_intent_id, invoice().returned_cents, invoice().status) == ("pi_1", 1900, "paid")
+    assert InvoiceAdjustment.objects.get().customer == invoice().customer == Customer.objects.get()
+    assert list(rebuild.rebuild_rows(repair=False)) == []
+
+
+def test_a_payment_whose_invoice_never_comes_is_shown_to_nobody(payer: Person) -> None:
+    tell("invoice_payment.paid", PAYMENT)
+
+    assert not Invoice.objects.issued().exists()
+    assert not list(open_alarms())
+    assert list(rebuild.rebuild_rows(repair=False)) == []
+
+
 def test_a_refund_that_failed_is_taken_back(payer: Person) -> None:
     for type, thing in [
         ("invoice.paid", PAID),
