@@ -36,7 +36,7 @@ def customer_page(user: User) -> dict[str, Any]:
     """The fields of ``PersonShape``, one query for each."""
     deletion = None if user.is_active else Deletion.objects.pending().filter(user=user).first()
     profile = Profile.objects.filter(user=user).select_related("user").first()
-    sessions = LoginSession.objects.live().filter(user=user).order_by("-last_seen_at")[:MAX_PER_SECTION]
+    sessions = LoginSession.objects.usable().filter(user=user).order_by("-last_seen_at")[:MAX_PER_SECTION]
     identities = user.oauth_identities.order_by("-last_login_at")[:MAX_PER_SECTION]
     memberships = Membership.objects.for_user(user).order_by("-pk")[:MAX_PER_SECTION]
     mails = Mail.objects.filter(recipient=user.email).order_by("-pk")[:MAX_PER_SECTION]

@@ -78,6 +78,18 @@ def test_a_cookie_expires_after_an_idle_week_or_after_thirty_days(product, custo
     assert me(product) == 401
 
 
+def test_a_login_that_nothing_can_use_any_more_is_not_listed(product, customer: Person, clock) -> None:
+    def listed() -> set[str]:
+        body = {"email": customer.user.email, "password": PASSWORD}
+        token = product.post("/api/auth/login", body).json()["access_token"]
+        return {row["id"] for row in product.get("/api/auth/sessions", token=token).json()["sessions"]}
+
+    clock.shift(timedelta(days=14) - SECOND)
+    assert customer.session_id in listed()  # its refresh token still works
+    clock.shift(SECOND)
+    assert customer.session_id not in listed()
+
+
 def test_an_idle_cookie_is_dead_after_a_week(product, customer: Person, clock) -> None:
     product.cookies["saas_session"] = customer.cookie_key
     clock.shift(timedelta(days=7) + SECOND)

@@ -95,7 +95,7 @@ def _mails(request: HttpRequest, user: User) -> list[dict[str, Any]]:
 
 def _side(user: User) -> dict[str, Any]:
     """The current state, at the side of the timeline."""
-    sessions = LoginSession.objects.live().filter(user=user).select_related("impersonation__staff_session__user")
+    sessions = LoginSession.objects.usable().filter(user=user).select_related("impersonation__staff_session__user")
     return {
         "person": user,
         "roles": list(user.groups.values_list("name", flat=True)) if user.is_staff else [],

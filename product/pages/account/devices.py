@@ -22,7 +22,7 @@ class DevicesPage(SectionPage):
     template = "product/pages/account/devices.html"
 
     def context(self) -> dict[str, Any]:
-        mine = LoginSession.objects.live().filter(user=self.known.user).order_by("-last_seen_at")
+        mine = LoginSession.objects.usable().filter(user=self.known.user).order_by("-last_seen_at")
         rows = [
             {"row": row, "name": describe_agent(row.agent), "is_current": row.pk == self.known.session.pk}
             for row in mine

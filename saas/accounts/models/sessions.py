@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from saas.accounts.models.users import User
@@ -37,6 +37,12 @@ class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
             epoch=F("user__token_epoch"),
             user__status=User.Status.ACTIVE,
         ).select_related("user")
+
+    def usable(self) -> LoginSessionQuerySet:
+        """Live, and not left for so long that neither its cookie nor a refresh token can be used: what lists show."""
+        now = timezone.now()
+        refreshes = RefreshToken.objects.usable(now).filter(session=OuterRef("pk"))
+        return self.live(now).filter(Q(expire_date__gt=now) | Exists(refreshes))
 
 
 class LoginSession(AbstractBaseSession):

@@ -184,7 +184,7 @@ class SessionsView(CustomerView):
         tags=["auth"],
     )
     def get(self, request: Request) -> Response:
-        page = paginate(LoginSession.objects.live().filter(user=self.user), key="sid", **self.query(PageQuery))
+        page = paginate(LoginSession.objects.usable().filter(user=self.user), key="sid", **self.query(PageQuery))
         rows = [represent(shapes.SessionShape, row, current=row.pk == self.session.pk) for row in page.items]
         return Response({"sessions": rows, **page.meta})
 
