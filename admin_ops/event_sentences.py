@@ -2,6 +2,7 @@
 (https://docs.stripe.com/api/events/types), also from the provider without an account there."""
 
 from admin_ops.status_colors import humanize
+from saas.webhook_events.models import handled_type
 
 UNREADABLE = "An event that cannot be read"
 EVENT_SENTENCES = {
@@ -108,6 +109,7 @@ def event_sentence(type: str) -> str:
     """A type that is not in the table in its own words: ``issuing_card.created`` as "Issuing card: created"."""
     if not type:
         return UNREADABLE
+    type = handled_type(type)
     subject, _, verb = type.replace("..", ".").rpartition(".")
     words = [humanize(part.replace(".", " ")).strip() for part in (subject, verb)]
     return EVENT_SENTENCES.get(type) or ": ".join(filter(None, words)).capitalize()

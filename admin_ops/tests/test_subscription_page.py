@@ -119,6 +119,7 @@ def test_an_event_is_a_sentence_with_its_code_behind(admin_site, customer, bough
     ("type", "sentence"),
     [
         ("invoice.payment_failed", "The payment of an invoice failed"),
+        ("v1.invoice.payment_failed", "The payment of an invoice failed"),  # a thin event
         ("issuing_card.created", "Issuing card: created"),
         ("treasury.credit_reversal.posted", "Treasury credit reversal: posted"),
         ("ping", "Ping"),

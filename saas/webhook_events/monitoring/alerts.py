@@ -40,13 +40,13 @@ _REFUSALS = [
     WebhookDelivery.Outcome.STALE,
     WebhookDelivery.Outcome.MALFORMED,
 ]
-_IS_PAYMENT = reduce(or_, (Q(type__startswith=prefix) for prefix in PAYMENT_TYPES))
+_IS_PAYMENT = reduce(or_, (Q(type__startswith=f"{api}{prefix}") for prefix in PAYMENT_TYPES for api in ("", "v1.")))
 
 
 def alert_event_failed(event_id: int) -> None:
     """Call in the transaction that makes the event ``failed``."""
     event = WebhookEvent.objects.get(pk=event_id)
-    kind = "failed-payment" if event.type.startswith(PAYMENT_TYPES) else "failed"
+    kind = "failed-payment" if event.handled_type.startswith(PAYMENT_TYPES) else "failed"
     send_alert(kind, f"an event has failed: {event.type}", event=event, reason=event.last_error)
 
 

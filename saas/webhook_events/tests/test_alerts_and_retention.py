@@ -147,16 +147,17 @@ def test_failures_are_an_alert_until_somebody_has_seen_to_them(handle):
     assert alerts_sent()[1:] == ["recovered: failed"]
 
 
-def test_a_failed_payment_is_told_beside_other_failures(handle):
+@pytest.mark.parametrize("type", ["invoice.paid", "v1.invoice.paid"])
+def test_a_failed_payment_is_told_beside_other_failures(handle, type):
     @handle("*")
     def refuse(row, data):
         raise Permanent("no")
 
-    stored("evt_1", "evt_2", type="invoice.paid")
+    stored("evt_1", "evt_2", type=type)
     stored("evt_3", "evt_4")
     event_worker.drain()
 
-    assert sorted(alerts_sent()) == ["an event has failed: demo.created", "an event has failed: invoice.paid"]
+    assert sorted(alerts_sent()) == ["an event has failed: demo.created", f"an event has failed: {type}"]
 
 
 def test_what_nobody_needs_is_deleted_after_its_time_and_nothing_else(seen):
