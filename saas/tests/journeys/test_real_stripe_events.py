@@ -40,11 +40,12 @@ def test_every_event_is_stored_byte_for_byte_and_none_fails(bodies, webhooks, dr
     drain()
 
     assert statuses == {202}
-    rows = {row.external_id: row for row in WebhookEvent.objects.select_related("payload")}
+    received = WebhookEvent.objects.exclude(source=WebhookEvent.Source.FETCH)  # what a charge shows of its refunds
+    rows = {row.external_id: row for row in received.select_related("payload")}
     assert len(sent) == len(bodies)
     assert {event_id: bytes(row.payload.body) for event_id, row in rows.items()} == sent
     assert {
-        row.external_id: row.last_error for row in rows.values() if row.status not in {"processed", "ignored"}
+        row.external_id: row.last_error for row in WebhookEvent.objects.exclude(status__in=["processed", "ignored"])
     } == {}
     assert {event_id: (row.type, row.object_id) for event_id, row in rows.items()} == {
         event_id: type_and_object_id(json.loads(body)) for event_id, body in sent.items()
