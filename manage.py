@@ -16,6 +16,8 @@ if os.name != "posix":
 
 from saas.server import bootstrap
 
+if sys.argv[1:] in (["help", "serve"], ["help", "test"]):  # which Django does not know, or has another one of
+    sys.argv[1:] = [sys.argv[2], "--help"]
 bootstrap.ensure_environment(sys.argv[1:])
 if sys.argv[1:2] == ["test"]:
     bootstrap.run_tests(sys.argv[2:])

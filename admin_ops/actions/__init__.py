@@ -13,7 +13,7 @@ To add one, write the domain's function, then an entry here:
     RENAME = StaffAction(
         name="rename", target=TEAM, label="Rename", icon="edit",
         description="Its members see the new name at once.",
-        permission=Permission.NOTE_USERS, run=rename, form=RenameForm,
+        permission=StaffPermission.NOTE_USERS, run=rename, form=RenameForm,
         audit=(AuditLabel("team.renamed", "Renamed"),),
         endpoint=Endpoint(
             method="post", path="teams/<str:team_id>/rename",

@@ -104,7 +104,7 @@ class OneTeamView(TeamView):
     )
     def patch(self, request: Request, team_id: str) -> Response:
         actor = self.actor(team_id)
-        actor.require(Permission.RENAME_TEAM)
+        actor.require(Permission.CHANGE_TEAM)
         membership = actions.update_team(actor, **self.body(shapes.TeamChangeBody))
         return Response({"team": represent(shapes.TeamShape, membership)})
 

@@ -47,7 +47,7 @@ def update_team(actor: Actor, *, name: str | None = None, metadata: Mapping[str,
     Members may change the declared keys. Raises ``Invalid``, ``MetadataReadOnly``. Returns the actor's membership with the
     updated team.
     """
-    actor = lock_team_for(actor, Permission.RENAME_TEAM)
+    actor = lock_team_for(actor, Permission.CHANGE_TEAM)
     team = actor.team
     if name is not None and team.name != name:
         team.name = name

@@ -75,7 +75,7 @@ def invite(actor: Actor, *, email: str, role: Role) -> Invitation:
         expires_at=now + INVITATION_LIFETIME,
     )
     record("invitation.created", actor=actor.id, target=actor.team.id, invitation=invitation.id, role=role)
-    _send(invitation, raw)
+    _queue_invitation_mail(invitation, raw)
     return invitation
 
 
@@ -102,7 +102,7 @@ def resend_invitation(actor: Actor, invitation: Invitation) -> Invitation:
     invitation.invited_by = actor.membership.user
     invitation.save(update_fields=["token_hash", "expires_at", "invited_by"])
     record("invitation.resent", actor=actor.id, target=actor.team.id, invitation=invitation.id)
-    _send(invitation, raw)
+    _queue_invitation_mail(invitation, raw)
     return invitation
 
 
@@ -224,7 +224,7 @@ def _new_token() -> str:
     return TOKEN_PREFIX + secrets.token_urlsafe(32)
 
 
-def _send(invitation: Invitation, raw: str) -> None:
+def _queue_invitation_mail(invitation: Invitation, raw: str) -> None:
     inviter = invitation.invited_by
     invited = User.objects.by_email(invitation.email)
     queue_mail(

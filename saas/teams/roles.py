@@ -18,7 +18,7 @@ class Role(models.TextChoices):
 class Permission(StrEnum):
     VIEW_TEAM = "team.view"
     LEAVE_TEAM = "team.leave"
-    RENAME_TEAM = "team.rename"
+    CHANGE_TEAM = "team.rename"  # its name and its metadata
     TRANSFER_TEAM = "team.transfer"
     DELETE_TEAM = "team.delete"
     VIEW_MEMBERS = "members.view"
@@ -45,7 +45,7 @@ _OWNERS = frozenset({Role.OWNER})
 ROLES_BY_PERMISSION: dict[StrEnum, frozenset[Role]] = {
     Permission.VIEW_TEAM: _ALL,
     Permission.LEAVE_TEAM: _ALL,
-    Permission.RENAME_TEAM: _ADMINS,
+    Permission.CHANGE_TEAM: _ADMINS,
     Permission.TRANSFER_TEAM: _OWNERS,
     Permission.DELETE_TEAM: _OWNERS,
     Permission.VIEW_MEMBERS: _ALL,
@@ -59,7 +59,7 @@ ROLES_BY_PERMISSION: dict[StrEnum, frozenset[Role]] = {
 
 # A key never touches keys, billing or ownership, whatever its scopes and its maker.
 _READ = frozenset({Permission.VIEW_TEAM, Permission.VIEW_MEMBERS, Permission.VIEW_INVITATIONS})
-_WRITE = _READ | {Permission.RENAME_TEAM, Permission.MANAGE_MEMBERS, Permission.MANAGE_INVITATIONS}
+_WRITE = _READ | {Permission.CHANGE_TEAM, Permission.MANAGE_MEMBERS, Permission.MANAGE_INVITATIONS}
 PERMISSIONS_BY_SCOPE: dict[Scope, frozenset[StrEnum]] = {Scope.READ: _READ, Scope.WRITE: _WRITE}
 MAX_API_KEY_ROLE = Role.ADMIN
 

@@ -30,7 +30,7 @@ class SettingsPage(TeamFormPage):
         if answer := super().admit():
             return answer
         if self.request.method == "POST":
-            self.actor.require(Permission.RENAME_TEAM)
+            self.actor.require(Permission.CHANGE_TEAM)
         return None
 
     def initial(self) -> dict[str, Any]:

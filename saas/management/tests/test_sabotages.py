@@ -78,6 +78,6 @@ def test_the_guards_of_an_existing_module_are_found() -> None:
 
     assert any("without `actor.require(Permission.VIEW_API_KEYS)`" in one for one in found)
     assert any(
-        "without `Permission.RENAME_TEAM` in `lock_team_for(actor, Permission.RENAME_TEAM)`" in one for one in found
+        "without `Permission.CHANGE_TEAM` in `lock_team_for(actor, Permission.CHANGE_TEAM)`" in one for one in found
     )
     assert any("without login at `ApiKeysView`" in one for one in found)

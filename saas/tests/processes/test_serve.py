@@ -101,6 +101,15 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(tmp_path, arguments, more
     assert "Traceback" not in said
 
 
+def test_help_shows_its_options(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "manage.py", "help", "serve"],
+        cwd=settings.BASE_DIR, env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, "--workers" in done.stdout) == (0, True)
+
+
 def test_a_port_that_is_taken_is_told_instead_of_shared(tmp_path):
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
