@@ -19,12 +19,13 @@ from saas.billing.invoices import (
 )
 from saas.billing.linking.evidence import link_by_evidence
 from saas.billing.models import Customer, Subscription
+from saas.billing.providers.interface import EVENT_TYPES
 from saas.billing.sync import event_history, stripe_objects, upsert
 from saas.billing.sync.discounts import discount_coupon
 from saas.billing.sync.projections import subscriptions
 from saas.billing.tasks import fetch_subscription, remap_subscriptions, resume_paused_trials
 from saas.errors import DomainError
-from saas.webhook_events.dispatch import Ignore, Retry, before_transaction, handles, require_object_id
+from saas.webhook_events.dispatch import Ignore, Retry, before_transaction, handlers_for, handles, require_object_id
 from saas.webhook_events.envelope import EventData, load_event_data
 from saas.webhook_events.models import WebhookEvent
 
@@ -61,6 +62,8 @@ def handle_tax_id_event(event: WebhookEvent, data: EventData) -> None:
 @handles("customer.discount.*")
 def handle_discount_event(event: WebhookEvent, data: EventData) -> None:
     """What the customer's subscriptions bring changes with it."""
+    if not data.object:  # a thin event
+        raise Ignore("The event names its object only, and the provider cannot be asked for it.")
     upsert.upsert_discounts(event.customer_id)
 
 
@@ -119,56 +122,33 @@ def fetch_ambiguous_subscription(event: WebhookEvent, data: EventData) -> None:
         logger.warning("ambiguous_subscription_not_fetched", extra={"subscription": event.object_id})
 
 
-_THIN_KINDS = {
-    "customer.subscription.": "subscription",
-    "customer.discount.": "",
-    "customer.tax_id.": "",
-    "checkout.session.": "checkout.session",
-    "coupon.": "coupon",
-    "customer.": "customer",
-    "invoice.": "invoice",
-    "payment_method.": "payment_method",
-    "price.": "price",
-    "product.": "product",
-    "refund.": "refund",
-    "charge.refund.": "refund",
-    "charge.dispute.": "dispute",
-    "charge.": "charge",
-    "credit_note.": "credit_note",
-    "invoice_payment.": "invoice_payment",
-    "radar.early_fraud_warning.": "radar.early_fraud_warning",
-}
-
-
 def thin_events(event_ids: Collection[int]) -> set[int]:
-    """Of these events, those that only name their object."""
-    rows = WebhookEvent.objects.filter(pk__in=event_ids, api_version="").exclude(object_id="")
-    return {row.pk for row in rows.select_related("payload") if not load_event_data(row).object}
+    """Of these events, those that only name their object, and that something handles."""
+    rows = WebhookEvent.objects.filter(pk__in=event_ids, api_version="", object_type__in=EVENT_TYPES)
+    named = [row for row in rows.exclude(object_id="").select_related("payload") if handlers_for(row.type)]
+    return {row.pk for row in named if not load_event_data(row).object}
 
 
-@before_transaction(*(f"{prefix}*" for prefix in _THIN_KINDS), when=thin_events)
+@before_transaction(*(type.replace(".updated", ".*") for type in EVENT_TYPES.values()), when=thin_events)
 def fetch_named_object(event: WebhookEvent, data: EventData) -> None:
     """A thin event (API v2) names its object: the provider's answer is stored as another event, which is then handled."""
-    kind = next(kind for prefix, kind in _THIN_KINDS.items() if event.handled_type.startswith(prefix))
-    gateway = providers.current_gateway()
-    match kind:
-        case "subscription":
-            gateway.fetch_subscription(event.object_id)
-        case "checkout.session":
-            gateway.fetch_checkout(event.object_id)
-        case "":
-            raise Ignore("The event names its object only, and the provider cannot be asked for it.")
-        case _:
-            _fetch_named(kind, event)
-
-
-def _fetch_named(kind: str, event: WebhookEvent) -> None:
     try:
-        providers.current_gateway().fetch_object(kind, event.object_id)
+        _fetch_named(event.object_type, event.object_id)
     except providers.ProviderRefused as refusal:
         if event.type.endswith(".deleted"):
             raise Ignore("The event names its object only, and it is gone.") from refusal
         raise
+
+
+def _fetch_named(kind: str, id: str) -> None:
+    gateway = providers.current_gateway()
+    match kind:
+        case "subscription":
+            gateway.fetch_subscription(id)
+        case "checkout.session":
+            gateway.fetch_checkout(id)
+        case _:
+            gateway.fetch_object(kind, id)
 
 
 def _fetch(kind: str, id: str) -> None:

@@ -8,27 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from saas.billing.providers.interface import API_VERSION
+from saas.billing.providers.interface import API_VERSION, EVENT_TYPES
 from saas.webhook_events.actions import append_events
 from saas.webhook_events.models import WebhookEvent
-
-_TYPES = {
-    "customer": "customer.updated",
-    "subscription": "customer.subscription.updated",
-    "checkout.session": "checkout.session.updated",
-    "payment_method": "payment_method.updated",
-    "invoice": "invoice.updated",
-    "tax_id": "customer.tax_id.updated",
-    "price": "price.updated",
-    "product": "product.updated",
-    "coupon": "coupon.updated",
-    "charge": "charge.updated",
-    "refund": "refund.updated",
-    "dispute": "charge.dispute.updated",
-    "credit_note": "credit_note.updated",
-    "invoice_payment": "invoice_payment.updated",
-    "radar.early_fraud_warning": "radar.early_fraud_warning.updated",
-}
 
 
 @transaction.atomic
@@ -58,4 +40,4 @@ def _event_type(found: dict[str, Any]) -> str:
     if found.get("deleted") is True:
         return "customer.deleted"
     is_detached = found["object"] == "payment_method" and not found.get("customer")
-    return "payment_method.detached" if is_detached else _TYPES[found["object"]]
+    return "payment_method.detached" if is_detached else EVENT_TYPES[found["object"]]

@@ -14,13 +14,24 @@ from saas.errors import DomainError
 
 API_VERSION = "2026-10-28.endive"  # Stripe's; the version that its SDK and our tests speak
 
-
-FETCHED_KINDS = frozenset(
-    {
-        *("charge", "coupon", "credit_note", "customer", "dispute", "invoice", "invoice_payment", "payment_method"),
-        *("price", "product", "radar.early_fraud_warning", "refund"),
-    }
-)
+EVENT_TYPES = {
+    "charge": "charge.updated",
+    "checkout.session": "checkout.session.updated",
+    "coupon": "coupon.updated",
+    "credit_note": "credit_note.updated",
+    "customer": "customer.updated",
+    "dispute": "charge.dispute.updated",
+    "invoice": "invoice.updated",
+    "invoice_payment": "invoice_payment.updated",
+    "payment_method": "payment_method.updated",
+    "price": "price.updated",
+    "product": "product.updated",
+    "radar.early_fraud_warning": "radar.early_fraud_warning.updated",
+    "refund": "refund.updated",
+    "subscription": "customer.subscription.updated",
+    "tax_id": "customer.tax_id.updated",
+}
+"""The kinds of objects that the provider is asked for, and the type of event that an answer is stored as."""
 
 
 class ProviderUnavailable(DomainError):
@@ -150,7 +161,7 @@ class Gateway(Protocol):
         ...
 
     def fetch_object(self, kind: str, id: str) -> None:
-        """``kind`` is one of ``FETCHED_KINDS``."""
+        """``kind`` is one of ``EVENT_TYPES``. A subscription and a checkout session have calls of their own."""
         ...
 
     def list_customers(self) -> Iterator[dict[str, Any]]:

@@ -39,6 +39,7 @@ TYPES: list[tuple[str, type]] = [
     (r"GET /v1/products/\w+", params.ProductRetrieveParams),
     (r"GET /v1/radar/early_fraud_warnings/\w+", radar.EarlyFraudWarningRetrieveParams),
     (r"GET /v1/refunds/\w+", params.RefundRetrieveParams),
+    (r"GET /v1/tax_ids/\w+", params.TaxIdRetrieveParams),
     (r"POST /v1/subscriptions/\w+", params.SubscriptionUpdateParams),
     (r"DELETE /v1/subscriptions/\w+", params.SubscriptionCancelParams),
     (r"POST /v1/invoices/create_preview", params.InvoiceCreatePreviewParams),

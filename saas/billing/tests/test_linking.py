@@ -15,7 +15,7 @@ from saas.billing.alarms import AlarmKind, open_alarms
 from saas.billing.entitlements import get_limit
 from saas.billing.linking import evidence
 from saas.billing.linking.customers import CustomerIsLinked, OwnerPaysAlready, link_customer_by_staff
-from saas.billing.models import Customer, InvoiceAdjustment, LedgerEntry, PaymentMethod, Price, Subscription
+from saas.billing.models import Customer, InvoiceAdjustment, LedgerEntry, PaymentMethod, Price, Subscription, TaxId
 from saas.billing.sync import rebuild
 from saas.billing.tests.fake_stripe import FakeStripe
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
@@ -288,6 +288,32 @@ def test_a_thin_event_that_cannot_be_fetched_is_ignored_with_the_reason(fake: Fa
 
     assert event.status == "ignored"
     assert "names its object only" in event.last_error
+
+
+@pytest.mark.parametrize(
+    ("type", "id", "kind"),
+    [
+        ("v1.customer.cash_balance_transaction.created", "ccsbtxn_1", "customer_cash_balance_transaction"),
+        ("v1.customer.source.created", "src_1", "source"),
+        ("v1.charge.expired", "ch_1", "charge"),
+    ],
+)
+def test_nobody_is_asked_about_a_thin_event_that_nothing_handles(
+    fake: FakeStripe, type: str, id: str, kind: str
+) -> None:
+    event = thin(type, {"id": id, "type": kind, "url": ""})
+
+    assert (event.status, event.last_error, fake.asked) == ("ignored", "no handler", [])
+
+
+def test_a_tax_id_that_a_thin_event_names_is_fetched(fake: FakeStripe, customer: Person) -> None:
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    fake.answers["GET /v1/tax_ids/txi_1"] = whole.tax_id("txi_1")
+
+    event = thin("v1.customer.tax_id.created", {"id": "txi_1", "type": "tax_id", "url": "/v1/tax_ids/txi_1"})
+
+    assert event.status == "processed"
+    assert TaxId.objects.get().external_id == "txi_1"
 
 
 def test_a_thin_event_about_money_is_told_like_any_other(fake: FakeStripe, customer: Person) -> None:

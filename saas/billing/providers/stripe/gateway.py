@@ -203,6 +203,7 @@ class StripeGateway:
             "product": self.client.products.retrieve,
             "radar.early_fraud_warning": self.client.radar.early_fraud_warnings.retrieve,
             "refund": self.client.refunds.retrieve,
+            "tax_id": self.client.tax_ids.retrieve,
         }
         self._call_and_store(lambda: retrieve[kind](id))
 
