@@ -21,8 +21,8 @@ from saas.billing.customers import apply_pending_events
 from saas.billing.models import Customer, Invoice, Owner, PendingChange, Plan, Price, Subscription
 from saas.billing.providers import Gateway, InvoicePreview
 from saas.billing.sync import event_history
+from saas.billing.sync.stripe_objects import TRIAL_ENDED_WITHOUT_CARD, pause_reason
 from saas.errors import DomainError, Invalid, NotFound
-from saas.security.untrusted_json import as_object
 
 logger = logging.getLogger(__name__)
 
@@ -364,7 +364,7 @@ def _record_extension(row: Subscription, trial_end: datetime, reason: str, by: U
 
 def resume_paused_trials(customer_id: str = "") -> int:
     """Resume what has paused because a trial ended without a card, of customers who have given one since: of one customer, or
-    of all. Each is charged at once. Returns how many were resumed."""
+    of all. Each is charged at once; who has another subscription by now is left alone. Returns how many were resumed."""
     gateway = providers.current_gateway()
     paused = Subscription.objects.linked().filter(
         status=Subscription.Status.PAUSED, customer__provider=gateway.provider
@@ -372,23 +372,29 @@ def resume_paused_trials(customer_id: str = "") -> int:
     wanted = paused.filter(customer=customer_id) if customer_id else paused
     have_none = Q(customer__default_payment_method="", default_payment_method="")
     rows = wanted.exclude(have_none).select_related("customer").order_by("pk")
-    return sum(_resume_trial(row, gateway) for row in for_a_while(rows) if _is_paused_for_a_card(row))
+    return sum(_resume_trial(row, gateway) for row in for_a_while(rows) if _may_wait_for_a_card(row))
 
 
-def _is_paused_for_a_card(row: Subscription) -> bool:
-    """Since 2026-09-30.endive subscriptions say why they are paused; before, there was no other reason."""
+def _may_wait_for_a_card(row: Subscription) -> bool:
+    """Events of earlier API versions do not say why it is paused: then the provider is asked."""
     events = event_history.stored_events(row.external_id, "customer.subscription.")
     shown = [event for event in events if event.object.get("status") == Subscription.Status.PAUSED]
-    last = max(shown, key=lambda event: event.created, default=None)
-    paused = as_object(as_object(last.object.get("status_details")).get("paused")) if last else {}
-    return as_object(paused.get("subscription")).get("type") in {None, "trial_end_without_payment_method"}
+    last = max(shown, key=lambda event: (event.created, event.id), default=None)
+    is_other_reason = last is not None and pause_reason(last.object) not in {"", TRIAL_ENDED_WITHOUT_CARD}
+    return not is_other_reason and not _has_another_subscription(row)
+
+
+def _has_another_subscription(row: Subscription) -> bool:
+    owned = Subscription.objects.filter(customer__user=row.customer.user_id, customer__team=row.customer.team_id)
+    others = owned.live().exclude(pk=row.pk).select_related("customer")
+    return any(other.grants_access(clock.now()) for other in others)
 
 
 def _resume_trial(row: Subscription, gateway: Gateway) -> bool:
     try:
-        gateway.resume_paused(row.external_id)
+        is_resumed = gateway.resume_paused_trial(row.external_id)
     except DomainError as refusal:
         logger.warning("trial_not_resumed", extra={"subscription": row.external_id, "reason": refusal.code})
         return False
     apply_pending_events(row.customer)
-    return True
+    return is_resumed

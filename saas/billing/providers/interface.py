@@ -201,8 +201,9 @@ class Gateway(Protocol):
         """Revoke a cancellation for a date. One for the end of the period is revoked by ``set_cancel_at_period_end``."""
         ...
 
-    def resume_paused(self, subscription_id: str) -> None:
-        """Charge a subscription that is paused, and let it go on."""
+    def resume_paused_trial(self, subscription_id: str) -> bool:
+        """Charge a subscription that is paused because its trial ended without a card, and let it go on. ``False`` for any
+        other: somebody may have paused it on purpose."""
         ...
 
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:

@@ -50,6 +50,16 @@ def metadata_plan_id(thing: JSONObject) -> str:
     return as_text(as_object(thing.get("metadata")).get("plan_id"), 32)
 
 
+TRIAL_ENDED_WITHOUT_CARD = "trial_end_without_payment_method"
+
+
+def pause_reason(subscription: JSONObject) -> str:
+    """Why it is paused: said since 2026-09-30.endive; empty where it is not paused, or not said."""
+    paused = as_object(as_object(subscription.get("status_details")).get("paused"))
+    reason = as_text(as_object(paused.get("subscription")).get("type"), 64)
+    return reason if subscription.get("status") == "paused" else ""
+
+
 def period_end(subscription: JSONObject) -> datetime | None:
     """On the subscription until 2025-03-31.basil, since then on its items: the earliest, as a cancellation resolves."""
     if found := as_time(subscription.get("current_period_end")):

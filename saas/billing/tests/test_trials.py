@@ -134,6 +134,13 @@ def pause(reason: str) -> dict[str, Any]:
     return whole.subscription(status="paused", trial_end=whole.AT, status_details=why)
 
 
+def asked_and_resumed(reason: str) -> dict[str, Any]:
+    return {
+        "GET /v1/subscriptions/sub_1": pause(reason),
+        "POST /v1/subscriptions/sub_1/resume": whole.subscription(status="active"),
+    }
+
+
 def tell(type: str, thing: dict[str, Any], *, later: int = 0, **data: Any) -> None:
     id = f"evt_{WebhookEvent.objects.count()}"
     append_event(whole.event(type, thing, id=id, at=whole.AT + later, **data), source=WebhookEvent.Source.DELIVERY)
@@ -147,7 +154,7 @@ def tell_new_card() -> None:
 
 
 def test_what_paused_without_a_card_goes_on_with_one(paused: Subscription, settings: Any) -> None:
-    with stand_in({"POST /v1/subscriptions/sub_1/resume": whole.subscription(status="active")}) as here:
+    with stand_in(asked_and_resumed("trial_end_without_payment_method")) as here:
         bill_through_stripe(settings, here.url)
         assert resume_paused_trials() == 0  # there is no card yet
         tell_new_card()
@@ -156,7 +163,31 @@ def test_what_paused_without_a_card_goes_on_with_one(paused: Subscription, setti
 
     paused.refresh_from_db()
     assert paused.status == "active"
-    assert len(here.asked) == 1
+    assert [asked.method for asked in here.asked] == ["GET", "POST"]
+
+
+@pytest.mark.parametrize("reason", ["pause_requested", "final_payment_failure"])
+def test_where_no_event_says_why_it_is_paused_stripe_is_asked(paused: Subscription, settings: Any, reason: str) -> None:
+    tell("customer.subscription.updated", whole.subscription(status="paused"), later=30)
+    tell_new_card()
+
+    with stand_in(asked_and_resumed(reason)) as here:
+        bill_through_stripe(settings, here.url)
+        assert [resume_paused_trials(), resume_paused_trials()] == [0, 0]
+
+    assert [asked.method for asked in here.asked] == ["GET"]  # its answer is stored, and says it from then on
+    assert Subscription.objects.get().status == "paused"
+
+
+def test_who_has_another_subscription_by_now_is_not_charged_twice(paused: Subscription, settings: Any) -> None:
+    tell("customer.subscription.created", whole.subscription(id="sub_2"), later=40)
+    tell_new_card()
+
+    with stand_in(asked_and_resumed("trial_end_without_payment_method")) as here:
+        bill_through_stripe(settings, here.url)
+        assert resume_paused_trials() == 0
+
+    assert here.asked == []
 
 
 def test_a_new_default_card_asks_the_workers_to_go_on(paused: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,11 +172,12 @@ class LocalGateway:
         self.set_cancel_at_period_end(subscription_id, value=False)
 
     @transaction.atomic
-    def resume_paused(self, subscription_id: str) -> None:
-        """A card that is added does it, too."""
+    def resume_paused_trial(self, subscription_id: str) -> bool:
+        """Here nothing else pauses. A card that is added does it, too."""
         row = objects.lock_object(subscription_id, "subscription")
         lifecycle.pay_open_invoices(row.customer_id, clock.now())
         objects.move_events_to_inbox(row.customer_id)
+        return True
 
     @transaction.atomic
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:

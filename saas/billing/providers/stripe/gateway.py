@@ -297,8 +297,12 @@ class StripeGateway:
                 self.client.subscription_schedules.release(schedule_id)
             self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
 
-    def resume_paused(self, subscription_id: str) -> None:
+    def resume_paused_trial(self, subscription_id: str) -> bool:
+        shown = self._call_and_store(lambda: self.client.subscriptions.retrieve(subscription_id, {"expand": WHOLE}))
+        if stripe_objects.pause_reason(shown) != stripe_objects.TRIAL_ENDED_WITHOUT_CARD:
+            return False
         self._call_and_store(lambda: self.client.subscriptions.resume(subscription_id))
+        return True
 
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:
         wanted: SubscriptionUpdateParams = {"trial_end": int(trial_end.timestamp()), "proration_behavior": "none"}
