@@ -18,7 +18,6 @@ from stripe.params import (
     InvoiceCreatePreviewParams,
     InvoiceCreatePreviewParamsSubscriptionDetails,
     InvoiceRetrieveParams,
-    PriceCreateParams,
     ProductCreateParams,
     PromotionCodeCreateParams,
     SubscriptionCancelParams,
@@ -43,6 +42,7 @@ from saas.billing.providers.stripe.answers import brief_key, made_for, raw_json,
 from saas.billing.providers.stripe.billing_details import changed_address, creation_params, replace_tax_ids
 from saas.billing.providers.stripe.coupons import coupon_params
 from saas.billing.providers.stripe.previews import read_preview
+from saas.billing.providers.stripe.prices import lookup_key, price_params
 from saas.billing.sync import stripe_objects
 from saas.errors import DomainError
 from saas.security.untrusted_json import as_text
@@ -356,23 +356,15 @@ class StripeGateway:
         terms = terms or PriceTerms(plan.currency, Interval.MONTH, plan.price_cents or 0)
         if there := self.find_price(plan, terms, version=version):
             return there, False
-        key = _lookup_key(plan, terms, version)
+        key = lookup_key(plan, terms, version)
         with translate_errors():
-            wanted: PriceCreateParams = {
-                "product": self._ensure_product(plan),
-                "currency": terms.currency,
-                "unit_amount": terms.unit_amount_cents,
-                "recurring": {"interval": "year" if terms.interval == Interval.YEAR else "month"},
-                "lookup_key": key,
-                "transfer_lookup_key": True,
-                "metadata": {"plan_id": plan.pk},
-            }
+            wanted = price_params(plan, terms, version, self._ensure_product(plan))
             return str(self.client.prices.create(wanted, {"idempotency_key": brief_key(f"price:{key}")}).id), True
 
     def find_price(self, plan: Plan, terms: PriceTerms, *, version: int = 0) -> str:
         """The id of the price that ``ensure_price`` created for the same, or an empty text."""
         with translate_errors():
-            key = _lookup_key(plan, terms, version)
+            key = lookup_key(plan, terms, version)
             there = self.client.prices.list({"lookup_keys": [key], "active": True, "limit": 1})
         return str(there.data[0].id) if there.data else ""
 
@@ -394,9 +386,3 @@ class StripeGateway:
             found = raw_json(call())
         fetched_objects.store_fetched_object(found, asked_at=asked_at, event_type=event_type)
         return found
-
-
-def _lookup_key(plan: Plan, terms: PriceTerms, version: int) -> str:
-    """Unique at Stripe, and the same for the same terms: a price never changes."""
-    key = f"saas:{plan.pk}:{terms.currency}:{terms.unit_amount_cents}:{terms.interval}"
-    return f"{key}:{version}" if version else key
