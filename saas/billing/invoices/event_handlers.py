@@ -29,7 +29,7 @@ def handle_invoice_event(event: WebhookEvent, data: EventData) -> None:
     """``invoice.upcoming`` shows an invoice that does not exist yet, and has no row."""
     if event.handled_type == "invoice.upcoming":
         return
-    upsert.upsert_invoice(require_object_id(event))
+    _mail_refunds(upsert.upsert_invoice(require_object_id(event)))
     for payment in adjustments.payments_of_invoice(data.object):
         _mail_refunds(adjustments.set_payment(event.object_id, payment))
 

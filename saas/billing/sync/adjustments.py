@@ -53,6 +53,7 @@ def upsert_shown_refunds(charge: JSONObject, at: datetime) -> list[InvoiceAdjust
 def _find_invoice(invoice_id: str, payment_intent_id: str, charge_id: str) -> Invoice | None:
     invoices = Invoice.objects.select_related("customer")
     if invoice_id:
+        upsert.ensure_invoice(invoice_id)  # its own events may come later
         return invoices.filter(external_id=invoice_id).first()
     if not (payment_intent_id or charge_id):
         return None

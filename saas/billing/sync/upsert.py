@@ -14,6 +14,7 @@ from saas.billing.models import (
     Checkout,
     Customer,
     Invoice,
+    InvoiceAdjustment,
     LedgerEntry,
     PaymentMethod,
     Price,
@@ -228,20 +229,27 @@ def _item_values(item: subscriptions.SubscriptionItem) -> dict[str, Any]:
     return {"price_id": item.price_id, "item_id": item.id, "quantity": item.quantity}
 
 
-def upsert_invoice(external_id: str) -> Invoice | None:
+def upsert_invoice(external_id: str) -> list[InvoiceAdjustment]:
+    """Returns what came before the invoice and has its customer only now."""
     projection = project_invoice(event_history.stored_events(external_id, "invoice."))
     if projection is None:
-        return None
+        return []
     locked = _LOCKED[Invoice].fetch_first(external_id=external_id)
     before, paid_before = attention_of(locked), locked.amount_paid_cents if locked else None
     is_stub = locked is not None and locked.customer_id is None
     row: Invoice = _write_row(Invoice, locked, external_id, _owned_values(projection, optional="issued_at"))
     if paid_before not in {None, row.amount_paid_cents}:  # a refund's event may have come before the payment's
         write_returned(row)
-    if is_stub and row.customer_id:
-        row.adjustments.filter(customer=None).update(customer=row.customer_id)
     mark_events(before, row)
-    return row
+    return _give_customer(row) if is_stub and row.customer_id else []
+
+
+def _give_customer(invoice: Invoice) -> list[InvoiceAdjustment]:
+    rows = list(invoice.adjustments.filter(customer=None).select_for_update(no_key=True).order_by("pk"))
+    for row in rows:
+        row.customer = invoice.customer
+        row.save(update_fields=["customer"])
+    return rows
 
 
 def ensure_invoice(external_id: str) -> None:

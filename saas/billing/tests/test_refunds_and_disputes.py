@@ -92,6 +92,8 @@ def test_a_payment_that_comes_long_before_its_invoice_is_kept(payer: Person, ord
 
     assert (invoice().payment_intent_id, invoice().returned_cents, invoice().status) == ("pi_1", 1900, "paid")
     assert InvoiceAdjustment.objects.get().customer == invoice().customer == Customer.objects.get()
+    assert sorted(mails()) == ["payment_refunded", "receipt"]
+    assert Mail.objects.get(template="payment_refunded").context["number"] == invoice().number
     assert list(rebuild.rebuild_rows(repair=False)) == []
 
 
@@ -221,6 +223,14 @@ def test_a_credit_note_is_taken_off_once(payer: Person, fields: dict[str, Any], 
     tell("credit_note.created", whole.credit_note(1500, **fields))
 
     assert invoice().returned_cents == returned
+
+
+def test_a_credit_note_that_comes_before_its_invoice_is_taken_off(payer: Person) -> None:
+    tell("credit_note.created", whole.credit_note(1900, type="post_payment"))
+    tell("invoice.paid", PAID)
+
+    assert (InvoiceAdjustment.objects.get().invoice, invoice().returned_cents) == (invoice(), 1900)
+    assert list(rebuild.rebuild_rows(repair=False)) == []
 
 
 @pytest.mark.parametrize(("status", "returned"), [("won", 0), ("lost", 7900), ("warning_closed", 0)])
