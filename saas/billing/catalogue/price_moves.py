@@ -30,6 +30,7 @@ from saas.money import Money
 logger = logging.getLogger(__name__)
 
 SHORTEST_NOTICE = timedelta(days=14)
+RETRIED_AFTER = timedelta(hours=1)
 
 
 class PriceMovePlanned(DomainError):
@@ -136,10 +137,11 @@ def call_off_price_move(move: PriceMove, *, reason: str, by: User) -> PriceMove:
 
 
 def apply_due_price_moves() -> int:
-    """Move the subscriptions whose day has come, as many as there is time for. One that the provider refuses is tried again,
-    after the others. Returns how many were moved."""
-    moves = list(PriceMove.objects.due(clock.now()).with_prices())
-    steps = ((move, step) for move in moves for step in move.steps.waiting().in_turn())
+    """Move the subscriptions whose day has come, as many as there is time for. One that the provider refuses is tried again
+    every hour, after the others. Returns how many were moved."""
+    now = clock.now()
+    moves = list(PriceMove.objects.due(now).with_prices())
+    steps = ((move, step) for move in moves for step in move.steps.to_try(now))
     moved = sum(_move(move, step) for move, step in for_a_while(steps))
     for move in moves:
         if not move.steps.waiting().exists():
@@ -162,7 +164,8 @@ def _move(move: PriceMove, step: PriceMoveStep) -> bool:
         )
     except DomainError as refusal:
         logger.warning("price_move_failed", extra={"subscription": row.external_id, "code": refusal.code})
-        PriceMoveStep.objects.filter(pk=step.pk).update(error=str(refusal.detail)[:255])
+        failed = PriceMoveStep.objects.filter(pk=step.pk)
+        failed.update(error=str(refusal.detail)[:255], due_at=clock.now() + RETRIED_AFTER)
         return False
     apply_pending_events(row.customer)
     return _record_moved(move, step)

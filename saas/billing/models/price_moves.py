@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import F, Q
 from django.utils import timezone
 
 from saas.billing.models.catalogue import Price
@@ -43,7 +44,7 @@ class PriceMove(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(
                 fields=["from_price"],
-                condition=models.Q(ended_at=None),
+                condition=Q(ended_at=None),
                 name="a_price_has_one_planned_move",
             )
         ]
@@ -56,9 +57,10 @@ class PriceMoveStepQuerySet(models.QuerySet["PriceMoveStep"]):
     def waiting(self) -> PriceMoveStepQuerySet:
         return self.filter(status=PriceMoveStep.Status.WAITING)
 
-    def in_turn(self) -> PriceMoveStepQuerySet:
-        """With the subscriptions; those that were refused after the others."""
-        return self.select_related("subscription__customer").order_by("error", "pk")
+    def to_try(self, now: datetime) -> PriceMoveStepQuerySet:
+        """With the subscriptions. Those that were refused wait for their next attempt, and come after the others."""
+        rows = self.waiting().filter(Q(due_at=None) | Q(due_at__lte=now)).select_related("subscription__customer")
+        return rows.order_by(F("due_at").asc(nulls_first=True), "pk")
 
 
 class PriceMoveStep(models.Model):
@@ -74,6 +76,7 @@ class PriceMoveStep(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.WAITING)
     ended_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=255, blank=True)  # why the last attempt failed; it is made again
+    due_at = models.DateTimeField(null=True, blank=True)  # not before this, after a failure
 
     objects = PriceMoveStepQuerySet.as_manager()
 

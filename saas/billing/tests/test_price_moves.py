@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from saas.audit.models import AuditEvent
@@ -130,7 +131,9 @@ def test_nobody_is_moved_to_another_plan_or_to_a_price_that_is_not_sold(old: Pri
             price_moves.preview_price_move(*pair)
 
 
-def test_at_stripe_the_item_is_changed_without_proration_and_a_refusal_is_tried_again(old: Price, settings) -> None:
+def test_at_stripe_the_item_is_changed_without_proration_and_a_refusal_is_tried_again_after_an_hour(
+    old: Price, settings
+) -> None:
     schedule(old)
     row = Subscription.objects.get()
     new = price_moves.current_version(old)
@@ -139,8 +142,12 @@ def test_at_stripe_the_item_is_changed_without_proration_and_a_refusal_is_tried_
         bill_through_stripe(settings, stripe.url)
         apply_price_moves()  # it does not know the subscription
         assert PriceMove.objects.get().steps.get().error
+        asked_before = len(stripe.asked)
+        apply_price_moves()  # a minute later
+        assert len(stripe.asked) == asked_before
         stripe.answers[f"POST /v1/subscriptions/{row.external_id}"] = whole.subscription(id=row.external_id)
-        apply_price_moves()
+        with time_machine.travel(timezone.now() + timedelta(hours=1, minutes=1)):
+            apply_price_moves()
 
     asked = stripe.asked[-1]
     assert (asked.fields["items[0][price]"], asked.fields["proration_behavior"]) == (new.external_id, "none")
