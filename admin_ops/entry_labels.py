@@ -34,6 +34,7 @@ _AUDIT_LABELS: dict[str, tuple[str, str, str]] = {
     "user.registered": ("person_add", "Registered", GOOD),
     "user.imported": ("person_add", "Imported from another system", GOOD),
     "user.deletion_requested": ("delete", "Asked for the account's deletion", BAD),
+    "user.keep_link_sent": ("mail", "Was mailed the link that keeps the account", NEWS),
     "user.deletion_canceled": ("undo", "Kept the account", GOOD),
     "user.handed_over": ("handshake", "Proved the mailbox of an unconfirmed account", WARN),
     "user.disowned": ("person_off", "Removed by the mailbox's owner, who had not registered", BAD),

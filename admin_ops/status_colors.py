@@ -7,6 +7,10 @@ STATUS_COLORS = {
     "active": GOOD,
     "disabled": BAD,
     "deleted": "",
+    # sessions, keys, payment methods
+    "ended": "",
+    "revoked": "",
+    "removed": "",
     # subscriptions, invoices, checkouts
     "trialing": NEWS,
     "past_due": WARN,

@@ -7,6 +7,7 @@ from html import unescape
 import pytest
 from django.utils import timezone
 
+from saas.accounts.models import RefreshToken
 from saas.billing.models import LedgerEntry, PaymentMethod
 from saas.teams.models import ApiKey
 from saas.testing.factories.team_factories import create_api_key, create_team, with_verified_email
@@ -66,10 +67,18 @@ def test_a_session_names_its_device(admin_site, customer):
     assert "Firefox on Windows" in shown(admin_site, "/admin/accounts/loginsession/")
 
 
+def test_a_session_that_nothing_can_use_any_more_is_not_active(admin_site, customer):
+    past = timezone.now() - timedelta(seconds=1)
+    customer.user.sessions.update(expire_date=past)
+    RefreshToken.objects.filter(session__user=customer.user).update(expires_at=past)
+
+    assert re.search(r">\s*expired\s*<", shown(admin_site, "/admin/accounts/loginsession/"))
+
+
 def test_a_movement_of_revenue_is_a_sentence(admin_site, bought):
     entry = LedgerEntry.objects.filter(delta_cents__gt=0).get()
 
     page = shown(admin_site, f"/admin/billing/ledgerentry/{entry.pk}/change/")
 
-    assert f"brings {entry.monthly.text()} a month since" in page
+    assert f"brought {entry.monthly.text()} a month" in page
     assert f"{entry.delta.text()} more than before." in page

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -26,6 +26,7 @@ from saas.api import rate_limits
 from saas.api.accounts.views import set_session_cookie
 from saas.api.pages.forms import Field, FormSpec
 from saas.errors import DomainError
+from saas.security.encryption import DecryptionFailed, decrypt, encrypt
 from saas.teams import invitations
 from saas.teams.models import Invitation, Membership
 
@@ -47,6 +48,15 @@ _REGISTRATION = FormSpec(
 )
 
 
+def _opened(sent: QueryDict) -> str:
+    """The token of an address to come back to after a login. On the way through a provider that address is stored, where no token
+    may be read that makes an account."""
+    try:
+        return decrypt(str(sent.get("sealed", "")), secrets=[settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])
+    except DecryptionFailed:
+        return ""
+
+
 class AcceptInvitationPage(FormPage):
     """``state`` is what can be done: "join", "register", "log_in", "switch", or "paste" without a token."""
 
@@ -59,7 +69,7 @@ class AcceptInvitationPage(FormPage):
 
     def admit(self) -> HttpResponseBase | None:
         sent = self.request.POST if self.request.method == "POST" else self.request.GET
-        self.token = str(sent.get("token", "")).strip().rpartition("token=")[2][:MAX_TOKEN]
+        self.token = str(sent.get("token", "")).strip().rpartition("token=")[2][:MAX_TOKEN] or _opened(sent)
         if answer := super().admit():
             return answer
         if self.token:
@@ -82,7 +92,7 @@ class AcceptInvitationPage(FormPage):
         return {"token": self.token}
 
     def context(self) -> dict[str, Any]:
-        here = f"{self.request.path}?{urlencode({'token': self.token})}"
+        here = f"{self.request.path}?{urlencode({'sealed': encrypt(self.token, secret=settings.SECRET_KEY)})}"
         email = self.invitation.email if self.invitation else ""
         query = urlencode({"next": here, "email": email})
         providers = provider_links(here) if self.state == "register" else []

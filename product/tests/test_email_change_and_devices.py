@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import timezone
 
 from saas.accounts.models import LoginSession, User
 from saas.mail.models import Mail
@@ -96,13 +97,23 @@ def test_only_the_last_asked_for_address_can_be_confirmed(product, customer: Per
     assert User.objects.get().email == NEW_ADDRESS
 
 
-def test_ones_own_address_is_written_in_another_way(product, customer: Person) -> None:
+def test_the_spelling_of_ones_own_address_can_be_changed(product, customer: Person) -> None:
+    User.objects.update(email_verified_at=timezone.now())
     spelling = customer.user.email.replace("kim", "Kim")
     assert ask_to_change(product, customer, spelling).status_code == 202
 
     assert verify(product, link_token("confirm_new_email")).status_code == 200
     user = User.objects.get()
     assert (user.email, user.email_canonical) == (spelling, customer.user.email)
+
+
+def test_an_unconfirmed_address_is_asked_by_its_first_link_alone(product, customer: Person) -> None:
+    """A stranger may have registered with it: its owner finds "this was not me" there, and that removes the account."""
+    User.objects.update(email_verified_at=None)
+
+    assert ask_to_change(product, customer, customer.user.email.replace("kim", "Kim")).status_code == 202
+
+    assert not Mail.objects.filter(template="confirm_new_email").exists()
 
 
 def test_an_address_that_was_taken_meanwhile_is_refused(product, customer: Person) -> None:

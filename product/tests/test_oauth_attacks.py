@@ -433,13 +433,26 @@ def test_an_identity_belongs_to_one_account(product, idp: IdentityProvider, cust
     assert OAuthIdentity.objects.get().user.email == "new@example.org"
 
 
-def test_a_second_account_at_one_provider_is_not_linked(product, idp: IdentityProvider, customer: Person) -> None:
-    for sub, status, code in (("p1", 200, None), ("p1", 200, None), ("p2", 409, "provider_linked")):
-        location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=customer.token).json()["authorization_url"]
-        answer = product.post(CALLBACK, idp.approve(location, sub=sub))
-        assert (answer.status_code, answer.json().get("code")) == (status, code)
+def linked(product, idp: IdentityProvider, customer: Person, subject: str):
+    location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=customer.token).json()["authorization_url"]
+    return product.post(CALLBACK, idp.approve(location, sub=subject))
 
+
+@pytest.mark.parametrize(("second", "status", "code"), [("p1", 200, None), ("p2", 409, "provider_linked")])
+def test_a_second_account_at_one_provider_is_not_linked(
+    product, idp: IdentityProvider, customer: Person, second: str, status: int, code: str | None
+) -> None:
+    linked(product, idp, customer, "p1")
+
+    answer = linked(product, idp, customer, second)
+
+    assert (answer.status_code, answer.json().get("code")) == (status, code)
     assert OAuthIdentity.objects.get().subject == "p1"
+
+
+def test_the_mail_about_a_linked_provider_names_it(product, idp: IdentityProvider, customer: Person) -> None:
+    linked(product, idp, customer, "p1")
+
     assert Mail.objects.get(template="identity_linked").context["provider"] == "SSO"
 
 

@@ -24,7 +24,7 @@ def test_an_address_that_only_userinfo_tells_is_read(product, idp: IdentityProvi
     assert (user["email"], user["full_name"], user["is_verified"]) == ("mara@example.org", "Mara M", True)
 
 
-def test_an_address_that_userinfo_alone_has_verified_is(product, idp: IdentityProvider, db) -> None:
+def test_an_address_that_userinfo_alone_has_verified_is_verified(product, idp: IdentityProvider, db) -> None:
     idp.userinfo = TOLD
 
     assert sign_in(product, idp, email="mara@example.org").json()["user"]["is_verified"] is True
@@ -67,6 +67,22 @@ def test_without_userinfo_the_id_token_must_tell_the_address(
 
     assert sign_in(product, idp, **claims).status_code == status
     assert [user.is_verified for user in User.objects.all()] == [False] * len(claims)
+
+
+def test_who_is_known_logs_in_though_userinfo_is_away(product, idp: IdentityProvider, db) -> None:
+    idp.userinfo = TOLD
+    sign_in(product, idp)
+    idp.answers["/userinfo"] = (503, {})
+
+    answer = sign_in(product, idp)
+
+    assert (answer.status_code, answer.json()["user"]["email"]) == (200, "mara@example.org")
+
+
+def test_userinfo_without_an_address_verifies_none(product, idp: IdentityProvider, db) -> None:
+    idp.userinfo = {"sub": "person-1", "email_verified": True}
+
+    assert sign_in(product, idp, email="victim@example.org").json()["user"]["is_verified"] is False
 
 
 def test_userinfo_at_a_host_that_is_not_called_is_left_out(product, idp: IdentityProvider, db) -> None:

@@ -86,6 +86,11 @@ def test_a_client_reads_whether_it_is_on(service, customer: Person, service_name
     assert client.get(path, token=login.access_token).json() == {"enabled": True, left: 10}
 
 
+def test_its_state_costs_three_queries(product, customer: Person, django_assert_num_queries) -> None:
+    with django_assert_num_queries(3):  # who, the authenticator, the codes
+        product.get("/api/auth/mfa", token=customer.token)
+
+
 def test_an_authenticator_lists_the_account_under_the_brand(product, customer: Person, settings) -> None:
     settings.BRAND_NAME = "Acme & Sons"
 

@@ -78,7 +78,10 @@ def request_email_change(user: User, *, new_email: str) -> None:
     address, canonical = deliverable_email(new_email), canonical_email(new_email)
     end_one_time_tokens(user, OneTimeToken.Purpose.CHANGE)
     token = issue_one_time_token(user, OneTimeToken.Purpose.CHANGE, email=address)
-    if not User.objects.filter(email_canonical=canonical).exclude(pk=user.pk).exists():
+    taken = User.objects.filter(email_canonical=canonical)
+    if user.is_verified:  # else the mailbox is asked by its first link, whose page takes "this was not me"
+        taken = taken.exclude(pk=user.pk)
+    if not taken.exists():
         _mail("confirm_new_email", user, to=address, token=token, key=hash_token(token))
     _mail("email_change_requested", user, to=user.email, key=f"change_requested:{hash_token(token)}")
     record("email.change_requested", actor=user.id, target=user.id)

@@ -130,12 +130,16 @@ class OAuthProvider:
     hosts: tuple[str, ...] = ()
 
 
-def _oauth_provider(name: str, issuer: str, hosts: tuple[str, ...]) -> OAuthProvider:
+_PUBLIC_CLIENT = " Empty for a public client, which proves itself by PKCE alone."
+
+
+def _oauth_provider(name: str, issuer: str, hosts: tuple[str, ...], *, may_be_public: bool = False) -> OAuthProvider:
     prefix = f"OAUTH_{name.upper()}"
+    more = _PUBLIC_CLIENT if may_be_public else ""
     return OAuthProvider(
         name=name,
         client_id=env.text(f"{prefix}_CLIENT_ID", help=f"Turns {name} sign-in on."),
-        client_secret=env.text(f"{prefix}_CLIENT_SECRET", help=f"Client secret at {name}."),
+        client_secret=env.text(f"{prefix}_CLIENT_SECRET", help=f"Client secret at {name}.{more}"),
         issuer=issuer,
         hosts=hosts,
     )
@@ -152,10 +156,14 @@ _OIDC_ISSUER = env.text(
 _OIDC_HOSTS = env.comma_separated(
     "OAUTH_OIDC_HOSTS", help="Host names of its endpoints, where they are not the issuer's."
 )
-_PROVIDERS.append(_oauth_provider("oidc", _OIDC_ISSUER, tuple(_OIDC_HOSTS)))
+_PROVIDERS.append(_oauth_provider("oidc", _OIDC_ISSUER, tuple(_OIDC_HOSTS), may_be_public=True))
 OAUTH_PROVIDERS = {
     provider.name: provider for provider in _PROVIDERS if provider.client_id and OAUTH
 }  # the others are off
+for _provider in OAUTH_PROVIDERS.values():
+    if PRODUCTION and _provider.name != "oidc" and not _provider.client_secret:
+        _prefix = f"OAUTH_{_provider.name.upper()}"
+        env.note_fault(f"{_prefix}_CLIENT_SECRET must be set when {_prefix}_CLIENT_ID is.")
 if "oidc" in OAUTH_PROVIDERS and not _OIDC_ISSUER:
     env.note_fault("OAUTH_OIDC_ISSUER must be set when OAUTH_OIDC_CLIENT_ID is.")
 

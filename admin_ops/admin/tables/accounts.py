@@ -1,7 +1,10 @@
 """Profiles, sessions, OAuth identities and notes."""
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 
 from admin_ops.admin.base import ReadOnlyModelAdmin
@@ -49,9 +52,14 @@ class LoginSessionAdmin(ReadOnlyModelAdmin):
     actions = None
     fields = ("sid",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LoginSession]:
+        usable = LoginSession.objects.usable().filter(pk=OuterRef("pk"))
+        rows: QuerySet[LoginSession] = super().get_queryset(request)
+        return rows.annotate(is_usable=Exists(usable))
+
     @display(description="State", label=STATUS_COLORS)
-    def state(self, row: LoginSession) -> str:
-        return "ended" if row.revoked_at else "active"
+    def state(self, row: Any) -> str:
+        return "ended" if row.revoked_at else "active" if row.is_usable else "expired"
 
     @display(description="Device")
     def device(self, row: LoginSession) -> str:

@@ -276,11 +276,11 @@ class LedgerEntryAdmin(ReadOnlyModelAdmin):
         return f"{row.subscription.plan or row.subscription.price_id}: {row.get_kind_display().lower()}"
 
     def sentence_of(self, row: LedgerEntry) -> str:
-        now = f"The subscription of {row.customer} brings {row.monthly.text()} a month since {row.at:%-d %b %Y}"
+        since = f"From {row.at:%-d %b %Y} the subscription of {row.customer} brought {row.monthly.text()} a month"
         change = Money(abs(row.delta_cents), row.currency).text()
         if not row.delta_cents:
-            return f"{now}, as before."
-        return f"{now}, {change} {'more' if row.delta_cents > 0 else 'less'} than before."
+            return f"{since}, as before."
+        return f"{since}, {change} {'more' if row.delta_cents > 0 else 'less'} than before."
 
     @display(description="Change", ordering="delta_cents")
     def delta(self, row: LedgerEntry) -> str:

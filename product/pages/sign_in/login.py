@@ -57,11 +57,12 @@ class SignInPage(FormPage):
         """To the page that was wanted, or to the second step."""
         if isinstance(login, logins.PendingMfa):
             answer = HttpResponseRedirect(reverse("login-code-page") + f"?{urlencode({'next': self.next_url})}")
-        else:
-            replace_session_cookie(Request(self.request), login)
-            answer = HttpResponseRedirect(self.next_url)
-        if isinstance(login, logins.PendingMfa) or pending_login_cookie.read_pending_login(self.request):
-            pending_login_cookie.remember_pending_login(answer, login)
+            pending_login_cookie.set_pending_login(answer, login.mfa_token)
+            return answer
+        replace_session_cookie(Request(self.request), login)
+        answer = HttpResponseRedirect(self.next_url)
+        if pending_login_cookie.read_pending_login(self.request):
+            pending_login_cookie.clear_pending_login(answer)
         return answer
 
 

@@ -85,6 +85,17 @@ def test_a_login_that_is_renewed_in_a_browser_replaces_the_one_before(
     assert product.get("/account").status_code == 200
 
 
+def test_a_login_for_an_app_ends_no_other_for_the_app_may_hold_its_tokens(
+    product: ServiceClient, idp: IdentityProvider, db: None
+) -> None:
+    for _ in range(2):
+        start = product.get("/api/auth/oauth/oidc?return_to=http://localhost:8000/app").headers["Location"]
+        answer = idp.approve(start, email="mara@example.org", email_verified=True)
+        product.get(f"/api/auth/oauth/oidc/callback?{urlencode(answer)}")
+
+    assert LoginSession.objects.live().count() == 2
+
+
 def test_a_login_of_somebody_else_in_the_browser_ends_no_other(product: ServiceClient, come_back: ComeBack) -> None:
     come_back("/login/with/oidc")
 
@@ -102,6 +113,26 @@ def test_a_second_step_that_is_over_keeps_where_one_wanted_to_go(
 
     assert send_code(product, recovery_codes[0], next="/account/devices") == "/login?next=%2Faccount%2Fdevices"
     assert product.get(step).headers["Location"] == "/login?next=%2Faccount%2Fdevices"
+
+
+def test_on_the_way_through_a_provider_no_invitations_token_is_stored(
+    product: ServiceClient, customer: Person, idp: IdentityProvider
+) -> None:
+    invitations.invite(actor_for(create_team(customer), customer), email="mara@example.org", role=Role.MEMBER)
+    token = link_token("team_invitation")
+    page = product.get(f"/invitations/accept?token={token}").content.decode()
+
+    product.get(re.findall(r'href="(/login/with/oidc[^"]*)"', page)[0])
+
+    return_to = OAuthState.objects.get().return_to
+    assert ("invitations%2Faccept" in return_to, token in return_to) == (True, False)
+
+
+@pytest.mark.parametrize("sealed", ["", "x", "é", "gAAAAABm" + "A" * 90])
+def test_a_sealed_invitation_of_another_key_asks_for_the_link(product: ServiceClient, db: None, sealed: str) -> None:
+    page = product.get(f"/invitations/accept?{urlencode({'sealed': sealed})}")
+
+    assert (page.status_code, "Link or code from the mail" in page.content.decode()) == (200, True)
 
 
 @pytest.mark.parametrize("registration", ["open", "invite"])

@@ -12,6 +12,7 @@ from saas.accounts import account_handover
 from saas.accounts.actions import EmailTaken, create_customer, require_registration
 from saas.accounts.email_addresses import canonical_email, deliverable_email
 from saas.accounts.models import LoginSession, OAuthIdentity, User
+from saas.accounts.oauth.http_client import IdentityProviderUnavailable
 from saas.accounts.oauth.providers import Identity, provider_label
 from saas.accounts.sessions.logins import InvalidCredentials, Login, PendingMfa, complete_first_factor, open_session
 from saas.audit.actions import record
@@ -43,10 +44,15 @@ class LastLoginMethod(DomainError):
 
 
 def log_in_by_identity(identity: Identity) -> Login | PendingMfa:
-    """Log in to the identity's account, or create one. Raises ``AccountExists``, ``NoUsableAddress``, ``InvalidCredentials``
-    and, for a new person where registration is not open and who is not invited, ``RegistrationClosed``."""
+    """Log in to the identity's account, or create one.
+
+    Raises ``AccountExists``, ``NoUsableAddress``, ``InvalidCredentials``, ``IdentityProviderUnavailable`` and, for a new person
+    where registration is not open and who is not invited, ``RegistrationClosed``.
+    """
     if login := _log_in_known(identity):
         return login
+    if not identity.is_whole:
+        raise IdentityProviderUnavailable
     if User.objects.by_email(identity.email) is None:
         require_registration(identity.email, is_verified=identity.email_is_verified)
     try:
@@ -64,9 +70,8 @@ def _log_in_known(identity: Identity) -> Login | PendingMfa | None:
         return None
     if not known.user.is_active or known.user.is_staff:
         raise InvalidCredentials
-    OAuthIdentity.objects.filter(pk=known.pk).update(
-        last_login_at=timezone.now(), email=identity.email, email_is_verified=identity.email_is_verified
-    )
+    shown = {"email": identity.email, "email_is_verified": identity.email_is_verified} if identity.is_whole else {}
+    OAuthIdentity.objects.filter(pk=known.pk).update(last_login_at=timezone.now(), **shown)
     return complete_first_factor(known.user, methods=METHODS)
 
 

@@ -76,7 +76,7 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class Identity:
-    """A person at a provider. ``email`` is empty if the provider gave no usable one."""
+    """A person at a provider. ``email`` is empty if the provider gave no usable one; not ``is_whole``: it could not be asked."""
 
     provider: str
     issuer: str
@@ -84,6 +84,7 @@ class Identity:
     email: str
     email_is_verified: bool
     name: str
+    is_whole: bool = True
 
 
 GITHUB = Endpoints(
@@ -206,7 +207,11 @@ def _from_openid(provider: OAuthProvider, tokens: dict[str, Any], nonce: str) ->
     raw = tokens.get("id_token")
     if not isinstance(raw, str):
         raise IdTokenInvalid
-    claims = _with_userinfo(provider, _verified_claims(provider, raw, nonce), tokens.get("access_token"))
+    claims, is_whole = _verified_claims(provider, raw, nonce), True
+    try:
+        claims = _with_userinfo(provider, claims, tokens.get("access_token"))
+    except IdentityProviderUnavailable:  # it has said who it is: enough for who is known
+        is_whole = bool(claims.get("email"))
     return Identity(
         provider=provider.name,
         issuer=str(claims["iss"]),
@@ -214,6 +219,7 @@ def _from_openid(provider: OAuthProvider, tokens: dict[str, Any], nonce: str) ->
         email=_email(claims.get("email")),
         email_is_verified=claims.get("email_verified") is True,
         name=strip_invisible(as_text(claims.get("name"), 200)),
+        is_whole=is_whole,
     )
 
 
@@ -225,16 +231,11 @@ def _with_userinfo(provider: OAuthProvider, claims: dict[str, Any], token: objec
     url = discover_endpoints(provider).userinfo
     if not url or not isinstance(token, str) or {"email", "email_verified"} <= claims.keys():
         return claims
-    try:
-        told = _object(_get(provider, url, token))
-    except IdentityProviderUnavailable:
-        if claims.get("email"):
-            return claims
-        raise
+    told = _object(_get(provider, url, token))
     if told.get("sub") != claims["sub"]:  # Core 1.0, 5.3.2
         raise IdTokenInvalid
-    address = {name: told.get(name) for name in ("email", "email_verified")} if told.get("email") else {}
-    return {**told, **claims, **address}
+    address = {name: told.pop(name, None) for name in ("email", "email_verified")}
+    return {**told, **claims, **(address if address["email"] else {})}
 
 
 def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str, Any]:

@@ -54,6 +54,7 @@ def handle_reset_request(request_id: int) -> None:
         deletion := Deletion.objects.pending().filter(user=user, due_at__gt=now).first()
     ):
         mail_keep_link(user, deletion)
+        record("user.keep_link_sent", target=user.id)
 
 
 def _was_mailed_often(user: User, now: datetime) -> bool:

@@ -28,12 +28,12 @@ from saas.accounts.oauth.providers import CodeRefused, IdTokenInvalid, SignInDec
 from saas.accounts.oauth.sign_in import OAuthStateInvalid, ReturnToNotAllowed
 from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent_login
-from saas.accounts.sessions.logins import InvalidCredentials, Login
+from saas.accounts.sessions.logins import InvalidCredentials, Login, PendingMfa
 from saas.api import rate_limits
 from saas.api.accounts import pending_login_cookie
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape, PendingMfaShape
-from saas.api.accounts.views import first_factor_response, replace_session_cookie
+from saas.api.accounts.views import first_factor_response, replace_session_cookie, set_session_cookie
 from saas.api.fields import StrictCharField
 from saas.api.openapi.schema_generation import OptionalBody, problem_responses
 from saas.api.pages.errors import accepts_html
@@ -208,11 +208,27 @@ class CallbackView(PublicView):
 def _led_back(request: Request, back: sign_in.SignInResult) -> Response:
     """Redirect a browser to the page that it came from, with the cookie of its login or of the second step."""
     if isinstance(back.login, Login):
-        replace_session_cookie(request, back.login)
+        set_cookie = replace_session_cookie if _leads_to_our_pages(back) else set_session_cookie
+        set_cookie(request, back.login)
     redirect = Response(status=303, headers={"Location": back.redirect_url})
     if settings.FRONT_PAGES and back.login:
-        pending_login_cookie.remember_pending_login(redirect, back.login)
+        _remember_second_step(redirect, back.login)
     return redirect
+
+
+def _leads_to_our_pages(back: sign_in.SignInResult) -> bool:
+    """An app may hold tokens of the login whose cookie is replaced: there it goes on."""
+    return settings.FRONT_PAGES and back.redirect_url.startswith(
+        f"{settings.FRONTEND_BASE_URL}{pending_login_cookie.PATH}/"
+    )
+
+
+def _remember_second_step(answer: Response, login: Login | PendingMfa) -> None:
+    """For the page of the second step; a whole login ends an earlier one that waits for it."""
+    if isinstance(login, PendingMfa):
+        pending_login_cookie.set_pending_login(answer, login.mfa_token)
+    else:
+        pending_login_cookie.clear_pending_login(answer)
 
 
 def _visitor_id(request: Request) -> str:

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from saas.accounts.sessions.logins import PENDING_MFA_LIFETIME, Login, PendingMfa
+from saas.accounts.sessions.logins import PENDING_MFA_LIFETIME
 
 PATH = "/login"
 
@@ -14,20 +14,16 @@ def read_pending_login(request: HttpRequest) -> str:
     return request.COOKIES.get(_name(), "")
 
 
-def remember_pending_login(response: HttpResponseBase, login: Login | PendingMfa) -> None:
-    """Set the cookie where the second step follows; else remove that of an earlier login."""
-    if not isinstance(login, PendingMfa):
-        return clear_pending_login(response)
+def set_pending_login(response: HttpResponseBase, mfa_token: str) -> None:
     response.set_cookie(
         _name(),
-        login.mfa_token,
+        mfa_token,
         max_age=PENDING_MFA_LIFETIME,
         path=PATH,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",  # a provider's redirect comes from another site
     )
-    return None
 
 
 def clear_pending_login(response: HttpResponseBase) -> None:

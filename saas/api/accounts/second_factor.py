@@ -27,7 +27,7 @@ class ConfirmBody(serializers.Serializer[Any]):
     code = StrictCharField(max_length=20)
 
 
-class StatusShape(serializers.Serializer[Any]):
+class SecondFactorStatusShape(serializers.Serializer[Any]):
     enabled = serializers.BooleanField(help_text="Whether a login asks for a code.")
     recovery_codes_left = serializers.IntegerField()
 
@@ -47,9 +47,11 @@ class ConfirmedShape(LoginShape):
 
 
 class StatusView(CustomerView):
-    @extend_schema(operation_id="mfa_status", summary="Is a second factor on", responses=StatusShape, tags=["mfa"])
+    @extend_schema(
+        operation_id="mfa_status", summary="Is a second factor on", responses=SecondFactorStatusShape, tags=["mfa"]
+    )
     def get(self, request: Request) -> Response:
-        return Response(represent(StatusShape, second_factor.second_factor_status(self.user)))
+        return Response(represent(SecondFactorStatusShape, second_factor.second_factor_status(self.user)))
 
 
 class TotpView(CustomerView):

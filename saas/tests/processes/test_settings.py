@@ -198,6 +198,7 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
     ({"JWT_STAFF_SIGNING_KEY_FALLBACKS": "/nowhere/key.pem"}, "JWT_STAFF_SIGNING_KEY_FALLBACKS"),
     ({"BREACHED_PASSWORDS_FILE": "/nowhere/passwords.txt"}, "BREACHED_PASSWORDS_FILE"),
     ({"STRIPE_WEBHOOK_SECRET": "whsec_test_local"}, "STRIPE_WEBHOOK_SECRET"),
+    ({"OAUTH_GITHUB_CLIENT_ID": "client"}, "OAUTH_GITHUB_CLIENT_SECRET"),
     ({"INTERNALS_TOKEN": "prometheus"}, "INTERNALS_TOKEN"),
     ({"DATABASE_URL": None}, "DATABASE_URL"),
     ({"DATABASE_URL": "sqlite:////srv/db.sqlite3"}, "DATABASE_URL"),
