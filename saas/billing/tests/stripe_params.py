@@ -49,6 +49,7 @@ TYPES: list[tuple[str, type]] = [
     (r"GET /v1/prices", params.PriceListParams),
     (r"POST /v1/prices", params.PriceCreateParams),
     (r"POST /v1/coupons", params.CouponCreateParams),
+    (r"GET /v1/promotion_codes", params.PromotionCodeListParams),
     (r"POST /v1/promotion_codes", params.PromotionCodeCreateParams),
     (r"POST /v1/products", params.ProductCreateParams),
     (r"POST /v1/products/\w+", params.ProductUpdateParams),

@@ -11,7 +11,9 @@ from saas.billing.checkouts import start_checkout
 from saas.billing.models import Plan, Price, PromotionCode
 from saas.billing.providers.stripe.gateway import StripeGateway
 from saas.billing.tests import stripe_params
+from saas.billing.tests.fake_stripe import refusal
 from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
+from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
 
 
@@ -20,6 +22,7 @@ def provider(db: None, settings: Any) -> Iterator[StandIn]:
     answers = {
         "POST /v1/customers": {"id": "cus_1", "object": "customer", "livemode": False},
         "POST /v1/coupons": {"id": "co_1", "object": "coupon"},
+        "GET /v1/promotion_codes": whole.list_page([], "/v1/promotion_codes"),
         "POST /v1/promotion_codes": {"id": "promo_s", "object": "promotion_code"},
         "POST /v1/checkout/sessions": {
             "id": "cs_1",
@@ -58,6 +61,7 @@ def test_seats_a_code_a_trial_without_a_card_and_tax_are_asked_for(
         "duration": "repeating",
         "duration_in_months": "3",
     }
+    assert asked["/v1/coupons"]["id"] == f"saas_{PromotionCode.objects.get().pk}"
     assert asked["/v1/promotion_codes"]["code"] == "SPRING"
     wanted = {
         "line_items[0][price]": "price_seat",
@@ -72,6 +76,31 @@ def test_seats_a_code_a_trial_without_a_card_and_tax_are_asked_for(
     session = asked["/v1/checkout/sessions"]
     assert {name: session[name] for name in wanted} == wanted
     assert PromotionCode.objects.get().external_id == "promo_s"
+
+
+def test_a_code_that_was_made_without_an_answer_is_found_by_our_id(provider: StandIn, customer: Person) -> None:
+    row = create_promotion_code("SPRING", by="system", percent_off=Decimal(10), duration="once")
+    others = {"id": "promo_x", "object": "promotion_code", "metadata": {}, "promotion": {"coupon": "co_x"}}
+    ours = {**others, "id": "promo_s", "metadata": {"promotion_code_id": row.pk}, "promotion": {"coupon": "co_1"}}
+    provider.answers["GET /v1/promotion_codes"] = whole.list_page([others, ours], "/v1/promotion_codes")
+    provider.answers["POST /v1/promotion_codes"] = [refusal("An active promotion code with `code: SPRING` exists.")]
+
+    start_checkout(customer.user, plan_id="growth", promotion_code="spring")
+
+    row.refresh_from_db()
+    assert (row.external_id, row.external_coupon_id) == ("promo_s", "co_1")
+    assert not [asked for asked in provider.asked if (asked.method, asked.path) == ("POST", "/v1/coupons")]
+
+
+def test_a_coupon_whose_code_was_refused_is_used_again(provider: StandIn) -> None:
+    row = create_promotion_code("SPRING", by="system", percent_off=Decimal(10), duration="once")
+    made = {"id": f"saas_{row.pk}", "object": "coupon"}
+    provider.answers[f"GET /v1/coupons/saas_{row.pk}"] = made
+
+    assert StripeGateway().ensure_promotion_code(row) == "promo_s"
+
+    assert provider.asked[-1].fields["promotion[coupon]"] == made["id"]
+    assert not [asked for asked in provider.asked if (asked.method, asked.path) == ("POST", "/v1/coupons")]
 
 
 def test_a_discount_is_given_beside_those_that_are_there(provider: StandIn) -> None:

@@ -1,10 +1,50 @@
-"""The coupon behind a promotion code of ours, at Stripe."""
+"""The coupon behind a promotion code of ours, and the code itself, at Stripe."""
 
-from stripe.params import CouponCreateParams
+import stripe
+from stripe.params import CouponCreateParams, PromotionCodeCreateParams
 
 from saas.billing.models import PromotionCode
+from saas.billing.providers.stripe.answers import brief_key, rows
+from saas.billing.sync.stripe_objects import id_of
 
 LONGEST_COUPON_NAME = 40  # Stripe takes no longer one
+
+
+def find_or_create(client: stripe.V1Services, code: PromotionCode) -> tuple[str, str]:
+    """The ids of the promotion code and of its coupon. A call that was never answered may have made them, and Stripe refuses a
+    second active code of the same name: it is looked for by our id, which it carries. Raises Stripe's errors."""
+    for there in rows(client.promotion_codes.list({"code": code.code, "limit": 100})):
+        if (there.get("metadata") or {}).get("promotion_code_id") == code.pk:
+            return str(there["id"]), id_of((there.get("promotion") or {}).get("coupon"))
+    coupon_id = _ensure_coupon(client, code)
+    key = brief_key(f"promotion_code:{code.pk}")
+    made = client.promotion_codes.create(_creation_params(code, coupon_id), {"idempotency_key": key})
+    return str(made.id), coupon_id
+
+
+def _ensure_coupon(client: stripe.V1Services, code: PromotionCode) -> str:
+    """Coupons have ids that we choose, so that a repeated call finds them."""
+    id = f"saas_{code.pk}"
+    try:
+        return str(client.coupons.retrieve(id).id)
+    except stripe.InvalidRequestError as error:
+        if error.code != "resource_missing":
+            raise
+    wanted: CouponCreateParams = {"id": id, **coupon_params(code)}
+    return str(client.coupons.create(wanted, {"idempotency_key": brief_key(f"coupon:{code.pk}")}).id)
+
+
+def _creation_params(code: PromotionCode, coupon_id: str) -> PromotionCodeCreateParams:
+    wanted: PromotionCodeCreateParams = {
+        "promotion": {"type": "coupon", "coupon": coupon_id},
+        "code": code.code,
+        "metadata": {"promotion_code_id": code.pk},
+    }
+    if code.max_redemptions:
+        wanted["max_redemptions"] = code.max_redemptions
+    if code.expires_at:
+        wanted["expires_at"] = int(code.expires_at.timestamp())
+    return wanted
 
 
 def coupon_params(code: PromotionCode) -> CouponCreateParams:

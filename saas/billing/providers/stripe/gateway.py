@@ -19,7 +19,6 @@ from stripe.params import (
     InvoiceCreatePreviewParamsSubscriptionDetails,
     InvoiceRetrieveParams,
     ProductCreateParams,
-    PromotionCodeCreateParams,
     SubscriptionCancelParams,
     SubscriptionListParams,
     SubscriptionRetrieveParams,
@@ -37,10 +36,9 @@ from saas.billing.providers.interface import (
     ProviderPageRequired,
     ProviderRefused,
 )
-from saas.billing.providers.stripe import refunds
+from saas.billing.providers.stripe import coupons, refunds
 from saas.billing.providers.stripe.answers import brief_key, made_for, raw_json, rows, translate_errors
 from saas.billing.providers.stripe.billing_details import changed_address, creation_params, replace_tax_ids
-from saas.billing.providers.stripe.coupons import coupon_params
 from saas.billing.providers.stripe.previews import read_preview
 from saas.billing.providers.stripe.prices import lookup_key, price_params
 from saas.billing.sync import stripe_objects
@@ -147,23 +145,9 @@ class StripeGateway:
         if code.external_id:
             return code.external_id
         with translate_errors():
-            coupon = self.client.coupons.create(
-                coupon_params(code), {"idempotency_key": brief_key(f"coupon:{code.pk}")}
-            )
-            wanted: PromotionCodeCreateParams = {
-                "promotion": {"type": "coupon", "coupon": coupon.id},
-                "code": code.code,
-                "metadata": {"promotion_code_id": code.pk},
-            }
-            if code.max_redemptions:
-                wanted["max_redemptions"] = code.max_redemptions
-            if code.expires_at:
-                wanted["expires_at"] = int(code.expires_at.timestamp())
-            made = self.client.promotion_codes.create(
-                wanted, {"idempotency_key": brief_key(f"promotion_code:{code.pk}")}
-            )
-        PromotionCode.objects.filter(pk=code.pk).update(external_id=made.id, external_coupon_id=coupon.id)
-        return str(made.id)
+            id, coupon_id = coupons.find_or_create(self.client, code)
+        PromotionCode.objects.filter(pk=code.pk).update(external_id=id, external_coupon_id=coupon_id)
+        return id
 
     def apply_promotion_code(self, subscription_id: str, promotion_code_id: str) -> None:
         """Stripe replaces the discounts by those that are sent: the present ones are among them."""
