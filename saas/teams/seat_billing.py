@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from django.db.models import QuerySet
 
+from saas.background_tasks import SLICE_SECONDS, for_a_while
 from saas.billing import clock
 from saas.billing.models import Price, Subscription
 from saas.billing.subscriptions import change_plan, current_subscription, reduce_quantity
@@ -45,11 +46,13 @@ def update_seats(team: Team) -> bool:
     return True
 
 
-def update_all_seats() -> int:
-    """The sweep; returns how many subscriptions were changed. What the provider refuses is tried again by the next one."""
+def update_all_seats(seconds: float = SLICE_SECONDS) -> int:
+    """The sweep, of as many as there is time for; returns how many subscriptions were changed. What the provider refuses is tried
+    again by the next one: in random order, so that it holds up nobody."""
     sold = Subscription.objects.live().filter(price_id__in=_per_seat_prices().values("external_id"))
     changed = 0
-    for team in Team.objects.live().filter(pk__in=sold.values("customer__team")).select_related("owner"):
+    teams = Team.objects.live().filter(pk__in=sold.values("customer__team")).select_related("owner").order_by("?")
+    for team in for_a_while(teams, seconds):
         try:
             changed += update_seats(team)
         except DomainError as refusal:

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.db.models import QuerySet
 
 from saas.accounts.models import User
-from saas.background_tasks import for_a_while
+from saas.background_tasks import SLICE_SECONDS, for_a_while
 from saas.billing.linking.customers import link_customer
 from saas.billing.models import Customer, Owner
 from saas.billing.sync import event_history
@@ -39,10 +39,11 @@ def link_by_evidence(external_id: str) -> bool:
     return True
 
 
-def link_waiting_customers() -> int:
-    """Try again those who wait: an account may have been made, or its address confirmed, since."""
-    waiting = Customer.objects.paying_for_nothing().order_by("-pk").values_list("external_id", flat=True)
-    return sum(link_by_evidence(external_id) for external_id in for_a_while(waiting))
+def link_waiting_customers(seconds: float = SLICE_SECONDS) -> int:
+    """Try again those who wait, as many as there is time for: an account may have been made, or its address confirmed, since.
+    In random order, so that those for whom nothing is found hold up nobody."""
+    waiting = Customer.objects.paying_for_nothing().order_by("?").values_list("external_id", flat=True)
+    return sum(link_by_evidence(external_id) for external_id in for_a_while(waiting, seconds))
 
 
 def find_owner(customer: Customer) -> tuple[Owner, str] | None:

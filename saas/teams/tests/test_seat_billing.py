@@ -113,3 +113,15 @@ def test_a_new_member_is_charged_on_an_archived_plan_too(team: Team) -> None:
     assert (quantity(), entitlements.get_limit(team, "seats")) == (5, 5)
     with pytest.raises(NotFound):  # another interval would be bought anew
         change_plan(team, plan_id="growth", interval="year", by=team.owner)
+
+
+def test_a_sweep_ends_when_its_time_is_over_and_the_next_goes_on(team: Team) -> None:
+    owner = user_factories.create_customer().user
+    second = Team.objects.create(name="Second", owner=owner)
+    Membership.objects.create(team=second, user=owner, role="owner")
+    start_checkout(owner, owner=second, plan_id="growth", seats=1)
+    join(team, 1)
+    join(second, 1)
+
+    assert seat_billing.update_all_seats(seconds=0) == 1
+    assert seat_billing.update_all_seats() == 1
