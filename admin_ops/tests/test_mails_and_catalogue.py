@@ -64,6 +64,12 @@ def test_a_link_that_works_once_is_not_shown_to_staff(admin_site, customer):
     assert ("Its link works once" in shown, "s3cretpart" in shown, "/do/resend/" in shown) == (True, False, False)
 
 
+def test_an_invoice_of_which_only_the_payment_is_known_is_not_listed(admin_site):
+    Invoice.objects.create(external_id="in_stub", status="draft", amounts_are_known=False)
+
+    assert "in_stub" not in admin_site.get("/admin/billing/invoice/").content.decode()
+
+
 def test_an_invoice_shows_lines_tax_and_pdf(admin_site, customer):
     Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     paid = whole.invoice(

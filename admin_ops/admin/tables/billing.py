@@ -200,6 +200,9 @@ class InvoiceAdmin(_HasState, StaffActionAdmin):
     readonly_fields = fields
     change_form_template = "admin_ops/invoice.html"
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
+        return super().get_queryset(request).exclude(Invoice.IS_STUB)
+
     def heading(self, row: Invoice) -> str:
         return f"Invoice {row}"
 

@@ -53,7 +53,8 @@ class Invoice(models.Model):
         PAID = "paid"
         DELETED = "deleted"
 
-    IS_STUB: ClassVar[Q] = Q(status=Status.DRAFT, amounts_are_known=False)  # only its payment is known
+    # Its own events have not come: only its payment or a credit note is known.
+    IS_STUB: ClassVar[Q] = Q(status=Status.DRAFT, amounts_are_known=False, attention="")
 
     id = PrefixedIdField(prefix="inv", primary_key=True)
     external_id = models.CharField(max_length=255, unique=True)

@@ -100,9 +100,8 @@ class Subscription(models.Model):
     cancel_at_period_end = models.BooleanField(default=False)
     cancel_at = models.DateTimeField(null=True, blank=True)  # a day of its own; how the provider's portal cancels
     trial_end = models.DateTimeField(null=True, blank=True)
-    default_payment_method = models.CharField(
-        max_length=255, blank=True, default="", db_default=""
-    )  # before the customer's
+    # It pays before the customer's.
+    default_payment_method = models.CharField(max_length=255, blank=True, default="", db_default="")
     keeps_revenue = models.BooleanField(default=False, db_default=False)  # on trial again while it was paid for
     past_due_since = models.DateTimeField(null=True, blank=True)
     canceled_at = models.DateTimeField(null=True, blank=True)  # when it was asked for, not when it ends

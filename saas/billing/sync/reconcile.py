@@ -83,9 +83,8 @@ def reconcile_customers(customers: Iterable[Customer] | None = None) -> Iterator
     gateway = providers.current_gateway()
     try:
         for customer in customers or _known_customers().order_by("pk").iterator(chunk_size=200):
-            Customer.objects.filter(pk=customer.pk).update(
-                reconciled_at=timezone.now()
-            )  # one that fails holds up no other
+            # Written before: one that fails holds up no other.
+            Customer.objects.filter(pk=customer.pk).update(reconciled_at=timezone.now())
             yield from _reconcile_checkouts(customer)
             for kind in _KINDS:
                 yield from _reconcile_objects(kind, customer, gateway)
