@@ -21,10 +21,11 @@ from saas.billing.linking.evidence import link_by_evidence
 from saas.billing.models import Customer, Subscription
 from saas.billing.providers.interface import EVENT_TYPES
 from saas.billing.sync import event_history, stripe_objects, upsert
-from saas.billing.sync.discounts import discount_coupon
+from saas.billing.sync.discounts import discount_coupon, hides_currencies
 from saas.billing.sync.projections import subscriptions
 from saas.billing.tasks import fetch_subscription, remap_subscriptions, resume_paused_trials
 from saas.errors import DomainError
+from saas.security.untrusted_json import as_object
 from saas.webhook_events.dispatch import Ignore, Retry, before_transaction, handlers_for, handles, require_object_id
 from saas.webhook_events.envelope import EventData, load_event_data
 from saas.webhook_events.models import WebhookEvent
@@ -74,10 +75,12 @@ def keep_coupon_event(event: WebhookEvent, data: EventData) -> None:
 
 @before_transaction("customer.discount.*")
 def fetch_unknown_coupon(event: WebhookEvent, data: EventData) -> None:
-    """Store the coupon that the discount names, if nothing says yet what it takes off."""
-    coupon_id = stripe_objects.id_of(discount_coupon(data.object))
-    is_whole = isinstance(discount_coupon(data.object), dict)
-    if coupon_id and not is_whole and not upsert.find_coupon(coupon_id):
+    """Store the coupon of the discount, if nothing says yet what it takes off in every currency."""
+    shown = discount_coupon(data.object)
+    coupon_id = stripe_objects.id_of(shown)
+    coupon = as_object(shown) or upsert.find_coupon(coupon_id)
+    is_unknown = not coupon or (hides_currencies(coupon) and not upsert.find_coupon(coupon_id).get("currency_options"))
+    if coupon_id and is_unknown:
         _fetch("coupon", coupon_id)
 
 
@@ -88,7 +91,9 @@ def handle_subscription_event(event: WebhookEvent, data: EventData) -> None:
         link_by_evidence(row.customer.external_id)
     if row and event.handled_type == "customer.subscription.deleted":
         customer_mails.send_canceled(row)
-    if row and ("discount" in row.attention or "another currency" in row.attention):
+    if (
+        row and row.hides_amounts and event.source != WebhookEvent.Source.FETCH
+    ):  # else an answer would ask for the next one
         notify_workers(fetch_subscription, row.external_id)
 
 

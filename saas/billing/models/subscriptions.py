@@ -96,6 +96,7 @@ class Subscription(models.Model):
     quantity = models.PositiveBigIntegerField(default=1)
     currency = models.CharField(max_length=8, blank=True)
     monthly_cents = models.BigIntegerField(default=0)  # what it costs a month, whatever its interval and status
+    hides_amounts = models.BooleanField(default=False, db_default=False)  # the provider shows more where it is asked
     current_period_end = models.DateTimeField(null=True, blank=True)
     cancel_at_period_end = models.BooleanField(default=False)
     cancel_at = models.DateTimeField(null=True, blank=True)  # a day of its own; how the provider's portal cancels

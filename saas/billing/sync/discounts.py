@@ -44,6 +44,10 @@ class Discount:
             return next(iter(self.amounts_off.values()), 0)
         return self.amounts_off.get(currency, self.amounts_off.get(""))
 
+    def with_amounts_of(self, other: "Discount | None") -> "Discount":
+        """With the amounts in other currencies, which only some snapshots show."""
+        return replace(self, amounts_off={**other.amounts_off, **self.amounts_off}) if other else self
+
     def is_for(self, product_id: str) -> bool:
         return not self.product_ids or product_id in self.product_ids
 
@@ -60,14 +64,17 @@ class CustomerDiscounts:
 
     def read(self, shown: object) -> Discount | None:
         """A discount as a subscription shows it: whole, or by its id. ``None`` where only its id is known."""
-        whole = read_discount(shown) if isinstance(shown, dict) else None
-        return whole or self.known.get(discount_id(shown))
+        whole, known = read_discount(shown) if isinstance(shown, dict) else None, self.known.get(discount_id(shown))
+        return whole.with_amounts_of(known) if whole else known
 
     def including(self, shown: Iterable[object]) -> "CustomerDiscounts":
         """With those that are whole in ``shown``, too."""
+        known: dict[str, Discount] = {}
         found = [discount for one in shown if isinstance(one, dict) and (discount := read_discount(one))]
-        more = {discount.id: discount for discount in found if discount.id}
-        return replace(self, known={**more, **self.known})
+        for discount in (*found, *self.known.values()):
+            if discount.id:
+                known[discount.id] = discount.with_amounts_of(known.get(discount.id))
+        return replace(self, known=known)
 
 
 NO_DISCOUNTS = CustomerDiscounts()
@@ -80,6 +87,11 @@ def discount_id(shown: object) -> str:
 def discount_coupon(discount: JSONObject) -> object:
     """The coupon, or its id: at the top until clover, since then under ``source``."""
     return discount.get("coupon") or as_object(discount.get("source")).get("coupon")
+
+
+def hides_currencies(coupon: JSONObject) -> bool:
+    """Whether it may take off amounts of other currencies, which are shown only where they are asked for."""
+    return bool(coupon.get("amount_off")) and not coupon.get("currency_options")
 
 
 def read_discount(discount: JSONObject) -> Discount | None:
@@ -100,7 +112,6 @@ def read_discount(discount: JSONObject) -> Discount | None:
 
 
 def _amounts_off(coupon: JSONObject) -> dict[str, int]:
-    """Those of other currencies are shown only where they are asked for."""
     if not (own := as_count(coupon.get("amount_off"), 0)):
         return {}
     options = as_object(coupon.get("currency_options"))

@@ -15,15 +15,18 @@ from saas.billing.sync.discounts import LARGEST_NUMBER, NO_DISCOUNTS, CustomerDi
 from saas.security.untrusted_json import JSONObject, as_count, as_integer, as_object, as_objects, as_text
 
 _PERCENT = Fraction(1, 100)
+_OTHER_CURRENCY = "is in another currency, and is left out"
 _MONTHS = {"day": Fraction(12, 365), "week": Fraction(12, 52), "month": Fraction(1), "year": Fraction(12)}
 
 
 @dataclass(frozen=True)
 class MonthlyAmount:
-    """``faults`` say what is not in ``cents``, a sentence each."""
+    """``faults`` say what is not in ``cents``, a sentence each. ``hides_amounts``: the provider shows some of it only where it
+    is asked."""
 
     cents: int
     faults: tuple[str, ...] = ()
+    hides_amounts: bool = False
 
 
 @dataclass
@@ -42,6 +45,7 @@ class _Calculation:
     at: datetime | None
     discounts: CustomerDiscounts
     faults: list[str] = field(default_factory=list)
+    hides_amounts: bool = False
 
     @property
     def currency(self) -> str:
@@ -65,6 +69,7 @@ class _Calculation:
             return None
         if fault := _fault(price, recurring, shown, self.currency):
             self.faults.append(f"price {name} {fault}")
+            self.hides_amounts |= fault == _OTHER_CURRENCY
             return None
         months = _months(price)
         quantity = as_count(shown.get("quantity"), 1)
@@ -79,19 +84,26 @@ class _Calculation:
         for one in filter(None, shown):
             discount = self.discounts.read(one)
             if discount is None:
-                self.faults.append(_unknown_discount(discount_id(one)))
+                self._leave_out(discount_id(one))
             elif discount.lasts_at(self.at):
                 found.append(discount)
         return self._in_our_currency(found)
 
     def _customers_discounts(self) -> list[Discount]:
         """They count where the subscription has none of its own."""
-        self.faults += [_unknown_discount(id) for id in self.discounts.unread]
+        for id in self.discounts.unread:
+            self._leave_out(id)
         return self._in_our_currency([it for it in self.discounts.of_customer if it.lasts_at(self.at)])
 
     def _in_our_currency(self, discounts: Sequence[Discount]) -> list[Discount]:
-        self.faults += [_unknown_discount(it.id) for it in discounts if it.amount_off(self.currency) is None]
+        for discount in discounts:
+            if discount.amount_off(self.currency) is None:
+                self._leave_out(discount.id)
         return [it for it in discounts if it.amount_off(self.currency) is not None]
+
+    def _leave_out(self, discount_id: str) -> None:
+        self.faults.append(f"discount {discount_id} is named, and what it takes off is not known")
+        self.hides_amounts = True
 
     def _net(self, line: _Line) -> Fraction:
         """Without the tax that is in the price."""
@@ -114,11 +126,7 @@ def monthly_amount(
     cents = round(calculation.total())
     if cents >= LARGEST_NUMBER:
         return MonthlyAmount(0, (*calculation.faults, "its amount is too large"))
-    return MonthlyAmount(cents, tuple(dict.fromkeys(calculation.faults)))
-
-
-def _unknown_discount(id: str) -> str:
-    return f"discount {id} is named, and what it takes off is not known"
+    return MonthlyAmount(cents, tuple(dict.fromkeys(calculation.faults)), calculation.hides_amounts)
 
 
 def _in_currency(price: JSONObject, currency: str) -> JSONObject:
@@ -137,7 +145,7 @@ def _fault(price: JSONObject, recurring: JSONObject, line: JSONObject, currency:
     checks: Mapping[str, bool] = {
         "is metered: it depends on usage, and is left out": recurring.get("usage_type") == "metered",
         "is tiered, and is left out": price.get("billing_scheme") == "tiered" or bool(price.get("tiers_mode")),
-        "is in another currency, and is left out": bool(currency) and price.get("currency") not in {None, "", currency},
+        _OTHER_CURRENCY: bool(currency) and price.get("currency") not in {None, "", currency},
         "has an unknown interval": not _months(price),
         "has an amount that cannot be read": unit_amount(price) is None,
         "has a quantity that cannot be read": quantity is not None and as_count(quantity, -1) < 0,

@@ -100,9 +100,13 @@ def _discounts(
 
 
 def find_coupon(coupon_id: str) -> dict[str, Any]:
-    """The coupon as its own events show it; empty if none does."""
+    """The coupon as its own events show it, with its amounts in other currencies where any does; empty without events."""
     events = event_history.stored_events(coupon_id, "coupon.") if coupon_id else []
-    return dict(last_event(events, end_verb="deleted")[0].object) if events else {}
+    if not events:
+        return {}
+    latest_first = sorted(events, key=lambda event: event.created, reverse=True)
+    options = next(filter(None, (event.object.get("currency_options") for event in latest_first)), None)
+    return {**last_event(events, end_verb="deleted")[0].object, "currency_options": options}
 
 
 def ensure_customer(external_id: str) -> Customer | None:
@@ -189,6 +193,7 @@ def subscription_values(projection: subscriptions.SubscriptionProjection) -> dic
         **_attention_values(projection, is_known=plan["plan_is_known"]),
         "currency": state.currency,
         "monthly_cents": state.monthly_cents,
+        "hides_amounts": state.hides_amounts and state.status not in Subscription.TERMINAL,
         "current_period_end": state.current_period_end,
         "cancel_at_period_end": state.cancel_at_period_end,
         "cancel_at": state.cancel_at,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from saas.billing import tasks, webhook_handlers
 from saas.billing.models import Customer, LedgerEntry, Subscription
 from saas.billing.sync import rebuild
 from saas.billing.sync.recurring_revenue import monthly_amount
@@ -206,3 +207,65 @@ def test_a_discount_of_the_customer_keeps_its_currency() -> None:
 
     assert monthly() == 7900
     assert "discount di_1" in Subscription.objects.get().attention
+
+
+SEVEN_EUROS = {"eur": {"unit_amount": 700, "unit_amount_decimal": "700"}}
+
+
+def of_euros(**price: Any) -> dict[str, Any]:
+    """A subscription in euros, of a price whose first currency is another."""
+    return whole.subscription(whole.subscription_item(whole.price(currency="usd", **price)), currency="eur")
+
+
+def test_what_an_answer_said_of_other_currencies_is_not_forgotten(stripe: StandIn) -> None:
+    stripe.answers["GET /v1/subscriptions/sub_1"] = of_euros(currency_options=SEVEN_EUROS)
+    tell("customer.subscription.created", of_euros())
+    tasks.fetch_subscription("sub_1")
+    assert monthly() == 700
+
+    tell("customer.subscription.updated", of_euros(), day=10_000)
+
+    row = Subscription.objects.get()
+    assert (row.monthly_cents, row.hides_amounts) == (700, False)
+    assert list(LedgerEntry.objects.values_list("kind", "delta_cents")) == [("new", 700)]
+
+
+def test_a_discounts_amount_in_another_currency_is_not_forgotten(stripe: StandIn) -> None:
+    options = {"currency_options": {"usd": {"amount_off": 600}}}
+    tell("customer.subscription.created", whole.subscription(discounts=[whole.discount("di_1", five_euros(**options))]))
+
+    tell("customer.subscription.updated", whole.subscription(discounts=[whole.discount("di_1", five_euros())]), day=1)
+
+    assert monthly() == 7300
+
+
+def test_a_customers_coupon_of_one_shown_currency_is_asked_for_once(stripe: StandIn) -> None:
+    stripe.answers["GET /v1/coupons/five"] = five_euros(currency_options={"usd": {"amount_off": 600}})
+    tell("customer.created", whole.customer())
+    tell("customer.subscription.created", whole.subscription())
+    tell("customer.discount.created", whole.discount("di_1", five_euros()), day=1)
+    tell("coupon.updated", five_euros(), day=10_000)
+    tell("customer.discount.updated", whole.discount("di_1", five_euros()), day=10_001)
+
+    assert monthly() == 7300
+    assert [asked.path for asked in stripe.asked] == ["/v1/coupons/five"]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [of_euros(), whole.subscription(discounts=[whole.discount("di_1", five_euros())])],
+    ids=["price", "discount"],
+)
+def test_an_answer_that_hides_amounts_asks_for_no_other(
+    stripe: StandIn, shown: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(webhook_handlers, "notify_workers", lambda task, *ids: asked.append((task.name, *ids)))
+    stripe.answers["GET /v1/subscriptions/sub_1"] = shown
+    tell("customer.subscription.created", shown)
+    assert asked == [("saas.billing.tasks.fetch_subscription", "sub_1")]
+
+    tasks.fetch_subscription("sub_1")
+
+    assert len(asked) == 1
+    assert Subscription.objects.get().hides_amounts

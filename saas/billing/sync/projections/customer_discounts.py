@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from saas.billing.sync import stripe_objects
-from saas.billing.sync.discounts import CustomerDiscounts, discount_coupon, read_discount
+from saas.billing.sync.discounts import CustomerDiscounts, discount_coupon, hides_currencies, read_discount
 from saas.billing.sync.event_order import StoredEvent
 from saas.security.untrusted_json import JSONObject, as_object, as_objects, as_text, as_time
 
@@ -41,8 +41,7 @@ def _row(id: str, events: Sequence[StoredEvent], find_coupon: FindCoupon) -> JSO
 
 
 def _values(discount: JSONObject, find_coupon: FindCoupon) -> JSONObject:
-    shown = discount_coupon(discount)
-    coupon = as_object(shown) or find_coupon(stripe_objects.id_of(shown))
+    coupon = _whole_coupon(discount_coupon(discount), find_coupon)
     return {
         "id": stripe_objects.id_of(discount),
         "start": discount.get("start"),
@@ -51,6 +50,15 @@ def _values(discount: JSONObject, find_coupon: FindCoupon) -> JSONObject:
         "is_customers": not any(discount.get(scope) for scope in _SCOPES),
         "events": [],
     }
+
+
+def _whole_coupon(shown: object, find_coupon: FindCoupon) -> JSONObject:
+    """With its amounts in other currencies, which discounts do not show."""
+    coupon = as_object(shown)
+    if coupon and not hides_currencies(coupon):
+        return coupon
+    stored = find_coupon(stripe_objects.id_of(shown))
+    return {**coupon, "currency_options": stored.get("currency_options")} if coupon else stored
 
 
 def customer_discounts(rows: Sequence[Mapping[str, Any]] | None) -> CustomerDiscounts:

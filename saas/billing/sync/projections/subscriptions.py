@@ -3,7 +3,7 @@
 Pure: no database, no network, no clock. ``saas.billing.sync.upsert`` writes the result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -39,6 +39,7 @@ class SubscriptionState:
     currency: str
     monthly_cents: int
     faults: tuple[str, ...]  # what of it cannot be read or counted, a sentence each
+    hides_amounts: bool  # whether the provider shows more of that where it is asked
     current_period_start: datetime | None
     current_period_end: datetime | None
     cancel_at_period_end: bool
@@ -97,7 +98,9 @@ def project_subscription(
     What has ended stays ended: a terminal status is only replaced by a terminal one.
     """
     ordered, is_ambiguous = order_events(
-        events, facets=subscription_state, rank=lambda it: _RANKS.get(as_text(it.get("status")), len(_RANKS))
+        _with_all_currencies(events),
+        facets=subscription_state,
+        rank=lambda it: _RANKS.get(as_text(it.get("status")), len(_RANKS)),
     )
     known = discounts.including(one for event in ordered for one in shown_discounts(event.object))
     history = _SubscriptionHistory(known)
@@ -106,6 +109,28 @@ def project_subscription(
         history.apply(event)
     history.apply_discounts(before=None)
     return history.projection(is_ambiguous)
+
+
+def _with_all_currencies(events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+    """The amounts of a price in other currencies are only in answers that were asked for them: they count for all events."""
+    options: dict[str, object] = {}
+    for event in sorted(events, key=lambda it: it.created):
+        for line in stripe_objects.subscription_lines(event.object):
+            if shown := stripe_objects.line_price(line).get("currency_options"):
+                options[stripe_objects.line_price_id(line)] = shown
+    return [replace(event, object=_with_currencies(event.object, options)) for event in events] if options else events
+
+
+def _with_currencies(subscription: JSONObject, options: Mapping[str, object]) -> JSONObject:
+    shown = subscription.get("items")
+    lines = [_line_with_currencies(line, options) for line in stripe_objects.items(shown)]
+    return {**subscription, "items": {**shown, "data": lines} if isinstance(shown, dict) else lines}
+
+
+def _line_with_currencies(line: JSONObject, options: Mapping[str, object]) -> JSONObject:
+    price, found = as_object(line.get("price")), options.get(stripe_objects.line_price_id(line))
+    is_hiding = bool(price) and not price.get("currency_options")
+    return {**line, "price": {**price, "currency_options": found}} if found and is_hiding else line
 
 
 class _SubscriptionHistory:
@@ -236,6 +261,7 @@ def _state(
             before,
             status=state.status,
             faults=state.faults or before.faults,
+            hides_amounts=state.hides_amounts or before.hides_amounts,
             cancel_at_period_end=state.cancel_at_period_end,
             cancel_at=state.cancel_at,
             canceled_at=state.canceled_at,
@@ -261,6 +287,7 @@ def subscription_state(
         currency=as_text(currency, 8),
         monthly_cents=amount.cents,
         faults=(*unknown, *paused, *amount.faults),
+        hides_amounts=amount.hides_amounts,
         current_period_start=stripe_objects.period_start(snapshot),
         current_period_end=stripe_objects.period_end(snapshot),
         cancel_at_period_end=snapshot.get("cancel_at_period_end") is True,
