@@ -127,10 +127,9 @@ REFRESH_INVOICE = replace(
 
 
 def refund(row: Invoice, context: ActionContext, *, reason: str, amount_cents: int | None = None) -> ActionResult:
-    before = row.net_paid.minor
+    amount = Money(row.net_paid.minor if amount_cents is None else amount_cents, row.currency)
     refunded = refunds.refund_invoice(row, amount_cents=amount_cents, reason=reason, by=context.user)
-    returned = Money(before - refunded.net_paid.minor, row.currency)
-    return ActionResult(f"{returned} are on their way back.", refunded)
+    return ActionResult(f"{amount} are on their way back.", refunded)
 
 
 def _effect_of_refunding(row: Invoice, *, amount_cents: int | None = None) -> Effect:

@@ -28,6 +28,7 @@ from saas.errors import DomainError, Invalid
 
 LARGEST_CREDIT_CENTS = 100_000_000
 SAME_CREDIT = timedelta(minutes=15)
+_REFUND = InvoiceAdjustment.Kind.REFUND
 
 
 class NothingToRefund(DomainError):
@@ -44,9 +45,8 @@ def refund_invoice(invoice: Invoice, *, amount_cents: int | None, reason: str, b
         raise Invalid(errors={"amount_cents": [f"Choose an amount of at most {invoice.net_paid}."]})
     refund_id = _found_or_made(invoice, amount, why)
     apply_pending_events(invoice.customer, refund_id)
-    record(
-        "invoice.refunded", actor=by.pk, target=invoice.pk, reason=why, amount_cents=amount, currency=invoice.currency
-    )
+    facts: dict[str, Any] = {"amount_cents": amount, "currency": invoice.currency, "refund_id": refund_id}
+    record("invoice.refunded", actor=by.pk, target=invoice.pk, reason=why, **facts)
     invoice.refresh_from_db()
     return invoice
 
@@ -55,15 +55,23 @@ def _found_or_made(invoice: Invoice, amount_cents: int, reason: str) -> str:
     """The id of the refund. An answer that the provider would repeat for a day (an error of its own, other parameters, a refund
     that has failed since) ends its idempotency key; before another refund is made, the one of such a call is looked for."""
     gateway, attempt = providers.current_gateway(), invoice.refund_attempt
-    failed = invoice.adjustments.filter(kind=InvoiceAdjustment.Kind.REFUND, returned_cents=0).count()
+    failed = invoice.adjustments.filter(kind=_REFUND, status__in=InvoiceAdjustment.FAILED_REFUNDS).count()
     key = numbered_key(f"refund:{invoice.pk}:{invoice.returned_cents}:{amount_cents}", attempt + failed)
-    wanted: dict[str, Any] = {"amount_cents": amount_cents, "reason": reason, "may_be_made": attempt > 0}
+    wanted: dict[str, Any] = {"amount_cents": amount_cents, "reason": reason}
+    if attempt:
+        wanted["answered"] = _answered(invoice)
     try:
         return gateway.refund_invoice(invoice.external_id, idempotency_key=key, **wanted)
     except (ProviderFailed, IdempotencyMismatch):
         same = Invoice.objects.filter(pk=invoice.pk, refund_attempt=attempt)
         same.update(refund_attempt=F("refund_attempt") + 1)
         raise
+
+
+def _answered(invoice: Invoice) -> frozenset[str]:
+    """The refunds that earlier calls were told of."""
+    calls = AuditEvent.objects.filter(action="invoice.refunded", target=invoice.pk)
+    return frozenset(str(call.data.get("refund_id")) for call in calls)
 
 
 def credit_customer(customer: Customer, *, amount_cents: int, currency: str, reason: str, by: User) -> None:

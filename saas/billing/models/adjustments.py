@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
@@ -41,6 +42,8 @@ class InvoiceAdjustment(models.Model):
         CREDIT_NOTE = "credit_note"
         DISPUTE = "dispute"
         FRAUD_WARNING = "fraud_warning"
+
+    FAILED_REFUNDS: ClassVar[set[str]] = {"failed", "canceled"}
 
     id = PrefixedIdField(prefix="adj", primary_key=True)
     external_id = models.CharField(max_length=255, unique=True)

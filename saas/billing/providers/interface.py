@@ -4,7 +4,7 @@ Every call may take seconds and fail, so none is made inside a transaction. What
 event, and takes effect like the events that the provider sends.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -215,11 +215,17 @@ class Gateway(Protocol):
         ...
 
     def refund_invoice(
-        self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str, may_be_made: bool = False
+        self,
+        invoice_id: str,
+        *,
+        amount_cents: int,
+        reason: str,
+        idempotency_key: str,
+        answered: Collection[str] | None = None,
     ) -> str:
-        """Return that much of what was paid, the way it came: the refund's id. ``may_be_made``: an earlier call may have made it,
-        so it is looked for first. Raises ``ProviderRefused`` for an invoice without a payment, ``ProviderFailed``,
-        ``IdempotencyMismatch``: the key brings the same answer for a day."""
+        """Return that much of what was paid, the way it came: the refund's id. ``answered``: an earlier call may have made it
+        without an answer, so one of that amount is looked for first which none of these ids names. Raises ``ProviderRefused``
+        for an invoice without a payment, ``ProviderFailed``, ``IdempotencyMismatch``: the key brings its answer for a day."""
         ...
 
     def credit_customer(

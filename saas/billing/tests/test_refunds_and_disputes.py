@@ -508,6 +508,50 @@ def test_a_refund_that_failed_can_be_made_again(payer: Person, staff_member: Per
     }
 
 
+def test_a_refund_without_an_answer_is_found_once_also_where_an_event_has_shown_it(
+    payer: Person, staff_member: Person, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0)
+    tell("invoice.paid", PAID)
+    tell("invoice_payment.paid", PAYMENT)
+    made = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"})
+    answers = {
+        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        "GET /v1/refunds": whole.list_page([made], "/v1/refunds"),
+        "GET /v1/refunds/re_1": made,
+        "POST /v1/refunds": [BROKEN],
+    }
+    with stand_in(answers, FakeStripe) as here:
+        bill_through_stripe(settings, here.url)
+        with pytest.raises(ProviderFailed):
+            refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+        tell("refund.created", made)
+        here.answers["POST /v1/refunds"] = whole.refund(1900, id="re_2")
+
+        again = refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+        second = refunds.refund_invoice(invoice(), amount_cents=1900, reason="and more", by=staff_member.user)
+
+    assert (again.returned_cents, second.returned_cents) == (1900, 3800)
+
+
+def test_a_refund_that_waits_for_the_customer_is_not_made_again(
+    payer: Person, staff_member: Person, settings: Any
+) -> None:
+    tell("invoice.paid", PAID)
+    tell("invoice_payment.paid", PAYMENT)
+    answers = {
+        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        "POST /v1/refunds": whole.refund(1900, status="requires_action"),
+    }
+    with stand_in(answers, FakeStripe) as here:
+        bill_through_stripe(settings, here.url)
+        for _ in range(2):
+            refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+
+    keys = {asked.headers["Idempotency-Key"] for asked in here.asked if asked.method == "POST"}
+    assert keys == {f"refund:{invoice().pk}:0:1900"}
+
+
 def test_an_end_whose_refund_is_refused_is_in_the_audit_trail(
     bought: Person, staff_member: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 """The local provider's gateway: billing works without keys or network, on the path that Stripe's events take."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -200,7 +200,13 @@ class LocalGateway:
 
     @transaction.atomic
     def refund_invoice(
-        self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str, may_be_made: bool = False
+        self,
+        invoice_id: str,
+        *,
+        amount_cents: int,
+        reason: str,
+        idempotency_key: str,
+        answered: Collection[str] | None = None,
     ) -> str:
         invoice = objects.lock_object(invoice_id, "invoice")
         refund = operations.refund_invoice(invoice, amount_cents, clock.now(), idempotency_key=idempotency_key)

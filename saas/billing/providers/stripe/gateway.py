@@ -4,7 +4,7 @@ Stored is the JSON that Stripe sent, never the SDK's objects: those hold values 
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -297,13 +297,19 @@ class StripeGateway:
         self._call_and_store(lambda: self.client.subscriptions.cancel(subscription_id, wanted))
 
     def refund_invoice(
-        self, invoice_id: str, *, amount_cents: int, reason: str, idempotency_key: str, may_be_made: bool = False
+        self,
+        invoice_id: str,
+        *,
+        amount_cents: int,
+        reason: str,
+        idempotency_key: str,
+        answered: Collection[str] | None = None,
     ) -> str:
         wanted: InvoiceRetrieveParams = {"expand": ["payments"]}
         payment = refunds.payment_of(
             self._call_and_store(lambda: self.client.invoices.retrieve(invoice_id, wanted)), invoice_id
         )
-        if may_be_made and (made := refunds.find_made(self.client, payment, amount_cents)):
+        if answered is not None and (made := refunds.find_made(self.client, payment, amount_cents, answered)):
             self.fetch_object("refund", made)
             return made
         refund = refunds.creation_params(payment, amount_cents, reason)

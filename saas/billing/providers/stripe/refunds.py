@@ -1,5 +1,6 @@
 """Refunds of the payment of an invoice, at Stripe."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -47,8 +48,9 @@ def creation_params(payment: Payment, amount_cents: int, reason: str) -> RefundC
     return refund
 
 
-def find_made(client: Any, payment: Payment, amount_cents: int) -> str:
-    """The refund of that amount for our invoice that no event has shown yet; else empty. ``client`` is the SDK's."""
+def find_made(client: Any, payment: Payment, amount_cents: int, answered: Collection[str]) -> str:
+    """The refund of that amount that we have made for our invoice and is not among ``answered``, whether or not an event has
+    shown it; else empty. ``client`` is the SDK's."""
     wanted: RefundListParams = {"limit": 100}
     if payment.intent:
         wanted["payment_intent"] = payment.intent
@@ -56,14 +58,10 @@ def find_made(client: Any, payment: Payment, amount_cents: int) -> str:
         wanted["charge"] = payment.charge
     with translate_errors():
         listed = list(islice(rows(client.refunds.list(wanted)), MOST_REFUNDS))
-    known = set(
-        InvoiceAdjustment.objects.filter(external_id__in=[row["id"] for row in listed]).values_list(
-            "external_id", flat=True
-        )
-    )
-    return next((row["id"] for row in listed if row["id"] not in known and _is_ours(row, payment, amount_cents)), "")
+    ours = (row["id"] for row in listed if row["id"] not in answered and _is_ours(row, payment, amount_cents))
+    return next(ours, "")
 
 
 def _is_ours(row: dict[str, Any], payment: Payment, amount_cents: int) -> bool:
     is_of_invoice = (row.get("metadata") or {}).get("invoice") == payment.invoice_id
-    return is_of_invoice and row["amount"] == amount_cents and row.get("status") not in {"failed", "canceled"}
+    return is_of_invoice and row["amount"] == amount_cents and row.get("status") not in InvoiceAdjustment.FAILED_REFUNDS

@@ -66,7 +66,7 @@ def project_adjustment(events: Sequence[StoredEvent]) -> AdjustmentProjection | 
 def _is_final(thing: JSONObject) -> bool:
     is_over = {
         "dispute": thing.get("status") in CLOSED_DISPUTES,
-        "refund": thing.get("status") in {"failed", "canceled"},
+        "refund": thing.get("status") in InvoiceAdjustment.FAILED_REFUNDS,
         "credit_note": thing.get("status") == "void",
     }
     return is_over.get(as_text(thing.get("object")), False)
