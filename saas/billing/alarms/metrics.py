@@ -1,4 +1,4 @@
-"""How many alarms are open, by kind."""
+"""How many alarms are open, by kind, and how old the oldest comparison with the provider is."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from django.conf import settings
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from saas.billing.alarms.sources import SOURCES
+from saas.billing.sync.reconcile import longest_uncompared
 from saas.operations.metrics import register_database_metrics
 
 
@@ -25,4 +26,12 @@ def read_alarms() -> Iterator[Metric]:
     counts = count_alarms()
     for kind in {source.kind.value for source in SOURCES}:
         family.add_metric([kind], counts.get(kind, 0))
+    yield family
+
+
+@register_database_metrics
+def read_comparisons() -> Iterator[Metric]:
+    family = GaugeMetricFamily("billing_comparison_age_seconds", "Since a customer was last compared: the oldest.")
+    if settings.BILLING and (age := longest_uncompared()):
+        family.add_metric([], age.total_seconds())
     yield family

@@ -11,7 +11,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client import Counter
 
@@ -75,6 +76,12 @@ def _known_customers() -> QuerySet[Customer]:
     """Those of the current provider. Without those of erased accounts: what it still holds of a person must not come back."""
     known = Customer.objects.filter(provider=providers.current_provider(), deleted_at=None).exclude(external_id="")
     return known.exclude(user__status=User.Status.DELETED)
+
+
+def longest_uncompared() -> timedelta | None:
+    """For how long the customer of the longest ago was not compared, ``None`` without customers."""
+    oldest = _known_customers().aggregate(at=Min(Coalesce("reconciled_at", "created_at")))["at"]
+    return timezone.now() - oldest if oldest else None
 
 
 def reconcile_customers(customers: Iterable[Customer] | None = None) -> Iterator[str]:

@@ -1,12 +1,14 @@
 """The nightly reconciliation with the provider."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from saas.accounts.models import User
 from saas.billing.checkouts import start_checkout
@@ -109,6 +111,16 @@ def test_who_cannot_be_asked_about_holds_up_nobody(bought: Subscription, setting
 
     waits.refresh_from_db()
     assert waits.reconciled_at is not None
+
+
+def test_a_metric_tells_for_how_long_a_customer_was_not_compared(bought: Subscription) -> None:
+    Customer.objects.update(reconciled_at=timezone.now())
+    never = timezone.now() - timedelta(hours=50)
+    Customer.objects.create(provider="local", external_id="cus_2", created_at=never)
+
+    age = REGISTRY.get_sample_value("billing_comparison_age_seconds")
+
+    assert age == pytest.approx(50 * 3600, abs=60)
 
 
 def test_what_was_erased_does_not_come_back(bought: Subscription, customer: Person) -> None:
