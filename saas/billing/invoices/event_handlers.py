@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 from saas.billing import providers
 from saas.billing.invoices import customer_mails
 from saas.billing.models import Customer, InvoiceAdjustment
-from saas.billing.providers import ProviderRefused
+from saas.billing.providers import ProviderForbids, ProviderRefused
 from saas.billing.sync import adjustments, upsert
 from saas.billing.sync.attention import mail_staff
 from saas.billing.sync.stripe_objects import id_of, items
@@ -105,7 +105,7 @@ def fetch_hidden_refunds(event: WebhookEvent, data: EventData) -> None:
     """Between 2022-11-15 and 2024-10-28 no event shows the refund of a card. If Stripe refuses, it stays unknown."""
     try:
         providers.current_gateway().fetch_object("charge", event.object_id)
-    except ProviderRefused:
+    except (ProviderRefused, ProviderForbids):
         logger.warning("refunds_not_fetched", extra={"charge": event.object_id})
 
 

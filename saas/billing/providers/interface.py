@@ -38,6 +38,10 @@ class ProviderUnavailable(DomainError):
     code, title, status = "provider_unavailable", "The payment provider does not answer. Try again in a moment.", 503
 
 
+class ProviderForbids(ProviderUnavailable):
+    """Our key lacks the permission for this: it does not help to ask again."""
+
+
 class ProviderRefused(DomainError):
     code, title = "provider_refused", "The payment provider did not accept this."  # 409
 

@@ -14,6 +14,7 @@ from saas.billing.providers.interface import (
     CustomerMissing,
     IdempotencyMismatch,
     ProviderFailed,
+    ProviderForbids,
     ProviderRefused,
     ProviderUnavailable,
     TaxIdRefused,
@@ -76,6 +77,8 @@ def translated(error: stripe.StripeError) -> DomainError:
         return ProviderRefused(sentence)
     if isinstance(error, stripe.IdempotencyError):
         return IdempotencyMismatch()
+    if isinstance(error, stripe.PermissionError):
+        return ProviderForbids()
     if error.http_status and error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ProviderFailed(retry_after_seconds=5)
     return ProviderUnavailable(retry_after_seconds=5)
