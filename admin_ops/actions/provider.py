@@ -174,7 +174,8 @@ REFUND = StaffAction(
 
 
 def credit(row: Customer, context: ActionContext, *, amount_cents: int, currency: str, reason: str) -> ActionResult:
-    refunds.credit_customer(row, amount_cents=amount_cents, currency=currency, reason=reason, by=context.user)
+    if not refunds.credit_customer(row, amount_cents=amount_cents, currency=currency, reason=reason, by=context.user):
+        return ActionResult("Nothing was added: the same credit was given less than a quarter of an hour ago.", row)
     return ActionResult(f"The next invoices cost {Money(amount_cents, currency)} less.", row)
 
 

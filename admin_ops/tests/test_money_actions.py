@@ -154,6 +154,16 @@ def test_a_credit_is_given_in_whole_units(admin_site, bought):
     assert AuditEvent.objects.get(action="customer.credited").data == {"amount_cents": 500, "currency": "usd"}
 
 
+def test_the_same_credit_given_again_says_that_nothing_was_added(admin_site, bought):
+    url, fields = do(bought.customer, "credit"), {"reason": "sorry", "amount": "5", "currency": "USD"}
+    confirm_form(admin_site, url, fields)
+
+    again = confirm_form(admin_site, url, fields)
+
+    assert "Nothing was added" in admin_site.get(again["Location"]).content.decode()
+    assert AuditEvent.objects.filter(action="customer.credited").count() == 1
+
+
 def test_a_plan_that_is_given_is_said_with_its_limits(admin_site, customer):
     last_day = timezone.now() + timedelta(days=30)
     shown = preview(

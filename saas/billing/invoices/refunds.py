@@ -74,45 +74,44 @@ def _answered(invoice: Invoice) -> frozenset[str]:
     return frozenset(str(call.data.get("refund_id")) for call in calls)
 
 
-def credit_customer(customer: Customer, *, amount_cents: int, currency: str, reason: str, by: User) -> None:
-    """The same again within ``SAME_CREDIT`` is a repeated click, and gives nothing more. Raises ``Invalid``, and what the
-    provider refuses."""
+def credit_customer(customer: Customer, *, amount_cents: int, currency: str, reason: str, by: User) -> bool:
+    """The same again within ``SAME_CREDIT`` is a repeated click: it gives nothing more, and returns ``False``. Raises
+    ``Invalid``, and what the provider refuses."""
     why = require_reason(reason)
     facts: dict[str, Any] = {"amount_cents": amount_cents, "currency": currency.lower()}
     if not 0 < amount_cents <= LARGEST_CREDIT_CENTS:
         raise Invalid(errors={"amount_cents": ["Choose an amount above nothing."]})
-    if _is_credited(customer, why, facts):
-        return
+    given = AuditEvent.objects.filter(action="customer.credited", target=customer.pk, reason=why)
+    same = [event for event in given if event.data == facts]
+    if any(event.at >= timezone.now() - SAME_CREDIT for event in same):
+        return False
     providers.current_gateway().credit_customer(
-        customer.external_id, reason=why, idempotency_key=_credit_key(customer, why, facts), **facts
+        customer.external_id, reason=why, idempotency_key=_credit_key(customer, why, facts, len(same)), **facts
     )
     apply_pending_events(customer)
     record("customer.credited", actor=by.pk, target=customer.pk, reason=why, **facts)
+    return True
 
 
-def _is_credited(customer: Customer, reason: str, facts: dict[str, Any]) -> bool:
-    recent = AuditEvent.objects.filter(at__gte=timezone.now() - SAME_CREDIT)
-    same = recent.filter(action="customer.credited", target=customer.pk, reason=reason)
-    return any(event.data == facts for event in same)
-
-
-def _credit_key(customer: Customer, reason: str, facts: dict[str, Any]) -> str:
-    """One for clicks at the same time, and for one whose answer was lost."""
+def _credit_key(customer: Customer, reason: str, facts: dict[str, Any], given_before: int) -> str:
+    """One for clicks at the same time, and for one whose answer was lost: until the credit is known to be given."""
     digest = sha256(f"{facts} {reason}".encode()).hexdigest()[:32]
-    return f"credit:{customer.pk}:{digest}:{int(timezone.now().timestamp() // SAME_CREDIT.total_seconds())}"
+    return f"credit:{customer.pk}:{digest}:{given_before}"
 
 
 def cancel_with_refund(subscription: Subscription, *, reason: str, by: User) -> Subscription:
     """End it now, and refund what of the last paid invoice is for the time after now. Raises ``NothingToRefund`` if that is
-    nothing: then it has not ended, either."""
+    nothing: then it has not ended, either. If only the refund is refused, a repeated call makes it."""
     why = require_reason(reason)
     invoice = last_paid_invoice(subscription)
     rest = unused_cents(subscription, invoice, clock.now()) if invoice else 0
     if invoice is None or rest <= 0:
         raise NothingToRefund
-    providers.current_gateway().cancel_subscription(subscription.external_id, reason=why)
-    record("subscription.canceled", actor=by.pk, target=subscription.pk, reason=why, at_period_end=False)
-    apply_pending_events(subscription.customer)
+    if subscription.status not in Subscription.TERMINAL:
+        providers.current_gateway().cancel_subscription(subscription.external_id, reason=why)
+        facts: dict[str, Any] = {"at_period_end": False, "refund_cents": rest}
+        record("subscription.canceled", actor=by.pk, target=subscription.pk, reason=why, **facts)
+        apply_pending_events(subscription.customer)
     refund_invoice(invoice, amount_cents=rest, reason=why, by=by)
     subscription.refresh_from_db()
     return subscription
@@ -126,7 +125,18 @@ def last_paid_invoice(subscription: Subscription) -> Invoice | None:
 def unused_cents(subscription: Subscription, invoice: Invoice, now: datetime) -> int:
     """What of the invoice is for the rest of the period, rounded down, and not returned yet."""
     end = subscription.current_period_end
-    if subscription.status in Subscription.TERMINAL or end is None or end <= now or end <= invoice.issued_at:
+    if subscription.status in Subscription.TERMINAL:
+        return min(_refund_of_end(subscription, invoice), invoice.net_paid.minor)
+    if end is None or end <= now or end <= invoice.issued_at:
         return 0
     rest = (end - max(now, invoice.issued_at)) / (end - invoice.issued_at)
     return min(int(invoice.amount_paid_cents * rest), invoice.net_paid.minor)
+
+
+def _refund_of_end(subscription: Subscription, invoice: Invoice) -> int:
+    """What was to be refunded when staff ended it, and has not been since."""
+    ends = AuditEvent.objects.filter(action="subscription.canceled", target=subscription.pk)
+    if not (end := ends.order_by("-pk").first()):
+        return 0
+    refunded = AuditEvent.objects.filter(action="invoice.refunded", target=invoice.pk, pk__gt=end.pk)
+    return 0 if refunded.exists() else int(end.data.get("refund_cents", 0))

@@ -15,9 +15,10 @@ from saas.billing.entitlements import get_limit
 from saas.billing.invoices import customer_mails, refunds
 from saas.billing.invoices.refunds import NothingToRefund
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, LocalObject, PaymentMethod, Price, Subscription
-from saas.billing.providers import ProviderFailed, ProviderRefused
+from saas.billing.providers import ProviderFailed, ProviderRefused, ProviderUnavailable
 from saas.billing.providers.local import test_clock
 from saas.billing.providers.local.gateway import LocalGateway
+from saas.billing.subscriptions import cancel_by_staff
 from saas.billing.sync import rebuild
 from saas.billing.tests.fake_stripe import FakeStripe
 from saas.billing.tests.stripe_params import faults
@@ -262,6 +263,17 @@ def test_a_warning_of_fraud_is_an_alarm_until_the_refund(payer: Person) -> None:
     assert list(open_alarms(AlarmKind.FRAUD_WARNING)) == []
 
 
+def test_a_key_that_may_not_read_charges_fails_no_event(payer: Person, settings: Any) -> None:
+    tell("invoice.paid", PAID)
+    forbidden = (403, {"error": {"type": "invalid_request_error", "message": "The key does not have access."}})
+    with stand_in({"GET /v1/charges/ch_1": [forbidden]}, StandIn) as here:
+        bill_through_stripe(settings, here.url)
+        tell("charge.refunded", {**old_charge(), "amount_refunded": 1900})
+
+    assert WebhookEvent.objects.get(type="charge.refunded").status == "processed"
+    assert [asked.path for asked in here.asked] == ["/v1/charges/ch_1"]
+
+
 # ── Mails ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -410,19 +422,41 @@ def test_a_credit_is_on_the_customers_balance(bought: Person, staff_member: Pers
 
 
 def test_a_repeated_click_gives_one_credit(bought: Person, staff_member: Person) -> None:
-    def credit(reason: str) -> None:
-        refunds.credit_customer(
+    def credit(reason: str) -> bool:
+        return refunds.credit_customer(
             Customer.objects.get(), amount_cents=500, currency="USD", reason=reason, by=staff_member.user
         )
 
-    for reason in ("sorry", "sorry", "and for the wait"):
-        credit(reason)
+    given = [credit(reason) for reason in ("sorry", "sorry", "and for the wait")]
+    assert given == [True, False, True]
     assert LocalObject.objects.get(kind="customer").data["balance"] == -1000
     assert AuditEvent.objects.filter(action="customer.credited").count() == 2
 
     with time_machine.travel(timezone.now() + refunds.SAME_CREDIT):
         credit("sorry")
     assert LocalObject.objects.get(kind="customer").data["balance"] == -1500
+
+
+def test_a_credit_has_one_key_whatever_the_minute_until_it_is_given(
+    bought: Person, staff_member: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[str] = []
+
+    def credit() -> None:
+        refunds.credit_customer(
+            Customer.objects.get(), amount_cents=500, currency="usd", reason="sorry", by=staff_member.user
+        )
+
+    def lose_answer(*_: object, idempotency_key: str, **__: object) -> None:
+        keys.append(idempotency_key)
+        raise ProviderUnavailable
+
+    monkeypatch.setattr(LocalGateway, "credit_customer", lose_answer)
+    for minutes in (0, 16):
+        with time_machine.travel(timezone.now() + timedelta(minutes=minutes)), pytest.raises(ProviderUnavailable):
+            credit()
+
+    assert len(set(keys)) == 1
 
 
 def test_stripe_is_asked_to_refund_the_invoices_payment(payer: Person, staff_member: Person, settings: Any) -> None:
@@ -564,6 +598,34 @@ def test_an_end_whose_refund_is_refused_is_in_the_audit_trail(
 
     assert Subscription.objects.get().status == "canceled"
     assert AuditEvent.objects.filter(action="subscription.canceled", actor=staff_member.user.pk).count() == 1
+
+
+def test_an_end_whose_refund_was_refused_is_refunded_by_another_click_once(
+    bought: Person, staff_member: Person
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise ProviderRefused("The balance is insufficient.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalGateway, "refund_invoice", refuse)
+        with pytest.raises(ProviderRefused):
+            refunds.cancel_with_refund(Subscription.objects.get(), reason="wanted out", by=staff_member.user)
+    with time_machine.travel(timezone.now() + timedelta(days=3)):
+        refunds.cancel_with_refund(Subscription.objects.get(), reason="wanted out", by=staff_member.user)
+        returned = invoice().returned_cents
+        with pytest.raises(NothingToRefund):
+            refunds.cancel_with_refund(Subscription.objects.get(), reason="wanted out", by=staff_member.user)
+
+    owed = AuditEvent.objects.get(action="subscription.canceled").data["refund_cents"]
+    assert (returned, invoice().returned_cents) == (owed, owed)
+    assert owed > 7500
+
+
+def test_what_ended_without_a_refund_has_none_to_make_up_for(bought: Person, staff_member: Person) -> None:
+    cancel_by_staff(Subscription.objects.get(), at_period_end=False, reason="wanted out", by=staff_member.user)
+
+    with pytest.raises(NothingToRefund):
+        refunds.cancel_with_refund(Subscription.objects.get(), reason="and money", by=staff_member.user)
 
 
 def test_stripe_is_asked_to_credit_the_customer(payer: Person, staff_member: Person, settings: Any) -> None:
