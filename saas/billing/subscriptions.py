@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from saas.accounts.models import User
 from saas.audit.actions import LONGEST_REASON, record, require_reason
-from saas.background_tasks import for_a_while
+from saas.background_tasks import SLICE_SECONDS, for_a_while
 from saas.billing import clock, providers
 from saas.billing.catalogue.offers import find_offer
 from saas.billing.catalogue.promotions import find_promotion_code
@@ -362,17 +362,17 @@ def _record_extension(row: Subscription, trial_end: datetime, reason: str, by: U
     return row
 
 
-def resume_paused_trials(customer_id: str = "") -> int:
-    """Resume what has paused because a trial ended without a card, of customers who have given one since: of one customer, or
-    of all. Each is charged at once; who has another subscription by now is left alone. Returns how many were resumed."""
+def resume_paused_trials(customer_id: str = "", seconds: float = SLICE_SECONDS) -> int:
+    """Resume trials that have paused without a card, of customers who have given one since: of one customer, or of all, in random
+    order, so that a refused one holds up nobody. Each is charged at once; who has another subscription by now is left alone."""
     gateway = providers.current_gateway()
     paused = Subscription.objects.linked().filter(
         status=Subscription.Status.PAUSED, customer__provider=gateway.provider
     )
     wanted = paused.filter(customer=customer_id) if customer_id else paused
     have_none = Q(customer__default_payment_method="", default_payment_method="")
-    rows = wanted.exclude(have_none).select_related("customer").order_by("pk")
-    return sum(_resume_trial(row, gateway) for row in for_a_while(rows) if _may_wait_for_a_card(row))
+    rows = wanted.exclude(have_none).select_related("customer").order_by("?")
+    return sum(_resume_trial(row, gateway) for row in for_a_while(rows, seconds) if _may_wait_for_a_card(row))
 
 
 def _may_wait_for_a_card(row: Subscription) -> bool:

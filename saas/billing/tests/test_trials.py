@@ -166,6 +166,19 @@ def test_what_paused_without_a_card_goes_on_with_one(paused: Subscription, setti
     assert [asked.method for asked in here.asked] == ["GET", "POST"]
 
 
+def test_one_that_cannot_be_resumed_holds_up_nobody(paused: Subscription, other: Person, settings: Any) -> None:
+    refused = Customer.objects.create(user=other.user, provider="stripe", external_id="cus_2")
+    Subscription.objects.create(
+        pk="sub_00", external_id="sub_refused", customer=refused, status="paused", default_payment_method="pm_2"
+    )
+    tell_new_card()
+
+    with stand_in(asked_and_resumed("trial_end_without_payment_method")) as here:
+        bill_through_stripe(settings, here.url)
+
+        assert any(resume_paused_trials(seconds=0) for _ in range(100))  # one subscription each time
+
+
 @pytest.mark.parametrize("reason", ["pause_requested", "final_payment_failure"])
 def test_where_no_event_says_why_it_is_paused_stripe_is_asked(paused: Subscription, settings: Any, reason: str) -> None:
     tell("customer.subscription.updated", whole.subscription(status="paused"), later=30)
