@@ -34,6 +34,7 @@ TYPES: list[tuple[str, type]] = [
     (r"GET /v1/credit_notes/\w+", params.CreditNoteRetrieveParams),
     (r"GET /v1/disputes/\w+", params.DisputeRetrieveParams),
     (r"GET /v1/invoices/\w+", params.InvoiceRetrieveParams),
+    (r"GET /v1/invoice_payments/\w+", params.InvoicePaymentRetrieveParams),
     (r"GET /v1/payment_methods/\w+", params.PaymentMethodRetrieveParams),
     (r"GET /v1/prices/\w+", params.PriceRetrieveParams),
     (r"GET /v1/products/\w+", params.ProductRetrieveParams),

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from saas.billing.models import Plan
-from saas.billing.providers import CheckoutSession
+from saas.billing.providers import CheckoutSession, ProviderRefused
+from saas.billing.providers.interface import EVENT_TYPES
 from saas.billing.providers.stripe.gateway import StripeGateway
 from saas.billing.tests import stripe_params
 from saas.billing.tests.samples import FOLDER
@@ -126,6 +127,16 @@ def test_what_a_call_answers_is_read_from_whole_objects(
 ) -> None:
     assert call(gateway) == answer
     assert not WebhookEvent.objects.exists()
+
+
+@pytest.mark.parametrize("kind", sorted(EVENT_TYPES.keys() - {"subscription", "checkout.session"}))
+def test_stripe_can_be_asked_for_every_kind_that_is_stored(
+    gateway: StripeGateway, provider: StandIn, kind: str
+) -> None:
+    with pytest.raises(ProviderRefused):  # there is none with this id
+        gateway.fetch_object(kind, "id_1")
+
+    assert [asked.method for asked in provider.asked] == ["GET"]
 
 
 def test_a_list_is_read_to_its_last_page(gateway: StripeGateway, provider: StandIn) -> None:
