@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 def test_19_killed_workers_and_restarts_lose_and_repeat_nothing(system):
     count = short_or_long(300, 20_000)
     restarts = short_or_long(1, 5)
-    assert system.call("fault_events", count=count, repeats=count * 3 // 10, after=0.004) == count
+    # Long enough for each kill to find a worker in the middle of an event, or almost.
+    assert system.call("fault_events", count=count, repeats=count * 3 // 10, after=0.02) == count
     started = time.monotonic()
 
     system.start_processes("worker", short_or_long(4, 12))
@@ -36,7 +37,7 @@ def test_19_killed_workers_and_restarts_lose_and_repeat_nothing(system):
     assert system.repeated_effects() == []
     assert len(system.effects()) == count
     assert system.statuses() == {"processed": count}
-    assert system.outcomes()["lost"] > 0
+    assert system.outcomes().get("lost", 0) > 0
     assert system.call("differences") == []
 
 
