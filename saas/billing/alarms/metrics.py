@@ -7,7 +7,6 @@ from django.conf import settings
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from saas.billing.alarms.sources import SOURCES
-from saas.billing.sync.reconcile import longest_uncompared
 from saas.operations.metrics import register_database_metrics
 
 
@@ -31,7 +30,11 @@ def read_alarms() -> Iterator[Metric]:
 
 @register_database_metrics
 def read_comparisons() -> Iterator[Metric]:
+    if not settings.BILLING:
+        return
+    from saas.billing.sync.reconcile import longest_uncompared  # whose counter would be a metric without billing, too
+
     family = GaugeMetricFamily("billing_comparison_age_seconds", "Since a customer was last compared: the oldest.")
-    if settings.BILLING and (age := longest_uncompared()):
+    if age := longest_uncompared():
         family.add_metric([], age.total_seconds())
     yield family
