@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -26,11 +26,11 @@ from saas.api import rate_limits
 from saas.api.accounts.views import set_session_cookie
 from saas.api.pages.forms import Field, FormSpec
 from saas.errors import DomainError
-from saas.security.encryption import DecryptionFailed, decrypt, encrypt
 from saas.teams import invitations
 from saas.teams.models import Invitation, Membership
 
 MAX_TOKEN = 200
+KEPT_SECONDS = 30 * 60
 _TOKEN = Field("token", "", kind="hidden")
 _LINK = FormSpec(AcceptBody, Field("token", _("Link or code from the mail"), autocomplete="off"))
 _BUTTON = FormSpec(AcceptBody, _TOKEN)
@@ -48,13 +48,8 @@ _REGISTRATION = FormSpec(
 )
 
 
-def _opened(sent: QueryDict) -> str:
-    """The token of an address to come back to after a login. On the way through a provider that address is stored, where no token
-    may be read that makes an account."""
-    try:
-        return decrypt(str(sent.get("sealed", "")), secrets=[settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])
-    except DecryptionFailed:
-        return ""
+def _cookie_name() -> str:
+    return "__Secure-saas_invitation" if settings.SESSION_COOKIE_SECURE else "saas_invitation"
 
 
 class AcceptInvitationPage(FormPage):
@@ -69,7 +64,9 @@ class AcceptInvitationPage(FormPage):
 
     def admit(self) -> HttpResponseBase | None:
         sent = self.request.POST if self.request.method == "POST" else self.request.GET
-        self.token = str(sent.get("token", "")).strip().rpartition("token=")[2][:MAX_TOKEN] or _opened(sent)
+        self.token = str(sent.get("token", "")).strip().rpartition("token=")[2][:MAX_TOKEN]
+        if "kept" in self.request.GET and not self.token:
+            self.token = self.request.COOKIES.get(_cookie_name(), "")[:MAX_TOKEN]
         if answer := super().admit():
             return answer
         if self.token:
@@ -92,11 +89,30 @@ class AcceptInvitationPage(FormPage):
         return {"token": self.token}
 
     def context(self) -> dict[str, Any]:
-        here = f"{self.request.path}?{urlencode({'sealed': encrypt(self.token, secret=settings.SECRET_KEY)})}"
+        here = f"{self.request.path}?kept"
         email = self.invitation.email if self.invitation else ""
         query = urlencode({"next": here, "email": email})
         providers = provider_links(here) if self.state == "register" else []
         return {"state": self.state, "invitation": self.invitation, "login_query": query, "providers": providers}
+
+    def get(self, request: HttpRequest, **place: str) -> HttpResponseBase:
+        answer = super().get(request, **place)
+        if self.state in {"log_in", "register"}:
+            self._keep_token(answer)
+        return answer
+
+    def _keep_token(self, answer: HttpResponseBase) -> None:
+        """In this browser, for the way back from a login. The way through a provider is stored, where no token may be read that
+        makes an account."""
+        answer.set_cookie(
+            _cookie_name(),
+            self.token,
+            max_age=KEPT_SECONDS,
+            path=self.request.path,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",  # a provider's redirect comes from another site
+        )
 
     def post(self, request: HttpRequest, **place: str) -> HttpResponseBase:
         if self.state == "switch":

@@ -23,11 +23,13 @@ from saas.audit.models import AuditEvent
 from saas.billing import clock, providers
 from saas.billing.customers import apply_pending_events, numbered_key
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, Subscription
-from saas.billing.providers import IdempotencyMismatch, ProviderFailed
+from saas.billing.providers import IdempotencyMismatch, ProviderFailed, UnansweredRefund
 from saas.errors import DomainError, Invalid
 
 LARGEST_CREDIT_CENTS = 100_000_000
 SAME_CREDIT = timedelta(minutes=15)
+KEY_LIFETIME = timedelta(days=1)  # of an idempotency key at the provider
+CLOCKS_DIFFER = timedelta(minutes=10)  # also the longest call: its refund is older than its failure
 _REFUND = InvoiceAdjustment.Kind.REFUND
 
 
@@ -58,14 +60,20 @@ def _found_or_made(invoice: Invoice, amount_cents: int, reason: str) -> str:
     failed = invoice.adjustments.filter(kind=_REFUND, status__in=InvoiceAdjustment.FAILED_REFUNDS).count()
     key = numbered_key(f"refund:{invoice.pk}:{invoice.returned_cents}:{amount_cents}", attempt + failed)
     wanted: dict[str, Any] = {"amount_cents": amount_cents, "reason": reason}
-    if attempt:
-        wanted["answered"] = _answered(invoice)
+    if failed_at := _failed_lately(invoice):
+        wanted["unanswered"] = UnansweredRefund(since=failed_at - CLOCKS_DIFFER, answered=_answered(invoice))
     try:
         return gateway.refund_invoice(invoice.external_id, idempotency_key=key, **wanted)
     except (ProviderFailed, IdempotencyMismatch):
         same = Invoice.objects.filter(pk=invoice.pk, refund_attempt=attempt)
-        same.update(refund_attempt=F("refund_attempt") + 1)
+        same.update(refund_attempt=F("refund_attempt") + 1, refund_failed_at=timezone.now())
         raise
+
+
+def _failed_lately(invoice: Invoice) -> datetime | None:
+    """When a call brought no answer, whose refund may have been made: asked again later, another one is meant."""
+    failed_at = invoice.refund_failed_at
+    return failed_at if failed_at and failed_at > timezone.now() - KEY_LIFETIME else None
 
 
 def _answered(invoice: Invoice) -> frozenset[str]:
@@ -109,7 +117,7 @@ def cancel_with_refund(subscription: Subscription, *, reason: str, by: User) -> 
         raise NothingToRefund
     if subscription.status not in Subscription.TERMINAL:
         providers.current_gateway().cancel_subscription(subscription.external_id, reason=why)
-        facts: dict[str, Any] = {"at_period_end": False, "refund_cents": rest}
+        facts: dict[str, Any] = {"at_period_end": False, "refund_cents": rest, "returned_cents": invoice.returned_cents}
         record("subscription.canceled", actor=by.pk, target=subscription.pk, reason=why, **facts)
         apply_pending_events(subscription.customer)
     refund_invoice(invoice, amount_cents=rest, reason=why, by=by)
@@ -138,5 +146,5 @@ def _refund_of_end(subscription: Subscription, invoice: Invoice) -> int:
     ends = AuditEvent.objects.filter(action="subscription.canceled", target=subscription.pk)
     if not (end := ends.order_by("-pk").first()):
         return 0
-    refunded = AuditEvent.objects.filter(action="invoice.refunded", target=invoice.pk, pk__gt=end.pk)
-    return 0 if refunded.exists() else int(end.data.get("refund_cents", 0))
+    returned_since = invoice.returned_cents - int(end.data.get("returned_cents", 0))
+    return max(int(end.data.get("refund_cents", 0)) - returned_since, 0)

@@ -18,6 +18,7 @@ from saas.billing.providers.interface import (
     ProviderRefused,
     ProviderUnavailable,
     TaxIdRefused,
+    UnansweredRefund,
 )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ProviderRefused",
     "ProviderUnavailable",
     "TaxIdRefused",
+    "UnansweredRefund",
     "current_gateway",
     "current_provider",
 ]

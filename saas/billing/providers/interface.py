@@ -71,6 +71,14 @@ class ProviderPageRequired(DomainError):
 
 
 @dataclass(frozen=True)
+class UnansweredRefund:
+    """A call that may have made a refund without an answer: one since ``since`` that is none of ``answered``."""
+
+    since: datetime
+    answered: Collection[str]
+
+
+@dataclass(frozen=True)
 class CheckoutSession:
     """A checkout session. ``url`` is empty if the customer has nothing more to do."""
 
@@ -225,11 +233,13 @@ class Gateway(Protocol):
         amount_cents: int,
         reason: str,
         idempotency_key: str,
-        answered: Collection[str] | None = None,
+        unanswered: UnansweredRefund | None = None,
     ) -> str:
-        """Return that much of what was paid, the way it came: the refund's id. ``answered``: an earlier call may have made it
-        without an answer, so one of that amount is looked for first which none of these ids names. Raises ``ProviderRefused``
-        for an invoice without a payment, ``ProviderFailed``, ``IdempotencyMismatch``: the key brings its answer for a day."""
+        """Return that much of what was paid, the way it came: the refund's id.
+
+        Of an ``unanswered`` earlier call the refund of that amount is looked for first. Raises ``ProviderRefused`` for an invoice
+        without a payment, ``ProviderFailed``, ``IdempotencyMismatch``: the key brings its answer for a day.
+        """
         ...
 
     def credit_customer(

@@ -504,8 +504,8 @@ def test_a_refund_that_was_made_without_an_answer_is_not_made_twice(
     payer: Person, staff_member: Person, settings: Any
 ) -> None:
     tell("invoice.paid", PAID)
-    Invoice.objects.update(refund_attempt=1)
-    made = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"})
+    Invoice.objects.update(refund_attempt=1, refund_failed_at=timezone.now())
+    made = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"}, created=int(time.time()))
     answers = {
         "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
         "GET /v1/refunds": whole.list_page([made], "/v1/refunds"),
@@ -548,7 +548,7 @@ def test_a_refund_without_an_answer_is_found_once_also_where_an_event_has_shown_
     monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0)
     tell("invoice.paid", PAID)
     tell("invoice_payment.paid", PAYMENT)
-    made = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"})
+    made = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"}, created=int(time.time()))
     answers = {
         "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
         "GET /v1/refunds": whole.list_page([made], "/v1/refunds"),
@@ -566,6 +566,29 @@ def test_a_refund_without_an_answer_is_found_once_also_where_an_event_has_shown_
         second = refunds.refund_invoice(invoice(), amount_cents=1900, reason="and more", by=staff_member.user)
 
     assert (again.returned_cents, second.returned_cents) == (1900, 3800)
+
+
+@pytest.mark.parametrize(("made_before", "failed_before"), [(60, 0), (0, 25)])
+def test_a_refund_of_earlier_is_no_answer_to_a_call_of_now(
+    payer: Person, staff_member: Person, settings: Any, made_before: int, failed_before: int
+) -> None:
+    """Made an hour before the call that had no answer; or that call was more than a day ago, and another refund is meant."""
+    tell("invoice.paid", PAID)
+    failed_at = timezone.now() - timedelta(hours=failed_before)
+    Invoice.objects.update(refund_attempt=1, refund_failed_at=failed_at)
+    created = int((failed_at - timedelta(minutes=made_before)).timestamp())
+    earlier = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"}, created=created)
+    answers = {
+        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        "GET /v1/refunds": whole.list_page([earlier], "/v1/refunds"),
+        "POST /v1/refunds": whole.refund(1900, id="re_2"),
+    }
+    with stand_in(answers, FakeStripe) as here:
+        bill_through_stripe(settings, here.url)
+
+        refunds.refund_invoice(invoice(), amount_cents=1900, reason="and again", by=staff_member.user)
+
+    assert "POST /v1/refunds" in {f"{asked.method} {asked.path}" for asked in here.asked}
 
 
 def test_a_refund_that_waits_for_the_customer_is_not_made_again(
@@ -619,6 +642,26 @@ def test_an_end_whose_refund_was_refused_is_refunded_by_another_click_once(
     owed = AuditEvent.objects.get(action="subscription.canceled").data["refund_cents"]
     assert (returned, invoice().returned_cents) == (owed, owed)
     assert owed > 7500
+
+
+def test_an_end_whose_refund_was_made_without_an_answer_owes_nothing(bought: Person, staff_member: Person) -> None:
+    make = LocalGateway.refund_invoice
+
+    def lose_answer(gateway: LocalGateway, *what: Any, **terms: Any) -> str:
+        make(gateway, *what, **terms)
+        raise ProviderUnavailable
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalGateway, "refund_invoice", lose_answer)
+        with pytest.raises(ProviderUnavailable):
+            refunds.cancel_with_refund(Subscription.objects.get(), reason="wanted out", by=staff_member.user)
+    event_factories.drain()
+    returned = invoice().returned_cents
+
+    with pytest.raises(NothingToRefund):
+        refunds.cancel_with_refund(Subscription.objects.get(), reason="wanted out", by=staff_member.user)
+
+    assert returned == invoice().returned_cents > 7500
 
 
 def test_what_ended_without_a_refund_has_none_to_make_up_for(bought: Person, staff_member: Person) -> None:

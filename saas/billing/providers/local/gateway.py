@@ -1,6 +1,6 @@
 """The local provider's gateway: billing works without keys or network, on the path that Stripe's events take."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.db.models import Q
 from saas.billing import clock
 from saas.billing.models import BillingDetails, LocalObject, Plan, Price, PriceTerms, PromotionCode
 from saas.billing.providers import fetched_objects
-from saas.billing.providers.interface import CheckoutSession, InvoicePreview, ProviderRefused
+from saas.billing.providers.interface import CheckoutSession, InvoicePreview, ProviderRefused, UnansweredRefund
 from saas.billing.providers.local import lifecycle, objects, operations, previews
 
 
@@ -206,7 +206,7 @@ class LocalGateway:
         amount_cents: int,
         reason: str,
         idempotency_key: str,
-        answered: Collection[str] | None = None,
+        unanswered: UnansweredRefund | None = None,
     ) -> str:
         invoice = objects.lock_object(invoice_id, "invoice")
         refund = operations.refund_invoice(invoice, amount_cents, clock.now(), idempotency_key=idempotency_key)

@@ -4,7 +4,7 @@ Stored is the JSON that Stripe sent, never the SDK's objects: those hold values 
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -35,6 +35,7 @@ from saas.billing.providers.interface import (
     InvoicePreview,
     ProviderPageRequired,
     ProviderRefused,
+    UnansweredRefund,
 )
 from saas.billing.providers.stripe import coupons, refunds
 from saas.billing.providers.stripe.answers import brief_key, made_for, raw_json, rows, translate_errors
@@ -303,13 +304,13 @@ class StripeGateway:
         amount_cents: int,
         reason: str,
         idempotency_key: str,
-        answered: Collection[str] | None = None,
+        unanswered: UnansweredRefund | None = None,
     ) -> str:
         wanted: InvoiceRetrieveParams = {"expand": ["payments"]}
         payment = refunds.payment_of(
             self._call_and_store(lambda: self.client.invoices.retrieve(invoice_id, wanted)), invoice_id
         )
-        if answered is not None and (made := refunds.find_made(self.client, payment, amount_cents, answered)):
+        if unanswered and (made := refunds.find_made(self.client, payment, amount_cents, unanswered)):
             self.fetch_object("refund", made)
             return made
         refund = refunds.creation_params(payment, amount_cents, reason)

@@ -1,6 +1,5 @@
 """Refunds of the payment of an invoice, at Stripe."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from stripe.params import RefundCreateParams, RefundListParams
 
 from saas.billing.models import InvoiceAdjustment
-from saas.billing.providers.interface import ProviderRefused
+from saas.billing.providers.interface import ProviderRefused, UnansweredRefund
 from saas.billing.providers.stripe.answers import rows, translate_errors
 from saas.billing.sync import stripe_objects
 
@@ -48,9 +47,9 @@ def creation_params(payment: Payment, amount_cents: int, reason: str) -> RefundC
     return refund
 
 
-def find_made(client: Any, payment: Payment, amount_cents: int, answered: Collection[str]) -> str:
-    """The refund of that amount that we have made for our invoice and is not among ``answered``, whether or not an event has
-    shown it; else empty. ``client`` is the SDK's."""
+def find_made(client: Any, payment: Payment, amount_cents: int, unanswered: UnansweredRefund) -> str:
+    """The refund of that amount that such a call has made for our invoice, whether or not an event has shown it; else empty.
+    ``client`` is the SDK's."""
     wanted: RefundListParams = {"limit": 100}
     if payment.intent:
         wanted["payment_intent"] = payment.intent
@@ -58,8 +57,9 @@ def find_made(client: Any, payment: Payment, amount_cents: int, answered: Collec
         wanted["charge"] = payment.charge
     with translate_errors():
         listed = list(islice(rows(client.refunds.list(wanted)), MOST_REFUNDS))
-    ours = (row["id"] for row in listed if row["id"] not in answered and _is_ours(row, payment, amount_cents))
-    return next(ours, "")
+    since = unanswered.since.timestamp()
+    ours = [row["id"] for row in listed if row["created"] >= since and _is_ours(row, payment, amount_cents)]
+    return next((id for id in ours if id not in unanswered.answered), "")
 
 
 def _is_ours(row: dict[str, Any], payment: Payment, amount_cents: int) -> bool:
