@@ -97,6 +97,24 @@ def test_a_colleague_who_is_logged_out_comes_back_after_logging_in(product: Serv
     assert "Log in to join" in product.get(unquote(found[2])).content.decode()  # in this browser
 
 
+@pytest.mark.parametrize(("is_secure", "name"), [(False, "saas_invitation"), (True, "__Secure-saas_invitation")])
+def test_until_the_way_back_the_token_is_where_no_script_reads_it(
+    product: ServiceClient, token: str, settings, is_secure: bool, name: str
+) -> None:
+    settings.SESSION_COOKIE_SECURE = is_secure
+    open_page(product, token)
+
+    cookie = product.cookies[name]
+
+    assert (cookie.value, cookie["httponly"], cookie["samesite"], bool(cookie["secure"])) == (
+        token,
+        True,
+        "Lax",
+        is_secure,
+    )
+    assert (cookie["path"], cookie["max-age"]) == ("/invitations/accept", 1800)
+
+
 def test_nobody_joins_by_the_token_alone_where_there_is_an_account(product: ServiceClient, token: str) -> None:
     with_verified_email(user_factories.create_customer(ADDRESS))
     open_page(product, token)
