@@ -1,6 +1,6 @@
 /* Keeps a page fresh without a reload.
 
-   <div data-live="1500">  is replaced every 1.5 s by the same element of a newly fetched page, until that has no interval.
+   <div data-live="1500">  is replaced every 1.5 s by the same element of a newly fetched page, until that has had no interval twice.
    <table data-live-rows="5000">  gets new texts in the rows that it shows, and says how many rows are new.
 
    Nothing is replaced under the hands of a reader: not while a menu is open, a field of it has the focus, or the tab is hidden. */
@@ -30,13 +30,16 @@
     setTimeout(next, milliseconds);
   };
 
+  let isSettled = false; // a page that was made while the last event ended may show half of what it did: one more is fetched
   const replaceRegion = async () => {
     const shown = document.querySelector("[data-live]");
     if (isInUse(shown)) return true;
     const fetched = (await fetchPage())?.querySelector("[data-live]");
     if (!fetched) return false;
     shown.replaceWith(fetched);
-    return Boolean(fetched.dataset.live);
+    const goesOn = Boolean(fetched.dataset.live) || !isSettled;
+    isSettled = !fetched.dataset.live;
+    return goesOn;
   };
 
   const keyOf = (row) => row.querySelector("a[href]")?.getAttribute("href");
