@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Self
 
 _NO_LINGER = struct.pack("ii", 1, 0)  # closing then sends a reset
-_CHUNK_BYTES, _CHUNKS_HELD = 65_536, 8  # more than is held waits with who sends it
+_CHUNK_BYTES = 65_536
 _ACCEPTING_SECONDS = 0.02
 
 
@@ -32,7 +32,6 @@ class FaultProxy:
     def __init__(self, target_port: int, *, host: str = "127.0.0.1", delay_seconds: float = 0.2) -> None:
         self.target = (host, target_port)
         self.delay_seconds = delay_seconds
-        self.received_bytes = 0  # of clients and of the target, delivered or not
         self._mode = Mode.UP
         self._open: set[asyncio.StreamWriter] = set()
         self._delivers = asyncio.Event()  # cleared while it is a black hole
@@ -52,6 +51,11 @@ class FaultProxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    @property
+    def has_connections(self) -> bool:
+        """Whether any client is connected."""
+        return bool(self._open)
 
     @property
     def mode(self) -> Mode:
@@ -108,19 +112,7 @@ class FaultProxy:
         return None
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        received: asyncio.Queue[bytes] = asyncio.Queue(_CHUNKS_HELD)
-        await asyncio.gather(self._receive(reader, received), self._deliver(received, writer))
-
-    async def _receive(self, reader: asyncio.StreamReader, received: asyncio.Queue[bytes]) -> None:
-        try:
-            while data := await reader.read(_CHUNK_BYTES):
-                self.received_bytes += len(data)
-                await received.put(data)
-        finally:
-            await received.put(b"")
-
-    async def _deliver(self, received: asyncio.Queue[bytes], writer: asyncio.StreamWriter) -> None:
-        while data := await received.get():
+        while data := await reader.read(_CHUNK_BYTES):
             if self._mode is Mode.SLOW:
                 await asyncio.sleep(self.delay_seconds)
             await self._delivers.wait()
