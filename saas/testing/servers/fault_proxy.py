@@ -21,11 +21,13 @@ class Mode(Enum):
     UP = "up"
     REFUSE = "refuse"  # not listening; open connections are closed
     BLACK_HOLE = "black hole"  # accepts, and delivers nothing until the mode changes, like a partition
+    MUTE = "mute"  # delivers what clients send, and no answer until the mode changes
     SLOW = "slow"  # every chunk is delayed by ``delay_seconds``
     RESET = "reset"  # open and new connections are reset
 
 
 _DOWN = {Mode.REFUSE, Mode.RESET}
+_NO_ANSWERS = {Mode.BLACK_HOLE, Mode.MUTE}
 
 
 class FaultProxy:
@@ -34,8 +36,9 @@ class FaultProxy:
         self.delay_seconds = delay_seconds
         self._mode = Mode.UP
         self._open: set[asyncio.StreamWriter] = set()
-        self._delivers = asyncio.Event()  # cleared while it is a black hole
-        self._delivers.set()
+        self._requests_pass, self._answers_pass = asyncio.Event(), asyncio.Event()
+        self._requests_pass.set()
+        self._answers_pass.set()
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -53,11 +56,6 @@ class FaultProxy:
         self._loop.close()
 
     @property
-    def has_connections(self) -> bool:
-        """Whether any client is connected."""
-        return bool(self._open)
-
-    @property
     def mode(self) -> Mode:
         return self._mode
 
@@ -71,7 +69,8 @@ class FaultProxy:
 
     async def _switch(self, mode: Mode) -> None:
         self._mode = mode
-        self._delivers.clear() if mode is Mode.BLACK_HOLE else self._delivers.set()
+        self._requests_pass.clear() if mode is Mode.BLACK_HOLE else self._requests_pass.set()
+        self._answers_pass.clear() if mode in _NO_ANSWERS else self._answers_pass.set()
         if mode in _DOWN:
             for writer in list(self._open):
                 self._drop(writer)
@@ -102,7 +101,8 @@ class FaultProxy:
             self._open.add(theirs)
             if self._mode in _DOWN:  # the mode changed meanwhile
                 return self._drop(writer)
-            await asyncio.gather(self._relay(reader, theirs), self._relay(ours, writer))
+            requests = self._relay(reader, theirs, self._requests_pass)
+            await asyncio.gather(requests, self._relay(ours, writer, self._answers_pass))
         except OSError:
             pass  # one side is gone: the other is closed below
         finally:
@@ -111,11 +111,11 @@ class FaultProxy:
                 end.close()
         return None
 
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: asyncio.Event) -> None:
         while data := await reader.read(_CHUNK_BYTES):
             if self._mode is Mode.SLOW:
                 await asyncio.sleep(self.delay_seconds)
-            await self._delivers.wait()
+            await passes.wait()
             writer.write(data)
             await writer.drain()
         writer.close()
