@@ -214,8 +214,8 @@ class Gateway(Protocol):
         ...
 
     def resume_paused_trial(self, subscription_id: str) -> bool:
-        """Charge a subscription that is paused because its trial ended without a card, and let it go on. ``False`` for any
-        other: somebody may have paused it on purpose."""
+        """Charge a subscription that is paused because its trial ended without a card, and let it go on. One that is paused for
+        another reason, perhaps on purpose, stays as it is: ``False``."""
         ...
 
     def extend_trial(self, subscription_id: str, *, trial_end: datetime) -> None:

@@ -258,7 +258,7 @@ def _give_customer(invoice: Invoice) -> list[InvoiceAdjustment]:
 
 
 def ensure_invoice(external_id: str) -> None:
-    """Insert a stub that nobody is shown, if there is no such invoice yet."""
+    """Insert a stub, which no page or answer shows, if there is no such invoice yet."""
     if external_id and not Invoice.objects.filter(external_id=external_id).exists():
         stub = Invoice(external_id=external_id, status=Invoice.Status.DRAFT, amounts_are_known=False)
         Invoice.objects.bulk_create([stub], ignore_conflicts=True)
