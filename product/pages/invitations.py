@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
 from product.pages.base import FormPage
+from product.pages.invitation_cookie import keep_token, read_kept_token
 from product.pages.provider_links import provider_links
 from product.teams.serializers import AcceptBody, InvitedBody
 from saas.accounts.actions import RegistrationClosed
@@ -30,7 +31,6 @@ from saas.teams import invitations
 from saas.teams.models import Invitation, Membership
 
 MAX_TOKEN = 200
-KEPT_SECONDS = 30 * 60
 _TOKEN = Field("token", "", kind="hidden")
 _LINK = FormSpec(AcceptBody, Field("token", _("Link or code from the mail"), autocomplete="off"))
 _BUTTON = FormSpec(AcceptBody, _TOKEN)
@@ -48,10 +48,6 @@ _REGISTRATION = FormSpec(
 )
 
 
-def _cookie_name() -> str:
-    return "__Secure-saas_invitation" if settings.SESSION_COOKIE_SECURE else "saas_invitation"
-
-
 class AcceptInvitationPage(FormPage):
     """``state`` is what can be done: "join", "register", "log_in", "switch", or "paste" without a token."""
 
@@ -66,7 +62,7 @@ class AcceptInvitationPage(FormPage):
         sent = self.request.POST if self.request.method == "POST" else self.request.GET
         self.token = str(sent.get("token", "")).strip().rpartition("token=")[2][:MAX_TOKEN]
         if "kept" in self.request.GET and not self.token:
-            self.token = self.request.COOKIES.get(_cookie_name(), "")[:MAX_TOKEN]
+            self.token = read_kept_token(self.request)[:MAX_TOKEN]
         if answer := super().admit():
             return answer
         if self.token:
@@ -98,21 +94,8 @@ class AcceptInvitationPage(FormPage):
     def get(self, request: HttpRequest, **place: str) -> HttpResponseBase:
         answer = super().get(request, **place)
         if self.state in {"log_in", "register"}:
-            self._keep_token(answer)
+            keep_token(answer, self.token, path=request.path)
         return answer
-
-    def _keep_token(self, answer: HttpResponseBase) -> None:
-        """In this browser, for the way back from a login. The way through a provider is stored, where no token may be read that
-        makes an account."""
-        answer.set_cookie(
-            _cookie_name(),
-            self.token,
-            max_age=KEPT_SECONDS,
-            path=self.request.path,
-            secure=settings.SESSION_COOKIE_SECURE,
-            httponly=True,
-            samesite="Lax",  # a provider's redirect comes from another site
-        )
 
     def post(self, request: HttpRequest, **place: str) -> HttpResponseBase:
         if self.state == "switch":
