@@ -16,7 +16,7 @@ if os.name != "posix":
 
 from saas.server import bootstrap
 
-if sys.argv[1:] in (["help", "serve"], ["help", "test"]):  # which Django does not know, or has another one of
+if sys.argv[1:] in (["help", "serve"], ["help", "test"]):  # Django knows no `serve`, and its `test` is another
     sys.argv[1:] = [sys.argv[2], "--help"]
 bootstrap.ensure_environment(sys.argv[1:])
 if sys.argv[1:2] == ["test"]:

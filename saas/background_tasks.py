@@ -75,7 +75,11 @@ class ContextTask(_DjangoTask):
 
 
 def for_a_while(rows: Iterable[T], seconds: float = SLICE_SECONDS) -> Iterator[T]:
-    """The rows until ``seconds`` are over, at least one: for tasks that ask a provider about each. The next run goes on."""
+    """Yield the rows until ``seconds`` are over, at least one: for tasks that ask a provider about each. The next run goes on.
+
+    Rows that do not wait for a next attempt come in random order (``order_by("?")``), so that all get their turn although some
+    fail each time.
+    """
     deadline = time.monotonic() + seconds
     for row in rows:
         yield row

@@ -29,6 +29,7 @@ from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.api.authentication import SessionCredential
 from saas.api.impersonation import NotWhileImpersonating
+from saas.api.pages.errors import with_retry_after
 from saas.api.pages.forms import Field, Form, FormSpec
 from saas.api.pages.rendering import page_language, render_page
 from saas.api.problems import Problem
@@ -141,12 +142,6 @@ class Page(View):
 def refusal_text(refusal: DomainError) -> str:
     """Its sentences, in the language of the page."""
     return " ".join(map(gettext, refusal.sentences))
-
-
-def with_retry_after(answer: HttpResponse, refusal: DomainError) -> HttpResponse:
-    if refusal.retry_after_seconds is not None:
-        answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
-    return answer
 
 
 class FormPage(Page, ABC):

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
 from product.pages.base import FormPage
-from product.pages.invitation_cookie import keep_token, read_kept_token
+from product.pages.invitation_cookie import KEPT_INVITATION
 from product.pages.provider_links import provider_links
 from product.teams.serializers import AcceptBody, InvitedBody
 from saas.accounts.actions import RegistrationClosed
@@ -62,7 +62,7 @@ class AcceptInvitationPage(FormPage):
         sent = self.request.POST if self.request.method == "POST" else self.request.GET
         self.token = str(sent.get("token", "")).strip().rpartition("token=")[2][:MAX_TOKEN]
         if "kept" in self.request.GET and not self.token:
-            self.token = read_kept_token(self.request)[:MAX_TOKEN]
+            self.token = KEPT_INVITATION.read(self.request)[:MAX_TOKEN]
         if answer := super().admit():
             return answer
         if self.token:
@@ -94,7 +94,7 @@ class AcceptInvitationPage(FormPage):
     def get(self, request: HttpRequest, **place: str) -> HttpResponseBase:
         answer = super().get(request, **place)
         if self.state in {"log_in", "register"}:
-            keep_token(answer, self.token, path=request.path)
+            KEPT_INVITATION.set(answer, self.token)
         return answer
 
     def post(self, request: HttpRequest, **place: str) -> HttpResponseBase:

@@ -41,8 +41,9 @@ def register_invitation_check(is_invited: Callable[[str], bool]) -> None:
     _invitation_checks.append(is_invited)
 
 
-def require_registration(email: str, *, is_verified: bool) -> None:
-    """Raise ``RegistrationClosed`` unless a new account can be made for the address by a provider, which may have verified it."""
+def require_may_register(email: str, *, is_verified: bool) -> None:
+    """Raise ``RegistrationClosed`` unless a provider may bring a new account with this address; ``is_verified`` says that the
+    provider has verified it."""
     if settings.REGISTRATION == "open":
         return
     is_invited = is_verified and any(check(email) for check in _invitation_checks)
@@ -50,8 +51,8 @@ def require_registration(email: str, *, is_verified: bool) -> None:
         raise RegistrationClosed
 
 
-def check_registration(*, email: str, password: str, full_name: str = "") -> User:
-    """Return the customer to be, not yet stored. Raises ``InvalidAddress``, and ``Invalid`` for a password that breaks a rule."""
+def new_customer(*, email: str, password: str, full_name: str = "") -> User:
+    """Return a customer who is not stored yet, their address and password checked. Raises ``InvalidAddress``, ``Invalid``."""
     user = User(
         email=deliverable_email(email), email_canonical=canonical_email(email), full_name=normalize_name(full_name)
     )
@@ -59,13 +60,12 @@ def check_registration(*, email: str, password: str, full_name: str = "") -> Use
     return user
 
 
-def register_customer(*, email: str, password: str, full_name: str = "") -> Login:
-    """Create a customer, open a session and send the welcome mail. Raises ``EmailTaken``, ``InvalidAddress``, ``Invalid``.
+def register_customer(user: User, *, password: str) -> Login:
+    """Store a ``new_customer``, open a session and send the welcome mail. Raises ``EmailTaken``.
 
     The password is hashed before the address is looked up, so that both answers cost the same, and before the transaction
     opens: 180 ms of arithmetic must not hold a lock.
     """
-    user = check_registration(email=email, password=password, full_name=full_name)
     user.password = make_password(password)
     try:
         with transaction.atomic():

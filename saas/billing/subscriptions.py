@@ -363,8 +363,8 @@ def _record_extension(row: Subscription, trial_end: datetime, reason: str, by: U
 
 
 def resume_paused_trials(customer_id: str = "", seconds: float = SLICE_SECONDS) -> int:
-    """Resume trials that paused without a card, of one customer or of all who have given one since: each is charged at once, unless
-    another subscription gives access by now. The order is random, so that all get their turn."""
+    """Resume trials that paused without a card, of one customer or of all who have given one since, in random order. Each is
+    charged at once, unless another subscription gives access by now."""
     gateway = providers.current_gateway()
     paused = Subscription.objects.linked().filter(
         status=Subscription.Status.PAUSED, customer__provider=gateway.provider

@@ -11,8 +11,8 @@ from saas.billing.models import Subscription
 from saas.billing.sync import profiles, reconcile
 
 
-@shared_task
-def reconcile_all() -> None:
+@shared_task(name="saas.billing.tasks.reconcile_all")
+def reconcile_due() -> None:
     """Compare customers with the provider, each once a day, and repair what differs. Beat sends it every five minutes: a task
     of all of them would be ended by its time limit."""
     reconcile.reconcile_due()
@@ -20,7 +20,7 @@ def reconcile_all() -> None:
 
 @shared_task
 def do_daily_work() -> None:
-    """Beat sends it every night."""
+    """Announce cards that end, map unknown plans again, resume paused trials. Beat sends it every night."""
     customer_mails.send_expiring_cards(clock.now().date())
     plan_mapping.remap_subscriptions()
     subscriptions.resume_paused_trials()
@@ -46,7 +46,7 @@ def send_profiles() -> None:
 
 @shared_task
 def fetch_subscription(subscription_id: str) -> None:
-    """Ask the provider for a subscription whose events do not say everything. If this is lost, the night's comparison
+    """Ask the provider for a subscription whose events do not say everything. If this is lost, the customer's next comparison
     asks."""
     providers.current_gateway().fetch_subscription(subscription_id)
     if row := Subscription.objects.select_related("customer").filter(external_id=subscription_id).first():

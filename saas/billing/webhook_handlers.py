@@ -91,9 +91,8 @@ def handle_subscription_event(event: WebhookEvent, data: EventData) -> None:
         link_by_evidence(row.customer.external_id)
     if row and event.handled_type == "customer.subscription.deleted":
         customer_mails.send_canceled(row)
-    if (
-        row and row.hides_amounts and event.source != WebhookEvent.Source.FETCH
-    ):  # else an answer would ask for the next one
+    is_answer = event.source == WebhookEvent.Source.FETCH  # which would ask for the next one
+    if row and row.hides_amounts and not is_answer:
         notify_workers(fetch_subscription, row.external_id)
 
 

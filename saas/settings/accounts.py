@@ -130,19 +130,19 @@ class OAuthProvider:
     hosts: tuple[str, ...] = ()
 
 
-_PUBLIC_CLIENT = " Empty for a public client, which proves itself by PKCE alone."
-
-
 def _oauth_provider(name: str, issuer: str, hosts: tuple[str, ...], *, may_be_public: bool = False) -> OAuthProvider:
     prefix = f"OAUTH_{name.upper()}"
-    more = _PUBLIC_CLIENT if may_be_public else ""
-    return OAuthProvider(
+    more = " Empty for a public client, which proves itself by PKCE alone." if may_be_public else ""
+    provider = OAuthProvider(
         name=name,
         client_id=env.text(f"{prefix}_CLIENT_ID", help=f"Turns {name} sign-in on."),
         client_secret=env.text(f"{prefix}_CLIENT_SECRET", help=f"Client secret at {name}.{more}"),
         issuer=issuer,
         hosts=hosts,
     )
+    if PRODUCTION and OAUTH and provider.client_id and not (provider.client_secret or may_be_public):
+        env.note_fault(f"{prefix}_CLIENT_SECRET must be set when {prefix}_CLIENT_ID is.")
+    return provider
 
 
 _PROVIDERS = [
@@ -160,10 +160,6 @@ _PROVIDERS.append(_oauth_provider("oidc", _OIDC_ISSUER, tuple(_OIDC_HOSTS), may_
 OAUTH_PROVIDERS = {
     provider.name: provider for provider in _PROVIDERS if provider.client_id and OAUTH
 }  # the others are off
-for _provider in OAUTH_PROVIDERS.values():
-    if PRODUCTION and _provider.name != "oidc" and not _provider.client_secret:
-        _prefix = f"OAUTH_{_provider.name.upper()}"
-        env.note_fault(f"{_prefix}_CLIENT_SECRET must be set when {_prefix}_CLIENT_ID is.")
 if "oidc" in OAUTH_PROVIDERS and not _OIDC_ISSUER:
     env.note_fault("OAUTH_OIDC_ISSUER must be set when OAUTH_OIDC_CLIENT_ID is.")
 

@@ -47,8 +47,7 @@ def update_seats(team: Team) -> bool:
 
 
 def update_all_seats(seconds: float = SLICE_SECONDS) -> int:
-    """Update as many teams as there is time for, in random order, so that all get their turn. Return how many subscriptions were
-    changed."""
+    """Update as many teams as there is time for, in random order. Return how many subscriptions were changed."""
     sold = Subscription.objects.live().filter(price_id__in=_per_seat_prices().values("external_id"))
     changed = 0
     teams = Team.objects.live().filter(pk__in=sold.values("customer__team")).select_related("owner").order_by("?")

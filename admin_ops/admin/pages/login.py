@@ -18,6 +18,7 @@ from saas.accounts.models import Audience
 from saas.accounts.sessions import logins
 from saas.api import rate_limits
 from saas.api.accounts.views import set_session_cookie
+from saas.api.pages.errors import with_retry_after
 from saas.errors import DomainError
 from saas.text_normalization import normalize_code
 
@@ -54,7 +55,7 @@ def login_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     if request.method == "POST" and "first_code" in request.POST:
         return second_factor_setup.confirm_setup(request, context, redirect_target(request))
     form = LoginForm(request.POST if request.method == "POST" else None)
-    status, headers = 200, {}
+    refused: DomainError | None = None
     try:
         entered = _log_in(request, form) if request.method == "POST" else None
         if isinstance(entered, logins.PendingMfa):
@@ -65,9 +66,7 @@ def login_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
             return HttpResponseRedirect(redirect_target(request))
     except DomainError as refusal:
         form.add_error(None, refusal.detail)
-        status = refusal.status
-        if refusal.retry_after_seconds is not None:
-            headers["Retry-After"] = str(refusal.retry_after_seconds)
+        refused = refusal
     fields = {
         "title": "Log in",
         "username": request.user.get_username(),
@@ -75,7 +74,7 @@ def login_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         "next": redirect_target(request),
         "form": form,
     }
-    return TemplateResponse(request, "admin_ops/login.html", {**context, **fields}, status=status, headers=headers)
+    return _answer(request, "admin_ops/login.html", {**context, **fields}, refused)
 
 
 def redirect_target(request: HttpRequest) -> str:
@@ -121,7 +120,10 @@ def _ask_for_code(
 ) -> HttpResponse:
     shown = {"mfa_token": mfa_token, "refused": refused.detail if refused else "", "next": redirect_target(request)}
     is_over = isinstance(refused, second_factor.PendingLoginInvalid)
-    status = refused.status if refused else 200
-    headers = {"Retry-After": str(refused.retry_after_seconds)} if refused and refused.retry_after_seconds else None
     page = {**context, **shown, "is_over": is_over, "form": CodeForm()}
-    return TemplateResponse(request, "admin_ops/second_factor.html", page, status=status, headers=headers)
+    return _answer(request, "admin_ops/second_factor.html", page, refused)
+
+
+def _answer(request: HttpRequest, template: str, shown: dict[str, Any], refused: DomainError | None) -> HttpResponse:
+    answer = TemplateResponse(request, template, shown, status=refused.status if refused else 200)
+    return with_retry_after(answer, refused) if refused else answer

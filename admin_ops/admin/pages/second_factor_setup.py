@@ -15,6 +15,7 @@ from saas.accounts import second_factor
 from saas.accounts.sessions.logins import Login
 from saas.api import rate_limits
 from saas.api.accounts.views import set_session_cookie
+from saas.api.pages.errors import with_retry_after
 from saas.errors import DomainError
 
 MAX_CODE = 20
@@ -46,10 +47,7 @@ def confirm_setup(request: HttpRequest, context: dict[str, Any], target: str) ->
         is_over = isinstance(refusal, second_factor.SecondFactorNotEnabled)
         sentence = TOO_LATE if is_over else " ".join(refusal.sentences)
         shown = {**context, "next": target, "refused": sentence, "is_over": is_over}
-        response = _page(request, shown, status=refusal.status)
-        if refusal.retry_after_seconds is not None:
-            response.headers["Retry-After"] = str(refusal.retry_after_seconds)
-        return response
+        return with_retry_after(_page(request, shown, status=refusal.status), refusal)
     set_session_cookie(api_request, login)
     return _page(request, {**context, "codes": codes, "next": target})
 

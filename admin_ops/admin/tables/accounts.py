@@ -12,6 +12,7 @@ from admin_ops.admin.columns import display
 from admin_ops.admin.site import admin_site
 from admin_ops.status_colors import STATUS_COLORS
 from saas.accounts.models import LoginSession, OAuthIdentity, Profile, UserNote
+from saas.accounts.oauth.providers import provider_label
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.localization.user_agents import describe_agent
 
@@ -80,7 +81,7 @@ class OAuthIdentityAdmin(ReadOnlyModelAdmin):
     readonly_fields = fields
 
     def heading(self, row: OAuthIdentity) -> str:
-        return f"{row.email} at {row.provider.capitalize()}"
+        return f"{row.email} at {provider_label(row.provider)}"
 
     def sentence_of(self, row: OAuthIdentity) -> str:
         return f"{row.user} can log in with it."

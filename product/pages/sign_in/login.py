@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
-from product.pages.base import FormPage, Page, redirect_to_login, with_retry_after
+from product.pages.base import FormPage, Page, redirect_to_login
 from product.pages.next_pages import safe_next
 from product.pages.provider_links import provider_links
 from product.pages.sign_in.providers import refusal_of
@@ -21,9 +21,10 @@ from saas.accounts.second_factor import PendingLoginInvalid
 from saas.accounts.sessions import logins
 from saas.accounts.sessions.session_store import SessionStore
 from saas.api import rate_limits
-from saas.api.accounts import pending_login_cookie
+from saas.api.accounts.pending_login_cookie import PENDING_LOGIN
 from saas.api.accounts.serializers import LoginBody, SecondFactorBody
 from saas.api.accounts.views import replace_session_cookie
+from saas.api.pages.errors import with_retry_after
 from saas.api.pages.forms import Field, Form, FormSpec
 from saas.errors import DomainError
 
@@ -57,12 +58,12 @@ class SignInPage(FormPage):
         """To the page that was wanted, or to the second step."""
         if isinstance(login, logins.PendingMfa):
             answer = HttpResponseRedirect(reverse("login-code-page") + f"?{urlencode({'next': self.next_url})}")
-            pending_login_cookie.set_pending_login(answer, login.mfa_token)
+            PENDING_LOGIN.set(answer, login.mfa_token)
             return answer
         replace_session_cookie(Request(self.request), login)
         answer = HttpResponseRedirect(self.next_url)
-        if pending_login_cookie.read_pending_login(self.request):
-            pending_login_cookie.clear_pending_login(answer)
+        if PENDING_LOGIN.read(self.request):
+            PENDING_LOGIN.clear(answer)
         return answer
 
 
@@ -109,11 +110,11 @@ class LoginCodePage(SignInPage):
     )
 
     def admit(self) -> HttpResponseBase | None:
-        self.token = pending_login_cookie.read_pending_login(self.request)
+        self.token = PENDING_LOGIN.read(self.request)
         if self.request.GET.get("use") == "recovery":
             self.form = self.recovery_form  # type: ignore[misc]
         if not self.token:
-            return HttpResponseRedirect(self.next_url) if self.visitor else redirect_to_login(self.wanted)
+            return super().admit() or redirect_to_login(self.wanted)
         return FormPage.admit(self)  # one who is logged in renews the login, at a provider and by the code
 
     def context(self) -> dict[str, Any]:
@@ -128,7 +129,7 @@ class LoginCodePage(SignInPage):
         except PendingLoginInvalid as refusal:
             messages.error(self.request, gettext(refusal.detail))
             answer = redirect_to_login(self.wanted)
-            pending_login_cookie.clear_pending_login(answer)
+            PENDING_LOGIN.clear(answer)
             return answer
         return self.go_on(login)
 

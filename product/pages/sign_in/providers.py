@@ -14,8 +14,8 @@ from product.pages.base import Page
 from product.pages.next_pages import safe_next
 from saas.accounts.oauth import sign_in
 from saas.api import rate_limits
-from saas.api.accounts import pending_login_cookie
 from saas.api.accounts.oauth import CALLBACK_REFUSALS, browser_id_or_new, is_host_of_pages, set_browser_cookie
+from saas.api.accounts.pending_login_cookie import PENDING_LOGIN
 from saas.errors import DomainError
 
 # What a provider's callback may bring back as ``?error=``.
@@ -59,6 +59,6 @@ class LoginReturnPage(Page):
             return HttpResponseRedirect(f"{reverse('login-page')}?{urlencode({**query, 'error': error[:50]})}")
         if refusal := refusal_of(error):
             messages.error(request, gettext(refusal.detail))
-        elif pending_login_cookie.read_pending_login(request):  # also of one who is logged in and renews the login
+        elif PENDING_LOGIN.read(request):  # also of one who is logged in and renews the login
             return HttpResponseRedirect(f"{reverse('login-code-page')}?{urlencode(query)}")
         return HttpResponseRedirect(safe_next(wanted, reverse("account" if self.visitor else "login-page")))

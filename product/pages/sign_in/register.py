@@ -40,10 +40,10 @@ class RegisterPage(SignInPage):
         return {"email": self.request.GET.get("email", "")[:254]}
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:
-        account = actions.check_registration(**body)
-        self.enforce_limits(rate_limits.register_account_limit(account.email_canonical))
+        user = actions.new_customer(**body)
+        self.enforce_limits(rate_limits.register_account_limit(user.email_canonical))
         try:
-            login: logins.Login | logins.PendingMfa = actions.register_customer(**body)
+            login: logins.Login | logins.PendingMfa = actions.register_customer(user, password=body["password"])
             messages.success(self.request, gettext("Welcome. We sent you a link to confirm your address."))
         except EmailTaken as taken:
             login = self._log_in_instead(body, taken)

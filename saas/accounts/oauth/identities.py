@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from saas.accounts import account_handover
-from saas.accounts.actions import EmailTaken, create_customer, require_registration
+from saas.accounts.actions import EmailTaken, create_customer, require_may_register
 from saas.accounts.email_addresses import canonical_email, deliverable_email
 from saas.accounts.models import LoginSession, OAuthIdentity, User
 from saas.accounts.oauth.http_client import IdentityProviderUnavailable
@@ -54,7 +54,7 @@ def log_in_by_identity(identity: Identity) -> Login | PendingMfa:
     if not identity.is_whole:
         raise IdentityProviderUnavailable
     if User.objects.by_email(identity.email) is None:
-        require_registration(identity.email, is_verified=identity.email_is_verified)
+        require_may_register(identity.email, is_verified=identity.email_is_verified)
     try:
         return _log_in_verified(identity) if identity.email_is_verified else _create_account(identity)
     except (IntegrityError, EmailTaken) as error:  # a concurrent sign-in was faster, or the address is taken

@@ -76,7 +76,10 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class Identity:
-    """A person at a provider. ``email`` is empty if the provider gave no usable one; not ``is_whole``: it could not be asked."""
+    """A person at a provider. ``email`` is empty if the provider gave no usable one.
+
+    Without ``is_whole`` its userinfo endpoint could not be asked: an empty ``email`` says nothing then.
+    """
 
     provider: str
     issuer: str

@@ -30,7 +30,7 @@ from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.accounts.sessions.logins import InvalidCredentials, Login, PendingMfa
 from saas.api import rate_limits
-from saas.api.accounts import pending_login_cookie
+from saas.api.accounts.pending_login_cookie import PENDING_LOGIN
 from saas.api.accounts.security import CurrentPasswordBody
 from saas.api.accounts.serializers import LoginShape, PendingMfaShape
 from saas.api.accounts.views import first_factor_response, replace_session_cookie, set_session_cookie
@@ -217,18 +217,16 @@ def _led_back(request: Request, back: sign_in.SignInResult) -> Response:
 
 
 def _leads_to_our_pages(back: sign_in.SignInResult) -> bool:
-    """An app may hold tokens of the login whose cookie is replaced: there it goes on."""
-    return settings.FRONT_PAGES and back.redirect_url.startswith(
-        f"{settings.FRONTEND_BASE_URL}{pending_login_cookie.PATH}/"
-    )
+    """Whether one of our pages began it. In an app the earlier login goes on, for the app may hold its tokens."""
+    return settings.FRONT_PAGES and back.redirect_url.startswith(f"{settings.FRONTEND_BASE_URL}{PENDING_LOGIN.path}/")
 
 
 def _remember_second_step(answer: Response, login: Login | PendingMfa) -> None:
     """For the page of the second step; a whole login ends an earlier one that waits for it."""
     if isinstance(login, PendingMfa):
-        pending_login_cookie.set_pending_login(answer, login.mfa_token)
+        PENDING_LOGIN.set(answer, login.mfa_token)
     else:
-        pending_login_cookie.clear_pending_login(answer)
+        PENDING_LOGIN.clear(answer)
 
 
 def _visitor_id(request: Request) -> str:
@@ -240,7 +238,7 @@ def _visitor_id(request: Request) -> str:
 def _led_to_the_login(request: Request, refusal: OAuthStateInvalid) -> Response:
     """It is not known where such a sign-in began: a person goes to our own login page, if there is one."""
     if request.method == "GET" and settings.FRONT_PAGES and accepts_html(request._request):
-        address = f"{settings.FRONTEND_BASE_URL}{pending_login_cookie.PATH}?error={refusal.code}"
+        address = f"{settings.FRONTEND_BASE_URL}{PENDING_LOGIN.path}?error={refusal.code}"
         return Response(status=303, headers={"Location": address})
     raise refusal
 

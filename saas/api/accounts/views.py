@@ -68,9 +68,9 @@ class RegisterView(PublicView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(shapes.RegisterBody)
-        account = actions.check_registration(**body)  # a password that is refused is no attempt at the account
-        self.enforce_limits(rate_limits.register_account_limit(account.email_canonical))
-        login = actions.register_customer(**body)
+        user = actions.new_customer(**body)  # a password that is refused is no attempt at the account
+        self.enforce_limits(rate_limits.register_account_limit(user.email_canonical))
+        login = actions.register_customer(user, password=body["password"])
         return login_response(request, login, status=201)
 
 

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from saas.api.pages.rendering import render_page
 from saas.api.problems import Problem
+from saas.errors import DomainError
 
 _PROGRAMS = ("/api/", "/health", "/metrics", "/openapi.json", "/.well-known/")
 
@@ -84,3 +85,10 @@ def error_page(request: HttpRequest, problem: Problem) -> HttpResponse:
         if name in problem.headers:
             page.headers[name] = problem.headers[name]
     return page
+
+
+def with_retry_after(answer: HttpResponse, refusal: DomainError) -> HttpResponse:
+    """Say in the answer when the refusal ends, if it does."""
+    if refusal.retry_after_seconds is not None:
+        answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
+    return answer

@@ -42,8 +42,8 @@ def handle_invoice_payment_event(event: WebhookEvent, data: EventData) -> None:
     _mail_refunds(adjustments.set_payment(invoice_id, payment))
 
 
-def _mail_refunds(rows: Iterable[InvoiceAdjustment] | None) -> None:
-    for row in rows or ():
+def _mail_refunds(rows: Iterable[InvoiceAdjustment]) -> None:
+    for row in rows:
         if row.kind == _Kind.REFUND and row.status == "succeeded":
             customer_mails.send_refunded(row)
 

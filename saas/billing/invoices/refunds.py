@@ -56,24 +56,32 @@ def refund_invoice(invoice: Invoice, *, amount_cents: int | None, reason: str, b
 def _found_or_made(invoice: Invoice, amount_cents: int, reason: str) -> str:
     """The id of the refund. An answer that the provider would repeat for a day (an error of its own, other parameters, a refund
     that has failed since) ends its idempotency key; before another refund is made, the one of such a call is looked for."""
-    gateway, attempt = providers.current_gateway(), invoice.refund_attempt
     failed = invoice.adjustments.filter(kind=_REFUND, status__in=InvoiceAdjustment.FAILED_REFUNDS).count()
-    key = numbered_key(f"refund:{invoice.pk}:{invoice.returned_cents}:{amount_cents}", attempt + failed)
-    wanted: dict[str, Any] = {"amount_cents": amount_cents, "reason": reason}
-    if failed_at := _failed_lately(invoice):
-        wanted["unanswered"] = UnansweredRefund(since=failed_at - CLOCKS_DIFFER, answered=_answered(invoice))
+    key = f"refund:{invoice.pk}:{invoice.returned_cents}:{amount_cents}"
     try:
-        return gateway.refund_invoice(invoice.external_id, idempotency_key=key, **wanted)
+        return providers.current_gateway().refund_invoice(
+            invoice.external_id,
+            amount_cents=amount_cents,
+            reason=reason,
+            idempotency_key=numbered_key(key, invoice.refund_attempt + failed),
+            unanswered=_unanswered_call(invoice),
+        )
     except (ProviderFailed, IdempotencyMismatch):
-        same = Invoice.objects.filter(pk=invoice.pk, refund_attempt=attempt)
-        same.update(refund_attempt=F("refund_attempt") + 1, refund_failed_at=timezone.now())
+        _end_refund_key(invoice)
         raise
 
 
-def _failed_lately(invoice: Invoice) -> datetime | None:
-    """When a call brought no answer, whose refund may have been made: asked again later, another one is meant."""
+def _end_refund_key(invoice: Invoice) -> None:
+    mine = Invoice.objects.filter(pk=invoice.pk, refund_attempt=invoice.refund_attempt)
+    mine.update(refund_attempt=F("refund_attempt") + 1, refund_failed_at=timezone.now())
+
+
+def _unanswered_call(invoice: Invoice) -> UnansweredRefund | None:
+    """The last call that brought no answer, whose refund may have been made: asked again a day later, another one is meant."""
     failed_at = invoice.refund_failed_at
-    return failed_at if failed_at and failed_at > timezone.now() - KEY_LIFETIME else None
+    if failed_at is None or failed_at <= timezone.now() - KEY_LIFETIME:
+        return None
+    return UnansweredRefund(since=failed_at - CLOCKS_DIFFER, answered=_answered(invoice))
 
 
 def _answered(invoice: Invoice) -> frozenset[str]:

@@ -41,7 +41,7 @@ def link_by_evidence(external_id: str) -> bool:
 
 def link_waiting_customers(seconds: float = SLICE_SECONDS) -> int:
     """Try again those who wait, as many as there is time for: an account may have been made, or its address confirmed, since.
-    The order is random, so that all get their turn."""
+    In random order."""
     waiting = Customer.objects.paying_for_nothing().order_by("?").values_list("external_id", flat=True)
     return sum(link_by_evidence(external_id) for external_id in for_a_while(waiting, seconds))
 

@@ -68,9 +68,8 @@ class Invoice(models.Model):
     amount_paid_cents = models.BigIntegerField(default=0)
     returned_cents = models.BigIntegerField(default=0, db_default=0)  # refunded, credited, or lost in a dispute
     refund_attempt = models.PositiveIntegerField(default=0, db_default=0)  # a part of the idempotency key
-    refund_failed_at = models.DateTimeField(
-        null=True, blank=True
-    )  # when the last call for a refund brought no answer of use
+    # When the last call for a refund brought no answer of use.
+    refund_failed_at = models.DateTimeField(null=True, blank=True)
     payment_intent_id = models.CharField(max_length=255, blank=True, default="", db_default="", db_index=True)
     charge_id = models.CharField(max_length=255, blank=True, default="", db_default="", db_index=True)
     amounts_are_known = models.BooleanField(default=True, db_default=True)  # else they are no numbers at the provider

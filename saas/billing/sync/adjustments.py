@@ -67,10 +67,10 @@ def _find_invoice(invoice_id: str, payment_intent_id: str, charge_id: str) -> In
     return invoices.filter(external_id=named).first() if named else None
 
 
-def set_payment(invoice_id: str, payment: JSONObject) -> list[InvoiceAdjustment] | None:
+def set_payment(invoice_id: str, payment: JSONObject) -> list[InvoiceAdjustment]:
     """Record which payment paid the invoice, and attach refunds and disputes of it that had no invoice yet; return these.
 
-    ``None`` if the invoice is not stored yet. ``payment`` has ``payment_intent`` and ``charge``, ids or objects.
+    ``payment`` has ``payment_intent`` and ``charge``, ids or objects. Nothing happens if the invoice is not stored yet.
     """
     ids = {"payment_intent_id": id_of(payment.get("payment_intent")), "charge_id": id_of(payment.get("charge"))}
     known = {name: id for name, id in ids.items() if id}
@@ -78,7 +78,7 @@ def set_payment(invoice_id: str, payment: JSONObject) -> list[InvoiceAdjustment]
         return []
     invoice = Invoice.objects.filter(external_id=invoice_id).first()
     if invoice is None:
-        return None
+        return []
     Invoice.objects.filter(pk=invoice.pk).update(**known)
     orphans = InvoiceAdjustment.objects.of_payment(ids["payment_intent_id"], ids["charge_id"]).filter(invoice=None)
     found = list(orphans.select_for_update(no_key=True).order_by("pk"))

@@ -24,7 +24,7 @@ FIRST_DELAY, LONGEST_DELAY = timedelta(minutes=1), timedelta(days=1)
 
 
 def send_changed_profiles() -> int:
-    """Send what has changed, of at most ``BATCH`` customers. Returns how many were sent."""
+    """Send what has changed, of at most ``BATCH`` customers, as many as there is time for. Returns how many were sent."""
     gateway = providers.current_gateway()
     rows = Customer.objects.with_changed_profile(gateway.provider, timezone.now()).order_by("profile_due_at", "pk")
     return sum(_send_profile(row, gateway) for row in for_a_while(rows[:BATCH]))

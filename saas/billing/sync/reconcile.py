@@ -51,21 +51,13 @@ JUST_MADE = timedelta(minutes=5)  # what is as young may have been made after th
 _NOT_COMPARED = {"id", "changed_at", "ambiguous", "reconciled_at"}  # about our events, not about the object
 
 
-def reconcile_all() -> int:
-    """Repair every difference and log it. Returns how many there were."""
-    return _log_differences(reconcile_customers())
-
-
 def reconcile_due(seconds: float = SLICE_SECONDS) -> int:
-    """The same for customers who were not compared for a day, the longest ago first, as many as there is time for."""
+    """Compare customers whose last comparison was a day ago, the oldest first, as many as there is time for. Log each difference,
+    which is repaired by then, and return how many there were."""
     is_due = Q(reconciled_at=None) | Q(reconciled_at__lt=timezone.now() - EVERY)
     due = _known_customers().filter(is_due).order_by(F("reconciled_at").asc(nulls_first=True), "pk")
-    return _log_differences(reconcile_customers(for_a_while(due[:MOST_IN_A_SLICE], seconds)))
-
-
-def _log_differences(sentences: Iterable[str]) -> int:
     found = 0
-    for sentence in sentences:
+    for sentence in reconcile_customers(for_a_while(due[:MOST_IN_A_SLICE], seconds)):
         logger.warning("billing_drift", extra={"difference": sentence})
         DRIFT.inc()
         found += 1
@@ -88,8 +80,9 @@ def reconcile_customers(customers: Iterable[Customer] | None = None) -> Iterator
     """Compare these customers with the provider, by default all. Yields a sentence for each row that differed, after its
     repair."""
     gateway = providers.current_gateway()
+    all_known = _known_customers().order_by("pk").iterator(chunk_size=200)
     try:
-        for customer in customers or _known_customers().order_by("pk").iterator(chunk_size=200):
+        for customer in all_known if customers is None else customers:
             # Written before: one that fails holds up no other.
             Customer.objects.filter(pk=customer.pk).update(reconciled_at=timezone.now())
             yield from _reconcile_checkouts(customer)

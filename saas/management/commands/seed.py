@@ -96,7 +96,8 @@ def support_password() -> str:
 def _register(email: str, full_name: str) -> str:
     """Return the password of a new account. Registering also logs in; that session is revoked."""
     password = secrets.token_urlsafe(PASSWORD_BYTES)
-    login = actions.register_customer(email=email, password=password, full_name=full_name)
+    user = actions.new_customer(email=email, password=password, full_name=full_name)
+    login = actions.register_customer(user, password=password)
     logins.log_out(login.session)
     return password
 

@@ -26,11 +26,9 @@ class Person:
 
 def create_customer(email: str = "", full_name: str = "Kim Example") -> Person:
     """Register a customer, and log in."""
-    return _person(
-        actions.register_customer(
-            email=email or f"kim{next(_numbers)}@example.net", password=PASSWORD, full_name=full_name
-        )
-    )
+    address = email or f"kim{next(_numbers)}@example.net"
+    user = actions.new_customer(email=address, password=PASSWORD, full_name=full_name)
+    return _person(actions.register_customer(user, password=PASSWORD))
 
 
 def create_staff_member(email: str = "", *roles: StaffRole) -> Person:

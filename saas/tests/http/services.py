@@ -5,7 +5,6 @@ import json
 import secrets
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ from django.db import connection, connections
 from psycopg import sql
 
 from saas.testing.servers.engines import PrivateRedis
+from saas.testing.servers.in_thread import served_in_thread
 from saas.testing.servers.production import HOSTS, STRIPE_SECRET, Process, killed_on_exit, production_environment
 from saas.testing.servers.stack import SERVICES, eventually, free_ports
 from saas.tests.http.proxy import Proxy, debian_caddy, pinned_caddy
@@ -131,7 +131,6 @@ class ErrorSink(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Counting)
         self.reports = 0
-        threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def dsn(self) -> str:
@@ -217,8 +216,7 @@ def running_edge(folder: Path) -> Iterator[Edge]:
     with ExitStack() as stack:
         redis = stack.enter_context(PrivateRedis())  # without rate limits used by others
         database = stack.enter_context(_copied_database())
-        errors = stack.enter_context(ErrorSink())
-        stack.callback(errors.shutdown)
+        errors = stack.enter_context(served_in_thread(ErrorSink()))
         more = {
             "SENTRY_DSN": errors.dsn,
             "TRUSTED_PROXY_CIDRS": "127.0.0.0/24",  # not 127.100.0.0, where the tests' clients are

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from stripe.params import RefundCreateParams, RefundListParams
 
@@ -22,6 +22,10 @@ class Payment:
     intent: str
     charge: str
 
+    def at_stripe(self) -> dict[str, str]:
+        """Return the parameter that names it in a call."""
+        return {"payment_intent": self.intent} if self.intent else {"charge": self.charge}
+
 
 def payment_of(invoice: dict[str, Any], invoice_id: str) -> Payment:
     """``invoice`` with its payments. Raises ``ProviderRefused`` where none of them can be refunded."""
@@ -36,25 +40,14 @@ def payment_of(invoice: dict[str, Any], invoice_id: str) -> Payment:
 
 
 def creation_params(payment: Payment, amount_cents: int, reason: str) -> RefundCreateParams:
-    refund: RefundCreateParams = {
-        "amount": amount_cents,
-        "metadata": {"invoice": payment.invoice_id, "reason": reason[:500]},
-    }
-    if payment.intent:
-        refund["payment_intent"] = payment.intent
-    else:
-        refund["charge"] = payment.charge
-    return refund
+    metadata = {"invoice": payment.invoice_id, "reason": reason[:500]}
+    return cast(RefundCreateParams, {**payment.at_stripe(), "amount": amount_cents, "metadata": metadata})
 
 
 def find_made(client: Any, payment: Payment, amount_cents: int, unanswered: UnansweredRefund) -> str:
     """The refund of that amount that such a call has made for our invoice, whether or not an event has shown it; else empty.
     ``client`` is the SDK's."""
-    wanted: RefundListParams = {"limit": 100}
-    if payment.intent:
-        wanted["payment_intent"] = payment.intent
-    else:
-        wanted["charge"] = payment.charge
+    wanted = cast(RefundListParams, {**payment.at_stripe(), "limit": 100})
     with translate_errors():
         listed = list(islice(rows(client.refunds.list(wanted)), MOST_REFUNDS))
     since = unanswered.since.timestamp()

@@ -77,8 +77,8 @@ def _credited_cents(note: JSONObject, amount: int) -> int:
     payment is in what was due already."""
     if note.get("status") != "issued":
         return 0
-    kind, named = note.get("type"), as_integer(note.get("post_payment_amount"))
-    credited = amount if kind == "post_payment" else (named or 0) if kind == "mixed" else 0
+    taken_off = {"post_payment": amount, "mixed": as_integer(note.get("post_payment_amount")) or 0}
+    credited = taken_off.get(as_text(note.get("type")), 0)
     return max(credited - _refunded_cents(note, credited), 0)
 
 
