@@ -18,6 +18,7 @@ def refusal(message: str, *, status: int = 400, type: str = "invalid_request_err
     return status, {"error": {"type": type, "message": message, **fields}}
 
 
+BROKEN = refusal("An unknown error occurred", status=500, type="api_error")
 CARD_NEEDS_AUTHENTICATION = refusal(
     "Your card was declined. This transaction requires authentication.",
     status=402,

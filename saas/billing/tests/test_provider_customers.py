@@ -14,7 +14,7 @@ from saas.billing.catalogue.prices import commit_price, ensure_provider_price
 from saas.billing.models import Checkout, Customer, Price, PriceTerms
 from saas.billing.providers import ProviderFailed, fetched_objects
 from saas.billing.sync import profiles
-from saas.billing.tests.fake_stripe import FakeStripe
+from saas.billing.tests.fake_stripe import BROKEN, FakeStripe
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
@@ -22,8 +22,6 @@ from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
-
-BROKEN = (500, {"error": {"type": "api_error", "message": "An unknown error occurred"}})
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from saas.billing.providers.local import test_clock
 from saas.billing.providers.local.gateway import LocalGateway
 from saas.billing.subscriptions import cancel_by_staff
 from saas.billing.sync import rebuild
-from saas.billing.tests.fake_stripe import FakeStripe
+from saas.billing.tests.fake_stripe import BROKEN, FakeStripe
 from saas.billing.tests.stripe_params import faults
 from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
 from saas.errors import Invalid
@@ -36,6 +36,7 @@ pytestmark = pytest.mark.django_db
 
 PAID = whole.invoice(7900, status="paid", amount_paid=7900)
 PAYMENT = whole.invoice_payment()
+SHOWN = {"GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")}}
 
 
 @pytest.fixture
@@ -461,8 +462,7 @@ def test_a_credit_has_one_key_whatever_the_minute_until_it_is_given(
 
 def test_stripe_is_asked_to_refund_the_invoices_payment(payer: Person, staff_member: Person, settings: Any) -> None:
     tell("invoice.paid", PAID)
-    shown = {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")}
-    answers = {"GET /v1/invoices/in_1": shown, "POST /v1/refunds": whole.refund(1900)}
+    answers = {**SHOWN, "POST /v1/refunds": whole.refund(1900)}
     with stand_in(answers, StandIn) as here:
         bill_through_stripe(settings, here.url)
         refunded = refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
@@ -476,16 +476,13 @@ def test_stripe_is_asked_to_refund_the_invoices_payment(payer: Person, staff_mem
     assert [faults(f"{it.method} {it.path}", it.fields) for it in here.asked] == [[], []]
 
 
-BROKEN = (500, {"error": {"type": "api_error", "message": "An unknown error occurred"}})
-
-
 def test_a_refund_whose_answer_was_an_error_is_made_by_another_click(
     payer: Person, staff_member: Person, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0)
     tell("invoice.paid", PAID)
     answers = {
-        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        **SHOWN,
         "GET /v1/refunds": whole.list_page([], "/v1/refunds"),
         "POST /v1/refunds": [BROKEN, BROKEN, BROKEN, (200, whole.refund(1900))],
     }
@@ -507,7 +504,7 @@ def test_a_refund_that_was_made_without_an_answer_is_not_made_twice(
     Invoice.objects.update(refund_attempt=1, refund_failed_at=timezone.now())
     made = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"}, created=int(time.time()))
     answers = {
-        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        **SHOWN,
         "GET /v1/refunds": whole.list_page([made], "/v1/refunds"),
         "GET /v1/refunds/re_1": made,
     }
@@ -524,7 +521,7 @@ def test_a_refund_that_failed_can_be_made_again(payer: Person, staff_member: Per
     tell("invoice.paid", PAID)
     tell("invoice_payment.paid", PAYMENT)
     answers = {
-        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        **SHOWN,
         "POST /v1/refunds": whole.refund(1900, status="pending"),
     }
     with stand_in(answers, FakeStripe) as here:
@@ -550,7 +547,7 @@ def test_a_refund_without_an_answer_is_found_once_also_where_an_event_has_shown_
     tell("invoice_payment.paid", PAYMENT)
     made = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"}, created=int(time.time()))
     answers = {
-        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        **SHOWN,
         "GET /v1/refunds": whole.list_page([made], "/v1/refunds"),
         "GET /v1/refunds/re_1": made,
         "POST /v1/refunds": [BROKEN],
@@ -579,7 +576,7 @@ def test_a_refund_of_earlier_is_no_answer_to_a_call_of_now(
     created = int((failed_at - timedelta(minutes=made_before)).timestamp())
     earlier = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"}, created=created)
     answers = {
-        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        **SHOWN,
         "GET /v1/refunds": whole.list_page([earlier], "/v1/refunds"),
         "POST /v1/refunds": whole.refund(1900, id="re_2"),
     }
@@ -597,7 +594,7 @@ def test_a_refund_that_waits_for_the_customer_is_not_made_again(
     tell("invoice.paid", PAID)
     tell("invoice_payment.paid", PAYMENT)
     answers = {
-        "GET /v1/invoices/in_1": {**PAID, "payments": whole.list_page([PAYMENT], "/v1/invoices/in_1/payments")},
+        **SHOWN,
         "POST /v1/refunds": whole.refund(1900, status="requires_action"),
     }
     with stand_in(answers, FakeStripe) as here:
