@@ -19,7 +19,7 @@ from admin_ops.serializers.impersonations import TICKET_LENGTH
 from admin_ops.serializers.users import NOTE_LENGTH
 from saas.accounts.metadata import MAX_KEY_LENGTH, MAX_VALUE_LENGTH
 from saas.accounts.staff.impersonations import MAX_MINUTES
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.models import EntitlementOverride, Interval, Plan
 from saas.money import Money, is_known_currency
 
@@ -291,7 +291,7 @@ class ChangePriceForm(ReasonForm):
 class GiveMoreForm(ReasonForm):
     """One limit or one feature."""
 
-    limits: ClassVar[Sequence[str]] = registry.limit_keys()
+    limits: ClassVar[Sequence[str]] = limits_and_features.limit_keys()
     what = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
     value = forms.IntegerField(
         label="How many",
@@ -307,7 +307,10 @@ class GiveMoreForm(ReasonForm):
         limits = [(f"limit:{key}", f"Limit: {key.replace('_', ' ')}") for key in self.limits]
         what = self.fields["what"]
         assert isinstance(what, forms.ChoiceField)
-        what.choices = [*limits, *((f"feature:{key}", f"Feature: {key}") for key in sorted(registry.feature_keys()))]
+        what.choices = [
+            *limits,
+            *((f"feature:{key}", f"Feature: {key}") for key in sorted(limits_and_features.feature_keys())),
+        ]
 
     def arguments(self) -> dict[str, Any]:
         kind, _, key = self.cleaned_data["what"].partition(":")
@@ -321,7 +324,7 @@ class GiveMoreForm(ReasonForm):
 
 
 class GiveTeamMoreForm(GiveMoreForm):
-    limits = registry.limit_keys(of_team=True)
+    limits = limits_and_features.limit_keys(of_team=True)
 
 
 class ExtendTrialForm(ReasonForm):

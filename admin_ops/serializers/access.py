@@ -8,7 +8,7 @@ from rest_framework import serializers
 from saas.api.fields import OptionalIntegerField, StrictCharField, StrictIntegerField
 from saas.api.pagination import PageShape
 from saas.api.representation import represent
-from saas.billing.catalogue.registry import LARGEST_LIMIT
+from saas.billing.catalogue.limits_and_features import LARGEST_LIMIT
 from saas.billing.invoices.refunds import LARGEST_CREDIT_CENTS
 from saas.billing.models import EntitlementOverride, Interval
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from saas.api.fields import NameField, OptionalIntegerField, StrictBooleanField, StrictCharField, StrictIntegerField
 from saas.api.pagination import PageQuery, PageShape
 from saas.api.representation import represent
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.catalogue.offers import offered_trial_days
 from saas.billing.invoices import billed_to
 from saas.billing.invoices.tax_ids import KINDS as TAX_ID_KINDS
@@ -165,7 +165,8 @@ class LimitsShape(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         return {
-            key: serializers.IntegerField(allow_null=True, help_text="Null: no limit.") for key in registry.limit_keys()
+            key: serializers.IntegerField(allow_null=True, help_text="Null: no limit.")
+            for key in limits_and_features.limit_keys()
         }
 
 
@@ -181,7 +182,7 @@ class PlanShape(serializers.Serializer[Any]):
 
 
 def represent_plan(plan: Plan) -> dict[str, Any]:
-    return represent(PlanShape, plan, limits=registry.complete_limits(plan.limits))
+    return represent(PlanShape, plan, limits=limits_and_features.complete_limits(plan.limits))
 
 
 class PricedPlanShape(serializers.Serializer[Any]):
@@ -209,7 +210,7 @@ class PriceShape(serializers.Serializer[Any]):
 
 
 def represent_price(price: Price, plan: Plan) -> dict[str, Any]:
-    limits = registry.complete_limits(plan.limits)
+    limits = limits_and_features.complete_limits(plan.limits)
     return represent(
         PriceShape, price, plan=represent(PricedPlanShape, plan, limits=limits), trial_days=offered_trial_days(plan)
     )

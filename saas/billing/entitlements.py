@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from saas.accounts.models import User
 from saas.billing import clock
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.models import EntitlementOverride, Owner, Plan, Subscription
 from saas.billing.models.subscriptions import IS_PER_SEAT
 from saas.errors import DomainError
@@ -52,7 +52,7 @@ class EntitlementDetail:
 
 @dataclass(frozen=True)
 class Entitlements:
-    """``limits`` maps every declared limit (``catalogue.registry``) to a number, or to ``None`` for no limit."""
+    """``limits`` maps every declared limit (``catalogue.limits_and_features``) to a number, or to ``None`` for no limit."""
 
     limits: dict[str, int | None]
     features: list[str]
@@ -65,9 +65,9 @@ def get_entitlements(owner: Owner, *, without: Subscription | None = None) -> En
     grants = get_grants(owner, without=without)
     features = sorted({feature for grant in grants for feature in grant.features})
     return Entitlements(
-        limits={key: _limit_detail(key, grants).value for key in registry.limit_keys()},
+        limits={key: _limit_detail(key, grants).value for key in limits_and_features.limit_keys()},
         features=features,
-        limit_details=[_limit_detail(key, grants) for key in registry.limit_keys()],
+        limit_details=[_limit_detail(key, grants) for key in limits_and_features.limit_keys()],
         feature_details=[
             _best_detail(feature, [(None, grant) for grant in grants if feature in grant.features])
             for feature in features
@@ -90,7 +90,7 @@ def get_grants(owner: Owner, *, without: Subscription | None = None) -> list[Gra
 
     Without ``BILLING`` only what is free.
     """
-    free = Grant("free", None, None, registry.free_limits(), ())
+    free = Grant("free", None, None, limits_and_features.free_limits(), ())
     if not settings.BILLING:
         return [free]
     now = clock.now()
@@ -122,10 +122,10 @@ def _counting_for(owner: Owner, path: str = "") -> Q:
 def _bought_grant(row: Subscription, *, is_per_seat: bool) -> Grant:
     """The plan's grant. Sold per seat, it gives the seats that were bought; several of a plan that is not give as many."""
     grant = _plan_grant("subscription", row.plan, row.access_ends_at)
-    seats = grant.limits.get(registry.SEATS)
+    seats = grant.limits.get(limits_and_features.SEATS)
     if row.plan is None or (not is_per_seat and (seats is None or seats >= row.quantity)):
         return grant
-    return replace(grant, limits=grant.limits | {registry.SEATS: row.quantity})
+    return replace(grant, limits=grant.limits | {limits_and_features.SEATS: row.quantity})
 
 
 def _override_grant(override: EntitlementOverride) -> Grant:
@@ -142,7 +142,9 @@ def _plan_grant(source: Source, plan: Plan | None, expires_at: datetime | None) 
     if plan is None:
         return Grant(source, None, expires_at, {}, ())
     features = plan.features if isinstance(plan.features, list) else []
-    return Grant(source, plan.pk, expires_at, registry.readable_limits(plan.limits), tuple(map(str, features)))
+    return Grant(
+        source, plan.pk, expires_at, limits_and_features.readable_limits(plan.limits), tuple(map(str, features))
+    )
 
 
 def _limit_detail(key: str, grants: list[Grant]) -> EntitlementDetail:

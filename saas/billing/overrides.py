@@ -19,7 +19,7 @@ from django.db import transaction
 from saas.accounts.models import User
 from saas.audit.actions import record, require_reason
 from saas.billing import clock
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.models import EntitlementOverride, Owner, Plan
 from saas.errors import DomainError, Invalid, NotFound
 
@@ -42,17 +42,17 @@ def override_limit(
     owner: Owner, *, key: str, value: int | None, expires_at: datetime, reason: str, by: User
 ) -> EntitlementOverride:
     """Give a declared limit; ``None`` is no limit. Raises ``Invalid``."""
-    known = registry.limit_keys(of_team=not isinstance(owner, User))
+    known = limits_and_features.limit_keys(of_team=not isinstance(owner, User))
     if key not in known:
         raise Invalid(errors={"key": [f"Choose one of {', '.join(known)}."]})
-    if value is not None and not 0 <= value <= registry.LARGEST_LIMIT:
-        raise Invalid(errors={"value": [f"Choose a number from 0 to {registry.LARGEST_LIMIT}, or none."]})
+    if value is not None and not 0 <= value <= limits_and_features.LARGEST_LIMIT:
+        raise Invalid(errors={"value": [f"Choose a number from 0 to {limits_and_features.LARGEST_LIMIT}, or none."]})
     return _save_override(owner, EntitlementOverride(kind="limit", key=key, value=value), expires_at, reason, by)
 
 
 def grant_feature(owner: Owner, *, feature: str, expires_at: datetime, reason: str, by: User) -> EntitlementOverride:
     """Give a declared feature. Raises ``Invalid``."""
-    known = sorted(registry.feature_keys())
+    known = sorted(limits_and_features.feature_keys())
     if feature not in known:
         raise Invalid(errors={"feature": [f"Choose one of {', '.join(known)}."]})
     return _save_override(owner, EntitlementOverride(kind="feature", key=feature), expires_at, reason, by)

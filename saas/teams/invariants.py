@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import Count, F, Max, Q
 
 from saas.billing import clock, entitlements
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.models import EntitlementOverride, Subscription
 from saas.operations.invariants import invariant
 from saas.teams.models import Team
@@ -19,7 +19,7 @@ def members_have_seats() -> Iterator[str]:
     A team whose plan now allows fewer seats keeps its members and takes no more.
     """
     teams = Team.objects.live().annotate(members=Count("memberships"), joined=Max("memberships__created_at"))
-    crowded = teams.filter(members__gt=registry.free_limits()["seats"] or 0).order_by("pk")
+    crowded = teams.filter(members__gt=limits_and_features.free_limits()["seats"] or 0).order_by("pk")
     for pk, members, joined in crowded.values_list("pk", "members", "joined"):
         team = Team.objects.get(pk=pk)
         allowed = entitlements.get_limit(team, "seats")

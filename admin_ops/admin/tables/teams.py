@@ -18,7 +18,7 @@ from admin_ops.timeline import build_team_timeline
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.billing import entitlements
 from saas.billing.alarms import alarms_of_team
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.models import Customer
 from saas.teams.models import ApiKey, Invitation, Membership, Team
 from saas.teams.plan_limits import seats_taken
@@ -43,7 +43,7 @@ class TeamAdmin(StaffActionAdmin):
 
     def page_of(self, request: HttpRequest, row: Team) -> dict[str, Any]:
         access = entitlements.get_entitlements(row)
-        limits = {key: access.limits[key] for key in registry.limit_keys(of_team=True)}
+        limits = {key: access.limits[key] for key in limits_and_features.limit_keys(of_team=True)}
         shown = {"access": replace(access, limits=limits), "team": row, **_people_and_keys(row)}
         if settings.BILLING:
             shown |= live_context(request, alarms_of_team(row), Customer.objects.for_owner(row))

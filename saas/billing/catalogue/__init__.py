@@ -1,4 +1,4 @@
-"""The catalogue: what may be sold (``registry``), our plans, and the versions of their prices."""
+"""The catalogue: what may be sold (``limits_and_features``), our plans, and the versions of their prices."""
 
 from saas.billing.catalogue.seeding import seed_plans, seed_yearly_prices
 

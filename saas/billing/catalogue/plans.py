@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from saas.audit.actions import record
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.catalogue.prices import lock_plan
 from saas.billing.models import Plan
 from saas.errors import DomainError, Invalid
@@ -94,9 +94,13 @@ def _check_value(name: str, value: Any) -> list[str]:
             return [] if is_right else [f"Give a text of up to {longest} characters."]
         case "features":
             is_list = isinstance(value, list) and all(isinstance(key, str) for key in value)
-            return registry.check_features(value) if is_list else ["Give a list of features."]
+            return limits_and_features.check_features(value) if is_list else ["Give a list of features."]
         case "limits":
-            return registry.check_limits(value) if isinstance(value, dict) else ["Give a number for each limit."]
+            return (
+                limits_and_features.check_limits(value)
+                if isinstance(value, dict)
+                else ["Give a number for each limit."]
+            )
         case "is_active" | "is_visible" | "trial_needs_card":
             return [] if isinstance(value, bool) else ["Say true or false."]
         case "position":

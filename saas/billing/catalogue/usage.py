@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from saas.accounts.models import User
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.entitlements import Entitlements
 from saas.billing.models import Owner
 
@@ -42,6 +42,6 @@ def limit_usage(owner: Owner, entitlements: Entitlements) -> list[LimitUsage]:
             _counters[limit.key](owner) if limit.key in _counters else None,
             entitlements.limits[limit.key],
         )
-        for limit in registry.LIMITS
+        for limit in limits_and_features.LIMITS
         if not (of_team and limit.is_personal)
     ]

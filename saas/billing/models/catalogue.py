@@ -31,7 +31,7 @@ class PlanQuerySet(models.QuerySet["Plan"]):
 
 
 class Plan(models.Model):
-    """One of our plans. ``limits`` maps declared limits (``catalogue.registry``) to a number, or to null for no limit.
+    """One of our plans. ``limits`` maps declared limits (``catalogue.limits_and_features``) to a number, or to null for no limit.
 
     Its prices are rows of ``Price``. ``price_cents`` repeats the current one by the month in ``currency``, so that lists need no
     other table; ``catalogue.prices`` writes both.

@@ -1,13 +1,13 @@
 """The limits of plans, for tests with exact values: added modules declare further limits, which have their defaults."""
 
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 
 OURS = ("teams", "seats", "api_keys")
 
 
 def added_limits() -> dict[str, int | None]:
     """The limits of added modules, with their defaults; empty without any."""
-    return {key: default for key, default in registry.free_limits().items() if key not in OURS}
+    return {key: default for key, default in limits_and_features.free_limits().items() if key not in OURS}
 
 
 def with_added_limits(limits: dict[str, int | None]) -> dict[str, int | None]:

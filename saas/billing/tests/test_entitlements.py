@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.billing import entitlements
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.models import Customer, Plan, Price, Subscription
 from saas.billing.tests.plan_limits import with_added_limits
 from saas.ids import new_id
@@ -145,7 +145,11 @@ def test_a_limit_that_nobody_declared_is_nothing(customer: Person) -> None:
 
 
 def test_a_limit_declared_later_has_its_default_in_every_plan(customer: Person, monkeypatch) -> None:
-    monkeypatch.setattr(registry, "LIMITS", [*registry.LIMITS, registry.Limit("declared_later", "Later", default=3)])
+    monkeypatch.setattr(
+        limits_and_features,
+        "LIMITS",
+        [*limits_and_features.LIMITS, limits_and_features.Limit("declared_later", "Later", default=3)],
+    )
     subscribe(customer.user, "scale")
 
     assert entitlements.get_limit(customer.user, "declared_later") == 3

@@ -9,7 +9,7 @@ from rest_framework.serializers import Serializer
 from saas.accounts.models import User
 from saas.accounts.privacy.data_sources import personal_data_sources
 from saas.api.openapi import schema_files
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.fields import PrefixedIdField
 from saas.management.modules import templates
 from saas.management.modules.names import ModuleNames, ModuleRefused
@@ -79,7 +79,7 @@ def _api(names: ModuleNames, owned_by: str) -> Iterator[str]:
 
 
 def _registers(names: ModuleNames) -> Iterator[str]:
-    if names.plural in registry.limit_keys():
+    if names.plural in limits_and_features.limit_keys():
         yield f"There is a plan limit `{names.plural}` already: choose another name."
     if names.plural in {permission.partition(".")[0] for permission in ROLES_BY_PERMISSION}:
         yield f"There are permissions `{names.plural}.…` already: choose another name."

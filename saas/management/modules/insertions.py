@@ -55,7 +55,7 @@ def _limit(names: ModuleNames, owned_by: str) -> Insertion:
     words = names.placeholders(owned_by)["Plural_words"]
     label, personal = (f"{words} of a team", "") if owned_by == "team" else (words, ", is_personal=True")
     return Insertion(
-        "saas/billing/catalogue/registry.py",
+        "saas/billing/catalogue/limits_and_features.py",
         '    Limit("api_keys", _("API keys of a team"), default=1),\n',
         f'    Limit("{names.plural}", "{label}", default=3{personal}),\n',
     )
