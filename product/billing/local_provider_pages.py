@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from product.billing.pages import MAX_FIELD, billing_page
 from product.pages.billing.charges import charge_of
 from saas.api.pages.rendering import render_page
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.models import Checkout, LocalObject
 from saas.billing.providers.interface import ProviderRefused
 from saas.billing.providers.local import checkout_page, invoice_page, portal
@@ -70,7 +70,7 @@ def _render_checkout(request: HttpRequest, row: Checkout, refusal: DomainError |
     where = f"success?checkout_id={row.pk}" if session["status"] == "complete" else "cancel"
     context = {
         "plan": row.plan,
-        "features": [registry.feature_label(key) for key in row.plan.features],
+        "features": [limits_and_features.feature_label(key) for key in row.plan.features],
         "email": row.customer.email,
         "session": session,
         "offer": checkout_page.summarize_checkout(session),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from saas.billing import providers
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.models import Interval, Plan, Price
 from saas.billing.models.catalogue import listed_prices, price_list
 from saas.money import Money
@@ -83,7 +83,7 @@ def _currency(row: Price, plans: dict[str, Plan]) -> str:
 
 def _offer(plan: Plan, row: Price, currency: str) -> Offer:
     amount = row.unit_amount_cents or 0
-    limits = registry.complete_limits(plan.limits)
+    limits = limits_and_features.complete_limits(plan.limits)
     return Offer(
         plan,
         Money(amount, currency),
@@ -91,6 +91,6 @@ def _offer(plan: Plan, row: Price, currency: str) -> Offer:
         row.is_per_unit,
         row.included_quantity,
         Money(round(amount / 12), currency) if row.charged_every == Interval.YEAR else None,
-        [LimitLine(limit.label, limits[limit.key]) for limit in registry.LIMITS],
-        [registry.feature_label(key) for key in plan.features],
+        [LimitLine(limit.label, limits[limit.key]) for limit in limits_and_features.LIMITS],
+        [limits_and_features.feature_label(key) for key in plan.features],
     )

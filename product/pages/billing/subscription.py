@@ -14,7 +14,7 @@ from product.pages.leaving import lead_away
 from product.pages.teams.base import NOTHING_ASKED
 from saas.api.pages.forms import Field, FormSpec
 from saas.billing import payment_methods, scheduled_changes, subscriptions
-from saas.billing.catalogue import registry
+from saas.billing.catalogue import limits_and_features
 from saas.billing.entitlements import Entitlements, get_entitlements
 from saas.billing.models import PaymentMethod
 from saas.billing.subscriptions import NotSubscribed
@@ -76,14 +76,14 @@ class EndPage(BillingFormPage):
 
 def what_is_lost(now: Entitlements, after: Entitlements, of_team: bool) -> list[dict[str, Any]]:
     """Limits that fall, and features that go."""
-    keys = registry.limit_keys(of_team=of_team)
-    labels = {limit.key: limit.label for limit in registry.LIMITS}
+    keys = limits_and_features.limit_keys(of_team=of_team)
+    labels = {limit.key: limit.label for limit in limits_and_features.LIMITS}
     falls = [key for key in keys if now.limits[key] != after.limits[key]]
     limits = [
         {"label": labels[key], "is_limit": True, "now": now.limits[key], "after": after.limits[key]} for key in falls
     ]
     gone = [key for key in now.features if key not in after.features]
-    return [*limits, *({"label": registry.feature_label(key), "is_limit": False} for key in gone)]
+    return [*limits, *({"label": limits_and_features.feature_label(key), "is_limit": False} for key in gone)]
 
 
 class ResumeAction(BillingAction):
