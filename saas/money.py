@@ -33,6 +33,14 @@ def currency_exponent(currency: str) -> int:
     return _COUNTED[code] if code in _COUNTED else get_currency_precision(code)
 
 
+def smallest_payment(currency: str) -> int:
+    """What every payment and refund is a multiple of, in minor units: nobody pays thousandths of a dinar, nor the hundredths that
+    are counted of ISK and UGX (https://docs.stripe.com/currencies)."""
+    if currency.upper() in {"ISK", "UGX"}:
+        return 100
+    return 10 if currency_exponent(currency) == 3 else 1
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """``minor`` units of ``currency``, a code of ISO 4217 in either case."""

@@ -14,8 +14,9 @@ from saas.accounts.staff.staff_roles import StaffPermission
 from saas.billing import clock, subscriptions
 from saas.billing.catalogue.offers import NotForSale
 from saas.billing.invoices import refunds
-from saas.billing.invoices.refunds import NothingToRefund
+from saas.billing.invoices.refunds import NothingToRefund, PaymentDisputed
 from saas.billing.models import Plan, Subscription
+from saas.billing.providers import PaymentDeclined
 from saas.billing.subscriptions import NothingToResume, NotSubscribed, PlanItemUnknown, SamePlan
 from saas.errors import NotFound
 from saas.money import Money
@@ -79,7 +80,7 @@ CANCEL = StaffAction(
         body=shapes.CancelBody,
         response=OneSubscriptionShape,
         represent=represent_one_subscription,
-        refusals=(NothingToRefund, NotSubscribed),
+        refusals=(NothingToRefund, PaymentDisputed, NotSubscribed),
     ),
 )
 
@@ -161,6 +162,6 @@ CHANGE_PLAN = StaffAction(
         body=shapes.ChangePlanBody,
         response=OneSubscriptionShape,
         represent=represent_one_subscription,
-        refusals=(NotFound, NotSubscribed, SamePlan, PlanItemUnknown, NotForSale),
+        refusals=(NotFound, NotSubscribed, SamePlan, PlanItemUnknown, NotForSale, PaymentDeclined),
     ),
 )

@@ -14,7 +14,7 @@ from saas.accounts.staff.staff_roles import StaffPermission
 from saas.api.representation import represent
 from saas.billing import subscriptions
 from saas.billing.invoices import refunds
-from saas.billing.invoices.refunds import NothingToRefund
+from saas.billing.invoices.refunds import NothingToRefund, PaymentDisputed
 from saas.billing.linking.customers import CustomerIsLinked, OwnerPaysAlready, link_customer_by_staff
 from saas.billing.linking.evidence import owner_by_id, user_by_verified_email
 from saas.billing.models import Customer, Invoice, Subscription
@@ -168,7 +168,7 @@ REFUND = StaffAction(
         body=shapes.RefundBody,
         response=shapes.RefundedInvoiceShape,
         represent=lambda row: {"invoice": represent(shapes.NetInvoiceShape, row)},
-        refusals=(NothingToRefund,),
+        refusals=(NothingToRefund, PaymentDisputed),
     ),
 )
 

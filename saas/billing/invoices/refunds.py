@@ -25,6 +25,7 @@ from saas.billing.customers import apply_pending_events, numbered_key
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, Subscription
 from saas.billing.providers import IdempotencyMismatch, ProviderFailed, UnansweredRefund
 from saas.errors import DomainError, Invalid
+from saas.money import Money, smallest_payment
 
 LARGEST_CREDIT_CENTS = 100_000_000
 SAME_CREDIT = timedelta(minutes=15)
@@ -37,20 +38,33 @@ class NothingToRefund(DomainError):
     code, title = "nothing_to_refund", "Nothing of what was paid is left to refund."  # 409
 
 
+class PaymentDisputed(DomainError):
+    code, title = "payment_disputed", "This payment is disputed: the bank has the money until that is decided."  # 409
+
+
 def refund_invoice(invoice: Invoice, *, amount_cents: int | None, reason: str, by: User) -> Invoice:
-    """Raises ``NothingToRefund``, ``Invalid``, and what the provider refuses. Access stays as it is."""
+    """Raises ``NothingToRefund``, ``PaymentDisputed``, ``Invalid``, and what the provider refuses. Access stays as it is."""
     why, left = require_reason(reason), invoice.net_paid.minor
     if invoice.status != Invoice.Status.PAID or left <= 0 or invoice.customer is None:
         raise NothingToRefund
     amount = left if amount_cents is None else amount_cents
     if not 0 < amount <= left:
         raise Invalid(errors={"amount_cents": [f"Choose an amount of at most {invoice.net_paid}."]})
+    if amount != left and amount % (step := smallest_payment(invoice.currency)):
+        raise Invalid(errors={"amount_cents": [f"Choose a multiple of {Money(step, invoice.currency)}."]})
+    _require_undisputed(invoice)
     refund_id = _found_or_made(invoice, amount, why)
     apply_pending_events(invoice.customer, refund_id)
     facts: dict[str, Any] = {"amount_cents": amount, "currency": invoice.currency, "refund_id": refund_id}
     record("invoice.refunded", actor=by.pk, target=invoice.pk, reason=why, **facts)
     invoice.refresh_from_db()
     return invoice
+
+
+def _require_undisputed(invoice: Invoice) -> None:
+    """An inquiry of the bank keeps nobody from a refund: it may even end it."""
+    if invoice.adjustments.open_disputes().exclude(status__startswith="warning").exists():
+        raise PaymentDisputed
 
 
 def _found_or_made(invoice: Invoice, amount_cents: int, reason: str) -> str:
@@ -117,12 +131,13 @@ def _credit_key(customer: Customer, reason: str, facts: dict[str, Any], given_be
 
 def cancel_with_refund(subscription: Subscription, *, reason: str, by: User) -> Subscription:
     """End it now, and refund what of the last paid invoice is for the time after now. Raises ``NothingToRefund`` if that is
-    nothing: then it has not ended, either. If only the refund is refused, a repeated call makes it."""
+    nothing, ``PaymentDisputed``: then it has not ended, either. If only the refund is refused, a repeated call makes it."""
     why = require_reason(reason)
     invoice = last_paid_invoice(subscription)
     rest = unused_cents(subscription, invoice, clock.now()) if invoice else 0
     if invoice is None or rest <= 0:
         raise NothingToRefund
+    _require_undisputed(invoice)
     if subscription.status not in Subscription.TERMINAL:
         providers.current_gateway().cancel_subscription(subscription.external_id, reason=why)
         facts: dict[str, Any] = {"at_period_end": False, "refund_cents": rest, "returned_cents": invoice.returned_cents}
@@ -139,14 +154,15 @@ def last_paid_invoice(subscription: Subscription) -> Invoice | None:
 
 
 def unused_cents(subscription: Subscription, invoice: Invoice, now: datetime) -> int:
-    """What of the invoice is for the rest of the period, rounded down, and not returned yet."""
+    """What of the invoice is for the rest of the period, rounded down to what can be paid, and not returned yet."""
     end = subscription.current_period_end
     if subscription.status in Subscription.TERMINAL:
         return min(_refund_of_end(subscription, invoice), invoice.net_paid.minor)
     if end is None or end <= now or end <= invoice.issued_at:
         return 0
     rest = (end - max(now, invoice.issued_at)) / (end - invoice.issued_at)
-    return min(int(invoice.amount_paid_cents * rest), invoice.net_paid.minor)
+    cents = int(invoice.amount_paid_cents * rest)
+    return min(cents - cents % smallest_payment(invoice.currency), invoice.net_paid.minor)
 
 
 def _refund_of_end(subscription: Subscription, invoice: Invoice) -> int:

@@ -13,7 +13,7 @@ from saas.audit.models import AuditEvent
 from saas.billing.alarms import AlarmKind, open_alarms
 from saas.billing.entitlements import get_limit
 from saas.billing.invoices import customer_mails, refunds
-from saas.billing.invoices.refunds import NothingToRefund
+from saas.billing.invoices.refunds import NothingToRefund, PaymentDisputed
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, LocalObject, PaymentMethod, Price, Subscription
 from saas.billing.providers import ProviderFailed, ProviderRefused, ProviderUnavailable
 from saas.billing.providers.local import test_clock
@@ -25,6 +25,7 @@ from saas.billing.tests.stripe_params import faults
 from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
 from saas.errors import Invalid
 from saas.mail.models import Mail
+from saas.money import Money
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
 from saas.testing.factories import stripe_object_factories as whole
@@ -399,6 +400,21 @@ def test_no_refund_of_more_than_was_paid(bought: Person, staff_member: Person, c
     assert not InvoiceAdjustment.objects.exists()
 
 
+@pytest.mark.parametrize(("currency", "step"), [("isk", 100), ("ugx", 100), ("kwd", 10), ("jpy", 1), ("usd", 1)])
+def test_only_what_can_be_paid_is_refunded(bought: Person, staff_member: Person, currency: str, step: int) -> None:
+    Invoice.objects.update(currency=currency)
+    row, after = Subscription.objects.get(), timezone.now() + timedelta(days=10, seconds=17)
+    in_cents = invoice()
+    in_cents.currency = "usd"
+    exactly = refunds.unused_cents(row, in_cents, after)
+
+    assert refunds.unused_cents(row, invoice(), after) == exactly - exactly % step
+    if step > 1:
+        with pytest.raises(Invalid) as refused:
+            refunds.refund_invoice(invoice(), amount_cents=1905, reason="sorry", by=staff_member.user)
+        assert refused.value.errors == {"amount_cents": [f"Choose a multiple of {Money(step, currency)}."]}
+
+
 def test_an_end_at_once_refunds_the_rest_of_the_period(bought: Person, staff_member: Person) -> None:
     row = Subscription.objects.get()
     assert row.current_period_end
@@ -703,3 +719,24 @@ def test_a_dispute_ends_access_where_the_setting_says_so(
     assert has_access() == once_lost
     InvoiceAdjustment.objects.update(status="won")
     assert has_access()
+
+
+@pytest.mark.parametrize(("status", "is_refundable"), [("needs_response", False), ("warning_needs_response", True)])
+def test_what_is_disputed_is_not_refunded_and_does_not_end(
+    payer: Person, staff_member: Person, settings: Any, status: str, is_refundable: bool
+) -> None:
+    tell("invoice.paid", PAID)
+    tell("invoice_payment.paid", PAYMENT)
+    tell("charge.dispute.created", whole.dispute(7900, status=status))
+    Subscription.objects.update(current_period_end=timezone.now() + timedelta(days=10))
+    with stand_in({**SHOWN, "POST /v1/refunds": whole.refund(1900)}) as stripe:
+        bill_through_stripe(settings, stripe.url)
+        if is_refundable:
+            refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+            return
+        with pytest.raises(PaymentDisputed):
+            refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+        with pytest.raises(PaymentDisputed):
+            refunds.cancel_with_refund(Subscription.objects.get(), reason="sorry", by=staff_member.user)
+
+    assert (stripe.asked, Subscription.objects.get().status) == ([], "active")
