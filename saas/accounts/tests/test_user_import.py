@@ -299,3 +299,29 @@ def test_a_batch_costs_a_few_statements_however_many_people(tmp_path: Path, djan
         run(path, "csv")
 
     assert User.objects.count() == 400
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_what_a_spreadsheet_writes_is_read(tmp_path: Path, separator: str) -> None:
+    lines = ("E-Mail;Full Name;Email-Verified", 'ann@example.org;"Ann, the first";yes', ";;", "", "bea@example.org;;no")
+    path = csv_file(tmp_path, *(line.replace(";", separator) for line in lines))
+
+    code, out, _ = run(path, "csv")
+
+    assert (code, out) == (0, "2 imported, 0 there already, 0 refused")
+    people = [(one.email, one.full_name, one.is_verified) for one in User.objects.order_by("email")]
+    assert people == [("ann@example.org", "Ann, the first", True), ("bea@example.org", "", False)]
+
+
+@pytest.mark.parametrize(
+    ("moment", "year"),
+    [("1612010512345", 2021), ("1612010512", 2021), ("2019-05-01", 2019), ("0001-01-01T00:00:00", None)],
+)
+def test_moments_are_read_as_they_are_written_elsewhere(tmp_path: Path, moment: str, year: int | None) -> None:
+    """Firebase writes milliseconds; other systems have no year for "never"."""
+    path = csv_file(tmp_path, "email,created_at", f"ann@example.org,{moment}")
+
+    code, _, refused = run(path, "csv")
+
+    assert [user.created_at.year for user in User.objects.all()] == ([year] if year else [])
+    assert (code, len(refused)) == ((0, 0) if year else (1, 1))

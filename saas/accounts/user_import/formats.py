@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,6 +11,9 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+_UNIX_TIME = re.compile(r"[0-9]{9,13}")
+_LENGTH_OF_MILLISECONDS = 12
+_FIRST_YEAR = 1970  # earlier is what other systems write for "never"
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0", ""}
 # The names of columns and keys, in any case, with or without blanks and underscores.
 _NAMES = {
@@ -54,14 +58,18 @@ class Entry:
 
 
 def read_csv(path: Path) -> Iterator[Entry]:
-    """The first line names the columns: ``email`` and, as far as there are, those of ``_NAMES``; others are ignored."""
+    """The first line names the columns: ``email`` and, as far as there are, those of ``_NAMES``; others are ignored. Between them
+    stands a comma, a semicolon or a tab; a line without any value is none."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, strict=True)
+            separator = max(",;\t", key=file.readline().count)
+            file.seek(0)
+            rows = csv.DictReader(file, delimiter=separator, strict=True)
             if "email" not in _recognized(dict.fromkeys(rows.fieldnames or [], "")):
                 raise UnreadableFile("The first line must name the columns, one of them email.")
             for row in rows:
-                yield _entry(f"line {rows.line_num}", row)
+                if any(str(value or "").strip() for value in row.values()):
+                    yield _entry(f"line {rows.line_num}", row)
     except csv.Error as error:
         raise UnreadableFile(f"It is no CSV: line {rows.line_num}, {error}.") from error
 
@@ -141,7 +149,7 @@ def _person(values: Mapping[str, Any]) -> Person:
 
 def _recognized(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the row by our names."""
-    plain = {str(name).lower().replace("_", "").replace(" ", ""): value for name, value in row.items()}
+    plain = {re.sub(r"[ _-]", "", str(name).lower()): value for name, value in row.items()}
     return {ours: plain[name] for ours, names in _NAMES.items() for name in reversed(names) if name in plain}
 
 
@@ -164,13 +172,19 @@ def _flag(value: object) -> bool:
 def _moment(value: object) -> datetime | None:
     if value in (None, ""):
         return None
+    text = str(value).strip()
     try:
-        moment = parse_datetime(str(value))
+        moment = _since_1970(text) if _UNIX_TIME.fullmatch(text) else parse_datetime(text)
     except ValueError:
         moment = None
-    if moment is None:
+    if moment is None or moment.year < _FIRST_YEAR:
         raise UnreadableRow("Its moment of creation must be as in 2026-01-31T12:00:00Z.")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _since_1970(text: str) -> datetime:
+    """In seconds, or in milliseconds, as Firebase writes it."""
+    return datetime.fromtimestamp(int(text) / (1 if len(text) < _LENGTH_OF_MILLISECONDS else 1000), UTC)
 
 
 def _refuse_django(fields: Mapping[str, Any]) -> str:

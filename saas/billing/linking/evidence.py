@@ -6,13 +6,16 @@ for whom no account is found waits for staff: ``saas.billing.alarms``.
 """
 
 import logging
+from datetime import timedelta
 from typing import cast
 
 from django.apps import apps
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.background_tasks import SLICE_SECONDS, for_a_while
+from saas.billing.invoices import customer_mails
 from saas.billing.linking.customers import link_customer
 from saas.billing.models import Customer, Owner
 from saas.billing.sync import event_history
@@ -21,6 +24,8 @@ from saas.security.untrusted_json import as_text
 from saas.webhook_events.models import WebhookEvent
 
 logger = logging.getLogger(__name__)
+
+JUST_PAID = timedelta(days=3)
 
 
 def link_by_evidence(external_id: str) -> bool:
@@ -32,10 +37,12 @@ def link_by_evidence(external_id: str) -> bool:
         return False
     owner, evidence = found
     try:
-        link_customer(customer, owner=owner, evidence=evidence)
+        linked = link_customer(customer, owner=owner, evidence=evidence)
     except DomainError as refusal:  # staff decide: they pay twice
         logger.warning("customer_not_linked", extra={"customer": customer.pk, "reason": refusal.code})
         return False
+    for invoice in linked.invoices.filter(paid_at__gte=timezone.now() - JUST_PAID).order_by("pk"):
+        customer_mails.send_receipt(invoice.external_id)  # which had nobody to go to
     return True
 
 

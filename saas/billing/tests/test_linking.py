@@ -368,3 +368,39 @@ def test_a_thin_event_without_an_object_is_ignored(fake: FakeStripe) -> None:
     event = thin("v1.invoice.upcoming", None)
 
     assert (event.status, event.last_error, fake.asked) == ("ignored", "no object", [])
+
+
+# ── What came before the link ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("days", "receipts"), [(0, 1), (4, 0)])
+def test_who_is_linked_after_the_payment_gets_its_receipt(customer: Person, days: int, receipts: int) -> None:
+    paid_at = int(timezone.now().timestamp()) - days * 86_400
+    transitions = {"finalized_at": paid_at, "marked_uncollectible_at": None, "paid_at": paid_at, "voided_at": None}
+    tell("invoice.paid", whole.invoice(7900, status="paid", amount_paid=7900, status_transitions=transitions))
+    event_factories.drain()
+    assert not Mail.objects.filter(template="receipt").exists()
+
+    pay("pays@example.org", reference=customer.user.pk)
+
+    assert Mail.objects.filter(template="receipt", recipient=customer.user.email).count() == receipts
+
+
+@pytest.mark.parametrize("gone", ["deleted_at", "replaced_at"])
+def test_cards_of_a_customer_who_is_gone_are_not_shown(customer: Person, gone: str) -> None:
+    mine = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    PaymentMethod.objects.create(customer=mine, external_id="pm_1", type="card", last4="4242")
+    assert PaymentMethod.objects.for_owner(customer.user).usable().count() == 1
+
+    Customer.objects.update(**{gone: timezone.now()})
+
+    assert not PaymentMethod.objects.for_owner(customer.user).usable().exists()
+
+
+def test_a_customer_who_stands_twice_in_the_file_stops_before_anything(at_stripe: FakeStripe, tmp_path: Path) -> None:
+    table = tmp_path / "accounts.csv"
+    table.write_text("cus_1;ann@example.org\n\n;\ncus_1;bea@example.org\n", encoding="utf-8-sig")
+
+    with pytest.raises(CommandError, match="line 4: cus_1 stands in an earlier line"):
+        link_stripe(str(table), "--yes")
+    assert at_stripe.asked == []

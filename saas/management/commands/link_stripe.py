@@ -50,17 +50,21 @@ class Command(BillingCommand):
 def _read(path: str) -> dict[str, str]:
     """Raises ``CommandError`` for a file that is not there, and for a line that is not two values."""
     try:
-        rows = [
-            [value.strip() for value in row]
-            for row in csv.reader(Path(path).read_text("utf-8-sig").splitlines())
-            if row
-        ]
+        lines = Path(path).read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
-    for number, row in enumerate(rows, start=1):
-        if len(row) != 2 or not all(row):
+    separator = ";" if lines and ";" in lines[0] else ","
+    accounts: dict[str, str] = {}
+    for number, row in enumerate(csv.reader(lines, delimiter=separator), start=1):
+        values = [value.strip() for value in row]
+        if not any(values):
+            continue
+        if len(values) != 2 or not all(values):
             raise CommandError(f"{path}, line {number}: a customer of the provider, a comma, and an account.")
-    return {row[0]: row[1] for row in rows}
+        if values[0] in accounts:
+            raise CommandError(f"{path}, line {number}: {values[0]} stands in an earlier line, too.")
+        accounts[values[0]] = values[1]
+    return accounts
 
 
 def _sentence(match: Match) -> str:
