@@ -146,8 +146,8 @@ class Customer(models.Model):
 
 class PaymentMethodQuerySet(models.QuerySet["PaymentMethod"]):
     def usable(self) -> PaymentMethodQuerySet:
-        """Still attached to its customer."""
-        return self.filter(detached_at=None)
+        """Still attached to its customer. With a customer its methods are gone, without an event for each."""
+        return self.filter(detached_at=None, customer__deleted_at=None, customer__replaced_at=None)
 
     def for_owner(self, owner: Owner) -> PaymentMethodQuerySet:
         return self.filter(owned_by(owner, "customer__")).with_paying_method()

@@ -44,9 +44,12 @@ class Discount:
             return next(iter(self.amounts_off.values()), 0)
         return self.amounts_off.get(currency, self.amounts_off.get(""))
 
-    def with_amounts_of(self, other: "Discount | None") -> "Discount":
-        """With the amounts in other currencies, which only some snapshots show."""
-        return replace(self, amounts_off={**other.amounts_off, **self.amounts_off}) if other else self
+    def completed_by(self, other: "Discount | None") -> "Discount":
+        """With what only some snapshots show: the amounts in other currencies, and for which products it is."""
+        if other is None:
+            return self
+        amounts = {**other.amounts_off, **self.amounts_off}
+        return replace(self, amounts_off=amounts, product_ids=self.product_ids or other.product_ids)
 
     def is_for(self, product_id: str) -> bool:
         return not self.product_ids or product_id in self.product_ids
@@ -65,7 +68,7 @@ class CustomerDiscounts:
     def read(self, shown: object) -> Discount | None:
         """A discount as a subscription shows it: whole, or by its id. ``None`` where only its id is known."""
         whole, known = read_discount(shown) if isinstance(shown, dict) else None, self.known.get(discount_id(shown))
-        return whole.with_amounts_of(known) if whole else known
+        return whole.completed_by(known) if whole else known
 
     def including(self, shown: Iterable[object]) -> "CustomerDiscounts":
         """With those that are whole in ``shown``, too."""
@@ -73,7 +76,7 @@ class CustomerDiscounts:
         found = [discount for one in shown if isinstance(one, dict) and (discount := read_discount(one))]
         for discount in (*found, *self.known.values()):
             if discount.id:
-                known[discount.id] = discount.with_amounts_of(known.get(discount.id))
+                known[discount.id] = discount.completed_by(known.get(discount.id))
         return replace(self, known=known)
 
 

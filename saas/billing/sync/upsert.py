@@ -3,6 +3,7 @@ be repeated, runs inside its caller's transaction, and inserts missing customers
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -78,9 +79,9 @@ def upsert_discounts(customer_external_id: str) -> None:
 
 def _write_customer(row: Customer | None, external_id: str, values: dict[str, Any]) -> Customer:
     """``row`` is locked, ``None`` where there is none yet."""
-    discounts_before = row.discounts if row else None
+    before = (row.discounts, row.deleted_at) if row else (None, None)
     row = _write_row(Customer, row, external_id, values, first=lambda: {"provider": _provider_of(external_id)})
-    if discounts_before != row.discounts:
+    if before != (row.discounts, row.deleted_at):
         for subscription_id in row.subscriptions.order_by("pk").values_list("external_id", flat=True):
             upsert_subscription(subscription_id)
     return row
@@ -170,6 +171,7 @@ def _projected(
     """The projection under the discounts of the customer whom it belongs to, and the customer."""
     customer_id = next((id for event in events if (id := id_of(event.object.get("customer")))), "")
     customer = _CUSTOMERS.fetch_first(external_id=customer_id) if customer_id else None
+    events = [*events, *_end_with(customer, events)]
     projection = subscriptions.project_subscription(
         events, customer_discounts(customer.discounts if customer else None)
     )
@@ -182,6 +184,15 @@ def _projected(
                 subscriptions.project_subscription(events, customer_discounts(customer.discounts)) or projection
             )
     return projection, customer
+
+
+def _end_with(customer: Customer | None, events: Sequence[StoredEvent]) -> list[StoredEvent]:
+    """A deleted customer's subscriptions are over, also where no event of their own says so."""
+    if customer is None or customer.deleted_at is None or any(event.has_verb("deleted") for event in events):
+        return []
+    told = event_history.stored_events(customer.external_id, "customer.deleted")
+    ends = sorted(told, key=lambda event: (event.created, event.id))[:1]
+    return [replace(end, type="customer.subscription.deleted", object={}, previous={}) for end in ends]
 
 
 def subscription_values(projection: subscriptions.SubscriptionProjection) -> dict[str, Any]:

@@ -135,3 +135,17 @@ def test_operators_read_what_needs_attention(webhooks: ServiceClient) -> None:
 
     [item] = webhooks.get("/api/webhooks/logs").json()["items"]
     assert item["attention"] == "status dormant is unknown: it gives no access"
+
+
+def test_an_invoice_that_stripe_could_not_issue_is_an_alarm_until_it_is() -> None:
+    error = {"code": "customer_tax_location_invalid", "message": "The customer's location isn't recognized."}
+    draft = whole.invoice(status="draft", last_finalization_error=error)
+    reason = "it is not charged: The customer's location isn't recognized."
+
+    tell("invoice.finalization_failed", draft)
+
+    [alarm] = open_alarms(AlarmKind.NEEDS_ATTENTION)
+    assert (alarm.target, alarm.reason, alarm.remedy) == (Invoice.objects.get(), reason, "refresh")
+    assert Mail.objects.get(template="billing_alert").context["reason"] == reason
+    tell("invoice.finalized", whole.invoice(last_finalization_error=error), id="evt_2", at=whole.AT + 60)
+    assert count_alarms() == {}

@@ -269,3 +269,19 @@ def test_an_answer_that_hides_amounts_asks_for_no_other(
 
     assert len(asked) == 1
     assert Subscription.objects.get().hides_amounts
+
+
+def test_for_which_product_a_discount_is_is_not_forgotten(stripe: StandIn) -> None:
+    """Only an answer that was asked for it shows it, and lists show the rest of the coupon."""
+    half = whole.coupon("half", percent_off=50.0, duration="forever")
+    of_seats = whole.discount("di_1", {**half, "applies_to": {"products": ["prod_seat"]}})
+    items = [
+        whole.subscription_item(whole.price()),
+        whole.subscription_item(whole.price("price_seat", 1000, product="prod_seat"), id="si_2"),
+    ]
+    tell("customer.subscription.created", whole.subscription(*items, discounts=[of_seats]))
+    assert monthly() == 7900 + 500
+
+    tell("customer.subscription.updated", whole.subscription(*items, discounts=[whole.discount("di_1", half)]), day=1)
+
+    assert monthly() == 7900 + 500

@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import call_command
 from django.utils import timezone
 from prometheus_client import REGISTRY
@@ -16,12 +17,15 @@ from saas.billing.models import Customer, Invoice, LedgerEntry, LocalObject, Pay
 from saas.billing.payment_methods import add_payment_method
 from saas.billing.sync import reconcile
 from saas.billing.tests import stripe_params
+from saas.billing.tests.fake_stripe import refusal
 from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
 from saas.billing.tests.test_stripe_gateway import BUSY, SUBSCRIPTION, no_waiting
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
 
 __all__ = ["no_waiting"]
+
+FORBIDDEN = refusal("The provided key does not have the required permissions for this endpoint.", status=403)
 
 
 def run() -> list[str]:
@@ -213,3 +217,34 @@ def test_a_stripe_that_is_away_is_not_asked_on(
 
     assert (len(told), told[0].startswith("stopped: ")) == (2, True)
     assert {asked.path for asked in stripes.asked} in ({"/v1/customers/cus_0"}, {"/v1/customers/cus_1"})
+
+
+def test_another_address_of_an_invoices_page_is_no_difference(bought: Subscription) -> None:
+    row = LocalObject.objects.get(kind="invoice")
+    row.data |= {"hosted_invoice_url": "https://invoice.example.com/made-for-this-answer"}
+    row.save()
+    before = WebhookEvent.objects.count()
+
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        assert (run(), WebhookEvent.objects.count()) == (["0 differences"], before)
+
+
+def test_what_our_key_may_not_read_holds_up_nothing_else(customer: Person, other: Person, stripes: StandIn) -> None:
+    for number, person in enumerate((customer, other), start=1):
+        Customer.objects.create(user=person.user, provider="stripe", external_id=f"cus_{number}")
+    stripes.answers["GET /v1/customers/cus_2"] = {"id": "cus_2", "object": "customer", "livemode": False}
+    stripes.answers["GET /v1/customers/cus_2/tax_ids"] = stripes.answers["GET /v1/customers/cus_1/tax_ids"]
+    stripes.answers["GET /v1/invoices"] = [FORBIDDEN]
+
+    assert run() == [
+        "subscription sub_1 differed: it was missing",
+        "invoice: not compared, our key may not read it",
+        "2 differences",
+    ]
+
+    asked = [call.path for call in stripes.asked]
+    assert (asked.count("/v1/invoices"), asked.count("/v1/payment_methods"), asked[-1]) == (
+        1,
+        2,
+        "/v1/customers/cus_2/tax_ids",
+    )

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from saas.billing import entitlements
 from saas.billing.clock import now
-from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, PaymentMethod, Price, Product, Subscription
+from saas.billing.models import (
+    Checkout,
+    Customer,
+    Invoice,
+    LedgerEntry,
+    PaymentMethod,
+    Plan,
+    Price,
+    Product,
+    Subscription,
+)
 from saas.billing.sync.rebuild import rebuild_rows
 from saas.billing.tests.samples import all_checkpoints, all_events, own_events
 from saas.billing.tests.test_stories import assert_expected
@@ -17,6 +27,7 @@ from saas.billing.webhook_handlers import COMMITTED_WITHIN
 from saas.ids import new_id
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
+from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.subscription_stories import Checkpoint
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append_event
@@ -315,3 +326,39 @@ def test_a_delivery_over_http_reaches_the_subscription(webhooks: ServiceClient, 
 
     assert answer.status_code == 202
     assert Subscription.objects.get().status == "active"
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_with_its_customer_a_subscription_is_over(customer: Person, order: slice) -> None:
+    """Stripe ends it, too: only the event that would say so did not come."""
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    Price.objects.create(provider="stripe", external_id="price_growth", plan_id="growth")
+    gone = {"id": "cus_1", "object": "customer", "deleted": True}
+    told = [
+        whole.event("customer.subscription.created", whole.subscription(), id="evt_1"),
+        whole.event("customer.deleted", gone, id="evt_2", at=whole.AT + 3600),
+    ]
+
+    take_in(told[order])
+
+    row = Subscription.objects.get()
+    assert (row.status, row.ended_at.timestamp(), row.plan_id) == ("canceled", whole.AT + 3600, "growth")
+    assert entitlements.get_limit(customer.user, "seats") == 3
+    assert list(LedgerEntry.objects.order_by("number").values_list("kind", "event_id")) == [
+        ("new", "evt_1"),
+        ("canceled", "evt_2"),
+    ]
+    assert list(rebuild_rows(repair=False)) == []
+    take_in([whole.event("customer.subscription.deleted", whole.subscription(), id="evt_3", at=whole.AT + 3599)])
+    assert Subscription.objects.get().ended_at.timestamp() == whole.AT + 3599
+
+
+def test_a_plan_states_what_the_provider_says_of_its_price(db: None, settings: Any) -> None:
+    settings.BILLING_GATEWAY = "saas.billing.providers.stripe.gateway.StripeGateway"
+    Price.objects.create(provider="stripe", external_id="price_1", plan_id="growth", is_current=True)
+
+    take_in([whole.event("price.updated", whole.price("price_1", 8_900), id="evt_1")])
+    assert Plan.objects.get(pk="growth").price_cents == 8_900
+
+    take_in([whole.event("price.updated", whole.price("price_1", 8_900, active=False), id="evt_2", at=whole.AT + 9)])
+    assert Plan.objects.get(pk="growth").price_cents is None

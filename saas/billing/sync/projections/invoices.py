@@ -71,7 +71,8 @@ def _asks_for_action(events: Sequence[StoredEvent]) -> bool:
 
 
 def _faults(shown: JSONObject, status: str) -> dict[str, str]:
-    """What cannot be read, by the field's name, a sentence each. Very old events have no ``amount_paid``."""
+    """What cannot be read, by the field's name, a sentence each, and why it is not issued. Very old events have no
+    ``amount_paid``."""
     if status == "deleted":
         return {}
     unread = [name for name in _AMOUNTS if as_integer(shown.get(name)) is None and not _is_older(name, shown)]
@@ -80,6 +81,8 @@ def _faults(shown: JSONObject, status: str) -> dict[str, str]:
         faults["status"] = f"status {status} of the invoice is unknown"
     if not as_text(shown.get("currency"), 8):
         faults["currency"] = "the invoice shows no currency"
+    if status == "draft" and (error := as_object(shown.get("last_finalization_error"))):
+        faults["finalization"] = f"it is not charged: {as_text(error.get('message'), 400) or 'it was not finalized'}"
     return faults
 
 
