@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.audit.actions import record
+from saas.background_tasks import for_a_while
 from saas.billing import providers
 from saas.billing.catalogue.offers import NotForSale, find_offer, offered_trial_days
 from saas.billing.catalogue.promotions import find_promotion_code
@@ -26,6 +27,7 @@ from saas.errors import DomainError, Invalid, NotFound
 logger = logging.getLogger(__name__)
 
 LONGEST_CALL = timedelta(minutes=2)  # to the provider; a request that takes longer has died
+_NO_PAYERS = [User.Status.DISABLED, User.Status.DELETED]
 
 
 class AlreadySubscribed(DomainError):
@@ -84,9 +86,11 @@ def start_checkout(
     if plan is None:
         raise NotFound("There is no such plan.")
     price = find_offer(plan, interval=interval, currency=currency)
-    order = Order(plan, price, _quantity(price, quantity, seats), _entered_code(promotion_code, price, plan))
+    payer = owner or user
+    code = _entered_code(promotion_code, price, plan, payer)
+    order = Order(plan, price, _quantity(price, quantity, seats), code)
     gateway = providers.current_gateway()
-    customer = get_or_create_customer(owner or user, gateway)
+    customer = get_or_create_customer(payer, gateway)
     _settle_open_checkouts(customer, order, idempotency_key, gateway)
     checkout = _create_checkout(customer, user, order, idempotency_key)
     if checkout.status == Checkout.Status.PENDING and checkout.external_id:
@@ -105,8 +109,8 @@ def _quantity(price: Price, wanted: int | None, seats: int) -> int:
     return price.quantity_for(wanted or seats)
 
 
-def _entered_code(code: str, price: Price, plan: Plan) -> str:
-    return find_promotion_code(code, currency=price.currency or plan.currency).code if code else ""
+def _entered_code(code: str, price: Price, plan: Plan, owner: Owner) -> str:
+    return find_promotion_code(code, currency=price.currency or plan.currency, owner=owner).code if code else ""
 
 
 def _settle_open_checkouts(customer: Customer, order: Order, idempotency_key: str, gateway: Gateway) -> None:
@@ -192,23 +196,35 @@ def _create_session(
 ) -> CheckoutSession:
     if customer.pk != checkout.customer_id:  # it was replaced meanwhile
         checkout.refresh_from_db()
-    earlier = Subscription.objects.filter(customer__in=_customers_of_owner(customer))
+    is_free = price.unit_amount_cents == 0
+    trial_days = 0 if is_free else _trial_days(checkout.plan, _person_of(customer))
     return gateway.create_checkout(
         reference=checkout.pk,
         customer_id=customer.external_id,
         price_id=price.external_id or "",
-        trial_days=first_trial_days(checkout.plan, earlier),
+        trial_days=trial_days,
         idempotency_key=numbered_key(f"checkout:{checkout.pk}", checkout.opening_attempt),
         quantity=checkout.quantity,
         promotion_code_id=_provider_code(checkout.promotion_code, gateway),
-        needs_card=checkout.plan.trial_needs_card,
+        needs_card=checkout.plan.trial_needs_card if trial_days else not is_free,
         on_page=on_page,
     )
 
 
-def first_trial_days(plan: Plan, earlier: QuerySet[Subscription]) -> int:
-    """How many days are free for a customer with these ``earlier`` subscriptions: only the first begins with a trial."""
-    return 0 if earlier.exists() else offered_trial_days(plan)
+def _person_of(customer: Customer) -> str:
+    return customer.user_id or (customer.team.owner_id if customer.team else "")
+
+
+def first_trial_days(plan: Plan, owner: Owner) -> int:
+    """How many days are free for this owner. Only the first subscription of a person begins with a trial: their own, or one of
+    a team that is or was theirs, also if it is deleted. One that was never paid does not count."""
+    return _trial_days(plan, owner.pk if isinstance(owner, User) else owner.owner_id)
+
+
+def _trial_days(plan: Plan, person: str) -> int:
+    theirs = Subscription.objects.filter(Q(customer__user=person) | Q(customer__team__owner=person))
+    began = theirs.exclude(status__in=[Subscription.Status.INCOMPLETE, Subscription.Status.INCOMPLETE_EXPIRED])
+    return 0 if began.exists() else offered_trial_days(plan)
 
 
 def _provider_code(code: str, gateway: Gateway) -> str:
@@ -222,6 +238,26 @@ def _end_checkout(checkout: Checkout, status: Checkout.Status) -> None:
     pending = Checkout.objects.filter(pk=checkout.pk, status=Checkout.Status.PENDING)
     pending.update(status=status, ended_at=timezone.now())
     checkout.refresh_from_db()
+
+
+def expire_orphaned_checkouts() -> int:
+    """Expire the open checkouts of accounts that were banned or deleted, and of teams that ended: the provider's page would take
+    their money still. As many as there is time for. Returns how many."""
+    gateway = providers.current_gateway()
+    pending = Checkout.objects.filter(status=Checkout.Status.PENDING, customer__provider=gateway.provider)
+    gone = Q(customer__team__deleted_at__isnull=False) | Q(customer__user__status__in=_NO_PAYERS)
+    rows = pending.exclude(external_id="").filter(gone).select_related("customer").order_by("?")
+    return sum(_expire_orphaned(checkout, gateway) for checkout in for_a_while(rows))
+
+
+def _expire_orphaned(checkout: Checkout, gateway: Gateway) -> bool:
+    try:
+        gateway.expire_checkout(checkout.external_id)
+    except DomainError as refusal:
+        logger.warning("checkout_not_expired", extra={"checkout": checkout.pk, "reason": refusal.code})
+        return False
+    apply_pending_events(checkout.customer)
+    return True
 
 
 def reconcile_checkout(checkout: Checkout) -> Checkout:

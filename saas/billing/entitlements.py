@@ -60,9 +60,11 @@ class Entitlements:
     feature_details: list[EntitlementDetail]
 
 
-def get_entitlements(owner: Owner, *, without: Subscription | None = None) -> Entitlements:
-    """``without``: what would be left if that subscription were over."""
-    grants = get_grants(owner, without=without)
+def get_entitlements(
+    owner: Owner, *, without: Subscription | None = None, instead: Grant | None = None
+) -> Entitlements:
+    """``without``: what would be left if that subscription were over, ``instead`` of which another grant may be."""
+    grants = [*get_grants(owner, without=without), *filter(None, [instead])]
     features = sorted({feature for grant in grants for feature in grant.features})
     return Entitlements(
         limits={key: _limit_detail(key, grants).value for key in limits_and_features.limit_keys()},
@@ -105,7 +107,7 @@ def get_grants(owner: Owner, *, without: Subscription | None = None) -> list[Gra
     return [
         free,
         *(
-            _bought_grant(row, is_per_seat=row.is_per_seat)  # type: ignore[attr-defined]  # an annotation
+            bought_grant(row.plan, row.quantity, until=row.access_ends_at, is_per_seat=row.is_per_seat)  # type: ignore[attr-defined]  # an annotation
             for row in bought
             if row.grants_access(now)
         ),
@@ -119,13 +121,13 @@ def _counting_for(owner: Owner, path: str = "") -> Q:
     return Q(**{f"{path}team_id": owner.pk}) | Q(**{f"{path}user_id": owner.owner_id})
 
 
-def _bought_grant(row: Subscription, *, is_per_seat: bool) -> Grant:
+def bought_grant(plan: Plan | None, quantity: int, *, until: datetime | None, is_per_seat: bool) -> Grant:
     """The plan's grant. Sold per seat, it gives the seats that were bought; several of a plan that is not give as many."""
-    grant = _plan_grant("subscription", row.plan, row.access_ends_at)
+    grant = _plan_grant("subscription", plan, until)
     seats = grant.limits.get(limits_and_features.SEATS)
-    if row.plan is None or (not is_per_seat and (seats is None or seats >= row.quantity)):
+    if plan is None or (not is_per_seat and (seats is None or seats >= quantity)):
         return grant
-    return replace(grant, limits=grant.limits | {limits_and_features.SEATS: row.quantity})
+    return replace(grant, limits=grant.limits | {limits_and_features.SEATS: quantity})
 
 
 def _override_grant(override: EntitlementOverride) -> Grant:

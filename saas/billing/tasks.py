@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from saas.billing import clock, plan_mapping, providers, scheduled_changes, subscriptions
-from saas.billing.catalogue import price_moves
+from saas.billing import checkouts, clock, plan_mapping, providers, scheduled_changes, subscriptions
+from saas.billing.catalogue import price_moves, prices
 from saas.billing.customers import apply_pending_events
 from saas.billing.invoices import customer_mails
 from saas.billing.linking import evidence
@@ -20,8 +20,9 @@ def reconcile_due() -> None:
 
 @shared_task
 def do_daily_work() -> None:
-    """Announce cards that end, map unknown plans again, resume paused trials. Beat sends it every night."""
+    """Announce cards that end, ask for prices, map unknown plans again, resume paused trials. Beat sends it every night."""
     customer_mails.send_expiring_cards(clock.now().date())
+    prices.fetch_untold_prices()
     plan_mapping.remap_subscriptions()
     subscriptions.resume_paused_trials()
 
@@ -51,6 +52,12 @@ def fetch_subscription(subscription_id: str) -> None:
     providers.current_gateway().fetch_subscription(subscription_id)
     if row := Subscription.objects.select_related("customer").filter(external_id=subscription_id).first():
         apply_pending_events(row.customer)
+
+
+@shared_task
+def expire_orphaned_checkouts() -> None:
+    """Close the provider's pages of accounts and teams that are gone. Beat sends it every five minutes."""
+    checkouts.expire_orphaned_checkouts()
 
 
 @shared_task

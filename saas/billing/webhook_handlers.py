@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from saas.background_tasks import notify_workers
 from saas.billing import providers
+from saas.billing.catalogue import prices
 from saas.billing.invoices import (
     customer_mails,
     details_elsewhere,
@@ -183,6 +184,7 @@ def handle_product_event(event: WebhookEvent, data: EventData) -> None:
 def handle_price_event(event: WebhookEvent, data: EventData) -> None:
     """``plan.*`` reports the same prices in an older shape, and has no handler."""
     upsert.upsert_price(require_object_id(event))
+    prices.follow_provider(event.object_id)
     _remap_unknown_plans(event)
 
 

@@ -124,6 +124,7 @@ if BILLING:
         "change plans at a period's end": _every(60.0, "saas.billing.tasks.make_due_changes"),
         "move payers to another price": _every(60.0, "saas.billing.tasks.apply_price_moves"),
         "link customers who pay": _every(300.0, "saas.billing.tasks.link_customers"),
+        "end checkouts of who is gone": _every(300.0, "saas.billing.tasks.expire_orphaned_checkouts"),
         "update seats": _every(600.0, "saas.teams.tasks.update_all_seats"),
     }
 if USES_LOCAL_PROVIDER:

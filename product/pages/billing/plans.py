@@ -13,11 +13,12 @@ from product.billing.price_table import Offer, price_table, shown_offer
 from product.billing.serializers import ChangeBody, CheckoutBody
 from product.pages.billing.base import CHANGE, CHECKOUT, OVERVIEW, PLANS, BillingFormPage, BillingPage
 from product.pages.billing.charges import charge_of
+from product.pages.billing.losses import lost_by_changing
 from product.pages.leaving import lead_away
 from saas.api import rate_limits
 from saas.api.pages.forms import Field, Form, FormSpec
 from saas.billing import checkouts, scheduled_changes, subscriptions
-from saas.billing.models import Checkout, Subscription
+from saas.billing.models import Checkout
 from saas.billing.models.catalogue import LARGEST_QUANTITY
 from saas.billing.providers import InvoicePreview
 from saas.billing.subscriptions import ChangePreview
@@ -107,8 +108,7 @@ class CheckoutPage(BillingFormPage):
         return {**chosen, "quantity": max(self.seats, offer.included_quantity), "promotion_code": ""}
 
     def context(self) -> dict[str, Any]:
-        earlier = Subscription.objects.for_owner(self.owner)
-        days = checkouts.first_trial_days(self.offer.plan, earlier)
+        days = checkouts.first_trial_days(self.offer.plan, self.owner) if self.offer.price.minor else 0
         return {**super().context(), "offer": self.offer, "trial_days": days}
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:
@@ -166,6 +166,7 @@ class ChangePage(BillingFormPage):
             "sums": sum_lines(preview.invoice),
             "next_period_start": scheduled_changes.next_period_start(before),
             "charge": charge_of(preview.price, preview.quantity, before.currency),
+            "lost": lost_by_changing(self.owner, before, preview),
         }
         return super().show(form, status=status)
 

@@ -10,16 +10,14 @@ from rest_framework import serializers
 
 from product.billing.serializers import CancelBody
 from product.pages.billing.base import OVERVIEW, BillingAction, BillingFormPage
+from product.pages.billing.losses import lost_by_ending
 from product.pages.leaving import lead_away
 from product.pages.teams.base import NOTHING_ASKED
 from saas.api.pages.forms import Field, FormSpec
 from saas.billing import payment_methods, scheduled_changes, subscriptions
-from saas.billing.catalogue import limits_and_features
-from saas.billing.entitlements import Entitlements, get_entitlements
 from saas.billing.models import PaymentMethod
 from saas.billing.subscriptions import NotSubscribed
 from saas.errors import NotFound
-from saas.teams.models import Team
 
 # Stored in English, whatever language they were chosen in.
 REASONS = {
@@ -58,11 +56,7 @@ class EndPage(BillingFormPage):
         row = subscriptions.current_subscription(self.owner)
         if row is None:
             raise NotSubscribed
-        after = get_entitlements(self.owner, without=row)
-        return {
-            "subscription": row,
-            "lost": what_is_lost(get_entitlements(self.owner), after, isinstance(self.owner, Team)),
-        }
+        return {"subscription": row, "lost": lost_by_ending(self.owner, row)}
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:
         at_period_end = body["when"] == "period_end"
@@ -72,18 +66,6 @@ class EndPage(BillingFormPage):
         )
         text = gettext("Your subscription ends with its period.") if row.is_canceling else gettext("It is over.")
         return self.lead_to(OVERVIEW, text=text)
-
-
-def what_is_lost(now: Entitlements, after: Entitlements, of_team: bool) -> list[dict[str, Any]]:
-    """Limits that fall, and features that go."""
-    keys = limits_and_features.limit_keys(of_team=of_team)
-    labels = {limit.key: limit.label for limit in limits_and_features.LIMITS}
-    falls = [key for key in keys if now.limits[key] != after.limits[key]]
-    limits = [
-        {"label": labels[key], "is_limit": True, "now": now.limits[key], "after": after.limits[key]} for key in falls
-    ]
-    gone = [key for key in now.features if key not in after.features]
-    return [*limits, *({"label": limits_and_features.feature_label(key), "is_limit": False} for key in gone)]
 
 
 class ResumeAction(BillingAction):

@@ -53,11 +53,15 @@ def offered_trial_days(plan: Plan) -> int:
 
 
 def plans_without_price() -> list[str]:
-    """The ids of the plans on sale that cannot be bought: the provider has no price of them, and ``STRIPE_PRICES`` names none."""
+    """The ids of the plans on sale that cannot be bought: the provider has no price of them, and ``STRIPE_PRICES`` names none
+    that is still to be adopted."""
     provider = providers.current_provider()
     sold = set(Price.objects.current(provider).values_list("plan_id", flat=True))
     if provider == Customer.Provider.STRIPE:
-        sold |= set(configured_prices())
+        named = configured_prices()
+        known = Price.objects.filter(external_id__in=named.values(), plan__isnull=False)
+        adopted = set(known.values_list("external_id", flat=True))
+        sold |= {plan_id for plan_id, price_id in named.items() if price_id not in adopted}
     return sorted(set(Plan.objects.on_sale().values_list("pk", flat=True)) - sold)
 
 

@@ -27,9 +27,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from saas.billing import providers
-from saas.billing.catalogue import plans, prices
+from saas.billing.catalogue import limits_and_features, plans, prices
 from saas.billing.models import Interval, Plan, Price, PriceTerms
 from saas.errors import DomainError, Invalid
 from saas.money import Money, currency_exponent, is_known_currency
@@ -223,7 +224,7 @@ def _apply_plan(wanted: WantedPlan, by: str) -> Iterator[str]:
 
 
 def _apply_prices(plan_id: str, wanted: list[WantedPrice], by: str) -> Iterator[str]:
-    mine = Price.objects.current(providers.current_provider()).filter(plan=plan_id)
+    mine = _sayable_prices().filter(plan=plan_id)
     before = set(mine.values_list("pk", flat=True))
     kept = set()
     for one in wanted:
@@ -241,10 +242,14 @@ def _described(terms: PriceTerms) -> str:
     return f"{amount} a {terms.interval}{' for each seat' if terms.is_per_unit else ''}"
 
 
+def _sayable_prices() -> QuerySet[Price]:
+    """Those that sell, but for tiered and metered ones: a file has no words for them, and leaves them as they are."""
+    return Price.objects.current(providers.current_provider()).filter(unit_amount_cents__isnull=False)
+
+
 def export_plans() -> str:
-    """The whole catalogue; importing it changes nothing."""
-    rows = Price.objects.current(providers.current_provider()).filter(unit_amount_cents__isnull=False)
-    current = list(rows.select_related("plan").order_by("currency", "interval", "-version"))
+    """The whole catalogue; importing it changes nothing. Limits and features of modules that are gone are left out."""
+    current = list(_sayable_prices().select_related("plan").order_by("currency", "interval", "-version"))
     return "\n".join(
         _exported(plan, [row for row in current if row.plan_id == plan.pk]) for plan in Plan.objects.in_order()
     )
@@ -253,7 +258,9 @@ def export_plans() -> str:
 def _exported(plan: Plan, rows: list[Price]) -> str:
     values = {key: getattr(plan, column) for key, column in PLAN_KEYS.items()}
     values["archived"] = not plan.is_active
-    limits = ", ".join(f"{key} = {_toml(UNLIMITED if value is None else value)}" for key, value in plan.limits.items())
+    values["features"] = [key for key in plan.features if not limits_and_features.check_features([key])]
+    known = {key: value for key, value in plan.limits.items() if not limits_and_features.check_limits({key: value})}
+    limits = ", ".join(f"{key} = {_toml(UNLIMITED if value is None else value)}" for key, value in known.items())
     values["limits"] = None
     lines = [f"[plans.{plan.pk}]", *(f"{key} = {_toml(value)}" for key, value in values.items() if value is not None)]
     lines.append(f"limits = {{ {limits} }}" if limits else "limits = {}")

@@ -3,16 +3,21 @@
 A price is never changed: another version takes its place for new subscriptions, and who bought the old one keeps it.
 """
 
+import logging
+
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from saas.audit.actions import record
 from saas.billing import providers
 from saas.billing.models import Customer, Interval, Plan, Price, PriceTerms
 from saas.billing.providers import Gateway
-from saas.errors import Invalid, NotFound
+from saas.errors import DomainError, Invalid, NotFound
+from saas.webhook_events.models import WebhookEvent
+
+logger = logging.getLogger(__name__)
 
 
 def headline_terms(plan: Plan) -> PriceTerms | None:
@@ -104,6 +109,28 @@ def set_current_price(plan: Plan, provider: str, price_id: str) -> None:
     values = {"provider": provider, "plan": plan, "is_current": True, "replaced_at": None}
     terms = {"unit_amount_cents": plan.price_cents, "currency": plan.currency, "interval": Interval.MONTH}
     Price.objects.update_or_create(external_id=price_id, defaults=values, create_defaults=values | terms)
+
+
+@transaction.atomic
+def follow_provider(external_id: str) -> None:
+    """Repeat on its plan what the provider says that a price costs, or that it is sold no longer."""
+    price = Price.objects.filter(external_id=external_id, is_current=True, plan__isnull=False).first()
+    if price:
+        write_headline(lock_plan(price.plan_id or ""))
+
+
+def fetch_untold_prices() -> None:
+    """Ask Stripe what prices cost whose ids were put in here, until it has said it once. What it answers is an event."""
+    gateway = providers.current_gateway()
+    if gateway.provider != Customer.Provider.STRIPE:
+        return
+    told = WebhookEvent.objects.filter(object_id=OuterRef("external_id"), type__startswith="price.")
+    untold = Price.objects.current(gateway.provider).exclude(external_id=None).filter(~Exists(told)).order_by("pk")
+    for external_id in untold.values_list("external_id", flat=True):
+        try:
+            gateway.fetch_object("price", external_id or "")
+        except DomainError as refusal:
+            logger.warning("price_not_fetched", extra={"price": external_id, "reason": refusal.code})
 
 
 def ensure_provider_price(price: Price) -> Price:

@@ -9,7 +9,8 @@ from django.db import transaction
 
 from saas.audit.actions import record
 from saas.billing import clock
-from saas.billing.models import Checkout, PromotionCode
+from saas.billing.models import Checkout, Owner, PromotionCode
+from saas.billing.models.customers import owned_by
 from saas.errors import DomainError, Invalid
 from saas.money import is_known_currency
 
@@ -107,14 +108,18 @@ def end_promotion_code(row: PromotionCode, *, by: str, reason: str = "") -> None
         record("promotion_code.ended", actor=by, target=row.pk, reason=reason, code=row.code)
 
 
-def find_promotion_code(code: str, *, currency: str) -> PromotionCode:
-    """The code that a customer has entered. Raises ``Invalid``, saying why it cannot be used."""
+def find_promotion_code(code: str, *, currency: str, owner: Owner | None = None) -> PromotionCode:
+    """The code that a customer has entered. An ``owner`` gets what is for a while only once. Raises ``Invalid``, saying why it
+    cannot be used."""
     row = PromotionCode.objects.by_code(code).redeemable(clock.now()).first()
     if row is None:
         raise Invalid(errors={"promotion_code": ["This code is not known, or has expired."]})
     if row.currency and row.currency != currency:
         raise Invalid(errors={"promotion_code": [f"This code is for prices in {row.currency} only."]})
     redeemed = Checkout.objects.filter(promotion_code=row.code, status=Checkout.Status.ACTIVE)
+    is_for_a_while = row.duration != PromotionCode.Duration.FOREVER
+    if owner and is_for_a_while and redeemed.filter(owned_by(owner, "customer__")).exists():
+        raise Invalid(errors={"promotion_code": ["You have used this code already."]})
     if row.max_redemptions is not None and redeemed.count() >= row.max_redemptions:
         raise Invalid(errors={"promotion_code": ["This code has been used up."]})
     return row

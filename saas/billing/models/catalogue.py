@@ -96,10 +96,14 @@ class Interval(models.TextChoices):
     YEAR = "year"
 
 
+IS_SOLD = Q(is_current=True, is_active=True, interval_count=1, interval__in=["", *Interval.values])
+
+
 class PriceQuerySet(models.QuerySet["Price"]):
     def current(self, provider: str) -> PriceQuerySet:
-        """The prices of new subscriptions."""
-        return self.filter(provider=provider, is_current=True, is_active=True, plan__isnull=False)
+        """The prices of new subscriptions. One by the quarter or the week, which the provider may have, is not sold as one by
+        the month."""
+        return self.filter(IS_SOLD, provider=provider, plan__isnull=False)
 
     def selling(self, plan: Plan, provider: str) -> PriceQuerySet:
         """The prices that a new subscription to ``plan`` can get, the newest version first."""
@@ -107,7 +111,7 @@ class PriceQuerySet(models.QuerySet["Price"]):
 
     def listed(self, provider: str | QueryParameter) -> PriceQuerySet:
         """What the price list shows."""
-        shown = self.filter(provider=provider, is_current=True, is_active=True, unit_amount_cents__isnull=False)
+        shown = self.filter(IS_SOLD, provider=provider, unit_amount_cents__isnull=False)
         return shown.filter(plan__is_active=True, plan__is_visible=True).order_by("currency", "interval", "-version")
 
 

@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import transaction
 
-from saas.billing import checkouts, clock, providers
+from saas.accounts.models import User
+from saas.billing import checkouts, clock, providers, tasks
 from saas.billing.catalogue.offers import NotForSale
-from saas.billing.models import Checkout, Customer, LocalObject
+from saas.billing.models import Checkout, Customer, LocalObject, Owner, Plan, Subscription
 from saas.billing.providers.interface import ProviderRefused
 from saas.billing.providers.local import objects, operations
 from saas.testing.factories import event_factories, stripe_object_factories
@@ -63,3 +65,75 @@ def test_a_checkout_that_was_paid_is_not_overwritten_by_a_late_event(customer: P
 
     checkout.refresh_from_db()
     assert (checkout.status, checkout.subscription_id) == ("active", "sub_paid")
+
+
+def team_of(person: Person) -> Any:
+    return apps.get_model("teams", "Team").objects.create(name="Crew", owner=person.user)
+
+
+def trial_days(owner: Owner) -> int:
+    return checkouts.first_trial_days(Plan.objects.get(pk="growth"), owner)
+
+
+@pytest.fixture
+def with_trials(db: None) -> None:
+    Plan.objects.filter(pk="growth").update(trial_days=14)
+
+
+@pytest.mark.usefixtures("with_trials")
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_person_has_one_trial_whatever_teams_they_make(customer: Person, other: Person, is_deleted: bool) -> None:
+    first = team_of(customer)
+    assert trial_days(first) == 14
+    checkouts.start_checkout(customer.user, plan_id="growth", owner=first)
+    if is_deleted:
+        first.deleted_at = clock.now()
+        first.save()
+
+    assert (trial_days(team_of(customer)), trial_days(customer.user)) == (0, 0)
+    assert trial_days(other.user) == 14
+
+
+@pytest.mark.usefixtures("with_trials")
+@pytest.mark.parametrize(("status", "days"), [("incomplete_expired", 14), ("canceled", 0)])
+def test_a_first_payment_that_failed_costs_no_trial(customer: Person, status: str, days: int) -> None:
+    mine = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    Subscription.objects.create(customer=mine, external_id="sub_1", status=status)
+
+    assert trial_days(customer.user) == days
+
+
+@pytest.mark.parametrize("status", ["active", "disabled", "deleted"])
+def test_the_open_checkout_of_who_is_gone_ends(customer: Person, settings: Any, status: str) -> None:
+    settings.BILLING_LOCAL_CHECKOUT = "hosted"
+    checkout = checkouts.start_checkout(customer.user, plan_id="growth")
+    User.objects.update(status=status)
+
+    is_gone = status != "active"
+    assert checkouts.expire_orphaned_checkouts() == int(is_gone)
+
+    checkout.refresh_from_db()
+    assert checkout.status == ("expired" if is_gone else "pending")
+    assert checkouts.expire_orphaned_checkouts() == 0
+
+
+def test_the_open_checkout_of_a_team_that_ended_ends(customer: Person, settings: Any) -> None:
+    settings.BILLING_LOCAL_CHECKOUT = "hosted"
+    team = team_of(customer)
+    checkouts.start_checkout(customer.user, plan_id="growth", owner=team)
+    team.deleted_at = clock.now()
+    team.save()
+
+    tasks.expire_orphaned_checkouts()
+
+    assert Checkout.objects.get().status == "expired"
+
+
+def test_one_that_cannot_be_ended_holds_up_no_other(customer: Person, other: Person, settings: Any) -> None:
+    settings.BILLING_LOCAL_CHECKOUT = "hosted"
+    for person in (customer, other):
+        checkouts.start_checkout(person.user, plan_id="growth")
+    User.objects.update(status="disabled")
+    Checkout.objects.filter(customer__user=other.user).update(external_id="cs_unknown")
+
+    assert checkouts.expire_orphaned_checkouts() == 1

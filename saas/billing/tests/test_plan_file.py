@@ -96,6 +96,26 @@ def test_what_was_exported_imports_without_a_change(file) -> None:
     assert "amount = 12.345" in exported
 
 
+def test_an_export_leaves_out_what_no_module_declares_any_more(file) -> None:
+    run("import", file(TEAM))
+    Plan.objects.filter(pk="team").update(features=["sso", "gone"], limits={"teams": 3, "gone": 1})
+
+    exported = run("export")
+
+    assert 'features = ["sso"]' in exported
+    assert "limits = { teams = 3 }" in exported
+    run("import", file("\n".join(exported)))
+    assert Plan.objects.get(pk="team").limits == {"teams": 3}
+
+
+def test_a_price_that_a_file_cannot_say_is_left_as_it_is(file) -> None:
+    run("import", file(TEAM))
+    Price.objects.filter(plan="team", currency="kwd").update(unit_amount_cents=None)  # tiered
+
+    assert run("import", file("\n".join(run("export")))) == ["Nothing changes."]
+    assert Price.objects.get(plan="team", currency="kwd").is_current
+
+
 def test_an_export_fills_another_database(file) -> None:
     run("import", file(TEAM))
     exported = "\n".join(run("export"))

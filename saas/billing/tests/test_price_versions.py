@@ -5,13 +5,18 @@ from django.core.management import call_command
 
 from saas.audit.models import AuditEvent
 from saas.billing.catalogue import seed_plans
-from saas.billing.catalogue.offers import NotForSale, find_offer
+from saas.billing.catalogue.offers import NotForSale, find_offer, plans_without_price
+from saas.billing.catalogue.plan_file import export_plans
 from saas.billing.catalogue.prices import change_price, retire_price
 from saas.billing.checkouts import start_checkout
 from saas.billing.models import Plan, Price, PriceTerms, Subscription
-from saas.billing.tests.stripe_stand_in import bill_through_stripe
+from saas.billing.models.catalogue import listed_prices
+from saas.billing.tasks import do_daily_work
+from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
 from saas.errors import Invalid, NotFound
 from saas.operations.invariants import find_violations
+from saas.testing.factories import event_factories
+from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
 
 DEARER = PriceTerms("usd", "month", 9_900)
@@ -168,3 +173,34 @@ def test_the_local_provider_sells_every_plan(db: None) -> None:
     call_command("seed", verbosity=0)
 
     assert {find_offer(plan).provider for plan in Plan.objects.all()} == {"local"}
+
+
+@pytest.mark.parametrize(("interval", "count"), [("month", 3), ("week", 1)])
+def test_a_price_by_the_quarter_or_week_is_not_sold_as_one_by_the_month(
+    db: None, stripe: None, interval: str, count: int
+) -> None:
+    terms = {"unit_amount_cents": 5_700, "currency": "usd", "interval": interval, "interval_count": count}
+    Price.objects.create(provider="stripe", external_id="price_g", plan_id="growth", is_current=True, **terms)
+
+    with pytest.raises(NotForSale):
+        find_offer(growth())
+    assert [row.external_id for row in listed_prices("stripe")] == []
+    assert plans_without_price() == ["growth"]
+    assert "price_g" not in export_plans()
+
+
+def test_stripe_is_asked_once_what_a_price_costs_whose_id_was_put_in(db: None, settings) -> None:
+    Price.objects.create(provider="stripe", external_id="price_1", plan_id="growth", is_current=True)
+    Price.objects.create(provider="stripe", external_id="price_2", plan_id="scale", is_current=True)
+    with stand_in({"GET /v1/prices/price_1": whole.price("price_1", 8_900)}) as here:
+        bill_through_stripe(settings, here.url)
+        do_daily_work()
+        event_factories.drain()
+        do_daily_work()
+
+    asked = [call.path for call in here.asked]
+    assert (asked.count("/v1/prices/price_1"), asked.count("/v1/prices/price_2")) == (
+        1,
+        2,
+    )  # the other is not known there
+    assert (growth().price_cents, Price.objects.get(external_id="price_1").unit_amount_cents) == (8_900, 8_900)

@@ -111,7 +111,8 @@ def enter_code(checkout: Checkout, code: str) -> None:
     if session.data["status"] != "open":
         raise ProviderRefused("This checkout is over.")
     currency = objects.price_object(session.data["metadata"]["price_id"])["currency"]
-    found = find_promotion_code(code, currency=currency)
+    payer = checkout.customer.user or checkout.customer.team
+    found = find_promotion_code(code, currency=currency, owner=payer)
     session.data["metadata"]["promotion_code"] = found.pk
     session.save(update_fields=["data"])
     Checkout.objects.filter(pk=checkout.pk).update(promotion_code=found.code)

@@ -1,5 +1,7 @@
 """The coupon behind a promotion code of ours, and the code itself, at Stripe."""
 
+from typing import Any
+
 import stripe
 from stripe.params import CouponCreateParams, PromotionCodeCreateParams
 
@@ -8,18 +10,27 @@ from saas.billing.providers.stripe.answers import brief_key, rows
 from saas.billing.sync.stripe_objects import id_of
 
 LONGEST_COUPON_NAME = 40  # Stripe takes no longer one
+LONGEST_ADDITION = 8
 
 
 def find_or_create(client: stripe.V1Services, code: PromotionCode) -> tuple[str, str]:
     """The ids of the promotion code and of its coupon. A call that was never answered may have made them, and Stripe refuses a
-    second active code of the same name: it is looked for by our id, which it carries. Raises Stripe's errors."""
-    for there in rows(client.promotion_codes.list({"code": code.code, "limit": 100})):
-        if (there.get("metadata") or {}).get("promotion_code_id") == code.pk:
-            return str(there["id"]), id_of((there.get("promotion") or {}).get("coupon"))
+    second active code of the same name: it is looked for by our id, which it carries. Where another than we has made one of
+    that name, ours has an addition: customers enter it here. Raises Stripe's errors."""
+    for name in (code.code, f"{code.code}-{code.pk.rpartition('_')[2][-LONGEST_ADDITION:]}"):
+        there = list(rows(client.promotion_codes.list({"code": name, "limit": 100})))
+        if ours := next((row for row in there if _is_ours(row, code)), None):
+            return str(ours["id"]), id_of((ours.get("promotion") or {}).get("coupon"))
+        if not any(row.get("active") for row in there):
+            break
     coupon_id = _ensure_coupon(client, code)
     key = brief_key(f"promotion_code:{code.pk}")
-    made = client.promotion_codes.create(_creation_params(code, coupon_id), {"idempotency_key": key})
+    made = client.promotion_codes.create(_creation_params(code, coupon_id, name), {"idempotency_key": key})
     return str(made.id), coupon_id
+
+
+def _is_ours(there: dict[str, Any], code: PromotionCode) -> bool:
+    return (there.get("metadata") or {}).get("promotion_code_id") == code.pk
 
 
 def _ensure_coupon(client: stripe.V1Services, code: PromotionCode) -> str:
@@ -34,10 +45,10 @@ def _ensure_coupon(client: stripe.V1Services, code: PromotionCode) -> str:
     return str(client.coupons.create(wanted, {"idempotency_key": brief_key(f"coupon:{code.pk}")}).id)
 
 
-def _creation_params(code: PromotionCode, coupon_id: str) -> PromotionCodeCreateParams:
+def _creation_params(code: PromotionCode, coupon_id: str, name: str) -> PromotionCodeCreateParams:
     wanted: PromotionCodeCreateParams = {
         "promotion": {"type": "coupon", "coupon": coupon_id},
-        "code": code.code,
+        "code": name,
         "metadata": {"promotion_code_id": code.pk},
     }
     if code.max_redemptions:
