@@ -8,6 +8,7 @@ import logging
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F, OuterRef, Subquery
 
 from saas.accounts.models import User
 from saas.audit.actions import record
@@ -15,6 +16,7 @@ from saas.background_tasks import for_a_while
 from saas.billing import clock, providers
 from saas.billing.customers import apply_pending_events
 from saas.billing.models import Owner, PendingChange, Subscription
+from saas.billing.models.pending_changes import LEAD
 from saas.billing.subscriptions import current_subscription, plan_change, require_subscription
 from saas.errors import DomainError
 
@@ -77,8 +79,16 @@ def call_off_change(owner: Owner, *, by: User) -> Subscription:
 def make_due_changes() -> int:
     """Make the changes whose period ends within minutes, as many as there is time for. What is late is made nevertheless, and
     its difference credited. Returns how many were made."""
+    _follow_periods(clock.now())
     due = PendingChange.objects.due(clock.now()).select_related("subscription__customer", "price")
     return sum(_make(change) for change in for_a_while(due))
+
+
+def _follow_periods(now: datetime) -> None:
+    """A period whose end was moved since, such as by a longer trial, takes along what was planned for it."""
+    ends = Subscription.objects.filter(pk=OuterRef("subscription")).values("current_period_end")
+    waiting = PendingChange.objects.filter(at__gt=now + LEAD, subscription__current_period_end__isnull=False)
+    waiting.exclude(at=F("subscription__current_period_end")).update(at=Subquery(ends))
 
 
 def _make(change: PendingChange) -> bool:

@@ -121,6 +121,18 @@ class PlanChange:
     quantity: int
     begins_a_period: bool
 
+    @property
+    def is_charged_now(self) -> bool:
+        """A trial goes on, and is charged when it ends."""
+        return self.begins_a_period and self.subscription.status != Subscription.Status.TRIALING
+
+    @property
+    def at_provider(self) -> dict[str, Any]:
+        """Its terms, as the gateway takes them."""
+        row = self.subscription
+        terms = {"item_id": row.item_id, "price_id": self.price.external_id or "", "quantity": self.quantity}
+        return {"subscription_id": row.external_id, **terms}
+
 
 @dataclass(frozen=True)
 class ChangePreview:
@@ -154,7 +166,7 @@ def change_plan(
     Only the plan's item changes. Left out, the interval stays, where the plan is sold by it, and the quantity; where the plan is
     sold per seat and was not before, it is ``seats``, those that are taken. With the ``prorated_at`` of a preview its amounts are
     charged. Raises ``NotFound`` for a plan that is not on sale, ``NotSubscribed``, ``SamePlan``, ``PlanItemUnknown``,
-    ``PreviewOutdated``, ``Invalid``.
+    ``PreviewOutdated``, ``Invalid``, and ``PaymentDeclined`` where a charge at once was: then nothing has changed.
     """
     now = clock.now()
     if prorated_at and not now - PREVIEW_HOLDS <= prorated_at <= now:
@@ -174,13 +186,12 @@ def change_plan_by_staff(
 def _change(change: PlanChange, by: User, *, reason: str = "", prorated_at: datetime | None = None) -> Subscription:
     row = change.subscription
     providers.current_gateway().change_subscription(
-        subscription_id=row.external_id,
-        item_id=row.item_id,
-        price_id=change.price.external_id or "",
-        quantity=change.quantity,
-        prorated_at=prorated_at,
+        **change.at_provider, prorated_at=prorated_at, needs_payment=change.is_charged_now
     )
-    PendingChange.objects.filter(subscription=row).delete()  # what was planned before has been overtaken
+    overtaken = PendingChange.objects.filter(subscription=row)
+    if change.price.external_id == row.price_id:  # other seats of the same: another plan stays planned
+        overtaken = overtaken.filter(price=change.price)
+    overtaken.delete()
     return _apply_and_record(row, "subscription.changed", by, reason=reason, plan=change.plan_id)
 
 
@@ -197,18 +208,11 @@ def preview_change_by_staff(row: Subscription, *, plan_id: str, interval: str, s
 
 
 def _preview(change: PlanChange) -> ChangePreview:
-    row, now = change.subscription, clock.now().replace(microsecond=0)
-    invoice = providers.current_gateway().preview_change(
-        subscription_id=row.external_id,
-        item_id=row.item_id,
-        price_id=change.price.external_id or "",
-        quantity=change.quantity,
-        prorated_at=now,
-    )
-    is_charged_now = change.begins_a_period and row.status != Subscription.Status.TRIALING
-    if is_charged_now:
+    now = clock.now().replace(microsecond=0)
+    invoice = providers.current_gateway().preview_change(**change.at_provider, prorated_at=now)
+    if change.is_charged_now:
         invoice = replace(invoice, next_charge_at=now)
-    return ChangePreview(change.price, change.quantity, invoice, now, is_charged_now)
+    return ChangePreview(change.price, change.quantity, invoice, now, change.is_charged_now)
 
 
 def preview_next_invoice(row: Subscription) -> InvoicePreview | None:
@@ -240,7 +244,8 @@ def plan_change(row: Subscription, plan_id: str, interval: str, quantity: int | 
     if not row.item_id:
         raise PlanItemUnknown
     quantity_after = _quantity_after(price, before, row, quantity, seats)
-    return PlanChange(row, plan.pk, price, quantity_after, price.charged_every != before.charged_every)
+    period, period_before = ((one.charged_every, one.interval_count) for one in (price, before))
+    return PlanChange(row, plan.pk, price, quantity_after, period != period_before)
 
 
 def _offer(plan: Plan, row: Subscription, interval: str, before: Price) -> Price:
@@ -350,14 +355,8 @@ def extend_trial(subscription: Subscription, *, trial_end: datetime, reason: str
 @transaction.atomic
 def _record_extension(row: Subscription, trial_end: datetime, reason: str, by: User) -> Subscription:
     before = row.trial_end.isoformat() if row.trial_end else None
-    record(
-        "subscription.trial_extended",
-        actor=by.pk,
-        target=row.pk,
-        reason=reason,
-        before=before,
-        trial_end=trial_end.isoformat(),
-    )
+    facts: dict[str, Any] = {"before": before, "trial_end": trial_end.isoformat()}
+    record("subscription.trial_extended", actor=by.pk, target=row.pk, reason=reason, **facts)
     row.refresh_from_db()
     return row
 

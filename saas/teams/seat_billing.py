@@ -7,11 +7,11 @@ less. The members are the queue: a message only says "look now", and the sweep f
 import logging
 from datetime import timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from saas.background_tasks import SLICE_SECONDS, for_a_while
 from saas.billing import clock
-from saas.billing.models import Price, Subscription
+from saas.billing.models import PendingChange, Price, Subscription
 from saas.billing.subscriptions import change_plan, current_subscription, reduce_quantity
 from saas.errors import DomainError
 from saas.teams.models import Team
@@ -19,6 +19,7 @@ from saas.teams.models import Team
 logger = logging.getLogger(__name__)
 
 LAST_DAY = timedelta(days=1)  # of the period, on which seats that are not used are given back
+_PER_SEAT = Q(price__is_per_unit=True)
 
 
 def seats_can_grow(team: Team, *, taken: int) -> bool:
@@ -33,10 +34,12 @@ def seats_can_grow(team: Team, *, taken: int) -> bool:
 def update_seats(team: Team) -> bool:
     """Have the provider charge for as many seats as there are members, if it is time. Returns whether it was asked. May be
     repeated; outside any transaction."""
+    members = team.memberships.count()
+    _plan_seats(team, members)
     row, price = _renewing(team)
     if row is None or price is None:
         return False
-    wanted = price.quantity_for(team.memberships.count())
+    wanted = price.quantity_for(members)
     if wanted > row.quantity:
         change_plan(team, plan_id=price.plan_id or "", quantity=wanted, by=team.owner)
     elif wanted < row.quantity and row.current_period_end and row.current_period_end - clock.now() <= LAST_DAY:
@@ -46,12 +49,19 @@ def update_seats(team: Team) -> bool:
     return True
 
 
+def _plan_seats(team: Team, members: int) -> None:
+    """A change that is planned for the period's end will be made for as many seats as there are members then."""
+    for change in PendingChange.objects.filter(_PER_SEAT, subscription__customer__team=team).select_related("price"):
+        PendingChange.objects.filter(pk=change.pk).update(quantity=change.price.quantity_for(members))
+
+
 def update_all_seats(seconds: float = SLICE_SECONDS) -> int:
     """Update as many teams as there is time for, in random order. Return how many subscriptions were changed."""
     sold = Subscription.objects.live().filter(price_id__in=_per_seat_prices().values("external_id"))
     changed = 0
-    teams = Team.objects.live().filter(pk__in=sold.values("customer__team")).select_related("owner").order_by("?")
-    for team in for_a_while(teams, seconds):
+    planned = PendingChange.objects.filter(_PER_SEAT)
+    mine = Q(pk__in=sold.values("customer__team")) | Q(pk__in=planned.values("subscription__customer__team"))
+    for team in for_a_while(Team.objects.live().filter(mine).select_related("owner").order_by("?"), seconds):
         try:
             changed += update_seats(team)
         except DomainError as refusal:

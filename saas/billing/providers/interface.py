@@ -148,8 +148,8 @@ class Gateway(Protocol):
         on_page: bool = False,
     ) -> CheckoutSession:
         """Sell one subscription to ``price_id``, free for the first ``trial_days``. ``reference`` is our checkout's id;
-        without ``needs_card`` a trial begins without a card, and pauses if there is none at its end. ``on_page``: never at once,
-        as the local provider may."""
+        without ``needs_card`` what costs nothing yet begins without a card, and a trial pauses if there is none at its end.
+        ``on_page``: never at once, as the local provider may."""
         ...
 
     def ensure_promotion_code(self, code: PromotionCode) -> str:
@@ -194,9 +194,11 @@ class Gateway(Protocol):
         quantity: int,
         prorate: bool = True,
         prorated_at: datetime | None = None,
+        needs_payment: bool = False,
     ) -> None:
         """Move one item to another price and quantity; the others stay. The next invoice charges or credits the difference for
-        the rest of the period as of ``prorated_at``, by default now, unless ``prorate`` is false."""
+        the rest of the period as of ``prorated_at``, by default now, unless ``prorate`` is false. ``needs_payment``: a change
+        that is charged at once takes effect when that is paid. Raises ``PaymentDeclined`` where it is not."""
         ...
 
     def preview_change(
@@ -240,6 +242,11 @@ class Gateway(Protocol):
         Of an ``unanswered`` earlier call the refund of that amount is looked for first. Raises ``ProviderRefused`` for an invoice
         without a payment, ``ProviderFailed``, ``IdempotencyMismatch``: the key brings its answer for a day.
         """
+        ...
+
+    def invoice_url(self, invoice_id: str) -> str:
+        """The provider's page of an invoice, good for days: one that was told earlier may have expired. Empty where there is
+        none."""
         ...
 
     def credit_customer(

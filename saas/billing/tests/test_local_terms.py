@@ -13,7 +13,7 @@ from saas.billing.catalogue.promotions import create_promotion_code
 from saas.billing.checkouts import AlreadySubscribed, IdempotencyKeyReused, start_checkout
 from saas.billing.models import Checkout, Invoice, LocalObject, Plan, PriceTerms, PromotionCode, Subscription
 from saas.billing.payment_methods import add_payment_method
-from saas.billing.providers import ProviderRefused
+from saas.billing.providers import PaymentDeclined, ProviderRefused
 from saas.billing.providers.local import test_clock
 from saas.billing.subscriptions import (
     NotSubscribed,
@@ -305,3 +305,38 @@ def test_a_trial_without_a_card_pauses_and_a_card_resumes_it(customer: Person) -
     row = Subscription.objects.get()
     assert (row.status, totals()) == ("active", [0, 7_900])
     assert row.current_period_end == datetime(2027, 2, 16, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("last4", ["0341", "3184"])  # fails at each charge but the first; asks its owner
+def test_a_change_to_the_year_that_is_not_paid_changes_nothing(customer: Person, last4: str) -> None:
+    start_checkout(customer.user, plan_id="growth")
+    add_payment_method(customer.user, type="card", provider="visa", last4=last4, exp_month=12, exp_year=2099)
+    before = Subscription.objects.values().get()
+
+    with pytest.raises(PaymentDeclined):
+        change_plan(customer.user, plan_id="growth", interval="year", by=customer.user)
+
+    assert (Subscription.objects.values().get(), paid()) == (before, [7_900])
+
+
+def test_a_code_for_a_while_is_for_each_customer_once(customer: Person, other: Person) -> None:
+    code("SPRING", percent_off=Decimal(50), duration="once")
+    start_checkout(customer.user, plan_id="growth", promotion_code="spring")
+    cancel_subscription(customer.user, at_period_end=False, reason="", by=customer.user)
+
+    with pytest.raises(Invalid) as refused:
+        start_checkout(customer.user, plan_id="growth", promotion_code="spring")
+
+    assert refused.value.errors == {"promotion_code": ["You have used this code already."]}
+    start_checkout(other.user, plan_id="growth", promotion_code="spring")
+    assert Subscription.objects.live().get().customer.user == other.user
+
+
+def test_a_code_for_ever_is_taken_again(customer: Person) -> None:
+    code("PARTNER", percent_off=Decimal(50), duration="forever")
+    start_checkout(customer.user, plan_id="growth", promotion_code="partner")
+    cancel_subscription(customer.user, at_period_end=False, reason="", by=customer.user)
+
+    start_checkout(customer.user, plan_id="growth", promotion_code="partner")
+
+    assert Subscription.objects.live().get().monthly_cents == 3_950

@@ -8,9 +8,9 @@ from django.utils import timezone
 from saas.audit.models import AuditEvent
 from saas.billing import clock, scheduled_changes
 from saas.billing.checkouts import start_checkout
-from saas.billing.models import Invoice, PendingChange, Subscription
+from saas.billing.models import Invoice, PendingChange, Plan, Subscription
 from saas.billing.providers.local import test_clock
-from saas.billing.subscriptions import SamePlan, cancel_subscription, change_plan
+from saas.billing.subscriptions import SamePlan, cancel_subscription, change_plan, extend_trial
 from saas.billing.tasks import make_due_changes
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
 from saas.testing.factories import stripe_object_factories as whole
@@ -120,3 +120,21 @@ def test_what_was_refused_for_a_day_is_given_up(planned: PendingChange) -> None:
 
     assert (Subscription.objects.get().plan_id, PendingChange.objects.count()) == ("growth", 0)
     assert AuditEvent.objects.filter(action="subscription.change_dropped").count() == 1
+
+
+def test_a_longer_trial_takes_along_what_was_planned_for_its_end(customer: Person, staff_member: Person) -> None:
+    Plan.objects.filter(pk="growth").update(trial_days=14)
+    start_checkout(customer.user, plan_id="growth")
+    scheduled_changes.schedule_change(customer.user, plan_id="starter", by=customer.user)
+    planned, row = PendingChange.objects.get(), Subscription.objects.get()
+    later = planned.at + timedelta(days=10)
+    extend_trial(row, trial_end=later, reason="Was ill", by=staff_member.user)
+    make_due_changes()
+
+    until_minutes_before(planned, 5)
+    make_due_changes()
+
+    assert (Subscription.objects.get().plan_id, PendingChange.objects.get().at) == ("growth", later)
+    until_minutes_before(PendingChange.objects.get(), 5)
+    make_due_changes()
+    assert (Subscription.objects.get().plan_id, PendingChange.objects.count()) == ("starter", 0)

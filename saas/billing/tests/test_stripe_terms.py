@@ -8,7 +8,9 @@ import pytest
 
 from saas.billing.catalogue.promotions import create_promotion_code
 from saas.billing.checkouts import start_checkout
-from saas.billing.models import Plan, Price, PromotionCode
+from saas.billing.invoices.details import find_link
+from saas.billing.models import Customer, Invoice, Plan, Price, PromotionCode, Subscription
+from saas.billing.providers import PaymentDeclined
 from saas.billing.providers.stripe.gateway import StripeGateway
 from saas.billing.tests import stripe_params
 from saas.billing.tests.fake_stripe import refusal
@@ -117,3 +119,75 @@ def test_fewer_seats_are_not_credited(provider: StandIn, prorate: bool, behavior
     )
 
     assert provider.asked[-1].fields["proration_behavior"] == behavior
+
+
+def change_interval() -> None:
+    StripeGateway().change_subscription(
+        subscription_id="sub_1", item_id="si_1", price_id="price_seat", quantity=3, needs_payment=True
+    )
+
+
+def test_a_change_that_waits_for_its_payment_is_told_and_not_made(provider: StandIn) -> None:
+    shown = whole.subscription(collection_method="charge_automatically")
+    provider.answers["GET /v1/subscriptions/sub_1"] = shown
+    provider.answers["POST /v1/subscriptions/sub_1"] = {**shown, "pending_update": {"expires_at": whole.AT}}
+
+    with pytest.raises(PaymentDeclined, match="once you pay its open invoice"):
+        change_interval()
+
+    assert provider.asked[-1].fields["payment_behavior"] == "pending_if_incomplete"
+    assert Subscription.objects.count() == 0  # what Stripe answered is an event, as always
+
+
+@pytest.mark.parametrize("shown", [{"status": "past_due"}, {"collection_method": "send_invoice"}])
+def test_no_change_waits_where_stripe_does_not_charge_by_itself(provider: StandIn, shown: dict[str, Any]) -> None:
+    there = whole.subscription(**{"collection_method": "charge_automatically", **shown})
+    provider.answers["GET /v1/subscriptions/sub_1"] = there
+
+    change_interval()
+
+    assert "payment_behavior" not in provider.asked[-1].fields
+
+
+def test_what_costs_nothing_asks_for_no_card_and_has_no_trial(provider: StandIn, customer: Person) -> None:
+    Plan.objects.filter(pk="growth").update(trial_needs_card=True)
+    Price.objects.filter(external_id="price_seat").update(unit_amount_cents=0)
+
+    start_checkout(customer.user, plan_id="growth")
+
+    asked = provider.asked[-1].fields
+    assert asked["payment_method_collection"] == "if_required"
+    assert not [name for name in asked if "trial" in name]
+
+
+def test_who_had_a_trial_is_asked_for_a_card(provider: StandIn, customer: Person) -> None:
+    earlier = Customer.objects.create(user=customer.user, provider="local", external_id="cus_0")
+    Subscription.objects.create(customer=earlier, external_id="sub_0", status="canceled")
+
+    start_checkout(customer.user, plan_id="growth")
+
+    asked = provider.asked[-1].fields
+    assert not [name for name in asked if "trial" in name or name == "payment_method_collection"]
+
+
+def test_a_code_that_another_has_at_stripe_gets_an_addition_there(provider: StandIn) -> None:
+    row = create_promotion_code("SPRING", by="system", percent_off=Decimal(10), duration="once")
+    others = {"id": "promo_x", "object": "promotion_code", "active": True, "metadata": {}}
+    answers = iter([whole.list_page([others], "/v1/promotion_codes"), whole.list_page([], "/v1/promotion_codes")])
+    provider.answers["GET /v1/promotion_codes"] = [(200, next(answers)), (200, next(answers))]
+
+    assert StripeGateway().ensure_promotion_code(row) == "promo_s"
+
+    listed = [asked.fields["code"] for asked in provider.asked if asked.path == "/v1/promotion_codes"]
+    added = f"SPRING-{row.pk.rpartition('_')[2][-8:]}"
+    assert listed == ["SPRING", added, added]
+
+
+def test_the_page_of_an_invoice_is_asked_for_anew(provider: StandIn, customer: Person) -> None:
+    mine = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    row = Invoice.objects.create(customer=mine, external_id="in_1", status="paid", hosted_url="https://old.example")
+    assert find_link(row) == "https://old.example"  # Stripe does not answer
+
+    provider.answers["GET /v1/invoices/in_1"] = whole.invoice(hosted_invoice_url="https://new.example")
+
+    assert find_link(row) == "https://new.example"

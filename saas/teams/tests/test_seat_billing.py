@@ -8,8 +8,9 @@ import time_machine
 from saas.billing import entitlements
 from saas.billing.catalogue.prices import change_price
 from saas.billing.checkouts import start_checkout
-from saas.billing.models import Invoice, Plan, PriceTerms, Subscription
+from saas.billing.models import Invoice, PendingChange, Plan, PriceTerms, Subscription
 from saas.billing.providers.local import test_clock
+from saas.billing.scheduled_changes import schedule_change
 from saas.billing.subscriptions import cancel_subscription, change_plan
 from saas.errors import NotFound
 from saas.teams import seat_billing, tasks
@@ -125,3 +126,37 @@ def test_a_sweep_ends_when_its_time_is_over_and_the_next_goes_on(team: Team) -> 
 
     assert seat_billing.update_all_seats(seconds=0) == 1
     assert seat_billing.update_all_seats() == 1
+
+
+def planned() -> list[tuple[str | None, int]]:
+    return list(PendingChange.objects.values_list("price__plan_id", "quantity"))
+
+
+def test_a_new_member_leaves_another_plan_planned(team: Team, customer: Person) -> None:
+    schedule_change(team, plan_id="starter", by=customer.user, seats=4)
+    join(team, 1)
+
+    tasks.update_team_seats(team.pk)
+
+    assert (quantity(), planned()) == (5, [("starter", 1)])
+
+
+def test_other_seats_overtake_those_that_were_planned(team: Team, customer: Person) -> None:
+    schedule_change(team, plan_id="growth", quantity=5, by=customer.user, seats=4)
+
+    change_plan(team, plan_id="growth", quantity=6, by=customer.user, seats=4)
+
+    assert (quantity(), planned()) == (6, [])
+
+
+@pytest.mark.parametrize("before", ["growth", "starter"])  # sold per seat, and whole
+def test_a_planned_plan_is_bought_for_the_members_of_its_day(team: Team, customer: Person, before: str) -> None:
+    if before == "starter":
+        change_plan(team, plan_id="starter", by=customer.user, seats=4)
+    change_price("scale", PriceTerms("usd", "month", 2_000, is_per_unit=True), by="system")
+    schedule_change(team, plan_id="scale", by=customer.user, seats=4)
+    leave(team, 2)
+
+    seat_billing.update_all_seats()
+
+    assert planned() == [("scale", 2)]

@@ -148,9 +148,18 @@ class LocalGateway:
         quantity: int,
         prorate: bool = True,
         prorated_at: datetime | None = None,
+        needs_payment: bool = False,
     ) -> None:
         row = objects.lock_object(subscription_id, "subscription")
-        operations.change_price(row, price_id, clock.now(), quantity=quantity, prorate=prorate, prorated_at=prorated_at)
+        operations.change_price(
+            row,
+            price_id,
+            clock.now(),
+            quantity=quantity,
+            prorate=prorate,
+            prorated_at=prorated_at,
+            needs_payment=needs_payment,
+        )
         objects.move_events_to_inbox(row.customer_id)
 
     def preview_change(
@@ -212,6 +221,10 @@ class LocalGateway:
         refund = operations.refund_invoice(invoice, amount_cents, clock.now(), idempotency_key=idempotency_key)
         objects.move_events_to_inbox(invoice.customer_id)
         return refund.id
+
+    def invoice_url(self, invoice_id: str) -> str:
+        row = LocalObject.objects.filter(pk=invoice_id, kind="invoice").first()
+        return str(row.data["hosted_invoice_url"]) if row else ""
 
     @transaction.atomic
     def credit_customer(

@@ -128,12 +128,16 @@ def change_price(
     quantity: int | None = None,
     prorate: bool = True,
     prorated_at: datetime | None = None,
+    needs_payment: bool = False,
 ) -> None:
     """Change price and quantity now. The next invoice charges or credits the difference for the rest of the period, as of
-    ``prorated_at``; where the interval changes, a new period begins and is charged at once."""
+    ``prorated_at``; where the interval changes, a new period begins and is charged at once. Raises ``PaymentDeclined`` where
+    that ``needs_payment`` and fails: the caller takes back what was done."""
     item, new = plan_item(row), changed_item(row, price_id, quantity)
     if changes_interval(item, new):
         _change_interval(row, new, now, prorated_at or now)
+        if needs_payment and row.data["status"] == "past_due":
+            raise PaymentDeclined(_("The card was declined. Nothing has changed."))
         return
     if prorate and (difference := _proration(row, new, prorated_at or now)):
         invoicing.add_pending_item(row, difference, now)

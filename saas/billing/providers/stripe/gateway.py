@@ -12,6 +12,7 @@ from typing import Any
 import stripe
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 from stripe.params import (
     CustomerBalanceTransactionCreateParams,
     CustomerUpdateParams,
@@ -33,6 +34,7 @@ from saas.billing.providers.interface import (
     API_VERSION,
     CheckoutSession,
     InvoicePreview,
+    PaymentDeclined,
     ProviderPageRequired,
     ProviderRefused,
     UnansweredRefund,
@@ -57,6 +59,7 @@ WHOLE = [
     "items.data.price.currency_options",
 ]
 LONGEST_LIST = 1_000  # of one customer's objects: the latest
+WAITS_FOR_PAYMENT = _("The payment was not made. The change is, once you pay its open invoice within a day.")
 
 
 class StripeGateway:
@@ -128,8 +131,9 @@ class StripeGateway:
         }
         if trial_days:
             wanted["subscription_data"]["trial_period_days"] = trial_days
-        if trial_days and not needs_card:
+        if not needs_card:
             wanted["payment_method_collection"] = "if_required"
+        if trial_days and not needs_card:
             wanted["subscription_data"]["trial_settings"] = {"end_behavior": {"missing_payment_method": "pause"}}
         if promotion_code_id:
             wanted["discounts"] = [{"promotion_code": promotion_code_id}]
@@ -152,9 +156,7 @@ class StripeGateway:
 
     def apply_promotion_code(self, subscription_id: str, promotion_code_id: str) -> None:
         """Stripe replaces the discounts by those that are sent: the present ones are among them."""
-        with translate_errors():
-            there = raw_json(self.client.subscriptions.retrieve(subscription_id))
-        kept = [stripe_objects.id_of(one) for one in there.get("discounts") or []]
+        kept = [stripe_objects.id_of(one) for one in self._shown(subscription_id).get("discounts") or []]
         discounts: list[SubscriptionUpdateParamsDiscount] = [{"discount": id} for id in kept if id]
         wanted: SubscriptionUpdateParams = {"discounts": [*discounts, {"promotion_code": promotion_code_id}]}
         self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
@@ -228,6 +230,7 @@ class StripeGateway:
         quantity: int,
         prorate: bool = True,
         prorated_at: datetime | None = None,
+        needs_payment: bool = False,
     ) -> None:
         wanted: SubscriptionUpdateParams = {
             "items": [{"id": item_id, "price": price_id, "quantity": quantity}],
@@ -235,7 +238,10 @@ class StripeGateway:
         }
         if prorated_at:
             wanted["proration_date"] = int(prorated_at.timestamp())
-        self._update_or_release(subscription_id, wanted)
+        if needs_payment and _can_wait(self._shown(subscription_id)):
+            wanted["payment_behavior"] = "pending_if_incomplete"
+        if self._update_or_release(subscription_id, wanted).get("pending_update"):
+            raise PaymentDeclined(WAITS_FOR_PAYMENT)
 
     def preview_change(
         self, *, subscription_id: str, item_id: str, price_id: str, quantity: int, prorated_at: datetime
@@ -262,25 +268,27 @@ class StripeGateway:
     def clear_cancel_at(self, subscription_id: str) -> None:
         self._update_or_release(subscription_id, {"cancel_at": ""})
 
+    def _shown(self, subscription_id: str) -> dict[str, Any]:
+        with translate_errors():
+            return raw_json(self.client.subscriptions.retrieve(subscription_id))
+
     def _schedule_of(self, subscription_id: str) -> str:
         """The id of the schedule that manages it; empty where there is none, or Stripe does not say."""
         try:
-            with translate_errors():
-                found = raw_json(self.client.subscriptions.retrieve(subscription_id))
-                return stripe_objects.id_of(found.get("schedule"))
+            return stripe_objects.id_of(self._shown(subscription_id).get("schedule"))
         except DomainError:
             return ""
 
-    def _update_or_release(self, subscription_id: str, wanted: SubscriptionUpdateParams) -> None:
+    def _update_or_release(self, subscription_id: str, wanted: SubscriptionUpdateParams) -> dict[str, Any]:
         """Update it. One that a schedule manages is released first: what was scheduled before makes no sense afterwards."""
         try:
-            self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
+            return self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
         except ProviderRefused as refusal:
             if "schedule" not in refusal.detail or not (schedule_id := self._schedule_of(subscription_id)):
                 raise
             with translate_errors():
                 self.client.subscription_schedules.release(schedule_id)
-            self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
+            return self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
 
     def resume_paused_trial(self, subscription_id: str) -> bool:
         shown = self._call_and_store(lambda: self.client.subscriptions.retrieve(subscription_id, {"expand": WHOLE}))
@@ -316,6 +324,10 @@ class StripeGateway:
         refund = refunds.creation_params(payment, amount_cents, reason)
         created = self._call_and_store(lambda: self.client.refunds.create(refund, {"idempotency_key": idempotency_key}))
         return str(created["id"])
+
+    def invoice_url(self, invoice_id: str) -> str:
+        with translate_errors():
+            return as_text(raw_json(self.client.invoices.retrieve(invoice_id)).get("hosted_invoice_url"), 2048)
 
     def credit_customer(
         self, customer_id: str, *, amount_cents: int, currency: str, reason: str, idempotency_key: str
@@ -377,3 +389,8 @@ class StripeGateway:
             found = raw_json(call())
         fetched_objects.store_fetched_object(found, asked_at=asked_at, event_type=event_type)
         return found
+
+
+def _can_wait(subscription: dict[str, Any]) -> bool:
+    """Whether a change may wait for its payment: Stripe lets it only where it charges by itself, and all is paid."""
+    return subscription.get("status") == "active" and subscription.get("collection_method") == "charge_automatically"
