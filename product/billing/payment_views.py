@@ -12,6 +12,7 @@ from saas.api.pagination import paginate
 from saas.api.representation import represent, represent_all
 from saas.billing import entitlements, payment_methods
 from saas.billing.invoices import billed_to
+from saas.billing.invoices.details import find_link
 from saas.billing.invoices.tax_ids import BadTaxId
 from saas.billing.models import Invoice, PaymentMethod
 from saas.billing.providers.interface import PaymentDeclined, ProviderPageRequired, ProviderRefused, ProviderUnavailable
@@ -109,6 +110,24 @@ class InvoicesView(BillingView):
         page = paginate(Invoice.objects.for_owner(self.owner(query.pop("team_id"))).issued(), **query)
         invoices = [represent(shapes.InvoiceShape, row, url=row.hosted_url or None) for row in page.items]
         return Response({"invoices": invoices, **page.meta})
+
+
+class InvoiceView(BillingView):
+    @extend_schema(
+        operation_id="invoice",
+        summary="Get an invoice, with a new link",
+        parameters=[shapes.OwnerBody],
+        responses={200: shapes.OneInvoiceShape, **problem_responses(NotFound, Forbidden)},
+        tags=["billing"],
+    )
+    def get(self, request: Request, invoice_id: str) -> Response:
+        owner = self.owner(self.query(shapes.OwnerBody)["team_id"])
+        row = Invoice.objects.for_owner(owner).issued().filter(pk=invoice_id).first()
+        if row is None:
+            raise NotFound
+        # An impersonation's requests are transactions: the provider is not asked inside one.
+        url = row.hosted_url if self.impersonation else find_link(row)
+        return Response({"invoice": represent(shapes.InvoiceShape, row, url=url or None)})
 
 
 class EntitlementsView(KeyedBillingView):

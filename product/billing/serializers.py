@@ -326,7 +326,14 @@ class InvoiceShape(serializers.Serializer[Any]):
     amount_paid_cents = serializers.IntegerField()
     issued_at = serializers.DateTimeField()
     paid_at = serializers.DateTimeField(allow_null=True)
-    url = serializers.CharField(allow_null=True)
+    url = serializers.CharField(
+        allow_null=True,
+        help_text="The provider's page, for a month or two: an invoice that is got alone has a new one.",
+    )
+
+
+class OneInvoiceShape(serializers.Serializer[Any]):
+    invoice = InvoiceShape()
 
 
 class InvoicesShape(PageShape):

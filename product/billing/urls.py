@@ -32,6 +32,7 @@ urlpatterns = [
     ),
     path("api/billing/details", payments.BillingDetailsView.as_view(), name="billing-details-api"),
     path("api/billing/invoices", payments.InvoicesView.as_view(), name="invoices"),
+    path("api/billing/invoices/<str:invoice_id>", payments.InvoiceView.as_view(), name="invoice"),
     path("api/billing/entitlements", payments.EntitlementsView.as_view(), name="entitlements"),
     path("api/billing/portal", payments.PortalView.as_view(), name="billing-portal"),
 ]

@@ -4,7 +4,9 @@ import logging
 
 import pytest
 
-from saas.billing.models import Checkout, PaymentMethod
+from saas.billing.models import Checkout, Invoice, PaymentMethod
+from saas.billing.providers.interface import ProviderUnavailable
+from saas.billing.providers.local.gateway import LocalGateway
 from saas.logs import LineFormatter
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
@@ -196,6 +198,34 @@ def test_a_checkout_leaves_a_paid_invoice(product: ServiceClient, customer: Pers
     assert (invoice["status"], invoice["total_cents"], invoice["amount_paid_cents"]) == ("paid", 7_900, 7_900)
     assert invoice["paid_at"] is not None
     assert product.get("/api/billing/invoices", token=other.token).json()["invoices"] == []
+
+
+def test_an_invoice_got_alone_has_a_link_that_is_valid_now(
+    product: ServiceClient, customer: Person, other: Person
+) -> None:
+    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
+    (listed,) = product.get("/api/billing/invoices", token=customer.token).json()["invoices"]
+    Invoice.objects.update(hosted_url="https://invoice.example/expired")
+    path = f"/api/billing/invoices/{listed['id']}"
+
+    assert product.get(path, token=customer.token).json() == {"invoice": listed}
+    assert product.get(path, token=other.token).status_code == 404
+
+
+def test_the_stored_link_is_given_while_the_provider_does_not_answer(
+    product: ServiceClient, customer: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
+    (listed,) = product.get("/api/billing/invoices", token=customer.token).json()["invoices"]
+
+    def down(self: LocalGateway, invoice_id: str) -> str:
+        raise ProviderUnavailable
+
+    monkeypatch.setattr(LocalGateway, "invoice_url", down)
+
+    answer = product.get(f"/api/billing/invoices/{listed['id']}", token=customer.token)
+
+    assert answer.json() == {"invoice": listed}
 
 
 @pytest.mark.parametrize("path", ["/api/billing/invoices", "/api/billing/payment-methods"])

@@ -17,7 +17,7 @@ from saas.teams.roles import Permission
 
 # The last part of each route's name, and of its address.
 OVERVIEW, PLANS, CHECKOUT, CHANGE, END, RESUME, PORTAL = "", "plans", "checkout", "change", "end", "resume", "portal"
-CALL_OFF, DETAILS = "call_off", "details"
+CALL_OFF, DETAILS, INVOICE = "call_off", "details", "invoice"
 _ROUTES = (PLANS, CHECKOUT, CHANGE, CALL_OFF, END, RESUME, PORTAL, DETAILS)
 PERSONAL_FRAME, TEAM_FRAME = "product/pages/billing/personal.html", "product/pages/teams/base.html"
 

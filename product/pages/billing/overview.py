@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.http import HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.utils.translation import get_language
 
 from product.pages.billing.base import BillingPage
@@ -14,8 +16,10 @@ from saas.billing import clock, subscriptions
 from saas.billing.catalogue.usage import limit_usage
 from saas.billing.entitlements import get_entitlements
 from saas.billing.invoices.billed_to import find_billing_details
+from saas.billing.invoices.details import find_link
 from saas.billing.models import BillingDetails, Invoice, Owner, PaymentMethod, Subscription, TaxId
 from saas.billing.providers import InvoicePreview
+from saas.errors import NotFound
 from saas.money import Money
 from saas.teams.models import Team
 
@@ -77,6 +81,18 @@ class OverviewPage(BillingPage):
             return None
         row = subscriptions.current_subscription(self.owner.owner)
         return row if row and row.plan and row.grants_access(clock.now()) else None
+
+
+class InvoicePage(BillingPage):
+    """On to the provider's page of an invoice. In the impersonated view, whose requests run in a transaction, to the stored
+    address."""
+
+    def get(self, request: HttpRequest, **place: str) -> HttpResponseBase:
+        row = Invoice.objects.for_owner(self.owner).issued().filter(pk=place["invoice_id"]).first()
+        link = "" if row is None else row.hosted_url if self._impersonation else find_link(row)
+        if not link:
+            raise NotFound
+        return HttpResponseRedirect(link)
 
 
 def _tax_ids_elsewhere(owner: Owner, details: BillingDetails) -> list[str]:

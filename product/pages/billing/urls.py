@@ -19,6 +19,7 @@ _PAGES: list[tuple[str, str, Callable[..., HttpResponseBase]]] = [
     (base.RESUME, "/resume", subscription.ResumeAction.as_view()),
     (base.PORTAL, "/portal", subscription.PortalAction.as_view()),
     (base.DETAILS, "/details", details.DetailsPage.as_view()),
+    (base.INVOICE, "/invoice/<str:invoice_id>", overview.InvoicePage.as_view()),
     ("method", "/payment-methods/<str:payment_method_id>", subscription.PaymentMethodPage.as_view()),
 ]
 

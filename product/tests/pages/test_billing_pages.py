@@ -71,7 +71,7 @@ def hidden(page: str) -> dict[str, str]:
 
 def buy(person: Person, plan: str = "growth", **terms: Any) -> Subscription:
     start_checkout(person.user, plan_id=plan, **terms)
-    return Subscription.objects.get()
+    return Subscription.objects.for_owner(terms.get("owner") or person.user).get()
 
 
 def card(person: Person, last4: str = "4242", **more: Any) -> PaymentMethod:
@@ -104,7 +104,7 @@ def test_plan_next_invoice_usage_cards_and_invoices_are_shown(browser: Browser, 
     assert "visa ···· 4242 default Expires 12/2035" in text
     invoice = Invoice.objects.get()
     assert f"{invoice.number} paid 79.00 USD" in text
-    assert f'href="{invoice.hosted_url}"' in page
+    assert f'href="/billing/invoice/{invoice.pk}"' in page
 
 
 def test_what_waits_to_be_charged_is_part_of_the_next_invoice(browser: Browser, owner: Person) -> None:
@@ -220,6 +220,19 @@ def test_a_smaller_plan_shows_the_credit_that_it_gives(browser: Browser, owner: 
 
     assert re.search(r"Becomes your credit 2\d\d\.\d\d USD", text)
     assert "0.00 USD When Now The plan changes at once." in text
+
+
+def test_a_smaller_plan_says_what_is_lost_and_what_of_it_is_in_use(browser: Browser, owner: Person, team: Team) -> None:
+    start_checkout(owner.user, owner=team, plan_id="growth")
+    for _ in range(5):
+        add_member(team, Role.MEMBER)
+
+    smaller = text_of(browser.get(f"/teams/{team.id}/billing/change?plan=starter"))
+    larger = text_of(browser.get(f"/teams/{team.id}/billing/change?plan=scale"))
+
+    assert "What you lose Seats in a team 25 → 5 6 are in use API keys of a team 10 → 2" in smaller
+    assert "Priority support no longer Nothing that you made is deleted." in smaller
+    assert "What you lose" not in larger
 
 
 def test_an_old_preview_is_shown_again_before_anything_is_charged(browser: Browser, owner: Person) -> None:
@@ -453,7 +466,7 @@ def test_a_payment_that_failed_is_above_everything_and_can_be_made(
     assert text in text_of(page)
     assert "without it" in text_of(page)
     invoice = Invoice.objects.get(status="open")
-    assert f'href="{invoice.hosted_url}">{button}</a>' in page
+    assert f'href="/billing/invoice/{invoice.pk}">{button}</a>' in page
     assert invoice.needs_action == (last4 == "3184")
     path = invoice.hosted_url.removeprefix("http://localhost:8000")
     browser.get(path)
@@ -476,7 +489,24 @@ def test_an_open_invoice_of_an_earlier_subscription_is_not_asked_for(browser: Br
     page = browser.get("/billing")
 
     assert "The payment of 79.00 USD failed." in text_of(page)
-    assert f'href="{waits.hosted_url}">Pay now</a>' in page
+    assert f'href="/billing/invoice/{waits.pk}">Pay now</a>' in page
+
+
+def test_an_invoice_is_opened_at_the_address_that_is_valid_now(
+    browser: Browser, owner: Person, team: Team, other: Person
+) -> None:
+    start_checkout(owner.user, owner=team, plan_id="starter")
+    buy(other)
+    Invoice.objects.update(hosted_url="https://invoice.example/expired")
+    theirs, of_team = Invoice.objects.for_owner(other.user).get(), Invoice.objects.for_owner(team).get()
+
+    browser.get(f"/teams/{team.id}/billing/invoice/{of_team.pk}")
+    assert browser.answer.status_code == 302
+    local = LocalObject.objects.get(pk=of_team.external_id).data["hosted_invoice_url"]
+    assert browser.answer.headers["Location"] == local
+    for path in (f"/billing/invoice/{of_team.pk}", f"/billing/invoice/{theirs.pk}", "/billing/invoice/none"):
+        browser.get(path)
+        assert browser.answer.status_code == 404
 
 
 def test_the_end_of_a_trial_is_announced(browser: Browser, owner: Person) -> None:

@@ -1,15 +1,20 @@
 """What an invoice is made of, as its newest stored event shows it: who is billed, lines, discounts, taxes, where its PDF is."""
 
+import logging
 from dataclasses import dataclass
 
 from django.utils.translation import get_language
 
+from saas.billing import providers
 from saas.billing.invoices.billed_to import address_lines
 from saas.billing.models import Invoice
 from saas.billing.sync import event_history
 from saas.billing.sync.projections.invoices import newest_event
+from saas.errors import DomainError
 from saas.money import Money
 from saas.security.untrusted_json import JSONObject, as_integer, as_object, as_text
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,16 @@ def invoice_details(invoice: Invoice) -> InvoiceDetails:
         tax_ids=tuple(as_text(one.get("value"), 40) for one in _objects(shown.get("customer_tax_ids"))),
         pdf_url=pdf if pdf.startswith("https://") else "",
     )
+
+
+def find_link(invoice: Invoice) -> str:
+    """Where its customer sees, pays and downloads it: asked of the provider, whose addresses expire within two months. The stored
+    one where it does not answer."""
+    try:
+        return providers.current_gateway().invoice_url(invoice.external_id) or invoice.hosted_url
+    except DomainError as refusal:
+        logger.warning("invoice_link_not_asked", extra={"invoice": invoice.pk, "reason": refusal.code})
+        return invoice.hosted_url
 
 
 def _line(line: JSONObject, currency: str) -> InvoiceLine:
