@@ -45,6 +45,12 @@ _TEAMS = [
         invitations.ResendView.as_view(),
         name="invitation-resend",
     ),
+    path("api/invitations", invitations.OwnInvitationsView.as_view(), name="own-invitations"),
+    path(
+        "api/invitations/<str:invitation_id>/accept",
+        invitations.AcceptOwnView.as_view(),
+        name="own-invitation-accept",
+    ),
     path("api/invitations/accept", invitations.AcceptView.as_view(), name="invitation-accept"),
     *(
         [path("api/invitations/register", invitations.RegisterByInvitationView.as_view(), name="invitation-register")]

@@ -17,6 +17,7 @@ _PROVIDERS = [
 ]
 _TEAMS = [
     front_path("invitations/accept", invitations.AcceptInvitationPage.as_view(), "accept-page"),
+    front_path("invitations/<str:invitation_id>/join", teams.JoinPage.as_view(), "invitation-join"),
     front_path("teams", teams.TeamsPage.as_view(), "teams-page"),
     front_path("teams/<str:team_id>", members.MembersPage.as_view(), "team-page"),
     front_path("teams/<str:team_id>/members/<str:user_id>", members.MemberPage.as_view(), "team-member-page"),

@@ -103,6 +103,35 @@ class ResendView(TeamView):
         )
 
 
+class OwnInvitationsView(CustomerView):
+    @extend_schema(
+        operation_id="own_invitations",
+        summary="List the invitations to one's own address",
+        description="Those that can be accepted, once the address is verified.",
+        parameters=[PageQuery],
+        responses={200: shapes.OwnInvitationsShape},
+        tags=["invitations"],
+    )
+    def get(self, request: Request) -> Response:
+        page = paginate(invitations.invitations_of(self.user), **self.query(PageQuery))
+        return Response({"invitations": represent_all(shapes.OwnInvitationShape, page.items), **page.meta})
+
+
+class AcceptOwnView(CustomerView):
+    limits = (rate_limits.INVITATION_ACCEPT,)
+
+    @extend_schema(
+        operation_id="own_invitation_accept",
+        summary="Accept an invitation to one's own address",
+        request=None,
+        responses={200: shapes.OneTeamShape, **problem_responses(NotFound, SeatLimitReached)},
+        tags=["invitations"],
+    )
+    def post(self, request: Request, invitation_id: str) -> Response:
+        membership = invitations.accept_own_invitation(invitation_id, user=self.user)
+        return Response({"team": represent(shapes.TeamShape, membership)})
+
+
 class AcceptView(CustomerView):
     limits = (rate_limits.INVITATION_ACCEPT,)
 

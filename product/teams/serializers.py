@@ -112,6 +112,22 @@ class InvitationShape(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
 
 
+class OwnInvitationShape(serializers.Serializer[Any]):
+    """For who is invited."""
+
+    id = serializers.CharField()
+    team_id = serializers.CharField()
+    team_name = serializers.CharField(source="team.name")
+    role = serializers.ChoiceField(Role.choices)
+    invited_by_name = serializers.CharField(source="inviter_name")
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
+class OwnInvitationsShape(PageShape):
+    invitations = OwnInvitationShape(many=True)
+
+
 class OneInvitationShape(serializers.Serializer[Any]):
     invitation = InvitationShape()
 

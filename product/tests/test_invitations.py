@@ -344,3 +344,58 @@ def test_resending_an_open_invitation_needs_no_further_seat(
     add_member(team, Role.MEMBER)
 
     assert product.post(f"{path}/{first['id']}/resend", token=customer.token).status_code == 200
+
+
+def test_who_has_lost_the_mail_finds_the_invitation_and_joins(
+    product: ServiceClient, customer: Person, team: Team, guest: Person
+) -> None:
+    sent = invitations.invite(actor_for(team, customer), email=ADDRESS, role=Role.ADMIN)
+
+    (shown,) = product.get("/api/invitations", token=guest.token).json()["invitations"]
+    joined = product.post(f"/api/invitations/{sent.id}/accept", token=guest.token)
+
+    assert {name: shown[name] for name in ("id", "team_id", "team_name", "role", "invited_by_name")} == {
+        "id": sent.id, "team_id": team.id, "team_name": team.name, "role": "admin",
+        "invited_by_name": customer.user.full_name or customer.user.email,
+    }  # fmt: skip
+    assert (joined.status_code, joined.json()["team"]["role"]) == (200, "admin")
+    assert Invitation.objects.get().accepted_by == guest.user
+    assert product.get("/api/invitations", token=guest.token).json()["invitations"] == []
+    assert product.post(f"/api/invitations/{sent.id}/accept", token=guest.token).status_code == 404
+
+
+@pytest.mark.parametrize("kept_from", ["unverified", "expired", "revoked", "inviter left", "team deleted", "member"])
+def test_an_invitation_that_cannot_be_accepted_is_not_found(
+    product: ServiceClient, customer: Person, team: Team, kept_from: str
+) -> None:
+    guest = user_factories.create_customer(ADDRESS)
+    if kept_from != "unverified":
+        with_verified_email(guest)
+    inviter = add_member(team, Role.ADMIN)
+    sent = invitations.invite(actor_for(team, inviter), email=ADDRESS, role=Role.MEMBER)
+    match kept_from:
+        case "expired":
+            Invitation.objects.update(expires_at=timezone.now())
+        case "revoked":
+            invitations.revoke_invitation(actor_for(team, customer), sent)
+        case "inviter left":
+            actions.leave_team(actor_for(team, inviter))
+        case "team deleted":
+            actions.delete_team(actor_for(team, customer))
+        case "member":
+            add_member(team, Role.VIEWER, guest)
+    members = Membership.objects.count()
+
+    assert product.get("/api/invitations", token=guest.token).json()["invitations"] == []
+    assert product.post(f"/api/invitations/{sent.id}/accept", token=guest.token).status_code == 404
+    assert Membership.objects.count() == members
+
+
+def test_nobody_sees_or_accepts_anothers_invitation(
+    product: ServiceClient, customer: Person, team: Team, other: Person
+) -> None:
+    sent = invitations.invite(actor_for(team, customer), email=ADDRESS, role=Role.MEMBER)
+    with_verified_email(other)
+
+    assert product.get("/api/invitations", token=other.token).json() == {"invitations": [], "count": 0, "next": None}
+    assert product.post(f"/api/invitations/{sent.id}/accept", token=other.token).status_code == 404

@@ -1,10 +1,12 @@
 """Invite people to a team by mail, and accept an invitation with or without an account."""
 
 import secrets
+from collections.abc import Iterator
 from datetime import timedelta
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from saas.accounts.account_handover import log_in_verified_email
@@ -135,11 +137,23 @@ def find_invitation(raw: str) -> Invitation:
 def is_invited(email: str) -> bool:
     """Whether there is an invitation to the address that can be accepted."""
     try:
-        address = canonical_email(email)
+        return any(_acceptable(canonical_email(email)))
     except InvalidAddress:
         return False
+
+
+def _acceptable(address: str) -> Iterator[Invitation]:
     waiting = Invitation.objects.holding_seats(timezone.now()).filter(email_canonical=address, team__deleted_at=None)
-    return any(map(_inviter_may_still_invite, waiting.select_related("invited_by")))
+    return filter(_inviter_may_still_invite, waiting.select_related("invited_by"))
+
+
+def invitations_of(user: User) -> QuerySet[Invitation]:
+    """Those that the user can accept without the mail, which may be lost: to their address, once it is verified."""
+    if not user.is_verified:
+        return Invitation.objects.none()
+    acceptable = [one.pk for one in _acceptable(user.email_canonical)]
+    rows = Invitation.objects.filter(pk__in=acceptable).exclude(team__memberships__user=user)
+    return rows.select_related("team", "invited_by")
 
 
 @transaction.atomic
@@ -154,6 +168,19 @@ def accept_invitation(raw: str, *, user: User) -> Membership:
     invitation = _invitation_for(user, raw)  # again, now under the lock
     _require_acceptable(invitation)
     return _create_membership(invitation, user)
+
+
+@transaction.atomic
+def accept_own_invitation(invitation_id: str, *, user: User) -> Membership:
+    """Join by one of ``invitations_of``. Raises ``NotFound`` for any other, ``SeatLimitReached``."""
+    lock_team(_own_invitation(invitation_id, user).team_id)
+    return _create_membership(_own_invitation(invitation_id, user), user)  # found again, now under the lock
+
+
+def _own_invitation(invitation_id: str, user: User) -> Invitation:
+    if invitation := invitations_of(user).filter(pk=invitation_id).first():
+        return invitation
+    raise NotFound
 
 
 def register_by_invitation(raw: str, *, password: str, full_name: str) -> tuple[Login, Membership]:
@@ -231,7 +258,7 @@ def _queue_invitation_mail(invitation: Invitation, raw: str) -> None:
         "team_invitation",
         to=invitation.email,
         locale=(invited or inviter).locale,
-        context={"team": invitation.team.name, "inviter": inviter.full_name or inviter.email},
+        context={"team": invitation.team.name, "inviter": invitation.inviter_name},
         secrets={"token": raw},
         dedupe_key=f"invitation:{invitation.id}:{invitation.token_hash[:16]}",
     )

@@ -141,6 +141,10 @@ class Invitation(models.Model):
         """Of an open invitation."""
         return "expired" if self.is_expired else "pending"
 
+    @property
+    def inviter_name(self) -> str:
+        return self.invited_by.full_name or self.invited_by.email
+
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def current(self) -> ApiKeyQuerySet:

@@ -12,10 +12,18 @@ from saas.accounts.models import LoginSession
 from saas.accounts.reauthentication import RECENT_LOGIN_WINDOW
 from saas.billing.overrides import override_limit
 from saas.mail.models import Mail
+from saas.teams import invitations
 from saas.teams.models import ApiKey, Invitation, Membership, Team
+from saas.teams.plan_limits import SeatLimitReached
 from saas.teams.roles import Role, Scope
 from saas.testing.clients import ServiceClient
-from saas.testing.factories.team_factories import add_member, create_api_key, create_team, with_verified_email
+from saas.testing.factories.team_factories import (
+    actor_for,
+    add_member,
+    create_api_key,
+    create_team,
+    with_verified_email,
+)
 from saas.testing.factories.user_factories import PASSWORD, Person
 
 PATHS = ("", "/invitations", "/api-keys", "/api-keys/new", "/settings", "/leave", "/transfer", "/delete")
@@ -320,6 +328,35 @@ def test_an_invitation_is_sent_again_and_withdrawn(browser: Browser, home: str) 
     assert "No open invitation" in page
     browser.send(f"{home}/invitations/{row.id}", do="revoke")
     assert browser.answer.status_code == 404
+
+
+def test_who_is_invited_reads_so_among_their_teams_and_joins(product, team: Team, owner: Person, other: Person) -> None:
+    sent = invitations.invite(actor_for(team, owner), email=other.user.email, role=Role.MEMBER)
+    browser = Browser(product, with_verified_email(other))
+    listed = browser.get("/teams")
+    assert "You are invited" in listed
+    assert f'action="/invitations/{sent.id}/join"' in listed
+
+    joined = browser.follow(f"/invitations/{sent.id}/join")
+
+    assert "You are in the team now." in joined
+    assert team.memberships.get(user=other.user).role == Role.MEMBER
+    assert "You are invited" not in browser.get("/teams")
+    browser.send(f"/invitations/{sent.id}/join")
+    assert browser.answer.status_code == 404
+
+
+def test_an_invitation_to_a_full_team_says_so_above_the_list(
+    product: ServiceClient, team: Team, owner: Person, other: Person
+) -> None:
+    sent = invitations.invite(actor_for(team, owner), email=other.user.email, role=Role.MEMBER)
+    for _ in range(2):
+        add_member(team, Role.MEMBER)
+
+    page = Browser(product, with_verified_email(other)).follow(f"/invitations/{sent.id}/join")
+
+    assert SeatLimitReached.title in page
+    assert "You are invited" in page
 
 
 def test_a_key_is_shown_once_and_listed_without_it(browser: Browser, owner: Person, home: str) -> None:

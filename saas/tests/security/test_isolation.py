@@ -26,7 +26,7 @@ TENANTS_MODELS = (
     *(model for file in added_module_files("saas", "tests.tenants") for model in file.TENANTS_MODELS),
 )
 OF_NO_TENANT = {"name", "provider"}  # path parameters that belong to no tenant
-TENANTS_IDS = {"team_id", "user_id", "invitation_id", "key_id", "checkout_id", "payment_method_id"}
+TENANTS_IDS = {"team_id", "user_id", "invitation_id", "key_id", "checkout_id", "payment_method_id", "invoice_id"}
 TENANTS_IDS |= {name for file in added_module_files("saas", "tests.tenants") for name in file.TENANTS_IDS}
 # Bodies that are valid but for the id in them, for the operations that take an id in the body.
 BODIES_WITH_IDS: dict[str, dict[str, Any]] = {
