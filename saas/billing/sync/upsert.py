@@ -188,11 +188,15 @@ def _projected(
 
 def _end_with(customer: Customer | None, events: Sequence[StoredEvent]) -> list[StoredEvent]:
     """A deleted customer's subscriptions are over, also where no event of their own says so."""
-    if customer is None or customer.deleted_at is None or any(event.has_verb("deleted") for event in events):
+    if customer is None or customer.deleted_at is None or any(_says_the_end(event) for event in events):
         return []
     told = event_history.stored_events(customer.external_id, "customer.deleted")
     ends = sorted(told, key=lambda event: (event.created, event.id))[:1]
     return [replace(end, type="customer.subscription.deleted", object={}, previous={}) for end in ends]
+
+
+def _says_the_end(event: StoredEvent) -> bool:
+    return event.has_verb("deleted") or event.object.get("status") in Subscription.TERMINAL
 
 
 def subscription_values(projection: subscriptions.SubscriptionProjection) -> dict[str, Any]:

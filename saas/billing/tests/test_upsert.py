@@ -353,6 +353,29 @@ def test_with_its_customer_a_subscription_is_over(customer: Person, order: slice
     assert Subscription.objects.get().ended_at.timestamp() == whole.AT + 3599
 
 
+@pytest.mark.parametrize("status", ["incomplete_expired", "canceled"])
+def test_what_had_ended_before_its_customer_stays_as_it_was(customer: Person, status: str) -> None:
+    """Of both there may be no event that ends in ``deleted``: an unpaid one expires, a cancellation may be fetched."""
+    Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    ended = whole.subscription(status=status, canceled_at=whole.AT + 60, ended_at=whole.AT + 60)
+    gone = {"id": "cus_1", "object": "customer", "deleted": True}
+    take_in(
+        [
+            whole.event("customer.subscription.created", whole.subscription(), id="evt_1"),
+            whole.event("customer.subscription.updated", ended, id="evt_2", at=whole.AT + 60),
+            whole.event("customer.deleted", gone, id="evt_3", at=whole.AT + 3600),
+        ]
+    )
+
+    row = Subscription.objects.get()
+    assert (row.status, row.ended_at.timestamp(), row.canceled_at.timestamp()) == (
+        status,
+        whole.AT + 60,
+        whole.AT + 60,
+    )
+    assert list(rebuild_rows(repair=False)) == []
+
+
 def test_a_plan_states_what_the_provider_says_of_its_price(db: None, settings: Any) -> None:
     settings.BILLING_GATEWAY = "saas.billing.providers.stripe.gateway.StripeGateway"
     Price.objects.create(provider="stripe", external_id="price_1", plan_id="growth", is_current=True)
