@@ -21,6 +21,8 @@ from saas.billing.customers import (
     with_provider_customer,
 )
 from saas.billing.models import Checkout, Customer, Owner, Plan, Price, PromotionCode, Subscription
+from saas.billing.models.customers import owned_by, owned_by_person, person_of
+from saas.billing.models.promotions import in_capitals
 from saas.billing.providers import CheckoutSession, Gateway, ProviderFailed, ProviderRefused
 from saas.errors import DomainError, Invalid, NotFound
 
@@ -87,8 +89,9 @@ def start_checkout(
         raise NotFound("There is no such plan.")
     price = find_offer(plan, interval=interval, currency=currency)
     payer = owner or user
-    code = _entered_code(promotion_code, price, plan, payer)
-    order = Order(plan, price, _quantity(price, quantity, seats), code)
+    order = Order(plan, price, _quantity(price, quantity, seats), in_capitals(promotion_code))
+    if order.promotion_code and not _started_before(user, idempotency_key):
+        _check_code(order, payer)
     gateway = providers.current_gateway()
     customer = get_or_create_customer(payer, gateway)
     _settle_open_checkouts(customer, order, idempotency_key, gateway)
@@ -109,8 +112,16 @@ def _quantity(price: Price, wanted: int | None, seats: int) -> int:
     return price.quantity_for(wanted or seats)
 
 
-def _entered_code(code: str, price: Price, plan: Plan, owner: Owner) -> str:
-    return find_promotion_code(code, currency=price.currency or plan.currency, owner=owner).code if code else ""
+def _started_before(user: User, idempotency_key: str) -> Checkout | None:
+    mine = Checkout.objects.started_by(user).filter(idempotency_key=idempotency_key)
+    return mine.first() if idempotency_key else None
+
+
+def _check_code(order: Order, payer: Owner) -> None:
+    """Before anything is changed for it. To who has just paid, that their code is used would not say that they have paid."""
+    if Subscription.objects.filter(owned_by(payer, "customer__")).live().exists():
+        raise AlreadySubscribed
+    find_promotion_code(order.promotion_code, currency=order.price.currency or order.plan.currency, owner=payer)
 
 
 def _settle_open_checkouts(customer: Customer, order: Order, idempotency_key: str, gateway: Gateway) -> None:
@@ -142,12 +153,10 @@ def _expire_checkout(checkout: Checkout, gateway: Gateway) -> None:
 def _create_checkout(customer: Customer, user: User, order: Order, idempotency_key: str) -> Checkout:
     """The checkout to go on with. A simultaneous request waits for the lock on the customer, and gets the same one."""
     customer = Customer.objects.select_for_update().get(pk=customer.pk)
-    if idempotency_key:
-        before = Checkout.objects.started_by(user).filter(idempotency_key=idempotency_key).first()
-        if before and not (before.customer_id == customer.pk and order.is_of(before)):
+    if before := _started_before(user, idempotency_key):
+        if not (before.customer_id == customer.pk and order.is_of(before)):
             raise IdempotencyKeyReused
-        if before:
-            return before
+        return before
     if Subscription.objects.filter(customer__in=_customers_of_owner(customer)).live().exists():
         raise AlreadySubscribed
     if opened := customer.checkouts.filter(status=Checkout.Status.PENDING).select_related("plan", "price").first():
@@ -217,12 +226,12 @@ def _person_of(customer: Customer) -> str:
 
 def first_trial_days(plan: Plan, owner: Owner) -> int:
     """How many days are free for this owner. Only the first subscription of a person begins with a trial: their own, or one of
-    a team that is or was theirs, also if it is deleted. One that was never paid does not count."""
-    return _trial_days(plan, owner.pk if isinstance(owner, User) else owner.owner_id)
+    a team that they own now, also if it is deleted. One that was never paid does not count."""
+    return _trial_days(plan, person_of(owner))
 
 
 def _trial_days(plan: Plan, person: str) -> int:
-    theirs = Subscription.objects.filter(Q(customer__user=person) | Q(customer__team__owner=person))
+    theirs = Subscription.objects.filter(owned_by_person(person, "customer__"))
     began = theirs.exclude(status__in=[Subscription.Status.INCOMPLETE, Subscription.Status.INCOMPLETE_EXPIRED])
     return 0 if began.exists() else offered_trial_days(plan)
 

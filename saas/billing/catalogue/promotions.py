@@ -10,7 +10,8 @@ from django.db import transaction
 from saas.audit.actions import record
 from saas.billing import clock
 from saas.billing.models import Checkout, Owner, PromotionCode
-from saas.billing.models.customers import owned_by
+from saas.billing.models.customers import owned_by_person, person_of
+from saas.billing.models.promotions import in_capitals
 from saas.errors import DomainError, Invalid
 from saas.money import is_known_currency
 
@@ -37,7 +38,7 @@ def draft_promotion_code(
 ) -> PromotionCode:
     """The row that ``create_promotion_code`` would save. Raises ``PromotionCodeExists``, ``Invalid``."""
     row = PromotionCode(
-        code=code.strip().upper(),
+        code=in_capitals(code),
         name=name,
         percent_off=percent_off,
         amount_off_cents=amount_off_cents,
@@ -109,8 +110,8 @@ def end_promotion_code(row: PromotionCode, *, by: str, reason: str = "") -> None
 
 
 def find_promotion_code(code: str, *, currency: str, owner: Owner | None = None) -> PromotionCode:
-    """The code that a customer has entered. An ``owner`` gets what is for a while only once. Raises ``Invalid``, saying why it
-    cannot be used."""
+    """The code that a customer has entered. The person of ``owner`` gets what is for a while only once. Raises ``Invalid``,
+    saying why it cannot be used."""
     row = PromotionCode.objects.by_code(code).redeemable(clock.now()).first()
     if row is None:
         raise Invalid(errors={"promotion_code": ["This code is not known, or has expired."]})
@@ -118,7 +119,7 @@ def find_promotion_code(code: str, *, currency: str, owner: Owner | None = None)
         raise Invalid(errors={"promotion_code": [f"This code is for prices in {row.currency} only."]})
     redeemed = Checkout.objects.filter(promotion_code=row.code, status=Checkout.Status.ACTIVE)
     is_for_a_while = row.duration != PromotionCode.Duration.FOREVER
-    if owner and is_for_a_while and redeemed.filter(owned_by(owner, "customer__")).exists():
+    if owner and is_for_a_while and redeemed.filter(owned_by_person(person_of(owner), "customer__")).exists():
         raise Invalid(errors={"promotion_code": ["You have used this code already."]})
     if row.max_redemptions is not None and redeemed.count() >= row.max_redemptions:
         raise Invalid(errors={"promotion_code": ["This code has been used up."]})

@@ -40,13 +40,23 @@ def owned_by(owner: Owner, path: str = "") -> Q:
     return Q(**owner_fields(owner, path))
 
 
+def person_of(owner: Owner) -> str:
+    """The id of the user, or of the team's owner."""
+    return owner.pk if isinstance(owner, User) else owner.owner_id
+
+
+def owned_by_person(person: str, path: str = "") -> Q:
+    """Owned by the user of this id, or by one of the teams that they own, deleted ones, too."""
+    return Q(**{f"{path}user": person}) | Q(**{f"{path}team__owner": person})
+
+
 class CustomerQuerySet(models.QuerySet["Customer"]):
     def for_owner(self, owner: Owner) -> CustomerQuerySet:
         return self.filter(owned_by(owner))
 
     def of_user(self, user: User) -> CustomerQuerySet:
         """The user's own, and those of the teams that they own."""
-        return self.filter(Q(user=user) | Q(team__owner=user))
+        return self.filter(owned_by_person(user.pk))
 
     def current(self) -> CustomerQuerySet:
         """Without those that another has replaced. An owner has one at each provider."""

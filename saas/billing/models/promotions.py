@@ -13,10 +13,15 @@ from saas.fields import PrefixedIdField
 from saas.money import Money
 
 
+def in_capitals(code: str) -> str:
+    """As codes are kept."""
+    return code.strip().upper()
+
+
 class PromotionCodeQuerySet(models.QuerySet["PromotionCode"]):
     def by_code(self, code: str) -> PromotionCodeQuerySet:
         """In either case, as codes are typed."""
-        return self.filter(code=code.strip().upper())
+        return self.filter(code=in_capitals(code))
 
     def redeemable(self, now: datetime) -> PromotionCodeQuerySet:
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), is_active=True)

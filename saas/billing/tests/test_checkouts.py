@@ -1,5 +1,6 @@
 """Checkouts that something else happens to meanwhile."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from django.db import transaction
 from saas.accounts.models import User
 from saas.billing import checkouts, clock, providers, tasks
 from saas.billing.catalogue.offers import NotForSale
-from saas.billing.models import Checkout, Customer, LocalObject, Owner, Plan, Subscription
+from saas.billing.catalogue.promotions import create_promotion_code
+from saas.billing.models import Checkout, Customer, LocalObject, Owner, Plan, PromotionCode, Subscription
 from saas.billing.providers.interface import ProviderRefused
 from saas.billing.providers.local import objects, operations
+from saas.errors import Invalid
 from saas.testing.factories import event_factories, stripe_object_factories
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append_event
@@ -101,6 +104,43 @@ def test_a_first_payment_that_failed_costs_no_trial(customer: Person, status: st
     Subscription.objects.create(customer=mine, external_id="sub_1", status=status)
 
     assert trial_days(customer.user) == days
+
+
+@pytest.fixture
+def spring(db: None) -> None:
+    create_promotion_code("SPRING", by="system", percent_off=Decimal(50), duration="once", max_redemptions=1)
+
+
+@pytest.mark.usefixtures("spring")
+def test_a_repeated_call_with_a_code_that_it_used_gets_its_checkout(customer: Person) -> None:
+    first = checkouts.start_checkout(customer.user, plan_id="growth", promotion_code="spring", idempotency_key="k1")
+
+    again = checkouts.start_checkout(customer.user, plan_id="growth", promotion_code=" Spring", idempotency_key="k1")
+
+    assert (again.pk, again.status, again.promotion_code) == (first.pk, "active", "SPRING")
+    with pytest.raises(checkouts.IdempotencyKeyReused):
+        checkouts.start_checkout(customer.user, plan_id="growth", promotion_code="other", idempotency_key="k1")
+
+
+@pytest.mark.usefixtures("spring")
+def test_a_second_click_after_paying_says_so_before_the_code(customer: Person) -> None:
+    checkouts.start_checkout(customer.user, plan_id="growth", promotion_code="spring")
+
+    with pytest.raises(checkouts.AlreadySubscribed):
+        checkouts.start_checkout(customer.user, plan_id="growth", promotion_code="spring")
+
+
+@pytest.mark.usefixtures("spring")
+def test_a_code_for_a_while_is_for_a_person_once_over_all_their_teams(customer: Person, other: Person) -> None:
+    PromotionCode.objects.update(max_redemptions=None)
+    checkouts.start_checkout(customer.user, plan_id="growth", owner=team_of(customer), promotion_code="spring")
+
+    with pytest.raises(Invalid) as refused:
+        checkouts.start_checkout(customer.user, plan_id="growth", owner=team_of(customer), promotion_code="spring")
+
+    assert refused.value.errors == {"promotion_code": ["You have used this code already."]}
+    checkouts.start_checkout(other.user, plan_id="growth", owner=team_of(other), promotion_code="spring")
+    assert Checkout.objects.filter(promotion_code="SPRING").count() == 2
 
 
 @pytest.mark.parametrize("status", ["active", "disabled", "deleted"])
