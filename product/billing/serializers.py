@@ -283,7 +283,9 @@ class PlanChangePreviewShape(serializers.Serializer[Any]):
     )
     currency = serializers.CharField(source="invoice.currency")
     next_charge_at = serializers.DateTimeField(source="invoice.next_charge_at", allow_null=True)
-    is_charged_now = serializers.BooleanField(help_text="With another interval a new period begins, and is charged.")
+    is_charged_now = serializers.BooleanField(
+        help_text="With another interval, and from a free price, a new period begins, and is charged."
+    )
     prorated_at = serializers.DateTimeField(help_text="Send it with the change, and these amounts are charged.")
     lines = PreviewLineShape(source="invoice.lines", many=True)
     discount_cents = serializers.IntegerField(source="invoice.discount_cents")

@@ -8,7 +8,7 @@ import logging
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F
 
 from saas.accounts.models import User
 from saas.audit.actions import record
@@ -44,7 +44,8 @@ def schedule_change(
     row, at = change.subscription, next_period_start(change.subscription)
     if at is None:
         raise NoPeriodEnd
-    values = {"price": change.price, "quantity": change.quantity, "at": at, "error": ""}
+    terms = {"price": change.price, "price_before": row.find_price(), "quantity": change.quantity}
+    values = {**terms, "at": at, "error": ""}
     with transaction.atomic():
         PendingChange.objects.update_or_create(subscription=row, defaults=values)
         record(
@@ -80,20 +81,33 @@ def make_due_changes() -> int:
     """Make the changes whose period ends within minutes, as many as there is time for. What is late is made nevertheless, and
     its difference credited. Returns how many were made."""
     _follow_periods(clock.now())
-    due = PendingChange.objects.due(clock.now()).select_related("subscription__customer", "price")
+    due = PendingChange.objects.due(clock.now()).select_related("subscription__customer", "price", "price_before")
     return sum(_make(change) for change in for_a_while(due))
 
 
 def _follow_periods(now: datetime) -> None:
     """A period whose end was moved since, such as by a longer trial, takes along what was planned for it."""
-    ends = Subscription.objects.filter(pk=OuterRef("subscription")).values("current_period_end")
     waiting = PendingChange.objects.filter(at__gt=now + LEAD, subscription__current_period_end__isnull=False)
-    waiting.exclude(at=F("subscription__current_period_end")).update(at=Subquery(ends))
+    moved = waiting.exclude(at=F("subscription__current_period_end"))
+    for change in for_a_while(moved.select_related("subscription", "price", "price_before")):
+        if _is_overtaken(change):
+            _end(change, "subscription.change_dropped")
+        else:
+            PendingChange.objects.filter(pk=change.pk).update(at=change.subscription.current_period_end)
+
+
+def _is_overtaken(change: PendingChange) -> bool:
+    """Whether the subscription was changed since to another plan or interval, such as by a payment that came later."""
+    before, now = change.price_before, change.subscription.find_price()
+    if before is None or now is None:
+        return False
+    return (before.plan_id, before.charged_every) != (now.plan_id, now.charged_every)
 
 
 def _make(change: PendingChange) -> bool:
     row, now = change.subscription, clock.now()
-    if row.status in Subscription.TERMINAL or row.is_canceling or now >= change.at + LATEST:
+    is_over = row.status in Subscription.TERMINAL or row.is_canceling or now >= change.at + LATEST
+    if is_over or _is_overtaken(change):
         _end(change, "subscription.change_dropped")
         return False
     try:

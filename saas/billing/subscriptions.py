@@ -19,7 +19,7 @@ from saas.billing.catalogue.offers import find_offer
 from saas.billing.catalogue.promotions import find_promotion_code
 from saas.billing.customers import apply_pending_events
 from saas.billing.models import Customer, Invoice, Owner, PendingChange, Plan, Price, Subscription
-from saas.billing.providers import Gateway, InvoicePreview
+from saas.billing.providers import Gateway, InvoicePreview, PaymentDeclined
 from saas.billing.sync import event_history
 from saas.billing.sync.stripe_objects import TRIAL_ENDED_WITHOUT_CARD, pause_reason
 from saas.errors import DomainError, Invalid, NotFound
@@ -113,7 +113,7 @@ def _require_live(row: Subscription) -> Subscription:
 
 @dataclass(frozen=True)
 class PlanChange:
-    """What a subscription is changed to. With another interval a new period begins, and is charged at once."""
+    """What a subscription is changed to. A new period that begins (``Price.begins_a_period_after``) is charged at once."""
 
     subscription: Subscription
     plan_id: str
@@ -160,8 +160,8 @@ def change_plan(
     seats: int = 1,
     prorated_at: datetime | None = None,
 ) -> Subscription:
-    """Change the plan, its interval or the number of seats now; the difference is charged with the next invoice, and where the
-    interval changes at once.
+    """Change the plan, its interval or the number of seats now; the difference is charged with the next invoice, and where a
+    new period begins at once.
 
     Only the plan's item changes. Left out, the interval stays, where the plan is sold by it, and the quantity; where the plan is
     sold per seat and was not before, it is ``seats``, those that are taken. With the ``prorated_at`` of a preview its amounts are
@@ -185,13 +185,13 @@ def change_plan_by_staff(
 
 def _change(change: PlanChange, by: User, *, reason: str = "", prorated_at: datetime | None = None) -> Subscription:
     row = change.subscription
-    providers.current_gateway().change_subscription(
-        **change.at_provider, prorated_at=prorated_at, needs_payment=change.is_charged_now
-    )
-    overtaken = PendingChange.objects.filter(subscription=row)
-    if change.price.external_id == row.price_id:  # other seats of the same: another plan stays planned
-        overtaken = overtaken.filter(price=change.price)
-    overtaken.delete()
+    terms = {**change.at_provider, "prorated_at": prorated_at, "needs_payment": change.is_charged_now}
+    try:
+        providers.current_gateway().change_subscription(**terms)
+    except PaymentDeclined:  # what is open now is shown at once; the change may still be made
+        apply_pending_events(row.customer)
+        raise
+    PendingChange.objects.overtaken_by(row, change.price).delete()
     return _apply_and_record(row, "subscription.changed", by, reason=reason, plan=change.plan_id)
 
 
@@ -244,8 +244,7 @@ def plan_change(row: Subscription, plan_id: str, interval: str, quantity: int | 
     if not row.item_id:
         raise PlanItemUnknown
     quantity_after = _quantity_after(price, before, row, quantity, seats)
-    period, period_before = ((one.charged_every, one.interval_count) for one in (price, before))
-    return PlanChange(row, plan.pk, price, quantity_after, period != period_before)
+    return PlanChange(row, plan.pk, price, quantity_after, price.begins_a_period_after(before))
 
 
 def _offer(plan: Plan, row: Subscription, interval: str, before: Price) -> Price:

@@ -492,6 +492,26 @@ def test_an_open_invoice_of_an_earlier_subscription_is_not_asked_for(browser: Br
     assert f'href="/billing/invoice/{waits.pk}">Pay now</a>' in page
 
 
+@pytest.mark.parametrize(("needs_action", "button"), [(True, "Confirm the payment"), (False, "Pay now")])
+def test_a_change_that_waits_for_its_payment_is_asked_for(
+    browser: Browser, owner: Person, needs_action: bool, button: str
+) -> None:
+    """The subscription is active all the same. A debit that is on its way is open, too, and nothing is asked."""
+    buy(owner)
+    row = Subscription.objects.get()
+    invoice = Invoice.objects.create(
+        external_id="in_change", customer=row.customer, subscription_id=row.external_id, status="open", currency="usd",
+        amount_due_cents=79_000, total_cents=79_000, hosted_url="https://invoice.example/change",
+        issued_at=timezone.now(), needs_action=needs_action,
+    )  # fmt: skip
+
+    page = browser.get("/billing")
+
+    assert row.status == "active"
+    assert (f'href="/billing/invoice/{invoice.pk}">{button}</a>' in page) == needs_action
+    assert ("Your bank asks you to confirm the payment of 790.00 USD" in text_of(page)) == needs_action
+
+
 def test_an_invoice_is_opened_at_the_address_that_is_valid_now(
     browser: Browser, owner: Person, team: Team, other: Person
 ) -> None:

@@ -66,8 +66,10 @@ def plans_without_price() -> list[str]:
 
 
 def require_prices() -> str:
-    """Raise ``NotForSale``, naming the plans, unless every plan on sale can be bought."""
-    if settings.BILLING and (missing := plans_without_price()):
+    """Raise ``NotForSale``, naming the plans, unless every plan on sale has a price or ``STRIPE_PRICES`` names one. Whether
+    that one still sells is for doctor to say: a price that is archived at Stripe must not close the service."""
+    named = configured_prices() if providers.current_provider() == Customer.Provider.STRIPE else {}
+    if settings.BILLING and (missing := [plan_id for plan_id in plans_without_price() if plan_id not in named]):
         raise NotForSale(
             f"No price sells {', '.join(missing)}: name it in STRIPE_PRICES, or run manage.py stripe_sync_plans."
         )

@@ -166,6 +166,13 @@ class Price(models.Model):
     def is_monthly(self) -> bool:
         return self.charged_every == Interval.MONTH
 
+    def begins_a_period_after(self, before: Price) -> bool:
+        """Whether a subscription that changes from ``before`` to this begins a new period, which is charged at once: with another
+        interval, and where it has cost nothing."""
+        is_first_paid = before.unit_amount_cents == 0 != self.unit_amount_cents
+        periods = {(one.charged_every, one.interval_count) for one in (before, self)}
+        return is_first_paid or len(periods) > 1
+
     def quantity_for(self, seats: int) -> int:
         """How many units a customer with so many seats is charged."""
         return max(seats, self.included_quantity) if self.is_per_unit else 1

@@ -19,6 +19,11 @@ class PendingChangeQuerySet(models.QuerySet["PendingChange"]):
         """Those that were refused after the others."""
         return self.filter(at__lte=now + LEAD).order_by("error", "pk")
 
+    def overtaken_by(self, row: Subscription, price: Price) -> PendingChangeQuerySet:
+        """Those that a change to ``price`` now takes back; other seats of the same price leave another plan planned."""
+        planned = self.filter(subscription=row)
+        return planned.filter(price=price) if price.external_id == row.price_id else planned
+
 
 class PendingChange(models.Model):
     """It is deleted when it is made, called off, or replaced; the audit trail keeps what happened."""
@@ -26,6 +31,9 @@ class PendingChange(models.Model):
     id = PrefixedIdField(prefix="chg", primary_key=True)
     subscription = models.OneToOneField(Subscription, models.CASCADE, related_name="pending_change")
     price = models.ForeignKey(Price, models.PROTECT, related_name="pending_changes")
+    price_before = models.ForeignKey(
+        Price, models.SET_NULL, null=True, blank=True, related_name="+"
+    )  # when it was planned
     quantity = models.PositiveBigIntegerField(default=1)
     at = models.DateTimeField(db_index=True)  # the end of the period in which it was asked for
     created_at = models.DateTimeField(default=timezone.now)

@@ -319,6 +319,22 @@ def test_a_change_to_the_year_that_is_not_paid_changes_nothing(customer: Person,
     assert (Subscription.objects.values().get(), paid()) == (before, [7_900])
 
 
+def test_what_was_free_is_charged_at_once_and_needs_its_payment(customer: Person) -> None:
+    change_price("starter", PriceTerms("usd", "month", 0), by="system")
+    start_checkout(customer.user, plan_id="starter")
+    preview = preview_change(customer.user, plan_id="growth")
+    assert (preview.is_charged_now, preview.invoice.due_cents) == (True, 7_900)
+    add_payment_method(customer.user, type="card", provider="visa", last4="0341", exp_month=12, exp_year=2099)
+
+    with pytest.raises(PaymentDeclined):
+        change_plan(customer.user, plan_id="growth", by=customer.user)
+    add_payment_method(customer.user, type="card", provider="visa", last4="4242", exp_month=12, exp_year=2099)
+    change_plan(customer.user, plan_id="growth", by=customer.user)
+
+    row = Subscription.objects.get()
+    assert (row.plan_id, row.status, paid()) == ("growth", "active", [0, 7_900])
+
+
 def test_a_code_for_a_while_is_for_each_customer_once(customer: Person, other: Person) -> None:
     code("SPRING", percent_off=Decimal(50), duration="once")
     start_checkout(customer.user, plan_id="growth", promotion_code="spring")

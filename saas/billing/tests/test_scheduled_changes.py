@@ -7,14 +7,17 @@ from django.utils import timezone
 
 from saas.audit.models import AuditEvent
 from saas.billing import clock, scheduled_changes
+from saas.billing.catalogue.prices import change_price
 from saas.billing.checkouts import start_checkout
-from saas.billing.models import Invoice, PendingChange, Plan, Subscription
-from saas.billing.providers.local import test_clock
+from saas.billing.models import Invoice, LocalObject, PendingChange, Plan, Price, PriceTerms, Subscription
+from saas.billing.providers import PaymentDeclined
+from saas.billing.providers.local import operations, test_clock
 from saas.billing.subscriptions import SamePlan, cancel_subscription, change_plan, extend_trial
 from saas.billing.tasks import make_due_changes
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
 from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
+from saas.webhook_events.models import WebhookEvent
 
 
 @pytest.fixture
@@ -86,6 +89,49 @@ def test_a_change_at_once_overtakes_it(planned: PendingChange, customer: Person)
     change_plan(customer.user, plan_id="scale", by=customer.user)
 
     assert not PendingChange.objects.exists()
+
+
+def test_a_change_that_is_paid_later_overtakes_it(planned: PendingChange, customer: Person) -> None:
+    """Its payment had to be confirmed, so that the change itself was refused, and came by an event."""
+    yearly = change_price("growth", PriceTerms("usd", "year", 79_000), by="system")
+    row = LocalObject.objects.of_kind("subscription").get()
+    operations.change_price(row, yearly.external_id or "", clock.now())
+    test_clock.advance_and_process(timedelta(minutes=1))
+    assert Subscription.objects.get().current_period_end > planned.at
+
+    make_due_changes()
+
+    assert not PendingChange.objects.exists()
+    assert AuditEvent.objects.filter(action="subscription.change_dropped").count() == 1
+
+
+def test_a_price_that_its_payers_are_moved_to_leaves_it_planned(planned: PendingChange) -> None:
+    moved = Price.objects.create(provider="local", external_id="price_moved", plan_id="growth", interval="month")
+    Subscription.objects.update(price_id=moved.external_id)
+    PendingChange.objects.update(at=clock.now() + timedelta(days=3))
+
+    make_due_changes()
+
+    assert PendingChange.objects.get().at == planned.at
+
+
+def test_what_is_declined_shows_at_once_what_is_open(planned: PendingChange, customer: Person, settings) -> None:
+    row = planned.subscription
+    item = whole.subscription_item(whole.price(row.price_id), id=row.item_id)
+    shown = whole.subscription(item, id=row.external_id, customer=row.customer.external_id)
+    waiting = {**shown, "pending_update": {"expires_at": whole.AT}}
+    with stand_in({}) as stripe:
+        bill_through_stripe(settings, stripe.url)
+        Price.objects.create(
+            provider="stripe", external_id="price_y", plan_id="growth", is_current=True, interval="year"
+        )
+        stripe.answers[f"GET /v1/subscriptions/{row.external_id}"] = shown
+        stripe.answers[f"POST /v1/subscriptions/{row.external_id}"] = waiting
+        with pytest.raises(PaymentDeclined, match="once you pay its open invoice"):
+            change_plan(customer.user, plan_id="growth", interval="year", by=customer.user)
+
+    assert PendingChange.objects.get() == planned
+    assert WebhookEvent.objects.latest("pk").status == "processed"  # Stripe's answer, at once
 
 
 def test_the_same_plan_and_one_that_ends_cannot_be_planned(customer: Person) -> None:

@@ -139,14 +139,31 @@ def test_a_change_that_waits_for_its_payment_is_told_and_not_made(provider: Stan
     assert Subscription.objects.count() == 0  # what Stripe answered is an event, as always
 
 
-@pytest.mark.parametrize("shown", [{"status": "past_due"}, {"collection_method": "send_invoice"}])
-def test_no_change_waits_where_stripe_does_not_charge_by_itself(provider: StandIn, shown: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"status": "past_due"},
+        {"collection_method": "send_invoice"},
+        {"default_payment_method": {"id": "pm_1", "type": "sepa_debit"}},
+        {"customer": {"id": "cus_1", "invoice_settings": {"default_payment_method": {"type": "us_bank_account"}}}},
+    ],
+)
+def test_no_change_waits_where_stripe_does_not_charge_at_once(provider: StandIn, shown: dict[str, Any]) -> None:
     there = whole.subscription(**{"collection_method": "charge_automatically", **shown})
     provider.answers["GET /v1/subscriptions/sub_1"] = there
 
     change_interval()
 
     assert "payment_behavior" not in provider.asked[-1].fields
+
+
+def test_a_change_that_waits_for_no_payment_is_made_beside_one_that_does(provider: StandIn) -> None:
+    shown = {**whole.subscription(), "pending_update": {"expires_at": whole.AT}}
+    provider.answers["POST /v1/subscriptions/sub_1"] = shown
+
+    StripeGateway().change_subscription(subscription_id="sub_1", item_id="si_1", price_id="price_seat", quantity=2)
+
+    assert provider.asked[-1].fields["items[0][quantity]"] == "2"
 
 
 def test_what_costs_nothing_asks_for_no_card_and_has_no_trial(provider: StandIn, customer: Person) -> None:

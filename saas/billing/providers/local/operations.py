@@ -131,11 +131,11 @@ def change_price(
     needs_payment: bool = False,
 ) -> None:
     """Change price and quantity now. The next invoice charges or credits the difference for the rest of the period, as of
-    ``prorated_at``; where the interval changes, a new period begins and is charged at once. Raises ``PaymentDeclined`` where
+    ``prorated_at``; a new period that begins (``begins_a_period``) is charged at once. Raises ``PaymentDeclined`` where
     that ``needs_payment`` and fails: the caller takes back what was done."""
     item, new = plan_item(row), changed_item(row, price_id, quantity)
-    if changes_interval(item, new):
-        _change_interval(row, new, now, prorated_at or now)
+    if begins_a_period(item, new):
+        _begin_period(row, new, now, prorated_at or now)
         if needs_payment and row.data["status"] == "past_due":
             raise PaymentDeclined(_("The card was declined. Nothing has changed."))
         return
@@ -154,8 +154,10 @@ def changed_item(row: LocalObject, price_id: str, quantity: int | None) -> dict[
     return {**item, "price": objects.price_object(price_id), "quantity": quantity or item["quantity"]}
 
 
-def changes_interval(item: dict[str, Any], new: dict[str, Any]) -> bool:
-    return lifecycle.interval_months(item["price"]) != lifecycle.interval_months(new["price"])
+def begins_a_period(item: dict[str, Any], new: dict[str, Any]) -> bool:
+    """With another interval, and where it has cost nothing (``Price.begins_a_period_after``)."""
+    is_first_paid = item["price"]["unit_amount"] == 0 != new["price"]["unit_amount"]
+    return is_first_paid or lifecycle.interval_months(item["price"]) != lifecycle.interval_months(new["price"])
 
 
 def _replace_item(row: LocalObject, item: dict[str, Any], now: datetime, **changes: Any) -> None:
@@ -164,7 +166,7 @@ def _replace_item(row: LocalObject, item: dict[str, Any], now: datetime, **chang
     objects.update_object(row, "customer.subscription.updated", now, items=items, **changes)
 
 
-def _change_interval(row: LocalObject, item: dict[str, Any], now: datetime, prorated_at: datetime) -> None:
+def _begin_period(row: LocalObject, item: dict[str, Any], now: datetime, prorated_at: datetime) -> None:
     if row.data["status"] == "trialing":
         _replace_item(row, item, now)
         return

@@ -21,7 +21,7 @@ def preview_change(
     if row.data["status"] == "trialing":
         return _preview(row, lines)
     unused = operations.rest_of_period(row, prorated_at, operations.item_amount(item))
-    if operations.changes_interval(item, new):
+    if operations.begins_a_period(item, new):
         return _preview(row, [*lines, PreviewLine("unused", -unused)], at=prorated_at)
     difference = operations.rest_of_period(row, prorated_at, operations.item_amount(new) - operations.item_amount(item))
     if difference:  # in two parts, whose sum is what is charged: each alone is rounded

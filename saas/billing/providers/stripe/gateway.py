@@ -12,7 +12,6 @@ from typing import Any
 import stripe
 from django.conf import settings
 from django.utils import timezone
-from django.utils.translation import gettext_noop as _
 from stripe.params import (
     CustomerBalanceTransactionCreateParams,
     CustomerUpdateParams,
@@ -39,7 +38,7 @@ from saas.billing.providers.interface import (
     ProviderRefused,
     UnansweredRefund,
 )
-from saas.billing.providers.stripe import coupons, refunds
+from saas.billing.providers.stripe import coupons, pending_updates, refunds
 from saas.billing.providers.stripe.answers import brief_key, made_for, raw_json, rows, translate_errors
 from saas.billing.providers.stripe.billing_details import changed_address, creation_params, replace_tax_ids
 from saas.billing.providers.stripe.previews import read_preview
@@ -59,7 +58,6 @@ WHOLE = [
     "items.data.price.currency_options",
 ]
 LONGEST_LIST = 1_000  # of one customer's objects: the latest
-WAITS_FOR_PAYMENT = _("The payment was not made. The change is, once you pay its open invoice within a day.")
 
 
 class StripeGateway:
@@ -238,10 +236,12 @@ class StripeGateway:
         }
         if prorated_at:
             wanted["proration_date"] = int(prorated_at.timestamp())
-        if needs_payment and _can_wait(self._shown(subscription_id)):
-            wanted["payment_behavior"] = "pending_if_incomplete"
+        if not (needs_payment and pending_updates.can_wait(self.client, subscription_id)):
+            self._update_or_release(subscription_id, wanted)
+            return
+        wanted["payment_behavior"] = "pending_if_incomplete"
         if self._update_or_release(subscription_id, wanted).get("pending_update"):
-            raise PaymentDeclined(WAITS_FOR_PAYMENT)
+            raise PaymentDeclined(pending_updates.WAITS_FOR_PAYMENT)
 
     def preview_change(
         self, *, subscription_id: str, item_id: str, price_id: str, quantity: int, prorated_at: datetime
@@ -389,8 +389,3 @@ class StripeGateway:
             found = raw_json(call())
         fetched_objects.store_fetched_object(found, asked_at=asked_at, event_type=event_type)
         return found
-
-
-def _can_wait(subscription: dict[str, Any]) -> bool:
-    """Whether a change may wait for its payment: Stripe lets it only where it charges by itself, and all is paid."""
-    return subscription.get("status") == "active" and subscription.get("collection_method") == "charge_automatically"
