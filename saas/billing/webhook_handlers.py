@@ -182,9 +182,12 @@ def handle_product_event(event: WebhookEvent, data: EventData) -> None:
 
 @handles("price.*")
 def handle_price_event(event: WebhookEvent, data: EventData) -> None:
-    """``plan.*`` reports the same prices in an older shape, and has no handler."""
-    upsert.upsert_price(require_object_id(event))
-    prices.follow_provider(event.object_id)
+    """The plan repeats what the provider says that its price costs, or that it is sold no longer. ``plan.*`` reports the same
+    prices in an older shape, and has no handler."""
+    plan = prices.lock_plan_that_sells(require_object_id(event))
+    upsert.upsert_price(event.object_id)
+    if plan:
+        prices.write_headline(plan)
     _remap_unknown_plans(event)
 
 

@@ -111,12 +111,10 @@ def set_current_price(plan: Plan, provider: str, price_id: str) -> None:
     Price.objects.update_or_create(external_id=price_id, defaults=values, create_defaults=values | terms)
 
 
-@transaction.atomic
-def follow_provider(external_id: str) -> None:
-    """Repeat on its plan what the provider says that a price costs, or that it is sold no longer."""
+def lock_plan_that_sells(external_id: str) -> Plan | None:
+    """The plan that is sold by the provider's price, locked: before the price is written, as by all who change it."""
     price = Price.objects.filter(external_id=external_id, is_current=True, plan__isnull=False).first()
-    if price:
-        write_headline(lock_plan(price.plan_id or ""))
+    return lock_plan(price.plan_id or "") if price else None
 
 
 def fetch_untold_prices() -> None:

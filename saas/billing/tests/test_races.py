@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from saas.billing.catalogue import seed_plans
-from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, LocalObject, Subscription
+from saas.billing.catalogue import prices, seed_plans
+from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, LocalObject, Price, Subscription
 from saas.billing.sync import upsert
 from saas.billing.sync.rebuild import rebuild_rows
+from saas.billing.webhook_handlers import handle_price_event
 from saas.testing.clients import ServiceClient
+from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.subscription_factories import subscription_event
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.actions import append_event
+from saas.webhook_events.envelope import load_event_data
 from saas.webhook_events.models import WebhookEvent
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -134,3 +137,26 @@ def test_two_subscriptions_of_one_customer_written_at_once_add_up() -> None:
     entries = LedgerEntry.objects.order_by("at").values_list("subscription__external_id", "movement", "customer_cents")
     assert list(entries) == [("sub_1", "new", 1900), ("sub_2", "expansion", 9800)]
     assert list(rebuild_rows(repair=False)) == []
+
+
+def test_a_prices_event_takes_the_plan_before_the_price_as_staff_do() -> None:
+    """In the other order both would wait for each other."""
+    Price.objects.create(provider="local", external_id="price_1", plan_id="growth", is_current=True)
+    told = whole.event("price.updated", whole.price("price_1", 8_900))
+    event = append_event(told, source=WebhookEvent.Source.DELIVERY)
+
+    def second() -> None:
+        try:
+            with transaction.atomic():
+                handle_price_event(event, load_event_data(event))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        prices.lock_plan("growth")
+        later = pool.submit(second)
+        _wait_for_a_lock()
+        Price.objects.filter(external_id="price_1").update(version=2)
+    later.result()
+
+    assert Price.objects.filter(external_id="price_1").values_list("unit_amount_cents", "version").get() == (8_900, 2)
