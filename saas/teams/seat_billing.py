@@ -50,9 +50,12 @@ def update_seats(team: Team) -> bool:
 
 
 def _plan_seats(team: Team, members: int) -> None:
-    """A change that is planned for the period's end will be made for as many seats as there are members then."""
+    """A change that is planned for the period's end will be made for as many seats as there are members then. What is planned
+    for more than there are stays until the last day: people may be about to join."""
     for change in PendingChange.objects.filter(_PER_SEAT, subscription__customer__team=team).select_related("price"):
-        PendingChange.objects.filter(pk=change.pk).update(quantity=change.price.quantity_for(members))
+        wanted = change.price.quantity_for(members)
+        if wanted > change.quantity or change.at - clock.now() <= LAST_DAY:
+            PendingChange.objects.filter(pk=change.pk).update(quantity=wanted)
 
 
 def update_all_seats(seconds: float = SLICE_SECONDS) -> int:

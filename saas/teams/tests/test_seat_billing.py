@@ -20,6 +20,7 @@ from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import Person
 
 START = datetime(2027, 1, 1, 12, tzinfo=UTC)
+LAST_OF_JANUARY = START + timedelta(days=30, hours=1)
 HALF_OF_JANUARY = timedelta(days=15, hours=12)
 
 
@@ -157,6 +158,21 @@ def test_a_planned_plan_is_bought_for_the_members_of_its_day(team: Team, custome
     schedule_change(team, plan_id="scale", by=customer.user, seats=4)
     leave(team, 2)
 
-    seat_billing.update_all_seats()
+    with time_machine.travel(LAST_OF_JANUARY, tick=False):
+        seat_billing.update_all_seats()
 
     assert planned() == [("scale", 2)]
+
+
+@pytest.mark.parametrize(("joining", "seats"), [(1, 10), (8, 12)])
+def test_seats_that_are_planned_for_people_to_come_stay_planned(
+    team: Team, customer: Person, joining: int, seats: int
+) -> None:
+    Plan.objects.update(limits={"seats": 20})
+    change_price("scale", PriceTerms("usd", "month", 2_000, is_per_unit=True), by="system")
+    schedule_change(team, plan_id="scale", quantity=10, by=customer.user, seats=4)
+    join(team, joining)
+
+    seat_billing.update_all_seats()
+
+    assert planned() == [("scale", seats)]
