@@ -78,7 +78,7 @@ def longest_uncompared() -> timedelta | None:
 
 def reconcile_customers(customers: Iterable[Customer] | None = None) -> Iterator[str]:
     """Compare these customers with the provider, by default all. Yields a sentence for each row that differed, after its
-    repair. What our key may not read is not asked for again."""
+    repair. What our key may not read is no difference, and not asked for again."""
     gateway, kinds = providers.current_gateway(), list(_KINDS)
     all_known = _known_customers().order_by("pk").iterator(chunk_size=200)
     try:
@@ -91,7 +91,7 @@ def reconcile_customers(customers: Iterable[Customer] | None = None) -> Iterator
                     yield from _reconcile_objects(kind, customer, gateway)
                 except ProviderForbids:
                     kinds.remove(kind)
-                    yield f"{kind}: not compared, our key may not read it"
+                    logger.warning("not_compared_for_want_of_permission", extra={"kind": kind})
             apply_pending_events(customer)
     except ProviderUnavailable as refusal:  # each further call would wait as long
         yield f"stopped: {refusal.detail}"

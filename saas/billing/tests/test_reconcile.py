@@ -229,19 +229,20 @@ def test_another_address_of_an_invoices_page_is_no_difference(bought: Subscripti
         assert (run(), WebhookEvent.objects.count()) == (["0 differences"], before)
 
 
-def test_what_our_key_may_not_read_holds_up_nothing_else(customer: Person, other: Person, stripes: StandIn) -> None:
+def test_what_our_key_may_not_read_holds_up_nothing_else_and_is_no_drift(
+    customer: Person, other: Person, stripes: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
     for number, person in enumerate((customer, other), start=1):
         Customer.objects.create(user=person.user, provider="stripe", external_id=f"cus_{number}")
     stripes.answers["GET /v1/customers/cus_2"] = {"id": "cus_2", "object": "customer", "livemode": False}
     stripes.answers["GET /v1/customers/cus_2/tax_ids"] = stripes.answers["GET /v1/customers/cus_1/tax_ids"]
     stripes.answers["GET /v1/invoices"] = [FORBIDDEN]
 
-    assert run() == [
-        "subscription sub_1 differed: it was missing",
-        "invoice: not compared, our key may not read it",
-        "2 differences",
-    ]
+    assert run() == ["subscription sub_1 differed: it was missing", "1 differences"]
 
+    assert [(record.message, record.kind) for record in caplog.records if record.name == reconcile.__name__] == [
+        ("not_compared_for_want_of_permission", "invoice")
+    ]
     asked = [call.path for call in stripes.asked]
     assert (asked.count("/v1/invoices"), asked.count("/v1/payment_methods"), asked[-1]) == (
         1,
