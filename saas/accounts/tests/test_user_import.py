@@ -9,6 +9,7 @@ from typing import Any
 
 import bcrypt
 import pytest
+import time_machine
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from django.core.management import CommandError, call_command
 from django.utils.crypto import pbkdf2
@@ -315,10 +316,17 @@ def test_what_a_spreadsheet_writes_is_read(tmp_path: Path, separator: str) -> No
 
 @pytest.mark.parametrize(
     ("moment", "year"),
-    [("1612010512345", 2021), ("1612010512", 2021), ("2019-05-01", 2019), ("0001-01-01T00:00:00", None)],
+    [
+        ("1612010512345", 2021),
+        ("1612010512", 2021),
+        ("2019-05-01", 2019),
+        ("0001-01-01T00:00:00", 2026),
+        ("today", None),
+    ],
 )
+@time_machine.travel("2026-05-01", tick=False)
 def test_moments_are_read_as_they_are_written_elsewhere(tmp_path: Path, moment: str, year: int | None) -> None:
-    """Firebase writes milliseconds; other systems have no year for "never"."""
+    """Firebase writes milliseconds; the year 1 is what others write for "never": created today."""
     path = csv_file(tmp_path, "email,created_at", f"ann@example.org,{moment}")
 
     code, _, refused = run(path, "csv")

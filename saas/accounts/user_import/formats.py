@@ -177,8 +177,10 @@ def _moment(value: object) -> datetime | None:
         moment = _since_1970(text) if _UNIX_TIME.fullmatch(text) else parse_datetime(text)
     except ValueError:
         moment = None
-    if moment is None or moment.year < _FIRST_YEAR:
+    if moment is None:
         raise UnreadableRow("Its moment of creation must be as in 2026-01-31T12:00:00Z.")
+    if moment.year < _FIRST_YEAR:
+        return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
