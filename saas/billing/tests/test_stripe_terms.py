@@ -198,6 +198,8 @@ def test_a_code_that_another_has_at_stripe_gets_an_addition_there(provider: Stan
     listed = [asked.fields["code"] for asked in provider.asked if asked.path == "/v1/promotion_codes"]
     added = f"SPRING-{row.pk.rpartition('_')[2][-8:]}"
     assert listed == ["SPRING", added, added]
+    key = provider.asked[-1].headers["Idempotency-Key"].rpartition(":")[0]  # without its quarter of an hour
+    assert key == f"promotion_code:{row.pk}:{added}"  # Stripe would refuse another name under the key of the first
 
 
 def test_the_page_of_an_invoice_is_asked_for_anew(provider: StandIn, customer: Person) -> None:

@@ -24,7 +24,7 @@ def find_or_create(client: stripe.V1Services, code: PromotionCode) -> tuple[str,
         if not any(row.get("active") for row in there):
             break
     coupon_id = _ensure_coupon(client, code)
-    key = brief_key(f"promotion_code:{code.pk}")
+    key = brief_key(f"promotion_code:{code.pk}:{name}")
     made = client.promotion_codes.create(_creation_params(code, coupon_id, name), {"idempotency_key": key})
     return str(made.id), coupon_id
 
