@@ -335,6 +335,16 @@ def test_what_was_free_is_charged_at_once_and_needs_its_payment(customer: Person
     assert (row.plan_id, row.status, paid()) == ("growth", "active", [0, 7_900])
 
 
+def test_where_a_payment_is_owed_already_a_change_to_the_year_waits_for_none(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
+    add_payment_method(customer.user, type="card", provider="visa", last4="0341", exp_month=12, exp_year=2099)
+    test_clock.advance_and_process(timedelta(days=32))
+
+    row = change_plan(customer.user, plan_id="growth", interval="year", by=customer.user)
+
+    assert (row.status, row.price_id) == ("past_due", "price_local_growth_usd_year_1")
+
+
 def test_a_code_for_a_while_is_for_each_customer_once(customer: Person, other: Person) -> None:
     code("SPRING", percent_off=Decimal(50), duration="once")
     start_checkout(customer.user, plan_id="growth", promotion_code="spring")

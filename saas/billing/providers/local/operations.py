@@ -132,11 +132,12 @@ def change_price(
 ) -> None:
     """Change price and quantity now. The next invoice charges or credits the difference for the rest of the period, as of
     ``prorated_at``; a new period that begins (``begins_a_period``) is charged at once. Raises ``PaymentDeclined`` where
-    that ``needs_payment`` and fails: the caller takes back what was done."""
+    that ``needs_payment`` and fails: the caller takes back what was done. Where one is owed already, nothing waits for it."""
     item, new = plan_item(row), changed_item(row, price_id, quantity)
     if begins_a_period(item, new):
+        owed_before = row.data["status"] == "past_due"
         _begin_period(row, new, now, prorated_at or now)
-        if needs_payment and row.data["status"] == "past_due":
+        if needs_payment and not owed_before and row.data["status"] == "past_due":
             raise PaymentDeclined(_("The card was declined. Nothing has changed."))
         return
     if prorate and (difference := _proration(row, new, prorated_at or now)):
