@@ -140,13 +140,21 @@ def _settle_open_checkouts(customer: Customer, order: Order, idempotency_key: st
 def _expire_checkout(checkout: Checkout, gateway: Gateway) -> None:
     """Raises ``CheckoutInProgress`` while another request opens its session."""
     if checkout.external_id:
-        gateway.expire_checkout(checkout.external_id)
-        apply_pending_events(checkout.customer)
+        _expire_session(checkout, gateway)
     elif checkout.started_at < timezone.now() - LONGEST_CALL:
         _end_checkout(checkout, Checkout.Status.EXPIRED)
     checkout.refresh_from_db()
     if checkout.status == Checkout.Status.PENDING:
         raise CheckoutInProgress(retry_after_seconds=1)
+
+
+def _expire_session(checkout: Checkout, gateway: Gateway) -> None:
+    """Where the provider has no such session (of another account), the checkout ends here alone."""
+    try:
+        gateway.expire_checkout(checkout.external_id)
+    except ProviderRefused:
+        _end_checkout(checkout, Checkout.Status.EXPIRED)
+    apply_pending_events(checkout.customer)
 
 
 @transaction.atomic
@@ -261,11 +269,10 @@ def expire_orphaned_checkouts() -> int:
 
 def _expire_orphaned(checkout: Checkout, gateway: Gateway) -> bool:
     try:
-        gateway.expire_checkout(checkout.external_id)
+        _expire_session(checkout, gateway)
     except DomainError as refusal:
         logger.warning("checkout_not_expired", extra={"checkout": checkout.pk, "reason": refusal.code})
         return False
-    apply_pending_events(checkout.customer)
     return True
 
 

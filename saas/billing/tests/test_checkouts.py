@@ -169,11 +169,45 @@ def test_the_open_checkout_of_a_team_that_ended_ends(customer: Person, settings:
     assert Checkout.objects.get().status == "expired"
 
 
-def test_one_that_cannot_be_ended_holds_up_no_other(customer: Person, other: Person, settings: Any) -> None:
+def test_one_that_cannot_be_ended_holds_up_no_other(
+    customer: Person, other: Person, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.BILLING_LOCAL_CHECKOUT = "hosted"
     for person in (customer, other):
         checkouts.start_checkout(person.user, plan_id="growth")
     User.objects.update(status="disabled")
-    Checkout.objects.filter(customer__user=other.user).update(external_id="cs_unknown")
+    Checkout.objects.filter(customer__user=other.user).update(external_id="cs_slow")
+    gateway = type(providers.current_gateway())
+    expire = gateway.expire_checkout
+
+    def time_out(self: Any, session_id: str) -> None:
+        if session_id == "cs_slow":
+            raise providers.ProviderUnavailable
+        expire(self, session_id)
+
+    monkeypatch.setattr(gateway, "expire_checkout", time_out)
 
     assert checkouts.expire_orphaned_checkouts() == 1
+    assert Checkout.objects.get(status="pending").external_id == "cs_slow"
+
+
+def test_a_session_that_the_provider_does_not_know_ends_here(customer: Person, settings: Any) -> None:
+    settings.BILLING_LOCAL_CHECKOUT = "hosted"
+    checkouts.start_checkout(customer.user, plan_id="growth")
+    Checkout.objects.update(external_id="cs_unknown")
+    User.objects.update(status="disabled")
+
+    assert (checkouts.expire_orphaned_checkouts(), checkouts.expire_orphaned_checkouts()) == (1, 0)
+
+    assert Checkout.objects.get().status == "expired"
+
+
+def test_a_session_that_the_provider_does_not_know_stops_no_other_purchase(customer: Person, settings: Any) -> None:
+    settings.BILLING_LOCAL_CHECKOUT = "hosted"
+    lost = checkouts.start_checkout(customer.user, plan_id="growth")
+    Checkout.objects.update(external_id="cs_unknown")
+
+    opened = checkouts.start_checkout(customer.user, plan_id="starter")
+
+    lost.refresh_from_db()
+    assert (lost.status, opened.status) == ("expired", "pending")
