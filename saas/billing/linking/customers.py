@@ -5,15 +5,19 @@ For Admin ops, with ``by`` the member of staff:
     link_customer_by_staff(customer, owner=kim, reason="…", by=sam)  -> Customer
 """
 
+from datetime import timedelta
+
 from django.db import transaction
 from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.audit.actions import SYSTEM, record, require_reason
-from saas.billing.invoices import details_elsewhere
+from saas.billing.invoices import customer_mails, details_elsewhere
 from saas.billing.models import Customer, Owner, Subscription
 from saas.billing.sync import ledger, upsert
 from saas.errors import DomainError
+
+JUST_PAID = timedelta(days=3)
 
 
 class CustomerIsLinked(DomainError):
@@ -24,9 +28,12 @@ class OwnerPaysAlready(DomainError):
     code, title = "owner_pays_already", "This account has a live subscription of its own at the provider."  # 409
 
 
+@transaction.atomic
 def link_customer_by_staff(customer: Customer, *, owner: Owner, reason: str, by: User) -> Customer:
     """Raises ``CustomerIsLinked``, ``OwnerPaysAlready``, ``Invalid``."""
-    return link_customer(customer, owner=owner, evidence="staff", by=by.pk, reason=require_reason(reason))
+    linked = link_customer(customer, owner=owner, evidence="staff", by=by.pk, reason=require_reason(reason))
+    send_late_receipts(linked)
+    return linked
 
 
 @transaction.atomic
@@ -56,6 +63,12 @@ def link_customer(customer: Customer, *, owner: Owner, evidence: str, by: str = 
     details_elsewhere.take_over_tax_ids(linked)
     record("customer.linked", actor=by, target=owner.pk, reason=reason, external_id=external_id, evidence=evidence)
     return linked
+
+
+def send_late_receipts(linked: Customer) -> None:
+    """For what was just paid: before the link they had nobody to go to."""
+    for invoice in linked.invoices.filter(paid_at__gte=timezone.now() - JUST_PAID).order_by("pk"):
+        customer_mails.send_receipt(invoice.external_id)
 
 
 def _give(customer: Customer, owner: Owner) -> Customer:

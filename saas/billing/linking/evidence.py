@@ -6,17 +6,14 @@ for whom no account is found waits for staff: ``saas.billing.alarms``.
 """
 
 import logging
-from datetime import timedelta
 from typing import cast
 
 from django.apps import apps
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.background_tasks import SLICE_SECONDS, for_a_while
-from saas.billing.invoices import customer_mails
-from saas.billing.linking.customers import link_customer
+from saas.billing.linking.customers import link_customer, send_late_receipts
 from saas.billing.models import Customer, Owner
 from saas.billing.sync import event_history
 from saas.errors import DomainError
@@ -24,8 +21,6 @@ from saas.security.untrusted_json import as_text
 from saas.webhook_events.models import WebhookEvent
 
 logger = logging.getLogger(__name__)
-
-JUST_PAID = timedelta(days=3)
 
 
 def link_by_evidence(external_id: str) -> bool:
@@ -41,8 +36,7 @@ def link_by_evidence(external_id: str) -> bool:
     except DomainError as refusal:  # staff decide: they pay twice
         logger.warning("customer_not_linked", extra={"customer": customer.pk, "reason": refusal.code})
         return False
-    for invoice in linked.invoices.filter(paid_at__gte=timezone.now() - JUST_PAID).order_by("pk"):
-        customer_mails.send_receipt(invoice.external_id)  # which had nobody to go to
+    send_late_receipts(linked)
     return True
 
 

@@ -373,17 +373,29 @@ def test_a_thin_event_without_an_object_is_ignored(fake: FakeStripe) -> None:
 # ── What came before the link ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("days", "receipts"), [(0, 1), (4, 0)])
-def test_who_is_linked_after_the_payment_gets_its_receipt(customer: Person, days: int, receipts: int) -> None:
+def tell_paid(days: int) -> None:
     paid_at = int(timezone.now().timestamp()) - days * 86_400
     transitions = {"finalized_at": paid_at, "marked_uncollectible_at": None, "paid_at": paid_at, "voided_at": None}
     tell("invoice.paid", whole.invoice(7900, status="paid", amount_paid=7900, status_transitions=transitions))
     event_factories.drain()
     assert not Mail.objects.filter(template="receipt").exists()
 
+
+@pytest.mark.parametrize(("days", "receipts"), [(0, 1), (4, 0)])
+def test_who_is_linked_after_the_payment_gets_its_receipt(customer: Person, days: int, receipts: int) -> None:
+    tell_paid(days)
+
     pay("pays@example.org", reference=customer.user.pk)
 
     assert Mail.objects.filter(template="receipt", recipient=customer.user.email).count() == receipts
+
+
+def test_who_is_linked_by_staff_gets_the_receipt_too(customer: Person, staff_member: Person) -> None:
+    tell_paid(0)
+
+    link_customer_by_staff(Customer.objects.get(), owner=customer.user, reason="Has written", by=staff_member.user)
+
+    assert Mail.objects.filter(template="receipt", recipient=customer.user.email).count() == 1
 
 
 @pytest.mark.parametrize("gone", ["deleted_at", "replaced_at"])
