@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from django.db import connection
+from psycopg.pq import Conninfo
 
 
 class DumpUnavailable(Exception):
@@ -17,16 +18,9 @@ def postgres_environment() -> dict[str, str]:
         raise DumpUnavailable(
             "Only PostgreSQL is copied so: set DATABASE_URL. (SQLite is a file: copy it with `.backup`.)"
         )
-    ours = connection.settings_dict
-    variables = {
-        "PGHOST": ours["HOST"],
-        "PGPORT": str(ours["PORT"] or ""),
-        "PGUSER": ours["USER"],
-        "PGPASSWORD": ours["PASSWORD"],
-        "PGDATABASE": ours["NAME"],
-        "PGSSLMODE": ours["OPTIONS"].get("sslmode", ""),
-    }
-    return {**os.environ, **{name: value for name, value in variables.items() if value}}
+    given = connection.get_connection_params()
+    named = {known.envvar.decode(): known.keyword.decode() for known in Conninfo.get_defaults() if known.envvar}
+    return {**os.environ, **{name: str(given[keyword]) for name, keyword in named.items() if given.get(keyword)}}
 
 
 def postgres_program(name: str) -> str:

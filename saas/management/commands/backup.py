@@ -1,11 +1,18 @@
 import os
+import secrets
+import signal
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from saas.database.dumps import DumpUnavailable, postgres_environment, postgres_program
+
+STOPS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Command(BaseCommand):
@@ -16,18 +23,47 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, help="A new file, readable by its owner only.")
 
     def handle(self, *, file: Path, **options: Any) -> None:
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise CommandError(f"{file} cannot be made: {error.strerror}.") from error
-        with os.fdopen(descriptor, "wb") as out:
-            try:
-                command = [postgres_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges"]
-                done = subprocess.run(command, env=postgres_environment(), stdout=out, check=False)  # noqa: S603
-            except DumpUnavailable as error:
-                file.unlink()
-                raise CommandError(str(error)) from error
-        if done.returncode:
-            file.unlink()
-            raise CommandError("pg_dump failed: nothing was kept.")
+        if file.exists():
+            raise CommandError(f"{file} is there already. Nothing was written.")
+        with _draft_of(file) as draft:
+            _dump(draft)
+            os.close(_create(file))  # else it would take the place of what somebody wrote meanwhile
+            draft.rename(file)
         self.stdout.write(f"Wrote {file.stat().st_size:,} bytes to {file}. The secrets are not in it: keep them apart.")
+
+
+@contextmanager
+def _draft_of(file: Path) -> Iterator[Path]:
+    """Yield another name beside ``file``: what is interrupted must not look like a whole copy. It does not stay."""
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
+    before = {
+        number: signal.signal(number, _stop) for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, _: object) -> None:
+    sys.exit(128 + number)
+
+
+def _create(file: Path) -> int:
+    try:
+        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be made: {error.strerror}.") from error
+
+
+def _dump(file: Path) -> None:
+    with os.fdopen(_create(file), "wb") as out:
+        try:
+            command = [postgres_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges"]
+            done = subprocess.run(command, env=postgres_environment(), stdout=out, check=False)  # noqa: S603
+        except DumpUnavailable as error:
+            raise CommandError(str(error)) from error
+    if done.returncode:
+        raise CommandError("pg_dump failed: nothing was kept.")

@@ -25,12 +25,14 @@ class Command(BaseCommand):
         if connection.vendor != "postgresql":
             raise CommandError("Only PostgreSQL has roles: set DATABASE_URL to the owner's address.")
         with connection.cursor() as cursor:
-            cursor.execute("SELECT current_user, current_database()")
-            owner, database = cursor.fetchone()
+            cursor.execute("SELECT current_user, current_database(), current_schema()")
+            owner, database, schema = cursor.fetchone()
+            if schema is None:
+                raise CommandError("The schema that search_path names is not there: make it, and migrate.")
             if owner == runtime:
                 raise CommandError(f"{runtime} is the role that you are. Run this as the owner of the tables.")
             self._create(cursor, runtime)
-            names = {"owner": owner, "runtime": runtime, "database": database}
+            names = {"owner": owner, "runtime": runtime, "database": database, "schema": schema}
             quoted = {placeholder: sql.Identifier(name) for placeholder, name in names.items()}
             only_grow = sql.SQL(", ").join(sql.Identifier(table) for table in APPEND_ONLY_TABLES)
             for statement in _STATEMENTS:
@@ -52,13 +54,14 @@ class Command(BaseCommand):
 
 _STATEMENTS = (
     "GRANT CONNECT ON DATABASE {database} TO {runtime}",
-    "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
-    "GRANT USAGE ON SCHEMA public TO {runtime}",
-    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {runtime}",
-    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {runtime}",
+    "REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC",
+    "DO $$ BEGIN IF to_regnamespace('public') IS NOT NULL THEN REVOKE CREATE ON SCHEMA public FROM PUBLIC; END IF; END $$",
+    "GRANT USAGE ON SCHEMA {schema} TO {runtime}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {runtime}",
+    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {runtime}",
     # Tables of the next migration are accessible before this command is run again.
-    "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {runtime}",
-    "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public GRANT USAGE ON SEQUENCES TO {runtime}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {runtime}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {runtime}",
     "REVOKE UPDATE, DELETE, TRUNCATE ON {only_grow} FROM {runtime}",
     "REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {runtime}",
 )

@@ -63,3 +63,23 @@ def test_it_may_not_touch_the_past_nor_the_tables(runtime, statement):
 def test_a_role_that_may_do_more_is_not_taken(db):
     with pytest.raises(CommandError, match=r"is the role that you are|may do more"):
         call_command("create_roles", "--runtime", "postgres", stdout=StringIO())
+
+
+def test_tables_of_another_schema_are_its_own_too(db):
+    role = f"runtime_{secrets.token_hex(6)}"
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA ours; SET LOCAL search_path = ours, public")
+        call_command("create_roles", "--runtime", role, stdout=StringIO())
+        cursor.execute(
+            "SELECT has_schema_privilege(%s, 'ours', 'USAGE'), has_schema_privilege(%s, 'public', 'CREATE')",
+            [role, role],
+        )
+
+        assert cursor.fetchone() == (True, False)
+
+
+def test_a_schema_that_is_missing_is_told(db):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL search_path = nowhere")
+        with pytest.raises(CommandError, match="The schema that search_path names is not there"):
+            call_command("create_roles", stdout=StringIO())
