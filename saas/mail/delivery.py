@@ -17,6 +17,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from saas import request_context
+from saas.background_tasks import for_a_while
 from saas.mail import rendering
 from saas.mail.metrics import ATTEMPTS
 from saas.mail.models import Mail
@@ -36,15 +37,23 @@ def due_mail_ids() -> list[int]:
     return list(waiting.values_list("pk", flat=True)[:SWEEP_SIZE])
 
 
-def deliver_mail(mail_id: int) -> None:
-    """Send one mail if it is due. For a mail that another worker has claimed, do nothing."""
+def deliver_due_mails() -> None:
+    """Send the mails that are due, for a while, or until the next one would meet the same: a silent server costs seconds each."""
+    for mail_id in for_a_while(due_mail_ids()):
+        error = deliver_mail(mail_id)
+        if error and concerns_every_mail(error):
+            return
+
+
+def deliver_mail(mail_id: int) -> Exception | None:
+    """Send one mail if it is due; return why it could not be sent. For one that another worker has claimed, do nothing."""
     now = timezone.now()
     if (
         not Mail.objects.due(now)
         .filter(pk=mail_id)
         .update(attempts=F("attempts") + 1, next_attempt_at=now + CLAIM_TIMEOUT)
     ):
-        return
+        return None
     mail = Mail.objects.get(pk=mail_id)
     own = request_context.current()
     queued_in = own._replace(request_id=mail.request_id or own.request_id)
@@ -52,21 +61,20 @@ def deliver_mail(mail_id: int) -> None:
         request_context.use_context(queued_in),
         request_context.span("mail.send", mail=mail.pk, template=mail.template),
     ):
-        _send(mail)
+        return _send(mail)
 
 
-def _send(mail: Mail) -> None:
+def _send(mail: Mail) -> Exception | None:
     try:
         rendering.render_message(mail).send()
     except Exception as error:
         _note_failure(mail, error)
-    else:
-        kept = mail.sealed if settings.MAILS_ARE_SHOWN else {}
-        Mail.objects.filter(pk=mail.pk).update(
-            status=Mail.Status.SENT, sent_at=timezone.now(), last_error="", sealed=kept
-        )
-        logger.info("mail_sent", extra={"mail": mail.pk, "attempt": mail.attempts})
-        ATTEMPTS.labels("sent").inc()
+        return error
+    kept = mail.sealed if settings.MAILS_ARE_SHOWN else {}
+    Mail.objects.filter(pk=mail.pk).update(status=Mail.Status.SENT, sent_at=timezone.now(), last_error="", sealed=kept)
+    logger.info("mail_sent", extra={"mail": mail.pk, "attempt": mail.attempts})
+    ATTEMPTS.labels("sent").inc()
+    return None
 
 
 def _note_failure(mail: Mail, error: Exception) -> None:
@@ -94,6 +102,11 @@ def is_permanent(error: Exception) -> bool:
         case SMTPDataError():
             return _is_final(error.smtp_code)
     return False
+
+
+def concerns_every_mail(error: Exception) -> bool:
+    """Whether the server cannot be reached, or refuses us: not this recipient, and not this content."""
+    return isinstance(error, OSError) and not isinstance(error, SMTPRecipientsRefused | SMTPDataError)
 
 
 def _is_final(code: int) -> bool:

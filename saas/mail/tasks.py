@@ -13,5 +13,4 @@ def deliver(mail_id: int) -> None:
 @shared_task
 def sweep() -> None:
     """Send mails whose message was lost, and those whose next attempt is due."""
-    for mail_id in delivery.due_mail_ids():
-        delivery.deliver_mail(mail_id)
+    delivery.deliver_due_mails()

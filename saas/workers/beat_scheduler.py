@@ -16,6 +16,7 @@ from celery.beat import Scheduler, SchedulingError
 from celery.schedules import schedule
 from django.db import DatabaseError, InterfaceError
 from django.db.models import F
+from kombu.exceptions import OperationalError as BrokerUnavailable
 
 from saas.database import connections
 from saas.database.clock import database_now
@@ -62,9 +63,14 @@ class DatabaseScheduler(Scheduler):
             elif (slot := due_slot(entry.schedule, row.slot, now)) and claim_slot(row, slot):
                 try:
                     self.apply_async(entry, producer=self.producer, advance=False)
-                except SchedulingError:
+                except (SchedulingError, BrokerUnavailable):
                     logger.warning("scheduled_task_not_sent", extra={"task": entry.task}, exc_info=True)
                     release_slot(row)
+
+    def _ensure_connected(self) -> Any:
+        """Connect, or raise at once: Celery's own tries until there is a broker, and beat could neither show that it is alive
+        nor be stopped meanwhile."""
+        return self.connection.ensure_connection(max_retries=0)
 
 
 def _collect_signals() -> list[int]:

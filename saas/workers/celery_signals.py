@@ -36,6 +36,9 @@ _errors: dict[int, BaseException] = {}  # by thread, from a task's failure to it
 def start_worker(**_: object) -> None:
     """Its children inherit the priority."""
     lower_priority()
+    # Once more, so that it comes last: Celery's own receiver, connected just now, closes the pool that a child inherits.
+    worker_process_init.disconnect(start_pool_process)
+    worker_process_init.connect(start_pool_process)
 
 
 @worker_process_init.connect

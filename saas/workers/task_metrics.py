@@ -3,6 +3,7 @@
 A worker serves them on a port of its own (``WORKER_METRICS_PORT``).
 """
 
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -46,4 +47,13 @@ def sweep_files(**_: object) -> None:
 @worker_ready.connect
 def serve_metrics(**_: object) -> None:
     if settings.WORKER_METRICS_PORT:
-        start_http_server(settings.WORKER_METRICS_PORT, registry=_AllProcesses())
+        start_http_server(settings.WORKER_METRICS_PORT, _every_interface(), registry=_AllProcesses())
+
+
+def _every_interface() -> str:
+    """IPv6's takes IPv4 along, unless this machine keeps them apart or has no IPv6."""
+    if socket.has_dualstack_ipv6():
+        with socket.socket(socket.AF_INET6) as new:
+            if not new.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+                return "::"
+    return "0.0.0.0"  # noqa: S104

@@ -25,7 +25,6 @@ from saas.operations.rotation.process_reports import report_secrets
 
 logger = logging.getLogger(__name__)
 
-SECOND_HEARTBEAT_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
 MAX_CONSECUTIVE_FAILURES = 5
 MIN_FAILING_SECONDS = 10.0  # a pool gives up if its processes end faster
@@ -107,19 +106,25 @@ class HeartbeatThread:
     def _run(self, ended: threading.Event) -> None:
         is_first = True
         while not ended.is_set():
-            try:
-                record_worker_heartbeat(process_name(), timedelta(seconds=self._progress.stuck_seconds()))
-                delete_dead_processes()
-                report_secrets("worker")
-                if is_first:  # before beat sends its first sweep
-                    Heartbeat.objects.record("worker")
-                is_first = False
-            except Exception as error:  # the next heartbeat may succeed
+            # Celery closes a child's pool around each task, also while this thread waits for a connection: it asks again.
+            if error := self._record(is_first=is_first) and self._record(is_first=is_first):
                 logger.warning("worker_heartbeat_failed: %s", error)
-            finally:
-                connections.close_all()
-            # Celery closes an inherited pool while this starts, so the second heartbeat follows soon.
-            ended.wait(SECOND_HEARTBEAT_SECONDS if is_first else HEARTBEAT_SECONDS)
+            is_first = is_first and error is not None
+            ended.wait(HEARTBEAT_SECONDS)
+
+    def _record(self, *, is_first: bool) -> Exception | None:
+        """Return why it failed: the next heartbeat may succeed."""
+        try:
+            record_worker_heartbeat(process_name(), timedelta(seconds=self._progress.stuck_seconds()))
+            delete_dead_processes()
+            report_secrets("worker")
+            if is_first:  # before beat sends its first sweep
+                Heartbeat.objects.record("worker")
+        except Exception as error:
+            return error
+        finally:
+            connections.close_all()
+        return None
 
 
 def record_worker_heartbeat(process: str, stuck: timedelta) -> None:

@@ -168,6 +168,26 @@ def test_a_mail_server_that_is_away_costs_no_mail(db, mailbox: Mailbox, settings
     assert len(mailbox.mails) == 1
 
 
+def test_a_sweep_asks_a_mail_server_that_is_away_only_once(db, mailbox: Mailbox, settings) -> None:
+    settings.EMAIL_PORT = 1  # no server listens there
+    for name in ("Ada", "Kim", "Lee"):
+        post_reset(name)
+
+    tasks.sweep()
+
+    assert sorted(Mail.objects.values_list("attempts", flat=True)) == [0, 0, 1]
+
+
+def test_a_sweep_passes_over_a_recipient_who_is_refused(db, mailbox: Mailbox) -> None:
+    mailbox.of_recipients = ["450 4.2.0 Greylisted"]
+    post_reset("Ada")
+    post_reset("Kim")
+
+    tasks.sweep()
+
+    assert sorted(Mail.objects.values_list("status", flat=True)) == ["queued", "sent"]
+
+
 def test_a_mail_that_is_put_off_for_eight_hours_is_given_up(db, mailbox: Mailbox) -> None:
     mailbox.refusals = ["450 Not now"] * 10
     row = post_reset()
@@ -232,6 +252,7 @@ def test_a_recipient_who_is_refused_for_now_gets_the_mail_later(db, mailbox: Mai
 )
 def test_what_is_said_of_us_and_not_of_the_mail_is_never_final(error: Exception) -> None:
     assert delivery.is_permanent(error) is False
+    assert delivery.concerns_every_mail(error) is True
 
 
 def test_what_the_server_said_about_the_recipient_is_not_in_the_log(db, mailbox: Mailbox, caplog) -> None:

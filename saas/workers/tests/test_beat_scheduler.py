@@ -87,8 +87,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
     return Sent()
 
 
-def a_beat(sent: Sent, *, is_broker_away: bool = False) -> DatabaseScheduler:
-    app = Celery("beats", broker="memory://", set_as_current=False)
+def a_beat(sent: Sent, *, is_broker_away: bool = False, broker: str = "memory://") -> DatabaseScheduler:
+    app = Celery("beats", broker=broker, set_as_current=False)
+    app.conf.broker_connection_max_retries = None  # as in the settings
     app.conf.beat_schedule = {
         "sweep": {"task": "a.sweep", "schedule": 5.0},
         "daily": {"task": "a.day", "schedule": DAILY},
@@ -135,6 +136,19 @@ def test_what_could_not_be_sent_is_sent_by_whoever_finds_the_broker(db, sent: Se
     a_beat(sent).tick()
 
     assert sorted(sent) == ["a.day", "a.sweep"]
+
+
+def test_beat_lives_on_and_can_be_stopped_while_there_is_no_broker(db, sent: Sent) -> None:
+    claimed(sweep=at(11), daily=at(0))
+    scheduler = a_beat(sent, broker="redis://127.0.0.1:1/0")  # no server listens there
+
+    assert scheduler.tick() > 0
+
+    assert Heartbeat.objects.filter(name="beat").exists()
+    assert ScheduledTask.objects.get(name="sweep").slot == at(11)  # it waits for a broker
+    signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        scheduler.tick()
 
 
 @pytest.mark.django_db(transaction=True)
