@@ -9,9 +9,11 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from email.utils import getaddresses
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
-from django.core.exceptions import ImproperlyConfigured
+from dotenv import load_dotenv
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
@@ -60,6 +62,8 @@ def collect_faults(others: Iterable[str] = ()) -> list[str]:
 
 def raise_faults(faults: Sequence[str]) -> None:
     """Raise ``ImproperlyConfigured`` with all of ``faults``, if there are any."""
+    from django.core.exceptions import ImproperlyConfigured  # here: a server's parent reads variables without Django
+
     if faults:
         raise ImproperlyConfigured("The settings are not right:\n" + "\n".join(f"- {fault}" for fault in faults))
 
@@ -91,24 +95,47 @@ def _decoded_length(value: str) -> int:
     return len(value.encode())
 
 
+def load_file(path: Path) -> None:
+    """Set the variables that ``path`` names and this process lacks. Tests say themselves what is set."""
+    if os.environ.get("SAAS_ENV") == "test":
+        return
+    try:
+        load_dotenv(path)
+    except UnicodeDecodeError:
+        note_fault(f"{path} must be UTF-8.")
+
+
+def variable(name: str, *, is_secret: bool = False) -> str:
+    """Return the text of a variable, without blanks and quotes around it; empty if it is not set.
+
+    Docker's ``--env-file`` and kubectl's ``--from-env-file`` keep the quotes that a shell and ``.env`` take away. A secret
+    in use may have had them from its first day: it keeps them.
+    """
+    value = os.environ.get(name, "").strip()
+    quote = value[:1]
+    is_quoted = len(value) > 1 and quote in "\"'" and value[-1] == quote and quote not in value[1:-1]
+    return value[1:-1].strip() if is_quoted and not is_secret else value
+
+
 def is_set(name: str) -> bool:
     """Whether a variable or its ``_FILE`` is set: for code that runs before the settings are read."""
-    return bool(os.environ.get(name, "").strip() or os.environ.get(f"{name}_FILE", "").strip())
+    return bool(variable(name) or variable(f"{name}_FILE"))
 
 
-def _read(name: str, default: str, help: str, aliases: Sequence[str] = ()) -> str:
+def _read(name: str, default: str, help: str, aliases: Sequence[str] = (), *, is_secret: bool = False) -> str:
     _declared[name] = Setting(name, default, help)
     for candidate in (name, *aliases):
-        if value := os.environ.get(candidate, "").strip():
+        if value := variable(candidate, is_secret=is_secret):
             return value
-        if path := os.environ.get(f"{candidate}_FILE", "").strip():
-            return _read_file(candidate, path)
+        if path := variable(f"{candidate}_FILE"):
+            return _read_file(candidate, path, is_secret=is_secret)
     return default
 
 
-def _read_file(name: str, path: str) -> str:
+def _read_file(name: str, path: str, *, is_secret: bool) -> str:
+    encoding = "utf-8" if is_secret else "utf-8-sig"  # some editors begin a file with a byte order mark
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return Path(path).read_text(encoding=encoding).strip()
     except (OSError, UnicodeDecodeError):
         _faults.append(f"{name}_FILE names a file that cannot be read.")
         return ""
@@ -117,6 +144,25 @@ def _read_file(name: str, path: str) -> str:
 def text(name: str, *, help: str, default: str = "", aliases: Sequence[str] = ()) -> str:
     """A string, stripped."""
     return _read(name, default, help, aliases)
+
+
+def mailbox(name: str, *, help: str, default: str = "") -> str:
+    """One e-mail address, with or without a name before it; or nothing."""
+    value = _read(name, default, help)
+    found = [address for _, address in getaddresses([value])]
+    if value != default and (len(found) != 1 or "@" not in found[0]):
+        _faults.append(f'{name} must be one address, such as ops@example.com, or "Acme, Inc." <ops@example.com>.')
+    return value
+
+
+def split_url(url: str) -> SplitResult | None:
+    """Return the parts of a URL; None if it cannot be split, most often because a password is not percent-encoded."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # its message may hold a part of the password
+        return None
+    return parts
 
 
 def choice(name: str, *, help: str, choices: Sequence[str], default: str) -> str:
@@ -130,11 +176,17 @@ def choice(name: str, *, help: str, choices: Sequence[str], default: str) -> str
 
 def boolean(name: str, *, help: str, default: bool, aliases: Sequence[str] = ()) -> bool:
     """true/false, yes/no, on/off, 1/0, in any case."""
-    value = _read(name, "true" if default else "false", help, aliases).lower()
-    if value not in _TRUE | _FALSE:
+    value = truth(_read(name, "true" if default else "false", help, aliases))
+    if value is None:
         _faults.append(f"{name} must be true or false.")
         return default
-    return value in _TRUE
+    return value
+
+
+def truth(text: str) -> bool | None:
+    """Return what ``boolean`` makes of a text; None if it is neither."""
+    word = text.lower()
+    return word in _TRUE if word in _TRUE | _FALSE else None
 
 
 def integer(name: str, *, help: str, default: int, minimum: int = 0, maximum: int = 2**31 - 1) -> int:
@@ -146,9 +198,11 @@ def integer(name: str, *, help: str, default: int, minimum: int = 0, maximum: in
     return int(value)
 
 
-def comma_separated(name: str, *, help: str, default: Sequence[str] = (), aliases: Sequence[str] = ()) -> list[str]:
+def comma_separated(
+    name: str, *, help: str, default: Sequence[str] = (), aliases: Sequence[str] = (), are_secrets: bool = False
+) -> list[str]:
     """A list separated by commas; empty items are dropped."""
-    value = _read(name, ",".join(default), help, aliases)
+    value = _read(name, ",".join(default), help, aliases, is_secret=are_secrets)
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
@@ -158,7 +212,7 @@ def secret(name: str, *, help: str, development_dir: Path | None, aliases: Seque
     ``development_dir``: where a secret that is not set is generated once, readable by its owner only, shared by all
     processes. ``None`` (production): the variable must be set.
     """
-    value = _read(name, "", help, aliases)
+    value = _read(name, "", help, aliases, is_secret=True)
     if not value and development_dir is not None:
         path = development_dir / name.lower()
         return read_or_create(path, lambda: secrets.token_urlsafe(48)).strip()

@@ -108,6 +108,7 @@ def _broker() -> Connection:
         settings.CELERY_BROKER_URL,
         transport_options=settings.CELERY_BROKER_TRANSPORT_OPTIONS,
         connect_timeout=BROKER_TIMEOUT_SECONDS,
+        ssl=settings.CELERY_BROKER_USE_SSL,
     )
 
 

@@ -21,7 +21,9 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from saas import env
 from saas.server import shared_state, watchdog
+from saas.server.bootstrap import ROOT
 from saas.server.worker_startup import load_application
 
 SERVICES = ("product", "admin_ops", "parity", "webhooks")
@@ -47,17 +49,18 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--workers", type=_positive, help="Processes; overrides WEB_CONCURRENCY (2).")
     parser.add_argument("--settings", help="Another settings module than the service's own.")
     options = parser.parse_args(arguments)
+    env.load_file(ROOT / ".env")
     address = _address(options.port)
     workers = options.workers or _count("WEB_CONCURRENCY", "2")
-    trusted = os.environ.get("TRUSTED_PROXY_CIDRS", "").replace(" ", "").split(",")
-    if address.path and os.environ.get("SAAS_ENV") == "production" and "unix" not in trusted:
+    trusted = env.variable("TRUSTED_PROXY_CIDRS").replace(" ", "").split(",")
+    if address.path and env.variable("SAAS_ENV") == "production" and "unix" not in trusted:
         # A unix socket has no peer address: without a trusted proxy all callers would share an empty one.
         sys.exit("TRUSTED_PROXY_COUNT and TRUSTED_PROXY_CIDRS=unix must be set behind a socket in production.")
     _require_free(address)
     settings_module = options.settings or f"saas.settings.{options.service}"
     os.environ |= {"DJANGO_SETTINGS_MODULE": settings_module, "SAAS_PROCESS": "service"}
     os.environ["BIND"] = f"unix:{address.path}" if address.path else f"{address.host}:{address.port}"
-    _count("WEB_THREADS", "48")
+    os.environ["WEB_THREADS"] = str(_count("WEB_THREADS", "48"))  # without the quotes that it may have
     drain_seconds = _seconds("DRAIN_SECONDS", "5")
     with shared_state.create_shared_state() as shared:
         _serve(_server(address, workers), options.service, shared, drain_seconds)
@@ -89,10 +92,14 @@ def _server(address: Address, workers: int) -> Any:
 
 
 def _serve(server: Any, service: str, shared: shared_state.SharedState, drain_seconds: float) -> None:
+    outlives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup
+
     def install_signal_handlers() -> None:
         handler = ShutdownHandler(server, shared, drain_seconds)
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, handler)
+        if outlives_terminal:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         watchdog.start_watchdog(shared)
 
     server.on_startup(install_signal_handlers)  # after granian's own
@@ -141,7 +148,7 @@ def _positive(text: str) -> int:
 
 
 def _address(port: int | None) -> Address:
-    bind = os.environ.get("BIND") or "0.0.0.0:8000"
+    bind = env.variable("BIND") or "0.0.0.0:8000"
     if bind.startswith("unix:") and port is None:
         return Address(path=bind.removeprefix("unix:"))
     host, _, digits = ("0.0.0.0:8000" if bind.startswith("unix:") else bind).rpartition(":")
@@ -152,7 +159,7 @@ def _address(port: int | None) -> Address:
 
 
 def _count(name: str, default: str) -> int:
-    text = os.environ.get(name) or default
+    text = env.variable(name) or default
     try:
         return _positive(text)
     except argparse.ArgumentTypeError as error:
@@ -160,7 +167,7 @@ def _count(name: str, default: str) -> int:
 
 
 def _seconds(name: str, default: str) -> float:
-    text = os.environ.get(name) or default
+    text = env.variable(name) or default
     try:
         seconds = float(text)
     except ValueError:

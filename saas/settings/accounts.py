@@ -11,6 +11,7 @@ from saas.settings.environment import DEVELOPMENT_SECRETS, OAUTH, PRODUCTION
 SECRET_KEY = env.secret("SECRET_KEY", development_dir=DEVELOPMENT_SECRETS, help="Django's signing key.")
 SECRET_KEY_FALLBACKS = env.comma_separated(
     "SECRET_KEY_FALLBACKS",
+    are_secrets=True,
     help="Other keys that are accepted during a rotation: first the next one, then the earlier one (commas between).",
 )
 AUTH_PEPPER = env.secret(
@@ -21,6 +22,7 @@ AUTH_PEPPER = env.secret(
 )
 AUTH_PEPPER_FALLBACKS = env.comma_separated(
     "SAAS_AUTH_PEPPER_FALLBACKS",
+    are_secrets=True,
     aliases=["SAAS_AUTH_PEPPER_PREVIOUS"],
     help="Other peppers that are accepted during a rotation (commas between).",
 )
@@ -31,13 +33,16 @@ SESSION_SECRET = env.secret(
     help="Key under which session cookies are stored hashed.",
 )
 SESSION_SECRET_FALLBACKS = env.comma_separated(
-    "SAAS_SESSION_SECRET_FALLBACKS", help="Other session secrets that are accepted during a rotation (commas between)."
+    "SAAS_SESSION_SECRET_FALLBACKS",
+    are_secrets=True,
+    help="Other session secrets that are accepted during a rotation (commas between).",
 )
 MFA_KEY = env.secret(
     "SAAS_MFA_KEY", development_dir=DEVELOPMENT_SECRETS, help="Encrypts the secrets of second factors."
 )
 MFA_KEY_FALLBACKS = env.comma_separated(
     "SAAS_MFA_KEY_FALLBACKS",
+    are_secrets=True,
     aliases=["SAAS_MFA_KEYS_PREVIOUS"],
     help="Other keys that decrypt them during a rotation (commas between).",
 )
@@ -47,7 +52,7 @@ AUDIT_KEY = env.secret(
     help="Signs the audit trail, so that the database's owner cannot forge it.",
 )
 AUDIT_KEY_FALLBACKS = env.comma_separated(
-    "SAAS_AUDIT_KEY_FALLBACKS", help="Other keys that verify it; keep earlier ones (commas between)."
+    "SAAS_AUDIT_KEY_FALLBACKS", are_secrets=True, help="Other keys that verify it; keep earlier ones (commas between)."
 )
 _ANCHOR_FILE = env.text(
     "AUDIT_ANCHOR_FILE",
@@ -91,11 +96,11 @@ ACCESS_TOKEN_MINUTES = env.integer(
     "ACCESS_TOKEN_MINUTES", default=15, minimum=1, maximum=30, help="Life of a customer's access token."
 )
 JWT_ISSUER = env.text("JWT_ISSUER", default=SERVICE_BASE_URLS["product"], help="`iss` of every access token.")
-JWT_KEYS = {  # Docker's --env-file keeps the quotes
+JWT_KEYS = {
     "saas": env.text(
         "JWT_SIGNING_KEY", help="PEM of the EC P-256 key that signs customers' tokens. Empty: a key of `JWT_KEY_DIR`."
-    ).strip('"'),
-    "saas-admin": env.text("JWT_STAFF_SIGNING_KEY", help="The same for staff tokens; must be another key.").strip('"'),
+    ),
+    "saas-admin": env.text("JWT_STAFF_SIGNING_KEY", help="The same for staff tokens; must be another key."),
 }
 JWT_VERIFY_KEYS = {
     "saas": env.comma_separated(

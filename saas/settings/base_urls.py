@@ -1,6 +1,7 @@
 """Public URLs of the services, allowed hosts and origins, trusted proxies."""
 
 import ipaddress
+import re
 
 from saas import env
 from saas.settings.environment import PARITY, PRODUCTION
@@ -53,6 +54,16 @@ INTERNALS_TOKEN = env.text(
 INTERNALS_TOKEN_FALLBACKS = env.comma_separated(
     "INTERNALS_TOKEN_FALLBACKS", help="Other tokens that are accepted during a rotation (commas between)."
 )
+
+
+# What never equals a request's host would only show as a refusal of every request.
+_HOST = re.compile(r"[\w.*-]+|\[[\da-fA-F:.]+\]", re.ASCII)
+if not all(map(_HOST.fullmatch, ALLOWED_HOSTS)):
+    env.note_fault("ALLOWED_HOSTS must list host names: without https://, ports and paths.")
+for _name, _url in {**SERVICE_BASE_URLS, "frontend": FRONTEND_BASE_URL}.items():
+    _parts = env.split_url(_url)
+    if _parts is None or not _parts.hostname or _parts.scheme not in {"http", "https"}:
+        env.note_fault(f"{_name.upper()}_BASE_URL must start with http:// or https:// and a host name.")
 
 
 def _is_network(text: str) -> bool:

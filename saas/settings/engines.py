@@ -1,12 +1,15 @@
 """Build the settings of database, caches, broker and mail transport from their URLs, with time limits."""
 
+import re
+import ssl
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote
 
 import dj_database_url
 from kombu.transport import TRANSPORT_ALIASES
+from psycopg.pq import Conninfo
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError
 from redis.retry import Retry
@@ -26,6 +29,10 @@ SQLITE_OPTIONS = {
     "timeout": 20,
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000",
 }
+# Balancers and NAT forget connections that are idle for some minutes, without a word: the next query would wait in vain.
+KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 3}
+IMPLICIT_TLS_PORT = 465
+_ENCODED = "a password's special characters are percent-encoded"
 
 
 def replica_config(url: str, primary: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +40,7 @@ def replica_config(url: str, primary: dict[str, Any]) -> dict[str, Any]:
     config = _postgres(url, "DATABASE_REPLICA_URL") or {}
     if "pool" not in primary["OPTIONS"]:
         env.note_fault("DATABASE_REPLICA_URL needs DATABASE_URL: it is a replica of that database.")
-    return {**config, "OPTIONS": {**config.get("OPTIONS", {}), **primary["OPTIONS"]}, "TEST": {"MIRROR": "default"}}
+    return {**config, "OPTIONS": _merged(primary["OPTIONS"], config.get("OPTIONS", {})), "TEST": {"MIRROR": "default"}}
 
 
 def database_config(
@@ -58,15 +65,22 @@ def database_config(
     }
     if statement_timeout_ms:
         pool["connection_class"] = connection_class_with_timeout(answer_timeout_seconds(statement_timeout_ms))
-    config["OPTIONS"] = {
-        **config.get("OPTIONS", {}),
+    ours = {
         "connect_timeout": 2,
         "tcp_user_timeout": 5000,
+        **KEEPALIVES,
         "options": f"-c random_page_cost=1.1 -c statement_timeout={statement_timeout_ms} -c lock_timeout=1000 -c idle_in_transaction_session_timeout=10000",
         "pool": pool,
         "prepare_threshold": PREPARE_ON_DEMAND if may_prepare else None,
     }
+    config["OPTIONS"] = _merged(ours, config.get("OPTIONS", {}))
     return config
+
+
+def _merged(ours: dict[str, Any], of_url: dict[str, Any]) -> dict[str, Any]:
+    """Parameters of the URL come before ours; its ``options`` (``-c search_path=…``) are added to ours."""
+    options = " ".join(filter(None, [ours.get("options"), of_url.get("options")]))
+    return {**ours, **of_url, "options": options}
 
 
 def answer_timeout_seconds(statement_timeout_ms: int) -> float:
@@ -75,12 +89,22 @@ def answer_timeout_seconds(statement_timeout_ms: int) -> float:
 
 
 def _postgres(url: str, name: str) -> dict[str, Any] | None:
-    """Return None for a URL of another database, which is a fault."""
-    if urlsplit(url).scheme in {"postgres", "postgresql"}:
+    """Return None for a URL of another database, or a broken one, which is a fault."""
+    parts, config = _server_url(url), None
+    if parts and parts.scheme in {"postgres", "postgresql"}:
         with suppress(ValueError):  # its message may contain the password
-            return dict(dj_database_url.parse(url, conn_health_checks=True))  # pre-ping by the pool
-    env.note_fault(f"{name} must be postgres://user:password@host/name: no other database is known.")
-    return None
+            config = dict(dj_database_url.parse(url, conn_health_checks=True))  # pre-ping by the pool
+    if config is None:
+        env.note_fault(f"{name} must be postgres://user:password@host/name: {_ENCODED}; no other database is known.")
+    elif not config.get("OPTIONS", {}).keys() <= {known.keyword.decode() for known in Conninfo.get_defaults()}:
+        env.note_fault(f"{name} has a parameter that PostgreSQL's client does not know.")
+    return config
+
+
+def _server_url(url: str) -> SplitResult | None:
+    """The parts of a server's address; None for one that a character of the password breaks: ``#`` begins a fragment."""
+    parts = env.split_url(url)
+    return None if parts is None or parts.fragment else parts
 
 
 def cache_config(cache_url: str, limits_url: str) -> dict[str, Any]:
@@ -96,12 +120,12 @@ def cache_config(cache_url: str, limits_url: str) -> dict[str, Any]:
 def _redis(name: str, url: str, prefix: str) -> dict[str, Any] | None:
     if not url:
         return None
-    if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
-        env.note_fault(f"{name} must be redis://host:port/number.")
+    if not url.startswith("unix://") and not is_redis(url):
+        env.note_fault(f"{name} must be redis://user:password@host:port/number: {_ENCODED}.")
         return None
     return {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": url,
+        "LOCATION": [url],  # a list: a text would be split at commas, which a password may hold
         "KEY_PREFIX": prefix,
         "OPTIONS": {
             "socket_timeout": REDIS_TIMEOUT_SECONDS,
@@ -110,6 +134,41 @@ def _redis(name: str, url: str, prefix: str) -> dict[str, Any] | None:
             "retry": Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
         },
     }
+
+
+def is_redis(url: str) -> bool:
+    """Whether this is the address of a Redis server, whose path, if it has one, is the number of a database."""
+    parts = _server_url(url)
+    if parts is None or not url.startswith(("redis://", "rediss://")) or (parts.netloc and not parts.hostname):
+        return False
+    return re.fullmatch(r"/?\d*", parts.path) is not None
+
+
+def is_broker(url: str) -> bool:
+    """Whether Celery can use this broker, or these (``amqp://one;amqp://two``)."""
+    if url.startswith(("redis://", "rediss://")):
+        return all(map(is_redis, url.split(";")))
+    if url.startswith(("amqp://", "amqps://", "pyamqp://")):
+        return None not in map(_server_url, url.split(";"))
+    return url.startswith(("filesystem://", "sentinel://", "memory://"))
+
+
+def redis_url(url: str) -> str:
+    """With the certificate's requirement in redis-py's words: Celery's documents say ``CERT_NONE`` for ``none``."""
+    return re.sub(r"(?<=ssl_cert_reqs=)CERT_(NONE|OPTIONAL|REQUIRED)", lambda found: found[1].lower(), url)
+
+
+def broker_tls(url: str) -> dict[str, Any] | bool:
+    """Return Celery's ``broker_use_ssl``. Kombu by itself verifies no certificate of Redis, and no name in RabbitMQ's.
+
+    What the URL says (``?ssl_cert_reqs=none``, ``?ssl_ca_certs=/path``) takes its place.
+    """
+    if url.startswith("rediss://"):
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    if url.startswith("amqps://"):
+        # None is the broker's own name. Of several brokers Kombu would expect that of the first.
+        return {"cert_reqs": ssl.CERT_REQUIRED, **({} if ";" in url else {"server_hostname": None})}
+    return False
 
 
 def broker_options(url: str, var_dir: Path) -> dict[str, Any]:
@@ -133,20 +192,30 @@ def broker_options(url: str, var_dir: Path) -> dict[str, Any]:
 
 def email_config(url: str) -> dict[str, Any]:
     """Django's ``EMAIL_*`` settings from ``smtp://user:password@host:port?tls=true|ssl=true``."""
-    parts = urlsplit(url)
-    if parts.scheme == "console":
+    parts = _server_url(url)
+    if parts and parts.scheme == "console":
         return {"EMAIL_BACKEND": "saas.mail.console.EmailBackend"}
-    if parts.scheme != "smtp" or not parts.hostname:
-        env.note_fault("EMAIL_URL must be console:// or smtp://host:port.")
+    flags = _email_flags(parts.query) if parts else None
+    if parts is None or flags is None or parts.scheme != "smtp" or not parts.hostname:
+        env.note_fault(
+            f"EMAIL_URL must be console:// or smtp://user:password@host:port with ?tls=true or ?ssl=true: {_ENCODED}."
+        )
         return {}
-    flags = {name for name, values in parse_qs(parts.query).items() if values[-1] in {"1", "true"}}
     return {
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "EMAIL_HOST": parts.hostname,
-        "EMAIL_PORT": parts.port or 25,
+        "EMAIL_PORT": parts.port or (IMPLICIT_TLS_PORT if "ssl" in flags else 25),
         "EMAIL_HOST_USER": unquote(parts.username or ""),
         "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
         "EMAIL_USE_TLS": "tls" in flags,
         "EMAIL_USE_SSL": "ssl" in flags,
         "EMAIL_TIMEOUT": 5,
     }
+
+
+def _email_flags(query: str) -> set[str] | None:
+    """Return which of ``tls`` and ``ssl`` is on; None for both, and for anything else: a misspelt one would send passwords
+    in the clear."""
+    said = {name: env.truth(values[-1]) for name, values in parse_qs(query, keep_blank_values=True).items()}
+    on = {name for name, is_on in said.items() if is_on}
+    return on if said.keys() <= {"tls", "ssl"} and None not in said.values() and len(on) < 2 else None

@@ -5,13 +5,10 @@ import os
 import sys
 from pathlib import Path
 
-from dotenv import load_dotenv
-
 from saas import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
-if os.environ.get("SAAS_ENV") != "test":
-    load_dotenv(BASE_DIR / ".env")
+env.load_file(BASE_DIR / ".env")
 
 SAAS_ENV = env.choice(
     "SAAS_ENV",
@@ -21,13 +18,13 @@ SAAS_ENV = env.choice(
 )
 PRODUCTION = SAAS_ENV == "production"
 DEBUG = env.boolean("DEBUG", default=False, help="Django's debug pages. Off by default, in development too.")
-VAR_DIR = Path(
-    env.text(
-        "SAAS_VAR_DIR",
-        default=str(BASE_DIR / "var"),
-        help="Database, broker and development secrets of the embedded default.",
-    )
+_VAR_DIR = env.text(
+    "SAAS_VAR_DIR",
+    default=str(BASE_DIR / "var"),
+    help="Database, broker and development secrets of the embedded default.",
 )
+# Relative to the project: one folder for all processes, whichever folder each of them was started in.
+VAR_DIR = BASE_DIR / os.path.expanduser(_VAR_DIR)
 if not PRODUCTION:
     VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)  # private before anything is created in it
 DEVELOPMENT_SECRETS = None if PRODUCTION else VAR_DIR / "secrets"

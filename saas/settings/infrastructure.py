@@ -13,10 +13,14 @@ DATABASE_URL = env.text("DATABASE_URL", help="`postgres://user:password@host/nam
 DATABASE_REPLICA_URL = env.text(
     "DATABASE_REPLICA_URL", help="A replica of it, for lists, statistics and exports of staff. Empty: none."
 )
-REDIS_URL = env.text("REDIS_URL", help="`redis://host:6379/0`: broker, limits and cache. Empty: the embedded ones.")
-CACHE_URL = env.text("CACHE_URL", default=REDIS_URL, help="Redis that may lose anything. Default: REDIS_URL.")
-LIMITS_URL = env.text(
-    "LIMITS_URL", default=REDIS_URL, help="Redis that counts requests; without eviction. Default: REDIS_URL."
+REDIS_URL = engines.redis_url(
+    env.text("REDIS_URL", help="`redis://host:6379/0`: broker, limits and cache. Empty: the embedded ones.")
+)
+CACHE_URL = engines.redis_url(
+    env.text("CACHE_URL", default=REDIS_URL, help="Redis that may lose anything. Default: REDIS_URL.")
+)
+LIMITS_URL = engines.redis_url(
+    env.text("LIMITS_URL", default=REDIS_URL, help="Redis that counts requests; without eviction. Default: REDIS_URL.")
 )
 DATABASE_POOL_SIZE = env.integer(
     "DATABASE_POOL_SIZE", default=8, minimum=1, maximum=1000, help="Most PostgreSQL connections of one process."
@@ -59,6 +63,7 @@ CELERY_BROKER_URL = env.text(
     help="Celery broker: `redis://` or `amqp://`. Default: REDIS_URL, else files in the var folder.",
 )
 CELERY_BROKER_TRANSPORT_OPTIONS = engines.broker_options(CELERY_BROKER_URL, VAR_DIR)
+CELERY_BROKER_USE_SSL = engines.broker_tls(CELERY_BROKER_URL)
 CELERY_BROKER_CONNECTION_TIMEOUT = 0.5
 CELERY_BROKER_HEARTBEAT = 10  # seconds; else workers notice a dead connection to RabbitMQ after minutes
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -67,9 +72,7 @@ CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # Redis as a replica, or full, raises 
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_TIME_LIMIT = 60  # hard: its process ends, in every pool (saas.workers.celery_signals)
-if not CELERY_BROKER_URL.startswith(
-    ("filesystem://", "redis://", "rediss://", "amqp://", "amqps://", "pyamqp://", "sentinel://", "memory://")
-):
+if not engines.is_broker(CELERY_BROKER_URL):
     env.note_fault("BROKER_URL must be redis://host:port/number or amqp://user:password@host:port/vhost.")
 _IS_EMBEDDED = CELERY_BROKER_URL.startswith("filesystem")
 # With the embedded broker Celery's processes share a lock: if its holder dies, the others wait for ever. Threads do not.
@@ -90,7 +93,8 @@ METRICS_BIND = env.text(
     "METRICS_BIND",
     help="`host:port` where a service also tells its metrics, without a check of `Host`. Not a loopback address: with `INTERNALS_TOKEN`.",
 )
-if METRICS_BIND and not METRICS_BIND.rpartition(":")[2].isdecimal():
+_metrics_port = METRICS_BIND.rpartition(":")[2]
+if METRICS_BIND and not (_metrics_port.isdecimal() and 0 < int(_metrics_port) < 65_536):
     env.note_fault("METRICS_BIND must be host:port.")
 CELERY_BEAT_SCHEDULER = "saas.workers.beat_scheduler:DatabaseScheduler"
 
@@ -136,12 +140,22 @@ EMAIL_URL = env.text(
 )
 globals().update(engines.email_config(EMAIL_URL))
 MAILS_ARE_SHOWN = SAAS_ENV == "development"  # at /dev/mail, so their links are kept after they were sent
-DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", default="SaaS <no-reply@localhost>", help="Sender of every mail.")
+DEFAULT_FROM_EMAIL = env.mailbox(
+    "DEFAULT_FROM_EMAIL", default="SaaS <no-reply@localhost>", help="Sender of every mail."
+)
 
 SENTRY_DSN = env.text("SENTRY_DSN", help="Where unexpected errors are reported. Empty: nowhere.")
+_dsn = env.split_url(SENTRY_DSN)
+if SENTRY_DSN and not (_dsn and _dsn.hostname and _dsn.username and _dsn.path.rpartition("/")[2].isdecimal()):
+    env.note_fault("SENTRY_DSN must be https://key@host/project.")
 OTEL_ENDPOINT = env.text(
     "OTEL_ENDPOINT", help="OTLP collector for traces, such as `http://collector:4318/v1/traces`. Empty: none are made."
 )
+_collector = env.split_url(OTEL_ENDPOINT)
+if OTEL_ENDPOINT and not (_collector and _collector.hostname and _collector.scheme in {"http", "https"}):
+    env.note_fault("OTEL_ENDPOINT must be http://host:port/v1/traces.")
+elif _collector and _collector.hostname and _collector.path in {"", "/"}:  # as OpenTelemetry's own variable is written
+    OTEL_ENDPOINT = f"{OTEL_ENDPOINT.rstrip('/')}/v1/traces"
 _LOG_FORMAT = env.choice(
     "LOG_FORMAT",
     choices=["lines", "json"],

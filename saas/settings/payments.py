@@ -33,9 +33,9 @@ WEBHOOKS_MAX_RETRIES = env.integer(
     maximum=50,
     help="Retries of a failing event before it is `failed`. Default in production: `10`.",
 )
-WEBHOOKS_NOTIFY_EMAIL = env.text("WEBHOOKS_NOTIFY_EMAIL", help="Who is told of failed events.")
+WEBHOOKS_NOTIFY_EMAIL = env.mailbox("WEBHOOKS_NOTIFY_EMAIL", help="Who is told of failed events.")
 
-BILLING_NOTIFY_EMAIL = env.text(
+BILLING_NOTIFY_EMAIL = env.mailbox(
     "BILLING_NOTIFY_EMAIL",
     default=WEBHOOKS_NOTIFY_EMAIL,
     help="Who is told of disputes, refunds, and of who pays and has nothing. Default: WEBHOOKS_NOTIFY_EMAIL.",

@@ -230,6 +230,16 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
     ({"OAUTH_GOOGLE_CLIENT_ID": "client-at-google"}, "OAUTH_GOOGLE_CLIENT_SECRET"),
     ({"EMAIL_URL": "sendmail://hunter2hunter2"}, "EMAIL_URL"),
     ({"SECRET_KEY": None, "SECRET_KEY_FILE": "/nowhere/secret_key"}, "SECRET_KEY_FILE"),
+    ({"REDIS_URL": "redis://:hunter2#hunter2@redis.internal:6379/0"}, "CACHE_URL"),
+    ({"EMAIL_URL": "smtp://mailer:hunter2hunter2@mail.internal:587?starttls=true"}, "EMAIL_URL"),
+    ({"DEFAULT_FROM_EMAIL": "Example, Inc. <no-reply@example.com>"}, "DEFAULT_FROM_EMAIL"),
+    ({"WEBHOOKS_NOTIFY_EMAIL": "ann@example.com, bob@example.com"}, "WEBHOOKS_NOTIFY_EMAIL"),
+    ({"ALLOWED_HOSTS": "https://api.example.com"}, "ALLOWED_HOSTS"),
+    ({"ALLOWED_HOSTS": "api.example.com:443"}, "ALLOWED_HOSTS"),
+    ({"WEBHOOKS_BASE_URL": "hooks.saas.internal"}, "WEBHOOKS_BASE_URL"),
+    ({"SENTRY_DSN": "https://sentry.example.com/7"}, "SENTRY_DSN"),
+    ({"OTEL_ENDPOINT": "collector:4318"}, "OTEL_ENDPOINT"),
+    ({"METRICS_BIND": "0.0.0.0:910000"}, "METRICS_BIND"),
     *((change, named) for named, changes in STAND_INS.items() for change in changes),
 ]
 
