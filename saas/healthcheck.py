@@ -2,7 +2,7 @@
 
 import sys
 
-from saas.server.health_check import is_healthy
+from saas.server.health_check import container_command, is_healthy
 
 if __name__ == "__main__":
-    sys.exit(0 if is_healthy() else 1)
+    sys.exit(0 if is_healthy(container_command()) else 1)

@@ -72,6 +72,13 @@ def test_there_are_four_services_workers_and_beat() -> None:
     }
 
 
+def test_services_of_the_namespace_set_no_variables() -> None:
+    """Kubernetes adds ``<SERVICE>_PORT=tcp://…`` for each: one of them may be a setting's name."""
+    (migration,) = objects("Job").values()
+
+    assert {pod["enableServiceLinks"] for pod in (*pods().values(), migration["spec"]["template"]["spec"])} == {False}
+
+
 def test_what_may_be_evicted_never_takes_the_last_process() -> None:
     budgets = objects("PodDisruptionBudget")
 

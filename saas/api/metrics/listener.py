@@ -3,8 +3,10 @@
 Every process that can reach a loopback address may read them; on any other address only ``INTERNALS_TOKEN`` opens them.
 """
 
+import errno
 import ipaddress
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -21,11 +23,15 @@ from saas.api.middleware import is_internals_token
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = 1.0
+RETRY_SECONDS, RETRY_AFTER_ERROR_SECONDS = 1.0, 30.0
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+
+class _IPv6Server(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Handler(WSGIRequestHandler):
@@ -42,11 +48,15 @@ def listen_permanently(bind: str) -> None:
 
 def _listen(bind: str) -> None:
     host, _, port = bind.rpartition(":")
+    kind = _IPv6Server if ":" in host else _Server
     while True:
         try:
-            server = make_server(host.strip("[]"), int(port), application, _Server, _Handler)
-        except OSError:  # another worker has the address
-            time.sleep(RETRY_SECONDS)
+            server = make_server(host.strip("[]"), int(port), application, kind, _Handler)
+        except OSError as error:
+            is_taken = error.errno == errno.EADDRINUSE  # by another worker
+            if not is_taken:
+                logger.warning("metrics_do_not_listen: %s: %s", bind, error)
+            time.sleep(RETRY_SECONDS if is_taken else RETRY_AFTER_ERROR_SECONDS)
         else:
             logger.info("metrics_listen", extra={"address": bind})
             server.serve_forever()

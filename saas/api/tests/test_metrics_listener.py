@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from saas.api.metrics import listener
+from saas.testing.servers.stack import free_ports
 
 TOKEN = "a token of internals, of thirty-two bytes"
 
@@ -71,15 +72,40 @@ def test_there_is_nothing_else(settings, db, path: str, method: str) -> None:
     assert ask(path, method)[0] == "404 Not Found"
 
 
+def has_ipv6_loopback() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 @pytest.mark.django_db(transaction=True)
-def test_any_host_name_is_answered(settings) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings.METRICS_BIND = f"127.0.0.1:{port}"
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_any_host_name_is_answered(settings, host: str) -> None:
+    if host == "[::1]" and not has_ipv6_loopback():
+        pytest.skip("this machine has no IPv6")
+    port = free_ports(1)
+    settings.METRICS_BIND = f"{host}:{port}"
     listener.listen_permanently(settings.METRICS_BIND)
-    asked = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Host": "10.1.2.3:9090"})
+    asked = urllib.request.Request(f"http://{host}:{port}/metrics", headers={"Host": "10.1.2.3:9090"})
 
     answer = wait_for(lambda: urllib.request.urlopen(asked, timeout=10), seconds=10)
 
     assert answer.status == 200
+
+
+def test_an_address_that_this_machine_does_not_have_is_told(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+    class TriedOnce(Exception):
+        pass
+
+    def end(seconds: float) -> None:
+        raise TriedOnce(seconds)
+
+    monkeypatch.setattr(listener.time, "sleep", end)
+
+    with pytest.raises(TriedOnce, match=str(listener.RETRY_AFTER_ERROR_SECONDS)):
+        listener._listen("203.0.113.1:9090")
+
+    assert "metrics_do_not_listen: 203.0.113.1:9090: " in caplog.text

@@ -17,7 +17,15 @@ ROOT = Path(__file__).resolve().parents[3]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 OURS = {*SERVICES, "worker", "beat", "migrate"}
-NOT_OURS = {"SAAS_ENV", "BIND", "RUNTIME_ROLE_PASSWORD", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PATH"}
+NOT_OURS = {
+    "SAAS_ENV",
+    "BIND",
+    "RUNTIME_ROLE_PASSWORD",
+    "PGPASSWORD",
+    "PYTHONUNBUFFERED",
+    "PYTHONDONTWRITEBYTECODE",
+    "PATH",
+}
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -78,6 +86,18 @@ def test_what_is_set_is_what_the_settings_read(name: str) -> None:
     declared = {setting.name for setting in env.declared_settings()} | NOT_OURS
 
     assert set(COMPOSE["services"][name]["environment"]) <= declared
+
+
+def test_a_password_of_the_database_may_hold_any_character() -> None:
+    """Compose cannot percent-encode it, as an address would need it."""
+    told = {name: COMPOSE["services"][name]["environment"] for name in ("migrate", "product")}
+
+    assert {name: variables["DATABASE_URL"] for name, variables in told.items()} == {
+        "migrate": "postgres://saas_owner@postgres/saas", "product": "postgres://saas_runtime@postgres/saas",
+    }  # fmt: skip
+    assert {name: variables["PGPASSWORD"] for name, variables in told.items()} == {
+        "migrate": "${OWNER_PASSWORD}", "product": "${RUNTIME_ROLE_PASSWORD:?}",
+    }  # fmt: skip
 
 
 def test_what_may_lose_anything_and_what_may_not_are_apart() -> None:
