@@ -16,6 +16,7 @@ if os.name != "posix":
 
 from saas.server import bootstrap
 
+bootstrap.allow_every_character()
 if sys.argv[1:] in (["help", "serve"], ["help", "test"]):  # Django knows no `serve`, and its `test` is another
     sys.argv[1:] = [sys.argv[2], "--help"]
 bootstrap.ensure_environment(sys.argv[1:])
@@ -32,6 +33,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "saas.settings.product")
 try:
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    finally:
+        bootstrap.flush_output()
 except OSError as error:
     bootstrap.exit_for(error)
+except KeyboardInterrupt:
+    sys.exit(bootstrap.INTERRUPTED)

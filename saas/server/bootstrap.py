@@ -77,8 +77,37 @@ def seconds_since_start() -> float:
     return time.monotonic() - float(os.environ[STARTED].partition(":")[2])
 
 
+def allow_every_character() -> None:
+    """Have standard output replace what its encoding lacks (a terminal in Latin-1), instead of ending the command."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def flush_output() -> None:
+    """Raise ``OSError`` now if what was written cannot be, not when the interpreter ends."""
+    print(end="", flush=True)  # noqa: T201
+
+
+def _is_output_broken() -> bool:
+    try:
+        sys.stdout.write("\n")
+        flush_output()
+    except OSError:
+        return True
+    return False
+
+
+def discard_output() -> None:
+    """Have what is still written to standard output go nowhere: whoever read it has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def exit_for(error: OSError) -> NoReturn:
-    """Exit with one sentence about a disk or folder that cannot be used; raise any other error again."""
+    """Exit with one sentence about a disk or folder that cannot be used, and without a word where output was piped to a
+    program that has ended (``| head``). Raise any other error again."""
+    if isinstance(error, BrokenPipeError) and _is_output_broken():
+        discard_output()
+        sys.exit(1)
     if error.errno not in _REASONS or "--traceback" in sys.argv:
         raise error
     where = error.filename2 or error.filename
@@ -282,11 +311,12 @@ class Progress:
 def _run(command: Sequence[str], lock: int, progress: Progress | None = None) -> None:
     """Run an installer and show only its errors. It inherits the lock, should this process be killed."""
     # The interpreter is named by path: uv must not fetch another one.
-    quiet = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    # Whoever installs for themselves elsewhere (``user = true`` in pip's configuration) cannot do so in an environment.
+    ours = {"UV_PYTHON_DOWNLOADS": "never", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_USER": "0"}
     lines = []
     with subprocess.Popen(  # noqa: S603
         command,
-        env=quiet,
+        env={**os.environ, **ours},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

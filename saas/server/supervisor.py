@@ -71,7 +71,7 @@ class ChildProcess:
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(  # noqa: S603
             self.program.command,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.program.environment},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **self.program.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -240,14 +240,22 @@ def _ticks(watched: Sequence[Path]) -> Iterator[bool]:
 
 @contextmanager
 def _collect_signals() -> Iterator[list[int]]:
-    """Append stop signals to the yielded list, for the loop to read, instead of acting on them."""
+    """Append stop signals to the yielded list, for the loop to read, instead of acting on them.
+
+    Under nohup SIGHUP stays ignored.
+    """
     asked: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: asked.append(number)) for number in STOP_SIGNALS}
+    heard = [number for number in STOP_SIGNALS if not _is_ignored_hangup(number)]
+    before = {number: signal.signal(number, lambda number, _: asked.append(number)) for number in heard}
     try:
         yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_ignored_hangup(number: int) -> bool:
+    return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
 
 
 def _kill_with_parent() -> Callable[[], None] | None:

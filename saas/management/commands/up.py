@@ -31,7 +31,7 @@ from saas.operations.processes import (
     remember_port_base,
     remembered_port_base,
 )
-from saas.server.bootstrap import seconds_since_start
+from saas.server.bootstrap import discard_output, seconds_since_start
 from saas.server.ports import ports_from_base, urls_from_base
 from saas.server.supervisor import Program, Supervisor
 
@@ -126,8 +126,11 @@ class LabelledOutput:
 
     def write(self, text: str) -> None:
         with self.lock:
-            sys.stdout.write(f"{text}\n")
-            sys.stdout.flush()
+            try:
+                sys.stdout.write(f"{text}\n")
+                sys.stdout.flush()
+            except OSError:  # the terminal is closed, or `| tee` has ended: the programs are to be stopped all the same
+                discard_output()
             self.written_at = time.monotonic()
 
 

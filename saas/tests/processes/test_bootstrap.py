@@ -244,6 +244,12 @@ def test_a_disk_that_cannot_be_written_is_no_traceback(number: int) -> None:
         bootstrap.exit_for(OSError(number, "as the system says", "/somewhere/var"))
 
 
+def test_who_installs_for_themselves_gets_an_environment_nevertheless(tmp_path: Path) -> None:
+    result = Repository(tmp_path, has_uv=False).start("check", PIP_USER="1")
+
+    assert saw(result)[0] == str(tmp_path / ".venv")
+
+
 def test_any_other_error_of_the_system_keeps_its_traceback() -> None:
     with pytest.raises(ChildProcessError):
         bootstrap.exit_for(ChildProcessError(errno.ECHILD, "No child processes"))

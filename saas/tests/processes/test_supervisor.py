@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from django.conf import settings
 
 from saas.server import supervisor
 from saas.server.supervisor import CodeFilter, Program, Supervisor
@@ -94,6 +96,54 @@ def test_every_signal_that_asks_to_stop_stops_all_programs(number: signal.Signal
 
     assert run(lines, program("one", WAITS), program("two", WAITS)) == 0
     assert signal.getsignal(number) is before
+
+
+def test_under_nohup_the_end_of_the_terminal_stops_nothing() -> None:
+    lines = Lines()
+    stops = {"one: up": signal.SIGHUP, "one: still": signal.SIGTERM}
+    lines.react = lambda line: ask(stops[line]) if line in stops else None
+    code = "import time; print('up', flush=True); time.sleep(0.5); print('still', flush=True); time.sleep(60)"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run(lines, program("one", code)) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert "one: still" in lines
+
+
+# Prints "up" and, when it is asked to end, leaves a file.
+ENDS = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path(sys.argv[1]).touch(), sys.exit()))
+print("up", flush=True)
+time.sleep(60)
+"""
+LABELLED = """
+import os, sys
+import django
+django.setup()
+from saas.management.commands.up import LabelledOutput
+from saas.server.supervisor import Program, Supervisor
+program = Program("one", [sys.executable, "-c", sys.argv[1], sys.argv[2]])
+supervisor = Supervisor([program], LabelledOutput(["one"], is_coloured=False))
+sys.exit(supervisor.run(is_ready=lambda: True, on_ready=lambda: None))
+"""
+
+
+def test_programs_end_as_asked_although_nobody_reads_their_output(tmp_path: Path) -> None:
+    """``manage.py up | tee log``, and Ctrl-C: it ends ``tee`` first."""
+    command = [sys.executable, "-c", LABELLED, ENDS, str(tmp_path / "ended")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=settings.BASE_DIR, **pipes, text=True) as up:
+        assert up.stdout
+        assert up.stderr
+        assert up.stdout.readline().endswith("up\n")
+        up.stdout.close()
+        up.send_signal(signal.SIGINT)
+
+        assert (up.wait(20), up.stderr.read()) == (0, "")
+    assert (tmp_path / "ended").exists()
 
 
 def test_when_one_program_ends_all_stop_with_its_code() -> None:
