@@ -35,12 +35,14 @@ def cancel(
         return ActionResult("It has ended, and the rest is refunded.", ended)
     at_period_end = when == CancelAt.PERIOD_END
     ended = subscriptions.cancel_by_staff(row, at_period_end=at_period_end, reason=reason, by=context.user)
-    return ActionResult(f"It ends on {_day(ended.ends_at)}." if at_period_end else "It has ended.", ended)
+    return ActionResult(f"It ends on {_day(ended.ends_at)}." if ended.is_canceling else "It has ended.", ended)
 
 
 def _effect_of_canceling(row: Subscription, *, when: str) -> Effect:
     """Raises ``NothingToRefund``. What the rest of the period is worth changes from minute to minute; the invoice does not."""
     end = _day(row.current_period_end)
+    if when == CancelAt.PERIOD_END and not row.may_run_out:
+        return Effect(("Access ends at once: this period is not paid.", "What is open is not tried again."), when)
     if when == CancelAt.PERIOD_END:
         return Effect((f"It ends on {end}. Until then access stays.", "Nothing is charged or refunded."))
     invoice = refunds.last_paid_invoice(row)

@@ -113,6 +113,14 @@ def test_a_subscription_is_canceled_as_was_said(admin_site, bought, when, senten
     assert AuditEvent.objects.get(action="subscription.canceled").reason == "wants out"
 
 
+def test_what_is_not_paid_is_said_to_end_at_once(admin_site, bought):
+    Subscription.objects.update(status="past_due")
+
+    shown = preview(admin_site, do(bought, "cancel"), when="period_end")
+
+    assert "Access ends at once: this period is not paid." in shown
+
+
 def test_a_cancellation_is_taken_back(admin_site, bought):
     confirm_form(admin_site, do(bought, "cancel"), {"reason": "wants out", "when": "period_end"})
 

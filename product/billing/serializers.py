@@ -91,7 +91,9 @@ class ChangeBody(ImmediateChangeBody):
 
 
 class CancelBody(OwnerBody):
-    at_period_end = StrictBooleanField(default=True)
+    at_period_end = StrictBooleanField(
+        default=True, help_text="One whose period is not paid ends at once in any case, and is charged no more."
+    )
     reason = StrictCharField(max_length=500, required=False, default="", allow_blank=True)
 
 

@@ -290,7 +290,7 @@ def give_discount(subscription: Subscription, *, code: str, reason: str, by: Use
 
 
 def cancel_subscription(owner: Owner, *, at_period_end: bool, reason: str, by: User) -> Subscription:
-    """End the subscription at the end of its period, or now. Raises ``NotSubscribed``."""
+    """End the subscription at the end of its period, if that is paid, or now. Raises ``NotSubscribed``."""
     return _cancel(require_subscription(owner), at_period_end=at_period_end, reason=reason, by=by)
 
 
@@ -300,12 +300,13 @@ def cancel_by_staff(row: Subscription, *, at_period_end: bool, reason: str, by: 
 
 
 def _cancel(row: Subscription, *, at_period_end: bool, reason: str, by: User) -> Subscription:
-    if at_period_end:
+    waits = at_period_end and row.may_run_out
+    if waits:
         providers.current_gateway().set_cancel_at_period_end(row.external_id, value=True, reason=reason)
     else:
         providers.current_gateway().cancel_subscription(row.external_id, reason=reason)
     PendingChange.objects.filter(subscription=row).delete()  # nothing follows this period
-    return _apply_and_record(row, "subscription.canceled", by, reason=reason, at_period_end=at_period_end)
+    return _apply_and_record(row, "subscription.canceled", by, reason=reason, at_period_end=waits)
 
 
 def resume_subscription(owner: Owner, *, by: User) -> Subscription:

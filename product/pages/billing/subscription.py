@@ -50,7 +50,8 @@ class EndPage(BillingFormPage):
     )  # fmt: skip
 
     def initial(self) -> dict[str, Any]:
-        return {"when": "period_end"}
+        row = subscriptions.current_subscription(self.owner)
+        return {"when": "period_end" if row and row.may_run_out else "now"}
 
     def form_context(self) -> dict[str, Any]:
         row = subscriptions.current_subscription(self.owner)

@@ -409,6 +409,18 @@ def test_canceling_says_what_is_lost_and_is_taken_back(browser: Browser, owner: 
     assert not row.is_canceling
 
 
+def test_what_is_not_paid_is_not_offered_to_run_out(browser: Browser, owner: Person) -> None:
+    card(owner, "0341")
+    buy(owner)
+    local_clock.advance_and_process(timedelta(days=32))
+
+    page = browser.get("/billing/end")
+
+    assert 'value="period_end"' not in page
+    assert "Access ends at once, and the payment that failed is not tried again." in text_of(page)
+    assert "It is over." in browser.follow("/billing/end", when="now", why="", reason="")
+
+
 def test_a_subscription_is_ended_at_once(browser: Browser, owner: Person) -> None:
     buy(owner)
 

@@ -171,6 +171,12 @@ class Subscription(models.Model):
         return self.status not in self.TERMINAL and (self.cancel_at_period_end or self.cancel_at is not None)
 
     @property
+    def may_run_out(self) -> bool:
+        """Whether it can end with its period. One whose period is not paid ends at once: the provider would go on to charge
+        somebody who has canceled."""
+        return self.status in self.GRANTING
+
+    @property
     def ends_at(self) -> datetime | None:
         """When it ends, if it was canceled and is not over yet."""
         if not self.is_canceling:

@@ -7,11 +7,12 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 
+from saas.audit.models import AuditEvent
 from saas.billing import clock, entitlements
 from saas.billing.checkouts import start_checkout
 from saas.billing.models import Invoice, LedgerEntry, LocalObject, PaymentMethod, Subscription
 from saas.billing.payment_methods import add_payment_method
-from saas.billing.providers.local import lifecycle, test_clock
+from saas.billing.providers.local import invoice_page, lifecycle, test_clock
 from saas.billing.providers.local.objects import add_months
 from saas.billing.subscriptions import cancel_subscription, change_plan
 from saas.billing.tests.stripe_stand_in import bill_through_stripe
@@ -63,6 +64,25 @@ def test_a_card_that_cannot_be_charged_leads_from_grace_to_the_end(customer: Per
     row = Subscription.objects.get()
     assert (row.status, row.ambiguous) == ("canceled", False)
     assert ledger() == [("new", 7900), ("renewal", 0), ("past_due", 0), ("canceled", -7900)]
+
+
+def test_who_cancels_what_is_not_paid_is_charged_no_more(customer: Person) -> None:
+    pay_with(customer, "0341")
+    start_checkout(customer.user, plan_id="growth")
+    test_clock.advance_and_process(timedelta(days=29))
+    assert Subscription.objects.get().status == "past_due"
+
+    cancel_subscription(customer.user, at_period_end=True, reason="", by=customer.user)
+    pay_with(customer, "4242")
+    test_clock.advance_and_process(timedelta(days=40))
+
+    assert Subscription.objects.get().status == "canceled"
+    assert AuditEvent.objects.get(action="subscription.canceled").data["at_period_end"] is False
+    assert sorted(Invoice.objects.values_list("status", flat=True)) == ["open", "paid"]
+    left = LocalObject.objects.get(pk=Invoice.objects.get(status="open").external_id)
+    invoice_page.pay_invoice(left, last4="4242")  # of their own accord
+    left.refresh_from_db()
+    assert left.data["status"] == "paid"
 
 
 def test_a_new_card_pays_what_is_owed(customer: Person) -> None:

@@ -91,7 +91,7 @@ def pay_invoice(row: LocalObject, *, last4: str, is_confirmed: bool = False) -> 
         raise ProviderRefused("This invoice is not open.")
     now = clock.now()
     operations.add_test_card(customer.pk, last4, now)
-    lifecycle.pay_open_invoices(customer.pk, now, is_confirmed=is_confirmed)
+    lifecycle.pay_open_invoices(customer.pk, now, is_confirmed=is_confirmed, chosen=row.pk)
     if get_invoice(row.pk).data["status"] != "paid":
         raise PaymentDeclined("The card was declined.")
     notify_workers(deliver_local_events, customer.pk)

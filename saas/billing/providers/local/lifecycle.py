@@ -243,14 +243,15 @@ def can_charge(customer_id: str) -> bool:
     return default_card(customer_id) not in {UNCHARGEABLE_LAST4, *AUTHENTICATED_LAST4}
 
 
-def pay_open_invoices(customer_id: str, now: datetime, *, is_confirmed: bool = False) -> None:
+def pay_open_invoices(customer_id: str, now: datetime, *, is_confirmed: bool = False, chosen: str = "") -> None:
     """Pay the open invoices with a new card, or with one that the customer has just confirmed; subscriptions that are past
-    due or paused become active."""
+    due or paused become active. What a subscription left open that is over is paid only if it is the ``chosen`` one."""
     card = default_card(customer_id)
     if not (can_charge(customer_id) or (is_confirmed and card in AUTHENTICATED_LAST4)):
         return
     for invoice in _open_invoices(customer_id):
-        invoicing.pay_invoice(invoice, now)
+        if invoice.pk == chosen or not _is_left_over(invoice):
+            invoicing.pay_invoice(invoice, now)
     mine = LocalObject.objects.select_for_update().filter(customer_id=customer_id, kind="subscription")
     for row in mine.filter(data__status="past_due"):
         objects.update_object(
@@ -259,6 +260,11 @@ def pay_open_invoices(customer_id: str, now: datetime, *, is_confirmed: bool = F
     for row in mine.filter(data__status="paused") if card else []:
         objects.update_object(row, "customer.subscription.resumed", now, billing_cycle_anchor=objects.timestamp(now))
         _renew(row, now)
+
+
+def _is_left_over(invoice: LocalObject) -> bool:
+    subscription_id = invoice.data["parent"]["subscription_details"]["subscription"]
+    return LocalObject.objects.filter(pk=subscription_id, data__status__in=Subscription.TERMINAL).exists()
 
 
 def _open_invoices(customer_id: str) -> QuerySet[LocalObject]:
