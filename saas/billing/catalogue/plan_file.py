@@ -224,7 +224,7 @@ def _apply_plan(wanted: WantedPlan, by: str) -> Iterator[str]:
 
 
 def _apply_prices(plan_id: str, wanted: list[WantedPrice], by: str) -> Iterator[str]:
-    mine = _sayable_prices().filter(plan=plan_id)
+    mine = _single_amount_prices().filter(plan=plan_id)
     before = set(mine.values_list("pk", flat=True))
     kept = set()
     for one in wanted:
@@ -242,14 +242,17 @@ def _described(terms: PriceTerms) -> str:
     return f"{amount} a {terms.interval}{' for each seat' if terms.is_per_unit else ''}"
 
 
-def _sayable_prices() -> QuerySet[Price]:
-    """Those that sell, but for tiered and metered ones: a file has no words for them, and leaves them as they are."""
-    return Price.objects.current(providers.current_provider()).filter(unit_amount_cents__isnull=False)
+def _single_amount_prices() -> QuerySet[Price]:
+    """Those that sell, but for tiered and metered ones: a file has no words for them, and leaves them as they are. One that the
+    provider has not told yet is none of those."""
+    current = Price.objects.current(providers.current_provider())
+    return current.exclude(prices.is_told(), unit_amount_cents=None)
 
 
 def export_plans() -> str:
     """The whole catalogue; importing it changes nothing. Limits and features of modules that are gone are left out."""
-    current = list(_sayable_prices().select_related("plan").order_by("currency", "interval", "-version"))
+    known = _single_amount_prices().filter(unit_amount_cents__isnull=False)
+    current = list(known.select_related("plan").order_by("currency", "interval", "-version"))
     return "\n".join(
         _exported(plan, [row for row in current if row.plan_id == plan.pk]) for plan in Plan.objects.in_order()
     )

@@ -13,7 +13,7 @@ from django.utils import timezone
 from saas.audit.actions import record
 from saas.billing import providers
 from saas.billing.models import Customer, Interval, Plan, Price, PriceTerms
-from saas.billing.providers import Gateway
+from saas.billing.providers import Gateway, ProviderUnavailable
 from saas.errors import DomainError, Invalid, NotFound
 from saas.webhook_events.models import WebhookEvent
 
@@ -117,16 +117,23 @@ def lock_plan_that_sells(external_id: str) -> Plan | None:
     return lock_plan(price.plan_id or "") if price else None
 
 
+def is_told() -> Exists:
+    """Whether the provider has said what a price costs."""
+    return Exists(WebhookEvent.objects.filter(object_id=OuterRef("external_id"), type__startswith="price."))
+
+
 def fetch_untold_prices() -> None:
     """Ask Stripe what prices cost whose ids were put in here, until it has said it once. What it answers is an event."""
     gateway = providers.current_gateway()
     if gateway.provider != Customer.Provider.STRIPE:
         return
-    told = WebhookEvent.objects.filter(object_id=OuterRef("external_id"), type__startswith="price.")
-    untold = Price.objects.current(gateway.provider).exclude(external_id=None).filter(~Exists(told)).order_by("pk")
+    untold = Price.objects.current(gateway.provider).exclude(external_id=None).filter(~is_told()).order_by("pk")
     for external_id in untold.values_list("external_id", flat=True):
         try:
             gateway.fetch_object("price", external_id or "")
+        except ProviderUnavailable:  # each further call would wait as long
+            logger.warning("prices_not_fetched", extra={"price": external_id})
+            return
         except DomainError as refusal:
             logger.warning("price_not_fetched", extra={"price": external_id, "reason": refusal.code})
 

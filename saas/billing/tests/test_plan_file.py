@@ -12,6 +12,9 @@ from saas.billing.catalogue import plans
 from saas.billing.catalogue.prices import change_price
 from saas.billing.models import Plan, Price, PriceTerms
 from saas.errors import Invalid
+from saas.testing.factories import stripe_object_factories as whole
+from saas.webhook_events.actions import append_event
+from saas.webhook_events.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -110,10 +113,21 @@ def test_an_export_leaves_out_what_no_module_declares_any_more(file) -> None:
 
 def test_a_price_that_a_file_cannot_say_is_left_as_it_is(file) -> None:
     run("import", file(TEAM))
-    Price.objects.filter(plan="team", currency="kwd").update(unit_amount_cents=None)  # tiered
+    tiered = Price.objects.get(plan="team", currency="kwd")
+    append_event(whole.event("price.created", whole.price(tiered.external_id)), source=WebhookEvent.Source.DELIVERY)
+    Price.objects.filter(pk=tiered.pk).update(unit_amount_cents=None)
 
     assert run("import", file("\n".join(run("export")))) == ["Nothing changes."]
     assert Price.objects.get(plan="team", currency="kwd").is_current
+
+
+def test_a_price_that_is_not_told_yet_makes_room_for_those_of_the_file(file) -> None:
+    run("import", file(TEAM))
+    Price.objects.create(provider="local", external_id="price_id_only", plan_id="team", is_current=True)
+
+    run("import", file(TEAM))
+
+    assert not Price.objects.get(external_id="price_id_only").is_current
 
 
 def test_an_export_fills_another_database(file) -> None:
