@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from typing import Any, ClassVar
 
 from django.db import DatabaseError, transaction
+from rest_framework.exceptions import APIException
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -33,7 +34,10 @@ class ImpersonationGuard(APIView):
 
     @property
     def impersonation(self) -> Impersonation | None:
-        return getattr(getattr(self.request, "auth", None), "impersonation", None)
+        try:
+            return getattr(getattr(self.request, "auth", None), "impersonation", None)
+        except APIException:  # what was refused before its credentials were read, such as its ``Accept``, has bad ones, too
+            return None
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -122,6 +122,23 @@ def test_without_credentials_nothing_private_answers(service, operation: Operati
     assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
 
 
+@pytest.mark.parametrize("operation", PRIVATE, ids=str)
+def test_another_form_is_refused_whatever_the_credentials_are_worth(service, operation: Operation) -> None:
+    wanted = {"Accept": "application/xml"}
+
+    answer = service(operation.service).send(operation.method, operation.path, {}, headers=wanted, token="not.a.token")
+
+    assert_problem(answer, 406, "not_acceptable")
+
+
+def test_another_form_is_refused_to_a_cookie_without_its_csrf_token(product: ServiceClient, customer: Person) -> None:
+    product.cookies["saas_session"] = customer.cookie_key
+
+    answer = product.post("/api/teams", {"name": "By cookie"}, headers={"Accept": "application/xml"})
+
+    assert_problem(answer, 406, "not_acceptable")
+
+
 # ── The request's id ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
