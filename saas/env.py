@@ -17,6 +17,7 @@ from dotenv import load_dotenv
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+_PORTS = {"http": 80, "https": 443}
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _MINIMUM_SECRET_BYTES = 32
 _MINIMUM_VARIETY = 8  # different characters
@@ -204,6 +205,27 @@ def comma_separated(
     """A list separated by commas; empty items are dropped."""
     value = _read(name, ",".join(default), help, aliases, is_secret=are_secrets)
     return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def origins(name: str, *, help: str) -> list[str]:
+    """Origins separated by commas, each as browsers send it. An address with a path is a fault: it would never match."""
+    found = {as_origin(address) for address in comma_separated(name, help=help)}
+    if "" in found:
+        note_fault(f"{name} must list origins: https:// or http:// and a host name, without a path.")
+    return sorted(found - {""})
+
+
+def as_origin(address: str) -> str:
+    """Return ``https://app.example.com`` for ``https://App.example.com:443/``; empty for what is no origin."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return ""
+    if not parts.hostname or parts.scheme not in _PORTS or parts.path.strip("/") or parts.query or parts.fragment:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + ("" if port in {None, _PORTS[parts.scheme]} else f":{port}")
 
 
 def secret(name: str, *, help: str, development_dir: Path | None, aliases: Sequence[str] = ()) -> str:

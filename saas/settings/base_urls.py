@@ -24,13 +24,13 @@ LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = env.comma_separated(
     "ALLOWED_HOSTS", default=[] if PRODUCTION else LOOPBACK_HOSTS, help="Host names that are answered."
 )
-CORS_ALLOWED_ORIGINS = env.comma_separated(
+CORS_ALLOWED_ORIGINS = env.origins(
     "CORS_ALLOWED_ORIGINS", help="Exact origins of browser front ends, such as `https://app.example.com`."
 )
 # In development any port of this machine may serve a front end.
 CORS_ALLOWED_ORIGIN_REGEXES = [] if PRODUCTION else [r"^https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$"]
 CORS_ALLOW_CREDENTIALS = True
-CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"]
+CORS_EXPOSE_HEADERS = ["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy", "Content-Disposition"]
 CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "content-type", "idempotency-key", "x-csrftoken", "x-request-id", "x-requested-with"),
     *("baggage", "sentry-trace", "traceparent", "tracestate"),  # what libraries for tracing add to every request

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from django.core.management import CommandError, call_command
 from dotenv import dotenv_values
 
+from saas import env
 from saas.settings import production
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -213,6 +214,7 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
     ({"ALLOWED_HOSTS": ".example.com"}, "ALLOWED_HOSTS"),
     ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS"),
     ({"CORS_ALLOWED_ORIGINS": "https://app.example.com,http://app.example.com"}, "CORS_ALLOWED_ORIGINS"),
+    ({"CORS_ALLOWED_ORIGINS": "https://app.example.com/start"}, "CORS_ALLOWED_ORIGINS"),
     ({"DEBUG": "true"}, "DEBUG"),
     ({"WEBHOOKS_ALLOW_UNSIGNED": "true"}, "WEBHOOKS_ALLOW_UNSIGNED"),
     ({"WEBHOOKS_OPEN_OPERATOR_API": "true"}, "WEBHOOKS_OPEN_OPERATOR_API"),
@@ -270,6 +272,26 @@ def test_production_refuses_to_start_and_names_the_variable(row: int) -> None:
 
     assert f"- {named} " in refusals()[row]
     assert not any(value and len(value) > 7 and value in refusals()[row] for value in change.values())
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("https://app.example.com", "https://app.example.com"),
+        ("https://app.example.com/", "https://app.example.com"),
+        ("HTTPS://App.Example.COM:443", "https://app.example.com"),
+        ("http://localhost:5173/", "http://localhost:5173"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("https://app.example.com/start", ""),
+        ("https://app.example.com?x=1", ""),
+        ("app.example.com", ""),
+        ("https://app.example.com:port", ""),
+        ("https://[app", ""),
+        ("*", ""),
+    ],
+)
+def test_an_origin_is_read_as_browsers_send_it(address: str, origin: str) -> None:
+    assert env.as_origin(address) == origin
 
 
 def test_production_never_runs_on_a_stand_in(tmp_path: Path) -> None:

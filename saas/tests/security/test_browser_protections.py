@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from saas.testing.factories.user_factories import PASSWORD
+from saas.testing.factories.user_factories import PASSWORD, Person
 
 pytestmark = pytest.mark.django_db
 
@@ -106,6 +106,13 @@ def test_a_front_end_on_the_list_may_read_with_credentials(product, front_end: s
     assert answer.headers["Access-Control-Allow-Origin"] == front_end
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
     assert "origin" in answer.headers["Vary"].lower()
+
+
+def test_a_front_end_reads_the_name_of_a_file_that_it_fetches(product, front_end: str, customer: Person) -> None:
+    answer = product.get("/api/users/export", token=customer.token, headers={"Origin": front_end})
+
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{customer.user.pk}.json"'
+    assert "Content-Disposition" in answer.headers["Access-Control-Expose-Headers"].split(", ")
 
 
 @pytest.mark.parametrize("name", ["x-requested-with", "traceparent", "sentry-trace", "baggage"])
