@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from saas.api.fields import StrictBooleanField, StrictCharField
+from saas.api.fields import QueryTimeField, StrictBooleanField, StrictCharField
 from saas.api.pagination import PageQuery
 from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookDelivery, WebhookEvent
 
@@ -34,8 +34,8 @@ class EventFilter(serializers.Serializer[Any]):
 
     status = serializers.ChoiceField(WebhookEvent.Status.choices, required=False)
     type = StrictCharField(max_length=255, required=False, help_text="Exact, or with `*` at the end: `customer.*`.")
-    since = serializers.DateTimeField(required=False, help_text="Received at or after.")
-    until = serializers.DateTimeField(required=False, help_text="Received before.")
+    since = QueryTimeField(required=False, help_text="Received at or after.")
+    until = QueryTimeField(required=False, help_text="Received before.")
     search = StrictCharField(
         max_length=255, required=False, help_text="An event id, an object id, or a part of the type."
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from saas.api.fields import StrictCharField
+from saas.api.fields import QueryTimeField, StrictCharField
 from saas.api.pagination import PageQuery, PageShape
 from saas.api.representation import represent
 from saas.audit.verification import VerificationResult
@@ -22,8 +22,8 @@ class AuditFilter(serializers.Serializer[Any]):
         max_length=ID_LENGTH, required=False, default="", allow_blank=True, help_text="In whose name it was done."
     )
     request_id = StrictCharField(max_length=ID_LENGTH, required=False, default="", allow_blank=True)
-    since = serializers.DateTimeField(required=False, default=None)
-    until = serializers.DateTimeField(required=False, default=None, help_text="Up to, and without.")
+    since = QueryTimeField(required=False, default=None)
+    until = QueryTimeField(required=False, default=None, help_text="Up to, and without.")
 
 
 class AuditQuery(PageQuery, AuditFilter):

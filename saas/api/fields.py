@@ -10,6 +10,7 @@ from saas import text_normalization
 from saas.accounts.metadata import MAX_KEYS, MAX_VALUE_LENGTH
 
 _DIGITS = re.compile(r"-?[0-9]{1,18}")
+_LOST_PLUS = re.compile(r"([T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?) ([0-9]{2}(?::?[0-9]{2})?)")
 
 
 class StrictCharField(serializers.CharField):
@@ -59,6 +60,15 @@ class QueryIntegerField(serializers.IntegerField):
         if not isinstance(data, str) or not _DIGITS.fullmatch(data):
             self.fail("invalid")
         return int(data)
+
+
+class QueryTimeField(serializers.DateTimeField):
+    """A moment in a query string. The ``+`` of its zone arrives as a blank where the client did not write ``%2B``."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        if isinstance(value, str) and (found := _LOST_PLUS.fullmatch(value, 10)):  # after the day
+            value = f"{value[:10]}{found[1]}+{found[2]}"
+        return super().to_internal_value(value)
 
 
 class StrictIntegerField(serializers.IntegerField):

@@ -67,6 +67,8 @@ def test_the_log_tells_of_every_event_newest_first(webhooks, seen, drain):
         ("search=%25", []),
         ("since=2000-01-01T00:00:00Z", ["evt_3", "evt_2", "evt_1"]),
         ("until=2000-01-01T00:00:00Z", []),
+        ("until=2000-01-01T00:00:00+02:00", []),
+        ("since=2000-01-01 00:00:00.5+0200", ["evt_3", "evt_2", "evt_1"]),
         ("status=queued&type=other.made", ["evt_3"]),
         ("limit=1", ["evt_3"]),
     ],
@@ -81,7 +83,15 @@ def test_the_log_is_filtered(webhooks, seen, drain, query, ids):
 
 
 @pytest.mark.parametrize(
-    "query", ["status=nonsense", "since=yesterday", "limit=0", "cursor=made-up", "search=" + "x" * 256]
+    "query",
+    [
+        "status=nonsense",
+        "since=yesterday",
+        "since=2000-01-01 02:00 30:99",
+        "limit=0",
+        "cursor=made-up",
+        "search=" + "x" * 256,
+    ],
 )
 def test_a_filter_that_makes_no_sense_is_refused(webhooks, query):
     answer = webhooks.get(f"{LOGS}?{query}")
