@@ -107,3 +107,12 @@ def test_a_code_is_exchanged_as_the_provider_wants(
     settings.OAUTH_PROVIDERS = {"oidc": replace(idp.provider_settings(), client_secret=secret)}
 
     assert sign_in(product, idp, email="mara@example.org").status_code == 200
+
+
+@pytest.mark.parametrize(("claim", "is_verified"), [("true", True), ("false", False), (1, False), ("yes", False)])
+def test_a_provider_may_write_that_an_address_is_verified_as_a_word(
+    product, idp: IdentityProvider, db, claim: object, is_verified: bool
+) -> None:
+    user = sign_in(product, idp, email="mara@example.org", email_verified=claim).json()["user"]
+
+    assert user["is_verified"] is is_verified

@@ -220,7 +220,7 @@ def _from_openid(provider: OAuthProvider, tokens: dict[str, Any], nonce: str) ->
         issuer=str(claims["iss"]),
         subject=_subject(claims["sub"]),
         email=_email(claims.get("email")),
-        email_is_verified=claims.get("email_verified") is True,
+        email_is_verified=_is_true(claims.get("email_verified")),
         name=strip_invisible(as_text(claims.get("name"), 200)),
         is_whole=is_whole,
     )
@@ -300,6 +300,11 @@ def _object(answer: ProviderResponse) -> dict[str, Any]:
     if not isinstance(answer.document, dict):
         raise IdentityProviderUnavailable
     return answer.document
+
+
+def _is_true(value: object) -> bool:
+    """Amazon Cognito and Apple send the string."""
+    return value is True or value == "true"
 
 
 def _email(value: object) -> str:
