@@ -77,13 +77,23 @@ class CamelCaseRenderer(JSONRenderer):
 class CamelCaseSchema(ApiSchema):
     """Document a shared view with camelCase fields and parameters."""
 
+    def get_description(self) -> str:  # type: ignore[override]
+        return _renamed_fields(super().get_description())
+
     def _map_serializer(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         schema = super()._map_serializer(serializer, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         if "properties" in schema:
             schema["properties"] = {to_camel_case(name): field for name, field in schema["properties"].items()}
         if "required" in schema:
             schema["required"] = [to_camel_case(name) for name in schema["required"]]
+        if "description" in schema:
+            schema["description"] = _renamed_fields(schema["description"])
         return schema
+
+
+def _renamed_fields(text: str) -> str:
+    """Fields that a docstring names stand between double backticks; values such as error codes have single ones."""
+    return re.sub(r"``(\w+)``", lambda match: f"``{to_camel_case(match[1])}``", text)
 
 
 class CamelCaseView(APIView):

@@ -65,3 +65,14 @@ def test_a_name_of_the_other_convention_is_dropped_at_every_depth() -> None:
     assert snake_case_keys({"user_id": 1, "rows": [{"created_at": 1, "token_type": 2, "expiresIn": 3}]}) == {
         "rows": [{"token_type": 2}]
     }
+
+
+def test_what_is_said_of_a_field_names_it_as_it_is_sent(parity: ServiceClient) -> None:
+    schema = json.loads(parity.get("/openapi.json").content)
+
+    logout, change = (
+        schema["paths"]["/auth/logout-all"]["post"],
+        schema["components"]["schemas"]["ChangePasswordRequest"],
+    )
+    assert "``revokeCredentials``" in logout["description"]
+    assert change["description"].startswith("``currentPassword`` may be left out")

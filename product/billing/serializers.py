@@ -175,12 +175,17 @@ class LimitsShape(serializers.Serializer[Any]):
 class PlanShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
-    price_monthly = serializers.FloatField(
-        help_text="In whole units of the currency. Null, where a plan was bought that is not sold by the month in it."
-    )
+    price_monthly = serializers.FloatField(help_text="In whole units of the currency.")
     currency = serializers.CharField()
     features = serializers.ListField(child=serializers.CharField())
     limits = LimitsShape()
+
+
+class BoughtPlanShape(PlanShape):
+    price_monthly = serializers.FloatField(
+        allow_null=True,
+        help_text="In whole units of the currency. Null where the plan is not sold by the month in it.",
+    )
 
 
 def represent_plan(plan: Plan) -> dict[str, Any]:
@@ -226,7 +231,7 @@ class PlansShape(serializers.Serializer[Any]):
 class CheckoutShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     status = serializers.ChoiceField(Checkout.Status.choices)
-    plan = PlanShape()
+    plan = BoughtPlanShape()
     started_at = serializers.DateTimeField()
     checkout_url = serializers.CharField(allow_null=True, help_text="Where the customer pays; null if all is done.")
 
@@ -244,7 +249,7 @@ class PendingChangeShape(serializers.Serializer[Any]):
 
 class SubscriptionShape(serializers.Serializer[Any]):
     id = serializers.CharField()
-    plan = PlanShape(allow_null=True)
+    plan = BoughtPlanShape(allow_null=True)
     status = serializers.CharField(help_text="As the payment provider names it.")
     has_access = serializers.BooleanField()
     current_period_end = serializers.DateTimeField(allow_null=True)
@@ -279,7 +284,7 @@ class PreviewLineShape(serializers.Serializer[Any]):
 
 @extend_schema_serializer(component_name="Preview")
 class PlanChangePreviewShape(serializers.Serializer[Any]):
-    plan = PlanShape()
+    plan = BoughtPlanShape()
     next_invoice_cents = serializers.IntegerField(
         source="invoice.due_cents", help_text="The new price and what the change costs or credits."
     )

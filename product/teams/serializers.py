@@ -51,7 +51,9 @@ class InvitedBody(RegisterBody):
 
 class ApiKeyBody(CurrentPasswordBody):
     name = NameField(max_length=MAX_NAME_LENGTH)
-    scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices), allow_empty=False, max_length=2)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(Scope.choices), allow_empty=False, min_length=1, max_length=2
+    )
     expires_in_days = StrictIntegerField(min_value=1, max_value=MAX_KEY_DAYS, default=MAX_KEY_DAYS)
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from saas.billing.catalogue.prices import change_price
-from saas.billing.models import Plan, PriceTerms
+from saas.billing.catalogue.prices import change_price, retire_price
+from saas.billing.models import Plan, Price, PriceTerms
 from saas.billing.tests.plan_limits import with_added_limits
 from saas.testing.clients import ServiceClient
+from saas.testing.factories.user_factories import Person
 
 
 def test_anybody_sees_the_three_plans_cheapest_first(product: ServiceClient) -> None:
@@ -109,3 +110,14 @@ def test_a_demonstration_sells_by_the_year_too_and_leaves_changed_prices_alone()
         Price.objects.filter(interval="year").order_by("unit_amount_cents").values_list("plan", "unit_amount_cents")
     )
     assert list(yearly) == [("scale", 1), ("starter", 19_000), ("growth", 79_000)]
+
+
+def test_a_bought_plan_that_is_no_longer_sold_by_the_month_has_no_such_price(
+    product: ServiceClient, customer: Person
+) -> None:
+    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
+
+    retire_price(Price.objects.current("local").get(plan="growth", interval="month"), by="system")
+
+    plan = product.get("/api/subscriptions/current", token=customer.token).json()["subscription"]["plan"]
+    assert (plan["id"], plan["price_monthly"]) == ("growth", None)

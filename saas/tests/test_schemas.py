@@ -209,3 +209,9 @@ def test_the_documentations_pages_load_nothing_from_elsewhere(service: str, page
     without_links = re.sub(r'<a href="[^"]*"', "<a", answer.content.decode())
     assert "//" not in without_links.replace("https://www.w3.org", "")
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+
+
+def test_a_list_that_may_not_be_empty_says_so() -> None:
+    scopes = openapi_document("product")["components"]["schemas"]["ApiKeyRequest"]["properties"]["scopes"]
+
+    assert (scopes["minItems"], scopes["maxItems"]) == (1, 2)
