@@ -49,6 +49,22 @@ broken();
 const renamed = await unwrap(client.api.PATCH("/api/users/profile", { body: { display_name: "Tess" } })); // a body, sent twice
 const invalid = await codeOf(unwrap(client.api.PATCH("/api/users/profile", { body: { timezone: "Nowhere" } })));
 const wrong = await codeOf(client.login(email, "a wrong password"));
+const passwords = { current_password: password, new_password: `${password}, anew` };
+await unwrap(client.api.POST("/api/auth/password/change", { body: passwords })); // ends the login that sent it
+const stillIn = (await unwrap(client.api.GET("/api/auth/me"))).user.full_name;
+const refreshedAgain = refreshes();
+const back = { current_password: passwords.new_password, new_password: password };
+await unwrap(client.api.POST("/api/auth/password/change", { body: back }));
+const behindPath = new SaasClient({
+  baseUrl: `${baseUrl}/backend`,
+  auth: "cookie",
+  fetch: async (request) => {
+    called.push(new URL(request.url).pathname);
+    return Response.json({ csrf_token: "a" });
+  },
+});
+await behindPath.api.POST("/api/auth/logout");
+const below = called.slice(-2);
 const sessions: string[] = [];
 for await (const page of pages((cursor) =>
   unwrap(client.api.GET("/api/auth/sessions", { params: { query: { cursor, limit: 1 } } })),
@@ -92,6 +108,9 @@ console.log(
     renamed: renamed.display_name,
     invalid,
     wrong,
+    stillIn,
+    refreshedAgain,
+    below,
     sessions: new Set(sessions).size,
     afterLogout,
     ended,

@@ -10,6 +10,9 @@ export type Problem = components["schemas"]["Problem"];
 
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 const REFRESH_LOCK = "saas-client-refresh";
+// Operations whose answer may be a login. Those of someone logged in have ended every earlier one.
+const MAY_LOG_IN =
+  /\/api\/(auth\/(register|login|mfa\/verify|mfa\/totp|mfa\/totp\/confirm|password\/change|oauth\/[^/]+\/callback)|invitations\/register)$/;
 
 /** Where the tokens of a bearer client are kept. For several tabs: one store that all of them read, such as localStorage. */
 export interface TokenStore {
@@ -23,7 +26,7 @@ export interface Tokens {
 }
 
 export interface Options {
-  /** Such as `https://api.example.com`. */
+  /** Such as `https://api.example.com`; in a browser also a path of the page's own host, such as `/backend`, or "". */
   baseUrl: string;
   /**
    * `bearer`: an access token in the header, renewed by a refresh token. `cookie`: the session cookie of a browser, with a CSRF
@@ -105,16 +108,15 @@ export class SaasClient {
   }
 
   async register(body: components["schemas"]["RegisterRequest"]): Promise<Login> {
-    return this.signedIn(await unwrap(this.api.POST("/api/auth/register", { body })));
+    return unwrap(this.api.POST("/api/auth/register", { body }));
   }
 
   async login(email: string, password: string): Promise<Login | SecondFactorNeeded> {
-    const answer = await unwrap(this.api.POST("/api/auth/login", { body: { email, password } }));
-    return needsSecondFactor(answer) ? answer : this.signedIn(answer);
+    return unwrap(this.api.POST("/api/auth/login", { body: { email, password } }));
   }
 
   async verifySecondFactor(body: components["schemas"]["SecondFactorRequest"]): Promise<Login> {
-    return this.signedIn(await unwrap(this.api.POST("/api/auth/mfa/verify", { body })));
+    return unwrap(this.api.POST("/api/auth/mfa/verify", { body }));
   }
 
   /** Ends the session here and at the service; a session that has ended already is no error. */
@@ -128,10 +130,9 @@ export class SaasClient {
     return this.options.auth === "cookie";
   }
 
-  private signedIn(login: Login): Login {
+  private signedIn(login: Login): void {
     this.csrfToken = null; // a login has a token of its own
     if (!this.usesCookie) this.tokens.write({ accessToken: login.access_token, refreshToken: login.refresh_token });
-    return login;
   }
 
   private forget(): void {
@@ -139,8 +140,19 @@ export class SaasClient {
     this.tokens.write(null);
   }
 
-  private send(request: Request): Promise<Response> {
-    return this.usesCookie ? this.sendWithCookie(request) : this.sendWithToken(request);
+  private async send(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    const answer = await (this.usesCookie ? this.sendWithCookie(request) : this.sendWithToken(request));
+    if (answer.ok && MAY_LOG_IN.test(pathname)) {
+      const told = (await answer.clone().json()) as Partial<Login>;
+      if (told.access_token !== undefined) this.signedIn(told as Login);
+    }
+    return answer;
+  }
+
+  /** As openapi-fetch puts an address together. */
+  private address(path: string): string {
+    return this.options.baseUrl.replace(/\/$/, "") + path;
   }
 
   // ── Bearer tokens ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,10 +177,9 @@ export class SaasClient {
     const held = this.tokens.read();
     if (held === null) return false;
     if (held.accessToken !== used.accessToken) return true; // another request or tab was first
-    const url = new URL("/api/auth/refresh", this.options.baseUrl);
     const body = JSON.stringify({ refresh_token: held.refreshToken });
     const answer = await this.fetch(
-      new Request(url, { method: "POST", body, headers: { "Content-Type": "application/json" } }),
+      new Request(this.address("/api/auth/refresh"), { method: "POST", body, headers: { "Content-Type": "application/json" } }),
     );
     if (answer.ok) {
       this.signedIn((await answer.json()) as Login);
@@ -201,7 +212,7 @@ export class SaasClient {
   }
 
   private async fetchCsrf(): Promise<string> {
-    const answer = await this.fetch(new Request(new URL("/api/auth/csrf", this.options.baseUrl), { credentials: "include" }));
+    const answer = await this.fetch(new Request(this.address("/api/auth/csrf"), { credentials: "include" }));
     if (!answer.ok) throw new ProblemError(await problemOf(answer), answer);
     return ((await answer.json()) as components["schemas"]["Csrf"]).csrf_token;
   }
