@@ -190,6 +190,18 @@ def test_a_button_can_be_read_in_light_and_dark(settings, color: str) -> None:
     assert '<meta name="color-scheme" content="light dark">' in html
 
 
+def test_a_button_has_room_in_outlook_too(settings) -> None:
+    """It ignores the room around a link, and takes a colour from an attribute."""
+    cell = re.search(
+        r'<td class="button" bgcolor="(#\w+)" style="([^"]*)"><a href="([^"]*)"', html_of(render("welcome"))
+    )
+
+    assert cell
+    assert cell[1] == mail_brand().light.fill
+    assert "mso-padding-alt:12px 24px" in cell[2]
+    assert cell[3] == "http://localhost:8000/verify?token=t0ken"
+
+
 def test_whoever_queues_a_mail_says_in_which_language() -> None:
     """Alerts go to an address of the settings, which has none."""
     calls = [
