@@ -162,10 +162,18 @@ class FormPage(Page, ABC):
         return {}
 
     def post(self, request: HttpRequest, **place: str) -> HttpResponseBase:
-        if not self.keeps_answers:
-            return self._answer()
-        by = self.visitor.session.sid if self.visitor else request.COOKIES.get(settings.CSRF_COOKIE_NAME, "")
-        return submissions.answer_once(request, by, self._answer)
+        return submissions.answer_once(request, self._sender, self._answer) if self.keeps_answers else self._answer()
+
+    @property
+    def _sender(self) -> str:
+        return self.visitor.session.sid if self.visitor else self.request.COOKIES.get(settings.CSRF_COOKIE_NAME, "")
+
+    def refused(self, refusal: DomainError) -> HttpResponse:
+        """What the form is about is gone where it was sent before, by the same double click: then the first answer stands."""
+        earlier = None
+        if isinstance(refusal, NotFound) and self.request.method == "POST" and self.keeps_answers:
+            earlier = submissions.first_answer(self.request, self._sender)
+        return earlier or super().refused(refusal)
 
     def _answer(self) -> HttpResponse:
         form = self.form.filled(self.request.POST, **self.values_besides())
@@ -247,13 +255,7 @@ class AccountPage(Page):
         """The form again, hidden, with a field for the password."""
         spec = FormSpec(
             _PasswordBody,
-            Field(
-                "current_password",
-                gettext("Your password"),
-                kind="password",
-                autocomplete="current-password",
-                maxlength=200,
-            ),
+            Field("current_password", gettext("Your password"), kind="password", autocomplete="current-password"),
         )
         form = spec.blank()
         if not isinstance(refusal, ReauthRequired):

@@ -5,6 +5,9 @@ GET changes nothing: mail programs follow links before people do.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +18,7 @@ from product.pages.base import FormPage
 from saas.accounts import email_verification
 from saas.accounts.email_addresses import canonical_email
 from saas.accounts.models import OneTimeToken
-from saas.accounts.one_time_tokens import OneTimeTokenInvalid
+from saas.accounts.one_time_tokens import OneTimeTokenInvalid, find_one_time_token
 from saas.accounts.passwords import password_change
 from saas.accounts.privacy import account_deletion
 from saas.api import rate_limits
@@ -34,9 +37,23 @@ class MailedLinkPage(FormPage):
     form: ClassVar[FormSpec] = FormSpec(TokenBody, TOKEN)
     limits = (rate_limits.MAILED_LINK,)
     is_over = False  # sending the form again would not help
+    looked: Mapping[str, Any] = MappingProxyType({})
 
     def initial(self) -> dict[str, Any]:
         return {"token": self.request.GET.get("token", "")[:MAX_TOKEN]}
+
+    def get(self, request: HttpRequest, **place: str) -> HttpResponseBase:
+        """Say that a link is over before anything is typed."""
+        form = self.form.blank(**self.initial())
+        try:
+            self.looked = self.look(form.values["token"])
+        except DomainError as refusal:
+            return self.show_refusal(form, refusal)
+        return self.show(form)
+
+    @abstractmethod
+    def look(self, token: str) -> dict[str, Any]:
+        """Return what the form shows of what the link is for. Change nothing. Raises ``OneTimeTokenInvalid``."""
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:
         self.enforce_limits(rate_limits.mailed_link_token_limit(body["token"]))
@@ -51,7 +68,13 @@ class MailedLinkPage(FormPage):
         if TOKEN.name in (refusal.errors or {}):
             refusal = OneTimeTokenInvalid()
         self.is_over = isinstance(refusal, OneTimeTokenInvalid)
+        if not self.is_over:
+            with suppress(OneTimeTokenInvalid):  # what is refused may be another thing
+                self.looked = self.look(form.values["token"])
         return super().show_refusal(form, refusal)
+
+    def form_context(self) -> dict[str, Any]:
+        return dict(self.looked)
 
     def context(self) -> dict[str, Any]:
         return {"over": self.is_over}
@@ -62,13 +85,8 @@ class VerifyPage(MailedLinkPage):
 
     template = "product/pages/verify.html"
 
-    def get(self, request: HttpRequest, **place: str) -> HttpResponseBase:
-        form = self.form.blank(**self.initial())
-        try:
-            preview = email_verification.preview_verification(form.values["token"])
-        except DomainError as refusal:
-            return self.show_refusal(form, refusal)
-        return self.render({"form": form, "preview": preview})
+    def look(self, token: str) -> dict[str, Any]:
+        return {"preview": email_verification.preview_verification(token)}
 
     def use(self, body: dict[str, Any]) -> object:
         if self.request.POST.get("answer") == "not-mine":
@@ -91,6 +109,9 @@ class ResetPage(MailedLinkPage):
         ),
     )
 
+    def look(self, token: str) -> dict[str, Any]:
+        return {"address": find_one_time_token(token, OneTimeToken.Purpose.RESET).user.email}
+
     def use(self, body: dict[str, Any]) -> object:
         user = password_change.reset_password(body["token"], new_password=body["new_password"])
         device_cookie.remember_device(self.request, user)
@@ -99,6 +120,10 @@ class ResetPage(MailedLinkPage):
 
 class KeepPage(MailedLinkPage):
     template = "product/pages/keep.html"
+
+    def look(self, token: str) -> dict[str, Any]:
+        find_one_time_token(token, OneTimeToken.Purpose.KEEP)
+        return {}
 
     def use(self, body: dict[str, Any]) -> object:
         return account_deletion.cancel_deletion(body["token"])

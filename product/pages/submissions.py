@@ -31,10 +31,9 @@ def answer_once(request: HttpRequest, by: str, work: Callable[[], HttpResponse])
 
     While the first sending still runs, the second is led to the page itself. A refused form comes back with a new key.
     """
-    key = str(request.POST.get("form_key", ""))[:MAX_KEY]
-    if not key:
+    slot = _slot(request, by)
+    if not slot:
         return work()
-    slot = f"form:{hash_token(f'{by}:{request.path}:{key}')}"
     if not _claim(slot):
         return _first_answer(slot) or HttpResponseRedirect(request.path)
     try:
@@ -44,6 +43,18 @@ def answer_once(request: HttpRequest, by: str, work: Callable[[], HttpResponse])
         raise
     _keep(slot, answer)
     return answer
+
+
+def first_answer(request: HttpRequest, by: str) -> HttpResponse | None:
+    """Return what this form of the person ``by`` was answered before; None if it is new or still runs."""
+    slot = _slot(request, by)
+    return _first_answer(slot) if slot else None
+
+
+def _slot(request: HttpRequest, by: str) -> str:
+    """Where the answer is kept; empty for a form without a key."""
+    key = str(request.POST.get("form_key", ""))[:MAX_KEY]
+    return f"form:{hash_token(f'{by}:{request.path}:{key}')}" if key else ""
 
 
 def _claim(slot: str) -> bool:
@@ -75,5 +86,6 @@ def _first_answer(slot: str) -> HttpResponse | None:
         return None
     if kept == _RUNNING:
         return None
-    status, location, content = json.loads(decrypt(kept, secrets=[settings.SECRET_KEY]))
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    status, location, content = json.loads(decrypt(kept, secrets=keys))
     return HttpResponse(content, status=status, headers={"Location": location} if location else {})

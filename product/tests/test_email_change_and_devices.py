@@ -56,6 +56,19 @@ def test_the_link_is_sent_again_until_the_address_is_verified(product, customer:
     assert Mail.objects.filter(template="verify_email").count() == 1
 
 
+def test_what_is_refused_uses_up_none_of_an_hours_five_mails(product, customer: Person, settings) -> None:
+    settings.RATE_LIMIT_SCALE = 1
+    LoginSession.objects.update(authenticated_at=datetime.now(UTC) - timedelta(minutes=6))
+
+    refused = [ask_to_change(product, customer).status_code for _ in range(5)]
+    changed = product.post(
+        "/api/auth/email/change", {"new_email": NEW_ADDRESS, "current_password": PASSWORD}, token=customer.token
+    )
+
+    assert (refused, changed.status_code) == ([403] * 5, 202)
+    assert Mail.objects.filter(template="confirm_new_email").count() == 1
+
+
 def test_an_address_changes_when_the_new_mailbox_says_so(product, customer: Person) -> None:
     assert ask_to_change(product, customer).status_code == 202
     assert product.get("/api/auth/me", token=customer.token).json()["user"]["email"] == customer.user.email
@@ -278,7 +291,7 @@ def test_a_password_is_set_on_the_page_and_refusals_are_told_there(product, cust
 
     short = fill_in(product, f"/reset?token={token}", token=token, new_password="short")
     done = fill_in(product, f"/reset?token={token}", token=token, new_password="an+entirely+new+phrase")
-    again = fill_in(product, f"/reset?token={token}", token=token, new_password="an+entirely+new+phrase")
+    again = product.submit_form("/reset", {"token": token, "new_password": "an entirely new phrase"})
 
     assert (short.status_code, "Use at least 12 characters." in short.content.decode()) == (422, True)
     assert (done.status_code, "Your new password is set" in done.content.decode()) == (200, True)

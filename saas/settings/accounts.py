@@ -213,4 +213,4 @@ STAFF_SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}saas_admin_session"  # of one host,
 SESSION_COOKIE_AGE = 30 * 24 * 3600  # seconds; the idle limit is kept by the session row
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 MESSAGE_STORAGE = "saas.api.pages.messages.MessageStorage"
-CSRF_FAILURE_VIEW = "saas.api.problems.csrf_failure"
+CSRF_FAILURE_VIEW = "saas.api.pages.stale_forms.csrf_failed"

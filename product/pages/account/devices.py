@@ -36,7 +36,7 @@ class DevicesPage(SectionPage):
             logins.log_out_elsewhere(self.known.session)
             messages.success(request, gettext("All other devices are logged out."))
             return HttpResponseRedirect(request.path)
-        session = LoginSession.objects.live().filter(user=self.known.user, sid=sid).first()
+        session = LoginSession.objects.filter(user=self.known.user, sid=sid).first()  # it may have ended meanwhile
         if session is None:
             raise NotFound
         logins.log_out(session)

@@ -65,12 +65,12 @@ class ProfilePage(SectionFormPage):
 class EmailPage(SectionFormPage):
     here = "account-email"
     template = "product/pages/account/email.html"
-    limits = (rate_limits.MAIL_AGAIN,)
     form = FormSpec(ChangeEmailBody, Field("new_email", _("New address"), kind="email", autocomplete="email"))
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:
-        self.enforce_limits(rate_limits.email_change_address_limit(canonical_email(body["new_email"])))
+        address_limit = rate_limits.email_change_address_limit(canonical_email(body["new_email"]))
         self.require_recent_login()
+        self.enforce_limits(rate_limits.MAIL_AGAIN, address_limit)
         email_verification.request_email_change(self.known.user, new_email=body["new_email"])
         text = gettext("We sent a link to {email}. Until you use it, your address stays as it is.")
         messages.success(self.request, text.format(email=body["new_email"]))

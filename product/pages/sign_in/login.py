@@ -73,7 +73,7 @@ class LoginPage(SignInPage):
     form = FormSpec(
         LoginBody,
         Field("email", _("E-mail address"), kind="email", autocomplete="username", maxlength=254),
-        Field("password", _("Password"), kind="password", autocomplete="current-password", maxlength=200),
+        Field("password", _("Password"), kind="password", autocomplete="current-password"),
     )
 
     def initial(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Invite people to a team, several at once; send again and withdraw."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
@@ -19,26 +20,35 @@ from saas.api.pages.forms import Field, Form, FormSpec
 from saas.api.problems import flatten_errors
 from saas.errors import DomainError, Invalid, NotFound
 from saas.teams import invitations, roles
+from saas.teams.invitations import InvitationRevoked, InvitationUsed
 from saas.teams.models import Invitation
 from saas.teams.roles import Permission, Role
 
 MAX_AT_ONCE = 20
-_BETWEEN = re.compile(r"[\s,;]+")
+_BETWEEN = re.compile(r"[,;\n]")
+_QUOTED = re.compile(r'"[^"\n]*"')
+_BRACKETED = re.compile(r"<([^<>\n]*)>")
 
 
 class InvitationsBody(serializers.Serializer[Any]):
-    """Addresses with blanks, commas, semicolons or line breaks between, each checked as the API checks one."""
+    """Addresses with blanks, commas, semicolons or line breaks between, each checked as the API checks one. Also with names, as
+    mail programs copy them: ``"Lee, Kim" <kim@example.net>``."""
 
     emails = StrictCharField(max_length=MAX_AT_ONCE * 256)
     role = serializers.ChoiceField(Role.choices)
 
     def validate_emails(self, value: str) -> list[str]:
-        found = list(dict.fromkeys(filter(None, _BETWEEN.split(value))))
+        found = list(dict.fromkeys(_addresses(value)))
         if not found:
             raise serializers.ValidationError("Give at least one address.")
         if len(found) > MAX_AT_ONCE:
             raise serializers.ValidationError(f"Invite at most {MAX_AT_ONCE} at once.")
         return found
+
+
+def _addresses(typed: str) -> Iterator[str]:
+    for entry in _BETWEEN.split(_QUOTED.sub("", typed)):
+        yield from " ".join(_BRACKETED.findall(entry) or [entry]).split()
 
 
 class InvitationsPage(TeamFormPage):
@@ -114,10 +124,7 @@ class InvitationPage(TeamPage):
         return self.go_to(self.here)
 
     def post(self, request: Any, **place: str) -> HttpResponse:
-        rows = Invitation.objects.visible_to(self.known.user).open().filter(team=self.actor.team)
-        invitation = rows.filter(pk=place["invitation_id"]).first()
-        if invitation is None:
-            raise NotFound
+        invitation = self._open_invitation(place["invitation_id"])
         if request.POST.get("do") == "resend":
             self.enforce_limits(*invitation_mail_limits(invitation.email))
             invitations.resend_invitation(self.actor, invitation)
@@ -127,6 +134,18 @@ class InvitationPage(TeamPage):
             text = gettext("The invitation of {email} is withdrawn.")
         messages.success(request, text.format(email=invitation.email))
         return self.go_to(self.here)
+
+    def _open_invitation(self, invitation_id: str) -> Invitation:
+        """The list may be of before somebody accepted or withdrew it."""
+        rows = Invitation.objects.visible_to(self.known.user).filter(team=self.actor.team)
+        invitation = rows.filter(pk=invitation_id).first()
+        if invitation is None:
+            raise NotFound
+        if invitation.accepted_at:
+            raise InvitationUsed
+        if invitation.revoked_at:
+            raise InvitationRevoked
+        return invitation
 
     def refused(self, refusal: DomainError) -> HttpResponse:
         """A refusal of a button stands above the list."""

@@ -142,6 +142,33 @@ def test_a_link_is_mailed_again_by_the_banners_button(pages: ServiceClient, cust
     assert Mail.objects.filter(template="verify_email").count() == 1
 
 
+def test_asking_for_the_password_uses_up_none_of_an_hours_mails(
+    pages: ServiceClient, customer: Person, later, settings
+) -> None:
+    settings.RATE_LIMIT_SCALE = 1
+
+    statuses = []
+    for typed in ({"new_email": f"new{number}@example.net"} for number in range(3)):
+        later()
+        statuses += [pages.submit_form("/account/email", typed).status_code]
+        statuses += [pages.submit_form("/account/email", {**typed, "current_password": PASSWORD}).status_code]
+
+    assert statuses == [403, 302] * 3
+
+
+def test_a_form_has_one_answer_also_while_the_signing_key_is_replaced(
+    pages: ServiceClient, customer: Person, settings
+) -> None:
+    typed = {"new_email": "new@example.net", "form_key": form_key(pages.get("/account/email"))}
+    first = pages.submit_form("/account/email", typed)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the next key of this system " * 2, [settings.SECRET_KEY]
+
+    second = pages.submit_form("/account/email", typed)
+
+    assert (first.status_code, second.status_code) == (302, 302)
+    assert Mail.objects.filter(template="confirm_new_email").count() == 1
+
+
 def test_a_new_password_logs_out_all_other_devices_and_not_this(pages: ServiceClient, customer: Person) -> None:
     short = pages.submit_form("/account/password", {"new_password": "short"})
     done = pages.submit_form("/account/password", {"new_password": NEW})
@@ -228,6 +255,15 @@ def test_a_device_is_logged_out_alone_or_with_all_others(pages: ServiceClient, s
 
     assert LoginSession.objects.live().filter(user=customer.user).count() == 1
     assert pages.get("/account").status_code == 200
+
+
+def test_a_device_that_has_logged_out_itself_is_logged_out(pages: ServiceClient, service, customer: Person) -> None:
+    service("product").post("/api/auth/logout", token=customer.token)
+
+    answer = pages.submit_form("/account/devices", {"session": customer.session_id})
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/account/devices")
+    assert "That device is logged out." in text_of(pages.get("/account/devices"))
 
 
 def test_the_device_of_another_is_not_there(pages: ServiceClient) -> None:

@@ -48,6 +48,7 @@ def test_a_refused_form_keeps_what_was_typed_and_focuses_the_fault(product: Serv
 
     page = text_of(answer)
     assert answer.status_code == 422
+    assert "<title>Error: Create your account · SaaS</title>" in page
     assert ('value="Nell"' in page, 'value="nell@example.net"' in page, "short" in page) == (True, True, False)
     field = re.search(r'<input [^>]*name="password"[^>]*>', page)
     assert field

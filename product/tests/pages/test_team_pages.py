@@ -276,6 +276,18 @@ def test_several_are_invited_at_once(browser: Browser, team: Team, home: str) ->
 
 
 @pytest.mark.usefixtures("roomy")
+def test_addresses_are_read_as_a_mail_program_copies_them(browser: Browser, home: str) -> None:
+    copied = '"Lee, Kim" <kim@example.org>, Ada Lovelace <ada@example.org>\r\nbo@example.org cy@example.org'
+
+    page = browser.follow(f"{home}/invitations", emails=copied, role="viewer")
+
+    assert "4 invitations are on their way." in page
+    assert set(Invitation.objects.values_list("email", flat=True)) == {
+        "kim@example.org", "ada@example.org", "bo@example.org", "cy@example.org",
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("roomy")
 def test_each_refused_address_is_named_and_the_others_are_sent(
     browser: Browser, owner: Person, team: Team, home: str
 ) -> None:
@@ -326,7 +338,59 @@ def test_an_invitation_is_sent_again_and_withdrawn(browser: Browser, home: str) 
 
     assert "The invitation of a@example.org is withdrawn." in page
     assert "No open invitation" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"revoked_at": timezone.now()}, "This invitation is not valid any more."),
+        ({"accepted_at": timezone.now()}, "This invitation has been accepted already."),
+    ],
+    ids=["withdrawn", "accepted"],
+)
+@pytest.mark.parametrize("do", ["resend", "revoke"])
+def test_a_button_of_an_old_list_says_what_became_of_the_invitation(
+    browser: Browser, home: str, do: str, change: dict[str, Any], sentence: str
+) -> None:
+    browser.follow(f"{home}/invitations", emails="a@example.org", role="member")
+    row = Invitation.objects.get()
+    Invitation.objects.update(**change)
+
+    assert sentence in browser.follow(f"{home}/invitations/{row.id}", do=do)
+    assert Mail.objects.filter(template="team_invitation").count() == 1
+
+
+def test_an_invitation_of_another_team_is_not_there(product, other: Person, browser: Browser, home: str) -> None:
+    elsewhere = create_team(with_verified_email(other))
+    row = invitations.invite(actor_for(elsewhere, other), email="a@example.org", role=Role.MEMBER)
+
     browser.send(f"{home}/invitations/{row.id}", do="revoke")
+
+    assert (browser.answer.status_code, Invitation.objects.open().count()) == (404, 1)
+
+
+@pytest.mark.parametrize("place", ["/api-keys/{key}", "/members/{member}/remove", "/delete"])
+def test_a_double_click_has_one_answer_though_nothing_is_left(
+    browser: Browser, owner: Person, team: Team, home: str, place: str
+) -> None:
+    create_api_key(team, owner)
+    member = add_member(team, Role.MEMBER)
+    path = home + place.format(key=ApiKey.objects.get().pk, member=member.user.pk)
+    form_key = re.search(r'name="form_key" value="([^"]+)"', browser.get(path))
+    assert form_key
+
+    places = []
+    for _ in range(2):
+        browser.send(path, form_key=form_key[1])
+        places.append((browser.answer.status_code, browser.answer.headers.get("Location")))
+
+    assert places[0][0] == 302
+    assert places[1] == places[0]
+
+
+def test_a_form_about_what_is_gone_for_long_is_not_found(browser: Browser, home: str) -> None:
+    browser.send(f"{home}/api-keys/key_nothing", form_key="of another page")
+
     assert browser.answer.status_code == 404
 
 

@@ -238,8 +238,6 @@ class ResendVerificationView(CustomerView):
 class ChangeEmailView(CustomerView):
     """Mails a link to the new address. Always 202: the answer does not reveal whether it belongs to another account."""
 
-    limits = (rate_limits.MAIL_AGAIN,)
-
     @extend_schema(
         operation_id="email_change",
         summary="Change the e-mail address",
@@ -249,7 +247,8 @@ class ChangeEmailView(CustomerView):
     )
     def post(self, request: Request) -> Response:
         body = self.body(ChangeEmailBody)
-        self.enforce_limits(rate_limits.email_change_address_limit(canonical_email(body["new_email"])))
+        address_limit = rate_limits.email_change_address_limit(canonical_email(body["new_email"]))
         require_recent_login(self.session, current_password=body["current_password"])
+        self.enforce_limits(rate_limits.MAIL_AGAIN, address_limit)  # of mails: a refused password sends none
         email_verification.request_email_change(self.user, new_email=body["new_email"])
         return Response({"status": "accepted"}, status=202)

@@ -160,6 +160,9 @@ class ShownField:
 
     @property
     def maxlength(self) -> int | None:
+        """None for a password: a browser would cut off what is pasted, and set another one than the person keeps."""
+        if self.field.kind in SECRET_TYPES:
+            return None
         if self.field.maxlength:
             return self.field.maxlength
         return getattr(self._serializer_field, "max_length", None)

@@ -4,7 +4,7 @@ import pytest
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
-from saas.api.accounts.serializers import LoginBody
+from saas.api.accounts.serializers import LoginBody, RegisterBody
 from saas.api.pages.forms import Field, FormSpec
 
 OPTIONS = [("a", _("Language")), ("a&b", '<b>"'), ("", "none")]
@@ -39,3 +39,9 @@ def test_options_are_in_the_language_of_the_page():
             assert SPEC.blank(email="a")["email"].options_html == shown[language]
 
     assert shown["en"] != shown["de"]
+
+
+def test_no_browser_cuts_off_a_password_that_is_too_long():
+    form = FormSpec(RegisterBody, Field("full_name", "Name"), Field("password", "Password", kind="password")).blank()
+
+    assert (form["full_name"].maxlength, form["password"].maxlength) == (200, None)
