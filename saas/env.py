@@ -211,21 +211,31 @@ def origins(name: str, *, help: str) -> list[str]:
     """Origins separated by commas, each as browsers send it. An address with a path is a fault: it would never match."""
     found = {as_origin(address) for address in comma_separated(name, help=help)}
     if "" in found:
-        note_fault(f"{name} must list origins: https:// or http:// and a host name, without a path.")
+        note_fault(f"{name} must list origins: https:// and a host name, without a path.")
     return sorted(found - {""})
 
 
 def as_origin(address: str) -> str:
-    """Return ``https://app.example.com`` for ``https://App.example.com:443/``; empty for what is no origin."""
+    """Return ``https://app.example.com`` for ``https://App.example.com:443/``; empty for what is no origin.
+
+    Apps in a web view have schemes of their own: ``capacitor://localhost``.
+    """
     try:
         parts = urlsplit(address)
         port = parts.port
     except ValueError:
         return ""
-    if not parts.hostname or parts.scheme not in _PORTS or parts.path.strip("/") or parts.query or parts.fragment:
+    if (
+        not parts.scheme
+        or not parts.hostname
+        or parts.path.strip("/")
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+    ):
         return ""
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + ("" if port in {None, _PORTS[parts.scheme]} else f":{port}")
+    return f"{parts.scheme}://{host}" + ("" if port in {None, _PORTS.get(parts.scheme)} else f":{port}")
 
 
 def secret(name: str, *, help: str, development_dir: Path | None, aliases: Sequence[str] = ()) -> str:

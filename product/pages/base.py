@@ -172,7 +172,7 @@ class FormPage(Page, ABC):
         """What the form is about is gone where it was sent before, by the same double click: then the first answer stands."""
         earlier = None
         if isinstance(refusal, NotFound) and self.request.method == "POST" and self.keeps_answers:
-            earlier = submissions.first_answer(self.request, self._sender)
+            earlier = submissions.earlier_answer(self.request, self._sender)
         return earlier or super().refused(refusal)
 
     def _answer(self) -> HttpResponse:

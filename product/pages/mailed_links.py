@@ -5,9 +5,7 @@ GET changes nothing: mail programs follow links before people do.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from contextlib import suppress
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext_lazy as _
 
 from product.pages.base import FormPage
+from product.pages.submissions import new_form_key
 from saas.accounts import email_verification
 from saas.accounts.email_addresses import canonical_email
 from saas.accounts.models import OneTimeToken
@@ -24,6 +23,7 @@ from saas.accounts.privacy import account_deletion
 from saas.api import rate_limits
 from saas.api.accounts import device_cookie
 from saas.api.accounts.security import ForgotBody, ResetBody, TokenBody
+from saas.api.pages.errors import with_retry_after
 from saas.api.pages.forms import Field, Form, FormSpec
 from saas.errors import DomainError
 
@@ -37,7 +37,6 @@ class MailedLinkPage(FormPage):
     form: ClassVar[FormSpec] = FormSpec(TokenBody, TOKEN)
     limits = (rate_limits.MAILED_LINK,)
     is_over = False  # sending the form again would not help
-    looked: Mapping[str, Any] = MappingProxyType({})
 
     def initial(self) -> dict[str, Any]:
         return {"token": self.request.GET.get("token", "")[:MAX_TOKEN]}
@@ -46,13 +45,13 @@ class MailedLinkPage(FormPage):
         """Say that a link is over before anything is typed."""
         form = self.form.blank(**self.initial())
         try:
-            self.looked = self.look(form.values["token"])
+            found = self.preview_link(form.values["token"])
         except DomainError as refusal:
             return self.show_refusal(form, refusal)
-        return self.show(form)
+        return self._shown(form, found)
 
     @abstractmethod
-    def look(self, token: str) -> dict[str, Any]:
+    def preview_link(self, token: str) -> dict[str, Any]:
         """Return what the form shows of what the link is for. Change nothing. Raises ``OneTimeTokenInvalid``."""
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:
@@ -68,13 +67,15 @@ class MailedLinkPage(FormPage):
         if TOKEN.name in (refusal.errors or {}):
             refusal = OneTimeTokenInvalid()
         self.is_over = isinstance(refusal, OneTimeTokenInvalid)
+        found: dict[str, Any] = {}
         if not self.is_over:
             with suppress(OneTimeTokenInvalid):  # what is refused may be another thing
-                self.looked = self.look(form.values["token"])
-        return super().show_refusal(form, refusal)
+                found = self.preview_link(form.values["token"])
+        return with_retry_after(self._shown(form.refuse(refusal), found, status=refusal.status), refusal)
 
-    def form_context(self) -> dict[str, Any]:
-        return dict(self.looked)
+    def _shown(self, form: Form, found: dict[str, Any], *, status: int = 200) -> HttpResponse:
+        form.key = new_form_key()
+        return self.render({"form": form, **found}, status=status)
 
     def context(self) -> dict[str, Any]:
         return {"over": self.is_over}
@@ -85,7 +86,7 @@ class VerifyPage(MailedLinkPage):
 
     template = "product/pages/verify.html"
 
-    def look(self, token: str) -> dict[str, Any]:
+    def preview_link(self, token: str) -> dict[str, Any]:
         return {"preview": email_verification.preview_verification(token)}
 
     def use(self, body: dict[str, Any]) -> object:
@@ -109,7 +110,7 @@ class ResetPage(MailedLinkPage):
         ),
     )
 
-    def look(self, token: str) -> dict[str, Any]:
+    def preview_link(self, token: str) -> dict[str, Any]:
         return {"address": find_one_time_token(token, OneTimeToken.Purpose.RESET).user.email}
 
     def use(self, body: dict[str, Any]) -> object:
@@ -121,7 +122,7 @@ class ResetPage(MailedLinkPage):
 class KeepPage(MailedLinkPage):
     template = "product/pages/keep.html"
 
-    def look(self, token: str) -> dict[str, Any]:
+    def preview_link(self, token: str) -> dict[str, Any]:
         find_one_time_token(token, OneTimeToken.Purpose.KEEP)
         return {}
 

@@ -6,6 +6,7 @@ may lose it: the action's own rules are the last word.
 
 import json
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -18,6 +19,7 @@ from saas.accounts.sessions.tokens import hash_token
 from saas.security.encryption import decrypt, encrypt
 
 KEPT_SECONDS = 300
+LOOKS, PAUSE_SECONDS = 20, 0.05
 MAX_KEY = 64
 _RUNNING = "running"
 
@@ -29,13 +31,14 @@ def new_form_key() -> str:
 def answer_once(request: HttpRequest, by: str, work: Callable[[], HttpResponse]) -> HttpResponse:
     """Return what ``work`` answers, or what it answered to this form of the person ``by`` before.
 
-    While the first sending still runs, the second is led to the page itself. A refused form comes back with a new key.
+    If the first sending still runs after a second, the second is led to the page itself. A refused form comes back with a new
+    key.
     """
     slot = _slot(request, by)
     if not slot:
         return work()
     if not _claim(slot):
-        return _first_answer(slot) or HttpResponseRedirect(request.path)
+        return _kept_answer(slot) or HttpResponseRedirect(request.path)
     try:
         answer = work()
     except Exception:
@@ -45,10 +48,10 @@ def answer_once(request: HttpRequest, by: str, work: Callable[[], HttpResponse])
     return answer
 
 
-def first_answer(request: HttpRequest, by: str) -> HttpResponse | None:
-    """Return what this form of the person ``by`` was answered before; None if it is new or still runs."""
+def earlier_answer(request: HttpRequest, by: str) -> HttpResponse | None:
+    """Return what this form of the person ``by`` was answered before; None if it is new."""
     slot = _slot(request, by)
-    return _first_answer(slot) if slot else None
+    return _kept_answer(slot) if slot else None
 
 
 def _slot(request: HttpRequest, by: str) -> str:
@@ -62,6 +65,13 @@ def _claim(slot: str) -> bool:
         return bool(cache.add(slot, _RUNNING, KEPT_SECONDS))
     except RedisError:
         return True
+
+
+def _kept(slot: str) -> str | None:
+    try:
+        return cache.get(slot)  # type: ignore[no-any-return]
+    except RedisError:
+        return None
 
 
 def _keep(slot: str, answer: HttpResponse) -> None:
@@ -79,12 +89,15 @@ def _forget(slot: str) -> None:
         cache.touch(slot, 0)
 
 
-def _first_answer(slot: str) -> HttpResponse | None:
-    try:
-        kept = cache.get(slot, _RUNNING)
-    except RedisError:
-        return None
-    if kept == _RUNNING:
+def _kept_answer(slot: str) -> HttpResponse | None:
+    """Wait a moment for the one that still runs: of a double click, it seldom takes longer."""
+    kept = _kept(slot)
+    for _ in range(LOOKS):
+        if kept != _RUNNING:
+            break
+        time.sleep(PAUSE_SECONDS)
+        kept = _kept(slot)
+    if kept in {None, _RUNNING}:
         return None
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     status, location, content = json.loads(decrypt(kept, secrets=keys))

@@ -36,7 +36,9 @@ class ImpersonationGuard(APIView):
     def impersonation(self) -> Impersonation | None:
         try:
             return getattr(getattr(self.request, "auth", None), "impersonation", None)
-        except APIException:  # what was refused before its credentials were read, such as its ``Accept``, has bad ones, too
+        except (
+            APIException
+        ):  # what was refused before its credentials were read, such as its ``Accept``, has bad ones, too
             return None
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:

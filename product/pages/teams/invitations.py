@@ -47,8 +47,16 @@ class InvitationsBody(serializers.Serializer[Any]):
 
 
 def _addresses(typed: str) -> Iterator[str]:
-    for entry in _BETWEEN.split(_QUOTED.sub("", typed)):
-        yield from " ".join(_BRACKETED.findall(entry) or [entry]).split()
+    """Every address, and every word that is none but in the names before brackets."""
+    for entry in _BETWEEN.split(_QUOTED.sub(_unquoted, typed)):
+        bracketed = " ".join(_BRACKETED.findall(entry)).split()
+        yield from bracketed
+        yield from (word for word in _BRACKETED.sub(" ", entry).split() if "@" in word or not bracketed)
+
+
+def _unquoted(found: re.Match[str]) -> str:
+    """Of a name nothing: there may be a comma in it."""
+    return found[0].strip('"') if "@" in found[0] else ""
 
 
 class InvitationsPage(TeamFormPage):
@@ -125,15 +133,22 @@ class InvitationPage(TeamPage):
 
     def post(self, request: Any, **place: str) -> HttpResponse:
         invitation = self._open_invitation(place["invitation_id"])
-        if request.POST.get("do") == "resend":
+        try:
+            self._act_on(invitation)
+        except NotFound:  # accepted or withdrawn at this very moment
+            self._open_invitation(invitation.pk)
+            raise
+        return self.go_to(self.here)
+
+    def _act_on(self, invitation: Invitation) -> None:
+        if self.request.POST.get("do") == "resend":
             self.enforce_limits(*invitation_mail_limits(invitation.email))
             invitations.resend_invitation(self.actor, invitation)
             text = gettext("The invitation is on its way to {email} again. The earlier link no longer works.")
         else:
             invitations.revoke_invitation(self.actor, invitation)
             text = gettext("The invitation of {email} is withdrawn.")
-        messages.success(request, text.format(email=invitation.email))
-        return self.go_to(self.here)
+        messages.success(self.request, text.format(email=invitation.email))
 
     def _open_invitation(self, invitation_id: str) -> Invitation:
         """The list may be of before somebody accepted or withdrew it."""

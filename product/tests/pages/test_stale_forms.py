@@ -55,6 +55,13 @@ def test_who_is_not_logged_in_is_refused(product: ServiceClient, customer: Perso
     assert "saas_session" not in product.cookies
 
 
+def test_a_form_of_another_page_is_refused_and_not_shown_again(pages: ServiceClient) -> None:
+    """Behind TLS that the service is not told of, a redirect would lead round in circles."""
+    pages.cookies.pop("product_csrf")
+
+    assert send_what_was_open(pages, "/account", full_name="Somebody Else").status_code == 403
+
+
 def test_a_program_reads_the_refusal(pages: ServiceClient) -> None:
     headers = {"Accept": "text/html, */*;q=0.8", "X-CSRFToken": OF_BEFORE}
 

@@ -277,14 +277,25 @@ def test_several_are_invited_at_once(browser: Browser, team: Team, home: str) ->
 
 @pytest.mark.usefixtures("roomy")
 def test_addresses_are_read_as_a_mail_program_copies_them(browser: Browser, home: str) -> None:
-    copied = '"Lee, Kim" <kim@example.org>, Ada Lovelace <ada@example.org>\r\nbo@example.org cy@example.org'
+    copied = (
+        '"Lee, Kim" <kim@example.org>, Ada Lovelace <ada@example.org> di@example.org\r\nbo@example.org "cy@example.org"'
+    )
 
     page = browser.follow(f"{home}/invitations", emails=copied, role="viewer")
 
-    assert "4 invitations are on their way." in page
+    assert "5 invitations are on their way." in page
     assert set(Invitation.objects.values_list("email", flat=True)) == {
-        "kim@example.org", "ada@example.org", "bo@example.org", "cy@example.org",
+        "kim@example.org", "ada@example.org", "di@example.org", "bo@example.org", "cy@example.org",
     }  # fmt: skip
+
+
+@pytest.mark.usefixtures("roomy")
+@pytest.mark.parametrize(("typed", "refused"), [("Kim <>", "Kim"), ("Kim <kim@example.org", "Kim")])
+def test_a_word_that_is_no_address_is_told(browser: Browser, home: str, typed: str, refused: str) -> None:
+    page = browser.send(f"{home}/invitations", emails=typed, role="viewer")
+
+    assert (refused, "This is not an e-mail address that we can send to.") in alerts(page)
+    assert not Invitation.objects.exists()
 
 
 @pytest.mark.usefixtures("roomy")

@@ -23,9 +23,11 @@ _SIGN_IN = {
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's ``CSRF_FAILURE_VIEW``: a 403, but for who is logged in at a page of Product."""
+    """Django's ``CSRF_FAILURE_VIEW``: a 403, but for a token of before in a form of who is logged in at a page of Product."""
     person = _who_sent_a_form(request)
-    if person is None:
+    if (
+        person is None or "CSRF token" not in reason
+    ):  # the origin or the cookie is at fault: the next one would be refused, too
         return csrf_failure(request, reason)
     match = request.resolver_match
     if match is None or match.url_name not in _SIGN_IN:

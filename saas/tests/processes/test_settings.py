@@ -288,6 +288,8 @@ def test_production_refuses_to_start_and_names_the_variable(row: int) -> None:
         ("https://app.example.com:port", ""),
         ("https://[app", ""),
         ("*", ""),
+        ("https://kim@app.example.com", ""),
+        ("capacitor://localhost", "capacitor://localhost"),
     ],
 )
 def test_an_origin_is_read_as_browsers_send_it(address: str, origin: str) -> None:

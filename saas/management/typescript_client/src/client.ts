@@ -143,7 +143,8 @@ export class SaasClient {
   private async send(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     const answer = await (this.usesCookie ? this.sendWithCookie(request) : this.sendWithToken(request));
-    if (answer.ok && MAY_LOG_IN.test(pathname)) {
+    const isJson = answer.headers.get("Content-Type")?.startsWith("application/json") ?? false;
+    if (answer.ok && isJson && MAY_LOG_IN.test(pathname)) {
       const told = (await answer.clone().json()) as Partial<Login>;
       if (told.access_token !== undefined) this.signedIn(told as Login);
     }
