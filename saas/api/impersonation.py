@@ -36,9 +36,7 @@ class ImpersonationGuard(APIView):
     def impersonation(self) -> Impersonation | None:
         try:
             return getattr(getattr(self.request, "auth", None), "impersonation", None)
-        except (
-            APIException
-        ):  # what was refused before its credentials were read, such as its ``Accept``, has bad ones, too
+        except APIException:  # bad credentials of what was refused before they were read, such as for its ``Accept``
             return None
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
