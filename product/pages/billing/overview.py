@@ -1,5 +1,6 @@
 """The plan, what is charged next, usage, payment methods and invoices; above them what the payer has to do now."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,7 +49,7 @@ class OverviewPage(BillingPage):
             "trial_days_left": (row.trial_end - now).days + 1 if row and row.trial_end and row.trial_end > now else 0,
             # The provider's preview does not know the planned price.
             "next_invoice": None if planned else self._next_invoice(row),
-            "to_pay": _invoice_to_pay(row) if row else None,
+            "to_pay": _invoice_to_pay(row, invoices.items) if row else None,
             "covered_by": self._covering_plan() if row is None else None,
             "usage": limit_usage(self.owner, entitlements),
             "payment_methods": PaymentMethod.objects.for_owner(self.owner).usable().order_by("-created_at"),
@@ -103,11 +104,12 @@ def _tax_ids_elsewhere(owner: Owner, details: BillingDetails) -> list[str]:
     return list(live.order_by("created_at").values_list("value", flat=True))
 
 
-def _invoice_to_pay(row: Subscription) -> Invoice | None:
-    """Which its owner has to pay. Where the subscription is active, the one that they have to confirm, such as that of a change
-    which waits for it; others are on their way."""
-    invoices = row.customer.invoices.to_pay().of_subscription(row)
-    return (invoices if _waits(row) else invoices.filter(needs_action=True)).first()
+def _invoice_to_pay(row: Subscription, latest: Sequence[Invoice]) -> Invoice | None:
+    """Which its owner has to pay. Where the subscription is active, the one of the ``latest`` that they have to confirm, such as
+    that of a change which waits for it; others are on their way."""
+    if _waits(row):
+        return row.customer.invoices.to_pay().of_subscription(row).first()
+    return next((one for one in latest if one.needs_action and one.subscription_id == row.external_id), None)
 
 
 def _waits(row: Subscription | None) -> bool:
