@@ -8,7 +8,8 @@ from django.conf import settings
 from django.db.models import Count, Max, Q, QuerySet
 from django.db.models.functions import TruncDate
 
-from saas.accounts.models import Audience, LoginSession, User, UserQuerySet
+from saas.accounts.models import Audience, Impersonation, LoginSession, LoginSessionQuerySet, User, UserQuerySet
+from saas.accounts.staff import impersonations
 from saas.billing.models import Checkout, Customer, Invoice, Subscription
 
 WINDOWS = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
@@ -85,9 +86,23 @@ def _signup_counts(now: datetime) -> dict[str, int]:
 
 
 def active_customer_counts(now: datetime) -> dict[str, int]:
-    """How many customers used a session in the last day, week and month."""
-    recent = LoginSession.objects.filter(last_seen_at__gte=now - WINDOWS["30d"], audience=Audience.CUSTOMER)
-    people = recent.order_by().values("user").annotate(seen_at=Max("last_seen_at"))
+    """How many customers, without those banned or deleted by now, used a session in the last day, week and month. What
+    support did in their name is no use of theirs.
+
+    Two queries, the first of an index alone: how a session began is read for those few whom support visited.
+    """
+    since = now - WINDOWS["30d"]
+    gone = User.objects.filter(status__in=[User.Status.DISABLED, User.Status.DELETED])
+    recent = LoginSession.objects.filter(last_seen_at__gte=since, audience=Audience.CUSTOMER).exclude(user__in=gone)
+    begun = Impersonation.objects.filter(started_at__gte=since - timedelta(minutes=impersonations.MAX_MINUTES))
+    visited = begun.values("session__user")
+    others = _count_people_seen(recent.exclude(user__in=visited), now)
+    own = recent.filter(user__in=visited).exclude(methods=impersonations.METHOD)
+    return {name: count + others[name] for name, count in _count_people_seen(own, now).items()}
+
+
+def _count_people_seen(sessions: LoginSessionQuerySet, now: datetime) -> dict[str, int]:
+    people = sessions.order_by().values("user").annotate(seen_at=Max("last_seen_at"))
     windows = {f"active_{name}": Count("user", filter=Q(seen_at__gte=now - window)) for name, window in WINDOWS.items()}
     return people.aggregate(**windows)
 

@@ -2,9 +2,12 @@
 
 from datetime import UTC, datetime
 
+import pytest
 import time_machine
+from django.utils import timezone
 
-from saas.accounts.models import User
+from admin_ops.queries import active_customer_counts
+from saas.accounts.models import LoginSession, User
 from saas.testing.factories import user_factories
 
 
@@ -19,7 +22,7 @@ def test_user_metrics_count_customers_and_when_they_came(admin_ops, db, django_a
         User.objects.filter(pk=old.user.pk).update(email_verified_at=datetime(2026, 4, 1, tzinfo=UTC))
         user_factories.create_customer()
         staff_member = user_factories.create_staff_member()
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(8):
             body = admin_ops.get("/api/admin/metrics/users", token=staff_member.token).json()
 
     days = body.pop("signups_by_day")
@@ -40,6 +43,30 @@ def test_user_metrics_count_customers_and_when_they_came(admin_ops, db, django_a
     assert days[0] == {"day": "2026-03-12", "count": 0}
     assert days[-1] == {"day": "2026-04-10", "count": 1}
     assert sum(day["count"] for day in days) == 2
+
+
+def test_what_support_did_in_a_customers_name_is_no_use_of_theirs(admin_ops, db):
+    with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False):
+        away, back = user_factories.create_customer(), user_factories.create_customer()
+    with time_machine.travel(datetime(2026, 4, 10, 12, tzinfo=UTC), tick=False):
+        support = user_factories.create_staff_member().token
+        for person in (away, back):
+            body = {"reason": "ticket 7"}
+            admin_ops.post(f"/api/admin/users/{person.user.pk}/impersonate", body, token=support)
+        LoginSession.objects.filter(sid=back.session_id).update(last_seen_at=datetime(2026, 4, 5, tzinfo=UTC))
+        figures = active_customer_counts(datetime(2026, 4, 10, 12, 1, tzinfo=UTC))
+
+    assert figures == {"active_1d": 0, "active_7d": 1, "active_30d": 1}
+
+
+@pytest.mark.parametrize("status", [User.Status.DISABLED, User.Status.DELETED])
+def test_who_is_banned_or_deleted_by_now_is_not_active(customer, status):
+    seen = active_customer_counts(timezone.now())
+    User.objects.filter(pk=customer.user.pk).update(status=status)
+
+    gone = active_customer_counts(timezone.now())
+
+    assert (set(seen.values()), set(gone.values())) == ({1}, {0})
 
 
 def test_the_health_for_staff_counts_audit_events(admin_ops, staff_member):

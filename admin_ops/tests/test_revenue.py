@@ -1,5 +1,6 @@
 """Revenue metrics: they agree with a slow count of the rows, to the cent."""
 
+import json
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
@@ -298,3 +299,13 @@ def test_the_dashboard_shows_one_currency_and_offers_the_others(admin_ops, staff
 
     assert f'<div class="ops-number">{text}</div>' in page
     assert ('href="?currency=jpy"' in page, 'href="?currency=usd"' in page) == ("USD" in text, "JPY" in text)
+
+
+def test_the_curve_begins_at_zero_when_the_providers_clock_is_ahead(admin_site, db):
+    """A subscription of tomorrow, as their clock has it, counts today, and only today."""
+    owned("cus_ann")
+    take_in(subscription_event("sub_ann", "active", 182, customer="cus_ann", verb="created"))
+
+    drawn = json.loads(admin_site.get("/admin/").context["revenue_chart"])["datasets"][0]["data"]
+
+    assert drawn == [0] * 29 + [19]

@@ -104,7 +104,9 @@ def _monthly_revenue(days: list[date], today_cents: int, currency: str) -> list[
     since = datetime.combine(days[0], time(), UTC)
     moved = LedgerEntry.objects.linked().moving().filter(currency=currency, at__gte=since)
     by_day = moved.annotate(day=TruncDate("at")).order_by().values("day").annotate(cents=Sum(MOVED_CENTS))
-    deltas = Counter({row["day"]: row["cents"] for row in by_day})
+    deltas: Counter[date] = Counter()
+    for row in by_day:
+        deltas[min(row["day"], days[-1])] += row["cents"]  # the provider's clock may be ahead of ours
     values, running = [], today_cents
     for day in reversed(days):
         values.append(running)
