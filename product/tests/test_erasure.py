@@ -4,17 +4,19 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 import time_machine
 from django.conf import settings
-from django.db import connection
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection
 
-from saas.accounts.models import LoginSession, User
+from saas.accounts.models import Deletion, LoginSession, User
 from saas.accounts.oauth import identities
 from saas.accounts.oauth.providers import Identity
-from saas.accounts.privacy import erasure
+from saas.accounts.privacy import data_sources, erasure
 from saas.accounts.privacy.personal_values import PersonalValues
 from saas.audit import hash_chain
 from saas.audit.models import AuditEvent, AuditPersonalData
@@ -258,6 +260,11 @@ def test_other_people_keep_what_is_theirs(adalgisa: Person, other: Person, staff
         "Adalgisa+Quellenbr%C3%BCnn",
         "Adalgisa Quellenbr\\u00fcnn",
         "Adalgisa Quellenbru\u0308nn",
+        "Adalgisa Quellenbr\u00fcnns Rechnung",
+        f"\u5ba2\u6237{NAME}\u6765\u7535",
+        f'{{"note": "two lines\\n{EMAIL}\\n"}}',
+        f"b'said \\x93{EMAIL}\\x94'",
+        f"{EMAIL}. {EMAIL}_",
     ],
 )
 def test_a_quote_is_known_in_whatever_form(text: str) -> None:
@@ -271,6 +278,98 @@ def test_what_only_resembles_the_person_stays(text: str) -> None:
     values = PersonalValues(frozenset({EMAIL}), frozenset({NAME, "Adalgisa"}))
 
     assert values.redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Urban Life", "Can list all", "SWAN LIGHTS", "ran line 2"),
+        *("diana@mail.example.com", "jo.ana@mail.example.com", "ana@mail.example.community"),
+    ],
+)
+def test_letters_that_happen_to_stand_together_are_no_quote(text: str) -> None:
+    values = PersonalValues(frozenset({"ana@mail.example.com"}), frozenset({"An Li"}))
+
+    assert values.redact({"a": text}) == {"a": text}
+
+
+@pytest.mark.parametrize(
+    "text", ["An Li", "by an li, today", "AN LIs Konto", "An Li's", "(An Li)", "Urban Life of An Li"]
+)
+def test_a_short_name_is_a_quote_where_it_stands_by_itself(text: str) -> None:
+    assert PersonalValues(frozenset(), frozenset({"An Li"})).redact(text) == "[erased]"
+
+
+def test_a_team_of_others_keeps_a_name_that_holds_the_persons_letters(product, other: Person) -> None:
+    person = user_factories.create_customer("an@example.net", "An Li")
+    team = create_team(with_verified_email(other), "Urban Life")
+    assert product.delete("/api/users/me", token=person.token).status_code == 202
+
+    erase()
+
+    team.refresh_from_db()
+    assert team.name == "Urban Life"
+
+
+def test_an_erasure_that_fails_holds_up_no_others(product, customer: Person, other: Person, monkeypatch) -> None:
+    def erase_badly(user: User, values: PersonalValues) -> None:
+        if user == customer.user:
+            raise DatabaseError("statement timeout")
+
+    broken = data_sources.PersonalDataSource(User, (), "broken", data_sources.Exempt("-"), erase_badly)
+    monkeypatch.setattr(data_sources, "_sources", [*data_sources._sources, broken])
+    for person in (customer, other):
+        product.delete("/api/users/me", token=person.token)
+
+    erase()
+    monkeypatch.undo()
+
+    assert User.objects.get(pk=customer.user.pk).email == customer.user.email
+    assert User.objects.get(pk=other.user.pk).email == f"{other.user.pk}@deleted.invalid"
+    with later(timedelta(days=15, minutes=1)):
+        assert erasure.erase_due_accounts() == 1
+    assert User.objects.get(pk=customer.user.pk).email == f"{customer.user.pk}@deleted.invalid"
+
+
+def test_who_comes_back_with_a_restored_backup_is_erased_again(product, customer: Person, other: Person) -> None:
+    """A backup from before the deletion: the account is there, and active."""
+    out = StringIO()
+
+    call_command("erase_again", customer.user.pk, "usr_unknown", stdout=out)
+    call_command("erase_again", customer.user.pk, stdout=out)
+
+    row = User.objects.get(pk=customer.user.pk)
+    assert (row.email, row.status) == (f"{row.pk}@deleted.invalid", "deleted")
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
+    assert User.objects.get(pk=other.user.pk).email == other.user.email
+    assert AuditEvent.objects.filter(action="user.erased", target=row.pk).count() == 1
+    assert out.getvalue().splitlines() == [
+        f"{row.pk}: erased",
+        "usr_unknown: nothing to erase",
+        f"{row.pk}: nothing to erase",
+    ]
+
+
+def test_one_who_pays_is_named_and_not_erased_again(customer: Person) -> None:
+    checkouts.start_checkout(customer.user, plan_id="starter")
+    out = StringIO()
+
+    with pytest.raises(CommandError, match="1 of 1 could not be erased"):
+        call_command("erase_again", customer.user.pk, stdout=out)
+
+    assert out.getvalue().strip() == f"{customer.user.pk}: Cancel your subscription first, at once or with its period."
+    assert User.objects.get(pk=customer.user.pk).email == customer.user.email
+    assert not Deletion.objects.exists()
+
+
+def test_the_log_names_who_was_erased(product, customer: Person, caplog: pytest.LogCaptureFixture) -> None:
+    product.delete("/api/users/me", token=customer.token)
+
+    with caplog.at_level("INFO"):
+        erase()
+
+    (line,) = [record for record in caplog.records if record.message == "account_erased"]
+    assert line.user == customer.user.pk
 
 
 def test_an_address_that_is_another_accounts_by_now_is_not_the_persons(

@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from saas.accounts.models import Deletion, User
@@ -17,18 +18,25 @@ RETRY_AFTER = timedelta(days=1)
 
 
 def erase_due_accounts() -> int:
-    """Erase the accounts whose time has come; return how many. Postpone an account that an app still needs by a day, so
-    that it does not hold up the others."""
+    """Erase the accounts whose time has come; return how many. Postpone an account that an app still needs, or whose erasure
+    fails, by a day, so that it does not hold up the others."""
     due = Deletion.objects.due(timezone.now()).order_by("due_at").values_list("pk", flat=True)
     erased = 0
     for user_id in list(due[:BATCH_SIZE]):
         try:
             erased += erase_account(user_id)
         except DomainError as refusal:
-            now = timezone.now()
-            Deletion.objects.due(now).filter(pk=user_id).update(due_at=now + RETRY_AFTER)
+            _postpone(user_id)
             logger.warning("erasure_refused", extra={"user": user_id, "code": refusal.code})
+        except Exception:
+            _postpone(user_id)
+            logger.exception("erasure_failed", extra={"user": user_id})
     return erased
+
+
+def _postpone(user_id: str) -> None:
+    now = timezone.now()
+    Deletion.objects.due(now).filter(pk=user_id).update(due_at=now + RETRY_AFTER)
 
 
 @transaction.atomic
@@ -40,4 +48,20 @@ def erase_account(user_id: str) -> bool:
     user = User.objects.get(pk=user_id)
     data_sources.require_deletable(user)
     data_sources.erase_personal_data(user, action="user.erased")
+    logger.info("account_erased", extra={"user": user_id})
     return True
+
+
+@transaction.atomic
+def erase_again(user_id: str) -> bool:
+    """Erase at once an account that a restored backup has brought back; return whether there is one that is not erased.
+
+    Raises the refusals of the apps that still need the account.
+    """
+    now = timezone.now()
+    account = User.objects.customers().filter(pk=user_id)
+    if not account.exists() or Deletion.objects.filter(pk=user_id).exclude(erased_at=None).exists():
+        return False
+    account.update(token_epoch=F("token_epoch") + 1, updated_at=now)
+    Deletion.objects.update_or_create(user_id=user_id, defaults={"due_at": now})
+    return erase_account(user_id)

@@ -17,7 +17,8 @@ REDACTED = "[erased]"
 SHORTEST_PART = 3
 _UNESCAPED = re.compile(r"[A-Za-z0-9]+")
 _QUOTED_PRINTABLE = re.compile(r"=(?:\r?\n|([0-9A-F]{2}))")
-_JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|[bfnrt])")  # of JSON, and of Python's bytes
+_LONGER_ADDRESS = re.compile(r"[a-z0-9][._-]?\Z")
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,10 @@ class PersonalValues:
         return sorted({part for quote in self.quotes for part in _search_parts(quote)})
 
     def are_mentioned(self, text: str) -> bool:
-        """Whether a text holds one of the quotes: in any case, escaped for a URL, for JSON, for HTML or for a mail."""
+        """Whether a text holds one of the quotes: in any case, escaped for a URL, for JSON, for HTML or for a mail. Letters
+        that only happen to stand together, as of An Li in "urban life", are none."""
         wanted = [_plain(value) for value in self.quotes]
-        return any(value in decoded for decoded in map(_plain, _decodings(text)) for value in wanted)
+        return any(_is_quoted(value, decoded) for decoded in map(_plain, _decodings(text)) for value in wanted)
 
     def redact(self, value: Any) -> Any:
         """A JSON value in which every text that mentions the person is ``[erased]``."""
@@ -82,19 +84,44 @@ def _search_parts(quote: str) -> list[str]:
     return [longest] if len(longest) >= SHORTEST_PART else [quote, json.dumps(quote)[1:-1]]
 
 
+def _is_quoted(value: str, text: str) -> bool:
+    """Whether ``text`` holds ``value``, and somewhere not as a part of longer words or of a longer address."""
+    start = text.find(value)
+    while start >= 0:
+        if not _begins_earlier(value, text[:start]) and not _goes_on(text[start + len(value) :]):
+            return True
+        start = text.find(value, start + 1)
+    return False
+
+
+def _begins_earlier(value: str, before: str) -> bool:
+    return bool(_LONGER_ADDRESS.search(before[-2:])) if "@" in value else _is_of_a_word(before[-1:])
+
+
+def _goes_on(after: str) -> bool:
+    """An s may follow: a name has a genitive."""
+    return _is_of_a_word(after[:1]) and not (after[0] == "s" and not _is_of_a_word(after[1:2]))
+
+
+def _is_of_a_word(character: str) -> bool:
+    """A digit, or a letter of a script that has small ones and capitals: in these words stand apart."""
+    return character.isdecimal() or character != character.upper()
+
+
 def _decodings(text: str) -> Iterable[str]:
     once = (
         text,
         unquote_plus(text),
         unescape(text),
-        _JSON_ESCAPE.sub(_character, text),
+        _ESCAPE.sub(_character, text),
         _QUOTED_PRINTABLE.sub(_byte, text),
     )
     return {*once, unquote_plus(unquote_plus(text))}
 
 
 def _character(found: re.Match[str]) -> str:
-    return chr(int(found[1], 16))
+    code = found[1] or found[2]
+    return chr(int(code, 16)) if code else " "
 
 
 def _byte(found: re.Match[str]) -> str:
