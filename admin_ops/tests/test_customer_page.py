@@ -6,11 +6,12 @@ import pytest
 from django.utils import timezone
 
 from admin_ops.tests.pages import confirm_form, open_admin_site
-from admin_ops.timeline import build_timeline
+from admin_ops.timeline import MAX_PER_SOURCE, build_timeline
 from saas import request_context
 from saas.accounts.models import Impersonation, LoginSession, StaffRole, UserNote
 from saas.accounts.staff import staff_administration
 from saas.accounts.staff.staff_roles import StaffPermission
+from saas.audit.actions import record
 from saas.audit.models import AuditEvent
 from saas.billing import checkouts, entitlements
 from saas.billing.models import Customer, EntitlementOverride
@@ -99,6 +100,18 @@ def test_the_timeline_is_filtered_by_kind(admin_site, customer):
     assert "Nothing of this kind yet." in page(admin_site, customer, "?kind=note")
 
 
+def test_what_staff_did_is_found_among_however_much_of_their_own(customer, staff_member):
+    staff_administration.revoke_sessions(customer.user, by=staff_member.user, reason="lost phone")
+    for _ in range(MAX_PER_SOURCE + 1):
+        record("session.opened", actor=customer.user.pk, target=customer.session_id)
+
+    entries = build_timeline(customer.user)
+
+    by_staff = [(entry.label.title, entry.by) for entry in entries if entry.kind == "staff"]
+    assert by_staff == [("Logged out everywhere by staff", staff_member.user.email)]
+    assert len([entry for entry in entries if entry.kind == "account"]) == MAX_PER_SOURCE
+
+
 def test_the_page_costs_the_same_however_long_the_timeline_is(
     admin_site, customer, staff_member, django_assert_max_num_queries
 ):
@@ -107,7 +120,7 @@ def test_the_page_costs_the_same_however_long_the_timeline_is(
         staff_administration.add_note(customer.user, by=staff_member.user, text=f"Note {number}")
 
     page(admin_site, customer)  # content types are kept from then on
-    with django_assert_max_num_queries(42):
+    with django_assert_max_num_queries(43):
         page(admin_site, customer)
 
 
