@@ -76,7 +76,7 @@ IMPERSONATION = Target(
 
 
 def is_running(row: Impersonation) -> bool:
-    return row.ended_at is None and row.ends_at > timezone.now()
+    return row.is_running(timezone.now())
 
 
 def end_impersonation(row: Impersonation, context: ActionContext, *, reason: str = "") -> ActionResult:

@@ -1,9 +1,12 @@
 """Impersonation: who may start it, what it may do, when it ends, and what is audited (T47 to T50)."""
 
+from datetime import datetime
+
 import jwt
 import pytest
 import time_machine
 from django.db import connection
+from django.utils import timezone
 
 from saas.accounts.models import Impersonation, LoginSession, Profile, RefreshToken, StaffRole, User
 from saas.accounts.staff import staff_administration
@@ -304,6 +307,43 @@ def test_the_customer_sees_afterwards_when_why_and_how_often(
     assert (visit["id"], visit["reason"], visit["could_write"]) == (staff_row.pk, "cannot see her invoice", False)
     assert visit["requests"] == 2
     assert product.get("/api/auth/support-visits", token=other.token).json()["visits"] == []
+
+
+def staff_logs_out(admin_ops, product, staff_member, customer):
+    admin_ops.post("/api/admin/auth/logout", token=staff_member.token)
+
+
+def staff_loses_the_sessions(admin_ops, product, staff_member, customer):
+    staff_administration.revoke_sessions(staff_member.user, by=staff_member.user)
+
+
+def customer_is_banned(admin_ops, product, staff_member, customer):
+    staff_administration.ban_user(customer.user, by=staff_member.user, reason="spam")
+
+
+def customer_ends_it(admin_ops, product, staff_member, customer):
+    session = Impersonation.objects.get().session
+    product.delete(f"/api/auth/sessions/{session.sid}", token=customer.token)
+
+
+@pytest.mark.parametrize("end", [staff_logs_out, staff_loses_the_sessions, customer_is_banned, customer_ends_it])
+def test_it_is_shown_as_over_once_either_login_has_ended(admin_ops, product, staff_member, customer, token, end):
+    before = Impersonation.objects.listed().get()
+
+    end(admin_ops, product, staff_member, customer)
+
+    after, now = Impersonation.objects.listed().get(), timezone.now()
+    assert (before.is_running(now), after.is_running(now)) == (True, False)
+    assert (before.over_at() == before.ends_at, after.over_at() <= now) == (True, True)
+
+
+def test_the_customer_sees_when_it_really_ended(admin_ops, product, staff_member, customer, token):
+    staff_logs_out(admin_ops, product, staff_member, customer)
+
+    (visit,) = product.get("/api/auth/support-visits", token=customer.token).json()["visits"]
+
+    ended = LoginSession.objects.get(sid=staff_member.session_id).revoked_at
+    assert datetime.fromisoformat(visit["ended_at"]) == ended
 
 
 def test_the_list_shows_who_acted_in_whose_name(admin_ops, staff_member, customer, token, django_assert_num_queries):

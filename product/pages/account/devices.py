@@ -53,8 +53,5 @@ class SupportVisitsPage(SectionPage):
         counts = AuditEvent.objects.count_impersonated_requests(
             [row.pk for row in page.items], act_as=self.known.user.pk
         )
-        visits = [
-            {"row": row, "ended_at": row.ended_at or row.ends_at, "requests": counts.get(row.pk, 0)}
-            for row in page.items
-        ]
+        visits = [{"row": row, "ended_at": row.over_at(), "requests": counts.get(row.pk, 0)} for row in page.items]
         return {**super().context(), "visits": visits}

@@ -19,8 +19,8 @@ class ImpersonationQuerySet(models.QuerySet["Impersonation"]):
         return self.select_related("staff_session__user", "session__user")
 
     def of_customer(self, customer: User) -> ImpersonationQuerySet:
-        """All that were ever made in this customer's name."""
-        return self.filter(session__user=customer)
+        """All that were ever made in this customer's name, with both sessions."""
+        return self.filter(session__user=customer).select_related("session", "staff_session")
 
     def running(self, now: datetime) -> ImpersonationQuerySet:
         """Neither ended nor expired, by an active member of staff who is still logged in."""
@@ -64,3 +64,19 @@ class Impersonation(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+    def over_at(self) -> datetime:
+        """When it ended, or will by itself: with its minutes, by staff, or as either of the two sessions was ended."""
+        ends = (self.ends_at, self.ended_at, self.session.revoked_at, self.staff_session.revoked_at)
+        return min(end for end in ends if end)
+
+    def is_running(self, now: datetime) -> bool:
+        """As ``running``, of one that came ``listed``."""
+        logins = (self.session, self.staff_session)
+        return self.over_at() > now and all(_is_good(login, now) for login in logins)
+
+
+def _is_good(session: LoginSession, now: datetime) -> bool:
+    """Whether its user is active and it is of their present epoch."""
+    user = session.user
+    return user is not None and user.is_active and session.epoch == user.token_epoch and session.ends_at > now

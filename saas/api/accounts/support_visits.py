@@ -39,7 +39,6 @@ class SupportVisitsView(CustomerView):
         page = paginate(Impersonation.objects.of_customer(self.user), **self.query(PageQuery))
         counts = AuditEvent.objects.count_impersonated_requests([row.pk for row in page.items], act_as=self.user.pk)
         visits = [
-            represent(VisitShape, row, ended_at=row.ended_at or row.ends_at, requests=counts.get(row.pk, 0))
-            for row in page.items
+            represent(VisitShape, row, ended_at=row.over_at(), requests=counts.get(row.pk, 0)) for row in page.items
         ]
         return Response({"visits": visits, **page.meta})
