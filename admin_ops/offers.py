@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib.admin.utils import quote, unquote
 from django.db.models import Model
 from django.urls import reverse
 
@@ -46,6 +47,15 @@ def with_offers(rows: Collection[Any], permissions: Collection[StaffPermission],
     return [OfferedRow(row, offers_of(row, permissions, back=back)) for row in rows]
 
 
+def address_key(key: Any) -> str:
+    """A row's key as an address of Django admin holds it: quoted where it would be read as another, as the ``_24`` of a plan
+    ``pro_24`` for a dollar."""
+    text = str(key)
+    return quote(text) if unquote(text) != text else text
+
+
 def _link(row: Model, action: StaffAction, back: str) -> str:
-    page = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_action", args=[row.pk, action.name])
+    page = reverse(
+        f"admin:{row._meta.app_label}_{row._meta.model_name}_action", args=[address_key(row.pk), action.name]
+    )
     return f"{page}?{urlencode({'back': back})}" if back else page

@@ -4,10 +4,12 @@ A page says what will happen and asks for the reason; then the action of ``admin
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -24,7 +26,8 @@ from admin_ops.actions.forms import ActionForm
 from admin_ops.admin.base import ReadOnlyModelAdmin
 from admin_ops.admin.permissions import enforce_limits, request_permissions, staff_session
 from admin_ops.admin.recent_login import PASSWORD_FIELD, password_step
-from admin_ops.offers import offers_of
+from admin_ops.offers import address_key, offers_of
+from saas.api.pages import submissions
 from saas.errors import DomainError
 
 MAX_ROWS = 100
@@ -49,10 +52,10 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
     def row_url(self, row: Any) -> str:
         """Its page; that of the list without one."""
         table = f"admin:{self.opts.app_label}_{self.opts.model_name}"
-        return reverse(f"{table}_change", args=[row.pk]) if row else reverse(f"{table}_changelist")
+        return reverse(f"{table}_change", args=[address_key(row.pk)]) if row else reverse(f"{table}_changelist")
 
     def action_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        row = self.get_object(request, object_id) if self.has_view_permission(request) else None
+        row = self.get_object(request, unquote(object_id)) if self.has_view_permission(request) else None
         action = next((action for action in self.staff_actions if action.name == name), None)
         if row is None or action is None:
             raise Http404
@@ -81,6 +84,19 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
         effect = shown_effect(action, row, form) if is_available else None
         if effect and "preview" in request.POST:
             return TemplateResponse(request, "admin_ops/parts/effect.html", {"effect": effect})
+        page = partial(self._form_page, request, row, action, form, effect, back)
+        return _answer_once(request, page, back) if form.is_bound else page()
+
+    def _form_page(
+        self,
+        request: HttpRequest,
+        row: Any,
+        action: StaffAction,
+        form: ActionForm,
+        effect: ShownEffect | None,
+        back: str,
+    ) -> HttpResponse:
+        """Lead away once the action is done; else show the form. Without ``effect`` the action does not suit the row."""
         if effect and form.is_valid() and (done := self._confirm(request, row, action, form, effect)):
             return HttpResponseRedirect(action.success_url(row, done) if action.success_url else back)
         context = {
@@ -91,11 +107,12 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
             "original": row,  # for the path above the page
             "action": action,
             "form": form,
-            "is_available": is_available,
+            "form_key": submissions.new_form_key(),
+            "is_available": effect is not None,
             "effect": effect,
             "back": back,
         }
-        status = 409 if not is_available else 422 if form.errors else 200
+        status = 409 if effect is None else 422 if form.errors else 200
         return TemplateResponse(request, "admin_ops/action.html", context, status=status)
 
     def _password_page(self, request: HttpRequest, row: Any, action: StaffAction, back: str) -> HttpResponse | None:
@@ -115,6 +132,7 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
                 "action": action,
                 "form": step.form,
                 "filled_in": filled_in,
+                "form_key": request.POST.get("form_key", ""),
                 "back": back,
             }
             return TemplateResponse(
@@ -128,6 +146,10 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
         back = request.POST.get("back") or request.GET.get("back", "")
         is_ours = back.startswith(reverse("admin:index")) and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
         return back if is_ours else self.row_url(row)
+
+    def list_url(self, request: HttpRequest) -> str:
+        """The list as it was, with its filters, that a bulk action began in."""
+        return self._back_url(request, None)
 
     def _confirm(
         self, request: HttpRequest, row: Any, action: StaffAction, form: ActionForm, effect: ShownEffect
@@ -171,11 +193,11 @@ def _bulk_view(action: StaffAction) -> BulkView:
         if len(chosen) > MAX_ROWS:
             messages.error(request, f"Choose at most {MAX_ROWS} at once.")
             return None
-        form = action.form(request.POST if "confirmed" in request.POST else None)
+        is_confirmed = "confirmed" in request.POST
+        form = action.form(request.POST if is_confirmed else None)
+        back = admin.list_url(request) if is_confirmed else request.get_full_path()
         if form.is_valid():
-            for row in chosen:
-                _perform_in_bulk(request, row, action, form)
-            return None
+            return _answer_once(request, partial(_perform_on_all, request, chosen, action, form, back), back)
         names = admin.opts.verbose_name if len(chosen) == 1 else admin.opts.verbose_name_plural
         context = {
             **admin.admin_site.each_context(request),
@@ -184,12 +206,22 @@ def _bulk_view(action: StaffAction) -> BulkView:
             "rows": chosen,
             "action": action,
             "form": form,
+            "form_key": submissions.new_form_key(),
             "action_name": f"{action.name}_selected",
             "checkbox": ACTION_CHECKBOX_NAME,
+            "back": back,
         }
         return TemplateResponse(request, "admin_ops/bulk_action.html", context)
 
     return run_bulk_action
+
+
+def _perform_on_all(
+    request: HttpRequest, rows: Sequence[Any], action: StaffAction, form: ActionForm, back: str
+) -> HttpResponse:
+    for row in rows:
+        _perform_in_bulk(request, row, action, form)
+    return HttpResponseRedirect(back)
 
 
 def _perform_in_bulk(request: HttpRequest, row: Any, action: StaffAction, form: ActionForm) -> None:
@@ -209,6 +241,11 @@ def _perform(request: HttpRequest, row: Any, action: StaffAction, form: ActionFo
     api_request.user = context.user  # whom a limit counts
     enforce_limits(api_request, *action.limits)
     return action.perform(row, context, form.arguments)
+
+
+def _answer_once(request: HttpRequest, work: Callable[[], HttpResponse], back: str) -> HttpResponse:
+    """A double click does its work once."""
+    return submissions.answer_once(request, _context(request).session.sid, work, meanwhile=back)
 
 
 def _context(request: HttpRequest) -> ActionContext:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from admin_ops import status_colors
 from admin_ops.admin.menu import menu_name
 from admin_ops.event_sentences import event_sentence
+from admin_ops.offers import address_key
 from saas.money import Money
 from saas.teams.roles import ROLES_BY_PERMISSION, Permission
 from saas.webhook_events.models import WebhookAttempt
@@ -35,7 +36,7 @@ register.filter(event_sentence)
 def row_url(link: tuple[str, Any]) -> str:
     """The address of a row's admin page: ``("billing_invoice", "inv_…")``."""
     table, pk = link
-    return reverse(f"admin:{table}_change", args=[pk])
+    return reverse(f"admin:{table}_change", args=[address_key(pk)])
 
 
 @register.filter

@@ -19,7 +19,6 @@ from django.views.generic import View
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
-from product.pages import submissions
 from product.pages.impersonated_view import audited
 from product.pages.next_pages import safe_next
 from product.pages.provider_links import provider_links
@@ -29,6 +28,7 @@ from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.api.authentication import SessionCredential
 from saas.api.impersonation import NotWhileImpersonating
+from saas.api.pages import submissions
 from saas.api.pages.errors import with_retry_after
 from saas.api.pages.forms import Field, Form, FormSpec
 from saas.api.pages.rendering import page_language, render_page

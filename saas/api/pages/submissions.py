@@ -1,6 +1,6 @@
 """A form that is sent twice (a double click, a reloaded page) does its work once, and both get the first answer.
 
-The key is a random value in the form. What the first sending answered is kept, encrypted, for some minutes where the cache
+The key is a random value in the form, and the form is the same while its fields hold the same. What the first sending answered is kept, encrypted, for some minutes where the cache
 may lose it: the action's own rules are the last word.
 """
 
@@ -28,17 +28,22 @@ def new_form_key() -> str:
     return secrets.token_urlsafe(16)
 
 
-def answer_once(request: HttpRequest, by: str, work: Callable[[], HttpResponse]) -> HttpResponse:
+def answer_once(
+    request: HttpRequest, by: str, work: Callable[[], HttpResponse], *, meanwhile: Callable[[], HttpResponse] | None = None
+) -> HttpResponse:
     """Return what ``work`` answers, or what it answered to this form of the person ``by`` before.
 
-    If the first sending still runs after a second, the second is led to the page itself. A refused form comes back with a new
-    key.
+    The second sending waits for the first, and is tried itself if that was refused. After a second it is answered by
+    ``meanwhile``, by default led to the page itself. A refused form comes back with a new key.
     """
     slot = _slot(request, by)
     if not slot:
         return work()
     if not _claim(slot):
-        return _kept_answer(slot) or HttpResponseRedirect(request.path)
+        if answer := _kept_answer(slot):
+            return answer
+        if not _claim(slot):
+            return meanwhile() if meanwhile else HttpResponseRedirect(request.path)
     try:
         answer = work()
     except Exception:
@@ -57,7 +62,12 @@ def earlier_answer(request: HttpRequest, by: str) -> HttpResponse | None:
 def _slot(request: HttpRequest, by: str) -> str:
     """Where the answer is kept; empty for a form without a key."""
     key = str(request.POST.get("form_key", ""))[:MAX_KEY]
-    return f"form:{hash_token(f'{by}:{request.path}:{key}')}" if key else ""
+    return f"form:{hash_token(f'{by}:{request.path}:{key}:{_filled_in(request)}')}" if key else ""
+
+
+def _filled_in(request: HttpRequest) -> str:
+    names = sorted({*request.POST} - {"csrfmiddlewaretoken", "form_key"})
+    return json.dumps([[name, *request.POST.getlist(name)] for name in names])
 
 
 def _claim(slot: str) -> bool:
