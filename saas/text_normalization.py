@@ -1,5 +1,6 @@
 """Unicode normalization of names and codes, and refusal of invisible characters in names."""
 
+import re
 import unicodedata
 
 import idna
@@ -13,6 +14,8 @@ _JOINERS = "\u200c\u200d"
 _ZERO_WIDTH_JOINER = "\u200d"
 _PICTURES = {"So", "Sk", "Mn"}  # emoji, their colours of skin, and the selector of their look
 _VARIES = {"So", "Sm", "Sk", "Po", "Nd"}
+_DOTTED_I = re.compile("\u0130|i\u0307")  # what programs make of it in lower case, too
+_FIRST_I = re.compile(r"\b[iI]")
 _HAN = ((0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))
 
 NOT_ONE_LINE = "A name is one line of text."
@@ -25,13 +28,17 @@ def normalize_name(text: str) -> str:
 
 
 def search_variants(searched: str) -> tuple[str, ...]:
-    """Every form in which a searched name may be stored: as typed, NFC, NFD and NFKC.
+    """Every form in which a searched name may be stored: as typed, NFC, NFD and NFKC, and where a word begins with an i, with
+    the dotted capital of Turkish, which databases take for another letter.
 
     Names are stored in NFC; older rows as they were sent.
     """
     if not (term := strip_invisible(searched)):
         return ()
     found = [term, *(unicodedata.normalize(form, term) for form in ("NFC", "NFD", "NFKC"))]
+    if "@" not in term:
+        plain = _DOTTED_I.sub("i", found[1])
+        found += [plain, _FIRST_I.sub("\u0130", plain)]
     return tuple(dict.fromkeys(found))
 
 

@@ -51,7 +51,7 @@ class AdminOpsSite(_Site):
         return [*here, *rest]
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return search_page(request, self.get_app_list(request))
+        return search_page(request, self.each_context(request), self.get_app_list(request))
 
     def alarms(self, request: HttpRequest) -> HttpResponse:
         return alarms_page(request, self.each_context(request))

@@ -11,7 +11,7 @@ from saas import request_context
 from saas.background_tasks import notify_workers
 from saas.errors import DomainError
 from saas.mail.models import Mail
-from saas.mail.rendering import uses_secrets
+from saas.mail.rendering import has_template, uses_secrets
 from saas.mail.tasks import deliver
 from saas.security.encryption import encrypt
 
@@ -59,6 +59,8 @@ def queue_mail(
 def is_resendable(mail: Mail) -> bool:
     """A failed mail still holds all its values. One that was sent can be sent again, unless it held a link that works once:
     that is deleted when it is sent."""
+    if not has_template(mail):
+        return False
     return mail.status == Mail.Status.FAILED or (mail.status == Mail.Status.SENT and not uses_secrets(mail))
 
 

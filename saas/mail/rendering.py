@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.template import TemplateDoesNotExist
 from django.template.loader import get_template, render_to_string
 
 from saas.localization.languages import language_of
@@ -48,18 +49,32 @@ def render_message(mail: Mail) -> EmailMultiAlternatives:
 
 
 _TOKEN = re.compile(r"\btoken\b")  # the name of every secret value of a mail
+_NO_TEXT = "Its template is no longer there, so its text cannot be shown, nor sent again."
+
+
+def has_template(mail: Mail) -> bool:
+    """Whether it can be rendered: rows outlive the module, or the release, that had the template."""
+    return bool(_source(mail))
 
 
 def uses_secrets(mail: Mail) -> bool:
     """Whether the mail has a link that works once, whether or not its row still holds it."""
-    source: str = get_template(f"mail/{mail.template}.txt").template.source  # type: ignore[attr-defined]
-    return bool(mail.sealed) or bool(_TOKEN.search(source))
+    return bool(mail.sealed) or bool(_TOKEN.search(_source(mail)))
+
+
+def _source(mail: Mail) -> str:
+    try:
+        return str(get_template(f"mail/{mail.template}.txt").template.source)  # type: ignore[attr-defined]
+    except TemplateDoesNotExist:
+        return ""
 
 
 def render_without_secrets(mail: Mail) -> EmailMultiAlternatives:
     """The mail as others than its recipient may see it: links that work once lead nowhere."""
     shown = copy(mail)
     shown.sealed = {}
+    if not has_template(mail):
+        return EmailMultiAlternatives(mail.template, _NO_TEXT, to=[mail.recipient])
     return render_message(shown)
 
 

@@ -72,6 +72,15 @@ def test_what_is_looked_for_has_every_form() -> None:
     assert text_normalization.search_variants("\u200b") == ()
 
 
+@pytest.mark.parametrize("typed", ["ibrahim", "Ibrahim", "\u0130brahim", "i\u0307brahim"])
+def test_a_name_is_looked_for_with_and_without_the_dot_of_turkish(typed: str) -> None:
+    assert {"ibrahim", "\u0130brahim"} <= {form.replace("I", "i") for form in text_normalization.search_variants(typed)}
+
+
+def test_an_address_has_no_turkish_letters() -> None:
+    assert text_normalization.search_variants("ida@example.net") == ("ida@example.net",)
+
+
 @pytest.mark.parametrize(
     "typed",
     [

@@ -5,7 +5,10 @@ Unfold's own search remembers what it found for minutes, and in lower case, in w
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.models import Q
@@ -21,6 +24,7 @@ from admin_ops.offers import OfferedAction, offer_of
 from admin_ops.queries import search_users
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.teams.models import Team
+from saas.text_normalization import search_variants
 from saas.webhook_events.models import WebhookEvent
 
 SHOWN = 8
@@ -38,12 +42,22 @@ class Found:
     offer: OfferedAction | None = None
 
 
-def search_page(request: HttpRequest, apps: Sequence[dict[str, Any]]) -> HttpResponse:
-    """``apps`` are those of the admin site that the member of staff may see, with their tables."""
+def search_page(request: HttpRequest, site_context: dict[str, Any], apps: Sequence[dict[str, Any]]) -> HttpResponse:
+    """``apps`` are those of the admin site that the member of staff may see, with their tables. A whole page for who presses
+    Enter or has no scripts, what is found alone for the search fields."""
     term = request.GET.get("q", "").strip()[:MAX_LENGTH]
     results = [*_search(request, term), *_tables(apps, term.lower())] if term else []
-    context = {"results": results, "term": term}
-    return TemplateResponse(request, "unfold/helpers/command_results.html", context, headers={"HX-Trigger": "search"})
+    found = {"results": results, "term": term}
+    if "HX-Request" in request.headers:
+        return TemplateResponse(request, "unfold/helpers/command_results.html", found, headers={"HX-Trigger": "search"})
+    page = {**site_context, "title": "Search", **found, "shown": SHOWN, "people": _people_page(request, term)}
+    return TemplateResponse(request, "admin_ops/search.html", page)
+
+
+def _people_page(request: HttpRequest, term: str) -> str:
+    """The list of all people who match; empty without a term, and for whom it is not shown."""
+    is_shown = bool(term) and StaffPermission.READ_USERS in request_permissions(request)
+    return f"{reverse('admin:accounts_user_changelist')}?{urlencode({'q': term})}" if is_shown else ""
 
 
 def _tables(apps: Sequence[dict[str, Any]], term: str) -> list[Found]:
@@ -99,6 +113,6 @@ def _search(request: HttpRequest, term: str) -> list[Found]:
 
 
 def _teams(term: str) -> Iterable[Team]:
-    """By the beginning of the name, or by the id."""
-    found = Team.objects.live().filter(Q(name__istartswith=term) | Q(pk=term))
-    return found.select_related("owner").order_by("-pk")[:SHOWN]
+    """By the beginning of the name, in every form of Unicode, or by the id."""
+    matches = reduce(or_, (Q(name__istartswith=form) for form in search_variants(term)), Q(pk=term))
+    return Team.objects.live().filter(matches).select_related("owner").order_by("-pk")[:SHOWN]
