@@ -19,6 +19,7 @@ from saas.accounts.models import Audience, LoginSession, PendingLogin, RecoveryC
 from saas.accounts.passwords import login_throttle
 from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_session
 from saas.accounts.sessions.tokens import hash_token
+from saas.accounts.staff.staff_pages import mail_values
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
 from saas.mail.actions import queue_mail
@@ -272,6 +273,6 @@ def _mail(user: User, template: str, *, key: str, **more: str) -> None:
         template,
         to=user.email,
         locale=user.locale,
-        context={"name": user.full_name, **more},
+        context={**mail_values(user), **more},
         dedupe_key=f"{template}:{user.id}:{key}"[:200],
     )

@@ -15,6 +15,7 @@ from saas.accounts.passwords import login_throttle
 from saas.accounts.passwords.validators import check_new_password
 from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.sessions.logins import InvalidCredentials, Login, end_sessions, open_session
+from saas.accounts.staff.staff_pages import mail_values
 from saas.accounts.tasks import answer_reset_request
 from saas.audit.actions import record
 from saas.background_tasks import notify_workers
@@ -95,7 +96,7 @@ def _replace_password(user: User, encoded: str, *, ended: int = 0, **also: objec
             "password_changed",
             to=user.email,
             locale=user.locale,
-            context={"name": user.full_name, "ended": str(ended or "")},
+            context={**mail_values(user), "ended": str(ended or "")},
             dedupe_key=f"password_changed:{user.id}:{user.token_epoch}",
         )
     return bool(is_replaced)

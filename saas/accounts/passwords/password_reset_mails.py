@@ -9,6 +9,7 @@ from saas.accounts import one_time_tokens
 from saas.accounts.models import Deletion, OneTimeToken, ResetRequest, User
 from saas.accounts.privacy.account_deletion import mail_keep_link
 from saas.accounts.sessions import tokens
+from saas.accounts.staff.staff_pages import staff_password_page
 from saas.audit.actions import record
 from saas.mail.actions import queue_mail
 
@@ -24,11 +25,12 @@ def mail_reset_link(user: User, *, by: str, reason: str = "") -> None:
 
 def _mail_reset(user: User) -> None:
     token = one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.RESET)
+    page = {"staff_page": staff_password_page()} if user.is_staff else {}
     queue_mail(
         "password_reset",
         to=user.email,
         locale=user.locale,
-        context={"name": user.full_name},
+        context={"name": user.full_name, **page},
         secrets={"token": token},
         dedupe_key=f"reset:{tokens.hash_token(token)}",
     )

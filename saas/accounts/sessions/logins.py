@@ -20,6 +20,7 @@ from saas.accounts.passwords import hashing_pool, login_throttle
 from saas.accounts.passwords.validators import MAX_LENGTH
 from saas.accounts.sessions import known_devices, long_lived_credentials, session_lifetimes, session_store, tokens
 from saas.accounts.sessions.long_lived_credentials import LongLivedCredential
+from saas.accounts.staff.staff_pages import mail_values
 from saas.audit.actions import record
 from saas.errors import DomainError
 from saas.ip_addresses import site_subnet
@@ -163,7 +164,7 @@ def _mail_new_device(user: User, here: request_context.Context) -> None:
         "new_device",
         to=user.email,
         locale=user.locale,
-        context={"name": user.full_name, "agent": here.agent, "address": here.address},
+        context={**mail_values(user), "agent": here.agent, "address": here.address},
         dedupe_key=f"{key}{tokens.hash_token(here.agent + site_subnet(here.address))}",
     )
 
@@ -245,7 +246,7 @@ def _end_reused(raw: str) -> None:
             "session_ended_reuse",
             to=user.email,
             locale=user.locale,
-            context={"name": user.full_name},
+            context=mail_values(user),
             dedupe_key=f"reuse:{token.session.sid}",
         )
 

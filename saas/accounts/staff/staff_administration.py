@@ -23,6 +23,7 @@ from saas.accounts.passwords.password_reset_mails import mail_reset_link
 from saas.accounts.passwords.validators import check_new_password
 from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.sessions.logins import end_sessions
+from saas.accounts.staff.staff_pages import mail_values
 from saas.accounts.staff.staff_roles import StaffPermission, has_permission
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
@@ -217,7 +218,7 @@ def reset_second_factor(user: User, *, by: User, reason: str = "") -> None:
         "mfa_reset",
         to=user.email,
         locale=user.locale,
-        context={"name": user.full_name},
+        context=mail_values(user),
         dedupe_key=f"mfa_reset:{user.id}:{timezone.now().isoformat()}",
     )
 

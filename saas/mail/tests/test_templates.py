@@ -22,6 +22,10 @@ ALERTS = {"billing_alert", "webhook_alert"}  # to an address of the settings
 TOKENS = {
     "verify_email", "welcome", "confirm_new_email", "deletion_requested", "password_reset", "team_invitation",
 }  # fmt: skip
+NOTICES_TO_STAFF = (
+    "mfa_disabled", "mfa_enabled", "mfa_recovery_codes_renewed", "mfa_reset", "new_device", "password_changed",
+    "recovery_code_used", "session_ended_reuse",
+)  # fmt: skip
 LANGUAGES = ("en", "de")
 ALL = [(template, language) for template in sorted(MAIL_VALUES) for language in LANGUAGES]
 
@@ -84,6 +88,18 @@ def test_every_mail_has_one_way_on_and_it_is_there(template: str, language: str)
     assert f"{parts.scheme}://{parts.netloc}" == settings.SERVICE_BASE_URLS[service]
     assert resolve(parts.path, f"{service}.urls")
     assert (parts.query == "token=t0ken") is (template in TOKENS)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("template", NOTICES_TO_STAFF)
+def test_a_notice_to_staff_has_their_login_as_the_one_way_on(template: str, language: str) -> None:
+    page = "http://localhost:8001/admin/login/"
+
+    mail = render(template, language, staff_login=page)
+
+    assert re.findall(r'href="([^"]+)"', html_of(mail)) == [page]
+    assert page in str(mail.body).split()
+    assert resolve(urlsplit(page).path, "admin_ops.urls")
 
 
 @pytest.mark.parametrize(("template", "language"), ALL)

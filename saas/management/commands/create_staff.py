@@ -3,14 +3,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from saas.accounts.models import StaffRole
 from saas.accounts.staff.staff_administration import invite_staff, reinvite_staff
+from saas.accounts.staff.staff_pages import staff_password_page
 from saas.errors import DomainError
-
-PAGE = "/admin/password/"  # in Admin ops
 
 
 class Command(BaseCommand):
@@ -35,4 +33,4 @@ class Command(BaseCommand):
             raise CommandError(refusal.detail) from refusal
         with_roles = f" ({', '.join(roles)})" if roles else ""
         self.stdout.write(f"{user.email} is staff{with_roles}. They set their password here, within 15 minutes:")
-        self.stdout.write(f"{settings.SERVICE_BASE_URLS['admin_ops']}{PAGE}?token={token}")
+        self.stdout.write(f"{staff_password_page()}{token}")
