@@ -56,6 +56,8 @@ ALL_ACTIONS: Sequence[StaffAction] = (
     users.RESET_SECOND_FACTOR,
     users.BAN,
     users.UNBAN,
+    users.DELETE_ACCOUNT,
+    users.SET_ROLES,
     users.CHANGE_METADATA,
     billing.GIVE_TEAM_PLAN,
     billing.GIVE_TEAM_MORE,

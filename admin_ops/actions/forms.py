@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.conf import settings
 from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -18,7 +19,9 @@ from admin_ops.serializers.access import REASON_LENGTH, CancelAt
 from admin_ops.serializers.impersonations import TICKET_LENGTH
 from admin_ops.serializers.users import NOTE_LENGTH
 from saas.accounts.metadata import MAX_KEY_LENGTH, MAX_VALUE_LENGTH
+from saas.accounts.models import StaffRole
 from saas.accounts.staff.impersonations import MAX_MINUTES
+from saas.accounts.staff.staff_roles import roles_of
 from saas.billing.catalogue import limits_and_features
 from saas.billing.models import EntitlementOverride, Interval, Plan
 from saas.money import Money, is_known_currency
@@ -125,6 +128,15 @@ def _last_day() -> forms.DateField:
     return forms.DateField(
         label="Last day", widget=DayInput, help_text="It ends after this day (UTC), and can be ended before."
     )
+
+
+class RolesForm(ReasonForm):
+    roles = forms.MultipleChoiceField(choices=StaffRole.choices, widget=UnfoldAdminCheckboxSelectMultipleWidget)
+    field_order = ("roles", "reason")
+
+    def __init__(self, data: Mapping[str, Any] | None = None, *, row: Any = None) -> None:
+        super().__init__(data, row=row)
+        self.fields["roles"].initial = roles_of(row)
 
 
 class GivePlanForm(ReasonForm):

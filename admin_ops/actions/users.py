@@ -1,13 +1,14 @@
 """What staff do to a user's account."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from admin_ops.actions.base import ActionContext, ActionResult, AuditLabel, Endpoint, StaffAction, Target
-from admin_ops.actions.forms import MetadataForm, NoteForm, OptionalReasonForm
+from admin_ops.actions.forms import MetadataForm, NoteForm, OptionalReasonForm, ReasonForm, RolesForm
 from admin_ops.serializers import users as shapes
+from admin_ops.serializers.staff import RolesShape, roles_of_staff
 from admin_ops.status_colors import BAD, GOOD, WARN
-from saas.accounts.models import Deletion, Totp, User
+from saas.accounts.models import Deletion, StaffRole, Totp, User
 from saas.accounts.second_factor import SecondFactorNotEnabled
 from saas.accounts.sessions.long_lived_credentials import list_long_lived_credentials
 from saas.accounts.staff import staff_administration
@@ -15,13 +16,19 @@ from saas.accounts.staff.staff_administration import (
     AccountDeleted,
     AccountNotActive,
     CannotBanSelf,
+    CannotDeleteStaff,
     CannotResetOwnFactor,
     LastAdmin,
     NotACustomer,
+    NotStaff,
     StaffAccount,
 )
 from saas.accounts.staff.staff_roles import StaffPermission
+from saas.api.accounts.personal_data import DeletionAcceptedShape, DeletionShape
 from saas.api.representation import represent
+from saas.billing.personal_data import StillSubscribed
+from saas.teams.actions import TeamSubscribed
+from saas.teams.personal_data import TeamNeedsOwner
 
 USER = Target(User, StaffPermission.READ_USERS, lambda user_id: User.objects.filter(pk=user_id).first())
 
@@ -38,6 +45,11 @@ def unban(user: User, context: ActionContext, *, reason: str) -> ActionResult:
 
 def _is_deletion_pending(user: User) -> bool:
     return user.status == User.Status.DELETED and Deletion.objects.pending().filter(user=user).exists()
+
+
+def _stays_banned(user: User) -> bool:
+    """Whether they are banned, and no deletion is pending."""
+    return user.status == User.Status.DISABLED and not Deletion.objects.filter(user=user).exists()
 
 
 BAN = StaffAction(
@@ -92,6 +104,43 @@ UNBAN = StaffAction(
         response=shapes.StandingShape,
         represent=lambda user: {"user": represent(shapes.StaffUserShape, user), "status": "active"},
         refusals=(StaffAccount, AccountDeleted),
+    ),
+)
+
+
+def delete_account(user: User, context: ActionContext, *, reason: str) -> ActionResult:
+    deletion = staff_administration.delete_account(user, by=context.user, reason=reason)
+    return ActionResult(
+        f"{user.email} is erased on {deletion.due_at:%-d %b %Y}, unless they keep the account.", deletion
+    )
+
+
+DELETE_ACCOUNT = StaffAction(
+    name="delete",
+    target=USER,
+    label="Delete the account",
+    icon="delete",
+    description="For who wishes it and cannot log in, or is banned. They are logged out everywhere and mailed a link that keeps "
+    "the account; after 14 days what we hold about them is erased. A subscription has to be canceled, and a team with other "
+    "members handed over, first.",
+    permission=StaffPermission.BAN_USERS,
+    run=delete_account,
+    form=ReasonForm,
+    available_for=lambda user: not user.is_staff and (user.is_active or _stays_banned(user)),
+    is_destructive=True,
+    audit=(AuditLabel("user.deletion_begun", "Deletion begun by staff", BAD),),
+    endpoint=Endpoint(
+        path="users/<str:user_id>/deletion",
+        operation_id="staff_user_delete",
+        summary="Begin the deletion of an account",
+        description="As the person would by themselves, for who cannot log in, or is banned: they are mailed the link that keeps "
+        "the account, and 14 days later what we hold about them is erased.",
+        tag="users",
+        body=shapes.ReasonBody,
+        status=202,
+        response=DeletionAcceptedShape,
+        represent=lambda deletion: {"deletion": represent(DeletionShape, deletion)},
+        refusals=(CannotDeleteStaff, AccountDeleted, StillSubscribed, TeamSubscribed, TeamNeedsOwner),
     ),
 )
 
@@ -233,6 +282,38 @@ ADD_NOTE = StaffAction(
         status=201,
         response=shapes.NewNoteShape,
         represent=lambda note: {"note": represent(shapes.UserNoteShape, note)},
+    ),
+)
+
+
+def set_roles(user: User, context: ActionContext, *, roles: Sequence[str], reason: str) -> ActionResult:
+    held = staff_administration.set_roles(
+        user, by=context.user, roles=[StaffRole(name) for name in roles], reason=reason
+    )
+    return ActionResult(f"{user.email} has the roles {', '.join(held)} now.", held)
+
+
+SET_ROLES = StaffAction(
+    name="roles",
+    target=USER,
+    label="Set the roles",
+    icon="badge",
+    description="They may do what the roles allow from their next request on, and no more.",
+    permission=StaffPermission.MANAGE_STAFF,
+    run=set_roles,
+    form=RolesForm,
+    available_for=lambda user: user.is_staff and user.is_active,
+    audit=(AuditLabel("staff.roles_changed", "Roles changed", WARN),),
+    endpoint=Endpoint(
+        method="put",
+        path="users/<str:user_id>/roles",
+        operation_id="staff_user_roles",
+        summary="Set the roles of a member of staff",
+        tag="users",
+        body=shapes.RolesBody,
+        response=RolesShape,
+        represent=roles_of_staff,
+        refusals=(NotStaff, LastAdmin),
     ),
 )
 

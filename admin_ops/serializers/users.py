@@ -9,7 +9,7 @@ from rest_framework import serializers
 from admin_ops.serializers.access import REASON_LENGTH, OverrideShape
 from admin_ops.serializers.audit import AuditEventShape
 from admin_ops.serializers.billing import InvoiceShape, SubscriptionShape
-from saas.accounts.models import Audience, User
+from saas.accounts.models import Audience, StaffRole, User
 from saas.api.accounts.serializers import ProfileShape, UserShape
 from saas.api.fields import MetadataField, StrictBooleanField, StrictCharField
 from saas.api.pagination import PageQuery, PageShape
@@ -46,6 +46,10 @@ class UsersQuery(PageQuery):
 
 class ReasonBody(serializers.Serializer[Any]):
     reason = StrictCharField(max_length=REASON_LENGTH)
+
+
+class RolesBody(ReasonBody):
+    roles = serializers.ListField(child=serializers.ChoiceField(StaffRole.choices), allow_empty=False)
 
 
 class OptionalReasonBody(serializers.Serializer[Any]):

@@ -25,6 +25,7 @@ GOOD = {
     **FIELDS, "key": "crm_id", "value": "9", "day": FIELDS["last_day"], "name": "Growth", "description": "More",
     "is_visible": "yes", "position": "1", "interval": "month", "code": "AUTUMN", "percent_off": "20", "duration": "once",
     "duration_months": "", "max_redemptions": "", "price_id": "", "ticket": "", "promotion_code": "SPRING",
+    "roles": "auditor",
 }  # fmt: skip
 LONG, NUL, HUGE = "é" + "x" * 5000, "a\x00b", "9" * 40
 # By the kind of fault: the values that a field is sent with, and whether the field has to be of a type for them to be wrong.
@@ -109,6 +110,7 @@ ROWS = {
     "user": lambda person, staff: user(person),
     "user.extend-trial": user_on_trial,
     "user.reset-mfa": with_second_factor,
+    "user.roles": lambda person, staff: user(staff),
     "user.unban": lambda person, staff: user(person, status="disabled"),
     "team": lambda person, staff: create_team(with_verified_email(person)),
     "subscription": lambda person, staff: bought(person, status="active"),

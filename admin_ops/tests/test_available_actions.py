@@ -155,6 +155,8 @@ NOT_AVAILABLE = {
     "user.reset-mfa": active,
     "user.ban": banned,
     "user.unban": active,
+    "user.delete": deleted,
+    "user.roles": active,
     "team.give-plan": deleted_team,
     "team.give-more": deleted_team,
     "team.metadata": deleted_team,

@@ -9,6 +9,7 @@ import time_machine
 from saas.accounts.models import Deletion, User
 from saas.accounts.privacy import erasure
 from saas.audit.models import AuditEvent
+from saas.billing import checkouts
 from saas.testing.clients import ServiceClient
 from saas.testing.concurrency import run_concurrently
 from saas.testing.factories import user_factories
@@ -114,6 +115,81 @@ def test_the_ban_is_available_while_a_deletion_is_pending(leaving: Person, other
 
     assert BAN.available_for(User.objects.get(pk=leaving.user.pk))
     assert not BAN.available_for(User.objects.get(pk=other.user.pk))
+
+
+# ── Begun by staff ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def delete(admin_ops: ServiceClient, staff_member: Person, person: Person) -> Any:
+    body = {"reason": "wrote to privacy@"}
+    return admin_ops.post(f"/api/admin/users/{person.user.id}/deletion", body, token=staff_member.token)
+
+
+def test_staff_delete_an_account_as_its_owner_would(admin_ops, product, customer: Person, staff_member: Person) -> None:
+    answer = delete(admin_ops, staff_member, customer)
+
+    deletion = Deletion.objects.pending().get(user=customer.user)
+    assert answer.status_code == 202
+    assert datetime.fromisoformat(answer.json()["deletion"]["due_at"]) == deletion.due_at
+    assert deletion.due_at - deletion.requested_at == timedelta(days=14)
+    assert product.get("/api/auth/me", token=customer.token).status_code == 401
+    assert log_in(product, customer) == 401
+    event = AuditEvent.objects.get(action="user.deletion_begun")
+    assert (event.actor, event.target, event.reason) == (staff_member.user.id, customer.user.id, "wrote to privacy@")
+    assert keep(product).status_code == 200
+    assert log_in(product, customer) == 200
+
+
+def test_a_banned_account_is_deleted_and_stays_banned_until_then(
+    admin_ops, product, customer: Person, staff_member: Person
+) -> None:
+    ban(admin_ops, staff_member, customer)
+
+    assert delete(admin_ops, staff_member, customer).status_code == 202
+
+    assert User.objects.get(pk=customer.user.pk).status == "disabled"
+    erase()
+    assert User.objects.get(pk=customer.user.pk).email == f"{customer.user.id}@deleted.invalid"
+
+
+def test_a_banned_person_who_keeps_the_account_is_still_banned(
+    admin_ops, product, customer: Person, staff_member: Person
+) -> None:
+    ban(admin_ops, staff_member, customer)
+    delete(admin_ops, staff_member, customer)
+
+    assert keep(product).status_code == 200
+    assert User.objects.get(pk=customer.user.pk).status == "disabled"
+
+
+def test_an_account_is_deleted_once(admin_ops, customer: Person, leaving: Person, staff_member: Person) -> None:
+    again = delete(admin_ops, staff_member, leaving)
+    ban(admin_ops, staff_member, leaving)
+    banned = delete(admin_ops, staff_member, leaving)
+
+    assert [answer.json()["code"] for answer in (again, banned)] == ["account_deleted"] * 2
+    assert not AuditEvent.objects.filter(action="user.deletion_begun").exists()
+
+
+def test_staff_are_banned_and_not_deleted(admin_ops, staff_member: Person) -> None:
+    colleague = user_factories.create_staff_member()
+
+    answer = delete(admin_ops, staff_member, colleague)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "cannot_delete_staff")
+    assert User.objects.get(pk=colleague.user.pk).status == "active"
+
+
+def test_what_stands_in_the_owners_way_stands_in_that_of_staff(
+    admin_ops, product, customer: Person, staff_member: Person
+) -> None:
+    checkouts.start_checkout(customer.user, plan_id="starter")
+
+    answer = delete(admin_ops, staff_member, customer)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "still_subscribed")
+    assert not Deletion.objects.exists()
+    assert product.get("/api/auth/me", token=customer.token).status_code == 200
 
 
 @pytest.mark.django_db(transaction=True)

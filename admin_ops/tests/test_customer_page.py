@@ -209,6 +209,7 @@ NEEDED = {
     "give-more": StaffPermission.GIVE_ACCESS, "send-reset": StaffPermission.RECOVER_USERS, "ban": StaffPermission.BAN_USERS,
     "revoke-sessions": StaffPermission.END_SESSIONS, "reset-mfa": StaffPermission.RECOVER_USERS,
     "extend-trial": StaffPermission.GIVE_ACCESS, "unban": StaffPermission.BAN_USERS, "metadata": StaffPermission.NOTE_USERS,
+    "delete": StaffPermission.BAN_USERS, "roles": StaffPermission.MANAGE_STAFF,
 }  # fmt: skip
 
 

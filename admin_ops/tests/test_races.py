@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError
 
 from saas import request_context
-from saas.accounts.models import User
+from saas.accounts.models import StaffRole, User
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.testing.concurrency import run_concurrently
@@ -19,6 +19,19 @@ def test_two_admins_cannot_ban_each_other_at_once():
     outcome = run_concurrently(
         lambda: staff_administration.ban_user(staff_member, by=eve, reason="race"),
         lambda: staff_administration.ban_user(eve, by=staff_member, reason="race"),
+    )
+
+    assert outcome == ["done", "last_admin"]
+    assert User.objects.admins().count() == 1
+
+
+def test_two_admins_cannot_demote_each_other_at_once():
+    staff_member, eve = (user_factories.create_staff_member("", StaffRole.ADMIN).user for _ in range(2))
+    lower = {"roles": [StaffRole.AUDITOR], "reason": "race"}
+
+    outcome = run_concurrently(
+        lambda: staff_administration.set_roles(staff_member, by=eve, **lower),
+        lambda: staff_administration.set_roles(eve, by=staff_member, **lower),
     )
 
     assert outcome == ["done", "last_admin"]

@@ -132,5 +132,5 @@ def test_billing_actions_are_not_offered_where_nothing_is_sold(settings):
     settings.BILLING = False
 
     assert {action.name for action in actions_for(USER.model)} == {
-        "impersonate", "note", "send-reset", "revoke-sessions", "reset-mfa", "ban", "unban", "metadata",
+        "impersonate", "note", "send-reset", "revoke-sessions", "reset-mfa", "ban", "unban", "delete", "roles", "metadata",
     }  # fmt: skip

@@ -37,6 +37,24 @@ def delete_account(user: User) -> tuple[Deletion, str]:
     return deletion, token
 
 
+@transaction.atomic
+def begin_deletion(user: User, *, by: User, reason: str) -> Deletion | None:
+    """Begin the same for a person who cannot log in, banned ones included: they stay banned. ``None`` if it is pending or
+    done. Raises the refusals of the apps that still need the account."""
+    now = timezone.now()
+    account = User.objects.select_for_update().get(pk=user.pk)
+    if account.status == User.Status.DELETED or Deletion.objects.filter(user=user).exists():
+        return None
+    status = User.Status.DELETED if account.is_active else account.status
+    User.objects.filter(pk=user.pk).update(status=status, token_epoch=F("token_epoch") + 1, updated_at=now)
+    data_sources.require_deletable(user)
+    end_sessions(user)
+    deletion = Deletion.objects.create(user=user, requested_at=now, due_at=now + GRACE_PERIOD)
+    mail_keep_link(user, deletion)
+    record("user.deletion_begun", actor=by.id, target=user.id, reason=reason)
+    return deletion
+
+
 def mail_keep_link(user: User, deletion: Deletion) -> str:
     """Mail the link that undoes a pending deletion, inside the caller's transaction; return its token."""
     token = one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.KEEP)

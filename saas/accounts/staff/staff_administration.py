@@ -21,10 +21,11 @@ from saas.accounts.models import Deletion, OneTimeToken, Profile, StaffRole, Use
 from saas.accounts.passwords import login_throttle
 from saas.accounts.passwords.password_reset_mails import mail_reset_link
 from saas.accounts.passwords.validators import check_new_password
+from saas.accounts.privacy.account_deletion import begin_deletion
 from saas.accounts.sessions import long_lived_credentials
 from saas.accounts.sessions.logins import end_sessions
 from saas.accounts.staff.staff_pages import mail_values
-from saas.accounts.staff.staff_roles import StaffPermission, has_permission
+from saas.accounts.staff.staff_roles import StaffPermission, has_permission, roles_of
 from saas.audit.actions import record
 from saas.errors import DomainError, Invalid
 from saas.mail import actions as mail_actions
@@ -44,6 +45,10 @@ class AccountDeleted(DomainError):
     code, title = "account_deleted", "This account has been deleted."  # 409
 
 
+class CannotDeleteStaff(DomainError):
+    code, title = "cannot_delete_staff", "Members of staff are banned, not deleted: the audit trail names them."  # 409
+
+
 class AccountNotActive(DomainError):
     code, title = "account_not_active", "This account is banned or deleted."  # 409
 
@@ -58,6 +63,10 @@ class StaffAccount(DomainError):
 
 class NotACustomer(DomainError):
     code, title = "not_a_customer", "Only customers have metadata, not members of staff."  # 409
+
+
+class NotStaff(DomainError):
+    code, title = "not_staff", "Only members of staff have roles; manage.py create_staff makes them."  # 409
 
 
 class StaffNotFound(DomainError):
@@ -122,7 +131,7 @@ def _new_staff(email: str, full_name: str) -> User:
 @transaction.atomic
 def _create_staff(user: User, roles: Sequence[StaffRole], by: str) -> User:
     user.save(force_insert=True)
-    user.groups.set([Group.objects.get_or_create(name=role.value)[0] for role in roles])
+    _set_groups(user, roles)
     record("staff.created", actor=by, target=user.id, roles=[role.value for role in roles])
     return user
 
@@ -137,10 +146,7 @@ def ban_user(user: User, *, by: User, reason: str) -> User:
         raise CannotBanSelf
     _require_reach(user, by)
     if user.is_staff:
-        # Locked in the order of their keys: two admins who ban each other at once are served one after the other.
-        admins = User.objects.admins().select_for_update(of=("self",)).order_by("pk")
-        if {admin.pk for admin in admins} == {user.pk}:
-            raise LastAdmin
+        _require_another_admin(user)
     not_banned = [User.Status.ACTIVE, *([User.Status.DELETED] if _has_pending_deletion(user) else [])]
     changed = User.objects.filter(pk=user.pk, status__in=not_banned).update(
         status=User.Status.DISABLED,
@@ -170,6 +176,20 @@ def unban_user(user: User, *, by: User, reason: str = "") -> User:
         login_throttle.reset_attempts(login_throttle.password_key(user.email))
         record("user.unbanned", actor=by.id, target=user.id, reason=reason)
     return _as_stored(user, changed)
+
+
+@transaction.atomic
+def delete_account(user: User, *, by: User, reason: str) -> Deletion:
+    """Begin the deletion of a customer's account, as they would by themselves: for who asks by mail, or is banned. They are
+    mailed the link that keeps it.
+
+    Raises ``CannotDeleteStaff``, ``AccountDeleted``, and the refusals of the apps that still need the account.
+    """
+    if user.is_staff:
+        raise CannotDeleteStaff
+    if (deletion := begin_deletion(user, by=by, reason=reason)) is None:
+        raise AccountDeleted
+    return deletion
 
 
 @transaction.atomic
@@ -248,6 +268,42 @@ def change_user_metadata(user: User, *, by: User, changes: Mapping[str, str], re
         profile.save(update_fields=["metadata", "updated_at"])
         record("user.metadata_changed", actor=by.id, target=user.id, reason=reason, keys=keys)
     return merged
+
+
+@transaction.atomic
+def set_roles(user: User, *, by: User, roles: Sequence[StaffRole], reason: str) -> list[StaffRole]:
+    """Give a member of staff these roles instead of theirs; one who was a superuser has no more than they allow. Raises
+    ``NotStaff``, ``LastAdmin``."""
+    if not user.is_staff:
+        raise NotStaff
+    before = roles_of(user)
+    if StaffRole.ADMIN not in roles:
+        _require_another_admin(user)
+    User.objects.filter(pk=user.pk).update(is_superuser=False, updated_at=timezone.now())
+    _set_groups(user, roles)
+    record(
+        "staff.roles_changed",
+        actor=by.id,
+        target=user.id,
+        reason=reason,
+        roles=[role.value for role in roles],
+        before=[role.value for role in before],
+    )
+    user.refresh_from_db()
+    return roles_of(user)
+
+
+def _set_groups(user: User, roles: Sequence[StaffRole]) -> None:
+    user.groups.set([Group.objects.get_or_create(name=role.value)[0] for role in roles])
+
+
+def _require_another_admin(user: User) -> None:
+    """Lock all admins, in the order of their keys: two who ban or demote each other at once are served one after the other.
+    Raises ``LastAdmin``."""
+    list(User.objects.admins().select_for_update(of=("self",)).order_by("pk"))
+    # Asked again: what was waited for may have changed a group, which the locked rows do not show.
+    if set(User.objects.admins().values_list("pk", flat=True)) == {user.pk}:
+        raise LastAdmin
 
 
 def _require_reach(user: User, by: User) -> None:
