@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncDate
 
 from saas.accounts.models import Audience, Impersonation, LoginSession, LoginSessionQuerySet, User, UserQuerySet
@@ -92,12 +92,12 @@ def active_customer_counts(now: datetime) -> dict[str, int]:
     Two queries, the first of an index alone: how a session began is read for those few whom support visited.
     """
     since = now - WINDOWS["30d"]
-    gone = User.objects.filter(status__in=[User.Status.DISABLED, User.Status.DELETED])
-    recent = LoginSession.objects.filter(last_seen_at__gte=since, audience=Audience.CUSTOMER).exclude(user__in=gone)
+    gone = User.objects.filter(status__in=[User.Status.DISABLED, User.Status.DELETED], pk=OuterRef("user"))
+    recent = LoginSession.objects.filter(~Exists(gone), last_seen_at__gte=since, audience=Audience.CUSTOMER)
     begun = Impersonation.objects.filter(started_at__gte=since - timedelta(minutes=impersonations.MAX_MINUTES))
-    visited = begun.values("session__user")
-    others = _count_people_seen(recent.exclude(user__in=visited), now)
-    own = recent.filter(user__in=visited).exclude(methods=impersonations.METHOD)
+    is_visited = Exists(begun.filter(session__user=OuterRef("user")))
+    others = _count_people_seen(recent.filter(~is_visited), now)
+    own = recent.filter(is_visited).exclude(methods=impersonations.METHOD)
     return {name: count + others[name] for name, count in _count_people_seen(own, now).items()}
 
 

@@ -58,10 +58,9 @@ def build_subscription_timeline(row: Subscription) -> list[TimelineEntry]:
     objects = [row.external_id, *(invoice.external_id for invoice in newest)]
     events = list(WebhookEvent.objects.filter(object_id__in=objects).order_by("-pk")[:MAX_PER_SOURCE])
     targets = [row.pk, *(invoice.pk for invoice in newest), *(event.external_id for event in events)]
-    audited = AuditEvent.objects.filter(target__in=targets)
     entries = LedgerEntry.objects.filter(subscription=row).select_related("subscription__plan")
     return _newest_first(
-        *_audit_entries(audited),
+        *_audit_entries(targets),
         *_webhook_entries(events),
         *(_invoice_entry(invoice) for invoice in newest),
         *_ledger_entries(entries),
@@ -76,7 +75,7 @@ def _entries(subject: str, customers: list[Customer]) -> Iterator[TimelineEntry]
     """``subject`` is the id of the user or team."""
     provider_ids = [customer.external_id for customer in customers if customer.external_id]
     events = list(WebhookEvent.objects.filter(customer_id__in=provider_ids).order_by("-pk")[:MAX_PER_SOURCE])
-    yield from _audit_entries(_audited(subject, customers, events), subject)
+    yield from _audit_entries([subject, *_paid(customers), *(event.external_id for event in events)], subject)
     yield from _webhook_entries(events)
     yield from _billing_entries(customers)
 
@@ -87,24 +86,25 @@ def _webhook_entries(events: Iterable[WebhookEvent]) -> Iterator[TimelineEntry]:
         yield TimelineEntry(row.received_at, "webhook", label_webhook_event(row), link=page)
 
 
-def _audited(subject: str, customers: list[Customer], events: list[WebhookEvent]) -> QuerySet[AuditEvent]:
-    """Audit events that involve the user or team, what they pay, or webhook events about that."""
-    targets = [customer.pk for customer in customers] + [event.external_id for event in events]
+def _paid(customers: list[Customer]) -> list[str]:
+    """The ids of what they pay, and of them as customers of the provider."""
+    ids = [customer.pk for customer in customers]
     for model in (Subscription, Invoice):
         mine = model._default_manager.filter(customer__in=customers).order_by("-pk")
-        targets += list(mine.values_list("pk", flat=True)[:MAX_PER_SOURCE])
-    involved: QuerySet[AuditEvent] = AuditEvent.objects.involving(subject)
-    involved |= AuditEvent.objects.filter(target__in=targets)
-    return involved
+        ids += list(mine.values_list("pk", flat=True)[:MAX_PER_SOURCE])
+    return ids
 
 
-def _audit_entries(involved: QuerySet[AuditEvent], subject: str = "") -> Iterator[TimelineEntry]:
+def _audit_entries(targets: list[str], subject: str = "") -> Iterator[TimelineEntry]:
     """``subject`` is whose page it is, and is not named on it. What staff did is read by itself: it is seldom among the newest
-    of a busy account."""
-    shown = involved.exclude(action__in=SHOWN_ELSEWHERE)
+    of a busy account, nor is it sought among what that did."""
+    shown = AuditEvent.objects.exclude(action__in=SHOWN_ELSEWHERE)
+    about, own = Q(target__in=targets), Q()
+    if subject:
+        about, own = about | Q(act_as=subject), Q(actor=subject)
     by_staff = Q(actor__in=User.objects.filter(is_staff=True).exclude(pk=subject).values("pk"))
-    of_kind = {"staff": list(shown.filter(by_staff)[:MAX_PER_SOURCE])}
-    of_kind["account"] = list(shown.exclude(by_staff)[:MAX_PER_SOURCE])
+    of_kind = {"staff": list(shown.filter(about & by_staff)[:MAX_PER_SOURCE])}
+    of_kind["account"] = list(shown.filter((about | own) & ~by_staff)[:MAX_PER_SOURCE])
     others = {row.actor for rows in of_kind.values() for row in rows} - {"system", subject}
     emails = dict(User.objects.filter(pk__in=others).values_list("pk", "email"))
     for kind, rows in of_kind.items():

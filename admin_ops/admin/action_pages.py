@@ -119,7 +119,7 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
         """Before the form. Where the login grew old while the form was filled in, what was filled in goes along."""
         if not action.needs_recent_login:
             return None
-        filled_in = {name: request.POST[name] for name in action.form.base_fields if name in request.POST}
+        filled_in = [(name, value) for name in action.form.base_fields for value in request.POST.getlist(name)]
         if step := password_step(request):
             if step.refusal and action.on_refusal:
                 action.on_refusal(row, _context(request), step.refusal)
@@ -245,7 +245,14 @@ def _perform(request: HttpRequest, row: Any, action: StaffAction, form: ActionFo
 
 def _answer_once(request: HttpRequest, work: Callable[[], HttpResponse], back: str) -> HttpResponse:
     """A double click does its work once."""
-    return submissions.answer_once(request, _context(request).session.sid, work, meanwhile=back)
+
+    def meanwhile() -> HttpResponse:
+        messages.warning(
+            request, "This was sent twice, and the first is not done yet. Look in a moment whether it was done."
+        )
+        return HttpResponseRedirect(back)
+
+    return submissions.answer_once(request, _context(request).session.sid, work, meanwhile=meanwhile)
 
 
 def _context(request: HttpRequest) -> ActionContext:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 
 from admin_ops.serializers.access import REASON_LENGTH
@@ -53,7 +54,8 @@ def represent_impersonation(row: Impersonation) -> dict[str, Any]:
     """``row`` comes ``listed()``."""
     staff, customer = row.staff_session.user, row.session.user
     by, email = staff.email if staff else None, customer.email if customer else None
-    return represent(StaffImpersonationShape, row, by=by, email=email)
+    ended_at = row.ended_early_at(timezone.now())
+    return represent(StaffImpersonationShape, row, by=by, email=email, ended_at=ended_at)
 
 
 class ImpersonationsShape(PageShape):

@@ -10,6 +10,8 @@ from saas.accounts.models import Deletion, User
 from saas.accounts.privacy import erasure
 from saas.audit.models import AuditEvent
 from saas.billing import checkouts
+from saas.mail.models import Mail
+from saas.mail.rendering import render_message
 from saas.testing.clients import ServiceClient
 from saas.testing.concurrency import run_concurrently
 from saas.testing.factories import user_factories
@@ -136,6 +138,10 @@ def test_staff_delete_an_account_as_its_owner_would(admin_ops, product, customer
     assert log_in(product, customer) == 401
     event = AuditEvent.objects.get(action="user.deletion_begun")
     assert (event.actor, event.target, event.reason) == (staff_member.user.id, customer.user.id, "wrote to privacy@")
+    assert (
+        "Our support began to delete your account."
+        in render_message(Mail.objects.get(template="deletion_requested")).body
+    )
     assert keep(product).status_code == 200
     assert log_in(product, customer) == 200
 

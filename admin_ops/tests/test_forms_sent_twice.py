@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from admin_ops.tests.pages import confirm_form
 from saas.accounts.models import Impersonation, UserNote
+from saas.accounts.staff import staff_administration
+from saas.api.pages import submissions
 from saas.audit.models import AuditEvent
 from saas.billing.models import EntitlementOverride
 from saas.webhook_events.models import WebhookEvent
@@ -48,6 +50,36 @@ def test_the_same_note_from_a_form_that_was_opened_again_is_another(admin_site, 
         admin_site.submit_form(path, {"text": "Called.", "form_key": form_key(admin_site.get(path))})
 
     assert UserNote.objects.count() == 2
+
+
+def test_another_text_in_the_same_form_is_another_note(admin_site, customer):
+    """Sent, gone back to, and sent with another text."""
+    path = page_url(customer, "note")
+    key = form_key(admin_site.get(path))
+
+    for text in ("Called.", "Called. They call back."):
+        admin_site.submit_form(path, {"text": text, "form_key": key})
+
+    assert [note.text for note in UserNote.objects.order_by("pk")] == ["Called.", "Called. They call back."]
+
+
+def test_a_second_sending_that_overtakes_the_first_says_so(admin_site, customer, monkeypatch):
+    path = page_url(customer, "note")
+    sent = {"text": "Called.", "form_key": form_key(admin_site.get(path))}
+    store, seconds = staff_administration.add_note, []
+
+    def store_slowly(*args, **values):
+        seconds.append(admin_site.submit_form(path, sent))
+        return store(*args, **values)
+
+    monkeypatch.setattr(submissions, "WAITS", (0,))
+    monkeypatch.setattr(staff_administration, "add_note", store_slowly)
+    first = admin_site.submit_form(path, sent)
+
+    (second,) = seconds
+    assert (first.status_code, second.status_code, second["Location"]) == (302, 302, first["Location"])
+    assert "messages" in second.cookies  # "This was sent twice …"
+    assert UserNote.objects.count() == 1
 
 
 def test_a_limit_is_given_once(admin_site, customer):

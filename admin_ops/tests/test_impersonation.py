@@ -321,12 +321,18 @@ def customer_is_banned(admin_ops, product, staff_member, customer):
     staff_administration.ban_user(customer.user, by=staff_member.user, reason="spam")
 
 
+def staffs_login_expires(admin_ops, product, staff_member, customer):
+    LoginSession.objects.filter(sid=staff_member.session_id).update(ends_at=timezone.now())
+
+
 def customer_ends_it(admin_ops, product, staff_member, customer):
     session = Impersonation.objects.get().session
     product.delete(f"/api/auth/sessions/{session.sid}", token=customer.token)
 
 
-@pytest.mark.parametrize("end", [staff_logs_out, staff_loses_the_sessions, customer_is_banned, customer_ends_it])
+@pytest.mark.parametrize(
+    "end", [staff_logs_out, staff_loses_the_sessions, staffs_login_expires, customer_is_banned, customer_ends_it]
+)
 def test_it_is_shown_as_over_once_either_login_has_ended(admin_ops, product, staff_member, customer, token, end):
     before = Impersonation.objects.listed().get()
 
@@ -334,7 +340,8 @@ def test_it_is_shown_as_over_once_either_login_has_ended(admin_ops, product, sta
 
     after, now = Impersonation.objects.listed().get(), timezone.now()
     assert (before.is_running(now), after.is_running(now)) == (True, False)
-    assert (before.over_at() == before.ends_at, after.over_at() <= now) == (True, True)
+    assert (before.over_at(), before.ended_early_at(now)) == (before.ends_at, None)
+    assert after.ended_early_at(now) == after.over_at() <= now
 
 
 def test_the_customer_sees_when_it_really_ended(admin_ops, product, staff_member, customer, token):
@@ -344,6 +351,9 @@ def test_the_customer_sees_when_it_really_ended(admin_ops, product, staff_member
 
     ended = LoginSession.objects.get(sid=staff_member.session_id).revoked_at
     assert datetime.fromisoformat(visit["ended_at"]) == ended
+    admin = user_factories.create_staff_member()
+    (row,) = admin_ops.get("/api/admin/impersonations", token=admin.token).json()["impersonations"]
+    assert datetime.fromisoformat(row["ended_at"]) == ended
 
 
 def test_the_list_shows_who_acted_in_whose_name(admin_ops, staff_member, customer, token, django_assert_num_queries):

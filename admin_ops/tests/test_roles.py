@@ -52,7 +52,7 @@ def test_a_changed_role_counts_from_the_next_request_on(admin_ops, staff_member,
     assert admin_ops.get("/api/admin/audit", token=colleague.token).status_code == 200
     event = AuditEvent.objects.get(action="staff.roles_changed")
     assert (event.actor, event.target, event.reason) == (staff_member.user.pk, colleague.user.pk, "changed desks")
-    assert event.data == {"roles": ["auditor"], "before": ["support-write"]}
+    assert event.data == {"roles": ["auditor"], "before": ["support-write"], "was_superuser": False}
 
 
 def test_a_superuser_has_no_more_than_the_roles_that_are_set(admin_ops, staff_member):
@@ -60,6 +60,7 @@ def test_a_superuser_has_no_more_than_the_roles_that_are_set(admin_ops, staff_me
 
     assert set_roles(admin_ops, staff_member, root, "support-read").json()["roles"] == ["support-read"]
     assert User.objects.get(pk=root.user.pk).is_superuser is False
+    assert AuditEvent.objects.get(action="staff.roles_changed").data["was_superuser"] is True
 
 
 def test_the_last_admin_stays_one(admin_ops, staff_member, colleague):

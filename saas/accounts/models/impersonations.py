@@ -66,17 +66,23 @@ class Impersonation(models.Model):
         return self.id
 
     def over_at(self) -> datetime:
-        """When it ended, or will by itself: with its minutes, by staff, or as either of the two sessions was ended."""
-        ends = (self.ends_at, self.ended_at, self.session.revoked_at, self.staff_session.revoked_at)
+        """When it ended, or will by itself: with its minutes, by staff, or with either of the two sessions."""
+        logins = (self.session, self.staff_session)
+        ends = [self.ends_at, self.ended_at, *(end for login in logins for end in (login.ends_at, login.revoked_at))]
         return min(end for end in ends if end)
+
+    def ended_early_at(self, now: datetime) -> datetime | None:
+        """When it ended, if that was before its minutes were over."""
+        over_at = self.over_at()
+        return over_at if over_at <= now and over_at < self.ends_at else None
 
     def is_running(self, now: datetime) -> bool:
         """As ``running``, of one that came ``listed``."""
         logins = (self.session, self.staff_session)
-        return self.over_at() > now and all(_is_good(login, now) for login in logins)
+        return self.over_at() > now and all(_is_good(login) for login in logins)
 
 
-def _is_good(session: LoginSession, now: datetime) -> bool:
+def _is_good(session: LoginSession) -> bool:
     """Whether its user is active and it is of their present epoch."""
     user = session.user
-    return user is not None and user.is_active and session.epoch == user.token_epoch and session.ends_at > now
+    return user is not None and user.is_active and session.epoch == user.token_epoch

@@ -29,10 +29,7 @@ def delete_account(user: User) -> tuple[Deletion, str]:
     )
     if not is_closed:
         raise InvalidCredentials  # banned, logged out everywhere or deleted meanwhile
-    data_sources.require_deletable(user)
-    end_sessions(user)
-    deletion = Deletion.objects.create(user=user, requested_at=now, due_at=now + GRACE_PERIOD)
-    token = mail_keep_link(user, deletion)
+    deletion, token = _schedule_erasure(user)
     record("user.deletion_requested", actor=user.id, target=user.id)
     return deletion, token
 
@@ -41,28 +38,38 @@ def delete_account(user: User) -> tuple[Deletion, str]:
 def begin_deletion(user: User, *, by: User, reason: str) -> Deletion | None:
     """Begin the same for a person who cannot log in, banned ones included: they stay banned. ``None`` if it is pending or
     done. Raises the refusals of the apps that still need the account."""
-    now = timezone.now()
-    account = User.objects.select_for_update().get(pk=user.pk)
-    if account.status == User.Status.DELETED or Deletion.objects.filter(user=user).exists():
+    account = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if account.status == User.Status.DELETED or Deletion.objects.filter(user=account).exists():
         return None
     status = User.Status.DELETED if account.is_active else account.status
-    User.objects.filter(pk=user.pk).update(status=status, token_epoch=F("token_epoch") + 1, updated_at=now)
-    data_sources.require_deletable(user)
-    end_sessions(user)
-    deletion = Deletion.objects.create(user=user, requested_at=now, due_at=now + GRACE_PERIOD)
-    mail_keep_link(user, deletion)
-    record("user.deletion_begun", actor=by.id, target=user.id, reason=reason)
+    User.objects.filter(pk=account.pk).update(
+        status=status, token_epoch=F("token_epoch") + 1, updated_at=timezone.now()
+    )
+    deletion, _ = _schedule_erasure(account, by_support=True)
+    record("user.deletion_begun", actor=by.id, target=account.id, reason=reason)
     return deletion
 
 
-def mail_keep_link(user: User, deletion: Deletion) -> str:
+def _schedule_erasure(user: User, *, by_support: bool = False) -> tuple[Deletion, str]:
+    now = timezone.now()
+    data_sources.require_deletable(user)
+    end_sessions(user)
+    deletion = Deletion.objects.create(user=user, requested_at=now, due_at=now + GRACE_PERIOD)
+    return deletion, mail_keep_link(user, deletion, by_support=by_support)
+
+
+def mail_keep_link(user: User, deletion: Deletion, *, by_support: bool = False) -> str:
     """Mail the link that undoes a pending deletion, inside the caller's transaction; return its token."""
     token = one_time_tokens.issue_one_time_token(user, OneTimeToken.Purpose.KEEP)
     queue_mail(
         "deletion_requested",
         to=user.email,
         locale=user.locale,
-        context={"name": user.full_name, "due": user.written_day(deletion.due_at)},
+        context={
+            "name": user.full_name,
+            "due": user.written_day(deletion.due_at),
+            "by_support": "yes" if by_support else "",
+        },
         secrets={"token": token},
         dedupe_key=f"deletion:{hash_token(token)}",
     )

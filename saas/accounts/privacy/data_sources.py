@@ -9,17 +9,21 @@ Every model with a field that leads to a person is registered, if only with the 
 a test compares the register with the models.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.accounts.privacy.free_text import erase_quotes
 from saas.accounts.privacy.personal_values import PersonalValues
 from saas.audit.erasure import find_quoting_events, record_erasure
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,8 @@ def require_no_payments(user: User) -> None:
 
 
 def erase_personal_data(user: User, *, action: str) -> None:
-    """Run every eraser, inside the caller's transaction, and record that in the audit trail as ``action``."""
+    """Run every eraser, inside the caller's transaction, and record that in the audit trail as ``action``. The log names the
+    account: it outlives the restore of a backup that brings the account back."""
     values = PersonalValues.of_user(user)
     objects = [id for source in _audited_ids for id in source(user)]
     for source in reversed(_sources):
@@ -119,6 +124,7 @@ def erase_personal_data(user: User, *, action: str) -> None:
     erase_quotes(values)
     quoting = find_quoting_events(values.search_parts, values.are_mentioned)
     record_erasure(action, person=user.id, objects=objects, quoting=quoting)
+    transaction.on_commit(partial(logger.info, "account_erased", extra={"user": user.id}))
 
 
 def rows_of(model: type[models.Model], field: str = "user") -> Rows:

@@ -18,7 +18,8 @@ SHORTEST_PART = 3
 _UNESCAPED = re.compile(r"[A-Za-z0-9]+")
 _QUOTED_PRINTABLE = re.compile(r"=(?:\r?\n|([0-9A-F]{2}))")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|[bfnrt])")  # of JSON, and of Python's bytes
-_LONGER_ADDRESS = re.compile(r"[a-z0-9][._-]?\Z")
+_LONGER_ADDRESS = re.compile(r"[a-z0-9]\.?\Z")
+_SHORT_NAME = 6  # letters: a longer one may have the endings of its language, a shorter one is in many words
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _is_quoted(value: str, text: str) -> bool:
     """Whether ``text`` holds ``value``, and somewhere not as a part of longer words or of a longer address."""
     start = text.find(value)
     while start >= 0:
-        if not _begins_earlier(value, text[:start]) and not _goes_on(text[start + len(value) :]):
+        if not _begins_earlier(value, text[:start]) and not _goes_on(value, text[start + len(value) :]):
             return True
         start = text.find(value, start + 1)
     return False
@@ -98,25 +99,22 @@ def _begins_earlier(value: str, before: str) -> bool:
     return bool(_LONGER_ADDRESS.search(before[-2:])) if "@" in value else _is_of_a_word(before[-1:])
 
 
-def _goes_on(after: str) -> bool:
-    """An s may follow: a name has a genitive."""
+def _goes_on(value: str, after: str) -> bool:
+    """Whether a short name or an address is the beginning of something longer. An s may follow: a name has a genitive."""
+    if "@" not in value and sum(map(str.isalpha, value)) > _SHORT_NAME:
+        return False
     return _is_of_a_word(after[:1]) and not (after[0] == "s" and not _is_of_a_word(after[1:2]))
 
 
 def _is_of_a_word(character: str) -> bool:
-    """A digit, or a letter of a script that has small ones and capitals: in these words stand apart."""
-    return character.isdecimal() or character != character.upper()
+    """A letter of a script that has small ones and capitals: in these words stand apart."""
+    return character != character.upper()
 
 
 def _decodings(text: str) -> Iterable[str]:
-    once = (
-        text,
-        unquote_plus(text),
-        unescape(text),
-        _ESCAPE.sub(_character, text),
-        _QUOTED_PRINTABLE.sub(_byte, text),
-    )
-    return {*once, unquote_plus(unquote_plus(text))}
+    once = {text, unquote_plus(text), unescape(text), _QUOTED_PRINTABLE.sub(_byte, text)}
+    read = {*once, unquote_plus(unquote_plus(text))}
+    return read | {_ESCAPE.sub(_character, one) for one in read}
 
 
 def _character(found: re.Match[str]) -> str:

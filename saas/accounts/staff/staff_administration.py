@@ -276,9 +276,10 @@ def set_roles(user: User, *, by: User, roles: Sequence[StaffRole], reason: str) 
     ``NotStaff``, ``LastAdmin``."""
     if not user.is_staff:
         raise NotStaff
-    before = roles_of(user)
     if StaffRole.ADMIN not in roles:
         _require_another_admin(user)
+    stored = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    before = roles_of(stored)
     User.objects.filter(pk=user.pk).update(is_superuser=False, updated_at=timezone.now())
     _set_groups(user, roles)
     record(
@@ -288,6 +289,7 @@ def set_roles(user: User, *, by: User, roles: Sequence[StaffRole], reason: str) 
         reason=reason,
         roles=[role.value for role in roles],
         before=[role.value for role in before],
+        was_superuser=stored.is_superuser,
     )
     user.refresh_from_db()
     return roles_of(user)
