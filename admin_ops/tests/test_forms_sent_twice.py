@@ -72,7 +72,7 @@ def test_a_second_sending_that_overtakes_the_first_says_so(admin_site, customer,
         seconds.append(admin_site.submit_form(path, sent))
         return store(*args, **values)
 
-    monkeypatch.setattr(submissions, "WAITS", (0,))
+    monkeypatch.setattr(submissions, "LOOKS", 0)
     monkeypatch.setattr(staff_administration, "add_note", store_slowly)
     first = admin_site.submit_form(path, sent)
 

@@ -13,7 +13,6 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext_lazy as _
 
 from product.pages.base import FormPage
-from product.pages.submissions import new_form_key
 from saas.accounts import email_verification
 from saas.accounts.email_addresses import canonical_email
 from saas.accounts.models import OneTimeToken
@@ -25,6 +24,7 @@ from saas.api.accounts import device_cookie
 from saas.api.accounts.security import ForgotBody, ResetBody, TokenBody
 from saas.api.pages.errors import with_retry_after
 from saas.api.pages.forms import Field, Form, FormSpec
+from saas.api.pages.submissions import new_form_key
 from saas.errors import DomainError
 
 MAX_TOKEN = 500

@@ -6,7 +6,7 @@ from threading import Event
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from product.pages.submissions import answer_once, earlier_answer, new_form_key
+from saas.api.pages.submissions import answer_once, earlier_answer, new_form_key
 
 SECONDS = 5
 

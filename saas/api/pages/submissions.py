@@ -1,7 +1,7 @@
 """A form that is sent twice (a double click, a reloaded page) does its work once, and both get the first answer.
 
-The key is a random value in the form, and the form is the same while its fields hold the same. What the first sending answered is kept, encrypted, for some minutes where the cache
-may lose it: the action's own rules are the last word.
+The key is a random value in the form, and the form is the same while its fields hold the same. What the first sending
+answered is kept, encrypted, for some minutes where the cache may lose it: the action's own rules are the last word.
 """
 
 import json
@@ -29,7 +29,11 @@ def new_form_key() -> str:
 
 
 def answer_once(
-    request: HttpRequest, by: str, work: Callable[[], HttpResponse], *, meanwhile: Callable[[], HttpResponse] | None = None
+    request: HttpRequest,
+    by: str,
+    work: Callable[[], HttpResponse],
+    *,
+    meanwhile: Callable[[], HttpResponse] | None = None,
 ) -> HttpResponse:
     """Return what ``work`` answers, or what it answered to this form of the person ``by`` before.
 

@@ -29,7 +29,7 @@ def test_the_second_is_tried_itself_once_the_first_was_refused(person, monkeypat
 
 @pytest.mark.parametrize("meanwhile", [None, lambda: HttpResponseRedirect("/back")])
 def test_a_first_that_takes_too_long_is_not_waited_for(person, monkeypatch, meanwhile):
-    monkeypatch.setattr(submissions, "WAITS", (0,))
+    monkeypatch.setattr(submissions, "LOOKS", 0)
     seconds = []
 
     def work():
