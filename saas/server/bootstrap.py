@@ -98,7 +98,7 @@ def _is_output_broken() -> bool:
 
 
 def discard_output() -> None:
-    """Have what is still written to standard output go nowhere: whoever read it has gone."""
+    """Send what is still written to standard output nowhere: the program that read it has ended."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -311,7 +311,7 @@ class Progress:
 def _run(command: Sequence[str], lock: int, progress: Progress | None = None) -> None:
     """Run an installer and show only its errors. It inherits the lock, should this process be killed."""
     # The interpreter is named by path: uv must not fetch another one.
-    # Whoever installs for themselves elsewhere (``user = true`` in pip's configuration) cannot do so in an environment.
+    # ``user = true`` in pip's configuration would make pip refuse to install into a virtual environment.
     ours = {"UV_PYTHON_DOWNLOADS": "never", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_USER": "0"}
     lines = []
     with subprocess.Popen(  # noqa: S603

@@ -135,7 +135,7 @@ class InvitationPage(TeamPage):
         invitation = self._open_invitation(place["invitation_id"])
         try:
             self._act_on(invitation)
-        except NotFound:  # accepted or withdrawn at this very moment
+        except NotFound:  # accepted or withdrawn since the line above
             self._open_invitation(invitation.pk)
             raise
         return self.go_to(self.here)
@@ -151,7 +151,7 @@ class InvitationPage(TeamPage):
         messages.success(self.request, text.format(email=invitation.email))
 
     def _open_invitation(self, invitation_id: str) -> Invitation:
-        """The list may be of before somebody accepted or withdrew it."""
+        """It may have been accepted or withdrawn since the list was shown."""
         rows = Invitation.objects.visible_to(self.known.user).filter(team=self.actor.team)
         invitation = rows.filter(pk=invitation_id).first()
         if invitation is None:

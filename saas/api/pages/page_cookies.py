@@ -1,4 +1,4 @@
-"""What a page keeps in the browser until somebody comes back to it, where no script reads it."""
+"""Cookies that keep a value for one page until the visitor comes back to it; scripts cannot read them."""
 
 from dataclasses import dataclass
 from datetime import timedelta

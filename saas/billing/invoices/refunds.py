@@ -62,7 +62,7 @@ def refund_invoice(invoice: Invoice, *, amount_cents: int | None, reason: str, b
 
 
 def _require_undisputed(invoice: Invoice) -> None:
-    """An inquiry of the bank keeps nobody from a refund: it may even end it."""
+    """A bank's inquiry (a dispute whose status begins with "warning") does not prevent a refund, which may even end it."""
     if invoice.adjustments.open_disputes().exclude(status__startswith="warning").exists():
         raise PaymentDisputed
 

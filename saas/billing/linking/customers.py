@@ -66,7 +66,7 @@ def link_customer(customer: Customer, *, owner: Owner, evidence: str, by: str = 
 
 
 def send_late_receipts(linked: Customer) -> None:
-    """For what was just paid: before the link they had nobody to go to."""
+    """Send the receipts of what was paid in the last days, when the payer's account was not known yet."""
     for invoice in linked.invoices.filter(paid_at__gte=timezone.now() - JUST_PAID).order_by("pk"):
         customer_mails.send_receipt(invoice.external_id)
 

@@ -172,8 +172,8 @@ class Subscription(models.Model):
 
     @property
     def may_run_out(self) -> bool:
-        """Whether it can end with its period. One whose period is not paid ends at once: the provider would go on to charge
-        somebody who has canceled."""
+        """Whether it can be canceled at the end of its period. One whose period is not paid ends at once: otherwise the provider
+        would go on charging after the cancellation."""
         return self.status in self.GRANTING
 
     @property

@@ -1,7 +1,9 @@
 """Concurrent upserts and checkouts, on PostgreSQL."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -112,6 +114,26 @@ def _wait_for_a_lock() -> None:
     pytest.fail("Nobody waits.")
 
 
+def _second_waits_for_first(
+    first: Callable[[], Any], second: Callable[[], Any], then: Callable[[], Any] = lambda: None
+) -> None:
+    """Run each in a transaction of its own; ``first`` goes on with ``then`` once ``second`` waits for its lock."""
+
+    def run_second() -> None:
+        try:
+            with transaction.atomic():
+                second()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        first()
+        later = pool.submit(run_second)
+        _wait_for_a_lock()
+        then()
+    later.result()
+
+
 def test_two_subscriptions_of_one_customer_written_at_once_add_up() -> None:
     """What each adds to the customer's revenue depends on the other's entries: the second waits for the first."""
     for event in (
@@ -121,18 +143,7 @@ def test_two_subscriptions_of_one_customer_written_at_once_add_up() -> None:
         append_event(event, source=WebhookEvent.Source.DELIVERY)
     upsert.ensure_customer("cus_1")
 
-    def second() -> None:
-        try:
-            with transaction.atomic():
-                upsert.upsert_subscription("sub_2")
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool, transaction.atomic():
-        upsert.upsert_subscription("sub_1")
-        later = pool.submit(second)
-        _wait_for_a_lock()
-    later.result()
+    _second_waits_for_first(partial(upsert.upsert_subscription, "sub_1"), partial(upsert.upsert_subscription, "sub_2"))
 
     entries = LedgerEntry.objects.order_by("at").values_list("subscription__external_id", "movement", "customer_cents")
     assert list(entries) == [("sub_1", "new", 1900), ("sub_2", "expansion", 9800)]
@@ -145,18 +156,10 @@ def test_a_prices_event_takes_the_plan_before_the_price_as_staff_do() -> None:
     told = whole.event("price.updated", whole.price("price_1", 8_900))
     event = append_event(told, source=WebhookEvent.Source.DELIVERY)
 
-    def second() -> None:
-        try:
-            with transaction.atomic():
-                handle_price_event(event, load_event_data(event))
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool, transaction.atomic():
-        prices.lock_plan("growth")
-        later = pool.submit(second)
-        _wait_for_a_lock()
-        Price.objects.filter(external_id="price_1").update(version=2)
-    later.result()
+    _second_waits_for_first(
+        partial(prices.lock_plan, "growth"),
+        lambda: handle_price_event(event, load_event_data(event)),
+        then=lambda: Price.objects.filter(external_id="price_1").update(version=2),
+    )
 
     assert Price.objects.filter(external_id="price_1").values_list("unit_amount_cents", "version").get() == (8_900, 2)

@@ -27,7 +27,7 @@ class Command(BaseCommand):
             raise CommandError(f"{file} is there already. Nothing was written.")
         with _draft_of(file) as draft:
             _dump(draft)
-            os.close(_create(file))  # else it would take the place of what somebody wrote meanwhile
+            os.close(_create(file))  # fails if the file was made meanwhile: a rename alone would replace it
             draft.rename(file)
         self.stdout.write(f"Wrote {file.stat().st_size:,} bytes to {file}. The secrets are not in it: keep them apart.")
 
