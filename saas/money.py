@@ -34,8 +34,8 @@ def currency_exponent(currency: str) -> int:
 
 
 def smallest_payment(currency: str) -> int:
-    """The smallest amount that can be paid or refunded, in minor units; all payments are multiples of it. Stripe counts hundredths
-    of ISK and UGX and thousandths of dinars, but takes neither (https://docs.stripe.com/currencies)."""
+    """The smallest amount that can be paid or refunded, in minor units; all payments are multiples of it. Stripe counts in
+    hundredths of ISK and UGX and thousandths of dinars, but takes neither (https://docs.stripe.com/currencies)."""
     if currency.upper() in {"ISK", "UGX"}:
         return 100
     return 10 if currency_exponent(currency) == 3 else 1
