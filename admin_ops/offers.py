@@ -48,8 +48,8 @@ def with_offers(rows: Collection[Any], permissions: Collection[StaffPermission],
 
 
 def address_key(key: Any) -> str:
-    """A row's key as an address of Django admin holds it: quoted where it would be read as another, as the ``_24`` of a plan
-    ``pro_24`` for a dollar."""
+    """A row's key in an address of Django admin, which reads the ``_24`` of a plan ``pro_24`` as a dollar: such a key is
+    quoted. All others stay as they are."""
     text = str(key)
     return quote(text) if unquote(text) != text else text
 

@@ -86,10 +86,10 @@ def _signup_counts(now: datetime) -> dict[str, int]:
 
 
 def active_customer_counts(now: datetime) -> dict[str, int]:
-    """How many customers, without those banned or deleted by now, used a session in the last day, week and month. What
-    support did in their name is no use of theirs.
+    """How many customers used a session in the last day, week and month, without those who are banned or deleted by now.
 
-    Two queries, the first of an index alone: how a session began is read for those few whom support visited.
+    Sessions of support in a customer's name do not count. Two queries: the first reads an index alone; only the second, for
+    the few customers that support visited, has to read how a session began.
     """
     since = now - WINDOWS["30d"]
     gone = User.objects.filter(status__in=[User.Status.DISABLED, User.Status.DELETED], pk=OuterRef("user"))

@@ -75,7 +75,7 @@ def _entries(subject: str, customers: list[Customer]) -> Iterator[TimelineEntry]
     """``subject`` is the id of the user or team."""
     provider_ids = [customer.external_id for customer in customers if customer.external_id]
     events = list(WebhookEvent.objects.filter(customer_id__in=provider_ids).order_by("-pk")[:MAX_PER_SOURCE])
-    yield from _audit_entries([subject, *_paid(customers), *(event.external_id for event in events)], subject)
+    yield from _audit_entries([subject, *_billing_ids(customers), *(event.external_id for event in events)], subject)
     yield from _webhook_entries(events)
     yield from _billing_entries(customers)
 
@@ -86,8 +86,8 @@ def _webhook_entries(events: Iterable[WebhookEvent]) -> Iterator[TimelineEntry]:
         yield TimelineEntry(row.received_at, "webhook", label_webhook_event(row), link=page)
 
 
-def _paid(customers: list[Customer]) -> list[str]:
-    """The ids of what they pay, and of them as customers of the provider."""
+def _billing_ids(customers: list[Customer]) -> list[str]:
+    """The ids of the customers, and of their newest subscriptions and invoices."""
     ids = [customer.pk for customer in customers]
     for model in (Subscription, Invoice):
         mine = model._default_manager.filter(customer__in=customers).order_by("-pk")
@@ -96,15 +96,18 @@ def _paid(customers: list[Customer]) -> list[str]:
 
 
 def _audit_entries(targets: list[str], subject: str = "") -> Iterator[TimelineEntry]:
-    """``subject`` is whose page it is, and is not named on it. What staff did is read by itself: it is seldom among the newest
-    of a busy account, nor is it sought among what that did."""
+    """``subject`` is whose page it is, and is not named on it.
+
+    What staff did has a query of its own: the many newer events of a busy account would push it out.
+    """
     shown = AuditEvent.objects.exclude(action__in=SHOWN_ELSEWHERE)
-    about, own = Q(target__in=targets), Q()
-    if subject:
-        about, own = about | Q(act_as=subject), Q(actor=subject)
+    about = Q(target__in=targets) | Q(act_as=subject) if subject else Q(target__in=targets)
+    own = Q(actor=subject) if subject else Q()
     by_staff = Q(actor__in=User.objects.filter(is_staff=True).exclude(pk=subject).values("pk"))
-    of_kind = {"staff": list(shown.filter(about & by_staff)[:MAX_PER_SOURCE])}
-    of_kind["account"] = list(shown.filter((about | own) & ~by_staff)[:MAX_PER_SOURCE])
+    of_kind = {
+        "staff": list(shown.filter(about & by_staff)[:MAX_PER_SOURCE]),
+        "account": list(shown.filter((about | own) & ~by_staff)[:MAX_PER_SOURCE]),
+    }
     others = {row.actor for rows in of_kind.values() for row in rows} - {"system", subject}
     emails = dict(User.objects.filter(pk__in=others).values_list("pk", "email"))
     for kind, rows in of_kind.items():

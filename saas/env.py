@@ -220,22 +220,13 @@ def as_origin(address: str) -> str:
 
     Apps in a web view have schemes of their own: ``capacitor://localhost``.
     """
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError:
+    parts = split_url(address)
+    if parts is None or not parts.scheme or not parts.hostname:
         return ""
-    if (
-        not parts.scheme
-        or not parts.hostname
-        or parts.path.strip("/")
-        or "@" in parts.netloc
-        or parts.query
-        or parts.fragment
-    ):
+    if parts.path.strip("/") or "@" in parts.netloc or parts.query or parts.fragment:
         return ""
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + ("" if port in {None, _PORTS.get(parts.scheme)} else f":{port}")
+    return f"{parts.scheme}://{host}" + ("" if parts.port in {None, _PORTS.get(parts.scheme)} else f":{parts.port}")
 
 
 def secret(name: str, *, help: str, development_dir: Path | None, aliases: Sequence[str] = ()) -> str:

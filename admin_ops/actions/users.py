@@ -47,8 +47,8 @@ def _is_deletion_pending(user: User) -> bool:
     return user.status == User.Status.DELETED and Deletion.objects.pending().filter(user=user).exists()
 
 
-def _stays_banned(user: User) -> bool:
-    """Whether they are banned, and no deletion is pending."""
+def _is_banned_and_not_deleted(user: User) -> bool:
+    """A banned account stays ``disabled`` while its deletion waits, so the deletion's row is asked."""
     return user.status == User.Status.DISABLED and not Deletion.objects.filter(user=user).exists()
 
 
@@ -126,7 +126,7 @@ DELETE_ACCOUNT = StaffAction(
     permission=StaffPermission.BAN_USERS,
     run=delete_account,
     form=ReasonForm,
-    available_for=lambda user: not user.is_staff and (user.is_active or _stays_banned(user)),
+    available_for=lambda user: not user.is_staff and (user.is_active or _is_banned_and_not_deleted(user)),
     is_destructive=True,
     audit=(AuditLabel("user.deletion_begun", "Deletion begun by staff", BAD),),
     endpoint=Endpoint(

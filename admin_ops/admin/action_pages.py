@@ -77,7 +77,7 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
         if action.permission not in request_permissions(request):
             raise PermissionDenied
         is_available = action.available_for(row)
-        back = self._back_url(request, row)
+        back = self.back_url(request, row)
         if is_available and (asked := self._password_page(request, row, action, back)):
             return asked
         form = action.form(request.POST if request.method == "POST" else None, row=row)
@@ -100,17 +100,11 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
         if effect and form.is_valid() and (done := self._confirm(request, row, action, form, effect)):
             return HttpResponseRedirect(action.success_url(row, done) if action.success_url else back)
         context = {
-            **self.admin_site.each_context(request),
-            "title": action.label,
-            "opts": self.opts,
-            "row": row,
-            "original": row,  # for the path above the page
-            "action": action,
+            **self._page_context(request, row, action, back),
             "form": form,
             "form_key": submissions.new_form_key(),
             "is_available": effect is not None,
             "effect": effect,
-            "back": back,
         }
         status = 409 if effect is None else 422 if form.errors else 200
         return TemplateResponse(request, "admin_ops/action.html", context, status=status)
@@ -124,16 +118,10 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
             if step.refusal and action.on_refusal:
                 action.on_refusal(row, _context(request), step.refusal)
             context = {
-                **self.admin_site.each_context(request),
-                "title": action.label,
-                "opts": self.opts,
-                "row": row,
-                "original": row,
-                "action": action,
+                **self._page_context(request, row, action, back),
                 "form": step.form,
                 "filled_in": filled_in,
                 "form_key": request.POST.get("form_key", ""),
-                "back": back,
             }
             return TemplateResponse(
                 request, "admin_ops/confirm_password.html", context, status=422 if step.refusal else 200
@@ -141,15 +129,22 @@ class StaffActionAdmin(ReadOnlyModelAdmin):
         has_confirmed = PASSWORD_FIELD in request.POST and not filled_in
         return HttpResponseRedirect(request.get_full_path()) if has_confirmed else None
 
-    def _back_url(self, request: HttpRequest, row: Any) -> str:
-        """The page of ours that the button was on, else the row's."""
+    def _page_context(self, request: HttpRequest, row: Any, action: StaffAction, back: str) -> dict[str, Any]:
+        return {
+            **self.admin_site.each_context(request),
+            "title": action.label,
+            "opts": self.opts,
+            "row": row,
+            "original": row,  # for the path above the page
+            "action": action,
+            "back": back,
+        }
+
+    def back_url(self, request: HttpRequest, row: Any = None) -> str:
+        """The page of ours that the button was on, with its filters; else the row's, or the list's without a row."""
         back = request.POST.get("back") or request.GET.get("back", "")
         is_ours = back.startswith(reverse("admin:index")) and url_has_allowed_host_and_scheme(back, allowed_hosts=None)
         return back if is_ours else self.row_url(row)
-
-    def list_url(self, request: HttpRequest) -> str:
-        """The list as it was, with its filters, that a bulk action began in."""
-        return self._back_url(request, None)
 
     def _confirm(
         self, request: HttpRequest, row: Any, action: StaffAction, form: ActionForm, effect: ShownEffect
@@ -195,7 +190,7 @@ def _bulk_view(action: StaffAction) -> BulkView:
             return None
         is_confirmed = "confirmed" in request.POST
         form = action.form(request.POST if is_confirmed else None)
-        back = admin.list_url(request) if is_confirmed else request.get_full_path()
+        back = admin.back_url(request) if is_confirmed else request.get_full_path()
         if form.is_valid():
             return _answer_once(request, partial(_perform_on_all, request, chosen, action, form, back), back)
         names = admin.opts.verbose_name if len(chosen) == 1 else admin.opts.verbose_name_plural

@@ -14,12 +14,12 @@ from admin_ops.admin.record_facts import RecordFacts
 from saas import request_context, text_normalization
 from saas.accounts.staff.staff_roles import StaffPermission
 
-MOST_WORDS = 20  # of what is searched
-
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
     _ModelAdmin = ModelAdmin
+
+MAX_SEARCH_WORDS = 20
 
 
 class ReadOnlyModelAdmin(_ModelAdmin):
@@ -99,7 +99,7 @@ class ReadOnlyModelAdmin(_ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """In every Unicode normal form, by the first words: SQLite takes no condition of a thousand parts."""
-        search_term = " ".join(search_term.split()[:MOST_WORDS])
+        search_term = " ".join(search_term.split()[:MAX_SEARCH_WORDS])
         rows, may_repeat = super().get_search_results(request, queryset, search_term)
         for form in text_normalization.search_variants(search_term):
             if form != search_term:

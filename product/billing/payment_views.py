@@ -125,8 +125,7 @@ class InvoiceView(BillingView):
         row = Invoice.objects.for_owner(owner).issued().filter(pk=invoice_id).first()
         if row is None:
             raise NotFound
-        # An impersonation's requests are transactions: the provider is not asked inside one.
-        url = row.hosted_url if self.impersonation else find_link(row)
+        url = find_link(row, is_impersonated=bool(self.impersonation))
         return Response({"invoice": represent(shapes.InvoiceShape, row, url=url or None)})
 
 

@@ -5,6 +5,7 @@ GET changes nothing: mail programs follow links before people do.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -22,9 +23,7 @@ from saas.accounts.privacy import account_deletion
 from saas.api import rate_limits
 from saas.api.accounts import device_cookie
 from saas.api.accounts.security import ForgotBody, ResetBody, TokenBody
-from saas.api.pages.errors import with_retry_after
 from saas.api.pages.forms import Field, Form, FormSpec
-from saas.api.pages.submissions import new_form_key
 from saas.errors import DomainError
 
 MAX_TOKEN = 500
@@ -37,6 +36,7 @@ class MailedLinkPage(FormPage):
     form: ClassVar[FormSpec] = FormSpec(TokenBody, TOKEN)
     limits = (rate_limits.MAILED_LINK,)
     is_over = False  # sending the form again would not help
+    found: Mapping[str, Any] = {}  # what the form shows of what the link is for
 
     def initial(self) -> dict[str, Any]:
         return {"token": self.request.GET.get("token", "")[:MAX_TOKEN]}
@@ -45,10 +45,10 @@ class MailedLinkPage(FormPage):
         """Say that a link is over before anything is typed."""
         form = self.form.blank(**self.initial())
         try:
-            found = self.preview_link(form.values["token"])
+            self.found = self.preview_link(form.values["token"])
         except DomainError as refusal:
             return self.show_refusal(form, refusal)
-        return self._shown(form, found)
+        return self.show(form)
 
     @abstractmethod
     def preview_link(self, token: str) -> dict[str, Any]:
@@ -67,15 +67,13 @@ class MailedLinkPage(FormPage):
         if TOKEN.name in (refusal.errors or {}):
             refusal = OneTimeTokenInvalid()
         self.is_over = isinstance(refusal, OneTimeTokenInvalid)
-        found: dict[str, Any] = {}
         if not self.is_over:
-            with suppress(OneTimeTokenInvalid):  # what is refused may be another thing
-                found = self.preview_link(form.values["token"])
-        return with_retry_after(self._shown(form.refuse(refusal), found, status=refusal.status), refusal)
+            with suppress(OneTimeTokenInvalid):  # another field was refused, and the link ended meanwhile
+                self.found = self.preview_link(form.values["token"])
+        return super().show_refusal(form, refusal)
 
-    def _shown(self, form: Form, found: dict[str, Any], *, status: int = 200) -> HttpResponse:
-        form.key = new_form_key()
-        return self.render({"form": form, **found}, status=status)
+    def form_context(self) -> dict[str, Any]:
+        return dict(self.found)
 
     def context(self) -> dict[str, Any]:
         return {"over": self.is_over}

@@ -158,5 +158,5 @@ def server_error(request: HttpRequest) -> Problem:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> Problem:
-    """A form, or a write by cookie, without its CSRF token (``saas.api.pages.stale_forms`` asks for it)."""
+    """The refusal of a form, or of another write by cookie, without a valid CSRF token."""
     return Problem(403, code="csrf_failed", title="The CSRF token is missing or wrong.", detail=reason)

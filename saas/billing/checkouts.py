@@ -29,7 +29,7 @@ from saas.errors import DomainError, Invalid, NotFound
 logger = logging.getLogger(__name__)
 
 LONGEST_CALL = timedelta(minutes=2)  # to the provider; a request that takes longer has died
-_NO_PAYERS = [User.Status.DISABLED, User.Status.DELETED]
+_CLOSED_ACCOUNTS = [User.Status.DISABLED, User.Status.DELETED]
 
 
 class AlreadySubscribed(DomainError):
@@ -90,7 +90,7 @@ def start_checkout(
     price = find_offer(plan, interval=interval, currency=currency)
     payer = owner or user
     order = Order(plan, price, _quantity(price, quantity, seats), in_capitals(promotion_code))
-    if order.promotion_code and not _started_before(user, idempotency_key):
+    if order.promotion_code and not _earlier_checkout(user, idempotency_key):
         _check_code(order, payer)
     gateway = providers.current_gateway()
     customer = get_or_create_customer(payer, gateway)
@@ -112,13 +112,16 @@ def _quantity(price: Price, wanted: int | None, seats: int) -> int:
     return price.quantity_for(wanted or seats)
 
 
-def _started_before(user: User, idempotency_key: str) -> Checkout | None:
-    mine = Checkout.objects.started_by(user).filter(idempotency_key=idempotency_key)
-    return mine.first() if idempotency_key else None
+def _earlier_checkout(user: User, idempotency_key: str) -> Checkout | None:
+    """The one that the same call has started; without a key no call is the same."""
+    if not idempotency_key:
+        return None
+    return Checkout.objects.started_by(user).filter(idempotency_key=idempotency_key).first()
 
 
 def _check_code(order: Order, payer: Owner) -> None:
-    """Before anything is changed for it. To who has just paid, that their code is used would not say that they have paid."""
+    """Refuse a bad code before anything is changed. ``AlreadySubscribed`` comes first: customers who have just paid would only
+    read that their code is used."""
     if Subscription.objects.filter(owned_by(payer, "customer__")).live().exists():
         raise AlreadySubscribed
     find_promotion_code(order.promotion_code, currency=order.price.currency or order.plan.currency, owner=payer)
@@ -161,7 +164,7 @@ def _expire_session(checkout: Checkout, gateway: Gateway) -> None:
 def _create_checkout(customer: Customer, user: User, order: Order, idempotency_key: str) -> Checkout:
     """The checkout to go on with. A simultaneous request waits for the lock on the customer, and gets the same one."""
     customer = Customer.objects.select_for_update().get(pk=customer.pk)
-    if before := _started_before(user, idempotency_key):
+    if before := _earlier_checkout(user, idempotency_key):
         if not (before.customer_id == customer.pk and order.is_of(before)):
             raise IdempotencyKeyReused
         return before
@@ -258,11 +261,11 @@ def _end_checkout(checkout: Checkout, status: Checkout.Status) -> None:
 
 
 def expire_orphaned_checkouts() -> int:
-    """Expire the open checkouts of accounts that were banned or deleted, and of teams that ended: the provider's page would take
-    their money still. As many as there is time for. Returns how many."""
+    """Expire the open checkouts of accounts that were banned or deleted, and of teams that ended: the provider's page would still
+    take their money. Does as many as there is time for; returns how many."""
     gateway = providers.current_gateway()
     pending = Checkout.objects.filter(status=Checkout.Status.PENDING, customer__provider=gateway.provider)
-    gone = Q(customer__team__deleted_at__isnull=False) | Q(customer__user__status__in=_NO_PAYERS)
+    gone = Q(customer__team__deleted_at__isnull=False) | Q(customer__user__status__in=_CLOSED_ACCOUNTS)
     rows = pending.exclude(external_id="").filter(gone).select_related("customer").order_by("?")
     return sum(_expire_orphaned(checkout, gateway) for checkout in for_a_while(rows))
 

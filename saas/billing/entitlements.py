@@ -63,8 +63,8 @@ class Entitlements:
 def get_entitlements(
     owner: Owner, *, without: Subscription | None = None, instead: Grant | None = None
 ) -> Entitlements:
-    """``without``: what would be left if that subscription were over, ``instead`` of which another grant may be."""
-    grants = [*get_grants(owner, without=without), *filter(None, [instead])]
+    """``without`` leaves out that subscription, as if it were over; ``instead`` adds a grant in its place."""
+    grants = [*get_grants(owner, without=without), *([instead] if instead else [])]
     features = sorted({feature for grant in grants for feature in grant.features})
     return Entitlements(
         limits={key: _limit_detail(key, grants).value for key in limits_and_features.limit_keys()},

@@ -110,14 +110,9 @@ def _make(change: PendingChange) -> bool:
     if is_over or _is_overtaken(change):
         _end(change, "subscription.change_dropped")
         return False
+    terms = row.terms_at_provider(change.price.external_id or "", change.quantity)
     try:
-        providers.current_gateway().change_subscription(
-            subscription_id=row.external_id,
-            item_id=row.item_id,
-            price_id=change.price.external_id or "",
-            quantity=change.quantity,
-            prorate=now >= change.at,
-        )
+        providers.current_gateway().change_subscription(**terms, prorate=now >= change.at)
     except DomainError as refusal:
         logger.warning("planned_change_failed", extra={"subscription": row.external_id, "code": refusal.code})
         PendingChange.objects.filter(pk=change.pk).update(error=str(refusal.detail)[:255])

@@ -129,9 +129,7 @@ class PlanChange:
     @property
     def at_provider(self) -> dict[str, Any]:
         """Its terms, as the gateway takes them."""
-        row = self.subscription
-        terms = {"item_id": row.item_id, "price_id": self.price.external_id or "", "quantity": self.quantity}
-        return {"subscription_id": row.external_id, **terms}
+        return self.subscription.terms_at_provider(self.price.external_id or "", self.quantity)
 
 
 @dataclass(frozen=True)
@@ -269,9 +267,8 @@ def _quantity_after(price: Price, before: Price, row: Subscription, wanted: int 
 
 def reduce_quantity(row: Subscription, *, quantity: int, by: User) -> Subscription:
     """Charge for fewer seats from the next period on; nothing of this one is given back."""
-    providers.current_gateway().change_subscription(
-        subscription_id=row.external_id, item_id=row.item_id, price_id=row.price_id, quantity=quantity, prorate=False
-    )
+    terms = row.terms_at_provider(row.price_id, quantity)
+    providers.current_gateway().change_subscription(**terms, prorate=False)
     return _apply_and_record(row, "subscription.changed", by, plan=row.plan_id, quantity=quantity)
 
 

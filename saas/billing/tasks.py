@@ -11,6 +11,7 @@ from saas.billing.models import Subscription
 from saas.billing.sync import profiles, reconcile
 
 
+# Its earlier name, which older processes send and receive during an update.
 @shared_task(name="saas.billing.tasks.reconcile_all")
 def reconcile_due() -> None:
     """Compare customers with the provider, each once a day, and repair what differs. Beat sends it every five minutes: a task
@@ -29,7 +30,7 @@ def do_daily_work() -> None:
 
 @shared_task
 def resume_paused_trials(customer_id: str) -> None:
-    """Go on after a trial, now that there is a card. If this is lost, the nightly task does it."""
+    """Go on after a trial, now that there is a card. If this is lost, the daily task does it."""
     subscriptions.resume_paused_trials(customer_id)
 
 

@@ -57,8 +57,8 @@ def queue_mail(
 
 
 def is_resendable(mail: Mail) -> bool:
-    """A failed mail still holds all its values. One that was sent can be sent again, unless it held a link that works once:
-    that is deleted when it is sent."""
+    """Whether it failed, so that it still holds all its values, or was sent without a link that works once: such a link is
+    deleted when its mail is sent."""
     if not has_template(mail):
         return False
     return mail.status == Mail.Status.FAILED or (mail.status == Mail.Status.SENT and not uses_secrets(mail))

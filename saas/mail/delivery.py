@@ -38,7 +38,7 @@ def due_mail_ids() -> list[int]:
 
 
 def deliver_due_mails() -> None:
-    """Send the mails that are due, for a while, or until the next one would meet the same: a silent server costs seconds each."""
+    """Send the mails that are due, for a while. Stop when the server itself fails: each further mail would wait for seconds."""
     for mail_id in for_a_while(due_mail_ids()):
         error = deliver_mail(mail_id)
         if error and concerns_every_mail(error):

@@ -71,10 +71,10 @@ def _source(mail: Mail) -> str:
 
 def render_without_secrets(mail: Mail) -> EmailMultiAlternatives:
     """The mail as others than its recipient may see it: links that work once lead nowhere."""
-    shown = copy(mail)
-    shown.sealed = {}
     if not has_template(mail):
         return EmailMultiAlternatives(mail.template, _NO_TEXT, to=[mail.recipient])
+    shown = copy(mail)
+    shown.sealed = {}
     return render_message(shown)
 
 

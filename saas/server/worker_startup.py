@@ -19,11 +19,10 @@ def load_application(service: str) -> Any:
 
     One that cannot be loaded stops the whole server: it would fail again in every replacement of the worker.
     """
+    # A fork inherits the parent's handlers, and granian sets the worker's own later. Under nohup SIGHUP stays ignored.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-            signal.signal(
-                number, signal.SIG_DFL
-            )  # a fork inherits the parent's handlers; granian sets the worker's later
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     try:
         import_module("saas.wsgi")  # sets Django up
         application = import_module(_OWN_APPLICATIONS.get(service, "saas.server.rsgi")).application

@@ -120,7 +120,7 @@ def cache_config(cache_url: str, limits_url: str) -> dict[str, Any]:
 def _redis(name: str, url: str, prefix: str) -> dict[str, Any] | None:
     if not url:
         return None
-    if not url.startswith("unix://") and not is_redis(url):
+    if not url.startswith("unix://") and not is_redis_url(url):
         env.note_fault(f"{name} must be redis://user:password@host:port/number: {_ENCODED}.")
         return None
     return {
@@ -136,7 +136,7 @@ def _redis(name: str, url: str, prefix: str) -> dict[str, Any] | None:
     }
 
 
-def is_redis(url: str) -> bool:
+def is_redis_url(url: str) -> bool:
     """Whether this is the address of a Redis server, whose path, if it has one, is the number of a database."""
     parts = _server_url(url)
     if parts is None or not url.startswith(("redis://", "rediss://")) or (parts.netloc and not parts.hostname):
@@ -147,14 +147,14 @@ def is_redis(url: str) -> bool:
 def is_broker(url: str) -> bool:
     """Whether Celery can use this broker, or these (``amqp://one;amqp://two``)."""
     if url.startswith(("redis://", "rediss://")):
-        return all(map(is_redis, url.split(";")))
+        return all(map(is_redis_url, url.split(";")))
     if url.startswith(("amqp://", "amqps://", "pyamqp://")):
         return None not in map(_server_url, url.split(";"))
     return url.startswith(("filesystem://", "sentinel://", "memory://"))
 
 
-def redis_url(url: str) -> str:
-    """With the certificate's requirement in redis-py's words: Celery's documents say ``CERT_NONE`` for ``none``."""
+def with_redis_words(url: str) -> str:
+    """Return the URL in redis-py's words: Celery's documents say ``CERT_NONE`` where redis-py says ``none``."""
     return re.sub(r"(?<=ssl_cert_reqs=)CERT_(NONE|OPTIONAL|REQUIRED)", lambda found: found[1].lower(), url)
 
 

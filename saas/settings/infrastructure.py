@@ -13,13 +13,13 @@ DATABASE_URL = env.text("DATABASE_URL", help="`postgres://user:password@host/nam
 DATABASE_REPLICA_URL = env.text(
     "DATABASE_REPLICA_URL", help="A replica of it, for lists, statistics and exports of staff. Empty: none."
 )
-REDIS_URL = engines.redis_url(
+REDIS_URL = engines.with_redis_words(
     env.text("REDIS_URL", help="`redis://host:6379/0`: broker, limits and cache. Empty: the embedded ones.")
 )
-CACHE_URL = engines.redis_url(
+CACHE_URL = engines.with_redis_words(
     env.text("CACHE_URL", default=REDIS_URL, help="Redis that may lose anything. Default: REDIS_URL.")
 )
-LIMITS_URL = engines.redis_url(
+LIMITS_URL = engines.with_redis_words(
     env.text("LIMITS_URL", default=REDIS_URL, help="Redis that counts requests; without eviction. Default: REDIS_URL.")
 )
 DATABASE_POOL_SIZE = env.integer(

@@ -148,7 +148,7 @@ def _acceptable(address: str) -> Iterator[Invitation]:
 
 
 def invitations_of(user: User) -> QuerySet[Invitation]:
-    """Those that the user can accept without the mail, which may be lost: to their address, once it is verified."""
+    """The invitations to the user's verified address, which they can accept without the mail. None before it is verified."""
     if not user.is_verified:
         return Invitation.objects.none()
     acceptable = [one.pk for one in _acceptable(user.email_canonical)]

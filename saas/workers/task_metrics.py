@@ -51,7 +51,7 @@ def serve_metrics(**_: object) -> None:
 
 
 def _every_interface() -> str:
-    """IPv6's takes IPv4 along, unless this machine keeps them apart or has no IPv6."""
+    """The IPv6 address that accepts IPv4, too; IPv4's where this machine has no IPv6 or keeps the two apart."""
     if socket.has_dualstack_ipv6():
         with socket.socket(socket.AF_INET6) as new:
             if not new.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):

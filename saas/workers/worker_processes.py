@@ -106,8 +106,10 @@ class HeartbeatThread:
     def _run(self, ended: threading.Event) -> None:
         is_first = True
         while not ended.is_set():
-            # Celery closes a child's pool around each task, also while this thread waits for a connection: it asks again.
-            if error := self._record(is_first=is_first) and self._record(is_first=is_first):
+            error = self._record(is_first=is_first)
+            if error:  # once more: Celery closes a child's pool around each task, also while this thread waits for a connection
+                error = self._record(is_first=is_first)
+            if error:
                 logger.warning("worker_heartbeat_failed: %s", error)
             is_first = is_first and error is not None
             ended.wait(HEARTBEAT_SECONDS)

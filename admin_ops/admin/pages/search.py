@@ -43,8 +43,10 @@ class Found:
 
 
 def search_page(request: HttpRequest, site_context: dict[str, Any], apps: Sequence[dict[str, Any]]) -> HttpResponse:
-    """``apps`` are those of the admin site that the member of staff may see, with their tables. A whole page for who presses
-    Enter or has no scripts, what is found alone for the search fields."""
+    """A whole page, or the results alone for the search fields, which ask with HTMX.
+
+    ``apps`` are those of the admin site that the member of staff may see, with their tables.
+    """
     term = request.GET.get("q", "").strip()[:MAX_LENGTH]
     results = [*_search(request, term), *_tables(apps, term.lower())] if term else []
     found = {"results": results, "term": term}
@@ -55,7 +57,7 @@ def search_page(request: HttpRequest, site_context: dict[str, Any], apps: Sequen
 
 
 def _people_page(request: HttpRequest, term: str) -> str:
-    """The list of all people who match; empty without a term, and for whom it is not shown."""
+    """The list of all people who match; empty without a term, and for staff who may not read users."""
     is_shown = bool(term) and StaffPermission.READ_USERS in request_permissions(request)
     return f"{reverse('admin:accounts_user_changelist')}?{urlencode({'q': term})}" if is_shown else ""
 

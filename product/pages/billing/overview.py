@@ -85,12 +85,11 @@ class OverviewPage(BillingPage):
 
 
 class InvoicePage(BillingPage):
-    """On to the provider's page of an invoice. In the impersonated view, whose requests run in a transaction, to the stored
-    address."""
+    """On to the provider's page of an invoice."""
 
     def get(self, request: HttpRequest, **place: str) -> HttpResponseBase:
         row = Invoice.objects.for_owner(self.owner).issued().filter(pk=place["invoice_id"]).first()
-        link = "" if row is None else row.hosted_url if self._impersonation else find_link(row)
+        link = find_link(row, is_impersonated=bool(self._impersonation)) if row else ""
         if not link:
             raise NotFound
         return HttpResponseRedirect(link)

@@ -1,5 +1,6 @@
 """The frame of a team's pages: who looks, what their role allows, and a section for each subject."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -30,6 +31,11 @@ _SECTIONS = (
     (BILLING_PAGE, _("Billing"), Permission.MANAGE_BILLING),
     ("team-settings-page", _("Settings"), Permission.VIEW_TEAM),
 )
+
+
+def with_role_names(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    """Each row, such as a membership or an invitation, and what its role is called."""
+    return [{"row": row, "role": gettext(ROLE_NAMES[Role(row.role)])} for row in rows]
 
 
 class _ConfirmedBody(Serializer[Any]):

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from product.pages.base import refusal_text
-from product.pages.teams.base import ROLE_NAMES, TeamFormPage, TeamPage, list_page, role_options
+from product.pages.teams.base import TeamFormPage, TeamPage, list_page, role_options, with_role_names
 from product.teams.invitations import invitation_mail_limits
 from product.teams.serializers import InvitationBody
 from saas.api.fields import StrictCharField
@@ -47,7 +47,7 @@ class InvitationsBody(serializers.Serializer[Any]):
 
 
 def _addresses(typed: str) -> Iterator[str]:
-    """Every address, and every word that is none but in the names before brackets."""
+    """Every address. Other words, too, so that they are refused, but not those of a name before brackets."""
     for entry in _BETWEEN.split(_QUOTED.sub(_unquoted, typed)):
         bracketed = " ".join(_BRACKETED.findall(entry)).split()
         yield from bracketed
@@ -55,7 +55,7 @@ def _addresses(typed: str) -> Iterator[str]:
 
 
 def _unquoted(found: re.Match[str]) -> str:
-    """Of a name nothing: there may be a comma in it."""
+    """Drop a quoted name, which may contain a comma; keep a quoted address."""
     return found[0].strip('"') if "@" in found[0] else ""
 
 
@@ -87,7 +87,7 @@ class InvitationsPage(TeamFormPage):
     def context(self) -> dict[str, Any]:
         rows = Invitation.objects.visible_to(self.known.user).open().filter(team=self.actor.team)
         page = list_page(rows.select_related("invited_by"), self.request.GET.get("cursor", ""))
-        shown = [{"row": row, "role": gettext(ROLE_NAMES[Role(row.role)])} for row in page.items]
+        shown = with_role_names(page.items)
         return {**super().context(), "invitations": shown, "next_cursor": page.next, "refusals": self.refusals}
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:
@@ -135,7 +135,7 @@ class InvitationPage(TeamPage):
         invitation = self._open_invitation(place["invitation_id"])
         try:
             self._act_on(invitation)
-        except NotFound:  # accepted or withdrawn since the line above
+        except NotFound:  # accepted or withdrawn meanwhile: say which
             self._open_invitation(invitation.pk)
             raise
         return self.go_to(self.here)

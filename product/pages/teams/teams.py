@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from product.pages.base import AccountFormPage, AccountPage, refusal_text
-from product.pages.teams.base import ROLE_NAMES, list_page
+from product.pages.teams.base import list_page, with_role_names
 from product.teams.serializers import TeamBody
 from saas.api import rate_limits
 from saas.api.pages.forms import Field, FormSpec
@@ -17,7 +17,6 @@ from saas.api.pagination import DEFAULT_LIMIT
 from saas.errors import DomainError, NotFound
 from saas.teams import actions, invitations
 from saas.teams.models import Membership
-from saas.teams.roles import Role
 
 
 class TeamsPage(AccountFormPage):
@@ -27,9 +26,9 @@ class TeamsPage(AccountFormPage):
 
     def context(self) -> dict[str, Any]:
         page = list_page(Membership.objects.for_user(self.known.user), self.request.GET.get("cursor", ""))
-        teams = [{"row": row, "role": gettext(ROLE_NAMES[Role(row.role)])} for row in page.items]
+        teams = with_role_names(page.items)
         invited = invitations.invitations_of(self.known.user).order_by("expires_at", "pk")
-        shown = [{"row": row, "role": gettext(ROLE_NAMES[Role(row.role)])} for row in invited[:DEFAULT_LIMIT]]
+        shown = with_role_names(invited[:DEFAULT_LIMIT])
         return {**super().context(), "teams": teams, "next_cursor": page.next, "invitations": shown}
 
     def submit(self, body: dict[str, Any]) -> HttpResponse:

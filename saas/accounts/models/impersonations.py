@@ -67,8 +67,8 @@ class Impersonation(models.Model):
 
     def over_at(self) -> datetime:
         """When it ended, or will by itself: with its minutes, by staff, or with either of the two sessions."""
-        logins = (self.session, self.staff_session)
-        ends = [self.ends_at, self.ended_at, *(end for login in logins for end in (login.ends_at, login.revoked_at))]
+        sessions = (self.session, self.staff_session)
+        ends = [self.ends_at, self.ended_at, *(end for one in sessions for end in (one.ends_at, one.revoked_at))]
         return min(end for end in ends if end)
 
     def ended_early_at(self, now: datetime) -> datetime | None:
@@ -77,12 +77,11 @@ class Impersonation(models.Model):
         return over_at if over_at <= now and over_at < self.ends_at else None
 
     def is_running(self, now: datetime) -> bool:
-        """As ``running``, of one that came ``listed``."""
-        logins = (self.session, self.staff_session)
-        return self.over_at() > now and all(_is_good(login) for login in logins)
+        """Whether it is not over, and both its people are active and not logged out everywhere. The row comes ``listed``."""
+        return self.over_at() > now and all(map(_is_of_active_user, (self.session, self.staff_session)))
 
 
-def _is_good(session: LoginSession) -> bool:
-    """Whether its user is active and it is of their present epoch."""
+def _is_of_active_user(session: LoginSession) -> bool:
+    """Whether its user is active and has not been logged out everywhere since."""
     user = session.user
     return user is not None and user.is_active and session.epoch == user.token_epoch

@@ -36,8 +36,8 @@ def delete_account(user: User) -> tuple[Deletion, str]:
 
 @transaction.atomic
 def begin_deletion(user: User, *, by: User, reason: str) -> Deletion | None:
-    """Begin the same for a person who cannot log in, banned ones included: they stay banned. ``None`` if it is pending or
-    done. Raises the refusals of the apps that still need the account."""
+    """Do as ``delete_account``, for support: for a person who cannot log in. Banned accounts stay banned. ``None`` if a
+    deletion is pending or done. Raises the refusals of the apps that still need the account."""
     account = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if account.status == User.Status.DELETED or Deletion.objects.filter(user=account).exists():
         return None

@@ -115,7 +115,7 @@ def require_no_payments(user: User) -> None:
 
 def erase_personal_data(user: User, *, action: str) -> None:
     """Run every eraser, inside the caller's transaction, and record that in the audit trail as ``action``. The log names the
-    account: it outlives the restore of a backup that brings the account back."""
+    account, too: a restored backup may bring the account back, and does not change the log."""
     values = PersonalValues.of_user(user)
     objects = [id for source in _audited_ids for id in source(user)]
     for source in reversed(_sources):

@@ -86,7 +86,7 @@ def _search_parts(quote: str) -> list[str]:
 
 
 def _is_quoted(value: str, text: str) -> bool:
-    """Whether ``text`` holds ``value``, and somewhere not as a part of longer words or of a longer address."""
+    """Whether ``value`` stands in ``text`` at least once by itself, not inside a longer word or address."""
     start = text.find(value)
     while start >= 0:
         if not _begins_earlier(value, text[:start]) and not _goes_on(value, text[start + len(value) :]):
@@ -107,7 +107,7 @@ def _goes_on(value: str, after: str) -> bool:
 
 
 def _is_of_a_word(character: str) -> bool:
-    """A letter of a script that has small ones and capitals: in these words stand apart."""
+    """Whether it is a lowercase letter, as all of the text is. Scripts without capitals do not separate their words."""
     return character != character.upper()
 
 

@@ -13,6 +13,6 @@ def staff_password_page() -> str:
 
 
 def mail_values(user: User) -> dict[str, str]:
-    """What each mail to a person is given: their name, and for staff where they log in, instead of a page of Product."""
+    """What the mails that customers and staff both get are given: the name, and for staff where they log in."""
     login = {"staff_login": f"{settings.SERVICE_BASE_URLS['admin_ops']}{_LOGIN}"} if user.is_staff else {}
     return {"name": user.full_name, **login}

@@ -1,4 +1,4 @@
-"""A form whose CSRF token is of before a login in another tab: its page is shown as it is now, instead of a refusal.
+"""A form whose CSRF token is older than a login in another tab: its page is shown anew, instead of a refusal.
 
 ``OriginCheckMiddleware`` has made sure that no other site sent it, and what was sent is not acted on.
 """
@@ -15,19 +15,17 @@ from saas.api.pages.errors import is_for_programs
 from saas.api.pages.rendering import page_language
 from saas.api.problems import csrf_failure
 
-_SIGN_IN = {
-    "login-page",
-    "register-page",
-    "login-code-page",
-}  # who is logged in is led on from these, and had nothing to say
+# These lead people who are logged in on to another page, where the message would make no sense.
+_SIGN_IN = {"login-page", "register-page", "login-code-page"}
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's ``CSRF_FAILURE_VIEW``: a 403, but for a token of before in a form of who is logged in at a page of Product."""
-    person = _who_sent_a_form(request)
-    if (
-        person is None or "CSRF token" not in reason
-    ):  # the origin or the cookie is at fault: the next one would be refused, too
+    """Django's ``CSRF_FAILURE_VIEW``: a 403, unless a customer who is logged in sent a page's form with an outdated token."""
+    person = _customer_on_pages(request)
+    is_token_wrong = (
+        "CSRF token" in reason
+    )  # else the origin or the cookie is at fault, and the next form is refused, too
+    if person is None or not is_token_wrong:
         return csrf_failure(request, reason)
     match = request.resolver_match
     if match is None or match.url_name not in _SIGN_IN:
@@ -36,7 +34,7 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     return HttpResponseRedirect(request.get_full_path())
 
 
-def _who_sent_a_form(request: HttpRequest) -> User | None:
+def _customer_on_pages(request: HttpRequest) -> User | None:
     """The customer who is logged in; None for programs, visitors, and staff in a customer's name."""
     if settings.SERVICE != "product" or is_for_programs(request) or read_view_cookie(request):
         return None

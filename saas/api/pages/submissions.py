@@ -1,6 +1,6 @@
 """A form that is sent twice (a double click, a reloaded page) does its work once, and both get the first answer.
 
-The key is a random value in the form, and the form is the same while its fields hold the same. What the first sending
+The key is a random value in the form, and a form with the same key but other values is another form. What the first sending
 answered is kept, encrypted, for some minutes where the cache may lose it: the action's own rules are the last word.
 """
 
@@ -37,8 +37,8 @@ def answer_once(
 ) -> HttpResponse:
     """Return what ``work`` answers, or what it answered to this form of the person ``by`` before.
 
-    The second sending waits for the first, and is tried itself if that was refused. After a second it is answered by
-    ``meanwhile``, by default led to the page itself. A refused form comes back with a new key.
+    The second sending waits up to a second for the first. If the first was refused, the second does the work; if it still
+    runs, ``meanwhile`` answers, by default with a redirect to the page itself. A refused form comes back with a new key.
     """
     slot = _slot(request, by)
     if not slot:
@@ -53,7 +53,10 @@ def answer_once(
     except Exception:
         _forget(slot)
         raise
-    _keep(slot, answer)
+    if answer.status_code < 400:
+        _keep(slot, answer)
+    else:
+        _forget(slot)  # the form that comes back has a new key
     return answer
 
 
@@ -89,13 +92,9 @@ def _kept(slot: str) -> str | None:
 
 
 def _keep(slot: str, answer: HttpResponse) -> None:
-    """A refused sending is not kept: its form has a new key."""
-    if answer.status_code >= 400:
-        return _forget(slot)
     kept = json.dumps([answer.status_code, answer.headers.get("Location", ""), answer.content.decode()])
     with suppress(RedisError):
         cache.set(slot, encrypt(kept, secret=settings.SECRET_KEY), KEPT_SECONDS)
-    return None
 
 
 def _forget(slot: str) -> None:
@@ -104,7 +103,7 @@ def _forget(slot: str) -> None:
 
 
 def _kept_answer(slot: str) -> HttpResponse | None:
-    """Wait a moment for the one that still runs: of a double click, it seldom takes longer."""
+    """Wait a moment for a sending that still runs: the first of a double click is mostly done by then."""
     kept = _kept(slot)
     for _ in range(LOOKS):
         if kept != _RUNNING:

@@ -243,8 +243,8 @@ def _described(terms: PriceTerms) -> str:
 
 
 def _single_amount_prices() -> QuerySet[Price]:
-    """Those that sell, but for tiered and metered ones: a file has no words for them, and leaves them as they are. One that the
-    provider has not told yet is none of those."""
+    """The prices on sale without tiered and metered ones, which a file cannot state and leaves as they are. One whose amount the
+    provider has not told yet is included."""
     current = Price.objects.current(providers.current_provider())
     return current.exclude(prices.is_told(), unit_amount_cents=None)
 

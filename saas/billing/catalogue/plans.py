@@ -96,11 +96,8 @@ def _check_value(name: str, value: Any) -> list[str]:
             is_list = isinstance(value, list) and all(isinstance(key, str) for key in value)
             return limits_and_features.check_features(value) if is_list else ["Give a list of features."]
         case "limits":
-            return (
-                limits_and_features.check_limits(value)
-                if isinstance(value, dict)
-                else ["Give a number for each limit."]
-            )
+            is_map = isinstance(value, dict)
+            return limits_and_features.check_limits(value) if is_map else ["Give a number for each limit."]
         case "is_active" | "is_visible" | "trial_needs_card":
             return [] if isinstance(value, bool) else ["Say true or false."]
         case "position":

@@ -110,8 +110,8 @@ def end_promotion_code(row: PromotionCode, *, by: str, reason: str = "") -> None
 
 
 def find_promotion_code(code: str, *, currency: str, owner: Owner | None = None) -> PromotionCode:
-    """The code that a customer has entered. The person of ``owner`` gets what is for a while only once. Raises ``Invalid``,
-    saying why it cannot be used."""
+    """The code that a customer has entered. A discount that ends is given only once to the person of ``owner``. Raises
+    ``Invalid``, saying why it cannot be used."""
     row = PromotionCode.objects.by_code(code).redeemable(clock.now()).first()
     if row is None:
         raise Invalid(errors={"promotion_code": ["This code is not known, or has expired."]})

@@ -56,9 +56,15 @@ def invoice_details(invoice: Invoice) -> InvoiceDetails:
     )
 
 
-def find_link(invoice: Invoice) -> str:
-    """Where its customer sees, pays and downloads it: asked of the provider, whose addresses expire within two months. The stored
-    one where it does not answer."""
+def find_link(invoice: Invoice, *, is_impersonated: bool = False) -> str:
+    """The provider's page, where the customer sees, pays and downloads it. Asked for each time, because its address expires
+    within two months.
+
+    The stored one where the provider does not answer, and for an impersonation: its requests run in a transaction, in which
+    the provider is not asked.
+    """
+    if is_impersonated:
+        return invoice.hosted_url
     try:
         return providers.current_gateway().invoice_url(invoice.external_id) or invoice.hosted_url
     except DomainError as refusal:

@@ -31,9 +31,8 @@ class PendingChange(models.Model):
     id = PrefixedIdField(prefix="chg", primary_key=True)
     subscription = models.OneToOneField(Subscription, models.CASCADE, related_name="pending_change")
     price = models.ForeignKey(Price, models.PROTECT, related_name="pending_changes")
-    price_before = models.ForeignKey(
-        Price, models.SET_NULL, null=True, blank=True, related_name="+"
-    )  # when it was planned
+    # What it paid when the change was planned.
+    price_before = models.ForeignKey(Price, models.SET_NULL, null=True, blank=True, related_name="+")
     quantity = models.PositiveBigIntegerField(default=1)
     at = models.DateTimeField(db_index=True)  # the end of the period in which it was asked for
     created_at = models.DateTimeField(default=timezone.now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -137,6 +137,11 @@ class Subscription(models.Model):
     def find_price(self) -> Price | None:
         """The price that it pays, where it is known."""
         return Price.objects.filter(external_id=self.price_id).exclude(external_id="").first()
+
+    def terms_at_provider(self, price_id: str, quantity: int) -> dict[str, Any]:
+        """A change to this price and quantity, as the gateway takes it."""
+        terms = {"item_id": self.item_id, "price_id": price_id, "quantity": quantity}
+        return {"subscription_id": self.external_id, **terms}
 
     @property
     def has_unknown_plan(self) -> bool:

@@ -34,16 +34,15 @@ class Command(BaseCommand):
 
 @contextmanager
 def _draft_of(file: Path) -> Iterator[Path]:
-    """Yield another name beside ``file``: what is interrupted must not look like a whole copy. It does not stay."""
+    """Yield a draft's name in the folder of ``file``, so that an interrupted copy does not look whole. Delete it at the end."""
     draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
-    before = {
-        number: signal.signal(number, _stop) for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN
-    }
+    heard = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+    earlier_handlers = {number: signal.signal(number, _stop) for number in heard}
     try:
         yield draft
     finally:
         draft.unlink(missing_ok=True)
-        for number, handler in before.items():
+        for number, handler in earlier_handlers.items():
             signal.signal(number, handler)
 
 

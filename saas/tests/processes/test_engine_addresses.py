@@ -74,7 +74,7 @@ def test_a_password_of_redis_may_hold_what_separates_servers(password: str) -> N
 
 @pytest.mark.parametrize("word", ["NONE", "OPTIONAL", "REQUIRED"])
 def test_celerys_words_for_a_certificate_are_understood_by_the_cache_too(word: str) -> None:
-    url = engines.redis_url(f"rediss://redis:6380/0?ssl_cert_reqs=CERT_{word}")
+    url = engines.with_redis_words(f"rediss://redis:6380/0?ssl_cert_reqs=CERT_{word}")
     config = engines.cache_config(url, "")["default"]
 
     connection = RedisCache(config["LOCATION"], config)._cache.get_client().connection_pool.make_connection()

@@ -245,7 +245,7 @@ def can_charge(customer_id: str) -> bool:
 
 def pay_open_invoices(customer_id: str, now: datetime, *, is_confirmed: bool = False, chosen: str = "") -> None:
     """Pay the open invoices with a new card, or with one that the customer has just confirmed; subscriptions that are past
-    due or paused become active. What a subscription left open that is over is paid only if it is the ``chosen`` one."""
+    due or paused become active. An open invoice of a subscription that is over is paid only if it is ``chosen``."""
     card = default_card(customer_id)
     if not (can_charge(customer_id) or (is_confirmed and card in AUTHENTICATED_LAST4)):
         return

@@ -10,14 +10,15 @@ from saas.billing.providers.stripe.answers import brief_key, rows
 from saas.billing.sync.stripe_objects import id_of
 
 LONGEST_COUPON_NAME = 40  # Stripe takes no longer one
-LONGEST_ADDITION = 8
+SUFFIX_LENGTH = 8
 
 
 def find_or_create(client: stripe.V1Services, code: PromotionCode) -> tuple[str, str]:
     """The ids of the promotion code and of its coupon. A call that was never answered may have made them, and Stripe refuses a
-    second active code of the same name: it is looked for by our id, which it carries. Where another than we has made one of
-    that name, ours has an addition: customers enter it here. Raises Stripe's errors."""
-    for name in (code.code, f"{code.code}-{code.pk.rpartition('_')[2][-LONGEST_ADDITION:]}"):
+    second active code of the same name: it is looked for by our id, which it carries. Where an active code of that
+    name at Stripe is not ours, ours gets a suffix there: customers enter their code here, not at Stripe. Raises Stripe's
+    errors."""
+    for name in (code.code, f"{code.code}-{code.pk.rpartition('_')[2][-SUFFIX_LENGTH:]}"):
         there = list(rows(client.promotion_codes.list({"code": name, "limit": 100})))
         if ours := next((row for row in there if _is_ours(row, code)), None):
             return str(ours["id"]), id_of((ours.get("promotion") or {}).get("coupon"))

@@ -131,8 +131,8 @@ class StripeGateway:
             wanted["subscription_data"]["trial_period_days"] = trial_days
         if not needs_card:
             wanted["payment_method_collection"] = "if_required"
-        if trial_days and not needs_card:
-            wanted["subscription_data"]["trial_settings"] = {"end_behavior": {"missing_payment_method": "pause"}}
+            if trial_days:
+                wanted["subscription_data"]["trial_settings"] = {"end_behavior": {"missing_payment_method": "pause"}}
         if promotion_code_id:
             wanted["discounts"] = [{"promotion_code": promotion_code_id}]
         if settings.BILLING_AUTOMATIC_TAX:
@@ -154,7 +154,7 @@ class StripeGateway:
 
     def apply_promotion_code(self, subscription_id: str, promotion_code_id: str) -> None:
         """Stripe replaces the discounts by those that are sent: the present ones are among them."""
-        kept = [stripe_objects.id_of(one) for one in self._shown(subscription_id).get("discounts") or []]
+        kept = [stripe_objects.id_of(one) for one in self._retrieve(subscription_id).get("discounts") or []]
         discounts: list[SubscriptionUpdateParamsDiscount] = [{"discount": id} for id in kept if id]
         wanted: SubscriptionUpdateParams = {"discounts": [*discounts, {"promotion_code": promotion_code_id}]}
         self._call_and_store(lambda: self.client.subscriptions.update(subscription_id, wanted))
@@ -268,14 +268,14 @@ class StripeGateway:
     def clear_cancel_at(self, subscription_id: str) -> None:
         self._update_or_release(subscription_id, {"cancel_at": ""})
 
-    def _shown(self, subscription_id: str) -> dict[str, Any]:
+    def _retrieve(self, subscription_id: str) -> dict[str, Any]:
         with translate_errors():
             return raw_json(self.client.subscriptions.retrieve(subscription_id))
 
     def _schedule_of(self, subscription_id: str) -> str:
         """The id of the schedule that manages it; empty where there is none, or Stripe does not say."""
         try:
-            return stripe_objects.id_of(self._shown(subscription_id).get("schedule"))
+            return stripe_objects.id_of(self._retrieve(subscription_id).get("schedule"))
         except DomainError:
             return ""
 
