@@ -11,7 +11,7 @@ import selectors
 import socket
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from itertools import cycle, islice
 from typing import Any
@@ -82,7 +82,7 @@ def run_paced(
     ``intervals``: for every five seconds, of the requests that were due in them.
     """
     lines, selector = _connect(host, port, connections)
-    idle = list(lines)
+    idle = deque(lines)  # each in its turn, or the server closes those that wait too long for theirs
     latencies: list[float] = []
     due_at: list[float] = []
     statuses: Counter[int] = Counter()
@@ -90,7 +90,7 @@ def run_paced(
     started = time.perf_counter()
     while len(latencies) < total:
         while idle and sent < total and (due := started + sent / rate) <= time.perf_counter():
-            line = idle.pop()
+            line = idle.popleft()
             line.send(next(requests))
             line.sent_at = due
             sent += 1
