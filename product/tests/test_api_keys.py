@@ -7,6 +7,7 @@ import time_machine
 from django.utils import timezone
 
 from saas.accounts.staff.staff_administration import ban_user
+from saas.audit.models import AuditEvent
 from saas.teams import actions
 from saas.teams.models import ApiKey, Membership, Team
 from saas.teams.roles import Role, Scope
@@ -59,6 +60,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(product: ServiceClient, owner: P
         ({"name": "CI", "scopes": "read"}, "scopes"),
         ({"name": "CI", "scopes": ["admin"]}, "scopes.0"),
         ({"name": "CI", "scopes": ["read"], "expires_in_days": 0}, "expires_in_days"),
+        ({"name": "CI", "scopes": ["read"], "expires_in_days": 366}, "expires_in_days"),
         ({"name": "CI", "scopes": ["read"], "expires_in_days": 10**4999}, "expires_in_days"),
     ],
 )
@@ -137,8 +139,6 @@ def test_a_writing_key_manages_people_up_to_admins(product: ServiceClient, owner
     assert (crowned.status_code, crowned.json()["code"]) == (403, "role_above_own")
     assert (deposed.status_code, deposed.json()["code"]) == (403, "role_above_own")
     assert Membership.objects.get(user=member.user).role == "admin"
-    from saas.audit.models import AuditEvent
-
     assert AuditEvent.objects.get(action="membership.role_changed").actor == key.id
 
 
@@ -182,6 +182,21 @@ def test_a_key_is_no_token_anywhere_else(
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
 
 
+def test_making_and_revoking_a_key_are_audited_with_what_it_may(product, owner: Person, team: Team) -> None:
+    path = f"/api/teams/{team.id}/api-keys"
+    body = {"name": "CI", "scopes": ["write", "read"]}
+
+    key = product.post(path, body, token=owner.token).json()["api_key"]
+    product.delete(f"{path}/{key['id']}", token=owner.token)
+
+    assert key["scopes"] == ["read", "write"]  # in the same order, however they were sent
+    events = AuditEvent.objects.for_target(team.id).filter(action__startswith="api_key.").order_by("pk")
+    assert [(event.action, event.actor, event.data) for event in events] == [
+        ("api_key.created", owner.user.id, {"key": key["id"], "scopes": "read write"}),
+        ("api_key.revoked", owner.user.id, {"key": key["id"]}),
+    ]
+
+
 def _dead(product: ServiceClient, team: Team, secret: str) -> None:
     answer = product.get(f"/api/teams/{team.id}", token=secret)
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
@@ -198,9 +213,12 @@ def test_a_revoked_key_is_dead_at_once(product: ServiceClient, owner: Person, te
 
 
 def test_an_expired_key_is_dead(product: ServiceClient, owner: Person, team: Team) -> None:
-    _, secret = create_api_key(team, owner)
+    key, secret = create_api_key(team, owner)
+    assert key.expires_at - key.created_at == timedelta(days=30)
 
-    with time_machine.travel(timezone.now() + timedelta(days=30, seconds=1), tick=False):
+    with time_machine.travel(key.expires_at - timedelta(microseconds=1), tick=False):
+        assert product.get(f"/api/teams/{team.id}", token=secret).status_code == 200
+    with time_machine.travel(key.expires_at, tick=False):
         _dead(product, team, secret)
 
 

@@ -8,8 +8,9 @@ from django.core import mail
 from django.utils import timezone
 
 from saas.accounts.staff.staff_administration import ban_user
+from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
-from saas.teams import actions, invitations
+from saas.teams import actions, invitations, plan_limits
 from saas.teams.models import Invitation, Membership, Team
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
@@ -134,17 +135,21 @@ def test_an_invitation_is_used_once(product: ServiceClient, customer: Person, te
     _refused(product, token, guest, 409, "invitation_used")
 
 
+@pytest.mark.parametrize(("more", "is_over"), [(timedelta(microseconds=-1), False), (timedelta(), True)])
 def test_an_invitation_ends_after_seven_days(
-    product: ServiceClient, customer: Person, team: Team, guest: Person
+    product: ServiceClient, customer: Person, team: Team, guest: Person, more: timedelta, is_over: bool
 ) -> None:
     token = _token(team, customer)
 
-    with time_machine.travel(timezone.now() + timedelta(days=7, seconds=1), tick=False):
+    with time_machine.travel(Invitation.objects.get().created_at + timedelta(days=7) + more, tick=False):
+        listed = invitations.invitations_of(guest.user).exists()
+        seats = plan_limits.seats_taken(team)
         again = product.post("/api/auth/login", {"email": ADDRESS, "password": user_factories.PASSWORD}).json()
         answer = product.post("/api/invitations/accept", {"token": token}, token=again["access_token"])
 
-    assert (answer.status_code, answer.json()["code"]) == (410, "invitation_expired")
-    assert not Membership.objects.filter(user=guest.user).exists()
+    assert (answer.status_code, listed, seats) == ((410, False, 1) if is_over else (200, True, 2))
+    assert answer.json().get("code") == ("invitation_expired" if is_over else None)
+    assert Membership.objects.filter(user=guest.user).exists() is not is_over
 
 
 def test_a_revoked_invitation_is_gone(product: ServiceClient, customer: Person, team: Team, guest: Person) -> None:
@@ -270,6 +275,25 @@ def test_an_expired_invitation_does_not_stand_in_the_way_of_a_new_one(customer: 
         new = invitations.invite(actor_for(team, customer), email=ADDRESS, role=Role.MEMBER)
 
     assert Invitation.objects.open().get() == new
+
+
+def test_each_step_of_an_invitation_is_audited_with_who_took_it(customer: Person, team: Team, guest: Person) -> None:
+    actor = actor_for(team, customer)
+    sent = invitations.invite(actor, email=ADDRESS, role=Role.ADMIN)
+    invitations.resend_invitation(actor, sent)
+    invitations.accept_invitation(link_token("team_invitation"), user=guest.user)
+    gone = invitations.invite(actor, email="gone@example.org", role=Role.MEMBER)
+    invitations.revoke_invitation(actor, gone)
+
+    events = AuditEvent.objects.for_target(team.id).filter(action__startswith="invitation.").order_by("pk")
+    assert [(event.action, event.actor, event.data) for event in events] == [
+        ("invitation.created", customer.user.id, {"invitation": sent.id, "role": "admin"}),
+        ("invitation.resent", customer.user.id, {"invitation": sent.id}),
+        ("invitation.accepted", guest.user.id, {"invitation": sent.id, "role": "admin"}),
+        ("invitation.created", customer.user.id, {"invitation": gone.id, "role": "member"}),
+        ("invitation.revoked", customer.user.id, {"invitation": gone.id}),
+    ]
+    assert Invitation.objects.get(pk=sent.pk).accepted_by == guest.user
 
 
 @pytest.mark.parametrize(("role", "status"), [("admin", 201), ("member", 403), ("viewer", 403)])

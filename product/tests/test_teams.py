@@ -4,7 +4,7 @@ import pytest
 
 from saas.accounts.staff.staff_administration import ban_user
 from saas.audit.models import AuditEvent
-from saas.teams import invitations
+from saas.teams import actions, invitations
 from saas.teams.models import Membership, Team
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
@@ -183,7 +183,10 @@ def test_an_admin_neither_makes_nor_touches_an_owner(product: ServiceClient, cus
     assert set(Membership.objects.values_list("user", "role")) == before
 
 
-def test_the_last_owner_neither_leaves_nor_is_demoted_nor_removed(product: ServiceClient, customer: Person) -> None:
+def test_the_last_owner_neither_leaves_nor_is_demoted_nor_removed(
+    product: ServiceClient, customer: Person, other: Person
+) -> None:
+    create_team(other)  # whose owner is none of this one
     team = create_team(customer)
     add_member(team, Role.ADMIN)
     mine = f"/api/teams/{team.id}/members/{customer.user.id}"
@@ -209,6 +212,18 @@ def test_a_banned_owner_does_not_count_as_one(
     answer = product.post(f"/api/teams/{team.id}/leave", token=customer.token)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "last_owner")
+
+
+def test_another_owner_who_leaves_changes_nothing_about_who_answers_for_the_team(
+    product: ServiceClient, customer: Person, other: Person
+) -> None:
+    team = create_team(customer)
+    add_member(team, Role.OWNER, other)
+    add_member(team, Role.OWNER)
+
+    assert product.post(f"/api/teams/{team.id}/leave", token=other.token).status_code == 204
+
+    assert Team.objects.get().owner == customer.user
 
 
 def test_when_the_owner_who_answers_for_the_team_leaves_another_does(
@@ -291,6 +306,45 @@ def test_a_transfer_needs_another_member_within_their_team_limit(
     assert (oneself.status_code, set(oneself.json()["errors"])) == (422, {"user_id"})
     assert (full.status_code, full.json()["code"]) == (409, "team_limit")
     assert Team.objects.get(pk=team.pk).owner == customer.user
+
+
+def test_another_owner_hands_the_team_to_who_answers_for_it_already(
+    product: ServiceClient, customer: Person, other: Person
+) -> None:
+    team = create_team(customer)
+    add_member(team, Role.OWNER, other)
+
+    answer = product.post(f"/api/teams/{team.id}/transfer", {"user_id": customer.user.id}, token=other.token)
+
+    assert (answer.status_code, answer.json()["team"]["owner_user_id"]) == (200, customer.user.id)
+    assert dict(Membership.objects.values_list("user", "role")) == {customer.user.id: "owner", other.user.id: "admin"}
+
+
+def test_each_change_of_a_team_is_audited_once_with_who_and_whom(customer: Person, other: Person) -> None:
+    team = create_team(customer)
+    add_member(team, Role.MEMBER, other)
+    removed = add_member(team, Role.MEMBER)
+    owner = actor_for(team, customer)
+
+    for _ in range(2):  # the same name again is no change
+        actions.update_team(owner, name="Platform")
+    actions.change_role(owner, user_id=other.user.id, role=Role.ADMIN)
+    actions.remove_member(owner, user_id=removed.user.id)
+    actions.transfer_team(owner, new_owner_id=other.user.id)
+    actions.leave_team(actor_for(team, customer))
+    actions.delete_team(actor_for(team, other))
+
+    first, second = customer.user.id, other.user.id
+    events = AuditEvent.objects.for_target(team.id).order_by("pk")
+    assert [(event.action, event.actor, event.data) for event in events] == [
+        ("team.created", first, {}),
+        ("team.renamed", first, {}),
+        ("membership.role_changed", first, {"member": second, "old": "member", "new": "admin"}),
+        ("membership.removed", first, {"member": removed.user.id}),
+        ("team.transferred", first, {"member": second}),
+        ("membership.left", first, {"member": first}),
+        ("team.deleted", second, {"members": 1}),
+    ]
 
 
 def test_listing_teams_costs_three_queries_however_many_there_are(
