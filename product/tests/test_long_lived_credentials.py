@@ -10,7 +10,8 @@ from saas.accounts.models import OAuthIdentity, User
 from saas.accounts.passwords.password_reset_mails import mail_reset_link
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
-from saas.teams import api_keys, invitations
+from saas.billing.overrides import override_limit
+from saas.teams import actions, api_keys, invitations
 from saas.teams.models import ApiKey, Invitation, Team
 from saas.teams.roles import Role, Scope
 from saas.testing.clients import ServiceClient
@@ -274,6 +275,26 @@ def test_staff_who_log_somebody_out_are_told_too(
     assert first.json() == {"sessions_revoked": 1, "credentials": 1, "credentials_revoked": False}
     assert second.json() == {"sessions_revoked": 0, "credentials": 1, "credentials_revoked": True}
     assert not works(product, team, secret)
+
+
+# ── Leaving a team ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_leaving_a_team_ends_what_one_made_there_and_nothing_else(owner: Person, other: Person, team: Team) -> None:
+    elsewhere = create_team(add_member(team, Role.ADMIN, with_verified_email(other)))
+    for limit in ("api_keys", "seats"):
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        override_limit(team, key=limit, value=9, expires_at=tomorrow, reason="a test", by=owner.user)
+    makers = [(team, other, "a@example.org"), (team, owner, "b@example.org"), (elsewhere, other, "c@example.org")]
+    keys = [create_api_key(place, maker)[0] for place, maker, _ in makers]
+    sent = [
+        invitations.invite(actor_for(place, maker), email=address, role=Role.VIEWER) for place, maker, address in makers
+    ]
+
+    actions.leave_team(actor_for(team, other))
+
+    assert set(ApiKey.objects.current()) == set(keys[1:])
+    assert set(Invitation.objects.open()) == set(sent[1:])
 
 
 # ── Made in the same moment ──────────────────────────────────────────────────────────────────────────────────────────
