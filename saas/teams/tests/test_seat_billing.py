@@ -1,6 +1,7 @@
 """What a team pays for, where its plan is sold per seat, follows its members."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -13,10 +14,12 @@ from saas.billing.providers.local import test_clock
 from saas.billing.scheduled_changes import schedule_change
 from saas.billing.subscriptions import cancel_subscription, change_plan
 from saas.errors import NotFound
-from saas.teams import seat_billing, tasks
+from saas.teams import actions, invitations, seat_billing, tasks
 from saas.teams.models import Membership, Team
 from saas.teams.plan_limits import SeatLimitReached, require_free_seat
+from saas.teams.roles import Role
 from saas.testing.factories import user_factories
+from saas.testing.factories.team_factories import actor_for, create_team, with_verified_email
 from saas.testing.factories.user_factories import Person
 
 START = datetime(2027, 1, 1, 12, tzinfo=UTC)
@@ -76,6 +79,20 @@ def test_fewer_members_cost_less_from_the_next_period_on(team: Team) -> None:
 
     assert totals() == [4_000, 2_000]
     assert seat_billing.update_all_seats() == 0
+
+
+def test_joining_and_leaving_have_the_seats_compared(
+    customer: Person, other: Person, django_capture_on_commit_callbacks: Any
+) -> None:
+    team, guest = create_team(customer), with_verified_email(other)
+    sent = invitations.invite(actor_for(team, customer), email=guest.user.email, role=Role.MEMBER)
+
+    with django_capture_on_commit_callbacks() as joined:
+        invitations.accept_own_invitation(sent.pk, user=guest.user)
+    with django_capture_on_commit_callbacks() as left:
+        actions.leave_team(actor_for(team, guest))
+
+    assert (len(joined), len(left)) == (1, 1)
 
 
 def test_seats_grow_up_to_the_plans_limit(team: Team) -> None:
