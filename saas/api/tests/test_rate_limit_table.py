@@ -105,6 +105,7 @@ REGISTRATION = {"email": "new@example.net", "password": "short"}
 ANSWERED = {"state": "s", "code": "c"}
 NEW_PASSWORD = {"token": "guess", "new_password": "a fine long phrase"}
 MY_PASSWORD = {"current_password": PASSWORD}
+INVITED = {"token": "guess", "password": "a fine long phrase"}
 
 
 def customer_id(here: Any) -> str:
@@ -133,6 +134,8 @@ CASES = [
     Case(rate_limits.REFRESH, "POST /api/admin/auth/refresh", body={"refresh_token": "rt_guess"}, service="admin_ops"),
     Case(rate_limits.refresh_family_limit, "POST /api/auth/refresh", body={"refresh_token": "rt_x"},
          argument=lambda _: "rt_x"),
+    Case(rate_limits.refresh_family_limit, "POST /api/admin/auth/refresh", body={"refresh_token": "rt_x"},
+         argument=lambda _: "rt_x", service="admin_ops"),
     Case(rate_limits.OAUTH, "GET /api/auth/oauth/nobody"),
     Case(rate_limits.OAUTH, "GET /api/auth/oauth/nobody/callback"),
     Case(rate_limits.OAUTH, "POST /api/auth/oauth/nobody/callback", body=ANSWERED),
@@ -154,6 +157,7 @@ CASES = [
     Case(rate_limits.MFA, "POST /api/auth/mfa/verify", body={"mfa_token": "guess", "code": "000000"}),
     Case(rate_limits.MFA, "POST /api/auth/mfa/totp/confirm", body={"code": "000000"}, by="customer"),
     Case(rate_limits.MFA, "POST /api/admin/auth/mfa/verify", body={"mfa_token": "guess", "code": "1"}, service="admin_ops"),
+    Case(rate_limits.MFA, "POST /api/admin/auth/mfa/totp/confirm", body={"code": "1"}, by="staff", service="admin_ops"),
     Case(rate_limits.MAIL_AGAIN, "POST /api/auth/email/resend", key=customer_id, by="customer"),
     Case(rate_limits.MAIL_AGAIN, "POST /api/auth/email/change", body={"new_email": "c@d.test"}, key=customer_id, by="customer"),
     Case(
@@ -183,6 +187,11 @@ CASES = [
         by="customer",
     ),
     Case(rate_limits.INVITATION_ACCEPT, "POST /api/invitations/accept", body={"token": "guess"}, by="customer"),
+    Case(rate_limits.INVITATION_ACCEPT, "POST /api/invitations/inv_guess/accept", by="customer"),
+    Case(rate_limits.INVITATION_ACCEPT, "POST /api/invitations/register", body=INVITED),
+    Case(rate_limits.REGISTER, "POST /api/invitations/register", body=INVITED),
+    Case(rate_limits.REGISTER_HOURLY, "POST /api/invitations/register", body=INVITED),
+    Case(rate_limits.mailed_link_token_limit, "POST /api/invitations/register", body=INVITED, argument=lambda _: "guess"),
     Case(rate_limits.READS, "GET /api/auth/me", key=customer_id, by="customer"),
     Case(rate_limits.READS, "GET /auth/me", key=customer_id, by="customer", service="parity"),
     Case(rate_limits.READS, "GET /api/admin/users", key=staff_id, by="staff", service="admin_ops"),
@@ -293,6 +302,9 @@ def test_a_stranger_does_not_use_a_teams_requests_up(here: SimpleNamespace, prod
 def test_what_is_left_is_told_with_every_answer_to_a_person(here: SimpleNamespace, product) -> None:
     first, second = (product.get("/api/auth/me", token=here.customer.token) for _ in range(2))
 
+    written = product.patch("/api/users/profile", {"display_name": "K"}, token=here.customer.token)
+
+    assert written.headers["RateLimit"].startswith('"writes";r=119;')  # reads and writes are counted apart
     assert first.headers["RateLimit"].startswith('"reads";r=599;')
     assert second.headers["RateLimit"].startswith('"reads";r=598;')
     assert second.headers["RateLimit-Policy"] == '"reads";q=600;w=60'

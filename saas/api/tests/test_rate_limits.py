@@ -11,6 +11,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from saas.accounts.models import ResetRequest, User
+from saas.api import rate_limits
 from saas.api.rate_limits import LocalRateCounter
 from saas.teams.models import Invitation
 from saas.testing.clients import ServiceClient
@@ -64,8 +65,6 @@ def test_a_refused_registration_creates_nobody(product: ServiceClient) -> None:
 
 @pytest.fixture
 def redis_is_away(settings, monkeypatch):
-    from saas.api import rate_limits
-
     monkeypatch.setattr(rate_limits, "_redis_breaker", rate_limits.CircuitBreaker(5.0))
     monkeypatch.setattr(rate_limits, "_local_counter", LocalRateCounter())
     settings.CACHES = {
@@ -120,8 +119,6 @@ def test_without_redis_who_is_logged_in_notices_nothing(product, customer) -> No
 
 @pytest.mark.usefixtures("redis_is_away")
 def test_after_one_failure_nobody_asks_redis_for_five_seconds(product, db, monkeypatch) -> None:
-    from saas.api import rate_limits
-
     asked, now, really = [], [0.0], rate_limits._count_shared
     monkeypatch.setattr(rate_limits, "_redis_breaker", rate_limits.CircuitBreaker(5.0, clock=lambda: now[0]))
     monkeypatch.setattr(rate_limits, "_count_shared", lambda *given: asked.append(now[0]) or really(*given))
@@ -156,6 +153,15 @@ def test_a_local_window_ends_and_begins_anew() -> None:
     assert buckets.add("key", 60) == (2, 60)
     now = 60.0
     assert buckets.add("key", 60) == (1, 60)
+
+
+def test_a_process_keeps_so_many_windows_and_drops_the_oldest(monkeypatch) -> None:
+    monkeypatch.setattr(rate_limits, "MAX_LOCAL_KEYS", 2)
+    buckets = LocalRateCounter(clock=lambda: 0.0)
+
+    counts = [buckets.add(key, 60)[0] for key in ("a", "b", "b", "a", "c", "a", "b")]
+
+    assert counts == [1, 1, 2, 2, 1, 3, 1]
 
 
 @override_settings(RATE_LIMIT_SCALE=1)
