@@ -258,11 +258,25 @@ def test_a_request_that_cannot_be_audited_does_nothing(product, customer, writin
             is_superuser=False
         ),
         lambda admin_ops, staff_member, customer: User.objects.filter(pk=staff_member.user.pk).update(is_staff=False),
+        lambda admin_ops, staff_member, customer: User.objects.filter(pk=staff_member.user.pk).update(token_epoch=1),
+        lambda admin_ops, staff_member, customer: LoginSession.objects.filter(sid=staff_member.session_id).update(
+            ends_at=timezone.now()
+        ),
         lambda admin_ops, staff_member, customer: admin_ops.delete(
             f"/api/admin/impersonations/{Impersonation.objects.get().id}", token=staff_member.token
         ),
     ],
-    ids=["staff logs out", "ban", "sessions revoked", "staff banned", "demoted", "no longer staff", "ended"],
+    ids=[
+        "staff logs out",
+        "ban",
+        "sessions revoked",
+        "staff banned",
+        "demoted",
+        "no longer staff",
+        "staff logged out everywhere",
+        "staff's login expired",
+        "ended",
+    ],
 )
 def test_an_ended_impersonation_is_refused_on_the_next_request(admin_ops, product, staff_member, customer, token, end):
     assert product.get(ME, token=token).status_code == 200
@@ -273,6 +287,19 @@ def test_an_ended_impersonation_is_refused_on_the_next_request(admin_ops, produc
     assert audit_events("request").count() == 1
 
 
+def test_who_may_no_longer_write_reads_on_and_loses_the_token_that_writes(admin_ops, product, staff_member, customer):
+    admin = user_factories.create_staff_member("", StaffRole.ADMIN)
+    reading, writing = (
+        start(admin_ops, admin, customer, write=write).json()["access_token"] for write in (False, True)
+    )
+
+    staff_administration.set_roles(
+        admin.user, by=staff_member.user, roles=[StaffRole.SUPPORT_WRITE], reason="moved to support"
+    )
+
+    assert [product.get(ME, token=token).status_code for token in (reading, writing)] == [200, 401]
+
+
 def test_ending_the_sessions_of_staff_or_customer_leaves_the_others_own(
     admin_ops, product, staff_member, customer, token
 ):
@@ -281,6 +308,8 @@ def test_ending_the_sessions_of_staff_or_customer_leaves_the_others_own(
     assert product.get(ME, token=customer.token).status_code == 200
     assert admin_ops.get("/api/admin/auth/me", token=staff_member.token).status_code == 200
     assert audit_events("ended").get().actor == staff_member.user.id
+    devices = product.get("/api/auth/sessions", token=customer.token).json()["sessions"]
+    assert [device["id"] for device in devices] == [customer.session_id]
 
 
 def test_the_customer_sees_support_among_their_devices_and_can_end_it(product, customer, token):

@@ -79,13 +79,16 @@ def test_a_code_works_once_and_for_thirty_seconds(product: ServiceClient, impers
     open_view(product, used)
     again = open_view(product, used)
     late = impersonation_views.issue_view_code(impersonation)
-    with time_machine.travel(timezone.now() + timedelta(seconds=31), tick=False):
+    with time_machine.travel(Impersonation.objects.get().view_code_expires_at, tick=False):
         too_late = open_view(product, late)
     replaced = impersonation_views.issue_view_code(impersonation)
-    impersonation_views.issue_view_code(impersonation)
+    last = impersonation_views.issue_view_code(impersonation)
 
     answers = [again, too_late, open_view(product, replaced), open_view(product, ""), open_view(product, "view_x")]
     assert [(answer.status_code, "saas_view" in answer.cookies) for answer in answers] == [(400, False)] * 5
+    end_by_staff(Impersonation.objects.select_related("session__user", "staff_session__user").get())
+    assert open_view(product, last).status_code == 400
+    assert AuditEvent.objects.filter(action="impersonation.view_opened").count() == 1
 
 
 @pytest.mark.postgres
