@@ -4,9 +4,12 @@ import re
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from rest_framework.request import Request
+from rest_framework.test import APIRequestFactory
 
-from admin_ops.admin import admin_site
+from admin_ops.admin import action_pages, admin_site
 from saas.accounts.models import LoginSession, StaffRole, User
+from saas.api import rate_limits
 from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
 from saas.testing.factories import user_factories
@@ -81,6 +84,29 @@ def test_the_login_page_shares_the_limit_of_the_api(admin_ops, staff_member, set
     assert "Too many requests" in answer.content.decode()
     assert int(answer["Retry-After"]) > 0
     assert "saas_admin_session" not in answer.cookies
+
+
+NEW_PASSWORD = {"token": "guess", "new_password": "an entirely new phrase"}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "limit"),
+    [
+        ("/admin/login/", {"mfa_token": "mfa_guess", "code": "123456"}, rate_limits.MFA),
+        ("/admin/password/", NEW_PASSWORD, rate_limits.MAILED_LINK),
+        ("/admin/password/", NEW_PASSWORD, rate_limits.mailed_link_token_limit("guess")),
+    ],
+    ids=["code", "link", "token"],
+)
+def test_the_other_forms_of_visitors_share_the_limits_of_the_api(admin_ops, settings, path, fields, limit):
+    settings.RATE_LIMIT_SCALE = 1
+    for _ in range(limit.count):
+        rate_limits.count_request(limit, Request(APIRequestFactory().get("/")))
+    admin_ops.get(path)
+
+    answer = admin_ops.submit_form(path, fields)
+
+    assert (answer.status_code, "Too many requests" in answer.content.decode()) == (429, True)
 
 
 def test_a_customers_session_is_shown_the_login_page(admin_ops, customer):
@@ -223,6 +249,18 @@ def test_a_bulk_ban_reports_refusals_and_bans_the_others(admin_ops, customer, st
     assert "You cannot ban yourself." in admin_ops.get("/admin/accounts/user/").content.decode()
     assert User.objects.get(pk=customer.user.pk).status == "disabled"
     assert User.objects.get(pk=staff_member.user.pk).status == "active"
+
+
+def test_a_bulk_action_takes_so_many_rows_and_no_more(admin_ops, customer, other, staff_member, monkeypatch):
+    monkeypatch.setattr(action_pages, "MAX_ROWS", 1)
+    open_dashboard(admin_ops, staff_member)
+
+    ban(admin_ops, customer, other, confirmed="yes", reason="spam")
+    assert "Choose at most 1 at once." in admin_ops.get("/admin/accounts/user/").content.decode()
+    assert not User.objects.filter(status="disabled").exists()
+    ban(admin_ops, customer, confirmed="yes", reason="spam")
+
+    assert User.objects.get(status="disabled") == customer.user
 
 
 def test_unbanning_needs_no_reason(admin_ops, customer, staff_member):

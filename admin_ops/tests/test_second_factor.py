@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pyotp
 import pytest
 import time_machine
+from rest_framework.request import Request
+from rest_framework.test import APIRequestFactory
 
 from saas.accounts.models import LoginSession, RecoveryCode, StaffRole, Totp, User
+from saas.api import rate_limits
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD
@@ -45,7 +48,8 @@ def enrol(client, person, prefix="/api/admin/auth"):
 
 
 def reset(admin_ops, by, person):
-    return admin_ops.post(f"/api/admin/users/{person.user.id}/mfa/reset", token=by.token)
+    body = {"reason": "lost the phone"}
+    return admin_ops.post(f"/api/admin/users/{person.user.id}/mfa/reset", body, token=by.token)
 
 
 # ── Staff owe one ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -148,6 +152,19 @@ def test_the_admin_site_requires_enrolment_before_any_page(required, admin_ops, 
     assert admin_ops.get("/admin/").status_code == 200
 
 
+def test_guessing_the_first_code_on_the_admin_site_is_limited(required, admin_ops, staff_member, settings):
+    admin_ops.get("/admin/login/")
+    asked = admin_ops.submit_form("/admin/login/", {"username": staff_member.user.email, "password": PASSWORD})
+    secret = re.findall(r"<code[^>]*>([A-Z2-7]{32})</code>", asked.content.decode())[0]
+    settings.RATE_LIMIT_SCALE = 1
+    for _ in range(rate_limits.MFA.count):
+        rate_limits.count_request(rate_limits.MFA, Request(APIRequestFactory().get("/")))
+
+    right = admin_ops.submit_form("/admin/login/", {"first_code": code_of(secret)})
+
+    assert (right.status_code, Totp.objects.get().confirmed_at) == (429, None)
+
+
 def test_a_first_code_that_is_typed_too_late_says_how_to_go_on(required, admin_ops, staff_member, monkeypatch):
     admin_ops.get("/admin/login/")
     admin_ops.submit_form("/admin/login/", {"username": staff_member.user.email, "password": PASSWORD})
@@ -183,7 +200,7 @@ def test_a_lost_second_factor_is_removed_and_its_owner_notified(admin_ops, produ
     assert "access_token" in login.json()
     assert [mail.to for mail in deliver_queued_mails("mfa_reset")] == [[customer.user.email]]
     event = AuditEvent.objects.get(action="mfa.reset")
-    assert (event.actor, event.target) == (staff_member.user.id, customer.user.id)
+    assert (event.actor, event.target, event.reason) == (staff_member.user.id, customer.user.id, "lost the phone")
 
 
 def test_where_there_is_none_nothing_happens(admin_ops, customer, staff_member):

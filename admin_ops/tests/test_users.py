@@ -135,9 +135,12 @@ def test_a_banned_customers_session_is_refused_on_the_next_request(admin_ops, pr
 def test_unbanning_lets_a_person_log_in_again_and_revives_nothing(admin_ops, product, customer, staff_member):
     ban(admin_ops, staff_member, customer.user.id)
 
-    answer = admin_ops.put(f"/api/admin/users/{customer.user.id}/unban", token=staff_member.token)
+    path, body = f"/api/admin/users/{customer.user.id}/unban", {"reason": "an error"}
+    answer, again = (admin_ops.put(path, body, token=staff_member.token) for _ in range(2))
 
-    assert answer.status_code == 200
+    assert answer.status_code == again.status_code == 200
+    event = audited("user.unbanned").get()
+    assert (event.actor, event.target, event.reason) == (staff_member.user.id, customer.user.id, "an error")
     assert answer.json()["status"] == "active"
     assert answer.json()["user"]["status_reason"] == ""
     assert product.get("/api/auth/me", token=customer.token).status_code == 401
@@ -280,11 +283,13 @@ def test_anonymous_callers_get_401(admin_ops, path):
 
 
 def test_a_password_reset_is_mailed_and_not_in_the_answer(admin_ops, customer, staff_member):
-    answer = admin_ops.post(f"/api/admin/users/{customer.user.id}/password-reset", token=staff_member.token)
+    path, body = f"/api/admin/users/{customer.user.id}/password-reset", {"reason": "asked by phone"}
+    answer = admin_ops.post(path, body, token=staff_member.token)
 
     assert (answer.status_code, answer.content) == (202, b"")
     assert Mail.objects.get(template="password_reset").recipient == customer.user.email
-    assert audited("password.reset_sent").get().actor == staff_member.user.id
+    event = audited("password.reset_sent").get()
+    assert (event.actor, event.target, event.reason) == (staff_member.user.id, customer.user.id, "asked by phone")
 
 
 @pytest.mark.parametrize("status", [User.Status.DISABLED, User.Status.DELETED])
