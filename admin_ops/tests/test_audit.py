@@ -79,8 +79,9 @@ def test_support_does_not_read_the_whole_trail(admin_ops, db, role, path):
 
 
 def test_a_cell_that_a_spreadsheet_would_calculate_is_exported_as_text(admin_ops, staff_member):
-    record("user.noted", actor="system", reason="=cmd()")
-    record("user.noted", actor="system", reason='a "quoted", reason\r\nof two lines')
+    formulas, harmless = [f"{start}cmd()" for start in "=+-@\t\r"], 'a "quoted", reason\r\nof two lines'
+    for reason in (*formulas, harmless):
+        record("user.noted", actor="system", reason=reason)
 
     answer = admin_ops.get("/api/admin/audit/export?format=csv&action=user.noted", token=staff_member.token)
     rows = list(csv.DictReader(io.StringIO(body_of(answer), newline="")))
@@ -88,7 +89,7 @@ def test_a_cell_that_a_spreadsheet_would_calculate_is_exported_as_text(admin_ops
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer["Content-Disposition"] == 'attachment; filename="audit.csv"'
     assert answer["Cache-Control"] == "no-store"
-    assert [row["reason"] for row in rows] == ["'=cmd()", 'a "quoted", reason\r\nof two lines']
+    assert [row["reason"] for row in rows] == [*(f"'{formula}" for formula in formulas), harmless]
 
 
 def test_json_lines_are_the_same_events_oldest_first(admin_ops, customer, staff_member):
