@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
-from django.db import connection
+from django.db import OperationalError, connection
 from psycopg.pq import Conninfo
+
+INSTALLED = Path("/usr/lib/postgresql")  # by Debian and Ubuntu, a folder for each version
 
 
 class DumpUnavailable(Exception):
@@ -23,10 +26,27 @@ def postgres_environment() -> dict[str, str]:
     return {**os.environ, **{name: str(given[keyword]) for name, keyword in named.items() if given.get(keyword)}}
 
 
-def postgres_program(name: str) -> str:
-    """Return the path of the newest version installed: an older pg_dump refuses a newer server."""
-    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
-    found = str(installed[-1]) if installed else shutil.which(name)
+def server_version() -> int:
+    """Return the major version of our database's server."""
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        raise DumpUnavailable(f"The database does not answer: {error}".strip()) from error
+    return int(connection.pg_version) // 10_000  # type: ignore[attr-defined]  # PostgreSQL's alone has it
+
+
+def postgres_program(name: str, server: int = sys.maxsize) -> str:
+    """Return the path of the program of the version ``server``, else of the next one installed, else of the newest.
+
+    An older pg_dump refuses a newer server, and a newer one writes what an older server does not understand.
+    """
+    installed = sorted(INSTALLED.glob(f"*/bin/{name}"), key=_version)
+    fitting = [path for path in installed if _version(path) >= server]
+    found = str([*fitting, *installed[-1:]][0]) if installed else shutil.which(name)
     if found is None:
         raise DumpUnavailable(f"{name} is missing: install PostgreSQL's client programs.")
     return found
+
+
+def _version(program: Path) -> int:
+    return int(program.parts[-3])

@@ -10,10 +10,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from saas.database.dumps import postgres_environment
+from saas.database import dumps
+from saas.database.dumps import postgres_environment, postgres_program
 from saas.management.commands import backup
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def pg_dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program to write, which runs in the place of pg_dump."""
     program = tmp_path / "pg_dump"
     program.touch(mode=0o700)
-    monkeypatch.setattr(backup, "postgres_program", lambda name: str(tmp_path / name))
+    monkeypatch.setattr(backup, "postgres_program", lambda name, *_: str(tmp_path / name))
     return program
 
 
@@ -39,6 +40,18 @@ def test_they_connect_as_the_services_do(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert {name: variables[f"PG{name.upper()}"] for name in verified} == verified
     assert (variables["PGDATABASE"], variables["PATH"]) == (connection.settings_dict["NAME"], os.environ["PATH"])
+
+
+@pytest.mark.parametrize(("server", "chosen"), [(15, "15"), (16, "17"), (18, "17"), (9, "13")])
+def test_a_server_is_copied_by_the_program_of_its_own_version(
+    server: int, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dumps, "INSTALLED", tmp_path)
+    for version in ("13", "15", "17"):
+        (tmp_path / version / "bin").mkdir(parents=True)
+        (tmp_path / version / "bin/pg_restore").touch()
+
+    assert postgres_program("pg_restore", server) == str(tmp_path / chosen / "bin/pg_restore")
 
 
 def test_a_copy_appears_when_it_is_whole(pg_dump: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from saas.database.dumps import DumpUnavailable, postgres_environment, postgres_program
+from saas.database.dumps import DumpUnavailable, postgres_environment, postgres_program, server_version
 
 STOPS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -60,8 +60,10 @@ def _create(file: Path) -> int:
 def _dump(file: Path) -> None:
     with os.fdopen(_create(file), "wb") as out:
         try:
-            command = [postgres_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges"]
-            done = subprocess.run(command, env=postgres_environment(), stdout=out, check=False)  # noqa: S603
+            environment = postgres_environment()
+            program = postgres_program("pg_dump", server_version())
+            command = [program, "--format=custom", "--no-owner", "--no-privileges"]
+            done = subprocess.run(command, env=environment, stdout=out, check=False)  # noqa: S603
         except DumpUnavailable as error:
             raise CommandError(str(error)) from error
     if done.returncode:

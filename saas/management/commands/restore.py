@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser, call_command
 from django.db import connection
 
-from saas.database.dumps import DumpUnavailable, postgres_environment, postgres_program
+from saas.database.dumps import DumpUnavailable, postgres_environment, postgres_program, server_version
 
 
 class Command(BaseCommand):
@@ -19,14 +19,16 @@ class Command(BaseCommand):
 
     def handle(self, *, file: Path, **options: Any) -> None:
         try:
-            command = [postgres_program("pg_restore"), "--single-transaction", "--exit-on-error", "--no-owner"]
             environment = postgres_environment()
+            program = postgres_program("pg_restore", server_version())
         except DumpUnavailable as error:
             raise CommandError(str(error)) from error
         if connection.introspection.table_names():
             raise CommandError("This database has tables. Restore into a new one, and point the services at it.")
         if not file.is_file():
             raise CommandError(f"{file} is no file.")
+        # Only its owner may comment on an extension, and that is whoever made it in this database.
+        command = [program, "--single-transaction", "--exit-on-error", "--no-owner", "--no-comments"]
         command.append(f"--dbname={environment['PGDATABASE']}")
         if subprocess.run([*command, str(file)], env=environment, check=False).returncode:  # noqa: S603
             raise CommandError("pg_restore failed: the database is as empty as before.")

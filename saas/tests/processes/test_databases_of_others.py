@@ -1,0 +1,71 @@
+"""Databases as other people's servers and administrators make them."""
+
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from psycopg import sql
+
+from saas.testing.servers.engines import connection_parameters
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+
+@pytest.fixture
+def superuser(db: None) -> "Iterator[psycopg.Connection[Any]]":
+    with psycopg.connect(**connection_parameters(), autocommit=True) as link:
+        yield link
+
+
+@pytest.fixture
+def name(superuser: "psycopg.Connection[Any]") -> Iterator[str]:
+    """A name for a database and its owner, who is no superuser."""
+    made = f"other_{secrets.token_hex(4)}"
+    superuser.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(made)))
+    yield made
+    superuser.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(made)))
+    superuser.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(made)))
+
+
+def make_database(superuser: "psycopg.Connection[Any]", name: str, options: str = "") -> None:
+    statement = sql.SQL("CREATE DATABASE {0} OWNER {0} " + options)  # type: ignore[arg-type]  # our own
+    superuser.execute(statement.format(sql.Identifier(name)))
+
+
+def manage(name: str, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    where = connection_parameters()
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=settings.BASE_DIR,
+        env={
+            "SAAS_ENV": "test",
+            "SAAS_VAR_DIR": str(folder),
+            "DATABASE_URL": f"postgres://{name}@{where['host']}:{where['port']}/{name}",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_a_backup_is_restored_where_a_superuser_has_made_the_extension(
+    superuser: Any, name: str, tmp_path: Path
+) -> None:
+    make_database(superuser, name)
+    with psycopg.connect(**{**connection_parameters(), "dbname": name}, autocommit=True) as link:
+        link.execute("CREATE EXTENSION pg_trgm")
+    call_command("backup", str(tmp_path / "saas.dump"), stdout=StringIO())
+
+    told = manage(name, tmp_path, "restore", str(tmp_path / "saas.dump"))
+
+    assert told.returncode == 0, told.stderr
+    assert "Restored." in told.stdout
