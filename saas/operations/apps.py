@@ -9,5 +9,6 @@ class OperationsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("saas.operations.settings_checks")
+        import_module("saas.database.encoding_check")
         import_module("saas.workers.celery_signals")
         autodiscover_modules("retention")  # also of apps that are switched off: their rows get no younger

@@ -18,6 +18,8 @@ from saas.testing.servers.engines import connection_parameters
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
+ASCII = "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+
 
 @pytest.fixture
 def superuser(db: None) -> "Iterator[psycopg.Connection[Any]]":
@@ -55,6 +57,15 @@ def manage(name: str, folder: Path, *arguments: str) -> "subprocess.CompletedPro
         check=False,
         timeout=60,
     )
+
+
+def test_migrate_refuses_a_database_that_lacks_most_characters(superuser: Any, name: str, tmp_path: Path) -> None:
+    make_database(superuser, name, ASCII)
+
+    told = manage(name, tmp_path, "migrate")
+
+    assert told.returncode == 1
+    assert "(saas.E002) The database is encoded in SQL_ASCII" in told.stderr
 
 
 def test_a_backup_is_restored_where_a_superuser_has_made_the_extension(
