@@ -1,9 +1,11 @@
 """The mail queue: claim a row, send, store the result. The network is never called inside a transaction.
 
-Replies of mail servers are classified by RFC 5321 (4.2.1): 4yz may be tried again, 5yz may not.
+Replies of mail servers are classified by RFC 5321 (4.2.1): 4yz may be tried again, 5yz may not. What follows the code says more
+(RFC 3463): 5.1.1 no such mailbox, 5.7.1 no permission.
 """
 
 import logging
+import re
 from datetime import timedelta
 from smtplib import (
     SMTPDataError,
@@ -29,6 +31,9 @@ CLAIM_TIMEOUT = timedelta(minutes=2)  # longer than any send: the transport give
 SWEEP_SIZE = 100
 LONGEST_REASON = 500
 _PERMANENT, _MAILBOX_FULL = 5, 552
+# Many servers say only at the recipient that they do not like our greeting, password, sender or address.
+_OF_US = re.compile(r"5(?:03|04|3\d) |\d+ 5\.(?:5\.[12]|7\.\d+)\b|.*\brelay(?:ing| not| access)\b", re.IGNORECASE)
+_QUOTA = re.compile(r"\d+ 5\.4\.5\b")  # Gmail's for a day's mails
 
 
 def due_mail_ids() -> list[int]:
@@ -97,11 +102,15 @@ def is_permanent(error: Exception) -> bool:
     """
     match error:
         case SMTPRecipientsRefused():
-            # 552 says that a mailbox is full. RFC 5321 (4.5.3.1.10) has clients take it for 452.
-            return all(_is_final(code) and code != _MAILBOX_FULL for code, _ in error.recipients.values())
+            return all(_refuses_recipient(code, text) for code, text in error.recipients.values())
         case SMTPDataError():
-            return _is_final(error.smtp_code)
+            return _is_final(error.smtp_code, error.smtp_error)
     return False
+
+
+def _refuses_recipient(code: int, text: bytes | str) -> bool:
+    # 552 says that a mailbox is full. RFC 5321 (4.5.3.1.10) has clients take it for 452.
+    return _is_final(code, text) and code != _MAILBOX_FULL and not _OF_US.match(_answer(code, text))
 
 
 def concerns_every_mail(error: Exception) -> bool:
@@ -109,8 +118,8 @@ def concerns_every_mail(error: Exception) -> bool:
     return isinstance(error, OSError) and not isinstance(error, SMTPRecipientsRefused | SMTPDataError)
 
 
-def _is_final(code: int) -> bool:
-    return code // 100 == _PERMANENT
+def _is_final(code: int, text: bytes | str) -> bool:
+    return code // 100 == _PERMANENT and not _QUOTA.match(_answer(code, text))
 
 
 def reply_codes(error: Exception) -> list[int]:

@@ -201,14 +201,18 @@ def email_config(url: str) -> dict[str, Any]:
             f"EMAIL_URL must be console:// or smtp://user:password@host:port with ?tls=true or ?ssl=true: {_ENCODED}."
         )
         return {}
+    port = parts.port or (IMPLICIT_TLS_PORT if "ssl" in flags else 25)
+    has_implicit_tls = (
+        "ssl" in flags or port == IMPLICIT_TLS_PORT
+    )  # RFC 8314: whatever else is said, nobody greets there
     return {
-        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_BACKEND": "saas.mail.smtp.EmailBackend",
         "EMAIL_HOST": parts.hostname,
-        "EMAIL_PORT": parts.port or (IMPLICIT_TLS_PORT if "ssl" in flags else 25),
+        "EMAIL_PORT": port,
         "EMAIL_HOST_USER": unquote(parts.username or ""),
         "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
-        "EMAIL_USE_TLS": "tls" in flags,
-        "EMAIL_USE_SSL": "ssl" in flags,
+        "EMAIL_USE_TLS": "tls" in flags and not has_implicit_tls,
+        "EMAIL_USE_SSL": has_implicit_tls,
         "EMAIL_TIMEOUT": 5,
     }
 

@@ -17,7 +17,7 @@ from saas.accounts.sessions import key_files
 # For each key the audience of its tokens, and the audience's name in commands.
 _SIGNERS = {"JWT_SIGNING_KEY": ("saas", "customers"), "JWT_STAFF_SIGNING_KEY": ("saas-admin", "staff")}
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]", "::1", "0.0.0.0"}  # noqa: S104
-_SMTP = "django.core.mail.backends.smtp.EmailBackend"
+_SMTP = "saas.mail.smtp.EmailBackend"
 _STRIPE_KEY = re.compile(r"(sk|rk)_(live|test)_\w{8,}")
 
 

@@ -13,6 +13,7 @@ import pytest
 import time_machine
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from django.core.mail.utils import DNS_NAME
 
 from saas import logs, request_context
 from saas.mail import delivery, tasks
@@ -33,10 +34,12 @@ class Mailbox:
         self.senders: list[str] = []
         self.refusals: list[str] = []
         self.of_recipients: list[str] = []
+        self.greetings: list[str | None] = []
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        self.greetings.append(session.host_name)
         if self.of_recipients:
             return self.of_recipients.pop(0)
         envelope.rcpt_tos.append(address)
@@ -64,7 +67,7 @@ def serving(mailbox: Mailbox) -> Iterator[int]:
 def mailbox(settings) -> Iterator[Mailbox]:
     box = Mailbox()
     with serving(box) as port:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_BACKEND = "saas.mail.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", port, 5
         settings.DEFAULT_FROM_EMAIL = "SaaS <no-reply@saas.example>"
         yield box
@@ -225,7 +228,20 @@ def test_what_is_refused_for_good_ends_that_mail_and_no_other(
     assert (other.status, len(mailbox.mails)) == (Mail.Status.SENT, 1)
 
 
-@pytest.mark.parametrize("answer", ["450 4.2.0 Greylisted", "452 4.2.2 Full", "552 5.2.2 Mailbox full"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "450 4.2.0 Greylisted",
+        "452 4.2.2 Full",
+        "552 5.2.2 Mailbox full",
+        "504 5.5.2 <0391926cb167>: Helo command rejected: need fully-qualified hostname",
+        "530 Authentication required",
+        "550 5.7.1 Relaying denied",
+        "550 relay not permitted",
+        "553 5.7.1 <no-reply@saas.example>: Sender address rejected: not owned by user",
+        "554 5.7.1 <kim@example.org>: Relay access denied",
+    ],
+)
 def test_a_recipient_who_is_refused_for_now_gets_the_mail_later(db, mailbox: Mailbox, answer: str) -> None:
     mailbox.of_recipients = [answer]
     row = post_reset()
@@ -253,6 +269,38 @@ def test_a_recipient_who_is_refused_for_now_gets_the_mail_later(db, mailbox: Mai
 def test_what_is_said_of_us_and_not_of_the_mail_is_never_final(error: Exception) -> None:
     assert delivery.is_permanent(error) is False
     assert delivery.concerns_every_mail(error) is True
+
+
+def test_a_mail_beyond_the_days_quota_is_sent_later(db, mailbox: Mailbox) -> None:
+    mailbox.refusals = ["550 5.4.5 Daily user sending quota exceeded"]
+    row = post_reset()
+
+    delivery.deliver_mail(row.pk)
+    with later(seconds=11):
+        tasks.sweep()
+
+    assert len(mailbox.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("machine", "greeting"),
+    [
+        ("mail.saas.example", "mail.saas.example"),
+        ("0391926cb167", "api.saas.example"),
+        ("localhost", "api.saas.example"),
+        ("worker.saas.svc.cluster.local", "api.saas.example"),
+        ("10.0.0.7", "api.saas.example"),
+    ],
+)
+def test_a_container_greets_with_a_name_that_servers_accept(
+    db, mailbox: Mailbox, settings, monkeypatch: pytest.MonkeyPatch, machine: str, greeting: str
+) -> None:
+    monkeypatch.setattr(DNS_NAME, "_fqdn", machine, raising=False)
+    settings.SERVICE_BASE_URLS = {**settings.SERVICE_BASE_URLS, "product": "https://api.saas.example"}
+
+    delivery.deliver_mail(post_reset().pk)
+
+    assert mailbox.greetings == [greeting]
 
 
 def test_what_the_server_said_about_the_recipient_is_not_in_the_log(db, mailbox: Mailbox, caplog) -> None:

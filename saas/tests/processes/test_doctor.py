@@ -150,7 +150,7 @@ def test_one_secret_for_two_purposes_is_refused(settings: Any) -> None:
 
 
 def test_a_mail_server_that_is_away_is_found(settings: Any) -> None:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_BACKEND = "saas.mail.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_ports(1)
 
     assert findings()["mail"][0] is False

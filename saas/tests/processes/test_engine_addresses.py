@@ -166,6 +166,9 @@ def test_a_parameter_with_which_no_connection_is_made_is_refused(
         ("?tls=1&ssl=0", 25, True, False),
         ("?tls=off", 25, False, False),
         ("?ssl=on", 465, False, True),
+        (":465", 465, False, True),
+        (":465?tls=true", 465, False, True),
+        (":587?tls=true", 587, True, False),
     ],
 )
 def test_mail_is_encrypted_however_it_is_said(query: str, port: int, tls: bool, ssl: bool) -> None:
@@ -173,6 +176,7 @@ def test_mail_is_encrypted_however_it_is_said(query: str, port: int, tls: bool, 
 
     assert (config["EMAIL_PORT"], config["EMAIL_USE_TLS"], config["EMAIL_USE_SSL"]) == (port, tls, ssl)
     assert (config["EMAIL_HOST_USER"], config["EMAIL_HOST_PASSWORD"]) == ("mailer", "p@ss")
+    assert config["EMAIL_BACKEND"] == "saas.mail.smtp.EmailBackend"
 
 
 @pytest.mark.parametrize(
