@@ -32,6 +32,7 @@ SQLITE_OPTIONS = {
 # Balancers and NAT forget connections that are idle for some minutes, without a word: the next query would wait in vain.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 3}
 IMPLICIT_TLS_PORT = 465
+MAX_WORKER_CONCURRENCY = 8
 _ENCODED = "a password's special characters are percent-encoded"
 
 
@@ -188,6 +189,12 @@ def broker_options(url: str, var_dir: Path) -> dict[str, Any]:
     if url.startswith(("amqp", "pyamqp")):
         return {"connect_timeout": BROKER_TIMEOUT_SECONDS, "write_timeout": BROKER_TIMEOUT_SECONDS}
     return {"socket_timeout": BROKER_TIMEOUT_SECONDS, "socket_connect_timeout": BROKER_TIMEOUT_SECONDS}
+
+
+def worker_concurrency(processors: int) -> int:
+    """How many processes a worker has that is not told by ``--concurrency``: on a large machine, one for each processor would
+    need more memory than a container has, and more connections than PostgreSQL."""
+    return min(processors, MAX_WORKER_CONCURRENCY)
 
 
 def email_config(url: str) -> dict[str, Any]:

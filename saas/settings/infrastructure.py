@@ -1,5 +1,6 @@
 """Database, caches, broker, mail and logs: embedded by default, servers by URL."""
 
+import os
 from typing import Any
 
 from celery.schedules import crontab
@@ -77,6 +78,7 @@ if not engines.is_broker(CELERY_BROKER_URL):
 _IS_EMBEDDED = CELERY_BROKER_URL.startswith("filesystem")
 # With the embedded broker Celery's processes share a lock: if its holder dies, the others wait for ever. Threads do not.
 CELERY_WORKER_POOL = "threads" if _IS_EMBEDDED else "prefork"
+CELERY_WORKER_CONCURRENCY = engines.worker_concurrency(os.cpu_count() or 1)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4 if _IS_EMBEDDED else 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False  # keeps mails on the console readable

@@ -9,6 +9,7 @@ import pytest
 from django.core.cache.backends.redis import RedisCache
 
 from saas import env
+from saas.celery import app
 from saas.settings import engines
 
 
@@ -199,3 +200,12 @@ def test_a_mail_server_that_would_be_used_in_the_clear_is_refused(
     (fault,) = faults()
     assert fault.startswith("EMAIL_URL must be ")
     assert "ter2" not in fault
+
+
+# ── Workers ──
+
+
+@pytest.mark.parametrize(("processors", "processes"), [(1, 1), (4, 4), (64, 8)])
+def test_a_worker_does_not_fill_a_large_machine_unasked(processors: int, processes: int) -> None:
+    assert engines.worker_concurrency(processors) == processes
+    assert app.conf.worker_concurrency <= 8
