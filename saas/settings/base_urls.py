@@ -6,20 +6,32 @@ import re
 from saas import env
 from saas.settings.environment import PARITY, PRODUCTION
 
+
+def _as_browsers_write_it(url: str) -> str:
+    """Browsers' ``Origin``, with which it is compared, has no capitals, and no port that goes without saying."""
+    parts = env.split_url(url)
+    origin = env.as_origin(f"{parts.scheme}://{parts.netloc}") if parts else ""
+    return f"{origin}{parts.path}".rstrip("/") if parts and origin else url.rstrip("/")
+
+
 SERVICE_PORTS = {"product": 8000, "admin_ops": 8001, **({"parity": 8002} if PARITY else {}), "webhooks": 8003}
 SERVICE_BASE_URLS = {
-    name: env.text(
-        f"{name.upper()}_BASE_URL",
-        default=f"http://localhost:{port}",
-        help=f"Public address of {name}, without a path.",
-    ).rstrip("/")
+    name: _as_browsers_write_it(
+        env.text(
+            f"{name.upper()}_BASE_URL",
+            default=f"http://localhost:{port}",
+            help=f"Public address of {name}, without a path.",
+        )
+    )
     for name, port in SERVICE_PORTS.items()
 }
-FRONTEND_BASE_URL = env.text(
-    "FRONTEND_BASE_URL",
-    default=SERVICE_BASE_URLS["product"],
-    help="Where links in mails lead: Product's own pages, or an app of yours.",
-).rstrip("/")
+FRONTEND_BASE_URL = _as_browsers_write_it(
+    env.text(
+        "FRONTEND_BASE_URL",
+        default=SERVICE_BASE_URLS["product"],
+        help="Where links in mails lead: Product's own pages, or an app of yours.",
+    )
+)
 LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = env.comma_separated(
     "ALLOWED_HOSTS", default=[] if PRODUCTION else LOOPBACK_HOSTS, help="Host names that are answered."

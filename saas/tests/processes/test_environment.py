@@ -43,6 +43,21 @@ def test_only_a_pair_of_quotes_around_all_of_it_is_taken_away(
     assert (env.variable("SOME_SETTING"), env.is_set("SOME_SETTING")) == (text, text != "")
 
 
+def test_base_urls_are_read_as_browsers_write_them(tmp_path: Path) -> None:
+    written = {
+        "PRODUCT_BASE_URL": "https://API.Example.com:443/",
+        "FRONTEND_BASE_URL": "https://App.Example.com/start/",
+    }
+
+    told = start(
+        {**GOOD, **written},
+        tmp_path,
+        "import saas.settings.product as s; print(s.SERVICE_BASE_URLS['product'], s.FRONTEND_BASE_URL)",
+    )
+
+    assert (told.returncode, told.stdout) == (0, "https://api.example.com https://app.example.com/start\n"), told.stderr
+
+
 def test_a_mounted_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     mounted = tmp_path / "sender"
     mounted.write_text(f"{GOOD['DEFAULT_FROM_EMAIL']}\r\n", encoding="utf-8-sig")
