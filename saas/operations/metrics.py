@@ -6,16 +6,21 @@ An app registers a collector of its own with ``register_database_metrics``.
 import logging
 from collections.abc import Callable, Iterator
 
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models.functions import Now
 from django.utils import timezone
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from saas.background_tasks import CircuitBreaker
+from saas.database.postgres import is_database_unavailable
 from saas.operations.models import Heartbeat, RetentionProgress, ScheduledTask
 
 logger = logging.getLogger(__name__)
+
+# Each collector would wait for a database that is away, and all of them for longer than Prometheus does.
+_database_breaker = CircuitBreaker(seconds=5.0)
 
 
 class DatabaseCollector(Collector):
@@ -28,9 +33,13 @@ class DatabaseCollector(Collector):
         return []  # otherwise the registry queries the database when a module is imported
 
     def collect(self) -> Iterator[Metric]:
+        if _database_breaker.is_open:
+            return
         try:
             yield from list(self._read())
-        except DatabaseError:
+        except Error as error:
+            if is_database_unavailable(error):
+                _database_breaker.trip()
             logger.warning("database_metrics_unavailable: %s", self._read.__module__, exc_info=True)
 
 
