@@ -15,7 +15,7 @@ _NAMES = re.compile(
     r"authorization|cookie|password|passwd|secret|token|otp|totp|pepper|credential|api_?key|private|signature|recovery",
     re.IGNORECASE,
 )
-_EXACT_NAMES = {"code", "state", "dsn", "key", "body", "headers"}
+_EXACT_NAMES = {"code", "state", "dsn", "key", "body", "headers", "query_string", "http.query"}
 # Callers choose much of what is logged, so the patterns are linear: each starts only where a run of its characters starts,
 # and does not backtrack.
 _SECRETS = re.compile(

@@ -133,12 +133,18 @@ def test_the_same_address_has_the_same_pseudonym() -> None:
 
 def test_a_secret_is_known_by_its_fields_name_at_any_depth() -> None:
     told = redaction.redact_fields(
-        {"what": {"Set-Cookie": "abc", "list": [{"mfa_token": "abc"}]}, "code": "123456", "n": 1}
+        {
+            "what": {"Set-Cookie": "abc", "list": [{"mfa_token": "abc"}]},
+            "code": "123456",
+            "request": {"query_string": "code=4%2F0AX4&state=xyz"},
+            "n": 1,
+        }
     )
 
     assert told == {
         "what": {"Set-Cookie": "[redacted]", "list": [{"mfa_token": "[redacted]"}]},
         "code": "[redacted]",
+        "request": {"query_string": "[redacted]"},
         "n": 1,
     }
 
