@@ -1,6 +1,10 @@
 """Ports and URLs of the services when ``--port-base`` moves all four."""
 
+from urllib.parse import urlsplit
+
 from django.conf import settings
+
+from saas.api.client_address import is_loopback
 
 MAX_PORT = 65_535
 
@@ -18,3 +22,9 @@ def ports_from_base(port_base: int) -> dict[str, int]:
 def urls_from_base(port_base: int) -> dict[str, str]:
     """Return each service's URL on this machine."""
     return {name: f"http://localhost:{port}" for name, port in ports_from_base(port_base).items()}
+
+
+def is_here(url: str) -> bool:
+    """Whether the URL is this machine's own: no forward proxy that the environment names leads there."""
+    host = urlsplit(url).hostname or ""
+    return host == "localhost" or is_loopback(host)

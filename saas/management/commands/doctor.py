@@ -13,13 +13,12 @@ from django.core.management import BaseCommand, CommandParser
 from django.db import DatabaseError
 
 from saas import __version__
-from saas.api.client_address import is_loopback
 from saas.audit import verification
 from saas.billing.alarms import AlarmKind, count_alarms
 from saas.management.terminal import waiting
 from saas.operations import checks
 from saas.operations.processes import running_services
-from saas.server.ports import urls_from_base
+from saas.server.ports import is_here, urls_from_base
 
 TIMEOUT_SECONDS = 5.0
 AUDIT_LINKS = 1000
@@ -142,9 +141,7 @@ def _service(name: str, url: str) -> CheckResult:
     try:
         token = settings.INTERNALS_TOKEN  # reads the state of modules where it is closed to others
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        with httpx.Client(
-            base_url=url, timeout=TIMEOUT_SECONDS, trust_env=not _is_here(url), headers=headers
-        ) as client:
+        with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS, trust_env=not is_here(url), headers=headers) as client:
             alive = client.get("/health")
             if not _is_service(name, alive):
                 return _foreign(name, f"{url} is answered by something else")
@@ -164,7 +161,7 @@ def _foreign(name: str, sentence: str) -> CheckResult:
 
 def _is_ours(name: str, url: str) -> bool:
     """Whether a process that was started from this var folder answers for the service; elsewhere it cannot be told."""
-    if settings.PRODUCTION or not _is_here(url):
+    if settings.PRODUCTION or not is_here(url):
         return True
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -191,18 +188,13 @@ def _modules(name: str, url: str, answer: httpx.Response) -> CheckResult:
 
 def _ports(urls: Mapping[str, str], services: list[CheckResult]) -> CheckResult:
     """Whether each port of this machine is used by its service or free."""
-    here = {name: urlsplit(url).port for name, url in urls.items() if _is_here(url)}
+    here = {name: urlsplit(url).port for name, url in urls.items() if is_here(url)}
     taken = [
         f"{here[found.name]} ({found.name})" for found in services if found.is_foreign_service and found.name in here
     ]
     if taken:
         return CheckResult("Ports", False, f"taken by another program: {', '.join(taken)}", remedy=REMEDIES["Ports"])
     return CheckResult("Ports", True, ", ".join(str(port) for port in here.values()) or "none here")
-
-
-def _is_here(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host == "localhost" or is_loopback(host)
 
 
 def as_json(services: list[CheckResult], others: list[CheckResult], percent: int) -> str:

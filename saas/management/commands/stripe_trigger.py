@@ -2,15 +2,15 @@
 
 import json
 import time
-import urllib.error
-import urllib.request
 from argparse import ArgumentParser
 from typing import Any
 
+import httpx
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from saas.billing.providers.stripe import example_events
+from saas.server.ports import is_here
 from saas.webhook_events.signatures import sign
 
 TIMEOUT_SECONDS = 10
@@ -62,11 +62,11 @@ def _post(url: str, body: bytes) -> str:
     headers = {"Content-Type": "application/json", "Stripe-Signature": signature}
     if not url.startswith(("http://", "https://")):
         raise CommandError("--url must start with http:// or https://.")
-    request = urllib.request.Request(url, body, headers)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
-            return str(answer.read().decode())
-    except urllib.error.HTTPError as error:
-        raise CommandError(f"{error.code}: {error.read().decode(errors='replace')}") from error
-    except OSError as error:
+        with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=not is_here(url)) as client:
+            answer = client.post(url, content=body, headers=headers)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CommandError(f"The webhooks service does not answer at {url}.") from error
+    if not answer.is_success:
+        raise CommandError(f"{answer.status_code}: {answer.text}")
+    return answer.text

@@ -129,3 +129,15 @@ def test_a_triggered_event_arrives_signed(live_server, settings):
 def test_a_trigger_that_cannot_work_says_so(options):
     with pytest.raises(CommandError):
         said("stripe_trigger", "invoice.paid", **options)
+
+
+def test_a_triggered_event_takes_no_way_through_a_proxy_to_this_machine(live_server, settings, monkeypatch):
+    settings.ROOT_URLCONF = "webhooks.urls"
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+
+    answer = said("stripe_trigger", "charge.succeeded", url=live_server.url, id="evt_direct")
+
+    assert answer.strip() == '{"status":"accepted","event_id":"evt_direct"}'
