@@ -1,7 +1,7 @@
 """The mail queue: claim a row, send, store the result. The network is never called inside a transaction.
 
 Replies of mail servers are classified by RFC 5321 (4.2.1): 4yz may be tried again, 5yz may not. What follows the code says more
-(RFC 3463): 5.1.1 no such mailbox, 5.7.1 no permission.
+(RFC 3463): 5.1.1 no such mailbox, 5.7.8 a wrong password of ours.
 """
 
 import logging
@@ -32,7 +32,11 @@ SWEEP_SIZE = 100
 LONGEST_REASON = 500
 _PERMANENT, _MAILBOX_FULL = 5, 552
 # Many servers say only at the recipient that they do not like our greeting, password, sender or address.
-_OF_US = re.compile(r"5(?:03|04|3\d) |\d+ 5\.(?:5\.[12]|7\.\d+)\b|.*\brelay(?:ing| not| access)\b", re.IGNORECASE)
+_OF_US = re.compile(
+    r"5(?:03|04|3\d) |\d+ 5\.(?:5\.[12]|7\.8)\b"
+    r"|.*(?:\brelay(?:ing| not| access)\b|sender address rejected|authentication required|helo command rejected)",
+    re.IGNORECASE,
+)
 _QUOTA = re.compile(r"\d+ 5\.4\.5\b")  # Gmail's for a day's mails
 
 

@@ -209,9 +209,7 @@ def email_config(url: str) -> dict[str, Any]:
         )
         return {}
     port = parts.port or (IMPLICIT_TLS_PORT if "ssl" in flags else 25)
-    has_implicit_tls = (
-        "ssl" in flags or port == IMPLICIT_TLS_PORT
-    )  # RFC 8314: whatever else is said, nobody greets there
+    has_implicit_tls = "ssl" in flags or port == IMPLICIT_TLS_PORT  # RFC 8314: there TLS comes before any greeting
     return {
         "EMAIL_BACKEND": "saas.mail.smtp.EmailBackend",
         "EMAIL_HOST": parts.hostname,

@@ -209,6 +209,7 @@ def test_a_mail_that_is_put_off_for_eight_hours_is_given_up(db, mailbox: Mailbox
     [
         (["550 5.1.1 No such user"], [], "550 5.1.1 No such user"),
         (["553 5.1.3 <kim@example.net> is no address"], [], "553 5.1.3 <<recipient>> is no address"),
+        (["550 5.7.1 Recipient takes no mail from strangers"], [], "550 5.7.1 Recipient takes no mail from strangers"),
         ([], ["554 5.7.1 We take it for spam"], "554 5.7.1 We take it for spam"),
     ],
 )
@@ -295,7 +296,7 @@ def test_a_mail_beyond_the_days_quota_is_sent_later(db, mailbox: Mailbox) -> Non
 def test_a_container_greets_with_a_name_that_servers_accept(
     db, mailbox: Mailbox, settings, monkeypatch: pytest.MonkeyPatch, machine: str, greeting: str
 ) -> None:
-    monkeypatch.setattr(DNS_NAME, "_fqdn", machine, raising=False)
+    monkeypatch.setattr(DNS_NAME, "get_fqdn", lambda: machine)
     settings.SERVICE_BASE_URLS = {**settings.SERVICE_BASE_URLS, "product": "https://api.saas.example"}
 
     delivery.deliver_mail(post_reset().pk)
