@@ -13,14 +13,12 @@ from saas.billing.models import Plan, Price, PriceTerms, Subscription
 from saas.billing.models.catalogue import listed_prices
 from saas.billing.tasks import do_daily_work
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
-from saas.billing.tests.test_stripe_gateway import BUSY, no_waiting
+from saas.billing.tests.test_stripe_gateway import BUSY
 from saas.errors import Invalid, NotFound
 from saas.operations.invariants import find_violations
 from saas.testing.factories import event_factories
 from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
-
-__all__ = ["no_waiting"]
 
 DEARER = PriceTerms("usd", "month", 9_900)
 
@@ -211,7 +209,7 @@ def test_stripe_is_asked_once_what_a_price_costs_whose_id_was_put_in(db: None, s
     assert (growth().price_cents, Price.objects.get(external_id="price_1").unit_amount_cents) == (8_900, 8_900)
 
 
-def test_a_stripe_that_is_away_is_not_asked_about_the_next_price(db: None, settings, no_waiting) -> None:
+def test_a_stripe_that_is_away_is_not_asked_about_the_next_price(db: None, settings) -> None:
     Price.objects.create(provider="stripe", external_id="price_1", plan_id="growth", is_current=True)
     Price.objects.create(provider="stripe", external_id="price_2", plan_id="scale", is_current=True)
     with stand_in({"GET /v1/prices/price_1": [BUSY], "GET /v1/prices/price_2": [BUSY]}) as here:

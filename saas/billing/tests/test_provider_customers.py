@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import stripe
 import time_machine
 from django.utils import timezone
 
@@ -25,8 +24,7 @@ from saas.webhook_events.models import WebhookEvent
 
 
 @pytest.fixture
-def fake(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStripe]:
-    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0)
+def fake(settings: Any) -> Iterator[FakeStripe]:
     answers = {
         "POST /v1/customers": whole.customer(),
         "POST /v1/customers/cus_1": whole.customer(),

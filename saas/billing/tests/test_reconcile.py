@@ -19,11 +19,9 @@ from saas.billing.sync import reconcile
 from saas.billing.tests import stripe_params
 from saas.billing.tests.fake_stripe import refusal
 from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
-from saas.billing.tests.test_stripe_gateway import BUSY, SUBSCRIPTION, no_waiting
+from saas.billing.tests.test_stripe_gateway import BUSY, SUBSCRIPTION
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
-
-__all__ = ["no_waiting"]
 
 FORBIDDEN = refusal("The provided key does not have the required permissions for this endpoint.", status=403)
 
@@ -206,9 +204,7 @@ def test_what_stripe_refuses_to_tell_is_named_and_the_rest_is_asked(customer: Pe
     ]
 
 
-def test_a_stripe_that_is_away_is_not_asked_on(
-    customer: Person, other: Person, stripes: StandIn, no_waiting: None
-) -> None:
+def test_a_stripe_that_is_away_is_not_asked_on(customer: Person, other: Person, stripes: StandIn) -> None:
     Customer.objects.create(user=other.user, provider="stripe", external_id="cus_0")
     Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     stripes.answers = {"GET /v1/customers/cus_0": [BUSY], "GET /v1/customers/cus_1": [BUSY]}

@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-import stripe
 import time_machine
 from django.utils import timezone
 
@@ -493,9 +492,8 @@ def test_stripe_is_asked_to_refund_the_invoices_payment(payer: Person, staff_mem
 
 
 def test_a_refund_whose_answer_was_an_error_is_made_by_another_click(
-    payer: Person, staff_member: Person, settings: Any, monkeypatch: pytest.MonkeyPatch
+    payer: Person, staff_member: Person, settings: Any
 ) -> None:
-    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0)
     tell("invoice.paid", PAID)
     answers = {
         **SHOWN,
@@ -556,9 +554,8 @@ def test_a_refund_that_failed_can_be_made_again(payer: Person, staff_member: Per
 
 
 def test_a_refund_without_an_answer_is_found_once_also_where_an_event_has_shown_it(
-    payer: Person, staff_member: Person, settings: Any, monkeypatch: pytest.MonkeyPatch
+    payer: Person, staff_member: Person, settings: Any
 ) -> None:
-    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0)
     tell("invoice.paid", PAID)
     tell("invoice_payment.paid", PAYMENT)
     made = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"}, created=int(time.time()))

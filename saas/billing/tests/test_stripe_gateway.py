@@ -74,12 +74,6 @@ def prices(db: None) -> None:
         Price.objects.create(provider="stripe", external_id=f"price_{plan}", plan_id=plan, is_current=True)
 
 
-@pytest.fixture
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK's own pause before it tries again."""
-    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0)
-
-
 def paid(provider: StandIn, checkout_id: str) -> None:
     provider.answers["GET /v1/checkout/sessions/cs_1"] = {
         **SESSION,
@@ -201,7 +195,7 @@ def test_an_open_checkout_that_was_paid_meanwhile_counts(
     assert Checkout.objects.get().status == "active"
 
 
-@pytest.mark.usefixtures("prices", "no_waiting")
+@pytest.mark.usefixtures("prices")
 def test_a_hiccup_is_tried_again_with_the_same_key(product: ServiceClient, customer: Person, provider: StandIn) -> None:
     provider.answers["POST /v1/checkout/sessions"] = [BUSY, (200, {**SESSION, "url": "https://x.example"})]
 
@@ -213,7 +207,7 @@ def test_a_hiccup_is_tried_again_with_the_same_key(product: ServiceClient, custo
     assert len(set(keys)) == 1
 
 
-@pytest.mark.usefixtures("prices", "no_waiting")
+@pytest.mark.usefixtures("prices")
 def test_a_stripe_that_is_away_is_a_503_and_the_next_click_goes_on(
     product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
@@ -245,7 +239,7 @@ def test_a_refused_checkout_is_over_and_the_next_click_is_a_new_one(
     assert sorted(Checkout.objects.values_list("status", flat=True)) == ["failed", "pending"]
 
 
-@pytest.mark.usefixtures("db", "no_waiting")
+@pytest.mark.django_db
 def test_nobody_at_the_other_end_is_a_503() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
