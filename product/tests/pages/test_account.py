@@ -2,14 +2,26 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyotp
 import pytest
 import time_machine
+from django.utils import timezone
 
-from saas.accounts.models import Deletion, LoginSession, Profile, RecoveryCode, Totp, User
+from saas.accounts.models import (
+    Deletion,
+    LoginSession,
+    OAuthIdentity,
+    OAuthState,
+    Profile,
+    RecoveryCode,
+    Totp,
+    User,
+)
+from saas.accounts.sessions import logins
 from saas.mail.models import Mail
+from saas.settings.accounts import OAuthProvider
 from saas.testing import local_provider
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import PASSWORD, Person, create_customer
@@ -78,6 +90,8 @@ def test_the_profile_is_saved_and_speaks_the_language_at_once(pages: ServiceClie
     assert page.headers["Content-Language"] == "de"
     assert 'src="https://example.com/kim.png"' in text_of(page)
     assert "img-src 'self' data: https:;" in page.headers["Content-Security-Policy"]
+    Profile.objects.update(avatar_url="http://example.com/kim.png")  # set by the API: the policy would refuse it
+    assert 'src="http://example.com' not in text_of(pages.get("/account"))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +136,34 @@ def test_an_old_login_is_asked_for_the_password_and_goes_on(pages: ServiceClient
     assert (wrong.status_code, "This is not your password." in text_of(wrong)) == (422, True)
     assert (right.status_code, right.headers["Location"]) == (302, "/account/email")
     assert Mail.objects.filter(template="confirm_new_email").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/account/delete", {}),
+        ("/account/password", {"new_password": NEW}),
+        ("/account/second-factor", {"do": "on"}),
+        ("/account/providers/github", {"do": "link"}),
+        ("/account/providers/github", {"do": "unlink"}),
+    ],
+)
+def test_an_old_login_does_nothing_delicate_without_the_password(
+    pages: ServiceClient, customer: Person, later, settings, path: str, sent: dict[str, str]
+) -> None:
+    settings.OAUTH_PROVIDERS = {"github": OAuthProvider("github", "id", "secret", hosts=("github.com",))}
+    User.objects.filter(pk=customer.user.pk).update(email_verified_at=customer.user.created_at)
+    OAuthIdentity.objects.create(provider="github", issuer="https://github.com", subject="7", user=customer.user)
+    later()
+
+    asked = pages.submit_form(path, sent)
+    wrong = pages.submit_form(path, {**sent, "current_password": "not the password"})
+
+    assert (asked.status_code, "Confirm that it is you" in text_of(asked)) == (403, True)
+    assert (wrong.status_code, "not the password" in text_of(wrong)) == (422, False)
+    assert [table for table in (Deletion, OAuthState, Totp) if table.objects.exists()] == []
+    assert OAuthIdentity.objects.exists()
+    assert User.objects.get(pk=customer.user.pk).check_password(PASSWORD)
 
 
 def test_a_form_that_is_sent_twice_does_its_work_once(pages: ServiceClient) -> None:
@@ -257,6 +299,25 @@ def test_a_device_is_logged_out_alone_or_with_all_others(pages: ServiceClient, s
     assert pages.get("/account").status_code == 200
 
 
+def test_this_device_stands_first_then_the_others_by_when_they_were_last_seen(
+    pages: ServiceClient, customer: Person
+) -> None:
+    here = LoginSession.objects.filter(user=customer.user).latest("created_at")
+    old, new, over = (logins.open_session(customer.user, methods="pwd").session for _ in range(3))
+    logins.log_out(over)
+    now, seen = (
+        timezone.now(),
+        {here.sid: 0, customer.session_id: -9, old.sid: -5, new.sid: 5},
+    )  # this one's is kept a minute
+    for sid, seconds in seen.items():
+        LoginSession.objects.filter(sid=sid).update(last_seen_at=now + timedelta(seconds=seconds))
+
+    page = text_of(pages.get("/account/devices"))
+
+    assert re.findall(r'name="session" value="(\w+)"', page) == [new.sid, old.sid, customer.session_id]
+    assert page.index("this device") < page.index(new.sid)
+
+
 def test_a_device_that_has_logged_out_itself_is_logged_out(pages: ServiceClient, service, customer: Person) -> None:
     service("product").post("/api/auth/logout", token=customer.token)
 
@@ -284,6 +345,7 @@ def test_deleting_names_the_day_logs_out_and_can_be_undone_by_mail(pages: Servic
     due = Deletion.objects.get(user=customer.user).due_at
     assert f"{due:%-d %B %Y}" in asked
     assert f"<strong>{due:%-d %B %Y}</strong>" in text_of(done)
+    assert done.cookies["saas_session"].value == ""
     assert pages.get("/account").status_code == 302
     assert Mail.objects.filter(template="deletion_requested").count() == 1
 
@@ -305,8 +367,6 @@ def test_the_export_is_the_apis(pages: ServiceClient, customer: Person) -> None:
 
 
 def test_a_provider_is_linked_by_a_page_that_leads_there(pages: ServiceClient, customer: Person, settings) -> None:
-    from saas.settings.accounts import OAuthProvider
-
     settings.OAUTH_PROVIDERS = {"github": OAuthProvider("github", "id", "secret", hosts=("github.com",))}
     assert "Link GitHub" in text_of(pages.get("/account/security"))
 

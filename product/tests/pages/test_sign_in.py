@@ -163,6 +163,7 @@ def test_logging_out_takes_a_button(pages: ServiceClient, customer: Person) -> N
 
     assert (answer.status_code, answer.headers["Location"]) == (302, "/")
     assert pages.get("/account").status_code == 302
+    assert LoginSession.objects.live().get(user=customer.user).sid == customer.session_id  # of another device
 
 
 def test_the_cookie_of_a_page_is_the_apis(pages: ServiceClient, customer: Person) -> None:
@@ -173,8 +174,10 @@ def test_a_member_of_staff_does_not_log_in_here(product: ServiceClient, staff_me
     product.get("/login")
 
     answer = product.submit_form("/login", {"email": staff_member.user.email, "password": PASSWORD})
+    product.cookies["saas_session"] = staff_member.cookie_key
 
     assert answer.status_code == 401
+    assert product.get("/account").headers["Location"] == "/login?next=%2Faccount"
 
 
 @pytest.mark.parametrize(
