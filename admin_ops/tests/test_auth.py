@@ -159,6 +159,23 @@ def test_a_staff_session_ends_idle_after_15_minutes_or_after_8_hours(admin_ops, 
         assert admin_ops.get("/api/admin/auth/me").status_code == status
 
 
+def test_staffs_tokens_live_five_minutes_and_are_refreshed_within_half_an_hour(admin_ops, staff_member):
+    def refresh(token):
+        return admin_ops.post("/api/admin/auth/refresh", {"refresh_token": token})
+
+    login = LoginSession.objects.get(sid=staff_member.session_id)
+    with time_machine.travel(login.created_at, tick=False) as clock:
+        token = refresh(staff_member.refresh_token).json()
+        clock.shift(5 * 60 + 29)  # half a minute, by which the clocks of two machines may differ
+        assert admin_ops.get("/api/admin/auth/me", token=token["access_token"]).status_code == 200
+        clock.shift(2)
+        assert admin_ops.get("/api/admin/auth/me", token=token["access_token"]).status_code == 401
+        clock.move_to(login.created_at + timedelta(minutes=30))
+        assert refresh(token["refresh_token"]).status_code == 401
+
+    assert login.ends_at - login.created_at == timedelta(hours=8)
+
+
 def test_staff_log_in_ten_times_a_minute_from_one_address_and_no_more(admin_ops, staff_member, settings):
     settings.RATE_LIMIT_SCALE = 1
 

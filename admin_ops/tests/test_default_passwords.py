@@ -29,6 +29,8 @@ def test_the_check_fails_where_a_user_has_the_starters_password(staff_member, cu
 
     with pytest.raises(CommandError, match=r"accounts\.E001"):
         call_command("check", "--deploy", "--database=default", "--tag=database")
+    User.objects.filter(pk=staff_member.user.pk).update(status=User.Status.DISABLED)
+    assert no_default_passwords(databases=["default"]) == []
 
 
 def test_the_check_passes_with_other_passwords(staff_member):

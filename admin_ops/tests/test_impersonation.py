@@ -48,7 +48,7 @@ def audit_events(action):
 
 
 def test_the_token_is_the_customers_and_names_the_actor(admin_ops, staff_member, customer):
-    answer = start(admin_ops, staff_member, customer, minutes=10)
+    answer = start(admin_ops, staff_member, customer, minutes=10, ticket="T-17")
 
     assert answer.status_code == 201
     body = answer.json()
@@ -62,6 +62,7 @@ def test_the_token_is_the_customers_and_names_the_actor(admin_ops, staff_member,
     assert not answer.cookies
     session = LoginSession.objects.get(sid=claims["sid"])
     assert not RefreshToken.objects.filter(session=session).exists()
+    assert Impersonation.objects.get(session=session).ticket == "T-17"
     event = audit_events("started").get()
     assert (event.actor, event.act_as, event.reason) == (
         staff_member.user.id,

@@ -200,6 +200,8 @@ def test_support_does_not_touch_staff(admin_ops, staff_member):
     ]
 
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "staff_account")] * 3
+    with pytest.raises(staff_administration.StaffAccount):
+        staff_administration.revoke_credentials(staff_member.user, by=support.user)
     assert admin_ops.get("/api/admin/auth/me", token=staff_member.token).status_code == 200
 
 
