@@ -11,6 +11,7 @@ from oidc_provider_mock import run_server_in_thread
 from saas.accounts.models import LoginSession, OAuthIdentity, OAuthState, User
 from saas.accounts.oauth import providers
 from saas.accounts.staff import staff_administration
+from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
 from saas.settings.accounts import OAuthProvider
 from saas.testing.clients import ServiceClient
@@ -121,6 +122,10 @@ def test_a_known_identity_logs_in_also_with_a_changed_address(product, idp: Iden
     assert second["user"]["email"] == "old@example.org"
     assert second["session_id"] != first["session_id"]
     assert User.objects.count() == 1
+    identity = OAuthIdentity.objects.get()
+    assert (identity.email, identity.last_login_at > identity.created_at) == ("new@example.org", True)
+    registered = AuditEvent.objects.get(action="user.registered")
+    assert (registered.target, registered.data) == (first["user"]["id"], {"provider": "oidc"})
 
 
 @pytest.mark.parametrize("registration", ["invite", "closed"])
@@ -288,4 +293,7 @@ def test_a_banned_person_cannot_sign_in_through_a_provider(
     answer = product.post("/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org"))
 
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_credentials")
+    User.objects.filter(email="new@example.org").update(status="active", is_staff=True)
+    of_staff = product.post("/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org"))
+    assert (of_staff.status_code, of_staff.json()["code"]) == (401, "invalid_credentials")
     assert not LoginSession.objects.live().filter(user__is_staff=False).exists()

@@ -12,6 +12,8 @@ from django.db import connection, connections
 from joserfc.jwk import OctKey, RSAKey
 
 from saas.accounts.models import LoginSession, OAuthIdentity, OAuthState, User
+from saas.accounts.oauth import providers
+from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.team_factories import with_verified_email
@@ -259,6 +261,18 @@ def test_a_provider_that_is_down_is_told_as_502(product, settings) -> None:
     assert_refused(product.get("/api/auth/oauth/oidc"), 502, "oauth_provider_unavailable")
 
 
+def test_metadata_are_fetched_once_an_hour(product, idp: IdentityProvider, monkeypatch) -> None:
+    def fetched_by_two_sign_ins() -> int:
+        idp.paths.clear()
+        begun(product)
+        begun(product)
+        return idp.paths.count("GET /.well-known/openid-configuration")
+
+    assert fetched_by_two_sign_ins() == 1
+    monkeypatch.setattr(providers, "DISCOVERY_SECONDS", -1.0)
+    assert fetched_by_two_sign_ins() == 2
+
+
 def test_an_issuer_over_plain_http_is_refused_in_production(product, idp: IdentityProvider, settings) -> None:
     settings.PRODUCTION = True
 
@@ -397,6 +411,7 @@ def test_unlinking_needs_a_login_of_the_last_minutes_or_the_password(product, id
         told = [mail.subject for mail in deliver_queued_mails("identity_unlinked")]
 
     assert (right.status_code, told) == (204, ["A way to log in was removed"])
+    assert AuditEvent.objects.get(action="identity.unlinked", target=customer.user.id).data == {"provider": "oidc"}
 
 
 def test_linking_needs_a_login(product, idp: IdentityProvider) -> None:
@@ -411,6 +426,15 @@ def test_nothing_is_linked_where_somebody_else_has_logged_in_meanwhile(product, 
 
     assert (answer.status_code, answer.json()["code"]) == (400, "oauth_state_invalid")
     assert not OAuthIdentity.objects.exists()
+
+
+def test_what_cookie_an_app_keeps_does_not_stand_in_the_way_of_a_link(product, idp, customer: Person, other: Person):
+    location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=customer.token).json()["authorization_url"]
+    product.cookies["saas_session"] = other.cookie_key
+
+    answer = product.post(CALLBACK, idp.approve(location))
+
+    assert (answer.status_code, OAuthIdentity.objects.get().user) == (200, customer.user)
 
 
 def test_a_link_ends_with_the_session_that_began_it(product, idp: IdentityProvider, customer: Person) -> None:
@@ -454,15 +478,20 @@ def test_the_mail_about_a_linked_provider_names_it(product, idp: IdentityProvide
     linked(product, idp, customer, "p1")
 
     assert Mail.objects.get(template="identity_linked").context["provider"] == "SSO"
+    assert AuditEvent.objects.get(action="identity.linked", target=customer.user.id).data == {"provider": "oidc"}
 
 
 def test_the_last_way_into_an_account_cannot_be_removed(product, idp: IdentityProvider) -> None:
     login = product.post(CALLBACK, idp.approve(begun(product), email="new@example.org")).json()
 
+    OAuthIdentity.objects.create(provider="google", issuer="https://id.example", subject="7", user=User.objects.get())
+
+    first = product.delete("/api/auth/identities/google", token=login["access_token"])
     answer = product.delete("/api/auth/identities/oidc", token=login["access_token"])
 
+    assert first.status_code == 204
     assert (answer.status_code, answer.json()["code"]) == (409, "last_login_method")
-    assert OAuthIdentity.objects.count() == 1
+    assert OAuthIdentity.objects.get().provider == "oidc"
 
 
 def test_a_linked_provider_can_be_removed_where_there_is_a_password(

@@ -77,6 +77,8 @@ def test_who_is_known_logs_in_though_userinfo_is_away(product, idp: IdentityProv
     answer = sign_in(product, idp)
 
     assert (answer.status_code, answer.json()["user"]["email"]) == (200, "mara@example.org")
+    identity = OAuthIdentity.objects.get()
+    assert (identity.email, identity.email_is_verified) == ("mara@example.org", True)
 
 
 def test_userinfo_without_an_address_verifies_none(product, idp: IdentityProvider, db) -> None:
