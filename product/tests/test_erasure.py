@@ -177,6 +177,8 @@ def adalgisa(product, webhooks, admin_ops, staff_member: Person, other: Person) 
     admin_ops.post(f"{path}/notes", {"text": f"ticket-of-adalgisa, {NAME}"}, **support)
     admin_ops.post(f"/api/admin/users/{other.user.pk}/notes", {"text": f"Same person as {EMAIL.lower()}?"}, **support)
     admin_ops.post(f"{path}/impersonate", {"reason": f"ticket-of-adalgisa {EMAIL}"}, **support)
+    of_other = {"reason": f"Asks for {NAME}", "ticket": f"ticket-of-adalgisa {EMAIL}"}
+    admin_ops.post(f"/api/admin/users/{other.user.pk}/impersonate", of_other, **support)
     admin_ops.post(f"{path}/ban", {"reason": "ticket-of-adalgisa"}, **support)
     admin_ops.post(f"{path}/unban", {"reason": "ticket-of-adalgisa"}, **support)
     admin_ops.post(f"/api/admin/users/{other.user.pk}/ban", {"reason": f"insulted {NAME}"}, **support)
@@ -274,11 +276,16 @@ def test_an_erasure_that_fails_holds_up_no_others(product, customer: Person, oth
     assert User.objects.get(pk=customer.user.pk).email == f"{customer.user.pk}@deleted.invalid"
 
 
-def test_who_comes_back_with_a_restored_backup_is_erased_again(product, customer: Person, other: Person) -> None:
-    """A backup from before the deletion: the account is there, and active."""
+@pytest.mark.parametrize("is_pending", [False, True])
+def test_who_comes_back_with_a_restored_backup_is_erased_again(
+    product, customer: Person, other: Person, staff_member: Person, is_pending: bool
+) -> None:
+    """A backup from before the deletion, or from between it and the erasure."""
     out = StringIO()
+    if is_pending:
+        Deletion.objects.create(user=customer.user, due_at=datetime.now(UTC) + timedelta(days=14))
 
-    call_command("erase_again", customer.user.pk, "usr_unknown", stdout=out)
+    call_command("erase_again", customer.user.pk, "usr_unknown", staff_member.user.pk, stdout=out)
     call_command("erase_again", customer.user.pk, stdout=out)
 
     row = User.objects.get(pk=customer.user.pk)
@@ -289,6 +296,7 @@ def test_who_comes_back_with_a_restored_backup_is_erased_again(product, customer
     assert out.getvalue().splitlines() == [
         f"{row.pk}: erased",
         "usr_unknown: nothing to erase",
+        f"{staff_member.user.pk}: nothing to erase",
         f"{row.pk}: nothing to erase",
     ]
 

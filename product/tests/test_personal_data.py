@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from saas import request_context
 from saas.accounts import tasks
 from saas.accounts.models import (
     Deletion,
@@ -21,6 +22,7 @@ from saas.accounts.models import (
 )
 from saas.accounts.oauth import identities
 from saas.accounts.oauth.providers import Identity
+from saas.accounts.passwords import login_throttle
 from saas.accounts.privacy import account_deletion, erasure
 from saas.accounts.staff.staff_administration import add_note
 from saas.audit.models import AuditEvent
@@ -78,7 +80,8 @@ def test_the_export_tells_everything_and_nothing_of_others(
     create_api_key(team, with_verified_email(customer))
     checkouts.start_checkout(customer.user, plan_id="starter")
     payment_methods.add_payment_method(customer.user, type="card", provider="visa", last4="4242")
-    add_note(customer.user, by=staff_member.user, text="Called about an invoice.")
+    with request_context.use_context(request_context.Context(address="198.51.100.7")):
+        add_note(customer.user, by=staff_member.user, text="Called about an invoice.")
 
     answer = product.get("/api/users/export", token=customer.token)
 
@@ -97,6 +100,7 @@ def test_the_export_tells_everything_and_nothing_of_others(
     page = answer.content.decode()
     assert other.user.email not in page
     assert staff_member.user.id not in page
+    assert "198.51.100.7" not in page
 
 
 def test_the_export_leaves_out_mails_to_an_address_that_is_another_accounts_now(product, customer: Person) -> None:
@@ -106,6 +110,7 @@ def test_the_export_leaves_out_mails_to_an_address_that_is_another_accounts_now(
     product.post("/api/auth/email/verify", {"token": link_token("confirm_new_email")})
     user_factories.create_customer(given_up, full_name="Ola Other")
     token = product.post("/api/auth/login", {"email": "new@example.org", "password": PASSWORD}).json()["access_token"]
+    product.post("/api/auth/email/change", {"new_email": "unproven@example.org"}, token=token)  # may be a stranger's
 
     mails = product.get("/api/users/export", token=token).json()["personal_data"]["mails"]
 
@@ -217,6 +222,7 @@ def test_the_mailed_link_undoes_it_once(product, customer: Person) -> None:
     assert product.get("/api/auth/me", token=customer.token).status_code == 401
     assert log_in(product, customer).status_code == 200
     assert [mail.to for mail in deliver_queued_mails("deletion_canceled")] == [[customer.user.email]]
+    assert AuditEvent.objects.get(action="user.deletion_canceled").target == customer.user.id
     erase()
     assert User.objects.get().email == customer.user.email
 
@@ -230,8 +236,20 @@ def test_who_asks_for_a_password_meanwhile_gets_the_link_that_keeps_the_account(
 
     assert answer.status_code == 202
     assert [mail.template for mail in Mail.objects.all()] == ["deletion_requested"]
+    assert AuditEvent.objects.get(action="user.keep_link_sent").target == customer.user.id
     assert product.post("/api/auth/deletion/cancel", {"token": link_token("deletion_requested")}).status_code == 200
     assert product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD}).status_code == 200
+
+
+def test_once_the_erasure_is_due_no_link_keeps_the_account(product, customer: Person) -> None:
+    delete(product, customer)
+    Mail.objects.all().delete()
+
+    with later(WAIT):
+        product.post("/api/auth/password/forgot", {"email": customer.user.email})
+        tasks.answer_reset_request(ResetRequest.objects.get().pk)
+
+    assert not Mail.objects.exists()
 
 
 def test_the_link_works_for_fourteen_days(product, customer: Person) -> None:
@@ -300,6 +318,8 @@ def test_after_fourteen_days_nobody_can_tell_whose_account_it_was(
         session=LoginSession.objects.get(user=customer.user),
     )
     add_note(customer.user, by=staff_member.user, text="Called about an invoice.")
+    login_throttle.count_attempt(login_throttle.second_factor_key(customer.user.id))
+    User.objects.filter(pk=customer.user.pk).update(status_reason="Was banned for a day.")
     log_in(product, customer)
     delete(product, customer)
 
@@ -307,6 +327,7 @@ def test_after_fourteen_days_nobody_can_tell_whose_account_it_was(
 
     row = User.objects.get(pk=customer.user.pk)
     assert (row.email, row.full_name, row.status) == (f"{row.id}@deleted.invalid", "", "deleted")
+    assert row.status_reason == ""
     assert (row.email_canonical, row.last_login, row.has_usable_password()) == (row.email, None, False)
     personal = (Profile, OAuthIdentity, UserNote, OneTimeToken, Totp, LoginSession)
     assert [model for model in personal if model.objects.filter(user=customer.user).exists()] == []
