@@ -71,7 +71,7 @@ def test_devices_are_listed_and_ended_one_by_one(parity: ServiceClient, customer
     listed = parity.get(f"{prefix}/auth/sessions", token=customer.token).json()["sessions"]
     ended = parity.delete(f"{prefix}/auth/sessions/{second['sessionId']}", token=customer.token)
 
-    assert {row["id"] for row in listed} == {customer.session_id, second["sessionId"]}
+    assert {row["id"]: row["current"] for row in listed} == {customer.session_id: True, second["sessionId"]: False}
     assert set(listed[0]) == {"id", "agent", "address", "createdAt", "lastSeenAt", "current"}
     assert ended.status_code == 204
     assert parity.get(f"{prefix}/auth/me", token=second["access_token"]).status_code == 401
@@ -157,6 +157,12 @@ def test_the_names_of_social_links_are_the_persons_own(parity: ServiceClient, cu
     answer = parity.put(f"{prefix}/users/profile", {"socialLinks": links}, token=customer.token)
 
     assert answer.json()["socialLinks"] == links
+    statuses = [
+        parity.put(f"{prefix}/users/profile", {"socialLinks": many}, token=customer.token).status_code
+        for many in ({f"site{number}": "https://a.example" for number in range(count)} for count in (10, 11))
+    ]
+    assert statuses == [200, 422]
+    parity.put(f"{prefix}/users/profile", {"socialLinks": links}, token=customer.token)
     assert parity.get(f"{prefix}/users/profile", token=customer.token).json()["socialLinks"] == links
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import jwt
 import pytest
 import time_machine
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
@@ -161,6 +163,15 @@ def test_a_key_by_setting_is_rotated_by_publishing_the_next_one_first(
     (tmp_path / "before.pem").write_text(now)
     settings.JWT_VERIFY_KEYS = {"saas": [str(tmp_path / "before.pem")]}
     assert product.get("/api/auth/me", token=token).status_code == 200
+
+
+def test_a_key_of_another_curve_is_refused(settings) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    settings.JWT_KEYS = {**settings.JWT_KEYS, "saas": pem.decode()}
+
+    with pytest.raises(ImproperlyConfigured, match="P-256"):
+        signing_keys.signing_key(Audience.CUSTOMER)
 
 
 def test_in_production_no_key_is_made_unasked(settings) -> None:

@@ -136,6 +136,7 @@ def test_a_secret_is_known_by_its_fields_name_at_any_depth() -> None:
         {
             "what": {"Set-Cookie": "abc", "list": [{"mfa_token": "abc"}]},
             "code": "123456",
+            "state": "abc",
             "request": {"query_string": "code=4%2F0AX4&state=xyz"},
             "n": 1,
         }
@@ -144,9 +145,25 @@ def test_a_secret_is_known_by_its_fields_name_at_any_depth() -> None:
     assert told == {
         "what": {"Set-Cookie": "[redacted]", "list": [{"mfa_token": "[redacted]"}]},
         "code": "[redacted]",
+        "state": "[redacted]",
         "request": {"query_string": "[redacted]"},
         "n": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("number", "is_card"),
+    [
+        ("4222222222222", True),  # of 13 digits, the fewest
+        ("6304000000000000000", True),  # of 19, the most
+        ("422222222222", False),
+        ("4222222222223", False),
+        (4222222222222, True),
+        (422222222222, False),
+    ],
+)
+def test_a_card_number_has_13_to_19_digits_as_a_text_or_a_number(number: object, is_card: bool) -> None:
+    assert redaction.redact_value(number) == ("[card number]" if is_card else number)
 
 
 def test_a_task_logs_under_the_request_and_user_that_rang_for_it() -> None:

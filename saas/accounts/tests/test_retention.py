@@ -18,6 +18,7 @@ from saas.accounts.models import (
     User,
 )
 from saas.accounts.sessions import logins
+from saas.accounts.sessions.session_store import SessionStore
 from saas.accounts.staff.impersonations import ImpersonationRequest, impersonate
 from saas.operations.retention import passes
 from saas.testing.factories.user_factories import PASSWORD, Person
@@ -75,11 +76,14 @@ def test_a_long_block_is_not_lifted_by_the_cleanup(clock) -> None:
     assert FailedAttempts.objects.get().free_from > datetime.now(UTC)
 
 
-def test_mailed_links_are_deleted_thirty_days_after_they_expire(clock, customer: Person) -> None:
+@pytest.mark.parametrize(
+    "purpose", [OneTimeToken.Purpose.RESET, OneTimeToken.Purpose.VERIFY, OneTimeToken.Purpose.KEEP]
+)
+def test_mailed_links_are_deleted_thirty_days_after_they_expire(clock, customer: Person, purpose) -> None:
     OneTimeToken.objects.all().delete()
-    one_time_tokens.issue_one_time_token(customer.user, OneTimeToken.Purpose.RESET)
+    one_time_tokens.issue_one_time_token(customer.user, purpose)
 
-    clock.shift(timedelta(days=30, minutes=30))
+    clock.shift(timedelta(days=30) + one_time_tokens.LIFETIMES[purpose])
     passes.delete_expired(only_due=False)
     assert OneTimeToken.objects.count() == 1
     clock.shift(timedelta(seconds=1))
@@ -95,10 +99,13 @@ def test_a_link_that_proved_an_address_stays(clock, customer: Person) -> None:
         )
     )
 
+    one_time_tokens.issue_one_time_token(customer.user, OneTimeToken.Purpose.CHANGE, email="wanted@example.net")
+
     clock.shift(timedelta(days=400))
     passes.delete_expired(only_due=False)
 
-    assert [(row.email, row.used_at is not None) for row in OneTimeToken.objects.all()] == [(customer.user.email, True)]
+    kept = OneTimeToken.objects.order_by("pk").values_list("email", "used_at")
+    assert list(kept) == [(customer.user.email, NOW), ("wanted@example.net", None)]
 
 
 def test_only_handled_reset_requests_are_deleted(clock) -> None:
@@ -133,6 +140,23 @@ def test_a_session_is_deleted_thirty_days_after_it_ended(clock, customer: Person
     clock.shift(timedelta(seconds=1))
     passes.delete_expired(only_due=False)
     assert LoginSession.objects.get().user == other.user
+    clock.move_to(LoginSession.objects.get().ends_at + timedelta(days=30))
+    passes.delete_expired(only_due=False)
+    assert LoginSession.objects.count() == 1
+    clock.shift(timedelta(seconds=1))
+    passes.delete_expired(only_due=False)
+    assert not LoginSession.objects.exists()
+
+
+def test_a_visitors_session_is_deleted_when_it_expires(clock) -> None:
+    SessionStore().create()
+
+    clock.shift(timedelta(days=1))
+    passes.delete_expired(only_due=False)
+    assert LoginSession.objects.count() == 1
+    clock.shift(timedelta(seconds=1))
+    passes.delete_expired(only_due=False)
+    assert not LoginSession.objects.exists()
 
 
 def test_sessions_of_impersonations_are_kept(clock, customer: Person, staff_member: Person) -> None:
