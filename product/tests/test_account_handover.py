@@ -8,6 +8,7 @@ import pytest
 
 from saas.accounts import account_handover
 from saas.accounts.models import (
+    Impersonation,
     LoginSession,
     OAuthIdentity,
     OneTimeToken,
@@ -19,6 +20,7 @@ from saas.accounts.models import (
     User,
 )
 from saas.accounts.passwords.password_reset_mails import handle_reset_request
+from saas.accounts.staff.impersonations import ImpersonationRequest, impersonate
 from saas.audit.models import AuditEvent
 from saas.teams import invitations
 from saas.teams.models import ApiKey, Invitation, Membership
@@ -115,6 +117,7 @@ def test_nothing_that_the_one_before_holds_opens_it_any_more(product, idp, squat
 def test_after_her_reset_no_second_factor_of_a_stranger_locks_her_out(product, idp, squatter: Person) -> None:
     by_reset(product, idp)
 
+    assert User.objects.get(email=ADDRESS).last_login is None
     entered = product.post("/api/auth/login", {"email": ADDRESS, "password": NEW})
 
     assert (entered.status_code, entered.json().get("mfa_required")) == (200, None)
@@ -172,6 +175,27 @@ def test_the_registrations_own_link_confirms_the_account_as_it_is(product, squat
     assert (user.is_verified, user.full_name, user.check_password(PASSWORD)) == (True, "Not Her", True)
     assert product.get("/api/auth/me", token=squatter.token).status_code == 200
     assert (Totp.objects.count(), ApiKey.objects.current().count()) == (1, 1)
+
+
+def test_guesses_at_the_password_before_do_not_keep_her_out(product, idp, squatter: Person) -> None:
+    product.cookies.clear()
+    for _ in range(5):
+        product.post("/api/auth/login", {"email": ADDRESS, "password": "not the password"})
+
+    by_invitation(product, idp)
+
+    product.cookies.clear()
+    assert product.post("/api/auth/login", {"email": ADDRESS, "password": NEW}).status_code == 200
+
+
+def test_who_of_support_looked_at_it_is_not_forgotten(product, idp, squatter: Person, staff_member: Person) -> None:
+    by = LoginSession.objects.get(user=staff_member.user)
+    row, token = impersonate(squatter.user, by=by, request=ImpersonationRequest("ticket 1"))
+
+    by_reset(product, idp)
+
+    assert Impersonation.objects.get() == row
+    assert product.get("/api/auth/me", token=token).status_code == 401
 
 
 def test_what_was_bought_and_founded_stays(product, idp, squatter: Person) -> None:

@@ -3,7 +3,8 @@
 import pytest
 from django.core import mail as outbox  # noqa: F401
 
-from saas.accounts.models import User
+from saas.accounts.models import LoginSession, User
+from saas.audit.models import AuditEvent
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import PASSWORD, Person
 
@@ -50,11 +51,15 @@ def test_a_wrong_password_and_an_unknown_address_are_answered_alike(product: Ser
 
 
 def test_logging_in_opens_a_session_of_its_own(product: ServiceClient, customer: Person) -> None:
+    before = product.get("/api/auth/csrf").json()["csrf_token"]
+
     answer = product.post("/api/auth/login", {"email": customer.user.email, "password": PASSWORD})
 
     assert answer.status_code == 200
     assert answer.json()["session_id"] != customer.session_id
     assert product.get("/api/auth/me").status_code == 200  # by the cookie just set
+    assert User.objects.get().last_login == LoginSession.objects.latest("created_at").created_at
+    assert product.post("/api/auth/logout", headers={"X-CSRFToken": before}).status_code == 403  # a new token, too
 
 
 def test_an_unusable_bearer_header_never_falls_back_to_the_cookie(product: ServiceClient, customer: Person) -> None:
@@ -78,11 +83,14 @@ def test_a_cookie_client_needs_the_csrf_token_to_write(product: ServiceClient, c
 
 
 def test_logging_out_kills_the_token_and_the_cookie_at_once(product: ServiceClient, customer: Person) -> None:
-    assert product.post("/api/auth/logout", token=customer.token).status_code == 204
+    product.cookies["saas_session"] = customer.cookie_key
+    answer = product.post("/api/auth/logout", token=customer.token)
 
+    assert (answer.status_code, answer.cookies["saas_session"].value) == (204, "")
     assert product.get("/api/auth/me", token=customer.token).status_code == 401
     product.cookies["saas_session"] = customer.cookie_key
     assert product.get("/api/auth/me").status_code == 401
+    assert AuditEvent.objects.get(action="session.closed").target == customer.session_id
 
 
 def test_a_refresh_token_is_exchanged_once(product: ServiceClient, customer: Person) -> None:

@@ -10,7 +10,7 @@ import time_machine
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from saas.accounts import one_time_tokens
+from saas.accounts import email_addresses, one_time_tokens
 from saas.accounts.models import Audience, LoginSession, OneTimeToken, User
 from saas.accounts.sessions import signing_keys, tokens
 from saas.billing.models import Subscription
@@ -279,6 +279,18 @@ def test_a_look_alike_address_is_refused_and_never_written_to(product: ServiceCl
     assert not Mail.objects.exists()
 
 
+@pytest.mark.parametrize(("local", "domain", "fits"), [(64, 189, True), (64, 190, False), (65, 20, False)])
+def test_an_address_has_64_characters_before_the_at_and_254_in_all(local: int, domain: int, fits: bool) -> None:
+    address = f"{'k' * local}@{'a.' * ((domain - 7) // 2)}{'b' * ((domain - 7) % 2)}example"
+
+    try:
+        assert email_addresses.canonical_email(address) == address
+    except email_addresses.InvalidAddress:
+        assert not fits
+    else:
+        assert fits
+
+
 # Who is written to: a domain of other letters is another domain, other letters before it are no address.
 LOOK_ALIKES: dict[str, set[str]] = {
     "\u212aim@example.org": set(),
@@ -365,7 +377,7 @@ def test_the_public_keys_verify_a_token_in_any_language(product: ServiceClient, 
     (jwk,) = answer.json()["keys"]
     assert set(jwk) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
     claims = jwt.decode(customer.token, jwt.PyJWK(jwk).key, ["ES256"], audience="saas", issuer="http://localhost:8000")
-    assert claims["sub"] == customer.user.id
+    assert (claims["sub"], claims["amr"]) == (customer.user.id, ["pwd"])
 
 
 def test_every_module_of_product_works(product: ServiceClient) -> None:

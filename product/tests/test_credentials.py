@@ -85,6 +85,15 @@ def test_every_refused_login_is_the_same_answer_at_the_same_cost(product, hashin
     assert cost == len(hashings) - cost == 1
 
 
+@pytest.mark.parametrize("password", ["Wilhelmina Long", "wilhelmina.long"])
+def test_a_password_that_is_the_name_or_the_mailbox_is_refused(product, db, password: str) -> None:
+    body = {"email": "wilhelmina.long@example.org", "full_name": "Wilhelmina Long", "password": password}
+
+    answer = product.post("/api/auth/register", body)
+
+    assert answer.json()["errors"] == {"password": ["Use something that is not your name or address."]}
+
+
 @pytest.mark.parametrize("kind", ["free", "taken"])
 def test_registering_costs_one_hash_whether_the_address_is_taken_or_not(product, db, hashings, kind: str) -> None:
     if kind == "taken":

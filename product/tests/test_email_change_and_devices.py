@@ -9,6 +9,7 @@ import time_machine
 from django.utils import timezone
 
 from saas.accounts.models import LoginSession, User
+from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
@@ -38,13 +39,24 @@ def test_the_welcome_mails_link_verifies_the_address_once(product, customer: Per
     assert (first.status_code, first.json()) == (200, {"status": "verified"})
     assert (second.status_code, second.json()["code"]) == (400, "link_invalid")
     assert product.get("/api/auth/me", token=customer.token).json()["user"]["is_verified"] is True
+    assert AuditEvent.objects.get(action="email.verified").target == customer.user.id
 
 
 def test_a_verification_link_dies_after_a_day(product, customer: Person) -> None:
     token = link_token("welcome")
 
+    ask_to_change(product, customer)
+    change = link_token("confirm_new_email")
     with later(days=1, seconds=1):
-        assert verify(product, token).status_code == 400
+        assert [verify(product, one).status_code for one in (token, change)] == [400, 400]
+    assert (User.objects.get().is_verified, User.objects.get().email) == (False, customer.user.email)
+
+
+def test_the_link_of_a_banned_account_verifies_nothing(product, customer: Person) -> None:
+    token = link_token("welcome")
+    User.objects.update(status=User.Status.DISABLED)
+
+    assert verify(product, token).status_code == 400
     assert not User.objects.get().is_verified
 
 
@@ -70,6 +82,7 @@ def test_what_is_refused_uses_up_none_of_an_hours_five_mails(product, customer: 
 
 
 def test_an_address_changes_when_the_new_mailbox_says_so(product, customer: Person) -> None:
+    first = link_token("welcome")
     assert ask_to_change(product, customer).status_code == 202
     assert product.get("/api/auth/me", token=customer.token).json()["user"]["email"] == customer.user.email
     assert [mail.to for mail in deliver_queued_mails("email_change_requested")] == [[customer.user.email]]
@@ -81,7 +94,9 @@ def test_an_address_changes_when_the_new_mailbox_says_so(product, customer: Pers
     assert (user.email, user.email_canonical, user.is_verified) == (NEW_ADDRESS, NEW_ADDRESS.lower(), True)
     assert product.get("/api/auth/me", token=customer.token).status_code == 401
     assert {mail.to[0] for mail in deliver_queued_mails("email_changed")} == {customer.user.email, NEW_ADDRESS}
-    assert verify(product, token).status_code == 400
+    assert [verify(product, link).status_code for link in (token, first)] == [400, 400]
+    audited = AuditEvent.objects.filter(action__startswith="email.", target=user.id).order_by("pk")
+    assert [event.action for event in audited] == ["email.change_requested", "email.changed"]
 
 
 def test_a_taken_address_is_answered_like_a_free_one(product, customer: Person, other: Person) -> None:
@@ -98,6 +113,9 @@ def test_a_taken_address_is_answered_like_a_free_one(product, customer: Person, 
 
 
 def test_only_the_last_asked_for_address_can_be_confirmed(product, customer: Person) -> None:
+    first = link_token("welcome")
+    ask_to_change(product, user_factories.create_customer(), "others@example.org")
+    others = link_token("confirm_new_email")
     ask_to_change(product, customer, "mistyped@example.org")
     mistyped = link_token("confirm_new_email")
     ask_to_change(product, customer)
@@ -106,8 +124,9 @@ def test_only_the_last_asked_for_address_can_be_confirmed(product, customer: Per
 
     assert (refused.status_code, refused.json()["code"]) == (400, "link_invalid")
     assert product.get("/api/auth/me", token=customer.token).json()["user"]["email"] == customer.user.email
-    assert verify(product, link_token("confirm_new_email")).status_code == 200
-    assert User.objects.get().email == NEW_ADDRESS
+    links = (first, others, link_token("confirm_new_email"))  # that of the registration and another person's are left
+    assert [verify(product, link).status_code for link in links] == [200, 200, 200]
+    assert User.objects.get(pk=customer.user.pk).email == NEW_ADDRESS
 
 
 def test_the_spelling_of_ones_own_address_can_be_changed(product, customer: Person) -> None:
@@ -168,6 +187,7 @@ def test_every_other_device_can_be_logged_out_at_once(product, service, customer
     assert product.get("/api/auth/me", token=second["access_token"]).status_code == 401
     assert product.get("/api/auth/me", token=customer.token).status_code == 200
     assert product.get("/api/auth/me", token=other.token).status_code == 200
+    assert AuditEvent.objects.get(action="session.closed_others", target=customer.user.id).data == {"sessions": 1}
 
 
 def test_a_session_deleted_from_the_table_is_dead_on_the_next_request(product, customer: Person) -> None:
@@ -219,6 +239,10 @@ def test_a_mailbox_is_not_filled_by_logins_as_ever_new_devices(product, customer
         assert product.post("/api/auth/login", body, headers={"User-Agent": f"Browser/{number}"}).status_code == 200
 
     assert len(deliver_queued_mails("new_device")) == 5
+    with later(days=1, seconds=1):
+        product.cookies.clear()
+        product.post("/api/auth/login", body, headers={"User-Agent": "Browser/7"})
+    assert Mail.objects.filter(template="new_device").count() == 6
 
 
 @pytest.mark.parametrize(

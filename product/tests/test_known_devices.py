@@ -6,7 +6,9 @@ from typing import Any
 import pyotp
 import pytest
 import time_machine
+from django.core import signing
 
+from saas import request_context
 from saas.accounts.models import FailedAttempts, ResetRequest, User
 from saas.accounts.passwords.password_reset_mails import handle_reset_request
 from saas.accounts.privacy import account_deletion
@@ -118,11 +120,21 @@ def test_a_device_is_forgotten_after_half_a_year_without_a_login(known, stranger
 
 
 def test_the_cookie_says_nothing_about_who_was_here(known, customer: Person) -> None:
-    from django.core import signing
-
     told = signing.loads(known.cookies["saas_device"].value, salt="saas.accounts.devices")
 
     assert all(fact not in str(told) for fact in (customer.user.id, customer.user.email, customer.user.full_name))
+
+
+def test_a_device_remembers_the_last_five_accounts() -> None:
+    cookie = ""
+    for name in "abcdeef":  # twice the same is one
+        with request_context.use_context(request_context.Context(device=cookie)):
+            cookie = known_devices.device_cookie_value(User(pk=f"usr_{name}"))
+
+    with request_context.use_context(request_context.Context(device=cookie)):
+        known = [name for name in "abcdef" if known_devices.known_device_mark(User(pk=f"usr_{name}"))]
+    assert known == ["b", "c", "d", "e", "f"]
+    assert len(signing.loads(cookie, salt="saas.accounts.devices")) == 6  # the device itself, too
 
 
 def test_the_cookie_is_no_scripts_and_lives_half_a_year(product, customer: Person) -> None:
@@ -203,10 +215,13 @@ def test_who_has_the_password_and_not_the_code_keeps_nobody_out(product, strange
     assert (waits.status_code, enters.status_code) == (429, 200)
 
 
-def test_the_device_on_which_she_reset_her_password_is_known(stranger, product, customer: Person) -> None:
+@pytest.mark.parametrize("path", ["/api/auth/password/reset", "/reset"])
+def test_the_device_on_which_she_reset_her_password_is_known(stranger, product, customer: Person, path: str) -> None:
     product.post("/api/auth/password/forgot", {"email": customer.user.email})
     handle_reset_request(ResetRequest.objects.get().pk)
-    product.post("/api/auth/password/reset", {"token": link_token("password_reset"), "new_password": NEW})
+    product.get("/login")
+    sent = {"token": link_token("password_reset"), "new_password": NEW}
+    (product.submit_form if path == "/reset" else product.post)(path, sent)
 
     guess(stranger, customer)
 

@@ -170,13 +170,14 @@ def test_a_flood_of_logins_is_answered_503_and_counts_no_session(product, custom
 
 
 def test_an_attempt_that_nobody_had_time_to_look_at_is_not_counted(product, customer: Person, monkeypatch) -> None:
+    fail(product, customer.user.email, 4)
     monkeypatch.setattr(hashing_pool, "LIMITER", gate := ConcurrencyLimiter(size=1, queue=1, seconds=0.01))
 
     with gate.slot():
         statuses = [log_in(product, customer.user.email, PASSWORD).status_code for _ in range(6)]
 
     assert statuses == [503] * 6
-    assert FailedAttempts.objects.get().count == 0
+    assert FailedAttempts.objects.get().count == 4
     assert log_in(product, customer.user.email, PASSWORD).status_code == 200
 
 

@@ -138,6 +138,7 @@ def test_a_reset_leaves_what_others_made(product, owner: Person, other: Person, 
     reset(product, owner)
 
     assert works(product, team, secret)
+    assert not AuditEvent.objects.filter(action="credentials.revoked").exists()
 
 
 def test_a_ban_ends_them_and_lifting_it_revives_nothing(product, owner, other, staff_member, team: Team) -> None:
@@ -150,6 +151,7 @@ def test_a_ban_ends_them_and_lifting_it_revives_nothing(product, owner, other, s
 
     assert not works(product, team, secret)
     assert product.post("/api/invitations/register", {"token": token, "password": NEW}).status_code == 410
+    assert AuditEvent.objects.get(action="credentials.revoked", target=banned.user.id).actor == staff_member.user.id
 
 
 def test_a_changed_password_leaves_them(product, owner: Person, team: Team) -> None:
@@ -186,6 +188,7 @@ def test_a_reset_keeps_only_providers_that_vouch_for_the_mailbox(
 
     assert OAuthIdentity.objects.exists() is stays
     assert bool(deliver_queued_mails("identity_unlinked")) is not stays
+    assert AuditEvent.objects.filter(action="identity.unlinked", target=owner.user.id).exists() is not stays
 
 
 @pytest.mark.parametrize("claim", [True, False])

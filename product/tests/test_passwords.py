@@ -72,6 +72,7 @@ def test_a_changed_password_logs_out_every_other_client(product, customer: Perso
     assert product.post("/api/auth/refresh", {"refresh_token": second["refresh_token"]}).status_code == 401
     assert (log_in(product, customer, PASSWORD), log_in(product, customer, NEW)) == (401, 200)
     assert [mail.subject for mail in deliver_queued_mails("password_changed")] == ["Your password was changed"]
+    assert AuditEvent.objects.get(action="password.changed").target == customer.user.id
 
 
 def test_an_old_login_needs_the_current_password(product, customer: Person) -> None:
@@ -352,6 +353,9 @@ def test_no_more_than_five_mails_an_hour_whatever_the_limits_say(product, custom
         forgot(product, customer.user.email)
 
     assert Mail.objects.filter(template="password_reset").count() == 5
+    with later(hours=1, seconds=1):
+        forgot(product, customer.user.email)
+    assert Mail.objects.filter(template="password_reset").count() == 6
 
 
 # ── Registering a taken address ──────────────────────────────────────────────────────────────────────────────────────
@@ -365,6 +369,9 @@ def test_an_owner_is_mailed_once_a_day_about_registration_attempts(product, cust
 
     assert {(a.status_code, a.json()["code"]) for a in answers} == {(409, "email_taken")}
     assert len(deliver_queued_mails("register_attempt")) == 1
+    with later(days=1):
+        product.post("/api/auth/register", {"email": customer.user.email, "password": NEW})
+    assert Mail.objects.filter(template="register_attempt").count() == 2
     assert User.objects.get().check_password(PASSWORD)
     assert check_password(PASSWORD, User.objects.get().password)
 

@@ -55,6 +55,17 @@ def test_five_minutes_after_the_login_it_is_refused_and_nothing_happens(product,
     assert everything() == before
 
 
+def test_the_right_password_forgets_the_wrong_ones_of_its_session(product, customer: Person) -> None:
+    guesses = [*["not the password"] * 4, PASSWORD] * 2
+
+    statuses = [
+        product.post("/api/auth/reauthenticate", {"current_password": guess}, token=customer.token).status_code
+        for guess in guesses
+    ]
+
+    assert statuses == [422, 422, 422, 422, 204] * 2
+
+
 @pytest.mark.parametrize("call", DELICATE)
 def test_with_the_password_it_is_done(product, customer: Person, call: str) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):

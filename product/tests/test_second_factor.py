@@ -13,6 +13,8 @@ from django.db import connections
 from saas.accounts import second_factor
 from saas.accounts.models import LoginSession, PendingLogin, RecoveryCode, Totp, User
 from saas.accounts.passwords.password_reset_mails import mail_reset_link
+from saas.accounts.sessions.tokens import hash_token
+from saas.audit.models import AuditEvent
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD, Person
@@ -131,6 +133,7 @@ def test_turning_it_on_logs_everybody_out_but_the_client_that_did_it(product, ow
     assert LoginSession.objects.live().get().methods == "pwd otp"
     assert len(set(owner.recovery_codes)) == 10
     assert [mail.subject for mail in deliver_queued_mails("mfa_enabled")] == ["A second factor was turned on"]
+    assert AuditEvent.objects.get(action="mfa.enabled").target == owner.user.id
 
 
 def test_the_right_password_earns_half_a_login(product, owner: Owner) -> None:
@@ -233,11 +236,15 @@ def test_a_customers_half_login_is_not_completed_at_admin_ops(product, admin_ops
 def test_a_recovery_code_works_once_in_any_case_and_is_told(product, owner: Owner) -> None:
     code = owner.recovery_codes[0]
 
+    RecoveryCode.objects.create(user=user_factories.create_customer().user, code_hash=hash_token("ofanother"))
+
     first = prove(product, half(product, owner), recovery_code=code.upper().replace("-", ""))
     second = prove(product, half(product, owner), recovery_code=code)
+    others = prove(product, half(product, owner), recovery_code="ofanother")
 
-    assert (first.status_code, second.status_code) == (200, 401)
+    assert (first.status_code, second.status_code, others.status_code) == (200, 401, 401)
     assert "9 are left" in str(deliver_queued_mails("recovery_code_used")[0].body)
+    assert AuditEvent.objects.get(action="mfa.recovery_code_used", target=owner.user.id).data == {"left": 9}
 
 
 @pytest.mark.parametrize("between", [" ", "-", "\u00a0", "\u2013", "\u202f"])
@@ -292,6 +299,25 @@ def test_turned_off_the_password_is_enough_again(product, owner: Owner) -> None:
     assert product.get("/api/auth/me", token=owner.fresh["access_token"]).status_code == 401
     assert "access_token" in product.post("/api/auth/login", {"email": owner.user.email, "password": PASSWORD}).json()
     assert not RecoveryCode.objects.exists()
+
+
+def test_a_changed_password_leaves_the_login_one_of_two_factors(product, owner: Owner) -> None:
+    body = {"new_password": "an entirely new phrase"}
+
+    product.post("/api/auth/password/change", body, token=owner.fresh["access_token"])
+
+    assert LoginSession.objects.live().get().methods == "pwd otp"
+
+
+def test_the_right_code_forgets_the_wrong_ones(product, owner: Owner, clock) -> None:
+    statuses = []
+    for _ in range(2):
+        token = half(product, owner)
+        statuses += [prove(product, token, code=code).status_code for code in (*["000000"] * 4, owner.code())]
+        product.cookies.clear()
+        clock.shift(timedelta(minutes=1))
+
+    assert statuses == [401, 401, 401, 401, 200] * 2
 
 
 def test_a_second_one_is_not_begun_over_the_first(product, owner: Owner) -> None:
@@ -403,7 +429,9 @@ def test_turning_it_off_logs_out_every_other_client_and_is_mailed(product, owner
 
     assert product.get("/api/auth/me", token=answer.json()["access_token"]).status_code == 200
     assert product.post("/api/auth/refresh", {"refresh_token": owner.fresh["refresh_token"]}).status_code == 401
+    assert LoginSession.objects.live().get().methods == "pwd"
     assert [mail.subject for mail in deliver_queued_mails("mfa_disabled")] == ["Your second factor was turned off"]
+    assert AuditEvent.objects.get(action="mfa.disabled").target == owner.user.id
 
 
 def test_renewed_recovery_codes_are_told(product, owner: Owner) -> None:
@@ -412,6 +440,7 @@ def test_renewed_recovery_codes_are_told(product, owner: Owner) -> None:
     assert [mail.subject for mail in deliver_queued_mails("mfa_recovery_codes_renewed")] == [
         "Your recovery codes were renewed"
     ]
+    assert AuditEvent.objects.get(action="mfa.recovery_codes_renewed").target == owner.user.id
 
 
 def test_setting_up_again_does_not_replace_what_was_confirmed_meanwhile(product, owner: Owner) -> None:

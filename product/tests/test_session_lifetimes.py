@@ -46,6 +46,7 @@ def test_an_access_token_lives_a_quarter_of_an_hour(product, customer: Person, c
     """And half a minute, by which the clocks of two machines may differ."""
     clock.shift(timedelta(minutes=15) + SECOND * 29)
     assert me(product, customer.token) == 200
+    assert LoginSession.objects.get(sid=customer.session_id).last_seen_at == datetime.now(UTC)
     clock.shift(SECOND * 2)
     assert me(product, customer.token) == 401
 
@@ -69,13 +70,16 @@ def test_however_often_it_is_refreshed_a_login_ends_after_ninety_days(product, c
     assert refresh(product, token).status_code == 401
 
 
-def test_a_cookie_expires_after_an_idle_week_or_after_thirty_days(product, customer: Person, clock) -> None:
+@pytest.mark.parametrize(("path", "refused"), [("/api/auth/me", 401), ("/account", 302)])
+def test_a_cookie_expires_after_an_idle_week_or_after_thirty_days(
+    product, customer: Person, clock, path: str, refused: int
+) -> None:
     product.cookies["saas_session"] = customer.cookie_key
     for _ in range(4):
         clock.shift(timedelta(days=7) - SECOND)
-        assert me(product) == 200
+        assert product.get(path).status_code == 200
     clock.shift(timedelta(days=2) + SECOND * 5)
-    assert me(product) == 401
+    assert product.get(path).status_code == refused
 
 
 def test_a_login_that_nothing_can_use_any_more_is_not_listed(product, customer: Person, clock) -> None:
@@ -209,6 +213,7 @@ def test_logging_out_everywhere_kills_what_was_issued_in_the_same_second(product
     assert {refresh(product, token).status_code for token in (customer.refresh_token, twin["refresh_token"])} == {401}
     product.cookies["saas_session"] = cookie
     assert me(product) == 401
+    assert AuditEvent.objects.get(action="session.closed_all").target == customer.user.id
 
 
 @pytest.mark.parametrize("planted", ["chosenbyattacker", "a" * 43])
