@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from admin_ops.actions import ALL_ACTIONS
 from saas.accounts.models import Impersonation, LoginSession, User
+from saas.accounts.privacy import account_deletion
 from saas.audit.models import AuditEvent
 from saas.billing import checkouts, overrides
 from saas.billing.models import (
@@ -208,3 +209,63 @@ def test_what_does_not_suit_the_row_is_refused(admin_site, customer, staff_membe
     assert (shown.status_code, asked.status_code, done.status_code) == (200, 409, 409)
     assert f"{row.pk}/do/{action.name}/" not in shown.content.decode()
     assert (action.unavailable in unescape(done.content.decode()), AuditEvent.objects.count()) == (True, before)
+
+
+# ── Where an action has more than one reason ─────────────────────────────────────────────────────────────────────────
+
+
+def member_of_staff(person, staff):
+    return User.objects.get(pk=staff.user.pk)
+
+
+def banned_member_of_staff(person, staff):
+    User.objects.filter(pk=staff.user.pk).update(status="disabled")
+    return User.objects.get(pk=staff.user.pk)
+
+
+def banned_while_leaving(person, staff):
+    account_deletion.begin_deletion(person.user, by=staff.user, reason="asked")
+    return banned(person, staff)
+
+
+def deleted_customer(person, staff):
+    linked_customer(person, staff)
+    Customer.objects.update(deleted_at=timezone.now())
+    return Customer.objects.get()
+
+
+def open_invoice(person, staff):
+    bought(person, status="active")
+    Invoice.objects.update(status="open")
+    return Invoice.objects.get()
+
+
+def price_without_a_plan(person, staff):
+    return Price(provider="local", external_id="price_x")
+
+
+def replaced_price_without_a_plan(person, staff):
+    return Price(provider="local", external_id="price_x", is_current=False)
+
+
+@pytest.mark.parametrize(
+    ("key", "arrange"),
+    [
+        ("user.impersonate", member_of_staff),
+        ("user.give-plan", member_of_staff),
+        ("user.give-more", member_of_staff),
+        ("user.metadata", member_of_staff),
+        ("user.delete", member_of_staff),
+        ("user.delete", banned_while_leaving),
+        ("user.roles", banned_member_of_staff),
+        ("customer.credit", deleted_customer),
+        ("invoice.refund", open_invoice),
+        ("price.retire", price_without_a_plan),
+        ("price.move", replaced_price_without_a_plan),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_each_other_reason_is_enough(customer, staff_member, key, arrange):
+    [action] = [one for one in ALL_ACTIONS if key_of(one) == key]
+
+    assert not action.available_for(arrange(replace(customer), staff_member))
