@@ -210,6 +210,39 @@ def test_what_a_role_may_not_do_is_refused_when_it_is_sent(
         assert not ApiKey.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("role", "closed"),
+    [
+        (Role.OWNER, set()),
+        (Role.ADMIN, {"/transfer", "/delete"}),
+        (Role.MEMBER, {"/api-keys/new", "/transfer", "/delete"}),
+        (Role.VIEWER, {"/invitations", "/api-keys", "/api-keys/new", "/transfer", "/delete"}),
+    ],
+)
+def test_a_page_is_shown_to_those_only_who_may_use_it(
+    product: ServiceClient, owner: Person, team: Team, home: str, role: Role, closed: set[str]
+) -> None:
+    browser = Browser(product, owner if role == Role.OWNER else add_member(team, role))
+
+    statuses = {}
+    for path in PATHS:
+        browser.get(home + path)
+        statuses[path] = browser.answer.status_code
+
+    assert statuses == {path: 403 if path in closed else 200 for path in PATHS}
+
+
+@pytest.mark.parametrize(("switch", "section"), [("API_KEYS", "/api-keys"), ("BILLING", "/billing")])
+def test_a_section_that_is_switched_off_is_not_offered(
+    browser: Browser, home: str, settings, switch: str, section: str
+) -> None:
+    assert f'href="{home}{section}"' in browser.get(home)
+
+    setattr(settings, switch, False)
+
+    assert f'href="{home}{section}"' not in browser.get(home)
+
+
 def test_members_are_listed_with_their_roles(
     product, browser: Browser, team: Team, home: str, django_assert_num_queries
 ) -> None:
