@@ -8,6 +8,7 @@ import time_machine
 
 from saas.accounts.models import OAuthIdentity, User
 from saas.accounts.passwords.password_reset_mails import mail_reset_link
+from saas.accounts.privacy import account_deletion
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.billing.overrides import override_limit
@@ -298,6 +299,25 @@ def test_leaving_a_team_ends_what_one_made_there_and_nothing_else(owner: Person,
 
     assert set(ApiKey.objects.current()) == set(keys[1:])
     assert set(Invitation.objects.open()) == set(sent[1:])
+
+
+# ── About to be deleted ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_of_who_deletes_their_account_works_until_they_keep_it(product, owner, other, team: Team) -> None:
+    leaving, guest = add_member(team, Role.ADMIN), with_verified_email(other)
+    _, secret = create_api_key(team, leaving)
+    body = {"token": invite(leaving, team, guest.user.email)}
+    account_deletion.delete_account(leaving.user)
+
+    assert not works(product, team, secret)
+    refused = product.post("/api/invitations/accept", body, token=guest.token)
+    assert (refused.status_code, refused.json()["code"]) == (410, "invitation_revoked")
+    assert product.get("/api/invitations", token=guest.token).json()["count"] == 0
+
+    account_deletion.cancel_deletion(link_token("deletion_requested"))
+    assert works(product, team, secret)
+    assert product.post("/api/invitations/accept", body, token=guest.token).status_code == 200
 
 
 # ── Made in the same moment ──────────────────────────────────────────────────────────────────────────────────────────
