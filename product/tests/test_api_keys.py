@@ -116,6 +116,20 @@ def test_a_key_reads_its_own_team_and_no_other(
     assert product.get(f"/api/teams/{elsewhere.id}", token=secret).status_code == 404
 
 
+def test_the_right_in_one_team_reaches_no_key_of_another(product, owner: Person, team: Team, other: Person) -> None:
+    elsewhere = create_team(with_verified_email(other))
+    add_member(elsewhere, Role.MEMBER, owner)
+    theirs, _ = create_api_key(elsewhere, other)
+    path = f"/api/teams/{team.id}/api-keys"
+
+    assert product.delete(f"{path}/{theirs.id}", token=owner.token).status_code == 404
+    assert product.get(path, token=owner.token).json()["count"] == 0
+    product.cookies["saas_session"] = owner.cookie_key
+    product.get("/api/auth/csrf")
+    assert product.submit_form(f"/teams/{team.id}/api-keys/{theirs.id}", {}).status_code == 404
+    assert ApiKey.objects.current().get() == theirs
+
+
 def test_a_reading_key_writes_nothing(product: ServiceClient, owner: Person, team: Team) -> None:
     _, secret = create_api_key(team, owner, Scope.READ)
 
@@ -267,6 +281,7 @@ def test_a_key_stops_working_with_its_maker_or_team(
     _, third = create_api_key(team, owner)
     actions.delete_team(actor_for(team, owner))
     _dead(product, team, third)
+    assert not ApiKey.objects.exists()
 
 
 def test_last_used_is_written_once_a_minute(product: ServiceClient, owner: Person, team: Team) -> None:

@@ -230,6 +230,7 @@ def test_the_invitations_of_a_deleted_team_are_not_found(
     product.delete(f"/api/teams/{team.id}", token=customer.token)
 
     _refused(product, token, guest, 404, "not_found")
+    assert not Invitation.objects.exists()
 
 
 def test_an_open_invitation_holds_a_seat(product: ServiceClient, customer: Person, team: Team) -> None:
@@ -304,6 +305,24 @@ def test_admins_invite_and_others_do_not(product: ServiceClient, team: Team, rol
 
     assert answer.status_code == status
     assert Invitation.objects.count() == (status == 201)
+
+
+def test_the_right_in_one_team_reaches_no_invitation_of_another(
+    product: ServiceClient, customer: Person, other: Person, team: Team
+) -> None:
+    elsewhere = create_team(other)
+    add_member(elsewhere, Role.MEMBER, customer)
+    theirs = invitations.invite(actor_for(elsewhere, other), email=ADDRESS, role=Role.MEMBER)
+    path = f"/api/teams/{team.id}/invitations"
+
+    answers = [
+        product.delete(f"{path}/{theirs.id}", token=customer.token),
+        product.post(f"{path}/{theirs.id}/resend", token=customer.token),
+    ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "not_found")] * 2
+    assert product.get(path, token=customer.token).json()["count"] == 0
+    assert Invitation.objects.open().get().token_hash == theirs.token_hash
 
 
 def test_one_person_sends_twenty_invitations_an_hour(

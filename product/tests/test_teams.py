@@ -4,6 +4,7 @@ import pytest
 
 from saas.accounts.staff.staff_administration import ban_user
 from saas.audit.models import AuditEvent
+from saas.billing.subscriptions import cancel_subscription
 from saas.teams import actions, invitations
 from saas.teams.models import Membership, Team
 from saas.teams.roles import Role
@@ -69,6 +70,8 @@ def test_a_team_that_is_paid_for_is_not_deleted(product: ServiceClient, customer
 
     assert (answer.status_code, answer.json()["code"]) == (409, "team_subscribed")
     assert product.get(f"/api/teams/{team.id}", token=customer.token).json()["seats"] == {"taken": 1, "limit": 5}
+    cancel_subscription(team, at_period_end=False, reason="", by=customer.user)
+    assert product.delete(f"/api/teams/{team.id}", token=customer.token).status_code == 204
 
 
 def test_the_owners_own_plan_counts_for_her_teams(product: ServiceClient, customer: Person) -> None:
@@ -366,6 +369,18 @@ def test_listing_members_costs_four_queries_however_many_there_are(
 
     with django_assert_num_queries(4):  # session, membership, count, page
         assert len(product.get(f"/api/teams/{team.id}/members", token=customer.token).json()["members"]) == 4
+
+
+def test_the_members_of_one_team_are_not_among_those_of_another(
+    product: ServiceClient, customer: Person, other: Person
+) -> None:
+    team, elsewhere = create_team(customer), create_team(other)
+    add_member(elsewhere, Role.ADMIN, customer)
+    path = f"/api/teams/{team.id}/members"
+
+    assert product.get(path, token=customer.token).json()["count"] == 1
+    assert product.delete(f"{path}/{other.user.id}", token=customer.token).status_code == 404
+    assert elsewhere.memberships.count() == 2
 
 
 def test_members_come_in_pages(product: ServiceClient, customer: Person) -> None:

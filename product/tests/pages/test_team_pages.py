@@ -408,8 +408,11 @@ def test_a_button_of_an_old_list_says_what_became_of_the_invitation(
     assert Mail.objects.filter(template="team_invitation").count() == 1
 
 
-def test_an_invitation_of_another_team_is_not_there(product, other: Person, browser: Browser, home: str) -> None:
+def test_an_invitation_of_another_team_is_not_there(
+    product, owner: Person, other: Person, browser: Browser, home: str
+) -> None:
     elsewhere = create_team(with_verified_email(other))
+    add_member(elsewhere, Role.MEMBER, owner)
     row = invitations.invite(actor_for(elsewhere, other), email="a@example.org", role=Role.MEMBER)
 
     browser.send(f"{home}/invitations/{row.id}", do="revoke")
