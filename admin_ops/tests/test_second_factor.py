@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from saas.accounts.models import LoginSession, RecoveryCode, StaffRole, Totp, User
+from saas.accounts.staff import staff_administration
 from saas.api import rate_limits
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
@@ -201,6 +202,15 @@ def test_a_lost_second_factor_is_removed_and_its_owner_notified(admin_ops, produ
     assert [mail.to for mail in deliver_queued_mails("mfa_reset")] == [[customer.user.email]]
     event = AuditEvent.objects.get(action="mfa.reset")
     assert (event.actor, event.target, event.reason) == (staff_member.user.id, customer.user.id, "lost the phone")
+
+
+def test_each_removal_is_told(customer, staff_member, clock):
+    for _ in range(2):
+        Totp.objects.create(user=customer.user, sealed_secret="x", confirmed_at=NOW)
+        staff_administration.reset_second_factor(customer.user, by=staff_member.user)
+        clock.shift(timedelta(minutes=1))
+
+    assert len(deliver_queued_mails("mfa_reset")) == 2
 
 
 def test_where_there_is_none_nothing_happens(admin_ops, customer, staff_member):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from saas.accounts.models import OAuthIdentity, User
+from saas.accounts.models import OAuthIdentity, Totp, User
 from saas.accounts.passwords.password_reset_mails import mail_reset_link
 from saas.accounts.privacy import account_deletion
 from saas.accounts.staff import staff_administration
@@ -323,6 +323,11 @@ def test_nothing_of_who_deletes_their_account_works_until_they_keep_it(product, 
 # ── Made in the same moment ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+def remove_second_factor(person: Person, staff: Person) -> None:
+    Totp.objects.create(user=person.user, sealed_secret="x", confirmed_at=datetime.now(UTC))
+    staff_administration.reset_second_factor(person.user, by=staff.user)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -331,9 +336,20 @@ def test_nothing_of_who_deletes_their_account_works_until_they_keep_it(product, 
     ],
     ids=["key", "invitation"],
 )
-def test_a_request_that_was_under_way_makes_none_after_the_reset(product, owner, team: Team, make) -> None:
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda product, owner, staff: reset(product, owner),
+        lambda product, owner, staff: staff_administration.revoke_sessions(owner.user, by=staff.user),
+        lambda product, owner, staff: remove_second_factor(owner, staff),
+    ],
+    ids=["reset", "logged out by staff", "second factor removed by staff"],
+)
+def test_a_request_that_was_under_way_makes_none_after_the_reset(
+    product, owner, staff_member: Person, team: Team, make, end
+) -> None:
     under_way = actor_for(team, owner)
-    reset(product, owner)
+    end(product, owner, staff_member)
 
     with pytest.raises(Exception, match="Invalid credentials"):
         make(under_way)
