@@ -1,10 +1,18 @@
 """What other modules keep for a team goes with it."""
 
+import re
+
 import pytest
 from django.apps import apps
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from saas.teams import owned_rows
+from saas.billing.invoices.billed_to import save_billing_details
+from saas.billing.models import BillingDetails, EntitlementOverride
+from saas.teams import actions, owned_rows
 from saas.teams.models import Team
+from saas.testing.factories.team_factories import actor_for, create_team
+from saas.testing.factories.user_factories import Person
 
 # Deleted by ``delete_team`` itself, or kept because they are about money.
 OF_TEAMS_AND_BILLING = {
@@ -15,6 +23,22 @@ OF_TEAMS_AND_BILLING = {
     ("EntitlementOverride", "team"),
     ("BillingDetails", "team"),  # kept for a while, then deleted by its rule of retention
 }
+
+
+def test_what_is_kept_for_a_team_goes_with_it_last_registered_first(
+    customer: Person, other: Person, monkeypatch
+) -> None:
+    team, kept = create_team(customer), create_team(other)
+    for one in (team, kept):
+        save_billing_details(one, by=customer.user, tax_id_kind="eu_vat", tax_id="DE136695976")
+    monkeypatch.setattr(owned_rows, "_owned", [(EntitlementOverride, "team"), (BillingDetails, "team")])
+
+    with CaptureQueriesContext(connection) as queries:
+        actions.delete_team(actor_for(team, customer))
+
+    deleted = [table for query in queries for table in re.findall(r'^DELETE FROM "(\w+)"', query["sql"])]
+    assert deleted[:2] == ["billing_billingdetails", "billing_entitlementoverride"]
+    assert BillingDetails.objects.get().team == kept
 
 
 @pytest.mark.guard
