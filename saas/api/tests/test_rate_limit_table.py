@@ -292,6 +292,10 @@ def test_of_many_at_once_exactly_as_many_pass_as_are_left(here: SimpleNamespace)
     assert len(outcome) == len(TOGETHER)
 
 
+def test_a_mailed_token_is_counted_by_its_hash() -> None:
+    assert "guess" not in rate_limits.mailed_link_token_limit("guess").key(NOBODY)
+
+
 def test_every_limit_has_a_case() -> None:
     assert {case.made("x").scope for case in CASES} == set(TABLE)
 
