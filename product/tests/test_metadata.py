@@ -6,6 +6,7 @@ from saas.accounts.actions import update_profile
 from saas.accounts.models import Profile
 from saas.accounts.privacy import data_sources
 from saas.accounts.privacy.personal_values import PersonalValues
+from saas.accounts.staff.staff_administration import change_user_metadata
 from saas.audit.models import AuditEvent
 from saas.teams import actions
 from saas.teams.models import Team
@@ -225,14 +226,17 @@ def test_what_others_metadata_says_of_the_erased_goes_too(customer, other):
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_of_two_changes_at_once_none_is_lost():
-    owner = user_factories.create_customer()
+    owner, staff = user_factories.create_customer(), user_factories.create_staff_member()
     team = create_team(owner)
     actor = actor_for(team, owner)
+    by_staff = {"by": staff.user, "reason": "asked"}
 
     outcome = run_concurrently(
         *(lambda key=key: actions.update_team(actor, metadata={key: "v"}) for key in FIFTY[:4]),
+        *(lambda key=key: actions.change_team_metadata(team, changes={key: "v"}, **by_staff) for key in FIFTY[4:6]),
         *(lambda key=key: update_profile(owner.user, {"metadata": {key: "v"}}) for key in FIFTY[:4]),
+        *(lambda key=key: change_user_metadata(owner.user, changes={key: "v"}, **by_staff) for key in FIFTY[4:6]),
     )
 
-    assert outcome == ["done"] * 8
-    assert set(Team.objects.get().metadata) == set(Profile.objects.get().metadata) == set(FIFTY[:4])
+    assert outcome == ["done"] * 12
+    assert set(Team.objects.get().metadata) == set(Profile.objects.get().metadata) == set(FIFTY[:6])
