@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from saas.teams import actions, api_keys, invitations
+from saas.teams.actors import Actor
 from saas.teams.models import ApiKey, Invitation, Membership, Team
 from saas.teams.roles import Role, Scope
 from saas.testing.concurrency import run_concurrently
@@ -59,6 +60,33 @@ def test_ten_acceptances_of_one_invitation_make_one_member() -> None:
 
     assert outcome == ["done"] + ["invitation_used"] * 9
     assert Membership.objects.filter(user=guest.user).count() == 1
+
+
+def test_ten_acceptances_of_ones_own_invitation_make_one_member() -> None:
+    customer = user_factories.create_customer()
+    team = create_team(customer)
+    guest = with_verified_email(user_factories.create_customer("new@example.org"))
+    sent = invitations.invite(actor_for(team, customer), email="new@example.org", role=Role.MEMBER)
+
+    outcome = run_concurrently(*[lambda: invitations.accept_own_invitation(sent.pk, user=guest.user)] * 10)
+
+    assert outcome == ["done"] + ["not_found"] * 9
+    assert Membership.objects.filter(user=guest.user).count() == 1
+
+
+def test_the_last_team_of_an_heir_is_handed_over_once() -> None:
+    heir, givers = user_factories.create_customer(), [user_factories.create_customer() for _ in range(4)]
+    teams = [create_team(giver) for giver in givers]
+    for team in teams:
+        add_member(team, Role.MEMBER, heir)
+
+    def hand_over(actor: Actor) -> Callable[[], object]:
+        return lambda: actions.transfer_team(actor, new_owner_id=heir.user.id)
+
+    outcome = run_concurrently(*map(hand_over, map(actor_for, teams, givers)))
+
+    assert outcome == ["done"] + ["team_limit"] * 3
+    assert Team.objects.owned_by(heir.user).count() == 1
 
 
 def test_the_last_seat_is_given_once() -> None:
