@@ -137,6 +137,7 @@ def test_writing_by_cookie_needs_the_csrf_token(admin_ops, staff_member, custome
     assert with_token.status_code == 200
 
 
+@pytest.mark.parametrize("page", ["/api/admin/auth/me", "/admin/"])
 @pytest.mark.parametrize(
     ("is_used", "after", "status"),
     [
@@ -146,12 +147,14 @@ def test_writing_by_cookie_needs_the_csrf_token(admin_ops, staff_member, custome
         (True, timedelta(hours=8), 401),
     ],
 )
-def test_a_staff_session_ends_idle_after_15_minutes_or_after_8_hours(admin_ops, staff_member, is_used, after, status):
+def test_a_staff_session_ends_idle_after_15_minutes_or_after_8_hours(
+    admin_ops, staff_member, is_used, after, status, page
+):
     admin_ops.cookies["saas_admin_session"] = staff_member.cookie_key
     session = LoginSession.objects.get(sid=staff_member.session_id)
 
     with time_machine.travel(session.created_at + timedelta(minutes=14), tick=False):
-        assert admin_ops.get("/api/admin/auth/me").status_code == 200
+        assert admin_ops.get(page).status_code == 200
     if is_used:
         LoginSession.objects.filter(pk=session.pk).update(expire_date=session.created_at + timedelta(days=1))
 

@@ -8,6 +8,7 @@ import time_machine
 from django.db import connection
 from django.utils import timezone
 
+from admin_ops.tests.pages import open_admin_site
 from saas.accounts.models import Impersonation, LoginSession, Profile, RefreshToken, StaffRole, User
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
@@ -417,4 +418,7 @@ def test_starting_is_limited_to_twenty_an_hour_for_each_member_of_staff(admin_op
         start(admin_ops, staff_member, customer, reason="")
 
     assert start(admin_ops, staff_member, customer).status_code == 429
+    page = f"/admin/accounts/user/{customer.user.pk}/do/impersonate/"
+    by_page = open_admin_site(admin_ops, staff_member).submit_form(page, {"reason": "ticket 7", "minutes": "5"})
+    assert (by_page.status_code, Impersonation.objects.exists()) == (422, False)
     assert start(admin_ops, user_factories.create_staff_member(), customer).status_code == 201
