@@ -203,6 +203,7 @@ def test_making_and_revoking_a_key_are_audited_with_what_it_may(product, owner: 
     key = product.post(path, body, token=owner.token).json()["api_key"]
     product.delete(f"{path}/{key['id']}", token=owner.token)
 
+    assert product.get(path, token=owner.token).json()["count"] == 0
     assert key["scopes"] == ["read", "write"]  # in the same order, however they were sent
     events = AuditEvent.objects.for_target(team.id).filter(action__startswith="api_key.").order_by("pk")
     assert [(event.action, event.actor, event.data) for event in events] == [

@@ -197,6 +197,7 @@ def test_the_invitations_of_a_demoted_inviter_are_refused(
     actions.change_role(actor_for(team, customer), user_id=admin.user.id, role=Role(role))
 
     _refused(product, token, guest, 410, "invitation_revoked")
+    assert not Invitation.objects.open().exists()
 
 
 def test_invitations_of_a_removed_inviter_are_refused_and_hold_no_seat(
@@ -221,6 +222,7 @@ def test_a_role_above_the_inviters_is_neither_offered_nor_kept(
 
     assert (offered.status_code, offered.json()["code"]) == (403, "role_above_own")
     _refused(product, token, guest, 410, "invitation_revoked")
+    assert not Invitation.objects.open().exists()
 
 
 def test_the_invitations_of_a_deleted_team_are_not_found(

@@ -163,10 +163,15 @@ def test_nobody_raises_her_own_role(product: ServiceClient, customer: Person, ro
     team = create_team(customer)
     person = add_member(team, Role(role))
 
-    answer = product.patch(f"/api/teams/{team.id}/members/{person.user.id}", {"role": "admin"}, token=person.token)
+    path = f"/api/teams/{team.id}/members"
+    answer = product.patch(f"{path}/{person.user.id}", {"role": "admin"}, token=person.token)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     assert Membership.objects.get(user=person.user).role == role
+    unknown = [
+        product.send(method, f"{path}/usr_x", {"role": "admin"}, token=person.token) for method in ("PATCH", "DELETE")
+    ]
+    assert [answer.status_code for answer in unknown] == [404] * 2
 
 
 def test_an_admin_neither_makes_nor_touches_an_owner(product: ServiceClient, customer: Person) -> None:

@@ -273,6 +273,8 @@ def test_an_admin_is_offered_no_role_above_their_own(product, owner: Person, tea
     page = browser.get(f"{home}/members/{member.user.id}")
     assert re.findall(r'<option value="(\w+)"', page) == ["admin", "member", "viewer"]
     assert browser.get(home).count("/members/") == 1
+    browser.get(f"{home}/members/{owner.user.id}")
+    assert browser.answer.status_code == 403
 
     browser.send(f"{home}/members/{member.user.id}", role="owner")
     assert browser.answer.status_code == 403
