@@ -1,5 +1,6 @@
 """Signing in through a provider: the way it goes."""
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
@@ -114,6 +115,7 @@ def test_a_known_identity_logs_in_also_with_a_changed_address(product, idp: Iden
     first = product.post(
         "/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="old@example.org", email_verified=True)
     ).json()
+    OAuthIdentity.objects.update(last_login_at=datetime(2026, 1, 1, tzinfo=UTC))
     second = product.post(
         "/api/auth/oauth/oidc/callback", idp.approve(begun(product), email="new@example.org", email_verified=True)
     ).json()
