@@ -1,6 +1,10 @@
 """Logs and replay, for operators."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from django.db.models import F
+from django.utils.dateparse import parse_datetime
 
 from saas.accounts.models import StaffRole
 from saas.audit.models import AuditEvent
@@ -8,7 +12,8 @@ from saas.testing.factories import user_factories
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events.actions import store_deliveries
 from saas.webhook_events.event_storage import IncomingEvent
-from saas.webhook_events.models import ReplayBatch, WebhookEvent, WebhookPayload
+from saas.webhook_events.models import ReplayBatch, WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookPayload
+from webhooks import views
 
 LOGS = "/api/webhooks/logs"
 
@@ -48,6 +53,7 @@ def test_the_log_tells_of_every_event_newest_first(webhooks, seen, drain):
     }
     assert first["processed_at"] >= first["received_at"]
     assert first["last_error"] is None
+    assert (first["metadata"]["next_attempt_at"], second["metadata"]["next_attempt_at"] is None) == (None, False)
     assert first["metadata"]["source"] == "delivery"
     assert first["metadata"]["object_id"] == "obj_1"
     assert first["metadata"]["livemode"] is False
@@ -80,6 +86,15 @@ def test_the_log_is_filtered(webhooks, seen, drain, query, ids):
     stored("evt_3", type="other.made", object={"id": "obj_9", "object": "thing"})
 
     assert [item["event_id"] for item in webhooks.get(f"{LOGS}?{query}").json()["items"]] == ids
+
+
+def test_since_includes_its_moment_and_until_does_not(webhooks):
+    stored("evt_1")
+    WebhookEvent.objects.update(received_at=datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+    totals = [webhooks.get(f"{LOGS}?{name}=2026-03-01T12:00:00Z").json()["total"] for name in ("since", "until")]
+
+    assert totals == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -116,13 +131,33 @@ def test_one_event_shows_its_bytes_its_attempts_and_what_came_again(webhooks, se
     stored("evt_1")
     drain()
     stored("evt_1")
+    webhooks.post("/api/webhooks/replay/evt_1")
+    drain()
+    WebhookAttempt.objects.update(finished_at=F("started_at") + timedelta(seconds=1.5))
 
     body = webhooks.get(f"{LOGS}/evt_1").json()
 
     assert body["payload"] == event("evt_1")
     assert body["headers"] == {"User-Agent": "Stripe/1.0"}
-    assert [(attempt["number"], attempt["outcome"]) for attempt in body["attempt_log"]] == [(1, "processed")]
+    shown = [(attempt["number"], attempt["outcome"], attempt["milliseconds"]) for attempt in body["attempt_log"]]
+    assert shown == [(2, "processed", 1500), (1, "processed", 1500)]
     assert [repeat["outcome"] for repeat in body["repeats"]] == ["duplicate"]
+
+
+def test_one_event_shows_its_newest_attempts_and_repeats(webhooks, seen, drain, monkeypatch):
+    monkeypatch.setattr(views, "NEWEST", 2)
+    stored("evt_1")
+    drain()
+    for _ in range(3):
+        stored("evt_1")
+        webhooks.post("/api/webhooks/replay/evt_1")
+        drain()
+
+    body = webhooks.get(f"{LOGS}/evt_1").json()
+
+    newest = WebhookDelivery.objects.order_by("-id")[:2]
+    assert [attempt["number"] for attempt in body["attempt_log"]] == [4, 3]
+    assert [parse_datetime(repeat["at"]) for repeat in body["repeats"]] == [row.at for row in newest]
 
 
 def test_the_log_and_one_event_cost_a_fixed_number_of_queries(
@@ -209,6 +244,7 @@ def test_without_a_staff_token_operators_calls_are_refused(webhooks, customer, c
         {"REMOTE_ADDR": "203.0.113.9"},
         {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.9"},
         {"REMOTE_ADDR": "127.0.0.1", "HTTP_FORWARDED": "for=203.0.113.9"},
+        {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_REAL_IP": "203.0.113.9"},
     ],
 )
 def test_the_open_operator_api_is_open_on_this_machine_only(webhooks, settings, origin):
@@ -248,10 +284,12 @@ def test_a_bulk_replay_is_started_watched_and_canceled(webhooks, staff_member, c
 
     assert (started.status_code, started.json()["status"]) == (202, "replay_accepted")
     assert (batch["state"], batch["matched"], batch["created_by"]) == ("running", 2, staff_member.user.id)
+    assert batch["reason"] == "the books"
     assert (second.status_code, second.json()["code"]) == (409, "replay_running")
     assert watched.json()["batch"] == batch
     assert (canceled.status_code, canceled.json()["batch"]["state"]) == (200, "canceled")
     assert (again.status_code, again.json()["code"]) == (409, "replay_ended")
+    assert AuditEvent.objects.get(action="replay_batch.canceled").actor == staff_member.user.id
 
 
 def test_a_bulk_replay_answers_at_its_old_addresses_too(webhooks, seen, drain):
@@ -274,6 +312,8 @@ def test_a_bulk_replay_answers_at_its_old_addresses_too(webhooks, seen, drain):
         ({"type": 7}, "type"),
         ({"since": "soon"}, "since"),
         ({"search": "x" * 256}, "search"),
+        ({"type": "x" * 256}, "type"),
+        ({"status": "failed", "reason": "x" * 501}, "reason"),
     ],
 )
 def test_a_bulk_replay_that_makes_no_sense_is_refused(webhooks, body, field):

@@ -57,16 +57,17 @@ def test_an_ended_objects_payloads_are_deleted_together_its_row_stays():
     assert "sub_old" not in " ".join(rebuild_rows(repair=False))
 
 
-def test_of_an_object_with_a_recent_event_no_payload_is_deleted():
+@pytest.mark.parametrize(("status", "days"), [("processed", 399), ("retry_scheduled", 4000)])
+def test_of_an_object_with_a_recent_event_or_one_that_waits_no_payload_is_deleted(status, days):
     kept = [stored_subscription("sub_old", received_days=401, ended_days=401), "evt_late"]
     old = WebhookEvent.objects.get()
     late = WebhookEvent.objects.create(
         external_id="evt_late",
         type=old.type,
         object_id="sub_old",
-        status="processed",
+        status=status,
         provider_created=timezone.now(),
-        received_at=timezone.now() - timedelta(days=399),
+        received_at=timezone.now() - timedelta(days=days),
         body_size=2,
     )
     WebhookPayload.objects.create(event=late, body=b"{}")

@@ -1,10 +1,12 @@
 """Many events in one transaction: the same guards as alone, and one that fails costs the others nothing."""
 
 import time
+from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models import Q
+from django.utils import timezone
 
 from saas.testing.factories.event_factories import event, make_events_due
 from saas.webhook_events import dispatch
@@ -46,6 +48,16 @@ def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(seen, dja
     assert len(done) == len(seen) == 30
     assert statuses() == ["processed"] * 30
     assert set(WebhookAttempt.objects.values_list("outcome", "number")) == {("processed", 1)}
+
+
+def test_what_has_been_due_longest_is_claimed_first(seen):
+    rows = stored(3)
+    for row, minutes in zip(rows, (2, 3, 1), strict=True):
+        WebhookEvent.objects.filter(pk=row.pk).update(next_attempt_at=timezone.now() - timedelta(minutes=minutes))
+
+    claimed = [*claims.claim_batch(1), *claims.claim_batch()]
+
+    assert [claim.event_id for claim in claimed] == [rows[1].pk, rows[0].pk, rows[2].pk]
 
 
 def test_one_that_fails_leaves_its_company_processed_once(handle):
@@ -125,7 +137,7 @@ def test_what_it_takes_is_counted_as_everybodys(handle):
 
     done = batches.process_batch(claims.claim_batch(), until=float("inf"))
 
-    assert all(one.seconds >= 0.01 for one in done)
+    assert [one.seconds >= 0.01 for one in done] == [True, True]
 
 
 def test_a_lost_claim_has_no_effect_and_the_rest_of_its_batch_has(seen):
@@ -324,3 +336,20 @@ def test_events_of_a_locked_customer_are_left_out_and_postponed(seen, monkeypatc
 
 def _busy(lock_key):
     raise claims.LockUnavailable
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_after_an_error_of_the_connection_the_batch_goes_on_with_another(handle):
+    @handle("demo.*")
+    def lose_the_connection(event, data):
+        raise OperationalError("the connection is lost")
+
+    stored(2)
+    batch = claims.claim_batch()
+    before = connection.connection
+
+    assert batches.process_batch(batch, until=float("inf")) == []
+
+    connection.ensure_connection()
+    assert connection.connection is not before

@@ -36,6 +36,7 @@ def test_an_event_tells_whose_object_it_is_about():
         ({"object": "customer", "id": "cus_1"}, {}, "cus_1"),
         ({"object": "invoice", "customer": {"id": "cus_2", "object": "customer"}}, {}, "cus_2"),
         ({"object": "payment_method", "customer": None}, {"customer": "cus_3"}, "cus_3"),
+        ({"object": "invoice", "customer": "cus_4"}, {"customer": "cus_3"}, "cus_4"),
         ({"object": "charge"}, {}, ""),
         ({"object": "charge", "customer": 7}, {}, ""),
     ],
@@ -55,11 +56,34 @@ def test_a_thin_event_names_its_object_and_its_time_in_iso_form():
             "type": "v1.billing.meter.error_report_triggered",
             "created": "2022-02-15T00:27:45.330Z",
             "related_object": {"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"},
+            "context": "acct_9",
         }
     )
 
-    assert (parsed.object_type, parsed.object_id) == ("billing.meter", "mtr_1")
+    assert (parsed.object_type, parsed.object_id, parsed.account) == ("billing.meter", "mtr_1", "acct_9")
     assert parsed.created == datetime(2022, 2, 15, 0, 27, 45, 330000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_live"), [(True, True), (False, False), ("true", False), (1, False), (None, False)]
+)
+def test_an_event_is_live_only_where_it_says_so(sent, is_live):
+    assert envelope(event(livemode=sent)).livemode is is_live
+
+
+def test_the_object_itself_comes_before_the_one_that_is_named():
+    named = {"id": "obj_2", "type": "other"}
+
+    parsed = envelope(event(related_object=named, context="acct_9"))
+
+    assert (parsed.object_type, parsed.object_id, parsed.account) == ("demo", "obj_1", "")  # a context is for thin ones
+
+
+@pytest.mark.parametrize("name", ["id", "type"])
+def test_the_longest_id_or_type_has_255_characters(name):
+    assert getattr(envelope({**event(), name: "x" * 255}), name) == "x" * 255
+    with pytest.raises(Unreadable):
+        envelope({**event(), name: "x" * 256})
 
 
 @pytest.mark.parametrize("fields", [{"api_version": None}, {"request": "req_1"}, {"request": None}, {"created": None}])
@@ -129,6 +153,12 @@ def test_without_a_usable_id_type_or_time_it_is_no_event(changes):
 def test_what_is_no_json_object_is_unreadable(body):
     with pytest.raises(Unreadable):
         read_event(body)
+
+
+def test_a_hundred_levels_are_read_and_one_more_is_not():
+    assert read_event(b'{"a":' * 100 + b"1" + b"}" * 100)
+    with pytest.raises(Unreadable):
+        read_event(b'{"a":' * 101 + b"1" + b"}" * 101)
 
 
 def test_brackets_inside_strings_are_no_depth():

@@ -5,6 +5,7 @@ import threading
 import pytest
 from django.db import connection
 
+from saas import request_context
 from saas.testing.factories.event_factories import event, json_bytes
 from saas.webhook_events import dispatch
 from saas.webhook_events.actions import append_event, store_deliveries
@@ -37,6 +38,28 @@ def test_a_prefetch_runs_before_the_handlers_outside_any_transaction(seen, prepa
 
     assert seen == ["evt_1"]
     assert WebhookEvent.objects.get(external_id="evt_fetched").source == "fetch"
+
+
+@pytest.mark.parametrize("fields", [{"livemode": True}, {"account": "acct_other"}])
+def test_of_another_mode_or_account_nothing_is_asked(seen, prepare, fields):
+    asked = []
+    prepare("demo.*")(lambda row, data: asked.append(row.external_id))
+    stored(**fields)
+
+    event_worker.drain()
+
+    assert (asked, seen, WebhookEvent.objects.get().status) == ([], [], "ignored")
+
+
+def test_a_thin_event_is_asked_about_under_the_type_of_its_object(seen, prepare):
+    asked = []
+    prepare("demo.*")(lambda row, data: asked.append((row.external_id, request_context.current().request_id)))
+    stored(type="v1.demo.created")
+
+    with request_context.use_context(request_context.Context("req_1")):
+        event_worker.drain()
+
+    assert (asked, seen) == ([("evt_1", "req_1")], ["evt_1"])
 
 
 def test_a_prefetch_that_fails_is_a_failed_attempt_without_effect(seen, prepare):

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from saas.mail.models import Mail
@@ -13,7 +13,7 @@ from saas.testing.factories.event_factories import event, json_bytes, make_event
 from saas.webhook_events.actions import append_event, replay_event, store_deliveries
 from saas.webhook_events.dispatch import Ignore, Permanent, Retry
 from saas.webhook_events.event_storage import IncomingEvent
-from saas.webhook_events.models import WebhookAttempt, WebhookEvent
+from saas.webhook_events.models import WebhookAttempt, WebhookEvent, WebhookTally
 from saas.webhook_events.processing import claims, event_worker, retry_policy
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +64,7 @@ def test_a_handler_gets_the_object_and_what_it_was_before(handle):
     assert got == [("evt_1", {"id": "obj_1", "size": 2}, {"size": 1})]
 
 
-def test_a_failing_handler_leaves_no_effect_and_is_tried_again_later(handle):
+def test_a_failing_handler_leaves_no_effect_and_is_tried_again_later(handle, caplog):
     @handle("demo.created")
     def fail(row, data):
         Counter.objects.create(key="effect", value=1, expires_at=timezone.now())
@@ -77,6 +77,8 @@ def test_a_failing_handler_leaves_no_effect_and_is_tried_again_later(handle):
     assert refreshed(row).status == "retry_scheduled"
     assert (row.attempts, row.failures) == (1, 1)
     assert row.last_error == "ValueError: the roof is on fire"
+    told = [(line.message, line.failures) for line in caplog.records if line.levelname == "WARNING"]
+    assert told == [("webhook_attempt_failed", 1)]
     wait = row.next_attempt_at - timezone.now()
     assert timedelta(seconds=8) < wait <= timedelta(seconds=11)
     event_worker.process_event(row.pk)
@@ -111,6 +113,24 @@ def test_after_the_last_retry_an_event_has_failed_and_one_alert_is_sent(handle, 
     kinds = sorted(mail.dedupe_key.split(":")[1] for mail in Mail.objects.filter(template="webhook_alert"))
     assert kinds == ["failed", "retrying"]
     assert Mail.objects.filter(recipient="ops@example.net").count() == 2
+
+
+def test_a_second_failure_is_told_and_a_first_is_not(handle, settings):
+    settings.WEBHOOKS_NOTIFY_EMAIL = "ops@example.net"
+
+    @handle("demo.created")
+    def fail(row, data):
+        raise ValueError("no")
+
+    row = append_event(event(), source=FETCH)
+    told = []
+    for _ in range(2):
+        make_events_due()
+        event_worker.process_event(row.pk)
+        told.append([mail.context["what"] for mail in Mail.objects.all()])
+
+    assert told == [[], ["an event keeps failing: demo.created"]]
+    assert outcomes(row) == [("delivery", "failed"), ("sweep", "failed")]
 
 
 def test_permanent_fails_at_once(handle):
@@ -165,6 +185,7 @@ def test_what_concerns_nobody_here_is_kept_and_ignored(seen, fields, reason):
 
     assert seen == []
     assert (refreshed(row).status, row.last_error, row.attempts) == ("ignored", reason, 1)
+    assert row.processed_at is None
 
 
 def test_an_event_that_shows_no_object_asks_for_nothing_and_is_done(seen):
@@ -174,6 +195,23 @@ def test_an_event_that_shows_no_object_asks_for_nothing_and_is_done(seen):
 
     assert seen == []
     assert (refreshed(row).status, row.last_error, row.attempts) == ("processed", "", 1)
+
+
+def test_a_thin_event_without_an_object_is_ignored(seen):
+    row = append_event(event(type="v1.demo.created", object=None), source=FETCH)
+
+    event_worker.process_event(row.pk)
+
+    assert (seen, refreshed(row).status, row.last_error) == ([], "ignored", "no object")
+
+
+def test_a_handler_of_two_patterns_that_both_fit_is_called_once(handle):
+    effects = []
+    handle("demo.*", "demo.created")(lambda row, data: effects.append(row.external_id))
+
+    event_worker.process_event(append_event(event(), source=FETCH).pk)
+
+    assert effects == ["evt_1"]
 
 
 def test_a_replay_runs_once_more_in_a_new_generation(seen):
@@ -273,6 +311,58 @@ def test_three_lonely_deaths_make_an_event_poison(seen):
     event_worker.drain(seconds=1)
     assert seen == []
 
+    replay_event("evt_1", by="usr_sam")
+    claims.claim_event(row.pk)
+    presume_dead(4)
+    claims.mark_lost_attempts()
+    assert (refreshed(row).status, row.crash_count) == ("replay_queued", 1)
+
+
+def test_a_settled_event_is_not_made_due_by_an_attempt_that_was_left_open(seen):
+    row = append_event(event(), source=FETCH)
+    claims.claim_event(row.pk)
+    WebhookEvent.objects.update(status="failed")
+    presume_dead(1)
+
+    assert claims.mark_lost_attempts() == 1
+
+    assert (refreshed(row).status, row.crash_count) == ("failed", 0)
+    assert outcomes(row) == [("delivery", "lost")]
+
+
+def test_a_crash_in_company_does_not_count_among_the_three(seen):
+    row, _ = (append_event(event(f"evt_{number}"), source=FETCH) for number in (1, 2))
+    make_events_due()
+    claims.claim_batch()
+    presume_dead(1)
+    claims.mark_lost_attempts()
+    statuses = []
+    for number in (2, 3, 4):
+        claims.claim_event(row.pk)
+        presume_dead(number)
+        claims.mark_lost_attempts()
+        statuses.append(refreshed(row).status)
+
+    assert statuses == ["queued", "queued", "failed"]
+
+
+@pytest.mark.parametrize(("seconds", "lost"), [(12, 0), (16, 1)])
+def test_a_worker_is_presumed_dead_after_a_quarter_of_a_minute(seconds, lost):
+    claims.claim_event(append_event(event(), source=FETCH).pk)
+    WebhookAttempt.objects.update(started_at=timezone.now() - timedelta(seconds=seconds))
+
+    assert claims.mark_lost_attempts() == lost
+
+
+def test_one_whose_worker_crashed_is_left_to_the_sweep_which_claims_it_alone(seen):
+    rows = [append_event(event(f"evt_{number}"), source=FETCH) for number in range(3)]
+    WebhookEvent.objects.filter(pk=rows[1].pk).update(crash_count=1)
+
+    event_worker.process_events([row.pk for row in rows])
+
+    assert seen == ["evt_0", "evt_2"]
+    assert refreshed(rows[1]).attempts == 0
+
 
 def test_after_a_crash_in_a_batch_each_event_is_claimed_alone(seen):
     rows = [append_event(event(f"evt_{number}"), source=FETCH) for number in range(5)]
@@ -331,8 +421,6 @@ def test_a_lost_connection_or_a_deadlock_costs_no_attempt(handle):
 
     @handle("demo.created")
     def fail(row, data):
-        from django.db import OperationalError
-
         raise OperationalError("database is locked") from Gone()
 
     row = append_event(event(), source=FETCH)
@@ -340,6 +428,95 @@ def test_a_lost_connection_or_a_deadlock_costs_no_attempt(handle):
 
     assert (refreshed(row).status, row.failures) == ("queued", 0)
     assert outcomes(row) == [("delivery", "postponed")]
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "expected"),
+    [
+        ("40001", "locked: could not serialize access", ("queued", 0)),
+        ("55P03", "locked: lock timeout", ("queued", 0)),
+        ("25006", "locked: read-only transaction", ("queued", 0)),
+        ("08006", "locked: connection failure", ("queued", 0)),
+        ("57P01", "locked: terminating connection", ("queued", 0)),
+        ("57014", "canceling statement due to statement timeout", ("retry_scheduled", 1)),
+    ],
+)
+def test_what_is_not_the_events_fault_costs_it_nothing_and_a_time_limit_does(handle, state, message, expected):
+    class Cause(Exception):
+        sqlstate = state
+
+    @handle("demo.created")
+    def fail(row, data):
+        raise OperationalError(message) from Cause()
+
+    row = append_event(event(), source=FETCH)
+    event_worker.process_event(row.pk)
+
+    assert (refreshed(row).status, row.failures) == expected
+
+
+def test_an_error_after_a_long_time_counts_whatever_its_kind(handle, monkeypatch):
+    monkeypatch.setattr(event_worker, "SLOW_EFFECT_SECONDS", -1.0)
+
+    @handle("demo.created")
+    def fail(row, data):
+        raise OperationalError("database is locked")
+
+    row = append_event(event(), source=FETCH)
+    event_worker.process_event(row.pk)
+
+    assert (refreshed(row).status, row.failures) == ("retry_scheduled", 1)
+    assert row.last_error == "TimedOut: OperationalError: database is locked"
+
+
+def test_an_attempt_that_was_postponed_is_not_among_the_durations(seen, monkeypatch):
+    def busy(lock_key):
+        raise claims.LockUnavailable
+
+    monkeypatch.setattr(claims, "acquire_customer_lock", busy)
+
+    event_worker.process_event(append_event(event(), source=FETCH).pk)
+
+    assert dict(WebhookTally.objects.values_list("name", "value")) == {"postponed": 1}
+
+
+def test_a_database_that_comes_back_soon_learns_of_a_failure(handle, monkeypatch):
+    monkeypatch.setattr(event_worker, "_RECORD_PAUSE_SECONDS", 0.0)
+    refused = []
+
+    @handle("demo.created")
+    def fail(row, data):
+        raise ValueError("no")
+
+    def away_at_first(execute, sql, params, many, context):
+        if sql.startswith('UPDATE "webhook_events_webhookevent"') and len(refused) < 4:
+            refused.append(sql)
+            raise OperationalError("the database is away")
+        return execute(sql, params, many, context)
+
+    row = append_event(event(), source=FETCH)
+    claim = claims.claim_event(row.pk)
+    with connection.execute_wrapper(away_at_first):
+        event_worker.run_attempt(claim)
+
+    assert (len(refused), refreshed(row).status, row.failures) == (4, "retry_scheduled", 1)
+
+
+def test_after_one_of_a_customer_was_postponed_the_next_is_not_reached(seen, monkeypatch):
+    rows = [append_event(event(f"evt_{number}"), source=FETCH) for number in (1, 2)]
+    busy = iter([claims.LockUnavailable])
+
+    def busy_once(lock_key):
+        for error in busy:
+            raise error
+
+    monkeypatch.setattr(claims, "acquire_customer_lock", busy_once)
+    make_events_due()
+
+    event_worker._process_one_by_one(claims.claim_batch(), float("inf"))
+
+    assert seen == []
+    assert [outcomes(row) for row in rows] == [[("delivery", "postponed")]] * 2
 
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 10), (2, 30), (3, 120), (10, 86_400), (40, 86_400)])
@@ -357,6 +534,18 @@ def test_the_drain_takes_whatever_is_due(seen):
 
     assert len(seen) == len(set(seen)) == 120
     assert set(WebhookEvent.objects.values_list("status", flat=True)) == {"processed"}
+
+
+def test_a_worker_claims_twice_as_many_after_each_batch_up_to_a_limit(seen, monkeypatch):
+    monkeypatch.setattr(event_worker, "_slow_start", event_worker.SlowStart())
+    monkeypatch.setattr(claims, "BATCH_SIZE", 10)
+    store_deliveries([IncomingEvent.parse(json_bytes(event(f"evt_{number}")), headers={}) for number in range(13)])
+    sizes = [event_worker._slow_start.size]
+
+    event_worker.drain()
+    sizes.append(event_worker._slow_start.size)
+
+    assert sizes == [4, 10]
 
 
 @pytest.mark.parametrize(("count", "pauses"), [(1, []), (4, []), (9, [event_worker.GATHER_SECONDS])])

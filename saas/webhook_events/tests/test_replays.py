@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from saas.audit.models import AuditEvent
 from saas.testing.factories.event_factories import event, json_bytes
-from saas.webhook_events import actions, replays
+from saas.webhook_events import actions, metrics, replays
 from saas.webhook_events.actions import (
     ReplayEnded,
     ReplayRunning,
@@ -45,6 +45,7 @@ def test_a_bulk_replay_replays_matching_events_once_and_no_later_ones(seen):
 
     batch.refresh_from_db()
     assert (batch.state, batch.matched, batch.replayed, batch.skipped) == ("done", 25, 25, [])
+    assert (batch.reason, batch.finished_at is None) == ("the books", False)
     assert sorted(seen) == sorted(f"evt_{n}" for n in [*range(25), *range(300, 310)])
     trail = AuditEvent.objects.filter(target=batch.pk).order_by("id").values_list("action", "actor", "reason")
     assert list(trail) == [
@@ -79,6 +80,32 @@ def test_events_in_flight_or_without_payload_are_skipped_and_listed(seen):
     assert [row.external_id for row in found.samples] == ["evt_3", "evt_2", "evt_1", "evt_0"]
     batch.refresh_from_db()
     assert (batch.replayed, batch.skipped) == (2, ["evt_1", "evt_2"])
+    replays.advance_bulk_replay()
+    assert AuditEvent.objects.get(action="replay_batch.finished").data == {"replayed": 2, "skipped": 2}
+
+
+def test_the_first_that_were_skipped_are_listed_over_all_steps(monkeypatch):
+    monkeypatch.setattr(replays, "LISTED_SKIPPED", 12)
+    stored(range(10, 25))
+    WebhookPayload.objects.all().delete()
+    batch = start_bulk_replay({"type": "demo.created"}, by="usr_sam")
+
+    while replays.advance_bulk_replay():
+        pass
+
+    batch.refresh_from_db()
+    assert (batch.replayed, batch.skipped) == (0, [f"evt_{number}" for number in range(10, 22)])
+
+
+def test_workers_are_told_of_a_replay_when_it_is_committed(django_capture_on_commit_callbacks):
+    stored([1])
+
+    with django_capture_on_commit_callbacks() as of_one:
+        actions.replay_event("evt_1", by="usr_sam")
+    with django_capture_on_commit_callbacks() as of_many:
+        start_bulk_replay({"type": "demo.created"}, by="usr_sam")
+
+    assert (len(of_one), len(of_many)) == (1, 1)
 
 
 def test_one_batch_runs_at_a_time():
@@ -96,16 +123,22 @@ def test_a_canceled_batch_goes_no_further(seen):
     event_worker.drain()
     batch = start_bulk_replay({"status": "processed"}, by="usr_sam")
     replays.advance_bulk_replay()
+    shown = {metric.name: metric.samples[0].value for metric in metrics.read_replays()}
 
     cancel_bulk_replay(batch.pk, by="usr_other")
     event_worker.drain()
 
     batch.refresh_from_db()
-    assert (batch.state, batch.replayed) == ("canceled", 10)
+    assert (batch.state, batch.replayed, batch.finished_at is None) == ("canceled", 10, False)
     assert len(seen) == 15 + 10
+    assert (shown["webhook_replay_running"], shown["webhook_replay_events"]) == (1, 10)
+    assert [metric.samples[0].value for metric in metrics.read_replays()] == [0, 0, 0]
+    assert AuditEvent.objects.get(action="replay_batch.canceled", target=batch.pk).actor == "usr_other"
+    following = start_bulk_replay({"status": "processed"}, by="usr_sam")
     with pytest.raises(ReplayEnded):
         cancel_bulk_replay(batch.pk, by="usr_other")
-    start_bulk_replay({"status": "processed"}, by="usr_sam")
+    following.refresh_from_db()
+    assert following.state == "running"
 
 
 def test_times_in_a_filter_survive_being_kept(seen):
@@ -142,6 +175,16 @@ def test_a_failed_event_is_replayed_without_the_network_and_audited(handle, monk
     assert WebhookEvent.objects.get().status == "processed"
     entry = AuditEvent.objects.get(action="webhook_event.replayed")
     assert (entry.actor, entry.reason) == ("usr_sam", "the bug is fixed")
+
+
+def test_the_longest_id_is_in_the_trail_whole_and_in_part():
+    longest = "evt_" + "x" * 251
+    store_deliveries([IncomingEvent.parse(json_bytes(event(longest)), headers={})])
+
+    actions.replay_event(longest, by="usr_sam")
+
+    entry = AuditEvent.objects.get(action="webhook_event.replayed")
+    assert (entry.target, entry.data) == (longest[:64], {"event": longest})
 
 
 def test_a_replay_forgets_earlier_failures_and_crashes(seen):

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.db.models import F
 from django.utils import timezone
 
 from saas.operations.models import Heartbeat
 from saas.testing.factories.event_factories import event, json_bytes, make_events_due
 from saas.webhook_events import tasks
-from saas.webhook_events.actions import store_deliveries
+from saas.webhook_events.actions import replay_event, store_deliveries
 from saas.webhook_events.dispatch import Permanent
 from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import WebhookEvent, WebhookTally
@@ -35,6 +36,11 @@ def test_the_figures_tell_what_waits_what_failed_and_how_long_it_took(handle):
     event_worker.drain()
     stored(5)
     WebhookEvent.objects.filter(external_id="evt_5").update(next_attempt_at=timezone.now() - timedelta(minutes=3))
+    an_hour_ago = timezone.now() - timedelta(minutes=61)
+    WebhookEvent.objects.filter(external_id="evt_2").update(received_at=an_hour_ago, replay_count=1)
+    for number, seconds in ((3, 2), (4, 7)):
+        received_at = F("processed_at") - timedelta(seconds=seconds)
+        WebhookEvent.objects.filter(external_id=f"evt_{number}").update(received_at=received_at)
 
     numbers = statistics.inbox_statistics()
 
@@ -46,9 +52,28 @@ def test_the_figures_tell_what_waits_what_failed_and_how_long_it_took(handle):
     assert numbers.counts_are_exact
     assert numbers.due == 1
     assert 180 <= numbers.oldest_due_seconds < 240
-    assert numbers.last_hour["received"] == 5
-    assert numbers.failure_rate == 0.25
-    assert 0 <= numbers.lag_seconds["p50"] <= numbers.lag_seconds["p99"] < 30
+    assert (numbers.last_hour["received"], numbers.last_hour["processed"]) == (4, 2)
+    assert numbers.failure_rate == 0.3333
+    assert numbers.lag_seconds == {"p50": 2.0, "p95": 7.0, "p99": 7.0}  # without the replay's
+
+
+@pytest.mark.parametrize(("count", "counted", "is_exact"), [(2, 2, True), (3, 3, False), (4, 3, False)])
+def test_a_count_is_exact_up_to_its_limit(monkeypatch, count, counted, is_exact):
+    monkeypatch.setattr(statistics, "COUNT_LIMIT", 2)
+    stored(*range(count))
+
+    numbers = statistics.inbox_statistics()
+
+    assert (numbers.by_status["queued"], numbers.counts_are_exact) == (counted, is_exact)
+
+
+def test_a_replay_has_no_lag(seen):
+    stored(1, 2)
+    event_worker.drain()
+    replay_event("evt_1", by="usr_sam")
+    WebhookEvent.objects.filter(external_id="evt_2").update(status="queued")
+
+    assert [claim.age_seconds is None for claim in claims.claim_batch()] == [False, True]
 
 
 @pytest.mark.parametrize("tries", [0, 1])

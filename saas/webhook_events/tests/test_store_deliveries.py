@@ -1,12 +1,18 @@
 """Storing deliveries: one, many, again, and unreadable ones."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
+import time_machine
+from django.db import OperationalError, connection
+from prometheus_client import REGISTRY
 
 from saas.testing.factories.event_factories import event, json_bytes
+from saas.webhook_events import actions
 from saas.webhook_events.actions import Receipt, append_event, store_deliveries
-from saas.webhook_events.event_storage import IncomingEvent
+from saas.webhook_events.event_storage import IncomingEvent, insert_parameters
 from saas.webhook_events.models import WebhookDelivery, WebhookEvent, WebhookPayload
 
 pytestmark = pytest.mark.django_db
@@ -21,19 +27,25 @@ def test_a_delivery_is_stored_byte_for_byte():
         b' {"id": "evt_1", "type": "demo.created", "data": {"object": {"id": "obj_1", "name": "\\u0000 \xc3\xa9"}}}\n'
     )
 
-    receipts = store_deliveries([IncomingEvent.parse(body, headers={"User-Agent": "Stripe/1.0", "Cookie": "secret"})])
+    headers = {"User-Agent": "x" * 501, "Content-Encoding": "gzip", "Content-Type": "", "Cookie": "secret"}
+    receipts = store_deliveries([IncomingEvent.parse(body, headers=headers)])
 
     assert receipts == [Receipt("evt_1", True)]
     row = WebhookEvent.objects.select_related("payload").get()
     assert bytes(row.payload.body) == body
-    assert row.payload.headers == {"User-Agent": "Stripe/1.0"}
+    assert row.payload.headers == {"User-Agent": "x" * 500, "Content-Encoding": "gzip"}
     assert (row.body_sha256, row.body_size) == (sha256(body).hexdigest(), len(body))
     assert (row.status, row.attempts, row.source, row.object_id) == ("queued", 0, "delivery", "obj_1")
     assert row.next_attempt_at <= row.received_at
 
 
+def counted(name, **labels):
+    return REGISTRY.get_sample_value(f"webhook_events_{name}_total", labels) or 0.0
+
+
 def test_many_deliveries_are_told_apart():
     store_deliveries([delivery(event("evt_2"))])
+    before = counted("received", source="delivery"), counted("duplicate")
 
     receipts = store_deliveries(
         [
@@ -48,9 +60,11 @@ def test_many_deliveries_are_told_apart():
     assert [receipt.event_id for receipt in receipts] == ["evt_1", "evt_2", "evt_1", "evt_3"]
     assert WebhookEvent.objects.count() == WebhookPayload.objects.count() == 3
     assert WebhookDelivery.objects.filter(outcome="duplicate").count() == 2
+    after = counted("received", source="delivery"), counted("duplicate")
+    assert [now - then for now, then in zip(after, before, strict=True)] == [2, 2]
 
 
-def test_the_same_id_with_other_bytes_is_flagged_and_the_first_bytes_stay():
+def test_the_same_id_with_other_bytes_is_flagged_and_the_first_bytes_stay(caplog):
     store_deliveries([delivery(event("evt_1"))])
 
     receipts = store_deliveries([delivery(event("evt_1", type="demo.other"), address="203.0.113.7")])
@@ -59,6 +73,45 @@ def test_the_same_id_with_other_bytes_is_flagged_and_the_first_bytes_stay():
     assert receipts == [Receipt("evt_1", False)]
     assert (row.type, row.body_conflict) == ("demo.created", True)
     assert row.repeats.get().address == "203.0.113.7"
+    assert [(line.message, line.events) for line in caplog.records] == [("webhook_body_conflict", [row.pk])]
+
+
+def test_workers_are_told_once_of_what_is_new_when_it_is_committed(django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks() as of_new:
+        store_deliveries([delivery(event("evt_1")), delivery(event("evt_2"))])
+    with django_capture_on_commit_callbacks() as of_repeats:
+        store_deliveries([delivery(event("evt_1"))])
+
+    assert (len(of_new), len(of_repeats)) == (1, 0)
+
+
+def test_concurrent_batches_store_their_events_in_one_order():
+    """Otherwise two that hold the same ids would wait for each other."""
+    _, rows = insert_parameters([delivery(event(name)) for name in ("evt_2", "evt_3", "evt_1")])
+
+    assert [row["external_id"] for row in json.loads(rows)] == ["evt_1", "evt_2", "evt_3"]
+
+
+def test_a_refusal_that_cannot_be_noted_stays_a_refusal(monkeypatch, caplog):
+    monkeypatch.setattr(actions, "_refusals", actions.Sampler(per_second=1))
+
+    def away(execute, sql, params, many, context):
+        raise OperationalError("the database is away")
+
+    with connection.execute_wrapper(away):
+        actions.record_refused_delivery(b"x", reason="stale", address="203.0.113.7")
+
+    assert [line.message for line in caplog.records] == ["refused_delivery_not_noted"]
+
+
+def test_a_sample_of_each_second_passes():
+    sampler = actions.Sampler(per_second=2)
+    with time_machine.travel("2026-01-01T12:00:00Z", tick=False) as clock:
+        first = [sampler.passes() for _ in range(3)]
+        clock.shift(1)
+        second = [sampler.passes() for _ in range(3)]
+
+    assert first == second == [True, True, False]
 
 
 def test_an_honest_repeat_is_no_conflict():
@@ -84,18 +137,21 @@ def test_bytes_that_are_no_event_are_quarantined_under_their_hash(settings):
 
 
 def test_one_delivery_costs_one_query_on_postgresql(django_assert_num_queries):
-    from django.db import connection
-
     with django_assert_num_queries(1 if connection.vendor == "postgresql" else 5):
         store_deliveries([delivery(event("evt_1")), delivery(event("evt_2"))])
 
 
 def test_appending_is_idempotent_on_the_id():
+    before = counted("received", source="local")
     first = append_event(event("evt_local_1"), source=WebhookEvent.Source.LOCAL)
     again = append_event(event("evt_local_1", type="demo.other"), source=WebhookEvent.Source.LOCAL)
 
     assert first == again
     assert (again.type, again.source, again.status) == ("demo.created", "local", "queued")
+    assert again.provider_created == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    assert counted("received", source="local") - before == 1
+    delay = again.next_attempt_at - again.received_at  # in which the caller can process it
+    assert timedelta(seconds=4) < delay < timedelta(seconds=6)
     assert WebhookDelivery.objects.count() == 0
 
 
