@@ -103,7 +103,7 @@ def test_deleting_more_than_was_retired_is_found(trail, tmp_path):
     as_owner("DELETE FROM audit_auditseal WHERE number = 4")
     as_owner(f"DELETE FROM audit_auditevent WHERE id = {event}")
 
-    assert verify()[0] == 1
+    assert verify() == (1, "Links 4 to 4 are gone.")
 
 
 def test_anchors_of_before_are_let_go_of_and_that_of_the_cut_is_compared(trail, tmp_path):
@@ -111,7 +111,10 @@ def test_anchors_of_before_are_let_go_of_and_that_of_the_cut_is_compared(trail, 
     retire(tmp_path)
 
     assert verify(f"--anchor={first}", f"--anchor={cut}")[0] == 0
-    assert verify(f"--anchor=3:{'0' * 64}")[0] == 1
+    assert verify(f"--anchor=3:{'0' * 64}") == (
+        1,
+        "Link 3, up to which the trail was retired, is not what the log says it was.",
+    )
 
 
 def test_it_can_be_done_again(trail, tmp_path):

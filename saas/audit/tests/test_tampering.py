@@ -12,13 +12,13 @@ from django.db import connection
 from django.test import override_settings
 
 from saas import request_context
-from saas.audit import hash_chain, tasks
+from saas.audit import hash_chain, tasks, verification
 from saas.audit.actions import record
 from saas.audit.anchors import Anchor
 from saas.audit.models import AuditEvent, AuditSeal
 from saas.audit.rotating_secrets import count_links_of_other_keys
 from saas.audit.tests.test_hash_chain import as_owner, verify
-from saas.audit.trail_start import GENESIS_DIGEST, ROLLOUT, record_signing_start
+from saas.audit.trail_start import GENESIS_DIGEST, record_signing_start
 
 EVENTS, SEALS, VALUES = "audit_auditevent", "audit_auditseal", "audit_auditpersonaldata"
 LENGTH = 5
@@ -213,7 +213,8 @@ def test_a_change_of_any_column_is_named(trail, column):
 
 
 @pytest.mark.parametrize("kept", range(LENGTH))
-def test_a_trail_cut_after_any_link_is_named_by_the_file(trail, kept):
+def test_a_trail_cut_after_any_link_is_named_by_the_file(trail, kept, monkeypatch):
+    monkeypatch.setattr(verification, "BATCH", 2)  # the file is read in three parts
     tamper(trail, cut_below(kept + 1))
 
     assert faults(trail) == gone(*range(kept + 1, LENGTH + 1))
@@ -322,18 +323,43 @@ def test_a_copy_of_a_genuine_event_is_named(trail):
     assert faults(trail) == [f"Events {trail.ids[1]}, {trail.ids[-1] + 1} are copies of one."]
 
 
-def test_a_genuine_event_that_was_held_back_is_named_as_dated_back(trail):
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(3600, []), (3601, ["Event next was dated back: it was sealed after younger ones (link 7)."])],
+)
+def test_a_genuine_event_that_was_held_back_is_named_as_dated_back(trail, seconds, expected):
     with time_machine.travel(datetime.now(UTC), tick=False) as clock:
         record("test.written", actor="usr_a")
         held = AuditEvent.objects.values(*[field.name for field in AuditEvent._meta.concrete_fields]).latest("pk")
         as_owner(f"DELETE FROM {EVENTS} WHERE id = {held['id']}")
-        clock.shift(timedelta(hours=1, seconds=1))
+        clock.shift(timedelta(seconds=seconds))
         record("test.written", actor="usr_a")
         hash_chain.extend_chain()
 
         AuditEvent(**held).save(force_insert=True)
 
-        assert faults(trail) == ["Event next was dated back: it was sealed after younger ones (link 7)."]
+        assert faults(trail) == expected
+
+
+def test_after_an_event_of_a_clock_that_is_ahead_the_others_are_not_dated_back(trail):
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=2), tick=False):
+        record("test.written", actor="usr_a")
+    hash_chain.extend_chain()
+    record("test.written", actor="usr_a")
+
+    assert faults(trail) == []
+
+
+@pytest.mark.parametrize(
+    ("anchor", "expected"),
+    [
+        (f"0:{'1' * 64}", "Link 0 is gone, or not what the log says it was."),
+        (f"5:{'1' * 64}", "Link 5 is gone, or not what the log says it was."),
+        (f"5:{'1' * 64}:{'2' * 64}", "The anchor of link 5 was not made with our key."),
+    ],
+)
+def test_an_anchor_that_does_not_fit_is_named(trail, anchor, expected):
+    assert verify(f"--anchor={anchor}") == (1, expected)
 
 
 def test_an_event_that_no_run_seals_any_more_is_named(trail):
@@ -351,11 +377,14 @@ def test_an_event_that_no_run_seals_any_more_is_named(trail):
     assert AuditSeal.objects.count() == LENGTH + 1
 
 
-def test_an_erased_value_is_no_fault_where_the_erasure_is_signed(trail):
-    as_owner(f"UPDATE {VALUES} SET reason = '', reason_salt = '' WHERE event_id IN ({trail.ids[0]}, {trail.ids[1]})")
-    record(
-        "user.erased", target="usr_0", audit_events=[trail.ids[1]]
-    )  # the first is about usr_0, the second quotes them
+@pytest.mark.parametrize("action", ["user.erased", "user.disowned"])
+def test_an_erased_value_is_no_fault_where_the_erasure_is_signed(trail, action):
+    record("test.written", actor="usr_staff", act_as="usr_0", reason="ticket 8")
+    on_behalf = AuditEvent.objects.latest("pk").pk
+    about, quoting = trail.ids[:2]
+    as_owner(f"UPDATE {VALUES} SET reason = '', reason_salt = '' WHERE event_id IN ({about}, {quoting}, {on_behalf})")
+    record(action, target="usr_0", audit_events=[quoting])
+    hash_chain.extend_chain()
 
     assert faults(trail) == []
 
@@ -428,6 +457,7 @@ def test_what_is_older_than_signatures_verifies_as_what_it_was(older):
         "them anew.\n"
         "5 events of that time hold addresses or reasons themselves, until they are retired.",
     )
+    assert count_links_of_other_keys() == 0
     assert AuditEvent.objects.earliest("pk").reason == "typed"
     assert AuditEvent.objects.latest("pk").reason == "ticket 8"
 
@@ -440,7 +470,7 @@ def test_a_change_of_what_is_older_is_named(older):
 
 def test_the_older_part_does_not_grow(older):
     hash_chain.extend_chain()
-    with time_machine.travel(datetime.now(UTC) + ROLLOUT + timedelta(seconds=1), tick=False):
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1, seconds=1), tick=False):
         tamper(older, [insert().replace("{next}", "900000")])
 
         assert faults(older) == ["Event 900000 was not written with our key (link 8)."]
@@ -450,6 +480,16 @@ def test_processes_of_the_older_release_may_write_until_they_have_ended(older):
     tamper(older, [insert().replace("{next}", "900000").replace("2026-03-01 00:00:00", f"{datetime.now(UTC):%F %T}")])
 
     assert verify()[0] == 0
+
+
+def test_what_was_retired_before_signing_began_is_where_the_trail_begins(db):
+    retired = AuditEvent(action="audit.retired", actor="system", data={"number": 2, "digest": "d" * 64})
+    AuditEvent.objects.bulk_create([retired])
+
+    record_signing_start(AuditEvent, AuditSeal)
+
+    began = AuditEvent.objects.get(action="audit.signing_began")
+    assert began.data == {"number": 0, "first_number": 2, "first_digest": "d" * 64}
 
 
 def test_without_the_record_of_its_end_nothing_older_is_accepted(older):
