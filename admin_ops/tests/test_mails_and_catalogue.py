@@ -1,6 +1,9 @@
 """“Did you send me that mail?”, what an invoice is made of, what is for sale, and which events came."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from admin_ops.tests.pages import confirm_form, open_admin_site
 from saas.accounts.models import StaffRole
@@ -26,7 +29,7 @@ def changed(customer):
 
 
 def test_a_persons_mails_are_on_their_page_and_can_be_sent_again(admin_site, customer, staff_member, changed):
-    Mail.objects.update(status="sent")
+    Mail.objects.update(status="sent", locale="de")
     page = f"/admin/accounts/user/{customer.user.pk}/change/"
 
     content = admin_site.get(page).content.decode()
@@ -37,16 +40,21 @@ def test_a_persons_mails_are_on_their_page_and_can_be_sent_again(admin_site, cus
     assert done["Location"] == page
     again = Mail.objects.exclude(pk=changed.pk).get()
     assert (again.template, again.recipient, again.context) == (changed.template, changed.recipient, changed.context)
+    assert again.locale == "de"
     audited = AuditEvent.objects.get(action="mail.resent")
     assert (audited.actor, audited.target, audited.reason) == (staff_member.user.pk, str(changed.pk), "not there")
 
 
-def test_a_failed_mail_is_queued_again_as_it_is(admin_site, changed):
-    Mail.objects.update(status="failed", attempts=6, last_error="550 no such mailbox")
+def test_a_failed_mail_is_queued_again_as_it_is(admin_site, changed, django_capture_on_commit_callbacks):
+    later = timezone.now() + timedelta(hours=6)
+    Mail.objects.update(status="failed", attempts=6, last_error="550 no such mailbox", next_attempt_at=later)
 
-    admin_site.submit_form(f"/admin/mail/mail/{changed.pk}/do/resend/", {"reason": "corrected there"})
+    with django_capture_on_commit_callbacks() as told:
+        admin_site.submit_form(f"/admin/mail/mail/{changed.pk}/do/resend/", {"reason": "corrected there"})
 
     assert list(Mail.objects.values_list("status", "attempts", "last_error")) == [("queued", 0, "")]
+    assert Mail.objects.due(timezone.now()).exists()
+    assert len(told) == 1
 
 
 def test_a_link_that_works_once_is_not_shown_to_staff(admin_site, customer):

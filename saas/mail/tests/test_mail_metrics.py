@@ -50,3 +50,6 @@ def test_an_attempt_is_counted_by_its_outcome(monkeypatch) -> None:
 
     counted = {outcome: attempts(outcome) - before[outcome] for outcome in before}
     assert counted == {"sent": 0, "retried": 1, "failed": 0}
+    monkeypatch.undo()
+    delivery.deliver_mail(queued("two", timedelta(seconds=1)).pk)
+    assert attempts("sent") - before["sent"] == 1

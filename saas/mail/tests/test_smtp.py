@@ -7,6 +7,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from smtplib import SMTPAuthenticationError, SMTPConnectError, SMTPSenderRefused, SMTPServerDisconnected
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +16,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.core.mail.utils import DNS_NAME
 
-from saas import logs, request_context
-from saas.mail import delivery, tasks
+from saas import background_tasks, logs, request_context
+from saas.mail import delivery, rendering, tasks
 from saas.mail.actions import queue_mail
 from saas.mail.models import Mail
 from saas.testing.concurrency import run_concurrently
@@ -154,6 +155,7 @@ def test_a_mail_refused_temporarily_is_sent_once_when_it_is_due(db, mailbox: Mai
 
     row.refresh_from_db()
     assert (row.status, row.attempts, row.last_error, row.sealed) == (Mail.Status.SENT, 3, "", {})
+    assert row.sent_at is not None
     assert len(mailbox.mails) == 1
 
 
@@ -194,12 +196,15 @@ def test_a_sweep_passes_over_a_recipient_who_is_refused(db, mailbox: Mailbox) ->
 def test_a_mail_that_is_put_off_for_eight_hours_is_given_up(db, mailbox: Mailbox) -> None:
     mailbox.refusals = ["450 Not now"] * 10
     row = post_reset()
+    pauses = []
 
     for hours in range(1, 11):
         with later(hours=7 * hours):
             tasks.sweep()
+            row.refresh_from_db()
+            pauses.append((row.next_attempt_at - datetime.now(UTC)).total_seconds())
 
-    row.refresh_from_db()
+    assert pauses[:5] == [10, 60, 600, 3600, 21_600]
     assert (row.status, row.attempts, row.last_error) == (Mail.Status.FAILED, 6, "450 Not now")
     assert mailbox.mails == []
 
@@ -304,6 +309,79 @@ def test_a_container_greets_with_a_name_that_servers_accept(
     assert mailbox.greetings == [greeting]
 
 
+def test_the_longest_answer_is_stored_in_part(db, mailbox: Mailbox) -> None:
+    mailbox.refusals = ["554 " + "x" * 497]
+    row = post_reset()
+
+    delivery.deliver_mail(row.pk)
+
+    row.refresh_from_db()
+    assert row.last_error == "554 " + "x" * 496
+
+
+@pytest.fixture
+def while_sending(monkeypatch, mailbox: Mailbox) -> Any:
+    """Runs a function while a worker holds the mail, before it is sent."""
+
+    def set_function(function: Any) -> None:
+        render = rendering.render_message
+        monkeypatch.setattr(delivery.rendering, "render_message", lambda mail: function() or render(mail))
+
+    return set_function
+
+
+def test_a_mail_that_is_being_sent_is_left_alone_for_two_minutes(db, while_sending: Any) -> None:
+    due: list[bool] = []
+
+    def look() -> None:
+        now = datetime.now(UTC)
+        due.extend(Mail.objects.due(now + timedelta(seconds=after)).exists() for after in (0, 118, 121))
+
+    while_sending(look)
+
+    delivery.deliver_mail(post_reset().pk)
+
+    assert due == [False, False, True]
+
+
+def test_a_worker_that_was_too_slow_overwrites_nothing(db, mailbox: Mailbox, while_sending: Any) -> None:
+    mailbox.refusals = ["554 Spam"]
+    while_sending(lambda: Mail.objects.update(attempts=2, status="sent") and None)
+
+    delivery.deliver_mail(post_reset().pk)
+
+    assert list(Mail.objects.values_list("status", "attempts", "last_error")) == [("sent", 2, "")]
+
+
+def test_a_worker_is_told_of_a_mail_and_not_of_its_repetition(db, django_capture_on_commit_callbacks) -> None:
+    told = []
+    for _ in range(2):
+        with django_capture_on_commit_callbacks() as callbacks:
+            post_reset()
+        told.append(len(callbacks))
+
+    assert told == [1, 0]
+
+
+def test_a_sweep_ends_after_its_time_and_the_next_one_goes_on(db, mailbox: Mailbox, monkeypatch) -> None:
+    for name in ("Ada", "Kim", "Lee"):
+        post_reset(name)
+    clock = iter([0.0, background_tasks.SLICE_SECONDS - 1, background_tasks.SLICE_SECONDS])
+    monkeypatch.setattr(background_tasks, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+    delivery.deliver_due_mails()
+
+    assert sorted(Mail.objects.values_list("status", flat=True)) == ["queued", "sent", "sent"]
+
+
+def test_mails_that_are_due_are_sent_the_oldest_first(db) -> None:
+    rows = [post_reset(name) for name in ("Ada", "Kim", "Lee")]
+    for row, minutes in zip(rows, (2, 3, 1), strict=True):
+        Mail.objects.filter(pk=row.pk).update(next_attempt_at=datetime.now(UTC) - timedelta(minutes=minutes))
+
+    assert delivery.due_mail_ids() == [rows[1].pk, rows[0].pk, rows[2].pk]
+
+
 def test_what_the_server_said_about_the_recipient_is_not_in_the_log(db, mailbox: Mailbox, caplog) -> None:
     mailbox.refusals = [f"550 {TO} is unknown here"]
 
@@ -333,6 +411,7 @@ def test_eight_workers_who_are_told_of_one_mail_send_it_once(mailbox: Mailbox) -
         ("You won! http://evil.example", "Hello,"),
         ("Claim at evil.example now", "Hello,"),
         ("www.evil", "Hello,"),
+        ("x" * 60, f"Hello {'x' * 60},"),
         ("x" * 61, "Hello,"),
         ("Ada\r\n\r\nYour account is locked", "Hello Ada Your account is locked,"),
         ("Ada\u202e", "Hello Ada,"),

@@ -122,6 +122,16 @@ def test_every_mail_differs_in_the_other_language(template: str) -> None:
     assert [line for line in lines if " " in line.strip() and line != "-- "] == []
 
 
+def test_a_link_that_was_queued_before_the_key_was_replaced_is_whole(settings) -> None:
+    row = Mail(
+        pk=1, template="password_reset", recipient="kim@example.net", locale="en", context=MAIL_VALUES["password_reset"],
+        sealed={"token": encrypt("t0ken", secret=settings.SECRET_KEY)},
+    )  # fmt: skip
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "x" * 50, [settings.SECRET_KEY]
+
+    assert "token=t0ken" in render_message(row).body
+
+
 @pytest.mark.parametrize("locale", ["de", "de-AT", "de-ch"])
 def test_a_dialect_is_written_in_its_language(locale: str) -> None:
     assert render("password_changed", locale).subject == "Ihr Passwort wurde geändert"
@@ -138,6 +148,10 @@ def test_a_language_we_do_not_have_is_written_in_english(locale: str) -> None:
     [
         ("api_key_created", {"key": "", "team": "", "team_id": "", "maker": "", "may": "read"}),
         ("api_key_created", {"key": "https://evil.example"}),
+        ("api_key_created", {"maker": "https://evil.example"}),
+        ("api_key_created", {"team": "https://evil.example"}),
+        ("team_invitation", {"inviter": "https://evil.example"}),
+        ("team_invitation", {"team": "https://evil.example"}),
         ("team_invitation", {"inviter": ""}),
         ("team_invitation", {"team": ""}),
         ("team_invitation", {"team": "", "inviter": ""}),
