@@ -7,6 +7,7 @@ import time_machine
 from django.utils import timezone
 
 from saas.operations.counter_cache import DatabaseCounterCache
+from saas.operations.health import RATE_LIMITING
 from saas.operations.models import Counter
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +32,24 @@ def test_a_window_that_is_over_begins_anew_and_its_row_goes(counters: DatabaseCo
         assert counters.get("login") is None
         assert counters.add("login", 1, 60)
         assert list(Counter.objects.values_list("key", "value")) == [(counters.make_key("login"), 1)]
+
+
+def test_the_health_check_counts_and_leaves_no_counter_behind(settings) -> None:
+    limits = {"BACKEND": "saas.operations.counter_cache.DatabaseCounterCache"}
+    settings.CACHES = {**settings.CACHES, "limits": limits}
+
+    RATE_LIMITING.check()
+
+    assert not Counter.objects.exists()
+
+
+def test_a_counter_that_loses_a_count_is_out_of_order(settings, monkeypatch) -> None:
+    limits = {"BACKEND": "saas.operations.counter_cache.DatabaseCounterCache"}
+    settings.CACHES = {**settings.CACHES, "limits": limits}
+    monkeypatch.setattr(DatabaseCounterCache, "incr", lambda *_: 1)
+
+    with pytest.raises(RuntimeError, match="lost a count"):
+        RATE_LIMITING.check()
 
 
 def test_what_nothing_began_is_not_counted(counters: DatabaseCounterCache) -> None:

@@ -83,6 +83,10 @@ def test_what_comes_back_is_seen_without_a_restart():
     eventually(lambda: asked(monitor)[0] == {"a": True}, 5)
 
 
+def test_a_result_is_stale_after_its_interval_and_two_deadlines():
+    assert dependency("a", fine, every_seconds=1.0, deadline_seconds=2.0).longest_age_seconds == 5.0
+
+
 def test_a_good_answer_that_comes_too_late_is_none():
     monitor = ReadinessMonitor([dependency("a", lambda: sleep(0.05), deadline_seconds=0.01)])
 

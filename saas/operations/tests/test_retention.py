@@ -95,6 +95,9 @@ def test_the_next_pass_begins_after_a_while_and_from_the_first_row(clock) -> Non
     assert passes.delete_expired([COUNTERS]) == 0
     clock.shift(timedelta(seconds=1))
     assert passes.delete_expired([COUNTERS]) == 1
+    counters(b=-1)
+    assert passes.delete_expired([COUNTERS]) == 0
+    assert passes.delete_expired([COUNTERS], only_due=False) == 1
 
 
 def test_a_clock_that_was_set_back_delays_nothing(clock) -> None:
@@ -106,16 +109,16 @@ def test_a_clock_that_was_set_back_delays_nothing(clock) -> None:
     assert passes.delete_expired([COUNTERS]) == 1
 
 
-def test_where_rows_are_in_the_order_of_their_time_only_the_oldest_are_read(clock, django_assert_num_queries) -> None:
+@pytest.mark.parametrize(("minutes", "expected"), [(0, ["a", "b", "c", "d"]), (2, ["a", "b"])])
+def test_where_rows_are_in_the_order_of_their_time_only_the_oldest_are_read(clock, minutes, expected) -> None:
     read = []
-    rule = DeletionRule(
-        Counter, lambda keys, now: read.extend(keys) or 0, ordered_by="expires_at", ordered_age=timedelta(0)
-    )
+    age = timedelta(minutes=minutes)
+    rule = DeletionRule(Counter, lambda keys, now: read.extend(keys) or 0, ordered_by="expires_at", ordered_age=age)
     counters(a=-3, b=-2, c=-1, d=1, e=2, f=3)
 
     passes.delete_expired([rule])
 
-    assert read == ["a", "b", "c", "d"]
+    assert read == expected
     assert progress().complete_until == NOW
 
 
@@ -133,6 +136,36 @@ def test_a_table_that_cannot_be_deleted_from_delays_no_other(clock, caplog) -> N
         "operations_retentionprogress"
     ]
     assert RetentionProgress.objects.get(table="operations_retentionprogress").started_at == NOW
+
+
+def test_tables_take_turns_so_that_a_backlog_delays_no_other(clock, monkeypatch) -> None:
+    turns = []
+    counters(a=-1, b=-1, c=-1, d=-1, e=-1)
+    rules = [
+        DeletionRule(Counter, lambda keys, now: turns.append(keys) or 0),
+        DeletionRule(RetentionProgress, lambda keys, now: turns.append("another") or 0),
+    ]
+    RetentionProgress.objects.create(table="another", complete_until=NOW)
+
+    passes.delete_expired(rules)
+
+    assert turns == [["a", "b"], "another", ["c", "d"], ["e"]]
+
+
+def test_while_the_database_is_away_its_metrics_are_left_out(caplog) -> None:
+    def away(execute, sql, params, many, context):
+        raise DatabaseError("away")
+
+    with connection.execute_wrapper(away):
+        assert list(metrics.DatabaseCollector(metrics.read_retention).collect()) == []
+
+    assert caplog.messages == ["database_metrics_unavailable: saas.operations.metrics"]
+
+
+def test_a_table_that_is_ahead_of_this_clock_is_not_behind(clock) -> None:
+    RetentionProgress.objects.create(table="a", complete_until=NOW + timedelta(seconds=5))
+
+    assert RetentionProgress.objects.lags(NOW) == {"a": timedelta(0)}
 
 
 def test_how_far_behind_each_table_is_and_what_went_are_metrics(clock) -> None:

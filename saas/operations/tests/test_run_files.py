@@ -65,5 +65,6 @@ def test_the_port_base_is_remembered_for_the_next_up(tmp_path):
     processes.remember_port_base(tmp_path, 9100)
 
     assert processes.remembered_port_base(tmp_path) == 9100
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
     (tmp_path / "run" / processes.PORT_BASE_FILE).write_text("nine")
     assert processes.remembered_port_base(tmp_path) is None

@@ -5,8 +5,10 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from saas.operations.models import ProcessSecrets, SignedSecret
+from saas.operations.processes import process_name
 from saas.operations.rotation.phases import NextPhase, next_phase
 from saas.operations.rotation.process_reports import report_secrets, running_processes
 from saas.operations.rotation.rotating_secrets import RotatingSecret, rotating_secrets
@@ -112,6 +114,37 @@ def test_a_process_reports_what_it_accepts_without_telling_it(settings) -> None:
     assert len(set(process.accepted["SAAS_SESSION_SECRET"])) == 2
     assert "signs" not in str(process.accepted)
     assert settings.SECRET_KEY not in str(process.accepted)
+    signing = SignedSecret.objects.get(secret="SAAS_SESSION_SECRET").fingerprint
+    assert signing == process.accepted["SAAS_SESSION_SECRET"][0]
+
+
+def test_reports_of_processes_that_ended_long_ago_are_deleted() -> None:
+    for minutes in (9, 11):
+        seen_at = timezone.now() - timedelta(minutes=minutes)
+        ProcessSecrets.objects.create(name=f"gone:{minutes}", role="product", accepted={}, seen_at=seen_at)
+
+    report_secrets("product")
+
+    assert set(ProcessSecrets.objects.values_list("name", flat=True)) == {"gone:9", process_name()}
+
+
+def test_one_value_of_two_secrets_has_two_fingerprints() -> None:
+    first, second = (RotatingSecret(name, lambda: ["one value"]).fingerprints() for name in ("FIRST", "SECOND"))
+
+    assert first != second
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "INTERNALS_TOKEN", "STRIPE_WEBHOOK_SECRET"])
+def test_a_secrets_earlier_values_are_reported_too(settings, name: str) -> None:
+    settings.SECRET_KEY_FALLBACKS, settings.INTERNALS_TOKEN_FALLBACKS = ["earlier"], ["earlier"]
+    settings.INTERNALS_TOKEN, settings.STRIPE_WEBHOOK_SECRETS = "present", ["present", "earlier"]
+
+    assert len(rotating_secrets()[name].fingerprints()) == 2
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "STRIPE_WEBHOOK_SECRET"])
+def test_an_earlier_value_is_needed_for_a_day_after_it_signed_last(name: str) -> None:
+    assert rotating_secrets()[name].needed_for == timedelta(days=1)
 
 
 def test_a_process_that_reports_no_longer_does_not_count() -> None:

@@ -10,10 +10,10 @@ from celery import Celery
 from celery.schedules import crontab, schedule
 from django.db import connection
 
-from saas.operations.models import Heartbeat, ScheduledTask
+from saas.operations.models import Heartbeat, ProcessSecrets, ScheduledTask
 from saas.testing.concurrency import run_concurrently
 from saas.workers import beat_scheduler
-from saas.workers.beat_scheduler import DatabaseScheduler, claim_slot, due_slot
+from saas.workers.beat_scheduler import DatabaseScheduler, claim_slot, due_slot, release_slot
 
 NOON = datetime(2026, 11, 28, 12, 0, 3, tzinfo=UTC)
 EVERY_5_SECONDS, HOURLY, DAILY = schedule(timedelta(seconds=5)), schedule(3600.0), schedule(86_400.0)
@@ -51,8 +51,18 @@ def test_a_clock_that_steps_back_by_two_days_stops_nothing(plan: Any, slot: date
     assert due_slot(plan, NOON + timedelta(days=2), NOON) == slot
 
 
-def test_a_clock_that_steps_back_by_seconds_sends_nothing_twice() -> None:
-    assert due_slot(EVERY_5_SECONDS, at(12, 0, 10), NOON) is None
+@pytest.mark.parametrize(
+    ("plan", "claimed", "slot"),
+    [
+        (EVERY_5_SECONDS, at(12, 0, 10), None),
+        (EVERY_5_SECONDS, at(12, 1, 8), None),
+        (EVERY_5_SECONDS, at(12, 1, 9), at(12)),
+        (AT_HALF_PAST_THREE, at(12, 1, 3), None),
+        (AT_HALF_PAST_THREE, at(12, 1, 4), NOON),
+    ],
+)
+def test_a_clock_that_steps_back_by_up_to_a_minute_sends_nothing_twice(plan: Any, claimed: datetime, slot: Any) -> None:
+    assert due_slot(plan, claimed, NOON) == slot
 
 
 @pytest.mark.django_db(transaction=True)
@@ -127,6 +137,7 @@ def test_two_beats_and_a_restart_send_what_is_due_once(db, sent: Sent) -> None:
 
     assert sorted(sent) == ["a.day", "a.sweep"]
     assert Heartbeat.objects.filter(name="beat").exists()
+    assert ProcessSecrets.objects.get().role == "beat"
 
 
 def test_what_could_not_be_sent_is_sent_by_whoever_finds_the_broker(db, sent: Sent) -> None:
@@ -136,6 +147,17 @@ def test_what_could_not_be_sent_is_sent_by_whoever_finds_the_broker(db, sent: Se
     a_beat(sent).tick()
 
     assert sorted(sent) == ["a.day", "a.sweep"]
+
+
+def test_a_claim_is_not_taken_back_once_a_later_slot_was_claimed(db) -> None:
+    claimed(sweep=at(11))
+    first = ScheduledTask.objects.get()
+    claim_slot(first, at(12))
+    claim_slot(ScheduledTask.objects.get(), at(13))
+
+    release_slot(first)
+
+    assert ScheduledTask.objects.get().slot == at(13)
 
 
 def test_beat_lives_on_and_can_be_stopped_while_there_is_no_broker(db, sent: Sent) -> None:

@@ -9,6 +9,7 @@ from kombu import Connection, Exchange, Queue
 from kombu.simple import SimpleQueue
 
 from saas.settings.engines import broker_options
+from saas.workers import file_broker
 from saas.workers.file_broker import Transport
 
 WRITERS = 4
@@ -49,6 +50,32 @@ def test_messages_come_out_in_the_order_they_went_in(tmp_path: Path) -> None:
             queue.put(number)
 
         assert [taken(queue) for _ in range(20)] == list(range(20))
+
+
+def test_a_message_that_another_reader_has_just_taken_is_passed_over(tmp_path: Path, monkeypatch) -> None:
+    taken_before = tmp_path / "broker" / "messages" / "0_taken.order.msg"
+    monkeypatch.setattr(file_broker, "sorted", lambda paths: [taken_before, *sorted(paths)], raising=False)
+    options = broker_options("filesystem://localhost", tmp_path)
+
+    with Connection("filesystem://localhost", transport_options=options) as link, link.SimpleQueue(ORDER) as queue:
+        queue.put("next")
+
+        assert taken(queue) == "next"
+
+
+def test_a_queue_whose_name_ends_like_anothers_keeps_its_messages(tmp_path: Path) -> None:
+    options = broker_options("filesystem://localhost", tmp_path)
+    longer = Queue("later.order", Exchange(""), "later.order")
+
+    with (
+        Connection("filesystem://localhost", transport_options=options) as link,
+        link.SimpleQueue(longer) as other,
+        link.SimpleQueue(ORDER) as queue,
+    ):
+        other.put("theirs")
+        queue.put("ours")
+
+        assert [taken(queue), taken(other)] == ["ours", "theirs"]
 
 
 BROKEN = {"empty": b"", "cut off": b'{"body": "W10', "no message": b"[]", "no text": b"\xff\xfe\x00"}

@@ -5,15 +5,19 @@ import socket
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import IntegrityError, InternalError, OperationalError, ProgrammingError
 from django.utils import timezone
 
-from saas.operations.models import WorkerProcess
+from saas.operations.models import Heartbeat, ProcessSecrets, WorkerProcess
 from saas.operations.processes import process_name
+from saas.testing.servers.stack import eventually
 from saas.workers.worker_processes import (
+    HeartbeatThread,
     TaskProgress,
     delete_dead_processes,
     is_infrastructure_error,
+    lower_priority,
     record_worker_heartbeat,
 )
 
@@ -64,6 +68,7 @@ def test_one_success_makes_it_whole(clock: Clock) -> None:
     progress = TaskProgress(clock)
     fail(progress, clock, 4, 5.0, OperationalError("away"))
 
+    assert progress.stuck_seconds() == 15
     progress.task_ended("task")
     fail(progress, clock, 1, 5.0, OperationalError("away"))
 
@@ -101,13 +106,50 @@ def test_what_is_not_the_tasks_own_fault(error: Exception, expected: bool) -> No
     assert is_infrastructure_error(error) is expected
 
 
+@pytest.mark.parametrize(("before", "expected"), [(0, 10), (15, 15)])
+def test_a_worker_goes_behind_the_services_and_never_forward(settings, before: int, expected: int) -> None:
+    settings.WORKER_NICE = 10
+    child = os.fork()
+    if not child:
+        os.nice(before)
+        lower_priority()
+        os._exit(os.getpriority(os.PRIO_PROCESS, 0))
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == expected
+
+
+def test_a_heartbeat_is_of_the_databases_clock(db) -> None:
+    with time_machine.travel(timezone.now() + timedelta(minutes=10), tick=False):
+        Heartbeat.objects.record("worker")
+
+    assert Heartbeat.objects.get().at < timezone.now() + timedelta(minutes=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_shows_itself_and_its_secrets_from_its_start_to_its_end() -> None:
+    thread = HeartbeatThread(TaskProgress())
+
+    thread.start()
+    eventually(Heartbeat.objects.filter(name="worker").exists, 10)
+    shown = [ProcessSecrets.objects.get().role, WorkerProcess.objects.get().name]
+    thread.stop()
+
+    assert shown == ["worker", process_name()]
+    assert not WorkerProcess.objects.exists()
+
+
 def test_rows_of_dead_processes_are_deleted_those_of_other_machines_later(db) -> None:
     here = socket.gethostname()
     for process in (process_name(), f"{here}:{NEVER_A_PROCESS}", "elsewhere:7"):
         record_worker_heartbeat(process, timedelta())
-    long_ago = timezone.now() - timedelta(minutes=11)
-    WorkerProcess.objects.create(name="elsewhere:8", seen_at=long_ago, stuck_since=long_ago)
+    for minutes in (9, 11):
+        seen_at = timezone.now() - timedelta(minutes=minutes)
+        WorkerProcess.objects.create(name=f"elsewhere:{minutes}", seen_at=seen_at, stuck_since=seen_at)
 
     delete_dead_processes()
 
-    assert set(WorkerProcess.objects.values_list("name", flat=True)) == {f"{here}:{os.getpid()}", "elsewhere:7"}
+    assert set(WorkerProcess.objects.values_list("name", flat=True)) == {
+        f"{here}:{os.getpid()}",
+        "elsewhere:7",
+        "elsewhere:9",
+    }
