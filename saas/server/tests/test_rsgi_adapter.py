@@ -10,10 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.http import StreamingHttpResponse
+from granian.rsgi import ProtocolClosed
 
 from saas.operations import draining
 from saas.server import request_body, responses
 from saas.server import rsgi_adapter as bridges
+from saas.server.deadline import Deadline
+from saas.server.request_head import is_too_large
 from saas.server.rsgi_adapter import RSGIAdapter
 from saas.testing.servers.rsgi import RsgiProtocol, RsgiScope
 
@@ -64,6 +67,7 @@ def test_a_target_that_two_could_understand_in_two_ways(bridge, changes, expecte
         ([("host", "evil.example")], (400, "malformed")),
         ([("content-type", "a/b"), ("content-type", "c/d")], (400, "malformed")),
         ([("expect", "100-continue"), ("expect", "100-continue")], (400, "malformed")),
+        ([("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")], (400, "malformed")),
         ([("expect", "nonsense")], (417, "expectation_failed")),
         ([("x-long", "a" * 8_191)], (431, "headers_too_large")),
         ([(f"x-{n}", "a" * 8_000) for n in range(5)], (431, "headers_too_large")),
@@ -77,6 +81,19 @@ def test_headers_that_two_could_understand_in_two_ways(bridge, more, expected):
     asyncio.run(bridge.application.__rsgi__(request, answer))
 
     assert problem(answer) == expected
+
+
+@pytest.mark.parametrize(("bytes_", "status"), [(4_094, 404), (4_095, 414)])
+def test_the_limit_of_an_address_holds_to_the_byte(bridge, bytes_, status):
+    assert asked(bridge, path="/" + "a" * (bytes_ - 3), method="GET", QUERY_STRING="bb").status == status
+
+
+@pytest.mark.parametrize(("bytes_", "is_refused"), [(32_768, False), (32_769, True)])
+def test_names_and_values_of_all_headers_count_to_the_byte(bytes_, is_refused):
+    headers = [(f"x-{number:06}", "a" * 8_184) for number in range(3)]
+    last = bytes_ - 3 * (8 + 8_184) - 8
+
+    assert is_too_large([*headers, ("x-000003", "a" * last)]) is is_refused
 
 
 @pytest.mark.parametrize(
@@ -173,12 +190,23 @@ def test_a_body_too_large_is_not_waited_for_for_ever(bridge, monkeypatch):
     assert asked(bridge, [b"x", None], CONTENT_LENGTH=str(LIMIT + 1)).status == 413
 
 
-def test_a_client_that_asks_first_is_refused_before_it_sends(bridge):
-    pieces = [b"x" * 10, b""]
+@pytest.mark.parametrize(("expect", "left"), [({"HTTP_EXPECT": "100-continue"}, 6), ({}, 3)])
+def test_of_a_body_too_large_some_is_read_unless_the_client_asks_first(bridge, monkeypatch, expect, left):
+    monkeypatch.setattr(request_body, "MAX_DISCARDED_BYTES", 25)
+    pieces = [b"x" * 10] * 6
+    environ = bridge._base_environ(PATH_INFO="/x", REQUEST_METHOD="POST", CONTENT_LENGTH=str(LIMIT + 1), **expect)
 
-    asked(bridge, pieces, CONTENT_LENGTH=str(LIMIT + 1), HTTP_EXPECT="100-continue")
+    assert bridge.send_chunks(environ, pieces).status == 413
+    assert len(pieces) == left
 
-    assert pieces == [b"x" * 10, b""]
+
+def test_a_task_whose_deadline_has_passed_is_not_cancelled_for_ever():
+    async def main():
+        with pytest.raises(TimeoutError), Deadline(0.0):
+            await asyncio.Event().wait()
+        return asyncio.current_task().cancelling()
+
+    assert asyncio.run(main()) == 0
 
 
 def test_all_bodies_together_hold_no_more_than_there_is_room_for(bridge, monkeypatch):
@@ -189,6 +217,27 @@ def test_all_bodies_together_hold_no_more_than_there_is_room_for(bridge, monkeyp
 
     assert (problem(full), header(full, "retry-after")) == ((503, "unavailable"), "1")
     assert fitting == [400] * 3
+
+
+def test_chunked_bodies_count_as_well_and_what_broke_off_counts_no_longer(bridge, monkeypatch):
+    monkeypatch.setattr(request_body, "MAX_BODY_BYTES_IN_PROCESS", 3)
+
+    full = asked(bridge, [b"12", b"34", b""], **CHUNKED)
+    broken_off = [asked(bridge, [b"123", b"", b""], **CHUNKED).status for _ in range(2)]
+    fitting = [asked(bridge, [b"123", b""], **CHUNKED) for _ in range(2)]
+
+    assert problem(full) == (503, "unavailable")
+    assert broken_off == [400] * 2
+    assert [problem(answer)[1] for answer in fitting] == ["unreadable_event"] * 2
+
+
+def test_a_client_that_leaves_in_its_body_is_no_error_of_ours(bridge, monkeypatch):
+    async def leave(protocol):
+        raise ProtocolClosed
+
+    monkeypatch.setattr(RsgiProtocol, "__call__", leave)
+
+    assert problem(asked(bridge, [b"{}"], CONTENT_LENGTH="2")) == (400, "malformed")
 
 
 # ── What Django is told ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -315,16 +364,40 @@ def streamed(monkeypatch, content):
     bridge, answer = RSGIAdapter(application, threads=1), RsgiProtocol([b""])
     with ThreadPoolExecutor(1) as pool:
         bridge.set_executors(pool, reserved=pool)
-        asyncio.run(bridge.__rsgi__(RsgiScope(BASE), answer))
+        asyncio.run(answered(bridge, answer))
     return answer
+
+
+async def answered(bridge, answer):
+    await bridge.__rsgi__(RsgiScope(BASE), answer)
+    await asyncio.sleep(0)  # what was to be done at once after the answer
 
 
 @pytest.mark.parametrize("pieces", [1, 16, 17, 40])
 def test_a_long_answer_arrives_whole(monkeypatch, tmp_path, pieces):
     monkeypatch.setattr(responses.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(responses, "_FILE_SECONDS", 0.0)
     content = [bytes([n]) * 65_536 for n in range(pieces)]
 
     assert streamed(monkeypatch, content).body == b"".join(content)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_response_is_closed_when_it_was_read(monkeypatch):
+    closed = []
+    monkeypatch.setattr(StreamingHttpResponse, "close", lambda response: closed.append(True))
+
+    streamed(monkeypatch, [b"x"])
+
+    assert closed == [True]
+
+
+def test_an_answer_to_head_has_the_length_of_that_to_get():
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Length", "7")])
+        return []
+
+    assert responses.call_wsgi(application, {"REQUEST_METHOD": "HEAD"}).headers == [("content-length", "7")]
 
 
 def test_an_answer_that_fails_midway_was_never_begun(monkeypatch, tmp_path, caplog):
@@ -387,5 +460,5 @@ def test_a_full_pool_asks_to_come_again_while_probes_are_answered(monkeypatch):
         slow, refused, probe = asyncio.run(main())
 
     assert (slow.status, refused.status, probe.status) == (200, 503, 200)
-    assert header(refused, "Retry-After".lower()) == "1"
+    assert (header(refused, "retry-after"), header(refused, "connection")) == ("1", None)
     assert time.monotonic() - started < 9

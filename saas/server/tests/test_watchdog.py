@@ -89,6 +89,17 @@ def test_the_loop_of_a_worker_shows_signs_of_life(shared, monkeypatch):
     assert len(asyncio.run(asyncio.wait_for(main(), 5))) == 3
 
 
+def test_a_full_disk_ends_no_worker(shared, monkeypatch, tmp_path):
+    (tmp_path / "beats").rmdir()
+
+    async def main():
+        send_heartbeats(asyncio.get_running_loop(), shared, os.getppid())
+
+    asyncio.run(main())
+
+    assert shared.heartbeats() == {}
+
+
 def test_a_worker_whose_parent_was_killed_ends(shared, monkeypatch):
     ended = []
     monkeypatch.setattr(os, "kill", lambda pid, number: ended.append((pid, number)))
