@@ -15,6 +15,7 @@ from saas.testing.servers.engines import connection_parameters
 from saas.webhook_events import actions
 from saas.webhook_events.event_storage import IncomingEvent
 from saas.webhook_events.models import WebhookEvent
+from saas.webhook_events.tasks import notifier
 from webhooks.intake import batch_writer
 from webhooks.intake.batch_writer import BatchWriter
 from webhooks.intake.short_path import connect
@@ -144,6 +145,20 @@ def test_a_connection_that_died_is_replaced_and_nobody_notices():
 
     assert with_writer(test) == [True, True]
     assert stored() == {"evt_0", "evt_1", "evt_2"}
+
+
+@committing
+def test_workers_are_told_of_the_first_new_event_and_of_no_repeat(monkeypatch):
+    told = []
+    monkeypatch.setattr(notifier, "notify", told.append)
+
+    async def test(writer):
+        for deliveries in ([delivery(1), delivery(2)], [delivery(1)]):
+            await store_all(writer, deliveries)
+
+    with_writer(test)
+
+    assert told == [WebhookEvent.objects.earliest("pk").pk]
 
 
 @committing

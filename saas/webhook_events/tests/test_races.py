@@ -177,8 +177,9 @@ def test_a_busy_lane_costs_an_event_nothing(seen):
     assert row.attempt_log.get().outcome == "postponed"
 
 
-def test_a_slow_handler_is_not_taken_for_dead(handle):
-    row = append_event(event(), source=SOURCE)
+@pytest.mark.parametrize("count", [1, 2], ids=["alone", "in a batch"])
+def test_a_slow_handler_is_not_taken_for_dead(handle, count):
+    rows = [append_event(event(f"evt_{n}"), source=SOURCE) for n in range(count)]
     started, swept = Event(), Event()
     effects = []
 
@@ -196,11 +197,11 @@ def test_a_slow_handler_is_not_taken_for_dead(handle):
         finally:
             swept.set()
 
-    _, lost = at_once(lambda: event_worker.process_event(row.pk), sweep)
+    _, lost = at_once(lambda: event_worker.process_events([row.pk for row in rows]), sweep)
 
     assert lost == 0
-    assert effects == [row.pk]
-    assert row.attempt_log.get().outcome == "processed"
+    assert effects == [row.pk for row in rows]
+    assert [row.attempt_log.get().outcome for row in rows] == ["processed"] * count
 
 
 def test_eight_replays_at_once_each_count(seen):
