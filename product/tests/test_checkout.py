@@ -164,6 +164,27 @@ def test_for_a_team_of_others_there_is_nothing_to_buy(product: ServiceClient, cu
     assert Checkout.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("call", "more"),
+    [("checkout", {}), ("change", {}), ("change", {"when": "period_end"}), ("change/preview", {})],
+)
+def test_no_fewer_seats_are_bought_than_are_taken(
+    product: ServiceClient, customer: Person, other: Person, call: str, more: dict[str, str]
+) -> None:
+    change_price("scale", PriceTerms("usd", "month", 1_000, is_per_unit=True), by="system")
+    team = team_factories.create_team(customer)
+    Membership.objects.create(team=team, user=other.user, role="member")
+    if call != "checkout":
+        buy(product, customer, team_id=team.pk)
+    body = {"plan_id": "scale", "team_id": team.pk, **more}
+
+    too_few = product.post(f"/api/subscriptions/{call}", {**body, "quantity": 1}, token=customer.token)
+    enough = product.post(f"/api/subscriptions/{call}", {**body, "quantity": 2}, token=customer.token)
+
+    assert (too_few.status_code, list(too_few.json()["errors"])) == (422, ["quantity"])
+    assert enough.status_code == (201 if call == "checkout" else 200)
+
+
 def test_the_current_subscription_costs_three_queries(
     product: ServiceClient, customer: Person, django_assert_num_queries
 ) -> None:

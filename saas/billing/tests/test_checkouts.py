@@ -98,7 +98,7 @@ def test_a_person_has_one_trial_whatever_teams_they_make(customer: Person, other
 
 
 @pytest.mark.usefixtures("with_trials")
-@pytest.mark.parametrize(("status", "days"), [("incomplete_expired", 14), ("canceled", 0)])
+@pytest.mark.parametrize(("status", "days"), [("incomplete", 14), ("incomplete_expired", 14), ("canceled", 0)])
 def test_a_first_payment_that_failed_costs_no_trial(customer: Person, status: str, days: int) -> None:
     mine = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     Subscription.objects.create(customer=mine, external_id="sub_1", status=status)
@@ -118,8 +118,20 @@ def test_a_repeated_call_with_a_code_that_it_used_gets_its_checkout(customer: Pe
     again = checkouts.start_checkout(customer.user, plan_id="growth", promotion_code=" Spring", idempotency_key="k1")
 
     assert (again.pk, again.status, again.promotion_code) == (first.pk, "active", "SPRING")
-    with pytest.raises(checkouts.IdempotencyKeyReused):
-        checkouts.start_checkout(customer.user, plan_id="growth", promotion_code="other", idempotency_key="k1")
+    for other in ({"promotion_code": "other"}, {"promotion_code": "spring", "owner": team_of(customer)}):
+        with pytest.raises(checkouts.IdempotencyKeyReused):
+            checkouts.start_checkout(customer.user, plan_id="growth", idempotency_key="k1", **other)
+
+
+@pytest.mark.usefixtures("spring")
+def test_an_open_checkout_without_the_code_is_replaced_by_one_with_it(customer: Person, settings: Any) -> None:
+    settings.BILLING_LOCAL_CHECKOUT = "hosted"
+    checkouts.start_checkout(customer.user, plan_id="growth")
+
+    checkouts.start_checkout(customer.user, plan_id="growth", promotion_code="spring")
+
+    opened = Checkout.objects.order_by("started_at").values_list("promotion_code", "status")
+    assert list(opened) == [("", "expired"), ("SPRING", "pending")]
 
 
 @pytest.mark.usefixtures("spring")
@@ -147,6 +159,8 @@ def test_a_code_for_a_while_is_for_a_person_once_over_all_their_teams(customer: 
 def test_the_open_checkout_of_who_is_gone_ends(customer: Person, settings: Any, status: str) -> None:
     settings.BILLING_LOCAL_CHECKOUT = "hosted"
     checkout = checkouts.start_checkout(customer.user, plan_id="growth")
+    earlier = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    Checkout.objects.create(customer=earlier, plan_id="growth", external_id="cs_stripe")  # whom nobody can ask now
     User.objects.update(status=status)
 
     is_gone = status != "active"
@@ -155,6 +169,7 @@ def test_the_open_checkout_of_who_is_gone_ends(customer: Person, settings: Any, 
     checkout.refresh_from_db()
     assert checkout.status == ("expired" if is_gone else "pending")
     assert checkouts.expire_orphaned_checkouts() == 0
+    assert Checkout.objects.get(external_id="cs_stripe").status == "pending"
 
 
 def test_the_open_checkout_of_a_team_that_ended_ends(customer: Person, settings: Any) -> None:
@@ -199,7 +214,8 @@ def test_a_session_that_the_provider_does_not_know_ends_here(customer: Person, s
 
     assert (checkouts.expire_orphaned_checkouts(), checkouts.expire_orphaned_checkouts()) == (1, 0)
 
-    assert Checkout.objects.get().status == "expired"
+    row = Checkout.objects.get()
+    assert (row.status, row.ended_at is None) == ("expired", False)  # retention counts from its end
 
 
 def test_a_session_that_the_provider_does_not_know_stops_no_other_purchase(customer: Person, settings: Any) -> None:

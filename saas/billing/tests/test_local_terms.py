@@ -90,6 +90,7 @@ def test_fewer_seats_than_are_included_are_charged_as_those(customer: Person) ->
         ({"plan_id": "growth", "currency": "xxx"}, "currency"),
         ({"plan_id": "growth", "currency": "jpy", "interval": "year"}, "interval"),
         ({"plan_id": "growth", "promotion_code": "NOBODYS"}, "promotion_code"),
+        ({"plan_id": "growth", "promotion_code": "NOBODYS", "idempotency_key": "k1"}, "promotion_code"),
     ],
 )
 def test_what_is_not_sold_is_refused_and_leaves_no_checkout(customer: Person, order, field: str) -> None:
@@ -155,11 +156,16 @@ def test_a_code_is_used_up(customer: Person, other: Person) -> None:
 @pytest.mark.parametrize(
     ("terms", "field"),
     [
-        ({"percent_off": Decimal(101)}, "percent_off"),
+        ({"percent_off": Decimal(0)}, "percent_off"),
+        ({"percent_off": Decimal("100.01")}, "percent_off"),
         ({"amount_off_cents": 5, "currency": "usd"}, "percent_off"),
         ({"percent_off": None, "amount_off_cents": 5, "currency": "nix"}, "currency"),
         ({"duration": "always"}, "duration"),
         ({"duration": "repeating"}, "duration_months"),
+        ({"duration": "repeating", "duration_months": 61}, "duration_months"),
+        ({"duration": "forever", "duration_months": 3}, "duration_months"),
+        ({"max_redemptions": 0}, "max_redemptions"),
+        ({"max_redemptions": 1_000_001}, "max_redemptions"),
         ({"text": "two words"}, "code"),
     ],
 )
@@ -170,10 +176,18 @@ def test_an_unusable_code_is_not_made(db: None, terms, field: str) -> None:
     assert list(refused.value.errors or {}) == [field]
 
 
+def test_the_most_that_a_code_can_give_is_made(db: None) -> None:
+    made = code(percent_off=Decimal(100), duration="repeating", duration_months=60, max_redemptions=1_000_000)
+
+    assert (made.off, made.span) == ("100 %", "each invoice for 60 months")
+
+
 def test_staff_give_a_discount_to_a_subscription_that_runs(customer: Person, other: Person) -> None:
     start_checkout(customer.user, plan_id="growth")
     code()
 
+    with pytest.raises(Invalid):
+        give_discount(Subscription.objects.get(), code="spring", reason=" ", by=other.user)
     row = give_discount(Subscription.objects.get(), code="spring", reason="An outage.", by=other.user)
     test_clock.advance_and_process(timedelta(days=32))
 
