@@ -8,6 +8,7 @@ from saas.billing import clock, entitlements
 from saas.billing.overrides import comp_plan, grant_feature, override_limit
 from saas.billing.subscriptions import cancel_subscription
 from saas.billing.tests.plan_limits import added_limits, with_added_limits
+from saas.errors import Invalid
 from saas.teams.actions import create_team
 
 
@@ -59,6 +60,8 @@ def test_a_comp_leaves_the_subscription_as_the_provider_tells_it(product, custom
 def test_a_team_has_the_higher_of_its_own_and_its_owners_limit(customer, other, given):
     team = create_team(name="Alpha", owner=customer.user).team
 
+    with pytest.raises(Invalid):  # teams are a person's
+        override_limit(team, key="teams", value=12, **given)
     override_limit(team, key="seats", value=12, **given)
     assert (entitlements.get_limit(team, "seats"), entitlements.get_limit(customer.user, "seats")) == (12, 3)
     override_limit(customer.user, key="seats", value=15, **given)

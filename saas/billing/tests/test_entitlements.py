@@ -11,6 +11,7 @@ from saas.accounts.models import User
 from saas.billing import entitlements
 from saas.billing.catalogue import limits_and_features
 from saas.billing.models import Customer, Plan, Price, Subscription
+from saas.billing.subscriptions import current_subscription
 from saas.billing.tests.plan_limits import with_added_limits
 from saas.ids import new_id
 from saas.testing.factories.user_factories import Person
@@ -72,12 +73,25 @@ def test_the_status_decides_whether_a_plan_counts(customer: Person, status: str,
     assert row.grants_access(NOW) == (seats == 25)
 
 
-@pytest.mark.parametrize(("days", "seats"), [(0, 25), (6.9, 25), (7.1, 3)])
+@pytest.mark.parametrize(("days", "seats"), [(0, 25), (6.9, 25), (7, 3)])
 def test_a_failed_renewal_keeps_access_for_seven_days(customer: Person, days: float, seats: int) -> None:
     row = subscribe(customer.user, "growth", "past_due", past_due_since=NOW - timedelta(days=days))
 
     assert entitlements.get_limit(customer.user, "seats") == seats
     assert row.grants_access(NOW) == (seats == 25)
+
+
+def test_access_ends_with_the_first_of_grace_and_cancellation() -> None:
+    row = Subscription(status="past_due", past_due_since=NOW, cancel_at=NOW + timedelta(days=2))
+
+    assert row.access_ends_at == NOW + timedelta(days=2)
+
+
+def test_of_two_the_current_one_is_that_which_gives_access(customer: Person) -> None:
+    gives = subscribe(customer.user, "growth", started_at=NOW - timedelta(days=9))
+    subscribe(customer.user, "scale", "unpaid", started_at=NOW)
+
+    assert current_subscription(customer.user) == gives
 
 
 def test_the_best_of_all_subscriptions_counts(customer: Person) -> None:

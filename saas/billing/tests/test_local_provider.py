@@ -14,7 +14,7 @@ from saas.billing.models import Invoice, LedgerEntry, LocalObject, PaymentMethod
 from saas.billing.payment_methods import add_payment_method
 from saas.billing.providers.local import invoice_page, lifecycle, test_clock
 from saas.billing.providers.local.objects import add_months
-from saas.billing.subscriptions import cancel_subscription, change_plan
+from saas.billing.subscriptions import cancel_subscription, change_plan, preview_next_invoice
 from saas.billing.tests.stripe_stand_in import bill_through_stripe
 from saas.testing import local_provider
 from saas.testing.factories import stripe_object_factories
@@ -102,6 +102,7 @@ def test_what_is_canceled_for_the_periods_end_ends_then(customer: Person) -> Non
     start_checkout(customer.user, plan_id="growth")
     cancel_subscription(customer.user, at_period_end=True, reason="", by=customer.user)
 
+    assert preview_next_invoice(Subscription.objects.get()) is None
     test_clock.advance_and_process(timedelta(days=27))
     assert entitlements.get_limit(customer.user, "seats") == 25
     test_clock.advance_and_process(timedelta(days=2))

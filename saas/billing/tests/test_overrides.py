@@ -4,9 +4,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.utils import timezone
 
 from saas.audit.models import AuditEvent
 from saas.billing import clock, entitlements
+from saas.billing.catalogue.limits_and_features import LARGEST_LIMIT, check_limits
 from saas.billing.checkouts import start_checkout
 from saas.billing.entitlements import EntitlementDetail
 from saas.billing.models import EntitlementOverride, Subscription
@@ -138,11 +141,15 @@ def test_giving_and_ending_are_in_the_audit_trail(
     [
         (override_limit, {"key": "rockets", "value": 1}, "key"),
         (override_limit, {"key": "seats", "value": -1}, "value"),
-        (override_limit, {"key": "seats", "value": 10**9}, "value"),
+        (override_limit, {"key": "seats", "value": LARGEST_LIMIT + 1}, "value"),
         (grant_feature, {"feature": "rockets"}, "feature"),
         (comp_plan, {"plan_id": "growth", "reason": "  "}, "reason"),
         (comp_plan, {"plan_id": "growth", "expires_at": in_days}, "expires_at"),
-        (comp_plan, {"plan_id": "growth", "expires_at": lambda _: in_days(4 * 365)}, "expires_at"),
+        (
+            comp_plan,
+            {"plan_id": "growth", "expires_at": lambda _: in_days(3 * 365) + timedelta(minutes=1)},
+            "expires_at",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -156,6 +163,22 @@ def test_what_makes_no_sense_is_refused(
     assert list(refusal.value.errors or {}) == [field]
     assert not EntitlementOverride.objects.exists()
     assert not AuditEvent.objects.filter(action="entitlement.given").exists()
+
+
+@pytest.mark.parametrize("value", [0, LARGEST_LIMIT])
+def test_the_least_and_the_most_can_be_given_for_three_years(
+    customer: Person, given: dict[str, Any], value: int
+) -> None:
+    with time_machine.travel(timezone.now(), tick=False):
+        longest = clock.now() + timedelta(days=3 * 365)
+        override = override_limit(customer.user, key="seats", value=value, **{**given, "expires_at": longest})
+        with pytest.raises(Invalid):
+            override_limit(customer.user, key="seats", value=value, **{**given, "expires_at": clock.now()})
+
+    assert EntitlementOverride.objects.values_list("value", "expires_at").get() == (value, longest)
+    assert check_limits({"seats": value}) == []
+    assert not override.is_live(longest)
+    assert not EntitlementOverride.objects.live(longest).exists()
 
 
 def test_an_unknown_plan_or_override_is_not_found(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.apps import apps
 
 from saas.audit.models import AuditEvent
 from saas.billing import entitlements, providers, webhook_handlers
@@ -65,9 +66,11 @@ def test_it_is_in_the_audit_trail(staff_member: Person, trial: Subscription) -> 
     event = AuditEvent.objects.get(action="subscription.trial_extended")
     assert (event.actor, event.target, event.reason) == (staff_member.user.pk, trial.pk, "Was ill")
     assert event.data == {"before": "2027-03-15T12:00:00+00:00", "trial_end": "2027-03-21T12:00:00+00:00"}
+    longest = START + timedelta(days=730)
+    assert extend_trial(trial, trial_end=longest, reason="Was ill", by=staff_member.user).trial_end == longest
 
 
-@pytest.mark.parametrize("days", [-1, 0, 14, 800])
+@pytest.mark.parametrize("days", [-1, 0, 14, 731])
 def test_the_new_end_is_after_the_present_one_and_within_two_years(
     staff_member: Person, trial: Subscription, days: int
 ) -> None:
@@ -153,12 +156,17 @@ def tell_new_card() -> None:
     tell("customer.updated", card, later=60, previous_attributes=previous)
 
 
-def test_what_paused_without_a_card_goes_on_with_one(paused: Subscription, settings: Any) -> None:
+@pytest.mark.parametrize("is_own", [False, True])  # the card is the subscription's, and the customer has none
+def test_what_paused_without_a_card_goes_on_with_one(paused: Subscription, settings: Any, is_own: bool) -> None:
     with stand_in(asked_and_resumed("trial_end_without_payment_method")) as here:
         bill_through_stripe(settings, here.url)
         assert resume_paused_trials() == 0  # there is no card yet
-        tell_new_card()
+        if is_own:
+            Subscription.objects.update(default_payment_method="pm_1")
+        else:
+            tell_new_card()
 
+        assert resume_paused_trials("cst_of_another") == 0
         assert resume_paused_trials(paused.customer_id) == 1
 
     paused.refresh_from_db()
@@ -201,6 +209,29 @@ def test_who_has_another_subscription_by_now_is_not_charged_twice(paused: Subscr
         assert resume_paused_trials() == 0
 
     assert here.asked == []
+
+
+def test_nobody_is_charged_for_a_customer_without_an_account(paused: Subscription, settings: Any) -> None:
+    tell_new_card()
+    Customer.objects.update(user=None)
+
+    with stand_in({}) as here:
+        bill_through_stripe(settings, here.url)
+        assert resume_paused_trials() == 0
+
+    assert here.asked == []
+
+
+def test_what_another_team_pays_is_not_this_ones(paused: Subscription, customer: Person, settings: Any) -> None:
+    tell_new_card()
+    teams = [apps.get_model("teams", "Team").objects.create(name=name, owner=customer.user) for name in "AB"]
+    Customer.objects.update(user=None, team=teams[0])
+    other = Customer.objects.create(team=teams[1], provider="stripe", external_id="cus_2")
+    Subscription.objects.create(customer=other, external_id="sub_2", status="active")
+
+    with stand_in(asked_and_resumed("trial_end_without_payment_method")) as here:
+        bill_through_stripe(settings, here.url)
+        assert resume_paused_trials() == 1
 
 
 def test_a_new_default_card_asks_the_workers_to_go_on(paused: Subscription, monkeypatch: pytest.MonkeyPatch) -> None:
