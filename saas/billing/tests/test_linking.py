@@ -79,9 +79,11 @@ def test_a_confirmed_address_gives_access(customer: Person) -> None:
 def test_a_customer_that_only_we_knew_takes_the_place(customer: Person) -> None:
     own = Customer.objects.create(user=customer.user, provider="stripe")
 
+    tell("customer.tax_id.created", whole.tax_id("txi_1"))
     pay(reference=own.pk)
 
     own.refresh_from_db()
+    assert TaxId.objects.get().customer_id == own.pk
     assert (own.external_id, Subscription.objects.get().customer_id) == ("cus_1", own.pk)
     assert Customer.objects.count() == 1
 
@@ -95,6 +97,28 @@ def test_an_address_that_nobody_confirmed_is_an_alarm(customer: Person) -> None:
     [alarm] = open_alarms(AlarmKind.PAYS_HAS_NOTHING)
     assert (alarm.external_id, alarm.remedy, alarm.event_id) == ("cus_1", "link-customer", "evt_2")
     assert alarm.reason == f"customer {customer.user.email} pays, and no account has it"
+    Subscription.objects.update(status="past_due")
+    assert len(list(open_alarms(AlarmKind.PAYS_HAS_NOTHING))) == 1
+
+
+@pytest.mark.parametrize("fields", [{"status": "disabled"}, {"is_staff": True}])
+def test_nothing_is_given_to_who_is_banned_or_staff(customer: Person, fields: dict[str, Any]) -> None:
+    confirm_address(customer)
+    type(customer.user).objects.filter(pk=customer.user.pk).update(**fields)
+
+    pay(customer.user.email, reference=customer.user.pk)
+
+    assert not Customer.objects.get().is_linked
+
+
+def test_neither_a_team_that_ended_nor_a_checkout_left_open_says_whose_it_is(customer: Person) -> None:
+    gone = apps.get_model("teams", "Team").objects.create(name="Gone", owner=customer.user, deleted_at=timezone.now())
+    left = whole.checkout_session(id="cs_left", status="open", client_reference_id=customer.user.pk)
+    tell("checkout.session.expired", left)
+
+    pay("pays@example.org", reference=gone.pk)
+
+    assert not Customer.objects.get().is_linked
 
 
 def test_who_confirms_the_address_later_is_linked_then(customer: Person) -> None:
@@ -151,6 +175,7 @@ def test_staff_link_a_customer_to_a_team(customer: Person, staff_member: Person)
     link_customer_by_staff(Customer.objects.get(), owner=team, reason="called", by=staff_member.user)
 
     assert get_limit(team, "seats") == 25
+    assert Subscription.objects.linked().count() == 1
 
 
 def test_who_pays_twice_is_not_linked(customer: Person, staff_member: Person) -> None:

@@ -196,7 +196,7 @@ def test_a_change_waits_longer_after_each_failure(buyer: Person, fake: FakeStrip
 
 def test_nothing_is_sent_of_a_banned_person(buyer: Person, fake: FakeStripe) -> None:
     known_customer(buyer, "cus_1")
-    type(buyer.user).objects.filter(pk=buyer.user.pk).update(full_name="Kim New", status="banned")
+    type(buyer.user).objects.filter(pk=buyer.user.pk).update(full_name="Kim New", status="disabled")
 
     assert profiles.send_changed_profiles() == 0
     assert fake.asked == []

@@ -40,11 +40,14 @@ def bought(customer: Person) -> Subscription:
 
 
 def test_where_nothing_drifted_nothing_is_found_and_no_trace_is_left(bought: Subscription) -> None:
+    elsewhere = Customer.objects.create(provider="stripe", external_id="cus_1")
     before = WebhookEvent.objects.count()
 
     assert run() == ["0 differences"]
 
     assert WebhookEvent.objects.count() == before
+    elsewhere.refresh_from_db()
+    assert elsewhere.reconciled_at is None  # the local provider was not asked about whom Stripe has
 
 
 def test_what_no_event_told_is_found_and_put_right(bought: Subscription) -> None:
@@ -82,6 +85,7 @@ def test_a_card_whose_detachment_nobody_told_is_found(bought: Subscription) -> N
     row = LocalObject.objects.get(kind="payment_method")
     row.data |= {"customer": None}
     row.save()
+    assert run() == ["0 differences"]  # one that is as young may have come after the list
     PaymentMethod.objects.update(created_at=bought.started_at - reconcile.JUST_MADE * 2)
 
     assert run()[0] == f"payment_method {row.pk} differed: detached_at"

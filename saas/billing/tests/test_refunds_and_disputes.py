@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.apps import apps
 from django.utils import timezone
 
 from saas.audit.models import AuditEvent
@@ -262,6 +263,9 @@ def test_a_warning_of_fraud_is_an_alarm_until_the_refund(payer: Person) -> None:
     tell("refund.created", whole.refund(7900, charge="ch_1"))
 
     assert list(open_alarms(AlarmKind.FRAUD_WARNING)) == []
+    with time_machine.travel(timezone.now() + timedelta(days=121)):
+        InvoiceAdjustment.objects.filter(kind="refund").delete()
+        assert list(open_alarms(AlarmKind.FRAUD_WARNING)) == []  # a dispute is not to be expected any more
 
 
 def test_a_key_that_may_not_read_charges_fails_no_event(payer: Person, settings: Any) -> None:
@@ -302,6 +306,15 @@ def test_a_payment_has_one_receipt(payer: Person) -> None:
     tell("invoice.payment_succeeded", PAID)
 
     assert mails() == ["receipt"]
+
+
+def test_the_mails_of_a_team_go_to_its_owner(payer: Person) -> None:
+    team = apps.get_model("teams", "Team").objects.create(name="Crew", owner=payer.user)
+    Customer.objects.update(user=None, team=team)
+
+    tell("invoice.paid", PAID)
+
+    assert Mail.objects.get(template="receipt").recipient == payer.user.email
 
 
 def test_an_invoice_of_nothing_has_no_receipt(payer: Person) -> None:
@@ -395,6 +408,9 @@ def test_a_refund_in_part_and_of_the_rest(bought: Person, staff_member: Person) 
 def test_no_refund_of_more_than_was_paid(bought: Person, staff_member: Person, cents: int) -> None:
     with pytest.raises(Invalid):
         refunds.refund_invoice(invoice(), amount_cents=cents, reason="sorry", by=staff_member.user)
+    Invoice.objects.update(status="open")  # paid in part
+    with pytest.raises(NothingToRefund):
+        refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
 
     assert not InvoiceAdjustment.objects.exists()
 
@@ -420,11 +436,15 @@ def test_an_end_at_once_refunds_the_rest_of_the_period(bought: Person, staff_mem
     days = (row.current_period_end - row.started_at).days
     test_clock.advance_and_process(timedelta(days=10))
 
+    Invoice.objects.create(  # after it came one that cost nothing
+        external_id="in_0", customer=row.customer, subscription_id=row.external_id, status="paid", currency="usd"
+    )
+
     ended = refunds.cancel_with_refund(row, reason="wanted out", by=staff_member.user)
 
     assert ended.status == "canceled"
     expected = 7900 * (days - 10) / days
-    assert abs(invoice().returned_cents - expected) <= 1
+    assert abs(Invoice.objects.get(total_cents=7900).returned_cents - expected) <= 1
     assert "subscription_canceled" in mails()
 
 
@@ -451,6 +471,21 @@ def test_a_repeated_click_gives_one_credit(bought: Person, staff_member: Person)
     with time_machine.travel(timezone.now() + refunds.SAME_CREDIT):
         credit("sorry")
     assert LocalObject.objects.get(kind="customer").data["balance"] == -1500
+
+
+def test_a_credit_is_of_something_and_of_a_million_at_most(bought: Person, staff_member: Person) -> None:
+    def credit(cents: int) -> None:
+        refunds.credit_customer(
+            Customer.objects.get(), amount_cents=cents, currency="usd", reason="sorry", by=staff_member.user
+        )
+
+    for cents in (-1, 0, 100_000_001):
+        with pytest.raises(Invalid):
+            credit(cents)
+    assert not AuditEvent.objects.filter(action="customer.credited").exists()
+    credit(100_000_000)
+
+    assert LocalObject.objects.get(kind="customer").data["balance"] == -100_000_000
 
 
 def test_a_credit_has_one_key_whatever_the_minute_until_it_is_given(
@@ -714,6 +749,9 @@ def test_a_dispute_ends_access_where_the_setting_says_so(
     assert has_access() == while_open
     tell("charge.dispute.closed", whole.dispute(7900, status="lost"), later=60)
     assert has_access() == once_lost
+    Invoice.objects.update(subscription_id="sub_other")  # what was paid by it is another's
+    assert has_access()
+    Invoice.objects.update(subscription_id="sub_1")
     InvoiceAdjustment.objects.update(status="won")
     assert has_access()
 

@@ -87,6 +87,7 @@ def test_of_an_object_with_a_recent_event_or_one_that_waits_no_payload_is_delete
         ("customer.discount.created", "di_1"),
         ("charge.updated", "ch_1"),
         ("refund.created", "re_1"),
+        ("charge.refunded", "ch_2"),
         ("checkout.session.completed", "cs_1"),
         ("payment_method.attached", "pm_1"),
     ],
@@ -96,7 +97,7 @@ def test_what_has_not_ended_keeps_its_payloads_for_ever_and_what_is_unknown_does
     Invoice.objects.create(
         external_id="in_1", customer=customer, charge_id="ch_1", status="paid", issued_at=timezone.now()
     )
-    InvoiceAdjustment.objects.create(external_id="re_1", customer=customer, kind="refund")
+    InvoiceAdjustment.objects.create(external_id="re_1", customer=customer, kind="refund", charge_id="ch_2")
     PaymentMethod.objects.create(external_id="pm_1", customer=customer)
     for id, of in (("evt_known", object_id), ("evt_unknown", "nobody_knows_it")):
         row = WebhookEvent.objects.create(
@@ -123,16 +124,18 @@ def test_the_rows_of_attempts_that_came_to_nothing_go_after_their_payloads(custo
     long_ago = timezone.now() - timedelta(days=401)
     for name, status in (("cs_paid", "active"), ("cs_left", "expired"), ("cs_payload", "failed")):
         Checkout.objects.create(customer=payer, plan=plan, external_id=name, status=status, ended_at=long_ago)
-    PaymentMethod.objects.create(external_id="pm_gone", customer=payer, detached_at=long_ago)
-    event = WebhookEvent.objects.create(
-        external_id="evt_1", object_id="cs_payload", provider_created=timezone.now(), body_size=2
-    )
-    WebhookPayload.objects.create(event=event, body=b"{}")
+    for name in ("pm_gone", "pm_payload"):
+        PaymentMethod.objects.create(external_id=name, customer=payer, detached_at=long_ago)
+    for name in ("cs_payload", "pm_payload"):
+        event = WebhookEvent.objects.create(
+            external_id=f"evt_{name}", object_id=name, provider_created=timezone.now(), body_size=2
+        )
+        WebhookPayload.objects.create(event=event, body=b"{}")
 
     passes.delete_expired(only_due=False)
 
     assert sorted(Checkout.objects.values_list("external_id", flat=True)) == ["cs_paid", "cs_payload"]
-    assert not PaymentMethod.objects.exists()
+    assert PaymentMethod.objects.get().external_id == "pm_payload"
 
 
 def test_mails_about_money_stay_so_that_no_replay_sends_them_again():
