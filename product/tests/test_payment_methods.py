@@ -1,10 +1,13 @@
 """Cards, invoices, and the number that must never come in."""
 
 import logging
+from datetime import UTC, datetime
 
 import pytest
+import time_machine
 
-from saas.billing.models import Checkout, Invoice, PaymentMethod
+from saas.audit.models import AuditEvent
+from saas.billing.models import Checkout, Customer, Invoice, LocalObject, PaymentMethod
 from saas.billing.providers.interface import ProviderUnavailable
 from saas.billing.providers.local.gateway import LocalGateway
 from saas.logs import LineFormatter
@@ -59,6 +62,11 @@ def test_a_card_is_removed_by_its_owner_only(product: ServiceClient, customer: P
     assert product.delete(path, token=customer.token).status_code == 204
     assert product.delete(path, token=customer.token).status_code == 404
     assert product.get("/api/billing/payment-methods", token=customer.token).json()["payment_methods"] == []
+    audited = AuditEvent.objects.filter(action__startswith="payment_method.").order_by("pk")
+    assert list(audited.values_list("action", "actor", "target")) == [
+        ("payment_method.added", customer.user.pk, Customer.objects.get().pk),
+        ("payment_method.removed", customer.user.pk, path.rpartition("/")[2]),
+    ]
 
 
 def test_a_declined_card_is_refused(product: ServiceClient, customer: Person) -> None:
@@ -90,6 +98,19 @@ def test_a_field_that_does_not_fit_is_named(
 
     assert (answer.status_code, list(answer.json()["errors"])) == (422, [field])
     assert PaymentMethod.objects.count() == 0
+
+
+@pytest.mark.parametrize(("year", "month", "status"), [(2030, 5, 201), (2030, 4, 422), (2029, 12, 422)])
+def test_a_card_is_valid_until_its_month_is_over(
+    product: ServiceClient, customer: Person, year: int, month: int, status: int
+) -> None:
+    with time_machine.travel(datetime(2030, 5, 31, 23, tzinfo=UTC)):
+        token = product.post("/api/auth/login", {"email": customer.user.email, "password": customer.password}).json()[
+            "access_token"
+        ]
+        body = {**CARD, "exp_year": year, "exp_month": month}
+
+        assert product.post("/api/billing/payment-method", body, token=token).status_code == status
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -153,6 +174,8 @@ def test_a_team_has_cards_invoices_and_a_portal_of_its_own(product: ServiceClien
     assert [row["id"] for row in listed["payment_methods"]] == [card["id"]]
     assert [row["total_cents"] for row in invoices] == [1_900]
     assert portal.status_code == 201
+    visit = LocalObject.objects.get(pk=portal.json()["url"].rpartition("/")[2])
+    assert visit.customer_id == Customer.objects.get(team=team).external_id
     assert product.get("/api/billing/payment-methods", token=customer.token).json()["payment_methods"] == []
     gone = product.delete(f"/api/billing/payment-methods/{card['id']}?team_id={team.id}", token=customer.token)
     assert gone.status_code == 204
@@ -210,6 +233,8 @@ def test_an_invoice_got_alone_has_a_link_that_is_valid_now(
 
     assert product.get(path, token=customer.token).json() == {"invoice": listed}
     assert product.get(path, token=other.token).status_code == 404
+    Invoice.objects.update(status="draft")  # nobody is shown what is not issued
+    assert product.get(path, token=customer.token).status_code == 404
 
 
 def test_the_stored_link_is_given_while_the_provider_does_not_answer(
