@@ -11,7 +11,7 @@ from admin_ops.tests.pages import open_admin_site
 from saas.accounts.models import StaffRole
 from saas.api.metrics import render_metrics
 from saas.billing import checkouts
-from saas.billing.alarms import AlarmKind, count_alarms
+from saas.billing.alarms import AlarmKind, alarms_of_user, count_alarms
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, Plan, Price, Subscription
 from saas.management.commands.doctor import open_alarms
 from saas.testing.factories import event_factories, user_factories
@@ -36,6 +36,16 @@ def paid(customer):
     Invoice.objects.all().delete()
     WebhookEvent.objects.filter(pk=event.pk).update(status="failed", last_error="Broken: no such plan")
     return event
+
+
+def test_a_persons_alarms_are_of_their_own_customers_whatever_the_address(customer, other):
+    for number, person in enumerate((customer, other)):
+        payer = Customer.objects.create(
+            user=person.user, provider="stripe", external_id=f"cus_{number}", email=customer.user.email
+        )
+        Subscription.objects.create(customer=payer, external_id=f"sub_{number}", status="past_due", plan_id="growth")
+
+    assert [alarm.external_id for alarm in alarms_of_user(customer.user)] == ["sub_0"]
 
 
 def test_a_failed_event_stands_on_top_and_its_replay_leads_back(admin_site, customer, paid):

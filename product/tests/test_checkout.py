@@ -149,6 +149,8 @@ def test_an_owner_buys_for_her_team(product: ServiceClient, customer: Person, ot
     path = f"/api/subscriptions/current?team_id={team.pk}"
     assert product.get(path, token=customer.token).json()["subscription"]["plan"]["id"] == "growth"
     assert product.get("/api/subscriptions/current", token=customer.token).json()["subscription"] is None
+    Membership.objects.create(team=team, user=other.user, role="viewer")
+    assert product.get(path, token=other.token).json()["subscription"]["plan"]["id"] == "growth"  # members see the plan
     limits = product.get(f"/api/billing/entitlements?team_id={team.pk}", token=customer.token).json()["limits"]
     assert limits == with_added_limits({"teams": 10, "seats": 25, "api_keys": 10})
 

@@ -233,8 +233,9 @@ def test_an_invoice_got_alone_has_a_link_that_is_valid_now(
 
     assert product.get(path, token=customer.token).json() == {"invoice": listed}
     assert product.get(path, token=other.token).status_code == 404
-    Invoice.objects.update(status="draft")  # nobody is shown what is not issued
-    assert product.get(path, token=customer.token).status_code == 404
+    for status in ("draft", "deleted"):  # nobody is shown what is not issued
+        Invoice.objects.update(status=status)
+        assert product.get(path, token=customer.token).status_code == 404
 
 
 def test_the_stored_link_is_given_while_the_provider_does_not_answer(

@@ -137,6 +137,7 @@ def test_cards_are_added_chosen_and_removed(product: ServiceClient, path: str) -
 
     press(product, path, "use_card", card_id=first)
     press(product, path, "remove_card", card_id=second)
+    assert press(product, path, "use_card", card_id=second).status_code == 409
     local_provider.deliver_events()
 
     assert Customer.objects.get().default_payment_method == first

@@ -2,15 +2,21 @@
 
 import html
 import re
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from rest_framework.request import Request
 
+from product.billing.pages import PAGES
 from product.tests.pages.test_team_pages import Browser
+from saas.api import rate_limits
 from saas.billing.catalogue.prices import change_price
 from saas.billing.catalogue.promotions import create_promotion_code
 from saas.billing.checkouts import start_checkout
@@ -284,6 +290,8 @@ def test_seats_are_bought_and_changed(browser: Browser, team: Team, owner: Perso
     thanks = browser.get(f"/billing/success?checkout_id={row.pk}")
     assert f'href="{home}"' in thanks
     assert Subscription.objects.get().quantity == 4
+    browser.get(f"{home}/change?plan=growth&interval=month&quantity=2")
+    assert "3 seats are taken: keep at least as many." in browser.get(f"{home}/plans")
     more = browser.get(f"{home}/change?plan=growth&interval=month&quantity=6")
     assert "Growth, the next month 54.00 USD" in text_of(more)
     page = browser.follow(f"{home}/change", **hidden(more))
@@ -389,6 +397,7 @@ def test_billing_details_are_asked_for_in_german(browser: Browser, owner: Person
     assert not re.search(r"\b(Street|City|Country|Tax|Save|Keep|Not|the)\b", words), words
 
 
+@pytest.mark.usefixtures("team")  # all that is left is in use, which is not too much
 def test_canceling_says_what_is_lost_and_is_taken_back(browser: Browser, owner: Person) -> None:
     row = buy(owner)
     asked = text_of(browser.get("/billing/end"))
@@ -483,6 +492,8 @@ def test_a_payment_that_failed_is_above_everything_and_can_be_made(
     assert invoice.needs_action == (last4 == "3184")
     path = invoice.hosted_url.removeprefix("http://localhost:8000")
     browser.get(path)
+    browser.send(path, act="deny", card=last4)
+    assert (browser.answer.status_code, Invoice.objects.filter(status="open").count()) == (409, 1)
     browser.send(path, act="confirm" if last4 == "3184" else "pay", card="3184" if last4 == "3184" else "4242")
     assert "failed" not in text_of(browser.get("/billing"))
     assert Subscription.objects.get().status == "active"
@@ -596,6 +607,22 @@ def test_another_persons_card_is_not_there(product: ServiceClient, browser: Brow
 
     assert browser.answer.status_code == 404
     assert PaymentMethod.objects.usable().count() == 1
+
+
+def test_the_pages_on_which_one_pays_are_limited(browser: Browser, owner: Person, settings: Any) -> None:
+    settings.RATE_LIMIT_SCALE = 1
+    with time_machine.travel(timezone.now(), tick=False):
+        for limit, key in ((PAGES, "127.0.0.1/32"), (rate_limits.CHECKOUT, owner.user.pk)):
+            for _ in range(limit.count - 1):
+                rate_limits.count_request(replace(limit, key=lambda _, key=key: key), Request(HttpRequest()))
+        answered = []
+        for _ in range(2):
+            browser.get("/billing/success")
+            answered.append(browser.answer.status_code)
+            browser.send("/billing/checkout", plan_id="growth", promotion_code="NONE")
+            answered.append(browser.answer.status_code)
+
+    assert answered == [200, 422, 429, 429]
 
 
 @pytest.mark.parametrize("path", PATHS[:5])

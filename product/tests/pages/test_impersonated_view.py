@@ -12,9 +12,12 @@ from saas.accounts.models import Impersonation, LoginSession
 from saas.accounts.staff import impersonation_views, impersonations
 from saas.accounts.staff.impersonations import ImpersonationRequest
 from saas.audit.models import AuditEvent
+from saas.billing.checkouts import start_checkout
+from saas.billing.models import Invoice
 from saas.testing.clients import ServiceClient
 from saas.testing.concurrency import run_concurrently
 from saas.testing.factories.user_factories import PASSWORD, Person, create_customer
+from saas.webhook_events.models import WebhookEvent
 
 READS = [
     "/account",
@@ -139,6 +142,20 @@ def test_a_secret_of_the_customer_is_not_shown(view: ServiceClient, customer: Pe
     answer = view.get("/account/second-factor/setup")
 
     assert (answer.status_code, secret in answer.content.decode()) == (403, False)
+
+
+def test_the_payment_provider_is_asked_nothing_in_the_view(view: ServiceClient, customer: Person) -> None:
+    """Its requests run in a transaction."""
+    assert view.get("/billing/checkout?plan=growth").status_code == 403
+    start_checkout(customer.user, plan_id="growth")
+    Invoice.objects.update(hosted_url="https://invoice.example/stored")
+
+    page = view.get("/billing?from=portal").content.decode()
+
+    assert "Next invoice" not in page
+    assert not WebhookEvent.objects.filter(source=WebhookEvent.Source.FETCH).exists()
+    assert view.get(f"/billing/invoice/{Invoice.objects.get().pk}").headers["Location"].endswith("/stored")
+    assert view.get("/billing/change?plan=starter").status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/api/auth/me", "/api/users/profile", "/api/users/export", "/api/teams"])

@@ -10,9 +10,11 @@ from stripe.params import CustomerTaxIdCreateParams
 
 from saas.audit.models import AuditEvent
 from saas.billing.checkouts import start_checkout
+from saas.billing.customers import note_refused_tax_id
 from saas.billing.invoices import billed_to, tax_ids
 from saas.billing.invoices.details import invoice_details
 from saas.billing.models import BillingDetails, Customer, Invoice, LocalObject
+from saas.billing.providers import TaxIdRefused
 from saas.billing.providers.local import invoice_page, test_clock
 from saas.billing.providers.stripe.billing_details import creation_params
 from saas.billing.sync import profiles
@@ -252,6 +254,15 @@ def test_who_never_gave_any_keeps_what_stripe_has(customer: Person, fake: FakeSt
 
     [sent] = fake.asked
     assert sent.fields == {"email": customer.user.email, "name": "Kim New"}
+
+
+def test_a_refusal_of_an_earlier_number_says_nothing_of_the_next(customer: Person) -> None:
+    earlier = save(customer)
+    save(customer, tax_id="ATU13585627")
+
+    note_refused_tax_id(earlier, TaxIdRefused("No such number."))
+
+    assert BillingDetails.objects.get().tax_id_refusal == ""
 
 
 def test_a_refusal_is_tried_again_and_then_counts_as_sent(customer: Person, fake: FakeStripe) -> None:

@@ -68,6 +68,7 @@ def test_a_checkout_that_was_paid_is_not_overwritten_by_a_late_event(customer: P
 
     checkout.refresh_from_db()
     assert (checkout.status, checkout.subscription_id) == ("active", "sub_paid")
+    assert WebhookEvent.objects.latest("pk").status == "processed"
 
 
 def team_of(person: Person) -> Any:

@@ -88,6 +88,17 @@ def test_a_customer_that_only_we_knew_takes_the_place(customer: Person) -> None:
     assert Customer.objects.count() == 1
 
 
+def test_what_stripe_says_takes_no_customer_from_its_account(customer: Person, other: Person) -> None:
+    """Whoever writes the metadata there names another account's customer."""
+    mine = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
+    theirs = Customer.objects.create(user=other.user, provider="stripe")
+
+    tell("customer.updated", whole.customer(metadata={"customer_id": theirs.pk}))
+    event_factories.drain()
+
+    assert dict(Customer.objects.values_list("pk", "external_id")) == {mine.pk: "cus_1", theirs.pk: ""}
+
+
 def test_an_address_that_nobody_confirmed_is_an_alarm(customer: Person) -> None:
     type(customer.user).objects.update(email_verified_at=None)
 
@@ -381,6 +392,12 @@ def test_a_thin_event_of_what_is_gone_is_ignored_with_the_reason(fake: FakeStrip
     event = thin("v1.product.deleted", {"id": "prod_1", "type": "product", "url": "/v1/products/prod_1"})
 
     assert (event.status, event.last_error) == ("ignored", "Ignore: The event names its object only, and it is gone.")
+
+
+def test_a_thin_event_whose_object_is_refused_is_tried_again(fake: FakeStripe) -> None:
+    event = thin("v1.product.updated", {"id": "prod_1", "type": "product", "url": "/v1/products/prod_1"})
+
+    assert event.status == "retry_scheduled"
 
 
 def test_a_thin_event_of_another_account_asks_nobody(fake: FakeStripe) -> None:

@@ -14,7 +14,12 @@ from saas.billing.models import Invoice, LedgerEntry, LocalObject, PaymentMethod
 from saas.billing.payment_methods import add_payment_method
 from saas.billing.providers.local import invoice_page, lifecycle, test_clock
 from saas.billing.providers.local.objects import add_months
-from saas.billing.subscriptions import cancel_subscription, change_plan, preview_next_invoice
+from saas.billing.subscriptions import (
+    cancel_subscription,
+    change_plan,
+    preview_next_invoice,
+    refresh_by_staff,
+)
 from saas.billing.tests.stripe_stand_in import bill_through_stripe
 from saas.testing import local_provider
 from saas.testing.factories import stripe_object_factories
@@ -192,6 +197,19 @@ def test_the_reason_of_a_cancellation_reaches_the_provider(customer: Person) -> 
 
     subscription = LocalObject.objects.of_kind("subscription").get()
     assert subscription.data["cancellation_details"] == {"comment": "too dear"}
+
+
+def test_staff_ask_about_a_subscription_and_not_about_others_of_its_customer(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
+    row = Subscription.objects.get()
+    Invoice.objects.create(
+        external_id="in_other", customer=row.customer, subscription_id="sub_other", status="open", attention="No sum."
+    )
+
+    refreshed = refresh_by_staff(row, reason="", by=customer.user)  # the provider has no such invoice
+
+    assert refreshed.status == "active"
+    assert AuditEvent.objects.get(action="subscription.refreshed").target == row.pk
 
 
 def test_stripes_clock_cannot_be_moved(db: None, settings) -> None:

@@ -84,6 +84,9 @@ def test_the_preview_asks_about_the_plans_own_item(product: ServiceClient, custo
         "subscription_details[items][0][price]": "price_scale",
         "subscription_details[items][0][quantity]": "2",
     }
+    Price.objects.filter(external_id="price_scale").update(is_per_unit=True)
+    change(product, customer, "/preview")
+    assert items_sent(provider)["subscription_details[items][0][quantity]"] == "1"  # two of a plan are no two seats
 
 
 def test_a_single_item_of_an_unknown_price_is_the_plans(

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from saas.audit.models import AuditEvent
 from saas.billing.catalogue.prices import commit_price, ensure_provider_price
+from saas.billing.customers import replace_customer
 from saas.billing.models import Checkout, Customer, Price, PriceTerms
 from saas.billing.providers import ProviderFailed, fetched_objects
 from saas.billing.sync import profiles
@@ -96,6 +97,22 @@ def test_a_replaced_customers_open_checkout_goes_on(product: ServiceClient, buye
 
     checkout = Checkout.objects.get()
     assert (bought["id"], checkout.status, checkout.customer.external_id) == (checkout.pk, "pending", "cus_1")
+    keys = [asked.headers["Idempotency-Key"] for asked in calls(fake, "/v1/checkout/sessions")]
+    assert keys == [
+        f"checkout:{checkout.pk}",
+        f"checkout:{checkout.pk}:1",
+    ]  # Stripe refuses a key with another customer
+
+
+def test_a_checkout_whose_page_is_open_stays_with_a_customer_who_is_replaced_once(buyer: Person) -> None:
+    old = known_customer(buyer)
+    Checkout.objects.create(customer=old, plan_id="growth", external_id="cs_old")
+
+    new = replace_customer(old)
+
+    assert replace_customer(old) == new
+    assert Checkout.objects.get().customer == old
+    assert AuditEvent.objects.filter(action="customer.replaced").count() == 1
 
 
 def test_an_answer_of_500_ends_its_idempotency_key(product: ServiceClient, buyer: Person, fake: FakeStripe) -> None:
@@ -122,6 +139,7 @@ def test_a_name_that_was_corrected_meanwhile_ends_the_key(
 
     row.refresh_from_db()
     assert (answer.status_code, row.external_id, row.creation_attempt) == (201, "cus_1", 1)
+    assert row.told_name == ""  # what another call may have told is sent once more
 
 
 @pytest.mark.parametrize("path", ["GET /v1/customers", "GET /v1/customers/search"])
@@ -192,6 +210,8 @@ def test_a_change_waits_longer_after_each_failure(buyer: Person, fake: FakeStrip
     Customer.objects.update(profile_due_at=timezone.now())
     fake.answers["POST /v1/customers/cus_1"] = good
     assert profiles.send_changed_profiles() == 1
+    row.refresh_from_db()
+    assert row.profile_failures == 0  # the next change waits for nothing
 
 
 def test_nothing_is_sent_of_a_banned_person(buyer: Person, fake: FakeStripe) -> None:

@@ -10,7 +10,19 @@ import pytest
 from django.db import connection, transaction
 
 from saas.billing.catalogue import prices, seed_plans
-from saas.billing.models import Checkout, Customer, Invoice, LedgerEntry, LocalObject, Price, Subscription
+from saas.billing.invoices import billed_to
+from saas.billing.linking.customers import CustomerIsLinked, link_customer
+from saas.billing.models import (
+    BillingDetails,
+    Checkout,
+    Customer,
+    Invoice,
+    InvoiceAdjustment,
+    LedgerEntry,
+    LocalObject,
+    Price,
+    Subscription,
+)
 from saas.billing.sync import upsert
 from saas.billing.sync.rebuild import rebuild_rows
 from saas.billing.webhook_handlers import handle_price_event
@@ -148,6 +160,44 @@ def test_two_subscriptions_of_one_customer_written_at_once_add_up() -> None:
     entries = LedgerEntry.objects.order_by("at").values_list("subscription__external_id", "movement", "customer_cents")
     assert list(entries) == [("sub_1", "new", 1900), ("sub_2", "expansion", 9800)]
     assert list(rebuild_rows(repair=False)) == []
+
+
+def test_two_refunds_of_one_invoice_at_once_are_both_taken_off() -> None:
+    upsert.ensure_invoice("in_1")
+    Invoice.objects.update(amount_paid_cents=7_900)
+    invoice = Invoice.objects.get()
+
+    def refund(id: str, cents: int) -> None:
+        InvoiceAdjustment.objects.create(external_id=id, kind="refund", invoice=invoice, returned_cents=cents)
+        upsert.write_returned(invoice)
+
+    _second_waits_for_first(partial(refund, "re_1", 1_900), partial(refund, "re_2", 1_000))
+
+    assert Invoice.objects.get().returned_cents == 2_900
+
+
+def test_a_tax_id_that_was_given_and_taken_back_at_once_is_deleted_at_the_provider(customer: Person) -> None:
+    def save(kind: str, number: str) -> None:
+        billed_to.save_billing_details(customer.user, by=customer.user, tax_id_kind=kind, tax_id=number)
+
+    save("", "")
+
+    _second_waits_for_first(partial(save, "eu_vat", "DE136695976"), partial(save, "", ""))
+
+    assert BillingDetails.objects.values_list("tax_id", "had_tax_id").get() == ("", True)
+
+
+def test_of_two_who_link_a_customer_at_once_the_second_is_refused(customer: Person, other: Person) -> None:
+    stub = upsert.ensure_customer("cus_1")
+    assert stub
+
+    def link_to_other() -> None:
+        with pytest.raises(CustomerIsLinked):
+            link_customer(stub, owner=other.user, evidence="staff")
+
+    _second_waits_for_first(partial(link_customer, stub, owner=customer.user, evidence="staff"), link_to_other)
+
+    assert Customer.objects.get().user == customer.user
 
 
 def test_a_prices_event_takes_the_plan_before_the_price_as_staff_do() -> None:

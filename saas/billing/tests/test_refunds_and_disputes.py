@@ -181,6 +181,16 @@ def test_the_refunds_that_an_old_charge_shows_are_taken_off(payer: Person, order
     assert list(rebuild.rebuild_rows(repair=False)) == []
 
 
+def test_a_refund_that_an_old_charge_shows_as_failed_is_taken_back(payer: Person) -> None:
+    tell("invoice.paid", OLD_INVOICE)
+    tell("charge.refunded", old_charge(whole.refund(1900)), later=60)
+    assert invoice().returned_cents == 1900
+
+    tell("charge.updated", old_charge(whole.refund(1900, status="failed")), later=120)
+
+    assert invoice().returned_cents == 0
+
+
 def test_a_refund_is_told_once_however_many_events_report_it(payer: Person) -> None:
     tell("invoice.paid", OLD_INVOICE)
 

@@ -123,6 +123,16 @@ def test_a_subscription_that_ends_buys_no_seats(team: Team, customer: Person) ->
         require_free_seat(team, taken=5)
 
 
+def test_what_is_not_paid_and_a_team_that_ended_buy_no_seats(team: Team) -> None:
+    join(team, 1)
+    Subscription.objects.update(status="past_due")
+    assert (seat_billing.update_seats(team), quantity()) == (False, 4)
+
+    Subscription.objects.update(status="active")
+    Team.objects.update(deleted_at=START)
+    assert (seat_billing.update_all_seats(), quantity()) == (0, 4)
+
+
 def test_a_new_member_is_charged_on_an_archived_plan_too(team: Team) -> None:
     Plan.objects.filter(pk="growth").update(is_active=False)
     join(team, 1)
