@@ -23,7 +23,7 @@ from saas.audit.models import AuditEvent, AuditPersonalData
 from saas.audit.tests.test_hash_chain import verify
 from saas.billing import checkouts, payment_methods, subscriptions
 from saas.billing.invoices.billed_to import save_billing_details
-from saas.billing.models import Customer, Invoice, LedgerEntry
+from saas.billing.models import Customer, Invoice, LedgerEntry, PaymentMethod
 from saas.billing.sync.rebuild import rebuild_rows
 from saas.mail.actions import queue_mail
 from saas.mail.models import Mail
@@ -233,8 +233,12 @@ def test_a_payload_that_was_redacted_says_so_and_keeps_its_hash(adalgisa: Person
 
 
 def test_other_people_keep_what_is_theirs(adalgisa: Person, other: Person, staff_member: Person) -> None:
+    payer = Customer.objects.create(user=other.user, provider="stripe", external_id="cus_o", email=adalgisa.user.email)
+    PaymentMethod.objects.create(customer=payer, external_id="pm_o", last4="1881")
+
     erase()
 
+    assert PaymentMethod.objects.get(external_id="pm_o").last4 == "1881"  # whatever address its customer had
     assert User.objects.get(pk=other.user.pk).email == other.user.email
     assert Team.objects.get(owner=other.user).name == "[erased]"
     assert Team.objects.filter(name="Elsewhere").exists()

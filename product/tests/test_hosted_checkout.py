@@ -1,7 +1,10 @@
 """The local provider's page, clicked through: pay, be declined, walk away."""
 
+from decimal import Decimal
+
 import pytest
 
+from saas.billing.catalogue.promotions import create_promotion_code
 from saas.billing.models import Checkout, LedgerEntry, LocalObject, Subscription
 from saas.billing.providers.local.operations import DECLINES
 from saas.testing import local_provider
@@ -20,10 +23,10 @@ def path(product: ServiceClient, customer: Person, settings) -> str:
     return checkout["checkout_url"].removeprefix("http://localhost:8000")
 
 
-def press(product: ServiceClient, path: str, card: str = "4242", act: str = "pay"):
+def press(product: ServiceClient, path: str, card: str = "4242", act: str = "pay", code: str = ""):
     product.get("/api/auth/csrf")
     token = product.cookies["product_csrf"].value
-    fields = f"act={act}&card={card}&csrfmiddlewaretoken={token}"
+    fields = f"act={act}&card={card}&code={code}&csrfmiddlewaretoken={token}"
     return product.generic("POST", path, fields, content_type="application/x-www-form-urlencoded")
 
 
@@ -100,6 +103,23 @@ def test_a_declined_card_says_why_and_leaves_the_page_open(
     assert (page.status_code, sentence in text_of(page)) == (409, True)
     assert Checkout.objects.get().status == "pending"
     assert not LocalObject.objects.undelivered().exists()
+
+
+def test_a_code_is_entered_on_the_page_and_by_a_person_once(product: ServiceClient, path: str) -> None:
+    create_promotion_code("SPRING", by="system", percent_off=Decimal(50), duration="once")
+
+    assert press(product, path, act="code", code="spring").status_code == 302
+
+    assert Checkout.objects.get().promotion_code == "SPRING"
+    Checkout.objects.update(status="active")
+    again = press(product, path, act="code", code="spring")
+    assert (again.status_code, "You have used this code already." in text_of(again)) == (422, True)
+
+
+def test_what_was_bought_at_once_has_no_page(product: ServiceClient, customer: Person) -> None:
+    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
+
+    assert product.get(f"/checkout/{Checkout.objects.get().external_id}").status_code == 404
 
 
 def test_a_card_that_is_not_offered_is_not_taken(product: ServiceClient, path: str) -> None:

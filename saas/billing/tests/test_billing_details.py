@@ -263,6 +263,9 @@ def test_a_refusal_of_an_earlier_number_says_nothing_of_the_next(customer: Perso
     note_refused_tax_id(earlier, TaxIdRefused("No such number."))
 
     assert BillingDetails.objects.get().tax_id_refusal == ""
+    note_refused_tax_id(BillingDetails.objects.get(), TaxIdRefused("No such number."))
+    assert BillingDetails.objects.get().tax_id_refusal == "No such number."
+    assert save(customer, tax_id="ATU13585627").tax_id_refusal == ""  # the provider is asked once more
 
 
 def test_a_refusal_is_tried_again_and_then_counts_as_sent(customer: Person, fake: FakeStripe) -> None:

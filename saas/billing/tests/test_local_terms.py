@@ -9,7 +9,7 @@ import time_machine
 from saas.audit.models import AuditEvent
 from saas.billing import entitlements
 from saas.billing.catalogue.prices import change_price
-from saas.billing.catalogue.promotions import create_promotion_code
+from saas.billing.catalogue.promotions import create_promotion_code, end_promotion_code
 from saas.billing.checkouts import AlreadySubscribed, IdempotencyKeyReused, start_checkout
 from saas.billing.models import Checkout, Invoice, LocalObject, Plan, PriceTerms, PromotionCode, Subscription
 from saas.billing.payment_methods import add_payment_method
@@ -174,6 +174,24 @@ def test_an_unusable_code_is_not_made(db: None, terms, field: str) -> None:
         code(**terms)
 
     assert list(refused.value.errors or {}) == [field]
+
+
+def test_a_code_of_once_waits_for_the_end_of_the_trial(customer: Person) -> None:
+    Plan.objects.filter(pk="growth").update(trial_days=14)
+    code(duration="once")
+    start_checkout(customer.user, plan_id="growth", promotion_code="SPRING")
+    test_clock.advance_and_process(timedelta(days=15))
+
+    assert totals() == [0, 5_925]
+
+
+def test_a_code_is_ended_once(db: None) -> None:
+    made = code()
+
+    for _ in range(2):
+        end_promotion_code(made, by="system")
+
+    assert AuditEvent.objects.filter(action="promotion_code.ended").count() == 1
 
 
 def test_the_most_that_a_code_can_give_is_made(db: None) -> None:

@@ -11,7 +11,7 @@ from saas.billing import clock
 from saas.billing.catalogue import price_moves
 from saas.billing.catalogue.prices import change_price
 from saas.billing.checkouts import start_checkout
-from saas.billing.models import Invoice, Price, PriceMove, PriceTerms, Subscription
+from saas.billing.models import Customer, Invoice, Price, PriceMove, PriceTerms, Subscription
 from saas.billing.providers.local import test_clock
 from saas.billing.subscriptions import cancel_subscription, change_plan
 from saas.billing.tasks import apply_price_moves
@@ -47,6 +47,11 @@ def schedule(old: Price, after: timedelta = FORTNIGHT + timedelta(hours=1)) -> P
 
 def test_the_preview_says_who_pays_what_since_when_and_what_they_will_pay(old: Price) -> None:
     start_checkout(user_factories.create_customer().user, plan_id="growth")  # pays the new price already
+
+    stub = Customer.objects.create(provider="local", external_id="cus_stub")  # who is nobody of ours
+    Subscription.objects.create(
+        customer=stub, external_id="sub_stub", status="active", price_id=old.external_id, item_id="si_stub"
+    )
 
     [payer] = price_moves.preview_price_move(old, price_moves.current_version(old))
 
@@ -126,7 +131,9 @@ def test_a_move_needs_notice_and_is_planned_once(old: Price) -> None:
 def test_nobody_is_moved_to_another_plan_or_to_a_price_that_is_not_sold(old: Price) -> None:
     sold = price_moves.current_version(old)
     other = Price.objects.get(plan_id="starter", is_current=True, interval="month", provider="local")
-    for pair in ((old, other), (sold, old), (old, old)):
+    per_seat = price_moves.current_version(old)
+    per_seat.is_per_unit = True
+    for pair in ((old, other), (old, per_seat), (sold, old), (old, old)):
         with pytest.raises(Invalid):
             price_moves.preview_price_move(*pair)
 

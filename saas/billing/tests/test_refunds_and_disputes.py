@@ -15,7 +15,7 @@ from saas.billing.entitlements import get_limit
 from saas.billing.invoices import customer_mails, refunds
 from saas.billing.invoices.refunds import NothingToRefund, PaymentDisputed
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, LocalObject, PaymentMethod, Price, Subscription
-from saas.billing.providers import ProviderFailed, ProviderRefused, ProviderUnavailable
+from saas.billing.providers import IdempotencyMismatch, ProviderFailed, ProviderRefused, ProviderUnavailable
 from saas.billing.providers.local import test_clock
 from saas.billing.providers.local.gateway import LocalGateway
 from saas.billing.subscriptions import cancel_by_staff
@@ -209,8 +209,10 @@ def test_the_refund_that_a_new_charge_does_not_show_is_asked_for(payer: Person, 
     shown = {name: value for name, value in old_charge(whole.refund(1900)).items() if name != "invoice"}
     with stand_in({"GET /v1/charges/ch_1": shown}, StandIn) as here:
         bill_through_stripe(settings, here.url)
-        tell("charge.refunded", {name: value for name, value in shown.items() if name != "refunds"})
+        for _ in range(2):  # the second time it is known
+            tell("charge.refunded", {name: value for name, value in shown.items() if name != "refunds"})
 
+    assert len(here.asked) == 1
     assert invoice().returned_cents == 1900
     assert here.asked[0].fields == {"expand[0]": "refunds"}
 
@@ -554,6 +556,20 @@ def test_a_refund_whose_answer_was_an_error_is_made_by_another_click(
         refunded = refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry!", by=staff_member.user)
 
     assert refunded.returned_cents == 1900
+
+
+@pytest.mark.parametrize("failure", [ProviderFailed, IdempotencyMismatch])
+def test_an_answer_that_would_be_repeated_ends_the_refunds_key(
+    bought: Person, staff_member: Person, monkeypatch: pytest.MonkeyPatch, failure: type[Exception]
+) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise failure
+
+    monkeypatch.setattr(LocalGateway, "refund_invoice", fail)
+    with pytest.raises(failure):
+        refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
+
+    assert (invoice().refund_attempt, invoice().refund_failed_at is None) == (1, False)
 
 
 def test_a_refund_that_was_made_without_an_answer_is_not_made_twice(
