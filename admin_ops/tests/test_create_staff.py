@@ -104,3 +104,10 @@ def test_what_is_no_address_or_no_role_is_refused(db, email, role):
         call_command("create_staff", f"--email={email}", f"--role={role}")
 
     assert not User.objects.exists()
+
+
+def test_a_banned_member_of_staff_gets_no_new_link(staff_member):
+    User.objects.update(status=User.Status.DISABLED)
+
+    with pytest.raises(CommandError, match="No active member of staff"):
+        call_command("create_staff", f"--email={staff_member.user.email}", "--again")

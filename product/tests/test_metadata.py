@@ -187,8 +187,10 @@ def test_changing_metadata_leaves_the_name(product, customer, team):
 def test_what_changes_nothing_is_not_audited(product, customer, team):
     for _ in range(2):
         product.patch(f"/api/teams/{team.id}", {"metadata": {"theme": "dark"}}, token=customer.token)
+    product.patch("/api/users/profile", {}, token=customer.token)
 
     assert AuditEvent.objects.filter(action="team.metadata_changed").count() == 1
+    assert not AuditEvent.objects.filter(action="profile.updated").exists()
 
 
 def test_the_export_holds_it(product, customer, team):
