@@ -26,10 +26,10 @@ class InvoiceAdjustmentQuerySet(models.QuerySet["InvoiceAdjustment"]):
         return self.filter(kind=InvoiceAdjustment.Kind.DISPUTE, closed_at=None)
 
     def fraud_warnings(self, since: datetime) -> InvoiceAdjustmentQuerySet:
-        """Early fraud warnings of payments that have not been refunded."""
+        """Early fraud warnings of payments that have not been refunded. A refund that failed is none."""
         refunded = InvoiceAdjustment.objects.filter(
             kind=InvoiceAdjustment.Kind.REFUND, charge_id=models.OuterRef("charge_id")
-        )
+        ).exclude(status__in=InvoiceAdjustment.FAILED_REFUNDS)
         rows = self.filter(kind=InvoiceAdjustment.Kind.FRAUD_WARNING, opened_at__gte=since)
         return rows.filter(~models.Exists(refunded))
 

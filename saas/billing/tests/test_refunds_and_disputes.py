@@ -272,7 +272,11 @@ def test_a_warning_of_fraud_is_an_alarm_until_the_refund(payer: Person) -> None:
     [alarm] = open_alarms(AlarmKind.FRAUD_WARNING)
     assert (alarm.reason, alarm.remedy) == ("the bank warns of fraud: made_with_stolen_card", "refund")
 
-    tell("refund.created", whole.refund(7900, charge="ch_1"))
+    tell("refund.created", whole.refund(7900, charge="ch_1", status="pending"))
+    assert list(open_alarms(AlarmKind.FRAUD_WARNING)) == []
+    tell("refund.failed", whole.refund(7900, charge="ch_1", status="failed"), later=60)
+    assert len(list(open_alarms(AlarmKind.FRAUD_WARNING))) == 1  # we have the money again
+    tell("refund.created", whole.refund(7900, charge="ch_1", id="re_2"))
 
     assert list(open_alarms(AlarmKind.FRAUD_WARNING)) == []
     with time_machine.travel(timezone.now() + timedelta(days=121)):
