@@ -18,6 +18,7 @@ from saas.testing.factories.user_factories import Person
 from saas.testing.openapi import SERVICES, Operation, operations
 
 SECRET = "a sentence of the exception that nobody outside may read"
+LIMIT = 1_048_576  # bytes
 FIELDS = {"type", "title", "status", "detail", "code", "request_id"}
 TAKES_JSON = {"product": "/api/auth/login", "admin_ops": "/api/admin/auth/login", "parity": "/auth/login"}
 
@@ -62,6 +63,22 @@ def test_an_unknown_method_is_refused_with_the_allowed_ones(client: ServiceClien
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "$nonsense", "localhost:8000:8000", "a b"])
 def test_an_unknown_host_is_refused(client: ServiceClient, host: str) -> None:
     assert_problem(client.get("/api/health", headers={"Host": host}), 400, "malformed")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{}".ljust(LIMIT), 422),
+        (b"{}".ljust(LIMIT + 1), 413),
+        (b'{"email": ' + b"[" * 63 + b"]" * 63 + b"}", 422),
+        (b'{"email": ' + b"[" * 64 + b"]" * 64 + b"}", 400),
+        (b'{"email": [' + b"0," * 99 + b"0]}", 422),
+        (b'{"email": [' + b"0," * 100 + b"0]}", 400),
+    ],
+    ids=["of the largest size", "larger", "of the greatest depth", "deeper", "with the longest list", "longer"],
+)
+def test_a_body_has_a_size_a_depth_and_a_length_of_lists(product: ServiceClient, db, body: bytes, status: int) -> None:
+    assert product.post(TAKES_JSON["product"], raw=body).status_code == status
 
 
 def test_a_body_that_is_too_large_is_refused_before_anybody_reads_it(client: ServiceClient) -> None:
