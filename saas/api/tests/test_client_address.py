@@ -84,6 +84,12 @@ def test_the_trail_and_the_list_of_devices_show_the_true_peer(product, customer:
     assert LoginSession.objects.get(sid=session).address == PEER
 
 
+def test_a_long_user_agent_is_cut_to_what_is_stored(product, customer: Person) -> None:
+    session = log_in(product, customer, {"User-Agent": "x" * 300 + "y"}).json()["session_id"]
+
+    assert LoginSession.objects.get(sid=session).agent == "x" * 300
+
+
 @pytest.mark.usefixtures("one_proxy")
 def test_behind_a_proxy_the_trail_shows_whom_the_proxy_saw(product, customer: Person) -> None:
     session = log_in(product, customer, {"X-Forwarded-For": f"203.0.113.1, {PEER}"}).json()["session_id"]
