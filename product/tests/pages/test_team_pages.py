@@ -549,11 +549,14 @@ def test_the_last_owner_reads_why_they_cannot_leave(browser: Browser, owner: Per
 
 
 def test_a_team_is_handed_over(browser: Browser, owner: Person, team: Team, home: str) -> None:
-    member = add_member(team, Role.MEMBER)
+    member, banned = add_member(team, Role.MEMBER), add_member(team, Role.MEMBER)
+    type(banned.user).objects.filter(pk=banned.user.pk).update(status="disabled")
 
+    offered = re.findall(r'<option value="(\w+)"', browser.get(f"{home}/transfer"))
     page = browser.follow(f"{home}/transfer", user_id=member.user.id)
 
     team.refresh_from_db()
+    assert offered == [member.user.id]
     assert team.owner_id == member.user.id
     assert Membership.objects.get(user=owner.user).role == Role.ADMIN
     assert "The team is handed over. You are an admin now." in page
