@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from saas.accounts.staff.staff_administration import ban_user
 from saas.audit.models import AuditEvent
-from saas.teams import actions
+from saas.errors import NotFound
+from saas.teams import actions, api_keys
 from saas.teams.models import ApiKey, Membership, Team
 from saas.teams.roles import Role, Scope
 from saas.testing.clients import ServiceClient
@@ -225,6 +226,8 @@ def test_a_revoked_key_is_dead_at_once(product: ServiceClient, owner: Person, te
 
     _dead(product, team, secret)
     assert product.delete(f"/api/teams/{team.id}/api-keys/{key.id}", token=owner.token).status_code == 404
+    with pytest.raises(NotFound):  # also by one that had found it before
+        api_keys.revoke_api_key(actor_for(team, owner), key)
 
 
 def test_an_expired_key_is_dead(product: ServiceClient, owner: Person, team: Team) -> None:

@@ -248,6 +248,16 @@ def test_an_open_invitation_holds_a_seat(product: ServiceClient, customer: Perso
     assert free.status_code == 201
 
 
+def test_who_is_invited_takes_the_seat_that_was_held_for_them(
+    product: ServiceClient, customer: Person, team: Team, guest: Person
+) -> None:
+    token = _token(team, customer)
+    invitations.invite(actor_for(team, customer), email="last@example.org", role=Role.MEMBER)
+    assert plan_limits.seats_taken(team) == plan_limits.seat_limit(team)
+
+    assert product.post("/api/invitations/accept", {"token": token}, token=guest.token).status_code == 200
+
+
 def test_a_team_that_is_full_by_now_takes_nobody(
     product: ServiceClient, customer: Person, team: Team, guest: Person
 ) -> None:

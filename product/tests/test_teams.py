@@ -5,6 +5,7 @@ import pytest
 from saas.accounts.staff.staff_administration import ban_user
 from saas.audit.models import AuditEvent
 from saas.billing.subscriptions import cancel_subscription
+from saas.errors import Forbidden
 from saas.teams import actions, invitations
 from saas.teams.models import Membership, Team
 from saas.teams.roles import Role
@@ -273,6 +274,18 @@ def test_a_role_changes_at_once_and_the_same_role_changes_nothing(product: Servi
     assert first.json()["member"]["role"] == "admin"
     assert product.patch(f"/api/teams/{team.id}", {"name": "Hers"}, token=member.token).status_code == 200
     assert AuditEvent.objects.filter(action="membership.role_changed").count() == 1
+
+
+def test_a_right_that_was_lost_since_the_request_came_is_not_used(customer: Person) -> None:
+    team = create_team(customer)
+    admin = add_member(team, Role.ADMIN)
+    under_way = actor_for(team, admin)
+    actions.change_role(actor_for(team, customer), user_id=admin.user.id, role=Role.VIEWER)
+
+    with pytest.raises(Forbidden):
+        actions.update_team(under_way, name="Mine")
+
+    assert Team.objects.get().name == "Engineering"
 
 
 @pytest.mark.parametrize("role", ["boss", "", None, 5, ["owner"], {"a": 1}])
