@@ -7,6 +7,7 @@ from django.contrib.admin.models import LogEntry
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
+from admin_ops.actions.users import BAN
 from admin_ops.admin import action_pages, admin_site
 from saas.accounts.models import LoginSession, StaffRole, User
 from saas.api import rate_limits
@@ -251,6 +252,8 @@ def test_a_bulk_ban_reports_refusals_and_bans_the_others(admin_ops, customer, st
     assert f"{staff_member.user}: You cannot ban yourself." in shown
     assert User.objects.get(pk=customer.user.pk).status == "disabled"
     assert User.objects.get(pk=staff_member.user.pk).status == "active"
+    ban(admin_ops, customer, confirmed="yes", reason="again")
+    assert f"{customer.user}: {BAN.unavailable}" in admin_ops.get("/admin/accounts/user/").content.decode()
 
 
 def test_a_bulk_action_takes_so_many_rows_and_no_more(admin_ops, customer, other, staff_member, monkeypatch):
