@@ -6,6 +6,8 @@ from saas.accounts.models import Audience, LoginSession, StaffRole, User, UserNo
 from saas.accounts.sessions import logins
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
+from saas.billing.checkouts import start_checkout
+from saas.billing.subscriptions import cancel_subscription
 from saas.mail.models import Mail
 from saas.teams.actions import create_team
 from saas.testing.factories import user_factories
@@ -180,6 +182,19 @@ def test_a_ban_needs_a_reason(admin_ops, customer, staff_member, body, status):
     assert answer.status_code == status
     assert User.objects.get(pk=customer.user.pk).status == "active"
     assert not audited("user.banned").exists()
+
+
+def test_a_plan_is_that_of_who_buys_it_and_of_who_owns_a_team_that_does(admin_ops, customer, other, staff_member):
+    start_checkout(customer.user, plan_id="growth")
+    start_checkout(other.user, plan_id="growth", owner=create_team(name="Design", owner=other.user).team)
+
+    def found(plan):
+        listed = admin_ops.get(f"/api/admin/users?plan={plan}", token=staff_member.token).json()
+        return {row["id"] for row in listed["users"]}
+
+    assert (found("growth"), found("none")) == ({customer.user.pk, other.user.pk}, {staff_member.user.pk})
+    cancel_subscription(customer.user, at_period_end=False, reason="", by=customer.user)
+    assert (found("growth"), found("none")) == ({other.user.pk}, {customer.user.pk, staff_member.user.pk})
 
 
 def test_staff_cannot_ban_themselves(admin_ops, staff_member):
