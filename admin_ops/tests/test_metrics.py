@@ -6,9 +6,27 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from admin_ops.queries import active_customer_counts
+from admin_ops.queries import active_customer_counts, customer_counts
 from saas.accounts.models import LoginSession, User
 from saas.testing.factories import user_factories
+
+
+@pytest.mark.parametrize(
+    ("came_at", "window", "count"),
+    [
+        (datetime(2026, 4, 10, tzinfo=UTC), "signups_today", 1),
+        (datetime(2026, 4, 9, 23, 59, 59, tzinfo=UTC), "signups_today", 0),
+        (datetime(2026, 4, 3, 12, tzinfo=UTC), "signups_7d", 1),
+        (datetime(2026, 4, 3, 11, 59, 59, tzinfo=UTC), "signups_7d", 0),
+        (datetime(2026, 3, 11, 12, tzinfo=UTC), "signups_30d", 1),
+        (datetime(2026, 3, 11, 11, 59, 59, tzinfo=UTC), "signups_30d", 0),
+    ],
+)
+def test_today_begins_at_midnight_and_a_week_seven_days_ago(db, came_at, window, count):
+    with time_machine.travel(came_at, tick=False):
+        user_factories.create_customer()
+
+    assert customer_counts(datetime(2026, 4, 10, 12, tzinfo=UTC))[window] == count
 
 
 def test_user_metrics_count_customers_and_when_they_came(admin_ops, db, django_assert_num_queries):
