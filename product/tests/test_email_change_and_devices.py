@@ -211,6 +211,31 @@ def test_a_login_from_an_unknown_device_is_told_once(product, customer: Person) 
     assert "Strange, from 127.0.0.1" in str(mail.body)
 
 
+def log_in_as(product: ServiceClient, person: Person, agent: str) -> None:
+    product.cookies.clear()
+    body = {"email": person.user.email, "password": PASSWORD}
+    assert product.post("/api/auth/login", body, headers={"User-Agent": agent}).status_code == 200
+
+
+def test_a_device_that_is_unknown_again_is_told_again(product, customer: Person) -> None:
+    log_in_as(product, customer, "Strange/1.0")
+    assert len(deliver_queued_mails("new_device")) == 1
+
+    with later(days=40):
+        LoginSession.objects.all().delete()  # no longer kept
+        log_in_as(product, customer, "Strange/1.0")
+
+        assert len(deliver_queued_mails("new_device")) == 1
+
+
+def test_a_device_is_told_after_a_long_absence_too(product, customer: Person) -> None:
+    LoginSession.objects.all().delete()  # no longer kept
+
+    log_in_as(product, customer, "Strange/1.0")
+
+    assert len(deliver_queued_mails("new_device")) == 1
+
+
 @pytest.mark.parametrize(
     "agent",
     [

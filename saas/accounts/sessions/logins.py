@@ -151,21 +151,22 @@ def open_session(user: User, *, methods: str, audience: Audience = Audience.CUST
 def _mail_new_device(user: User, here: request_context.Context) -> None:
     """Mail the user if the device is unknown, unless it is the first login or an earlier one had its agent and subnet; a few
     times a day at most."""
-    if known_devices.known_device_mark(user):
+    if known_devices.known_device_mark(user) or user.last_login is None:
         return
-    earlier = LoginSession.objects.filter(user=user)
-    known = earlier.filter(agent=here.agent).values_list("address", flat=True).distinct()
-    if site_subnet(here.address) in set(map(site_subnet, known)) or not earlier.exists():
+    same_agent = LoginSession.objects.filter(user=user, agent=here.agent)
+    known = same_agent.values_list("address", flat=True).distinct()
+    if site_subnet(here.address) in set(map(site_subnet, known)):
         return
-    key = f"new_device:{user.id}:"
-    if Mail.objects.about(key).filter(created_at__gt=timezone.now() - timedelta(days=1)).count() >= DEVICE_MAILS_A_DAY:
+    now, key = timezone.now(), f"new_device:{user.id}:"
+    if Mail.objects.about(key).filter(created_at__gt=now - timedelta(days=1)).count() >= DEVICE_MAILS_A_DAY:
         return
     queue_mail(
         "new_device",
         to=user.email,
         locale=user.locale,
         context={**mail_values(user), "agent": here.agent, "address": here.address},
-        dedupe_key=f"{key}{tokens.hash_token(here.agent + site_subnet(here.address))}",
+        # With the day: a device is unknown again once its sessions are no longer kept.
+        dedupe_key=f"{key}{now:%Y-%m-%d}:{tokens.hash_token(here.agent + site_subnet(here.address))}",
     )
 
 
