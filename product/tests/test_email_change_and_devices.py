@@ -42,6 +42,17 @@ def test_the_welcome_mails_link_verifies_the_address_once(product, customer: Per
     assert AuditEvent.objects.get(action="email.verified").target == customer.user.id
 
 
+def test_a_link_to_an_address_that_was_corrected_tells_nothing_of_the_account(product, customer: Person) -> None:
+    mistyped = link_token("welcome")
+    ask_to_change(product, customer)
+    verify(product, link_token("confirm_new_email"))
+
+    told = product.post("/api/auth/email/verify/preview", {"token": mistyped})
+
+    assert (told.status_code, told.json()["code"]) == (400, "link_invalid")
+    assert NEW_ADDRESS not in told.content.decode()
+
+
 def test_a_verification_link_dies_after_a_day(product, customer: Person) -> None:
     token = link_token("welcome")
 

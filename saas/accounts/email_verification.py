@@ -132,6 +132,7 @@ def _change_email(link: OneTimeToken) -> None:
     if not changed:
         raise OneTimeTokenInvalid
     end_sessions(user)
+    end_one_time_tokens(user, OneTimeToken.Purpose.VERIFY)  # their pages would tell the new address at the old one
     record("email.changed", actor=user.id, target=user.id)
     for address in (old, link.email):
         _mail("email_changed", user, to=address, key=f"email_changed:{link.pk}:{canonical_email(address)}"[:200])
