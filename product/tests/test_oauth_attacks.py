@@ -201,7 +201,7 @@ def test_an_id_token_signed_with_another_key_is_refused(product, idp: IdentityPr
 
 
 @pytest.mark.parametrize("alg", ["none", "HS256", "RS384"])
-def test_an_id_token_of_an_algorithm_that_we_do_not_take_is_refused(product, idp: IdentityProvider, alg: str) -> None:
+def test_an_id_token_of_an_algorithm_that_is_not_its_keys_is_refused(product, idp: IdentityProvider, alg: str) -> None:
     idp.header = {"alg": alg, "kid": "one"}
     if alg == "HS256":
         idp.signing_key = OctKey.import_key("our-secret".ljust(32, "."))

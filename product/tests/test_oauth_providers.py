@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from saas.accounts.models import OAuthIdentity, User
 from saas.testing.clients import ServiceClient
@@ -118,3 +119,35 @@ def test_a_provider_may_write_that_an_address_is_verified_as_a_word(
     user = sign_in(product, idp, email="mara@example.org", email_verified=claim).json()["user"]
 
     assert user["is_verified"] is is_verified
+
+
+@pytest.mark.parametrize(
+    ("alg", "key"),
+    [
+        ("ES384", lambda: ECKey.generate_key("P-384")),
+        ("RS512", lambda: RSAKey.generate_key(2048)),
+        ("EdDSA", lambda: OKPKey.generate_key("Ed25519")),
+        ("Ed25519", lambda: OKPKey.generate_key("Ed25519")),
+    ],
+)
+def test_a_provider_signs_with_any_algorithm_that_has_a_public_key(
+    product, idp: IdentityProvider, db, alg, key
+) -> None:
+    idp.key = idp.signing_key = key()
+    idp.header = {"alg": alg}
+
+    assert sign_in(product, idp, email="mara@example.org").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"given_name": "Mara", "family_name": "Müller"}, "Mara Müller"),
+        ({"name": None, "given_name": "Mara"}, "Mara"),
+        ({"name": "Dr. Mara M", "given_name": "Mara", "family_name": "Müller"}, "Dr. Mara M"),
+        ({"given_name": 5, "family_name": ["x"]}, ""),
+        ({"given_name": "a" * 150, "family_name": "b" * 150}, f"{'a' * 150} {'b' * 49}"),
+    ],
+)
+def test_a_name_that_is_told_in_parts_is_put_together(product, idp: IdentityProvider, db, claims, name: str) -> None:
+    assert sign_in(product, idp, email="mara@example.org", **claims).json()["user"]["full_name"] == name

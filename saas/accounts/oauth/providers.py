@@ -29,7 +29,9 @@ from saas.security.untrusted_json import as_identifier, as_objects, as_text
 from saas.settings.accounts import OAuthProvider
 from saas.text_normalization import strip_invisible
 
-SIGNING_ALGORITHMS = ["RS256", "PS256", "ES256"]
+# All that OpenID providers sign with and that verify by a public key.
+SIGNING_ALGORITHMS = [*(f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in (256, 384, 512)), "EdDSA", "Ed25519"]
+_KEY_TYPES = {"RSA", "EC", "OKP"}
 CLOCK_LEEWAY_SECONDS = 30
 DISCOVERY_SECONDS = 3600.0
 GITHUB_ISSUER = "https://github.com"
@@ -221,7 +223,7 @@ def _from_openid(provider: OAuthProvider, tokens: dict[str, Any], nonce: str) ->
         subject=_subject(claims["sub"]),
         email=_email(claims.get("email")),
         email_is_verified=_is_true(claims.get("email_verified")),
-        name=strip_invisible(as_text(claims.get("name"), 200)),
+        name=_name(claims),
         is_whole=is_whole,
     )
 
@@ -250,7 +252,7 @@ def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str,
     document = _object(_get(provider, where.keys))
     try:
         found = as_objects(document.get("keys"))
-        keys: Any = [key for key in found if key.get("kty") in {"RSA", "EC"} and key.get("use", "sig") == "sig"]
+        keys: Any = [key for key in found if key.get("kty") in _KEY_TYPES and key.get("use", "sig") == "sig"]
         token = jwt.decode(raw, KeySet.import_key_set({"keys": keys}), algorithms=SIGNING_ALGORITHMS)
         tenant = str(token.claims.get("tid", ""))
         issuer = where.issuer.replace("{tenantid}", tenant) if _TENANT.fullmatch(tenant) else where.issuer
@@ -300,6 +302,12 @@ def _object(answer: ProviderResponse) -> dict[str, Any]:
     if not isinstance(answer.document, dict):
         raise IdentityProviderUnavailable
     return answer.document
+
+
+def _name(claims: dict[str, Any]) -> str:
+    """The whole name, or the parts of it that the provider tells."""
+    parts = (as_text(claims.get(part), 200) for part in ("given_name", "family_name"))
+    return strip_invisible((as_text(claims.get("name"), 200) or " ".join(filter(None, parts)))[:200])
 
 
 def _is_true(value: object) -> bool:

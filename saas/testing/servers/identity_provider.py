@@ -118,7 +118,7 @@ class IdentityProvider:
             **person,
         }
         claims = {name: value for name, value in {**honest, **self.claims}.items() if value is not None}
-        return str(jwt.encode(self.header, claims, self.signing_key, algorithms=["RS256", "RS384", "HS256", "none"]))
+        return str(jwt.encode(self.header, claims, self.signing_key, algorithms=[self.header["alg"]]))
 
 
 @contextmanager
