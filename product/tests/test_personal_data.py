@@ -337,6 +337,32 @@ def test_after_fourteen_days_nobody_can_tell_whose_account_it_was(
     assert AuditEvent.objects.filter(action="user.erased", target=row.id).count() == 1
 
 
+def test_mails_to_another_spelling_of_her_address_are_erased_too(product, customer: Person, other: Person) -> None:
+    spelled = customer.user.email.upper()
+    team = create_team(with_verified_email(other))
+    invitations.invite(actor_for(team, other), email=spelled, role=Role.MEMBER)
+    assert Mail.objects.filter(recipient=spelled).count() == 1
+    delete(product, customer)
+
+    erase()
+
+    assert not Mail.objects.filter(recipient__iexact=customer.user.email).exists()
+
+
+def test_mails_to_whose_the_address_is_now_in_another_spelling_stay(product, customer: Person) -> None:
+    given_up = customer.user.email
+    product.post("/api/auth/email/verify", {"token": link_token("welcome")})
+    product.post("/api/auth/email/change", {"new_email": "new@example.org"}, token=customer.token)
+    product.post("/api/auth/email/verify", {"token": link_token("confirm_new_email")})
+    user_factories.create_customer(given_up.upper(), full_name="Ola Other")
+    token = product.post("/api/auth/login", {"email": "new@example.org", "password": PASSWORD}).json()["access_token"]
+    product.delete("/api/users/me", {"current_password": PASSWORD}, token=token)
+
+    erase()
+
+    assert Mail.objects.filter(recipient=given_up.upper(), template="welcome").count() == 1
+
+
 def test_mails_to_an_address_that_she_proved_before_are_erased_too(product, customer: Person) -> None:
     product.post("/api/auth/email/verify", {"token": link_token("welcome")})
     product.post("/api/auth/email/change", {"new_email": "new@example.org"}, token=customer.token)

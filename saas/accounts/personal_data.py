@@ -83,7 +83,7 @@ def _erase_reset_requests(user: User, values: PersonalValues) -> None:
 
 
 def _erase_mails(user: User, values: PersonalValues) -> None:
-    Mail.objects.filter(recipient__in=values.emails).delete()
+    Mail.objects.addressed_to(values.emails).delete()
 
 
 def _erase_failed_attempts(user: User, values: PersonalValues) -> None:

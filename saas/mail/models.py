@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 
@@ -13,6 +15,10 @@ class MailQuerySet(models.QuerySet["Mail"]):
     def about(self, key: str) -> MailQuerySet:
         """Those whose ``dedupe_key`` begins with ``key``."""
         return self.filter(dedupe_key__startswith=key)
+
+    def addressed_to(self, addresses: Collection[str]) -> MailQuerySet:
+        """In any spelling: an invitation goes to an address as it was typed. Reads the whole table."""
+        return self.alias(lower=Lower("recipient")).filter(lower__in={address.lower() for address in addresses})
 
     def due(self, now: datetime) -> MailQuerySet:
         return self.filter(status=Mail.Status.QUEUED, next_attempt_at__lte=now)

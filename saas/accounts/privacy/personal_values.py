@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Lower
 
 from saas.accounts.models import OneTimeToken, User
 
@@ -75,7 +76,7 @@ def proven_addresses_of(user: User) -> set[str]:
 
 
 def _own_addresses(user: User, tokens: QuerySet[OneTimeToken]) -> set[str]:
-    is_anothers = Exists(User.objects.filter(email=OuterRef("email")).exclude(pk=user.pk))
+    is_anothers = Exists(User.objects.filter(email_canonical=Lower(OuterRef("email"))).exclude(pk=user.pk))
     return {user.email, *tokens.exclude(is_anothers).values_list("email", flat=True)}
 
 
