@@ -114,6 +114,16 @@ def test_nothing_that_the_one_before_holds_opens_it_any_more(product, idp, squat
     assert product.post("/api/auth/login", {"email": ADDRESS, "password": PASSWORD}).status_code == 401
 
 
+@PROOFS
+def test_what_staff_noted_of_the_account_stays(product, idp, squatter: Person, prove: Prove, settings) -> None:
+    settings.USER_METADATA_WRITABLE = ("colour",)
+    Profile.objects.filter(user=squatter.user).update(metadata={"crm_id": "42", "colour": "hers no more"})
+
+    prove(product, idp)
+
+    assert Profile.objects.get(user=squatter.user).metadata == {"crm_id": "42"}
+
+
 def test_after_her_reset_no_second_factor_of_a_stranger_locks_her_out(product, idp, squatter: Person) -> None:
     by_reset(product, idp)
 

@@ -5,6 +5,7 @@ invitation, or a provider that has verified the address), they get the account e
 before. Only the registration's own link confirms it as it is: its page says whose account that would be (decision 120).
 """
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -82,18 +83,25 @@ def remove_previous_access(user: User) -> None:
     """Remove every login method and all data of the registrant, inside the caller's transaction and under the account's lock.
 
     The caller replaces the password, confirms the address and raises the epoch. Teams and purchases stay: a person who
-    forgot to confirm their address pays for them, and their members are visible.
+    forgot to confirm their address pays for them, and their members are visible. So does metadata that staff alone set.
     """
     for secret in (Totp, RecoveryCode, PendingLogin, OAuthIdentity):
         secret.objects.filter(user=user).delete()
     OneTimeToken.objects.filter(user=user, used_at=None).delete()
     end_sessions(user)
     LoginSession.objects.filter(user=user, impersonation=None).delete()
+    facts = _facts_of_staff(user)
     Profile.objects.filter(user=user).delete()
-    Profile.objects.create(user=user)
+    Profile.objects.create(user=user, metadata=facts)
     user.full_name, user.locale = "", request_language()
     User.objects.filter(pk=user.pk).update(full_name="", locale=user.locale, last_login=None)
     long_lived_credentials.revoke_long_lived_credentials(user, by=user.id, because="handed over")
     record("user.handed_over", actor=user.id, target=user.id)
     key = f"handed_over:{user.id}:{user.token_epoch}"
     queue_mail("account_handed_over", to=user.email, locale=user.locale, context={}, dedupe_key=key)
+
+
+def _facts_of_staff(user: User) -> dict[str, str]:
+    """The metadata under keys that customers may not change."""
+    stored = Profile.objects.filter(user=user).values_list("metadata", flat=True).first() or {}
+    return {key: value for key, value in stored.items() if key not in settings.USER_METADATA_WRITABLE}
