@@ -16,6 +16,7 @@ from saas.accounts.passwords.password_reset_mails import mail_reset_link
 from saas.accounts.sessions.tokens import hash_token
 from saas.audit.models import AuditEvent
 from saas.testing.clients import ServiceClient
+from saas.testing.concurrency import run_concurrently
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import deliver_queued_mails, link_token
@@ -231,6 +232,14 @@ def test_a_customers_half_login_is_not_completed_at_admin_ops(product, admin_ops
 
     assert answer.status_code == 401
     assert PendingLogin.objects.get().tries == 0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgres
+def test_of_two_renewals_at_once_the_codes_of_one_work(owner: Owner) -> None:
+    run_concurrently(*[lambda: second_factor.renew_recovery_codes(owner.user)] * 2)
+
+    assert RecoveryCode.objects.filter(user=owner.user).count() == 10
 
 
 def test_a_recovery_code_works_once_in_any_case_and_is_told(product, owner: Owner) -> None:
