@@ -89,6 +89,10 @@ class ResendPage(SectionPage):
         return HttpResponseRedirect(self.back_url())
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        email_verification.send_verification(self.known.user)
-        messages.success(request, gettext("The link is on its way to {email}.").format(email=self.known.user.email))
+        user = self.known.user
+        email_verification.send_verification(user)
+        if user.is_verified:  # in another tab, since the banner was shown
+            messages.success(request, gettext("Your address is confirmed already."))
+        else:
+            messages.success(request, gettext("The link is on its way to {email}.").format(email=user.email))
         return HttpResponseRedirect(self.back_url())

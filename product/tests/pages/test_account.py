@@ -24,6 +24,7 @@ from saas.mail.models import Mail
 from saas.settings.accounts import OAuthProvider
 from saas.testing import local_provider
 from saas.testing.clients import ServiceClient
+from saas.testing.factories.team_factories import with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person, create_customer
 
 NEW = "an entirely new phrase"
@@ -182,6 +183,17 @@ def test_a_link_is_mailed_again_by_the_banners_button(pages: ServiceClient, cust
     pages.submit_form("/account/email/resend", {})
 
     assert Mail.objects.filter(template="verify_email").count() == 1
+
+
+def test_a_banner_of_before_the_confirmation_promises_no_mail(pages: ServiceClient, customer: Person) -> None:
+    with_verified_email(customer)
+
+    pages.submit_form("/account/email/resend", {})
+
+    page = text_of(pages.get("/account/email"))
+    assert "Your address is confirmed already." in page
+    assert "on its way" not in page
+    assert not Mail.objects.filter(template="verify_email").exists()
 
 
 def test_asking_for_the_password_uses_up_none_of_an_hours_mails(
