@@ -53,6 +53,17 @@ def test_the_link_leads_to_a_page_of_admin_ops_that_works_once(admin_ops):
     assert admin_ops.post("/api/admin/auth/login", login).status_code == 200
 
 
+def test_a_link_that_is_over_says_so_before_a_password_is_typed(admin_ops):
+    token = create("support-write").rpartition("token=")[2]
+    admin_ops.get(f"/admin/password/?token={token}")
+    admin_ops.submit_form("/admin/password/", {"token": token, "new_password": "a phrase that only Ada knows"})
+
+    page = admin_ops.get(f"/admin/password/?token={token}")
+
+    assert (page.status_code, b"This link is not valid" in page.content) == (400, True)
+    assert b"new_password" not in page.content
+
+
 def test_the_link_expires_after_15_minutes_and_a_command_makes_another(admin_ops):
     started = datetime(2027, 1, 1, 12, tzinfo=UTC)
     with time_machine.travel(started, tick=False):

@@ -9,6 +9,8 @@ from rest_framework.request import Request
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from admin_ops.admin.permissions import enforce_limits
+from saas.accounts.models import OneTimeToken
+from saas.accounts.one_time_tokens import OneTimeTokenInvalid, find_one_time_token
 from saas.accounts.passwords import password_change
 from saas.api import rate_limits
 from saas.api.accounts import device_cookie
@@ -28,10 +30,16 @@ class PasswordForm(forms.Form):
 
 
 def password_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """GET changes nothing: mail programs follow links before people do."""
+    """GET changes nothing: mail programs follow links before people do. It says at once that a link is over."""
     if request.method != "POST":
         token = request.GET.get("token", "")[:MAX_TOKEN]
-        return _shown(request, context, PasswordForm(initial={"token": token}))
+        form = PasswordForm(initial={"token": token})
+        try:
+            if token:
+                find_one_time_token(token, OneTimeToken.Purpose.RESET)
+        except OneTimeTokenInvalid as refusal:
+            return _shown(request, context, form, over=refusal.detail, status=refusal.status)
+        return _shown(request, context, form)
     form = PasswordForm(request.POST)
     try:
         if form.is_valid():
@@ -47,7 +55,14 @@ def password_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse
 
 
 def _shown(
-    request: HttpRequest, context: dict[str, Any], form: PasswordForm, *, done: bool = False, status: int = 200
+    request: HttpRequest,
+    context: dict[str, Any],
+    form: PasswordForm,
+    *,
+    done: bool = False,
+    over: str = "",
+    status: int = 200,
 ) -> HttpResponse:
-    shown = {**context, "title": "Set your password", "form": form, "done": done}
+    """``over`` says why there is no form: the link does not work any more."""
+    shown = {**context, "title": "Set your password", "form": form, "done": done, "over": over}
     return TemplateResponse(request, "admin_ops/password.html", shown, status=status)
