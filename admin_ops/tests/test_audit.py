@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from admin_ops.streamed_files import csv_lines
 from saas.accounts.models import StaffRole
 from saas.audit import hash_chain
 from saas.audit.actions import record
@@ -90,6 +91,13 @@ def test_a_cell_that_a_spreadsheet_would_calculate_is_exported_as_text(admin_ops
     assert answer["Content-Disposition"] == 'attachment; filename="audit.csv"'
     assert answer["Cache-Control"] == "no-store"
     assert [row["reason"] for row in rows] == [*(f"'{formula}" for formula in formulas), harmless]
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"), [("-12.50", "-12.50"), ("-5", "-5"), ("-1+2", "'-1+2"), ("-cmd()", "'-cmd()"), ("+5", "'+5")]
+)
+def test_a_negative_number_stays_one_in_a_table(value, cell):
+    assert list(csv_lines(["paid"], [[value]])) == ["paid\r\n", f"{cell}\r\n"]
 
 
 def test_json_lines_are_the_same_events_oldest_first(admin_ops, customer, staff_member):
