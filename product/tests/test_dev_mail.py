@@ -41,6 +41,24 @@ def test_what_somebody_wrote_in_a_mail_is_not_run_on_the_page(product, db) -> No
 
 
 @pytest.mark.usefixtures("development")
+def test_a_mail_of_another_secret_key_is_shown_without_its_link(product, customer: Person, settings) -> None:
+    row = Mail.objects.get(template="welcome")
+    settings.SECRET_KEY = "another"
+
+    assert f'<a href="/dev/mail/{row.pk}">Welcome</a>' in product.get("/dev/mail").content.decode()
+    shown = product.get(f"/dev/mail/{row.pk}")
+    assert (shown.status_code, b"Your account is ready" in shown.content) == (200, True)
+
+
+@pytest.mark.usefixtures("development")
+def test_a_mail_whose_template_is_gone_is_listed_by_its_name(product, db) -> None:
+    queue_mail("module_that_was_removed", to="kim@example.net", context={}, dedupe_key="one")
+
+    assert "module_that_was_removed</a>" in product.get("/dev/mail").content.decode()
+    assert product.get(f"/dev/mail/{Mail.objects.get().pk}").status_code == 200
+
+
+@pytest.mark.usefixtures("development")
 def test_the_mailbox_is_read_only_and_knows_what_it_does_not_have(product: ServiceClient, db) -> None:
     assert product.get("/dev/mail").status_code == 200
     assert product.get("/dev/mail/1").status_code == 404
