@@ -151,3 +151,20 @@ def test_a_provider_signs_with_any_algorithm_that_has_a_public_key(
 )
 def test_a_name_that_is_told_in_parts_is_put_together(product, idp: IdentityProvider, db, claims, name: str) -> None:
     assert sign_in(product, idp, email="mara@example.org", **claims).json()["user"]["full_name"] == name
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        {"kty": "EC", "crv": "brainpoolP256r1", "x": "AQAB", "y": "AQAB", "kid": "two"},
+        {"kty": "RSA", "kid": "two"},
+        {"kty": "RSA", "n": 5, "e": "AQAB", "kid": "two"},
+        {"kty": "EC", "crv": "P-256", "x": "AQAB", "y": "AQAB", "kid": "two"},  # no point of the curve
+        {"kty": "OKP", "crv": "Ed25519", "x": "AQAB", "kid": "two"},
+    ],
+)
+def test_a_key_of_the_provider_that_cannot_be_used_is_ignored(product, idp: IdentityProvider, db, unusable) -> None:
+    """RFC 7517, 5."""
+    idp.answers["/jwks"] = (200, {"keys": [unusable, idp.key.as_dict(private=False)]})
+
+    assert sign_in(product, idp, email="mara@example.org").status_code == 200

@@ -6,6 +6,7 @@ identity comes only from the provider, never from the callback's query or body.
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
@@ -16,7 +17,7 @@ from authlib.oidc.core import CodeIDToken
 from django.conf import settings
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import Key, KeySet, import_key
 
 from saas.accounts.oauth.http_client import (
     IdentityProviderUnavailable,
@@ -251,9 +252,7 @@ def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str,
     where = discover_endpoints(provider)
     document = _object(_get(provider, where.keys))
     try:
-        found = as_objects(document.get("keys"))
-        keys: Any = [key for key in found if key.get("kty") in _KEY_TYPES and key.get("use", "sig") == "sig"]
-        token = jwt.decode(raw, KeySet.import_key_set({"keys": keys}), algorithms=SIGNING_ALGORITHMS)
+        token = jwt.decode(raw, _signing_keys(document), algorithms=SIGNING_ALGORITHMS)
         tenant = str(token.claims.get("tid", ""))
         issuer = where.issuer.replace("{tenantid}", tenant) if _TENANT.fullmatch(tenant) else where.issuer
         claims = CodeIDToken(
@@ -269,6 +268,16 @@ def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str,
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise IdTokenInvalid from error
     return dict(claims)
+
+
+def _signing_keys(document: dict[str, Any]) -> KeySet:
+    """The keys for signatures of a JWK set. One that cannot be used is ignored (RFC 7517, 5): the others sign all the same."""
+    keys: list[Key] = []
+    for data in as_objects(document.get("keys")):
+        with suppress(JoseError, ValueError, TypeError, KeyError):
+            if data["kty"] in _KEY_TYPES and data.get("use", "sig") == "sig":
+                keys.append(import_key(data))
+    return KeySet(keys)
 
 
 def _from_github(provider: OAuthProvider, token: object) -> Identity:
