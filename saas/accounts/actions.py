@@ -60,8 +60,8 @@ def new_customer(*, email: str, password: str, full_name: str = "") -> User:
     return user
 
 
-def register_customer(user: User, *, password: str) -> Login:
-    """Store a ``new_customer``, open a session and send the welcome mail. Raises ``EmailTaken``.
+def register_customer(user: User, *, password: str, warns_owner: bool = True) -> Login:
+    """Store a ``new_customer``, open a session and send the welcome mail. Raises ``EmailTaken``, and warns the account's owner.
 
     The password is hashed before the address is looked up, so that both answers cost the same, and before the transaction
     opens: 180 ms of arithmetic must not hold a lock.
@@ -72,7 +72,8 @@ def register_customer(user: User, *, password: str) -> Login:
             create_customer(user)
             return open_session(user, methods="pwd")
     except IntegrityError as error:
-        _warn_owner(user.email_canonical)
+        if warns_owner:
+            warn_owner(user.email_canonical)
         raise EmailTaken from error
 
 
@@ -89,7 +90,7 @@ def create_customer(user: User, **facts: str) -> None:
 
 
 @transaction.atomic
-def _warn_owner(email_canonical: str) -> None:
+def warn_owner(email_canonical: str) -> None:
     """Mail the account's owner, at most once a day, that a registration with their address was tried."""
     owner = User.objects.filter(email_canonical=email_canonical, status=User.Status.ACTIVE).first()
     if owner:

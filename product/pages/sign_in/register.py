@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from product.pages.sign_in.login import SignInPage
 from saas.accounts import actions
 from saas.accounts.actions import EmailTaken
-from saas.accounts.models import Audience
+from saas.accounts.models import Audience, User
 from saas.accounts.sessions import logins
 from saas.accounts.sessions.logins import InvalidCredentials
 from saas.api import rate_limits
@@ -43,16 +43,19 @@ class RegisterPage(SignInPage):
         user = actions.new_customer(**body)
         self.enforce_limits(rate_limits.register_account_limit(user.email_canonical))
         try:
-            login: logins.Login | logins.PendingMfa = actions.register_customer(user, password=body["password"])
+            login: logins.Login | logins.PendingMfa = actions.register_customer(
+                user, password=body["password"], warns_owner=False
+            )
             messages.success(self.request, gettext("Welcome. We sent you a link to confirm your address."))
         except EmailTaken as taken:
-            login = self._log_in_instead(body, taken)
+            login = self._log_in_instead(user, body["password"], taken)
         return self.go_on(login)
 
-    def _log_in_instead(self, body: dict[str, Any], taken: EmailTaken) -> logins.Login | logins.PendingMfa:
-        """Who knows the password of the account is its owner, or has pressed the button twice."""
+    def _log_in_instead(self, user: User, password: str, taken: EmailTaken) -> logins.Login | logins.PendingMfa:
+        """Who knows the password of the account is its owner, or has pressed the button twice, and needs no warning."""
         self.enforce_limits(rate_limits.LOGIN)
         try:
-            return logins.log_in(email=body["email"], password=body["password"], audience=Audience.CUSTOMER)
+            return logins.log_in(email=user.email, password=password, audience=Audience.CUSTOMER)
         except InvalidCredentials:
+            actions.warn_owner(user.email_canonical)
             raise taken from None

@@ -67,6 +67,7 @@ def test_registering_twice_by_a_double_click_is_logging_in(product: ServiceClien
 
     assert (second.status_code, second.headers["Location"]) == (302, "/billing")
     assert User.objects.count() == 1
+    assert [mail.template for mail in Mail.objects.all()] == ["welcome"]
 
 
 def test_a_taken_address_is_told_to_who_does_not_know_the_password(product: ServiceClient, customer: Person) -> None:
@@ -76,6 +77,7 @@ def test_a_taken_address_is_told_to_who_does_not_know_the_password(product: Serv
 
     assert answer.status_code == 409
     assert "There is an account with this e-mail address already." in text_of(answer)
+    assert Mail.objects.filter(template="register_attempt", recipient=customer.user.email).count() == 1
 
 
 def test_a_wrong_password_is_not_told_from_an_unknown_address(product: ServiceClient, customer: Person) -> None:
