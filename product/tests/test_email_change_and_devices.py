@@ -8,10 +8,13 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from saas.accounts.models import LoginSession, User
+from saas.accounts.email_verification import request_email_change, verify_email
+from saas.accounts.models import LoginSession, OneTimeToken, User
+from saas.accounts.one_time_tokens import consume_one_time_token, find_one_time_token
 from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
+from saas.testing.concurrency import second_waits_for_first
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import MAIL_VALUES, deliver_queued_mails, link_token
@@ -42,7 +45,7 @@ def test_the_welcome_mails_link_verifies_the_address_once(product, customer: Per
     assert AuditEvent.objects.get(action="email.verified").target == customer.user.id
 
 
-def test_a_link_to_an_address_that_was_corrected_tells_nothing_of_the_account(product, customer: Person) -> None:
+def test_the_link_to_a_corrected_address_tells_nothing_of_the_account(product, customer: Person) -> None:
     mistyped = link_token("welcome")
     ask_to_change(product, customer)
     verify(product, link_token("confirm_new_email"))
@@ -51,6 +54,22 @@ def test_a_link_to_an_address_that_was_corrected_tells_nothing_of_the_account(pr
 
     assert (told.status_code, told.json()["code"]) == (400, "link_invalid")
     assert NEW_ADDRESS not in told.content.decode()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_confirming_and_changing_an_address_at_once_cause_no_deadlock() -> None:
+    user = user_factories.create_customer().user
+    request_email_change(user, new_email=NEW_ADDRESS)
+    link = find_one_time_token(link_token("welcome"), OneTimeToken.Purpose.VERIFY)
+
+    second_waits_for_first(
+        lambda: consume_one_time_token(link),
+        lambda: verify_email(link_token("confirm_new_email")),
+        then=lambda: User.objects.filter(pk=user.pk).update(email_verified_at=timezone.now()),  # as the link does
+    )
+
+    assert User.objects.get().email == NEW_ADDRESS
 
 
 def test_a_verification_link_dies_after_a_day(product, customer: Person) -> None:

@@ -122,6 +122,8 @@ def verify_email(token: str) -> str:
 def _change_email(link: OneTimeToken) -> None:
     now, user = timezone.now(), link.user
     old = user.email
+    # Their pages would tell the new address at the old one. First, as every link is locked before its account.
+    end_one_time_tokens(user, OneTimeToken.Purpose.VERIFY)
     changed = User.objects.filter(pk=user.pk, token_epoch=link.epoch).update(
         email=link.email,
         email_canonical=canonical_email(link.email),
@@ -132,7 +134,6 @@ def _change_email(link: OneTimeToken) -> None:
     if not changed:
         raise OneTimeTokenInvalid
     end_sessions(user)
-    end_one_time_tokens(user, OneTimeToken.Purpose.VERIFY)  # their pages would tell the new address at the old one
     record("email.changed", actor=user.id, target=user.id)
     for address in (old, link.email):
         _mail("email_changed", user, to=address, key=f"email_changed:{link.pk}:{canonical_email(address)}"[:200])

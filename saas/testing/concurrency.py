@@ -1,10 +1,11 @@
 """Run calls at the same moment, each on a database connection of its own."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from django.db import connection
+from django.db import connection, transaction
 
 
 def run_concurrently(*calls: Callable[[], object]) -> list[str]:
@@ -23,3 +24,34 @@ def run_concurrently(*calls: Callable[[], object]) -> list[str]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return sorted(pool.map(run, calls))
+
+
+def second_waits_for_first(
+    first: Callable[[], object], second: Callable[[], object], then: Callable[[], object] = lambda: None
+) -> None:
+    """Run each in a transaction of its own; ``first`` goes on with ``then`` once ``second`` waits for its lock."""
+
+    def run_second() -> None:
+        try:
+            with transaction.atomic():
+                second()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        first()
+        later = pool.submit(run_second)
+        _wait_for_a_lock()
+        then()
+    later.result()
+
+
+def _wait_for_a_lock() -> None:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise AssertionError("Nobody waits.")

@@ -1,13 +1,11 @@
 """Concurrent upserts and checkouts, on PostgreSQL."""
 
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 
 from saas.billing.catalogue import prices, seed_plans
 from saas.billing.invoices import billed_to
@@ -27,6 +25,7 @@ from saas.billing.sync import upsert
 from saas.billing.sync.rebuild import rebuild_rows
 from saas.billing.webhook_handlers import handle_price_event
 from saas.testing.clients import ServiceClient
+from saas.testing.concurrency import second_waits_for_first
 from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.subscription_factories import subscription_event
 from saas.testing.factories.user_factories import Person
@@ -98,52 +97,13 @@ def test_people_who_buy_at_once_do_not_wait_for_each_other_in_vain(customer: Per
 
 
 def test_who_inserts_a_row_second_writes_into_the_row_of_the_first() -> None:
-    def second() -> None:
-        try:
-            with transaction.atomic():
-                upsert.upsert_row(Invoice, "in_1", {"status": "paid", "number": "2"})
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool, transaction.atomic():
-        upsert.upsert_row(Invoice, "in_1", {"status": "open", "total_cents": 500})
-        later = pool.submit(second)
-        _wait_for_a_lock()
-    later.result()
+    second_waits_for_first(
+        partial(upsert.upsert_row, Invoice, "in_1", {"status": "open", "total_cents": 500}),
+        partial(upsert.upsert_row, Invoice, "in_1", {"status": "paid", "number": "2"}),
+    )
 
     row = Invoice.objects.get()
     assert (row.status, row.number, row.total_cents) == ("paid", "2", 500)
-
-
-def _wait_for_a_lock() -> None:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
-        time.sleep(0.01)
-    pytest.fail("Nobody waits.")
-
-
-def _second_waits_for_first(
-    first: Callable[[], Any], second: Callable[[], Any], then: Callable[[], Any] = lambda: None
-) -> None:
-    """Run each in a transaction of its own; ``first`` goes on with ``then`` once ``second`` waits for its lock."""
-
-    def run_second() -> None:
-        try:
-            with transaction.atomic():
-                second()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool, transaction.atomic():
-        first()
-        later = pool.submit(run_second)
-        _wait_for_a_lock()
-        then()
-    later.result()
 
 
 def test_two_subscriptions_of_one_customer_written_at_once_add_up() -> None:
@@ -155,7 +115,7 @@ def test_two_subscriptions_of_one_customer_written_at_once_add_up() -> None:
         append_event(event, source=WebhookEvent.Source.DELIVERY)
     upsert.ensure_customer("cus_1")
 
-    _second_waits_for_first(partial(upsert.upsert_subscription, "sub_1"), partial(upsert.upsert_subscription, "sub_2"))
+    second_waits_for_first(partial(upsert.upsert_subscription, "sub_1"), partial(upsert.upsert_subscription, "sub_2"))
 
     entries = LedgerEntry.objects.order_by("at").values_list("subscription__external_id", "movement", "customer_cents")
     assert list(entries) == [("sub_1", "new", 1900), ("sub_2", "expansion", 9800)]
@@ -171,7 +131,7 @@ def test_two_refunds_of_one_invoice_at_once_are_both_taken_off() -> None:
         InvoiceAdjustment.objects.create(external_id=id, kind="refund", invoice=invoice, returned_cents=cents)
         upsert.write_returned(invoice)
 
-    _second_waits_for_first(partial(refund, "re_1", 1_900), partial(refund, "re_2", 1_000))
+    second_waits_for_first(partial(refund, "re_1", 1_900), partial(refund, "re_2", 1_000))
 
     assert Invoice.objects.get().returned_cents == 2_900
 
@@ -182,7 +142,7 @@ def test_a_tax_id_that_was_given_and_taken_back_at_once_is_deleted_at_the_provid
 
     save("", "")
 
-    _second_waits_for_first(partial(save, "eu_vat", "DE136695976"), partial(save, "", ""))
+    second_waits_for_first(partial(save, "eu_vat", "DE136695976"), partial(save, "", ""))
 
     assert BillingDetails.objects.values_list("tax_id", "had_tax_id").get() == ("", True)
 
@@ -195,7 +155,7 @@ def test_of_two_who_link_a_customer_at_once_the_second_is_refused(customer: Pers
         with pytest.raises(CustomerIsLinked):
             link_customer(stub, owner=other.user, evidence="staff")
 
-    _second_waits_for_first(partial(link_customer, stub, owner=customer.user, evidence="staff"), link_to_other)
+    second_waits_for_first(partial(link_customer, stub, owner=customer.user, evidence="staff"), link_to_other)
 
     assert Customer.objects.get().user == customer.user
 
@@ -206,7 +166,7 @@ def test_a_prices_event_takes_the_plan_before_the_price_as_staff_do() -> None:
     told = whole.event("price.updated", whole.price("price_1", 8_900))
     event = append_event(told, source=WebhookEvent.Source.DELIVERY)
 
-    _second_waits_for_first(
+    second_waits_for_first(
         partial(prices.lock_plan, "growth"),
         lambda: handle_price_event(event, load_event_data(event)),
         then=lambda: Price.objects.filter(external_id="price_1").update(version=2),
