@@ -168,3 +168,11 @@ def test_a_key_of_the_provider_that_cannot_be_used_is_ignored(product, idp: Iden
     idp.answers["/jwks"] = (200, {"keys": [unusable, idp.key.as_dict(private=False)]})
 
     assert sign_in(product, idp, email="mara@example.org").status_code == 200
+
+
+@pytest.mark.parametrize("another", [ECKey.generate_key("P-256"), OKPKey.generate_key("Ed25519")])
+def test_a_token_that_names_no_key_is_of_the_only_one_of_its_kind(product, idp: IdentityProvider, db, another) -> None:
+    idp.header = {"alg": "RS256"}
+    idp.answers["/jwks"] = (200, {"keys": [another.as_dict(private=False), idp.key.as_dict(private=False)]})
+
+    assert sign_in(product, idp, email="mara@example.org").status_code == 200

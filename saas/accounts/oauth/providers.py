@@ -8,6 +8,7 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
@@ -17,7 +18,7 @@ from authlib.oidc.core import CodeIDToken
 from django.conf import settings
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import Key, KeySet, import_key
+from joserfc.jwk import GuestProtocol, Key, KeySet, import_key
 
 from saas.accounts.oauth.http_client import (
     IdentityProviderUnavailable,
@@ -32,7 +33,7 @@ from saas.text_normalization import strip_invisible
 
 # All that OpenID providers sign with and that verify by a public key.
 SIGNING_ALGORITHMS = [*(f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in (256, 384, 512)), "EdDSA", "Ed25519"]
-_KEY_TYPES = {"RSA", "EC", "OKP"}
+_KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}  # by how the algorithm's name begins
 CLOCK_LEEWAY_SECONDS = 30
 DISCOVERY_SECONDS = 3600.0
 GITHUB_ISSUER = "https://github.com"
@@ -252,7 +253,7 @@ def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str,
     where = discover_endpoints(provider)
     document = _object(_get(provider, where.keys))
     try:
-        token = jwt.decode(raw, _signing_keys(document), algorithms=SIGNING_ALGORITHMS)
+        token = jwt.decode(raw, partial(_signing_keys, document), algorithms=SIGNING_ALGORITHMS)
         tenant = str(token.claims.get("tid", ""))
         issuer = where.issuer.replace("{tenantid}", tenant) if _TENANT.fullmatch(tenant) else where.issuer
         claims = CodeIDToken(
@@ -270,12 +271,16 @@ def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str,
     return dict(claims)
 
 
-def _signing_keys(document: dict[str, Any]) -> KeySet:
-    """The keys for signatures of a JWK set. One that cannot be used is ignored (RFC 7517, 5): the others sign all the same."""
+def _signing_keys(document: dict[str, Any], token: GuestProtocol) -> KeySet:
+    """The keys of a JWK set that may have signed the token: where only one may, its header needs to name none.
+
+    One that cannot be used is ignored (RFC 7517, 5): the others sign all the same.
+    """
+    key_type = _KEY_TYPES[token.headers()["alg"][:2]]
     keys: list[Key] = []
     for data in as_objects(document.get("keys")):
         with suppress(JoseError, ValueError, TypeError, KeyError):
-            if data["kty"] in _KEY_TYPES and data.get("use", "sig") == "sig":
+            if data["kty"] == key_type and data.get("use", "sig") == "sig":
                 keys.append(import_key(data))
     return KeySet(keys)
 
