@@ -17,6 +17,7 @@ from saas.accounts.sessions.logins import InvalidCredentials
 from saas.api import rate_limits
 from saas.api.accounts.serializers import RegisterBody
 from saas.api.pages.forms import Field, FormSpec
+from saas.errors import DomainError
 
 
 class RegisterPage(SignInPage):
@@ -53,9 +54,9 @@ class RegisterPage(SignInPage):
 
     def _log_in_instead(self, user: User, password: str, taken: EmailTaken) -> logins.Login | logins.PendingMfa:
         """Who knows the password of the account is its owner, or has pressed the button twice, and needs no warning."""
-        self.enforce_limits(rate_limits.LOGIN)
         try:
+            self.enforce_limits(rate_limits.LOGIN)
             return logins.log_in(email=user.email, password=password, audience=Audience.CUSTOMER)
-        except InvalidCredentials:
+        except DomainError as refusal:  # of a limit, too: guesses must not silence the warning
             actions.warn_owner(user.email_canonical)
-            raise taken from None
+            raise (taken if isinstance(refusal, InvalidCredentials) else refusal) from None

@@ -1,13 +1,16 @@
 """Registering, logging in and out on pages."""
 
 import re
+from datetime import timedelta
 
 import pyotp
 import pytest
+from django.utils import timezone
 
 from product.pages.urls import urlpatterns
 from saas.accounts import second_factor
-from saas.accounts.models import LoginSession, User
+from saas.accounts.models import FailedAttempts, LoginSession, User
+from saas.accounts.passwords import login_throttle
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import PASSWORD, Person
@@ -77,6 +80,17 @@ def test_a_taken_address_is_told_to_who_does_not_know_the_password(product: Serv
 
     assert answer.status_code == 409
     assert "There is an account with this e-mail address already." in text_of(answer)
+    assert Mail.objects.filter(template="register_attempt", recipient=customer.user.email).count() == 1
+
+
+def test_who_has_guessed_too_often_still_has_the_owner_warned(product: ServiceClient, customer: Person) -> None:
+    now, key = timezone.now(), login_throttle.password_key(customer.user.email)
+    FailedAttempts.objects.create(key=key, count=5, last_at=now, free_from=now + timedelta(minutes=1))
+    product.get("/register")
+
+    answer = product.submit_form("/register", {**NEW, "email": customer.user.email})
+
+    assert answer.status_code == 429
     assert Mail.objects.filter(template="register_attempt", recipient=customer.user.email).count() == 1
 
 
