@@ -117,6 +117,16 @@ def test_the_export_leaves_out_mails_to_an_address_that_is_another_accounts_now(
     assert {mail["recipient"] for mail in mails} == {"new@example.org"}
 
 
+def test_the_export_names_mails_to_another_spelling_of_her_address(product, customer: Person, other: Person) -> None:
+    spelled = customer.user.email.upper()
+    team = create_team(with_verified_email(other))
+    invitations.invite(actor_for(team, other), email=spelled, role=Role.MEMBER)
+
+    mails = product.get("/api/users/export", token=customer.token).json()["personal_data"]["mails"]
+
+    assert spelled in {mail["recipient"] for mail in mails}
+
+
 def test_the_export_holds_no_secret(product, customer: Person) -> None:
     create_team(with_verified_email(customer))
 
@@ -349,7 +359,7 @@ def test_mails_to_another_spelling_of_her_address_are_erased_too(product, custom
     assert not Mail.objects.filter(recipient__iexact=customer.user.email).exists()
 
 
-def test_mails_to_whose_the_address_is_now_in_another_spelling_stay(product, customer: Person) -> None:
+def test_mails_to_the_next_owner_of_an_address_stay_in_any_spelling(product, customer: Person) -> None:
     given_up = customer.user.email
     product.post("/api/auth/email/verify", {"token": link_token("welcome")})
     product.post("/api/auth/email/change", {"new_email": "new@example.org"}, token=customer.token)

@@ -92,7 +92,7 @@ def _erase_failed_attempts(user: User, values: PersonalValues) -> None:
 
 
 def _mails(user: User) -> QuerySet[Mail]:
-    return Mail.objects.filter(recipient__in=proven_addresses_of(user))
+    return Mail.objects.addressed_to(proven_addresses_of(user))
 
 
 def _export_audit_events(user: User) -> list[dict[str, Any]]:
