@@ -21,11 +21,13 @@ from saas.accounts.models import (
 )
 from saas.accounts.passwords.password_reset_mails import handle_reset_request
 from saas.accounts.staff.impersonations import ImpersonationRequest, impersonate
+from saas.accounts.staff.staff_administration import change_user_metadata
 from saas.audit.models import AuditEvent
 from saas.teams import invitations
 from saas.teams.models import ApiKey, Invitation, Membership
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
+from saas.testing.concurrency import second_waits_for_first
 from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import (
     actor_for,
@@ -122,6 +124,19 @@ def test_what_staff_noted_of_the_account_stays(product, idp, squatter: Person, p
     prove(product, idp)
 
     assert Profile.objects.get(user=squatter.user).metadata == {"crm_id": "42"}
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_what_staff_note_during_the_handover_stays() -> None:
+    user, staff = user_factories.create_customer().user, user_factories.create_staff_member().user
+
+    second_waits_for_first(
+        lambda: change_user_metadata(user, by=staff, changes={"crm_id": "42"}),
+        lambda: account_handover.remove_previous_access(user),
+    )
+
+    assert Profile.objects.get(user=user).metadata == {"crm_id": "42"}
 
 
 def test_after_her_reset_no_second_factor_of_a_stranger_locks_her_out(product, idp, squatter: Person) -> None:

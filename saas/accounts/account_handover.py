@@ -102,6 +102,6 @@ def remove_previous_access(user: User) -> None:
 
 
 def _facts_of_staff(user: User) -> dict[str, str]:
-    """The metadata under keys that customers may not change."""
-    stored = Profile.objects.filter(user=user).values_list("metadata", flat=True).first() or {}
-    return {key: value for key, value in stored.items() if key not in settings.USER_METADATA_WRITABLE}
+    """The metadata under keys that customers may not change, once whoever changes them has done so."""
+    profile = Profile.objects.select_for_update().filter(user=user).first() or Profile()
+    return {key: value for key, value in profile.metadata.items() if key not in settings.USER_METADATA_WRITABLE}
