@@ -13,7 +13,7 @@ from rest_framework.utils.encoders import JSONEncoder
 from saas import request_context
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_NEGATIVE = re.compile(r"-[0-9]+(\.[0-9]+)?")
 
 
 class _FileRenderer(BaseRenderer):
@@ -63,4 +63,4 @@ def _cell(value: Any) -> str:
     """Prefix an apostrophe to what a spreadsheet would run as a formula. A negative number is none: as text it would not be
     added up."""
     text = value if isinstance(value, str) else json_text(value).strip('"')
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NEGATIVE.fullmatch(text) else text

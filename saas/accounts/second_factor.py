@@ -173,9 +173,8 @@ def remove_second_factor(user: User) -> None:
 @transaction.atomic
 def renew_recovery_codes(user: User) -> list[str]:
     """Replace the recovery codes by ten new ones. Raises ``SecondFactorNotEnabled``. Call ``require_recent_login`` first."""
-    if (
-        Totp.objects.confirmed(user.id).select_for_update().first() is None
-    ):  # of two renewals at once the later one counts
+    # Locked: of two renewals at once only the later one's codes work.
+    if Totp.objects.confirmed(user.id).select_for_update().first() is None:
         raise SecondFactorNotEnabled
     record("mfa.recovery_codes_renewed", actor=user.id, target=user.id)
     codes = _new_codes(user)

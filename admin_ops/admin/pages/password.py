@@ -30,16 +30,9 @@ class PasswordForm(forms.Form):
 
 
 def password_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """GET changes nothing: mail programs follow links before people do. It says at once that a link is over."""
+    """GET changes nothing: mail programs follow links before people do."""
     if request.method != "POST":
-        token = request.GET.get("token", "")[:MAX_TOKEN]
-        form = PasswordForm(initial={"token": token})
-        try:
-            if token:
-                find_one_time_token(token, OneTimeToken.Purpose.RESET)
-        except OneTimeTokenInvalid as refusal:
-            return _shown(request, context, form, over=refusal.detail, status=refusal.status)
-        return _shown(request, context, form)
+        return _blank(request, context)
     form = PasswordForm(request.POST)
     try:
         if form.is_valid():
@@ -52,6 +45,18 @@ def password_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse
         form.add_error(None, " ".join(refusal.sentences))
         return _shown(request, context, form, status=refusal.status)
     return _shown(request, context, form, status=422)
+
+
+def _blank(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """Say that a link is over before a password is typed."""
+    token = request.GET.get("token", "")[:MAX_TOKEN]
+    form = PasswordForm(initial={"token": token})
+    try:
+        if token:
+            find_one_time_token(token, OneTimeToken.Purpose.RESET)
+    except OneTimeTokenInvalid as refusal:
+        return _shown(request, context, form, over=refusal.detail, status=refusal.status)
+    return _shown(request, context, form)
 
 
 def _shown(
