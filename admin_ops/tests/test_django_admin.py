@@ -4,8 +4,6 @@ import re
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from rest_framework.request import Request
-from rest_framework.test import APIRequestFactory
 
 from admin_ops.actions.users import BAN
 from admin_ops.admin import action_pages, admin_site
@@ -15,6 +13,7 @@ from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
 from saas.testing.factories import user_factories
 from saas.testing.factories.user_factories import PASSWORD
+from saas.testing.rate_limits import use_up
 
 CREATED_BY_STAFF = {"/admin/billing/promotioncode/"}
 TABLES = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in admin_site._registry]
@@ -101,8 +100,7 @@ NEW_PASSWORD = {"token": "guess", "new_password": "an entirely new phrase"}
 )
 def test_the_other_forms_of_visitors_share_the_limits_of_the_api(admin_ops, settings, path, fields, limit):
     settings.RATE_LIMIT_SCALE = 1
-    for _ in range(limit.count):
-        rate_limits.count_request(limit, Request(APIRequestFactory().get("/")))
+    use_up(limit)
     admin_ops.get(path)
 
     answer = admin_ops.submit_form(path, fields)
@@ -256,11 +254,12 @@ def test_a_bulk_ban_reports_refusals_and_bans_the_others(admin_ops, customer, st
     assert f"{customer.user}: {BAN.unavailable}" in admin_ops.get("/admin/accounts/user/").content.decode()
 
 
-def test_a_bulk_action_takes_so_many_rows_and_no_more(admin_ops, customer, other, staff_member, monkeypatch):
+def test_a_bulk_action_refuses_more_rows_than_its_bound(admin_ops, customer, other, staff_member, monkeypatch):
     monkeypatch.setattr(action_pages, "MAX_ROWS", 1)
     open_dashboard(admin_ops, staff_member)
 
     ban(admin_ops, customer, other, confirmed="yes", reason="spam")
+
     assert "Choose at most 1 at once." in admin_ops.get("/admin/accounts/user/").content.decode()
     assert not User.objects.filter(status="disabled").exists()
     ban(admin_ops, customer, confirmed="yes", reason="spam")

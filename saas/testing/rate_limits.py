@@ -1,9 +1,16 @@
-"""Reset the counters of the rate limits between tests."""
+"""Use up rate limits, and reset their counters between tests."""
 
 import secrets
 
 from django.conf import settings
 from django.core.cache import caches
+from rest_framework.request import Request
+from rest_framework.test import APIRequestFactory
+
+from saas.api.rate_limits import RateLimit, count_request
+
+HERE = "127.0.0.1/32"  # the key of every test client under a limit by address
+NOBODY = Request(APIRequestFactory().get("/"))
 
 
 def reset_rate_limits() -> None:
@@ -11,3 +18,9 @@ def reset_rate_limits() -> None:
     prefix = f"test-{secrets.token_hex(8)}"
     settings.CACHES["limits"]["KEY_PREFIX"] = prefix
     caches["limits"].key_prefix = prefix
+
+
+def use_up(limit: RateLimit, *, except_for: int = 0) -> None:
+    """Count as many requests as ``limit`` allows, ``except_for`` so many. By an address: of this machine."""
+    for _ in range(limit.count - except_for):
+        count_request(limit, NOBODY)

@@ -7,24 +7,21 @@ from typing import Any
 import pytest
 import time_machine
 from django.utils import timezone
-from rest_framework.request import Request
-from rest_framework.test import APIRequestFactory
 
 from saas.api import rate_limits
 from saas.api.rate_limits import RateLimit
 from saas.settings.accounts import OAuthProvider
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import Person
+from saas.testing.rate_limits import HERE, use_up
 
-HERE = "127.0.0.1/32"
-NOBODY = Request(APIRequestFactory().get("/"))
 NEW = {"email": "new@example.net", "password": "an entirely new phrase"}
 WRONG = {"current_password": "not the password"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A form that spends ``limit``: of the address, of the person, or, where it is made of an ``argument``, of that."""
+    """A form that spends ``limit``, which counts the address or the person; one that is a function, its ``argument``."""
 
     limit: RateLimit | Callable[[str], RateLimit]
     path: str
@@ -82,8 +79,7 @@ def _counting(settings) -> Iterator[None]:
 
 def send_once_too_often(client: ServiceClient, limit: RateLimit, case: Case, settings) -> Any:
     settings.RATE_LIMIT_SCALE = 1
-    while (usage := rate_limits.count_request(limit, NOBODY)) and usage.remaining:
-        pass
+    use_up(limit)
     return client.get(case.path) if case.path.startswith("/login/with/") else client.submit_form(case.path, case.fields)
 
 

@@ -8,24 +8,20 @@ from typing import Any
 import pytest
 import time_machine
 from django.utils import timezone
-from rest_framework.request import Request
-from rest_framework.test import APIRequestFactory
 
 from saas.accounts.models import FailedAttempts, LoginSession
 from saas.accounts.staff.impersonations import ImpersonationRequest, impersonate
 from saas.api import rate_limits
 from saas.api.rate_limits import CounterScope, Fallback, RateLimit
 from saas.teams.models import Team
-from saas.testing import rate_limits as counters
 from saas.testing.clients import ServiceClient
 from saas.testing.concurrency import run_concurrently
 from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import create_api_key, create_team, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
+from saas.testing.rate_limits import HERE, NOBODY, reset_rate_limits, use_up
 from saas.testing.service_settings import service_settings
 
-HERE = "127.0.0.1/32"
-NOBODY = Request(APIRequestFactory().get("/"))
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 TABLE = {
@@ -251,8 +247,7 @@ def send(case: Case, here: SimpleNamespace) -> Any:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_one_more_than_the_limit_is_refused_and_told_when_to_come_back(case: Case, here: SimpleNamespace) -> None:
     limit = limit_of(case, here)
-    for _ in range(limit.count - 1):
-        rate_limits.count_request(limit, NOBODY)
+    use_up(limit, except_for=1)
 
     last, refused = send(case, here), send(case, here)
 
@@ -270,11 +265,10 @@ TOGETHER = [case for case in CASES if case.made("x").counter is CounterScope.SHA
 
 def passed_and_refused_at_once(case: Case, here: SimpleNamespace) -> tuple[int, int]:
     """Of ``SENT`` requests at the same moment, where ``LEFT`` may pass. Whatever was refused for another reason is neither."""
-    counters.reset_rate_limits()
+    reset_rate_limits()
     FailedAttempts.objects.all().delete()
     limit, answers = limit_of(case, here), []
-    for _ in range(limit.count - LEFT):
-        rate_limits.count_request(limit, NOBODY)
+    use_up(limit, except_for=LEFT)
     with service_settings(case.service):  # around all of them: each client puts back what it found
         run_concurrently(*[lambda: answers.append(send(case, here))] * SENT)
     refused = [answer for answer in answers if answer.status_code == 429]
@@ -311,13 +305,12 @@ def test_a_stranger_does_not_use_a_teams_requests_up(here: SimpleNamespace, prod
 
 def test_what_is_left_is_told_with_every_answer_to_a_person(here: SimpleNamespace, product) -> None:
     first, second = (product.get("/api/auth/me", token=here.customer.token) for _ in range(2))
-
     written = product.patch("/api/users/profile", {"display_name": "K"}, token=here.customer.token)
 
-    assert written.headers["RateLimit"].startswith('"writes";r=119;')  # reads and writes are counted apart
     assert first.headers["RateLimit"].startswith('"reads";r=599;')
     assert second.headers["RateLimit"].startswith('"reads";r=598;')
     assert second.headers["RateLimit-Policy"] == '"reads";q=600;w=60'
+    assert written.headers["RateLimit"].startswith('"writes";r=119;')
     assert (
         product.get("/api/auth/me", token=here.other_customer.token).headers["RateLimit"].startswith('"reads";r=599;')
     )

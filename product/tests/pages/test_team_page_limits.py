@@ -1,4 +1,4 @@
-"""What is sent by a page spends the limits of the API's operation, and does nothing when one is used up."""
+"""The pages of teams and invitations spend the limits of the API's operations, and do nothing when one is used up (T61)."""
 
 import re
 from collections.abc import Iterator
@@ -8,8 +8,6 @@ from html import unescape
 import pytest
 import time_machine
 from django.utils import timezone
-from rest_framework.request import Request
-from rest_framework.test import APIRequestFactory
 
 from saas.accounts.models import User
 from saas.api import rate_limits
@@ -23,9 +21,8 @@ from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import actor_for, create_team, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import link_token
+from saas.testing.rate_limits import HERE, NOBODY, use_up
 
-HERE = "127.0.0.1/32"
-NOBODY = Request(APIRequestFactory().get("/"))
 ADDRESS = "new@example.org"
 BY_ADDRESS = rate_limits.invitation_address_limit("x")
 BY_TOKEN = rate_limits.mailed_link_token_limit("x")
@@ -76,9 +73,7 @@ def what_there_is() -> tuple[object, ...]:
 def require_that_nothing_is_done(
     client: ServiceClient, here: dict[str, str], path: str, fields: dict[str, str], limit: RateLimit, key: str
 ) -> None:
-    used_up = replace(limit, key=lambda _: key.format(**here))
-    for _ in range(limit.count):
-        rate_limits.count_request(used_up, NOBODY)
+    use_up(replace(limit, key=lambda _: key.format(**here)))
     client.get("/api/auth/csrf")
     before = what_there_is()
 
