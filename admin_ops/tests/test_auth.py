@@ -162,7 +162,7 @@ def test_a_staff_session_ends_idle_after_15_minutes_or_after_8_hours(
         assert admin_ops.get("/api/admin/auth/me").status_code == status
 
 
-def test_staffs_tokens_live_five_minutes_and_are_refreshed_within_half_an_hour(admin_ops, staff_member):
+def test_staffs_access_token_lives_5_minutes_and_the_refresh_token_30(admin_ops, staff_member):
     def refresh(token):
         return admin_ops.post("/api/admin/auth/refresh", {"refresh_token": token})
 
@@ -181,7 +181,6 @@ def test_staffs_tokens_live_five_minutes_and_are_refreshed_within_half_an_hour(a
 
 def test_staff_log_in_ten_times_a_minute_from_one_address_and_no_more(admin_ops, staff_member, settings):
     settings.RATE_LIMIT_SCALE = 1
-
     people = [{"email": f"nobody{number}@example.net", "password": "x"} for number in range(10)]
 
     answers = [admin_ops.post("/api/admin/auth/login", body).status_code for body in people]

@@ -211,7 +211,7 @@ def test_what_does_not_suit_the_row_is_refused(admin_site, customer, staff_membe
     assert (action.unavailable in unescape(done.content.decode()), AuditEvent.objects.count()) == (True, before)
 
 
-# ── Where an action has more than one reason ─────────────────────────────────────────────────────────────────────────
+# ── Further reasons of actions that have more than one ───────────────────────────────────────────────────────────────
 
 
 def member_of_staff(person, staff):
@@ -265,7 +265,7 @@ def replaced_price_without_a_plan(person, staff):
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_each_other_reason_is_enough(customer, staff_member, key, arrange):
+def test_each_further_reason_makes_an_action_unavailable(customer, staff_member, key, arrange):
     [action] = [one for one in ALL_ACTIONS if key_of(one) == key]
 
     assert not action.available_for(arrange(replace(customer), staff_member))

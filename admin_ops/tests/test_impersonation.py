@@ -289,7 +289,7 @@ def test_an_ended_impersonation_is_refused_on_the_next_request(admin_ops, produc
     assert audit_events("request").count() == 1
 
 
-def test_who_may_no_longer_write_reads_on_and_loses_the_token_that_writes(admin_ops, product, staff_member, customer):
+def test_a_demotion_ends_the_impersonations_that_write_and_no_others(admin_ops, product, staff_member, customer):
     admin = user_factories.create_staff_member("", StaffRole.ADMIN)
     reading, writing = (
         start(admin_ops, admin, customer, write=write).json()["access_token"] for write in (False, True)

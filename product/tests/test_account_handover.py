@@ -213,7 +213,7 @@ def test_guesses_at_the_password_before_do_not_keep_her_out(product, idp, squatt
     assert product.post("/api/auth/login", {"email": ADDRESS, "password": NEW}).status_code == 200
 
 
-def test_who_of_support_looked_at_it_is_not_forgotten(product, idp, squatter: Person, staff_member: Person) -> None:
+def test_an_impersonation_ends_and_its_record_is_kept(product, idp, squatter: Person, staff_member: Person) -> None:
     by = LoginSession.objects.get(user=staff_member.user)
     row, token = impersonate(squatter.user, by=by, request=ImpersonationRequest("ticket 1"))
 

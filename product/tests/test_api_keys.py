@@ -117,7 +117,9 @@ def test_a_key_reads_its_own_team_and_no_other(
     assert product.get(f"/api/teams/{elsewhere.id}", token=secret).status_code == 404
 
 
-def test_the_right_in_one_team_reaches_no_key_of_another(product, owner: Person, team: Team, other: Person) -> None:
+def test_an_owner_reaches_no_key_of_a_team_where_she_is_a_member(
+    product, owner: Person, team: Team, other: Person
+) -> None:
     elsewhere = create_team(with_verified_email(other))
     add_member(elsewhere, Role.MEMBER, owner)
     theirs, _ = create_api_key(elsewhere, other)

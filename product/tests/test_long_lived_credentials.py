@@ -284,10 +284,10 @@ def test_staff_who_log_somebody_out_are_told_too(
 # ── Leaving a team ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_leaving_a_team_ends_what_one_made_there_and_nothing_else(owner: Person, other: Person, team: Team) -> None:
+def test_leaving_a_team_ends_ones_keys_and_invitations_there_only(owner: Person, other: Person, team: Team) -> None:
     elsewhere = create_team(add_member(team, Role.ADMIN, with_verified_email(other)))
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
     for limit in ("api_keys", "seats"):
-        tomorrow = datetime.now(UTC) + timedelta(days=1)
         override_limit(team, key=limit, value=9, expires_at=tomorrow, reason="a test", by=owner.user)
     makers = [(team, other, "a@example.org"), (team, owner, "b@example.org"), (elsewhere, other, "c@example.org")]
     keys = [create_api_key(place, maker)[0] for place, maker, _ in makers]
@@ -304,7 +304,7 @@ def test_leaving_a_team_ends_what_one_made_there_and_nothing_else(owner: Person,
 # ── About to be deleted ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_nothing_of_who_deletes_their_account_works_until_they_keep_it(product, owner, other, team: Team) -> None:
+def test_a_deletion_suspends_keys_and_invitations_until_it_is_canceled(product, owner, other, team: Team) -> None:
     leaving, guest = add_member(team, Role.ADMIN), with_verified_email(other)
     _, secret = create_api_key(team, leaving)
     body = {"token": invite(leaving, team, guest.user.email)}
@@ -345,7 +345,7 @@ def remove_second_factor(person: Person, staff: Person) -> None:
     ],
     ids=["reset", "logged out by staff", "second factor removed by staff"],
 )
-def test_a_request_that_was_under_way_makes_none_after_the_reset(
+def test_a_request_that_was_under_way_makes_none_after_the_logout(
     product, owner, staff_member: Person, team: Team, make, end
 ) -> None:
     under_way = actor_for(team, owner)

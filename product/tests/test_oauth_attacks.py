@@ -12,7 +12,6 @@ from django.db import connection, connections
 from joserfc.jwk import OctKey, RSAKey
 
 from saas.accounts.models import LoginSession, OAuthIdentity, OAuthState, User
-from saas.accounts.oauth import providers
 from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
@@ -261,16 +260,14 @@ def test_a_provider_that_is_down_is_told_as_502(product, settings) -> None:
     assert_refused(product.get("/api/auth/oauth/oidc"), 502, "oauth_provider_unavailable")
 
 
-def test_metadata_are_fetched_once_an_hour(product, idp: IdentityProvider, monkeypatch) -> None:
-    def fetched_by_two_sign_ins() -> int:
-        idp.paths.clear()
+@pytest.mark.parametrize(("seconds", "fetched"), [(3599, 1), (3601, 2)])
+def test_metadata_are_fetched_once_an_hour(product, idp: IdentityProvider, seconds: int, fetched: int) -> None:
+    with time_machine.travel(datetime.now(UTC), tick=False) as clock:
         begun(product)
+        clock.shift(seconds)
         begun(product)
-        return idp.paths.count("GET /.well-known/openid-configuration")
 
-    assert fetched_by_two_sign_ins() == 1
-    monkeypatch.setattr(providers, "DISCOVERY_SECONDS", -1.0)
-    assert fetched_by_two_sign_ins() == 2
+    assert idp.paths.count("GET /.well-known/openid-configuration") == fetched
 
 
 def test_an_issuer_over_plain_http_is_refused_in_production(product, idp: IdentityProvider, settings) -> None:
@@ -428,7 +425,7 @@ def test_nothing_is_linked_where_somebody_else_has_logged_in_meanwhile(product, 
     assert not OAuthIdentity.objects.exists()
 
 
-def test_what_cookie_an_app_keeps_does_not_stand_in_the_way_of_a_link(product, idp, customer: Person, other: Person):
+def test_a_link_begun_by_token_ignores_a_cookie_of_somebody_else(product, idp, customer: Person, other: Person):
     location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=customer.token).json()["authorization_url"]
     product.cookies["saas_session"] = other.cookie_key
 
@@ -483,7 +480,6 @@ def test_the_mail_about_a_linked_provider_names_it(product, idp: IdentityProvide
 
 def test_the_last_way_into_an_account_cannot_be_removed(product, idp: IdentityProvider) -> None:
     login = product.post(CALLBACK, idp.approve(begun(product), email="new@example.org")).json()
-
     OAuthIdentity.objects.create(provider="google", issuer="https://id.example", subject="7", user=User.objects.get())
 
     first = product.delete("/api/auth/identities/google", token=login["access_token"])

@@ -195,7 +195,7 @@ def test_an_admin_neither_makes_nor_touches_an_owner(product: ServiceClient, cus
 def test_the_last_owner_neither_leaves_nor_is_demoted_nor_removed(
     product: ServiceClient, customer: Person, other: Person
 ) -> None:
-    create_team(other)  # whose owner is none of this one
+    create_team(other)  # an owner of another team is none of this one
     team = create_team(customer)
     add_member(team, Role.ADMIN)
     mine = f"/api/teams/{team.id}/members/{customer.user.id}"
@@ -223,12 +223,12 @@ def test_a_banned_owner_does_not_count_as_one(
     assert (answer.status_code, answer.json()["code"]) == (409, "last_owner")
 
 
-def test_another_owner_who_leaves_changes_nothing_about_who_answers_for_the_team(
+def test_an_owner_who_leaves_takes_the_team_from_no_other_owner(
     product: ServiceClient, customer: Person, other: Person
 ) -> None:
     team = create_team(customer)
     add_member(team, Role.OWNER, other)
-    answering = add_member(team, Role.OWNER).user  # who joined last
+    answering = add_member(team, Role.OWNER).user  # not who joined first, to whom a team falls that is left
     Team.objects.update(owner=answering)
 
     assert product.post(f"/api/teams/{team.id}/leave", token=other.token).status_code == 204
@@ -390,7 +390,7 @@ def test_listing_members_costs_four_queries_however_many_there_are(
         assert len(product.get(f"/api/teams/{team.id}/members", token=customer.token).json()["members"]) == 4
 
 
-def test_the_members_of_one_team_are_not_among_those_of_another(
+def test_an_owner_reaches_no_member_of_a_team_through_her_own(
     product: ServiceClient, customer: Person, other: Person
 ) -> None:
     team, elsewhere = create_team(customer), create_team(other)

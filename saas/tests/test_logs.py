@@ -160,6 +160,7 @@ def test_a_secret_is_known_by_its_fields_name_at_any_depth() -> None:
         ("4222222222223", False),
         (4222222222222, True),
         (422222222222, False),
+        ("63040000000000000000", False),  # of 20
     ],
 )
 def test_a_card_number_has_13_to_19_digits_as_a_text_or_a_number(number: object, is_card: bool) -> None:

@@ -91,7 +91,7 @@ def test_the_profile_is_saved_and_speaks_the_language_at_once(pages: ServiceClie
     assert page.headers["Content-Language"] == "de"
     assert 'src="https://example.com/kim.png"' in text_of(page)
     assert "img-src 'self' data: https:;" in page.headers["Content-Security-Policy"]
-    Profile.objects.update(avatar_url="http://example.com/kim.png")  # set by the API: the policy would refuse it
+    Profile.objects.update(avatar_url="http://example.com/kim.png")  # the API takes it; the policy would block it
     assert 'src="http://example.com' not in text_of(pages.get("/account"))
 
 
@@ -311,17 +311,12 @@ def test_a_device_is_logged_out_alone_or_with_all_others(pages: ServiceClient, s
     assert pages.get("/account").status_code == 200
 
 
-def test_this_device_stands_first_then_the_others_by_when_they_were_last_seen(
-    pages: ServiceClient, customer: Person
-) -> None:
+def test_this_device_is_listed_first_and_then_who_was_seen_last(pages: ServiceClient, customer: Person) -> None:
     here = LoginSession.objects.filter(user=customer.user).latest("created_at")
     old, new, over = (logins.open_session(customer.user, methods="pwd").session for _ in range(3))
     logins.log_out(over)
-    now, seen = (
-        timezone.now(),
-        {here.sid: 0, customer.session_id: -9, old.sid: -5, new.sid: 5},
-    )  # this one's is kept a minute
-    for sid, seconds in seen.items():
+    now = timezone.now()
+    for sid, seconds in ((here.sid, 0), (new.sid, 5), (old.sid, -5), (customer.session_id, -9)):
         LoginSession.objects.filter(sid=sid).update(last_seen_at=now + timedelta(seconds=seconds))
 
     page = text_of(pages.get("/account/devices"))

@@ -100,7 +100,7 @@ def test_a_form_of_the_account_spends_the_limit_of_the_api(pages, customer: Pers
     assert (answer.status_code, int(answer["Retry-After"]) > 0) == (429, True)
 
 
-def test_a_login_behind_a_taken_registration_spends_the_limit_of_logins(product, customer: Person, settings) -> None:
+def test_registering_ones_own_account_spends_the_limit_of_logins(product, customer: Person, settings) -> None:
     product.get("/register")
     sent = Case(rate_limits.LOGIN, "/register", {**NEW, "email": customer.user.email, "password": customer.password})
 

@@ -91,14 +91,13 @@ def test_mailed_links_are_deleted_thirty_days_after_they_expire(clock, customer:
     assert OneTimeToken.objects.count() == 0
 
 
-def test_a_link_that_proved_an_address_stays(clock, customer: Person) -> None:
+def test_links_that_tell_which_addresses_an_account_had_stay(clock, customer: Person) -> None:
     one_time_tokens.consume_one_time_token(
         one_time_tokens.find_one_time_token(
             one_time_tokens.issue_one_time_token(customer.user, OneTimeToken.Purpose.VERIFY),
             OneTimeToken.Purpose.VERIFY,
         )
     )
-
     one_time_tokens.issue_one_time_token(customer.user, OneTimeToken.Purpose.CHANGE, email="wanted@example.net")
 
     clock.shift(timedelta(days=400))

@@ -43,7 +43,7 @@ def test_a_count_is_exact_to_a_bound_and_says_so_beyond(monkeypatch, rows: int, 
     assert paginate(AuditEvent.objects.all(), cursor="", limit=9).meta == {"next": None, **told}
 
 
-def test_the_cursor_of_one_list_is_none_of_another() -> None:
+def test_a_cursor_of_one_list_is_refused_by_another() -> None:
     events(2)
     _, cursor = read(limit=1)
 

@@ -155,7 +155,7 @@ def test_a_local_window_ends_and_begins_anew() -> None:
     assert buckets.add("key", 60) == (1, 60)
 
 
-def test_a_process_keeps_so_many_windows_and_drops_the_oldest(monkeypatch) -> None:
+def test_beyond_its_bound_a_process_drops_the_window_used_longest_ago(monkeypatch) -> None:
     monkeypatch.setattr(rate_limits, "MAX_LOCAL_KEYS", 2)
     buckets = LocalRateCounter(clock=lambda: 0.0)
 

@@ -43,7 +43,7 @@ def test_they_connect_as_the_services_do(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(("server", "chosen"), [(15, "15"), (16, "17"), (18, "17"), (9, "13")])
-def test_a_server_is_copied_by_the_program_of_its_own_version(
+def test_a_program_is_of_the_servers_version_else_of_the_next_one(
     server: int, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dumps, "INSTALLED", tmp_path)

@@ -58,7 +58,7 @@ def test_in_production_a_trusted_proxy_is_needed(settings) -> None:
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "AUTH_PEPPER", "SESSION_SECRET"])
-def test_each_secret_is_long(settings, name: str) -> None:
+def test_a_secret_of_fewer_than_32_characters_is_refused(settings, name: str) -> None:
     checks.secrets_protection()
     setattr(settings, name, "x" * 32)
     checks.secrets_protection()

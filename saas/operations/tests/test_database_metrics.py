@@ -26,25 +26,26 @@ class Reader:
 
 
 @pytest.fixture(autouse=True)
-def breaker(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, in which ``5.0`` seconds can be made to pass."""
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of the breaker's clock, to be set."""
     now = [0.0]
     monkeypatch.setattr(metrics, "_database_breaker", CircuitBreaker(5.0, lambda: now[0]))
     return now
 
 
 @pytest.mark.parametrize("error", [OperationalError("gone"), InterfaceError("closed")])
-def test_a_database_that_is_away_is_waited_for_once(error: Exception, breaker: list[float]) -> None:
+def test_a_database_that_is_away_is_waited_for_once(error: Exception, clock: list[float]) -> None:
     first, second = Reader(error), Reader()
 
     assert [list(DatabaseCollector(one).collect()) for one in (first, second)] == [[], []]
     assert (first.asked, second.asked) == (1, 0)
 
-    breaker[0] = 5.0
+    clock[0] = 5.0
     assert [metric.name for metric in DatabaseCollector(second).collect()] == ["rows"]
 
 
-def test_a_query_that_fails_hides_no_other_metric() -> None:
+def test_a_query_that_fails_hides_no_other_metric(caplog) -> None:
     first, second = Reader(ProgrammingError("no such table")), Reader()
 
     assert [len(list(DatabaseCollector(one).collect())) for one in (first, second)] == [0, 1]
+    assert caplog.messages == [f"database_metrics_unavailable: {__name__}"]

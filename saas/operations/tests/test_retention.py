@@ -152,16 +152,6 @@ def test_tables_take_turns_so_that_a_backlog_delays_no_other(clock, monkeypatch)
     assert turns == [["a", "b"], "another", ["c", "d"], ["e"]]
 
 
-def test_while_the_database_is_away_its_metrics_are_left_out(caplog) -> None:
-    def away(execute, sql, params, many, context):
-        raise DatabaseError("away")
-
-    with connection.execute_wrapper(away):
-        assert list(metrics.DatabaseCollector(metrics.read_retention).collect()) == []
-
-    assert caplog.messages == ["database_metrics_unavailable: saas.operations.metrics"]
-
-
 def test_a_table_that_is_ahead_of_this_clock_is_not_behind(clock) -> None:
     RetentionProgress.objects.create(table="a", complete_until=NOW + timedelta(seconds=5))
 

@@ -83,15 +83,15 @@ def test_headers_that_two_could_understand_in_two_ways(bridge, more, expected):
     assert problem(answer) == expected
 
 
-@pytest.mark.parametrize(("bytes_", "status"), [(4_094, 404), (4_095, 414)])
-def test_the_limit_of_an_address_holds_to_the_byte(bridge, bytes_, status):
-    assert asked(bridge, path="/" + "a" * (bytes_ - 3), method="GET", QUERY_STRING="bb").status == status
+@pytest.mark.parametrize(("size", "status"), [(4_094, 404), (4_095, 414)])
+def test_the_limit_of_an_address_holds_to_the_byte(bridge, size, status):
+    assert asked(bridge, path="/" + "a" * (size - 3), method="GET", QUERY_STRING="bb").status == status
 
 
-@pytest.mark.parametrize(("bytes_", "is_refused"), [(32_768, False), (32_769, True)])
-def test_names_and_values_of_all_headers_count_to_the_byte(bytes_, is_refused):
+@pytest.mark.parametrize(("size", "is_refused"), [(32_768, False), (32_769, True)])
+def test_names_and_values_of_all_headers_count_to_the_byte(size, is_refused):
     headers = [(f"x-{number:06}", "a" * 8_184) for number in range(3)]
-    last = bytes_ - 3 * (8 + 8_184) - 8
+    last = size - 3 * (8 + 8_184) - 8
 
     assert is_too_large([*headers, ("x-000003", "a" * last)]) is is_refused
 

@@ -89,7 +89,7 @@ def test_the_loop_of_a_worker_shows_signs_of_life(shared, monkeypatch):
     assert len(asyncio.run(asyncio.wait_for(main(), 5))) == 3
 
 
-def test_a_full_disk_ends_no_worker(shared, monkeypatch, tmp_path):
+def test_a_heartbeat_that_cannot_be_written_ends_no_worker(shared, monkeypatch, tmp_path):
     (tmp_path / "beats").rmdir()
 
     async def main():

@@ -25,7 +25,7 @@ OF_TEAMS_AND_BILLING = {
 }
 
 
-def test_what_is_kept_for_a_team_goes_with_it_last_registered_first(
+def test_rows_that_others_keep_for_a_team_go_last_registered_first(
     customer: Person, other: Person, monkeypatch
 ) -> None:
     team, kept = create_team(customer), create_team(other)

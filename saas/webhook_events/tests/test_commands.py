@@ -131,7 +131,7 @@ def test_a_trigger_that_cannot_work_says_so(options):
         said("stripe_trigger", "invoice.paid", **options)
 
 
-def test_a_triggered_event_takes_no_way_through_a_proxy_to_this_machine(live_server, settings, monkeypatch):
+def test_an_event_triggered_on_this_machine_goes_through_no_proxy(live_server, settings, monkeypatch):
     settings.ROOT_URLCONF = "webhooks.urls"
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
