@@ -42,7 +42,7 @@ def postgres_program(name: str, server: int = sys.maxsize) -> str:
     """
     installed = sorted(INSTALLED.glob(f"*/bin/{name}"), key=_version)
     fitting = [path for path in installed if _version(path) >= server]
-    found = str([*fitting, *installed[-1:]][0]) if installed else shutil.which(name)
+    found = str((fitting or installed[-1:])[0]) if installed else shutil.which(name)
     if found is None:
         raise DumpUnavailable(f"{name} is missing: install PostgreSQL's client programs.")
     return found

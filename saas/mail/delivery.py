@@ -1,6 +1,6 @@
 """The mail queue: claim a row, send, store the result. The network is never called inside a transaction.
 
-Replies of mail servers are classified by RFC 5321 (4.2.1): 4yz may be tried again, 5yz may not. What follows the code says more
+Replies of mail servers are classified by RFC 5321 (4.2.1): 4yz may be tried again, 5yz may not. The status after it says more
 (RFC 3463): 5.1.1 no such mailbox, 5.7.8 a wrong password of ours.
 """
 
@@ -32,7 +32,7 @@ SWEEP_SIZE = 100
 LONGEST_REASON = 500
 _PERMANENT, _MAILBOX_FULL = 5, 552
 # Many servers say only at the recipient that they do not like our greeting, password, sender or address.
-_OF_US = re.compile(
+_REFUSES_US = re.compile(
     r"5(?:03|04|3\d) |\d+ 5\.(?:5\.[12]|7\.8)\b"
     r"|.*(?:\brelay(?:ing| not| access)\b|sender address rejected|authentication required|helo command rejected)",
     re.IGNORECASE,
@@ -114,7 +114,7 @@ def is_permanent(error: Exception) -> bool:
 
 def _refuses_recipient(code: int, text: bytes | str) -> bool:
     # 552 says that a mailbox is full. RFC 5321 (4.5.3.1.10) has clients take it for 452.
-    return _is_final(code, text) and code != _MAILBOX_FULL and not _OF_US.match(_answer(code, text))
+    return _is_final(code, text) and code != _MAILBOX_FULL and not _REFUSES_US.match(_answer(code, text))
 
 
 def concerns_every_mail(error: Exception) -> bool:

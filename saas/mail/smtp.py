@@ -26,10 +26,11 @@ class EmailBackend(SMTPBackend):
 
 
 def greeting_name() -> str:
-    """The name of this machine if it is a full one, else the public one of Product; in development it has none either."""
+    """Return this machine's full host name. If it has none: that of Product's public URL, which in development is none either."""
     ours, public = DNS_NAME.get_fqdn(), urlsplit(settings.SERVICE_BASE_URLS["product"]).hostname or ""
     return ours if _is_full(ours) or not _is_full(public) else public
 
 
 def _is_full(name: str) -> bool:
+    """Whether the name has a domain that others may know, and is no IP address."""
     return "." in name.strip(".") and not name.endswith((".localdomain", ".local")) and not name[-1].isdigit()

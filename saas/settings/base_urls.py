@@ -8,7 +8,7 @@ from saas.settings.environment import PARITY, PRODUCTION
 
 
 def _as_browsers_write_it(url: str) -> str:
-    """Browsers' ``Origin``, with which it is compared, has no capitals, and no port that goes without saying."""
+    """Return the URL without capitals in its host and without the usual port, as in ``Origin``, with which it is compared."""
     parts = env.split_url(url)
     origin = env.as_origin(f"{parts.scheme}://{parts.netloc}") if parts else ""
     return f"{origin}{parts.path}".rstrip("/") if parts and origin else url.rstrip("/")

@@ -192,8 +192,10 @@ def broker_options(url: str, var_dir: Path) -> dict[str, Any]:
 
 
 def worker_concurrency(processors: int) -> int:
-    """How many processes a worker has that is not told by ``--concurrency``: on a large machine, one for each processor would
-    need more memory than a container has, and more connections than PostgreSQL."""
+    """Return how many processes a worker has without ``--concurrency``.
+
+    One for each processor of a large machine would need more memory than a container has, and more connections than PostgreSQL.
+    """
     return min(processors, MAX_WORKER_CONCURRENCY)
 
 

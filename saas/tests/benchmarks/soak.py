@@ -123,7 +123,7 @@ def _offer(server: Server, rate: float, seconds: float) -> dict[str, Any]:
 def _sustained_together(
     environment: Environment, server: Server, database: psycopg.Connection, broker: Celery
 ) -> float:
-    """Events a second that were both taken in and acted on: a full load's, until the last of them was acted on."""
+    """Return events a second: those of a full load, over the time until the last of them was acted on."""
     load = measure(environment, server, CONNECTIONS, LIMIT_SECONDS, FIRST_GUESS_RPS)
     ended = time.monotonic()
     _wait_until_nothing_is_due(database, broker)
