@@ -117,7 +117,7 @@ def test_a_key_reads_its_own_team_and_no_other(
     assert product.get(f"/api/teams/{elsewhere.id}", token=secret).status_code == 404
 
 
-def test_an_owner_reaches_no_key_of_a_team_where_she_is_a_member(
+def test_an_owner_reaches_no_key_of_a_team_she_is_a_member_of(
     product, owner: Person, team: Team, other: Person
 ) -> None:
     elsewhere = create_team(with_verified_email(other))

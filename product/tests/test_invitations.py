@@ -319,7 +319,7 @@ def test_admins_invite_and_others_do_not(product: ServiceClient, team: Team, rol
     assert Invitation.objects.count() == (status == 201)
 
 
-def test_an_owner_reaches_no_invitation_of_a_team_where_she_is_a_member(
+def test_an_owner_reaches_no_invitation_of_a_team_she_is_a_member_of(
     product: ServiceClient, customer: Person, other: Person, team: Team
 ) -> None:
     elsewhere = create_team(other)

@@ -105,12 +105,12 @@ def test_a_card_is_valid_until_its_month_is_over(
     product: ServiceClient, customer: Person, year: int, month: int, status: int
 ) -> None:
     with time_machine.travel(datetime(2030, 5, 31, 23, tzinfo=UTC)):
-        token = product.post("/api/auth/login", {"email": customer.user.email, "password": customer.password}).json()[
-            "access_token"
-        ]
+        login = product.post("/api/auth/login", {"email": customer.user.email, "password": customer.password}).json()
         body = {**CARD, "exp_year": year, "exp_month": month}
 
-        assert product.post("/api/billing/payment-method", body, token=token).status_code == status
+        answer = product.post("/api/billing/payment-method", body, token=login["access_token"])
+
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize("number", NUMBERS)

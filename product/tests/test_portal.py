@@ -192,10 +192,10 @@ def test_without_a_subscription_there_are_only_cards(product: ServiceClient, cus
     assert press(product, path, "cancel").status_code == 409
 
 
-def test_a_visit_is_over_after_an_hour(product: ServiceClient, path: str) -> None:
-    for minutes, status in ((59, 200), (61, 404)):
-        with time_machine.travel(timezone.now() + timedelta(minutes=minutes)):
-            assert product.get(path).status_code == status
+@pytest.mark.parametrize(("minutes", "status"), [(59, 200), (61, 404)])
+def test_a_visit_is_over_after_an_hour(product: ServiceClient, path: str, minutes: int, status: int) -> None:
+    with time_machine.travel(timezone.now() + timedelta(minutes=minutes)):
+        assert product.get(path).status_code == status
 
 
 def test_an_unknown_portal_session_has_no_page(product: ServiceClient, path: str) -> None:

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from rest_framework.request import Request
 
 from product.billing.pages import PAGES
 from product.tests.pages.test_team_pages import Browser
@@ -41,6 +39,7 @@ from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.team_factories import add_member, create_team, with_verified_email
 from saas.testing.factories.user_factories import Person
+from saas.testing.rate_limits import use_up
 
 
 @pytest.fixture
@@ -397,7 +396,7 @@ def test_billing_details_are_asked_for_in_german(browser: Browser, owner: Person
     assert not re.search(r"\b(Street|City|Country|Tax|Save|Keep|Not|the)\b", words), words
 
 
-@pytest.mark.usefixtures("team")  # all that is left is in use, which is not too much
+@pytest.mark.usefixtures("team")  # one team and one is left: not too many, which would be said
 def test_canceling_says_what_is_lost_and_is_taken_back(browser: Browser, owner: Person) -> None:
     row = buy(owner)
     asked = text_of(browser.get("/billing/end"))
@@ -609,20 +608,25 @@ def test_another_persons_card_is_not_there(product: ServiceClient, browser: Brow
     assert PaymentMethod.objects.usable().count() == 1
 
 
-def test_the_pages_on_which_one_pays_are_limited(browser: Browser, owner: Person, settings: Any) -> None:
+def test_the_page_of_a_bought_plan_is_limited(browser: Browser, settings: Any) -> None:
     settings.RATE_LIMIT_SCALE = 1
     with time_machine.travel(timezone.now(), tick=False):
-        for limit, key in ((PAGES, "127.0.0.1/32"), (rate_limits.CHECKOUT, owner.user.pk)):
-            for _ in range(limit.count - 1):
-                rate_limits.count_request(replace(limit, key=lambda _, key=key: key), Request(HttpRequest()))
-        answered = []
-        for _ in range(2):
-            browser.get("/billing/success")
-            answered.append(browser.answer.status_code)
-            browser.send("/billing/checkout", plan_id="growth", promotion_code="NONE")
-            answered.append(browser.answer.status_code)
+        use_up(PAGES, except_for=1)
 
-    assert answered == [200, 422, 429, 429]
+        statuses = [browser.client.get("/billing/success").status_code for _ in range(2)]
+
+    assert statuses == [200, 429]
+
+
+def test_buying_by_the_page_spends_the_limit_of_checkouts(browser: Browser, owner: Person, settings: Any) -> None:
+    settings.RATE_LIMIT_SCALE = 1
+    order = {"plan_id": "growth", "promotion_code": "NONE"}
+    with time_machine.travel(timezone.now(), tick=False):
+        use_up(replace(rate_limits.CHECKOUT, key=lambda _: owner.user.pk), except_for=1)
+
+        statuses = [browser.client.submit_form("/billing/checkout", order).status_code for _ in range(2)]
+
+    assert statuses == [422, 429]
 
 
 @pytest.mark.parametrize("path", PATHS[:5])

@@ -341,7 +341,7 @@ def test_a_genuine_event_that_was_held_back_is_named_as_dated_back(trail, second
         assert faults(trail) == expected
 
 
-def test_after_an_event_of_a_clock_that_is_ahead_the_others_are_not_dated_back(trail):
+def test_a_clock_that_was_ahead_makes_no_later_event_dated_back(trail):
     with time_machine.travel(datetime.now(UTC) + timedelta(days=2), tick=False):
         record("test.written", actor="usr_a")
     hash_chain.extend_chain()

@@ -87,7 +87,7 @@ def test_access_ends_with_the_first_of_grace_and_cancellation() -> None:
     assert row.access_ends_at == NOW + timedelta(days=2)
 
 
-def test_of_two_the_current_one_is_that_which_gives_access(customer: Person) -> None:
+def test_of_two_subscriptions_the_one_that_gives_access_is_current(customer: Person) -> None:
     gives = subscribe(customer.user, "growth", started_at=NOW - timedelta(days=9))
     subscribe(customer.user, "scale", "unpaid", started_at=NOW)
 

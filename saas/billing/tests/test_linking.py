@@ -122,7 +122,7 @@ def test_nothing_is_given_to_who_is_banned_or_staff(customer: Person, fields: di
     assert not Customer.objects.get().is_linked
 
 
-def test_neither_a_team_that_ended_nor_a_checkout_left_open_says_whose_it_is(customer: Person) -> None:
+def test_an_ended_team_and_an_open_checkout_link_no_customer(customer: Person) -> None:
     gone = apps.get_model("teams", "Team").objects.create(name="Gone", owner=customer.user, deleted_at=timezone.now())
     left = whole.checkout_session(id="cs_left", status="open", client_reference_id=customer.user.pk)
     tell("checkout.session.expired", left)

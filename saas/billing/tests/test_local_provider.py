@@ -199,7 +199,7 @@ def test_the_reason_of_a_cancellation_reaches_the_provider(customer: Person) -> 
     assert subscription.data["cancellation_details"] == {"comment": "too dear"}
 
 
-def test_staff_ask_about_a_subscription_and_not_about_others_of_its_customer(customer: Person) -> None:
+def test_refreshing_a_subscription_asks_about_no_other_of_its_customer(customer: Person) -> None:
     start_checkout(customer.user, plan_id="growth")
     row = Subscription.objects.get()
     Invoice.objects.create(

@@ -98,13 +98,11 @@ def test_a_replaced_customers_open_checkout_goes_on(product: ServiceClient, buye
     checkout = Checkout.objects.get()
     assert (bought["id"], checkout.status, checkout.customer.external_id) == (checkout.pk, "pending", "cus_1")
     keys = [asked.headers["Idempotency-Key"] for asked in calls(fake, "/v1/checkout/sessions")]
-    assert keys == [
-        f"checkout:{checkout.pk}",
-        f"checkout:{checkout.pk}:1",
-    ]  # Stripe refuses a key with another customer
+    # Stripe refuses a key that comes with another customer.
+    assert keys == [f"checkout:{checkout.pk}", f"checkout:{checkout.pk}:1"]
 
 
-def test_a_checkout_whose_page_is_open_stays_with_a_customer_who_is_replaced_once(buyer: Person) -> None:
+def test_a_customer_is_replaced_once_and_keeps_an_open_checkout(buyer: Person) -> None:
     old = known_customer(buyer)
     Checkout.objects.create(customer=old, plan_id="growth", external_id="cs_old")
 

@@ -136,7 +136,7 @@ def test_two_refunds_of_one_invoice_at_once_are_both_taken_off() -> None:
     assert Invoice.objects.get().returned_cents == 2_900
 
 
-def test_a_tax_id_that_was_given_and_taken_back_at_once_is_deleted_at_the_provider(customer: Person) -> None:
+def test_a_tax_id_given_and_taken_back_at_once_is_noted_for_deletion(customer: Person) -> None:
     def save(kind: str, number: str) -> None:
         billed_to.save_billing_details(customer.user, by=customer.user, tax_id_kind=kind, tax_id=number)
 

@@ -451,7 +451,6 @@ def test_an_end_at_once_refunds_the_rest_of_the_period(bought: Person, staff_mem
     assert row.current_period_end
     days = (row.current_period_end - row.started_at).days
     test_clock.advance_and_process(timedelta(days=10))
-
     Invoice.objects.create(  # after it came one that cost nothing
         external_id="in_0", customer=row.customer, subscription_id=row.external_id, status="paid", currency="usd"
     )
@@ -489,7 +488,7 @@ def test_a_repeated_click_gives_one_credit(bought: Person, staff_member: Person)
     assert LocalObject.objects.get(kind="customer").data["balance"] == -1500
 
 
-def test_a_credit_is_of_something_and_of_a_million_at_most(bought: Person, staff_member: Person) -> None:
+def test_a_credit_is_positive_and_a_million_at_most(bought: Person, staff_member: Person) -> None:
     def credit(cents: int) -> None:
         refunds.credit_customer(
             Customer.objects.get(), amount_cents=cents, currency="usd", reason="sorry", by=staff_member.user

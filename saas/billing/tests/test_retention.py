@@ -58,7 +58,7 @@ def test_an_ended_objects_payloads_are_deleted_together_its_row_stays():
 
 
 @pytest.mark.parametrize(("status", "days"), [("processed", 399), ("retry_scheduled", 4000)])
-def test_of_an_object_with_a_recent_event_or_one_that_waits_no_payload_is_deleted(status, days):
+def test_a_recent_or_waiting_event_keeps_all_payloads_of_its_object(status, days):
     kept = [stored_subscription("sub_old", received_days=401, ended_days=401), "evt_late"]
     old = WebhookEvent.objects.get()
     late = WebhookEvent.objects.create(

@@ -110,7 +110,7 @@ def test_a_clock_that_was_set_back_delays_nothing(clock) -> None:
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(0, ["a", "b", "c", "d"]), (2, ["a", "b"])])
-def test_where_rows_are_in_the_order_of_their_time_only_the_oldest_are_read(clock, minutes, expected) -> None:
+def test_of_rows_in_the_order_of_their_time_only_the_oldest_are_read(clock, minutes, expected) -> None:
     read = []
     age = timedelta(minutes=minutes)
     rule = DeletionRule(Counter, lambda keys, now: read.extend(keys) or 0, ordered_by="expires_at", ordered_age=age)

@@ -27,7 +27,7 @@ def test_an_events_status_says_where_it_is_listed(one_of_each_status, name, stat
     assert set(getattr(WebhookEvent.objects.all(), name)().values_list("status", flat=True)) == statuses
 
 
-def test_events_that_need_attention_come_the_newest_first_with_their_reason():
+def test_events_that_need_attention_are_listed_newest_first_with_why():
     for number in (1, 2, 3):
         append_event(event(f"evt_{number}"), source=WebhookEvent.Source.FETCH)
     set_attention("evt_1", "x" * 501)

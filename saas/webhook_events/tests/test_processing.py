@@ -354,7 +354,7 @@ def test_a_worker_is_presumed_dead_after_a_quarter_of_a_minute(seconds, lost):
     assert claims.mark_lost_attempts() == lost
 
 
-def test_one_whose_worker_crashed_is_left_to_the_sweep_which_claims_it_alone(seen):
+def test_an_event_whose_worker_crashed_is_left_to_the_sweep(seen):
     rows = [append_event(event(f"evt_{number}"), source=FETCH) for number in range(3)]
     WebhookEvent.objects.filter(pk=rows[1].pk).update(crash_count=1)
 
@@ -441,7 +441,7 @@ def test_a_lost_connection_or_a_deadlock_costs_no_attempt(handle):
         ("57014", "canceling statement due to statement timeout", ("retry_scheduled", 1)),
     ],
 )
-def test_what_is_not_the_events_fault_costs_it_nothing_and_a_time_limit_does(handle, state, message, expected):
+def test_an_error_of_the_database_is_no_failure_and_a_time_limit_is_one(handle, state, message, expected):
     class Cause(Exception):
         sqlstate = state
 
