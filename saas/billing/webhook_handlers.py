@@ -166,7 +166,8 @@ def _fetch(kind: str, id: str) -> None:
 
 @handles("customer.subscription.trial_will_end")
 def mail_trial_ending(event: WebhookEvent, data: EventData) -> None:
-    customer_mails.send_trial_ending(require_object_id(event))
+    needs_method = stripe_objects.needs_method_after_trial(data.object)
+    customer_mails.send_trial_ending(require_object_id(event), needs_method=needs_method)
 
 
 @handles("payment_method.*")

@@ -7,12 +7,14 @@ from django.db.models import Q
 
 from saas.accounts.models import User
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, PaymentMethod, Subscription
+from saas.billing.models.customers import billing_path
 from saas.billing.sync import stripe_objects
 from saas.mail.actions import queue_mail
 from saas.money import Money
 from saas.security.untrusted_json import JSONObject, as_integer, as_object, as_text, as_time
 
 _Context = dict[str, str | Money | datetime]
+_RENEWALS = {None, "subscription_cycle"}
 _YEARLY = timedelta(days=300)  # a longer period is announced before it is charged
 
 
@@ -23,10 +25,25 @@ def send_receipt(invoice_id: str) -> None:
         _send_of_invoice("receipt", row, row.amount_paid)
 
 
-def send_payment_failed(invoice_id: str) -> None:
-    """Sends nothing for an invoice that has been paid since, or has no customer of ours."""
-    if row := _invoice(invoice_id, Invoice.Status.OPEN):
-        _send_of_invoice("payment_failed", row, row.amount_remaining)
+def send_payment_failed(invoice_id: str, shown: JSONObject) -> None:
+    """``shown`` is the invoice as the event shows it. Sends nothing for one that has been paid since, has no customer of ours, or
+    that its payer is asked to confirm: the bank's refusal is reported as a failure, too."""
+    row = _invoice(invoice_id, Invoice.Status.OPEN)
+    if row is None or row.needs_action:
+        return
+    promises: _Context = {}
+    if _is_renewal(row, shown):
+        promises["keeps_plan"] = "yes"
+    if as_time(shown.get("next_payment_attempt")):
+        promises["is_retried"] = "yes"
+    _send_of_invoice("payment_failed", row, row.amount_remaining, **promises)
+
+
+def _is_renewal(row: Invoice, shown: JSONObject) -> bool:
+    """Whether a plan goes on for the days of grace without it: not after a first payment, a change that waits for its payment, or
+    the end."""
+    goes_on = Subscription.objects.live().filter(external_id=row.subscription_id)
+    return shown.get("billing_reason") in _RENEWALS and goes_on.exists()
 
 
 def send_action_required(invoice_id: str) -> None:
@@ -44,14 +61,27 @@ def send_refunded(adjustment: InvoiceAdjustment) -> None:
 def send_upcoming_renewal(invoice: JSONObject) -> None:
     """For an upcoming invoice of a year or so; it has no row, and often no id."""
     subscription_id = stripe_objects.invoice_subscription(invoice)
-    row = Subscription.objects.renewing().filter(external_id=subscription_id).select_related("customer", "plan").first()
+    row = _renewing(subscription_id)
     at = as_time(invoice.get("next_payment_attempt")) or as_time(invoice.get("period_end"))
     due = as_integer(invoice.get("amount_due"))
     if row is None or at is None or not due or not _is_yearly(invoice):
         return
     amount = Money(due, as_text(invoice.get("currency"), 8))
     context: _Context = {"amount": amount, "plan": row.plan.name if row.plan else "", "day": at}
+    if planned := _planned_plan(row):  # the provider knows the price of today only
+        context |= {"amount": "", "planned": planned}
     _send("renewal_upcoming", row.customer, context, key=f"renewal_upcoming:{subscription_id}:{at:%Y-%m-%d}")
+
+
+def _renewing(subscription_id: str) -> Subscription | None:
+    rows = Subscription.objects.renewing().filter(external_id=subscription_id)
+    return rows.select_related("customer", "plan", "pending_change__price__plan").first()
+
+
+def _planned_plan(row: Subscription) -> str:
+    """What the subscription moves to when it renews; empty where nothing is planned."""
+    change = getattr(row, "pending_change", None)
+    return change.price.plan.name if change and change.price.plan else ""
 
 
 def _is_yearly(invoice: JSONObject) -> bool:
@@ -63,12 +93,13 @@ def _is_yearly(invoice: JSONObject) -> bool:
     return False
 
 
-def send_trial_ending(subscription_id: str) -> None:
-    """An extended trial is announced again."""
-    trials = Subscription.objects.renewing().filter(status=Subscription.Status.TRIALING)
-    row = trials.select_related("customer", "plan").filter(external_id=subscription_id).first()
-    if row and row.trial_end:
+def send_trial_ending(subscription_id: str, *, needs_method: bool = False) -> None:
+    """An extended trial is announced again. ``needs_method``: it ends without a subscription where there is no payment method."""
+    row = _renewing(subscription_id)
+    if row and row.status == Subscription.Status.TRIALING and row.trial_end:
         context: _Context = {"plan": row.plan.name if row.plan else "", "day": row.trial_end}
+        if needs_method and not (row.default_payment_method or row.customer.default_payment_method):
+            context["needs_method"] = "yes"
         _send("trial_ending", row.customer, context, key=f"trial_ending:{subscription_id}:{row.trial_end:%Y-%m-%d}")
 
 
@@ -100,17 +131,17 @@ def _invoice(invoice_id: str, status: str) -> Invoice | None:
     return Invoice.objects.select_related("customer").filter(external_id=invoice_id, status=status).first()
 
 
-def _send_of_invoice(template: str, row: Invoice, amount: Money) -> None:
-    context: _Context = {"amount": amount, "number": row.number, "link": row.hosted_url}
+def _send_of_invoice(template: str, row: Invoice, amount: Money, **besides: str | Money | datetime) -> None:
+    context: _Context = {"amount": amount, "number": row.number, "link": row.hosted_url, **besides}
     _send(template, row.customer, context, key=f"{template}:{row.external_id}")
 
 
 def _send(template: str, customer: Customer | None, context: _Context, *, key: str) -> None:
     """Amounts and days are written in the payer's language, days by their clock."""
     payer = _payer(customer)
-    if payer and template in settings.BILLING_MAILS:
+    if customer and payer and template in settings.BILLING_MAILS:
         written = {name: _written(value, payer) for name, value in context.items()}
-        values = {"name": payer.full_name, **written}
+        values = {"name": payer.full_name, **_of_team(customer), **written}
         queue_mail(template, to=payer.email, locale=payer.locale, context=values, dedupe_key=key[:200])
 
 
@@ -120,7 +151,17 @@ def _written(value: str | Money | datetime, payer: User) -> str:
     return payer.written_day(value) if isinstance(value, datetime) else value
 
 
+def _of_team(customer: Customer) -> dict[str, str]:
+    """Which team a mail is about, and where its owner sees what it pays for."""
+    return {"team": customer.team.name, "billing_path": billing_path(customer.team)} if customer.team else {}
+
+
 def _payer(customer: Customer | None) -> User | None:
-    """The user to write to; for a team, its owner."""
-    person = (customer.team.owner if customer.team else customer.user) if customer else None
-    return person if person and person.is_active else None
+    """The user to write to; for a team, its owner, and where that one is banned another owner."""
+    if customer is None:
+        return None
+    person = customer.team.owner if customer.team else customer.user
+    if person and person.is_active:
+        return person
+    other = customer.team.memberships.owners().select_related("user").first() if customer.team else None
+    return other.user if other else None

@@ -116,7 +116,7 @@ def mail_receipt(event: WebhookEvent, data: EventData) -> None:
 
 @handles("invoice.payment_failed")
 def mail_payment_failed(event: WebhookEvent, data: EventData) -> None:
-    customer_mails.send_payment_failed(require_object_id(event))
+    customer_mails.send_payment_failed(require_object_id(event), data.object)
 
 
 @handles("invoice.payment_action_required")

@@ -40,6 +40,11 @@ def owned_by(owner: Owner, path: str = "") -> Q:
     return Q(**owner_fields(owner, path))
 
 
+def billing_path(owner: Owner) -> str:
+    """Where the front end shows what the owner pays for."""
+    return "/billing" if isinstance(owner, User) else f"/teams/{owner.pk}/billing"
+
+
 def person_of(owner: Owner) -> str:
     """The id of the user, or of the team's owner."""
     return owner.pk if isinstance(owner, User) else owner.owner_id

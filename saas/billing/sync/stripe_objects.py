@@ -60,6 +60,12 @@ def pause_reason(subscription: JSONObject) -> str:
     return reason if subscription.get("status") == "paused" else ""
 
 
+def needs_method_after_trial(subscription: JSONObject) -> bool:
+    """Whether it does not go on after its trial without a payment method; by default an invoice is sent or charged then."""
+    end_behavior = as_object(as_object(subscription.get("trial_settings")).get("end_behavior"))
+    return end_behavior.get("missing_payment_method") in {"pause", "cancel"}
+
+
 def period_end(subscription: JSONObject) -> datetime | None:
     """On the subscription until 2025-03-31.basil, since then on its items: the earliest, as a cancellation resolves."""
     if found := as_time(subscription.get("current_period_end")):

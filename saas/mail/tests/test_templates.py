@@ -17,7 +17,7 @@ from saas.mail.rendering import render_message
 from saas.security.encryption import encrypt
 from saas.testing.mails import MAIL_VALUES
 
-LAYOUT = {"base", "button", "greeting"}
+LAYOUT = {"base", "button", "greeting", "of_team"}
 ALERTS = {"billing_alert", "webhook_alert"}  # to an address of the settings
 TOKENS = {
     "verify_email", "welcome", "confirm_new_email", "deletion_requested", "password_reset", "team_invitation",
@@ -156,7 +156,12 @@ def test_a_language_we_do_not_have_is_written_in_english(locale: str) -> None:
         ("team_invitation", {"team": ""}),
         ("team_invitation", {"team": "", "inviter": ""}),
         ("payment_failed", {"number": ""}),
+        ("payment_failed", {"keeps_plan": "yes", "is_retried": "yes"}),
         ("trial_ending", {"plan": ""}),
+        ("trial_ending", {"needs_method": "yes"}),
+        ("trial_ending", {"needs_method": "yes", "plan": ""}),
+        ("renewal_upcoming", {"planned": "Starter"}),
+        ("receipt", {"team": "Engineering", "billing_path": "/teams/team_01/billing"}),
         ("password_changed", {"ended": ""}),
         ("recovery_code_used", {"left": "9"}),
         ("new_device", {"agent": "", "address": ""}),
