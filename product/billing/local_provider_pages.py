@@ -67,7 +67,7 @@ _CHECKOUT_ACTIONS: dict[str, Callable[[Checkout, HttpRequest], None]] = {
 
 def _render_checkout(request: HttpRequest, row: Checkout, refusal: DomainError | None = None) -> HttpResponse:
     session = checkout_page.get_session(row).data
-    where = f"success?checkout_id={row.pk}" if session["status"] == "complete" else "cancel"
+    where = "success" if session["status"] == "complete" else "cancel"
     context = {
         "plan": row.plan,
         "features": [limits_and_features.feature_label(key) for key in row.plan.features],
@@ -76,7 +76,7 @@ def _render_checkout(request: HttpRequest, row: Checkout, refusal: DomainError |
         "offer": checkout_page.summarize_checkout(session),
         **_card_choice(request, refusal),
         "trial_ends_at": checkout_page.session_trial_end(session),
-        "return_url": f"{settings.FRONTEND_BASE_URL}/billing/{where}",
+        "return_url": f"{settings.FRONTEND_BASE_URL}/billing/{where}?checkout_id={row.pk}",
     }
     return render_page(request, "billing/checkout.html", context, status=refusal.status if refusal else 200)
 
@@ -101,7 +101,7 @@ def _render_invoice(request: HttpRequest, row: LocalObject, refusal: DomainError
     context = {
         **_card_choice(request, refusal),
         "invoice": invoice_page.describe_invoice(row),
-        "overview": f"{settings.FRONTEND_BASE_URL}/billing",
+        "overview": f"{settings.FRONTEND_BASE_URL}{invoice_page.overview_path(row)}",
     }
     return render_page(request, "billing/invoice.html", context, status=refusal.status if refusal else 200)
 

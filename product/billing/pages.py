@@ -46,13 +46,19 @@ def checkout_success(request: HttpRequest) -> HttpResponse:
 
     The checkout's id cannot be guessed, and reveals no more than the name of a plan.
     """
-    wanted = str(request.GET.get("checkout_id", ""))[:MAX_FIELD]
-    row = Checkout.objects.select_related("plan", "customer").filter(pk=wanted).first()
+    row = _find_checkout(request)
     if row:
         row = checkouts.reconcile_checkout(row)
     return render_page(request, "billing/success.html", {"checkout": row})
 
 
+def _find_checkout(request: HttpRequest) -> Checkout | None:
+    wanted = str(request.GET.get("checkout_id", ""))[:MAX_FIELD]
+    return Checkout.objects.select_related("plan", "customer").filter(pk=wanted).first()
+
+
 @require_GET
+@billing_page
 def checkout_canceled(request: HttpRequest) -> HttpResponse:
-    return render_page(request, "billing/canceled.html")
+    """The way back to the plans leads to those of who was to pay: a team, or the person."""
+    return render_page(request, "billing/canceled.html", {"checkout": _find_checkout(request)})

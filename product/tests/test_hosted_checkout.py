@@ -1,5 +1,6 @@
 """The local provider's page, clicked through: pay, be declined, walk away."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -9,6 +10,7 @@ from saas.billing.models import Checkout, LedgerEntry, LocalObject, Subscription
 from saas.billing.providers.local.operations import DECLINES
 from saas.testing import local_provider
 from saas.testing.clients import ServiceClient
+from saas.testing.factories import team_factories
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
 
@@ -136,6 +138,23 @@ def test_walking_away_ends_the_checkout_and_the_next_one_is_new(
     assert Checkout.objects.get().status == "expired"
     again = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
     assert again.json()["checkout"]["checkout_url"] != f"http://localhost:8000{path}"
+
+
+@pytest.mark.parametrize("of_team", [False, True])
+def test_walking_away_leads_back_to_the_plans_of_who_was_to_pay(
+    product: ServiceClient, customer: Person, settings, of_team: bool
+) -> None:
+    settings.BILLING_LOCAL_CHECKOUT = "hosted"
+    team_id = team_factories.create_team(customer).pk if of_team else ""
+    body = {"plan_id": "growth", "team_id": team_id}
+    checkout = product.post("/api/subscriptions/checkout", body, token=customer.token).json()["checkout"]
+    path = checkout["checkout_url"].removeprefix("http://localhost:8000")
+    press(product, path, act="leave")
+
+    [back] = re.findall(r'href="http://localhost:8000(/billing/cancel[^"]*)"', text_of(product.get(path)))
+
+    plans = f"/teams/{team_id}/billing/plans" if of_team else "/billing/plans"
+    assert f'href="{plans}"' in text_of(product.get(back))
 
 
 def test_whoever_left_and_comes_back_at_once_gets_a_new_checkout(

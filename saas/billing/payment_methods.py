@@ -7,6 +7,7 @@ from saas.audit.actions import record
 from saas.billing import providers
 from saas.billing.customers import apply_pending_events, get_or_create_customer, with_provider_customer
 from saas.billing.models import Owner, PaymentMethod
+from saas.billing.models.customers import billing_path
 from saas.billing.providers import ProviderUnavailable
 
 
@@ -50,10 +51,10 @@ def remove_payment_method(row: PaymentMethod, *, by: User) -> None:
     record("payment_method.removed", actor=by.pk, target=row.pk)
 
 
-def portal_url(user: User, *, owner: Owner | None = None, return_path: str = "/billing?from=portal") -> str:
-    """A page of the provider for ``owner``, for one visit: cards, invoices, cancellation."""
+def portal_url(user: User, *, owner: Owner | None = None) -> str:
+    """A page of the provider for ``owner``, for one visit: cards, invoices, cancellation. It leads back to their billing."""
     gateway = providers.current_gateway()
-    return_url = f"{settings.FRONTEND_BASE_URL}{return_path}"
+    return_url = f"{settings.FRONTEND_BASE_URL}{billing_path(owner or user)}?from=portal"
     _, url = with_provider_customer(
         get_or_create_customer(owner or user, gateway),
         user,

@@ -85,9 +85,7 @@ class PortalAction(BillingAction):
     """To the provider's page for payment methods, and back."""
 
     def post(self, request: HttpRequest, **place: str) -> HttpResponse:
-        url = payment_methods.portal_url(
-            self.known.user, owner=self.owner, return_path=f"{self.to(OVERVIEW)}?from=portal"
-        )
+        url = payment_methods.portal_url(self.known.user, owner=self.owner)
         return lead_away(request, url, person=self.known.user)
 
 

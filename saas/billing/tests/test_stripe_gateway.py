@@ -111,6 +111,7 @@ def test_a_checkout_waits_on_stripes_page(product: ServiceClient, customer: Pers
     }
     assert {name: opened.fields[name] for name in wanted} == wanted
     assert opened.fields["success_url"].startswith("http://localhost:8000/")
+    assert opened.fields["cancel_url"] == f"http://localhost:8000/billing/cancel?checkout_id={checkout['id']}"
 
 
 @pytest.mark.usefixtures("prices")

@@ -14,7 +14,8 @@ from django.utils.translation import get_language
 from saas.background_tasks import notify_workers
 from saas.billing import clock
 from saas.billing.invoices.billed_to import address_lines
-from saas.billing.models import LocalObject, Price
+from saas.billing.models import Customer, LocalObject, Price
+from saas.billing.models.customers import billing_path
 from saas.billing.providers.interface import PaymentDeclined, ProviderRefused
 from saas.billing.providers.local import lifecycle, objects, operations
 from saas.billing.providers.local.checkout_page import require_card
@@ -48,6 +49,13 @@ def get_invoice(invoice_id: str) -> LocalObject:
     if row is None:
         raise NotFound
     return row
+
+
+def overview_path(row: LocalObject) -> str:
+    """Where the front end shows what its customer pays for."""
+    customer = Customer.objects.select_related("user", "team").filter(external_id=row.customer_id).first()
+    owner = (customer.user or customer.team) if customer else None
+    return billing_path(owner) if owner else "/billing"
 
 
 def describe_invoice(row: LocalObject) -> ShownInvoice:

@@ -123,7 +123,7 @@ class StripeGateway:
             "client_reference_id": reference,
             "line_items": [{"price": price_id, "quantity": quantity}],
             "success_url": f"{settings.FRONTEND_BASE_URL}/billing/success?checkout_id={reference}",
-            "cancel_url": f"{settings.FRONTEND_BASE_URL}/billing/cancel",
+            "cancel_url": f"{settings.FRONTEND_BASE_URL}/billing/cancel?checkout_id={reference}",
             "metadata": {"checkout_id": reference},
             "subscription_data": {"metadata": {"checkout_id": reference}},
         }
