@@ -66,7 +66,8 @@ def preview_price_move(old: Price, new: Price) -> list[Payer]:
 
 
 def _payers(old: Price) -> list[Subscription]:
-    rows = Subscription.objects.live().linked().filter(price_id=old.external_id or "")
+    """Without those that end before they are charged again: they never pay the new price."""
+    rows = Subscription.objects.renewing().linked().filter(price_id=old.external_id or "")
     return list(rows.exclude(item_id="").with_customer().order_by("pk"))
 
 

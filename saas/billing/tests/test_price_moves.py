@@ -95,6 +95,15 @@ def test_who_has_left_or_changed_by_then_is_left_alone(old: Price, customer: Per
     assert not AuditEvent.objects.filter(action="subscription.price_moved").exists()
 
 
+def test_who_ends_with_the_period_is_told_of_no_other_price(old: Price, customer: Person) -> None:
+    cancel_subscription(customer.user, at_period_end=True, reason="", by=customer.user)
+
+    move = schedule(old)
+
+    assert price_moves.preview_price_move(old, move.to_price) == []
+    assert not Mail.objects.filter(template="price_change").exists()
+
+
 def test_an_ended_subscription_is_left_alone(old: Price, customer: Person) -> None:
     move = schedule(old)
     cancel_subscription(customer.user, at_period_end=False, reason="", by=customer.user)
