@@ -72,7 +72,9 @@ class PreviewBody(OwnerBody):
     interval = serializers.ChoiceField(
         Interval.choices, required=False, default="", help_text="By default as before, where the plan is sold so."
     )
-    quantity = QuantityField(help_text="Seats, where the plan is sold per seat; by default as before.")
+    quantity = QuantityField(
+        help_text="Seats, where the plan is sold per seat; by default as before, of a team in a new period those that are taken."
+    )
 
 
 class ImmediateChangeBody(PreviewBody):

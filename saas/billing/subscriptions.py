@@ -262,7 +262,13 @@ def _quantity_after(price: Price, before: Price, row: Subscription, wanted: int 
         return 1 if before.is_per_unit or wanted else row.quantity
     if wanted is not None and wanted < seats:
         raise Invalid(errors={"quantity": [f"{seats} seats are taken: keep at least as many."]})
-    return price.quantity_for(wanted or max(seats, row.quantity if before.is_per_unit else 1))
+    return price.quantity_for(wanted or max(seats, _seats_kept(price, before, row)))
+
+
+def _seats_kept(price: Price, before: Price, row: Subscription) -> int:
+    """Those of a period that goes on stay. A new one is charged for the seats that a team has: they follow its members."""
+    is_counted_anew = row.customer.team_id is not None and price.begins_a_period_after(before)
+    return row.quantity if before.is_per_unit and not is_counted_anew else 1
 
 
 def reduce_quantity(row: Subscription, *, quantity: int, by: User) -> Subscription:

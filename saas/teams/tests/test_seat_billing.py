@@ -95,6 +95,24 @@ def test_joining_and_leaving_have_the_seats_compared(
     assert (len(joined), len(left)) == (1, 1)
 
 
+def test_another_interval_is_charged_for_the_members_that_there_are(team: Team, customer: Person) -> None:
+    change_price("growth", PriceTerms("usd", "year", 10_000, is_per_unit=True), by="system")
+    leave(team, 2)
+
+    change_plan(team, plan_id="growth", interval="year", by=customer.user, seats=2)
+
+    assert (quantity(), totals()) == (2, [4_000, 20_000 - 4_000])
+
+
+def test_another_plan_keeps_the_seats_of_a_period_that_goes_on(team: Team, customer: Person) -> None:
+    change_price("scale", PriceTerms("usd", "month", 2_000, is_per_unit=True), by="system")
+    leave(team, 2)
+
+    change_plan(team, plan_id="scale", by=customer.user, seats=2)
+
+    assert quantity() == 4
+
+
 def test_seats_grow_up_to_the_plans_limit(team: Team) -> None:
     require_free_seat(team, taken=4)
     require_free_seat(team, taken=5)
