@@ -12,12 +12,12 @@ from admin_ops.serializers.users import OptionalReasonBody
 from admin_ops.status_colors import GOOD, WARN
 from saas.accounts.staff.staff_roles import StaffPermission
 from saas.api.representation import represent
-from saas.billing import subscriptions
 from saas.billing.invoices import refunds
 from saas.billing.invoices.refunds import NothingToRefund, PaymentDisputed
 from saas.billing.linking.customers import CustomerIsLinked, OwnerPaysAlready, link_customer_by_staff
 from saas.billing.linking.evidence import owner_by_id, user_by_verified_email
 from saas.billing.models import Customer, Invoice, Subscription
+from saas.billing.sync.refresh import refresh_invoice_by_staff, refresh_subscription_by_staff
 from saas.errors import Invalid
 from saas.money import Money
 
@@ -74,7 +74,7 @@ LINK_CUSTOMER = StaffAction(
 
 
 def refresh(row: Subscription, context: ActionContext, *, reason: str = "") -> ActionResult:
-    refreshed = subscriptions.refresh_by_staff(row, reason=reason, by=context.user)
+    refreshed = refresh_subscription_by_staff(row, reason=reason, by=context.user)
     return ActionResult("The provider has been asked; this is what it says.", refreshed)
 
 
@@ -103,7 +103,7 @@ REFRESH = StaffAction(
 
 
 def refresh_invoice(row: Invoice, context: ActionContext, *, reason: str = "") -> ActionResult:
-    refreshed = subscriptions.refresh_invoice_by_staff(row, reason=reason, by=context.user)
+    refreshed = refresh_invoice_by_staff(row, reason=reason, by=context.user)
     return ActionResult("The provider has been asked; this is what it says.", refreshed)
 
 

@@ -21,9 +21,10 @@ from saas.billing.customers import (
     with_provider_customer,
 )
 from saas.billing.models import Checkout, Customer, Owner, Plan, Price, PromotionCode, Subscription
-from saas.billing.models.customers import owned_by, owned_by_person, person_of
+from saas.billing.models.customers import owned_by_person, person_of
 from saas.billing.models.promotions import in_capitals
 from saas.billing.providers import CheckoutSession, Gateway, ProviderFailed, ProviderRefused
+from saas.billing.subscriptions import refresh_subscription
 from saas.errors import DomainError, Invalid, NotFound
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def start_checkout(
     gateway = providers.current_gateway()
     customer = get_or_create_customer(payer, gateway)
     _settle_open_checkouts(customer, order, idempotency_key, gateway)
-    checkout = _create_checkout(customer, user, order, idempotency_key)
+    checkout = _find_or_create_checkout(customer, user, order, idempotency_key, payer)
     if checkout.status == Checkout.Status.PENDING and checkout.external_id:
         apply_pending_events(checkout.customer)  # another request has just opened it: both get the same answer
         checkout.refresh_from_db()
@@ -122,7 +123,7 @@ def _earlier_checkout(user: User, idempotency_key: str) -> Checkout | None:
 def _check_code(order: Order, payer: Owner) -> None:
     """Refuse a bad code before anything is changed. ``AlreadySubscribed`` comes first: customers who have just paid would only
     read that their code is used."""
-    if Subscription.objects.filter(owned_by(payer, "customer__")).live().exists():
+    if Subscription.objects.for_owner(payer).live().exists() and refresh_subscription(payer):
         raise AlreadySubscribed
     find_promotion_code(order.promotion_code, currency=order.price.currency or order.plan.currency, owner=payer)
 
@@ -158,6 +159,18 @@ def _expire_session(checkout: Checkout, gateway: Gateway) -> None:
     except ProviderRefused:
         _end_checkout(checkout, Checkout.Status.EXPIRED)
     apply_pending_events(checkout.customer)
+
+
+def _find_or_create_checkout(
+    customer: Customer, user: User, order: Order, idempotency_key: str, payer: Owner
+) -> Checkout:
+    """A subscription that is in the way may have ended at the provider without an event that reached us: it is asked."""
+    try:
+        return _create_checkout(customer, user, order, idempotency_key)
+    except AlreadySubscribed:
+        if refresh_subscription(payer):
+            raise
+        return _create_checkout(customer, user, order, idempotency_key)
 
 
 @transaction.atomic

@@ -4,6 +4,8 @@ Each calls the provider; the provider's events change the row.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,14 +14,14 @@ from django.db import transaction
 from django.db.models import Q
 
 from saas.accounts.models import User
-from saas.audit.actions import LONGEST_REASON, record, require_reason
+from saas.audit.actions import record, require_reason
 from saas.background_tasks import SLICE_SECONDS, for_a_while
 from saas.billing import clock, providers
 from saas.billing.catalogue.offers import find_offer
 from saas.billing.catalogue.promotions import find_promotion_code
 from saas.billing.customers import apply_pending_events
-from saas.billing.models import Customer, Invoice, Owner, PendingChange, Plan, Price, Subscription
-from saas.billing.providers import Gateway, InvoicePreview, PaymentDeclined
+from saas.billing.models import Customer, Owner, PendingChange, Plan, Price, Subscription
+from saas.billing.providers import Gateway, InvoicePreview, PaymentDeclined, ProviderRefused
 from saas.billing.sync import event_history
 from saas.billing.sync.stripe_objects import TRIAL_ENDED_WITHOUT_CARD, pause_reason
 from saas.errors import DomainError, Invalid, NotFound
@@ -63,10 +65,8 @@ def current_subscription(owner: Owner) -> Subscription | None:
 
 def refresh_subscription(owner: Owner) -> Subscription | None:
     """Like ``current_subscription``, after fetching it from the provider; as it is stored if the provider does not answer."""
-    customers = (
-        Customer.objects.for_owner(owner).filter(provider=providers.current_gateway().provider).exclude(external_id="")
-    )
-    for customer in customers:
+    provider = providers.current_provider()
+    for customer in Customer.objects.for_owner(owner).filter(provider=provider).exclude(external_id=""):
         try:
             for row in Subscription.objects.filter(customer=customer).live():
                 providers.current_gateway().fetch_subscription(row.external_id)
@@ -76,26 +76,18 @@ def refresh_subscription(owner: Owner) -> Subscription | None:
     return current_subscription(owner)
 
 
-def refresh_by_staff(row: Subscription, *, reason: str, by: User) -> Subscription:
-    """Store what the provider says of the subscription and its customer's invoices now. Raises what the provider raises."""
-    gateway = providers.current_gateway()
-    gateway.fetch_subscription(row.external_id)
-    for invoice in row.customer.invoices.filter(subscription_id=row.external_id).needing_attention():
-        gateway.fetch_object("invoice", invoice.external_id)
-    return _apply_and_record(row, "subscription.refreshed", by, reason=reason.strip()[:LONGEST_REASON])
-
-
-def refresh_invoice_by_staff(invoice: Invoice, *, reason: str, by: User) -> Invoice:
-    """Store what the provider says of the invoice and of its subscription now. Raises what the provider raises."""
-    gateway = providers.current_gateway()
-    gateway.fetch_object("invoice", invoice.external_id)
-    if invoice.subscription_id:
-        gateway.fetch_subscription(invoice.subscription_id)
-    if invoice.customer:
-        apply_pending_events(invoice.customer, invoice.external_id)
-    record("invoice.refreshed", actor=by.pk, target=invoice.pk, reason=reason.strip()[:LONGEST_REASON])
-    invoice.refresh_from_db()
-    return invoice
+@contextmanager
+def _asked_after_refusal(row: Subscription) -> Iterator[None]:
+    """What the provider refuses may have ended there without an event that reached us: ask it how the subscription stands. Raises
+    ``NotSubscribed`` where it is over, else the refusal."""
+    try:
+        yield
+    except ProviderRefused:
+        if owner := row.customer.user or row.customer.team:
+            refresh_subscription(owner)
+        row.refresh_from_db()
+        _require_live(row)
+        raise
 
 
 def require_subscription(owner: Owner) -> Subscription:
@@ -185,7 +177,8 @@ def _change(change: PlanChange, by: User, *, reason: str = "", prorated_at: date
     row = change.subscription
     terms = {**change.at_provider, "prorated_at": prorated_at, "needs_payment": change.is_charged_now}
     try:
-        providers.current_gateway().change_subscription(**terms)
+        with _asked_after_refusal(row):
+            providers.current_gateway().change_subscription(**terms)
     except PaymentDeclined:  # what is open now is shown at once; the change may still be made
         apply_pending_events(row.customer)
         raise
@@ -207,7 +200,8 @@ def preview_change_by_staff(row: Subscription, *, plan_id: str, interval: str, s
 
 def _preview(change: PlanChange) -> ChangePreview:
     now = clock.now().replace(microsecond=0)
-    invoice = providers.current_gateway().preview_change(**change.at_provider, prorated_at=now)
+    with _asked_after_refusal(change.subscription):
+        invoice = providers.current_gateway().preview_change(**change.at_provider, prorated_at=now)
     if change.is_charged_now:
         invoice = replace(invoice, next_charge_at=now)
     return ChangePreview(change.price, change.quantity, invoice, now, change.is_charged_now)
@@ -303,11 +297,12 @@ def cancel_by_staff(row: Subscription, *, at_period_end: bool, reason: str, by: 
 
 
 def _cancel(row: Subscription, *, at_period_end: bool, reason: str, by: User) -> Subscription:
-    waits = at_period_end and row.may_run_out
-    if waits:
-        providers.current_gateway().set_cancel_at_period_end(row.external_id, value=True, reason=reason)
-    else:
-        providers.current_gateway().cancel_subscription(row.external_id, reason=reason)
+    waits, gateway = at_period_end and row.may_run_out, providers.current_gateway()
+    with _asked_after_refusal(row):
+        if waits:
+            gateway.set_cancel_at_period_end(row.external_id, value=True, reason=reason)
+        else:
+            gateway.cancel_subscription(row.external_id, reason=reason)
     PendingChange.objects.filter(subscription=row).delete()  # nothing follows this period
     return _apply_and_record(row, "subscription.canceled", by, reason=reason, at_period_end=waits)
 
@@ -325,10 +320,12 @@ def resume_by_staff(row: Subscription, *, reason: str, by: User) -> Subscription
 def _resume(row: Subscription, by: User, *, reason: str = "") -> Subscription:
     if not row.is_canceling:
         raise NothingToResume
-    if row.cancel_at_period_end:
-        providers.current_gateway().set_cancel_at_period_end(row.external_id, value=False)
-    else:
-        providers.current_gateway().clear_cancel_at(row.external_id)
+    gateway = providers.current_gateway()
+    with _asked_after_refusal(row):
+        if row.cancel_at_period_end:
+            gateway.set_cancel_at_period_end(row.external_id, value=False)
+        else:
+            gateway.clear_cancel_at(row.external_id)
     return _apply_and_record(row, "subscription.resumed", by, reason=reason)
 
 
