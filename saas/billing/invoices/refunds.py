@@ -149,16 +149,18 @@ def cancel_with_refund(subscription: Subscription, *, reason: str, by: User) -> 
 
 
 def last_paid_invoice(subscription: Subscription) -> Invoice | None:
+    """Also one that took nothing, such as a period that credit has paid: the payment before it was for another period."""
     paid = Invoice.objects.filter(subscription_id=subscription.external_id, status=Invoice.Status.PAID)
-    return paid.filter(amount_paid_cents__gt=0).order_by("-issued_at").select_related("customer").first()
+    return paid.order_by("-issued_at").select_related("customer").first()
 
 
 def unused_cents(subscription: Subscription, invoice: Invoice, now: datetime) -> int:
-    """What of the invoice is for the rest of the period, rounded down to what can be paid, and not returned yet."""
+    """What of the invoice is for the rest of the period, rounded down to what can be paid, and not returned yet. Nothing where
+    the period itself is not paid."""
     end = subscription.current_period_end
     if subscription.status in Subscription.TERMINAL:
         return min(_refund_of_end(subscription, invoice), invoice.net_paid.minor)
-    if end is None or end <= now or end <= invoice.issued_at:
+    if not subscription.may_run_out or end is None or end <= now or end <= invoice.issued_at:
         return 0
     rest = (end - max(now, invoice.issued_at)) / (end - invoice.issued_at)
     cents = int(invoice.amount_paid_cents * rest)

@@ -11,10 +11,12 @@ from django.utils import timezone
 
 from saas.audit.models import AuditEvent
 from saas.billing.alarms import AlarmKind, open_alarms
+from saas.billing.checkouts import start_checkout
 from saas.billing.entitlements import get_limit
 from saas.billing.invoices import customer_mails, refunds
 from saas.billing.invoices.refunds import NothingToRefund, PaymentDisputed
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, LocalObject, PaymentMethod, Price, Subscription
+from saas.billing.payment_methods import add_payment_method
 from saas.billing.providers import IdempotencyMismatch, ProviderFailed, ProviderRefused, ProviderUnavailable
 from saas.billing.providers.local import test_clock
 from saas.billing.providers.local.gateway import LocalGateway
@@ -461,6 +463,29 @@ def test_an_end_at_once_refunds_the_rest_of_the_period(bought: Person, staff_mem
     expected = 7900 * (days - 10) / days
     assert abs(Invoice.objects.get(total_cents=7900).returned_cents - expected) <= 1
     assert "subscription_canceled" in mails()
+
+
+def test_an_end_refunds_nothing_of_a_period_that_was_not_paid(customer: Person, staff_member: Person) -> None:
+    add_payment_method(customer.user, type="card", provider="visa", last4="0341", exp_month=12, exp_year=2099)
+    start_checkout(customer.user, plan_id="growth")
+    test_clock.advance_and_process(timedelta(days=33))
+
+    with pytest.raises(NothingToRefund):
+        refunds.cancel_with_refund(Subscription.objects.get(), reason="wanted out", by=staff_member.user)
+
+    assert Subscription.objects.get().status == "past_due"
+    assert not InvoiceAdjustment.objects.exists()
+
+
+def test_an_end_refunds_nothing_of_a_period_that_credit_has_paid(bought: Person, staff_member: Person) -> None:
+    credited = Customer.objects.get()
+    refunds.credit_customer(credited, amount_cents=7900, currency="usd", reason="a month", by=staff_member.user)
+    test_clock.advance_and_process(timedelta(days=33))
+
+    with pytest.raises(NothingToRefund):
+        refunds.cancel_with_refund(Subscription.objects.get(), reason="wanted out", by=staff_member.user)
+
+    assert Subscription.objects.get().status == "active"
 
 
 def test_a_credit_is_on_the_customers_balance(bought: Person, staff_member: Person) -> None:
