@@ -17,7 +17,9 @@ from saas.billing import clock, providers
 from saas.billing.customers import apply_pending_events
 from saas.billing.models import Owner, PendingChange, Subscription
 from saas.billing.models.pending_changes import LEAD
+from saas.billing.providers import ProviderRefused
 from saas.billing.subscriptions import current_subscription, plan_change, require_subscription
+from saas.billing.sync.attention import mail_staff
 from saas.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -115,10 +117,18 @@ def _make(change: PendingChange) -> bool:
         providers.current_gateway().change_subscription(**terms, prorate=now >= change.at)
     except DomainError as refusal:
         logger.warning("planned_change_failed", extra={"subscription": row.external_id, "code": refusal.code})
+        if isinstance(refusal, ProviderRefused):
+            _tell_staff(change, refusal)
         PendingChange.objects.filter(pk=change.pk).update(error=str(refusal.detail)[:255])
         return False
     apply_pending_events(row.customer)
     return _end(change, "subscription.changed")
+
+
+def _tell_staff(change: PendingChange, refusal: ProviderRefused) -> None:
+    """Once: the customer goes on paying what they did not want to pay any more."""
+    what = f"planned change to {change.price.plan_id} refused: {change.subscription.external_id}, {change.at:%Y-%m-%d}"
+    mail_staff(what, str(refusal.detail), "", is_per_event=False)
 
 
 @transaction.atomic

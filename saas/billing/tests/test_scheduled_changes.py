@@ -17,6 +17,7 @@ from saas.billing.providers.local.gateway import LocalGateway
 from saas.billing.subscriptions import SamePlan, cancel_subscription, change_plan, extend_trial
 from saas.billing.tasks import make_due_changes
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
+from saas.mail.models import Mail
 from saas.testing.factories import stripe_object_factories as whole
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
@@ -183,6 +184,20 @@ def test_two_processes_make_it_once(planned: PendingChange, monkeypatch: pytest.
 
     assert made == [1, 0]
     assert AuditEvent.objects.filter(action="subscription.changed", actor="system").count() == 1
+
+
+def test_staff_are_told_once_of_a_planned_change_that_is_refused(planned: PendingChange, settings) -> None:
+    settings.BILLING_NOTIFY_EMAIL = "money@example.net"
+    PendingChange.objects.update(at=timezone.now() + timedelta(minutes=5))
+    with stand_in({}) as stripe:
+        bill_through_stripe(settings, stripe.url)
+        make_due_changes()
+        make_due_changes()
+
+    mail = Mail.objects.get(template="billing_alert")
+    assert mail.recipient == "money@example.net"
+    assert mail.context["what"].startswith(f"planned change to starter refused: {planned.subscription.external_id}")
+    assert mail.context["reason"] == "No such object."
 
 
 def test_what_was_refused_for_a_day_is_given_up(planned: PendingChange) -> None:
