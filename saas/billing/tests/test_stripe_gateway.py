@@ -303,6 +303,16 @@ def test_canceling_at_once_tells_stripe_why(product: ServiceClient, customer: Pe
     assert provider.asked[-1].fields == {"cancellation_details[comment]": "too dear"}
 
 
+@pytest.mark.parametrize("ask", ["preview_next_invoice", "invoice_url"])
+def test_what_a_page_can_do_without_is_asked_for_once(provider: StandIn, ask: str) -> None:
+    provider.answers |= {"POST /v1/invoices/create_preview": [BUSY], "GET /v1/invoices/it_1": [BUSY]}
+
+    with pytest.raises(ProviderUnavailable):
+        getattr(StripeGateway(), ask)("it_1")
+
+    assert len(provider.asked) == 1
+
+
 @pytest.mark.usefixtures("prices")
 def test_a_trial_is_asked_for_on_stripes_page(
     product: ServiceClient, customer: Person, provider: StandIn, settings: Any
