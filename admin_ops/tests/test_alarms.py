@@ -106,9 +106,16 @@ def pays_has_nothing(user):
     tell("customer.subscription.created", whole.subscription())
 
 
+def charged_while_closed(user):
+    past_due(user)
+    Subscription.objects.update(status="active", past_due_since=None)
+    type(user).objects.filter(pk=user.pk).update(status="disabled")
+
+
 @pytest.mark.parametrize(
     ("arrange", "sentence", "remedy"),
     [
+        (charged_while_closed, "79.00 USD a month go on being charged, and a closed account", "/do/cancel/"),
         (unmapped_price, "Price price_new stands for no plan.", "/do/map-price/"),
         (past_due, "79.00 USD a month are unpaid since", "/do/refresh/"),
         (paid_without_subscription, "79.00 USD were paid for sub_1, which is not here.", "/do/refresh/"),
@@ -126,6 +133,17 @@ def test_where_money_and_access_disagree_the_page_says_it_with_the_remedy(
     assert (sentence in content, sentence in listed) == (True, True)
     assert (remedy in content, remedy in listed) == (True, True)
     assert count_alarms() == {arrange.__name__: 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "fields"), [("active", {"cancel_at_period_end": True}), ("canceled", {}), ("unpaid", {})]
+)
+def test_a_banned_account_that_is_charged_no_more_raises_no_alarm_of_it(customer, status, fields):
+    charged_while_closed(customer.user)
+
+    Subscription.objects.update(status=status, **fields)
+
+    assert AlarmKind.CHARGED_WHILE_CLOSED not in count_alarms()
 
 
 def test_dashboard_list_doctor_and_metrics_count_the_same(admin_site, customer, paid):
@@ -160,6 +178,9 @@ def test_without_an_alarm_the_list_says_what_would_stand_there(admin_site):
 
 def rows_of_every_kind(customer, plan):
     """One failed event, two payers without an account, and so on: a count that is another kind's would be seen."""
+    banned = user_factories.create_customer().user
+    type(banned).objects.filter(pk=banned.pk).update(status="disabled")
+    closed = Customer.objects.create(user=banned, provider="stripe", external_id="cus_closed")
     mine = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_mine")
     fields = {"currency": "usd", "monthly_cents": 7900, "plan": plan}
     paid = {"customer": mine, "currency": "usd", "total_cents": 100, "amount_paid_cents": 100}
@@ -188,6 +209,9 @@ def rows_of_every_kind(customer, plan):
         "open_dispute": lambda name: InvoiceAdjustment.objects.create(external_id=name, kind="dispute", customer=mine),
         "fraud_warning": lambda name: InvoiceAdjustment.objects.create(
             external_id=name, kind="fraud_warning", customer=mine, charge_id=name
+        ),
+        "charged_while_closed": lambda name: Subscription.objects.create(
+            external_id=name, customer=closed, status="active", **fields
         ),
     }
     counts = {kind: number for number, kind in enumerate(makers, start=1)}

@@ -120,7 +120,7 @@ def test_the_page_costs_the_same_however_long_the_timeline_is(
         staff_administration.add_note(customer.user, by=staff_member.user, text=f"Note {number}")
 
     page(admin_site, customer)  # content types are kept from then on
-    with django_assert_max_num_queries(43):
+    with django_assert_max_num_queries(44):
         page(admin_site, customer)
 
 

@@ -21,7 +21,7 @@ from saas.billing.customers import (
     with_provider_customer,
 )
 from saas.billing.models import Checkout, Customer, Owner, Plan, Price, PromotionCode, Subscription
-from saas.billing.models.customers import owned_by_person, person_of
+from saas.billing.models.customers import CLOSED_ACCOUNTS, owned_by_person, person_of
 from saas.billing.models.promotions import in_capitals
 from saas.billing.providers import CheckoutSession, Gateway, ProviderFailed, ProviderRefused
 from saas.billing.subscriptions import refresh_subscription
@@ -30,7 +30,6 @@ from saas.errors import DomainError, Invalid, NotFound
 logger = logging.getLogger(__name__)
 
 LONGEST_CALL = timedelta(minutes=2)  # to the provider; a request that takes longer has died
-_CLOSED_ACCOUNTS = [User.Status.DISABLED, User.Status.DELETED]
 
 
 class AlreadySubscribed(DomainError):
@@ -278,7 +277,7 @@ def expire_orphaned_checkouts() -> int:
     take their money. Does as many as there is time for; returns how many."""
     gateway = providers.current_gateway()
     pending = Checkout.objects.filter(status=Checkout.Status.PENDING, customer__provider=gateway.provider)
-    gone = Q(customer__team__deleted_at__isnull=False) | Q(customer__user__status__in=_CLOSED_ACCOUNTS)
+    gone = Q(customer__team__deleted_at__isnull=False) | Q(customer__user__status__in=CLOSED_ACCOUNTS)
     rows = pending.exclude(external_id="").filter(gone).select_related("customer").order_by("?")
     return sum(_expire_orphaned(checkout, gateway) for checkout in for_a_while(rows))
 

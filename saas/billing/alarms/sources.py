@@ -25,6 +25,7 @@ class AlarmKind(TextChoices):
     NEEDS_ATTENTION = "needs_attention", "Needs attention"
     OPEN_DISPUTE = "open_dispute", "Open dispute"
     FRAUD_WARNING = "fraud_warning", "Early fraud warning"
+    CHARGED_WHILE_CLOSED = "charged_while_closed", "Charged while banned"
 
 
 @dataclass(frozen=True)
@@ -166,5 +167,12 @@ SOURCES = [
         lambda row: row.event_id,
         "refund",
         remedy_target=lambda row: row.invoice or row,
+    ),
+    AlarmSource(
+        AlarmKind.CHARGED_WHILE_CLOSED,
+        lambda: Subscription.objects.renewing_of_closed_accounts().select_related("customer"),
+        lambda row: f"{row.monthly} a month go on being charged, and a closed account can cancel nothing",
+        lambda row: newest_event_id(row.customer.external_id, "customer.subscription."),
+        "cancel",
     ),
 ]

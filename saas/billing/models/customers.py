@@ -25,6 +25,7 @@ class TeamOwner(Protocol):
 
 
 Owner = User | TeamOwner
+CLOSED_ACCOUNTS = [User.Status.DISABLED, User.Status.DELETED]
 
 
 HAS_ONE_OWNER = Q(user=None, team__isnull=False) | Q(user__isnull=False, team=None)  # for constraints

@@ -11,7 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from saas.billing.models.catalogue import Plan, Price
-from saas.billing.models.customers import Customer, Owner, owned_by
+from saas.billing.models.customers import CLOSED_ACCOUNTS, Customer, Owner, owned_by
 from saas.fields import PrefixedIdField
 from saas.money import Money
 
@@ -35,6 +35,11 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def renewing(self) -> SubscriptionQuerySet:
         """Live, and charged again after the current period."""
         return self.live().exclude(_ENDING_WITH_PERIOD)
+
+    def renewing_of_closed_accounts(self) -> SubscriptionQuerySet:
+        """Those of people who are banned or deleted, and cannot cancel what they are charged for."""
+        charged = [*Subscription.GRANTING, Subscription.Status.PAST_DUE]
+        return self.renewing().filter(status__in=charged, customer__user__status__in=CLOSED_ACCOUNTS)
 
     def earning(self) -> SubscriptionQuerySet:
         """Those that count as recurring revenue: a trial does not yet, an unpaid renewal still does."""
