@@ -221,7 +221,7 @@ def preview_next_invoice(row: Subscription) -> InvoicePreview | None:
 def plan_change(row: Subscription, plan_id: str, interval: str, quantity: int | None, seats: int) -> PlanChange:
     """What the change would be. Raises as ``change_plan`` does."""
     before = row.find_price() or Price()  # an unknown price counts as monthly, and not per seat
-    keeps_price = row.plan_id == plan_id and row.plan_is_known and interval in {"", before.charged_every}
+    keeps_price = row.plan_id == plan_id and row.plan_is_known and (not interval or before.is_charged_by(interval))
     if keeps_price and quantity in {None, row.quantity}:
         raise SamePlan
     plans = Plan.objects.all() if keeps_price else Plan.objects.on_sale()  # an archived one keeps its buyers
@@ -242,7 +242,7 @@ def plan_change(row: Subscription, plan_id: str, interval: str, quantity: int | 
 def _offer(plan: Plan, row: Subscription, interval: str, before: Price) -> Price:
     """In the subscription's currency, which never changes, and by its interval, where the plan is sold by it. Another number of
     seats keeps the price that was bought."""
-    if before.plan_id == plan.pk and interval in {"", before.charged_every}:
+    if before.plan_id == plan.pk and (not interval or before.is_charged_by(interval)):
         return before
     sold = Price.objects.selling(plan, providers.current_provider()).filter(interval=before.charged_every)
     currency = row.currency if before.currency else ""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from saas.billing.models import PendingChange, Plan, Price, Subscription
+from saas.billing.models import Interval, PendingChange, Plan, Price, Subscription
 from saas.money import Money
 
 
@@ -24,8 +24,10 @@ def charge_of(price: Price, quantity: int, currency: str) -> Charge:
 
 
 def current_charge(row: Subscription) -> Charge:
+    """What it comes to in a month where its price cannot be said: in another currency, or by the quarter."""
     price = row.find_price()
-    if price is None or price.amount is None or price.currency not in {"", row.currency}:  # one in several currencies
+    is_said = price is not None and price.amount is not None and price.is_charged_by(*Interval.values)
+    if price is None or not is_said or price.currency not in {"", row.currency}:
         return Charge(row.monthly, is_yearly=False, is_per_unit=False, quantity=1)
     return charge_of(price, row.quantity, row.currency)
 

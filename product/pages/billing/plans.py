@@ -18,7 +18,7 @@ from product.pages.leaving import lead_away
 from saas.api import rate_limits
 from saas.api.pages.forms import Field, Form, FormSpec
 from saas.billing import checkouts, scheduled_changes, subscriptions
-from saas.billing.models import Checkout
+from saas.billing.models import Checkout, Interval
 from saas.billing.models.catalogue import LARGEST_QUANTITY
 from saas.billing.providers import InvoicePreview
 from saas.billing.subscriptions import ChangePreview
@@ -37,7 +37,7 @@ class PlansPage(BillingPage):
     def context(self) -> dict[str, Any]:
         row = subscriptions.current_subscription(self.owner)
         price = row.find_price() if row else None
-        paid = price.charged_every if price else ""
+        paid = price.charged_every if price and price.is_charged_by(*Interval.values) else ""
         currency = (row.currency if row else "") or self._asked("currency")
         table = price_table(interval=self._asked("interval") or paid, currency=currency)
         return {

@@ -27,6 +27,7 @@ from saas.billing.models import (
     PaymentMethod,
     PendingChange,
     Plan,
+    Price,
     PriceTerms,
     Subscription,
     TaxId,
@@ -110,6 +111,19 @@ def test_plan_next_invoice_usage_cards_and_invoices_are_shown(browser: Browser, 
     invoice = Invoice.objects.get()
     assert f"{invoice.number} paid 79.00 USD" in text
     assert f'href="/billing/invoice/{invoice.pk}"' in page
+
+
+@pytest.mark.parametrize(("interval", "count"), [("month", 3), ("week", 1)])
+def test_a_price_by_the_quarter_or_the_week_is_said_by_the_month(
+    browser: Browser, owner: Person, interval: str, count: int
+) -> None:
+    price = Price.objects.filter(external_id=buy(owner).price_id)
+    price.update(interval=interval, interval_count=count, unit_amount_cents=1_234)
+    Subscription.objects.update(monthly_cents=4_321)
+
+    text = text_of(browser.get("/billing"))
+
+    assert "Growth active 43.21 USD a month" in text
 
 
 def test_what_waits_to_be_charged_is_part_of_the_next_invoice(browser: Browser, owner: Person) -> None:

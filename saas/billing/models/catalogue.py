@@ -166,6 +166,10 @@ class Price(models.Model):
     def is_monthly(self) -> bool:
         return self.charged_every == Interval.MONTH
 
+    def is_charged_by(self, *intervals: str) -> bool:
+        """A quarter, which the provider may have, is no month."""
+        return self.interval_count == 1 and self.charged_every in intervals
+
     def begins_a_period_after(self, before: Price) -> bool:
         """Whether a subscription that changes from ``before`` to this begins a new period, which is charged at once: with another
         interval, and where it has cost nothing."""

@@ -11,7 +11,7 @@ from saas.billing import entitlements
 from saas.billing.catalogue.prices import change_price
 from saas.billing.catalogue.promotions import create_promotion_code, end_promotion_code
 from saas.billing.checkouts import AlreadySubscribed, IdempotencyKeyReused, start_checkout
-from saas.billing.models import Checkout, Invoice, LocalObject, Plan, PriceTerms, PromotionCode, Subscription
+from saas.billing.models import Checkout, Invoice, LocalObject, Plan, Price, PriceTerms, PromotionCode, Subscription
 from saas.billing.payment_methods import add_payment_method
 from saas.billing.providers import PaymentDeclined, ProviderRefused
 from saas.billing.providers.local import test_clock
@@ -21,6 +21,7 @@ from saas.billing.subscriptions import (
     cancel_subscription,
     change_plan,
     give_discount,
+    plan_change,
     preview_change,
 )
 from saas.errors import Invalid
@@ -398,3 +399,19 @@ def test_a_code_for_ever_is_taken_again(customer: Person) -> None:
     start_checkout(customer.user, plan_id="growth", promotion_code="partner")
 
     assert Subscription.objects.live().get().monthly_cents == 3_950
+
+
+def test_who_pays_by_the_quarter_may_change_to_the_month(customer: Person) -> None:
+    start_checkout(customer.user, plan_id="growth")
+    quarterly = Price.objects.create(
+        provider="local", external_id="price_quarter", plan_id="growth", currency="usd", interval="month",
+        interval_count=3, unit_amount_cents=20_000,
+    )  # fmt: skip
+    Subscription.objects.update(price_id=quarterly.external_id)
+    row = Subscription.objects.get()
+
+    change = plan_change(row, "growth", "month", None, 1)
+
+    assert (change.price.unit_amount_cents, change.price.interval_count, change.begins_a_period) == (7_900, 1, True)
+    with pytest.raises(SamePlan):
+        plan_change(row, "growth", "", None, 1)
