@@ -24,6 +24,7 @@ from saas.billing import clock, providers
 from saas.billing.customers import apply_pending_events, numbered_key
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, Subscription
 from saas.billing.providers import IdempotencyMismatch, ProviderFailed, UnansweredRefund
+from saas.billing.sync import event_history, stripe_objects
 from saas.errors import DomainError, Invalid
 from saas.money import Money, smallest_payment
 
@@ -156,15 +157,24 @@ def last_paid_invoice(subscription: Subscription) -> Invoice | None:
 
 def unused_cents(subscription: Subscription, invoice: Invoice, now: datetime) -> int:
     """What of the invoice is for the rest of the period, rounded down to what can be paid, and not returned yet. Nothing where
-    the period itself is not paid."""
+    the period itself is not paid, also while its invoice is a draft or was only sent."""
     end = subscription.current_period_end
     if subscription.status in Subscription.TERMINAL:
         return min(_refund_of_end(subscription, invoice), invoice.net_paid.minor)
-    if not subscription.may_run_out or end is None or end <= now or end <= invoice.issued_at:
+    if not subscription.may_run_out or end is None or end <= max(now, invoice.issued_at):
+        return 0
+    if invoice.issued_at < _period_start(subscription) - CLOCKS_DIFFER:
         return 0
     rest = (end - max(now, invoice.issued_at)) / (end - invoice.issued_at)
     cents = int(invoice.amount_paid_cents * rest)
     return min(cents - cents % smallest_payment(invoice.currency), invoice.net_paid.minor)
+
+
+def _period_start(subscription: Subscription) -> datetime:
+    """When the present period began, as the stored events show it; else when the subscription did."""
+    events = event_history.stored_events(subscription.external_id, "customer.subscription.")
+    shown = [start for event in events if (start := stripe_objects.period_start(event.object))]
+    return max(shown, default=subscription.started_at)
 
 
 def _refund_of_end(subscription: Subscription, invoice: Invoice) -> int:

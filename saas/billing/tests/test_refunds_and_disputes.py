@@ -477,6 +477,20 @@ def test_an_end_refunds_nothing_of_a_period_that_was_not_paid(customer: Person, 
     assert not InvoiceAdjustment.objects.exists()
 
 
+@pytest.mark.parametrize("status", ["draft", "open"])
+def test_an_end_refunds_nothing_of_an_earlier_period(bought: Person, staff_member: Person, status: str) -> None:
+    """The renewal is not charged yet: it is a draft for an hour, or was sent to be paid within some days."""
+    test_clock.advance_and_process(timedelta(days=33))
+    renewal = Invoice.objects.latest("issued_at")
+    Invoice.objects.filter(pk=renewal.pk).update(status=status, amount_paid_cents=0)
+
+    with pytest.raises(NothingToRefund):
+        refunds.cancel_with_refund(Subscription.objects.get(), reason="wanted out", by=staff_member.user)
+
+    assert Subscription.objects.get().status == "active"
+    assert not InvoiceAdjustment.objects.exists()
+
+
 def test_an_end_refunds_nothing_of_a_period_that_credit_has_paid(bought: Person, staff_member: Person) -> None:
     credited = Customer.objects.get()
     refunds.credit_customer(credited, amount_cents=7900, currency="usd", reason="a month", by=staff_member.user)
