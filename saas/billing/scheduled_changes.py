@@ -18,7 +18,7 @@ from saas.billing.customers import apply_pending_events
 from saas.billing.models import Owner, PendingChange, Subscription
 from saas.billing.models.pending_changes import LEAD
 from saas.billing.providers import ProviderRefused
-from saas.billing.subscriptions import current_subscription, plan_change, require_subscription
+from saas.billing.subscriptions import asked_after_refusal, current_subscription, plan_change, require_subscription
 from saas.billing.sync.attention import mail_staff
 from saas.errors import DomainError
 
@@ -114,7 +114,8 @@ def _make(change: PendingChange) -> bool:
         return False
     terms = row.terms_at_provider(change.price.external_id or "", change.quantity)
     try:
-        providers.current_gateway().change_subscription(**terms, prorate=now >= change.at)
+        with asked_after_refusal(row):
+            providers.current_gateway().change_subscription(**terms, prorate=now >= change.at)
     except DomainError as refusal:
         logger.warning("planned_change_failed", extra={"subscription": row.external_id, "code": refusal.code})
         if isinstance(refusal, ProviderRefused):

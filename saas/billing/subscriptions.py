@@ -77,7 +77,7 @@ def refresh_subscription(owner: Owner) -> Subscription | None:
 
 
 @contextmanager
-def _asked_after_refusal(row: Subscription) -> Iterator[None]:
+def asked_after_refusal(row: Subscription) -> Iterator[None]:
     """What the provider refuses may have ended there without an event that reached us: ask it how the subscription stands. Raises
     ``NotSubscribed`` where it is over, else the refusal."""
     try:
@@ -177,7 +177,7 @@ def _change(change: PlanChange, by: User, *, reason: str = "", prorated_at: date
     row = change.subscription
     terms = {**change.at_provider, "prorated_at": prorated_at, "needs_payment": change.is_charged_now}
     try:
-        with _asked_after_refusal(row):
+        with asked_after_refusal(row):
             providers.current_gateway().change_subscription(**terms)
     except PaymentDeclined:  # what is open now is shown at once; the change may still be made
         apply_pending_events(row.customer)
@@ -200,7 +200,7 @@ def preview_change_by_staff(row: Subscription, *, plan_id: str, interval: str, s
 
 def _preview(change: PlanChange) -> ChangePreview:
     now = clock.now().replace(microsecond=0)
-    with _asked_after_refusal(change.subscription):
+    with asked_after_refusal(change.subscription):
         invoice = providers.current_gateway().preview_change(**change.at_provider, prorated_at=now)
     if change.is_charged_now:
         invoice = replace(invoice, next_charge_at=now)
@@ -298,7 +298,7 @@ def cancel_by_staff(row: Subscription, *, at_period_end: bool, reason: str, by: 
 
 def _cancel(row: Subscription, *, at_period_end: bool, reason: str, by: User) -> Subscription:
     waits, gateway = at_period_end and row.may_run_out, providers.current_gateway()
-    with _asked_after_refusal(row):
+    with asked_after_refusal(row):
         if waits:
             gateway.set_cancel_at_period_end(row.external_id, value=True, reason=reason)
         else:
@@ -321,7 +321,7 @@ def _resume(row: Subscription, by: User, *, reason: str = "") -> Subscription:
     if not row.is_canceling:
         raise NothingToResume
     gateway = providers.current_gateway()
-    with _asked_after_refusal(row):
+    with asked_after_refusal(row):
         if row.cancel_at_period_end:
             gateway.set_cancel_at_period_end(row.external_id, value=False)
         else:

@@ -10,7 +10,7 @@ from saas.audit.models import AuditEvent
 from saas.billing import clock, scheduled_changes
 from saas.billing.catalogue.prices import change_price
 from saas.billing.checkouts import start_checkout
-from saas.billing.models import Invoice, LocalObject, PendingChange, Plan, Price, PriceTerms, Subscription
+from saas.billing.models import Customer, Invoice, LocalObject, PendingChange, Plan, Price, PriceTerms, Subscription
 from saas.billing.providers import PaymentDeclined
 from saas.billing.providers.local import operations, test_clock
 from saas.billing.providers.local.gateway import LocalGateway
@@ -198,6 +198,22 @@ def test_staff_are_told_once_of_a_planned_change_that_is_refused(planned: Pendin
     assert mail.recipient == "money@example.net"
     assert mail.context["what"].startswith(f"planned change to starter refused: {planned.subscription.external_id}")
     assert mail.context["reason"] == "No such object."
+
+
+def test_a_planned_change_of_what_has_ended_at_the_provider_is_dropped(planned: PendingChange, settings) -> None:
+    settings.BILLING_NOTIFY_EMAIL = "money@example.net"
+    PendingChange.objects.update(at=timezone.now() + timedelta(minutes=5))
+    Customer.objects.update(provider="stripe")
+    row = planned.subscription
+    path = f"/v1/subscriptions/{row.external_id}"
+    over = whole.subscription(id=row.external_id, customer=row.customer.external_id, status="canceled")
+    with stand_in({f"GET {path}": over}) as stripe:
+        bill_through_stripe(settings, stripe.url)
+        make_due_changes()
+        make_due_changes()
+
+    assert (Subscription.objects.get().status, PendingChange.objects.count()) == ("canceled", 0)
+    assert not Mail.objects.filter(template="billing_alert").exists()
 
 
 def test_what_was_refused_for_a_day_is_given_up(planned: PendingChange) -> None:
