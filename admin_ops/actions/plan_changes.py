@@ -111,7 +111,7 @@ RESUME = StaffAction(
         body=ReasonBody,
         response=OneSubscriptionShape,
         represent=represent_one_subscription,
-        refusals=(NothingToResume,),
+        refusals=(NothingToResume, NotSubscribed),
     ),
 )
 
