@@ -29,7 +29,7 @@ def send_payment_failed(invoice_id: str, shown: JSONObject) -> None:
     """``shown`` is the invoice as the event shows it. Sends nothing for one that has been paid since, has no customer of ours, or
     that its payer is asked to confirm: the bank's refusal is reported as a failure, too."""
     row = _invoice(invoice_id, Invoice.Status.OPEN)
-    if row is None or row.needs_action:
+    if row is None or (row.needs_action and "payment_action_required" in settings.BILLING_MAILS):
         return
     promises: _Context = {}
     if _is_renewal(row, shown):
@@ -152,8 +152,11 @@ def _written(value: str | Money | datetime, payer: User) -> str:
 
 
 def _of_team(customer: Customer) -> dict[str, str]:
-    """Which team a mail is about, and where its owner sees what it pays for."""
-    return {"team": customer.team.name, "billing_path": billing_path(customer.team)} if customer.team else {}
+    """Which team a mail is about, and where its owner sees what it pays for, while it is not deleted."""
+    team = customer.team
+    if team is None or team.deleted_at:
+        return {"team": team.name} if team else {}
+    return {"team": team.name, "billing_path": billing_path(team)}
 
 
 def _payer(customer: Customer | None) -> User | None:

@@ -75,6 +75,16 @@ def test_who_is_asked_to_confirm_a_payment_is_not_told_that_it_failed(payer: Per
     assert list(sent) == ["payment_action_required"]
 
 
+def test_a_failure_is_said_where_no_mail_asks_to_confirm(payer: Person, settings: Any) -> None:
+    settings.BILLING_MAILS = ["payment_failed"]
+    asked = whole.invoice(7900, status="open")
+
+    tell("invoice.payment_action_required", asked, later=60)
+    tell("invoice.payment_failed", asked, later=60)
+
+    assert Mail.objects.get(template__startswith="payment_").template == "payment_failed"
+
+
 @pytest.mark.parametrize(
     ("missing", "card", "is_asked_for"),
     [("pause", "", True), ("cancel", "", True), ("create_invoice", "", False), ("pause", "pm_1", False)],

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from saas.accounts.models import User
 from saas.billing.models import Customer, Price
@@ -37,6 +38,16 @@ def test_a_mail_about_a_team_names_it_and_leads_to_its_billing(team: Team) -> No
 
     (mail,) = mails.deliver_queued_mails("subscription_canceled")
     assert f"http://localhost:8000/teams/{team.pk}/billing" in mail.body.split()
+    assert "This is about the subscription of the team Engineering." in mail.body
+
+
+def test_a_mail_about_a_deleted_team_does_not_lead_to_its_pages(team: Team) -> None:
+    Team.objects.filter(pk=team.pk).update(deleted_at=timezone.now())
+
+    tell("customer.subscription.deleted", whole.subscription(status="canceled"), later=60)
+
+    (mail,) = mails.deliver_queued_mails("subscription_canceled")
+    assert "http://localhost:8000/billing" in mail.body.split()
     assert "This is about the subscription of the team Engineering." in mail.body
 
 
