@@ -136,9 +136,10 @@ def test_where_money_and_access_disagree_the_page_says_it_with_the_remedy(
 
 
 @pytest.mark.parametrize(
-    ("status", "fields"), [("active", {"cancel_at_period_end": True}), ("canceled", {}), ("unpaid", {})]
+    ("status", "fields"),
+    [("active", {"cancel_at_period_end": True}), ("canceled", {}), ("unpaid", {}), ("active", {"monthly_cents": 0})],
 )
-def test_a_banned_account_that_is_charged_no_more_raises_no_alarm_of_it(customer, status, fields):
+def test_a_banned_account_that_is_charged_nothing_raises_no_alarm_of_it(customer, status, fields):
     charged_while_closed(customer.user)
 
     Subscription.objects.update(status=status, **fields)

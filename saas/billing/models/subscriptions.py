@@ -37,9 +37,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.live().exclude(_ENDING_WITH_PERIOD)
 
     def renewing_of_closed_accounts(self) -> SubscriptionQuerySet:
-        """Those of people who are banned or deleted, and cannot cancel what they are charged for."""
+        """Those of people who are banned or deleted, and cannot cancel what they are charged for. Without free ones."""
         charged = [*Subscription.GRANTING, Subscription.Status.PAST_DUE]
-        return self.renewing().filter(status__in=charged, customer__user__status__in=CLOSED_ACCOUNTS)
+        closed = self.renewing().filter(status__in=charged, customer__user__status__in=CLOSED_ACCOUNTS)
+        return closed.exclude(monthly_cents=0, attention="")
 
     def earning(self) -> SubscriptionQuerySet:
         """Those that count as recurring revenue: a trial does not yet, an unpaid renewal still does."""
