@@ -50,7 +50,7 @@ from saas.security.untrusted_json import as_text
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS, NETWORK_RETRIES = 10, 2
-DECORATION_SECONDS = 3  # what a page can do without, it waits for once and not as long
+BRIEF_TIMEOUT_SECONDS = 3  # of what a page can do without; it is asked for once
 # Discounts are ids otherwise; for which products they are, and amounts in other currencies, are left out.
 WHOLE = [
     "discounts.source.coupon.applies_to",
@@ -66,13 +66,13 @@ class StripeGateway:
 
     def __init__(self, key: str = "", api_base: str = "") -> None:
         """With the key and address of the settings, unless others are given."""
-        self.key, self.api_base = key or settings.STRIPE_SECRET_KEY, api_base or settings.STRIPE_API_BASE
+        self._key, self._api_base = key or settings.STRIPE_SECRET_KEY, api_base or settings.STRIPE_API_BASE
         self.client = self._connect(TIMEOUT_SECONDS, NETWORK_RETRIES)
 
     def _connect(self, timeout_seconds: int, retries: int) -> stripe.V1Services:
-        addresses: Any = {"api": self.api_base} if self.api_base else {}
+        addresses: Any = {"api": self._api_base} if self._api_base else {}
         return stripe.StripeClient(
-            self.key,
+            self._key,
             stripe_version=API_VERSION,
             max_network_retries=retries,
             base_addresses=addresses,
@@ -260,7 +260,7 @@ class StripeGateway:
             return read_preview(raw_json(self.client.invoices.create_preview(wanted)), prorated_at)
 
     def preview_next_invoice(self, subscription_id: str) -> InvoicePreview:
-        client = self._connect(DECORATION_SECONDS, 0)
+        client = self._connect(BRIEF_TIMEOUT_SECONDS, 0)
         with translate_errors():
             return read_preview(raw_json(client.invoices.create_preview({"subscription": subscription_id})))
 
@@ -331,7 +331,7 @@ class StripeGateway:
         return str(created["id"])
 
     def invoice_url(self, invoice_id: str) -> str:
-        client = self._connect(DECORATION_SECONDS, 0)
+        client = self._connect(BRIEF_TIMEOUT_SECONDS, 0)
         with translate_errors():
             return as_text(raw_json(client.invoices.retrieve(invoice_id)).get("hosted_invoice_url"), 2048)
 
