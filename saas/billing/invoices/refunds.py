@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from saas.accounts.models import User
@@ -150,14 +150,19 @@ def cancel_with_refund(subscription: Subscription, *, reason: str, by: User) -> 
 
 
 def last_paid_invoice(subscription: Subscription) -> Invoice | None:
-    """Also one that took nothing, such as a period that credit has paid: the payment before it was for another period."""
-    paid = Invoice.objects.filter(subscription_id=subscription.external_id, status=Invoice.Status.PAID)
+    """The last that took money, which may be that of an earlier period."""
+    paid = _paid_invoices(subscription).filter(amount_paid_cents__gt=0)
     return paid.order_by("-issued_at").select_related("customer").first()
+
+
+def _paid_invoices(subscription: Subscription) -> QuerySet[Invoice]:
+    return Invoice.objects.filter(subscription_id=subscription.external_id, status=Invoice.Status.PAID)
 
 
 def unused_cents(subscription: Subscription, invoice: Invoice, now: datetime) -> int:
     """What of the invoice is for the rest of the period, rounded down to what can be paid, and not returned yet. Nothing where
-    the period itself is not paid, also while its invoice is a draft or was only sent."""
+    the period itself is not paid (also while its invoice is a draft or was only sent), or credit has paid it. What a smaller plan
+    was credited within the period stays a credit."""
     end = subscription.current_period_end
     if subscription.status in Subscription.TERMINAL:
         return min(_refund_of_end(subscription, invoice), invoice.net_paid.minor)
@@ -165,8 +170,11 @@ def unused_cents(subscription: Subscription, invoice: Invoice, now: datetime) ->
         return 0
     if invoice.issued_at < _period_start(subscription) - CLOCKS_DIFFER:
         return 0
-    rest = (end - max(now, invoice.issued_at)) / (end - invoice.issued_at)
-    cents = int(invoice.amount_paid_cents * rest)
+    credited = _paid_invoices(subscription).filter(
+        total_cents__lt=0, issued_at__gt=invoice.issued_at, issued_at__lt=end
+    )
+    amounts = [(invoice.amount_paid_cents, invoice.issued_at), *credited.values_list("total_cents", "issued_at")]
+    cents = max(int(sum(amount * (end - max(now, at)) / (end - at) for amount, at in amounts)), 0)
     return min(cents - cents % smallest_payment(invoice.currency), invoice.net_paid.minor)
 
 

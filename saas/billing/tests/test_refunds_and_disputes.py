@@ -477,6 +477,24 @@ def test_an_end_refunds_nothing_of_a_period_that_was_not_paid(customer: Person, 
     assert not InvoiceAdjustment.objects.exists()
 
 
+def test_an_end_refunds_nothing_of_what_a_smaller_plan_has_credited(bought: Person) -> None:
+    """At Stripe a change may be invoiced at once: the difference is on the customer's balance."""
+    row, paid = Subscription.objects.get(), invoice()
+    assert row.current_period_end
+    half = paid.issued_at + (row.current_period_end - paid.issued_at) / 2
+    assert refunds.unused_cents(row, paid, half) == 3_950
+    Invoice.objects.create(
+        external_id="in_less", customer=row.customer, subscription_id=row.external_id, status="paid", currency="usd",
+        total_cents=-3_000, issued_at=half,
+    )  # fmt: skip
+
+    found = refunds.last_paid_invoice(row)
+
+    assert found == paid
+    assert refunds.unused_cents(row, paid, half) == 950
+    assert refunds.unused_cents(row, paid, half + (row.current_period_end - half) / 2) == 475
+
+
 @pytest.mark.parametrize("status", ["draft", "open"])
 def test_an_end_refunds_nothing_of_an_earlier_period(bought: Person, staff_member: Person, status: str) -> None:
     """The renewal is not charged yet: it is a draft for an hour, or was sent to be paid within some days."""
