@@ -184,7 +184,7 @@ def test_a_ban_needs_a_reason(admin_ops, customer, staff_member, body, status):
     assert not audited("user.banned").exists()
 
 
-def test_a_plan_is_that_of_who_buys_it_and_of_who_owns_a_team_that_does(admin_ops, customer, other, staff_member):
+def test_people_are_found_by_their_own_plan_or_that_of_their_team(admin_ops, customer, other, staff_member):
     start_checkout(customer.user, plan_id="growth")
     start_checkout(other.user, plan_id="growth", owner=create_team(name="Design", owner=other.user).team)
 

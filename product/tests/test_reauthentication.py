@@ -55,7 +55,7 @@ def test_five_minutes_after_the_login_it_is_refused_and_nothing_happens(product,
     assert everything() == before
 
 
-def test_for_five_minutes_after_the_login_nothing_is_asked_for(product, customer: Person) -> None:
+def test_for_five_minutes_after_the_login_no_password_is_asked_for(product, customer: Person) -> None:
     logged_in_at = LoginSession.objects.get(user=customer.user).authenticated_at
     with time_machine.travel(logged_in_at + timedelta(minutes=5), tick=False):
         assert send(product, "POST /api/auth/email/change", customer, {}).status_code == 202

@@ -77,7 +77,9 @@ def test_an_unknown_host_is_refused(client: ServiceClient, host: str) -> None:
     ],
     ids=["of the largest size", "larger", "of the greatest depth", "deeper", "with the longest list", "longer"],
 )
-def test_a_body_has_a_size_a_depth_and_a_length_of_lists(product: ServiceClient, db, body: bytes, status: int) -> None:
+def test_a_body_is_limited_in_size_depth_and_length_of_lists(
+    product: ServiceClient, db, body: bytes, status: int
+) -> None:
     assert product.post(TAKES_JSON["product"], raw=body).status_code == status
 
 
