@@ -89,11 +89,14 @@ def squatter(product: ServiceClient) -> Person:
 
 @PROOFS
 def test_who_proves_the_mailbox_gets_an_unconfirmed_account_clean(product, idp, squatter: Person, prove: Prove) -> None:
+    epoch = User.objects.get(email=ADDRESS).token_epoch
+
     proven = prove(product, idp)
 
     assert proven.status_code in {200, 201}
     user = User.objects.get(email=ADDRESS)
     assert (user.pk, user.is_verified, user.check_password(PASSWORD)) == (squatter.user.pk, True, False)
+    assert user.token_epoch == epoch + 1
     assert "Not Her" not in str(list(User.objects.values()) + list(Profile.objects.values()))
     assert Profile.objects.get(user=user).biography == Profile.objects.get(user=user).avatar_url == ""
     assert [table for table in (Totp, RecoveryCode, PendingLogin) if table.objects.exists()] == []

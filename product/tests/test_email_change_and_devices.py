@@ -82,12 +82,13 @@ def test_a_verification_link_dies_after_a_day(product, customer: Person) -> None
     assert (User.objects.get().is_verified, User.objects.get().email) == (False, customer.user.email)
 
 
-def test_the_link_of_a_banned_account_verifies_nothing(product, customer: Person) -> None:
-    token = link_token("welcome")
+def test_the_links_of_a_banned_account_verify_and_change_nothing(product, customer: Person) -> None:
+    ask_to_change(product, customer)
+    tokens = [link_token("welcome"), link_token("confirm_new_email")]
     User.objects.update(status=User.Status.DISABLED)
 
-    assert verify(product, token).status_code == 400
-    assert not User.objects.get().is_verified
+    assert [verify(product, token).status_code for token in tokens] == [400, 400]
+    assert (User.objects.get().is_verified, User.objects.get().email) == (False, customer.user.email)
 
 
 def test_the_link_is_sent_again_until_the_address_is_verified(product, customer: Person) -> None:

@@ -9,7 +9,7 @@ import time_machine
 from django.core import signing
 
 from saas import request_context
-from saas.accounts.models import FailedAttempts, ResetRequest, User
+from saas.accounts.models import FailedAttempts, LoginSession, ResetRequest, User
 from saas.accounts.passwords.password_reset_mails import handle_reset_request
 from saas.accounts.privacy import account_deletion
 from saas.accounts.sessions import known_devices
@@ -297,6 +297,7 @@ def test_a_device_that_travels_is_known_by_its_cookie(product, customer: Person)
     )
 
     assert not deliver_queued_mails("new_device")
+    assert LoginSession.objects.latest("created_at").address == "198.51.100.7"
 
 
 def test_no_counter_names_a_device_or_person(known, stranger, customer: Person) -> None:

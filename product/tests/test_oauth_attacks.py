@@ -498,8 +498,9 @@ def test_a_linked_provider_can_be_removed_where_there_is_a_password(
     location = product.post("/api/auth/oauth/oidc/link", {"x": 1}, token=customer.token).json()["authorization_url"]
     product.post(CALLBACK, idp.approve(location))
 
+    shown = product.get("/api/auth/identities", token=other.token).json()["identities"]
     foreign = product.delete("/api/auth/identities/oidc", token=other.token)
     removed = product.delete("/api/auth/identities/oidc", token=customer.token)
 
-    assert (foreign.status_code, removed.status_code) == (404, 204)
+    assert (shown, foreign.status_code, removed.status_code) == ([], 404, 204)
     assert not OAuthIdentity.objects.exists()

@@ -163,12 +163,14 @@ def test_a_reset_needs_neither_a_password_nor_a_confirmed_address(product, custo
 def test_a_request_whose_doorbell_was_lost_is_found_and_answered_once(product, customer: Person) -> None:
     product.post("/api/auth/password/forgot", {"email": customer.user.email})
 
+    tasks.sweep()  # for ten seconds it is the lost task's to answer
+    early = Mail.objects.filter(template="password_reset").count()
     with later(seconds=11):
         tasks.sweep()
         tasks.sweep()
     tasks.answer_reset_request(ResetRequest.objects.get().pk)
 
-    assert Mail.objects.filter(template="password_reset").count() == 1
+    assert (early, Mail.objects.filter(template="password_reset").count()) == (0, 1)
 
 
 def test_the_token_is_nowhere_in_the_database(product, customer: Person) -> None:

@@ -12,9 +12,11 @@ from django.db import connections
 
 from saas.accounts import second_factor
 from saas.accounts.models import LoginSession, PendingLogin, RecoveryCode, Totp, User
+from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.passwords.password_reset_mails import mail_reset_link
 from saas.accounts.sessions.tokens import hash_token
 from saas.audit.models import AuditEvent
+from saas.errors import Invalid
 from saas.testing.clients import ServiceClient
 from saas.testing.concurrency import run_concurrently
 from saas.testing.factories import user_factories
@@ -109,6 +111,17 @@ def test_nothing_is_asked_for_until_a_code_confirms(product, customer: Person) -
 
     assert (refused.status_code, list(refused.json()["errors"])) == (422, ["code"])
     assert "access_token" in login.json()
+
+
+def test_a_first_code_is_guessed_at_five_times(customer: Person) -> None:
+    second_factor.begin_totp_setup(customer.user)
+    session = LoginSession.objects.get(sid=customer.session_id)
+    for _ in range(5):
+        with pytest.raises(Invalid):
+            second_factor.confirm_totp_setup(session, "000000")
+
+    with pytest.raises(TooManyAttempts):
+        second_factor.confirm_totp_setup(session, "000000")
 
 
 def test_a_setup_that_was_left_is_neither_shown_nor_confirmed_later(clock, product, customer: Person) -> None:
@@ -218,6 +231,13 @@ def test_what_is_no_code_is_refused(product, owner: Owner, proof: dict[str, str]
 @pytest.mark.parametrize(("token", "status"), [("", 422), ("mfa_guessed", 401), ("x" * 200, 401)])
 def test_a_token_that_is_none_is_refused(product, owner: Owner, token: str, status: int) -> None:
     assert prove(product, token, code=owner.code()).status_code == status
+
+
+def test_a_ban_ends_half_a_login(product, owner: Owner) -> None:
+    token = half(product, owner)
+    User.objects.update(status=User.Status.DISABLED)
+
+    assert prove(product, token, code=owner.code()).json()["code"] == "mfa_token_invalid"
 
 
 def test_a_new_epoch_ends_half_a_login(product, owner: Owner) -> None:

@@ -115,6 +115,14 @@ def test_a_second_step_that_is_over_keeps_where_one_wanted_to_go(
     assert product.get(step).headers["Location"] == "/login?next=%2Faccount%2Fdevices"
 
 
+def test_a_whole_login_ends_the_second_step_that_another_left(
+    product: ServiceClient, come_back: ComeBack, recovery_codes: list[str]
+) -> None:
+    assert come_back("/login/with/oidc").startswith("/login/code")
+
+    assert come_back("/login/with/oidc", sub="person-2", email="nell@example.org") == "/account"
+
+
 def test_on_the_way_through_a_provider_no_invitations_token_is_stored(
     product: ServiceClient, customer: Person, idp: IdentityProvider
 ) -> None:
