@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from admin_ops.tests.pages import open_admin_site
 from saas.accounts.models import Impersonation, LoginSession, Profile, RefreshToken, StaffRole, User
+from saas.accounts.reauthentication import ReauthRequired, require_recent_login
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.testing.factories import user_factories
@@ -80,6 +81,11 @@ def test_me_shows_who_acts_and_why(product, parity, staff_member, customer, toke
     assert body["impersonation"]["reason"] == "cannot see her invoice"
     assert parity.get("/auth/me", token=token).json()["impersonation"]["by"] == staff_member.user.email
     assert product.get(ME, token=customer.token).json()["impersonation"] is None
+
+
+def test_an_impersonation_is_no_recent_login(token):
+    with pytest.raises(ReauthRequired):
+        require_recent_login(Impersonation.objects.get().session)
 
 
 def test_the_token_is_refused_by_the_staff_api(admin_ops, token):
@@ -372,6 +378,7 @@ def test_it_is_shown_as_over_once_either_login_has_ended(admin_ops, product, sta
     after, now = Impersonation.objects.listed().get(), timezone.now()
     assert (before.is_running(now), after.is_running(now)) == (True, False)
     assert (before.over_at(), before.ended_early_at(now)) == (before.ends_at, None)
+    assert before.ended_early_at(before.ends_at) is None
     assert after.ended_early_at(now) == after.over_at() <= now
 
 

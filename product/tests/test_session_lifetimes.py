@@ -65,9 +65,20 @@ def test_however_often_it_is_refreshed_a_login_ends_after_ninety_days(product, c
         assert answer.status_code == 200
         token = answer.json()["refresh_token"]
 
+    assert RefreshToken.objects.latest("created_at").expires_at == LoginSession.objects.get().ends_at
     clock.shift(SECOND * 10)
 
     assert refresh(product, token).status_code == 401
+
+
+@pytest.mark.parametrize("over", [{"ends_at": NOW}, {"epoch": 99}])
+def test_a_login_that_is_over_opens_nothing(product, customer: Person, over: dict[str, Any]) -> None:
+    LoginSession.objects.update(**over)
+
+    by_token = (me(product, customer.token), refresh(product, customer.refresh_token).status_code)
+    product.cookies["saas_session"] = customer.cookie_key
+
+    assert (*by_token, me(product)) == (401, 401, 401)
 
 
 @pytest.mark.parametrize(("path", "refused"), [("/api/auth/me", 401), ("/account", 302)])
@@ -191,6 +202,8 @@ def test_refreshing_for_somebody_who_may_not_be_here_is_refused(product, custome
     User.objects.filter(pk=customer.user.pk).update(status=status)
 
     assert refresh(product, customer.refresh_token).status_code == 401
+    product.cookies["saas_session"] = customer.cookie_key
+    assert me(product) == 401
 
 
 def test_refreshing_for_somebody_whose_account_is_gone_is_refused(product, customer: Person) -> None:

@@ -8,7 +8,7 @@ import time_machine
 from django.db import DatabaseError
 from django.utils import timezone
 
-from saas.accounts.models import Impersonation, LoginSession
+from saas.accounts.models import Impersonation, LoginSession, User
 from saas.accounts.staff import impersonation_views, impersonations
 from saas.accounts.staff.impersonations import ImpersonationRequest
 from saas.audit.models import AuditEvent
@@ -92,6 +92,14 @@ def test_a_code_works_once_and_for_thirty_seconds(product: ServiceClient, impers
     end_by_staff(Impersonation.objects.select_related("session__user", "staff_session__user").get())
     assert open_view(product, last).status_code == 400
     assert AuditEvent.objects.filter(action="impersonation.view_opened").count() == 1
+
+
+def test_a_code_of_who_is_staff_no_more_opens_no_view(product: ServiceClient, impersonation, staff_member) -> None:
+    code = impersonation_views.issue_view_code(impersonation)
+    User.objects.filter(pk=staff_member.user.pk).update(is_staff=False)
+
+    assert open_view(product, code).status_code == 400
+    assert not AuditEvent.objects.filter(action="impersonation.view_opened").exists()
 
 
 @pytest.mark.postgres
