@@ -245,6 +245,7 @@ def test_keys_that_are_none_refuse_the_token(product, idp: IdentityProvider) -> 
         {"token_endpoint": None},
         {"jwks_uri": ["http://localhost"]},
         {"token_endpoint": "http://["},
+        {"token_endpoint": "http://user@localhost/token"},
     ],
     ids=str,
 )

@@ -1,13 +1,16 @@
 """Providers differ: where they tell the address, and how they want to know who calls them."""
 
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from saas.accounts.models import OAuthIdentity, User
+from saas.accounts.oauth.http_client import IdentityProviderUnavailable, call_provider
 from saas.testing.clients import ServiceClient
 from saas.testing.servers.identity_provider import RESERVED_SECRET, IdentityProvider
+from saas.testing.servers.in_thread import served_in_thread
 
 TOLD = {"sub": "person-1", "email": "mara@example.org", "email_verified": True, "name": "Mara M"}
 
@@ -176,3 +179,51 @@ def test_a_token_that_names_no_key_is_of_the_only_one_of_its_kind(product, idp: 
     idp.answers["/jwks"] = (200, {"keys": [another.as_dict(private=False), idp.key.as_dict(private=False)]})
 
     assert sign_in(product, idp, email="mara@example.org").status_code == 200
+
+
+@pytest.mark.parametrize(("tenant", "status"), [("9188040d-6c67-4c5b-b112-36a304b66dad", 200), ("contoso", 400)])
+def test_a_tenant_in_the_issuers_name_is_believed_by_its_id_only(
+    product, idp: IdentityProvider, db, settings, tenant: str, status: int
+) -> None:
+    settings.OAUTH_PROVIDERS = {"oidc": replace(idp.provider_settings(), issuer=f"{idp.issuer}/common/v2.0")}
+    metadata = {**idp.metadata, "issuer": f"{idp.issuer}/{{tenantid}}/v2.0"}
+    idp.answers["/common/v2.0/.well-known/openid-configuration"] = (200, metadata)
+    issuer = f"{idp.issuer}/{tenant}/v2.0"
+    location = product.get("/api/auth/oauth/oidc").headers["Location"]
+    came_back = idp.approve(location, email="mara@example.org", tid=tenant, iss=issuer)
+
+    assert product.post("/api/auth/oauth/oidc/callback", {**came_back, "iss": issuer}).status_code == status
+    assert User.objects.exists() is (status == 200)
+
+
+def test_what_github_refuses_with_200_is_refused(product, github: IdentityProvider, db) -> None:
+    location = product.get("/api/auth/oauth/github").headers["Location"]
+    github.answers["/token"] = (200, {"error": "bad_verification_code", "access_token": "at"})
+    github.answers["/user"] = (200, {"id": 4711})
+    github.answers["/user/emails"] = (200, [{"email": "mara@example.org", "primary": True, "verified": True}])
+
+    answer = product.post("/api/auth/oauth/github/callback", github.approve(location))
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "oauth_code_refused")
+    assert not User.objects.exists()
+
+
+def test_a_providers_redirect_is_not_followed() -> None:
+    asked: list[str] = []
+
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(302 if self.path == "/keys" else 200)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+    with (
+        served_in_thread(HTTPServer(("localhost", 0), Redirecting)) as server,
+        pytest.raises(IdentityProviderUnavailable),
+    ):
+        call_provider("GET", f"http://localhost:{server.server_port}/keys", hosts=["localhost"])
+
+    assert asked == ["/keys"]
