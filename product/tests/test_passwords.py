@@ -12,7 +12,9 @@ from django.test import override_settings
 
 from saas.accounts import tasks
 from saas.accounts.models import FailedAttempts, LoginSession, OAuthIdentity, OneTimeToken, ResetRequest, User
+from saas.accounts.passwords.password_change import change_password
 from saas.accounts.passwords.password_reset_mails import handle_reset_request
+from saas.accounts.sessions.logins import InvalidCredentials
 from saas.accounts.staff import staff_administration
 from saas.audit.models import AuditEvent
 from saas.mail.models import Mail
@@ -66,6 +68,7 @@ def test_a_changed_password_logs_out_every_other_client(product, customer: Perso
     assert fresh.status_code == 200
     assert product.get("/api/auth/me", token=fresh.json()["access_token"]).status_code == 200
     assert product.get("/api/auth/me").status_code == 200  # by the new cookie
+    assert LoginSession.objects.filter(revoked_at=None).count() == 1
     assert product.get("/api/auth/me", token=customer.token).status_code == 401
     assert product.get("/api/auth/me", token=second["access_token"]).status_code == 401
     assert product.post("/api/auth/refresh", {"refresh_token": customer.refresh_token}).status_code == 401
@@ -73,6 +76,16 @@ def test_a_changed_password_logs_out_every_other_client(product, customer: Perso
     assert (log_in(product, customer, PASSWORD), log_in(product, customer, NEW)) == (401, 200)
     assert [mail.subject for mail in deliver_queued_mails("password_changed")] == ["Your password was changed"]
     assert AuditEvent.objects.get(action="password.changed").target == customer.user.id
+
+
+def test_a_ban_meanwhile_changes_no_password(customer: Person) -> None:
+    session = LoginSession.objects.select_related("user").get(sid=customer.session_id)
+    User.objects.update(status=User.Status.DISABLED)
+
+    with pytest.raises(InvalidCredentials):
+        change_password(session, new_password=NEW)
+
+    assert User.objects.get().check_password(PASSWORD)
 
 
 def test_an_old_login_needs_the_current_password(product, customer: Person) -> None:

@@ -24,6 +24,7 @@ from saas.accounts.oauth import identities
 from saas.accounts.oauth.providers import Identity
 from saas.accounts.passwords import login_throttle
 from saas.accounts.privacy import account_deletion, erasure
+from saas.accounts.sessions.logins import InvalidCredentials
 from saas.accounts.staff.staff_administration import add_note
 from saas.audit.models import AuditEvent
 from saas.billing import checkouts, payment_methods, subscriptions
@@ -139,6 +140,15 @@ def test_the_export_holds_no_secret(product, customer: Person) -> None:
 
 
 # ── Giving up ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_account_that_was_banned_meanwhile_is_not_given_up(customer: Person) -> None:
+    User.objects.update(status="disabled")
+
+    with pytest.raises(InvalidCredentials):
+        account_deletion.delete_account(customer.user)
+
+    assert not Deletion.objects.exists()
 
 
 def test_whoever_gives_up_her_account_is_out_at_once_everywhere(product, parity, customer: Person) -> None:
@@ -393,6 +403,9 @@ def test_before_its_time_nothing_is_erased(product, customer: Person) -> None:
 
     assert User.objects.get().email == customer.user.email
     assert Profile.objects.filter(user=customer.user).exists()
+    with time_machine.travel(Deletion.objects.get().due_at, tick=False):
+        tasks.tidy()
+    assert not Profile.objects.filter(user=customer.user).exists()
 
 
 def test_an_account_is_erased_once(product, customer: Person) -> None:

@@ -14,6 +14,7 @@ from saas.accounts import second_factor
 from saas.accounts.models import LoginSession, PendingLogin, RecoveryCode, Totp, User
 from saas.accounts.passwords.login_throttle import TooManyAttempts
 from saas.accounts.passwords.password_reset_mails import mail_reset_link
+from saas.accounts.sessions.logins import InvalidCredentials
 from saas.accounts.sessions.tokens import hash_token
 from saas.audit.models import AuditEvent
 from saas.errors import Invalid
@@ -124,6 +125,17 @@ def test_a_first_code_is_guessed_at_five_times(customer: Person) -> None:
         second_factor.confirm_totp_setup(session, "000000")
 
 
+def test_a_ban_meanwhile_turns_no_second_factor_on(customer: Person) -> None:
+    code = pyotp.TOTP(second_factor.begin_totp_setup(customer.user).secret).at(datetime.now(UTC))
+    session = LoginSession.objects.select_related("user").get(sid=customer.session_id)
+    User.objects.update(status=User.Status.DISABLED)
+
+    with pytest.raises(InvalidCredentials):
+        second_factor.confirm_totp_setup(session, code)
+
+    assert not Totp.objects.confirmed(customer.user.id).exists()
+
+
 def test_a_setup_that_was_left_is_neither_shown_nor_confirmed_later(clock, product, customer: Person) -> None:
     product.cookies["saas_session"] = customer.cookie_key
     secret = product.post("/api/auth/mfa/totp", token=customer.token).json()["secret"]
@@ -174,6 +186,7 @@ def test_a_code_of_this_moment_completes_the_login(product, owner: Owner, step: 
     assert answer.status_code == 200
     assert product.get("/api/auth/me", token=answer.json()["access_token"]).status_code == 200
     assert product.get("/api/auth/me").status_code == 200  # by the cookie
+    assert LoginSession.objects.latest("created_at").methods == "pwd otp"
     assert not PendingLogin.objects.filter(used_at=None).exists()
 
 
