@@ -184,6 +184,7 @@ def test_a_request_whose_doorbell_was_lost_is_found_and_answered_once(product, c
     tasks.answer_reset_request(ResetRequest.objects.get().pk)
 
     assert (early, Mail.objects.filter(template="password_reset").count()) == (0, 1)
+    assert AuditEvent.objects.filter(action="password.reset_sent", target=customer.user.id).count() == 1
 
 
 def test_the_token_is_nowhere_in_the_database(product, customer: Person) -> None:
