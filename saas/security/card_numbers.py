@@ -5,7 +5,7 @@ import unicodedata
 from itertools import accumulate
 
 _GAP = r"[\s._/\-\u2010-\u2015]{0,3}"
-_RUN = re.compile(rf"[0-9](?:{_GAP}[0-9]){{12,}}")
+_RUN = re.compile(rf"\d(?:{_GAP}\d){{12,}}")
 _GROUP = re.compile("[0-9]+")
 _DIGITS = frozenset("0123456789")
 _SHORTEST, _LONGEST = 13, 19
@@ -20,8 +20,8 @@ def contains_card_number(text: str) -> bool:
 
 
 def redact_card_numbers(text: str) -> str:
-    """Replace the runs of digits that hold a card number."""
-    return _RUN.sub(lambda run: REDACTED if _holds_number(run[0]) else run[0], text)
+    """Replace the runs of digits, also of full width, that hold a card number."""
+    return _RUN.sub(lambda run: REDACTED if _holds_number(unicodedata.normalize("NFKC", run[0])) else run[0], text)
 
 
 def _holds_number(run: str) -> bool:

@@ -94,7 +94,10 @@ class ConfirmView(CustomerView):
         operation_id="mfa_confirm",
         summary="Turn the second factor on",
         request=ConfirmBody,
-        responses={200: ConfirmedShape, **problem_responses(SecondFactorEnabled, SecondFactorNotEnabled)},
+        responses={
+            200: ConfirmedShape,
+            **problem_responses(SecondFactorEnabled, SecondFactorNotEnabled, TooManyAttempts),
+        },
         tags=["mfa"],
     )
     def post(self, request: Request) -> Response:

@@ -18,8 +18,8 @@ from saas.billing.subscriptions import (
     cancel_subscription,
     change_plan,
     preview_next_invoice,
-    refresh_by_staff,
 )
+from saas.billing.sync.refresh import refresh_subscription_by_staff
 from saas.billing.tests.stripe_stand_in import bill_through_stripe
 from saas.testing import local_provider
 from saas.testing.factories import stripe_object_factories
@@ -206,7 +206,7 @@ def test_refreshing_a_subscription_asks_about_no_other_of_its_customer(customer:
         external_id="in_other", customer=row.customer, subscription_id="sub_other", status="open", attention="No sum."
     )
 
-    refreshed = refresh_by_staff(row, reason="", by=customer.user)  # the provider has no such invoice
+    refreshed = refresh_subscription_by_staff(row, reason="", by=customer.user)  # the provider has no such invoice
 
     assert refreshed.status == "active"
     assert AuditEvent.objects.get(action="subscription.refreshed").target == row.pk

@@ -50,11 +50,12 @@ def answering(server: socketserver.BaseServer) -> Iterator[None]:
 def test_a_service_is_asked_where_it_listens(
     listens: str, bind: str, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_ports(1)
+    server = socketserver.TCPServer((listens, 0), Healthy)
+    port = server.server_address[1]
     monkeypatch.setenv("BIND", bind.format(port=port))
     command = [*SERVE, *(option.format(port=port) for option in options), ""]
 
-    with answering(socketserver.TCPServer((listens, port), Healthy)):
+    with answering(server):
         assert is_healthy(command) is True
     assert is_healthy(command) is False
 
