@@ -60,7 +60,7 @@ def json_text(value: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Prefix an apostrophe to what a spreadsheet would run as a formula. A negative number is none: as text it would not be
+    """Prefix an apostrophe to what a spreadsheet would run as a formula; not to a negative number, which would no longer be
     added up."""
     text = value if isinstance(value, str) else json_text(value).strip('"')
     return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NEGATIVE.fullmatch(text) else text

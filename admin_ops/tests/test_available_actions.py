@@ -265,7 +265,7 @@ def replaced_price_without_a_plan(person, staff):
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_each_further_reason_makes_an_action_unavailable(customer, staff_member, key, arrange):
+def test_an_action_is_unavailable_for_each_of_its_other_reasons(customer, staff_member, key, arrange):
     [action] = [one for one in ALL_ACTIONS if key_of(one) == key]
 
     assert not action.available_for(arrange(replace(customer), staff_member))

@@ -35,7 +35,7 @@ def words(admin_site, path):
 
 
 def test_the_mail_about_a_failed_payment_names_the_amount(sold):
-    customer_mails.send_payment_failed("in_1")
+    customer_mails.send_payment_failed("in_1", {})
 
     assert Mail.objects.get(template="payment_failed").context["amount"] == sold[2]
 

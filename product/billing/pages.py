@@ -44,7 +44,7 @@ def billing_page(view: View) -> View:
 def checkout_success(request: HttpRequest) -> HttpResponse:
     """Ask the provider, so that a customer who has paid never reads that they have not.
 
-    The checkout's id cannot be guessed, and reveals no more than the name of a plan.
+    The checkout's id cannot be guessed, and reveals no more than the name of a plan and the id of a team.
     """
     row = _find_checkout(request)
     if row:
@@ -60,5 +60,5 @@ def _find_checkout(request: HttpRequest) -> Checkout | None:
 @require_GET
 @billing_page
 def checkout_canceled(request: HttpRequest) -> HttpResponse:
-    """The way back to the plans leads to those of who was to pay: a team, or the person."""
+    """Lead back to the plans of who was to pay: the team, or the person."""
     return render_page(request, "billing/canceled.html", {"checkout": _find_checkout(request)})

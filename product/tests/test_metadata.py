@@ -227,7 +227,7 @@ def test_what_others_metadata_says_of_the_erased_goes_too(customer, other):
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_of_two_changes_at_once_none_is_lost():
+def test_of_changes_at_once_none_is_lost():
     owner, staff = user_factories.create_customer(), user_factories.create_staff_member()
     team = create_team(owner)
     actor = actor_for(team, owner)

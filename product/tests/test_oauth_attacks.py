@@ -262,7 +262,7 @@ def test_a_provider_that_is_down_is_told_as_502(product, settings) -> None:
     assert_refused(product.get("/api/auth/oauth/oidc"), 502, "oauth_provider_unavailable")
 
 
-@pytest.mark.parametrize(("seconds", "fetched"), [(3599, 1), (3601, 2)])
+@pytest.mark.parametrize(("seconds", "fetched"), [(3590, 1), (3601, 2)])
 def test_metadata_are_fetched_once_an_hour(product, idp: IdentityProvider, seconds: int, fetched: int) -> None:
     begun(product)
     fetched_at, endpoints = providers._discovered[idp.issuer]

@@ -233,9 +233,15 @@ def test_an_invoice_got_alone_has_a_link_that_is_valid_now(
 
     assert product.get(path, token=customer.token).json() == {"invoice": listed}
     assert product.get(path, token=other.token).status_code == 404
-    for status in ("draft", "deleted"):  # nobody is shown what is not issued
-        Invoice.objects.update(status=status)
-        assert product.get(path, token=customer.token).status_code == 404
+
+
+@pytest.mark.parametrize("status", ["draft", "deleted"])
+def test_an_invoice_that_is_not_issued_is_not_shown(product: ServiceClient, customer: Person, status: str) -> None:
+    product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
+    (listed,) = product.get("/api/billing/invoices", token=customer.token).json()["invoices"]
+    Invoice.objects.update(status=status)
+
+    assert product.get(f"/api/billing/invoices/{listed['id']}", token=customer.token).status_code == 404
 
 
 def test_the_stored_link_is_given_while_the_provider_does_not_answer(

@@ -181,16 +181,17 @@ def test_what_is_refused_is_said_and_changes_nothing(
     assert not LocalObject.objects.undelivered().exists()
 
 
-def test_nobody_touches_the_card_of_somebody_else(product: ServiceClient, other: Person, path: str) -> None:
+@pytest.mark.parametrize("act", ["remove_card", "use_card"])
+def test_nobody_touches_the_card_of_somebody_else(product: ServiceClient, other: Person, path: str, act: str) -> None:
     product.post(
         "/api/billing/payment-method",
         {"type": "card", "provider": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2035},
         token=other.token,
     )
 
-    for act in ("remove_card", "use_card"):
-        assert press(product, path, act, card_id=card_ids()[0]).status_code == 409
+    page = press(product, path, act, card_id=card_ids()[0])
 
+    assert page.status_code == 409
     assert PaymentMethod.objects.usable().count() == 1
 
 

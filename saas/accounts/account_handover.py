@@ -90,9 +90,9 @@ def remove_previous_access(user: User) -> None:
     OneTimeToken.objects.filter(user=user, used_at=None).delete()
     end_sessions(user)
     LoginSession.objects.filter(user=user, impersonation=None).delete()
-    facts = _facts_of_staff(user)
+    metadata = _staff_metadata(user)
     Profile.objects.filter(user=user).delete()
-    Profile.objects.create(user=user, metadata=facts)
+    Profile.objects.create(user=user, metadata=metadata)
     user.full_name, user.locale = "", request_language()
     User.objects.filter(pk=user.pk).update(full_name="", locale=user.locale, last_login=None)
     long_lived_credentials.revoke_long_lived_credentials(user, by=user.id, because="handed over")
@@ -101,7 +101,7 @@ def remove_previous_access(user: User) -> None:
     queue_mail("account_handed_over", to=user.email, locale=user.locale, context={}, dedupe_key=key)
 
 
-def _facts_of_staff(user: User) -> dict[str, str]:
-    """The metadata under keys that customers may not change, once whoever changes them has done so."""
+def _staff_metadata(user: User) -> dict[str, str]:
+    """Return the metadata that only staff may change. Lock the profile, so that a change made meanwhile is kept."""
     profile = Profile.objects.select_for_update().filter(user=user).first() or Profile()
     return {key: value for key, value in profile.metadata.items() if key not in settings.USER_METADATA_WRITABLE}

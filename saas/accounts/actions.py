@@ -61,7 +61,9 @@ def new_customer(*, email: str, password: str, full_name: str = "") -> User:
 
 
 def register_customer(user: User, *, password: str, warns_owner: bool = True) -> Login:
-    """Store a ``new_customer``, open a session and send the welcome mail. Raises ``EmailTaken``, and warns the account's owner.
+    """Store a ``new_customer``, open a session and send the welcome mail.
+
+    Raises ``EmailTaken``, and warns the account's owner then, unless the caller does so by ``warn_owner``.
 
     The password is hashed before the address is looked up, so that both answers cost the same, and before the transaction
     opens: 180 ms of arithmetic must not hold a lock.

@@ -163,7 +163,7 @@ def _expire_session(checkout: Checkout, gateway: Gateway) -> None:
 def _find_or_create_checkout(
     customer: Customer, user: User, order: Order, idempotency_key: str, payer: Owner
 ) -> Checkout:
-    """A subscription that is in the way may have ended at the provider without an event that reached us: it is asked."""
+    """Ask the provider about a subscription that is in the way: it may have ended there without an event that reached us."""
     try:
         return _create_checkout(customer, user, order, idempotency_key)
     except AlreadySubscribed:

@@ -103,7 +103,8 @@ def _is_overtaken(change: PendingChange) -> bool:
     before, now = change.price_before, change.subscription.find_price()
     if before is None or now is None:
         return False
-    return (before.plan_id, before.charged_every) != (now.plan_id, now.charged_every)
+    bought, has = [(one.plan_id, one.charged_every, one.interval_count) for one in (before, now)]
+    return bought != has
 
 
 def _make(change: PendingChange) -> bool:
@@ -127,7 +128,7 @@ def _make(change: PendingChange) -> bool:
 
 
 def _tell_staff(change: PendingChange, refusal: ProviderRefused) -> None:
-    """Once: the customer goes on paying what they did not want to pay any more."""
+    """Tell them once: the customer goes on paying what they no longer wanted."""
     what = f"planned change to {change.price.plan_id} refused: {change.subscription.external_id}, {change.at:%Y-%m-%d}"
     mail_staff(what, str(refusal.detail), "", is_per_event=False)
 

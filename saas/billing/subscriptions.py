@@ -5,7 +5,7 @@ Each calls the provider; the provider's events change the row.
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -67,24 +67,25 @@ def refresh_subscription(owner: Owner) -> Subscription | None:
     """Like ``current_subscription``, after fetching it from the provider; as it is stored if the provider does not answer."""
     provider = providers.current_provider()
     for customer in Customer.objects.for_owner(owner).filter(provider=provider).exclude(external_id=""):
-        try:
-            for row in Subscription.objects.filter(customer=customer).live():
+        for row in Subscription.objects.filter(customer=customer).live():
+            try:
                 providers.current_gateway().fetch_subscription(row.external_id)
-        except DomainError:
-            logger.warning("subscription_not_refreshed", extra={"customer": customer.pk})
+            except DomainError:
+                logger.warning("subscription_not_refreshed", extra={"customer": customer.pk})
         apply_pending_events(customer)
     return current_subscription(owner)
 
 
 @contextmanager
 def asked_after_refusal(row: Subscription) -> Iterator[None]:
-    """What the provider refuses may have ended there without an event that reached us: ask it how the subscription stands. Raises
-    ``NotSubscribed`` where it is over, else the refusal."""
+    """Ask the provider how the subscription stands where it refuses: it may have ended there without an event that reached us.
+    Raises ``NotSubscribed`` where it is over, else the refusal."""
     try:
         yield
     except ProviderRefused:
-        if owner := row.customer.user or row.customer.team:
-            refresh_subscription(owner)
+        with suppress(DomainError):
+            providers.current_gateway().fetch_subscription(row.external_id)
+        apply_pending_events(row.customer)
         row.refresh_from_db()
         _require_live(row)
         raise
@@ -260,15 +261,15 @@ def _quantity_after(price: Price, before: Price, row: Subscription, wanted: int 
 
 
 def _seats_kept(price: Price, before: Price, row: Subscription) -> int:
-    """Those of a period that goes on stay. A new one is charged for the seats that a team has: they follow its members."""
+    """Return the seats that are paid now, while the period goes on. In a new one a team pays for those that are taken."""
     is_counted_anew = row.customer.team_id is not None and price.begins_a_period_after(before)
     return row.quantity if before.is_per_unit and not is_counted_anew else 1
 
 
 def reduce_quantity(row: Subscription, *, quantity: int, by: User) -> Subscription:
     """Charge for fewer seats from the next period on; nothing of this one is given back."""
-    terms = row.terms_at_provider(row.price_id, quantity)
-    providers.current_gateway().change_subscription(**terms, prorate=False)
+    with asked_after_refusal(row):
+        providers.current_gateway().change_subscription(**row.terms_at_provider(row.price_id, quantity), prorate=False)
     return _apply_and_record(row, "subscription.changed", by, plan=row.plan_id, quantity=quantity)
 
 
@@ -280,7 +281,8 @@ def give_discount(subscription: Subscription, *, code: str, reason: str, by: Use
     _require_live(subscription)
     why = require_reason(reason)
     found, gateway = find_promotion_code(code, currency=subscription.currency), providers.current_gateway()
-    gateway.apply_promotion_code(subscription.external_id, gateway.ensure_promotion_code(found))
+    with asked_after_refusal(subscription):
+        gateway.apply_promotion_code(subscription.external_id, gateway.ensure_promotion_code(found))
     return _apply_and_record(
         subscription, "subscription.discount_given", by, reason=why, code=found.code, off=found.off
     )
@@ -365,10 +367,9 @@ def resume_paused_trials(customer_id: str = "", seconds: float = SLICE_SECONDS) 
     """Resume trials that paused without a card, of one customer or of all who have given one since, in random order. Each is
     charged at once, unless another subscription gives access by now."""
     gateway = providers.current_gateway()
-    paused = Subscription.objects.linked().filter(
-        status=Subscription.Status.PAUSED, customer__provider=gateway.provider
-    )
-    wanted = paused.filter(customer=customer_id) if customer_id else paused
+    paused = Subscription.objects.linked().filter(status=Subscription.Status.PAUSED)
+    of_provider = paused.filter(customer__provider=gateway.provider)
+    wanted = of_provider.filter(customer=customer_id) if customer_id else of_provider
     have_none = Q(customer__default_payment_method="", default_payment_method="")
     rows = wanted.exclude(have_none).select_related("customer").order_by("?")
     return sum(_resume_trial(row, gateway) for row in for_a_while(rows, seconds) if _may_wait_for_a_card(row))

@@ -1,4 +1,7 @@
-"""``manage.py migrate`` and ``check`` refuse a database that cannot hold every character, as servers without a locale make it."""
+"""``manage.py migrate`` and ``check --database default`` refuse a database that cannot hold every character.
+
+Servers without a locale make databases so.
+"""
 
 from collections.abc import Sequence
 from typing import Any

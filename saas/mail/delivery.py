@@ -34,7 +34,8 @@ _PERMANENT, _MAILBOX_FULL = 5, 552
 # Many servers say only at the recipient that they do not like our greeting, password, sender or address.
 _REFUSES_US = re.compile(
     r"5(?:03|04|3\d) |\d+ 5\.(?:5\.[12]|7\.8)\b"
-    r"|.*(?:\brelay(?:ing| not| access)\b|sender address rejected|authentication required|helo command rejected)",
+    r"|.*(?:\brelay(?:ing| not| access)\b|\bunable to relay\b"
+    r"|sender address rejected|authentication required|helo command rejected)",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(r"\d+ 5\.4\.5\b")  # Gmail's for a day's mails

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from itertools import accumulate
 
-_GAP = r"[\s._/\-\u2010-\u2015]{0,3}"
+_GAP = r"[\s._/\-\u2010-\u2015\uff0d-\uff0f\uff3f]{0,3}"
 _RUN = re.compile(rf"\d(?:{_GAP}\d){{12,}}")
 _GROUP = re.compile("[0-9]+")
 _DIGITS = frozenset("0123456789")

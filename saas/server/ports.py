@@ -25,6 +25,6 @@ def urls_from_base(port_base: int) -> dict[str, str]:
 
 
 def is_here(url: str) -> bool:
-    """Whether the URL is this machine's own: no forward proxy that the environment names leads there."""
+    """Whether the URL is of this machine, to which no forward proxy leads."""
     host = urlsplit(url).hostname or ""
     return host == "localhost" or is_loopback(host)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier
 
 from django.db import connection, transaction
@@ -41,17 +41,19 @@ def second_waits_for_first(
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         first()
         later = pool.submit(run_second)
-        _wait_for_a_lock()
+        _wait_for_a_lock(later)
         then()
     later.result()
 
 
-def _wait_for_a_lock() -> None:
+def _wait_for_a_lock(later: Future[None]) -> None:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
+        if later.done():
+            return later.result()
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
             if cursor.fetchone()[0]:
-                return
+                return None
         time.sleep(0.01)
     raise AssertionError("Nobody waits.")

@@ -21,6 +21,6 @@ def reset_rate_limits() -> None:
 
 
 def use_up(limit: RateLimit, *, except_for: int = 0) -> None:
-    """Count as many requests as ``limit`` allows, ``except_for`` so many. By an address: of this machine."""
-    for _ in range(limit.count - except_for):
+    """Count all requests that ``limit`` allows but the last ``except_for``. A limit by address counts this machine."""
+    for _ in range(limit.scaled_count - except_for):
         count_request(limit, NOBODY)

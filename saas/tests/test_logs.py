@@ -157,6 +157,7 @@ def test_a_secret_is_known_by_its_fields_name_at_any_depth() -> None:
         ("4222222222222", True),  # of 13 digits, the fewest
         ("４２２２２２２２２２２２２", True),  # of full width
         ("6304000000000000000", True),  # of 19, the most
+        ("４２２２－２２２２－２２２２２", True),
         ("422222222222", False),
         ("4222222222223", False),
         (4222222222222, True),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 
 from saas.billing.models import Interval, PendingChange, Plan, Price, Subscription
 from saas.money import Money
@@ -18,16 +19,18 @@ class Charge:
 
 
 def charge_of(price: Price, quantity: int, currency: str) -> Charge:
-    """``currency`` is that of a price which has none of its own."""
-    amount = Money(price.unit_amount_cents or 0, price.currency or currency)
+    """Say by the month or the year what is charged by another interval. ``currency`` is that of a price which has none."""
+    times_a_year = {"day": 365, "week": 52}.get(price.charged_every, 1)
+    cents = Fraction((price.unit_amount_cents or 0) * times_a_year, price.interval_count)
+    amount = Money(round(cents), price.currency or currency)
     return Charge(amount, not price.is_monthly, price.is_per_unit, quantity)
 
 
 def current_charge(row: Subscription) -> Charge:
-    """What it comes to in a month where its price cannot be said: in another currency, or by the quarter."""
+    """Say what its price is; where that cannot be shown (another currency, by the quarter), what it comes to in a month."""
     price = row.find_price()
-    is_said = price is not None and price.amount is not None and price.is_charged_by(*Interval.values)
-    if price is None or not is_said or price.currency not in {"", row.currency}:
+    is_shown = price is not None and price.amount is not None and price.is_charged_by(*Interval.values)
+    if price is None or not is_shown or price.currency not in {"", row.currency}:
         return Charge(row.monthly, is_yearly=False, is_per_unit=False, quantity=1)
     return charge_of(price, row.quantity, row.currency)
 

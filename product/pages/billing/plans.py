@@ -123,6 +123,7 @@ class _ChangeForm(ChangeBody):
 
     team_id = None  # type: ignore[assignment]
     quantity = _SeatsField()  # type: ignore[assignment]
+    interval = serializers.ChoiceField(Interval.choices, required=False, allow_blank=True, default="")
 
 
 class ChangePage(BillingFormPage):
@@ -158,7 +159,7 @@ class ChangePage(BillingFormPage):
             seats=self.seats,
         )
         form.values["prorated_at"] = preview.prorated_at.isoformat()
-        form.values["interval"] = preview.price.charged_every
+        form.values["interval"] = preview.price.charged_every if preview.price.is_charged_by(*Interval.values) else ""
         form.values["quantity"] = preview.quantity if preview.price.is_per_unit else ""
         self.shown = {
             "before": before,

@@ -32,7 +32,7 @@ class Case:
         return f"{self.made().scope} {self.path}"
 
     def made(self) -> RateLimit:
-        return self.limit if isinstance(self.limit, RateLimit) else self.limit(self.argument or "x")
+        return self.limit if isinstance(self.limit, RateLimit) else self.limit(self.argument)
 
     def counted_for(self, person: Person) -> RateLimit:
         limit = self.made()

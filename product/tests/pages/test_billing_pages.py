@@ -126,6 +126,19 @@ def test_a_price_by_the_quarter_or_the_week_is_said_by_the_month(
     assert "Growth active 43.21 USD a month" in text
 
 
+def test_more_seats_of_a_price_by_the_quarter_keep_it(browser: Browser, owner: Person) -> None:
+    bought = buy(owner)
+    price = Price.objects.filter(external_id=bought.price_id)
+    price.update(interval_count=3, is_per_unit=True, unit_amount_cents=1_800)
+
+    page = browser.get("/billing/change?plan=growth&quantity=5")
+    browser.follow("/billing/change", **hidden(page))
+
+    assert "6 USD a month for each of 5 seats" in text_of(page)
+    changed = Subscription.objects.get()
+    assert (changed.price_id, changed.quantity) == (bought.price_id, 5)
+
+
 def test_what_waits_to_be_charged_is_part_of_the_next_invoice(browser: Browser, owner: Person) -> None:
     buy(owner, "starter")
     browser.follow("/billing/change", **hidden(browser.get("/billing/change?plan=growth")))

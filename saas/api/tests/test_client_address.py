@@ -14,6 +14,7 @@ from saas.audit.models import AuditEvent
 from saas.ip_addresses import Subnet, containing_subnets, site_subnet, subscriber_subnet
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import PASSWORD, Person
+from saas.testing.openapi import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
 PEER = "198.51.100.7"
@@ -167,8 +168,8 @@ def test_a_refused_caller_uses_up_nothing_of_the_wider_subnet(product, db) -> No
 
 def test_every_limit_by_address_is_counted_by_the_one_function() -> None:
     """Nobody makes a key of an address by other means."""
-    tops = ("saas", "product", "admin_ops", "parity", "webhooks")
-    sources = [path for top in tops for path in (ROOT / top).rglob("*.py") if "tests" not in path.parts]
+    packages = ("saas", *SERVICES)
+    sources = [path for package in packages for path in (ROOT / package).rglob("*.py") if "tests" not in path.parts]
     keys = [
         path for path in sources if re.search(r"ip_network\(|\bsubscriber_subnet\(|\bsite_subnet\(", path.read_text())
     ]

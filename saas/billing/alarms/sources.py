@@ -25,7 +25,7 @@ class AlarmKind(TextChoices):
     NEEDS_ATTENTION = "needs_attention", "Needs attention"
     OPEN_DISPUTE = "open_dispute", "Open dispute"
     FRAUD_WARNING = "fraud_warning", "Early fraud warning"
-    CHARGED_WHILE_CLOSED = "charged_while_closed", "Charged while banned"
+    CHARGED_WHILE_CLOSED = "charged_while_closed", "Charged while banned or deleted"
 
 
 @dataclass(frozen=True)

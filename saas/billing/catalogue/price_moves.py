@@ -24,6 +24,7 @@ from saas.billing.catalogue.prices import ensure_provider_price
 from saas.billing.customers import apply_pending_events
 from saas.billing.invoices import customer_mails
 from saas.billing.models import Price, PriceMove, PriceMoveStep, Subscription
+from saas.billing.subscriptions import asked_after_refusal
 from saas.errors import DomainError, Invalid
 from saas.money import Money
 
@@ -54,7 +55,7 @@ class Payer:
 def current_version(old: Price) -> Price:
     """The version of an earlier price that is sold now. Raises ``Invalid``."""
     sold = Price.objects.selling(old.plan, old.provider) if old.plan else Price.objects.none()
-    if new := sold.filter(currency=old.currency, interval=old.interval).first():
+    if new := sold.filter(currency=old.currency, interval=old.interval, interval_count=old.interval_count).first():
         return new
     raise Invalid(errors={"to_price": ["The plan is not sold at this currency and interval any more."]})
 
@@ -83,7 +84,7 @@ def _cost(price: Price, quantity: int) -> Money:
 def _require_movable(old: Price, new: Price) -> None:
     same = all(
         getattr(old, name) == getattr(new, name)
-        for name in ("plan_id", "provider", "currency", "interval", "is_per_unit")
+        for name in ("plan_id", "provider", "currency", "interval", "interval_count", "is_per_unit")
     )
     if old.pk == new.pk or not same:
         raise Invalid(errors={"to_price": ["Choose another version: same plan, currency and interval."]})
@@ -156,13 +157,14 @@ def _move(move: PriceMove, step: PriceMoveStep) -> bool:
         _end_step(step, PriceMoveStep.Status.LEFT_ALONE)
         return False
     try:
-        providers.current_gateway().change_subscription(
-            subscription_id=row.external_id,
-            item_id=row.item_id,
-            price_id=new.external_id or "",
-            quantity=new.quantity_for(row.quantity),
-            prorate=False,
-        )
+        with asked_after_refusal(row):
+            providers.current_gateway().change_subscription(
+                subscription_id=row.external_id,
+                item_id=row.item_id,
+                price_id=new.external_id or "",
+                quantity=new.quantity_for(row.quantity),
+                prorate=False,
+            )
     except DomainError as refusal:
         logger.warning("price_move_failed", extra={"subscription": row.external_id, "code": refusal.code})
         failed = PriceMoveStep.objects.filter(pk=step.pk)

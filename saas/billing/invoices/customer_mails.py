@@ -14,7 +14,7 @@ from saas.money import Money
 from saas.security.untrusted_json import JSONObject, as_integer, as_object, as_text, as_time
 
 _Context = dict[str, str | Money | datetime]
-_RENEWALS = {None, "subscription_cycle"}
+_RENEWALS = {"", "subscription_cycle"}
 _YEARLY = timedelta(days=300)  # a longer period is announced before it is charged
 
 
@@ -32,18 +32,19 @@ def send_payment_failed(invoice_id: str, shown: JSONObject) -> None:
     if row is None or (row.needs_action and "payment_action_required" in settings.BILLING_MAILS):
         return
     promises: _Context = {}
-    if _is_renewal(row, shown):
+    if _begins_grace(row, shown):
         promises["keeps_plan"] = "yes"
     if as_time(shown.get("next_payment_attempt")):
         promises["is_retried"] = "yes"
     _send_of_invoice("payment_failed", row, row.amount_remaining, **promises)
 
 
-def _is_renewal(row: Invoice, shown: JSONObject) -> bool:
-    """Whether a plan goes on for the days of grace without it: not after a first payment, a change that waits for its payment, or
-    the end."""
-    goes_on = Subscription.objects.live().filter(external_id=row.subscription_id)
-    return shown.get("billing_reason") in _RENEWALS and goes_on.exists()
+def _begins_grace(row: Invoice, shown: JSONObject) -> bool:
+    """Whether the plan goes on for the days of grace, which begin with the first attempt: not for a first payment, a change that
+    waits for its payment, or a subscription that is over."""
+    is_first = as_integer(shown.get("attempt_count")) in {None, 0, 1}
+    is_renewal = as_text(shown.get("billing_reason"), 64) in _RENEWALS
+    return is_first and is_renewal and Subscription.objects.live().filter(external_id=row.subscription_id).exists()
 
 
 def send_action_required(invoice_id: str) -> None:
@@ -68,8 +69,8 @@ def send_upcoming_renewal(invoice: JSONObject) -> None:
         return
     amount = Money(due, as_text(invoice.get("currency"), 8))
     context: _Context = {"amount": amount, "plan": row.plan.name if row.plan else "", "day": at}
-    if planned := _planned_plan(row):  # the provider knows the price of today only
-        context |= {"amount": "", "planned": planned}
+    if getattr(row, "pending_change", None):  # the provider knows the price of today only
+        context |= {"amount": "", "planned": _planned_plan(row)}
     _send("renewal_upcoming", row.customer, context, key=f"renewal_upcoming:{subscription_id}:{at:%Y-%m-%d}")
 
 
@@ -79,9 +80,9 @@ def _renewing(subscription_id: str) -> Subscription | None:
 
 
 def _planned_plan(row: Subscription) -> str:
-    """What the subscription moves to when it renews; empty where nothing is planned."""
-    change = getattr(row, "pending_change", None)
-    return change.price.plan.name if change and change.price.plan else ""
+    """The other plan that the subscription moves to when it renews; empty where only the interval or the seats change."""
+    plan = row.pending_change.price.plan
+    return plan.name if plan and plan != row.plan else ""
 
 
 def _is_yearly(invoice: JSONObject) -> bool:

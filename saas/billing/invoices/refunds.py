@@ -11,6 +11,7 @@ the same one again is another only after a quarter of an hour.
 """
 
 from datetime import datetime, timedelta
+from fractions import Fraction
 from hashlib import sha256
 from typing import Any
 
@@ -24,6 +25,7 @@ from saas.billing import clock, providers
 from saas.billing.customers import apply_pending_events, numbered_key
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, Subscription
 from saas.billing.providers import IdempotencyMismatch, ProviderFailed, UnansweredRefund
+from saas.billing.subscriptions import asked_after_refusal
 from saas.billing.sync import event_history, stripe_objects
 from saas.errors import DomainError, Invalid
 from saas.money import Money, smallest_payment
@@ -140,7 +142,8 @@ def cancel_with_refund(subscription: Subscription, *, reason: str, by: User) -> 
         raise NothingToRefund
     _require_undisputed(invoice)
     if subscription.status not in Subscription.TERMINAL:
-        providers.current_gateway().cancel_subscription(subscription.external_id, reason=why)
+        with asked_after_refusal(subscription):
+            providers.current_gateway().cancel_subscription(subscription.external_id, reason=why)
         facts: dict[str, Any] = {"at_period_end": False, "refund_cents": rest, "returned_cents": invoice.returned_cents}
         record("subscription.canceled", actor=by.pk, target=subscription.pk, reason=why, **facts)
         apply_pending_events(subscription.customer)
@@ -174,8 +177,12 @@ def unused_cents(subscription: Subscription, invoice: Invoice, now: datetime) ->
         total_cents__lt=0, issued_at__gt=invoice.issued_at, issued_at__lt=end
     )
     amounts = [(invoice.amount_paid_cents, invoice.issued_at), *credited.values_list("total_cents", "issued_at")]
-    cents = max(int(sum(amount * (end - max(now, at)) / (end - at) for amount, at in amounts)), 0)
+    cents = max(int(sum(amount * _part(end - max(now, at), end - at) for amount, at in amounts)), 0)
     return min(cents - cents % smallest_payment(invoice.currency), invoice.net_paid.minor)
+
+
+def _part(rest: timedelta, whole: timedelta) -> Fraction:
+    return Fraction(rest // timedelta.resolution, whole // timedelta.resolution)
 
 
 def _period_start(subscription: Subscription) -> datetime:

@@ -167,7 +167,7 @@ class Price(models.Model):
         return self.charged_every == Interval.MONTH
 
     def is_charged_by(self, *intervals: str) -> bool:
-        """A quarter, which the provider may have, is no month."""
+        """Whether it is charged each one of ``intervals``: one by the quarter is charged neither each month nor each year."""
         return self.interval_count == 1 and self.charged_every in intervals
 
     def begins_a_period_after(self, before: Price) -> bool:

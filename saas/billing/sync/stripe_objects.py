@@ -63,7 +63,7 @@ def pause_reason(subscription: JSONObject) -> str:
 def needs_method_after_trial(subscription: JSONObject) -> bool:
     """Whether it does not go on after its trial without a payment method; by default an invoice is sent or charged then."""
     end_behavior = as_object(as_object(subscription.get("trial_settings")).get("end_behavior"))
-    return end_behavior.get("missing_payment_method") in {"pause", "cancel"}
+    return as_text(end_behavior.get("missing_payment_method"), 64) in {"pause", "cancel"}
 
 
 def period_end(subscription: JSONObject) -> datetime | None:

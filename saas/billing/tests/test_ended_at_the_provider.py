@@ -116,3 +116,4 @@ def test_a_provider_that_does_not_answer_sells_nothing_twice(
     started = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
 
     assert (started.status_code, started.json()["code"]) == (409, "already_subscribed")
+    assert not Checkout.objects.exists()

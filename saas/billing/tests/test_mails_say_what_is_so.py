@@ -51,6 +51,13 @@ def test_what_is_not_tried_again_is_not_said_to_be(payer: Person) -> None:
     assert (KEEPS in text, RETRIED in text, "Please check how you pay." in text) == (True, False, True)
 
 
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_only_the_first_attempt_begins_the_days_of_grace(payer: Person, attempts: int) -> None:
+    text = fails(billing_reason="subscription_cycle", attempt_count=attempts)
+
+    assert (KEEPS in text) is (attempts == 1)
+
+
 @pytest.mark.parametrize("reason", ["subscription_create", "subscription_update", "manual"])
 def test_a_first_payment_or_a_change_that_failed_promises_no_days_of_grace(payer: Person, reason: str) -> None:
     text = fails(billing_reason=reason)
@@ -117,6 +124,20 @@ def test_a_renewal_announces_the_plan_that_was_chosen_for_it(payer: Person) -> N
     (mail,) = mails.deliver_queued_mails("renewal_upcoming")
     assert "moves to Starter" in mail.body
     assert "948" not in mail.body
+
+
+def test_a_renewal_with_more_seats_names_no_other_plan(payer: Person) -> None:
+    row = Subscription.objects.get()
+    same = Price.objects.get(external_id=row.price_id)
+    PendingChange.objects.create(subscription=row, price=same, quantity=3, at=clock.now() + timedelta(days=7))
+    upcoming = whole.invoice(94_800, id="", status="draft", next_payment_attempt=whole.AT + 7 * 86_400)
+    upcoming["lines"]["data"][0]["period"] = {"start": whole.AT, "end": whole.AT + 365 * 86_400}
+
+    tell("invoice.upcoming", upcoming)
+
+    (mail,) = mails.deliver_queued_mails("renewal_upcoming")
+    assert "with the change that you asked for" in mail.body
+    assert ("moves to" in mail.body, "948" in mail.body) == (False, False)
 
 
 def test_a_mail_about_ones_own_subscription_names_no_team(payer: Person) -> None:

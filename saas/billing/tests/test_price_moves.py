@@ -142,7 +142,9 @@ def test_nobody_is_moved_to_another_plan_or_to_a_price_that_is_not_sold(old: Pri
     other = Price.objects.get(plan_id="starter", is_current=True, interval="month", provider="local")
     per_seat = price_moves.current_version(old)
     per_seat.is_per_unit = True
-    for pair in ((old, other), (old, per_seat), (sold, old), (old, old)):
+    by_the_quarter = price_moves.current_version(old)
+    by_the_quarter.interval_count = 3
+    for pair in ((old, other), (old, per_seat), (old, by_the_quarter), (sold, old), (old, old)):
         with pytest.raises(Invalid):
             price_moves.preview_price_move(*pair)
 

@@ -244,8 +244,5 @@ def test_what_our_key_may_not_read_holds_up_nothing_else_and_is_no_drift(
         ("not_compared_for_want_of_permission", "invoice")
     ]
     asked = [call.path for call in stripes.asked]
-    assert (asked.count("/v1/invoices"), asked.count("/v1/payment_methods"), asked[-1]) == (
-        1,
-        2,
-        "/v1/customers/cus_2/tax_ids",
-    )
+    assert (asked.count("/v1/invoices"), asked.count("/v1/payment_methods")) == (1, 2)
+    assert {f"/v1/customers/cus_{number}/tax_ids" for number in (1, 2)} <= set(asked)

@@ -495,6 +495,15 @@ def test_an_end_refunds_nothing_of_what_a_smaller_plan_has_credited(bought: Pers
     assert refunds.unused_cents(row, paid, half + (row.current_period_end - half) / 2) == 475
 
 
+def test_the_rest_of_a_large_amount_is_exact(bought: Person) -> None:
+    row, paid = Subscription.objects.get(), invoice()
+    assert row.current_period_end
+    paid.amount_paid_cents = paid.total_cents = 10**15
+    rest = (row.current_period_end - paid.issued_at) / 4
+
+    assert refunds.unused_cents(row, paid, row.current_period_end - rest) == 10**15 // 4
+
+
 @pytest.mark.parametrize("status", ["draft", "open"])
 def test_an_end_refunds_nothing_of_an_earlier_period(bought: Person, staff_member: Person, status: str) -> None:
     """The renewal is not charged yet: it is a draft for an hour, or was sent to be paid within some days."""

@@ -44,12 +44,11 @@ def test_without_a_mail_that_is_due_nothing_is_late() -> None:
 
 def test_an_attempt_is_counted_by_its_outcome(monkeypatch) -> None:
     before = {outcome: attempts(outcome) for outcome in ("sent", "retried", "failed")}
-    monkeypatch.setattr(delivery.rendering, "render_message", lambda mail: {}[mail])  # an error of ours: tried again
-
-    delivery.deliver_mail(queued("one", timedelta(seconds=1)).pk)
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery.rendering, "render_message", lambda mail: {}[mail])  # an error of ours: tried again
+        delivery.deliver_mail(queued("one", timedelta(seconds=1)).pk)
 
     counted = {outcome: attempts(outcome) - before[outcome] for outcome in before}
     assert counted == {"sent": 0, "retried": 1, "failed": 0}
-    monkeypatch.undo()
     delivery.deliver_mail(queued("two", timedelta(seconds=1)).pk)
     assert attempts("sent") - before["sent"] == 1

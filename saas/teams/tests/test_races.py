@@ -74,7 +74,7 @@ def test_ten_acceptances_of_ones_own_invitation_make_one_member() -> None:
     assert Membership.objects.filter(user=guest.user).count() == 1
 
 
-def test_the_last_team_of_an_heir_is_handed_over_once() -> None:
+def test_of_teams_handed_to_one_person_at_once_the_plan_allows_one() -> None:
     heir, givers = user_factories.create_customer(), [user_factories.create_customer() for _ in range(4)]
     teams = [create_team(giver) for giver in givers]
     for team in teams:

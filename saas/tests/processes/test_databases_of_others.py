@@ -31,7 +31,7 @@ def superuser(db: None) -> "Iterator[psycopg.Connection[Any]]":
 def name(superuser: "psycopg.Connection[Any]") -> Iterator[str]:
     """A name for a database and its owner, who is no superuser."""
     made = f"other_{secrets.token_hex(4)}"
-    superuser.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(made)))
+    superuser.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(made), sql.Literal(made)))
     yield made
     superuser.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(made)))
     superuser.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(made)))
@@ -50,7 +50,7 @@ def manage(name: str, folder: Path, *arguments: str) -> "subprocess.CompletedPro
         env={
             "SAAS_ENV": "test",
             "SAAS_VAR_DIR": str(folder),
-            "DATABASE_URL": f"postgres://{name}@{where['host']}:{where['port']}/{name}",
+            "DATABASE_URL": f"postgres://{name}:{name}@{where['host']}:{where.get('port', 5432)}/{name}",
         },
         capture_output=True,
         text=True,

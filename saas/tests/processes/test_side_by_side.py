@@ -59,10 +59,11 @@ def test_what_shares_something_runs_in_one_worker(tmp_path: Path) -> None:
     for line in noted.read_text().splitlines():
         test, worker = line.split()
         workers[test].add(worker)
+    assert len(set.union(*workers.values())) == 2
+    del workers["test_alone"]
     assert {test: len(seen) for test, seen in workers.items()} == {
         "test_of_a_group": 1,
         "test_with_faults": 1,
         "test_on_the_stack": 1,
         "test_of_a_long_file": 1,
-        "test_alone": 2,
     }

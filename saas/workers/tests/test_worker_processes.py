@@ -107,15 +107,15 @@ def test_what_is_not_the_tasks_own_fault(error: Exception, expected: bool) -> No
 
 
 @pytest.mark.parametrize(("before", "expected"), [(0, 10), (15, 15)])
-def test_a_worker_goes_behind_the_services_and_never_forward(settings, before: int, expected: int) -> None:
+def test_a_worker_goes_behind_the_services_and_never_forward(settings, monkeypatch, before: int, expected: int) -> None:
     settings.WORKER_NICE = 10
-    child = os.fork()
-    if not child:
-        os.nice(before)
-        lower_priority()
-        os._exit(os.getpriority(os.PRIO_PROCESS, 0))
+    given: list[tuple[int, ...]] = []
+    monkeypatch.setattr(os, "getpriority", lambda *_: before)
+    monkeypatch.setattr(os, "setpriority", lambda *arguments: given.append(arguments))
 
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == expected
+    lower_priority()
+
+    assert given == [(os.PRIO_PROCESS, 0, expected)]
 
 
 def test_a_heartbeat_is_of_the_databases_clock(db) -> None:
@@ -125,14 +125,17 @@ def test_a_heartbeat_is_of_the_databases_clock(db) -> None:
     assert Heartbeat.objects.get().at < timezone.now() + timedelta(minutes=1)
 
 
+@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_a_process_shows_itself_and_its_secrets_from_its_start_to_its_end() -> None:
     thread = HeartbeatThread(TaskProgress())
 
     thread.start()
-    eventually(Heartbeat.objects.filter(name="worker").exists, 10)
-    shown = [ProcessSecrets.objects.get().role, WorkerProcess.objects.get().name]
-    thread.stop()
+    try:
+        eventually(Heartbeat.objects.filter(name="worker").exists, 25)
+        shown = [ProcessSecrets.objects.get().role, WorkerProcess.objects.get().name]
+    finally:
+        thread.stop()
 
     assert shown == ["worker", process_name()]
     assert not WorkerProcess.objects.exists()

@@ -67,9 +67,9 @@ class StripeGateway:
     def __init__(self, key: str = "", api_base: str = "") -> None:
         """With the key and address of the settings, unless others are given."""
         self._key, self._api_base = key or settings.STRIPE_SECRET_KEY, api_base or settings.STRIPE_API_BASE
-        self.client = self._connect(TIMEOUT_SECONDS, NETWORK_RETRIES)
+        self.client = self._make_client(TIMEOUT_SECONDS, NETWORK_RETRIES)
 
-    def _connect(self, timeout_seconds: int, retries: int) -> stripe.V1Services:
+    def _make_client(self, timeout_seconds: int, retries: int) -> stripe.V1Services:
         addresses: Any = {"api": self._api_base} if self._api_base else {}
         return stripe.StripeClient(
             self._key,
@@ -260,7 +260,7 @@ class StripeGateway:
             return read_preview(raw_json(self.client.invoices.create_preview(wanted)), prorated_at)
 
     def preview_next_invoice(self, subscription_id: str) -> InvoicePreview:
-        client = self._connect(BRIEF_TIMEOUT_SECONDS, 0)
+        client = self._make_client(BRIEF_TIMEOUT_SECONDS, 0)
         with translate_errors():
             return read_preview(raw_json(client.invoices.create_preview({"subscription": subscription_id})))
 
@@ -331,7 +331,7 @@ class StripeGateway:
         return str(created["id"])
 
     def invoice_url(self, invoice_id: str) -> str:
-        client = self._connect(BRIEF_TIMEOUT_SECONDS, 0)
+        client = self._make_client(BRIEF_TIMEOUT_SECONDS, 0)
         with translate_errors():
             return as_text(raw_json(client.invoices.retrieve(invoice_id)).get("hosted_invoice_url"), 2048)
 
