@@ -50,12 +50,13 @@ def _wait_for_a_lock(later: Future[None]) -> None:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         if later.done():
-            return later.result()
+            later.result()  # its own error says more
+            break
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
             )
             if cursor.fetchone()[0]:
-                return None
+                return
         time.sleep(0.01)
     raise AssertionError("Nobody waits.")

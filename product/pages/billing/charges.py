@@ -21,7 +21,7 @@ class Charge:
 def charge_of(price: Price, quantity: int, currency: str) -> Charge:
     """Say by the month or the year what is charged by another interval. ``currency`` is that of a price which has none."""
     times_a_year = {"day": 365, "week": 52}.get(price.charged_every, 1)
-    cents = Fraction((price.unit_amount_cents or 0) * times_a_year, price.interval_count)
+    cents = Fraction((price.unit_amount_cents or 0) * times_a_year, max(price.interval_count, 1))
     amount = Money(round(cents), price.currency or currency)
     return Charge(amount, not price.is_monthly, price.is_per_unit, quantity)
 

@@ -135,6 +135,7 @@ def test_more_seats_of_a_price_by_the_quarter_keep_it(browser: Browser, owner: P
     browser.follow("/billing/change", **hidden(page))
 
     assert "6 USD a month for each of 5 seats" in text_of(page)
+    assert "Growth, the next period" in text_of(page)
     changed = Subscription.objects.get()
     assert (changed.price_id, changed.quantity) == (bought.price_id, 5)
 

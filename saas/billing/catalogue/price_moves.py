@@ -24,7 +24,7 @@ from saas.billing.catalogue.prices import ensure_provider_price
 from saas.billing.customers import apply_pending_events
 from saas.billing.invoices import customer_mails
 from saas.billing.models import Price, PriceMove, PriceMoveStep, Subscription
-from saas.billing.subscriptions import asked_after_refusal
+from saas.billing.subscriptions import NotSubscribed, asked_after_refusal
 from saas.errors import DomainError, Invalid
 from saas.money import Money
 
@@ -165,6 +165,9 @@ def _move(move: PriceMove, step: PriceMoveStep) -> bool:
                 quantity=new.quantity_for(row.quantity),
                 prorate=False,
             )
+    except NotSubscribed:
+        _end_step(step, PriceMoveStep.Status.LEFT_ALONE)
+        return False
     except DomainError as refusal:
         logger.warning("price_move_failed", extra={"subscription": row.external_id, "code": refusal.code})
         failed = PriceMoveStep.objects.filter(pk=step.pk)

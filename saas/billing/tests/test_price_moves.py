@@ -16,6 +16,7 @@ from saas.billing.providers.local import test_clock
 from saas.billing.subscriptions import cancel_subscription, change_plan
 from saas.billing.tasks import apply_price_moves
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
+from saas.billing.tests.test_ended_at_the_provider import OVER
 from saas.errors import Invalid
 from saas.mail.models import Mail
 from saas.testing.factories import stripe_object_factories as whole
@@ -170,3 +171,21 @@ def test_at_stripe_the_item_is_changed_without_proration_and_a_refusal_is_tried_
     asked = stripe.asked[-1]
     assert (asked.fields["items[0][price]"], asked.fields["proration_behavior"]) == (new.external_id, "none")
     assert PriceMove.objects.get().steps.get().status == "moved"
+
+
+def test_what_has_ended_at_stripe_without_an_event_is_left_alone(old: Price, settings) -> None:
+    schedule(old)
+    row = Subscription.objects.select_related("customer").get()
+    PriceMove.objects.update(effective_at=timezone.now())
+    path = f"/v1/subscriptions/{row.external_id}"
+    over = whole.subscription(
+        id=row.external_id,
+        customer=row.customer.external_id,
+        status="canceled",
+        ended_at=int(timezone.now().timestamp()),
+    )
+    with stand_in({f"POST {path}": [OVER], f"GET {path}": over}) as stripe:
+        bill_through_stripe(settings, stripe.url)
+        apply_price_moves()
+
+    assert PriceMove.objects.get().steps.get().status == "left_alone"

@@ -161,6 +161,7 @@ def test_a_language_we_do_not_have_is_written_in_english(locale: str) -> None:
         ("trial_ending", {"needs_method": "yes"}),
         ("trial_ending", {"needs_method": "yes", "plan": ""}),
         ("renewal_upcoming", {"planned": "Starter"}),
+        ("renewal_upcoming", {"amount": ""}),
         ("receipt", {"team": "Engineering", "billing_path": "/teams/team_01/billing"}),
         ("password_changed", {"ended": ""}),
         ("recovery_code_used", {"left": "9"}),
