@@ -59,4 +59,4 @@ def _wait_for_a_lock(later: Future[None]) -> None:
             if cursor.fetchone()[0]:
                 return
         time.sleep(0.01)
-    raise AssertionError("Nobody waits.")
+    raise AssertionError("The second transaction waits for no lock.")

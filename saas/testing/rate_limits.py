@@ -10,7 +10,7 @@ from rest_framework.test import APIRequestFactory
 from saas.api.rate_limits import RateLimit, count_request
 
 HERE = "127.0.0.1/32"  # the key of every test client under a limit by address
-NOBODY = Request(APIRequestFactory().get("/"))
+ANONYMOUS_REQUEST = Request(APIRequestFactory().get("/"))
 
 
 def reset_rate_limits() -> None:
@@ -23,4 +23,4 @@ def reset_rate_limits() -> None:
 def use_up(limit: RateLimit, *, except_for: int = 0) -> None:
     """Count all requests that ``limit`` allows but the last ``except_for``. A limit by address counts this machine."""
     for _ in range(limit.scaled_count - except_for):
-        count_request(limit, NOBODY)
+        count_request(limit, ANONYMOUS_REQUEST)

@@ -21,7 +21,7 @@ from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import actor_for, create_team, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
 from saas.testing.mails import link_token
-from saas.testing.rate_limits import HERE, NOBODY, use_up
+from saas.testing.rate_limits import ANONYMOUS_REQUEST, HERE, use_up
 
 ADDRESS = "new@example.org"
 BY_ADDRESS = rate_limits.invitation_address_limit("x")
@@ -61,7 +61,7 @@ def here(customer: Person, settings) -> Iterator[dict[str, str]]:
         settings.RATE_LIMIT_SCALE = 1
         yield {
             "team": team.pk, "owner": customer.user.pk, "sent": sent.pk, "token": token,
-            "hash": rate_limits.mailed_link_token_limit(token).key(NOBODY),
+            "hash": rate_limits.mailed_link_token_limit(token).key(ANONYMOUS_REQUEST),
         }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from saas.testing.concurrency import run_concurrently
 from saas.testing.factories import user_factories
 from saas.testing.factories.team_factories import create_api_key, create_team, with_verified_email
 from saas.testing.factories.user_factories import PASSWORD, Person
-from saas.testing.rate_limits import HERE, NOBODY, reset_rate_limits, use_up
+from saas.testing.rate_limits import ANONYMOUS_REQUEST, HERE, reset_rate_limits, use_up
 from saas.testing.service_settings import service_settings
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -287,7 +287,7 @@ def test_of_many_at_once_exactly_as_many_pass_as_are_left(here: SimpleNamespace)
 
 
 def test_a_mailed_token_is_counted_by_its_hash() -> None:
-    assert "guess" not in rate_limits.mailed_link_token_limit("guess").key(NOBODY)
+    assert "guess" not in rate_limits.mailed_link_token_limit("guess").key(ANONYMOUS_REQUEST)
 
 
 def test_every_limit_has_a_case() -> None:

@@ -31,8 +31,8 @@ from saas.money import Money
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import event_factories
 from saas.testing.factories import stripe_object_factories as whole
+from saas.testing.factories.stripe_event_factories import receive_event
 from saas.testing.factories.user_factories import Person
-from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -47,14 +47,8 @@ def payer(customer: Person, settings: Any) -> Person:
     settings.BILLING_NOTIFY_EMAIL = "money@example.net"
     Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     Price.objects.create(provider="stripe", external_id="price_growth", plan_id="growth")
-    tell("customer.subscription.created", whole.subscription())
+    receive_event("customer.subscription.created", whole.subscription())
     return customer
-
-
-def tell(type: str, thing: dict[str, Any], *, later: int = 0) -> None:
-    id = f"evt_{WebhookEvent.objects.count()}"
-    append_event(whole.event(type, thing, id=id, at=whole.AT + later), source=WebhookEvent.Source.DELIVERY)
-    event_factories.drain()
 
 
 def mails(*, to_staff: bool = False) -> list[str]:
@@ -76,7 +70,7 @@ def test_a_partial_refund_is_taken_off_its_invoice_in_any_order(payer: Person, o
     events = [("invoice.paid", PAID), ("invoice_payment.paid", PAYMENT), ("refund.created", whole.refund(1900))]
 
     for number in order:
-        tell(*events[number])
+        receive_event(*events[number])
 
     assert (invoice().returned_cents, str(invoice().net_paid), invoice().status) == (1900, "60.00 USD", "paid")
     row = InvoiceAdjustment.objects.get()
@@ -93,7 +87,7 @@ def test_a_payment_that_comes_long_before_its_invoice_is_kept(payer: Person, ord
     events = [("invoice_payment.paid", PAYMENT), ("invoice.paid", PAID), ("refund.created", whole.refund(1900))]
 
     for number in order:
-        tell(*events[number])
+        receive_event(*events[number])
 
     assert (invoice().payment_intent_id, invoice().returned_cents, invoice().status) == ("pi_1", 1900, "paid")
     assert InvoiceAdjustment.objects.get().customer == invoice().customer == Customer.objects.get()
@@ -103,7 +97,7 @@ def test_a_payment_that_comes_long_before_its_invoice_is_kept(payer: Person, ord
 
 
 def test_a_payment_whose_invoice_never_comes_is_shown_to_nobody(payer: Person) -> None:
-    tell("invoice_payment.paid", PAYMENT)
+    receive_event("invoice_payment.paid", PAYMENT)
 
     assert not Invoice.objects.issued().exists()
     assert not list(open_alarms())
@@ -116,37 +110,37 @@ def test_a_refund_that_failed_is_taken_back(payer: Person) -> None:
         ("invoice_payment.paid", PAYMENT),
         ("refund.created", whole.refund(1900)),
     ]:
-        tell(type, thing)
+        receive_event(type, thing)
 
-    tell("refund.failed", whole.refund(1900, status="failed"), later=60)
+    receive_event("refund.failed", whole.refund(1900, status="failed"), later=60)
 
     assert invoice().returned_cents == 0
 
 
 def test_two_refunds_and_more_than_was_paid_leave_nothing(payer: Person) -> None:
-    tell("invoice.paid", PAID)
-    tell("invoice_payment.paid", PAYMENT)
-    tell("refund.created", whole.refund(4000))
-    tell("refund.created", whole.refund(4000, id="re_2"))
+    receive_event("invoice.paid", PAID)
+    receive_event("invoice_payment.paid", PAYMENT)
+    receive_event("refund.created", whole.refund(4000))
+    receive_event("refund.created", whole.refund(4000, id="re_2"))
 
     assert invoice().net_paid.minor == 0
 
 
 def test_a_legacy_charge_names_its_invoice(payer: Person) -> None:
-    tell(
+    receive_event(
         "invoice.paid", {**whole.invoice(7900, version=whole.LEGACY, status="paid", amount_paid=7900), "charge": "ch_1"}
     )
-    tell("refund.created", whole.refund(1900, payment_intent=None))
+    receive_event("refund.created", whole.refund(1900, payment_intent=None))
 
     assert invoice().returned_cents == 1900
 
 
 def test_a_refund_before_the_news_of_the_payment_is_taken_off(payer: Person) -> None:
-    tell("invoice.finalized", whole.invoice(7900, status="open", amount_paid=0))
-    tell("invoice_payment.paid", PAYMENT)
-    tell("refund.created", whole.refund(1900), later=120)
+    receive_event("invoice.finalized", whole.invoice(7900, status="open", amount_paid=0))
+    receive_event("invoice_payment.paid", PAYMENT)
+    receive_event("refund.created", whole.refund(1900), later=120)
 
-    tell("invoice.paid", PAID, later=60)
+    receive_event("invoice.paid", PAID, later=60)
 
     assert invoice().returned_cents == 1900
     assert list(rebuild.rebuild_rows(repair=False)) == []
@@ -175,7 +169,7 @@ def test_the_refunds_that_an_old_charge_shows_are_taken_off(payer: Person, order
 
     for number in order:
         type, thing, later = events[number]
-        tell(type, thing, later=later)
+        receive_event(type, thing, later=later)
 
     assert invoice().returned_cents == 2900
     assert set(InvoiceAdjustment.objects.values_list("external_id", flat=True)) == {"re_1", "re_2"}
@@ -184,35 +178,35 @@ def test_the_refunds_that_an_old_charge_shows_are_taken_off(payer: Person, order
 
 
 def test_a_refund_that_an_old_charge_shows_as_failed_is_taken_back(payer: Person) -> None:
-    tell("invoice.paid", OLD_INVOICE)
-    tell("charge.refunded", old_charge(whole.refund(1900)), later=60)
+    receive_event("invoice.paid", OLD_INVOICE)
+    receive_event("charge.refunded", old_charge(whole.refund(1900)), later=60)
     assert invoice().returned_cents == 1900
 
-    tell("charge.updated", old_charge(whole.refund(1900, status="failed")), later=120)
+    receive_event("charge.updated", old_charge(whole.refund(1900, status="failed")), later=120)
 
     assert invoice().returned_cents == 0
 
 
 def test_a_refund_is_told_once_however_many_events_report_it(payer: Person) -> None:
-    tell("invoice.paid", OLD_INVOICE)
+    receive_event("invoice.paid", OLD_INVOICE)
 
-    tell("refund.created", whole.refund(1900))
-    tell("charge.refunded", old_charge(whole.refund(1900)))
-    tell("refund.updated", whole.refund(1900), later=60)
-    tell("charge.refund.updated", whole.refund(1900), later=60)
+    receive_event("refund.created", whole.refund(1900))
+    receive_event("charge.refunded", old_charge(whole.refund(1900)))
+    receive_event("refund.updated", whole.refund(1900), later=60)
+    receive_event("charge.refund.updated", whole.refund(1900), later=60)
 
     assert invoice().returned_cents == 1900
     assert mails(to_staff=True) == ["A payment was refunded: re_1"]
 
 
 def test_the_refund_that_a_new_charge_does_not_show_is_asked_for(payer: Person, settings: Any) -> None:
-    tell("invoice.paid", PAID)
-    tell("invoice_payment.paid", PAYMENT)
+    receive_event("invoice.paid", PAID)
+    receive_event("invoice_payment.paid", PAYMENT)
     shown = {name: value for name, value in old_charge(whole.refund(1900)).items() if name != "invoice"}
     with stand_in({"GET /v1/charges/ch_1": shown}, StandIn) as here:
         bill_through_stripe(settings, here.url)
         for _ in range(2):  # the second time it is known
-            tell("charge.refunded", {name: value for name, value in shown.items() if name != "refunds"})
+            receive_event("charge.refunded", {name: value for name, value in shown.items() if name != "refunds"})
 
     assert len(here.asked) == 1
     assert invoice().returned_cents == 1900
@@ -235,16 +229,16 @@ def test_the_refund_that_a_new_charge_does_not_show_is_asked_for(payer: Person, 
     ],
 )
 def test_a_credit_note_is_taken_off_once(payer: Person, fields: dict[str, Any], returned: int) -> None:
-    tell("invoice.paid", PAID)
+    receive_event("invoice.paid", PAID)
 
-    tell("credit_note.created", whole.credit_note(1500, **fields))
+    receive_event("credit_note.created", whole.credit_note(1500, **fields))
 
     assert invoice().returned_cents == returned
 
 
 def test_a_credit_note_that_comes_before_its_invoice_is_taken_off(payer: Person) -> None:
-    tell("credit_note.created", whole.credit_note(1900, type="post_payment"))
-    tell("invoice.paid", PAID)
+    receive_event("credit_note.created", whole.credit_note(1900, type="post_payment"))
+    receive_event("invoice.paid", PAID)
 
     assert (InvoiceAdjustment.objects.get().invoice, invoice().returned_cents) == (invoice(), 1900)
     assert list(rebuild.rebuild_rows(repair=False)) == []
@@ -252,15 +246,15 @@ def test_a_credit_note_that_comes_before_its_invoice_is_taken_off(payer: Person)
 
 @pytest.mark.parametrize(("status", "returned"), [("won", 0), ("lost", 7900), ("warning_closed", 0)])
 def test_a_dispute_is_an_alarm_until_it_is_decided(payer: Person, status: str, returned: int) -> None:
-    tell("invoice.paid", PAID)
-    tell("invoice_payment.paid", PAYMENT)
-    tell("charge.dispute.created", whole.dispute(7900))
+    receive_event("invoice.paid", PAID)
+    receive_event("invoice_payment.paid", PAYMENT)
+    receive_event("charge.dispute.created", whole.dispute(7900))
     [alarm] = open_alarms(AlarmKind.OPEN_DISPUTE)
     assert alarm.reason == "79.00 USD are disputed: fraudulent (needs_response)"
     assert (invoice().returned_cents, get_limit(payer.user, "seats")) == (0, 25)
 
-    tell("charge.dispute.closed", whole.dispute(7900, status=status), later=60)
-    tell("charge.dispute.updated", whole.dispute(7900, status="under_review"), later=120)  # comes late
+    receive_event("charge.dispute.closed", whole.dispute(7900, status=status), later=60)
+    receive_event("charge.dispute.updated", whole.dispute(7900, status="under_review"), later=120)  # comes late
 
     assert (invoice().returned_cents, list(open_alarms(AlarmKind.OPEN_DISPUTE))) == (returned, [])
     assert mails(to_staff=True)[:2] == ["A dispute is open: du_1", f"A dispute was {status}: du_1"]
@@ -268,17 +262,17 @@ def test_a_dispute_is_an_alarm_until_it_is_decided(payer: Person, status: str, r
 
 
 def test_a_warning_of_fraud_is_an_alarm_until_the_refund(payer: Person) -> None:
-    tell("invoice.paid", PAID)
-    tell("invoice_payment.paid", PAYMENT)
-    tell("radar.early_fraud_warning.created", whole.early_fraud_warning(created=int(time.time())))
+    receive_event("invoice.paid", PAID)
+    receive_event("invoice_payment.paid", PAYMENT)
+    receive_event("radar.early_fraud_warning.created", whole.early_fraud_warning(created=int(time.time())))
     [alarm] = open_alarms(AlarmKind.FRAUD_WARNING)
     assert (alarm.reason, alarm.remedy) == ("the bank warns of fraud: made_with_stolen_card", "refund")
 
-    tell("refund.created", whole.refund(7900, charge="ch_1", status="pending"))
+    receive_event("refund.created", whole.refund(7900, charge="ch_1", status="pending"))
     assert list(open_alarms(AlarmKind.FRAUD_WARNING)) == []
-    tell("refund.failed", whole.refund(7900, charge="ch_1", status="failed"), later=60)
+    receive_event("refund.failed", whole.refund(7900, charge="ch_1", status="failed"), later=60)
     assert len(list(open_alarms(AlarmKind.FRAUD_WARNING))) == 1  # we have the money again
-    tell("refund.created", whole.refund(7900, charge="ch_1", id="re_2"))
+    receive_event("refund.created", whole.refund(7900, charge="ch_1", id="re_2"))
 
     assert list(open_alarms(AlarmKind.FRAUD_WARNING)) == []
     with time_machine.travel(timezone.now() + timedelta(days=121)):
@@ -287,11 +281,11 @@ def test_a_warning_of_fraud_is_an_alarm_until_the_refund(payer: Person) -> None:
 
 
 def test_a_key_that_may_not_read_charges_fails_no_event(payer: Person, settings: Any) -> None:
-    tell("invoice.paid", PAID)
+    receive_event("invoice.paid", PAID)
     forbidden = (403, {"error": {"type": "invalid_request_error", "message": "The key does not have access."}})
     with stand_in({"GET /v1/charges/ch_1": [forbidden]}, StandIn) as here:
         bill_through_stripe(settings, here.url)
-        tell("charge.refunded", {**old_charge(), "amount_refunded": 1900})
+        receive_event("charge.refunded", {**old_charge(), "amount_refunded": 1900})
 
     assert WebhookEvent.objects.get(type="charge.refunded").status == "processed"
     assert [asked.path for asked in here.asked] == ["/v1/charges/ch_1"]
@@ -305,8 +299,8 @@ def test_a_key_that_may_not_read_charges_fails_no_event(payer: Person, settings:
     [("invoice.payment_failed", "payment_failed"), ("invoice.payment_action_required", "payment_action_required")],
 )
 def test_who_must_act_gets_the_link_to_the_invoice(payer: Person, type: str, template: str) -> None:
-    tell(type, whole.invoice(7900))
-    tell(type, whole.invoice(7900), later=60)
+    receive_event(type, whole.invoice(7900))
+    receive_event(type, whole.invoice(7900), later=60)
 
     mail = Mail.objects.get(template=template)
     assert (mail.recipient, mail.context["amount"]) == (payer.user.email, "79.00 USD")
@@ -314,14 +308,14 @@ def test_who_must_act_gets_the_link_to_the_invoice(payer: Person, type: str, tem
 
 
 def test_an_invoice_that_is_paid_in_part_asks_for_the_rest(payer: Person) -> None:
-    tell("invoice.payment_failed", whole.invoice(7900, status="open", amount_paid=2900))
+    receive_event("invoice.payment_failed", whole.invoice(7900, status="open", amount_paid=2900))
 
     assert Mail.objects.get(template="payment_failed").context["amount"] == "50.00 USD"
 
 
 def test_a_payment_has_one_receipt(payer: Person) -> None:
-    tell("invoice.paid", PAID)
-    tell("invoice.payment_succeeded", PAID)
+    receive_event("invoice.paid", PAID)
+    receive_event("invoice.payment_succeeded", PAID)
 
     assert mails() == ["receipt"]
 
@@ -330,13 +324,13 @@ def test_the_mails_of_a_team_go_to_its_owner(payer: Person) -> None:
     team = apps.get_model("teams", "Team").objects.create(name="Crew", owner=payer.user)
     Customer.objects.update(user=None, team=team)
 
-    tell("invoice.paid", PAID)
+    receive_event("invoice.paid", PAID)
 
     assert Mail.objects.get(template="receipt").recipient == payer.user.email
 
 
 def test_an_invoice_of_nothing_has_no_receipt(payer: Person) -> None:
-    tell("invoice.paid", whole.invoice(0, status="paid", amount_paid=0))
+    receive_event("invoice.paid", whole.invoice(0, status="paid", amount_paid=0))
 
     assert mails() == []
 
@@ -346,14 +340,14 @@ def test_a_renewal_is_announced_to_who_pays_by_the_year(payer: Person, days: int
     upcoming = whole.invoice(94_800, id="", status="draft", next_payment_attempt=whole.AT + 7 * 86_400)
     upcoming["lines"]["data"][0]["period"] = {"start": whole.AT, "end": whole.AT + days * 86_400}
 
-    tell("invoice.upcoming", upcoming)
+    receive_event("invoice.upcoming", upcoming)
 
     assert mails() == expected
 
 
 def test_the_end_of_a_subscription_is_said_once(payer: Person) -> None:
-    tell("customer.subscription.deleted", whole.subscription(status="canceled"), later=60)
-    tell("customer.subscription.deleted", whole.subscription(status="canceled"), later=61)
+    receive_event("customer.subscription.deleted", whole.subscription(status="canceled"), later=60)
+    receive_event("customer.subscription.deleted", whole.subscription(status="canceled"), later=61)
 
     assert mails() == ["subscription_canceled"]
 
@@ -379,19 +373,19 @@ def test_the_card_that_a_checkout_gave_the_subscription_pays(payer: Person) -> N
     def default() -> list[str]:
         return [card.external_id for card in PaymentMethod.objects.for_owner(payer.user) if card.is_default]
 
-    tell("customer.subscription.updated", paid_by, later=60)
+    receive_event("customer.subscription.updated", paid_by, later=60)
     assert default() == ["pm_1"]
     Customer.objects.update(default_payment_method="pm_2")
     assert default() == ["pm_1"]  # the subscription's comes first
     assert customer_mails.send_expiring_cards(date(2030, 5, 20)) == 1
-    tell("customer.subscription.deleted", {**paid_by, "status": "canceled"}, later=120)
+    receive_event("customer.subscription.deleted", {**paid_by, "status": "canceled"}, later=120)
     assert default() == ["pm_2"]
 
 
 def test_a_mail_that_is_switched_off_is_not_sent(payer: Person, settings: Any) -> None:
     settings.BILLING_MAILS = ["payment_failed"]
 
-    tell("invoice.paid", PAID)
+    receive_event("invoice.paid", PAID)
 
     assert mails() == []
 
@@ -592,7 +586,7 @@ def test_a_credit_has_one_key_whatever_the_minute_until_it_is_given(
 
 
 def test_stripe_is_asked_to_refund_the_invoices_payment(payer: Person, staff_member: Person, settings: Any) -> None:
-    tell("invoice.paid", PAID)
+    receive_event("invoice.paid", PAID)
     answers = {**SHOWN, "POST /v1/refunds": whole.refund(1900)}
     with stand_in(answers, StandIn) as here:
         bill_through_stripe(settings, here.url)
@@ -610,7 +604,7 @@ def test_stripe_is_asked_to_refund_the_invoices_payment(payer: Person, staff_mem
 def test_a_refund_whose_answer_was_an_error_is_made_by_another_click(
     payer: Person, staff_member: Person, settings: Any
 ) -> None:
-    tell("invoice.paid", PAID)
+    receive_event("invoice.paid", PAID)
     answers = {
         **SHOWN,
         "GET /v1/refunds": whole.list_page([], "/v1/refunds"),
@@ -644,7 +638,7 @@ def test_an_answer_that_would_be_repeated_ends_the_refunds_key(
 def test_a_refund_that_was_made_without_an_answer_is_not_made_twice(
     payer: Person, staff_member: Person, settings: Any
 ) -> None:
-    tell("invoice.paid", PAID)
+    receive_event("invoice.paid", PAID)
     Invoice.objects.update(refund_attempt=1, refund_failed_at=timezone.now())
     made = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"}, created=int(time.time()))
     answers = {
@@ -662,8 +656,8 @@ def test_a_refund_that_was_made_without_an_answer_is_not_made_twice(
 
 
 def test_a_refund_that_failed_can_be_made_again(payer: Person, staff_member: Person, settings: Any) -> None:
-    tell("invoice.paid", PAID)
-    tell("invoice_payment.paid", PAYMENT)
+    receive_event("invoice.paid", PAID)
+    receive_event("invoice_payment.paid", PAYMENT)
     answers = {
         **SHOWN,
         "POST /v1/refunds": whole.refund(1900, status="pending"),
@@ -671,7 +665,7 @@ def test_a_refund_that_failed_can_be_made_again(payer: Person, staff_member: Per
     with stand_in(answers, FakeStripe) as here:
         bill_through_stripe(settings, here.url)
         refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
-        tell("refund.failed", whole.refund(1900, status="failed"), later=10**8)
+        receive_event("refund.failed", whole.refund(1900, status="failed"), later=10**8)
         here.answers["POST /v1/refunds"] = whole.refund(1900, id="re_2")
 
         refunded = refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
@@ -686,8 +680,8 @@ def test_a_refund_that_failed_can_be_made_again(payer: Person, staff_member: Per
 def test_a_refund_without_an_answer_is_found_once_also_where_an_event_has_shown_it(
     payer: Person, staff_member: Person, settings: Any
 ) -> None:
-    tell("invoice.paid", PAID)
-    tell("invoice_payment.paid", PAYMENT)
+    receive_event("invoice.paid", PAID)
+    receive_event("invoice_payment.paid", PAYMENT)
     made = whole.refund(1900, metadata={"invoice": "in_1", "reason": "sorry"}, created=int(time.time()))
     answers = {
         **SHOWN,
@@ -699,7 +693,7 @@ def test_a_refund_without_an_answer_is_found_once_also_where_an_event_has_shown_
         bill_through_stripe(settings, here.url)
         with pytest.raises(ProviderFailed):
             refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
-        tell("refund.created", made)
+        receive_event("refund.created", made)
         here.answers["POST /v1/refunds"] = whole.refund(1900, id="re_2")
 
         again = refunds.refund_invoice(invoice(), amount_cents=1900, reason="sorry", by=staff_member.user)
@@ -713,7 +707,7 @@ def test_a_refund_of_earlier_is_no_answer_to_a_call_of_now(
     payer: Person, staff_member: Person, settings: Any, made_before: int, failed_before: int
 ) -> None:
     """Made an hour before the call that had no answer; or that call was more than a day ago, and another refund is meant."""
-    tell("invoice.paid", PAID)
+    receive_event("invoice.paid", PAID)
     failed_at = timezone.now() - timedelta(hours=failed_before)
     Invoice.objects.update(refund_attempt=1, refund_failed_at=failed_at)
     created = int((failed_at - timedelta(minutes=made_before)).timestamp())
@@ -734,8 +728,8 @@ def test_a_refund_of_earlier_is_no_answer_to_a_call_of_now(
 def test_a_refund_that_waits_for_the_customer_is_not_made_again(
     payer: Person, staff_member: Person, settings: Any
 ) -> None:
-    tell("invoice.paid", PAID)
-    tell("invoice_payment.paid", PAYMENT)
+    receive_event("invoice.paid", PAID)
+    receive_event("invoice_payment.paid", PAYMENT)
     answers = {
         **SHOWN,
         "POST /v1/refunds": whole.refund(1900, status="requires_action"),
@@ -834,15 +828,15 @@ def test_a_dispute_ends_access_where_the_setting_says_so(
 ) -> None:
     bought = get_limit(payer.user, "seats")
     settings.BILLING_DISPUTE_ENDS_ACCESS = setting
-    tell("invoice.paid", PAID)
-    tell("invoice_payment.paid", PAYMENT)
+    receive_event("invoice.paid", PAID)
+    receive_event("invoice_payment.paid", PAYMENT)
 
     def has_access() -> bool:
         return get_limit(payer.user, "seats") == bought
 
-    tell("charge.dispute.created", whole.dispute(7900))
+    receive_event("charge.dispute.created", whole.dispute(7900))
     assert has_access() == while_open
-    tell("charge.dispute.closed", whole.dispute(7900, status="lost"), later=60)
+    receive_event("charge.dispute.closed", whole.dispute(7900, status="lost"), later=60)
     assert has_access() == once_lost
     Invoice.objects.update(subscription_id="sub_other")  # what was paid by it is another's
     assert has_access()
@@ -852,9 +846,9 @@ def test_a_dispute_ends_access_where_the_setting_says_so(
 
 
 def tell_dispute(status: str) -> None:
-    tell("invoice.paid", PAID)
-    tell("invoice_payment.paid", PAYMENT)
-    tell("charge.dispute.created", whole.dispute(7900, status=status))
+    receive_event("invoice.paid", PAID)
+    receive_event("invoice_payment.paid", PAYMENT)
+    receive_event("charge.dispute.created", whole.dispute(7900, status=status))
     Subscription.objects.update(current_period_end=timezone.now() + timedelta(days=10))
 
 

@@ -19,10 +19,9 @@ from saas.billing.subscriptions import NotOnTrial, extend_trial, resume_paused_t
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
 from saas.errors import Invalid
 from saas.testing import local_provider
-from saas.testing.factories import event_factories
 from saas.testing.factories import stripe_object_factories as whole
+from saas.testing.factories.stripe_event_factories import receive_event
 from saas.testing.factories.user_factories import Person
-from saas.webhook_events.actions import append_event
 from saas.webhook_events.models import WebhookEvent
 
 START = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -128,7 +127,7 @@ def test_stripe_is_asked_to_end_the_trial_later_without_a_charge(
 @pytest.fixture
 def paused(customer: Person) -> Subscription:
     Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
-    tell("customer.subscription.paused", pause("trial_end_without_payment_method"))
+    receive_event("customer.subscription.paused", pause("trial_end_without_payment_method"))
     return Subscription.objects.get()
 
 
@@ -144,16 +143,10 @@ def asked_and_resumed(reason: str) -> dict[str, Any]:
     }
 
 
-def tell(type: str, thing: dict[str, Any], *, later: int = 0, **data: Any) -> None:
-    id = f"evt_{WebhookEvent.objects.count()}"
-    append_event(whole.event(type, thing, id=id, at=whole.AT + later, **data), source=WebhookEvent.Source.DELIVERY)
-    event_factories.drain()
-
-
 def tell_new_card() -> None:
     card = whole.customer(invoice_settings={"default_payment_method": "pm_1"})
     previous = {"invoice_settings": {"default_payment_method": None}}
-    tell("customer.updated", card, later=60, previous_attributes=previous)
+    receive_event("customer.updated", card, later=60, previous_attributes=previous)
 
 
 @pytest.mark.parametrize("is_own", [False, True])  # the card is the subscription's, and the customer has none
@@ -189,7 +182,7 @@ def test_one_that_cannot_be_resumed_holds_up_nobody(paused: Subscription, other:
 
 @pytest.mark.parametrize("reason", ["pause_requested", "final_payment_failure"])
 def test_where_no_event_says_why_it_is_paused_stripe_is_asked(paused: Subscription, settings: Any, reason: str) -> None:
-    tell("customer.subscription.updated", whole.subscription(status="paused"), later=30)
+    receive_event("customer.subscription.updated", whole.subscription(status="paused"), later=30)
     tell_new_card()
 
     with stand_in(asked_and_resumed(reason)) as here:
@@ -201,7 +194,7 @@ def test_where_no_event_says_why_it_is_paused_stripe_is_asked(paused: Subscripti
 
 
 def test_who_has_another_subscription_by_now_is_not_charged_twice(paused: Subscription, settings: Any) -> None:
-    tell("customer.subscription.created", whole.subscription(id="sub_2"), later=40)
+    receive_event("customer.subscription.created", whole.subscription(id="sub_2"), later=40)
     tell_new_card()
 
     with stand_in(asked_and_resumed("trial_end_without_payment_method")) as here:
@@ -239,13 +232,13 @@ def test_a_new_default_card_asks_the_workers_to_go_on(paused: Subscription, monk
     monkeypatch.setattr(webhook_handlers, "notify_workers", lambda task, *ids: asked.append((task.name, *ids)))
 
     tell_new_card()
-    tell("customer.updated", whole.customer(invoice_settings={"default_payment_method": "pm_1"}), later=120)
+    receive_event("customer.updated", whole.customer(invoice_settings={"default_payment_method": "pm_1"}), later=120)
 
     assert asked == [("saas.billing.tasks.resume_paused_trials", paused.customer_id)]
 
 
 def test_what_was_paused_for_another_reason_is_left_alone(paused: Subscription, settings: Any) -> None:
-    tell("customer.subscription.updated", pause("pause_requested"), later=30)
+    receive_event("customer.subscription.updated", pause("pause_requested"), later=30)
     tell_new_card()
 
     with stand_in({}) as here:

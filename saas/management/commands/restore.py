@@ -27,7 +27,7 @@ class Command(BaseCommand):
             raise CommandError("This database has tables. Restore into a new one, and point the services at it.")
         if not file.is_file():
             raise CommandError(f"{file} is no file.")
-        # Only its owner may comment on an extension, and that is whoever made it in this database.
+        # Without comments: only the owner of an extension may comment on it, and another role may have created it here.
         command = [program, "--single-transaction", "--exit-on-error", "--no-owner", "--no-comments"]
         command.append(f"--dbname={environment['PGDATABASE']}")
         if subprocess.run([*command, str(file)], env=environment, check=False).returncode:  # noqa: S603
