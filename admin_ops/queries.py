@@ -11,6 +11,7 @@ from django.db.models.functions import TruncDate
 from saas.accounts.models import Audience, Impersonation, LoginSession, LoginSessionQuerySet, User, UserQuerySet
 from saas.accounts.staff import impersonations
 from saas.billing.models import Checkout, Customer, Invoice, Subscription
+from saas.billing.models.customers import CLOSED_STATUSES
 
 WINDOWS = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 CHART_DAYS = 30
@@ -92,7 +93,7 @@ def active_customer_counts(now: datetime) -> dict[str, int]:
     the few customers that support visited, has to read how a session began.
     """
     since = now - WINDOWS["30d"]
-    gone = User.objects.filter(status__in=[User.Status.DISABLED, User.Status.DELETED], pk=OuterRef("user"))
+    gone = User.objects.filter(status__in=CLOSED_STATUSES, pk=OuterRef("user"))
     recent = LoginSession.objects.filter(~Exists(gone), last_seen_at__gte=since, audience=Audience.CUSTOMER)
     begun = Impersonation.objects.filter(started_at__gte=since - timedelta(minutes=impersonations.MAX_MINUTES))
     is_visited = Exists(begun.filter(session__user=OuterRef("user")))

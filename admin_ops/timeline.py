@@ -96,7 +96,7 @@ def _billing_ids(customers: list[Customer]) -> list[str]:
 
 
 def _audit_entries(targets: list[str], subject: str = "") -> Iterator[TimelineEntry]:
-    """``subject`` is whose page it is, and is not named on it.
+    """``subject`` is the id of the user or team whose page it is; its own events show no name.
 
     What staff did has a query of its own: the many newer events of a busy account would push it out.
     """

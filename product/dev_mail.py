@@ -3,6 +3,8 @@
 The links of a mail are kept after sending only where ``MAILS_ARE_SHOWN``.
 """
 
+from contextlib import suppress
+
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.http import Http404, HttpRequest, HttpResponse
@@ -30,19 +32,17 @@ def list_mails(request: HttpRequest) -> HttpResponse:
 def show_mail(request: HttpRequest, mail_id: int) -> HttpResponse:
     _require_development()
     row = get_object_or_404(Mail, pk=mail_id)
-    message = _rendered(row)
+    message = _render(row)
     html = message.alternatives[0][0] if message.alternatives else ""
     shown = {"row": row, "message": message, "html": html}
     return render_page(request, "product/dev/mail.html", shown, styles="'unsafe-inline'")  # the mail's own
 
 
-def _rendered(row: Mail) -> EmailMultiAlternatives:
+def _render(row: Mail) -> EmailMultiAlternatives:
     """The mail; without its links where another ``SECRET_KEY`` encrypted them, without text where its template is gone."""
-    try:
+    with suppress(DecryptionFailed):
         if rendering.has_template(row):
             return rendering.render_message(row)
-    except DecryptionFailed:
-        pass
     return rendering.render_without_secrets(row)
 
 

@@ -120,9 +120,9 @@ DELETE_ACCOUNT = StaffAction(
     target=USER,
     label="Delete the account",
     icon="delete",
-    description="For who wishes it and cannot log in, or is banned. They are logged out everywhere and mailed a link that keeps "
-    "the account; after 14 days what we hold about them is erased. A subscription has to be canceled, and a team with other "
-    "members handed over, first.",
+    description="For people who ask for it and cannot log in, or are banned. The person is logged out everywhere and gets a mail "
+    "with a link that keeps the account; after 14 days the personal data is erased. First the subscription must be canceled, and "
+    "a team with other members handed over.",
     permission=StaffPermission.BAN_USERS,
     run=delete_account,
     form=ReasonForm,

@@ -73,7 +73,8 @@ class PreviewBody(OwnerBody):
         Interval.choices, required=False, default="", help_text="By default as before, where the plan is sold so."
     )
     quantity = QuantityField(
-        help_text="Seats, where the plan is sold per seat; by default as before, of a team in a new period those that are taken."
+        help_text="Seats, where the plan is sold per seat. By default as before; for a team whose change begins a new period, "
+        "the seats taken."
     )
 
 

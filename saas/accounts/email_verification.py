@@ -122,7 +122,7 @@ def verify_email(token: str) -> str:
 def _change_email(link: OneTimeToken) -> None:
     now, user = timezone.now(), link.user
     old = user.email
-    # Their pages would tell the new address at the old one. First, as every link is locked before its account.
+    # Links that confirm the old address would show the new one. Before the account, as a link that is used is locked before it.
     end_one_time_tokens(user, OneTimeToken.Purpose.VERIFY)
     changed = User.objects.filter(pk=user.pk, token_epoch=link.epoch).update(
         email=link.email,

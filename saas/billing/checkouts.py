@@ -21,7 +21,7 @@ from saas.billing.customers import (
     with_provider_customer,
 )
 from saas.billing.models import Checkout, Customer, Owner, Plan, Price, PromotionCode, Subscription
-from saas.billing.models.customers import CLOSED_ACCOUNTS, owned_by_person, person_of
+from saas.billing.models.customers import CLOSED_STATUSES, owned_by_person, person_of
 from saas.billing.models.promotions import in_capitals
 from saas.billing.providers import CheckoutSession, Gateway, ProviderFailed, ProviderRefused
 from saas.billing.subscriptions import refresh_subscription
@@ -277,7 +277,7 @@ def expire_orphaned_checkouts() -> int:
     take their money. Does as many as there is time for; returns how many."""
     gateway = providers.current_gateway()
     pending = Checkout.objects.filter(status=Checkout.Status.PENDING, customer__provider=gateway.provider)
-    gone = Q(customer__team__deleted_at__isnull=False) | Q(customer__user__status__in=CLOSED_ACCOUNTS)
+    gone = Q(customer__team__deleted_at__isnull=False) | Q(customer__user__status__in=CLOSED_STATUSES)
     rows = pending.exclude(external_id="").filter(gone).select_related("customer").order_by("?")
     return sum(_expire_orphaned(checkout, gateway) for checkout in for_a_while(rows))
 

@@ -52,7 +52,10 @@ def remove_payment_method(row: PaymentMethod, *, by: User) -> None:
 
 
 def portal_url(user: User, *, owner: Owner | None = None) -> str:
-    """A page of the provider for ``owner``, for one visit: cards, invoices, cancellation. It leads back to their billing."""
+    """A page of the provider for ``owner``, for one visit: cards, invoices, cancellation.
+
+    It leads back to the owner's billing page.
+    """
     gateway = providers.current_gateway()
     return_url = f"{settings.FRONTEND_BASE_URL}{billing_path(owner or user)}?from=portal"
     _, url = with_provider_customer(

@@ -18,7 +18,7 @@ from saas.billing.customers import apply_pending_events
 from saas.billing.models import Owner, PendingChange, Subscription
 from saas.billing.models.pending_changes import LEAD
 from saas.billing.providers import ProviderRefused
-from saas.billing.subscriptions import asked_after_refusal, current_subscription, plan_change, require_subscription
+from saas.billing.subscriptions import current_subscription, plan_change, refresh_after_refusal, require_subscription
 from saas.billing.sync.attention import mail_staff
 from saas.errors import DomainError
 
@@ -103,8 +103,7 @@ def _is_overtaken(change: PendingChange) -> bool:
     before, now = change.price_before, change.subscription.find_price()
     if before is None or now is None:
         return False
-    bought, has = [(one.plan_id, one.charged_every, one.interval_count) for one in (before, now)]
-    return bought != has
+    return (before.plan_id, before.period) != (now.plan_id, now.period)
 
 
 def _make(change: PendingChange) -> bool:
@@ -115,7 +114,7 @@ def _make(change: PendingChange) -> bool:
         return False
     terms = row.terms_at_provider(change.price.external_id or "", change.quantity)
     try:
-        with asked_after_refusal(row):
+        with refresh_after_refusal(row):
             providers.current_gateway().change_subscription(**terms, prorate=now >= change.at)
     except DomainError as refusal:
         logger.warning("planned_change_failed", extra={"subscription": row.external_id, "code": refusal.code})
@@ -128,7 +127,7 @@ def _make(change: PendingChange) -> bool:
 
 
 def _tell_staff(change: PendingChange, refusal: ProviderRefused) -> None:
-    """Tell them once: the customer goes on paying what they no longer wanted."""
+    """Mail staff, once: the customer goes on paying for the old plan or the old number of seats."""
     what = f"planned change to {change.price.plan_id} refused: {change.subscription.external_id}, {change.at:%Y-%m-%d}"
     mail_staff(what, str(refusal.detail), "", is_per_event=False)
 

@@ -77,9 +77,9 @@ def refresh_subscription(owner: Owner) -> Subscription | None:
 
 
 @contextmanager
-def asked_after_refusal(row: Subscription) -> Iterator[None]:
-    """Ask the provider how the subscription stands where it refuses: it may have ended there without an event that reached us.
-    Raises ``NotSubscribed`` where it is over, else the refusal."""
+def refresh_after_refusal(row: Subscription) -> Iterator[None]:
+    """If the provider refuses, fetch the subscription: it may have ended there without an event that reached us. Raises
+    ``NotSubscribed`` if it is over, else the refusal."""
     try:
         yield
     except ProviderRefused:
@@ -178,7 +178,7 @@ def _change(change: PlanChange, by: User, *, reason: str = "", prorated_at: date
     row = change.subscription
     terms = {**change.at_provider, "prorated_at": prorated_at, "needs_payment": change.is_charged_now}
     try:
-        with asked_after_refusal(row):
+        with refresh_after_refusal(row):
             providers.current_gateway().change_subscription(**terms)
     except PaymentDeclined:  # what is open now is shown at once; the change may still be made
         apply_pending_events(row.customer)
@@ -201,7 +201,7 @@ def preview_change_by_staff(row: Subscription, *, plan_id: str, interval: str, s
 
 def _preview(change: PlanChange) -> ChangePreview:
     now = clock.now().replace(microsecond=0)
-    with asked_after_refusal(change.subscription):
+    with refresh_after_refusal(change.subscription):
         invoice = providers.current_gateway().preview_change(**change.at_provider, prorated_at=now)
     if change.is_charged_now:
         invoice = replace(invoice, next_charge_at=now)
@@ -222,7 +222,7 @@ def preview_next_invoice(row: Subscription) -> InvoicePreview | None:
 def plan_change(row: Subscription, plan_id: str, interval: str, quantity: int | None, seats: int) -> PlanChange:
     """What the change would be. Raises as ``change_plan`` does."""
     before = row.find_price() or Price()  # an unknown price counts as monthly, and not per seat
-    keeps_price = row.plan_id == plan_id and row.plan_is_known and (not interval or before.is_charged_by(interval))
+    keeps_price = row.plan_id == plan_id and row.plan_is_known and interval in {"", before.offered_interval}
     if keeps_price and quantity in {None, row.quantity}:
         raise SamePlan
     plans = Plan.objects.all() if keeps_price else Plan.objects.on_sale()  # an archived one keeps its buyers
@@ -243,7 +243,7 @@ def plan_change(row: Subscription, plan_id: str, interval: str, quantity: int | 
 def _offer(plan: Plan, row: Subscription, interval: str, before: Price) -> Price:
     """In the subscription's currency, which never changes, and by its interval, where the plan is sold by it. Another number of
     seats keeps the price that was bought."""
-    if before.plan_id == plan.pk and (not interval or before.is_charged_by(interval)):
+    if before.plan_id == plan.pk and interval in {"", before.offered_interval}:
         return before
     sold = Price.objects.selling(plan, providers.current_provider()).filter(interval=before.charged_every)
     currency = row.currency if before.currency else ""
@@ -261,14 +261,14 @@ def _quantity_after(price: Price, before: Price, row: Subscription, wanted: int 
 
 
 def _seats_kept(price: Price, before: Price, row: Subscription) -> int:
-    """Return the seats that are paid now, while the period goes on. In a new one a team pays for those that are taken."""
+    """The seats that are paid now, while the period goes on; for a team that begins a new period, no more than are taken."""
     is_counted_anew = row.customer.team_id is not None and price.begins_a_period_after(before)
     return row.quantity if before.is_per_unit and not is_counted_anew else 1
 
 
 def reduce_quantity(row: Subscription, *, quantity: int, by: User) -> Subscription:
     """Charge for fewer seats from the next period on; nothing of this one is given back."""
-    with asked_after_refusal(row):
+    with refresh_after_refusal(row):
         providers.current_gateway().change_subscription(**row.terms_at_provider(row.price_id, quantity), prorate=False)
     return _apply_and_record(row, "subscription.changed", by, plan=row.plan_id, quantity=quantity)
 
@@ -281,7 +281,7 @@ def give_discount(subscription: Subscription, *, code: str, reason: str, by: Use
     _require_live(subscription)
     why = require_reason(reason)
     found, gateway = find_promotion_code(code, currency=subscription.currency), providers.current_gateway()
-    with asked_after_refusal(subscription):
+    with refresh_after_refusal(subscription):
         gateway.apply_promotion_code(subscription.external_id, gateway.ensure_promotion_code(found))
     return _apply_and_record(
         subscription, "subscription.discount_given", by, reason=why, code=found.code, off=found.off
@@ -300,7 +300,7 @@ def cancel_by_staff(row: Subscription, *, at_period_end: bool, reason: str, by: 
 
 def _cancel(row: Subscription, *, at_period_end: bool, reason: str, by: User) -> Subscription:
     waits, gateway = at_period_end and row.may_run_out, providers.current_gateway()
-    with asked_after_refusal(row):
+    with refresh_after_refusal(row):
         if waits:
             gateway.set_cancel_at_period_end(row.external_id, value=True, reason=reason)
         else:
@@ -323,7 +323,7 @@ def _resume(row: Subscription, by: User, *, reason: str = "") -> Subscription:
     if not row.is_canceling:
         raise NothingToResume
     gateway = providers.current_gateway()
-    with asked_after_refusal(row):
+    with refresh_after_refusal(row):
         if row.cancel_at_period_end:
             gateway.set_cancel_at_period_end(row.external_id, value=False)
         else:

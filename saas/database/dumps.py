@@ -8,7 +8,7 @@ from pathlib import Path
 from django.db import OperationalError, connection
 from psycopg.pq import Conninfo
 
-INSTALLED = Path("/usr/lib/postgresql")  # by Debian and Ubuntu, a folder for each version
+VERSIONS_FOLDER = Path("/usr/lib/postgresql")  # of Debian and Ubuntu: a folder for each version
 
 
 class DumpUnavailable(Exception):
@@ -40,7 +40,7 @@ def postgres_program(name: str, server: int = sys.maxsize) -> str:
 
     An older pg_dump refuses a newer server, and a newer one writes what an older server does not understand.
     """
-    installed = sorted(INSTALLED.glob(f"*/bin/{name}"), key=_version)
+    installed = sorted(VERSIONS_FOLDER.glob(f"*/bin/{name}"), key=_version)
     fitting = [path for path in installed if _version(path) >= server]
     found = str((fitting or installed[-1:])[0]) if installed else shutil.which(name)
     if found is None:

@@ -1,6 +1,6 @@
 """``manage.py migrate`` and ``check --database default`` refuse a database that cannot hold every character.
 
-Servers without a locale make databases so.
+A server that was set up without a locale creates such databases.
 """
 
 from collections.abc import Sequence
@@ -9,16 +9,18 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
-_HINT = "Make it with ENCODING 'UTF8' TEMPLATE template0 (saas/docs/operations.md), and restore a backup into it."
+_HINT = (
+    "Create a new one with ENCODING 'UTF8' TEMPLATE template0 (saas/docs/operations.md), and restore a backup into it."
+)
 
 
 @register(Tags.database)
 def check_encoding(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Require UTF-8. SQLite knows nothing else."""
-    found = {alias: _encoding(alias) for alias in databases or [] if connections[alias].vendor == "postgresql"}
+    encodings = [_encoding(alias) for alias in databases or [] if connections[alias].vendor == "postgresql"]
     return [
         Error(f"The database is encoded in {encoding}, which lacks most characters.", hint=_HINT, id="saas.E002")
-        for encoding in found.values()
+        for encoding in encodings
         if encoding != "UTF8"
     ]
 

@@ -31,7 +31,7 @@ CLAIM_TIMEOUT = timedelta(minutes=2)  # longer than any send: the transport give
 SWEEP_SIZE = 100
 LONGEST_REASON = 500
 _PERMANENT, _MAILBOX_FULL = 5, 552
-# Many servers say only at the recipient that they do not like our greeting, password, sender or address.
+# Many servers refuse our greeting, password, sender or address only in the reply to the recipient.
 _REFUSES_US = re.compile(
     r"5(?:03|04|3\d) |\d+ 5\.(?:5\.[12]|7\.8)\b"
     r"|.*(?:\brelay(?:ing| not| access)\b|\bunable to relay\b"

@@ -9,12 +9,12 @@ from django.core.mail.backends.smtp import EmailBackend as SMTPBackend
 from django.core.mail.utils import DNS_NAME
 
 
-class _Greeting(smtplib.SMTP):
+class _NamedSMTP(smtplib.SMTP):
     def __init__(self, *address: Any, **options: Any) -> None:
         super().__init__(*address, **{**options, "local_hostname": greeting_name()})
 
 
-class _GreetingOverTLS(_Greeting, smtplib.SMTP_SSL):
+class _NamedSMTPOverTLS(_NamedSMTP, smtplib.SMTP_SSL):
     pass
 
 
@@ -22,13 +22,13 @@ class EmailBackend(SMTPBackend):
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
         """Servers refuse each mail after a greeting without a full name (RFC 5321, 4.1.1.1), and a container has none."""
-        return _GreetingOverTLS if self.use_ssl else _Greeting
+        return _NamedSMTPOverTLS if self.use_ssl else _NamedSMTP
 
 
 def greeting_name() -> str:
-    """Return this machine's full host name. If it has none: that of Product's public URL, which in development is none either."""
+    """Return this machine's full host name, else that of Product's public URL. If neither is full: the former as it is."""
     ours, public = DNS_NAME.get_fqdn(), urlsplit(settings.SERVICE_BASE_URLS["product"]).hostname or ""
-    return ours if _is_full(ours) or not _is_full(public) else public
+    return public if _is_full(public) and not _is_full(ours) else ours
 
 
 def _is_full(name: str) -> bool:

@@ -25,6 +25,6 @@ def urls_from_base(port_base: int) -> dict[str, str]:
 
 
 def is_here(url: str) -> bool:
-    """Whether the URL is of this machine, to which no forward proxy leads."""
+    """Whether the URL leads to this machine, which is reached without a forward proxy."""
     host = urlsplit(url).hostname or ""
     return host == "localhost" or is_loopback(host)

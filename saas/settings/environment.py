@@ -21,7 +21,7 @@ DEBUG = env.boolean("DEBUG", default=False, help="Django's debug pages. Off by d
 _VAR_DIR = env.text(
     "SAAS_VAR_DIR",
     default=str(BASE_DIR / "var"),
-    help="Database, broker and development secrets of the embedded default; relative to the project.",
+    help="Folder of the embedded database, broker and development secrets; a relative path is below the project.",
 )
 # Relative to the project: one folder for all processes, whichever folder each of them was started in.
 VAR_DIR = BASE_DIR / os.path.expanduser(_VAR_DIR)

@@ -23,13 +23,13 @@ def charge_of(price: Price, quantity: int, currency: str) -> Charge:
     times_a_year = {"day": 365, "week": 52}.get(price.charged_every, 1)
     cents = Fraction((price.unit_amount_cents or 0) * times_a_year, max(price.interval_count, 1))
     amount = Money(round(cents), price.currency or currency)
-    return Charge(amount, not price.is_monthly, price.is_per_unit, quantity)
+    return Charge(amount, price.charged_every != Interval.MONTH, price.is_per_unit, quantity)
 
 
 def current_charge(row: Subscription) -> Charge:
     """Say what its price is; where that cannot be shown (another currency, by the quarter), what it comes to in a month."""
     price = row.find_price()
-    is_shown = price is not None and price.amount is not None and price.is_charged_by(*Interval.values)
+    is_shown = price is not None and price.amount is not None and price.offered_interval != ""
     if price is None or not is_shown or price.currency not in {"", row.currency}:
         return Charge(row.monthly, is_yearly=False, is_per_unit=False, quantity=1)
     return charge_of(price, row.quantity, row.currency)

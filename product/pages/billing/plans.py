@@ -37,7 +37,7 @@ class PlansPage(BillingPage):
     def context(self) -> dict[str, Any]:
         row = subscriptions.current_subscription(self.owner)
         price = row.find_price() if row else None
-        paid = price.charged_every if price and price.is_charged_by(*Interval.values) else ""
+        paid = price.offered_interval if price else ""
         currency = (row.currency if row else "") or self._asked("currency")
         table = price_table(interval=self._asked("interval") or paid, currency=currency)
         return {
@@ -159,7 +159,7 @@ class ChangePage(BillingFormPage):
             seats=self.seats,
         )
         form.values["prorated_at"] = preview.prorated_at.isoformat()
-        form.values["interval"] = preview.price.charged_every if preview.price.is_charged_by(*Interval.values) else ""
+        form.values["interval"] = preview.price.offered_interval
         form.values["quantity"] = preview.quantity if preview.price.is_per_unit else ""
         self.shown = {
             "before": before,

@@ -53,7 +53,7 @@ class RegisterPage(SignInPage):
         return self.go_on(login)
 
     def _log_in_instead(self, user: User, password: str, taken: EmailTaken) -> logins.Login | logins.PendingMfa:
-        """Who knows the password of the account is its owner, or has pressed the button twice, and needs no warning."""
+        """Log in with the same password: it is the owner's, perhaps after a double click, who then needs no warning."""
         try:
             self.enforce_limits(rate_limits.LOGIN)
             return logins.log_in(email=user.email, password=password, audience=Audience.CUSTOMER)

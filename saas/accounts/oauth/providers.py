@@ -31,7 +31,7 @@ from saas.security.untrusted_json import as_identifier, as_objects, as_text
 from saas.settings.accounts import OAuthProvider
 from saas.text_normalization import strip_invisible
 
-# All that OpenID providers sign with and that verify by a public key.
+# All algorithms of OpenID providers that are verified with a public key.
 SIGNING_ALGORITHMS = [*(f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in (256, 384, 512)), "EdDSA", "Ed25519"]
 _KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}  # by how the algorithm's name begins
 CLOCK_LEEWAY_SECONDS = 30
@@ -272,9 +272,9 @@ def _verified_claims(provider: OAuthProvider, raw: str, nonce: str) -> dict[str,
 
 
 def _signing_keys(document: dict[str, Any], token: GuestProtocol) -> KeySet:
-    """The keys of a JWK set that may have signed the token: where only one may, its header needs to name none.
+    """Return the keys of a JWK set that fit the token's algorithm. If only one fits, the token need not name it.
 
-    One that cannot be used is ignored (RFC 7517, 5): the others sign all the same.
+    A key that cannot be used is ignored (RFC 7517, 5): the others still work.
     """
     key_type = _KEY_TYPES[token.headers()["alg"][:2]]
     keys: list[Key] = []
@@ -297,7 +297,7 @@ def _from_github(provider: OAuthProvider, token: object) -> Identity:
         subject=_subject(str(user.get("id") or "")),
         email=_email(primary[0].get("email")) if primary else "",
         email_is_verified=bool(primary),
-        name=strip_invisible(as_text(user.get("name"), 200)),
+        name=_name(user),
     )
 
 

@@ -36,7 +36,7 @@ def delete_account(user: User) -> tuple[Deletion, str]:
 
 @transaction.atomic
 def begin_deletion(user: User, *, by: User, reason: str) -> Deletion | None:
-    """Do as ``delete_account``, for support: for a person who cannot log in. Banned accounts stay banned. ``None`` if a
+    """Like ``delete_account``, but begun by staff, for a person who cannot log in. A banned account stays banned. ``None`` if a
     deletion is pending or done. Raises the refusals of the apps that still need the account."""
     account = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if account.status == User.Status.DELETED or Deletion.objects.filter(user=account).exists():

@@ -13,6 +13,6 @@ def staff_password_page() -> str:
 
 
 def mail_values(user: User) -> dict[str, str]:
-    """What the mails that customers and staff both get are given: the name, and for staff where they log in."""
+    """Values of the mails that both customers and staff get: the name, and for staff the address of their login page."""
     login = {"staff_login": f"{settings.SERVICE_BASE_URLS['admin_ops']}{_LOGIN}"} if user.is_staff else {}
     return {"name": user.full_name, **login}

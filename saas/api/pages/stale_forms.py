@@ -22,9 +22,8 @@ _SIGN_IN = {"login-page", "register-page", "login-code-page"}
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's ``CSRF_FAILURE_VIEW``: a 403, unless a customer who is logged in sent a page's form with an outdated token."""
     person = _customer_on_pages(request)
-    is_token_wrong = (
-        "CSRF token" in reason
-    )  # else the origin or the cookie is at fault, and the next form is refused, too
+    # Otherwise the origin or the cookie is at fault, and the next form would be refused, too.
+    is_token_wrong = "CSRF token" in reason
     if person is None or not is_token_wrong:
         return csrf_failure(request, reason)
     match = request.resolver_match

@@ -171,7 +171,7 @@ SOURCES = [
     AlarmSource(
         AlarmKind.CHARGED_WHILE_CLOSED,
         lambda: Subscription.objects.renewing_of_closed_accounts().select_related("customer"),
-        lambda row: f"{row.monthly} a month go on being charged, and a closed account can cancel nothing",
+        lambda row: f"{row.monthly} a month is still charged, and the person cannot log in to cancel it",
         lambda row: newest_event_id(row.customer.external_id, "customer.subscription."),
         "cancel",
     ),

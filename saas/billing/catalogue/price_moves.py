@@ -24,7 +24,7 @@ from saas.billing.catalogue.prices import ensure_provider_price
 from saas.billing.customers import apply_pending_events
 from saas.billing.invoices import customer_mails
 from saas.billing.models import Price, PriceMove, PriceMoveStep, Subscription
-from saas.billing.subscriptions import NotSubscribed, asked_after_refusal
+from saas.billing.subscriptions import NotSubscribed, refresh_after_refusal
 from saas.errors import DomainError, Invalid
 from saas.money import Money
 
@@ -67,7 +67,7 @@ def preview_price_move(old: Price, new: Price) -> list[Payer]:
 
 
 def _payers(old: Price) -> list[Subscription]:
-    """Without those that end before they are charged again: they never pay the new price."""
+    """Those who pay the old price, without those whose subscription ends first: they never pay the new one."""
     rows = Subscription.objects.renewing().linked().filter(price_id=old.external_id or "")
     return list(rows.exclude(item_id="").with_customer().order_by("pk"))
 
@@ -156,15 +156,10 @@ def _move(move: PriceMove, step: PriceMoveStep) -> bool:
     if row.status in Subscription.TERMINAL or row.price_id != move.from_price.external_id:
         _end_step(step, PriceMoveStep.Status.LEFT_ALONE)
         return False
+    terms = row.terms_at_provider(new.external_id or "", new.quantity_for(row.quantity))
     try:
-        with asked_after_refusal(row):
-            providers.current_gateway().change_subscription(
-                subscription_id=row.external_id,
-                item_id=row.item_id,
-                price_id=new.external_id or "",
-                quantity=new.quantity_for(row.quantity),
-                prorate=False,
-            )
+        with refresh_after_refusal(row):
+            providers.current_gateway().change_subscription(**terms, prorate=False)
     except NotSubscribed:
         _end_step(step, PriceMoveStep.Status.LEFT_ALONE)
         return False

@@ -132,8 +132,8 @@ def _invoice(invoice_id: str, status: str) -> Invoice | None:
     return Invoice.objects.select_related("customer").filter(external_id=invoice_id, status=status).first()
 
 
-def _send_of_invoice(template: str, row: Invoice, amount: Money, **besides: str | Money | datetime) -> None:
-    context: _Context = {"amount": amount, "number": row.number, "link": row.hosted_url, **besides}
+def _send_of_invoice(template: str, row: Invoice, amount: Money, **more: str | Money | datetime) -> None:
+    context: _Context = {"amount": amount, "number": row.number, "link": row.hosted_url, **more}
     _send(template, row.customer, context, key=f"{template}:{row.external_id}")
 
 
@@ -142,7 +142,7 @@ def _send(template: str, customer: Customer | None, context: _Context, *, key: s
     payer = _payer(customer)
     if customer and payer and template in settings.BILLING_MAILS:
         written = {name: _written(value, payer) for name, value in context.items()}
-        values = {"name": payer.full_name, **_of_team(customer), **written}
+        values = {"name": payer.full_name, **_team_values(customer), **written}
         queue_mail(template, to=payer.email, locale=payer.locale, context=values, dedupe_key=key[:200])
 
 
@@ -152,12 +152,11 @@ def _written(value: str | Money | datetime, payer: User) -> str:
     return payer.written_day(value) if isinstance(value, datetime) else value
 
 
-def _of_team(customer: Customer) -> dict[str, str]:
-    """Which team a mail is about, and where its owner sees what it pays for, while it is not deleted."""
-    team = customer.team
-    if team is None or team.deleted_at:
-        return {"team": team.name} if team else {}
-    return {"team": team.name, "billing_path": billing_path(team)}
+def _team_values(customer: Customer) -> dict[str, str]:
+    """The team's name and, unless the team is deleted, the path of its billing. Empty for a person."""
+    if (team := customer.team) is None:
+        return {}
+    return {"team": team.name, **({} if team.deleted_at else {"billing_path": billing_path(team)})}
 
 
 def _payer(customer: Customer | None) -> User | None:

@@ -25,7 +25,7 @@ from saas.billing import clock, providers
 from saas.billing.customers import apply_pending_events, numbered_key
 from saas.billing.models import Customer, Invoice, InvoiceAdjustment, Subscription
 from saas.billing.providers import IdempotencyMismatch, ProviderFailed, UnansweredRefund
-from saas.billing.subscriptions import asked_after_refusal
+from saas.billing.subscriptions import refresh_after_refusal
 from saas.billing.sync import event_history, stripe_objects
 from saas.errors import DomainError, Invalid
 from saas.money import Money, smallest_payment
@@ -142,7 +142,7 @@ def cancel_with_refund(subscription: Subscription, *, reason: str, by: User) -> 
         raise NothingToRefund
     _require_undisputed(invoice)
     if subscription.status not in Subscription.TERMINAL:
-        with asked_after_refusal(subscription):
+        with refresh_after_refusal(subscription):
             providers.current_gateway().cancel_subscription(subscription.external_id, reason=why)
         facts: dict[str, Any] = {"at_period_end": False, "refund_cents": rest, "returned_cents": invoice.returned_cents}
         record("subscription.canceled", actor=by.pk, target=subscription.pk, reason=why, **facts)
@@ -163,9 +163,11 @@ def _paid_invoices(subscription: Subscription) -> QuerySet[Invoice]:
 
 
 def unused_cents(subscription: Subscription, invoice: Invoice, now: datetime) -> int:
-    """What of the invoice is for the rest of the period, rounded down to what can be paid, and not returned yet. Nothing where
-    the period itself is not paid (also while its invoice is a draft or was only sent), or credit has paid it. What a smaller plan
-    was credited within the period stays a credit."""
+    """The part of the invoice for the rest of the period that is not returned yet, rounded down to a payable amount.
+
+    Nothing if the period's own invoice is unpaid (also a draft, or one only sent) or was paid from credit. What was credited for
+    a smaller plan within the period stays a credit.
+    """
     end = subscription.current_period_end
     if subscription.status in Subscription.TERMINAL:
         return min(_refund_of_end(subscription, invoice), invoice.net_paid.minor)

@@ -74,8 +74,7 @@ def owner_by_id(id: str) -> Owner | None:
     if team := apps.get_model("teams", "Team").objects.live().filter(pk=id).first():
         return cast(Owner, team)
     customer = Customer.objects.select_related("user", "team").filter(pk=id).first()
-    owner: Owner | None = (customer.user or customer.team) if customer else None
-    return owner
+    return customer.owner if customer else None
 
 
 def user_by_verified_email(email: str) -> User | None:

@@ -26,7 +26,7 @@ class InvoiceAdjustmentQuerySet(models.QuerySet["InvoiceAdjustment"]):
         return self.filter(kind=InvoiceAdjustment.Kind.DISPUTE, closed_at=None)
 
     def fraud_warnings(self, since: datetime) -> InvoiceAdjustmentQuerySet:
-        """Early fraud warnings of payments that have not been refunded. A refund that failed is none."""
+        """Early fraud warnings of payments that have not been refunded. A failed refund does not count."""
         refunded = InvoiceAdjustment.objects.filter(
             kind=InvoiceAdjustment.Kind.REFUND, charge_id=models.OuterRef("charge_id")
         ).exclude(status__in=InvoiceAdjustment.FAILED_REFUNDS)

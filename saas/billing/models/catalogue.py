@@ -163,19 +163,20 @@ class Price(models.Model):
         return self.interval or Interval.MONTH
 
     @property
-    def is_monthly(self) -> bool:
-        return self.charged_every == Interval.MONTH
+    def period(self) -> tuple[str, int]:
+        """How often it is charged: ``("month", 3)`` is every quarter."""
+        return self.charged_every, self.interval_count
 
-    def is_charged_by(self, *intervals: str) -> bool:
-        """Whether it is charged each one of ``intervals``: one by the quarter is charged neither each month nor each year."""
-        return self.interval_count == 1 and self.charged_every in intervals
+    @property
+    def offered_interval(self) -> str:
+        """``month`` or ``year``, as customers choose it; empty for any other period, such as a quarter."""
+        return self.charged_every if self.interval_count == 1 and self.charged_every in Interval.values else ""
 
     def begins_a_period_after(self, before: Price) -> bool:
         """Whether a subscription that changes from ``before`` to this begins a new period, which is charged at once: with another
         interval, and where it has cost nothing."""
         is_first_paid = before.unit_amount_cents == 0 != self.unit_amount_cents
-        periods = {(one.charged_every, one.interval_count) for one in (before, self)}
-        return is_first_paid or len(periods) > 1
+        return is_first_paid or before.period != self.period
 
     def quantity_for(self, seats: int) -> int:
         """How many units a customer with so many seats is charged."""

@@ -25,7 +25,7 @@ class TeamOwner(Protocol):
 
 
 Owner = User | TeamOwner
-CLOSED_ACCOUNTS = [User.Status.DISABLED, User.Status.DELETED]
+CLOSED_STATUSES = [User.Status.DISABLED, User.Status.DELETED]
 
 
 HAS_ONE_OWNER = Q(user=None, team__isnull=False) | Q(user__isnull=False, team=None)  # for constraints
@@ -150,6 +150,11 @@ class Customer(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["id"], condition=Q(user=None, team=None), name="customers_who_are_stubs")
         ]
+
+    @property
+    def owner(self) -> Owner | None:
+        """The user or team that it belongs to; ``None`` for a stub."""
+        return self.user or self.team
 
     def __str__(self) -> str:
         return self.email or self.external_id or self.id

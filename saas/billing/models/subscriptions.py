@@ -11,7 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from saas.billing.models.catalogue import Plan, Price
-from saas.billing.models.customers import CLOSED_ACCOUNTS, Customer, Owner, owned_by
+from saas.billing.models.customers import CLOSED_STATUSES, Customer, Owner, owned_by
 from saas.fields import PrefixedIdField
 from saas.money import Money
 
@@ -39,7 +39,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def renewing_of_closed_accounts(self) -> SubscriptionQuerySet:
         """Those of people who are banned or deleted, and cannot cancel what they are charged for. Without free ones."""
         charged = [*Subscription.GRANTING, Subscription.Status.PAST_DUE]
-        closed = self.renewing().filter(status__in=charged, customer__user__status__in=CLOSED_ACCOUNTS)
+        closed = self.renewing().filter(status__in=charged, customer__user__status__in=CLOSED_STATUSES)
         return closed.exclude(monthly_cents=0, attention="")
 
     def earning(self) -> SubscriptionQuerySet:

@@ -46,7 +46,7 @@ def test_they_connect_as_the_services_do(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_program_is_of_the_servers_version_else_of_the_next_one(
     server: int, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dumps, "INSTALLED", tmp_path)
+    monkeypatch.setattr(dumps, "VERSIONS_FOLDER", tmp_path)
     for version in ("13", "15", "17"):
         (tmp_path / version / "bin").mkdir(parents=True)
         (tmp_path / version / "bin/pg_restore").touch()

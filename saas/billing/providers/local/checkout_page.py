@@ -111,7 +111,7 @@ def enter_code(checkout: Checkout, code: str) -> None:
     if session.data["status"] != "open":
         raise ProviderRefused("This checkout is over.")
     currency = objects.price_object(session.data["metadata"]["price_id"])["currency"]
-    payer = checkout.customer.user or checkout.customer.team
+    payer = checkout.customer.owner
     found = find_promotion_code(code, currency=currency, owner=payer)
     session.data["metadata"]["promotion_code"] = found.pk
     session.save(update_fields=["data"])

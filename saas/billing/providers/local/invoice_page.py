@@ -54,7 +54,7 @@ def get_invoice(invoice_id: str) -> LocalObject:
 def overview_path(row: LocalObject) -> str:
     """Where the front end shows what its customer pays for."""
     customer = Customer.objects.select_related("user", "team").filter(external_id=row.customer_id).first()
-    owner = (customer.user or customer.team) if customer else None
+    owner = customer.owner if customer else None
     return billing_path(owner) if owner else "/billing"
 
 

@@ -50,7 +50,7 @@ from saas.security.untrusted_json import as_text
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS, NETWORK_RETRIES = 10, 2
-BRIEF_TIMEOUT_SECONDS = 3  # of what a page can do without; it is asked for once
+BRIEF_TIMEOUT_SECONDS = 3  # for what a page can do without; tried once
 # Discounts are ids otherwise; for which products they are, and amounts in other currencies, are left out.
 WHOLE = [
     "discounts.source.coupon.applies_to",
