@@ -168,13 +168,13 @@ def test_staffs_access_token_lives_5_minutes_and_the_refresh_token_30(admin_ops,
 
     login = LoginSession.objects.get(sid=staff_member.session_id)
     with time_machine.travel(login.created_at, tick=False) as clock:
-        token = refresh(staff_member.refresh_token).json()
+        pair = refresh(staff_member.refresh_token).json()
         clock.shift(5 * 60 + 29)  # half a minute, by which the clocks of two machines may differ
-        assert admin_ops.get("/api/admin/auth/me", token=token["access_token"]).status_code == 200
+        assert admin_ops.get("/api/admin/auth/me", token=pair["access_token"]).status_code == 200
         clock.shift(2)
-        assert admin_ops.get("/api/admin/auth/me", token=token["access_token"]).status_code == 401
+        assert admin_ops.get("/api/admin/auth/me", token=pair["access_token"]).status_code == 401
         clock.move_to(login.created_at + timedelta(minutes=30, microseconds=-1))
-        again = refresh(token["refresh_token"])
+        again = refresh(pair["refresh_token"])
         assert again.status_code == 200
         clock.move_to(login.created_at + timedelta(hours=1))
         assert refresh(again.json()["refresh_token"]).status_code == 401
@@ -185,9 +185,9 @@ def test_staffs_access_token_lives_5_minutes_and_the_refresh_token_30(admin_ops,
 @time_machine.travel("2030-01-01T00:00:00Z", tick=False)  # all within one minute
 def test_staff_log_in_ten_times_a_minute_from_one_address_and_no_more(admin_ops, staff_member, settings):
     settings.RATE_LIMIT_SCALE = 1
-    people = [{"email": f"nobody{number}@example.net", "password": "x"} for number in range(10)]
+    attempts = [{"email": f"nobody{number}@example.net", "password": "x"} for number in range(10)]
 
-    answers = [admin_ops.post("/api/admin/auth/login", body).status_code for body in people]
+    answers = [admin_ops.post("/api/admin/auth/login", body).status_code for body in attempts]
     refused = login(admin_ops, staff_member)
 
     assert answers == [401] * 10

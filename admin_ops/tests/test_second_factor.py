@@ -136,12 +136,17 @@ def test_where_it_is_not_required_staff_may_do_without(admin_ops, staff_member):
     assert admin_ops.get("/api/admin/users", token=staff_member.token).status_code == 200
 
 
-def test_the_admin_site_requires_enrolment_before_any_page(required, admin_ops, staff_member):
+def ask_for_first_code(admin_ops, person):
+    """Log in on the page; return its answer and the secret that it shows."""
     admin_ops.get("/admin/login/")
-    asked = admin_ops.submit_form("/admin/login/", {"username": staff_member.user.email, "password": PASSWORD})
+    asked = admin_ops.submit_form("/admin/login/", {"username": person.user.email, "password": PASSWORD})
+    return asked, re.findall(r"<code[^>]*>([A-Z2-7]{32})</code>", asked.content.decode())[0]
+
+
+def test_the_admin_site_requires_enrolment_before_any_page(required, admin_ops, staff_member):
+    asked, secret = ask_for_first_code(admin_ops, staff_member)
     assert asked.status_code == 200
     assert admin_ops.get("/admin/").status_code == 302  # to the login page
-    secret = re.findall(r"<code[^>]*>([A-Z2-7]{32})</code>", asked.content.decode())[0]
 
     wrong = admin_ops.submit_form("/admin/login/", {"first_code": "nonsense"})
     right = admin_ops.submit_form("/admin/login/", {"first_code": code_of(secret)})
@@ -153,9 +158,7 @@ def test_the_admin_site_requires_enrolment_before_any_page(required, admin_ops, 
 
 
 def test_guessing_the_first_code_on_the_admin_site_is_limited(required, admin_ops, staff_member, settings):
-    admin_ops.get("/admin/login/")
-    asked = admin_ops.submit_form("/admin/login/", {"username": staff_member.user.email, "password": PASSWORD})
-    secret = re.findall(r"<code[^>]*>([A-Z2-7]{32})</code>", asked.content.decode())[0]
+    _, secret = ask_for_first_code(admin_ops, staff_member)
     settings.RATE_LIMIT_SCALE = 1
     use_up(rate_limits.MFA)
 

@@ -122,7 +122,7 @@ def test_nothing_that_the_one_before_holds_opens_it_any_more(product, idp, squat
 @PROOFS
 def test_what_staff_noted_of_the_account_stays(product, idp, squatter: Person, prove: Prove, settings) -> None:
     settings.USER_METADATA_WRITABLE = ("colour",)
-    Profile.objects.filter(user=squatter.user).update(metadata={"crm_id": "42", "colour": "hers no more"})
+    Profile.objects.filter(user=squatter.user).update(metadata={"crm_id": "42", "colour": "red"})
 
     prove(product, idp)
 
@@ -205,7 +205,7 @@ def test_the_registrations_own_link_confirms_the_account_as_it_is(product, squat
     assert (Totp.objects.count(), ApiKey.objects.current().count()) == (1, 1)
 
 
-def test_guesses_at_the_password_before_do_not_keep_her_out(product, idp, squatter: Person) -> None:
+def test_earlier_guesses_at_the_password_do_not_keep_her_out(product, idp, squatter: Person) -> None:
     product.cookies.clear()
     for _ in range(5):
         product.post("/api/auth/login", {"email": ADDRESS, "password": "not the password"})

@@ -117,7 +117,7 @@ def test_a_key_reads_its_own_team_and_no_other(
     assert product.get(f"/api/teams/{elsewhere.id}", token=secret).status_code == 404
 
 
-def test_an_owner_reaches_no_key_of_a_team_she_is_a_member_of(
+def test_an_owner_reaches_no_key_of_another_team_through_her_own(
     product, owner: Person, team: Team, other: Person
 ) -> None:
     elsewhere = create_team(with_verified_email(other))
@@ -199,7 +199,7 @@ def test_a_key_is_no_token_anywhere_else(
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
 
 
-def test_making_and_revoking_a_key_are_audited_with_what_it_may(product, owner: Person, team: Team) -> None:
+def test_making_and_revoking_a_key_are_audited_with_its_scopes(product, owner: Person, team: Team) -> None:
     path = f"/api/teams/{team.id}/api-keys"
     body = {"name": "CI", "scopes": ["write", "read"]}
 
@@ -207,7 +207,7 @@ def test_making_and_revoking_a_key_are_audited_with_what_it_may(product, owner: 
     product.delete(f"{path}/{key['id']}", token=owner.token)
 
     assert product.get(path, token=owner.token).json()["count"] == 0
-    assert key["scopes"] == ["read", "write"]  # in the same order, however they were sent
+    assert key["scopes"] == ["read", "write"]  # in one order, however they were sent
     events = AuditEvent.objects.for_target(team.id).filter(action__startswith="api_key.").order_by("pk")
     assert [(event.action, event.actor, event.data) for event in events] == [
         ("api_key.created", owner.user.id, {"key": key["id"], "scopes": "read write"}),
@@ -228,7 +228,7 @@ def test_a_revoked_key_is_dead_at_once(product: ServiceClient, owner: Person, te
 
     _dead(product, team, secret)
     assert product.delete(f"/api/teams/{team.id}/api-keys/{key.id}", token=owner.token).status_code == 404
-    with pytest.raises(NotFound):  # also by one that had found it before
+    with pytest.raises(NotFound):  # also for a request that had found it before
         api_keys.revoke_api_key(actor_for(team, owner), key)
 
 

@@ -59,7 +59,7 @@ def test_logging_in_opens_a_session_of_its_own(product: ServiceClient, customer:
     assert answer.json()["session_id"] != customer.session_id
     assert product.get("/api/auth/me").status_code == 200  # by the cookie just set
     assert User.objects.get().last_login == LoginSession.objects.latest("created_at").created_at
-    assert product.post("/api/auth/logout", headers={"X-CSRFToken": before}).status_code == 403  # it is another now
+    assert product.post("/api/auth/logout", headers={"X-CSRFToken": before}).status_code == 403  # replaced at login
 
 
 def test_an_unusable_bearer_header_never_falls_back_to_the_cookie(product: ServiceClient, customer: Person) -> None:

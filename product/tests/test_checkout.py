@@ -9,7 +9,7 @@ from saas.billing.catalogue.prices import change_price
 from saas.billing.catalogue.promotions import create_promotion_code
 from saas.billing.models import Checkout, Customer, Invoice, PriceTerms, Subscription
 from saas.billing.tests.plan_limits import with_added_limits
-from saas.teams.models import Membership
+from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
 from saas.testing.factories import team_factories
 from saas.testing.factories.user_factories import Person
@@ -149,7 +149,7 @@ def test_an_owner_buys_for_her_team(product: ServiceClient, customer: Person, ot
     path = f"/api/subscriptions/current?team_id={team.pk}"
     assert product.get(path, token=customer.token).json()["subscription"]["plan"]["id"] == "growth"
     assert product.get("/api/subscriptions/current", token=customer.token).json()["subscription"] is None
-    Membership.objects.create(team=team, user=other.user, role="viewer")
+    team_factories.add_member(team, Role.VIEWER, other)
     assert product.get(path, token=other.token).json()["subscription"]["plan"]["id"] == "growth"  # members see the plan
     limits = product.get(f"/api/billing/entitlements?team_id={team.pk}", token=customer.token).json()["limits"]
     assert limits == with_added_limits({"teams": 10, "seats": 25, "api_keys": 10})
@@ -159,7 +159,7 @@ def test_for_a_team_of_others_there_is_nothing_to_buy(product: ServiceClient, cu
     team = team_factories.create_team(customer)
 
     stranger = buy(product, other, team_id=team.pk)
-    Membership.objects.create(team=team, user=other.user, role="admin")
+    team_factories.add_member(team, Role.ADMIN, other)
     member = buy(product, other, team_id=team.pk)
 
     assert (stranger.status_code, member.status_code) == (404, 403)
@@ -175,7 +175,7 @@ def test_no_fewer_seats_are_bought_than_are_taken(
 ) -> None:
     change_price("scale", PriceTerms("usd", "month", 1_000, is_per_unit=True), by="system")
     team = team_factories.create_team(customer)
-    Membership.objects.create(team=team, user=other.user, role="member")
+    team_factories.add_member(team, Role.MEMBER, other)
     if call != "checkout":
         buy(product, customer, team_id=team.pk)
     body = {"plan_id": "scale", "team_id": team.pk, **more}

@@ -60,7 +60,7 @@ def test_a_comp_leaves_the_subscription_as_the_provider_tells_it(product, custom
 def test_a_team_has_the_higher_of_its_own_and_its_owners_limit(customer, other, given):
     team = create_team(name="Alpha", owner=customer.user).team
 
-    with pytest.raises(Invalid):  # teams are a person's
+    with pytest.raises(Invalid):  # only a person has a limit of teams
         override_limit(team, key="teams", value=12, **given)
     override_limit(team, key="seats", value=12, **given)
     assert (entitlements.get_limit(team, "seats"), entitlements.get_limit(customer.user, "seats")) == (12, 3)

@@ -238,7 +238,7 @@ def test_other_people_keep_what_is_theirs(adalgisa: Person, other: Person, staff
 
     erase()
 
-    assert PaymentMethod.objects.get(external_id="pm_o").last4 == "1881"  # whatever address its customer had
+    assert PaymentMethod.objects.get(external_id="pm_o").last4 == "1881"  # though its customer has her address
     assert User.objects.get(pk=other.user.pk).email == other.user.email
     assert Team.objects.get(owner=other.user).name == "[erased]"
     assert Team.objects.filter(name="Elsewhere").exists()
@@ -284,7 +284,7 @@ def test_an_erasure_that_fails_holds_up_no_others(product, customer: Person, oth
 def test_who_comes_back_with_a_restored_backup_is_erased_again(
     product, customer: Person, other: Person, staff_member: Person, is_pending: bool
 ) -> None:
-    """A backup from before the deletion, or from between it and the erasure."""
+    """A backup from before the deletion was asked for, or from before the erasure."""
     out = StringIO()
     if is_pending:
         Deletion.objects.create(user=customer.user, due_at=datetime.now(UTC) + timedelta(days=14))

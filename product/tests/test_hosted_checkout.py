@@ -15,14 +15,17 @@ from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
 
 
+def open_checkout(product: ServiceClient, person: Person, **more: object) -> str:
+    body = {"plan_id": "growth", **more}
+    checkout = product.post("/api/subscriptions/checkout", body, token=person.token).json()["checkout"]
+    assert checkout["status"] == "pending"
+    return checkout["checkout_url"].removeprefix("http://localhost:8000")
+
+
 @pytest.fixture
 def path(product: ServiceClient, customer: Person, settings) -> str:
     settings.BILLING_LOCAL_CHECKOUT = "hosted"
-    checkout = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token).json()[
-        "checkout"
-    ]
-    assert checkout["status"] == "pending"
-    return checkout["checkout_url"].removeprefix("http://localhost:8000")
+    return open_checkout(product, customer)
 
 
 def press(product: ServiceClient, path: str, card: str = "4242", act: str = "pay", code: str = ""):
@@ -107,7 +110,7 @@ def test_a_declined_card_says_why_and_leaves_the_page_open(
     assert not LocalObject.objects.undelivered().exists()
 
 
-def test_a_code_is_entered_on_the_page_and_by_a_person_once(product: ServiceClient, path: str) -> None:
+def test_a_promotion_code_is_entered_on_the_page_once_per_person(product: ServiceClient, path: str) -> None:
     create_promotion_code("SPRING", by="system", percent_off=Decimal(50), duration="once")
 
     assert press(product, path, act="code", code="spring").status_code == 302
@@ -141,14 +144,12 @@ def test_walking_away_ends_the_checkout_and_the_next_one_is_new(
 
 
 @pytest.mark.parametrize("of_team", [False, True])
-def test_walking_away_leads_back_to_the_plans_of_who_was_to_pay(
+def test_walking_away_leads_back_to_the_plans_of_person_or_team(
     product: ServiceClient, customer: Person, settings, of_team: bool
 ) -> None:
     settings.BILLING_LOCAL_CHECKOUT = "hosted"
     team_id = team_factories.create_team(customer).pk if of_team else ""
-    body = {"plan_id": "growth", "team_id": team_id}
-    checkout = product.post("/api/subscriptions/checkout", body, token=customer.token).json()["checkout"]
-    path = checkout["checkout_url"].removeprefix("http://localhost:8000")
+    path = open_checkout(product, customer, team_id=team_id)
     press(product, path, act="leave")
 
     [back] = re.findall(r'href="http://localhost:8000(/billing/cancel[^"]*)"', text_of(product.get(path)))
@@ -177,10 +178,7 @@ def test_what_was_paid_in_another_tab_counts(product: ServiceClient, customer: P
 
 def test_a_trial_shows_its_end_and_costs_nothing_today(product: ServiceClient, customer: Person, settings) -> None:
     settings.BILLING_LOCAL_CHECKOUT, settings.BILLING_TRIAL_DAYS = "hosted", 14
-    checkout = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token).json()[
-        "checkout"
-    ]
-    path = checkout["checkout_url"].removeprefix("http://localhost:8000")
+    path = open_checkout(product, customer)
     assert "Start the trial" in text_of(product.get(path))
 
     press(product, path)

@@ -127,7 +127,7 @@ def test_the_cookie_says_nothing_about_who_was_here(known, customer: Person) -> 
 
 def test_a_device_remembers_the_last_five_accounts() -> None:
     cookie = ""
-    for name in "abcdeef":  # twice the same is one
+    for name in "abcdeef":  # "e" twice counts once
         with request_context.use_context(request_context.Context(device=cookie)):
             cookie = known_devices.device_cookie_value(User(pk=f"usr_{name}"))
 
@@ -215,13 +215,15 @@ def test_who_has_the_password_and_not_the_code_keeps_nobody_out(product, strange
     assert (waits.status_code, enters.status_code) == (429, 200)
 
 
-@pytest.mark.parametrize("path", ["/api/auth/password/reset", "/reset"])
-def test_the_device_on_which_she_reset_her_password_is_known(stranger, product, customer: Person, path: str) -> None:
+@pytest.mark.parametrize(("method", "path"), [("post", "/api/auth/password/reset"), ("submit_form", "/reset")])
+def test_the_device_on_which_she_reset_her_password_is_known(
+    stranger, product, customer: Person, method: str, path: str
+) -> None:
     product.post("/api/auth/password/forgot", {"email": customer.user.email})
     handle_reset_request(ResetRequest.objects.get().pk)
     product.get("/login")
     sent = {"token": link_token("password_reset"), "new_password": NEW}
-    (product.submit_form if path == "/reset" else product.post)(path, sent)
+    getattr(product, method)(path, sent)
 
     guess(stranger, customer)
 

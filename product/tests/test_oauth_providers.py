@@ -174,7 +174,7 @@ def test_a_key_of_the_provider_that_cannot_be_used_is_ignored(product, idp: Iden
 
 
 @pytest.mark.parametrize("another", [ECKey.generate_key("P-256"), OKPKey.generate_key("Ed25519")])
-def test_a_token_that_names_no_key_is_of_the_only_one_of_its_kind(product, idp: IdentityProvider, db, another) -> None:
+def test_a_token_without_key_id_uses_the_only_key_of_its_type(product, idp: IdentityProvider, db, another) -> None:
     idp.header = {"alg": "RS256"}
     idp.answers["/jwks"] = (200, {"keys": [another.as_dict(private=False), idp.key.as_dict(private=False)]})
 
@@ -182,7 +182,7 @@ def test_a_token_that_names_no_key_is_of_the_only_one_of_its_kind(product, idp: 
 
 
 @pytest.mark.parametrize(("tenant", "status"), [("9188040d-6c67-4c5b-b112-36a304b66dad", 200), ("contoso", 400)])
-def test_a_tenant_in_the_issuers_name_is_believed_by_its_id_only(
+def test_a_tenant_in_an_issuers_name_must_be_an_id(
     product, idp: IdentityProvider, db, settings, tenant: str, status: int
 ) -> None:
     settings.OAUTH_PROVIDERS = {"oidc": replace(idp.provider_settings(), issuer=f"{idp.issuer}/common/v2.0")}

@@ -13,7 +13,7 @@ from saas.billing.providers.local.gateway import LocalGateway
 from saas.logs import LineFormatter
 from saas.teams.roles import Role
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import team_factories
+from saas.testing.factories import team_factories, user_factories
 from saas.testing.factories.user_factories import Person
 
 CARD = {"type": "card", "provider": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2035}
@@ -102,13 +102,10 @@ def test_a_field_that_does_not_fit_is_named(
 
 @pytest.mark.parametrize(("year", "month", "status"), [(2030, 5, 201), (2030, 4, 422), (2029, 12, 422)])
 def test_a_card_is_valid_until_its_month_is_over(
-    product: ServiceClient, customer: Person, year: int, month: int, status: int
+    product: ServiceClient, db: None, year: int, month: int, status: int
 ) -> None:
     with time_machine.travel(datetime(2030, 5, 31, 23, tzinfo=UTC)):
-        login = product.post("/api/auth/login", {"email": customer.user.email, "password": customer.password}).json()
-        body = {**CARD, "exp_year": year, "exp_month": month}
-
-        answer = product.post("/api/billing/payment-method", body, token=login["access_token"])
+        answer = add(product, user_factories.create_customer(), exp_year=year, exp_month=month)
 
     assert answer.status_code == status
 
@@ -176,6 +173,7 @@ def test_a_team_has_cards_invoices_and_a_portal_of_its_own(product: ServiceClien
     assert portal.status_code == 201
     visit = LocalObject.objects.get(pk=portal.json()["url"].rpartition("/")[2])
     assert visit.customer_id == Customer.objects.get(team=team).external_id
+    assert visit.data["return_url"] == f"http://localhost:8000/teams/{team.pk}/billing?from=portal"
     assert product.get("/api/billing/payment-methods", token=customer.token).json()["payment_methods"] == []
     gone = product.delete(f"/api/billing/payment-methods/{card['id']}?team_id={team.id}", token=customer.token)
     assert gone.status_code == 204

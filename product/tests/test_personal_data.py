@@ -70,6 +70,20 @@ def erase() -> None:
         erasure.erase_due_accounts()
 
 
+def move_to_new_address(product: ServiceClient, person: Person) -> None:
+    """Prove the address of the registration, then change it to new@example.org."""
+    product.post("/api/auth/email/verify", {"token": link_token("welcome")})
+    product.post("/api/auth/email/change", {"new_email": "new@example.org"}, token=person.token)
+    product.post("/api/auth/email/verify", {"token": link_token("confirm_new_email")})
+
+
+def invite_in_another_spelling(person: Person, inviter: Person) -> str:
+    spelled = person.user.email.upper()
+    team = create_team(with_verified_email(inviter))
+    invitations.invite(actor_for(team, inviter), email=spelled, role=Role.MEMBER)
+    return spelled
+
+
 # ── The export ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -106,9 +120,7 @@ def test_the_export_tells_everything_and_nothing_of_others(
 
 def test_the_export_leaves_out_mails_to_an_address_that_is_another_accounts_now(product, customer: Person) -> None:
     given_up = customer.user.email
-    product.post("/api/auth/email/verify", {"token": link_token("welcome")})
-    product.post("/api/auth/email/change", {"new_email": "new@example.org"}, token=customer.token)
-    product.post("/api/auth/email/verify", {"token": link_token("confirm_new_email")})
+    move_to_new_address(product, customer)
     user_factories.create_customer(given_up, full_name="Ola Other")
     token = product.post("/api/auth/login", {"email": "new@example.org", "password": PASSWORD}).json()["access_token"]
     product.post("/api/auth/email/change", {"new_email": "unproven@example.org"}, token=token)  # may be a stranger's
@@ -119,9 +131,7 @@ def test_the_export_leaves_out_mails_to_an_address_that_is_another_accounts_now(
 
 
 def test_the_export_names_mails_to_another_spelling_of_her_address(product, customer: Person, other: Person) -> None:
-    spelled = customer.user.email.upper()
-    team = create_team(with_verified_email(other))
-    invitations.invite(actor_for(team, other), email=spelled, role=Role.MEMBER)
+    spelled = invite_in_another_spelling(customer, other)
 
     mails = product.get("/api/users/export", token=customer.token).json()["personal_data"]["mails"]
 
@@ -358,9 +368,7 @@ def test_after_fourteen_days_nobody_can_tell_whose_account_it_was(
 
 
 def test_mails_to_another_spelling_of_her_address_are_erased_too(product, customer: Person, other: Person) -> None:
-    spelled = customer.user.email.upper()
-    team = create_team(with_verified_email(other))
-    invitations.invite(actor_for(team, other), email=spelled, role=Role.MEMBER)
+    spelled = invite_in_another_spelling(customer, other)
     assert Mail.objects.filter(recipient=spelled).count() == 1
     delete(product, customer)
 
@@ -371,9 +379,7 @@ def test_mails_to_another_spelling_of_her_address_are_erased_too(product, custom
 
 def test_mails_to_the_next_owner_of_an_address_stay_in_any_spelling(product, customer: Person) -> None:
     given_up = customer.user.email
-    product.post("/api/auth/email/verify", {"token": link_token("welcome")})
-    product.post("/api/auth/email/change", {"new_email": "new@example.org"}, token=customer.token)
-    product.post("/api/auth/email/verify", {"token": link_token("confirm_new_email")})
+    move_to_new_address(product, customer)
     user_factories.create_customer(given_up.upper(), full_name="Ola Other")
     token = product.post("/api/auth/login", {"email": "new@example.org", "password": PASSWORD}).json()["access_token"]
     product.delete("/api/users/me", {"current_password": PASSWORD}, token=token)
@@ -384,9 +390,7 @@ def test_mails_to_the_next_owner_of_an_address_stay_in_any_spelling(product, cus
 
 
 def test_mails_to_an_address_that_she_proved_before_are_erased_too(product, customer: Person) -> None:
-    product.post("/api/auth/email/verify", {"token": link_token("welcome")})
-    product.post("/api/auth/email/change", {"new_email": "new@example.org"}, token=customer.token)
-    product.post("/api/auth/email/verify", {"token": link_token("confirm_new_email")})
+    move_to_new_address(product, customer)
     token = product.post("/api/auth/login", {"email": "new@example.org", "password": PASSWORD}).json()["access_token"]
     product.delete("/api/users/me", token=token)
 

@@ -15,7 +15,6 @@ from saas.billing.catalogue.promotions import create_promotion_code
 from saas.billing.models import Customer, Invoice, LocalObject, PaymentMethod, PriceTerms, Subscription
 from saas.testing import local_provider
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import team_factories
 from saas.testing.factories.user_factories import Person
 from saas.webhook_events.models import WebhookEvent
 
@@ -56,15 +55,6 @@ def test_the_portal_shows_the_plan_the_cards_and_the_invoices(
     assert "19 USD a month" in text
     assert "19.00 USD" in text
     assert "<script" not in text
-
-
-def test_the_portal_of_a_team_leads_back_to_its_billing(product: ServiceClient, customer: Person) -> None:
-    team = team_factories.create_team(customer)
-
-    product.post("/api/billing/portal", {"team_id": team.pk}, token=customer.token)
-
-    session = LocalObject.objects.get(kind="billing_portal.session")
-    assert session.data["return_url"] == f"http://localhost:8000/teams/{team.pk}/billing?from=portal"
 
 
 def test_a_plan_is_changed_after_its_price_was_seen(product: ServiceClient, path: str) -> None:

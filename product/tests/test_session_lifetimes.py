@@ -198,7 +198,7 @@ def test_tokens_that_follow_from_each_other_are_all_different(product, customer:
 
 
 @pytest.mark.parametrize("status", ["deleted", "disabled"])
-def test_refreshing_for_somebody_who_may_not_be_here_is_refused(product, customer: Person, status: str) -> None:
+def test_a_banned_or_deleted_person_is_refused_by_token_and_cookie(product, customer: Person, status: str) -> None:
     User.objects.filter(pk=customer.user.pk).update(status=status)
 
     assert refresh(product, customer.refresh_token).status_code == 401

@@ -228,7 +228,8 @@ def test_an_owner_who_leaves_takes_the_team_from_no_other_owner(
 ) -> None:
     team = create_team(customer)
     add_member(team, Role.OWNER, other)
-    answering = add_member(team, Role.OWNER).user  # not who joined first, to whom a team falls that is left
+    # not the owner who joined first: a team without an owner falls to that one
+    answering = add_member(team, Role.OWNER).user
     Team.objects.update(owner=answering)
 
     assert product.post(f"/api/teams/{team.id}/leave", token=other.token).status_code == 204
@@ -330,7 +331,7 @@ def test_a_transfer_needs_another_member_within_their_team_limit(
     assert Team.objects.get(pk=team.pk).owner == customer.user
 
 
-def test_another_owner_hands_the_team_to_who_answers_for_it_already(
+def test_another_owner_hands_the_team_to_its_present_owner(
     product: ServiceClient, customer: Person, other: Person
 ) -> None:
     team = create_team(customer)
@@ -342,7 +343,7 @@ def test_another_owner_hands_the_team_to_who_answers_for_it_already(
     assert dict(Membership.objects.values_list("user", "role")) == {customer.user.id: "owner", other.user.id: "admin"}
 
 
-def test_each_change_of_a_team_is_audited_once_with_who_and_whom(customer: Person, other: Person) -> None:
+def test_each_change_of_a_team_is_audited_once_with_actor_and_member(customer: Person, other: Person) -> None:
     team = create_team(customer)
     add_member(team, Role.MEMBER, other)
     removed = add_member(team, Role.MEMBER)
@@ -390,7 +391,7 @@ def test_listing_members_costs_four_queries_however_many_there_are(
         assert len(product.get(f"/api/teams/{team.id}/members", token=customer.token).json()["members"]) == 4
 
 
-def test_an_owner_reaches_no_member_of_a_team_through_her_own(
+def test_an_owner_reaches_no_member_of_another_team_through_her_own(
     product: ServiceClient, customer: Person, other: Person
 ) -> None:
     team, elsewhere = create_team(customer), create_team(other)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from saas.settings.accounts import OAuthProvider
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.user_factories import PASSWORD, Person
 
@@ -28,3 +29,9 @@ def later(customer: Person):
         LoginSession.objects.filter(user=customer.user).update(authenticated_at=timezone.now() - timedelta(minutes=6))
 
     return pass_the_time
+
+
+@pytest.fixture
+def github_sign_in(settings) -> None:
+    """Signing in through GitHub is configured; nothing is called."""
+    settings.OAUTH_PROVIDERS = {"github": OAuthProvider("github", "id", "secret", hosts=("github.com",))}

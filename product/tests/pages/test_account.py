@@ -21,7 +21,6 @@ from saas.accounts.models import (
 )
 from saas.accounts.sessions import logins
 from saas.mail.models import Mail
-from saas.settings.accounts import OAuthProvider
 from saas.testing import local_provider
 from saas.testing.clients import ServiceClient
 from saas.testing.factories.team_factories import with_verified_email
@@ -139,6 +138,7 @@ def test_an_old_login_is_asked_for_the_password_and_goes_on(pages: ServiceClient
     assert Mail.objects.filter(template="confirm_new_email").count() == 1
 
 
+@pytest.mark.usefixtures("github_sign_in")
 @pytest.mark.parametrize(
     ("path", "sent"),
     [
@@ -150,10 +150,9 @@ def test_an_old_login_is_asked_for_the_password_and_goes_on(pages: ServiceClient
     ],
 )
 def test_an_old_login_does_nothing_delicate_without_the_password(
-    pages: ServiceClient, customer: Person, later, settings, path: str, sent: dict[str, str]
+    pages: ServiceClient, customer: Person, later, path: str, sent: dict[str, str]
 ) -> None:
-    settings.OAUTH_PROVIDERS = {"github": OAuthProvider("github", "id", "secret", hosts=("github.com",))}
-    User.objects.filter(pk=customer.user.pk).update(email_verified_at=customer.user.created_at)
+    with_verified_email(customer)
     OAuthIdentity.objects.create(provider="github", issuer="https://github.com", subject="7", user=customer.user)
     later()
 
@@ -185,7 +184,7 @@ def test_a_link_is_mailed_again_by_the_banners_button(pages: ServiceClient, cust
     assert Mail.objects.filter(template="verify_email").count() == 1
 
 
-def test_a_banner_of_before_the_confirmation_promises_no_mail(pages: ServiceClient, customer: Person) -> None:
+def test_a_banner_from_before_the_confirmation_promises_no_mail(pages: ServiceClient, customer: Person) -> None:
     with_verified_email(customer)
 
     pages.submit_form("/account/email/resend", {})
@@ -311,10 +310,10 @@ def test_a_device_is_logged_out_alone_or_with_all_others(pages: ServiceClient, s
     assert pages.get("/account").status_code == 200
 
 
-def test_this_device_is_listed_first_and_then_who_was_seen_last(pages: ServiceClient, customer: Person) -> None:
+def test_this_device_is_listed_first_then_those_seen_last(pages: ServiceClient, customer: Person) -> None:
     here = LoginSession.objects.filter(user=customer.user).latest("created_at")
-    old, new, over = (logins.open_session(customer.user, methods="pwd").session for _ in range(3))
-    logins.log_out(over)
+    old, new, ended = (logins.open_session(customer.user, methods="pwd").session for _ in range(3))
+    logins.log_out(ended)
     now = timezone.now()
     for sid, seconds in ((here.sid, 0), (new.sid, 5), (old.sid, -5), (customer.session_id, -9)):
         LoginSession.objects.filter(sid=sid).update(last_seen_at=now + timedelta(seconds=seconds))
@@ -373,8 +372,8 @@ def test_the_export_is_the_apis(pages: ServiceClient, customer: Person) -> None:
     assert json.loads(pages.get("/api/users/export").content)["user_id"] == customer.user.pk
 
 
-def test_a_provider_is_linked_by_a_page_that_leads_there(pages: ServiceClient, customer: Person, settings) -> None:
-    settings.OAUTH_PROVIDERS = {"github": OAuthProvider("github", "id", "secret", hosts=("github.com",))}
+@pytest.mark.usefixtures("github_sign_in")
+def test_a_provider_is_linked_by_a_page_that_leads_there(pages: ServiceClient, customer: Person) -> None:
     assert "Link GitHub" in text_of(pages.get("/account/security"))
 
     unverified = pages.submit_form("/account/providers/github", {"do": "link"})

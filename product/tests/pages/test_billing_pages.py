@@ -114,7 +114,7 @@ def test_plan_next_invoice_usage_cards_and_invoices_are_shown(browser: Browser, 
 
 
 @pytest.mark.parametrize(("interval", "count"), [("month", 3), ("week", 1)])
-def test_a_price_by_the_quarter_or_the_week_is_said_by_the_month(
+def test_a_quarterly_or_weekly_price_is_shown_by_the_month(
     browser: Browser, owner: Person, interval: str, count: int
 ) -> None:
     price = Price.objects.filter(external_id=buy(owner).price_id)
@@ -126,7 +126,7 @@ def test_a_price_by_the_quarter_or_the_week_is_said_by_the_month(
     assert "Growth active 43.21 USD a month" in text
 
 
-def test_more_seats_of_a_price_by_the_quarter_keep_it(browser: Browser, owner: Person) -> None:
+def test_more_seats_keep_a_price_by_the_quarter(browser: Browser, owner: Person) -> None:
     bought = buy(owner)
     price = Price.objects.filter(external_id=bought.price_id)
     price.update(interval_count=3, is_per_unit=True, unit_amount_cents=1_800)
@@ -424,7 +424,7 @@ def test_billing_details_are_asked_for_in_german(browser: Browser, owner: Person
     assert not re.search(r"\b(Street|City|Country|Tax|Save|Keep|Not|the)\b", words), words
 
 
-@pytest.mark.usefixtures("team")  # one team and one is left: not too many, which would be said
+@pytest.mark.usefixtures("team")  # one team, as many as remain: more than remain would be mentioned
 def test_canceling_says_what_is_lost_and_is_taken_back(browser: Browser, owner: Person) -> None:
     row = buy(owner)
     asked = text_of(browser.get("/billing/end"))

@@ -115,7 +115,7 @@ def test_a_second_step_that_is_over_keeps_where_one_wanted_to_go(
     assert product.get(step).headers["Location"] == "/login?next=%2Faccount%2Fdevices"
 
 
-def test_a_whole_login_ends_the_second_step_that_another_left(
+def test_another_persons_login_ends_a_second_step_that_was_left(
     product: ServiceClient, come_back: ComeBack, recovery_codes: list[str]
 ) -> None:
     assert come_back("/login/with/oidc").startswith("/login/code")

@@ -1,15 +1,13 @@
 """Registering, logging in and out on pages."""
 
 import re
-from datetime import timedelta
 
 import pyotp
 import pytest
-from django.utils import timezone
 
 from product.pages.urls import urlpatterns
 from saas.accounts import second_factor
-from saas.accounts.models import FailedAttempts, LoginSession, User
+from saas.accounts.models import LoginSession, User
 from saas.accounts.passwords import login_throttle
 from saas.mail.models import Mail
 from saas.testing.clients import ServiceClient
@@ -83,9 +81,9 @@ def test_a_taken_address_is_told_to_who_does_not_know_the_password(product: Serv
     assert Mail.objects.filter(template="register_attempt", recipient=customer.user.email).count() == 1
 
 
-def test_who_has_guessed_too_often_still_has_the_owner_warned(product: ServiceClient, customer: Person) -> None:
-    now, key = timezone.now(), login_throttle.password_key(customer.user.email)
-    FailedAttempts.objects.create(key=key, count=5, last_at=now, free_from=now + timedelta(minutes=1))
+def test_an_owner_is_warned_even_after_too_many_guesses(product: ServiceClient, customer: Person) -> None:
+    for _ in range(5):
+        login_throttle.count_attempt(login_throttle.password_key(customer.user.email))
     product.get("/register")
 
     answer = product.submit_form("/register", {**NEW, "email": customer.user.email})
@@ -213,10 +211,8 @@ def test_what_a_provider_refused_is_told_at_the_login(product: ServiceClient, db
     assert sentence in page
 
 
-def test_a_sign_in_that_nobody_began_here_leads_a_browser_to_the_login(product: ServiceClient, db, settings) -> None:
-    from saas.settings.accounts import OAuthProvider
-
-    settings.OAUTH_PROVIDERS = {"github": OAuthProvider("github", "id", "secret", hosts=("github.com",))}
+@pytest.mark.usefixtures("github_sign_in")
+def test_a_sign_in_that_nobody_began_here_leads_a_browser_to_the_login(product: ServiceClient, db) -> None:
     path = "/api/auth/oauth/github/callback?state=x&code=y"
 
     page = product.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
@@ -226,11 +222,10 @@ def test_a_sign_in_that_nobody_began_here_leads_a_browser_to_the_login(product: 
     assert (program.status_code, program.json()["code"]) == (400, "oauth_state_invalid")
 
 
-def test_a_provider_is_a_button_that_leads_there_and_back(product: ServiceClient, db, settings) -> None:
+@pytest.mark.usefixtures("github_sign_in")
+def test_a_provider_is_a_button_that_leads_there_and_back(product: ServiceClient, db) -> None:
     from saas.accounts.models import OAuthState
-    from saas.settings.accounts import OAuthProvider
 
-    settings.OAUTH_PROVIDERS = {"github": OAuthProvider("github", "id", "secret", hosts=("github.com",))}
     assert 'href="/login/with/github?next=%2Faccount%2Fdata"' in text_of(product.get("/login?next=/account/data"))
 
     answer = product.get("/login/with/github?next=/account/data")

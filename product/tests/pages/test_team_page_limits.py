@@ -24,7 +24,7 @@ from saas.testing.mails import link_token
 from saas.testing.rate_limits import ANONYMOUS_REQUEST, HERE, use_up
 
 ADDRESS = "new@example.org"
-BY_ADDRESS = rate_limits.invitation_address_limit("x")
+BY_INVITED_ADDRESS = rate_limits.invitation_address_limit("x")
 BY_TOKEN = rate_limits.mailed_link_token_limit("x")
 INVITED = {"emails": "E@F.example", "role": "member"}
 KEY = {"name": "CI", "scopes": "read", "expires_in_days": "30", "current_password": PASSWORD}
@@ -33,9 +33,9 @@ REGISTRATION = {"token": "{token}", "full_name": "Nell", "password": "an entirel
 MEMBER_SENDS = [
     ("/teams/{team}/invitations", INVITED, rate_limits.TEAM_INVITE, "{owner}"),
     ("/teams/{team}/invitations", INVITED, rate_limits.TEAM_INVITE_DAILY, "{team}"),
-    ("/teams/{team}/invitations", INVITED, BY_ADDRESS, "e@f.example"),
+    ("/teams/{team}/invitations", INVITED, BY_INVITED_ADDRESS, "e@f.example"),
     ("/teams/{team}/invitations/{sent}", {"do": "resend"}, rate_limits.TEAM_INVITE, "{owner}"),
-    ("/teams/{team}/invitations/{sent}", {"do": "resend"}, BY_ADDRESS, ADDRESS),
+    ("/teams/{team}/invitations/{sent}", {"do": "resend"}, BY_INVITED_ADDRESS, ADDRESS),
     ("/teams/{team}/settings", {"name": "Renamed"}, rate_limits.TEAM, "{team}"),
     ("/teams/{team}/settings", {"name": "Renamed"}, rate_limits.WRITES, "{owner}"),
     ("/teams/{team}/api-keys/new", KEY, rate_limits.LOGIN, HERE),
@@ -53,7 +53,7 @@ NEWCOMER_SENDS = [
 
 @pytest.fixture
 def here(customer: Person, settings) -> Iterator[dict[str, str]]:
-    """What the cases name. Time stands still: a window that ended in the middle of a test would forgive what it counts."""
+    """What the cases name. Time stands still, so that no window ends within a test."""
     with time_machine.travel(timezone.now(), tick=False):
         team = create_team(with_verified_email(customer))
         sent = invitations.invite(actor_for(team, customer), email=ADDRESS, role=Role.MEMBER)
@@ -65,27 +65,27 @@ def here(customer: Person, settings) -> Iterator[dict[str, str]]:
         }  # fmt: skip
 
 
-def what_there_is() -> tuple[object, ...]:
+def stored_state() -> tuple[object, ...]:
     tables = (ApiKey, Invitation, Mail, Membership, User)
     return Team.objects.get().name, *(table._base_manager.count() for table in tables)
 
 
-def require_that_nothing_is_done(
+def require_refusal_beyond_the_limit(
     client: ServiceClient, here: dict[str, str], path: str, fields: dict[str, str], limit: RateLimit, key: str
 ) -> None:
     use_up(replace(limit, key=lambda _: key.format(**here)))
     client.get("/api/auth/csrf")
-    before = what_there_is()
+    before = stored_state()
 
     answer = client.submit_form(path.format(**here), {name: value.format(**here) for name, value in fields.items()})
 
     page = client.get(answer.headers["Location"]) if answer.status_code == 302 else answer
     assert TooManyRequests.title in re.sub(r"\s+", " ", unescape(page.content.decode()))
-    assert what_there_is() == before
+    assert stored_state() == before
 
 
-def case_id(value: object) -> str:
-    return value.scope if isinstance(value, RateLimit) else value if isinstance(value, str) else "-"
+def case_id(value: object) -> str | None:
+    return getattr(value, "scope", None)
 
 
 @pytest.mark.parametrize(("path", "fields", "limit", "key"), MEMBER_SENDS, ids=case_id)
@@ -94,17 +94,19 @@ def test_what_a_member_sends_is_refused_beyond_the_limit(
 ) -> None:
     product.cookies["saas_session"] = customer.cookie_key
 
-    require_that_nothing_is_done(product, here, path, fields, limit, key)
+    require_refusal_beyond_the_limit(product, here, path, fields, limit, key)
 
 
 @pytest.mark.parametrize(("path", "fields", "limit", "key"), INVITED_SEND, ids=case_id)
-def test_who_is_invited_does_not_join_beyond_the_limit(product: ServiceClient, here, path, fields, limit, key) -> None:
+def test_an_invited_person_does_not_join_beyond_the_limit(
+    product: ServiceClient, here, path, fields, limit, key
+) -> None:
     guest = with_verified_email(user_factories.create_customer(ADDRESS))
     product.cookies["saas_session"] = guest.cookie_key
 
-    require_that_nothing_is_done(product, here, path, fields, limit, key)
+    require_refusal_beyond_the_limit(product, here, path, fields, limit, key)
 
 
 @pytest.mark.parametrize(("path", "fields", "limit", "key"), NEWCOMER_SENDS, ids=case_id)
 def test_a_newcomer_does_not_register_beyond_the_limit(product: ServiceClient, here, path, fields, limit, key) -> None:
-    require_that_nothing_is_done(product, here, path, fields, limit, key)
+    require_refusal_beyond_the_limit(product, here, path, fields, limit, key)

@@ -220,7 +220,7 @@ def test_what_a_role_may_not_do_is_refused_when_it_is_sent(
         (Role.VIEWER, {"/invitations", "/api-keys", "/api-keys/new", "/transfer", "/delete"}),
     ],
 )
-def test_a_page_is_shown_to_those_only_who_may_use_it(
+def test_a_page_is_shown_only_to_people_who_may_use_it(
     product: ServiceClient, owner: Person, team: Team, home: str, role: Role, closed: set[str]
 ) -> None:
     browser = Browser(product, owner if role == Role.OWNER else add_member(team, role))

@@ -18,8 +18,8 @@ def events(number: int) -> list[int]:
     return list(AuditEvent.objects.order_by("-pk").values_list("pk", flat=True))
 
 
-def read(**query: object) -> tuple[list[int], str | None]:
-    page = paginate(AuditEvent.objects.all(), **{"cursor": "", **query})
+def read(*, limit: int, cursor: str | None = None) -> tuple[list[int], str | None]:
+    page = paginate(AuditEvent.objects.all(), cursor=cursor or "", limit=limit)
     return [row.pk for row in page.items], page.next
 
 
@@ -56,4 +56,4 @@ def test_a_page_holds_one_to_a_hundred_rows(asked: str, given: int | None) -> No
     query = PageQuery(data={"limit": asked})
 
     assert query.is_valid() is (given is not None)
-    assert given is None or query.validated_data["limit"] == given
+    assert query.validated_data.get("limit") == given

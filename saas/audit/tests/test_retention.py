@@ -67,7 +67,7 @@ def test_the_values_beside_the_retired_events_go_and_are_not_in_the_file(db, tmp
     assert verify() == (0, "OK: 2 events are as they were written.")
 
 
-def test_an_earlier_retirement_that_is_put_back_does_not_move_the_beginning(trail, tmp_path):
+def test_an_earlier_retirement_that_is_restored_does_not_move_the_start(trail, tmp_path):
     retire(tmp_path)
     earlier = AuditEvent.objects.values(*[field.name for field in AuditEvent._meta.concrete_fields]).get(
         action="audit.retired"

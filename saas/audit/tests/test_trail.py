@@ -1,4 +1,4 @@
-"""What is written to the trail and beside it, and how it is read."""
+"""What is written to the trail and to its table of personal data, and how both are read."""
 
 import hmac
 from datetime import UTC, datetime, timedelta
@@ -31,16 +31,18 @@ def test_blanks_are_no_reason(given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "reason", "beside"),
+    ("address", "reason", "personal_rows"),
     [("192.0.2.7", "", 1), ("", "ticket 7", 1), ("192.0.2.7", "ticket 7", 1), ("", "", 0)],
 )
-def test_an_event_has_the_address_and_the_reason_that_there_are(db, address: str, reason: str, beside: int) -> None:
+def test_an_event_has_the_address_and_the_reason_that_there_are(
+    db, address: str, reason: str, personal_rows: int
+) -> None:
     with use_context(Context("req_1", address=address)):
         record("test.written", reason=reason)
 
     event = AuditEvent.objects.get()
     assert (event.address, event.reason, event.request_id) == (address, reason, "req_1")
-    assert AuditPersonalData.objects.count() == beside
+    assert AuditPersonalData.objects.count() == personal_rows
 
 
 def test_during_an_impersonation_staff_act_and_the_customer_is_named(db) -> None:

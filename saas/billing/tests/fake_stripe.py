@@ -19,6 +19,8 @@ def refusal(message: str, *, status: int = 400, type: str = "invalid_request_err
 
 
 BROKEN = refusal("An unknown error occurred", status=500, type="api_error")
+SUBSCRIPTION_MISSING = refusal("No such subscription", status=404, code="resource_missing")
+SUBSCRIPTION_CANCELED = refusal("A canceled subscription can only update its metadata.")
 CARD_NEEDS_AUTHENTICATION = refusal(
     "Your card was declined. This transaction requires authentication.",
     status=402,

@@ -130,13 +130,13 @@ def test_a_first_payment_or_a_change_that_failed_promises_no_days_of_grace(payer
     assert KEEPS not in text
 
 
-def test_who_has_left_is_not_told_that_they_keep_their_plan(payer: Person) -> None:
+def test_a_failed_payment_after_a_cancellation_promises_no_days_of_grace(payer: Person) -> None:
     receive_event("customer.subscription.deleted", whole.subscription(status="canceled"), later=30)
 
     assert KEEPS not in text_of_failure_mail(billing_reason="subscription_cycle")
 
 
-def test_who_is_asked_to_confirm_a_payment_is_not_told_that_it_failed(payer: Person) -> None:
+def test_a_payment_that_waits_for_confirmation_sends_no_mail_of_failure(payer: Person) -> None:
     asked = whole.invoice(7900, status="open")
 
     receive_event("invoice.payment_action_required", asked, later=60)

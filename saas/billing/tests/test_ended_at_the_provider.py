@@ -11,23 +11,14 @@ from saas.billing.catalogue.promotions import create_promotion_code
 from saas.billing.entitlements import has_feature
 from saas.billing.models import Checkout, Customer, Price, PromotionCode, Subscription
 from saas.billing.personal_data import StillSubscribed
+from saas.billing.tests.fake_stripe import BROKEN, SUBSCRIPTION_CANCELED, SUBSCRIPTION_MISSING
 from saas.billing.tests.stripe_stand_in import StandIn, bill_through_stripe, stand_in
 from saas.testing.clients import ServiceClient
-from saas.testing.factories import event_factories
 from saas.testing.factories import stripe_object_factories as whole
+from saas.testing.factories.stripe_event_factories import receive_event
 from saas.testing.factories.user_factories import Person
-from saas.webhook_events.actions import append_event
-from saas.webhook_events.models import WebhookEvent
 
 PATH = "/v1/subscriptions/sub_1"
-MISSING = (
-    404,
-    {"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "No such subscription"}},
-)
-OVER = (
-    400,
-    {"error": {"type": "invalid_request_error", "message": "A canceled subscription can only update its metadata."}},
-)
 
 
 @pytest.fixture
@@ -36,10 +27,7 @@ def provider(customer: Person, settings: Any) -> Iterator[StandIn]:
     Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     for plan in ("starter", "growth"):
         Price.objects.create(provider="stripe", external_id=f"price_{plan}", plan_id=plan, is_current=True)
-    append_event(
-        whole.event("customer.subscription.created", whole.subscription()), source=WebhookEvent.Source.DELIVERY
-    )
-    event_factories.drain()
+    receive_event("customer.subscription.created", whole.subscription())
     with stand_in({f"GET {PATH}": whole.subscription(status="canceled", ended_at=whole.AT + 60)}) as here:
         bill_through_stripe(settings, here.url)
         yield here
@@ -48,10 +36,10 @@ def provider(customer: Person, settings: Any) -> Iterator[StandIn]:
 @pytest.mark.parametrize(
     ("call", "body", "asked", "refusal"),
     [
-        ("cancel", {"at_period_end": False}, f"DELETE {PATH}", MISSING),
-        ("cancel", {"at_period_end": True}, f"POST {PATH}", OVER),
-        ("change", {"plan_id": "starter"}, f"POST {PATH}", OVER),
-        ("change/preview", {"plan_id": "starter"}, "POST /v1/invoices/create_preview", OVER),
+        ("cancel", {"at_period_end": False}, f"DELETE {PATH}", SUBSCRIPTION_MISSING),
+        ("cancel", {"at_period_end": True}, f"POST {PATH}", SUBSCRIPTION_CANCELED),
+        ("change", {"plan_id": "starter"}, f"POST {PATH}", SUBSCRIPTION_CANCELED),
+        ("change/preview", {"plan_id": "starter"}, "POST /v1/invoices/create_preview", SUBSCRIPTION_CANCELED),
     ],
 )
 def test_what_is_refused_because_it_is_over_is_over_here_too(
@@ -68,7 +56,7 @@ def test_what_is_refused_because_it_is_over_is_over_here_too(
 def test_a_refusal_of_a_subscription_that_goes_on_is_shown(
     product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
-    provider.answers |= {f"GET {PATH}": whole.subscription(), f"DELETE {PATH}": [OVER]}
+    provider.answers |= {f"GET {PATH}": whole.subscription(), f"DELETE {PATH}": [SUBSCRIPTION_CANCELED]}
 
     answer = product.post("/api/subscriptions/cancel", {"at_period_end": False}, token=customer.token)
 
@@ -76,12 +64,12 @@ def test_a_refusal_of_a_subscription_that_goes_on_is_shown(
     assert Subscription.objects.get().status == "active"
 
 
-def test_who_could_not_cancel_what_was_over_may_leave(
+def test_an_account_can_be_deleted_once_its_subscription_is_canceled(
     product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
     with pytest.raises(StillSubscribed):
         delete_account(customer.user)
-    provider.answers[f"DELETE {PATH}"] = [MISSING]
+    provider.answers[f"DELETE {PATH}"] = [SUBSCRIPTION_MISSING]
 
     product.post("/api/subscriptions/cancel", {"at_period_end": False}, token=customer.token)
 
@@ -90,7 +78,7 @@ def test_who_could_not_cancel_what_was_over_may_leave(
 
 @pytest.mark.parametrize("code", ["", "SPRING"])
 @pytest.mark.parametrize(("status", "answer"), [("canceled", 201), ("active", 409), ("unpaid", 409)])
-def test_who_buys_again_is_asked_about_at_the_provider(
+def test_a_new_checkout_asks_the_provider_whether_the_old_one_goes_on(
     product: ServiceClient, customer: Person, provider: StandIn, status: str, answer: int, code: str
 ) -> None:
     create_promotion_code("SPRING", by="system", percent_off=Decimal(25), duration="forever")
@@ -111,7 +99,7 @@ def test_who_buys_again_is_asked_about_at_the_provider(
 def test_a_provider_that_does_not_answer_sells_nothing_twice(
     product: ServiceClient, customer: Person, provider: StandIn
 ) -> None:
-    provider.answers[f"GET {PATH}"] = [(500, {"error": {"type": "api_error", "message": "try again"}})]
+    provider.answers[f"GET {PATH}"] = [BROKEN]
 
     started = product.post("/api/subscriptions/checkout", {"plan_id": "growth"}, token=customer.token)
 

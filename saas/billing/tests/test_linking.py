@@ -89,7 +89,7 @@ def test_a_customer_that_only_we_knew_takes_the_place(customer: Person) -> None:
 
 
 def test_what_stripe_says_takes_no_customer_from_its_account(customer: Person, other: Person) -> None:
-    """Whoever writes the metadata there names another account's customer."""
+    """Metadata at Stripe can name any customer, also that of another account."""
     mine = Customer.objects.create(user=customer.user, provider="stripe", external_id="cus_1")
     theirs = Customer.objects.create(user=other.user, provider="stripe")
 
@@ -113,7 +113,7 @@ def test_an_address_that_nobody_confirmed_is_an_alarm(customer: Person) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"status": "disabled"}, {"is_staff": True}])
-def test_nothing_is_given_to_who_is_banned_or_staff(customer: Person, fields: dict[str, Any]) -> None:
+def test_banned_people_and_staff_are_linked_to_no_customer(customer: Person, fields: dict[str, Any]) -> None:
     confirm_address(customer)
     type(customer.user).objects.filter(pk=customer.user.pk).update(**fields)
 

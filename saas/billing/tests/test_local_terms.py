@@ -121,7 +121,7 @@ def test_a_code_is_taken_off_as_long_as_it_lasts(customer: Person) -> None:
     assert totals() == [5_925, 5_925, 7_900, 7_900]
 
 
-def test_a_code_of_once_is_taken_off_the_first_invoice_that_costs_something(customer: Person) -> None:
+def test_a_code_of_once_is_taken_off_the_first_invoice_above_zero(customer: Person) -> None:
     code(percent_off=None, amount_off_cents=10_000, currency="usd", duration="once")
     start_checkout(customer.user, plan_id="growth", promotion_code="SPRING")
     test_clock.advance_and_process(timedelta(days=31))
@@ -195,7 +195,7 @@ def test_a_code_is_ended_once(db: None) -> None:
     assert AuditEvent.objects.filter(action="promotion_code.ended").count() == 1
 
 
-def test_the_most_that_a_code_can_give_is_made(db: None) -> None:
+def test_a_code_with_the_largest_terms_is_made(db: None) -> None:
     made = code(percent_off=Decimal(100), duration="repeating", duration_months=60, max_redemptions=1_000_000)
 
     assert (made.off, made.span) == ("100 %", "each invoice for 60 months")
@@ -368,7 +368,7 @@ def test_what_was_free_is_charged_at_once_and_needs_its_payment(customer: Person
     assert (row.plan_id, row.status, sorted(paid())) == ("growth", "active", [0, 7_900])
 
 
-def test_where_a_payment_is_owed_already_a_change_to_the_year_waits_for_none(customer: Person) -> None:
+def test_while_a_payment_is_owed_a_change_to_the_year_waits_for_none(customer: Person) -> None:
     start_checkout(customer.user, plan_id="growth")
     add_payment_method(customer.user, type="card", provider="visa", last4="0341", exp_month=12, exp_year=2099)
     test_clock.advance_and_process(timedelta(days=32))
@@ -401,7 +401,7 @@ def test_a_code_for_ever_is_taken_again(customer: Person) -> None:
     assert Subscription.objects.live().get().monthly_cents == 3_950
 
 
-def test_who_pays_by_the_quarter_may_change_to_the_month(customer: Person) -> None:
+def test_a_quarterly_subscription_can_change_to_monthly(customer: Person) -> None:
     start_checkout(customer.user, plan_id="growth")
     quarterly = Price.objects.create(
         provider="local", external_id="price_quarter", plan_id="growth", currency="usd", interval="month",

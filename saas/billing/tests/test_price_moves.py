@@ -15,8 +15,8 @@ from saas.billing.models import Customer, Invoice, Price, PriceMove, PriceTerms,
 from saas.billing.providers.local import test_clock
 from saas.billing.subscriptions import cancel_subscription, change_plan
 from saas.billing.tasks import apply_price_moves
+from saas.billing.tests.fake_stripe import SUBSCRIPTION_CANCELED
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
-from saas.billing.tests.test_ended_at_the_provider import OVER
 from saas.errors import Invalid
 from saas.mail.models import Mail
 from saas.testing.factories import stripe_object_factories as whole
@@ -49,7 +49,7 @@ def schedule(old: Price, after: timedelta = FORTNIGHT + timedelta(hours=1)) -> P
 def test_the_preview_says_who_pays_what_since_when_and_what_they_will_pay(old: Price) -> None:
     start_checkout(user_factories.create_customer().user, plan_id="growth")  # pays the new price already
 
-    stub = Customer.objects.create(provider="local", external_id="cus_stub")  # who is nobody of ours
+    stub = Customer.objects.create(provider="local", external_id="cus_stub")  # linked to no account
     Subscription.objects.create(
         customer=stub, external_id="sub_stub", status="active", price_id=old.external_id, item_id="si_stub"
     )
@@ -62,7 +62,7 @@ def test_the_preview_says_who_pays_what_since_when_and_what_they_will_pay(old: P
     assert not Mail.objects.filter(template="price_change").exists()
 
 
-def test_who_pays_is_told_at_once_and_moved_on_the_day_without_a_charge_before_the_next_renewal(old: Price) -> None:
+def test_payers_are_told_at_once_and_moved_on_the_day_without_a_charge(old: Price) -> None:
     move = schedule(old)
 
     mail = Mail.objects.get(template="price_change")
@@ -96,7 +96,7 @@ def test_who_has_left_or_changed_by_then_is_left_alone(old: Price, customer: Per
     assert not AuditEvent.objects.filter(action="subscription.price_moved").exists()
 
 
-def test_who_ends_with_the_period_is_told_of_no_other_price(old: Price, customer: Person) -> None:
+def test_a_subscription_that_ends_with_its_period_is_not_moved(old: Price, customer: Person) -> None:
     cancel_subscription(customer.user, at_period_end=True, reason="", by=customer.user)
 
     move = schedule(old)
@@ -150,9 +150,7 @@ def test_nobody_is_moved_to_another_plan_or_to_a_price_that_is_not_sold(old: Pri
             price_moves.preview_price_move(*pair)
 
 
-def test_at_stripe_the_item_is_changed_without_proration_and_a_refusal_is_tried_again_after_an_hour(
-    old: Price, settings
-) -> None:
+def test_at_stripe_a_move_has_no_proration_and_is_retried_after_an_hour(old: Price, settings) -> None:
     schedule(old)
     row = Subscription.objects.get()
     new = price_moves.current_version(old)
@@ -184,7 +182,7 @@ def test_what_has_ended_at_stripe_without_an_event_is_left_alone(old: Price, set
         status="canceled",
         ended_at=int(timezone.now().timestamp()),
     )
-    with stand_in({f"POST {path}": [OVER], f"GET {path}": over}) as stripe:
+    with stand_in({f"POST {path}": [SUBSCRIPTION_CANCELED], f"GET {path}": over}) as stripe:
         bill_through_stripe(settings, stripe.url)
         apply_price_moves()
 

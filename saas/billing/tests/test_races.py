@@ -147,7 +147,7 @@ def test_a_tax_id_given_and_taken_back_at_once_is_noted_for_deletion(customer: P
     assert BillingDetails.objects.values_list("tax_id", "had_tax_id").get() == ("", True)
 
 
-def test_of_two_who_link_a_customer_at_once_the_second_is_refused(customer: Person, other: Person) -> None:
+def test_of_two_concurrent_links_of_a_customer_the_second_is_refused(customer: Person, other: Person) -> None:
     stub = upsert.ensure_customer("cus_1")
     assert stub
 

@@ -47,7 +47,7 @@ def test_where_nothing_drifted_nothing_is_found_and_no_trace_is_left(bought: Sub
 
     assert WebhookEvent.objects.count() == before
     elsewhere.refresh_from_db()
-    assert elsewhere.reconciled_at is None  # the local provider was not asked about whom Stripe has
+    assert elsewhere.reconciled_at is None  # the local provider is not asked about Stripe's customers
 
 
 def test_what_no_event_told_is_found_and_put_right(bought: Subscription) -> None:

@@ -92,7 +92,7 @@ def test_a_recent_or_waiting_event_keeps_all_payloads_of_its_object(status, days
         ("payment_method.attached", "pm_1"),
     ],
 )
-def test_what_has_not_ended_keeps_its_payloads_for_ever_and_what_is_unknown_does_not(type, object_id):
+def test_payloads_of_what_has_not_ended_stay_and_unknown_ones_go(type, object_id):
     customer = Customer.objects.create(provider="stripe", external_id="cus_1")
     Invoice.objects.create(
         external_id="in_1", customer=customer, charge_id="ch_1", status="paid", issued_at=timezone.now()

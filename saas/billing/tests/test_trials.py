@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.apps import apps
 
 from saas.audit.models import AuditEvent
 from saas.billing import entitlements, providers, webhook_handlers
@@ -17,6 +16,7 @@ from saas.billing.providers.interface import ProviderRefused
 from saas.billing.providers.local import lifecycle, test_clock
 from saas.billing.subscriptions import NotOnTrial, extend_trial, resume_paused_trials
 from saas.billing.tests.stripe_stand_in import bill_through_stripe, stand_in
+from saas.billing.tests.test_checkouts import team_of
 from saas.errors import Invalid
 from saas.testing import local_provider
 from saas.testing.factories import stripe_object_factories as whole
@@ -149,12 +149,14 @@ def tell_new_card() -> None:
     receive_event("customer.updated", card, later=60, previous_attributes=previous)
 
 
-@pytest.mark.parametrize("is_own", [False, True])  # the card is the subscription's, and the customer has none
-def test_what_paused_without_a_card_goes_on_with_one(paused: Subscription, settings: Any, is_own: bool) -> None:
+@pytest.mark.parametrize("card_is_the_subscriptions", [False, True])
+def test_what_paused_without_a_card_goes_on_with_one(
+    paused: Subscription, settings: Any, card_is_the_subscriptions: bool
+) -> None:
     with stand_in(asked_and_resumed("trial_end_without_payment_method")) as here:
         bill_through_stripe(settings, here.url)
         assert resume_paused_trials() == 0  # there is no card yet
-        if is_own:
+        if card_is_the_subscriptions:
             Subscription.objects.update(default_payment_method="pm_1")
         else:
             tell_new_card()
@@ -204,7 +206,7 @@ def test_who_has_another_subscription_by_now_is_not_charged_twice(paused: Subscr
     assert here.asked == []
 
 
-def test_nobody_is_charged_for_a_customer_without_an_account(paused: Subscription, settings: Any) -> None:
+def test_a_trial_of_a_customer_without_an_account_is_not_resumed(paused: Subscription, settings: Any) -> None:
     tell_new_card()
     Customer.objects.update(user=None)
 
@@ -215,9 +217,11 @@ def test_nobody_is_charged_for_a_customer_without_an_account(paused: Subscriptio
     assert here.asked == []
 
 
-def test_what_another_team_pays_is_not_this_ones(paused: Subscription, customer: Person, settings: Any) -> None:
+def test_a_subscription_of_another_team_does_not_prevent_the_resumption(
+    paused: Subscription, customer: Person, settings: Any
+) -> None:
     tell_new_card()
-    teams = [apps.get_model("teams", "Team").objects.create(name=name, owner=customer.user) for name in "AB"]
+    teams = [team_of(customer), team_of(customer)]
     Customer.objects.update(user=None, team=teams[0])
     other = Customer.objects.create(team=teams[1], provider="stripe", external_id="cus_2")
     Subscription.objects.create(customer=other, external_id="sub_2", status="active")

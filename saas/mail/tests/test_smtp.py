@@ -324,11 +324,16 @@ def test_the_longest_answer_is_stored_in_part(db, mailbox: Mailbox) -> None:
 def while_sending(monkeypatch, mailbox: Mailbox) -> Any:
     """Runs a function while a worker holds the mail, before it is sent."""
 
-    def set_function(function: Any) -> None:
+    def run_while_sending(function: Any) -> None:
         render = rendering.render_message
-        monkeypatch.setattr(delivery.rendering, "render_message", lambda mail: function() or render(mail))
 
-    return set_function
+        def run_and_render(mail: Mail) -> Any:
+            function()
+            return render(mail)
+
+        monkeypatch.setattr(delivery.rendering, "render_message", run_and_render)
+
+    return run_while_sending
 
 
 def test_a_mail_that_is_being_sent_is_left_alone_for_two_minutes(db, while_sending: Any) -> None:
@@ -349,7 +354,7 @@ def test_a_mail_that_is_being_sent_is_left_alone_for_two_minutes(db, while_sendi
 
 def test_a_worker_that_was_too_slow_overwrites_nothing(db, mailbox: Mailbox, while_sending: Any) -> None:
     mailbox.refusals = ["554 Spam"]
-    while_sending(lambda: Mail.objects.update(attempts=2, status="sent") and None)
+    while_sending(lambda: Mail.objects.update(attempts=2, status="sent"))
 
     delivery.deliver_mail(post_reset().pk)
 

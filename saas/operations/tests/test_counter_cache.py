@@ -18,6 +18,12 @@ def counters() -> DatabaseCounterCache:
     return DatabaseCounterCache("", {})
 
 
+@pytest.fixture
+def _limits_in_the_database(settings) -> None:
+    limits = {"BACKEND": "saas.operations.counter_cache.DatabaseCounterCache"}
+    settings.CACHES = {**settings.CACHES, "limits": limits}
+
+
 def test_only_the_first_begins_a_window_and_the_others_count(counters: DatabaseCounterCache) -> None:
     assert [counters.add("login", 1, 60), counters.add("login", 1, 60)] == [True, False]
 
@@ -34,18 +40,15 @@ def test_a_window_that_is_over_begins_anew_and_its_row_goes(counters: DatabaseCo
         assert list(Counter.objects.values_list("key", "value")) == [(counters.make_key("login"), 1)]
 
 
-def test_the_health_check_counts_and_leaves_no_counter_behind(settings) -> None:
-    limits = {"BACKEND": "saas.operations.counter_cache.DatabaseCounterCache"}
-    settings.CACHES = {**settings.CACHES, "limits": limits}
-
+@pytest.mark.usefixtures("_limits_in_the_database")
+def test_the_health_check_counts_and_leaves_no_counter_behind() -> None:
     RATE_LIMITING.check()
 
     assert not Counter.objects.exists()
 
 
-def test_a_counter_that_loses_a_count_is_out_of_order(settings, monkeypatch) -> None:
-    limits = {"BACKEND": "saas.operations.counter_cache.DatabaseCounterCache"}
-    settings.CACHES = {**settings.CACHES, "limits": limits}
+@pytest.mark.usefixtures("_limits_in_the_database")
+def test_a_counter_that_loses_a_count_is_out_of_order(monkeypatch) -> None:
     monkeypatch.setattr(DatabaseCounterCache, "incr", lambda *_: 1)
 
     with pytest.raises(RuntimeError, match="lost a count"):

@@ -53,7 +53,7 @@ def test_a_pass_reaches_every_row_wherever_it_stands(clock) -> None:
     assert (progress().deleted, progress().complete_until, progress().started_at) == (3, NOW, None)
 
 
-def test_a_run_that_ends_early_is_continued_by_the_next_and_is_behind_until_then(clock, monkeypatch) -> None:
+def test_a_run_that_ends_early_is_continued_and_is_behind_until_then(clock, monkeypatch) -> None:
     counters(a=5, b=5, c=-1, d=-1, e=-1)
     one_page = iter([0.0, 0.0, 99.0])
     with monkeypatch.context() as patched:

@@ -370,7 +370,7 @@ def streamed(monkeypatch, content):
 
 async def answered(bridge, answer):
     await bridge.__rsgi__(RsgiScope(BASE), answer)
-    await asyncio.sleep(0)  # what was to be done at once after the answer
+    await asyncio.sleep(0)  # runs the callbacks that the answer has scheduled
 
 
 @pytest.mark.parametrize("pieces", [1, 16, 17, 40])

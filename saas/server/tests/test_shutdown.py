@@ -12,13 +12,13 @@ from saas.server.shared_state import SharedState
 
 
 @pytest.fixture
-def stops(monkeypatch, tmp_path):
-    """Sends signals to the handler of a server; returns whether it was stopped after each, and whether it drains."""
+def send_signals(monkeypatch, tmp_path):
+    """Sends signals to the handler of a server; returns how often it was stopped after each, and whether it drains."""
     monkeypatch.setattr(draining, "_flag", bytearray(1))
     shared, stopped = SharedState(tmp_path), []
     server = SimpleNamespace(signal_handler_interrupt=lambda: stopped.append(True))
 
-    def stops(*signals, drain_seconds=60.0, has_failed=False):
+    def send_signals(*signals, drain_seconds=60.0, has_failed=False):
         if has_failed:
             shared.record_failed_boot()
         handler, after_each = ShutdownHandler(server, shared, drain_seconds), []
@@ -27,7 +27,7 @@ def stops(monkeypatch, tmp_path):
             after_each.append(len(stopped))
         return after_each, draining.is_draining()
 
-    return stops
+    return send_signals
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def stops(monkeypatch, tmp_path):
         ([signal.SIGTERM], {"has_failed": True}, ([1], False)),
     ],
 )
-def test_a_server_drains_first_unless_there_is_no_time_or_no_use(stops, signals, options, expected):
-    assert stops(*signals, **options) == expected
+def test_a_server_drains_first_unless_there_is_no_time_or_no_use(send_signals, signals, options, expected):
+    assert send_signals(*signals, **options) == expected
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("0", 0.0), ("2.5", 2.5), ("3600", 3600.0), ("", 5.0)])

@@ -25,9 +25,7 @@ OF_TEAMS_AND_BILLING = {
 }
 
 
-def test_rows_that_others_keep_for_a_team_go_last_registered_first(
-    customer: Person, other: Person, monkeypatch
-) -> None:
+def test_owned_rows_of_a_team_are_deleted_in_reverse_order(customer: Person, other: Person, monkeypatch) -> None:
     team, kept = create_team(customer), create_team(other)
     for one in (team, kept):
         save_billing_details(one, by=customer.user, tax_id_kind="eu_vat", tax_id="DE136695976")

@@ -42,7 +42,7 @@ def test_a_mail_about_a_deleted_team_does_not_lead_to_its_pages(team: Team) -> N
     assert "This is about the subscription of the team Engineering." in mail.body
 
 
-def test_another_owner_is_written_to_while_the_first_is_banned(team: Team) -> None:
+def test_mails_go_to_another_owner_while_the_first_is_banned(team: Team) -> None:
     other = team_factories.add_member(team, Role.OWNER)
     team_factories.add_member(team, Role.ADMIN)
     User.objects.filter(pk=team.owner_id).update(status=User.Status.DISABLED)
@@ -52,7 +52,7 @@ def test_another_owner_is_written_to_while_the_first_is_banned(team: Team) -> No
     assert Mail.objects.get(template="payment_failed").recipient == other.user.email
 
 
-def test_nobody_else_is_written_to_where_the_only_owner_is_banned(team: Team) -> None:
+def test_no_mail_is_sent_while_the_only_owner_is_banned(team: Team) -> None:
     team_factories.add_member(team, Role.ADMIN)
     User.objects.filter(pk=team.owner_id).update(status=User.Status.DISABLED)
 

@@ -81,7 +81,7 @@ def test_fewer_members_cost_less_from_the_next_period_on(team: Team) -> None:
     assert seat_billing.update_all_seats() == 0
 
 
-def test_joining_and_leaving_have_the_seats_compared(
+def test_joining_and_leaving_each_ask_for_an_update_of_the_seats(
     customer: Person, other: Person, django_capture_on_commit_callbacks: Any
 ) -> None:
     team, guest = create_team(customer), with_verified_email(other)

@@ -2,7 +2,6 @@
 
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.conf import settings
 from django.core.management import call_command
 from psycopg import sql
 
 from saas.testing.servers.engines import connection_parameters
+from saas.tests.processes.test_settings import managed
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -44,19 +43,8 @@ def make_database(superuser: "psycopg.Connection[Any]", name: str, options: str 
 
 def manage(name: str, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     where = connection_parameters()
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=settings.BASE_DIR,
-        env={
-            "SAAS_ENV": "test",
-            "SAAS_VAR_DIR": str(folder),
-            "DATABASE_URL": f"postgres://{name}:{name}@{where['host']}:{where.get('port', 5432)}/{name}",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    url = f"postgres://{name}:{name}@{where['host']}:{where.get('port', 5432)}/{name}"
+    return managed(folder, *arguments, SAAS_ENV="test", DATABASE_URL=url)
 
 
 def test_migrate_refuses_a_database_that_lacks_most_characters(superuser: Any, name: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from saas.webhook_events import dispatch
+from saas.webhook_events.processing import claims
 
 
 @pytest.fixture
@@ -22,3 +23,13 @@ def seen(handle):
         ids.append(event.external_id)
 
     return ids
+
+
+@pytest.fixture
+def _customers_are_locked(monkeypatch):
+    """Another worker holds the lock of every customer."""
+
+    def refuse(lock_key):
+        raise claims.LockUnavailable
+
+    monkeypatch.setattr(claims, "acquire_customer_lock", refuse)

@@ -75,7 +75,7 @@ def test_an_event_that_waits_too_long_is_told_once_and_so_is_the_recovery(seen):
     assert not WebhookAlert.objects.exists()
 
 
-def test_a_burst_of_bad_signatures_is_told():
+def test_a_burst_of_refused_deliveries_is_told():
     outcomes = ["bad_signature"] * 3 + ["stale", "malformed"]
     before = timezone.now() - timedelta(seconds=61)
     WebhookDelivery.objects.bulk_create(

@@ -321,11 +321,11 @@ def test_events_of_one_customer_keep_their_order_in_one_transaction(seen):
 
 
 @pytest.mark.postgres
+@pytest.mark.usefixtures("_customers_are_locked")
 def test_events_of_a_locked_customer_are_left_out_and_postponed(seen, monkeypatch):
     rows = stored(3)
     free = claims.acquire_customer_locks
     monkeypatch.setattr(claims, "acquire_customer_locks", lambda wanted: free(wanted) - {"cus_1"})
-    monkeypatch.setattr(claims, "acquire_customer_lock", _busy)
 
     work_off()
 
@@ -334,13 +334,9 @@ def test_events_of_a_locked_customer_are_left_out_and_postponed(seen, monkeypatc
     assert WebhookEvent.objects.filter(~Q(failures=0)).count() == 0
 
 
-def _busy(lock_key):
-    raise claims.LockUnavailable
-
-
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_after_an_error_of_the_connection_the_batch_goes_on_with_another(handle):
+def test_after_an_error_of_the_connection_the_worker_has_another(handle):
     @handle("demo.*")
     def lose_the_connection(event, data):
         raise OperationalError("the connection is lost")

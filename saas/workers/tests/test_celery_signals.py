@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)  # connections are looked a
 
 @pytest.fixture(autouse=True)
 def ended(monkeypatch) -> Iterator[list[bool]]:
-    """Whether this process would have ended itself. Its progress is that of the test alone."""
+    """``True`` for each time this process would have ended itself. The progress of tasks begins anew."""
     ended: list[bool] = []
     monkeypatch.setattr(celery_signals, "task_progress", TaskProgress())
     monkeypatch.setattr(celery_signals, "terminate_process", lambda: ended.append(True))
@@ -31,8 +31,8 @@ def test_a_task_has_a_time_limit_from_its_start_to_its_end() -> None:
     assert (limited, "task" in time_limits._deadlines) == (True, False)
 
 
-@pytest.mark.parametrize(("failures", "is_over"), [(4, []), (5, [True])])
-def test_a_process_ends_itself_when_its_infrastructure_fails_for_long(monkeypatch, ended, failures, is_over) -> None:
+@pytest.mark.parametrize(("failures", "expected"), [(4, []), (5, [True])])
+def test_a_process_ends_itself_when_its_infrastructure_fails_for_long(monkeypatch, ended, failures, expected) -> None:
     clock = iter(range(0, 1000, 5))
     monkeypatch.setattr(celery_signals, "task_progress", TaskProgress(lambda: next(clock)))
 
@@ -41,11 +41,11 @@ def test_a_process_ends_itself_when_its_infrastructure_fails_for_long(monkeypatc
         record_error(OSError("no space left"))
         end_task("task")
 
-    assert ended == is_over
+    assert ended == expected
 
 
 @pytest.mark.postgres
-def test_a_connection_that_was_left_in_a_transaction_is_replaced() -> None:
+def test_a_task_begins_with_a_connection_that_commits_by_itself() -> None:
     connection.ensure_connection()
     connection.set_autocommit(False)
 
@@ -57,7 +57,7 @@ def test_a_connection_that_was_left_in_a_transaction_is_replaced() -> None:
 
 @pytest.mark.postgres
 @pytest.mark.parametrize(("error", "is_kept"), [(None, True), (ValueError(), True), (OperationalError(), False)])
-def test_after_an_error_of_the_database_the_next_task_has_a_new_one(error, is_kept) -> None:
+def test_after_a_database_error_the_next_task_has_a_new_connection(error, is_kept) -> None:
     start_task("task")
     connection.ensure_connection()
     before = connection.connection

@@ -107,7 +107,7 @@ def test_what_is_not_the_tasks_own_fault(error: Exception, expected: bool) -> No
 
 
 @pytest.mark.parametrize(("before", "expected"), [(0, 10), (15, 15)])
-def test_a_worker_goes_behind_the_services_and_never_forward(settings, monkeypatch, before: int, expected: int) -> None:
+def test_a_worker_lowers_its_priority_and_never_raises_it(settings, monkeypatch, before: int, expected: int) -> None:
     settings.WORKER_NICE = 10
     given: list[tuple[int, ...]] = []
     monkeypatch.setattr(os, "getpriority", lambda *_: before)
